@@ -1,0 +1,51 @@
+# The daily commands; `make help` lists them. Everything is installed into .venv, nothing else on the machine is touched.
+PYTHON ?= python3
+PORT ?= 8282
+BIN = .venv/bin
+SOURCES = setup.py dpresence bench
+
+.PHONY: help build run test check lint format demo bench clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+build: .venv/.built ## Make .venv with the project installed; does nothing when up to date
+
+.venv/.built: setup.py
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check 'setuptools<82' wheel
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,check]'
+	@touch $@
+
+run: build ## Serve on http://127.0.0.1:8282 with the development issuer; PORT=9000 moves it
+ifeq ($(PORT),8282)
+	$(BIN)/pserve development.ini
+else
+	sed 's/\b8282\b/$(PORT)/g' development.ini > .development-$(PORT).ini
+	$(BIN)/pserve .development-$(PORT).ini
+endif
+
+test: build ## Run the tests
+	$(BIN)/python -m pytest
+
+check: build ## Check format, lint and types
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+
+lint: build ## Lint only
+	$(BIN)/ruff check $(SOURCES)
+
+format: build ## Rewrite the sources in the house format
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+demo: build ## Start a service and play every part of the main job
+	$(BIN)/python -m dpresence.demo
+
+bench: build ## Print server CPU per update and memory per connection
+	$(BIN)/python -m bench
+
+clean: ## Remove what was built
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .development-*.ini
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,22 @@
+"""dpresence: a presence service. ``main`` is the app factory that ``use = egg:dpresence`` finds.
+
+Light on purpose: the server is built before the app and must be able to patch the standard library first, so nothing
+that imports ssl may be imported here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+
+
+def main(global_config: dict[str, str], **ini: str) -> Any:
+    """Return the WSGI application of an ini's ``[app:main]``.
+
+    :param global_config: PasteDeploy's own values; ``here`` is the folder of the ini.
+    :raises SettingError: a setting that stops the start, with key, value and what is allowed.
+    """
+    from .app import make_app
+
+    return make_app(ini, here=global_config["here"])

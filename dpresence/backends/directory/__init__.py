@@ -1,0 +1,192 @@
+"""The directory: durable facts. Accounts, browser sessions, tickets, applications, API keys and grants.
+
+What a method has answered survives a crash. Every method may raise ``BackendUnavailable`` and changes nothing then.
+One technology is one file beside this one; ``tests/contract/directory.py`` runs against each.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...model import Account, ApiKey, Application, Grant, Identity, Session, Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What an erasure took away: the grants that ended and the applications that are gone."""
+
+    grants: Sequence[Grant]
+    applications: Sequence[Application]
+
+
+class Directory(ABC):
+    """Durable facts. Times are milliseconds since the epoch; ``now`` is always given by the caller."""
+
+    # -- the whole
+
+    @abstractmethod
+    def ping(self) -> None:
+        """Reach the store, or raise ``BackendUnavailable``."""
+
+    @abstractmethod
+    def stamp(self, mode: str) -> str:
+        """Write ``mode`` (``production`` or ``development``) into an unstamped store; return the stamp that stands."""
+
+    @abstractmethod
+    def sweep(self, now: int) -> int:
+        """Delete sessions, tickets, spent assertions and retired keys whose time is over; return how many rows."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release what is held; nothing may be called after it."""
+
+    # -- accounts
+
+    @abstractmethod
+    def sign_in(self, identity: Identity, now: int) -> Account:
+        """Return the account of ``identity.email``, made at its first sign-in and pinned to (issuer, subject).
+
+        :raises Conflict: the account is pinned to another (issuer, subject).
+        """
+
+    @abstractmethod
+    def account(self, user: str) -> Account | None:
+        """Return an account by its id."""
+
+    @abstractmethod
+    def unpin(self, email: str) -> bool:
+        """Let the next sign-in of ``email`` pin its account anew; False when there is no such account."""
+
+    @abstractmethod
+    def erase(self, user: str) -> Erased:
+        """Delete an account with all that hangs on it: sessions, tickets, grants, and its applications with theirs.
+
+        :returns: every grant that ended, of the user and to her applications, and those applications.
+        """
+
+    # -- sessions, tickets, spent assertions
+
+    @abstractmethod
+    def spend(self, digest: bytes, expires_at: int) -> bool:
+        """Note a digest as used until ``expires_at``; False when it was used before."""
+
+    @abstractmethod
+    def add_session(self, session: Session) -> None:
+        """Keep a browser session."""
+
+    @abstractmethod
+    def session(self, id_hash: bytes, now: int) -> Session | None:
+        """Return a session that has not ended."""
+
+    @abstractmethod
+    def sessions(self, user: str, now: int) -> Sequence[Session]:
+        """Return a user's sessions that have not ended, oldest first."""
+
+    @abstractmethod
+    def end_session(self, id_hash: bytes) -> Sequence[str]:
+        """Delete a session and the tickets that hang on it; return the families of those tickets."""
+
+    @abstractmethod
+    def end_sessions(self, user: str) -> None:
+        """Delete every session and every ticket of a user."""
+
+    @abstractmethod
+    def add_ticket(self, ticket: Ticket) -> None:
+        """Keep a fresh ticket."""
+
+    @abstractmethod
+    def use_ticket(self, hash: bytes, now: int, device: str | None, successor: bytes | None) -> Ticket | None:
+        """Use a ticket up, once, and note the device that did.
+
+        :param successor: hash of the ticket that follows it, or None. The follower lives until the ticket's
+            ``session_ends_at`` and keeps its family, session and user.
+        :returns: the ticket; None when it is unknown or over. A ticket that was used before returns None and kills
+            its whole family.
+        """
+
+    @abstractmethod
+    def end_tickets(self, user: str, device: str) -> None:
+        """Delete the ticket families that ``device`` of ``user`` used last."""
+
+    # -- applications and keys
+
+    @abstractmethod
+    def add_application(self, application: Application, limit: int) -> None:
+        """Keep a new application.
+
+        :raises TooMany: its owner has ``limit`` of them.
+        """
+
+    @abstractmethod
+    def application(self, appid: str) -> Application | None:
+        """Return an application by its id."""
+
+    @abstractmethod
+    def applications(self, owner: str, after: str, limit: int) -> Sequence[Application]:
+        """Return up to ``limit`` applications of ``owner`` with an id greater than ``after``, in order of id."""
+
+    @abstractmethod
+    def change_application(self, application: Application) -> bool:
+        """Store the new values of an application; False when it is gone."""
+
+    @abstractmethod
+    def move_application(self, application: Application) -> Sequence[Grant] | None:
+        """Store the new values of an application whose domain changed and end every grant to it, in one step.
+
+        :returns: the grants that ended; None when the application is gone.
+        """
+
+    @abstractmethod
+    def delete_application(self, appid: str) -> Sequence[Grant] | None:
+        """Delete an application with its keys and grants; return the grants that ended, None when it is gone."""
+
+    @abstractmethod
+    def activate(self, appid: str, key: ApiKey) -> bool:
+        """Make an application active with ``key`` as its only key, in one step; False when it is active already."""
+
+    @abstractmethod
+    def add_key(self, key: ApiKey, retire_at: int) -> None:
+        """Keep a new key; the current ones stop working at ``retire_at``, sooner ones as they were."""
+
+    @abstractmethod
+    def key(self, key_id: str, now: int) -> ApiKey | None:
+        """Return a key that still works, by its public id."""
+
+    @abstractmethod
+    def touch_key(self, key_id: str, day: str) -> None:
+        """Note the last day (``YYYY-MM-DD``) a key was used."""
+
+    # -- grants
+
+    @abstractmethod
+    def add_grant(self, grant: Grant) -> Grant:
+        """Keep a grant and return it; when (application, user) has one already, return that one unchanged.
+
+        :raises NotFound: the application or the account is gone.
+        """
+
+    @abstractmethod
+    def grant(self, appid: str, user: str) -> Grant | None:
+        """Return a user's grant to an application."""
+
+    @abstractmethod
+    def grants_by_puid(self, appid: str, puids: Sequence[str]) -> dict[str, Grant]:
+        """Return the grants of an application that stand behind ``puids``; unknown ones are left out."""
+
+    @abstractmethod
+    def grants_of_user(self, user: str) -> Sequence[Grant]:
+        """Return every grant of a user, oldest first."""
+
+    @abstractmethod
+    def grants_of_application(self, appid: str, after: str, limit: int) -> Sequence[Grant]:
+        """Return up to ``limit`` grants of an application with a PUID greater than ``after``, in order of PUID."""
+
+    @abstractmethod
+    def pause(self, appid: str, user: str, paused: bool, since: int) -> Grant | None:
+        """Pause a grant or end its pause (then ``since`` moves); return it as it is now, None when there is none."""
+
+    @abstractmethod
+    def revoke(self, appid: str, user: str) -> Grant | None:
+        """Delete a grant and return it, None when there was none."""

@@ -1,0 +1,151 @@
+"""The tracker: who is where. Devices and their grace, each user's status, a feed per application, wake-ups.
+
+The tracker decides what an application is told: it merges a user's devices and, when the result changes, appends to the
+feed of each application that may know, in one step. It holds no e-mail and no grant; the caller brings the grants.
+One technology is one file beside this one; ``tests/contract/tracker.py`` runs against each.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ...model import Device, Grant, Status, Update
+
+Topic = Literal["feed", "mail", "grants", "account", "ticket", "device", "application"]
+Listener = Callable[[Topic, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """What a new connection of a device led to.
+
+    :param device: the device's name; one made here, starting with ``~``, for a nameless one.
+    :param replaced: the connection it took the device from, if that was still open.
+    """
+
+    device: str
+    replaced: str | None
+
+
+class Tracker(ABC):
+    """Who is where. Every method may raise ``BackendUnavailable`` and changes nothing then.
+
+    Rules of status, grace and feed: docs/protocol.md, sections 4 and 5. ``grants`` are always all grants of the user.
+    """
+
+    remembers_since: int
+    """Since when (milliseconds) this tracker knows who is where; what was before is forgotten."""
+
+    # -- wake-ups between processes
+
+    @abstractmethod
+    def listen(self, listener: Listener) -> None:
+        """Call ``listener(topic, key)`` for each wake-up of any process; it must neither wait nor raise."""
+
+    @abstractmethod
+    def wake(self, topic: Topic, key: str) -> None:
+        """Tell every process that something of ``topic`` changed for ``key``."""
+
+    # -- devices
+
+    @abstractmethod
+    def connect(
+        self, user: str, device: str | None, connection: str, status: Status, grants: Iterable[Grant], limit: int
+    ) -> Connected:
+        """Let ``connection`` speak for a device from now on, with ``status``.
+
+        A device in grace is taken over unseen; without a name, a nameless device of the user that is in grace.
+
+        :param limit: how many connected devices a user may have.
+        :raises TooMany: the user has that many others connected.
+        """
+
+    @abstractmethod
+    def update(self, user: str, device: str, connection: str, status: Status, grants: Iterable[Grant]) -> bool:
+        """Change a device's status; False, and nothing happens, when another connection speaks for it by now."""
+
+    @abstractmethod
+    def leave(self, user: str, device: str, connection: str) -> None:
+        """End a connection: grace begins, or nothing happens when another connection speaks for the device."""
+
+    @abstractmethod
+    def remove(self, user: str, device: str, grants: Iterable[Grant]) -> bool:
+        """Sign a device out at once, whoever speaks for it; False when there is none of that name."""
+
+    @abstractmethod
+    def remove_all(self, user: str, grants: Iterable[Grant]) -> None:
+        """Sign every device of a user out at once."""
+
+    @abstractmethod
+    def due(self) -> Sequence[str]:
+        """Return users with a device whose grace, or whose process's lease, is over."""
+
+    @abstractmethod
+    def expire(self, user: str, grants: Iterable[Grant]) -> None:
+        """Drop those devices of a user that are due now, reading the state again; the change is ``lost``."""
+
+    @abstractmethod
+    def renew(self) -> None:
+        """Renew the lease of this process's connections."""
+
+    @abstractmethod
+    def devices(self, user: str) -> Sequence[Device]:
+        """Return a user's live devices by name."""
+
+    @abstractmethod
+    def status(self, user: str) -> Status:
+        """Return a user's merged status."""
+
+    # -- feeds
+
+    @abstractmethod
+    def granted(self, grant: Grant) -> None:
+        """Tell an application of a new PUID, with the user's status."""
+
+    @abstractmethod
+    def revoked(self, grant: Grant) -> None:
+        """Tell an application that a PUID is dead; its earlier entries leave the log and none can follow."""
+
+    @abstractmethod
+    def refresh(self, grant: Grant) -> None:
+        """Tell an application what it may see now that a grant was paused or resumed; nothing when it saw that."""
+
+    @abstractmethod
+    def snapshot(self, appid: str) -> tuple[dict[str, Update], int]:
+        """Return the newest entry of each PUID and the offset the feed stands at, in one step.
+
+        A PUID that is not in it has been ``offline`` for as long as the tracker remembers.
+        """
+
+    @abstractmethod
+    def latest(self, appid: str, puids: Sequence[str]) -> dict[str, Update]:
+        """Return the newest entries of some PUIDs."""
+
+    @abstractmethod
+    def read(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
+        """Return up to ``limit`` entries after ``offset``, oldest first; None when the log does not reach back to it."""
+
+    @abstractmethod
+    def cursor(self, offset: int) -> str:
+        """Return the wire form of an offset: ``epoch:offset``."""
+
+    @abstractmethod
+    def offset(self, appid: str, cursor: str) -> int | None:
+        """Return the offset of a cursor the log still covers, else None: also for text that is no cursor."""
+
+    @abstractmethod
+    def drop(self, appid: str) -> None:
+        """Forget the feed of an application that is gone."""
+
+    # -- the whole
+
+    @abstractmethod
+    def ping(self) -> None:
+        """Reach the store, or raise ``BackendUnavailable``."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release what is held; nothing may be called after it."""

@@ -1,0 +1,185 @@
+"""Everything the service can refuse: the errno table and the close codes (docs/protocol.md, section 7).
+
+A refusal is an exception that carries its errno. It becomes an HTTP answer in ``views.errors`` and a KO frame in the
+channels, and both send the same object (``Refused.body``). This module knows nothing of the web.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, ClassVar
+
+
+class Refused(Exception):
+    """A call or frame that is answered KO; nothing has changed.
+
+    :param error: one sentence naming the field and what is allowed; never a key, an assertion or a traceback.
+    :param details: a word or object a program can act on, where the protocol names one.
+    :param retry_after: whole seconds to wait before trying again.
+    """
+
+    errno: ClassVar[int]
+    status: ClassVar[int]
+    text: ClassVar[str]
+
+    def __init__(self, error: str = "", *, details: Any = None, retry_after: int | None = None) -> None:
+        super().__init__(error or self.text)
+        self.error = error or self.text
+        self.details = details
+        self.retry_after = retry_after
+
+    def body(self) -> dict[str, Any]:
+        """Return the error object of protocol section 7."""
+        body: dict[str, Any] = {"result": "KO", "errno": self.errno, "error": self.error}
+        if self.details is not None:
+            body["details"] = self.details
+        if self.retry_after is not None:
+            body["retry_after"] = self.retry_after
+        return body
+
+
+class InvalidAssertion(Refused):
+    """The assertion proves nothing here; why is written to the log only (``reason``)."""
+
+    errno, status, text = 34, 401, "Invalid assertion"
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__()
+        self.reason = reason
+
+
+class NoCredentials(Refused):
+    errno, status, text = 104, 401, "credentials are missing"
+
+
+class InvalidKey(Refused):
+    errno, status, text = 105, 401, "the API key is not valid"
+
+
+class NotAnObject(Refused):
+    errno, status, text = 106, 400, "expected one JSON object"
+
+
+class WrongValue(Refused):
+    errno, status, text = 107, 400, "a field has a wrong value"
+
+
+class WrongField(Refused):
+    errno, status, text = 108, 400, "a field is missing or unknown"
+
+
+class NotFound(Refused):
+    """Unknown, another's, revoked or never granted: the same bytes for all of them."""
+
+    errno, status, text = 110, 404, "there is nothing of that name for you"
+
+
+class UnknownPath(Refused):
+    errno, status, text = 111, 404, "there is no such path"
+
+
+class TooLarge(Refused):
+    errno, status, text = 113, 413, "the body is too large"
+
+
+class TooMany(Refused):
+    errno, status, text = 114, 409, "there are too many of these already"
+
+
+class MethodNotAllowed(Refused):
+    errno, status, text = 115, 405, "the method is not allowed here"
+
+
+class SlowDown(Refused):
+    """A rate limit; ``retry_after`` is always set."""
+
+    errno, status, text = 117, 429, "slow down"
+
+
+class Forbidden(Refused):
+    errno, status, text = 121, 403, "the request does not come from a page of this service"
+
+
+class Conflict(Refused):
+    errno, status, text = 122, 409, "that is in conflict with what is there"
+
+
+class SessionEnded(Refused):
+    errno, status, text = 130, 401, "the session has ended, send a new assertion"
+
+
+class OtherEmail(Refused):
+    errno, status, text = 133, 403, "email: differs from the assertion's"
+
+
+class DomainNotValidated(Refused):
+    errno, status, text = 140, 403, "the application's domain is not validated"
+
+
+class ProofFailed(Refused):
+    """The domain proof failed; ``details`` is the class of the failure."""
+
+    errno, status, text = 141, 400, "the domain could not be validated"
+
+
+class NotActive(Refused):
+    errno, status, text = 142, 403, "the application is not active"
+
+
+class FieldTooLong(Refused):
+    errno, status, text = 151, 400, "a field is too long"
+
+
+class BadTtl(Refused):
+    errno, status, text = 153, 400, "ttl: whole seconds from 0 to 2592000"
+
+
+class BadAction(Refused):
+    errno, status, text = 156, 400, "action: a word, or an http(s) URL on the application's validated domain"
+
+
+class BackendUnavailable(Refused):
+    """A backend is away. A driver's error leaves its module as this and nothing else."""
+
+    errno, status, text = 201, 503, "the service is unavailable for a moment"
+
+    def __init__(self, error: str = "", *, details: Any = None, retry_after: int = 5) -> None:
+        super().__init__(error, details=details, retry_after=retry_after)
+
+
+class InternalError(Refused):
+    """Something went wrong here; ``details`` is the request id the log shows."""
+
+    errno, status, text = 999, 500, "internal error"
+
+
+class SettingError(ValueError):
+    """A setting that stops the start: names the key, its value and what is allowed."""
+
+
+class CloseCode(enum.IntEnum):
+    """Websocket close codes; the range tells the client what to do (docs/protocol.md, section 7)."""
+
+    NORMAL = 1000
+    PROTOCOL_ERROR = 1002
+    UNSUPPORTED_DATA = 1003
+    INVALID_TEXT = 1007
+    TOO_MANY_FRAMES = 1008
+    TOO_BIG = 1009
+    INTERNAL_ERROR = 1011
+    TRY_AGAIN_LATER = 1013
+    UNKNOWN_APPLICATION = 4001
+    DEACTIVATED = 4003
+    NOT_SIGNED_IN = 4009
+    REPLACED = 4010
+    BAD_FRAMES = 4013
+    SLOW_DOWN_IGNORED = 4101
+    SLOW_READER = 4102
+    STOPPING = 4200
+    NO_PONG = 4201
+    SESSION_ENDED = 4202
+
+
+def errno_table() -> dict[int, type[Refused]]:
+    """Return every errno of the protocol with the class that carries it."""
+    return {cls.errno: cls for cls in Refused.__subclasses__()}

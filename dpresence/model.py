@@ -1,0 +1,176 @@
+"""The values the service speaks of. Frozen, without ORM, JSON or web; times are integer milliseconds since the epoch, UTC.
+
+The words are those of docs/protocol.md, section 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Status = Literal["online", "unavailable", "offline"]
+Reason = Literal["explicit", "lost", "granted", "revoked"]
+
+_RANK: dict[Status, int] = {"offline": 0, "unavailable": 1, "online": 2}
+
+
+def merge(statuses: Iterable[Status]) -> Status:
+    """Return a user's status from those of her live devices: the most reachable one, ``offline`` without any."""
+    return max(statuses, key=_RANK.__getitem__, default="offline")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a verifier says of an assertion.
+
+    :param email: verified address, its domain in lower case.
+    :param issuer: who vouches for it.
+    :param subject: the issuer's own name for the person; the e-mail where it has none.
+    :param expires_at: when the proof itself ends.
+    """
+
+    email: str
+    issuer: str
+    subject: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A person, known by a verified e-mail and pinned to the (issuer, subject) of the first sign-in."""
+
+    id: str
+    email: str
+    issuer: str
+    subject: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """An application as its developer registered it.
+
+    :param owner: account id of the developer.
+    :param proof: ``"https"`` or ``"http"``, how the domain was validated; None while it is not.
+    """
+
+    id: str
+    owner: str
+    name: str
+    domain: str
+    description: str
+    domain_key: str
+    created_at: int
+    proof: Literal["https", "http"] | None = None
+    active: bool = False
+
+    @property
+    def valid_domain(self) -> bool:
+        """Whether the domain key was found on the domain."""
+        return self.proof is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A stored API key: its public id and the SHA-256 of its secret half.
+
+    :param retires_at: when a rotated key stops working; None for the current one.
+    :param used_on: last day of use, ``YYYY-MM-DD``, or None.
+    """
+
+    id: str
+    appid: str
+    secret_hash: bytes
+    created_at: int
+    retires_at: int | None = None
+    used_on: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A user's leave for one application to see her under one PUID.
+
+    :param user: account id.
+    :param since: no time the application sees may lie before it: the grant, or the end of the last pause.
+    """
+
+    appid: str
+    puid: str
+    user: str
+    granted_at: int
+    since: int
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A browser session; ``id_hash`` is the SHA-256 of the cookie's value."""
+
+    id_hash: bytes
+    user: str
+    created_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A single-use proof this service made itself; ``hash`` is the SHA-256 of its value.
+
+    :param family: all tickets that followed from one sign-in; they die together.
+    :param session: id_hash of the browser session it hangs on, or None for a device's own.
+    :param device: the device that used the family last, or None.
+    :param expires_at: when this ticket stops opening a channel.
+    :param session_ends_at: when the identity of a channel it opens ends.
+    """
+
+    hash: bytes
+    family: str
+    user: str
+    expires_at: int
+    session_ends_at: int
+    session: bytes | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A live device of a user, as the tracker sees it.
+
+    :param name: the client's name for it, or one this service made, which starts with ``~``.
+    :param connected: False while it is in grace.
+    :param since: when its present connection was made.
+    """
+
+    name: str
+    status: Status
+    connected: bool
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One entry of an application's feed. ``at`` is already rounded down to the second."""
+
+    offset: int
+    puid: str
+    status: Status
+    at: int
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A live notification waiting for a user.
+
+    :param expires_at: when it is dropped unseen.
+    """
+
+    id: str
+    appid: str
+    puid: str
+    source: str
+    message: str
+    action: str
+    sent_at: int
+    expires_at: int

@@ -1,0 +1,327 @@
+"""Settings: one frozen dataclass per concern, read from the ini's strings, checked as a whole before anything starts.
+
+A field is one key: ``presence.grace_seconds`` is ``PresenceSettings.grace_seconds``. Its metadata says what it means and
+what is allowed. ``docs/settings.md`` and the comments of ``presence.ini`` say the same; a test keeps the three equal.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+from urllib.parse import urlsplit
+
+from .errors import SettingError
+
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+
+
+def _key(
+    default: Any,
+    doc: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    one_of: tuple[str, ...] = (),
+    check: Callable[[Any], str | None] | None = None,
+) -> Any:
+    """Declare one key. ``check`` returns what is allowed when the value is not, else None."""
+    metadata = {"doc": doc, "low": low, "high": high, "one_of": one_of, "check": check}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _origin(value: str) -> str | None:
+    parts = urlsplit(value)
+    exact = parts.scheme in ("http", "https") and parts.hostname and value == f"{parts.scheme}://{parts.netloc}"
+    return None if exact and "@" not in value and value == value.lower() else "one origin, such as https://presence.example.org"
+
+
+def _origins(values: tuple[str, ...]) -> str | None:
+    return next((f"{_origin(value)} (not {value})" for value in values if _origin(value)), None)
+
+
+def _networks(values: tuple[str, ...]) -> str | None:
+    try:
+        for value in values:
+            ipaddress.ip_network(value)
+    except ValueError:
+        return "IP addresses or networks, such as 127.0.0.1 or 10.0.0.0/8"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Which backend serves each role."""
+
+    directory_url: str = _key("sqlite:///%(here)s/presence.db", "SQLAlchemy URL of the database: accounts, applications, grants, keys.")
+    tracker: str = _key("memory", "Who is where: `memory` (one process).", one_of=("memory",))
+    mailbox: str = _key("sql", "Waiting notifications: `sql` (the directory's database).", one_of=("sql",))
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceSettings:
+    """Times and bounds of presence itself (docs/protocol.md, sections 3 to 5)."""
+
+    ping_seconds: int = _key(25, "A channel silent for this long is pinged.", low=5, high=300)
+    pong_seconds: int = _key(10, "It must answer within this, or it is closed with 4201.", low=2, high=60)
+    grace_seconds: int = _key(15, "A lost device keeps its status for this long.", low=0, high=600)
+    lease_seconds: int = _key(60, "A process that did not renew for this long is dead, and its devices with it.", low=20, high=3600)
+    refresh_seconds: int = _key(20, "How often a process renews its lease.", low=1, high=600)
+    sweep_seconds: int = _key(5, "How often devices whose time is over are looked for.", low=1, high=60)
+    feed_seconds: int = _key(3600, "How long updates are kept for an application that is away.", low=60, high=86400)
+    feed_entries: int = _key(10000, "How many updates are kept for it; beyond, the newest of each PUID.", low=100, high=1000000)
+    key_overlap_seconds: int = _key(86400, "How long an API key works on after a new one was made.", low=0, high=2592000)
+    devices_per_user: int = _key(20, "Connected devices of one e-mail.", low=1, high=1000)
+    applications_per_developer: int = _key(100, "Applications of one developer.", low=1, high=10000)
+    sockets_per_application: int = _key(10, "Open channels of one application in one process.", low=1, high=1000)
+    waiting_notifications: int = _key(100, "Notifications waiting for one user from one application.", low=1, high=1000)
+    status_rate: float = _key(1.0, "Status changes of a device, per second.", low=0.01, high=1000)
+    status_burst: int = _key(20, "Status changes of a device at once.", low=1, high=10000)
+    notification_rate: float = _key(100.0, "Notifications of an application, per second.", low=0.01, high=100000)
+    notification_burst: int = _key(1000, "Notifications of an application at once.", low=100, high=100000)
+
+    def check(self) -> None:
+        """Refuse timers that would make presence flap (docs/protocol.md, section 4)."""
+        lowest = 2 * self.refresh_seconds + 10
+        _refuse(self.pong_seconds >= self.ping_seconds, "presence.pong_seconds", self.pong_seconds,
+                f"less than presence.ping_seconds ({self.ping_seconds})")  # fmt: skip
+        _refuse(self.lease_seconds < lowest, "presence.lease_seconds", self.lease_seconds,
+                f"at least {lowest}: twice presence.refresh_seconds ({self.refresh_seconds}) and 10")  # fmt: skip
+        _refuse(self.grace_seconds > self.lease_seconds, "presence.grace_seconds", self.grace_seconds,
+                f"at most presence.lease_seconds ({self.lease_seconds})")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class IdentitySettings:
+    """Who may say who somebody is (docs/protocol.md, section 2)."""
+
+    audience: str = _key("http://127.0.0.1:8282", "The one origin this service is reached under; assertions are made for it.", check=_origin)
+    verifiers: tuple[str, ...] = _key((), "Verifiers to try, by name: `browserid`. Empty: sign-in is closed.", one_of=("browserid",))
+    development: bool = _key(False, "Mint assertions for any e-mail, on loopback only: for trying things out.")
+    session_seconds: int = _key(43200, "How long a sign-in lasts, on a channel and in a browser.", low=60, high=2592000)
+    renewal_seconds: int = _key(60, "How long a channel whose sign-in has ended may take to send a new assertion.", low=5, high=600)
+    ticket_seconds: int = _key(60, "How long a ticket made for a page is good.", low=5, high=600)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerSettings:
+    """One BrowserID issuer: ``browserid.<issuer>.keys`` and ``browserid.<issuer>.domains``.
+
+    :param keys: one or two files, each the issuer's public key as JSON (two while it changes keys).
+    :param domains: the mail domains it speaks for; ``*`` for all.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    domains: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserIDSettings:
+    """Issuers of BrowserID assertions; nothing but these is ever trusted or fetched."""
+
+    issuers: tuple[str, ...] = _key((), "Issuers, by host name. Each needs `browserid.<issuer>.keys` (files) and `browserid.<issuer>.domains`.")
+    configured: tuple[IssuerSettings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    """Limits of sockets and of requests; the first wall against hostile and broken peers."""
+
+    origins: tuple[str, ...] = _key((), "Origins besides the audience whose pages may open a channel.", check=_origins)
+    trusted_proxies: tuple[str, ...] = _key((), "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto count.", check=_networks)
+    sockets: int = _key(20000, "Open connections of one process.", low=10, high=1000000)
+    unsigned_per_address: int = _key(20, "Channels of one address that have not signed in.", low=1, high=100000)
+    accept_rate: float = _key(200.0, "New channels, per second.", low=1, high=100000)
+    accept_burst: int = _key(500, "New channels at once; beyond, 503 with Retry-After.", low=1, high=100000)
+    failures_per_minute: int = _key(10, "Failed sign-ins and keys of one address.", low=1, high=100000)
+    registrations_per_hour: int = _key(60, "Applications registered from one address.", low=1, high=100000)
+    handshake_seconds: int = _key(10, "A request must have arrived within this.", low=1, high=120)
+    sign_in_seconds: int = _key(10, "A channel must have signed in within this, or it is closed with 4009.", low=1, high=120)
+    send_seconds: int = _key(5, "A peer that takes nothing for this long is dropped.", low=1, high=120)
+    close_seconds: int = _key(2, "How long a close frame is waited for.", low=1, high=30)
+    idle_seconds: int = _key(60, "A frame or a plain connection that makes no progress for this long is dropped.", low=5, high=600)
+    device_frame_bytes: int = _key(16384, "Largest message of a device.", low=1024, high=16777216)
+    device_frame_rate: float = _key(20.0, "Frames of a device, per second.", low=1, high=1000000)
+    device_frame_burst: int = _key(60, "Frames of a device at once; beyond, 1008.", low=1, high=1000000)
+    appservice_frame_bytes: int = _key(131072, "Largest message of an app service.", low=1024, high=16777216)
+    appservice_frame_rate: float = _key(200.0, "Frames of an app service, per second.", low=1, high=1000000)
+    appservice_frame_burst: int = _key(400, "Frames of an app service at once; beyond, 1008.", low=1, high=1000000)
+    fragments: int = _key(16, "Fragments of one message; beyond, 1008.", low=1, high=1000000)
+    bad_frames: int = _key(20, "Bad frames in 60 seconds; then 4013.", low=1, high=10000)
+    outbox_bytes: int = _key(1048576, "Bytes waiting for a slow reader; beyond, 4102.", low=65536, high=1073741824)
+    outbox_frames: int = _key(1000, "Frames waiting for a slow reader; beyond, 4102.", low=10, high=1000000)
+    body_bytes: int = _key(131072, "Largest body of a REST call.", low=1024, high=16777216)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundSettings:
+    """Fetching the domain proof, the only address a user can name (docs/protocol.md, section 6)."""
+
+    timeout_seconds: float = _key(5.0, "A fetch is over after this, whatever it does.", low=1, high=30)
+    body_bytes: int = _key(1024, "Largest answer.", low=64, high=65536)
+    http_proof: bool = _key(True, "Try plain http where port 443 refuses.")
+    allow_loopback: bool = _key(False, "Let `localhost:<port>` and `127.0.0.1:<port>` be domains, fetched by http: development only.")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of ``[app:main]``, one field a concern."""
+
+    storage: StorageSettings = StorageSettings()
+    presence: PresenceSettings = PresenceSettings()
+    identity: IdentitySettings = IdentitySettings()
+    browserid: BrowserIDSettings = BrowserIDSettings()
+    channels: ChannelSettings = ChannelSettings()
+    outbound: OutboundSettings = OutboundSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """``[server:main]``."""
+
+    host: str = _key("127.0.0.1", "Address to listen on.")
+    port: int = _key(8282, "Port to listen on; 0 takes a free one.", low=0, high=65535)
+    workers: int = _key(1, "Processes; more than one needs a shared tracker.", low=1, high=1)
+    certfile: str = _key("", "TLS certificate chain, PEM; empty: plain http.")
+    keyfile: str = _key("", "TLS key, PEM.")
+
+    def check(self) -> None:
+        """Refuse half a TLS configuration."""
+        _refuse(bool(self.certfile) != bool(self.keyfile), "certfile", self.certfile, "set together with keyfile")
+
+
+def _refuse(wrong: bool, key: str, value: object, allowed: str) -> None:
+    if wrong:
+        raise SettingError(f"{key} = {value}: must be {allowed}")
+
+
+def _convert(key: str, text: str, kind: Any) -> Any:
+    """Turn an ini string into a bool, an int, a float, a tuple of words or a str."""
+    text = text.strip()
+    if kind is bool:
+        _refuse(text not in ("true", "false"), key, text, "true or false")
+        return text == "true"
+    if kind is int or kind is float:
+        pattern = r"\d+" if kind is int else r"\d+(\.\d+)?"
+        _refuse(re.fullmatch(pattern, text, re.ASCII) is None, key, text, "a whole number" if kind is int else "a number")
+        return kind(text)
+    return tuple(text.split()) if kind == tuple[str, ...] else text
+
+
+def _check(key: str, value: Any, rules: Mapping[str, Any]) -> None:
+    low, high, one_of, check = rules["low"], rules["high"], rules["one_of"], rules["check"]
+    _refuse(low is not None and not low <= value <= high, key, value, f"from {low} to {high}")
+    words = value if isinstance(value, tuple) else (value,)
+    _refuse(bool(one_of) and not set(words) <= set(one_of), key, " ".join(words) if one_of else "", f"one of {', '.join(one_of)}")
+    allowed = check(value) if check else None
+    _refuse(allowed is not None, key, value, str(allowed))
+
+
+def keys(cls: type, prefix: str) -> dict[str, dataclasses.Field[Any]]:
+    """Return the keys a settings class reads, with their fields.
+
+    ``StorageSettings`` names whole keys: ``directory_url`` is ``directory.url``.
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls) if "doc" in field.metadata}
+    if prefix:
+        return {f"{prefix}.{name}": field for name, field in fields.items()}
+    return {name.replace("_", ".", 1) if cls is StorageSettings else name: field for name, field in fields.items()}
+
+
+def _read(cls: type, prefix: str, ini: dict[str, str]) -> dict[str, Any]:
+    """Take a class's keys out of ``ini`` and return its checked values."""
+    kinds = get_type_hints(cls)
+    values = {}
+    for key, field in keys(cls, prefix).items():
+        if key in ini:
+            value = _convert(key, ini.pop(key), kinds[field.name])
+            _check(key, value, field.metadata)
+            values[field.name] = value
+    return values
+
+
+def _issuers(names: tuple[str, ...], ini: dict[str, str]) -> tuple[IssuerSettings, ...]:
+    found = []
+    for name in names:
+        _refuse(re.fullmatch(r"[a-z0-9.-]+", name) is None, "browserid.issuers", name, "host names in lower case")
+        parts = {part: tuple(ini.pop(f"browserid.{name}.{part}", "").split()) for part in ("keys", "domains")}
+        _refuse(not 1 <= len(parts["keys"]) <= 2, f"browserid.{name}.keys", " ".join(parts["keys"]), "one or two files")
+        _refuse(not parts["domains"], f"browserid.{name}.domains", "", "the mail domains the issuer speaks for, or *")
+        found.append(IssuerSettings(name, parts["keys"], tuple(domain.lower() for domain in parts["domains"])))
+    return tuple(found)
+
+
+_CONCERNS: dict[str, tuple[str, type]] = {
+    "storage": ("", StorageSettings),
+    "presence": ("presence", PresenceSettings),
+    "identity": ("identity", IdentitySettings),
+    "browserid": ("browserid", BrowserIDSettings),
+    "channels": ("channels", ChannelSettings),
+    "outbound": ("outbound", OutboundSettings),
+}
+_OURS = re.compile(r"(directory|tracker|mailbox|presence|identity|browserid|channels|outbound)(\..*)?")
+
+
+def documented() -> dict[str, dataclasses.Field[Any]]:
+    """Return every key of ``[app:main]`` with its field, in the order of the ini."""
+    return {key: field for prefix, cls in _CONCERNS.values() for key, field in keys(cls, prefix).items()}
+
+
+def load(ini: Mapping[str, str], here: str) -> Settings:
+    """Read and check ``[app:main]``.
+
+    :param ini: its keys; those of Pyramid and of other packages are left alone.
+    :param here: folder of the ini, for the defaults that lie beside it.
+    :raises SettingError: an unknown key under our prefixes, a wrong value or a bad combination.
+    """
+    rest = {key: value for key, value in ini.items() if _OURS.fullmatch(key)}
+    values = {name: _read(cls, prefix, rest) for name, (prefix, cls) in _CONCERNS.items()}
+    values["browserid"]["configured"] = _issuers(values["browserid"].get("issuers", ()), rest)
+    if rest:
+        key = min(rest)
+        raise SettingError(f"{key} = {rest[key]}: no such setting; docs/settings.md lists them")
+    url = values["storage"].get("directory_url", StorageSettings().directory_url)
+    values["storage"]["directory_url"] = url.replace("%(here)s", str(Path(here).resolve()))
+    settings = Settings(**{name: cls(**values[name]) for name, (_, cls) in _CONCERNS.items()})
+    settings.presence.check()
+    _check_identity(settings)
+    return settings
+
+
+def _check_identity(settings: Settings) -> None:
+    identity, host = settings.identity, urlsplit(settings.identity.audience).hostname
+    uses_browserid = "browserid" in identity.verifiers
+    _refuse(uses_browserid and not settings.browserid.issuers, "browserid.issuers", "", "set when identity.verifiers names browserid")
+    _refuse(bool(settings.browserid.issuers) and not uses_browserid, "identity.verifiers", " ".join(identity.verifiers),
+            "browserid among others when browserid.issuers is set")  # fmt: skip
+    reserved = next((name for name in settings.browserid.issuers if name.endswith((".invalid", ".test", ".localhost"))), None)
+    _refuse(reserved is not None, "browserid.issuers", reserved, "a name that can be owned: not under .invalid, .test or .localhost")
+    secure = identity.audience.startswith("https://") or host in LOOPBACK_HOSTS
+    _refuse(not secure, "identity.audience", identity.audience, "https, or http on localhost, 127.0.0.1 or [::1]")
+    if identity.development:
+        loopback = identity.audience.startswith("http://") and host in LOOPBACK_HOSTS
+        _refuse(not loopback, "identity.audience", identity.audience, "http on loopback while identity.development is on")
+        _refuse(bool(identity.verifiers), "identity.verifiers", " ".join(identity.verifiers), "empty while identity.development is on")
+        _refuse(bool(settings.channels.trusted_proxies), "channels.trusted_proxies", " ".join(settings.channels.trusted_proxies),
+                "empty while identity.development is on")  # fmt: skip
+    else:
+        _refuse(settings.outbound.allow_loopback, "outbound.allow_loopback", "true", "false unless identity.development is on")
+
+
+def load_server(section: Mapping[str, str]) -> ServerSettings:
+    """Read and check ``[server:main]``; every key of it is ours.
+
+    :raises SettingError: an unknown key, a wrong value or a bad combination.
+    """
+    rest = dict(section)
+    settings = ServerSettings(**_read(ServerSettings, "", rest))
+    if rest:
+        key = min(rest)
+        raise SettingError(f"{key} = {rest[key]}: no such setting of [server:main]; docs/settings.md lists them")
+    settings.check()
+    return settings

@@ -1,0 +1,53 @@
+"""Packaging of dpresence. Configuration of the tools is in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "dpresence" / "__init__.py").read_text(encoding="utf-8"))[1]
+
+setup(
+    name="dpresence",
+    version=VERSION,
+    description="A presence service: who is reachable now, told only to whom she granted it",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MPL-2.0",
+    packages=find_packages(),
+    include_package_data=True,
+    package_data={"dpresence": ["templates/*", "static/*", "backends/sql/migrations/*.mako"]},
+    python_requires=">=3.11",
+    install_requires=[
+        "gevent>=24.10",
+        "gevent-websocket>=0.10.1,<0.11",
+        "pyramid>=2.0,<3",
+        "cornice>=6.1,<7",
+        "PyBrowserID>=0.14,<0.15",
+        "cryptography>=42",
+        "SQLAlchemy>=2.0,<3",
+        "alembic>=1.13,<2",
+        "msgspec>=0.19,<0.23",  # messages.py reads its error texts; tests/unit/test_messages.py pins them
+        "pyramid_jinja2>=2.10,<3",
+        "plaster_pastedeploy>=1.0,<2",
+        "requests>=2.31,<3",
+        "urllib3>=2.2,<3",  # outbound.py pins addresses below requests
+        "setuptools<82",  # Pyramid and Cornice import pkg_resources
+    ],
+    extras_require={
+        "test": ["pytest>=8", "WebTest>=3,<4", "websockets>=13", "hypothesis>=6.100"],
+        "check": ["ruff>=0.17,<0.18", "mypy>=2.4,<2.5", "types-requests"],
+    },
+    entry_points={
+        "console_scripts": ["dpresence = dpresence.command:main"],
+        "paste.app_factory": ["main = dpresence:main"],
+        "paste.server_factory": ["main = dpresence.server:main"],
+    },
+    classifiers=[
+        "Framework :: Pyramid",
+        "License :: OSI Approved :: Mozilla Public License 2.0 (MPL 2.0)",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+    ],
+)
