@@ -20,6 +20,12 @@ def merge(statuses: Iterable[Status]) -> Status:
     return max(statuses, key=_RANK.__getitem__, default="offline")
 
 
+def canonical_email(email: str) -> str:
+    """Return an e-mail as it is compared: its domain in lower case."""
+    local, at, domain = email.rpartition("@")
+    return f"{local}{at}{domain.lower()}"
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """What a verifier says of an assertion.

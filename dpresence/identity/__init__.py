@@ -6,7 +6,10 @@ A verifier is chosen by the form of the assertion and knows this service's audie
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from hashlib import sha256
 
+from ..errors import BackendUnavailable, InvalidAssertion
 from ..model import Identity
 
 
@@ -24,3 +27,34 @@ class Verifier(ABC):
         :raises InvalidAssertion: whatever is wrong with it; the exception's ``reason`` is for the log.
         :raises BackendUnavailable: its issuer's keys cannot be had for now.
         """
+
+    def digest(self, assertion: str) -> bytes:
+        """Return 32 bytes that are equal for every spelling of the same proof, to notice its second use."""
+        return sha256(assertion.encode()).digest()
+
+
+class Verifiers:
+    """The configured verifiers, tried by form."""
+
+    def __init__(self, verifiers: Sequence[Verifier]) -> None:
+        self._verifiers = tuple(verifiers)
+
+    def verify(self, assertion: str) -> Identity:
+        """Check an assertion.
+
+        :raises InvalidAssertion: whatever is wrong with it.
+        :raises BackendUnavailable: no verifier is configured, or its issuer's keys cannot be had for now.
+        """
+        return self._for(assertion).verify(assertion)
+
+    def digest(self, assertion: str) -> bytes:
+        """Return what is noted of an assertion that may be used once."""
+        return self._for(assertion).digest(assertion)
+
+    def _for(self, assertion: str) -> Verifier:
+        if not self._verifiers:
+            raise BackendUnavailable("sign-in is closed: set identity.verifiers in the ini", retry_after=60)
+        found = next((verifier for verifier in self._verifiers if verifier.accepts(assertion)), None)
+        if found is None:
+            raise InvalidAssertion("form")
+        return found

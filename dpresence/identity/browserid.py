@@ -1,0 +1,340 @@
+"""BrowserID assertions, checked by PyBrowserID against configured issuers only (docs/protocol.md, section 2).
+
+PyBrowserID keeps its order of steps and its decisions. Its hooks are filled so that it fetches nothing, knows no default
+issuer, matches the audience as one exact string and leaves signatures to ``cryptography``: its own arithmetic is pure
+Python, holds the GIL, and computes with whatever key a user brings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from browserid.errors import AudienceMismatchError, InvalidIssuerError, InvalidSignatureError, TrustError
+from browserid.jwt import JWT
+from browserid.supportdoc import SupportDocumentManager
+from browserid.utils import decode_bytes, encode_bytes
+from browserid.verifiers.local import LocalVerifier
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.dsa import DSAParameterNumbers, DSAPublicKey, DSAPublicNumbers
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+
+from ..clock import Clock
+from ..errors import InvalidAssertion, SettingError
+from ..model import Identity
+from ..settings import BrowserIDSettings, IssuerSettings
+from . import Verifier
+
+MAX_CHARACTERS = 8192
+SKEW_MS = 60_000
+ISSUER_BITS = (2048, 2048)
+USER_BITS = (2048, 4096)
+
+_log = logging.getLogger(__name__)
+_REASONS = {AudienceMismatchError: "audience", InvalidSignatureError: "signature"}
+_PARTS = re.compile(r"([\w-]{1,128})\.([\w-]{1,8000})\.([\w-]{1,700})", re.ASCII)
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_EMAIL = re.compile(rf"[\w!#$%&'*+/=?^`{{|}}~.-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+_DIGITS = {10: re.compile(r"[0-9]{1,1300}"), 16: re.compile(r"[0-9A-Fa-f]{1,600}")}
+_EXPONENTS = (3, 17, 257, 65537)
+_DSA = {"DS128": ((1024, 160), SHA1()), "DS256": ((2048, 256), SHA256())}  # noqa: S303 - the user's own algorithm, not the issuer's
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who may vouch for addresses of which mail domains.
+
+    :param name: its host name, as certificates spell it.
+    :param keys: its public keys, ``{"algorithm": "RS", "n": "<decimal>", "e": "<decimal>"}``, 2048 bits; two while it changes keys.
+    :param domains: mail domains in lower case; ``"*"`` for all.
+    :raises TypeError: ``domains`` is not a frozenset; in a string ``in`` would look for a part of it.
+    """
+
+    name: str
+    keys: tuple[Mapping[str, str], ...]
+    domains: frozenset[str]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.domains, frozenset):
+            raise TypeError("domains: a frozenset of mail domains")
+
+    def covers(self, domain: str) -> bool:
+        """Return whether the issuer speaks for a mail domain, given in lower case."""
+        return domain in self.domains or "*" in self.domains
+
+
+@dataclass(frozen=True, slots=True)
+class _Role:
+    """What one of the two tokens of a bundle may be; of its claims only ``claims`` are ever looked at."""
+
+    algorithms: frozenset[str]
+    claims: frozenset[str]
+    lifetime_ms: int
+
+
+_CERTIFICATE = _Role(frozenset({"RS256"}), frozenset({"iss", "exp", "iat", "nbf", "principal", "public-key"}), 24 * 3600 * 1000)
+_ASSERTION = _Role(frozenset({"RS256", "DS128", "DS256"}), frozenset({"aud", "exp", "iat", "nbf"}), 5 * 60 * 1000)
+
+
+class _Token(JWT):  # type: ignore[misc]
+    """A token whose signature ``cryptography`` checks."""
+
+    def check_signature(self, key: Any) -> bool:
+        """Check it with an issuer's keys (a tuple, which JSON cannot make) or the key of a certificate."""
+        return any(self._signed_with(each) for each in (key if isinstance(key, tuple) else (_user_key(self.algorithm, key),)))
+
+    def _signed_with(self, key: RSAPublicKey | DSAPublicKey) -> bool:
+        signed = self.signed_data.encode("ascii")
+        try:
+            if isinstance(key, RSAPublicKey):
+                size = (key.key_size + 7) // 8
+                key.verify(self.signature.rjust(size, b"\0"), signed, PKCS1v15(), SHA256())  # some signers strip leading zeros
+            else:
+                (_, q_bits), digest = _DSA[self.algorithm]
+                key.verify(_dss_signature(self.signature, q_bits // 8), signed, digest)
+        except InvalidSignature:
+            return False
+        return True
+
+
+class _StaticKeys(SupportDocumentManager):  # type: ignore[misc]
+    """The configured issuers' keys in place of PyBrowserID's fetching and caching."""
+
+    def __init__(self, issuers: Sequence[Issuer]) -> None:
+        super().__init__()
+        self._keys = {issuer.name: tuple(_rsa_key(key, ISSUER_BITS) for key in issuer.keys) for issuer in issuers}
+
+    def get_key(self, hostname: str) -> tuple[RSAPublicKey, ...]:
+        return self._keys[hostname]
+
+    def fetch_support_document(self, hostname: str) -> NoReturn:
+        raise InvalidIssuerError("support documents are never fetched")
+
+
+class _BundleVerifier(LocalVerifier):  # type: ignore[misc]
+    """PyBrowserID's verifier, for one bundle whose tokens were parsed before."""
+
+    def __init__(self, audience: str, issuers: Mapping[str, Issuer], keys: _StaticKeys, tokens: Mapping[str, _Token]) -> None:
+        super().__init__(trusted_secondaries=(), supportdocs=keys)
+        self._audience = audience
+        self._issuers = issuers
+        self._tokens = tokens
+
+    def parse_jwt(self, data: str) -> _Token:
+        return self._tokens[data]
+
+    def check_audience(self, assertion: str, expected_audience: None = None) -> str:
+        if self._tokens[assertion.rpartition("~")[2]].payload["aud"] != self._audience:
+            raise AudienceMismatchError
+        return self._audience
+
+    def is_trusted_issuer(self, hostname: str, issuer: Any) -> bool:
+        known = self._issuers.get(issuer) if isinstance(issuer, str) else None
+        if known is None or not known.covers(hostname.lower()):
+            raise InvalidAssertion("issuer")
+        return True
+
+
+class BrowserIDVerifier(Verifier):
+    """Checks BrowserID bundles ``certificate~assertion``: no chains, no delegation, no fetching.
+
+    :param audience: the one origin assertions must be made for, compared as a string.
+    :param issuers: the only issuers trusted.
+    :raises ValueError: an issuer's key is not RS of 2048 bits.
+    """
+
+    def __init__(self, audience: str, issuers: Sequence[Issuer], clock: Clock) -> None:
+        self._audience = audience
+        self._issuers = {issuer.name: issuer for issuer in issuers}
+        self._keys = _StaticKeys(issuers)
+        self._clock = clock
+
+    def accepts(self, assertion: str) -> bool:
+        """Return whether it looks like a bundle."""
+        return "~" in assertion
+
+    def verify(self, assertion: str) -> Identity:
+        """Check a bundle; the identity ends with the earlier of its two tokens.
+
+        :raises InvalidAssertion: with ``reason`` one of too_long, malformed, algorithm, time, expired, audience, email,
+            issuer, key, signature, or unexpected, which is a fault to look into.
+        """
+        try:
+            return self._verify(assertion)
+        except InvalidAssertion:
+            raise
+        except (TrustError, ValueError, RecursionError) as error:
+            raise InvalidAssertion(_REASONS.get(type(error), "malformed")) from None
+        except Exception as error:
+            _log.warning("unexpected %s while checking a BrowserID assertion", type(error).__name__)
+            raise InvalidAssertion("unexpected") from error
+
+    def digest(self, assertion: str) -> bytes:
+        """Return ``replay_digest`` of a verified bundle."""
+        return replay_digest(assertion)
+
+    def _verify(self, assertion: str) -> Identity:
+        tokens = _parse_bundle(assertion)
+        certificate, proof = tokens.values()
+        now = self._clock.now()
+        expires_at = min(_expiry(certificate.payload, _CERTIFICATE, now), _expiry(proof.payload, _ASSERTION, now))
+        email = _email(certificate)
+        result = _BundleVerifier(self._audience, self._issuers, self._keys, tokens).verify(assertion, now=now)
+        return Identity(email=email, issuer=result["issuer"], subject=email, expires_at=expires_at)
+
+
+def load_issuers(settings: BrowserIDSettings) -> tuple[Issuer, ...]:
+    """Read the key files of the configured issuers.
+
+    :raises SettingError: a file that is no readable key; names the key, the file and what is allowed.
+    """
+    for issuer in settings.configured:
+        if "*" in issuer.domains:
+            _log.warning("browserid.%s.domains is *: this issuer may vouch for any e-mail", issuer.name)
+    return tuple(
+        Issuer(issuer.name, tuple(_read_key(issuer, file) for file in issuer.keys), frozenset(issuer.domains))
+        for issuer in settings.configured
+    )
+
+
+def replay_digest(assertion: str) -> bytes:
+    """Return what names a verified bundle for single use, 32 bytes, however its signatures or certificate are rewritten.
+
+    It covers the signed text of the assertion, and the e-mail: two people may sign the same audience and expiry.
+
+    :raises InvalidAssertion: it is no bundle.
+    """
+    try:
+        certificate, token = _parse_bundle(assertion).values()
+    except (ValueError, RecursionError):
+        raise InvalidAssertion("malformed") from None
+    return hashlib.sha256(f"{_email(certificate)}\n{token.signed_data}".encode("ascii")).digest()
+
+
+def normalize_email(email: Any) -> str | None:
+    """Return a mail address with its domain in lower case; None if it is not ASCII of that form and at most 254 characters."""
+    if not isinstance(email, str) or len(email) > 254 or _EMAIL.fullmatch(email) is None:
+        return None
+    local, _, domain = email.rpartition("@")
+    return f"{local}@{domain.lower()}"
+
+
+def _read_key(issuer: IssuerSettings, file: str) -> Mapping[str, str]:
+    try:
+        document = json.loads(Path(file).read_bytes())
+        key = document.get("public-key", document)
+        _rsa_key(key, ISSUER_BITS)
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        why = error.strerror if isinstance(error, OSError) else "is not that"
+        raise SettingError(
+            f"browserid.{issuer.name}.keys = {file}: must be readable JSON with an RS public key of 2048 bits, "
+            f'{{"algorithm":"RS","n":"..","e":".."}} or a support document that has it as "public-key" ({why})'
+        ) from None
+    return {name: key[name] for name in ("algorithm", "n", "e")}
+
+
+def _parse_bundle(bundle: Any) -> dict[str, _Token]:
+    """Return the certificate and the assertion, in this order, by their text; one of the two if they are the same.
+
+    :raises InvalidAssertion: too long, of another form, or an algorithm its role does not allow.
+    :raises ValueError: not JSON; RecursionError if it is too deep.
+    """
+    if not isinstance(bundle, str):
+        raise InvalidAssertion("malformed")
+    if len(bundle) > MAX_CHARACTERS:
+        raise InvalidAssertion("too_long")
+    certificate, tilde, assertion = bundle.partition("~")
+    if not tilde:  # a second one fits no token
+        raise InvalidAssertion("malformed")
+    return {certificate: _parse_token(certificate, _CERTIFICATE), assertion: _parse_token(assertion, _ASSERTION)}
+
+
+def _parse_token(text: str, role: _Role) -> _Token:
+    match = _PARTS.fullmatch(text)
+    if match is None:
+        raise InvalidAssertion("malformed")
+    raw = [decode_bytes(part) for part in match.groups()]
+    if [encode_bytes(part) for part in raw] != list(match.groups()):  # unused bits of a last character
+        raise InvalidAssertion("malformed")
+    header, payload = _json_object(raw[0]), _json_object(raw[1])
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str) or algorithm not in role.algorithms:
+        raise InvalidAssertion("algorithm")
+    return _Token(algorithm, {name: payload[name] for name in role.claims & payload.keys()}, raw[2], text.rpartition(".")[0])
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _json_object(raw: bytes) -> dict[str, Any]:
+    value = _DECODER.decode(raw.decode("utf-8"))
+    if not isinstance(value, dict):
+        raise InvalidAssertion("malformed")
+    return value
+
+
+def _expiry(claims: Mapping[str, Any], role: _Role, now: int) -> int:
+    """Return ``exp`` once all times of a token are whole milliseconds, neither over nor further ahead than its role allows."""
+    latest = {"exp": now + role.lifetime_ms + SKEW_MS, "iat": now + SKEW_MS, "nbf": now + SKEW_MS}
+    for name in latest.keys() & (claims.keys() | {"exp"}):
+        if type(claims.get(name)) is not int or claims[name] > latest[name]:
+            raise InvalidAssertion("time")
+    expires_at: int = claims["exp"]
+    if expires_at <= now:
+        raise InvalidAssertion("expired")
+    return expires_at
+
+
+def _email(certificate: _Token) -> str:
+    principal = certificate.payload.get("principal")
+    email = normalize_email(principal.get("email")) if isinstance(principal, dict) else None
+    if email is None:
+        raise InvalidAssertion("email")
+    return email
+
+
+def _number(key: Any, name: str, base: int) -> int:
+    text = key.get(name) if isinstance(key, Mapping) else None
+    if not isinstance(text, str) or _DIGITS[base].fullmatch(text) is None:
+        raise ValueError(f"{name}: digits of base {base}")
+    return int(text, base)
+
+
+def _rsa_key(key: Any, bits: tuple[int, int]) -> RSAPublicKey:
+    n, e = _number(key, "n", 10), _number(key, "e", 10)
+    if key.get("algorithm") != "RS" or not bits[0] <= n.bit_length() <= bits[1] or e not in _EXPONENTS:
+        raise ValueError(f"an RS key of {bits[0]} to {bits[1]} bits")
+    return RSAPublicNumbers(e, n).public_key()
+
+
+def _user_key(algorithm: str, key: Any) -> RSAPublicKey | DSAPublicKey:
+    """Return the key a user brought. Issuers sign any: its size decides what a verification costs."""
+    try:
+        if algorithm == "RS256":
+            return _rsa_key(key, USER_BITS)
+        p, q, g, y = (_number(key, name, 16) for name in "pqgy")
+        if key.get("algorithm") != "DS" or (p.bit_length(), q.bit_length()) != _DSA[algorithm][0]:
+            raise ValueError(f"a DS key of {_DSA[algorithm][0]} bits")
+        return DSAPublicNumbers(y, DSAParameterNumbers(p, q, g)).public_key()
+    except ValueError:
+        raise InvalidAssertion("key") from None
+
+
+def _dss_signature(signature: bytes, half: int) -> bytes:
+    """Return ``r || s`` as DER; the front may lack leading zeros."""
+    if len(signature) > 2 * half:
+        raise InvalidSignature
+    return encode_dss_signature(int.from_bytes(signature[:-half], "big"), int.from_bytes(signature[-half:], "big"))

@@ -1,0 +1,71 @@
+"""The development issuer: BrowserID assertions for any e-mail (docs/protocol.md, section 8).
+
+Who may ask it is decided where requests are; this module only signs. Nothing imports it unless ``identity.development`` is on.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from browserid import jwt
+from browserid.utils import bundle_certs_and_assertion
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from ..clock import Clock
+from ..errors import WrongValue
+from .browserid import Issuer, normalize_email
+
+NAME = "dev.invalid"
+CERTIFICATE_SECONDS = 3600
+ASSERTION_SECONDS = 120
+
+
+class RS256Key:
+    """A fresh 2048-bit RSA key that lives in memory only; ``jwt.generate`` takes the algorithm from the class's name."""
+
+    def __init__(self) -> None:
+        self._private = generate_private_key(65537, 2048)
+        numbers = self._private.public_key().public_numbers()
+        self.public = {"algorithm": "RS", "n": str(numbers.n), "e": str(numbers.e)}
+
+    def sign(self, data: bytes) -> bytes:
+        """Return the signature of ``data``, 256 bytes."""
+        return self._private.sign(data, PKCS1v15(), SHA256())
+
+
+class DevelopmentIssuer:
+    """A BrowserID primary named ``dev.invalid``, which nobody can own, that vouches for every address.
+
+    :param audience: the origin its assertions are made for.
+    """
+
+    def __init__(self, audience: str, clock: Clock) -> None:
+        self._audience = audience
+        self._clock = clock
+        self._key = RS256Key()
+        self._user_key = RS256Key()
+        self.issuer = Issuer(NAME, (self._key.public,), frozenset({"*"}))
+
+    def mint(self, email: Any) -> str:
+        """Return a bundle of a certificate for 1 hour and an assertion for 2 minutes; no two are equal.
+
+        :raises WrongValue: not a mail address.
+        """
+        address = normalize_email(email)
+        if address is None:
+            raise WrongValue("email: a mail address in ASCII, at most 254 characters")
+        now = self._clock.now()
+        certificate = {
+            "iss": NAME,
+            "iat": now,
+            "exp": now + CERTIFICATE_SECONDS * 1000,
+            "principal": {"email": address},
+            "public-key": self._user_key.public,
+        }
+        # every user has the same key here: without jti two assertions of one millisecond would be the same
+        assertion = {"aud": self._audience, "exp": now + ASSERTION_SECONDS * 1000, "jti": secrets.token_urlsafe(12)}
+        bundle: str = bundle_certs_and_assertion([jwt.generate(certificate, self._key)], jwt.generate(assertion, self._user_key))
+        return bundle
