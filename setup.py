@@ -32,7 +32,6 @@ setup(
         "pyramid_jinja2>=2.10,<3",
         "plaster_pastedeploy>=1.0,<2",
         "requests>=2.31,<3",
-        "urllib3>=2.2,<3",  # outbound.py pins addresses below requests
         "setuptools<82",  # Pyramid and Cornice import pkg_resources
     ],
     extras_require={

@@ -99,7 +99,9 @@ class PresenceSettings:
 class IdentitySettings:
     """Who may say who somebody is (docs/protocol.md, section 2)."""
 
-    audience: str = _key("http://127.0.0.1:8282", "The one origin this service is reached under; assertions are made for it.", check=_origin)
+    audience: str = _key(
+        "http://127.0.0.1:8282", "The one origin this service is reached under; assertions are made for it.", check=_origin
+    )
     verifiers: tuple[str, ...] = _key((), "Verifiers to try, by name: `browserid`. Empty: sign-in is closed.", one_of=("browserid",))
     development: bool = _key(False, "Mint assertions for any e-mail, on loopback only: for trying things out.")
     session_seconds: int = _key(43200, "How long a sign-in lasts, on a channel and in a browser.", low=60, high=2592000)
@@ -124,7 +126,9 @@ class IssuerSettings:
 class BrowserIDSettings:
     """Issuers of BrowserID assertions; nothing but these is ever trusted or fetched."""
 
-    issuers: tuple[str, ...] = _key((), "Issuers, by host name. Each needs `browserid.<issuer>.keys` (files) and `browserid.<issuer>.domains`.")
+    issuers: tuple[str, ...] = _key(
+        (), "Issuers, by host name. Each needs `browserid.<issuer>.keys` (files) and `browserid.<issuer>.domains`."
+    )
     configured: tuple[IssuerSettings, ...] = ()
 
 
@@ -133,7 +137,9 @@ class ChannelSettings:
     """Limits of sockets and of requests; the first wall against hostile and broken peers."""
 
     origins: tuple[str, ...] = _key((), "Origins besides the audience whose pages may open a channel.", check=_origins)
-    trusted_proxies: tuple[str, ...] = _key((), "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto count.", check=_networks)
+    trusted_proxies: tuple[str, ...] = _key(
+        (), "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto count.", check=_networks
+    )
     sockets: int = _key(20000, "Open connections of one process.", low=10, high=1000000)
     unsigned_per_address: int = _key(20, "Channels of one address that have not signed in.", low=1, high=100000)
     accept_rate: float = _key(200.0, "New channels, per second.", low=1, high=100000)

@@ -1,0 +1,104 @@
+"""Rates: how often something may happen."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from math import ceil
+
+from .clock import Clock
+from .errors import SlowDown
+
+
+class TokenBucket:
+    """``burst`` at once, ``rate`` a second after that.
+
+    :param rate: tokens that come back, per second.
+    :param burst: tokens it holds when full, as it is at first.
+    """
+
+    __slots__ = ("_at", "_tokens", "burst", "rate")
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self.rate = rate
+        self.burst = burst
+        self._tokens = float(burst)
+        self._at: float | None = None
+
+    def take(self, n: float = 1, *, now: float) -> float:
+        """Take ``n`` tokens, all or none.
+
+        :param now: ``Clock.monotonic()``.
+        :return: 0.0 when they were taken, else the seconds until they would be there.
+        """
+        wait = self.wait(n, now=now)
+        if not wait:
+            self._tokens -= n
+        return wait
+
+    def wait(self, n: float = 1, *, now: float) -> float:
+        """Return the seconds until ``n`` tokens are there, 0.0 when they are; nothing is taken."""
+        if self._at is not None:
+            self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
+        self._at = now
+        return 0.0 if self._tokens >= n else (n - self._tokens) / self.rate
+
+
+class Buckets:
+    """Token buckets by key, for the keys used last; one that is pushed out starts full again.
+
+    :param most: how many keys are remembered.
+    """
+
+    def __init__(self, rate: float, burst: float, most: int = 10_000) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._most = most
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def take(self, key: str, n: float = 1, *, now: float) -> float:
+        """Take ``n`` tokens of a key, all or none; see ``TokenBucket.take``."""
+        bucket = self._buckets.setdefault(key, TokenBucket(self._rate, self._burst))
+        self._buckets.move_to_end(key)
+        if len(self._buckets) > self._most:
+            self._buckets.popitem(last=False)
+        return bucket.take(n, now=now)
+
+    def wait(self, key: str, *, now: float) -> float:
+        """Return the seconds until a key has a token, 0.0 when it has one; nothing is taken."""
+        bucket = self._buckets.get(key)
+        return bucket.wait(1, now=now) if bucket else 0.0
+
+
+class AddressLimit:
+    """What one client address may do too often.
+
+    :param what: the text of the refusal.
+    :param most: how often within ``seconds``.
+    """
+
+    def __init__(self, what: str, most: int, seconds: float, clock: Clock) -> None:
+        self._what = what
+        self._buckets = Buckets(most / seconds, most)
+        self._clock = clock
+
+    def check(self, address: str) -> None:
+        """Refuse an address that has nothing left.
+
+        :raises SlowDown: with the time until it has.
+        """
+        self._refuse(self._buckets.wait(address, now=self._clock.monotonic()))
+
+    def note(self, address: str) -> None:
+        """Count one more, past the limit as well."""
+        self._buckets.take(address, now=self._clock.monotonic())
+
+    def charge(self, address: str) -> None:
+        """Count one more, or refuse it.
+
+        :raises SlowDown: with the time until there is one left.
+        """
+        self._refuse(self._buckets.take(address, now=self._clock.monotonic()))
+
+    def _refuse(self, wait: float) -> None:
+        if wait:
+            raise SlowDown(self._what, retry_after=ceil(wait))

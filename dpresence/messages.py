@@ -1,0 +1,325 @@
+"""Every frame and body: its shape, its check, its encoding (docs/protocol.md, sections 3 to 6).
+
+Frames and REST bodies are parsed by the same structs, so that a channel and a call refuse the same things with the same
+words. The ``description`` of a field is what its error text says is allowed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Annotated, Any, get_args, get_type_hints
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from .errors import BadTtl, FieldTooLong, NotAnObject, Refused, WrongField, WrongValue
+from .model import Device, Grant, Notification, Status, Update
+
+MOST_ITEMS = 100
+"""Notifications in one frame, in either direction."""
+MOST_ENTRIES = 500
+"""Updates or snapshot entries in one frame, and items of one page of a list."""
+
+_INVISIBLE_ALLOWED = "\u00a0\u200c\u200d\u3000"
+
+FrameId = Annotated[str, Meta(max_length=64)] | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Id = Annotated[FrameId | None, Meta(description="a string of up to 64 characters, or an integer")]
+Email = Annotated[str, Meta(max_length=254, description="an e-mail address of up to 254 characters")]
+Assertion = Annotated[str, Meta(description="an assertion, as text")]
+Flag = Annotated[bool, Meta(description="true or false")]
+Cursor = Annotated[str, Meta(max_length=128, description="a cursor, as text")]
+DeviceName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:-]{1,64}\Z", description="1 to 64 of A-Z a-z 0-9 . _ : -")]
+
+
+def printable(text: str) -> bool:
+    """Return whether a text shows all that it holds: no control, bidi or other formatting characters."""
+    return all(char.isprintable() or char in _INVISIBLE_ALLOWED for char in text)
+
+
+class Frame(Struct, forbid_unknown_fields=True):
+    """What every frame may carry: an ``id`` that the reply repeats."""
+
+    id: Id = None
+
+
+class StatusUpdate(Frame, kw_only=True):
+    """A device's update (section 3)."""
+
+    email: Email
+    status: Annotated[Status, Meta(description="one of online, unavailable, offline")]
+    assertion: Assertion | None = None
+    device: DeviceName | None = None
+    ack: Flag = False
+    ticket: Flag = False
+
+
+class Acknowledge(Frame, kw_only=True):
+    """A device has these notifications (section 3)."""
+
+    action: str
+    notifications: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=10_000, description="a list of notification ids")]
+
+
+class Authenticate(Frame, kw_only=True):
+    """An app service signs in (section 5)."""
+
+    action: str
+    key: Annotated[str, Meta(max_length=256, description="an API key, as text")]
+    since: Cursor | None = None
+
+
+Source = Annotated[str, Meta(max_length=254, description="text of up to 254 characters")]
+
+
+class OutgoingNotification(Struct, forbid_unknown_fields=True):
+    """One notification as an app service sends it (section 5)."""
+
+    puid: Annotated[str, Meta(max_length=254, description="a PUID, as text")]
+    message: Annotated[str, Meta(max_length=512, description="text of up to 512 characters")] = ""
+    action: Annotated[str, Meta(max_length=512, description="text of up to 512 characters")] = ""
+    source: Source | None = None
+    ttl: Annotated[int, Meta(ge=0, le=2_592_000, description="whole seconds from 0 to 2592000")] = 86_400
+
+    def __post_init__(self) -> None:
+        for text in (self.puid, self.message, self.source or ""):
+            if "\0" in text:
+                raise ValueError("text without NUL characters")
+
+
+OutgoingNotifications = Annotated[
+    list[OutgoingNotification], Meta(min_length=1, max_length=MOST_ITEMS, description="a list of 1 to 100 notifications")
+]
+
+
+class Notify(Frame, kw_only=True):
+    """An app service sends notifications (section 5)."""
+
+    action: str
+    notifications: OutgoingNotifications
+
+
+class Empty(Struct, forbid_unknown_fields=True):
+    """The body of a call that documents none."""
+
+
+class Login(Struct, forbid_unknown_fields=True):
+    """``POST /login``."""
+
+    assertion: Assertion
+
+
+class Logout(Struct, forbid_unknown_fields=True):
+    """``POST /logout``."""
+
+    everywhere: Flag = False
+
+
+Name = Annotated[str, Meta(min_length=1, max_length=64, description="1 to 64 printable characters")]
+Domain = Annotated[str, Meta(max_length=253, description="a host name of up to 253 characters")]
+Description = Annotated[str, Meta(max_length=500, description="up to 500 printable characters")]
+
+
+class ApplicationChange(Struct, forbid_unknown_fields=True):
+    """``PATCH /myapps/<appid>``."""
+
+    name: Name | UnsetType = UNSET
+    domain: Domain | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        for field in ("name", "description"):
+            value = getattr(self, field)
+            if value is not UNSET and not (printable(value) and (value.strip() or field != "name")):
+                raise ValueError(f"{field}: {_described(type(self))[field]}")
+
+
+class NewApplication(ApplicationChange, kw_only=True):
+    """``POST /myapps``."""
+
+    name: Name
+    domain: Domain
+    description: Description = ""
+
+
+class GrantChange(Struct, forbid_unknown_fields=True):
+    """``PATCH /grant/<appid>``."""
+
+    paused: Flag
+
+
+class DevelopmentAssertion(Struct, forbid_unknown_fields=True):
+    """``POST /__dev__/assertion`` (section 8)."""
+
+    email: Email
+
+
+class _Envelope(Struct):
+    action: Any = None
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def parse(kind: Any, data: str | bytes) -> Any:
+    """Parse and check a frame or body.
+
+    :param kind: a struct of this module, or a list of one.
+    :returns: a value of that kind.
+    :raises NotAnObject: it is not JSON, or not the object (or list) it should be.
+    :raises WrongField: a field is missing or unknown.
+    :raises WrongValue: a field has a wrong value; ``FieldTooLong`` and ``BadTtl`` for those of a notification.
+    """
+    try:
+        return _decoder(kind).decode(data)
+    except msgspec.ValidationError as error:
+        message = str(error)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise NotAnObject() from None
+    raise _refusal(kind, data, message)
+
+
+def action_of(text: str) -> str | None:
+    """Return the ``action`` of a frame, None without one.
+
+    :raises NotAnObject: the frame is not one JSON object.
+    :raises WrongValue: the action is not a text.
+    """
+    action = parse(_Envelope, text).action
+    if action is not None and not isinstance(action, str):
+        raise WrongValue("action: one of the actions of this channel, as text")
+    return action
+
+
+def id_of(text: str) -> str | int | None:
+    """Return the ``id`` of a frame that was refused, so that the refusal can repeat it; None when there is none."""
+    try:
+        return _decoder(_AnyFrame).decode(text).id  # type: ignore[no-any-return]
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
+class _AnyFrame(Struct):
+    id: Id = None
+
+
+@cache
+def _described(kind: Any) -> dict[str, str]:
+    """Return what is allowed in each field of a struct and of the structs inside it, by field name."""
+    found: dict[str, str] = {}
+    for part in get_args(kind):
+        found.update(_described(part) if not isinstance(part, Meta) else {})
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        for name, hint in get_type_hints(kind, include_extras=True).items():
+            found.update(_described(hint))
+            metas = [meta for part in (hint, *get_args(hint)) for meta in getattr(part, "__metadata__", ())]
+            found[name] = next((meta.description for meta in metas if meta.description), "another value")
+    return found
+
+
+def _refusal(kind: Any, data: str | bytes, message: str) -> Refused:
+    """Turn msgspec's error into ours; a missing or unknown field goes before a wrong value (section 7)."""
+    try:
+        msgspec.json.decode(data)  # the decoder stops at the first wrong field and may not have seen what follows
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return NotAnObject()
+    text, _, path = message.partition(" - at `$")
+    path = path.rstrip("`").lstrip(".")
+    unknown = re.fullmatch(r"Object (missing required|contains unknown) field `(.*)`", text, re.DOTALL)
+    if unknown:
+        verb = "is missing" if unknown[1] == "missing required" else "is not known here"
+        return WrongField(f"{_join(path, unknown[2][:64])}: {verb}")
+    if not path and (re.match(r"Expected `(object|array)`, got", text)):
+        return NotAnObject("expected one JSON list" if "`array`, got" in text else "")
+    return _misplaced(kind, data) or _wrong_value(kind, path, text)
+
+
+def _join(path: str, field: str) -> str:
+    return f"{path}.{field}" if path else field
+
+
+def _misplaced(kind: Any, data: str | bytes) -> WrongField | None:
+    """Return the refusal of the first missing or unknown field at the top of a body whose values are wrong as well."""
+    if not (isinstance(kind, type) and issubclass(kind, Struct)):
+        return None
+    given = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    fields = msgspec.structs.fields(kind)
+    missing = [field.name for field in fields if field.required and field.name not in given]
+    unknown = sorted(given.keys() - {field.name for field in fields})
+    if missing:
+        return WrongField(f"{missing[0]}: is missing")
+    return WrongField(f"{unknown[0][:64]}: is not known here") if unknown else None
+
+
+def _wrong_value(kind: Any, path: str, text: str) -> Refused:
+    if not text.startswith(("Expected", "Invalid")):  # a struct's own check: its text says it all
+        return WrongValue(f"{path}: {text}" if path else text)
+    field = (re.findall(r"[a-z_]+", path) or [""])[-1]
+    allowed = _described(kind).get(field, "an object")
+    if field == "ttl":
+        return BadTtl(f"{path}: {allowed}")
+    too_long = field in ("message", "action", "source") and "of length <=" in text
+    return (FieldTooLong if too_long else WrongValue)(f"{path}: {allowed}")
+
+
+# -- encoding
+
+
+def encode(value: Any) -> bytes:
+    """Return the JSON of a reply or body."""
+    return msgspec.json.encode(value)
+
+
+OK = b'{"result":"OK"}'
+
+
+def ok(frame_id: str | int | None = None, **fields: Any) -> bytes:
+    """Return an OK reply with its fields, and the frame's id when it had one."""
+    if frame_id is None and not fields:
+        return OK
+    return encode({"result": "OK", **fields, **_echo(frame_id)})
+
+
+def ko(refused: Refused, frame_id: str | int | None = None, **fields: Any) -> bytes:
+    """Return a KO reply: the error object, the fields given, and the frame's id when it had one."""
+    return encode({**refused.body(), **fields, **_echo(frame_id)})
+
+
+def _echo(frame_id: str | int | None) -> dict[str, str | int]:
+    return {} if frame_id is None else {"id": frame_id}
+
+
+def updates(entries: Iterable[Update], cursor: str) -> bytes:
+    """Return an updates frame; every piece is of our own making and needs no escaping."""
+    items = ",".join(f'{{"puid":"{entry.puid}","status":"{entry.status}","at":{entry.at},"reason":"{entry.reason}"}}' for entry in entries)
+    return f'{{"updates":[{items}],"cursor":"{cursor}"}}'.encode()
+
+
+def snapshot(entries: Sequence[dict[str, Any]], cursor: str | None) -> bytes:
+    """Return a snapshot frame; the last one is that with the cursor."""
+    frame: dict[str, Any] = {"snapshot": entries, "last": cursor is not None}
+    if cursor is not None:
+        frame["cursor"] = cursor
+    return encode(frame)
+
+
+def notifications(items: Iterable[Notification], acknowledged: bool) -> bytes:
+    """Return a notifications frame; a device that acknowledges gets ``id``, ``appid`` and ``sent`` as well."""
+    shown = [{"source": item.source, "message": item.message, "action": item.action} for item in items]
+    if acknowledged:
+        for entry, item in zip(shown, items, strict=True):
+            entry.update({"id": item.id, "appid": item.appid, "sent": item.sent_at})  # type: ignore[dict-item]
+    return encode({"notifications": shown})
+
+
+def device(item: Device) -> dict[str, Any]:
+    """Return a device as ``GET /devices`` shows it."""
+    return {"device": item.name, "status": item.status, "connected": item.connected, "since": item.since}
+
+
+def grant(item: Grant) -> dict[str, Any]:
+    """Return what a user reads of a grant."""
+    return {"appid": item.appid, "puid": item.puid, "granted_at": item.granted_at, "paused": item.paused}
