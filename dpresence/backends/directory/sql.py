@@ -1,0 +1,287 @@
+"""The directory in an SQL database. Each method is one transaction; deletions follow the tables' foreign keys."""
+# ruff: noqa: D102 - the abstract base documents each method
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from ...errors import Conflict, NotFound, SessionEnded, TooMany
+from ...model import Account, ApiKey, Application, Grant, Identity, Session, Ticket
+from ..sql.engine import Database, transaction
+from ..sql.rows import Rows
+from ..sql.tables import accounts, api_keys, applications, grants, service, sessions, spent, tickets
+from . import Directory, Erased
+
+ACCOUNTS = Rows(accounts, Account)
+SESSIONS = Rows(sessions, Session)
+TICKETS = Rows(tickets, Ticket)
+APPLICATIONS = Rows(applications, Application)
+KEYS = Rows(api_keys, ApiKey)
+GRANTS = Rows(grants, Grant)
+
+
+class SqlDirectory(Directory):
+    """Durable facts in a ``Database`` it shares with the mailbox; closing one closes both.
+
+    Beyond the base: a session or ticket whose account or session has gone meanwhile is refused with ``SessionEnded``,
+    an application or key whose owner or application has, with ``NotFound``.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    # -- the whole
+
+    @transaction
+    def ping(self, connection: Connection) -> None:
+        connection.execute(select(service.c.mode))
+
+    @transaction
+    def stamp(self, connection: Connection, mode: str) -> str:
+        stamp = connection.scalar(select(service.c.mode))
+        if stamp is None:
+            connection.execute(insert(service).values(id=1, mode=mode))
+        return mode if stamp is None else stamp
+
+    @transaction
+    def sweep(self, connection: Connection, now: int) -> int:
+        ended = or_(tickets.c.session_ends_at <= now, ~tickets.c.used & (tickets.c.expires_at <= now))
+        gone = TICKETS.delete(connection, ended)
+        gone += SESSIONS.delete(connection, sessions.c.expires_at <= now)
+        gone += KEYS.delete(connection, api_keys.c.retires_at <= now)
+        return gone + connection.execute(delete(spent).where(spent.c.expires_at <= now)).rowcount
+
+    def close(self) -> None:
+        self.database.close()
+
+    # -- accounts
+
+    @transaction
+    def sign_in(self, connection: Connection, identity: Identity, now: int) -> Account:
+        account = ACCOUNTS.find(connection, accounts.c.email == identity.email)
+        if account is None:
+            account = Account(secrets.token_urlsafe(16), identity.email, identity.issuer, identity.subject, now)
+            ACCOUNTS.add(connection, account)
+        elif not account.issuer:
+            account = replace(account, issuer=identity.issuer, subject=identity.subject)
+            pin = update(accounts).values(issuer=identity.issuer, subject=identity.subject)
+            connection.execute(pin.where(accounts.c.id == account.id))
+        elif (account.issuer, account.subject) != (identity.issuer, identity.subject):
+            raise Conflict("email: its account belongs to another issuer or subject")
+        return account
+
+    @transaction
+    def account(self, connection: Connection, user: str) -> Account | None:
+        return ACCOUNTS.find(connection, accounts.c.id == user)
+
+    @transaction
+    def unpin(self, connection: Connection, email: str) -> bool:
+        release = update(accounts).values(issuer="", subject="")
+        return connection.execute(release.where(accounts.c.email == email)).rowcount > 0
+
+    @transaction
+    def erase(self, connection: Connection, user: str) -> Erased:
+        owned = APPLICATIONS.all(connection, applications.c.owner == user, order_by=applications.c.id)
+        hers = select(applications.c.id).where(applications.c.owner == user)
+        affected = or_(grants.c.user == user, grants.c.appid.in_(hers))
+        ended = GRANTS.all(connection, affected, order_by=grants.c.puid)
+        ACCOUNTS.delete(connection, accounts.c.id == user)
+        return Erased(ended, owned)
+
+    # -- sessions, tickets, spent assertions
+
+    @transaction
+    def spend(self, connection: Connection, digest: bytes, expires_at: int) -> bool:
+        try:
+            connection.execute(insert(spent).values(digest=digest, expires_at=expires_at))
+        except IntegrityError:
+            return False
+        return True
+
+    @transaction
+    def add_session(self, connection: Connection, session: Session) -> None:
+        if ACCOUNTS.find(connection, accounts.c.id == session.user) is None:
+            raise SessionEnded
+        SESSIONS.add(connection, session)
+
+    @transaction
+    def session(self, connection: Connection, id_hash: bytes, now: int) -> Session | None:
+        return SESSIONS.find(connection, sessions.c.id_hash == id_hash, sessions.c.expires_at > now)
+
+    @transaction
+    def sessions(self, connection: Connection, user: str, now: int) -> Sequence[Session]:
+        oldest = (sessions.c.created_at, sessions.c.id_hash)
+        return SESSIONS.all(connection, sessions.c.user == user, sessions.c.expires_at > now, order_by=oldest)
+
+    @transaction
+    def end_session(self, connection: Connection, id_hash: bytes) -> Sequence[str]:
+        families = select(tickets.c.family).distinct().where(tickets.c.session == id_hash).order_by(tickets.c.family)
+        ended = connection.scalars(families).all()
+        SESSIONS.delete(connection, sessions.c.id_hash == id_hash)
+        return ended
+
+    @transaction
+    def end_sessions(self, connection: Connection, user: str) -> None:
+        SESSIONS.delete(connection, sessions.c.user == user)
+        TICKETS.delete(connection, tickets.c.user == user)
+
+    @transaction
+    def add_ticket(self, connection: Connection, ticket: Ticket) -> None:
+        gone = ACCOUNTS.find(connection, accounts.c.id == ticket.user) is None
+        if not gone and ticket.session is not None:
+            gone = SESSIONS.find(connection, sessions.c.id_hash == ticket.session) is None
+        if gone:
+            raise SessionEnded
+        TICKETS.add(connection, ticket)
+
+    @transaction
+    def use_ticket(self, connection: Connection, hash: bytes, now: int, device: str | None, successor: bytes | None) -> Ticket | None:
+        fresh = (~tickets.c.used, tickets.c.expires_at > now, tickets.c.session_ends_at > now)
+        won = connection.execute(update(tickets).where(tickets.c.hash == hash, *fresh).values(used=True)).rowcount
+        family = select(tickets.c.family).where(tickets.c.hash == hash, tickets.c.used).scalar_subquery()
+        if not won:
+            TICKETS.delete(connection, tickets.c.family == family)
+            return None
+        connection.execute(update(tickets).where(tickets.c.family == family).values(device=device))
+        ticket = TICKETS.find(connection, tickets.c.hash == hash)
+        if ticket is not None and successor is not None:
+            TICKETS.add(connection, replace(ticket, hash=successor, expires_at=ticket.session_ends_at))
+        return ticket
+
+    @transaction
+    def end_tickets(self, connection: Connection, user: str, device: str) -> None:
+        TICKETS.delete(connection, tickets.c.user == user, tickets.c.device == device)
+
+    # -- applications and keys
+
+    @transaction
+    def add_application(self, connection: Connection, application: Application, limit: int) -> None:
+        if ACCOUNTS.find(connection, accounts.c.id == application.owner) is None:
+            raise NotFound
+        owned = select(func.count()).where(applications.c.owner == application.owner)
+        if connection.scalars(owned).one() >= limit:
+            raise TooMany(f"applications: at most {limit} for one developer")
+        APPLICATIONS.add(connection, application)
+
+    @transaction
+    def application(self, connection: Connection, appid: str) -> Application | None:
+        return APPLICATIONS.find(connection, applications.c.id == appid)
+
+    @transaction
+    def applications(self, connection: Connection, owner: str, after: str, limit: int) -> Sequence[Application]:
+        page = (applications.c.owner == owner, applications.c.id > after)
+        return APPLICATIONS.all(connection, *page, order_by=applications.c.id, limit=limit)
+
+    @transaction
+    def change_application(self, connection: Connection, application: Application) -> bool:
+        return _change(connection, application)
+
+    @transaction
+    def move_application(self, connection: Connection, application: Application) -> Sequence[Grant] | None:
+        if not _change(connection, application):
+            return None
+        return _end_grants(connection, application.id)
+
+    @transaction
+    def delete_application(self, connection: Connection, appid: str) -> Sequence[Grant] | None:
+        ended = _end_grants(connection, appid)
+        return ended if APPLICATIONS.delete(connection, applications.c.id == appid) else None
+
+    @transaction
+    def activate(self, connection: Connection, appid: str, key: ApiKey) -> bool:
+        _require_application(connection, appid)
+        sleeping = (applications.c.id == appid, ~applications.c.active)
+        if not connection.execute(update(applications).where(*sleeping).values(active=True)).rowcount:
+            return False
+        KEYS.delete(connection, api_keys.c.appid == appid)
+        KEYS.add(connection, key)
+        return True
+
+    @transaction
+    def add_key(self, connection: Connection, key: ApiKey, retire_at: int) -> None:
+        _require_application(connection, key.appid)
+        later = or_(api_keys.c.retires_at.is_(None), api_keys.c.retires_at > retire_at)
+        connection.execute(update(api_keys).where(api_keys.c.appid == key.appid, later).values(retires_at=retire_at))
+        KEYS.add(connection, key)
+
+    @transaction
+    def key(self, connection: Connection, key_id: str, now: int) -> ApiKey | None:
+        works = or_(api_keys.c.retires_at.is_(None), api_keys.c.retires_at > now)
+        return KEYS.find(connection, api_keys.c.id == key_id, works)
+
+    @transaction
+    def touch_key(self, connection: Connection, key_id: str, day: str) -> None:
+        news = api_keys.c.used_on.is_distinct_from(day)  # no row changed, no fsync
+        connection.execute(update(api_keys).where(api_keys.c.id == key_id, news).values(used_on=day))
+
+    # -- grants
+
+    @transaction
+    def add_grant(self, connection: Connection, grant: Grant) -> Grant:
+        present = _grant(connection, grant.appid, grant.user)
+        if present is not None:
+            return present
+        _require_application(connection, grant.appid)
+        if ACCOUNTS.find(connection, accounts.c.id == grant.user) is None:
+            raise NotFound
+        GRANTS.add(connection, grant)
+        return grant
+
+    @transaction
+    def grant(self, connection: Connection, appid: str, user: str) -> Grant | None:
+        return _grant(connection, appid, user)
+
+    @transaction
+    def grants_by_puid(self, connection: Connection, appid: str, puids: Sequence[str]) -> dict[str, Grant]:
+        named = (grants.c.appid == appid, grants.c.puid.in_(puids))
+        return {grant.puid: grant for grant in GRANTS.all(connection, *named, order_by=grants.c.puid)}
+
+    @transaction
+    def grants_of_user(self, connection: Connection, user: str) -> Sequence[Grant]:
+        return GRANTS.all(connection, grants.c.user == user, order_by=(grants.c.granted_at, grants.c.puid))
+
+    @transaction
+    def grants_of_application(self, connection: Connection, appid: str, after: str, limit: int) -> Sequence[Grant]:
+        page = (grants.c.appid == appid, grants.c.puid > after)
+        return GRANTS.all(connection, *page, order_by=grants.c.puid, limit=limit)
+
+    @transaction
+    def pause(self, connection: Connection, appid: str, user: str, paused: bool, since: int) -> Grant | None:
+        grant = _grant(connection, appid, user)
+        if grant is None or grant.paused == paused:
+            return grant
+        changed = replace(grant, paused=paused, since=grant.since if paused else since)
+        values = {"paused": changed.paused, "since": changed.since}
+        connection.execute(update(grants).where(grants.c.puid == grant.puid).values(values))
+        return changed
+
+    @transaction
+    def revoke(self, connection: Connection, appid: str, user: str) -> Grant | None:
+        grant = _grant(connection, appid, user)
+        GRANTS.delete(connection, grants.c.appid == appid, grants.c.user == user)
+        return grant
+
+
+def _require_application(connection: Connection, appid: str) -> None:
+    if APPLICATIONS.find(connection, applications.c.id == appid) is None:
+        raise NotFound
+
+
+def _change(connection: Connection, application: Application) -> bool:
+    change = update(applications).where(applications.c.id == application.id)
+    return connection.execute(change.values(APPLICATIONS.values(application))).rowcount > 0
+
+
+def _grant(connection: Connection, appid: str, user: str) -> Grant | None:
+    return GRANTS.find(connection, grants.c.appid == appid, grants.c.user == user)
+
+
+def _end_grants(connection: Connection, appid: str) -> Sequence[Grant]:
+    ended = GRANTS.all(connection, grants.c.appid == appid, order_by=grants.c.puid)
+    GRANTS.delete(connection, grants.c.appid == appid)
+    return ended

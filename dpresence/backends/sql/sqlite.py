@@ -1,0 +1,58 @@
+"""SQLite: the embedded database. One connection, durable at every commit."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
+
+from ...errors import SettingError
+
+# WAL: readers of other processes never stop us. FULL: a commit is on the disk when it returns.
+# secure_delete: an erased person is gone from the file's free pages too.
+_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON")
+
+
+def understands(url: URL) -> bool:
+    """Return whether a URL is a plain path (or memory) of SQLite; URI file names and options are not."""
+    plain = not url.query and not (url.database or "").startswith("file:")
+    return url.drivername in ("sqlite", "sqlite+pysqlite") and plain
+
+
+def make_engine(url: URL, busy_seconds: float) -> Engine:
+    """Return an engine with one connection, opened at its first use by the thread that uses it.
+
+    :param busy_seconds: how long a lock of another process is waited for.
+    :raises SettingError: the file cannot be opened or made.
+    """
+    if url.database not in (None, "", ":memory:"):
+        _make_private(url)
+    # isolation_level: transactions begin where we say so, not where the driver guesses
+    options = {"isolation_level": None, "timeout": busy_seconds, "check_same_thread": False}
+    engine = create_engine(url, poolclass=StaticPool, connect_args=options, hide_parameters=True)
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _make_private(url: URL) -> None:
+    """Make the file, for its owner only, before SQLite makes it for everybody; its companions take over the mode."""
+    try:
+        os.close(os.open(str(url.database), os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise SettingError(f"directory.url = sqlite:///{url.database}: must be a file that can be opened ({error.strerror})") from None
+
+
+def _configure(connection: Any, _record: object) -> None:
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    """Take the write lock first, for reading too.
+
+    A transaction that reads and then writes could otherwise fail in between, without waiting, because another process
+    wrote. Ours run one after another anyway, and one that wrote nothing costs no fsync.
+    """
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

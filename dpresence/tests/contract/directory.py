@@ -1,0 +1,34 @@
+"""What every directory must do. Subclasses give ``backend`` (empty, open) and ``lost`` (its store is gone)."""
+
+from __future__ import annotations
+
+import pytest
+
+from dpresence.backends.directory import Directory
+from dpresence.errors import BackendUnavailable
+
+from .directory_applications import ApplicationContract, GrantContract
+from .directory_people import AccountContract, SessionContract, TicketContract
+from .directory_values import CALLS
+
+
+class DirectoryContract(AccountContract, SessionContract, TicketContract, ApplicationContract, GrantContract):
+    def test_the_stamp_that_was_written_first_stands(self, backend):
+        assert backend.stamp("development") == "development"
+        assert backend.stamp("production") == "development"
+
+    def test_a_reachable_store_answers_a_ping(self, backend):
+        assert backend.ping() is None
+
+    def test_every_method_is_tried_on_a_lost_store(self):
+        assert set(CALLS) == Directory.__abstractmethods__ - {"close"}
+
+    @pytest.mark.parametrize("method", CALLS)
+    def test_a_lost_store_is_unavailable_and_nothing_else(self, lost, method):
+        with pytest.raises(BackendUnavailable) as caught:
+            CALLS[method](lost)
+        assert caught.value.body() == {"result": "KO", "errno": 201, "error": BackendUnavailable.text, "retry_after": 5}
+
+    def test_closing_twice_is_harmless(self, backend):
+        backend.close()
+        backend.close()

@@ -1,0 +1,234 @@
+"""What every directory must do: applications, keys, grants."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dpresence.errors import BackendUnavailable, NotFound, TooMany
+from dpresence.model import ApiKey, Grant
+
+from .directory_values import APPLICATION, END, KEY, LATER, NOW, application, at_once, grant, person
+
+
+class ApplicationContract:
+    @pytest.fixture
+    def jane(self, backend):
+        return person(backend)
+
+    @pytest.fixture
+    def app(self, backend, jane):
+        return application(backend, jane)
+
+    def test_an_application_is_kept_as_it_is(self, backend, app):
+        assert backend.application("app-1") == app
+        assert backend.application("app-2") is None
+
+    def test_a_developer_has_a_limit_of_applications(self, backend, jane, app):
+        backend.add_application(replace(app, id="app-2"), 2)
+        with pytest.raises(TooMany):
+            backend.add_application(replace(app, id="app-3"), 2)
+        assert backend.application("app-3") is None
+        backend.add_application(replace(app, id="app-3", owner=person(backend, "joe").id), 2)
+
+    def test_the_limit_holds_for_registrations_at_once(self, backend, jane):
+        made = [replace(APPLICATION, id=f"app-{n}", owner=jane.id) for n in range(10)]
+        outcomes = at_once(*[lambda one=one: backend.add_application(one, 4) for one in made])
+        assert [type(outcome) for outcome in outcomes].count(TooMany) == 6
+        assert len(backend.applications(jane.id, "", 100)) == 4
+
+    def test_an_application_of_nobody_is_refused(self, backend):
+        with pytest.raises(NotFound):
+            backend.add_application(APPLICATION, 100)
+
+    def test_applications_are_listed_in_pages_by_id(self, backend, jane):
+        for n in (3, 1, 2):
+            application(backend, jane, f"app-{n}")
+        application(backend, person(backend, "joe"), "app-0")
+        assert [app.id for app in backend.applications(jane.id, "", 2)] == ["app-1", "app-2"]
+        assert [app.id for app in backend.applications(jane.id, "app-2", 2)] == ["app-3"]
+        assert backend.applications(jane.id, "app-3", 2) == []
+
+    def test_an_application_changes_as_a_whole(self, backend, app):
+        changed = replace(app, name="Go", domain="go.example.org", description="Stones", domain_key="new", proof="http", active=True)
+        assert backend.change_application(changed) is True
+        assert backend.application(app.id) == changed
+
+    def test_an_application_that_is_gone_cannot_change(self, backend, jane):
+        assert backend.change_application(replace(APPLICATION, owner=jane.id)) is False
+        assert backend.move_application(replace(APPLICATION, owner=jane.id)) is None
+        assert backend.application("app-1") is None
+
+    def test_moving_an_application_ends_its_grants(self, backend, app, jane):
+        ended = [grant(backend, app, jane, "puid-1"), grant(backend, app, person(backend, "joe"), "puid-2")]
+        kept = grant(backend, application(backend, jane, "app-2"), jane, "puid-3")
+        moved = replace(app, domain="go.example.org")
+        assert sorted(backend.move_application(moved), key=lambda one: one.puid) == ended
+        assert backend.application(app.id) == moved
+        assert backend.grants_of_application(app.id, "", 10) == []
+        assert backend.grants_of_user(jane.id) == [kept]
+
+    def test_deleting_an_application_takes_its_keys_and_grants(self, backend, app, jane):
+        ended = grant(backend, app, jane)
+        kept = grant(backend, application(backend, jane, "app-2"), jane, "puid-2")
+        backend.add_key(KEY, NOW)
+        assert backend.delete_application(app.id) == [ended]
+        assert backend.application(app.id) is None
+        assert backend.key(KEY.id, NOW) is None
+        assert backend.grants_of_user(jane.id) == [kept]
+
+    def test_deleting_an_application_without_grants_ends_none(self, backend, app):
+        assert backend.delete_application(app.id) == []
+        assert backend.delete_application(app.id) is None
+
+    def test_activating_makes_the_new_key_the_only_one(self, backend, app):
+        backend.add_key(replace(KEY, id="old"), NOW)
+        assert backend.activate(app.id, KEY) is True
+        assert backend.application(app.id) == replace(app, active=True)
+        assert backend.key(KEY.id, NOW) == KEY
+        assert backend.key("old", NOW) is None
+
+    def test_activating_twice_changes_nothing(self, backend, app):
+        backend.activate(app.id, KEY)
+        assert backend.activate(app.id, replace(KEY, id="key-2")) is False
+        assert backend.key(KEY.id, NOW) == KEY
+        assert backend.key("key-2", NOW) is None
+
+    def test_of_two_activations_at_once_one_wins(self, backend, app):
+        keys = [replace(KEY, id=f"key-{n}") for n in range(2)]
+        won = at_once(*[lambda key=key: backend.activate(app.id, key) for key in keys])
+        assert sorted(won) == [False, True]
+        assert [backend.key(key.id, NOW) is not None for key in keys] == won
+
+    def test_activating_another_application_leaves_keys_alone(self, backend, app, jane):
+        backend.activate(app.id, KEY)
+        backend.activate(application(backend, jane, "app-2").id, ApiKey("key-2", "app-2", b"2", NOW))
+        assert backend.key(KEY.id, NOW) == KEY
+
+    def test_a_new_key_retires_the_others(self, backend, app):
+        backend.add_key(KEY, NOW)
+        backend.add_key(replace(KEY, id="key-2"), LATER)
+        assert backend.key(KEY.id, LATER - 1) == replace(KEY, retires_at=LATER)
+        assert backend.key(KEY.id, LATER) is None
+        assert backend.key("key-2", LATER) == replace(KEY, id="key-2")
+
+    def test_a_key_that_retires_sooner_still_does(self, backend, app):
+        backend.add_key(KEY, NOW)
+        backend.add_key(replace(KEY, id="key-2"), LATER)
+        backend.add_key(replace(KEY, id="key-3"), END)
+        assert backend.key(KEY.id, LATER) is None
+        assert backend.key("key-2", END - 1) == replace(KEY, id="key-2", retires_at=END)
+
+    def test_a_later_rotation_can_bring_a_retirement_forward(self, backend, app):
+        backend.add_key(KEY, NOW)
+        backend.add_key(replace(KEY, id="key-2"), END)
+        backend.add_key(replace(KEY, id="key-3"), LATER)
+        assert [backend.key(name, LATER) for name in ("key-1", "key-2")] == [None, None]
+
+    def test_a_key_of_an_application_that_is_gone_is_refused(self, backend, app):
+        with pytest.raises(NotFound):
+            backend.add_key(replace(KEY, appid="gone"), NOW)
+        with pytest.raises(NotFound):
+            backend.activate("gone", replace(KEY, appid="gone"))
+        assert backend.key(KEY.id, NOW) is None
+
+    def test_the_last_day_of_a_key_is_kept(self, backend, app):
+        backend.add_key(KEY, NOW)
+        for day in ("2026-11-22", "2026-11-23", "2026-11-23"):
+            backend.touch_key(KEY.id, day)
+            assert backend.key(KEY.id, NOW) == replace(KEY, used_on=day)
+        backend.touch_key("gone", "2026-11-24")
+
+
+class GrantContract:
+    @pytest.fixture
+    def jane(self, backend):
+        return person(backend)
+
+    @pytest.fixture
+    def app(self, backend, jane):
+        return application(backend, jane)
+
+    def test_a_grant_is_kept_as_it_is(self, backend, app, jane):
+        made = grant(backend, app, jane)
+        assert made == Grant(app.id, "puid-1", jane.id, NOW, NOW)
+        assert backend.grant(app.id, jane.id) == made
+        assert backend.grant("app-2", jane.id) is None
+        assert backend.grant(app.id, "nobody") is None
+
+    def test_granting_again_returns_the_first_grant(self, backend, app, jane):
+        first = grant(backend, app, jane)
+        assert grant(backend, app, jane, "puid-2", LATER) == first
+        assert backend.grants_of_user(jane.id) == [first]
+
+    def test_grants_at_once_lead_to_one_puid(self, backend, app, jane):
+        made = at_once(*[lambda n=n: grant(backend, app, jane, f"puid-{n}") for n in range(10)])
+        assert made == [backend.grant(app.id, jane.id)] * 10
+
+    def test_a_puid_stands_for_one_grant_only(self, backend, app, jane):
+        made = grant(backend, app, jane)
+        with pytest.raises(BackendUnavailable):
+            grant(backend, app, person(backend, "joe"), made.puid)
+        assert backend.grants_of_application(app.id, "", 10) == [made]
+
+    def test_a_grant_needs_an_application_and_an_account(self, backend, app, jane):
+        for gone in (Grant("gone", "puid-1", jane.id, NOW, NOW), Grant(app.id, "puid-1", "gone", NOW, NOW)):
+            with pytest.raises(NotFound):
+                backend.add_grant(gone)
+        assert backend.grants_of_application(app.id, "", 10) == []
+
+    def test_puids_lead_to_the_grants_of_their_application_only(self, backend, app, jane):
+        mine = grant(backend, app, jane, "puid-1")
+        grant(backend, application(backend, jane, "app-2"), jane, "puid-2")
+        assert backend.grants_by_puid(app.id, ["puid-1", "puid-2", "puid-3"]) == {"puid-1": mine}
+        assert backend.grants_by_puid(app.id, []) == {}
+
+    def test_many_puids_can_be_asked_for(self, backend, app):
+        made = [grant(backend, app, person(backend, f"p{n}"), f"puid-{n:03}") for n in range(120)]
+        assert backend.grants_by_puid(app.id, [one.puid for one in made]) == {one.puid: one for one in made}
+
+    def test_grants_of_a_user_are_listed_oldest_first(self, backend, jane):
+        made = [grant(backend, application(backend, jane, f"app-{n}"), jane, f"puid-{n}", NOW + n % 3) for n in range(3, 6)]
+        made.append(grant(backend, application(backend, jane, "app-0"), jane, "puid-0", NOW - 1))
+        assert backend.grants_of_user(jane.id) == [made[3], made[0], made[1], made[2]]
+
+    def test_grants_of_an_application_are_listed_in_pages_by_puid(self, backend, app):
+        made = [grant(backend, app, person(backend, f"p{n}"), f"puid-{n}") for n in (2, 0, 1)]
+        assert backend.grants_of_application(app.id, "", 2) == [made[1], made[2]]
+        assert backend.grants_of_application(app.id, "puid-1", 2) == [made[0]]
+        assert backend.grants_of_application(app.id, "puid-2", 2) == []
+
+    def test_a_pause_keeps_since_and_its_end_moves_it(self, backend, app, jane):
+        made = grant(backend, app, jane)
+        paused = replace(made, paused=True)
+        assert backend.pause(app.id, jane.id, True, LATER) == paused
+        assert backend.grant(app.id, jane.id) == paused
+        resumed = replace(made, since=LATER)
+        assert backend.pause(app.id, jane.id, False, LATER) == resumed
+        assert backend.grant(app.id, jane.id) == resumed
+
+    def test_ending_no_pause_moves_nothing(self, backend, app, jane):
+        made = grant(backend, app, jane)
+        assert backend.pause(app.id, jane.id, False, LATER) == made
+        assert backend.grant(app.id, jane.id) == made
+
+    def test_a_pause_touches_no_other_grant(self, backend, app, jane):
+        grant(backend, app, jane)
+        others = [
+            grant(backend, app, person(backend, "joe"), "puid-2"),
+            grant(backend, application(backend, jane, "app-2"), jane, "puid-3"),
+        ]
+        backend.pause(app.id, jane.id, True, LATER)
+        assert [backend.grant(one.appid, one.user) for one in others] == others
+
+    def test_what_was_not_granted_cannot_be_paused_or_revoked(self, backend, app, jane):
+        assert backend.pause(app.id, jane.id, True, NOW) is None
+        assert backend.revoke(app.id, jane.id) is None
+
+    def test_revoking_returns_the_grant_once(self, backend, app, jane):
+        made = grant(backend, app, jane)
+        other = grant(backend, app, person(backend, "joe"), "puid-2")
+        assert backend.revoke(app.id, jane.id) == made
+        assert backend.revoke(app.id, jane.id) is None
+        assert backend.grants_of_application(app.id, "", 10) == [other]

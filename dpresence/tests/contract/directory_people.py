@@ -1,0 +1,243 @@
+"""What every directory must do: accounts, sessions, tickets, spent assertions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dpresence.backends.directory import Erased
+from dpresence.errors import Conflict, SessionEnded
+from dpresence.model import Account, Session, Ticket
+
+from .directory_values import END, IDENTITY, KEY, LATER, NOW, SESSION, TICKET, application, at_once, grant, person
+
+
+class AccountContract:
+    def test_a_first_sign_in_makes_an_account(self, backend):
+        account = backend.sign_in(IDENTITY, NOW)
+        assert account == Account(account.id, "jane@example.org", "login.example.org", "jane@example.org", NOW)
+        assert len(account.id) >= 22
+        assert backend.account(account.id) == account
+
+    def test_a_later_sign_in_returns_the_same_account(self, backend):
+        assert backend.sign_in(IDENTITY, NOW) == backend.sign_in(IDENTITY, LATER)
+
+    def test_each_email_has_an_account_of_its_own(self, backend):
+        assert person(backend, "jane").id != person(backend, "Jane").id
+
+    @pytest.mark.parametrize("other", [{"issuer": "evil.example.org"}, {"subject": "mallory"}])
+    def test_an_account_is_pinned_to_its_issuer_and_subject(self, backend, other):
+        account = backend.sign_in(IDENTITY, NOW)
+        with pytest.raises(Conflict):
+            backend.sign_in(replace(IDENTITY, **other), LATER)
+        assert backend.account(account.id) == account
+
+    def test_an_unpinned_account_is_pinned_by_the_next_sign_in(self, backend):
+        account = backend.sign_in(IDENTITY, NOW)
+        assert backend.unpin("jane@example.org") is True
+        moved = backend.sign_in(replace(IDENTITY, issuer="new.example.org", subject="j"), LATER)
+        assert moved == replace(account, issuer="new.example.org", subject="j")
+        assert backend.account(account.id) == moved
+        with pytest.raises(Conflict):
+            backend.sign_in(IDENTITY, LATER)
+
+    def test_an_unknown_email_cannot_be_unpinned(self, backend):
+        person(backend)
+        assert backend.unpin("joe@example.org") is False
+
+    def test_an_unknown_account_is_none(self, backend):
+        assert backend.account("nobody") is None
+
+    def test_first_sign_ins_at_once_make_one_account(self, backend):
+        accounts = at_once(*[lambda: backend.sign_in(IDENTITY, NOW)] * 20)
+        assert accounts == [accounts[0]] * 20
+        assert backend.account(accounts[0].id) == accounts[0]
+
+    def test_of_two_first_sign_ins_with_other_issuers_one_is_refused(self, backend):
+        other = replace(IDENTITY, issuer="evil.example.org")
+        outcomes = at_once(lambda: backend.sign_in(IDENTITY, NOW), lambda: backend.sign_in(other, NOW))
+        assert {type(outcome) for outcome in outcomes} == {Account, Conflict}
+
+    def test_erasing_takes_everything_of_a_person(self, backend):
+        jane, joe = person(backend, "jane"), person(backend, "joe")
+        mine, his = application(backend, jane, "app-1"), application(backend, joe, "app-2")
+        backend.add_key(replace(KEY, appid=mine.id), NOW)
+        to_mine = [grant(backend, mine, jane, "puid-1"), grant(backend, mine, joe, "puid-2")]
+        to_his = [grant(backend, his, jane, "puid-3"), grant(backend, his, joe, "puid-4")]
+        backend.add_session(replace(SESSION, user=jane.id))
+        backend.add_ticket(replace(TICKET, user=jane.id))
+        erased = backend.erase(jane.id)
+        assert sorted(erased.grants, key=lambda one: one.puid) == [*to_mine, to_his[0]]
+        assert list(erased.applications) == [mine]
+        assert backend.account(jane.id) is None
+        assert backend.session(SESSION.id_hash, NOW) is None
+        assert backend.use_ticket(TICKET.hash, NOW, None, None) is None
+        assert backend.application(mine.id) is None
+        assert backend.key(KEY.id, NOW) is None
+        assert backend.grants_of_user(jane.id) == []
+        assert backend.grants_of_application(mine.id, "", 10) == []
+        assert backend.grants_of_user(joe.id) == [to_his[1]]
+        assert backend.application(his.id) == his
+
+    def test_an_erased_person_who_comes_back_is_a_new_one(self, backend):
+        before = person(backend)
+        backend.erase(before.id)
+        assert backend.sign_in(replace(IDENTITY, issuer="new.example.org"), LATER).id != before.id
+
+    def test_erasing_nobody_takes_nothing(self, backend):
+        person(backend)
+        assert backend.erase("nobody") == Erased([], [])
+
+
+class SessionContract:
+    @pytest.fixture
+    def jane(self, backend):
+        return person(backend)
+
+    def test_a_digest_is_spent_once(self, backend):
+        assert backend.spend(b"digest", END) is True
+        assert backend.spend(b"digest", END) is False
+        assert backend.spend(b"another", END) is True
+
+    def test_of_many_who_spend_a_digest_at_once_one_wins(self, backend):
+        assert sorted(at_once(*[lambda: backend.spend(b"digest", END)] * 10)) == [False] * 9 + [True]
+
+    def test_a_spent_digest_is_forgotten_by_a_sweep_once_it_is_over(self, backend):
+        backend.spend(b"digest", LATER)
+        assert backend.sweep(LATER - 1) == 0
+        assert backend.sweep(LATER) == 1
+        assert backend.spend(b"digest", END) is True
+
+    def test_a_session_is_found_until_it_ends(self, backend, jane):
+        session = replace(SESSION, user=jane.id)
+        backend.add_session(session)
+        assert backend.session(b"s1", END - 1) == session
+        assert backend.session(b"s1", END) is None
+        assert backend.session(b"s2", NOW) is None
+
+    def test_sessions_are_listed_oldest_first_without_those_that_ended(self, backend, jane):
+        kept = [Session(bytes([n]), jane.id, NOW + n, END) for n in (3, 1, 2)]
+        for session in (*kept, Session(b"over", jane.id, NOW, LATER)):
+            backend.add_session(session)
+        backend.add_session(Session(b"his", person(backend, "joe").id, NOW, END))
+        assert backend.sessions(jane.id, LATER) == [kept[1], kept[2], kept[0]]
+
+    def test_a_session_of_an_account_that_is_gone_is_refused(self, backend):
+        with pytest.raises(SessionEnded):
+            backend.add_session(SESSION)
+        assert backend.session(b"s1", NOW) is None
+
+    def test_ending_a_session_ends_its_tickets_and_names_their_families(self, backend, jane):
+        backend.add_session(replace(SESSION, user=jane.id))
+        backend.add_session(Session(b"s2", jane.id, NOW, END))
+        for hash, family, session in ((b"t1", "a", b"s1"), (b"t2", "b", b"s1"), (b"t3", "c", b"s2"), (b"t4", "d", None)):
+            backend.add_ticket(Ticket(hash, family, jane.id, LATER, END, session=session))
+        backend.use_ticket(b"t1", NOW, "tab", b"t5")
+        assert sorted(backend.end_session(b"s1")) == ["a", "b"]
+        assert backend.session(b"s1", NOW) is None
+        opened = [backend.use_ticket(hash, NOW, None, None) for hash in (b"t5", b"t2", b"t3", b"t4")]
+        assert [ticket and ticket.family for ticket in opened] == [None, None, "c", "d"]
+        assert [one.id_hash for one in backend.sessions(jane.id, NOW)] == [b"s2"]
+
+    def test_ending_an_unknown_session_ends_nothing(self, backend, jane):
+        backend.add_ticket(replace(TICKET, user=jane.id))
+        assert backend.end_session(b"s1") == []
+        assert backend.use_ticket(b"t1", NOW, None, None)
+
+    def test_logging_out_everywhere_ends_every_session_and_ticket(self, backend, jane):
+        joe = person(backend, "joe")
+        for user, name in ((jane, b"1"), (jane, b"2"), (joe, b"3")):
+            backend.add_session(Session(b"s" + name, user.id, NOW, END))
+            backend.add_ticket(Ticket(b"t" + name, name.decode(), user.id, LATER, END))
+        backend.end_sessions(jane.id)
+        assert backend.sessions(jane.id, NOW) == []
+        assert [bool(backend.use_ticket(b"t" + name, NOW, None, None)) for name in (b"1", b"2", b"3")] == [False, False, True]
+        assert backend.session(b"s3", NOW)
+
+    def test_a_sweep_deletes_what_is_over_and_nothing_else(self, backend, jane):
+        backend.add_session(Session(b"over", jane.id, NOW, LATER))
+        backend.add_session(Session(b"lasts", jane.id, NOW, END))
+        backend.add_ticket(Ticket(b"unused", "a", jane.id, LATER, END))
+        backend.add_ticket(Ticket(b"used", "b", jane.id, LATER, END))
+        backend.use_ticket(b"used", NOW, None, b"next")
+        app = application(backend, jane)
+        backend.add_key(KEY, NOW)
+        backend.add_key(replace(KEY, id="key-2"), LATER)
+        assert backend.sweep(LATER - 1) == 0
+        assert backend.sweep(LATER) == 3
+        assert backend.session(b"lasts", LATER)
+        assert backend.key("key-2", LATER) == replace(KEY, id="key-2", appid=app.id)
+        assert backend.use_ticket(b"used", LATER, None, None) is None  # kept: its return still kills the family
+        assert backend.use_ticket(b"next", LATER, None, None) is None
+
+
+class TicketContract:
+    @pytest.fixture
+    def ticket(self, backend):
+        ticket = replace(TICKET, user=person(backend).id)
+        backend.add_ticket(ticket)
+        return ticket
+
+    def test_a_ticket_is_used_once(self, backend, ticket):
+        assert backend.use_ticket(b"t1", NOW, "phone", None) == replace(ticket, device="phone")
+        assert backend.use_ticket(b"t1", NOW, "phone", None) is None
+
+    def test_an_unknown_ticket_opens_nothing(self, backend, ticket):
+        assert backend.use_ticket(b"t2", NOW, None, b"t3") is None
+        assert backend.use_ticket(b"t3", NOW, None, None) is None
+
+    def test_a_ticket_is_over_at_its_time(self, backend, ticket):
+        assert backend.use_ticket(b"t1", LATER, None, b"t2") is None
+        assert backend.use_ticket(b"t2", NOW, None, None) is None
+        assert backend.use_ticket(b"t1", LATER - 1, None, None), "missing its time is no reuse"
+
+    def test_a_ticket_outlives_no_session(self, backend, ticket):
+        backend.add_ticket(replace(ticket, hash=b"t2", family="b", expires_at=END + 1))
+        assert backend.use_ticket(b"t2", END, None, None) is None
+
+    def test_a_follower_keeps_family_session_and_user_and_lives_until_the_session_ends(self, backend, ticket):
+        backend.add_session(replace(SESSION, user=ticket.user))
+        backend.add_ticket(Ticket(b"p1", "page", ticket.user, LATER, END, session=b"s1"))
+        backend.use_ticket(b"p1", NOW, "tab", b"p2")
+        assert backend.use_ticket(b"p2", END - 1, None, None) == Ticket(b"p2", "page", ticket.user, END, END, session=b"s1")
+
+    def test_a_used_ticket_that_shows_up_again_kills_its_family_only(self, backend, ticket):
+        backend.add_ticket(replace(ticket, hash=b"other", family="family-2"))
+        backend.use_ticket(b"t1", NOW, "phone", b"t2")
+        backend.use_ticket(b"t2", NOW, "phone", b"t3")
+        assert backend.use_ticket(b"t1", NOW, "thief", b"t4") is None
+        assert [backend.use_ticket(hash, NOW, None, None) for hash in (b"t2", b"t3", b"t4")] == [None] * 3
+        assert backend.use_ticket(b"other", NOW, None, None)
+
+    def test_reuse_is_noticed_after_the_tickets_own_time(self, backend, ticket):
+        backend.use_ticket(b"t1", NOW, "phone", b"t2")
+        assert backend.use_ticket(b"t1", LATER, "thief", None) is None
+        assert backend.use_ticket(b"t2", LATER, "phone", None) is None
+
+    def test_of_two_uses_at_once_one_wins_and_the_other_kills_the_family(self, backend, ticket):
+        uses = at_once(*[lambda n=n: backend.use_ticket(b"t1", NOW, None, b"next-%d" % n) for n in range(2)])
+        assert sorted(map(type, uses), key=str) == sorted([Ticket, type(None)], key=str)
+        assert [backend.use_ticket(b"next-%d" % n, NOW, None, None) for n in range(2)] == [None, None]
+
+    def test_a_device_ends_the_families_it_used_last(self, backend, ticket):
+        for family in ("b", "c"):
+            backend.add_ticket(replace(ticket, hash=family.encode(), family=family))
+        backend.use_ticket(b"t1", NOW, "phone", b"t2")
+        backend.use_ticket(b"b", NOW, "phone", b"b2")
+        backend.use_ticket(b"b2", NOW, "tablet", b"b3")
+        backend.end_tickets(ticket.user, "phone")
+        assert backend.use_ticket(b"t2", NOW, None, None) is None
+        assert backend.use_ticket(b"b3", NOW, None, None)
+        assert backend.use_ticket(b"c", NOW, None, None)
+
+    def test_a_device_ends_no_tickets_of_another_person(self, backend, ticket):
+        backend.use_ticket(b"t1", NOW, "phone", b"t2")
+        backend.end_tickets(person(backend, "joe").id, "phone")
+        assert backend.use_ticket(b"t2", NOW, None, None)
+
+    def test_a_ticket_of_a_session_or_account_that_is_gone_is_refused(self, backend, ticket):
+        for gone in (replace(ticket, hash=b"t2", session=b"ended"), replace(ticket, hash=b"t2", user="nobody")):
+            with pytest.raises(SessionEnded):
+                backend.add_ticket(gone)
+        assert backend.use_ticket(b"t2", NOW, None, None) is None

@@ -1,0 +1,59 @@
+"""What the tests of the SQL backends share: databases that are opened, lost and killed for real."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dpresence.backends.sql.engine import Database
+from dpresence.backends.sql.migrate import migrate
+from dpresence.backends.sql.tables import metadata
+
+WAIT = """
+def wait_to_be_killed():
+    print("OK", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Database]:
+    """A migrated database, closed at the end."""
+    database = Database(url)
+    try:
+        migrate(database)
+        yield database
+    finally:
+        database.close()
+
+
+def drop_tables(database: Database) -> None:
+    """Lose everything under an open connection."""
+    database.run(metadata.drop_all)
+
+
+@contextmanager
+def spoil(path: Path) -> Iterator[Database]:
+    """A database whose file is not one."""
+    path.write_bytes(b"not a database. " * 512)
+    database = Database(f"sqlite:///{path}")
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def killed_after_ok(script: str) -> None:
+    """Run a script in a process of its own until it says OK, then kill it without a warning."""
+    source = "import sys\n" + WAIT + textwrap.dedent(script)
+    with subprocess.Popen([sys.executable, "-c", source], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "OK\n"
+        finally:
+            process.send_signal(signal.SIGKILL)
+        assert process.wait(10) == -signal.SIGKILL

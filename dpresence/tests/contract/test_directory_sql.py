@@ -1,0 +1,82 @@
+"""The SQL directory keeps the contract, in memory and in a file; what it answered survives a kill."""
+
+from __future__ import annotations
+
+import pytest
+
+from dpresence.backends.directory.sql import SqlDirectory
+from dpresence.backends.sql.engine import Database
+
+from .directory import DirectoryContract
+from .directory_values import END, IDENTITY, NOW, at_once, person
+from .sql import drop_tables, killed_after_ok, opened, spoil
+
+
+class TestInMemory(DirectoryContract):
+    @pytest.fixture
+    def backend(self):
+        with opened("sqlite://") as database:
+            yield SqlDirectory(database)
+
+    @pytest.fixture
+    def lost(self, backend):
+        drop_tables(backend.database)
+        return backend
+
+
+class TestInAFile(DirectoryContract):
+    @pytest.fixture
+    def url(self, tmp_path):
+        return f"sqlite:///{tmp_path}/presence.db"
+
+    @pytest.fixture
+    def backend(self, url):
+        with opened(url) as database:
+            yield SqlDirectory(database)
+
+    @pytest.fixture
+    def lost(self, tmp_path):
+        with spoil(tmp_path / "presence.db") as database:
+            yield SqlDirectory(database)
+
+    def test_two_processes_make_one_account(self, backend, url):
+        other = SqlDirectory(Database(url))
+        sides = (backend, other) * 10
+        accounts = at_once(*[lambda side=side: side.sign_in(IDENTITY, NOW) for side in sides])
+        other.close()
+        assert accounts == [accounts[0]] * 20
+
+    def test_erasing_leaves_no_trace_in_the_file(self, backend, tmp_path):
+        backend.erase(person(backend, "jane.the.erased").id)
+        backend.close()
+        assert [path.name for path in tmp_path.iterdir()] == ["presence.db"]
+        assert b"jane.the.erased" not in (tmp_path / "presence.db").read_bytes()
+
+    def test_what_was_answered_survives_a_kill(self, url):
+        killed_after_ok(
+            f"""
+            from dpresence.tests.contract.directory_values import *
+            from dpresence.backends.directory.sql import SqlDirectory
+            from dpresence.tests.contract.sql import opened
+            with opened({url!r}) as database:
+                directory = SqlDirectory(database)
+                jane = person(directory)
+                app = application(directory, jane)
+                directory.activate(app.id, KEY)
+                grant(directory, app, jane)
+                directory.add_session(replace(SESSION, user=jane.id))
+                directory.add_ticket(replace(TICKET, user=jane.id))
+                directory.use_ticket(TICKET.hash, NOW, "phone", b"t2")
+                directory.spend(b"digest", END)
+                wait_to_be_killed()
+            """
+        )
+        with opened(url) as database:
+            directory = SqlDirectory(database)
+            jane = person(directory)
+            assert directory.application("app-1").active
+            assert directory.grant("app-1", jane.id).puid == "puid-1"
+            assert directory.key("key-1", NOW)
+            assert directory.session(b"s1", NOW)
+            assert directory.spend(b"digest", END) is False
+            assert directory.use_ticket(b"t2", NOW, "phone", None).device == "phone"

@@ -1,0 +1,89 @@
+"""Migrations build exactly the tables the code works with, and leave everything else alone."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+
+from dpresence.backends.sql.engine import Database
+from dpresence.backends.sql.migrate import configuration, migrate, revision
+from dpresence.backends.sql.tables import metadata
+from dpresence.errors import BackendUnavailable, SettingError
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}/presence.db")
+    yield database
+    database.close()
+
+
+def statements(connection):
+    """What SQLite was told to make, spelled the same."""
+    rows = connection.execute(text("select sql from sqlite_master where sql is not null and tbl_name <> 'alembic_version'"))
+    return sorted(re.sub(r"\s+", " ", sql) for (sql,) in rows)
+
+
+def test_migrations_build_what_the_metadata_says(database):
+    migrate(database)
+    assert database.run(lambda connection: compare_metadata(MigrationContext.configure(connection), metadata)) == []
+    built = database.run(statements)
+    fresh = Database("sqlite://")
+    fresh.run(metadata.create_all)
+    assert built == fresh.run(statements), "also what Alembic does not compare: checks and foreign keys"
+    fresh.close()
+
+
+def test_an_empty_database_has_no_revision_and_a_migrated_one_the_newest(database):
+    assert revision(database) is None
+    migrate(database)
+    script = ScriptDirectory.from_config(database.run(configuration))
+    assert revision(database) == script.get_current_head()
+
+
+def test_migrating_twice_is_harmless(database):
+    migrate(database)
+    database.run(lambda connection: connection.execute(text("insert into service values (1, 'production')")))
+    migrate(database)
+    assert database.run(lambda connection: connection.scalar(text("select mode from service"))) == "production"
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(database):
+    database.run(lambda connection: connection.execute(text("create table notifications (id integer)")))
+    with pytest.raises(BackendUnavailable):
+        migrate(database)
+    assert database.run(lambda connection: connection.scalars(text("select name from sqlite_master")).all()) == ["notifications"]
+
+
+def test_a_database_of_a_newer_version_stops_the_start(database):
+    migrate(database)
+    database.run(lambda connection: connection.execute(text("update alembic_version set version_num = '9999'")))
+    with pytest.raises(
+        SettingError, match=r"^directory.url = sqlite:///.*presence.db: must be a database of this version or an older one \(.*9999"
+    ):
+        migrate(database)
+
+
+def test_migrating_leaves_logging_and_stdout_alone(database, capfd):
+    def state():
+        root = logging.getLogger()
+        loggers = {name: getattr(logger, "disabled", None) for name, logger in logging.root.manager.loggerDict.items()}
+        return root.level, list(root.handlers), loggers
+
+    before = state()
+    migrate(database)
+    assert state() == before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_folder_with_a_percent_sign_is_no_trouble(monkeypatch, tmp_path):
+    monkeypatch.setattr("dpresence.backends.sql.migrate.__file__", str(tmp_path / "100%" / "migrate.py"))
+    config: Config = configuration(None)
+    assert config.get_main_option("script_location") == str(tmp_path / "100%" / "migrations")
