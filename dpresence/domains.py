@@ -108,3 +108,11 @@ def _own_parts(query: str | None) -> list[str]:
 def _name(piece: str) -> str:
     """Return a parameter's name as the most lenient reader would take it."""
     return unquote_plus(piece.partition("=")[0]).strip().lower()
+
+
+def local_path(text: str) -> str:
+    """Return a path of this service to go to after signing in; ``/`` when ``text`` is none.
+
+    What a browser would take for another host (``//host``, ``/\\host``) or for more than one line is none.
+    """
+    return text if re.fullmatch(r"/(?![/\\])[!#-\[\]-~]*", text) else "/"

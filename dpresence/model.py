@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Status = Literal["online", "unavailable", "offline"]
 Reason = Literal["explicit", "lost", "granted", "revoked"]
@@ -44,13 +44,17 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A person, known by a verified e-mail and pinned to the (issuer, subject) of the first sign-in."""
+    """A person, known by a verified e-mail and pinned to the (issuer, subject) of the first sign-in.
+
+    :param blocked: the operator lets nobody sign in to it.
+    """
 
     id: str
     email: str
     issuer: str
     subject: str
     created_at: int
+    blocked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Application:
 
     :param owner: account id of the developer.
     :param proof: ``"https"`` or ``"http"``, how the domain was validated; None while it is not.
+    :param check_at: when a validated domain is looked at again, milliseconds; None while it is not validated.
+    :param failed_checks: how often in a row that has failed.
     """
 
     id: str
@@ -70,6 +76,8 @@ class Application:
     created_at: int
     proof: Literal["https", "http"] | None = None
     active: bool = False
+    check_at: int | None = None
+    failed_checks: int = 0
 
     @property
     def valid_domain(self) -> bool:
@@ -154,9 +162,11 @@ class Device:
     since: int
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
-    """One entry of an application's feed. ``at`` is already rounded down to the second."""
+class Update(NamedTuple):
+    """One entry of an application's feed, and the only value made for every change: hence a tuple, which is made fast.
+
+    :param at: already rounded down to the second.
+    """
 
     offset: int
     puid: str

@@ -7,7 +7,7 @@ One technology is one file beside this one; ``tests/contract/directory.py`` runs
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...model import Account, ApiKey, Application, Grant, Identity, Session, Ticket
@@ -60,6 +60,14 @@ class Directory(ABC):
         """Let the next sign-in of ``email`` pin its account anew; False when there is no such account."""
 
     @abstractmethod
+    def block(self, email: str, blocked: bool) -> bool:
+        """Block an account, which ends its sessions and tickets, or unblock it; False when there is no such account."""
+
+    @abstractmethod
+    def blocked(self) -> Sequence[str]:
+        """Return the ids of every blocked account."""
+
+    @abstractmethod
     def erase(self, user: str) -> Erased:
         """Delete an account with all that hangs on it: sessions, tickets, grants, and its applications with theirs.
 
@@ -107,6 +115,10 @@ class Directory(ABC):
         """
 
     @abstractmethod
+    def has_family(self, family: str) -> bool:
+        """Return whether a ticket family stands."""
+
+    @abstractmethod
     def end_tickets(self, user: str, device: str) -> None:
         """Delete the ticket families that ``device`` of ``user`` used last."""
 
@@ -128,14 +140,25 @@ class Directory(ABC):
         """Return up to ``limit`` applications of ``owner`` with an id greater than ``after``, in order of id."""
 
     @abstractmethod
-    def change_application(self, application: Application) -> bool:
-        """Store the new values of an application; False when it is gone."""
+    def change_application(self, appid: str, changes: Mapping[str, object], domain_key: str | None = None) -> Application | None:
+        """Store new values of some fields of an application and return it as it is now.
+
+        :param domain_key: change it only while this is its domain key.
+        :returns: None when it is gone or has another domain key.
+        """
 
     @abstractmethod
-    def move_application(self, application: Application) -> Sequence[Grant] | None:
-        """Store the new values of an application whose domain changed and end every grant to it, in one step.
+    def move_application(self, appid: str, changes: Mapping[str, object]) -> tuple[Application, Sequence[Grant]] | None:
+        """Store new values of some fields of an application whose domain changed and end every grant to it, in one step.
 
-        :returns: the grants that ended; None when the application is gone.
+        :returns: the application as it is now and the grants that ended; None when it is gone.
+        """
+
+    @abstractmethod
+    def claim_checks(self, now: int, check_at: int, limit: int) -> Sequence[Application]:
+        """Return up to ``limit`` applications whose domain is due to be looked at again, and set their next time.
+
+        Each is returned to one caller only: their ``check_at`` is the one given from then on.
         """
 
     @abstractmethod

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from ...errors import Conflict, NotFound, SessionEnded, TooMany
@@ -85,6 +85,20 @@ class SqlDirectory(Directory):
         return connection.execute(release.where(accounts.c.email == email)).rowcount > 0
 
     @transaction
+    def block(self, connection: Connection, email: str, blocked: bool) -> bool:
+        account = ACCOUNTS.find(connection, accounts.c.email == email)
+        if account is None:
+            return False
+        connection.execute(update(accounts).where(accounts.c.id == account.id).values(blocked=blocked))
+        if blocked:
+            _end_sessions(connection, account.id)
+        return True
+
+    @transaction
+    def blocked(self, connection: Connection) -> Sequence[str]:
+        return connection.scalars(select(accounts.c.id).where(accounts.c.blocked).order_by(accounts.c.id)).all()
+
+    @transaction
     def erase(self, connection: Connection, user: str) -> Erased:
         owned = APPLICATIONS.all(connection, applications.c.owner == user, order_by=applications.c.id)
         hers = select(applications.c.id).where(applications.c.owner == user)
@@ -127,8 +141,7 @@ class SqlDirectory(Directory):
 
     @transaction
     def end_sessions(self, connection: Connection, user: str) -> None:
-        SESSIONS.delete(connection, sessions.c.user == user)
-        TICKETS.delete(connection, tickets.c.user == user)
+        _end_sessions(connection, user)
 
     @transaction
     def add_ticket(self, connection: Connection, ticket: Ticket) -> None:
@@ -152,6 +165,10 @@ class SqlDirectory(Directory):
         if ticket is not None and successor is not None:
             TICKETS.add(connection, replace(ticket, hash=successor, expires_at=ticket.session_ends_at))
         return ticket
+
+    @transaction
+    def has_family(self, connection: Connection, family: str) -> bool:
+        return connection.scalar(select(tickets.c.hash).where(tickets.c.family == family).limit(1)) is not None
 
     @transaction
     def end_tickets(self, connection: Connection, user: str, device: str) -> None:
@@ -178,14 +195,25 @@ class SqlDirectory(Directory):
         return APPLICATIONS.all(connection, *page, order_by=applications.c.id, limit=limit)
 
     @transaction
-    def change_application(self, connection: Connection, application: Application) -> bool:
-        return _change(connection, application)
+    def change_application(
+        self, connection: Connection, appid: str, changes: Mapping[str, object], domain_key: str | None = None
+    ) -> Application | None:
+        same = applications.c.domain_key == domain_key if domain_key is not None else true()
+        return _change(connection, changes, applications.c.id == appid, same)
 
     @transaction
-    def move_application(self, connection: Connection, application: Application) -> Sequence[Grant] | None:
-        if not _change(connection, application):
-            return None
-        return _end_grants(connection, application.id)
+    def move_application(
+        self, connection: Connection, appid: str, changes: Mapping[str, object]
+    ) -> tuple[Application, Sequence[Grant]] | None:
+        changed = _change(connection, changes, applications.c.id == appid)
+        return (changed, _end_grants(connection, appid)) if changed else None
+
+    @transaction
+    def claim_checks(self, connection: Connection, now: int, check_at: int, limit: int) -> Sequence[Application]:
+        due = APPLICATIONS.all(connection, applications.c.check_at <= now, order_by=applications.c.check_at, limit=limit)
+        claimed = applications.c.id.in_([application.id for application in due])
+        connection.execute(update(applications).where(claimed).values(check_at=check_at))
+        return [replace(application, check_at=check_at) for application in due]
 
     @transaction
     def delete_application(self, connection: Connection, appid: str) -> Sequence[Grant] | None:
@@ -267,14 +295,22 @@ class SqlDirectory(Directory):
         return grant
 
 
+def _end_sessions(connection: Connection, user: str) -> None:
+    SESSIONS.delete(connection, sessions.c.user == user)
+    TICKETS.delete(connection, tickets.c.user == user)
+
+
 def _require_application(connection: Connection, appid: str) -> None:
     if APPLICATIONS.find(connection, applications.c.id == appid) is None:
         raise NotFound
 
 
-def _change(connection: Connection, application: Application) -> bool:
-    change = update(applications).where(applications.c.id == application.id)
-    return connection.execute(change.values(APPLICATIONS.values(application))).rowcount > 0
+def _change(connection: Connection, changes: Mapping[str, object], *where: ColumnElement[bool]) -> Application | None:
+    found = APPLICATIONS.find(connection, *where)
+    if found is None or not changes:
+        return found
+    connection.execute(update(applications).where(applications.c.id == found.id).values(changes))
+    return APPLICATIONS.find(connection, applications.c.id == found.id)
 
 
 def _grant(connection: Connection, appid: str, user: str) -> Grant | None:

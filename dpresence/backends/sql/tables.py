@@ -39,6 +39,7 @@ accounts = Table(
     Column("issuer", String, nullable=False),  # empty, as is subject: the next sign-in pins the account
     Column("subject", String, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("blocked", Boolean, nullable=False, index=True),
 )
 
 sessions = Table(
@@ -83,6 +84,8 @@ applications = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("proof", String),
     Column("active", Boolean, nullable=False),
+    Column("check_at", BigInteger, index=True),
+    Column("failed_checks", Integer, nullable=False),
     Index(None, "owner", "id"),
 )
 

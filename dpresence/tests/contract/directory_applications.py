@@ -50,24 +50,50 @@ class ApplicationContract:
         assert [app.id for app in backend.applications(jane.id, "app-2", 2)] == ["app-3"]
         assert backend.applications(jane.id, "app-3", 2) == []
 
-    def test_an_application_changes_as_a_whole(self, backend, app):
-        changed = replace(app, name="Go", domain="go.example.org", description="Stones", domain_key="new", proof="http", active=True)
-        assert backend.change_application(changed) is True
+    def test_an_application_changes_in_the_fields_named(self, backend, app):
+        changes = {"name": "Go", "description": "Stones", "domain_key": "new", "proof": "http", "active": True}
+        changed = replace(app, **changes)
+        assert backend.change_application(app.id, changes) == changed
         assert backend.application(app.id) == changed
+        assert backend.change_application(app.id, {}) == changed
+
+    def test_changes_of_different_fields_at_once_all_stand(self, backend, app):
+        at_once(
+            lambda: backend.change_application(app.id, {"name": "Go"}),
+            lambda: backend.change_application(app.id, {"description": "Stones"}),
+            lambda: backend.change_application(app.id, {"proof": "https"}),
+        )
+        assert backend.application(app.id) == replace(app, name="Go", description="Stones", proof="https")
+
+    def test_a_change_can_depend_on_the_domain_key(self, backend, app):
+        assert backend.change_application(app.id, {"proof": "http"}, "another") is None
+        assert backend.application(app.id) == app
+        assert backend.change_application(app.id, {"proof": "http"}, app.domain_key) == replace(app, proof="http")
 
     def test_an_application_that_is_gone_cannot_change(self, backend, jane):
-        assert backend.change_application(replace(APPLICATION, owner=jane.id)) is False
-        assert backend.move_application(replace(APPLICATION, owner=jane.id)) is None
+        assert backend.change_application("app-1", {"name": "Go"}) is None
+        assert backend.move_application("app-1", {"domain": "go.example.org"}) is None
         assert backend.application("app-1") is None
 
     def test_moving_an_application_ends_its_grants(self, backend, app, jane):
         ended = [grant(backend, app, jane, "puid-1"), grant(backend, app, person(backend, "joe"), "puid-2")]
         kept = grant(backend, application(backend, jane, "app-2"), jane, "puid-3")
-        moved = replace(app, domain="go.example.org")
-        assert sorted(backend.move_application(moved), key=lambda one: one.puid) == ended
+        moved, gone = backend.move_application(app.id, {"domain": "go.example.org"})
+        assert sorted(gone, key=lambda one: one.puid) == ended
+        assert moved == replace(app, domain="go.example.org")
         assert backend.application(app.id) == moved
         assert backend.grants_of_application(app.id, "", 10) == []
         assert backend.grants_of_user(jane.id) == [kept]
+
+    def test_a_domain_that_is_due_is_claimed_once(self, backend, jane, app):
+        assert list(backend.claim_checks(NOW, LATER, 10)) == []
+        backend.change_application(app.id, {"check_at": NOW})
+        later = application(backend, jane, "app-2")
+        backend.change_application(later.id, {"check_at": NOW + 1})
+        first, second = at_once(lambda: backend.claim_checks(NOW, LATER, 10), lambda: backend.claim_checks(NOW, LATER, 10))
+        assert [one.id for one in [*first, *second]] == [app.id]
+        assert backend.application(app.id).check_at == LATER
+        assert [one.id for one in backend.claim_checks(END, END + 1, 1)] == ["app-2"], "the one that is due for longest"
 
     def test_deleting_an_application_takes_its_keys_and_grants(self, backend, app, jane):
         ended = grant(backend, app, jane)

@@ -59,6 +59,34 @@ class AccountContract:
         outcomes = at_once(lambda: backend.sign_in(IDENTITY, NOW), lambda: backend.sign_in(other, NOW))
         assert {type(outcome) for outcome in outcomes} == {Account, Conflict}
 
+    def test_blocking_ends_what_a_person_is_signed_in_with(self, backend):
+        jane, joe = person(backend, "jane"), person(backend, "joe")
+        for session in (replace(SESSION, user=jane.id), replace(SESSION, id_hash=b"s2", user=joe.id)):
+            backend.add_session(session)
+        backend.add_ticket(replace(TICKET, user=jane.id))
+        assert list(backend.blocked()) == []
+        assert backend.block("jane@example.org", True) is True
+        assert list(backend.blocked()) == [jane.id]
+        assert backend.sign_in(IDENTITY, LATER).blocked is True
+        assert backend.session(b"s1", NOW) is None and backend.session(b"s2", NOW) is not None
+        assert backend.has_family(TICKET.family) is False
+
+    def test_an_unblocked_person_is_as_before(self, backend):
+        jane = person(backend, "jane")
+        backend.block("jane@example.org", True)
+        assert backend.block("jane@example.org", False) is True
+        assert backend.account(jane.id) == jane
+        assert list(backend.blocked()) == []
+        assert backend.block("joe@example.org", True) is False
+
+    def test_a_family_stands_until_it_is_ended(self, backend):
+        jane = person(backend, "jane")
+        assert backend.has_family(TICKET.family) is False
+        backend.add_ticket(replace(TICKET, user=jane.id))
+        assert backend.has_family(TICKET.family) is True
+        backend.end_sessions(jane.id)
+        assert backend.has_family(TICKET.family) is False
+
     def test_erasing_takes_everything_of_a_person(self, backend):
         jane, joe = person(backend, "jane"), person(backend, "joe")
         mine, his = application(backend, jane, "app-1"), application(backend, joe, "app-2")

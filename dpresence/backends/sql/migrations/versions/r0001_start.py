@@ -62,7 +62,8 @@ def _accounts() -> None:
     table = "accounts"
     unique = sa.UniqueConstraint("email", name="uq_accounts_email")
     columns = [_text(name) for name in ("id", "email", "issuer", "subject")]
-    op.create_table(table, *columns, _time("created_at"), _key(table, "id"), unique)
+    op.create_table(table, *columns, _time("created_at"), _flag("blocked"), _key(table, "id"), unique)
+    _index(table, "blocked")
 
     table = "sessions"
     columns = [_bytes("id_hash"), _text("user"), _time("created_at"), _time("expires_at")]
@@ -83,9 +84,11 @@ def _accounts() -> None:
 def _applications() -> None:
     table = "applications"
     columns = [_text(name) for name in ("id", "owner", "name", "domain", "description", "domain_key")]
-    columns += [_time("created_at"), _text("proof", nullable=True), _flag("active")]
+    columns += [_time("created_at"), _text("proof", nullable=True), _flag("active"), _time("check_at", nullable=True)]
+    columns += [sa.Column("failed_checks", sa.Integer, nullable=False)]
     op.create_table(table, *columns, _key(table, "id"), _part_of(table, "owner", "accounts.id"))
     _index(table, "owner", "id")
+    _index(table, "check_at")
 
     table = "api_keys"
     columns = [_text("id"), _text("appid"), _bytes("secret_hash"), _time("created_at")]
