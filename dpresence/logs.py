@@ -22,7 +22,7 @@ class LineFormatter(logging.Formatter):
         """Return the line of a record."""
         return clean(super().formatMessage(record)).replace("\n", "\\n")
 
-    def formatException(self, ei: object) -> str:  # type: ignore[override]
+    def formatException(self, ei: object) -> str:
         """Return a traceback without secrets."""
         return clean(super().formatException(ei))  # type: ignore[arg-type]
 

@@ -208,7 +208,7 @@ class _AnyFrame(Struct):
 
 @cache
 def _described(kind: Any) -> dict[str, str]:
-    """Return what is allowed in each field of a struct and of the structs inside it, by field name."""
+    """Return what is allowed in each field of a struct and of the structs inside it, by field name; the whole is ``""``."""
     found: dict[str, str] = {}
     for part in get_args(kind):
         found.update(_described(part) if not isinstance(part, Meta) else {})
@@ -217,6 +217,7 @@ def _described(kind: Any) -> dict[str, str]:
             found.update(_described(hint))
             metas = [meta for part in (hint, *get_args(hint)) for meta in getattr(part, "__metadata__", ())]
             found[name] = next((meta.description for meta in metas if meta.description), "another value")
+    found[""] = next((meta.description for meta in getattr(kind, "__metadata__", ()) if meta.description), "another value")
     return found
 
 
@@ -258,7 +259,9 @@ def _wrong_value(kind: Any, path: str, text: str) -> Refused:
     if not text.startswith(("Expected", "Invalid")):  # a struct's own check: its text says it all
         return WrongValue(f"{path}: {text}" if path else text)
     field = (re.findall(r"[a-z_]+", path) or [""])[-1]
-    allowed = _described(kind).get(field, "an object")
+    allowed = "an object" if text.startswith("Expected `object`") else _described(kind).get(field, "another value")
+    if not path:
+        return WrongValue(f"expected {allowed}")
     if field == "ttl":
         return BadTtl(f"{path}: {allowed}")
     too_long = field in ("message", "action", "source") and "of length <=" in text

@@ -1,0 +1,124 @@
+"""The hub: the channels open in this process, by device and by application. It removes by identity, so that an old
+connection never removes its successor.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
+
+import gevent
+
+from .errors import CloseCode
+from .model import Notification
+
+
+class DevicePort(Protocol):
+    """What the hub and the service need of a device's channel."""
+
+    acknowledges: bool
+    family: str | None
+    sent: set[str]
+
+    def deliver(self, notifications: Sequence[Notification]) -> bool:
+        """Offer notifications; False when the channel is closing. Never waits."""
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Close the channel; never waits."""
+
+
+class ApplicationPort(Protocol):
+    """What the hub needs of an app service's channel; ``offset`` is where in the feed it stands."""
+
+    offset: int
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Close the channel; never waits."""
+
+
+Pump = Callable[[str, Collection[ApplicationPort]], None]
+
+
+class Hub:
+    """Who is connected here. Methods neither wait nor raise.
+
+    :ivar sign_outs: grows with each sign-out, so that a sign-in can tell that one may have overtaken it.
+    """
+
+    def __init__(self) -> None:
+        self.pump: Pump = lambda appid, channels: None
+        self.sign_outs = 0
+        self._devices: dict[str, dict[str, DevicePort]] = {}
+        self._applications: defaultdict[str, set[ApplicationPort]] = defaultdict(set)
+        self._news: set[str] = set()
+
+    # -- devices
+
+    def join_device(self, user: str, device: str, channel: DevicePort) -> DevicePort | None:
+        """Make a channel the one of its device; return the one it replaces."""
+        channels = self._devices.setdefault(user, {})
+        previous = channels.get(device)
+        channels[device] = channel
+        return previous if previous is not channel else None
+
+    def leave_device(self, user: str, device: str, channel: DevicePort) -> None:
+        """Take a channel out, if it is still the one of its device."""
+        channels = self._devices.get(user, {})
+        if channels.get(device) is channel:
+            del channels[device]
+            if not channels:
+                del self._devices[user]
+
+    def devices_of(self, user: str) -> dict[str, DevicePort]:
+        """Return a user's channels in this process by device."""
+        return dict(self._devices.get(user, {}))
+
+    def close_devices(self, user: str, reason: str, which: Callable[[str, DevicePort], bool] = lambda name, channel: True) -> None:
+        """Sign out those channels of a user that ``which(device, channel)`` picks."""
+        self.sign_outs += 1
+        for name, channel in self.devices_of(user).items():
+            if which(name, channel):
+                channel.close(CloseCode.NOT_SIGNED_IN, reason)
+
+    # -- applications
+
+    def join_application(self, appid: str, channel: ApplicationPort) -> None:
+        """Let a channel hear its application's news."""
+        self._applications[appid].add(channel)
+
+    def leave_application(self, appid: str, channel: ApplicationPort) -> None:
+        """Take a channel out."""
+        self._applications[appid].discard(channel)
+        if not self._applications[appid]:
+            del self._applications[appid]
+
+    def channels_of(self, appid: str) -> Collection[ApplicationPort]:
+        """Return the channels of an application in this process."""
+        return tuple(self._applications.get(appid, ()))
+
+    def close_application(self, appid: str, code: CloseCode, reason: str) -> None:
+        """Close every channel of an application."""
+        for channel in self.channels_of(appid):
+            channel.close(code, reason)
+
+    def news(self, appid: str) -> None:
+        """Have the pump bring an application's channels up to date, once for all that happens in this turn of the loop."""
+        if appid not in self._applications:
+            return
+        if not self._news:
+            gevent.spawn(self._flush)
+        self._news.add(appid)
+
+    def _flush(self) -> None:
+        news, self._news = self._news, set()
+        for appid in news:
+            self.pump(appid, self.channels_of(appid))
+
+    def counts(self) -> dict[str, int]:
+        """Return how many devices, users and application channels are connected here."""
+        return {
+            "devices": sum(len(channels) for channels in self._devices.values()),
+            "users": len(self._devices),
+            "applications": sum(len(channels) for channels in self._applications.values()),
+        }

@@ -1,0 +1,74 @@
+"""The service: every verb in one place. A websocket frame, a REST call and a page end in the same method.
+
+It knows the abstract bases of the backends and of identity, never an implementation, and neither web nor socket.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import gevent
+
+from ..backends import Backends
+from ..backends.tracker import Topic
+from ..clock import Clock
+from ..errors import BackendUnavailable, CloseCode
+from ..hub import Hub
+from ..identity import Verifiers
+from ..limits import AddressLimit
+from ..outbound import Outbound
+from ..settings import Settings
+from .accounts import Accounts
+from .applications import Applications
+from .devices import Devices
+from .feeds import Feeds
+from .grants import Grants
+from .notifications import Notifications
+
+log = logging.getLogger(__name__)
+
+_CLOSE_APPLICATION = {
+    "deactivated": (CloseCode.DEACTIVATED, "the application is not active"),
+    "unknown": (CloseCode.UNKNOWN_APPLICATION, "the application is gone"),
+}
+
+
+class Presence:
+    """The verbs, by what they are about, and what is done when another part or process wakes this one."""
+
+    def __init__(self, backends: Backends, verifiers: Verifiers, outbound: Outbound, hub: Hub, settings: Settings, clock: Clock) -> None:
+        directory, tracker, mailbox = backends.directory, backends.tracker, backends.mailbox
+        failures = AddressLimit("too many failures from this address", settings.channels.failures_per_minute, 60, clock)
+        self.hub = hub
+        self.grants = Grants(directory, tracker, mailbox, clock)
+        self.devices = Devices(directory, tracker, self.grants, settings.presence, clock)
+        self.applications = Applications(directory, tracker, outbound, self.grants, failures, settings, clock)
+        self.accounts = Accounts(directory, tracker, mailbox, verifiers, self.grants, self.devices, failures, settings.identity, clock)
+        self.feeds = Feeds(directory, tracker, settings.presence, clock)
+        self.notifications = Notifications(directory, tracker, mailbox, self.grants, hub, settings.presence, clock)
+        self.renew_lease = tracker.renew
+        tracker.listen(self._woken)
+
+    def _woken(self, topic: Topic, key: str) -> None:
+        """Act on a wake-up; ``key`` is an account, an application, or an account or application and a word."""
+        owner, _, detail = key.partition(" ")
+        if topic == "feed":
+            self.hub.news(owner)
+        elif topic == "mail":
+            gevent.spawn(self._deliver, owner)
+        elif topic == "grants":
+            self.grants.invalidate(owner)
+        elif topic == "account":
+            self.hub.close_devices(owner, "signed out")
+        elif topic == "ticket":
+            self.hub.close_devices(owner, "signed out", lambda name, channel: channel.family == detail)
+        elif topic == "device":
+            self.hub.close_devices(owner, "signed out", lambda name, channel: name == detail)
+        elif topic == "application":
+            self.hub.close_application(owner, *_CLOSE_APPLICATION[detail])
+
+    def _deliver(self, user: str) -> None:
+        try:
+            self.notifications.deliver(user)
+        except BackendUnavailable as error:
+            log.warning("notifications not delivered yet: %s", error.error)

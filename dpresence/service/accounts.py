@@ -1,0 +1,252 @@
+"""People: signing in and out, browser sessions, tickets, and everything held about one (docs/protocol.md, sections 2 and 6)."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from ..backends.directory import Directory
+from ..backends.mailbox import Mailbox
+from ..backends.tracker import Tracker
+from ..clock import Clock
+from ..errors import InvalidAssertion, SessionEnded
+from ..identity import Verifiers
+from ..limits import AddressLimit
+from ..model import Account, Identity, Session, Ticket
+from ..settings import IdentitySettings
+from .applications import describe as describe_application
+from .devices import Devices
+from .grants import Grants
+
+log = logging.getLogger(__name__)
+
+TICKET_PREFIX = "ticket:"
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A proof that was accepted.
+
+    :param ends_at: when a channel's identity ends, milliseconds.
+    :param family: the ticket family it hangs on, or None.
+    :param ticket: the next ticket, where one was asked for.
+    """
+
+    account: Account
+    ends_at: int
+    family: str | None = None
+    ticket: str | None = None
+
+
+def csrf_token(cookie: str) -> str:
+    """Return the CSRF token of a browser session: only who holds the cookie, or a page of ours, can know it."""
+    return _text(sha256(b"csrf:" + cookie.encode()).digest())
+
+
+def _text(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _hash(value: str) -> bytes:
+    return sha256(value.encode()).digest()
+
+
+class Accounts:
+    """The verbs of people.
+
+    :param verifiers: who may say who somebody is.
+    :param failures: failed sign-ins of an address.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        tracker: Tracker,
+        mailbox: Mailbox,
+        verifiers: Verifiers,
+        grants: Grants,
+        devices: Devices,
+        failures: AddressLimit,
+        settings: IdentitySettings,
+        clock: Clock,
+    ) -> None:
+        self._directory = directory
+        self._tracker = tracker
+        self._mailbox = mailbox
+        self._verifiers = verifiers
+        self._grants = grants
+        self._devices = devices
+        self._settings = settings
+        self._clock = clock
+        self._failures = failures
+
+    # -- proofs
+
+    def verify(self, assertion: str, address: str) -> Account:
+        """Return the account an assertion proves.
+
+        :raises InvalidAssertion: it proves nothing here.
+        :raises Conflict: the account is pinned to another issuer or subject.
+        :raises SlowDown: the address failed too often.
+        """
+        return self._account_of(self._identify(assertion, address), address)
+
+    def _account_of(self, identity: Identity, address: str) -> Account:
+        account = self._directory.sign_in(identity, self._clock.now())
+        if account.blocked:
+            raise self._refusal("blocked", address)
+        return account
+
+    def _identify(self, assertion: str, address: str, once: bool = False) -> Identity:
+        """Check an assertion; with ``once`` it is refused when it was used so before."""
+        self._failures.check(address)
+        try:
+            identity = self._verifiers.verify(assertion)
+        except InvalidAssertion as refused:
+            raise self._refusal(refused.reason, address) from None
+        if once and not self._directory.spend(self._verifiers.digest(assertion), identity.expires_at):
+            raise self._refusal("replayed", address)
+        return identity
+
+    def _refusal(self, reason: str, address: str) -> InvalidAssertion:
+        """Count a failure; the reason goes to the log only."""
+        log.info("assertion refused: %s", reason)
+        self._failures.note(address)
+        return InvalidAssertion(reason)
+
+    def sign_in(self, assertion: str, address: str, device: str | None = None, ticket: bool = False) -> SignIn:
+        """Accept the proof of a device: an assertion, or a ticket, which is used up.
+
+        :param ticket: give a ticket for the next connection.
+        :raises InvalidAssertion: see ``verify``.
+        """
+        if assertion.startswith(TICKET_PREFIX):
+            return self._redeem(assertion, address, device, ticket)
+        account = self.verify(assertion, address)
+        ends_at = self._clock.now() + self._settings.session_seconds * 1000
+        if not ticket:
+            return SignIn(account, ends_at)
+        value, family = _new_ticket(), secrets.token_urlsafe(12)
+        self._directory.add_ticket(Ticket(_hash(value), family, account.id, ends_at, ends_at, device=device))
+        return SignIn(account, ends_at, family, value)
+
+    def _redeem(self, value: str, address: str, device: str | None, again: bool) -> SignIn:
+        self._failures.check(address)
+        successor = _new_ticket() if again else None
+        ticket = self._directory.use_ticket(_hash(value), self._clock.now(), device, _hash(successor) if successor else None)
+        account = self._directory.account(ticket.user) if ticket else None
+        if ticket is None or account is None:
+            raise self._refusal("ticket", address)
+        return SignIn(account, ticket.session_ends_at, ticket.family, successor)
+
+    def stands(self, signed: SignIn) -> bool:
+        """Return whether a sign-in has not been overtaken by a log-out, an erasure or a block."""
+        account = self._directory.account(signed.account.id)
+        family_stands = signed.family is None or self._directory.has_family(signed.family)
+        return account is not None and not account.blocked and family_stands
+
+    # -- browser sessions
+
+    def login(self, assertion: str, address: str) -> tuple[Account, str]:
+        """Open a browser session with an assertion, which is good for this once.
+
+        :returns: the account and the value of the session's cookie.
+        :raises InvalidAssertion: see ``verify``; also when the assertion was used here before.
+        """
+        now, cookie = self._clock.now(), secrets.token_urlsafe(32)
+        account = self._account_of(self._identify(assertion, address, once=True), address)
+        self._directory.add_session(Session(_hash(cookie), account.id, now, now + self._settings.session_seconds * 1000))
+        return account, cookie
+
+    def session(self, cookie: str) -> tuple[Session, Account]:
+        """Return the session of a cookie and its account.
+
+        :raises SessionEnded: there is none, or its time is over.
+        """
+        session = self._directory.session(_hash(cookie), self._clock.now())
+        account = self._directory.account(session.user) if session else None
+        if session is None or account is None:
+            raise SessionEnded()
+        return session, account
+
+    def logout(self, session: Session, everywhere: bool) -> None:
+        """End a session with its tickets and their channels, or everything the person is signed in with."""
+        if everywhere:
+            self._directory.end_sessions(session.user)
+            self._devices.sign_out_all(session.user)
+            return
+        for family in self._directory.end_session(session.id_hash):
+            self._tracker.wake("ticket", f"{session.user} {family}")
+
+    def issue_ticket(self, session: Session) -> str:
+        """Return a ticket with which a page can be a device."""
+        value, now = _new_ticket(), self._clock.now()
+        ticket = Ticket(
+            _hash(value),
+            secrets.token_urlsafe(12),
+            session.user,
+            expires_at=now + self._settings.ticket_seconds * 1000,
+            session_ends_at=session.expires_at,
+            session=session.id_hash,
+        )
+        self._directory.add_ticket(ticket)
+        return value
+
+    # -- the whole person
+
+    def document(self, account: Account) -> dict[str, Any]:
+        """Return everything held about a person."""
+        now = self._clock.now()
+        return {
+            "account": {
+                "email": account.email,
+                "issuer": account.issuer,
+                "subject": account.subject,
+                "created_at": account.created_at,
+            },
+            "sessions": [
+                {"created_at": item.created_at, "expires_at": item.expires_at} for item in self._directory.sessions(account.id, now)
+            ],
+            "devices": [
+                {"device": item.name, "status": item.status, "connected": item.connected, "since": item.since}
+                for item in self._devices.list(account.id)
+            ],
+            "status": self._tracker.status(account.id),
+            "grants": [
+                {"appid": item.appid, "puid": item.puid, "granted_at": item.granted_at, "since": item.since, "paused": item.paused}
+                for item in self._directory.grants_of_user(account.id)
+            ],
+            "notifications": [
+                {"appid": item.appid, "source": item.source, "message": item.message, "action": item.action, "sent": item.sent_at}
+                for item in self._mailbox.pending(account.id, now)
+            ],
+            "applications": [describe_application(item) for item in self._directory.applications(account.id, "", 1_000_000)],
+        }
+
+    def erase(self, account: Account) -> None:
+        """Forget a person, her applications included; those that saw her hear ``revoked``, those she made are gone."""
+        erased = self._directory.erase(account.id)
+        self._grants.ended(erased.grants)
+        for application in erased.applications:
+            self._tracker.wake("application", f"{application.id} unknown")
+            self._tracker.drop(application.id)
+        self._mailbox.purge(account.id)
+        self._devices.sign_out_all(account.id)
+
+    def close_blocked(self) -> None:
+        """Sign out the devices of people the operator has blocked, wherever they are."""
+        for user in self._directory.blocked():
+            if self._devices.list(user):
+                self._devices.sign_out_all(user)
+
+    def sweep(self) -> None:
+        """Forget what has ended."""
+        self._directory.sweep(self._clock.now())
+
+
+def _new_ticket() -> str:
+    return TICKET_PREFIX + secrets.token_urlsafe(32)

@@ -1,0 +1,254 @@
+"""Applications: registered, proven, activated, and the keys of their services (docs/protocol.md, section 6)."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import re
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+from msgspec import UNSET
+
+from ..backends.directory import Directory
+from ..backends.tracker import Tracker
+from ..clock import Clock
+from ..domains import check_domain
+from ..errors import Conflict, DomainNotValidated, InvalidKey, NotActive, NotFound, ProofFailed, SlowDown
+from ..limits import AddressLimit
+from ..messages import ApplicationChange, NewApplication
+from ..model import ApiKey, Application
+from ..outbound import Outbound
+from ..settings import Settings
+from .grants import Grants
+
+log = logging.getLogger(__name__)
+
+_KEY = re.compile(r"dpk_([A-Za-z0-9_-]{12})_([A-Za-z0-9_-]{43})")
+KEY_PREFIX = "dpk_"
+
+_DAY_MS = 86_400_000
+_CHECK_DAYS = 7
+_FAILED_CHECKS = 3
+_CHECKS_AT_ONCE = 20
+_UNPROVEN: dict[str, object] = {"proof": None, "active": False, "check_at": None, "failed_checks": 0}
+
+
+def describe(application: Application) -> dict[str, Any]:
+    """Return an application as its owner sees it; its API key is never in it."""
+    return {
+        "appid": application.id,
+        "name": application.name,
+        "domain": application.domain,
+        "description": application.description,
+        "domain_key": application.domain_key,
+        "valid_domain": application.valid_domain,
+        "proof": application.proof,
+        "active": application.active,
+        "created_at": application.created_at,
+    }
+
+
+class Applications:
+    """The verbs of applications."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        tracker: Tracker,
+        outbound: Outbound,
+        grants: Grants,
+        failures: AddressLimit,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._directory = directory
+        self._tracker = tracker
+        self._outbound = outbound
+        self._grants = grants
+        self._failures = failures
+        self._registrations = AddressLimit(
+            "too many registrations from this address", settings.channels.registrations_per_hour, 3600, clock
+        )
+        self._settings = settings
+        self._clock = clock
+
+    # -- the owner's
+
+    def register(self, owner: str, wanted: NewApplication, address: str) -> Application:
+        """Register an application.
+
+        :raises WrongValue: ``domain`` is none.
+        :raises TooMany: the owner has too many.
+        :raises SlowDown: the address registered too many.
+        """
+        domain = self._domain(wanted.domain)
+        self._registrations.charge(address)
+        application = Application(
+            id=secrets.token_urlsafe(12),
+            owner=owner,
+            name=wanted.name,
+            domain=domain,
+            description=wanted.description,
+            domain_key=secrets.token_urlsafe(24),
+            created_at=self._clock.now(),
+        )
+        self._directory.add_application(application, self._settings.presence.applications_per_developer)
+        return application
+
+    def owned(self, owner: str, appid: str) -> Application:
+        """Return an application of an owner.
+
+        :raises NotFound: there is none, or it is another's.
+        """
+        application = self._directory.application(appid)
+        if application is None or application.owner != owner:
+            raise NotFound()
+        return application
+
+    def list(self, owner: str, after: str, limit: int) -> Sequence[Application]:
+        """Return a page of an owner's applications."""
+        return self._directory.applications(owner, after, limit)
+
+    def change(self, application: Application, wanted: ApplicationChange) -> Application:
+        """Change name, description or domain. A new domain starts anew: not validated, not active, granted by nobody.
+
+        :raises WrongValue: ``domain`` is none.
+        """
+        given = {name: value for name in ("name", "description", "domain") if (value := getattr(wanted, name)) is not UNSET}
+        if "domain" in given:
+            given["domain"] = self._domain(given["domain"])
+        if given.get("domain", application.domain) == application.domain:
+            return self._store(application.id, **given)
+        moved = self._directory.move_application(application.id, {**given, **_UNPROVEN, "domain_key": secrets.token_urlsafe(24)})
+        if moved is None:
+            raise NotFound()
+        changed, grants = moved
+        self._grants.ended(grants)
+        self._close(application.id, "deactivated")
+        return changed
+
+    def validate(self, application: Application) -> Application:
+        """Look for the domain key on the domain.
+
+        :raises ProofFailed: it is not there; ``details`` says how it failed.
+        """
+        body, proof = self._outbound.fetch_proof(application.domain)
+        if not hmac.compare_digest(body.encode(), application.domain_key.encode()):
+            raise ProofFailed("domain: what it answers is not the domain key", details="mismatch")
+        checked = {"proof": proof, "check_at": self._clock.now() + _CHECK_DAYS * _DAY_MS, "failed_checks": 0}
+        validated = self._directory.change_application(application.id, checked, application.domain_key)
+        if validated is None:
+            raise Conflict("domain: was changed while it was being validated")
+        return validated
+
+    def check_domains(self) -> None:
+        """Look again at the domains that are due; one that has failed for three days in a row is not validated any more."""
+        now = self._clock.now()
+        for application in self._directory.claim_checks(now, now + _DAY_MS, _CHECKS_AT_ONCE):
+            try:
+                self.validate(application)
+            except ProofFailed as error:
+                self._check_failed(application, error)
+            except (SlowDown, Conflict) as error:
+                log.info("the domain of application %s was not looked at: %s", application.id, error.error)
+
+    def _check_failed(self, application: Application, error: ProofFailed) -> None:
+        log.warning("the domain of application %s was not proven again: %s", application.id, error.details)
+        failed = application.failed_checks + 1
+        if failed < _FAILED_CHECKS:
+            self._directory.change_application(application.id, {"failed_checks": failed}, application.domain_key)
+        elif self._directory.change_application(application.id, _UNPROVEN, application.domain_key):
+            self._close(application.id, "deactivated")
+
+    def activate(self, application: Application) -> str:
+        """Activate an application and return its API key, which nobody can see again.
+
+        :raises DomainNotValidated: its domain is not validated.
+        :raises Conflict: it is active already.
+        """
+        if not application.valid_domain:
+            raise DomainNotValidated()
+        key, text = self._new_key(application)
+        if not self._directory.activate(application.id, key):
+            raise Conflict("the application is active already")
+        return text
+
+    def deactivate(self, application: Application) -> Application:
+        """Deactivate an application; its channels are closed."""
+        changed = self._store(application.id, active=False)
+        self._close(application.id, "deactivated")
+        return changed
+
+    def new_key(self, application: Application) -> str:
+        """Return a new API key; the one before works for ``presence.key_overlap_seconds`` more.
+
+        :raises NotActive: the application is not active.
+        """
+        if not application.active:
+            raise NotActive()
+        key, text = self._new_key(application)
+        overlap = self._settings.presence.key_overlap_seconds * 1000
+        self._directory.add_key(key, retire_at=self._clock.now() + overlap)
+        return text
+
+    def delete(self, application: Application) -> None:
+        """Delete an application; its users' grants end and its channels are closed."""
+        grants = self._directory.delete_application(application.id)
+        if grants is None:
+            raise NotFound()
+        self._grants.ended(grants)
+        self._close(application.id, "unknown")
+        self._tracker.drop(application.id)
+
+    def _domain(self, text: str) -> str:
+        return check_domain(text, self._settings.outbound.allow_loopback)
+
+    def _store(self, appid: str, **changes: object) -> Application:
+        changed = self._directory.change_application(appid, changes)
+        if changed is None:
+            raise NotFound()
+        return changed
+
+    def _close(self, appid: str, why: str) -> None:
+        self._tracker.wake("application", f"{appid} {why}")
+
+    def _new_key(self, application: Application) -> tuple[ApiKey, str]:
+        key_id, secret = secrets.token_urlsafe(9), secrets.token_urlsafe(32)
+        key = ApiKey(key_id, application.id, sha256(secret.encode()).digest(), self._clock.now())
+        return key, f"{KEY_PREFIX}{key_id}_{secret}"
+
+    # -- the service's
+
+    def reachable(self, appid: str) -> Application:
+        """Return an application whose service may open a channel.
+
+        :raises NotFound: there is none of that id.
+        :raises DomainNotValidated: its domain is not validated.
+        :raises NotActive: it is not active.
+        """
+        return self._grants.askable(appid)
+
+    def authenticate(self, appid: str, text: str, address: str) -> Application:
+        """Return the application whose key this is.
+
+        :raises InvalidKey: it is none of this application; the same for an unknown application.
+        :raises DomainNotValidated: its domain is not validated.
+        :raises NotActive: it is not active.
+        :raises SlowDown: the address failed too often.
+        """
+        self._failures.check(address)
+        now = self._clock.now()
+        match = _KEY.fullmatch(text)
+        key = self._directory.key(match[1], now) if match else None
+        digest = sha256((match[2] if match else "").encode()).digest()
+        if not hmac.compare_digest(digest, key.secret_hash if key else bytes(32)) or key is None or key.appid != appid:
+            self._failures.note(address)
+            raise InvalidKey()
+        day = datetime.fromtimestamp(now / 1000, UTC).date().isoformat()
+        if key.used_on != day:
+            self._directory.touch_key(key.id, day)
+        return self.reachable(appid)

@@ -1,0 +1,80 @@
+"""A user's devices: what they say, when they are lost, and signing them out (docs/protocol.md, sections 3 and 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+
+from ..backends.directory import Directory
+from ..backends.tracker import Connected, Tracker
+from ..clock import Clock
+from ..errors import NotFound, SlowDown
+from ..limits import Buckets
+from ..model import Device, Status
+from ..settings import PresenceSettings
+from .grants import Grants
+
+_REPLACEMENTS = 3
+"""How often in a minute a connected device may be taken over; two clients of one name would do it for ever."""
+
+
+class Devices:
+    """The verbs of devices."""
+
+    def __init__(self, directory: Directory, tracker: Tracker, grants: Grants, settings: PresenceSettings, clock: Clock) -> None:
+        self._directory = directory
+        self._tracker = tracker
+        self._grants = grants
+        self._clock = clock
+        self._limit = settings.devices_per_user
+        self._replacements = Buckets(_REPLACEMENTS / 60, _REPLACEMENTS)
+
+    def at_hand(self, user: str) -> bool:
+        """Return whether an update of this user can be made without waiting."""
+        return self._grants.known(user) is not None
+
+    def connect(self, user: str, device: str | None, connection: str, status: Status) -> Connected:
+        """Let a connection speak for a device.
+
+        :raises TooMany: the user has too many connected.
+        :raises SlowDown: two connections take the device from each other without end.
+        """
+        if device and any(other.connected for other in self._tracker.devices(user) if other.name == device):
+            wait = self._replacements.take(f"{user} {device}", now=self._clock.monotonic())
+            if wait:
+                raise SlowDown("device: its connection is replaced too often", retry_after=ceil(wait))
+        return self._tracker.connect(user, device, connection, status, self._grants.of(user), self._limit)
+
+    def update_status(self, user: str, device: str, connection: str, status: Status) -> None:
+        """Change a device's status; nothing happens when another connection speaks for it by now."""
+        self._tracker.update(user, device, connection, status, self._grants.of(user))
+
+    def leave(self, user: str, device: str, connection: str) -> None:
+        """End a connection; the device is in grace."""
+        self._tracker.leave(user, device, connection)
+
+    def list(self, user: str) -> Sequence[Device]:
+        """Return a user's live devices."""
+        return self._tracker.devices(user)
+
+    def sign_out(self, user: str, device: str) -> None:
+        """Make a device disappear at once: its channel closes and its tickets are dead.
+
+        :raises NotFound: no live device of that name.
+        """
+        self._directory.end_tickets(user, device)
+        if not self._tracker.remove(user, device, self._grants.of(user)):
+            raise NotFound()
+        self._tracker.wake("device", f"{user} {device}")
+
+    def sign_out_all(self, user: str) -> None:
+        """Make every device of a user disappear at once."""
+        self._tracker.remove_all(user, self._grants.of(user))
+        self._tracker.wake("account", user)
+
+    def sweep(self) -> int:
+        """Drop devices whose grace is over; return how many users had one."""
+        users = self._tracker.due()
+        for user in users:
+            self._tracker.expire(user, self._grants.of(user))
+        return len(users)

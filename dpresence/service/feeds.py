@@ -1,0 +1,93 @@
+"""What an application sees: the present of everybody who granted it, and the updates that follow (docs/protocol.md, section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from ..backends.directory import Directory
+from ..backends.tracker import Tracker
+from ..clock import Clock
+from ..errors import BackendUnavailable, NotFound
+from ..messages import MOST_ENTRIES
+from ..model import Application, Grant, Update
+from ..settings import PresenceSettings
+
+
+class Feeds:
+    """The verbs of feeds."""
+
+    def __init__(self, directory: Directory, tracker: Tracker, settings: PresenceSettings, clock: Clock) -> None:
+        self._directory = directory
+        self._tracker = tracker
+        self._grace_ms = settings.grace_seconds * 1000
+        self._clock = clock
+        self.cursor = tracker.cursor
+        self.offset = tracker.offset
+
+    def held(self, application: Application) -> float:
+        """Return for how many seconds the present must be held back, so that nobody looks offline who only reconnects.
+
+        Only an application older than the tracker's memory can have users the tracker forgot.
+        """
+        if application.created_at >= self._tracker.remembers_since:
+            return 0.0
+        return max(0.0, (self._tracker.remembers_since + self._grace_ms - self._clock.now()) / 1000)
+
+    def read(self, appid: str, offset: int) -> Sequence[Update] | None:
+        """Return the next updates after an offset; None when some of them are gone."""
+        return self._tracker.read(appid, offset, MOST_ENTRIES)
+
+    def snapshot(self, application: Application) -> tuple[int, Iterator[list[dict[str, Any]]]]:
+        """Return the offset of a snapshot and its pages, at least one.
+
+        The tracker is read before the directory: a grant that came or went in between is told by an update after the offset.
+        """
+        view, offset = self._tracker.snapshot(application.id)
+        return offset, self._pages(application.id, view)
+
+    def _pages(self, appid: str, view: dict[str, Update]) -> Iterator[list[dict[str, Any]]]:
+        after = ""
+        while True:
+            grants = self._directory.grants_of_application(appid, after, MOST_ENTRIES)
+            yield self._entries(grants, view)
+            if len(grants) < MOST_ENTRIES:
+                return
+            after = grants[-1].puid
+
+    def _entries(self, grants: Iterable[Grant], view: dict[str, Update]) -> list[dict[str, Any]]:
+        return [self._entry(grant, view.get(grant.puid)) for grant in grants]
+
+    def _entry(self, grant: Grant, seen: Update | None) -> dict[str, Any]:
+        if seen:
+            return {"puid": grant.puid, "status": seen.status, "at": seen.at}
+        since = max(grant.since, self._tracker.remembers_since)
+        return {"puid": grant.puid, "status": "offline", "at": since // 1000 * 1000}
+
+    def present(self, application: Application, puids: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the present of some PUIDs, in the order given.
+
+        :raises NotFound: one of them is unknown; ``details`` lists which.
+        :raises BackendUnavailable: the present is held back, see ``held``.
+        """
+        self._refuse_held(application)
+        grants = self._directory.grants_by_puid(application.id, puids)
+        unknown = [puid for puid in puids if puid not in grants]
+        if unknown:
+            raise NotFound(details={"puid": unknown})
+        return self._entries((grants[puid] for puid in puids), self._tracker.latest(application.id, puids))
+
+    def present_page(self, application: Application, after: str, limit: int) -> tuple[list[dict[str, Any]], str | None]:
+        """Return a page of the present of everybody, and what ``after`` the next page takes, None at the end.
+
+        :raises BackendUnavailable: the present is held back, see ``held``.
+        """
+        self._refuse_held(application)
+        grants = self._directory.grants_of_application(application.id, after, limit)
+        view = self._tracker.latest(application.id, [grant.puid for grant in grants])
+        return self._entries(grants, view), grants[-1].puid if len(grants) == limit else None
+
+    def _refuse_held(self, application: Application) -> None:
+        held = self.held(application)
+        if held:
+            raise BackendUnavailable("devices are reconnecting after a restart", retry_after=int(held) + 1)

@@ -1,0 +1,143 @@
+"""Who may see whom: a user's grants, given, paused and revoked by her alone (docs/protocol.md, sections 5 and 6)."""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..backends.directory import Directory
+from ..backends.mailbox import Mailbox
+from ..backends.tracker import Tracker
+from ..clock import Clock
+from ..errors import DomainNotValidated, NotActive, NotFound
+from ..model import Application, Grant
+
+_MOST_USERS = 100_000
+
+
+class _Cache:
+    """Grants by user, for those asked for last. A load that an invalidation overtook is not kept."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._grants: OrderedDict[str, tuple[Grant, ...]] = OrderedDict()
+        self._loading: dict[str, object] = {}
+
+    def get(self, user: str) -> tuple[Grant, ...] | None:
+        return self._grants.get(user)
+
+    def load(self, user: str) -> tuple[Grant, ...]:
+        while True:
+            token = self._loading[user] = object()
+            grants = tuple(self._directory.grants_of_user(user))
+            current = self._loading.get(user)
+            if current is token:
+                del self._loading[user]
+                self._grants[user] = grants
+                if len(self._grants) > _MOST_USERS:
+                    self._grants.popitem(last=False)
+                return grants
+            if user in self._grants:  # another load was quicker and newer
+                return self._grants[user]
+
+    def invalidate(self, user: str) -> None:
+        self._grants.pop(user, None)
+        self._loading.pop(user, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A user's grant with the application it goes to."""
+
+    grant: Grant
+    application: Application
+
+
+class Grants:
+    """The verbs of grants. A grant is stored first; then the application hears of it."""
+
+    def __init__(self, directory: Directory, tracker: Tracker, mailbox: Mailbox, clock: Clock) -> None:
+        self._directory = directory
+        self._tracker = tracker
+        self._mailbox = mailbox
+        self._clock = clock
+        self._cache = _Cache(directory)
+        self.invalidate = self._cache.invalidate
+
+    def known(self, user: str) -> tuple[Grant, ...] | None:
+        """Return a user's grants if they are at hand without waiting."""
+        return self._cache.get(user)
+
+    def of(self, user: str) -> tuple[Grant, ...]:
+        """Return every grant of a user."""
+        known = self._cache.get(user)
+        return self._cache.load(user) if known is None else known
+
+    def list(self, user: str) -> Sequence[Granted]:
+        """Return a user's grants with their applications, oldest first."""
+        pairs = ((grant, self._directory.application(grant.appid)) for grant in self._directory.grants_of_user(user))
+        return [Granted(grant, application) for grant, application in pairs if application]
+
+    def askable(self, appid: str) -> Application:
+        """Return an application that may be granted.
+
+        :raises NotFound: there is none of that id.
+        :raises DomainNotValidated: its domain is not validated.
+        :raises NotActive: it is not active.
+        """
+        application = self._directory.application(appid)
+        if application is None:
+            raise NotFound()
+        if not application.valid_domain:
+            raise DomainNotValidated()
+        if not application.active:
+            raise NotActive()
+        return application
+
+    def grant(self, user: str, application: Application) -> Grant:
+        """Let an application see a user; the same grant when it may already."""
+        now = self._clock.now()
+        wanted = Grant(application.id, secrets.token_urlsafe(16), user, granted_at=now, since=now)
+        grant = self._directory.add_grant(wanted)
+        if grant == wanted:
+            self._tracker.granted(grant)
+            self._changed(user)
+        return grant
+
+    def pause(self, user: str, appid: str, paused: bool) -> Grant:
+        """Hide a user from an application for a while, or show her again.
+
+        :raises NotFound: it has no grant of hers.
+        """
+        grant = self._directory.pause(appid, user, paused, self._clock.now())
+        if grant is None:
+            raise NotFound()
+        self._changed(user)
+        self._tracker.refresh(grant)
+        if not paused:
+            self._tracker.wake("mail", user)
+        return grant
+
+    def revoke(self, user: str, appid: str) -> None:
+        """End a grant; its PUID is dead and what waited from the application is gone.
+
+        :raises NotFound: it has no grant of hers.
+        """
+        grant = self._directory.revoke(appid, user)
+        if grant is None:
+            raise NotFound()
+        self.ended([grant])
+
+    def ended(self, grants: Sequence[Grant]) -> None:
+        """Tell everybody of grants that are gone from the directory."""
+        for grant in grants:
+            self._changed(grant.user)
+            self._tracker.revoked(grant)
+        for grant in grants:
+            self._mailbox.purge(grant.user, grant.appid)
+
+    def _changed(self, user: str) -> None:
+        self._cache.invalidate(user)
+        self._tracker.wake("grants", user)
