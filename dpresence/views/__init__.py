@@ -1,0 +1,39 @@
+"""REST and pages. A view parses, calls one service method and answers; validators say who may and with what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cornice import Service
+from pyramid.config import Configurator
+
+from ..messages import encode
+
+
+class _Json:
+    """Pyramid renderer: the same encoder as the channels use."""
+
+    def __init__(self, info: Any) -> None:
+        pass
+
+    def __call__(self, value: Any, system: dict[str, Any]) -> bytes:
+        response = system["request"].response
+        response.content_type, response.charset = "application/json", None
+        return encode(value)
+
+
+def service(name: str, path: str) -> Service:
+    """Return a Cornice service of this project: JSON by the house encoder, and no header of Cornice's own making."""
+    return Service(name=name, path=path, depth=2, renderer="presence-json")
+
+
+def includeme(config: Configurator) -> None:
+    """Add every view of this package; those of the development issuer only where it is on."""
+    config.add_renderer("presence-json", _Json)
+    for module in ("session", "registration", "permissions", "notifications", "account", "ops"):
+        config.scan(f"{__name__}.{module}")
+    config.include(f"{__name__}.errors")
+    config.include(f"{__name__}.headers")
+    config.add_static_view("static", "dpresence:static", cache_max_age=3600)
+    if config.registry["dpresence"].development_issuer:
+        config.scan(f"{__name__}.development")

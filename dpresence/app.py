@@ -1,0 +1,105 @@
+"""Composition and nothing else: every long-lived object is made here, once, and hangs on the application's registry."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyramid.config import Configurator
+
+from .backends import Backends
+from .backends import load as load_backends
+from .background import Background
+from .channels.appservice import pump_of
+from .channels.gate import Gate
+from .clock import Clock
+from .errors import SettingError
+from .hub import Hub
+from .identity import Verifier, Verifiers
+from .identity.browserid import BrowserIDVerifier, load_issuers
+from .identity.development import DevelopmentIssuer
+from .outbound import Outbound
+from .service import Presence
+from .settings import Settings
+from .settings import load as load_settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The long-lived objects of one application, at ``registry["dpresence"]``.
+
+    :ivar secure: whether browsers reach this service over https.
+    """
+
+    settings: Settings
+    clock: Clock
+    backends: Backends
+    presence: Presence
+    gate: Gate
+    background: Background
+    development_issuer: DevelopmentIssuer | None
+
+    @property
+    def secure(self) -> bool:
+        """Whether the audience is https."""
+        return self.settings.identity.audience.startswith("https://")
+
+    def close(self) -> None:
+        """Release the backends."""
+        self.backends.close()
+
+
+def make_app(ini: Mapping[str, str], here: str, clock: Clock | None = None) -> Any:
+    """Return the WSGI application of ``[app:main]``; see ``dpresence.main``.
+
+    :param clock: for tests.
+    """
+    parts = make_parts(load_settings(ini, here), clock or Clock())
+    config = Configurator(settings={**ini, "handle_exceptions": False})  # Cornice would answer in words of its own
+    config.registry["dpresence"] = parts
+    config.include("cornice")
+    config.include("pyramid_jinja2")
+    config.include("dpresence.channels")  # first: the path of an application's channel is also a REST path
+    config.include("dpresence.views")
+    return config.make_wsgi_app()
+
+
+def make_parts(settings: Settings, clock: Clock) -> Parts:
+    """Make every long-lived object.
+
+    :raises SettingError: the database belongs to the other mode.
+    """
+    issuer = DevelopmentIssuer(settings.identity.audience, clock) if settings.identity.development else None
+    verifiers = Verifiers(_verifiers(settings, issuer, clock))
+    backends = load_backends(settings, clock)
+    _check_mode(settings, backends)
+    hub, gate = Hub(), Gate(settings, clock)
+    presence = Presence(backends, verifiers, Outbound(settings.outbound), hub, settings, clock)
+    hub.pump = pump_of(presence.feeds)
+    background = Background(presence, settings.presence)
+    return Parts(settings, clock, backends, presence, gate, background, issuer)
+
+
+def _verifiers(settings: Settings, issuer: DevelopmentIssuer | None, clock: Clock) -> list[Verifier]:
+    audience = settings.identity.audience
+    if issuer:
+        log.warning("the development issuer is on: anybody on this machine can sign in as anybody")
+        return [BrowserIDVerifier(audience, [issuer.issuer], clock)]
+    if not settings.identity.verifiers:
+        log.warning("sign-in is closed: set identity.verifiers in the ini")
+        return []
+    return [BrowserIDVerifier(audience, load_issuers(settings.browserid), clock)]
+
+
+def _check_mode(settings: Settings, backends: Backends) -> None:
+    """Keep a database in which anybody could be anybody out of production, and the other way round (section 8)."""
+    mode = "development" if settings.identity.development else "production"
+    stamp = backends.directory.stamp(mode)
+    if stamp != mode:
+        backends.close()
+        url = settings.storage.directory_url
+        raise SettingError(f"directory.url = {url}: must be a {mode} database; this one was made by a {stamp} service")

@@ -1,0 +1,53 @@
+"""What runs beside the requests: sweeps and the lease, each in a greenlet of its own, none of which ends by an error."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+
+from .errors import BackendUnavailable
+from .service import Presence
+from .settings import PresenceSettings
+
+log = logging.getLogger(__name__)
+
+HOUSEKEEPING_SECONDS = 60
+_JITTER = 0.1
+
+
+class Background:
+    """The periodic work of one process."""
+
+    def __init__(self, presence: Presence, settings: PresenceSettings) -> None:
+        self._jobs: list[tuple[str, float, Callable[[], object]]] = [
+            ("sweep of devices", settings.sweep_seconds, presence.devices.sweep),
+            ("closing of blocked accounts", settings.sweep_seconds, presence.accounts.close_blocked),
+            ("checks of domains", HOUSEKEEPING_SECONDS, presence.applications.check_domains),
+            ("lease", settings.refresh_seconds, presence.renew_lease),
+            ("sweep of notifications", HOUSEKEEPING_SECONDS, presence.notifications.sweep),
+            ("sweep of accounts", HOUSEKEEPING_SECONDS, presence.accounts.sweep),
+        ]
+        self._greenlets: list[Any] = []
+
+    def start(self) -> None:
+        """Begin; the first turn of each job comes after its interval."""
+        self._greenlets = [gevent.spawn(_repeat, *job) for job in self._jobs]
+
+    def stop(self) -> None:
+        """End, in the middle of nothing that matters: every job is one step in its backend."""
+        gevent.killall(self._greenlets)
+
+
+def _repeat(name: str, seconds: float, job: Callable[[], object]) -> None:
+    while True:
+        gevent.sleep(seconds * random.uniform(1 - _JITTER, 1))  # noqa: S311 a jitter, not a secret
+        try:
+            job()
+        except BackendUnavailable as error:
+            log.warning("%s put off: %s", name, error.error)
+        except Exception:
+            log.exception("%s failed", name)

@@ -1,0 +1,256 @@
+"""The Device Presence Channel, websocket ``/presence`` (docs/protocol.md, section 3)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import sha256
+from math import ceil
+
+import gevent
+
+from .. import messages
+from ..clock import Clock
+from ..errors import BackendUnavailable, CloseCode, Conflict, NoCredentials, OtherEmail, Refused, SessionEnded, SlowDown, WrongField
+from ..limits import TokenBucket
+from ..messages import MOST_ITEMS, Acknowledge, StatusUpdate, parse
+from ..model import Notification, Status, canonical_email
+from ..service import Presence
+from ..settings import Settings
+from .base import JsonChannel
+from .frames import FrameLimits
+
+log = logging.getLogger(__name__)
+
+_REFUSALS = 20
+"""Updates that may be refused after the first refusal; then the device ignores the slow-down."""
+
+
+class DeviceChannel(JsonChannel):
+    """One connection of a device. The hub knows it as a ``DevicePort``."""
+
+    __slots__ = (
+        "_bucket",
+        "_digest",
+        "_ends_at",
+        "_kept",
+        "_kept_until",
+        "_limits",
+        "_presence",
+        "_refused",
+        "_signed_out",
+        "acknowledges",
+        "device",
+        "email",
+        "family",
+        "sent",
+        "status",
+        "user",
+    )
+
+    def __init__(self, presence: Presence, settings: Settings, clock: Clock) -> None:
+        super().__init__(settings.channels, clock)
+        channels = settings.channels
+        self.limits = FrameLimits(channels.device_frame_bytes, channels.device_frame_rate, channels.device_frame_burst, channels.fragments)
+        self._presence = presence
+        self._limits = settings
+        self._bucket: TokenBucket | None = None
+        self._digest = b""
+        self._ends_at = 0
+        self._kept: Status | None = None  # the newest status that was refused for being too quick
+        self._kept_until = 0.0
+        self._refused = 0
+        self._signed_out = False
+        self.user: str | None = None
+        self.email = ""
+        self.device = ""
+        self.status: Status = "offline"
+        self.acknowledges = False
+        self.family: str | None = None
+        self.sent: set[str] = set()
+
+    # -- frames
+
+    def handle(self, action: str | None, text: str) -> None:
+        """Act on an update, which has no action, or on an ``ack``."""
+        if action is None:
+            self._take_update(parse(StatusUpdate, text), text)
+        elif action == "ack":
+            self._take_acknowledgement(parse(Acknowledge, text), text)
+        else:
+            raise WrongField("action: is not known here; ack, or none for an update")
+
+    def _take_update(self, frame: StatusUpdate, text: str) -> None:
+        if self.user is None:
+            self.defer(lambda: self._sign_in(frame), text)
+        elif frame.assertion is not None and _digest(frame.assertion) != self._digest:
+            self.defer(lambda: self._renew(frame), text)
+        elif self._presence.devices.at_hand(self.user):
+            self._update(frame)
+        else:
+            self.defer(lambda: self._update(frame), text)
+
+    def _take_acknowledgement(self, frame: Acknowledge, text: str) -> None:
+        user = self.user
+        if user is None:
+            raise NoCredentials()
+
+        def acknowledge() -> None:
+            self._presence.notifications.acknowledge(user, frame.notifications)
+            self.reply(frame.id)
+
+        self.defer(acknowledge, text)
+
+    # -- signing in
+
+    def _sign_in(self, frame: StatusUpdate) -> None:
+        if frame.assertion is None:
+            raise WrongField("assertion: is missing")
+        sign_outs = self._presence.hub.sign_outs
+        signed = self._presence.accounts.sign_in(frame.assertion, self.connection.address, frame.device, frame.ticket)
+        try:
+            _check_email(frame, signed.account.email)
+            connected = self._presence.devices.connect(signed.account.id, frame.device, self.connection.id, frame.status)
+        except Refused as refused:
+            self.connection.send(messages.ko(refused, frame.id, **_with_ticket(signed.ticket)))  # the old ticket is used up
+            self.allow_to_sign_in(refused.retry_after or 0)
+            return
+        self.user, self.email, self.device = signed.account.id, signed.account.email, connected.device
+        self.status, self.acknowledges = frame.status, frame.ack
+        self._remember(frame.assertion, signed.ends_at, signed.family)
+        previous = self._presence.hub.join_device(self.user, self.device, self)
+        self.signed_in()
+        self.reply(frame.id, **_with_ticket(signed.ticket))
+        if sign_outs != self._presence.hub.sign_outs and not self._presence.accounts.stands(signed):
+            self.close(CloseCode.NOT_SIGNED_IN, "signed out")
+        if previous:
+            previous.close(CloseCode.REPLACED, "replaced by a newer connection of this device")
+        self._presence.notifications.deliver(self.user)
+
+    def _renew(self, frame: StatusUpdate) -> None:
+        """Take a new assertion of the same person; the connection goes on, whatever becomes of it."""
+        assert frame.assertion is not None
+        self._check_device(frame)
+        _check_email(frame, self.email)
+        signed = self._presence.accounts.sign_in(frame.assertion, self.connection.address, self.device, frame.ticket)
+        if signed.account.id != self.user:
+            raise OtherEmail()
+        self._remember(frame.assertion, signed.ends_at, signed.family)
+        self._update(frame, signed.ticket)
+
+    def _remember(self, assertion: str, ends_at: int, family: str | None) -> None:
+        self._digest, self._ends_at, self.family = _digest(assertion), ends_at, family
+
+    # -- updating
+
+    def _update(self, frame: StatusUpdate, ticket: str | None = None) -> None:
+        self._check_device(frame)
+        _check_email(frame, self.email)
+        if self._clock.now() >= self._ends_at:
+            raise SessionEnded()
+        if frame.status not in (self.status, "offline"):
+            self._charge(frame.status)
+        self._kept, self._refused = None, 0
+        self._apply(frame.status)
+        self.reply(frame.id, **_with_ticket(ticket))
+
+    def _check_device(self, frame: StatusUpdate) -> None:
+        if frame.device not in (None, self.device):
+            raise Conflict("device: is fixed by the first frame of a connection")
+
+    def _charge(self, status: Status) -> None:
+        """Count a change; when there are too many keep the status for later and refuse."""
+        now, presence = self._clock.monotonic(), self._limits.presence
+        if self._bucket is None:
+            self._bucket = TokenBucket(presence.status_rate, presence.status_burst)
+        wait = self._bucket.take(now=now)
+        if not wait:
+            return
+        self._kept, self._kept_until = status, now + wait
+        self._refused += 1
+        raise SlowDown("status: changes too quickly", retry_after=ceil(wait))
+
+    def refuse(self, refused: Refused, text: str) -> None:
+        """Answer KO; who goes on after the refusals it is given ignores the slow-down."""
+        super().refuse(refused, text)
+        if self._refused > _REFUSALS:
+            self.close(CloseCode.SLOW_DOWN_IGNORED, f"the slow-down was ignored, retry_after={refused.retry_after or 1}")
+
+    def _apply(self, status: Status) -> None:
+        if status != self.status and self.user is not None:
+            self._presence.devices.update_status(self.user, self.device, self.connection.id, status)
+            self.status = status
+
+    def _apply_kept(self) -> None:
+        status, self._kept = self._kept, None
+        if status is not None:
+            self._apply(status)
+
+    # -- events
+
+    def tick(self) -> None:
+        """Apply a kept status whose time has come; end a channel whose identity has ended."""
+        super().tick()
+        if self.user is None:
+            return
+        if self._kept is not None and self._bucket is not None and self._clock.monotonic() >= self._kept_until:
+            self._bucket.take(now=self._clock.monotonic())
+            self.connection.defer(self._try_kept)
+        if self._clock.now() >= self._ends_at + self._limits.identity.renewal_seconds * 1000:
+            self.close(CloseCode.SESSION_ENDED, "the session has ended")
+
+    def _try_kept(self) -> None:
+        kept = self._kept
+        try:
+            self._apply_kept()
+        except BackendUnavailable:
+            self._kept = kept  # at the next tick
+
+    def closed(self, code: int, clean: bool) -> None:
+        """Leave: grace begins, or the device is gone at once when it was signed out."""
+        if self.user is None:
+            return
+        log.info("device session over: code %d%s", code, "" if clean else ", not clean")
+        self._presence.hub.leave_device(self.user, self.device, self)
+        if self._presence.devices.at_hand(self.user):
+            self._depart()
+        else:
+            gevent.spawn(self._depart)
+
+    def _depart(self) -> None:
+        assert self.user is not None
+        if self._signed_out:
+            self._kept = "offline"
+        with suppress(BackendUnavailable):
+            self._apply_kept()
+        with suppress(BackendUnavailable):
+            self._presence.devices.leave(self.user, self.device, self.connection.id)
+
+    # -- for the hub
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Close the channel; a device that is signed out does not get a grace."""
+        self._signed_out = self._signed_out or (code == CloseCode.NOT_SIGNED_IN and self.user is not None)
+        super().close(code, reason)
+
+    def deliver(self, notifications: Sequence[Notification]) -> bool:
+        """Offer notifications, up to 100 to a frame."""
+        if self.connection.closed:
+            return False  # it would be lost
+        for start in range(0, len(notifications), MOST_ITEMS):
+            self.connection.send(messages.notifications(notifications[start : start + MOST_ITEMS], self.acknowledges))
+        return True
+
+
+def _digest(assertion: str) -> bytes:
+    return sha256(assertion.encode()).digest()
+
+
+def _with_ticket(ticket: str | None) -> dict[str, str]:
+    return {} if ticket is None else {"ticket": ticket}
+
+
+def _check_email(frame: StatusUpdate, email: str) -> None:
+    if frame.email != email and canonical_email(frame.email) != email:
+        raise OtherEmail()

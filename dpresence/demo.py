@@ -1,0 +1,223 @@
+"""``make demo``: starts a service and plays every part of the main job over real sockets, a line a step.
+
+The developer and the user speak REST, the device and the app service hold websockets, the application's own web site is a
+server of this process. Nothing is faked and nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import requests
+from websockets.sync.client import connect
+
+INI = """
+[app:main]
+use = egg:dpresence
+directory.url = sqlite:///%(here)s/demo.db
+identity.audience = http://127.0.0.1:{port}
+identity.development = true
+outbound.allow_loopback = true
+
+[server:main]
+use = egg:dpresence
+port = {port}
+"""
+START_SECONDS = 30
+ANSWER_SECONDS = 10
+
+
+def say(who: str, what: str) -> None:
+    """Print one step."""
+    print(f"{who:>12}  {what}", flush=True)
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@contextmanager
+def service(folder: Path) -> Iterator[str]:
+    """Run ``pserve`` in a folder; yields its origin and stops it at the end."""
+    port = free_port()
+    ini = folder / "demo.ini"
+    ini.write_text(INI.format(port=port), encoding="utf-8")
+    command = [str(Path(sys.executable).with_name("pserve")), "-q", str(ini)]
+    with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:  # noqa: S603
+        try:
+            origin = f"http://127.0.0.1:{port}"
+            _wait_for(origin, process)
+            yield origin
+        finally:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(ANSWER_SECONDS)
+            process.kill()
+
+
+def _wait_for(origin: str, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < until:
+        with suppress(requests.ConnectionError):
+            requests.get(f"{origin}/__lbheartbeat__", timeout=ANSWER_SECONDS)
+            return
+        time.sleep(0.05)
+    raise SystemExit("the service did not start")
+
+
+@contextmanager
+def web_site() -> Iterator[tuple[str, dict[str, str]]]:
+    """Run the application's web site; yields its domain and what it serves, by path."""
+    pages: dict[str, str] = {}
+
+    class Site(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # noqa: N802 the name http.server calls
+            body = pages.get(self.path, "").encode()
+            self.send_response(200 if body else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{server.server_port}", pages
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class Person:
+    """Somebody who signs each call with a fresh assertion."""
+
+    def __init__(self, origin: str, email: str) -> None:
+        self.origin = origin
+        self.email = email
+
+    def assertion(self) -> str:
+        """Return a proof of the e-mail, from the development issuer."""
+        answer = requests.post(f"{self.origin}/__dev__/assertion", json={"email": self.email}, timeout=ANSWER_SECONDS)
+        return str(answer.json()["assertion"])
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Make a REST call; returns what it answered, None without a body."""
+        headers = {"Authorization": f"BrowserID {self.assertion()}"}
+        answer = requests.request(method, self.origin + path, json=body, headers=headers, timeout=ANSWER_SECONDS)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+
+class Channel:
+    """A websocket that speaks JSON."""
+
+    def __init__(self, origin: str, path: str) -> None:
+        self._open = ExitStack()
+        self.socket = self._open.enter_context(connect(origin.replace("http", "ws", 1) + path))
+
+    def send(self, **frame: Any) -> None:
+        """Send a frame."""
+        self.socket.send(json.dumps(frame))
+
+    def receive(self) -> Any:
+        """Return the next frame."""
+        return json.loads(self.socket.recv(timeout=ANSWER_SECONDS))
+
+    def ask(self, **frame: Any) -> Any:
+        """Send a frame and return what comes next."""
+        self.send(**frame)
+        return self.receive()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._open.close()
+
+
+def play(origin: str, domain: str, pages: dict[str, str]) -> None:
+    """Play the main job; an unexpected answer raises."""
+    developer, user = Person(origin, "dev@example.org"), Person(origin, "ada@example.org")
+
+    app = developer.call("POST", "/myapps", {"name": "Chess club", "domain": domain, "description": "Who is up for a game?"})
+    path = f"/myapps/{app['appid']}"
+    say("developer", f"registers the application “{app['name']}” on {domain}")
+    pages["/__presence"] = app["domain_key"]
+    developer.call("POST", f"{path}/validate")
+    say("developer", f"serves the domain key at http://{domain}/__presence, and the service found it there")
+    key = developer.call("POST", f"{path}/activate")["api_key"]
+    say("developer", f"activates it and gets an API key: {key[:10]}…, shown this once")
+
+    puid = user.call("POST", f"/grant/{app['appid']}")["puid"]
+    say("user", f"{user.email} lets it see her; to it she is {puid}, never her e-mail")
+
+    app_service = Channel(origin, path)
+    answer = app_service.ask(action="auth", key=key)
+    snapshot = app_service.receive()
+    say("app service", f"signs in on its websocket ({answer['recovery']}): {_shown(snapshot['snapshot'])}")
+
+    device = Channel(origin, "/presence")
+    _expect(device.ask(email=user.email, assertion=user.assertion(), status="online"), result="OK")
+    say("device", "signs in on its websocket and says online")
+    say("app service", f"hears it: {_shown(app_service.receive()['updates'])}")
+
+    note = {"puid": puid, "message": "Your move", "action": f"http://{domain}/game/7"}
+    sent = app_service.ask(action="notify", id=1, notifications=[note])["notifications"][0]
+    say("app service", f"sends her a notification: {sent['result']}, delivered: {sent['delivered']}")
+    got = device.receive()["notifications"][0]
+    say("device", f"gets it: {got['source']}: {got['message']} → {got['action']}")
+
+    _expect(device.ask(email=user.email, status="offline"), result="OK")
+    say("device", "says offline")
+    say("app service", f"hears it: {_shown(app_service.receive()['updates'])}")
+    device.close()
+    note = {"puid": puid, "message": "Still there?"}
+    sent = app_service.ask(action="notify", notifications=[note])["notifications"][0]
+    say("app service", f"sends another while she is away: {sent['result']}, {sent['queue_size']} waiting")
+    phone = Channel(origin, "/presence")
+    _expect(phone.ask(email=user.email, assertion=user.assertion(), status="unavailable", device="phone"), result="OK")
+    say("phone", f"comes online as unavailable and gets it: {phone.receive()['notifications'][0]['message']}")
+    say("app service", f"hears it: {_shown(app_service.receive()['updates'])}")
+    user.call("DELETE", f"/grant/{app['appid']}")
+    say("user", "revokes her leave")
+    say("app service", f"hears the last of her: {_shown(app_service.receive()['updates'])}")
+    phone.close()
+    app_service.close()
+
+
+def _shown(entries: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{entry['puid']} is {entry['status']}" + _because(entry) for entry in entries)
+
+
+def _because(entry: dict[str, Any]) -> str:
+    return f" ({entry['reason']})" if "reason" in entry else ""
+
+
+def _expect(answer: dict[str, Any], **wanted: Any) -> None:
+    if any(answer.get(name) != value for name, value in wanted.items()):
+        raise SystemExit(f"unexpected answer: {answer}")
+
+
+def main() -> None:
+    """Play the demo; exits 0 when every part got what it should."""
+    with tempfile.TemporaryDirectory() as folder, service(Path(folder)) as origin, web_site() as (domain, pages):
+        say("service", f"runs on {origin}")
+        play(origin, domain, pages)
+        say("service", "stops; that was the main job, end to end")
+
+
+if __name__ == "__main__":
+    main()

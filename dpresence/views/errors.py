@@ -1,0 +1,77 @@
+"""From a refusal to an HTTP answer: one function builds the body, the errno table says the status."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import Any
+
+from pyramid.config import Configurator
+from pyramid.httpexceptions import HTTPException
+from pyramid.request import Request
+from pyramid.response import Response
+
+from ..errors import Forbidden, InternalError, MethodNotAllowed, NoCredentials, NotAnObject, Refused, SessionEnded, UnknownPath
+from ..messages import encode
+from .pages import page, sign_in_first, wants_page
+
+log = logging.getLogger(__name__)
+
+_BY_STATUS: dict[int, type[Refused]] = {400: NotAnObject, 403: Forbidden, 404: UnknownPath, 405: MethodNotAllowed}
+
+
+def answer(refused: Refused, request: Request) -> Response:
+    """Return the HTTP answer of a refusal: the error object, or a page to a browser."""
+    if wants_page(request):
+        response = _page_of(refused, request)
+    else:
+        response = Response(encode(refused.body()), status=refused.status, content_type="application/json", charset=None)
+    if refused.retry_after is not None:
+        response.headers["Retry-After"] = str(refused.retry_after)
+    if refused.status == 401:
+        response.headers["WWW-Authenticate"] = "BrowserID, Bearer"
+    return response
+
+
+def _page_of(refused: Refused, request: Request) -> Response:
+    if request.method == "GET" and isinstance(refused, NoCredentials | SessionEnded):
+        return sign_in_first(request)
+    return page(request, "error", refused.body(), status=refused.status)
+
+
+def refused(context: Refused, request: Request) -> Response:
+    """Answer a refusal of the service or of a validator."""
+    return answer(context, request)
+
+
+def http_exception(context: HTTPException, request: Request) -> Any:
+    """Answer what Pyramid and Cornice refuse by themselves in the words of the table."""
+    kind = _BY_STATUS.get(context.status_int)
+    if kind is None:
+        return context
+    response = answer(kind(), request)
+    if "Allow" in context.headers:
+        response.headers["Allow"] = context.headers["Allow"]
+    return response
+
+
+def unexpected(context: Exception, request: Request) -> Response:
+    """Answer a mistake of ours: the log has it under the id the caller sees."""
+    request_id = secrets.token_hex(8)
+    log.error("request %s: %s %s failed", request_id, request.method, request.path, exc_info=context)
+    return answer(InternalError(f"internal error, request {request_id}", details=request_id), request)
+
+
+def undecodable(context: UnicodeDecodeError, request: Request) -> Response:
+    """Answer a path or query that is not UTF-8."""
+    return answer(UnknownPath(), request)
+
+
+def includeme(config: Configurator) -> None:
+    """Add the exception views."""
+    config.add_exception_view(refused, context=Refused)
+    config.add_exception_view(http_exception, context=HTTPException)
+    config.add_notfound_view(http_exception)
+    config.add_forbidden_view(http_exception)
+    config.add_exception_view(undecodable, context=UnicodeDecodeError)
+    config.add_exception_view(unexpected, context=Exception)

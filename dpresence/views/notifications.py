@@ -1,0 +1,38 @@
+"""What an AppService can do without a channel: look, and notify (docs/protocol.md, section 6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyramid.request import Request
+
+from ..errors import WrongValue
+from ..messages import MOST_ENTRIES, OutgoingNotifications
+from . import service
+from .validators import appservice, body, page, paging, presence
+
+present = service("present", "/myapps/{appid}/presence")
+notifications = service("notifications", "/myapps/{appid}/notifications")
+
+
+def _puids(request: Request, **_: Any) -> None:
+    puids = request.GET.getall("puid")
+    if len(puids) > MOST_ENTRIES:
+        raise WrongValue(f"puid: up to {MOST_ENTRIES} of them")
+    request.validated["puids"] = list(dict.fromkeys(puids))
+
+
+@present.get(validators=(appservice, _puids, paging))
+def get_presence(request: Request) -> dict[str, Any]:
+    """Show the present of some PUIDs, or of all, in pages."""
+    feeds, validated = presence(request).feeds, request.validated
+    if validated["puids"]:
+        return {"presence": feeds.present(validated["application"], validated["puids"])}
+    return page("presence", *feeds.present_page(validated["application"], validated["after"], validated["limit"]))
+
+
+@notifications.post(validators=(appservice, body(OutgoingNotifications)))
+def post_notifications(request: Request) -> dict[str, Any]:
+    """Send live notifications."""
+    answers = presence(request).notifications.notify(request.validated["application"], request.validated["body"])
+    return {"result": "OK", "action": "notify", "notifications": answers}

@@ -1,0 +1,45 @@
+"""Pages: what a browser sees. HTML goes only to who asks for ``text/html`` by name; every page has the strict policy."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from pyramid.httpexceptions import HTTPSeeOther, HTTPTemporaryRedirect
+from pyramid.renderers import render_to_response
+from pyramid.request import Request
+from pyramid.response import Response
+
+from .headers import page_policy
+
+
+def wants_page(request: Request) -> bool:
+    """Return whether the client names ``text/html`` among what it accepts."""
+    ranges = getattr(request.accept, "parsed", None) or ()
+    return any(str(range_[0]).lower() == "text/html" and range_[1] > 0 for range_ in ranges)
+
+
+def page(request: Request, template: str, values: dict[str, Any], *, status: int = 200, form_target: str = "") -> Response:
+    """Return a page.
+
+    :param form_target: an origin the page's form may lead to besides ours.
+    """
+    parts = request.registry["dpresence"]
+    shown = {"development": parts.settings.identity.development, **values}
+    response = render_to_response(f"dpresence:templates/{template}.jinja2", shown, request=request)
+    response.status_int = status
+    response.headers["Content-Security-Policy"] = page_policy(parts.settings.identity.audience, form_target)
+    return response
+
+
+def sign_in_first(request: Request) -> Response:
+    """Return the way to the sign-in page and, from there, back here."""
+    return HTTPSeeOther("/login?next=" + quote(request.path_qs, safe=""))
+
+
+def at_home(request: Request, **_: Any) -> None:
+    """Send a browser that used another of this machine's names to the one that assertions are made for (section 8)."""
+    parts = request.registry["dpresence"]
+    audience = parts.settings.identity.audience
+    if parts.development_issuer and wants_page(request) and request.host_url != audience:
+        raise HTTPTemporaryRedirect(audience + request.path_qs)

@@ -1,0 +1,89 @@
+"""A user's grants (docs/protocol.md, section 6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyramid.httpexceptions import HTTPSeeOther
+from pyramid.request import Request
+from pyramid.response import Response
+
+from ..domains import redirect_url
+from ..errors import WrongField
+from ..messages import GrantChange, grant
+from ..service.accounts import csrf_token
+from . import service
+from .pages import at_home, page, wants_page
+from .validators import askable_application, body, cookie_name, form, is_form, no_body, presence, session, user
+
+grants = service("grants", "/grants")
+permission = service("grant", "/grant/{appid}")
+
+
+def _json_or_form(request: Request, **kwargs: Any) -> None:
+    if not is_form(request):
+        no_body(request, **kwargs)
+
+
+@permission.get(validators=(at_home, session, askable_application))
+def get_grant(request: Request) -> Any:
+    """Ask the user: who wants to see her, and what for; allow or deny."""
+    application = request.validated["application"]
+    if not wants_page(request):
+        return {"appid": application.id, "name": application.name, "domain": application.domain, "description": application.description}
+    redirect = request.GET.get("redirect", "")
+    redirect_url(redirect, application.domain, application.proof, ("Presence-Error", "denied"))  # or nothing is asked
+    values = {
+        "application": application,
+        "email": request.validated["account"].email,
+        "redirect": redirect,
+        "csrf": csrf_token(request.cookies[cookie_name(request)]),
+    }
+    return page(request, "grant", values, form_target=f"{application.proof}://{application.domain}")
+
+
+@permission.post(validators=(user, askable_application, _json_or_form))
+def post_grant(request: Request) -> Any:
+    """Let an application see the caller: an answer for a program, the way back to the application for a page's form."""
+    if is_form(request):
+        return _answer_form(request)
+    given = presence(request).grants.grant(request.validated["account"].id, request.validated["application"])
+    return {"appid": given.appid, "puid": given.puid}
+
+
+def _answer_form(request: Request) -> Response:
+    """Grant or not, and send the browser back; where it would go is checked before anything is granted."""
+    fields, application = form(request), request.validated["application"]
+    if ("allow" in fields) == ("deny" in fields):
+        raise WrongField("allow: is missing; either allow or deny")
+
+    def back(name: str, value: str) -> str:
+        return redirect_url(fields.get("redirect", ""), application.domain, application.proof, (name, value))
+
+    denied = back("Presence-Error", "denied")
+    if "deny" in fields:
+        return HTTPSeeOther(denied)
+    given = presence(request).grants.grant(request.validated["account"].id, application)
+    return HTTPSeeOther(back("Presence-UID", given.puid))
+
+
+@permission.patch(validators=(user, body(GrantChange)))
+def patch_grant(request: Request) -> dict[str, Any]:
+    """Pause a grant or end its pause."""
+    paused = request.validated["body"].paused
+    return grant(presence(request).grants.pause(request.validated["account"].id, request.matchdict["appid"], paused))
+
+
+@permission.delete(validators=(user, no_body))
+def delete_grant(request: Request) -> Response:
+    """Revoke a grant."""
+    presence(request).grants.revoke(request.validated["account"].id, request.matchdict["appid"])
+    return Response(status=204)
+
+
+@grants.get(validators=(user,))
+def list_grants(request: Request) -> dict[str, Any]:
+    """List the caller's grants, oldest first."""
+    found = presence(request).grants.list(request.validated["account"].id)
+    shown = [{**grant(item.grant), "name": item.application.name, "domain": item.application.domain} for item in found]
+    return {"grants": shown}

@@ -1,0 +1,83 @@
+"""A developer's applications (docs/protocol.md, section 6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyramid.request import Request
+from pyramid.response import Response
+
+from ..messages import ApplicationChange, NewApplication
+from ..service.applications import describe
+from . import service
+from .validators import body, no_body, owned_application, page, paging, presence, user
+
+applications = service("applications", "/myapps")
+application = service("application", "/myapps/{appid}")
+validate = service("validate", "/myapps/{appid}/validate")
+activate = service("activate", "/myapps/{appid}/activate")
+deactivate = service("deactivate", "/myapps/{appid}/deactivate")
+key = service("key", "/myapps/{appid}/key")
+
+
+@applications.get(validators=(user, paging))
+def list_applications(request: Request) -> dict[str, Any]:
+    """List the caller's applications."""
+    after, limit = request.validated["after"], request.validated["limit"]
+    found = presence(request).applications.list(request.validated["account"].id, after, limit)
+    return page("applications", [describe(item) for item in found], found[-1].id if len(found) == limit else None)
+
+
+@applications.post(validators=(user, body(NewApplication)))
+def register_application(request: Request) -> dict[str, Any]:
+    """Register an application."""
+    owner, wanted = request.validated["account"].id, request.validated["body"]
+    registered = presence(request).applications.register(owner, wanted, request.remote_addr)
+    request.response.status_int = 201
+    return describe(registered)
+
+
+@application.get(validators=(user, owned_application))
+def get_application(request: Request) -> dict[str, Any]:
+    """Show one application."""
+    return describe(request.validated["application"])
+
+
+@application.patch(validators=(user, owned_application, body(ApplicationChange)))
+def change_application(request: Request) -> dict[str, Any]:
+    """Change name, description or domain."""
+    return describe(presence(request).applications.change(request.validated["application"], request.validated["body"]))
+
+
+@application.delete(validators=(user, owned_application, no_body))
+def delete_application(request: Request) -> Response:
+    """Delete an application."""
+    presence(request).applications.delete(request.validated["application"])
+    return Response(status=204)
+
+
+@validate.post(validators=(user, owned_application, no_body))
+def validate_domain(request: Request) -> dict[str, Any]:
+    """Look for the domain key on the domain."""
+    return describe(presence(request).applications.validate(request.validated["application"]))
+
+
+@activate.post(validators=(user, owned_application, no_body))
+def activate_application(request: Request) -> dict[str, Any]:
+    """Activate an application; its API key is shown here and never again."""
+    applications = presence(request).applications
+    api_key = applications.activate(request.validated["application"])
+    return {**describe(request.validated["application"]), "active": True, "api_key": api_key}
+
+
+@deactivate.post(validators=(user, owned_application, no_body))
+def deactivate_application(request: Request) -> dict[str, Any]:
+    """Deactivate an application."""
+    return describe(presence(request).applications.deactivate(request.validated["application"]))
+
+
+@key.post(validators=(user, owned_application, no_body))
+def new_key(request: Request) -> dict[str, str]:
+    """Give a new API key; the old one works on for a while."""
+    application = request.validated["application"]
+    return {"appid": application.id, "api_key": presence(request).applications.new_key(application)}

@@ -1,0 +1,56 @@
+"""Signing in and out of a browser session, and tickets for pages (docs/protocol.md, sections 2 and 6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyramid.request import Request
+from pyramid.response import Response
+
+from ..domains import local_path
+from ..errors import MethodNotAllowed
+from ..messages import Login, Logout
+from ..service.accounts import csrf_token
+from . import service
+from .pages import at_home, page, wants_page
+from .validators import body, cookie_name, no_body, presence, same_origin, session
+
+login = service("login", "/login")
+logout = service("logout", "/logout")
+ticket = service("ticket", "/ticket")
+
+
+@login.get(validators=(at_home,))
+def get_login(request: Request) -> Response:
+    """Show the ways to sign in."""
+    if not wants_page(request):
+        raise MethodNotAllowed("POST an assertion; the page is for browsers")
+    return page(request, "login", {"next": local_path(request.GET.get("next", "/"))})
+
+
+@login.post(validators=(same_origin, body(Login)))
+def post_login(request: Request) -> dict[str, str]:
+    """Open a browser session with an assertion."""
+    account, cookie = presence(request).accounts.login(request.validated["body"].assertion, request.remote_addr)
+    _set_cookie(request, request.response, cookie)
+    return {"email": account.email, "csrf": csrf_token(cookie)}
+
+
+@logout.post(validators=(session, body(Logout, optional=True)))
+def post_logout(request: Request) -> dict[str, Any]:
+    """End this browser session, or all of them."""
+    presence(request).accounts.logout(request.validated["session"], request.validated["body"].everywhere)
+    request.response.delete_cookie(cookie_name(request))
+    return {"result": "OK"}
+
+
+@ticket.post(validators=(session, no_body))
+def post_ticket(request: Request) -> dict[str, str]:
+    """Give a page what it needs to be a device."""
+    return {"ticket": presence(request).accounts.issue_ticket(request.validated["session"])}
+
+
+def _set_cookie(request: Request, response: Response, value: str) -> None:
+    parts = request.registry["dpresence"]
+    seconds = parts.settings.identity.session_seconds
+    response.set_cookie(cookie_name(request), value, max_age=seconds, secure=parts.secure, httponly=True, samesite="Lax")

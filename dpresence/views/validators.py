@@ -1,0 +1,191 @@
+"""Validators of the Cornice services: who calls, does it exist, what does the body say. In that order, and each fills one
+key of ``request.validated``; the view is the happy path. A refusal is raised and becomes an answer in ``errors``.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import Any, cast
+from urllib.parse import parse_qsl
+
+from pyramid.request import Request
+
+from ..errors import Forbidden, InvalidAssertion, NoCredentials, TooLarge, WrongValue
+from ..messages import MOST_ENTRIES, Empty, parse
+from ..service.accounts import csrf_token
+from ..service.applications import KEY_PREFIX
+
+Validator = Callable[..., None]
+
+_SAFE_METHODS = ("GET", "HEAD")
+
+
+def presence(request: Request) -> Any:
+    """Return the service."""
+    return request.registry["dpresence"].presence
+
+
+def cookie_name(request: Request) -> str:
+    """Return the name of the session cookie; over https one that no other host can set."""
+    return "__Host-dpresence" if request.registry["dpresence"].secure else "dpresence"
+
+
+# -- who
+
+
+def user(request: Request, **_: Any) -> None:
+    """Fill ``account``: from an assertion in the header, or from the session cookie and its CSRF token.
+
+    :raises NoCredentials: there is neither.
+    :raises InvalidAssertion: the header proves nothing; a cookie does not count then.
+    :raises Forbidden: a call that changes something lacks the CSRF token, or another origin's page makes it.
+    """
+    scheme, _, assertion = request.headers.get("Authorization", "").partition(" ")
+    if not scheme:
+        session(request)
+    elif scheme.lower() not in ("browserid", "bearer"):
+        raise NoCredentials("Authorization: BrowserID or Bearer, and an assertion")
+    elif assertion.startswith(KEY_PREFIX):
+        raise InvalidAssertion("an API key")
+    else:
+        request.validated["account"] = presence(request).accounts.verify(assertion.strip(), request.remote_addr)
+
+
+def session(request: Request, **_: Any) -> None:
+    """Fill ``session`` and ``account`` from the cookie; what changes something needs the CSRF token.
+
+    :raises NoCredentials: there is no cookie.
+    :raises SessionEnded: its session is over.
+    :raises Forbidden: see ``user``.
+    """
+    cookie = request.cookies.get(cookie_name(request))
+    if not cookie:
+        raise NoCredentials()
+    request.validated["session"], request.validated["account"] = presence(request).accounts.session(cookie)
+    if request.method not in _SAFE_METHODS:
+        _check_csrf(request, cookie)
+
+
+def _check_csrf(request: Request, cookie: str) -> None:
+    same_origin(request)
+    given = request.headers.get("X-CSRF-Token") or (is_form(request) and form(request).get("csrf")) or ""
+    if not hmac.compare_digest(given.encode(), csrf_token(cookie).encode()):
+        raise Forbidden("X-CSRF-Token: is missing or not that of this session")
+
+
+def same_origin(request: Request, **_: Any) -> None:
+    """Refuse the page of another origin.
+
+    :raises Forbidden: there is an ``Origin`` and it is not the audience.
+    """
+    origin = request.headers.get("Origin")
+    if origin is not None and origin != request.registry["dpresence"].settings.identity.audience:
+        raise Forbidden("Origin: not a page of this service")
+
+
+def appservice(request: Request, **_: Any) -> None:
+    """Fill ``application`` from the API key in the header.
+
+    :raises NoCredentials: there is no key.
+    :raises InvalidKey: it is not a key of the application in the path; the same for an unknown application.
+    """
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise NoCredentials("Authorization: Bearer and an API key")
+    application = presence(request).applications.authenticate(request.matchdict["appid"], key.strip(), request.remote_addr)
+    request.validated["application"] = application
+
+
+# -- does it exist
+
+
+def owned_application(request: Request, **_: Any) -> None:
+    """Fill ``application`` with the caller's own of the path.
+
+    :raises NotFound: there is none.
+    """
+    owner = request.validated["account"].id
+    request.validated["application"] = presence(request).applications.owned(owner, request.matchdict["appid"])
+
+
+def askable_application(request: Request, **_: Any) -> None:
+    """Fill ``application`` with the one of the path, which may be granted.
+
+    :raises NotFound: there is none.
+    :raises DomainNotValidated: its domain is not validated.
+    :raises NotActive: it is not active.
+    """
+    request.validated["application"] = presence(request).grants.askable(request.matchdict["appid"])
+
+
+# -- the body
+
+
+def read_body(request: Request) -> bytes:
+    """Return the body.
+
+    :raises TooLarge: it is over ``channels.body_bytes``.
+    """
+    most = request.registry["dpresence"].settings.channels.body_bytes
+    if (request.content_length or 0) > most:
+        raise TooLarge(f"the body may have {most} bytes")
+    chunked = request.headers.get("Transfer-Encoding", "").lower() == "chunked"
+    data: bytes = request.environ["wsgi.input"].read(most + 1) if chunked else request.body
+    if len(data) > most:
+        raise TooLarge(f"the body may have {most} bytes")
+    return data
+
+
+def is_form(request: Request) -> bool:
+    """Return whether the body is an HTML form."""
+    return bool(request.content_type == "application/x-www-form-urlencoded")
+
+
+def form(request: Request) -> dict[str, str]:
+    """Return the fields of an HTML form.
+
+    :raises WrongValue: it is none, in UTF-8.
+    """
+    if not hasattr(request, "form_fields"):
+        try:
+            text = read_body(request).decode("ascii")
+            request.form_fields = dict(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100))
+        except ValueError:
+            raise WrongValue("the body: a form of up to 100 fields, in UTF-8") from None
+    return cast("dict[str, str]", request.form_fields)
+
+
+def body(kind: Any, optional: bool = False) -> Validator:
+    """Return a validator that fills ``body`` with a struct of ``messages``.
+
+    :param optional: whether an empty body stands for ``{}``.
+    """
+
+    def validate(request: Request, **_: Any) -> None:
+        request.validated["body"] = parse(kind, read_body(request) or (b"{}" if optional else b""))
+
+    return validate
+
+
+no_body = body(Empty, optional=True)
+
+
+# -- pages of lists
+
+
+def paging(request: Request, **_: Any) -> None:
+    """Fill ``after`` and ``limit`` from the query.
+
+    :raises WrongValue: ``limit`` is not a number from 1 to 500.
+    """
+    limit = request.GET.get("limit", str(MOST_ENTRIES))
+    if not (limit.isascii() and limit.isdigit() and len(limit) <= 3 and 1 <= int(limit) <= MOST_ENTRIES):
+        raise WrongValue(f"limit: a number from 1 to {MOST_ENTRIES}")
+    request.validated["after"] = request.GET.get("after", "")
+    request.validated["limit"] = int(limit)
+
+
+def page(name: str, items: list[Any], after: str | None) -> dict[str, Any]:
+    """Return the body of a page; ``next`` is what ``after`` takes for the next one."""
+    return {name: items} if after is None else {name: items, "next": after}
