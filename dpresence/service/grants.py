@@ -75,10 +75,22 @@ class Grants:
         known = self._cache.get(user)
         return self._cache.load(user) if known is None else known
 
-    def list(self, user: str) -> Sequence[Granted]:
-        """Return a user's grants with their applications, oldest first."""
-        pairs = ((grant, self._directory.application(grant.appid)) for grant in self._directory.grants_of_user(user))
+    def list(self, user: str, after: str, limit: int) -> Sequence[Granted]:
+        """Return up to ``limit`` grants of a user with their applications, in order of application id, after that of ``after``."""
+        grants = sorted(self._directory.grants_of_user(user), key=lambda grant: grant.appid)
+        following = [grant for grant in grants if grant.appid > after][:limit]
+        pairs = ((grant, self._directory.application(grant.appid)) for grant in following)
         return [Granted(grant, application) for grant, application in pairs if application]
+
+    def given(self, user: str, appid: str) -> Grant:
+        """Return a user's grant to an application.
+
+        :raises NotFound: it has no grant of hers.
+        """
+        grant = self._directory.grant(appid, user)
+        if grant is None:
+            raise NotFound()
+        return grant
 
     def askable(self, appid: str) -> Application:
         """Return an application that may be granted.
@@ -102,8 +114,8 @@ class Grants:
         wanted = Grant(application.id, secrets.token_urlsafe(16), user, granted_at=now, since=now)
         grant = self._directory.add_grant(wanted)
         if grant == wanted:
-            self._tracker.granted(grant)
             self._changed(user)
+            self._tracker.granted(grant)
         return grant
 
     def pause(self, user: str, appid: str, paused: bool) -> Grant:

@@ -34,6 +34,8 @@ class Tracker(ABC):
     """Who is where. Every method may raise ``BackendUnavailable`` and changes nothing then.
 
     Rules of status, grace and feed: docs/protocol.md, sections 4 and 5. ``grants`` are always all grants of the user.
+    An application is told only what is news to it: a status that is not the one its newest entry of the PUID has. The time
+    of an entry is rounded down to the second and lies neither before its grant's ``since`` nor before the PUID's last entry.
     """
 
     remembers_since: int
@@ -52,9 +54,7 @@ class Tracker(ABC):
     # -- devices
 
     @abstractmethod
-    def connect(
-        self, user: str, device: str | None, connection: str, status: Status, grants: Iterable[Grant], limit: int
-    ) -> Connected:
+    def connect(self, user: str, device: str | None, connection: str, status: Status, grants: Iterable[Grant], limit: int) -> Connected:
         """Let ``connection`` speak for a device from now on, with ``status``.
 
         A device in grace is taken over unseen; without a name, a nameless device of the user that is in grace.

@@ -1,0 +1,230 @@
+"""The tracker in this process's memory: for one process, forgotten when it ends.
+
+Every method runs without a pause, so that each is one step to everybody else.
+"""
+# ruff: noqa: D102 - the abstract base documents each method
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
+from math import inf
+
+from ...clock import Clock
+from ...errors import TooMany
+from ...model import Device, Grant, Reason, Status, Update, merge
+from ...settings import PresenceSettings
+from . import Connected, Listener, Topic, Tracker
+from .feed import Feed
+
+
+class _Device:
+    """A live device; without a connection it is in grace."""
+
+    __slots__ = ("connection", "name", "since", "status")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.status: Status = "offline"
+        self.connection: str | None = None
+        self.since = 0
+
+
+class _User:
+    __slots__ = ("devices", "status")
+
+    def __init__(self) -> None:
+        self.devices: dict[str, _Device] = {}
+        self.status: Status = "offline"
+
+
+class MemoryTracker(Tracker):
+    """See ``Tracker``; there is no lease, since this process's devices cannot outlive it."""
+
+    def __init__(self, settings: PresenceSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._epoch = secrets.token_hex(8)
+        self._users: dict[str, _User] = {}
+        self._grace: dict[tuple[str, str], float] = {}  # (user, device) -> when it ends; soonest first
+        self._feeds: dict[str, Feed] = {}
+        self._listeners: list[Listener] = []
+        self.remembers_since = clock.now()
+
+    # -- wake-ups
+
+    def listen(self, listener: Listener) -> None:
+        self._listeners.append(listener)
+
+    def wake(self, topic: Topic, key: str) -> None:
+        for listener in self._listeners:
+            listener(topic, key)
+
+    # -- devices
+
+    def connect(self, user: str, device: str | None, connection: str, status: Status, grants: Iterable[Grant], limit: int) -> Connected:
+        known = self._users.get(user) or _User()
+        found = known.devices.get(device) if device else self._nameless_in_grace(known)
+        others = sum(1 for other in known.devices.values() if other.connection and other is not found)
+        if others >= limit:
+            raise TooMany(f"device: {limit} of this e-mail are connected already")
+        if found is None:
+            found = _Device(device or "~" + secrets.token_urlsafe(6))
+            known.devices[found.name] = found
+        replaced, found.connection = found.connection, connection
+        found.status, found.since = status, self._clock.now()
+        self._users[user] = known
+        self._grace.pop((user, found.name), None)
+        self._merge(user, grants, "explicit")
+        return Connected(found.name, replaced)
+
+    def _nameless_in_grace(self, known: _User) -> _Device | None:
+        return next((item for item in known.devices.values() if item.name[0] == "~" and item.connection is None), None)
+
+    def update(self, user: str, device: str, connection: str, status: Status, grants: Iterable[Grant]) -> bool:
+        found = self._owned(user, device, connection)
+        if found is None:
+            return False
+        found.status = status
+        self._merge(user, grants, "explicit")
+        return True
+
+    def leave(self, user: str, device: str, connection: str) -> None:
+        found = self._owned(user, device, connection)
+        if found is None:
+            return
+        found.connection = None
+        if found.status == "offline":
+            self._drop(user, device)
+            self._merge(user, (), "lost")  # nothing changes, but the last device takes the user's entry with it
+        else:
+            self._grace[user, device] = self._clock.monotonic() + self._settings.grace_seconds
+
+    def remove(self, user: str, device: str, grants: Iterable[Grant]) -> bool:
+        known = self._users.get(user)
+        if known is None or device not in known.devices:
+            return False
+        self._drop(user, device)
+        self._merge(user, grants, "explicit")
+        return True
+
+    def remove_all(self, user: str, grants: Iterable[Grant]) -> None:
+        for device in self.devices(user):
+            self._drop(user, device.name)
+        self._merge(user, grants, "explicit")
+
+    def due(self) -> Sequence[str]:
+        now = self._clock.monotonic()
+        over = takewhile(lambda item: item[1] <= now, self._grace.items())
+        return list(dict.fromkeys(user for (user, _), _ in over))
+
+    def expire(self, user: str, grants: Iterable[Grant]) -> None:
+        now = self._clock.monotonic()
+        for device in self.devices(user):
+            if self._grace.get((user, device.name), inf) <= now:
+                self._drop(user, device.name)
+        self._merge(user, grants, "lost")
+
+    def renew(self) -> None:
+        """Do nothing: see the class."""
+
+    def devices(self, user: str) -> Sequence[Device]:
+        known = self._users.get(user)
+        items = sorted(known.devices.values(), key=lambda item: item.name) if known else ()
+        return [Device(item.name, item.status, item.connection is not None, item.since) for item in items]
+
+    def status(self, user: str) -> Status:
+        known = self._users.get(user)
+        return known.status if known else "offline"
+
+    def _owned(self, user: str, device: str, connection: str) -> _Device | None:
+        known = self._users.get(user)
+        found = known.devices.get(device) if known else None
+        return found if found and found.connection == connection else None
+
+    def _drop(self, user: str, device: str) -> None:
+        del self._users[user].devices[device]
+        self._grace.pop((user, device), None)
+
+    def _merge(self, user: str, grants: Iterable[Grant], reason: Reason) -> None:
+        """Work out a user's status anew and tell those who may know if it changed."""
+        known = self._users.get(user)
+        if known is None:
+            return
+        before, known.status = known.status, merge(device.status for device in known.devices.values())
+        if not known.devices:
+            del self._users[user]
+        if known.status != before:
+            for grant in grants:
+                if not grant.paused:
+                    self._show(grant, known.status, reason)
+
+    # -- feeds
+
+    def granted(self, grant: Grant) -> None:
+        self._append(grant, self._visible(grant), "granted")
+
+    def revoked(self, grant: Grant) -> None:
+        if self._written(grant.appid).bury(grant, self._clock.now()):
+            self.wake("feed", grant.appid)
+
+    def refresh(self, grant: Grant) -> None:
+        self._show(grant, self._visible(grant), "explicit")
+
+    def snapshot(self, appid: str) -> tuple[dict[str, Update], int]:
+        feed = self._feed(appid)
+        return dict(feed.view), feed.head
+
+    def latest(self, appid: str, puids: Sequence[str]) -> dict[str, Update]:
+        view = self._feed(appid).view
+        return {puid: view[puid] for puid in puids if puid in view}
+
+    def read(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
+        feed = self._feed(appid)
+        return feed.after(offset, limit) if feed.covers(offset, self._clock.now()) else None
+
+    def cursor(self, offset: int) -> str:
+        return f"{self._epoch}:{offset}"
+
+    def offset(self, appid: str, cursor: str) -> int | None:
+        epoch, _, digits = cursor.partition(":")
+        if epoch != self._epoch or not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
+            return None
+        offset = int(digits)
+        return offset if self._feed(appid).covers(offset, self._clock.now()) else None
+
+    def drop(self, appid: str) -> None:
+        self._feeds.pop(appid, None)
+
+    def _feed(self, appid: str) -> Feed:
+        """Return an application's feed to read; one that nothing was written to is not kept."""
+        return self._feeds.get(appid) or Feed(self._settings.feed_seconds, self._settings.feed_entries)
+
+    def _written(self, appid: str) -> Feed:
+        feed = self._feeds[appid] = self._feed(appid)
+        return feed
+
+    def _visible(self, grant: Grant) -> Status:
+        return "offline" if grant.paused else self.status(grant.user)
+
+    def _show(self, grant: Grant, status: Status, reason: Reason) -> None:
+        """Tell an application of a status that is news to it; a pause or its end may have told it already."""
+        if status != self._feed(grant.appid).status(grant.puid):
+            self._append(grant, status, reason)
+
+    def _append(self, grant: Grant, status: Status, reason: Reason) -> None:
+        if self._written(grant.appid).append(grant, status, reason, self._clock.now()):
+            self.wake("feed", grant.appid)
+
+    # -- the whole
+
+    def ping(self) -> None:
+        """Do nothing: this process is here."""
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._users.clear()
+        self._grace.clear()
+        self._feeds.clear()
+        self._listeners.clear()

@@ -1,0 +1,81 @@
+"""The tracker in memory keeps the contract, forgets users who are gone and blocks nobody for long."""
+
+from __future__ import annotations
+
+import pytest
+
+from dpresence.backends.tracker.memory import MemoryTracker
+from dpresence.tests.support import EPOCH, FakeClock
+
+from .tracker import JANE, SETTINGS, TrackerContract, connect, flap, grant, read, sweep, update
+
+
+class TestInMemory(TrackerContract):
+    @pytest.fixture
+    def clock(self):
+        return FakeClock()
+
+    @pytest.fixture
+    def backend(self, clock):
+        return MemoryTracker(SETTINGS, clock)
+
+    def test_memory_begins_with_the_tracker(self, backend):
+        assert backend.remembers_since == EPOCH
+
+    def test_a_cursor_of_another_tracker_is_not_covered(self, backend, clock):
+        other = MemoryTracker(SETTINGS, clock)
+        connect(other)
+        connect(backend)
+        assert backend.offset("chess", other.cursor(1)) is None
+
+    def test_users_who_are_gone_are_forgotten(self, backend, clock):
+        for n in range(10):
+            connect(backend, user=f"lost-{n}", grants=())
+            backend.leave(f"lost-{n}", "phone", "c1")
+            connect(backend, user=f"off-{n}", grants=(), status="offline")
+            backend.leave(f"off-{n}", "phone", "c1")
+            connect(backend, user=f"out-{n}", grants=())
+            backend.remove(f"out-{n}", "phone", ())
+            connect(backend, user=f"all-{n}", grants=())
+            backend.remove_all(f"all-{n}", ())
+        assert len(backend._users) == len(backend._grace) == 10
+        clock.advance(15)
+        sweep(backend)
+        assert not backend._users
+        assert not backend._grace
+
+    def test_asking_about_a_feed_makes_none(self, backend):
+        backend.snapshot("chess")
+        backend.latest("chess", ["p"])
+        backend.read("chess", 0, 10)
+        backend.offset("chess", backend.cursor(0))
+        update(backend, "online")
+        assert not backend._feeds
+
+    def test_a_closed_tracker_holds_nothing(self, backend):
+        connect(backend)
+        connect(backend, "laptop", "c2")
+        backend.leave("jane", "phone", "c1")
+        backend.close()
+        assert not (backend._users or backend._grace or backend._feeds or backend._listeners)
+
+    def test_a_feed_is_bounded_by_number_and_by_age(self, backend, clock):
+        users = [grant(f"user-{n}") for n in range(150)]
+        for one in users:
+            backend.granted(one)
+        connect(backend)
+        flap(backend, 500)
+        feed = backend._feeds["chess"]
+        assert (len(feed._log), len(feed._kept), len(feed.view)) == (100, 150, 151)
+        clock.advance(61)
+        assert read(backend, offset=feed.head) == []
+        assert (len(feed._log), len(feed._kept), len(feed.view)) == (0, 0, 151)
+
+    def test_dead_puids_are_forgotten_with_their_last_entry(self, backend, clock):
+        for n in range(1000):
+            backend.revoked(grant(f"user-{n}"))
+        feed = backend._feeds["chess"]
+        assert len(feed._dead) <= 2 * SETTINGS.feed_entries + 1
+        clock.advance(61)
+        backend.granted(JANE)
+        assert not feed._dead
