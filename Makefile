@@ -4,7 +4,7 @@ PORT ?= 8282
 BIN = .venv/bin
 SOURCES = setup.py dpresence bench
 
-.PHONY: help build run test check lint format demo bench clean
+.PHONY: help build run test check lint format demo bench clean conformance faults
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,6 +45,19 @@ demo: build ## Start a service and play every part of the main job
 
 bench: build ## Print server CPU per update and memory per connection
 	$(BIN)/python -m bench
+
+AUTOBAHN = autobahntestsuite==25.10.1 autobahn==0.10.9 txaio==2.1.0 Twisted==23.10.0 pyOpenSSL service-identity jinja2
+
+conformance: build .venv-autobahn/.built ## Run the Autobahn|Testsuite against the socket layer (needs Python 3.11 or 3.12)
+	$(BIN)/python -m dpresence.tests.conformance .venv-autobahn/bin/python
+
+.venv-autobahn/.built:
+	$(PYTHON) -m venv .venv-autobahn
+	.venv-autobahn/bin/pip install --quiet --disable-pip-version-check $(AUTOBAHN)
+	@touch $@
+
+faults: build ## Attack and break a service; figures go to build/faults.md, SOAK_MINUTES=30 makes the soak longer
+	$(BIN)/python -m pytest -m faults dpresence/tests/faults
 
 clean: ## Remove what was built
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .development-*.ini

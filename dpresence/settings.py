@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from .errors import SettingError
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+_RESERVED = (".invalid", ".test", ".localhost")
 
 
 def _key(
@@ -57,7 +58,7 @@ def _networks(values: tuple[str, ...]) -> str | None:
 class StorageSettings:
     """Which backend serves each role."""
 
-    directory_url: str = _key("sqlite:///%(here)s/presence.db", "SQLAlchemy URL of the database: accounts, applications, grants, keys.")
+    directory_url: str = _key("sqlite:///%(here)s/presence.db", "SQLAlchemy URL of the database, `sqlite` or `postgresql+psycopg`: accounts, applications, grants, keys.")
     tracker: str = _key("memory", "Who is where: `memory` (one process).", one_of=("memory",))
     mailbox: str = _key("sql", "Waiting notifications: `sql` (the directory's database).", one_of=("sql",))
 
@@ -77,6 +78,7 @@ class PresenceSettings:
     key_overlap_seconds: int = _key(86400, "How long an API key works on after a new one was made.", low=0, high=2592000)
     devices_per_user: int = _key(20, "Connected devices of one e-mail.", low=1, high=1000)
     applications_per_developer: int = _key(100, "Applications of one developer.", low=1, high=10000)
+    replacements_per_minute: int = _key(6, "How often a connected device may be taken over by a newer connection.", low=1, high=1000)
     sockets_per_application: int = _key(10, "Open channels of one application in one process.", low=1, high=1000)
     waiting_notifications: int = _key(100, "Notifications waiting for one user from one application.", low=1, high=1000)
     status_rate: float = _key(1.0, "Status changes of a device, per second.", low=0.01, high=1000)
@@ -102,11 +104,16 @@ class IdentitySettings:
     audience: str = _key(
         "http://127.0.0.1:8282", "The one origin this service is reached under; assertions are made for it.", check=_origin
     )
-    verifiers: tuple[str, ...] = _key((), "Verifiers to try, by name: `browserid`. Empty: sign-in is closed.", one_of=("browserid",))
+    verifiers: tuple[str, ...] = _key(
+        (), "Verifiers to try, by name: `browserid`, `oidc`. Empty: sign-in is closed.", one_of=("browserid", "oidc")
+    )
     development: bool = _key(False, "Mint assertions for any e-mail, on loopback only: for trying things out.")
     session_seconds: int = _key(43200, "How long a sign-in lasts, on a channel and in a browser.", low=60, high=2592000)
     renewal_seconds: int = _key(60, "How long a channel whose sign-in has ended may take to send a new assertion.", low=5, high=600)
     ticket_seconds: int = _key(60, "How long a ticket made for a page is good.", low=5, high=600)
+    secret_file: str = _key(
+        "%(here)s/presence.secret", "Secret that signs a sign-in at a provider while it lasts; made if missing beside an SQLite database."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +137,45 @@ class BrowserIDSettings:
         (), "Issuers, by host name. Each needs `browserid.<issuer>.keys` (files) and `browserid.<issuer>.domains`."
     )
     configured: tuple[IssuerSettings, ...] = ()
+
+
+def _set(value: str | tuple[str, ...]) -> str | None:
+    return None if value else "set"
+
+
+def _issuer_url(value: str) -> str | None:
+    parts = urlsplit(value)
+    exact = parts.scheme in ("http", "https") and parts.hostname and not set("@?# ") & set(value)
+    return None if exact else "the issuer's URL as its tokens spell it, such as https://id.example.org"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """One OpenID Connect provider: ``oidc.<provider>.issuer`` and so on.
+
+    :ivar name: its word in the ini and in the path ``/login/<provider>``.
+    """
+
+    name: str
+    issuer: str = _key("", "Its issuer URL, spelled as in its tokens; https.", check=_issuer_url)
+    client_id: str = _key("", "The name it knows this service by.", check=_set)
+    client_secret_file: str = _key("", "File with the client secret; empty: a public client, by PKCE alone.")
+    algorithms: tuple[str, ...] = _key(("RS256",), "How it may sign ID tokens.", one_of=("RS256", "ES256", "EdDSA", "Ed25519"), check=_set)
+    domains: tuple[str, ...] = _key((), "The mail domains it speaks for; `*` is every one, and logged as a warning.", check=_set)
+    require_hd: bool = _key(False, "Accept a mail domain only where the token's `hd` names it, too: Google Workspace.")
+    email_verified_string: bool = _key(False, 'Take the text `"true"` for the boolean in `email_verified`.')
+    allow_private: bool = _key(False, "It may be at a private address; on loopback also by http.")
+    title: str = _key("", "What its button says; empty: the provider's word.")
+
+
+@dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """OpenID Connect providers; nothing but these is ever trusted or fetched."""
+
+    providers: tuple[str, ...] = _key(
+        (), "OpenID Connect providers, a word each. Each needs `oidc.<provider>.issuer`, `.client_id` and `.domains`."
+    )
+    configured: tuple[ProviderSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +203,7 @@ class ChannelSettings:
     appservice_frame_bytes: int = _key(131072, "Largest message of an app service.", low=1024, high=16777216)
     appservice_frame_rate: float = _key(200.0, "Frames of an app service, per second.", low=1, high=1000000)
     appservice_frame_burst: int = _key(400, "Frames of an app service at once; beyond, 1008.", low=1, high=1000000)
-    fragments: int = _key(16, "Fragments of one message; beyond, 1008.", low=1, high=1000000)
+    fragments: int = _key(64, "Fragments of one message; beyond, 1008.", low=1, high=1000000)
     bad_frames: int = _key(20, "Bad frames in 60 seconds; then 4013.", low=1, high=10000)
     outbox_bytes: int = _key(1048576, "Bytes waiting for a slow reader; beyond, 4102.", low=65536, high=1073741824)
     outbox_frames: int = _key(1000, "Frames waiting for a slow reader; beyond, 4102.", low=10, high=1000000)
@@ -182,6 +228,7 @@ class Settings:
     presence: PresenceSettings = PresenceSettings()
     identity: IdentitySettings = IdentitySettings()
     browserid: BrowserIDSettings = BrowserIDSettings()
+    oidc: OidcSettings = OidcSettings()
     channels: ChannelSettings = ChannelSettings()
     outbound: OutboundSettings = OutboundSettings()
 
@@ -225,7 +272,7 @@ def _check(key: str, value: Any, rules: Mapping[str, Any]) -> None:
     words = value if isinstance(value, tuple) else (value,)
     _refuse(bool(one_of) and not set(words) <= set(one_of), key, " ".join(words) if one_of else "", f"one of {', '.join(one_of)}")
     allowed = check(value) if check else None
-    _refuse(allowed is not None, key, value, str(allowed))
+    _refuse(allowed is not None, key, " ".join(map(str, words)), str(allowed))
 
 
 def keys(cls: type, prefix: str) -> dict[str, dataclasses.Field[Any]]:
@@ -262,15 +309,28 @@ def _issuers(names: tuple[str, ...], ini: dict[str, str]) -> tuple[IssuerSetting
     return tuple(found)
 
 
+def _providers(names: tuple[str, ...], ini: dict[str, str]) -> tuple[ProviderSettings, ...]:
+    found = []
+    for name in names:
+        _refuse(re.fullmatch(r"[a-z0-9-]+", name) is None, "oidc.providers", name, "words of a-z 0-9 -")
+        values = _read(ProviderSettings, f"oidc.{name}", ini)
+        for key in ("issuer", "client_id", "domains"):
+            _refuse(key not in values, f"oidc.{name}.{key}", "", "set")
+        values["domains"] = tuple(domain.lower() for domain in values["domains"])
+        found.append(ProviderSettings(name, **{**values, "title": values.get("title") or name}))
+    return tuple(found)
+
+
 _CONCERNS: dict[str, tuple[str, type]] = {
     "storage": ("", StorageSettings),
     "presence": ("presence", PresenceSettings),
     "identity": ("identity", IdentitySettings),
     "browserid": ("browserid", BrowserIDSettings),
+    "oidc": ("oidc", OidcSettings),
     "channels": ("channels", ChannelSettings),
     "outbound": ("outbound", OutboundSettings),
 }
-_OURS = re.compile(r"(directory|tracker|mailbox|presence|identity|browserid|channels|outbound)(\..*)?")
+_OURS = re.compile(r"(directory|tracker|mailbox|redis|admin|presence|identity|browserid|oidc|channels|outbound)(\..*)?")
 
 
 def documented() -> dict[str, dataclasses.Field[Any]]:
@@ -288,14 +348,17 @@ def load(ini: Mapping[str, str], here: str) -> Settings:
     rest = {key: value for key, value in ini.items() if _OURS.fullmatch(key)}
     values = {name: _read(cls, prefix, rest) for name, (prefix, cls) in _CONCERNS.items()}
     values["browserid"]["configured"] = _issuers(values["browserid"].get("issuers", ()), rest)
+    values["oidc"]["configured"] = _providers(values["oidc"].get("providers", ()), rest)
     if rest:
         key = min(rest)
         raise SettingError(f"{key} = {rest[key]}: no such setting; docs/settings.md lists them")
-    url = values["storage"].get("directory_url", StorageSettings().directory_url)
-    values["storage"]["directory_url"] = url.replace("%(here)s", str(Path(here).resolve()))
+    for concern, key, default in (("storage", "directory_url", StorageSettings()), ("identity", "secret_file", IdentitySettings())):
+        text = values[concern].get(key, getattr(default, key))
+        values[concern][key] = text.replace("%(here)s", str(Path(here).resolve()))
     settings = Settings(**{name: cls(**values[name]) for name, (_, cls) in _CONCERNS.items()})
     settings.presence.check()
     _check_identity(settings)
+    _check_oidc(settings)
     return settings
 
 
@@ -305,7 +368,7 @@ def _check_identity(settings: Settings) -> None:
     _refuse(uses_browserid and not settings.browserid.issuers, "browserid.issuers", "", "set when identity.verifiers names browserid")
     _refuse(bool(settings.browserid.issuers) and not uses_browserid, "identity.verifiers", " ".join(identity.verifiers),
             "browserid among others when browserid.issuers is set")  # fmt: skip
-    reserved = next((name for name in settings.browserid.issuers if name.endswith((".invalid", ".test", ".localhost"))), None)
+    reserved = next((name for name in settings.browserid.issuers if name.endswith(_RESERVED)), None)
     _refuse(reserved is not None, "browserid.issuers", reserved, "a name that can be owned: not under .invalid, .test or .localhost")
     secure = identity.audience.startswith("https://") or host in LOOPBACK_HOSTS
     _refuse(not secure, "identity.audience", identity.audience, "https, or http on localhost, 127.0.0.1 or [::1]")
@@ -317,6 +380,22 @@ def _check_identity(settings: Settings) -> None:
                 "empty while identity.development is on")  # fmt: skip
     else:
         _refuse(settings.outbound.allow_loopback, "outbound.allow_loopback", "true", "false unless identity.development is on")
+
+
+def _check_oidc(settings: Settings) -> None:
+    providers, verifiers = settings.oidc.configured, settings.identity.verifiers
+    used = "oidc" in verifiers
+    _refuse(used and not providers, "oidc.providers", "", "set when identity.verifiers names oidc")
+    _refuse(bool(providers) and not used, "identity.verifiers", " ".join(verifiers), "oidc among others when oidc.providers is set")
+    issuers = [provider.issuer for provider in providers]
+    for provider in providers:
+        key, parts = f"oidc.{provider.name}.issuer", urlsplit(provider.issuer)
+        _refuse(issuers.count(provider.issuer) > 1, key, provider.issuer, "another one than that of every other provider")
+        _refuse((parts.hostname or "").endswith(_RESERVED), key, provider.issuer,
+                "at a name that can be owned: not under .invalid, .test or .localhost")  # fmt: skip
+        loopback = provider.allow_private and parts.hostname in LOOPBACK_HOSTS
+        _refuse(parts.scheme != "https" and not loopback, key, provider.issuer,
+                f"https, or http on loopback with oidc.{provider.name}.allow_private")  # fmt: skip
 
 
 def load_server(section: Mapping[str, str]) -> ServerSettings:

@@ -30,7 +30,7 @@ class AppServiceChannel(JsonChannel):
     :param appid: the application of the path; that it exists and is active was seen before the 101.
     """
 
-    __slots__ = ("_appid", "_application", "_limits", "_presence", "_release_at", "_strikes", "offset")
+    __slots__ = ("_appid", "_application", "_limits", "_presence", "_release_at", "_strikes", "following", "offset")
 
     def __init__(self, appid: str, presence: Presence, settings: Settings, clock: Clock) -> None:
         super().__init__(settings.channels, clock)
@@ -44,6 +44,7 @@ class AppServiceChannel(JsonChannel):
         self._application: Application | None = None
         self._release_at: float | None = None  # when a snapshot that is held back may go out
         self._strikes = 0
+        self.following = False  # whether it has had all up to ``offset`` and waits for news
         self.offset = 0
 
     # -- frames
@@ -82,6 +83,7 @@ class AppServiceChannel(JsonChannel):
             self.close(CloseCode.TRY_AGAIN_LATER, full.error)
             return
         self._application = application
+        self._presence.hub.join_application(self._appid, self)
         self.signed_in()
         offset = self._presence.feeds.offset(self._appid, frame.since) if frame.since is not None else None
         self.reply(frame.id, action="auth", recovery="snapshot" if offset is None else "replayed")
@@ -135,9 +137,8 @@ class AppServiceChannel(JsonChannel):
             self.connection.drain()
             if not _advance(self._presence.feeds, self._appid, self.offset, [self]):
                 break
-        if not self.connection.closed:
-            self._presence.hub.join_application(self._appid, self)
-            self._presence.hub.news(self._appid)
+        self.following = True
+        self._presence.hub.news(self._appid)
 
     def closed(self, code: int, clean: bool) -> None:
         """Hear no more news."""
@@ -168,8 +169,9 @@ def pump_of(feeds: Feeds) -> Pump:
 
     def pump(appid: str, channels: Collection[ApplicationPort]) -> None:
         behind: defaultdict[int, list[AppServiceChannel]] = defaultdict(list)
-        for channel in channels:
-            behind[channel.offset].append(cast(AppServiceChannel, channel))
+        for channel in cast("Collection[AppServiceChannel]", channels):
+            if channel.following:
+                behind[channel.offset].append(channel)
         for group in behind.values():
             try:
                 while _advance(feeds, appid, group[0].offset, group):

@@ -78,13 +78,17 @@ class JsonChannel(Channel):
 
     def refuse(self, refused: Refused, text: str) -> None:
         """Answer KO, and count what was not even a frame."""
-        self.connection.send(ko(refused, id_of(text)))
+        self.connection.send(ko(refused, id_of(text), **self.extras()))
         if refused.errno in _BAD:
             self._count_bad()
 
     def reply(self, frame_id: str | int | None, **fields: Any) -> None:
         """Answer OK."""
-        self.connection.send(ok(frame_id, **fields))
+        self.connection.send(ok(frame_id, **fields, **self.extras()))
+
+    def extras(self) -> dict[str, str]:
+        """Return what the next answer carries besides; nothing."""
+        return {}
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Close the channel."""

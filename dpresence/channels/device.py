@@ -8,8 +8,6 @@ from contextlib import suppress
 from hashlib import sha256
 from math import ceil
 
-import gevent
-
 from .. import messages
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, Conflict, NoCredentials, OtherEmail, Refused, SessionEnded, SlowDown, WrongField
@@ -24,7 +22,7 @@ from .frames import FrameLimits
 log = logging.getLogger(__name__)
 
 _REFUSALS = 20
-"""Updates that may be refused after the first refusal; then the device ignores the slow-down."""
+"""Updates refused while the device was told to wait; with so many it ignores the slow-down."""
 
 
 class DeviceChannel(JsonChannel):
@@ -39,7 +37,8 @@ class DeviceChannel(JsonChannel):
         "_limits",
         "_presence",
         "_refused",
-        "_signed_out",
+        "_ticket",
+        "_told_until",
         "acknowledges",
         "device",
         "email",
@@ -61,7 +60,8 @@ class DeviceChannel(JsonChannel):
         self._kept: Status | None = None  # the newest status that was refused for being too quick
         self._kept_until = 0.0
         self._refused = 0
-        self._signed_out = False
+        self._ticket: str | None = None  # the next one, until an answer has taken it along
+        self._told_until = 0.0  # until when it was asked not to change its status
         self.user: str | None = None
         self.email = ""
         self.device = ""
@@ -109,19 +109,19 @@ class DeviceChannel(JsonChannel):
             raise WrongField("assertion: is missing")
         sign_outs = self._presence.hub.sign_outs
         signed = self._presence.accounts.sign_in(frame.assertion, self.connection.address, frame.device, frame.ticket)
+        self._ticket = signed.ticket
+        _check_email(frame, signed.account.email)
         try:
-            _check_email(frame, signed.account.email)
             connected = self._presence.devices.connect(signed.account.id, frame.device, self.connection.id, frame.status)
-        except Refused as refused:
-            self.connection.send(messages.ko(refused, frame.id, **_with_ticket(signed.ticket)))  # the old ticket is used up
+        except SlowDown as refused:
             self.allow_to_sign_in(refused.retry_after or 0)
-            return
+            raise
         self.user, self.email, self.device = signed.account.id, signed.account.email, connected.device
         self.status, self.acknowledges = frame.status, frame.ack
         self._remember(frame.assertion, signed.ends_at, signed.family)
         previous = self._presence.hub.join_device(self.user, self.device, self)
         self.signed_in()
-        self.reply(frame.id, **_with_ticket(signed.ticket))
+        self.reply(frame.id)
         if sign_outs != self._presence.hub.sign_outs and not self._presence.accounts.stands(signed):
             self.close(CloseCode.NOT_SIGNED_IN, "signed out")
         if previous:
@@ -136,15 +136,16 @@ class DeviceChannel(JsonChannel):
         signed = self._presence.accounts.sign_in(frame.assertion, self.connection.address, self.device, frame.ticket)
         if signed.account.id != self.user:
             raise OtherEmail()
+        self._ticket = signed.ticket
         self._remember(frame.assertion, signed.ends_at, signed.family)
-        self._update(frame, signed.ticket)
+        self._update(frame)
 
     def _remember(self, assertion: str, ends_at: int, family: str | None) -> None:
         self._digest, self._ends_at, self.family = _digest(assertion), ends_at, family
 
     # -- updating
 
-    def _update(self, frame: StatusUpdate, ticket: str | None = None) -> None:
+    def _update(self, frame: StatusUpdate) -> None:
         self._check_device(frame)
         _check_email(frame, self.email)
         if self._clock.now() >= self._ends_at:
@@ -153,7 +154,7 @@ class DeviceChannel(JsonChannel):
             self._charge(frame.status)
         self._kept, self._refused = None, 0
         self._apply(frame.status)
-        self.reply(frame.id, **_with_ticket(ticket))
+        self.reply(frame.id)
 
     def _check_device(self, frame: StatusUpdate) -> None:
         if frame.device not in (None, self.device):
@@ -168,13 +169,19 @@ class DeviceChannel(JsonChannel):
         if not wait:
             return
         self._kept, self._kept_until = status, now + wait
-        self._refused += 1
+        self._refused += now < self._told_until
+        self._told_until = now + ceil(wait)
         raise SlowDown("status: changes too quickly", retry_after=ceil(wait))
 
+    def extras(self) -> dict[str, str]:
+        """Return the next ticket, for the first answer after the old one was used up, OK or KO."""
+        ticket, self._ticket = self._ticket, None
+        return {} if ticket is None else {"ticket": ticket}
+
     def refuse(self, refused: Refused, text: str) -> None:
-        """Answer KO; who goes on after the refusals it is given ignores the slow-down."""
+        """Answer KO; who goes on and on when told to wait is closed."""
         super().refuse(refused, text)
-        if self._refused > _REFUSALS:
+        if self._refused >= _REFUSALS:
             self.close(CloseCode.SLOW_DOWN_IGNORED, f"the slow-down was ignored, retry_after={refused.retry_after or 1}")
 
     def _apply(self, status: Status) -> None:
@@ -212,16 +219,19 @@ class DeviceChannel(JsonChannel):
         if self.user is None:
             return
         log.info("device session over: code %d%s", code, "" if clean else ", not clean")
+        self._leave()
+
+    def _leave(self) -> None:
+        """Give the device up, once or, when it was signed out before its connection ended, again."""
+        assert self.user is not None
         self._presence.hub.leave_device(self.user, self.device, self)
         if self._presence.devices.at_hand(self.user):
             self._depart()
         else:
-            gevent.spawn(self._depart)
+            self.connection.defer(self._depart)
 
     def _depart(self) -> None:
         assert self.user is not None
-        if self._signed_out:
-            self._kept = "offline"
         with suppress(BackendUnavailable):
             self._apply_kept()
         with suppress(BackendUnavailable):
@@ -231,8 +241,10 @@ class DeviceChannel(JsonChannel):
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Close the channel; a device that is signed out does not get a grace."""
-        self._signed_out = self._signed_out or (code == CloseCode.NOT_SIGNED_IN and self.user is not None)
         super().close(code, reason)
+        if code == CloseCode.NOT_SIGNED_IN and self.user is not None:
+            self._kept = "offline"
+            self._leave()
 
     def deliver(self, notifications: Sequence[Notification]) -> bool:
         """Offer notifications, up to 100 to a frame."""
@@ -245,10 +257,6 @@ class DeviceChannel(JsonChannel):
 
 def _digest(assertion: str) -> bytes:
     return sha256(assertion.encode()).digest()
-
-
-def _with_ticket(ticket: str | None) -> dict[str, str]:
-    return {} if ticket is None else {"ticket": ticket}
 
 
 def _check_email(frame: StatusUpdate, email: str) -> None:

@@ -1,0 +1,283 @@
+"""RFC 6455 over bytes: what a peer sent, read strictly, and the frames a server sends. No socket, no time.
+
+A violation is raised before the bytes it would cost are waited for: a frame that announces too much is refused by its
+header alone, a bad fragment of text as soon as it is there.
+"""
+
+from __future__ import annotations
+
+import codecs
+import struct
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..errors import CloseCode
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+CONTROL_BYTES = 125
+NO_CODE = 1005
+"""What a close frame without a code means; never sent (RFC 6455, 7.4.1)."""
+
+_FIN, _RESERVED, _OPCODE, _MASKED, _LENGTH = 0x80, 0x70, 0x0F, 0x80, 0x7F
+_OPCODES = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
+_CLOSE_CODES = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
+_utf8_decoder = codecs.getincrementaldecoder("utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class FrameLimits:
+    """What one peer may send.
+
+    :param message_bytes: largest message; beyond, 1009.
+    :param rate: frames per second.
+    :param burst: frames at once; beyond, 1008.
+    :param fragments: frames of one message; beyond, 1008.
+    """
+
+    message_bytes: int
+    rate: float
+    burst: int
+    fragments: int
+
+
+class Violation(Exception):
+    """The peer broke a rule; nothing it sends after that can be read.
+
+    :param code: the close code to answer with.
+    :param reason: a few words for the close frame.
+    """
+
+    def __init__(self, code: CloseCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class Text(NamedTuple):
+    """A complete text message."""
+
+    text: str
+
+
+class Binary(NamedTuple):
+    """A complete binary message."""
+
+    data: bytes
+
+
+class Part(NamedTuple):
+    """A frame of a message that goes on: nothing to do but to count it."""
+
+    size: int
+
+
+class Ping(NamedTuple):
+    """A ping; its payload goes into the pong."""
+
+    data: bytes
+
+
+class Pong(NamedTuple):
+    """A pong."""
+
+    data: bytes
+
+
+class Close(NamedTuple):
+    """The peer's close frame; ``code`` is ``NO_CODE`` when it gave none."""
+
+    code: int
+    reason: str
+
+
+Event = Text | Binary | Part | Ping | Pong | Close
+
+
+class Parser:
+    """Reads what one client sends: ``feed`` it bytes, take events with ``next`` until there is none."""
+
+    __slots__ = ("_buffer", "_fragments", "_limits", "_message", "_size")
+
+    def __init__(self, limits: FrameLimits) -> None:
+        self._limits = limits
+        self._buffer = bytearray()
+        self._message: _TextParts | _BinaryParts | None = None  # the one that is arriving in fragments
+        self._fragments = 0
+        self._size = 0
+
+    @property
+    def partial(self) -> bool:
+        """Whether a frame or a message has begun to arrive and is not complete."""
+        return bool(self._buffer) or self._message is not None
+
+    def feed(self, data: bytes) -> None:
+        """Add bytes as they were received."""
+        self._buffer += data
+
+    def next(self) -> Event | None:
+        """Return the next frame's event, or None until more bytes are fed.
+
+        :raises Violation: a rule of RFC 6455 or a limit was broken; the parser is of no use any more.
+        """
+        buffer = self._buffer
+        if len(buffer) < 2:
+            return None
+        first, length = buffer[0], buffer[1] & _LENGTH
+        opcode, final = first & _OPCODE, bool(first & _FIN)
+        self._check_header(first, buffer[1], opcode)
+        start = 2
+        if length > CONTROL_BYTES:
+            start = 4 if length == 126 else 10
+            if len(buffer) < start:
+                return None
+            length = _long_length(buffer, start)
+        if opcode < CLOSE and self._size + length > self._limits.message_bytes:
+            raise Violation(CloseCode.TOO_BIG, f"a message may have {self._limits.message_bytes} bytes")
+        end = start + 4 + length
+        if len(buffer) < end:
+            return None
+        payload = unmask(buffer[start + 4 : end], buffer[start : start + 4])
+        if len(buffer) == end:
+            self._buffer = bytearray()  # an empty one costs less than a cleared one keeps
+        else:
+            del buffer[:end]
+        return _control(opcode, payload) if opcode >= CLOSE else self._data(opcode, final, payload)
+
+    def _check_header(self, first: int, second: int, opcode: int) -> None:
+        """Check what the first two bytes say (RFC 6455, 5.2, 5.4 and 5.5)."""
+        if first & _RESERVED or opcode not in _OPCODES:
+            raise Violation(CloseCode.PROTOCOL_ERROR, "reserved bits or opcode")
+        if not second & _MASKED:
+            raise Violation(CloseCode.PROTOCOL_ERROR, "a client's frames are masked")
+        if opcode >= CLOSE:
+            if not first & _FIN or second & _LENGTH > CONTROL_BYTES:
+                raise Violation(CloseCode.PROTOCOL_ERROR, "a control frame has one part of up to 125 bytes")
+        elif (opcode == CONTINUATION) != (self._message is not None):
+            raise Violation(CloseCode.PROTOCOL_ERROR, "fragments out of order")
+        elif self._fragments >= self._limits.fragments:
+            raise Violation(CloseCode.TOO_MANY_FRAMES, f"a message may have {self._limits.fragments} fragments")
+
+    def _data(self, opcode: int, final: bool, payload: bytes) -> Event:
+        if final and opcode == TEXT:
+            return Text(_decode(payload))
+        if final and opcode == BINARY:
+            return Binary(payload)
+        if opcode != CONTINUATION:
+            self._message = _TextParts() if opcode == TEXT else _BinaryParts()
+        assert self._message is not None
+        self._fragments += 1
+        self._size += len(payload)
+        self._message.add(payload, final)
+        if not final:
+            return Part(len(payload))
+        event = self._message.end()
+        self._message, self._fragments, self._size = None, 0, 0
+        return event
+
+
+class _TextParts:
+    """A text message in fragments; a bad one is found when it comes, not at the end."""
+
+    def __init__(self) -> None:
+        self._decoder = _utf8_decoder()
+        self._parts: list[str] = []
+
+    def add(self, payload: bytes, final: bool) -> None:
+        try:
+            self._parts.append(self._decoder.decode(payload, final))
+        except UnicodeDecodeError:
+            raise _bad_text() from None
+
+    def end(self) -> Text:
+        return Text("".join(self._parts))
+
+
+class _BinaryParts:
+    """A binary message in fragments."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def add(self, payload: bytes, final: bool) -> None:
+        self._parts.append(payload)
+
+    def end(self) -> Binary:
+        return Binary(b"".join(self._parts))
+
+
+def unmask(data: bytes | bytearray, mask: bytes | bytearray) -> bytes:
+    """Return ``data`` with the four bytes of ``mask`` taken off (or put on): one long XOR instead of a loop."""
+    size = len(data)
+    key = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(data, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
+
+
+def text_frame(payload: bytes) -> bytes:
+    """Return ``payload``, UTF-8, as one unmasked text frame."""
+    return _frame(TEXT, payload)
+
+
+def binary_frame(payload: bytes) -> bytes:
+    """Return ``payload`` as one unmasked binary frame."""
+    return _frame(BINARY, payload)
+
+
+def ping_frame(payload: bytes = b"") -> bytes:
+    """Return a ping with up to 125 bytes of payload."""
+    return _frame(PING, payload[:CONTROL_BYTES])
+
+
+def pong_frame(payload: bytes) -> bytes:
+    """Return the answer to a ping with this payload."""
+    return _frame(PONG, payload[:CONTROL_BYTES])
+
+
+def close_frame(code: int, reason: str = "") -> bytes:
+    """Return a close frame; the reason is cut to 123 bytes between two characters, ``NO_CODE`` gives an empty frame."""
+    if code == NO_CODE:
+        return _frame(CLOSE, b"")
+    text = reason.encode("utf-8", "replace")
+    if len(text) > CONTROL_BYTES - 2:
+        text = text[: CONTROL_BYTES - 2].decode("utf-8", "ignore").encode("utf-8")
+    return _frame(CLOSE, struct.pack("!H", code) + text)
+
+
+def _frame(opcode: int, payload: bytes) -> bytes:
+    size = len(payload)
+    if size <= CONTROL_BYTES:
+        return bytes((_FIN | opcode, size)) + payload
+    if size <= 0xFFFF:
+        return struct.pack("!BBH", _FIN | opcode, 126, size) + payload
+    return struct.pack("!BBQ", _FIN | opcode, 127, size) + payload
+
+
+def _long_length(buffer: bytearray, start: int) -> int:
+    """Read a length of two or eight bytes; it must need them (RFC 6455, 5.2)."""
+    length = int.from_bytes(buffer[2:start], "big")
+    if length <= (CONTROL_BYTES if start == 4 else 0xFFFF) or length >> 63:
+        raise Violation(CloseCode.PROTOCOL_ERROR, "a length in the wrong form")
+    return length
+
+
+def _control(opcode: int, payload: bytes) -> Event:
+    if opcode == PING:
+        return Ping(payload)
+    if opcode == PONG:
+        return Pong(payload)
+    if not payload:
+        return Close(NO_CODE, "")
+    code = int.from_bytes(payload[:2], "big")
+    if len(payload) == 1 or not (code in _CLOSE_CODES or 3000 <= code <= 4999):
+        raise Violation(CloseCode.PROTOCOL_ERROR, "no such close code")
+    return Close(code, _decode(payload[2:]))
+
+
+def _decode(payload: bytes) -> str:
+    try:
+        return payload.decode()
+    except UnicodeDecodeError:
+        raise _bad_text() from None
+
+
+def _bad_text() -> Violation:
+    return Violation(CloseCode.INVALID_TEXT, "text is UTF-8")

@@ -1,0 +1,138 @@
+"""Which sockets come in: the counts and rates of one process, and the set of its open connections."""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import logging
+import math
+import random
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import gevent
+
+from ..clock import Clock
+from ..errors import BackendUnavailable, CloseCode, SlowDown
+from ..limits import TokenBucket
+from ..settings import Settings
+from .workers import Workers
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+log = logging.getLogger(__name__)
+LONGEST_WAIT = 60
+"""Seconds; nobody who is refused is told to stay away for longer."""
+
+
+class Gate:
+    """Admits new channels, knows the open ones and ends them; one for each process.
+
+    :ivar connections: what was admitted and has not ended.
+    :ivar draining: the process is stopping; nobody is admitted any more.
+    :ivar plain: connections that have not become a channel, as the server counts them.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.workers = Workers()
+        self.connections: set[Connection] = set()
+        self.draining = False
+        self.plain = 0
+        self._ids = itertools.count(1)
+        self._unsigned: dict[str, set[Connection]] = {}
+        self._rate = TokenBucket(settings.channels.accept_rate, settings.channels.accept_burst)
+        self._last_turn = 0.0  # when the last one that was refused may come back
+
+    @property
+    def sockets(self) -> int:
+        """How many connections are open in all."""
+        return self.plain + len(self.connections)
+
+    def name(self) -> str:
+        """Return an id for a new connection: unique here, and not to be guessed."""
+        return f"{next(self._ids):x}-{secrets.token_hex(6)}"
+
+    def admit(self, connection: Connection) -> None:
+        """Count a new channel in, before its 101; ``leave`` counts it out.
+
+        :raises BackendUnavailable: too many sockets or newcomers, or the process is stopping.
+        :raises SlowDown: too many channels of this address that have not signed in.
+        """
+        limits, now = self.settings.channels, self.clock.monotonic()
+        if self.draining:
+            raise BackendUnavailable("the server is stopping", retry_after=1)
+        if self.sockets > limits.sockets:  # the one that asks is among the plain ones
+            raise BackendUnavailable("no more sockets", retry_after=self._turn(now))
+        strangers = self._unsigned.get(network(connection.address), ())
+        if len(strangers) >= limits.unsigned_per_address:
+            raise SlowDown("too many channels of this address have not signed in", retry_after=limits.sign_in_seconds)
+        if self._rate.take(now=now):
+            raise BackendUnavailable("too many new channels", retry_after=self._turn(now))
+        self.connections.add(connection)
+        self._unsigned.setdefault(network(connection.address), set()).add(connection)
+
+    def _turn(self, now: float) -> int:
+        """Return seconds to wait: who is refused gets a place of its own in the queue, so that not all come back at once."""
+        self._last_turn = max(self._last_turn, now) + 1 / self._rate.rate
+        self._last_turn = min(self._last_turn, now + LONGEST_WAIT)
+        return math.ceil(self._last_turn - now)
+
+    def signed_in(self, connection: Connection) -> None:
+        """Forget that nobody had signed in on this connection; harmless when repeated."""
+        key = network(connection.address)
+        strangers = self._unsigned.get(key)
+        if strangers is not None:
+            strangers.discard(connection)
+            if not strangers:
+                del self._unsigned[key]
+
+    def leave(self, connection: Connection) -> None:
+        """Count a connection out; harmless when repeated."""
+        self.signed_in(connection)
+        self.connections.discard(connection)
+
+    def close_all(self, code: int = CloseCode.STOPPING, reason: str = "the server is stopping") -> None:
+        """Close every channel, telling each when to come back: spread so that they return no faster than they are let in."""
+        channels = list(self.connections)
+        spread = math.ceil(len(channels) / self.settings.channels.accept_rate)
+        for connection in channels:
+            wait = random.randint(1, max(1, spread))  # noqa: S311
+            connection.close(code, f"{reason}; retry_after={wait}")
+
+
+class Keeper:
+    """Ticks every open connection about once a second, a few at a time."""
+
+    INTERVAL = 1.0
+    SLICE = 256
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._greenlet: Any = None
+
+    def start(self) -> None:
+        """Begin to tick."""
+        self._greenlet = gevent.spawn(self._run)
+
+    def stop(self) -> None:
+        """Tick no more."""
+        if self._greenlet is not None:
+            self._greenlet.kill()
+
+    def _run(self) -> None:
+        while True:
+            gevent.sleep(self.INTERVAL)
+            for index, connection in enumerate(list(self._gate.connections), 1):
+                connection.tick(self._gate.clock.monotonic())
+                if not index % self.SLICE:
+                    gevent.sleep(0)
+
+
+def network(address: str) -> str:
+    """Return what counts as one address: an IPv4 address, or the /64 of an IPv6 one."""
+    if ":" not in address:
+        return address
+    return str(ipaddress.ip_network((address, 64), strict=False))

@@ -1,0 +1,124 @@
+"""What happens before the 101: the request is checked, the gate asked, and the application itself decides (RFC 6455, 4.2)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import io
+from contextlib import suppress
+from typing import Any
+
+from ..errors import Forbidden, MethodNotAllowed, Refused, WrongValue
+from .connection import Connection
+from .gate import Gate, Keeper
+from .http import HttpHandler
+
+__all__ = ["Gate", "Handler", "Keeper"]
+
+VERSION = "13"
+
+
+class Handler(HttpHandler):
+    """Serves HTTP, and turns a request into a channel when a view has called ``environ["wsgi.websocket"].open``.
+
+    Until then nothing is upgraded: whatever else the application answers is sent as plain HTTP.
+    """
+
+    socket: Any
+
+    def run_application(self) -> None:
+        """Answer one request."""
+        try:
+            if self._asks_for_websocket():
+                self._upgrade()
+            else:
+                self.take_body()
+                self.run_plain()
+        except Refused as refused:
+            self.refuse(refused)
+
+    def _asks_for_websocket(self) -> bool:
+        return "websocket" in _tokens(self.environ, "HTTP_UPGRADE") and "upgrade" in _tokens(self.environ, "HTTP_CONNECTION")
+
+    def _upgrade(self) -> None:
+        version = self.environ.get("HTTP_SEC_WEBSOCKET_VERSION", "")
+        self._check_request()
+        if version != VERSION:
+            self.refuse(WrongValue(f"Sec-WebSocket-Version: {VERSION}"), 426, [("Sec-WebSocket-Version", VERSION)])
+            return
+        accept = accept_key(self.environ.get("HTTP_SEC_WEBSOCKET_KEY", ""), self.GUID)
+        self._check_origin()
+        self._deadline.close()
+        gate = self.server.gate
+        connection = Connection(gate, self.environ["REMOTE_ADDR"])
+        gate.admit(connection)
+        try:
+            self._ask_application(connection)
+            if connection.channel is not None and self.code < 400:
+                self._switch(connection, accept)
+        finally:
+            if connection.channel is None or not self.connection_upgraded:
+                gate.leave(connection)
+
+    def _check_request(self) -> None:
+        if self.request_version != "HTTP/1.1":
+            raise WrongValue("a websocket needs HTTP/1.1")
+        if self.command != "GET":
+            raise MethodNotAllowed
+        if self.content_length or "HTTP_TRANSFER_ENCODING" in self.environ:
+            self.leave_body()
+            raise WrongValue("a websocket's request has no body")
+
+    def _check_origin(self) -> None:
+        """Only our own pages, those of ``channels.origins``, and programs, which send none, may open a channel."""
+        settings = self.server.gate.settings
+        origin = self.environ.get("HTTP_ORIGIN")
+        if origin not in (None, settings.identity.audience, *settings.channels.origins):
+            raise Forbidden
+
+    def _ask_application(self, connection: Connection) -> None:
+        """Run the view; answer as it says unless it has opened the channel."""
+        self.environ["wsgi.websocket"] = connection
+        self.environ["wsgi.input"] = io.BytesIO()
+        self.result = self.application(self.environ, self.start_response)
+        try:
+            if connection.channel is None or self.code >= 400:
+                self.process_result()
+        finally:
+            close = getattr(self.result, "close", None)
+            self.result = None
+            if close is not None:
+                close()
+
+    def _switch(self, connection: Connection, accept: str) -> None:
+        """Send the 101 and hand the socket over; this greenlet and all that belongs to the request end."""
+        super(HttpHandler, self).start_response(
+            "101 Switching Protocols", [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)]
+        )
+        self.write(b"")
+        received = b""
+        self.socket.settimeout(0)
+        with suppress(OSError):
+            received = self.rfile.peek()
+        connection.start(self.socket, received)
+        self.rfile.close()
+        self.socket = None  # or it would be closed with the request
+
+
+def _tokens(environ: dict[str, Any], name: str) -> set[str]:
+    return {token.strip().lower() for token in environ.get(name, "").split(",")}
+
+
+def accept_key(key: str, guid: str) -> str:
+    """Return the Sec-WebSocket-Accept of a Sec-WebSocket-Key (RFC 6455, 4.2.2).
+
+    :raises WrongValue: the key is not 16 bytes in base64.
+    """
+    try:
+        valid = len(base64.b64decode(key.encode("ascii"), validate=True)) == 16
+    except (UnicodeEncodeError, binascii.Error):
+        valid = False
+    if not valid:
+        raise WrongValue("Sec-WebSocket-Key: 16 bytes in base64")
+    return base64.b64encode(hashlib.sha1((key + guid).encode()).digest()).decode()  # noqa: S324 - what RFC 6455 asks for

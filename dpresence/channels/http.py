@@ -1,0 +1,229 @@
+"""Plain HTTP on the same port: requests that must arrive in time, with a bounded body, and logs without tracebacks for bad ones."""
+
+from __future__ import annotations
+
+import errno
+import io
+import ipaddress
+import json
+import logging
+import math
+from collections.abc import Sequence
+from contextlib import suppress
+from http.client import responses
+from typing import Any
+
+import gevent
+from gevent import pywsgi
+from geventwebsocket.handler import WebSocketHandler
+
+from ..errors import Refused, TooLarge, WrongValue
+
+access_log = logging.getLogger("dpresence.access")
+log = logging.getLogger("dpresence.server")
+
+READ_BYTES = 16384
+_TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+class HttpHandler(WebSocketHandler):
+    """Reads a request within ``channels.handshake_seconds``, its body included, before the application sees it.
+
+    A kept connection may be silent for ``channels.idle_seconds``, and an answer must be taken within as long.
+    """
+
+    environ: Any
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.limits = self.server.gate.settings.channels
+        self._first = True
+        self._deadline: Any = None
+
+    # Reading in time
+
+    def handle(self) -> None:
+        """Handle the requests of one connection; a client that goes away is no error."""
+        with suppress(OSError):
+            super().handle()
+
+    def handle_one_request(self) -> Any:
+        """Read and answer one request."""
+        self._deadline = gevent.Timeout(self.limits.handshake_seconds)
+        self.requestline, self.environ = "", None
+        try:
+            return super().handle_one_request()
+        except gevent.Timeout as timeout:
+            if timeout is not self._deadline:
+                raise
+            self.status = self._orig_status = "408 Request Timeout"
+            return self.status, _TIMED_OUT
+        finally:
+            self._deadline.close()
+
+    def read_requestline(self) -> str:
+        """Wait for a request, then start its deadline; "" when none came."""
+        if not self._first and not self._comes():
+            return ""
+        self._first = False
+        self._deadline.start()
+        return str(super().read_requestline())
+
+    def _comes(self) -> bool:
+        """Wait for the first byte of another request on a kept connection."""
+        with gevent.Timeout(self.limits.idle_seconds, False):
+            return bool(self.rfile.peek(1))
+        return False
+
+    def read_request(self, raw_requestline: str) -> bool:
+        """Parse the headers; what could be read in two ways is refused."""
+        known = bool(super().read_request(raw_requestline))
+        lengths = self.headers.get_all("content-length", [])
+        coding = self.headers.get("transfer-encoding", "chunked").lower()
+        if len(set(lengths)) > 1 or not all(length.isdecimal() and length.isascii() for length in lengths) or coding != "chunked":
+            raise ValueError("the length of the body is in doubt")
+        return known
+
+    def take_body(self) -> None:
+        """Read the whole body, so that no view waits for a slow client.
+
+        :raises Refused: it is too large or broken.
+        """
+        most = self.limits.body_bytes
+        try:
+            body = self._read_body() if (self.content_length or 0) <= most else b""
+            if max(self.content_length or 0, len(body)) > most:
+                raise TooLarge(f"the body may have {most} bytes")
+        except Refused:
+            self.leave_body()
+            raise
+        self._deadline.close()
+        self.environ["wsgi.input"] = io.BytesIO(body)
+        self.environ["CONTENT_LENGTH"] = str(len(body))
+
+    def _read_body(self) -> bytes:
+        """Return the body, or one byte more than is allowed."""
+        body = bytearray()
+        try:
+            while part := self.wsgi_input.read(min(READ_BYTES, self.limits.body_bytes + 1 - len(body))):
+                body += part
+        except OSError:
+            raise WrongValue("the body is not what its headers say") from None
+        except gevent.Timeout as timeout:
+            if timeout is not self._deadline:
+                raise
+            raise WrongValue("the body did not come in time") from None
+        return bytes(body)
+
+    def leave_body(self) -> None:
+        """Answer without reading on; the connection ends with the answer."""
+        self.close_connection = True
+        self.wsgi_input = pywsgi.Input(io.BytesIO(), 0)
+
+    def get_environ(self) -> dict[str, Any]:
+        """Return the WSGI environ; the address is the client's own, behind trusted proxies too."""
+        environ: dict[str, Any] = super().get_environ()
+        peer = environ.get("REMOTE_ADDR", "")
+        proxies = self.limits.trusted_proxies
+        if proxies and is_in(peer, proxies):
+            hops = [*environ.get("HTTP_X_FORWARDED_FOR", "").split(","), peer]
+            environ["REMOTE_ADDR"] = client_address(hops, proxies)
+            scheme = environ.get("HTTP_X_FORWARDED_PROTO", "")
+            if scheme in ("http", "https"):
+                environ["wsgi.url_scheme"] = scheme
+        else:
+            environ["REMOTE_ADDR"] = plain_address(peer) or peer
+        return environ
+
+    # Answering
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        """Start a plain answer; the inherited one is for a 101."""
+        return super(WebSocketHandler, self).start_response(status, headers, exc_info)
+
+    def run_plain(self) -> None:
+        """Let the application answer."""
+        super(WebSocketHandler, self).run_application()
+
+    def refuse(self, refused: Refused, status: int = 0, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """Answer with an error object (docs/protocol.md, section 7) and end the connection.
+
+        :param status: another HTTP status than the refusal's own.
+        """
+        self._deadline.close()
+        status = status or refused.status
+        body = json.dumps(refused.body()).encode()
+        fields = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Connection", "close"), *headers]
+        if refused.retry_after is not None:
+            fields.append(("Retry-After", str(math.ceil(refused.retry_after))))
+        self.start_response(f"{status} {responses[status]}", fields)
+        self.write(body)
+
+    def _sendall(self, data: bytes) -> None:
+        try:
+            with gevent.Timeout(self.limits.idle_seconds, TimeoutError):
+                super()._sendall(data)
+        except OSError as error:
+            raise OSError(errno.EPIPE, "the client does not take its answer") from error
+
+    # Logging
+
+    def log_request(self) -> None:
+        """Write one line for each request, without its query."""
+        if not access_log.isEnabledFor(logging.INFO):
+            return
+        method, _, rest = (self.requestline or "").partition(" ")
+        path = rest.partition(" ")[0].partition("?")[0]
+        address = (self.environ or {}).get("REMOTE_ADDR") or self.client_address[0]
+        status = (self._orig_status or "000").split()[0]
+        milliseconds = 1000 * (self.time_finish - self.time_start) if self.time_finish else 0
+        access_log.info("%s %s %s %s %d bytes %.1f ms", address, printable(method), printable(path), status,
+                        self.response_length, milliseconds)  # fmt: skip
+
+    def log_error(self, msg: str, *args: Any) -> None:
+        """Write one line."""
+        log.info("%s", printable(msg % args if args else msg))
+
+    def _handle_client_error(self, ex: BaseException) -> Any:
+        self.status = self._orig_status = "400 Bad Request"
+        self.log_error("bad request of %s: %s", self.client_address[0], type(ex).__name__)  # its text quotes the query
+        return self.status, pywsgi._BAD_REQUEST_RESPONSE
+
+    def _log_error(self, t: Any, v: Any, tb: Any) -> None:
+        if not issubclass(t, gevent.GreenletExit):
+            log.error("the application failed on %s", printable(self.requestline.partition("?")[0]), exc_info=(t, v, tb))
+
+
+def printable(text: str) -> str:
+    """Return text fit for one line of a log."""
+    return text[:1000].encode("unicode_escape").decode()
+
+
+def plain_address(text: str) -> str | None:
+    """Return an IP address in its usual form, an IPv4 one also when it came mapped into IPv6; None for anything else."""
+    try:
+        address = ipaddress.ip_address(text.strip().partition("%")[0])
+    except ValueError:
+        return None
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def is_in(text: str, networks: Sequence[str]) -> bool:
+    """Whether ``text`` is an address of one of these networks."""
+    address = plain_address(text)
+    return address is not None and any(ipaddress.ip_address(address) in ipaddress.ip_network(network) for network in networks)
+
+
+def client_address(hops: Sequence[str], proxies: Sequence[str]) -> str:
+    """Return who a trusted proxy speaks for: the last hop that is no proxy of ours.
+
+    :param hops: those of ``X-Forwarded-For``, then the peer itself, whose word is taken when the header is malformed.
+    """
+    peer = plain_address(hops[-1]) or ""
+    for hop in reversed(hops[:-1]):
+        address = plain_address(hop)
+        if address is None:
+            return peer
+        if not is_in(address, proxies):
+            return address
+    return peer

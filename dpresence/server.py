@@ -1,0 +1,180 @@
+"""The server for ``pserve``: ``[server:main] use = egg:dpresence``.
+
+It is imported before the application is built, which is why it may patch the standard library here, first of all.
+"""
+
+from __future__ import annotations
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import ipaddress  # noqa: E402
+import logging  # noqa: E402
+import resource  # noqa: E402
+import signal  # noqa: E402
+import socket  # noqa: E402
+import ssl  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+from typing import Any  # noqa: E402
+
+import gevent  # noqa: E402
+from gevent.event import Event  # noqa: E402
+from gevent.pool import Pool  # noqa: E402
+from geventwebsocket.server import WebSocketServer  # noqa: E402
+
+from .channels.handshake import Gate, Handler, Keeper  # noqa: E402
+from .errors import SettingError  # noqa: E402
+from .settings import ServerSettings, Settings, load_server  # noqa: E402
+
+log = logging.getLogger("dpresence.server")
+
+UNSENT_BYTES = 65536
+"""What the kernel takes for a peer beyond what is on its way; the rest waits where it is counted, in the outbox."""
+RESERVE = 100
+"""Connections beyond ``channels.sockets``, so that there is somebody to answer 503."""
+DRAIN_SECONDS = 4.0
+"""How long a stop waits for the channels."""
+
+
+class Server(WebSocketServer):
+    """HTTP and websockets on one port.
+
+    :param gate: which sockets come in; it has the settings.
+    """
+
+    handler_class = Handler
+    backlog = 1024
+
+    def __init__(self, settings: ServerSettings, application: Any, gate: Gate) -> None:
+        tls = {"ssl_context": _tls(settings)} if settings.certfile else {}
+        pool = Pool(gate.settings.channels.sockets + RESERVE)
+        super().__init__((settings.host, settings.port), application, spawn=pool, log=None, error_log=log, **tls)
+        self.gate = gate
+        self.keeper = Keeper(gate)
+
+    def init_socket(self) -> None:
+        """Listen; accepted sockets inherit the options."""
+        super().init_socket()
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+
+    def start(self) -> None:
+        """Start to accept and to keep the deadlines."""
+        super().start()
+        self.keeper.start()
+        host = f"[{self.server_host}]" if ":" in self.server_host else self.server_host
+        log.info("Listening on %s://%s:%d", "https" if self.ssl_enabled else "http", host, self.server_port)
+
+    def handle(self, sock: Any, address: Any) -> None:
+        """Serve one connection until it ends or becomes a channel."""
+        if self.gate.sockets >= self.gate.settings.channels.sockets + RESERVE:
+            return
+        self.gate.plain += 1
+        try:
+            super().handle(sock, address)
+        finally:
+            self.gate.plain -= 1
+
+    def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
+        """Serve one TLS connection; a failed handshake is the client's affair, and it must be over in time."""
+        with self.wrap_socket(client_socket, **self.ssl_args, do_handshake_on_connect=False) as sock:
+            try:
+                with gevent.Timeout(self.gate.settings.channels.handshake_seconds, TimeoutError):
+                    sock.do_handshake()
+            except OSError as error:
+                log.info("TLS handshake with %s failed: %s", address[0], error)
+            else:
+                self.handle(sock, address)
+
+    def drain(self) -> None:
+        """Stop: accept no more, tell every channel when to come back, wait for their ends, at most ``DRAIN_SECONDS``."""
+        self.gate.draining = True
+        self.close()
+        self.gate.close_all()
+        with gevent.Timeout(DRAIN_SECONDS, False):
+            while self.gate.connections:
+                gevent.sleep(0.02)
+        for connection in list(self.gate.connections):
+            connection.abort()
+        self.keeper.stop()
+        self.stop(timeout=1)
+        if self.gate.connections:
+            log.warning("%d channels did not end in time", len(self.gate.connections))
+
+
+def main(global_config: dict[str, str], **section: str) -> Callable[[Any], None]:
+    """Return ``serve(application)``, which returns when the server has been stopped (paste.server_factory).
+
+    :param section: ``[server:main]``.
+    :raises SettingError: a setting that stops the start.
+    """
+    section.pop("use", None)
+    settings = load_server(section)
+    for number in (signal.SIGTERM, signal.SIGINT):  # while the application is being built
+        signal.signal(number, lambda *_: sys.exit(0))
+    return lambda application: serve(application, settings)
+
+
+def serve(application: Any, settings: ServerSettings) -> None:
+    """Serve an application until SIGTERM or SIGINT.
+
+    :param application: its ``registry["dpresence"]`` has ``settings``, ``gate``, ``background`` and ``close``.
+    """
+    parts = application.registry["dpresence"]
+    check_exposure(parts.settings, settings)
+    _allow_files(parts.settings.channels.sockets + 2 * RESERVE)
+    server, stopping = Server(settings, application, parts.gate), Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, stopping.set)
+    try:
+        parts.background.start()
+        server.start()
+        stopping.wait()
+        log.info("Stopping: %d channels", len(parts.gate.connections))
+    finally:
+        server.drain()
+        with gevent.Timeout(1, False):
+            parts.background.stop()
+        parts.close()
+
+
+def check_exposure(settings: Settings, server: ServerSettings) -> None:
+    """Refuse to show the development issuer to anybody but this machine.
+
+    :raises SettingError: it is on, and ``host`` is more than loopback or ``certfile`` is set.
+    """
+    if not settings.identity.development:
+        return
+    try:
+        loopback = ipaddress.ip_address(server.host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise SettingError(f"host = {server.host}: must be 127.0.0.1 or ::1 while identity.development is on")
+    if server.certfile:
+        raise SettingError(f"certfile = {server.certfile}: must be empty while identity.development is on")
+
+
+def _tls(settings: ServerSettings) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    try:
+        context.load_cert_chain(settings.certfile, settings.keyfile)
+    except OSError as error:
+        raise SettingError(f"certfile = {settings.certfile}: must be a PEM chain whose key is in keyfile ({error})") from None
+    return context
+
+
+def _allow_files(wanted: int) -> None:
+    """Raise this process's limit of open files as far as it goes; say so when that is not far enough."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    if soft != unlimited and soft < wanted:
+        soft = wanted if hard == unlimited else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if soft < wanted:
+            log.warning("the limit of open files is %d; channels.sockets needs %d", soft, wanted)

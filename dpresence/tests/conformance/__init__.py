@@ -1,0 +1,1 @@
+"""RFC 6455 by the Autobahn|Testsuite: ``make conformance``."""

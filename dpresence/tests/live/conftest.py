@@ -1,0 +1,33 @@
+"""Servers for the live tests, one for each set of limits; whatever is sent to them, no traceback may reach their log."""
+
+from __future__ import annotations
+
+import pytest
+
+from .support import EchoServer
+
+HASTY = {"close_seconds": 0.4, "send_seconds": 0.6, "handshake_seconds": 0.6, "idle_seconds": 1.0}
+
+
+def serve(overrides):
+    with EchoServer(overrides) as server:
+        yield server
+    assert "Traceback" not in server.log, server.log
+
+
+@pytest.fixture(scope="session")
+def server():
+    """The defaults, but for the counts that one busy test client would reach."""
+    yield from serve({"channels": {"unsigned_per_address": 1000, "accept_rate": 1000.0, "accept_burst": 1000}})
+
+
+@pytest.fixture(scope="session")
+def hasty():
+    """Deadlines of under a second."""
+    yield from serve({"channels": HASTY, "presence": {"ping_seconds": 60}, "interval": 0.05})
+
+
+@pytest.fixture(scope="session")
+def pinging():
+    """Pings after 0.5 s of silence, and gives up 0.4 s later."""
+    yield from serve({"channels": HASTY, "presence": {"ping_seconds": 0.5, "pong_seconds": 0.4}, "interval": 0.05})

@@ -1,0 +1,215 @@
+"""What the live tests share: a server that is a process, and a client that sends whatever it is told to."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455, 1.3
+
+
+class EchoServer:
+    """``echo_server`` as a process. ``log`` is what it logged, ``output`` what it printed; both complete after ``stop``."""
+
+    def __init__(self, overrides=None, *, command=None, scheme="http"):
+        argument = json.dumps(overrides or {})
+        command = command or [sys.executable, "-m", "dpresence.tests.live.echo_server", argument]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.log = self.output = ""
+        self._threads = [threading.Thread(target=self._read, args=pair) for pair in (("log", "stderr"), ("output", "stdout"))]
+        for thread in self._threads:
+            thread.start()
+        found = self.wait_for_log(rf"Listening on {scheme}://\S+:(\d+)\n")
+        self.port = int(found[1])
+
+    def _read(self, name, stream):
+        for line in getattr(self.process, stream):
+            setattr(self, name, getattr(self, name) + line)
+
+    def wait_for_log(self, pattern, seconds=20):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if found := re.search(pattern, self.log):
+                return found
+            if self.process.poll() is not None and not any(thread.is_alive() for thread in self._threads):
+                break
+            time.sleep(0.01)
+        raise AssertionError(f"{pattern} is not in the log:\n{self.log}")
+
+    def stop(self, number=signal.SIGTERM):
+        """Send a signal, wait, and return the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(15)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            for thread in self._threads:
+                thread.join()
+            self.process.stdout.close()
+            self.process.stderr.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def get(self, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            return answer.read().decode()
+
+    def stats(self):
+        return json.loads(self.get("/stats"))
+
+    def wait_for(self, condition, seconds=10):
+        """Return the first statistics that meet a condition."""
+        deadline = time.monotonic() + seconds
+        while not condition(stats := self.stats()):
+            assert time.monotonic() < deadline, stats
+            time.sleep(0.02)
+        return stats
+
+    def end_of(self, name):
+        """Wait for a channel to be told of its end; return [code, clean]."""
+        return self.wait_for(lambda stats: name in stats["closed"])["closed"][name]
+
+    def connect(self, *arguments, **options):
+        return Client(self.port, *arguments, **options)
+
+
+class Client:
+    """A socket that speaks websocket as well or as badly as a test wants."""
+
+    def __init__(self, port, path="/echo", *, headers=None, upgrade=True, receive_buffer=0, version="HTTP/1.1", method="GET"):
+        self.sock = socket.socket()
+        if receive_buffer:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.sock.settimeout(10)
+        self.sock.connect(("127.0.0.1", port))
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = b""
+        self.status, self.headers = 0, {}
+        if upgrade:
+            self.request(path, headers or {}, version, method)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+    def __del__(self):
+        self.sock.close()
+
+    def request(self, path, headers, version="HTTP/1.1", method="GET", behind=b""):
+        """Ask for a websocket and read the answer's head; ``headers`` override or, with None, take away."""
+        fields = {
+            "Host": "127.0.0.1", "Upgrade": "websocket", "Connection": "keep-alive, Upgrade", "Sec-WebSocket-Key": KEY,
+            "Sec-WebSocket-Version": "13", **headers,
+        }  # fmt: skip
+        lines = [f"{method} {path} {version}", *(f"{name}: {value}" for name, value in fields.items() if value is not None)]
+        self.sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + behind)
+        self.read_head()
+
+    def read_head(self):
+        while b"\r\n\r\n" not in self.buffer:
+            data = self.sock.recv(65536)
+            assert data, f"the server hung up after {self.buffer!r}"
+            self.buffer += data
+        head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
+        status, *lines = head.decode().split("\r\n")
+        self.status = int(status.split()[1])
+        self.headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+
+    def body(self):
+        """Return the rest of an HTTP answer."""
+        while len(self.buffer) < int(self.headers["content-length"]):
+            self.buffer += self.sock.recv(65536)
+        body, self.buffer = self.buffer, b""
+        return body.decode()
+
+    def send(self, data):
+        self.sock.sendall(data)
+
+    def text(self, text):
+        self.send(frame(1, text.encode()))
+
+    def name(self):
+        """Return the connection's id."""
+        self.text("id")
+        return self.answer()
+
+    def _exactly(self, count):
+        while len(self.buffer) < count:
+            data = self.sock.recv(65536)
+            if not data:
+                raise EOFError(self.buffer)
+            self.buffer += data
+        data, self.buffer = self.buffer[:count], self.buffer[count:]
+        return data
+
+    def receive(self):
+        """Return (opcode, payload) of the next frame; EOFError at the end."""
+        first, length = self._exactly(2)
+        assert first & 0x80 and not length & 0x80
+        if length >= 126:
+            length = int.from_bytes(self._exactly(2 if length == 126 else 8), "big")
+        return first & 0x0F, self._exactly(length)
+
+    def answer(self):
+        """Return the text of the next frame, which must be one."""
+        opcode, payload = self.receive()
+        assert opcode == 1, (opcode, payload)
+        return payload.decode()
+
+    def close_code(self):
+        """Return code and reason of the close frame, past whatever comes before it."""
+        opcode, payload = self.receive()
+        while opcode != 8:
+            opcode, payload = self.receive()
+        return int.from_bytes(payload[:2], "big"), payload[2:].decode()
+
+    def hung_up(self, seconds=5):
+        """Whether the server ends the connection within this time; what it sends before is thrown away."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            if not select.select([self.sock], [], [], left)[0]:
+                return False
+            try:
+                if not self.sock.recv(65536):
+                    return True
+            except ConnectionResetError:
+                return True
+        return False
+
+
+def frame(opcode, payload=b"", *, final=True, mask=None, reserved=0, announce=None):
+    """Return a client's frame; ``mask=b""`` leaves it unmasked, ``announce`` lies about the length."""
+    size = len(payload) if announce is None else announce
+    mask = os.urandom(4) if mask is None else mask
+    masked = 0x80 if mask else 0
+    head = bytes(((0x80 if final else 0) | reserved | opcode,))
+    if size < 126:
+        head += bytes((masked | size,))
+    elif size < 1 << 16:
+        head += bytes((masked | 126,)) + size.to_bytes(2, "big")
+    else:
+        head += bytes((masked | 127,)) + size.to_bytes(8, "big")
+    if not mask:
+        return head + payload
+    key = (mask * (len(payload) // 4 + 1))[: len(payload)]
+    body = (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(len(payload), "big")
+    return head + mask + body

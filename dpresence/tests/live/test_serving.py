@@ -1,0 +1,196 @@
+"""The server as ``pserve`` runs it: start, TLS, and a stop that lets everybody know."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import ipaddress
+import json
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from websockets.sync.client import connect
+
+from .support import EchoServer, frame
+
+INI = """
+[app:main]
+use = call:dpresence.tests.live.echo_server:app_factory
+overrides = {overrides}
+sleep = {sleep}
+[server:main]
+use = egg:dpresence
+port = 0
+{server}
+[loggers]
+keys = root
+[handlers]
+keys = console
+[formatters]
+keys = plain
+[logger_root]
+level = INFO
+handlers = console
+[handler_console]
+class = StreamHandler
+args = (sys.stderr,)
+formatter = plain
+[formatter_plain]
+format = %(levelname)s %(name)s %(message)s
+"""
+
+
+def write_ini(path, overrides=None, sleep=0, server=""):
+    ini = path / "echo.ini"
+    ini.write_text(INI.format(overrides=json.dumps(overrides or {}), sleep=sleep, server=server))
+    return [sys.executable, "-m", "pyramid.scripts.pserve", str(ini)]
+
+
+@pytest.fixture
+def pserve(tmp_path):
+    with EchoServer(command=write_ini(tmp_path)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate for 127.0.0.1 and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(days=1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+    folder = tmp_path_factory.mktemp("tls")
+    (folder / "cert.pem").write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "key.pem").write_bytes(key.private_bytes(*plain))
+    return folder / "cert.pem", folder / "key.pem"
+
+
+@pytest.fixture(scope="module")
+def secure(certificate):
+    certfile, keyfile = certificate
+    overrides = {"server": {"certfile": str(certfile), "keyfile": str(keyfile)}, "channels": {"handshake_seconds": 0.3}}
+    with EchoServer(overrides, scheme="https") as server:
+        server.context = ssl.create_default_context(cafile=certfile)
+        yield server
+    assert "Traceback" not in server.log, server.log
+
+
+def secure_connect(server):
+    return connect(f"wss://127.0.0.1:{server.port}/echo", ssl=server.context, compression=None, max_size=None)
+
+
+def test_pserve_serves_and_a_real_client_is_understood(pserve):
+    with connect(f"ws://127.0.0.1:{pserve.port}/echo", compression=None) as client:
+        client.send("hello")
+        assert client.recv() == "hello"
+        client.send(["in ", "pieces"])
+        assert client.recv() == "in pieces"
+        assert client.ping(b"p").wait(5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_tells_every_channel_when_to_come_back(pserve, number):
+    clients = [pserve.connect() for _ in range(5)]
+    clients[0].text("pour 20 1000")
+    started = time.monotonic()
+    pserve.process.send_signal(number)
+    for client in clients:
+        code, reason = client.close_code()
+        assert code == 4200
+        assert re.search(r"retry_after=1$", reason)
+        client.send(frame(8, b"\x10\x68"))
+    assert pserve.stop() == 0
+    assert time.monotonic() - started < 5
+    assert pserve.output.startswith("building\nbackground stopped\nclosed ")
+    found = json.loads(pserve.output.split("closed ")[1])
+    assert list(found["closed"].values()) == [[4200, True]] * 5
+    assert found["left"] == 5
+    assert "Traceback" not in pserve.log
+
+
+def test_a_stop_does_not_wait_for_those_who_do_not_answer(pserve):
+    clients = [pserve.connect(receive_buffer=4096) for _ in range(3)]
+    clients[0].text("pour 900 16000")
+    names = [client.name() for client in clients[1:]]
+    clients[1].text("slowly 30")
+    half = pserve.connect(upgrade=False)
+    half.send(b"GET /page HTTP/1.1\r\n")
+    pserve.stats()
+    started = time.monotonic()
+    assert pserve.stop() == 0
+    assert time.monotonic() - started < 10
+    assert names[1] in json.loads(pserve.output.split("background stopped\nclosed ")[1])["closed"]
+    pserve.wait_for_log("1 channels did not end in time")
+    assert "Traceback" not in pserve.log
+
+
+def test_a_stop_while_the_application_is_being_built_is_a_clean_end(tmp_path):
+    command = write_ini(tmp_path, sleep=30)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "building\n"
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate(timeout=10)
+    assert process.returncode == 0, output
+    assert "Traceback" not in output[1]
+
+
+@pytest.mark.parametrize(("overrides", "server", "key"), [
+    ({"identity": {"development": True}}, "host = 0.0.0.0", "host = 0.0.0.0"),
+    ({"identity": {"development": True}}, "host = localhost", "host = localhost"),
+    ({"identity": {"development": True}}, "certfile = a.pem\nkeyfile = b.pem", "certfile = a.pem"),
+    ({}, "certfile = a.pem", "certfile = a.pem"),
+    ({}, "certfile = /nowhere/a.pem\nkeyfile = /nowhere/b.pem", "certfile = /nowhere/a.pem"),
+    ({}, "threads = 8", "threads = 8"),
+])  # fmt: skip
+def test_a_server_that_must_not_run_does_not_start(tmp_path, overrides, server, key):
+    done = subprocess.run(write_ini(tmp_path, overrides, server=server), capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode != 0
+    assert f"{key}: must be" in done.stderr or f"{key}: no such setting" in done.stderr
+
+
+def test_tls_carries_large_messages_and_many_small_ones(secure):
+    with secure_connect(secure) as client:
+        for size in (1, 16000, 16384):
+            client.send("x" * size)
+            assert client.recv() == "x" * size
+        for number in range(20):
+            client.send(str(number))
+        assert [client.recv() for _ in range(20)] == [str(number) for number in range(20)]
+
+
+def test_tls_carries_a_backlog_to_a_slow_reader(secure):
+    with secure_connect(secure) as client:
+        client.send("drain 300 16000")
+        time.sleep(0.2)
+        assert sum(len(client.recv()) for _ in range(300)) == 300 * 16000
+
+
+def test_tls_closes_with_a_code(secure):
+    with secure_connect(secure) as client:
+        client.send("close 4001 bye")
+        with pytest.raises(Exception, match="4001"):
+            client.recv()
+        assert (client.close_code, client.close_reason) == (4001, "bye")
+
+
+def test_plain_bytes_to_a_tls_port_are_no_news(secure):
+    for data in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01", b""):
+        with socket.create_connection(("127.0.0.1", secure.port), timeout=5) as sock:
+            sock.sendall(data)
+            with contextlib.suppress(ConnectionResetError):
+                while sock.recv(1000):
+                    pass
+    with secure_connect(secure) as client:
+        client.send("still there")
+        assert client.recv() == "still there"

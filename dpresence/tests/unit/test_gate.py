@@ -1,0 +1,143 @@
+"""Which sockets come in; time is a fake clock's."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+
+from dpresence.channels.gate import Gate, network
+from dpresence.errors import BackendUnavailable, SlowDown
+from dpresence.settings import ChannelSettings, Settings
+from dpresence.tests.support import FakeClock
+
+
+class Socket:
+    """As much of a connection as the gate sees."""
+
+    def __init__(self, address="198.51.100.1"):
+        self.address = address
+        self.ended = None
+
+    def close(self, code, reason):
+        self.ended = (int(code), reason)
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+def gate(clock, **channels):
+    return Gate(dataclasses.replace(Settings(), channels=ChannelSettings(**channels)), clock)
+
+
+def test_names_are_unique_and_not_to_be_guessed(clock):
+    names = {gate(clock).name() for _ in range(100)}
+    assert len(names) == 100
+
+
+def test_an_address_has_so_many_channels_that_have_not_signed_in(clock):
+    doors = gate(clock, unsigned_per_address=2)
+    first = Socket()
+    doors.admit(first)
+    doors.admit(Socket())
+    with pytest.raises(SlowDown) as refused:
+        doors.admit(Socket())
+    assert refused.value.retry_after == 10
+    doors.admit(Socket("198.51.100.2"))
+    doors.signed_in(first)
+    doors.admit(Socket())
+    with pytest.raises(SlowDown):
+        doors.admit(Socket())
+
+
+def test_signing_in_and_leaving_twice_count_once(clock):
+    doors = gate(clock, unsigned_per_address=2)
+    first, second = Socket(), Socket()
+    doors.admit(first)
+    doors.admit(second)
+    for _ in range(2):
+        doors.signed_in(first)
+        doors.leave(first)
+    doors.admit(Socket())
+    with pytest.raises(SlowDown):
+        doors.admit(Socket())
+    assert len(doors.connections) == 2
+
+
+def test_a_refused_socket_is_not_counted(clock):
+    doors = gate(clock, unsigned_per_address=1)
+    doors.admit(Socket())
+    with pytest.raises(SlowDown):
+        doors.admit(Socket())
+    assert len(doors.connections) == 1
+
+
+def test_all_sockets_together_have_a_bound(clock):
+    doors = gate(clock, sockets=3)
+    doors.plain = 1
+    for number in range(3):
+        doors.admit(Socket(f"198.51.100.{number}"))
+    with pytest.raises(BackendUnavailable):
+        doors.admit(Socket())
+
+
+def test_plain_connections_count_among_the_sockets(clock):
+    doors = gate(clock, sockets=3)
+    doors.plain = 4
+    with pytest.raises(BackendUnavailable):
+        doors.admit(Socket())
+
+
+def test_newcomers_come_in_at_a_rate_and_those_refused_get_their_turns(clock):
+    doors = gate(clock, accept_rate=2.0, accept_burst=3)
+    for number in range(3):
+        doors.admit(Socket(f"198.51.100.{number}"))
+    waits = []
+    for _ in range(6):
+        with pytest.raises(BackendUnavailable) as refused:
+            doors.admit(Socket())
+        waits.append(refused.value.retry_after)
+    assert waits == [1, 1, 2, 2, 3, 3]
+    clock.advance(1)
+    doors.admit(Socket())
+    doors.admit(Socket())
+    with pytest.raises(BackendUnavailable):
+        doors.admit(Socket())
+
+
+def test_nobody_is_told_to_stay_away_for_more_than_a_minute(clock):
+    doors = gate(clock, accept_rate=1.0, accept_burst=1)
+    doors.admit(Socket())
+    for _ in range(200):
+        with pytest.raises(BackendUnavailable) as refused:
+            doors.admit(Socket())
+        assert 1 <= refused.value.retry_after <= 60
+
+
+def test_nobody_is_admitted_while_draining(clock):
+    doors = gate(clock)
+    doors.draining = True
+    with pytest.raises(BackendUnavailable):
+        doors.admit(Socket())
+
+
+def test_a_close_of_all_spreads_their_return_over_the_time_it_takes_to_let_them_in(clock):
+    doors = gate(clock, accept_rate=10.0, accept_burst=1000, unsigned_per_address=1000)
+    sockets = [Socket() for _ in range(100)]
+    for socket in sockets:
+        doors.admit(socket)
+    doors.close_all()
+    waits = [int(re.fullmatch(r"the server is stopping; retry_after=(\d+)", socket.ended[1])[1]) for socket in sockets]
+    assert {socket.ended[0] for socket in sockets} == {4200}
+    assert 1 <= min(waits) <= max(waits) <= 10
+    assert len(set(waits)) > 3
+
+
+@pytest.mark.parametrize(("address", "counts_as"), [
+    ("198.51.100.1", "198.51.100.1"), ("2001:db8::1", "2001:db8::/64"), ("2001:db8::ffff:1", "2001:db8::/64"), ("", ""),
+])  # fmt: skip
+def test_an_ipv6_client_is_its_network(address, counts_as):
+    assert network(address) == counts_as

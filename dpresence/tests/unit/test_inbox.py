@@ -1,0 +1,96 @@
+"""What a peer sends, counted, and its silences; time is a number."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from dpresence.channels.frames import FrameLimits, Part, Text, Violation
+from dpresence.channels.inbox import Inbox
+from dpresence.settings import Settings
+from dpresence.tests.live.support import frame
+
+SETTINGS = Settings()
+LIMITS = FrameLimits(message_bytes=1000, rate=2, burst=5, fragments=10)
+
+
+@pytest.fixture
+def inbox():
+    return Inbox(LIMITS, SETTINGS.presence.ping_seconds, 100.0)
+
+
+def test_frames_within_the_rate_are_read(inbox):
+    for second in range(10):
+        inbox.feed(frame(1, b"x") * 2, 100.0 + second)
+        assert [inbox.next(100.0 + second), inbox.next(100.0 + second)] == [Text("x"), Text("x")]
+        assert inbox.next(100.0 + second) is None
+
+
+@pytest.mark.parametrize("flood", [frame(1, b"x") * 6, frame(9) * 6, frame(1, b"", final=False) + frame(0, b"", final=False) * 5])
+def test_every_kind_of_frame_counts(inbox, flood):
+    inbox.feed(flood, 100.0)
+    for _ in range(5):
+        inbox.next(100.0)
+    with pytest.raises(Violation) as caught:
+        inbox.next(100.0)
+    assert (caught.value.code, caught.value.reason) == (1008, "too many frames; retry_after=1")
+
+
+def test_a_slow_rate_tells_how_long_to_wait():
+    inbox = Inbox(dataclasses.replace(LIMITS, rate=0.1, burst=1), 25, 0.0)
+    inbox.feed(frame(9) * 2, 0.0)
+    inbox.next(0.0)
+    with pytest.raises(Violation, match=r"retry_after=10$"):
+        inbox.next(0.0)
+
+
+def test_a_ping_is_due_after_silence_and_only_once(inbox):
+    inbox.feed(frame(9), 100.0)
+    inbox.next(100.0)
+    assert not inbox.ping_due(124.9, SETTINGS)
+    assert inbox.ping_due(125.0, SETTINGS)
+    assert not inbox.ping_due(200.0, SETTINGS)
+
+
+def test_the_first_pings_are_spread_over_a_fifth_of_the_time():
+    times = []
+    for _ in range(50):
+        inbox = Inbox(LIMITS, 25, 0.0)
+        times.append(next(step / 10 for step in range(300) if inbox.ping_due(step / 10, SETTINGS)))
+    assert 20 <= min(times) <= max(times) <= 25
+    assert len(set(times)) > 10
+
+
+def test_a_peer_is_gone_when_a_ping_is_not_answered_in_time(inbox):
+    inbox.heard(100.0)
+    assert inbox.ping_due(125.0, SETTINGS)
+    assert not inbox.gone(134.9, SETTINGS)
+    assert inbox.gone(135.0, SETTINGS)
+
+
+def test_half_a_frame_is_an_answer_too(inbox):
+    inbox.heard(100.0)
+    inbox.ping_due(125.0, SETTINGS)
+    inbox.feed(frame(1, b"xyz")[:2], 130.0)
+    assert not inbox.gone(1000.0, SETTINGS)
+
+
+def test_a_frame_is_stuck_when_it_takes_too_long_however_busily(inbox):
+    for second, byte in enumerate(frame(1, b"x" * 61)[:61]):
+        inbox.feed(bytes((byte,)), 100.0 + second)
+        assert inbox.next(100.0 + second) is None
+        assert inbox.stuck(100.0 + second, SETTINGS) == (second >= 60)
+
+
+def test_each_frame_of_a_message_has_its_own_time(inbox):
+    inbox.feed(frame(1, b"a", final=False), 100.0)
+    assert inbox.next(100.0) == Part(1)
+    inbox.feed(frame(0, b"b", final=False), 155.0)
+    assert inbox.next(155.0) == Part(1)
+    assert not inbox.stuck(200.0, SETTINGS)
+    assert inbox.stuck(215.0, SETTINGS)
+
+
+def test_a_peer_that_has_sent_nothing_is_not_stuck(inbox):
+    assert not inbox.stuck(10000.0, SETTINGS)

@@ -1,0 +1,95 @@
+"""Rates: how often something may happen."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpresence.errors import SlowDown
+from dpresence.limits import AddressLimit, Buckets, TokenBucket
+from dpresence.tests.support import FakeClock
+
+
+def test_a_burst_at_once_then_the_rate() -> None:
+    bucket = TokenBucket(rate=2, burst=3)
+    assert [bucket.take(now=0) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
+    assert bucket.take(now=0.5) == 0.0
+    assert bucket.take(now=0.5) == 0.5
+
+
+def test_all_or_none_are_taken() -> None:
+    bucket = TokenBucket(rate=1, burst=10)
+    assert bucket.take(11, now=0) == 1.0
+    assert bucket.take(10, now=0) == 0.0
+    assert bucket.take(5, now=2) == 3.0
+    assert bucket.take(2, now=2) == 0.0
+
+
+def test_what_is_not_used_does_not_pile_up_beyond_the_burst() -> None:
+    bucket = TokenBucket(rate=1, burst=2)
+    bucket.take(2, now=0)
+    assert bucket.take(2, now=1000) == 0.0
+    assert bucket.take(now=1000) == 1.0
+
+
+def test_looking_takes_nothing() -> None:
+    bucket = TokenBucket(rate=1, burst=1)
+    assert [bucket.wait(now=0) for _ in range(3)] == [0.0] * 3
+    assert bucket.take(now=0) == 0.0 and bucket.wait(now=0) == 1.0
+
+
+@given(st.lists(st.tuples(st.floats(0, 5), st.integers(1, 5)), max_size=50))
+def test_never_more_than_the_burst_and_the_rate_allow(steps: list[tuple[float, int]]) -> None:
+    bucket, now, taken = TokenBucket(rate=2, burst=5), 0.0, 0
+    for wait, count in steps:
+        now += wait
+        taken += count if bucket.take(count, now=now) == 0.0 else 0
+        assert taken <= 5 + 2 * now + 1e-6
+
+
+def test_keys_do_not_share_their_tokens() -> None:
+    buckets = Buckets(rate=1, burst=1)
+    assert buckets.take("a", now=0) == 0.0 and buckets.take("b", now=0) == 0.0
+    assert buckets.take("a", now=0) == 1.0
+
+
+def test_the_key_used_longest_ago_is_forgotten_first() -> None:
+    buckets = Buckets(rate=1, burst=1, most=2)
+    for key in ("a", "b", "a", "c"):
+        buckets.take(key, now=0)
+    assert buckets.wait("a", now=0) == 1.0
+    assert buckets.wait("b", now=0) == 0.0
+
+
+def test_looking_at_a_key_remembers_nothing() -> None:
+    buckets = Buckets(rate=1, burst=1, most=1)
+    buckets.take("a", now=0)
+    assert buckets.wait("b", now=0) == 0.0
+    assert buckets.wait("a", now=0) == 1.0
+
+
+def test_an_address_that_failed_too_often_waits_for_whole_seconds() -> None:
+    clock = FakeClock()
+    limit = AddressLimit("too many failures", 10, 60, clock)
+    for _ in range(10):
+        limit.check("a")
+        limit.note("a")
+    with pytest.raises(SlowDown) as refused:
+        limit.check("a")
+    assert refused.value.body() == {"result": "KO", "errno": 117, "error": "too many failures", "retry_after": 6}
+    limit.check("b")
+    clock.advance(5.5)
+    with pytest.raises(SlowDown) as refused:
+        limit.check("a")
+    assert refused.value.retry_after == 1
+    clock.advance(0.5)
+    limit.check("a")
+
+
+def test_charging_counts_and_refuses_in_one_step() -> None:
+    limit = AddressLimit("too many", 2, 60, FakeClock())
+    limit.charge("a"), limit.charge("a")
+    with pytest.raises(SlowDown) as refused:
+        limit.charge("a")
+    assert refused.value.retry_after == 30
