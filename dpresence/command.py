@@ -15,7 +15,6 @@ from .errors import BackendUnavailable, SettingError
 from .model import canonical_email
 from .settings import load as load_settings
 
-
 _ON_ACCOUNTS = {
     "unpin": "let the next sign-in of an e-mail pin its account to another issuer",
     "block": "let nobody sign in to an account; a running service signs its devices out at its next sweep",
@@ -56,10 +55,7 @@ def _migrate(ini: str) -> int:
 
 def _change_account(ini: str, command: str, email: str) -> int:
     backends, email = _backends(ini), canonical_email(email)
-    if command == "unpin":
-        found = backends.directory.unpin(email)
-    else:
-        found = backends.directory.block(email, command == "block")
+    found = backends.directory.unpin(email) if command == "unpin" else backends.directory.block(email, command == "block")
     backends.close()
     print(f"{email}: {command} done" if found else f"there is no account of {email}")
     return 0 if found else 1

@@ -84,7 +84,7 @@ def web_site() -> Iterator[tuple[str, dict[str, str]]]:
     pages: dict[str, str] = {}
 
     class Site(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 the name http.server calls
+        def do_GET(self) -> None:
             body = pages.get(self.path, "").encode()
             self.send_response(200 if body else 404)
             self.send_header("Content-Length", str(len(body)))

@@ -4,6 +4,7 @@ connection never removes its successor.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
@@ -12,6 +13,8 @@ import gevent
 
 from .errors import CloseCode
 from .model import Notification
+
+log = logging.getLogger(__name__)
 
 
 class DevicePort(Protocol):
@@ -113,7 +116,10 @@ class Hub:
     def _flush(self) -> None:
         news, self._news = self._news, set()
         for appid in news:
-            self.pump(appid, self.channels_of(appid))
+            try:
+                self.pump(appid, self.channels_of(appid))
+            except Exception:  # ours: nobody else's news are lost by it
+                log.exception("updates of application %s are not sent", appid)
 
     def counts(self) -> dict[str, int]:
         """Return how many devices, users and application channels are connected here."""

@@ -112,7 +112,7 @@ class DeviceChannel(JsonChannel):
         self._ticket = signed.ticket
         _check_email(frame, signed.account.email)
         try:
-            connected = self._presence.devices.connect(signed.account.id, frame.device, self.connection.id, frame.status)
+            connected = self._presence.devices.connect(signed.account.id, frame.device, self.connection.id, frame.status, signed.family)
         except SlowDown as refused:
             self.allow_to_sign_in(refused.retry_after or 0)
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -106,9 +107,10 @@ class Accounts:
         self._failures.check(address)
         try:
             identity = self._verifiers.verify(assertion)
+            digest = self._verifiers.digest(assertion) if once else b""
         except InvalidAssertion as refused:
             raise self._refusal(refused.reason, address) from None
-        if once and not self._directory.spend(self._verifiers.digest(assertion), identity.expires_at):
+        if once and not self._directory.spend(digest, identity.expires_at):
             raise self._refusal("replayed", address)
         return identity
 
@@ -137,10 +139,16 @@ class Accounts:
     def _redeem(self, value: str, address: str, device: str | None, again: bool) -> SignIn:
         self._failures.check(address)
         successor = _new_ticket() if again else None
-        ticket = self._directory.use_ticket(_hash(value), self._clock.now(), device, _hash(successor) if successor else None)
-        account = self._directory.account(ticket.user) if ticket else None
-        if ticket is None or account is None:
+        found = self._directory.use_ticket(_hash(value), self._clock.now(), device, _hash(successor) if successor else None)
+        if found is None:
             raise self._refusal("ticket", address)
+        ticket, first_use = found
+        if not first_use:  # somebody has a copy: whoever is signed in with it must prove who she is
+            self._tracker.wake("ticket", f"{ticket.user} {ticket.family}")
+            raise self._refusal("ticket used before", address)
+        account = self._directory.account(ticket.user)
+        if account is None:
+            raise self._refusal("ticket of nobody", address)
         return SignIn(account, ticket.session_ends_at, ticket.family, successor)
 
     def stands(self, signed: SignIn) -> bool:
@@ -157,8 +165,24 @@ class Accounts:
         :returns: the account and the value of the session's cookie.
         :raises InvalidAssertion: see ``verify``; also when the assertion was used here before.
         """
+        return self._open_session(self._identify(assertion, address, once=True), address)
+
+    def login_by(self, prove: Callable[[], Identity], address: str) -> tuple[Account, str]:
+        """Open a browser session for who ``prove`` returns: the end of a sign-in at a provider.
+
+        :returns: see ``login``.
+        :raises InvalidAssertion: it proves nothing here; also Conflict and SlowDown, see ``verify``.
+        """
+        self._failures.check(address)
+        try:
+            identity = prove()
+        except InvalidAssertion as refused:
+            raise self._refusal(refused.reason, address) from None
+        return self._open_session(identity, address)
+
+    def _open_session(self, identity: Identity, address: str) -> tuple[Account, str]:
         now, cookie = self._clock.now(), secrets.token_urlsafe(32)
-        account = self._account_of(self._identify(assertion, address, once=True), address)
+        account = self._account_of(identity, address)
         self._directory.add_session(Session(_hash(cookie), account.id, now, now + self._settings.session_seconds * 1000))
         return account, cookie
 
@@ -179,8 +203,10 @@ class Accounts:
             self._directory.end_sessions(session.user)
             self._devices.sign_out_all(session.user)
             return
-        for family in self._directory.end_session(session.id_hash):
+        for family, device in self._directory.end_session(session.id_hash):
             self._tracker.wake("ticket", f"{session.user} {family}")
+            if device is not None:
+                self._devices.end_grace(session.user, device)
 
     def issue_ticket(self, session: Session) -> str:
         """Return a ticket with which a page can be a device."""
@@ -211,6 +237,7 @@ class Accounts:
             "sessions": [
                 {"created_at": item.created_at, "expires_at": item.expires_at} for item in self._directory.sessions(account.id, now)
             ],
+            "tickets": [{"device": item.device, "expires_at": item.expires_at} for item in self._directory.tickets(account.id, now)],
             "devices": [
                 {"device": item.name, "status": item.status, "connected": item.connected, "since": item.since}
                 for item in self._devices.list(account.id)

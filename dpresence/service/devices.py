@@ -8,14 +8,11 @@ from math import ceil
 from ..backends.directory import Directory
 from ..backends.tracker import Connected, Tracker
 from ..clock import Clock
-from ..errors import NotFound, SlowDown
+from ..errors import BackendUnavailable, NotFound, SlowDown
 from ..limits import Buckets
 from ..model import Device, Status
 from ..settings import PresenceSettings
 from .grants import Grants
-
-_REPLACEMENTS = 3
-"""How often in a minute a connected device may be taken over; two clients of one name would do it for ever."""
 
 
 class Devices:
@@ -27,23 +24,35 @@ class Devices:
         self._grants = grants
         self._clock = clock
         self._limit = settings.devices_per_user
-        self._replacements = Buckets(_REPLACEMENTS / 60, _REPLACEMENTS)
+        self._replacements = Buckets(settings.replacements_per_minute / 60, settings.replacements_per_minute)
 
     def at_hand(self, user: str) -> bool:
         """Return whether an update of this user can be made without waiting."""
         return self._grants.known(user) is not None
 
-    def connect(self, user: str, device: str | None, connection: str, status: Status) -> Connected:
+    def connect(self, user: str, device: str | None, connection: str, status: Status, family: str | None = None) -> Connected:
         """Let a connection speak for a device.
 
+        :param family: the ticket family it signed in with.
         :raises TooMany: the user has too many connected.
-        :raises SlowDown: two connections take the device from each other without end.
+        :raises SlowDown: it is taken over too often, as by two clients of one name that do it for ever.
         """
         if device and any(other.connected for other in self._tracker.devices(user) if other.name == device):
             wait = self._replacements.take(f"{user} {device}", now=self._clock.monotonic())
             if wait:
                 raise SlowDown("device: its connection is replaced too often", retry_after=ceil(wait))
-        return self._tracker.connect(user, device, connection, status, self._grants.of(user), self._limit)
+        connected = self._tracker.connect(user, device, connection, status, self._grants.of(user), self._limit)
+        if family is not None and device is None:
+            self._note_device(user, connected.device, connection, family)
+        return connected
+
+    def _note_device(self, user: str, device: str, connection: str, family: str) -> None:
+        """Note whose ticket family it is, or signing the device out would leave it a ticket."""
+        try:
+            self._directory.note_device(family, device)
+        except BackendUnavailable:
+            self._tracker.leave(user, device, connection)  # refused: nobody else would
+            raise
 
     def update_status(self, user: str, device: str, connection: str, status: Status) -> None:
         """Change a device's status; nothing happens when another connection speaks for it by now."""
@@ -66,6 +75,11 @@ class Devices:
         if not self._tracker.remove(user, device, self._grants.of(user)):
             raise NotFound()
         self._tracker.wake("device", f"{user} {device}")
+
+    def end_grace(self, user: str, device: str) -> None:
+        """Make a device disappear that is lost already and only kept for its return."""
+        if any(item.name == device and not item.connected for item in self._tracker.devices(user)):
+            self._tracker.remove(user, device, self._grants.of(user))
 
     def sign_out_all(self, user: str) -> None:
         """Make every device of a user disappear at once."""

@@ -153,9 +153,11 @@ class Notifications:
     def _deliver(self, user: str) -> set[str]:
         self._settle_owed(user)
         shown = {grant.puid for grant in self._grants.of(user) if not grant.paused}
-        ready = [item for item in self._mailbox.pending(user, self._clock.now()) if item.puid in shown]
+        waiting = self._mailbox.pending(user, self._clock.now())
+        ready = [item for item in waiting if item.puid in shown]
         channels = self._hub.devices_of(user).values()
         for channel in channels:
+            channel.sent &= {item.id for item in waiting}  # what waits no longer need not be remembered
             _send_new(channel, ready)
         plain = _ids_sent(ready, [channel for channel in channels if not channel.acknowledges])
         if plain:
@@ -189,8 +191,7 @@ class Notifications:
 
 
 def _send_new(channel: DevicePort, ready: Sequence[Notification]) -> None:
-    """Send what a channel has not got; what is no longer waiting need not be remembered."""
-    channel.sent &= {item.id for item in ready}
+    """Send what a channel has not got."""
     new = [item for item in ready if item.id not in channel.sent]
     if new and channel.deliver(new):
         channel.sent.update(item.id for item in new)

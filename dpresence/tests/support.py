@@ -1,6 +1,11 @@
-"""What the tests share: a clock that is moved by hand and a few values."""
+"""What the tests share: a clock that is moved by hand, a connection without a socket and a few values."""
 
 from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any
 
 from dpresence.clock import Clock
 
@@ -22,3 +27,111 @@ class FakeClock(Clock):
 
     def advance(self, seconds: float) -> None:
         self.seconds += seconds
+
+
+class FakeConnection:
+    """Stands in for ``channels.connection.Connection``: no socket, what may wait runs at once, events never overlap.
+
+    What a channel raises by mistake reaches the test.
+
+    :ivar sent: the frames that were sent, decoded.
+    :ivar code: the close code, None while it is open.
+    """
+
+    _ids = itertools.count(1)
+
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        self.id = f"fake-{next(self._ids)}"
+        self.address = address
+        self.channel: Any = None
+        self.sent: list[Any] = []
+        self.code: int | None = None
+        self.reason = ""
+        self.known = False
+        self._clean = True
+        self._depth = 0
+
+    # -- what views, channels and the hub call
+
+    @property
+    def closed(self) -> bool:
+        return self.code is not None
+
+    def open(self, channel: Any) -> None:
+        self.channel = channel
+
+    def send(self, payload: bytes) -> None:
+        if self.code is None:
+            self.sent.append(json.loads(payload))
+
+    def send_frame(self, frame: bytes) -> None:
+        self.send(text_of(frame))
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        if self.code is None:
+            self.code, self.reason = int(code), reason
+            self._event(lambda: None)
+
+    def abort(self) -> None:
+        self.lose()
+
+    def defer(self, function: Callable[[], None]) -> None:
+        self._event(function)
+
+    def drain(self) -> None:
+        pass
+
+    def signed_in(self) -> None:
+        self.known = True
+
+    # -- what the peer and the keeper do
+
+    def start(self) -> FakeConnection:
+        """The 101 is out."""
+        self._event(lambda: self.channel.opened(self))
+        return self
+
+    def receive(self, frame: Any) -> Any:
+        """Take a frame of the peer; return the last frame it was answered with, None without one."""
+        text = frame if isinstance(frame, str) else json.dumps(frame)
+        before = len(self.sent)
+        if self.code is None:
+            self._event(lambda: self.channel.message(text))
+        return self.sent[-1] if len(self.sent) > before else None
+
+    def tick(self) -> None:
+        if self.code is None:
+            self._event(self.channel.tick)
+
+    def leave(self) -> None:
+        """The peer closes."""
+        self.close(1000)
+
+    def lose(self) -> None:
+        """The peer is gone without a word."""
+        self._clean = False
+        self.close(1006)
+
+    def take(self) -> list[Any]:
+        """Return what was sent since the last time."""
+        sent, self.sent = self.sent, []
+        return sent
+
+    def _event(self, function: Callable[[], Any]) -> None:
+        self._depth += 1
+        try:
+            function()
+        finally:
+            self._depth -= 1
+        if self.code is not None and not self._depth and self.channel is not None:
+            channel, self.channel = self.channel, None
+            channel.closed(self.code, self._clean)
+
+
+def text_of(frame: bytes) -> bytes:
+    """Return the payload of an unmasked text frame (RFC 6455, 5.2)."""
+    assert frame[0] == 0x81 and frame[1] < 0x80
+    skip = {126: 4, 127: 10}.get(frame[1], 2)
+    length = int.from_bytes(frame[2:skip], "big") if skip > 2 else frame[1]
+    assert len(frame) == skip + length
+    return frame[skip:]

@@ -7,11 +7,12 @@ import secrets
 from typing import Any
 
 from pyramid.config import Configurator
+from pyramid.exceptions import URLDecodeError
 from pyramid.httpexceptions import HTTPException
 from pyramid.request import Request
 from pyramid.response import Response
 
-from ..errors import Forbidden, InternalError, MethodNotAllowed, NoCredentials, NotAnObject, Refused, SessionEnded, UnknownPath
+from ..errors import Forbidden, InternalError, MethodNotAllowed, NoCredentials, NotAnObject, Refused, SessionEnded, UnknownPath, WrongValue
 from ..messages import encode
 from .pages import page, sign_in_first, wants_page
 
@@ -64,7 +65,13 @@ def unexpected(context: Exception, request: Request) -> Response:
 
 def undecodable(context: UnicodeDecodeError, request: Request) -> Response:
     """Answer a path or query that is not UTF-8."""
-    return answer(UnknownPath(), request)
+    if isinstance(context, URLDecodeError):
+        return answer(UnknownPath(), request)
+    try:
+        request.GET  # noqa: B018 read for its error
+    except UnicodeDecodeError:
+        return answer(WrongValue("the query: text in UTF-8"), request)
+    return unexpected(context, request)
 
 
 def includeme(config: Configurator) -> None:

@@ -14,7 +14,8 @@ from ..messages import GrantChange, grant
 from ..service.accounts import csrf_token
 from . import service
 from .pages import at_home, page, wants_page
-from .validators import askable_application, body, cookie_name, form, is_form, no_body, presence, session, user
+from .validators import askable_application, body, cookie_name, form, is_form, no_body, own_grant, paging, presence, user
+from .validators import page as list_page
 
 grants = service("grants", "/grants")
 permission = service("grant", "/grant/{appid}")
@@ -25,11 +26,11 @@ def _json_or_form(request: Request, **kwargs: Any) -> None:
         no_body(request, **kwargs)
 
 
-@permission.get(validators=(at_home, session, askable_application))
+@permission.get(validators=(at_home, user, askable_application))
 def get_grant(request: Request) -> Any:
     """Ask the user: who wants to see her, and what for; allow or deny."""
     application = request.validated["application"]
-    if not wants_page(request):
+    if not (wants_page(request) and "session" in request.validated):
         return {"appid": application.id, "name": application.name, "domain": application.domain, "description": application.description}
     redirect = request.GET.get("redirect", "")
     redirect_url(redirect, application.domain, application.proof, ("Presence-Error", "denied"))  # or nothing is asked
@@ -67,23 +68,24 @@ def _answer_form(request: Request) -> Response:
     return HTTPSeeOther(back("Presence-UID", given.puid))
 
 
-@permission.patch(validators=(user, body(GrantChange)))
+@permission.patch(validators=(user, own_grant, body(GrantChange)))
 def patch_grant(request: Request) -> dict[str, Any]:
     """Pause a grant or end its pause."""
     paused = request.validated["body"].paused
     return grant(presence(request).grants.pause(request.validated["account"].id, request.matchdict["appid"], paused))
 
 
-@permission.delete(validators=(user, no_body))
+@permission.delete(validators=(user, own_grant, no_body))
 def delete_grant(request: Request) -> Response:
     """Revoke a grant."""
     presence(request).grants.revoke(request.validated["account"].id, request.matchdict["appid"])
     return Response(status=204)
 
 
-@grants.get(validators=(user,))
+@grants.get(validators=(user, paging))
 def list_grants(request: Request) -> dict[str, Any]:
-    """List the caller's grants, oldest first."""
-    found = presence(request).grants.list(request.validated["account"].id)
+    """List the caller's grants."""
+    after, limit = request.validated["after"], request.validated["limit"]
+    found = presence(request).grants.list(request.validated["account"].id, after, limit)
     shown = [{**grant(item.grant), "name": item.application.name, "domain": item.application.domain} for item in found]
-    return {"grants": shown}
+    return list_page("grants", shown, shown[-1]["appid"] if len(shown) == limit else None)

@@ -32,7 +32,7 @@ def get_login(request: Request) -> Response:
 def post_login(request: Request) -> dict[str, str]:
     """Open a browser session with an assertion."""
     account, cookie = presence(request).accounts.login(request.validated["body"].assertion, request.remote_addr)
-    _set_cookie(request, request.response, cookie)
+    _set_cookie(request, request.response, cookie, request.registry["dpresence"].settings.identity.session_seconds)
     return {"email": account.email, "csrf": csrf_token(cookie)}
 
 
@@ -40,7 +40,7 @@ def post_login(request: Request) -> dict[str, str]:
 def post_logout(request: Request) -> dict[str, Any]:
     """End this browser session, or all of them."""
     presence(request).accounts.logout(request.validated["session"], request.validated["body"].everywhere)
-    request.response.delete_cookie(cookie_name(request))
+    _set_cookie(request, request.response, "", seconds=0)
     return {"result": "OK"}
 
 
@@ -50,7 +50,7 @@ def post_ticket(request: Request) -> dict[str, str]:
     return {"ticket": presence(request).accounts.issue_ticket(request.validated["session"])}
 
 
-def _set_cookie(request: Request, response: Response, value: str) -> None:
-    parts = request.registry["dpresence"]
-    seconds = parts.settings.identity.session_seconds
-    response.set_cookie(cookie_name(request), value, max_age=seconds, secure=parts.secure, httponly=True, samesite="Lax")
+def _set_cookie(request: Request, response: Response, value: str, seconds: int) -> None:
+    """Set the session's cookie, or take it away: a browser heeds that for a ``__Host-`` cookie only with the same attributes."""
+    secure = request.registry["dpresence"].secure
+    response.set_cookie(cookie_name(request), value, max_age=seconds, secure=secure, httponly=True, samesite="Lax")

@@ -119,6 +119,14 @@ def askable_application(request: Request, **_: Any) -> None:
     request.validated["application"] = presence(request).grants.askable(request.matchdict["appid"])
 
 
+def own_grant(request: Request, **_: Any) -> None:
+    """Fill ``grant`` with the caller's own to the application of the path.
+
+    :raises NotFound: there is none.
+    """
+    request.validated["grant"] = presence(request).grants.given(request.validated["account"].id, request.matchdict["appid"])
+
+
 # -- the body
 
 

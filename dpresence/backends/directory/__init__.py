@@ -93,8 +93,8 @@ class Directory(ABC):
         """Return a user's sessions that have not ended, oldest first."""
 
     @abstractmethod
-    def end_session(self, id_hash: bytes) -> Sequence[str]:
-        """Delete a session and the tickets that hang on it; return the families of those tickets."""
+    def end_session(self, id_hash: bytes) -> Sequence[tuple[str, str | None]]:
+        """Delete a session and the tickets that hang on it; return (family, device) of those tickets."""
 
     @abstractmethod
     def end_sessions(self, user: str) -> None:
@@ -105,18 +105,26 @@ class Directory(ABC):
         """Keep a fresh ticket."""
 
     @abstractmethod
-    def use_ticket(self, hash: bytes, now: int, device: str | None, successor: bytes | None) -> Ticket | None:
+    def use_ticket(self, hash: bytes, now: int, device: str | None, successor: bytes | None) -> tuple[Ticket, bool] | None:
         """Use a ticket up, once, and note the device that did.
 
         :param successor: hash of the ticket that follows it, or None. The follower lives until the ticket's
             ``session_ends_at`` and keeps its family, session and user.
-        :returns: the ticket; None when it is unknown or over. A ticket that was used before returns None and kills
-            its whole family.
+        :returns: the ticket and whether this was its first use; None when it is unknown or over. A second use kills the
+            whole family.
         """
+
+    @abstractmethod
+    def tickets(self, user: str, now: int) -> Sequence[Ticket]:
+        """Return a user's tickets that can still be used, the one that ends first being first."""
 
     @abstractmethod
     def has_family(self, family: str) -> bool:
         """Return whether a ticket family stands."""
+
+    @abstractmethod
+    def note_device(self, family: str, device: str) -> None:
+        """Note the device that a ticket family belongs to, where it had no name when it signed in."""
 
     @abstractmethod
     def end_tickets(self, user: str, device: str) -> None:

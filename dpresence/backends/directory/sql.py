@@ -7,13 +7,12 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, true, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, or_, select, true, update
 
-from ...errors import Conflict, NotFound, SessionEnded, TooMany
+from ...errors import BackendUnavailable, Conflict, NotFound, SessionEnded, TooMany
 from ...model import Account, ApiKey, Application, Grant, Identity, Session, Ticket
 from ..sql.engine import Database, transaction
-from ..sql.rows import Rows
+from ..sql.rows import Rows, insert_new
 from ..sql.tables import accounts, api_keys, applications, grants, service, sessions, spent, tickets
 from . import Directory, Erased
 
@@ -30,6 +29,9 @@ class SqlDirectory(Directory):
 
     Beyond the base: a session or ticket whose account or session has gone meanwhile is refused with ``SessionEnded``,
     an application or key whose owner or application has, with ``NotFound``.
+
+    A method that reads and then writes what hangs on an account or an application holds that row first, so that methods
+    about the same one run one after another; accounts come before applications, and those before grants.
     """
 
     def __init__(self, database: Database) -> None:
@@ -43,10 +45,9 @@ class SqlDirectory(Directory):
 
     @transaction
     def stamp(self, connection: Connection, mode: str) -> str:
-        stamp = connection.scalar(select(service.c.mode))
-        if stamp is None:
-            connection.execute(insert(service).values(id=1, mode=mode))
-        return mode if stamp is None else stamp
+        insert_new(connection, service, id=1, mode=mode)
+        stands: str = connection.scalars(select(service.c.mode)).one()
+        return stands
 
     @transaction
     def sweep(self, connection: Connection, now: int) -> int:
@@ -64,14 +65,9 @@ class SqlDirectory(Directory):
     @transaction
     def sign_in(self, connection: Connection, identity: Identity, now: int) -> Account:
         account = ACCOUNTS.find(connection, accounts.c.email == identity.email)
-        if account is None:
-            account = Account(secrets.token_urlsafe(16), identity.email, identity.issuer, identity.subject, now)
-            ACCOUNTS.add(connection, account)
-        elif not account.issuer:
-            account = replace(account, issuer=identity.issuer, subject=identity.subject)
-            pin = update(accounts).values(issuer=identity.issuer, subject=identity.subject)
-            connection.execute(pin.where(accounts.c.id == account.id))
-        elif (account.issuer, account.subject) != (identity.issuer, identity.subject):
+        if account is None or not account.issuer:
+            account = _pin(connection, identity, now)
+        if (account.issuer, account.subject) != (identity.issuer, identity.subject):
             raise Conflict("email: its account belongs to another issuer or subject")
         return account
 
@@ -86,7 +82,7 @@ class SqlDirectory(Directory):
 
     @transaction
     def block(self, connection: Connection, email: str, blocked: bool) -> bool:
-        account = ACCOUNTS.find(connection, accounts.c.email == email)
+        account = ACCOUNTS.hold(connection, accounts.c.email == email)
         if account is None:
             return False
         connection.execute(update(accounts).where(accounts.c.id == account.id).values(blocked=blocked))
@@ -100,10 +96,11 @@ class SqlDirectory(Directory):
 
     @transaction
     def erase(self, connection: Connection, user: str) -> Erased:
-        owned = APPLICATIONS.all(connection, applications.c.owner == user, order_by=applications.c.id)
+        ACCOUNTS.hold(connection, accounts.c.id == user)
+        owned = APPLICATIONS.all(connection, applications.c.owner == user, order_by=applications.c.id, hold=True)
         hers = select(applications.c.id).where(applications.c.owner == user)
         affected = or_(grants.c.user == user, grants.c.appid.in_(hers))
-        ended = GRANTS.all(connection, affected, order_by=grants.c.puid)
+        ended = GRANTS.all(connection, affected, order_by=grants.c.puid, hold=True)
         ACCOUNTS.delete(connection, accounts.c.id == user)
         return Erased(ended, owned)
 
@@ -111,15 +108,11 @@ class SqlDirectory(Directory):
 
     @transaction
     def spend(self, connection: Connection, digest: bytes, expires_at: int) -> bool:
-        try:
-            connection.execute(insert(spent).values(digest=digest, expires_at=expires_at))
-        except IntegrityError:
-            return False
-        return True
+        return insert_new(connection, spent, digest=digest, expires_at=expires_at)
 
     @transaction
     def add_session(self, connection: Connection, session: Session) -> None:
-        if ACCOUNTS.find(connection, accounts.c.id == session.user) is None:
+        if ACCOUNTS.keep(connection, accounts.c.id == session.user) is None:
             raise SessionEnded
         SESSIONS.add(connection, session)
 
@@ -133,52 +126,69 @@ class SqlDirectory(Directory):
         return SESSIONS.all(connection, sessions.c.user == user, sessions.c.expires_at > now, order_by=oldest)
 
     @transaction
-    def end_session(self, connection: Connection, id_hash: bytes) -> Sequence[str]:
-        families = select(tickets.c.family).distinct().where(tickets.c.session == id_hash).order_by(tickets.c.family)
-        ended = connection.scalars(families).all()
+    def end_session(self, connection: Connection, id_hash: bytes) -> Sequence[tuple[str, str | None]]:
+        _hold_owner(connection, select(sessions.c.user).where(sessions.c.id_hash == id_hash))
+        families = select(tickets.c.family, tickets.c.device).distinct().where(tickets.c.session == id_hash)
+        ended = [(family, device) for family, device in connection.execute(families.order_by(tickets.c.family))]
         SESSIONS.delete(connection, sessions.c.id_hash == id_hash)
         return ended
 
     @transaction
     def end_sessions(self, connection: Connection, user: str) -> None:
+        ACCOUNTS.hold(connection, accounts.c.id == user)
         _end_sessions(connection, user)
 
     @transaction
     def add_ticket(self, connection: Connection, ticket: Ticket) -> None:
-        gone = ACCOUNTS.find(connection, accounts.c.id == ticket.user) is None
+        gone = ACCOUNTS.keep(connection, accounts.c.id == ticket.user) is None
         if not gone and ticket.session is not None:
-            gone = SESSIONS.find(connection, sessions.c.id_hash == ticket.session) is None
+            gone = SESSIONS.keep(connection, sessions.c.id_hash == ticket.session) is None
         if gone:
             raise SessionEnded
         TICKETS.add(connection, ticket)
 
     @transaction
-    def use_ticket(self, connection: Connection, hash: bytes, now: int, device: str | None, successor: bytes | None) -> Ticket | None:
+    def use_ticket(
+        self, connection: Connection, hash: bytes, now: int, device: str | None, successor: bytes | None
+    ) -> tuple[Ticket, bool] | None:
+        _hold_owner(connection, select(tickets.c.user).where(tickets.c.hash == hash))
         fresh = (~tickets.c.used, tickets.c.expires_at > now, tickets.c.session_ends_at > now)
         won = connection.execute(update(tickets).where(tickets.c.hash == hash, *fresh).values(used=True)).rowcount
-        family = select(tickets.c.family).where(tickets.c.hash == hash, tickets.c.used).scalar_subquery()
-        if not won:
-            TICKETS.delete(connection, tickets.c.family == family)
+        ticket = TICKETS.find(connection, tickets.c.hash == hash, tickets.c.used)
+        if ticket is None:
             return None
-        connection.execute(update(tickets).where(tickets.c.family == family).values(device=device))
-        ticket = TICKETS.find(connection, tickets.c.hash == hash)
-        if ticket is not None and successor is not None:
+        if not won:
+            TICKETS.delete(connection, tickets.c.family == ticket.family)
+            return ticket, False
+        connection.execute(update(tickets).where(tickets.c.family == ticket.family).values(device=device))
+        ticket = replace(ticket, device=device)
+        if successor is not None:
             TICKETS.add(connection, replace(ticket, hash=successor, expires_at=ticket.session_ends_at))
-        return ticket
+        return ticket, True
+
+    @transaction
+    def tickets(self, connection: Connection, user: str, now: int) -> Sequence[Ticket]:
+        unused = (tickets.c.user == user, ~tickets.c.used, tickets.c.expires_at > now)
+        return TICKETS.all(connection, *unused, order_by=(tickets.c.expires_at, tickets.c.hash))
 
     @transaction
     def has_family(self, connection: Connection, family: str) -> bool:
         return connection.scalar(select(tickets.c.hash).where(tickets.c.family == family).limit(1)) is not None
 
     @transaction
+    def note_device(self, connection: Connection, family: str, device: str) -> None:
+        connection.execute(update(tickets).where(tickets.c.family == family).values(device=device))
+
+    @transaction
     def end_tickets(self, connection: Connection, user: str, device: str) -> None:
+        ACCOUNTS.hold(connection, accounts.c.id == user)
         TICKETS.delete(connection, tickets.c.user == user, tickets.c.device == device)
 
     # -- applications and keys
 
     @transaction
     def add_application(self, connection: Connection, application: Application, limit: int) -> None:
-        if ACCOUNTS.find(connection, accounts.c.id == application.owner) is None:
+        if ACCOUNTS.hold(connection, accounts.c.id == application.owner) is None:
             raise NotFound
         owned = select(func.count()).where(applications.c.owner == application.owner)
         if connection.scalars(owned).one() >= limit:
@@ -210,19 +220,22 @@ class SqlDirectory(Directory):
 
     @transaction
     def claim_checks(self, connection: Connection, now: int, check_at: int, limit: int) -> Sequence[Application]:
-        due = APPLICATIONS.all(connection, applications.c.check_at <= now, order_by=applications.c.check_at, limit=limit)
+        due = APPLICATIONS.all(connection, applications.c.check_at <= now, order_by=applications.c.check_at, limit=limit, hold=True)
         claimed = applications.c.id.in_([application.id for application in due])
         connection.execute(update(applications).where(claimed).values(check_at=check_at))
         return [replace(application, check_at=check_at) for application in due]
 
     @transaction
     def delete_application(self, connection: Connection, appid: str) -> Sequence[Grant] | None:
+        if APPLICATIONS.hold(connection, applications.c.id == appid) is None:
+            return None
         ended = _end_grants(connection, appid)
-        return ended if APPLICATIONS.delete(connection, applications.c.id == appid) else None
+        APPLICATIONS.delete(connection, applications.c.id == appid)
+        return ended
 
     @transaction
     def activate(self, connection: Connection, appid: str, key: ApiKey) -> bool:
-        _require_application(connection, appid)
+        _hold_application(connection, appid)
         sleeping = (applications.c.id == appid, ~applications.c.active)
         if not connection.execute(update(applications).where(*sleeping).values(active=True)).rowcount:
             return False
@@ -232,7 +245,7 @@ class SqlDirectory(Directory):
 
     @transaction
     def add_key(self, connection: Connection, key: ApiKey, retire_at: int) -> None:
-        _require_application(connection, key.appid)
+        _hold_application(connection, key.appid)
         later = or_(api_keys.c.retires_at.is_(None), api_keys.c.retires_at > retire_at)
         connection.execute(update(api_keys).where(api_keys.c.appid == key.appid, later).values(retires_at=retire_at))
         KEYS.add(connection, key)
@@ -251,18 +264,17 @@ class SqlDirectory(Directory):
 
     @transaction
     def add_grant(self, connection: Connection, grant: Grant) -> Grant:
-        present = _grant(connection, grant.appid, grant.user)
-        if present is not None:
-            return present
-        _require_application(connection, grant.appid)
-        if ACCOUNTS.find(connection, accounts.c.id == grant.user) is None:
+        account = ACCOUNTS.hold(connection, accounts.c.id == grant.user)
+        if account is None or APPLICATIONS.keep(connection, applications.c.id == grant.appid) is None:
             raise NotFound
-        GRANTS.add(connection, grant)
-        return grant
+        present = GRANTS.find(connection, *_between(grant.appid, grant.user))
+        if present is None:
+            GRANTS.add(connection, grant)
+        return present or grant
 
     @transaction
     def grant(self, connection: Connection, appid: str, user: str) -> Grant | None:
-        return _grant(connection, appid, user)
+        return GRANTS.find(connection, *_between(appid, user))
 
     @transaction
     def grants_by_puid(self, connection: Connection, appid: str, puids: Sequence[str]) -> dict[str, Grant]:
@@ -280,7 +292,7 @@ class SqlDirectory(Directory):
 
     @transaction
     def pause(self, connection: Connection, appid: str, user: str, paused: bool, since: int) -> Grant | None:
-        grant = _grant(connection, appid, user)
+        grant = GRANTS.hold(connection, *_between(appid, user))
         if grant is None or grant.paused == paused:
             return grant
         changed = replace(grant, paused=paused, since=grant.since if paused else since)
@@ -290,9 +302,27 @@ class SqlDirectory(Directory):
 
     @transaction
     def revoke(self, connection: Connection, appid: str, user: str) -> Grant | None:
-        grant = _grant(connection, appid, user)
-        GRANTS.delete(connection, grants.c.appid == appid, grants.c.user == user)
+        grant = GRANTS.hold(connection, *_between(appid, user))
+        if grant is not None:
+            GRANTS.delete(connection, grants.c.puid == grant.puid)
         return grant
+
+
+def _pin(connection: Connection, identity: Identity, now: int) -> Account:
+    """Make the account of a proven e-mail, or pin the one that is not; of several at once the first one does."""
+    made = Account(secrets.token_urlsafe(16), identity.email, identity.issuer, identity.subject, now)
+    insert_new(connection, accounts, **ACCOUNTS.values(made))
+    pinned = update(accounts).values(issuer=identity.issuer, subject=identity.subject)
+    connection.execute(pinned.where(accounts.c.email == identity.email, accounts.c.issuer == ""))
+    account = ACCOUNTS.find(connection, accounts.c.email == identity.email)
+    if account is None:
+        raise BackendUnavailable  # erased at this very moment; the next sign-in makes it anew
+    return account
+
+
+def _hold_owner(connection: Connection, user: Select[tuple[str]]) -> None:
+    """Hold the account whose id a query finds."""
+    ACCOUNTS.hold(connection, accounts.c.id == user.scalar_subquery())
 
 
 def _end_sessions(connection: Connection, user: str) -> None:
@@ -300,24 +330,24 @@ def _end_sessions(connection: Connection, user: str) -> None:
     TICKETS.delete(connection, tickets.c.user == user)
 
 
-def _require_application(connection: Connection, appid: str) -> None:
-    if APPLICATIONS.find(connection, applications.c.id == appid) is None:
+def _hold_application(connection: Connection, appid: str) -> None:
+    if APPLICATIONS.hold(connection, applications.c.id == appid) is None:
         raise NotFound
 
 
 def _change(connection: Connection, changes: Mapping[str, object], *where: ColumnElement[bool]) -> Application | None:
-    found = APPLICATIONS.find(connection, *where)
+    found = APPLICATIONS.hold(connection, *where)
     if found is None or not changes:
         return found
     connection.execute(update(applications).where(applications.c.id == found.id).values(changes))
     return APPLICATIONS.find(connection, applications.c.id == found.id)
 
 
-def _grant(connection: Connection, appid: str, user: str) -> Grant | None:
-    return GRANTS.find(connection, grants.c.appid == appid, grants.c.user == user)
+def _between(appid: str, user: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return grants.c.appid == appid, grants.c.user == user
 
 
 def _end_grants(connection: Connection, appid: str) -> Sequence[Grant]:
-    ended = GRANTS.all(connection, grants.c.appid == appid, order_by=grants.c.puid)
+    ended = GRANTS.all(connection, grants.c.appid == appid, order_by=grants.c.puid, hold=True)
     GRANTS.delete(connection, grants.c.appid == appid)
     return ended

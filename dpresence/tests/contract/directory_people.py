@@ -13,6 +13,12 @@ from dpresence.model import Account, Session, Ticket
 from .directory_values import END, IDENTITY, KEY, LATER, NOW, SESSION, TICKET, application, at_once, grant, person
 
 
+def first_use(backend, hash, now, device=None, successor=None):
+    """Whether a ticket was found and had not been used."""
+    found = backend.use_ticket(hash, now, device, successor)
+    return found is not None and found[1]
+
+
 class AccountContract:
     def test_a_first_sign_in_makes_an_account(self, backend):
         account = backend.sign_in(IDENTITY, NOW)
@@ -162,10 +168,10 @@ class SessionContract:
         for hash, family, session in ((b"t1", "a", b"s1"), (b"t2", "b", b"s1"), (b"t3", "c", b"s2"), (b"t4", "d", None)):
             backend.add_ticket(Ticket(hash, family, jane.id, LATER, END, session=session))
         backend.use_ticket(b"t1", NOW, "tab", b"t5")
-        assert sorted(backend.end_session(b"s1")) == ["a", "b"]
+        assert sorted(backend.end_session(b"s1")) == [("a", "tab"), ("b", None)]
         assert backend.session(b"s1", NOW) is None
         opened = [backend.use_ticket(hash, NOW, None, None) for hash in (b"t5", b"t2", b"t3", b"t4")]
-        assert [ticket and ticket.family for ticket in opened] == [None, None, "c", "d"]
+        assert [found and found[0].family for found in opened] == [None, None, "c", "d"]
         assert [one.id_hash for one in backend.sessions(jane.id, NOW)] == [b"s2"]
 
     def test_ending_an_unknown_session_ends_nothing(self, backend, jane):
@@ -196,7 +202,7 @@ class SessionContract:
         assert backend.sweep(LATER) == 3
         assert backend.session(b"lasts", LATER)
         assert backend.key("key-2", LATER) == replace(KEY, id="key-2", appid=app.id)
-        assert backend.use_ticket(b"used", LATER, None, None) is None  # kept: its return still kills the family
+        assert not first_use(backend, b"used", LATER)  # kept: its return still kills the family
         assert backend.use_ticket(b"next", LATER, None, None) is None
 
 
@@ -208,7 +214,8 @@ class TicketContract:
         return ticket
 
     def test_a_ticket_is_used_once(self, backend, ticket):
-        assert backend.use_ticket(b"t1", NOW, "phone", None) == replace(ticket, device="phone")
+        assert backend.use_ticket(b"t1", NOW, "phone", None) == (replace(ticket, device="phone"), True)
+        assert backend.use_ticket(b"t1", NOW, "thief", None) == (replace(ticket, device="phone"), False)
         assert backend.use_ticket(b"t1", NOW, "phone", None) is None
 
     def test_an_unknown_ticket_opens_nothing(self, backend, ticket):
@@ -228,25 +235,40 @@ class TicketContract:
         backend.add_session(replace(SESSION, user=ticket.user))
         backend.add_ticket(Ticket(b"p1", "page", ticket.user, LATER, END, session=b"s1"))
         backend.use_ticket(b"p1", NOW, "tab", b"p2")
-        assert backend.use_ticket(b"p2", END - 1, None, None) == Ticket(b"p2", "page", ticket.user, END, END, session=b"s1")
+        assert backend.use_ticket(b"p2", END - 1, None, None) == (Ticket(b"p2", "page", ticket.user, END, END, session=b"s1"), True)
 
     def test_a_used_ticket_that_shows_up_again_kills_its_family_only(self, backend, ticket):
         backend.add_ticket(replace(ticket, hash=b"other", family="family-2"))
         backend.use_ticket(b"t1", NOW, "phone", b"t2")
         backend.use_ticket(b"t2", NOW, "phone", b"t3")
-        assert backend.use_ticket(b"t1", NOW, "thief", b"t4") is None
+        assert not first_use(backend, b"t1", NOW, "thief", b"t4")
         assert [backend.use_ticket(hash, NOW, None, None) for hash in (b"t2", b"t3", b"t4")] == [None] * 3
         assert backend.use_ticket(b"other", NOW, None, None)
 
     def test_reuse_is_noticed_after_the_tickets_own_time(self, backend, ticket):
         backend.use_ticket(b"t1", NOW, "phone", b"t2")
-        assert backend.use_ticket(b"t1", LATER, "thief", None) is None
+        assert not first_use(backend, b"t1", LATER, "thief")
         assert backend.use_ticket(b"t2", LATER, "phone", None) is None
 
     def test_of_two_uses_at_once_one_wins_and_the_other_kills_the_family(self, backend, ticket):
         uses = at_once(*[lambda n=n: backend.use_ticket(b"t1", NOW, None, b"next-%d" % n) for n in range(2)])
-        assert sorted(map(type, uses), key=str) == sorted([Ticket, type(None)], key=str)
+        assert sorted(first for _, first in uses) == [False, True]
         assert [backend.use_ticket(b"next-%d" % n, NOW, None, None) for n in range(2)] == [None, None]
+
+    def test_tickets_are_listed_until_they_are_used_or_over(self, backend, ticket):
+        backend.add_ticket(replace(ticket, hash=b"sooner", family="b", expires_at=LATER - 1))
+        assert [one.hash for one in backend.tickets(ticket.user, NOW)] == [b"sooner", b"t1"]
+        assert [one.hash for one in backend.tickets(ticket.user, LATER - 1)] == [b"t1"]
+        backend.use_ticket(b"t1", NOW, "phone", b"t2")
+        assert [(one.hash, one.device) for one in backend.tickets(ticket.user, LATER)] == [(b"t2", "phone")]
+        assert list(backend.tickets("nobody", NOW)) == []
+
+    def test_a_family_can_be_noted_for_a_device_that_got_its_name_later(self, backend, ticket):
+        backend.add_ticket(replace(ticket, hash=b"other", family="other"))
+        backend.use_ticket(b"t1", NOW, None, b"t2")
+        backend.note_device(ticket.family, "~x")
+        backend.end_tickets(ticket.user, "~x")
+        assert [one.hash for one in backend.tickets(ticket.user, NOW)] == [b"other"]
 
     def test_a_device_ends_the_families_it_used_last(self, backend, ticket):
         for family in ("b", "c"):

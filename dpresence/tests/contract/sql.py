@@ -48,6 +48,16 @@ def spoil(path: Path) -> Iterator[Database]:
         database.close()
 
 
+@contextmanager
+def nowhere(folder: Path) -> Iterator[Database]:
+    """A database on a PostgreSQL that is not running."""
+    database = Database(f"postgresql+psycopg://postgres@/presence?host={folder}")
+    try:
+        yield database
+    finally:
+        database.close()
+
+
 def killed_after_ok(script: str) -> None:
     """Run a script in a process of its own until it says OK, then kill it without a warning."""
     source = "import sys\n" + WAIT + textwrap.dedent(script)

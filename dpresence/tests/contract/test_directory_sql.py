@@ -79,4 +79,4 @@ class TestInAFile(DirectoryContract):
             assert directory.key("key-1", NOW)
             assert directory.session(b"s1", NOW)
             assert directory.spend(b"digest", END) is False
-            assert directory.use_ticket(b"t2", NOW, "phone", None).device == "phone"
+            assert directory.use_ticket(b"t2", NOW, "phone", None)[0].device == "phone"

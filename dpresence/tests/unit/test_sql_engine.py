@@ -194,7 +194,7 @@ def test_memory_is_one_database_for_all_calls(make):
 def test_another_url_stops_the_start(url, shown):
     with pytest.raises(SettingError) as caught:
         Database(url)
-    assert str(caught.value) == f"directory.url = {shown}: must be a sqlite URL"
+    assert str(caught.value) == f"directory.url = {shown}: must be a sqlite or postgresql+psycopg URL"
 
 
 def test_a_file_that_cannot_be_made_stops_the_start(tmp_path):

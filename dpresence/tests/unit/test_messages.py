@@ -1,0 +1,293 @@
+"""Frames and bodies: what is refused, in which order and in which words; what is sent.
+
+The words are made from msgspec's error texts, so a version that says it in another way is noticed here.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dpresence import messages
+from dpresence.errors import NotAnObject, Refused, SlowDown
+from dpresence.messages import (
+    Acknowledge,
+    ApplicationChange,
+    Authenticate,
+    DevelopmentAssertion,
+    Empty,
+    GrantChange,
+    Login,
+    Logout,
+    NewApplication,
+    Notify,
+    OutgoingNotification,
+    OutgoingNotifications,
+    StatusUpdate,
+    action_of,
+    id_of,
+    parse,
+)
+from dpresence.model import Notification, Update
+
+KINDS: list[Any] = [
+    StatusUpdate,
+    Acknowledge,
+    Authenticate,
+    Notify,
+    OutgoingNotifications,
+    Empty,
+    Login,
+    Logout,
+    ApplicationChange,
+    NewApplication,
+    GrantChange,
+    DevelopmentAssertion,
+]
+STRUCTS = [kind for kind in KINDS if isinstance(kind, type)]
+
+
+def refused(kind: Any, data: str | bytes | dict[str, Any] | list[Any]) -> tuple[int, str]:
+    with pytest.raises(Refused) as caught:
+        parse(kind, data if isinstance(data, str | bytes) else json.dumps(data))
+    return caught.value.errno, caught.value.error
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "errno", "error"),
+    [
+        (StatusUpdate, {"email": "a" * 255, "status": "online"}, 107, "email: an e-mail address of up to 254 characters"),
+        (StatusUpdate, {"email": "a", "status": None}, 107, "status: one of online, unavailable, offline"),
+        (StatusUpdate, {"email": "a", "status": "Online"}, 107, "status: one of online, unavailable, offline"),
+        (StatusUpdate, {"email": "a", "status": "online", "assertion": []}, 107, "assertion: an assertion, as text"),
+        (StatusUpdate, {"email": "a", "status": "online", "device": "x" * 65}, 107, "device: 1 to 64 of A-Z a-z 0-9 . _ : -"),
+        (StatusUpdate, {"email": "a", "status": "online", "device": "\u00e4"}, 107, "device: 1 to 64 of A-Z a-z 0-9 . _ : -"),
+        (StatusUpdate, {"email": "a", "status": "online", "ticket": "true"}, 107, "ticket: true or false"),
+        (StatusUpdate, {"email": "a", "status": "online", "id": True}, 107, "id: a string of up to 64 characters, or an integer"),
+        (StatusUpdate, {"email": "a", "status": "online", "id": 2**63}, 107, "id: a string of up to 64 characters, or an integer"),
+        (StatusUpdate, {"email": "a", "status": "online", "id": {}}, 107, "id: a string of up to 64 characters, or an integer"),
+        (StatusUpdate, {"status": "online"}, 108, "email: is missing"),
+        (StatusUpdate, {"email": "a"}, 108, "status: is missing"),
+        (StatusUpdate, {"email": "a", "status": "online", "x": 1}, 108, "x: is not known here"),
+        (StatusUpdate, {"email": "a", "status": "online", "x" * 1000: 1}, 108, "x" * 64 + ": is not known here"),
+        (StatusUpdate, {"email": "a", "status": "online", "a\nb": 1}, 108, "a\nb: is not known here"),
+        (Acknowledge, {"action": "ack"}, 108, "notifications: is missing"),
+        (Acknowledge, {"action": "ack", "notifications": {}}, 107, "notifications: a list of notification ids"),
+        (Acknowledge, {"action": "ack", "notifications": [5]}, 107, "notifications[0]: a list of notification ids"),
+        (Acknowledge, {"action": "ack", "notifications": ["x" * 65]}, 107, "notifications[0]: a list of notification ids"),
+        (Acknowledge, {"action": "ack", "notifications": ["x"] * 10001}, 107, "notifications: a list of notification ids"),
+        (Authenticate, {"action": "auth", "key": "x" * 257}, 107, "key: an API key, as text"),
+        (Authenticate, {"action": "auth", "key": "x", "since": "x" * 129}, 107, "since: a cursor, as text"),
+        (Notify, {"action": "notify", "notifications": 5}, 107, "notifications: a list of 1 to 100 notifications"),
+        (Notify, {"action": "notify", "notifications": [{"puid": "p"}] * 101}, 107, "notifications: a list of 1 to 100 notifications"),
+        (Notify, {"action": "notify", "notifications": ["p"]}, 107, "notifications[0]: an object"),
+        (Notify, {"action": "notify", "notifications": [{"puid": "p", "x": 1}]}, 108, "notifications[0].x: is not known here"),
+        (Notify, {"action": "notify", "notifications": [{"puid": "p"}, {}]}, 108, "notifications[1].puid: is missing"),
+        (
+            Notify,
+            {"action": "notify", "notifications": [{"puid": "p", "source": 5}]},
+            107,
+            "notifications[0].source: text of up to 254 characters",
+        ),
+        (
+            Notify,
+            {"action": "notify", "notifications": [{"puid": "p", "source": "x" * 255}]},
+            151,
+            "notifications[0].source: text of up to 254 characters",
+        ),
+        (
+            Notify,
+            {"action": "notify", "notifications": [{"puid": "p", "ttl": "1"}]},
+            153,
+            "notifications[0].ttl: whole seconds from 0 to 2592000",
+        ),
+        (Notify, {"action": "notify", "notifications": [{"puid": "\0"}]}, 107, "notifications[0]: text without NUL characters"),
+        (OutgoingNotifications, {}, 106, "expected one JSON list"),
+        (OutgoingNotifications, "5", 106, "expected one JSON list"),
+        (OutgoingNotifications, [], 107, "expected a list of 1 to 100 notifications"),
+        (OutgoingNotifications, [{"puid": 5}], 107, "[0].puid: a PUID, as text"),
+        (OutgoingNotifications, [{"puid": "p", "message": "x" * 513}], 151, "[0].message: text of up to 512 characters"),
+        (OutgoingNotifications, [{"puid": "p", "action": "x" * 513}], 151, "[0].action: text of up to 512 characters"),
+        (OutgoingNotifications, [{"puid": "p", "ttl": 2592001}], 153, "[0].ttl: whole seconds from 0 to 2592000"),
+        (Empty, {"x": 1}, 108, "x: is not known here"),
+        (Login, {}, 108, "assertion: is missing"),
+        (Login, {"assertion": 5}, 107, "assertion: an assertion, as text"),
+        (Logout, {"everywhere": 1}, 107, "everywhere: true or false"),
+        (GrantChange, {}, 108, "paused: is missing"),
+        (GrantChange, {"paused": "no"}, 107, "paused: true or false"),
+        (NewApplication, {"name": "a"}, 108, "domain: is missing"),
+        (NewApplication, {"name": "", "domain": "a"}, 107, "name: 1 to 64 printable characters"),
+        (NewApplication, {"name": "\u202e", "domain": "a"}, 107, "name: 1 to 64 printable characters"),
+        (NewApplication, {"name": "a", "domain": 5}, 107, "domain: a host name of up to 253 characters"),
+        (ApplicationChange, {"description": "x" * 501}, 107, "description: up to 500 printable characters"),
+        (ApplicationChange, {"description": None}, 107, "description: up to 500 printable characters"),
+        (ApplicationChange, {"owner": "me"}, 108, "owner: is not known here"),
+        (DevelopmentAssertion, {"email": None}, 107, "email: an e-mail address of up to 254 characters"),
+    ],
+)
+def test_a_refusal_names_the_field_and_what_is_allowed(kind: Any, data: Any, errno: int, error: str) -> None:
+    assert refused(kind, data) == (errno, error)
+
+
+@pytest.mark.parametrize("kind", STRUCTS)
+@pytest.mark.parametrize(
+    "data",
+    [
+        "",
+        " ",
+        "{",
+        "[]",
+        "5",
+        "null",
+        '"x"',
+        "nonsense",
+        "{'a':1}",
+        '{"a":1,}',
+        '{"a":NaN}',
+        '{"id":Infinity}',
+        '{"id":-Infinity}',
+        "{}{}",
+        '{"id":"\\ud800"}',
+        '{"id":"\x01"}',
+        b'{"id":"\xff"}',
+        b"\xef\xbb\xbf{}",
+        "{\x00}",
+        "[" * 100_000,
+        '{"id":' * 100_000,
+        '{"a":' + "[" * 5000 + "]" * 5000 + "}",
+        "x" * 16384,
+    ],
+    ids=lambda data: repr(data)[:16],
+)
+def test_what_is_not_one_json_object_is_106(kind: Any, data: str | bytes) -> None:
+    assert refused(kind, data) == (106, "expected one JSON object")
+
+
+def test_not_an_object_goes_before_a_wrong_field_and_that_before_a_wrong_value() -> None:
+    assert refused(StatusUpdate, '{"status":5,"mood":1,"email":')[0] == 106
+    assert refused(StatusUpdate, '{"status":5,"mood":1} x')[0] == 106
+    assert refused(StatusUpdate, '{"status":5,"email":"a","mood":1}') == (108, "mood: is not known here")
+    assert refused(StatusUpdate, '{"status":5}') == (108, "email: is missing")
+    assert refused(NewApplication, '{"name":"","description":5}') == (108, "domain: is missing")
+    assert refused(StatusUpdate, '{"status":5,"email":5}')[0] == 107
+
+
+def test_the_last_of_two_equal_keys_counts() -> None:
+    assert parse(StatusUpdate, '{"email":"a","email":"b","status":"online","status":"offline"}').email == "b"
+    assert refused(StatusUpdate, '{"email":"a","status":"online","status":"x"}')[0] == 107
+    assert action_of('{"action":"a","action":"b"}') == "b"
+
+
+def test_a_number_too_large_for_a_float_is_not_json_to_us() -> None:
+    assert refused(StatusUpdate, '{"email":"a","status":"online","id":1e999}')[0] in (106, 107)
+
+
+def test_the_defaults_of_what_may_be_left_out() -> None:
+    frame = parse(StatusUpdate, '{"email":"a","status":"online"}')
+    assert (frame.id, frame.assertion, frame.device, frame.ack, frame.ticket) == (None, None, None, False, False)
+    item = parse(OutgoingNotifications, '[{"puid":"p"}]')[0]
+    assert (item.message, item.action, item.source, item.ttl) == ("", "", None, 86_400)
+    assert parse(NewApplication, '{"name":"a","domain":"b"}').description == ""
+    assert parse(ApplicationChange, "{}") == ApplicationChange()
+
+
+def test_action_and_id_are_found_in_frames_of_any_shape() -> None:
+    assert action_of('{"x":[1,{"action":"b"}],"action":"notify"}') == "notify"
+    assert action_of("{}") is None and action_of('{"action":null}') is None
+    assert id_of('{"id":7,"x":1}') == 7 and id_of('{"id":"a"}') == "a" and id_of("{}") is None
+    for text in ("", "[]", '{"id":1.5}', '{"id":[]}', '{"id":"' + "x" * 65 + '"}', "[" * 100_000):
+        assert id_of(text) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "5", "[" * 100_000, '{"action":"\\ud800"}'])
+def test_an_action_of_no_object_is_106(text: str) -> None:
+    with pytest.raises(NotAnObject):
+        action_of(text)
+
+
+# -- whatever comes
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(), children, max_size=4),
+    max_leaves=10,
+)
+FIELDS = sorted({field.name for kind in [*STRUCTS, OutgoingNotification] for field in msgspec.structs.fields(kind)})
+NEAR_MISSES = st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=3), JSON, max_size=6)
+DATA = (
+    st.binary(max_size=200)
+    | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass"))
+    | (NEAR_MISSES | st.lists(NEAR_MISSES, max_size=3) | JSON).map(lambda value: json.dumps(value).encode())
+)
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(data=DATA)
+def test_nothing_but_a_refusal_ever_escapes(data: bytes) -> None:
+    for kind in KINDS:
+        try:
+            parse(kind, data)
+        except Refused as error:
+            assert error.errno in (106, 107, 108, 151, 153)
+            assert 0 < len(error.error) < 300
+            json.loads(messages.ko(error))
+    id_of(data.decode("utf-8", "replace"))
+
+
+def test_rubbish_of_16_kib_is_refused() -> None:
+    source = random.Random(1)
+    for _ in range(50):
+        data = source.randbytes(16384)
+        for kind in (StatusUpdate, Notify):
+            assert refused(kind, data)[0] == 106
+    assert refused(StatusUpdate, b'{"email":"' + b"a" * 16000 + b'","status":"online"}')[0] == 107
+
+
+# -- encoding
+
+
+def test_an_ok_reply_carries_the_id_when_there_was_one() -> None:
+    assert json.loads(messages.ok()) == {"result": "OK"}
+    assert json.loads(messages.ok(0, ticket="t")) == {"result": "OK", "ticket": "t", "id": 0}
+
+
+def test_a_ko_reply_is_the_error_object_and_the_id() -> None:
+    refusal = SlowDown("wait", retry_after=3)
+    assert json.loads(messages.ko(refusal, "a")) == {"result": "KO", "errno": 117, "error": "wait", "retry_after": 3, "id": "a"}
+
+
+def test_updates_are_encoded_as_json_would() -> None:
+    entries = [Update(7, "p-_1", "online", 1_795_364_497_000, "explicit"), Update(8, "q", "offline", 0, "revoked")]
+    expected = [
+        {"puid": "p-_1", "status": "online", "at": 1_795_364_497_000, "reason": "explicit"},
+        {"puid": "q", "status": "offline", "at": 0, "reason": "revoked"},
+    ]
+    assert json.loads(messages.updates(entries, "e:8")) == {"updates": expected, "cursor": "e:8"}
+
+
+def test_only_the_last_frame_of_a_snapshot_has_the_cursor() -> None:
+    assert json.loads(messages.snapshot([], None)) == {"snapshot": [], "last": False}
+    assert json.loads(messages.snapshot([], "e:1")) == {"snapshot": [], "last": True, "cursor": "e:1"}
+
+
+def test_a_plain_device_gets_exactly_three_keys() -> None:
+    item = Notification("n", "app", "puid", "Bob", "hi \u2028<b>", "open", 5, 6)
+    plain, acknowledged = (json.loads(messages.notifications([item], flag))["notifications"][0] for flag in (False, True))
+    assert plain == {"source": "Bob", "message": "hi \u2028<b>", "action": "open"}
+    assert acknowledged == {**plain, "id": "n", "appid": "app", "sent": 5}
+
+
+@pytest.mark.parametrize("text", ["a", "\u00e4\u5c07", "a b", "\u0645\u06cc\u200c\u0634\u0648\u062f", "\U0001f468\u200d\U0001f469", "<b>&"])
+def test_text_that_shows_all_it_holds_is_printable(text: str) -> None:
+    assert messages.printable(text)
+
+
+@pytest.mark.parametrize("char", ["\0", "\n", "\t", "\x7f", "\x85", "\u200b", "\u200e", "\u202e", "\u2066", "\ufeff", "\ue000", "\u2028"])
+def test_characters_that_hide_or_turn_text_are_not_printable(char: str) -> None:
+    assert not messages.printable(f"a{char}b")

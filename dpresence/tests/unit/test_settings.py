@@ -1,0 +1,291 @@
+"""The settings: what the code declares, the inis show and docs/settings.md tells is one and the same; what is wrong stops the start."""
+
+from __future__ import annotations
+
+import configparser
+import dataclasses
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dpresence import main
+from dpresence.errors import SettingError
+from dpresence.settings import ServerSettings, Settings, documented, keys, load, load_server
+
+ROOT = Path(__file__).resolve().parents[3]
+INIS = ("presence.ini", "development.ini")
+SERVER = keys(ServerSettings, "")
+MAIN = documented()
+
+
+def section(ini: str, name: str, here: Path = ROOT) -> dict[str, str]:
+    """Return a section as PasteDeploy reads it, without its ``use``."""
+    parser = configparser.ConfigParser(defaults={"here": str(here)}, interpolation=configparser.BasicInterpolation())
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read_string((ROOT / ini).read_text(encoding="utf-8").replace("%(asctime)s", "").replace("%(levelname)s", ""))
+    return {key: parser.get(name, key) for key in parser[name] if key not in ("use", "here")}
+
+
+def shown(ini: str) -> Iterator[tuple[str, str, str]]:
+    """Return (key, value, comment) of every line of the two sections the service reads, in order."""
+    comment: list[str] = []
+    for line in (ROOT / ini).read_text(encoding="utf-8").partition("[loggers]")[0].splitlines():
+        if line.startswith("# ") and "=" not in line and not line.startswith("# --"):
+            comment.append(line[2:])
+        elif line.partition(" =")[0] in {**MAIN, **SERVER}:
+            key, _, value = line.partition(" =")
+            yield key, value.strip(), " ".join(comment)
+            comment = []
+        else:
+            comment = []
+
+
+def written(value: Any) -> str:
+    """Return a default as the ini writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return " ".join(value) if isinstance(value, tuple) else str(value)
+
+
+# -- the three agree
+
+
+def test_presence_ini_shows_every_key_with_its_default_and_meaning() -> None:
+    expected = {key: (written(field.default), field.metadata["doc"]) for key, field in {**MAIN, **SERVER}.items()}
+    assert {key: (value, comment) for key, value, comment in shown("presence.ini")} == expected
+
+
+def test_presence_ini_shows_each_key_once_in_the_order_of_the_code() -> None:
+    assert [key for key, _, _ in shown("presence.ini")] == [*MAIN, *SERVER]
+
+
+def test_a_comment_of_development_ini_says_what_the_code_says() -> None:
+    for key, _, comment in shown("development.ini"):
+        assert comment in ("", {**MAIN, **SERVER}[key].metadata["doc"]), key
+
+
+def test_the_settings_page_has_one_row_for_each_key_with_its_default_and_meaning() -> None:
+    text = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z_.]+)` \| (.*?) \| .*? \| (.*) \|$", text, re.MULTILINE)
+    expected = [
+        (key, f"`{written(field.default)}`" if field.default not in ((), "") else "empty", field.metadata["doc"])
+        for key, field in [*MAIN.items(), *SERVER.items()]
+    ]
+    assert rows == expected
+
+
+def test_presence_ini_is_the_defaults() -> None:
+    assert load(section("presence.ini", "app:main"), str(ROOT)) == load({}, str(ROOT))
+    assert load_server(section("presence.ini", "server:main")) == ServerSettings()
+
+
+def test_development_ini_is_development_on_loopback() -> None:
+    settings = load(section("development.ini", "app:main"), str(ROOT))
+    assert settings.identity.development and settings.outbound.allow_loopback
+    assert load_server(section("development.ini", "server:main")).host == "127.0.0.1"
+
+
+@pytest.mark.parametrize("ini", INIS)
+def test_an_ini_starts_as_shipped(ini: str, tmp_path: Path) -> None:
+    app = main({"here": str(tmp_path)}, **section(ini, "app:main", tmp_path))
+    app.registry["dpresence"].close()
+    assert [path.suffix for path in tmp_path.iterdir()] == [".db"]
+
+
+@pytest.mark.parametrize("ini", INIS)
+def test_an_ini_is_complete_in_itself(ini: str) -> None:
+    text = (ROOT / ini).read_text(encoding="utf-8")
+    assert "[DEFAULT]" not in text and "config:" not in text
+    assert text.count("use = egg:dpresence\n") == 2
+
+
+def test_the_logging_of_each_ini_uses_the_line_formatter() -> None:
+    for ini in INIS:
+        assert "class = dpresence.logs.LineFormatter" in (ROOT / ini).read_text(encoding="utf-8")
+
+
+def test_the_default_database_lies_beside_the_ini(tmp_path: Path) -> None:
+    assert load({}, str(tmp_path)).storage.directory_url == f"sqlite:///{tmp_path}/presence.db"
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().presence.ping_seconds = 1  # type: ignore[misc]
+
+
+# -- reading
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("presence.ping_seconds", " 30 ", 30),
+        ("presence.status_rate", "0.5", 0.5),
+        ("presence.status_rate", "2", 2.0),
+        ("outbound.http_proof", "false", False),
+        ("channels.origins", "https://a.example.org  http://b.example.org:8080", ("https://a.example.org", "http://b.example.org:8080")),
+        ("channels.trusted_proxies", "127.0.0.1\n10.0.0.0/8", ("127.0.0.1", "10.0.0.0/8")),
+        ("directory.url", "sqlite://", "sqlite://"),
+    ],
+)
+def test_a_value_is_read_by_its_type(key: str, text: str, value: object) -> None:
+    concern, _, name = key.partition(".")
+    settings = load({key: text}, "/tmp")
+    found = settings.storage.directory_url if concern == "directory" else getattr(getattr(settings, concern), name)
+    assert found == value and type(found) is type(value)
+
+
+def test_keys_of_others_are_left_alone() -> None:
+    assert load({"pyramid.default_locale_name": "en", "debugtoolbar.hosts": "x", "presences": "x"}, "/tmp") == load({}, "/tmp")
+
+
+def test_an_issuer_has_keys_and_domains() -> None:
+    ini = {
+        "identity.verifiers": "browserid",
+        "browserid.issuers": "login.example.org",
+        "browserid.login.example.org.keys": "/a.json /b.json",
+        "browserid.login.example.org.domains": "Example.ORG *",
+    }
+    (issuer,) = load(ini, "/tmp").browserid.configured
+    assert (issuer.name, issuer.keys, issuer.domains) == ("login.example.org", ("/a.json", "/b.json"), ("example.org", "*"))
+
+
+# -- what is refused
+
+DEVELOPMENT = {"identity.development": "true"}
+ISSUER = {
+    "identity.verifiers": "browserid",
+    "browserid.issuers": "login.example.org",
+    "browserid.login.example.org.keys": "/a.json",
+    "browserid.login.example.org.domains": "example.org",
+}
+ONE_ORIGIN = "one origin, such as https://presence.example.org"
+
+
+@pytest.mark.parametrize(
+    ("ini", "message"),
+    [
+        ({"presence.grace": "1"}, "presence.grace = 1: no such setting; docs/settings.md lists them"),
+        ({"presence": "1"}, "presence = 1: no such setting; docs/settings.md lists them"),
+        ({"tracker.url": "x"}, "tracker.url = x: no such setting; docs/settings.md lists them"),
+        ({"browserid.other.keys": "x"}, "browserid.other.keys = x: no such setting; docs/settings.md lists them"),
+        ({"presence.ping_seconds": "x"}, "presence.ping_seconds = x: must be a whole number"),
+        ({"presence.ping_seconds": "25.5"}, "presence.ping_seconds = 25.5: must be a whole number"),
+        ({"presence.ping_seconds": "-1"}, "presence.ping_seconds = -1: must be a whole number"),
+        ({"presence.ping_seconds": ""}, "presence.ping_seconds = : must be a whole number"),
+        ({"presence.ping_seconds": "\u0662\u0665"}, "presence.ping_seconds = \u0662\u0665: must be a whole number"),
+        ({"presence.ping_seconds": "4"}, "presence.ping_seconds = 4: must be from 5 to 300"),
+        ({"presence.ping_seconds": "301"}, "presence.ping_seconds = 301: must be from 5 to 300"),
+        ({"presence.status_rate": "1e3"}, "presence.status_rate = 1e3: must be a number"),
+        ({"presence.status_rate": "nan"}, "presence.status_rate = nan: must be a number"),
+        ({"outbound.http_proof": "yes"}, "outbound.http_proof = yes: must be true or false"),
+        *(
+            ({key: "paper"}, f"{key} = paper: must be one of {', '.join(MAIN[key].metadata['one_of'])}")
+            for key in ("tracker", "mailbox", "identity.verifiers")
+        ),
+        ({"identity.audience": "https://a.example.org/"}, f"identity.audience = https://a.example.org/: must be {ONE_ORIGIN}"),
+        ({"identity.audience": "https://A.example.org"}, f"identity.audience = https://A.example.org: must be {ONE_ORIGIN}"),
+        ({"identity.audience": "https://u@a.example.org"}, f"identity.audience = https://u@a.example.org: must be {ONE_ORIGIN}"),
+        ({"identity.audience": "a.example.org"}, f"identity.audience = a.example.org: must be {ONE_ORIGIN}"),
+        # combinations of section 4
+        ({"presence.pong_seconds": "25"}, "presence.pong_seconds = 25: must be less than presence.ping_seconds (25)"),
+        (
+            {"presence.lease_seconds": "49"},
+            "presence.lease_seconds = 49: must be at least 50: twice presence.refresh_seconds (20) and 10",
+        ),
+        ({"presence.grace_seconds": "61"}, "presence.grace_seconds = 61: must be at most presence.lease_seconds (60)"),
+        # who may say who somebody is
+        ({"identity.verifiers": "browserid"}, "browserid.issuers = : must be set when identity.verifiers names browserid"),
+        (
+            {**ISSUER, "identity.verifiers": ""},
+            "identity.verifiers = : must be browserid among others when browserid.issuers is set",
+        ),
+        ({**ISSUER, "browserid.login.example.org.keys": ""}, "browserid.login.example.org.keys = : must be one or two files"),
+        ({**ISSUER, "browserid.login.example.org.keys": "a b c"}, "browserid.login.example.org.keys = a b c: must be one or two files"),
+        (
+            {**ISSUER, "browserid.login.example.org.domains": ""},
+            "browserid.login.example.org.domains = : must be the mail domains the issuer speaks for, or *",
+        ),
+        ({**ISSUER, "browserid.issuers": "Login.example.org"}, "browserid.issuers = Login.example.org: must be host names in lower case"),
+        *(
+            (
+                {
+                    "identity.verifiers": "browserid",
+                    "browserid.issuers": name,
+                    f"browserid.{name}.keys": "/a.json",
+                    f"browserid.{name}.domains": "*",
+                },
+                f"browserid.issuers = {name}: must be a name that can be owned: not under .invalid, .test or .localhost",
+            )
+            for name in ("dev.invalid", "a.test", "b.localhost")
+        ),
+        (
+            {"identity.audience": "http://presence.example.org"},
+            "identity.audience = http://presence.example.org: must be https, or http on localhost, 127.0.0.1 or [::1]",
+        ),
+        (
+            {**DEVELOPMENT, "identity.audience": "https://presence.example.org"},
+            "identity.audience = https://presence.example.org: must be http on loopback while identity.development is on",
+        ),
+        (
+            {**DEVELOPMENT, "identity.audience": "https://localhost"},
+            "identity.audience = https://localhost: must be http on loopback while identity.development is on",
+        ),
+        ({**DEVELOPMENT, **ISSUER}, "identity.verifiers = browserid: must be empty while identity.development is on"),
+        (
+            {**DEVELOPMENT, "channels.trusted_proxies": "127.0.0.1"},
+            "channels.trusted_proxies = 127.0.0.1: must be empty while identity.development is on",
+        ),
+        ({"outbound.allow_loopback": "true"}, "outbound.allow_loopback = true: must be false unless identity.development is on"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_with_key_value_and_what_is_allowed(ini: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        load(ini, "/tmp")
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "allowed"),
+    [
+        ("channels.origins", "https://a.example.org b", ONE_ORIGIN),
+        ("channels.trusted_proxies", "proxy.example.org", "IP addresses or networks, such as 127.0.0.1 or 10.0.0.0/8"),
+        ("channels.trusted_proxies", "10.0.0.1/8", "IP addresses or networks, such as 127.0.0.1 or 10.0.0.0/8"),
+    ],
+)
+def test_a_list_with_one_wrong_word_stops_the_start(key: str, text: str, allowed: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        load({key: text}, "/tmp")
+    message = str(refused.value)
+    assert message.startswith(f"{key} = ") and allowed in message and all(word in message for word in text.split())
+
+
+@pytest.mark.parametrize(
+    ("ini", "message"),
+    [
+        ({"threads": "4"}, "threads = 4: no such setting of [server:main]; docs/settings.md lists them"),
+        ({"port": "65536"}, "port = 65536: must be from 0 to 65535"),
+        ({"port": "http"}, "port = http: must be a whole number"),
+        ({"certfile": "/a.pem"}, "certfile = /a.pem: must be set together with keyfile"),
+        ({"keyfile": "/a.pem"}, "certfile = : must be set together with keyfile"),
+    ],
+)
+def test_a_wrong_setting_of_the_server_stops_the_start(ini: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        load_server(ini)
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize("key", [key for key, field in {**MAIN, **SERVER}.items() if field.metadata["low"] is not None])
+def test_a_number_may_be_its_bounds_and_no_more(key: str) -> None:
+    field = {**MAIN, **SERVER}[key]
+    low, high = field.metadata["low"], field.metadata["high"]
+    assert low <= field.default <= high
+    read = load_server if key in SERVER else lambda ini: load(ini, "/tmp")
+    with pytest.raises(SettingError, match=rf"^{re.escape(key)} = {high + 1}(\.0)?: must be from {low} to {high}$"):
+        read({key: str(high + 1)})

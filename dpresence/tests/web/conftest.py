@@ -1,0 +1,80 @@
+"""Fixtures of the web tests: one proof server and one pair of keys for all, one service for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+
+from dpresence.identity import development
+from dpresence.tests.support import FakeClock
+from dpresence.tests.web.support import App, Browser, ProofServer, World
+
+
+@pytest.fixture(scope="session")
+def proof() -> Iterator[ProofServer]:
+    server = ProofServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_key() -> Iterator[None]:
+    """Make the development issuer's key once: making one takes longer than a whole test."""
+    key = generate_private_key(65537, 2048)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(development, "generate_private_key", lambda exponent, bits: key)
+        yield
+
+
+@pytest.fixture
+def make_world(proof: ProofServer, tmp_path: Path) -> Iterator[Callable[..., World]]:
+    worlds: list[World] = []
+
+    def make(clock: FakeClock | None = None, **overrides: str) -> World:
+        worlds.append(World(proof, str(tmp_path), clock, **overrides))
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        world.close()
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World]) -> World:
+    return make_world()
+
+
+@pytest.fixture
+def app(world: World) -> App:
+    """An application that is active, of dev@example.org."""
+    return world.application()
+
+
+@pytest.fixture
+def puid(world: World, app: App) -> str:
+    """What the application knows ann@example.org by."""
+    return world.grant("ann@example.org", app)
+
+
+@pytest.fixture(scope="session")
+def shared(proof: ProofServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A service for tests that are only refused: nothing in it changes, and no address is limited."""
+    many = {"channels__failures_per_minute": "100000", "channels__registrations_per_hour": "100000"}
+    world = World(proof, str(tmp_path_factory.mktemp("shared")), **many)
+    yield world
+    world.close()
+
+
+@pytest.fixture(scope="session")
+def shared_app(shared: World) -> App:
+    """An application of the shared service that is active, of dev@example.org."""
+    return shared.application()
+
+
+@pytest.fixture(scope="session")
+def shared_ann(shared: World) -> Browser:
+    """A browser in which ann@example.org has signed in to the shared service."""
+    return shared.person("ann@example.org")

@@ -1,0 +1,242 @@
+"""The AppService Presence Channel as an application's backend sees it (section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dpresence.model import Grant, Identity
+from dpresence.tests.support import FakeConnection
+from dpresence.tests.web.support import NOT_FOUND, App, Browser, World, ko, refusal, updates
+
+ANN, BOB = "ann@example.org", "bob@example.org"
+INVALID_KEY = ko(105, "the API key is not valid")
+AUTH_FIRST = ko(104, "action: auth comes first")
+
+
+def handshake(world: World, appid: str) -> Any:
+    """Ask for a channel; returns the HTTP answer of a refusal."""
+    connection = FakeConnection()
+    extra = {"wsgi.websocket": connection}
+    answer = Browser(world.app).web.get(f"/myapps/{appid}", extra_environ=extra, expect_errors=True)
+    assert connection.channel is None
+    return answer
+
+
+# -- the handshake
+
+
+def test_an_unknown_application_is_refused_before_the_101(world: World) -> None:
+    assert refusal(handshake(world, "unknown")) == NOT_FOUND
+
+
+def test_an_application_that_is_not_validated_or_not_active_is_refused_before_the_101(world: World) -> None:
+    dev = world.person("dev@example.org")
+    appid = world.registered(dev)["appid"]
+    assert refusal(handshake(world, appid)) == (403, ko(140, "the application's domain is not validated"))
+    appid = world.validated(dev)
+    assert refusal(handshake(world, appid)) == (403, ko(142, "the application is not active"))
+
+
+def test_without_a_websocket_the_path_is_a_rest_call(world: World, app: App) -> None:
+    assert app.owner("GET", f"/myapps/{app.id}").json["appid"] == app.id
+
+
+# -- auth
+
+
+def test_the_answer_says_that_a_snapshot_follows(world: World, app: App) -> None:
+    channel = world.service_channel(app)
+    assert channel.sent == []
+    channel.receive({"action": "auth", "key": app.key, "id": "a"})
+    assert channel.sent[0] == {"result": "OK", "action": "auth", "recovery": "snapshot", "id": "a"}
+    assert channel.sent[1] == {"snapshot": [], "last": True, "cursor": channel.sent[1]["cursor"]}
+    assert len(channel.sent) == 2 and channel.known
+
+
+def test_nothing_works_before_auth_and_three_tries_are_enough(world: World, app: App) -> None:
+    channel = world.service_channel(app)
+    puid = world.grant(ANN, app)
+    notify = {"action": "notify", "notifications": [{"puid": puid}], "id": 1}
+    assert channel.receive(notify) == {**AUTH_FIRST, "id": 1}
+    assert channel.receive({"action": "auth", "key": "wrong"}) == INVALID_KEY
+    assert channel.code is None
+    assert channel.receive(notify) == {**AUTH_FIRST, "id": 1}
+    assert (channel.code, channel.reason) == (4009, "not signed in")
+    assert world.notify(app, {"puid": puid})[0]["queue_size"] == 1
+
+
+def test_three_wrong_keys_close_the_channel(world: World, app: App) -> None:
+    other = world.application(app.owner, name="Go")
+    channel = world.service_channel(app)
+    for key in ("", "nonsense", other.key):
+        assert channel.code is None
+        assert channel.receive({"action": "auth", "key": key}) == INVALID_KEY
+    assert channel.code == 4009
+
+
+def test_a_wrong_key_may_be_followed_by_the_right_one(world: World, app: App) -> None:
+    channel = world.service_channel(app)
+    channel.receive({"action": "auth", "key": "nonsense"})
+    channel.take()
+    channel.receive({"action": "auth", "key": app.key})
+    assert channel.sent[0]["result"] == "OK"
+
+
+def test_without_a_key_within_ten_seconds_it_is_closed(world: World, app: App) -> None:
+    silent, signed = world.service_channel(app), world.service(app)
+    world.advance(10)
+    assert (silent.code, silent.reason, signed.code) == (4009, "not signed in in time", None)
+
+
+def test_one_signs_in_once(world: World, app: App) -> None:
+    channel = world.followed(app)
+    assert channel.receive({"action": "auth", "key": app.key}) == ko(122, "action: this channel is signed in already")
+    assert channel.code is None
+
+
+@pytest.mark.parametrize(
+    ("frame", "errno", "error"),
+    [
+        ("nonsense", 106, "expected one JSON object"),
+        ({}, 108, "action: is missing"),
+        ({"action": "dance"}, 108, "action: is not known here; auth or notify"),
+        ({"action": ["auth"]}, 107, "action: one of the actions of this channel, as text"),
+        ({"action": "auth"}, 108, "key: is missing"),
+        ({"action": "auth", "key": 5}, 107, "key: an API key, as text"),
+        ({"action": "auth", "key": "k", "since": 5}, 107, "since: a cursor, as text"),
+        ({"action": "auth", "key": "k", "colour": 5}, 108, "colour: is not known here"),
+        ({"action": "notify"}, 108, "notifications: is missing"),
+        ({"action": "notify", "notifications": []}, 107, "notifications: a list of 1 to 100 notifications"),
+        ({"action": "notify", "notifications": [{"puid": "p", "ttl": "x"}]}, 153, "notifications[0].ttl: whole seconds from 0 to 2592000"),
+    ],
+)
+def test_a_frame_that_is_wrong_is_refused_in_words(shared: World, shared_app: App, frame: object, errno: int, error: str) -> None:
+    channel = shared.service_channel(shared_app)
+    assert channel.receive(frame) == ko(errno, error)
+    assert channel.code is None
+
+
+def test_ten_sockets_of_one_application_each_get_everything_and_an_eleventh_does_not_come_in(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(presence__sockets_per_application="2")
+    app = world.application()
+    channels = [world.followed(app), world.followed(app)]
+    third = world.service_channel(app)
+    assert third.receive({"action": "auth", "key": app.key, "id": 1})["errno"] == 122
+    assert third.code == 1013
+    puid = world.grant(ANN, app)
+    world.settle()
+    assert [updates(channel) for channel in channels] == [[(puid, "offline", "granted")]] * 2
+    channels[0].lose()
+    assert world.service(app).sent[0]["result"] == "OK"
+
+
+# -- snapshots
+
+
+def test_a_snapshot_shows_everybody_who_granted(world: World, app: App) -> None:
+    puids = {ANN: world.grant(ANN, app), BOB: world.grant(BOB, app)}
+    other = world.application(app.owner, name="Go")
+    world.grant("carl@example.org", other)
+    world.device(ANN, "unavailable")
+    frame = world.service(app).sent[1]
+    at = world.clock.now() // 1000 * 1000
+    assert set(frame) == {"snapshot", "last", "cursor"} and frame["last"] is True
+    assert sorted(frame["snapshot"], key=lambda entry: entry["status"]) == [
+        {"puid": puids[BOB], "status": "offline", "at": at},
+        {"puid": puids[ANN], "status": "unavailable", "at": at},
+    ]
+
+
+def test_a_large_snapshot_comes_in_frames_of_500_and_the_last_one_has_the_cursor(world: World, app: App) -> None:
+    directory, puids = world.parts.backends.directory, set()
+    for number in range(1001):
+        account = directory.sign_in(Identity(f"u{number}@example.org", "dev.invalid", "s", 0), 0)
+        puids.add(directory.add_grant(Grant(app.id, f"puid-{number}", account.id, 0, 0)).puid)
+    frames = world.service(app).sent[1:]
+    assert [(len(frame["snapshot"]), frame["last"], "cursor" in frame) for frame in frames] == [
+        (500, False, False),
+        (500, False, False),
+        (1, True, True),
+    ]
+    assert {entry["puid"] for frame in frames for entry in frame["snapshot"]} == puids
+
+
+# -- updates
+
+
+def test_updates_come_in_order_each_with_a_whole_second_and_a_reason(world: World, app: App) -> None:
+    puid, service = world.grant(ANN, app), world.followed(app)
+    world.clock.advance(1.9)
+    device = world.device(ANN)
+    at = world.clock.now() // 1000 * 1000
+    device.receive({"email": ANN, "status": "unavailable"})
+    world.settle()
+    frames = service.take()
+    assert [entry for frame in frames for entry in frame["updates"]] == [
+        {"puid": puid, "status": "online", "at": at, "reason": "explicit"},
+        {"puid": puid, "status": "unavailable", "at": at, "reason": "explicit"},
+    ]
+    assert all(set(frame) == {"updates", "cursor"} and isinstance(frame["cursor"], str) for frame in frames)
+
+
+def test_two_people_who_change_at_once_are_told_apart_by_nothing_but_their_puids(world: World, app: App) -> None:
+    other = world.application(app.owner, name="Go")
+    mine, theirs = world.grant(ANN, app), world.grant(ANN, other)
+    here, there = world.followed(app), world.followed(other)
+    world.clock.advance(0.4)
+    world.device(ANN)
+    world.settle()
+    (first,), (second,) = here.take(), there.take()
+    assert {**first["updates"][0], "puid": ""} == {**second["updates"][0], "puid": ""}
+    assert (first["updates"][0]["puid"], second["updates"][0]["puid"]) == (mine, theirs)
+
+
+def test_no_email_and_no_account_ever_reaches_an_application(world: World, app: App) -> None:
+    world.grant(ANN, app)
+    service = world.service(app)
+    world.device(ANN, device="phone")
+    world.settle()
+    shown = str(service.sent)
+    assert "ann" not in shown and "example.org" not in shown and "phone" not in shown
+
+
+# -- notify
+
+
+def test_notify_answers_for_each(world: World, app: App) -> None:
+    puid, channel = world.grant(ANN, app), world.followed(app)
+    items = [{"puid": puid, "message": "hi", "action": "open", "source": "Bob", "ttl": 60}, {"puid": "unknown"}]
+    answer = channel.receive({"action": "notify", "id": 1, "notifications": items})
+    assert answer == {
+        "result": "OK",
+        "action": "notify",
+        "id": 1,
+        "notifications": [
+            {"puid": puid, "id": answer["notifications"][0]["id"], "result": "OK", "queue_size": 1, "delivered": False},
+            {"puid": "unknown", **ko(110, "there is nothing of that name for you")},
+        ],
+    }
+
+
+def test_a_frame_over_the_rate_is_refused_whole(make_world: Callable[..., World]) -> None:
+    world = make_world(presence__notification_rate="1", presence__notification_burst="100")
+    app = world.application()
+    puid, channel = world.grant(ANN, app), world.followed(app)
+    items = [{"puid": puid}] * 60
+    assert channel.receive({"action": "notify", "notifications": items})["result"] == "OK"
+    refused = channel.receive({"action": "notify", "notifications": items, "id": 2})
+    assert refused == ko(117, "notifications: too many of this application", retry_after=20, id=2)
+    assert channel.code is None
+    assert world.notify(app, {"puid": puid})[0]["queue_size"] == 61
+
+
+def test_a_new_key_leaves_open_channels_alone(world: World, app: App) -> None:
+    puid, channel = world.grant(ANN, app), world.followed(app)
+    app.owner("POST", f"/myapps/{app.id}/key")
+    world.clock.advance(90000)
+    assert channel.receive({"action": "notify", "notifications": [{"puid": puid}]})["result"] == "OK"

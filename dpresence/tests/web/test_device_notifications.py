@@ -1,0 +1,112 @@
+"""Live notifications as devices get them (section 3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dpresence.tests.support import FakeConnection
+from dpresence.tests.web.support import App, World, say
+
+ANN, BOB = "ann@example.org", "bob@example.org"
+OK = {"result": "OK"}
+
+
+def first_frame(world: World, **fields: Any) -> FakeConnection:
+    """Return a channel that has signed in, with all that it was sent."""
+    channel = world.channel()
+    say(channel, assertion=world.assertion(ANN), **fields)
+    return channel
+
+
+def messages(channel: FakeConnection) -> list[str]:
+    return [item["message"] for frame in channel.take() for item in frame.get("notifications", [])]
+
+
+def test_what_waits_comes_right_after_the_sign_in_and_is_then_discarded(world: World, app: App, puid: str) -> None:
+    world.notify(app, {"puid": puid, "message": "one", "action": "open"}, {"puid": puid, "message": "two", "source": "Bob"})
+    channel = first_frame(world)
+    assert channel.take() == [
+        OK,
+        {
+            "notifications": [
+                {"source": "Chess", "message": "one", "action": "open"},
+                {"source": "Bob", "message": "two", "action": ""},
+            ]
+        },
+    ]
+    assert first_frame(world).sent == [OK]
+
+
+def test_a_new_one_comes_as_it_arrives(world: World, app: App, puid: str) -> None:
+    channel = world.device(ANN)
+    assert world.notify(app, {"puid": puid, "message": "now"})[0]["delivered"] is True
+    assert channel.take() == [{"notifications": [{"source": "Chess", "message": "now", "action": ""}]}]
+
+
+def test_who_is_connected_gets_them_whatever_her_status(world: World, app: App, puid: str) -> None:
+    channel = world.device(ANN, "offline")
+    assert world.notify(app, {"puid": puid, "message": "now"})[0]["delivered"] is True
+    assert messages(channel) == ["now"]
+
+
+def test_with_ack_they_stay_until_they_are_acknowledged(world: World, app: App, puid: str) -> None:
+    sent = world.clock.now()
+    answers = world.notify(app, {"puid": puid, "message": "one"}, {"puid": puid, "message": "two"})
+    channel = first_frame(world, ack=True, device="phone")
+    shown = channel.sent[1]["notifications"]
+    assert shown[0] == {"source": "Chess", "message": "one", "action": "", "id": answers[0]["id"], "appid": app.id, "sent": sent}
+    assert channel.receive({"action": "ack", "notifications": [answers[0]["id"]], "id": 5}) == {**OK, "id": 5}
+    assert channel.receive({"action": "ack", "notifications": ["unknown", answers[0]["id"]]}) == OK
+    channel.lose()
+    assert messages(first_frame(world, ack=True, device="phone")) == ["two"]
+
+
+def test_what_was_sent_and_not_acknowledged_is_not_sent_again_on_the_same_connection(world: World, app: App, puid: str) -> None:
+    channel = first_frame(world, ack=True)
+    world.notify(app, {"puid": puid, "message": "one"})
+    world.notify(app, {"puid": puid, "message": "two"})
+    assert messages(channel) == ["one", "two"]
+
+
+def test_all_connected_devices_get_it_and_the_first_acknowledgement_settles_it(world: World, app: App, puid: str) -> None:
+    phone, laptop = first_frame(world, ack=True, device="phone"), first_frame(world, ack=True, device="laptop")
+    answer = world.notify(app, {"puid": puid, "message": "both"})[0]
+    assert (answer["delivered"], answer["queue_size"]) == (True, 1)
+    assert (messages(phone), messages(laptop)) == (["both"], ["both"])
+    assert phone.receive({"action": "ack", "notifications": [answer["id"]]}) == OK
+    laptop.lose()
+    assert messages(first_frame(world, ack=True, device="laptop")) == []
+
+
+def test_the_first_send_to_a_device_without_ack_settles_it(world: World, app: App, puid: str) -> None:
+    careful, plain = first_frame(world, ack=True, device="phone"), first_frame(world, device="laptop")
+    world.notify(app, {"puid": puid, "message": "both"})
+    assert (messages(careful), messages(plain)) == (["both"], ["both"])
+    careful.lose()
+    assert messages(first_frame(world, ack=True, device="phone")) == []
+
+
+def test_one_cannot_acknowledge_for_another(world: World, app: App, puid: str) -> None:
+    answer = world.notify(app, {"puid": puid, "message": "mine"})[0]
+    bob = world.device(BOB)
+    assert bob.receive({"action": "ack", "notifications": [answer["id"]]}) == OK
+    assert messages(first_frame(world)) == ["mine"]
+
+
+def test_while_a_grant_is_paused_notifications_queue_and_come_when_the_pause_ends(world: World, app: App, puid: str) -> None:
+    ann, channel = world.person(ANN), world.device(ANN)
+    ann("PATCH", f"/grant/{app.id}", {"paused": True})
+    answer = world.notify(app, {"puid": puid, "message": "later"})[0]
+    assert (answer["result"], answer["delivered"], answer["queue_size"]) == ("OK", False, 1)
+    assert world.notify(app, {"puid": puid, "ttl": 0})[0]["queue_size"] == 1
+    world.settle()
+    assert messages(channel) == [] and messages(first_frame(world)) == []
+    ann("PATCH", f"/grant/{app.id}", {"paused": False})
+    world.settle()
+    assert messages(channel) == ["later"]
+
+
+def test_they_come_in_the_order_in_which_they_were_sent(world: World, app: App, puid: str) -> None:
+    for number in range(5):
+        world.notify(app, {"puid": puid, "message": str(number)})
+    assert messages(first_frame(world)) == ["0", "1", "2", "3", "4"]
