@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,9 @@ from .hub import Hub
 from .identity import Verifier, Verifiers
 from .identity.browserid import BrowserIDVerifier, load_issuers
 from .identity.development import DevelopmentIssuer
-from .outbound import Outbound
+from .identity.oidc import OidcVerifier, Provider, load_providers
+from .identity.oidc_client import Clients, load_clients
+from .outbound import Outbound, is_public
 from .service import Presence
 from .settings import Settings
 from .settings import load as load_settings
@@ -42,6 +44,7 @@ class Parts:
     gate: Gate
     background: Background
     development_issuer: DevelopmentIssuer | None
+    clients: Clients
 
     @property
     def secure(self) -> bool:
@@ -74,17 +77,18 @@ def make_parts(settings: Settings, clock: Clock) -> Parts:
     :raises SettingError: the database belongs to the other mode.
     """
     issuer = DevelopmentIssuer(settings.identity.audience, clock) if settings.identity.development else None
-    verifiers = Verifiers(_verifiers(settings, issuer, clock))
+    providers = load_providers(settings.oidc, clock, is_public)
+    verifiers, clients = Verifiers(_verifiers(settings, issuer, providers, clock)), load_clients(settings, providers, clock)
     backends = load_backends(settings, clock)
     _check_mode(settings, backends)
     hub, gate = Hub(), Gate(settings, clock)
     presence = Presence(backends, verifiers, Outbound(settings.outbound), hub, settings, clock)
     hub.pump = pump_of(presence.feeds)
     background = Background(presence, settings.presence)
-    return Parts(settings, clock, backends, presence, gate, background, issuer)
+    return Parts(settings, clock, backends, presence, gate, background, issuer, clients)
 
 
-def _verifiers(settings: Settings, issuer: DevelopmentIssuer | None, clock: Clock) -> list[Verifier]:
+def _verifiers(settings: Settings, issuer: DevelopmentIssuer | None, providers: Sequence[Provider], clock: Clock) -> list[Verifier]:
     audience = settings.identity.audience
     if issuer:
         log.warning("the development issuer is on: anybody on this machine can sign in as anybody")
@@ -92,7 +96,11 @@ def _verifiers(settings: Settings, issuer: DevelopmentIssuer | None, clock: Cloc
     if not settings.identity.verifiers:
         log.warning("sign-in is closed: set identity.verifiers in the ini")
         return []
-    return [BrowserIDVerifier(audience, load_issuers(settings.browserid), clock)]
+    made: dict[str, Callable[[], Verifier]] = {
+        "browserid": lambda: BrowserIDVerifier(audience, load_issuers(settings.browserid), clock),
+        "oidc": lambda: OidcVerifier(providers),
+    }
+    return [made[name]() for name in settings.identity.verifiers]
 
 
 def _check_mode(settings: Settings, backends: Backends) -> None:

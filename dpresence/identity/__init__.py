@@ -5,12 +5,25 @@ A verifier is chosen by the form of the assertion and knows this service's audie
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Any
 
 from ..errors import BackendUnavailable, InvalidAssertion
 from ..model import Identity
+
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_EMAIL = re.compile(rf"[\w!#$%&'*+/=?^`{{|}}~.-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+
+
+def normalize_email(email: Any) -> str | None:
+    """Return a mail address with its domain in lower case; None if it is not ASCII of that form and at most 254 characters."""
+    if not isinstance(email, str) or len(email) > 254 or _EMAIL.fullmatch(email) is None:
+        return None
+    local, _, domain = email.rpartition("@")
+    return f"{local}@{domain.lower()}"
 
 
 class Verifier(ABC):
@@ -29,7 +42,10 @@ class Verifier(ABC):
         """
 
     def digest(self, assertion: str) -> bytes:
-        """Return 32 bytes that are equal for every spelling of the same proof, to notice its second use."""
+        """Return 32 bytes that are equal for every spelling of a verified proof, to notice its second use.
+
+        :raises InvalidAssertion: it is too old for a place where only its first use counts.
+        """
         return sha256(assertion.encode()).digest()
 
 
@@ -48,7 +64,7 @@ class Verifiers:
         return self._for(assertion).verify(assertion)
 
     def digest(self, assertion: str) -> bytes:
-        """Return what is noted of an assertion that may be used once."""
+        """Return what is noted of an assertion that may be used once; see ``Verifier.digest``."""
         return self._for(assertion).digest(assertion)
 
     def _for(self, assertion: str) -> Verifier:

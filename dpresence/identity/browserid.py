@@ -32,7 +32,7 @@ from ..clock import Clock
 from ..errors import InvalidAssertion, SettingError
 from ..model import Identity
 from ..settings import BrowserIDSettings, IssuerSettings
-from . import Verifier
+from . import Verifier, normalize_email
 
 MAX_CHARACTERS = 8192
 SKEW_MS = 60_000
@@ -42,8 +42,6 @@ USER_BITS = (2048, 4096)
 _log = logging.getLogger(__name__)
 _REASONS = {AudienceMismatchError: "audience", InvalidSignatureError: "signature"}
 _PARTS = re.compile(r"([\w-]{1,128})\.([\w-]{1,8000})\.([\w-]{1,700})", re.ASCII)
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_EMAIL = re.compile(rf"[\w!#$%&'*+/=?^`{{|}}~.-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 _DIGITS = {10: re.compile(r"[0-9]{1,1300}"), 16: re.compile(r"[0-9A-Fa-f]{1,600}")}
 _EXPONENTS = (3, 17, 257, 65537)
 _DSA = {"DS128": ((1024, 160), SHA1()), "DS256": ((2048, 256), SHA256())}  # noqa: S303 - the user's own algorithm, not the issuer's
@@ -218,14 +216,6 @@ def replay_digest(assertion: str) -> bytes:
     except (ValueError, RecursionError):
         raise InvalidAssertion("malformed") from None
     return hashlib.sha256(f"{_email(certificate)}\n{token.signed_data}".encode("ascii")).digest()
-
-
-def normalize_email(email: Any) -> str | None:
-    """Return a mail address with its domain in lower case; None if it is not ASCII of that form and at most 254 characters."""
-    if not isinstance(email, str) or len(email) > 254 or _EMAIL.fullmatch(email) is None:
-        return None
-    local, _, domain = email.rpartition("@")
-    return f"{local}@{domain.lower()}"
 
 
 def _read_key(issuer: IssuerSettings, file: str) -> Mapping[str, str]:

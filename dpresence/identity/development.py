@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from ..clock import Clock
 from ..errors import WrongValue
-from .browserid import Issuer, normalize_email
+from . import normalize_email
+from .browserid import Issuer
 
 NAME = "dev.invalid"
 CERTIFICATE_SECONDS = 3600

@@ -25,7 +25,8 @@ def get_login(request: Request) -> Response:
     """Show the ways to sign in."""
     if not wants_page(request):
         raise MethodNotAllowed("POST an assertion; the page is for browsers")
-    return page(request, "login", {"next": local_path(request.GET.get("next", "/"))})
+    providers = request.registry["dpresence"].clients.providers.values()
+    return page(request, "login", {"next": local_path(request.GET.get("next", "/")), "providers": list(providers)})
 
 
 @login.post(validators=(same_origin, body(Login)))

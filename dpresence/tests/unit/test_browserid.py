@@ -18,7 +18,8 @@ from browserid.supportdoc import DEFAULT_TRUSTED_SECONDARIES
 from browserid.utils import bundle_certs_and_assertion
 
 from dpresence.errors import InvalidAssertion, SettingError
-from dpresence.identity.browserid import BrowserIDVerifier, Issuer, load_issuers, normalize_email, replay_digest
+from dpresence.identity import normalize_email
+from dpresence.identity.browserid import BrowserIDVerifier, Issuer, load_issuers, replay_digest
 from dpresence.model import Identity
 from dpresence.settings import BrowserIDSettings, IssuerSettings
 from dpresence.tests.browserid_support import (

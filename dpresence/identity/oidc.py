@@ -1,0 +1,244 @@
+"""OpenID Connect ID tokens of configured providers (docs/protocol.md, section 2; OpenID Connect Core 1.0, 3.1.3.7).
+
+A token is a bearer proof. On a channel and in a REST header it may be repeated until it ends, as a device that lost its
+connection and a program that makes many calls do; where it opens a browser session it is good once and only while fresh.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import re
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+
+import msgspec
+from joserfc.jws import JWSRegistry
+
+from ..clock import Clock
+from ..errors import InvalidAssertion
+from ..model import Identity
+from ..settings import OidcSettings, ProviderSettings
+from . import Verifier, normalize_email
+from .jwks import Fetcher, Issuer
+
+MAX_CHARACTERS = 8192
+LEEWAY_SECONDS = 60
+FRESH_SECONDS = 600
+"""How old a token may be that opens a browser session."""
+LIFE_SECONDS = 24 * 3600
+"""How long a token is good at most, whatever its ``exp`` says."""
+
+_log = logging.getLogger(__name__)
+_FORM = re.compile(r"[\w-]*\.[\w-]*\.[\w-]*", re.ASCII)
+# EdDSA is Ed25519 here, under a name that RFC 9864 retires; other names never get as far as a key
+_MODELS = {name: JWSRegistry.algorithms["Ed25519" if name == "EdDSA" else name] for name in ("RS256", "ES256", "EdDSA", "Ed25519")}
+
+
+class _Header(msgspec.Struct):
+    alg: str
+    kid: str | None = None
+    typ: str | None = None
+    crit: list[str] | None = None
+
+
+class Claims(msgspec.Struct):
+    """The claims of an ID token that are looked at; times in seconds since the epoch."""
+
+    iss: str
+    sub: str
+    aud: str | tuple[str, ...]
+    exp: float
+    iat: float
+    nbf: float | None = None
+    azp: str | None = None
+    nonce: str | None = None
+    typ: str | None = None
+    email: str | None = None
+    email_verified: bool | str | None = None
+    hd: str | None = None
+
+
+class Profile(msgspec.Struct):
+    """A userinfo answer (OpenID Connect Core 1.0, 5.3)."""
+
+    sub: str
+    email: str | None = None
+    email_verified: bool | str | None = None
+    hd: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token that was parsed and not yet checked."""
+
+    header: _Header
+    claims: Claims
+    signed: bytes
+    signature: bytes
+
+
+def parse(text: str) -> Token:
+    """Return the parts of a JWS in compact form (RFC 7515, 7.1).
+
+    :raises InvalidAssertion: it is none, or no ID token.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise InvalidAssertion("too_long")
+    if not _FORM.fullmatch(text):
+        raise InvalidAssertion("malformed")
+    signed, _, signature = text.rpartition(".")
+    header, _, payload = signed.partition(".")
+    try:
+        return Token(
+            msgspec.json.decode(_bytes(header), type=_Header),
+            msgspec.json.decode(_bytes(payload), type=Claims),
+            signed.encode("ascii"),
+            _bytes(signature),
+        )
+    except (ValueError, msgspec.DecodeError, RecursionError):
+        raise InvalidAssertion("malformed") from None
+
+
+def _bytes(text: str) -> bytes:
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+class Provider:
+    """One configured provider: what its tokens must be, and for whom it speaks."""
+
+    def __init__(self, settings: ProviderSettings, fetcher: Fetcher, clock: Clock) -> None:
+        self.settings = settings
+        self.fetcher = fetcher
+        self.issuer = Issuer(settings, fetcher, clock)
+        self._clock = clock
+
+    @property
+    def name(self) -> str:
+        """Its word in the ini and in ``/login/<provider>``."""
+        return self.settings.name
+
+    @property
+    def title(self) -> str:
+        """What its button says."""
+        return self.settings.title
+
+    def check(self, token: Token, nonce: str | None = None) -> Claims:
+        """Check everything but the e-mail.
+
+        :param nonce: the one a sign-in was begun with; it must be in the token then.
+        :raises InvalidAssertion: with ``reason`` one of algorithm, type, key, signature, issuer, audience, subject, time, expired,
+            old, nonce.
+        :raises BackendUnavailable: the provider's keys cannot be had for now.
+        """
+        header, claims = token.header, token.claims
+        if header.alg not in self.settings.algorithms:
+            raise InvalidAssertion("algorithm")
+        if (header.typ or "JWT").upper() != "JWT" or header.crit is not None or claims.typ == "Bearer":
+            raise InvalidAssertion("type")  # RFC 9068 says at+jwt of an access token, Keycloak says Bearer in its claims
+        if claims.iss != self.settings.issuer:
+            raise InvalidAssertion("issuer")
+        if not _MODELS[header.alg].verify(token.signed, token.signature, self.issuer.key(header.kid, header.alg)):
+            raise InvalidAssertion("signature")
+        self._check_parties(claims)
+        self._check_times(claims)
+        if nonce is not None:
+            if not hmac.compare_digest((claims.nonce or "").encode(), nonce.encode()):
+                raise InvalidAssertion("nonce")
+            self.check_fresh(claims)
+        return claims
+
+    def _check_parties(self, claims: Claims) -> None:
+        audiences = (claims.aud,) if isinstance(claims.aud, str) else claims.aud
+        client = self.settings.client_id
+        if client not in audiences or (len(audiences) > 1 and claims.azp != client):
+            raise InvalidAssertion("audience")
+        if not (0 < len(claims.sub) <= 255 and claims.sub.isascii() and claims.sub.isprintable()):
+            raise InvalidAssertion("subject")
+
+    def _check_times(self, claims: Claims) -> None:
+        now = self._clock.now() / 1000
+        if max(claims.iat, claims.nbf or 0) > now + LEEWAY_SECONDS:
+            raise InvalidAssertion("time")
+        if claims.exp + LEEWAY_SECONDS <= now:
+            raise InvalidAssertion("expired")
+        if claims.iat + LIFE_SECONDS + LEEWAY_SECONDS <= now:
+            raise InvalidAssertion("old")
+
+    def check_fresh(self, claims: Claims) -> None:
+        """Refuse a token that is too old to open a browser session.
+
+        :raises InvalidAssertion: with ``reason`` old.
+        """
+        if claims.iat + FRESH_SECONDS + LEEWAY_SECONDS <= self._clock.now() / 1000:
+            raise InvalidAssertion("old")
+
+    def identity(self, claims: Claims, profile: Claims | Profile) -> Identity:
+        """Return who a checked token speaks of; it ends when the token is no longer accepted.
+
+        :param profile: what says the e-mail: the claims, or userinfo.
+        :raises InvalidAssertion: with ``reason`` one of email, unverified, domain.
+        """
+        email = normalize_email(profile.email)
+        if email is None:
+            raise InvalidAssertion("email")
+        if profile.email_verified is not True and not (self.settings.email_verified_string and profile.email_verified == "true"):
+            raise InvalidAssertion("unverified")
+        domain = email.rpartition("@")[2]
+        hosted = not self.settings.require_hd or (profile.hd or "").lower() == domain
+        if not hosted or not {domain, "*"} & set(self.settings.domains):
+            raise InvalidAssertion("domain")
+        ends = min(claims.exp, claims.iat + LIFE_SECONDS) + LEEWAY_SECONDS
+        return Identity(email=email, issuer=claims.iss, subject=claims.sub, expires_at=int(ends * 1000))
+
+
+class OidcVerifier(Verifier):
+    """Checks ID tokens; which provider's is told by their ``iss``, exactly.
+
+    :param providers: each with an issuer of its own.
+    """
+
+    def __init__(self, providers: Iterable[Provider]) -> None:
+        self._providers = {provider.settings.issuer: provider for provider in providers}
+
+    def accepts(self, assertion: str) -> bool:
+        """Return whether it looks like a JWS in compact form."""
+        return _FORM.fullmatch(assertion) is not None
+
+    def verify(self, assertion: str) -> Identity:
+        """Check a token.
+
+        :raises InvalidAssertion: with ``reason`` one of too_long, malformed, those of ``Provider.check`` and of ``Provider.identity``.
+        :raises BackendUnavailable: the provider's keys cannot be had for now.
+        """
+        token = parse(assertion)
+        provider = self._provider(token)
+        return provider.identity(provider.check(token), token.claims)
+
+    def digest(self, assertion: str) -> bytes:
+        """Return the digest of what was signed: a signature may be spelled in many ways.
+
+        :raises InvalidAssertion: it is too old to be used where only its first use counts.
+        """
+        token = parse(assertion)
+        self._provider(token).check_fresh(token.claims)
+        return sha256(token.signed).digest()
+
+    def _provider(self, token: Token) -> Provider:
+        provider = self._providers.get(token.claims.iss)
+        if provider is None:
+            raise InvalidAssertion("issuer")
+        return provider
+
+
+def load_providers(settings: OidcSettings, clock: Clock, is_public: Callable[[str], bool]) -> tuple[Provider, ...]:
+    """Return the configured providers.
+
+    :param is_public: says whether an address is one of the open internet.
+    """
+    for each in settings.configured:
+        if "*" in each.domains:
+            _log.warning("oidc.%s.domains is *: this provider may vouch for any e-mail", each.name)
+    return tuple(Provider(each, Fetcher(each.allow_private, is_public), clock) for each in settings.configured)

@@ -1,0 +1,240 @@
+"""Signing in at a provider with the browser: the code flow (OpenID Connect Core 1.0, 3.1) with PKCE (RFC 7636), state and nonce."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+import re
+import secrets
+import stat
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import quote_plus, urlencode
+
+import msgspec
+
+from ..clock import Clock
+from ..errors import BackendUnavailable, Forbidden, InvalidAssertion, SettingError, WrongValue
+from ..model import Identity
+from ..settings import Settings
+from .jwks import Discovery, FetchFailed, deadline, decode
+from .oidc import Claims, Profile, Provider, parse
+
+ATTEMPT_SECONDS = 600
+SECRET_BYTES = 32
+
+_log = logging.getLogger(__name__)
+_WORD = re.compile(r"[a-z_]{1,64}")
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """A sign-in that was begun, as the browser keeps it until it comes back from the provider.
+
+    :ivar verifier: the ``code_verifier`` of PKCE.
+    :ivar next: path of this service to go to afterwards.
+    :ivar expires_at: milliseconds since the epoch.
+    """
+
+    provider: str
+    state: str
+    nonce: str
+    verifier: str
+    next: str
+    expires_at: int
+
+
+class _Tokens(msgspec.Struct):
+    id_token: str
+    access_token: str = ""
+
+
+class _TokenError(msgspec.Struct):
+    error: str = ""
+
+
+class OidcClient:
+    """This service as a client of one provider.
+
+    :param secret: of the client; empty for a public one.
+    :param audience: the origin the browser comes back to.
+    """
+
+    def __init__(self, provider: Provider, secret: str, audience: str, clock: Clock) -> None:
+        self._provider = provider
+        self._secret = secret
+        self._redirect = f"{audience}/login/{provider.name}/callback"
+        self._clock = clock
+        self.name = provider.name
+        self.title = provider.title
+
+    def begin(self, next: str) -> tuple[str, Attempt]:
+        """Return the provider's URL to send the browser to, and what has to come back with it.
+
+        :raises BackendUnavailable: the provider does not answer.
+        """
+        endpoint = self._provider.issuer.published().discovery.authorization_endpoint
+        state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+        query = {
+            "response_type": "code",
+            "client_id": self._provider.settings.client_id,
+            "redirect_uri": self._redirect,
+            "scope": "openid email",
+            "state": state,
+            "nonce": nonce,
+            "code_challenge": urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode(),
+            "code_challenge_method": "S256",
+        }
+        attempt = Attempt(self.name, state, nonce, verifier, next, self._clock.now() + ATTEMPT_SECONDS * 1000)
+        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}", attempt
+
+    def check(self, attempt: Attempt | None, state: str) -> Attempt:
+        """Return the attempt if it is the one a browser was sent away with, from here, and in time.
+
+        :raises Forbidden: it is not.
+        """
+        if attempt is None or attempt.provider != self.name or attempt.expires_at <= self._clock.now():
+            raise Forbidden("the sign-in was not begun in this browser, or too long ago")
+        if not hmac.compare_digest(attempt.state.encode(), state.encode()):
+            raise Forbidden("state: is not that of this sign-in")
+        return attempt
+
+    def finish(self, attempt: Attempt, answer: Mapping[str, str]) -> Identity:
+        """Return who the provider says it is.
+
+        :param attempt: checked.
+        :param answer: the query the browser came back with.
+        :raises InvalidAssertion: the provider refused, or its token proves nothing.
+        :raises WrongValue: there is no code.
+        :raises BackendUnavailable: the provider does not answer.
+        """
+        discovery = self._provider.issuer.published().discovery
+        self._check_issuer(discovery, answer.get("iss"))
+        if "error" in answer:
+            raise InvalidAssertion(f"the provider says {_word(answer['error'])}")
+        if not answer.get("code"):
+            raise WrongValue("code: is missing")
+        try:
+            with deadline():
+                tokens = self._redeem(discovery, attempt, answer["code"])
+                token = parse(tokens.id_token)
+                claims = self._provider.check(token, attempt.nonce)
+                profile = claims if claims.email is not None else self._userinfo(discovery, tokens.access_token, claims)
+        except FetchFailed as failed:
+            _log.warning("oidc.%s: a sign-in failed: %s", self.name, failed)
+            raise BackendUnavailable("the identity provider does not answer") from None
+        return self._provider.identity(claims, profile)
+
+    def _check_issuer(self, discovery: Discovery, issuer: str | None) -> None:
+        """Refuse the answer of another issuer (RFC 9207)."""
+        if issuer != discovery.issuer and (issuer is not None or discovery.authorization_response_iss_parameter_supported):
+            raise InvalidAssertion("issuer")
+
+    def _redeem(self, discovery: Discovery, attempt: Attempt, code: str) -> _Tokens:
+        """Exchange the code for tokens (RFC 6749, 4.1.3)."""
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self._redirect,
+            "code_verifier": attempt.verifier,
+        }
+        headers = self._authenticate(discovery, form)
+        status, body = self._provider.fetcher.request("POST", discovery.token_endpoint, data=form, headers=headers)
+        if status == 200:
+            return decode(body, _Tokens)
+        error = decode(body, _TokenError).error if 400 <= status < 500 else ""
+        if error == "invalid_grant":
+            raise InvalidAssertion("code")
+        raise FetchFailed(f"status {status} {_word(error)} of the token endpoint")
+
+    def _authenticate(self, discovery: Discovery, form: dict[str, str]) -> dict[str, str]:
+        """Add what says that it is us: to the form, or as the headers returned (RFC 6749, 2.3.1)."""
+        client = self._provider.settings.client_id
+        methods = discovery.token_endpoint_auth_methods_supported or ("client_secret_basic",)
+        if self._secret and ("client_secret_basic" in methods or "client_secret_post" not in methods):
+            pair = f"{quote_plus(client)}:{quote_plus(self._secret)}"
+            return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+        form["client_id"] = client
+        if self._secret:
+            form["client_secret"] = self._secret
+        return {}
+
+    def _userinfo(self, discovery: Discovery, access_token: str, claims: Claims) -> Profile:
+        """Ask for the e-mail (OpenID Connect Core 1.0, 5.3); it must be of the same person."""
+        if not discovery.userinfo_endpoint or not access_token:
+            raise InvalidAssertion("email")
+        headers = {"Authorization": f"Bearer {access_token}"}
+        profile = self._provider.fetcher.get(discovery.userinfo_endpoint, Profile, headers=headers)
+        if profile.sub != claims.sub:
+            raise InvalidAssertion("subject")
+        return profile
+
+
+def _word(text: str) -> str:
+    """Return an OAuth error code for the log, nothing else."""
+    return text if _WORD.fullmatch(text) else "an unknown error"
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """What the web needs to let people sign in at a provider.
+
+    :ivar providers: the clients by name, in the order of the ini.
+    :ivar secret: signs what a browser keeps meanwhile; empty without a provider.
+    """
+
+    providers: Mapping[str, OidcClient]
+    secret: bytes
+
+
+def load_clients(settings: Settings, providers: Sequence[Provider], clock: Clock) -> Clients:
+    """Return the clients of the providers.
+
+    :raises SettingError: a secret that cannot be read or is none.
+    """
+    audience = settings.identity.audience
+    clients = {each.name: OidcClient(each, _client_secret(each), audience, clock) for each in providers}
+    return Clients(clients, load_secret(settings) if clients else b"")
+
+
+def _client_secret(provider: Provider) -> str:
+    file, secret = provider.settings.client_secret_file, ""
+    if file:
+        with suppress(OSError, UnicodeDecodeError):
+            secret = Path(file).read_text(encoding="utf-8").strip()
+        if not secret:
+            raise SettingError(f"oidc.{provider.name}.client_secret_file = {file}: must be a readable file that is not empty")
+    return secret
+
+
+def load_secret(settings: Settings) -> bytes:
+    """Return the secret of ``identity.secret_file``; beside an SQLite database one is made, readable by its owner alone.
+
+    :raises SettingError: it is missing, shorter than 32 bytes, or others can read it.
+    """
+    file = Path(settings.identity.secret_file)
+    key = f"identity.secret_file = {file}: must be"
+    if settings.storage.directory_url.startswith("sqlite") and not file.exists():
+        _make_secret(file)
+    try:
+        mode, secret = file.stat().st_mode, file.read_bytes().strip()
+    except OSError as error:
+        raise SettingError(f"{key} a readable file of {SECRET_BYTES} random bytes or more ({error.strerror})") from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise SettingError(f"{key} readable by its owner alone, as after: chmod 600 {file}")
+    if len(secret) < SECRET_BYTES:
+        raise SettingError(f"{key} {SECRET_BYTES} random bytes or more")
+    return secret
+
+
+def _make_secret(file: Path) -> None:
+    try:
+        with open(file, "x", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as new:
+            new.write(secrets.token_urlsafe(48))
+    except OSError as error:
+        raise SettingError(f"identity.secret_file = {file}: must be in a folder that can be written to ({error.strerror})") from None
+    _log.info("made %s", file)

@@ -1,0 +1,401 @@
+"""The whole sign-in against a real OpenID provider: npm's ``oidc-provider``, installed into ``build/`` and started on loopback.
+
+It wants Node 20 and npm; where they are missing, or npm reaches no registry, this module is skipped, but never on CI.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import time
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
+
+import pytest
+import requests
+from websockets.sync.client import connect
+
+from dpresence.errors import BackendUnavailable, InvalidAssertion
+from dpresence.identity.oidc import parse
+from dpresence.tests.live.service import Service
+from dpresence.tests.oidc_support import part, raw, sign
+from dpresence.tests.support import FakeClock
+from dpresence.tests.web.support import AUDIENCE, Browser, World, ko, refusal
+
+SOURCE = Path(__file__).parent / "oidc_provider"
+BUILD = Path(__file__).parents[3] / "build" / "oidc-provider"
+HOW = "needs Node 20 and npm with a registry: pytest dpresence/tests/live/test_oidc_provider.py"
+ALGORITHMS = ("RS256", "ES256", "EdDSA", "Ed25519")
+SECRET = "a secret: of 100%"
+CALLBACK = f"{AUDIENCE}/login/corp/callback"
+INVALID = (401, ko(34, "Invalid assertion"))
+SECONDS = 10
+
+
+def give_up(why: str) -> None:
+    """Skip the module with one line; on CI, where all of this is there, fail."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{why}; {HOW}")
+    pytest.skip(f"{why}; {HOW}", allow_module_level=True)
+
+
+if not shutil.which("node") or not shutil.which("npm"):
+    give_up("node or npm is missing")
+
+
+def install() -> None:
+    """Bring the provider into ``build/``; does nothing more when it is there."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    for name in ("op.mjs", "package.json"):
+        shutil.copyfile(SOURCE / name, BUILD / name)
+    if (BUILD / "node_modules" / "oidc-provider").exists():
+        return
+    command = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"]
+    done = subprocess.run(command, cwd=BUILD, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode:
+        give_up(f"npm install failed: {done.stderr.strip().splitlines()[0] if done.stderr.strip() else done.returncode}")
+
+
+class RealProvider:
+    """The provider as a process, and people who walk through its pages."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            ["node", "op.mjs"], cwd=BUILD, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert self._process.stdout is not None
+        line = next((line for line in self._process.stdout if line.strip().isdigit()), None)
+        assert line, "the provider did not start"
+        self.issuer = f"http://127.0.0.1:{int(line)}"
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+
+    def again(self, query: str = "") -> None:
+        requests.post(f"{self.issuer}/__again?{query}", timeout=SECONDS).raise_for_status()
+
+    def asked(self, path: str) -> int:
+        """Return how often a path was asked for."""
+        return int(requests.get(f"{self.issuer}/__counts", timeout=SECONDS).json().get(path, 0))
+
+    def walk(self, url: str, login: str, abort: bool = False) -> str:
+        """Sign in and consent on its pages, as a browser does; return the URL it sends the browser back to.
+
+        :param abort: turn round at the first page.
+        """
+        with requests.Session() as session:
+            answer = session.get(url, allow_redirects=False, timeout=SECONDS)
+            for _ in range(12):
+                if answer.is_redirect:
+                    url = urljoin(answer.url, answer.headers["Location"])
+                    if not url.startswith(self.issuer):
+                        return url
+                    answer = session.get(url, allow_redirects=False, timeout=SECONDS)
+                    continue
+                assert answer.status_code == 200, answer.text
+                if abort:
+                    way = re.search(r'href="([^"]*/abort)"', answer.text)[1]
+                    answer = session.get(way, allow_redirects=False, timeout=SECONDS)
+                    continue
+                action = re.search(r'action="([^"]+)"', answer.text)[1]
+                prompt = re.search(r'name="prompt" value="(\w+)"', answer.text)[1]
+                form = {"prompt": prompt, "login": login, "password": "any"}
+                answer = session.post(action, data=form, allow_redirects=False, timeout=SECONDS)
+        raise AssertionError(f"lost on the pages at {answer.url}")
+
+    def id_token(self, login: str = "ada", client: str = "dpresence-RS256") -> str:
+        """Return an ID token as a native client gets one, without this service."""
+        verifier = secrets.token_urlsafe(32)
+        challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        query = {
+            "response_type": "code", "client_id": client, "redirect_uri": CALLBACK, "scope": "openid email", "nonce": "n-1",
+            "code_challenge": challenge, "code_challenge_method": "S256",
+        }  # fmt: skip
+        back = dict(parse_qsl(urlsplit(self.walk(f"{self.issuer}/auth?{urlencode(query)}", login)).query))
+        form = {"grant_type": "authorization_code", "code": back["code"], "redirect_uri": CALLBACK, "code_verifier": verifier}
+        auth = (client, requests.utils.quote(SECRET, safe=""))
+        answer = requests.post(f"{self.issuer}/token", data=form, auth=auth, timeout=SECONDS).json()
+        return str(answer["id_token"])
+
+
+@pytest.fixture(scope="module")
+def running():
+    install()
+    provider = RealProvider()
+    yield provider
+    provider.close()
+
+
+@pytest.fixture
+def provider(running):
+    """The provider; whatever a test made of it, the next one finds it as it was."""
+    yield running
+    running.again()
+
+
+def trusting(issuer, folder, **changed):
+    """Return the settings of a service that trusts the provider."""
+    secret = folder / "corp.secret"
+    secret.write_text(SECRET)
+    return {
+        "identity__development": "false",
+        "identity__verifiers": "oidc",
+        "outbound__allow_loopback": "false",
+        "oidc__providers": "corp",
+        "oidc__corp__issuer": issuer,
+        "oidc__corp__client_id": "dpresence-RS256",
+        "oidc__corp__client_secret_file": str(secret),
+        "oidc__corp__domains": "example.org",
+        "oidc__corp__allow_private": "true",
+        "channels__failures_per_minute": "10000",
+        **changed,
+    }
+
+
+@pytest.fixture
+def make(provider, tmp_path):
+    worlds = []
+
+    def make(**changed):
+        clock = FakeClock(time.time_ns() // 1_000_000)
+        worlds.append(World(None, str(tmp_path), clock, **trusting(provider.issuer, tmp_path, **changed)))
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        world.close()
+
+
+@pytest.fixture
+def world(make):
+    return make()
+
+
+def begin(world: World) -> tuple[Browser, str]:
+    """Return a browser and the provider's URL it was sent to."""
+    browser = world.browser()
+    return browser, browser("GET", "/login/corp?next=/grants").headers["Location"]
+
+
+def come_back(browser: Browser, url: str):
+    assert url.startswith(CALLBACK)
+    return browser("GET", url.removeprefix(AUDIENCE))
+
+
+def sign_in(world: World, provider: RealProvider, login: str = "ada"):
+    browser, url = begin(world)
+    return browser, come_back(browser, provider.walk(url, login))
+
+
+def reason(world: World, token: str) -> str:
+    with pytest.raises(InvalidAssertion) as refused:
+        world.presence.accounts.verify(token, "127.0.0.1")
+    return refused.value.reason
+
+
+def account(browser: Browser) -> tuple[str, str]:
+    found = browser("GET", "/account").json["account"]
+    return found["email"], found["subject"]
+
+
+# --- the whole flow
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_browser_signs_in_through_the_providers_pages(make, provider, algorithm):
+    world = make(oidc__corp__client_id=f"dpresence-{algorithm}", oidc__corp__algorithms=algorithm)
+    browser, answer = sign_in(world, provider)
+    assert (answer.status_int, answer.headers["Location"]) == (303, f"{AUDIENCE}/grants")
+    assert account(browser) == ("ada@example.org", "ada")
+
+
+def test_a_public_client_signs_in_by_its_proof_key(make, provider):
+    world = make(oidc__corp__client_id="public", oidc__corp__client_secret_file="")
+    assert sign_in(world, provider)[1].status_int == 303
+
+
+def test_a_mail_address_in_userinfo_only_is_asked_for(world, provider):
+    provider.again("slim")
+    before = provider.asked("/me")
+    browser, answer = sign_in(world, provider)
+    assert answer.status_int == 303 and provider.asked("/me") == before + 1
+    assert account(browser) == ("ada@example.org", "ada")
+
+
+@pytest.mark.parametrize("login", ["mallory", "text", "far"])
+def test_a_mail_address_that_is_not_proven_is_refused(world, provider, login):
+    browser, answer = sign_in(world, provider, login)
+    assert refusal(answer) == INVALID
+    assert browser("GET", "/account").status_int == 401
+
+
+def test_the_text_true_counts_where_the_provider_is_marked(make, provider):
+    assert sign_in(make(oidc__corp__email_verified_string="true"), provider, "text")[1].status_int == 303
+
+
+def test_somebody_else_with_the_same_address_is_refused(world, provider):
+    assert sign_in(world, provider)[1].status_int == 303
+    assert sign_in(world, provider, "twin")[1].json["errno"] == 122
+    assert world.parts.backends.directory.unpin("ada@example.org")
+    assert account(sign_in(world, provider, "twin")[0]) == ("ada@example.org", "twin")
+
+
+def test_turning_round_at_the_provider_signs_nobody_in(world, provider):
+    browser, url = begin(world)
+    back = provider.walk(url, "ada", abort=True)
+    assert "error=access_denied" in back
+    assert refusal(come_back(browser, back)) == INVALID
+
+
+def test_a_code_is_good_once_and_for_the_browser_that_asked(world, provider):
+    browser, url = begin(world)
+    back = provider.walk(url, "ada")
+    stolen = dict(parse_qsl(urlsplit(back).query))
+    assert stolen["iss"] == provider.issuer
+
+    def inject():
+        mallory, hers = begin(world)
+        state = dict(parse_qsl(urlsplit(hers).query))["state"]
+        return come_back(mallory, f"{CALLBACK}?{urlencode({**stolen, 'state': state})}")
+
+    assert come_back(begin(world)[0], back).json["errno"] == 121
+    assert refusal(inject()) == INVALID  # another code verifier
+    assert come_back(browser, back).status_int == 303
+    assert refusal(inject()) == INVALID
+
+
+def test_a_wrong_client_secret_is_told_to_the_operator(make, provider, tmp_path, caplog):
+    (tmp_path / "wrong").write_text("wrong")
+    world = make(oidc__corp__client_secret_file=str(tmp_path / "wrong"))
+    assert sign_in(world, provider)[1].json["errno"] == 201
+    assert "oidc.corp: a sign-in failed: status 401 invalid_client of the token endpoint" in caplog.text
+
+
+def test_an_issuer_spelled_otherwise_is_not_believed(make, provider, caplog):
+    world = make(oidc__corp__issuer=provider.issuer.replace("127.0.0.1", "localhost"))
+    assert world.browser()("GET", "/login/corp").json["errno"] == 201
+    assert "its discovery document names another issuer" in caplog.text
+    assert reason(world, provider.id_token()) == "issuer"
+
+
+# --- its tokens, as they are and edited
+
+
+def test_its_token_is_good_in_a_header_and_on_a_channel_and_once_at_login(world, provider):
+    token = provider.id_token()
+    signed = {"Authorization": f"Bearer {token}"}
+    assert [world.browser()("GET", "/account", **signed).status_int for _ in range(2)] == [200, 200]
+    frame = {"email": "ada@example.org", "assertion": token, "status": "online"}
+    assert world.channel().receive(frame) == {"result": "OK"}
+    assert world.browser()("POST", "/login", {"assertion": token}).status_int == 200
+    assert refusal(world.browser()("POST", "/login", {"assertion": token})) == INVALID
+    world.clock.advance(3600 + 61)
+    assert reason(world, token) == "expired"
+
+
+def test_its_token_for_another_client_is_refused(world, provider):
+    assert reason(world, provider.id_token(client="dpresence-ES256")) == "algorithm"
+    assert reason(world, provider.id_token(client="post")) == "audience"
+
+
+def test_its_token_with_another_nonce_is_refused(world, provider):
+    token = parse(provider.id_token())
+    checker = world.parts.clients.providers["corp"]._provider
+    assert checker.check(token, "n-1").sub == "ada"
+    with pytest.raises(InvalidAssertion) as refused:
+        checker.check(token, "n-2")
+    assert refused.value.reason == "nonce"
+
+
+def test_its_token_edited_in_any_part_is_refused(world, provider):
+    token = provider.id_token()
+    head, payload, signature = token.split(".")
+    header, claims = (json.loads(raw(each)) for each in (head, payload))
+    public = requests.get(f"{provider.issuer}/jwks", timeout=SECONDS).json()["keys"][0]
+    forged = {
+        "payload": f"{head}.{part({**claims, 'email': 'root@example.org'})}.{signature}",
+        "issuer": f"{head}.{part({**claims, 'iss': 'https://id.example.org'})}.{signature}",
+        "none": f"{part({**header, 'alg': 'none'})}.{payload}.",
+        "none and signed": f"{part({**header, 'alg': 'none'})}.{payload}.{signature}",
+        "kid": f"{part({**header, 'kid': 'other'})}.{payload}.{signature}",
+        "shared secret": sign({**header, "alg": "HS256"}, claims, json.dumps(public).encode()),
+        "shared secret n": sign({**header, "alg": "HS256"}, claims, raw(public["n"])),
+        "cut": token[:-1],
+        "signature": f"{head}.{payload}.{signature[::-1]}",
+    }
+    reasons = {name: reason(world, text) for name, text in forged.items()}
+    assert reasons == {
+        "payload": "signature", "issuer": "issuer", "none": "algorithm", "none and signed": "algorithm", "kid": "key",
+        "shared secret": "algorithm", "shared secret n": "algorithm", "cut": reasons["cut"], "signature": "signature",
+    }  # fmt: skip
+    assert reasons["cut"] in ("signature", "malformed")
+
+
+def test_its_new_keys_are_picked_up_with_one_fetch(world, provider):
+    old = provider.id_token()
+    world.presence.accounts.verify(old, "127.0.0.1")
+    before = provider.asked("/jwks")
+    provider.again("rotate")
+    for _ in range(3):
+        world.presence.accounts.verify(provider.id_token(), "127.0.0.1")
+    assert provider.asked("/jwks") == before + 1
+    assert reason(world, old) == "key"
+    assert provider.asked("/jwks") == before + 1
+
+
+def test_a_thousand_unknown_keys_make_it_be_asked_once(world, provider):
+    head, payload, signature = provider.id_token().split(".")
+    header = json.loads(raw(head))
+    world.browser()("GET", "/login/corp")
+    before = provider.asked("/jwks")
+    for number in range(1000):
+        assert reason(world, f"{part({**header, 'kid': f'k{number}'})}.{payload}.{signature}") == "key"
+    assert provider.asked("/jwks") == before + 1
+
+
+def test_its_keys_serve_for_a_day_while_it_is_away(world, provider):
+    token = provider.id_token()
+    world.presence.accounts.verify(token, "127.0.0.1")
+    provider.again("away")
+    world.clock.advance(3000)
+    world.parts.clients.providers["corp"]._provider.issuer.refresh()
+    world.presence.accounts.verify(token, "127.0.0.1")
+    world.clock.advance(24 * 3600)
+    with pytest.raises(BackendUnavailable):
+        world.presence.accounts.verify(token, "127.0.0.1")
+
+
+# --- over real sockets
+
+
+def test_a_service_process_signs_people_in(provider, tmp_path):
+    settings = {name.replace("__", "."): value for name, value in trusting(provider.issuer, tmp_path).items()}
+    service = Service(tmp_path, settings)
+    provider.again(urlencode({"redirect": f"{service.origin}/login/corp/callback"}))
+    service.start()
+    try:
+        with requests.Session() as browser:
+            away = browser.get(f"{service.origin}/login/corp?next=/account", allow_redirects=False, timeout=SECONDS)
+            back = provider.walk(away.headers["Location"], "ada")
+            home = browser.get(back, headers={"Accept": "application/json"}, timeout=SECONDS)
+            assert (home.url, home.json()["account"]["email"]) == (f"{service.origin}/account", "ada@example.org")
+            assert [cookie.name for cookie in browser.cookies] == ["dpresence"]
+        token = provider.id_token()
+        with connect(service.origin.replace("http", "ws", 1) + "/presence") as device:
+            device.send(json.dumps({"email": "ada@example.org", "assertion": token, "status": "online"}))
+            assert json.loads(device.recv(timeout=SECONDS)) == {"result": "OK"}
+        assert requests.get(f"{service.origin}/devices", headers={"Authorization": f"Bearer {token}"}, timeout=SECONDS).ok
+        assert (tmp_path / "presence.secret").stat().st_mode & 0o777 == 0o600
+        assert service.stop() == 0
+    finally:
+        service.kill()
+    service.assert_clean()
+    assert token[-40:] not in service.log() and "code=" not in service.log()
