@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyramid.config import Configurator
 
 from .backends import Backends
 from .backends import load as load_backends
-from .background import Background
+from .background import Background, warn_of_development
 from .channels.appservice import pump_of
 from .channels.gate import Gate
 from .clock import Clock
@@ -19,13 +19,15 @@ from .errors import SettingError
 from .hub import Hub
 from .identity import Verifier, Verifiers
 from .identity.browserid import BrowserIDVerifier, load_issuers
-from .identity.development import DevelopmentIssuer
 from .identity.oidc import OidcVerifier, Provider, load_providers
 from .identity.oidc_client import Clients, load_clients
 from .outbound import Outbound, is_public
 from .service import Presence
 from .settings import Settings
 from .settings import load as load_settings
+
+if TYPE_CHECKING:
+    from .identity.development import DevelopmentIssuer
 
 log = logging.getLogger(__name__)
 
@@ -76,22 +78,28 @@ def make_parts(settings: Settings, clock: Clock) -> Parts:
 
     :raises SettingError: the database belongs to the other mode.
     """
-    issuer = DevelopmentIssuer(settings.identity.audience, clock) if settings.identity.development else None
+    issuer = _development_issuer(settings, clock) if settings.identity.development else None
     providers = load_providers(settings.oidc, clock, is_public)
     verifiers, clients = Verifiers(_verifiers(settings, issuer, providers, clock)), load_clients(settings, providers, clock)
     backends = load_backends(settings, clock)
     _check_mode(settings, backends)
     hub, gate = Hub(), Gate(settings, clock)
     presence = Presence(backends, verifiers, Outbound(settings.outbound), hub, settings, clock)
-    hub.pump = pump_of(presence.feeds)
-    background = Background(presence, settings.presence)
+    hub.pump, gate.on_wait = pump_of(presence.feeds), presence.feeds.expect
+    background = Background(presence, settings)
     return Parts(settings, clock, backends, presence, gate, background, issuer, clients)
+
+
+def _development_issuer(settings: Settings, clock: Clock) -> DevelopmentIssuer:
+    from .identity.development import DevelopmentIssuer  # nowhere else, so that production does not even have it
+
+    return DevelopmentIssuer(settings.identity.audience, clock)
 
 
 def _verifiers(settings: Settings, issuer: DevelopmentIssuer | None, providers: Sequence[Provider], clock: Clock) -> list[Verifier]:
     audience = settings.identity.audience
     if issuer:
-        log.warning("the development issuer is on: anybody on this machine can sign in as anybody")
+        warn_of_development()
         return [BrowserIDVerifier(audience, [issuer.issuer], clock)]
     if not settings.identity.verifiers:
         log.warning("sign-in is closed: set identity.verifiers in the ini")

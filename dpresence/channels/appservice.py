@@ -9,11 +9,12 @@ from typing import cast
 
 from .. import messages
 from ..clock import Clock
-from ..errors import BackendUnavailable, CloseCode, Conflict, InvalidKey, NoCredentials, Refused, WrongField
+from ..errors import BackendUnavailable, CloseCode, Conflict, InvalidKey, NoCredentials, NotFound, Refused, WrongField
 from ..hub import ApplicationPort, Pump
 from ..messages import MOST_ENTRIES, Authenticate, Notify, parse
 from ..model import Application
 from ..service import Presence
+from ..service.applications import key_id
 from ..service.feeds import Feeds
 from ..settings import Settings
 from .base import JsonChannel
@@ -22,6 +23,9 @@ from .frames import FrameLimits, text_frame
 log = logging.getLogger(__name__)
 
 _STRIKES = 3
+_LOOK_SECONDS = 60
+"""How often a channel's key is looked at again: nothing tells of the end of an overlap, and a wake-up may be lost."""
+_NO_LONGER: dict[type[Refused], CloseCode] = {NotFound: CloseCode.UNKNOWN_APPLICATION, InvalidKey: CloseCode.NOT_SIGNED_IN}
 
 
 class AppServiceChannel(JsonChannel):
@@ -30,7 +34,10 @@ class AppServiceChannel(JsonChannel):
     :param appid: the application of the path; that it exists and is active was seen before the 101.
     """
 
-    __slots__ = ("_appid", "_application", "_limits", "_presence", "_release_at", "_strikes", "following", "offset")
+    __slots__ = (
+        *("_appid", "_application", "_key_id", "_limits", "_look_at", "_presence", "_snapshot_due", "_strikes"),
+        *("following", "offset"),
+    )
 
     def __init__(self, appid: str, presence: Presence, settings: Settings, clock: Clock) -> None:
         super().__init__(settings.channels, clock)
@@ -42,7 +49,9 @@ class AppServiceChannel(JsonChannel):
         self._presence = presence
         self._limits = settings.presence
         self._application: Application | None = None
-        self._release_at: float | None = None  # when a snapshot that is held back may go out
+        self._key_id = ""
+        self._look_at = 0.0
+        self._snapshot_due = False  # whether one is owed, though it may be held back
         self._strikes = 0
         self.following = False  # whether it has had all up to ``offset`` and waits for news
         self.offset = 0
@@ -82,7 +91,8 @@ class AppServiceChannel(JsonChannel):
             self.connection.send(messages.ko(full, frame.id))
             self.close(CloseCode.TRY_AGAIN_LATER, full.error)
             return
-        self._application = application
+        self._application, self._key_id = application, key_id(frame.key)
+        self._look_at = self._clock.monotonic() + _LOOK_SECONDS
         self._presence.hub.join_application(self._appid, self)
         self.signed_in()
         offset = self._presence.feeds.offset(self._appid, frame.since) if frame.since is not None else None
@@ -91,7 +101,7 @@ class AppServiceChannel(JsonChannel):
             self.offset = offset
             self._recover(self._follow)
         else:
-            self._release_at = self._clock.monotonic() + self._presence.feeds.held(application)
+            self._snapshot_due = True
             self._release()
 
     def _notify(self, frame: Notify) -> None:
@@ -102,14 +112,25 @@ class AppServiceChannel(JsonChannel):
     # -- snapshot and updates
 
     def tick(self) -> None:
-        """Let a snapshot go that was held back."""
+        """Let a snapshot go that was held back; end a channel whose key works no longer."""
         super().tick()
-        if self._release_at is not None:
+        if self._application is not None and self._clock.monotonic() >= self._look_at:
+            self._look_at = self._clock.monotonic() + _LOOK_SECONDS
+            self.connection.defer(self._look_again)
+        if self._snapshot_due:
             self.connection.defer(self._release)
 
+    def _look_again(self) -> None:
+        try:
+            self._presence.applications.look_again(self._appid, self._key_id)
+        except BackendUnavailable:
+            pass  # at the next look
+        except Refused as refused:
+            self.close(_NO_LONGER.get(type(refused), CloseCode.DEACTIVATED), refused.error)
+
     def _release(self) -> None:
-        if self._release_at is not None and self._clock.monotonic() >= self._release_at:
-            self._release_at = None
+        if self._snapshot_due and self._application is not None and not self._presence.feeds.held(self._application):
+            self._snapshot_due = False
             self._recover(self._send_snapshot)
 
     def _recover(self, send: Callable[[], None]) -> None:

@@ -8,6 +8,7 @@ import logging
 import math
 import random
 import secrets
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -30,6 +31,7 @@ class Gate:
     """Admits new channels, knows the open ones and ends them; one for each process.
 
     :ivar connections: what was admitted and has not ended.
+    :ivar on_wait: told the seconds that somebody was asked to wait.
     :ivar draining: the process is stopping; nobody is admitted any more.
     :ivar plain: connections that have not become a channel, as the server counts them.
     """
@@ -39,6 +41,7 @@ class Gate:
         self.clock = clock
         self.workers = Workers()
         self.connections: set[Connection] = set()
+        self.on_wait: Callable[[float], None] = lambda seconds: None
         self.draining = False
         self.plain = 0
         self._ids = itertools.count(1)
@@ -78,7 +81,9 @@ class Gate:
         """Return seconds to wait: who is refused gets a place of its own in the queue, so that not all come back at once."""
         self._last_turn = max(self._last_turn, now) + 1 / self._rate.rate
         self._last_turn = min(self._last_turn, now + LONGEST_WAIT)
-        return math.ceil(self._last_turn - now)
+        wait = math.ceil(self._last_turn - now)
+        self.on_wait(wait)
+        return wait
 
     def signed_in(self, connection: Connection) -> None:
         """Forget that nobody had signed in on this connection; harmless when repeated."""

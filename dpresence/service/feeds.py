@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import ceil
 from typing import Any
 
 from ..backends.directory import Directory
@@ -21,6 +22,8 @@ class Feeds:
         self._directory = directory
         self._tracker = tracker
         self._grace_ms = settings.grace_seconds * 1000
+        self._longest_ms = settings.lease_seconds * 1000
+        self._expected_at = tracker.remembers_since  # when the last device that was asked to wait should be back
         self._clock = clock
         self.cursor = tracker.cursor
         self.offset = tracker.offset
@@ -28,11 +31,18 @@ class Feeds:
     def held(self, application: Application) -> float:
         """Return for how many seconds the present must be held back, so that nobody looks offline who only reconnects.
 
-        Only an application older than the tracker's memory can have users the tracker forgot.
+        Until grace has passed since the tracker's memory begins, or since the last device that was asked to wait should be
+        back; never longer than a lease. Only an application older than that memory can have users the tracker forgot.
         """
-        if application.created_at >= self._tracker.remembers_since:
+        began = self._tracker.remembers_since
+        if application.created_at >= began:
             return 0.0
-        return max(0.0, (self._tracker.remembers_since + self._grace_ms - self._clock.now()) / 1000)
+        until = min(self._expected_at + self._grace_ms, began + self._longest_ms)
+        return max(0.0, (until - self._clock.now()) / 1000)
+
+    def expect(self, seconds: float) -> None:
+        """Note that a newcomer was asked to come back in so many seconds: it may be a device that only reconnects."""
+        self._expected_at = max(self._expected_at, self._clock.now() + int(seconds * 1000))
 
     def read(self, appid: str, offset: int) -> Sequence[Update] | None:
         """Return the next updates after an offset; None when some of them are gone."""
@@ -90,4 +100,4 @@ class Feeds:
     def _refuse_held(self, application: Application) -> None:
         held = self.held(application)
         if held:
-            raise BackendUnavailable("devices are reconnecting after a restart", retry_after=int(held) + 1)
+            raise BackendUnavailable("devices are reconnecting after a restart", retry_after=ceil(held))

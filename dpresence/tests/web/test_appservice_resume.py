@@ -122,7 +122,7 @@ def test_after_a_restart_the_snapshot_waits_for_the_grace_so_that_nobody_looks_o
 def test_after_a_restart_the_present_is_held_back_by_rest_too(restarted: tuple[World, App, str]) -> None:
     world, app, _ = restarted
     answer = world.browser()("GET", f"/myapps/{app.id}/presence", Authorization=f"Bearer {app.key}")
-    assert refusal(answer) == (503, ko(201, "devices are reconnecting after a restart", retry_after=16))
+    assert refusal(answer) == (503, ko(201, "devices are reconnecting after a restart", retry_after=15))
     world.advance(15)
     assert world.browser()("GET", f"/myapps/{app.id}/presence", Authorization=f"Bearer {app.key}").status_int == 200
 
@@ -165,3 +165,29 @@ def test_news_come_after_a_snapshot_that_was_held_back_and_never_before(restarte
     world.device(ANN, "online")
     world.settle()
     assert updates(channel) == [(puid, "online", "explicit")]
+
+
+def test_the_snapshot_waits_for_devices_that_were_asked_to_come_back_later(restarted: tuple[World, App, str]) -> None:
+    world, app, puid = restarted
+    channel = world.service_channel(app)
+    channel.receive({"action": "auth", "key": app.key})
+    channel.take()
+    world.advance(10)
+    world.parts.gate.on_wait(8)
+    world.advance(22.9)
+    assert channel.sent == []
+    world.device(ANN)
+    world.advance(0.1)
+    assert statuses(channel) == {puid: "online"}
+
+
+def test_the_snapshot_waits_for_nobody_longer_than_a_lease(restarted: tuple[World, App, str]) -> None:
+    world, app, puid = restarted
+    channel = world.service_channel(app)
+    channel.receive({"action": "auth", "key": app.key})
+    channel.take()
+    for _ in range(6):
+        world.parts.gate.on_wait(60)
+        assert channel.sent == []
+        world.advance(10)
+    assert statuses(channel) == {puid: "offline"}
