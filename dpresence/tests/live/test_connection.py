@@ -149,7 +149,7 @@ def test_a_message_at_the_limit_is_taken(server):
 
 def test_fragments_without_an_end_are_refused(server):
     with server.connect() as client:
-        client.send(frame(1, b"", final=False) + frame(0, b"", final=False) * 50)
+        client.send(frame(1, b"", final=False) + frame(0, b"", final=False) * 70)
         assert client.close_code()[0] == 1008
 
 

@@ -1,0 +1,233 @@
+"""The load: a process of its own with thousands of devices and one watching application, told what to do line by line.
+
+``Load`` starts it and talks to it: ``load.do("devices", port=.., people=[[email, proof], ..])``. It speaks to loopback
+only, and ends when its parent does, or after ``LIFE_SECONDS``.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from .crowd import Device, Fleet, Watcher
+from .sockets import Control, Loop, percentiles
+
+LIFE_SECONDS = 3600
+ROOT = Path(__file__).parent.parent
+
+
+class Commands:
+    """What the parent may ask for; each returns what it saw."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+        self.fleet = Fleet(loop)
+        self.watcher: Watcher | None = None
+
+    def devices(self, port: int, people: list[list[str]], under_way: int = 20, rate: float = 1000, tickets: bool = False,
+                returns: bool = False, seconds: float = 300) -> dict[str, Any]:  # fmt: skip
+        """Connect and sign in devices, so many under way and so many a second at most.
+
+        With ``returns`` they come back with jittered backoff when lost, without either bound.
+        """
+        fleet = self.fleet
+        fleet.port, fleet.tickets, fleet.returns = port, tickets, returns
+        start, begun, wanted = len(fleet.devices), time.monotonic(), fleet.signed_in + len(people)
+        new = [Device(fleet, start + number, *person) for number, person in enumerate(people)]
+        fleet.devices += new
+        came, waiting = fleet.signed_in, deque(new)
+
+        def fill() -> None:
+            allowed = min(len(new), (time.monotonic() - begun) * rate + 1, fleet.signed_in - came + under_way)
+            while waiting and len(new) - len(waiting) < allowed:
+                waiting.popleft().come()
+            if waiting:
+                self.loop.later(0.002, fill)
+
+        fill()
+        return self.settle(seconds, wanted)
+
+    def settle(self, seconds: float = 60, signed_in: int | None = None) -> dict[str, Any]:
+        """Wait until all devices (or so many) are signed in."""
+        wanted = len(self.fleet.devices) if signed_in is None else signed_in
+        self.loop.run(lambda: self.fleet.signed_in >= wanted, seconds)
+        return self.report()
+
+    def watch(self, port: int, appid: str, key: str, returns: bool = False, seconds: float = 30) -> dict[str, Any]:
+        """Open the application's channel and wait for its snapshot."""
+        self.watcher = watcher = Watcher(self.loop, port, f"/myapps/{appid}", key, returns)
+        watcher.come()
+        self.loop.run(lambda: watcher.counts["snapshots"] > 0 or watcher.counts["ended 1006"] > 0, seconds)
+        return self.report()
+
+    def await_snapshots(self, count: int, seconds: float = 60) -> dict[str, Any]:
+        """Wait until the application has had so many snapshots in all."""
+        watcher = self.watcher
+        assert watcher is not None
+        self.loop.run(lambda: watcher.counts["snapshots"] >= count, seconds)
+        return self.report()
+
+    def update(self, seconds: float, under_way: int = 200) -> dict[str, Any]:
+        """Send as many updates as are answered, so many under way; each is a real change."""
+        end = time.monotonic() + seconds
+        ring = iter(self._ring())
+
+        def following() -> None:
+            if time.monotonic() < end:
+                next(ring).update()
+
+        return self._updates(seconds, lambda: [following() for _ in range(under_way)], following)
+
+    def rate(self, seconds: float, per_second: float) -> dict[str, Any]:
+        """Send updates at a steady rate."""
+        ring, end, start = iter(self._ring()), time.monotonic() + seconds, time.monotonic()
+        sent = 0
+
+        def pace() -> None:
+            nonlocal sent
+            now = time.monotonic()
+            while sent < (min(now, end) - start) * per_second:
+                next(ring).update()
+                sent += 1
+            if now < end:
+                self.loop.later(0.005, pace)
+
+        return self._updates(seconds, pace, lambda: None)
+
+    def _ring(self) -> Any:
+        while True:
+            found = 0
+            for device in self.fleet.devices:
+                if device.signed_in and not device.sent_at:
+                    found += 1
+                    yield device
+            if not found:
+                raise RuntimeError("no device is free to send")
+
+    def _updates(self, seconds: float, begin: Callable[[], Any], following: Callable[[], None]) -> dict[str, Any]:
+        fleet, watcher = self.fleet, self.watcher
+        fleet.answers, fleet.next = [], following
+        before, told = fleet.done, watcher.delivered if watcher else 0
+        start = time.monotonic()
+        begin()
+        self.loop.run(lambda: False, seconds)
+        busy = time.monotonic() - start
+        self.loop.run(lambda: not any(device.sent_at for device in fleet.devices), 10)
+        answered = fleet.done - before
+        if watcher:
+            self.loop.run(lambda: watcher.delivered - told >= answered, 10)
+        fleet.next = lambda: None
+        delivered = watcher.delivered - told if watcher else 0
+        return {"answered": answered, "delivered": delivered, "seconds": busy, **percentiles(fleet.answers)}
+
+    def drop(self, count: int) -> dict[str, Any]:
+        """Cut so many devices off, at random."""
+        for device in random.sample([device for device in self.fleet.devices if device.signed_in], count):
+            device.drop()
+        return self.report()
+
+    def churn(self, seconds: float, per_second: float) -> dict[str, Any]:
+        """Send updates at a steady rate while devices are lost and come back, a fifth as many a second."""
+        end = time.monotonic() + seconds
+
+        def lose() -> None:
+            if time.monotonic() < end:
+                self.drop(1)
+                self.loop.later(5 / per_second, lose)
+
+        lose()
+        return self.rate(seconds, per_second)
+
+    def wait(self, seconds: float) -> dict[str, Any]:
+        """Let time pass."""
+        self.loop.run(lambda: False, seconds)
+        return self.report()
+
+    def report(self) -> dict[str, Any]:
+        """Return everything counted so far; latencies of sign-ins are since the last report."""
+        fleet, watcher = self.fleet, self.watcher
+        seen: dict[str, Any] = {"devices": len(fleet.devices), "signed_in": fleet.signed_in, "all_in_at": fleet.all_in_at}
+        seen["statuses"] = Counter(device.status for device in fleet.devices)
+        seen |= {"refused": fleet.refused, "ends": fleet.ends, "sign_in": percentiles(fleet.sign_ins)}
+        fleet.sign_ins = []
+        if watcher:
+            seen |= {"watched": watcher.counts, "snapshot": watcher.at_snapshot, "view": Counter(watcher.seen.values())}
+        return seen
+
+    def close(self) -> dict[str, Any]:
+        """Drop every socket."""
+        self.fleet.closing = True
+        for device in self.fleet.devices:
+            device.drop()
+        self.fleet = Fleet(self.loop)
+        if self.watcher:
+            self.watcher.closing = True
+            self.watcher.drop()
+            self.watcher = None
+        return {}
+
+
+def main() -> None:
+    """Do what standard input says until it ends."""
+    signal.alarm(LIFE_SECONDS)
+    loop = Loop()
+    control, commands = Control(loop), Commands(loop)
+    while loop.run(lambda: bool(control.lines) or control.ended, LIFE_SECONDS) and control.lines:
+        command = json.loads(control.lines.pop(0))
+        answer = getattr(commands, command.pop("do"))(**command)
+        print(json.dumps(answer), flush=True)
+
+
+class Load:
+    """The load as its parent sees it; a context that ends it."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "bench.load"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> Load:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+    def do(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Have something done and return what was seen."""
+        self.start(command, **arguments)
+        return self.result()
+
+    def start(self, command: str, **arguments: Any) -> None:
+        """Have something done without waiting for it."""
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps({"do": command, **arguments}) + "\n")
+        self.process.stdin.flush()
+
+    def result(self) -> dict[str, Any]:
+        """Return what was seen by what was started."""
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the load ended with status {self.process.wait(10)}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+if __name__ == "__main__":
+    main()

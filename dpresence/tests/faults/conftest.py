@@ -1,0 +1,26 @@
+"""The figures of all fault tests: printed as one table at the end and written to ``build/faults.md``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .support import Figures
+
+FIGURES = pytest.StashKey[Figures]()
+REPORT = Path(__file__).parents[3] / "build" / "faults.md"
+
+
+@pytest.fixture(scope="session")
+def figures(request):
+    return request.config.stash.setdefault(FIGURES, Figures())
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    figures = config.stash.get(FIGURES, None)
+    if figures and figures.rows:
+        REPORT.parent.mkdir(exist_ok=True)
+        REPORT.write_text(figures.table(), encoding="utf-8")
+        terminalreporter.section("faults")
+        terminalreporter.write(figures.table())

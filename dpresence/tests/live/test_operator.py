@@ -1,0 +1,65 @@
+"""The operator's command line against a running service: block, unblock and unpin, without a restart (docs/operations.md)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import requests
+from sqlalchemy import create_engine, text
+
+from .clients import Channel, Person
+from .service import running
+
+ANN = "ann@example.org"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("operator"), presence__sweep_seconds=1) as service:
+        yield service
+
+
+def operate(service, *arguments):
+    """Run ``dpresence`` as an operator does; return exit status and what it said."""
+    command = [sys.executable, "-m", "dpresence.command", "--ini", str(service.ini), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def update(person):
+    return {"email": person.email, "assertion": person.assertion(), "status": "online"}
+
+
+def test_a_block_reaches_a_running_service_and_an_unblock_undoes_it(service):
+    ann, bob = Person(service.origin, ANN), Person(service.origin, "bob@example.org")
+    device, bystander = ann.device(), bob.device()
+    with requests.Session() as browser:
+        browser.post(f"{service.origin}/login", json={"assertion": ann.assertion()}, timeout=5).raise_for_status()
+        assert operate(service, "block", "ann@EXAMPLE.org") == (0, f"{ANN}: block done\n")
+        assert device.wait_closed(3) == (4009, "signed out")
+        assert browser.get(f"{service.origin}/devices", timeout=5).json()["errno"] == 130
+    with Channel(service.origin, "/presence") as channel:
+        assert channel.ask(**update(ann))["errno"] == 34
+        bystander.assert_silent()
+        assert operate(service, "unblock", ANN) == (0, f"{ANN}: unblock done\n")
+        assert channel.ask(**update(ann)) == {"result": "OK"}
+    bystander.close()
+
+
+def test_an_unpin_lets_the_next_issuer_have_the_account(service):
+    ann = Person(service.origin, ANN)
+    ann.call("GET", "/devices")
+    engine = create_engine(service.settings["directory.url"].replace("%(here)s", str(service.ini.parent)))
+    with engine.begin() as connection:  # as if she had come by a provider that is gone
+        connection.execute(text("UPDATE accounts SET issuer = 'https://old.example.org', subject = '1'"))
+    engine.dispose()
+    assert ann.call("GET", "/devices", status=409)["errno"] == 122
+    assert operate(service, "unpin", ANN) == (0, f"{ANN}: unpin done\n")
+    assert ann.call("GET", "/account")["account"]["issuer"] == "dev.invalid"
+
+
+@pytest.mark.parametrize("command", ["block", "unblock", "unpin"])
+def test_an_account_that_is_not_there_is_said_to_be_missing(service, command):
+    assert operate(service, command, "nobody@example.org") == (1, "there is no account of nobody@example.org\n")

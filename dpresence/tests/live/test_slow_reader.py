@@ -1,0 +1,66 @@
+"""Nobody waits for an app service that does not read; it is dropped and finds its place again (docs/protocol.md, section 5)."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+
+import pytest
+
+from bench.load import Load
+from bench.seed import seed
+
+from .clients import AppService, activate
+from .service import Site, running
+
+PEOPLE = 100
+SECONDS = 4
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    settings = {"presence__status_rate": 1000, "presence__status_burst": 10000, "presence__feed_entries": 1000}
+    settings |= {"channels__device_frame_rate": 10000, "channels__device_frame_burst": 10000}
+    settings |= {"channels__outbox_frames": 20, "channels__outbox_bytes": 65536, "channels__send_seconds": 1}
+    with running(tmp_path_factory.mktemp("slow"), **settings) as service:
+        yield service
+
+
+def slow_reader(application):
+    """An app service that has signed in, reads nothing more and has hardly room to receive."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.connect(("127.0.0.1", int(application.origin.rpartition(":")[2])))
+    app_service = AppService(application, sock=sock, max_queue=1)
+    app_service.authenticate()
+    return app_service
+
+
+def test_a_slow_reader_is_dropped_nobody_waits_for_it_and_it_finds_its_place_again(service):
+    """T5 in small."""
+    with Site() as site, Load() as load:
+        application = activate(service.origin, site)
+        people = seed(service.ini.with_name("live.db"), [application.appid], PEOPLE)
+        assert load.do("devices", port=service.port, people=people)["signed_in"] == PEOPLE
+        with slow_reader(application) as slow:
+            load.do("watch", port=service.port, appid=application.appid, key=application.key)
+            load.start("update", seconds=SECONDS, under_way=50)
+            worst = most_patience(service, SECONDS)
+            healthy = load.result()
+            assert healthy["delivered"] == healthy["answered"] > 0
+            assert re.search(rf"app service session over: application {application.appid}, code 4102", service.log())
+            assert slow.wait_closed()[0] in (4102, 1006)  # the frame arrives where there is room for it
+        with application.service() as truth, application.service(slow.cursor) as resumed:
+            assert resumed.recovery == "replayed"
+            assert resumed.follow(truth.cursor) == truth.statuses
+        assert worst < 1.0, worst
+
+
+def most_patience(service, seconds):
+    """Ask for the heartbeat for a while; return the longest it took."""
+    end, worst = time.monotonic() + seconds, 0.0
+    while time.monotonic() < end:
+        worst = max(worst, service.alive_within(5))
+        time.sleep(0.02)
+    return worst
