@@ -12,9 +12,12 @@ from typing import Protocol
 import gevent
 
 from .errors import CloseCode
-from .model import Notification
+from .model import Notification, Status
 
 log = logging.getLogger(__name__)
+
+
+REPLACED = "replaced by a newer connection of this device"
 
 
 class DevicePort(Protocol):
@@ -23,6 +26,11 @@ class DevicePort(Protocol):
     acknowledges: bool
     family: str | None
     sent: set[str]
+    status: Status
+
+    @property
+    def connection_id(self) -> str:
+        """The name of its connection, as the tracker knows it."""
 
     def deliver(self, notifications: Sequence[Notification]) -> bool:
         """Offer notifications; False when the channel is closing. Never waits."""
@@ -54,7 +62,7 @@ class Hub:
         self.sign_outs = 0
         self._devices: dict[str, dict[str, DevicePort]] = {}
         self._applications: defaultdict[str, set[ApplicationPort]] = defaultdict(set)
-        self._news: set[str] = set()
+        self._news: dict[str, bool] = {}  # the applications whose pump runs, and whether it has to run again
 
     # -- devices
 
@@ -84,6 +92,16 @@ class Hub:
             if which(name, channel):
                 channel.close(CloseCode.NOT_SIGNED_IN, reason)
 
+    def close_replaced(self, user: str, device: str, connection: str) -> None:
+        """Close the channel of a device whose connection was replaced by one elsewhere."""
+        channel = self.devices_of(user).get(device)
+        if channel is not None and channel.connection_id == connection:
+            channel.close(CloseCode.REPLACED, REPLACED)
+
+    def devices(self) -> list[tuple[str, str, DevicePort]]:
+        """Return every user, device and channel in this process."""
+        return [(user, device, channel) for user, channels in self._devices.items() for device, channel in channels.items()]
+
     # -- applications
 
     def join_application(self, appid: str, channel: ApplicationPort) -> None:
@@ -96,6 +114,10 @@ class Hub:
         if not self._applications[appid]:
             del self._applications[appid]
 
+    def applications(self) -> list[str]:
+        """Return every application with a channel in this process."""
+        return list(self._applications)
+
     def channels_of(self, appid: str) -> Collection[ApplicationPort]:
         """Return the channels of an application in this process."""
         return tuple(self._applications.get(appid, ()))
@@ -106,20 +128,26 @@ class Hub:
             channel.close(code, reason)
 
     def news(self, appid: str) -> None:
-        """Have the pump bring an application's channels up to date, once for all that happens in this turn of the loop."""
+        """Have the pump bring an application's channels up to date, once for all that happens in this turn of the loop.
+
+        It may wait. Of an application one runs at a time, or an update might overtake another; once more when there were
+        news meanwhile.
+        """
         if appid not in self._applications:
             return
-        if not self._news:
-            gevent.spawn(self._flush)
-        self._news.add(appid)
+        if appid not in self._news:
+            gevent.spawn(self._flush, appid)
+        self._news[appid] = True
 
-    def _flush(self) -> None:
-        news, self._news = self._news, set()
-        for appid in news:
-            try:
+    def _flush(self, appid: str) -> None:
+        try:
+            while self._news[appid]:
+                self._news[appid] = False
                 self.pump(appid, self.channels_of(appid))
-            except Exception:  # ours: nobody else's news are lost by it
-                log.exception("updates of application %s are not sent", appid)
+        except Exception:  # ours: nobody else's news are lost by it
+            log.exception("updates of application %s are not sent", appid)
+        finally:
+            del self._news[appid]
 
     def counts(self) -> dict[str, int]:
         """Return how many devices, users and application channels are connected here."""

@@ -58,9 +58,36 @@ def _networks(values: tuple[str, ...]) -> str | None:
 class StorageSettings:
     """Which backend serves each role."""
 
-    directory_url: str = _key("sqlite:///%(here)s/presence.db", "SQLAlchemy URL of the database, `sqlite` or `postgresql+psycopg`: accounts, applications, grants, keys.")
-    tracker: str = _key("memory", "Who is where: `memory` (one process).", one_of=("memory",))
-    mailbox: str = _key("sql", "Waiting notifications: `sql` (the directory's database).", one_of=("sql",))
+    directory_url: str = _key(
+        "sqlite:///%(here)s/presence.db",
+        "SQLAlchemy URL of the database, `sqlite` or `postgresql+psycopg`: accounts, applications, grants, keys.",
+    )
+    tracker: str = _key("memory", "Who is where: `memory` (one process), `redis` (any number).", one_of=("memory", "redis"))
+    mailbox: str = _key("sql", "Waiting notifications: `sql` (the directory's database), `redis`.", one_of=("sql", "redis"))
+
+
+def _redis_url(value: str) -> str | None:
+    return None if value.partition("://")[0] in ("redis", "rediss", "unix") else "a redis://, rediss:// or unix:// URL"
+
+
+def _redis_prefix(value: str) -> str | None:
+    return None if re.fullmatch(r"[A-Za-z0-9_.:-]+", value) else "one or more of A-Z a-z 0-9 _ . : -"
+
+
+@dataclass(frozen=True, slots=True)
+class RedisSettings:
+    """The Redis, 6.2 or later, of ``tracker = redis`` and ``mailbox = redis``."""
+
+    url: str = _key("redis://127.0.0.1:6379/0", "Where Redis is.", check=_redis_url)
+    timeout_seconds: float = _key(2.0, "A call of Redis is given up after this.", low=0.1, high=30)
+    prefix: str = _key("dpresence:", "What every key in Redis begins with; one of its own for each service.", check=_redis_prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class RedisMailboxSettings:
+    """What ``mailbox = redis`` needs besides."""
+
+    allow_volatile: bool = _key(False, "Accept a Redis that loses acknowledged notifications at a crash.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +103,7 @@ class PresenceSettings:
     feed_seconds: int = _key(3600, "How long updates are kept for an application that is away.", low=60, high=86400)
     feed_entries: int = _key(10000, "How many updates are kept for it; beyond, the newest of each PUID.", low=100, high=1000000)
     key_overlap_seconds: int = _key(86400, "How long an API key works on after a new one was made.", low=0, high=2592000)
+    keys_per_hour: int = _key(10, "New API keys of one application.", low=1, high=100000)
     devices_per_user: int = _key(20, "Connected devices of one e-mail.", low=1, high=1000)
     applications_per_developer: int = _key(100, "Applications of one developer.", low=1, high=10000)
     replacements_per_minute: int = _key(6, "How often a connected device may be taken over by a newer connection.", low=1, high=1000)
@@ -111,9 +139,16 @@ class IdentitySettings:
     session_seconds: int = _key(43200, "How long a sign-in lasts, on a channel and in a browser.", low=60, high=2592000)
     renewal_seconds: int = _key(60, "How long a channel whose sign-in has ended may take to send a new assertion.", low=5, high=600)
     ticket_seconds: int = _key(60, "How long a ticket made for a page is good.", low=5, high=600)
+    logins_per_hour: int = _key(60, "Browser sessions opened for one account.", low=1, high=100000)
+    tickets_per_hour: int = _key(600, "Tickets given to one account.", low=1, high=100000)
     secret_file: str = _key(
         "%(here)s/presence.secret", "Secret that signs a sign-in at a provider while it lasts; made if missing beside an SQLite database."
     )
+
+
+def _mail_domains(values: tuple[str, ...]) -> str | None:
+    words = all(re.fullmatch(r"\*|[a-z0-9.-]+", value, re.IGNORECASE) for value in values)
+    return None if values and words else "mail domains with spaces between them, or *"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +196,7 @@ class ProviderSettings:
     client_id: str = _key("", "The name it knows this service by.", check=_set)
     client_secret_file: str = _key("", "File with the client secret; empty: a public client, by PKCE alone.")
     algorithms: tuple[str, ...] = _key(("RS256",), "How it may sign ID tokens.", one_of=("RS256", "ES256", "EdDSA", "Ed25519"), check=_set)
-    domains: tuple[str, ...] = _key((), "The mail domains it speaks for; `*` is every one, and logged as a warning.", check=_set)
+    domains: tuple[str, ...] = _key((), "The mail domains it speaks for; `*` is every one, and logged as a warning.", check=_mail_domains)
     require_hd: bool = _key(False, "Accept a mail domain only where the token's `hd` names it, too: Google Workspace.")
     email_verified_string: bool = _key(False, 'Take the text `"true"` for the boolean in `email_verified`.')
     allow_private: bool = _key(False, "It may be at a private address; on loopback also by http.")
@@ -216,6 +251,7 @@ class OutboundSettings:
 
     timeout_seconds: float = _key(5.0, "A fetch is over after this, whatever it does.", low=1, high=30)
     body_bytes: int = _key(1024, "Largest answer.", low=64, high=65536)
+    proofs_per_hour: int = _key(10, "Domain proofs that the developer of one application asks for.", low=1, high=100000)
     http_proof: bool = _key(True, "Try plain http where port 443 refuses.")
     allow_loopback: bool = _key(False, "Let `localhost:<port>` and `127.0.0.1:<port>` be domains, fetched by http: development only.")
 
@@ -225,6 +261,8 @@ class Settings:
     """All of ``[app:main]``, one field a concern."""
 
     storage: StorageSettings = StorageSettings()
+    redis: RedisSettings = RedisSettings()
+    redis_mailbox: RedisMailboxSettings = RedisMailboxSettings()
     presence: PresenceSettings = PresenceSettings()
     identity: IdentitySettings = IdentitySettings()
     browserid: BrowserIDSettings = BrowserIDSettings()
@@ -304,7 +342,8 @@ def _issuers(names: tuple[str, ...], ini: dict[str, str]) -> tuple[IssuerSetting
         _refuse(re.fullmatch(r"[a-z0-9.-]+", name) is None, "browserid.issuers", name, "host names in lower case")
         parts = {part: tuple(ini.pop(f"browserid.{name}.{part}", "").split()) for part in ("keys", "domains")}
         _refuse(not 1 <= len(parts["keys"]) <= 2, f"browserid.{name}.keys", " ".join(parts["keys"]), "one or two files")
-        _refuse(not parts["domains"], f"browserid.{name}.domains", "", "the mail domains the issuer speaks for, or *")
+        allowed = _mail_domains(parts["domains"])
+        _refuse(allowed is not None, f"browserid.{name}.domains", " ".join(parts["domains"]), str(allowed))
         found.append(IssuerSettings(name, parts["keys"], tuple(domain.lower() for domain in parts["domains"])))
     return tuple(found)
 
@@ -323,6 +362,8 @@ def _providers(names: tuple[str, ...], ini: dict[str, str]) -> tuple[ProviderSet
 
 _CONCERNS: dict[str, tuple[str, type]] = {
     "storage": ("", StorageSettings),
+    "redis": ("redis", RedisSettings),
+    "redis_mailbox": ("mailbox.redis", RedisMailboxSettings),
     "presence": ("presence", PresenceSettings),
     "identity": ("identity", IdentitySettings),
     "browserid": ("browserid", BrowserIDSettings),
@@ -378,6 +419,9 @@ def _check_identity(settings: Settings) -> None:
         _refuse(bool(identity.verifiers), "identity.verifiers", " ".join(identity.verifiers), "empty while identity.development is on")
         _refuse(bool(settings.channels.trusted_proxies), "channels.trusted_proxies", " ".join(settings.channels.trusted_proxies),
                 "empty while identity.development is on")  # fmt: skip
+        production = settings.storage.directory_url.endswith("/presence.db")
+        _refuse(production, "directory.url", settings.storage.directory_url,
+                "a database of its own while identity.development is on, not presence.db")  # fmt: skip
     else:
         _refuse(settings.outbound.allow_loopback, "outbound.allow_loopback", "true", "false unless identity.development is on")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 
 from ..clock import Clock
@@ -41,8 +42,8 @@ def _answers(backend: Directory | Tracker | Mailbox) -> bool:
 def load(settings: Settings, clock: Clock) -> Backends:
     """Open what the settings name, its tables brought up to date.
 
-    :raises SettingError: a URL or a database this version cannot work with.
-    :raises BackendUnavailable: the database does not answer.
+    :raises SettingError: a URL, a database or a Redis this version cannot work with.
+    :raises BackendUnavailable: the database or the Redis does not answer.
     """
     from .directory.sql import SqlDirectory
     from .mailbox.sql import SqlMailbox
@@ -50,12 +51,27 @@ def load(settings: Settings, clock: Clock) -> Backends:
     from .sql.migrate import migrate
     from .tracker.memory import MemoryTracker
 
-    database = Database(settings.storage.directory_url)
-    try:
-        migrate(database)
-    except Exception:
-        database.close()
-        raise
-    mailboxes = {"sql": lambda: SqlMailbox(database)}
-    trackers = {"memory": lambda: MemoryTracker(settings.presence, clock)}
-    return Backends(SqlDirectory(database), trackers[settings.storage.tracker](), mailboxes[settings.storage.mailbox]())
+    storage = settings.storage
+    with ExitStack() as opened:  # closed again when one of them cannot be opened
+        directory = SqlDirectory(Database(storage.directory_url))
+        opened.callback(directory.close)
+        migrate(directory.database)
+        mailbox = _redis_mailbox(settings) if storage.mailbox == "redis" else SqlMailbox(directory.database)
+        opened.callback(mailbox.close)
+        tracker = _redis_tracker(settings, clock) if storage.tracker == "redis" else MemoryTracker(settings.presence, clock)
+        opened.pop_all()
+    return Backends(directory, tracker, mailbox)
+
+
+def _redis_tracker(settings: Settings, clock: Clock) -> Tracker:
+    from .redis.server import Server
+    from .tracker.redis import RedisTracker
+
+    return RedisTracker(Server(settings.redis), settings.presence, clock)
+
+
+def _redis_mailbox(settings: Settings) -> Mailbox:
+    from .mailbox.redis import RedisMailbox
+    from .redis.server import Server
+
+    return RedisMailbox(Server(settings.redis), settings.redis_mailbox.allow_volatile)

@@ -15,7 +15,7 @@ from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode
 from ..hub import Hub
 from ..identity import Verifiers
-from ..limits import AddressLimit
+from ..limits import RateLimit
 from ..outbound import Outbound
 from ..settings import Settings
 from .accounts import Accounts
@@ -24,9 +24,11 @@ from .devices import Devices
 from .feeds import Feeds
 from .grants import Grants
 from .notifications import Notifications
+from .recovery import Recovery
 
 log = logging.getLogger(__name__)
 
+_RETRY_SECONDS = 2.0
 _CLOSE_APPLICATION = {
     "deactivated": (CloseCode.DEACTIVATED, "the application is not active"),
     "unknown": (CloseCode.UNKNOWN_APPLICATION, "the application is gone"),
@@ -38,7 +40,7 @@ class Presence:
 
     def __init__(self, backends: Backends, verifiers: Verifiers, outbound: Outbound, hub: Hub, settings: Settings, clock: Clock) -> None:
         directory, tracker, mailbox = backends.directory, backends.tracker, backends.mailbox
-        failures = AddressLimit("too many failures from this address", settings.channels.failures_per_minute, 60, clock)
+        failures = RateLimit("too many failures from this address", settings.channels.failures_per_minute, 60, clock)
         self.hub = hub
         self.grants = Grants(directory, tracker, mailbox, clock)
         self.devices = Devices(directory, tracker, self.grants, settings.presence, clock)
@@ -46,7 +48,9 @@ class Presence:
         self.accounts = Accounts(directory, tracker, mailbox, verifiers, self.grants, self.devices, failures, settings.identity, clock)
         self.feeds = Feeds(directory, tracker, settings.presence, clock)
         self.notifications = Notifications(directory, tracker, mailbox, self.grants, hub, settings.presence, clock)
+        self.recovery = Recovery(hub, self.devices, self.grants, self.accounts, self.deliver)
         self.renew_lease = tracker.renew
+        self._late: set[str] = set()
         tracker.listen(self._woken)
 
     def _woken(self, topic: Topic, key: str) -> None:
@@ -55,7 +59,7 @@ class Presence:
         if topic == "feed":
             self.hub.news(owner)
         elif topic == "mail":
-            gevent.spawn(self._deliver, owner)
+            gevent.spawn(self.deliver, owner)
         elif topic == "grants":
             self.grants.invalidate(owner)
         elif topic == "account":
@@ -64,11 +68,24 @@ class Presence:
             self.hub.close_devices(owner, "signed out", lambda name, channel: channel.family == detail)
         elif topic == "device":
             self.hub.close_devices(owner, "signed out", lambda name, channel: name == detail)
+        elif topic == "replaced":
+            self.hub.close_replaced(owner, *detail.split(" "))
+        elif topic in ("missed", "forgotten"):
+            self.recovery.begin(forgotten=topic == "forgotten")
         elif topic == "application":
             self.hub.close_application(owner, *_CLOSE_APPLICATION[detail])
 
-    def _deliver(self, user: str) -> None:
+    def deliver(self, user: str) -> None:
+        """Send what waits for a user to her devices here; when a backend is away, again until it is back or she is gone."""
         try:
             self.notifications.deliver(user)
         except BackendUnavailable as error:
             log.warning("notifications not delivered yet: %s", error.error)
+            if user not in self._late:
+                self._late.add(user)
+                gevent.spawn_later(_RETRY_SECONDS, self._deliver_late, user)
+
+    def _deliver_late(self, user: str) -> None:
+        self._late.discard(user)
+        if self.hub.devices_of(user):
+            self.deliver(user)

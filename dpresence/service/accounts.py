@@ -16,7 +16,7 @@ from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import InvalidAssertion, SessionEnded
 from ..identity import Verifiers
-from ..limits import AddressLimit
+from ..limits import RateLimit
 from ..model import Account, Identity, Session, Ticket
 from ..settings import IdentitySettings
 from .applications import describe as describe_application
@@ -71,7 +71,7 @@ class Accounts:
         verifiers: Verifiers,
         grants: Grants,
         devices: Devices,
-        failures: AddressLimit,
+        failures: RateLimit,
         settings: IdentitySettings,
         clock: Clock,
     ) -> None:
@@ -84,6 +84,8 @@ class Accounts:
         self._settings = settings
         self._clock = clock
         self._failures = failures
+        self._logins = RateLimit("too many sign-ins of this account", settings.logins_per_hour, 3600, clock)
+        self._tickets = RateLimit("too many tickets of this account", settings.tickets_per_hour, 3600, clock)
 
     # -- proofs
 
@@ -125,6 +127,7 @@ class Accounts:
 
         :param ticket: give a ticket for the next connection.
         :raises InvalidAssertion: see ``verify``.
+        :raises SlowDown: the address failed too often, or the account was given too many tickets.
         """
         if assertion.startswith(TICKET_PREFIX):
             return self._redeem(assertion, address, device, ticket)
@@ -132,6 +135,7 @@ class Accounts:
         ends_at = self._clock.now() + self._settings.session_seconds * 1000
         if not ticket:
             return SignIn(account, ends_at)
+        self._tickets.charge(account.id)
         value, family = _new_ticket(), secrets.token_urlsafe(12)
         self._directory.add_ticket(Ticket(_hash(value), family, account.id, ends_at, ends_at, device=device))
         return SignIn(account, ends_at, family, value)
@@ -147,14 +151,20 @@ class Accounts:
             self._tracker.wake("ticket", f"{ticket.user} {ticket.family}")
             raise self._refusal("ticket used before", address)
         account = self._directory.account(ticket.user)
-        if account is None:
+        if account is None or account.blocked:
             raise self._refusal("ticket of nobody", address)
+        if again:
+            self._tickets.charge(account.id)
         return SignIn(account, ticket.session_ends_at, ticket.family, successor)
 
     def stands(self, signed: SignIn) -> bool:
         """Return whether a sign-in has not been overtaken by a log-out, an erasure or a block."""
-        account = self._directory.account(signed.account.id)
-        family_stands = signed.family is None or self._directory.has_family(signed.family)
+        return self.still_signed_in(signed.account.id, signed.family)
+
+    def still_signed_in(self, user: str, family: str | None) -> bool:
+        """Return whether a person may still be signed in, with a ticket of ``family`` where there is one."""
+        account = self._directory.account(user)
+        family_stands = family is None or self._directory.has_family(family)
         return account is not None and not account.blocked and family_stands
 
     # -- browser sessions
@@ -183,17 +193,18 @@ class Accounts:
     def _open_session(self, identity: Identity, address: str) -> tuple[Account, str]:
         now, cookie = self._clock.now(), secrets.token_urlsafe(32)
         account = self._account_of(identity, address)
+        self._logins.charge(account.id)
         self._directory.add_session(Session(_hash(cookie), account.id, now, now + self._settings.session_seconds * 1000))
         return account, cookie
 
     def session(self, cookie: str) -> tuple[Session, Account]:
         """Return the session of a cookie and its account.
 
-        :raises SessionEnded: there is none, or its time is over.
+        :raises SessionEnded: there is none, its time is over, or the account was blocked.
         """
         session = self._directory.session(_hash(cookie), self._clock.now())
         account = self._directory.account(session.user) if session else None
-        if session is None or account is None:
+        if session is None or account is None or account.blocked:
             raise SessionEnded()
         return session, account
 
@@ -209,7 +220,11 @@ class Accounts:
                 self._devices.end_grace(session.user, device)
 
     def issue_ticket(self, session: Session) -> str:
-        """Return a ticket with which a page can be a device."""
+        """Return a ticket with which a page can be a device.
+
+        :raises SlowDown: the account was given too many.
+        """
+        self._tickets.charge(session.user)
         value, now = _new_ticket(), self._clock.now()
         ticket = Ticket(
             _hash(value),

@@ -16,9 +16,9 @@ from msgspec import UNSET
 from ..backends.directory import Directory
 from ..backends.tracker import Tracker
 from ..clock import Clock
-from ..domains import check_domain
-from ..errors import Conflict, DomainNotValidated, InvalidKey, NotActive, NotFound, ProofFailed, SlowDown
-from ..limits import AddressLimit
+from ..domains import check_domain, names_another_domain
+from ..errors import Conflict, DomainNotValidated, InvalidKey, NotActive, NotFound, ProofFailed, SlowDown, WrongValue
+from ..limits import RateLimit
 from ..messages import ApplicationChange, NewApplication
 from ..model import ApiKey, Application
 from ..outbound import Outbound
@@ -27,8 +27,9 @@ from .grants import Grants
 
 log = logging.getLogger(__name__)
 
-_KEY = re.compile(r"dpk_([A-Za-z0-9_-]{12})_([A-Za-z0-9_-]{43})")
 KEY_PREFIX = "dpk_"
+_ID_LENGTH = 12
+_KEY = re.compile(rf"{KEY_PREFIX}([A-Za-z0-9_-]{{{_ID_LENGTH}}})_([A-Za-z0-9_-]{{43}})")
 
 _DAY_MS = 86_400_000
 _CHECK_DAYS = 7
@@ -61,7 +62,7 @@ class Applications:
         tracker: Tracker,
         outbound: Outbound,
         grants: Grants,
-        failures: AddressLimit,
+        failures: RateLimit,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -70,9 +71,9 @@ class Applications:
         self._outbound = outbound
         self._grants = grants
         self._failures = failures
-        self._registrations = AddressLimit(
-            "too many registrations from this address", settings.channels.registrations_per_hour, 3600, clock
-        )
+        self._registrations = RateLimit("too many registrations from this address", settings.channels.registrations_per_hour, 3600, clock)
+        self._proofs = RateLimit("too many proofs of this application's domain", settings.outbound.proofs_per_hour, 3600, clock)
+        self._new_keys = RateLimit("too many new keys of this application", settings.presence.keys_per_hour, 3600, clock)
         self._settings = settings
         self._clock = clock
 
@@ -81,11 +82,12 @@ class Applications:
     def register(self, owner: str, wanted: NewApplication, address: str) -> Application:
         """Register an application.
 
-        :raises WrongValue: ``domain`` is none.
+        :raises WrongValue: ``domain`` is none, or ``name`` is another one.
         :raises TooMany: the owner has too many.
         :raises SlowDown: the address registered too many.
         """
         domain = self._domain(wanted.domain)
+        _check_name(wanted.name, domain)
         self._registrations.charge(address)
         application = Application(
             id=secrets.token_urlsafe(12),
@@ -116,11 +118,13 @@ class Applications:
     def change(self, application: Application, wanted: ApplicationChange) -> Application:
         """Change name, description or domain. A new domain starts anew: not validated, not active, granted by nobody.
 
-        :raises WrongValue: ``domain`` is none.
+        :raises WrongValue: ``domain`` is none, or ``name`` is another one.
         """
         given = {name: value for name in ("name", "description", "domain") if (value := getattr(wanted, name)) is not UNSET}
         if "domain" in given:
             given["domain"] = self._domain(given["domain"])
+        if given.keys() & {"name", "domain"}:
+            _check_name(given.get("name", application.name), given.get("domain", application.domain))
         if given.get("domain", application.domain) == application.domain:
             return self._store(application.id, **given)
         moved = self._directory.move_application(application.id, {**given, **_UNPROVEN, "domain_key": secrets.token_urlsafe(24)})
@@ -135,7 +139,12 @@ class Applications:
         """Look for the domain key on the domain.
 
         :raises ProofFailed: it is not there; ``details`` says how it failed.
+        :raises SlowDown: it was looked for too often.
         """
+        self._proofs.charge(application.id)
+        return self._prove(application)
+
+    def _prove(self, application: Application) -> Application:
         body, proof = self._outbound.fetch_proof(application.domain)
         if not hmac.compare_digest(body.encode(), application.domain_key.encode()):
             raise ProofFailed("domain: what it answers is not the domain key", details="mismatch")
@@ -150,7 +159,7 @@ class Applications:
         now = self._clock.now()
         for application in self._directory.claim_checks(now, now + _DAY_MS, _CHECKS_AT_ONCE):
             try:
-                self.validate(application)
+                self._prove(application)
             except ProofFailed as error:
                 self._check_failed(application, error)
             except (SlowDown, Conflict) as error:
@@ -187,9 +196,11 @@ class Applications:
         """Return a new API key; the one before works for ``presence.key_overlap_seconds`` more.
 
         :raises NotActive: the application is not active.
+        :raises SlowDown: it got too many.
         """
         if not application.active:
             raise NotActive()
+        self._new_keys.charge(application.id)
         key, text = self._new_key(application)
         overlap = self._settings.presence.key_overlap_seconds * 1000
         self._directory.add_key(key, retire_at=self._clock.now() + overlap)
@@ -252,3 +263,24 @@ class Applications:
         if key.used_on != day:
             self._directory.touch_key(key.id, day)
         return self.reachable(appid)
+
+    def look_again(self, appid: str, key_id: str) -> None:
+        """Refuse a service that signed in with a key and could not do so now.
+
+        :param key_id: see ``key_id``.
+        :raises InvalidKey: the key works no longer.
+        :raises Refused: see ``reachable``.
+        """
+        self.reachable(appid)
+        if self._directory.key(key_id, self._clock.now()) is None:
+            raise InvalidKey()
+
+
+def key_id(text: str) -> str:
+    """Return the public part of an API key that was found good."""
+    return text[len(KEY_PREFIX) :][:_ID_LENGTH]
+
+
+def _check_name(name: str, domain: str) -> None:
+    if names_another_domain(name, domain):
+        raise WrongValue(f"name: no domain other than {domain}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from math import ceil
 
 from ..backends.directory import Directory
@@ -24,11 +25,12 @@ class Devices:
         self._grants = grants
         self._clock = clock
         self._limit = settings.devices_per_user
+        self._left: set[tuple[str, str, str]] = set()  # ended while the tracker was away
         self._replacements = Buckets(settings.replacements_per_minute / 60, settings.replacements_per_minute)
 
     def at_hand(self, user: str) -> bool:
         """Return whether an update of this user can be made without waiting."""
-        return self._grants.known(user) is not None
+        return not self._tracker.waits and self._grants.known(user) is not None
 
     def connect(self, user: str, device: str | None, connection: str, status: Status, family: str | None = None) -> Connected:
         """Let a connection speak for a device.
@@ -51,16 +53,31 @@ class Devices:
         try:
             self._directory.note_device(family, device)
         except BackendUnavailable:
-            self._tracker.leave(user, device, connection)  # refused: nobody else would
+            self.leave(user, device, connection)  # refused: nobody else would
             raise
 
-    def update_status(self, user: str, device: str, connection: str, status: Status) -> None:
-        """Change a device's status; nothing happens when another connection speaks for it by now."""
-        self._tracker.update(user, device, connection, status, self._grants.of(user))
+    def update_status(self, user: str, device: str, connection: str, status: Status) -> bool:
+        """Change a device's status; False, and nothing happens, when another connection speaks for it by now."""
+        return self._tracker.update(user, device, connection, status, self._grants.of(user))
+
+    def connect_again(self, user: str, device: str, connection: str, status: Status) -> None:
+        """Let a connection speak for its device as before, which the tracker has forgotten.
+
+        :raises TooMany: see ``connect``.
+        """
+        self._tracker.connect(user, device, connection, status, self._grants.of(user), self._limit)
+
+    def tell_replaced(self, user: str, device: str, connection: str) -> None:
+        """Have the process of a connection that was replaced close it. It changes nothing any more, whether or not this succeeds."""
+        with suppress(BackendUnavailable):
+            self._tracker.wake("replaced", f"{user} {device} {connection}")
 
     def leave(self, user: str, device: str, connection: str) -> None:
-        """End a connection; the device is in grace."""
-        self._tracker.leave(user, device, connection)
+        """End a connection; the device is in grace. While the tracker is away that is owed to it, until a ``sweep``."""
+        try:
+            self._tracker.leave(user, device, connection)
+        except BackendUnavailable:
+            self._left.add((user, device, connection))
 
     def list(self, user: str) -> Sequence[Device]:
         """Return a user's live devices."""
@@ -88,6 +105,9 @@ class Devices:
 
     def sweep(self) -> int:
         """Drop devices whose grace is over; return how many users had one."""
+        for left in list(self._left):
+            self._tracker.leave(*left)
+            self._left.discard(left)
         users = self._tracker.due()
         for user in users:
             self._tracker.expire(user, self._grants.of(user))

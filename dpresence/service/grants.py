@@ -30,7 +30,7 @@ class _Cache:
 
     def load(self, user: str) -> tuple[Grant, ...]:
         while True:
-            token = self._loading[user] = object()
+            token = self._loading.setdefault(user, object())  # shared by all who load at once; an invalidation takes it away
             grants = tuple(self._directory.grants_of_user(user))
             current = self._loading.get(user)
             if current is token:
@@ -39,12 +39,16 @@ class _Cache:
                 if len(self._grants) > _MOST_USERS:
                     self._grants.popitem(last=False)
                 return grants
-            if user in self._grants:  # another load was quicker and newer
+            if user in self._grants:  # another load was quicker
                 return self._grants[user]
 
     def invalidate(self, user: str) -> None:
         self._grants.pop(user, None)
         self._loading.pop(user, None)
+
+    def clear(self) -> None:
+        self._grants.clear()
+        self._loading.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class Grants:
         self._clock = clock
         self._cache = _Cache(directory)
         self.invalidate = self._cache.invalidate
+        self.invalidate_all = self._cache.clear
 
     def known(self, user: str) -> tuple[Grant, ...] | None:
         """Return a user's grants if they are at hand without waiting."""

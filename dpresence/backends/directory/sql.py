@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, func, or_, sel
 
 from ...errors import BackendUnavailable, Conflict, NotFound, SessionEnded, TooMany
 from ...model import Account, ApiKey, Application, Grant, Identity, Session, Ticket
-from ..sql.engine import Database, transaction
+from ..sql.engine import Database, noting, reading, transaction
 from ..sql.rows import Rows, insert_new
 from ..sql.tables import accounts, api_keys, applications, grants, service, sessions, spent, tickets
 from . import Directory, Erased
@@ -62,16 +62,23 @@ class SqlDirectory(Directory):
 
     # -- accounts
 
-    @transaction
-    def sign_in(self, connection: Connection, identity: Identity, now: int) -> Account:
-        account = ACCOUNTS.find(connection, accounts.c.email == identity.email)
+    def sign_in(self, identity: Identity, now: int) -> Account:
+        account = self._account_of(identity.email)
         if account is None or not account.issuer:
-            account = _pin(connection, identity, now)
+            account = self._first_sign_in(identity, now)
         if (account.issuer, account.subject) != (identity.issuer, identity.subject):
             raise Conflict("email: its account belongs to another issuer or subject")
         return account
 
+    @reading
+    def _account_of(self, connection: Connection, email: str) -> Account | None:
+        return ACCOUNTS.find(connection, accounts.c.email == email)
+
     @transaction
+    def _first_sign_in(self, connection: Connection, identity: Identity, now: int) -> Account:
+        return _pin(connection, identity, now)
+
+    @reading
     def account(self, connection: Connection, user: str) -> Account | None:
         return ACCOUNTS.find(connection, accounts.c.id == user)
 
@@ -90,7 +97,7 @@ class SqlDirectory(Directory):
             _end_sessions(connection, account.id)
         return True
 
-    @transaction
+    @reading
     def blocked(self, connection: Connection) -> Sequence[str]:
         return connection.scalars(select(accounts.c.id).where(accounts.c.blocked).order_by(accounts.c.id)).all()
 
@@ -116,11 +123,11 @@ class SqlDirectory(Directory):
             raise SessionEnded
         SESSIONS.add(connection, session)
 
-    @transaction
+    @reading
     def session(self, connection: Connection, id_hash: bytes, now: int) -> Session | None:
         return SESSIONS.find(connection, sessions.c.id_hash == id_hash, sessions.c.expires_at > now)
 
-    @transaction
+    @reading
     def sessions(self, connection: Connection, user: str, now: int) -> Sequence[Session]:
         oldest = (sessions.c.created_at, sessions.c.id_hash)
         return SESSIONS.all(connection, sessions.c.user == user, sessions.c.expires_at > now, order_by=oldest)
@@ -147,7 +154,7 @@ class SqlDirectory(Directory):
             raise SessionEnded
         TICKETS.add(connection, ticket)
 
-    @transaction
+    @noting
     def use_ticket(
         self, connection: Connection, hash: bytes, now: int, device: str | None, successor: bytes | None
     ) -> tuple[Ticket, bool] | None:
@@ -166,16 +173,16 @@ class SqlDirectory(Directory):
             TICKETS.add(connection, replace(ticket, hash=successor, expires_at=ticket.session_ends_at))
         return ticket, True
 
-    @transaction
+    @reading
     def tickets(self, connection: Connection, user: str, now: int) -> Sequence[Ticket]:
         unused = (tickets.c.user == user, ~tickets.c.used, tickets.c.expires_at > now)
         return TICKETS.all(connection, *unused, order_by=(tickets.c.expires_at, tickets.c.hash))
 
-    @transaction
+    @reading
     def has_family(self, connection: Connection, family: str) -> bool:
         return connection.scalar(select(tickets.c.hash).where(tickets.c.family == family).limit(1)) is not None
 
-    @transaction
+    @noting
     def note_device(self, connection: Connection, family: str, device: str) -> None:
         connection.execute(update(tickets).where(tickets.c.family == family).values(device=device))
 
@@ -195,11 +202,11 @@ class SqlDirectory(Directory):
             raise TooMany(f"applications: at most {limit} for one developer")
         APPLICATIONS.add(connection, application)
 
-    @transaction
+    @reading
     def application(self, connection: Connection, appid: str) -> Application | None:
         return APPLICATIONS.find(connection, applications.c.id == appid)
 
-    @transaction
+    @reading
     def applications(self, connection: Connection, owner: str, after: str, limit: int) -> Sequence[Application]:
         page = (applications.c.owner == owner, applications.c.id > after)
         return APPLICATIONS.all(connection, *page, order_by=applications.c.id, limit=limit)
@@ -250,12 +257,12 @@ class SqlDirectory(Directory):
         connection.execute(update(api_keys).where(api_keys.c.appid == key.appid, later).values(retires_at=retire_at))
         KEYS.add(connection, key)
 
-    @transaction
+    @reading
     def key(self, connection: Connection, key_id: str, now: int) -> ApiKey | None:
         works = or_(api_keys.c.retires_at.is_(None), api_keys.c.retires_at > now)
         return KEYS.find(connection, api_keys.c.id == key_id, works)
 
-    @transaction
+    @noting
     def touch_key(self, connection: Connection, key_id: str, day: str) -> None:
         news = api_keys.c.used_on.is_distinct_from(day)  # no row changed, no fsync
         connection.execute(update(api_keys).where(api_keys.c.id == key_id, news).values(used_on=day))
@@ -272,20 +279,20 @@ class SqlDirectory(Directory):
             GRANTS.add(connection, grant)
         return present or grant
 
-    @transaction
+    @reading
     def grant(self, connection: Connection, appid: str, user: str) -> Grant | None:
         return GRANTS.find(connection, *_between(appid, user))
 
-    @transaction
+    @reading
     def grants_by_puid(self, connection: Connection, appid: str, puids: Sequence[str]) -> dict[str, Grant]:
         named = (grants.c.appid == appid, grants.c.puid.in_(puids))
         return {grant.puid: grant for grant in GRANTS.all(connection, *named, order_by=grants.c.puid)}
 
-    @transaction
+    @reading
     def grants_of_user(self, connection: Connection, user: str) -> Sequence[Grant]:
         return GRANTS.all(connection, grants.c.user == user, order_by=(grants.c.granted_at, grants.c.puid))
 
-    @transaction
+    @reading
     def grants_of_application(self, connection: Connection, appid: str, after: str, limit: int) -> Sequence[Grant]:
         page = (grants.c.appid == appid, grants.c.puid > after)
         return GRANTS.all(connection, *page, order_by=grants.c.puid, limit=limit)

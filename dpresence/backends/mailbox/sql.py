@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection, func, insert, select
 
 from ...model import Notification
-from ..sql.engine import Database, transaction
+from ..sql.engine import Database, reading, transaction
+from ..sql.locks import take_turns
 from ..sql.rows import Rows
 from ..sql.tables import notifications as table
 from . import Mailbox
@@ -29,6 +30,7 @@ class SqlMailbox(Mailbox):
         if not items:
             return []
         users = {user for user, _ in items}
+        take_turns(connection, "mailbox", users)  # what one push counts and numbers, no other changes meanwhile
         # what expired makes room first; the newest item is as late as it can be now
         NOTIFICATIONS.delete(connection, table.c.user.in_(users), table.c.expires_at <= max(item.sent_at for _, item in items))
         sizes = _sizes(connection, users)
@@ -39,14 +41,14 @@ class SqlMailbox(Mailbox):
             answers.append(min(sizes[user, item.appid], limit))
         for queue, size in sizes.items():
             if size > limit:
-                _drop_oldest(connection, queue, size - limit)
+                _keep_newest(connection, queue, limit)
         return answers
 
-    @transaction
+    @reading
     def pending(self, connection: Connection, user: str, now: int) -> Sequence[Notification]:
         return NOTIFICATIONS.all(connection, table.c.user == user, table.c.expires_at > now, order_by=table.c.position)
 
-    @transaction
+    @reading
     def waiting(self, connection: Connection, user: str, appid: str, now: int) -> int:
         count = select(func.count()).where(table.c.user == user, table.c.appid == appid, table.c.expires_at > now)
         return connection.scalars(count).one()
@@ -79,7 +81,8 @@ def _sizes(connection: Connection, users: Iterable[str]) -> Counter[Queue]:
     return Counter({(user, appid): size for user, appid, size in rows})
 
 
-def _drop_oldest(connection: Connection, queue: Queue, count: int) -> None:
+def _keep_newest(connection: Connection, queue: Queue, limit: int) -> None:
+    """Drop what is beyond ``limit`` now: somebody may have settled some since they were counted."""
     user, appid = queue
-    oldest = select(table.c.position).where(table.c.user == user, table.c.appid == appid).order_by(table.c.position)
-    NOTIFICATIONS.delete(connection, table.c.position.in_(oldest.limit(count)))
+    newest = select(table.c.position).where(table.c.user == user, table.c.appid == appid).order_by(table.c.position.desc())
+    NOTIFICATIONS.delete(connection, table.c.position.in_(newest.offset(limit)))

@@ -14,7 +14,9 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from ...errors import SettingError
+from . import postgresql
 from .engine import Database
+from .locks import take_turns
 
 UPGRADE_SECONDS = 300.0
 
@@ -28,15 +30,22 @@ def configuration(connection: Connection) -> Config:
 
 
 def migrate(database: Database) -> None:
-    """Upgrade to the newest revision in one transaction; nothing happens when it is there.
+    """Upgrade to the newest revision in one transaction, one process after another; nothing happens when it is there.
 
     :raises SettingError: the database was made by a newer version.
     :raises BackendUnavailable: it is away, or no database.
     """
     try:
-        database.run(lambda connection: command.upgrade(configuration(connection), "head"), UPGRADE_SECONDS)
+        database.run(_upgrade, UPGRADE_SECONDS)
     except CommandError as error:
         raise SettingError(f"directory.url = {database.url}: must be a database of this version or an older one ({error})") from None
+
+
+def _upgrade(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        postgresql.give_time(connection, UPGRADE_SECONDS)
+    take_turns(connection, "table", ["alembic_version"])
+    command.upgrade(configuration(connection), "head")
 
 
 def revision(database: Database) -> str | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Insert, Select, Table, delete, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -14,7 +15,11 @@ T = TypeVar("T", bound="DataclassInstance")
 
 
 class Rows(Generic[T]):
-    """Reads and writes the values of one model class in one table."""
+    """Reads and writes the values of one model class in one table.
+
+    ``hold`` and ``keep`` lock what they find until the transaction ends. SQLite ignores that: there, a transaction that
+    has begun is alone.
+    """
 
     def __init__(self, table: Table, kind: type[T]) -> None:
         self.table = table
@@ -24,14 +29,26 @@ class Rows(Generic[T]):
 
     def find(self, connection: Connection, *where: ColumnElement[bool]) -> T | None:
         """Return the one value that fits, or None."""
-        row = connection.execute(self._select.where(*where)).one_or_none()
-        return None if row is None else self._kind(*row)
+        return self._one(connection, self._select.where(*where))
 
-    def all(self, connection: Connection, *where: ColumnElement[bool], order_by: Any, limit: int | None = None) -> list[T]:
-        """Return the values that fit, in order: a column or a tuple of them."""
+    def hold(self, connection: Connection, *where: ColumnElement[bool]) -> T | None:
+        """Find a value and let nobody else hold, keep, change or delete it."""
+        return self._one(connection, self._select.where(*where).with_for_update())
+
+    def keep(self, connection: Connection, *where: ColumnElement[bool]) -> T | None:
+        """Find a value and let nobody hold or delete it; others may keep it, too."""
+        return self._one(connection, self._select.where(*where).with_for_update(read=True, key_share=True))
+
+    def all(
+        self, connection: Connection, *where: ColumnElement[bool], order_by: Any, limit: int | None = None, hold: bool = False
+    ) -> list[T]:
+        """Return the values that fit, in order: a column or a tuple of them.
+
+        :param hold: hold each, as ``hold`` does.
+        """
         order = order_by if isinstance(order_by, tuple) else (order_by,)
         query: Select[Any] = self._select.where(*where).order_by(*order).limit(limit)
-        return [self._kind(*row) for row in connection.execute(query)]
+        return [self._kind(*row) for row in connection.execute(query.with_for_update() if hold else query)]
 
     def values(self, item: T) -> dict[str, Any]:
         """Return a value as a row."""
@@ -44,3 +61,17 @@ class Rows(Generic[T]):
     def delete(self, connection: Connection, *where: ColumnElement[bool]) -> int:
         """Delete the rows that fit; return how many, those of other tables that went with them not counted."""
         return connection.execute(delete(self.table).where(*where)).rowcount
+
+    def _one(self, connection: Connection, query: Select[Any]) -> T | None:
+        row = connection.execute(query).one_or_none()
+        return None if row is None else self._kind(*row)
+
+
+def insert_new(connection: Connection, table: Table, **values: Any) -> bool:
+    """Insert a row unless one with its key is there, or just about to be; return whether it was inserted.
+
+    A failed insert would do for SQLite, but PostgreSQL does not go on with a transaction in which anything failed.
+    """
+    kinds: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+    query: Insert = kinds[connection.dialect.name](table).values(values).on_conflict_do_nothing()
+    return connection.execute(query, execution_options={"preserve_rowcount": True}).rowcount > 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
@@ -18,6 +20,33 @@ def understands(url: URL) -> bool:
     """Return whether a URL is a plain path (or memory) of SQLite; URI file names and options are not."""
     plain = not url.query and not (url.database or "").startswith("file:")
     return url.drivername in ("sqlite", "sqlite+pysqlite") and plain
+
+
+def make_reader(url: URL) -> Engine | None:
+    """Return an engine with one connection that only reads, None for a database in memory, which has but one connection."""
+    return _make_quick(url, ("query_only = ON",), lambda connection: connection.exec_driver_sql("BEGIN"))
+
+
+def make_noter(url: URL) -> Engine | None:
+    """Return an engine with one connection whose commits are not forced to the disk, None for a database in memory."""
+    return _make_quick(url, ("synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON"), _begin)
+
+
+def _make_quick(url: URL, pragmas: Sequence[str], begin: Callable[[Connection], Any]) -> Engine | None:
+    """Return an engine for use in the hub's own thread: it waits for no lock."""
+    if url.database in (None, "", ":memory:"):
+        return None
+    options = {"isolation_level": None, "timeout": 0, "check_same_thread": False}
+    engine = create_engine(url, poolclass=StaticPool, connect_args=options, hide_parameters=True)
+    event.listen(engine, "connect", lambda connection, _: [connection.execute(f"PRAGMA {pragma}") for pragma in pragmas])
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+def is_locked(error: Exception | None) -> bool:
+    """Return whether an error says that somebody else is writing."""
+    cause = getattr(error, "orig", None)
+    return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
 
 
 def make_engine(url: URL, busy_seconds: float) -> Engine:

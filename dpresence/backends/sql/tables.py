@@ -6,6 +6,8 @@ Times are milliseconds since the epoch. Columns carry the names of the fields in
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 metadata = MetaData(
     naming_convention={
@@ -18,6 +20,25 @@ metadata = MetaData(
 )
 
 
+class Text(TypeDecorator[str]):
+    """Text that is the same in both databases: ordered by its bytes, so that pages of ids are, and found by whatever is asked.
+
+    PostgreSQL knows no NUL. No text that is stored has one (``messages`` refuses it), but an id in a path may: it finds
+    nothing, as any other that is unknown.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        """Return the column's type; without a collation PostgreSQL's order depends on its machine's C library."""
+        return dialect.type_descriptor(String(collation="C") if dialect.name == "postgresql" else String())
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Return a value as it is sent."""
+        return value.replace("\0", "\1") if value and dialect.name == "postgresql" else value
+
+
 def _part_of(table: str, column: str = "id") -> ForeignKey:
     """Return a foreign key whose row goes when the other goes."""
     return ForeignKey(f"{table}.{column}", ondelete="CASCADE")
@@ -27,17 +48,17 @@ service = Table(
     "service",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("mode", String, nullable=False),  # production or development
+    Column("mode", Text, nullable=False),  # production or development
     CheckConstraint("id = 1", name="one_row"),
 )
 
 accounts = Table(
     "accounts",
     metadata,
-    Column("id", String, primary_key=True),
-    Column("email", String, nullable=False, unique=True),
-    Column("issuer", String, nullable=False),  # empty, as is subject: the next sign-in pins the account
-    Column("subject", String, nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("email", Text, nullable=False, unique=True),
+    Column("issuer", Text, nullable=False),  # empty, as is subject: the next sign-in pins the account
+    Column("subject", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("blocked", Boolean, nullable=False, index=True),
 )
@@ -46,7 +67,7 @@ sessions = Table(
     "sessions",
     metadata,
     Column("id_hash", LargeBinary, primary_key=True),
-    Column("user", String, _part_of("accounts"), nullable=False, index=True),
+    Column("user", Text, _part_of("accounts"), nullable=False, index=True),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
 )
@@ -55,12 +76,12 @@ tickets = Table(
     "tickets",
     metadata,
     Column("hash", LargeBinary, primary_key=True),
-    Column("family", String, nullable=False, index=True),
-    Column("user", String, _part_of("accounts"), nullable=False),
+    Column("family", Text, nullable=False, index=True),
+    Column("user", Text, _part_of("accounts"), nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     Column("session_ends_at", BigInteger, nullable=False, index=True),
     Column("session", LargeBinary, _part_of("sessions", "id_hash"), index=True),
-    Column("device", String),  # the same in all tickets of a family
+    Column("device", Text),  # the same in all tickets of a family
     Column("used", Boolean, nullable=False, default=False),  # a used one is kept until its session ends, to notice that it shows up again
     Index(None, "user", "device"),
 )
@@ -75,14 +96,14 @@ spent = Table(
 applications = Table(
     "applications",
     metadata,
-    Column("id", String, primary_key=True),
-    Column("owner", String, _part_of("accounts"), nullable=False),
-    Column("name", String, nullable=False),
-    Column("domain", String, nullable=False),
-    Column("description", String, nullable=False),
-    Column("domain_key", String, nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("owner", Text, _part_of("accounts"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("domain_key", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("proof", String),
+    Column("proof", Text),
     Column("active", Boolean, nullable=False),
     Column("check_at", BigInteger, index=True),
     Column("failed_checks", Integer, nullable=False),
@@ -92,20 +113,20 @@ applications = Table(
 api_keys = Table(
     "api_keys",
     metadata,
-    Column("id", String, primary_key=True),
-    Column("appid", String, _part_of("applications"), nullable=False, index=True),
+    Column("id", Text, primary_key=True),
+    Column("appid", Text, _part_of("applications"), nullable=False, index=True),
     Column("secret_hash", LargeBinary, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("retires_at", BigInteger, index=True),
-    Column("used_on", String),
+    Column("used_on", Text),
 )
 
 grants = Table(
     "grants",
     metadata,
-    Column("puid", String, primary_key=True),
-    Column("appid", String, _part_of("applications"), nullable=False),
-    Column("user", String, _part_of("accounts"), nullable=False),
+    Column("puid", Text, primary_key=True),
+    Column("appid", Text, _part_of("applications"), nullable=False),
+    Column("user", Text, _part_of("accounts"), nullable=False),
     Column("granted_at", BigInteger, nullable=False),
     Column("since", BigInteger, nullable=False),
     Column("paused", Boolean, nullable=False),
@@ -117,15 +138,15 @@ grants = Table(
 notifications = Table(
     "notifications",
     metadata,
-    # the order of arrival: SQLite gives a new row a number above all present ones
+    # the order of arrival: SQLite gives a new row a number above all present ones, PostgreSQL above all it ever gave
     Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column("user", String, nullable=False),  # the queue is the user's; a notification itself knows the PUID only
-    Column("id", String, nullable=False),
-    Column("appid", String, nullable=False),
-    Column("puid", String, nullable=False),
-    Column("source", String, nullable=False),
-    Column("message", String, nullable=False),
-    Column("action", String, nullable=False),
+    Column("user", Text, nullable=False),  # the queue is the user's; a notification itself knows the PUID only
+    Column("id", Text, nullable=False),
+    Column("appid", Text, nullable=False),
+    Column("puid", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("action", Text, nullable=False),
     Column("sent_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     Index(None, "user", "appid"),

@@ -14,7 +14,10 @@ from typing import Literal
 
 from ...model import Device, Grant, Status, Update
 
-Topic = Literal["feed", "mail", "grants", "account", "ticket", "device", "application"]
+Topic = Literal["feed", "mail", "grants", "account", "ticket", "device", "replaced", "application", "missed", "forgotten"]
+"""What a wake-up is about. Two come from the tracker itself, with an empty key: ``missed``, wake-ups of any topic may have
+been missed; ``forgotten``, the devices of this process may be forgotten, and have to be connected again.
+"""
 Listener = Callable[[Topic, str], None]
 
 
@@ -37,6 +40,9 @@ class Tracker(ABC):
     An application is told only what is news to it: a status that is not the one its newest entry of the PUID has. The time
     of an entry is rounded down to the second and lies neither before its grant's ``since`` nor before the PUID's last entry.
     """
+
+    waits: bool = False
+    """Whether a method may wait for a store; what must not wait, as a callback of the hub, must not call it then."""
 
     remembers_since: int
     """Since when (milliseconds) this tracker knows who is where; what was before is forgotten."""

@@ -192,6 +192,10 @@ ONE_ORIGIN = "one origin, such as https://presence.example.org"
         ({"identity.audience": "https://A.example.org"}, f"identity.audience = https://A.example.org: must be {ONE_ORIGIN}"),
         ({"identity.audience": "https://u@a.example.org"}, f"identity.audience = https://u@a.example.org: must be {ONE_ORIGIN}"),
         ({"identity.audience": "a.example.org"}, f"identity.audience = a.example.org: must be {ONE_ORIGIN}"),
+        ({"redis.url": "http://h"}, "redis.url = http://h: must be a redis://, rediss:// or unix:// URL"),
+        ({"redis.prefix": "a*"}, "redis.prefix = a*: must be one or more of A-Z a-z 0-9 _ . : -"),
+        ({"mailbox.redis.allow_volatile": "1"}, "mailbox.redis.allow_volatile = 1: must be true or false"),
+        ({"mailbox.redis.url": "x"}, "mailbox.redis.url = x: no such setting; docs/settings.md lists them"),
         # combinations of section 4
         ({"presence.pong_seconds": "25"}, "presence.pong_seconds = 25: must be less than presence.ping_seconds (25)"),
         (
@@ -209,7 +213,11 @@ ONE_ORIGIN = "one origin, such as https://presence.example.org"
         ({**ISSUER, "browserid.login.example.org.keys": "a b c"}, "browserid.login.example.org.keys = a b c: must be one or two files"),
         (
             {**ISSUER, "browserid.login.example.org.domains": ""},
-            "browserid.login.example.org.domains = : must be the mail domains the issuer speaks for, or *",
+            "browserid.login.example.org.domains = : must be mail domains with spaces between them, or *",
+        ),
+        (
+            {**ISSUER, "browserid.login.example.org.domains": "example.org,example.net"},
+            "browserid.login.example.org.domains = example.org,example.net: must be mail domains with spaces between them, or *",
         ),
         ({**ISSUER, "browserid.issuers": "Login.example.org"}, "browserid.issuers = Login.example.org: must be host names in lower case"),
         *(
@@ -240,6 +248,10 @@ ONE_ORIGIN = "one origin, such as https://presence.example.org"
         (
             {**DEVELOPMENT, "channels.trusted_proxies": "127.0.0.1"},
             "channels.trusted_proxies = 127.0.0.1: must be empty while identity.development is on",
+        ),
+        (
+            {**DEVELOPMENT, "directory.url": "sqlite:////srv/presence.db"},
+            "directory.url = sqlite:////srv/presence.db: must be a database of its own while identity.development is on, not presence.db",
         ),
         ({"outbound.allow_loopback": "true"}, "outbound.allow_loopback = true: must be false unless identity.development is on"),
     ],

@@ -16,6 +16,7 @@ from gevent import monkey
 from sqlalchemy import insert, select, text
 
 from dpresence.backends.sql.engine import Database
+from dpresence.backends.sql.migrate import migrate
 from dpresence.backends.sql.tables import metadata, service
 from dpresence.errors import BackendUnavailable, Conflict, SettingError
 
@@ -90,14 +91,14 @@ def test_the_hub_keeps_turning_during_a_slow_call(make):
 
 
 def test_a_call_past_its_deadline_changes_nothing(make):
-    database = make(deadline_seconds=0.05)
+    database = make()
 
     def slow(connection):
         write(connection)
         native_sleep(0.2)
 
     with pytest.raises(BackendUnavailable):
-        database.run(slow)
+        database.run(slow, deadline_seconds=0.05)
     assert database.run(mode, deadline_seconds=5) is None
 
 
@@ -252,3 +253,40 @@ def test_a_missed_deadline_is_logged(make, caplog):
     with pytest.raises(BackendUnavailable):
         database.run(lambda connection: native_sleep(0.05), deadline_seconds=0.01)
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(logging.WARNING, "database: no answer within 0.01 s")]
+
+
+def test_a_note_waits_for_nobody_and_is_there_for_everybody(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}/presence.db")
+    migrate(database)
+    started = gevent.spawn(database.run, lambda connection: native_sleep(0.2))
+    assert database.note(lambda connection: connection.scalar(text("select 1"))) == 1
+    assert not started.ready() or started.get() is None
+    database.note(lambda connection: connection.execute(text("insert into service values (1, 'production')")))
+    for way in (database.run, database.read):
+        assert way(lambda connection: connection.scalar(text("select mode from service"))) == "production"
+    database.close()
+
+
+def test_a_note_takes_its_turn_while_somebody_else_writes(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}/presence.db")
+    migrate(database)
+
+    def slow(connection):
+        connection.execute(text("insert into spent values (x'01', 1)"))
+        native_sleep(0.2)
+
+    writer = gevent.spawn(database.run, slow)
+    gevent.sleep(0.05)
+    assert database.read(lambda connection: connection.scalar(text("select count(*) from spent"))) == 0, "not written yet"
+    database.note(lambda connection: connection.execute(text("insert into spent values (x'02', 1)")))
+    assert writer.ready()
+    assert database.read(lambda connection: connection.scalar(text("select count(*) from spent"))) == 2
+    database.close()
+
+
+def test_a_reader_cannot_write(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}/presence.db")
+    migrate(database)
+    with pytest.raises(BackendUnavailable):
+        database.read(lambda connection: connection.execute(text("insert into spent values (x'01', 1)")))
+    database.close()

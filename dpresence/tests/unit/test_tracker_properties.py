@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from dpresence.backends.tracker import Tracker
 from dpresence.backends.tracker.memory import MemoryTracker
 from dpresence.errors import TooMany
 from dpresence.model import Grant, Status, Update
@@ -80,7 +81,7 @@ class TrackerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = FakeClock()
-        self.tracker = MemoryTracker(SETTINGS, self.clock)
+        self.tracker = self.make_tracker()
         self.devices: dict[tuple[str, str], ModelDevice] = {}
         self.connections: list[Connection] = []
         self.grants: dict[tuple[str, str], Grant] = {}
@@ -90,6 +91,9 @@ class TrackerMachine(RuleBasedStateMachine):
         self.due: list[str] = []
         self.eager = {app: Reader() for app in ("chess", "go", "maps")}
         self.lazy = {app: Reader() for app in ("chess", "go", "maps")}
+
+    def make_tracker(self) -> Tracker:
+        return MemoryTracker(SETTINGS, self.clock)
 
     # -- the model
 

@@ -22,7 +22,7 @@ def upgrade() -> None:
 
 
 def _text(name: str, nullable: bool = False) -> sa.Column[Any]:
-    return sa.Column(name, sa.String, nullable=nullable)
+    return sa.Column(name, sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=nullable)
 
 
 def _time(name: str, nullable: bool = False) -> sa.Column[Any]:

@@ -1,0 +1,29 @@
+-- One batch of operations of one process, in order and in one step. What each means: backends/tracker/__init__.py.
+-- ARGV[1], cmsgpack: prefix, process, generation, now (ms), ticks (ms, of that process alone), settings, operations.
+-- Answers cmsgpack: number of batches so far, wake-ups, results; nothing when the process is not known or has a newer connection.
+-- Everybody else hears of the wake-ups by a message: the process, then each of them, a line each.
+--
+--   user:USER        cmsgpack: status; devices by name, each with status, connection, process, since and, in grace, over
+--   processes        hash: process -> "generation end-of-lease", by the server's clock
+--   dead             set of processes whose lease ran out and whose devices have not all been dropped
+--   users:PROCESS    set of users with a device of that process
+--   grace:PROCESS    sorted set of users by when the first grace of theirs ends, in ticks of that process
+-- Keys are made here and not declared: Redis Cluster is out of scope.
+local request = cmsgpack.unpack(ARGV[1])
+local prefix, me, generation, now, ticks, settings, operations = unpack(request, 1, 7)
+local grace, lease, feed_seconds, feed_entries = unpack(settings)
+local call = redis.call
+local processes = prefix .. 'processes'
+
+local mine = call('HGET', processes, me)
+if not mine or tonumber(string.match(mine, '^%d+')) ~= generation then return false end
+
+local run, status_of, finish = {}, nil, nil -- the operations by name
+local woken, wakes = {}, {} -- each once, in order
+
+local function wake(text)
+  if not woken[text] then
+    woken[text] = true
+    wakes[#wakes + 1] = text
+  end
+end

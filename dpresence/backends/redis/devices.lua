@@ -1,0 +1,212 @@
+-- Devices, grace and leases. Comes after "feed.lua".
+
+local RANK = { offline = 0, unavailable = 1, online = 2 }
+
+local function load(user)
+  local text = call('GET', prefix .. 'user:' .. user)
+  return text and cmsgpack.unpack(text) or { status = 'offline', devices = {} }
+end
+
+function status_of(user)
+  return load(user).status
+end
+
+local function owned(record, name, connection)
+  local device = record.devices[name]
+  return device and not device.over and device.connection == connection and device.process == me and device or nil
+end
+
+-- Note what a sweep needs to find a user by one of the processes her devices are at.
+local function index(user, record, process)
+  local any, soonest = false, nil
+  for _, device in pairs(record.devices) do
+    if device.process == process then
+      any = true
+      if device.over and (not soonest or device.over < soonest) then soonest = device.over end
+    end
+  end
+  call(any and 'SADD' or 'SREM', prefix .. 'users:' .. process, user)
+  if soonest then
+    call('ZADD', prefix .. 'grace:' .. process, soonest, user)
+  else
+    call('ZREM', prefix .. 'grace:' .. process, user)
+  end
+end
+
+-- Keep a user's devices, work out her status and tell those who may know if it changed.
+local function keep(user, record, grants, reason)
+  local status = 'offline'
+  for _, device in pairs(record.devices) do
+    if RANK[device.status] > RANK[status] then status = device.status end
+  end
+  local before = record.status
+  record.status = status
+  if next(record.devices) then
+    call('SET', prefix .. 'user:' .. user, cmsgpack.pack(record))
+  else
+    call('DEL', prefix .. 'user:' .. user)
+  end
+  if status ~= before then
+    for _, grant in ipairs(grants) do
+      if not grant[4] then show(grant, status, reason) end
+    end
+  end
+end
+
+-- Drop those devices that ``which(name, device)`` picks; return whether there was one.
+local function drop(user, grants, reason, which)
+  local record, at = load(user), {}
+  for name, device in pairs(record.devices) do
+    if which(name, device) then
+      at[device.process] = true
+      record.devices[name] = nil
+    end
+  end
+  if not next(at) then return false end
+  for process in pairs(at) do index(user, record, process) end
+  keep(user, record, grants, reason)
+  return true
+end
+
+local function nameless_in_grace(record)
+  local found
+  for name, device in pairs(record.devices) do
+    if device.over and string.sub(name, 1, 1) == '~' and (not found or name < found) then found = name end
+  end
+  return found
+end
+
+function run.connect(user, name, connection, status, grants, limit, fresh)
+  local record = load(user)
+  if name == '' then name = nameless_in_grace(record) or fresh end
+  local others = 0
+  for other, device in pairs(record.devices) do
+    if other ~= name and not device.over then others = others + 1 end
+  end
+  if others >= limit then return false end
+  local before = record.devices[name]
+  record.devices[name] = { status = status, connection = connection, process = me, since = now }
+  if before and before.process ~= me then index(user, record, before.process) end
+  index(user, record, me)
+  keep(user, record, grants, 'explicit')
+  return { name, before and not before.over and before.connection or '' }
+end
+
+function run.update(user, name, connection, status, grants)
+  local record = load(user)
+  local device = owned(record, name, connection)
+  if not device then return false end
+  if device.status ~= status then
+    device.status = status
+    keep(user, record, grants, 'explicit')
+  end
+  return true
+end
+
+function run.leave(user, name, connection)
+  local record = load(user)
+  local device = owned(record, name, connection)
+  if not device then return end
+  if device.status == 'offline' then
+    record.devices[name] = nil
+  else
+    device.connection, device.over = '', ticks + grace
+  end
+  index(user, record, me)
+  keep(user, record, {}, 'lost')
+end
+
+function run.remove(user, name, grants)
+  return drop(user, grants, 'explicit', function(other) return other == name end)
+end
+
+function run.remove_all(user, grants)
+  drop(user, grants, 'explicit', function() return true end)
+end
+
+function run.devices(user)
+  local found = {}
+  for name, device in pairs(load(user).devices) do
+    found[#found + 1] = { name, device.status, not device.over, device.since }
+  end
+  return found
+end
+
+run.status = status_of
+
+-- Leases, by the server's clock.
+
+local function time()
+  local parts = call('TIME')
+  return parts[1] * 1000 + math.floor(parts[2] / 1000)
+end
+
+local function end_lease_after(milliseconds)
+  call('HSET', processes, me, generation .. ' ' .. (time() + milliseconds))
+end
+
+function run.renew()
+  end_lease_after(lease)
+end
+
+-- A clean end: what is still connected, or in grace, has as long as a grace lasts.
+function run.retire()
+  end_lease_after(grace)
+end
+
+-- Find the processes whose lease ran out. After a time in which nobody looked, because nobody reached the server,
+-- everybody first gets a moment to come back.
+local function bury()
+  local meta, present = prefix .. 'meta', time()
+  local looked, patient = unpack(call('HMGET', meta, 'looked', 'patient'))
+  call('HSET', meta, 'looked', present)
+  if present - tonumber(looked or 0) > lease / 2 then
+    patient = present + lease / 4
+    call('HSET', meta, 'patient', patient)
+  end
+  if present < tonumber(patient) then return end
+  local all = call('HGETALL', processes)
+  for index = 1, #all, 2 do
+    if tonumber(string.match(all[index + 1], ' (%d+)$')) <= present then
+      call('HDEL', processes, all[index])
+      call('SADD', prefix .. 'dead', all[index])
+    end
+  end
+end
+
+function run.due()
+  end_lease_after(lease) -- who looks is alive
+  bury()
+  local found, seen = {}, {}
+  local function add(users)
+    for _, user in ipairs(users) do
+      if not seen[user] then
+        seen[user] = true
+        found[#found + 1] = user
+      end
+    end
+  end
+  add(call('ZRANGEBYSCORE', prefix .. 'grace:' .. me, '-inf', ticks))
+  for _, process in ipairs(call('SMEMBERS', prefix .. 'dead')) do
+    local users = call('SMEMBERS', prefix .. 'users:' .. process)
+    if #users == 0 then
+      call('SREM', prefix .. 'dead', process)
+      call('DEL', prefix .. 'users:' .. process, prefix .. 'grace:' .. process)
+    end
+    add(users)
+  end
+  return found
+end
+
+function run.expire(user, grants)
+  drop(user, grants, 'lost', function(_, device)
+    if device.process == me then return device.over and device.over <= ticks end
+    return call('HEXISTS', processes, device.process) == 0
+  end)
+end
+
+function run.wake(text)
+  wake(text)
+end
+
+function run.ping() end

@@ -1,0 +1,161 @@
+-- The feed of one application; the same rules as tracker/feed.py. Comes after "batch.lua" has set the scene.
+--   feed:APP   hash    head: newest offset; floor: an entry at or below it may be missing
+--   view:APP   hash    PUID -> newest entry, of every live PUID
+--   log:APP    stream  one entry each, its id is its offset; beyond their number only the newest of each PUID stay
+--   gone:APP   set     revoked PUIDs whose last entry is still in the log; nothing may follow for them
+-- An entry is the text "offset puid status at reason".
+
+local function second(milliseconds)
+  return milliseconds - milliseconds % 1000
+end
+
+local function entry(text)
+  if not text then return nil end
+  local offset, puid, status, at, reason = string.match(text, '^(%d+) (%S+) (%S+) (%-?%d+) (%S+)$')
+  return { offset = tonumber(offset), puid = puid, status = status, at = tonumber(at), reason = reason }
+end
+
+-- The feeds this batch has looked at; "finish" keeps what became of them.
+--   settled: beyond the number of entries, up to this offset only the newest of each PUID are left.
+local feeds = {}
+
+local function feed(app)
+  local found = feeds[app]
+  if not found then
+    local head, floor = unpack(call('HMGET', prefix .. 'feed:' .. app, 'head', 'floor'))
+    local base = not head and call('HGET', prefix .. 'meta', 'base')
+    found = { head = tonumber(head or base), floor = tonumber(floor or base) }
+    found.settled = found.head - feed_entries
+    feeds[app] = found
+  end
+  return found
+end
+
+local function shown(app, puid)
+  return entry(call('HGET', prefix .. 'view:' .. app, puid))
+end
+
+local function id(offset)
+  return string.format('%.0f-0', offset)
+end
+
+-- Take out what is more than the number of entries, but for the newest of each PUID.
+local function settle(app)
+  local found, log = feed(app), prefix .. 'log:' .. app
+  local falling = found.head - feed_entries
+  if falling <= found.settled then return end
+  for _, one in ipairs(call('XRANGE', log, '(' .. id(math.max(found.settled, 0)), id(math.max(falling, 0)))) do
+    local item = entry(one[2][2])
+    local newest = item.reason ~= 'revoked' and shown(app, item.puid)
+    if newest ~= false and not (newest and newest.offset == item.offset) then call('XDEL', log, one[1]) end
+  end
+  found.settled = falling
+end
+
+-- Forget what is too old, or too much even of the newest of each.
+local function trim(app)
+  settle(app)
+  local found, log = feed(app), prefix .. 'log:' .. app
+  local too_many = call('XLEN', log) - 2 * feed_entries - call('HLEN', prefix .. 'view:' .. app)
+  local since = second(now) - feed_seconds * 1000
+  while true do
+    local first = call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+    local item = first and entry(first[2][2])
+    if not item or (too_many <= 0 and item.at >= since) then return end
+    call('XDEL', log, first[1])
+    if item.reason == 'revoked' then call('SREM', prefix .. 'gone:' .. app, item.puid) end
+    found.floor, found.changed = item.offset, true
+    too_many = too_many - 1
+  end
+end
+
+function finish()
+  for app, found in pairs(feeds) do
+    if found.appended then trim(app) end
+    if found.changed then call('HSET', prefix .. 'feed:' .. app, 'head', found.head, 'floor', found.floor) end
+  end
+end
+
+-- last: the newest entry of the PUID.
+local function append(grant, last, status, reason)
+  local app, puid, since = grant[1], grant[2], grant[3]
+  if not last and call('SISMEMBER', prefix .. 'gone:' .. app, puid) == 1 then return false end
+  local found = feed(app)
+  found.head, found.appended, found.changed = found.head + 1, true, true
+  local at = second(math.max(now, since, last and last.at or 0))
+  local text = table.concat({ found.head, puid, status, at, reason }, ' ')
+  call('HSET', prefix .. 'view:' .. app, puid, text)
+  call('XADD', prefix .. 'log:' .. app, id(found.head), 'e', text)
+  if last and last.offset <= found.settled then call('XDEL', prefix .. 'log:' .. app, id(last.offset)) end
+  wake('feed ' .. app)
+  return true
+end
+
+local function show(grant, status, reason)
+  local last = shown(grant[1], grant[2])
+  if status ~= (last and last.status or 'offline') then append(grant, last, status, reason) end
+end
+
+local function covers(app, offset)
+  trim(app)
+  local found = feed(app)
+  return found.floor <= offset and offset <= found.head
+end
+
+function run.granted(user, grant)
+  append(grant, shown(grant[1], grant[2]), grant[4] and 'offline' or status_of(user), 'granted')
+end
+
+function run.refresh(user, grant)
+  show(grant, grant[4] and 'offline' or status_of(user), 'explicit')
+end
+
+function run.revoked(_, grant)
+  if append(grant, shown(grant[1], grant[2]), 'offline', 'revoked') then
+    call('HDEL', prefix .. 'view:' .. grant[1], grant[2])
+    call('SADD', prefix .. 'gone:' .. grant[1], grant[2])
+  end
+end
+
+function run.snapshot(app)
+  return { feed(app).head, table.concat(call('HVALS', prefix .. 'view:' .. app), '\n') }
+end
+
+function run.latest(app, puids)
+  local found = {}
+  for first = 1, #puids, 1000 do
+    for _, text in ipairs(call('HMGET', prefix .. 'view:' .. app, unpack(puids, first, math.min(first + 999, #puids)))) do
+      if text then found[#found + 1] = text end
+    end
+  end
+  return table.concat(found, '\n')
+end
+
+function run.covers(app, offset)
+  return covers(app, offset)
+end
+
+function run.read(app, offset, limit)
+  if not covers(app, offset) then return false end
+  local log, gone = prefix .. 'log:' .. app, prefix .. 'gone:' .. app
+  local some_gone = call('SCARD', gone) > 0
+  local found = {}
+  local after = id(offset)
+  repeat
+    local page = call('XRANGE', log, '(' .. after, '+', 'COUNT', limit)
+    for _, one in ipairs(page) do
+      local text = one[2][2]
+      local item = some_gone and entry(text)
+      -- What came before a revocation goes with its time: to search the log for it would take too long.
+      local kept = not item or item.reason == 'revoked' or call('SISMEMBER', gone, item.puid) == 0
+      if kept and #found < limit then found[#found + 1] = text end
+      after = one[1]
+    end
+  until #page < limit or #found >= limit
+  return table.concat(found, '\n')
+end
+
+function run.drop(app)
+  feeds[app] = nil
+  call('UNLINK', prefix .. 'feed:' .. app, prefix .. 'view:' .. app, prefix .. 'log:' .. app, prefix .. 'gone:' .. app)
+end

@@ -1,0 +1,139 @@
+"""A line to Redis: one connection, on which the operations of every greenlet travel in batches.
+
+While one batch is under way the operations that come meanwhile make up the next one, so that a busy process pays for
+a round trip and a script once for many of them, and an idle one waits for nobody.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gevent
+from gevent import Timeout
+from gevent.event import AsyncResult, Event
+from redis import RedisError
+
+from ...errors import BackendUnavailable
+from .server import Connection, Server
+
+log = logging.getLogger(__name__)
+
+Operation = tuple[Any, ...]
+Run = Callable[[Sequence[Operation]], Sequence[Any]]
+Open = Callable[[Connection], Run]
+
+BATCH = 200
+"""Operations of one batch: a few milliseconds of the server's time."""
+REST_SECONDS = 0.5
+"""After a failure nobody is kept waiting for this long, and the server is left alone."""
+
+
+class _Call:
+    """One operation on its way; ``wanted`` until its caller stops waiting."""
+
+    __slots__ = ("operation", "result", "wanted")
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+        self.result = AsyncResult()
+        self.wanted = True
+
+
+class Line:
+    """Carries operations, in the order they were given. To be used from the native thread that made it, by any greenlet.
+
+    :param begin: called with each new connection; returns what carries out a batch on it. Raises the driver's errors.
+    :param waiting: how many operations may wait for the next batch.
+    """
+
+    def __init__(self, server: Server, begin: Open, waiting: int = 10_000) -> None:
+        self._server = server
+        self._begin = begin
+        self._most = waiting
+        self._calls: deque[_Call] = deque()
+        self._work = Event()
+        self._connection: Connection | None = None
+        self._run: Run | None = None
+        self._resting = False
+        self._closed = False
+        self._worker = gevent.spawn(self._serve)
+
+    def call(self, *operation: Any) -> Any:
+        """Carry out one operation and return its result, within ``redis.timeout_seconds``.
+
+        What missed its deadline after it was sent may still happen, before anything that is sent later.
+
+        :raises BackendUnavailable: the server failed, the deadline passed, or too many operations wait.
+        """
+        if self._resting or self._closed or len(self._calls) >= self._most:
+            raise BackendUnavailable
+        call = _Call(operation)
+        self._calls.append(call)
+        self._work.set()
+        try:
+            return call.result.get(timeout=self._server.seconds)
+        except Timeout:
+            raise BackendUnavailable from None
+        finally:
+            call.wanted = False
+
+    def close(self) -> None:
+        """Hang up; harmless when done before."""
+        self._closed = True
+        self._worker.kill()
+        self._drop()
+        self._fail(self._calls)
+
+    # -- the worker
+
+    def _serve(self) -> None:
+        while True:
+            self._work.wait()
+            self._work.clear()
+            while self._calls:
+                self._carry([call for call in (self._calls.popleft() for _ in range(min(BATCH, len(self._calls)))) if call.wanted])
+
+    def _carry(self, batch: list[_Call]) -> None:
+        try:
+            results = self._ready()([call.operation for call in batch]) if batch else ()
+            for call, result in zip(batch, results, strict=True):
+                call.result.set(result)
+        except (RedisError, OSError) as error:
+            self._server.unavailable(error)
+            self._give_up(batch)
+        except Exception:  # ours: the next batch may fare better
+            log.exception("redis: a batch failed")
+            self._give_up(batch)
+
+    def _ready(self) -> Run:
+        if self._run is None:
+            self._connection = self._server.connect()
+            self._run = self._begin(self._connection)
+        return self._run
+
+    def _give_up(self, batch: list[_Call]) -> None:
+        """Fail everybody who waits, at once, and try again after a while."""
+        self._drop()
+        self._resting = True
+        gevent.spawn_later(REST_SECONDS * random.uniform(0.5, 1), self._rested)  # noqa: S311 a jitter
+        self._fail(batch)
+        self._fail(self._calls)
+
+    def _rested(self) -> None:
+        self._resting = False
+
+    def _fail(self, calls: Sequence[_Call]) -> None:
+        for call in calls:
+            if not call.result.ready():
+                call.result.set_exception(BackendUnavailable())
+        if calls is self._calls:
+            self._calls.clear()
+
+    def _drop(self) -> None:
+        connection, self._connection, self._run = self._connection, None, None
+        if connection is not None:
+            connection.disconnect()

@@ -1,0 +1,147 @@
+"""One Redis server, 6.2 or later: connections with deadlines, and its errors in the service's words."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any, Protocol, cast
+
+from redis import ConnectionPool, RedisError, ResponseError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from ...errors import BackendUnavailable, SettingError
+from ...settings import RedisSettings
+
+log = logging.getLogger(__name__)
+
+_OLDEST = (6, 2)
+_CREDENTIALS = re.compile(r"//[^/@]*@")
+
+
+class Connection(Protocol):
+    """What is used of the driver's connections, which it gives no types. Every method raises the driver's errors."""
+
+    def connect(self) -> None:
+        """Connect and sign in."""
+
+    def disconnect(self) -> None:
+        """Hang up; never fails."""
+
+    def send_command(self, *command: str | bytes | int) -> None:
+        """Send a command."""
+
+    def read_response(self, disable_decoding: bool = False) -> Any:
+        """Wait for the next reply and return it: bytes, an integer, a list or None."""
+
+    def can_read(self, timeout: float) -> bool:
+        """Wait so many seconds for a reply to begin; return whether one did."""
+
+
+class Server:
+    """Makes connections to the server of ``redis.url``. Cooperative where ``socket`` is patched or gevent's.
+
+    :ivar shown: the URL without its password.
+    :raises SettingError: the URL is none; names ``redis.url``.
+    """
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self.seconds = settings.timeout_seconds
+        self.prefix = settings.prefix
+        self.shown = _CREDENTIALS.sub("//..@", settings.url)
+        try:
+            self._pool = ConnectionPool.from_url(
+                settings.url,
+                protocol=2,
+                socket_timeout=self.seconds,
+                socket_connect_timeout=self.seconds,
+                retry=Retry(NoBackoff(), 0),
+            )
+        except ValueError:
+            raise SettingError(f"redis.url = {self.shown}: must be a redis://, rediss:// or unix:// URL") from None
+
+    def connect(self) -> Connection:
+        """Return a new connection; every wait on it ends after ``redis.timeout_seconds``. Raises the driver's errors."""
+        connection = cast("Connection", self._pool.make_connection())
+        connection.connect()
+        return connection
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn every error of the driver into ``BackendUnavailable``."""
+        try:
+            yield
+        except (RedisError, OSError) as error:
+            raise self.unavailable(error) from error
+
+    def info(self, section: str) -> dict[str, str]:
+        """Return a section of INFO.
+
+        :raises BackendUnavailable: the server does not answer.
+        """
+        with self._once() as connection:
+            return info(connection, section)
+
+    def option(self, name: str) -> str | None:
+        """Return what CONFIG says of an option; None where that is not allowed.
+
+        :raises BackendUnavailable: the server does not answer.
+        """
+        with self._once() as connection:
+            try:
+                found = ask(connection, "CONFIG", "GET", name)
+            except ResponseError:
+                return None
+        return found[1].decode() if found else None
+
+    @contextmanager
+    def _once(self) -> Iterator[Connection]:
+        """Give a connection for something seldom."""
+        with self.errors():
+            connection = self.connect()
+            try:
+                yield connection
+            finally:
+                connection.disconnect()
+
+    def unavailable(self, error: Exception) -> BackendUnavailable:
+        """Return what a caller sees of a driver's error; the log gets the driver's own words."""
+        log.warning("redis: %s: %s", type(error).__name__, error)
+        return BackendUnavailable()
+
+    def check(self) -> None:
+        """Look at the server once, at the start.
+
+        :raises SettingError: it is too old, or a cluster.
+        :raises BackendUnavailable: it does not answer.
+        """
+        found = self.info("server")
+        version = tuple(int(part) for part in found["redis_version"].split(".")[:2])
+        if version < _OLDEST or found.get("redis_mode") == "cluster":
+            what = f"{found['redis_version']}, {found.get('redis_mode', 'standalone')}"
+            raise SettingError(f"redis.url = {self.shown}: must be one Redis 6.2 or later, no cluster; this one is {what}")
+
+
+def ask(connection: Connection, *command: str | bytes | int) -> Any:
+    """Send one command and return its reply: bytes, an integer, a list or None."""
+    connection.send_command(*command)
+    return connection.read_response(disable_decoding=True)
+
+
+def info(connection: Connection, section: str) -> dict[str, str]:
+    """Return a section of INFO."""
+    lines = (line.partition(":") for line in ask(connection, "INFO", section).decode().splitlines())
+    return {key: value for key, colon, value in lines if colon}
+
+
+def script(*names: str) -> bytes:
+    """Return the text of some scripts beside this module, one after the other."""
+    return b"\n".join((files(__package__) / f"{name}.lua").read_bytes() for name in names)
+
+
+def load(connection: Connection, text: bytes) -> bytes:
+    """Make a script known to the server and return the name to call it by."""
+    return cast("bytes", ask(connection, "SCRIPT", "LOAD", text))

@@ -1,0 +1,79 @@
+"""Wake-ups between processes, by pub/sub over one connection of each process, which comes back by itself."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+
+import gevent
+from redis import RedisError, TimeoutError
+
+from .server import Connection, Server, ask
+
+log = logging.getLogger(__name__)
+
+QUIET_SECONDS = 5.0
+"""After so much silence the server is asked whether it is still there."""
+REST_SECONDS = (0.1, 2.0)
+"""The shortest and the longest pause before the next try."""
+
+
+class Wakes:
+    """Hears a channel.
+
+    :param heard: called with each message, in order; must not raise.
+    :param missed: called when messages may have been missed, before the first that follows.
+    :raises BackendUnavailable: the server cannot be reached in the first place.
+    """
+
+    def __init__(self, server: Server, channel: str, heard: Callable[[bytes], None], missed: Callable[[], None]) -> None:
+        self._server = server
+        self._channel = channel
+        self._heard = heard
+        self._missed = missed
+        self._gap = False
+        self._pause = REST_SECONDS[0]
+        with server.errors():
+            self._connection = self._subscribe()
+        self._greenlet = gevent.spawn(self._serve)
+
+    def close(self) -> None:
+        """Hear nothing more."""
+        self._greenlet.kill()
+        self._connection.disconnect()
+
+    def _subscribe(self) -> Connection:
+        connection = self._server.connect()
+        ask(connection, "SUBSCRIBE", self._channel)
+        return connection
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                self._follow()
+            except (RedisError, OSError) as error:
+                log.warning("redis: wake-ups interrupted: %s: %s", type(error).__name__, error)
+                self._connection.disconnect()
+                self._gap = True
+            gevent.sleep(self._pause * random.uniform(0.5, 1))  # noqa: S311 a jitter
+            self._pause = min(2 * self._pause, REST_SECONDS[1])
+
+    def _follow(self) -> None:
+        if self._gap:
+            self._connection = self._subscribe()
+            self._gap, self._pause = False, REST_SECONDS[0]
+            log.info("redis: wake-ups are heard again")
+            self._missed()
+        while True:
+            self._wait()
+            reply = self._connection.read_response(disable_decoding=True)
+            if reply[0] == b"message":
+                self._heard(reply[2])
+
+    def _wait(self) -> None:
+        """Wait for what comes next, making sure that there is somebody it can come from."""
+        if not self._connection.can_read(timeout=QUIET_SECONDS):
+            self._connection.send_command("PING")
+            if not self._connection.can_read(timeout=self._server.seconds):
+                raise TimeoutError("no answer to a ping")

@@ -1,0 +1,86 @@
+"""PostgreSQL: the database of several processes. Connections wait cooperatively once gevent has patched; a pool bounds them."""
+
+from __future__ import annotations
+
+import math
+import select
+from typing import Any
+
+from gevent import monkey
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DisconnectionError
+
+from ...errors import SettingError
+
+native_poll = monkey.get_original("select", "poll")
+
+CONNECTIONS = 10
+"""Connections of one process; further transactions wait for one of them."""
+
+
+def understands(url: URL) -> bool:
+    """Return whether a URL names PostgreSQL and the one driver that waits cooperatively; its options are libpq's."""
+    return url.drivername == "postgresql+psycopg"
+
+
+def make_engine(url: URL, deadline_seconds: float) -> Engine:
+    """Return an engine whose pool opens connections as they are needed, and replaces those that the server has closed.
+
+    READ COMMITTED: each statement sees what was committed before it, so one that follows a lock sees what the lock
+    waited for (docs/decisions/0008-postgresql-row-locks.md).
+
+    :param deadline_seconds: how long a caller waits; the server gives up on a statement before.
+    :raises SettingError: psycopg is not installed, or an option is not libpq's.
+    """
+    options = {name: value for name, value in _options(deadline_seconds).items() if name not in url.query}
+    try:
+        engine = create_engine(
+            url.update_query_dict({"options": f"{url.query.get('options', '')} {_limits(deadline_seconds)}".strip()}),
+            isolation_level="READ COMMITTED",
+            use_native_hstore=False,  # would ask for it on each new connection
+            connect_args=options,
+            pool_size=CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=deadline_seconds,
+            pool_use_lifo=True,
+            hide_parameters=True,
+        )
+    except ImportError:
+        raise SettingError(f"directory.url = {url.render_as_string()}: needs psycopg: install dpresence[postgresql]") from None
+    event.listen(engine, "checkout", _refuse_closed)
+    return engine
+
+
+def give_time(connection: Connection, seconds: float) -> None:
+    """Let each statement of this transaction take longer than a caller usually waits."""
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {_milliseconds(seconds)}")
+
+
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
+    """Refuse a connection on which something has arrived: at rest that is its end. A query that asks would cost a round trip."""
+    waiting = native_poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        raise DisconnectionError("closed by the server")
+
+
+def _options(deadline_seconds: float) -> dict[str, Any]:
+    """Return what libpq is told; the URL may say otherwise."""
+    return {
+        "application_name": "dpresence",
+        "connect_timeout": max(2, math.floor(deadline_seconds / 2)),  # of each host the URL names; 2 is psycopg's least
+        "tcp_user_timeout": _milliseconds(deadline_seconds),
+        "keepalives_idle": 30,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+    }
+
+
+def _limits(deadline_seconds: float) -> str:
+    """Return what the server is told: let no statement outlive its caller, and no lock a process that froze."""
+    statement, idle = _milliseconds(deadline_seconds * 0.8), _milliseconds(deadline_seconds * 2)
+    return f"-c statement_timeout={statement} -c idle_in_transaction_session_timeout={idle}"
+
+
+def _milliseconds(seconds: float) -> int:
+    return math.ceil(seconds * 1000)

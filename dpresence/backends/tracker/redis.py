@@ -1,0 +1,254 @@
+"""The tracker on a Redis, shared by any number of processes. What happens to devices and feeds happens in ``redis/*.lua``.
+
+Every change, with the entries it adds to the feeds and the wake-ups they cause, is one step of one script. The operations
+of a process travel in batches (``redis.line``), so that an update costs a round trip at most and less than one when busy.
+
+No two clocks are ever compared to decide who is gone. The grace of a device runs by the monotonic clock of the process it
+was connected to, and that process looks after it. Leases run by the server's own clock: a process whose lease ran out is
+forgotten, and any other drops its devices. Only the times of entries are of the processes' time of day: their clocks
+should agree to within a second, and where they do not, an entry is never dated before the last one of its PUID.
+
+A process is unknown to the server when its lease ran out while it was stopped, or when the server lost its data. Then it
+registers anew and its listeners are woken with ``("forgotten", "")``: its devices have to be connected again. A server that
+came back without something it had acknowledged has all of it forgotten: the feeds get a new epoch, ``remembers_since`` is now.
+"""
+# ruff: noqa: D102 - the abstract base documents each method
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+import gevent
+import msgspec
+
+from ...clock import Clock
+from ...errors import BackendUnavailable, TooMany
+from ...model import Device, Grant, Reason, Status, Update
+from ...settings import PresenceSettings
+from ..redis.line import Line, Operation, Run
+from ..redis.server import Connection, Server, ask, info, load, script
+from ..redis.wakes import Wakes
+from . import Connected, Listener, Topic, Tracker
+
+log = logging.getLogger(__name__)
+
+_OPEN = script("open")
+_BATCH = script("batch", "feed", "devices", "end")
+_SLICE = 2000
+"""Entries read in one go, a few milliseconds; a snapshot may have very many."""
+
+
+@dataclass
+class _Known:
+    """What this process knows of the server's data, from the last answer."""
+
+    epoch: str = ""
+    run: str = ""
+    batches: int = 0
+
+
+class _Unknown(Exception):
+    """The server does not know this process any more."""
+
+
+class RedisTracker(Tracker):
+    """See ``Tracker``; devices belong to the process whose tracker connected them.
+
+    :raises SettingError: it is no Redis this works with.
+    :raises BackendUnavailable: it does not answer.
+    """
+
+    waits = True
+
+    def __init__(self, server: Server, settings: PresenceSettings, clock: Clock) -> None:
+        server.check()
+        self._server = server
+        self._prefix = f"{server.prefix}t:"
+        self._settings = settings
+        self._clock = clock
+        self._process = secrets.token_hex(8)
+        self._generation = 0
+        self._known = _Known()
+        self._listeners: list[Listener] = []
+        self.remembers_since = clock.now()
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder().decode
+        self._line = Line(server, self._begin)
+        self._wakes = Wakes(server, f"{self._prefix}wakes", self._heard, lambda: self._alarm("missed"))
+        self.ping()
+
+    # -- batches
+
+    def _begin(self, connection: Connection) -> Run:
+        """Register this process on a new connection; what it sent on an older one is not carried out any more."""
+        run_id = info(connection, "server")["run_id"]
+        registration, batch = load(connection, _OPEN), load(connection, _BATCH)
+        self._register(connection, registration, run_id)
+
+        def run(operations: Sequence[Operation]) -> Sequence[Any]:
+            try:
+                return self._carry(connection, batch, operations)
+            except _Unknown:
+                self._register(connection, registration, run_id)
+                return self._carry(connection, batch, operations)
+
+        return run
+
+    def _register(self, connection: Connection, registration: bytes, run_id: str) -> None:
+        self._generation += 1
+        known, now, lease = self._known, self._clock.now(), self._settings.lease_seconds * 1000
+        seen = (known.epoch, known.run, known.batches)
+        request = (self._prefix, self._process, self._generation, lease, now, run_id, seen, secrets.token_hex(8))
+        epoch, since, was_known = self._evaluate(connection, registration, request)
+        self._known = _Known(epoch, run_id, known.batches if epoch == known.epoch else 0)
+        self.remembers_since = since
+        if not known.epoch:
+            return
+        self._alarm("missed")  # an answer that did not arrive had wake-ups, too
+        if epoch != known.epoch or not was_known:
+            log.warning("redis: this process was forgotten; its devices connect again")
+            self._alarm("forgotten")
+
+    def _carry(self, connection: Connection, batch: bytes, operations: Sequence[Operation]) -> Sequence[Any]:
+        settings, now, ticks = self._settings, self._clock.now(), round(self._clock.monotonic() * 1000)
+        bounds = (settings.grace_seconds * 1000, settings.lease_seconds * 1000, settings.feed_seconds, settings.feed_entries)
+        answer = self._evaluate(connection, batch, (self._prefix, self._process, self._generation, now, ticks, bounds, operations))
+        if answer is None:
+            raise _Unknown
+        self._known.batches, wakes, results = answer
+        if wakes:
+            gevent.spawn(self._tell_all, wakes.split("\n"), tuple(self._listeners))
+        return cast("Sequence[Any]", results)
+
+    def _evaluate(self, connection: Connection, name: bytes, request: tuple[Any, ...]) -> Any:
+        reply = ask(connection, "EVALSHA", name, 0, self._encode(request))
+        return None if reply is None else self._decode(reply)
+
+    # -- wake-ups
+
+    def listen(self, listener: Listener) -> None:
+        self._listeners.append(listener)
+
+    def wake(self, topic: Topic, key: str) -> None:
+        self._line.call("wake", f"{topic} {key}")
+
+    def _heard(self, message: bytes) -> None:
+        process, *wakes = message.decode().split("\n")
+        if process != self._process:  # what this one did its listeners know from the answer
+            self._tell_all(wakes, tuple(self._listeners))
+
+    def _alarm(self, topic: Topic) -> None:
+        gevent.spawn(self._tell_all, [f"{topic} "], tuple(self._listeners))
+
+    def _tell_all(self, wakes: Sequence[str], listeners: Sequence[Listener]) -> None:
+        for wake in wakes:
+            topic, _, key = wake.partition(" ")
+            for listener in listeners:
+                try:
+                    listener(cast("Topic", topic), key)
+                except Exception:  # theirs: the next wake-up is heard all the same
+                    log.exception("redis: a listener failed")
+
+    # -- devices
+
+    def connect(self, user: str, device: str | None, connection: str, status: Status, grants: Iterable[Grant], limit: int) -> Connected:
+        fresh = "~" + secrets.token_urlsafe(6)
+        found = self._line.call("connect", user, device or "", connection, status, _brief(grants), limit, fresh)
+        if not found:
+            raise TooMany(f"device: {limit} of this e-mail are connected already")
+        return Connected(found[0], found[1] or None)
+
+    def update(self, user: str, device: str, connection: str, status: Status, grants: Iterable[Grant]) -> bool:
+        return bool(self._line.call("update", user, device, connection, status, _brief(grants)))
+
+    def leave(self, user: str, device: str, connection: str) -> None:
+        self._line.call("leave", user, device, connection)
+
+    def remove(self, user: str, device: str, grants: Iterable[Grant]) -> bool:
+        return bool(self._line.call("remove", user, device, _brief(grants)))
+
+    def remove_all(self, user: str, grants: Iterable[Grant]) -> None:
+        self._line.call("remove_all", user, _brief(grants))
+
+    def due(self) -> Sequence[str]:
+        return cast("list[str]", self._line.call("due"))
+
+    def expire(self, user: str, grants: Iterable[Grant]) -> None:
+        self._line.call("expire", user, _brief(grants))
+
+    def renew(self) -> None:
+        self._line.call("renew")
+
+    def devices(self, user: str) -> Sequence[Device]:
+        return sorted((Device(*values) for values in self._line.call("devices", user)), key=lambda item: item.name)
+
+    def status(self, user: str) -> Status:
+        return cast("Status", self._line.call("status", user))
+
+    # -- feeds
+
+    def granted(self, grant: Grant) -> None:
+        self._line.call("granted", grant.user, *_brief((grant,)))
+
+    def revoked(self, grant: Grant) -> None:
+        self._line.call("revoked", grant.user, *_brief((grant,)))
+
+    def refresh(self, grant: Grant) -> None:
+        self._line.call("refresh", grant.user, *_brief((grant,)))
+
+    def snapshot(self, appid: str) -> tuple[dict[str, Update], int]:
+        offset, text = self._line.call("snapshot", appid)
+        return {update.puid: update for update in _updates(text)}, offset
+
+    def latest(self, appid: str, puids: Sequence[str]) -> dict[str, Update]:
+        return {update.puid: update for update in _updates(self._line.call("latest", appid, puids))}
+
+    def read(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
+        text = self._line.call("read", appid, offset, limit)
+        return None if text is False else _updates(text)
+
+    def cursor(self, offset: int) -> str:
+        return f"{self._known.epoch}:{offset}"
+
+    def offset(self, appid: str, cursor: str) -> int | None:
+        epoch, _, digits = cursor.partition(":")
+        if epoch != self._known.epoch or not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
+            return None
+        return int(digits) if self._line.call("covers", appid, int(digits)) else None
+
+    def drop(self, appid: str) -> None:
+        self._line.call("drop", appid)
+
+    # -- the whole
+
+    def ping(self) -> None:
+        self._line.call("ping")
+
+    def close(self) -> None:
+        """Say good-bye, so that a device that is still connected does not wait for the end of the lease."""
+        with suppress(BackendUnavailable):
+            self._line.call("retire")
+        self._wakes.close()
+        self._line.close()
+        self._listeners.clear()
+
+
+def _brief(grants: Iterable[Grant]) -> list[tuple[str, str, int, bool]]:
+    """Return what a script needs of grants."""
+    return [(grant.appid, grant.puid, grant.since, grant.paused) for grant in grants]
+
+
+def _updates(text: str) -> list[Update]:
+    """Read entries as ``feed.lua`` writes them; lets others have a turn when there are very many."""
+    found: list[Update] = []
+    for line in text.split("\n") if text else ():
+        offset, puid, status, at, reason = line.split(" ")
+        found.append(Update(int(offset), puid, cast("Status", status), int(at), cast("Reason", reason)))
+        if len(found) % _SLICE == 0:
+            gevent.sleep(0)
+    return found

@@ -1,0 +1,112 @@
+"""Catching up after a time in which this process may have missed wake-ups, or its devices may have been forgotten.
+
+What was missed is asked for: the directory says who is signed in, the tracker who speaks for a device, the feeds where they
+stand, the mailbox what waits.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+import gevent
+from gevent.pool import Pool
+
+from ..errors import BackendUnavailable, CloseCode, Refused
+from ..hub import REPLACED, DevicePort, Hub
+from ..model import Status
+from .accounts import Accounts
+from .devices import Devices
+from .grants import Grants
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 50
+_RETRY_SECONDS = 1.0
+
+
+class Recovery:
+    """One at a time; what comes meanwhile has it run again.
+
+    :param deliver: sends what waits for a user.
+    """
+
+    def __init__(self, hub: Hub, devices: Devices, grants: Grants, accounts: Accounts, deliver: Callable[[str], None]) -> None:
+        self._hub = hub
+        self._devices = devices
+        self._grants = grants
+        self._accounts = accounts
+        self._deliver = deliver
+        self._running = False
+        self._wanted = False
+        self._forgotten = False
+
+    def begin(self, forgotten: bool) -> None:
+        """Catch up in a greenlet of its own; never waits.
+
+        :param forgotten: connect again what the tracker does not know.
+        """
+        self._grants.invalidate_all()
+        self._hub.sign_outs += 1  # a sign-in that is under way looks again
+        self._wanted = True
+        self._forgotten |= forgotten
+        if not self._running:
+            self._running = True
+            gevent.spawn(self._run)
+
+    def _run(self) -> None:
+        try:
+            while self._wanted:
+                forgotten = self._forgotten
+                self._wanted = self._forgotten = False
+                if not self._catch_up(forgotten):
+                    self._wanted, self._forgotten = True, self._forgotten or forgotten
+                    gevent.sleep(_RETRY_SECONDS)
+        finally:
+            self._running = False
+
+    def _catch_up(self, forgotten: bool) -> bool:
+        """Return whether every backend that was asked was there."""
+        for appid in self._hub.applications():
+            self._hub.news(appid)
+        everybody = self._hub.devices()
+        done = all(Pool(_AT_ONCE).map(lambda item: self._checked(item, forgotten), everybody))
+        Pool(_AT_ONCE).map(self._deliver, dict.fromkeys(user for user, _, _ in everybody))
+        return done
+
+    def _checked(self, who: tuple[str, str, DevicePort], forgotten: bool) -> bool:
+        user, device, channel = who
+        try:
+            self._check(user, device, channel, forgotten)
+        except BackendUnavailable:
+            return False
+        except Refused as refused:  # there are too many by now
+            channel.close(CloseCode.TRY_AGAIN_LATER, refused.error)
+        except Exception:  # ours: everybody else catches up all the same
+            log.exception("a channel did not catch up")
+        return True
+
+    def _check(self, user: str, device: str, channel: DevicePort, forgotten: bool) -> None:
+        """Make true again, of one channel, what both sides believe; or close it."""
+        if self._hub.devices_of(user).get(device) is not channel:
+            return
+        if not self._accounts.still_signed_in(user, channel.family):
+            channel.close(CloseCode.NOT_SIGNED_IN, "signed out")
+        elif _settled(channel, partial(self._devices.update_status, user, device, channel.connection_id)):
+            return
+        elif any(other.connected for other in self._devices.list(user) if other.name == device):
+            channel.close(CloseCode.REPLACED, REPLACED)
+        elif forgotten:
+            _settled(channel, partial(self._devices.connect_again, user, device, channel.connection_id))
+        else:
+            channel.close(CloseCode.NOT_SIGNED_IN, "signed out")
+
+
+def _settled(channel: DevicePort, say: Callable[[Status], bool | None]) -> bool | None:
+    """Say the channel's status until it is still the same when that was answered."""
+    while True:
+        status = channel.status
+        answer = say(status)
+        if channel.status == status:
+            return answer

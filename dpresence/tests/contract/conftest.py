@@ -1,0 +1,6 @@
+"""Servers that the contract suites share."""
+
+from __future__ import annotations
+
+from .postgresql_fixtures import database, migrated, postgresql  # noqa: F401 - fixtures of the tests on PostgreSQL
+from .redis_fixtures import breakable_redis, cooperative_redis, lost_redis, redis_process, redis_server, trackers  # noqa: F401 - and on Redis

@@ -1,0 +1,314 @@
+"""PostgreSQL in a process that gevent has patched: deadlines, bounds and losses. ``test_postgresql`` starts one for it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+
+import gevent
+import pytest
+from gevent import monkey
+from sqlalchemy import insert, select, text
+
+from dpresence.backends.directory.sql import SqlDirectory
+from dpresence.backends.mailbox.sql import SqlMailbox
+from dpresence.backends.sql.engine import Database
+from dpresence.backends.sql.postgresql import CONNECTIONS
+from dpresence.backends.sql.tables import service
+from dpresence.errors import BackendUnavailable
+
+from . import mailbox
+from .directory_values import CALLS, END, NOW, application, at_once, person
+from .postgresql import empty, sessions
+
+assert monkey.is_module_patched("select"), "a query that hangs would hang the tests"
+
+
+@pytest.fixture
+def make(migrated):
+    """Make databases on one that is empty at first."""
+    made = [Database(migrated)]
+    empty(made[0])
+
+    def make(**options: float) -> Database:
+        made.append(Database(migrated, **options))
+        return made[-1]
+
+    yield make
+    for database in made:
+        database.close()
+
+
+@contextmanager
+def turning(most_seconds: float = 0.2):
+    """Fail when the hub stood still for longer; what would block it here takes 0.3 s, and the machine is busy."""
+    gaps = []
+
+    def tick():
+        last = time.monotonic()
+        while True:
+            gevent.sleep(0.005)
+            last, gap = time.monotonic(), time.monotonic() - last
+            gaps.append(gap)
+
+    ticker = gevent.spawn(tick)
+    gevent.sleep(0)
+    yield
+    ticker.kill()
+    assert max(gaps) < most_seconds
+
+
+def sleep(seconds):
+    return lambda connection: connection.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": seconds})
+
+
+def write(connection):
+    connection.execute(insert(service).values(id=1, mode="development"))
+
+
+def mode(connection):
+    return connection.scalar(select(service.c.mode))
+
+
+def check_sessions(database):
+    """The server ends what was abandoned as soon as it notices."""
+    with gevent.Timeout(5):
+        while database.run(sessions) > CONNECTIONS + 1:
+            gevent.sleep(0.05)
+
+
+def within(seconds, call):
+    """Call until it succeeds; return after how many seconds it did."""
+    began = time.monotonic()
+    while True:
+        try:
+            call()
+            return time.monotonic() - began
+        except BackendUnavailable:
+            assert time.monotonic() - began < seconds
+            gevent.sleep(0.05)
+
+
+def test_the_hub_keeps_turning_during_a_query(make):
+    database = make()
+    database.run(mode)
+    began = time.monotonic()
+    with turning():
+        database.run(sleep(0.3))
+    assert time.monotonic() - began >= 0.3
+
+
+def test_the_hub_keeps_turning_while_connections_are_made(make):
+    with turning():
+        gevent.joinall([gevent.spawn(make().run, mode) for _ in range(20)], raise_error=True)
+
+
+def test_calls_run_side_by_side_on_a_bounded_number_of_connections(make):
+    database = make()
+    began, seen = time.monotonic(), []
+
+    def work(connection):
+        sleep(0.1)(connection)
+        seen.append(sessions(connection))
+
+    gevent.joinall([gevent.spawn(database.run, work) for _ in range(3 * CONNECTIONS)], raise_error=True)
+    assert max(seen) <= CONNECTIONS + 1  # one is the fixture's
+    assert 0.3 <= time.monotonic() - began < 1.5
+
+
+def test_too_many_waiting_calls_are_refused_at_once(make):
+    database = make(waiting=2)
+    waiting = [gevent.spawn(database.run, sleep(0.1)) for _ in range(2)]
+    gevent.sleep(0)
+    with pytest.raises(BackendUnavailable):
+        database.run(mode)
+    gevent.joinall(waiting, raise_error=True)
+    assert database.run(mode) is None
+
+
+def test_a_call_past_its_deadline_changes_nothing(make):
+    database = make(deadline_seconds=0.3)
+
+    def slow(connection):
+        write(connection)
+        for _ in range(10):
+            sleep(0.1)(connection)
+
+    with pytest.raises(BackendUnavailable):
+        database.run(slow)
+    assert database.run(mode) is None
+    database.run(write)
+
+
+def test_a_statement_of_an_abandoned_call_ends_soon_at_the_server(make):
+    ours, theirs = make(deadline_seconds=0.5), make()
+
+    def slow(connection):
+        write(connection)
+        sleep(3)(connection)
+
+    began = time.monotonic()
+    with pytest.raises(BackendUnavailable):
+        ours.run(slow, deadline_seconds=0.1)
+    assert time.monotonic() - began < 0.3
+    theirs.run(write)  # waits for the row of the other
+    assert time.monotonic() - began < 1.5
+
+
+def test_a_caller_that_froze_in_a_transaction_holds_nobody_up_for_long(make):
+    ours, theirs = make(deadline_seconds=0.3), make()
+
+    def freeze(connection):
+        write(connection)
+        gevent.sleep(1)
+        write(connection)
+
+    frozen = gevent.spawn(ours.run, freeze, 5)
+    gevent.sleep(0.1)
+    began = time.monotonic()
+    theirs.run(write)
+    assert time.monotonic() - began < 1.5
+    with pytest.raises(BackendUnavailable):
+        frozen.get()
+
+
+def test_somebody_elses_timeout_is_left_alone(make):
+    database = make()
+    with pytest.raises(gevent.Timeout), gevent.Timeout(0.05):
+        database.run(sleep(1))
+    assert database.run(mode) is None
+
+
+def test_missed_deadlines_leave_no_connection_behind(make):
+    database = make(deadline_seconds=0.5)
+
+    def hurry(n):
+        with pytest.raises(BackendUnavailable):
+            database.run(sleep(1), 0.02 + n % 7 / 100)
+
+    for _ in range(3):
+        gevent.joinall([gevent.spawn(hurry, n) for n in range(50)], raise_error=True)
+    began = time.monotonic()
+    gevent.joinall([gevent.spawn(database.run, sleep(0.2)) for _ in range(CONNECTIONS)], raise_error=True)
+    assert time.monotonic() - began < 0.5, "all at once"
+    check_sessions(database)
+
+
+def test_two_that_wait_for_each_other_both_end_well(make):
+    database = make()
+    people = [person(SqlDirectory(database), name).id for name in ("jane", "joe")]
+
+    def visit(*users):
+        def work(connection):
+            for user in users:
+                connection.execute(text("UPDATE accounts SET created_at = created_at + 1 WHERE id = :user"), {"user": user})
+                gevent.sleep(0.1)
+
+        database.run(work)
+
+    gevent.joinall([gevent.spawn(visit, *people), gevent.spawn(visit, *reversed(people))], raise_error=True)
+    counted = database.run(lambda connection: connection.scalars(text("SELECT created_at % 10 FROM accounts")).all())
+    assert len(set(counted)) == 1
+
+
+def test_a_deadlock_of_its_own_making_is_not_tried_for_ever(make):
+    tried = []
+
+    def work(connection):
+        tried.append(1)
+        connection.execute(text("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40P01'; END $$"))
+
+    with pytest.raises(BackendUnavailable):
+        make().run(work)
+    assert len(tried) == 5
+
+
+def test_connections_that_the_server_closed_are_not_used_again(make):
+    database, other = make(), make()
+    gevent.joinall([gevent.spawn(database.run, sleep(0.05)) for _ in range(CONNECTIONS)], raise_error=True)
+    closed = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND usename = 'postgres'"
+    assert other.run(lambda connection: connection.scalar(text(closed))) >= CONNECTIONS
+    gevent.joinall([gevent.spawn(database.run, mode) for _ in range(2 * CONNECTIONS)], raise_error=True)
+
+
+def test_text_with_a_nul_finds_nothing(make):
+    directory, box = SqlDirectory(make()), SqlMailbox(make())
+    jane = application(directory, person(directory), "app").owner
+    assert directory.application("app\0") is None
+    assert directory.key("\0", NOW) is None
+    assert directory.grants_by_puid("app", ["\0"]) == {}
+    assert [app.id for app in directory.applications(jane, "\0", 10)] == ["app"]
+    assert box.settle("jane", ["a\0"]) == 0
+
+
+def test_a_drivers_error_is_unavailable_and_nothing_else(make):
+    with pytest.raises(BackendUnavailable):
+        make().run(lambda connection: connection.execute(text("SELECT :it"), {"it": "\0"}))
+
+
+def test_an_error_is_logged_without_the_values(make, caplog):
+    database = make()
+    person(SqlDirectory(database))
+    with pytest.raises(BackendUnavailable):
+        database.run(lambda connection: connection.execute(text("INSERT INTO accounts SELECT 'x', email, '', '', 0, false FROM accounts")))
+    words = 'database: IntegrityError: duplicate key value violates unique constraint "uq_accounts_email"'
+    assert [record.getMessage() for record in caplog.records] == [words]
+
+
+class TestLosses:
+    """What every method does while the server is away, and after."""
+
+    @pytest.fixture
+    def database(self, make):
+        return make(deadline_seconds=0.5)
+
+    @pytest.fixture
+    def calls(self, database):
+        backends = (CALLS, SqlDirectory(database)), (mailbox.CALLS, SqlMailbox(database))
+        return [lambda call=call, backend=backend: call(backend) for calls, backend in backends for call in calls.values()]
+
+    def check_away(self, calls, seconds):
+        def check(call):
+            began = time.monotonic()
+            with pytest.raises(BackendUnavailable):
+                call()
+            assert time.monotonic() - began < seconds
+
+        with turning():
+            gevent.joinall([gevent.spawn(check, call) for call in calls], raise_error=True)
+
+    def check_back(self, calls, database):
+        assert within(5, lambda: database.run(mode)) < 5
+        outcomes = at_once(*calls)
+        assert not [outcome for outcome in outcomes if isinstance(outcome, BackendUnavailable)]
+
+    def test_every_method_while_the_server_is_down_and_after(self, postgresql, database, calls):
+        at_once(*calls)
+        postgresql.stop()
+        try:
+            self.check_away(calls, 1.5)
+        finally:
+            postgresql.start()
+        self.check_back(calls, database)
+
+    def test_every_method_while_the_server_is_frozen_and_after(self, postgresql, database, calls):
+        at_once(*calls)
+        with postgresql.frozen():
+            for _ in range(3):  # longer than any statement may take
+                self.check_away(calls, 1.5)
+        self.check_back(calls, database)
+        check_sessions(database)
+
+    def test_what_was_answered_survives_a_crash_of_the_server(self, postgresql, database):
+        directory, box = SqlDirectory(database), SqlMailbox(database)
+        jane = person(directory)
+        directory.spend(b"digest", END)
+        box.push([(jane.id, mailbox.note("a"))], 100)
+        postgresql.crash()
+        with pytest.raises(BackendUnavailable):
+            directory.ping()
+        postgresql.start()
+        assert within(5, directory.ping) < 5
+        assert directory.account(jane.id) == jane
+        assert directory.spend(b"digest", END) is False
+        assert mailbox.names(box.pending(jane.id, mailbox.NOW)) == ["a"]

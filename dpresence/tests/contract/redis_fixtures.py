@@ -1,0 +1,62 @@
+"""Fixtures of the tests on Redis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dpresence.backends.tracker.redis import RedisTracker
+from dpresence.clock import Clock
+from dpresence.settings import PresenceSettings
+from dpresence.tests.support import FakeClock
+
+from . import redis
+from .tracker import SETTINGS
+
+
+@pytest.fixture(scope="session")
+def cooperative_redis():
+    with redis.cooperative():
+        yield
+
+
+@pytest.fixture(scope="session")
+def redis_process(cooperative_redis):
+    with redis.running() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server(redis_process):
+    """An empty Redis that is there."""
+    redis_process.client.flushall()
+    return redis_process
+
+
+@pytest.fixture(scope="session")
+def breakable_redis(cooperative_redis):
+    with redis.running(fsync="always") as server:
+        yield server
+
+
+@pytest.fixture
+def lost_redis(breakable_redis):
+    """A Redis that is not there, and empty when it is started; the test may do to it what it likes."""
+    breakable_redis.forget()
+    yield breakable_redis
+    breakable_redis.kill()
+
+
+@pytest.fixture
+def trackers():
+    """Make trackers; each stands for a process."""
+    made = []
+
+    def make(server: Any, settings: PresenceSettings = SETTINGS, clock: Clock | None = None) -> RedisTracker:
+        made.append(RedisTracker(server, settings, clock or FakeClock()))
+        return made[-1]
+
+    yield make
+    for tracker in made:
+        tracker.close()

@@ -1,0 +1,47 @@
+"""The settings choose Redis; what was opened is closed again when it cannot be used."""
+
+from __future__ import annotations
+
+import pytest
+
+from dpresence.backends import load
+from dpresence.backends.directory.sql import SqlDirectory
+from dpresence.backends.mailbox.redis import RedisMailbox
+from dpresence.backends.tracker.redis import RedisTracker
+from dpresence.errors import BackendUnavailable, SettingError
+from dpresence.settings import RedisSettings, Settings, StorageSettings
+from dpresence.tests.support import FakeClock
+
+from .redis import eventually, running
+
+
+def on_redis(url: str) -> Settings:
+    return Settings(storage=StorageSettings("sqlite://", "redis", "redis"), redis=RedisSettings(url, 0.3))
+
+
+def test_the_settings_choose_redis_and_a_ping_names_what_is_away(lost_redis):
+    lost_redis.start()
+    backends = load(on_redis(lost_redis.url), FakeClock())
+    assert [type(one) for one in (backends.directory, backends.tracker, backends.mailbox)] == [SqlDirectory, RedisTracker, RedisMailbox]
+    assert backends.ping() == {"directory": True, "tracker": True, "mailbox": True}
+    lost_redis.kill()
+    assert backends.ping() == {"directory": True, "tracker": False, "mailbox": False}
+    lost_redis.start()
+    eventually(lambda: all(backends.ping().values()))
+    backends.close()
+
+
+def test_a_start_that_fails_leaves_no_database_open(lost_redis, monkeypatch):
+    closed = []
+    monkeypatch.setattr(SqlDirectory, "close", lambda self, close=SqlDirectory.close: closed.append(close(self)))
+    with pytest.raises(BackendUnavailable):
+        load(on_redis(lost_redis.url), FakeClock())
+    assert len(closed) == 1
+
+
+def test_a_volatile_redis_stops_the_start_of_the_mailbox_alone(cooperative_redis):
+    with running(appendonly=False) as redis:
+        with pytest.raises(SettingError, match=r"^mailbox\.redis\.allow_volatile = false: must be true for unix://"):
+            load(on_redis(redis.url), FakeClock())
+        settings = Settings(storage=StorageSettings("sqlite://", "redis", "sql"), redis=RedisSettings(redis.url))
+        load(settings, FakeClock()).close()

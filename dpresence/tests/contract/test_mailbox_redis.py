@@ -1,0 +1,110 @@
+"""The mailbox on a real Redis keeps the contract; what it answered survives a kill; a Redis that would lose it is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from dpresence.backends.mailbox.redis import RedisMailbox
+from dpresence.errors import BackendUnavailable, SettingError
+
+from .mailbox import END, NOW, MailboxContract, names, note
+from .redis import running
+
+
+class TestOnRedis(MailboxContract):
+    @pytest.fixture
+    def backend(self, redis_server):
+        mailbox = RedisMailbox(redis_server.server(), allow_volatile=False)
+        yield mailbox
+        mailbox.close()
+
+    @pytest.fixture
+    def lost(self, lost_redis):
+        lost_redis.start()
+        mailbox = RedisMailbox(lost_redis.server(), allow_volatile=False)
+        mailbox.ping()
+        lost_redis.kill()
+        yield mailbox
+        mailbox.close()
+
+    def test_nothing_is_left_of_what_is_gone(self, backend, redis_server):
+        self.push(backend, "a", "b")
+        self.push(backend, "c", "d", user="joe", limit=1)
+        backend.settle("jane", ["a"])
+        backend.purge("joe")
+        backend.sweep(END)
+        assert redis_server.client.keys() == [b"dpresence:m:count"]
+
+    def test_a_sweep_of_very_many_counts_them_all(self, backend):
+        for n in range(12):
+            backend.push([(f"user-{n}", note(f"n{n}-{m}", expires_at=NOW + 1)) for m in range(100)], 100)
+        assert backend.sweep(NOW + 1) == 1200
+
+    def test_two_services_share_one_redis_unseen(self, backend, redis_server):
+        other = RedisMailbox(redis_server.server(prefix="other:"), allow_volatile=False)
+        self.push(backend, "a")
+        assert list(other.pending("jane", NOW)) == []
+        other.close()
+
+
+def test_what_was_answered_survives_a_kill(lost_redis):
+    lost_redis.start()
+    mailbox = RedisMailbox(lost_redis.server(), allow_volatile=False)
+    mailbox.push([("jane", note("a"))], 100)
+    mailbox.push([("jane", note("b")), ("jane", note("c"))], 100)
+    mailbox.settle("jane", ["a"])
+    mailbox.close()
+    lost_redis.restart()
+    mailbox = RedisMailbox(lost_redis.server(), allow_volatile=False)
+    assert names(mailbox.pending("jane", NOW)) == ["b", "c"]
+    mailbox.close()
+
+
+def test_a_redis_without_an_append_only_file_is_refused_unless_it_is_allowed():
+    with running(appendonly=False) as redis:
+        with pytest.raises(SettingError) as refused:
+            RedisMailbox(redis.server(), allow_volatile=False)
+        assert str(refused.value) == (
+            f"mailbox.redis.allow_volatile = false: must be true for {redis.url}, which loses acknowledged notifications: "
+            "it has no append-only file; set appendonly yes"
+        )
+        RedisMailbox(redis.server(), allow_volatile=True).close()
+
+
+def test_a_redis_that_drops_keys_when_it_is_full_is_refused(redis_server):
+    redis_server.client.config_set("maxmemory", "100mb")
+    redis_server.client.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        with pytest.raises(SettingError, match=r"set maxmemory-policy noeviction, not allkeys-lru$"):
+            RedisMailbox(redis_server.server(), allow_volatile=False)
+    finally:
+        redis_server.client.config_set("maxmemory-policy", "noeviction")
+        redis_server.client.config_set("maxmemory", "0")
+
+
+def test_a_redis_that_is_away_at_the_start_is_unavailable(lost_redis):
+    with pytest.raises(BackendUnavailable):
+        RedisMailbox(lost_redis.server(), allow_volatile=False)
+
+
+def test_a_full_redis_refuses_and_keeps_what_it_has(redis_server):
+    mailbox = RedisMailbox(redis_server.server(), allow_volatile=False)
+    mailbox.push([("jane", note("a"))], 100)
+    redis_server.client.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(BackendUnavailable):
+            mailbox.push([("jane", note("b"))], 100)
+    finally:
+        redis_server.client.config_set("maxmemory", "0")
+    mailbox.close()
+    mailbox = RedisMailbox(redis_server.server(), allow_volatile=False)
+    assert names(mailbox.pending("jane", NOW)) == ["a"]
+    mailbox.close()
+
+
+@pytest.mark.parametrize(("fsync", "warned"), [("always", False), ("everysec", True)])
+def test_what_a_crash_may_take_back_is_said_at_the_start(redis_server, caplog, fsync, warned):
+    redis_server.client.config_set("appendfsync", fsync)
+    RedisMailbox(redis_server.server(), allow_volatile=False).close()
+    redis_server.client.config_set("appendfsync", "everysec")
+    assert ("set appendfsync always, not everysec" in caplog.text) is warned

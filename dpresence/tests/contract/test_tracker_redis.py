@@ -1,0 +1,59 @@
+"""The tracker on a real Redis keeps the contract and leaves nothing behind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import gevent
+import pytest
+
+from dpresence.backends.redis.server import Server
+from dpresence.errors import SettingError
+from dpresence.settings import RedisSettings
+from dpresence.tests.support import FakeClock
+
+from .tracker import GO, JANE, SETTINGS, TrackerContract, connect, grant, sweep
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+class TestOnRedis(TrackerContract):
+    @pytest.fixture
+    def backend(self, redis_server, trackers, clock):
+        return trackers(redis_server.server(), clock=clock)
+
+
+def test_what_is_no_redis_url_stops_the_start_and_shows_no_password():
+    assert Server(RedisSettings("redis://me:secret@127.0.0.1:1/0")).shown == "redis://..@127.0.0.1:1/0"
+    with pytest.raises(SettingError, match=r"^redis\.url = redis://\.\.@h:x/0: must be a redis://"):
+        Server(RedisSettings("redis://me:secret@h:x/0"))
+
+
+def test_a_feed_of_very_many_lets_others_have_a_turn(redis_server, trackers):
+    tracker = trackers(redis_server.server(), replace(SETTINGS, feed_entries=10))
+    for first in range(0, 5000, 500):
+        gevent.joinall([gevent.spawn(tracker.granted, grant(f"user-{n}")) for n in range(first, first + 500)], raise_error=True)
+    turns = []
+    ticker = gevent.spawn(lambda: [turns.append(gevent.sleep(0)) for _ in iter(int, 1)])
+    view, offset = tracker.snapshot("chess")
+    ticker.kill()
+    assert (len(view), offset) == (5000, 5000)
+    assert len(turns) >= 2
+
+
+def test_a_user_who_is_gone_leaves_nothing(redis_server, trackers, clock):
+    tracker = trackers(redis_server.server(), clock=clock)
+    connect(tracker, grants=(JANE, GO))
+    connect(tracker, None, "c2", "unavailable")
+    tracker.leave("jane", "phone", "c1")
+    clock.advance(15)
+    sweep(tracker, JANE, GO)
+    tracker.remove_all("jane", (JANE, GO))
+    tracker.revoked(JANE)
+    tracker.drop("chess")
+    tracker.drop("go")
+    tracker.ping()
+    assert sorted(redis_server.client.keys()) == [b"dpresence:t:meta", b"dpresence:t:processes"]

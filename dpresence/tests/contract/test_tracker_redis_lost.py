@@ -1,0 +1,205 @@
+"""A Redis that is killed, stopped, restarted or emptied: everybody is told, nobody waits, all recovers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import pytest
+
+from dpresence.backends.tracker import Tracker
+from dpresence.errors import BackendUnavailable
+from dpresence.tests.support import FakeClock
+
+from .redis import eventually
+from .tracker import JANE, Ear, connect, flap, head, seen, told, update
+
+CALLS: dict[str, Callable[[Tracker], Any]] = {
+    "wake": lambda it: it.wake("mail", "jane"),
+    "connect": connect,
+    "update": lambda it: update(it, "online"),
+    "leave": lambda it: it.leave("jane", "phone", "c1"),
+    "remove": lambda it: it.remove("jane", "phone", (JANE,)),
+    "remove_all": lambda it: it.remove_all("jane", (JANE,)),
+    "due": lambda it: it.due(),
+    "expire": lambda it: it.expire("jane", (JANE,)),
+    "renew": lambda it: it.renew(),
+    "devices": lambda it: it.devices("jane"),
+    "status": lambda it: it.status("jane"),
+    "granted": lambda it: it.granted(JANE),
+    "revoked": lambda it: it.revoked(JANE),
+    "refresh": lambda it: it.refresh(JANE),
+    "snapshot": lambda it: it.snapshot("chess"),
+    "latest": lambda it: it.latest("chess", [JANE.puid]),
+    "read": lambda it: it.read("chess", 0, 10),
+    "offset": lambda it: it.offset("chess", it.cursor(0)),
+    "drop": lambda it: it.drop("chess"),
+    "ping": lambda it: it.ping(),
+}
+LOCAL = {"listen", "cursor", "close"}
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+class TestLostServer:
+    @pytest.fixture
+    def redis(self, lost_redis):
+        return lost_redis.start()
+
+    @pytest.fixture
+    def backend(self, redis, trackers, clock):
+        return trackers(redis.server(seconds=0.3), clock=clock)
+
+    def test_every_method_is_tried(self):
+        assert set(CALLS) == Tracker.__abstractmethods__ - LOCAL
+
+    @pytest.mark.parametrize("method", CALLS)
+    def test_a_lost_server_is_unavailable_and_nothing_else(self, backend, redis, method):
+        redis.kill()
+        with pytest.raises(BackendUnavailable) as caught:
+            CALLS[method](backend)
+        assert caught.value.body() == {"result": "KO", "errno": 201, "error": BackendUnavailable.text, "retry_after": 5}
+
+    def test_while_it_is_away_nobody_waits(self, backend, redis):
+        redis.kill()
+        start = time.monotonic()
+        for _ in range(100):
+            with pytest.raises(BackendUnavailable):
+                backend.ping()
+        assert time.monotonic() - start < 0.3
+
+    def test_it_is_used_again_soon_after_it_is_back(self, backend, redis):
+        connect(backend)
+        redis.kill()
+        with pytest.raises(BackendUnavailable):
+            update(backend, "unavailable")
+        redis.start()
+        assert eventually(lambda: update(backend, "offline")) < 1.5
+
+    def test_a_restart_that_forgets_nothing_is_seen_by_nobody(self, backend, redis):
+        ear = Ear(backend)
+        connect(backend)
+        backend.leave("jane", "phone", "c1")
+        cursor, since = backend.cursor(1), backend.remembers_since
+        redis.restart()
+        eventually(lambda: backend.ping() is None)
+        assert (backend.offset("chess", cursor), backend.remembers_since) == (1, since)
+        connect(backend, connection="c2")
+        eventually(lambda: ("missed", "") in ear._wakes)
+        assert ("forgotten", "") not in ear._wakes
+        assert told(backend) == [("online", "explicit")]
+
+    def test_missed_wake_ups_are_told_of_and_those_that_follow_are_heard(self, backend, redis):
+        ear = Ear(backend)
+        redis.restart()
+        eventually(lambda: ("missed", "") in ear._wakes)
+        eventually(lambda: backend.ping() is None)
+        ear._wakes.clear()
+        backend.wake("mail", "jane")
+        assert ear.heard() == [("mail", "jane")]
+
+    def test_a_server_that_lost_its_data_begins_anew(self, backend, redis, clock):
+        ear = Ear(backend)
+        connect(backend)
+        flap(backend, 5)
+        cursor = backend.cursor(6)
+        redis.forget()
+        clock.advance(100)
+        redis.start()
+        eventually(lambda: backend.ping() is None)
+        assert ("forgotten", "") in ear._wakes
+        assert backend.remembers_since == clock.now()
+        assert backend.offset("chess", cursor) is None
+        assert update(backend, "unavailable") is False
+        connect(backend)
+        assert backend.read("chess", 6, 10) is None  # a reader of the old feed notices
+        assert seen(backend) == {JANE.puid: "online"}
+        assert backend.offset("chess", backend.cursor(head(backend))) == head(backend)
+
+    def test_a_server_that_came_back_without_what_it_acknowledged_has_all_of_it_forgotten(self, backend, redis, trackers, clock):
+        connect(backend)
+        other = trackers(redis.server(), clock=FakeClock())
+        file = redis.folder / "appendonly.aof"
+        before = file.read_bytes()
+        flap(backend, 1)
+        old = backend.cursor(1)
+        redis.kill()
+        file.write_bytes(before)
+        redis.start()
+        eventually(lambda: other.ping() is None)  # it knows of no more than the server: all is as it was
+        assert told(other) == [("online", "explicit")]
+        eventually(lambda: backend.ping() is None)
+        assert backend.offset("chess", old) is None
+        assert other.offset("chess", backend.cursor(0)) is None
+        assert list(backend.devices("jane")) == list(other.devices("jane")) == []
+        assert backend.remembers_since == clock.now()
+
+    def test_a_flushed_server_is_noticed_at_once(self, backend, redis):
+        ear = Ear(backend)
+        connect(backend)
+        redis.client.flushall()
+        assert update(backend, "unavailable") is False
+        assert ("forgotten", "") in ear._wakes
+
+    def test_scripts_that_were_flushed_are_loaded_again(self, backend, redis):
+        connect(backend)
+        redis.client.script_flush()
+        assert eventually(lambda: update(backend, "unavailable")) < 1.5
+
+    def test_a_server_that_stands_still_holds_nobody_beyond_the_deadline(self, backend, redis):
+        connect(backend)
+        with redis.stopped():
+            start = time.monotonic()
+            waiting = [gevent.spawn(_refused, lambda n=n: backend.status(f"user-{n}")) for n in range(50)]
+            ticks = 0
+            while not all(one.ready() for one in waiting):
+                gevent.sleep(0.01)
+                ticks += 1
+            gevent.joinall(waiting, raise_error=True)
+            assert time.monotonic() - start < 0.5
+            assert ticks > 10  # everybody else goes on
+            assert all(one.value for one in waiting)
+        assert eventually(lambda: update(backend, "unavailable")) < 1.5
+
+    def test_what_was_given_up_never_happens_after_what_follows(self, backend, redis):
+        connect(backend)
+        with redis.stopped():
+            assert _refused(lambda: update(backend, "unavailable"))
+            gevent.sleep(0.6)
+            last = gevent.spawn(eventually, lambda: update(backend, "offline"))
+            gevent.sleep(0.1)
+        last.get(timeout=5)
+        assert backend.status("jane") == "offline"
+        assert told(backend)[-1] == ("offline", "explicit")
+
+    def test_too_many_who_wait_are_refused(self, backend, redis, monkeypatch):
+        monkeypatch.setattr(backend._line, "_most", 5)
+        with redis.stopped():
+            calls = [gevent.spawn(_refused, backend.ping) for _ in range(6)]
+            gevent.sleep(0.05)
+            assert [one.ready() for one in calls] == [False] * 5 + [True]
+            gevent.joinall(calls, timeout=2)
+            assert all(one.value for one in calls)
+
+    def test_nothing_may_be_called_after_the_end(self, backend):
+        backend.close()
+        with pytest.raises(BackendUnavailable):
+            backend.ping()
+
+    def test_a_server_that_is_away_at_the_start_is_unavailable(self, redis, trackers):
+        redis.kill()
+        with pytest.raises(BackendUnavailable):
+            trackers(redis.server())
+
+
+def _refused(call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except BackendUnavailable:
+        return True
+    return False

@@ -1,0 +1,223 @@
+"""Trackers of several processes on one real Redis: one presence, and no ghost of a process that died."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+
+import gevent
+import pytest
+
+from dpresence.backends.redis.server import Server
+from dpresence.backends.tracker import Connected, Tracker
+from dpresence.backends.tracker.redis import RedisTracker
+from dpresence.clock import Clock
+from dpresence.settings import PresenceSettings, RedisSettings
+from dpresence.tests.support import FakeClock
+
+from .redis import eventually
+from .tracker import JANE, Ear, connect, flap, grant, read, sweep, told, update
+
+QUICK = PresenceSettings(grace_seconds=15, lease_seconds=0.4, refresh_seconds=0, feed_seconds=60, feed_entries=100)
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+def lose(tracker: RedisTracker) -> None:
+    """Let a process die without a word."""
+    tracker._line.close()
+    tracker._wakes.close()
+
+
+class TestTwoProcesses:
+    @pytest.fixture
+    def one(self, redis_server, trackers, clock):
+        return trackers(redis_server.server(), QUICK, clock)
+
+    @pytest.fixture
+    def two(self, redis_server, trackers):
+        clock = FakeClock()
+        clock.advance(123_456)  # nobody may compare the clocks of two processes
+        clock.start -= 123_456_000
+        return trackers(redis_server.server(), QUICK, clock)
+
+    def test_wake_ups_cross(self, one, two):
+        ears = Ear(one), Ear(two)
+        one.wake("mail", "jane")
+        connect(two)
+        for ear in ears:
+            eventually(lambda ear=ear: len(ear._wakes) == 2)
+            assert sorted(ear._wakes) == [("feed", "chess"), ("mail", "jane")]
+
+    def test_each_wake_up_is_heard_once_by_each_process(self, one, two):
+        ears = Ear(one), Ear(two)
+        for n in range(20):
+            one.wake("mail", f"user-{n}")
+        for ear in ears:
+            eventually(lambda ear=ear: ("mail", "user-19") in ear._wakes)
+            assert ear._wakes == [("mail", f"user-{n}") for n in range(20)]
+
+    def test_both_read_the_same_feed_with_the_same_cursors(self, one, two):
+        connect(one)
+        connect(two, user="joe", grants=(grant("joe"),))
+        flap(one, 3)
+        assert read(one) == read(two) and len(read(one)) == 5
+        assert one.snapshot("chess") == two.snapshot("chess")
+        assert one.offset("chess", two.cursor(3)) == two.offset("chess", one.cursor(3)) == 3
+        assert one.remembers_since == two.remembers_since
+
+    def test_the_newest_connection_wins_wherever_it_is(self, one, two):
+        connect(one)
+        assert connect(two, connection="c2") == Connected("phone", "c1")
+        assert update(one, "offline") is False
+        one.leave("jane", "phone", "c1")
+        assert update(two, "unavailable", connection="c2") is True
+        assert told(one) == [("online", "explicit"), ("unavailable", "explicit")]
+
+    def test_a_connection_is_known_by_its_process_too(self, one, two):
+        connect(one)
+        assert update(two, "offline") is False
+        two.leave("jane", "phone", "c1")
+        assert [device.connected for device in one.devices("jane")] == [True]
+
+    @pytest.mark.parametrize("device", ["phone", None])
+    def test_a_device_in_grace_is_taken_over_by_another_process(self, one, two, clock, device):
+        name = connect(one, device).device
+        one.leave("jane", name, "c1")
+        clock.advance(14)
+        assert connect(two, device, "c2") == Connected(name, None)
+        clock.advance(14)
+        assert list(one.due()) == list(two.due()) == []
+        assert told(two) == [("online", "explicit")]
+
+    def test_the_process_that_lost_a_device_looks_after_its_grace(self, one, two, clock):
+        connect(one)
+        one.leave("jane", "phone", "c1")
+        clock.advance(15)
+        two.expire("jane", (JANE,))
+        assert list(two.due()) == []
+        assert [device.connected for device in two.devices("jane")] == [False]
+        sweep(one)
+        assert told(two) == [("online", "explicit"), ("offline", "lost")]
+
+    def test_devices_of_several_processes_are_merged(self, one, two):
+        connect(one)
+        connect(two, "laptop", "c2", "unavailable")
+        update(one, "offline")
+        assert told(two) == [("online", "explicit"), ("unavailable", "explicit")]
+        assert [device.name for device in one.devices("jane")] == ["laptop", "phone"]
+        two.remove_all("jane", (JANE,))
+        assert list(one.devices("jane")) == []
+
+    def test_two_services_share_one_redis_unseen(self, one, redis_server, trackers):
+        other = trackers(redis_server.server(prefix="other:"))
+        ear = Ear(other)
+        connect(one)
+        assert other.status("jane") == "offline"
+        assert ear.heard() == []
+
+    # -- leases
+
+    def test_the_devices_of_a_dead_process_are_swept_exactly_once(self, one, two, redis_server, trackers):
+        three = trackers(redis_server.server(), QUICK)
+        connect(one)
+        connect(one, "laptop", "c2", "unavailable")
+        connect(two, "tablet", "c3", "unavailable")
+        connect(one, user="joe", grants=(grant("joe"),))
+        two.due()
+        lose(one)
+        sweeps = [gevent.spawn(eventually, lambda it=it: _sweep_all(it) or it.status("joe") == "offline") for it in (two, three)]
+        gevent.joinall(sweeps, raise_error=True)
+        assert 0.2 < max(one.value for one in sweeps) < 2
+        assert sorted((one.puid, one.status, one.reason) for one in read(two)[2:]) == [
+            ("jane-in-chess", "unavailable", "lost"),
+            ("joe-in-chess", "offline", "lost"),
+        ]
+        assert [one.name for one in two.devices("jane")] == ["tablet"]
+        assert list(two.due()) == list(three.due()) == []
+
+    def test_a_process_that_looks_or_renews_lives(self, one, two):
+        connect(one)
+        connect(two, user="joe", grants=())
+        for _ in range(8):
+            gevent.sleep(0.1)
+            one.renew()
+            assert list(two.due()) == []
+        assert (one.status("jane"), one.status("joe")) == ("online", "online")
+
+    def test_a_device_of_a_dead_process_that_came_back_elsewhere_stays(self, one, two):
+        connect(one)
+        lose(one)
+        connect(two, connection="c2")
+        _sweep_for(two, 0.7)
+        assert told(two) == [("online", "explicit")]
+
+    def test_a_process_that_ends_leaves_a_grace_and_no_more(self, redis_server, trackers):
+        settings = replace(QUICK, grace_seconds=0.5, lease_seconds=60)
+        one, two = trackers(redis_server.server(), settings), trackers(redis_server.server(), settings)
+        two.due()
+        connect(one)
+        one.close()
+        redis_server.client.hset("dpresence:t:meta", "patient", 0)  # the moment after a start is over
+        assert 0.4 < eventually(lambda: _sweep_all(two) or two.status("jane") == "offline") < 2
+
+    def test_a_process_that_was_taken_for_dead_is_told_that_its_devices_are_forgotten(self, one, two, redis_server):
+        ear = Ear(one)
+        connect(one)
+        _sweep_for(two, 0.7)
+        assert one.status("jane") == "offline"
+        assert ("forgotten", "") in ear.heard()
+        assert update(one, "online") is False
+        assert connect(one) == Connected("phone", None)
+        _sweep_all(two)
+        assert told(two) == [("online", "explicit"), ("offline", "lost"), ("online", "explicit")]
+
+    def test_after_a_time_in_which_nobody_looked_everybody_gets_a_moment_to_come_back(self, one, two, redis_server):
+        connect(one)
+        for it in (one, two):
+            it.due()
+        gevent.sleep(0.5)  # as when Redis was away: both leases ran out
+        assert list(two.due()) == []
+        one.renew()
+        _sweep_for(two, 0.3)
+        assert told(two) == [("online", "explicit")]
+
+    def test_a_process_killed_for_real_leaves_no_ghost(self, redis_server, trackers):
+        two = trackers(redis_server.server(), QUICK, Clock())
+        script = f"""
+            import sys
+            from dpresence.tests.contract.redis import cooperative
+            from dpresence.tests.contract.test_tracker_redis_processes import *
+            with cooperative():
+                one = RedisTracker({Server.__name__}({RedisSettings.__name__}({redis_server.url!r})), QUICK, Clock())
+                connect(one)
+                print("OK", flush=True)
+                sys.stdin.read()
+        """
+        with subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout.readline() == "OK\n"
+            assert two.status("jane") == "online"
+            process.send_signal(signal.SIGKILL)
+        assert eventually(lambda: _sweep_all(two) or two.status("jane") == "offline") < 2.5
+        assert told(two) == [("online", "explicit"), ("offline", "lost")]
+
+
+def _sweep_all(tracker: Tracker) -> None:
+    for user in tracker.due():
+        tracker.expire(user, (grant(user),))
+
+
+def _sweep_for(tracker: Tracker, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        _sweep_all(tracker)
+        gevent.sleep(0.05)

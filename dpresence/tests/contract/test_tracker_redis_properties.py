@@ -1,0 +1,29 @@
+"""Whatever happens in any order, the tracker on Redis says what the model says; see ``unit/test_tracker_properties.py``."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from dpresence.backends.tracker.redis import RedisTracker
+from dpresence.tests.unit.test_tracker_properties import SETTINGS, TrackerMachine
+
+
+def test_any_order_of_events_is_seen_as_the_merge_rule_says(redis_server):
+    class OnRedis(TrackerMachine):
+        def make_tracker(self):
+            redis_server.client.flushall()
+            return RedisTracker(redis_server.server(), SETTINGS, self.clock)
+
+        def teardown(self):
+            self.tracker.close()
+
+    few = settings(
+        max_examples=25,
+        stateful_step_count=40,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    run_state_machine_as_test(OnRedis, settings=few)

@@ -1,0 +1,311 @@
+"""Two processes on one database and one Redis: what happens at one is seen at the other, and nothing stays missed."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+
+import gevent
+import pytest
+
+from dpresence.backends import load
+from dpresence.errors import BackendUnavailable, CloseCode
+from dpresence.settings import Settings, StorageSettings
+from dpresence.tests.contract.redis_fixtures import breakable_redis, cooperative_redis, lost_redis, redis_process, redis_server  # noqa: F401
+from dpresence.tests.support import FakeClock
+from dpresence.tests.web.support import App, World, say, updates
+
+
+ANN = "ann@example.org"
+NOT_SIGNED_IN, REPLACED = CloseCode.NOT_SIGNED_IN, CloseCode.REPLACED
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory):
+    """A database with its tables: making them takes longer than a test."""
+    file = tmp_path_factory.mktemp("migrated") / "presence.db"
+    load(Settings(storage=StorageSettings(directory_url=f"sqlite:///{file}")), FakeClock()).close()
+    return file
+
+
+@pytest.fixture
+def pair(make_world, tmp_path, redis_server, migrated):
+    """Two services that share everything."""
+    shutil.copy(migrated, tmp_path / "shared.db")
+    shared = {"directory__url": f"sqlite:///{tmp_path}/shared.db", "tracker": "redis", "mailbox": "redis", "redis__url": redis_server.url}
+    return make_world(**shared), make_world(**shared)
+
+
+@pytest.fixture
+def one(pair) -> World:
+    return pair[0]
+
+
+@pytest.fixture
+def two(pair) -> World:
+    return pair[1]
+
+
+@pytest.fixture
+def app(one) -> App:
+    return one.application()
+
+
+@pytest.fixture
+def puid(one, app) -> str:
+    return one.grant(ANN, app)
+
+
+def eventually(check: Callable[[], object]) -> None:
+    until = time.monotonic() + 5
+    while not _holds(check):
+        assert time.monotonic() < until
+        gevent.sleep(0.01)
+
+
+def _holds(check: Callable[[], object]) -> object:
+    try:
+        return check()
+    except BackendUnavailable:
+        return False
+
+
+def deaf(world: World) -> None:
+    """Let a process hear no wake-ups of others until it ``recovers``."""
+    world.parts.backends.tracker._wakes._heard = lambda message: None
+
+
+def recovers(world: World, forgotten: bool = False) -> None:
+    world.presence._woken("forgotten" if forgotten else "missed", "")
+    eventually(lambda: not world.presence.recovery._running)
+
+
+# -- what happens at one is seen at the other
+
+
+def test_an_application_at_one_hears_of_a_device_at_the_other(one, two, app, puid):
+    service = one.followed(app)
+    device = two.device(ANN)
+    say(device, "unavailable")
+    seen: list[tuple[str, str, str]] = []
+    eventually(lambda: seen.extend(updates(service)) or len(seen) == 2)
+    assert seen == [(puid, "online", "explicit"), (puid, "unavailable", "explicit")]
+
+
+def test_a_cursor_of_one_is_good_at_the_other(one, two, app, puid):
+    two.device(ANN)
+    service = one.service(app)
+    cursor = service.sent[-1]["cursor"]
+    service.leave()
+    say(two.connections[0], "unavailable")
+    again = two.service(app, since=cursor)
+    assert again.sent[0]["recovery"] == "replayed"
+    assert [entry["status"] for entry in again.sent[1]["updates"]] == ["unavailable"]
+
+
+def test_a_newer_connection_at_the_other_replaces_the_older(one, two, app, puid):
+    service = one.followed(app)
+    older = one.device(ANN, device="phone")
+    newer = two.device(ANN, device="phone")
+    eventually(lambda: older.code == REPLACED)
+    assert newer.code is None
+    assert say(newer, "online") == {"result": "OK"}
+    one.advance(20)
+    assert [status for _, status, _ in updates(service)] == ["online"]
+
+
+def test_a_device_signed_out_at_one_is_closed_at_the_other(one, two):
+    device = two.device(ANN, device="phone")
+    ann = one.person(ANN)
+    assert ann("DELETE", "/devices/phone", X_CSRF_Token=ann.csrf).status_int == 204
+    eventually(lambda: device.code == NOT_SIGNED_IN)
+
+
+def test_a_revoke_is_seen_by_the_other_at_once(one, two, app, puid):
+    device = two.device(ANN)
+    service = one.followed(app)
+    ann = one.person(ANN)
+    assert ann("DELETE", f"/grant/{app.id}", X_CSRF_Token=ann.csrf).status_int == 204
+    eventually(lambda: two.presence.grants.known(two.presence.hub.devices()[0][0]) is None)
+    say(device, "unavailable")
+    eventually(lambda: service.sent)
+    one.settle()
+    assert updates(service) == [(puid, "offline", "revoked")]
+
+
+def test_a_notification_sent_at_one_reaches_a_device_at_the_other(one, two, app, puid):
+    device = two.device(ANN)
+    one.notify(app, {"puid": puid, "message": "hello"})
+    eventually(lambda: device.sent)
+    assert [item["message"] for item in device.take()[0]["notifications"]] == ["hello"]
+
+
+# -- what was missed
+
+
+def test_a_sign_out_that_was_missed_is_caught_up_with(one, two):
+    device, other = two.device(ANN, device="phone"), two.device(ANN, device="laptop")
+    deaf(two)
+    ann = one.person(ANN)
+    ann("DELETE", "/devices/phone", X_CSRF_Token=ann.csrf)
+    two.settle()
+    assert device.code is None
+    recovers(two)
+    assert (device.code, other.code) == (NOT_SIGNED_IN, None)
+
+
+def test_a_ticket_that_ended_unheard_ends_its_channel(one, two):
+    ann = one.person(ANN)
+    ticket = ann("POST", "/ticket").json["ticket"]
+    device = two.channel()
+    device.receive({"email": ANN, "assertion": ticket, "status": "online", "ticket": True})
+    deaf(two)
+    ann("POST", "/logout")
+    recovers(two)
+    assert device.code == NOT_SIGNED_IN
+
+
+def test_a_replacement_that_was_missed_is_caught_up_with(one, two):
+    older = one.device(ANN, device="phone")
+    deaf(one)
+    two.device(ANN, device="phone")
+    recovers(one)
+    assert older.code == REPLACED
+
+
+def test_updates_and_notifications_that_were_missed_are_caught_up_with(one, two, app, puid):
+    service, device = one.followed(app), two.device(ANN)
+    one.settle()
+    service.take()
+    deaf(one)
+    deaf(two)
+    say(device, "unavailable")
+    one.notify(app, {"puid": puid, "message": "hello"})
+    recovers(one)
+    recovers(two)
+    eventually(lambda: service.sent)
+    assert [status for _, status, _ in updates(service)][-1] == "unavailable"
+    assert device.sent[-1]["notifications"][0]["message"] == "hello"
+
+
+def test_a_grant_that_was_missed_is_caught_up_with(one, two, app):
+    device = two.device(ANN)
+    deaf(two)
+    one.grant(ANN, app)
+    recovers(two)
+    say(device, "unavailable")
+    assert two.presence.feeds.snapshot(two.parts.backends.directory.application(app.id))[0] == 2
+
+
+# -- what was forgotten
+
+
+def test_devices_that_were_forgotten_connect_again(one, two, app, puid, redis_server):
+    service = two.service(app)
+    phone, laptop = one.device(ANN, device="phone"), one.device(ANN, "unavailable", device="laptop")
+    say(phone, "unavailable")
+    redis_server.client.flushall()
+    say(laptop, "online")
+    eventually(lambda: one.parts.backends.tracker.status(one.presence.hub.devices()[0][0]) == "online")
+    eventually(lambda: not one.presence.recovery._running)
+    assert [(item.name, item.status) for item in one.presence.devices.list(one.presence.hub.devices()[0][0])] == [
+        ("laptop", "online"),
+        ("phone", "unavailable"),
+    ]
+    assert (phone.code, laptop.code) == (None, None)
+    eventually(lambda: service.code == CloseCode.SLOW_READER)  # it comes back with its cursor, and gets a snapshot
+    again = two.service(app, since=service.sent[-1].get("cursor"))
+    assert again.sent[0]["recovery"] == "snapshot"
+
+
+def test_who_is_not_signed_in_any_more_does_not_connect_again(one, two):
+    ann = two.person(ANN)
+    ticket = ann("POST", "/ticket").json["ticket"]
+    device = one.channel()
+    device.receive({"email": ANN, "assertion": ticket, "status": "online", "ticket": True})
+    user = one.presence.hub.devices()[0][0]
+    one.parts.backends.tracker._line.call("remove_all", user, ())
+    deaf(one)
+    ann("POST", "/logout")
+    recovers(one, forgotten=True)
+    assert device.code == NOT_SIGNED_IN
+    assert list(one.presence.devices.list(user)) == []
+
+
+# -- while Redis is away
+
+
+@pytest.fixture
+def alone(make_world, tmp_path, lost_redis):
+    lost_redis.start()
+    return make_world(tracker="redis", mailbox="redis", redis__url=lost_redis.url, redis__timeout_seconds="0.3")
+
+
+def test_an_update_is_refused_while_redis_is_away_and_taken_when_it_is_back(alone, lost_redis):
+    device = alone.device(ANN)
+    lost_redis.kill()
+    refused = say(device, "unavailable")
+    assert (refused["errno"], refused["retry_after"]) == (201, 5)
+    assert device.code is None
+    lost_redis.start()
+    eventually(lambda: alone.parts.backends.tracker.ping() is None)
+    assert say(device, "unavailable") == {"result": "OK"}
+    assert alone.parts.backends.tracker.status(alone.presence.hub.devices()[0][0]) == "unavailable"
+
+
+def test_a_repetition_after_a_refusal_is_not_taken_for_no_change(alone, lost_redis):
+    """The change that was refused may have happened."""
+    device = alone.device(ANN)
+    user = alone.presence.hub.devices()[0][0]
+    with lost_redis.stopped():
+        assert say(device, "unavailable")["errno"] == 201
+    eventually(lambda: alone.parts.backends.tracker.status(user) == "unavailable")
+    assert say(device, "online") == {"result": "OK"}
+    assert alone.parts.backends.tracker.status(user) == "online"
+
+
+def test_a_device_that_leaves_while_redis_is_away_is_no_ghost(alone, lost_redis):
+    device = alone.device(ANN)
+    user = alone.presence.hub.devices()[0][0]
+    lost_redis.kill()
+    device.lose()
+    lost_redis.start()
+    eventually(lambda: alone.parts.backends.tracker.ping() is None)
+    assert alone.parts.backends.tracker.status(user) == "online"
+    alone.presence.devices.sweep()
+    alone.advance(16)
+    assert alone.parts.backends.tracker.status(user) == "offline"
+
+
+def test_an_application_that_comes_while_redis_is_away_may_try_again(alone, lost_redis):
+    app = alone.application()
+    cursor = alone.service(app).sent[-1]["cursor"]
+    lost_redis.kill()
+    channel = alone.service_channel(app)
+    assert channel.receive({"action": "auth", "key": app.key, "since": cursor})["errno"] == 201
+    lost_redis.start()
+    eventually(lambda: alone.parts.backends.tracker.ping() is None)
+    assert channel.receive({"action": "auth", "key": app.key, "since": cursor})["recovery"] == "replayed"
+
+
+def test_notifications_that_wait_while_redis_is_away_are_sent_when_it_is_back(alone, lost_redis, monkeypatch):
+    monkeypatch.setattr("dpresence.service._RETRY_SECONDS", 0.1)
+    app = alone.application()
+    puid = alone.grant(ANN, app)
+    alone.notify(app, {"puid": puid, "message": "kept"})
+    real = alone.parts.backends.mailbox.pending
+    away = [True]
+
+    def pending(user, now):
+        if away[0]:
+            raise BackendUnavailable
+        return real(user, now)
+
+    monkeypatch.setattr(alone.parts.backends.mailbox, "pending", pending)
+    device = alone.channel()
+    device.receive({"email": ANN, "assertion": alone.assertion(ANN), "status": "online"})
+    assert device.take() == [{"result": "OK"}]
+    away[0] = False
+    eventually(lambda: device.sent)
+    assert device.sent[0]["notifications"][0]["message"] == "kept"
