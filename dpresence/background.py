@@ -11,26 +11,29 @@ import gevent
 
 from .errors import BackendUnavailable
 from .service import Presence
-from .settings import PresenceSettings
+from .settings import Settings
 
 log = logging.getLogger(__name__)
 
 HOUSEKEEPING_SECONDS = 60
+DEVELOPMENT = "the development issuer is on: anybody on this machine can sign in as anybody"
 _JITTER = 0.1
 
 
 class Background:
     """The periodic work of one process."""
 
-    def __init__(self, presence: Presence, settings: PresenceSettings) -> None:
+    def __init__(self, presence: Presence, settings: Settings) -> None:
         self._jobs: list[tuple[str, float, Callable[[], object]]] = [
-            ("sweep of devices", settings.sweep_seconds, presence.devices.sweep),
-            ("closing of blocked accounts", settings.sweep_seconds, presence.accounts.close_blocked),
+            ("sweep of devices", settings.presence.sweep_seconds, presence.devices.sweep),
+            ("closing of blocked accounts", settings.presence.sweep_seconds, presence.accounts.close_blocked),
             ("checks of domains", HOUSEKEEPING_SECONDS, presence.applications.check_domains),
-            ("lease", settings.refresh_seconds, presence.renew_lease),
+            ("lease", settings.presence.refresh_seconds, presence.renew_lease),
             ("sweep of notifications", HOUSEKEEPING_SECONDS, presence.notifications.sweep),
             ("sweep of accounts", HOUSEKEEPING_SECONDS, presence.accounts.sweep),
         ]
+        if settings.identity.development:
+            self._jobs.append(("warning", HOUSEKEEPING_SECONDS, warn_of_development))
         self._greenlets: list[Any] = []
 
     def start(self) -> None:
@@ -40,6 +43,11 @@ class Background:
     def stop(self) -> None:
         """End, in the middle of nothing that matters: every job is one step in its backend."""
         gevent.killall(self._greenlets)
+
+
+def warn_of_development() -> None:
+    """Say in the log what must not be forgotten."""
+    log.warning(DEVELOPMENT)
 
 
 def _repeat(name: str, seconds: float, job: Callable[[], object]) -> None:

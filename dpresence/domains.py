@@ -7,6 +7,7 @@ than Python still goes nowhere else.
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Literal
 from urllib.parse import unquote_plus, urlencode
 
@@ -24,6 +25,7 @@ _LOOPBACK = re.compile(r"(?:localhost|127\.0\.0\.1):([1-9][0-9]{0,4})")
 _URL_BYTES = re.compile(r"[!#-;=?-\[\]_a-z~]+")
 # scheme, authority, path, query, fragment: RFC 3986, appendix B, with the first two required
 _URL = re.compile(r"(https?)://([^/?#]+)([^?#]*)(?:\?([^#]*))?(#.*)?", re.IGNORECASE)
+_NAMED = re.compile(r"(?:[\w-]+\.)+[^\W\d_][\w-]+")
 _WORD = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -44,6 +46,17 @@ def check_domain(text: str, allow_loopback: bool) -> str:
     if len(domain) > MAX_DOMAIN or _DOMAIN.fullmatch(domain) is None:
         raise WrongValue("domain: a host name such as app.example.org, without scheme, port or path")
     return domain
+
+
+def names_another_domain(name: str, domain: str) -> bool:
+    """Return whether an application's name has something in it that reads as a domain and is neither its own nor below that.
+
+    On the grant page ``bank.example`` would pass for who asks. Letters of any script count: look-alikes are the reason.
+
+    :param domain: the application's, canonical.
+    """
+    found = _NAMED.findall(unicodedata.normalize("NFKC", name).lower())
+    return not all(f".{one}".endswith(f".{domain}") for one in found)
 
 
 def loopback_port(domain: str) -> int | None:

@@ -69,8 +69,8 @@ class Buckets:
         return bucket.wait(1, now=now) if bucket else 0.0
 
 
-class AddressLimit:
-    """What one client address may do too often.
+class RateLimit:
+    """What one client address, account or application may do too often; ``key`` names it.
 
     :param what: the text of the refusal.
     :param most: how often within ``seconds``.
@@ -81,23 +81,23 @@ class AddressLimit:
         self._buckets = Buckets(most / seconds, most)
         self._clock = clock
 
-    def check(self, address: str) -> None:
-        """Refuse an address that has nothing left.
+    def check(self, key: str) -> None:
+        """Refuse a key that has nothing left.
 
         :raises SlowDown: with the time until it has.
         """
-        self._refuse(self._buckets.wait(address, now=self._clock.monotonic()))
+        self._refuse(self._buckets.wait(key, now=self._clock.monotonic()))
 
-    def note(self, address: str) -> None:
+    def note(self, key: str) -> None:
         """Count one more, past the limit as well."""
-        self._buckets.take(address, now=self._clock.monotonic())
+        self._buckets.take(key, now=self._clock.monotonic())
 
-    def charge(self, address: str) -> None:
+    def charge(self, key: str) -> None:
         """Count one more, or refuse it.
 
         :raises SlowDown: with the time until there is one left.
         """
-        self._refuse(self._buckets.take(address, now=self._clock.monotonic()))
+        self._refuse(self._buckets.take(key, now=self._clock.monotonic()))
 
     def _refuse(self, wait: float) -> None:
         if wait:

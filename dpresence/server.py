@@ -25,7 +25,7 @@ from gevent.pool import Pool  # noqa: E402
 from geventwebsocket.server import WebSocketServer  # noqa: E402
 
 from .channels.handshake import Gate, Handler, Keeper  # noqa: E402
-from .errors import SettingError  # noqa: E402
+from .errors import BackendUnavailable, SettingError  # noqa: E402
 from .settings import ServerSettings, Settings, load_server  # noqa: E402
 
 log = logging.getLogger("dpresence.server")
@@ -112,10 +112,19 @@ def main(global_config: dict[str, str], **section: str) -> Callable[[Any], None]
     :raises SettingError: a setting that stops the start.
     """
     section.pop("use", None)
+    sys.excepthook = _say_why
     settings = load_server(section)
     for number in (signal.SIGTERM, signal.SIGINT):  # while the application is being built
         signal.signal(number, lambda *_: sys.exit(0))
     return lambda application: serve(application, settings)
+
+
+def _say_why(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
+    """End a start with the one line an operator needs; what is no mistake of hers keeps its traceback."""
+    if issubclass(kind, SettingError | BackendUnavailable):
+        sys.stderr.write(f"dpresence does not start: {error}\n")
+    else:
+        sys.__excepthook__(kind, error, traceback)
 
 
 def serve(application: Any, settings: ServerSettings) -> None:

@@ -86,6 +86,7 @@ class AppServiceChannel(JsonChannel):
         if self._application is not None:
             raise Conflict("action: this channel is signed in already")
         application = self._presence.applications.authenticate(self._appid, frame.key, self.connection.address)
+        offset = self._presence.feeds.offset(self._appid, frame.since) if frame.since is not None else None
         if len(self._presence.hub.channels_of(self._appid)) >= self._limits.sockets_per_application:
             full = Conflict(f"{self._limits.sockets_per_application} channels of this application are open already")
             self.connection.send(messages.ko(full, frame.id))
@@ -95,7 +96,6 @@ class AppServiceChannel(JsonChannel):
         self._look_at = self._clock.monotonic() + _LOOK_SECONDS
         self._presence.hub.join_application(self._appid, self)
         self.signed_in()
-        offset = self._presence.feeds.offset(self._appid, frame.since) if frame.since is not None else None
         self.reply(frame.id, action="auth", recovery="snapshot" if offset is None else "replayed")
         if offset is not None:
             self.offset = offset

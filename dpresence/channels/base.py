@@ -47,7 +47,10 @@ class JsonChannel(Channel):
 
     def message(self, text: str) -> None:
         """Handle one frame."""
-        self.answer(lambda: self.handle(action_of(text), text), text)
+        try:
+            self.handle(action_of(text), text)
+        except Refused as refused:
+            self.refuse(refused, text)
 
     def tick(self) -> None:
         """End a channel nobody signed in to."""

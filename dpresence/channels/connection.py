@@ -59,7 +59,21 @@ class Connection(WebSocket):
 
     __slots__ = (  # lean: there are thousands
         *("address", "channel", "id"),
-        *("_busy", "_clean", "_code", "_deadline", "_deferred", "_gate", "_hold", "_inbox", "_outbox", "_paused", "_sock"),
+        *(
+            "_busy",
+            "_clean",
+            "_code",
+            "_deadline",
+            "_deferred",
+            "_gate",
+            "_hold",
+            "_inbox",
+            "_outbox",
+            "_paused",
+            "_recv",
+            "_send",
+            "_sock",
+        ),
         *("_state", "_watcher"),
     )
 
@@ -150,6 +164,8 @@ class Connection(WebSocket):
         assert self.channel is not None
         sock.settimeout(0)
         self._sock = sock
+        raw = sock if isinstance(sock, ssl.SSLSocket) else sock._sock  # gevent's own waits, which nothing here does
+        self._recv, self._send = raw.recv, raw.send
         self._hold = sock.makefile("rb", 0)  # a socket is closed with the last of its files
         self._watcher = gevent.get_hub().loop.io(sock.fileno(), _READ)
         self._inbox = Inbox(self.channel.limits, self._gate.settings.presence.ping_seconds, self._now())
@@ -208,7 +224,7 @@ class Connection(WebSocket):
 
     def _turn(self) -> None:
         self._run_deferred()
-        self._handle()
+        self._handle(self._now())
         self._rest()
 
     def _turn_of_bytes(self) -> None:
@@ -255,7 +271,7 @@ class Connection(WebSocket):
         if self._gone():
             return False
         try:
-            data = self._sock.recv(RECEIVE_BYTES)
+            data = self._recv(RECEIVE_BYTES)
         except NOT_NOW:
             return False
         except OSError:
@@ -264,8 +280,9 @@ class Connection(WebSocket):
             self._end()
         if self._inbox is None:
             return not self._gone()
-        self._inbox.feed(data, self._now())
-        self._handle()
+        now = self._now()
+        self._inbox.feed(data, now)
+        self._handle(now)
         return len(data) == RECEIVE_BYTES or self._more_decrypted()
 
     def _gone(self) -> bool:
@@ -275,12 +292,12 @@ class Connection(WebSocket):
         """Whether TLS holds bytes back that the watcher will not see."""
         return isinstance(self._sock, ssl.SSLSocket) and not self._gone() and self._sock.pending() > 0
 
-    def _handle(self) -> None:
+    def _handle(self, now: float) -> None:
         """Handle the frames that are complete, giving way to everybody else every few."""
         count = 0
         while self._inbox is not None:
             try:
-                event = self._inbox.next(self._now())
+                event = self._inbox.next(now)
             except frames.Violation as violation:
                 self._inbox = None
                 self.close(violation.code, violation.reason)
@@ -292,6 +309,7 @@ class Connection(WebSocket):
             count += 1
             if not count % FRAMES_A_TURN:
                 gevent.sleep(0)
+                now = self._now()
 
     def _take(self, event: frames.Event) -> None:
         if isinstance(event, frames.Close):
@@ -312,7 +330,7 @@ class Connection(WebSocket):
             self._outbox.put(frame)
             return
         try:
-            sent = self._sock.send(frame)
+            sent = self._send(frame)
         except NOT_NOW:
             sent = 0
         except OSError:

@@ -11,6 +11,7 @@ from math import ceil
 from .. import messages
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, Conflict, NoCredentials, OtherEmail, Refused, SessionEnded, SlowDown, WrongField
+from ..hub import REPLACED
 from ..limits import TokenBucket
 from ..messages import MOST_ITEMS, Acknowledge, StatusUpdate, parse
 from ..model import Notification, Status, canonical_email
@@ -39,6 +40,7 @@ class DeviceChannel(JsonChannel):
         "_refused",
         "_ticket",
         "_told_until",
+        "_unsure",
         "acknowledges",
         "device",
         "email",
@@ -62,6 +64,7 @@ class DeviceChannel(JsonChannel):
         self._refused = 0
         self._ticket: str | None = None  # the next one, until an answer has taken it along
         self._told_until = 0.0  # until when it was asked not to change its status
+        self._unsure = False  # the tracker did not say what became of the last change
         self.user: str | None = None
         self.email = ""
         self.device = ""
@@ -125,8 +128,10 @@ class DeviceChannel(JsonChannel):
         if sign_outs != self._presence.hub.sign_outs and not self._presence.accounts.stands(signed):
             self.close(CloseCode.NOT_SIGNED_IN, "signed out")
         if previous:
-            previous.close(CloseCode.REPLACED, "replaced by a newer connection of this device")
-        self._presence.notifications.deliver(self.user)
+            previous.close(CloseCode.REPLACED, REPLACED)
+        elif connected.replaced:
+            self._presence.devices.tell_replaced(self.user, self.device, connected.replaced)
+        self._presence.deliver(self.user)
 
     def _renew(self, frame: StatusUpdate) -> None:
         """Take a new assertion of the same person; the connection goes on, whatever becomes of it."""
@@ -185,9 +190,10 @@ class DeviceChannel(JsonChannel):
             self.close(CloseCode.SLOW_DOWN_IGNORED, f"the slow-down was ignored, retry_after={refused.retry_after or 1}")
 
     def _apply(self, status: Status) -> None:
-        if status != self.status and self.user is not None:
+        if self.user is not None and (status != self.status or self._unsure):
+            self._unsure = True
             self._presence.devices.update_status(self.user, self.device, self.connection.id, status)
-            self.status = status
+            self.status, self._unsure = status, False
 
     def _apply_kept(self) -> None:
         status, self._kept = self._kept, None
@@ -238,6 +244,11 @@ class DeviceChannel(JsonChannel):
             self._presence.devices.leave(self.user, self.device, self.connection.id)
 
     # -- for the hub
+
+    @property
+    def connection_id(self) -> str:
+        """The name of the connection, as the tracker knows it."""
+        return self.connection.id
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Close the channel; a device that is signed out does not get a grace."""

@@ -15,7 +15,7 @@ from .validators import body, same_origin
 
 assertion = service("development_assertion", "/__dev__/assertion")
 
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
+_FORWARDED = ("forwarded", "x-forwarded-", "x-real-ip", "via")  # and whatever begins so
 
 
 def from_this_machine(request: Request, **_: Any) -> None:
@@ -24,7 +24,7 @@ def from_this_machine(request: Request, **_: Any) -> None:
     :raises UnknownPath: the peer is not loopback, or something forwarded the call.
     :raises Forbidden: the ``Host`` is not that of the audience, as when a name was rebound to this machine.
     """
-    if not _loopback(request.remote_addr) or any(name in request.headers for name in _FORWARDED):
+    if not _loopback(request.remote_addr) or any(name.lower().startswith(_FORWARDED) for name in request.headers):
         raise UnknownPath()
     audience = request.registry["dpresence"].settings.identity.audience
     if request.host != urlsplit(audience).netloc:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpresence.errors import SlowDown
-from dpresence.limits import AddressLimit, Buckets, TokenBucket
+from dpresence.limits import Buckets, RateLimit, TokenBucket
 from dpresence.tests.support import FakeClock
 
 
@@ -71,7 +71,7 @@ def test_looking_at_a_key_remembers_nothing() -> None:
 
 def test_an_address_that_failed_too_often_waits_for_whole_seconds() -> None:
     clock = FakeClock()
-    limit = AddressLimit("too many failures", 10, 60, clock)
+    limit = RateLimit("too many failures", 10, 60, clock)
     for _ in range(10):
         limit.check("a")
         limit.note("a")
@@ -88,7 +88,7 @@ def test_an_address_that_failed_too_often_waits_for_whole_seconds() -> None:
 
 
 def test_charging_counts_and_refuses_in_one_step() -> None:
-    limit = AddressLimit("too many", 2, 60, FakeClock())
+    limit = RateLimit("too many", 2, 60, FakeClock())
     limit.charge("a"), limit.charge("a")
     with pytest.raises(SlowDown) as refused:
         limit.charge("a")

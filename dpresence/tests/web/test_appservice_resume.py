@@ -98,7 +98,7 @@ def test_a_revoked_puid_leaves_nothing_but_its_end_in_the_log(world: World, app:
 @pytest.fixture
 def restarted(make_world: Callable[..., World], tmp_path: object) -> tuple[World, App, str]:
     """A service that started just now, an application older than it, and Ann's PUID there."""
-    url = f"sqlite:///{tmp_path}/presence.db"
+    url = f"sqlite:///{tmp_path}/restarted.db"
     before = make_world(directory__url=url)
     app = before.application()
     puid = before.grant(ANN, app)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import subprocess
+import sys
 from collections.abc import Callable
 
+import gevent
 import pytest
 
+from dpresence import background
 from dpresence.errors import SettingError
 from dpresence.tests.web.support import HOST, Browser, World, ko, refusal
 
@@ -41,7 +46,9 @@ def test_any_loopback_peer_will_do(shared: World) -> None:
     assert ask(shared, "127.0.0.9").status_int == ask(shared, "::1").status_int == 200  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("header", ["Forwarded", "X_Forwarded_For", "X_Forwarded_Host", "X_Forwarded_Proto", "X_Real_IP", "Via"])
+@pytest.mark.parametrize(
+    "header", ["Forwarded", "X_Forwarded_For", "X_Forwarded_Host", "X_Forwarded_Proto", "X_Forwarded_Port", "X_Real_IP", "Via"]
+)
 def test_what_was_forwarded_finds_no_such_path(shared: World, header: str) -> None:
     assert refusal(ask(shared, **{header: "127.0.0.1"})) == UNKNOWN_PATH  # type: ignore[arg-type]
 
@@ -68,10 +75,49 @@ def test_where_it_is_off_its_path_is_unknown(make_world: Callable[..., World]) -
 
 @pytest.mark.parametrize(("first", "second"), [("true", "false"), ("false", "true")])
 def test_a_database_of_the_other_mode_stops_the_start(make_world: Callable[..., World], tmp_path: object, first: str, second: str) -> None:
-    url = f"sqlite:///{tmp_path}/presence.db"
+    url = f"sqlite:///{tmp_path}/shared.db"
     make_world(directory__url=url, identity__development=first, outbound__allow_loopback="false").close()
     names = {"true": "development", "false": "production"}
     expected = f"directory.url = {url}: must be a {names[second]} database; this one was made by a {names[first]} service"
     with pytest.raises(SettingError) as refused:
         make_world(directory__url=url, identity__development=second, outbound__allow_loopback="false")
     assert str(refused.value) == expected
+
+
+def test_the_log_says_so_every_minute(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert background.HOUSEKEEPING_SECONDS == 60
+    monkeypatch.setattr(background, "HOUSEKEEPING_SECONDS", 0.02)
+
+    def said(world: World) -> int:
+        caplog.clear()
+        world.parts.background.start()
+        gevent.sleep(0.15)
+        world.parts.background.stop()
+        return sum(record.levelno == logging.WARNING and record.message == background.DEVELOPMENT for record in caplog.records)
+
+    assert said(make_world()) >= 3
+    assert said(make_world(identity__development="false", outbound__allow_loopback="false")) == 0
+
+
+def test_it_takes_a_post_and_nothing_else(shared: World) -> None:
+    assert refusal(shared.browser()("GET", "/__dev__/assertion?email=ann@example.org"))[1]["errno"] == 115
+    assert refusal(shared.browser()("POST", "/__dev__/assertion", b"email=ann@example.org"))[1]["errno"] == 106
+
+
+@pytest.mark.parametrize(("development", "loaded"), [("true", True), ("false", False)])
+def test_production_does_not_even_load_it(development: str, loaded: bool) -> None:
+    ini = {"directory.url": "sqlite://", "identity.development": development}
+    program = (
+        f"import sys; from dpresence.app import make_app; make_app({ini}, '/tmp'); print('dpresence.identity.development' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == str(loaded)
+
+
+def test_no_environment_turns_it_on(make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("IDENTITY_DEVELOPMENT", "identity.development", "DPRESENCE_IDENTITY_DEVELOPMENT", "DEVELOPMENT"):
+        monkeypatch.setenv(name, "true")
+    world = make_world(identity__development="false", outbound__allow_loopback="false")
+    assert refusal(ask(world)) == UNKNOWN_PATH  # type: ignore[arg-type]

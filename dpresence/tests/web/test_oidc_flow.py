@@ -148,7 +148,7 @@ def test_coming_back_opens_a_browser_session(world, provider):
     assert (answer.status_int, answer.headers["Location"]) == (303, f"{AUDIENCE}/grants?limit=5")
     assert cookies(answer)["dpresence"].partition("; ")[2] == attributes(43200)
     assert cookies(answer)[COOKIE].startswith(f"{COOKIE}=; Max-Age=0; ")
-    assert answer.headers["Cache-Control"] == "no-store" and answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Cache-Control"] == "no-store" and answer.headers["Referrer-Policy"] == "same-origin"
     account = sign_in.browser("GET", "/account").json["account"]
     assert (account["email"], account["issuer"], account["subject"]) == ("ada@example.org", provider.issuer, "ada-1")
 

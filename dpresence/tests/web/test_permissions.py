@@ -210,7 +210,7 @@ def test_a_pause_hides_from_one_application_only(world: World, app: App) -> None
 
 
 def test_a_pause_outlives_a_restart(make_world: Callable[..., World], tmp_path: object) -> None:
-    url = f"sqlite:///{tmp_path}/presence.db"
+    url = f"sqlite:///{tmp_path}/restarted.db"
     world = make_world(directory__url=url)
     app = world.application()
     world.grant(ANN, app)
