@@ -30,7 +30,7 @@ def make_engine(url: URL, deadline_seconds: float) -> Engine:
     waited for (docs/decisions/0008-postgresql-row-locks.md).
 
     :param deadline_seconds: how long a caller waits; the server gives up on a statement before.
-    :raises SettingError: psycopg is not installed, or an option is not libpq's.
+    :raises SettingError: psycopg is not installed.
     """
     options = {name: value for name, value in _options(deadline_seconds).items() if name not in url.query}
     try:

@@ -64,7 +64,9 @@ def test_a_file_that_is_no_database_is_unavailable_at_the_start(tmp_path):
 
 
 def test_drivers_are_not_imported_with_the_package():
-    script = "import sys, dpresence.backends; print(sorted({'sqlalchemy', 'alembic', 'sqlite3', 'gevent', 'redis', 'ssl'} & set(sys.modules)))"
+    script = (
+        "import sys, dpresence.backends; print(sorted({'sqlalchemy', 'alembic', 'sqlite3', 'gevent', 'redis', 'ssl'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20).stdout == "[]\n"
 
 

@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from dpresence.identity import development
+from dpresence.tests.contract.redis_fixtures import breakable_redis, cooperative_redis, lost_redis, redis_process, redis_server  # noqa: F401
 from dpresence.tests.support import FakeClock
 from dpresence.tests.web.support import App, Browser, ProofServer, World
 

@@ -12,10 +12,8 @@ import pytest
 from dpresence.backends import load
 from dpresence.errors import BackendUnavailable, CloseCode
 from dpresence.settings import Settings, StorageSettings
-from dpresence.tests.contract.redis_fixtures import breakable_redis, cooperative_redis, lost_redis, redis_process, redis_server  # noqa: F401
 from dpresence.tests.support import FakeClock
 from dpresence.tests.web.support import App, World, say, updates
-
 
 ANN = "ann@example.org"
 NOT_SIGNED_IN, REPLACED = CloseCode.NOT_SIGNED_IN, CloseCode.REPLACED
