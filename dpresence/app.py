@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -117,5 +118,5 @@ def _check_mode(settings: Settings, backends: Backends) -> None:
     stamp = backends.directory.stamp(mode)
     if stamp != mode:
         backends.close()
-        url = settings.storage.directory_url
+        url = re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", settings.storage.directory_url)  # without the password
         raise SettingError(f"directory.url = {url}: must be a {mode} database; this one was made by a {stamp} service")
