@@ -30,6 +30,7 @@ class Background:
             ("checks of domains", HOUSEKEEPING_SECONDS, presence.applications.check_domains),
             ("lease", settings.presence.refresh_seconds, presence.renew_lease),
             ("sweep of notifications", HOUSEKEEPING_SECONDS, presence.notifications.sweep),
+            ("sweep of grants", HOUSEKEEPING_SECONDS, presence.grants.sweep),
             ("sweep of accounts", HOUSEKEEPING_SECONDS, presence.accounts.sweep),
         ]
         if settings.identity.development:

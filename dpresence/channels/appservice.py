@@ -93,7 +93,7 @@ class AppServiceChannel(JsonChannel):
             self.close(CloseCode.TRY_AGAIN_LATER, full.error)
             return
         self._application, self._key_id = application, key_id(frame.key)
-        self._look_at = self._clock.monotonic() + _LOOK_SECONDS
+        self._look_at = self._clock.monotonic()  # at the next tick: a deactivation may have overtaken this
         self._presence.hub.join_application(self._appid, self)
         self.signed_in()
         self.reply(frame.id, action="auth", recovery="snapshot" if offset is None else "replayed")

@@ -98,6 +98,11 @@ class Connection(WebSocket):
         """Do nothing: a destructor has no business writing to a socket, as the inherited one does."""
 
     @property
+    def started(self) -> bool:
+        """Whether the socket was handed over: from then on it leaves the gate by itself."""
+        return self._state is not _State.NEW
+
+    @property
     def closed(self) -> bool:
         """Whether nothing can be sent any more."""
         return self._state is _State.CLOSING or self._state is _State.CLOSED

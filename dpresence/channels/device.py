@@ -218,7 +218,7 @@ class DeviceChannel(JsonChannel):
         try:
             self._apply_kept()
         except BackendUnavailable:
-            self._kept = kept  # at the next tick
+            self._kept = self._kept or kept  # at the next tick; signed out meanwhile, it stays offline
 
     def closed(self, code: int, clean: bool) -> None:
         """Leave: grace begins, or the device is gone at once when it was signed out."""
@@ -263,7 +263,7 @@ class DeviceChannel(JsonChannel):
             return False  # it would be lost
         for start in range(0, len(notifications), MOST_ITEMS):
             self.connection.send(messages.notifications(notifications[start : start + MOST_ITEMS], self.acknowledges))
-        return True
+        return not self.connection.closed  # the last one may have been too much, or have found the socket dead
 
 
 def _digest(assertion: str) -> bytes:

@@ -58,7 +58,7 @@ class Handler(HttpHandler):
             if connection.channel is not None and self.code < 400:
                 self._switch(connection, accept)
         finally:
-            if connection.channel is None or not self.connection_upgraded:
+            if not connection.started:  # refused, or the peer was gone before the 101 was out
                 gate.leave(connection)
 
     def _check_request(self) -> None:

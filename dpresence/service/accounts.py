@@ -272,12 +272,13 @@ class Accounts:
     def erase(self, account: Account) -> None:
         """Forget a person, her applications included; those that saw her hear ``revoked``, those she made are gone."""
         erased = self._directory.erase(account.id)
-        self._grants.ended(erased.grants)
+        self._devices.sign_out_all(account.id)  # first what cannot be asked for again: the account is gone
         for application in erased.applications:
             self._tracker.wake("application", f"{application.id} unknown")
+        self._grants.ended(erased.grants)
+        for application in erased.applications:
             self._tracker.drop(application.id)
         self._mailbox.purge(account.id)
-        self._devices.sign_out_all(account.id)
 
     def close_blocked(self) -> None:
         """Sign out the devices of people the operator has blocked, wherever they are."""

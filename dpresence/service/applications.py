@@ -131,8 +131,8 @@ class Applications:
         if moved is None:
             raise NotFound()
         changed, grants = moved
-        self._grants.ended(grants)
         self._close(application.id, "deactivated")
+        self._grants.ended(grants)
         return changed
 
     def validate(self, application: Application) -> Application:
@@ -211,8 +211,8 @@ class Applications:
         grants = self._directory.delete_application(application.id)
         if grants is None:
             raise NotFound()
-        self._grants.ended(grants)
         self._close(application.id, "unknown")
+        self._grants.ended(grants)
         self._tracker.drop(application.id)
 
     def _domain(self, text: str) -> str:

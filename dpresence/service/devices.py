@@ -43,7 +43,14 @@ class Devices:
             wait = self._replacements.take(f"{user} {device}", now=self._clock.monotonic())
             if wait:
                 raise SlowDown("device: its connection is replaced too often", retry_after=ceil(wait))
-        connected = self._tracker.connect(user, device, connection, status, self._grants.of(user), self._limit)
+        grants = self._grants.of(user)
+        try:
+            connected = self._tracker.connect(user, device, connection, status, grants, self._limit)
+        except BackendUnavailable:
+            if device:  # it may have happened all the same
+                self._left.add((user, device, connection))
+            raise
+        self._left.discard((user, connected.device, connection))
         if family is not None and device is None:
             self._note_device(user, connected.device, connection, family)
         return connected
@@ -100,8 +107,8 @@ class Devices:
 
     def sign_out_all(self, user: str) -> None:
         """Make every device of a user disappear at once."""
+        self._tracker.wake("account", user)  # first: nothing may keep the channels open
         self._tracker.remove_all(user, self._grants.of(user))
-        self._tracker.wake("account", user)
 
     def sweep(self) -> int:
         """Drop devices whose grace is over; return how many users had one."""

@@ -35,7 +35,7 @@ class Feeds:
         back; never longer than a lease. Only an application older than that memory can have users the tracker forgot.
         """
         began = self._tracker.remembers_since
-        if application.created_at >= began:
+        if application.created_at >= began or self._clock.now() < began:  # or the clock was set back
             return 0.0
         until = min(self._expected_at + self._grace_ms, began + self._longest_ms)
         return max(0.0, (until - self._clock.now()) / 1000)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..backends.directory import Directory
 from ..backends.mailbox import Mailbox
 from ..backends.tracker import Tracker
 from ..clock import Clock
-from ..errors import DomainNotValidated, NotActive, NotFound
+from ..errors import BackendUnavailable, DomainNotValidated, NotActive, NotFound
 from ..model import Application, Grant
 
 _MOST_USERS = 100_000
@@ -68,6 +69,7 @@ class Grants:
         self._mailbox = mailbox
         self._clock = clock
         self._cache = _Cache(directory)
+        self._unsure: dict[str, Grant] = {}
         self.invalidate = self._cache.invalidate
         self.invalidate_all = self._cache.clear
 
@@ -117,10 +119,12 @@ class Grants:
         """Let an application see a user; the same grant when it may already."""
         now = self._clock.now()
         wanted = Grant(application.id, secrets.token_urlsafe(16), user, granted_at=now, since=now)
-        grant = self._directory.add_grant(wanted)
+        with self._changing(user):
+            grant = self._directory.add_grant(wanted)
         if grant == wanted:
-            self._changed(user)
             self._tracker.granted(grant)
+        else:
+            self._tracker.refresh(grant)  # it may have been made by a call that was cut off before it told anybody
         return grant
 
     def pause(self, user: str, appid: str, paused: bool) -> Grant:
@@ -128,10 +132,10 @@ class Grants:
 
         :raises NotFound: it has no grant of hers.
         """
-        grant = self._directory.pause(appid, user, paused, self._clock.now())
+        with self._changing(user):
+            grant = self._directory.pause(appid, user, paused, self._clock.now())
         if grant is None:
             raise NotFound()
-        self._changed(user)
         self._tracker.refresh(grant)
         if not paused:
             self._tracker.wake("mail", user)
@@ -142,10 +146,23 @@ class Grants:
 
         :raises NotFound: it has no grant of hers.
         """
-        grant = self._directory.revoke(appid, user)
+        given = self.given(user, appid)
+        try:
+            grant = self._directory.revoke(appid, user)
+        except BackendUnavailable:
+            self._changed(user)
+            self._unsure[given.puid] = given  # it may be gone all the same, and nobody could revoke it again
+            raise
         if grant is None:
             raise NotFound()
         self.ended([grant])
+
+    def sweep(self) -> None:
+        """Find out what became of revocations that were not answered."""
+        for given in list(self._unsure.values()):
+            if not self._directory.grants_by_puid(given.appid, [given.puid]):
+                self.ended([given])
+            self._unsure.pop(given.puid, None)
 
     def ended(self, grants: Sequence[Grant]) -> None:
         """Tell everybody of grants that are gone from the directory."""
@@ -154,6 +171,14 @@ class Grants:
             self._tracker.revoked(grant)
         for grant in grants:
             self._mailbox.purge(grant.user, grant.appid)
+
+    @contextmanager
+    def _changing(self, user: str) -> Iterator[None]:
+        """Change a grant: what was known of the user's grants is void then, also when no answer came."""
+        try:
+            yield
+        finally:
+            self._changed(user)
 
     def _changed(self, user: str) -> None:
         self._cache.invalidate(user)

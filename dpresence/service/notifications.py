@@ -25,6 +25,7 @@ from ..model import Application, Grant, Notification
 from ..settings import PresenceSettings
 from .grants import Grants
 
+_TURN_SECONDS = 10
 _IN_PASSING_MS = 5000
 """How long a notification with ``ttl`` 0 may wait for the devices that are connected to take it."""
 
@@ -54,7 +55,7 @@ class Notifications:
         self._settings = settings
         self._clock = clock
         self._rates = Buckets(settings.notification_rate, settings.notification_burst)
-        self._locks: defaultdict[str, list[Any]] = defaultdict(lambda: [0, RLock()])
+        self._locks: defaultdict[str, list[Any]] = defaultdict(lambda: [0, RLock(), set()])
         self._owed: dict[str, set[str]] = {}  # sent to a plain device, not yet discarded: the mailbox was away
 
     # -- from the application
@@ -143,8 +144,13 @@ class Notifications:
         holders = self._locks[user]
         holders[0] += 1
         try:
-            with holders[1]:
-                return self._deliver(user)
+            if not holders[1].acquire(timeout=_TURN_SECONDS):
+                raise BackendUnavailable
+            try:
+                holders[2] |= self._deliver(user)  # those who wait for their turn hear of it, too
+                return set(holders[2])
+            finally:
+                holders[1].release()
         finally:
             holders[0] -= 1
             if not holders[0]:
@@ -171,17 +177,12 @@ class Notifications:
         owed = self._owed.get(user)
         if owed:
             self._mailbox.settle(user, sorted(owed))
-            self._forget(user, owed)
-            del self._owed[user]
-
-    def _forget(self, user: str, ids: Collection[str]) -> None:
-        for channel in self._hub.devices_of(user).values():
-            channel.sent.difference_update(ids)
+            if self._owed.get(user) is owed:  # a sweep may have settled it, too
+                del self._owed[user]
 
     def acknowledge(self, user: str, ids: Sequence[str]) -> None:
         """Discard notifications a device says it has; unknown ones are no error."""
         self._mailbox.settle(user, ids)
-        self._forget(user, ids)
 
     def sweep(self) -> None:
         """Discard what has expired and settle what is owed."""
