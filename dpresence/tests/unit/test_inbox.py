@@ -27,7 +27,11 @@ def test_frames_within_the_rate_are_read(inbox):
         assert inbox.next(100.0 + second) is None
 
 
-@pytest.mark.parametrize("flood", [frame(1, b"x") * 6, frame(9) * 6, frame(1, b"", final=False) + frame(0, b"", final=False) * 5])
+@pytest.mark.parametrize(
+    "flood",
+    [frame(1, b"x") * 6, frame(9) * 6, frame(1, b"", final=False) + frame(0, b"", final=False) * 5],
+    ids=["text", "pings", "fragments"],
+)
 def test_every_kind_of_frame_counts(inbox, flood):
     inbox.feed(flood, 100.0)
     for _ in range(5):

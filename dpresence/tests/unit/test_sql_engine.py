@@ -215,10 +215,12 @@ def test_a_closed_database_is_unavailable(make):
 
 def test_closing_does_not_wait_longer_than_the_deadline(make):
     database = make(deadline_seconds=0.1)
-    gevent.spawn(database.run, lambda connection: native_sleep(0.4))
+    stuck = gevent.spawn(database.run, lambda connection: native_sleep(3))
     gevent.sleep(0)
-    with gevent.Timeout(0.3):
+    with gevent.Timeout(1):
         database.close()
+    with pytest.raises(BackendUnavailable):
+        stuck.get()
 
 
 def test_it_works_the_same_in_a_patched_process(tmp_path):

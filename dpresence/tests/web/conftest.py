@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
 from dpresence.identity import development
 from dpresence.tests.contract.redis_fixtures import breakable_redis, cooperative_redis, lost_redis, redis_process, redis_server  # noqa: F401
@@ -21,13 +21,16 @@ def proof() -> Iterator[ProofServer]:
     server.close()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_key() -> Iterator[None]:
-    """Make the development issuer's key once: making one takes longer than a whole test."""
-    key = generate_private_key(65537, 2048)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(development, "generate_private_key", lambda exponent, bits: key)
-        yield
+@pytest.fixture(scope="session")
+def issuer_key() -> RSAPrivateKey:
+    """A key for every development issuer here: making one takes longer than a whole test."""
+    return generate_private_key(65537, 2048)
+
+
+@pytest.fixture(autouse=True)
+def one_key(issuer_key: RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the development issuer take that key."""
+    monkeypatch.setattr(development, "generate_private_key", lambda exponent, bits: issuer_key)
 
 
 @pytest.fixture
