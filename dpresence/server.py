@@ -17,16 +17,18 @@ import socket  # noqa: E402
 import ssl  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Callable  # noqa: E402
-from typing import Any  # noqa: E402
+from typing import Any, NoReturn  # noqa: E402
 
 import gevent  # noqa: E402
 from gevent.event import Event  # noqa: E402
 from gevent.pool import Pool  # noqa: E402
+from gevent.socket import wait_read  # noqa: E402
 from geventwebsocket.server import WebSocketServer  # noqa: E402
 
 from .channels.handshake import Gate, Handler, Keeper  # noqa: E402
 from .errors import BackendUnavailable, SettingError  # noqa: E402
 from .settings import ServerSettings, Settings, load_server  # noqa: E402
+from .supervisor import Supervisor, Worker, listen, not_free, this_worker  # noqa: E402
 
 log = logging.getLogger("dpresence.server")
 
@@ -42,21 +44,30 @@ class Server(WebSocketServer):
     """HTTP and websockets on one port.
 
     :param gate: which sockets come in; it has the settings.
+    :param listener: file number of a listening socket, shared with other processes; None to bind one.
     """
 
     handler_class = Handler
     backlog = 1024
+    max_accept = 8  # at once: in a storm, those who are in go before those who come
 
-    def __init__(self, settings: ServerSettings, application: Any, gate: Gate) -> None:
+    def __init__(self, settings: ServerSettings, application: Any, gate: Gate, listener: int | None = None) -> None:
         tls = {"ssl_context": _tls(settings)} if settings.certfile else {}
         pool = Pool(gate.settings.channels.sockets + RESERVE)
-        super().__init__((settings.host, settings.port), application, spawn=pool, log=None, error_log=log, **tls)
+        where = (settings.host, settings.port) if listener is None else socket.socket(fileno=listener)
+        super().__init__(where, application, spawn=pool, log=None, error_log=log, **tls)
         self.gate = gate
         self.keeper = Keeper(gate)
 
     def init_socket(self) -> None:
-        """Listen; accepted sockets inherit the options."""
-        super().init_socket()
+        """Listen; accepted sockets inherit the options.
+
+        :raises SettingError: the address cannot be bound.
+        """
+        try:
+            super().init_socket()
+        except OSError as error:
+            raise not_free(self.address[0], self.address[1], error) from None
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
@@ -108,15 +119,30 @@ class Server(WebSocketServer):
 def main(global_config: dict[str, str], **section: str) -> Callable[[Any], None]:
     """Return ``serve(application)``, which returns when the server has been stopped (paste.server_factory).
 
+    With several workers it returns in each of them, and in the process that was started it supervises and does not return.
+
     :param section: ``[server:main]``.
     :raises SettingError: a setting that stops the start.
     """
     section.pop("use", None)
     sys.excepthook = _say_why
-    settings = load_server(section)
+    settings, worker = load_server(section), this_worker()
+    if settings.workers > 1 and not worker:
+        supervise(settings)
     for number in (signal.SIGTERM, signal.SIGINT):  # while the application is being built
         signal.signal(number, lambda *_: sys.exit(0))
-    return lambda application: serve(application, settings)
+    if worker:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor's affair, also when a terminal is closed
+    return lambda application: serve(application, settings, worker)
+
+
+def supervise(settings: ServerSettings) -> NoReturn:
+    """Run the workers until SIGTERM or SIGINT, and end with the exit status of the whole.
+
+    :raises SettingError: the address cannot be bound.
+    """
+    listener = listen(settings.host, settings.port, Server.backlog)
+    sys.exit(Supervisor([sys.executable, *sys.orig_argv[1:]], settings.workers, listener).run())
 
 
 def _say_why(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
@@ -127,20 +153,24 @@ def _say_why(kind: type[BaseException], error: BaseException, traceback: Any) ->
         sys.__excepthook__(kind, error, traceback)
 
 
-def serve(application: Any, settings: ServerSettings) -> None:
+def serve(application: Any, settings: ServerSettings, worker: Worker | None = None) -> None:
     """Serve an application until SIGTERM or SIGINT.
 
     :param application: its ``registry["dpresence"]`` has ``settings``, ``gate``, ``background`` and ``close``.
+    :param worker: this process is one of several.
     """
     parts = application.registry["dpresence"]
     check_exposure(parts.settings, settings)
+    check_workers(parts.settings, settings)
     _allow_files(parts.settings.channels.sockets + 2 * RESERVE)
-    server, stopping = Server(settings, application, parts.gate), Event()
+    server, stopping = Server(settings, application, parts.gate, worker.listener if worker else None), Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stopping.set)
     try:
         parts.background.start()
         server.start()
+        if worker:
+            gevent.spawn(_outlive, worker, stopping)
         stopping.wait()
         log.info("Stopping: %d channels", len(parts.gate.connections))
     finally:
@@ -165,6 +195,26 @@ def check_exposure(settings: Settings, server: ServerSettings) -> None:
         raise SettingError(f"host = {server.host}: must be 127.0.0.1 or ::1 while identity.development is on")
     if server.certfile:
         raise SettingError(f"certfile = {server.certfile}: must be empty while identity.development is on")
+
+
+def check_workers(settings: Settings, server: ServerSettings) -> None:
+    """Refuse several processes where each would have a truth of its own.
+
+    :raises SettingError: ``workers`` is more than 1, and the tracker or the development issuer is in memory.
+    """
+    refused = f"workers = {server.workers}: must be 1 while"
+    if server.workers > 1 and settings.storage.tracker == "memory":
+        raise SettingError(f"{refused} tracker = memory, which is known to one process only; tracker = redis is for several")
+    if server.workers > 1 and settings.identity.development:
+        raise SettingError(f"{refused} identity.development is on: each process has an issuer's key of its own")
+
+
+def _outlive(worker: Worker, stopping: Event) -> None:
+    """Tell the supervisor that this process serves, and stop when the supervisor is gone."""
+    worker.ready()
+    wait_read(worker.lifeline)
+    log.warning("the supervisor is gone")
+    stopping.set()
 
 
 def _tls(settings: ServerSettings) -> ssl.SSLContext:

@@ -1,0 +1,342 @@
+"""Several processes behind one port (docs/scaling.md): presence-cluster.ini as shipped, on a real Redis and PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from contextlib import ExitStack, contextmanager, suppress
+
+import pytest
+import requests
+from websockets.exceptions import ConnectionClosed
+
+from .clients import AppService, Device
+from .cluster import Citizen, Cluster, activate, answers, eventually, issuer, stores
+from .service import Service, free_port
+from .test_start import ELSEWHERE, Shipped
+
+RESTART_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def urls():
+    with stores() as urls:
+        yield urls
+
+
+@pytest.fixture(scope="module")
+def cluster(urls, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("workers")
+    cluster = Cluster(folder, urls | issuer(folder))
+    cluster.start()
+    try:
+        yield cluster
+        assert cluster.stop() == 0
+    finally:
+        cluster.kill()
+    cluster.assert_clean()
+
+
+@pytest.fixture(scope="module")
+def application(cluster):
+    return activate(Citizen(cluster.origin, "dev@example.org"), cluster.database)
+
+
+@pytest.fixture
+def person(cluster, request):
+    return Citizen(cluster.origin, f"{request.node.name[:60]}@example.org")
+
+
+@pytest.fixture
+def alone(urls, tmp_path):
+    """A service for one test, which may end it as it likes."""
+    cluster = Cluster(tmp_path, urls)
+    yield cluster
+    cluster.kill()
+    cluster.assert_clean()
+
+
+@contextmanager
+def elsewhere(cluster, pid, connect):
+    """Connect until it is to another worker than ``pid``; the connections that were not are closed in the end."""
+    with ExitStack() as stack:
+        for _ in range(50):
+            channel = stack.enter_context(connect())
+            if cluster.worker_of(channel) != pid:
+                break
+        yield channel
+        assert cluster.worker_of(channel) != pid
+
+
+class Caller(threading.Thread):
+    """Calls the service all the time; ``failures`` are the calls that nobody took."""
+
+    def __init__(self, port):
+        super().__init__()
+        self.port = port
+        self.calls = 0
+        self.failures = []
+        self._over = threading.Event()
+
+    def run(self):
+        while not self._over.is_set():
+            self.calls += 1
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 5).close()
+            except OSError as error:
+                self.failures.append(error)
+            time.sleep(0.002)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self.join()
+
+
+def alive(pid):
+    with suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
+
+
+# -- as shipped
+
+
+def test_it_starts_as_shipped_but_for_the_urls_and_a_mistake_made_later_harms_nobody(alone):
+    alone.start()
+    assert answers(alone.origin)
+    assert "sign-in is closed" in alone.log()
+    workers = alone.workers()
+    assert len(workers) == 2
+    assert all(f"[{pid}] dpresence.server Listening on {alone.origin}" in alone.log() for pid in workers)
+    # a mistake in the ini: who is there stays
+    alone.ini.write_text(alone.ini.read_text().replace("presence.grace_seconds = 15", "presence.grace_seconds = soon"))
+    alone.send_signal(signal.SIGHUP)
+    eventually(lambda: "ended before it was ready (exit status 1); those that are there stay" in alone.log())
+    assert alone.workers() == workers
+    assert alone.log().count("dpresence does not start: presence.grace_seconds = soon") == 1
+    assert answers(alone.origin)
+    assert alone.stop(signal.SIGINT) == 0
+    assert not any(map(alive, workers))
+
+
+def test_the_supervisor_holds_no_thread_and_no_connection(cluster):
+    assert os.listdir(f"/proc/{cluster.pid}/task") == [str(cluster.pid)]
+    links = [os.readlink(f"/proc/{cluster.pid}/fd/{name}") for name in os.listdir(f"/proc/{cluster.pid}/fd")]
+    assert len([link for link in links if link.startswith("socket:")]) == 1
+    assert len([link for link in links if link.startswith("pipe:")]) == 4
+
+
+def test_a_device_at_one_worker_is_seen_by_an_application_at_the_other(cluster, application, person):
+    puid = person.grant(application)
+    with person.device() as device, elsewhere(cluster, cluster.worker_of(device), application.service) as app_service:
+        assert app_service.statuses[puid] == "online"
+        device.say("unavailable")
+        assert app_service.next_updates() == [(puid, "unavailable", "explicit")]
+        (answer,) = app_service.notify({"puid": puid, "message": "Your move"})
+        assert answer["result"] == "OK"
+        assert device.notifications(1)[0]["message"] == "Your move"
+
+
+def test_a_ticket_and_a_session_of_one_worker_are_good_at_the_other(cluster, person):
+    with person.device(ticket=True) as device, elsewhere(cluster, cluster.worker_of(device), lambda: Device(person)) as other:
+        other.sign_in("online", assertion=device.ticket)
+    session = requests.post(f"{cluster.origin}/login", json={"assertion": person.assertion()}, timeout=5)
+    for _ in range(20):  # each call is a connection of its own
+        headers = {"X-CSRF-Token": session.json()["csrf"]}
+        answer = requests.post(f"{cluster.origin}/ticket", headers=headers, cookies=session.cookies, timeout=5)
+        assert answer.ok, answer.text
+
+
+# -- one dies
+
+
+def test_a_worker_that_is_killed_is_replaced_and_the_port_never_refuses(cluster, application, person):
+    puid = person.grant(application)
+    with person.device(device="phone", ticket=True) as device:
+        killed = cluster.worker_of(device)
+        with elsewhere(cluster, killed, application.service) as app_service, Caller(cluster.port) as caller:
+            os.kill(killed, signal.SIGKILL)
+            eventually(lambda: killed not in cluster.workers() and len(cluster.ready()) == 2)
+            with person.device(device="phone"):
+                app_service.assert_no_updates()
+            assert app_service.statuses[puid] == "online"
+    assert caller.calls and not caller.failures
+    assert f"Worker {killed} died (signal 9); another one starts in " in cluster.log()
+
+
+# -- all are replaced
+
+
+class Patient(threading.Thread):
+    """A device that comes back whenever its channel ends, as section 7 of the protocol asks."""
+
+    def __init__(self, person, ticket):
+        super().__init__()
+        self.person = person
+        self.ticket = ticket
+        self.codes = []
+        self.over = threading.Event()
+        self.there = threading.Event()
+
+    def run(self):
+        while not self.over.is_set():
+            with Device(self.person) as device:
+                self.ticket = device.sign_in("online", device="phone", ticket=True, assertion=self.ticket)["ticket"]
+                self.there.set()
+                while not self.over.is_set():
+                    with suppress(TimeoutError):
+                        self.codes.append(device.wait_closed(0.2)[0])
+                        time.sleep(1)
+                        break
+
+
+def heard(application, cursor):
+    """Listen for a second, or until the channel ends; return the updates that came and the next cursor."""
+    with application.service(cursor) as app_service:
+        assert cursor is None or app_service.recovery == "replayed"
+        updates = []
+        with suppress(TimeoutError, ConnectionClosed):
+            while True:
+                updates += app_service.next_updates(1, 1.0)
+        return updates, app_service.cursor
+
+
+def test_a_rolling_restart_is_seen_by_nobody(cluster, application):
+    people = [Citizen(cluster.origin, f"rolling-{number}@example.org") for number in range(8)]
+    puids = {person.grant(application) for person in people}
+    devices = [Patient(person, person.assertion()) for person in people]
+    for device in devices:
+        device.start()
+    assert all(device.there.wait(30) for device in devices)
+    before, seen, (_, cursor) = set(cluster.workers()), [], heard(application, None)
+    with Caller(cluster.port) as caller:
+        cluster.send_signal(signal.SIGHUP)
+        until = time.monotonic() + RESTART_SECONDS
+        while len(cluster.ready() - before) < 2 or before & set(cluster.workers()):
+            assert time.monotonic() < until, cluster.log()
+            updates, cursor = heard(application, cursor)
+            seen += updates
+    seen += heard(application, cursor)[0]
+    for device in devices:
+        device.over.set()
+    for device in devices:
+        device.join(30)
+    assert not caller.failures
+    assert [update for update in seen if update[0] in puids] == []
+    assert {code for device in devices for code in device.codes} == {4200}
+    assert all(len(device.codes) in (1, 2) for device in devices)
+
+
+# -- the end
+
+
+def test_a_stop_drains_every_worker(urls, tmp_path):
+    cluster = Cluster(tmp_path, urls | issuer(tmp_path))
+    cluster.start()
+    workers, ann = cluster.workers(), Citizen(cluster.origin, "ann@example.org")
+    with ExitStack() as stack:
+        devices = [stack.enter_context(ann.device(device=f"device-{number}")) for number in range(6)]
+        assert cluster.stop() == 0
+        assert {device.wait_closed()[0] for device in devices} == {4200}
+    assert not any(map(alive, workers))
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", cluster.port), 2)
+    cluster.assert_clean()
+
+
+def test_a_stop_while_workers_start_leaves_nobody_behind(alone):
+    alone.launch()
+    (worker,) = eventually(alone.workers)
+    assert alone.stop() == 0
+    assert not alive(worker)
+
+
+def test_workers_whose_supervisor_was_killed_drain_and_end(urls, tmp_path):
+    cluster = Cluster(tmp_path, urls | issuer(tmp_path))
+    cluster.start()
+    workers = cluster.workers()
+    with Citizen(cluster.origin, "ann@example.org").device() as device:
+        cluster.kill()
+        assert device.wait_closed()[0] == 4200
+    eventually(lambda: not any(map(alive, workers)))
+    assert "the supervisor is gone" in cluster.log()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", cluster.port), 2)
+
+
+# -- what stops the start
+
+
+def fails(process):
+    """Start, expect it to end by itself with an error status, and return the one line that says why."""
+    process.launch()
+    assert process.wait(60) == 1
+    process.assert_clean()
+    (line,) = [line for line in process.log().splitlines() if line.startswith("dpresence does not start")]
+    return line
+
+
+def refusal(what):
+    return f"dpresence does not start: workers = 2: must be 1 while {what}"
+
+
+def test_several_workers_are_refused_with_a_tracker_in_memory(tmp_path):
+    shipped = Shipped(tmp_path, {"workers = 1": "workers = 2"} | ELSEWHERE)
+    assert fails(shipped).startswith(refusal("tracker = memory"))
+
+
+def test_several_workers_are_refused_with_the_development_issuer(urls, tmp_path):
+    redis = next(line for line in urls.values() if line.startswith("redis.url"))
+    service = Service(tmp_path, {"tracker": "redis", redis.partition(" = ")[0]: redis.partition(" = ")[2]})
+    text = service.ini.read_text().replace("[server:main]", "[server:main]\nworkers = 2")
+    service.ini.write_text(text)
+    assert fails(service).startswith(refusal("identity.development is on"))
+
+
+def test_a_backend_that_is_away_stops_the_start_with_one_line(urls, tmp_path):
+    away = {line: changed for line, changed in urls.items() if line.startswith("directory")} | {
+        "redis.url = redis://127.0.0.1:6379/0": f"redis.url = redis://127.0.0.1:{free_port()}/0",
+    }
+    assert fails(Cluster(tmp_path, away)).startswith("dpresence does not start: ")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_port_that_is_taken_is_said_once(urls, tmp_path, workers):
+    cluster = Cluster(tmp_path, urls | {"workers = 2": f"workers = {workers}"})
+    with socket.create_server(("127.0.0.1", cluster.port)):
+        expected = f"dpresence does not start: host = 127.0.0.1, port = {cluster.port}: must be free to listen on (Address already in use)"
+        assert fails(cluster) == expected
+
+
+# -- on one machine the database may be SQLite
+
+
+def test_workers_of_one_machine_may_share_an_sqlite_file(urls, tmp_path):
+    directory = next(line for line in urls if line.startswith("directory"))
+    file = {directory: f"directory.url = sqlite:///{tmp_path}/shared.db", "mailbox = redis": "mailbox = sql"}
+    cluster = Cluster(tmp_path, urls | issuer(tmp_path) | file)
+    cluster.start()
+    try:
+        application, ann = (
+            activate(Citizen(cluster.origin, "dev@example.org"), cluster.database),
+            Citizen(cluster.origin, "ann@example.org"),
+        )
+        puid = ann.grant(application)
+        with ann.device(ack=True) as device, elsewhere(cluster, cluster.worker_of(device), lambda: AppService(application)) as app_service:
+            app_service.authenticate()
+            assert app_service.statuses[puid] == "online"
+            for number in range(50):
+                app_service.notify({"puid": puid, "message": str(number)})
+            assert [item["message"] for item in device.notifications(50)] == [str(number) for number in range(50)]
+        assert cluster.stop() == 0
+        cluster.assert_clean()
+    finally:
+        cluster.kill()
