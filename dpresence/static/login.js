@@ -1,26 +1,21 @@
 // The development sign-in: the issuer of this machine vouches for the e-mail, and the session opens with that.
 
-const form = document.getElementById("development");
+import { call } from "./page.js";
 
-/** POST JSON; resolves to the answer, rejects with the service's own words. */
-async function post(path, body) {
-  const answer = await fetch(path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  const result = await answer.json();
-  if (!answer.ok) throw new Error(result.error);
-  return result;
-}
+const form = document.getElementById("development");
+const email = form.elements.email;
+const problem = document.getElementById("problem");
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
+  problem.textContent = "";
   try {
-    const { assertion } = await post("/__dev__/assertion", { email: form.elements.email.value });
-    await post("/login", { assertion });
+    const { assertion } = await call("POST", "/__dev__/assertion", { email: email.value });
+    await call("POST", "/login", { assertion });
     location.assign(form.dataset.next);
   } catch (error) {
-    document.getElementById("problem").textContent = error.message;
+    problem.textContent = error.message;
+    email.setAttribute("aria-invalid", "true");
+    email.focus();
   }
 });

@@ -30,10 +30,10 @@ def service(name: str, path: str) -> Service:
 def includeme(config: Configurator) -> None:
     """Add every view of this package; those of the development issuer only where it is on."""
     config.add_renderer("presence-json", _Json)
-    for module in ("session", "signin", "registration", "permissions", "notifications", "account", "ops"):
+    for module in ("home", "session", "signin", "registration", "permissions", "notifications", "account", "ops", "admin"):
         config.scan(f"{__name__}.{module}")
     config.include(f"{__name__}.errors")
     config.include(f"{__name__}.headers")
-    config.add_static_view("static", "dpresence:static", cache_max_age=3600)
+    config.include(f"{__name__}.static")
     if config.registry["dpresence"].development_issuer:
         config.scan(f"{__name__}.development")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from typing import Any
+from urllib.parse import quote
 
 from pyramid.config import Configurator
 from pyramid.exceptions import URLDecodeError
@@ -14,7 +15,9 @@ from pyramid.response import Response
 
 from ..errors import Forbidden, InternalError, MethodNotAllowed, NoCredentials, NotAnObject, Refused, SessionEnded, UnknownPath, WrongValue
 from ..messages import encode
+from .explanations import explain
 from .pages import page, sign_in_first, wants_page
+from .validators import form, is_form
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +30,8 @@ def answer(refused: Refused, request: Request) -> Response:
         response = _page_of(refused, request)
     else:
         response = Response(encode(refused.body()), status=refused.status, content_type="application/json", charset=None)
+    if response.status_int >= 400:  # not those who are sent to sign in
+        request.registry["dpresence"].presence.metrics.refused(refused.errno)
     if refused.retry_after is not None:
         response.headers["Retry-After"] = str(refused.retry_after)
     if refused.status == 401:
@@ -37,7 +42,27 @@ def answer(refused: Refused, request: Request) -> Response:
 def _page_of(refused: Refused, request: Request) -> Response:
     if request.method == "GET" and isinstance(refused, NoCredentials | SessionEnded):
         return sign_in_first(request)
-    return page(request, "error", refused.body(), status=refused.status)
+    route = getattr(request.matched_route, "name", "")
+    explanation, again = explain(refused.errno, route), _again(request, route)
+    ways = {"again": again, "sign in": f"/login?next={quote(again, safe='')}" if again else "/login", "": None}
+    values = {"explanation": explanation, "way": ways[explanation.way], "question": route == "grant"}
+    return page(request, "error", {**refused.body(), **values}, status=refused.status)
+
+
+def _again(request: Request, route: str) -> str | None:
+    """Return where a page can be opened again: ``""``, itself, or the question that a form answered; None when there is none.
+
+    No other address is written into the page, so that it is the same bytes for what is not there and what is somebody else's.
+    """
+    if request.method in ("GET", "HEAD"):
+        return ""
+    if route != "grant":
+        return None
+    try:
+        redirect = form(request).get("redirect", "") if is_form(request) else ""
+    except Refused:
+        redirect = ""
+    return f"{request.path}?redirect={quote(redirect, safe='')}"
 
 
 def refused(context: Refused, request: Request) -> Response:

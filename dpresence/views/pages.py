@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -10,7 +11,10 @@ from pyramid.renderers import render_to_response
 from pyramid.request import Request
 from pyramid.response import Response
 
+from ..errors import Refused
+from ..service.accounts import csrf_token
 from .headers import page_policy
+from .validators import cookie_name, is_operator, presence
 
 
 def wants_page(request: Request) -> bool:
@@ -20,16 +24,33 @@ def wants_page(request: Request) -> bool:
 
 
 def page(request: Request, template: str, values: dict[str, Any], *, status: int = 200, form_target: str = "") -> Response:
-    """Return a page.
+    """Return a page; its header says who is signed in.
 
+    :param values: what the template shows besides ``email``, ``csrf``, ``admin`` and ``development``.
     :param form_target: an origin the page's form may lead to besides ours.
     """
     parts = request.registry["dpresence"]
-    shown = {"development": parts.settings.identity.development, **values}
+    shown = {"development": parts.settings.identity.development, **_visitor(request, look=status < 500), **values}
     response = render_to_response(f"dpresence:templates/{template}.jinja2", shown, request=request)
     response.status_int = status
     response.headers["Content-Security-Policy"] = page_policy(parts.settings.identity.audience, form_target)
     return response
+
+
+def _visitor(request: Request, look: bool) -> dict[str, Any]:
+    """Return who looks at a page: ``email`` and ``csrf``, None without a session, and ``admin``.
+
+    :param look: whether to ask the directory when no validator has; not when it may be the one that is away.
+    """
+    cookie = request.cookies.get(cookie_name(request), "")
+    known = getattr(request, "validated", {})  # a tween may refuse before there is any
+    account = known.get("account") if "session" in known else None
+    if account is None and cookie and look:
+        with suppress(Refused):
+            _, account = presence(request).accounts.session(cookie)
+    if account is None:
+        return {"email": None, "csrf": None, "admin": False}
+    return {"email": account.email, "csrf": csrf_token(cookie), "admin": is_operator(request, account)}
 
 
 def sign_in_first(request: Request) -> Response:

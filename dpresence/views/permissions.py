@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from pyramid.httpexceptions import HTTPSeeOther
@@ -11,10 +12,9 @@ from pyramid.response import Response
 from ..domains import redirect_url
 from ..errors import WrongField
 from ..messages import GrantChange, grant
-from ..service.accounts import csrf_token
 from . import service
 from .pages import at_home, page, wants_page
-from .validators import askable_application, body, cookie_name, form, is_form, no_body, own_grant, paging, presence, user
+from .validators import askable_application, body, form, is_form, no_body, own_grant, paging, presence, user
 from .validators import page as list_page
 
 grants = service("grants", "/grants")
@@ -34,13 +34,16 @@ def get_grant(request: Request) -> Any:
         return {"appid": application.id, "name": application.name, "domain": application.domain, "description": application.description}
     redirect = request.GET.get("redirect", "")
     redirect_url(redirect, application.domain, application.proof, ("Presence-Error", "denied"))  # or nothing is asked
-    values = {
-        "application": application,
-        "email": request.validated["account"].email,
-        "redirect": redirect,
-        "csrf": csrf_token(request.cookies[cookie_name(request)]),
-    }
+    given = (grant for grant in presence(request).grants.of(request.validated["account"].id) if grant.appid == application.id)
+    granted = next(given, None)
+    values = {"application": application, "redirect": redirect, "granted": granted, "on": granted and _day(granted.granted_at)}
     return page(request, "grant", values, form_target=f"{application.proof}://{application.domain}")
+
+
+def _day(milliseconds: int) -> str:
+    """Return the day of a time, as people write it: a page without a script does not know their clock."""
+    day = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return f"{day.day} {day:%B %Y}"
 
 
 @permission.post(validators=(user, askable_application, _json_or_form))
@@ -87,5 +90,8 @@ def list_grants(request: Request) -> dict[str, Any]:
     """List the caller's grants."""
     after, limit = request.validated["after"], request.validated["limit"]
     found = presence(request).grants.list(request.validated["account"].id, after, limit)
-    shown = [{**grant(item.grant), "name": item.application.name, "domain": item.application.domain} for item in found]
+    shown = [
+        {**grant(item.grant), "name": item.application.name, "domain": item.application.domain, "last_looked": item.last_looked}
+        for item in found
+    ]
     return list_page("grants", shown, shown[-1]["appid"] if len(shown) == limit else None)

@@ -8,9 +8,12 @@ from pyramid.request import Request
 from pyramid.response import Response
 
 from ..messages import ApplicationChange, NewApplication
-from ..service.applications import describe
+from ..model import Application
+from ..service.applications import describe, describe_key
 from . import service
-from .validators import body, no_body, owned_application, page, paging, presence, user
+from .pages import at_home, page, wants_page
+from .validators import body, no_body, owned_application, paging, presence, user
+from .validators import page as list_page
 
 applications = service("applications", "/myapps")
 application = service("application", "/myapps/{appid}")
@@ -18,14 +21,29 @@ validate = service("validate", "/myapps/{appid}/validate")
 activate = service("activate", "/myapps/{appid}/activate")
 deactivate = service("deactivate", "/myapps/{appid}/deactivate")
 key = service("key", "/myapps/{appid}/key")
+now = service("now", "/myapps/{appid}/now")
 
 
-@applications.get(validators=(user, paging))
-def list_applications(request: Request) -> dict[str, Any]:
+def _browses(request: Request) -> bool:
+    """Return whether a person is to be shown a page: her session is what its buttons act with."""
+    return wants_page(request) and "session" in request.validated
+
+
+def _state(application: Application) -> str:
+    """Return the step an application has reached: ``unproven``, ``proven`` or ``active``."""
+    return "active" if application.active else "proven" if application.valid_domain else "unproven"
+
+
+@applications.get(validators=(at_home, user, paging))
+def list_applications(request: Request) -> Any:
     """List the caller's applications."""
     after, limit = request.validated["after"], request.validated["limit"]
     found = presence(request).applications.list(request.validated["account"].id, after, limit)
-    return page("applications", [describe(item) for item in found], found[-1].id if len(found) == limit else None)
+    following = found[-1].id if len(found) == limit else None
+    if not _browses(request):
+        return list_page("applications", [describe(item) for item in found], following)
+    shown = [(item, _state(item)) for item in sorted(found, key=lambda item: (item.name.casefold(), item.id))]
+    return page(request, "myapps", {"applications": shown, "following": following, "after": after, "limit": limit})
 
 
 @applications.post(validators=(user, body(NewApplication)))
@@ -37,10 +55,23 @@ def register_application(request: Request) -> dict[str, Any]:
     return describe(registered)
 
 
-@application.get(validators=(user, owned_application))
-def get_application(request: Request) -> dict[str, Any]:
-    """Show one application."""
-    return describe(request.validated["application"])
+@application.get(validators=(at_home, user, owned_application))
+def get_application(request: Request) -> Any:
+    """Show one application and its keys that work."""
+    application = request.validated["application"]
+    if not _browses(request):
+        keys = [describe_key(item) for item in presence(request).applications.keys(application)]
+        return {**describe(application), "keys": keys}
+    audience = request.registry["dpresence"].settings.identity.audience
+    values = {"application": application, "state": _state(application), "socket": audience.replace("http", "ws", 1)}
+    return page(request, "application", values)
+
+
+@now.get(validators=(user, owned_application))
+def get_now(request: Request) -> dict[str, int]:
+    """Show in numbers what an application's service would be told now."""
+    counts: dict[str, int] = presence(request).overview.now(request.validated["application"])
+    return counts
 
 
 @application.patch(validators=(user, owned_application, body(ApplicationChange)))

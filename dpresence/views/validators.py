@@ -13,6 +13,7 @@ from pyramid.request import Request
 
 from ..errors import Forbidden, InvalidAssertion, NoCredentials, TooLarge, WrongValue
 from ..messages import MOST_ENTRIES, Empty, parse
+from ..model import Account
 from ..service.accounts import csrf_token
 from ..service.applications import KEY_PREFIX
 
@@ -82,6 +83,22 @@ def same_origin(request: Request, **_: Any) -> None:
     origin = request.headers.get("Origin")
     if origin is not None and origin != request.registry["dpresence"].settings.identity.audience:
         raise Forbidden("Origin: not a page of this service")
+
+
+def is_operator(request: Request, account: Account) -> bool:
+    """Return whether an account's e-mail is one of ``admin.emails``; both are as e-mails are compared."""
+    return account.email in request.registry["dpresence"].settings.admin.emails
+
+
+def operator(request: Request, **_: Any) -> None:
+    """Fill ``session`` and ``account`` with those of an operator.
+
+    :raises NoCredentials: see ``session``.
+    :raises Forbidden: ``admin.emails`` does not name her.
+    """
+    session(request)
+    if not is_operator(request, request.validated["account"]):
+        raise Forbidden("admin.emails: does not name you")
 
 
 def appservice(request: Request, **_: Any) -> None:

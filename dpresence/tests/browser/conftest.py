@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +15,24 @@ import pytest
 from dpresence.tests.live.clients import Application, Person, activate
 from dpresence.tests.live.service import Service, running
 
-from .support import Browser, Website
+from .support import BUILD, Browser, Website
 
 MISSING = "the browser tests need Chromium: apt-get install chromium chromium-driver"
+NO_AXE = "the accessibility tests need npm and a registry for axe-core"
+NO_NODE = "the tests of presence.js need node"
+AXE_CORE = "axe-core@4.14.1"
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say once why these tests were skipped."""
-    if any(MISSING in str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())):
-        terminalreporter.write_line(f"skipped: {MISSING}")
+    for why in (MISSING, NO_AXE, NO_NODE):
+        if any(why in str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())):
+            terminalreporter.write_line(f"skipped: {why}")
+
+
+def give_up(why: str) -> None:
+    """Skip, but not in CI, where all of this is there."""
+    pytest.fail(why) if os.environ.get("CI") else pytest.skip(why)
 
 
 @dataclass
@@ -35,7 +45,7 @@ class Scene:
 
     def application(self, name: str = "Chess club", description: str = "") -> Application:
         """Return an active application at ``localhost``, which for a browser is another site than ``127.0.0.1``."""
-        application = activate(self.service.origin, self.site, name=name)
+        application = activate(self.service.origin, self.site, "owner@example.org", name)
         application.owner.call("PATCH", f"/myapps/{application.appid}", {"description": description})
         return application
 
@@ -53,10 +63,24 @@ class Scene:
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     paths = shutil.which("chromium"), shutil.which("chromedriver")
     if not all(paths):
-        pytest.fail(MISSING) if os.environ.get("CI") else pytest.skip(MISSING)
+        give_up(MISSING)
     browser = Browser(*map(str, paths), tmp_path_factory.mktemp("profile"))
     yield browser
     browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, for ``browser.check_page``."""
+    source = BUILD / "axe" / "node_modules" / "axe-core" / "axe.min.js"
+    if not source.exists():
+        (BUILD / "axe").mkdir(parents=True, exist_ok=True)
+        command = ["npm", "install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--loglevel=error", AXE_CORE]
+        try:
+            subprocess.run(command, cwd=BUILD / "axe", capture_output=True, timeout=120, check=True)
+        except (OSError, subprocess.SubprocessError):
+            give_up(NO_AXE)
+    return source.read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -9,15 +9,34 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from selenium.webdriver import Chrome, ChromeOptions
+import requests
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 WAIT_SECONDS = 10
+WIDTHS = {320: "narrow", 1440: "wide"}
+PICTURE_WIDTH = 1024
+BUILD = Path(__file__).parents[3] / "build"
 FLAGS = """
     --headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
     --disable-component-update --disable-sync --disable-dev-shm-usage --no-proxy-server
+    --disable-lcd-text
+"""
+# What a page's policy refused goes to the console under this word, whether the browser says it there or not.
+REPORT = "policy report:"
+COLLECTOR = f"""
+    addEventListener("securitypolicyviolation", ({{effectiveDirective, blockedURI}}) =>
+      console.error("{REPORT}", effectiveDirective, blockedURI));
+"""
+AXE = """
+    const [done] = [...arguments].slice(-1);
+    axe.run(document, {resultTypes: ["violations"]}).then(({violations, passes}) => done([
+      passes.length,
+      violations.flatMap(({id, help, nodes}) => nodes.map(({target, failureSummary}) => `${id} (${help}) at ${target}: ${failureSummary}`)),
+    ]), (error) => done([0, [String(error)]]));
 """
 
 
@@ -31,15 +50,33 @@ class Browser:
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self._driver = Chrome(options, Driver(driver))
+        self._cdp("Page.addScriptToEvaluateOnNewDocument", source=COLLECTOR)
+        self._first = self._driver.current_window_handle
+
+    def _cdp(self, command: str, **parameters: Any) -> Any:
+        return self._driver.execute_cdp_cmd(command, parameters)
+
+    def _size(self, width: int, height: int) -> None:
+        self._cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def close(self) -> None:
         """End the browser."""
         self._driver.quit()
 
     def forget(self) -> None:
-        """Forget every cookie and what is on the console."""
-        self._driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+        """Be as new: one tab, no cookie, nothing stored, nothing on the console, wide and light."""
+        for tab in self._driver.window_handles:
+            if tab != self._first:
+                self._driver.switch_to.window(tab)
+                self._driver.close()
+        self._driver.switch_to.window(self._first)
+        if self.url.startswith("http"):
+            self._cdp("Storage.clearDataForOrigin", origin="/".join(self.url.split("/")[:3]), storageTypes="all")
+            self.run("sessionStorage.clear()")
+        self._cdp("Network.clearBrowserCookies")
+        self._cdp("Browser.resetPermissions")
         self._driver.get("about:blank")
+        self.look()
         self.console()
 
     def open(self, url: str) -> None:
@@ -64,8 +101,16 @@ class Browser:
         return len(self._driver.find_elements(By.CSS_SELECTOR, selector))
 
     def click(self, words: str) -> None:
-        """Click the button that says so."""
-        self._driver.find_element(By.XPATH, f"//button[normalize-space()='{words}']").click()
+        """Click the button or link that says so."""
+        self._driver.find_element(By.XPATH, f"//*[self::button or self::a][normalize-space()='{words}' or @aria-label='{words}']").click()
+
+    def find(self, selector: str) -> WebElement:
+        """Return the first element, for what this class has no word for."""
+        return self._driver.find_element(By.CSS_SELECTOR, selector)
+
+    def press(self, *keys: str) -> None:
+        """Press keys, wherever the focus is."""
+        ActionChains(self._driver).send_keys(*keys).perform()
 
     def write(self, field: str, text: str) -> None:
         """Write into a field."""
@@ -75,6 +120,10 @@ class Browser:
         """Run a script in the page and return its value."""
         return self._driver.execute_script(script)
 
+    def run_async(self, script: str) -> Any:
+        """Run a script in the page and return what it calls its last argument with."""
+        return self._driver.execute_async_script(script)
+
     def count_in_frame(self, selector: str) -> int:
         """Return how many elements there are in the first frame of the page."""
         self._driver.switch_to.frame(self._driver.find_element(By.TAG_NAME, "iframe"))
@@ -82,13 +131,84 @@ class Browser:
         self._driver.switch_to.default_content()
         return found
 
-    def wait(self, arrived: Callable[[Browser], bool]) -> None:
+    def wait(self, arrived: Callable[[Browser], bool], seconds: float = WAIT_SECONDS) -> None:
         """Wait until something is so."""
-        WebDriverWait(self._driver, WAIT_SECONDS, 0.05).until(lambda _: arrived(self), f"still at {self.url}: {self.title}")
+        WebDriverWait(self._driver, seconds, 0.05).until(lambda _: arrived(self), f"still at {self.url}: {self.title}")
 
     def console(self) -> list[str]:
         """Return what the console said since the last time: refusals of the content security policy among it."""
         return [str(entry["message"]) for entry in self._driver.get_log("browser")]
+
+    def tab(self, number: int | None = None) -> None:
+        """Go to a tab, counted from 0; to a new one without a number."""
+        if number is None:
+            self._driver.switch_to.new_window("tab")
+            self._cdp("Page.addScriptToEvaluateOnNewDocument", source=COLLECTOR)
+        else:
+            self._driver.switch_to.window(self._driver.window_handles[number])
+
+    def leave(self) -> None:
+        """Close this tab and go to the first of those that are left."""
+        self._driver.close()
+        self.tab(0)
+        self._first = self._driver.current_window_handle
+
+    def allow(self, *permissions: str) -> None:
+        """Allow the present page something, as a person does when the browser asks her."""
+        self._cdp("Browser.grantPermissions", origin=self.run("return location.origin"), permissions=permissions)
+
+    def look(self, width: int = 1440, dark: bool = False, height: int = 900) -> None:
+        """Look through a window of this size (CSS pixels), in light or dark."""
+        self._size(width, height)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._cdp("Emulation.setEmulatedMedia", features=[scheme, {"name": "prefers-reduced-motion", "value": "reduce"}])
+
+    def screenshot(self, name: str) -> None:
+        """Keep a picture of the whole page as ``build/pages/<name>.png``, ``PICTURE_WIDTH`` wide at most."""
+        folder = BUILD / "pages"
+        folder.mkdir(parents=True, exist_ok=True)
+        width = min(PICTURE_WIDTH, self.run("return innerWidth"))
+        self._size(width, 400)
+        self._size(width, min(3000, self.run("return document.documentElement.scrollHeight")))
+        (folder / f"{name}.png").write_bytes(self._driver.get_screenshot_as_png())
+
+    def check_page(self, name: str, axe: str) -> None:
+        """Fail unless the page is usable as it stands: narrow and wide, light and dark; keep pictures of it.
+
+        :param name: what its pictures are called.
+        :param axe: the source of axe-core, from the fixture ``axe``.
+        """
+        self.run(axe)
+        wrong = []
+        for width, word in WIDTHS.items():
+            for dark in (False, True):
+                self.look(width, dark)
+                where = f"{word}, {'dark' if dark else 'light'}"
+                passed, found = self._driver.execute_async_script(AXE)
+                assert passed > 5 or found, "axe looked at nothing"
+                wrong += [f"{where}: {one}" for one in found]
+                if (over := self.run("const {scrollWidth, clientWidth} = document.documentElement; return scrollWidth - clientWidth")) > 0:
+                    wrong.append(f"{where}: {over} px too wide")
+                if (width < 400) == dark:
+                    self.screenshot(f"{name}-{word}")
+        self.look()
+        assert not wrong, "\n".join(wrong)
+
+    def assert_quiet(self, *expected: str) -> None:
+        """Fail when the console said anything since the last time, or the policy refused anything.
+
+        :param expected: lines that hold one of these are no news; a report of the policy always is.
+        """
+        lines = self.console()
+        assert [line for line in lines if REPORT in line or not any(word in line for word in expected)] == []
+
+    def enter(self, origin: str, email: str, path: str = "/") -> None:
+        """Sign in without the page, and open a path of the service."""
+        assertion = requests.post(f"{origin}/__dev__/assertion", json={"email": email}, timeout=WAIT_SECONDS).json()["assertion"]
+        answer = requests.post(f"{origin}/login", json={"assertion": assertion}, timeout=WAIT_SECONDS)
+        for name, value in answer.cookies.items():
+            self._cdp("Network.setCookie", name=name, value=value, url=origin, httpOnly=True, sameSite="Lax")
+        self.open(origin + path)
 
     def sign_in(self, email: str) -> None:
         """Sign in on the development issuer's page, where it is."""

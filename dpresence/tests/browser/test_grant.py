@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from selenium.webdriver.common.keys import Keys
+
+from dpresence.tests.live.clients import Person
 
 from .conftest import Scene
 from .support import Browser, query
@@ -60,9 +63,91 @@ def test_markup_in_a_name_or_description_is_text_and_no_script_runs(browser: Bro
     shown = browser.text()
     assert text[:64] in shown and text in shown
     assert "49" not in shown
-    assert browser.count("script") == browser.count("img") == browser.count("[onmouseover], [onfocus], [autofocus]") == 0
+    assert (
+        browser.count("script:not([src])") == browser.count("img") == browser.count("main :is([onmouseover], [onfocus], [autofocus])") == 0
+    )
     assert browser.title == f"{scene.site.domain} asks to see you"
     assert browser.console() == [], "nothing even had to be refused by the policy"
+
+
+def test_the_page_is_usable_by_everybody(browser: Browser, scene: Scene, axe: str) -> None:
+    application = scene.application(description="Who is up for a game?")
+    browser.open(scene.asking(application))
+    browser.sign_in("fay@example.org")
+    assert browser.find("h1 strong").rect["height"] > browser.find("p.name").rect["height"], "the domain is larger than the name"
+    assert "never sees" in browser.text() and "your e-mail address" in browser.text()
+    browser.check_page("grant", axe)
+    Person(scene.service.origin, "fay@example.org").grant(application)
+    browser.open(scene.asking(application))
+    assert "You have allowed this already, on" in browser.text() and browser.count("[name=deny]") == 0
+    browser.check_page("grant-again", axe)
+    browser.click(f"Go back to {application.domain}")
+    browser.wait(lambda it: it.title == "Chess")
+    assert "Presence-UID" in query(browser.url)
+    browser.assert_quiet()
+
+
+def test_the_question_can_be_answered_by_keyboard(browser: Browser, scene: Scene) -> None:
+    application = scene.application()
+    browser.open(scene.asking(application))
+    browser.sign_in("gus@example.org")
+    browser.run("document.getElementById('main').focus()")
+    browser.press(Keys.TAB, Keys.ENTER)
+    browser.wait(lambda it: it.title == "Chess")
+    assert scene.granted("gus@example.org") == [application.appid]
+
+
+def test_who_was_signed_out_meanwhile_is_asked_again_and_gets_where_she_was_going(browser: Browser, scene: Scene, axe: str) -> None:
+    application = scene.application()
+    browser.open(scene.asking(application))
+    browser.sign_in("hal@example.org")
+    browser.run("return fetch('/logout', {method: 'POST', headers: {'X-CSRF-Token': document.querySelector('[name=csrf]').content}})")
+    browser.click("Allow")
+    browser.wait(lambda it: "You were signed out while the page was open" in it.text())
+    assert "Nothing was granted." in browser.text() and scene.granted("hal@example.org") == []
+    browser.check_page("error-signed-out", axe)
+    browser.find("main a.button").click()
+    browser.sign_in("hal@example.org")
+    browser.click("Allow")
+    browser.wait(lambda it: it.title == "Chess")
+    assert query(browser.url)["game"] == "7"
+    browser.assert_quiet("401")
+
+
+def test_who_signed_in_anew_meanwhile_is_asked_again(browser: Browser, scene: Scene) -> None:
+    application = scene.application()
+    browser.open(scene.asking(application))
+    browser.sign_in("ida@example.org")
+    browser.tab()
+    browser.enter(scene.service.origin, "jon@example.org")
+    browser.tab(0)
+    browser.click("Allow")
+    browser.wait(lambda it: "This question is no longer good" in it.text())
+    assert scene.granted("ida@example.org") == scene.granted("jon@example.org") == []
+    browser.find("main a.button").click()
+    browser.wait(lambda it: it.count("[name=allow]") == 1)
+    assert "You are signed in as jon@example.org." in browser.text()
+    browser.assert_quiet("403")
+
+
+@pytest.mark.parametrize(
+    ("path", "title", "status"),
+    [
+        ("nothing?redirect=x", "There is no such application", 404),
+        ("APPID?redirect=https%3A%2F%2Fevil.example.org", "This link is broken", 400),
+        ("UNPROVEN?redirect=x", "This application cannot ask you yet", 403),
+        ("APPID/nothing", "There is no such page", 404),
+    ],
+)
+def test_a_question_that_cannot_be_asked_says_why(browser: Browser, scene: Scene, axe: str, path: str, title: str, status: int) -> None:
+    application = scene.application()
+    unproven = application.owner.call("POST", "/myapps", {"name": "Go", "domain": "go.example.org"})["appid"]
+    browser.enter(
+        scene.service.origin, "kim@example.org", f"/grant/{path.replace('APPID', application.appid).replace('UNPROVEN', unproven)}"
+    )
+    assert browser.find("h1").text == title and browser.count("[name=allow]") == 0
+    browser.check_page(f"error-{title.lower().replace(' ', '-')}", axe)
+    browser.assert_quiet(str(status))
 
 
 def test_the_policy_would_stop_what_came_through_all_the_same(browser: Browser, scene: Scene) -> None:

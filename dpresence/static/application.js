@@ -1,0 +1,171 @@
+// A developer's application: proven, activated, looked at, changed, stopped (docs/protocol.md, section 6).
+
+import { onSubmit } from "./form.js";
+import { announce, ask, attempt, call, day, element, since } from "./page.js";
+
+const LOOK_MS = 2000;
+const MINUTE_MS = 60000;
+const REASONS = {
+  dns: "The name of the domain leads nowhere. Is it spelled right, and does it have an address? A new one can take a while to be known.",
+  "private address": "The domain leads to an address that is private or reserved. All its addresses must be public ones.",
+  tls: "It answers by https, but its certificate is not good: it may be out of date, self-made, or for another name.",
+  timeout: "It did not answer in time. A firewall may be in the way, or the server is too slow.",
+  status: "It did not answer with the file (HTTP status 200). It may be missing there, redirected, forbidden, or no server runs.",
+  size: "What it answers is too long. It must be the text alone, not a page around it.",
+  mismatch: "What it answers is another text. It may be an old file, or a page of the web server's own.",
+};
+
+const at = (id) => document.getElementById(id);
+const page = at("application");
+const path = `/myapps/${page.dataset.appid}`;
+
+const text = (field) => page.querySelector(`[data-field=${field}]`).textContent;
+
+/** Act on a click; whoever works by keyboard stays at the button, unless the work leads elsewhere. */
+function on(id, work) {
+  at(id).addEventListener("click", async ({ currentTarget }) => {
+    await attempt(currentTarget, work);
+    if (document.activeElement === document.body) currentTarget.focus();
+  });
+}
+
+/** Show an application as an answer describes it; which parts of the page there are follows from its state. */
+function show(application) {
+  page.dataset.state = application.active ? "active" : application.valid_domain ? "proven" : "unproven";
+  for (const place of page.querySelectorAll("[data-field]")) place.textContent = application[place.dataset.field] ?? "";
+  document.title = application.name;
+  const back = encodeURIComponent(`${application.proof}://${application.domain}/`);
+  at("link").href = `/grant/${application.appid}?redirect=${back}`;
+  at("link-text").textContent = at("link").href;
+}
+
+/** Read the application anew, with its keys; returns them. */
+async function read() {
+  const application = await call("GET", path);
+  show(application);
+  at("keys").replaceChildren(...application.keys.map(row));
+  return application.keys;
+}
+
+function row(key) {
+  const works = key.expires_at === null ? "until there is a new one" : element("span", {}, "stops ", since(key.expires_at));
+  const cells = [element("code", {}, `dpk_${key.id}_…`), since(key.created_at), day(key.last_used), works];
+  return element("tr", {}, ...cells.map((cell) => element("td", {}, cell)));
+}
+
+// -- the proof
+
+on("check", async () => {
+  at("proof-problem").textContent = "";
+  try {
+    show(await call("POST", `${path}/validate`));
+  } catch (error) {
+    if (error.errno !== 141) throw error;
+    at("proof-problem").textContent = `The file was not found. ${REASONS[error.details] ?? error.message}`;
+    at("proof").open = true;
+    return;
+  }
+  at("failing")?.remove();
+  at("proof").open = false;
+  announce("The file was found: the domain is proven.");
+});
+
+on("download", () => {
+  const file = URL.createObjectURL(new Blob([at("domain-key").textContent], { type: "text/plain" }));
+  element("a", { href: file, download: "__presence" }).click();
+  setTimeout(() => URL.revokeObjectURL(file), MINUTE_MS);
+});
+
+// -- keys
+
+/** Show a key, until somebody says that it is stored. */
+function reveal(key, overlap) {
+  at("key").textContent = key;
+  at("overlap").hidden = !overlap;
+  at("overlap").replaceChildren(...(overlap ? ["The key before goes on for a while: it stops ", since(overlap), "."] : []));
+  at("new-key").hidden = false;
+  at("new-key").focus();
+}
+
+function forget() {
+  at("key").textContent = "";
+  at("new-key").hidden = true;
+}
+
+on("stored", () => {
+  forget();
+  at("rotate").focus();
+});
+
+on("activate", async () => {
+  const { api_key } = await call("POST", `${path}/activate`);
+  reveal(api_key);
+  await read();
+  look();
+});
+
+on("rotate", async () => {
+  const { api_key } = await call("POST", `${path}/key`);
+  const keys = await read().catch(() => []); // the new key is shown whatever else fails
+  reveal(api_key, keys.find((key) => key.expires_at !== null)?.expires_at);
+});
+
+on("deactivate", async () => {
+  if (!(await ask("Deactivate it?", "Its channels are closed and its key is of no use any more.", "Deactivate"))) return;
+  show(await call("POST", `${path}/deactivate`));
+  forget();
+  announce("It is not active any more.");
+  at("activate").focus();
+});
+
+// -- changes
+
+onSubmit(at("edit"), async (fields) => {
+  const moves = fields.domain.toLowerCase() !== text("domain");
+  const detail = "It gets a new file to serve and is not active until that is found. Everybody who allowed it has to be asked again.";
+  if (moves && !(await ask("Move it to another domain?", detail, "Move"))) return;
+  show(await call("PATCH", path, fields));
+  if (moves) location.reload();
+  else announce("Saved.");
+});
+
+on("delete", async () => {
+  if (!(await ask(`Delete ${text("name")}?`, "Every grant ends and its channels are closed. This cannot be undone.", "Delete"))) return;
+  await call("DELETE", path);
+  location.assign("/myapps");
+});
+
+// -- what its service would be told now
+
+let timer;
+let looks = []; // the last minute's, oldest first: when, and how many updates there had been
+
+function count(now) {
+  const last = looks.at(-1);
+  if (last && now.updates < last.updates) looks = []; // the service began to count anew
+  looks.push({ when: Date.now(), updates: now.updates });
+  while (looks.length > 1 && looks[1].when <= Date.now() - MINUTE_MS) looks.shift();
+  for (const name of ["online", "unavailable", "offline", "sockets"]) at(name).textContent = now[name];
+  at("updates").textContent = now.updates - looks[0].updates;
+}
+
+/** Look now and, while the page is open, again; a hidden page does not look. */
+async function look() {
+  clearTimeout(timer);
+  let pause = LOOK_MS;
+  try {
+    if (page.dataset.state === "active" && !document.hidden) {
+      count(await call("GET", `${path}/now`));
+      at("live-note").textContent = "";
+    }
+  } catch (error) {
+    if (error.errno === 142 || error.errno === 110) location.reload(); // deactivated or deleted elsewhere
+    at("live-note").textContent = error.signedOut ? "You are signed out: open the page again." : `These are old: ${error.message}`;
+    pause = error.signedOut ? null : Math.max(LOOK_MS, (error.retryAfter ?? 0) * 1000);
+  }
+  clearTimeout(timer);
+  if (pause) timer = setTimeout(look, pause);
+}
+
+attempt(null, read);
+look();

@@ -1,0 +1,91 @@
+"""The home page, signing in and signing out, in a browser (section 6)."""
+
+from __future__ import annotations
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from .conftest import Scene
+from .support import Browser
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_home_page_is_usable_by_everybody(browser: Browser, scene: Scene, axe: str) -> None:
+    browser.open(f"{scene.service.origin}/")
+    browser.check_page("home", axe)
+    browser.assert_quiet()
+
+
+def test_the_sign_in_page_is_usable_by_everybody(browser: Browser, scene: Scene, axe: str) -> None:
+    browser.open(f"{scene.service.origin}/login")
+    browser.check_page("login", axe)
+    browser.assert_quiet()
+
+
+def test_the_way_in_and_out_by_clicking(browser: Browser, scene: Scene) -> None:
+    browser.open(f"{scene.service.origin}/")
+    browser.click("Sign in")
+    browser.sign_in("hal@example.org")
+    assert browser.url == f"{scene.service.origin}/"
+    assert "hal@example.org" in browser.text() and "Sign in" not in browser.text().split("Play every part")[0]
+    assert browser.count("a[href='/admin']") == 0
+    csrf = browser.find("meta[name=csrf]").get_attribute("content")
+    browser.click("Sign out")
+    browser.wait(lambda it: it.count("meta[name=csrf]") == 0 and it.count("#main") == 1)
+    assert csrf and browser.url == f"{scene.service.origin}/" and "hal@example.org" not in browser.text()
+    browser.assert_quiet()
+    browser.open(f"{scene.service.origin}/sidebar")
+    assert browser.url == f"{scene.service.origin}/login?next=%2Fsidebar"
+
+
+def test_somebody_who_is_signed_in_is_told_so_on_the_sign_in_page(browser: Browser, scene: Scene) -> None:
+    browser.enter(scene.service.origin, "ina@example.org", "/login?next=/sidebar")
+    assert "You are signed in as ina@example.org" in browser.text()
+    browser.click("Go on")
+    assert browser.url == f"{scene.service.origin}/sidebar"
+
+
+def test_a_refused_sign_in_is_explained_in_the_services_words(browser: Browser, scene: Scene) -> None:
+    browser.open(f"{scene.service.origin}/login")
+    browser.run("document.getElementById('development').noValidate = true")
+    browser.write("email", "nobody at all")
+    browser.click("Sign in")
+    browser.wait(lambda it: it.find("#problem").text != "")
+    assert "email" in browser.find("#problem").text
+    assert browser.find("#email").get_attribute("aria-invalid") == "true"
+    assert browser.run("return document.activeElement.id") == "email"
+    browser.assert_quiet("400")
+
+
+def test_what_is_shown_to_copy_can_be_copied(browser: Browser, scene: Scene) -> None:
+    browser.open(f"{scene.service.origin}/")
+    browser.allow("clipboardReadWrite", "clipboardSanitizedWrite")
+    browser.click("Copy the address that asks")
+    browser.wait(lambda it: it.find("#status").text == "Copied.")
+    assert browser.run("return navigator.clipboard.readText()") == f"{scene.service.origin}/grant/APPID?redirect=http://localhost:8000/"
+    browser.assert_quiet()
+
+
+TWICE = """
+    const [done] = arguments;
+    import("/static/page.js").then(async ({attempt}) => {
+      const button = document.createElement("button"); let begun = 0, end;
+      const work = () => (begun++, new Promise((resolve) => (end = resolve)));
+      const first = attempt(button, work), second = await attempt(button, work), busy = button.ariaBusy;
+      end(); done([begun, await first, second, busy, button.ariaBusy]);
+    });
+"""
+
+
+def test_what_was_clicked_twice_is_done_once(browser: Browser, scene: Scene) -> None:
+    browser.open(f"{scene.service.origin}/")
+    assert browser.run_async(TWICE) == [1, True, False, "true", None]
+
+
+def test_the_first_tab_stop_leads_past_the_header(browser: Browser, scene: Scene) -> None:
+    browser.open(f"{scene.service.origin}/")
+    browser.press(Keys.TAB)
+    assert browser.run("return document.activeElement.textContent") == "Skip to the content"
+    browser.press(Keys.ENTER, Keys.TAB)
+    assert browser.run("return document.activeElement.getAttribute('href')") == "/login?next=/sidebar"

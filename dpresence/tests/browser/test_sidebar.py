@@ -1,0 +1,327 @@
+"""The sidebar in a browser, by clicking: a real device, and what a person may do about who sees her (sections 3 and 6)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from dpresence.tests.live.clients import Application, AppService, Person
+
+from .conftest import Scene
+from .support import WAIT_SECONDS, Browser
+
+pytestmark = pytest.mark.browser
+
+MARKUP = "<img src=x onerror=pwn()>{{7*7}}"
+LOST = ("WebSocket connection to", "net::ERR_CONNECTION_REFUSED")
+BACKOFF_SECONDS = 60
+names = (f"sue{number}@example.org" for number in itertools.count())
+
+
+class Stage:
+    """Sue with the sidebar open, and an application she has granted, whose service is signed in."""
+
+    def __init__(self, browser: Browser, scene: Scene, name: str = "Chess club") -> None:
+        self.browser, self.scene = browser, scene
+        self.origin = scene.service.origin
+        self.sue = Person(self.origin, next(names))
+        self.application: Application = scene.application(name)
+        self.puid = self.sue.grant(self.application)
+        self.service: AppService = self.application.service()
+        browser.enter(self.origin, self.sue.email, "/sidebar")
+        self.wait_connected()
+
+    def wait_connected(self, seconds: float = WAIT_SECONDS) -> None:
+        self.browser.wait(lambda it: self.connection == "Connected" and it.count("#devices li") > 0, seconds)
+
+    @property
+    def connection(self) -> str:
+        return str(self.browser.find("#connection").text)
+
+    def part(self, name: str) -> str:
+        """Return the words of a list."""
+        return str(self.browser.find(f"#{name}").text)
+
+    def wait_for(self, name: str, holds: Callable[[str], bool]) -> None:
+        self.browser.wait(lambda it: holds(self.part(name)))
+
+    def pressed(self) -> str:
+        """Return which status is chosen."""
+        return str(self.browser.find(".choice [aria-pressed=true]").text)
+
+    def updates(self, count: int = 1) -> list[tuple[str, str]]:
+        """Return (status, reason) of the next updates the application's service is sent about her."""
+        return [(status, reason) for puid, status, reason in self.service.next_updates(count) if puid == self.puid]
+
+
+@pytest.fixture
+def stage(browser: Browser, scene: Scene) -> Iterator[Stage]:
+    stage = Stage(browser, scene)
+    yield stage
+    stage.service.close()
+
+
+def test_it_is_usable_by_everybody(stage: Stage, axe: str) -> None:
+    with stage.sue.device("unavailable", device="phone", ack=True):
+        stage.browser.open(f"{stage.origin}/sidebar")
+        stage.service.notify({"puid": stage.puid, "message": "Your move", "action": f"http://{stage.application.domain}/game/7"})
+        stage.wait_for("notifications", lambda text: "Your move" in text)
+        stage.wait_for("devices", lambda text: "phone" in text and "this browser" in text)
+        stage.wait_for("grants", lambda text: "last looked: today" in text)
+        stage.browser.check_page("sidebar", axe)
+    stage.browser.assert_quiet()
+
+
+def test_the_page_is_a_device_and_its_buttons_are_its_status(stage: Stage) -> None:
+    assert stage.pressed() == "Online" and stage.updates() == [("online", "explicit")]
+    for words, status in (("Unavailable", "unavailable"), ("Offline", "offline"), ("Online", "online")):
+        stage.browser.click(words)
+        assert stage.updates() == [(status, "explicit")]
+        assert stage.pressed() == words
+        stage.browser.wait(lambda it, words=words: f"see you {words.lower()}." in it.text())
+    stage.browser.assert_quiet()
+
+
+def test_a_reload_is_seen_by_nobody_and_keeps_the_status(stage: Stage) -> None:
+    stage.browser.click("Unavailable")
+    assert stage.updates(2) == [("online", "explicit"), ("unavailable", "explicit")]
+    stage.browser.open(f"{stage.origin}/sidebar")
+    stage.wait_connected()
+    assert stage.pressed() == "Unavailable"
+    stage.service.assert_no_updates()
+    assert len(stage.sue.call("GET", "/devices")["devices"]) == 1
+
+
+def test_another_device_that_is_more_reachable_is_told(stage: Stage) -> None:
+    with stage.sue.device("online", device="phone"):
+        stage.browser.click("Offline")
+        stage.browser.wait(lambda it: "see you online, because of another device." in it.text())
+        stage.browser.click("Sign out phone")
+        stage.browser.click("Cancel")
+        assert "phone" in stage.part("devices")
+        stage.browser.click("Sign out phone")
+        stage.browser.find("#question-yes").click()
+        stage.wait_for("devices", lambda text: "phone" not in text)
+    stage.browser.wait(lambda it: "see you offline." in it.text())
+
+
+def test_pause_hides_her_and_resume_shows_her_again(stage: Stage) -> None:
+    assert stage.updates() == [("online", "explicit")]
+    stage.browser.click("Pause")
+    stage.wait_for("grants", lambda text: "Paused" in text)
+    assert stage.updates()[0][0] == "offline"
+    assert stage.browser.run("return document.activeElement.textContent") == "Resume", "the focus stays where she was"
+    stage.browser.click("Resume")
+    stage.wait_for("grants", lambda text: "Paused" not in text)
+    assert stage.updates()[0][0] == "online"
+    stage.browser.assert_quiet()
+
+
+def test_revoke_asks_first_and_then_the_application_is_gone(stage: Stage) -> None:
+    assert stage.updates() == [("online", "explicit")]
+    stage.browser.click("Revoke")
+    assert stage.application.domain in stage.browser.find("#question").text
+    stage.browser.press(Keys.ESCAPE)
+    stage.browser.wait(lambda it: it.count("dialog[open]") == 0)
+    assert stage.scene.granted(stage.sue.email) == [stage.application.appid]
+    stage.browser.click("Revoke")
+    stage.browser.find("#question-yes").click()
+    stage.wait_for("no-grants", lambda text: "No application may see you" in text)
+    assert stage.updates() == [("offline", "revoked")] and stage.scene.granted(stage.sue.email) == []
+    assert stage.browser.run("return document.activeElement.id") == "grants-title"
+    stage.browser.assert_quiet()
+
+
+def test_a_notification_arrives_once_with_its_link_and_is_acknowledged(stage: Stage) -> None:
+    action = f"http://{stage.application.domain}/game/7"
+    stage.service.notify({"puid": stage.puid, "message": MARKUP, "action": action, "source": MARKUP})
+    stage.wait_for("notifications", lambda text: text.count(MARKUP) == 2 and stage.application.domain in text)
+    link = stage.browser.find("#notifications a")
+    assert (link.get_attribute("href"), link.get_attribute("rel")) == (action, "noopener noreferrer")
+    assert stage.browser.find("#status").text == f"{MARKUP}: {MARKUP}", "it is read out"
+    stage.browser.wait(lambda it: stage.sue.call("GET", "/account")["notifications"] == [])
+    stage.browser.open(f"{stage.origin}/sidebar")
+    stage.wait_connected()
+    assert stage.browser.count("#notifications li") == 0
+    stage.browser.assert_quiet()
+
+
+def test_an_action_that_is_a_word_is_no_link_and_clear_takes_all_away(stage: Stage) -> None:
+    stage.service.notify({"puid": stage.puid, "message": "Ring", "action": "call"}, {"puid": stage.puid, "message": "Ring again"})
+    stage.wait_for("notifications", lambda text: "Ring again" in text and "call" in text)
+    assert stage.browser.count("#notifications a") == 0 and stage.browser.count("#notifications li") == 2
+    stage.browser.click("Clear")
+    assert stage.browser.count("#notifications li") == 0
+    assert stage.browser.run("return document.activeElement.id") == "notifications-title"
+
+
+def test_what_waited_while_she_was_away_is_shown_when_she_comes(browser: Browser, scene: Scene, stage: Stage) -> None:
+    browser.open("about:blank")
+    stage.service.notify({"puid": stage.puid, "message": "Miss you"})
+    browser.open(f"{stage.origin}/sidebar")
+    stage.wait_for("notifications", lambda text: "Miss you" in text)
+
+
+SPY = """
+    window.shown = [];
+    window.Notification = Object.assign(function (title, options) { shown.push([title, options.body]); },
+      {permission: Notification.permission, requestPermission: async () => (window.Notification.permission = "granted")});
+"""
+
+
+def test_notifications_go_outside_the_page_only_when_she_wants(stage: Stage) -> None:
+    stage.browser.run(SPY)
+    stage.service.notify({"puid": stage.puid, "message": "one"})
+    stage.wait_for("notifications", lambda text: "one" in text)
+    stage.browser.click("Also show them outside this page")
+    stage.browser.wait(lambda it: it.find("#outside").get_attribute("aria-pressed") == "true")
+    stage.service.notify({"puid": stage.puid, "message": "two"})
+    stage.wait_for("notifications", lambda text: "two" in text)
+    assert stage.browser.run("return shown") == [[f"Chess club ({stage.application.domain})", "two"]]
+    stage.browser.click("Also show them outside this page")
+    stage.browser.wait(lambda it: it.find("#outside").get_attribute("aria-pressed") == "false")
+
+
+def test_the_browsers_own_notifications_are_used(stage: Stage) -> None:
+    stage.browser.allow("notifications")
+    stage.browser.open(f"{stage.origin}/sidebar")
+    stage.wait_connected()
+    stage.browser.click("Also show them outside this page")
+    stage.browser.wait(lambda it: it.find("#outside").get_attribute("aria-pressed") == "true")
+    stage.service.notify({"puid": stage.puid, "message": "ping"})
+    stage.wait_for("notifications", lambda text: "ping" in text)
+    stage.browser.assert_quiet()
+
+
+def test_the_page_survives_a_restart_of_the_service(stage: Stage) -> None:
+    stage.browser.click("Unavailable")
+    stage.scene.service.kill()
+    stage.browser.wait(lambda it: stage.connection.startswith("Reconnecting in"))
+    stage.scene.service.start()
+    stage.wait_connected(BACKOFF_SECONDS)
+    assert stage.pressed() == "Unavailable"
+    assert [one["status"] for one in stage.sue.call("GET", "/devices")["devices"]] == ["unavailable"]
+    stage.browser.assert_quiet(*LOST)
+
+
+def test_signing_out_elsewhere_is_said_clearly_and_leads_back_in(stage: Stage) -> None:
+    stage.browser.tab()
+    stage.browser.open(f"{stage.origin}/")
+    stage.browser.click("Sign out")
+    stage.browser.wait(lambda it: it.count("meta[name=csrf]") == 0)
+    stage.browser.tab(0)
+    stage.browser.wait(lambda it: stage.connection == "Signed out" and "You are signed out here" in it.text())
+    assert not stage.browser.find("#again").is_displayed()
+    stage.browser.click("Sign in again")
+    stage.browser.sign_in(stage.sue.email)
+    stage.wait_connected()
+    assert stage.browser.url == f"{stage.origin}/sidebar"
+    stage.browser.assert_quiet("401")
+
+
+def test_this_device_signed_out_by_hand_can_connect_again(stage: Stage) -> None:
+    device = stage.sue.call("GET", "/devices")["devices"][0]["device"]
+    stage.browser.click(f"Sign out {device}")
+    stage.browser.find("#question-yes").click()
+    stage.browser.wait(lambda it: stage.connection == "Disconnected" and "This device was disconnected" in it.text())
+    stage.browser.click("Connect again")
+    stage.wait_connected()
+    stage.browser.assert_quiet()
+
+
+AGAIN = """
+    const others = new BroadcastChannel("dpresence %s"), one = {appid: "", source: "x", message: "other", action: "", sent: 0, id: "1"};
+    others.postMessage(["notification", one]);
+    others.postMessage(["notification", one]);
+"""
+
+
+def test_two_tabs_are_one_device_and_the_second_goes_on_after_the_first(stage: Stage) -> None:
+    stage.browser.tab()
+    stage.browser.open(f"{stage.origin}/sidebar")
+    stage.wait_connected()
+    assert len(stage.sue.call("GET", "/devices")["devices"]) == 1
+    stage.browser.click("Unavailable")
+    assert stage.updates(2) == [("online", "explicit"), ("unavailable", "explicit")]
+    stage.service.notify({"puid": stage.puid, "message": "both"})
+    for number in (1, 0):
+        stage.browser.tab(number)
+        stage.wait_for("notifications", lambda text: "both" in text)
+        assert stage.pressed() == "Unavailable" and stage.connection == "Connected"
+    stage.browser.leave()  # the first one, which held the channel
+    stage.browser.click("Online")
+    assert stage.updates() == [("online", "explicit")]
+    assert stage.connection == "Connected" and stage.browser.count("#notifications li") == 1
+    stage.browser.run(AGAIN % stage.sue.email)
+    stage.wait_for("notifications", lambda text: "other" in text)
+    assert stage.browser.count("#notifications li") == 2, "what comes again is not shown again"
+    stage.service.assert_no_updates()
+    stage.browser.assert_quiet()
+
+
+def test_a_tab_that_was_signed_out_does_not_stand_in_the_way_of_a_new_one(stage: Stage) -> None:
+    stage.browser.tab()
+    stage.browser.open(f"{stage.origin}/")
+    stage.browser.click("Sign out")
+    stage.browser.wait(lambda it: it.count("meta[name=csrf]") == 0)
+    stage.browser.enter(stage.origin, stage.sue.email, "/sidebar")
+    stage.wait_connected()
+    stage.browser.tab(0)
+    stage.browser.wait(lambda it: stage.connection == "Connected")
+
+
+def test_a_tab_that_was_put_to_sleep_with_the_lock_is_overtaken(browser: Browser, scene: Scene) -> None:
+    browser.enter(scene.service.origin, "sleepy@example.org")
+    browser.run("navigator.locks.request('dpresence sleepy@example.org', () => new Promise(() => {})).catch(() => {})")
+    browser.tab()
+    browser.open(f"{scene.service.origin}/sidebar")
+    assert browser.find("#connection").text == "Connecting"
+    browser.wait(lambda it: it.find("#connection").text == "Connected")
+    browser.assert_quiet()
+
+
+def test_a_device_that_was_signed_out_stays_so_in_all_tabs(stage: Stage) -> None:
+    device = stage.sue.call("GET", "/devices")["devices"][0]["device"]
+    stage.browser.tab()
+    stage.browser.open(f"{stage.origin}/sidebar")
+    stage.wait_connected()
+    stage.sue.call("DELETE", f"/devices/{device}")
+    for number in (1, 0):
+        stage.browser.tab(number)
+        stage.browser.wait(lambda it: stage.connection == "Disconnected")
+    assert stage.sue.call("GET", "/devices")["devices"] == []
+    stage.browser.click("Connect again")
+    for number in (0, 1):
+        stage.browser.tab(number)
+        stage.browser.wait(lambda it: stage.connection == "Connected")
+
+
+def test_everything_can_be_done_with_the_keyboard(stage: Stage) -> None:
+    assert stage.updates() == [("online", "explicit")]
+    stage.browser.run("document.getElementById('main').focus()")
+    reached = []
+    for _ in range(20):
+        stage.browser.press(Keys.TAB)
+        words = stage.browser.run("return document.activeElement.textContent")
+        assert stage.browser.run("return getComputedStyle(document.activeElement).outlineStyle") != "none", words
+        reached.append(words)
+        if words in ("Unavailable", "Revoke"):
+            stage.browser.press(Keys.ENTER)
+        if words == "Revoke":
+            break
+    assert reached == ["Online", "Unavailable", "Offline", "Also show them outside this page", "Pause", "Revoke"]
+    assert stage.updates() == [("unavailable", "explicit")]
+    assert stage.browser.run("return document.activeElement.textContent") == "Cancel", "yes is never what Enter does at once"
+    stage.browser.press(Keys.TAB, Keys.SPACE)
+    assert stage.updates() == [("offline", "revoked")]
+
+
+def test_a_name_full_of_markup_is_text(browser: Browser, scene: Scene) -> None:
+    stage = Stage(browser, scene, MARKUP)
+    assert MARKUP in stage.part("grants") and "49" not in stage.part("grants").replace(stage.application.domain, "")
+    assert browser.count("main img") == 0
+    browser.assert_quiet()
+    stage.service.close()

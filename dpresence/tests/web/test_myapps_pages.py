@@ -1,0 +1,289 @@
+"""What a developer's pages and the pages of refusals are made of; JSON goes to programs as ever (section 6)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html import unescape
+from pathlib import Path
+from typing import Any, get_args
+from urllib.parse import quote
+
+import pytest
+
+from dpresence import views
+from dpresence.errors import BackendUnavailable, errno_table
+from dpresence.outbound import Failure
+from dpresence.tests.web.support import NOT_FOUND, App, Browser, World, ko, refusal
+from dpresence.views.explanations import ADMIN, ANYWHERE, GRANT, OTHERS, SIGN_IN, explain
+
+ANN, BOB, DEV = "ann@example.org", "bob@example.org", "dev@example.org"
+HTML = {"Accept": "text/html,application/xhtml+xml"}
+
+
+def html(browser: Browser, path: str, status: int = 200) -> str:
+    """Return the text of a page."""
+    answer = browser("GET", path, **HTML)
+    assert (answer.status_int, answer.content_type) == (status, "text/html"), answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+    return unescape(answer.text)
+
+
+# -- the keys and the counts an owner sees
+
+
+def test_an_owner_sees_what_keys_work_and_when_they_were_used(world: World, app: App) -> None:
+    made = world.clock.now()
+    (first,) = app.owner("GET", f"/myapps/{app.id}").json["keys"]
+    assert first == {"id": app.key[4:16], "created_at": made, "last_used": None, "expires_at": None}
+    world.service(app)
+    assert app.owner("GET", f"/myapps/{app.id}").json["keys"] == [{**first, "last_used": "2026-11-22"}]
+    world.clock.advance(10)
+    new = app.owner("POST", f"/myapps/{app.id}/key").json["api_key"]
+    newest, before = app.owner("GET", f"/myapps/{app.id}").json["keys"]
+    assert newest == {"id": new[4:16], "created_at": made + 10_000, "last_used": None, "expires_at": None}
+    assert before == {**first, "last_used": "2026-11-22", "expires_at": world.clock.now() + 86_400_000}
+    assert app.key not in app.owner("GET", f"/myapps/{app.id}").text and new not in app.owner("GET", f"/myapps/{app.id}").text
+    world.clock.advance(86_400)
+    assert [key["id"] for key in world.person(DEV)("GET", f"/myapps/{app.id}").json["keys"]] == [new[4:16]]
+
+
+def test_the_counts_are_what_the_service_would_be_told(world: World, app: App) -> None:
+    def now() -> Any:
+        return app.owner("GET", f"/myapps/{app.id}/now").json
+
+    assert now() == {"online": 0, "unavailable": 0, "offline": 0, "sockets": 0, "updates": 0}
+    for email in (ANN, BOB, "cyd@example.org"):
+        world.grant(email, app)
+    world.device(ANN), world.device(BOB, "unavailable")
+    world.followed(app)
+    assert now() == {"online": 1, "unavailable": 1, "offline": 1, "sockets": 1, "updates": 5}
+    world.person(ANN)("PATCH", f"/grant/{app.id}", {"paused": True})
+    assert now() == {"online": 0, "unavailable": 1, "offline": 2, "sockets": 1, "updates": 6}
+    world.person(BOB)("DELETE", f"/grant/{app.id}")
+    assert now() == {"online": 0, "unavailable": 0, "offline": 2, "sockets": 1, "updates": 7}
+
+
+def test_grants_the_tracker_has_forgotten_are_counted_as_offline(make_world: Callable[..., World], tmp_path: object) -> None:
+    url = f"sqlite:///{tmp_path}/again.db"
+    world = make_world(directory__url=url)
+    app = world.application()
+    world.grant(ANN, app)
+    world.close()
+    world.clock.advance(1)
+    again = make_world(world.clock, directory__url=url)
+    owner = again.person(DEV)
+    again.clock.advance(1)
+    held = refusal(owner("GET", f"/myapps/{app.id}/now"))
+    assert held == (503, ko(201, "devices are reconnecting after a restart", retry_after=14))
+    again.clock.advance(14)
+    assert owner("GET", f"/myapps/{app.id}/now").json["offline"] == 1
+
+
+def test_the_counts_are_the_owners_of_an_active_application_and_not_for_ever(world: World, app: App) -> None:
+    path = f"/myapps/{app.id}/now"
+    assert refusal(world.person(ANN)("GET", path)) == NOT_FOUND
+    assert refusal(world.browser()("GET", path)) == (401, ko(104, "credentials are missing"))
+    for _ in range(120):
+        assert app.owner("GET", path).status_int == 200
+    assert refusal(app.owner("GET", path)) == (429, ko(117, "too many looks at this application", retry_after=1))
+    app.owner("POST", f"/myapps/{app.id}/deactivate")
+    assert refusal(app.owner("GET", path)) == (403, ko(142, "the application is not active"))
+
+
+# -- /myapps
+
+
+def test_the_list_is_a_page_to_a_browser_and_json_to_a_program(world: World) -> None:
+    dev = world.person(DEV)
+    assert "You have no applications yet." in html(dev, "/myapps")
+    active = world.application(dev, name="b active")
+    world.validated(dev, world.proof.other_domain, name="C proven")
+    world.registered(dev, "chess.example.org", name="A new")
+    shown = html(dev, "/myapps")
+    places = [shown.index(f">{words}<") for words in ("A new", "Domain not proven", "b active", "Active", "C proven", "Not active")]
+    assert places == sorted(places), "by name, each with its state"
+    assert f'href="/myapps/{active.id}"' in shown and "chess.example.org" in shown
+    assert len(dev("GET", "/myapps").json["applications"]) == 3
+    assert len(world.browser()("GET", "/myapps", **world.signed(DEV), **HTML).json["applications"]) == 3, "nobody could act on a page"
+
+
+def test_the_list_is_paged(world: World) -> None:
+    dev = world.person(DEV)
+    for number in range(3):
+        world.registered(dev, f"a{number}.example.org", name=f"A{number}")
+    following = dev("GET", "/myapps?limit=2").json["next"]
+    first = html(dev, "/myapps?limit=2")
+    assert f'href="/myapps?limit=2&after={following}"' in first and "First ones" not in first
+    second = html(dev, f"/myapps?limit=2&after={following}")
+    assert 'href="/myapps?limit=2"' in second and "Next ones" not in second
+    assert sum(f">A{number}<" in first for number in range(3)) == 2
+    assert sum(f">A{number}<" in second for number in range(3)) == 1
+
+
+@pytest.mark.parametrize("path", ["/myapps", "/myapps/x"])
+def test_who_is_not_signed_in_is_led_to_the_sign_in_and_back(world: World, path: str) -> None:
+    answer = world.browser()("GET", path, **HTML)
+    assert (answer.status_int, answer.headers["Location"]) == (303, f"http://127.0.0.1:8282/login?next={path.replace('/', '%2F')}")
+
+
+def test_a_domain_that_fails_its_checks_is_marked(world: World) -> None:
+    app = world.application()
+    world.proof.answer = (404, "")
+    world.clock.advance(7 * 86_400)
+    world.presence.applications.check_domains()
+    dev = world.person(DEV)
+    assert "Domain check fails" in html(dev, "/myapps")
+    assert "(1 of 3 times)" in html(dev, f"/myapps/{app.id}")
+
+
+# -- /myapps/<appid>
+
+
+def test_the_page_of_an_application_has_its_state_its_file_and_what_connects(world: World) -> None:
+    dev = world.person(DEV)
+    made = world.registered(dev, "chess.example.org")
+    shown = html(dev, f"/myapps/{made['appid']}")
+    assert 'data-state="unproven"' in shown and made["domain_key"] in shown
+    assert "https://chess.example.org/__presence" in shown and "<noscript>" in shown
+    assert f"ws://127.0.0.1:8282/myapps/{made['appid']}" in shown
+    proven = world.validated(dev)
+    assert 'data-state="proven"' in html(dev, f"/myapps/{proven}")
+    assert f"http://{world.proof.domain}/__presence" in html(dev, f"/myapps/{proven}")
+    dev("POST", f"/myapps/{proven}/activate")
+    shown = html(dev, f"/myapps/{proven}")
+    assert 'data-state="active"' in shown and "dpk_" not in shown
+
+
+def test_the_page_is_the_same_for_what_is_not_there_and_what_is_somebody_elses(shared_app: App, shared_ann: Browser) -> None:
+    theirs = shared_ann("GET", f"/myapps/{shared_app.id}", **HTML)
+    nobodys = shared_ann("GET", "/myapps/AAAAAAAAAAAAAAAA", **HTML)
+    assert (theirs.status_int, theirs.content_type) == (404, "text/html")
+    assert (theirs.body, theirs.headers) == (nobodys.body, nobodys.headers)
+    assert shared_app.id not in theirs.text and "There is nothing here for you" in theirs.text
+
+
+def test_the_page_has_words_for_every_way_a_proof_can_fail() -> None:
+    script = (Path(views.__file__).parents[1] / "static" / "application.js").read_text(encoding="utf-8")
+    reasons = re.search(r"const REASONS = {(.*?)};", script, re.DOTALL)
+    assert reasons and set(re.findall(r'^  "?([a-z ]+)"?: "', reasons[1], re.MULTILINE)) == {*get_args(Failure), "mismatch"}
+
+
+def test_markup_of_a_developer_is_escaped(world: World) -> None:
+    dev = world.person(DEV)
+    text = "<script>a</script>\"'&{{1234*4321}}"
+    made = dev("POST", "/myapps", {"name": text, "domain": "chess.example.org", "description": text}).json
+    for path in ("/myapps", f"/myapps/{made['appid']}"):
+        shown = dev("GET", path, **HTML).text
+        assert "<script>a" not in shown and "&lt;script&gt;a" in shown and "5332114" not in shown
+
+
+# -- the page that asks
+
+
+def back(world: World) -> str:
+    return f"redirect=http%3A%2F%2F{world.proof.domain}%2Fback"
+
+
+def test_the_page_that_asks_says_what_was_allowed_already(world: World, app: App) -> None:
+    ann, path = world.person(ANN), f"/grant/{app.id}?{back(world)}"
+    asked = html(ann, path)
+    assert 'name="allow"' in asked and 'name="deny"' in asked and "already" not in asked
+    ann("POST", f"/grant/{app.id}")
+    granted = html(ann, path)
+    assert "You have allowed this already, on 22 November 2026." in granted and 'name="deny"' not in granted and "paused" not in granted
+    ann("PATCH", f"/grant/{app.id}", {"paused": True})
+    assert "At the moment it is paused" in html(ann, path)
+    ann("DELETE", f"/grant/{app.id}")
+    assert html(ann, path) == asked
+
+
+def test_every_way_the_question_can_fail_has_words_of_its_own(world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann = world.person(ANN)
+    unproven = world.registered(app.owner)["appid"]
+    path = f"/grant/{app.id}"
+    assert "There is no such application" in html(ann, f"/grant/nothing?{back(world)}", 404)
+    assert "This application cannot ask you yet" in html(ann, f"/grant/{unproven}?{back(world)}", 403)
+    assert "This link is broken" in html(ann, f"{path}?redirect=https%3A%2F%2Fevil.example.org", 400)
+    app.owner("POST", f"/myapps/{app.id}/deactivate")
+    assert "This application is switched off" in html(ann, f"{path}?{back(world)}", 403)
+
+    def away(*_: object) -> None:
+        raise BackendUnavailable
+
+    monkeypatch.setattr(world.parts.backends.directory, "application", away)
+    answer = ann("GET", f"{path}?{back(world)}", **HTML)
+    assert (answer.status_int, answer.headers["Retry-After"]) == (503, "5")
+    assert (
+        "The fault is the service's" in unescape(answer.text)
+        and "It can be tried again in 5 s." in answer.text
+        and 'href=""' in answer.text
+    )
+
+
+LATE = {
+    "signed in anew": (403, "This question is no longer good", ""),
+    "signed out": (401, "You were signed out while the page was open", "/login?next="),
+    "ended": (401, "Your sign-in ended while the page was open", "/login?next="),
+}
+
+
+@pytest.mark.parametrize("how", LATE)
+def test_an_answer_that_comes_too_late_grants_nothing_and_leads_back_to_the_question(world: World, app: App, how: str) -> None:
+    ann = world.person(ANN)
+    if how == "signed in anew":
+        ann.csrf = "that of before"
+    elif how == "signed out":
+        ann.web.cookiejar.clear()
+    else:
+        world.clock.advance(43_200)
+    redirect = f"http://{world.proof.domain}/back?a=1&b=2"
+    answer = ann.form(f"/grant/{app.id}", {"allow": "1", "redirect": redirect}, **HTML)
+    status, title, sign_in = LATE[how]
+    question = f"/grant/{app.id}?redirect={quote(redirect, safe='')}"
+    way = sign_in + quote(question, safe="") if sign_in else question
+    assert (answer.status_int, answer.content_type) == (status, "text/html")
+    assert title in answer.text and "Nothing was granted." in answer.text and f'href="{way}"' in answer.text
+    assert world.person(ANN)("GET", "/grants").json == {"grants": []}
+
+
+# -- refusals
+
+
+def test_a_refusal_is_a_page_to_a_browser_and_json_to_a_program(shared_ann: Browser, shared: World) -> None:
+    assert refusal(shared_ann("GET", "/nothing")) == (404, ko(111, "there is no such path"))
+    shown = html(shared_ann, "/nothing", 404)
+    assert "There is no such page" in shown and 'href="/"' in shown and "Error 111" in shown
+    assert "/nothing" not in shown, "what somebody sends is not shown back"
+    assert "There is no such page" in html(shared.browser(), "/nothing", 404)
+
+
+def test_a_mistake_of_ours_is_a_page_with_a_number(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    dev = world.person(DEV)
+    monkeypatch.setattr(world.presence, "applications", None)
+    monkeypatch.setattr("secrets.token_hex", lambda size: "c0ffee")
+    shown = html(dev, "/myapps", 500)
+    assert "Something went wrong here" in shown and "c0ffee" in shown
+    monkeypatch.undo()
+
+
+def test_a_backend_that_is_away_is_a_page_that_says_when_to_try_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    dev = world.person(DEV)
+
+    def away(*_: object) -> None:
+        raise BackendUnavailable
+
+    monkeypatch.setattr(world.parts.backends.directory, "session", away)
+    answer = dev("GET", "/myapps", **HTML)
+    assert (answer.status_int, answer.headers["Retry-After"]) == (503, "5")
+    assert "This service cannot answer right now" in answer.text and "Try again" in answer.text
+
+
+def test_the_words_are_for_errnos_there_are(world: World) -> None:
+    for words in (ANYWHERE, GRANT, SIGN_IN, ADMIN):
+        assert words.keys() <= errno_table().keys()
+    for errno in errno_table():
+        explanation = explain(errno)
+        assert explanation.title and explanation.what and explanation.do
+    assert explain(114) is OTHERS and explain(110, "grant") is GRANT[110] and explain(999, "grant") is ANYWHERE[999]

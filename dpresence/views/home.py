@@ -1,0 +1,35 @@
+"""The home page and the sidebar (docs/pages.md)."""
+
+from __future__ import annotations
+
+from pyramid.request import Request
+from pyramid.response import Response
+
+from ..errors import UnknownPath
+from . import service
+from .pages import at_home, page, wants_page
+from .validators import session
+
+home = service("home", "/")
+sidebar = service("sidebar", "/sidebar")
+
+
+def _for_browsers(request: Request, **_: object) -> None:
+    """Refuse who does not want a page.
+
+    :raises UnknownPath: there is nothing else here.
+    """
+    if not wants_page(request):
+        raise UnknownPath()
+
+
+@home.get(validators=(_for_browsers, at_home))
+def get_home(request: Request) -> Response:
+    """Say what this service is, and where to go."""
+    return page(request, "home", {"audience": request.registry["dpresence"].settings.identity.audience})
+
+
+@sidebar.get(validators=(_for_browsers, at_home, session))
+def get_sidebar(request: Request) -> Response:
+    """Show somebody her status, her devices and who may see her; the page is a device itself."""
+    return page(request, "sidebar", {})
