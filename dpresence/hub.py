@@ -35,6 +35,9 @@ class DevicePort(Protocol):
     def deliver(self, notifications: Sequence[Notification]) -> bool:
         """Offer notifications; False when the channel is closing. Never waits."""
 
+    def when_sent(self, function: Callable[[], None]) -> None:
+        """Call ``function``, which neither waits nor raises, once all that was offered has left; never if it is lost."""
+
     def close(self, code: CloseCode, reason: str) -> None:
         """Close the channel; never waits."""
 

@@ -1,6 +1,6 @@
 """The two websocket channels. Their views run before the 101: what they refuse is an ordinary HTTP answer.
 
-``connection.py`` is the one file that touches a websocket; a channel is driven by its events.
+``connection.py`` and ``wire.py`` are the only files that touch a websocket; a channel is driven by its events.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from ..model import Application
 from ..service import Presence
 from ..service.applications import key_id
 from ..service.feeds import Feeds
+from ..service.turns import give_way
 from ..settings import Settings
 from .base import JsonChannel
 from .frames import FrameLimits, text_frame
@@ -40,7 +41,7 @@ class AppServiceChannel(JsonChannel):
     )
 
     def __init__(self, appid: str, presence: Presence, settings: Settings, clock: Clock) -> None:
-        super().__init__(settings.channels, clock)
+        super().__init__(settings.channels, clock, presence.metrics)
         channels = settings.channels
         self.limits = FrameLimits(
             channels.appservice_frame_bytes, channels.appservice_frame_rate, channels.appservice_frame_burst, channels.fragments
@@ -196,7 +197,7 @@ def pump_of(feeds: Feeds) -> Pump:
         for group in behind.values():
             try:
                 while _advance(feeds, appid, group[0].offset, group):
-                    pass
+                    give_way()
             except BackendUnavailable as error:
                 log.warning("updates of application %s are late: %s", appid, error.error)
 

@@ -9,11 +9,15 @@ from typing import Any
 from ..clock import Clock
 from ..errors import BadAction, CloseCode, Refused
 from ..messages import action_of, id_of, ko, ok
+from ..metrics import Metrics
 from ..settings import ChannelSettings
 from .connection import Channel, Connection
+from .frames import text_frame
 
 _BAD = frozenset({106, 107, 108, 151, 153, BadAction.errno})
 _BAD_SECONDS = 60.0
+_OK = text_frame(ok())
+"""What nearly every frame is answered with."""
 
 
 class JsonChannel(Channel):
@@ -22,13 +26,14 @@ class JsonChannel(Channel):
     A frame that may wait is answered by a deferred function; whatever it raises as ``Refused`` becomes a KO frame.
     """
 
-    __slots__ = ("_bad", "_clock", "_settings", "_sign_in_by", "connection")
+    __slots__ = ("_bad", "_clock", "_metrics", "_settings", "_sign_in_by", "connection")
 
     connection: Connection
 
-    def __init__(self, settings: ChannelSettings, clock: Clock) -> None:
+    def __init__(self, settings: ChannelSettings, clock: Clock, metrics: Metrics) -> None:
         self._settings = settings
         self._clock = clock
+        self._metrics = metrics
         self._bad: deque[float] | None = None
         self._sign_in_by: float | None = None
 
@@ -82,16 +87,25 @@ class JsonChannel(Channel):
     def refuse(self, refused: Refused, text: str) -> None:
         """Answer KO, and count what was not even a frame."""
         self.connection.send(ko(refused, id_of(text), **self.extras()))
+        self._metrics.refused(refused.errno)
         if refused.errno in _BAD:
             self._count_bad()
 
     def reply(self, frame_id: str | int | None, **fields: Any) -> None:
         """Answer OK."""
-        self.connection.send(ok(frame_id, **fields, **self.extras()))
+        extras = self.extras()
+        if frame_id is None and not fields and not extras:
+            self.connection.send_frame(_OK)
+        else:
+            self.connection.send(ok(frame_id, **fields, **extras))
 
     def extras(self) -> dict[str, str]:
         """Return what the next answer carries besides; nothing."""
         return {}
+
+    def when_sent(self, function: Callable[[], None]) -> None:
+        """Call ``function`` once all that was offered has left; see ``Connection.when_sent``."""
+        self.connection.when_sent(function)
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Close the channel."""

@@ -16,6 +16,7 @@ from ..limits import TokenBucket
 from ..messages import MOST_ITEMS, Acknowledge, StatusUpdate, parse
 from ..model import Notification, Status, canonical_email
 from ..service import Presence
+from ..service.accounts import SignIn
 from ..settings import Settings
 from .base import JsonChannel
 from .frames import FrameLimits
@@ -51,7 +52,7 @@ class DeviceChannel(JsonChannel):
     )
 
     def __init__(self, presence: Presence, settings: Settings, clock: Clock) -> None:
-        super().__init__(settings.channels, clock)
+        super().__init__(settings.channels, clock, presence.metrics)
         channels = settings.channels
         self.limits = FrameLimits(channels.device_frame_bytes, channels.device_frame_rate, channels.device_frame_burst, channels.fragments)
         self._presence = presence
@@ -74,6 +75,17 @@ class DeviceChannel(JsonChannel):
         self.sent: set[str] = set()
 
     # -- frames
+
+    def message(self, text: str) -> None:
+        """Handle one frame: nearly always an update with nothing wrong, which is decoded once."""
+        frame = messages.sound(StatusUpdate, text)
+        if frame is None:
+            super().message(text)
+            return
+        try:
+            self._take_update(frame, text)
+        except Refused as refused:
+            self.refuse(refused, text)
 
     def handle(self, action: str | None, text: str) -> None:
         """Act on an update, which has no action, or on an ``ack``."""
@@ -113,24 +125,23 @@ class DeviceChannel(JsonChannel):
         sign_outs = self._presence.hub.sign_outs
         signed = self._presence.accounts.sign_in(frame.assertion, self.connection.address, frame.device, frame.ticket)
         self._ticket = signed.ticket
-        _check_email(frame, signed.account.email)
         try:
-            connected = self._presence.devices.connect(signed.account.id, frame.device, self.connection.id, frame.status, signed.family)
-        except SlowDown as refused:
+            _check_email(frame, signed.account.email)
+            connected = self._presence.devices.connect(signed.account.id, signed.device, self.connection.id, frame.status, signed.family)
+        except Refused as refused:
             self.allow_to_sign_in(refused.retry_after or 0)
             raise
         self.user, self.email, self.device = signed.account.id, signed.account.email, connected.device
         self.status, self.acknowledges = frame.status, frame.ack
-        self._remember(frame.assertion, signed.ends_at, signed.family)
+        self._remember(frame.assertion, signed)
         previous = self._presence.hub.join_device(self.user, self.device, self)
         self.signed_in()
         self.reply(frame.id)
-        if sign_outs != self._presence.hub.sign_outs and not self._presence.accounts.stands(signed):
-            self.close(CloseCode.NOT_SIGNED_IN, "signed out")
         if previous:
             previous.close(CloseCode.REPLACED, REPLACED)
         elif connected.replaced:
             self._presence.devices.tell_replaced(self.user, self.device, connected.replaced)
+        self._close_if_signed_out(sign_outs, signed)
         self._presence.deliver(self.user)
 
     def _renew(self, frame: StatusUpdate) -> None:
@@ -138,15 +149,32 @@ class DeviceChannel(JsonChannel):
         assert frame.assertion is not None
         self._check_device(frame)
         _check_email(frame, self.email)
+        sign_outs = self._presence.hub.sign_outs
         signed = self._presence.accounts.sign_in(frame.assertion, self.connection.address, self.device, frame.ticket)
         if signed.account.id != self.user:
             raise OtherEmail()
         self._ticket = signed.ticket
-        self._remember(frame.assertion, signed.ends_at, signed.family)
+        self._remember(frame.assertion, signed)
+        self._close_if_signed_out(sign_outs, signed)
         self._update(frame)
 
-    def _remember(self, assertion: str, ends_at: int, family: str | None) -> None:
-        self._digest, self._ends_at, self.family = _digest(assertion), ends_at, family
+    def _close_if_signed_out(self, sign_outs: int, signed: SignIn) -> None:
+        """Close a channel whose sign-in was overtaken by a sign-out, which did not find it in the hub yet.
+
+        :param sign_outs: the hub's count before it began.
+        """
+        if sign_outs == self._presence.hub.sign_outs:
+            return
+        try:
+            stands = self._presence.accounts.stands(signed)
+        except BackendUnavailable as refused:
+            self.close(CloseCode.TRY_AGAIN_LATER, f"{refused.error}; retry_after={refused.retry_after}")
+        else:
+            if not stands:
+                self.close(CloseCode.NOT_SIGNED_IN, "signed out")
+
+    def _remember(self, assertion: str, signed: SignIn) -> None:
+        self._digest, self._ends_at, self.family = _digest(assertion), signed.ends_at, signed.family
 
     # -- updating
 
@@ -186,8 +214,15 @@ class DeviceChannel(JsonChannel):
     def refuse(self, refused: Refused, text: str) -> None:
         """Answer KO; who goes on and on when told to wait is closed."""
         super().refuse(refused, text)
+        if self.user is None and isinstance(refused, BackendUnavailable):
+            self._wait_for_return(refused.retry_after or 0)
         if self._refused >= _REFUSALS:
             self.close(CloseCode.SLOW_DOWN_IGNORED, f"the slow-down was ignored, retry_after={refused.retry_after or 1}")
+
+    def _wait_for_return(self, seconds: float) -> None:
+        """Expect a device that could not be signed in: it may be one that only reconnects."""
+        self.allow_to_sign_in(seconds)
+        self._presence.feeds.expect(seconds)
 
     def _apply(self, status: Status) -> None:
         if self.user is not None and (status != self.status or self._unsure):

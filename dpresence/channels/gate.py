@@ -9,6 +9,7 @@ import math
 import random
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -16,6 +17,8 @@ import gevent
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, SlowDown
 from ..limits import TokenBucket
+from ..metrics import Metrics
+from ..service.turns import give_way
 from ..settings import Settings
 from .workers import Workers
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 LONGEST_WAIT = 60
 """Seconds; nobody who is refused is told to stay away for longer."""
+_NEW_SECONDS = 1.0
+"""Who has not signed in within so long is slow, and does not keep others out any more."""
 
 
 class Gate:
@@ -36,9 +41,10 @@ class Gate:
     :ivar plain: connections that have not become a channel, as the server counts them.
     """
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, metrics: Metrics) -> None:
         self.settings = settings
         self.clock = clock
+        self.metrics = metrics
         self.workers = Workers()
         self.connections: set[Connection] = set()
         self.on_wait: Callable[[float], None] = lambda seconds: None
@@ -46,6 +52,7 @@ class Gate:
         self.plain = 0
         self._ids = itertools.count(1)
         self._unsigned: dict[str, set[Connection]] = {}
+        self._newcomers: dict[Connection, float] = {}  # since when, oldest first
         self._rate = TokenBucket(settings.channels.accept_rate, settings.channels.accept_burst)
         self._last_turn = 0.0  # when the last one that was refused may come back
 
@@ -53,6 +60,11 @@ class Gate:
     def sockets(self) -> int:
         """How many connections are open in all."""
         return self.plain + len(self.connections)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many sockets are open, and of the channels those nobody has signed in to and those that are behind."""
+        unsigned = sum(len(strangers) for strangers in self._unsigned.values())
+        return {"sockets": self.sockets, "unsigned": unsigned, "behind": sum(connection.behind for connection in self.connections)}
 
     def name(self) -> str:
         """Return an id for a new connection: unique here, and not to be guessed."""
@@ -72,10 +84,17 @@ class Gate:
         strangers = self._unsigned.get(network(connection.address), ())
         if len(strangers) >= limits.unsigned_per_address:
             raise SlowDown("too many channels of this address have not signed in", retry_after=limits.sign_in_seconds)
-        if self._rate.take(now=now):
+        if self._crowded(now) or self._rate.take(now=now):
             raise BackendUnavailable("too many new channels", retry_after=self._turn(now))
         self.connections.add(connection)
         self._unsigned.setdefault(network(connection.address), set()).add(connection)
+        self._newcomers[connection] = now
+
+    def _crowded(self, now: float) -> bool:
+        """Whether those who just came in are still being signed in: a storm waits at the door, not inside."""
+        while self._newcomers and next(iter(self._newcomers.values())) <= now - _NEW_SECONDS:
+            del self._newcomers[next(iter(self._newcomers))]
+        return len(self._newcomers) >= self.settings.channels.accept_burst
 
     def _turn(self, now: float) -> int:
         """Return seconds to wait: who is refused gets a place of its own in the queue, so that not all come back at once."""
@@ -87,6 +106,7 @@ class Gate:
 
     def signed_in(self, connection: Connection) -> None:
         """Forget that nobody had signed in on this connection; harmless when repeated."""
+        self._newcomers.pop(connection, None)
         key = network(connection.address)
         strangers = self._unsigned.get(key)
         if strangers is not None:
@@ -131,9 +151,19 @@ class Keeper:
         while True:
             gevent.sleep(self.INTERVAL)
             for index, connection in enumerate(list(self._gate.connections), 1):
-                connection.tick(self._gate.clock.monotonic())
+                self._tick(connection)
                 if not index % self.SLICE:
-                    gevent.sleep(0)
+                    give_way()
+
+    def _tick(self, connection: Connection) -> None:
+        """Tick one connection; where that fails it is dropped, which says so once, and everybody else keeps the deadlines."""
+        try:
+            connection.tick(self._gate.clock.monotonic())
+        except Exception:  # ours
+            log.exception("connection %s could not be looked after", connection.id)
+            self._gate.leave(connection)
+            with suppress(Exception):
+                connection.abort()
 
 
 def network(address: str) -> str:

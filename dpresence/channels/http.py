@@ -151,6 +151,7 @@ class HttpHandler(WebSocketHandler):
         :param status: another HTTP status than the refusal's own.
         """
         self._deadline.close()
+        self.server.gate.metrics.refused(refused.errno)
         status = status or refused.status
         body = json.dumps(refused.body()).encode()
         fields = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Connection", "close"), *headers]

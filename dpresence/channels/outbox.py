@@ -29,7 +29,10 @@ class Outbox:
     :ivar progress_at: when the socket last took something, ``Clock.monotonic()``.
     """
 
-    __slots__ = ("_broken", "_clock", "_emptied", "_frames", "_limits", "_room", "_sent", "_size", "_sock", "_watcher", "progress_at")
+    __slots__ = (
+        *("_broken", "_clock", "_emptied", "_frames", "_limits", "_marks", "_out", "_room", "_sent", "_size", "_sock", "_watcher"),
+        "progress_at",
+    )
 
     def __init__(
         self,
@@ -45,6 +48,8 @@ class Outbox:
         self._frames = deque((frame,))
         self._size = len(frame)
         self._sent = sent
+        self._out = 0  # frames the socket has taken whole
+        self._marks: deque[tuple[int, Callable[[], None]]] = deque()  # what to call once so many are out
         self._limits = limits
         self._clock = clock
         self._emptied = emptied
@@ -60,7 +65,7 @@ class Outbox:
 
     def wait_for_room(self) -> bool:
         """Wait until half of it is free or it is stopped; return False when that took ``channels.send_seconds``."""
-        return self._roomy() or bool(self._room.wait(self._limits.send_seconds))
+        return self.roomy or bool(self._room.wait(self._limits.send_seconds))
 
     def put(self, frame: bytes) -> None:
         """Add a frame; whether it ``fits`` is for the caller to know."""
@@ -68,10 +73,16 @@ class Outbox:
         self._size += len(frame)
         self._room.clear()
 
+    def mark(self, function: Callable[[], None]) -> None:
+        """Call ``function``, in the hub, once all that waits now is out; never, if it is dropped."""
+        self._marks.append((self._out + len(self._frames), function))
+
     def forget(self) -> None:
         """Drop what waits, but for the frame that was begun."""
         while len(self._frames) > 1:
             self._size -= len(self._frames.pop())
+        while self._marks and self._marks[-1][0] > self._out + 1:
+            self._marks.pop()
 
     def stop(self) -> None:
         """Write no more, and let nobody wait."""
@@ -79,7 +90,9 @@ class Outbox:
         self._watcher.close()
         self._room.set()
 
-    def _roomy(self) -> bool:
+    @property
+    def roomy(self) -> bool:
+        """Whether half of it is free."""
         return self._size * 2 <= self._limits.outbox_bytes and len(self._frames) * 2 <= self._limits.outbox_frames
 
     def _flush(self) -> None:
@@ -100,7 +113,10 @@ class Outbox:
                 self._sent = 0
                 self._size -= len(frame)
                 self._frames.popleft()
-                if self._roomy():
+                self._out += 1
+                if self.roomy:
                     self._room.set()
+                while self._marks and self._marks[0][0] <= self._out:
+                    self._marks.popleft()[1]()
         self.stop()
         self._emptied()

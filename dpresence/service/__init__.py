@@ -16,14 +16,17 @@ from ..errors import BackendUnavailable, CloseCode
 from ..hub import Hub
 from ..identity import Verifiers
 from ..limits import RateLimit
+from ..metrics import Metrics
 from ..outbound import Outbound
 from ..settings import Settings
 from .accounts import Accounts
 from .applications import Applications
 from .devices import Devices
 from .feeds import Feeds
+from .figures import Figures
 from .grants import Grants
 from .notifications import Notifications
+from .overview import Overview
 from .recovery import Recovery
 
 log = logging.getLogger(__name__)
@@ -38,18 +41,32 @@ _CLOSE_APPLICATION = {
 class Presence:
     """The verbs, by what they are about, and what is done when another part or process wakes this one."""
 
-    def __init__(self, backends: Backends, verifiers: Verifiers, outbound: Outbound, hub: Hub, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self,
+        backends: Backends,
+        verifiers: Verifiers,
+        outbound: Outbound,
+        hub: Hub,
+        metrics: Metrics,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
         directory, tracker, mailbox = backends.directory, backends.tracker, backends.mailbox
         failures = RateLimit("too many failures from this address", settings.channels.failures_per_minute, 60, clock)
-        self.hub = hub
+        self.hub, self.metrics = hub, metrics
+        self.figures = Figures(metrics, backends, clock)
         self.grants = Grants(directory, tracker, mailbox, clock)
-        self.devices = Devices(directory, tracker, self.grants, settings.presence, clock)
-        self.applications = Applications(directory, tracker, outbound, self.grants, failures, settings, clock)
-        self.accounts = Accounts(directory, tracker, mailbox, verifiers, self.grants, self.devices, failures, settings.identity, clock)
+        self.devices = Devices(directory, tracker, self.grants, metrics, settings.presence, clock)
+        self.applications = Applications(directory, tracker, outbound, self.grants, failures, metrics, settings, clock)
+        self.accounts = Accounts(
+            directory, tracker, mailbox, verifiers, self.grants, self.devices, failures, metrics, settings.identity, clock
+        )
         self.feeds = Feeds(directory, tracker, settings.presence, clock)
+        self.overview = Overview(directory, tracker, self.feeds, hub, clock)
         self.notifications = Notifications(directory, tracker, mailbox, self.grants, hub, settings.presence, clock)
         self.recovery = Recovery(hub, self.devices, self.grants, self.accounts, self.deliver)
         self.renew_lease = tracker.renew
+        self._soon: set[str] = set()
         self._late: set[str] = set()
         tracker.listen(self._woken)
 
@@ -59,9 +76,9 @@ class Presence:
         if topic == "feed":
             self.hub.news(owner)
         elif topic == "mail":
-            gevent.spawn(self.deliver, owner)
+            self._deliver_soon(owner)
         elif topic == "grants":
-            self.grants.invalidate(owner)
+            self.grants.heard(owner, detail)
         elif topic == "account":
             self.hub.close_devices(owner, "signed out")
         elif topic == "ticket":
@@ -84,6 +101,16 @@ class Presence:
             if user not in self._late:
                 self._late.add(user)
                 gevent.spawn_later(_RETRY_SECONDS, self._deliver_late, user)
+
+    def _deliver_soon(self, user: str) -> None:
+        """Deliver in a greenlet, unless nobody is here or somebody is about to do it anyway; never waits."""
+        if user not in self._soon and self.hub.devices_of(user) and not self.notifications.awaited(user):
+            self._soon.add(user)
+            gevent.spawn(self._deliver_now, user)
+
+    def _deliver_now(self, user: str) -> None:
+        self._soon.discard(user)
+        self.deliver(user)
 
     def _deliver_late(self, user: str) -> None:
         self._late.discard(user)

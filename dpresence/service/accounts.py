@@ -8,15 +8,16 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from ..backends.directory import Directory
 from ..backends.mailbox import Mailbox
 from ..backends.tracker import Tracker
 from ..clock import Clock
-from ..errors import InvalidAssertion, SessionEnded
+from ..errors import Conflict, InvalidAssertion, SessionEnded
 from ..identity import Verifiers
 from ..limits import RateLimit
+from ..metrics import Metrics
 from ..model import Account, Identity, Session, Ticket
 from ..settings import IdentitySettings
 from .applications import describe as describe_application
@@ -24,6 +25,7 @@ from .devices import Devices
 from .grants import Grants
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 TICKET_PREFIX = "ticket:"
 
@@ -33,12 +35,14 @@ class SignIn:
     """A proof that was accepted.
 
     :param ends_at: when a channel's identity ends, milliseconds.
+    :param device: the device it is for, None for a new nameless one.
     :param family: the ticket family it hangs on, or None.
     :param ticket: the next ticket, where one was asked for.
     """
 
     account: Account
     ends_at: int
+    device: str | None
     family: str | None = None
     ticket: str | None = None
 
@@ -72,6 +76,7 @@ class Accounts:
         grants: Grants,
         devices: Devices,
         failures: RateLimit,
+        metrics: Metrics,
         settings: IdentitySettings,
         clock: Clock,
     ) -> None:
@@ -84,6 +89,7 @@ class Accounts:
         self._settings = settings
         self._clock = clock
         self._failures = failures
+        self._metrics = metrics
         self._logins = RateLimit("too many sign-ins of this account", settings.logins_per_hour, 3600, clock)
         self._tickets = RateLimit("too many tickets of this account", settings.tickets_per_hour, 3600, clock)
 
@@ -96,25 +102,26 @@ class Accounts:
         :raises Conflict: the account is pinned to another issuer or subject.
         :raises SlowDown: the address failed too often.
         """
-        return self._account_of(self._identify(assertion, address), address)
+        return self._account_of(self._proved(lambda: self._verifiers.verify(assertion), address), address)
 
     def _account_of(self, identity: Identity, address: str) -> Account:
-        account = self._directory.sign_in(identity, self._clock.now())
+        try:
+            account = self._directory.sign_in(identity, self._clock.now())
+        except Conflict:
+            self._metrics.event("sign-in refused: pinned to another issuer or subject", identity.email)
+            raise
         if account.blocked:
+            self._metrics.event("sign-in refused: blocked", identity.email)
             raise self._refusal("blocked", address)
         return account
 
-    def _identify(self, assertion: str, address: str, once: bool = False) -> Identity:
-        """Check an assertion; with ``once`` it is refused when it was used so before."""
+    def _proved(self, prove: Callable[[], T], address: str) -> T:
+        """Return what a proof says; a failed one counts for its address."""
         self._failures.check(address)
         try:
-            identity = self._verifiers.verify(assertion)
-            digest = self._verifiers.digest(assertion) if once else b""
+            return prove()
         except InvalidAssertion as refused:
             raise self._refusal(refused.reason, address) from None
-        if once and not self._directory.spend(digest, identity.expires_at):
-            raise self._refusal("replayed", address)
-        return identity
 
     def _refusal(self, reason: str, address: str) -> InvalidAssertion:
         """Count a failure; the reason goes to the log only."""
@@ -125,7 +132,8 @@ class Accounts:
     def sign_in(self, assertion: str, address: str, device: str | None = None, ticket: bool = False) -> SignIn:
         """Accept the proof of a device: an assertion, or a ticket, which is used up.
 
-        :param ticket: give a ticket for the next connection.
+        :param device: the name it gives itself, or None.
+        :param ticket: give a ticket for the next connection. In exchange for another one, that costs nothing.
         :raises InvalidAssertion: see ``verify``.
         :raises SlowDown: the address failed too often, or the account was given too many tickets.
         """
@@ -134,28 +142,23 @@ class Accounts:
         account = self.verify(assertion, address)
         ends_at = self._clock.now() + self._settings.session_seconds * 1000
         if not ticket:
-            return SignIn(account, ends_at)
+            return SignIn(account, ends_at, device)
         self._tickets.charge(account.id)
         value, family = _new_ticket(), secrets.token_urlsafe(12)
         self._directory.add_ticket(Ticket(_hash(value), family, account.id, ends_at, ends_at, device=device))
-        return SignIn(account, ends_at, family, value)
+        return SignIn(account, ends_at, device, family, value)
 
     def _redeem(self, value: str, address: str, device: str | None, again: bool) -> SignIn:
         self._failures.check(address)
         successor = _new_ticket() if again else None
-        found = self._directory.use_ticket(_hash(value), self._clock.now(), device, _hash(successor) if successor else None)
-        if found is None:
+        used = self._directory.use_ticket(_hash(value), self._clock.now(), device, _hash(successor) if successor else None)
+        if used is None or used.account.blocked:
             raise self._refusal("ticket", address)
-        ticket, first_use = found
-        if not first_use:  # somebody has a copy: whoever is signed in with it must prove who she is
+        ticket = used.ticket
+        if not used.good:  # somebody has a copy: whoever is signed in with it must prove who she is
             self._tracker.wake("ticket", f"{ticket.user} {ticket.family}")
             raise self._refusal("ticket used before", address)
-        account = self._directory.account(ticket.user)
-        if account is None or account.blocked:
-            raise self._refusal("ticket of nobody", address)
-        if again:
-            self._tickets.charge(account.id)
-        return SignIn(account, ticket.session_ends_at, ticket.family, successor)
+        return SignIn(used.account, ticket.session_ends_at, ticket.device, ticket.family, successor)
 
     def stands(self, signed: SignIn) -> bool:
         """Return whether a sign-in has not been overtaken by a log-out, an erasure or a block."""
@@ -175,7 +178,8 @@ class Accounts:
         :returns: the account and the value of the session's cookie.
         :raises InvalidAssertion: see ``verify``; also when the assertion was used here before.
         """
-        return self._open_session(self._identify(assertion, address, once=True), address)
+        identity, digest = self._proved(lambda: (self._verifiers.verify(assertion), self._verifiers.digest(assertion)), address)
+        return self._open_session(identity, address, digest)
 
     def login_by(self, prove: Callable[[], Identity], address: str) -> tuple[Account, str]:
         """Open a browser session for who ``prove`` returns: the end of a sign-in at a provider.
@@ -183,18 +187,18 @@ class Accounts:
         :returns: see ``login``.
         :raises InvalidAssertion: it proves nothing here; also Conflict and SlowDown, see ``verify``.
         """
-        self._failures.check(address)
-        try:
-            identity = prove()
-        except InvalidAssertion as refused:
-            raise self._refusal(refused.reason, address) from None
-        return self._open_session(identity, address)
+        return self._open_session(self._proved(prove, address), address)
 
-    def _open_session(self, identity: Identity, address: str) -> tuple[Account, str]:
+    def _open_session(self, identity: Identity, address: str, digest: bytes | None = None) -> tuple[Account, str]:
+        """Open a session, spending the ``digest`` of the assertion where there is one: last, or a refusal would use it up."""
         now, cookie = self._clock.now(), secrets.token_urlsafe(32)
         account = self._account_of(identity, address)
-        self._logins.charge(account.id)
+        self._logins.check(account.id)
+        if digest is not None and not self._directory.spend(digest, identity.expires_at):
+            raise self._refusal("replayed", address)
+        self._logins.note(account.id)
         self._directory.add_session(Session(_hash(cookie), account.id, now, now + self._settings.session_seconds * 1000))
+        self._metrics.event("signed in with a browser", account.email)
         return account, cookie
 
     def session(self, cookie: str) -> tuple[Session, Account]:
@@ -214,8 +218,10 @@ class Accounts:
             self._directory.end_sessions(session.user)
             self._devices.sign_out_all(session.user)
             return
-        for family, device in self._directory.end_session(session.id_hash):
+        ended = self._directory.end_session(session.id_hash)
+        for family, _ in ended:  # first what cannot be asked for again: the session is gone
             self._tracker.wake("ticket", f"{session.user} {family}")
+        for _, device in ended:
             if device is not None:
                 self._devices.end_grace(session.user, device)
 
@@ -241,7 +247,7 @@ class Accounts:
 
     def document(self, account: Account) -> dict[str, Any]:
         """Return everything held about a person."""
-        now = self._clock.now()
+        now, looked = self._clock.now(), self._directory.last_looked(account.id)
         return {
             "account": {
                 "email": account.email,
@@ -259,7 +265,14 @@ class Accounts:
             ],
             "status": self._tracker.status(account.id),
             "grants": [
-                {"appid": item.appid, "puid": item.puid, "granted_at": item.granted_at, "since": item.since, "paused": item.paused}
+                {
+                    "appid": item.appid,
+                    "puid": item.puid,
+                    "granted_at": item.granted_at,
+                    "since": item.since,
+                    "paused": item.paused,
+                    "last_looked": looked.get(item.appid),
+                }
                 for item in self._directory.grants_of_user(account.id)
             ],
             "notifications": [
@@ -279,6 +292,7 @@ class Accounts:
         for application in erased.applications:
             self._tracker.drop(application.id)
         self._mailbox.purge(account.id)
+        self._metrics.event("account erased")
 
     def close_blocked(self) -> None:
         """Sign out the devices of people the operator has blocked, wherever they are."""

@@ -7,7 +7,9 @@ import logging
 import re
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -17,9 +19,10 @@ from ..backends.directory import Directory
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..domains import check_domain, names_another_domain
-from ..errors import Conflict, DomainNotValidated, InvalidKey, NotActive, NotFound, ProofFailed, SlowDown, WrongValue
+from ..errors import BackendUnavailable, Conflict, DomainNotValidated, InvalidKey, NotActive, NotFound, ProofFailed, SlowDown, WrongValue
 from ..limits import RateLimit
 from ..messages import ApplicationChange, NewApplication
+from ..metrics import Metrics
 from ..model import ApiKey, Application
 from ..outbound import Outbound
 from ..settings import Settings
@@ -53,6 +56,11 @@ def describe(application: Application) -> dict[str, Any]:
     }
 
 
+def describe_key(key: ApiKey) -> dict[str, Any]:
+    """Return an API key as its application's owner sees it: what it is known by, never the key."""
+    return {"id": key.id, "created_at": key.created_at, "last_used": key.used_on, "expires_at": key.retires_at}
+
+
 class Applications:
     """The verbs of applications."""
 
@@ -63,6 +71,7 @@ class Applications:
         outbound: Outbound,
         grants: Grants,
         failures: RateLimit,
+        metrics: Metrics,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -71,6 +80,7 @@ class Applications:
         self._outbound = outbound
         self._grants = grants
         self._failures = failures
+        self._metrics = metrics
         self._registrations = RateLimit("too many registrations from this address", settings.channels.registrations_per_hour, 3600, clock)
         self._proofs = RateLimit("too many proofs of this application's domain", settings.outbound.proofs_per_hour, 3600, clock)
         self._new_keys = RateLimit("too many new keys of this application", settings.presence.keys_per_hour, 3600, clock)
@@ -99,6 +109,7 @@ class Applications:
             created_at=self._clock.now(),
         )
         self._directory.add_application(application, self._settings.presence.applications_per_developer)
+        self._metrics.event("application registered", domain)
         return application
 
     def owned(self, owner: str, appid: str) -> Application:
@@ -114,6 +125,10 @@ class Applications:
     def list(self, owner: str, after: str, limit: int) -> Sequence[Application]:
         """Return a page of an owner's applications."""
         return self._directory.applications(owner, after, limit)
+
+    def keys(self, application: Application) -> Sequence[ApiKey]:
+        """Return an application's keys that still work, the newest first."""
+        return self._directory.keys(application.id, self._clock.now())
 
     def change(self, application: Application, wanted: ApplicationChange) -> Application:
         """Change name, description or domain. A new domain starts anew: not validated, not active, granted by nobody.
@@ -172,6 +187,7 @@ class Applications:
             self._directory.change_application(application.id, {"failed_checks": failed}, application.domain_key)
         elif self._directory.change_application(application.id, _UNPROVEN, application.domain_key):
             self._close(application.id, "deactivated")
+            self._metrics.event("application deactivated: its domain was not proven again", application.domain)
 
     def activate(self, application: Application) -> str:
         """Activate an application and return its API key, which nobody can see again.
@@ -184,12 +200,14 @@ class Applications:
         key, text = self._new_key(application)
         if not self._directory.activate(application.id, key):
             raise Conflict("the application is active already")
+        self._metrics.event("application activated", application.domain)
         return text
 
     def deactivate(self, application: Application) -> Application:
         """Deactivate an application; its channels are closed."""
         changed = self._store(application.id, active=False)
         self._close(application.id, "deactivated")
+        self._metrics.event("application deactivated", application.domain)
         return changed
 
     def new_key(self, application: Application) -> str:
@@ -213,7 +231,8 @@ class Applications:
             raise NotFound()
         self._close(application.id, "unknown")
         self._grants.ended(grants)
-        self._tracker.drop(application.id)
+        self._grants.debts.pay(("drop", application.id), partial(self._tracker.drop, application.id))
+        self._metrics.event("application deleted", application.domain)
 
     def _domain(self, text: str) -> str:
         return check_domain(text, self._settings.outbound.allow_loopback)
@@ -225,7 +244,9 @@ class Applications:
         return changed
 
     def _close(self, appid: str, why: str) -> None:
-        self._tracker.wake("application", f"{appid} {why}")
+        """Have an application's channels closed, everywhere; those that do not hear of it look again within a minute."""
+        with suppress(BackendUnavailable):
+            self._tracker.wake("application", f"{appid} {why}")
 
     def _new_key(self, application: Application) -> tuple[ApiKey, str]:
         key_id, secret = secrets.token_urlsafe(9), secrets.token_urlsafe(32)
@@ -259,21 +280,27 @@ class Applications:
         if not hmac.compare_digest(digest, key.secret_hash if key else bytes(32)) or key is None or key.appid != appid:
             self._failures.note(address)
             raise InvalidKey()
+        self._note_use(key, now)
+        return self.reachable(appid)
+
+    def _note_use(self, key: ApiKey, now: int) -> None:
         day = datetime.fromtimestamp(now / 1000, UTC).date().isoformat()
         if key.used_on != day:
             self._directory.touch_key(key.id, day)
-        return self.reachable(appid)
 
     def look_again(self, appid: str, key_id: str) -> None:
-        """Refuse a service that signed in with a key and could not do so now.
+        """Refuse a service that signed in with a key and could not do so now; else it has used its key today.
 
         :param key_id: see ``key_id``.
         :raises InvalidKey: the key works no longer.
         :raises Refused: see ``reachable``.
         """
         self.reachable(appid)
-        if self._directory.key(key_id, self._clock.now()) is None:
+        now = self._clock.now()
+        key = self._directory.key(key_id, now)
+        if key is None:
             raise InvalidKey()
+        self._note_use(key, now)
 
 
 def key_id(text: str) -> str:

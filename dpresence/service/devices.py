@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from math import ceil
 
 from ..backends.directory import Directory
@@ -11,21 +12,29 @@ from ..backends.tracker import Connected, Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable, NotFound, SlowDown
 from ..limits import Buckets
+from ..metrics import Metrics
 from ..model import Device, Status
 from ..settings import PresenceSettings
 from .grants import Grants
+from .turns import give_way
+
+_AT_ONCE = 100
+"""Users swept in one go: a few milliseconds, then everybody else has a turn."""
 
 
 class Devices:
     """The verbs of devices."""
 
-    def __init__(self, directory: Directory, tracker: Tracker, grants: Grants, settings: PresenceSettings, clock: Clock) -> None:
+    def __init__(
+        self, directory: Directory, tracker: Tracker, grants: Grants, metrics: Metrics, settings: PresenceSettings, clock: Clock
+    ) -> None:
         self._directory = directory
         self._tracker = tracker
         self._grants = grants
+        self._debts = grants.debts
+        self._metrics = metrics
         self._clock = clock
         self._limit = settings.devices_per_user
-        self._left: set[tuple[str, str, str]] = set()  # ended while the tracker was away
         self._replacements = Buckets(settings.replacements_per_minute / 60, settings.replacements_per_minute)
 
     def at_hand(self, user: str) -> bool:
@@ -48,9 +57,9 @@ class Devices:
             connected = self._tracker.connect(user, device, connection, status, grants, self._limit)
         except BackendUnavailable:
             if device:  # it may have happened all the same
-                self._left.add((user, device, connection))
+                self._debts.owe((user, device, connection), partial(self._tracker.leave, user, device, connection))
             raise
-        self._left.discard((user, connected.device, connection))
+        self._debts.forgive((user, connected.device, connection))
         if family is not None and device is None:
             self._note_device(user, connected.device, connection, family)
         return connected
@@ -65,6 +74,7 @@ class Devices:
 
     def update_status(self, user: str, device: str, connection: str, status: Status) -> bool:
         """Change a device's status; False, and nothing happens, when another connection speaks for it by now."""
+        self._metrics.updates += 1
         return self._tracker.update(user, device, connection, status, self._grants.of(user))
 
     def connect_again(self, user: str, device: str, connection: str, status: Status) -> None:
@@ -80,11 +90,8 @@ class Devices:
             self._tracker.wake("replaced", f"{user} {device} {connection}")
 
     def leave(self, user: str, device: str, connection: str) -> None:
-        """End a connection; the device is in grace. While the tracker is away that is owed to it, until a ``sweep``."""
-        try:
-            self._tracker.leave(user, device, connection)
-        except BackendUnavailable:
-            self._left.add((user, device, connection))
+        """End a connection; the device is in grace. While the tracker is away that is owed."""
+        self._debts.pay((user, device, connection), partial(self._tracker.leave, user, device, connection))
 
     def list(self, user: str) -> Sequence[Device]:
         """Return a user's live devices."""
@@ -106,16 +113,18 @@ class Devices:
             self._tracker.remove(user, device, self._grants.of(user))
 
     def sign_out_all(self, user: str) -> None:
-        """Make every device of a user disappear at once."""
+        """Make every device of a user disappear at once; while a backend is away that is owed."""
+        self._debts.pay(("signed out", user), partial(self._sign_out_all, user))
+
+    def _sign_out_all(self, user: str) -> None:
         self._tracker.wake("account", user)  # first: nothing may keep the channels open
         self._tracker.remove_all(user, self._grants.of(user))
 
     def sweep(self) -> int:
         """Drop devices whose grace is over; return how many users had one."""
-        for left in list(self._left):
-            self._tracker.leave(*left)
-            self._left.discard(left)
         users = self._tracker.due()
-        for user in users:
+        for count, user in enumerate(users, 1):
             self._tracker.expire(user, self._grants.of(user))
+            if not count % _AT_ONCE:
+                give_way()
         return len(users)

@@ -80,7 +80,7 @@ class Feeds:
         :raises NotFound: one of them is unknown; ``details`` lists which.
         :raises BackendUnavailable: the present is held back, see ``held``.
         """
-        self._refuse_held(application)
+        self.refuse_held(application)
         grants = self._directory.grants_by_puid(application.id, puids)
         unknown = [puid for puid in puids if puid not in grants]
         if unknown:
@@ -92,12 +92,16 @@ class Feeds:
 
         :raises BackendUnavailable: the present is held back, see ``held``.
         """
-        self._refuse_held(application)
+        self.refuse_held(application)
         grants = self._directory.grants_of_application(application.id, after, limit)
         view = self._tracker.latest(application.id, [grant.puid for grant in grants])
         return self._entries(grants, view), grants[-1].puid if len(grants) == limit else None
 
-    def _refuse_held(self, application: Application) -> None:
+    def refuse_held(self, application: Application) -> None:
+        """Refuse while the present is held back.
+
+        :raises BackendUnavailable: see ``held``.
+        """
         held = self.held(application)
         if held:
             raise BackendUnavailable("devices are reconnecting after a restart", retry_after=ceil(held))

@@ -5,8 +5,11 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+
+import gevent
 
 from ..backends.directory import Directory
 from ..backends.mailbox import Mailbox
@@ -14,8 +17,12 @@ from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable, DomainNotValidated, NotActive, NotFound
 from ..model import Application, Grant
+from .debts import Debts
+from .turns import give_way
 
 _MOST_USERS = 100_000
+_AT_ONCE = 200
+"""Grants that end in one go: a few milliseconds, then everybody else has a turn."""
 
 
 class _Cache:
@@ -32,10 +39,13 @@ class _Cache:
     def load(self, user: str) -> tuple[Grant, ...]:
         while True:
             token = self._loading.setdefault(user, object())  # shared by all who load at once; an invalidation takes it away
-            grants = tuple(self._directory.grants_of_user(user))
-            current = self._loading.get(user)
-            if current is token:
-                del self._loading[user]
+            try:
+                grants = tuple(self._directory.grants_of_user(user))
+            finally:
+                stands = self._loading.get(user) is token
+                if stands:
+                    del self._loading[user]
+            if stands:
                 self._grants[user] = grants
                 if len(self._grants) > _MOST_USERS:
                     self._grants.popitem(last=False)
@@ -54,14 +64,21 @@ class _Cache:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """A user's grant with the application it goes to."""
+    """A user's grant with the application it goes to.
+
+    :param last_looked: the day (``YYYY-MM-DD``) the application last signed in or was signed in; None if it never was.
+    """
 
     grant: Grant
     application: Application
+    last_looked: str | None
 
 
 class Grants:
-    """The verbs of grants. A grant is stored first; then the application hears of it."""
+    """The verbs of grants. A grant is stored first; then the application hears of it.
+
+    :ivar debts: what could not be said to a backend that was away, of whatever kind.
+    """
 
     def __init__(self, directory: Directory, tracker: Tracker, mailbox: Mailbox, clock: Clock) -> None:
         self._directory = directory
@@ -69,8 +86,7 @@ class Grants:
         self._mailbox = mailbox
         self._clock = clock
         self._cache = _Cache(directory)
-        self._unsure: dict[str, Grant] = {}
-        self.invalidate = self._cache.invalidate
+        self.debts = Debts()
         self.invalidate_all = self._cache.clear
 
     def known(self, user: str) -> tuple[Grant, ...] | None:
@@ -86,8 +102,9 @@ class Grants:
         """Return up to ``limit`` grants of a user with their applications, in order of application id, after that of ``after``."""
         grants = sorted(self._directory.grants_of_user(user), key=lambda grant: grant.appid)
         following = [grant for grant in grants if grant.appid > after][:limit]
+        looked = self._directory.last_looked(user)
         pairs = ((grant, self._directory.application(grant.appid)) for grant in following)
-        return [Granted(grant, application) for grant, application in pairs if application]
+        return [Granted(grant, application, looked.get(application.id)) for grant, application in pairs if application]
 
     def given(self, user: str, appid: str) -> Grant:
         """Return a user's grant to an application.
@@ -116,29 +133,39 @@ class Grants:
         return application
 
     def grant(self, user: str, application: Application) -> Grant:
-        """Let an application see a user; the same grant when it may already."""
+        """Let an application see a user; the same grant when it may already.
+
+        :raises Refused: the application was changed meanwhile; see ``askable``.
+        """
         now = self._clock.now()
         wanted = Grant(application.id, secrets.token_urlsafe(16), user, granted_at=now, since=now)
-        with self._changing(user):
+        with self._changing(wanted, new=True):
             grant = self._directory.add_grant(wanted)
-        if grant == wanted:
-            self._tracker.granted(grant)
-        else:
-            self._tracker.refresh(grant)  # it may have been made by a call that was cut off before it told anybody
+            if grant == wanted:
+                self._refuse_overtaken(grant, application)
+        self._tell(grant, new=grant == wanted)
         return grant
+
+    def _refuse_overtaken(self, grant: Grant, application: Application) -> None:
+        """Take a new grant back if its application was changed while it was made: nobody consented to what that is now."""
+        try:
+            if self.askable(application.id).domain != application.domain:
+                raise DomainNotValidated()
+        except (NotFound, DomainNotValidated, NotActive):
+            with suppress(NotFound):  # the change may have ended it
+                self.revoke(grant.user, grant.appid)
+            raise
 
     def pause(self, user: str, appid: str, paused: bool) -> Grant:
         """Hide a user from an application for a while, or show her again.
 
         :raises NotFound: it has no grant of hers.
         """
-        with self._changing(user):
+        with self._changing(self.given(user, appid)):
             grant = self._directory.pause(appid, user, paused, self._clock.now())
         if grant is None:
             raise NotFound()
-        self._tracker.refresh(grant)
-        if not paused:
-            self._tracker.wake("mail", user)
+        self._tell(grant)
         return grant
 
     def revoke(self, user: str, appid: str) -> None:
@@ -146,40 +173,83 @@ class Grants:
 
         :raises NotFound: it has no grant of hers.
         """
-        given = self.given(user, appid)
-        try:
+        with self._changing(self.given(user, appid)):
             grant = self._directory.revoke(appid, user)
-        except BackendUnavailable:
-            self._changed(user)
-            self._unsure[given.puid] = given  # it may be gone all the same, and nobody could revoke it again
-            raise
         if grant is None:
             raise NotFound()
         self.ended([grant])
 
-    def sweep(self) -> None:
-        """Find out what became of revocations that were not answered."""
-        for given in list(self._unsure.values()):
-            if not self._directory.grants_by_puid(given.appid, [given.puid]):
-                self.ended([given])
-            self._unsure.pop(given.puid, None)
-
     def ended(self, grants: Sequence[Grant]) -> None:
-        """Tell everybody of grants that are gone from the directory."""
-        for grant in grants:
-            self._changed(grant.user)
-            self._tracker.revoked(grant)
-        for grant in grants:
-            self._mailbox.purge(grant.user, grant.appid)
+        """Tell everybody of grants that are gone from the directory; while a backend is away that is owed."""
+        for start in range(0, len(grants), _AT_ONCE):
+            some = grants[start : start + _AT_ONCE]
+            self.debts.pay(("ended", some[0].puid), partial(self._bury, some))
+            give_way()
+
+    def sweep(self) -> None:
+        """Say what could not be said while a backend was away."""
+        self.debts.sweep()
+
+    def heard(self, user: str, appid: str) -> None:
+        """Forget what is known of a user's grants, because one has changed. Never waits.
+
+        An update that was made here with what was known may reach the tracker after the change did: then what the
+        application sees is put right.
+
+        :param appid: the application whose grant was changed, empty for one that ended.
+        """
+        self._cache.invalidate(user)
+        if appid and self._tracker.waits:
+            gevent.spawn(self.debts.pay, (user, appid), partial(self._look_again, user, appid))
+
+    def _look_again(self, user: str, appid: str) -> None:
+        grant = self._directory.grant(appid, user)
+        if grant:
+            self._show(grant)
+
+    # -- telling the others: the order in which they hear is not that of the directory, so its word is asked for
 
     @contextmanager
-    def _changing(self, user: str) -> Iterator[None]:
-        """Change a grant: what was known of the user's grants is void then, also when no answer came."""
+    def _changing(self, grant: Grant, new: bool = False) -> Iterator[None]:
+        """Change a grant: what was known of the user's is void then. Without an answer, what became of it is found out later.
+
+        :param new: it is made here, and may not come into being.
+        """
         try:
             yield
+        except BackendUnavailable:
+            self.debts.owe((grant.puid, new), partial(self._settle, grant, new))
+            raise
         finally:
-            self._changed(user)
+            self._cache.invalidate(grant.user)
 
-    def _changed(self, user: str) -> None:
-        self._cache.invalidate(user)
-        self._tracker.wake("grants", user)
+    def _tell(self, grant: Grant, new: bool = False) -> None:
+        """Tell everybody what became of a grant; while a backend is away that is owed."""
+        self.debts.pay((grant.puid, new), partial(self._settle, grant, new))
+
+    def _settle(self, grant: Grant, new: bool) -> None:
+        self._tracker.wake("grants", f"{grant.user} {grant.appid}")
+        self._show(grant, new)
+        self._tracker.wake("mail", grant.user)  # what waited for the end of a pause
+
+    def _show(self, grant: Grant, new: bool = False) -> None:
+        """Tell an application what the directory says of a grant, until that is still so once it was told."""
+        told: Grant | None = None
+        while stands := self._directory.grants_by_puid(grant.appid, [grant.puid]).get(grant.puid):
+            if stands == told:
+                return
+            if new and told is None:
+                self._tracker.granted(stands)
+            else:
+                self._tracker.refresh(stands)
+            told = stands
+        if told or not new:
+            self._bury([grant])
+
+    def _bury(self, grants: Sequence[Grant]) -> None:
+        for grant in grants:
+            self._cache.invalidate(grant.user)
+        for grant in grants:
+            self._tracker.wake("grants", grant.user)
+            self._tracker.revoked(grant)
+        self._mailbox.purge_grants(grants)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from typing import Any
 
-from gevent.lock import RLock
+import gevent
 
 from ..backends.directory import Directory
 from ..backends.mailbox import Mailbox
@@ -20,10 +20,11 @@ from ..domains import check_action
 from ..errors import BackendUnavailable, BadAction, NotFound, SlowDown
 from ..hub import DevicePort, Hub
 from ..limits import Buckets
-from ..messages import OutgoingNotification
+from ..messages import MOST_ITEMS, OutgoingNotification
 from ..model import Application, Grant, Notification
 from ..settings import PresenceSettings
 from .grants import Grants
+from .turns import Turns
 
 _TURN_SECONDS = 10
 _IN_PASSING_MS = 5000
@@ -39,10 +40,14 @@ class _Post:
     queued: bool = True
     queue_size: int = 0
     delivered: bool = False
+    revoked: bool = False
 
 
 class Notifications:
-    """The verbs of notifications. Stored first, then sent; what was sent to a plain device is discarded right after."""
+    """The verbs of notifications. Stored first, then sent; what a plain device was sent is discarded once it has left.
+
+    :ivar awaited: tells whether a delivery to a user is about to begin.
+    """
 
     def __init__(
         self, directory: Directory, tracker: Tracker, mailbox: Mailbox, grants: Grants, hub: Hub, settings: PresenceSettings, clock: Clock
@@ -55,8 +60,9 @@ class Notifications:
         self._settings = settings
         self._clock = clock
         self._rates = Buckets(settings.notification_rate, settings.notification_burst)
-        self._locks: defaultdict[str, list[Any]] = defaultdict(lambda: [0, RLock(), set()])
-        self._owed: dict[str, set[str]] = {}  # sent to a plain device, not yet discarded: the mailbox was away
+        self._turns = Turns(self._deliver, _TURN_SECONDS)
+        self.awaited = self._turns.awaited
+        self._owed: dict[str, set[str]] = {}  # has left for a plain device, and is not yet discarded
 
     # -- from the application
 
@@ -69,10 +75,11 @@ class Notifications:
         self._check_actions(application, items)
         grants = self._directory.grants_by_puid(application.id, [item.puid for item in items])
         self._charge(application.id, len(items))
-        now = self._clock.now()
-        posts = [self._post(application, grants[item.puid], item, now) if item.puid in grants else None for item in items]
-        self._keep([post for post in posts if post])
-        return [self._answer(item, post) for item, post in zip(items, posts, strict=True)]
+        known = [item for item in items if item.puid in grants]
+        posts = self._posts(application, [(grants[item.puid], item) for item in known])
+        self._keep(application.id, posts)
+        answers = iter(posts)
+        return [self._answer(item, next(answers) if item.puid in grants else None) for item in items]
 
     def _check_actions(self, application: Application, items: Sequence[OutgoingNotification]) -> None:
         for index, item in enumerate(items):
@@ -86,24 +93,16 @@ class Notifications:
         if wait:
             raise SlowDown("notifications: too many of this application", retry_after=ceil(wait))
 
-    def _post(self, application: Application, grant: Grant, item: OutgoingNotification, now: int) -> _Post:
-        keep_ms = item.ttl * 1000 or _IN_PASSING_MS
-        notification = Notification(
-            id="n_" + secrets.token_urlsafe(12),
-            appid=application.id,
-            puid=grant.puid,
-            source=application.name if item.source is None else item.source,
-            message=item.message,
-            action=item.action,
-            sent_at=now,
-            expires_at=now + keep_ms,
-        )
-        return _Post(grant, notification, queued=bool(item.ttl) or self._reachable(grant))
+    def _posts(self, application: Application, items: Sequence[tuple[Grant, OutgoingNotification]]) -> list[_Post]:
+        passing = {grant.user for grant, item in items if not item.ttl and not grant.paused}
+        here = {user for user in passing if any(device.connected for device in self._tracker.devices(user))}
+        now = self._clock.now()
+        return [
+            _Post(grant, _notification(application, grant, item, now), bool(item.ttl) or (not grant.paused and grant.user in here))
+            for grant, item in items
+        ]
 
-    def _reachable(self, grant: Grant) -> bool:
-        return not grant.paused and any(device.connected for device in self._tracker.devices(grant.user))
-
-    def _keep(self, posts: Sequence[_Post]) -> None:
+    def _keep(self, appid: str, posts: Sequence[_Post]) -> None:
         queued = [post for post in posts if post.queued]
         sizes = self._mailbox.push([(post.grant.user, post.notification) for post in queued], self._settings.waiting_notifications)
         for post, size in zip(queued, sizes, strict=True):
@@ -111,23 +110,37 @@ class Notifications:
         for post in posts:
             if not post.queued:
                 post.queue_size = self._mailbox.waiting(post.grant.user, post.grant.appid, post.notification.sent_at)
+        if queued:
+            self._grants.debts.pay(queued[0].notification.id, partial(self._drop_revoked, appid, queued))
         for user in dict.fromkeys(post.grant.user for post in queued):
             delivered = self._send_now(user)
             for post in queued:
                 post.delivered |= post.notification.id in delivered
 
+    def _drop_revoked(self, appid: str, posts: Sequence[_Post]) -> None:
+        """Discard what was stored for a grant that has ended, and whose end discarded what waited, a moment before."""
+        standing = self._directory.grants_by_puid(appid, [post.grant.puid for post in posts])
+        gone = [post for post in posts if post.grant.puid not in standing]
+        if gone:
+            self._mailbox.purge_grants([post.grant for post in gone])
+        for post in gone:
+            post.revoked = True
+
     def _send_now(self, user: str) -> set[str]:
         """Send what waits for a user to her devices here, wake those elsewhere; return the ids that were sent here."""
         here = self._hub.devices_of(user)
-        if any(device.connected and device.name not in here for device in self._tracker.devices(user)):
-            self._tracker.wake("mail", user)
+        with suppress(BackendUnavailable):  # it is kept: it goes out with the next delivery
+            if any(device.connected and device.name not in here for device in self._tracker.devices(user)):
+                self._tracker.wake("mail", user)
         try:
             return self.deliver(user) if here else set()
         except BackendUnavailable:
-            return set()  # it is kept: it goes out with the next delivery
+            with suppress(BackendUnavailable):
+                self._tracker.wake("mail", user)  # whoever hears that goes on trying
+            return set()
 
     def _answer(self, item: OutgoingNotification, post: _Post | None) -> dict[str, Any]:
-        if post is None:
+        if post is None or post.revoked:
             return {"puid": item.puid, **NotFound().body()}
         return {
             "puid": item.puid,
@@ -141,43 +154,50 @@ class Notifications:
 
     def deliver(self, user: str) -> set[str]:
         """Send what waits for a user to her devices here that have not got it; return the ids that some device has by now."""
-        holders = self._locks[user]
-        holders[0] += 1
-        try:
-            if not holders[1].acquire(timeout=_TURN_SECONDS):
-                raise BackendUnavailable
-            try:
-                holders[2] |= self._deliver(user)  # those who wait for their turn hear of it, too
-                return set(holders[2])
-            finally:
-                holders[1].release()
-        finally:
-            holders[0] -= 1
-            if not holders[0]:
-                del self._locks[user]
+        return self._turns.take(user)
 
     def _deliver(self, user: str) -> set[str]:
         self._settle_owed(user)
-        shown = {grant.puid for grant in self._grants.of(user) if not grant.paused}
         waiting = self._mailbox.pending(user, self._clock.now())
+        shown = {grant.puid for grant in self._grants.of(user) if not grant.paused}  # last: one may have ended meanwhile
         ready = [item for item in waiting if item.puid in shown]
         channels = self._hub.devices_of(user).values()
         for channel in channels:
             channel.sent &= {item.id for item in waiting}  # what waits no longer need not be remembered
-            _send_new(channel, ready)
-        plain = _ids_sent(ready, [channel for channel in channels if not channel.acknowledges])
-        if plain:
-            self._owed[user] = plain
-            with suppress(BackendUnavailable):
-                self._settle_owed(user)
-        return plain | _ids_sent(ready, channels)
+            self._offer(user, channel, ready)
+        with suppress(BackendUnavailable):
+            self._settle_owed(user)
+        return _ids_sent(ready, channels)
+
+    def _offer(self, user: str, channel: DevicePort, ready: Sequence[Notification]) -> None:
+        """Send a channel what it has not got. What a plain one was sent is to be discarded once it has left, and not before."""
+        new = [item for item in ready if item.id not in channel.sent]
+        for start in range(0, len(new), MOST_ITEMS):
+            some = new[start : start + MOST_ITEMS]
+            if not channel.deliver(some):
+                return
+            ids = {item.id for item in some}
+            channel.sent |= ids
+            if not channel.acknowledges:
+                channel.when_sent(partial(self._left, user, ids))
+
+    def _left(self, user: str, ids: set[str]) -> None:
+        """Note what has left for a plain device; never waits."""
+        self._owed.setdefault(user, set()).update(ids)
+        if not self._turns.runs(user):  # else it is settled there
+            gevent.spawn(self._settle_late, user)
+
+    def _settle_late(self, user: str) -> None:
+        with suppress(BackendUnavailable):
+            self._settle_owed(user)
 
     def _settle_owed(self, user: str) -> None:
         """Discard what plain devices were sent; while the mailbox is away it is owed, and not sent again from here."""
-        owed = self._owed.get(user)
-        if owed:
-            self._mailbox.settle(user, sorted(owed))
-            if self._owed.get(user) is owed:  # a sweep may have settled it, too
+        while owed := self._owed.get(user):
+            ids = sorted(owed)
+            self._mailbox.settle(user, ids)
+            owed.difference_update(ids)
+            if not owed and self._owed.get(user) is owed:  # another greenlet may have settled it, too
                 del self._owed[user]
 
     def acknowledge(self, user: str, ids: Sequence[str]) -> None:
@@ -191,11 +211,18 @@ class Notifications:
             self._settle_owed(user)
 
 
-def _send_new(channel: DevicePort, ready: Sequence[Notification]) -> None:
-    """Send what a channel has not got."""
-    new = [item for item in ready if item.id not in channel.sent]
-    if new and channel.deliver(new):
-        channel.sent.update(item.id for item in new)
+def _notification(application: Application, grant: Grant, item: OutgoingNotification, now: int) -> Notification:
+    keep_ms = item.ttl * 1000 or _IN_PASSING_MS
+    return Notification(
+        id="n_" + secrets.token_urlsafe(12),
+        appid=application.id,
+        puid=grant.puid,
+        source=application.name if item.source is None else item.source,
+        message=item.message,
+        action=item.action,
+        sent_at=now,
+        expires_at=now + keep_ms,
+    )
 
 
 def _ids_sent(ready: Sequence[Notification], channels: Collection[DevicePort]) -> set[str]:

@@ -71,9 +71,17 @@ class Recovery:
         for appid in self._hub.applications():
             self._hub.news(appid)
         everybody = self._hub.devices()
-        done = all(Pool(_AT_ONCE).map(lambda item: self._checked(item, forgotten), everybody))
+        done = all([self._paid(), *Pool(_AT_ONCE).map(lambda item: self._checked(item, forgotten), everybody)])
         Pool(_AT_ONCE).map(self._deliver, dict.fromkeys(user for user, _, _ in everybody))
         return done
+
+    def _paid(self) -> bool:
+        """Say what is owed to the backends; return whether they took it."""
+        try:
+            self._grants.sweep()
+        except BackendUnavailable:
+            return False
+        return True
 
     def _checked(self, who: tuple[str, str, DevicePort], forgotten: bool) -> bool:
         user, device, channel = who
@@ -97,7 +105,7 @@ class Recovery:
             return
         elif any(other.connected for other in self._devices.list(user) if other.name == device):
             channel.close(CloseCode.REPLACED, REPLACED)
-        elif forgotten:
+        elif forgotten or self._forgotten:  # by now: asking may be what found it out
             _settled(channel, partial(self._devices.connect_again, user, device, channel.connection_id))
         else:
             channel.close(CloseCode.NOT_SIGNED_IN, "signed out")

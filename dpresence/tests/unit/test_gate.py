@@ -9,6 +9,7 @@ import pytest
 
 from dpresence.channels.gate import Gate, network
 from dpresence.errors import BackendUnavailable, SlowDown
+from dpresence.metrics import Metrics
 from dpresence.settings import ChannelSettings, Settings
 from dpresence.tests.support import FakeClock
 
@@ -16,8 +17,9 @@ from dpresence.tests.support import FakeClock
 class Socket:
     """As much of a connection as the gate sees."""
 
-    def __init__(self, address="198.51.100.1"):
+    def __init__(self, address="198.51.100.1", behind=False):
         self.address = address
+        self.behind = behind
         self.ended = None
 
     def close(self, code, reason):
@@ -30,7 +32,20 @@ def clock():
 
 
 def gate(clock, **channels):
-    return Gate(dataclasses.replace(Settings(), channels=ChannelSettings(**channels)), clock)
+    return Gate(dataclasses.replace(Settings(), channels=ChannelSettings(**channels)), clock, Metrics(clock))
+
+
+def test_what_is_open_unsigned_and_behind_is_counted(clock):
+    one = gate(clock)
+    one.plain = 3
+    sockets = [Socket(), Socket("198.51.100.2", behind=True), Socket("198.51.100.2")]
+    for socket in sockets:
+        one.admit(socket)
+    one.signed_in(sockets[2])
+    assert one.counts() == {"sockets": 6, "unsigned": 2, "behind": 1}
+    for socket in sockets:
+        one.leave(socket)
+    assert one.counts() == {"sockets": 3, "unsigned": 0, "behind": 0}
 
 
 def test_names_are_unique_and_not_to_be_guessed(clock):
@@ -106,6 +121,27 @@ def test_newcomers_come_in_at_a_rate_and_those_refused_get_their_turns(clock):
     doors.admit(Socket())
     with pytest.raises(BackendUnavailable):
         doors.admit(Socket())
+
+
+def test_those_who_are_being_signed_in_let_nobody_else_in(clock):
+    doors = gate(clock, accept_rate=100.0, accept_burst=3)
+    sockets = [Socket(f"198.51.100.{number}") for number in range(3)]
+    for socket in sockets:
+        doors.admit(socket)
+    clock.advance(0.9)
+    with pytest.raises(BackendUnavailable):
+        doors.admit(Socket())
+    doors.signed_in(sockets[1])
+    doors.admit(Socket())
+    doors.leave(sockets[0])
+    doors.admit(Socket())
+
+
+def test_who_is_slow_to_sign_in_keeps_nobody_out(clock):
+    doors = gate(clock, accept_rate=100.0, accept_burst=3)
+    for number in range(6):
+        doors.admit(Socket(f"198.51.100.{number}"))
+        clock.advance(0.4)
 
 
 def test_nobody_is_told_to_stay_away_for_more_than_a_minute(clock):

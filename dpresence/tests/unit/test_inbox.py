@@ -87,6 +87,23 @@ def test_a_frame_is_stuck_when_it_takes_too_long_however_busily(inbox):
         assert inbox.stuck(100.0 + second, SETTINGS) == (second >= 60)
 
 
+def test_a_frame_that_begins_after_a_silence_has_all_its_time(inbox):
+    inbox.feed(frame(1, b"xyz")[:2], 1000.0)
+    assert inbox.next(1000.0) is None
+    assert not inbox.stuck(1059.9, SETTINGS)
+    assert inbox.stuck(1060.0, SETTINGS)
+
+
+def test_a_pause_ends_the_silence_but_is_no_new_time_for_a_frame_that_is_arriving(inbox):
+    inbox.feed(frame(1, b"xyz")[:2], 100.0)
+    assert inbox.next(100.0) is None
+    assert inbox.ping_due(125.0, SETTINGS)
+    inbox.heard(150.0)  # nobody listened meanwhile
+    assert not inbox.gone(159.0, SETTINGS) and not inbox.ping_due(174.9, SETTINGS)
+    assert not inbox.stuck(159.9, SETTINGS)
+    assert inbox.stuck(160.0, SETTINGS)
+
+
 def test_each_frame_of_a_message_has_its_own_time(inbox):
     inbox.feed(frame(1, b"a", final=False), 100.0)
     assert inbox.next(100.0) == Part(1)

@@ -12,13 +12,13 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[2]
 LEVELS = (
     ("errors", "model", "clock"),
-    ("settings", "messages", "limits", "domains", "logs"),
+    ("settings", "messages", "limits", "domains", "logs", "metrics"),
     ("backends", "identity", "outbound"),
     ("hub",),
     ("service",),
     ("channels", "views"),
     ("app", "background"),
-    ("", "server", "command", "demo"),
+    ("", "server", "supervisor", "command", "demo"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
@@ -28,6 +28,7 @@ SIDEWAYS = {  # within a level: who may lean on whom
     ("limits", "settings"),
     ("app", "background"),
     ("server", ""),
+    ("server", "supervisor"),
     ("command", ""),
     ("demo", ""),
 }

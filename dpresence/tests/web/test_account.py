@@ -6,6 +6,7 @@ from dpresence.model import Identity
 from dpresence.tests.web.support import NOT_FOUND, App, World, ko, refusal, updates
 
 ANN, DEV = "ann@example.org", "dev@example.org"
+DAY = "2026-11-22"
 ENDED = (401, ko(130, "the session has ended, send a new assertion"))
 
 
@@ -20,7 +21,7 @@ def test_the_document_shows_everything_held_about_me(world: World, app: App) -> 
     assert document["sessions"] == [{"created_at": now, "expires_at": now + 43_200_000}]
     assert document["devices"] == [{"device": "phone", "status": "unavailable", "connected": True, "since": now}]
     assert document["status"] == "unavailable"
-    assert document["grants"] == [{"appid": app.id, "puid": puid, "granted_at": now, "since": now, "paused": False}]
+    assert document["grants"] == [{"appid": app.id, "puid": puid, "granted_at": now, "since": now, "paused": False, "last_looked": DAY}]
     assert document["notifications"] == [{"appid": app.id, "source": "Chess", "message": "hi", "action": "open", "sent": now}]
     assert [item["appid"] for item in document["applications"]] == [mine["appid"]]
 

@@ -119,6 +119,25 @@ def test_a_frame_that_is_wrong_is_refused_in_words(shared: World, shared_app: Ap
     assert channel.code is None
 
 
+@pytest.mark.parametrize(("path", "method", "code"), [("/deactivate", "POST", 4003), ("", "DELETE", 4001)])
+def test_a_channel_whose_auth_was_overtaken_by_the_end_of_its_application_is_closed(
+    world: World, app: App, monkeypatch: pytest.MonkeyPatch, path: str, method: str, code: int
+) -> None:
+    applications, channel = world.presence.applications, world.service_channel(app)
+    authenticate = applications.authenticate
+
+    def overtaken(*arguments: Any) -> Any:
+        found = authenticate(*arguments)
+        app.owner(method, f"/myapps/{app.id}{path}")
+        return found
+
+    monkeypatch.setattr(applications, "authenticate", overtaken)
+    channel.receive({"action": "auth", "key": app.key})
+    assert channel.code is None
+    channel.tick()
+    assert channel.code == code
+
+
 def test_ten_sockets_of_one_application_each_get_everything_and_an_eleventh_does_not_come_in(
     make_world: Callable[..., World],
 ) -> None:

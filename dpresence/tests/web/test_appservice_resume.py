@@ -119,6 +119,14 @@ def test_after_a_restart_the_snapshot_waits_for_the_grace_so_that_nobody_looks_o
     assert statuses(channel) == {puid: "online"}
 
 
+def test_nothing_is_held_back_when_the_clock_was_set_back(restarted: tuple[World, App, str]) -> None:
+    world, app, puid = restarted
+    world.clock.start -= 3_600_000
+    channel = world.service(app)
+    channel.sent = channel.sent[1:]
+    assert statuses(channel) == {puid: "offline"}
+
+
 def test_after_a_restart_the_present_is_held_back_by_rest_too(restarted: tuple[World, App, str]) -> None:
     world, app, _ = restarted
     answer = world.browser()("GET", f"/myapps/{app.id}/presence", Authorization=f"Bearer {app.key}")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
+from dpresence.tests.support import FakeClock
+from dpresence.tests.web.races import Away, Held
 from dpresence.tests.web.support import App, World, ko, refusal, say, seen
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -162,6 +167,90 @@ def test_a_silent_device_whose_session_has_ended_is_closed_and_keeps_its_grace(w
     assert (channel.code, seen(world, app)) == (4202, "online")
     world.advance(15)
     assert seen(world, app) == "offline"
+
+
+# -- what happens meanwhile
+
+
+def test_a_sign_in_that_a_log_out_overtook_is_closed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, channel = world.person(ANN), world.channel()
+    first = {"email": ANN, "assertion": ann("POST", "/ticket").json["ticket"], "status": "online", "device": "page"}
+    held = Held(monkeypatch, world.parts.backends.tracker, "connect")
+    held.overtake(lambda: channel.receive(first), lambda: ann("POST", "/logout"))
+    assert (channel.code, world.person(ANN)("GET", "/devices").json["devices"]) == (4009, [])
+
+
+def test_a_sign_in_of_which_nobody_can_say_whether_it_stands_is_closed_for_now(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    older = world.device(ANN, device="phone")
+    channel, assertion = world.channel(), world.assertion(ANN)
+    held = Held(monkeypatch, world.parts.backends.tracker, "connect")
+
+    def overtake() -> None:
+        world.presence.hub.close_devices("somebody", "signed out")
+        Away(monkeypatch, world.parts.backends.directory, "account")
+
+    held.overtake(lambda: say(channel, assertion=assertion, device="phone"), overtake)
+    assert (channel.sent, channel.code) == ([OK], 1013)
+    assert older.code == 4010
+
+
+def test_a_renewal_that_a_log_out_overtook_closes_the_channel(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, channel = world.person(ANN), world.device(ANN)
+    ticket, directory = ann("POST", "/ticket").json["ticket"], world.parts.backends.directory
+    use = directory.use_ticket
+
+    def use_and_be_overtaken(*arguments: object) -> object:
+        used = use(*arguments)
+        ann("POST", "/logout")
+        return used
+
+    monkeypatch.setattr(directory, "use_ticket", use_and_be_overtaken)
+    say(channel, "unavailable", assertion=ticket)
+    assert channel.code == 4009
+
+
+@pytest.mark.parametrize(("backend", "method"), [("directory", "sign_in"), ("tracker", "connect")])
+def test_who_was_refused_because_a_backend_is_away_has_time_to_try_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, backend: str, method: str
+) -> None:
+    channel = world.channel()
+    away = Away(monkeypatch, getattr(world.parts.backends, backend), method)
+    for _ in range(3):
+        world.advance(9)
+        assert say(channel, assertion=world.assertion(ANN))["errno"] == 201
+    away.back = True
+    world.advance(14.9)
+    assert say(channel, assertion=world.assertion(ANN)) == OK
+
+
+def test_who_proved_who_she_is_and_was_refused_has_time_to_try_again(world: World) -> None:
+    channel = world.channel()
+    world.advance(9)
+    assert say(channel, assertion=world.assertion(BOB)) == OTHER_EMAIL
+    world.advance(9)
+    assert say(channel, assertion=world.assertion(ANN)) == OK
+
+
+def test_the_snapshot_waits_for_a_device_that_could_not_sign_in_for_a_backends_sake(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/restarted.db"
+    before = make_world(directory__url=url)
+    app = before.application()
+    before.grant(ANN, app)
+    before.close()
+    world = make_world(FakeClock(before.clock.now() + 60_000), directory__url=url)
+    service = world.service(app)
+    away = Away(monkeypatch, world.parts.backends.tracker, "connect")
+    world.advance(14)
+    channel = world.channel()
+    assert say(channel, assertion=world.assertion(ANN))["retry_after"] == 5
+    away.back = True
+    world.advance(5)
+    service.take()
+    say(channel, assertion=world.assertion(ANN))
+    world.advance(15)
+    assert [entry["status"] for entry in service.sent[0]["snapshot"]] == ["online"]
 
 
 # -- the handshake

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -151,7 +152,24 @@ def test_the_list_shows_each_grant_with_its_application(world: World, app: App) 
     puid, granted_at = world.grant(ANN, app), world.clock.now()
     world.grant(BOB, app)
     shown = {"appid": app.id, "puid": puid, "granted_at": granted_at, "paused": False, "name": "Chess", "domain": world.proof.domain}
+    shown["last_looked"] = None
     assert world.person(ANN)("GET", "/grants").json == {"grants": [shown]}
+
+
+def test_the_list_says_on_which_day_an_application_last_looked(world: World, app: App) -> None:
+    world.grant(ANN, app)
+    ann, day = world.person(ANN), lambda: world.person(ANN)("GET", "/grants").json["grants"][0]["last_looked"]
+    service = world.followed(app)
+    first = day()
+    assert ann("GET", "/account").json["grants"][0]["last_looked"] == first == _day(world)
+    world.advance(86_400)
+    assert day() == _day(world) > first, "it is still connected"
+    service.close(1000), world.advance(86_400)
+    assert day() < _day(world)
+
+
+def _day(world: World) -> str:
+    return datetime.fromtimestamp(world.clock.now() / 1000, UTC).date().isoformat()
 
 
 def test_the_list_comes_in_pages(world: World, app: App) -> None:

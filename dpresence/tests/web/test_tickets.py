@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dpresence.tests.support import FakeConnection
-from dpresence.tests.web.support import Browser, World, ko, refusal
+from dpresence.tests.web.races import Away
+from dpresence.tests.web.support import App, Browser, World, ko, refusal, updates
 
 ANN = "ann@example.org"
 NO_CREDENTIALS = (401, ko(104, "credentials are missing"))
@@ -68,8 +71,10 @@ def test_a_device_that_signed_in_with_an_assertion_gets_a_ticket_good_until_its_
 def test_a_ticket_that_shows_up_again_kills_all_that_followed_from_it(world: World) -> None:
     ticket = ticket_of(world.person(ANN))
     _, answer = enter(world, ticket, ticket=True)
+    page, answer = enter(world, str(answer["ticket"]), ticket=True)
     assert enter(world, ticket)[1] == ko(34, "Invalid assertion")
     assert enter(world, str(answer["ticket"]))[1] == ko(34, "Invalid assertion")
+    assert page.code == 4009
 
 
 def test_a_ticket_that_shows_up_again_closes_the_channel_it_had_opened(world: World) -> None:
@@ -78,6 +83,67 @@ def test_a_ticket_that_shows_up_again_closes_the_channel_it_had_opened(world: Wo
     bystander = world.device(ANN, device="phone")
     assert enter(world, ticket)[1] == ko(34, "Invalid assertion")
     assert (page.code, bystander.code) == (4009, None)
+
+
+def test_a_device_that_got_no_answer_comes_back_with_the_same_ticket_and_nobody_notices(world: World, app: App, puid: str) -> None:
+    first, answer = enter(world, world.assertion(ANN), ticket=True, device="phone")
+    service = world.followed(app)
+    first.lose()
+    ticket = str(answer["ticket"])
+    for _ in range(2):  # the answer with the next ticket never arrives
+        enter(world, ticket, ticket=True, device="phone")[0].lose()
+    _, answer = enter(world, ticket, ticket=True, device="phone")
+    assert enter(world, str(answer["ticket"]), device="phone")[1] == {"result": "OK"}
+    world.advance(60)
+    assert updates(service) == []
+
+
+@pytest.mark.parametrize("fields", [{"device": "phone"}, {}])
+def test_the_connection_whose_answer_was_lost_is_replaced(world: World, fields: dict[str, str]) -> None:
+    ann = world.person(ANN)
+    ticket = ticket_of(ann)
+    half_open, _ = enter(world, ticket, ticket=True, **fields)
+    channel, answer = enter(world, ticket, ticket=True, **fields)
+    assert (answer["result"], half_open.code, channel.code) == ("OK", 4010, None)
+    assert len(ann("GET", "/devices").json["devices"]) == 1
+
+
+@pytest.mark.parametrize("backend", ["directory", "tracker"])
+@pytest.mark.parametrize("done", [False, True])
+def test_a_backend_that_is_away_costs_no_ticket(world: World, monkeypatch: pytest.MonkeyPatch, backend: str, done: bool) -> None:
+    ticket = ticket_of(world.person(ANN))
+    method = {"directory": "use_ticket", "tracker": "connect"}[backend]
+    away = Away(monkeypatch, getattr(world.parts.backends, backend), method, done=done)
+    assert enter(world, ticket, ticket=True, device="page")[1]["errno"] == 201
+    away.back = True
+    assert enter(world, ticket, ticket=True, device="page")[1]["result"] == "OK"
+
+
+def test_a_thief_who_uses_a_ticket_again_is_noticed_when_its_owner_comes_back(world: World) -> None:
+    ticket = ticket_of(world.person(ANN))
+    hers, answer = enter(world, ticket, ticket=True, device="page")
+    his, stolen = enter(world, ticket, ticket=True, device="page")
+    assert (hers.code, his.code) == (4010, None)
+    assert enter(world, str(answer["ticket"]), device="page")[1] == ko(34, "Invalid assertion")
+    assert his.code == 4009
+    assert enter(world, str(stolen["ticket"]), device="page")[1] == ko(34, "Invalid assertion")
+
+
+def test_a_thief_who_was_first_is_noticed_when_he_comes_back(world: World) -> None:
+    ticket = ticket_of(world.person(ANN))
+    his, stolen = enter(world, ticket, ticket=True, device="page")
+    hers, _ = enter(world, ticket, ticket=True, device="page")
+    assert (his.code, hers.code) == (4010, None)
+    assert enter(world, str(stolen["ticket"]), device="page")[1] == ko(34, "Invalid assertion")
+    assert hers.code == 4009
+
+
+def test_a_thief_with_another_device_is_noticed_at_once(world: World) -> None:
+    ticket = ticket_of(world.person(ANN))
+    hers, answer = enter(world, ticket, ticket=True, device="page")
+    assert enter(world, ticket, ticket=True, device="mine")[1] == ko(34, "Invalid assertion")
+    assert hers.code == 4009
+    assert enter(world, str(answer["ticket"]), device="page")[1] == ko(34, "Invalid assertion")
 
 
 def test_a_refusal_that_used_a_ticket_up_gives_the_next_one(world: World) -> None:
@@ -106,6 +172,14 @@ def test_log_out_kills_the_tickets_of_its_session_and_closes_their_channels(worl
     assert (page.code, page.reason, bystander.code) == (4009, "signed out", None)
     assert enter(world, unused)[1] == ko(34, "Invalid assertion")
     assert enter(world, str(answer["ticket"]))[1] == ko(34, "Invalid assertion")
+
+
+def test_log_out_closes_every_channel_of_its_tickets_though_the_tracker_goes_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann = world.person(ANN)
+    pages = [enter(world, ticket_of(ann), device=name)[0] for name in ("one", "two", "three")]
+    Away(monkeypatch, world.parts.backends.tracker, "devices")
+    assert ann("POST", "/logout").json["errno"] == 201
+    assert [page.code for page in pages] == [4009] * 3
 
 
 def test_log_out_everywhere_kills_the_tickets_of_devices_too(world: World) -> None:

@@ -13,6 +13,7 @@ from dpresence.backends import load
 from dpresence.errors import BackendUnavailable, CloseCode
 from dpresence.settings import Settings, StorageSettings
 from dpresence.tests.support import FakeClock
+from dpresence.tests.web.races import Held
 from dpresence.tests.web.support import App, World, say, updates
 
 ANN = "ann@example.org"
@@ -130,6 +131,36 @@ def test_a_revoke_is_seen_by_the_other_at_once(one, two, app, puid):
     eventually(lambda: service.sent)
     one.settle()
     assert updates(service) == [(puid, "offline", "revoked")]
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_of_changes_of_a_grant_at_both_at_once_the_one_that_was_stored_last_is_seen(one, two, app, puid, monkeypatch, paused):
+    two.device(ANN)
+    user, tracker = two.presence.hub.devices()[0][0], two.parts.backends.tracker
+    one.presence.grants.pause(user, app.id, not paused)
+    held = Held(monkeypatch, one.parts.backends.tracker, "refresh")
+    held.overtake(lambda: one.presence.grants.pause(user, app.id, paused), lambda: two.presence.grants.pause(user, app.id, not paused))
+    assert two.presence.grants.given(user, app.id).paused is not paused
+    eventually(lambda: tracker.latest(app.id, [puid])[puid].status == ("online" if paused else "offline"))
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_an_update_that_was_made_before_the_other_heard_of_a_pause_or_its_end_is_put_right(one, two, app, puid, monkeypatch, paused):
+    device, tracker = two.device(ANN), two.parts.backends.tracker
+    user = two.presence.hub.devices()[0][0]
+    heard, late = tracker._wakes._heard, []
+    monkeypatch.setattr(tracker._wakes, "_heard", late.append)
+    monkeypatch.setattr(one.presence.grants, "_look_again", lambda user, appid: None)  # the one that changed it may be gone
+    one.presence.grants.pause(user, app.id, not paused)
+    two.presence.grants.heard(user, "")
+    say(device, "unavailable")
+    one.presence.grants.pause(user, app.id, paused)
+    say(device, "online")
+    assert tracker.latest(app.id, [puid])[puid].status == ("online" if paused else "unavailable")
+    eventually(lambda: len(late) >= 2)
+    for message in late:
+        heard(message)
+    eventually(lambda: tracker.latest(app.id, [puid])[puid].status == ("offline" if paused else "online"))
 
 
 def test_a_notification_sent_at_one_reaches_a_device_at_the_other(one, two, app, puid):
@@ -271,7 +302,7 @@ def test_a_device_that_leaves_while_redis_is_away_is_no_ghost(alone, lost_redis)
     lost_redis.start()
     eventually(lambda: alone.parts.backends.tracker.ping() is None)
     assert alone.parts.backends.tracker.status(user) == "online"
-    alone.presence.devices.sweep()
+    alone.presence.grants.sweep()
     alone.advance(16)
     assert alone.parts.backends.tracker.status(user) == "offline"
 

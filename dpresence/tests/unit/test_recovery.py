@@ -1,0 +1,91 @@
+"""Catching up: what is learned while it is under way counts, too."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+
+from dpresence.hub import Hub
+from dpresence.service.recovery import Recovery
+
+
+class Channel:
+    """A device's channel that stays."""
+
+    acknowledges, family, status, connection_id = False, None, "online", "c1"
+
+    def __init__(self):
+        self.sent, self.closed = set(), None
+
+    def deliver(self, notifications):
+        return True
+
+    def close(self, code, reason):
+        self.closed = code
+
+
+class Devices:
+    """A tracker that does not know the device; that it forgot everybody is noticed when it is asked."""
+
+    def __init__(self):
+        self.noticed, self.again = lambda: None, []
+
+    def update_status(self, user, device, connection, status):
+        self.noticed()
+        return False
+
+    def list(self, user):
+        return []
+
+    def connect_again(self, user, device, connection, status):
+        self.again.append((user, device, connection, status))
+
+
+class Grants:
+    def invalidate_all(self):
+        pass
+
+    def sweep(self):
+        pass
+
+
+class Accounts:
+    def still_signed_in(self, user, family):
+        return True
+
+
+@pytest.fixture
+def channel():
+    return Channel()
+
+
+@pytest.fixture
+def devices():
+    return Devices()
+
+
+@pytest.fixture
+def recovery(channel, devices):
+    hub = Hub()
+    hub.join_device("jane", "phone", channel)
+    return Recovery(hub, devices, Grants(), Accounts(), lambda user: None)
+
+
+def run(recovery):
+    with gevent.Timeout(5):
+        while recovery._running:
+            gevent.sleep(0)
+
+
+def test_a_device_nobody_knows_was_signed_out(recovery, channel, devices):
+    recovery.begin(forgotten=False)
+    run(recovery)
+    assert (channel.closed, devices.again) == (4009, [])
+
+
+def test_a_device_that_is_found_to_be_forgotten_while_it_is_looked_at_connects_again(recovery, channel, devices):
+    devices.noticed = lambda: recovery.begin(forgotten=True) if not devices.again else None
+    recovery.begin(forgotten=False)
+    run(recovery)
+    assert channel.closed is None
+    assert ("jane", "phone", "c1", "online") in devices.again

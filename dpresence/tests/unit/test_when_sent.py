@@ -1,0 +1,122 @@
+"""A connection tells when the system has taken what it was offered: over a real pair of sockets, time is a fake clock's."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import pytest
+from gevent import socket
+
+from dpresence.channels.connection import Channel, Connection, FrameLimits
+from dpresence.channels.gate import Gate
+from dpresence.metrics import Metrics
+from dpresence.settings import ChannelSettings, Settings
+from dpresence.tests.support import FakeClock
+
+LARGE = b"x" * 300_000
+"""More than the system takes of a peer that does not read."""
+
+
+class Silent(Channel):
+    """Says nothing."""
+
+    limits = FrameLimits(1000, 100, 100, 10)
+
+    def opened(self, connection: Connection) -> None:
+        """Nothing."""
+
+    def message(self, text: str) -> None:
+        """Nothing."""
+
+    def closed(self, code: int, clean: bool) -> None:
+        """Nothing."""
+
+
+class Line:
+    """A connection and its peer, who reads when told to."""
+
+    def __init__(self) -> None:
+        clock = FakeClock()
+        settings = dataclasses.replace(Settings(), channels=ChannelSettings(outbox_bytes=1_000_000, outbox_frames=100))
+        ours, self.peer = socket.socketpair()
+        for sock, option in ((ours, socket.SO_SNDBUF), (self.peer, socket.SO_RCVBUF)):
+            sock.setsockopt(socket.SOL_SOCKET, option, 16_384)
+        self.connection = Connection(Gate(settings, clock, Metrics(clock)), "198.51.100.1")
+        self.connection.open(Silent())
+        self.connection.start(ours, b"")
+        ours.close()
+        gevent.sleep(0)
+        self.told: list[str] = []
+
+    def offer(self, payload: bytes, name: str) -> None:
+        self.connection.send(payload)
+        self.connection.when_sent(lambda: self.told.append(name))
+
+    def read(self, size: int) -> None:
+        """Let the peer read so many bytes, and what follows of it happen."""
+        with gevent.Timeout(5):
+            while size > 0:
+                size -= len(self.peer.recv(size))
+        gevent.sleep(0.01)
+
+
+@pytest.fixture
+def line() -> Iterator[Any]:
+    line = Line()
+    yield line
+    line.connection.abort()
+    line.peer.close()
+    gevent.sleep(0)
+
+
+def test_what_the_system_takes_at_once_is_told_at_once(line: Line) -> None:
+    line.offer(b"hello", "hello")
+    assert line.told == ["hello"]
+
+
+def test_what_it_does_not_take_is_told_when_the_peer_has_read_and_in_order(line: Line) -> None:
+    line.offer(LARGE, "first")
+    line.offer(LARGE, "second")
+    line.offer(b"x", "third")
+    assert line.told == []
+    line.read(len(LARGE) + 100)
+    assert line.told == ["first"]
+    line.read(len(LARGE) - 77)
+    assert line.told == ["first", "second", "third"]
+
+
+def test_what_waits_when_the_peer_is_lost_is_never_told(line: Line) -> None:
+    line.offer(LARGE, "first")
+    line.offer(LARGE, "second")
+    line.read(len(LARGE) + 100)
+    line.peer.close()
+    gevent.sleep(0.01)
+    assert line.connection.closed
+    assert line.told == ["first"]
+
+
+def test_what_is_dropped_because_the_reader_is_slow_is_never_told_but_what_was_begun_is(line: Line) -> None:
+    line.offer(LARGE, "begun")
+    for number in range(4):
+        line.offer(LARGE, str(number))
+    assert line.connection.closed
+    line.read(len(LARGE) + 10)
+    assert line.told == ["begun"]
+    line.read(12)  # the close frame
+    assert line.told == ["begun"]
+
+
+def test_nothing_is_told_of_a_connection_that_is_gone(line: Line) -> None:
+    line.connection.abort()
+    line.offer(b"hello", "hello")
+    assert line.told == []
+
+
+def test_what_waits_before_a_close_is_told(line: Line) -> None:
+    line.offer(LARGE, "last")
+    line.connection.close(4001, "bye")
+    line.read(len(LARGE) + 10 + 7)
+    assert line.told == ["last"]

@@ -1,0 +1,57 @@
+"""What interferes with a call: another one that overtakes it, or a backend that does not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from dpresence.errors import BackendUnavailable
+
+
+class Held:
+    """A method whose first call waits until it is let go; the calls after it pass by."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+        self.reached, self._go = Event(), Event()
+        self._real = getattr(owner, name)
+        patch.setattr(owner, name, self)
+
+    def __call__(self, *arguments: Any) -> Any:
+        if not self.reached.is_set():
+            self.reached.set()
+            assert self._go.wait(5)
+        return self._real(*arguments)
+
+    def overtake(self, first: Callable[[], object], second: Callable[[], object]) -> None:
+        """Run ``first`` up to the call, then ``second``, then the rest of ``first``."""
+        one = gevent.spawn(first)
+        assert self.reached.wait(5)
+        second()
+        self._go.set()
+        one.get(timeout=5)
+
+
+class Away:
+    """Methods of a backend that is away until it is back.
+
+    :ivar done: whether what was asked happens all the same, and only its answer is lost.
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch, owner: Any, *names: str, done: bool = False) -> None:
+        self.back, self._done = False, done
+        for name in names:
+            patch.setattr(owner, name, self._broken(getattr(owner, name)))
+
+    def _broken(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            if self.back:
+                return real(*arguments)
+            if self._done:
+                real(*arguments)
+            raise BackendUnavailable
+
+        return call

@@ -1,0 +1,225 @@
+"""Grants that are changed at once, and changed while a backend is away: the last word is the directory's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import gevent
+import pytest
+
+from dpresence.errors import BackendUnavailable, CloseCode, DomainNotValidated, NotActive, NotFound
+from dpresence.model import Grant
+from dpresence.tests.web.races import Away, Held
+from dpresence.tests.web.support import App, World, updates
+
+ANN = "ann@example.org"
+
+
+@pytest.fixture
+def user(world: World, app: App) -> str:
+    """The account of Ann, who is online."""
+    world.device(ANN)
+    return world.presence.hub.devices()[0][0]
+
+
+def shown(world: World, app: App, puid: str) -> str | None:
+    """Return the status of the newest entry of a PUID, None for a dead one."""
+    latest = world.parts.backends.tracker.latest(app.id, [puid])
+    return latest[puid].status if puid in latest else None
+
+
+# -- at once
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_of_a_pause_and_its_end_at_once_the_one_that_was_stored_last_is_seen(
+    world: World, app: App, puid: str, user: str, monkeypatch: pytest.MonkeyPatch, paused: bool
+) -> None:
+    grants = world.presence.grants
+    grants.pause(user, app.id, not paused)
+    held = Held(monkeypatch, world.parts.backends.tracker, "refresh")
+    held.overtake(lambda: grants.pause(user, app.id, paused), lambda: grants.pause(user, app.id, not paused))
+    assert grants.given(user, app.id).paused is not paused
+    assert shown(world, app, puid) == ("online" if paused else "offline")
+
+
+def test_a_pause_that_overtakes_the_grant_is_seen(world: World, app: App, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    grants, application = world.presence.grants, world.parts.backends.directory.application(app.id)
+    held = Held(monkeypatch, world.parts.backends.tracker, "granted")
+    held.overtake(lambda: grants.grant(user, application), lambda: grants.pause(user, app.id, True))
+    assert shown(world, app, grants.given(user, app.id).puid) == "offline"
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_a_revocation_that_overtakes_a_pause_is_the_last_word(
+    world: World, app: App, puid: str, user: str, monkeypatch: pytest.MonkeyPatch, paused: bool
+) -> None:
+    grants, service = world.presence.grants, world.followed(app)
+    grants.pause(user, app.id, not paused)
+    held = Held(monkeypatch, world.parts.backends.tracker, "refresh")
+    held.overtake(lambda: grants.pause(user, app.id, paused), lambda: grants.revoke(user, app.id))
+    world.settle()
+    assert updates(service)[-1] == (puid, "offline", "revoked")
+    assert shown(world, app, puid) is None
+
+
+# -- an application that changes meanwhile
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        (lambda world, app: app.owner("POST", f"/myapps/{app.id}/deactivate"), NotActive),
+        (lambda world, app: app.owner("PATCH", f"/myapps/{app.id}", {"domain": world.proof.other_domain}), DomainNotValidated),
+        (lambda world, app: move_and_prove(world, app), DomainNotValidated),
+        (lambda world, app: app.owner("DELETE", f"/myapps/{app.id}"), NotFound),
+    ],
+)
+def test_a_grant_that_was_overtaken_by_a_change_of_its_application_does_not_survive(
+    world: World, app: App, user: str, monkeypatch: pytest.MonkeyPatch, change: Callable[[World, App], object], refusal: type[Exception]
+) -> None:
+    application = world.parts.backends.directory.application(app.id)
+    held = Held(monkeypatch, world.parts.backends.directory, "add_grant")
+
+    def grant() -> None:
+        with pytest.raises(refusal):
+            world.presence.grants.grant(user, application)
+
+    held.overtake(grant, lambda: change(world, app))
+    assert list(world.parts.backends.directory.grants_of_user(user)) == []
+    assert world.parts.backends.tracker.snapshot(app.id)[0] == {}
+
+
+def move_and_prove(world: World, app: App) -> None:
+    """Move an application to another domain, which is validated and active right away."""
+    moved = app.owner("PATCH", f"/myapps/{app.id}", {"domain": world.proof.other_domain}).json
+    world.proof.answer = (200, moved["domain_key"])
+    assert app.owner("POST", f"/myapps/{app.id}/validate").status_int == 200
+    assert app.owner("POST", f"/myapps/{app.id}/activate").status_int == 200
+
+
+# -- while a backend is away
+
+
+def test_what_became_of_grants_while_the_tracker_was_away_is_told_later(
+    world: World, app: App, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grants, application = world.presence.grants, world.parts.backends.directory.application(app.id)
+    service, tracker = world.followed(app), world.parts.backends.tracker
+    away = Away(monkeypatch, tracker, "granted", "refresh", "revoked", "wake")
+    puid = grants.grant(user, application).puid
+    with pytest.raises(BackendUnavailable):
+        grants.sweep()
+    away.back = True
+    grants.sweep()
+    world.settle()
+    assert updates(service) == [(puid, "online", "granted")]
+    away.back = False
+    grants.pause(user, app.id, True)
+    away.back = True
+    grants.sweep()
+    grants.sweep()
+    world.settle()
+    assert updates(service) == [(puid, "offline", "explicit")]
+    away.back = False
+    grants.pause(user, app.id, False)
+    grants.revoke(user, app.id)
+    away.back = True
+    grants.sweep()
+    world.settle()
+    assert updates(service) == [(puid, "offline", "revoked")]
+    grants.sweep()
+    world.settle()
+    assert updates(service) == []
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_what_the_directory_did_not_answer_is_found_out_later(
+    world: World, app: App, puid: str, user: str, monkeypatch: pytest.MonkeyPatch, done: bool
+) -> None:
+    grants, service = world.presence.grants, world.followed(app)
+    away = Away(monkeypatch, world.parts.backends.directory, "pause", "revoke", done=done)
+    with pytest.raises(BackendUnavailable):
+        grants.pause(user, app.id, True)
+    grants.sweep()
+    world.settle()
+    assert updates(service) == ([(puid, "offline", "explicit")] if done else [])
+    with pytest.raises(BackendUnavailable):
+        grants.revoke(user, app.id)
+    away.back = True
+    grants.sweep()
+    world.settle()
+    assert updates(service) == ([(puid, "offline", "revoked")] if done else [])
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_grant_the_directory_did_not_answer_is_told_if_it_stands_and_else_never_mentioned(
+    world: World, app: App, user: str, monkeypatch: pytest.MonkeyPatch, done: bool
+) -> None:
+    grants, service = world.presence.grants, world.followed(app)
+    application = world.parts.backends.directory.application(app.id)
+    Away(monkeypatch, world.parts.backends.directory, "add_grant", done=done)
+    with pytest.raises(BackendUnavailable):
+        grants.grant(user, application)
+    grants.sweep()
+    world.settle()
+    assert [reason for _, _, reason in updates(service)] == (["granted"] if done else [])
+
+
+def test_an_application_that_is_deleted_while_the_tracker_is_away_is_gone_all_the_same(
+    world: World, app: App, puid: str, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.notify(app, {"puid": world.grant("bob@example.org", app)})
+    tracker, mailbox = world.parts.backends.tracker, world.parts.backends.mailbox
+    bob = next(grant.user for grant in world.parts.backends.directory.grants_of_application(app.id, "", 9) if grant.puid != puid)
+    away = Away(monkeypatch, tracker, "wake", "revoked", "drop")
+    assert app.owner("DELETE", f"/myapps/{app.id}").status_int == 204
+    away.back = True
+    world.presence.grants.sweep()
+    assert mailbox.waiting(bob, app.id, world.clock.now()) == 0
+    assert tracker.snapshot(app.id) == ({}, 0)
+
+
+def test_a_deactivation_while_the_tracker_is_away_closes_the_channel_within_a_minute(
+    world: World, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = world.followed(app)
+    Away(monkeypatch, world.parts.backends.tracker, "wake")
+    assert app.owner("POST", f"/myapps/{app.id}/deactivate").status_int == 200
+    world.advance(60)
+    assert service.code == CloseCode.DEACTIVATED
+
+
+def test_signing_out_everywhere_while_the_tracker_is_away_is_done_later(
+    world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, ann = world.device(ANN), world.person(ANN)
+    away = Away(monkeypatch, world.parts.backends.tracker, "wake", "remove_all")
+    assert ann("POST", "/logout", {"everywhere": True}).status_int == 200
+    assert ann("GET", "/grants").status_int == 401
+    away.back = True
+    world.presence.grants.sweep()
+    assert (device.code, shown(world, app, puid)) == (CloseCode.NOT_SIGNED_IN, "offline")
+
+
+# -- very many
+
+
+def test_the_end_of_very_many_grants_lets_others_have_their_turn_and_visits_the_mailbox_seldom(
+    world: World, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = [Grant(app.id, f"puid-{number}", f"user-{number}", 0, 0) for number in range(1000)]
+    visits, turns = [], []
+    purge = world.parts.backends.mailbox.purge_grants
+    monkeypatch.setattr(world.parts.backends.mailbox, "purge_grants", lambda grants: visits.append(len(grants)) or purge(grants))
+
+    def count() -> None:
+        while True:
+            turns.append(len(visits))
+            gevent.sleep(0.0001)  # by the clock, as what waits for a socket
+
+    counter = gevent.spawn(count)
+    world.presence.grants.ended(ended)
+    counter.kill()
+    assert sum(visits) == 1000 and len(visits) <= 5
+    assert {1, 2, 3, 4} <= set(turns)

@@ -1,0 +1,76 @@
+"""Pages as they are served: to whom, with what in their header, and the files they are made of (section 6)."""
+
+from __future__ import annotations
+
+import pytest
+
+from dpresence.errors import BackendUnavailable
+from dpresence.tests.web.support import Browser, World, ko, refusal
+
+HTML = {"Accept": "text/html"}
+ANN = "ann@example.org"
+
+
+def names_in_header(browser: Browser, path: str) -> list[str]:
+    """Return which of these a page shows."""
+    text = browser("GET", path, **HTML).text
+    return [word for word in (ANN, "Sign out", 'name="csrf"', 'href="/login', "Play every part") if word in text]
+
+
+@pytest.mark.parametrize("path", ["/", "/sidebar"])
+def test_a_program_finds_no_page(world: World, path: str) -> None:
+    assert refusal(world.person(ANN)("GET", path)) == (404, ko(111, "there is no such path"))
+
+
+def test_the_sidebar_is_for_who_is_signed_in(world: World) -> None:
+    answer = world.browser()("GET", "/sidebar", **HTML)
+    assert answer.status_int == 303 and answer.headers["Location"].endswith("/login?next=%2Fsidebar")
+    assert world.person(ANN)("GET", "/sidebar", **HTML).status_int == 200
+
+
+def test_the_header_says_who_is_signed_in(world: World) -> None:
+    assert names_in_header(world.browser(), "/") == ['href="/login', "Play every part"]
+    assert names_in_header(world.person(ANN), "/") == [ANN, "Sign out", 'name="csrf"', 'href="/login', "Play every part"]
+    assert names_in_header(world.person(ANN), "/nowhere") == [ANN, "Sign out", 'name="csrf"']
+
+
+def test_a_session_that_is_over_is_nobodys(world: World) -> None:
+    ann = world.person(ANN)
+    world.clock.advance(43_201)
+    assert ANN not in ann("GET", "/", **HTML).text
+
+
+def test_a_page_comes_also_while_the_directory_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, asked = world.person(ANN), []
+
+    def away(*_: object) -> None:
+        asked.append(1)
+        raise BackendUnavailable
+
+    monkeypatch.setattr(world.parts.backends.directory, "session", away)
+    assert ann("GET", "/", **HTML).status_int == 200
+    answer = ann("GET", "/sidebar", **HTML)
+    assert (answer.status_int, ANN in answer.text, len(asked)) == (503, False, 2), "it was not asked again to say that it is away"
+
+
+def test_files_are_looked_at_again_each_time(world: World) -> None:
+    browser = world.browser()
+    for name in ("style.css", "page.js", "icon.svg", "presence.js"):
+        answer = browser("GET", f"/static/{name}")
+        assert (answer.status_int, answer.headers["Cache-Control"]) == (200, "public, no-cache"), name
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        again = browser("GET", f"/static/{name}", If_Modified_Since=answer.headers["Last-Modified"])
+        assert (again.status_int, again.body) == (304, b"")
+
+
+def test_only_the_client_is_for_pages_of_other_origins(world: World) -> None:
+    allowed = {}
+    for name in ("presence.js", "page.js", "tabs.js", "style.css"):
+        headers = world.browser()("GET", f"/static/{name}").headers
+        allowed[name] = headers.get("Access-Control-Allow-Origin"), headers.get("Cross-Origin-Resource-Policy")
+    assert allowed == {"presence.js": ("*", "cross-origin"), **dict.fromkeys(["page.js", "tabs.js", "style.css"], (None, None))}
+
+
+@pytest.mark.parametrize("path", ["/static/", "/static/nothing.js", "/static/..%2Fapp.py", "/static/%2e%2e/app.py", "/static//etc/passwd"])
+def test_nothing_else_is_served(world: World, path: str) -> None:
+    assert refusal(world.browser()("GET", path)) == (404, ko(111, "there is no such path"))
