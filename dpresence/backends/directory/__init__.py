@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...model import Account, ApiKey, Application, Grant, Identity, Session, Ticket
 
@@ -19,6 +20,18 @@ class Erased:
 
     grants: Sequence[Grant]
     applications: Sequence[Application]
+
+
+class Redeemed(NamedTuple):
+    """What became of a ticket that was shown.
+
+    :param good: it opens a channel; if not, somebody has a copy, and its family is dead.
+    :param account: of the person, as it was then.
+    """
+
+    ticket: Ticket
+    good: bool
+    account: Account
 
 
 class Directory(ABC):
@@ -105,13 +118,16 @@ class Directory(ABC):
         """Keep a fresh ticket."""
 
     @abstractmethod
-    def use_ticket(self, hash: bytes, now: int, device: str | None, successor: bytes | None) -> tuple[Ticket, bool] | None:
-        """Use a ticket up, once, and note the device that did.
+    def use_ticket(self, hash: bytes, now: int, device: str | None, successor: bytes | None) -> Redeemed | None:
+        """Use a ticket and note the device that did (docs/protocol.md, section 2).
 
+        What came before it in its family is over, and so is a successor it was given before. It can be used again, by the
+        same device, until a successor is used or its own time is over; not at all when it is used without a successor.
+
+        :param device: the name it signs in with, or None. A nameless one that uses a ticket again has the name it got then.
         :param successor: hash of the ticket that follows it, or None. The follower lives until the ticket's
             ``session_ends_at`` and keeps its family, session and user.
-        :returns: the ticket and whether this was its first use; None when it is unknown or over. A second use kills the
-            whole family.
+        :returns: None when it is unknown, or was never used and is over. Any other use kills the whole family.
         """
 
     @abstractmethod
@@ -186,6 +202,10 @@ class Directory(ABC):
         """Return a key that still works, by its public id."""
 
     @abstractmethod
+    def keys(self, appid: str, now: int) -> Sequence[ApiKey]:
+        """Return an application's keys that still work, the newest first."""
+
+    @abstractmethod
     def touch_key(self, key_id: str, day: str) -> None:
         """Note the last day (``YYYY-MM-DD``) a key was used."""
 
@@ -211,8 +231,16 @@ class Directory(ABC):
         """Return every grant of a user, oldest first."""
 
     @abstractmethod
+    def last_looked(self, user: str) -> dict[str, str]:
+        """Return when the applications a user has granted last used a key: id to ``YYYY-MM-DD``; who never did is left out."""
+
+    @abstractmethod
     def grants_of_application(self, appid: str, after: str, limit: int) -> Sequence[Grant]:
         """Return up to ``limit`` grants of an application with a PUID greater than ``after``, in order of PUID."""
+
+    @abstractmethod
+    def count_grants(self, appid: str) -> int:
+        """Return how many users have granted an application, paused grants included."""
 
     @abstractmethod
     def pause(self, appid: str, user: str, paused: bool, since: int) -> Grant | None:

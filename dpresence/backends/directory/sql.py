@@ -7,14 +7,14 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, delete, func, insert, or_, select, true, update
 
 from ...errors import BackendUnavailable, Conflict, NotFound, SessionEnded, TooMany
 from ...model import Account, ApiKey, Application, Grant, Identity, Session, Ticket
 from ..sql.engine import Database, noting, reading, transaction
 from ..sql.rows import Rows, insert_new
 from ..sql.tables import accounts, api_keys, applications, grants, service, sessions, spent, tickets
-from . import Directory, Erased
+from . import Directory, Erased, Redeemed
 
 ACCOUNTS = Rows(accounts, Account)
 SESSIONS = Rows(sessions, Session)
@@ -22,6 +22,21 @@ TICKETS = Rows(tickets, Ticket)
 APPLICATIONS = Rows(applications, Application)
 KEYS = Rows(api_keys, ApiKey)
 GRANTS = Rows(grants, Grant)
+
+# what a sign-in asks for, made once
+_SHOWN = tickets.c.hash == bindparam("shown")
+_ACCOUNT = ACCOUNTS.prepare(accounts.c.id == bindparam("user"))
+_ACCOUNT_BY_EMAIL = ACCOUNTS.prepare(accounts.c.email == bindparam("email"))
+_GRANTS_OF_USER = GRANTS.prepare(grants.c.user == bindparam("user"), order_by=(grants.c.granted_at, grants.c.puid))
+_OWNER_OF_TICKET = ACCOUNTS.prepare(accounts.c.id == select(tickets.c.user).where(_SHOWN).scalar_subquery(), hold=True)
+_TICKET = TICKETS.query.add_columns(tickets.c.used).where(_SHOWN).with_for_update()
+_ADD_TICKET = insert(tickets)
+_BY = bindparam("by", type_=tickets.c.device.type)
+_USE = (  # whatever else is in the family is over; what is over changes only when the family goes to another device
+    update(tickets)
+    .where(tickets.c.family == bindparam("chain"), or_(tickets.c.expires_at > 0, tickets.c.device.is_distinct_from(_BY)))
+    .values(used=True, device=_BY, expires_at=case((_SHOWN, bindparam("again_until")), else_=0))
+)
 
 
 class SqlDirectory(Directory):
@@ -72,7 +87,7 @@ class SqlDirectory(Directory):
 
     @reading
     def _account_of(self, connection: Connection, email: str) -> Account | None:
-        return ACCOUNTS.find(connection, accounts.c.email == email)
+        return _ACCOUNT_BY_EMAIL.one(connection, email=email)
 
     @transaction
     def _first_sign_in(self, connection: Connection, identity: Identity, now: int) -> Account:
@@ -80,7 +95,7 @@ class SqlDirectory(Directory):
 
     @reading
     def account(self, connection: Connection, user: str) -> Account | None:
-        return ACCOUNTS.find(connection, accounts.c.id == user)
+        return _ACCOUNT.one(connection, user=user)
 
     @transaction
     def unpin(self, connection: Connection, email: str) -> bool:
@@ -155,23 +170,26 @@ class SqlDirectory(Directory):
         TICKETS.add(connection, ticket)
 
     @noting
-    def use_ticket(
-        self, connection: Connection, hash: bytes, now: int, device: str | None, successor: bytes | None
-    ) -> tuple[Ticket, bool] | None:
-        _hold_owner(connection, select(tickets.c.user).where(tickets.c.hash == hash))
-        fresh = (~tickets.c.used, tickets.c.expires_at > now, tickets.c.session_ends_at > now)
-        won = connection.execute(update(tickets).where(tickets.c.hash == hash, *fresh).values(used=True)).rowcount
-        ticket = TICKETS.find(connection, tickets.c.hash == hash, tickets.c.used)
-        if ticket is None:
+    def use_ticket(self, connection: Connection, hash: bytes, now: int, device: str | None, successor: bytes | None) -> Redeemed | None:
+        account = _OWNER_OF_TICKET.one(connection, shown=hash)
+        row = connection.execute(_TICKET, {"shown": hash}).one_or_none()
+        if account is None or row is None:
             return None
-        if not won:
+        *values, used = row
+        ticket = Ticket(*values)
+        over = now >= min(ticket.expires_at, ticket.session_ends_at)
+        if over and not used:
+            return None
+        if used and (over or not _same_device(device, ticket.device)):
             TICKETS.delete(connection, tickets.c.family == ticket.family)
-            return ticket, False
-        connection.execute(update(tickets).where(tickets.c.family == ticket.family).values(device=device))
-        ticket = replace(ticket, device=device)
+            return Redeemed(ticket, False, account)
+        ticket = replace(ticket, device=ticket.device if used else device)
+        again_until = ticket.expires_at if successor else 0
+        connection.execute(_USE, {"shown": hash, "chain": ticket.family, "by": ticket.device, "again_until": again_until})
         if successor is not None:
-            TICKETS.add(connection, replace(ticket, hash=successor, expires_at=ticket.session_ends_at))
-        return ticket, True
+            follower = replace(ticket, hash=successor, expires_at=ticket.session_ends_at)
+            connection.execute(_ADD_TICKET, {**TICKETS.values(follower), "used": False})
+        return Redeemed(ticket, True, account)
 
     @reading
     def tickets(self, connection: Connection, user: str, now: int) -> Sequence[Ticket]:
@@ -259,8 +277,12 @@ class SqlDirectory(Directory):
 
     @reading
     def key(self, connection: Connection, key_id: str, now: int) -> ApiKey | None:
-        works = or_(api_keys.c.retires_at.is_(None), api_keys.c.retires_at > now)
-        return KEYS.find(connection, api_keys.c.id == key_id, works)
+        return KEYS.find(connection, api_keys.c.id == key_id, _works(now))
+
+    @reading
+    def keys(self, connection: Connection, appid: str, now: int) -> Sequence[ApiKey]:
+        newest = (api_keys.c.created_at.desc(), api_keys.c.id)
+        return KEYS.all(connection, api_keys.c.appid == appid, _works(now), order_by=newest)
 
     @noting
     def touch_key(self, connection: Connection, key_id: str, day: str) -> None:
@@ -290,12 +312,22 @@ class SqlDirectory(Directory):
 
     @reading
     def grants_of_user(self, connection: Connection, user: str) -> Sequence[Grant]:
-        return GRANTS.all(connection, grants.c.user == user, order_by=(grants.c.granted_at, grants.c.puid))
+        return _GRANTS_OF_USER.all(connection, user=user)
+
+    @reading
+    def last_looked(self, connection: Connection, user: str) -> dict[str, str]:
+        used = select(api_keys.c.appid, func.max(api_keys.c.used_on)).join(grants, grants.c.appid == api_keys.c.appid)
+        rows = connection.execute(used.where(grants.c.user == user, api_keys.c.used_on.is_not(None)).group_by(api_keys.c.appid))
+        return dict(rows.all())
 
     @reading
     def grants_of_application(self, connection: Connection, appid: str, after: str, limit: int) -> Sequence[Grant]:
         page = (grants.c.appid == appid, grants.c.puid > after)
         return GRANTS.all(connection, *page, order_by=grants.c.puid, limit=limit)
+
+    @reading
+    def count_grants(self, connection: Connection, appid: str) -> int:
+        return connection.scalars(select(func.count()).where(grants.c.appid == appid)).one()
 
     @transaction
     def pause(self, connection: Connection, appid: str, user: str, paused: bool, since: int) -> Grant | None:
@@ -332,6 +364,11 @@ def _hold_owner(connection: Connection, user: Select[tuple[str]]) -> None:
     ACCOUNTS.hold(connection, accounts.c.id == user.scalar_subquery())
 
 
+def _same_device(given: str | None, noted: str | None) -> bool:
+    """Return whether a device may be the one that was noted; one without a name is noted under the name it got."""
+    return given == noted or (given is None and noted is not None and noted.startswith("~"))
+
+
 def _end_sessions(connection: Connection, user: str) -> None:
     SESSIONS.delete(connection, sessions.c.user == user)
     TICKETS.delete(connection, tickets.c.user == user)
@@ -348,6 +385,10 @@ def _change(connection: Connection, changes: Mapping[str, object], *where: Colum
         return found
     connection.execute(update(applications).where(applications.c.id == found.id).values(changes))
     return APPLICATIONS.find(connection, applications.c.id == found.id)
+
+
+def _works(now: int) -> ColumnElement[bool]:
+    return or_(api_keys.c.retires_at.is_(None), api_keys.c.retires_at > now)
 
 
 def _between(appid: str, user: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from ...model import Notification
+from ...model import Grant, Notification
 
 
 class Mailbox(ABC):
@@ -37,8 +37,12 @@ class Mailbox(ABC):
         """Discard notifications of a user that she has; return how many were there."""
 
     @abstractmethod
-    def purge(self, user: str, appid: str | None = None) -> int:
-        """Discard all that waits for a user, from one application or from every one; return how many."""
+    def purge(self, user: str) -> int:
+        """Discard all that waits for a user; return how many."""
+
+    @abstractmethod
+    def purge_grants(self, grants: Sequence[Grant]) -> int:
+        """Discard all that waits under the PUIDs of some grants, in one step; return how many."""
 
     @abstractmethod
     def sweep(self, now: int) -> int:

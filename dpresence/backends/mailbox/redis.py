@@ -15,7 +15,7 @@ from typing import Any, cast
 import msgspec
 
 from ...errors import SettingError
-from ...model import Notification
+from ...model import Grant, Notification
 from ..redis.line import Line, Operation, Run
 from ..redis.server import Connection, Server, ask, load, script
 from . import Mailbox
@@ -75,8 +75,11 @@ class RedisMailbox(Mailbox):
     def settle(self, user: str, ids: Sequence[str]) -> int:
         return cast("int", self._line.call("settle", user, ids))
 
-    def purge(self, user: str, appid: str | None = None) -> int:
-        return cast("int", self._line.call("purge", user, appid or ""))
+    def purge(self, user: str) -> int:
+        return cast("int", self._line.call("purge", user))
+
+    def purge_grants(self, grants: Sequence[Grant]) -> int:
+        return cast("int", self._line.call("purge_grants", [(grant.user, grant.puid) for grant in grants]))
 
     def sweep(self, now: int) -> int:
         count = swept = self._line.call("sweep", now, _SWEPT)

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
-from ...model import Notification
+from ...model import Grant, Notification
 from ..sql.engine import Database, reading, transaction
 from ..sql.locks import take_turns
 from ..sql.rows import Rows
@@ -16,6 +16,9 @@ from ..sql.tables import notifications as table
 from . import Mailbox
 
 NOTIFICATIONS = Rows(table, Notification)
+_PENDING = NOTIFICATIONS.prepare(  # asked for at each sign-in
+    table.c.user == bindparam("owner"), table.c.expires_at > bindparam("now"), order_by=(table.c.position,)
+)
 Queue = tuple[str, str]  # user, appid
 
 
@@ -46,7 +49,7 @@ class SqlMailbox(Mailbox):
 
     @reading
     def pending(self, connection: Connection, user: str, now: int) -> Sequence[Notification]:
-        return NOTIFICATIONS.all(connection, table.c.user == user, table.c.expires_at > now, order_by=table.c.position)
+        return _PENDING.all(connection, owner=user, now=now)
 
     @reading
     def waiting(self, connection: Connection, user: str, appid: str, now: int) -> int:
@@ -58,9 +61,13 @@ class SqlMailbox(Mailbox):
         return NOTIFICATIONS.delete(connection, table.c.user == user, table.c.id.in_(ids))
 
     @transaction
-    def purge(self, connection: Connection, user: str, appid: str | None = None) -> int:
-        queues = [table.c.user == user] if appid is None else [table.c.user == user, table.c.appid == appid]
-        return NOTIFICATIONS.delete(connection, *queues)
+    def purge(self, connection: Connection, user: str) -> int:
+        return NOTIFICATIONS.delete(connection, table.c.user == user)
+
+    @transaction
+    def purge_grants(self, connection: Connection, grants: Sequence[Grant]) -> int:
+        users, puids = {grant.user for grant in grants}, {grant.puid for grant in grants}
+        return NOTIFICATIONS.delete(connection, table.c.user.in_(users), table.c.puid.in_(puids))
 
     @transaction
     def sweep(self, connection: Connection, now: int) -> int:

@@ -7,6 +7,7 @@
 --   processes        hash: process -> "generation end-of-lease", by the server's clock
 --   dead             set of processes whose lease ran out and whose devices have not all been dropped
 --   users:PROCESS    set of users with a device of that process
+--   figures:PROCESS  what that process says of itself, until its lease is over
 --   grace:PROCESS    sorted set of users by when the first grace of theirs ends, in ticks of that process
 -- Keys are made here and not declared: Redis Cluster is out of scope.
 local request = cmsgpack.unpack(ARGV[1])

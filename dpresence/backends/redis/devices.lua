@@ -16,6 +16,13 @@ local function owned(record, name, connection)
   return device and not device.over and device.connection == connection and device.process == me and device or nil
 end
 
+-- Return the name of a device a connection speaks for.
+local function spoken_for(record, connection)
+  for name in pairs(record.devices) do
+    if owned(record, name, connection) then return name end
+  end
+end
+
 -- Note what a sweep needs to find a user by one of the processes her devices are at.
 local function index(user, record, process)
   local any, soonest = false, nil
@@ -78,7 +85,8 @@ end
 
 function run.connect(user, name, connection, status, grants, limit, fresh)
   local record = load(user)
-  if name == '' then name = nameless_in_grace(record) or fresh end
+  -- A connection that tries again may have a device already: the answer was lost.
+  if name == '' then name = spoken_for(record, connection) or nameless_in_grace(record) or fresh end
   local others = 0
   for other, device in pairs(record.devices) do
     if other ~= name and not device.over then others = others + 1 end
@@ -116,6 +124,12 @@ function run.leave(user, name, connection)
   keep(user, record, {}, 'lost')
 end
 
+-- End a connection that nobody was told of.
+function run.abandon(user, connection)
+  local name = spoken_for(load(user), connection)
+  if name then run.leave(user, name, connection) end
+end
+
 function run.remove(user, name, grants)
   return drop(user, grants, 'explicit', function(other) return other == name end)
 end
@@ -151,6 +165,7 @@ end
 
 -- A clean end: what is still connected, or in grace, has as long as a grace lasts.
 function run.retire()
+  call('DEL', prefix .. 'figures:' .. me)
   end_lease_after(grace)
 end
 
@@ -203,6 +218,21 @@ function run.expire(user, grants)
     if device.process == me then return device.over and device.over <= ticks end
     return call('HEXISTS', processes, device.process) == 0
   end)
+end
+
+-- What processes say of themselves; it goes with the lease it was said under.
+
+function run.publish(text)
+  call('SET', prefix .. 'figures:' .. me, text, 'PX', lease)
+end
+
+function run.published()
+  local found = {}
+  for _, process in ipairs(call('HKEYS', processes)) do
+    local text = call('GET', prefix .. 'figures:' .. process)
+    if text then found[#found + 1] = text end
+  end
+  return found
 end
 
 function run.wake(text)

@@ -32,15 +32,24 @@ REST_SECONDS = 0.5
 """After a failure nobody is kept waiting for this long, and the server is left alone."""
 
 
+class Unanswered(BackendUnavailable):
+    """The operation was sent; whether it is carried out nobody knows."""
+
+
 class _Call:
     """One operation on its way; ``wanted`` until its caller stops waiting."""
 
-    __slots__ = ("operation", "result", "wanted")
+    __slots__ = ("operation", "result", "sent", "wanted")
 
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
         self.result = AsyncResult()
+        self.sent = False
         self.wanted = True
+
+    def failure(self) -> BackendUnavailable:
+        """Return what its caller gets when no answer came."""
+        return Unanswered() if self.sent else BackendUnavailable()
 
 
 class Line:
@@ -67,7 +76,8 @@ class Line:
 
         What missed its deadline after it was sent may still happen, before anything that is sent later.
 
-        :raises BackendUnavailable: the server failed, the deadline passed, or too many operations wait.
+        :raises Unanswered: the server failed or the deadline passed after the operation was sent.
+        :raises BackendUnavailable: the same before it was sent, or too many operations wait: it does not happen.
         """
         if self._resting or self._closed or len(self._calls) >= self._most:
             raise BackendUnavailable
@@ -77,7 +87,7 @@ class Line:
         try:
             return call.result.get(timeout=self._server.seconds)
         except Timeout:
-            raise BackendUnavailable from None
+            raise call.failure() from None
         finally:
             call.wanted = False
 
@@ -95,12 +105,16 @@ class Line:
             self._work.wait()
             self._work.clear()
             while self._calls:
-                self._carry([call for call in (self._calls.popleft() for _ in range(min(BATCH, len(self._calls)))) if call.wanted])
+                self._carry([self._calls.popleft() for _ in range(min(BATCH, len(self._calls)))])
 
     def _carry(self, batch: list[_Call]) -> None:
         try:
-            results = self._ready()([call.operation for call in batch]) if batch else ()
-            for call, result in zip(batch, results, strict=True):
+            run = self._ready()
+            wanted = [call for call in batch if call.wanted]
+            for call in wanted:
+                call.sent = True
+            results = run([call.operation for call in wanted]) if wanted else ()
+            for call, result in zip(wanted, results, strict=True):
                 call.result.set(result)
         except (RedisError, OSError) as error:
             self._server.unavailable(error)
@@ -129,7 +143,7 @@ class Line:
     def _fail(self, calls: Sequence[_Call]) -> None:
         for call in calls:
             if not call.result.ready():
-                call.result.set_exception(BackendUnavailable())
+                call.result.set_exception(call.failure())
         if calls is self._calls:
             self._calls.clear()
 

@@ -2,7 +2,8 @@
 -- ARGV[1], cmsgpack: prefix, operations. Answers cmsgpack: results.
 --
 --   count          how many notifications were ever pushed: the order of all of them
---   for:USER       hash: id -> cmsgpack of position, application, end (ms) and what the caller keeps, which is not looked at
+--   for:USER       hash: id -> cmsgpack of position, application, end (ms) and what the caller keeps: a list in JSON, the
+--                  PUID its third
 --   ends           sorted set of "USER ID" by when they expire
 -- Keys are made here and not declared: Redis Cluster is out of scope.
 local prefix, operations = unpack(cmsgpack.unpack(ARGV[1]))
@@ -78,10 +79,20 @@ function run.settle(user, ids)
   return count
 end
 
-function run.purge(user, app)
+function run.purge(user)
   local count = 0
-  for _, item in ipairs(load(user)) do
-    if app == '' or item.app == app then count = count + discard(user, item.id) end
+  for _, item in ipairs(load(user)) do count = count + discard(user, item.id) end
+  return count
+end
+
+-- grants: each user, PUID.
+function run.purge_grants(grants)
+  local count = 0
+  for _, grant in ipairs(grants) do
+    local user, puid = unpack(grant)
+    for _, item in ipairs(load(user)) do
+      if cjson.decode(item.kept)[3] == puid then count = count + discard(user, item.id) end
+    end
   end
   return count
 end

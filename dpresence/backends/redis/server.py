@@ -52,6 +52,7 @@ class Server:
         self.seconds = settings.timeout_seconds
         self.prefix = settings.prefix
         self.shown = _CREDENTIALS.sub("//..@", settings.url)
+        tls = {"ssl_check_hostname": True} if settings.url.startswith("rediss:") else {}  # not the default of redis-py 5
         try:
             self._pool = ConnectionPool.from_url(
                 settings.url,
@@ -59,13 +60,15 @@ class Server:
                 socket_timeout=self.seconds,
                 socket_connect_timeout=self.seconds,
                 retry=Retry(NoBackoff(), 0),
+                **tls,
             )
         except ValueError:
             raise SettingError(f"redis.url = {self.shown}: must be a redis://, rediss:// or unix:// URL") from None
 
     def connect(self) -> Connection:
         """Return a new connection; every wait on it ends after ``redis.timeout_seconds``. Raises the driver's errors."""
-        connection = cast("Connection", self._pool.make_connection())
+        # not one of the pool's: it counts what it ever made, and stops at a hundred
+        connection = cast("Connection", self._pool.connection_class(**self._pool.connection_kwargs))
         connection.connect()
         return connection
 

@@ -8,7 +8,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
-from gevent import Timeout
+import gevent
+from gevent import Timeout, monkey
 from gevent.threadpool import ThreadPool
 from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -20,6 +21,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 P = ParamSpec("P")
 
+DEADLINE_SECONDS = 5.0
+"""How long a call of SQLite may take."""
+_PAUSES = (0.001, 0.005, 0.02, 0.1)
+"""Seconds that a note waits for somebody else's writing, before it takes its turn in the SQL thread, which is slow when all do."""
 ATTEMPTS = 5
 """How often a transaction may begin that the server broke off for another one's sake."""
 _URLS = "a sqlite or postgresql+psycopg URL"
@@ -77,27 +82,32 @@ class Database:
     else, and no two native threads ever contend for the write lock. PostgreSQL: each call runs in its own greenlet, on a connection
     of a pool; the hub turns while it waits if gevent had patched the standard library before anything was imported.
 
+    In a process that gevent has not patched, such as the operator's command, PostgreSQL has one native thread, too: what waits
+    there for a server that says nothing cannot be woken, but its caller can.
+
     :param url: a SQLite URL (``sqlite://`` lives in memory) or a PostgreSQL one of psycopg's.
-    :param deadline_seconds: how long one call may take, its wait for others included.
+    :param deadline_seconds: how long one call may take, its wait for others included; None is what suits the database.
     :param waiting: how many calls may be under way or wait at the same time.
     :raises SettingError: another dialect, a missing driver, or a file that cannot be opened; names ``directory.url``.
     """
 
-    def __init__(self, url: str, deadline_seconds: float = 5.0, waiting: int = 1000) -> None:
+    def __init__(self, url: str, deadline_seconds: float | None = None, waiting: int = 1000) -> None:
         parsed = _parse(url)
         self.url = parsed.render_as_string()  # without the password
-        self.deadline_seconds = deadline_seconds
+        at_server = postgresql.understands(parsed)
+        self.deadline_seconds = deadline_seconds or (postgresql.DEADLINE_SECONDS if at_server else DEADLINE_SECONDS)
         self.waiting = waiting
         self._thread: ThreadPool | None = None
         self._reader: Engine | None = None
         self._noter: Engine | None = None
-        if postgresql.understands(parsed):
-            self._engine = postgresql.make_engine(parsed, deadline_seconds)
+        if at_server:
+            self._engine = postgresql.make_engine(parsed, self.deadline_seconds)
         else:
             # SQLite gives up on another process's lock before the caller gives up on SQLite
-            self._engine = sqlite.make_engine(parsed, busy_seconds=deadline_seconds * 0.8)
-            self._thread = ThreadPool(1)
+            self._engine = sqlite.make_engine(parsed, busy_seconds=self.deadline_seconds * 0.8)
             self._reader, self._noter = sqlite.make_reader(parsed), sqlite.make_noter(parsed)
+        if not (at_server and monkey.is_module_patched("select")):
+            self._thread = ThreadPool(1)
         self._calls = 0
         self._closed = False
 
@@ -133,7 +143,7 @@ class Database:
     def note(self, work: Callable[[Connection], T]) -> T:
         """Run ``work``, which writes little, in one transaction and return its result.
 
-        SQLite: at once, as ``read``, unless somebody else is writing. What it wrote outlives this process, but a loss of
+        SQLite: at once, as ``read``, or soon, if somebody else is writing. What it wrote outlives this process, but a loss of
         power may take it back: for what can be said again, such as the use of a ticket.
 
         :raises BackendUnavailable: see ``run``.
@@ -145,9 +155,13 @@ class Database:
             return self.run(work)
         if self._closed:
             raise BackendUnavailable
-        call = _Call(engine, work)
-        call.execute()
-        if sqlite.is_locked(call.error):
+        for pause in _PAUSES:
+            call = _Call(engine, work)
+            call.execute()
+            if not sqlite.is_locked(call.error):
+                break
+            gevent.sleep(pause)
+        else:
             return self.run(work)
         if call.error is not None:
             raise self._refusal(call.error)

@@ -32,7 +32,7 @@ def configuration(connection: Connection) -> Config:
 def migrate(database: Database) -> None:
     """Upgrade to the newest revision in one transaction, one process after another; nothing happens when it is there.
 
-    :raises SettingError: the database was made by a newer version.
+    :raises SettingError: the database was made by a newer version, or is one that forgets.
     :raises BackendUnavailable: it is away, or no database.
     """
     try:
@@ -43,6 +43,7 @@ def migrate(database: Database) -> None:
 
 def _upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
+        postgresql.check_durable(connection)
         postgresql.give_time(connection, UPGRADE_SECONDS)
     take_turns(connection, "table", ["alembic_version"])
     command.upgrade(configuration(connection), "head")

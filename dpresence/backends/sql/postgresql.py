@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import select
 from typing import Any
@@ -12,10 +13,20 @@ from sqlalchemy.exc import DisconnectionError
 
 from ...errors import SettingError
 
+log = logging.getLogger(__name__)
+
 native_poll = monkey.get_original("select", "poll")
 
 CONNECTIONS = 10
 """Connections of one process; further transactions wait for one of them."""
+DEADLINE_SECONDS = 2.5
+"""A caller gives up in time to tell a channel within 3 s that the database is away."""
+
+_DURABILITY = "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes')"
+_HASTY = (
+    "a database with synchronous_commit = on, or a crash of the server takes back what was answered; "
+    "options=-c%20synchronous_commit%3Don in the URL sets it for this service"
+)
 
 
 def understands(url: URL) -> bool:
@@ -54,6 +65,20 @@ def make_engine(url: URL, deadline_seconds: float) -> Engine:
 def give_time(connection: Connection, seconds: float) -> None:
     """Let each statement of this transaction take longer than a caller usually waits."""
     connection.exec_driver_sql(f"SET LOCAL statement_timeout = {_milliseconds(seconds)}")
+
+
+def check_durable(connection: Connection) -> None:
+    """Look once, at the start, whether the server keeps what it acknowledges.
+
+    :raises SettingError: a crash of the server would take it back; names ``directory.url``.
+    """
+    commit, *ruinous = connection.exec_driver_sql(_DURABILITY).one()
+    if commit == "off":
+        url = connection.engine.url.difference_update_query(["options"]).render_as_string()
+        raise SettingError(f"directory.url = {url}: must be {_HASTY}")
+    reasons = [f"{name} = off" for name, value in zip(("fsync", "full_page_writes"), ruinous, strict=True) if value == "off"]
+    if reasons:
+        log.warning("a loss of power may take back what was answered, or ruin the database: %s", ", ".join(reasons))
 
 
 def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -14,8 +15,27 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="DataclassInstance")
 
 
+class Prepared(Generic[T]):
+    """A select that is made once, with ``bindparam`` where a value goes: making one takes longer than SQLite takes to answer it."""
+
+    def __init__(self, query: Select[Any], kind: type[T]) -> None:
+        self._query = query
+        self._kind = kind
+
+    def one(self, connection: Connection, **values: Any) -> T | None:
+        """Return the one value that fits, or None."""
+        row = connection.execute(self._query, values).one_or_none()
+        return None if row is None else self._kind(*row)
+
+    def all(self, connection: Connection, **values: Any) -> list[T]:
+        """Return the values that fit, in the order that was prepared."""
+        return [self._kind(*row) for row in connection.execute(self._query, values)]
+
+
 class Rows(Generic[T]):
     """Reads and writes the values of one model class in one table.
+
+    :ivar query: the select of all of them.
 
     ``hold`` and ``keep`` lock what they find until the transaction ends. SQLite ignores that: there, a transaction that
     has begun is alone.
@@ -25,19 +45,27 @@ class Rows(Generic[T]):
         self.table = table
         self._kind = kind
         self._names = [field.name for field in fields(kind)]
-        self._select = select(*(table.c[name] for name in self._names))
+        self.query = select(*(table.c[name] for name in self._names))
+
+    def prepare(self, *where: ColumnElement[bool], order_by: Iterable[ColumnElement[Any]] = (), hold: bool = False) -> Prepared[T]:
+        """Make a select to be run often.
+
+        :param hold: hold each value, as ``hold`` does.
+        """
+        query = self.query.where(*where).order_by(*order_by)
+        return Prepared(query.with_for_update() if hold else query, self._kind)
 
     def find(self, connection: Connection, *where: ColumnElement[bool]) -> T | None:
         """Return the one value that fits, or None."""
-        return self._one(connection, self._select.where(*where))
+        return self._one(connection, self.query.where(*where))
 
     def hold(self, connection: Connection, *where: ColumnElement[bool]) -> T | None:
         """Find a value and let nobody else hold, keep, change or delete it."""
-        return self._one(connection, self._select.where(*where).with_for_update())
+        return self._one(connection, self.query.where(*where).with_for_update())
 
     def keep(self, connection: Connection, *where: ColumnElement[bool]) -> T | None:
         """Find a value and let nobody hold or delete it; others may keep it, too."""
-        return self._one(connection, self._select.where(*where).with_for_update(read=True, key_share=True))
+        return self._one(connection, self.query.where(*where).with_for_update(read=True, key_share=True))
 
     def all(
         self, connection: Connection, *where: ColumnElement[bool], order_by: Any, limit: int | None = None, hold: bool = False
@@ -47,7 +75,7 @@ class Rows(Generic[T]):
         :param hold: hold each, as ``hold`` does.
         """
         order = order_by if isinstance(order_by, tuple) else (order_by,)
-        query: Select[Any] = self._select.where(*where).order_by(*order).limit(limit)
+        query: Select[Any] = self.query.where(*where).order_by(*order).limit(limit)
         return [self._kind(*row) for row in connection.execute(query.with_for_update() if hold else query)]
 
     def values(self, item: T) -> dict[str, Any]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
+from sqlalchemy import URL, Engine, PoolProxiedConnection, StaticPool, create_engine, event
 
 from ...errors import SettingError
 
 # WAL: readers of other processes never stop us. FULL: a commit is on the disk when it returns.
 # secure_delete: an erased person is gone from the file's free pages too.
 _PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON")
+# The write lock first, for reading too: a transaction that reads and then writes could otherwise fail in between, without
+# waiting, because another process wrote. Ours run one after another anyway, and one that wrote nothing costs no fsync.
+_BEGIN = "BEGIN IMMEDIATE"
 
 
 def understands(url: URL) -> bool:
@@ -24,22 +27,22 @@ def understands(url: URL) -> bool:
 
 def make_reader(url: URL) -> Engine | None:
     """Return an engine with one connection that only reads, None for a database in memory, which has but one connection."""
-    return _make_quick(url, ("query_only = ON",), lambda connection: connection.exec_driver_sql("BEGIN"))
+    return _make_quick(url, ("query_only = ON",), "BEGIN")
 
 
 def make_noter(url: URL) -> Engine | None:
     """Return an engine with one connection whose commits are not forced to the disk, None for a database in memory."""
-    return _make_quick(url, ("synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON"), _begin)
+    return _make_quick(url, ("synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON"), _BEGIN)
 
 
-def _make_quick(url: URL, pragmas: Sequence[str], begin: Callable[[Connection], Any]) -> Engine | None:
+def _make_quick(url: URL, pragmas: Sequence[str], begin: str) -> Engine | None:
     """Return an engine for use in the hub's own thread: it waits for no lock."""
     if url.database in (None, "", ":memory:"):
         return None
     options = {"isolation_level": None, "timeout": 0, "check_same_thread": False}
     engine = create_engine(url, poolclass=StaticPool, connect_args=options, hide_parameters=True)
     event.listen(engine, "connect", lambda connection, _: [connection.execute(f"PRAGMA {pragma}") for pragma in pragmas])
-    event.listen(engine, "begin", begin)
+    _begin_with(engine, begin)
     return engine
 
 
@@ -61,7 +64,7 @@ def make_engine(url: URL, busy_seconds: float) -> Engine:
     options = {"isolation_level": None, "timeout": busy_seconds, "check_same_thread": False}
     engine = create_engine(url, poolclass=StaticPool, connect_args=options, hide_parameters=True)
     event.listen(engine, "connect", _configure)
-    event.listen(engine, "begin", _begin)
+    _begin_with(engine, _BEGIN)
     return engine
 
 
@@ -78,10 +81,10 @@ def _configure(connection: Any, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begin(connection: Connection) -> None:
-    """Take the write lock first, for reading too.
+def _begin_with(engine: Engine, statement: str) -> None:
+    """Say how a transaction begins: in the dialect, as a listener to the event would slow down every statement."""
 
-    A transaction that reads and then writes could otherwise fail in between, without waiting, because another process
-    wrote. Ours run one after another anyway, and one that wrote nothing costs no fsync.
-    """
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    def begin(dbapi_connection: PoolProxiedConnection) -> None:
+        dbapi_connection.cursor().execute(statement)
+
+    engine.dialect.do_begin = begin  # type: ignore[method-assign]

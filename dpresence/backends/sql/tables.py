@@ -78,7 +78,7 @@ tickets = Table(
     Column("hash", LargeBinary, primary_key=True),
     Column("family", Text, nullable=False, index=True),
     Column("user", Text, _part_of("accounts"), nullable=False),
-    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("expires_at", BigInteger, nullable=False, index=True),  # 0: used, and not to be used again
     Column("session_ends_at", BigInteger, nullable=False, index=True),
     Column("session", LargeBinary, _part_of("sessions", "id_hash"), index=True),
     Column("device", Text),  # the same in all tickets of a family

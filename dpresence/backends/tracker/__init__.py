@@ -146,6 +146,16 @@ class Tracker(ABC):
     def drop(self, appid: str) -> None:
         """Forget the feed of an application that is gone."""
 
+    # -- between processes
+
+    @abstractmethod
+    def publish(self, figures: str) -> None:
+        """Let every process read a text of this one, in the place of its last; it ends with this process or its lease."""
+
+    @abstractmethod
+    def published(self) -> Sequence[str]:
+        """Return what each process has published, in no order."""
+
     # -- the whole
 
     @abstractmethod

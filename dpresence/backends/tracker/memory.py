@@ -50,6 +50,7 @@ class MemoryTracker(Tracker):
         self._grace: dict[tuple[str, str], float] = {}  # (user, device) -> when it ends; soonest first
         self._feeds: dict[str, Feed] = {}
         self._listeners: list[Listener] = []
+        self._published: list[str] = []
         self.remembers_since = clock.now()
 
     # -- wake-ups
@@ -152,7 +153,7 @@ class MemoryTracker(Tracker):
         known = self._users.get(user)
         if known is None:
             return
-        before, known.status = known.status, merge(device.status for device in known.devices.values())
+        before, known.status = known.status, merge([device.status for device in known.devices.values()])
         if not known.devices:
             del self._users[user]
         if known.status != before:
@@ -217,6 +218,14 @@ class MemoryTracker(Tracker):
         if self._written(grant.appid).append(grant, status, reason, self._clock.now()):
             self.wake("feed", grant.appid)
 
+    # -- between processes
+
+    def publish(self, figures: str) -> None:
+        self._published = [figures]
+
+    def published(self) -> Sequence[str]:
+        return list(self._published)
+
     # -- the whole
 
     def ping(self) -> None:
@@ -228,3 +237,4 @@ class MemoryTracker(Tracker):
         self._grace.clear()
         self._feeds.clear()
         self._listeners.clear()
+        self._published.clear()

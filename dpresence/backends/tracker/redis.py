@@ -30,7 +30,7 @@ from ...clock import Clock
 from ...errors import BackendUnavailable, TooMany
 from ...model import Device, Grant, Reason, Status, Update
 from ...settings import PresenceSettings
-from ..redis.line import Line, Operation, Run
+from ..redis.line import Line, Operation, Run, Unanswered
 from ..redis.server import Connection, Server, ask, info, load, script
 from ..redis.wakes import Wakes
 from . import Connected, Listener, Topic, Tracker
@@ -75,6 +75,7 @@ class RedisTracker(Tracker):
         self._generation = 0
         self._known = _Known()
         self._listeners: list[Listener] = []
+        self._owed: dict[tuple[str, str], object] = {}  # user, connection: it may speak for a device, and nobody was told
         self.remembers_since = clock.now()
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder().decode
@@ -158,7 +159,12 @@ class RedisTracker(Tracker):
 
     def connect(self, user: str, device: str | None, connection: str, status: Status, grants: Iterable[Grant], limit: int) -> Connected:
         fresh = "~" + secrets.token_urlsafe(6)
-        found = self._line.call("connect", user, device or "", connection, status, _brief(grants), limit, fresh)
+        self._owed.pop((user, connection), None)  # before: what is abandoned after this would be the new one
+        try:
+            found = self._line.call("connect", user, device or "", connection, status, _brief(grants), limit, fresh)
+        except Unanswered:
+            self._owed[user, connection] = object()
+            raise
         if not found:
             raise TooMany(f"device: {limit} of this e-mail are connected already")
         return Connected(found[0], found[1] or None)
@@ -176,6 +182,11 @@ class RedisTracker(Tracker):
         self._line.call("remove_all", user, _brief(grants))
 
     def due(self) -> Sequence[str]:
+        for who, debt in list(self._owed.items()):
+            if self._owed.get(who) is debt:
+                self._line.call("abandon", *who)
+            if self._owed.get(who) is debt:
+                del self._owed[who]
         return cast("list[str]", self._line.call("due"))
 
     def expire(self, user: str, grants: Iterable[Grant]) -> None:
@@ -223,6 +234,14 @@ class RedisTracker(Tracker):
 
     def drop(self, appid: str) -> None:
         self._line.call("drop", appid)
+
+    # -- between processes
+
+    def publish(self, figures: str) -> None:
+        self._line.call("publish", figures)
+
+    def published(self) -> Sequence[str]:
+        return cast("list[str]", self._line.call("published"))
 
     # -- the whole
 

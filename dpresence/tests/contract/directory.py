@@ -8,7 +8,8 @@ from dpresence.backends.directory import Directory
 from dpresence.errors import BackendUnavailable
 
 from .directory_applications import ApplicationContract, GrantContract
-from .directory_people import AccountContract, SessionContract, TicketContract
+from .directory_people import AccountContract, SessionContract
+from .directory_tickets import TicketContract
 from .directory_values import CALLS
 
 

@@ -159,6 +159,15 @@ class ApplicationContract:
             backend.activate("gone", replace(KEY, appid="gone"))
         assert backend.key(KEY.id, NOW) is None
 
+    def test_keys_that_work_are_listed_the_newest_first(self, backend, app, jane):
+        assert list(backend.keys(app.id, NOW)) == []
+        backend.add_key(KEY, NOW)
+        newer = replace(KEY, id="key-2", created_at=NOW + 1)
+        backend.add_key(newer, LATER)
+        backend.add_key(ApiKey("key-3", application(backend, jane, "app-2").id, b"3", NOW), NOW)
+        assert list(backend.keys(app.id, NOW)) == [newer, replace(KEY, retires_at=LATER)]
+        assert list(backend.keys(app.id, LATER)) == [newer]
+
     def test_the_last_day_of_a_key_is_kept(self, backend, app):
         backend.add_key(KEY, NOW)
         for day in ("2026-11-22", "2026-11-23", "2026-11-23"):
@@ -182,6 +191,18 @@ class GrantContract:
         assert backend.grant(app.id, jane.id) == made
         assert backend.grant("app-2", jane.id) is None
         assert backend.grant(app.id, "nobody") is None
+
+    def test_who_looked_when_is_told_of_granted_applications_only(self, backend, app, jane):
+        for appid, days in (("app-2", ["2026-11-20", "2026-11-22", None]), ("app-3", ["2026-11-23"])):
+            made = application(backend, jane, appid)
+            for number, day in enumerate(days):
+                backend.add_key(ApiKey(f"{appid}-{number}", appid, b"", NOW), LATER)
+                day and backend.touch_key(f"{appid}-{number}", day)
+        grant(backend, app, jane)
+        assert backend.last_looked(jane.id) == {}
+        grant(backend, replace(made, id="app-2"), jane, "puid-2")
+        assert backend.last_looked(jane.id) == {"app-2": "2026-11-22"}
+        assert backend.last_looked("nobody") == {}
 
     def test_granting_again_returns_the_first_grant(self, backend, app, jane):
         first = grant(backend, app, jane)
@@ -224,6 +245,14 @@ class GrantContract:
         assert backend.grants_of_application(app.id, "", 2) == [made[1], made[2]]
         assert backend.grants_of_application(app.id, "puid-1", 2) == [made[0]]
         assert backend.grants_of_application(app.id, "puid-2", 2) == []
+
+    def test_grants_of_an_application_are_counted(self, backend, app, jane):
+        assert backend.count_grants(app.id) == 0
+        for name in ("puid-1", "puid-2"):
+            grant(backend, app, person(backend, name), name)
+        grant(backend, application(backend, jane, "app-2"), jane, "puid-3")
+        backend.pause(app.id, person(backend, "puid-1").id, True, LATER)
+        assert backend.count_grants(app.id) == 2
 
     def test_a_pause_keeps_since_and_its_end_moves_it(self, backend, app, jane):
         made = grant(backend, app, jane)

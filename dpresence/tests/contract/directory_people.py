@@ -13,12 +13,6 @@ from dpresence.model import Account, Session, Ticket
 from .directory_values import END, IDENTITY, KEY, LATER, NOW, SESSION, TICKET, application, at_once, grant, person
 
 
-def first_use(backend, hash, now, device=None, successor=None):
-    """Whether a ticket was found and had not been used."""
-    found = backend.use_ticket(hash, now, device, successor)
-    return found is not None and found[1]
-
-
 class AccountContract:
     def test_a_first_sign_in_makes_an_account(self, backend):
         account = backend.sign_in(IDENTITY, NOW)
@@ -202,92 +196,5 @@ class SessionContract:
         assert backend.sweep(LATER) == 3
         assert backend.session(b"lasts", LATER)
         assert backend.key("key-2", LATER) == replace(KEY, id="key-2", appid=app.id)
-        assert not first_use(backend, b"used", LATER)  # kept: its return still kills the family
+        assert backend.use_ticket(b"used", LATER, None, None).good is False  # kept: its return still kills the family
         assert backend.use_ticket(b"next", LATER, None, None) is None
-
-
-class TicketContract:
-    @pytest.fixture
-    def ticket(self, backend):
-        ticket = replace(TICKET, user=person(backend).id)
-        backend.add_ticket(ticket)
-        return ticket
-
-    def test_a_ticket_is_used_once(self, backend, ticket):
-        assert backend.use_ticket(b"t1", NOW, "phone", None) == (replace(ticket, device="phone"), True)
-        assert backend.use_ticket(b"t1", NOW, "thief", None) == (replace(ticket, device="phone"), False)
-        assert backend.use_ticket(b"t1", NOW, "phone", None) is None
-
-    def test_an_unknown_ticket_opens_nothing(self, backend, ticket):
-        assert backend.use_ticket(b"t2", NOW, None, b"t3") is None
-        assert backend.use_ticket(b"t3", NOW, None, None) is None
-
-    def test_a_ticket_is_over_at_its_time(self, backend, ticket):
-        assert backend.use_ticket(b"t1", LATER, None, b"t2") is None
-        assert backend.use_ticket(b"t2", NOW, None, None) is None
-        assert backend.use_ticket(b"t1", LATER - 1, None, None), "missing its time is no reuse"
-
-    def test_a_ticket_outlives_no_session(self, backend, ticket):
-        backend.add_ticket(replace(ticket, hash=b"t2", family="b", expires_at=END + 1))
-        assert backend.use_ticket(b"t2", END, None, None) is None
-
-    def test_a_follower_keeps_family_session_and_user_and_lives_until_the_session_ends(self, backend, ticket):
-        backend.add_session(replace(SESSION, user=ticket.user))
-        backend.add_ticket(Ticket(b"p1", "page", ticket.user, LATER, END, session=b"s1"))
-        backend.use_ticket(b"p1", NOW, "tab", b"p2")
-        assert backend.use_ticket(b"p2", END - 1, None, None) == (Ticket(b"p2", "page", ticket.user, END, END, session=b"s1"), True)
-
-    def test_a_used_ticket_that_shows_up_again_kills_its_family_only(self, backend, ticket):
-        backend.add_ticket(replace(ticket, hash=b"other", family="family-2"))
-        backend.use_ticket(b"t1", NOW, "phone", b"t2")
-        backend.use_ticket(b"t2", NOW, "phone", b"t3")
-        assert not first_use(backend, b"t1", NOW, "thief", b"t4")
-        assert [backend.use_ticket(hash, NOW, None, None) for hash in (b"t2", b"t3", b"t4")] == [None] * 3
-        assert backend.use_ticket(b"other", NOW, None, None)
-
-    def test_reuse_is_noticed_after_the_tickets_own_time(self, backend, ticket):
-        backend.use_ticket(b"t1", NOW, "phone", b"t2")
-        assert not first_use(backend, b"t1", LATER, "thief")
-        assert backend.use_ticket(b"t2", LATER, "phone", None) is None
-
-    def test_of_two_uses_at_once_one_wins_and_the_other_kills_the_family(self, backend, ticket):
-        uses = at_once(*[lambda n=n: backend.use_ticket(b"t1", NOW, None, b"next-%d" % n) for n in range(2)])
-        assert sorted(first for _, first in uses) == [False, True]
-        assert [backend.use_ticket(b"next-%d" % n, NOW, None, None) for n in range(2)] == [None, None]
-
-    def test_tickets_are_listed_until_they_are_used_or_over(self, backend, ticket):
-        backend.add_ticket(replace(ticket, hash=b"sooner", family="b", expires_at=LATER - 1))
-        assert [one.hash for one in backend.tickets(ticket.user, NOW)] == [b"sooner", b"t1"]
-        assert [one.hash for one in backend.tickets(ticket.user, LATER - 1)] == [b"t1"]
-        backend.use_ticket(b"t1", NOW, "phone", b"t2")
-        assert [(one.hash, one.device) for one in backend.tickets(ticket.user, LATER)] == [(b"t2", "phone")]
-        assert list(backend.tickets("nobody", NOW)) == []
-
-    def test_a_family_can_be_noted_for_a_device_that_got_its_name_later(self, backend, ticket):
-        backend.add_ticket(replace(ticket, hash=b"other", family="other"))
-        backend.use_ticket(b"t1", NOW, None, b"t2")
-        backend.note_device(ticket.family, "~x")
-        backend.end_tickets(ticket.user, "~x")
-        assert [one.hash for one in backend.tickets(ticket.user, NOW)] == [b"other"]
-
-    def test_a_device_ends_the_families_it_used_last(self, backend, ticket):
-        for family in ("b", "c"):
-            backend.add_ticket(replace(ticket, hash=family.encode(), family=family))
-        backend.use_ticket(b"t1", NOW, "phone", b"t2")
-        backend.use_ticket(b"b", NOW, "phone", b"b2")
-        backend.use_ticket(b"b2", NOW, "tablet", b"b3")
-        backend.end_tickets(ticket.user, "phone")
-        assert backend.use_ticket(b"t2", NOW, None, None) is None
-        assert backend.use_ticket(b"b3", NOW, None, None)
-        assert backend.use_ticket(b"c", NOW, None, None)
-
-    def test_a_device_ends_no_tickets_of_another_person(self, backend, ticket):
-        backend.use_ticket(b"t1", NOW, "phone", b"t2")
-        backend.end_tickets(person(backend, "joe").id, "phone")
-        assert backend.use_ticket(b"t2", NOW, None, None)
-
-    def test_a_ticket_of_a_session_or_account_that_is_gone_is_refused(self, backend, ticket):
-        for gone in (replace(ticket, hash=b"t2", session=b"ended"), replace(ticket, hash=b"t2", user="nobody")):
-            with pytest.raises(SessionEnded):
-                backend.add_ticket(gone)
-        assert backend.use_ticket(b"t2", NOW, None, None) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import gevent
@@ -10,7 +11,7 @@ import pytest
 
 from dpresence.backends.mailbox import Mailbox
 from dpresence.errors import BackendUnavailable
-from dpresence.model import Notification
+from dpresence.model import Grant, Notification
 
 NOW = 1_795_364_497_250
 END = NOW + 86_400_000
@@ -18,6 +19,10 @@ END = NOW + 86_400_000
 
 def note(name: str, appid: str = "app-1", sent_at: int = NOW, expires_at: int = END) -> Notification:
     return Notification(name, appid, f"puid-of-{appid}", "Chess", "Your move, Zoë ♞", "move", sent_at, expires_at)
+
+
+def grant(user: str = "jane", appid: str = "app-1", puid: str = "") -> Grant:
+    return Grant(appid, puid or f"puid-of-{appid}", user, 0, 0)
 
 
 def names(notes: list[Notification]) -> list[str]:
@@ -31,6 +36,7 @@ CALLS: dict[str, Callable[[Mailbox], Any]] = {
     "waiting": lambda it: it.waiting("jane", "app-1", NOW),
     "settle": lambda it: it.settle("jane", ["a"]),
     "purge": lambda it: it.purge("jane"),
+    "purge_grants": lambda it: it.purge_grants([grant()]),
     "sweep": lambda it: it.sweep(NOW),
     "ping": lambda it: it.ping(),
 }
@@ -136,14 +142,28 @@ class MailboxContract:
         assert backend.settle("joe", ["a"]) == 0
         assert names(backend.pending("jane", NOW)) == ["a"]
 
-    def test_purging_an_application_leaves_the_others(self, backend):
+    def test_purging_a_grant_leaves_the_others(self, backend):
         self.push(backend, "a", "b")
         self.push(backend, "c", appid="app-2")
         self.push(backend, "d", user="joe")
-        assert backend.purge("jane", "app-1") == 2
+        assert backend.purge_grants([grant()]) == 2
         assert names(backend.pending("jane", NOW)) == ["c"]
         assert names(backend.pending("joe", NOW)) == ["d"]
-        assert backend.purge("jane", "app-1") == 0
+        assert backend.purge_grants([grant()]) == 0
+
+    def test_many_grants_are_purged_in_one_go(self, backend):
+        for n in range(20):
+            backend.push([(f"user-{n}", replace(note(f"n{n}-{m}"), puid=f"puid-{n}")) for m in range(5)], 100)
+        assert backend.purge_grants([grant(f"user-{n}", puid=f"puid-{n}") for n in range(1, 20)]) == 95
+        assert len(backend.pending("user-0", NOW)) == 5
+        assert [user for user in range(1, 20) if backend.pending(f"user-{user}", NOW)] == []
+        assert backend.purge_grants([]) == 0
+
+    def test_what_waits_under_a_later_puid_of_the_same_application_stays(self, backend):
+        self.push(backend, "a")
+        backend.push([("jane", replace(note("b"), puid="later"))], 100)
+        assert backend.purge_grants([grant()]) == 1
+        assert names(backend.pending("jane", NOW)) == ["b"]
 
     def test_purging_a_user_takes_everything_of_hers(self, backend):
         self.push(backend, "a")

@@ -25,7 +25,7 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix="dpresence-postgresql-"))
         self._pgserver = _pgserver()
         self.start()
-        self._server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET deadlock_timeout = '200ms'; SELECT pg_reload_conf()")
+        self._set(fsync="off", deadlock_timeout="200ms")
 
     def url(self, name: str = "postgres") -> str:
         return f"postgresql+psycopg://postgres@/{name}?host={self.folder}/data"
@@ -54,6 +54,22 @@ class Server:
         """Make an empty database; return its URL."""
         self._server.psql(f"CREATE DATABASE {name}")
         return self.url(name)
+
+    @contextmanager
+    def set(self, **options: str) -> Iterator[None]:
+        """Let it have other options for a while."""
+        self._set(**options)
+        try:
+            yield
+        finally:
+            for name in options:
+                self._server.psql(f"ALTER SYSTEM RESET {name}")
+            self._set(fsync="off")
+
+    def _set(self, **options: str) -> None:
+        for name, value in options.items():
+            self._server.psql(f"ALTER SYSTEM SET {name} = '{value}'")
+        self._server.psql("SELECT pg_reload_conf()")
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

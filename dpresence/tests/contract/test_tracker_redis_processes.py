@@ -64,6 +64,23 @@ class TestTwoProcesses:
             eventually(lambda ear=ear: ("mail", "user-19") in ear._wakes)
             assert ear._wakes == [("mail", f"user-{n}") for n in range(20)]
 
+    def test_what_each_process_publishes_all_can_read(self, one, two):
+        one.publish("of one")
+        two.publish("of two")
+        assert sorted(one.published()) == sorted(two.published()) == ["of one", "of two"]
+
+    def test_what_a_process_published_ends_with_it(self, one, two):
+        one.publish("of one")
+        one.close()
+        assert two.published() == []
+
+    def test_what_a_process_published_ends_with_its_lease(self, one, two, redis_server):
+        one.publish("of one")
+        lose(one)
+        assert two.published() == ["of one"]
+        eventually(lambda: not redis_server.client.keys("*figures*"))
+        assert two.published() == []
+
     def test_both_read_the_same_feed_with_the_same_cursors(self, one, two):
         connect(one)
         connect(two, user="joe", grants=(grant("joe"),))

@@ -826,6 +826,14 @@ class TrackerContract:
         updates = read(backend)
         assert all(one.offset < other.offset and one.status != other.status for one, other in pairwise(updates))
 
+    # -- between processes
+
+    def test_what_a_process_publishes_takes_the_place_of_its_last(self, backend):
+        assert list(backend.published()) == []
+        backend.publish("first")
+        backend.publish('{"who": "a…@example.org"}')
+        assert list(backend.published()) == ['{"who": "a…@example.org"}']
+
     # -- the whole
 
     def test_a_reachable_store_answers_a_ping(self, backend):

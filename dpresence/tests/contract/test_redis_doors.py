@@ -1,0 +1,109 @@
+"""A Redis behind a password and TLS, as a service sees it that gevent has patched."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import ssl
+import subprocess
+import sys
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from dpresence.tests.faults.proxy import Proxy, to_unix
+
+from .redis import running
+
+SCRIPT = """
+from gevent import monkey; monkey.patch_all()
+import sys, gevent
+from dpresence.backends.mailbox.redis import RedisMailbox
+from dpresence.backends.redis.server import Server
+from dpresence.backends.tracker.redis import RedisTracker
+from dpresence.clock import Clock
+from dpresence.errors import BackendUnavailable
+from dpresence.settings import PresenceSettings, RedisSettings
+from dpresence.tests.contract.mailbox import NOW, note
+
+def server():
+    return Server(RedisSettings(sys.argv[1], 2.0))
+
+try:
+    one, two = (RedisTracker(server(), PresenceSettings(), Clock()) for _ in range(2))
+except BackendUnavailable:
+    sys.exit("unavailable")
+heard = []
+two.listen(lambda *wake: heard.append(wake))
+one.wake("mail", "jane")
+with gevent.Timeout(5):
+    while ("mail", "jane") not in heard:
+        gevent.sleep(0.01)
+mailbox = RedisMailbox(server(), allow_volatile=False)
+mailbox.purge("jane")
+mailbox.push([("jane", note(str(n))) for n in range(100)], 100)
+assert len(mailbox.pending("jane", NOW)) == 100
+for each in (one, two, mailbox):
+    each.close()
+print("OK")
+"""
+DAY = datetime.timedelta(days=1)
+
+
+def reach(url):
+    """Use a Redis; return what is said of it, on either output."""
+    run = subprocess.run([sys.executable, "-c", SCRIPT, url], capture_output=True, text=True, timeout=60)
+    return run.stdout + run.stderr
+
+
+def certify(folder, host):
+    """Make a certificate of a host that vouches for itself; return its file and what a server needs of it."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "redis")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - DAY).not_valid_after(now + DAY)
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]), critical=False)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    pem, private = folder / f"{host}.pem", folder / f"{host}.key"
+    pem.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, private)
+    return pem, context
+
+
+@pytest.fixture(scope="module")
+def guarded():
+    """A Redis with a password."""
+    with running(password="secret", fsync="always") as redis:
+        yield redis
+
+
+def test_a_password_opens_it(guarded):
+    assert reach(guarded.url) == "OK\n"
+
+
+@pytest.mark.parametrize("password", ["", ":wrong@"])
+def test_without_the_right_password_it_is_unavailable_and_the_log_does_not_show_it(guarded, password):
+    said = reach(f"unix://{password}{guarded.socket}")
+    assert said.endswith("unavailable\n") and "AuthenticationError" in said
+    assert "wrong" not in said.replace("wrong number of arguments", "")
+
+
+def test_tls_carries_calls_and_wake_ups(guarded, tmp_path):
+    pem, context = certify(tmp_path, "127.0.0.1")
+    with Proxy(to_unix(guarded.socket), context) as proxy:
+        assert reach(f"rediss://:secret@127.0.0.1:{proxy.port}/0?ssl_ca_certs={pem}") == "OK\n"
+        assert proxy.carried > 1000
+
+
+@pytest.mark.parametrize(("host", "trusted"), [("127.0.0.1", False), ("127.0.0.9", True)])
+def test_a_certificate_that_is_not_trusted_or_anothers_is_refused(guarded, tmp_path, host, trusted):
+    pem, context = certify(tmp_path, host)
+    with Proxy(to_unix(guarded.socket), context) as proxy:
+        said = reach(f"rediss://:secret@127.0.0.1:{proxy.port}/0" + (f"?ssl_ca_certs={pem}" if trusted else ""))
+    assert said.endswith("unavailable\n") and "CERTIFICATE_VERIFY_FAILED" in said
+    assert proxy.carried == 0

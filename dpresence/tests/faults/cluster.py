@@ -1,0 +1,111 @@
+"""Several processes of one service on one Redis and one PostgreSQL."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from dpresence.backends.directory.sql import SqlDirectory
+from dpresence.backends.sql.engine import Database
+from dpresence.clock import Clock
+from dpresence.identity.development import NAME
+from dpresence.model import Grant, Identity, Ticket
+
+from ..contract.postgresql import Server as PostgreSQL
+from ..contract.redis import RedisServer
+from ..contract.redis import running as running_redis
+from ..live.service import Service
+
+GRACE, SWEEP, LEASE, REFRESH = 3, 1, 20, 5
+GONE_SECONDS = LEASE + LEASE / 4 + SWEEP + GRACE
+"""After this no device of a process that died is left: its lease, the patience after a time in which nobody looked, a sweep."""
+DAY_MS = 86_400_000
+SETTINGS = {
+    **{"presence.grace_seconds": GRACE, "presence.sweep_seconds": SWEEP, "presence.lease_seconds": LEASE},
+    **{"presence.refresh_seconds": REFRESH, "presence.status_rate": 1000, "presence.notification_burst": 100000},
+    **{"channels.device_frame_rate": 10000, "channels.device_frame_burst": 10000, "channels.unsigned_per_address": 1000},
+    **{"tracker": "redis", "mailbox": "redis"},
+}
+
+
+@dataclass
+class Stores:
+    """The servers behind a service."""
+
+    redis: RedisServer
+    postgresql: PostgreSQL
+
+
+@contextmanager
+def stores(**options: Any) -> Iterator[Stores]:
+    """Run both servers; the options are Redis's."""
+    postgresql = PostgreSQL()
+    try:
+        with running_redis(**options) as redis:
+            yield Stores(redis, postgresql)
+    finally:
+        postgresql.remove()
+
+
+class Cluster:
+    """Processes of one service; a context that ends them, after which the log of each must be clean.
+
+    :param settings: keys of ``[app:main]`` that differ from ``SETTINGS``.
+    """
+
+    def __init__(self, stores: Stores, settings: dict[str, Any] | None = None) -> None:
+        self.stores = stores
+        self.url = stores.postgresql.make_database(f"presence_{secrets.token_hex(4)}")
+        self.processes: list[Service] = []
+        self._prefix = f"{secrets.token_hex(4)}:"
+        self._settings = {**SETTINGS, "directory.url": self.url.replace("%", "%%"), **(settings or {})}
+        self._folder = Path(tempfile.mkdtemp(prefix="dpresence-cluster-"))
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            for process in self.processes:
+                if process.alive and kind is None:
+                    assert process.stop() == 0
+        finally:
+            for process in self.processes:
+                process.kill()
+        for process in self.processes:
+            process.assert_clean()
+        shutil.rmtree(self._folder)
+
+    def start(self, redis_url: str | None = None) -> Service:
+        """Start one more process."""
+        folder = self._folder / str(len(self.processes))
+        folder.mkdir()
+        settings = {**self._settings, "redis.url": redis_url or self.stores.redis.url, "redis.prefix": self._prefix}
+        self.processes.append(Service(folder, settings))
+        self.processes[-1].start()
+        return self.processes[-1]
+
+    def seed(self, appid: str, count: int) -> dict[str, tuple[str, str]]:
+        """Make people who granted an application; return the ticket and PUID of each by e-mail."""
+        database = Database(self.url)
+        try:
+            return dict(_person(SqlDirectory(database), appid, f"user{number}@example.org") for number in range(count))
+        finally:
+            database.close()
+
+
+def _person(directory: SqlDirectory, appid: str, email: str) -> tuple[str, tuple[str, str]]:
+    now = Clock().now()
+    account = directory.sign_in(Identity(email, NAME, email, now + DAY_MS), now)
+    grant = directory.add_grant(Grant(appid, secrets.token_urlsafe(16), account.id, now, now))
+    proof = f"ticket:{secrets.token_urlsafe(32)}"
+    ends = now + DAY_MS
+    directory.add_ticket(Ticket(sha256(proof.encode()).digest(), secrets.token_urlsafe(12), account.id, ends, ends))
+    return email, (proof, grant.puid)

@@ -1,0 +1,102 @@
+"""A TCP proxy in front of a server, which can be cut: what is under way then arrives when it heals, as the network has it."""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+RECORD_BYTES = 16384
+"""What one TLS record holds at most, so that none is left half read where ``select`` does not see it."""
+
+
+def to_unix(path: Path) -> Callable[[], socket.socket]:
+    """Return what connects to a unix socket."""
+
+    def connect() -> socket.socket:
+        made = socket.socket(socket.AF_UNIX)
+        made.connect(str(path))
+        return made
+
+    return connect
+
+
+class Proxy:
+    """Forwards what comes to ``port`` of 127.0.0.1; a context that ends it.
+
+    :param connect: makes a connection to the server; what it raises closes the client's.
+    :param tls: makes it a TLS server, with a plain one behind it.
+    """
+
+    def __init__(self, connect: Callable[[], socket.socket], tls: ssl.SSLContext | None = None) -> None:
+        self._connect = connect
+        self._tls = tls
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._sockets: list[socket.socket] = [self._listener]
+        self._whole = threading.Event()
+        self._whole.set()
+        self.port = int(self._listener.getsockname()[1])
+        self.carried = 0
+
+    def __enter__(self) -> Proxy:
+        self._start(self._accept)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._whole.set()
+        for each in self._sockets:
+            _end(each)
+
+    def cut(self) -> None:
+        """Carry nothing any more, either way; connections stand, new ones are made and get no answer."""
+        self._whole.clear()
+
+    def heal(self) -> None:
+        """Carry on, with all that was sent meanwhile."""
+        self._whole.set()
+
+    def _start(self, work: Callable[..., None], *arguments: object) -> None:
+        threading.Thread(target=work, args=arguments, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near = self._listener.accept()[0]
+                self._sockets.append(near)
+                self._start(self._serve, near)
+
+    def _serve(self, near: socket.socket) -> None:
+        self._whole.wait()
+        try:
+            if self._tls is not None:
+                near = self._tls.wrap_socket(near, server_side=True)
+                self._sockets.append(near)
+            far = self._connect()
+        except OSError:
+            return _end(near)
+        self._sockets.append(far)
+        with suppress(OSError):
+            self._carry(near, far)
+        self._whole.wait()  # nor does the end of a connection get through
+        _end(near)
+        _end(far)
+
+    def _carry(self, near: socket.socket, far: socket.socket) -> None:
+        while True:
+            for source in select.select([near, far], [], [])[0]:
+                data = source.recv(RECORD_BYTES)
+                self._whole.wait()
+                if not data:
+                    return
+                (far if source is near else near).sendall(data)
+                self.carried += len(data)
+
+
+def _end(one: socket.socket) -> None:
+    with suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
+    one.close()
