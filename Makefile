@@ -4,7 +4,7 @@ PORT ?= 8282
 BIN = .venv/bin
 SOURCES = setup.py dpresence bench
 
-.PHONY: help build run test check lint format demo bench clean conformance faults
+.PHONY: help build run test check lint format demo bench clean conformance faults pages
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -55,6 +55,11 @@ conformance: build .venv-autobahn/.built ## Run the Autobahn|Testsuite against t
 	$(PYTHON) -m venv .venv-autobahn
 	.venv-autobahn/bin/pip install --quiet --disable-pip-version-check $(AUTOBAHN)
 	@touch $@
+
+pages: build ## Try the pages in Chromium; the pictures that docs/pages.md shows go to docs/pages
+	$(BIN)/python -m pytest -m browser dpresence/tests/browser
+	@mkdir -p docs/pages
+	for picture in $$(grep -o 'pages/[a-z-]*\.png' docs/pages.md); do cp build/$$picture docs/$$picture; done
 
 faults: build ## Attack and break a service; figures go to build/faults.md, SOAK_MINUTES=30 makes the soak longer
 	$(BIN)/python -m pytest -m faults dpresence/tests/faults

@@ -1,48 +1,41 @@
-"""``make bench``: one run on loopback, the load in a second process; prints figures, ratios and whether each goal holds.
+"""``make bench``: one run on loopback, the load in processes of its own; prints figures, ratios and whether each goal holds.
 
-Only ratios carry over to another day and machine. CPU is the server process's own, as the kernel counts it, user and
-system; memory is its proportional set size.
+Only ratios carry over to another day and machine. CPU is that of the service's processes, as the kernel counts it, user and
+system; memory is the proportional set size.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dpresence.tests.live.clients import Application, activate
-from dpresence.tests.live.service import Process, Service, Site, free_port, running
+from dpresence.tests.live.service import Process, cpu_seconds
 
+from .contenders import Contender, on_redis, ours, stock
 from .load import Load
-from .seed import seed
 
 KIB = 1024
-UPDATING = 1000
-"""Devices that send updates, 200 updates under way."""
 WARM = 100
 """Devices that come before memory is measured, so that what is made once has been made."""
 ROUNDS = 3
-"""How often ours and stock take turns; the median counts."""
-LIMITS = {
-    "channels__accept_rate": 100000,
-    "channels__accept_burst": 100000,
-    "channels__device_frame_rate": 1000000,
-    "channels__device_frame_burst": 1000000,
-    "presence__status_rate": 1000,
-    "presence__status_burst": 10000,
-}
+"""How often the contenders take turns; the median counts."""
+Make = Callable[[Path, int], AbstractContextManager[Contender]]
+BUSY: dict[str, Make] = {"stock": stock, "memory": ours, "Redis": on_redis, "2 workers": partial(on_redis, workers=2)}
+"""Who is measured with updates, by the head of its column."""
 
 
 @dataclass
 class Idle:
-    """What devices cost that are signed in and silent."""
+    """What devices cost that sign in, and are silent then."""
 
     kib: float
     connect_us: float
@@ -50,27 +43,17 @@ class Idle:
 
 @dataclass
 class Busy:
-    """What updates cost."""
+    """What updates cost; ``redis_us`` is Redis' own."""
 
     us: float
+    redis_us: float
     wall: float
     p50_ms: float
     p99_ms: float
 
 
-@dataclass
-class Contender:
-    """A server under test and those who use it: people for memory and people for updates."""
-
-    server: Process
-    appid: str
-    key: str
-    idle: list[list[str]]
-    updating: list[list[str]]
-
-
 def measure_idle(contender: Contender) -> Idle:
-    """Sign devices in and let them be."""
+    """Sign devices in, each with a ticket for the next time, and let them be."""
     server = contender.server
     with Load() as load:
         sign_in(load, server, contender.idle[:WARM])
@@ -83,7 +66,7 @@ def measure_idle(contender: Contender) -> Idle:
 
 def sign_in(load: Load, server: Process, people: list[list[str]]) -> None:
     """Have all of them sign in."""
-    seen = load.do("devices", port=server.port, people=people)
+    seen = load.do("devices", port=server.port, people=people, tickets=True)
     assert seen["signed_in"] == seen["devices"], seen
 
 
@@ -111,87 +94,73 @@ def updating(contender: Contender) -> Iterator[Load]:
 
 def measure_updates(contender: Contender, load: Load, seconds: float) -> Busy:
     """Have as many updates as are answered; each must reach the application."""
-    cpu = contender.server.cpu_seconds()
+    before = _used(contender)
     seen: dict[str, Any] = load.do("update", seconds=seconds)
-    used = contender.server.cpu_seconds() - cpu
-    assert seen["delivered"] == seen["answered"] > 0, seen
-    return Busy(used / seen["delivered"] * 1e6, seen["answered"] / seen["seconds"], seen["p50_ms"], seen["p99_ms"])
+    used, redis = (after - then for after, then in zip(_used(contender), before, strict=True))
+    count = seen["delivered"]
+    assert count == seen["answered"] > 0, seen
+    return Busy(used / count * 1e6, redis / count * 1e6, count / seen["seconds"], seen["p50_ms"], seen["p99_ms"])
 
 
-def middle(rounds: list[Busy]) -> Busy:
-    """Return the median round."""
-    return sorted(rounds, key=lambda busy: busy.us)[len(rounds) // 2]
-
-
-@contextmanager
-def ours(folder: Path, devices: int) -> Iterator[Contender]:
-    """Run the service with an application that everybody granted."""
-    with running(folder, **LIMITS) as service, Site() as site:
-        application = activate(service.origin, site)
-        idle, busy = prepare(service, application, devices)
-        yield Contender(service, application.appid, application.key, idle, busy)
-
-
-def prepare(service: Service, application: Application, devices: int) -> tuple[list[list[str]], list[list[str]]]:
-    """Make the people."""
-    database = service.ini.with_name("live.db")
-    return seed(database, [application.appid], devices + WARM, "idle"), seed(database, [application.appid], UPDATING, "busy")
-
-
-@contextmanager
-def stock(folder: Path, devices: int) -> Iterator[Contender]:
-    """Run the yardstick."""
-    port = free_port()
-    server = Process([sys.executable, "-m", "bench.stock", str(port)], folder / "stock.log", port)
-    server.start()
-    try:
-        idle = [[f"idle{number}@example.org", "ticket:" + 43 * "x"] for number in range(devices + WARM)]
-        yield Contender(server, "application", "key", idle, [[f"busy{number}@example.org", "x"] for number in range(UPDATING)])
-    finally:
-        server.kill()
+def _used(contender: Contender) -> tuple[float, float]:
+    return contender.server.cpu_seconds(), cpu_seconds(contender.redis) if contender.redis else 0.0
 
 
 def bench(devices: int, seconds: float, folder: Path) -> None:
-    """Measure both and print."""
-    figures = {}
-    for name, make in (("ours", ours), ("stock", stock)):
-        (folder / name).mkdir()
-        with make(folder / name, devices) as contender:
-            figures[name] = measure_idle(contender)
-    rounds: dict[str, list[Busy]] = {"ours": [], "stock": []}
+    """Measure all and print."""
+    idle = {}
+    for name, make in (("stock", stock), ("memory", ours)):
+        with make(_room(folder, f"idle {name}"), devices + WARM) as contender:
+            idle[name] = measure_idle(contender)
+    show_idle(idle["memory"], idle["stock"], devices)
+    rounds: dict[str, list[Busy]] = {name: [] for name in BUSY}
     with ExitStack() as stack:
         loads = {}
-        for name, make in (("ours", ours), ("stock", stock)):
-            (folder / f"{name}2").mkdir()
-            contender = stack.enter_context(make(folder / f"{name}2", 0))
+        for name, make in BUSY.items():
+            contender = stack.enter_context(make(_room(folder, name), 0))
             loads[name] = (contender, stack.enter_context(updating(contender)))
         for _ in range(ROUNDS):
             for name, (contender, load) in loads.items():
                 rounds[name].append(measure_updates(contender, load, seconds))
-    show(figures, {name: middle(found) for name, found in rounds.items()}, devices)
+    show_busy({name: sorted(found, key=lambda busy: busy.us)[ROUNDS // 2] for name, found in rounds.items()})
 
 
-def show(idle: dict[str, Idle], busy: dict[str, Busy], devices: int) -> None:
-    """Print the table and the goals."""
-    ours_idle, stock_idle, ours_busy, stock_busy = idle["ours"], idle["stock"], busy["ours"], busy["stock"]
-    per_core = 1e6 / ours_busy.us
-    lines = [
-        (f"KiB per idle device ({devices})", ours_idle.kib, stock_idle.kib),
-        ("server CPU us per connect and sign-in", ours_idle.connect_us, stock_idle.connect_us),
-        ("server CPU us per update", ours_busy.us, stock_busy.us),
-        ("updates/s, wall", ours_busy.wall, stock_busy.wall),
-        ("answer p50 ms", ours_busy.p50_ms, stock_busy.p50_ms),
-        ("answer p99 ms", ours_busy.p99_ms, stock_busy.p99_ms),
+def _room(folder: Path, name: str) -> Path:
+    room = folder / name.replace(" ", "-")
+    room.mkdir()
+    return room
+
+
+def show_idle(mine: Idle, other: Idle, devices: int) -> None:
+    """Print what devices cost that come and are silent."""
+    print(f"{'':40}{'stock':>12}{'dpresence':>12}{'ratio':>8}")
+    for name, theirs, own in (
+        (f"KiB per idle device ({devices})", other.kib, mine.kib),
+        ("server CPU us per connect and sign-in", other.connect_us, mine.connect_us),
+    ):
+        print(f"{name:40}{theirs:12.1f}{own:12.1f}{own / theirs if theirs else 0:8.2f}")
+    goal("an idle signed-in device costs at most 16 KiB", mine.kib <= 16)
+
+
+def show_busy(busy: dict[str, Busy]) -> None:
+    """Print what updates cost, a column for each contender; then the ratios and the goals."""
+    print(f"\n{'':40}" + "".join(f"{name:>12}" for name in busy))
+    rows: list[tuple[str, Callable[[Busy], float]]] = [
+        ("service's CPU us per update", lambda found: found.us),
+        ("Redis' own CPU us per update", lambda found: found.redis_us),
+        ("updates/s one core merges", lambda found: 1e6 / found.us),
+        ("updates/s, wall", lambda found: found.wall),
+        ("answer p50 ms", lambda found: found.p50_ms),
+        ("answer p99 ms", lambda found: found.p99_ms),
     ]
-    print(f"{'':40}{'dpresence':>12}{'stock':>12}{'ratio':>8}")
-    for name, mine, other in lines:
-        print(f"{name:40}{mine:12.1f}{other:12.1f}{mine / other if other else 0:8.2f}")
-    print(f"{'updates/s one core merges':40}{per_core:12.0f}{1e6 / stock_busy.us:12.0f}{stock_busy.us / ours_busy.us:8.2f}\n")
-    ratio = ours_busy.us / stock_busy.us
-    goal("an idle signed-in device costs at most 40 KiB", ours_idle.kib <= 40)
-    goal("an idle signed-in device costs at most 16 KiB", ours_idle.kib <= 16)
-    goal("one core merges at least 3000 updates/s", per_core >= 3000)
-    goal("CPU per update is at most half of stock's", ratio <= 0.5)
+    for name, figure in rows:
+        print(f"{name:40}" + "".join(f"{figure(found):12.1f}" for found in busy.values()))
+    stock_us, memory_us, redis_us, workers_us = (busy[name].us for name in BUSY)
+    print(f"memory / stock {memory_us / stock_us:.2f}, Redis / memory {redis_us / memory_us:.2f}, ", end="")
+    print(f"2 workers / Redis {workers_us / redis_us:.2f}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    goal("one core merges at least 3000 updates/s", 1e6 / memory_us >= 3000)
+    goal("CPU per update is at most half of stock's", memory_us <= stock_us / 2)
+    goal("Redis costs at most three times the memory tracker", redis_us <= 3 * memory_us)
 
 
 def goal(text: str, holds: bool) -> None:
@@ -203,7 +172,7 @@ def main() -> None:
     """Read the options and measure."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.partition("\n")[0])
     parser.add_argument("--devices", type=int, default=5000, help="idle devices (5000)")
-    parser.add_argument("--seconds", type=float, default=5.0, help="how long each of the rounds of updates lasts (5)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="how long each of the rounds of updates lasts (4)")
     given = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard) if hard != resource.RLIM_INFINITY else (max(soft, 65536), hard))

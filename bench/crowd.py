@@ -71,7 +71,7 @@ class Device(Socket):
             return
         self.signed_in, self._attempts = True, 0
         if self._fleet.tickets:
-            self.proof = json.loads(payload)["ticket"]
+            self.proof = json.loads(payload).get("ticket", self.proof)  # stock knows of no tickets
         self._fleet.came(seconds)
 
     def _refused(self, errno: int) -> None:

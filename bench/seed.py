@@ -1,19 +1,37 @@
-"""People by the thousand, written straight into a service's database: an account, a grant and a ticket for each."""
+"""People by the thousand and an application, written straight into a service's database: an account, grants and a ticket for each."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from dpresence.backends import load
+from sqlalchemy import Connection, insert
+
+from dpresence.backends.directory.sql import ACCOUNTS, APPLICATIONS, GRANTS, KEYS, TICKETS
+from dpresence.backends.sql.engine import Database
+from dpresence.backends.sql.rows import Rows
 from dpresence.clock import Clock
 from dpresence.identity.development import NAME
-from dpresence.model import Grant, Identity, Ticket
-from dpresence.settings import Settings, StorageSettings
+from dpresence.model import Account, ApiKey, Application, Grant, Ticket
+from dpresence.service.applications import KEY_PREFIX
 
 DAY_MS = 86_400_000
+
+
+def register(database: Path) -> tuple[str, str]:
+    """Make an application that is active, and its owner; return its id and key."""
+    now, key_id, secret = Clock().now(), secrets.token_urlsafe(9), secrets.token_urlsafe(32)
+    owner = _account("dev@example.org", now)
+    made = Application(
+        secrets.token_urlsafe(12), owner.id, "Chess club", "chess.example.org", "", "", now, "https", active=True, check_at=now + DAY_MS
+    )
+    key = ApiKey(key_id, made.id, sha256(secret.encode()).digest(), now)
+    _write(database, (ACCOUNTS, [owner]), (APPLICATIONS, [made]), (KEYS, [key]))
+    return made.id, f"{KEY_PREFIX}{key_id}_{secret}"
 
 
 def seed(database: Path, appids: list[str], count: int, prefix: str = "user") -> list[list[str]]:
@@ -21,19 +39,28 @@ def seed(database: Path, appids: list[str], count: int, prefix: str = "user") ->
 
     :param database: of a service that has started once; it may be running, as it knows nobody of them yet.
     """
-    clock = Clock()
-    backends = load(Settings(StorageSettings(directory_url=f"sqlite:///{database}")), clock)
-    try:
-        return [_person(backends.directory, appids, f"{prefix}{number}@example.org", clock.now()) for number in range(count)]
-    finally:
-        backends.close()
+    now = Clock().now()
+    people = [_account(f"{prefix}{number}@example.org", now) for number in range(count)]
+    proofs = [f"ticket:{secrets.token_urlsafe(32)}" for _ in people]
+    granted = [Grant(appid, secrets.token_urlsafe(16), person.id, now, now) for person in people for appid in appids]
+    tickets = [_ticket(proof, person, now + DAY_MS) for proof, person in zip(proofs, people, strict=True)]
+    _write(database, (ACCOUNTS, people), (GRANTS, granted), (TICKETS, tickets))
+    return [[person.email, proof] for proof, person in zip(proofs, people, strict=True)]
 
 
-def _person(directory: Any, appids: list[str], email: str, now: int) -> list[str]:
-    account = directory.sign_in(Identity(email, NAME, email, now + DAY_MS), now)
-    for appid in appids:
-        directory.add_grant(Grant(appid, secrets.token_urlsafe(16), account.id, now, now))
-    proof = f"ticket:{secrets.token_urlsafe(32)}"
-    ends = now + DAY_MS
-    directory.add_ticket(Ticket(sha256(proof.encode()).digest(), secrets.token_urlsafe(12), account.id, ends, ends))
-    return [email, proof]
+def _account(email: str, now: int) -> Account:
+    return Account(secrets.token_urlsafe(16), email, NAME, email, now)
+
+
+def _ticket(proof: str, person: Account, ends: int) -> Ticket:
+    return Ticket(sha256(proof.encode()).digest(), secrets.token_urlsafe(12), person.id, ends, ends)
+
+
+def _write(database: Path, *what: tuple[Rows[Any], Sequence[Any]]) -> None:
+    def write(connection: Connection) -> None:
+        for rows, items in what:
+            if items:
+                connection.execute(insert(rows.table), [rows.values(item) for item in items])
+
+    with closing(Database(f"sqlite:///{database}")) as opened:
+        opened.run(write)

@@ -22,6 +22,7 @@ from .identity import Verifier, Verifiers
 from .identity.browserid import BrowserIDVerifier, load_issuers
 from .identity.oidc import OidcVerifier, Provider, load_providers
 from .identity.oidc_client import Clients, load_clients
+from .metrics import Metrics
 from .outbound import Outbound, is_public
 from .service import Presence
 from .settings import Settings
@@ -84,8 +85,10 @@ def make_parts(settings: Settings, clock: Clock) -> Parts:
     verifiers, clients = Verifiers(_verifiers(settings, issuer, providers, clock)), load_clients(settings, providers, clock)
     backends = load_backends(settings, clock)
     _check_mode(settings, backends)
-    hub, gate = Hub(), Gate(settings, clock)
-    presence = Presence(backends, verifiers, Outbound(settings.outbound), hub, settings, clock)
+    metrics, hub = Metrics(clock), Hub()
+    gate = Gate(settings, clock, metrics)
+    presence = Presence(backends, verifiers, Outbound(settings.outbound), hub, metrics, settings, clock)
+    presence.figures.gauges = lambda: {**hub.counts(), **gate.counts()}
     hub.pump, gate.on_wait = pump_of(presence.feeds), presence.feeds.expect
     background = Background(presence, settings)
     return Parts(settings, clock, backends, presence, gate, background, issuer, clients)

@@ -16,6 +16,7 @@ from .settings import Settings
 log = logging.getLogger(__name__)
 
 HOUSEKEEPING_SECONDS = 60
+FIGURES_SECONDS = 2
 DEVELOPMENT = "the development issuer is on: anybody on this machine can sign in as anybody"
 _JITTER = 0.1
 
@@ -29,8 +30,10 @@ class Background:
             ("closing of blocked accounts", settings.presence.sweep_seconds, presence.accounts.close_blocked),
             ("checks of domains", HOUSEKEEPING_SECONDS, presence.applications.check_domains),
             ("lease", settings.presence.refresh_seconds, presence.renew_lease),
+            ("figures", FIGURES_SECONDS, presence.figures.sample),
+            ("asking of backends", settings.presence.sweep_seconds, presence.figures.ask_backends),
             ("sweep of notifications", HOUSEKEEPING_SECONDS, presence.notifications.sweep),
-            ("sweep of grants", HOUSEKEEPING_SECONDS, presence.grants.sweep),
+            ("what is owed", settings.presence.sweep_seconds, presence.grants.sweep),
             ("sweep of accounts", HOUSEKEEPING_SECONDS, presence.accounts.sweep),
         ]
         if settings.identity.development:

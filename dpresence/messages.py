@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -42,6 +42,9 @@ class Frame(Struct, forbid_unknown_fields=True):
     """What every frame may carry: an ``id`` that the reply repeats."""
 
     id: Id = None
+
+
+F = TypeVar("F", bound=Frame)
 
 
 class StatusUpdate(Frame, kw_only=True):
@@ -182,6 +185,14 @@ def parse(kind: Any, data: str | bytes) -> Any:
     raise _refusal(kind, data, message)
 
 
+def sound(kind: type[F], data: str | bytes) -> F | None:
+    """Return a frame, None when it is not one of that kind or anything is wrong with it: ``parse`` says what."""
+    try:
+        return _decoder(kind).decode(data)  # type: ignore[no-any-return]
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
 def action_of(text: str) -> str | None:
     """Return the ``action`` of a frame, None without one.
 
@@ -196,14 +207,12 @@ def action_of(text: str) -> str | None:
 
 def id_of(text: str) -> str | int | None:
     """Return the ``id`` of a frame that was refused, so that the refusal can repeat it; None when there is none."""
-    try:
-        return _decoder(_AnyFrame).decode(text).id  # type: ignore[no-any-return]
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
+    frame = sound(_AnyFrame, text)
+    return frame.id if frame else None
 
 
-class _AnyFrame(Struct):
-    id: Id = None
+class _AnyFrame(Frame, forbid_unknown_fields=False):
+    """Any frame that has a proper ``id``, or none."""
 
 
 @cache
@@ -276,13 +285,8 @@ def encode(value: Any) -> bytes:
     return msgspec.json.encode(value)
 
 
-OK = b'{"result":"OK"}'
-
-
 def ok(frame_id: str | int | None = None, **fields: Any) -> bytes:
     """Return an OK reply with its fields, and the frame's id when it had one."""
-    if frame_id is None and not fields:
-        return OK
     return encode({"result": "OK", **fields, **_echo(frame_id)})
 
 

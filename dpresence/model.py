@@ -5,19 +5,17 @@ The words are those of docs/protocol.md, section 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Status = Literal["online", "unavailable", "offline"]
 Reason = Literal["explicit", "lost", "granted", "revoked"]
 
-_RANK: dict[Status, int] = {"offline": 0, "unavailable": 1, "online": 2}
 
-
-def merge(statuses: Iterable[Status]) -> Status:
+def merge(statuses: Collection[Status]) -> Status:
     """Return a user's status from those of her live devices: the most reachable one, ``offline`` without any."""
-    return max(statuses, key=_RANK.__getitem__, default="offline")
+    return "online" if "online" in statuses else "unavailable" if "unavailable" in statuses else "offline"
 
 
 def canonical_email(email: str) -> str:
@@ -129,7 +127,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A single-use proof this service made itself; ``hash`` is the SHA-256 of its value.
+    """A proof this service made itself; ``hash`` is the SHA-256 of its value.
 
     :param family: all tickets that followed from one sign-in; they die together.
     :param session: id_hash of the browser session it hangs on, or None for a device's own.

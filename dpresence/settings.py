@@ -16,6 +16,7 @@ from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
 from .errors import SettingError
+from .model import canonical_email
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 _RESERVED = (".invalid", ".test", ".localhost")
@@ -223,8 +224,8 @@ class ChannelSettings:
     )
     sockets: int = _key(20000, "Open connections of one process.", low=10, high=1000000)
     unsigned_per_address: int = _key(20, "Channels of one address that have not signed in.", low=1, high=100000)
-    accept_rate: float = _key(200.0, "New channels, per second.", low=1, high=100000)
-    accept_burst: int = _key(500, "New channels at once; beyond, 503 with Retry-After.", low=1, high=100000)
+    accept_rate: float = _key(300.0, "New channels, per second.", low=1, high=100000)
+    accept_burst: int = _key(100, "New channels at once, or being signed in; beyond, 503 with Retry-After.", low=1, high=100000)
     failures_per_minute: int = _key(10, "Failed sign-ins and keys of one address.", low=1, high=100000)
     registrations_per_hour: int = _key(60, "Applications registered from one address.", low=1, high=100000)
     handshake_seconds: int = _key(10, "A request must have arrived within this.", low=1, high=120)
@@ -256,6 +257,18 @@ class OutboundSettings:
     allow_loopback: bool = _key(False, "Let `localhost:<port>` and `127.0.0.1:<port>` be domains, fetched by http: development only.")
 
 
+def _emails(values: tuple[str, ...]) -> str | None:
+    whole = all(re.fullmatch(r"[!-?A-~]+@[a-zA-Z0-9.-]+", value) for value in values)
+    return None if whole else "e-mails with spaces between them"
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSettings:
+    """Who may look at the figures of the service (docs/protocol.md, section 6, For operators)."""
+
+    emails: tuple[str, ...] = _key((), "E-mails whose accounts may open `/admin`; empty: nobody.", check=_emails)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All of ``[app:main]``, one field a concern."""
@@ -269,6 +282,7 @@ class Settings:
     oidc: OidcSettings = OidcSettings()
     channels: ChannelSettings = ChannelSettings()
     outbound: OutboundSettings = OutboundSettings()
+    admin: AdminSettings = AdminSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +291,7 @@ class ServerSettings:
 
     host: str = _key("127.0.0.1", "Address to listen on.")
     port: int = _key(8282, "Port to listen on; 0 takes a free one.", low=0, high=65535)
-    workers: int = _key(1, "Processes; more than one needs a shared tracker.", low=1, high=1)
+    workers: int = _key(1, "Processes; more than one needs a tracker in Redis.", low=1, high=256)
     certfile: str = _key("", "TLS certificate chain, PEM; empty: plain http.")
     keyfile: str = _key("", "TLS key, PEM.")
 
@@ -370,6 +384,7 @@ _CONCERNS: dict[str, tuple[str, type]] = {
     "oidc": ("oidc", OidcSettings),
     "channels": ("channels", ChannelSettings),
     "outbound": ("outbound", OutboundSettings),
+    "admin": ("admin", AdminSettings),
 }
 _OURS = re.compile(r"(directory|tracker|mailbox|redis|admin|presence|identity|browserid|oidc|channels|outbound)(\..*)?")
 
@@ -389,6 +404,7 @@ def load(ini: Mapping[str, str], here: str) -> Settings:
     rest = {key: value for key, value in ini.items() if _OURS.fullmatch(key)}
     values = {name: _read(cls, prefix, rest) for name, (prefix, cls) in _CONCERNS.items()}
     values["browserid"]["configured"] = _issuers(values["browserid"].get("issuers", ()), rest)
+    values["admin"]["emails"] = tuple(canonical_email(email) for email in values["admin"].get("emails", ()))
     values["oidc"]["configured"] = _providers(values["oidc"].get("providers", ()), rest)
     if rest:
         key = min(rest)

@@ -67,6 +67,10 @@ class FakeConnection:
     def send_frame(self, frame: bytes) -> None:
         self.send(text_of(frame))
 
+    def when_sent(self, function: Callable[[], None]) -> None:
+        if self.code is None:
+            function()
+
     def close(self, code: int = 1000, reason: str = "") -> None:
         if self.code is None:
             self.code, self.reason = int(code), reason

@@ -22,6 +22,7 @@ from dpresence.channels.connection import Channel, FrameLimits
 from dpresence.channels.frames import binary_frame, text_frame
 from dpresence.channels.handshake import Gate
 from dpresence.clock import Clock
+from dpresence.metrics import Metrics
 from dpresence.settings import ServerSettings, Settings
 
 
@@ -128,7 +129,7 @@ class App:
     def __init__(self, settings):
         self.settings = settings
         self.clock = Clock()
-        self.gate = Gate(settings, self.clock)
+        self.gate = Gate(settings, self.clock, Metrics(self.clock))
         self.registry = {"dpresence": self}
         self.background = self
         self.log = []

@@ -65,6 +65,12 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time a process has used so far, user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Process:
     """A server as a process: its log in a file, its CPU, memory and open files as the kernel counts them."""
 
@@ -141,8 +147,7 @@ class Process:
 
     def cpu_seconds(self) -> float:
         """Return the CPU time used so far, user and system."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.pid)
 
     def pss_bytes(self) -> int:
         """Return the proportional set size: the memory that is its own."""

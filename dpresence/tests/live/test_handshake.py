@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
 
 import pytest
 
@@ -185,6 +187,18 @@ def test_too_many_newcomers_at_once_are_told_to_come_back_one_after_the_other(sl
     assert waits == [10, 20, 30]
     for client in clients:
         client.sock.close()
+
+
+def test_a_reset_right_behind_the_handshake_leaves_nothing_behind(server):
+    files = server.stats()["files"]
+    head = "GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    for _ in range(50):
+        with Client(server.port, upgrade=False) as client:
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.send(f"{head}Sec-WebSocket-Key: {KEY}\r\n\r\n".encode())
+    stats = server.wait_for(lambda stats: stats["connections"] == 0 and stats["plain"] == 1)
+    assert stats["unsigned"] == 0
+    server.wait_for(lambda stats: stats["files"] <= files)
 
 
 def test_ten_bad_handshakes_leave_nothing_behind(server):

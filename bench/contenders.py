@@ -1,0 +1,100 @@
+"""The servers that are measured: stock gevent-websocket, and this service with each tracker and with two workers."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dpresence.tests.contract import redis
+from dpresence.tests.live.service import START_SECONDS, Process, Service, cpu_seconds, free_port
+
+from .seed import register, seed
+
+UPDATING = 1000
+"""Devices that send updates, 200 updates under way."""
+SETTINGS = {
+    **{"identity.development": "false", "outbound.allow_loopback": "false"},  # as in production: people bring tickets
+    **{"channels.accept_rate": 100000, "channels.accept_burst": 100000},
+    **{"channels.device_frame_rate": 1000000, "channels.device_frame_burst": 1000000},
+    **{"presence.status_rate": 1000, "presence.status_burst": 10000},
+}
+
+
+class Workers(Service):
+    """The service with one or more processes; its CPU is that of all of them."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, object], workers: int) -> None:
+        super().__init__(folder, settings)
+        self._workers = workers
+        section = "[server:main]\n"
+        self.ini.write_text(self.ini.read_text().replace(section, f"{section}workers = {workers}\n"))
+
+    def start(self) -> float:
+        """Start and wait until every worker is ready."""
+        at, until = super().start(), time.monotonic() + START_SECONDS
+        while self._workers > 1 and len(re.findall(r"Worker \d+ is ready", self.log())) < self._workers:
+            assert time.monotonic() < until, self.log()
+            time.sleep(0.05)
+        return at
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time used so far by the process and its workers."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return super().cpu_seconds() + sum(cpu_seconds(int(pid)) for pid in children)
+
+
+@dataclass
+class Contender:
+    """A server under test and those who use it: people for memory and people for updates.
+
+    :param redis: process of the Redis behind it, None without one.
+    """
+
+    server: Process
+    appid: str
+    key: str
+    idle: list[list[str]]
+    updating: list[list[str]]
+    redis: int | None = None
+
+
+@contextmanager
+def ours(folder: Path, devices: int, workers: int = 1, **settings: object) -> Iterator[Contender]:
+    """Run the service with an application that everybody granted; its log must be clean in the end."""
+    service = Workers(folder, {**SETTINGS, **settings}, workers)
+    service.start()
+    try:
+        database = folder / "live.db"
+        appid, key = register(database)
+        yield Contender(service, appid, key, seed(database, [appid], devices, "idle"), seed(database, [appid], UPDATING, "busy"))
+        service.stop()
+    finally:
+        service.kill()
+    service.assert_clean()
+
+
+@contextmanager
+def on_redis(folder: Path, devices: int, workers: int = 1) -> Iterator[Contender]:
+    """Run the service with its tracker in a Redis of its own."""
+    with redis.running() as server, ours(folder, devices, workers, tracker="redis", **{"redis.url": server.url}) as contender:
+        assert server.process is not None
+        contender.redis = server.process.pid
+        yield contender
+
+
+@contextmanager
+def stock(folder: Path, devices: int) -> Iterator[Contender]:
+    """Run the yardstick."""
+    port = free_port()
+    server = Process([sys.executable, "-m", "bench.stock", str(port)], folder / "stock.log", port)
+    server.start()
+    try:
+        idle = [[f"idle{number}@example.org", "ticket:" + 43 * "x"] for number in range(devices)]
+        yield Contender(server, "application", "key", idle, [[f"busy{number}@example.org", "x"] for number in range(UPDATING)])
+    finally:
+        server.kill()
