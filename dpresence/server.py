@@ -9,6 +9,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import gc  # noqa: E402
 import ipaddress  # noqa: E402
 import logging  # noqa: E402
 import resource  # noqa: E402
@@ -166,6 +167,8 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
     server, stopping = Server(settings, application, parts.gate, worker.listener if worker else None), Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stopping.set)
+    gc.collect()
+    gc.freeze()  # what is here now stays: going through it again and again would stop everybody for a tenth of a second
     try:
         parts.background.start()
         server.start()
