@@ -22,11 +22,11 @@ from .identity import Verifier, Verifiers
 from .identity.browserid import BrowserIDVerifier, load_issuers
 from .identity.oidc import OidcVerifier, Provider, load_providers
 from .identity.oidc_client import Clients, load_clients
+from .ini import load as load_settings
 from .metrics import Metrics
 from .outbound import Outbound, is_public
 from .service import Presence
 from .settings import Settings
-from .settings import load as load_settings
 
 if TYPE_CHECKING:
     from .identity.development import DevelopmentIssuer

@@ -12,8 +12,8 @@ import plaster
 from .backends import Backends, load
 from .clock import Clock
 from .errors import BackendUnavailable, SettingError
+from .ini import load as load_settings
 from .model import canonical_email
-from .settings import load as load_settings
 
 _ON_ACCOUNTS = {
     "unpin": "let the next sign-in of an e-mail pin its account to another issuer",

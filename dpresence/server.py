@@ -28,7 +28,8 @@ from geventwebsocket.server import WebSocketServer  # noqa: E402
 
 from .channels.handshake import Gate, Handler, Keeper  # noqa: E402
 from .errors import BackendUnavailable, SettingError  # noqa: E402
-from .settings import ServerSettings, Settings, load_server  # noqa: E402
+from .ini import load_server  # noqa: E402
+from .settings import ServerSettings, Settings  # noqa: E402
 from .supervisor import Supervisor, Worker, listen, not_free, this_worker  # noqa: E402
 
 log = logging.getLogger("dpresence.server")

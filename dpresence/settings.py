@@ -1,4 +1,4 @@
-"""Settings: one frozen dataclass per concern, read from the ini's strings, checked as a whole before anything starts.
+"""Settings: one frozen dataclass per concern. ``ini.py`` reads and checks them before anything starts.
 
 A field is one key: ``presence.grace_seconds`` is ``PresenceSettings.grace_seconds``. Its metadata says what it means and
 what is allowed. ``docs/settings.md`` and the comments of ``presence.ini`` say the same; a test keeps the three equal.
@@ -9,17 +9,24 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 from urllib.parse import urlsplit
 
 from .errors import SettingError
-from .model import canonical_email
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
-_RESERVED = (".invalid", ".test", ".localhost")
+RESERVED = (".invalid", ".test", ".localhost")
+
+
+def refuse(wrong: bool, key: str, value: object, allowed: str) -> None:
+    """Stop the start with what is allowed.
+
+    :raises SettingError: when ``wrong``.
+    """
+    if wrong:
+        raise SettingError(f"{key} = {value}: must be {allowed}")
 
 
 def _key(
@@ -118,11 +125,11 @@ class PresenceSettings:
     def check(self) -> None:
         """Refuse timers that would make presence flap (docs/protocol.md, section 4)."""
         lowest = 2 * self.refresh_seconds + 10
-        _refuse(self.pong_seconds >= self.ping_seconds, "presence.pong_seconds", self.pong_seconds,
+        refuse(self.pong_seconds >= self.ping_seconds, "presence.pong_seconds", self.pong_seconds,
                 f"less than presence.ping_seconds ({self.ping_seconds})")  # fmt: skip
-        _refuse(self.lease_seconds < lowest, "presence.lease_seconds", self.lease_seconds,
+        refuse(self.lease_seconds < lowest, "presence.lease_seconds", self.lease_seconds,
                 f"at least {lowest}: twice presence.refresh_seconds ({self.refresh_seconds}) and 10")  # fmt: skip
-        _refuse(self.grace_seconds > self.lease_seconds, "presence.grace_seconds", self.grace_seconds,
+        refuse(self.grace_seconds > self.lease_seconds, "presence.grace_seconds", self.grace_seconds,
                 f"at most presence.lease_seconds ({self.lease_seconds})")  # fmt: skip
 
 
@@ -147,7 +154,8 @@ class IdentitySettings:
     )
 
 
-def _mail_domains(values: tuple[str, ...]) -> str | None:
+def mail_domains(values: tuple[str, ...]) -> str | None:
+    """Return what is allowed where words are no mail domains, else None."""
     words = all(re.fullmatch(r"\*|[a-z0-9.-]+", value, re.IGNORECASE) for value in values)
     return None if values and words else "mail domains with spaces between them, or *"
 
@@ -197,7 +205,7 @@ class ProviderSettings:
     client_id: str = _key("", "The name it knows this service by.", check=_set)
     client_secret_file: str = _key("", "File with the client secret; empty: a public client, by PKCE alone.")
     algorithms: tuple[str, ...] = _key(("RS256",), "How it may sign ID tokens.", one_of=("RS256", "ES256", "EdDSA", "Ed25519"), check=_set)
-    domains: tuple[str, ...] = _key((), "The mail domains it speaks for; `*` is every one, and logged as a warning.", check=_mail_domains)
+    domains: tuple[str, ...] = _key((), "The mail domains it speaks for; `*` is every one, and logged as a warning.", check=mail_domains)
     require_hd: bool = _key(False, "Accept a mail domain only where the token's `hd` names it, too: Google Workspace.")
     email_verified_string: bool = _key(False, 'Take the text `"true"` for the boolean in `email_verified`.')
     allow_private: bool = _key(False, "It may be at a private address; on loopback also by http.")
@@ -297,176 +305,4 @@ class ServerSettings:
 
     def check(self) -> None:
         """Refuse half a TLS configuration."""
-        _refuse(bool(self.certfile) != bool(self.keyfile), "certfile", self.certfile, "set together with keyfile")
-
-
-def _refuse(wrong: bool, key: str, value: object, allowed: str) -> None:
-    if wrong:
-        raise SettingError(f"{key} = {value}: must be {allowed}")
-
-
-def _convert(key: str, text: str, kind: Any) -> Any:
-    """Turn an ini string into a bool, an int, a float, a tuple of words or a str."""
-    text = text.strip()
-    if kind is bool:
-        _refuse(text not in ("true", "false"), key, text, "true or false")
-        return text == "true"
-    if kind is int or kind is float:
-        pattern = r"\d+" if kind is int else r"\d+(\.\d+)?"
-        _refuse(re.fullmatch(pattern, text, re.ASCII) is None, key, text, "a whole number" if kind is int else "a number")
-        return kind(text)
-    return tuple(text.split()) if kind == tuple[str, ...] else text
-
-
-def _check(key: str, value: Any, rules: Mapping[str, Any]) -> None:
-    low, high, one_of, check = rules["low"], rules["high"], rules["one_of"], rules["check"]
-    _refuse(low is not None and not low <= value <= high, key, value, f"from {low} to {high}")
-    words = value if isinstance(value, tuple) else (value,)
-    _refuse(bool(one_of) and not set(words) <= set(one_of), key, " ".join(words) if one_of else "", f"one of {', '.join(one_of)}")
-    allowed = check(value) if check else None
-    _refuse(allowed is not None, key, " ".join(map(str, words)), str(allowed))
-
-
-def keys(cls: type, prefix: str) -> dict[str, dataclasses.Field[Any]]:
-    """Return the keys a settings class reads, with their fields.
-
-    ``StorageSettings`` names whole keys: ``directory_url`` is ``directory.url``.
-    """
-    fields = {field.name: field for field in dataclasses.fields(cls) if "doc" in field.metadata}
-    if prefix:
-        return {f"{prefix}.{name}": field for name, field in fields.items()}
-    return {name.replace("_", ".", 1) if cls is StorageSettings else name: field for name, field in fields.items()}
-
-
-def _read(cls: type, prefix: str, ini: dict[str, str]) -> dict[str, Any]:
-    """Take a class's keys out of ``ini`` and return its checked values."""
-    kinds = get_type_hints(cls)
-    values = {}
-    for key, field in keys(cls, prefix).items():
-        if key in ini:
-            value = _convert(key, ini.pop(key), kinds[field.name])
-            _check(key, value, field.metadata)
-            values[field.name] = value
-    return values
-
-
-def _issuers(names: tuple[str, ...], ini: dict[str, str]) -> tuple[IssuerSettings, ...]:
-    found = []
-    for name in names:
-        _refuse(re.fullmatch(r"[a-z0-9.-]+", name) is None, "browserid.issuers", name, "host names in lower case")
-        parts = {part: tuple(ini.pop(f"browserid.{name}.{part}", "").split()) for part in ("keys", "domains")}
-        _refuse(not 1 <= len(parts["keys"]) <= 2, f"browserid.{name}.keys", " ".join(parts["keys"]), "one or two files")
-        allowed = _mail_domains(parts["domains"])
-        _refuse(allowed is not None, f"browserid.{name}.domains", " ".join(parts["domains"]), str(allowed))
-        found.append(IssuerSettings(name, parts["keys"], tuple(domain.lower() for domain in parts["domains"])))
-    return tuple(found)
-
-
-def _providers(names: tuple[str, ...], ini: dict[str, str]) -> tuple[ProviderSettings, ...]:
-    found = []
-    for name in names:
-        _refuse(re.fullmatch(r"[a-z0-9-]+", name) is None, "oidc.providers", name, "words of a-z 0-9 -")
-        values = _read(ProviderSettings, f"oidc.{name}", ini)
-        for key in ("issuer", "client_id", "domains"):
-            _refuse(key not in values, f"oidc.{name}.{key}", "", "set")
-        values["domains"] = tuple(domain.lower() for domain in values["domains"])
-        found.append(ProviderSettings(name, **{**values, "title": values.get("title") or name}))
-    return tuple(found)
-
-
-_CONCERNS: dict[str, tuple[str, type]] = {
-    "storage": ("", StorageSettings),
-    "redis": ("redis", RedisSettings),
-    "redis_mailbox": ("mailbox.redis", RedisMailboxSettings),
-    "presence": ("presence", PresenceSettings),
-    "identity": ("identity", IdentitySettings),
-    "browserid": ("browserid", BrowserIDSettings),
-    "oidc": ("oidc", OidcSettings),
-    "channels": ("channels", ChannelSettings),
-    "outbound": ("outbound", OutboundSettings),
-    "admin": ("admin", AdminSettings),
-}
-_OURS = re.compile(r"(directory|tracker|mailbox|redis|admin|presence|identity|browserid|oidc|channels|outbound)(\..*)?")
-
-
-def documented() -> dict[str, dataclasses.Field[Any]]:
-    """Return every key of ``[app:main]`` with its field, in the order of the ini."""
-    return {key: field for prefix, cls in _CONCERNS.values() for key, field in keys(cls, prefix).items()}
-
-
-def load(ini: Mapping[str, str], here: str) -> Settings:
-    """Read and check ``[app:main]``.
-
-    :param ini: its keys; those of Pyramid and of other packages are left alone.
-    :param here: folder of the ini, for the defaults that lie beside it.
-    :raises SettingError: an unknown key under our prefixes, a wrong value or a bad combination.
-    """
-    rest = {key: value for key, value in ini.items() if _OURS.fullmatch(key)}
-    values = {name: _read(cls, prefix, rest) for name, (prefix, cls) in _CONCERNS.items()}
-    values["browserid"]["configured"] = _issuers(values["browserid"].get("issuers", ()), rest)
-    values["admin"]["emails"] = tuple(canonical_email(email) for email in values["admin"].get("emails", ()))
-    values["oidc"]["configured"] = _providers(values["oidc"].get("providers", ()), rest)
-    if rest:
-        key = min(rest)
-        raise SettingError(f"{key} = {rest[key]}: no such setting; docs/settings.md lists them")
-    for concern, key, default in (("storage", "directory_url", StorageSettings()), ("identity", "secret_file", IdentitySettings())):
-        text = values[concern].get(key, getattr(default, key))
-        values[concern][key] = text.replace("%(here)s", str(Path(here).resolve()))
-    settings = Settings(**{name: cls(**values[name]) for name, (_, cls) in _CONCERNS.items()})
-    settings.presence.check()
-    _check_identity(settings)
-    _check_oidc(settings)
-    return settings
-
-
-def _check_identity(settings: Settings) -> None:
-    identity, host = settings.identity, urlsplit(settings.identity.audience).hostname
-    uses_browserid = "browserid" in identity.verifiers
-    _refuse(uses_browserid and not settings.browserid.issuers, "browserid.issuers", "", "set when identity.verifiers names browserid")
-    _refuse(bool(settings.browserid.issuers) and not uses_browserid, "identity.verifiers", " ".join(identity.verifiers),
-            "browserid among others when browserid.issuers is set")  # fmt: skip
-    reserved = next((name for name in settings.browserid.issuers if name.endswith(_RESERVED)), None)
-    _refuse(reserved is not None, "browserid.issuers", reserved, "a name that can be owned: not under .invalid, .test or .localhost")
-    secure = identity.audience.startswith("https://") or host in LOOPBACK_HOSTS
-    _refuse(not secure, "identity.audience", identity.audience, "https, or http on localhost, 127.0.0.1 or [::1]")
-    if identity.development:
-        loopback = identity.audience.startswith("http://") and host in LOOPBACK_HOSTS
-        _refuse(not loopback, "identity.audience", identity.audience, "http on loopback while identity.development is on")
-        _refuse(bool(identity.verifiers), "identity.verifiers", " ".join(identity.verifiers), "empty while identity.development is on")
-        _refuse(bool(settings.channels.trusted_proxies), "channels.trusted_proxies", " ".join(settings.channels.trusted_proxies),
-                "empty while identity.development is on")  # fmt: skip
-        production = settings.storage.directory_url.endswith("/presence.db")
-        _refuse(production, "directory.url", settings.storage.directory_url,
-                "a database of its own while identity.development is on, not presence.db")  # fmt: skip
-    else:
-        _refuse(settings.outbound.allow_loopback, "outbound.allow_loopback", "true", "false unless identity.development is on")
-
-
-def _check_oidc(settings: Settings) -> None:
-    providers, verifiers = settings.oidc.configured, settings.identity.verifiers
-    used = "oidc" in verifiers
-    _refuse(used and not providers, "oidc.providers", "", "set when identity.verifiers names oidc")
-    _refuse(bool(providers) and not used, "identity.verifiers", " ".join(verifiers), "oidc among others when oidc.providers is set")
-    issuers = [provider.issuer for provider in providers]
-    for provider in providers:
-        key, parts = f"oidc.{provider.name}.issuer", urlsplit(provider.issuer)
-        _refuse(issuers.count(provider.issuer) > 1, key, provider.issuer, "another one than that of every other provider")
-        _refuse((parts.hostname or "").endswith(_RESERVED), key, provider.issuer,
-                "at a name that can be owned: not under .invalid, .test or .localhost")  # fmt: skip
-        loopback = provider.allow_private and parts.hostname in LOOPBACK_HOSTS
-        _refuse(parts.scheme != "https" and not loopback, key, provider.issuer,
-                f"https, or http on loopback with oidc.{provider.name}.allow_private")  # fmt: skip
-
-
-def load_server(section: Mapping[str, str]) -> ServerSettings:
-    """Read and check ``[server:main]``; every key of it is ours.
-
-    :raises SettingError: an unknown key, a wrong value or a bad combination.
-    """
-    rest = dict(section)
-    settings = ServerSettings(**_read(ServerSettings, "", rest))
-    if rest:
-        key = min(rest)
-        raise SettingError(f"{key} = {rest[key]}: no such setting of [server:main]; docs/settings.md lists them")
-    settings.check()
-    return settings
+        refuse(bool(self.certfile) != bool(self.keyfile), "certfile", self.certfile, "set together with keyfile")

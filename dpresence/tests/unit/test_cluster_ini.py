@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dpresence.settings import load, load_server
+from dpresence.ini import load, load_server
 
 from .test_settings import ROOT, section, shown
 

@@ -12,7 +12,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[2]
 LEVELS = (
     ("errors", "model", "clock"),
-    ("settings", "messages", "limits", "domains", "logs", "metrics"),
+    ("ini", "settings", "messages", "limits", "domains", "logs", "metrics"),
     ("backends", "identity", "outbound"),
     ("hub",),
     ("service",),
@@ -24,6 +24,7 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
 SIDEWAYS = {  # within a level: who may lean on whom
     ("model", "errors"),
+    ("ini", "settings"),
     ("messages", "settings"),
     ("limits", "settings"),
     ("app", "background"),

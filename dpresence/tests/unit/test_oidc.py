@@ -28,9 +28,10 @@ from dpresence.identity import Verifiers, jwks
 from dpresence.identity.jwks import BODY_BYTES, Fetcher, FetchFailed, Issuer
 from dpresence.identity.oidc import OidcVerifier, load_providers
 from dpresence.identity.oidc_client import load_clients
+from dpresence.ini import keys, load
 from dpresence.model import Identity
 from dpresence.outbound import is_public
-from dpresence.settings import LOOPBACK_HOSTS, OidcSettings, ProviderSettings, keys, load
+from dpresence.settings import LOOPBACK_HOSTS, OidcSettings, ProviderSettings
 from dpresence.tests.oidc_support import CLIENT, TinyProvider, jwk, key, raw, sign, trust
 from dpresence.tests.support import FakeClock
 

@@ -13,7 +13,8 @@ import pytest
 
 from dpresence import main
 from dpresence.errors import SettingError
-from dpresence.settings import ServerSettings, Settings, documented, keys, load, load_server
+from dpresence.ini import documented, keys, load, load_server
+from dpresence.settings import ServerSettings, Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 INIS = ("presence.ini", "development.ini")

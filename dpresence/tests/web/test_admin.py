@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from dpresence.errors import BackendUnavailable, SettingError
-from dpresence.settings import load
+from dpresence.ini import load
 from dpresence.tests.web.support import Browser, World, ko, refusal
 
 ADMIN, ANN = "admin@example.org", "ann@example.org"

@@ -1,0 +1,200 @@
+"""The ini: strings in, checked ``Settings`` out, or one line that says what is wrong (docs/protocol.md, section 9)."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_type_hints
+from urllib.parse import urlsplit
+
+from .errors import SettingError
+from .model import canonical_email
+from .settings import (
+    LOOPBACK_HOSTS,
+    RESERVED,
+    AdminSettings,
+    BrowserIDSettings,
+    ChannelSettings,
+    IdentitySettings,
+    IssuerSettings,
+    OidcSettings,
+    OutboundSettings,
+    PresenceSettings,
+    ProviderSettings,
+    RedisMailboxSettings,
+    RedisSettings,
+    ServerSettings,
+    Settings,
+    StorageSettings,
+    mail_domains,
+    refuse,
+)
+
+
+def _convert(key: str, text: str, kind: Any) -> Any:
+    """Turn an ini string into a bool, an int, a float, a tuple of words or a str."""
+    text = text.strip()
+    if kind is bool:
+        refuse(text not in ("true", "false"), key, text, "true or false")
+        return text == "true"
+    if kind is int or kind is float:
+        pattern = r"\d+" if kind is int else r"\d+(\.\d+)?"
+        refuse(re.fullmatch(pattern, text, re.ASCII) is None, key, text, "a whole number" if kind is int else "a number")
+        return kind(text)
+    return tuple(text.split()) if kind == tuple[str, ...] else text
+
+
+def _check(key: str, value: Any, rules: Mapping[str, Any]) -> None:
+    low, high, one_of, check = rules["low"], rules["high"], rules["one_of"], rules["check"]
+    refuse(low is not None and not low <= value <= high, key, value, f"from {low} to {high}")
+    words = value if isinstance(value, tuple) else (value,)
+    refuse(bool(one_of) and not set(words) <= set(one_of), key, " ".join(words) if one_of else "", f"one of {', '.join(one_of)}")
+    allowed = check(value) if check else None
+    refuse(allowed is not None, key, " ".join(map(str, words)), str(allowed))
+
+
+def keys(cls: type, prefix: str) -> dict[str, dataclasses.Field[Any]]:
+    """Return the keys a settings class reads, with their fields.
+
+    ``StorageSettings`` names whole keys: ``directory_url`` is ``directory.url``.
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls) if "doc" in field.metadata}
+    if prefix:
+        return {f"{prefix}.{name}": field for name, field in fields.items()}
+    return {name.replace("_", ".", 1) if cls is StorageSettings else name: field for name, field in fields.items()}
+
+
+def _read(cls: type, prefix: str, ini: dict[str, str]) -> dict[str, Any]:
+    """Take a class's keys out of ``ini`` and return its checked values."""
+    kinds = get_type_hints(cls)
+    values = {}
+    for key, field in keys(cls, prefix).items():
+        if key in ini:
+            value = _convert(key, ini.pop(key), kinds[field.name])
+            _check(key, value, field.metadata)
+            values[field.name] = value
+    return values
+
+
+def _issuers(names: tuple[str, ...], ini: dict[str, str]) -> tuple[IssuerSettings, ...]:
+    found = []
+    for name in names:
+        refuse(re.fullmatch(r"[a-z0-9.-]+", name) is None, "browserid.issuers", name, "host names in lower case")
+        parts = {part: tuple(ini.pop(f"browserid.{name}.{part}", "").split()) for part in ("keys", "domains")}
+        refuse(not 1 <= len(parts["keys"]) <= 2, f"browserid.{name}.keys", " ".join(parts["keys"]), "one or two files")
+        allowed = mail_domains(parts["domains"])
+        refuse(allowed is not None, f"browserid.{name}.domains", " ".join(parts["domains"]), str(allowed))
+        found.append(IssuerSettings(name, parts["keys"], tuple(domain.lower() for domain in parts["domains"])))
+    return tuple(found)
+
+
+def _providers(names: tuple[str, ...], ini: dict[str, str]) -> tuple[ProviderSettings, ...]:
+    found = []
+    for name in names:
+        refuse(re.fullmatch(r"[a-z0-9-]+", name) is None, "oidc.providers", name, "words of a-z 0-9 -")
+        values = _read(ProviderSettings, f"oidc.{name}", ini)
+        for key in ("issuer", "client_id", "domains"):
+            refuse(key not in values, f"oidc.{name}.{key}", "", "set")
+        values["domains"] = tuple(domain.lower() for domain in values["domains"])
+        found.append(ProviderSettings(name, **{**values, "title": values.get("title") or name}))
+    return tuple(found)
+
+
+_CONCERNS: dict[str, tuple[str, type]] = {
+    "storage": ("", StorageSettings),
+    "redis": ("redis", RedisSettings),
+    "redis_mailbox": ("mailbox.redis", RedisMailboxSettings),
+    "presence": ("presence", PresenceSettings),
+    "identity": ("identity", IdentitySettings),
+    "browserid": ("browserid", BrowserIDSettings),
+    "oidc": ("oidc", OidcSettings),
+    "channels": ("channels", ChannelSettings),
+    "outbound": ("outbound", OutboundSettings),
+    "admin": ("admin", AdminSettings),
+}
+_OURS = re.compile(r"(directory|tracker|mailbox|redis|admin|presence|identity|browserid|oidc|channels|outbound)(\..*)?")
+
+
+def documented() -> dict[str, dataclasses.Field[Any]]:
+    """Return every key of ``[app:main]`` with its field, in the order of the ini."""
+    return {key: field for prefix, cls in _CONCERNS.values() for key, field in keys(cls, prefix).items()}
+
+
+def load(ini: Mapping[str, str], here: str) -> Settings:
+    """Read and check ``[app:main]``.
+
+    :param ini: its keys; those of Pyramid and of other packages are left alone.
+    :param here: folder of the ini, for the defaults that lie beside it.
+    :raises SettingError: an unknown key under our prefixes, a wrong value or a bad combination.
+    """
+    rest = {key: value for key, value in ini.items() if _OURS.fullmatch(key)}
+    values = {name: _read(cls, prefix, rest) for name, (prefix, cls) in _CONCERNS.items()}
+    values["browserid"]["configured"] = _issuers(values["browserid"].get("issuers", ()), rest)
+    values["admin"]["emails"] = tuple(canonical_email(email) for email in values["admin"].get("emails", ()))
+    values["oidc"]["configured"] = _providers(values["oidc"].get("providers", ()), rest)
+    if rest:
+        key = min(rest)
+        raise SettingError(f"{key} = {rest[key]}: no such setting; docs/settings.md lists them")
+    for concern, key, default in (("storage", "directory_url", StorageSettings()), ("identity", "secret_file", IdentitySettings())):
+        text = values[concern].get(key, getattr(default, key))
+        values[concern][key] = text.replace("%(here)s", str(Path(here).resolve()))
+    settings = Settings(**{name: cls(**values[name]) for name, (_, cls) in _CONCERNS.items()})
+    settings.presence.check()
+    _check_identity(settings)
+    _check_oidc(settings)
+    return settings
+
+
+def _check_identity(settings: Settings) -> None:
+    identity, host = settings.identity, urlsplit(settings.identity.audience).hostname
+    uses_browserid = "browserid" in identity.verifiers
+    refuse(uses_browserid and not settings.browserid.issuers, "browserid.issuers", "", "set when identity.verifiers names browserid")
+    refuse(bool(settings.browserid.issuers) and not uses_browserid, "identity.verifiers", " ".join(identity.verifiers),
+            "browserid among others when browserid.issuers is set")  # fmt: skip
+    reserved = next((name for name in settings.browserid.issuers if name.endswith(RESERVED)), None)
+    refuse(reserved is not None, "browserid.issuers", reserved, "a name that can be owned: not under .invalid, .test or .localhost")
+    secure = identity.audience.startswith("https://") or host in LOOPBACK_HOSTS
+    refuse(not secure, "identity.audience", identity.audience, "https, or http on localhost, 127.0.0.1 or [::1]")
+    if identity.development:
+        loopback = identity.audience.startswith("http://") and host in LOOPBACK_HOSTS
+        refuse(not loopback, "identity.audience", identity.audience, "http on loopback while identity.development is on")
+        refuse(bool(identity.verifiers), "identity.verifiers", " ".join(identity.verifiers), "empty while identity.development is on")
+        refuse(bool(settings.channels.trusted_proxies), "channels.trusted_proxies", " ".join(settings.channels.trusted_proxies),
+                "empty while identity.development is on")  # fmt: skip
+        production = settings.storage.directory_url.endswith("/presence.db")
+        refuse(production, "directory.url", settings.storage.directory_url,
+                "a database of its own while identity.development is on, not presence.db")  # fmt: skip
+    else:
+        refuse(settings.outbound.allow_loopback, "outbound.allow_loopback", "true", "false unless identity.development is on")
+
+
+def _check_oidc(settings: Settings) -> None:
+    providers, verifiers = settings.oidc.configured, settings.identity.verifiers
+    used = "oidc" in verifiers
+    refuse(used and not providers, "oidc.providers", "", "set when identity.verifiers names oidc")
+    refuse(bool(providers) and not used, "identity.verifiers", " ".join(verifiers), "oidc among others when oidc.providers is set")
+    issuers = [provider.issuer for provider in providers]
+    for provider in providers:
+        key, parts = f"oidc.{provider.name}.issuer", urlsplit(provider.issuer)
+        refuse(issuers.count(provider.issuer) > 1, key, provider.issuer, "another one than that of every other provider")
+        refuse((parts.hostname or "").endswith(RESERVED), key, provider.issuer,
+                "at a name that can be owned: not under .invalid, .test or .localhost")  # fmt: skip
+        loopback = provider.allow_private and parts.hostname in LOOPBACK_HOSTS
+        refuse(parts.scheme != "https" and not loopback, key, provider.issuer,
+                f"https, or http on loopback with oidc.{provider.name}.allow_private")  # fmt: skip
+
+
+def load_server(section: Mapping[str, str]) -> ServerSettings:
+    """Read and check ``[server:main]``; every key of it is ours.
+
+    :raises SettingError: an unknown key, a wrong value or a bad combination.
+    """
+    rest = dict(section)
+    settings = ServerSettings(**_read(ServerSettings, "", rest))
+    if rest:
+        key = min(rest)
+        raise SettingError(f"{key} = {rest[key]}: no such setting of [server:main]; docs/settings.md lists them")
+    settings.check()
+    return settings
