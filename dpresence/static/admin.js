@@ -121,7 +121,7 @@ async function look() {
   } catch (error) {
     if (error.status === 401 || error.status === 403) return location.reload(); // leads to sign in, or says why not
     place("state").dataset.status = "warn";
-    say(place("state"), `${error.message} Trying again …`);
+    say(place("state"), `${error.message} What is shown is old. Trying again …`);
   }
   clearTimeout(timer); // somebody may have come back meanwhile
   timer = setTimeout(look, PAUSE);

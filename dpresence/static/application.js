@@ -1,7 +1,7 @@
 // A developer's application: proven, activated, looked at, changed, stopped (docs/protocol.md, section 6).
 
 import { onSubmit } from "./form.js";
-import { announce, ask, attempt, call, day, element, since } from "./page.js";
+import { announce, ask, attempt, call, day, download, element, since } from "./page.js";
 
 const LOOK_MS = 2000;
 const MINUTE_MS = 60000;
@@ -70,11 +70,7 @@ on("check", async () => {
   announce("The file was found: the domain is proven.");
 });
 
-on("download", () => {
-  const file = URL.createObjectURL(new Blob([at("domain-key").textContent], { type: "text/plain" }));
-  element("a", { href: file, download: "__presence" }).click();
-  setTimeout(() => URL.revokeObjectURL(file), MINUTE_MS);
-});
+on("download", () => download("__presence", at("domain-key").textContent));
 
 // -- keys
 
@@ -159,7 +155,7 @@ async function look() {
       at("live-note").textContent = "";
     }
   } catch (error) {
-    if (error.errno === 142 || error.errno === 110) location.reload(); // deactivated or deleted elsewhere
+    if (error.errno === 142 || error.errno === 110 || error.outdated) return location.reload(); // changed elsewhere, or who is signed in
     at("live-note").textContent = error.signedOut ? "You are signed out: open the page again." : `These are old: ${error.message}`;
     pause = error.signedOut ? null : Math.max(LOOK_MS, (error.retryAfter ?? 0) * 1000);
   }

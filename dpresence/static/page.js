@@ -1,6 +1,7 @@
 // What every page shares: calls to the service, words for people, questions, times. Loaded by base.jinja2 on each of them.
 // Nothing here or on any page makes markup of text: the policy requires trusted types, and `element` builds nodes.
 
+const OUTDATED = "Nothing was changed: somebody has signed in anew since this page was opened. Load the page again.";
 const csrf = document.querySelector("meta[name=csrf]")?.content ?? "";
 
 /** A refusal, in the service's own words (docs/protocol.md, section 7). */
@@ -20,6 +21,11 @@ export class ServiceError extends Error {
   /** Whether the session is over: sign in again. */
   get signedOut() {
     return this.errno === 104 || this.errno === 130;
+  }
+
+  /** Whether somebody, perhaps the same person, has signed in since the page was loaded: load it again. */
+  get outdated() {
+    return this.errno === 121;
   }
 }
 
@@ -80,6 +86,13 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+/** Give somebody a text as a file. */
+export function download(name, text) {
+  const file = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+  element("a", { href: file, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(file), 60000);
+}
+
 const toasts = new Map();
 
 /**
@@ -108,7 +121,7 @@ export async function attempt(button, work) {
     return true;
   } catch (error) {
     if (error.signedOut) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
-    else announce(error.message, "alert");
+    else announce(error.outdated ? OUTDATED : error.message, "alert");
     return false;
   } finally {
     if (button) button.ariaBusy = null;

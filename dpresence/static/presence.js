@@ -121,7 +121,7 @@ export class PresenceChannel extends EventTarget {
   /** Say something else from now on: at once, or when it is connected again. @param {Status} status */
   setStatus(status) {
     this.#status = status;
-    if (this.#state.state === "connected") this.#update("status");
+    this.#update("status"); // also while it signs in: the service takes frames in their order
   }
 
   /** Connect, and stay connected. */
@@ -199,8 +199,9 @@ export class PresenceChannel extends EventTarget {
     this.#after((left % 1000 || 1000) / 1000, () => this.#count(until, reason));
   }
 
-  /** The network is back: do not wait any longer than the service asked for. */
+  /** The network is back: do not wait any longer than the service asked for, and ask whether the connection has outlived it. */
   #hurry = () => {
+    if (this.#state.state === "connected") this.#beat();
     if (this.#state.state === "waiting" && performance.now() >= this.#notBefore) this.#connect();
   };
 

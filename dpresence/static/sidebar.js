@@ -12,13 +12,16 @@ const at = (id) => document.getElementById(id);
 let grants = [];
 let devices = [];
 let signedOut = false;
+let asked = 0; // how often the lists were asked for: an answer that is overtaken is void
+let looking = null;
+let stale = "";
 
 /** A ticket for the channel; null when the browser's session is over. */
 async function signIn() {
   try {
     return (await call("POST", "/ticket")).ticket;
   } catch (error) {
-    if (!error.signedOut && error.errno !== 121) throw error;
+    if (!error.signedOut && !error.outdated) throw error;
     signedOut = true; // or in as somebody else, in another tab
     return null;
   }
@@ -68,7 +71,9 @@ function showConnection() {
   at("connection").textContent = words;
   if (at("connection-spoken").textContent !== spoken) at("connection-spoken").textContent = spoken;
   const stopped = me.state.state === "stopped";
+  if (signedOut && !stopped) return location.reload(); // another tab has signed in, or this session is over: the service knows
   at("stopped").hidden = !stopped;
+  for (const section of document.querySelectorAll("main > section:not(#me)")) section.hidden = signedOut; // somebody else may sit here
   if (stopped) at("stopped-why").textContent = whyStopped();
   at("again").hidden = signedOut;
   at("again-in").hidden = !signedOut;
@@ -76,13 +81,14 @@ function showConnection() {
   showSeen();
 }
 
-/** Say what applications see: the most reachable of all devices, and this one as it will be. */
+/** Say what applications see, if it is known: the most reachable of all devices, and this one as it will be. */
 function showSeen() {
   const connected = me.state.state === "connected";
-  const all = devices.map((one) => (one.device === deviceName() && connected ? me.status : one.status));
-  const seen = RANK[Math.max(0, ...all.map((status) => RANK.indexOf(status)))];
+  const others = devices.filter((one) => !connected || one.device !== deviceName()).map((one) => one.status);
+  const seen = RANK[Math.max(...[connected ? me.status : "offline", ...others].map((status) => RANK.indexOf(status)))];
   const elsewhere = seen !== me.status && connected ? ", because of another device" : "";
-  at("seen").textContent = connected || devices.length ? `Applications see you ${WORDS[seen].toLowerCase()}${elsewhere}.` : "";
+  const known = connected || (devices.length && !stale && !signedOut);
+  at("seen").textContent = known ? `Applications see you ${WORDS[seen].toLowerCase()}${elsewhere}.` : "";
 }
 
 function deviceItem({ device, status, connected, since: start }) {
@@ -170,9 +176,11 @@ async function revokeGrant(button, appid, domain) {
 /** Read the lists again and show what has changed. */
 async function refresh() {
   if (signedOut) return;
-  let stale = "";
+  const turn = ++asked;
   try {
     const [found, given] = await Promise.all([call("GET", "/devices"), list("/grants", "grants")]);
+    if (turn !== asked) return;
+    stale = "";
     given.sort((one, other) => one.domain.localeCompare(other.domain));
     if (JSON.stringify(found.devices) !== JSON.stringify(devices)) fill("devices", (devices = found.devices).map(deviceItem));
     if (JSON.stringify(given) !== JSON.stringify(grants)) {
@@ -181,8 +189,9 @@ async function refresh() {
       showNotifications();
     }
   } catch (error) {
-    signedOut ||= error.signedOut ?? false;
-    stale = `The lists below may be old: ${error.message}`;
+    if (turn !== asked) return;
+    signedOut ||= error.signedOut || error.outdated || false;
+    stale = signedOut ? "" : `The lists below may be old: ${error.message}`;
   }
   if (at("stale").textContent !== stale) at("stale").textContent = stale;
   showConnection();
@@ -211,22 +220,37 @@ function showOutside() {
 at("outside").addEventListener("click", async () => {
   const on = !wanted() && (await Notification.requestPermission()) === "granted";
   localStorage.setItem("dpresence.outside", on ? "yes" : "no");
-  announce(on ? "Notifications are shown outside this page, too." : "Notifications are shown on this page only.");
+  if (on) showOne("Notifications are shown like this", { tag: "dpresence" });
+  if (wanted()) announce("Notifications are shown outside this page, too.");
+  else if (!on) announce("Notifications are shown on this page only.");
   showOutside();
 });
 
-/** Show one as the system does; the tag keeps several tabs from showing it twice. */
-function showSystem(one) {
-  if (!me.holds || !("Notification" in window) || !wanted()) return;
-  const shown = new Notification(`${one.source} (${domainOf(one) ?? "an application"})`, { body: one.message, tag: one.id });
-  shown.onclick = () => (/^https?:\/\//i.test(one.action) ? open(one.action, "_blank", "noopener,noreferrer") : focus());
+/** Show one as the system does, or say that it does not: on Android a browser has this for service workers only. */
+function showOne(title, options, act) {
+  try {
+    new Notification(title, options).onclick = act;
+  } catch {
+    localStorage.setItem("dpresence.outside", "no");
+    showOutside();
+    announce("This browser cannot show them outside this page.", "alert");
+  }
 }
 
-me.addEventListener("notifications", ({ detail }) => {
+/** Show one outside; the tag keeps several tabs from showing it twice. */
+function showSystem(title, { message, action, id }) {
+  if (!me.holds || !("Notification" in window) || !wanted()) return;
+  const act = () => (/^https?:\/\//i.test(action) ? open(action, "_blank", "noopener,noreferrer") : focus());
+  showOne(title, { body: message, tag: id }, act);
+}
+
+me.addEventListener("notifications", async ({ detail }) => {
   showNotifications();
   if (!detail) return;
-  announce(`${detail.source}: ${detail.message}`);
-  showSystem(detail);
+  if (!domainOf(detail)) await (looking ??= refresh().finally(() => (looking = null))); // allowed a moment ago
+  const title = `${detail.source} (${domainOf(detail) ?? "an application"})`; // what it calls itself proves nothing
+  announce(`${title}: ${detail.message}`);
+  showSystem(title, detail);
 });
 
 showOutside();

@@ -44,7 +44,7 @@ export class SharedDevice extends EventTarget {
     super();
     this.#options = { email, signIn, device: deviceName() };
     this.#others = new BroadcastChannel(`dpresence ${email}`);
-    this.#others.onmessage = ({ data: [what, value] }) => this.#heard[what](value);
+    this.#others.onmessage = ({ data: [what, value] }) => this.#listen(what, value);
     this.#queue();
     this.#ask();
     document.addEventListener("visibilitychange", () => document.hidden || this.#ask());
@@ -112,6 +112,13 @@ export class SharedDevice extends EventTarget {
 
   #tell(what, value) {
     this.#others.postMessage([what, value]);
+  }
+
+  /** Hear another tab. One that slept while it was overtaken may think that it still holds the channel: who does knows better. */
+  #listen(what, value) {
+    const overtaken = this.#channel && (what === "state" || what === "welcome");
+    if (!overtaken) this.#heard[what](value);
+    else if (what === "state" && value.state === "stopped" && this.state.state !== "stopped") this.#tell("state", this.state);
   }
 
   #both(what, value) {

@@ -40,7 +40,7 @@ def answer(refused: Refused, request: Request) -> Response:
 
 
 def _page_of(refused: Refused, request: Request) -> Response:
-    if request.method == "GET" and isinstance(refused, NoCredentials | SessionEnded):
+    if request.method in ("GET", "HEAD") and isinstance(refused, NoCredentials | SessionEnded):
         return sign_in_first(request)
     route = getattr(request.matched_route, "name", "")
     explanation, again = explain(refused.errno, route), _again(request, route)

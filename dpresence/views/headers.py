@@ -30,7 +30,7 @@ def page_policy(audience: str, form_target: str = "") -> str:
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
         f"connect-src 'self' {socket}; form-action 'self'{' ' + form_target if form_target else ''}; "
-        "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+        "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
 
 

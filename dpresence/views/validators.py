@@ -56,6 +56,9 @@ def user(request: Request, **_: Any) -> None:
 def session(request: Request, **_: Any) -> None:
     """Fill ``session`` and ``account`` from the cookie; what changes something needs the CSRF token.
 
+    A page shows the token with what it reads as well: so that one that was opened before somebody else signed in shows nothing
+    of hers.
+
     :raises NoCredentials: there is no cookie.
     :raises SessionEnded: its session is over.
     :raises Forbidden: see ``user``.
@@ -64,7 +67,7 @@ def session(request: Request, **_: Any) -> None:
     if not cookie:
         raise NoCredentials()
     request.validated["session"], request.validated["account"] = presence(request).accounts.session(cookie)
-    if request.method not in _SAFE_METHODS:
+    if request.method not in _SAFE_METHODS or "X-CSRF-Token" in request.headers:
         _check_csrf(request, cookie)
 
 

@@ -99,6 +99,12 @@ def test_a_backend_that_is_away_is_shown_until_it_is_back(admin: Browser, stage:
     admin.assert_quiet()
 
 
+def test_figures_that_could_not_be_read_again_are_called_old(admin: Browser) -> None:
+    admin.wait(lambda it: it.find("#devices").text != "–")
+    admin.run("window.fetch = async () => { throw new TypeError('gone') }")
+    admin.wait(lambda it: it.find("#state").text == "The service cannot be reached. What is shown is old. Trying again …")
+
+
 def test_nobody_reads_the_figures_for_a_page_that_nobody_sees(admin: Browser) -> None:
     count = "return performance.getEntriesByType('resource').filter((entry) => entry.name.endsWith('/admin/figures')).length"
     admin.wait(lambda it: it.run(count) >= 2)

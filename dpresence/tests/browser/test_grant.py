@@ -156,6 +156,8 @@ def test_the_policy_would_stop_what_came_through_all_the_same(browser: Browser, 
     browser.sign_in("eve@example.org")
     for sink in ("document.body.innerHTML = '<b>x</b>'", "document.createElement('script').text = 'x'", "setTimeout('x')"):
         assert browser.run(f"try {{ {sink} }} catch (error) {{ return error.name }}") == "TypeError", sink
+    policy = "try { trustedTypes.createPolicy('default', {createHTML: (text) => text}) } catch (error) { return error.name }"
+    assert browser.run(policy) == "TypeError", "nor can a script allow itself to"
     browser.console()
     browser.run(f"const i = new Image(); i.src = '{scene.evil.origin}/x'; document.body.append(i)")
     browser.wait(lambda it: any("Content Security Policy" in line for line in it.console()))

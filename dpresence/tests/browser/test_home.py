@@ -89,3 +89,20 @@ def test_the_first_tab_stop_leads_past_the_header(browser: Browser, scene: Scene
     assert browser.run("return document.activeElement.textContent") == "Skip to the content"
     browser.press(Keys.ENTER, Keys.TAB)
     assert browser.run("return document.activeElement.getAttribute('href')") == "/login?next=/sidebar"
+
+
+def test_a_region_that_will_speak_is_there_before_it_does(browser: Browser, scene: Scene) -> None:
+    """Screen readers hear changes of what they know; what was not displayed they do not know."""
+    browser.open(f"{scene.service.origin}/login")
+    displayed = "return [...document.querySelectorAll('[role=status], [role=alert]')].map((it) => getComputedStyle(it).display)"
+    assert len(browser.run(displayed)) == 3 and "none" not in browser.run(displayed)
+
+
+def test_a_page_that_was_opened_before_somebody_signed_in_anew_says_so(browser: Browser, scene: Scene) -> None:
+    browser.enter(scene.service.origin, "ida@example.org")
+    browser.tab()
+    browser.enter(scene.service.origin, "joe@example.org")
+    browser.tab(0)
+    browser.click("Sign out")
+    browser.wait(lambda it: "somebody has signed in anew" in it.find("#alert").text)
+    assert "X-CSRF-Token" not in browser.text()

@@ -203,6 +203,22 @@ def test_a_status_said_while_it_is_away_is_said_when_it_is_back(steps: Steps) ->
     assert steps(script) == ["unavailable"]
 
 
+def test_a_status_said_while_it_signs_in_is_said_right_after(steps: Steps) -> None:
+    script = """
+    proofs.push("a1"); channel.start(); await settle(); last().onopen(); channel.setStatus("unavailable");
+    await say({result: "OK", id: "sign-in"});
+    return last().sent.map(({id, status}) => [id, status])"""
+    assert steps(script) == [["sign-in", "online"], ["status", "unavailable"]]
+
+
+def test_a_network_that_is_back_makes_it_ask_at_once_whether_the_connection_lives(steps: Steps) -> None:
+    script = """
+    proofs.push("a1"); channel.start(); await signed(); await pass(5); await back();
+    const sent = last().sent.map(({id}) => id); await pass(16);
+    return [sent, states.some(({reason}) => reason === "no answer"), most()]"""
+    assert steps(script) == [["sign-in", "status"], True, 1]
+
+
 def test_a_dead_connection_is_found_by_asking(steps: Steps) -> None:
     script = """
         proofs.push("A"); channel.start(); await signed(); await pass(61); await say({result: "OK", id: "status"});

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from webob import Request
 
 from dpresence.errors import BackendUnavailable
 from dpresence.tests.web.support import Browser, World, ko, refusal
@@ -74,3 +75,27 @@ def test_only_the_client_is_for_pages_of_other_origins(world: World) -> None:
 @pytest.mark.parametrize("path", ["/static/", "/static/nothing.js", "/static/..%2Fapp.py", "/static/%2e%2e/app.py", "/static//etc/passwd"])
 def test_nothing_else_is_served(world: World, path: str) -> None:
     assert refusal(world.browser()("GET", path)) == (404, ko(111, "there is no such path"))
+
+
+def test_a_page_that_was_opened_before_somebody_else_signed_in_reads_nothing_of_hers(world: World) -> None:
+    browser = world.person(ANN)
+    old = browser.csrf or ""
+    browser.csrf = browser("POST", "/login", {"assertion": world.assertion("bob@example.org")}).json["csrf"]
+    for path in ("/devices", "/grants", "/account", "/myapps"):
+        assert browser("GET", path).status_int == 200
+        assert refusal(browser("GET", path, X_CSRF_Token=old))[0] == 403
+    browser.csrf = None
+    assert browser("GET", "/grants").status_int == 200, "who reads needs none"
+
+
+@pytest.mark.parametrize("path", ["/\xff", "/grant/\xff", "/static/\xff"])
+def test_a_path_that_is_no_text_is_a_page_that_is_not_there(world: World, path: str) -> None:
+    request = Request.blank("/", {"PATH_INFO": path}, headers=HTML)
+    answer = request.get_response(world.browser().web.app)
+    assert (answer.status_int, answer.content_type) == (404, "text/html")
+    assert "There is no such page" in answer.text and 'href="/login"' in answer.text
+
+
+def test_who_asks_only_for_the_header_of_a_page_is_led_the_same_way(world: World) -> None:
+    answer = world.browser()("HEAD", "/sidebar", **HTML)
+    assert answer.status_int == 303 and answer.headers["Location"].endswith("/login?next=%2Fsidebar")

@@ -1,0 +1,55 @@
+"""The whole person, on the sidebar by clicking: all that is held about her, signing out everywhere, erasing (section 6)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .conftest import Scene
+from .support import Browser
+from .test_sidebar import Stage
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def stage(browser: Browser, scene: Scene) -> Iterator[Stage]:
+    stage = Stage(browser, scene)
+    assert stage.updates() == [("online", "explicit")]
+    browser.find("details summary").click()
+    yield stage
+    stage.service.close()
+
+
+def test_all_that_is_held_about_her_comes_as_a_file(stage: Stage, axe: str, tmp_path: Path) -> None:
+    stage.browser._cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    stage.browser.click("Download it")
+    file = tmp_path / "dpresence.json"
+    stage.browser.wait(lambda _: file.exists() and file.stat().st_size > 0)
+    held = json.loads(file.read_text(encoding="utf-8"))
+    assert held["account"]["email"] == stage.sue.email and [one["puid"] for one in held["grants"]] == [stage.puid]
+    stage.browser.check_page("sidebar-account", axe)
+    stage.browser.assert_quiet()
+
+
+def test_signing_out_everywhere_asks_first_and_ends_every_device(stage: Stage) -> None:
+    with stage.sue.device("online", device="phone"):
+        stage.browser.click("Sign out everywhere")
+        stage.browser.click("Cancel")
+        assert len(stage.sue.call("GET", "/devices")["devices"]) == 2
+        stage.browser.click("Sign out everywhere")
+        stage.browser.find("#question-yes").click()
+        stage.browser.wait(lambda it: it.url == f"{stage.origin}/" and it.count("meta[name=csrf]") == 0)
+        assert stage.updates() == [("offline", "explicit")]
+    assert stage.scene.granted(stage.sue.email) == [stage.application.appid]
+
+
+def test_erasing_leaves_nothing(stage: Stage) -> None:
+    stage.browser.click("Erase everything")
+    stage.browser.find("#question-yes").click()
+    stage.browser.wait(lambda it: it.url == f"{stage.origin}/" and it.count("meta[name=csrf]") == 0)
+    assert stage.updates() == [("offline", "revoked")]
+    assert stage.scene.granted(stage.sue.email) == []
