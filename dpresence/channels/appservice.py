@@ -148,6 +148,9 @@ class AppServiceChannel(JsonChannel):
         for following in pages:
             self.connection.send(messages.snapshot(page, None))
             self.connection.drain()
+            give_way()  # a socket that takes everything never waits
+            if self.connection.closed:
+                return
             page = following
         self.connection.send(messages.snapshot(page, self._presence.feeds.cursor(offset)))
         self.offset = offset
@@ -159,6 +162,7 @@ class AppServiceChannel(JsonChannel):
             self.connection.drain()
             if not _advance(self._presence.feeds, self._appid, self.offset, [self]):
                 break
+            give_way()
         self.following = True
         self._presence.hub.news(self._appid)
 

@@ -7,12 +7,13 @@ import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Any, TypeVar
 
 from ..backends.directory import Directory
 from ..backends.mailbox import Mailbox
-from ..backends.tracker import Tracker
+from ..backends.tracker import Topic, Tracker
 from ..clock import Clock
 from ..errors import Conflict, InvalidAssertion, SessionEnded
 from ..identity import Verifiers
@@ -85,6 +86,7 @@ class Accounts:
         self._mailbox = mailbox
         self._verifiers = verifiers
         self._grants = grants
+        self._debts = grants.debts
         self._devices = devices
         self._settings = settings
         self._clock = clock
@@ -156,7 +158,7 @@ class Accounts:
             raise self._refusal("ticket", address)
         ticket = used.ticket
         if not used.good:  # somebody has a copy: whoever is signed in with it must prove who she is
-            self._tracker.wake("ticket", f"{ticket.user} {ticket.family}")
+            self._tell("ticket", f"{ticket.user} {ticket.family}")
             raise self._refusal("ticket used before", address)
         return SignIn(used.account, ticket.session_ends_at, ticket.device, ticket.family, successor)
 
@@ -220,7 +222,7 @@ class Accounts:
             return
         ended = self._directory.end_session(session.id_hash)
         for family, _ in ended:  # first what cannot be asked for again: the session is gone
-            self._tracker.wake("ticket", f"{session.user} {family}")
+            self._tell("ticket", f"{session.user} {family}")
         for _, device in ended:
             if device is not None:
                 self._devices.end_grace(session.user, device)
@@ -287,12 +289,16 @@ class Accounts:
         erased = self._directory.erase(account.id)
         self._devices.sign_out_all(account.id)  # first what cannot be asked for again: the account is gone
         for application in erased.applications:
-            self._tracker.wake("application", f"{application.id} unknown")
+            self._tell("application", f"{application.id} unknown")
         self._grants.ended(erased.grants)
         for application in erased.applications:
-            self._tracker.drop(application.id)
-        self._mailbox.purge(account.id)
+            self._debts.pay(("drop", application.id), partial(self._tracker.drop, application.id))
+        self._debts.pay(("purge", account.id), partial(self._mailbox.purge, account.id))
         self._metrics.event("account erased")
+
+    def _tell(self, topic: Topic, key: str) -> None:
+        """Wake everybody for what cannot be asked for again; while the tracker is away that is owed."""
+        self._debts.pay((topic, key), partial(self._tracker.wake, topic, key))
 
     def close_blocked(self) -> None:
         """Sign out the devices of people the operator has blocked, wherever they are."""

@@ -17,21 +17,31 @@ class Debts:
         self._owed: dict[Hashable, Callable[[], object]] = {}
 
     def pay(self, key: Hashable, payment: Callable[[], object]) -> None:
-        """Do something now or, when a backend is away, later; it takes the place of what was owed under ``key``."""
+        """Do something now or, when a backend is away, later; it takes the place of what is owed under ``key``."""
+        before = self._owed.get(key)
         try:
             payment()
         except BackendUnavailable:
             self.owe(key, payment)
         else:
-            self.forgive(key)
+            self._cross_out(key, before)
 
     def owe(self, key: Hashable, payment: Callable[[], object]) -> None:
         """Do something with the next ``sweep``."""
         self._owed[key] = payment
 
-    def forgive(self, key: Hashable) -> None:
-        """Do not do what is owed under ``key`` any more, if anything is."""
-        self._owed.pop(key, None)
+    def owes(self, key: Hashable) -> bool:
+        """Return whether something is owed under ``key``."""
+        return key in self._owed
+
+    def settle(self, key: Hashable) -> None:
+        """Do what is owed under ``key`` now, if anything is.
+
+        :raises BackendUnavailable: a backend is away still.
+        """
+        payment = self._owed.get(key)
+        if payment is not None:
+            self._do(key, payment)
 
     def sweep(self) -> None:
         """Do what is owed, in order.
@@ -39,12 +49,21 @@ class Debts:
         :raises BackendUnavailable: one is away still; the next sweep begins with another debt.
         """
         for key, payment in list(self._owed.items()):
-            try:
-                payment()
-            except BackendUnavailable:
-                self._owed[key] = self._owed.pop(key, payment)
-                raise
-            except Exception:  # ours: it would fail for ever
-                log.exception("what was owed cannot be done")
-            if self._owed.get(key) is payment:
-                del self._owed[key]
+            if self._owed.get(key) is payment:  # else it was done, or overtaken, while others were
+                self._do(key, payment)
+
+    def _do(self, key: Hashable, payment: Callable[[], object]) -> None:
+        try:
+            payment()
+        except BackendUnavailable:
+            if key in self._owed:
+                self._owed[key] = self._owed.pop(key)
+            raise
+        except Exception:  # ours: it would fail for ever
+            log.exception("what was owed cannot be done")
+        self._cross_out(key, payment)
+
+    def _cross_out(self, key: Hashable, payment: Callable[[], object] | None) -> None:
+        """Owe something no more, unless it is something newer that is owed under its key by now."""
+        if payment is not None and self._owed.get(key) is payment:
+            del self._owed[key]

@@ -48,18 +48,12 @@ class Devices:
         :raises TooMany: the user has too many connected.
         :raises SlowDown: it is taken over too often, as by two clients of one name that do it for ever.
         """
+        self._debts.settle(("signed out", user))  # before: it would end this connection, too
         if device and any(other.connected for other in self._tracker.devices(user) if other.name == device):
             wait = self._replacements.take(f"{user} {device}", now=self._clock.monotonic())
             if wait:
                 raise SlowDown("device: its connection is replaced too often", retry_after=ceil(wait))
-        grants = self._grants.of(user)
-        try:
-            connected = self._tracker.connect(user, device, connection, status, grants, self._limit)
-        except BackendUnavailable:
-            if device:  # it may have happened all the same
-                self._debts.owe((user, device, connection), partial(self._tracker.leave, user, device, connection))
-            raise
-        self._debts.forgive((user, connected.device, connection))
+        connected = self._tracker.connect(user, device, connection, status, self._grants.of(user), self._limit)
         if family is not None and device is None:
             self._note_device(user, connected.device, connection, family)
         return connected
@@ -103,14 +97,15 @@ class Devices:
         :raises NotFound: no live device of that name.
         """
         self._directory.end_tickets(user, device)
-        if not self._tracker.remove(user, device, self._grants.of(user)):
+        if not self._tracker.remove(user, device, self._grants.stored(user)):
             raise NotFound()
-        self._tracker.wake("device", f"{user} {device}")
+        self._debts.pay(("device", user, device), partial(self._tracker.wake, "device", f"{user} {device}"))
 
     def end_grace(self, user: str, device: str) -> None:
-        """Make a device disappear that is lost already and only kept for its return."""
-        if any(item.name == device and not item.connected for item in self._tracker.devices(user)):
-            self._tracker.remove(user, device, self._grants.of(user))
+        """Make a device disappear that is lost already and only kept for its return; while a backend is away its grace goes on."""
+        with suppress(BackendUnavailable):
+            if any(item.name == device and not item.connected for item in self._tracker.devices(user)):
+                self._tracker.remove(user, device, self._grants.of(user))
 
     def sign_out_all(self, user: str) -> None:
         """Make every device of a user disappear at once; while a backend is away that is owed."""
@@ -118,7 +113,7 @@ class Devices:
 
     def _sign_out_all(self, user: str) -> None:
         self._tracker.wake("account", user)  # first: nothing may keep the channels open
-        self._tracker.remove_all(user, self._grants.of(user))
+        self._tracker.remove_all(user, self._grants.stored(user))
 
     def sweep(self) -> int:
         """Drop devices whose grace is over; return how many users had one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -98,6 +98,16 @@ class Grants:
         known = self._cache.get(user)
         return self._cache.load(user) if known is None else known
 
+    def stored(self, user: str) -> tuple[Grant, ...]:
+        """Return every grant of a user as it is now, for a change after which nothing may come that puts right what was missed."""
+        known = self._cache.get(user)
+        try:
+            return self._cache.load(user)
+        except BackendUnavailable:
+            if known is None:
+                raise
+            return known
+
     def list(self, user: str, after: str, limit: int) -> Sequence[Granted]:
         """Return up to ``limit`` grants of a user with their applications, in order of application id, after that of ``after``."""
         grants = sorted(self._directory.grants_of_user(user), key=lambda grant: grant.appid)
@@ -135,26 +145,14 @@ class Grants:
     def grant(self, user: str, application: Application) -> Grant:
         """Let an application see a user; the same grant when it may already.
 
-        :raises Refused: the application was changed meanwhile; see ``askable``.
+        :raises Refused: the application was changed meanwhile, so that nobody consented to what it is now; see ``askable``.
         """
         now = self._clock.now()
         wanted = Grant(application.id, secrets.token_urlsafe(16), user, granted_at=now, since=now)
         with self._changing(wanted, new=True):
-            grant = self._directory.add_grant(wanted)
-            if grant == wanted:
-                self._refuse_overtaken(grant, application)
-        self._tell(grant, new=grant == wanted)
+            grant = self._directory.add_grant(wanted, application.domain)
+        self._tell(grant, new=grant == wanted or self.debts.owes((grant.puid, True)))
         return grant
-
-    def _refuse_overtaken(self, grant: Grant, application: Application) -> None:
-        """Take a new grant back if its application was changed while it was made: nobody consented to what that is now."""
-        try:
-            if self.askable(application.id).domain != application.domain:
-                raise DomainNotValidated()
-        except (NotFound, DomainNotValidated, NotActive):
-            with suppress(NotFound):  # the change may have ended it
-                self.revoke(grant.user, grant.appid)
-            raise
 
     def pause(self, user: str, appid: str, paused: bool) -> Grant:
         """Hide a user from an application for a while, or show her again.
@@ -202,6 +200,11 @@ class Grants:
         if appid and self._tracker.waits:
             gevent.spawn(self.debts.pay, (user, appid), partial(self._look_again, user, appid))
 
+    def show_again(self, user: str) -> None:
+        """Put right what applications see of a user, after updates that may have been made with grants that had changed."""
+        for grant in self.of(user):
+            self._show(grant)
+
     def _look_again(self, user: str, appid: str) -> None:
         grant = self._directory.grant(appid, user)
         if grant:
@@ -228,9 +231,12 @@ class Grants:
         self.debts.pay((grant.puid, new), partial(self._settle, grant, new))
 
     def _settle(self, grant: Grant, new: bool) -> None:
+        if new:
+            self._show(grant, new)  # first: who hears of it shows it, too, and not as a new one
         self._tracker.wake("grants", f"{grant.user} {grant.appid}")
-        self._show(grant, new)
-        self._tracker.wake("mail", grant.user)  # what waited for the end of a pause
+        if not new:
+            self._show(grant)
+            self._tracker.wake("mail", grant.user)  # what waited for the end of a pause
 
     def _show(self, grant: Grant, new: bool = False) -> None:
         """Tell an application what the directory says of a grant, until that is still so once it was told."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -112,10 +112,9 @@ class Notifications:
                 post.queue_size = self._mailbox.waiting(post.grant.user, post.grant.appid, post.notification.sent_at)
         if queued:
             self._grants.debts.pay(queued[0].notification.id, partial(self._drop_revoked, appid, queued))
-        for user in dict.fromkeys(post.grant.user for post in queued):
-            delivered = self._send_now(user)
-            for post in queued:
-                post.delivered |= post.notification.id in delivered
+        delivered = self._send_now(dict.fromkeys(post.grant.user for post in queued))
+        for post in queued:
+            post.delivered = post.notification.id in delivered
 
     def _drop_revoked(self, appid: str, posts: Sequence[_Post]) -> None:
         """Discard what was stored for a grant that has ended, and whose end discarded what waited, a moment before."""
@@ -126,18 +125,26 @@ class Notifications:
         for post in gone:
             post.revoked = True
 
-    def _send_now(self, user: str) -> set[str]:
-        """Send what waits for a user to her devices here, wake those elsewhere; return the ids that were sent here."""
-        here = self._hub.devices_of(user)
-        with suppress(BackendUnavailable):  # it is kept: it goes out with the next delivery
-            if any(device.connected and device.name not in here for device in self._tracker.devices(user)):
-                self._tracker.wake("mail", user)
-        try:
-            return self.deliver(user) if here else set()
-        except BackendUnavailable:
-            with suppress(BackendUnavailable):
-                self._tracker.wake("mail", user)  # whoever hears that goes on trying
-            return set()
+    def _send_now(self, users: Iterable[str]) -> set[str]:
+        """Send what waits for users to their devices here, wake those elsewhere; return the ids that were sent here.
+
+        Once a backend does not answer, nobody is kept waiting for it again: whoever hears a wake-up goes on trying.
+        """
+        sent: set[str] = set()
+        away = False
+        for user in users:
+            here = self._hub.devices_of(user)
+            with suppress(BackendUnavailable):  # it is kept: it goes out with the next delivery
+                if away or any(device.connected and device.name not in here for device in self._tracker.devices(user)):
+                    self._tracker.wake("mail", user)  # first: what a plain device here was sent is soon discarded
+            if here and not away:
+                try:
+                    sent |= self.deliver(user)
+                except BackendUnavailable:
+                    away = True
+                    with suppress(BackendUnavailable):
+                        self._tracker.wake("mail", user)
+        return sent
 
     def _answer(self, item: OutgoingNotification, post: _Post | None) -> dict[str, Any]:
         if post is None or post.revoked:

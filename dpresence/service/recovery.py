@@ -22,7 +22,7 @@ from .grants import Grants
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 50
+_AT_ONCE = 20
 _RETRY_SECONDS = 1.0
 
 
@@ -71,9 +71,11 @@ class Recovery:
         for appid in self._hub.applications():
             self._hub.news(appid)
         everybody = self._hub.devices()
+        users = dict.fromkeys(user for user, _, _ in everybody)
         done = all([self._paid(), *Pool(_AT_ONCE).map(lambda item: self._checked(item, forgotten), everybody)])
-        Pool(_AT_ONCE).map(self._deliver, dict.fromkeys(user for user, _, _ in everybody))
-        return done
+        shown = all(Pool(_AT_ONCE).map(self._shown, users))
+        Pool(_AT_ONCE).map(self._deliver, users)
+        return done and shown
 
     def _paid(self) -> bool:
         """Say what is owed to the backends; return whether they took it."""
@@ -81,6 +83,16 @@ class Recovery:
             self._grants.sweep()
         except BackendUnavailable:
             return False
+        return True
+
+    def _shown(self, user: str) -> bool:
+        """Put right what was shown of a user without knowing that her grants had changed; return whether that was done."""
+        try:
+            self._grants.show_again(user)
+        except BackendUnavailable:
+            return False
+        except Exception:  # ours: everybody else catches up all the same
+            log.exception("what applications see of somebody was not put right")
         return True
 
     def _checked(self, who: tuple[str, str, DevicePort], forgotten: bool) -> bool:
@@ -106,9 +118,20 @@ class Recovery:
         elif any(other.connected for other in self._devices.list(user) if other.name == device):
             channel.close(CloseCode.REPLACED, REPLACED)
         elif forgotten or self._forgotten:  # by now: asking may be what found it out
-            _settled(channel, partial(self._devices.connect_again, user, device, channel.connection_id))
+            self._connect_again(user, device, channel)
         else:
             channel.close(CloseCode.NOT_SIGNED_IN, "signed out")
+
+    def _connect_again(self, user: str, device: str, channel: DevicePort) -> None:
+        """Connect what was forgotten; the device goes to whoever has it by the end, or it would be a ghost."""
+        if self._hub.devices_of(user).get(device) is not channel:
+            return
+        _settled(channel, partial(self._devices.connect_again, user, device, channel.connection_id))
+        present = self._hub.devices_of(user).get(device)
+        if present is None:
+            self._devices.leave(user, device, channel.connection_id)
+        elif present is not channel:
+            self._connect_again(user, device, present)
 
 
 def _settled(channel: DevicePort, say: Callable[[Status], bool | None]) -> bool | None:

@@ -212,10 +212,13 @@ class Directory(ABC):
     # -- grants
 
     @abstractmethod
-    def add_grant(self, grant: Grant) -> Grant:
+    def add_grant(self, grant: Grant, domain: str | None = None) -> Grant:
         """Keep a grant and return it; when (application, user) has one already, return that one unchanged.
 
+        :param domain: what the user consented to: the domain that the application has, validated, while it is active.
         :raises NotFound: the application or the account is gone.
+        :raises DomainNotValidated: the application has another domain, or has not validated it.
+        :raises NotActive: it is not active.
         """
 
     @abstractmethod

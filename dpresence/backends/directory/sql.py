@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, delete, func, insert, or_, select, true, update
 
-from ...errors import BackendUnavailable, Conflict, NotFound, SessionEnded, TooMany
+from ...errors import BackendUnavailable, Conflict, DomainNotValidated, NotActive, NotFound, SessionEnded, TooMany
 from ...model import Account, ApiKey, Application, Grant, Identity, Session, Ticket
 from ..sql.engine import Database, noting, reading, transaction
 from ..sql.rows import Rows, insert_new
@@ -292,10 +292,13 @@ class SqlDirectory(Directory):
     # -- grants
 
     @transaction
-    def add_grant(self, connection: Connection, grant: Grant) -> Grant:
+    def add_grant(self, connection: Connection, grant: Grant, domain: str | None = None) -> Grant:
         account = ACCOUNTS.hold(connection, accounts.c.id == grant.user)
-        if account is None or APPLICATIONS.keep(connection, applications.c.id == grant.appid) is None:
+        application = APPLICATIONS.keep(connection, applications.c.id == grant.appid)
+        if account is None or application is None:
             raise NotFound
+        if domain is not None:
+            _refuse_changed(application, domain)
         present = GRANTS.find(connection, *_between(grant.appid, grant.user))
         if present is None:
             GRANTS.add(connection, grant)
@@ -385,6 +388,13 @@ def _change(connection: Connection, changes: Mapping[str, object], *where: Colum
         return found
     connection.execute(update(applications).where(applications.c.id == found.id).values(changes))
     return APPLICATIONS.find(connection, applications.c.id == found.id)
+
+
+def _refuse_changed(application: Application, domain: str) -> None:
+    if not application.valid_domain or application.domain != domain:
+        raise DomainNotValidated
+    if not application.active:
+        raise NotActive
 
 
 def _works(now: int) -> ColumnElement[bool]:

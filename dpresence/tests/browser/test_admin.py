@@ -100,7 +100,7 @@ def test_a_backend_that_is_away_is_shown_until_it_is_back(admin: Browser, stage:
 
 
 def test_figures_that_could_not_be_read_again_are_called_old(admin: Browser) -> None:
-    admin.wait(lambda it: it.find("#devices").text != "–")
+    admin.wait(lambda it: it.find("#devices").text != "\u2013")
     admin.run("window.fetch = async () => { throw new TypeError('gone') }")
     admin.wait(lambda it: it.find("#state").text == "The service cannot be reached. What is shown is old. Trying again …")
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dpresence.errors import BackendUnavailable, NotFound, TooMany
+from dpresence.errors import BackendUnavailable, DomainNotValidated, NotActive, NotFound, TooMany
 from dpresence.model import ApiKey, Grant
 
 from .directory_values import APPLICATION, END, KEY, LATER, NOW, application, at_once, grant, person
@@ -224,6 +224,24 @@ class GrantContract:
             with pytest.raises(NotFound):
                 backend.add_grant(gone)
         assert backend.grants_of_application(app.id, "", 10) == []
+
+    @pytest.mark.parametrize(
+        ("changes", "refusal"),
+        [
+            ({"active": False}, NotActive),
+            ({"proof": None}, DomainNotValidated),
+            ({"proof": None, "active": False}, DomainNotValidated),
+            ({"domain": "go.example.org"}, DomainNotValidated),
+        ],
+    )
+    def test_an_application_that_is_not_what_was_consented_to_is_not_granted(self, backend, app, jane, changes, refusal):
+        wanted = Grant(app.id, "puid-1", jane.id, NOW, NOW)
+        backend.change_application(app.id, {"proof": "https", "active": True, **changes})
+        with pytest.raises(refusal):
+            backend.add_grant(wanted, app.domain)
+        assert backend.grants_of_application(app.id, "", 10) == []
+        backend.change_application(app.id, {"proof": "https", "active": True, "domain": app.domain})
+        assert backend.add_grant(wanted, app.domain) == wanted
 
     def test_puids_lead_to_the_grants_of_their_application_only(self, backend, app, jane):
         mine = grant(backend, app, jane, "puid-1")

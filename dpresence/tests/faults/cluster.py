@@ -79,9 +79,11 @@ class Cluster:
         finally:
             for process in self.processes:
                 process.kill()
-        for process in self.processes:
-            process.assert_clean()
-        shutil.rmtree(self._folder)
+        try:
+            for process in self.processes:
+                process.assert_clean()
+        finally:
+            shutil.rmtree(self._folder)
 
     def start(self, redis_url: str | None = None) -> Service:
         """Start one more process."""

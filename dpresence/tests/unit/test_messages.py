@@ -33,6 +33,7 @@ from dpresence.messages import (
     action_of,
     id_of,
     parse,
+    sound,
 )
 from dpresence.model import Notification, Update
 
@@ -195,6 +196,13 @@ def test_the_defaults_of_what_may_be_left_out() -> None:
     assert (item.message, item.action, item.source, item.ttl) == ("", "", None, 86_400)
     assert parse(NewApplication, '{"name":"a","domain":"b"}').description == ""
     assert parse(ApplicationChange, "{}") == ApplicationChange()
+
+
+def test_a_sound_frame_is_the_one_that_parses():
+    good = '{"email":"a@example.org","status":"online","id":7}'
+    assert sound(StatusUpdate, good) == parse(StatusUpdate, good)
+    for bad in ("", "[]", "[" * 5000, "{}", '{"action":null,' + good[1:], good.replace("online", "asleep"), '"\ud800"'):
+        assert sound(StatusUpdate, bad) is None
 
 
 def test_action_and_id_are_found_in_frames_of_any_shape() -> None:

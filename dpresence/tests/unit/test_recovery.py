@@ -28,17 +28,23 @@ class Devices:
     """A tracker that does not know the device; that it forgot everybody is noticed when it is asked."""
 
     def __init__(self):
-        self.noticed, self.again = lambda: None, []
+        self.noticed, self.looked, self.connecting = lambda: None, lambda: None, lambda: None
+        self.again, self.left = [], []
 
     def update_status(self, user, device, connection, status):
         self.noticed()
         return False
 
     def list(self, user):
+        self.looked()
         return []
 
     def connect_again(self, user, device, connection, status):
+        self.connecting()
         self.again.append((user, device, connection, status))
+
+    def leave(self, user, device, connection):
+        self.left.append((user, device, connection))
 
 
 class Grants:
@@ -46,6 +52,9 @@ class Grants:
         pass
 
     def sweep(self):
+        pass
+
+    def show_again(self, user):
         pass
 
 
@@ -65,9 +74,14 @@ def devices():
 
 
 @pytest.fixture
-def recovery(channel, devices):
+def hub(channel):
     hub = Hub()
     hub.join_device("jane", "phone", channel)
+    return hub
+
+
+@pytest.fixture
+def recovery(hub, devices):
     return Recovery(hub, devices, Grants(), Accounts(), lambda user: None)
 
 
@@ -89,3 +103,27 @@ def test_a_device_that_is_found_to_be_forgotten_while_it_is_looked_at_connects_a
     run(recovery)
     assert channel.closed is None
     assert ("jane", "phone", "c1", "online") in devices.again
+
+
+def test_a_device_that_leaves_while_it_is_looked_at_does_not_connect_again(recovery, hub, channel, devices):
+    devices.looked = lambda: hub.leave_device("jane", "phone", channel)
+    recovery.begin(forgotten=True)
+    run(recovery)
+    assert devices.again == []
+
+
+def test_a_device_that_leaves_while_it_connects_again_is_no_ghost(recovery, hub, channel, devices):
+    devices.connecting = lambda: hub.leave_device("jane", "phone", channel)
+    recovery.begin(forgotten=True)
+    run(recovery)
+    assert devices.left == [("jane", "phone", "c1")]
+
+
+def test_a_newer_connection_that_comes_while_the_older_connects_again_has_the_device(recovery, hub, devices):
+    newer = Channel()
+    newer.connection_id = "c2"
+    devices.connecting = lambda: hub.join_device("jane", "phone", newer)
+    recovery.begin(forgotten=True)
+    run(recovery)
+    assert devices.again[-1] == ("jane", "phone", "c2", "online")
+    assert devices.left == []

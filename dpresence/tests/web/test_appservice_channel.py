@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
+from sqlalchemy import Connection, insert
 
-from dpresence.model import Grant, Identity
+from dpresence.backends.directory.sql import ACCOUNTS, GRANTS
+from dpresence.backends.sql.tables import accounts, grants
+from dpresence.model import Account, Grant
 from dpresence.tests.support import FakeConnection
 from dpresence.tests.web.support import NOT_FOUND, App, Browser, World, ko, refusal, updates
 
@@ -171,11 +176,21 @@ def test_a_snapshot_shows_everybody_who_granted(world: World, app: App) -> None:
     ]
 
 
+def granted_by_many(world: World, app: App, count: int) -> set[str]:
+    """Let an application see many people; returns their PUIDs."""
+    made = [Grant(app.id, f"puid-{number}", f"u{number}", 0, 0) for number in range(count)]
+    people = [Account(grant.user, f"{grant.user}@example.org", "dev.invalid", "s", 0) for grant in made]
+
+    def add(connection: Connection) -> None:
+        connection.execute(insert(accounts), [ACCOUNTS.values(account) for account in people])
+        connection.execute(insert(grants), [GRANTS.values(grant) for grant in made])
+
+    world.parts.backends.directory.database.run(add)
+    return {grant.puid for grant in made}
+
+
 def test_a_large_snapshot_comes_in_frames_of_500_and_the_last_one_has_the_cursor(world: World, app: App) -> None:
-    directory, puids = world.parts.backends.directory, set()
-    for number in range(1001):
-        account = directory.sign_in(Identity(f"u{number}@example.org", "dev.invalid", "s", 0), 0)
-        puids.add(directory.add_grant(Grant(app.id, f"puid-{number}", account.id, 0, 0)).puid)
+    puids = granted_by_many(world, app, 1001)
     frames = world.service(app).sent[1:]
     assert [(len(frame["snapshot"]), frame["last"], "cursor" in frame) for frame in frames] == [
         (500, False, False),
@@ -183,6 +198,32 @@ def test_a_large_snapshot_comes_in_frames_of_500_and_the_last_one_has_the_cursor
         (1, True, True),
     ]
     assert {entry["puid"] for frame in frames for entry in frame["snapshot"]} == puids
+
+
+@pytest.mark.parametrize("since", [True, False])
+def test_a_large_snapshot_or_replay_lets_others_have_their_turn_and_ends_with_the_channel(
+    make_world: Callable[..., World], tmp_path: Path, since: bool
+) -> None:
+    world = make_world(directory__url=f"sqlite:///{tmp_path}/large.db")  # a file: that is read without a pause
+    app = world.application()
+    cursor = world.service(app).sent[-1]["cursor"] if since else None
+    puids, tracker = granted_by_many(world, app, 1501), world.parts.backends.tracker
+    for grant in world.parts.backends.directory.grants_by_puid(app.id, list(puids)).values():
+        tracker.granted(grant)
+    channel, turns = world.service_channel(app), []
+
+    def look() -> None:
+        while len(turns) < 1000:
+            turns.append(len(channel.sent))
+            if len(channel.sent) == 3:
+                channel.lose()
+            gevent.sleep(0.0001)  # by the clock, as what waits for a socket
+
+    watcher = gevent.spawn(look)
+    channel.receive({"action": "auth", "key": app.key, **({"since": cursor} if cursor else {})})
+    watcher.kill()
+    assert {2, 3} <= set(turns)
+    assert len(channel.sent) == 3 and channel.code == 1006
 
 
 # -- updates

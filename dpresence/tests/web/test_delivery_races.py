@@ -140,6 +140,25 @@ def test_what_was_stored_is_answered_ok_though_the_tracker_is_away_then(
     assert messages(channel) == ["kept"]
 
 
+def test_of_many_people_one_waits_for_a_mailbox_that_hangs(world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = [f"u{number}@example.org" for number in range(5)]
+    puids, channels = [world.grant(email, app) for email in people], [world.device(email) for email in people]
+    mailbox, waited = world.parts.backends.mailbox, []
+
+    def hang(user: str, now: int) -> list[Notification]:
+        waited.append(user)
+        raise BackendUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mailbox, "pending", hang)
+        patch.setattr(world.presence, "_deliver_soon", lambda user: None)
+        answers = world.notify(app, *[{"puid": puid, "message": "kept"} for puid in puids])
+    assert [answer["result"] for answer in answers] == ["OK"] * 5 and len(waited) == 1
+    for user, _, _ in world.presence.hub.devices():
+        world.presence.deliver(user)
+    assert [messages(channel) for channel in channels] == [["kept"]] * 5
+
+
 def test_a_delivery_that_failed_is_tried_again(world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dpresence.service._RETRY_SECONDS", 0.02)
     channel = world.device(ANN)

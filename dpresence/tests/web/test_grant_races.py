@@ -166,6 +166,21 @@ def test_a_grant_the_directory_did_not_answer_is_told_if_it_stands_and_else_neve
     assert [reason for _, _, reason in updates(service)] == (["granted"] if done else [])
 
 
+def test_a_grant_that_is_asked_for_again_because_the_answer_was_lost_is_told_once_and_as_a_new_one(
+    world: World, app: App, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grants, service = world.presence.grants, world.followed(app)
+    application = world.parts.backends.directory.application(app.id)
+    away = Away(monkeypatch, world.parts.backends.directory, "add_grant", done=True)
+    with pytest.raises(BackendUnavailable):
+        grants.grant(user, application)
+    away.back = True
+    grants.grant(user, application)
+    grants.sweep()
+    world.settle()
+    assert [reason for _, _, reason in updates(service)] == ["granted"]
+
+
 def test_an_application_that_is_deleted_while_the_tracker_is_away_is_gone_all_the_same(
     world: World, app: App, puid: str, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +215,81 @@ def test_signing_out_everywhere_while_the_tracker_is_away_is_done_later(
     away.back = True
     world.presence.grants.sweep()
     assert (device.code, shown(world, app, puid)) == (CloseCode.NOT_SIGNED_IN, "offline")
+
+
+def test_who_signs_in_anew_after_signing_out_everywhere_stays(world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    older, ann = world.device(ANN, device="phone"), world.person(ANN)
+    away = Away(monkeypatch, world.parts.backends.tracker, "wake", "remove_all")
+    assert ann("POST", "/logout", {"everywhere": True}).status_int == 200
+    away.back = True
+    newer = world.device(ANN, device="laptop")
+    world.presence.grants.sweep()
+    assert (older.code, newer.code, shown(world, app, puid)) == (CloseCode.NOT_SIGNED_IN, None, "online")
+
+
+def test_an_erasure_while_the_tracker_is_away_is_told_to_everybody_later(
+    world: World, app: App, puid: str, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dev = world.person(ANN)
+    own = world.application(dev, name="Go")
+    seen, hers, device = world.followed(app), world.followed(own), world.device(ANN)
+    theirs = world.grant("bob@example.org", own)
+    world.notify(app, {"puid": puid, "message": "gone", "ttl": 60})
+    away = Away(monkeypatch, world.parts.backends.tracker, "wake", "remove_all", "revoked", "drop")
+    unkept = Away(monkeypatch, world.parts.backends.mailbox, "purge", "purge_grants")
+    assert dev("DELETE", "/account").status_int == 204
+    away.back = unkept.back = True
+    world.presence.grants.sweep()
+    world.settle()
+    assert updates(seen)[-1] == (puid, "offline", "revoked")
+    assert (hers.code, device.code) == (CloseCode.UNKNOWN_APPLICATION, CloseCode.NOT_SIGNED_IN)
+    assert shown(world, own, theirs) is None and world.parts.backends.tracker.snapshot(own.id) == ({}, 0)
+    assert world.parts.backends.mailbox.waiting(user, app.id, world.clock.now()) == 0
+
+
+def test_a_logout_while_the_tracker_is_away_closes_the_channels_of_its_tickets_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, channel = world.person(ANN), world.channel()
+    ticket = ann("POST", "/ticket").json["ticket"]
+    assert channel.receive({"email": ANN, "assertion": ticket, "status": "online"}) == {"result": "OK"}
+    away = Away(monkeypatch, world.parts.backends.tracker, "wake")
+    assert ann("POST", "/logout").status_int == 200
+    away.back = True
+    world.presence.grants.sweep()
+    assert channel.code == CloseCode.NOT_SIGNED_IN
+
+
+def test_a_ticket_that_is_shown_twice_while_the_tracker_is_away_closes_its_channel_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = world.channel()
+    ticket = world.person(ANN)("POST", "/ticket").json["ticket"]
+    channel.receive({"email": ANN, "assertion": ticket, "status": "online", "device": "phone"})
+    away = Away(monkeypatch, world.parts.backends.tracker, "wake")
+    assert world.channel().receive({"email": ANN, "assertion": ticket, "status": "online", "device": "thief"})["errno"] == 34
+    away.back = True
+    world.presence.grants.sweep()
+    assert channel.code == CloseCode.NOT_SIGNED_IN
+
+
+def test_a_device_that_is_signed_out_while_wake_ups_fail_is_closed_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    device, ann = world.device(ANN, device="phone"), world.person(ANN)
+    away = Away(monkeypatch, world.parts.backends.tracker, "wake")
+    assert ann("DELETE", "/devices/phone").status_int == 204
+    away.back = True
+    world.presence.grants.sweep()
+    assert device.code == CloseCode.NOT_SIGNED_IN
+
+
+def test_devices_that_cannot_connect_while_the_tracker_is_away_leave_nothing_to_do(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker, left = world.parts.backends.tracker, []
+    away = Away(monkeypatch, tracker, "connect")
+    monkeypatch.setattr(tracker, "leave", lambda *who: left.append(who))
+    for _ in range(3):
+        refused = world.channel().receive({"email": ANN, "assertion": world.assertion(ANN), "status": "online", "device": "phone"})
+        assert refused["errno"] == 201
+    away.back = True
+    world.presence.grants.sweep()
+    assert left == []
 
 
 # -- very many

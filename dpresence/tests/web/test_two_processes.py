@@ -227,6 +227,51 @@ def test_a_grant_that_was_missed_is_caught_up_with(one, two, app):
     assert two.presence.feeds.snapshot(two.parts.backends.directory.application(app.id))[0] == 2
 
 
+def latest(world: World, app: App, puid: str) -> str:
+    return world.parts.backends.tracker.latest(app.id, [puid])[puid].status
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_an_update_that_was_made_without_knowing_of_a_pause_or_its_end_is_put_right(one, two, app, puid, paused):
+    device = two.device(ANN)
+    user = two.presence.hub.devices()[0][0]
+    one.presence.grants.pause(user, app.id, not paused)
+    eventually(lambda: [grant.paused for grant in two.presence.grants.of(user)] == [not paused])
+    eventually(lambda: latest(two, app, puid) == ("online" if paused else "offline"))
+    say(device, "offline")
+    deaf(two)
+    one.presence.grants.pause(user, app.id, paused)
+    say(device, "unavailable")
+    assert latest(two, app, puid) == ("unavailable" if paused else "offline")
+    recovers(two)
+    assert latest(two, app, puid) == ("offline" if paused else "unavailable")
+
+
+def test_who_is_signed_out_is_no_ghost_to_an_application_of_which_her_process_did_not_hear(one, two, app):
+    two.device(ANN, device="phone")
+    ann = two.person(ANN)
+    deaf(two)
+    puid = one.grant(ANN, app)
+    assert latest(one, app, puid) == "online"
+    assert ann("DELETE", "/devices/phone").status_int == 204
+    assert latest(one, app, puid) == "offline"
+
+
+def test_a_new_grant_is_told_before_anything_else_of_it(one, two, app, monkeypatch):
+    device, service = two.device(ANN), two.followed(app)
+    user, application = two.presence.hub.devices()[0][0], one.parts.backends.directory.application(app.id)
+    looked = []
+    look = two.presence.grants._look_again
+    monkeypatch.setattr(two.presence.grants, "_look_again", lambda *who: looked.append(look(*who)))
+    held = Held(monkeypatch, one.parts.backends.tracker, "granted")
+    held.overtake(lambda: one.presence.grants.grant(user, application), lambda: gevent.sleep(0.1))
+    eventually(lambda: looked)
+    eventually(lambda: service.sent)
+    assert [reason for _, _, reason in updates(service)] == ["granted"]
+    say(device, "unavailable")
+    eventually(lambda: service.sent)
+
+
 # -- what was forgotten
 
 
