@@ -62,7 +62,7 @@ pages: build ## Try the pages in Chromium; the pictures that docs/pages.md shows
 	for picture in $$(grep -o 'pages/[a-z-]*\.png' docs/pages.md); do cp build/$$picture docs/$$picture; done
 
 faults: build ## Attack and break a service; figures go to build/faults.md, SOAK_MINUTES=30 makes the soak longer
-	$(BIN)/python -m pytest -m faults dpresence/tests/faults
+	$(BIN)/python -m pytest -m faults --durations=10
 
 clean: ## Remove what was built
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .development-*.ini

@@ -17,17 +17,10 @@ from dpresence.tests.live.service import Service, running
 
 from .support import BUILD, Browser, Website
 
-MISSING = "the browser tests need Chromium: apt-get install chromium chromium-driver"
+MISSING = "the browser tests need Chromium: apt-get install chromium chromium-driver, then make test"
 NO_AXE = "the accessibility tests need npm and a registry for axe-core"
 NO_NODE = "the tests of presence.js need node"
 AXE_CORE = "axe-core@4.14.1"
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say once why these tests were skipped."""
-    for why in (MISSING, NO_AXE, NO_NODE):
-        if any(why in str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())):
-            terminalreporter.write_line(f"skipped: {why}")
 
 
 def give_up(why: str) -> None:

@@ -59,7 +59,7 @@ def test_t5_nobody_waits_for_an_app_service_that_does_not_read(service, figures)
         assert load.do("devices", port=service.port, people=people, rate=150)["signed_in"] == PEOPLE
         load.do("watch", port=service.port, appid=application.appid, key=application.key)
         load.do("rate", seconds=3, per_second=RATE)
-        memory = service.pss_bytes()
+        memory = service.own_bytes()
         with stopped_reader(application) as slow:
             reader = Reader(other, person)
             reader.start()
@@ -100,7 +100,7 @@ def watch(service, appid, seconds):
     start, closed_after, most = time.monotonic(), float("inf"), 0
     while time.monotonic() - start < seconds:
         time.sleep(0.5)
-        most = max(most, service.pss_bytes())
+        most = max(most, service.own_bytes())
         if closed_after == float("inf") and re.search(rf"session over: application {appid}, code 4102", service.log()):
             closed_after = time.monotonic() - start
     assert closed_after < seconds, "it was never closed"

@@ -37,12 +37,12 @@ def test_t20_nothing_grows_while_devices_come_go_and_change(service, figures):
         load.do("watch", port=service.port, appid=application.appid, key=application.key)
         load.do("churn", seconds=WARM_SECONDS, per_second=RATE)
         load.do("settle", seconds=30)
-        fds, memory, cpu = service.fds(), service.pss_bytes(), service.cpu_seconds()
+        fds, memory, cpu = service.fds(), service.own_bytes(), service.cpu_seconds()
         samples, start = [], time.monotonic()
         load.start("churn", seconds=MINUTES * 60, per_second=RATE)
         while time.monotonic() - start < MINUTES * 60:
             time.sleep(2)
-            samples.append((time.monotonic() - start, service.pss_bytes()))
+            samples.append((time.monotonic() - start, service.own_bytes()))
         seen = load.result()
         used = service.cpu_seconds() - cpu
         load.do("settle", seconds=30)
@@ -56,7 +56,7 @@ def test_t20_nothing_grows_while_devices_come_go_and_change(service, figures):
         figures.count("T20", "statuses the application is wrong about", difference(back["view"], back["statuses"]), 0)
         figures.time("T20", "answer p99", seen["p99_ms"] / 1000, 0.25)
         figures.count("T20", "file descriptors more", service.fds() - fds, 2)
-        figures.tell("T20", "MiB before, after", f"{memory / MIB:.1f}, {service.pss_bytes() / MIB:.1f}")
+        figures.tell("T20", "MiB before, after", f"{memory / MIB:.1f}, {service.own_bytes() / MIB:.1f}")
         figures.count("T20", "MiB more per 10 minutes", slope(samples) * 600 / MIB, 1 if MINUTES >= 10 else 5)
 
 

@@ -153,6 +153,11 @@ class Process:
         """Return the proportional set size: the memory that is its own."""
         return int(re.findall(r"^Pss:\s+(\d+) kB", Path(f"/proc/{self.pid}/smaps_rollup").read_text(), re.MULTILINE)[0]) * 1024
 
+    def own_bytes(self) -> int:
+        """Return the memory that no other process maps: unlike the proportional size, the same whoever else comes or goes."""
+        private = re.findall(r"^Private_(?:Clean|Dirty):\s+(\d+) kB", Path(f"/proc/{self.pid}/smaps_rollup").read_text(), re.MULTILINE)
+        return sum(map(int, private)) * 1024
+
     def fds(self) -> int:
         """Return how many files and sockets it has open."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))

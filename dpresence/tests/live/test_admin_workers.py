@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+import pytest
 import requests
 
 from .cluster import Citizen, Cluster, eventually, issuer, stores
+
+pytestmark = pytest.mark.faults
 
 ADMIN = "admin@example.org"
 

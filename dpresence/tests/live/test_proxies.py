@@ -25,6 +25,8 @@ from .clients import AppService, Device
 from .cluster import ROOT, Citizen, Cluster, activate, answers, eventually, issuer, stores
 from .service import Process, free_port
 
+pytestmark = pytest.mark.faults
+
 ELSEWHERE = "127.0.0.2"
 """A client with another address than the proxy."""
 
@@ -80,7 +82,7 @@ def make_certificate(folder: Path) -> Path:
 def installed(name: str) -> None:
     if shutil.which(name) is None:
         assert os.environ.get("CI") != "true", f"{name} is not installed"
-        pytest.skip(f"{name} is not installed")
+        pytest.skip(f"the tests of docs/scaling.md need {name}: apt-get install {name}")
 
 
 @pytest.fixture(scope="module")

@@ -209,6 +209,7 @@ def heard(application, cursor):
         return updates, app_service.cursor
 
 
+@pytest.mark.faults
 def test_a_rolling_restart_is_seen_by_nobody(cluster, application):
     people = [Citizen(cluster.origin, f"rolling-{number}@example.org") for number in range(8)]
     puids = {person.grant(application) for person in people}
@@ -259,6 +260,7 @@ def test_a_stop_while_workers_start_leaves_nobody_behind(alone):
     assert not alive(worker)
 
 
+@pytest.mark.faults
 def test_workers_whose_supervisor_was_killed_drain_and_end(urls, tmp_path):
     cluster = Cluster(tmp_path, urls | issuer(tmp_path))
     cluster.start()
