@@ -26,7 +26,7 @@ else
 endif
 
 test: build ## Run the tests
-	$(BIN)/python -m pytest -n 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: build ## Check format, lint and types
 	$(BIN)/ruff format --check $(SOURCES)

@@ -101,6 +101,9 @@ class World:
         if self._open:
             self._open = False
             self.settle()
+            hub = self.parts.presence.hub
+            for user, device, channel in hub.devices():  # or what is still to be delivered to them is tried again for ever
+                hub.leave_device(user, device, channel)
             self.parts.close()
 
     # -- people
