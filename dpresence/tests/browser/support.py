@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
@@ -15,6 +13,8 @@ from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
+
+from dpresence.tests.live.service import Site
 
 WAIT_SECONDS = 10
 WIDTHS = {320: "narrow", 1440: "wide"}
@@ -218,43 +218,17 @@ class Browser:
         self.wait(lambda it: "/login" not in it.url)
 
 
-class Website:
-    """A web site on loopback, under one of its names; ``pages`` is what it serves, by path."""
+class Website(Site):
+    """A web site as a browser visits it, under one of its names."""
 
     def __init__(self, host: str) -> None:
-        pages = self.pages = {"/favicon.ico": "none"}
-        seen = self.seen = list[str]()
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                seen.append(self.path)
-                body = pages.get(self.path.partition("?")[0], "").encode()
-                self.send_response(200 if body else 404)
-                self.send_header("Content-Type", "text/html; charset=utf-8")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self.domain = f"{host}:{self._server.server_port}"
+        super().__init__(host)
+        self.pages["/favicon.ico"] = "none"
         self.origin = f"http://{self.domain}"
 
     def under(self, host: str) -> str:
         """Return its origin under another of this machine's names."""
-        return f"http://{host}:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        return f"http://{host}:{self.port}"
 
 
 def query(url: str) -> dict[str, str]:

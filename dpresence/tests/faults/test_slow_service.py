@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import threading
 import time
 
@@ -12,7 +11,7 @@ import pytest
 from bench.load import Load
 from bench.seed import seed
 
-from ..live.clients import AppService, Person, activate
+from ..live.clients import Person, activate
 from ..live.service import Site, running
 from .support import MIB, p99
 
@@ -60,7 +59,7 @@ def test_t5_nobody_waits_for_an_app_service_that_does_not_read(service, figures)
         load.do("watch", port=service.port, appid=application.appid, key=application.key)
         load.do("rate", seconds=3, per_second=RATE)
         memory = service.own_bytes()
-        with stopped_reader(application) as slow:
+        with application.slow_reader() as slow:
             reader = Reader(other, person)
             reader.start()
             load.start("rate", seconds=SECONDS, per_second=RATE)
@@ -83,16 +82,6 @@ def test_t5_nobody_waits_for_an_app_service_that_does_not_read(service, figures)
 def growth(updates):
     """MiB the feed itself takes: its log holds up to 10,000 entries, whoever reads it."""
     return min(updates, 10_000) * 250 / MIB
-
-
-def stopped_reader(application):
-    """An app service with hardly room to receive that reads its snapshot and no more."""
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.connect(("127.0.0.1", int(application.origin.rpartition(":")[2])))
-    app_service = AppService(application, sock=sock, max_queue=1)
-    app_service.authenticate()
-    return app_service
 
 
 def watch(service, appid, seconds):

@@ -73,6 +73,15 @@ class Application:
         service.authenticate(since)
         return service
 
+    def slow_reader(self) -> AppService:
+        """Return an app service that has signed in, reads its snapshot and no more, and has hardly room to receive."""
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(("127.0.0.1", int(self.origin.rpartition(":")[2])))
+        service = AppService(self, sock=sock, max_queue=1)
+        service.authenticate()
+        return service
+
 
 def activate(origin: str, site: Site, email: str = "dev@example.org", name: str = "Chess club") -> Application:
     """Register, validate and activate an application on a site."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from .clients import Person, activate
+from .service import Site
 from .support import EchoServer
 
 HASTY = {"close_seconds": 0.4, "send_seconds": 0.6, "handshake_seconds": 0.6, "idle_seconds": 1.0}
@@ -31,3 +33,15 @@ def hasty():
 def pinging():
     """Pings after 0.5 s of silence, and gives up 0.4 s later."""
     yield from serve({"channels": HASTY, "presence": {"ping_seconds": 0.5, "pong_seconds": 0.4}, "interval": 0.05})
+
+
+@pytest.fixture
+def application(service):
+    """One for each test, so that it hears nothing of the others' devices."""
+    with Site() as site:
+        yield activate(service.origin, site)
+
+
+@pytest.fixture
+def person(service, request):
+    return Person(service.origin, f"{request.node.name[:60].translate(str.maketrans('[]', '--'))}@example.org")

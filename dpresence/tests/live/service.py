@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Self
 
 import requests
 
@@ -219,15 +220,21 @@ def running(folder: Path, **settings: object) -> Iterator[Service]:
 
 
 class Site:
-    """An application's web site on loopback; ``pages`` is what it serves, by path."""
+    """An application's web site on loopback; ``pages`` is what it serves, by path, ``seen`` what it was asked for.
 
-    def __init__(self) -> None:
-        pages = self.pages = dict[str, str]()
+    :param host: the name of this machine that it goes by.
+    """
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        pages, seen = dict[str, str](), list[str]()
+        self.pages, self.seen = pages, seen
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                body = pages.get(self.path, "").encode()
+                seen.append(self.path)
+                body = pages.get(self.path.partition("?")[0], "").encode()
                 self.send_response(200 if body else 404)
+                self.send_header("Content-Type", "text/html; charset=utf-8")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -237,9 +244,10 @@ class Site:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self.domain = f"127.0.0.1:{self._server.server_port}"
+        self.port = self._server.server_port
+        self.domain = f"{host}:{self.port}"
 
-    def __enter__(self) -> Site:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

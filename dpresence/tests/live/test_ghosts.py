@@ -82,18 +82,6 @@ def service(tmp_path_factory):
         yield service
 
 
-@pytest.fixture
-def application(service):
-    """One for each test, so that it hears nothing of the others' devices."""
-    with Site() as site:
-        yield activate(service.origin, site)
-
-
-@pytest.fixture
-def person(service, request):
-    return Person(service.origin, f"{request.node.name[:60].translate(str.maketrans('[]', '--'))}@example.org")
-
-
 class Ghosts:
     """Three devices that say nothing any more: one behind a pulled cable, one frozen, one that is only silent."""
 

@@ -8,7 +8,7 @@ import pytest
 import requests
 from websockets.exceptions import InvalidStatus
 
-from .clients import AppService, Device, Person, activate
+from .clients import AppService, Device, activate
 from .service import Site, running
 
 
@@ -16,18 +16,6 @@ from .service import Site, running
 def service(tmp_path_factory):
     with running(tmp_path_factory.mktemp("main")) as service:
         yield service
-
-
-@pytest.fixture
-def application(service):
-    """One for each test, so that it hears nothing of the others' devices."""
-    with Site() as site:
-        yield activate(service.origin, site)
-
-
-@pytest.fixture
-def person(service, request):
-    return Person(service.origin, f"{request.node.name[:60].translate(str.maketrans('[]', '--'))}@example.org")
 
 
 def test_a_status_reaches_the_application_and_a_notification_comes_back(person, application):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import time
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from bench.load import Load
 from bench.seed import seed
 
-from .clients import AppService, activate
+from .clients import activate
 from .service import Site, running
 
 PEOPLE = 100
@@ -27,23 +26,13 @@ def service(tmp_path_factory):
         yield service
 
 
-def slow_reader(application):
-    """An app service that has signed in, reads nothing more and has hardly room to receive."""
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.connect(("127.0.0.1", int(application.origin.rpartition(":")[2])))
-    app_service = AppService(application, sock=sock, max_queue=1)
-    app_service.authenticate()
-    return app_service
-
-
 def test_a_slow_reader_is_dropped_nobody_waits_for_it_and_it_finds_its_place_again(service):
     """T5 in small."""
     with Site() as site, Load() as load:
         application = activate(service.origin, site)
         people = seed(service.ini.with_name("live.db"), [application.appid], PEOPLE)
         assert load.do("devices", port=service.port, people=people)["signed_in"] == PEOPLE
-        with slow_reader(application) as slow:
+        with application.slow_reader() as slow:
             load.do("watch", port=service.port, appid=application.appid, key=application.key)
             load.start("update", seconds=SECONDS, under_way=50)
             worst = most_patience(service, SECONDS)

@@ -24,11 +24,6 @@ def application(service):
         yield activate(service.origin, site)
 
 
-@pytest.fixture
-def person(service, request):
-    return Person(service.origin, f"{request.node.name[:60].translate(str.maketrans('[]', '--'))}@example.org")
-
-
 def test_registrations_grants_keys_and_revocations_survive(service, application, person):
     puid = person.grant(application)
     other = Person(service.origin, "revoked@example.org")
