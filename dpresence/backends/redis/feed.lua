@@ -1,4 +1,5 @@
 -- The feed of one application; the same rules as tracker/feed.py. Comes after "batch.lua" has set the scene.
+--   feeds      sorted set of the applications that have a feed, in order of their ids
 --   feed:APP   hash    head: newest offset; floor: an entry at or below it may be missing
 --   view:APP   hash    PUID -> newest entry, of every live PUID
 --   log:APP    stream  one entry each, its id is its offset; beyond their number only the newest of each PUID stay
@@ -25,7 +26,7 @@ local function feed(app)
     local head, floor = unpack(call('HMGET', prefix .. 'feed:' .. app, 'head', 'floor'))
     local base = not head and call('HGET', prefix .. 'meta', 'base')
     found = { head = tonumber(head or base), floor = tonumber(floor or base) }
-    found.settled = found.head - feed_entries
+    found.settled, found.new = found.head - feed_entries, not head
     feeds[app] = found
   end
   return found
@@ -72,6 +73,7 @@ end
 function finish()
   for app, found in pairs(feeds) do
     if found.appended then trim(app) end
+    if found.changed and found.new then call('ZADD', prefix .. 'feeds', 0, app) end
     if found.changed then call('HSET', prefix .. 'feed:' .. app, 'head', found.head, 'floor', found.floor) end
   end
 end
@@ -155,7 +157,12 @@ function run.read(app, offset, limit)
   return table.concat(found, '\n')
 end
 
+function run.applications(after, limit)
+  return call('ZRANGEBYLEX', prefix .. 'feeds', '(' .. after, '+', 'LIMIT', 0, limit)
+end
+
 function run.drop(app)
   feeds[app] = nil
+  call('ZREM', prefix .. 'feeds', app)
   call('UNLINK', prefix .. 'feed:' .. app, prefix .. 'view:' .. app, prefix .. 'log:' .. app, prefix .. 'gone:' .. app)
 end

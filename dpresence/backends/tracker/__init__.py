@@ -143,6 +143,10 @@ class Tracker(ABC):
         """Return the offset of a cursor the log still covers, else None: also for text that is no cursor."""
 
     @abstractmethod
+    def applications(self, after: str, limit: int) -> Sequence[str]:
+        """Return up to ``limit`` ids of applications that have a feed, in order, those after ``after``."""
+
+    @abstractmethod
     def drop(self, appid: str) -> None:
         """Forget the feed of an application that is gone."""
 

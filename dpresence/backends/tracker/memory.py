@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
+from heapq import nsmallest
 from itertools import takewhile
 from math import inf
 
@@ -194,6 +195,9 @@ class MemoryTracker(Tracker):
             return None
         offset = int(digits)
         return offset if self._feed(appid).covers(offset, self._clock.now()) else None
+
+    def applications(self, after: str, limit: int) -> Sequence[str]:
+        return nsmallest(limit, (appid for appid in self._feeds if appid > after))
 
     def drop(self, appid: str) -> None:
         self._feeds.pop(appid, None)

@@ -232,6 +232,9 @@ class RedisTracker(Tracker):
             return None
         return int(digits) if self._line.call("covers", appid, int(digits)) else None
 
+    def applications(self, after: str, limit: int) -> Sequence[str]:
+        return cast("list[str]", self._line.call("applications", after, limit))
+
     def drop(self, appid: str) -> None:
         self._line.call("drop", appid)
 

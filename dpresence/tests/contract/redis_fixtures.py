@@ -12,7 +12,7 @@ from dpresence.settings import PresenceSettings
 from dpresence.tests.support import FakeClock
 
 from . import redis
-from .tracker import SETTINGS
+from .tracker_values import SETTINGS
 
 
 @pytest.fixture(scope="session")

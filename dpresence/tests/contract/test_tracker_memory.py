@@ -7,7 +7,8 @@ import pytest
 from dpresence.backends.tracker.memory import MemoryTracker
 from dpresence.tests.support import EPOCH, FakeClock
 
-from .tracker import JANE, SETTINGS, TrackerContract, connect, flap, grant, read, sweep, update
+from .tracker import TrackerContract
+from .tracker_values import JANE, SETTINGS, connect, flap, grant, read, sweep, update
 
 
 class TestInMemory(TrackerContract):

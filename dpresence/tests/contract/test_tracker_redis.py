@@ -12,7 +12,8 @@ from dpresence.errors import SettingError
 from dpresence.settings import RedisSettings
 from dpresence.tests.support import FakeClock
 
-from .tracker import GO, JANE, SETTINGS, TrackerContract, connect, grant, sweep
+from .tracker import TrackerContract
+from .tracker_values import GO, JANE, SETTINGS, connect, grant, sweep
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from dpresence.errors import BackendUnavailable
 from dpresence.tests.support import FakeClock
 
 from .redis import eventually
-from .tracker import JANE, Ear, connect, flap, head, seen, sweep, told, update
+from .tracker_values import JANE, Ear, connect, flap, head, seen, sweep, told, update
 
 CALLS: dict[str, Callable[[Tracker], Any]] = {
     "wake": lambda it: it.wake("mail", "jane"),
@@ -35,6 +35,7 @@ CALLS: dict[str, Callable[[Tracker], Any]] = {
     "latest": lambda it: it.latest("chess", [JANE.puid]),
     "read": lambda it: it.read("chess", 0, 10),
     "offset": lambda it: it.offset("chess", it.cursor(0)),
+    "applications": lambda it: it.applications("", 10),
     "drop": lambda it: it.drop("chess"),
     "publish": lambda it: it.publish("figures"),
     "published": lambda it: it.published(),

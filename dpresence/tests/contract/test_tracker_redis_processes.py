@@ -20,7 +20,7 @@ from dpresence.settings import PresenceSettings, RedisSettings
 from dpresence.tests.support import FakeClock
 
 from .redis import eventually
-from .tracker import JANE, Ear, connect, flap, grant, read, sweep, told, update
+from .tracker_values import JANE, Ear, connect, flap, grant, read, sweep, told, update
 
 QUICK = PresenceSettings(grace_seconds=15, lease_seconds=0.4, refresh_seconds=0, feed_seconds=60, feed_entries=100)
 

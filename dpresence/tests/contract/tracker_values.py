@@ -1,0 +1,93 @@
+"""Values and calls that the contract suites of the tracker share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import gevent
+
+from dpresence.backends.tracker import Connected, Tracker
+from dpresence.model import Grant, Status, Update
+from dpresence.settings import PresenceSettings
+from dpresence.tests.support import EPOCH
+
+SETTINGS = PresenceSettings(grace_seconds=15, feed_seconds=60, feed_entries=100)
+LIMIT = 20
+SECOND = EPOCH // 1000 * 1000
+RUBBISH = [
+    *["", ":", "1", ":1", "x:1", "\x00", "x{}:1", "{}x:1", "0" * 16 + ":0"],  # {} is the epoch of a cursor
+    *["{}", "{}:", "{}:-1", "{}:+1", "{}: 1", "{}:1.0", "{}:1:1", "{}:1\n", "{}:1_0", "{}:0x1", "{}:\u0661", "{}:\u00b2"],
+    *["{}:" + "9" * 19, "{}:" + "9" * 5000],
+]
+
+
+def grant(user: str = "jane", appid: str = "chess", since: int = EPOCH, paused: bool = False) -> Grant:
+    return Grant(appid, f"{user}-in-{appid}", user, since, since, paused)
+
+
+JANE = grant()
+GO = grant(appid="go")
+
+
+def connect(
+    backend: Tracker,
+    device: str | None = "phone",
+    connection: str = "c1",
+    status: Status = "online",
+    grants: Iterable[Grant] = (JANE,),
+    user: str = "jane",
+    limit: int = LIMIT,
+) -> Connected:
+    return backend.connect(user, device, connection, status, grants, limit)
+
+
+def update(backend: Tracker, status: Status, grants: Iterable[Grant] = (JANE,), device: str = "phone", connection: str = "c1") -> bool:
+    return backend.update("jane", device, connection, status, grants)
+
+
+def sweep(backend: Tracker, *grants: Grant) -> None:
+    for user in backend.due():
+        backend.expire(user, grants or (JANE,))
+
+
+def read(backend: Tracker, appid: str = "chess", offset: int = 0, limit: int = 1000) -> list[Update]:
+    updates = backend.read(appid, offset, limit)
+    assert updates is not None
+    return list(updates)
+
+
+def told(backend: Tracker, appid: str = "chess", offset: int = 0) -> list[tuple[str, str]]:
+    """What an application was told since an offset, without the names."""
+    return [(one.status, one.reason) for one in read(backend, appid, offset)]
+
+
+def head(backend: Tracker, appid: str = "chess") -> int:
+    return backend.snapshot(appid)[1]
+
+
+def seen(backend: Tracker, appid: str = "chess") -> dict[str, Status]:
+    return {puid: one.status for puid, one in backend.snapshot(appid)[0].items()}
+
+
+def flap(backend: Tracker, times: int, *grants: Grant) -> None:
+    """Change the status of jane's phone that many times."""
+    for n in range(times):
+        assert update(backend, ("unavailable", "online")[n % 2], grants or (JANE,))
+
+
+class Ear:
+    """A listener; ``heard`` waits until a mark of its own came through behind everything that was woken before."""
+
+    def __init__(self, backend: Tracker) -> None:
+        self._backend = backend
+        self._wakes: list[tuple[str, str]] = []
+        backend.listen(lambda topic, key: self._wakes.append((topic, key)))
+
+    def heard(self) -> list[tuple[str, str]]:
+        self._backend.wake("account", "mark")
+        with gevent.Timeout(5):
+            while ("account", "mark") not in self._wakes:
+                gevent.sleep(0.01)
+        wakes = self._wakes[: self._wakes.index(("account", "mark"))]
+        self._wakes.clear()
+        return wakes
