@@ -28,7 +28,7 @@ _PAUSES = (0.001, 0.005, 0.02, 0.1)
 ATTEMPTS = 5
 """How often a transaction may begin that the server broke off for another one's sake."""
 _URLS = "a sqlite or postgresql+psycopg URL"
-_BROKEN_OFF = ("40001", "40P01")  # SQLSTATE: serialization failure, deadlock
+_BROKEN_OFF = ("40001", "40P01", postgresql.READ_ONLY)  # SQLSTATE: serialization failure, deadlock; nothing was kept
 
 
 class _Abandoned(Exception):

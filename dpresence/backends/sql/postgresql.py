@@ -8,7 +8,7 @@ import select
 from typing import Any
 
 from gevent import monkey
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
 from ...errors import SettingError
@@ -22,6 +22,10 @@ CONNECTIONS = 10
 DEADLINE_SECONDS = 2.5
 """A caller gives up in time to tell a channel within 3 s that the database is away."""
 
+READ_ONLY = "25006"
+"""SQLSTATE of a write at a server that has become a standby or was set read-only."""
+_GONE = ("08", "25P03", "57P", READ_ONLY)
+"""SQLSTATEs, or their beginnings, of a server that does not serve this connection any more (PostgreSQL, appendix A)."""
 _DURABILITY = "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes')"
 _HASTY = (
     "a database with synchronous_commit = on, or a crash of the server takes back what was answered; "
@@ -59,6 +63,7 @@ def make_engine(url: URL, deadline_seconds: float) -> Engine:
     except ImportError:
         raise SettingError(f"directory.url = {url.render_as_string()}: needs psycopg: install dpresence[postgresql]") from None
     event.listen(engine, "checkout", _refuse_closed)
+    event.listen(engine, "handle_error", _notice_gone)
     return engine
 
 
@@ -89,12 +94,22 @@ def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
         raise DisconnectionError("closed by the server")
 
 
+def _notice_gone(context: ExceptionContext) -> None:
+    """Take a server that stops, recovers or has become read-only for lost: SQLAlchemy then replaces every connection.
+
+    A new connection resolves the name anew, and is refused where the server is not writable (``target_session_attrs``).
+    """
+    if (getattr(context.original_exception, "sqlstate", None) or "").startswith(_GONE):
+        context.is_disconnect = True
+
+
 def _options(deadline_seconds: float) -> dict[str, Any]:
     """Return what libpq is told; the URL may say otherwise."""
     return {
         "application_name": "dpresence",
         "connect_timeout": max(2, math.floor(deadline_seconds / 2)),  # of each host the URL names; 2 is psycopg's least
         "tcp_user_timeout": _milliseconds(deadline_seconds),
+        "target_session_attrs": "read-write",  # not a standby: what it says is old, and it keeps nothing
         "keepalives_idle": 30,
         "keepalives_interval": 5,
         "keepalives_count": 3,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +12,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, text
 
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.tables import metadata
+
+SOCKET = ".s.PGSQL.5432"
 
 
 class Server:
@@ -29,6 +33,11 @@ class Server:
 
     def url(self, name: str = "postgres") -> str:
         return f"postgresql+psycopg://postgres@/{name}?host={self.folder}/data"
+
+    @property
+    def socket(self) -> Path:
+        """The Unix socket it listens on."""
+        return self.folder / "data" / SOCKET
 
     def start(self) -> None:
         self._server = self._pgserver.get_server(self.folder / "data", cleanup_mode="stop")
@@ -50,6 +59,11 @@ class Server:
         self.stop()
         shutil.rmtree(self.folder)
 
+    def end_sessions(self) -> None:
+        """Break off every connection of a client but this one."""
+        ending = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        self._server.psql(f"{ending} AND backend_type = 'client backend'")
+
     def make_database(self, name: str) -> str:
         """Make an empty database; return its URL."""
         self._server.psql(f"CREATE DATABASE {name}")
@@ -70,6 +84,7 @@ class Server:
         for name, value in options.items():
             self._server.psql(f"ALTER SYSTEM SET {name} = '{value}'")
         self._server.psql("SELECT pg_reload_conf()")
+        time.sleep(0.1)  # every process of it reads them a little later
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -86,6 +101,40 @@ class Server:
     def _processes(self) -> list[Any]:
         server = self._server.get_postmaster_info().process
         return [server, *server.children()]
+
+
+class Standby:
+    """A copy of a server that follows it, with a socket of its own, until it is promoted."""
+
+    def __init__(self, primary: Server) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="dpresence-standby-"))
+        self.socket = self.folder / SOCKET
+        self._user = {"user": primary.socket.owner()}
+        shutil.chown(self.folder, **self._user)
+        self._commands = _pgserver()._commands
+        copy = ["-h", str(primary.socket.parent), "-U", "postgres", "-D", str(self.folder / "data"), "-R", "-c", "fast"]
+        self._commands.pg_basebackup(copy, **self._user)
+        options = ["-w", "-l", str(self.folder / "log"), "-o", f'-h "" -k {self.folder}', "start"]
+        self._commands.pg_ctl(options, pgdata=self.folder / "data", **self._user)
+
+    def catch_up(self, primary: Server) -> None:
+        """Wait until it has what the primary has now."""
+        with psycopg.connect(host=str(primary.socket.parent), user="postgres", dbname="postgres") as connection:
+            wanted = connection.execute("SELECT pg_current_wal_flush_lsn()").fetchone()
+        with psycopg.connect(host=str(self.folder), user="postgres", dbname="postgres") as connection:
+            for _ in range(500):
+                if connection.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", wanted).fetchone() == (True,):
+                    return
+                time.sleep(0.01)
+        raise AssertionError("the standby does not follow")
+
+    def promote(self) -> None:
+        """Make it a primary of its own; returns when it is one."""
+        self._commands.pg_ctl(["-w", "promote"], pgdata=self.folder / "data", **self._user)
+
+    def remove(self) -> None:
+        self._commands.pg_ctl(["-w", "-m", "immediate", "stop"], pgdata=self.folder / "data", **self._user)
+        shutil.rmtree(self.folder)
 
 
 def _pgserver() -> ModuleType:
