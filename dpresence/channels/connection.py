@@ -6,7 +6,6 @@ sets it off, its events never overlap, and the socket is not read while somethin
 
 from __future__ import annotations
 
-import logging
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -25,8 +24,6 @@ from .wire import LOST, State, Wire
 
 __all__ = ["Channel", "Connection", "FrameLimits"]
 
-log = logging.getLogger(__name__)
-
 RECEIVE_BYTES = 16384
 """Read at once; a TLS record is as large."""
 FRAMES_A_TURN = 8
@@ -34,6 +31,8 @@ FRAMES_A_TURN = 8
 DISCARD_SECONDS = 0.01
 """Pause between two reads of what nobody will look at any more."""
 _READ = 1
+_IDLE, _ASKED, _LATE, _RUNNING = range(4)
+"""Of a connection's turn: there is none, one was asked for, it had not begun at the last tick (or did not end), it runs."""
 
 
 class Connection(Wire):
@@ -42,12 +41,13 @@ class Connection(Wire):
     :ivar channel: who drives it; None before a view has called ``open`` and after ``Channel.closed``.
     """
 
-    __slots__ = ("_busy", "_deferred", "_paused", "_recv", "channel")
+    __slots__ = ("_busy", "_deferred", "_opened", "_paused", "_recv", "channel")
 
     def __init__(self, gate: Gate, address: str) -> None:
         super().__init__(gate, address)
         self.channel: Channel | None = None
-        self._busy = False
+        self._busy = _IDLE
+        self._opened = False  # the channel was told, and is to be told of the end
         self._paused = True  # the socket is not being watched
         self._deferred: deque[Callable[[], None]] | None = None
 
@@ -82,13 +82,20 @@ class Connection(Wire):
         assert self.channel is not None
         sock.settimeout(0)
         self._sock = sock
+        self._state = State.OPEN
+        try:
+            self._start(self.channel.limits, received)
+        except BaseException:
+            self.fail()
+
+    def _start(self, limits: FrameLimits, received: bytes) -> None:
+        sock = self._sock
         raw = sock if isinstance(sock, ssl.SSLSocket) else sock._sock  # gevent's own waits, which nothing here does
         self._recv, self._send = raw.recv, raw.send
         self._hold = sock.makefile("rb", 0)  # a socket is closed with the last of its files
         self._watcher = gevent.get_hub().loop.io(sock.fileno(), _READ)
-        self._inbox = Inbox(self.channel.limits, self._gate.settings.presence.ping_seconds, self._now())
+        self._inbox = Inbox(limits, self._gate.settings.presence.ping_seconds, self._now())
         self._inbox.feed(received, self._now())
-        self._state = State.OPEN
         self._work(self._first_turn)
 
     def tick(self, now: float) -> None:
@@ -96,6 +103,7 @@ class Connection(Wire):
 
         :param now: ``Clock.monotonic()``.
         """
+        self._watch_turns()
         if self._outbox is not None and now - self._outbox.progress_at >= self._gate.settings.channels.send_seconds:
             self._drop(CloseCode.SLOW_READER)
         elif self._state is State.CLOSING and now >= self._deadline:
@@ -103,6 +111,19 @@ class Connection(Wire):
         elif self._inbox is not None and not self.closed and not self._busy:
             self._listen(self._inbox, now)
             self._tell("tick")
+
+    def _watch_turns(self) -> None:
+        """See that each turn begins, and that the end is complete, whatever was raised on the way.
+
+        :raises RuntimeError: a turn was lost.
+        """
+        if self._busy == _ASKED:
+            self._busy = _LATE
+        elif self._busy == _LATE:  # callbacks run in order: it would have begun by now
+            self._busy = _IDLE
+            raise RuntimeError("a turn was lost")
+        elif self._busy == _IDLE and self._gone():
+            self._ask_for_turn()
 
     def _listen(self, inbox: Inbox, now: float) -> None:
         """Ping a silent peer; give up one that does not answer or does not end its frame (docs/protocol.md, section 4)."""
@@ -119,8 +140,11 @@ class Connection(Wire):
 
     def _work(self, turn: Callable[[], None]) -> None:
         if not self._busy:
-            self._busy = True
-            self._gate.workers.spawn(turn)
+            self._busy = _ASKED
+            self._gate.workers.spawn(self._run, turn)
+
+    def _ask_for_turn(self) -> None:
+        self._work(self._rest)
 
     def _readable(self) -> None:
         """Called in the hub when bytes have come; a busy socket is not looked at until it is idle again."""
@@ -128,10 +152,30 @@ class Connection(Wire):
             self._watcher.stop()
             self._paused = True
         else:
-            self._busy = True
-            self._gate.workers.run(self._turn_of_bytes)
+            self._busy = _ASKED
+            self._gate.workers.run(self._run, self._turn_of_bytes)
+
+    def _run(self, turn: Callable[[], None]) -> None:
+        """Run a turn to its end: whatever it raises, the connection does not stay busy."""
+        self._busy = _RUNNING
+        try:
+            turn()
+        except BaseException:
+            self._busy = _LATE  # should this fail as well, the next tick ends it
+            self._recover()
+
+    def _recover(self) -> None:
+        """End a connection whose turn has failed."""
+        self._busy = _RUNNING
+        try:
+            self.fail()
+            self._rest()
+        except BaseException:
+            self._busy = _LATE
+            self._log_failure()
 
     def _first_turn(self) -> None:
+        self._opened = True
         self._tell("opened", self)
         if self._gate.draining:
             self.close(CloseCode.STOPPING, "the server is stopping; retry_after=1")
@@ -151,18 +195,23 @@ class Connection(Wire):
         """End a turn: the last event if the socket is gone, else idle until bytes come."""
         self._run_deferred()
         if self._state is State.CLOSED:
-            self._tell("closed", self._code, self._clean)
-            self._run_deferred()
-            self.channel = None
-            self._gate.leave(self)
-            self._gate.metrics.closed(self._code)
+            self._leave()
             return  # busy for ever: nothing runs any more
-        self._busy = False
+        self._busy = _IDLE
         if self._paused:
             self._paused = False
             if self._inbox is not None:
                 self._inbox.heard(self._now())  # it may have spoken while nobody listened
-            self._watcher.start(self._readable)
+            self._watcher.start(self._guarded, self._readable)
+
+    def _leave(self) -> None:
+        """Tell the channel of the end, once, then the gate; repeated until it is done."""
+        channel, self.channel = self.channel, None
+        if channel is not None and self._opened:
+            self._guard(channel.closed, self._code, self._clean)
+        self._run_deferred()
+        self._gate.leave(self)
+        self._gate.metrics.closed(self._code)
 
     def _run_deferred(self) -> None:
         while self._deferred:
@@ -175,13 +224,10 @@ class Connection(Wire):
     def _guard(self, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return function(*arguments)
-        except Exception:
-            log.exception("internal error on connection %s", self.id)
+        except BaseException:
+            self._log_failure()
             self.close(CloseCode.INTERNAL_ERROR, "internal error")
             return None
-
-    def _ended(self) -> None:
-        self._work(self._rest)
 
     # Reading
 

@@ -9,7 +9,6 @@ import math
 import random
 import secrets
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -144,26 +143,40 @@ class Keeper:
 
     def stop(self) -> None:
         """Tick no more."""
-        if self._greenlet is not None:
-            self._greenlet.kill()
+        greenlet, self._greenlet = self._greenlet, None
+        if greenlet is not None:
+            greenlet.kill()
 
     def _run(self) -> None:
         while True:
-            gevent.sleep(self.INTERVAL)
-            for index, connection in enumerate(list(self._gate.connections), 1):
-                self._tick(connection)
-                if not index % self.SLICE:
-                    give_way()
+            try:
+                gevent.sleep(self.INTERVAL)
+                self._tick_all()
+            except BaseException:
+                if self._greenlet is None:
+                    raise
+                log.exception("connections could not be looked after")  # until the next time
+
+    def _tick_all(self) -> None:
+        for index, connection in enumerate(list(self._gate.connections), 1):
+            self._tick(connection)
+            if not index % self.SLICE:
+                give_way()
 
     def _tick(self, connection: Connection) -> None:
-        """Tick one connection; where that fails it is dropped, which says so once, and everybody else keeps the deadlines."""
+        """Tick one connection; where that fails it is ended, and everybody else keeps the deadlines."""
         try:
             connection.tick(self._gate.clock.monotonic())
-        except Exception:  # ours
-            log.exception("connection %s could not be looked after", connection.id)
+        except BaseException:
+            self._end(connection)
+
+    def _end(self, connection: Connection) -> None:
+        """End a connection whose tick has failed; one that cannot be ended is forgotten, or its failure would be told for ever."""
+        try:
+            connection.fail()
+        except BaseException:
+            log.exception("connection %s could not be ended", connection.id)
             self._gate.leave(connection)
-            with suppress(Exception):
-                connection.abort()
 
 
 def network(address: str) -> str:

@@ -26,6 +26,7 @@ class Outbox:
     :param sent: how much of it the socket took.
     :param emptied: called in the hub once everything is out; the outbox must not be used any more.
     :param broken: called in the hub when the socket turns out to be dead.
+    :param guarded: calls a function in the hub and handles whatever it raises.
     :ivar progress_at: when the socket last took something, ``Clock.monotonic()``.
     """
 
@@ -43,6 +44,7 @@ class Outbox:
         clock: Clock,
         emptied: Callable[[], None],
         broken: Callable[[], None],
+        guarded: Callable[[Callable[[], None]], None],
     ) -> None:
         self._sock = sock
         self._frames = deque((frame,))
@@ -57,7 +59,7 @@ class Outbox:
         self._room = Event()
         self.progress_at = clock.monotonic()
         self._watcher = gevent.get_hub().loop.io(sock.fileno(), _WRITE)
-        self._watcher.start(self._flush)
+        self._watcher.start(guarded, self._flush)
 
     def fits(self, frame: bytes) -> bool:
         """Whether one more frame stays within ``channels.outbox_bytes`` and ``channels.outbox_frames``."""

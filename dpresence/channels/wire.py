@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
+import logging
 import math
 import socket
 from abc import abstractmethod
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from geventwebsocket.websocket import WebSocket
@@ -17,6 +18,8 @@ from . import frames
 from .gate import Gate
 from .inbox import Inbox
 from .outbox import NOT_NOW, Outbox
+
+log = logging.getLogger(__name__)
 
 LOST = 1006
 """The peer was lost without a close frame; never sent (RFC 6455, 7.4.1)."""
@@ -55,10 +58,10 @@ class Wire(WebSocket):
         self._deadline = math.inf  # when to give up waiting for the end of the close handshake
         self._inbox: Inbox | None = None  # None before the start, and when nothing it says matters any more
         self._outbox: Outbox | None = None
-        self._sock: Any
+        self._sock: Any = None
         self._send: Callable[[bytes], int]
-        self._hold: Any
-        self._watcher: Any
+        self._hold: Any = None
+        self._watcher: Any = None
 
     def __del__(self) -> None:
         """Do nothing: a destructor has no business writing to a socket, as the inherited one does."""
@@ -88,10 +91,13 @@ class Wire(WebSocket):
         """Offer a ready-made frame (``frames.text_frame``): encode once, send to many."""
         if self._state is not State.OPEN:
             return
-        if self._outbox is None or self._outbox.fits(frame):
-            self._put(frame)
-        else:
-            self._too_slow()
+        try:
+            if self._outbox is None or self._outbox.fits(frame):
+                self._put(frame)
+            else:
+                self._too_slow()
+        except BaseException:
+            self.fail()  # it concerns this connection, not whoever sends to many
 
     def when_sent(self, function: Callable[[], None]) -> None:
         """Call ``function``, which must neither wait nor raise, once the system has taken all that was offered.
@@ -108,12 +114,40 @@ class Wire(WebSocket):
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         """Send what waits, then the close frame, once; finish the close handshake in the background. Never waits."""
         if self._state is State.OPEN:
-            self._closing(code, frames.close_frame(code, reason))
+            try:
+                self._closing(code, frames.close_frame(code, reason))
+            except BaseException:
+                self._log_failure()
+                self._drop(CloseCode.INTERNAL_ERROR)
 
     def abort(self) -> None:
         """Drop the connection at once, without a close frame."""
         if self._state is not State.NEW:
             self._end()
+
+    def fail(self) -> None:
+        """End the connection because of the exception that is being handled, an error of ours.
+
+        The peer is sent 1011 if that is still possible: not behind half a frame, and not when closing has failed as well.
+        """
+        self._log_failure()
+        self._inbox = None
+        if self._state is State.OPEN and self._outbox is None:
+            self.close(CloseCode.INTERNAL_ERROR, "internal error")
+        else:
+            self._drop(CloseCode.INTERNAL_ERROR)
+        self._ask_for_turn()
+
+    def _log_failure(self) -> None:
+        with suppress(Exception):
+            log.exception("internal error on connection %s", self.id)
+
+    def _guarded(self, function: Callable[[], None]) -> None:
+        """Call ``function``: the outermost call of a watcher, whose exceptions nobody else would handle."""
+        try:
+            function()
+        except BaseException:
+            self.fail()
 
     def drain(self) -> None:
         """Inside a deferred function: wait until half of the outbox is free.
@@ -143,7 +177,16 @@ class Wire(WebSocket):
             self._end()
             return
         if sent < len(frame):
-            self._outbox = Outbox(self._sock, frame, sent, self._gate.settings.channels, self._gate.clock, self._emptied, self._end)
+            self._keep(frame, sent)
+
+    def _keep(self, frame: bytes, sent: int) -> None:
+        """Put what the socket did not take into a new outbox."""
+        limits, clock = self._gate.settings.channels, self._gate.clock
+        try:
+            self._outbox = Outbox(self._sock, frame, sent, limits, clock, self._emptied, self._end, self._guarded)
+        except BaseException:
+            self._drop(CloseCode.INTERNAL_ERROR)  # nothing can follow half a frame
+            raise
 
     def _emptied(self) -> None:
         self._outbox = None
@@ -198,15 +241,17 @@ class Wire(WebSocket):
         if self._state is State.CLOSED:
             return
         self._state = State.CLOSED
-        if self._outbox is not None:
-            self._outbox.stop()
-        self._outbox = self._inbox = None
-        self._watcher.stop()
-        self._watcher.close()
-        self._hold.close()
-        self._sock.close()
-        self._ended()
+        outbox, self._outbox, self._inbox = self._outbox, None, None
+        with ExitStack() as steps:  # each runs, also when another one raises; the last one added is the first
+            steps.callback(self._ask_for_turn)
+            for closable in (self._sock, self._hold, self._watcher):
+                if closable is not None:
+                    steps.callback(closable.close)
+            if self._watcher is not None:
+                steps.callback(self._watcher.stop)
+            if outbox is not None:
+                steps.callback(outbox.stop)
 
     @abstractmethod
-    def _ended(self) -> None:
-        """The socket is gone; called once."""
+    def _ask_for_turn(self) -> None:
+        """Have a turn look at what has become of the connection; from anywhere, any number of times."""

@@ -26,24 +26,24 @@ class Workers:
         self._keep = idle
         self._idle: list[Any] = []
 
-    def run(self, work: Callable[[], None]) -> None:
-        """Run ``work`` now, up to where it waits. Only from the hub: that is where a greenlet that waits goes back to."""
+    def run(self, work: Callable[[Any], None], argument: Any) -> None:
+        """Run ``work(argument)`` now, up to where it waits. Only from the hub: that is where a greenlet that waits goes back to."""
         worker = self._idle.pop() if self._idle else greenlet(self._serve, self._hub)
-        worker.switch(work)
+        worker.switch(work, argument)
 
-    def spawn(self, work: Callable[[], None]) -> None:
-        """Run ``work`` soon. From anywhere."""
-        self._hub.loop.run_callback(self.run, work)
+    def spawn(self, work: Callable[[Any], None], argument: Any) -> None:
+        """Run ``work(argument)`` soon. From anywhere."""
+        self._hub.loop.run_callback(self.run, work, argument)
 
-    def _serve(self, work: Callable[[], None]) -> None:
+    def _serve(self, work: Callable[[Any], None], argument: Any) -> None:
         me = gevent.getcurrent()
         while True:
             try:
-                work()
-            except Exception:
+                work(argument)
+            except BaseException:  # it must not reach the hub, which is the parent
                 log.exception("a connection's work failed")
-            del work  # it holds the connection
+            del work, argument  # they hold the connection
             if len(self._idle) >= self._keep:
                 return
             self._idle.append(me)
-            work = self._hub.switch()
+            work, argument = self._hub.switch()

@@ -99,6 +99,9 @@ class Echo(Channel):
             self.connection.drain()
         self.app.drained = True
 
+    def do_marked(self):
+        self.connection.when_sent(lambda: None)
+
     def do_tell(self, *words):
         frame = text_frame(" ".join(words).encode())
         for connection in self.app.gate.connections:

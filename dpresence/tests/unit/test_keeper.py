@@ -28,7 +28,7 @@ class Socket:
         if self.bad:
             raise RuntimeError("a bug")
 
-    def abort(self) -> None:
+    def fail(self) -> None:
         raise OSError("a bug as well")
 
 
@@ -53,5 +53,5 @@ def test_one_that_fails_is_dropped_and_said_once_and_the_others_keep_their_deadl
     assert sockets[1].ticks == 1
     assert gate.connections == {sockets[0], sockets[2]}
     assert [record.getMessage() for record in caplog.records if record.name == "dpresence.channels.gate"] == [
-        "connection socket-1 could not be looked after"
+        "connection socket-1 could not be ended"
     ]

@@ -1,0 +1,46 @@
+"""The methods and functions of a channel's path, found by introspection so that new ones are among them."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import inspect
+
+import gevent
+
+from dpresence.channels import connection, frames, gate, inbox, outbox, wire, workers
+
+MODULES = (connection, wire, inbox, outbox, frames, gate, workers)
+KINDS = {"MemoryError": MemoryError, "GreenletExit": gevent.GreenletExit, "Timeout": gevent.Timeout}
+ELSEWHERE = frozenset((
+    "frames.binary_frame",  # used by the tests only
+    "gate.Gate.__init__", "gate.Keeper.__init__", "gate.Keeper.start", "gate.Keeper._run", "workers.Workers.__init__",  # at the start
+    "gate.Gate.close_all", "gate.Keeper.stop",  # at the end
+    "gate.Gate.counts", "gate.Gate._turn", "wire.Wire.behind",  # figures, and for whom is not let in
+))  # fmt: skip
+"""What no open connection depends on."""
+
+
+def _is_ours(module, item):
+    return getattr(item, "__module__", "") == module.__name__
+
+
+def functions():
+    """Yield (name, owner, attribute, function) of everything a fault can be in."""
+    for module in MODULES:
+        short = module.__name__.rpartition(".")[2]
+        for name, item in list(vars(module).items()):
+            if not _is_ours(module, item):
+                continue
+            if inspect.isfunction(item):
+                yield f"{short}.{name}", module, name, item
+            elif inspect.isclass(item) and not issubclass(item, tuple | Exception | enum.Enum) and not dataclasses.is_dataclass(item):
+                for attribute, method in list(vars(item).items()):
+                    function = method.fget if isinstance(method, property) else method
+                    if inspect.isfunction(function) and not getattr(function, "__isabstractmethod__", False):
+                        yield f"{short}.{name}.{attribute}", item, attribute, method
+
+
+def names():
+    """Return the name of each method and function of the path."""
+    return sorted(name for name, *_ in functions() if name not in ELSEWHERE)
