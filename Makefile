@@ -65,5 +65,5 @@ faults: build ## Attack and break a service; figures go to build/faults.md, SOAK
 	$(BIN)/python -m pytest -m faults --durations=10
 
 clean: ## Remove what was built
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .development-*.ini
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .development-*.ini *.token .*.token
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from dpresence.tests.support import WITH_TOKEN
+
 from .sockets import Loop, Socket, text
 
 MOST_BACKOFF_SECONDS = 10.0
@@ -96,7 +98,8 @@ def fresh_assertion(port: int, email: str) -> str:
     """Return a new proof, from the development issuer; rare enough to wait for."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        connection.request("POST", "/__dev__/assertion", json.dumps({"email": email}), {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json", **WITH_TOKEN}
+        connection.request("POST", "/__dev__/assertion", json.dumps({"email": email}), headers)
         return str(json.loads(connection.getresponse().read())["assertion"])
     finally:
         connection.close()

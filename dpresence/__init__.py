@@ -14,9 +14,9 @@ __version__ = "0.1.0"
 def main(global_config: dict[str, str], **ini: str) -> Any:
     """Return the WSGI application of an ini's ``[app:main]``.
 
-    :param global_config: PasteDeploy's own values; ``here`` is the folder of the ini.
+    :param global_config: PasteDeploy's own values; ``here`` is the folder of the ini, ``__file__`` the ini.
     :raises SettingError: a setting that stops the start, with key, value and what is allowed.
     """
     from .app import make_app
 
-    return make_app(ini, here=global_config["here"])
+    return make_app(ini, global_config["here"], file=global_config.get("__file__", "development.ini"))

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyramid.config import Configurator
@@ -30,6 +31,7 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from .identity.development import DevelopmentIssuer
+    from .identity.development_token import DevelopmentToken
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class Parts:
     gate: Gate
     background: Background
     development_issuer: DevelopmentIssuer | None
+    development_token: DevelopmentToken | None
     clients: Clients
 
     @property
@@ -60,12 +63,13 @@ class Parts:
         self.backends.close()
 
 
-def make_app(ini: Mapping[str, str], here: str, clock: Clock | None = None) -> Any:
+def make_app(ini: Mapping[str, str], here: str, clock: Clock | None = None, file: str = "development.ini") -> Any:
     """Return the WSGI application of ``[app:main]``; see ``dpresence.main``.
 
     :param clock: for tests.
+    :param file: the ini, after which the file of the development token is named.
     """
-    parts = make_parts(load_settings(ini, here), clock or Clock())
+    parts = make_parts(load_settings(ini, here), clock or Clock(), Path(here, Path(file).name).with_suffix(".token"))
     config = Configurator(settings={**ini, "handle_exceptions": False})  # Cornice would answer in words of its own
     config.registry["dpresence"] = parts
     config.include("cornice")
@@ -75,12 +79,13 @@ def make_app(ini: Mapping[str, str], here: str, clock: Clock | None = None) -> A
     return config.make_wsgi_app()
 
 
-def make_parts(settings: Settings, clock: Clock) -> Parts:
+def make_parts(settings: Settings, clock: Clock, token_file: Path) -> Parts:
     """Make every long-lived object.
 
+    :param token_file: where a development service leaves its token; the server writes it once it has its port.
     :raises SettingError: the database belongs to the other mode.
     """
-    issuer = _development_issuer(settings, clock) if settings.identity.development else None
+    issuer, token = _development(settings, clock, token_file) if settings.identity.development else (None, None)
     providers = load_providers(settings.oidc, clock, is_public)
     verifiers, clients = Verifiers(_verifiers(settings, issuer, providers, clock)), load_clients(settings, providers, clock)
     backends = load_backends(settings, clock)
@@ -91,13 +96,14 @@ def make_parts(settings: Settings, clock: Clock) -> Parts:
     presence.figures.gauges = lambda: {**hub.counts(), **gate.counts()}
     hub.pump, gate.on_wait = pump_of(presence.feeds), presence.feeds.expect
     background = Background(presence, settings)
-    return Parts(settings, clock, backends, presence, gate, background, issuer, clients)
+    return Parts(settings, clock, backends, presence, gate, background, issuer, token, clients)
 
 
-def _development_issuer(settings: Settings, clock: Clock) -> DevelopmentIssuer:
+def _development(settings: Settings, clock: Clock, token_file: Path) -> tuple[DevelopmentIssuer, DevelopmentToken]:
     from .identity.development import DevelopmentIssuer  # nowhere else, so that production does not even have it
+    from .identity.development_token import DevelopmentToken
 
-    return DevelopmentIssuer(settings.identity.audience, clock)
+    return DevelopmentIssuer(settings.identity.audience, clock), DevelopmentToken(token_file, settings.identity.development_token)
 
 
 def _verifiers(settings: Settings, issuer: DevelopmentIssuer | None, providers: Sequence[Provider], clock: Clock) -> list[Verifier]:

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 HOUSEKEEPING_SECONDS = 60
 FIGURES_SECONDS = 2
-DEVELOPMENT = "the development issuer is on: anybody on this machine can sign in as anybody"
+DEVELOPMENT = "the development issuer is on: anybody with its token can sign in as anybody"
 _JITTER = 0.1
 
 

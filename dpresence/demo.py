@@ -53,7 +53,7 @@ def free_port() -> int:
 def service(folder: Path) -> Iterator[str]:
     """Run ``pserve`` in a folder; yields its origin and stops it at the end."""
     port = free_port()
-    ini = folder / "demo.ini"
+    ini = folder / "development.ini"
     ini.write_text(INI.format(port=port), encoding="utf-8")
     command = [str(Path(sys.executable).with_name("pserve")), "-q", str(ini)]
     with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:  # noqa: S603
@@ -104,15 +104,20 @@ def web_site() -> Iterator[tuple[str, dict[str, str]]]:
 
 
 class Person:
-    """Somebody who signs each call with a fresh assertion."""
+    """Somebody who signs each call with a fresh assertion.
 
-    def __init__(self, origin: str, email: str) -> None:
+    :param token: the development token, without which there is none.
+    """
+
+    def __init__(self, origin: str, email: str, token: str) -> None:
         self.origin = origin
         self.email = email
+        self._token = {"X-Development-Token": token}
 
     def assertion(self) -> str:
         """Return a proof of the e-mail, from the development issuer."""
-        answer = requests.post(f"{self.origin}/__dev__/assertion", json={"email": self.email}, timeout=ANSWER_SECONDS)
+        url = f"{self.origin}/__dev__/assertion"
+        answer = requests.post(url, json={"email": self.email}, headers=self._token, timeout=ANSWER_SECONDS)
         return str(answer.json()["assertion"])
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
@@ -148,9 +153,9 @@ class Channel:
         self._open.close()
 
 
-def play(origin: str, domain: str, pages: dict[str, str]) -> None:
+def play(origin: str, token: str, domain: str, pages: dict[str, str]) -> None:
     """Play the main job; an unexpected answer raises."""
-    developer, user = Person(origin, "dev@example.org"), Person(origin, "ada@example.org")
+    developer, user = Person(origin, "dev@example.org", token), Person(origin, "ada@example.org", token)
 
     app = developer.call("POST", "/myapps", {"name": "Chess club", "domain": domain, "description": "Who is up for a game?"})
     path = f"/myapps/{app['appid']}"
@@ -215,7 +220,7 @@ def main() -> None:
     """Play the demo; exits 0 when every part got what it should."""
     with tempfile.TemporaryDirectory() as folder, service(Path(folder)) as origin, web_site() as (domain, pages):
         say("service", f"runs on {origin}")
-        play(origin, domain, pages)
+        play(origin, Path(folder, "development.token").read_text(encoding="ascii"), domain, pages)
         say("service", "stops; that was the main job, end to end")
 
 

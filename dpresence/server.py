@@ -158,7 +158,7 @@ def _say_why(kind: type[BaseException], error: BaseException, traceback: Any) ->
 def serve(application: Any, settings: ServerSettings, worker: Worker | None = None) -> None:
     """Serve an application until SIGTERM or SIGINT.
 
-    :param application: its ``registry["dpresence"]`` has ``settings``, ``gate``, ``background`` and ``close``.
+    :param application: its ``registry["dpresence"]`` has ``settings``, ``gate``, ``background``, ``development_token`` and ``close``.
     :param worker: this process is one of several.
     """
     parts = application.registry["dpresence"]
@@ -173,6 +173,8 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
     try:
         parts.background.start()
         server.start()
+        if parts.development_token:
+            show_token(parts.development_token, parts.settings.identity.audience)  # before the first request has its turn
         if worker:
             gevent.spawn(_outlive, worker, stopping)
         stopping.wait()
@@ -182,6 +184,16 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
         with gevent.Timeout(1, False):
             parts.background.stop()
         parts.close()
+
+
+def show_token(token: Any, audience: str) -> None:
+    """Write the development token to its file, and print the link that a person opens.
+
+    :raises SettingError: the file cannot be written.
+    """
+    token.write()
+    sys.stdout.write(f"Open {audience}/?token={token.value}\nPrograms find the token in {token.file}\n")
+    sys.stdout.flush()
 
 
 def check_exposure(settings: Settings, server: ServerSettings) -> None:

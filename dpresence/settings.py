@@ -133,6 +133,10 @@ class PresenceSettings:
                 f"at most presence.lease_seconds ({self.lease_seconds})")  # fmt: skip
 
 
+def _development_token(value: str) -> str | None:
+    return None if re.fullmatch(r"([A-Za-z0-9_-]{16,128})?", value) else "16 to 128 of A-Z a-z 0-9 _ -, or empty"
+
+
 @dataclass(frozen=True, slots=True)
 class IdentitySettings:
     """Who may say who somebody is (docs/protocol.md, section 2)."""
@@ -144,6 +148,9 @@ class IdentitySettings:
         (), "Verifiers to try, by name: `browserid`, `oidc`. Empty: sign-in is closed.", one_of=("browserid", "oidc")
     )
     development: bool = _key(False, "Mint assertions for any e-mail, on loopback only: for trying things out.")
+    development_token: str = _key(
+        "", "Token that a call of the development issuer must bring; empty: a new one at each start.", check=_development_token
+    )
     session_seconds: int = _key(43200, "How long a sign-in lasts, on a channel and in a browser.", low=60, high=2592000)
     renewal_seconds: int = _key(60, "How long a channel whose sign-in has ended may take to send a new assertion.", low=5, high=600)
     ticket_seconds: int = _key(60, "How long a ticket made for a page is good.", low=5, high=600)

@@ -10,6 +10,10 @@ from typing import Any
 from dpresence.clock import Clock
 
 EPOCH = 1_795_364_497_250
+DEVELOPMENT_TOKEN = "token-of-the-tests"
+"""The development token of every service the tests start, unless they say otherwise."""
+WITH_TOKEN = {"X-Development-Token": DEVELOPMENT_TOKEN}
+"""The header of who asks the development issuer."""
 
 
 class FakeClock(Clock):

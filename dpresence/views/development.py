@@ -6,11 +6,15 @@ import ipaddress
 from typing import Any
 from urllib.parse import urlsplit
 
+from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.view import view_config
 
 from ..errors import Forbidden, UnknownPath
 from ..messages import DevelopmentAssertion
 from . import service
+from .pages import at_home, development_cookie
 from .validators import body, same_origin
 
 assertion = service("development_assertion", "/__dev__/assertion")
@@ -38,7 +42,33 @@ def _loopback(address: str | None) -> bool:
         return False
 
 
-@assertion.post(validators=(from_this_machine, same_origin, body(DevelopmentAssertion)))
+def has_token(request: Request, **_: Any) -> None:
+    """Refuse a program without the token, and a page whose browser did not open the link with it.
+
+    :raises Forbidden: the token is missing or wrong.
+    """
+    given = request.headers.get("X-Development-Token") or request.cookies.get(development_cookie(request), "")
+    _check_token(request, "X-Development-Token", given)
+
+
+def _check_token(request: Request, name: str, given: str) -> None:
+    token = request.registry["dpresence"].development_token
+    if not token.matches(given):
+        raise Forbidden(f"{name}: must be the development token, which is in {token.file.name} beside the ini")
+
+
+@view_config(route_name="home", request_method="GET", request_param="token")
+def get_home_with_token(request: Request) -> Response:
+    """Keep the token of the link that the start printed in a cookie, and go on to the address without it."""
+    at_home(request)
+    from_this_machine(request)
+    _check_token(request, "token", request.GET["token"])
+    response = HTTPSeeOther(request.path)
+    response.set_cookie(development_cookie(request), request.GET["token"], httponly=True, samesite="Lax")
+    return response
+
+
+@assertion.post(validators=(from_this_machine, same_origin, has_token, body(DevelopmentAssertion)))
 def mint(request: Request) -> dict[str, str]:
     """Mint an assertion for any e-mail."""
     return {"assertion": request.registry["dpresence"].development_issuer.mint(request.validated["body"].email)}

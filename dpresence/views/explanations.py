@@ -135,6 +135,14 @@ SIGN_IN: dict[int, Explanation] = {
     ),
 }
 
+HOME: dict[int, Explanation] = {
+    121: Explanation(
+        "This link is not of the present start",
+        "Each start of the development service makes a new token, and the one in this address is another. You are not signed in.",
+        "Open the link that the start printed last.",
+    ),
+}
+
 ADMIN: dict[int, Explanation] = {
     121: Explanation(
         "This page is for who runs the service",
@@ -143,7 +151,7 @@ ADMIN: dict[int, Explanation] = {
     ),
 }
 
-_BY_ROUTE = {"admin": ADMIN, "grant": GRANT, "signin": SIGN_IN, "signin_back": SIGN_IN}
+_BY_ROUTE = {"admin": ADMIN, "grant": GRANT, "home": HOME, "signin": SIGN_IN, "signin_back": SIGN_IN}
 
 
 def explain(errno: int, route: str = "") -> Explanation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pyramid.httpexceptions import HTTPSeeOther, HTTPTemporaryRedirect
 from pyramid.renderers import render_to_response
@@ -56,6 +56,11 @@ def _visitor(request: Request, look: bool) -> dict[str, Any]:
 def sign_in_first(request: Request) -> Response:
     """Return the way to the sign-in page and, from there, back here."""
     return HTTPSeeOther("/login?next=" + quote(request.path_qs, safe=""))
+
+
+def development_cookie(request: Request) -> str:
+    """Return the name of the cookie with the development token; all ports of a host share their cookies, so it has the port."""
+    return f"dpresence-development-{urlsplit(request.registry['dpresence'].settings.identity.audience).port or 80}"
 
 
 def at_home(request: Request, **_: Any) -> None:

@@ -12,7 +12,7 @@ from ..errors import MethodNotAllowed
 from ..messages import Login, Logout
 from ..service.accounts import csrf_token
 from . import service
-from .pages import at_home, page, wants_page
+from .pages import at_home, development_cookie, page, wants_page
 from .validators import body, cookie_name, no_body, presence, same_origin, session
 
 login = service("login", "/login")
@@ -25,8 +25,14 @@ def get_login(request: Request) -> Response:
     """Show the ways to sign in."""
     if not wants_page(request):
         raise MethodNotAllowed("POST an assertion; the page is for browsers")
-    providers = request.registry["dpresence"].clients.providers.values()
-    return page(request, "login", {"next": local_path(request.GET.get("next", "/")), "providers": list(providers)})
+    parts = request.registry["dpresence"]
+    token = parts.development_token
+    values = {
+        "next": local_path(request.GET.get("next", "/")),
+        "providers": list(parts.clients.providers.values()),
+        "token_file": token.file.name if token and not token.matches(request.cookies.get(development_cookie(request), "")) else None,
+    }
+    return page(request, "login", values)
 
 
 @login.post(validators=(same_origin, body(Login)))

@@ -15,6 +15,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from dpresence.tests.live.service import Site
+from dpresence.tests.support import DEVELOPMENT_TOKEN, WITH_TOKEN
 
 WAIT_SECONDS = 10
 WIDTHS = {320: "narrow", 1440: "wide"}
@@ -204,15 +205,22 @@ class Browser:
 
     def enter(self, origin: str, email: str, path: str = "/") -> None:
         """Sign in without the page, and open a path of the service."""
-        assertion = requests.post(f"{origin}/__dev__/assertion", json={"email": email}, timeout=WAIT_SECONDS).json()["assertion"]
+        url = f"{origin}/__dev__/assertion"
+        assertion = requests.post(url, json={"email": email}, headers=WITH_TOKEN, timeout=WAIT_SECONDS).json()["assertion"]
         answer = requests.post(f"{origin}/login", json={"assertion": assertion}, timeout=WAIT_SECONDS)
         for name, value in answer.cookies.items():
             self._cdp("Network.setCookie", name=name, value=value, url=origin, httpOnly=True, sameSite="Lax")
         self.open(origin + path)
 
+    def hold_token(self) -> None:
+        """Have the cookie that the link of the start sets, for the service that is open."""
+        name = f"dpresence-development-{urlsplit(self.url).port}"
+        self._cdp("Network.setCookie", name=name, value=DEVELOPMENT_TOKEN, url=self.url, httpOnly=True, sameSite="Lax")
+
     def sign_in(self, email: str) -> None:
-        """Sign in on the development issuer's page, where it is."""
+        """Sign in on the development issuer's page, where it is, as who has opened the link of the start."""
         self.wait(lambda it: "/login" in it.url and it.count("#development") == 1)
+        self.hold_token()
         self.write("email", email)
         self.click("Sign in")
         self.wait(lambda it: "/login" not in it.url)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from dpresence.tests.support import DEVELOPMENT_TOKEN
+
 from .conftest import Scene
 from .support import Browser
 
@@ -39,6 +41,23 @@ def test_the_way_in_and_out_by_clicking(browser: Browser, scene: Scene) -> None:
     assert browser.url == f"{scene.service.origin}/login?next=%2Fsidebar"
 
 
+def test_the_sign_in_page_believes_only_who_opened_the_link_of_the_start(browser: Browser, scene: Scene) -> None:
+    browser.open(f"{scene.service.origin}/login")
+    assert "First open the link" in browser.text()
+    browser.write("email", "hal@example.org")
+    browser.click("Sign in")
+    browser.wait(lambda it: "live.token" in it.find("#problem").text)
+    browser.open(f"{scene.service.origin}/?token={DEVELOPMENT_TOKEN}")
+    assert browser.url == f"{scene.service.origin}/"
+    browser.click("Sign in")
+    assert "First open the link" not in browser.text()
+    browser.write("email", "hal@example.org")
+    browser.click("Sign in")
+    browser.wait(lambda it: "/login" not in it.url and it.count("meta[name=csrf]") == 1)
+    assert "hal@example.org" in browser.text()
+    browser.assert_quiet("403")
+
+
 def test_somebody_who_is_signed_in_is_told_so_on_the_sign_in_page(browser: Browser, scene: Scene) -> None:
     browser.enter(scene.service.origin, "ina@example.org", "/login?next=/sidebar")
     assert "You are signed in as ina@example.org" in browser.text()
@@ -48,6 +67,7 @@ def test_somebody_who_is_signed_in_is_told_so_on_the_sign_in_page(browser: Brows
 
 def test_a_refused_sign_in_is_explained_in_the_services_words(browser: Browser, scene: Scene) -> None:
     browser.open(f"{scene.service.origin}/login")
+    browser.hold_token()
     browser.run("document.getElementById('development').noValidate = true")
     browser.write("email", "nobody at all")
     browser.click("Sign in")

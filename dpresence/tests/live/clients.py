@@ -17,6 +17,8 @@ import requests
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from dpresence.tests.support import WITH_TOKEN
+
 from .service import Site
 
 ANSWER_SECONDS = 10.0
@@ -32,7 +34,8 @@ class Person:
 
     def assertion(self) -> str:
         """Return a proof of the e-mail."""
-        answer = requests.post(f"{self.origin}/__dev__/assertion", json={"email": self.email}, timeout=ANSWER_SECONDS)
+        url = f"{self.origin}/__dev__/assertion"
+        answer = requests.post(url, json={"email": self.email}, headers=WITH_TOKEN, timeout=ANSWER_SECONDS)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["assertion"])
 

@@ -130,6 +130,7 @@ class App:
     """The WSGI application, and the parts the server looks for."""
 
     def __init__(self, settings):
+        self.development_token = None
         self.settings = settings
         self.clock = Clock()
         self.gate = Gate(settings, self.clock, Metrics(self.clock))

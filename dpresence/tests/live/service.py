@@ -21,6 +21,8 @@ from typing import Self
 
 import requests
 
+from dpresence.tests.support import DEVELOPMENT_TOKEN
+
 START_SECONDS = 30
 STOP_SECONDS = 15
 PSERVE = Path(sys.executable).with_name("pserve")
@@ -179,6 +181,7 @@ class Service(Process):
             "directory.url": "sqlite:///%(here)s/live.db",
             "identity.audience": f"http://127.0.0.1:{port}",
             "identity.development": "true",
+            "identity.development_token": DEVELOPMENT_TOKEN,
             "outbound.allow_loopback": "true",
             **{key: str(value) for key, value in (settings or {}).items()},
         }

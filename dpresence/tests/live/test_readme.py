@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,13 +18,16 @@ STOP_AFTER = "\n    for frame in channel:"
 
 
 @pytest.fixture(scope="module")
-def origin(tmp_path_factory):
-    with demo.service(tmp_path_factory.mktemp("readme")) as origin:
-        yield origin
+def service(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("readme")
+    with demo.service(folder) as origin:
+        yield origin, folder / "development.token"
 
 
-def paste(code: str, origin: str, folder: Path, frames: int) -> list[str]:
+def paste(code: str, service: tuple[str, Path], folder: Path, frames: int) -> list[str]:
     """Run a snippet as it stands, but for the port and an end after ``frames`` frames; returns what it prints."""
+    origin, token = service
+    shutil.copy(token, folder)
     code = code.replace("127.0.0.1:8282", origin.removeprefix("http://"))
     code = code.replace("print(json.loads(frame))", "print(json.loads(frame)); left -= 1\n        if not left: break")
     command = [sys.executable, "-c", f"left = {frames}\n{code}"]
@@ -32,12 +36,12 @@ def paste(code: str, origin: str, folder: Path, frames: int) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_the_device_of_the_readme_signs_in(origin, tmp_path):
-    assert paste(SNIPPETS[0], origin, tmp_path, 1) == ["{'result': 'OK'}"]
+def test_the_device_of_the_readme_signs_in(service, tmp_path):
+    assert paste(SNIPPETS[0], service, tmp_path, 1) == ["{'result': 'OK'}"]
 
 
-def test_the_app_service_of_the_readme_hears_and_notifies(origin, tmp_path):
-    auth, snapshot, answer = paste(SNIPPETS[1] + SNIPPETS[2], origin, tmp_path, 3)
+def test_the_app_service_of_the_readme_hears_and_notifies(service, tmp_path):
+    auth, snapshot, answer = paste(SNIPPETS[1] + SNIPPETS[2], service, tmp_path, 3)
     assert "'recovery': 'snapshot'" in auth
     assert "'last': True" in snapshot and "'puid'" in snapshot
     assert "'queue_size': 1" in answer

@@ -12,11 +12,16 @@ import gevent
 from webtest import TestApp, TestResponse
 
 from dpresence.app import make_app
-from dpresence.tests.support import FakeClock, FakeConnection
+from dpresence.tests.support import DEVELOPMENT_TOKEN, WITH_TOKEN, FakeClock, FakeConnection
 
 HOST = "127.0.0.1:8282"
 AUDIENCE = f"http://{HOST}"
-INI = {"directory.url": "sqlite://", "identity.development": "true", "outbound.allow_loopback": "true"}
+INI = {
+    "directory.url": "sqlite://",
+    "identity.development": "true",
+    "identity.development_token": DEVELOPMENT_TOKEN,
+    "outbound.allow_loopback": "true",
+}
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 
@@ -109,7 +114,7 @@ class World:
     # -- people
 
     def assertion(self, email: str) -> str:
-        return str(Browser(self.app)("POST", "/__dev__/assertion", {"email": email}).json["assertion"])
+        return str(Browser(self.app)("POST", "/__dev__/assertion", {"email": email}, **WITH_TOKEN).json["assertion"])
 
     def browser(self, address: str = "127.0.0.1") -> Browser:
         return Browser(self.app, address)

@@ -12,6 +12,7 @@ import pytest
 
 from dpresence import background
 from dpresence.errors import SettingError
+from dpresence.tests.support import WITH_TOKEN
 from dpresence.tests.web.support import HOST, Browser, World, ko, refusal
 
 BODY = {"email": "ann@example.org"}
@@ -21,11 +22,11 @@ UNKNOWN_PATH = (404, ko(111, "there is no such path"))
 def ask(world: World, address: str = "127.0.0.1", host: str = HOST, **headers: str) -> object:
     browser = Browser(world.app, address)
     browser.web.extra_environ["HTTP_HOST"] = host
-    return browser("POST", "/__dev__/assertion", BODY, **headers)
+    return browser("POST", "/__dev__/assertion", BODY, **{**WITH_TOKEN, **headers})
 
 
 def test_it_mints_an_assertion_for_any_email(shared: World) -> None:
-    answer = shared.browser()("POST", "/__dev__/assertion", {"email": "Any.Body+1@Some.Where.example"})
+    answer = shared.browser()("POST", "/__dev__/assertion", {"email": "Any.Body+1@Some.Where.example"}, **WITH_TOKEN)
     assert set(answer.json) == {"assertion"}
     login = shared.browser()("POST", "/login", {"assertion": answer.json["assertion"]})
     assert login.json["email"] == "Any.Body+1@some.where.example"
@@ -34,7 +35,7 @@ def test_it_mints_an_assertion_for_any_email(shared: World) -> None:
 @pytest.mark.parametrize("email", ["", "ann", "ann@", "@example.org", "a b@example.org", "ann@example.org\n", "a@b@c"])
 def test_what_is_no_address_is_refused(shared: World, email: str) -> None:
     refused = (400, ko(107, "email: a mail address in ASCII, at most 254 characters"))
-    assert refusal(shared.browser()("POST", "/__dev__/assertion", {"email": email})) == refused
+    assert refusal(shared.browser()("POST", "/__dev__/assertion", {"email": email}, **WITH_TOKEN)) == refused
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "10.0.0.1", "::2", ""])
@@ -103,15 +104,14 @@ def test_the_log_says_so_every_minute(
 
 def test_it_takes_a_post_and_nothing_else(shared: World) -> None:
     assert refusal(shared.browser()("GET", "/__dev__/assertion?email=ann@example.org"))[1]["errno"] == 115
-    assert refusal(shared.browser()("POST", "/__dev__/assertion", b"email=ann@example.org"))[1]["errno"] == 106
+    assert refusal(shared.browser()("POST", "/__dev__/assertion", b"email=ann@example.org", **WITH_TOKEN))[1]["errno"] == 106
 
 
 @pytest.mark.parametrize(("development", "loaded"), [("true", True), ("false", False)])
-def test_production_does_not_even_load_it(development: str, loaded: bool) -> None:
+def test_production_does_not_even_load_it(development: str, loaded: bool, tmp_path: object) -> None:
     ini = {"directory.url": "sqlite://", "identity.development": development}
-    program = (
-        f"import sys; from dpresence.app import make_app; make_app({ini}, '/tmp'); print('dpresence.identity.development' in sys.modules)"
-    )
+    made = f"import sys; from dpresence.app import make_app; make_app({ini}, '{tmp_path}')"
+    program = f"{made}; print('dpresence.identity.development' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == str(loaded)
 

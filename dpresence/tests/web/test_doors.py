@@ -14,7 +14,7 @@ from dpresence.tests.web.support import FORM, App, Browser, World, ko, refusal
 ANN, DEV = "ann@example.org", "dev@example.org"
 HTML = {"Accept": "text/html"}
 EVIL = "https://evil.example.org"
-NOT_BY_COOKIE = {("POST", "/login"), ("POST", "/myapps/{appid}/notifications"), ("POST", "/__dev__/assertion")}
+NOT_BY_COOKIE = {("POST", "/login"), ("POST", "/myapps/{appid}/notifications")}
 
 
 # -- CSRF
@@ -173,7 +173,7 @@ def test_every_page_says_that_this_is_development(world: World, app: App) -> Non
     for path, status in (("/login", 200), (grant_path(world, app), 200), ("/nothing", 404), ("/grant/x", 404)):
         answer = page(ann, path)
         assert answer.status_int == status
-        assert "anybody on this machine can sign in as anybody" in answer.text
+        assert "anybody with its token can sign in as anybody" in answer.text
         assert answer.headers["X-dpresence-Mode"] == "development"
 
 

@@ -1,0 +1,86 @@
+"""A development service behind a proxy that says nothing of whom it speaks for: nobody there becomes anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from dpresence.tests.support import WITH_TOKEN
+
+from .service import Process, Service, free_port, running
+from .test_proxies import installed
+
+pytestmark = pytest.mark.faults
+
+NGINX = """
+daemon off; master_process off; pid {folder}/pid; error_log stderr warn;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxied; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ proxy_pass http://127.0.0.1:{service}; }}
+    }}
+}}
+"""
+HAPROXY = """
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+frontend all
+    bind 127.0.0.1:{port}
+    default_backend presence
+backend presence
+    server one 127.0.0.1:{service}
+"""
+
+
+def nginx(folder: Path) -> list[str]:
+    return ["nginx", "-e", "stderr", "-c", str(folder / "conf")]
+
+
+def haproxy(folder: Path) -> list[str]:
+    return ["haproxy", "-db", "-f", str(folder / "conf")]
+
+
+@pytest.fixture(scope="module", params=[(nginx, NGINX), (haproxy, HAPROXY)], ids=["nginx", "haproxy"])
+def front(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, str]]:
+    """A service and the address of the proxy before it."""
+    command, text = request.param
+    installed(command.__name__)
+    folder, port = tmp_path_factory.mktemp("proxy"), free_port()
+    with running(tmp_path_factory.mktemp("service")) as service:
+        (folder / "conf").write_text(text.format(folder=folder, port=port, service=service.port))
+        proxy = Process(command(folder), folder / "log", port)
+        proxy.start()
+        yield service, f"http://127.0.0.1:{port}"
+        proxy.kill()
+
+
+def mint(front: tuple[Service, str], **headers: str) -> requests.Response:
+    service, proxy = front
+    given = {"Host": f"127.0.0.1:{service.port}", **headers}  # as a client writes it where the proxy passes it on
+    return requests.post(f"{proxy}/__dev__/assertion", json={"email": "admin@example.org"}, headers=given, timeout=10)
+
+
+def test_a_proxy_without_forwarding_headers_mints_for_nobody_who_lacks_the_token(front: tuple[Service, str]) -> None:
+    answer = mint(front)
+    assert (answer.status_code, answer.json()["errno"]) == (403, 121)
+    assert "live.token" in answer.json()["error"]
+
+
+def test_it_is_the_token_that_stopped_it(front: tuple[Service, str]) -> None:
+    assert mint(front, **WITH_TOKEN).status_code == 200
+
+
+def test_the_link_with_a_wrong_token_opens_nothing_through_the_proxy(front: tuple[Service, str]) -> None:
+    service, proxy = front
+    answer = requests.get(f"{proxy}/?token=guess", headers={"Host": f"127.0.0.1:{service.port}"}, timeout=10)
+    assert answer.status_code == 403 and not answer.cookies
