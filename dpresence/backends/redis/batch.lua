@@ -4,7 +4,8 @@
 -- Everybody else hears of the wake-ups by a message: the process, then each of them, a line each.
 --
 --   user:USER        cmsgpack: status; devices by name, each with status, connection, process, since and, in grace, over
---   processes        hash: process -> "generation end-of-lease", by the server's clock
+--   meta             hash: epoch, since, runs, batches, base (see open.lua); clock, time (see clock.lua)
+--   processes        hash: process -> "generation end-of-lease", by the lease clock
 --   dead             set of processes whose lease ran out and whose devices have not all been dropped
 --   users:PROCESS    set of users with a device of that process
 --   figures:PROCESS  what that process says of itself, until its lease is over
@@ -14,7 +15,7 @@ local request = cmsgpack.unpack(ARGV[1])
 local prefix, me, generation, now, ticks, settings, operations = unpack(request, 1, 7)
 local grace, lease, feed_seconds, feed_entries = unpack(settings)
 local call = redis.call
-local processes = prefix .. 'processes'
+local meta, processes = prefix .. 'meta', prefix .. 'processes'
 
 local mine = call('HGET', processes, me)
 if not mine or tonumber(string.match(mine, '^%d+')) ~= generation then return false end

@@ -1,4 +1,4 @@
--- Devices, grace and leases. Comes after "feed.lua".
+-- Devices and grace. Comes after "feed.lua".
 
 local RANK = { offline = 0, unavailable = 1, online = 2 }
 
@@ -148,95 +148,9 @@ end
 
 run.status = status_of
 
--- Leases, by the server's clock.
-
-local function time()
-  local parts = call('TIME')
-  return parts[1] * 1000 + math.floor(parts[2] / 1000)
-end
-
-local function end_lease_after(milliseconds)
-  call('HSET', processes, me, generation .. ' ' .. (time() + milliseconds))
-end
-
-function run.renew()
-  end_lease_after(lease)
-end
-
--- A clean end: what is still connected, or in grace, has as long as a grace lasts.
-function run.retire()
-  call('DEL', prefix .. 'figures:' .. me)
-  end_lease_after(grace)
-end
-
--- Find the processes whose lease ran out. After a time in which nobody looked, because nobody reached the server,
--- everybody first gets a moment to come back.
-local function bury()
-  local meta, present = prefix .. 'meta', time()
-  local looked, patient = unpack(call('HMGET', meta, 'looked', 'patient'))
-  call('HSET', meta, 'looked', present)
-  if present - tonumber(looked or 0) > lease / 2 then
-    patient = present + lease / 4
-    call('HSET', meta, 'patient', patient)
-  end
-  if present < tonumber(patient) then return end
-  local all = call('HGETALL', processes)
-  for index = 1, #all, 2 do
-    if tonumber(string.match(all[index + 1], ' (%d+)$')) <= present then
-      call('HDEL', processes, all[index])
-      call('SADD', prefix .. 'dead', all[index])
-    end
-  end
-end
-
-function run.due()
-  end_lease_after(lease) -- who looks is alive
-  bury()
-  local found, seen = {}, {}
-  local function add(users)
-    for _, user in ipairs(users) do
-      if not seen[user] then
-        seen[user] = true
-        found[#found + 1] = user
-      end
-    end
-  end
-  add(call('ZRANGEBYSCORE', prefix .. 'grace:' .. me, '-inf', ticks))
-  for _, process in ipairs(call('SMEMBERS', prefix .. 'dead')) do
-    local users = call('SMEMBERS', prefix .. 'users:' .. process)
-    if #users == 0 then
-      call('SREM', prefix .. 'dead', process)
-      call('DEL', prefix .. 'users:' .. process, prefix .. 'grace:' .. process)
-    end
-    add(users)
-  end
-  return found
-end
-
 function run.expire(user, grants)
   drop(user, grants, 'lost', function(_, device)
     if device.process == me then return device.over and device.over <= ticks end
     return call('HEXISTS', processes, device.process) == 0
   end)
 end
-
--- What processes say of themselves; it goes with the lease it was said under.
-
-function run.publish(text)
-  call('SET', prefix .. 'figures:' .. me, text, 'PX', lease)
-end
-
-function run.published()
-  local found = {}
-  for _, process in ipairs(call('HKEYS', processes)) do
-    local text = call('GET', prefix .. 'figures:' .. process)
-    if text then found[#found + 1] = text end
-  end
-  return found
-end
-
-function run.wake(text)
-  wake(text)
-end
-
-function run.ping() end

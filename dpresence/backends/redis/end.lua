@@ -8,4 +8,4 @@ end
 finish()
 local text = table.concat(wakes, '\n')
 if #wakes > 0 then call('PUBLISH', prefix .. 'wakes', me .. '\n' .. text) end
-return cmsgpack.pack({ call('HINCRBY', prefix .. 'meta', 'batches', 1), text, results })
+return cmsgpack.pack({ call('HINCRBY', meta, 'batches', 1), text, results })

@@ -24,7 +24,7 @@ local function feed(app)
   local found = feeds[app]
   if not found then
     local head, floor = unpack(call('HMGET', prefix .. 'feed:' .. app, 'head', 'floor'))
-    local base = not head and call('HGET', prefix .. 'meta', 'base')
+    local base = not head and call('HGET', meta, 'base')
     found = { head = tonumber(head or base), floor = tonumber(floor or base) }
     found.settled, found.new = found.head - feed_entries, not head
     feeds[app] = found

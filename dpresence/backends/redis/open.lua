@@ -1,4 +1,4 @@
--- A process comes, or comes back after its connection was lost: see tracker/redis.py, RedisTracker._begin.
+-- A process comes, or comes back after its connection was lost: see tracker/redis.py, RedisTracker._begin. Comes after "clock.lua".
 -- ARGV[1], cmsgpack: prefix, process, generation, lease (ms), now (ms), run id of the server,
 --   what the process knew last (epoch, run id, number of batches), a new epoch in case one is needed.
 -- Answers cmsgpack: epoch, since when it remembers (ms), whether the process was known.
@@ -6,28 +6,46 @@ local prefix, me, generation, lease, now, run, seen, fresh = unpack(cmsgpack.unp
 local call = redis.call
 local meta, processes = prefix .. 'meta', prefix .. 'processes'
 
-local known = call('HMGET', meta, 'epoch', 'since', 'run', 'start', 'batches')
-local epoch, since, start = known[1], known[2], tonumber(known[4] or 0)
-if epoch and known[3] ~= run then -- the first to come since the server was restarted
-  start = tonumber(known[5])
-  call('HSET', meta, 'run', run, 'start', start)
+local RUNS = 100 -- so many restarts are remembered; a process that saw an older run has everything begin anew
+
+local epoch, since, batches, kept = unpack(call('HMGET', meta, 'epoch', 'since', 'batches', 'runs'))
+local runs = {} -- the runs of the server: its run id, and how many batches it had when that run began; oldest first
+for id, start in string.gmatch(kept or '', '(%S+) (%d+)') do runs[#runs + 1] = { id = id, start = tonumber(start) } end
+
+local function keep_runs()
+  local lines = {}
+  for index = math.max(1, #runs - RUNS + 1), #runs do lines[#lines + 1] = runs[index].id .. ' ' .. runs[index].start end
+  call('HSET', meta, 'runs', table.concat(lines, '\n'))
 end
 
--- A restart took back what a process had been told is done: every cursor and every device may be wrong.
-local turned_back = seen[1] == epoch and seen[2] ~= run and start < seen[3]
-if not epoch or turned_back then
+-- Return whether a restart took back what a process had been told is done: every cursor and every device may be wrong.
+local function turned_back()
+  if seen[1] ~= epoch then return false end
+  for index = #runs, 1, -1 do
+    if runs[index].id == seen[2] then return false end
+    if runs[index].start < seen[3] then return true end
+  end
+  return true -- the run it saw is taken back, or forgotten
+end
+
+if epoch and (#runs == 0 or runs[#runs].id ~= run) then -- the first to come since the server was restarted
+  runs[#runs + 1] = { id = run, start = tonumber(batches) }
+  keep_runs()
+end
+
+if not epoch or turned_back() then
   local keys = call('KEYS', prefix .. '*')
   for first = 1, #keys, 1000 do
     call('UNLINK', unpack(keys, first, math.min(first + 999, #keys)))
   end
   -- With a base above any offset of old no reader of the old feeds takes the new ones for their continuation.
   local base = seen[1] == '' and 0 or now
-  epoch, since = fresh, now
-  call('HSET', meta, 'epoch', epoch, 'since', now, 'run', run, 'start', 0, 'batches', 0, 'base', base)
+  epoch, since, runs = fresh, now, { { id = run, start = 0 } }
+  call('HSET', meta, 'epoch', epoch, 'since', now, 'batches', 0, 'base', base)
+  keep_runs()
 end
 
-local time = call('TIME')
 local was_known = call('HEXISTS', processes, me) == 1
-call('HSET', processes, me, generation .. ' ' .. (time[1] * 1000 + math.floor(time[2] / 1000) + lease))
+call('HSET', processes, me, generation .. ' ' .. (tick(meta, lease) + lease))
 call('SREM', prefix .. 'dead', me)
 return cmsgpack.pack({ epoch, tonumber(since), was_known })

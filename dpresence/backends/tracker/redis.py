@@ -4,8 +4,8 @@ Every change, with the entries it adds to the feeds and the wake-ups they cause,
 of a process travel in batches (``redis.line``), so that an update costs a round trip at most and less than one when busy.
 
 No two clocks are ever compared to decide who is gone. The grace of a device runs by the monotonic clock of the process it
-was connected to, and that process looks after it. Leases run by the server's own clock: a process whose lease ran out is
-forgotten, and any other drops its devices. Only the times of entries are of the processes' time of day: their clocks
+was connected to, and that process looks after it. Leases run by the server's own clock, without its jumps: a process whose
+lease ran out is forgotten, and any other drops its devices. Only the times of entries are of the processes' time of day: their clocks
 should agree to within a second, and where they do not, an entry is never dated before the last one of its PUID.
 
 A process is unknown to the server when its lease ran out while it was stopped, or when the server lost its data. Then it
@@ -37,8 +37,8 @@ from . import Connected, Listener, Topic, Tracker
 
 log = logging.getLogger(__name__)
 
-_OPEN = script("open")
-_BATCH = script("batch", "feed", "devices", "end")
+_OPEN = script("clock", "open")
+_BATCH = script("clock", "batch", "feed", "devices", "leases", "end")
 _SLICE = 2000
 """Entries read in one go, a few milliseconds; a snapshot may have very many."""
 

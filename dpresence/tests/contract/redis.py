@@ -32,22 +32,25 @@ class RedisServer:
 
     :param fsync: with "everysec" a kill may take back the last second or two.
     :param password: what a client has to know.
+    :param options: more options of the server.
     """
 
-    def __init__(self, folder: Path, appendonly: bool = True, fsync: str = "everysec", password: str = "") -> None:
+    def __init__(self, folder: Path, appendonly: bool = True, fsync: str = "everysec", password: str = "", **options: str) -> None:
         self.folder = folder
         self.socket = folder / "redis.sock"
         self.url = f"unix://{f':{password}@' if password else ''}{self.socket}"
         self.process: subprocess.Popen[bytes] | None = None
+        self.environment = dict(os.environ)
         self._password = password
         self._options = {
             **{"port": "0", "unixsocket": str(self.socket), "dir": str(folder), "save": "", "loglevel": "warning"},
             **{"appendonly": "yes" if appendonly else "no", "appendfsync": fsync, "requirepass": password},
+            **options,
         }
 
     def start(self) -> RedisServer:
         words = [word for name, value in self._options.items() for word in (f"--{name}", value)]
-        self.process = subprocess.Popen([EXECUTABLE, *words], stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([EXECUTABLE, *words], stdout=subprocess.DEVNULL, env=self.environment)
         deadline = time.monotonic() + 10
         while True:
             try:
@@ -109,11 +112,32 @@ class RedisServer:
         return Server(RedisSettings(self.url, seconds, prefix))
 
 
+class RedisOfItsOwnTime(RedisServer):
+    """A ``redis-server`` under libfaketime, whose clock is ``set`` while it runs."""
+
+    def start(self) -> RedisServer:
+        self.set(0)
+        self.environment |= {"LD_PRELOAD": faketime(), "FAKETIME_TIMESTAMP_FILE": str(self.folder / "offset")}
+        self.environment |= {"FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        return super().start()
+
+    def set(self, seconds: int) -> None:
+        """Let its clock be so many seconds ahead of the true one from now on."""
+        new = self.folder / "offset.new"
+        new.write_text(f"{seconds:+d}\n")
+        new.replace(self.folder / "offset")
+
+
+def faketime() -> str:
+    """Return the path of libfaketime, empty where it is not installed."""
+    return next(map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), "")
+
+
 @contextmanager
-def running(**options: Any) -> Iterator[RedisServer]:
+def running(kind: type[RedisServer] = RedisServer, **options: Any) -> Iterator[Any]:
     """A server in a folder of its own, whose path is short enough for a socket."""
     folder = Path(tempfile.mkdtemp(prefix="redis-"))
-    server = RedisServer(folder, **options)
+    server = kind(folder, **options)
     try:
         yield server.start()
     finally:

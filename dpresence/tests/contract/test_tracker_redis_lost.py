@@ -14,7 +14,7 @@ from dpresence.errors import BackendUnavailable
 from dpresence.tests.support import FakeClock
 
 from .redis import eventually
-from .tracker_values import JANE, Ear, connect, flap, head, seen, sweep, told, update
+from .tracker_values import JANE, Ear, connect, seen, sweep, told, update
 
 CALLS: dict[str, Callable[[Tracker], Any]] = {
     "wake": lambda it: it.wake("mail", "jane"),
@@ -97,19 +97,6 @@ class TestLostServer:
         redis.start()
         assert eventually(lambda: update(backend, "offline")) < 1.5
 
-    def test_a_restart_that_forgets_nothing_is_seen_by_nobody(self, backend, redis):
-        ear = Ear(backend)
-        connect(backend)
-        backend.leave("jane", "phone", "c1")
-        cursor, since = backend.cursor(1), backend.remembers_since
-        redis.restart()
-        eventually(lambda: backend.ping() is None)
-        assert (backend.offset("chess", cursor), backend.remembers_since) == (1, since)
-        connect(backend, connection="c2")
-        eventually(lambda: ("missed", "") in ear._wakes)
-        assert ("forgotten", "") not in ear._wakes
-        assert told(backend) == [("online", "explicit")]
-
     def test_missed_wake_ups_are_told_of_and_those_that_follow_are_heard(self, backend, redis):
         ear = Ear(backend)
         redis.restart()
@@ -118,49 +105,6 @@ class TestLostServer:
         ear._wakes.clear()
         backend.wake("mail", "jane")
         assert ear.heard() == [("mail", "jane")]
-
-    def test_a_server_that_lost_its_data_begins_anew(self, backend, redis, clock):
-        ear = Ear(backend)
-        connect(backend)
-        flap(backend, 5)
-        cursor = backend.cursor(6)
-        redis.forget()
-        clock.advance(100)
-        redis.start()
-        eventually(lambda: backend.ping() is None)
-        assert ("forgotten", "") in ear._wakes
-        assert backend.remembers_since == clock.now()
-        assert backend.offset("chess", cursor) is None
-        assert update(backend, "unavailable") is False
-        connect(backend)
-        assert backend.read("chess", 6, 10) is None  # a reader of the old feed notices
-        assert seen(backend) == {JANE.puid: "online"}
-        assert backend.offset("chess", backend.cursor(head(backend))) == head(backend)
-
-    def test_a_server_that_came_back_without_what_it_acknowledged_has_all_of_it_forgotten(self, backend, redis, trackers, clock):
-        connect(backend)
-        other = trackers(redis.server(), clock=FakeClock())
-        before = {file: file.read_bytes() for file in redis.files()}
-        flap(backend, 1)
-        old = backend.cursor(1)
-        redis.kill()
-        for file, content in before.items():
-            file.write_bytes(content)
-        redis.start()
-        eventually(lambda: other.ping() is None)  # it knows of no more than the server: all is as it was
-        assert told(other) == [("online", "explicit")]
-        eventually(lambda: backend.ping() is None)
-        assert backend.offset("chess", old) is None
-        assert other.offset("chess", backend.cursor(0)) is None
-        assert list(backend.devices("jane")) == list(other.devices("jane")) == []
-        assert backend.remembers_since == clock.now()
-
-    def test_a_flushed_server_is_noticed_at_once(self, backend, redis):
-        ear = Ear(backend)
-        connect(backend)
-        redis.client.flushall()
-        assert update(backend, "unavailable") is False
-        assert ("forgotten", "") in ear._wakes
 
     def test_scripts_that_were_flushed_are_loaded_again(self, backend, redis):
         connect(backend)

@@ -24,8 +24,8 @@ from ..contract.redis import running as running_redis
 from ..live.service import Service
 
 GRACE, SWEEP, LEASE, REFRESH = 3, 1, 20, 5
-GONE_SECONDS = LEASE + LEASE / 4 + SWEEP + GRACE
-"""After this no device of a process that died is left: its lease, the patience after a time in which nobody looked, a sweep."""
+GONE_SECONDS = LEASE + SWEEP + GRACE
+"""After this no device of a process that died is left: its lease, which stands still while nobody reaches Redis, a sweep, a grace."""
 DAY_MS = 86_400_000
 SETTINGS = {
     **{"presence.grace_seconds": GRACE, "presence.sweep_seconds": SWEEP, "presence.lease_seconds": LEASE},

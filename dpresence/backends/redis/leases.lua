@@ -1,0 +1,72 @@
+-- Leases, by the lease clock, and what a process says under its lease. Comes after "devices.lua".
+
+-- Let the lease of this process end after so many milliseconds; return the present by the lease clock.
+local function end_lease_after(milliseconds)
+  local present = tick(meta, lease)
+  call('HSET', processes, me, generation .. ' ' .. (present + milliseconds))
+  return present
+end
+
+function run.renew()
+  end_lease_after(lease)
+end
+
+-- A clean end: what is still connected, or in grace, has as long as a grace lasts.
+function run.retire()
+  call('DEL', prefix .. 'figures:' .. me)
+  end_lease_after(grace)
+end
+
+-- Find the processes whose lease ran out.
+local function bury(present)
+  local all = call('HGETALL', processes)
+  for index = 1, #all, 2 do
+    if tonumber(string.match(all[index + 1], ' (%S+)$')) <= present then
+      call('HDEL', processes, all[index])
+      call('SADD', prefix .. 'dead', all[index])
+      call('DEL', prefix .. 'figures:' .. all[index])
+    end
+  end
+end
+
+function run.due()
+  bury(end_lease_after(lease)) -- who looks is alive
+  local found, seen = {}, {}
+  local function add(users)
+    for _, user in ipairs(users) do
+      if not seen[user] then
+        seen[user] = true
+        found[#found + 1] = user
+      end
+    end
+  end
+  add(call('ZRANGEBYSCORE', prefix .. 'grace:' .. me, '-inf', ticks))
+  for _, process in ipairs(call('SMEMBERS', prefix .. 'dead')) do
+    local users = call('SMEMBERS', prefix .. 'users:' .. process)
+    if #users == 0 then
+      call('SREM', prefix .. 'dead', process)
+      call('DEL', prefix .. 'users:' .. process, prefix .. 'grace:' .. process)
+    end
+    add(users)
+  end
+  return found
+end
+
+function run.publish(text)
+  call('SET', prefix .. 'figures:' .. me, text, 'PX', lease)
+end
+
+function run.published()
+  local found = {}
+  for _, process in ipairs(call('HKEYS', processes)) do
+    local text = call('GET', prefix .. 'figures:' .. process)
+    if text then found[#found + 1] = text end
+  end
+  return found
+end
+
+function run.wake(text)
+  wake(text)
+end
+
+function run.ping() end

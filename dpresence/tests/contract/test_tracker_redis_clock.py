@@ -1,0 +1,109 @@
+"""A Redis whose clock is set while the service runs: leases last as long as they should, and nobody alive is swept."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import gevent
+import pytest
+
+from dpresence.tests.support import FakeClock
+
+from .redis import RedisOfItsOwnTime, eventually, faketime, running
+from .test_tracker_redis_processes import QUICK, lose
+from .tracker_values import Ear, connect, grant, told
+
+HOUR = 3600
+META = "dpresence:t:meta"
+
+
+@pytest.fixture(scope="module")
+def server(cooperative_redis):
+    """A Redis whose clock can be set. Without libfaketime these tests are skipped, but not in CI."""
+    if not faketime():
+        assert os.environ.get("CI") != "true", "faketime is not installed"
+        pytest.skip("faketime is not installed")
+    with running(RedisOfItsOwnTime) as redis:
+        yield redis
+
+
+@pytest.fixture
+def redis(server):
+    server.set(0)
+    server.client.flushall()
+    return server
+
+
+@pytest.fixture
+def one(redis, trackers):
+    return trackers(redis.server(), QUICK, FakeClock())
+
+
+@pytest.fixture
+def two(redis, trackers):
+    return trackers(redis.server(), QUICK, FakeClock())
+
+
+def sweep_all(tracker):
+    for user in tracker.due():
+        tracker.expire(user, (grant(user),))
+
+
+def is_swept(tracker):
+    sweep_all(tracker)
+    return tracker.status("jane") == "offline"
+
+
+@pytest.mark.parametrize("jump", [-HOUR, -1, HOUR])
+def test_a_dead_process_is_swept_in_time_although_the_clock_was_set(redis, one, two, jump):
+    connect(one)
+    two.due()
+    lose(one)
+    redis.set(jump)
+    assert 0.2 < eventually(lambda: is_swept(two)) < 2
+    assert told(two) == [("online", "explicit"), ("offline", "lost")]
+
+
+def test_a_dead_process_is_swept_in_time_although_the_clock_was_set_back_again_and_again(redis, one, two):
+    connect(one)
+    lose(one)
+    for number in range(1, 4):
+        redis.set(-number * HOUR)
+        two.due()
+    assert eventually(lambda: is_swept(two)) < 2
+
+
+def test_nobody_alive_is_swept_whatever_the_clock_is_set_to(redis, one, two):
+    ear = Ear(one)
+    connect(one)
+    until, jumps = time.monotonic() + 1.2, [HOUR, -HOUR, 0, 24 * HOUR, 0, HOUR]
+    while time.monotonic() < until:
+        if jumps:
+            redis.set(jumps.pop())
+        sweep_all(two)
+        gevent.sleep(0.05)
+        one.renew()
+    assert told(two) == [("online", "explicit")]
+    assert ("forgotten", "") not in ear.heard()
+
+
+@pytest.mark.parametrize("jump", [-HOUR, HOUR])
+def test_time_that_jumped_is_no_time_by_the_lease_clock(redis_server, trackers, jump):
+    """The same without libfaketime: the time of the last look is moved instead of the clock."""
+    tracker = trackers(redis_server.server(), QUICK, FakeClock())
+    before = int(redis_server.client.hget(META, "clock"))
+    redis_server.client.hincrby(META, "time", -jump * 1000)
+    tracker.renew()
+    assert before <= int(redis_server.client.hget(META, "clock")) < before + 200
+    gevent.sleep(0.1)
+    tracker.renew()
+    assert before + 100 <= int(redis_server.client.hget(META, "clock")) < before + 400
+
+
+def test_what_a_dead_process_published_ends_with_its_lease_although_the_clock_was_set_back(redis, one, two):
+    one.publish("of one")
+    lose(one)
+    redis.set(-HOUR)
+    eventually(lambda: two.due() or not two.published())
+    assert redis.client.keys("*figures*") == []

@@ -1,0 +1,128 @@
+"""A Redis that is restarted, with or without what it had acknowledged: cursors and devices are good, or known to be lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from dpresence.tests.support import FakeClock
+
+from .redis import eventually
+from .tracker_values import JANE, Ear, connect, flap, head, seen, told, update
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def redis(lost_redis):
+    return lost_redis.start()
+
+
+@pytest.fixture
+def backend(redis, trackers, clock):
+    return trackers(redis.server(), clock=clock)
+
+
+def test_a_restart_that_forgets_nothing_is_seen_by_nobody(backend, redis):
+    ear = Ear(backend)
+    connect(backend)
+    backend.leave("jane", "phone", "c1")
+    cursor, since = backend.cursor(1), backend.remembers_since
+    redis.restart()
+    eventually(lambda: backend.ping() is None)
+    assert (backend.offset("chess", cursor), backend.remembers_since) == (1, since)
+    connect(backend, connection="c2")
+    eventually(lambda: ("missed", "") in ear._wakes)
+    assert ("forgotten", "") not in ear._wakes
+    assert told(backend) == [("online", "explicit")]
+
+
+def test_a_server_that_lost_its_data_begins_anew(backend, redis, clock):
+    ear = Ear(backend)
+    connect(backend)
+    flap(backend, 5)
+    cursor = backend.cursor(6)
+    redis.forget()
+    clock.advance(100)
+    redis.start()
+    eventually(lambda: backend.ping() is None)
+    assert ("forgotten", "") in ear._wakes
+    assert backend.remembers_since == clock.now()
+    assert backend.offset("chess", cursor) is None
+    assert update(backend, "unavailable") is False
+    connect(backend)
+    assert backend.read("chess", 6, 10) is None  # a reader of the old feed notices
+    assert seen(backend) == {JANE.puid: "online"}
+    assert backend.offset("chess", backend.cursor(head(backend))) == head(backend)
+
+
+def test_a_server_that_came_back_without_what_it_acknowledged_has_all_of_it_forgotten(backend, redis, trackers, clock):
+    connect(backend)
+    other = trackers(redis.server(), clock=FakeClock())
+    before = {file: file.read_bytes() for file in redis.files()}
+    flap(backend, 1)
+    old = backend.cursor(1)
+    redis.kill()
+    for file, content in before.items():
+        file.write_bytes(content)
+    redis.start()
+    eventually(lambda: other.ping() is None)  # it knows of no more than the server: all is as it was
+    assert told(other) == [("online", "explicit")]
+    eventually(lambda: backend.ping() is None)
+    assert backend.offset("chess", old) is None
+    assert other.offset("chess", backend.cursor(0)) is None
+    assert list(backend.devices("jane")) == list(other.devices("jane")) == []
+    assert backend.remembers_since == clock.now()
+
+
+@pytest.mark.parametrize("restarts", [1, 2, 5])
+def test_lost_writes_are_noticed_however_often_it_was_restarted_before_their_process_speaks(backend, redis, trackers, restarts):
+    connect(backend)
+    before = {file: file.read_bytes() for file in redis.files()}
+    update(backend, "unavailable")
+    old = backend.cursor(head(backend))
+    redis.kill()
+    for file, content in before.items():
+        file.write_bytes(content)
+    redis.start()
+    other = trackers(redis.server(), clock=FakeClock())
+    for number in range(restarts):
+        eventually(lambda: other.ping() is None)
+        for _ in range(5):  # more is done than was lost
+            connect(other, "laptop", f"l{number}", ("online", "unavailable")[number % 2])
+        redis.restart()
+    eventually(lambda: backend.ping() is None)
+    assert backend.offset("chess", old) is None
+    assert list(backend.devices("jane")) == []
+
+
+def test_many_restarts_that_forget_nothing_are_seen_by_nobody(backend, redis, trackers):
+    ear = Ear(backend)
+    connect(backend)
+    other = trackers(redis.server(), clock=FakeClock())
+    for _ in range(4):
+        redis.restart()
+        eventually(lambda: other.ping() is None)
+    eventually(lambda: backend.ping() is None)
+    assert backend.offset("chess", backend.cursor(1)) == 1
+    assert update(backend, "unavailable") is True
+    assert ("forgotten", "") not in ear.heard()
+
+
+def test_the_runs_that_are_remembered_are_bounded(backend, redis):
+    meta, run = "dpresence:t:meta", redis.client.info("server")["run_id"]
+    redis.client.hset(meta, "runs", "\n".join(f"run{number} 0" for number in range(200)))
+    redis.client.client_kill_filter(_type="normal", skipme=True)
+    eventually(lambda: backend.ping() is None)
+    runs = redis.client.hget(meta, "runs").decode().split("\n")
+    assert len(runs) <= 100 and runs[-1].split()[0] == run
+
+
+def test_a_flushed_server_is_noticed_at_once(backend, redis):
+    ear = Ear(backend)
+    connect(backend)
+    redis.client.flushall()
+    assert update(backend, "unavailable") is False
+    assert ("forgotten", "") in ear._wakes
