@@ -9,6 +9,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import faulthandler  # noqa: E402
 import gc  # noqa: E402
 import ipaddress  # noqa: E402
 import logging  # noqa: E402
@@ -30,7 +31,8 @@ from .channels.handshake import Gate, Handler, Keeper  # noqa: E402
 from .errors import BackendUnavailable, SettingError  # noqa: E402
 from .ini import load_server  # noqa: E402
 from .settings import ServerSettings, Settings  # noqa: E402
-from .supervisor import Supervisor, Worker, listen, not_free, this_worker  # noqa: E402
+from .supervisor import Supervisor  # noqa: E402
+from .worker import TRACE_SIGNAL, Worker, listen, not_free, this_worker  # noqa: E402
 
 log = logging.getLogger("dpresence.server")
 
@@ -40,6 +42,8 @@ RESERVE = 100
 """Connections beyond ``channels.sockets``, so that there is somebody to answer 503."""
 DRAIN_SECONDS = 4.0
 """How long a stop waits for the channels."""
+BEAT_SECONDS = 1.0
+"""Seconds from one heartbeat of a worker to the next."""
 
 
 class Server(WebSocketServer):
@@ -128,6 +132,8 @@ def main(global_config: dict[str, str], **section: str) -> Callable[[Any], None]
     """
     section.pop("use", None)
     sys.excepthook = _say_why
+    faulthandler.enable()  # a crash in native code leaves a stack trace as well
+    faulthandler.register(TRACE_SIGNAL)
     settings, worker = load_server(section), this_worker()
     if settings.workers > 1 and not worker:
         supervise(settings)
@@ -176,6 +182,7 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
         if parts.development_token:
             show_token(parts.development_token, parts.settings.identity.audience)  # before the first request has its turn
         if worker:
+            gevent.spawn(_beat, worker, parts.settings.presence.lease_seconds)
             gevent.spawn(_outlive, worker, stopping)
         stopping.wait()
         log.info("Stopping: %d channels", len(parts.gate.connections))
@@ -225,9 +232,18 @@ def check_workers(settings: Settings, server: ServerSettings) -> None:
         raise SettingError(f"{refused} identity.development is on: each process has an issuer's key of its own")
 
 
+def _beat(worker: Worker, lease_seconds: int) -> None:
+    """Tell the supervisor that this process serves, again and again: a greenlet that never gives way is noticed by the silence.
+
+    After a lease without a heartbeat the tracker takes this process for dead as well.
+    """
+    while True:
+        worker.beat(lease_seconds)
+        gevent.sleep(BEAT_SECONDS)
+
+
 def _outlive(worker: Worker, stopping: Event) -> None:
-    """Tell the supervisor that this process serves, and stop when the supervisor is gone."""
-    worker.ready()
+    """Stop when the supervisor is gone."""
     wait_read(worker.lifeline)
     log.warning("the supervisor is gone")
     stopping.set()

@@ -1,8 +1,9 @@
 """Several processes behind one port: ``[server:main] workers = N`` (docs/scaling.md, docs/decisions/0010-workers.md).
 
 The supervisor binds the port and starts workers, each a process of its own with the command line this one was started with.
-A worker inherits the listening socket and the ends of two pipes: on one it says that it is ready, the other ends when the
-supervisor does. The supervisor itself serves nobody and holds no greenlet, thread or connection.
+A worker inherits the listening socket and the ends of two pipes. Into one it writes heartbeats from the moment it is ready; the
+other ends when the supervisor does. A worker whose heartbeats stop writes a stack trace, is killed and replaced. The supervisor
+itself serves nobody and holds no greenlet, thread or connection.
 """
 
 from __future__ import annotations
@@ -19,87 +20,54 @@ from dataclasses import dataclass, field
 from gevent import monkey
 
 from .clock import Clock
-from .errors import SettingError
+from .worker import TRACE_SIGNAL, VARIABLE
 
 # what gevent may have patched would start a loop here
 _posix_spawn, _waitpid = monkey.get_original("os", ("posix_spawn", "waitpid"))
-_socket = monkey.get_original("socket", "socket")
 
 log = logging.getLogger(__name__)
 
-VARIABLE = "DPRESENCE_WORKER"
-"""Tells a process that it is a worker, and which open files are for it."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 START_SECONDS = 600.0
 """How long a worker may take until it is ready; the first may have to upgrade the database."""
 STOP_SECONDS = 12.0
 """How long a worker that was told to stop may take; it needs less than 10 s."""
+TRACE_SECONDS = 1.0
+"""Seconds from the signal for a stack trace to SIGKILL."""
 STEADY_SECONDS = 10.0
 """A worker that died after this long is replaced at once."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds before another one is started; doubled each time that one dies early."""
-STEP_SECONDS, IDLE_SECONDS = 0.1, 60.0
-"""How often the supervisor looks while a worker starts or stops, and else, when it only waits for signals."""
-
-
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """What a worker knows of its supervisor.
-
-    :ivar listener: file number of the listening socket.
-    :ivar ready_to: of the pipe on which it says that it is ready.
-    :ivar lifeline: of the pipe that ends when the supervisor does.
-    """
-
-    listener: int
-    ready_to: int
-    lifeline: int
-
-    def ready(self) -> None:
-        """Say that this process serves."""
-        with suppress(BrokenPipeError):  # its lifeline will tell
-            os.write(self.ready_to, b"%d\n" % os.getpid())
-
-
-def this_worker() -> Worker | None:
-    """Return what the supervisor gave to this process, None when there is no supervisor."""
-    files = os.environ.pop(VARIABLE, None)
-    return Worker(*map(int, files.split(","))) if files else None
-
-
-def listen(host: str, port: int, backlog: int) -> socket.socket:
-    """Return a listening socket that workers inherit.
-
-    :raises SettingError: it cannot be bound.
-    """
-    listener: socket.socket = _socket(socket.AF_INET6 if ":" in host or not host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise not_free(host, port, error) from None
-    listener.listen(backlog)
-    listener.setblocking(False)
-    listener.set_inheritable(True)
-    return listener
-
-
-def not_free(host: str, port: int, error: OSError) -> SettingError:
-    """Return what to say of an address that cannot be bound."""
-    why = (error.strerror or "").partition(":")[0]  # gevent adds the address
-    return SettingError(f"host = {host}, port = {port}: must be free to listen on ({why})")
+STEP_SECONDS, IDLE_SECONDS = 0.1, 5.0
+"""How often the supervisor looks while a worker starts or stops, and otherwise, for signals and heartbeats."""
 
 
 @dataclass(eq=False, slots=True)
 class _Process:
-    """A worker as its supervisor sees it; ``deadline`` is when it is killed, on the monotonic clock."""
+    """A worker as its supervisor sees it.
+
+    :ivar deadline: when it must have been ready, have sent another heartbeat or have ended; on the monotonic clock.
+    :ivar overdue: it missed its deadline; the next one is SIGKILL's.
+    """
 
     pid: int
     started: float
     deadline: float
     ready: bool = False
     stopping: bool = False
+    overdue: bool = False
+
+    def take_heartbeat(self, now: float, seconds: int) -> None:
+        """Be ready, and alive for so many seconds more."""
+        if not self.ready:
+            log.info("Worker %d is ready", self.pid)
+        self.ready, self.deadline = True, now + seconds
+
+    def state(self) -> str:
+        """Return what the kernel says of it, such as ``T (stopped)``."""
+        with suppress(OSError), open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace") as status:
+            return next((line.partition(":")[2].strip() for line in status if line.startswith("State:")), "unknown")
+        return "unknown"
 
 
 @dataclass(slots=True)
@@ -122,25 +90,37 @@ class Supervisor:
     _status: int = 0
     _pause: float = 0.0
     _next_start: float = 0.0
-    _ready: tuple[int, int] = (-1, -1)
+    _looked: float = 0.0
+    _heartbeats: tuple[int, int] = (-1, -1)
     _lifeline: tuple[int, int] = (-1, -1)
 
     def run(self) -> int:
         """Supervise to the end; return the exit status of the whole."""
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # each is taken below, and none is lost
-        self._ready, self._lifeline = os.pipe(), os.pipe()
-        os.set_blocking(self._ready[0], False)
-        for end in (self._ready[1], self._lifeline[0]):
-            os.set_inheritable(end, True)
-        while True:
-            self._bury()
-            self._hear()
-            if self._stopping and not self._processes:
-                return self._status
-            self._act(self.clock.monotonic())
+        self.begin()
+        while self.step():
             taken = signal.sigtimedwait(SIGNALS, STEP_SECONDS if self._busy() else IDLE_SECONDS)
             if taken:
                 self._take(taken.si_signo)
+        return self._status
+
+    def begin(self) -> None:
+        """Make the pipes; neither of its ends may block whoever uses it."""
+        self._heartbeats, self._lifeline = os.pipe(), os.pipe()
+        for end in self._heartbeats:
+            os.set_blocking(end, False)
+        for end in (self._heartbeats[1], self._lifeline[0]):
+            os.set_inheritable(end, True)
+        self._looked = self.clock.monotonic()
+
+    def step(self) -> bool:
+        """Look at every worker once and do what it is time for; return False at the end of a stop."""
+        self._bury()
+        self._hear()
+        if self._stopping and not self._processes:
+            return False
+        self._act(self.clock.monotonic())
+        return True
 
     # -- what happens
 
@@ -152,16 +132,16 @@ class Supervisor:
             self._old = self._serving()
 
     def _hear(self) -> None:
-        """Note who is ready."""
+        """Take the heartbeats that have come."""
         try:
-            said = os.read(self._ready[0], 65536)
+            said = os.read(self._heartbeats[0], 65536)
         except BlockingIOError:
             return
-        for pid in map(int, said.split()):
+        for line in said.splitlines():
+            pid, seconds = map(int, line.split())
             process = self._processes.get(pid)
-            if process and not process.stopping:
-                process.ready, process.deadline = True, math.inf
-                log.info("Worker %d is ready", pid)
+            if process and not process.stopping and not process.overdue:
+                process.take_heartbeat(self.clock.monotonic(), seconds)
         if not self._begun and sum(process.ready for process in self._serving()) == self.count:
             self._begun = True
 
@@ -205,18 +185,33 @@ class Supervisor:
         return [process for process in self._processes.values() if not process.stopping]
 
     def _busy(self) -> bool:
-        return len(self._serving()) != self.count or any(process.deadline < math.inf for process in self._processes.values())
+        steady = [process for process in self._serving() if process.ready and not process.overdue]
+        return len(steady) != self.count or len(self._processes) != self.count
 
     def _act(self, now: float) -> None:
-        """Start, stop and kill whom it is time for."""
+        """Start, stop and kill whom it is time for; time in which this process did not run itself counts for nobody."""
+        away, self._looked = max(0.0, now - self._looked - IDLE_SECONDS), now
         for process in self._processes.values():
+            process.deadline += away
             if now >= process.deadline:
-                log.warning("Worker %d takes too long: killed", process.pid)
-                os.kill(process.pid, signal.SIGKILL)
-                process.deadline = math.inf
+                self._end(process, now)
         if not self._stopping:
             self._fill(now)
             self._renew(now)
+
+    def _end(self, process: _Process, now: float) -> None:
+        """Have a worker that missed its deadline write a stack trace, and kill it at the next one."""
+        if not process.overdue:
+            why = "is silent" if process.ready and not process.stopping else "takes too long"
+            log.warning("Worker %d %s, state %s: a stack trace, then it is killed", process.pid, why, process.state())
+            process.overdue, process.deadline = True, now + TRACE_SECONDS
+            os.kill(process.pid, TRACE_SIGNAL)
+            os.kill(process.pid, signal.SIGCONT)  # one that was stopped writes nothing until it goes on
+        else:
+            log.warning("Worker %d is killed", process.pid)
+            os.kill(process.pid, signal.SIGKILL)
+            process.deadline = math.inf
+            process.stopping |= process.ready  # it is replaced now, should the kernel take its time
 
     def _fill(self, now: float) -> None:
         """Start who is missing; the first one alone, so that what stops the start is said once."""
@@ -235,7 +230,7 @@ class Supervisor:
             self._start(now)
 
     def _start(self, now: float) -> None:
-        files = f"{self.listener.fileno()},{self._ready[1]},{self._lifeline[0]}"
+        files = f"{self.listener.fileno()},{self._heartbeats[1]},{self._lifeline[0]}"
         try:
             pid = _posix_spawn(self.command[0], self.command, {**os.environ, VARIABLE: files}, setsigmask=(), setsigdef=SIGNALS)
         except OSError as error:

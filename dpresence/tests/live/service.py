@@ -23,7 +23,7 @@ import requests
 
 from dpresence.tests.support import DEVELOPMENT_TOKEN
 
-START_SECONDS = 30
+START_SECONDS = 90
 STOP_SECONDS = 15
 PSERVE = Path(sys.executable).with_name("pserve")
 
@@ -72,6 +72,17 @@ def cpu_seconds(pid: int) -> float:
     """Return the CPU time a process has used so far, user and system."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def own_bytes(pid: int) -> int:
+    """Return the memory that no other process maps: unlike the proportional size, the same whoever else comes or goes."""
+    private = re.findall(r"^Private_(?:Clean|Dirty):\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    return sum(map(int, private)) * 1024
+
+
+def open_files(pid: int) -> int:
+    """Return how many files and sockets a process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 class Process:
@@ -157,13 +168,12 @@ class Process:
         return int(re.findall(r"^Pss:\s+(\d+) kB", Path(f"/proc/{self.pid}/smaps_rollup").read_text(), re.MULTILINE)[0]) * 1024
 
     def own_bytes(self) -> int:
-        """Return the memory that no other process maps: unlike the proportional size, the same whoever else comes or goes."""
-        private = re.findall(r"^Private_(?:Clean|Dirty):\s+(\d+) kB", Path(f"/proc/{self.pid}/smaps_rollup").read_text(), re.MULTILINE)
-        return sum(map(int, private)) * 1024
+        """Return the memory that no other process maps."""
+        return own_bytes(self.pid)
 
     def fds(self) -> int:
         """Return how many files and sockets it has open."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return open_files(self.pid)
 
 
 class Service(Process):

@@ -18,7 +18,7 @@ LEVELS = (
     ("service",),
     ("channels", "views"),
     ("app", "background"),
-    ("", "server", "supervisor", "command", "demo"),
+    ("", "server", "supervisor", "worker", "command", "demo"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
@@ -30,6 +30,8 @@ SIDEWAYS = {  # within a level: who may lean on whom
     ("app", "background"),
     ("server", ""),
     ("server", "supervisor"),
+    ("server", "worker"),
+    ("supervisor", "worker"),
     ("command", ""),
     ("demo", ""),
 }

@@ -13,19 +13,19 @@ from pathlib import Path
 import pytest
 
 from dpresence.errors import SettingError
-from dpresence.supervisor import listen
+from dpresence.worker import listen
 
 PROGRAM = """
 import logging, sys
-from dpresence import supervisor
+from dpresence import supervisor, worker
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 for name in ("SHORTEST_PAUSE", "START_SECONDS"):
     setattr(supervisor, name, float(sys.argv.pop(1)))
 script, count, stop = sys.argv[1:]
-listener = supervisor.listen("127.0.0.1", 0, 16)
+listener = worker.listen("127.0.0.1", 0, 16)
 sys.exit(supervisor.Supervisor(["/bin/sh", "-c", script], int(count), listener, stop_seconds=float(stop)).run())
 """
-READY = 'set -- $(echo $DPRESENCE_WORKER | tr , " "); eval "echo $$ >&$2"; '
+READY = 'set -- $(echo $DPRESENCE_WORKER | tr , " "); trap "echo a stack trace" USR2; eval "echo $$ 60 >&$2"; '
 """What each script begins with; a shell knows open files of one digit only."""
 SLEEP = "while :; do sleep 0.02; done"
 
@@ -85,13 +85,15 @@ def test_who_does_not_stop_in_time_is_killed(run: Callable[..., Run]) -> None:
     service = run(READY + "trap '' TERM; " + SLEEP, count=1, stop=0.3)
     service.sees(lambda: service.pids("is ready"))
     assert service.stop() == 0
-    assert service.pids("takes too long: killed") == service.pids(r"has stopped \(signal 9\)") == service.pids("is ready")
+    assert service.pids("takes too long") == service.pids("is killed") == service.pids("is ready")
+    assert service.pids(r"has stopped \(signal 9\)") == service.pids("is ready")
+    assert service.log.count("a stack trace\n") == 1
 
 
 def test_who_is_not_ready_in_time_is_killed_and_ends_the_start(run: Callable[..., Run]) -> None:
-    service = run(SLEEP, start=0.2)
+    service = run("trap '' USR2; " + SLEEP, start=0.2)
     assert service.wait() == 1
-    assert service.pids("takes too long: killed") == service.pids(r"ended before it was ready \(signal 9\)") != []
+    assert service.pids("takes too long") == service.pids("is killed") == service.pids(r"ended before it was ready \(signal 9\)") != []
 
 
 def test_the_first_to_fail_ends_the_start_with_its_status_and_is_the_only_one(run: Callable[..., Run]) -> None:
