@@ -33,6 +33,10 @@ setup(
         "plaster_pastedeploy>=1.0,<2",
         "requests>=2.31,<3",
         "joserfc>=1.8,<2",
+        "idna>=3.7",
+        "regex>=2025.9.1",  # Unicode 17
+        "publicsuffixlist>=1.0.2.20251001",
+        "confusable_homoglyphs>=3.3.1,<4",  # lookalikes.py reads its data file
         "setuptools<82",  # Pyramid and Cornice import pkg_resources
     ],
     extras_require={

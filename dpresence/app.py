@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid.config import Configurator
 
+from . import lookalikes
 from .backends import Backends
 from .backends import load as load_backends
 from .background import Background, warn_of_development
@@ -70,6 +71,7 @@ def make_app(ini: Mapping[str, str], here: str, clock: Clock | None = None, file
     :param file: the ini, after which the file of the development token is named.
     """
     parts = make_parts(load_settings(ini, here), clock or Clock(), Path(here, Path(file).name).with_suffix(".token"))
+    lookalikes.load()
     config = Configurator(settings={**ini, "handle_exceptions": False})  # Cornice would answer in words of its own
     config.registry["dpresence"] = parts
     config.include("cornice")

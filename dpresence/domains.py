@@ -1,15 +1,17 @@
 """What may be an application's domain, and what may be a redirect or an action of it (docs/protocol.md, sections 5 and 6).
 
 A URL is compared as text: its authority must be the domain letter for letter, so a browser that reads URLs in another way
-than Python still goes nowhere else.
+than Python still goes nowhere else. What is left of a host name is what every browser can parse.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import unquote_plus, urlencode
+
+import idna
 
 from .errors import BadAction, WrongValue
 
@@ -25,7 +27,6 @@ _LOOPBACK = re.compile(r"(?:localhost|127\.0\.0\.1):([1-9][0-9]{0,4})")
 _URL_BYTES = re.compile(r"[!#-;=?-\[\]_a-z~]+")
 # scheme, authority, path, query, fragment: RFC 3986, appendix B, with the first two required
 _URL = re.compile(r"(https?)://([^/?#]+)([^?#]*)(?:\?([^#]*))?(#.*)?", re.IGNORECASE)
-_NAMED = re.compile(r"(?:[\w-]+\.)+[^\W\d_][\w-]+")
 _WORD = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -45,18 +46,9 @@ def check_domain(text: str, allow_loopback: bool) -> str:
         return domain
     if len(domain) > MAX_DOMAIN or _DOMAIN.fullmatch(domain) is None:
         raise WrongValue("domain: a host name such as app.example.org, without scheme, port or path")
+    if not _is_readable(domain):
+        raise WrongValue("domain: each label that begins with xn-- must be valid by IDNA 2008")
     return domain
-
-
-def names_another_domain(name: str, domain: str) -> bool:
-    """Return whether an application's name has something in it that reads as a domain and is neither its own nor below that.
-
-    On the grant page ``bank.example`` would pass for who asks. Letters of any script count: look-alikes are the reason.
-
-    :param domain: the application's, canonical.
-    """
-    found = _NAMED.findall(unicodedata.normalize("NFKC", name).lower())
-    return not all(f".{one}".endswith(f".{domain}") for one in found)
 
 
 def loopback_port(domain: str) -> int | None:
@@ -101,11 +93,25 @@ def check_action(action: str, domain: str) -> None:
         raise BadAction()
 
 
+@lru_cache(maxsize=4096)
+def _is_readable(host: str) -> bool:
+    """Return whether every browser can parse a host name: the ``xn--`` labels decide, for some refuse what others accept.
+
+    IDNA 2008 is stricter than the WHATWG URL standard, in which labels that were valid have become invalid and the reverse.
+    """
+    try:
+        return all(idna.ulabel(label) for label in host.split(".") if label.startswith("xn--"))
+    except UnicodeError:
+        return False
+
+
 def _is_host(scheme: str, authority: str, domain: str, *, or_below: bool = False) -> bool:
     """Return whether an authority names the domain at the scheme's default port; a loopback domain brings its own, over http."""
     if loopback_port(domain) is not None:
         return scheme == "http" and authority == domain
     host = authority.removesuffix(f":{_DEFAULT_PORTS[scheme]}")
+    if not _is_readable(host):
+        return False
     if host == domain:
         return True
     return or_below and host.endswith(f".{domain}") and len(host) <= MAX_DOMAIN and _DOMAIN.fullmatch(host) is not None

@@ -7,13 +7,14 @@ words. The ``description`` of a field is what its error text says is allowed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from . import texts
 from .errors import BadTtl, FieldTooLong, NotAnObject, Refused, WrongField, WrongValue
 from .model import Device, Grant, Notification, Status, Update
 
@@ -21,8 +22,6 @@ MOST_ITEMS = 100
 """Notifications in one frame, in either direction."""
 MOST_ENTRIES = 500
 """Updates or snapshot entries in one frame, and items of one page of a list."""
-
-_INVISIBLE_ALLOWED = "\u00a0\u200c\u200d\u3000"
 
 FrameId = Annotated[str, Meta(max_length=64)] | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Id = Annotated[FrameId | None, Meta(description="a string of up to 64 characters, or an integer")]
@@ -33,11 +32,6 @@ Cursor = Annotated[str, Meta(max_length=128, description="a cursor, as text")]
 DeviceName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:-]{1,64}\Z", description="1 to 64 of A-Z a-z 0-9 . _ : -")]
 
 
-def printable(text: str) -> bool:
-    """Return whether a text shows all that it holds: no control, bidi or other formatting characters."""
-    return all(char.isprintable() or char in _INVISIBLE_ALLOWED for char in text)
-
-
 class Frame(Struct, forbid_unknown_fields=True):
     """What every frame may carry: an ``id`` that the reply repeats."""
 
@@ -45,6 +39,7 @@ class Frame(Struct, forbid_unknown_fields=True):
 
 
 F = TypeVar("F", bound=Frame)
+T = TypeVar("T")
 
 
 class StatusUpdate(Frame, kw_only=True):
@@ -73,6 +68,17 @@ class Authenticate(Frame, kw_only=True):
     since: Cursor | None = None
 
 
+def _check(struct: Struct, field: str, check: Callable[[str], T]) -> T:
+    """Return what a check of ``texts`` makes of a field.
+
+    :raises ValueError: the field, what is allowed in it, and what the check says.
+    """
+    try:
+        return check(getattr(struct, field))
+    except ValueError as error:
+        raise ValueError(f"{field}: {_described(type(struct))[field]}, {error}") from None
+
+
 Source = Annotated[str, Meta(max_length=254, description="text of up to 254 characters")]
 
 
@@ -86,9 +92,11 @@ class OutgoingNotification(Struct, forbid_unknown_fields=True):
     ttl: Annotated[int, Meta(ge=0, le=2_592_000, description="whole seconds from 0 to 2592000")] = 86_400
 
     def __post_init__(self) -> None:
-        for text in (self.puid, self.message, self.source or ""):
-            if "\0" in text:
-                raise ValueError("text without NUL characters")
+        if "\0" in self.puid:
+            raise ValueError("puid: text without NUL characters")
+        _check(self, "message", texts.check_prose)
+        if self.source:
+            self.source = _check(self, "source", texts.name)
 
 
 OutgoingNotifications = Annotated[
@@ -132,10 +140,10 @@ class ApplicationChange(Struct, forbid_unknown_fields=True):
     description: Description | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        for field in ("name", "description"):
-            value = getattr(self, field)
-            if value is not UNSET and not (printable(value) and (value.strip() or field != "name")):
-                raise ValueError(f"{field}: {_described(type(self))[field]}")
+        if self.name is not UNSET:
+            self.name = _check(self, "name", texts.name)
+        if self.description is not UNSET:
+            self.description = _check(self, "description", texts.description)
 
 
 class NewApplication(ApplicationChange, kw_only=True):
@@ -266,7 +274,7 @@ def _misplaced(kind: Any, data: str | bytes) -> WrongField | None:
 
 def _wrong_value(kind: Any, path: str, text: str) -> Refused:
     if not text.startswith(("Expected", "Invalid")):  # a struct's own check: its text says it all
-        return WrongValue(f"{path}: {text}" if path else text)
+        return WrongValue(_join(path, text))
     field = (re.findall(r"[a-z_]+", path) or [""])[-1]
     allowed = "an object" if text.startswith("Expected `object`") else _described(kind).get(field, "another value")
     if not path:

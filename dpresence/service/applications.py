@@ -18,9 +18,10 @@ from msgspec import UNSET
 from ..backends.directory import Directory
 from ..backends.tracker import Tracker
 from ..clock import Clock
-from ..domains import check_domain, names_another_domain
+from ..domains import check_domain
 from ..errors import BackendUnavailable, Conflict, DomainNotValidated, InvalidKey, NotActive, NotFound, ProofFailed, SlowDown, WrongValue
 from ..limits import RateLimit
+from ..lookalikes import names_another_domain
 from ..messages import ApplicationChange, NewApplication
 from ..metrics import Metrics
 from ..model import ApiKey, Application
@@ -92,7 +93,7 @@ class Applications:
     def register(self, owner: str, wanted: NewApplication, address: str) -> Application:
         """Register an application.
 
-        :raises WrongValue: ``domain`` is none, or ``name`` is another one.
+        :raises WrongValue: ``domain`` is none, or ``name`` reads as another one.
         :raises TooMany: the owner has too many.
         :raises SlowDown: the address registered too many.
         """
@@ -133,7 +134,7 @@ class Applications:
     def change(self, application: Application, wanted: ApplicationChange) -> Application:
         """Change name, description or domain. A new domain starts anew: not validated, not active, granted by nobody.
 
-        :raises WrongValue: ``domain`` is none, or ``name`` is another one.
+        :raises WrongValue: ``domain`` is none, or ``name`` reads as another one.
         """
         given = {name: value for name in ("name", "description", "domain") if (value := getattr(wanted, name)) is not UNSET}
         if "domain" in given:
@@ -310,4 +311,4 @@ def key_id(text: str) -> str:
 
 def _check_name(name: str, domain: str) -> None:
     if names_another_domain(name, domain):
-        raise WrongValue(f"name: no domain other than {domain}")
+        raise WrongValue(f"name: no web address other than {domain}")

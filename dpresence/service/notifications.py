@@ -17,9 +17,10 @@ from ..backends.mailbox import Mailbox
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..domains import check_action
-from ..errors import BackendUnavailable, BadAction, NotFound, SlowDown
+from ..errors import BackendUnavailable, BadAction, NotFound, SlowDown, WrongValue
 from ..hub import DevicePort, Hub
 from ..limits import Buckets
+from ..lookalikes import names_another_domain
 from ..messages import MOST_ITEMS, OutgoingNotification
 from ..model import Application, Grant, Notification
 from ..settings import PresenceSettings
@@ -70,9 +71,10 @@ class Notifications:
         """Keep notifications and send them to devices that are connected; return the answer to each.
 
         :raises BadAction: an ``action`` is none of those allowed; nothing was kept.
+        :raises WrongValue: a ``source`` reads as another domain; nothing was kept.
         :raises SlowDown: the application sends too many; nothing was kept.
         """
-        self._check_actions(application, items)
+        self._check_claims(application, items)
         grants = self._directory.grants_by_puid(application.id, [item.puid for item in items])
         self._charge(application.id, len(items))
         known = [item for item in items if item.puid in grants]
@@ -81,12 +83,14 @@ class Notifications:
         answers = iter(posts)
         return [self._answer(item, next(answers) if item.puid in grants else None) for item in items]
 
-    def _check_actions(self, application: Application, items: Sequence[OutgoingNotification]) -> None:
+    def _check_claims(self, application: Application, items: Sequence[OutgoingNotification]) -> None:
         for index, item in enumerate(items):
             try:
                 check_action(item.action, application.domain)
             except BadAction as error:
                 raise BadAction(f"notifications[{index}].{error.error}") from None
+            if item.source and names_another_domain(item.source, application.domain):
+                raise WrongValue(f"notifications[{index}].source: no web address other than {application.domain}")
 
     def _charge(self, appid: str, count: int) -> None:
         wait = self._rates.take(appid, count, now=self._clock.monotonic())
@@ -224,7 +228,7 @@ def _notification(application: Application, grant: Grant, item: OutgoingNotifica
         id="n_" + secrets.token_urlsafe(12),
         appid=application.id,
         puid=grant.puid,
-        source=application.name if item.source is None else item.source,
+        source=item.source or application.name,
         message=item.message,
         action=item.action,
         sent_at=now,

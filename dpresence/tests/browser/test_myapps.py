@@ -143,7 +143,7 @@ def test_what_the_service_says_of_a_field_stands_at_that_field(browser: Browser,
     browser.find("[name=domain]").clear()
     browser.write("domain", "chess.example.org")
     browser.press(Keys.ENTER)
-    browser.wait(lambda it: shown(it, "#name-error") == "Name: no domain other than chess.example.org.")
+    browser.wait(lambda it: shown(it, "#name-error") == "Name: no web address other than chess.example.org.")
     assert browser.run("return document.activeElement.name") == "name"
     assert shown(browser, "#domain-error") == "" and browser.count("[aria-invalid=true]") == 1
     browser.assert_quiet(REFUSED)

@@ -68,6 +68,17 @@ def test_a_name_that_is_not_ascii_is_asked_for_as_xn(text):
         check_domain(text, allow_loopback=True)
 
 
+# some browsers parse these, others do not, and a page that hands one to ``new URL`` would stop there
+@pytest.mark.parametrize(
+    "label",
+    ["xn--a", "xn--0", "xn--a-ecp", "xn--zn7c", "xn--a-yoc", "xn--ngb6iyr", "xn--bank-xyz123", "xn--tdi", "xn--i-7iq", "xn--xn--a--gua"],
+)
+def test_an_xn_label_that_not_every_browser_can_parse_is_refused(label):
+    for text in (f"{label}.example.org", f"app.{label.upper()}.org", f"example.{label}"):
+        with pytest.raises(WrongValue, match=r"^domain: each label that begins with xn-- must be valid by IDNA 2008$"):
+            check_domain(text, allow_loopback=False)
+
+
 @pytest.mark.parametrize("text", ["localhost:1", "localhost:8000", "127.0.0.1:8000", "127.0.0.1:65535"])
 def test_a_loopback_domain_is_for_development_only(text):
     assert check_domain(text, allow_loopback=True) == text

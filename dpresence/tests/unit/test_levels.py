@@ -11,7 +11,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2]
 LEVELS = (
-    ("errors", "model", "clock"),
+    ("errors", "model", "clock", "texts", "lookalikes"),
     ("ini", "settings", "messages", "limits", "domains", "logs", "metrics"),
     ("backends", "identity", "outbound"),
     ("hub",),
@@ -24,6 +24,7 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
 SIDEWAYS = {  # within a level: who may lean on whom
     ("model", "errors"),
+    ("texts", "lookalikes"),
     ("ini", "settings"),
     ("messages", "settings"),
     ("limits", "settings"),

@@ -234,6 +234,7 @@ def test_an_action_may_have_a_fragment_and_lie_below_the_domain(action):
         "https://-sub.good.example/",
         "https://sub-.good.example/",
         "https://a..good.example/",
+        *("https://xn--a.good.example/", "https://XN--0.good.example", "https://xn--.good.example/", "https://x.xn--a-ecp.good.example/"),
         "https://a_b.good.example/",
         "https://" + "a" * 64 + ".good.example/",
         "https://" + "a." * 130 + "good.example/",
@@ -247,3 +248,10 @@ def test_any_other_action_is_refused(action):
     with pytest.raises(BadAction) as refused:
         check_action(action, DOMAIN)
     assert refused.value.body() == {"result": "KO", "errno": 156, "error": BadAction.text}
+
+
+def test_an_unreadable_domain_of_earlier_times_leads_nowhere():
+    with pytest.raises(WrongValue):
+        redirect_url("https://xn--a.good.example/", "xn--a.good.example", "https", UID)
+    with pytest.raises(BadAction):
+        check_action("https://xn--a.good.example/", "xn--a.good.example")

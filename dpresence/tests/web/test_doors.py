@@ -198,21 +198,21 @@ def test_only_the_grant_page_may_lead_elsewhere_and_only_to_its_application(worl
 
 
 OTHERS = (
-    *("bank.example", "Bank.EXAMPLE", "Log in (https://bank.example/x)", "ann@bank.example", "b\u0430nk.example", "bank\uff0eexample"),
+    *("bank.example", "Bank.EXAMPLE", "Log in (https://bank.example/x)", "ann@bank.example", "bank.\u0441\u043e", "bank\uff0eexample"),
     *("example.org", "notchess.example.org", "chess.example.org.evil.example"),
 )
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_name_is_no_other_domain(world: World, name: str) -> None:
-    refused = (400, ko(107, "name: no domain other than chess.example.org"))
+def test_a_name_is_no_other_web_address(world: World, name: str) -> None:
+    refused = (400, ko(107, "name: no web address other than chess.example.org"))
     dev = world.person(DEV)
     assert refusal(dev("POST", "/myapps", {"name": name, "domain": "chess.example.org"})) == refused
     made = dev("POST", "/myapps", {"name": "Chess", "domain": "chess.example.org"}).json
     assert refusal(dev("PATCH", f"/myapps/{made['appid']}", {"name": name})) == refused
 
 
-@pytest.mark.parametrize("name", ["Chess.example.org", "www.chess.example.org", "Chess 2.0", "Dr. Chess", "...", "St. Pauli e.V.", "a.b"])
+@pytest.mark.parametrize("name", ["Chess.example.org", "www.chess.example.org", "Chess 2.0", "Dr.Oetker", "Tom & Co.KG", "St.Gallen"])
 def test_a_name_may_be_the_own_domain_and_have_dots(world: World, name: str) -> None:
     answer = world.person(DEV)("POST", "/myapps", {"name": name, "domain": "chess.example.org"})
     assert answer.status_int == 201, answer.json
@@ -222,6 +222,6 @@ def test_a_name_that_was_the_old_domain_does_not_stay_with_a_new_one(world: Worl
     dev = world.person(DEV)
     made = dev("POST", "/myapps", {"name": "chess.example.org", "domain": "chess.example.org"}).json
     path = f"/myapps/{made['appid']}"
-    assert refusal(dev("PATCH", path, {"domain": "go.example.org"})) == (400, ko(107, "name: no domain other than go.example.org"))
+    assert refusal(dev("PATCH", path, {"domain": "go.example.org"})) == (400, ko(107, "name: no web address other than go.example.org"))
     assert dev("PATCH", path, {"domain": "go.example.org", "name": "Go"}).status_int == 200
     assert dev("PATCH", path, {"description": "Play"}).status_int == 200

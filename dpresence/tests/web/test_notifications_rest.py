@@ -119,10 +119,15 @@ def test_one_unknown_puid_does_not_stop_the_others(world: World, app: App) -> No
         ({"ttl": 1.5}, 153, "[0].ttl: whole seconds from 0 to 2592000"),
         ({"ttl": None}, 153, "[0].ttl: whole seconds from 0 to 2592000"),
         ({"message": 5}, 107, "[0].message: text of up to 512 characters"),
-        ({"message": "a\0b"}, 107, "[0]: text without NUL characters"),
+        ({"message": "a\0b"}, 107, "[0].message: text of up to 512 characters, without U+0000, which cannot be seen or is not text"),
+        ({"source": "\u3164"}, 107, "[0].source: text of up to 254 characters, without U+3164, which cannot be seen or is not text"),
+        ({"source": "b\u0430nk"}, 107, "[0].source: text of up to 254 characters, with each word in one script, unlike 'b\u0430nk'"),
+        ({"source": "bank.example"}, 107, "notifications[0].source: no web address other than {domain}"),
+        ({"source": "bank\u3002com"}, 107, "notifications[0].source: no web address other than {domain}"),
         ({"colour": "red"}, 108, "[0].colour: is not known here"),
         ({"action": "two words"}, 156, BAD_ACTION),
         ({"action": "https://evil.example.org/"}, 156, BAD_ACTION),
+        ({"action": "https://xn--a.localhost/"}, 156, BAD_ACTION),
     ],
 )
 def test_one_bad_item_refuses_the_whole_and_keeps_nothing(
@@ -132,7 +137,7 @@ def test_one_bad_item_refuses_the_whole_and_keeps_nothing(
     before = shared.notify(shared_app, {"puid": puid})[0]["queue_size"]
     body = [{"puid": puid, **item}, {"puid": puid, "message": "good"}]
     refused = shared.browser()("POST", f"/myapps/{shared_app.id}/notifications", body, Authorization=f"Bearer {shared_app.key}")
-    assert refusal(refused) == (400, ko(errno, error))
+    assert refusal(refused) == (400, ko(errno, error.format(domain=shared.proof.domain)))
     assert shared.notify(shared_app, {"puid": puid})[0]["queue_size"] == before + 1
 
 
@@ -167,7 +172,7 @@ def test_the_source_is_the_applications_name_unless_it_says_another(world: World
     world.notify(app, {"puid": puid}, {"puid": puid, "source": ""}, {"puid": puid, "source": "Bob"})
     device = world.channel()
     device.receive({"email": ANN, "assertion": world.assertion(ANN), "status": "online"})
-    assert [item["source"] for item in device.sent[1]["notifications"]] == ["Chess", "", "Bob"]
+    assert [item["source"] for item in device.sent[1]["notifications"]] == ["Chess", "Chess", "Bob"]
 
 
 def test_an_action_may_be_an_url_on_the_domain(world: World, app: App) -> None:

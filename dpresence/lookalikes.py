@@ -1,0 +1,146 @@
+"""Web addresses in a name, as a person reads them (docs/protocol.md, section 6).
+
+A name is reduced to what it looks like: first by the mapping that browsers apply to a host name (UTS 46), then letter by letter to the
+ASCII character that it can be taken for (UTS 39, confusables). What is left is compared with the public suffix list.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from importlib.resources import files
+
+import idna
+import regex
+from publicsuffixlist import PublicSuffixList
+
+SPECIAL_SUFFIXES = frozenset({"alt", "example", "internal", "invalid", "local", "localhost", "onion", "test"})
+"""Top-level names that are in no public suffix list: RFC 6761, 6762, 7686 and 9476, and ICANN's ``internal``."""
+ABBREVIATIONS = frozenset(
+    [
+        "Co",
+        "Dr",
+        "Ft",
+        "Inc",
+        "Jr",
+        "Ltd",
+        "Mme",
+        "Mr",
+        "Mrs",
+        "Ms",
+        "Mt",
+        "No",
+        "Nr",
+        "Prof",
+        "Rev",
+        "Sgt",
+        "Sr",
+        "St",
+        "Sta",
+        "Ste",
+        "Vol",
+    ]
+)
+"""Abbreviations that people write with a dot and without a space: ``Dr.House`` and ``Co.KG`` are names, not addresses."""
+
+_NO_WORDS = frozenset({"com", "net", "org"})  # nobody's name, whatever stands before
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
+_UNSEEN = regex.compile(r"[\p{M}\p{Cf}\p{Default_Ignorable_Code_Point}]")
+_DIRECTION_MARKS = "\u200e\u200f\u061c"
+_LABEL = rf"[\p{{L}}\p{{N}}{_DIRECTION_MARKS}-]+"
+_RUN = regex.compile(rf"{_LABEL}(?:\.{_LABEL})+")
+_WORD = regex.compile(r"[\p{L}\p{M}]+")
+_LATIN = regex.compile(r"\p{Script=Latin}")
+_NOT_LATIN = regex.compile(r"[^\p{Script=Latin}\p{Script=Common}\p{Script=Inherited}]")
+_RIGHT_TO_LEFT = regex.compile(r"[\p{Bidi_Class=R}\p{Bidi_Class=AL}]")
+
+
+def names_another_domain(text: str, domain: str) -> bool:
+    """Return whether a text has a web address in it that is neither the application's domain nor below it.
+
+    :param domain: the application's, canonical.
+    """
+    return not all(f".{address}".endswith(f".{domain}") for address in addresses(text))
+
+
+@lru_cache(maxsize=4096)
+def addresses(text: str) -> tuple[str, ...]:
+    """Return what reads as a web address in a text, in lower case.
+
+    With a character that runs from right to left between them, the parts may be shown in the reverse order, so that order counts, too.
+    """
+    looks = dict.fromkeys([skeleton(text), _as_host(text)])  # a suffix such as ``рф`` is one of its own, too
+    return tuple(".".join(labels).lower() for look in looks for labels in _runs(look) if _is_address(labels))
+
+
+def _runs(text: str) -> Iterator[list[str]]:
+    for run in _RUN.findall(text) if "." in text else ():
+        labels = regex.sub(f"[{_DIRECTION_MARKS}]", "", run).split(".")
+        yield labels
+        if _RIGHT_TO_LEFT.search(run):
+            yield labels[::-1]
+
+
+def passes_for_latin(text: str) -> str | None:
+    """Return the first word that mixes Latin with letters of another script and yet looks Latin throughout; None without one.
+
+    This is a mixed-script confusable of UTS 39 (section 4) whose other spelling is ASCII. ``Яndex`` and ``λProlog`` are none.
+    """
+    words = (word for word in _WORD.findall(text) if not word.isascii() and _LATIN.search(word) and _NOT_LATIN.search(word))
+    return next((word for word in words if skeleton(word).isascii()), None)
+
+
+def skeleton(text: str) -> str:
+    """Return the ASCII text that a text can be taken for, as far as there is one.
+
+    Capitals and marks of direction stay; combining marks and other characters that are not seen go.
+    """
+    return text if text.isascii() else "".join(_similar().get(char) or _look(char, _similar()) for char in text)
+
+
+def _as_host(text: str) -> str:
+    """Return a text as a browser reads a host name; capitals and marks of direction stay."""
+    return text if text.isascii() else "".join(_look(char, {}) for char in text)
+
+
+def _look(char: str, similar: dict[str, str]) -> str:
+    if char in _DIRECTION_MARKS:
+        return char
+    try:
+        mapped = idna.uts46_remap(char, std3_rules=False)
+    except idna.InvalidCodepoint:
+        mapped = unicodedata.normalize("NFKC", char)
+    found = "".join(similar.get(part, part) for part in _UNSEEN.sub("", unicodedata.normalize("NFD", mapped)))
+    return found.upper() if char.isupper() else found
+
+
+def _is_address(labels: list[str]) -> bool:
+    """Return whether labels are a name that somebody can register, or a host below one."""
+    *before, last = labels
+    if ABBREVIATIONS.issuperset(before) and last[0].isupper() and last.lower() not in _NO_WORDS:
+        return False
+    return labels[-1].lower() in SPECIAL_SUFFIXES or _suffixes().privatesuffix(".".join(labels).lower()) is not None
+
+
+def load() -> None:
+    """Read the lists, so that the first name does not wait for them: a third of a second."""
+    _suffixes()
+    _similar()
+
+
+@cache
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList(accept_unknown=False)
+
+
+@cache
+def _similar() -> dict[str, str]:
+    """Return the ASCII character that each other one can be taken for (UTS 39, confusables.txt).
+
+    Only the package's data is used: importing it would keep all of them in memory.
+    """
+    data = json.loads((files("confusable_homoglyphs") / "confusables.json").read_text(encoding="utf-8"))
+    found = {char: [entry["c"] for entry in entries if entry["c"] in _PLAIN] for char, entries in data.items() if not char.isascii()}
+    return {char.strip("\u200e"): plain[0] for char, plain in found.items() if plain}

@@ -1,0 +1,95 @@
+"""Web addresses in names: those that a person takes for one are found, whatever they are written with (section 6)."""
+
+from __future__ import annotations
+
+import pytest
+
+from dpresence.lookalikes import ABBREVIATIONS, addresses, names_another_domain, skeleton
+
+READ_AS = {
+    "bank.example": "bank.example",
+    "Bank.EXAMPLE": "bank.example",
+    "PAYPAL.COM": "paypal.com",
+    "Paypal.Com": "paypal.com",
+    "Log in (https://bank.com/x)": "bank.com",
+    "ann@bank.com": "bank.com",
+    "Visit www.bank.co.uk!": "www.bank.co.uk",
+    "paypal.co.kg": "paypal.co.kg",
+    "Paypal.Co.KG": "paypal.co.kg",
+    "alice.github.io": "alice.github.io",
+    "xn--bnk-5cd.com": "xn--bnk-5cd.com",
+    "\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444": "\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444",
+    "\u65e5\u672c\u8a9e.com": "\u65e5\u672c\u8a9e.com",
+    # other dots
+    "bank\uff0ecom": "bank.com",
+    "bank\u3002com": "bank.com",
+    "bank\uff61com": "bank.com",
+    "bank\u2024com": "bank.com",
+    "bank\u0660com": "bank.com",
+    "bank\u0701com": "bank.com",
+    "bank\ua4f8com": "bank.com",
+    # other letters
+    "b\u0430nk.com": "bank.com",
+    "bank.\u0441\u043em": "bank.com",
+    "bank.\u0421\u041e\u041c": "bank.com",
+    "b\u00e4nk.c\u00f6m": "bank.com",
+    "\uff42\uff41\uff4e\uff4b.\uff43\uff4f\uff4d": "bank.com",
+    "\U0001d41b\U0001d41a\U0001d427\U0001d424.com": "bank.com",
+    "\u24d1\u24d0\u24dd\u24da.com": "bank.com",
+    "\U0001ccd6bank.com": "abank.com",
+    # with what is not seen
+    "bank.\u200dcom": "bank.com",
+    "ba\u00adnk.com": "bank.com",
+    "bank.c\u034f\ufe0fom": "bank.com",
+    "bank\u200f.com": "bank.com",
+    # abbreviations only stand for one word
+    "St.Com": "st.com",
+    "dr.no": "dr.no",
+    "DR.NO": "dr.no",
+    "www.Dr.House": "www.dr.house",
+}
+
+
+@pytest.mark.parametrize(("text", "address"), READ_AS.items())
+def test_what_a_person_takes_for_an_address_is_found(text: str, address: str) -> None:
+    assert address in addresses(text)
+    assert names_another_domain(text, "chess.example.org")
+
+
+@pytest.mark.parametrize("mark", ["\u200f", "\u061c"])
+def test_an_address_that_is_shown_in_the_reverse_order_is_found(mark: str) -> None:
+    assert addresses(f"\u05d0 com{mark}.{mark}paypal") == ("paypal.com",)
+    assert addresses("com.paypal") == addresses("\u05d0 com.paypal") == (), "as they stand they are none"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Chess club", "Chess 2.0", "v1.2.3", "...", "Wait...what", "St.Gallen", "St. Pauli e.V.", "Dr.Oetker", "Dr. Chess", "Dr.House",
+        "Mr.Bean", "St.Cloud", "Prof.Dr.Love", "Vol.2", "No.1", "Tom & Co.KG", "M\u00fcller GmbH & Co.KG", "Acme Co.Ltd", "Acme Co.,Ltd.",
+        "S.p.A.", "U.S.A.", "J.R.R. Tolkien", "a.b", "Node.js", "Microsoft .NET", "Co.UK", "\u00e9tudiant\u00b7es",
+        "\u5c07\u68cb\u3002\u68cb", "\u0661\u0660\u0660 \u0643\u062a\u0627\u0628", "hello.thing.", "well-known.thing",
+    ],
+)  # fmt: skip
+def test_names_with_dots_that_are_no_addresses_pass(text: str) -> None:
+    assert addresses(text) == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["chess.example.org", "Chess.Example.ORG", "www.chess.example.org", "Chess (chess.example.org)", "\u05d0 chess.example.org"]
+)
+def test_the_own_domain_and_hosts_below_it_are_no_others(name: str) -> None:
+    assert not names_another_domain(name, "chess.example.org")
+    assert names_another_domain(name, "go.example.org")
+
+
+@pytest.mark.parametrize(
+    "name", ["notchess.example.org", "example.org", "chess.example.org.evil.example", "chess.example.org evil.example"]
+)
+def test_a_longer_shorter_or_second_address_is_another_one(name: str) -> None:
+    assert names_another_domain(name, "chess.example.org")
+
+
+def test_a_skeleton_is_what_a_text_looks_like() -> None:
+    assert skeleton("\u0420\u0430\u0443\u0440\u0430l \u2014 \u1d2e") == "Paypal \u2014 b"
+    assert all(word.istitle() for word in ABBREVIATIONS)
