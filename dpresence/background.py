@@ -33,6 +33,7 @@ class Background:
             ("figures", FIGURES_SECONDS, presence.figures.sample),
             ("asking of backends", settings.presence.sweep_seconds, presence.figures.ask_backends),
             ("sweep of notifications", HOUSEKEEPING_SECONDS, presence.notifications.sweep),
+            ("sweep of feeds", HOUSEKEEPING_SECONDS, presence.feeds.sweep),
             ("what is owed", settings.presence.sweep_seconds, presence.grants.sweep),
             ("sweep of accounts", HOUSEKEEPING_SECONDS, presence.accounts.sweep),
         ]

@@ -13,6 +13,12 @@ from ..errors import BackendUnavailable, NotFound
 from ..messages import MOST_ENTRIES
 from ..model import Application, Grant, Update
 from ..settings import PresenceSettings
+from .turns import give_way
+
+SWEEP_SECONDS = 45
+"""After a sweep of feeds no process begins another one for this long."""
+_AT_ONCE = 100
+"""Applications that are looked at in one go."""
 
 
 class Feeds:
@@ -27,6 +33,28 @@ class Feeds:
         self._clock = clock
         self.cursor = tracker.cursor
         self.offset = tracker.offset
+
+    def sweep(self) -> None:
+        """Take what is too old out of every feed, and drop those of applications that are gone. One process at a time does it.
+
+        :raises BackendUnavailable: a backend is away; the next sweep begins anew.
+        """
+        if not self._tracker.claim("sweep of feeds", SWEEP_SECONDS):
+            return
+        after = ""
+        while appids := self._tracker.applications(after, _AT_ONCE):
+            existing = self._directory.existing(appids)  # asked last: an application is there before its feed is
+            for appid in appids:
+                if appid in existing:
+                    self._trim(appid)
+                else:
+                    self._tracker.drop(appid)
+            give_way()
+            after = appids[-1]
+
+    def _trim(self, appid: str) -> None:
+        while self._tracker.trim(appid):
+            give_way()
 
     def held(self, application: Application) -> float:
         """Return for how many seconds the present must be held back, so that nobody looks offline who only reconnects.

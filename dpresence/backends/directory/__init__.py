@@ -160,6 +160,10 @@ class Directory(ABC):
         """Return an application by its id."""
 
     @abstractmethod
+    def existing(self, appids: Sequence[str]) -> set[str]:
+        """Return those of some application ids that there are."""
+
+    @abstractmethod
     def applications(self, owner: str, after: str, limit: int) -> Sequence[Application]:
         """Return up to ``limit`` applications of ``owner`` with an id greater than ``after``, in order of id."""
 

@@ -225,6 +225,10 @@ class SqlDirectory(Directory):
         return APPLICATIONS.find(connection, applications.c.id == appid)
 
     @reading
+    def existing(self, connection: Connection, appids: Sequence[str]) -> set[str]:
+        return set(connection.scalars(select(applications.c.id).where(applications.c.id.in_(appids))))
+
+    @reading
     def applications(self, connection: Connection, owner: str, after: str, limit: int) -> Sequence[Application]:
         page = (applications.c.owner == owner, applications.c.id > after)
         return APPLICATIONS.all(connection, *page, order_by=applications.c.id, limit=limit)

@@ -40,6 +40,12 @@ local function index(user, record, process)
   end
 end
 
+local function tell(grants, status, reason)
+  for _, grant in ipairs(grants) do
+    if not grant[4] then show(grant, status, reason) end
+  end
+end
+
 -- Keep a user's devices, work out her status and tell those who may know if it changed.
 local function keep(user, record, grants, reason)
   local status = 'offline'
@@ -53,11 +59,7 @@ local function keep(user, record, grants, reason)
   else
     call('DEL', prefix .. 'user:' .. user)
   end
-  if status ~= before then
-    for _, grant in ipairs(grants) do
-      if not grant[4] then show(grant, status, reason) end
-    end
-  end
+  if status ~= before then tell(grants, status, reason) end
 end
 
 -- Drop those devices that ``which(name, device)`` picks; return whether there was one.
@@ -73,6 +75,14 @@ local function drop(user, grants, reason, which)
   for process in pairs(at) do index(user, record, process) end
   keep(user, record, grants, reason)
   return true
+end
+
+-- Put right what leads to a user who has no device there, as when her record was lost, and what was shown of her.
+local function mend(user, grants)
+  local record = load(user)
+  index(user, record, me)
+  for _, process in ipairs(call('SMEMBERS', prefix .. 'dead')) do index(user, record, process) end
+  if not next(record.devices) then tell(grants, 'offline', 'lost') end
 end
 
 local function nameless_in_grace(record)
@@ -136,6 +146,7 @@ end
 
 function run.remove_all(user, grants)
   drop(user, grants, 'explicit', function() return true end)
+  tell(grants, 'offline', 'explicit') -- news only where her record was lost
 end
 
 function run.devices(user)
@@ -149,8 +160,9 @@ end
 run.status = status_of
 
 function run.expire(user, grants)
-  drop(user, grants, 'lost', function(_, device)
+  local found = drop(user, grants, 'lost', function(_, device)
     if device.process == me then return device.over and device.over <= ticks end
     return call('HEXISTS', processes, device.process) == 0
   end)
+  if not found then mend(user, grants) end
 end

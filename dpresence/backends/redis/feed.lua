@@ -4,6 +4,7 @@
 --   view:APP   hash    PUID -> newest entry, of every live PUID
 --   log:APP    stream  one entry each, its id is its offset; beyond their number only the newest of each PUID stay
 --   gone:APP   set     revoked PUIDs whose last entry is still in the log; nothing may follow for them
+--   dropped:APP        for some time after the feed was dropped: it is not made again
 -- An entry is the text "offset puid status at reason".
 
 local function second(milliseconds)
@@ -27,6 +28,7 @@ local function feed(app)
     local base = not head and call('HGET', meta, 'base')
     found = { head = tonumber(head or base), floor = tonumber(floor or base) }
     found.settled, found.new = found.head - feed_entries, not head
+    found.dropped = not head and call('EXISTS', prefix .. 'dropped:' .. app) == 1
     feeds[app] = found
   end
   return found
@@ -53,21 +55,24 @@ local function settle(app)
   found.settled = falling
 end
 
--- Forget what is too old, or too much even of the newest of each.
+local MOST = 1000 -- entries that one call forgets, a few milliseconds; the next goes on
+
+-- Forget what is too old, or too much even of the newest of each; return whether there may be more.
 local function trim(app)
   settle(app)
   local found, log = feed(app), prefix .. 'log:' .. app
   local too_many = call('XLEN', log) - 2 * feed_entries - call('HLEN', prefix .. 'view:' .. app)
   local since = second(now) - feed_seconds * 1000
-  while true do
+  for _ = 1, MOST do
     local first = call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
     local item = first and entry(first[2][2])
-    if not item or (too_many <= 0 and item.at >= since) then return end
+    if not item or (too_many <= 0 and item.at >= since) then return false end
     call('XDEL', log, first[1])
     if item.reason == 'revoked' then call('SREM', prefix .. 'gone:' .. app, item.puid) end
     found.floor, found.changed = item.offset, true
     too_many = too_many - 1
   end
+  return true
 end
 
 function finish()
@@ -83,6 +88,7 @@ local function append(grant, last, status, reason)
   local app, puid, since = grant[1], grant[2], grant[3]
   if not last and call('SISMEMBER', prefix .. 'gone:' .. app, puid) == 1 then return false end
   local found = feed(app)
+  if found.dropped then return false end
   found.head, found.appended, found.changed = found.head + 1, true, true
   local at = second(math.max(now, since, last and last.at or 0))
   local text = table.concat({ found.head, puid, status, at, reason }, ' ')
@@ -161,8 +167,13 @@ function run.applications(after, limit)
   return call('ZRANGEBYLEX', prefix .. 'feeds', '(' .. after, '+', 'LIMIT', 0, limit)
 end
 
-function run.drop(app)
+function run.trim(app)
+  return not feed(app).new and trim(app)
+end
+
+function run.drop(app, seconds)
   feeds[app] = nil
   call('ZREM', prefix .. 'feeds', app)
+  call('SET', prefix .. 'dropped:' .. app, '', 'EX', seconds)
   call('UNLINK', prefix .. 'feed:' .. app, prefix .. 'view:' .. app, prefix .. 'log:' .. app, prefix .. 'gone:' .. app)
 end

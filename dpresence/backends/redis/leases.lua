@@ -65,6 +65,14 @@ function run.published()
   return found
 end
 
+-- Give a task to the first process that asks, and to none for some time after that.
+function run.claim(task, milliseconds)
+  local present, field = tick(meta, lease), 'claim ' .. task
+  if present < tonumber(call('HGET', meta, field) or 0) then return false end
+  call('HSET', meta, field, present + milliseconds)
+  return true
+end
+
 function run.wake(text)
   wake(text)
 end

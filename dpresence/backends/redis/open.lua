@@ -45,7 +45,13 @@ if not epoch or turned_back() then
   keep_runs()
 end
 
+local ends = tick(meta, lease) + lease
+if call('EXISTS', processes) == 0 then -- the key is lost, or nobody is there: who left devices behind has a lease to come back
+  for _, key in ipairs(call('KEYS', prefix .. 'users:*')) do
+    call('HSET', processes, string.sub(key, #prefix + #'users:' + 1), '0 ' .. ends)
+  end
+end
 local was_known = call('HEXISTS', processes, me) == 1
-call('HSET', processes, me, generation .. ' ' .. (tick(meta, lease) + lease))
+call('HSET', processes, me, generation .. ' ' .. ends)
 call('SREM', prefix .. 'dead', me)
 return cmsgpack.pack({ epoch, tonumber(since), was_known })

@@ -20,6 +20,9 @@ been missed; ``forgotten``, the devices of this process may be forgotten, and ha
 """
 Listener = Callable[[Topic, str], None]
 
+DROPPED_SECONDS = 600
+"""For so long a dropped feed stays away: by then every process has heard that the application's grants are gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Connected:
@@ -147,8 +150,12 @@ class Tracker(ABC):
         """Return up to ``limit`` ids of applications that have a feed, in order, those after ``after``."""
 
     @abstractmethod
+    def trim(self, appid: str) -> bool:
+        """Take out of a feed's log what is too old; return whether there may be more, since one call takes a bounded number."""
+
+    @abstractmethod
     def drop(self, appid: str) -> None:
-        """Forget the feed of an application that is gone."""
+        """Forget the feed of an application that is gone. For ``DROPPED_SECONDS`` it does not come back by a late change."""
 
     # -- between processes
 
@@ -159,6 +166,10 @@ class Tracker(ABC):
     @abstractmethod
     def published(self) -> Sequence[str]:
         """Return what each process has published, in no order."""
+
+    @abstractmethod
+    def claim(self, task: str, seconds: float) -> bool:
+        """Return True to the first of all processes that asks, and to none for so many seconds after that."""
 
     # -- the whole
 

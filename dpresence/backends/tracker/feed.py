@@ -50,7 +50,7 @@ class Feed:
         entry = self.view[grant.puid] = Update(self.head, grant.puid, status, at, reason)
         self._log.append(entry)
         self._kept.pop(grant.puid, None)
-        self._trim(now)
+        self.trim(now)
         return True
 
     def bury(self, grant: Grant, now: int) -> bool:
@@ -70,14 +70,11 @@ class Feed:
 
     def covers(self, offset: int, now: int) -> bool:
         """Return whether nothing after ``offset`` is missing; ``now`` in milliseconds."""
-        self._trim(now)
+        self.trim(now)
         return self._floor <= offset <= self.head
 
-    def _live(self, entries: Iterable[Update]) -> Iterable[Update]:
-        """Leave out what came before a revocation; it goes with its time, to search the log for it would take too long."""
-        return (entry for entry in entries if entry.reason == "revoked" or entry.puid not in self._dead)
-
-    def _trim(self, now: int) -> None:
+    def trim(self, now: int) -> None:
+        """Take out what is too old, or too much; ``now`` in milliseconds."""
         while len(self._log) > self._entries:
             entry = self._log.popleft()
             if entry.reason == "revoked" or self.view.get(entry.puid) is entry:
@@ -87,6 +84,10 @@ class Feed:
             self._forget(self._kept.popitem(last=False)[1])
         while not self._kept and self._log and self._log[0].at < oldest:
             self._forget(self._log.popleft())
+
+    def _live(self, entries: Iterable[Update]) -> Iterable[Update]:
+        """Leave out what came before a revocation; it goes with its time, to search the log for it would take too long."""
+        return (entry for entry in entries if entry.reason == "revoked" or entry.puid not in self._dead)
 
     def _forget(self, entry: Update) -> None:
         self._floor = entry.offset

@@ -7,6 +7,7 @@ Every method runs without a pause, so that each is one step to everybody else.
 from __future__ import annotations
 
 import secrets
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from heapq import nsmallest
 from itertools import takewhile
@@ -16,7 +17,7 @@ from ...clock import Clock
 from ...errors import TooMany
 from ...model import Device, Grant, Reason, Status, Update, merge
 from ...settings import PresenceSettings
-from . import Connected, Listener, Topic, Tracker
+from . import DROPPED_SECONDS, Connected, Listener, Topic, Tracker
 from .feed import Feed
 
 
@@ -50,6 +51,8 @@ class MemoryTracker(Tracker):
         self._users: dict[str, _User] = {}
         self._grace: dict[tuple[str, str], float] = {}  # (user, device) -> when it ends; soonest first
         self._feeds: dict[str, Feed] = {}
+        self._dropped: OrderedDict[str, float] = OrderedDict()  # application -> until when its feed stays away; soonest first
+        self._claims: dict[str, float] = {}  # task -> until when it is given away
         self._listeners: list[Listener] = []
         self._published: list[str] = []
         self.remembers_since = clock.now()
@@ -168,7 +171,7 @@ class MemoryTracker(Tracker):
         self._append(grant, self._visible(grant), "granted")
 
     def revoked(self, grant: Grant) -> None:
-        if self._written(grant.appid).bury(grant, self._clock.now()):
+        if not self._gone(grant.appid) and self._written(grant.appid).bury(grant, self._clock.now()):
             self.wake("feed", grant.appid)
 
     def refresh(self, grant: Grant) -> None:
@@ -199,8 +202,16 @@ class MemoryTracker(Tracker):
     def applications(self, after: str, limit: int) -> Sequence[str]:
         return nsmallest(limit, (appid for appid in self._feeds if appid > after))
 
+    def trim(self, appid: str) -> bool:
+        self._feed(appid).trim(self._clock.now())
+        return False
+
     def drop(self, appid: str) -> None:
         self._feeds.pop(appid, None)
+        self._dropped.pop(appid, None)
+        self._dropped[appid] = self._clock.monotonic() + DROPPED_SECONDS
+        while self._dropped and next(iter(self._dropped.values())) <= self._clock.monotonic():
+            self._dropped.popitem(last=False)
 
     def _feed(self, appid: str) -> Feed:
         """Return an application's feed to read; one that nothing was written to is not kept."""
@@ -209,6 +220,10 @@ class MemoryTracker(Tracker):
     def _written(self, appid: str) -> Feed:
         feed = self._feeds[appid] = self._feed(appid)
         return feed
+
+    def _gone(self, appid: str) -> bool:
+        """Return whether a feed was dropped of late."""
+        return self._dropped.get(appid, 0) > self._clock.monotonic()
 
     def _visible(self, grant: Grant) -> Status:
         return "offline" if grant.paused else self.status(grant.user)
@@ -219,7 +234,7 @@ class MemoryTracker(Tracker):
             self._append(grant, status, reason)
 
     def _append(self, grant: Grant, status: Status, reason: Reason) -> None:
-        if self._written(grant.appid).append(grant, status, reason, self._clock.now()):
+        if not self._gone(grant.appid) and self._written(grant.appid).append(grant, status, reason, self._clock.now()):
             self.wake("feed", grant.appid)
 
     # -- between processes
@@ -229,6 +244,13 @@ class MemoryTracker(Tracker):
 
     def published(self) -> Sequence[str]:
         return list(self._published)
+
+    def claim(self, task: str, seconds: float) -> bool:
+        now = self._clock.monotonic()
+        if self._claims.get(task, now) > now:
+            return False
+        self._claims[task] = now + seconds
+        return True
 
     # -- the whole
 
@@ -240,5 +262,6 @@ class MemoryTracker(Tracker):
         self._users.clear()
         self._grace.clear()
         self._feeds.clear()
+        self._dropped.clear()
         self._listeners.clear()
         self._published.clear()

@@ -27,13 +27,13 @@ import gevent
 import msgspec
 
 from ...clock import Clock
-from ...errors import BackendUnavailable, TooMany
+from ...errors import BackendUnavailable, SettingError, TooMany
 from ...model import Device, Grant, Reason, Status, Update
 from ...settings import PresenceSettings
 from ..redis.line import Line, Operation, Run, Unanswered
 from ..redis.server import Connection, Server, ask, info, load, script
 from ..redis.wakes import Wakes
-from . import Connected, Listener, Topic, Tracker
+from . import DROPPED_SECONDS, Connected, Listener, Topic, Tracker
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class RedisTracker(Tracker):
 
     def __init__(self, server: Server, settings: PresenceSettings, clock: Clock) -> None:
         server.check()
+        _check_eviction(server)
         self._server = server
         self._prefix = f"{server.prefix}t:"
         self._settings = settings
@@ -235,8 +236,11 @@ class RedisTracker(Tracker):
     def applications(self, after: str, limit: int) -> Sequence[str]:
         return cast("list[str]", self._line.call("applications", after, limit))
 
+    def trim(self, appid: str) -> bool:
+        return bool(self._line.call("trim", appid))
+
     def drop(self, appid: str) -> None:
-        self._line.call("drop", appid)
+        self._line.call("drop", appid, DROPPED_SECONDS)
 
     # -- between processes
 
@@ -245,6 +249,9 @@ class RedisTracker(Tracker):
 
     def published(self) -> Sequence[str]:
         return cast("list[str]", self._line.call("published"))
+
+    def claim(self, task: str, seconds: float) -> bool:
+        return bool(self._line.call("claim", task, seconds * 1000))
 
     # -- the whole
 
@@ -258,6 +265,17 @@ class RedisTracker(Tracker):
         self._wakes.close()
         self._line.close()
         self._listeners.clear()
+
+
+def _check_eviction(server: Server) -> None:
+    """Refuse a server that drops any key when its memory is full. Of the keys that have an end, it may drop any.
+
+    :raises SettingError: it does.
+    """
+    policy = server.info("memory").get("maxmemory_policy", "")
+    if policy.startswith("allkeys"):
+        what = f"with {policy} devices and feeds vanish when its memory is full"
+        raise SettingError(f"redis.url = {server.shown}: must be a Redis with maxmemory-policy noeviction; {what}")
 
 
 def _brief(grants: Iterable[Grant]) -> list[tuple[str, str, int, bool]]:

@@ -42,6 +42,10 @@ class ApplicationContract:
         with pytest.raises(NotFound):
             backend.add_application(APPLICATION, 100)
 
+    def test_of_some_applications_those_that_exist_are_told(self, backend, app):
+        assert backend.existing([app.id, "unknown"]) == {app.id}
+        assert backend.existing(["unknown"]) == backend.existing([]) == set()
+
     def test_applications_are_listed_in_pages_by_id(self, backend, jane):
         for n in (3, 1, 2):
             application(backend, jane, f"app-{n}")

@@ -47,6 +47,21 @@ def test_a_volatile_redis_stops_the_start_of_the_mailbox_alone(cooperative_redis
         load(settings, FakeClock()).close()
 
 
+@pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-lfu", "allkeys-random"])
+def test_a_redis_that_drops_any_key_when_it_is_full_stops_the_start_of_the_tracker_alone(cooperative_redis, policy):
+    with running(maxmemory="100mb", **{"maxmemory-policy": policy}) as redis:
+        settings = Settings(storage=StorageSettings("sqlite://", "redis", "sql"), redis=RedisSettings(redis.url))
+        with pytest.raises(SettingError) as caught:
+            load(settings, FakeClock())
+    what = f"must be a Redis with maxmemory-policy noeviction; with {policy} devices and feeds vanish when its memory is full"
+    assert str(caught.value) == f"redis.url = {redis.url}: {what}"
+
+
+def test_what_a_volatile_policy_may_drop_is_not_missed(cooperative_redis):
+    with running(maxmemory="100mb", **{"maxmemory-policy": "volatile-ttl"}) as redis:
+        load(Settings(storage=StorageSettings("sqlite://", "redis", "sql"), redis=RedisSettings(redis.url)), FakeClock()).close()
+
+
 def test_a_server_is_reached_however_often_it_was_away(lost_redis):
     server = lost_redis.server()
     for _ in range(150):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dpresence.backends.tracker import DROPPED_SECONDS
 from dpresence.backends.tracker.memory import MemoryTracker
 from dpresence.tests.support import EPOCH, FakeClock
 
@@ -80,3 +81,28 @@ class TestInMemory(TrackerContract):
         clock.advance(61)
         backend.granted(JANE)
         assert not feed._dead
+
+    def test_an_idle_feed_keeps_nothing_that_is_too_old(self, backend, clock):
+        for n in range(150):
+            backend.granted(grant(f"user-{n}"))
+        backend.revoked(grant("user-0"))
+        clock.advance(61)
+        backend.trim("chess")
+        feed = backend._feeds["chess"]
+        assert (len(feed._log), len(feed._kept), len(feed._dead), len(feed.view)) == (0, 0, 0, 149)
+
+    def test_dropped_feeds_are_not_remembered_for_ever(self, backend, clock):
+        for n in range(10):
+            backend.drop(f"app-{n}")
+        clock.advance(DROPPED_SECONDS)
+        backend.drop("another")
+        assert list(backend._dropped) == ["another"]
+        backend.granted(grant(appid="app-1"))
+        assert list(backend.applications("", 10)) == ["app-1"]
+
+    def test_a_claim_ends_with_its_time(self, backend, clock):
+        backend.claim("task", 60)
+        clock.advance(59)
+        assert not backend.claim("task", 60)
+        clock.advance(1)
+        assert backend.claim("task", 60)

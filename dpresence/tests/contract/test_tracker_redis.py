@@ -13,7 +13,7 @@ from dpresence.settings import RedisSettings
 from dpresence.tests.support import FakeClock
 
 from .tracker import TrackerContract
-from .tracker_values import GO, JANE, SETTINGS, connect, grant, sweep
+from .tracker_values import GO, JANE, SETTINGS, connect, grant, sweep, told
 
 
 @pytest.fixture
@@ -57,4 +57,44 @@ def test_a_user_who_is_gone_leaves_nothing(redis_server, trackers, clock):
     tracker.drop("chess")
     tracker.drop("go")
     tracker.ping()
-    assert sorted(redis_server.client.keys()) == [b"dpresence:t:meta", b"dpresence:t:processes"]
+    assert lasting(redis_server) == {"meta", "processes"}
+
+
+def lasting(redis_server):
+    """The keys of a tracker that no time ends."""
+    client = redis_server.client
+    return {key.decode().removeprefix("dpresence:t:") for key in client.scan_iter() if client.ttl(key) < 0}
+
+
+def test_an_idle_feed_keeps_nothing_that_is_too_old_and_forgets_it_in_bounded_steps(redis_server, trackers, clock):
+    tracker = trackers(redis_server.server(), replace(SETTINGS, feed_entries=2000), clock)
+    gevent.joinall([gevent.spawn(tracker.granted, grant(f"user-{n}")) for n in range(1500)], raise_error=True)
+    tracker.revoked(grant("user-0"))
+    clock.advance(62)
+    assert [tracker.trim("chess"), tracker.trim("chess")] == [True, False]
+    client = redis_server.client
+    assert (client.xlen("dpresence:t:log:chess"), client.exists("dpresence:t:gone:chess")) == (0, 0)
+    assert client.hlen("dpresence:t:view:chess") == 1499
+    assert tracker.offset("chess", tracker.cursor(1500)) is None
+    assert tracker.offset("chess", tracker.cursor(1501)) == 1501
+
+
+def test_a_device_in_grace_whose_record_is_lost_is_offline_after_it_and_leaves_nothing(redis_server, trackers, clock):
+    tracker = trackers(redis_server.server(), clock=clock)
+    connect(tracker)
+    tracker.leave("jane", "phone", "c1")
+    redis_server.client.delete("dpresence:t:user:jane")
+    clock.advance(15)
+    sweep(tracker)
+    assert told(tracker) == [("online", "explicit"), ("offline", "lost")]
+    assert list(tracker.due()) == []
+    tracker.drop("chess")
+    assert lasting(redis_server) == {"meta", "processes"}
+
+
+def test_who_signs_out_everywhere_is_offline_although_the_record_is_lost(redis_server, trackers, clock):
+    tracker = trackers(redis_server.server(), clock=clock)
+    connect(tracker)
+    redis_server.client.delete("dpresence:t:user:jane")
+    tracker.remove_all("jane", (JANE,))
+    assert told(tracker) == [("online", "explicit"), ("offline", "explicit")]

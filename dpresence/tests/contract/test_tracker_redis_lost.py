@@ -36,6 +36,8 @@ CALLS: dict[str, Callable[[Tracker], Any]] = {
     "read": lambda it: it.read("chess", 0, 10),
     "offset": lambda it: it.offset("chess", it.cursor(0)),
     "applications": lambda it: it.applications("", 10),
+    "trim": lambda it: it.trim("chess"),
+    "claim": lambda it: it.claim("task", 60),
     "drop": lambda it: it.drop("chess"),
     "publish": lambda it: it.publish("figures"),
     "published": lambda it: it.published(),

@@ -140,6 +140,12 @@ class TestTwoProcesses:
         assert other.status("jane") == "offline"
         assert ear.heard() == []
 
+    def test_a_task_that_one_claimed_is_free_again_after_its_time_also_when_it_died(self, one, two):
+        assert one.claim("task", 0.3)
+        lose(one)
+        assert not two.claim("task", 0.3)
+        assert 0.1 < eventually(lambda: two.claim("task", 0.3)) < 2
+
     # -- leases
 
     def test_the_devices_of_a_dead_process_are_swept_exactly_once(self, one, two, redis_server, trackers):
@@ -205,6 +211,25 @@ class TestTwoProcesses:
         one.renew()
         _sweep_for(two, 0.3)
         assert told(two) == [("online", "explicit")]
+
+    def test_a_dead_process_is_swept_whose_users_records_are_lost(self, one, two, redis_server):
+        connect(one)
+        lose(one)
+        redis_server.client.delete("dpresence:t:user:jane")
+        eventually(lambda: _sweep_all(two) or told(two)[-1] == ("offline", "lost"))
+        eventually(lambda: two.due() or not redis_server.client.exists("dpresence:t:dead"))
+        assert redis_server.client.keys("*t:users:*") == []
+
+    def test_a_dead_process_is_swept_although_the_list_of_processes_is_lost(self, one, two, redis_server):
+        ear = Ear(two)
+        connect(one)
+        connect(two, user="joe", grants=(grant("joe"),))
+        lose(one)
+        redis_server.client.delete("dpresence:t:processes")
+        assert 0.2 < eventually(lambda: _sweep_all(two) or two.status("jane") == "offline") < 2
+        assert update(two, "unavailable", device="phone", connection="c1") is False
+        assert two.status("joe") == "online"
+        assert ("forgotten", "") not in ear.heard()
 
     def test_a_process_killed_for_real_leaves_no_ghost(self, redis_server, trackers):
         two = trackers(redis_server.server(), QUICK, Clock())

@@ -57,6 +57,10 @@ class TrackerContract(DeviceContract, GraceContract, GrantContract, FeedContract
         backend.publish('{"who": "a…@example.org"}')
         assert list(backend.published()) == ['{"who": "a…@example.org"}']
 
+    def test_a_task_is_claimed_by_the_first_who_asks_and_by_nobody_else_for_its_time(self, backend):
+        assert [backend.claim("task", 60), backend.claim("task", 60), backend.claim("other", 60)] == [True, False, True]
+        assert [backend.claim("short", 0), backend.claim("short", 0)] == [True, True]
+
     # -- the whole
 
     def test_a_reachable_store_answers_a_ping(self, backend):

@@ -10,7 +10,7 @@ import pytest
 from dpresence.model import Update
 from dpresence.tests.support import EPOCH
 
-from .tracker_values import GO, JANE, RUBBISH, SECOND, connect, flap, grant, head, read, seen, told, update
+from .tracker_values import GO, JANE, RUBBISH, SECOND, Ear, connect, flap, grant, head, read, seen, told, update
 
 
 class FeedContract:
@@ -150,6 +150,38 @@ class FeedContract:
         assert backend.latest("chess", []) == {}
         assert backend.latest("go", [JANE.puid]) == {}
         assert backend.latest("chess", [joe.puid, JANE.puid]) == backend.snapshot("chess")[0]
+
+    def test_what_is_too_old_leaves_the_log_of_an_idle_application(self, backend, clock):
+        connect(backend)
+        clock.advance(30)
+        flap(backend, 1)
+        clock.advance(32)
+        assert backend.trim("chess") is False
+        clock.start -= 1_000_000  # what was forgotten does not come back
+        assert backend.offset("chess", backend.cursor(0)) is None
+        assert told(backend, offset=1) == [("unavailable", "explicit")]
+        clock.start += 1_000_000
+        clock.advance(1000)
+        backend.trim("chess")
+        assert (head(backend), seen(backend)) == (2, {JANE.puid: "unavailable"})
+        assert backend.offset("chess", backend.cursor(2)) == 2
+
+    def test_trimming_what_is_not_there_makes_nothing(self, backend):
+        assert backend.trim("chess") is False
+        assert list(backend.applications("", 10)) == []
+
+    def test_a_dropped_feed_does_not_come_back_by_a_late_change(self, backend, clock):
+        connect(backend, grants=(JANE, GO))
+        backend.drop("chess")
+        ear = Ear(backend)
+        update(backend, "unavailable", (JANE, GO))
+        backend.granted(grant("joe"))
+        backend.refresh(JANE)
+        backend.revoked(JANE)
+        backend.revoked(grant("jim"))
+        assert list(backend.applications("", 10)) == ["go"]
+        assert (read(backend), seen(backend)) == ([], {})
+        assert ear.heard() == [("feed", "go")]
 
     def test_a_dropped_feed_is_empty(self, backend):
         connect(backend, grants=(JANE, GO))
