@@ -27,14 +27,14 @@ class Background:
     def __init__(self, presence: Presence, settings: Settings) -> None:
         self._jobs: list[tuple[str, float, Callable[[], object]]] = [
             ("sweep of devices", settings.presence.sweep_seconds, presence.devices.sweep),
-            ("closing of blocked accounts", settings.presence.sweep_seconds, presence.accounts.close_blocked),
             ("checks of domains", HOUSEKEEPING_SECONDS, presence.applications.check_domains),
             ("lease", settings.presence.refresh_seconds, presence.renew_lease),
             ("figures", FIGURES_SECONDS, presence.figures.sample),
             ("asking of backends", settings.presence.sweep_seconds, presence.figures.ask_backends),
             ("sweep of notifications", HOUSEKEEPING_SECONDS, presence.notifications.sweep),
             ("sweep of feeds", HOUSEKEEPING_SECONDS, presence.feeds.sweep),
-            ("what is owed", settings.presence.sweep_seconds, presence.grants.sweep),
+            ("outbox", settings.presence.sweep_seconds, presence.outbox.sweep),
+            ("retries", settings.presence.sweep_seconds, presence.retries.flush),
             ("sweep of accounts", HOUSEKEEPING_SECONDS, presence.accounts.sweep),
         ]
         if settings.identity.development:

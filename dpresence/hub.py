@@ -25,6 +25,7 @@ class DevicePort(Protocol):
 
     acknowledges: bool
     family: str | None
+    revision: int
     sent: set[str]
     status: Status
 
@@ -47,8 +48,8 @@ class ApplicationPort(Protocol):
 
     offset: int
 
-    def close(self, code: CloseCode, reason: str) -> None:
-        """Close the channel; never waits."""
+    def check(self) -> None:
+        """Look again whether the channel may stay open, and close it if not; never waits."""
 
 
 Pump = Callable[[str, Collection[ApplicationPort]], None]
@@ -125,10 +126,10 @@ class Hub:
         """Return the channels of an application in this process."""
         return tuple(self._applications.get(appid, ()))
 
-    def close_application(self, appid: str, code: CloseCode, reason: str) -> None:
-        """Close every channel of an application."""
+    def check_application(self, appid: str) -> None:
+        """Have every channel of an application look again whether it may stay open."""
         for channel in self.channels_of(appid):
-            channel.close(code, reason)
+            channel.check()
 
     def news(self, appid: str) -> None:
         """Have the pump bring an application's channels up to date, once for all that happens in this turn of the loop.

@@ -45,6 +45,7 @@ class Account:
     """A person, known by a verified e-mail and pinned to the (issuer, subject) of the first sign-in.
 
     :param blocked: the operator lets nobody sign in to it.
+    :param revision: raised in the transaction of each change of the person's grants and of each sign-out.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Account:
     subject: str
     created_at: int
     blocked: bool = False
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,44 @@ class Grant:
     granted_at: int
     since: int
     paused: bool = False
+
+
+class GrantSet(NamedTuple):
+    """Every grant of one user, as of one revision of their account.
+
+    :param revision: see ``Account.revision``; ``ERASED`` when the account is gone.
+    """
+
+    revision: int
+    grants: tuple[Grant, ...]
+
+
+ERASED = 2**53 - 1
+"""The revision of an account that is gone: later than any that was read before."""
+
+
+OutboxKind = Literal["granted", "changed", "revoked", "account", "device", "ticket", "application", "dropped", "erased"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """A consequence of a change that is stored, and of which the tracker or the mailbox have yet to be told.
+
+    It is written in the transaction of the change and deleted once it was carried out (docs/decisions/0012-outbox.md).
+
+    :param owner: id of the account or application whose change it follows from.
+    :param detail: the PUID of ``granted``, ``changed`` and ``revoked``; the name of a ``device``; the family of a ``ticket`` and,
+        where it is known, the device that used it, with a space between.
+    :param revision: of the account by that change, 0 where none was raised.
+    """
+
+    id: int
+    owner: str
+    kind: OutboxKind
+    user: str = ""
+    appid: str = ""
+    detail: str = ""
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,11 @@ log = logging.getLogger(__name__)
 _STRIKES = 3
 _LOOK_SECONDS = 60
 """How often a channel's key is looked at again: nothing tells of the end of an overlap, and a wake-up may be lost."""
-_NO_LONGER: dict[type[Refused], CloseCode] = {NotFound: CloseCode.UNKNOWN_APPLICATION, InvalidKey: CloseCode.NOT_SIGNED_IN}
+_NO_LONGER: dict[type[Refused], tuple[CloseCode, str]] = {
+    NotFound: (CloseCode.UNKNOWN_APPLICATION, "the application is gone"),
+    InvalidKey: (CloseCode.NOT_SIGNED_IN, InvalidKey.text),
+}
+_INACTIVE = (CloseCode.DEACTIVATED, "the application is not active")
 
 
 class AppServiceChannel(JsonChannel):
@@ -121,13 +125,17 @@ class AppServiceChannel(JsonChannel):
         if self._snapshot_due:
             self.connection.defer(self._release)
 
+    def check(self) -> None:
+        """Look again whether the application is there and active and the key works."""
+        self.connection.defer(self._look_again)
+
     def _look_again(self) -> None:
         try:
             self._presence.applications.look_again(self._appid, self._key_id)
         except BackendUnavailable:
-            pass  # at the next look
+            self._look_at = self._clock.monotonic()  # at the next tick
         except Refused as refused:
-            self.close(_NO_LONGER.get(type(refused), CloseCode.DEACTIVATED), refused.error)
+            self.close(*_NO_LONGER.get(type(refused), _INACTIVE))
 
     def _release(self) -> None:
         if self._snapshot_due and self._application is not None and not self._presence.feeds.held(self._application):

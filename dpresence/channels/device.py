@@ -46,6 +46,7 @@ class DeviceChannel(JsonChannel):
         "device",
         "email",
         "family",
+        "revision",
         "sent",
         "status",
         "user",
@@ -72,6 +73,7 @@ class DeviceChannel(JsonChannel):
         self.status: Status = "offline"
         self.acknowledges = False
         self.family: str | None = None
+        self.revision = 0
         self.sent: set[str] = set()
 
     # -- frames
@@ -127,7 +129,7 @@ class DeviceChannel(JsonChannel):
         self._ticket = signed.ticket
         try:
             _check_email(frame, signed.account.email)
-            connected = self._presence.devices.connect(signed.account.id, signed.device, self.connection.id, frame.status, signed.family)
+            connected = self._presence.devices.connect(signed.account, signed.device, self.connection.id, frame.status, signed.family)
         except Refused as refused:
             self.allow_to_sign_in(refused.retry_after or 0)
             raise
@@ -154,6 +156,8 @@ class DeviceChannel(JsonChannel):
         if signed.account.id != self.user:
             raise OtherEmail()
         self._ticket = signed.ticket
+        if signed.account.revision != self.revision:  # or a sign-out from before this proof would end the device
+            self._presence.devices.renew(signed.account, self.device, self.connection.id, self.status)
         self._remember(frame.assertion, signed)
         self._close_if_signed_out(sign_outs, signed)
         self._update(frame)
@@ -175,6 +179,7 @@ class DeviceChannel(JsonChannel):
 
     def _remember(self, assertion: str, signed: SignIn) -> None:
         self._digest, self._ends_at, self.family = _digest(assertion), signed.ends_at, signed.family
+        self.revision = signed.account.revision
 
     # -- updating
 

@@ -12,7 +12,7 @@ import gevent
 from ..backends import Backends
 from ..backends.tracker import Topic
 from ..clock import Clock
-from ..errors import BackendUnavailable, CloseCode
+from ..errors import BackendUnavailable
 from ..hub import Hub
 from ..identity import Verifiers
 from ..limits import RateLimit
@@ -26,16 +26,14 @@ from .feeds import Feeds
 from .figures import Figures
 from .grants import Grants
 from .notifications import Notifications
+from .outbox import Outbox
 from .overview import Overview
 from .recovery import Recovery
+from .retry import RetryQueue
 
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 2.0
-_CLOSE_APPLICATION = {
-    "deactivated": (CloseCode.DEACTIVATED, "the application is not active"),
-    "unknown": (CloseCode.UNKNOWN_APPLICATION, "the application is gone"),
-}
 
 
 class Presence:
@@ -55,16 +53,17 @@ class Presence:
         failures = RateLimit("too many failures from this address", settings.channels.failures_per_minute, 60, clock)
         self.hub, self.metrics = hub, metrics
         self.figures = Figures(metrics, backends, clock)
-        self.grants = Grants(directory, tracker, mailbox, clock)
-        self.devices = Devices(directory, tracker, self.grants, metrics, settings.presence, clock)
-        self.applications = Applications(directory, tracker, outbound, self.grants, failures, metrics, settings, clock)
+        self.outbox, self.retries = Outbox(directory), RetryQueue()
+        self.grants = Grants(directory, tracker, mailbox, self.outbox, clock)
+        self.devices = Devices(directory, tracker, self.grants, self.outbox, self.retries, metrics, settings.presence, clock)
+        self.applications = Applications(directory, tracker, outbound, self.grants, self.outbox, failures, metrics, settings, clock)
         self.accounts = Accounts(
-            directory, tracker, mailbox, verifiers, self.grants, self.devices, failures, metrics, settings.identity, clock
+            directory, tracker, mailbox, verifiers, self.grants, self.devices, self.outbox, failures, metrics, settings.identity, clock
         )
         self.feeds = Feeds(directory, tracker, settings.presence, clock)
         self.overview = Overview(directory, tracker, self.feeds, hub, clock)
-        self.notifications = Notifications(directory, tracker, mailbox, self.grants, hub, settings.presence, clock)
-        self.recovery = Recovery(hub, self.devices, self.grants, self.accounts, self.deliver)
+        self.notifications = Notifications(directory, tracker, mailbox, self.grants, self.retries, hub, settings.presence, clock)
+        self.recovery = Recovery(hub, self.devices, self.grants, self.accounts, self.outbox, self.retries, self.deliver)
         self.renew_lease = tracker.renew
         self._soon: set[str] = set()
         self._late: set[str] = set()
@@ -78,19 +77,20 @@ class Presence:
         elif topic == "mail":
             self._deliver_soon(owner)
         elif topic == "grants":
-            self.grants.heard(owner, detail)
+            self.grants.invalidate(owner)
         elif topic == "account":
-            self.hub.close_devices(owner, "signed out")
+            self.hub.close_devices(owner, "signed out", lambda name, channel: channel.revision < int(detail))
         elif topic == "ticket":
             self.hub.close_devices(owner, "signed out", lambda name, channel: channel.family == detail)
         elif topic == "device":
-            self.hub.close_devices(owner, "signed out", lambda name, channel: name == detail)
+            device, _, revision = detail.partition(" ")
+            self.hub.close_devices(owner, "signed out", lambda name, channel: name == device and channel.revision < int(revision))
         elif topic == "replaced":
             self.hub.close_replaced(owner, *detail.split(" "))
         elif topic in ("missed", "forgotten"):
             self.recovery.begin(forgotten=topic == "forgotten")
         elif topic == "application":
-            self.hub.close_application(owner, *_CLOSE_APPLICATION[detail])
+            self.hub.check_application(owner)
 
     def deliver(self, user: str) -> None:
         """Send what waits for a user to her devices here; when a backend is away, again until it is back or she is gone."""

@@ -5,25 +5,25 @@ from __future__ import annotations
 import logging
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from hashlib import sha256
 from typing import Any, TypeVar
 
 from ..backends.directory import Directory
 from ..backends.mailbox import Mailbox
-from ..backends.tracker import Topic, Tracker
+from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import Conflict, InvalidAssertion, SessionEnded
 from ..identity import Verifiers
 from ..limits import RateLimit
 from ..metrics import Metrics
-from ..model import Account, Identity, Session, Ticket
+from ..model import Account, Identity, OutboxEntry, Session, Ticket
 from ..settings import IdentitySettings
 from .applications import describe as describe_application
 from .devices import Devices
 from .grants import Grants
+from .outbox import Outbox
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -76,6 +76,7 @@ class Accounts:
         verifiers: Verifiers,
         grants: Grants,
         devices: Devices,
+        outbox: Outbox,
         failures: RateLimit,
         metrics: Metrics,
         settings: IdentitySettings,
@@ -86,8 +87,9 @@ class Accounts:
         self._mailbox = mailbox
         self._verifiers = verifiers
         self._grants = grants
-        self._debts = grants.debts
         self._devices = devices
+        self._outbox = outbox
+        outbox.handlers["erased"] = self._purge
         self._settings = settings
         self._clock = clock
         self._failures = failures
@@ -158,7 +160,7 @@ class Accounts:
             raise self._refusal("ticket", address)
         ticket = used.ticket
         if not used.good:  # somebody has a copy: whoever is signed in with it must prove who she is
-            self._tell("ticket", f"{ticket.user} {ticket.family}")
+            self._outbox.work(ticket.user)
             raise self._refusal("ticket used before", address)
         return SignIn(used.account, ticket.session_ends_at, ticket.device, ticket.family, successor)
 
@@ -218,14 +220,9 @@ class Accounts:
         """End a session with its tickets and their channels, or everything the person is signed in with."""
         if everywhere:
             self._directory.end_sessions(session.user)
-            self._devices.sign_out_all(session.user)
-            return
-        ended = self._directory.end_session(session.id_hash)
-        for family, _ in ended:  # first what cannot be asked for again: the session is gone
-            self._tell("ticket", f"{session.user} {family}")
-        for _, device in ended:
-            if device is not None:
-                self._devices.end_grace(session.user, device)
+        else:
+            self._directory.end_session(session.id_hash)
+        self._outbox.work(session.user)
 
     def issue_ticket(self, session: Session) -> str:
         """Return a ticket with which a page can be a device.
@@ -275,7 +272,7 @@ class Accounts:
                     "paused": item.paused,
                     "last_looked": looked.get(item.appid),
                 }
-                for item in self._directory.grants_of_user(account.id)
+                for item in self._directory.grants_of_user(account.id).grants
             ],
             "notifications": [
                 {"appid": item.appid, "source": item.source, "message": item.message, "action": item.action, "sent": item.sent_at}
@@ -285,26 +282,15 @@ class Accounts:
         }
 
     def erase(self, account: Account) -> None:
-        """Forget a person, her applications included; those that saw her hear ``revoked``, those she made are gone."""
-        erased = self._directory.erase(account.id)
-        self._devices.sign_out_all(account.id)  # first what cannot be asked for again: the account is gone
-        for application in erased.applications:
-            self._tell("application", f"{application.id} unknown")
-        self._grants.ended(erased.grants)
-        for application in erased.applications:
-            self._debts.pay(("drop", application.id), partial(self._tracker.drop, application.id))
-        self._debts.pay(("purge", account.id), partial(self._mailbox.purge, account.id))
+        """Forget a person, their applications included; those that saw them hear ``revoked``, those they made are gone."""
+        self._directory.erase(account.id)
+        self._outbox.work(account.id)
         self._metrics.event("account erased")
 
-    def _tell(self, topic: Topic, key: str) -> None:
-        """Wake everybody for what cannot be asked for again; while the tracker is away that is owed."""
-        self._debts.pay((topic, key), partial(self._tracker.wake, topic, key))
-
-    def close_blocked(self) -> None:
-        """Sign out the devices of people the operator has blocked, wherever they are."""
-        for user in self._directory.blocked():
-            if self._devices.list(user):
-                self._devices.sign_out_all(user)
+    def _purge(self, entries: Sequence[OutboxEntry]) -> None:
+        """Discard the notifications that wait for people who are gone."""
+        for entry in entries:
+            self._mailbox.purge(entry.user)
 
     def sweep(self) -> None:
         """Forget what has ended."""

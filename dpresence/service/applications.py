@@ -7,9 +7,7 @@ import logging
 import re
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -19,15 +17,16 @@ from ..backends.directory import Directory
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..domains import check_domain
-from ..errors import BackendUnavailable, Conflict, DomainNotValidated, InvalidKey, NotActive, NotFound, ProofFailed, SlowDown, WrongValue
+from ..errors import Conflict, DomainNotValidated, InvalidKey, NotActive, NotFound, ProofFailed, SlowDown, WrongValue
 from ..limits import RateLimit
 from ..lookalikes import names_another_domain
 from ..messages import ApplicationChange, NewApplication
 from ..metrics import Metrics
-from ..model import ApiKey, Application
+from ..model import ApiKey, Application, OutboxEntry
 from ..outbound import Outbound
 from ..settings import Settings
 from .grants import Grants
+from .outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +70,7 @@ class Applications:
         tracker: Tracker,
         outbound: Outbound,
         grants: Grants,
+        outbox: Outbox,
         failures: RateLimit,
         metrics: Metrics,
         settings: Settings,
@@ -80,6 +80,8 @@ class Applications:
         self._tracker = tracker
         self._outbound = outbound
         self._grants = grants
+        self._outbox = outbox
+        outbox.handlers |= {"application": self._close_channels, "dropped": self._drop_feeds}
         self._failures = failures
         self._metrics = metrics
         self._registrations = RateLimit("too many registrations from this address", settings.channels.registrations_per_hour, 3600, clock)
@@ -146,10 +148,8 @@ class Applications:
         moved = self._directory.move_application(application.id, {**given, **_UNPROVEN, "domain_key": secrets.token_urlsafe(24)})
         if moved is None:
             raise NotFound()
-        changed, grants = moved
-        self._close(application.id, "deactivated")
-        self._grants.ended(grants)
-        return changed
+        self._outbox.work(application.id)
+        return moved[0]
 
     def validate(self, application: Application) -> Application:
         """Look for the domain key on the domain.
@@ -187,7 +187,7 @@ class Applications:
         if failed < _FAILED_CHECKS:
             self._directory.change_application(application.id, {"failed_checks": failed}, application.domain_key)
         elif self._directory.change_application(application.id, _UNPROVEN, application.domain_key):
-            self._close(application.id, "deactivated")
+            self._outbox.work(application.id)
             self._metrics.event("application deactivated: its domain was not proven again", application.domain)
 
     def activate(self, application: Application) -> str:
@@ -207,7 +207,7 @@ class Applications:
     def deactivate(self, application: Application) -> Application:
         """Deactivate an application; its channels are closed."""
         changed = self._store(application.id, active=False)
-        self._close(application.id, "deactivated")
+        self._outbox.work(application.id)
         self._metrics.event("application deactivated", application.domain)
         return changed
 
@@ -228,11 +228,9 @@ class Applications:
     def delete(self, application: Application) -> None:
         """Delete an application; its users' grants end and its channels are closed."""
         grants = self._directory.delete_application(application.id)
+        self._outbox.work(application.id)
         if grants is None:
             raise NotFound()
-        self._close(application.id, "unknown")
-        self._grants.ended(grants)
-        self._grants.debts.pay(("drop", application.id), partial(self._tracker.drop, application.id))
         self._metrics.event("application deleted", application.domain)
 
     def _domain(self, text: str) -> str:
@@ -244,10 +242,16 @@ class Applications:
             raise NotFound()
         return changed
 
-    def _close(self, appid: str, why: str) -> None:
-        """Have an application's channels closed, everywhere; those that do not hear of it look again within a minute."""
-        with suppress(BackendUnavailable):
-            self._tracker.wake("application", f"{appid} {why}")
+    # -- what follows from a change: handlers of the outbox
+
+    def _close_channels(self, entries: Sequence[OutboxEntry]) -> None:
+        """Have the channels of applications look again, everywhere, whether they may stay open."""
+        for entry in entries:
+            self._tracker.wake("application", entry.appid)
+
+    def _drop_feeds(self, entries: Sequence[OutboxEntry]) -> None:
+        for entry in entries:
+            self._tracker.drop(entry.appid)
 
     def _new_key(self, application: Application) -> tuple[ApiKey, str]:
         key_id, secret = secrets.token_urlsafe(9), secrets.token_urlsafe(32)

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-
-import gevent
+from typing import TypeVar
 
 from ..backends.directory import Directory
 from ..backends.mailbox import Mailbox
-from ..backends.tracker import Tracker
+from ..backends.tracker import StaleGrants, Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable, DomainNotValidated, NotActive, NotFound
-from ..model import Application, Grant
-from .debts import Debts
-from .turns import give_way
+from ..model import Application, Grant, GrantSet, OutboxEntry
+from .outbox import Outbox
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _MOST_USERS = 100_000
-_AT_ONCE = 200
-"""Grants that end in one go: a few milliseconds, then everybody else has a turn."""
+_ENTRIES = 200
+"""Entries of one account's outbox that are looked at."""
+_LOADS = 3
+"""How often grants are loaded for one call before the tracker's revision is taken for the wrong one."""
 
 
 class _Cache:
@@ -30,17 +32,17 @@ class _Cache:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._grants: OrderedDict[str, tuple[Grant, ...]] = OrderedDict()
+        self._grants: OrderedDict[str, GrantSet] = OrderedDict()
         self._loading: dict[str, object] = {}
 
-    def get(self, user: str) -> tuple[Grant, ...] | None:
+    def get(self, user: str) -> GrantSet | None:
         return self._grants.get(user)
 
-    def load(self, user: str) -> tuple[Grant, ...]:
+    def load(self, user: str) -> GrantSet:
         while True:
             token = self._loading.setdefault(user, object())  # shared by all who load at once; an invalidation takes it away
             try:
-                grants = tuple(self._directory.grants_of_user(user))
+                grants = self._directory.grants_of_user(user)
             finally:
                 stands = self._loading.get(user) is token
                 if stands:
@@ -75,56 +77,54 @@ class Granted:
 
 
 class Grants:
-    """The verbs of grants. A grant is stored first; then the application hears of it.
+    """The verbs of grants. A grant is stored first; then the application is told, by way of the outbox.
 
-    :ivar debts: what could not be said to a backend that was away, of whatever kind.
+    :ivar invalidate: forgets the cached grants of a user; ``invalidate_all`` those of everybody. Never wait.
     """
 
-    def __init__(self, directory: Directory, tracker: Tracker, mailbox: Mailbox, clock: Clock) -> None:
+    def __init__(self, directory: Directory, tracker: Tracker, mailbox: Mailbox, outbox: Outbox, clock: Clock) -> None:
         self._directory = directory
         self._tracker = tracker
         self._mailbox = mailbox
+        self._outbox = outbox
         self._clock = clock
         self._cache = _Cache(directory)
-        self.debts = Debts()
-        self.invalidate_all = self._cache.clear
+        self.invalidate, self.invalidate_all = self._cache.invalidate, self._cache.clear
+        outbox.handlers |= {"granted": self._tell_granted, "changed": self._tell_changed, "revoked": self._tell_revoked}
 
-    def known(self, user: str) -> tuple[Grant, ...] | None:
+    def known(self, user: str) -> GrantSet | None:
         """Return a user's grants if they are at hand without waiting."""
         return self._cache.get(user)
 
-    def of(self, user: str) -> tuple[Grant, ...]:
+    def of(self, user: str) -> GrantSet:
         """Return every grant of a user."""
         known = self._cache.get(user)
         return self._cache.load(user) if known is None else known
 
-    def stored(self, user: str) -> tuple[Grant, ...]:
-        """Return every grant of a user as it is now, for a change after which nothing may come that puts right what was missed."""
-        known = self._cache.get(user)
+    def apply(self, user: str, call: Callable[[GrantSet], T]) -> T:
+        """Make a call of the tracker with a user's grants; load them again while the tracker has seen newer ones.
+
+        :raises BackendUnavailable: a backend is away.
+        """
+        for _ in range(_LOADS):
+            try:
+                return call(self.of(user))
+            except StaleGrants:
+                self._cache.invalidate(user)
+        log.warning("the tracker has seen a newer revision of an account than the database has: a restored database?")
+        self._tracker.forget_revision(user)
         try:
-            return self._cache.load(user)
-        except BackendUnavailable:
-            if known is None:
-                raise
-            return known
+            return call(self.of(user))
+        except StaleGrants:
+            raise BackendUnavailable from None
 
     def list(self, user: str, after: str, limit: int) -> Sequence[Granted]:
         """Return up to ``limit`` grants of a user with their applications, in order of application id, after that of ``after``."""
-        grants = sorted(self._directory.grants_of_user(user), key=lambda grant: grant.appid)
+        grants = sorted(self._directory.grants_of_user(user).grants, key=lambda grant: grant.appid)
         following = [grant for grant in grants if grant.appid > after][:limit]
         looked = self._directory.last_looked(user)
         pairs = ((grant, self._directory.application(grant.appid)) for grant in following)
         return [Granted(grant, application, looked.get(application.id)) for grant, application in pairs if application]
-
-    def given(self, user: str, appid: str) -> Grant:
-        """Return a user's grant to an application.
-
-        :raises NotFound: it has no grant of hers.
-        """
-        grant = self._directory.grant(appid, user)
-        if grant is None:
-            raise NotFound()
-        return grant
 
     def askable(self, appid: str) -> Application:
         """Return an application that may be granted.
@@ -142,6 +142,26 @@ class Grants:
             raise NotActive()
         return application
 
+    def given(self, user: str, appid: str) -> Grant:
+        """Return a user's grant to an application.
+
+        :raises NotFound: it has no grant of theirs.
+        """
+        grant = self._directory.grant(appid, user)
+        if grant is None:
+            raise NotFound()
+        return grant
+
+    def revocable(self, user: str, appid: str) -> None:
+        """Accept a revoke of a grant that is there, or that has ended without that its application was told so far.
+
+        :raises NotFound: neither.
+        """
+        if self._directory.grant(appid, user) is None:
+            pending = self._directory.outbox(user, 0, _ENTRIES)
+            if not any(entry.kind == "revoked" and entry.appid == appid for entry in pending):
+                raise NotFound()
+
     def grant(self, user: str, application: Application) -> Grant:
         """Let an application see a user; the same grant when it may already.
 
@@ -149,113 +169,71 @@ class Grants:
         """
         now = self._clock.now()
         wanted = Grant(application.id, secrets.token_urlsafe(16), user, granted_at=now, since=now)
-        with self._changing(wanted, new=True):
-            grant = self._directory.add_grant(wanted, application.domain)
-        self._tell(grant, new=grant == wanted or self.debts.owes((grant.puid, True)))
-        return grant
+        return self._changed(user, lambda: self._directory.add_grant(wanted, application.domain))
 
     def pause(self, user: str, appid: str, paused: bool) -> Grant:
-        """Hide a user from an application for a while, or show her again.
+        """Hide a user from an application for a while, or show them again.
 
-        :raises NotFound: it has no grant of hers.
+        :raises NotFound: it has no grant of theirs.
         """
-        with self._changing(self.given(user, appid)):
-            grant = self._directory.pause(appid, user, paused, self._clock.now())
+        grant = self._changed(user, lambda: self._directory.pause(appid, user, paused, self._clock.now()))
         if grant is None:
             raise NotFound()
-        self._tell(grant)
         return grant
 
     def revoke(self, user: str, appid: str) -> None:
         """End a grant; its PUID is dead and what waited from the application is gone.
 
-        :raises NotFound: it has no grant of hers.
+        :raises NotFound: see ``revocable``.
         """
-        with self._changing(self.given(user, appid)):
-            grant = self._directory.revoke(appid, user)
-        if grant is None:
-            raise NotFound()
-        self.ended([grant])
-
-    def ended(self, grants: Sequence[Grant]) -> None:
-        """Tell everybody of grants that are gone from the directory; while a backend is away that is owed."""
-        for start in range(0, len(grants), _AT_ONCE):
-            some = grants[start : start + _AT_ONCE]
-            self.debts.pay(("ended", some[0].puid), partial(self._bury, some))
-            give_way()
-
-    def sweep(self) -> None:
-        """Say what could not be said while a backend was away."""
-        self.debts.sweep()
-
-    def heard(self, user: str, appid: str) -> None:
-        """Forget what is known of a user's grants, because one has changed. Never waits.
-
-        An update that was made here with what was known may reach the tracker after the change did: then what the
-        application sees is put right.
-
-        :param appid: the application whose grant was changed, empty for one that ended.
-        """
-        self._cache.invalidate(user)
-        if appid and self._tracker.waits:
-            gevent.spawn(self.debts.pay, (user, appid), partial(self._look_again, user, appid))
+        self.revocable(user, appid)
+        self._changed(user, lambda: self._directory.revoke(appid, user))
 
     def show_again(self, user: str) -> None:
-        """Put right what applications see of a user, after updates that may have been made with grants that had changed."""
-        for grant in self.of(user):
-            self._show(grant)
+        """Tell applications what they may see of a user now, after updates that may have been made with other grants."""
 
-    def _look_again(self, user: str, appid: str) -> None:
-        grant = self._directory.grant(appid, user)
-        if grant:
-            self._show(grant)
+        def refresh(known: GrantSet) -> None:
+            for grant in known.grants:
+                self._tracker.refresh(grant, known.revision)
 
-    # -- telling the others: the order in which they hear is not that of the directory, so its word is asked for
+        self.apply(user, refresh)
 
-    @contextmanager
-    def _changing(self, grant: Grant, new: bool = False) -> Iterator[None]:
-        """Change a grant: what was known of the user's is void then. Without an answer, what became of it is found out later.
-
-        :param new: it is made here, and may not come into being.
-        """
+    def _changed(self, user: str, change: Callable[[], T]) -> T:
+        """Make a change in the directory and carry out what follows from it."""
         try:
-            yield
-        except BackendUnavailable:
-            self.debts.owe((grant.puid, new), partial(self._settle, grant, new))
-            raise
-        finally:
-            self._cache.invalidate(grant.user)
+            result = change()
+        finally:  # also without an answer: it may have happened
+            self._cache.invalidate(user)
+        self._outbox.work(user)
+        return result
 
-    def _tell(self, grant: Grant, new: bool = False) -> None:
-        """Tell everybody what became of a grant; while a backend is away that is owed."""
-        self.debts.pay((grant.puid, new), partial(self._settle, grant, new))
+    # -- what follows from a change: handlers of the outbox
 
-    def _settle(self, grant: Grant, new: bool) -> None:
-        if new:
-            self._show(grant, new)  # first: who hears of it shows it, too, and not as a new one
-        self._tracker.wake("grants", f"{grant.user} {grant.appid}")
-        if not new:
-            self._show(grant)
-            self._tracker.wake("mail", grant.user)  # what waited for the end of a pause
+    def _tell_granted(self, entries: Sequence[OutboxEntry]) -> None:
+        for entry in entries:
+            self._tell(entry, self._tracker.granted)
 
-    def _show(self, grant: Grant, new: bool = False) -> None:
-        """Tell an application what the directory says of a grant, until that is still so once it was told."""
-        told: Grant | None = None
-        while stands := self._directory.grants_by_puid(grant.appid, [grant.puid]).get(grant.puid):
-            if stands == told:
-                return
-            if new and told is None:
-                self._tracker.granted(stands)
-            else:
-                self._tracker.refresh(stands)
-            told = stands
-        if told or not new:
-            self._bury([grant])
+    def _tell_changed(self, entries: Sequence[OutboxEntry]) -> None:
+        for entry in entries:
+            self._tell(entry, self._tracker.refresh)
+            self._tracker.wake("mail", entry.user)  # what waited for the end of a pause
 
-    def _bury(self, grants: Sequence[Grant]) -> None:
-        for grant in grants:
-            self._cache.invalidate(grant.user)
-        for grant in grants:
-            self._tracker.wake("grants", grant.user)
-            self._tracker.revoked(grant)
-        self._mailbox.purge_grants(grants)
+    def _tell(self, entry: OutboxEntry, tell: Callable[[Grant, int], None]) -> None:
+        """Tell an application what the directory says of a grant by now; nothing when it is gone: another entry says so."""
+        self._cache.invalidate(entry.user)
+
+        def call(known: GrantSet) -> None:
+            for grant in known.grants:
+                if grant.puid == entry.detail:
+                    tell(grant, known.revision)
+
+        self.apply(entry.user, call)
+        self._tracker.wake("grants", entry.user)
+
+    def _tell_revoked(self, entries: Sequence[OutboxEntry]) -> None:
+        ended = [Grant(entry.appid, entry.detail, entry.user, granted_at=0, since=0) for entry in entries]
+        for entry, grant in zip(entries, ended, strict=True):
+            self._cache.invalidate(entry.user)
+            self._tracker.wake("grants", entry.user)
+            self._tracker.revoked(grant, entry.revision)
+        self._mailbox.purge_grants(ended)

@@ -25,6 +25,7 @@ from ..messages import MOST_ITEMS, OutgoingNotification
 from ..model import Application, Grant, Notification
 from ..settings import PresenceSettings
 from .grants import Grants
+from .retry import RetryQueue
 from .turns import Turns
 
 _TURN_SECONDS = 10
@@ -51,12 +52,21 @@ class Notifications:
     """
 
     def __init__(
-        self, directory: Directory, tracker: Tracker, mailbox: Mailbox, grants: Grants, hub: Hub, settings: PresenceSettings, clock: Clock
+        self,
+        directory: Directory,
+        tracker: Tracker,
+        mailbox: Mailbox,
+        grants: Grants,
+        retries: RetryQueue,
+        hub: Hub,
+        settings: PresenceSettings,
+        clock: Clock,
     ) -> None:
         self._directory = directory
         self._tracker = tracker
         self._mailbox = mailbox
         self._grants = grants
+        self._retries = retries
         self._hub = hub
         self._settings = settings
         self._clock = clock
@@ -115,7 +125,7 @@ class Notifications:
             if not post.queued:
                 post.queue_size = self._mailbox.waiting(post.grant.user, post.grant.appid, post.notification.sent_at)
         if queued:
-            self._grants.debts.pay(queued[0].notification.id, partial(self._drop_revoked, appid, queued))
+            self._retries.run(queued[0].notification.id, partial(self._drop_revoked, appid, queued))
         delivered = self._send_now(dict.fromkeys(post.grant.user for post in queued))
         for post in queued:
             post.delivered = post.notification.id in delivered
@@ -170,7 +180,7 @@ class Notifications:
     def _deliver(self, user: str) -> set[str]:
         self._settle_owed(user)
         waiting = self._mailbox.pending(user, self._clock.now())
-        shown = {grant.puid for grant in self._grants.of(user) if not grant.paused}  # last: one may have ended meanwhile
+        shown = {grant.puid for grant in self._grants.of(user).grants if not grant.paused}  # last: one may have ended meanwhile
         ready = [item for item in waiting if item.puid in shown]
         channels = self._hub.devices_of(user).values()
         for channel in channels:

@@ -19,6 +19,8 @@ from ..model import Status
 from .accounts import Accounts
 from .devices import Devices
 from .grants import Grants
+from .outbox import Outbox
+from .retry import RetryQueue
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +34,22 @@ class Recovery:
     :param deliver: sends what waits for a user.
     """
 
-    def __init__(self, hub: Hub, devices: Devices, grants: Grants, accounts: Accounts, deliver: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        devices: Devices,
+        grants: Grants,
+        accounts: Accounts,
+        outbox: Outbox,
+        retries: RetryQueue,
+        deliver: Callable[[str], None],
+    ) -> None:
         self._hub = hub
         self._devices = devices
         self._grants = grants
         self._accounts = accounts
+        self._outbox = outbox
+        self._retries = retries
         self._deliver = deliver
         self._running = False
         self._wanted = False
@@ -72,15 +85,16 @@ class Recovery:
             self._hub.news(appid)
         everybody = self._hub.devices()
         users = dict.fromkeys(user for user, _, _ in everybody)
-        done = all([self._paid(), *Pool(_AT_ONCE).map(lambda item: self._checked(item, forgotten), everybody)])
+        done = all([self._told(), *Pool(_AT_ONCE).map(lambda item: self._checked(item, forgotten), everybody)])
         shown = all(Pool(_AT_ONCE).map(self._shown, users))
         Pool(_AT_ONCE).map(self._deliver, users)
         return done and shown
 
-    def _paid(self) -> bool:
-        """Say what is owed to the backends; return whether they took it."""
+    def _told(self) -> bool:
+        """Tell the backends what they were not told while they were away; return whether they took it."""
         try:
-            self._grants.sweep()
+            self._retries.flush()
+            self._outbox.sweep()
         except BackendUnavailable:
             return False
         return True
@@ -126,7 +140,7 @@ class Recovery:
         """Connect what was forgotten; the device goes to whoever has it by the end, or it would be a ghost."""
         if self._hub.devices_of(user).get(device) is not channel:
             return
-        _settled(channel, partial(self._devices.connect_again, user, device, channel.connection_id))
+        _settled(channel, partial(self._devices.connect_again, user, device, channel.connection_id, channel.revision))
         present = self._hub.devices_of(user).get(device)
         if present is None:
             self._devices.leave(user, device, channel.connection_id)

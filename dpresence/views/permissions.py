@@ -14,7 +14,7 @@ from ..errors import WrongField
 from ..messages import GrantChange, grant
 from . import service
 from .pages import at_home, page, wants_page
-from .validators import askable_application, body, form, is_form, no_body, own_grant, paging, presence, user
+from .validators import askable_application, body, form, is_form, no_body, own_grant, paging, presence, revocable_grant, user
 from .validators import page as list_page
 
 grants = service("grants", "/grants")
@@ -34,7 +34,7 @@ def get_grant(request: Request) -> Any:
         return {"appid": application.id, "name": application.name, "domain": application.domain, "description": application.description}
     redirect = request.GET.get("redirect", "")
     redirect_url(redirect, application.domain, application.proof, ("Presence-Error", "denied"))  # or nothing is asked
-    given = (grant for grant in presence(request).grants.of(request.validated["account"].id) if grant.appid == application.id)
+    given = (grant for grant in presence(request).grants.of(request.validated["account"].id).grants if grant.appid == application.id)
     granted = next(given, None)
     values = {"application": application, "redirect": redirect, "granted": granted, "on": granted and _day(granted.granted_at)}
     return page(request, "grant", values, form_target=f"{application.proof}://{application.domain}")
@@ -78,7 +78,7 @@ def patch_grant(request: Request) -> dict[str, Any]:
     return grant(presence(request).grants.pause(request.validated["account"].id, request.matchdict["appid"], paused))
 
 
-@permission.delete(validators=(user, own_grant, no_body))
+@permission.delete(validators=(user, revocable_grant, no_body))
 def delete_grant(request: Request) -> Response:
     """Revoke a grant."""
     presence(request).grants.revoke(request.validated["account"].id, request.matchdict["appid"])

@@ -147,6 +147,14 @@ def own_grant(request: Request, **_: Any) -> None:
     request.validated["grant"] = presence(request).grants.given(request.validated["account"].id, request.matchdict["appid"])
 
 
+def revocable_grant(request: Request, **_: Any) -> None:
+    """Accept the caller's grant to the application of the path, or one whose end its application was not told so far.
+
+    :raises NotFound: there is neither.
+    """
+    presence(request).grants.revocable(request.validated["account"].id, request.matchdict["appid"])
+
+
 # -- the body
 
 

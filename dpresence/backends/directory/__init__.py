@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ...model import Account, ApiKey, Application, Grant, Identity, Session, Ticket
+from ...model import Account, ApiKey, Application, Grant, GrantSet, Identity, OutboxEntry, Session, Ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,11 @@ class Redeemed(NamedTuple):
 
 
 class Directory(ABC):
-    """Durable facts. Times are milliseconds since the epoch; ``now`` is always given by the caller."""
+    """Durable facts. Times are milliseconds since the epoch; ``now`` is always given by the caller.
+
+    What the tracker and the mailbox have to be told of a change is written to the outbox in the transaction of that change.
+    A change of a user's own grants, and each sign-out, raises the revision of their account.
+    """
 
     # -- the whole
 
@@ -75,10 +79,6 @@ class Directory(ABC):
     @abstractmethod
     def block(self, email: str, blocked: bool) -> bool:
         """Block an account, which ends its sessions and tickets, or unblock it; False when there is no such account."""
-
-    @abstractmethod
-    def blocked(self) -> Sequence[str]:
-        """Return the ids of every blocked account."""
 
     @abstractmethod
     def erase(self, user: str) -> Erased:
@@ -234,8 +234,8 @@ class Directory(ABC):
         """Return the grants of an application that stand behind ``puids``; unknown ones are left out."""
 
     @abstractmethod
-    def grants_of_user(self, user: str) -> Sequence[Grant]:
-        """Return every grant of a user, oldest first."""
+    def grants_of_user(self, user: str) -> GrantSet:
+        """Return every grant of a user, oldest first, with the revision of their account."""
 
     @abstractmethod
     def last_looked(self, user: str) -> dict[str, str]:
@@ -256,3 +256,16 @@ class Directory(ABC):
     @abstractmethod
     def revoke(self, appid: str, user: str) -> Grant | None:
         """Delete a grant and return it, None when there was none."""
+
+    # -- the outbox
+
+    @abstractmethod
+    def outbox(self, owner: str | None, after: int, limit: int) -> Sequence[OutboxEntry]:
+        """Return up to ``limit`` entries with an id greater than ``after``, oldest first.
+
+        :param owner: only those of this account or application; None for all.
+        """
+
+    @abstractmethod
+    def clear_outbox(self, ids: Sequence[int]) -> None:
+        """Delete entries that were carried out; those that are gone already are no error."""

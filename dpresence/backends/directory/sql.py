@@ -7,10 +7,11 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, delete, func, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, insert, or_, select, true, update
 
 from ...errors import BackendUnavailable, Conflict, DomainNotValidated, NotActive, NotFound, SessionEnded, TooMany
-from ...model import Account, ApiKey, Application, Grant, Identity, Session, Ticket
+from ...model import ERASED, Account, ApiKey, Application, Grant, GrantSet, Identity, OutboxEntry, OutboxKind, Session, Ticket
+from ..sql import outbox
 from ..sql.engine import Database, noting, reading, transaction
 from ..sql.rows import Rows, insert_new
 from ..sql.tables import accounts, api_keys, applications, grants, service, sessions, spent, tickets
@@ -27,7 +28,12 @@ GRANTS = Rows(grants, Grant)
 _SHOWN = tickets.c.hash == bindparam("shown")
 _ACCOUNT = ACCOUNTS.prepare(accounts.c.id == bindparam("user"))
 _ACCOUNT_BY_EMAIL = ACCOUNTS.prepare(accounts.c.email == bindparam("email"))
-_GRANTS_OF_USER = GRANTS.prepare(grants.c.user == bindparam("user"), order_by=(grants.c.granted_at, grants.c.puid))
+_GRANTS_OF_USER = (  # one statement, so that the revision is that of these grants
+    select(accounts.c.revision, *GRANTS.query.selected_columns)
+    .join_from(accounts, grants, grants.c.user == accounts.c.id, isouter=True)
+    .where(accounts.c.id == bindparam("user"))
+    .order_by(grants.c.granted_at, grants.c.puid)
+)
 _OWNER_OF_TICKET = ACCOUNTS.prepare(accounts.c.id == select(tickets.c.user).where(_SHOWN).scalar_subquery(), hold=True)
 _TICKET = TICKETS.query.add_columns(tickets.c.used).where(_SHOWN).with_for_update()
 _ADD_TICKET = insert(tickets)
@@ -112,17 +118,21 @@ class SqlDirectory(Directory):
             _end_sessions(connection, account.id)
         return True
 
-    @reading
-    def blocked(self, connection: Connection) -> Sequence[str]:
-        return connection.scalars(select(accounts.c.id).where(accounts.c.blocked).order_by(accounts.c.id)).all()
-
     @transaction
     def erase(self, connection: Connection, user: str) -> Erased:
-        ACCOUNTS.hold(connection, accounts.c.id == user)
+        if ACCOUNTS.hold(connection, accounts.c.id == user) is None:
+            return Erased([], [])
         owned = APPLICATIONS.all(connection, applications.c.owner == user, order_by=applications.c.id, hold=True)
         hers = select(applications.c.id).where(applications.c.owner == user)
         affected = or_(grants.c.user == user, grants.c.appid.in_(hers))
         ended = GRANTS.all(connection, affected, order_by=grants.c.puid, hold=True)
+        outbox.add(connection, user, "account", user, revision=ERASED)
+        for application in owned:
+            outbox.add(connection, user, "application", appid=application.id)
+        outbox.add_ended(connection, user, affected)
+        for application in owned:
+            outbox.add(connection, user, "dropped", appid=application.id)
+        outbox.add(connection, user, "erased", user)
         ACCOUNTS.delete(connection, accounts.c.id == user)
         return Erased(ended, owned)
 
@@ -149,15 +159,18 @@ class SqlDirectory(Directory):
 
     @transaction
     def end_session(self, connection: Connection, id_hash: bytes) -> Sequence[tuple[str, str | None]]:
-        _hold_owner(connection, select(sessions.c.user).where(sessions.c.id_hash == id_hash))
+        raised = outbox.raise_revision(connection, select(sessions.c.user).where(sessions.c.id_hash == id_hash).scalar_subquery())
         families = select(tickets.c.family, tickets.c.device).distinct().where(tickets.c.session == id_hash)
         ended = [(family, device) for family, device in connection.execute(families.order_by(tickets.c.family))]
         SESSIONS.delete(connection, sessions.c.id_hash == id_hash)
+        if raised:
+            for family, device in ended:
+                used = f"{family} {device}" if device else family
+                outbox.add(connection, raised.id, "ticket", raised.id, detail=used, revision=raised.revision)
         return ended
 
     @transaction
     def end_sessions(self, connection: Connection, user: str) -> None:
-        ACCOUNTS.hold(connection, accounts.c.id == user)
         _end_sessions(connection, user)
 
     @transaction
@@ -182,6 +195,7 @@ class SqlDirectory(Directory):
             return None
         if used and (over or not _same_device(device, ticket.device)):
             TICKETS.delete(connection, tickets.c.family == ticket.family)
+            outbox.add(connection, ticket.user, "ticket", ticket.user, detail=ticket.family)
             return Redeemed(ticket, False, account)
         ticket = replace(ticket, device=ticket.device if used else device)
         again_until = ticket.expires_at if successor else 0
@@ -206,8 +220,10 @@ class SqlDirectory(Directory):
 
     @transaction
     def end_tickets(self, connection: Connection, user: str, device: str) -> None:
-        ACCOUNTS.hold(connection, accounts.c.id == user)
+        raised = outbox.raise_revision(connection, user)
         TICKETS.delete(connection, tickets.c.user == user, tickets.c.device == device)
+        if raised:
+            outbox.add(connection, user, "device", user, detail=device, revision=raised.revision)
 
     # -- applications and keys
 
@@ -258,7 +274,9 @@ class SqlDirectory(Directory):
     def delete_application(self, connection: Connection, appid: str) -> Sequence[Grant] | None:
         if APPLICATIONS.hold(connection, applications.c.id == appid) is None:
             return None
+        outbox.add(connection, appid, "application", appid=appid)
         ended = _end_grants(connection, appid)
+        outbox.add(connection, appid, "dropped", appid=appid)
         APPLICATIONS.delete(connection, applications.c.id == appid)
         return ended
 
@@ -306,6 +324,7 @@ class SqlDirectory(Directory):
         present = GRANTS.find(connection, *_between(grant.appid, grant.user))
         if present is None:
             GRANTS.add(connection, grant)
+            _add_changed(connection, "granted", grant)
         return present or grant
 
     @reading
@@ -318,8 +337,9 @@ class SqlDirectory(Directory):
         return {grant.puid: grant for grant in GRANTS.all(connection, *named, order_by=grants.c.puid)}
 
     @reading
-    def grants_of_user(self, connection: Connection, user: str) -> Sequence[Grant]:
-        return _GRANTS_OF_USER.all(connection, user=user)
+    def grants_of_user(self, connection: Connection, user: str) -> GrantSet:
+        rows = connection.execute(_GRANTS_OF_USER, {"user": user}).all()
+        return GrantSet(rows[0][0] if rows else ERASED, tuple(Grant(*row[1:]) for row in rows if row[1] is not None))
 
     @reading
     def last_looked(self, connection: Connection, user: str) -> dict[str, str]:
@@ -338,20 +358,34 @@ class SqlDirectory(Directory):
 
     @transaction
     def pause(self, connection: Connection, appid: str, user: str, paused: bool, since: int) -> Grant | None:
+        ACCOUNTS.hold(connection, accounts.c.id == user)
         grant = GRANTS.hold(connection, *_between(appid, user))
         if grant is None or grant.paused == paused:
             return grant
         changed = replace(grant, paused=paused, since=grant.since if paused else since)
         values = {"paused": changed.paused, "since": changed.since}
         connection.execute(update(grants).where(grants.c.puid == grant.puid).values(values))
+        _add_changed(connection, "changed", grant)
         return changed
 
     @transaction
     def revoke(self, connection: Connection, appid: str, user: str) -> Grant | None:
+        ACCOUNTS.hold(connection, accounts.c.id == user)
         grant = GRANTS.hold(connection, *_between(appid, user))
         if grant is not None:
             GRANTS.delete(connection, grants.c.puid == grant.puid)
+            _add_changed(connection, "revoked", grant)
         return grant
+
+    # -- the outbox
+
+    @reading
+    def outbox(self, connection: Connection, owner: str | None, after: int, limit: int) -> Sequence[OutboxEntry]:
+        return outbox.read(connection, owner, after, limit)
+
+    @noting
+    def clear_outbox(self, connection: Connection, ids: Sequence[int]) -> None:
+        outbox.remove(connection, ids)
 
 
 def _pin(connection: Connection, identity: Identity, now: int) -> Account:
@@ -366,17 +400,15 @@ def _pin(connection: Connection, identity: Identity, now: int) -> Account:
     return account
 
 
-def _hold_owner(connection: Connection, user: Select[tuple[str]]) -> None:
-    """Hold the account whose id a query finds."""
-    ACCOUNTS.hold(connection, accounts.c.id == user.scalar_subquery())
-
-
 def _same_device(given: str | None, noted: str | None) -> bool:
     """Return whether a device may be the one that was noted; one without a name is noted under the name it got."""
     return given == noted or (given is None and noted is not None and noted.startswith("~"))
 
 
 def _end_sessions(connection: Connection, user: str) -> None:
+    raised = outbox.raise_revision(connection, user)
+    if raised:
+        outbox.add(connection, user, "account", user, revision=raised.revision)
     SESSIONS.delete(connection, sessions.c.user == user)
     TICKETS.delete(connection, tickets.c.user == user)
 
@@ -391,6 +423,8 @@ def _change(connection: Connection, changes: Mapping[str, object], *where: Colum
     if found is None or not changes:
         return found
     connection.execute(update(applications).where(applications.c.id == found.id).values(changes))
+    if found.active and changes.get("active") is False:
+        outbox.add(connection, found.id, "application", appid=found.id)
     return APPLICATIONS.find(connection, applications.c.id == found.id)
 
 
@@ -409,7 +443,14 @@ def _between(appid: str, user: str) -> tuple[ColumnElement[bool], ColumnElement[
     return grants.c.appid == appid, grants.c.user == user
 
 
+def _add_changed(connection: Connection, kind: OutboxKind, grant: Grant) -> None:
+    """Raise the revision of a grant's user and add what follows from its change."""
+    raised = outbox.raise_revision(connection, grant.user)
+    outbox.add(connection, grant.user, kind, grant.user, grant.appid, grant.puid, raised.revision if raised else 0)
+
+
 def _end_grants(connection: Connection, appid: str) -> Sequence[Grant]:
     ended = GRANTS.all(connection, grants.c.appid == appid, order_by=grants.c.puid, hold=True)
+    outbox.add_ended(connection, appid, grants.c.appid == appid)
     GRANTS.delete(connection, grants.c.appid == appid)
     return ended

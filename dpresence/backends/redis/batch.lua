@@ -3,7 +3,8 @@
 -- Answers cmsgpack: number of batches so far, wake-ups, results; nothing when the process is not known or has a newer connection.
 -- Everybody else hears of the wake-ups by a message: the process, then each of them, a line each.
 --
---   user:USER        cmsgpack: status; devices by name, each with status, connection, process, since and, in grace, over
+--   user:USER        cmsgpack: status; newest revision of the account that was seen; devices by name, each with status, connection,
+--                    process, since, revision at the sign-in (signed) and, in grace, over. Without devices it lives for feed_seconds
 --   meta             hash: epoch, since, runs, batches, base (see open.lua); clock, time (see clock.lua)
 --   processes        hash: process -> "generation end-of-lease", by the lease clock
 --   dead             set of processes whose lease ran out and whose devices have not all been dropped
@@ -20,7 +21,8 @@ local meta, processes = prefix .. 'meta', prefix .. 'processes'
 local mine = call('HGET', processes, me)
 if not mine or tonumber(string.match(mine, '^%d+')) ~= generation then return false end
 
-local run, status_of, finish = {}, nil, nil -- the operations by name
+local STALE = 'stale' -- the result of an operation whose grants are older than what was seen; it changed nothing
+local run, status_of, raise_revision, finish = {}, nil, nil, nil -- the operations by name
 local woken, wakes = {}, {} -- each once, in order
 
 local function wake(text)

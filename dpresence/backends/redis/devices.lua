@@ -4,11 +4,41 @@ local RANK = { offline = 0, unavailable = 1, online = 2 }
 
 local function load(user)
   local text = call('GET', prefix .. 'user:' .. user)
-  return text and cmsgpack.unpack(text) or { status = 'offline', devices = {} }
+  local record = text and cmsgpack.unpack(text) or { status = 'offline', devices = {} }
+  record.revision = record.revision or 0
+  return record
+end
+
+-- Store a record. One without devices stays for a while: grants that are older than its revision may still be on their way.
+local function store(user, record)
+  local key = prefix .. 'user:' .. user
+  if next(record.devices) then
+    call('SET', key, cmsgpack.pack(record))
+  elseif record.revision > 0 then
+    call('SET', key, cmsgpack.pack(record), 'EX', feed_seconds)
+  else
+    call('DEL', key)
+  end
+end
+
+-- Note the newest revision of an account; return whether it is no older than what was seen.
+function raise_revision(user, revision)
+  local record = load(user)
+  if revision > record.revision then
+    record.revision = revision
+    store(user, record)
+  end
+  return revision >= record.revision
 end
 
 function status_of(user)
   return load(user).status
+end
+
+function run.forget_revision(user)
+  local record = load(user)
+  record.revision = 0
+  store(user, record)
 end
 
 local function owned(record, name, connection)
@@ -54,17 +84,14 @@ local function keep(user, record, grants, reason)
   end
   local before = record.status
   record.status = status
-  if next(record.devices) then
-    call('SET', prefix .. 'user:' .. user, cmsgpack.pack(record))
-  else
-    call('DEL', prefix .. 'user:' .. user)
-  end
+  store(user, record)
   if status ~= before then tell(grants, status, reason) end
 end
 
 -- Drop those devices that ``which(name, device)`` picks; return whether there was one.
-local function drop(user, grants, reason, which)
+local function drop(user, grants, revision, reason, which)
   local record, at = load(user), {}
+  if revision < record.revision then return STALE end
   for name, device in pairs(record.devices) do
     if which(name, device) then
       at[device.process] = true
@@ -93,8 +120,9 @@ local function nameless_in_grace(record)
   return found
 end
 
-function run.connect(user, name, connection, status, grants, limit, fresh)
+function run.connect(user, name, connection, status, grants, revision, limit, fresh, signed)
   local record = load(user)
+  if revision < record.revision then return STALE end
   -- A connection that tries again may have a device already: the answer was lost.
   if name == '' then name = spoken_for(record, connection) or nameless_in_grace(record) or fresh end
   local others = 0
@@ -103,19 +131,21 @@ function run.connect(user, name, connection, status, grants, limit, fresh)
   end
   if others >= limit then return false end
   local before = record.devices[name]
-  record.devices[name] = { status = status, connection = connection, process = me, since = now }
+  local since = before and before.connection == connection and before.since or now
+  record.devices[name] = { status = status, connection = connection, process = me, since = since, signed = signed }
   if before and before.process ~= me then index(user, record, before.process) end
   index(user, record, me)
   keep(user, record, grants, 'explicit')
   return { name, before and not before.over and before.connection or '' }
 end
 
-function run.update(user, name, connection, status, grants)
+function run.update(user, name, connection, status, grants, revision, signed)
   local record = load(user)
+  if revision < record.revision then return STALE end
   local device = owned(record, name, connection)
   if not device then return false end
-  if device.status ~= status then
-    device.status = status
+  if device.status ~= status or signed > (device.signed or 0) then
+    device.status, device.signed = status, math.max(signed, device.signed or 0)
     keep(user, record, grants, 'explicit')
   end
   return true
@@ -140,13 +170,19 @@ function run.abandon(user, connection)
   if name then run.leave(user, name, connection) end
 end
 
-function run.remove(user, name, grants)
-  return drop(user, grants, 'explicit', function(other) return other == name end)
+-- before: only what signed in before the account had this revision.
+function run.remove(user, name, grants, revision, before)
+  return drop(user, grants, revision, 'explicit', function(other, device)
+    return other == name and (device.signed or 0) < before
+  end)
 end
 
-function run.remove_all(user, grants)
-  drop(user, grants, 'explicit', function() return true end)
-  tell(grants, 'offline', 'explicit') -- news only where her record was lost
+function run.remove_all(user, grants, revision, before)
+  local found = drop(user, grants, revision, 'explicit', function(_, device) return (device.signed or 0) < before end)
+  if found ~= STALE and status_of(user) == 'offline' then
+    tell(grants, 'offline', 'explicit') -- news only where the record was lost
+  end
+  return found
 end
 
 function run.devices(user)
@@ -159,10 +195,11 @@ end
 
 run.status = status_of
 
-function run.expire(user, grants)
-  local found = drop(user, grants, 'lost', function(_, device)
+function run.expire(user, grants, revision)
+  local found = drop(user, grants, revision, 'lost', function(_, device)
     if device.process == me then return device.over and device.over <= ticks end
     return call('HEXISTS', processes, device.process) == 0
   end)
-  if not found then mend(user, grants) end
+  if found == false then mend(user, grants) end
+  return found
 end

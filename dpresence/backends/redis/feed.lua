@@ -110,15 +110,19 @@ local function covers(app, offset)
   return found.floor <= offset and offset <= found.head
 end
 
-function run.granted(user, grant)
-  append(grant, shown(grant[1], grant[2]), grant[4] and 'offline' or status_of(user), 'granted')
+function run.granted(user, grant, revision)
+  if not raise_revision(user, revision) then return STALE end
+  local last, status = shown(grant[1], grant[2]), grant[4] and 'offline' or status_of(user)
+  if not last or last.reason ~= 'granted' or last.status ~= status then append(grant, last, status, 'granted') end
 end
 
-function run.refresh(user, grant)
+function run.refresh(user, grant, revision)
+  if not raise_revision(user, revision) then return STALE end
   show(grant, grant[4] and 'offline' or status_of(user), 'explicit')
 end
 
-function run.revoked(_, grant)
+function run.revoked(user, grant, revision)
+  if revision > 0 then raise_revision(user, revision) end
   if append(grant, shown(grant[1], grant[2]), 'offline', 'revoked') then
     call('HDEL', prefix .. 'view:' .. grant[1], grant[2])
     call('SADD', prefix .. 'gone:' .. grant[1], grant[2])

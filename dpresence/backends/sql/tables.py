@@ -61,6 +61,7 @@ accounts = Table(
     Column("subject", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("blocked", Boolean, nullable=False, index=True),
+    Column("revision", BigInteger, nullable=False, server_default="0"),
 )
 
 sessions = Table(
@@ -132,6 +133,19 @@ grants = Table(
     Column("paused", Boolean, nullable=False),
     Index(None, "user", "appid", unique=True),
     Index(None, "appid", "puid"),
+)
+
+# No foreign keys: an entry outlives what it is about.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("owner", Text, nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("appid", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
 )
 
 # No foreign keys: the mailbox knows nothing of the directory, which may live elsewhere.

@@ -8,11 +8,11 @@ One technology is one file beside this one; ``tests/contract/tracker.py`` runs a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ...model import Device, Grant, Status, Update
+from ...model import ERASED, Device, Grant, GrantSet, Status, Update
 
 Topic = Literal["feed", "mail", "grants", "account", "ticket", "device", "replaced", "application", "missed", "forgotten"]
 """What a wake-up is about. Two come from the tracker itself, with an empty key: ``missed``, wake-ups of any topic may have
@@ -36,10 +36,15 @@ class Connected:
     replaced: str | None
 
 
+class StaleGrants(Exception):
+    """The grants of a call are older than a revision the tracker has seen; nothing was changed. Load them and call again."""
+
+
 class Tracker(ABC):
     """Who is where. Every method may raise ``BackendUnavailable`` and changes nothing then.
 
-    Rules of status, grace and feed: docs/protocol.md, sections 4 and 5. ``grants`` are always all grants of the user.
+    Rules of status, grace and feed: docs/protocol.md, sections 4 and 5. ``grants`` are always all grants of the user. A
+    method that takes them raises ``StaleGrants`` when the tracker has seen a newer revision of that user's account.
     An application is told only what is news to it: a status that is not the one its newest entry of the PUID has. The time
     of an entry is rounded down to the second and lies neither before its grant's ``since`` nor before the PUID's last entry.
     """
@@ -63,37 +68,46 @@ class Tracker(ABC):
     # -- devices
 
     @abstractmethod
-    def connect(self, user: str, device: str | None, connection: str, status: Status, grants: Iterable[Grant], limit: int) -> Connected:
+    def connect(
+        self, user: str, device: str | None, connection: str, status: Status, grants: GrantSet, limit: int, signed: int
+    ) -> Connected:
         """Let ``connection`` speak for a device from now on, with ``status``.
 
         A device in grace is taken over unseen; without a name, a nameless device of the user that is in grace.
 
         :param limit: how many connected devices a user may have.
+        :param signed: revision of the account when this connection signed in.
         :raises TooMany: the user has that many others connected.
         """
 
     @abstractmethod
-    def update(self, user: str, device: str, connection: str, status: Status, grants: Iterable[Grant]) -> bool:
-        """Change a device's status; False, and nothing happens, when another connection speaks for it by now."""
+    def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, signed: int = 0) -> bool:
+        """Change a device's status; False, and nothing happens, when another connection speaks for it by now.
+
+        :param signed: revision of the account when the connection signed in again, 0 when it did not.
+        """
 
     @abstractmethod
     def leave(self, user: str, device: str, connection: str) -> None:
         """End a connection: grace begins, or nothing happens when another connection speaks for the device."""
 
     @abstractmethod
-    def remove(self, user: str, device: str, grants: Iterable[Grant]) -> bool:
-        """Sign a device out at once, whoever speaks for it; False when there is none of that name."""
+    def remove(self, user: str, device: str, grants: GrantSet, before: int = ERASED) -> bool:
+        """Sign a device out at once, whoever speaks for it; False when there is none of that name.
+
+        :param before: only if it signed in before the account had this revision.
+        """
 
     @abstractmethod
-    def remove_all(self, user: str, grants: Iterable[Grant]) -> None:
-        """Sign every device of a user out at once."""
+    def remove_all(self, user: str, grants: GrantSet, before: int = ERASED) -> None:
+        """Sign every device of a user out at once that signed in before the account had the revision ``before``."""
 
     @abstractmethod
     def due(self) -> Sequence[str]:
         """Return users with a device whose grace, or whose process's lease, is over."""
 
     @abstractmethod
-    def expire(self, user: str, grants: Iterable[Grant]) -> None:
+    def expire(self, user: str, grants: GrantSet) -> None:
         """Drop those devices of a user that are due now, reading the state again; the change is ``lost``."""
 
     @abstractmethod
@@ -111,16 +125,29 @@ class Tracker(ABC):
     # -- feeds
 
     @abstractmethod
-    def granted(self, grant: Grant) -> None:
-        """Tell an application of a new PUID, with the user's status."""
+    def granted(self, grant: Grant, revision: int) -> None:
+        """Tell an application of a new PUID, with the user's status; nothing when that was its last news.
+
+        :param revision: of the account when the grant was read; see ``StaleGrants``.
+        """
 
     @abstractmethod
-    def revoked(self, grant: Grant) -> None:
-        """Tell an application that a PUID is dead; its earlier entries leave the log and none can follow."""
+    def revoked(self, grant: Grant, revision: int = 0) -> None:
+        """Tell an application that a PUID is dead; its earlier entries leave the log and none can follow.
+
+        :param revision: of the account since the grant is gone, 0 when it is not known; never refused.
+        """
 
     @abstractmethod
-    def refresh(self, grant: Grant) -> None:
-        """Tell an application what it may see now that a grant was paused or resumed; nothing when it saw that."""
+    def refresh(self, grant: Grant, revision: int) -> None:
+        """Tell an application what it may see now that a grant was paused or resumed; nothing when it saw that.
+
+        :param revision: see ``granted``.
+        """
+
+    @abstractmethod
+    def forget_revision(self, user: str) -> None:
+        """Forget the newest revision that was seen of an account, so that older ones count again: the directory went back."""
 
     @abstractmethod
     def snapshot(self, appid: str) -> tuple[dict[str, Update], int]:

@@ -15,22 +15,25 @@ from math import inf
 
 from ...clock import Clock
 from ...errors import TooMany
-from ...model import Device, Grant, Reason, Status, Update, merge
+from ...model import ERASED, Device, Grant, GrantSet, Reason, Status, Update, merge
 from ...settings import PresenceSettings
-from . import DROPPED_SECONDS, Connected, Listener, Topic, Tracker
+from . import DROPPED_SECONDS, Connected, Listener, StaleGrants, Topic, Tracker
 from .feed import Feed
+
+_MOST_REVISIONS = 100_000
 
 
 class _Device:
     """A live device; without a connection it is in grace."""
 
-    __slots__ = ("connection", "name", "since", "status")
+    __slots__ = ("connection", "name", "signed", "since", "status")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.status: Status = "offline"
         self.connection: str | None = None
         self.since = 0
+        self.signed = 0
 
 
 class _User:
@@ -50,6 +53,7 @@ class MemoryTracker(Tracker):
         self._epoch = secrets.token_hex(8)
         self._users: dict[str, _User] = {}
         self._grace: dict[tuple[str, str], float] = {}  # (user, device) -> when it ends; soonest first
+        self._revisions: OrderedDict[str, int] = OrderedDict()  # newest of those users whose grants were changed last
         self._feeds: dict[str, Feed] = {}
         self._dropped: OrderedDict[str, float] = OrderedDict()  # application -> until when its feed stays away; soonest first
         self._claims: dict[str, float] = {}  # task -> until when it is given away
@@ -68,7 +72,10 @@ class MemoryTracker(Tracker):
 
     # -- devices
 
-    def connect(self, user: str, device: str | None, connection: str, status: Status, grants: Iterable[Grant], limit: int) -> Connected:
+    def connect(
+        self, user: str, device: str | None, connection: str, status: Status, grants: GrantSet, limit: int, signed: int
+    ) -> Connected:
+        self._refuse_stale(user, grants.revision)
         known = self._users.get(user) or _User()
         found = known.devices.get(device) if device else self._nameless_in_grace(known)
         others = sum(1 for other in known.devices.values() if other.connection and other is not found)
@@ -78,21 +85,24 @@ class MemoryTracker(Tracker):
             found = _Device(device or "~" + secrets.token_urlsafe(6))
             known.devices[found.name] = found
         replaced, found.connection = found.connection, connection
-        found.status, found.since = status, self._clock.now()
+        found.status, found.signed = status, signed
+        if replaced != connection:
+            found.since = self._clock.now()
         self._users[user] = known
         self._grace.pop((user, found.name), None)
-        self._merge(user, grants, "explicit")
+        self._merge(user, grants.grants, "explicit")
         return Connected(found.name, replaced)
 
     def _nameless_in_grace(self, known: _User) -> _Device | None:
         return next((item for item in known.devices.values() if item.name[0] == "~" and item.connection is None), None)
 
-    def update(self, user: str, device: str, connection: str, status: Status, grants: Iterable[Grant]) -> bool:
+    def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, signed: int = 0) -> bool:
+        self._refuse_stale(user, grants.revision)
         found = self._owned(user, device, connection)
         if found is None:
             return False
-        found.status = status
-        self._merge(user, grants, "explicit")
+        found.status, found.signed = status, max(found.signed, signed)
+        self._merge(user, grants.grants, "explicit")
         return True
 
     def leave(self, user: str, device: str, connection: str) -> None:
@@ -106,30 +116,34 @@ class MemoryTracker(Tracker):
         else:
             self._grace[user, device] = self._clock.monotonic() + self._settings.grace_seconds
 
-    def remove(self, user: str, device: str, grants: Iterable[Grant]) -> bool:
-        known = self._users.get(user)
-        if known is None or device not in known.devices:
-            return False
-        self._drop(user, device)
-        self._merge(user, grants, "explicit")
-        return True
+    def remove(self, user: str, device: str, grants: GrantSet, before: int = ERASED) -> bool:
+        return self._sign_out(user, [device], grants, before)
 
-    def remove_all(self, user: str, grants: Iterable[Grant]) -> None:
-        for device in self.devices(user):
-            self._drop(user, device.name)
-        self._merge(user, grants, "explicit")
+    def remove_all(self, user: str, grants: GrantSet, before: int = ERASED) -> None:
+        self._sign_out(user, [device.name for device in self.devices(user)], grants, before)
+
+    def _sign_out(self, user: str, names: Iterable[str], grants: GrantSet, before: int) -> bool:
+        """Drop those devices that signed in before a revision; return whether there was one."""
+        self._refuse_stale(user, grants.revision)
+        devices = self._users[user].devices if user in self._users else {}
+        gone = [name for name in names if name in devices and devices[name].signed < before]
+        for name in gone:
+            self._drop(user, name)
+        self._merge(user, grants.grants, "explicit")
+        return bool(gone)
 
     def due(self) -> Sequence[str]:
         now = self._clock.monotonic()
         over = takewhile(lambda item: item[1] <= now, self._grace.items())
         return list(dict.fromkeys(user for (user, _), _ in over))
 
-    def expire(self, user: str, grants: Iterable[Grant]) -> None:
+    def expire(self, user: str, grants: GrantSet) -> None:
+        self._refuse_stale(user, grants.revision)
         now = self._clock.monotonic()
         for device in self.devices(user):
             if self._grace.get((user, device.name), inf) <= now:
                 self._drop(user, device.name)
-        self._merge(user, grants, "lost")
+        self._merge(user, grants.grants, "lost")
 
     def renew(self) -> None:
         """Do nothing: see the class."""
@@ -142,6 +156,17 @@ class MemoryTracker(Tracker):
     def status(self, user: str) -> Status:
         known = self._users.get(user)
         return known.status if known else "offline"
+
+    def _refuse_stale(self, user: str, revision: int) -> None:
+        if revision < self._revisions.get(user, 0):
+            raise StaleGrants
+
+    def _raise_revision(self, user: str, revision: int) -> None:
+        self._refuse_stale(user, revision)
+        self._revisions[user] = revision
+        self._revisions.move_to_end(user)
+        if len(self._revisions) > _MOST_REVISIONS:
+            self._revisions.popitem(last=False)
 
     def _owned(self, user: str, device: str, connection: str) -> _Device | None:
         known = self._users.get(user)
@@ -167,15 +192,24 @@ class MemoryTracker(Tracker):
 
     # -- feeds
 
-    def granted(self, grant: Grant) -> None:
-        self._append(grant, self._visible(grant), "granted")
+    def granted(self, grant: Grant, revision: int) -> None:
+        self._raise_revision(grant.user, revision)
+        status, last = self._visible(grant), self._feed(grant.appid).view.get(grant.puid)
+        if last is None or (last.reason, last.status) != ("granted", status):
+            self._append(grant, status, "granted")
 
-    def revoked(self, grant: Grant) -> None:
+    def revoked(self, grant: Grant, revision: int = 0) -> None:
+        if revision > self._revisions.get(grant.user, 0):
+            self._raise_revision(grant.user, revision)
         if not self._gone(grant.appid) and self._written(grant.appid).bury(grant, self._clock.now()):
             self.wake("feed", grant.appid)
 
-    def refresh(self, grant: Grant) -> None:
+    def refresh(self, grant: Grant, revision: int) -> None:
+        self._raise_revision(grant.user, revision)
         self._show(grant, self._visible(grant), "explicit")
+
+    def forget_revision(self, user: str) -> None:
+        self._revisions.pop(user, None)
 
     def snapshot(self, appid: str) -> tuple[dict[str, Update], int]:
         feed = self._feed(appid)
@@ -260,6 +294,7 @@ class MemoryTracker(Tracker):
     def close(self) -> None:
         """Forget everything."""
         self._users.clear()
+        self._revisions.clear()
         self._grace.clear()
         self._feeds.clear()
         self._dropped.clear()

@@ -28,17 +28,19 @@ import msgspec
 
 from ...clock import Clock
 from ...errors import BackendUnavailable, SettingError, TooMany
-from ...model import Device, Grant, Reason, Status, Update
+from ...model import ERASED, Device, Grant, GrantSet, Reason, Status, Update
 from ...settings import PresenceSettings
 from ..redis.line import Line, Operation, Run, Unanswered
 from ..redis.server import Connection, Server, ask, info, load, script
 from ..redis.wakes import Wakes
-from . import DROPPED_SECONDS, Connected, Listener, Topic, Tracker
+from . import DROPPED_SECONDS, Connected, Listener, StaleGrants, Topic, Tracker
 
 log = logging.getLogger(__name__)
 
 _OPEN = script("clock", "open")
 _BATCH = script("clock", "batch", "feed", "devices", "leases", "end")
+_STALE = "stale"
+"""Result of an operation whose grants are older than what the server has seen; see ``devices.lua``."""
 _SLICE = 2000
 """Entries read in one go, a few milliseconds; a snapshot may have very many."""
 
@@ -158,11 +160,13 @@ class RedisTracker(Tracker):
 
     # -- devices
 
-    def connect(self, user: str, device: str | None, connection: str, status: Status, grants: Iterable[Grant], limit: int) -> Connected:
+    def connect(
+        self, user: str, device: str | None, connection: str, status: Status, grants: GrantSet, limit: int, signed: int
+    ) -> Connected:
         fresh = "~" + secrets.token_urlsafe(6)
         self._owed.pop((user, connection), None)  # before: what is abandoned after this would be the new one
         try:
-            found = self._line.call("connect", user, device or "", connection, status, _brief(grants), limit, fresh)
+            found = self._change("connect", user, device or "", connection, status, *_set(grants), limit, fresh, signed)
         except Unanswered:
             self._owed[user, connection] = object()
             raise
@@ -170,17 +174,17 @@ class RedisTracker(Tracker):
             raise TooMany(f"device: {limit} of this e-mail are connected already")
         return Connected(found[0], found[1] or None)
 
-    def update(self, user: str, device: str, connection: str, status: Status, grants: Iterable[Grant]) -> bool:
-        return bool(self._line.call("update", user, device, connection, status, _brief(grants)))
+    def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, signed: int = 0) -> bool:
+        return bool(self._change("update", user, device, connection, status, *_set(grants), signed))
 
     def leave(self, user: str, device: str, connection: str) -> None:
         self._line.call("leave", user, device, connection)
 
-    def remove(self, user: str, device: str, grants: Iterable[Grant]) -> bool:
-        return bool(self._line.call("remove", user, device, _brief(grants)))
+    def remove(self, user: str, device: str, grants: GrantSet, before: int = ERASED) -> bool:
+        return bool(self._change("remove", user, device, *_set(grants), before))
 
-    def remove_all(self, user: str, grants: Iterable[Grant]) -> None:
-        self._line.call("remove_all", user, _brief(grants))
+    def remove_all(self, user: str, grants: GrantSet, before: int = ERASED) -> None:
+        self._change("remove_all", user, *_set(grants), before)
 
     def due(self) -> Sequence[str]:
         for who, debt in list(self._owed.items()):
@@ -190,8 +194,18 @@ class RedisTracker(Tracker):
                 del self._owed[who]
         return cast("list[str]", self._line.call("due"))
 
-    def expire(self, user: str, grants: Iterable[Grant]) -> None:
-        self._line.call("expire", user, _brief(grants))
+    def expire(self, user: str, grants: GrantSet) -> None:
+        self._change("expire", user, *_set(grants))
+
+    def _change(self, *operation: Any) -> Any:
+        """Carry out an operation that takes grants.
+
+        :raises StaleGrants: they are older than what the server has seen.
+        """
+        answer = self._line.call(*operation)
+        if answer == _STALE:
+            raise StaleGrants
+        return answer
 
     def renew(self) -> None:
         self._line.call("renew")
@@ -204,14 +218,17 @@ class RedisTracker(Tracker):
 
     # -- feeds
 
-    def granted(self, grant: Grant) -> None:
-        self._line.call("granted", grant.user, *_brief((grant,)))
+    def granted(self, grant: Grant, revision: int) -> None:
+        self._change("granted", grant.user, *_brief((grant,)), revision)
 
-    def revoked(self, grant: Grant) -> None:
-        self._line.call("revoked", grant.user, *_brief((grant,)))
+    def revoked(self, grant: Grant, revision: int = 0) -> None:
+        self._line.call("revoked", grant.user, *_brief((grant,)), revision)
 
-    def refresh(self, grant: Grant) -> None:
-        self._line.call("refresh", grant.user, *_brief((grant,)))
+    def refresh(self, grant: Grant, revision: int) -> None:
+        self._change("refresh", grant.user, *_brief((grant,)), revision)
+
+    def forget_revision(self, user: str) -> None:
+        self._line.call("forget_revision", user)
 
     def snapshot(self, appid: str) -> tuple[dict[str, Update], int]:
         offset, text = self._line.call("snapshot", appid)
@@ -276,6 +293,11 @@ def _check_eviction(server: Server) -> None:
     if policy.startswith("allkeys"):
         what = f"with {policy} devices and feeds vanish when its memory is full"
         raise SettingError(f"redis.url = {server.shown}: must be a Redis with maxmemory-policy noeviction; {what}")
+
+
+def _set(grants: GrantSet) -> tuple[list[tuple[str, str, int, bool]], int]:
+    """Return what a script needs of a user's grants, and their revision."""
+    return _brief(grants.grants), grants.revision
 
 
 def _brief(grants: Iterable[Grant]) -> list[tuple[str, str, int, bool]]:

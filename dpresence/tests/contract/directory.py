@@ -8,12 +8,13 @@ from dpresence.backends.directory import Directory
 from dpresence.errors import BackendUnavailable
 
 from .directory_applications import ApplicationContract, GrantContract
+from .directory_outbox import OutboxContract
 from .directory_people import AccountContract, SessionContract
 from .directory_tickets import TicketContract
 from .directory_values import CALLS
 
 
-class DirectoryContract(AccountContract, SessionContract, TicketContract, ApplicationContract, GrantContract):
+class DirectoryContract(AccountContract, SessionContract, TicketContract, ApplicationContract, GrantContract, OutboxContract):
     def test_the_stamp_that_was_written_first_stands(self, backend):
         assert backend.stamp("development") == "development"
         assert backend.stamp("production") == "development"

@@ -32,7 +32,6 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "account": lambda it: it.account("jane"),
     "unpin": lambda it: it.unpin("jane@example.org"),
     "block": lambda it: it.block("jane@example.org", True),
-    "blocked": lambda it: it.blocked(),
     "erase": lambda it: it.erase("jane"),
     "spend": lambda it: it.spend(b"digest", END),
     "add_session": lambda it: it.add_session(SESSION),
@@ -67,6 +66,8 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "grants_of_application": lambda it: it.grants_of_application("app-1", "", 10),
     "count_grants": lambda it: it.count_grants("app-1"),
     "pause": lambda it: it.pause("app-1", "jane", True, NOW),
+    "outbox": lambda it: it.outbox("jane", 0, 10),
+    "clear_outbox": lambda it: it.clear_outbox([1]),
     "revoke": lambda it: it.revoke("app-1", "jane"),
 }
 

@@ -6,6 +6,7 @@ import pytest
 
 from dpresence.backends.tracker import DROPPED_SECONDS
 from dpresence.backends.tracker.memory import MemoryTracker
+from dpresence.model import GrantSet
 from dpresence.tests.support import EPOCH, FakeClock
 
 from .tracker import TrackerContract
@@ -37,9 +38,9 @@ class TestInMemory(TrackerContract):
             connect(backend, user=f"off-{n}", grants=(), status="offline")
             backend.leave(f"off-{n}", "phone", "c1")
             connect(backend, user=f"out-{n}", grants=())
-            backend.remove(f"out-{n}", "phone", ())
+            backend.remove(f"out-{n}", "phone", GrantSet(0, ()))
             connect(backend, user=f"all-{n}", grants=())
-            backend.remove_all(f"all-{n}", ())
+            backend.remove_all(f"all-{n}", GrantSet(0, ()))
         assert len(backend._users) == len(backend._grace) == 10
         clock.advance(15)
         sweep(backend)
@@ -64,7 +65,7 @@ class TestInMemory(TrackerContract):
     def test_a_feed_is_bounded_by_number_and_by_age(self, backend, clock):
         users = [grant(f"user-{n}") for n in range(150)]
         for one in users:
-            backend.granted(one)
+            backend.granted(one, 0)
         connect(backend)
         flap(backend, 500)
         feed = backend._feeds["chess"]
@@ -79,12 +80,12 @@ class TestInMemory(TrackerContract):
         feed = backend._feeds["chess"]
         assert len(feed._dead) <= 2 * SETTINGS.feed_entries + 1
         clock.advance(61)
-        backend.granted(JANE)
+        backend.granted(JANE, 0)
         assert not feed._dead
 
     def test_an_idle_feed_keeps_nothing_that_is_too_old(self, backend, clock):
         for n in range(150):
-            backend.granted(grant(f"user-{n}"))
+            backend.granted(grant(f"user-{n}"), 0)
         backend.revoked(grant("user-0"))
         clock.advance(61)
         backend.trim("chess")
@@ -97,7 +98,7 @@ class TestInMemory(TrackerContract):
         clock.advance(DROPPED_SECONDS)
         backend.drop("another")
         assert list(backend._dropped) == ["another"]
-        backend.granted(grant(appid="app-1"))
+        backend.granted(grant(appid="app-1"), 0)
         assert list(backend.applications("", 10)) == ["app-1"]
 
     def test_a_claim_ends_with_its_time(self, backend, clock):

@@ -9,6 +9,7 @@ import pytest
 
 from dpresence.backends.redis.server import Server
 from dpresence.errors import SettingError
+from dpresence.model import GrantSet
 from dpresence.settings import RedisSettings
 from dpresence.tests.support import FakeClock
 
@@ -36,7 +37,7 @@ def test_what_is_no_redis_url_stops_the_start_and_shows_no_password():
 def test_a_feed_of_very_many_lets_others_have_a_turn(redis_server, trackers):
     tracker = trackers(redis_server.server(), replace(SETTINGS, feed_entries=10))
     for first in range(0, 5000, 500):
-        gevent.joinall([gevent.spawn(tracker.granted, grant(f"user-{n}")) for n in range(first, first + 500)], raise_error=True)
+        gevent.joinall([gevent.spawn(tracker.granted, grant(f"user-{n}"), 0) for n in range(first, first + 500)], raise_error=True)
     turns = []
     ticker = gevent.spawn(lambda: [turns.append(gevent.sleep(0)) for _ in iter(int, 1)])
     view, offset = tracker.snapshot("chess")
@@ -52,7 +53,7 @@ def test_a_user_who_is_gone_leaves_nothing(redis_server, trackers, clock):
     tracker.leave("jane", "phone", "c1")
     clock.advance(15)
     sweep(tracker, JANE, GO)
-    tracker.remove_all("jane", (JANE, GO))
+    tracker.remove_all("jane", GrantSet(0, (JANE, GO)))
     tracker.revoked(JANE)
     tracker.drop("chess")
     tracker.drop("go")
@@ -68,7 +69,7 @@ def lasting(redis_server):
 
 def test_an_idle_feed_keeps_nothing_that_is_too_old_and_forgets_it_in_bounded_steps(redis_server, trackers, clock):
     tracker = trackers(redis_server.server(), replace(SETTINGS, feed_entries=2000), clock)
-    gevent.joinall([gevent.spawn(tracker.granted, grant(f"user-{n}")) for n in range(1500)], raise_error=True)
+    gevent.joinall([gevent.spawn(tracker.granted, grant(f"user-{n}"), 0) for n in range(1500)], raise_error=True)
     tracker.revoked(grant("user-0"))
     clock.advance(62)
     assert [tracker.trim("chess"), tracker.trim("chess")] == [True, False]
@@ -96,5 +97,5 @@ def test_who_signs_out_everywhere_is_offline_although_the_record_is_lost(redis_s
     tracker = trackers(redis_server.server(), clock=clock)
     connect(tracker)
     redis_server.client.delete("dpresence:t:user:jane")
-    tracker.remove_all("jane", (JANE,))
+    tracker.remove_all("jane", GrantSet(0, (JANE,)))
     assert told(tracker) == [("online", "explicit"), ("offline", "explicit")]

@@ -8,6 +8,7 @@ import time
 import gevent
 import pytest
 
+from dpresence.model import GrantSet
 from dpresence.tests.support import FakeClock
 
 from .redis import RedisOfItsOwnTime, eventually, faketime, running
@@ -47,7 +48,7 @@ def two(redis, trackers):
 
 def sweep_all(tracker):
     for user in tracker.due():
-        tracker.expire(user, (grant(user),))
+        tracker.expire(user, GrantSet(0, (grant(user),)))
 
 
 def is_swept(tracker):

@@ -11,6 +11,7 @@ import pytest
 
 from dpresence.backends.tracker import Connected, Tracker
 from dpresence.errors import BackendUnavailable
+from dpresence.model import GrantSet
 from dpresence.tests.support import FakeClock
 
 from .redis import eventually
@@ -21,16 +22,17 @@ CALLS: dict[str, Callable[[Tracker], Any]] = {
     "connect": connect,
     "update": lambda it: update(it, "online"),
     "leave": lambda it: it.leave("jane", "phone", "c1"),
-    "remove": lambda it: it.remove("jane", "phone", (JANE,)),
-    "remove_all": lambda it: it.remove_all("jane", (JANE,)),
+    "remove": lambda it: it.remove("jane", "phone", GrantSet(0, (JANE,))),
+    "remove_all": lambda it: it.remove_all("jane", GrantSet(0, (JANE,))),
     "due": lambda it: it.due(),
-    "expire": lambda it: it.expire("jane", (JANE,)),
+    "expire": lambda it: it.expire("jane", GrantSet(0, (JANE,))),
     "renew": lambda it: it.renew(),
     "devices": lambda it: it.devices("jane"),
     "status": lambda it: it.status("jane"),
-    "granted": lambda it: it.granted(JANE),
+    "granted": lambda it: it.granted(JANE, 0),
     "revoked": lambda it: it.revoked(JANE),
-    "refresh": lambda it: it.refresh(JANE),
+    "refresh": lambda it: it.refresh(JANE, 0),
+    "forget_revision": lambda it: it.forget_revision("jane"),
     "snapshot": lambda it: it.snapshot("chess"),
     "latest": lambda it: it.latest("chess", [JANE.puid]),
     "read": lambda it: it.read("chess", 0, 10),

@@ -16,6 +16,7 @@ from dpresence.backends.redis.server import Server
 from dpresence.backends.tracker import Connected, Tracker
 from dpresence.backends.tracker.redis import RedisTracker
 from dpresence.clock import Clock
+from dpresence.model import GrantSet
 from dpresence.settings import PresenceSettings, RedisSettings
 from dpresence.tests.support import FakeClock
 
@@ -118,7 +119,7 @@ class TestTwoProcesses:
         connect(one)
         one.leave("jane", "phone", "c1")
         clock.advance(15)
-        two.expire("jane", (JANE,))
+        two.expire("jane", GrantSet(0, (JANE,)))
         assert list(two.due()) == []
         assert [device.connected for device in two.devices("jane")] == [False]
         sweep(one)
@@ -130,7 +131,7 @@ class TestTwoProcesses:
         update(one, "offline")
         assert told(two) == [("online", "explicit"), ("unavailable", "explicit")]
         assert [device.name for device in one.devices("jane")] == ["laptop", "phone"]
-        two.remove_all("jane", (JANE,))
+        two.remove_all("jane", GrantSet(0, (JANE,)))
         assert list(one.devices("jane")) == []
 
     def test_two_services_share_one_redis_unseen(self, one, redis_server, trackers):
@@ -255,7 +256,7 @@ class TestTwoProcesses:
 
 def _sweep_all(tracker: Tracker) -> None:
     for user in tracker.due():
-        tracker.expire(user, (grant(user),))
+        tracker.expire(user, GrantSet(0, (grant(user),)))
 
 
 def _sweep_for(tracker: Tracker, seconds: float) -> None:

@@ -11,10 +11,11 @@ from .tracker_devices import DeviceContract
 from .tracker_feeds import FeedContract
 from .tracker_grace import GraceContract
 from .tracker_grants import GrantContract
+from .tracker_revisions import RevisionContract
 from .tracker_values import GO, JANE, Ear, connect, told, update
 
 
-class TrackerContract(DeviceContract, GraceContract, GrantContract, FeedContract):
+class TrackerContract(DeviceContract, GraceContract, GrantContract, FeedContract, RevisionContract):
     # -- wake-ups
 
     def test_every_listener_hears_a_wake_up(self, backend):
@@ -40,12 +41,12 @@ class TrackerContract(DeviceContract, GraceContract, GrantContract, FeedContract
         connect(backend, "laptop", "c2", "unavailable")
         backend.leave("jane", "phone", "c1")
         connect(backend, connection="c3")
-        backend.refresh(JANE)
+        backend.refresh(JANE, 0)
         assert ear.heard() == []
 
     def test_grants_that_come_and_go_wake_their_application(self, backend):
         ear = Ear(backend)
-        backend.granted(JANE)
+        backend.granted(JANE, 0)
         backend.revoked(JANE)
         assert ear.heard() == [("feed", "chess")] * 2
 

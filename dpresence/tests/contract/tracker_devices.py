@@ -6,7 +6,7 @@ import pytest
 
 from dpresence.backends.tracker import Connected
 from dpresence.errors import TooMany
-from dpresence.model import Device, Update
+from dpresence.model import Device, GrantSet, Update
 from dpresence.tests.support import EPOCH
 
 from .tracker_values import GO, JANE, SECOND, connect, grant, head, read, seen, sweep, told, update
@@ -81,7 +81,7 @@ class DeviceContract:
         joe = grant("joe")
         connect(backend)
         connect(backend, user="joe", grants=(joe,), status="unavailable")
-        backend.remove("joe", "phone", (joe,))
+        backend.remove("joe", "phone", GrantSet(0, (joe,)))
         assert (backend.status("jane"), backend.status("joe")) == ("online", "offline")
         assert [one.puid for one in read(backend)] == [JANE.puid, joe.puid, joe.puid]
 
@@ -165,7 +165,7 @@ class DeviceContract:
     def test_a_device_that_is_signed_out_is_gone_at_once(self, backend):
         connect(backend)
         connect(backend, "laptop", "c2", "unavailable")
-        assert backend.remove("jane", "phone", (JANE,)) is True
+        assert backend.remove("jane", "phone", GrantSet(0, (JANE,))) is True
         assert [one.name for one in backend.devices("jane")] == ["laptop"]
         assert told(backend) == [("online", "explicit"), ("unavailable", "explicit")]
         assert update(backend, "online") is False
@@ -175,21 +175,21 @@ class DeviceContract:
     def test_a_device_in_grace_can_be_signed_out(self, backend, clock):
         connect(backend)
         backend.leave("jane", "phone", "c1")
-        assert backend.remove("jane", "phone", (JANE,)) is True
+        assert backend.remove("jane", "phone", GrantSet(0, (JANE,))) is True
         clock.advance(15)
         assert list(backend.due()) == []
         assert told(backend) == [("online", "explicit"), ("offline", "explicit")]
 
     def test_signing_out_what_is_not_there_is_false(self, backend):
-        assert backend.remove("jane", "phone", (JANE,)) is False
+        assert backend.remove("jane", "phone", GrantSet(0, (JANE,))) is False
         connect(backend)
-        assert backend.remove("jane", "laptop", (JANE,)) is False
-        assert backend.remove("joe", "phone", (JANE,)) is False
+        assert backend.remove("jane", "laptop", GrantSet(0, (JANE,))) is False
+        assert backend.remove("joe", "phone", GrantSet(0, (JANE,))) is False
         assert told(backend) == [("online", "explicit")]
 
     def test_an_old_connection_cannot_touch_a_device_that_came_back_after_sign_out(self, backend):
         connect(backend)
-        backend.remove("jane", "phone", (JANE,))
+        backend.remove("jane", "phone", GrantSet(0, (JANE,)))
         assert connect(backend, connection="c2") == Connected("phone", None)
         assert update(backend, "offline") is False
         assert backend.status("jane") == "online"
@@ -199,8 +199,8 @@ class DeviceContract:
         connect(backend, "laptop", "c2", "unavailable")
         connect(backend, user="joe", grants=())
         backend.leave("jane", "laptop", "c2")
-        backend.remove_all("jane", (JANE, GO))
-        backend.remove_all("jane", (JANE, GO))
+        backend.remove_all("jane", GrantSet(0, (JANE, GO)))
+        backend.remove_all("jane", GrantSet(0, (JANE, GO)))
         clock.advance(15)
         assert list(backend.due()) == []
         assert (list(backend.devices("jane")), backend.status("jane"), backend.status("joe")) == ([], "offline", "online")

@@ -118,7 +118,7 @@ class FeedContract:
     def test_many_revocations_leave_no_hole_unnoticed(self, backend):
         grants = [replace(JANE, puid=f"p{n}") for n in range(400)]
         for one in grants:
-            backend.granted(one)
+            backend.granted(one, 0)
         for one in grants:
             backend.revoked(one)
         assert seen(backend) == {}
@@ -175,8 +175,8 @@ class FeedContract:
         backend.drop("chess")
         ear = Ear(backend)
         update(backend, "unavailable", (JANE, GO))
-        backend.granted(grant("joe"))
-        backend.refresh(JANE)
+        backend.granted(grant("joe"), 0)
+        backend.refresh(JANE, 0)
         backend.revoked(JANE)
         backend.revoked(grant("jim"))
         assert list(backend.applications("", 10)) == ["go"]
@@ -205,7 +205,7 @@ class FeedContract:
         connect(backend, grants=(JANE, GO))
         flap(backend, 150, JANE)
         assert head(backend, "go") == 1
-        backend.refresh(replace(GO, paused=True))
+        backend.refresh(replace(GO, paused=True), 0)
         backend.revoked(JANE)
         assert told(backend, "go") == [("online", "explicit"), ("offline", "explicit")]
         assert told(backend, offset=151) == [("offline", "revoked")]
@@ -235,15 +235,15 @@ class FeedContract:
     def test_applications_that_have_a_feed_are_listed_in_order_page_by_page(self, backend):
         apps = ["B", "_", "a", "a-", "aa", "z"]
         for appid in reversed(apps):
-            backend.granted(grant(appid=appid))
+            backend.granted(grant(appid=appid), 0)
         assert list(backend.applications("", 100)) == apps
         assert [list(backend.applications(after, 2)) for after in ("", "_", "a-", "aa", "z")] == [apps[:2], apps[2:4], apps[4:], ["z"], []]
 
     def test_an_application_without_a_feed_is_not_listed(self, backend):
         backend.snapshot("chess")
         backend.offset("chess", backend.cursor(0))
-        backend.refresh(grant(appid="maps"))
-        backend.granted(GO)
-        backend.granted(JANE)
+        backend.refresh(grant(appid="maps"), 0)
+        backend.granted(GO, 0)
+        backend.granted(JANE, 0)
         backend.drop("chess")
         assert list(backend.applications("", 10)) == ["go"]

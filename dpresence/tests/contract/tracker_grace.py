@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dpresence.backends.tracker import Connected
-from dpresence.model import Device, Update
+from dpresence.model import Device, GrantSet, Update
 from dpresence.tests.support import EPOCH
 
 from .tracker_values import JANE, SECOND, connect, head, read, sweep, told, update
@@ -17,7 +17,7 @@ class GraceContract:
         backend.leave("jane", "phone", "c1")
         clock.advance(14.9)
         assert list(backend.due()) == []
-        backend.expire("jane", (JANE,))
+        backend.expire("jane", GrantSet(0, (JANE,)))
         assert list(backend.devices("jane")) == [Device("phone", "online", False, EPOCH)]
         assert told(backend) == [("online", "explicit")]
 
@@ -27,7 +27,7 @@ class GraceContract:
         backend.leave("jane", "phone", "c1")
         clock.advance(15)
         assert list(backend.due()) == ["jane"]
-        backend.expire("jane", (JANE,))
+        backend.expire("jane", GrantSet(0, (JANE,)))
         assert list(backend.due()) == []
         assert (backend.status("jane"), list(backend.devices("jane"))) == ("offline", [])
         assert read(backend)[-1] == Update(2, JANE.puid, "offline", SECOND + 25_000, "lost")
@@ -145,7 +145,7 @@ class GraceContract:
         clock.advance(15)
         assert list(backend.due()) == ["jane"]
         connect(backend, connection="c2")
-        backend.expire("jane", (JANE,))
+        backend.expire("jane", GrantSet(0, (JANE,)))
         assert [one.connected for one in backend.devices("jane")] == [True]
         assert told(backend) == [("online", "explicit")]
 
@@ -157,12 +157,12 @@ class GraceContract:
         connect(backend, connection="c2")
         backend.leave("jane", "phone", "c2")
         for user in users:
-            backend.expire(user, (JANE,))
+            backend.expire(user, GrantSet(0, (JANE,)))
         assert [one.connected for one in backend.devices("jane")] == [False]
         assert told(backend) == [("online", "explicit")]
 
     def test_expiring_an_unknown_user_does_nothing(self, backend):
-        backend.expire("jane", (JANE,))
+        backend.expire("jane", GrantSet(0, (JANE,)))
         assert told(backend) == []
 
     def test_grace_runs_by_a_clock_that_is_never_set_back(self, backend, clock):

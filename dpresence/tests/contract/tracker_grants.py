@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dpresence.model import Update
+from dpresence.model import GrantSet, Update
 from dpresence.tests.support import EPOCH
 
 from .tracker_values import GO, JANE, SECOND, Ear, connect, flap, grant, read, seen, sweep, told, update
@@ -19,11 +19,11 @@ class GrantContract:
     def test_a_new_grant_is_told_with_the_present_status(self, backend, clock, status):
         connect(backend, status=status, grants=())
         clock.advance(5)
-        backend.granted(JANE)
+        backend.granted(JANE, 0)
         assert read(backend) == [Update(1, JANE.puid, status, SECOND + 5000, "granted")]
 
     def test_a_grant_of_a_user_never_seen_is_offline(self, backend):
-        backend.granted(JANE)
+        backend.granted(JANE, 0)
         assert told(backend) == [("offline", "granted")]
 
     def test_a_paused_grant_is_told_nothing(self, backend, clock):
@@ -38,44 +38,44 @@ class GrantContract:
 
     def test_a_pause_looks_like_going_offline(self, backend):
         connect(backend)
-        backend.refresh(replace(JANE, paused=True))
+        backend.refresh(replace(JANE, paused=True), 0)
         assert told(backend) == [("online", "explicit"), ("offline", "explicit")]
         assert backend.status("jane") == "online"
 
     def test_resuming_tells_what_was_missed_and_nothing_before_it(self, backend, clock):
         paused = replace(JANE, paused=True)
         connect(backend)
-        backend.refresh(paused)
+        backend.refresh(paused, 0)
         update(backend, "unavailable", (paused,))
         clock.advance(10)
-        backend.refresh(replace(JANE, since=clock.now()))
+        backend.refresh(replace(JANE, since=clock.now()), 0)
         assert read(backend, offset=2) == [Update(3, JANE.puid, "unavailable", SECOND + 10_000, "explicit")]
 
     def test_a_pause_of_somebody_offline_is_seen_by_nobody(self, backend):
-        backend.granted(JANE)
-        backend.refresh(replace(JANE, paused=True))
-        backend.refresh(JANE)
+        backend.granted(JANE, 0)
+        backend.refresh(replace(JANE, paused=True), 0)
+        backend.refresh(JANE, 0)
         assert told(backend) == [("offline", "granted")]
 
     @pytest.mark.parametrize("paused", [True, False])
     def test_a_refresh_that_shows_nothing_new_is_told_once(self, backend, paused):
         connect(backend)
         for _ in range(3):
-            backend.refresh(replace(JANE, paused=paused))
+            backend.refresh(replace(JANE, paused=paused), 0)
         assert len(told(backend)) == 1 + paused
 
     def test_a_change_that_ends_where_the_application_thinks_the_user_is_tells_nothing(self, backend):
         connect(backend)
-        backend.refresh(replace(JANE, paused=True))
+        backend.refresh(replace(JANE, paused=True), 0)
         update(backend, "offline", (JANE,))  # resumed, and this change overtook the refresh
-        backend.refresh(JANE)
+        backend.refresh(JANE, 0)
         assert told(backend) == [("online", "explicit"), ("offline", "explicit")]
 
     def test_no_user_is_seen_online_twice(self, backend):
         connect(backend)
-        backend.refresh(replace(JANE, paused=True))
+        backend.refresh(replace(JANE, paused=True), 0)
         connect(backend, "laptop", "c2", "unavailable", grants=())
-        backend.refresh(JANE)
+        backend.refresh(JANE, 0)
         update(backend, "unavailable", ())
         update(backend, "online", (JANE,))
         assert told(backend) == [("online", "explicit"), ("offline", "explicit"), ("online", "explicit")]
@@ -104,12 +104,12 @@ class GrantContract:
         backend.revoked(JANE)
         ear = Ear(backend)
         backend.revoked(JANE)
-        backend.granted(JANE)
-        backend.refresh(JANE)
-        backend.refresh(replace(JANE, paused=True))
+        backend.granted(JANE, 0)
+        backend.refresh(JANE, 0)
+        backend.refresh(replace(JANE, paused=True), 0)
         update(backend, "unavailable")
         connect(backend, connection="c2")
-        backend.remove("jane", "phone", (JANE,))
+        backend.remove("jane", "phone", GrantSet(0, (JANE,)))
         assert told(backend) == [("offline", "revoked")]
         assert seen(backend) == {}
         assert ear.heard() == []
@@ -123,7 +123,7 @@ class GrantContract:
         connect(backend)
         backend.revoked(JANE)
         again = replace(JANE, puid="another")
-        backend.granted(again)
+        backend.granted(again, 0)
         update(backend, "unavailable", (again,))
         assert [(one.puid, one.status, one.reason) for one in read(backend)] == [
             (JANE.puid, "offline", "revoked"),
@@ -141,7 +141,7 @@ class GrantContract:
     def test_no_time_lies_before_the_grant(self, backend):
         later = replace(JANE, since=EPOCH + 10_500)
         connect(backend, grants=(later,))
-        backend.refresh(replace(later, paused=True))
+        backend.refresh(replace(later, paused=True), 0)
         assert [one.at for one in read(backend)] == [SECOND + 10_000] * 2
 
     def test_no_revocation_lies_before_the_grant(self, backend):
@@ -152,7 +152,7 @@ class GrantContract:
         connect(backend)
         clock.start -= 3_600_000
         update(backend, "unavailable")
-        backend.refresh(replace(JANE, paused=True))
+        backend.refresh(replace(JANE, paused=True), 0)
         connect(backend, user="joe", grants=(grant("joe", since=0),))
         backend.revoked(JANE)
         assert [one.at for one in read(backend)] == [SECOND - 3_600_000, SECOND]

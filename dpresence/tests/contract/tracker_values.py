@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import gevent
 
 from dpresence.backends.tracker import Connected, Tracker
-from dpresence.model import Grant, Status, Update
+from dpresence.model import Grant, GrantSet, Status, Update
 from dpresence.settings import PresenceSettings
 from dpresence.tests.support import EPOCH
 
@@ -38,16 +38,16 @@ def connect(
     user: str = "jane",
     limit: int = LIMIT,
 ) -> Connected:
-    return backend.connect(user, device, connection, status, grants, limit)
+    return backend.connect(user, device, connection, status, GrantSet(0, tuple(grants)), limit, 0)
 
 
 def update(backend: Tracker, status: Status, grants: Iterable[Grant] = (JANE,), device: str = "phone", connection: str = "c1") -> bool:
-    return backend.update("jane", device, connection, status, grants)
+    return backend.update("jane", device, connection, status, GrantSet(0, tuple(grants)))
 
 
 def sweep(backend: Tracker, *grants: Grant) -> None:
     for user in backend.due():
-        backend.expire(user, grants or (JANE,))
+        backend.expire(user, GrantSet(0, grants or (JANE,)))
 
 
 def read(backend: Tracker, appid: str = "chess", offset: int = 0, limit: int = 1000) -> list[Update]:

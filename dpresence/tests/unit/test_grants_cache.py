@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gevent
 import pytest
 
-from dpresence.model import Grant
+from dpresence.model import Grant, GrantSet
 from dpresence.service.grants import _Cache
 
 
@@ -19,9 +18,9 @@ class SlowDirectory:
         self.reads = 0
         self.puid = "first"
 
-    def grants_of_user(self, user: str) -> Sequence[Grant]:
+    def grants_of_user(self, user: str) -> GrantSet:
         self.reads += 1
-        found = [Grant("chess", self.puid, user, 0, 0)]
+        found = GrantSet(0, (Grant("chess", self.puid, user, 0, 0),))
         gevent.sleep(0)
         gevent.sleep(0)
         return found
@@ -49,14 +48,14 @@ def load(cache: Any, count: int) -> list[Any]:
 def finish(loads: list[Any]) -> list[str]:
     with gevent.Timeout(2):
         gevent.joinall(loads, raise_error=True)
-    return [one.value[0].puid for one in loads]
+    return [one.value.grants[0].puid for one in loads]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 10])
 def test_loads_at_once_all_end(cache: Any, directory: SlowDirectory, count: int) -> None:
     assert finish(load(cache, count)) == ["first"] * count
     assert directory.reads <= count
-    assert cache.get("ann")[0].puid == "first"
+    assert cache.get("ann").grants[0].puid == "first"
 
 
 @pytest.mark.parametrize("invalidate", [lambda cache: cache.invalidate("ann"), lambda cache: cache.clear()])
@@ -65,7 +64,7 @@ def test_a_load_that_was_overtaken_reads_again(cache: Any, directory: SlowDirect
     directory.puid = "second"
     invalidate(cache)
     assert finish(loads) == ["second"] * 2
-    assert cache.get("ann")[0].puid == "second"
+    assert cache.get("ann").grants[0].puid == "second"
 
 
 def test_a_newer_load_stands(cache: Any, directory: SlowDirectory) -> None:

@@ -7,12 +7,13 @@ import pytest
 
 from dpresence.hub import Hub
 from dpresence.service.recovery import Recovery
+from dpresence.service.retry import RetryQueue
 
 
 class Channel:
     """A device's channel that stays."""
 
-    acknowledges, family, status, connection_id = False, None, "online", "c1"
+    acknowledges, family, status, connection_id, revision = False, None, "online", "c1", 3
 
     def __init__(self):
         self.sent, self.closed = set(), None
@@ -39,7 +40,8 @@ class Devices:
         self.looked()
         return []
 
-    def connect_again(self, user, device, connection, status):
+    def connect_again(self, user, device, connection, signed, status):
+        assert signed == 3
         self.connecting()
         self.again.append((user, device, connection, status))
 
@@ -51,10 +53,12 @@ class Grants:
     def invalidate_all(self):
         pass
 
-    def sweep(self):
+    def show_again(self, user):
         pass
 
-    def show_again(self, user):
+
+class Outbox:
+    def sweep(self):
         pass
 
 
@@ -82,7 +86,7 @@ def hub(channel):
 
 @pytest.fixture
 def recovery(hub, devices):
-    return Recovery(hub, devices, Grants(), Accounts(), lambda user: None)
+    return Recovery(hub, devices, Grants(), Accounts(), Outbox(), RetryQueue(), lambda user: None)
 
 
 def run(recovery):

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from dpresence.backends.tracker import Tracker
 from dpresence.backends.tracker.memory import MemoryTracker
 from dpresence.errors import TooMany
-from dpresence.model import Grant, Status, Update
+from dpresence.model import Grant, GrantSet, Status, Update
 from dpresence.settings import PresenceSettings
 from dpresence.tests.support import FakeClock
 
@@ -106,10 +106,10 @@ class TrackerMachine(RuleBasedStateMachine):
     def visible(self, grant: Grant) -> Status:
         return "offline" if grant.paused else self.merged(grant.user)
 
-    def grants_of(self, user: str) -> list[Grant]:
+    def grants_of(self, user: str) -> GrantSet:
         """Her grants, and one that was revoked a moment ago: what a caller may still have at hand."""
         stale = [grant for at, grant in self.revoked[-2:] if self.age() - at < SETTINGS.feed_seconds and grant.user == user]
-        return stale + [grant for grant in self.grants.values() if grant.user == user]
+        return GrantSet(0, tuple(stale + [grant for grant in self.grants.values() if grant.user == user]))
 
     def owned(self, connection: Connection) -> ModelDevice | None:
         device = self.devices.get((connection.user, connection.device))
@@ -131,7 +131,7 @@ class TrackerMachine(RuleBasedStateMachine):
         candidates = [one for one, device in live.items() if one == name or (not name and one[0] == "~" and device.lost_at is not None)]
         counted = [one for one, device in live.items() if device.lost_at is None and one not in candidates]
         try:
-            connected = self.tracker.connect(user, name, connection, status, self.grants_of(user), LIMIT)
+            connected = self.tracker.connect(user, name, connection, status, self.grants_of(user), LIMIT, 0)
         except TooMany:
             assert len(counted) >= LIMIT
             return
@@ -216,7 +216,7 @@ class TrackerMachine(RuleBasedStateMachine):
         else:
             now = self.clock.now()
             grant = self.grants[user, app] = Grant(app, self.name("p"), user, now, now)
-            self.tracker.granted(grant)
+            self.tracker.granted(grant, 0)
 
     @precondition(lambda self: self.grants)
     @rule(data=st.data())
@@ -224,12 +224,12 @@ class TrackerMachine(RuleBasedStateMachine):
         grant = self.grants[data.draw(st.sampled_from(sorted(self.grants)))]
         changed = replace(grant, paused=not grant.paused, since=self.clock.now() if grant.paused else grant.since)
         self.grants[grant.user, grant.appid] = changed
-        self.tracker.refresh(changed)
+        self.tracker.refresh(changed, 0)
 
     @precondition(lambda self: self.grants)
     @rule(data=st.data())
     def refresh_again(self, data: st.DataObject) -> None:
-        self.tracker.refresh(self.grants[data.draw(st.sampled_from(sorted(self.grants)))])
+        self.tracker.refresh(self.grants[data.draw(st.sampled_from(sorted(self.grants)))], 0)
 
     # -- readers
 

@@ -47,11 +47,11 @@ class Away:
             patch.setattr(owner, name, self._broken(getattr(owner, name)))
 
     def _broken(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
             if self.back:
-                return real(*arguments)
+                return real(*arguments, **named)
             if self._done:
-                real(*arguments)
+                real(*arguments, **named)
             raise BackendUnavailable
 
         return call

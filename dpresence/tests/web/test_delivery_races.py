@@ -122,7 +122,7 @@ def test_it_is_dropped_later_when_the_directory_does_not_say_whether_the_grant_s
     world.notify(app, {"puid": puid, "message": "secret"})
     assert waiting(world, app, user) == 1
     away.back = True
-    world.presence.grants.sweep()
+    world.presence.retries.flush()
     assert waiting(world, app, user) == 0
 
 

@@ -55,7 +55,7 @@ def test_no_origin_is_ever_let_in_by_cors(shared_ann: Browser) -> None:
 def ends() -> dict[str, Callable[[World, Browser], object]]:
     def block(world: World, _: Browser) -> None:
         world.parts.backends.directory.block(ANN, True)
-        world.presence.accounts.close_blocked()
+        world.carry_out()
 
     return {
         "log-out": lambda world, ann: ann("POST", "/logout"),
@@ -114,7 +114,7 @@ def test_a_blocked_account_is_signed_out_everywhere_and_stays_out_until_it_is_un
     ann, device, bystander = world.person(ANN), world.device(ANN), world.device("bob@example.org")
     ticket = ann("POST", "/ticket").json["ticket"]
     assert world.parts.backends.directory.block(ANN, True)
-    world.presence.accounts.close_blocked()
+    world.carry_out()
     assert (device.code, bystander.code) == (4009, None)
     assert refusal(ann("GET", "/devices"))[1]["errno"] == 130
     for proof in (ticket, world.assertion(ANN)):

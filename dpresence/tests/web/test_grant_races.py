@@ -7,8 +7,8 @@ from collections.abc import Callable
 import gevent
 import pytest
 
+from dpresence.backends.sql import outbox
 from dpresence.errors import BackendUnavailable, CloseCode, DomainNotValidated, NotActive, NotFound
-from dpresence.model import Grant
 from dpresence.tests.web.races import Away, Held
 from dpresence.tests.web.support import App, World, updates
 
@@ -86,7 +86,7 @@ def test_a_grant_that_was_overtaken_by_a_change_of_its_application_does_not_surv
             world.presence.grants.grant(user, application)
 
     held.overtake(grant, lambda: change(world, app))
-    assert list(world.parts.backends.directory.grants_of_user(user)) == []
+    assert world.parts.backends.directory.grants_of_user(user).grants == ()
     assert world.parts.backends.tracker.snapshot(app.id)[0] == {}
 
 
@@ -109,26 +109,26 @@ def test_what_became_of_grants_while_the_tracker_was_away_is_told_later(
     away = Away(monkeypatch, tracker, "granted", "refresh", "revoked", "wake")
     puid = grants.grant(user, application).puid
     with pytest.raises(BackendUnavailable):
-        grants.sweep()
+        world.carry_out()
     away.back = True
-    grants.sweep()
+    world.carry_out()
     world.settle()
     assert updates(service) == [(puid, "online", "granted")]
     away.back = False
     grants.pause(user, app.id, True)
     away.back = True
-    grants.sweep()
-    grants.sweep()
+    world.carry_out()
+    world.carry_out()
     world.settle()
     assert updates(service) == [(puid, "offline", "explicit")]
     away.back = False
     grants.pause(user, app.id, False)
     grants.revoke(user, app.id)
     away.back = True
-    grants.sweep()
+    world.carry_out()
     world.settle()
     assert updates(service) == [(puid, "offline", "revoked")]
-    grants.sweep()
+    world.carry_out()
     world.settle()
     assert updates(service) == []
 
@@ -141,13 +141,13 @@ def test_what_the_directory_did_not_answer_is_found_out_later(
     away = Away(monkeypatch, world.parts.backends.directory, "pause", "revoke", done=done)
     with pytest.raises(BackendUnavailable):
         grants.pause(user, app.id, True)
-    grants.sweep()
+    world.carry_out()
     world.settle()
     assert updates(service) == ([(puid, "offline", "explicit")] if done else [])
     with pytest.raises(BackendUnavailable):
         grants.revoke(user, app.id)
     away.back = True
-    grants.sweep()
+    world.carry_out()
     world.settle()
     assert updates(service) == ([(puid, "offline", "revoked")] if done else [])
 
@@ -161,7 +161,7 @@ def test_a_grant_the_directory_did_not_answer_is_told_if_it_stands_and_else_neve
     Away(monkeypatch, world.parts.backends.directory, "add_grant", done=done)
     with pytest.raises(BackendUnavailable):
         grants.grant(user, application)
-    grants.sweep()
+    world.carry_out()
     world.settle()
     assert [reason for _, _, reason in updates(service)] == (["granted"] if done else [])
 
@@ -176,7 +176,7 @@ def test_a_grant_that_is_asked_for_again_because_the_answer_was_lost_is_told_onc
         grants.grant(user, application)
     away.back = True
     grants.grant(user, application)
-    grants.sweep()
+    world.carry_out()
     world.settle()
     assert [reason for _, _, reason in updates(service)] == ["granted"]
 
@@ -190,7 +190,7 @@ def test_an_application_that_is_deleted_while_the_tracker_is_away_is_gone_all_th
     away = Away(monkeypatch, tracker, "wake", "revoked", "drop")
     assert app.owner("DELETE", f"/myapps/{app.id}").status_int == 204
     away.back = True
-    world.presence.grants.sweep()
+    world.carry_out()
     assert mailbox.waiting(bob, app.id, world.clock.now()) == 0
     assert tracker.snapshot(app.id) == ({}, 0)
 
@@ -213,7 +213,7 @@ def test_signing_out_everywhere_while_the_tracker_is_away_is_done_later(
     assert ann("POST", "/logout", {"everywhere": True}).status_int == 200
     assert ann("GET", "/grants").status_int == 401
     away.back = True
-    world.presence.grants.sweep()
+    world.carry_out()
     assert (device.code, shown(world, app, puid)) == (CloseCode.NOT_SIGNED_IN, "offline")
 
 
@@ -223,7 +223,7 @@ def test_who_signs_in_anew_after_signing_out_everywhere_stays(world: World, app:
     assert ann("POST", "/logout", {"everywhere": True}).status_int == 200
     away.back = True
     newer = world.device(ANN, device="laptop")
-    world.presence.grants.sweep()
+    world.carry_out()
     assert (older.code, newer.code, shown(world, app, puid)) == (CloseCode.NOT_SIGNED_IN, None, "online")
 
 
@@ -239,7 +239,7 @@ def test_an_erasure_while_the_tracker_is_away_is_told_to_everybody_later(
     unkept = Away(monkeypatch, world.parts.backends.mailbox, "purge", "purge_grants")
     assert dev("DELETE", "/account").status_int == 204
     away.back = unkept.back = True
-    world.presence.grants.sweep()
+    world.carry_out()
     world.settle()
     assert updates(seen)[-1] == (puid, "offline", "revoked")
     assert (hers.code, device.code) == (CloseCode.UNKNOWN_APPLICATION, CloseCode.NOT_SIGNED_IN)
@@ -254,7 +254,7 @@ def test_a_logout_while_the_tracker_is_away_closes_the_channels_of_its_tickets_l
     away = Away(monkeypatch, world.parts.backends.tracker, "wake")
     assert ann("POST", "/logout").status_int == 200
     away.back = True
-    world.presence.grants.sweep()
+    world.carry_out()
     assert channel.code == CloseCode.NOT_SIGNED_IN
 
 
@@ -267,7 +267,7 @@ def test_a_ticket_that_is_shown_twice_while_the_tracker_is_away_closes_its_chann
     away = Away(monkeypatch, world.parts.backends.tracker, "wake")
     assert world.channel().receive({"email": ANN, "assertion": ticket, "status": "online", "device": "thief"})["errno"] == 34
     away.back = True
-    world.presence.grants.sweep()
+    world.carry_out()
     assert channel.code == CloseCode.NOT_SIGNED_IN
 
 
@@ -276,7 +276,7 @@ def test_a_device_that_is_signed_out_while_wake_ups_fail_is_closed_later(world: 
     away = Away(monkeypatch, world.parts.backends.tracker, "wake")
     assert ann("DELETE", "/devices/phone").status_int == 204
     away.back = True
-    world.presence.grants.sweep()
+    world.carry_out()
     assert device.code == CloseCode.NOT_SIGNED_IN
 
 
@@ -288,7 +288,7 @@ def test_devices_that_cannot_connect_while_the_tracker_is_away_leave_nothing_to_
         refused = world.channel().receive({"email": ANN, "assertion": world.assertion(ANN), "status": "online", "device": "phone"})
         assert refused["errno"] == 201
     away.back = True
-    world.presence.grants.sweep()
+    world.carry_out()
     assert left == []
 
 
@@ -298,8 +298,8 @@ def test_devices_that_cannot_connect_while_the_tracker_is_away_leave_nothing_to_
 def test_the_end_of_very_many_grants_lets_others_have_their_turn_and_visits_the_mailbox_seldom(
     world: World, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = [Grant(app.id, f"puid-{number}", f"user-{number}", 0, 0) for number in range(1000)]
-    visits, turns = [], []
+    visits, turns, database = [], [], world.parts.backends.directory.database
+    database.run(lambda it: [outbox.add(it, app.id, "revoked", f"user-{n}", app.id, f"puid-{n}") for n in range(1000)])
     purge = world.parts.backends.mailbox.purge_grants
     monkeypatch.setattr(world.parts.backends.mailbox, "purge_grants", lambda grants: visits.append(len(grants)) or purge(grants))
 
@@ -309,7 +309,7 @@ def test_the_end_of_very_many_grants_lets_others_have_their_turn_and_visits_the_
             gevent.sleep(0.0001)  # by the clock, as what waits for a socket
 
     counter = gevent.spawn(count)
-    world.presence.grants.ended(ended)
+    world.presence.outbox.work(app.id)
     counter.kill()
     assert sum(visits) == 1000 and len(visits) <= 5
     assert {1, 2, 3, 4} <= set(turns)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import gevent
 import pytest
 
+from dpresence.model import GrantSet
 from dpresence.tests.web.support import World
 
 
 def test_a_sweep_of_very_many_lost_devices_lets_others_have_their_turn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     tracker, swept, turns = world.parts.backends.tracker, [], []
     for number in range(1000):
-        tracker.connect(f"user-{number}", "phone", f"c{number}", "online", (), 20)
+        tracker.connect(f"user-{number}", "phone", f"c{number}", "online", GrantSet(0, ()), 20, 0)
         tracker.leave(f"user-{number}", "phone", f"c{number}")
     world.clock.advance(16)
-    monkeypatch.setattr(world.presence.grants, "of", lambda user: ())  # as if they were all known
+    monkeypatch.setattr(world.presence.grants, "of", lambda user: GrantSet(0, ()))  # as if they were all known
     expire = tracker.expire
     monkeypatch.setattr(tracker, "expire", lambda user, grants: swept.append(user) or expire(user, grants))
 

@@ -11,6 +11,7 @@ import pytest
 
 from dpresence.backends import load
 from dpresence.errors import BackendUnavailable, CloseCode
+from dpresence.model import ERASED, GrantSet
 from dpresence.settings import Settings, StorageSettings
 from dpresence.tests.support import FakeClock
 from dpresence.tests.web.races import Held
@@ -145,22 +146,16 @@ def test_of_changes_of_a_grant_at_both_at_once_the_one_that_was_stored_last_is_s
 
 
 @pytest.mark.parametrize("paused", [True, False])
-def test_an_update_that_was_made_before_the_other_heard_of_a_pause_or_its_end_is_put_right(one, two, app, puid, monkeypatch, paused):
-    device, tracker = two.device(ANN), two.parts.backends.tracker
+def test_an_update_made_with_grants_from_before_a_pause_or_its_end_is_made_with_those_of_now(one, two, app, puid, monkeypatch, paused):
+    device = two.device(ANN)
     user = two.presence.hub.devices()[0][0]
-    heard, late = tracker._wakes._heard, []
-    monkeypatch.setattr(tracker._wakes, "_heard", late.append)
-    monkeypatch.setattr(one.presence.grants, "_look_again", lambda user, appid: None)  # the one that changed it may be gone
     one.presence.grants.pause(user, app.id, not paused)
-    two.presence.grants.heard(user, "")
-    say(device, "unavailable")
+    eventually(lambda: [grant.paused for grant in two.presence.grants.of(user).grants] == [not paused])
+    deaf(two)
     one.presence.grants.pause(user, app.id, paused)
-    say(device, "online")
-    assert tracker.latest(app.id, [puid])[puid].status == ("online" if paused else "unavailable")
-    eventually(lambda: len(late) >= 2)
-    for message in late:
-        heard(message)
-    eventually(lambda: tracker.latest(app.id, [puid])[puid].status == ("offline" if paused else "online"))
+    for status in ("unavailable", "online"):
+        say(device, status)
+        assert latest(two, app, puid) == ("offline" if paused else status)
 
 
 def test_a_notification_sent_at_one_reaches_a_device_at_the_other(one, two, app, puid):
@@ -232,19 +227,25 @@ def latest(world: World, app: App, puid: str) -> str:
 
 
 @pytest.mark.parametrize("paused", [True, False])
-def test_an_update_that_was_made_without_knowing_of_a_pause_or_its_end_is_put_right(one, two, app, puid, paused):
-    device = two.device(ANN)
-    user = two.presence.hub.devices()[0][0]
+def test_a_device_that_is_lost_at_a_deaf_process_is_lost_to_everybody_who_may_see_it_now(one, two, app, puid, paused):
+    """The application of a new grant has to hear of it, and that of a grant that was paused meanwhile has not."""
+    two.device(ANN)
+    user, other = two.presence.hub.devices()[0][0], one.application(name="Go")
     one.presence.grants.pause(user, app.id, not paused)
-    eventually(lambda: [grant.paused for grant in two.presence.grants.of(user)] == [not paused])
-    eventually(lambda: latest(two, app, puid) == ("online" if paused else "offline"))
-    say(device, "offline")
+    eventually(lambda: [grant.paused for grant in two.presence.grants.of(user).grants] == [not paused])
     deaf(two)
+    two.connections[-1].lose()
+    granted = one.grant(ANN, other)
     one.presence.grants.pause(user, app.id, paused)
-    say(device, "unavailable")
-    assert latest(two, app, puid) == ("unavailable" if paused else "offline")
-    recovers(two)
-    assert latest(two, app, puid) == ("offline" if paused else "unavailable")
+    assert latest(one, other, granted) == "online"
+    two.advance(16)
+    assert (latest(one, app, puid), latest(one, other, granted)) == ("offline", "offline")
+    assert history(one, other)[-1] == ("offline", "lost")
+    assert history(one, app)[-1] == ("offline", "explicit" if paused else "lost")
+
+
+def history(world: World, app: App) -> list[tuple[str, str]]:
+    return [(entry.status, entry.reason) for entry in world.parts.backends.tracker.read(app.id, 0, 100)]
 
 
 def test_who_is_signed_out_is_no_ghost_to_an_application_of_which_her_process_did_not_hear(one, two, app):
@@ -257,19 +258,16 @@ def test_who_is_signed_out_is_no_ghost_to_an_application_of_which_her_process_di
     assert latest(one, app, puid) == "offline"
 
 
-def test_a_new_grant_is_told_before_anything_else_of_it(one, two, app, monkeypatch):
+def test_a_new_grant_is_told_once_and_before_the_updates_that_follow(one, two, app, monkeypatch):
     device, service = two.device(ANN), two.followed(app)
     user, application = two.presence.hub.devices()[0][0], one.parts.backends.directory.application(app.id)
-    looked = []
-    look = two.presence.grants._look_again
-    monkeypatch.setattr(two.presence.grants, "_look_again", lambda *who: looked.append(look(*who)))
     held = Held(monkeypatch, one.parts.backends.tracker, "granted")
-    held.overtake(lambda: one.presence.grants.grant(user, application), lambda: gevent.sleep(0.1))
-    eventually(lambda: looked)
+    held.overtake(lambda: one.presence.grants.grant(user, application), lambda: say(device, "unavailable"))
     eventually(lambda: service.sent)
-    assert [reason for _, _, reason in updates(service)] == ["granted"]
-    say(device, "unavailable")
+    assert [(status, reason) for _, status, reason in updates(service)] == [("unavailable", "granted")]
+    say(device, "online")
     eventually(lambda: service.sent)
+    assert [(status, reason) for _, status, reason in updates(service)] == [("online", "explicit")]
 
 
 # -- what was forgotten
@@ -299,7 +297,7 @@ def test_who_is_not_signed_in_any_more_does_not_connect_again(one, two):
     device = one.channel()
     device.receive({"email": ANN, "assertion": ticket, "status": "online", "ticket": True})
     user = one.presence.hub.devices()[0][0]
-    one.parts.backends.tracker._line.call("remove_all", user, ())
+    one.parts.backends.tracker.remove_all(user, GrantSet(ERASED, ()))
     deaf(one)
     ann("POST", "/logout")
     recovers(one, forgotten=True)
@@ -347,7 +345,7 @@ def test_a_device_that_leaves_while_redis_is_away_is_no_ghost(alone, lost_redis)
     lost_redis.start()
     eventually(lambda: alone.parts.backends.tracker.ping() is None)
     assert alone.parts.backends.tracker.status(user) == "online"
-    alone.presence.grants.sweep()
+    alone.presence.retries.flush()
     alone.advance(16)
     assert alone.parts.backends.tracker.status(user) == "offline"
 

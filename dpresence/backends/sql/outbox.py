@@ -1,0 +1,44 @@
+"""The outbox of the directory, and the revision of an account: written in the transaction of a change (decision 0012)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, delete, insert, literal, select, update
+
+from ...model import OutboxEntry, OutboxKind
+from .rows import Rows
+from .tables import accounts, grants, outbox
+
+ENTRIES = Rows(outbox, OutboxEntry)
+_RAISE = update(accounts).values(revision=accounts.c.revision + 1).returning(accounts.c.id, accounts.c.revision)
+
+
+def raise_revision(connection: Connection, user: str | ScalarSelect[Any]) -> Row[tuple[str, int]] | None:
+    """Raise an account's revision, which locks its row; return its id and the new revision, None when it is gone."""
+    return connection.execute(_RAISE.where(accounts.c.id == user)).one_or_none()
+
+
+def add(connection: Connection, owner: str, kind: OutboxKind, user: str = "", appid: str = "", detail: str = "", revision: int = 0) -> None:
+    """Add one entry; see ``OutboxEntry``."""
+    values = {"owner": owner, "kind": kind, "user": user, "appid": appid, "detail": detail, "revision": revision}
+    connection.execute(insert(outbox).values(values))
+
+
+def add_ended(connection: Connection, owner: str, *which: ColumnElement[bool]) -> None:
+    """Add a ``revoked`` entry for each grant that fits, before it is deleted."""
+    ended = select(literal(owner), literal("revoked"), grants.c.user, grants.c.appid, grants.c.puid, literal(0)).where(*which)
+    columns = ("owner", "kind", "user", "appid", "detail", "revision")
+    connection.execute(insert(outbox).from_select(columns, ended.order_by(grants.c.puid)))
+
+
+def read(connection: Connection, owner: str | None, after: int, limit: int) -> Sequence[OutboxEntry]:
+    """Return up to ``limit`` entries with an id greater than ``after``, oldest first."""
+    mine = (outbox.c.owner == owner,) if owner is not None else ()
+    return ENTRIES.all(connection, outbox.c.id > after, *mine, order_by=outbox.c.id, limit=limit)
+
+
+def remove(connection: Connection, ids: Iterable[int]) -> None:
+    """Delete entries."""
+    connection.execute(delete(outbox).where(outbox.c.id.in_(list(ids))))
