@@ -8,6 +8,9 @@ from math import ceil
 from .clock import Clock
 from .errors import SlowDown
 
+LONGEST_WAIT = 60
+"""Seconds; nobody who is refused is told to stay away for longer."""
+
 
 class TokenBucket:
     """``burst`` at once, ``rate`` a second after that.
@@ -42,26 +45,60 @@ class TokenBucket:
         self._at = now
         return 0.0 if self._tokens >= n else (n - self._tokens) / self.rate
 
+    def give(self, n: float = 1) -> None:
+        """Put ``n`` tokens back."""
+        self._tokens = min(self.burst, self._tokens + n)
+
+
+class QueueBucket(TokenBucket):
+    """A bucket that gives each refusal a later turn, so that not all who were refused come back at once."""
+
+    __slots__ = ("_last_turn",)
+
+    def __init__(self, rate: float, burst: float) -> None:
+        super().__init__(rate, burst)
+        self._last_turn = 0.0
+
+    def take(self, n: float = 1, *, now: float) -> float:
+        """Take ``n`` tokens, all or none.
+
+        :param now: ``Clock.monotonic()``.
+        :return: 0.0 when they were taken, else the seconds until this caller's turn.
+        """
+        return self.turn(now=now) if super().take(n, now=now) else 0.0
+
+    def turn(self, *, now: float) -> float:
+        """Return the seconds until the next turn that nobody has, at most ``LONGEST_WAIT``."""
+        self._last_turn = min(max(self._last_turn, now) + 1 / self.rate, now + LONGEST_WAIT)
+        return self._last_turn - now
+
 
 class Buckets:
     """Token buckets by key, for the keys used last; one that is pushed out starts full again.
 
     :param most: how many keys are remembered.
+    :param kind: the class of the buckets.
     """
 
-    def __init__(self, rate: float, burst: float, most: int = 10_000) -> None:
+    def __init__(self, rate: float, burst: float, most: int = 10_000, kind: type[TokenBucket] = TokenBucket) -> None:
         self._rate = rate
         self._burst = burst
         self._most = most
+        self._kind = kind
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def take(self, key: str, n: float = 1, *, now: float) -> float:
         """Take ``n`` tokens of a key, all or none; see ``TokenBucket.take``."""
-        bucket = self._buckets.setdefault(key, TokenBucket(self._rate, self._burst))
+        bucket = self._buckets.get(key) or self._buckets.setdefault(key, self._kind(self._rate, self._burst))
         self._buckets.move_to_end(key)
         if len(self._buckets) > self._most:
             self._buckets.popitem(last=False)
         return bucket.take(n, now=now)
+
+    def give(self, key: str, n: float = 1) -> None:
+        """Put ``n`` tokens of a key back."""
+        if key in self._buckets:
+            self._buckets[key].give(n)
 
     def wait(self, key: str, *, now: float) -> float:
         """Return the seconds until a key has a token, 0.0 when it has one; nothing is taken."""

@@ -241,6 +241,12 @@ class ChannelSettings:
     unsigned_per_address: int = _key(20, "Channels of one address that have not signed in.", low=1, high=100000)
     accept_rate: float = _key(200.0, "New channels, per second.", low=1, high=100000)
     accept_burst: int = _key(500, "New channels at once, or being signed in; beyond, 503 with Retry-After.", low=1, high=100000)
+    request_rate: float = _key(300.0, "HTTP requests of one address, per second.", low=1, high=1000000)
+    request_burst: int = _key(1000, "HTTP requests of one address at once; beyond, 429.", low=1, high=1000000)
+    connection_request_rate: float = _key(
+        100.0, "HTTP requests on one connection, but for a trusted proxy's, per second.", low=1, high=1000000
+    )
+    connection_request_burst: int = _key(300, "HTTP requests on one connection at once; beyond, 429.", low=1, high=1000000)
     failures_per_minute: int = _key(10, "Failed sign-ins and keys of one address.", low=1, high=100000)
     registrations_per_hour: int = _key(60, "Applications registered from one address.", low=1, high=100000)
     handshake_seconds: int = _key(10, "A request must have arrived within this.", low=1, high=120)

@@ -15,7 +15,7 @@ import gevent
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, SlowDown
-from ..limits import TokenBucket
+from ..limits import Buckets, QueueBucket
 from ..metrics import Metrics
 from ..service.turns import give_way
 from ..settings import Settings
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from .connection import Connection
 
 log = logging.getLogger(__name__)
-LONGEST_WAIT = 60
-"""Seconds; nobody who is refused is told to stay away for longer."""
 _NEW_SECONDS = 1.0
 """Who has not signed in within so long is slow, and does not keep others out any more."""
 
@@ -37,6 +35,7 @@ class Gate:
     :ivar connections: what was admitted and has not ended.
     :ivar on_wait: told the seconds that somebody was asked to wait.
     :ivar draining: the process is stopping; nobody is admitted any more.
+    :ivar requests: HTTP requests, by address.
     :ivar plain: connections that have not become a channel, as the server counts them.
     """
 
@@ -52,8 +51,8 @@ class Gate:
         self._ids = itertools.count(1)
         self._unsigned: dict[str, set[Connection]] = {}
         self._newcomers: dict[Connection, float] = {}  # since when, oldest first
-        self._rate = TokenBucket(settings.channels.accept_rate, settings.channels.accept_burst)
-        self._last_turn = 0.0  # when the last one that was refused may come back
+        self._rate = QueueBucket(settings.channels.accept_rate, settings.channels.accept_burst)
+        self.requests = Buckets(settings.channels.request_rate, settings.channels.request_burst, kind=QueueBucket)
 
     @property
     def sockets(self) -> int:
@@ -83,8 +82,9 @@ class Gate:
         strangers = self._unsigned.get(network(connection.address), ())
         if len(strangers) >= limits.unsigned_per_address:
             raise SlowDown("too many channels of this address have not signed in", retry_after=limits.sign_in_seconds)
-        if self._crowded(now) or self._rate.take(now=now):
+        if self._crowded(now) or self._rate.wait(now=now):
             raise BackendUnavailable("too many new channels", retry_after=self._turn(now))
+        self._rate.take(now=now)
         self.connections.add(connection)
         self._unsigned.setdefault(network(connection.address), set()).add(connection)
         self._newcomers[connection] = now
@@ -96,10 +96,8 @@ class Gate:
         return len(self._newcomers) >= self.settings.channels.accept_burst
 
     def _turn(self, now: float) -> int:
-        """Return seconds to wait: who is refused gets a place of its own in the queue, so that not all come back at once."""
-        self._last_turn = max(self._last_turn, now) + 1 / self._rate.rate
-        self._last_turn = min(self._last_turn, now + LONGEST_WAIT)
-        wait = math.ceil(self._last_turn - now)
+        """Return seconds to wait: who is refused gets a place of its own in the queue."""
+        wait = math.ceil(self._rate.turn(now=now))
         self.on_wait(wait)
         return wait
 

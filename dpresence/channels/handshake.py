@@ -30,6 +30,7 @@ class Handler(HttpHandler):
     def run_application(self) -> None:
         """Answer one request."""
         try:
+            self.count_request()
             if self._asks_for_websocket():
                 self._upgrade()
             else:
@@ -56,6 +57,7 @@ class Handler(HttpHandler):
         try:
             self._ask_application(connection)
             if connection.channel is not None and self.code < 400:
+                self.forget_request()
                 self._switch(connection, accept)
         finally:
             if not connection.started:  # refused, or the peer was gone before the 101 was out

@@ -8,6 +8,8 @@ import ipaddress
 import json
 import logging
 import math
+import socket
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from http.client import responses
@@ -17,13 +19,19 @@ import gevent
 from gevent import pywsgi
 from geventwebsocket.handler import WebSocketHandler
 
-from ..errors import Refused, TooLarge, WrongValue
+from ..errors import Refused, SlowDown, WrongValue
+from ..limits import TokenBucket
+from ..service.turns import give_way
+from .gate import network
+from .request import BadRequest, Head, own_cookies, read_body, read_head
 
 access_log = logging.getLogger("dpresence.access")
 log = logging.getLogger("dpresence.server")
 
 READ_BYTES = 16384
-_TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+DISCARD_BYTES = 262144
+"""Read of a client that was refused, so that it sees why."""
+_OWN_COOKIES = ("dpresence", "__Host-dpresence")
 
 
 class HttpHandler(WebSocketHandler):
@@ -33,12 +41,16 @@ class HttpHandler(WebSocketHandler):
     """
 
     environ: Any
+    head: Head
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.limits = self.server.gate.settings.channels
         self._first = True
         self._deadline: Any = None
+        self._bucket = TokenBucket(self.limits.connection_request_rate, self.limits.connection_request_burst)
+        self._unread = False  # the answer was given before all that the client sends was read
+        self._proxied = False  # by a proxy of ours, whose connection carries the requests of many clients
 
     # Reading in time
 
@@ -52,19 +64,36 @@ class HttpHandler(WebSocketHandler):
         self._deadline = gevent.Timeout(self.limits.handshake_seconds)
         self.requestline, self.environ = "", None
         try:
-            return super().handle_one_request()
+            result = super().handle_one_request()
         except gevent.Timeout as timeout:
             if timeout is not self._deadline:
                 raise
-            self.status = self._orig_status = "408 Request Timeout"
-            return self.status, _TIMED_OUT
+            result = self._end_with(408)
         finally:
             self._deadline.close()
+        if isinstance(result, tuple):
+            self.socket.sendall(result[1])
+            self.time_finish = time.time()
+            self.log_request()
+        if self._unread:
+            self._hang_up()
+        return result is True or None
+
+    def _hang_up(self) -> None:
+        """Read on for a moment without looking: a socket closed with bytes unread takes the answer back from the client."""
+        with gevent.Timeout(self.limits.close_seconds, False), suppress(OSError):
+            self.socket._sock.shutdown(socket.SHUT_WR)
+            left = DISCARD_BYTES
+            while left > 0 and (data := self.socket.recv(READ_BYTES)):
+                left -= len(data)
+                give_way()
 
     def read_requestline(self) -> str:
         """Wait for a request, then start its deadline; "" when none came."""
-        if not self._first and not self._comes():
-            return ""
+        if not self._first:
+            give_way()  # a socket that is always ready does not wait
+            if not self._comes():
+                return ""
         self._first = False
         self._deadline.start()
         return str(super().read_requestline())
@@ -76,48 +105,70 @@ class HttpHandler(WebSocketHandler):
         return False
 
     def read_request(self, raw_requestline: str) -> bool:
-        """Parse the headers; what could be read in two ways is refused."""
-        known = bool(super().read_request(raw_requestline))
-        lengths = self.headers.get_all("content-length", [])
-        coding = self.headers.get("transfer-encoding", "chunked").lower()
-        if len(set(lengths)) > 1 or not all(length.isdecimal() and length.isascii() for length in lengths) or coding != "chunked":
-            raise ValueError("the length of the body is in doubt")
-        return known
+        """Read the rest of the head.
+
+        :raises BadRequest: it is too large, or could be read in two ways.
+        """
+        self.requestline = raw_requestline.rstrip()
+        self.head = head = read_head(raw_requestline.encode("latin-1"), self.rfile)
+        self.command, self.path, self.request_version = head.method, head.target, head.version
+        self.headers = pywsgi.OldMessage()
+        for name, value in head.fields:
+            self.headers[name] = value
+        self.content_length = head.length
+        self.close_connection = not head.keeps
+        return True
+
+    def count_request(self) -> None:
+        """Count one more request of this connection and of its address.
+
+        A trusted proxy's connection carries the requests of many clients, each of whom has an address.
+
+        :raises SlowDown: there are too many.
+        """
+        gate = self.server.gate
+        now = gate.clock.monotonic()
+        wait = (not self._proxied and self._bucket.take(now=now)) or gate.requests.take(network(self.environ["REMOTE_ADDR"]), now=now)
+        if wait:
+            self.leave_body()
+            raise SlowDown("too many requests", retry_after=math.ceil(wait))
+
+    def forget_request(self) -> None:
+        """Count a request less: it became a channel, and channels have rates of their own."""
+        self.server.gate.requests.give(network(self.environ["REMOTE_ADDR"]))
 
     def take_body(self) -> None:
         """Read the whole body, so that no view waits for a slow client.
 
         :raises Refused: it is too large or broken.
         """
-        most = self.limits.body_bytes
+        self.wsgi_input = pywsgi.Input(io.BytesIO(), 0)  # nothing is left to be discarded
         try:
-            body = self._read_body() if (self.content_length or 0) <= most else b""
-            if max(self.content_length or 0, len(body)) > most:
-                raise TooLarge(f"the body may have {most} bytes")
+            body = self._read_body()
         except Refused:
             self.leave_body()
             raise
         self._deadline.close()
         self.environ["wsgi.input"] = io.BytesIO(body)
         self.environ["CONTENT_LENGTH"] = str(len(body))
+        self.environ.pop("HTTP_TRANSFER_ENCODING", None)
 
     def _read_body(self) -> bytes:
-        """Return the body, or one byte more than is allowed."""
-        body = bytearray()
+        most = self.limits.body_bytes
+        if self.head.value("expect").lower() == "100-continue" and (self.content_length or 0) <= most:
+            self.socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
-            while part := self.wsgi_input.read(min(READ_BYTES, self.limits.body_bytes + 1 - len(body))):
-                body += part
+            return read_body(self.head, self.rfile, most)
         except OSError:
             raise WrongValue("the body is not what its headers say") from None
         except gevent.Timeout as timeout:
             if timeout is not self._deadline:
                 raise
             raise WrongValue("the body did not come in time") from None
-        return bytes(body)
 
     def leave_body(self) -> None:
         """Answer without reading on; the connection ends with the answer."""
-        self.close_connection = True
+        self.close_connection = self._unread = True
         self.wsgi_input = pywsgi.Input(io.BytesIO(), 0)
 
     def get_environ(self) -> dict[str, Any]:
@@ -125,7 +176,9 @@ class HttpHandler(WebSocketHandler):
         environ: dict[str, Any] = super().get_environ()
         peer = environ.get("REMOTE_ADDR", "")
         proxies = self.limits.trusted_proxies
-        if proxies and is_in(peer, proxies):
+        environ["HTTP_COOKIE"] = own_cookies(environ.get("HTTP_COOKIE", ""), _OWN_COOKIES)
+        self._proxied = bool(proxies) and is_in(peer, proxies)
+        if self._proxied:
             hops = [*environ.get("HTTP_X_FORWARDED_FOR", "").split(","), peer]
             environ["REMOTE_ADDR"] = client_address(hops, proxies)
             scheme = environ.get("HTTP_X_FORWARDED_PROTO", "")
@@ -186,9 +239,14 @@ class HttpHandler(WebSocketHandler):
         log.info("%s", printable(msg % args if args else msg))
 
     def _handle_client_error(self, ex: BaseException) -> Any:
-        self.status = self._orig_status = "400 Bad Request"
-        self.log_error("bad request of %s: %s", self.client_address[0], type(ex).__name__)  # its text quotes the query
-        return self.status, pywsgi._BAD_REQUEST_RESPONSE
+        self.log_error("bad request of %s: %s", self.client_address[0], ex if isinstance(ex, BadRequest) else type(ex).__name__)
+        return self._end_with(ex.status if isinstance(ex, BadRequest) else 400)
+
+    def _end_with(self, status: int) -> tuple[str, bytes]:
+        """Return the answer before the end, where there is no request to be answered."""
+        self._unread = True
+        self.status = self._orig_status = f"{status} {responses[status]}"
+        return self.status, f"HTTP/1.1 {self.status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode()
 
     def _log_error(self, t: Any, v: Any, tb: Any) -> None:
         if not issubclass(t, gevent.GreenletExit):

@@ -86,7 +86,7 @@ def test_other_versions_are_told_which_one_is_right(server, version):
     assert body == {"result": "KO", "errno": 107, "error": "Sec-WebSocket-Version: 13"}
 
 
-@pytest.mark.parametrize("key", ["abc", "", "ÿ" * 24, KEY[:-4], KEY + "AAAA", "dGhlIHNhbXBsZSBub25jZQ", "dGhl IHNhbXBsZSBub25jZQ==", None])
+@pytest.mark.parametrize("key", ["abc", "", KEY[:-4], KEY + "AAAA", "dGhlIHNhbXBsZSBub25jZQ", "dGhl IHNhbXBsZSBub25jZQ==", None])
 def test_a_bad_key_is_refused_without_a_traceback(server, key):
     status, body, _ = refusal(server, headers={"Sec-WebSocket-Key": key})
     assert (status, body["errno"]) == (400, 107)

@@ -115,19 +115,17 @@ def test_a_body_too_large_is_refused_before_it_is_read(server, request_):
     b"GET / HTTP/3.0\r\n\r\n",
     b"GET / HTTP/x.y\r\n\r\n",
     b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n",
-    b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n",
-    b"GET / HTTP/1.1\r\nX: " + b"y" * 70000 + b"\r\n\r\n",
 ])  # fmt: skip
 def test_a_request_that_is_in_doubt_is_refused(server, request_):
     assert ask(server, request_)[0] == 400
 
 
 def test_a_line_too_long_is_refused(server):
-    assert ask(server, b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n")[0] == 414
+    assert ask(server, b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")[0] == 414
 
 
 def test_forwarding_headers_of_anybody_are_ignored(server):
-    request = b"GET /client HTTP/1.1\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\n\r\n"
+    request = b"GET /client HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\n\r\n"
     assert ask(server, request) == (200, "127.0.0.1 http")
 
 
@@ -145,18 +143,18 @@ def test_forwarding_headers_of_anybody_are_ignored(server):
     ("203.0.113.7:4711", "127.0.0.1"),
 ])  # fmt: skip
 def test_behind_a_trusted_proxy_the_last_hop_that_is_none_is_the_client(proxied, forwarded, client):
-    request = f"GET /client HTTP/1.1\r\nX-Forwarded-For: {forwarded}\r\n\r\n".encode()
+    request = f"GET /client HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {forwarded}\r\n\r\n".encode()
     assert ask(proxied, request) == (200, f"{client} http")
 
 
 def test_a_trusted_proxy_says_how_the_client_came(proxied):
     for scheme, seen in (("https", "https"), ("http", "http"), ("gopher", "http")):
-        request = f"GET /client HTTP/1.1\r\nX-Forwarded-Proto: {scheme}\r\n\r\n".encode()
+        request = f"GET /client HTTP/1.1\r\nHost: x\r\nX-Forwarded-Proto: {scheme}\r\n\r\n".encode()
         assert ask(proxied, request)[1].endswith(f" {seen}")
 
 
 def test_the_log_has_a_line_for_each_request_without_its_query(server):
-    ask(server, b"GET /page?key=secret HTTP/1.1\r\n\r\n")
+    ask(server, b"GET /page?key=secret HTTP/1.1\r\nHost: x\r\n\r\n")
     server.wait_for_log(r"INFO dpresence.access 127.0.0.1 GET /page 200 \d+ bytes")
     ask(server, b"GET /page?key=secret HTTP/3.0\r\n\r\n")
     server.wait_for_log("bad request of 127.0.0.1")
@@ -164,14 +162,14 @@ def test_the_log_has_a_line_for_each_request_without_its_query(server):
 
 
 def test_control_characters_do_not_reach_the_log(server):
-    ask(server, b"GET /page\x1b[31m HTTP/1.1\r\n\r\n")
-    server.wait_for_log(r"GET /page\\x1b\[31m 404")
+    assert ask(server, b"GET /page\x1b[31m HTTP/1.1\r\nHost: x\r\n\r\n")[0] == 400
+    server.wait_for_log(r"GET /page\\x1b\[31m 400")
     assert "\x1b" not in server.log
 
 
 def test_a_bug_in_a_view_is_500_and_logged_once():
     with EchoServer() as server:
-        assert ask(server, b"GET /bug?key=secret HTTP/1.1\r\n\r\n")[0] == 500
+        assert ask(server, b"GET /bug?key=secret HTTP/1.1\r\nHost: x\r\n\r\n")[0] == 500
         server.wait_for_log("RuntimeError: a bug in a view")
     assert server.log.count("Traceback") == 1
     assert "secret" not in server.log
