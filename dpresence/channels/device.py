@@ -232,8 +232,10 @@ class DeviceChannel(JsonChannel):
     def _apply(self, status: Status) -> None:
         if self.user is not None and (status != self.status or self._unsure):
             self._unsure = True
-            self._presence.devices.update_status(self.user, self.device, self.connection.id, status)
+            known = self._presence.devices.update_status(self.user, self.device, self.connection.id, status)
             self.status, self._unsure = status, False
+            if not known:  # replaced, signed out, or the tracker has lost it
+                self._presence.recovery.look_at(self.user)
 
     def _apply_kept(self) -> None:
         status, self._kept = self._kept, None

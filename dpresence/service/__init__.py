@@ -28,6 +28,7 @@ from .grants import Grants
 from .notifications import Notifications
 from .outbox import Outbox
 from .overview import Overview
+from .rebuilding import Rebuilding
 from .recovery import Recovery
 from .retry import RetryQueue
 
@@ -64,6 +65,7 @@ class Presence:
         self.overview = Overview(directory, tracker, self.feeds, hub, clock)
         self.notifications = Notifications(directory, tracker, mailbox, self.grants, self.retries, hub, settings.presence, clock)
         self.recovery = Recovery(hub, self.devices, self.grants, self.accounts, self.outbox, self.retries, self.deliver)
+        self.rebuilding = Rebuilding(directory, tracker, self.grants)
         self.renew_lease = tracker.renew
         self._soon: set[str] = set()
         self._late: set[str] = set()
@@ -87,8 +89,12 @@ class Presence:
             self.hub.close_devices(owner, "signed out", lambda name, channel: name == device and channel.revision < int(revision))
         elif topic == "replaced":
             self.hub.close_replaced(owner, *detail.split(" "))
+        elif topic == "damaged":
+            self.rebuilding.begin(owner)
+        elif topic == "forgotten" and owner:
+            self.recovery.look_at(owner)
         elif topic in ("missed", "forgotten"):
-            self.recovery.begin(forgotten=topic == "forgotten")
+            self.recovery.begin()
         elif topic == "application":
             self.hub.check_application(owner)
 

@@ -100,6 +100,10 @@ class Devices:
         """
         self._connect(user, device, connection, status, signed)
 
+    def signed_out(self, connection: str) -> bool:
+        """Return whether the device of a connection that speaks for none any more was signed out."""
+        return self._tracker.signed_out(connection)
+
     def tell_replaced(self, user: str, device: str, connection: str) -> None:
         """Have the process of a connection that was replaced close it. It changes nothing any more, whether or not this succeeds."""
         with suppress(BackendUnavailable):

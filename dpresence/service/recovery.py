@@ -53,39 +53,47 @@ class Recovery:
         self._deliver = deliver
         self._running = False
         self._wanted = False
-        self._forgotten = False
+        self._looking: set[str] = set()
 
-    def begin(self, forgotten: bool) -> None:
-        """Catch up in a greenlet of its own; never waits.
-
-        :param forgotten: connect again what the tracker does not know.
-        """
+    def begin(self) -> None:
+        """Catch up in a greenlet of its own; never waits."""
         self._grants.invalidate_all()
         self._hub.sign_outs += 1  # a sign-in that is under way looks again
         self._wanted = True
-        self._forgotten |= forgotten
         if not self._running:
             self._running = True
             gevent.spawn(self._run)
 
+    def look_at(self, user: str) -> None:
+        """Connect a user's devices again that the tracker does not know, or close those it has another connection for. Never waits."""
+        if user not in self._looking and self._hub.devices_of(user):
+            self._looking.add(user)
+            gevent.spawn(self._look_at, user)
+
+    def _look_at(self, user: str) -> None:
+        try:
+            while not all(self._checked((user, *one)) for one in self._hub.devices_of(user).items()):
+                gevent.sleep(_RETRY_SECONDS)
+        finally:
+            self._looking.discard(user)
+
     def _run(self) -> None:
         try:
             while self._wanted:
-                forgotten = self._forgotten
-                self._wanted = self._forgotten = False
-                if not self._catch_up(forgotten):
-                    self._wanted, self._forgotten = True, self._forgotten or forgotten
+                self._wanted = False
+                if not self._catch_up():
+                    self._wanted = True
                     gevent.sleep(_RETRY_SECONDS)
         finally:
             self._running = False
 
-    def _catch_up(self, forgotten: bool) -> bool:
+    def _catch_up(self) -> bool:
         """Return whether every backend that was asked was there."""
         for appid in self._hub.applications():
             self._hub.news(appid)
         everybody = self._hub.devices()
         users = dict.fromkeys(user for user, _, _ in everybody)
-        done = all([self._told(), *Pool(_AT_ONCE).map(lambda item: self._checked(item, forgotten), everybody)])
+        done = all([self._told(), *Pool(_AT_ONCE).map(self._checked, everybody)])
         shown = all(Pool(_AT_ONCE).map(self._shown, users))
         Pool(_AT_ONCE).map(self._deliver, users)
         return done and shown
@@ -109,10 +117,10 @@ class Recovery:
             log.exception("what applications see of somebody was not put right")
         return True
 
-    def _checked(self, who: tuple[str, str, DevicePort], forgotten: bool) -> bool:
+    def _checked(self, who: tuple[str, str, DevicePort]) -> bool:
         user, device, channel = who
         try:
-            self._check(user, device, channel, forgotten)
+            self._check(user, device, channel)
         except BackendUnavailable:
             return False
         except Refused as refused:  # there are too many by now
@@ -121,7 +129,7 @@ class Recovery:
             log.exception("a channel did not catch up")
         return True
 
-    def _check(self, user: str, device: str, channel: DevicePort, forgotten: bool) -> None:
+    def _check(self, user: str, device: str, channel: DevicePort) -> None:
         """Make true again, of one channel, what both sides believe; or close it."""
         if self._hub.devices_of(user).get(device) is not channel:
             return
@@ -131,10 +139,10 @@ class Recovery:
             return
         elif any(other.connected for other in self._devices.list(user) if other.name == device):
             channel.close(CloseCode.REPLACED, REPLACED)
-        elif forgotten or self._forgotten:  # by now: asking may be what found it out
-            self._connect_again(user, device, channel)
-        else:
+        elif self._devices.signed_out(channel.connection_id):
             channel.close(CloseCode.NOT_SIGNED_IN, "signed out")
+        else:
+            self._connect_again(user, device, channel)
 
     def _connect_again(self, user: str, device: str, channel: DevicePort) -> None:
         """Connect what was forgotten; the device goes to whoever has it by the end, or it would be a ghost."""

@@ -1,6 +1,7 @@
 -- One batch of operations of one process, in order and in one step. What each means: backends/tracker/__init__.py.
 -- ARGV[1], cmsgpack: prefix, process, generation, now (ms), ticks (ms, of that process alone), settings, operations.
--- Answers cmsgpack: number of batches so far, wake-ups, results; nothing when the process is not known or has a newer connection.
+-- Answers cmsgpack: number of batches so far, wake-ups, results, wake-ups for this process alone, what failed (position, reason);
+-- nothing when the process is not known or has a newer connection.
 -- Everybody else hears of the wake-ups by a message: the process, then each of them, a line each.
 --
 --   user:USER        cmsgpack: status; newest revision of the account that was seen; devices by name, each with status, connection,
@@ -8,6 +9,7 @@
 --   meta             hash: epoch, since, runs, batches, base (see open.lua); clock, time (see clock.lua)
 --   processes        hash: process -> "generation end-of-lease", by the lease clock
 --   dead             set of processes whose lease ran out and whose devices have not all been dropped
+--   out:CONNECTION   for some time: its device was signed out
 --   users:PROCESS    set of users with a device of that process
 --   figures:PROCESS  what that process says of itself, until its lease is over
 --   grace:PROCESS    sorted set of users by when the first grace of theirs ends, in ticks of that process
@@ -24,6 +26,15 @@ if not mine or tonumber(string.match(mine, '^%d+')) ~= generation then return fa
 local STALE = 'stale' -- the result of an operation whose grants are older than what was seen; it changed nothing
 local run, status_of, raise_revision, finish = {}, nil, nil, nil -- the operations by name
 local woken, wakes = {}, {} -- each once, in order
+
+local alarms = {} -- wake-ups for this process alone
+
+local function alarm(text)
+  if not alarms[text] then
+    alarms[text] = true
+    alarms[#alarms + 1] = text
+  end
+end
 
 local function wake(text)
   if not woken[text] then

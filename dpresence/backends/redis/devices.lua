@@ -2,11 +2,28 @@
 
 local RANK = { offline = 0, unavailable = 1, online = 2 }
 
+local function is_record(record)
+  if type(record) ~= 'table' or not RANK[record.status] or type(record.devices) ~= 'table' then return false end
+  for _, device in pairs(record.devices) do
+    if type(device) ~= 'table' or not RANK[device.status] or type(device.process) ~= 'string' then return false end
+  end
+  return true
+end
+
+-- Return a user's record; one that cannot be read is gone, and her devices connect again.
 local function load(user)
-  local text = call('GET', prefix .. 'user:' .. user)
-  local record = text and cmsgpack.unpack(text) or { status = 'offline', devices = {} }
-  record.revision = record.revision or 0
-  return record
+  local key = prefix .. 'user:' .. user
+  local got, text = pcall(call, 'GET', key)
+  if not got and not is_damage(reason_of(text)) then error(text, 0) end
+  if got and not text then return { status = 'offline', devices = {}, revision = 0 } end
+  local read, record = pcall(cmsgpack.unpack, text)
+  if got and read and is_record(record) then
+    record.revision = record.revision or 0
+    return record
+  end
+  call('UNLINK', key)
+  wake('forgotten ' .. user)
+  return { status = 'offline', devices = {}, revision = 0 }
 end
 
 -- Store a record. One without devices stays for a while: grants that are older than its revision may still be on their way.
@@ -95,6 +112,7 @@ local function drop(user, grants, revision, reason, which)
   for name, device in pairs(record.devices) do
     if which(name, device) then
       at[device.process] = true
+      if reason == 'explicit' and not device.over then call('SET', prefix .. 'out:' .. device.connection, '', 'EX', feed_seconds) end
       record.devices[name] = nil
     end
   end
@@ -183,6 +201,10 @@ function run.remove_all(user, grants, revision, before)
     tell(grants, 'offline', 'explicit') -- news only where the record was lost
   end
   return found
+end
+
+function run.signed_out(connection)
+  return call('EXISTS', prefix .. 'out:' .. connection) == 1
 end
 
 function run.devices(user)

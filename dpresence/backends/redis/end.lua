@@ -1,11 +1,15 @@
 -- Carries out a batch. Comes last.
-local results = {}
+local results, failed = {}, {}
 for position, operation in ipairs(operations) do
-  local result = run[operation[1]](unpack(operation, 2))
+  local done, result = pcall(run[operation[1]], unpack(operation, 2))
+  if not done then
+    failed[#failed + 1] = { position, reason_of(result) }
+    result = false
+  end
   if result == nil then result = true end
   results[position] = result
 end
 finish()
 local text = table.concat(wakes, '\n')
 if #wakes > 0 then call('PUBLISH', prefix .. 'wakes', me .. '\n' .. text) end
-return cmsgpack.pack({ call('HINCRBY', meta, 'batches', 1), text, results })
+return cmsgpack.pack({ call('HINCRBY', meta, 'batches', 1), text, results, table.concat(alarms, '\n'), failed })

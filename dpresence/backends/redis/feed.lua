@@ -1,6 +1,7 @@
 -- The feed of one application; the same rules as tracker/feed.py. Comes after "batch.lua" has set the scene.
 --   feeds      sorted set of the applications that have a feed, in order of their ids
---   feed:APP   hash    head: newest offset; floor: an entry at or below it may be missing
+--   feed:APP   hash    head: newest offset; floor: an entry at or below it may be missing; size: how many the view has;
+--                      damaged: it was begun anew and does not show everybody yet
 --   view:APP   hash    PUID -> newest entry, of every live PUID
 --   log:APP    stream  one entry each, its id is its offset; beyond their number only the newest of each PUID stay
 --   gone:APP   set     revoked PUIDs whose last entry is still in the log; nothing may follow for them
@@ -11,9 +12,21 @@ local function second(milliseconds)
   return milliseconds - milliseconds % 1000
 end
 
+local DAMAGED, REBUILDING = 'a feed is damaged: ', 'a feed is being rebuilt'
+
+local function damaged(what)
+  error(DAMAGED .. what, 0)
+end
+
+-- Return an error as a text; Redis 7 has tables.
+local function reason_of(failure)
+  return type(failure) == 'table' and tostring(failure.err) or tostring(failure)
+end
+
 local function entry(text)
   if not text then return nil end
   local offset, puid, status, at, reason = string.match(text, '^(%d+) (%S+) (%S+) (%-?%d+) (%S+)$')
+  if not offset then damaged('an entry') end
   return { offset = tonumber(offset), puid = puid, status = status, at = tonumber(at), reason = reason }
 end
 
@@ -24,9 +37,11 @@ local feeds = {}
 local function feed(app)
   local found = feeds[app]
   if not found then
-    local head, floor = unpack(call('HMGET', prefix .. 'feed:' .. app, 'head', 'floor'))
+    local head, floor, size, anew = unpack(call('HMGET', prefix .. 'feed:' .. app, 'head', 'floor', 'size', 'damaged'))
+    if not head and call('EXISTS', prefix .. 'view:' .. app, prefix .. 'log:' .. app) > 0 then damaged('its head is lost') end
     local base = not head and call('HGET', meta, 'base')
-    found = { head = tonumber(head or base), floor = tonumber(floor or base) }
+    found = { head = tonumber(head or base), floor = tonumber(floor or base), size = tonumber(size or base and 0), damaged = anew }
+    if not (found.head and found.floor and found.size) then damaged('its head is no number') end
     found.settled, found.new = found.head - feed_entries, not head
     found.dropped = not head and call('EXISTS', prefix .. 'dropped:' .. app) == 1
     feeds[app] = found
@@ -61,7 +76,11 @@ local MOST = 1000 -- entries that one call forgets, a few milliseconds; the next
 local function trim(app)
   settle(app)
   local found, log = feed(app), prefix .. 'log:' .. app
-  local too_many = call('XLEN', log) - 2 * feed_entries - call('HLEN', prefix .. 'view:' .. app)
+  local length, size = call('XLEN', log), call('HLEN', prefix .. 'view:' .. app)
+  if size ~= found.size then damaged('its view is lost') end
+  -- The newest ones are always there; 100 is the least that the setting allows.
+  if length < math.min(found.head - found.floor, feed_entries, 100) then damaged('its log is lost') end
+  local too_many = length - 2 * feed_entries - size
   local since = second(now) - feed_seconds * 1000
   for _ = 1, MOST do
     local first = call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
@@ -75,12 +94,48 @@ local function trim(app)
   return true
 end
 
-function finish()
-  for app, found in pairs(feeds) do
-    if found.appended then trim(app) end
-    if found.changed and found.new then call('ZADD', prefix .. 'feeds', 0, app) end
-    if found.changed then call('HSET', prefix .. 'feed:' .. app, 'head', found.head, 'floor', found.floor) end
+local function save(app, found)
+  if found.appended then trim(app) end
+  if found.changed and found.new then call('ZADD', prefix .. 'feeds', 0, app) end
+  if found.changed then call('HSET', prefix .. 'feed:' .. app, 'head', found.head, 'floor', found.floor, 'size', found.size) end
+end
+
+-- Begin a feed anew. It takes entries, but nobody reads it until it was rebuilt: people would look offline who are not.
+local function reset(app)
+  local base = math.max(now, feeds[app] and feeds[app].head or 0) -- above any offset of old, so that no old cursor goes on
+  feeds[app] = nil
+  call('UNLINK', prefix .. 'feed:' .. app, prefix .. 'view:' .. app, prefix .. 'log:' .. app, prefix .. 'gone:' .. app)
+  call('HSET', prefix .. 'feed:' .. app, 'head', base, 'floor', base, 'size', 0, 'damaged', 1)
+  call('ZADD', prefix .. 'feeds', 0, app)
+end
+
+-- Return whether an error says that a key is not what it should be, and not that the server takes no writes.
+local function is_damage(reason)
+  for _, sign in ipairs({ DAMAGED, 'WRONGTYPE', 'equal or smaller' }) do
+    if string.find(reason, sign, 1, true) then return true end
   end
+  return false
+end
+
+-- Do something with the feed of an application, and once more when it has to begin anew for it.
+local function guarded(app, act, ...)
+  local done, result = pcall(act, ...)
+  if done then return result end
+  if is_damage(reason_of(result)) then
+    reset(app)
+    done, result = pcall(act, ...)
+    alarm('damaged ' .. app)
+  elseif reason_of(result) == REBUILDING then
+    alarm('damaged ' .. app) -- who was at it may be gone
+  end
+  if not done then error(result, 0) end
+  return result
+end
+
+function finish()
+  local all = {}
+  for app in pairs(feeds) do all[#all + 1] = app end
+  for _, app in ipairs(all) do guarded(app, function() save(app, feed(app)) end) end
 end
 
 -- last: the newest entry of the PUID.
@@ -90,6 +145,11 @@ local function append(grant, last, status, reason)
   local found = feed(app)
   if found.dropped then return false end
   found.head, found.appended, found.changed = found.head + 1, true, true
+  if reason == 'revoked' then
+    found.size = found.size - (last and 1 or 0) -- who revokes takes it out of the view
+  elseif not last then
+    found.size = found.size + 1
+  end
   local at = second(math.max(now, since, last and last.at or 0))
   local text = table.concat({ found.head, puid, status, at, reason }, ' ')
   call('HSET', prefix .. 'view:' .. app, puid, text)
@@ -100,8 +160,10 @@ local function append(grant, last, status, reason)
 end
 
 local function show(grant, status, reason)
-  local last = shown(grant[1], grant[2])
-  if status ~= (last and last.status or 'offline') then append(grant, last, status, reason) end
+  guarded(grant[1], function()
+    local last = shown(grant[1], grant[2])
+    if status ~= (last and last.status or 'offline') then append(grant, last, status, reason) end
+  end)
 end
 
 local function covers(app, offset)
@@ -130,7 +192,9 @@ function run.revoked(user, grant, revision)
 end
 
 function run.snapshot(app)
-  return { feed(app).head, table.concat(call('HVALS', prefix .. 'view:' .. app), '\n') }
+  local all = call('HVALS', prefix .. 'view:' .. app)
+  if #all ~= feed(app).size then damaged('its view is lost') end
+  return { feed(app).head, table.concat(all, '\n') }
 end
 
 function run.latest(app, puids)
@@ -171,6 +235,18 @@ function run.applications(after, limit)
   return call('ZRANGEBYLEX', prefix .. 'feeds', '(' .. after, '+', 'LIMIT', 0, limit)
 end
 
+-- Begin a feed anew whose entries cannot be read.
+function run.damaged(app)
+  reset(app)
+  alarm('damaged ' .. app)
+end
+
+-- Let a feed be read again that was begun anew.
+function run.rebuilt(app)
+  if call('HDEL', prefix .. 'feed:' .. app, 'damaged') == 1 then wake('feed ' .. app) end
+  if feeds[app] then feeds[app].damaged = nil end
+end
+
 function run.trim(app)
   return not feed(app).new and trim(app)
 end
@@ -180,4 +256,19 @@ function run.drop(app, seconds)
   call('ZREM', prefix .. 'feeds', app)
   call('SET', prefix .. 'dropped:' .. app, '', 'EX', seconds)
   call('UNLINK', prefix .. 'feed:' .. app, prefix .. 'view:' .. app, prefix .. 'log:' .. app, prefix .. 'gone:' .. app)
+end
+
+-- A damaged feed is begun anew by whoever finds it.
+for _, name in ipairs({ 'granted', 'refresh', 'revoked' }) do
+  local change = run[name]
+  run[name] = function(user, grant, ...) return guarded(grant[1], change, user, grant, ...) end
+end
+for _, name in ipairs({ 'snapshot', 'latest', 'covers', 'read', 'trim' }) do
+  local look = run[name]
+  run[name] = function(app, ...)
+    return guarded(app, function(...)
+      if feed(app).damaged and name ~= 'trim' then error(REBUILDING, 0) end
+      return look(app, ...)
+    end, ...)
+  end
 end

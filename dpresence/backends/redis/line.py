@@ -115,7 +115,10 @@ class Line:
                 call.sent = True
             results = run([call.operation for call in wanted]) if wanted else ()
             for call, result in zip(wanted, results, strict=True):
-                call.result.set(result)
+                if isinstance(result, BackendUnavailable):  # it alone failed
+                    call.result.set_exception(result)
+                else:
+                    call.result.set(result)
         except (RedisError, OSError) as error:
             self._server.unavailable(error)
             self._give_up(batch)

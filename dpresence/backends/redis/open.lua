@@ -8,6 +8,9 @@ local meta, processes = prefix .. 'meta', prefix .. 'processes'
 
 local RUNS = 100 -- so many restarts are remembered; a process that saw an older run has everything begin anew
 
+for _, key in ipairs({ meta, processes }) do -- without them nothing here can be told: it begins anew
+  if not string.find('hash none', call('TYPE', key).ok, 1, true) then call('UNLINK', meta, processes) end
+end
 local epoch, since, batches, kept = unpack(call('HMGET', meta, 'epoch', 'since', 'batches', 'runs'))
 local runs = {} -- the runs of the server: its run id, and how many batches it had when that run began; oldest first
 for id, start in string.gmatch(kept or '', '(%S+) (%d+)') do runs[#runs + 1] = { id = id, start = tonumber(start) } end

@@ -14,9 +14,11 @@ from typing import Literal
 
 from ...model import ERASED, Device, Grant, GrantSet, Status, Update
 
-Topic = Literal["feed", "mail", "grants", "account", "ticket", "device", "replaced", "application", "missed", "forgotten"]
+Topic = Literal["feed", "mail", "grants", "account", "ticket", "device", "replaced", "application", "missed", "forgotten", "damaged"]
 """What a wake-up is about. Two come from the tracker itself, with an empty key: ``missed``, wake-ups of any topic may have
-been missed; ``forgotten``, the devices of this process may be forgotten, and have to be connected again.
+been missed; ``forgotten``, the devices of this process may be forgotten, and have to be connected again. Two tell of damage in
+the store: ``forgotten`` with a user whose devices are; ``damaged`` with an application whose feed is empty, and refuses to be
+read until it shows everybody again and is ``rebuilt``.
 """
 Listener = Callable[[Topic, str], None]
 
@@ -103,6 +105,10 @@ class Tracker(ABC):
         """Sign every device of a user out at once that signed in before the account had the revision ``before``."""
 
     @abstractmethod
+    def signed_out(self, connection: str) -> bool:
+        """Return whether a connection that speaks for no device any more had it signed out, and not lost by the store."""
+
+    @abstractmethod
     def due(self) -> Sequence[str]:
         """Return users with a device whose grace, or whose process's lease, is over."""
 
@@ -175,6 +181,10 @@ class Tracker(ABC):
     @abstractmethod
     def applications(self, after: str, limit: int) -> Sequence[str]:
         """Return up to ``limit`` ids of applications that have a feed, in order, those after ``after``."""
+
+    @abstractmethod
+    def rebuilt(self, appid: str) -> None:
+        """Let a feed be read again that was ``damaged`` and shows again what each PUID looks like."""
 
     @abstractmethod
     def trim(self, appid: str) -> bool:

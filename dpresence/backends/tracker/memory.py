@@ -132,6 +132,9 @@ class MemoryTracker(Tracker):
         self._merge(user, grants.grants, "explicit")
         return bool(gone)
 
+    def signed_out(self, connection: str) -> bool:
+        return True  # nothing is lost here
+
     def due(self) -> Sequence[str]:
         now = self._clock.monotonic()
         over = takewhile(lambda item: item[1] <= now, self._grace.items())
@@ -235,6 +238,9 @@ class MemoryTracker(Tracker):
 
     def applications(self, after: str, limit: int) -> Sequence[str]:
         return nsmallest(limit, (appid for appid in self._feeds if appid > after))
+
+    def rebuilt(self, appid: str) -> None:
+        """Do nothing: no feed is ever damaged."""
 
     def trim(self, appid: str) -> bool:
         self._feed(appid).trim(self._clock.now())

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -28,12 +28,13 @@ import msgspec
 
 from ...clock import Clock
 from ...errors import BackendUnavailable, SettingError, TooMany
-from ...model import ERASED, Device, Grant, GrantSet, Reason, Status, Update
+from ...model import ERASED, Device, Grant, GrantSet, Status, Update
 from ...settings import PresenceSettings
 from ..redis.line import Line, Operation, Run, Unanswered
 from ..redis.server import Connection, Server, ask, info, load, script
 from ..redis.wakes import Wakes
 from . import DROPPED_SECONDS, Connected, Listener, StaleGrants, Topic, Tracker
+from .redis_values import brief, brief_set, updates
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +42,6 @@ _OPEN = script("clock", "open")
 _BATCH = script("clock", "batch", "feed", "devices", "leases", "end")
 _STALE = "stale"
 """Result of an operation whose grants are older than what the server has seen; see ``devices.lua``."""
-_SLICE = 2000
-"""Entries read in one go, a few milliseconds; a snapshot may have very many."""
 
 
 @dataclass
@@ -124,9 +123,12 @@ class RedisTracker(Tracker):
         answer = self._evaluate(connection, batch, (self._prefix, self._process, self._generation, now, ticks, bounds, operations))
         if answer is None:
             raise _Unknown
-        self._known.batches, wakes, results = answer
-        if wakes:
-            gevent.spawn(self._tell_all, wakes.split("\n"), tuple(self._listeners))
+        self._known.batches, wakes, results, alarms, failed = answer
+        if wakes or alarms:
+            gevent.spawn(self._tell_all, [wake for wake in (*wakes.split("\n"), *alarms.split("\n")) if wake], tuple(self._listeners))
+        for position, reason in failed:
+            log.warning("redis: %s failed: %s", operations[position - 1][0], reason)
+            results[position - 1] = BackendUnavailable()
         return cast("Sequence[Any]", results)
 
     def _evaluate(self, connection: Connection, name: bytes, request: tuple[Any, ...]) -> Any:
@@ -166,7 +168,7 @@ class RedisTracker(Tracker):
         fresh = "~" + secrets.token_urlsafe(6)
         self._owed.pop((user, connection), None)  # before: what is abandoned after this would be the new one
         try:
-            found = self._change("connect", user, device or "", connection, status, *_set(grants), limit, fresh, signed)
+            found = self._change("connect", user, device or "", connection, status, *brief_set(grants), limit, fresh, signed)
         except Unanswered:
             self._owed[user, connection] = object()
             raise
@@ -175,16 +177,19 @@ class RedisTracker(Tracker):
         return Connected(found[0], found[1] or None)
 
     def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, signed: int = 0) -> bool:
-        return bool(self._change("update", user, device, connection, status, *_set(grants), signed))
+        return bool(self._change("update", user, device, connection, status, *brief_set(grants), signed))
 
     def leave(self, user: str, device: str, connection: str) -> None:
         self._line.call("leave", user, device, connection)
 
     def remove(self, user: str, device: str, grants: GrantSet, before: int = ERASED) -> bool:
-        return bool(self._change("remove", user, device, *_set(grants), before))
+        return bool(self._change("remove", user, device, *brief_set(grants), before))
 
     def remove_all(self, user: str, grants: GrantSet, before: int = ERASED) -> None:
-        self._change("remove_all", user, *_set(grants), before)
+        self._change("remove_all", user, *brief_set(grants), before)
+
+    def signed_out(self, connection: str) -> bool:
+        return bool(self._line.call("signed_out", connection))
 
     def due(self) -> Sequence[str]:
         for who, debt in list(self._owed.items()):
@@ -195,7 +200,7 @@ class RedisTracker(Tracker):
         return cast("list[str]", self._line.call("due"))
 
     def expire(self, user: str, grants: GrantSet) -> None:
-        self._change("expire", user, *_set(grants))
+        self._change("expire", user, *brief_set(grants))
 
     def _change(self, *operation: Any) -> Any:
         """Carry out an operation that takes grants.
@@ -219,27 +224,41 @@ class RedisTracker(Tracker):
     # -- feeds
 
     def granted(self, grant: Grant, revision: int) -> None:
-        self._change("granted", grant.user, *_brief((grant,)), revision)
+        self._change("granted", grant.user, *brief((grant,)), revision)
 
     def revoked(self, grant: Grant, revision: int = 0) -> None:
-        self._line.call("revoked", grant.user, *_brief((grant,)), revision)
+        self._line.call("revoked", grant.user, *brief((grant,)), revision)
 
     def refresh(self, grant: Grant, revision: int) -> None:
-        self._change("refresh", grant.user, *_brief((grant,)), revision)
+        self._change("refresh", grant.user, *brief((grant,)), revision)
 
     def forget_revision(self, user: str) -> None:
         self._line.call("forget_revision", user)
 
     def snapshot(self, appid: str) -> tuple[dict[str, Update], int]:
         offset, text = self._line.call("snapshot", appid)
-        return {update.puid: update for update in _updates(text)}, offset
+        return {update.puid: update for update in self._read(appid, text)}, offset
 
     def latest(self, appid: str, puids: Sequence[str]) -> dict[str, Update]:
-        return {update.puid: update for update in _updates(self._line.call("latest", appid, puids))}
+        return {update.puid: update for update in self._read(appid, self._line.call("latest", appid, puids))}
 
     def read(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
         text = self._line.call("read", appid, offset, limit)
-        return None if text is False else _updates(text)
+        return None if text is False else self._read(appid, text)
+
+    def _read(self, appid: str, text: str) -> list[Update]:
+        """Read entries; a feed of which one cannot be read is begun anew.
+
+        :raises BackendUnavailable: it is one.
+        """
+        try:
+            return updates(text)
+        except ValueError:
+            self._line.call("damaged", appid)
+            raise BackendUnavailable from None
+
+    def rebuilt(self, appid: str) -> None:
+        self._line.call("rebuilt", appid)
 
     def cursor(self, offset: int) -> str:
         return f"{self._known.epoch}:{offset}"
@@ -293,24 +312,3 @@ def _check_eviction(server: Server) -> None:
     if policy.startswith("allkeys"):
         what = f"with {policy} devices and feeds vanish when its memory is full"
         raise SettingError(f"redis.url = {server.shown}: must be a Redis with maxmemory-policy noeviction; {what}")
-
-
-def _set(grants: GrantSet) -> tuple[list[tuple[str, str, int, bool]], int]:
-    """Return what a script needs of a user's grants, and their revision."""
-    return _brief(grants.grants), grants.revision
-
-
-def _brief(grants: Iterable[Grant]) -> list[tuple[str, str, int, bool]]:
-    """Return what a script needs of grants."""
-    return [(grant.appid, grant.puid, grant.since, grant.paused) for grant in grants]
-
-
-def _updates(text: str) -> list[Update]:
-    """Read entries as ``feed.lua`` writes them; lets others have a turn when there are very many."""
-    found: list[Update] = []
-    for line in text.split("\n") if text else ():
-        offset, puid, status, at, reason = line.split(" ")
-        found.append(Update(int(offset), puid, cast("Status", status), int(at), cast("Reason", reason)))
-        if len(found) % _SLICE == 0:
-            gevent.sleep(0)
-    return found

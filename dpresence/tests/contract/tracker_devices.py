@@ -205,3 +205,12 @@ class DeviceContract:
         assert list(backend.due()) == []
         assert (list(backend.devices("jane")), backend.status("jane"), backend.status("joe")) == ([], "offline", "online")
         assert told(backend) == [("online", "explicit"), ("offline", "explicit")]
+
+    @pytest.mark.parametrize("everywhere", [False, True])
+    def test_a_connection_whose_device_was_signed_out_is_known_to_be(self, backend, everywhere):
+        connect(backend)
+        if everywhere:
+            backend.remove_all("jane", GrantSet(0, (JANE,)))
+        else:
+            backend.remove("jane", "phone", GrantSet(0, (JANE,)))
+        assert backend.signed_out("c1") is True

@@ -30,7 +30,10 @@ class Devices:
 
     def __init__(self):
         self.noticed, self.looked, self.connecting = lambda: None, lambda: None, lambda: None
-        self.again, self.left = [], []
+        self.again, self.left, self.out = [], [], False
+
+    def signed_out(self, connection):
+        return self.out
 
     def update_status(self, user, device, connection, status):
         self.noticed()
@@ -95,15 +98,16 @@ def run(recovery):
             gevent.sleep(0)
 
 
-def test_a_device_nobody_knows_was_signed_out(recovery, channel, devices):
-    recovery.begin(forgotten=False)
+def test_a_device_that_was_signed_out_unheard_is_closed(recovery, channel, devices):
+    devices.out = True
+    recovery.begin()
     run(recovery)
     assert (channel.closed, devices.again) == (4009, [])
 
 
 def test_a_device_that_is_found_to_be_forgotten_while_it_is_looked_at_connects_again(recovery, channel, devices):
-    devices.noticed = lambda: recovery.begin(forgotten=True) if not devices.again else None
-    recovery.begin(forgotten=False)
+    devices.noticed = lambda: recovery.begin() if not devices.again else None
+    recovery.begin()
     run(recovery)
     assert channel.closed is None
     assert ("jane", "phone", "c1", "online") in devices.again
@@ -111,14 +115,14 @@ def test_a_device_that_is_found_to_be_forgotten_while_it_is_looked_at_connects_a
 
 def test_a_device_that_leaves_while_it_is_looked_at_does_not_connect_again(recovery, hub, channel, devices):
     devices.looked = lambda: hub.leave_device("jane", "phone", channel)
-    recovery.begin(forgotten=True)
+    recovery.begin()
     run(recovery)
     assert devices.again == []
 
 
 def test_a_device_that_leaves_while_it_connects_again_is_no_ghost(recovery, hub, channel, devices):
     devices.connecting = lambda: hub.leave_device("jane", "phone", channel)
-    recovery.begin(forgotten=True)
+    recovery.begin()
     run(recovery)
     assert devices.left == [("jane", "phone", "c1")]
 
@@ -127,7 +131,7 @@ def test_a_newer_connection_that_comes_while_the_older_connects_again_has_the_de
     newer = Channel()
     newer.connection_id = "c2"
     devices.connecting = lambda: hub.join_device("jane", "phone", newer)
-    recovery.begin(forgotten=True)
+    recovery.begin()
     run(recovery)
     assert devices.again[-1] == ("jane", "phone", "c2", "online")
     assert devices.left == []
