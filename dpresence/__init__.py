@@ -17,6 +17,9 @@ def main(global_config: dict[str, str], **ini: str) -> Any:
     :param global_config: PasteDeploy's own values; ``here`` is the folder of the ini, ``__file__`` the ini.
     :raises SettingError: a setting that stops the start, with key, value and what is allowed.
     """
-    from .app import make_app
+    from .app import check_app, make_app
+    from .worker import only_checks
 
+    if only_checks():
+        return check_app(ini, global_config["here"])
     return make_app(ini, global_config["here"], file=global_config.get("__file__", "development.ini"))

@@ -81,6 +81,19 @@ def make_app(ini: Mapping[str, str], here: str, clock: Clock | None = None, file
     return config.make_wsgi_app()
 
 
+def check_app(ini: Mapping[str, str], here: str) -> Settings:
+    """Return the settings of ``[app:main]``, checked as far as that goes without a backend.
+
+    :raises SettingError: a setting, a key file or a secret that stops the start.
+    """
+    settings, clock = load_settings(ini, here), Clock()
+    providers = load_providers(settings.oidc, clock, is_public)
+    if not settings.identity.development:
+        _verifiers(settings, None, providers, clock)
+    load_clients(settings, providers, clock)
+    return settings
+
+
 def make_parts(settings: Settings, clock: Clock, token_file: Path) -> Parts:
     """Make every long-lived object.
 

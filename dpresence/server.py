@@ -13,6 +13,7 @@ import faulthandler  # noqa: E402
 import gc  # noqa: E402
 import ipaddress  # noqa: E402
 import logging  # noqa: E402
+import os  # noqa: E402
 import resource  # noqa: E402
 import signal  # noqa: E402
 import socket  # noqa: E402
@@ -30,9 +31,10 @@ from geventwebsocket.server import WebSocketServer  # noqa: E402
 from .channels.handshake import Gate, Handler, Keeper  # noqa: E402
 from .errors import BackendUnavailable, SettingError  # noqa: E402
 from .ini import load_server  # noqa: E402
+from .renewal import Renewal, command, start_anew  # noqa: E402
 from .settings import ServerSettings, Settings  # noqa: E402
 from .supervisor import Supervisor  # noqa: E402
-from .worker import TRACE_SIGNAL, Worker, listen, not_free, this_worker  # noqa: E402
+from .worker import TRACE_SIGNAL, Worker, adopt, inherited_listener, listen, not_free, only_checks, this_worker  # noqa: E402
 
 log = logging.getLogger("dpresence.server")
 
@@ -134,23 +136,41 @@ def main(global_config: dict[str, str], **section: str) -> Callable[[Any], None]
     sys.excepthook = _say_why
     faulthandler.enable()  # a crash in native code leaves a stack trace as well
     faulthandler.register(TRACE_SIGNAL)
-    settings, worker = load_server(section), this_worker()
+    settings, worker, listener = load_server(section), this_worker(), inherited_listener()
+    if only_checks():
+        return lambda checked: check(checked, settings)
     if settings.workers > 1 and not worker:
-        supervise(settings)
+        supervise(settings, listener)
     for number in (signal.SIGTERM, signal.SIGINT):  # while the application is being built
         signal.signal(number, lambda *_: sys.exit(0))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))  # after ``start_anew``
     if worker:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor's affair, also when a terminal is closed
-    return lambda application: serve(application, settings, worker)
+        listener = worker.listener
+    else:
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))  # until it serves
+    return lambda application: serve(application, settings, worker, listener)
 
 
-def supervise(settings: ServerSettings) -> NoReturn:
+def supervise(settings: ServerSettings, inherited: int | None = None) -> NoReturn:
     """Run the workers until SIGTERM or SIGINT, and end with the exit status of the whole.
 
+    :param inherited: file number of the listening socket, where this process was a single one before.
     :raises SettingError: the address cannot be bound.
     """
-    listener = listen(settings.host, settings.port, Server.backlog)
-    sys.exit(Supervisor([sys.executable, *sys.orig_argv[1:]], settings.workers, listener).run())
+    listener = listen(settings.host, settings.port, Server.backlog) if inherited is None else adopt(inherited)
+    sys.exit(Supervisor(command(), settings.workers, listener).run())
+
+
+def check(application: Settings, server: ServerSettings) -> None:
+    """Check what a start checks before it listens.
+
+    :raises SettingError: a setting that stops the start.
+    """
+    check_exposure(application, server)
+    check_workers(application, server)
+    if server.certfile:
+        _tls(server)
 
 
 def _say_why(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
@@ -161,19 +181,24 @@ def _say_why(kind: type[BaseException], error: BaseException, traceback: Any) ->
         sys.__excepthook__(kind, error, traceback)
 
 
-def serve(application: Any, settings: ServerSettings, worker: Worker | None = None) -> None:
-    """Serve an application until SIGTERM or SIGINT.
+def serve(application: Any, settings: ServerSettings, worker: Worker | None = None, listener: int | None = None) -> None:
+    """Serve an application until SIGTERM or SIGINT; at SIGHUP a single process starts anew.
 
     :param application: its ``registry["dpresence"]`` has ``settings``, ``gate``, ``background``, ``development_token`` and ``close``.
     :param worker: this process is one of several.
+    :param listener: file number of the listening socket; None to bind one.
     """
     parts = application.registry["dpresence"]
     check_exposure(parts.settings, settings)
     check_workers(parts.settings, settings)
     _allow_files(parts.settings.channels.sockets + 2 * RESERVE)
-    server, stopping = Server(settings, application, parts.gate, worker.listener if worker else None), Event()
+    server, stopping = Server(settings, application, parts.gate, listener), Event()
+    renewal = Renewal(stopping.set)
     for number in (signal.SIGTERM, signal.SIGINT):
-        gevent.signal_handler(number, stopping.set)
+        gevent.signal_handler(number, renewal.cancel)
+    if not worker:
+        gevent.signal_handler(signal.SIGHUP, renewal.request)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
     gc.collect()
     gc.freeze()  # what is here now stays: going through it again and again would stop everybody for a tenth of a second
     try:
@@ -184,6 +209,8 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
         if worker:
             gevent.spawn(_beat, worker, parts.settings.presence.lease_seconds)
             gevent.spawn(_outlive, worker, stopping)
+        else:
+            listener = os.dup(server.socket.fileno())
         stopping.wait()
         log.info("Stopping: %d channels", len(parts.gate.connections))
     finally:
@@ -191,6 +218,8 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
         with gevent.Timeout(1, False):
             parts.background.stop()
         parts.close()
+    if renewal.wanted and listener is not None:
+        start_anew(renewal, listener)
 
 
 def show_token(token: Any, audience: str) -> None:

@@ -16,6 +16,10 @@ _socket = monkey.get_original("socket", "socket")  # the supervisor's; what geve
 
 VARIABLE = "DPRESENCE_WORKER"
 """Tells a process that it is a worker, and which open files are for it."""
+LISTENER_VARIABLE = "DPRESENCE_LISTENER"
+"""Tells a process that started itself anew which open file is the listening socket."""
+CHECK_VARIABLE = "DPRESENCE_CHECK"
+"""Tells a process to check its ini and to end, with status 0 if a start would get as far as its backends."""
 TRACE_SIGNAL = signal.SIGUSR2
 """Makes a process of the service write its stack trace to stderr (``faulthandler``), also when no Python code runs in it."""
 
@@ -48,6 +52,17 @@ def this_worker() -> Worker | None:
     return Worker(*map(int, files.split(","))) if files else None
 
 
+def inherited_listener() -> int | None:
+    """Return the file number of the listening socket that this process had before it started itself anew, if it did."""
+    number = os.environ.pop(LISTENER_VARIABLE, None)
+    return int(number) if number else None
+
+
+def only_checks() -> bool:
+    """Return whether this process is to check its ini only."""
+    return CHECK_VARIABLE in os.environ
+
+
 def listen(host: str, port: int, backlog: int) -> socket.socket:
     """Return a listening socket that workers inherit.
 
@@ -62,6 +77,13 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
         raise not_free(host, port, error) from None
     listener.listen(backlog)
     listener.setblocking(False)
+    listener.set_inheritable(True)
+    return listener
+
+
+def adopt(number: int) -> socket.socket:
+    """Return an inherited listening socket as one that workers inherit in their turn."""
+    listener: socket.socket = _socket(fileno=number)
     listener.set_inheritable(True)
     return listener
 

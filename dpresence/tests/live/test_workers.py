@@ -74,9 +74,10 @@ def elsewhere(cluster, pid, connect):
 class Caller(threading.Thread):
     """Calls the service all the time; ``failures`` are the calls that nobody took."""
 
-    def __init__(self, port):
+    def __init__(self, port, pause=0.002):
         super().__init__()
         self.port = port
+        self.pause = pause
         self.calls = 0
         self.failures = []
         self._over = threading.Event()
@@ -85,10 +86,10 @@ class Caller(threading.Thread):
         while not self._over.is_set():
             self.calls += 1
             try:
-                socket.create_connection(("127.0.0.1", self.port), 5).close()
+                socket.create_connection(("127.0.0.1", self.port), 30).close()
             except OSError as error:
                 self.failures.append(error)
-            time.sleep(0.002)
+            time.sleep(self.pause)
 
     def __enter__(self):
         self.start()

@@ -18,7 +18,7 @@ LEVELS = (
     ("service",),
     ("channels", "views"),
     ("app", "background"),
-    ("", "server", "supervisor", "worker", "command", "demo"),
+    ("", "server", "supervisor", "worker", "renewal", "command", "demo"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
@@ -32,6 +32,9 @@ SIDEWAYS = {  # within a level: who may lean on whom
     ("server", ""),
     ("server", "supervisor"),
     ("server", "worker"),
+    ("server", "renewal"),
+    ("renewal", "worker"),
+    ("", "worker"),
     ("supervisor", "worker"),
     ("command", ""),
     ("demo", ""),
