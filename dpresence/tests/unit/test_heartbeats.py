@@ -90,12 +90,16 @@ class Run:
         return [int(path.name.rpartition("-")[2]) for path in self.folder.glob(f"{what}-*")]
 
 
-def _runs(pid: int) -> bool:
+def _state(pid: int) -> str:
+    """Return the letter that the kernel has for the state of a process, Z when there is none."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
-        return False
-    return state != "Z"
+        return "Z"
+
+
+def _runs(pid: int) -> bool:
+    return _state(pid) != "Z"
 
 
 @pytest.fixture
@@ -138,6 +142,7 @@ def test_a_stopped_worker_is_named_as_such_and_goes_on_for_its_stack_trace(
     service = run(1)
     (worker,) = service.start()
     os.kill(worker, signal.SIGSTOP)
+    service.sees(lambda: _state(worker) == "T")
     service.step(LEASE)
     assert f"Worker {worker} is silent, state T (stopped)" in caplog.text
     service.sees(lambda: service.traces == [worker])
