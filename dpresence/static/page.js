@@ -1,6 +1,8 @@
 // What every page shares: calls to the service, words for people, questions, times. Loaded by base.jinja2 on each of them.
 // Nothing here or on any page makes markup of text: the policy requires trusted types, and `element` builds nodes.
 
+import { pause } from "./guard.js";
+
 const OUTDATED = "Nothing was changed: somebody has signed in anew since this page was opened. Load the page again.";
 const csrf = document.querySelector("meta[name=csrf]")?.content ?? "";
 
@@ -144,6 +146,7 @@ export function ask(title, detail, yes) {
   button.className = "danger";
   dialog.returnValue = "no";
   dialog.showModal();
+  pause("settling"); // the second click of a double click is no answer
   return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
 }
 

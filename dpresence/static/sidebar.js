@@ -45,7 +45,7 @@ function fill(id, items) {
 /** A small button of an item; `key` finds it again when the list was made anew. */
 function itemButton(words, about, key, look, act) {
   const names = { "data-key": key, "aria-label": `${words} ${about}` };
-  const button = element("button", { type: "button", class: `${look} compact`, ...names }, words);
+  const button = element("button", { type: "button", class: `${look} compact guarded`, ...names }, words);
   button.addEventListener("click", () => act(button));
   return button;
 }

@@ -82,6 +82,13 @@ GRANT: dict[int, Explanation] = {
         f"It may have been deleted, or the link is not complete. {_LINK}",
         "Go back to that site and start from there again.",
     ),
+    117: Explanation(
+        "That was too quick",
+        "The answer came within a second of the question. Nobody reads it in that time, and another site may have made you click. "
+        f"{_NOTHING}",
+        "Open the question again, and answer when you have read it.",
+        "again",
+    ),
     121: Explanation(
         "This question is no longer good",
         f"You signed in anew since it was opened, or the answer came from another site. {_NOTHING}",

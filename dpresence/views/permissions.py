@@ -13,6 +13,7 @@ from ..domains import redirect_url
 from ..errors import WrongField
 from ..messages import GrantChange, grant
 from . import service
+from .asking import check_was_read, form_token_of
 from .pages import at_home, page, wants_page
 from .validators import askable_application, body, form, is_form, no_body, own_grant, paging, presence, revocable_grant, user
 from .validators import page as list_page
@@ -37,6 +38,7 @@ def get_grant(request: Request) -> Any:
     given = (grant for grant in presence(request).grants.of(request.validated["account"].id).grants if grant.appid == application.id)
     granted = next(given, None)
     values = {"application": application, "redirect": redirect, "granted": granted, "on": granted and _day(granted.granted_at)}
+    values["form_token"] = form_token_of(request)
     return page(request, "grant", values, form_target=f"{application.proof}://{application.domain}")
 
 
@@ -65,6 +67,8 @@ def _answer_form(request: Request) -> Response:
         return redirect_url(fields.get("redirect", ""), application.domain, application.proof, (name, value))
 
     denied = back("Presence-Error", "denied")
+    if "session" in request.validated:
+        check_was_read(request)
     if "deny" in fields:
         return HTTPSeeOther(denied)
     given = presence(request).grants.grant(request.validated["account"].id, application)

@@ -75,7 +75,7 @@ def session(request: Request, **_: Any) -> None:
 
 def _check_csrf(request: Request, cookie: str) -> None:
     same_origin(request)
-    given = request.headers.get("X-CSRF-Token") or (is_form(request) and form(request).get("csrf")) or ""
+    given = request.headers.get("X-CSRF-Token") or (is_form(request) and form(request).get("csrf", "").partition(".")[0]) or ""
     if not hmac.compare_digest(given.encode(), csrf_token(cookie).encode()):
         raise Forbidden("X-CSRF-Token: is missing or not that of this session")
 

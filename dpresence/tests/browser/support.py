@@ -34,7 +34,11 @@ COLLECTOR = f"""
 """
 AXE = """
     const [done] = [...arguments].slice(-1);
-    axe.run(document, {resultTypes: ["violations"]}).then(({violations, passes}) => done([
+    const frame = () => new Promise(requestAnimationFrame);
+    frame().then(frame).then(() => {
+      document.documentElement.classList.remove("settling", "refocused");  // buttons are dim for a second, after a resize too
+      document.getAnimations().forEach((one) => one.finish());
+    }).then(() => axe.run(document, {resultTypes: ["violations"]})).then(({violations, passes}) => done([
       passes.length,
       violations.flatMap(({id, help, nodes}) => nodes.map(({target, failureSummary}) => `${id} (${help}) at ${target}: ${failureSummary}`)),
     ]), (error) => done([0, [String(error)]]));
@@ -51,14 +55,15 @@ class Browser:
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self._driver = Chrome(options, Driver(driver))
-        self._cdp("Page.addScriptToEvaluateOnNewDocument", source=COLLECTOR)
+        self.cdp("Page.addScriptToEvaluateOnNewDocument", source=COLLECTOR)
         self._first = self._driver.current_window_handle
 
-    def _cdp(self, command: str, **parameters: Any) -> Any:
+    def cdp(self, command: str, **parameters: Any) -> Any:
+        """Send a command of the DevTools protocol."""
         return self._driver.execute_cdp_cmd(command, parameters)
 
     def _size(self, width: int, height: int) -> None:
-        self._cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def close(self) -> None:
         """End the browser."""
@@ -72,10 +77,10 @@ class Browser:
                 self._driver.close()
         self._driver.switch_to.window(self._first)
         if self.url.startswith("http"):
-            self._cdp("Storage.clearDataForOrigin", origin="/".join(self.url.split("/")[:3]), storageTypes="all")
+            self.cdp("Storage.clearDataForOrigin", origin="/".join(self.url.split("/")[:3]), storageTypes="all")
             self.run("sessionStorage.clear()")
-        self._cdp("Network.clearBrowserCookies")
-        self._cdp("Browser.resetPermissions")
+        self.cdp("Network.clearBrowserCookies")
+        self.cdp("Browser.resetPermissions")
         self._driver.get("about:blank")
         self.look()
         self.console()
@@ -101,8 +106,13 @@ class Browser:
         """Return how many elements there are."""
         return len(self._driver.find_elements(By.CSS_SELECTOR, selector))
 
+    def settled(self) -> None:
+        """Wait until the buttons of a page of ours are alive (``static/guard.js``)."""
+        self.wait(lambda it: it.run("return !document.querySelector('.settling, .refocused') && !document.getAnimations().length"))
+
     def click(self, words: str) -> None:
-        """Click the button or link that says so."""
+        """Click the button or link that says so, once it is alive."""
+        self.settled()
         self._driver.find_element(By.XPATH, f"//*[self::button or self::a][normalize-space()='{words}' or @aria-label='{words}']").click()
 
     def find(self, selector: str) -> WebElement:
@@ -144,7 +154,7 @@ class Browser:
         """Go to a tab, counted from 0; to a new one without a number."""
         if number is None:
             self._driver.switch_to.new_window("tab")
-            self._cdp("Page.addScriptToEvaluateOnNewDocument", source=COLLECTOR)
+            self.cdp("Page.addScriptToEvaluateOnNewDocument", source=COLLECTOR)
         else:
             self._driver.switch_to.window(self._driver.window_handles[number])
 
@@ -156,13 +166,13 @@ class Browser:
 
     def allow(self, *permissions: str) -> None:
         """Allow the present page something, as a person does when the browser asks her."""
-        self._cdp("Browser.grantPermissions", origin=self.run("return location.origin"), permissions=permissions)
+        self.cdp("Browser.grantPermissions", origin=self.run("return location.origin"), permissions=permissions)
 
     def look(self, width: int = 1440, dark: bool = False, height: int = 900) -> None:
         """Look through a window of this size (CSS pixels), in light or dark."""
         self._size(width, height)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self._cdp("Emulation.setEmulatedMedia", features=[scheme, {"name": "prefers-reduced-motion", "value": "reduce"}])
+        self.cdp("Emulation.setEmulatedMedia", features=[scheme, {"name": "prefers-reduced-motion", "value": "reduce"}])
 
     def screenshot(self, name: str) -> None:
         """Keep a picture of the whole page as ``build/pages/<name>.png``, ``PICTURE_WIDTH`` wide at most."""
@@ -209,13 +219,13 @@ class Browser:
         assertion = requests.post(url, json={"email": email}, headers=WITH_TOKEN, timeout=WAIT_SECONDS).json()["assertion"]
         answer = requests.post(f"{origin}/login", json={"assertion": assertion}, timeout=WAIT_SECONDS)
         for name, value in answer.cookies.items():
-            self._cdp("Network.setCookie", name=name, value=value, url=origin, httpOnly=True, sameSite="Lax")
+            self.cdp("Network.setCookie", name=name, value=value, url=origin, httpOnly=True, sameSite="Lax")
         self.open(origin + path)
 
     def hold_token(self) -> None:
         """Have the cookie that the link of the start sets, for the service that is open."""
         name = f"dpresence-development-{urlsplit(self.url).port}"
-        self._cdp("Network.setCookie", name=name, value=DEVELOPMENT_TOKEN, url=self.url, httpOnly=True, sameSite="Lax")
+        self.cdp("Network.setCookie", name=name, value=DEVELOPMENT_TOKEN, url=self.url, httpOnly=True, sameSite="Lax")
 
     def sign_in(self, email: str) -> None:
         """Sign in on the development issuer's page, where it is, as who has opened the link of the start."""

@@ -178,12 +178,12 @@ def test_markup_of_a_developer_is_text(browser: Browser, scene: Scene, home: str
 def test_the_file_can_be_copied_and_downloaded(browser: Browser, scene: Scene, home: str, tmp_path: Path) -> None:
     register(browser, home, "chess.example.org", email="don@example.org")
     assert "https://chess.example.org/__presence" in shown(browser, "#address")
-    browser._cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    browser.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     browser.click("Download the file")
     browser.wait(lambda it: any(tmp_path.glob("*presence*")) and not any(tmp_path.glob("*.crdownload")))
     (file,) = tmp_path.iterdir()
     assert file.read_text() == shown(browser, "#domain-key")
-    browser._cdp("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"], origin=home)
+    browser.cdp("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"], origin=home)
     browser.find("[data-copy=domain-key]").click()
     browser.wait(lambda it: "Copied." in it.text())
     assert browser.run("return navigator.clipboard.readText()") == file.read_text()
@@ -339,11 +339,11 @@ def test_a_new_name_is_saved_and_a_new_domain_starts_over(browser: Browser, scen
 
 def test_without_javascript_the_pages_say_so(browser: Browser, scene: Scene, home: str) -> None:
     appid = register(browser, home, scene.site.domain, email="nora@example.org")
-    browser._cdp("Emulation.setScriptExecutionDisabled", value=True)
+    browser.cdp("Emulation.setScriptExecutionDisabled", value=True)
     try:
         browser.open(f"{home}/myapps/{appid}")
         assert "The buttons of this page need JavaScript" in browser.text() and "Domain not proven" in browser.text()
         browser.open(f"{home}/myapps")
         assert "Registering needs JavaScript" in browser.text() and "Chess club" in browser.text()
     finally:
-        browser._cdp("Emulation.setScriptExecutionDisabled", value=False)
+        browser.cdp("Emulation.setScriptExecutionDisabled", value=False)

@@ -25,7 +25,7 @@ def stage(browser: Browser, scene: Scene) -> Iterator[Stage]:
 
 
 def test_all_that_is_held_about_her_comes_as_a_file(stage: Stage, axe: str, tmp_path: Path) -> None:
-    stage.browser._cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    stage.browser.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     stage.browser.click("Download it")
     file = tmp_path / "dpresence.json"
     stage.browser.wait(lambda _: file.exists() and file.stat().st_size > 0)

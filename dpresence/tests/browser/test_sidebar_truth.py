@@ -59,12 +59,12 @@ LOOK = """
 
 
 def test_another_device_is_never_blamed_while_the_list_of_devices_is_on_its_way(stage: Stage) -> None:
-    script = stage.browser._cdp("Page.addScriptToEvaluateOnNewDocument", source=LOOK)["identifier"]
+    script = stage.browser.cdp("Page.addScriptToEvaluateOnNewDocument", source=LOOK)["identifier"]
     stage.browser.open(f"{stage.origin}/sidebar")
     stage.wait_connected()
     stage.browser.wait(lambda it: "see you online." in it.text())
     said = stage.browser.run("return said")
-    stage.browser._cdp("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+    stage.browser.cdp("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
     assert said and not [words for words in said if "another device" in words]
 
 

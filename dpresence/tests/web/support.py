@@ -13,6 +13,7 @@ from webtest import TestApp, TestResponse
 
 from dpresence.app import make_app
 from dpresence.tests.support import DEVELOPMENT_TOKEN, WITH_TOKEN, FakeClock, FakeConnection
+from dpresence.views.asking import form_token
 
 HOST = "127.0.0.1:8282"
 AUDIENCE = f"http://{HOST}"
@@ -75,9 +76,10 @@ class Browser:
         return self.web.request(path, method=method, headers=given, environ=self.web.extra_environ, expect_errors=True, **data)
 
     def form(self, path: str, fields: dict[str, str], **headers: str) -> TestResponse:
-        """Send a page's form; the CSRF token is one of its fields."""
+        """Send the form of a page that was opened long ago; the CSRF token is one of its fields."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.web.post(path, {**fields, "csrf": self.csrf or ""}, headers=given, expect_errors=True)
+        token = form_token(self.web.cookies["dpresence"], made_at=0) if self.csrf else ""
+        return self.web.post(path, {"csrf": token, **fields}, headers=given, expect_errors=True)
 
 
 @dataclass
