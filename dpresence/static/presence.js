@@ -213,9 +213,10 @@ export class PresenceChannel extends EventTarget {
     return ++this.#attempt;
   }
 
+  /** Stop. The ticket stays, unless it is of no use: if another connection has this device by a copy of it, showing it tells. */
   #end(code, reason) {
     this.#leave();
-    this.#ticket = null;
+    if (code === SIGNED_OUT) this.#ticket = null;
     globalThis.removeEventListener?.("online", this.#hurry);
     this.#become({ state: "stopped", code, reason });
   }

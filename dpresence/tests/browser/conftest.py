@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,9 @@ MISSING = "the browser tests need Chromium: apt-get install chromium chromium-dr
 NO_AXE = "the accessibility tests need npm and a registry for axe-core"
 NO_NODE = "the tests of presence.js need node"
 AXE_CORE = "axe-core@4.14.1"
+CLIENT = Path(__file__).parents[2] / "static" / "presence.js"
+STEPS = Path(__file__).parent / "presence_steps.mjs"
+Steps = Callable[[str], Any]
 
 
 def give_up(why: str) -> None:
@@ -87,3 +92,20 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder: Path = tmp_path_factory.mktemp("service")
     with running(folder) as service, Website("localhost") as site, Website("127.0.0.1") as evil:
         yield Scene(service, site, evil)
+
+
+@pytest.fixture(scope="session")
+def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
+    """Run steps of ``presence_steps.mjs``; returns what they return."""
+    node = shutil.which("node")
+    if node is None:
+        give_up(NO_NODE)
+    client = tmp_path_factory.mktemp("client") / "presence.mjs"
+    shutil.copyfile(CLIENT, client)
+
+    def run(script: str) -> Any:
+        done = subprocess.run([str(node), STEPS, client], input=script, capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run

@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dpresence.tests.live.clients import Person, activate
 from dpresence.tests.live.service import running
 
-from .conftest import NO_NODE, Scene, give_up
+from .conftest import Scene, Steps
 from .support import Browser, Website
 
 ROOT = Path(__file__).parents[3]
-CLIENT = ROOT / "dpresence" / "static" / "presence.js"
-STEPS = Path(__file__).parent / "presence_steps.mjs"
-Steps = Callable[[str], Any]
-
-
-@pytest.fixture(scope="module")
-def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
-    """Run steps of ``presence_steps.mjs``; returns what they return."""
-    node = shutil.which("node")
-    if node is None:
-        give_up(NO_NODE)
-    client = tmp_path_factory.mktemp("client") / "presence.mjs"
-    shutil.copyfile(CLIENT, client)
-
-    def run(script: str) -> Any:
-        done = subprocess.run([str(node), STEPS, client], input=script, capture_output=True, text=True, timeout=30, check=False)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    return run
 
 
 # -- what a close code asks for
