@@ -88,6 +88,28 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+/**
+ * Return people's text for a place without markup: isolated (UAX 9), so that it does not turn or reorder what stands around it.
+ * @param {string} text
+ */
+export function isolate(text) {
+  return `\u2068${text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "")}\u2069`;
+}
+
+/**
+ * Return an URL of http or https, parsed; null for any other text.
+ * @param {string} text
+ * @returns {URL | null}
+ */
+export function webAddress(text) {
+  try {
+    const url = new URL(text);
+    return ["http:", "https:"].includes(url.protocol) ? url : null;
+  } catch {
+    return null; // browsers do not agree about all of them
+  }
+}
+
 /** Give somebody a text as a file. */
 export function download(name, text) {
   const file = URL.createObjectURL(new Blob([text], { type: "text/plain" }));

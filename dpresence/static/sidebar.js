@@ -1,6 +1,6 @@
 // The page that sits in a narrow pane: my status, who may see me, my devices, notifications. It is a device itself.
 
-import { ask, announce, attempt, call, day, element, list, since } from "./page.js";
+import { ask, announce, attempt, call, day, element, isolate, list, since, webAddress } from "./page.js";
 import { SharedDevice, deviceName } from "./tabs.js";
 
 const REFRESH_SECONDS = 20; // of the lists, while somebody looks at them
@@ -110,27 +110,32 @@ function grantItem({ appid, name, domain, paused, granted_at: start, last_looked
   ];
   const title = [element("h3", {}, domain), ...(paused ? [element("span", { class: "badge warn" }, "Paused: sees you offline")] : [])];
   return element("li", { class: "stack" },
-    element("div", {}, element("div", { class: "row" }, ...title), element("p", { class: "name" }, name)),
+    element("div", {}, element("div", { class: "row" }, ...title), element("p", { class: "name", dir: "auto" }, name)),
     element("p", { class: "small" }, "Allowed ", since(start), `; last looked: ${day(looked)}`),
     element("p", { class: "row" }, ...buttons));
 }
 
 /** The action of a notification as a link; the service has checked that it is on the application's domain. */
 function actionLink({ action }) {
-  if (!/^https?:\/\//i.test(action)) return action ? [element("span", { class: "badge" }, action)] : [];
-  return [element("a", { href: action, target: "_blank", rel: "noopener noreferrer" }, `Open ${new URL(action).host}`)];
+  const url = webAddress(action);
+  if (!url) return action ? [element("span", { class: "badge", dir: "auto" }, action)] : [];
+  return [element("a", { href: url.href, target: "_blank", rel: "noopener noreferrer" }, `Open ${url.host}`)];
 }
 
 function notificationItem(one) {
-  const from = domainOf(one);
   return element("li", {},
-    element("p", { class: "row small" }, element("strong", { class: "name" }, one.source), ...(from ? [from] : []), since(one.sent)),
-    element("p", { class: "name" }, one.message),
+    element("p", { class: "row small" }, element("strong", { class: "name" }, sender(one)), element("bdi", { class: "name" }, one.source), since(one.sent)),
+    element("p", { class: "name lines", dir: "auto" }, one.message),
     element("p", { class: "small" }, ...actionLink(one)));
 }
 
 function domainOf({ appid }) {
   return grants.find((grant) => grant.appid === appid)?.domain;
+}
+
+/** Who sent a notification: the domain, which is proven; what it calls itself is not. */
+function sender(one) {
+  return domainOf(one) ?? "An application";
 }
 
 function showNotifications() {
@@ -240,7 +245,8 @@ function showOne(title, options, act) {
 /** Show one outside; the tag keeps several tabs from showing it twice. */
 function showSystem(title, { message, action, id }) {
   if (!me.holds || !("Notification" in window) || !wanted()) return;
-  const act = () => (/^https?:\/\//i.test(action) ? open(action, "_blank", "noopener,noreferrer") : focus());
+  const url = webAddress(action);
+  const act = () => (url ? open(url.href, "_blank", "noopener,noreferrer") : focus());
   showOne(title, { body: message, tag: id }, act);
 }
 
@@ -248,8 +254,8 @@ me.addEventListener("notifications", async ({ detail }) => {
   showNotifications();
   if (!detail) return;
   if (!domainOf(detail)) await (looking ??= refresh().finally(() => (looking = null))); // allowed a moment ago
-  const title = `${detail.source} (${domainOf(detail) ?? "an application"})`; // what it calls itself proves nothing
-  announce(`${title}: ${detail.message}`);
+  const title = `${sender(detail)}: ${isolate(detail.source)}`; // the domain first: nothing that follows can hide it
+  announce(`${title}: ${isolate(detail.message)}`);
   showSystem(title, detail);
 });
 

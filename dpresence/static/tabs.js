@@ -10,7 +10,8 @@ const ANSWER_SECONDS = 3;
 /** The name of this browser's device, the same for ever: what it is and a random end. */
 export function deviceName() {
   const kind = /(Firefox|Edg|OPR|Chrome|Safari)\//.exec(navigator.userAgent)?.[1].toLowerCase() ?? "browser";
-  const name = localStorage.getItem("dpresence.device") ?? `${kind}-${crypto.randomUUID().slice(0, 6)}`;
+  const kept = localStorage.getItem("dpresence.device") ?? "";
+  const name = /^[A-Za-z0-9._:-]{1,64}$/.test(kept) ? kept : `${kind}-${crypto.randomUUID().slice(0, 6)}`;
   localStorage.setItem("dpresence.device", name);
   return name;
 }
@@ -24,7 +25,7 @@ export class SharedDevice extends EventTarget {
   /** @type {import("./presence.js").State} */
   state = { state: "connecting" };
   /** @type {import("./presence.js").Status} */
-  status = localStorage.getItem("dpresence.status") ?? "online";
+  status = ["unavailable", "offline"].find((one) => one === localStorage.getItem("dpresence.status")) ?? "online";
   /** @type {import("./presence.js").Notification[]} the newest first */
   notifications = [];
   /** @type {PresenceChannel | null} in the tab that holds it */

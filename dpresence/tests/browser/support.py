@@ -115,12 +115,18 @@ class Browser:
         self.settled()
         self._driver.find_element(By.XPATH, f"//*[self::button or self::a][normalize-space()='{words}' or @aria-label='{words}']").click()
 
+    def confirm(self) -> None:
+        """Answer the dialog with yes, once its button is alive."""
+        self.settled()
+        self.find("#question-yes").click()
+
     def find(self, selector: str) -> WebElement:
         """Return the first element, for what this class has no word for."""
         return self._driver.find_element(By.CSS_SELECTOR, selector)
 
     def press(self, *keys: str) -> None:
-        """Press keys, wherever the focus is."""
+        """Press keys, wherever the focus is, once buttons are alive."""
+        self.settled()
         ActionChains(self._driver).send_keys(*keys).perform()
 
     def write(self, field: str, text: str) -> None:
@@ -157,6 +163,7 @@ class Browser:
             self.cdp("Page.addScriptToEvaluateOnNewDocument", source=COLLECTOR)
         else:
             self._driver.switch_to.window(self._driver.window_handles[number])
+        self.cdp("Page.bringToFront")  # with the focus, as for somebody who clicks its title
 
     def leave(self) -> None:
         """Close this tab and go to the first of those that are left."""

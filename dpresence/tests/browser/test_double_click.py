@@ -22,7 +22,7 @@ NO_SCRIPTS = "Emulation.setScriptExecutionDisabled"
 def application(browser: Browser, scene: Scene) -> Iterator[Application]:
     scene.site.pages["/back"] = "<title>Chess</title>Welcome back"
     application = scene.application()
-    browser.enter(scene.service.origin, "mal@example.org", "/")
+    browser.enter(scene.service.origin, "dot@example.org", "/")
     yield application
     browser.cdp(NO_SCRIPTS, value=False)
 
@@ -57,11 +57,11 @@ def test_the_second_click_of_a_double_click_is_no_answer(
     spot = place(browser, asking, f"[name={button}]")
     attack(browser, scene, host, f"location = {asking!r}", spot)
     assert browser.count("[name=allow]") == 1 and browser.url == asking, "the question still stands"
-    assert application.appid not in scene.granted("mal@example.org")
+    assert application.appid not in scene.granted("dot@example.org")
     browser.settled()
     press(browser, spot)
     browser.wait(lambda it: it.title == "Chess")
-    assert (application.appid in scene.granted("mal@example.org")) == (button == "allow")
+    assert (application.appid in scene.granted("dot@example.org")) == (button == "allow")
 
 
 def test_the_buttons_show_that_they_are_not_alive_yet(browser: Browser, scene: Scene, application: Application) -> None:
@@ -78,13 +78,13 @@ def test_without_scripts_the_service_refuses_an_answer_within_a_second(browser: 
     browser.open(asking)
     browser.find("[name=allow]").send_keys("\ue007")  # Enter: the style sheet stops the pointer only
     browser.wait(lambda it: it.find("h1").text == "That was too quick")
-    assert "Nothing was granted." in browser.text() and application.appid not in scene.granted("mal@example.org")
+    assert "Nothing was granted." in browser.text() and application.appid not in scene.granted("dot@example.org")
     browser.find("main a.button").click()
     browser.wait(lambda it: it.count("[name=allow]") == 1)
     browser.wait(lambda it: it.find("[name=allow]").value_of_css_property("pointer-events") == "auto")
     browser.find("[name=allow]").click()
     browser.wait(lambda it: it.title == "Chess")
-    assert application.appid in scene.granted("mal@example.org")
+    assert application.appid in scene.granted("dot@example.org")
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_the_second_begins_anew_when_the_page_comes_back(browser: Browser, scene
     browser.settled()
     browser.run(event)
     press(browser, spot)
-    assert browser.count("[name=allow]") == 1 and application.appid not in scene.granted("mal@example.org")
+    assert browser.count("[name=allow]") == 1 and application.appid not in scene.granted("dot@example.org")
     browser.settled()
     press(browser, spot)
     browser.wait(lambda it: it.title == "Chess")
@@ -114,7 +114,7 @@ def test_a_tab_that_is_opened_long_before_is_no_way_round(browser: Browser, scen
     browser.open("about:blank")
     browser.tab(0)
     press(browser, spot)
-    assert browser.count("[name=allow]") == 1 and application.appid not in scene.granted("mal@example.org")
+    assert browser.count("[name=allow]") == 1 and application.appid not in scene.granted("dot@example.org")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_buttons_of_other_pages_that_end_something_wait_as_well(
         browser.enter(scene.service.origin, application.owner.email)
         path = f"/myapps/{application.appid}"
     elif "grants" in selector:
-        Person(scene.service.origin, "mal@example.org").grant(application)
+        Person(scene.service.origin, "dot@example.org").grant(application)
     browser.open(scene.service.origin + path)
     browser.wait(lambda it: it.count(selector) >= 1)
     click = f"document.querySelector('{selector}').click()"

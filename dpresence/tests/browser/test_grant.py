@@ -92,7 +92,6 @@ def test_the_question_can_be_answered_by_keyboard(browser: Browser, scene: Scene
     browser.open(scene.asking(application))
     browser.sign_in("gus@example.org")
     browser.run("document.getElementById('main').focus()")
-    browser.settled()
     browser.press(Keys.TAB, Keys.ENTER)
     browser.wait(lambda it: it.title == "Chess")
     assert scene.granted("gus@example.org") == [application.appid]

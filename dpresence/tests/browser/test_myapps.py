@@ -116,7 +116,7 @@ def test_the_whole_way_from_a_registration_to_a_deletion(browser: Browser, scene
     assert browser.run("return document.activeElement.id") == "activate"
     browser.click("Delete the application")
     browser.wait(lambda it: it.find("#question").is_displayed())
-    assert "Delete Chess club?" in shown(browser, "#question")
+    assert f"Delete {scene.site.domain}, \u2068Chess club\u2069?" in shown(browser, "#question")
     browser.press(Keys.ENTER)  # the focus is on Cancel
     browser.wait(lambda it: not it.find("#question").is_displayed())
     assert browser.url.endswith(appid)
@@ -164,7 +164,7 @@ def test_the_list_is_paged(browser: Browser, scene: Scene, home: str) -> None:
 
 def test_markup_of_a_developer_is_text(browser: Browser, scene: Scene, home: str) -> None:
     register(browser, home, scene.site.domain, name=MARKUP, email="mal@example.org")
-    assert shown(browser, "h1") == browser.title == MARKUP
+    assert shown(browser, "h1") == MARKUP and browser.title.endswith(f": \u2068{MARKUP}\u2069")
     prove(browser, scene)
     browser.click("Delete the application")
     browser.wait(lambda it: MARKUP in shown(it, "#question"))
@@ -319,7 +319,7 @@ def test_a_new_name_is_saved_and_a_new_domain_starts_over(browser: Browser, scen
     owner = Person(home, "tim@example.org")
     Person(home, "una@example.org").call("POST", f"/grant/{appid}")
     browser.find("#edit [name=name]").send_keys(" of Hamburg", Keys.ENTER)
-    browser.wait(lambda it: it.title == shown(it, "h1") == "Chess club of Hamburg")
+    browser.wait(lambda it: shown(it, "h1") == "Chess club of Hamburg" and it.title.endswith(": \u2068Chess club of Hamburg\u2069"))
     assert browser.count("[data-state=active]") == 1
     before = browser.find("#domain-key").get_property("textContent")
     browser.find("#edit [name=domain]").clear()
@@ -331,6 +331,7 @@ def test_a_new_name_is_saved_and_a_new_domain_starts_over(browser: Browser, scen
     assert shown(browser, "#domain-key") != before
     assert owner.call("GET", f"/myapps/{appid}")["domain"] == scene.evil.domain
     assert scene.granted("una@example.org") == []
+    browser.settled()
     browser.find("#edit [name=domain]").send_keys("/x", Keys.ENTER)
     browser.click("Move")
     browser.wait(lambda it: shown(it, "#domain-error").startswith("Domain: a host name"))

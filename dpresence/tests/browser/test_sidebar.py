@@ -16,6 +16,7 @@ from .support import WAIT_SECONDS, Browser
 pytestmark = pytest.mark.browser
 
 MARKUP = "<img src=x onerror=pwn()>{{7*7}}"
+SAID = "{}: \u2068{}\u2069: \u2068{}\u2069"
 LOST = ("WebSocket connection to", "net::ERR_CONNECTION_REFUSED")
 BACKOFF_SECONDS = 60
 names = (f"sue{number}@example.org" for number in itertools.count())
@@ -103,7 +104,7 @@ def test_another_device_that_is_more_reachable_is_told(stage: Stage) -> None:
         stage.browser.click("Cancel")
         assert "phone" in stage.part("devices")
         stage.browser.click("Sign out phone")
-        stage.browser.find("#question-yes").click()
+        stage.browser.confirm()
         stage.wait_for("devices", lambda text: "phone" not in text)
     stage.browser.wait(lambda it: "see you offline." in it.text())
 
@@ -128,7 +129,7 @@ def test_revoke_asks_first_and_then_the_application_is_gone(stage: Stage) -> Non
     stage.browser.wait(lambda it: it.count("dialog[open]") == 0)
     assert stage.scene.granted(stage.sue.email) == [stage.application.appid]
     stage.browser.click("Revoke")
-    stage.browser.find("#question-yes").click()
+    stage.browser.confirm()
     stage.wait_for("no-grants", lambda text: "No application may see you" in text)
     assert stage.updates() == [("offline", "revoked")] and stage.scene.granted(stage.sue.email) == []
     assert stage.browser.run("return document.activeElement.id") == "grants-title"
@@ -141,7 +142,7 @@ def test_a_notification_arrives_once_with_its_link_and_is_acknowledged(stage: St
     stage.wait_for("notifications", lambda text: text.count(MARKUP) == 2 and stage.application.domain in text)
     link = stage.browser.find("#notifications a")
     assert (link.get_attribute("href"), link.get_attribute("rel")) == (action, "noopener noreferrer")
-    stage.browser.wait(lambda it: it.find("#status").text == f"{MARKUP} ({stage.application.domain}): {MARKUP}")  # it is read out
+    stage.browser.wait(lambda it: it.find("#status").text == SAID.format(stage.application.domain, MARKUP, MARKUP))  # it is read out
     stage.browser.wait(lambda it: stage.sue.call("GET", "/account")["notifications"] == [])
     stage.browser.open(f"{stage.origin}/sidebar")
     stage.wait_connected()
@@ -180,7 +181,7 @@ def test_notifications_go_outside_the_page_only_when_she_wants(stage: Stage) -> 
     stage.browser.wait(lambda it: it.find("#outside").get_attribute("aria-pressed") == "true")
     stage.service.notify({"puid": stage.puid, "message": "two"})
     stage.wait_for("notifications", lambda text: "two" in text)
-    stage.browser.wait(lambda it: it.run("return shown.at(-1)") == [f"Chess club ({stage.application.domain})", "two"])
+    stage.browser.wait(lambda it: it.run("return shown.at(-1)") == [f"{stage.application.domain}: \u2068Chess club\u2069", "two"])
     assert [title for title, _ in stage.browser.run("return shown")][:-1] == ["Notifications are shown like this"]
     stage.browser.click("Also show them outside this page")
     stage.browser.wait(lambda it: it.find("#outside").get_attribute("aria-pressed") == "false")
@@ -226,7 +227,7 @@ def test_signing_out_elsewhere_is_said_clearly_and_leads_back_in(stage: Stage) -
 def test_this_device_signed_out_by_hand_can_connect_again(stage: Stage) -> None:
     device = stage.sue.call("GET", "/devices")["devices"][0]["device"]
     stage.browser.click(f"Sign out {device}")
-    stage.browser.find("#question-yes").click()
+    stage.browser.confirm()
     stage.browser.wait(lambda it: stage.connection == "Disconnected" and "This device was disconnected" in it.text())
     stage.browser.click("Connect again")
     stage.wait_connected()

@@ -41,7 +41,7 @@ def test_signing_out_everywhere_asks_first_and_ends_every_device(stage: Stage) -
         stage.browser.click("Cancel")
         assert len(stage.sue.call("GET", "/devices")["devices"]) == 2
         stage.browser.click("Sign out everywhere")
-        stage.browser.find("#question-yes").click()
+        stage.browser.confirm()
         stage.browser.wait(lambda it: it.url == f"{stage.origin}/" and it.count("meta[name=csrf]") == 0)
         assert stage.updates() == [("offline", "explicit")]
     assert stage.scene.granted(stage.sue.email) == [stage.application.appid]
@@ -49,7 +49,7 @@ def test_signing_out_everywhere_asks_first_and_ends_every_device(stage: Stage) -
 
 def test_erasing_leaves_nothing(stage: Stage) -> None:
     stage.browser.click("Erase everything")
-    stage.browser.find("#question-yes").click()
+    stage.browser.confirm()
     stage.browser.wait(lambda it: it.url == f"{stage.origin}/" and it.count("meta[name=csrf]") == 0)
     assert stage.updates() == [("offline", "revoked")]
     assert stage.scene.granted(stage.sue.email) == []

@@ -8,7 +8,7 @@ import pytest
 
 from .conftest import Scene
 from .support import Browser
-from .test_sidebar import Stage
+from .test_sidebar import SAID, Stage
 
 pytestmark = pytest.mark.browser
 
@@ -110,7 +110,7 @@ def test_a_notification_of_an_application_allowed_just_now_names_its_domain(stag
     puid, service = stage.sue.grant(application), application.service()
     service.notify({"puid": puid, "message": "Welcome"})
     stage.wait_for("notifications", lambda text: "Welcome" in text and application.domain in text)
-    assert stage.browser.find("#status").text == f"Go club ({application.domain}): Welcome"
+    assert stage.browser.find("#status").text == SAID.format(application.domain, "Go club", "Welcome")
     service.close()
 
 

@@ -78,8 +78,8 @@ class Browser:
     def form(self, path: str, fields: dict[str, str], **headers: str) -> TestResponse:
         """Send the form of a page that was opened long ago; the CSRF token is one of its fields."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        token = form_token(self.web.cookies["dpresence"], made_at=0) if self.csrf else ""
-        return self.web.post(path, {"csrf": token, **fields}, headers=given, expect_errors=True)
+        made = form_token(self.web.cookies.get("dpresence", ""), made_at=0).partition(".")[2]
+        return self.web.post(path, {"csrf": f"{self.csrf or ''}.{made}", **fields}, headers=given, expect_errors=True)
 
 
 @dataclass

@@ -1,0 +1,92 @@
+"""People's text on pages: it never hides or turns the domain, whichever direction it has and however it got there (sections 5 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .conftest import Scene
+from .support import Browser
+from .test_sidebar import SPY, Stage
+
+pytestmark = pytest.mark.browser
+
+HEBREW = "\u05e9\u05d7\u05de\u05d8 \u05dc\u05db\u05d5\u05dc\u05dd (C++)\u200f"
+DIRECTION = "return [...document.querySelectorAll('%s')].map((one) => getComputedStyle(one).direction)"
+EARLIER = """
+    const others = new BroadcastChannel("dpresence %s");
+    const odd = {source: "\\u202e\\u2069evil\\u2068", message: "\\u202e?\\u2069", sent: 0};
+    for (const [id, action] of Object.entries(%s)) others.postMessage(["notification", {...odd, id, action, appid: "%s"}]);
+"""
+ACTIONS = [
+    "https://a b/",
+    "https://",
+    "http://[::1",
+    "https://xn--a.%s/",
+    "https://1.2.3.0x7.8.9/",
+    "javascript:alert(1)",
+    "call",
+    "https://ok.example/",
+]
+
+
+@pytest.fixture
+def stage(browser: Browser, scene: Scene) -> Iterator[Stage]:
+    stage = Stage(browser, scene, HEBREW)
+    yield stage
+    stage.service.close()
+
+
+def test_a_name_from_right_to_left_stands_beside_the_domain_and_leaves_it_alone(stage: Stage) -> None:
+    assert stage.browser.run(DIRECTION % "#grants .name") == ["rtl"]
+    assert stage.browser.run(DIRECTION % "#grants h3") == ["ltr"]
+    assert stage.browser.find("#grants h3").text == stage.application.domain
+    stage.browser.open(stage.scene.asking(stage.application))
+    assert stage.browser.find("h1 strong").text == stage.application.domain
+    assert stage.browser.run(DIRECTION % "main bdi") == ["rtl"] and stage.browser.run(DIRECTION % "h1") == ["ltr"]
+
+
+def test_a_notification_outside_the_page_begins_with_the_domain(stage: Stage) -> None:
+    stage.browser.run(SPY)
+    stage.browser.click("Also show them outside this page")
+    stage.browser.wait(lambda it: it.find("#outside").get_attribute("aria-pressed") == "true")
+    stage.service.notify({"puid": stage.puid, "message": "one"}, {"puid": stage.puid, "source": "\u05d0" * 254, "message": "two"})
+    stage.wait_for("notifications", lambda text: "two" in text)
+    stage.browser.wait(lambda it: it.run("return shown.length") == 3)
+    titles = [title for title, _ in stage.browser.run("return shown")][1:]
+    assert titles == [f"{stage.application.domain}: \u2068{name}\u2069" for name in (HEBREW, "\u05d0" * 254)]
+    assert stage.browser.find("#status").text.startswith(f"{stage.application.domain}: ")
+    assert stage.browser.run(DIRECTION % "#notifications strong, #notifications bdi") == ["ltr", "rtl"] * 2
+    assert stage.browser.find("#notifications li p").text.startswith(stage.application.domain)
+
+
+def test_what_was_stored_before_the_rules_neither_stops_the_page_nor_turns_its_text(stage: Stage) -> None:
+    stage.browser.run(SPY)
+    stage.browser.click("Also show them outside this page")
+    actions = {f"n{number}": action.replace("%s", stage.application.domain) for number, action in enumerate(ACTIONS)}
+    stage.browser.run(EARLIER % (stage.sue.email, actions, stage.application.appid))
+    stage.browser.wait(lambda it: it.count("#notifications li") == len(ACTIONS))
+    links = stage.browser.run("return [...document.querySelectorAll('#notifications a')].map((one) => one.href)")
+    assert "https://ok.example/" in links and not any(link.startswith("javascript") for link in links)
+    titles = {title for title, _ in stage.browser.run("return shown")} - {"Notifications are shown like this"}
+    assert titles <= {f"{stage.application.domain}: \u2068evil\u2069"}
+    stage.service.notify({"puid": stage.puid, "message": "still here"})
+    stage.wait_for("notifications", lambda text: "still here" in text)
+    stage.browser.assert_quiet()
+
+
+def test_a_browser_that_kept_something_odd_is_a_device_all_the_same(stage: Stage) -> None:
+    stage.browser.run("localStorage.setItem('dpresence.device', 'two words'); localStorage.setItem('dpresence.status', 'asleep')")
+    stage.browser.open(f"{stage.origin}/sidebar")
+    stage.wait_connected()
+    assert stage.pressed() == "Online"
+
+
+def test_a_description_is_shown_in_its_lines_and_its_direction(browser: Browser, scene: Scene) -> None:
+    application = scene.application(description=f"{HEBREW}\nsecond line")
+    browser.enter(scene.service.origin, "lin@example.org", "/")
+    browser.open(scene.asking(application))
+    assert browser.find("main .lines").text.split("\n")[-1] == "second line"
+    assert browser.run(DIRECTION % "main .lines") == ["rtl"]
+    assert browser.find("h1 strong").text == application.domain
