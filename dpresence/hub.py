@@ -20,14 +20,44 @@ log = logging.getLogger(__name__)
 REPLACED = "replaced by a newer connection of this device"
 
 
+class Progress:
+    """How far the notifications of a user were sent on one channel.
+
+    :ivar position: of the last that was sent or passed over.
+    :ivar sent: ids that are on their way: not acknowledged, or, to a plain device, not taken by the network yet.
+    :ivar skipped: where to go on when the pause of a grant ends, by PUID.
+    :ivar stalled: whether the next page waits for the outbox to be empty.
+    """
+
+    __slots__ = ("position", "sent", "skipped", "stalled")
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.sent: set[str] = set()
+        self.skipped: dict[str, int] = {}
+        self.stalled = False
+
+    def rewind(self, shown: Collection[str]) -> None:
+        """Go back to the first that was passed over for one of some PUIDs."""
+        for puid in [puid for puid in self.skipped if puid in shown]:
+            self.position = min(self.position, self.skipped.pop(puid) - 1)
+
+
 class DevicePort(Protocol):
     """What the hub and the service need of a device's channel."""
 
     acknowledges: bool
     family: str | None
+    progress: Progress
     revision: int
-    sent: set[str]
     status: Status
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was offered has left the service."""
+
+    def room_for(self, notifications: Sequence[Notification]) -> int:
+        """Return how many of some notifications an idle channel takes at once and has room for an answer beside: one at least."""
 
     @property
     def connection_id(self) -> str:

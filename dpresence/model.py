@@ -106,7 +106,7 @@ class Grant:
     """A user's leave for one application to see her under one PUID.
 
     :param user: account id.
-    :param since: no time the application sees may lie before it: the grant, or the end of the last pause.
+    :param since: no update may be dated before it: the grant, or the end of the last pause.
     """
 
     appid: str
@@ -215,10 +215,7 @@ class Update(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A live notification waiting for a user.
-
-    :param expires_at: when it is dropped unseen.
-    """
+    """A notification for a user."""
 
     id: str
     appid: str
@@ -227,4 +224,3 @@ class Notification:
     message: str
     action: str
     sent_at: int
-    expires_at: int

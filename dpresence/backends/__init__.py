@@ -56,7 +56,7 @@ def load(settings: Settings, clock: Clock) -> Backends:
         directory = SqlDirectory(Database(storage.directory_url))
         opened.callback(directory.close)
         migrate(directory.database)
-        mailbox = _redis_mailbox(settings) if storage.mailbox == "redis" else SqlMailbox(directory.database)
+        mailbox = _redis_mailbox(settings) if storage.mailbox == "redis" else SqlMailbox(directory.database, clock)
         opened.callback(mailbox.close)
         tracker = _redis_tracker(settings, clock) if storage.tracker == "redis" else MemoryTracker(settings.presence, clock)
         opened.pop_all()

@@ -11,9 +11,9 @@ from math import ceil
 from .. import messages
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, Conflict, NoCredentials, OtherEmail, Refused, SessionEnded, SlowDown, WrongField
-from ..hub import REPLACED
+from ..hub import REPLACED, Progress
 from ..limits import TokenBucket
-from ..messages import MOST_ITEMS, Acknowledge, StatusUpdate, parse
+from ..messages import Acknowledge, StatusUpdate, parse
 from ..model import Notification, Status, canonical_email
 from ..service import Presence
 from ..service.accounts import SignIn
@@ -46,8 +46,8 @@ class DeviceChannel(JsonChannel):
         "device",
         "email",
         "family",
+        "progress",
         "revision",
-        "sent",
         "status",
         "user",
     )
@@ -74,7 +74,7 @@ class DeviceChannel(JsonChannel):
         self.acknowledges = False
         self.family: str | None = None
         self.revision = 0
-        self.sent: set[str] = set()
+        self.progress = Progress()
 
     # -- frames
 
@@ -114,7 +114,7 @@ class DeviceChannel(JsonChannel):
             raise NoCredentials()
 
         def acknowledge() -> None:
-            self._presence.notifications.acknowledge(user, frame.notifications)
+            self._presence.delivery.acknowledge(user, frame.notifications)
             self.reply(frame.id)
 
         self.defer(acknowledge, text)
@@ -299,13 +299,26 @@ class DeviceChannel(JsonChannel):
             self._kept = "offline"
             self._leave()
 
+    @property
+    def idle(self) -> bool:
+        """Whether all that was offered has left."""
+        return self.connection.idle
+
+    def room_for(self, notifications: Sequence[Notification]) -> int:
+        """Return how many notifications fill a quarter of the outbox at the most, one at least."""
+        most, size = self._limits.channels.outbox_bytes // 4, 0
+        for count, item in enumerate(notifications if len(notifications) > 1 else ()):
+            size += len(messages.notifications([item], self.acknowledges))
+            if size > most and count:
+                return count
+        return len(notifications)
+
     def deliver(self, notifications: Sequence[Notification]) -> bool:
-        """Offer notifications, up to 100 to a frame."""
+        """Offer up to 100 notifications in one frame."""
         if self.connection.closed:
             return False  # it would be lost
-        for start in range(0, len(notifications), MOST_ITEMS):
-            self.connection.send(messages.notifications(notifications[start : start + MOST_ITEMS], self.acknowledges))
-        return not self.connection.closed  # the last one may have been too much, or have found the socket dead
+        self.connection.send(messages.notifications(notifications, self.acknowledges))
+        return not self.connection.closed  # it may have been too much, or have found the socket dead
 
 
 def _digest(assertion: str) -> bytes:

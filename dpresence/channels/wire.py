@@ -77,6 +77,11 @@ class Wire(WebSocket):
         return self._state is State.CLOSING or self._state is State.CLOSED
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing that was offered waits."""
+        return self._outbox is None
+
+    @property
     def behind(self) -> bool:
         """Whether more than half of the outbox is taken."""
         return self._outbox is not None and not self._outbox.roomy

@@ -21,6 +21,7 @@ from ..outbound import Outbound
 from ..settings import Settings
 from .accounts import Accounts
 from .applications import Applications
+from .delivery import Delivery
 from .devices import Devices
 from .feeds import Feeds
 from .figures import Figures
@@ -63,7 +64,9 @@ class Presence:
         )
         self.feeds = Feeds(directory, tracker, settings.presence, clock)
         self.overview = Overview(directory, tracker, self.feeds, hub, clock)
-        self.notifications = Notifications(directory, tracker, mailbox, self.grants, self.retries, hub, settings.presence, clock)
+        self.delivery = Delivery(tracker, mailbox, self.grants, hub, clock)
+        self.delivery.again = self._deliver_soon
+        self.notifications = Notifications(directory, tracker, mailbox, self.delivery, self.retries, hub, settings.presence, clock)
         self.recovery = Recovery(hub, self.devices, self.grants, self.accounts, self.outbox, self.retries, self.deliver)
         self.rebuilding = Rebuilding(directory, tracker, self.grants)
         self.renew_lease = tracker.renew
@@ -101,7 +104,7 @@ class Presence:
     def deliver(self, user: str) -> None:
         """Send what waits for a user to her devices here; when a backend is away, again until it is back or she is gone."""
         try:
-            self.notifications.deliver(user)
+            self.delivery.deliver(user)
         except BackendUnavailable as error:
             log.warning("notifications not delivered yet: %s", error.error)
             if user not in self._late:
@@ -110,7 +113,7 @@ class Presence:
 
     def _deliver_soon(self, user: str) -> None:
         """Deliver in a greenlet, unless nobody is here or somebody is about to do it anyway; never waits."""
-        if user not in self._soon and self.hub.devices_of(user) and not self.notifications.awaited(user):
+        if user not in self._soon and self.hub.devices_of(user) and not self.delivery.awaited(user):
             self._soon.add(user)
             gevent.spawn(self._deliver_now, user)
 

@@ -276,7 +276,7 @@ class Accounts:
             ],
             "notifications": [
                 {"appid": item.appid, "source": item.source, "message": item.message, "action": item.action, "sent": item.sent_at}
-                for item in self._mailbox.pending(account.id, now)
+                for _, item in self._mailbox.pending(account.id, 0, 1_000_000)
             ],
             "applications": [describe_application(item) for item in self._directory.applications(account.id, "", 1_000_000)],
         }

@@ -99,7 +99,7 @@ class Feeds:
     def _entry(self, grant: Grant, seen: Update | None) -> dict[str, Any]:
         if seen:
             return {"puid": grant.puid, "status": seen.status, "at": seen.at}
-        since = max(grant.since, self._tracker.remembers_since)
+        since = max(grant.granted_at, self._tracker.remembers_since)  # not grant.since: the end of a pause shows nothing
         return {"puid": grant.puid, "status": "offline", "at": since // 1000 * 1000}
 
     def present(self, application: Application, puids: Sequence[str]) -> list[dict[str, Any]]:

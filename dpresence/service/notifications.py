@@ -1,9 +1,13 @@
-"""Live notifications: from an application to a user, kept until she has them (docs/protocol.md, sections 3 and 5)."""
+"""Notifications from an application to a user, kept until a device has them (docs/protocol.md, sections 3 and 5).
+
+An application learns what becomes of a notification only while it is shown the user as reachable. While it is shown them as
+offline, every answer is the same as for a user who has no device, and takes as long: what may be delivered is delivered later.
+"""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -13,50 +17,56 @@ from typing import Any
 import gevent
 
 from ..backends.directory import Directory
-from ..backends.mailbox import Mailbox
+from ..backends.mailbox import SHOWN_NOW, Mailbox, Push
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..domains import check_action
 from ..errors import BackendUnavailable, BadAction, NotFound, SlowDown, WrongValue
-from ..hub import DevicePort, Hub
+from ..hub import Hub
 from ..limits import Buckets
 from ..lookalikes import names_another_domain
-from ..messages import MOST_ITEMS, OutgoingNotification
-from ..model import Application, Grant, Notification
+from ..messages import OutgoingNotification
+from ..model import Application, Grant, Notification, Update
 from ..settings import PresenceSettings
-from .grants import Grants
+from .delivery import Delivery
 from .retry import RetryQueue
-from .turns import Turns
 
-_TURN_SECONDS = 10
 _IN_PASSING_MS = 5000
 """How long a notification with ``ttl`` 0 may wait for the devices that are connected to take it."""
 
 
 @dataclass(slots=True)
 class _Post:
-    """One accepted item on its way: where it goes and what is answered."""
+    """One accepted item on its way: where it goes and what is answered.
+
+    :ivar shown_until: until when the application was last shown the user as reachable; see ``backends.mailbox.Push``.
+    :ivar ttl_ms: how long it may wait; 0 when it is not kept.
+    """
 
     grant: Grant
     notification: Notification
-    queued: bool = True
+    shown_until: int
+    ttl_ms: int
+    position: int = 0
     queue_size: int = 0
     delivered: bool = False
     revoked: bool = False
 
+    @property
+    def seen(self) -> bool:
+        """Whether the application is shown the user as reachable."""
+        return self.shown_until == SHOWN_NOW
+
 
 class Notifications:
-    """The verbs of notifications. Stored first, then sent; what a plain device was sent is discarded once it has left.
-
-    :ivar awaited: tells whether a delivery to a user is about to begin.
-    """
+    """The verbs of an application's notifications. Stored first, then sent."""
 
     def __init__(
         self,
         directory: Directory,
         tracker: Tracker,
         mailbox: Mailbox,
-        grants: Grants,
+        delivery: Delivery,
         retries: RetryQueue,
         hub: Hub,
         settings: PresenceSettings,
@@ -65,17 +75,12 @@ class Notifications:
         self._directory = directory
         self._tracker = tracker
         self._mailbox = mailbox
-        self._grants = grants
+        self._delivery = delivery
         self._retries = retries
         self._hub = hub
         self._settings = settings
         self._clock = clock
         self._rates = Buckets(settings.notification_rate, settings.notification_burst)
-        self._turns = Turns(self._deliver, _TURN_SECONDS)
-        self.awaited = self._turns.awaited
-        self._owed: dict[str, set[str]] = {}  # has left for a plain device, and is not yet discarded
-
-    # -- from the application
 
     def notify(self, application: Application, items: Sequence[OutgoingNotification]) -> list[dict[str, Any]]:
         """Keep notifications and send them to devices that are connected; return the answer to each.
@@ -90,8 +95,9 @@ class Notifications:
         known = [item for item in items if item.puid in grants]
         posts = self._posts(application, [(grants[item.puid], item) for item in known])
         self._keep(application.id, posts)
+        self._send(posts)
         answers = iter(posts)
-        return [self._answer(item, next(answers) if item.puid in grants else None) for item in items]
+        return [_answer(item, next(answers) if item.puid in grants else None) for item in items]
 
     def _check_claims(self, application: Application, items: Sequence[OutgoingNotification]) -> None:
         for index, item in enumerate(items):
@@ -108,27 +114,37 @@ class Notifications:
             raise SlowDown("notifications: too many of this application", retry_after=ceil(wait))
 
     def _posts(self, application: Application, items: Sequence[tuple[Grant, OutgoingNotification]]) -> list[_Post]:
-        passing = {grant.user for grant, item in items if not item.ttl and not grant.paused}
-        here = {user for user in passing if any(device.connected for device in self._tracker.devices(user))}
-        now = self._clock.now()
-        return [
-            _Post(grant, _notification(application, grant, item, now), bool(item.ttl) or (not grant.paused and grant.user in here))
+        now, view = self._clock.now(), self._view(application.id, [grant.puid for grant, _ in items])
+        posts = [
+            _Post(grant, _notification(application, grant, item, now), _shown_until(grant, view.get(grant.puid), now), item.ttl * 1000)
             for grant, item in items
         ]
+        passing = [post for post in posts if post.seen and not post.ttl_ms]
+        connected = {user for user in {post.grant.user for post in passing} if self._connected(user)}
+        for post in passing:
+            post.ttl_ms = _IN_PASSING_MS if post.grant.user in connected else 0
+        return posts
+
+    def _view(self, appid: str, puids: Sequence[str]) -> Mapping[str, Update]:
+        """Return what an application was last told of some PUIDs; nothing while the tracker is away."""
+        try:
+            return self._tracker.latest(appid, puids)
+        except BackendUnavailable:
+            return {}
+
+    def _connected(self, user: str) -> bool:
+        return any(device.connected for device in self._tracker.devices(user))
 
     def _keep(self, appid: str, posts: Sequence[_Post]) -> None:
-        queued = [post for post in posts if post.queued]
-        sizes = self._mailbox.push([(post.grant.user, post.notification) for post in queued], self._settings.waiting_notifications)
-        for post, size in zip(queued, sizes, strict=True):
-            post.queue_size = size
+        queued = [post for post in posts if post.ttl_ms]
+        pushes = [Push(post.grant.user, post.notification, post.ttl_ms, post.shown_until) for post in queued]
+        for post, stored in zip(queued, self._mailbox.push(pushes, self._settings.waiting_notifications), strict=True):
+            post.position, post.queue_size = stored
         for post in posts:
-            if not post.queued:
-                post.queue_size = self._mailbox.waiting(post.grant.user, post.grant.appid, post.notification.sent_at)
+            if not post.ttl_ms:
+                post.queue_size = self._mailbox.waiting(post.grant.user, post.grant.puid, post.shown_until)
         if queued:
             self._retries.run(queued[0].notification.id, partial(self._drop_revoked, appid, queued))
-        delivered = self._send_now(dict.fromkeys(post.grant.user for post in queued))
-        for post in queued:
-            post.delivered = post.notification.id in delivered
 
     def _drop_revoked(self, appid: str, posts: Sequence[_Post]) -> None:
         """Discard what was stored for a grant that has ended, and whose end discarded what waited, a moment before."""
@@ -139,12 +155,23 @@ class Notifications:
         for post in gone:
             post.revoked = True
 
-    def _send_now(self, users: Iterable[str]) -> set[str]:
-        """Send what waits for users to their devices here, wake those elsewhere; return the ids that were sent here.
+    def _send(self, posts: Sequence[_Post]) -> None:
+        """Send what was kept: at once where the application may know whether it was, else after the answer."""
+        queued = [post for post in posts if post.ttl_ms]
+        seen = dict.fromkeys(post.grant.user for post in queued if post.seen)
+        unseen = dict.fromkeys(post.grant.user for post in queued if not post.seen and post.grant.user not in seen)
+        self._send_now(seen)
+        for post in queued:
+            channels = self._hub.devices_of(post.grant.user).values() if post.seen else ()
+            post.delivered = any(channel.progress.position >= post.position for channel in channels)
+        if unseen:
+            gevent.spawn(self._send_now, unseen)
+
+    def _send_now(self, users: Iterable[str]) -> None:
+        """Send what waits for users to their devices here, and wake the processes of those elsewhere.
 
         Once a backend does not answer, nobody is kept waiting for it again: whoever hears a wake-up goes on trying.
         """
-        sent: set[str] = set()
         away = False
         for user in users:
             here = self._hub.devices_of(user)
@@ -153,87 +180,40 @@ class Notifications:
                     self._tracker.wake("mail", user)  # first: what a plain device here was sent is soon discarded
             if here and not away:
                 try:
-                    sent |= self.deliver(user)
+                    self._delivery.deliver(user)
                 except BackendUnavailable:
                     away = True
                     with suppress(BackendUnavailable):
                         self._tracker.wake("mail", user)
-        return sent
-
-    def _answer(self, item: OutgoingNotification, post: _Post | None) -> dict[str, Any]:
-        if post is None or post.revoked:
-            return {"puid": item.puid, **NotFound().body()}
-        return {
-            "puid": item.puid,
-            "id": post.notification.id,
-            "result": "OK",
-            "queue_size": post.queue_size,
-            "delivered": post.delivered,
-        }
-
-    # -- to the devices
-
-    def deliver(self, user: str) -> set[str]:
-        """Send what waits for a user to her devices here that have not got it; return the ids that some device has by now."""
-        return self._turns.take(user)
-
-    def _deliver(self, user: str) -> set[str]:
-        self._settle_owed(user)
-        waiting = self._mailbox.pending(user, self._clock.now())
-        shown = {grant.puid for grant in self._grants.of(user).grants if not grant.paused}  # last: one may have ended meanwhile
-        ready = [item for item in waiting if item.puid in shown]
-        channels = self._hub.devices_of(user).values()
-        for channel in channels:
-            channel.sent &= {item.id for item in waiting}  # what waits no longer need not be remembered
-            self._offer(user, channel, ready)
-        with suppress(BackendUnavailable):
-            self._settle_owed(user)
-        return _ids_sent(ready, channels)
-
-    def _offer(self, user: str, channel: DevicePort, ready: Sequence[Notification]) -> None:
-        """Send a channel what it has not got. What a plain one was sent is to be discarded once it has left, and not before."""
-        new = [item for item in ready if item.id not in channel.sent]
-        for start in range(0, len(new), MOST_ITEMS):
-            some = new[start : start + MOST_ITEMS]
-            if not channel.deliver(some):
-                return
-            ids = {item.id for item in some}
-            channel.sent |= ids
-            if not channel.acknowledges:
-                channel.when_sent(partial(self._left, user, ids))
-
-    def _left(self, user: str, ids: set[str]) -> None:
-        """Note what has left for a plain device; never waits."""
-        self._owed.setdefault(user, set()).update(ids)
-        if not self._turns.runs(user):  # else it is settled there
-            gevent.spawn(self._settle_late, user)
-
-    def _settle_late(self, user: str) -> None:
-        with suppress(BackendUnavailable):
-            self._settle_owed(user)
-
-    def _settle_owed(self, user: str) -> None:
-        """Discard what plain devices were sent; while the mailbox is away it is owed, and not sent again from here."""
-        while owed := self._owed.get(user):
-            ids = sorted(owed)
-            self._mailbox.settle(user, ids)
-            owed.difference_update(ids)
-            if not owed and self._owed.get(user) is owed:  # another greenlet may have settled it, too
-                del self._owed[user]
-
-    def acknowledge(self, user: str, ids: Sequence[str]) -> None:
-        """Discard notifications a device says it has; unknown ones are no error."""
-        self._mailbox.settle(user, ids)
 
     def sweep(self) -> None:
         """Discard what has expired and settle what is owed."""
-        self._mailbox.sweep(self._clock.now())
-        for user in list(self._owed):
-            self._settle_owed(user)
+        self._mailbox.sweep()
+        self._delivery.sweep()
+
+
+def _answer(item: OutgoingNotification, post: _Post | None) -> dict[str, Any]:
+    if post is None or post.revoked:
+        return {"puid": item.puid, **NotFound().body()}
+    return {
+        "puid": item.puid,
+        "id": post.notification.id,
+        "result": "OK",
+        "queue_size": post.queue_size,
+        "delivered": post.delivered,
+    }
+
+
+def _shown_until(grant: Grant, seen: Update | None, now: int) -> int:
+    """Return until when an application was last shown a user as reachable, by the last it was told of them."""
+    if seen is None:
+        return 0
+    if seen.status == "offline":
+        return seen.at
+    return now if grant.paused else SHOWN_NOW  # it is about to be told of the pause
 
 
 def _notification(application: Application, grant: Grant, item: OutgoingNotification, now: int) -> Notification:
-    keep_ms = item.ttl * 1000 or _IN_PASSING_MS
     return Notification(
         id="n_" + secrets.token_urlsafe(12),
         appid=application.id,
@@ -242,9 +222,4 @@ def _notification(application: Application, grant: Grant, item: OutgoingNotifica
         message=item.message,
         action=item.action,
         sent_at=now,
-        expires_at=now + keep_ms,
     )
-
-
-def _ids_sent(ready: Sequence[Notification], channels: Collection[DevicePort]) -> set[str]:
-    return {item.id for item in ready if any(item.id in channel.sent for channel in channels)}

@@ -26,12 +26,11 @@ def give_way() -> None:
 class _Key:
     """The turns of one key: the one that runs, and the one that is next, if somebody waits for it."""
 
-    __slots__ = ("last", "lock", "next")
+    __slots__ = ("lock", "next")
 
     def __init__(self) -> None:
         self.lock = BoundedSemaphore()
         self.next: AsyncResult | None = None
-        self.last: set[str] = set()
 
 
 class Turns:
@@ -42,7 +41,7 @@ class Turns:
     :param seconds: how long to wait for a turn.
     """
 
-    def __init__(self, work: Callable[[str], set[str]], seconds: float) -> None:
+    def __init__(self, work: Callable[[str], None], seconds: float) -> None:
         self._work = work
         self._seconds = seconds
         self._keys: dict[str, _Key] = {}
@@ -55,33 +54,34 @@ class Turns:
         """Return whether somebody waits for a turn that has yet to begin."""
         return key in self._keys and self._keys[key].next is not None
 
-    def take(self, key: str) -> set[str]:
-        """Return what the turn after this call returned, and the one that ran meanwhile.
+    def take(self, key: str) -> None:
+        """Return when a turn that began after this call is over.
 
         :raises BackendUnavailable: there was no turn in time, or whoever took it failed.
         """
         turns = self._keys.setdefault(key, _Key())
-        return self._lead(key, turns) if turns.next is None else self._share(turns.next)
+        if turns.next is None:
+            self._lead(key, turns)
+        else:
+            self._share(turns.next)
 
-    def _share(self, result: AsyncResult) -> set[str]:
+    def _share(self, result: AsyncResult) -> None:
         try:
-            found: set[str] = result.get(timeout=2 * self._seconds)
+            result.get(timeout=2 * self._seconds)
         except Timeout:
             raise BackendUnavailable from None
-        return found
 
-    def _lead(self, key: str, turns: _Key) -> set[str]:
+    def _lead(self, key: str, turns: _Key) -> None:
         result = turns.next = AsyncResult()
         try:
             self._wait(turns)
-            found = self._run(key, turns)
-            result.set(found)
+            self._run(key, turns)
+            result.set()
         finally:
             if not result.ready():
                 result.set_exception(BackendUnavailable())
             if turns.next is None and not turns.lock.locked():
                 del self._keys[key]
-        return found
 
     def _wait(self, turns: _Key) -> None:
         try:
@@ -90,10 +90,8 @@ class Turns:
         finally:
             turns.next = None  # who asks from now on may be too late for this turn
 
-    def _run(self, key: str, turns: _Key) -> set[str]:
-        before = turns.last
+    def _run(self, key: str, turns: _Key) -> None:
         try:
-            turns.last = self._work(key)
+            self._work(key)
         finally:
             turns.lock.release()
-        return before | turns.last

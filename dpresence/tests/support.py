@@ -40,6 +40,7 @@ class FakeConnection:
 
     :ivar sent: the frames that were sent, decoded.
     :ivar code: the close code, None while it is open.
+    :ivar idle: whether nothing waits to be written.
     """
 
     _ids = itertools.count(1)
@@ -52,6 +53,7 @@ class FakeConnection:
         self.code: int | None = None
         self.reason = ""
         self.known = False
+        self.idle = True
         self._clean = True
         self._depth = 0
 

@@ -2,30 +2,34 @@
 
 Whether an answer means that it is on the disk is up to the server: with ``appendfsync always`` it is; with ``everysec``, its
 default, a crash may take back the last second or two, which the log says at the start.
+
+Everything that one script does is bounded, and so is the sum of what travels in one batch (``_weight``); what is more is done
+in several steps. What an earlier version stored is taken over when somebody needs it, the rest by sweeps. Processes of that version
+may go on beside those of this one: what they store is taken over the same way, but what this version stored they do not see.
 """
 # ruff: noqa: D102 - the abstract base documents each method
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import astuple
+from collections.abc import Collection, Sequence
 from typing import Any, cast
 
 import msgspec
 
 from ...errors import SettingError
-from ...model import Grant, Notification
+from ...model import Notification
 from ..redis.line import Line, Operation, Run
 from ..redis.server import Connection, Server, ask, load, script
-from . import Mailbox
+from . import Granted, Mailbox, Push, Queue, Stored, Waiting
 
 log = logging.getLogger(__name__)
 
 _SCRIPT = script("mailbox")
-_keep, _kept = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
-_SWEPT = 500
-"""How many are discarded in one step."""
+_encode_json = msgspec.json.Encoder().encode
+_MANY = 100
+"""Notifications dealt with in one step."""
+_PUSH_WEIGHT = 8
 
 
 class RedisMailbox(Mailbox):
@@ -48,7 +52,7 @@ class RedisMailbox(Mailbox):
         self._prefix = f"{server.prefix}m:"
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder().decode
-        self._line = Line(server, self._begin)
+        self._line = Line(server, self._begin, weigh=_weight)
 
     def _begin(self, connection: Connection) -> Run:
         batch = load(connection, _SCRIPT)
@@ -59,40 +63,95 @@ class RedisMailbox(Mailbox):
 
         return run
 
-    def push(self, items: Sequence[tuple[str, Notification]], limit: int) -> Sequence[int]:
+    def _call(self, name: str, users: Collection[str], *arguments: Any) -> Any:
+        """Carry out an operation about some users, once what an earlier version stored for them was taken over."""
+        while (result := self._line.call(name, list(users), *arguments)) is False:
+            for user in users:
+                while self._line.call("adopt", (), user):
+                    pass
+        return result
+
+    def _repeat(self, name: str, users: Collection[str], *arguments: Any) -> int:
+        """Carry out an operation until it has nothing more to do; return what it counted."""
+        total, more = 0, True
+        while more:
+            count, more = self._call(name, users, *arguments)
+            total += count
+        return total
+
+    def push(self, items: Sequence[Push], limit: int) -> Sequence[Stored]:
         if not items:
             return []
-        now = max(item.sent_at for _, item in items)  # it is as late as it can be now
-        brief = [(user, item.id, item.appid, item.expires_at, _keep(astuple(item)).decode()) for user, item in items]
-        return cast("list[int]", self._line.call("push", brief, now, limit))
+        brief = [
+            (one.user, one.notification.puid, one.notification.id, one.ttl_ms, one.shown_until, _encode_json(one.notification).decode())
+            for one in items
+        ]
+        return [Stored(*stored) for stored in self._call("push", {one.user for one in items}, brief, limit)]
 
-    def pending(self, user: str, now: int) -> Sequence[Notification]:
-        return [Notification(*_kept(kept)) for kept in self._line.call("pending", user, now)]
+    def pending(self, user: str, after: int, limit: int) -> Sequence[Waiting]:
+        found: list[Waiting] = []
+        while len(found) < limit:
+            after, kept = self._call("pending", (user,), user, after, min(limit - len(found), _MANY))
+            found += [Waiting(position, _notification(text)) for position, text in kept]
+            if not after:
+                break
+        return found
 
-    def waiting(self, user: str, appid: str, now: int) -> int:
-        return cast("int", self._line.call("waiting", user, appid, now))
+    def among(self, user: str, ids: Collection[str]) -> set[str]:
+        return {name for some in _slices(list(ids)) for name in self._call("among", (user,), user, some)}
 
-    def settle(self, user: str, ids: Sequence[str]) -> int:
-        return cast("int", self._line.call("settle", user, ids))
+    def waiting(self, user: str, puid: str, shown_until: int) -> int:
+        return cast("int", self._call("waiting", (user,), puid, shown_until))
+
+    def settle(self, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
+        which = "all" if unseen is None else list(unseen)
+        return sum(self._call("settle", (user,), user, some, which, at) for some in _slices(ids))
 
     def purge(self, user: str) -> int:
-        return cast("int", self._line.call("purge", user))
+        return self._repeat("purge", (user,), user)
 
-    def purge_grants(self, grants: Sequence[Grant]) -> int:
-        return cast("int", self._line.call("purge_grants", [(grant.user, grant.puid) for grant in grants]))
+    def purge_grants(self, grants: Sequence[Granted]) -> int:
+        queues, total = [(grant.user, grant.puid) for grant in grants], 0
+        while queues:
+            some = queues[:_MANY]
+            count, done = self._call("purge_queues", {user for user, _ in some}, some)
+            total, queues = total + count, queues[done:]
+        return total
 
-    def sweep(self, now: int) -> int:
-        count = swept = self._line.call("sweep", now, _SWEPT)
-        while swept == _SWEPT:
-            swept = self._line.call("sweep", now, _SWEPT)
-            count += swept
-        return cast("int", count)
+    def queues(self, after: Queue, limit: int) -> Sequence[Queue]:
+        found = self._call("queues", (), f"{after.user} {after.puid}", limit)
+        return [Queue(*name.split(" ")) for name in found]
+
+    def sweep(self) -> int:
+        while self._line.call("adopt_some", ()):
+            pass
+        return self._repeat("sweep", ())
 
     def ping(self) -> None:
-        self._line.call("ping")
+        self._call("ping", ())
 
     def close(self) -> None:
         self._line.close()
+
+
+def _weight(operation: Operation) -> int:
+    """Return about how much of a batch an operation takes: notifications that are read or discarded; adding one takes more."""
+    name, _, *arguments = operation
+    if name == "push":
+        return _PUSH_WEIGHT * len(arguments[0])
+    if name == "pending":
+        return 2 * cast("int", arguments[2])
+    return 1 if name in ("waiting", "ping") else _MANY
+
+
+def _slices(ids: Sequence[str]) -> list[Sequence[str]]:
+    return [ids[start : start + _MANY] for start in range(0, len(ids), _MANY)]
+
+
+def _notification(text: str) -> Notification:
+    """Read what is kept of a notification: an object, or, as an earlier version kept it, the list of its fields."""
+    kept = msgspec.json.decode(text)
+    return Notification(*kept[:7]) if isinstance(kept, list) else msgspec.convert(kept, Notification)
 
 
 def _volatile(server: Server) -> str | None:

@@ -1,77 +1,138 @@
-"""The mailbox in an SQL database. Each method is one transaction; a queue is the order of ``position``."""
+"""The mailbox in an SQL database. Each method but the sweep is one transaction; a queue is the order of ``position``.
+
+Times of expiry are of the database's clock where it has one, PostgreSQL; SQLite's is that of this machine. What a user got
+unseen moves from ``notifications`` to ``taken``, which has no content and is only counted.
+"""
 # ruff: noqa: D102 - the abstract base documents each method
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import BigInteger, Connection, Table, bindparam, cast, delete, func, insert, select, tuple_, union_all
 
-from ...model import Grant, Notification
+from ...clock import Clock
+from ...model import Notification
 from ..sql.engine import Database, reading, transaction
 from ..sql.locks import take_turns
 from ..sql.rows import Rows
 from ..sql.tables import notifications as table
-from . import Mailbox
+from ..sql.tables import taken
+from . import Granted, Mailbox, Push, Queue, Stored, Waiting
 
 NOTIFICATIONS = Rows(table, Notification)
-_PENDING = NOTIFICATIONS.prepare(  # asked for at each sign-in
-    table.c.user == bindparam("owner"), table.c.expires_at > bindparam("now"), order_by=(table.c.position,)
+_PENDING = (  # asked for at each sign-in
+    NOTIFICATIONS.query.add_columns(table.c.position)
+    .where(table.c.user == bindparam("owner"), table.c.position > bindparam("after"), table.c.expires_at > bindparam("now"))
+    .order_by(table.c.position)
+    .limit(bindparam("most"))
 )
-Queue = tuple[str, str]  # user, appid
+_ADD = insert(table)
+_BOTH = (table, taken)
+_SERVER_NOW = select(cast(func.floor(func.extract("epoch", func.clock_timestamp()) * 1000), BigInteger))
+_SWEPT = 500
+"""Rows of a table that are discarded in one transaction."""
 
 
 class SqlMailbox(Mailbox):
-    """Waiting notifications in a ``Database`` it shares with the directory; closing one closes both."""
+    """Waiting notifications in a ``Database`` it shares with the directory; closing one closes both.
 
-    def __init__(self, database: Database) -> None:
+    :param clock: what expires in SQLite.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
         self.database = database
+        self._clock = clock
+
+    def _now(self, connection: Connection) -> int:
+        """Return the time by the store's clock, milliseconds."""
+        return connection.scalars(_SERVER_NOW).one() if connection.dialect.name == "postgresql" else self._clock.now()
 
     @transaction
-    def push(self, connection: Connection, items: Sequence[tuple[str, Notification]], limit: int) -> Sequence[int]:
+    def push(self, connection: Connection, items: Sequence[Push], limit: int) -> Sequence[Stored]:
         if not items:
             return []
-        users = {user for user, _ in items}
+        users = {item.user for item in items}
         take_turns(connection, "mailbox", users)  # what one push counts and numbers, no other changes meanwhile
-        # what expired makes room first; the newest item is as late as it can be now
-        NOTIFICATIONS.delete(connection, table.c.user.in_(users), table.c.expires_at <= max(item.sent_at for _, item in items))
-        sizes = _sizes(connection, users)
-        connection.execute(insert(table), [{"user": user, **NOTIFICATIONS.values(item)} for user, item in items])
+        now = self._now(connection)
+        queues = {Queue(item.user, item.notification.puid): item.shown_until for item in items}
+        _tidy(connection, queues, now)
+        sizes = _sizes(connection, queues)
+        connection.execute(_ADD, [_row(item, now) for item in items])
+        positions = _positions(connection, users, [item.notification.id for item in items])
         answers = []
-        for user, item in items:
-            sizes[user, item.appid] += 1
-            answers.append(min(sizes[user, item.appid], limit))
+        for item in items:
+            queue = Queue(item.user, item.notification.puid)
+            sizes[queue] += 1
+            answers.append(Stored(positions[item.notification.id], min(sizes[queue], limit)))
         for queue, size in sizes.items():
             if size > limit:
                 _keep_newest(connection, queue, limit)
         return answers
 
     @reading
-    def pending(self, connection: Connection, user: str, now: int) -> Sequence[Notification]:
-        return _PENDING.all(connection, owner=user, now=now)
+    def pending(self, connection: Connection, user: str, after: int, limit: int) -> Sequence[Waiting]:
+        values = {"owner": user, "after": after, "now": self._now(connection), "most": limit}
+        return [Waiting(position, Notification(*kept)) for *kept, position in connection.execute(_PENDING, values)]
 
     @reading
-    def waiting(self, connection: Connection, user: str, appid: str, now: int) -> int:
-        count = select(func.count()).where(table.c.user == user, table.c.appid == appid, table.c.expires_at > now)
-        return connection.scalars(count).one()
+    def among(self, connection: Connection, user: str, ids: Collection[str]) -> set[str]:
+        return set(connection.scalars(select(table.c.id).where(table.c.user == user, table.c.id.in_(ids))))
+
+    @reading
+    def waiting(self, connection: Connection, user: str, puid: str, shown_until: int) -> int:
+        now = self._now(connection)
+        mine = [(each.c.user == user, each.c.puid == puid, each.c.expires_at > now) for each in _BOTH]
+        counts = [select(func.count()).where(*mine[0]), select(func.count()).where(*mine[1], taken.c.taken_at >= shown_until)]
+        return sum(connection.scalars(count).one() for count in counts)
 
     @transaction
-    def settle(self, connection: Connection, user: str, ids: Sequence[str]) -> int:
-        return NOTIFICATIONS.delete(connection, table.c.user == user, table.c.id.in_(ids))
+    def settle(self, connection: Connection, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
+        named = (table.c.user == user, table.c.id.in_(ids))
+        hidden = named if unseen is None else (*named, table.c.puid.in_(unseen))
+        count = 0
+        if unseen is None or unseen:
+            moved = delete(table).where(*hidden).returning(table.c.position, table.c.user, table.c.puid, table.c.expires_at)
+            rows = [{**row, "taken_at": at} for row in connection.execute(moved).mappings()]
+            count = len(rows)
+            if rows:
+                connection.execute(insert(taken), rows)
+        return count + (0 if unseen is None else NOTIFICATIONS.delete(connection, *named))
 
     @transaction
     def purge(self, connection: Connection, user: str) -> int:
+        connection.execute(delete(taken).where(taken.c.user == user))
         return NOTIFICATIONS.delete(connection, table.c.user == user)
 
     @transaction
-    def purge_grants(self, connection: Connection, grants: Sequence[Grant]) -> int:
+    def purge_grants(self, connection: Connection, grants: Sequence[Granted]) -> int:
         users, puids = {grant.user for grant in grants}, {grant.puid for grant in grants}
+        connection.execute(delete(taken).where(taken.c.user.in_(users), taken.c.puid.in_(puids)))
         return NOTIFICATIONS.delete(connection, table.c.user.in_(users), table.c.puid.in_(puids))
 
+    @reading
+    def queues(self, connection: Connection, after: Queue, limit: int) -> Sequence[Queue]:
+        found: set[Queue] = set()
+        for each in _BOTH:
+            pair = (each.c.user, each.c.puid)
+            page = select(*pair).distinct().where(tuple_(*pair) > tuple_(*after)).order_by(*pair).limit(limit)
+            found.update(Queue(*row) for row in connection.execute(page))
+        return sorted(found)[:limit]
+
+    def sweep(self) -> int:
+        total = count = 0
+        for each in _BOTH:
+            while (count := self._sweep(each)) == _SWEPT:
+                total += count
+            total += count
+        return total
+
     @transaction
-    def sweep(self, connection: Connection, now: int) -> int:
-        return NOTIFICATIONS.delete(connection, table.c.expires_at <= now)
+    def _sweep(self, connection: Connection, each: Table) -> int:
+        over = select(each.c.position).where(each.c.expires_at <= self._now(connection)).limit(_SWEPT)
+        return connection.execute(delete(each).where(each.c.position.in_(over))).rowcount
 
     @transaction
     def ping(self, connection: Connection) -> None:
@@ -81,15 +142,43 @@ class SqlMailbox(Mailbox):
         self.database.close()
 
 
-def _sizes(connection: Connection, users: Iterable[str]) -> Counter[Queue]:
-    """Return how many wait in each queue of some users."""
-    count = select(table.c.user, table.c.appid, func.count()).where(table.c.user.in_(users))
-    rows = connection.execute(count.group_by(table.c.user, table.c.appid))
-    return Counter({(user, appid): size for user, appid, size in rows})
+def _row(item: Push, now: int) -> dict[str, Any]:
+    return {"user": item.user, **NOTIFICATIONS.values(item.notification), "expires_at": now + item.ttl_ms}
+
+
+def _tidy(connection: Connection, queues: dict[Queue, int], now: int) -> None:
+    """Discard what has expired in some queues, and what is counted no longer."""
+    for each in _BOTH:
+        connection.execute(delete(each).where(_in(each, queues), each.c.expires_at <= now))
+    held = connection.execute(select(taken.c.user, taken.c.puid).distinct().where(_in(taken, queues))).all()
+    for user, puid in held:
+        over = taken.c.taken_at < queues[Queue(user, puid)]
+        connection.execute(delete(taken).where(taken.c.user == user, taken.c.puid == puid, over))
+
+
+def _sizes(connection: Connection, queues: Iterable[Queue]) -> Counter[Queue]:
+    """Return how many are counted in each of some queues."""
+    sizes: Counter[Queue] = Counter()
+    for each in _BOTH:
+        count = select(each.c.user, each.c.puid, func.count()).where(_in(each, queues)).group_by(each.c.user, each.c.puid)
+        for user, puid, size in connection.execute(count):
+            sizes[Queue(user, puid)] += size
+    return sizes
+
+
+def _in(each: Table, queues: Iterable[Queue]) -> Any:
+    """Return what restricts a table to some queues: a PUID is of one user, whom the index wants to know."""
+    return each.c.user.in_({queue.user for queue in queues}) & each.c.puid.in_({queue.puid for queue in queues})
+
+
+def _positions(connection: Connection, users: Iterable[str], ids: Collection[str]) -> dict[str, int]:
+    return dict(connection.execute(select(table.c.id, table.c.position).where(table.c.user.in_(users), table.c.id.in_(ids))).all())
 
 
 def _keep_newest(connection: Connection, queue: Queue, limit: int) -> None:
     """Drop what is beyond ``limit`` now: somebody may have settled some since they were counted."""
-    user, appid = queue
-    newest = select(table.c.position).where(table.c.user == user, table.c.appid == appid).order_by(table.c.position.desc())
-    NOTIFICATIONS.delete(connection, table.c.position.in_(newest.offset(limit)))
+    counted = [select(each.c.position).where(each.c.user == queue.user, each.c.puid == queue.puid) for each in _BOTH]
+    both = union_all(*counted).subquery()
+    oldest = connection.scalars(select(both.c.position).order_by(both.c.position.desc()).offset(limit)).all()
+    for each in _BOTH:
+        connection.execute(delete(each).where(each.c.position.in_(oldest)))

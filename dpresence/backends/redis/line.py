@@ -27,7 +27,7 @@ Run = Callable[[Sequence[Operation]], Sequence[Any]]
 Open = Callable[[Connection], Run]
 
 BATCH = 200
-"""Operations of one batch: a few milliseconds of the server's time."""
+"""Weight of one batch: a few milliseconds of the server's time."""
 REST_SECONDS = 0.5
 """After a failure nobody is kept waiting for this long, and the server is left alone."""
 
@@ -57,12 +57,14 @@ class Line:
 
     :param begin: called with each new connection; returns what carries out a batch on it. Raises the driver's errors.
     :param waiting: how many operations may wait for the next batch.
+    :param weigh: returns how much of a batch an operation takes, 1 or more; one that is too much for any batch travels alone.
     """
 
-    def __init__(self, server: Server, begin: Open, waiting: int = 10_000) -> None:
+    def __init__(self, server: Server, begin: Open, waiting: int = 10_000, weigh: Callable[[Operation], int] = lambda operation: 1) -> None:
         self._server = server
         self._begin = begin
         self._most = waiting
+        self._weigh = weigh
         self._calls: deque[_Call] = deque()
         self._work = Event()
         self._connection: Connection | None = None
@@ -105,7 +107,15 @@ class Line:
             self._work.wait()
             self._work.clear()
             while self._calls:
-                self._carry([self._calls.popleft() for _ in range(min(BATCH, len(self._calls)))])
+                self._carry(self._next_batch())
+
+    def _next_batch(self) -> list[_Call]:
+        """Take what fits into one batch, at least one, out of what waits."""
+        batch = [self._calls.popleft()]
+        weight = self._weigh(batch[0].operation)
+        while self._calls and (weight := weight + self._weigh(self._calls[0].operation)) <= BATCH:
+            batch.append(self._calls.popleft())
+        return batch
 
     def _carry(self, batch: list[_Call]) -> None:
         try:

@@ -1,117 +1,277 @@
 -- One batch of operations, in order and in one step. What each means: backends/mailbox/__init__.py.
 -- ARGV[1], cmsgpack: prefix, operations. Answers cmsgpack: results.
 --
---   count          how many notifications were ever pushed: the order of all of them
---   for:USER       hash: id -> cmsgpack of position, application, end (ms) and what the caller keeps: a list in JSON, the
---                  PUID its third
---   ends           sorted set of "USER ID" by when they expire
--- Keys are made here and not declared: Redis Cluster is out of scope.
+--   count          the last position that was given; positions only grow, also after the server lost its data
+--   order:USER     sorted set: id by position, of what is to be delivered
+--   text:USER      hash: id -> the notification as the caller keeps it, of the same
+--   facts:USER     hash: id -> "end puid", also of what is only counted
+--   queue:PUID     sorted set: id by position, of all that the application is told to wait
+--   ends:PUID      sorted set: id by when it expires (ms), of the same
+--   taken:PUID     sorted set: id by when the user got it (ms), of what is only counted
+--   queues         sorted set without scores: "USER PUID" of every queue that holds anything
+--   due            sorted set: "USER PUID" of the same by when the first of it expires, or earlier
+--
+-- An earlier version kept other keys, which are taken over when somebody needs what they hold, and by sweeps:
+--   for:USER       hash: id -> cmsgpack of position, application, end (ms) and a list in JSON, the PUID its third
+--   ends           sorted set: "USER ID" by when it expires
+--
+-- An operation is its name, the users it is about and its arguments. Its result is false, and nothing happened, while a key
+-- of that version is there for one of those users: the caller takes that over ("adopt") and tries again.
+-- No operation deals with more than MANY notifications of a queue; results say when there is more to do, and the caller goes
+-- on. Keys are made here and not declared: Redis Cluster is out of scope.
 local prefix, operations = unpack(cmsgpack.unpack(ARGV[1]))
 local call = redis.call
+local MANY = 100
+local SOME = 20 -- queues of a sweep
 local run = {}
+local time = call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local queues, due = prefix .. 'queues', prefix .. 'due'
 
--- Return a user's notifications, oldest first.
-local function load(user)
-  local found, all = {}, call('HGETALL', prefix .. 'for:' .. user)
-  for index = 1, #all, 2 do
-    local position, app, ends, kept = unpack(cmsgpack.unpack(all[index + 1]))
-    found[#found + 1] = { id = all[index], position = position, app = app, ends = ends, kept = kept }
+local function key(name, owner)
+  return prefix .. name .. ':' .. owner
+end
+
+local function number(value) -- without an exponent, whatever its size
+  return string.format('%.0f', value)
+end
+
+-- Forget notifications of one queue altogether; return how many were still to be delivered.
+local function discard(user, puid, ids)
+  if #ids == 0 then return 0 end
+  call('HDEL', key('facts', user), unpack(ids))
+  call('HDEL', key('text', user), unpack(ids))
+  call('ZREM', key('ends', puid), unpack(ids))
+  call('ZREM', key('taken', puid), unpack(ids))
+  call('ZREM', key('queue', puid), unpack(ids))
+  if call('EXISTS', key('queue', puid)) == 0 then
+    call('ZREM', queues, user .. ' ' .. puid)
+    call('ZREM', due, user .. ' ' .. puid)
   end
-  table.sort(found, function(one, other) return one.position < other.position end)
-  return found
+  return call('ZREM', key('order', user), unpack(ids))
 end
 
-local function discard(user, id)
-  call('ZREM', prefix .. 'ends', user .. ' ' .. id)
-  return call('HDEL', prefix .. 'for:' .. user, id)
-end
-
--- Return by application the ids that wait for a user, oldest first, after what has expired made room.
-local function queues_of(user, now)
-  local queues = {}
-  for _, item in ipairs(load(user)) do
-    if item.ends <= now then
-      discard(user, item.id)
-    else
-      queues[item.app] = queues[item.app] or {}
-      table.insert(queues[item.app], item.id)
+-- Discard notifications of one queue as delivered, but keep counting them; return how many there were.
+local function take(user, puid, ids, at)
+  local count = 0
+  for _, id in ipairs(ids) do
+    if call('ZREM', key('order', user), id) == 1 then
+      call('HDEL', key('text', user), id)
+      call('ZADD', key('taken', puid), number(at), id)
+      count = count + 1
     end
   end
-  return queues
+  return count
 end
 
--- items: each user, id, application, end, kept.
-function run.push(items, now, limit)
-  local users, sizes = {}, {}
+-- Add notifications to one queue: each id, position, end, text.
+local function add(user, puid, items)
+  local facts, texts, places, ends, first = {}, {}, {}, {}, nil
   for index, item in ipairs(items) do
-    local user, id, app, ends, kept = unpack(item)
-    users[user] = users[user] or queues_of(user, now)
-    users[user][app] = users[user][app] or {}
-    local queue = users[user][app]
-    call('HSET', prefix .. 'for:' .. user, id, cmsgpack.pack({ call('INCR', prefix .. 'count'), app, ends, kept }))
-    call('ZADD', prefix .. 'ends', ends, user .. ' ' .. id)
-    queue[#queue + 1] = id
-    while #queue > limit do discard(user, table.remove(queue, 1)) end
-    sizes[index] = #queue
+    local id, position, over, text = unpack(item)
+    local two, one = 2 * index, 2 * index - 1
+    facts[one], facts[two] = id, number(over) .. ' ' .. puid
+    texts[one], texts[two] = id, text
+    places[one], places[two] = number(position), id
+    ends[one], ends[two] = number(over), id
+    first = math.min(first or over, over)
   end
-  return sizes
+  call('HSET', key('facts', user), unpack(facts))
+  call('HSET', key('text', user), unpack(texts))
+  call('ZADD', key('order', user), unpack(places))
+  call('ZADD', key('queue', puid), unpack(places))
+  call('ZADD', key('ends', puid), unpack(ends))
+  call('ZADD', queues, 0, user .. ' ' .. puid)
+  call('ZADD', due, 'LT', number(first), user .. ' ' .. puid)
 end
 
-function run.pending(user, now)
+-- Return the size of a queue as its application is told.
+local function size_of(puid, shown_until)
+  local counted = call('ZCOUNT', key('ends', puid), '(' .. now, '+inf')
+  return math.max(0, counted - call('ZCOUNT', key('taken', puid), '-inf', '(' .. number(shown_until)))
+end
+
+-- Take out of a queue what has expired, and what is counted no longer.
+local function tidy(user, puid, shown_until)
+  discard(user, puid, call('ZRANGEBYSCORE', key('ends', puid), '-inf', now, 'LIMIT', 0, MANY))
+  discard(user, puid, call('ZRANGEBYSCORE', key('taken', puid), '-inf', '(' .. number(shown_until), 'LIMIT', 0, MANY))
+end
+
+local position
+local function next_position()
+  position = math.max((position or tonumber(call('GET', prefix .. 'count') or 0)) + 1, time[1] * 1000000 + time[2])
+  return position
+end
+
+-- Return items by queue, as "add" takes them, each with its place in the results.
+local function by_queue(items)
+  local found, order = {}, {}
+  for index, item in ipairs(items) do
+    local user, puid, id, ttl, shown_until, text = unpack(item)
+    local queue = found[puid]
+    if not queue then
+      queue = { user = user, puid = puid, shown_until = shown_until, items = {}, places = {} }
+      found[puid] = queue
+      order[#order + 1] = queue
+    end
+    queue.items[#queue.items + 1] = { id, next_position(), now + ttl, text }
+    queue.places[#queue.places + 1] = index
+  end
+  call('SET', prefix .. 'count', number(position))
+  return order
+end
+
+-- items: each user, PUID, id, time to live (ms), shown until (ms), text.
+function run.push(items, limit)
+  local results = {}
+  for _, queue in ipairs(by_queue(items)) do
+    local user, puid = queue.user, queue.puid
+    tidy(user, puid, queue.shown_until)
+    local size = size_of(puid, queue.shown_until)
+    for index, place in ipairs(queue.places) do
+      results[place] = { queue.items[index][2], math.min(size + index, limit) }
+    end
+    add(user, puid, queue.items)
+    local over = math.min(size + #queue.items - limit, MANY)
+    if over > 0 then discard(user, puid, call('ZRANGE', key('queue', puid), 0, over - 1)) end
+  end
+  return results
+end
+
+-- Answers the position behind which to go on, 0 at the end, and each position and text.
+function run.pending(user, after, limit)
+  local found = call('ZRANGEBYSCORE', key('order', user), '(' .. number(after), '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
+  if #found == 0 then return { 0, {} } end
+  local ids, kept = {}, {}
+  for index = 1, #found, 2 do ids[#ids + 1] = found[index] end
+  local facts, texts = call('HMGET', key('facts', user), unpack(ids)), call('HMGET', key('text', user), unpack(ids))
+  for index in ipairs(ids) do
+    local ends = facts[index] and tonumber(string.match(facts[index], '^%d+'))
+    if ends and ends > now and texts[index] then kept[#kept + 1] = { tonumber(found[2 * index]), texts[index] } end
+  end
+  return { #ids == limit and tonumber(found[#found]) or 0, kept }
+end
+
+function run.among(user, ids)
   local found = {}
-  for _, item in ipairs(load(user)) do
-    if item.ends > now then found[#found + 1] = item.kept end
+  for index, score in ipairs(call('ZMSCORE', key('order', user), unpack(ids))) do
+    if score then found[#found + 1] = ids[index] end
   end
   return found
 end
 
-function run.waiting(user, app, now)
-  local count = 0
-  for _, item in ipairs(load(user)) do
-    if item.app == app and item.ends > now then count = count + 1 end
-  end
-  return count
-end
+run.waiting = size_of
 
-function run.settle(user, ids)
-  local count = 0
-  for _, id in ipairs(ids) do count = count + discard(user, id) end
-  return count
-end
-
-function run.purge(user)
-  local count = 0
-  for _, item in ipairs(load(user)) do count = count + discard(user, item.id) end
-  return count
-end
-
--- grants: each user, PUID.
-function run.purge_grants(grants)
-  local count = 0
-  for _, grant in ipairs(grants) do
-    local user, puid = unpack(grant)
-    for _, item in ipairs(load(user)) do
-      if cjson.decode(item.kept)[3] == puid then count = count + discard(user, item.id) end
+-- unseen: "all", or a list of PUIDs.
+function run.settle(user, ids, unseen, at)
+  local named, count = {}, 0
+  for index, facts in ipairs(call('HMGET', key('facts', user), unpack(ids))) do
+    local puid = facts and string.match(facts, ' (.*)$')
+    if puid then
+      named[puid] = named[puid] or {}
+      table.insert(named[puid], ids[index])
     end
   end
+  local keep = {}
+  if unseen ~= 'all' then
+    for _, puid in ipairs(unseen) do keep[puid] = true end
+  end
+  for puid, some in pairs(named) do
+    local hidden = unseen == 'all' or keep[puid]
+    count = count + (hidden and take(user, puid, some, at) or not hidden and discard(user, puid, some) or 0)
+  end
   return count
 end
 
-function run.sweep(now, limit)
-  local over = call('ZRANGEBYSCORE', prefix .. 'ends', '-inf', now, 'LIMIT', 0, limit)
-  for _, one in ipairs(over) do
-    local user, id = string.match(one, '^(.*) (%S+)$')
-    discard(user, id)
+-- Discard up to so many of a queue; return how many were to be delivered, how many there were, and whether it is empty.
+local function purge_some(user, puid, most)
+  local ids = call('ZRANGE', key('queue', puid), 0, most - 1)
+  local count = discard(user, puid, ids)
+  local empty = call('EXISTS', key('queue', puid)) == 0
+  if empty then call('ZREM', queues, user .. ' ' .. puid) end
+  return count, #ids, empty
+end
+
+-- Answers how many were to be delivered, and whether there may be more.
+function run.purge(user)
+  local queue = call('ZRANGEBYLEX', queues, '[' .. user .. ' ', '(' .. user .. '!', 'LIMIT', 0, 1)[1]
+  if not queue then return { 0, false } end
+  return { (purge_some(user, string.sub(queue, #user + 2), MANY)), true }
+end
+
+-- wanted: each user, PUID. Answers how many were to be delivered, and how many of the queues are dealt with.
+function run.purge_queues(wanted)
+  local count, left = 0, MANY
+  for index, queue in ipairs(wanted) do
+    local found, size, empty = purge_some(queue[1], queue[2], left)
+    count, left = count + found, left - size
+    if not empty then return { count, index - 1 } end
+    if left == 0 then return { count, index } end
   end
-  return #over
+  return { count, #wanted }
+end
+
+function run.queues(after, limit)
+  return call('ZRANGEBYLEX', queues, after == ' ' and '-' or '(' .. after, '+', 'LIMIT', 0, limit)
+end
+
+-- Answers how many have expired, and whether there may be more.
+function run.sweep()
+  local over, count = call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, SOME), 0
+  for _, queue in ipairs(over) do
+    if count >= MANY then return { count, true } end
+    local user, puid = string.match(queue, '^(.*) (%S+)$')
+    local ids = call('ZRANGEBYSCORE', key('ends', puid), '-inf', now, 'LIMIT', 0, MANY)
+    discard(user, puid, ids)
+    count = count + #ids
+    local next = call('ZRANGE', key('ends', puid), 0, 0, 'WITHSCORES')[2]
+    if next then call('ZADD', due, next, queue) else call('ZREM', due, queue) end
+  end
+  return { count, #over > 0 }
 end
 
 function run.ping()
   return true
 end
 
+-- What an earlier version kept.
+
+local function adopt(user, id)
+  local packed = call('HGET', key('for', user), id)
+  if packed then
+    local place, _, ends, text = unpack(cmsgpack.unpack(packed))
+    add(user, cjson.decode(text)[3], { { id, place, ends, text } })
+    call('HDEL', key('for', user), id)
+  end
+  call('ZREM', prefix .. 'ends', user .. ' ' .. id)
+end
+
+-- Answers whether there may be more.
+function run.adopt(user)
+  for _, id in ipairs(call('HRANDFIELD', key('for', user), SOME)) do adopt(user, id) end
+  return call('EXISTS', key('for', user)) == 1
+end
+
+-- The same.
+function run.adopt_some()
+  local some = call('ZRANGE', prefix .. 'ends', 0, SOME - 1)
+  for _, one in ipairs(some) do adopt(string.match(one, '^(.*) (%S+)$')) end
+  return #some == SOME
+end
+
+local function has_earlier(users)
+  for _, user in ipairs(users) do
+    if call('EXISTS', key('for', user)) == 1 then return true end
+  end
+  return false
+end
+
 local results = {}
-for position, operation in ipairs(operations) do
-  results[position] = run[operation[1]](unpack(operation, 2))
+for index, operation in ipairs(operations) do
+  if has_earlier(operation[2]) then
+    results[index] = false
+  else
+    results[index] = run[operation[1]](unpack(operation, 3))
+  end
 end
 return cmsgpack.pack(results)

@@ -152,7 +152,7 @@ outbox = Table(
 notifications = Table(
     "notifications",
     metadata,
-    # the order of arrival: SQLite gives a new row a number above all present ones, PostgreSQL above all it ever gave
+    # the order of arrival: above every number that was ever given, so that a reader can go on behind the last one it had
     Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("user", Text, nullable=False),  # the queue is the user's; a notification itself knows the PUID only
     Column("id", Text, nullable=False),
@@ -162,7 +162,21 @@ notifications = Table(
     Column("message", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("sent_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False, index=True),
-    Index(None, "user", "appid"),
+    Column("expires_at", BigInteger, nullable=False, index=True),  # by the store's clock
+    Index(None, "user", "position"),
+    Index(None, "user", "puid"),
     Index(None, "user", "id"),
+    sqlite_autoincrement=True,
+)
+
+# Notifications that a user got while their application was shown them as offline: they count until they expire.
+taken = Table(
+    "taken",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("user", Text, nullable=False),
+    Column("puid", Text, nullable=False),
+    Column("taken_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Index(None, "user", "puid"),
 )

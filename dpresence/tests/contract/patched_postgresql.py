@@ -15,6 +15,7 @@ from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.postgresql import CONNECTIONS
 from dpresence.backends.sql.tables import service
+from dpresence.clock import Clock
 from dpresence.errors import BackendUnavailable
 
 from . import mailbox
@@ -230,13 +231,13 @@ def test_connections_that_the_server_closed_are_not_used_again(make):
 
 
 def test_text_with_a_nul_finds_nothing(make):
-    directory, box = SqlDirectory(make()), SqlMailbox(make())
+    directory, box = SqlDirectory(make()), SqlMailbox(make(), Clock())
     jane = application(directory, person(directory), "app").owner
     assert directory.application("app\0") is None
     assert directory.key("\0", NOW) is None
     assert directory.grants_by_puid("app", ["\0"]) == {}
     assert [app.id for app in directory.applications(jane, "\0", 10)] == ["app"]
-    assert box.settle("jane", ["a\0"]) == 0
+    assert mailbox.settle(box, "jane", ["a\0"]) == 0
 
 
 def test_a_drivers_error_is_unavailable_and_nothing_else(make):
@@ -262,7 +263,7 @@ class TestLosses:
 
     @pytest.fixture
     def calls(self, database):
-        backends = (CALLS, SqlDirectory(database)), (mailbox.CALLS, SqlMailbox(database))
+        backends = (CALLS, SqlDirectory(database)), (mailbox.CALLS, SqlMailbox(database, Clock()))
         return [lambda call=call, backend=backend: call(backend) for calls, backend in backends for call in calls.values()]
 
     def check_away(self, calls, seconds):
@@ -298,10 +299,10 @@ class TestLosses:
         check_sessions(database)
 
     def test_what_was_answered_survives_a_crash_of_the_server(self, postgresql, database):
-        directory, box = SqlDirectory(database), SqlMailbox(database)
+        directory, box = SqlDirectory(database), SqlMailbox(database, Clock())
         jane = person(directory)
         directory.spend(b"digest", END)
-        box.push([(jane.id, mailbox.note("a"))], 100)
+        mailbox.push(box, mailbox.one("a", jane.id))
         postgresql.crash()
         with pytest.raises(BackendUnavailable):
             directory.ping()
@@ -309,4 +310,4 @@ class TestLosses:
         assert within(5, directory.ping) < 5
         assert directory.account(jane.id) == jane
         assert directory.spend(b"digest", END) is False
-        assert mailbox.names(box.pending(jane.id, mailbox.NOW)) == ["a"]
+        assert mailbox.kept(box, jane.id) == ["a"]

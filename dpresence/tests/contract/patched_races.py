@@ -15,12 +15,12 @@ from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate, revision
+from dpresence.clock import Clock
 from dpresence.errors import Conflict, NotFound, SessionEnded, TooMany
 from dpresence.model import Account, Application, Grant, Session, Ticket
 
 from .directory_values import APPLICATION, END, IDENTITY, KEY, LATER, NOW, application, at_once, grant, person
-from .mailbox import NOW as SENT
-from .mailbox import names, note
+from .mailbox import kept, one, push, settle
 
 ROUNDS = range(10)
 
@@ -220,39 +220,40 @@ class TestDirectory:
 class TestMailbox:
     @pytest.fixture
     def sides(self, database, other_database):
-        return SqlMailbox(database), SqlMailbox(other_database)
+        return SqlMailbox(database, Clock()), SqlMailbox(other_database, Clock())
 
     def test_pushes_of_all_processes_keep_the_limit_the_count_and_the_order(self, sides):
-        pushes = [[note(f"{n}-{m}") for m in range(3)] for n in range(16)]
-        calls = [lambda n=n, push=push: sides[n % 2].push([("jane", one) for one in push], 20) for n, push in enumerate(pushes)]
+        pushes = [[f"{n}-{m}" for m in range(3)] for n in range(16)]
+        calls = [lambda n=n, names=names: push(sides[n % 2], *names, limit=20) for n, names in enumerate(pushes)]
         sizes = sorted(size for answer in at_once(*calls) for size in answer)
         assert sizes == [*range(1, 20), *[20] * 29]
-        kept = names(sides[0].pending("jane", SENT))
-        assert len(kept) == 20
-        whole = kept[2:]  # the oldest push is cut
+        found = kept(sides[0])
+        assert len(found) == 20
+        whole = found[2:]  # the oldest push is cut
         assert all(whole[i : i + 3] == [f"{whole[i].split('-')[0]}-{m}" for m in range(3)] for i in range(0, 18, 3))
 
     def test_pushes_to_the_same_people_in_another_order_do_not_wait_for_each_other(self, sides):
         people = [f"user-{n}" for n in range(10)]
         for n in ROUNDS:
-            pushes = [[(user, note(f"{n}")) for user in order] for order in (people, people[::-1], people[5:] + people[:5])]
-            outcomes = at_once(*[lambda m=m, push=push: sides[m % 2].push(push, 100) for m, push in enumerate(pushes)])
+            pushes = [[one(f"{n}", user) for user in order] for order in (people, people[::-1], people[5:] + people[:5])]
+            outcomes = at_once(*[lambda m=m, items=items: push(sides[m % 2], *items) for m, items in enumerate(pushes)])
             assert all(len(outcome) == 10 for outcome in outcomes)
 
     def test_what_is_settled_makes_room(self, sides):
-        one, two = sides
+        left, right = sides
         for n in ROUNDS:
             user = f"user-{n}"
-            one.push([(user, note(name)) for name in "abcd"], 4)
-            settled, _ = at_once(lambda: two.settle(user, ["a"]), lambda: one.push([(user, note("e"))], 4))
+            push(left, *[one(name, user) for name in "abcd"], limit=4)
+            settled, _ = at_once(lambda user=user: settle(right, user, ["a"]), lambda user=user: push(left, one("e", user), limit=4))
             assert settled in (0, 1)
-            assert names(one.pending(user, SENT)) == ["b", "c", "d", "e"], "nothing but the oldest has gone"
+            assert kept(left, user) == ["b", "c", "d", "e"], "nothing but the oldest has gone"
 
-    def test_of_many_who_settle_the_same_each_is_counted_once(self, sides):
+    @pytest.mark.parametrize("unseen", [(), None])
+    def test_of_many_who_settle_the_same_each_is_counted_once(self, sides, unseen):
         for _ in ROUNDS:
-            sides[0].push([("jane", note(str(n))) for n in range(10)], 100)
+            push(sides[0], *map(str, range(10)))
             orders = [[str(n) for n in order] for order in (range(10), range(9, -1, -1), [5, 3, 8, 1])]
-            settled = at_once(*[lambda n=n, ids=ids: sides[n % 2].settle("jane", ids) for n, ids in enumerate(orders)])
+            settled = at_once(*[lambda n=n, ids=ids: settle(sides[n % 2], "jane", ids, unseen) for n, ids in enumerate(orders)])
             assert sum(settled) == 10
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import pytest
 
 from dpresence.backends.mailbox.sql import SqlMailbox
+from dpresence.tests.support import FakeClock
 
 from .mailbox import MailboxContract
+from .mailbox_ends import MailboxEndsContract
 from .sql import nowhere
 
 
-class TestOnPostgreSQL(MailboxContract):
+class TestOnPostgreSQL(MailboxContract, MailboxEndsContract):
     @pytest.fixture
     def backend(self, database):
-        return SqlMailbox(database)
+        return SqlMailbox(database, FakeClock())
 
     @pytest.fixture
     def lost(self, tmp_path):
         with nowhere(tmp_path) as database:
-            yield SqlMailbox(database)
+            yield SqlMailbox(database, FakeClock())

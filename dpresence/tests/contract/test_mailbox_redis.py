@@ -8,11 +8,12 @@ import pytest
 from dpresence.backends.mailbox.redis import RedisMailbox
 from dpresence.errors import BackendUnavailable, SettingError
 
-from .mailbox import CALLS, END, NOW, MailboxContract, names, note
+from .mailbox import CALLS, SHORT, MailboxContract, kept, one, push, settle
+from .mailbox_ends import MailboxEndsContract
 from .redis import eventually, running
 
 
-class TestOnRedis(MailboxContract):
+class TestOnRedis(MailboxContract, MailboxEndsContract):
     @pytest.fixture
     def backend(self, redis_server):
         mailbox = RedisMailbox(redis_server.server(), allow_volatile=False)
@@ -45,36 +46,37 @@ class TestOnRedis(MailboxContract):
         for call in CALLS.values():
             eventually(lambda call=call: call(lost) or True)
 
-    def test_nothing_is_left_of_what_is_gone(self, backend, redis_server):
-        self.push(backend, "a", "b")
-        self.push(backend, "c", "d", user="joe", limit=1)
-        backend.settle("jane", ["a"])
+    def test_nothing_is_left_of_what_is_gone(self, backend, redis_server, pass_by):
+        push(backend, "a", "b", one("c", ttl_ms=SHORT))
+        push(backend, one("d", "joe"), one("e", "joe"), limit=1)
+        push(backend, one("f", "jim"), one("g", "jim"), one("h", "jim", ttl_ms=SHORT))
+        settle(backend, "jane", ["a"])
+        settle(backend, "jane", ["b", "c"], unseen=None)
+        settle(backend, "jim", ["f", "h"], unseen=None)
         backend.purge("joe")
-        backend.sweep(END)
+        backend.purge("jim")
+        backend.purge("jane")
+        pass_by(SHORT)
+        backend.sweep()
         assert redis_server.client.keys() == [b"dpresence:m:count"]
-
-    def test_a_sweep_of_very_many_counts_them_all(self, backend):
-        for n in range(12):
-            backend.push([(f"user-{n}", note(f"n{n}-{m}", expires_at=NOW + 1)) for m in range(100)], 100)
-        assert backend.sweep(NOW + 1) == 1200
 
     def test_two_services_share_one_redis_unseen(self, backend, redis_server):
         other = RedisMailbox(redis_server.server(prefix="other:"), allow_volatile=False)
-        self.push(backend, "a")
-        assert list(other.pending("jane", NOW)) == []
+        push(backend, "a")
+        assert kept(other) == []
         other.close()
 
 
 def test_what_was_answered_survives_a_kill(lost_redis):
     lost_redis.start()
     mailbox = RedisMailbox(lost_redis.server(), allow_volatile=False)
-    mailbox.push([("jane", note("a"))], 100)
-    mailbox.push([("jane", note("b")), ("jane", note("c"))], 100)
-    mailbox.settle("jane", ["a"])
+    push(mailbox, "a")
+    push(mailbox, "b", "c")
+    settle(mailbox, "jane", ["a"])
     mailbox.close()
     lost_redis.restart()
     mailbox = RedisMailbox(lost_redis.server(), allow_volatile=False)
-    assert names(mailbox.pending("jane", NOW)) == ["b", "c"]
+    assert kept(mailbox) == ["b", "c"]
     mailbox.close()
 
 
@@ -107,16 +109,16 @@ def test_a_redis_that_is_away_at_the_start_is_unavailable(lost_redis):
 
 def test_a_full_redis_refuses_and_keeps_what_it_has(redis_server):
     mailbox = RedisMailbox(redis_server.server(), allow_volatile=False)
-    mailbox.push([("jane", note("a"))], 100)
+    push(mailbox, "a")
     redis_server.client.config_set("maxmemory", "1")
     try:
         with pytest.raises(BackendUnavailable):
-            mailbox.push([("jane", note("b"))], 100)
+            push(mailbox, "b")
     finally:
         redis_server.client.config_set("maxmemory", "0")
     mailbox.close()
     mailbox = RedisMailbox(redis_server.server(), allow_volatile=False)
-    assert names(mailbox.pending("jane", NOW)) == ["a"]
+    assert kept(mailbox) == ["a"]
     mailbox.close()
 
 

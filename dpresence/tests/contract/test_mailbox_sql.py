@@ -5,16 +5,28 @@ from __future__ import annotations
 import pytest
 
 from dpresence.backends.mailbox.sql import SqlMailbox
+from dpresence.clock import Clock
+from dpresence.tests.support import FakeClock
 
-from .mailbox import NOW, MailboxContract, names
+from .mailbox import MailboxContract, kept
+from .mailbox_ends import MailboxEndsContract
 from .sql import drop_tables, killed_after_ok, opened, spoil
 
 
-class TestInMemory(MailboxContract):
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+class TestInMemory(MailboxContract, MailboxEndsContract):
     @pytest.fixture
-    def backend(self):
+    def backend(self, clock):
         with opened("sqlite://") as database:
-            yield SqlMailbox(database)
+            yield SqlMailbox(database, clock)
+
+    @pytest.fixture
+    def pass_by(self, clock):
+        return lambda milliseconds: clock.advance(milliseconds / 1000)
 
     @pytest.fixture
     def lost(self, backend):
@@ -22,16 +34,20 @@ class TestInMemory(MailboxContract):
         return backend
 
 
-class TestInAFile(MailboxContract):
+class TestInAFile(MailboxContract, MailboxEndsContract):
     @pytest.fixture
-    def backend(self, tmp_path):
+    def backend(self, tmp_path, clock):
         with opened(f"sqlite:///{tmp_path}/presence.db") as database:
-            yield SqlMailbox(database)
+            yield SqlMailbox(database, clock)
+
+    @pytest.fixture
+    def pass_by(self, clock):
+        return lambda milliseconds: clock.advance(milliseconds / 1000)
 
     @pytest.fixture
     def lost(self, tmp_path):
         with spoil(tmp_path / "presence.db") as database:
-            yield SqlMailbox(database)
+            yield SqlMailbox(database, Clock())
 
     def test_what_was_answered_survives_a_kill(self, tmp_path):
         url = f"sqlite:///{tmp_path}/presence.db"
@@ -39,14 +55,15 @@ class TestInAFile(MailboxContract):
             f"""
             from dpresence.tests.contract.mailbox import *
             from dpresence.backends.mailbox.sql import SqlMailbox
+            from dpresence.clock import Clock
             from dpresence.tests.contract.sql import opened
             with opened({url!r}) as database:
-                mailbox = SqlMailbox(database)
-                mailbox.push([("jane", note("a"))], 100)
-                mailbox.push([("jane", note("b")), ("jane", note("c"))], 100)
-                mailbox.settle("jane", ["a"])
+                mailbox = SqlMailbox(database, Clock())
+                push(mailbox, "a")
+                push(mailbox, "b", "c")
+                settle(mailbox, "jane", ["a"])
                 wait_to_be_killed()
             """
         )
         with opened(url) as database:
-            assert names(SqlMailbox(database).pending("jane", NOW)) == ["b", "c"]
+            assert kept(SqlMailbox(database, Clock())) == ["b", "c"]

@@ -12,6 +12,7 @@ from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
+from dpresence.clock import Clock
 from dpresence.errors import BackendUnavailable
 from dpresence.tests.faults.proxy import Proxy, to_unix
 
@@ -119,9 +120,9 @@ def pair(postgresql, request):
 
 def test_the_promoted_standby_behind_the_same_name_takes_over(pair, demote, postgresql):
     database, standby, targets = pair
-    directory, box = SqlDirectory(database), SqlMailbox(database)
+    directory, box = SqlDirectory(database), SqlMailbox(database, Clock())
     jane = person(directory)
-    box.push([(jane.id, mailbox.note("a"))], 100)
+    mailbox.push(box, mailbox.one("a", jane.id))
     standby.catch_up(postgresql)
     with demote():
         with pytest.raises(BackendUnavailable):
@@ -132,7 +133,7 @@ def test_the_promoted_standby_behind_the_same_name_takes_over(pair, demote, post
         calls = [gevent.spawn(directory.spend, bytes([n]), END) for n in range(50)]
         gevent.joinall(calls, raise_error=True)
         assert directory.account(jane.id) == jane
-        assert mailbox.names(box.pending(jane.id, mailbox.NOW)) == ["a"]
+        assert mailbox.kept(box, jane.id) == ["a"]
 
 
 def test_the_name_may_lead_to_a_standby_for_a_while(pair, postgresql):

@@ -27,7 +27,7 @@ from dpresence.backends.tracker.redis import RedisTracker
 from dpresence.clock import Clock
 from dpresence.errors import BackendUnavailable
 from dpresence.settings import PresenceSettings, RedisSettings
-from dpresence.tests.contract.mailbox import NOW, note
+from dpresence.tests.contract.mailbox import kept, push
 
 def server():
     return Server(RedisSettings(sys.argv[1], 2.0))
@@ -44,8 +44,8 @@ with gevent.Timeout(5):
         gevent.sleep(0.01)
 mailbox = RedisMailbox(server(), allow_volatile=False)
 mailbox.purge("jane")
-mailbox.push([("jane", note(str(n))) for n in range(100)], 100)
-assert len(mailbox.pending("jane", NOW)) == 100
+push(mailbox, *map(str, range(100)))
+assert len(kept(mailbox)) == 100
 for each in (one, two, mailbox):
     each.close()
 print("OK")

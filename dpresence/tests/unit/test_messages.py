@@ -302,7 +302,7 @@ def test_only_the_last_frame_of_a_snapshot_has_the_cursor() -> None:
 
 
 def test_a_plain_device_gets_exactly_three_keys() -> None:
-    item = Notification("n", "app", "puid", "Bob", "hi \u2028<b>", "open", 5, 6)
+    item = Notification("n", "app", "puid", "Bob", "hi \u2028<b>", "open", 5)
     plain, acknowledged = (json.loads(messages.notifications([item], flag))["notifications"][0] for flag in (False, True))
     assert plain == {"source": "Bob", "message": "hi \u2028<b>", "action": "open"}
     assert acknowledged == {**plain, "id": "n", "appid": "app", "sent": 5}

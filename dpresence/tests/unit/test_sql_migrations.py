@@ -6,16 +6,21 @@ import logging
 import re
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+from dpresence.backends.mailbox import Push
+from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import configuration, migrate, revision
 from dpresence.backends.sql.tables import metadata
 from dpresence.errors import BackendUnavailable, SettingError
+from dpresence.model import Notification
+from dpresence.tests.support import FakeClock
 
 
 @pytest.fixture
@@ -69,6 +74,19 @@ def test_a_database_of_a_newer_version_stops_the_start(database):
         SettingError, match=r"^directory.url = sqlite:///.*presence.db: must be a database of this version or an older one \(.*9999"
     ):
         migrate(database)
+
+
+def test_notifications_that_waited_before_positions_were_unique_wait_on_and_come_first(database):
+    row = "(position, user, id, appid, puid, source, message, action, sent_at, expires_at) values"
+    database.run(lambda connection: command.upgrade(configuration(connection), "0002"))
+    sql = f"insert into notifications {row} (41, 'jane', 'a', 'app', 'puid', 'Chess', 'hi', 'move', 5, 9999999999999)"
+    database.run(lambda connection: connection.execute(text(sql)))
+    migrate(database)
+    mailbox = SqlMailbox(database, FakeClock())
+    assert list(mailbox.pending("jane", 0, 10)) == [(41, Notification("a", "app", "puid", "Chess", "hi", "move", 5))]
+    mailbox.purge("jane")
+    [stored] = mailbox.push([Push("jane", Notification("b", "app", "puid", "", "", "", 6), 1000)], 10)
+    assert stored == (42, 1)
 
 
 def test_migrating_leaves_logging_and_stdout_alone(database, capfd):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import gevent
 import pytest
 
+from dpresence.backends.mailbox import Push, Waiting
 from dpresence.errors import BackendUnavailable
 from dpresence.model import Notification
 from dpresence.tests.support import FakeConnection
@@ -24,13 +25,12 @@ def account(world: World) -> str:
     return world.presence.hub.devices()[0][0]
 
 
-def note(world: World, app: App, puid: str, message: str) -> Notification:
-    now = world.clock.now()
-    return Notification(f"n_{message}", app.id, puid, "Chess", message, "", now, now + 60_000)
+def note(world: World, app: App, puid: str, message: str, user: str) -> Push:
+    return Push(user, Notification(f"n_{message}", app.id, puid, "Chess", message, "", world.clock.now()), 60_000)
 
 
 def waiting(world: World, app: App, user: str) -> int:
-    return world.parts.backends.mailbox.waiting(user, app.id, world.clock.now())
+    return sum(item.appid == app.id for _, item in world.parts.backends.mailbox.pending(user, 0, 1000))
 
 
 def in_the_middle(patch: pytest.MonkeyPatch, owner: object, name: str, act: Callable[[], object], before: bool = False) -> None:
@@ -63,7 +63,7 @@ def test_wakes_for_one_user_do_not_queue_up_behind_a_backend_that_hangs(
             for _ in range(100):
                 world.parts.backends.tracker.wake("mail", user)
             gevent.sleep(0)
-        mailbox.push([(user, note(world, app, puid, "late"))], 100)
+        mailbox.push([note(world, app, puid, "late", user)], 100)
 
     Held(monkeypatch, mailbox, "pending").overtake(lambda: world.presence.deliver(user), wake)
     world.settle()
@@ -145,7 +145,7 @@ def test_of_many_people_one_waits_for_a_mailbox_that_hangs(world: World, app: Ap
     puids, channels = [world.grant(email, app) for email in people], [world.device(email) for email in people]
     mailbox, waited = world.parts.backends.mailbox, []
 
-    def hang(user: str, now: int) -> list[Notification]:
+    def hang(user: str, after: int, limit: int) -> list[Waiting]:
         waited.append(user)
         raise BackendUnavailable
 
@@ -285,12 +285,12 @@ def test_of_very_many_those_that_were_written_before_it_failed_are_not_sent_agai
         real(payload)
 
     monkeypatch.setattr(channel, "send", send)
-    everything = [note(world, app, puid, str(number)) for number in range(150)]
-    world.parts.backends.mailbox.push([(user, item) for item in everything], 200)
+    everything = [note(world, app, puid, str(number), user) for number in range(150)]
+    world.parts.backends.mailbox.push(everything, 200)
     world.presence.deliver(user)
     first, rest = messages(channel), messages(first_frame(world))
     assert (len(first), len(rest)) == (100, 50)
-    assert first + rest == [item.message for item in everything]
+    assert first + rest == [item.notification.message for item in everything]
 
 
 def first_frame(world: World) -> FakeConnection:

@@ -1,0 +1,183 @@
+"""Delivery of notifications to the devices that are connected here: in order, a page at a time, none twice on one connection.
+
+A channel gets the next page once what it was offered before has left the service, and only while few enough are on their way:
+sent to a device that acknowledges, and not acknowledged yet. So a backlog of any size neither fills an outbox nor memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from functools import partial
+
+import gevent
+
+from ..backends.mailbox import Mailbox, Waiting
+from ..backends.tracker import Tracker
+from ..clock import Clock
+from ..errors import BackendUnavailable
+from ..hub import DevicePort, Hub
+from ..messages import MOST_ITEMS
+from .grants import Grants
+from .turns import Turns, give_way
+
+MOST_UNACKNOWLEDGED = 500
+"""Notifications that are sent on one channel before the first of them is acknowledged."""
+_PAGES = 10
+"""Pages of one turn; then whoever else waits for this user has a turn."""
+_TURN_SECONDS = 10
+
+
+class Delivery:
+    """Sends what waits, and discards what devices have.
+
+    :ivar awaited: tells whether a delivery to a user is about to begin.
+    :ivar again: has a delivery to a user begin soon; never waits.
+    """
+
+    def __init__(self, tracker: Tracker, mailbox: Mailbox, grants: Grants, hub: Hub, clock: Clock) -> None:
+        self._tracker = tracker
+        self._mailbox = mailbox
+        self._grants = grants
+        self._hub = hub
+        self._clock = clock
+        self._turns = Turns(self._turn, _TURN_SECONDS)
+        self._owed: dict[str, set[str]] = {}  # has left for a plain device, and is not yet discarded
+        self.awaited = self._turns.awaited
+        self.again: Callable[[str], None] = lambda user: None
+
+    def deliver(self, user: str) -> None:
+        """Send what waits for a user to their devices here, as far as these take it now; the rest follows by itself.
+
+        :raises BackendUnavailable: a backend is away, or other deliveries to the user take too long.
+        """
+        self._turns.take(user)
+
+    def _turn(self, user: str) -> None:
+        self._settle_owed(user)
+        channels = list(self._hub.devices_of(user).values())
+        self._rewind(user, channels)
+        for _ in range(_PAGES):
+            channels = [channel for channel in channels if self._has_room(user, channel)]
+            if not channels:
+                break
+            channels = self._send_page(user, channels)
+            if channels:
+                give_way()
+        if channels:
+            self.again(user)
+        with suppress(BackendUnavailable):
+            self._settle_owed(user)
+
+    def _rewind(self, user: str, channels: Collection[DevicePort]) -> None:
+        """Go back to what was passed over while its grant was paused."""
+        if any(channel.progress.skipped for channel in channels):
+            shown = self._shown(user)
+            for channel in channels:
+                channel.progress.rewind(shown)
+
+    def _shown(self, user: str) -> set[str]:
+        return {grant.puid for grant in self._grants.of(user).grants if not grant.paused}
+
+    def _has_room(self, user: str, channel: DevicePort) -> bool:
+        """Return whether a channel may have the next page; if not, it gets it when what is before it has left or is settled."""
+        progress = channel.progress
+        if not channel.idle:
+            if not progress.stalled:
+                progress.stalled = True
+                channel.when_sent(partial(self._go_on, user, channel))
+            return False
+        if len(progress.sent) >= MOST_UNACKNOWLEDGED:  # other devices may have acknowledged them, some may have expired
+            progress.sent &= self._mailbox.among(user, progress.sent)
+        return len(progress.sent) < MOST_UNACKNOWLEDGED
+
+    def _go_on(self, user: str, channel: DevicePort) -> None:
+        channel.progress.stalled = False
+        self.again(user)
+
+    def _send_page(self, user: str, channels: Sequence[DevicePort]) -> list[DevicePort]:
+        """Send a page to those channels that are the furthest behind; return the channels that more may wait for."""
+        after = min(channel.progress.position for channel in channels)
+        page = self._mailbox.pending(user, after, MOST_ITEMS)
+        shown = self._shown(user)  # last: a grant may have ended meanwhile
+        following = []
+        for channel in channels:
+            behind = channel.progress.position == after
+            if not behind or (self._offer(user, channel, page, shown) and _more(page, channel.progress.position)):
+                following.append(channel)
+        return following
+
+    def _offer(self, user: str, channel: DevicePort, page: Sequence[Waiting], shown: Collection[str]) -> bool:
+        """Offer a channel what it has not got of as much of a page as it takes at once; return whether it took that."""
+        progress, owed = channel.progress, self._owed.get(user, ())
+        taken = page[: channel.room_for([waiting.notification for waiting in page])]
+        for position, item in taken:
+            if item.puid not in shown:
+                progress.skipped.setdefault(item.puid, position)
+        got = progress.sent.union(owed)
+        new = [item for _, item in taken if item.puid in shown and item.id not in got]
+        if new and not channel.deliver(new):
+            return False
+        if taken:
+            progress.position = taken[-1].position
+        ids = {item.id for item in new}
+        progress.sent |= ids
+        if ids and not channel.acknowledges:  # to be discarded once they have left, and not before
+            channel.when_sent(partial(self._left, user, channel, ids))
+        return True
+
+    # -- what devices have
+
+    def _left(self, user: str, channel: DevicePort, ids: set[str]) -> None:
+        """Note what has left for a plain device; never waits."""
+        channel.progress.sent -= ids
+        self._owed.setdefault(user, set()).update(ids)
+        if not self._turns.runs(user):  # else it is settled there
+            gevent.spawn(self._settle_late, user)
+
+    def _settle_late(self, user: str) -> None:
+        with suppress(BackendUnavailable):
+            self._settle_owed(user)
+
+    def _settle_owed(self, user: str) -> None:
+        """Discard what plain devices were sent; while the mailbox is away it is owed, and not sent again from here."""
+        while owed := self._owed.get(user):
+            ids = sorted(owed)
+            self._settle(user, ids)
+            owed.difference_update(ids)
+            if not owed and self._owed.get(user) is owed:  # another greenlet may have settled it, too
+                del self._owed[user]
+
+    def acknowledge(self, user: str, ids: Sequence[str]) -> None:
+        """Discard notifications a device says it has; unknown ones are no error."""
+        self._settle(user, ids)
+        for channel in self._hub.devices_of(user).values():
+            was_full = len(channel.progress.sent) >= MOST_UNACKNOWLEDGED
+            channel.progress.sent.difference_update(ids)
+            if was_full:
+                self.again(user)
+
+    def _settle(self, user: str, ids: Sequence[str]) -> None:
+        self._mailbox.settle(user, ids, self._unseen(user), self._clock.now())
+
+    def _unseen(self, user: str) -> Collection[str] | None:
+        """Return the PUIDs whose applications are shown a user as offline, None for all: also when nobody can tell."""
+        try:
+            if self._tracker.status(user) == "offline":
+                return None
+            return [grant.puid for grant in self._grants.of(user).grants if grant.paused]
+        except BackendUnavailable:
+            return None
+
+    def sweep(self) -> None:
+        """Settle what is owed, and go on with channels whose notifications somebody else may have acknowledged."""
+        for user in list(self._owed):
+            self._settle_owed(user)
+        for user, _, channel in self._hub.devices():
+            if len(channel.progress.sent) >= MOST_UNACKNOWLEDGED:
+                self.again(user)
+
+
+def _more(page: Sequence[Waiting], position: int) -> bool:
+    """Return whether more may wait behind what a channel has got of a page."""
+    return len(page) == MOST_ITEMS or (bool(page) and position < page[-1].position)

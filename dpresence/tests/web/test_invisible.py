@@ -1,0 +1,243 @@
+"""Who is shown as offline cannot be told from who has no device: the table of section 5, walked surface by surface.
+
+Two services with the same past are asked the same things; in one the person is in the state of a column, in the other they have
+no device. The answers must be equal, bytes and effects.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+
+from dpresence.tests.support import FakeConnection
+from dpresence.tests.web.support import App, Browser, World
+
+ANN = "ann@example.org"
+PROTOCOL = Path(__file__).parents[3] / "docs" / "protocol.md"
+
+
+class Scene:
+    """A service, an application that follows, and a person who was online until now and has got two notifications."""
+
+    def __init__(self, world: World, ack: bool) -> None:
+        self.world = world
+        self.app: App = world.application()
+        self.puid = world.grant(ANN, self.app)
+        self.ann: Browser = world.person(ANN)
+        self.service = world.followed(self.app)
+        self.device: FakeConnection = world.device(ANN, ack=ack, device="phone")
+        self.acknowledges = ack
+        self.notify(2)
+        world.advance(10)
+        self.service.take()
+
+    def notify(self, count: int = 1, **fields: Any) -> list[dict[str, Any]]:
+        return self.world.notify(self.app, *[{"puid": self.puid, **fields}] * count)
+
+    def say(self, status: str) -> None:
+        self.device.receive({"email": ANN, "status": status})
+        self.world.settle()
+
+    def pause(self, paused: bool) -> None:
+        assert self.ann("PATCH", f"/grant/{self.app.id}", {"paused": paused}).status_int == 200
+        self.world.settle()
+
+    def get(self, path: str, browser: Browser | None = None) -> Any:
+        asked = browser or self.world.browser()
+        return asked("GET", f"/myapps/{self.app.id}/{path}", **({} if browser else {"Authorization": f"Bearer {self.app.key}"})).json
+
+    def acknowledge(self) -> None:
+        """Let the device acknowledge all it ever got, if it is there and does so."""
+        self.world.settle()
+        frames = [frame for frame in self.device.sent if "notifications" in frame]
+        if self.acknowledges and self.device.code is None and frames:
+            ids = [item["id"] for frame in frames for item in frame["notifications"]]
+            assert self.device.receive({"action": "ack", "notifications": ids}) == {"result": "OK"}
+
+    def plain(self, seen: object) -> str:
+        """Return what was seen without what is different in every service."""
+        text = json.dumps(seen, sort_keys=True).replace(self.puid, "PUID")
+        return re.sub(r'"n_[\w-]+"|"[0-9a-f]{16}:', '"', text)
+
+
+# -- the columns: how it comes that a person is shown as offline, at the moment at which somebody else leaves
+
+
+def leave(scene: Scene) -> None:
+    scene.say("offline")
+    scene.device.leave()
+
+
+def pause(scene: Scene) -> None:
+    scene.pause(True)
+
+
+def pause_offline(scene: Scene) -> None:
+    scene.say("offline")
+    scene.world.advance(3)
+    scene.pause(True)
+
+
+def pause_and_end_offline(scene: Scene) -> None:
+    pause_offline(scene)
+    scene.world.advance(3)
+    scene.pause(False)
+
+
+def pause_in_grace(scene: Scene) -> None:
+    scene.device.lose()
+    scene.pause(True)
+
+
+STATES: dict[str, Callable[[Scene], None]] = {
+    "connected, offline": lambda scene: scene.say("offline"),
+    "paused, online": pause,
+    "paused, offline": pause_offline,
+    "pause ended, offline": pause_and_end_offline,
+    "paused, in grace": pause_in_grace,
+    "in grace": lambda scene: scene.device.lose(),
+}
+
+
+# -- the rows: what an application or its developer can see
+
+
+def sizes(scene: Scene) -> Iterator[list[int]]:
+    """See the counts while the device acknowledges whatever it gets, the queue runs full, and times to live end."""
+    yield [answer["queue_size"] for answer in scene.notify(3, ttl=600)]
+    scene.acknowledge()
+    yield [answer["queue_size"] for answer in scene.notify(2, ttl=1200)]
+    scene.acknowledge()
+    for _ in range(2):
+        yield [answer["queue_size"] for answer in scene.notify(60)]
+        scene.acknowledge()
+    yield [answer["queue_size"] for answer in scene.notify(1, ttl=0)]
+
+
+def sizes_later(scene: Scene) -> Iterator[list[int]]:
+    """See the counts go down as times to live end, and only so."""
+    yield [answer["queue_size"] for answer in scene.notify(4, ttl=600)]
+    scene.acknowledge()
+    scene.world.clock.advance(599)
+    yield [answer["queue_size"] for answer in scene.notify(1)]
+    scene.acknowledge()
+    scene.world.clock.advance(1)
+    scene.world.presence.notifications.sweep()
+    yield [answer["queue_size"] for answer in scene.notify(1)]
+
+
+def work(scene: Scene) -> list[str]:
+    """Return which methods of the backends are called until a notification is answered."""
+    calls: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        for role in ("directory", "tracker", "mailbox"):
+            backend = getattr(scene.world.parts.backends, role)
+            for name in type(backend).__base__.__abstractmethods__:
+                patch.setattr(backend, name, _counted(calls, f"{role}.{name}", getattr(backend, name)))
+        scene.notify()
+        scene.notify(ttl=0)
+        return list(calls)
+
+
+def _counted(calls: list[str], name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    caller = gevent.getcurrent()
+
+    def call(*arguments: Any, **named: Any) -> Any:
+        if gevent.getcurrent() is caller:  # what runs beside it is after the answer
+            calls.append(name)
+        return real(*arguments, **named)
+
+    return call
+
+
+def snapshot(scene: Scene) -> list[Any]:
+    return scene.world.service(scene.app).take()
+
+
+SURFACES: dict[str, Callable[[Scene], Any]] = {
+    "updates": lambda scene: scene.service.take(),
+    "`GET .../presence`: status and `at`": lambda scene: scene.get("presence"),
+    "snapshot: entries and order": snapshot,
+    "`GET .../now`": lambda scene: scene.get("now", scene.app.owner),
+    "`delivered`": lambda scene: [answer["delivered"] for answer in scene.notify(3)],
+    "`queue_size`": lambda scene: [list(sizes(scene)), list(sizes_later(scene))],
+    "`ttl` 0": lambda scene: scene.notify(2, ttl=0),
+    "work before the answer": work,
+}
+SEEN_IN_GRACE = ("updates", "`GET .../presence`: status and `at`", "snapshot: entries and order", "`GET .../now`", "work before the answer")
+"""A person in grace is still shown as reachable: a reconnect is seen by nobody (section 4)."""
+
+
+@pytest.mark.parametrize("ack", [True, False])
+@pytest.mark.parametrize("state", STATES)
+def test_everything_is_as_for_somebody_without_a_device(make_world: Callable[..., World], state: str, ack: bool) -> None:
+    rows = [row for row in SURFACES if state != "in grace" or row not in SEEN_IN_GRACE]
+    there, absent = Scene(make_world(), ack), Scene(make_world(directory__url="sqlite://"), ack)
+    STATES[state](there), leave(absent)
+    absent.world.clock.advance(there.world.clock.seconds - absent.world.clock.seconds)
+    for row in rows:
+        seen, wanted = there.plain(SURFACES[row](there)), absent.plain(SURFACES[row](absent))
+        assert seen == wanted, f"{row}: {state}"
+
+
+def test_the_protocol_has_this_table() -> None:
+    lines = PROTOCOL.read_text().split("### What an application cannot see")[1].split("## 6.")[0].splitlines()
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    assert head == ["seen", "no device", *STATES]
+    assert [row[0] for row in rows] == list(SURFACES)
+    for row in rows:
+        assert row[2:-1] == ["same"] * (len(STATES) - 1)
+        assert (row[-1] == "same") is (row[0] not in SEEN_IN_GRACE)
+
+
+# -- and the other side of it
+
+
+def test_a_device_that_is_connected_and_offline_gets_them_all_the_same(make_world: Callable[..., World]) -> None:
+    scene = Scene(make_world(), True)
+    scene.say("offline")
+    scene.device.take()
+    assert scene.notify(message="still")[0]["delivered"] is False
+    scene.world.settle()
+    assert [item["message"] for frame in scene.device.take() for item in frame["notifications"]] == ["still"]
+
+
+def test_who_is_shown_as_reachable_again_has_the_real_count(make_world: Callable[..., World]) -> None:
+    scene = Scene(make_world(), True)
+    scene.say("offline")
+    scene.acknowledge()
+    assert scene.notify()[0]["queue_size"] == 3
+    scene.acknowledge()
+    scene.world.advance(5)
+    scene.say("online")
+    assert scene.notify()[0]["queue_size"] == 1
+
+
+def test_who_was_reachable_in_between_begins_anew_though_nothing_was_sent_then(make_world: Callable[..., World]) -> None:
+    scene = Scene(make_world(), True)
+    scene.say("offline")
+    scene.notify(3)
+    scene.acknowledge()
+    scene.world.advance(5)
+    scene.say("online")
+    scene.world.advance(5)
+    scene.say("offline")
+    assert scene.notify()[0]["queue_size"] == 1
+
+
+def test_the_end_of_a_pause_while_offline_moves_no_time(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    app = world.application()
+    world.grant(ANN, app)
+    before = world.browser()("GET", f"/myapps/{app.id}/presence", Authorization=f"Bearer {app.key}").json
+    ann = world.person(ANN)
+    for paused in (True, False):
+        world.advance(10)
+        ann("PATCH", f"/grant/{app.id}", {"paused": paused})
+    assert world.browser()("GET", f"/myapps/{app.id}/presence", Authorization=f"Bearer {app.key}").json == before
