@@ -4,7 +4,7 @@ PORT ?= 8282
 BIN = .venv/bin
 SOURCES = setup.py dpresence bench
 
-.PHONY: help build run test check lint format demo bench clean conformance faults pages
+.PHONY: help build run test check lint format demo bench clean conformance faults soak pages
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -61,8 +61,13 @@ pages: build ## Try the pages in Chromium; the pictures that docs/pages.md shows
 	@mkdir -p docs/pages
 	for picture in $$(grep -o 'pages/[a-z-]*\.png' docs/pages.md); do cp build/$$picture docs/$$picture; done
 
-faults: build ## Attack and break a service; figures go to build/faults.md, SOAK_MINUTES=30 makes the soak longer
+faults: build ## Attack and break a service; figures go to build/faults.md
 	$(BIN)/python -m pytest -m faults --durations=10
+
+SOAK_MINUTES ?= 60
+
+soak: build ## Run a cluster for SOAK_MINUTES (60) while everything happens to it; figures go to build/soak.md
+	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m pytest -m faults dpresence/tests/faults/test_soak.py
 
 clean: ## Remove what was built
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .development-*.ini *.token .*.token

@@ -7,7 +7,6 @@ only, and ends when its parent does, or after ``LIFE_SECONDS``.
 from __future__ import annotations
 
 import json
-import random
 import signal
 import subprocess
 import sys
@@ -128,24 +127,6 @@ class Commands:
         fleet.next = lambda: None
         delivered = watcher.delivered - told if watcher else 0
         return {"answered": answered, "delivered": delivered, "seconds": busy, **percentiles(fleet.answers)}
-
-    def drop(self, count: int) -> dict[str, Any]:
-        """Cut so many devices off, at random."""
-        for device in random.sample([device for device in self.fleet.devices if device.signed_in], count):
-            device.drop()
-        return self.report()
-
-    def churn(self, seconds: float, per_second: float) -> dict[str, Any]:
-        """Send updates at a steady rate while devices are lost and come back, a fifth as many a second."""
-        end = time.monotonic() + seconds
-
-        def lose() -> None:
-            if time.monotonic() < end:
-                self.drop(1)
-                self.loop.later(5 / per_second, lose)
-
-        lose()
-        return self.rate(seconds, per_second)
 
     def wait(self, seconds: float) -> dict[str, Any]:
         """Let time pass."""

@@ -64,7 +64,7 @@ class Cluster:
         self.stores = stores
         self.url = stores.postgresql.make_database(f"presence_{secrets.token_hex(4)}")
         self.processes: list[Service] = []
-        self._prefix = f"{secrets.token_hex(4)}:"
+        self.prefix = f"{secrets.token_hex(4)}:"
         self._settings = {**SETTINGS, "directory.url": self.url.replace("%", "%%"), **(settings or {})}
         self._folder = Path(tempfile.mkdtemp(prefix="dpresence-cluster-"))
 
@@ -89,7 +89,7 @@ class Cluster:
         """Start one more process."""
         folder = self._folder / str(len(self.processes))
         folder.mkdir()
-        settings = {**self._settings, "redis.url": redis_url or self.stores.redis.url, "redis.prefix": self._prefix}
+        settings = {**self._settings, "redis.url": redis_url or self.stores.redis.url, "redis.prefix": self.prefix}
         self.processes.append(Service(folder, settings))
         self.processes[-1].start()
         return self.processes[-1]

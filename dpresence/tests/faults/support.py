@@ -111,3 +111,11 @@ def forget_peak(pid: int) -> None:
 def peak_bytes(pid: int) -> int:
     """Return the peak of resident memory."""
     return int(re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[0]) * 1024
+
+
+def slope(samples: list[tuple[float, float]]) -> float:
+    """Return bytes per second: the line through the second half of (seconds, bytes) that fits best."""
+    half = samples[len(samples) // 2 :]
+    times, sizes = [time for time, _ in half], [size for _, size in half]
+    middle, mean = sum(times) / len(times), sum(sizes) / len(sizes)
+    return sum((x - middle) * (y - mean) for x, y in half) / sum((x - middle) ** 2 for x in times)

@@ -82,7 +82,7 @@ class Cluster(Process):
     def start(self) -> float:
         """Start and wait until every worker is ready."""
         at = super().start()
-        eventually(lambda: self.count == 1 or len(self.ready()) == self.count)
+        eventually(lambda: self.count == 1 or len(self.ready()) == self.count, 240)
         return at
 
     def worker_of(self, channel: Channel) -> int:
