@@ -6,6 +6,7 @@ import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +20,11 @@ def to_unix(path: Path) -> Callable[[], socket.socket]:
 
     def connect() -> socket.socket:
         made = socket.socket(socket.AF_UNIX)
-        made.connect(str(path))
+        try:
+            made.connect(str(path))
+        except OSError:
+            made.close()
+            raise
         return made
 
     return connect
@@ -30,6 +35,7 @@ class Proxy:
 
     :param connect: makes a connection to the server; what it raises closes the client's.
     :param tls: makes it a TLS server, with a plain one behind it.
+    :ivar delay: seconds that each piece of data waits on its way; may be changed at any time.
     """
 
     def __init__(self, connect: Callable[[], socket.socket], tls: ssl.SSLContext | None = None) -> None:
@@ -41,6 +47,7 @@ class Proxy:
         self._whole.set()
         self.port = int(self._listener.getsockname()[1])
         self.carried = 0
+        self.delay = 0.0
 
     def __enter__(self) -> Proxy:
         self._start(self._accept)
@@ -79,7 +86,7 @@ class Proxy:
         except OSError:
             return _end(near)
         self._sockets.append(far)
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # the latter for a socket that was closed meanwhile
             self._carry(near, far)
         self._whole.wait()  # nor does the end of a connection get through
         _end(near)
@@ -89,6 +96,7 @@ class Proxy:
         while True:
             for source in select.select([near, far], [], [])[0]:
                 data = source.recv(RECORD_BYTES)
+                time.sleep(self.delay)
                 self._whole.wait()
                 if not data:
                     return
