@@ -34,6 +34,7 @@ class Background:
             ("sweep of notifications", HOUSEKEEPING_SECONDS, presence.notifications.sweep),
             ("sweep of feeds", HOUSEKEEPING_SECONDS, presence.feeds.sweep),
             ("outbox", settings.presence.sweep_seconds, presence.outbox.sweep),
+            ("comparison with the directory", settings.presence.sweep_seconds, presence.comparison.sweep),
             ("retries", settings.presence.sweep_seconds, presence.retries.flush),
             ("sweep of accounts", HOUSEKEEPING_SECONDS, presence.accounts.sweep),
         ]

@@ -44,6 +44,8 @@ RESERVE = 100
 """Connections beyond ``channels.sockets``, so that there is somebody to answer 503."""
 DRAIN_SECONDS = 4.0
 """How long a stop waits for the channels."""
+FINISH_SECONDS = 2.0
+"""How long a stop tries to tell backends what they have yet to be told."""
 BEAT_SECONDS = 1.0
 """Seconds from one heartbeat of a worker to the next."""
 
@@ -217,6 +219,8 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
         server.drain()
         with gevent.Timeout(1, False):
             parts.background.stop()
+        with gevent.Timeout(FINISH_SECONDS, False):
+            parts.presence.finish()
         parts.close()
     if renewal.wanted and listener is not None:
         start_anew(renewal, listener)

@@ -21,6 +21,7 @@ from ..outbound import Outbound
 from ..settings import Settings
 from .accounts import Accounts
 from .applications import Applications
+from .comparison import Comparison
 from .delivery import Delivery
 from .devices import Devices
 from .feeds import Feeds
@@ -67,7 +68,8 @@ class Presence:
         self.delivery = Delivery(tracker, mailbox, self.grants, hub, clock)
         self.delivery.again = self._deliver_soon
         self.notifications = Notifications(directory, tracker, mailbox, self.delivery, self.retries, hub, settings.presence, clock)
-        self.recovery = Recovery(hub, self.devices, self.grants, self.accounts, self.outbox, self.retries, self.deliver)
+        self.comparison = Comparison(directory, tracker, self.grants)
+        self.recovery = Recovery(hub, self.devices, self.grants, self.accounts, self.outbox, self.retries, self.comparison, self.deliver)
         self.rebuilding = Rebuilding(directory, tracker, self.grants)
         self.renew_lease = tracker.renew
         self._soon: set[str] = set()
@@ -100,6 +102,17 @@ class Presence:
             self.recovery.begin()
         elif topic == "application":
             self.hub.check_application(owner)
+
+    def finish(self) -> None:
+        """Tell the backends what they were not told so far, at the end of this process; what is left others carry out."""
+        try:
+            self.retries.flush()
+            left = self.outbox.flush()
+        except BackendUnavailable as error:
+            log.warning("changes may be left to tell: %s; another process or the next start does it", error.error)
+        else:
+            if left:
+                log.warning("%d changes or more are left to tell; another process or the next start does it", left)
 
     def deliver(self, user: str) -> None:
         """Send what waits for a user to her devices here; when a backend is away, again until it is back or she is gone."""

@@ -189,12 +189,16 @@ class Grants:
         self.revocable(user, appid)
         self._changed(user, lambda: self._directory.revoke(appid, user))
 
-    def show_again(self, user: str) -> None:
-        """Tell applications what they may see of a user now, after updates that may have been made with other grants."""
+    def show_again(self, user: str, appid: str | None = None) -> None:
+        """Tell applications what they may see of a user now, after updates that may have been made with other grants.
+
+        :param appid: only this application.
+        """
 
         def refresh(known: GrantSet) -> None:
             for grant in known.grants:
-                self._tracker.refresh(grant, known.revision)
+                if appid in (None, grant.appid):
+                    self._tracker.refresh(grant, known.revision)
 
         self.apply(user, refresh)
 

@@ -38,6 +38,7 @@ class Outbox:
         self.handlers: dict[OutboxKind, Handler] = {}
         self._seen = 0
         self._after = 0
+        self._failed: set[int] = set()  # logged already
 
     def work(self, owner: str) -> None:
         """Carry out now what follows from changes of an account or application; what fails is left to a sweep."""
@@ -90,5 +91,7 @@ class Outbox:
         except BackendUnavailable:
             return False
         except Exception:  # ours: it stays, and the others are carried out all the same
-            log.exception("an entry of the outbox cannot be carried out: %s", entries[0].kind)
+            if entries[0].id not in self._failed:
+                self._failed.add(entries[0].id)
+                log.exception("an entry of the outbox cannot be carried out: %s", entries[0].kind)
         return True

@@ -17,6 +17,7 @@ from ..errors import BackendUnavailable, CloseCode, Refused
 from ..hub import REPLACED, DevicePort, Hub
 from ..model import Status
 from .accounts import Accounts
+from .comparison import Comparison
 from .devices import Devices
 from .grants import Grants
 from .outbox import Outbox
@@ -42,6 +43,7 @@ class Recovery:
         accounts: Accounts,
         outbox: Outbox,
         retries: RetryQueue,
+        comparison: Comparison,
         deliver: Callable[[str], None],
     ) -> None:
         self._hub = hub
@@ -50,6 +52,7 @@ class Recovery:
         self._accounts = accounts
         self._outbox = outbox
         self._retries = retries
+        self._comparison = comparison
         self._deliver = deliver
         self._running = False
         self._wanted = False
@@ -58,6 +61,7 @@ class Recovery:
     def begin(self) -> None:
         """Catch up in a greenlet of its own; never waits."""
         self._grants.invalidate_all()
+        self._comparison.ask()
         self._hub.sign_outs += 1  # a sign-in that is under way looks again
         self._wanted = True
         if not self._running:

@@ -60,6 +60,11 @@ class Grants:
         pass
 
 
+class Comparison:
+    def ask(self):
+        pass
+
+
 class Outbox:
     def sweep(self):
         pass
@@ -89,7 +94,7 @@ def hub(channel):
 
 @pytest.fixture
 def recovery(hub, devices):
-    return Recovery(hub, devices, Grants(), Accounts(), Outbox(), RetryQueue(), lambda user: None)
+    return Recovery(hub, devices, Grants(), Accounts(), Outbox(), RetryQueue(), Comparison(), lambda user: None)
 
 
 def run(recovery):

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
+from dpresence.backends import load
 from dpresence.identity import development
+from dpresence.settings import Settings, StorageSettings
 from dpresence.tests.contract.redis_fixtures import breakable_redis, cooperative_redis, lost_redis, redis_process, redis_server  # noqa: F401
 from dpresence.tests.support import FakeClock
 from dpresence.tests.web.support import App, Browser, ProofServer, World
@@ -31,6 +33,14 @@ def issuer_key() -> RSAPrivateKey:
 def one_key(issuer_key: RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the development issuer take that key."""
     monkeypatch.setattr(development, "generate_private_key", lambda exponent, bits: issuer_key)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with its tables: making them takes longer than a test."""
+    file = tmp_path_factory.mktemp("migrated") / "presence.db"
+    load(Settings(storage=StorageSettings(directory_url=f"sqlite:///{file}")), FakeClock()).close()
+    return file
 
 
 @pytest.fixture

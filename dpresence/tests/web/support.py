@@ -212,6 +212,7 @@ class World:
         self.presence.retries.flush()
         for _ in range(2):
             self.presence.outbox.sweep()
+        self.presence.comparison.sweep()
 
     def advance(self, seconds: float) -> None:
         """Let time pass, as the keeper and the sweeps see it."""

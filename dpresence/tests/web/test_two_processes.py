@@ -9,24 +9,13 @@ from collections.abc import Callable
 import gevent
 import pytest
 
-from dpresence.backends import load
 from dpresence.errors import BackendUnavailable, CloseCode
 from dpresence.model import ERASED, GrantSet
-from dpresence.settings import Settings, StorageSettings
-from dpresence.tests.support import FakeClock
 from dpresence.tests.web.races import Held
 from dpresence.tests.web.support import App, World, say, updates
 
 ANN = "ann@example.org"
 NOT_SIGNED_IN, REPLACED = CloseCode.NOT_SIGNED_IN, CloseCode.REPLACED
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory):
-    """A database with its tables: making them takes longer than a test."""
-    file = tmp_path_factory.mktemp("migrated") / "presence.db"
-    load(Settings(storage=StorageSettings(directory_url=f"sqlite:///{file}")), FakeClock()).close()
-    return file
 
 
 @pytest.fixture

@@ -1,0 +1,114 @@
+"""What the tracker shows is compared with the directory, at the start and after signals may have been missed."""
+
+from __future__ import annotations
+
+import pytest
+
+from dpresence.backends.sql import outbox
+from dpresence.backends.sql.tables import grants
+from dpresence.errors import BackendUnavailable
+from dpresence.model import Grant, GrantSet
+from dpresence.tests.web.races import Away
+from dpresence.tests.web.support import App, World, updates
+
+ANN = "ann@example.org"
+
+
+def compare(world: World) -> None:
+    """Compare as after signals were missed."""
+    world.clock.advance(31)
+    world.presence.comparison.ask()
+    world.presence.comparison.sweep()
+    world.settle()
+
+
+def test_a_user_whose_grant_nobody_knows_is_revoked(world: World, app: App) -> None:
+    service, tracker = world.followed(app), world.parts.backends.tracker
+    lost = Grant(app.id, "puid-of-a-lost-grant", "somebody", 0, 0)
+    tracker.connect("somebody", "phone", "c1", "online", GrantSet(0, (lost,)), 20, 0)
+    world.settle()
+    assert updates(service) == [(lost.puid, "online", "explicit")]
+    compare(world)
+    assert updates(service) == [(lost.puid, "offline", "revoked")]
+
+
+def test_a_user_who_is_paused_but_shown_is_hidden(world: World, app: App, puid: str) -> None:
+    world.device(ANN)
+    service, directory = world.followed(app), world.parts.backends.directory
+    directory.database.run(lambda it: it.execute(grants.update().values(paused=True)))  # as if a restored store had it
+    world.presence.grants.invalidate_all()
+    compare(world)
+    assert updates(service) == [(puid, "offline", "explicit")]
+
+
+def test_a_user_who_has_no_device_is_not_shown_online(world: World, app: App, puid: str) -> None:
+    service, tracker = world.followed(app), world.parts.backends.tracker
+    user = world.parts.backends.directory.grants_by_puid(app.id, [puid])[puid].user
+    known = world.presence.grants.of(user)
+    tracker.connect(user, "phone", "c1", "online", known, 20, 0)
+    tracker.remove(user, "phone", GrantSet(known.revision, ()))  # as by a sweep that did not know of the grant
+    world.settle()
+    assert updates(service) == [(puid, "online", "explicit")]
+    compare(world)
+    assert updates(service) == [(puid, "offline", "explicit")]
+
+
+def test_what_is_right_is_not_told_again(world: World, app: App, puid: str) -> None:
+    world.device(ANN)
+    service = world.followed(app)
+    compare(world)
+    assert updates(service) == []
+
+
+def test_a_comparison_that_fails_is_made_again(world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = Away(monkeypatch, world.parts.backends.directory, "grants_by_puid")
+    with pytest.raises(BackendUnavailable):
+        compare(world)
+    away.back, looked = True, []
+    real = world.parts.backends.directory.grants_by_puid
+    monkeypatch.setattr(world.parts.backends.directory, "grants_by_puid", lambda *given: looked.append(given) or real(*given))
+    world.clock.advance(31)
+    world.presence.comparison.sweep()
+    world.presence.comparison.sweep()
+    assert len(looked) == 1
+
+
+def test_a_process_that_stops_tells_what_it_can_and_logs_what_it_leaves(
+    world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann, service = world.person(ANN), world.followed(app)
+    away = Away(monkeypatch, world.parts.backends.tracker, "wake", "revoked")
+    assert ann("DELETE", f"/grant/{app.id}").status_int == 204
+    world.presence.finish()
+    assert [text for text in caplog.messages if "left to tell" in text] == [
+        "1 changes or more are left to tell; another process or the next start does it"
+    ]
+    away.back = True
+    caplog.clear()
+    world.presence.finish()
+    world.settle()
+    assert (updates(service), caplog.messages) == ([(puid, "offline", "revoked")], [])
+
+
+def test_a_revoke_that_was_not_told_can_be_repeated_and_is_told_then(
+    world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, service = world.person(ANN), world.followed(app)
+    away = Away(monkeypatch, world.parts.backends.tracker, "wake", "revoked")
+    assert ann("DELETE", f"/grant/{app.id}").status_int == 204
+    away.back = True
+    assert ann("DELETE", f"/grant/{app.id}").status_int == 204
+    world.settle()
+    assert updates(service) == [(puid, "offline", "revoked")]
+    assert ann("DELETE", f"/grant/{app.id}").status_int == 404
+
+
+def test_an_entry_of_a_kind_that_is_unknown_stays_and_holds_up_no_other(world: World, app: App, puid: str) -> None:
+    directory, service = world.parts.backends.directory, world.followed(app)
+    user = directory.grants_by_puid(app.id, [puid])[puid].user
+    directory.database.run(lambda it: outbox.add(it, user, "of a newer version", user))  # type: ignore[arg-type]
+    directory.revoke(app.id, user)
+    world.carry_out()
+    world.settle()
+    assert updates(service) == [(puid, "offline", "revoked")]
+    assert [entry.kind for entry in directory.outbox(None, 0, 10)] == ["of a newer version"]
