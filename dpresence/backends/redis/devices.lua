@@ -138,6 +138,20 @@ local function nameless_in_grace(record)
   return found
 end
 
+-- Return whether a user should have a device at this process, by the index, and has none at all.
+local function is_lost(user, record)
+  return not next(record.devices) and call('SISMEMBER', prefix .. 'users:' .. me, user) == 1
+end
+
+-- Look at some of the users with a device at this process; have those whose record is lost connect again. Return where to go on.
+function run.look(cursor)
+  local after, users = unpack(call('SSCAN', prefix .. 'users:' .. me, cursor, 'COUNT', 200))
+  for _, user in ipairs(users) do
+    if is_lost(user, load(user)) then wake('forgotten ' .. user) end
+  end
+  return after
+end
+
 function run.connect(user, name, connection, status, grants, revision, limit, fresh, signed)
   local record = load(user)
   if revision < record.revision then return STALE end
@@ -172,7 +186,10 @@ end
 function run.leave(user, name, connection)
   local record = load(user)
   local device = owned(record, name, connection)
-  if not device then return end
+  if not device then
+    if is_lost(user, record) then call('ZADD', prefix .. 'grace:' .. me, ticks + grace, user) end
+    return
+  end
   if device.status == 'offline' then
     record.devices[name] = nil
   else

@@ -127,6 +127,17 @@ class Server:
             what = f"{found['redis_version']}, {found.get('redis_mode', 'standalone')}"
             raise SettingError(f"redis.url = {self.shown}: must be one Redis 6.2 or later, no cluster; this one is {what}")
 
+    def refuse_eviction(self) -> None:
+        """Refuse a server that drops any key when its memory is full. Of the keys that end by themselves it may drop any.
+
+        :raises SettingError: it does.
+        :raises BackendUnavailable: it does not answer.
+        """
+        policy = self.info("memory").get("maxmemory_policy", "")
+        if policy.startswith("allkeys"):
+            what = f"with {policy} devices and feeds vanish when its memory is full"
+            raise SettingError(f"redis.url = {self.shown}: must be a Redis with maxmemory-policy noeviction; {what}")
+
 
 def ask(connection: Connection, *command: str | bytes | int) -> Any:
     """Send one command and return its reply: bytes, an integer, a list or None."""

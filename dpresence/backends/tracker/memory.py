@@ -19,29 +19,9 @@ from ...model import ERASED, Device, Grant, GrantSet, Reason, Status, Update, me
 from ...settings import PresenceSettings
 from . import DROPPED_SECONDS, Connected, Listener, StaleGrants, Topic, Tracker
 from .feed import Feed
+from .live import LiveDevice, LiveUser
 
 _MOST_REVISIONS = 100_000
-
-
-class _Device:
-    """A live device; without a connection it is in grace."""
-
-    __slots__ = ("connection", "name", "signed", "since", "status")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.status: Status = "offline"
-        self.connection: str | None = None
-        self.since = 0
-        self.signed = 0
-
-
-class _User:
-    __slots__ = ("devices", "status")
-
-    def __init__(self) -> None:
-        self.devices: dict[str, _Device] = {}
-        self.status: Status = "offline"
 
 
 class MemoryTracker(Tracker):
@@ -51,7 +31,7 @@ class MemoryTracker(Tracker):
         self._settings = settings
         self._clock = clock
         self._epoch = secrets.token_hex(8)
-        self._users: dict[str, _User] = {}
+        self._users: dict[str, LiveUser] = {}
         self._grace: dict[tuple[str, str], float] = {}  # (user, device) -> when it ends; soonest first
         self._revisions: OrderedDict[str, int] = OrderedDict()  # newest of those users whose grants were changed last
         self._feeds: dict[str, Feed] = {}
@@ -76,13 +56,13 @@ class MemoryTracker(Tracker):
         self, user: str, device: str | None, connection: str, status: Status, grants: GrantSet, limit: int, signed: int
     ) -> Connected:
         self._refuse_stale(user, grants.revision)
-        known = self._users.get(user) or _User()
+        known = self._users.get(user) or LiveUser()
         found = known.devices.get(device) if device else self._nameless_in_grace(known)
         others = sum(1 for other in known.devices.values() if other.connection and other is not found)
         if others >= limit:
             raise TooMany(f"device: {limit} of this e-mail are connected already")
         if found is None:
-            found = _Device(device or "~" + secrets.token_urlsafe(6))
+            found = LiveDevice(device or "~" + secrets.token_urlsafe(6))
             known.devices[found.name] = found
         replaced, found.connection = found.connection, connection
         found.status, found.signed = status, signed
@@ -93,7 +73,7 @@ class MemoryTracker(Tracker):
         self._merge(user, grants.grants, "explicit")
         return Connected(found.name, replaced)
 
-    def _nameless_in_grace(self, known: _User) -> _Device | None:
+    def _nameless_in_grace(self, known: LiveUser) -> LiveDevice | None:
         return next((item for item in known.devices.values() if item.name[0] == "~" and item.connection is None), None)
 
     def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, signed: int = 0) -> bool:
@@ -171,7 +151,7 @@ class MemoryTracker(Tracker):
         if len(self._revisions) > _MOST_REVISIONS:
             self._revisions.popitem(last=False)
 
-    def _owned(self, user: str, device: str, connection: str) -> _Device | None:
+    def _owned(self, user: str, device: str, connection: str) -> LiveDevice | None:
         known = self._users.get(user)
         found = known.devices.get(device) if known else None
         return found if found and found.connection == connection else None

@@ -20,21 +20,20 @@ import logging
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, cast
 
 import gevent
 import msgspec
 
 from ...clock import Clock
-from ...errors import BackendUnavailable, SettingError, TooMany
+from ...errors import BackendUnavailable, TooMany
 from ...model import ERASED, Device, Grant, GrantSet, Status, Update
 from ...settings import PresenceSettings
 from ..redis.line import Line, Operation, Run, Unanswered
 from ..redis.server import Connection, Server, ask, info, load, script
 from ..redis.wakes import Wakes
 from . import DROPPED_SECONDS, Connected, Listener, StaleGrants, Topic, Tracker
-from .redis_values import brief, brief_set, updates
+from .redis_values import Known, brief, brief_set, updates
 
 log = logging.getLogger(__name__)
 
@@ -42,15 +41,6 @@ _OPEN = script("clock", "open")
 _BATCH = script("clock", "batch", "feed", "devices", "leases", "end")
 _STALE = "stale"
 """Result of an operation whose grants are older than what the server has seen; see ``devices.lua``."""
-
-
-@dataclass
-class _Known:
-    """What this process knows of the server's data, from the last answer."""
-
-    epoch: str = ""
-    run: str = ""
-    batches: int = 0
 
 
 class _Unknown(Exception):
@@ -68,15 +58,16 @@ class RedisTracker(Tracker):
 
     def __init__(self, server: Server, settings: PresenceSettings, clock: Clock) -> None:
         server.check()
-        _check_eviction(server)
+        server.refuse_eviction()
         self._server = server
         self._prefix = f"{server.prefix}t:"
         self._settings = settings
         self._clock = clock
         self._process = secrets.token_hex(8)
         self._generation = 0
-        self._known = _Known()
+        self._known = Known()
         self._listeners: list[Listener] = []
+        self._looked = "0"  # where to go on looking for users whose record is lost
         self._owed: dict[tuple[str, str], object] = {}  # user, connection: it may speak for a device, and nobody was told
         self.remembers_since = clock.now()
         self._encode = msgspec.msgpack.Encoder().encode
@@ -108,7 +99,7 @@ class RedisTracker(Tracker):
         seen = (known.epoch, known.run, known.batches)
         request = (self._prefix, self._process, self._generation, lease, now, run_id, seen, secrets.token_hex(8))
         epoch, since, was_known = self._evaluate(connection, registration, request)
-        self._known = _Known(epoch, run_id, known.batches if epoch == known.epoch else 0)
+        self._known = Known(epoch, run_id, known.batches if epoch == known.epoch else 0)
         self.remembers_since = since
         if not known.epoch:
             return
@@ -214,6 +205,7 @@ class RedisTracker(Tracker):
 
     def renew(self) -> None:
         self._line.call("renew")
+        self._looked = self._line.call("look", self._looked)
 
     def devices(self, user: str) -> Sequence[Device]:
         return sorted((Device(*values) for values in self._line.call("devices", user)), key=lambda item: item.name)
@@ -301,14 +293,3 @@ class RedisTracker(Tracker):
         self._wakes.close()
         self._line.close()
         self._listeners.clear()
-
-
-def _check_eviction(server: Server) -> None:
-    """Refuse a server that drops any key when its memory is full. Of the keys that have an end, it may drop any.
-
-    :raises SettingError: it does.
-    """
-    policy = server.info("memory").get("maxmemory_policy", "")
-    if policy.startswith("allkeys"):
-        what = f"with {policy} devices and feeds vanish when its memory is full"
-        raise SettingError(f"redis.url = {server.shown}: must be a Redis with maxmemory-policy noeviction; {what}")

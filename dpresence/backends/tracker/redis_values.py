@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import cast
 
 import gevent
@@ -11,6 +12,15 @@ from ...model import Grant, GrantSet, Reason, Status, Update
 
 _SLICE = 2000
 """Entries read in one go, a few milliseconds; a snapshot may have very many."""
+
+
+@dataclass
+class Known:
+    """What a process knows of the server's data, from the last answer."""
+
+    epoch: str = ""
+    run: str = ""
+    batches: int = 0
 
 
 def brief_set(grants: GrantSet) -> tuple[list[tuple[str, str, int, bool]], int]:

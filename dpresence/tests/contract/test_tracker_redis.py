@@ -68,7 +68,7 @@ def lasting(redis_server):
 
 
 def test_an_idle_feed_keeps_nothing_that_is_too_old_and_forgets_it_in_bounded_steps(redis_server, trackers, clock):
-    tracker = trackers(redis_server.server(), replace(SETTINGS, feed_entries=2000), clock)
+    tracker = trackers(redis_server.server(seconds=20), replace(SETTINGS, feed_entries=2000), clock)
     gevent.joinall([gevent.spawn(tracker.granted, grant(f"user-{n}"), 0) for n in range(1500)], raise_error=True)
     tracker.revoked(grant("user-0"))
     clock.advance(62)

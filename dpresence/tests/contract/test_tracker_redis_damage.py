@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from dpresence.errors import BackendUnavailable
+from dpresence.model import GrantSet
 from dpresence.tests.support import FakeClock
 
 from .redis import eventually
@@ -161,6 +162,39 @@ def test_a_device_in_grace_whose_record_cannot_be_read_is_offline_after_it(track
     clock.advance(15)
     sweep(tracker)
     assert told(tracker) == [("online", "explicit"), ("offline", "lost")]
+    assert list(tracker.due()) == []
+
+
+def test_an_idle_device_whose_record_is_lost_is_told_to_connect_again(tracker, client):
+    for number in range(300):
+        connect(tracker, user=f"user-{number}", grants=())
+    connect(tracker)
+    client.delete(f"{T}user:jane")
+    ear = Ear(tracker)
+    for _ in range(300):
+        tracker.renew()
+    told_of = [wake for wake in ear.heard() if wake[0] == "forgotten"]
+    assert set(told_of) == {("forgotten", "jane")}
+
+
+def test_a_device_that_leaves_while_its_record_is_lost_is_offline_after_grace(tracker, client, clock):
+    connect(tracker)
+    client.delete(f"{T}user:jane")
+    tracker.leave("jane", "phone", "c1")
+    clock.advance(14)
+    sweep(tracker)
+    assert seen(tracker) == {JANE.puid: "online"}
+    clock.advance(1)
+    sweep(tracker)
+    assert told(tracker) == [("online", "explicit"), ("offline", "lost")]
+    assert list(tracker.due()) == []
+
+
+def test_a_device_that_leaves_after_it_was_signed_out_is_not_looked_for(tracker, client, clock):
+    connect(tracker)
+    tracker.remove("jane", "phone", GrantSet(0, (JANE,)))
+    tracker.leave("jane", "phone", "c1")
+    clock.advance(15)
     assert list(tracker.due()) == []
 
 
