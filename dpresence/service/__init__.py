@@ -30,6 +30,7 @@ from .grants import Grants
 from .notifications import Notifications
 from .outbox import Outbox
 from .overview import Overview
+from .personal import PersonalData
 from .rebuilding import Rebuilding
 from .recovery import Recovery
 from .retry import RetryQueue
@@ -71,6 +72,7 @@ class Presence:
         self.comparison = Comparison(directory, tracker, self.grants)
         self.recovery = Recovery(hub, self.devices, self.grants, self.accounts, self.outbox, self.retries, self.comparison, self.deliver)
         self.rebuilding = Rebuilding(directory, tracker, self.grants)
+        self.personal = PersonalData(directory, tracker, mailbox, clock)
         self.renew_lease = tracker.renew
         self._soon: set[str] = set()
         self._late: set[str] = set()

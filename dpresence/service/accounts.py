@@ -8,7 +8,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..backends.directory import Directory
 from ..backends.mailbox import Mailbox
@@ -20,7 +20,6 @@ from ..limits import RateLimit
 from ..metrics import Metrics
 from ..model import Account, Identity, OutboxEntry, Session, Ticket
 from ..settings import IdentitySettings
-from .applications import describe as describe_application
 from .devices import Devices
 from .grants import Grants
 from .outbox import Outbox
@@ -243,43 +242,6 @@ class Accounts:
         return value
 
     # -- the whole person
-
-    def document(self, account: Account) -> dict[str, Any]:
-        """Return everything held about a person."""
-        now, looked = self._clock.now(), self._directory.last_looked(account.id)
-        return {
-            "account": {
-                "email": account.email,
-                "issuer": account.issuer,
-                "subject": account.subject,
-                "created_at": account.created_at,
-            },
-            "sessions": [
-                {"created_at": item.created_at, "expires_at": item.expires_at} for item in self._directory.sessions(account.id, now)
-            ],
-            "tickets": [{"device": item.device, "expires_at": item.expires_at} for item in self._directory.tickets(account.id, now)],
-            "devices": [
-                {"device": item.name, "status": item.status, "connected": item.connected, "since": item.since}
-                for item in self._devices.list(account.id)
-            ],
-            "status": self._tracker.status(account.id),
-            "grants": [
-                {
-                    "appid": item.appid,
-                    "puid": item.puid,
-                    "granted_at": item.granted_at,
-                    "since": item.since,
-                    "paused": item.paused,
-                    "last_looked": looked.get(item.appid),
-                }
-                for item in self._directory.grants_of_user(account.id).grants
-            ],
-            "notifications": [
-                {"appid": item.appid, "source": item.source, "message": item.message, "action": item.action, "sent": item.sent_at}
-                for _, item in self._mailbox.pending(account.id, 0, 1_000_000)
-            ],
-            "applications": [describe_application(item) for item in self._directory.applications(account.id, "", 1_000_000)],
-        }
 
     def erase(self, account: Account) -> None:
         """Forget a person, their applications included; those that saw them hear ``revoked``, those they made are gone."""

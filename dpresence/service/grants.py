@@ -6,10 +6,9 @@ import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
-from ..backends.directory import Directory
+from ..backends.directory import Directory, Granted
 from ..backends.mailbox import Mailbox
 from ..backends.tracker import StaleGrants, Tracker
 from ..clock import Clock
@@ -64,18 +63,6 @@ class _Cache:
         self._loading.clear()
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """A user's grant with the application it goes to.
-
-    :param last_looked: the day (``YYYY-MM-DD``) the application last signed in or was signed in; None if it never was.
-    """
-
-    grant: Grant
-    application: Application
-    last_looked: str | None
-
-
 class Grants:
     """The verbs of grants. A grant is stored first; then the application is told, by way of the outbox.
 
@@ -120,11 +107,7 @@ class Grants:
 
     def list(self, user: str, after: str, limit: int) -> Sequence[Granted]:
         """Return up to ``limit`` grants of a user with their applications, in order of application id, after that of ``after``."""
-        grants = sorted(self._directory.grants_of_user(user).grants, key=lambda grant: grant.appid)
-        following = [grant for grant in grants if grant.appid > after][:limit]
-        looked = self._directory.last_looked(user)
-        pairs = ((grant, self._directory.application(grant.appid)) for grant in following)
-        return [Granted(grant, application, looked.get(application.id)) for grant, application in pairs if application]
+        return self._directory.granted(user, after, limit)
 
     def askable(self, appid: str) -> Application:
         """Return an application that may be granted.

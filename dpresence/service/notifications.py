@@ -17,7 +17,7 @@ from typing import Any
 import gevent
 
 from ..backends.directory import Directory
-from ..backends.mailbox import SHOWN_NOW, Mailbox, Push
+from ..backends.mailbox import SHOWN_NOW, Mailbox, Push, Queue
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..domains import check_action
@@ -30,9 +30,16 @@ from ..model import Application, Grant, Notification, Update
 from ..settings import PresenceSettings
 from .delivery import Delivery
 from .retry import RetryQueue
+from .turns import give_way
 
 _IN_PASSING_MS = 5000
 """How long a notification with ``ttl`` 0 may wait for the devices that are connected to take it."""
+
+_SWEEP_SECONDS = 50
+"""How long after one process has looked for queues without a grant no other does: less than a sweep takes to come again."""
+_PAGE, _SWEPT_PAGES = 500, 100
+"""Queues asked for at once, and pages of one sweep; the next one goes on behind them."""
+_START = Queue("", "")
 
 
 @dataclass(slots=True)
@@ -80,6 +87,7 @@ class Notifications:
         self._hub = hub
         self._settings = settings
         self._clock = clock
+        self._swept = _START
         self._rates = Buckets(settings.notification_rate, settings.notification_burst)
 
     def notify(self, application: Application, items: Sequence[OutgoingNotification]) -> list[dict[str, Any]]:
@@ -187,9 +195,25 @@ class Notifications:
                         self._tracker.wake("mail", user)
 
     def sweep(self) -> None:
-        """Discard what has expired and settle what is owed."""
+        """Discard what has expired and settle what is owed; one process at a time also discards what no grant stands for."""
         self._mailbox.sweep()
         self._delivery.sweep()
+        if self._tracker.claim("sweep of queues", _SWEEP_SECONDS):
+            self._drop_ended()
+
+    def _drop_ended(self) -> None:
+        """Discard queues whose grant is gone: a process may end between a push and noticing that the grant ended meanwhile."""
+        for _ in range(_SWEPT_PAGES):
+            queues = self._mailbox.queues(self._swept, _PAGE)
+            standing = self._directory.standing([queue.puid for queue in queues])  # last: a grant is there before its queue is
+            ended = [queue for queue in queues if queue.puid not in standing]
+            if ended:
+                self._mailbox.purge_grants(ended)
+            if len(queues) < _PAGE:
+                self._swept = _START
+                return
+            self._swept = queues[-1]
+            give_way()
 
 
 def _answer(item: OutgoingNotification, post: _Post | None) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from pyramid.request import Request
 from pyramid.response import Response
 
-from ..messages import device
+from ..errors import BackendUnavailable
+from ..messages import device, encode
 from . import service
 from .validators import no_body, presence, user
 
@@ -30,9 +33,53 @@ def sign_out_device(request: Request) -> Response:
 
 
 @account.get(validators=(user,))
-def get_account(request: Request) -> Any:
-    """Show everything held about the caller."""
-    return presence(request).accounts.document(request.validated["account"])
+def get_account(request: Request) -> Response:
+    """Show everything held about the caller, read and sent piece by piece."""
+    parts = presence(request).personal.document(request.validated["account"])
+    return Response(app_iter=_Document(parts), content_type="application/json", charset=None)
+
+
+class _Document:
+    """The body of an answer: one JSON object, made of parts as they are read. The server closes it, whatever happens.
+
+    :param parts: its keys and values; a value may be an iterator of pages. What the first one raises is raised at once; when a
+        backend goes away later, the object ends there with ``"complete": false``.
+    """
+
+    def __init__(self, parts: Iterator[tuple[str, Any]]) -> None:
+        self._parts = parts
+        self._first = next(parts)
+
+    def __iter__(self) -> Iterator[bytes]:
+        complete = True
+        yield b"{"
+        try:
+            for name, value in chain([self._first], self._parts):
+                yield encode(name) + b":"
+                yield from _list(value) if isinstance(value, Iterator) else [encode(value)]
+                yield b","
+        except BackendUnavailable:
+            complete = False
+        yield b'"complete":' + encode(complete) + b"}"
+
+    def close(self) -> None:
+        """Read no more."""
+        self._parts.close()  # type: ignore[attr-defined]
+
+
+def _list(pages: Iterator[list[Any]]) -> Iterator[bytes]:
+    """Return a JSON list; it is a whole one also when a page cannot be read."""
+    yield b"["
+    try:
+        separator = b""
+        for page in pages:
+            if page:
+                yield separator + encode(page)[1:-1]
+                separator = b","
+    except BackendUnavailable:
+        yield b"],"
+        raise
+    yield b"]"
 
 
 @account.delete(validators=(user, no_body))

@@ -7,7 +7,7 @@ One technology is one file beside this one; ``tests/contract/directory.py`` runs
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,6 +20,17 @@ class Erased:
 
     grants: Sequence[Grant]
     applications: Sequence[Application]
+
+
+class Granted(NamedTuple):
+    """A user's grant with the application it goes to.
+
+    :param last_looked: the day (``YYYY-MM-DD``) on which the application last used one of its present keys; None if it never did.
+    """
+
+    grant: Grant
+    application: Application
+    last_looked: str | None
 
 
 class Redeemed(NamedTuple):
@@ -238,8 +249,12 @@ class Directory(ABC):
         """Return every grant of a user, oldest first, with the revision of their account."""
 
     @abstractmethod
-    def last_looked(self, user: str) -> dict[str, str]:
-        """Return when the applications a user has granted last used a key: id to ``YYYY-MM-DD``; who never did is left out."""
+    def granted(self, user: str, after: str, limit: int) -> Sequence[Granted]:
+        """Return up to ``limit`` grants of a user with their applications, in order of application id, behind that of ``after``."""
+
+    @abstractmethod
+    def standing(self, puids: Collection[str]) -> set[str]:
+        """Return which of some PUIDs are of grants that stand."""
 
     @abstractmethod
     def grants_of_application(self, appid: str, after: str, limit: int) -> Sequence[Grant]:

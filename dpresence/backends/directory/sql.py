@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, insert, or_, select, true, update
@@ -15,7 +15,7 @@ from ..sql import outbox
 from ..sql.engine import Database, noting, reading, transaction
 from ..sql.rows import Rows, insert_new
 from ..sql.tables import accounts, api_keys, applications, grants, service, sessions, spent, tickets
-from . import Directory, Erased, Redeemed
+from . import Directory, Erased, Granted, Redeemed
 
 ACCOUNTS = Rows(accounts, Account)
 SESSIONS = Rows(sessions, Session)
@@ -42,6 +42,11 @@ _USE = (  # whatever else is in the family is over; what is over changes only wh
     update(tickets)
     .where(tickets.c.family == bindparam("chain"), or_(tickets.c.expires_at > 0, tickets.c.device.is_distinct_from(_BY)))
     .values(used=True, device=_BY, expires_at=case((_SHOWN, bindparam("again_until")), else_=0))
+)
+_LAST_LOOKED = select(func.max(api_keys.c.used_on)).where(api_keys.c.appid == applications.c.id).scalar_subquery()
+_GRANT_FIELDS = len(GRANTS.query.selected_columns)
+_GRANTED = GRANTS.query.add_columns(*APPLICATIONS.query.selected_columns, _LAST_LOOKED).join_from(
+    grants, applications, applications.c.id == grants.c.appid
 )
 
 
@@ -342,10 +347,14 @@ class SqlDirectory(Directory):
         return GrantSet(rows[0][0] if rows else ERASED, tuple(Grant(*row[1:]) for row in rows if row[1] is not None))
 
     @reading
-    def last_looked(self, connection: Connection, user: str) -> dict[str, str]:
-        used = select(api_keys.c.appid, func.max(api_keys.c.used_on)).join(grants, grants.c.appid == api_keys.c.appid)
-        rows = connection.execute(used.where(grants.c.user == user, api_keys.c.used_on.is_not(None)).group_by(api_keys.c.appid))
-        return dict(rows.all())
+    def granted(self, connection: Connection, user: str, after: str, limit: int) -> Sequence[Granted]:
+        page = _GRANTED.where(grants.c.user == user, grants.c.appid > after).order_by(grants.c.appid).limit(limit)
+        rows = connection.execute(page).all()
+        return [Granted(Grant(*row[:_GRANT_FIELDS]), Application(*row[_GRANT_FIELDS:-1]), row[-1]) for row in rows]
+
+    @reading
+    def standing(self, connection: Connection, puids: Collection[str]) -> set[str]:
+        return set(connection.scalars(select(grants.c.puid).where(grants.c.puid.in_(puids))))
 
     @reading
     def grants_of_application(self, connection: Connection, appid: str, after: str, limit: int) -> Sequence[Grant]:

@@ -202,11 +202,19 @@ class GrantContract:
             for number, day in enumerate(days):
                 backend.add_key(ApiKey(f"{appid}-{number}", appid, b"", NOW), LATER)
                 day and backend.touch_key(f"{appid}-{number}", day)
-        grant(backend, app, jane)
-        assert backend.last_looked(jane.id) == {}
-        grant(backend, replace(made, id="app-2"), jane, "puid-2")
-        assert backend.last_looked(jane.id) == {"app-2": "2026-11-22"}
-        assert backend.last_looked("nobody") == {}
+        first = grant(backend, app, jane)
+        assert backend.granted(jane.id, "", 10) == [(first, app, None)]
+        second = grant(backend, replace(made, id="app-2"), jane, "puid-2")
+        both = [(first, app, None), (second, backend.application("app-2"), "2026-11-22")]
+        assert backend.granted(jane.id, "", 10) == both
+        assert (backend.granted(jane.id, "", 1), backend.granted(jane.id, app.id, 1)) == (both[:1], both[1:])
+        assert backend.granted("nobody", "", 10) == []
+
+    def test_which_grants_stand_is_asked_for_by_puid(self, backend, app, jane):
+        made = grant(backend, app, jane)
+        assert backend.standing([made.puid, "unknown"]) == {made.puid}
+        backend.revoke(app.id, jane.id)
+        assert backend.standing([made.puid]) == backend.standing([]) == set()
 
     def test_granting_again_returns_the_first_grant(self, backend, app, jane):
         first = grant(backend, app, jane)

@@ -1,0 +1,97 @@
+"""Everything that is held about a person, as one document (docs/protocol.md, section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from ..backends.directory import Directory, Granted
+from ..backends.mailbox import Mailbox, Waiting
+from ..backends.tracker import Tracker
+from ..clock import Clock
+from ..errors import SlowDown
+from ..messages import device
+from ..model import Account, Application
+from .applications import describe
+from .turns import give_way
+
+_PAGE = 100
+_RETRY_SECONDS = 2
+K = TypeVar("K", str, int)
+T = TypeVar("T")
+
+Pages = Iterator[list[dict[str, Any]]]
+
+
+class PersonalData:
+    """Reads what is held about people. What may be much comes in pages, and each account has one reader at a time."""
+
+    def __init__(self, directory: Directory, tracker: Tracker, mailbox: Mailbox, clock: Clock) -> None:
+        self._directory = directory
+        self._tracker = tracker
+        self._mailbox = mailbox
+        self._clock = clock
+        self._reading: set[str] = set()
+
+    def document(self, account: Account) -> Iterator[tuple[str, Any | Pages]]:
+        """Return the parts of the document, each a name and its value; one that may be long is an iterator of pages.
+
+        A part is read when it is asked for. The account is free for the next reader when the iterator ends or is closed.
+
+        :raises SlowDown: somebody reads the document of this account right now; raised by the first part.
+        """
+        if account.id in self._reading:
+            raise SlowDown("account: one answer at a time", retry_after=_RETRY_SECONDS)
+        self._reading.add(account.id)
+        try:
+            yield from self._small_parts(account)
+            yield "grants", _pages(self._grants_of(account.id), lambda item: item.grant.appid, _grant, "")
+            yield "applications", _pages(self._applications_of(account.id), lambda item: item.id, describe, "")
+            yield "notifications", _pages(self._waiting_for(account.id), lambda item: item.position, _notification, 0)
+        finally:
+            self._reading.discard(account.id)
+
+    def _small_parts(self, account: Account) -> list[tuple[str, Any]]:
+        now, user = self._clock.now(), account.id
+        sessions, tickets = self._directory.sessions(user, now), self._directory.tickets(user, now)
+        pinned = {"email": account.email, "issuer": account.issuer, "subject": account.subject, "created_at": account.created_at}
+        return [
+            ("account", pinned),
+            ("sessions", [{"created_at": item.created_at, "expires_at": item.expires_at} for item in sessions]),
+            ("tickets", [{"device": item.device, "expires_at": item.expires_at} for item in tickets]),
+            ("devices", [device(item) for item in self._tracker.devices(user)]),
+            ("status", self._tracker.status(user)),
+        ]
+
+    def _grants_of(self, user: str) -> Callable[[str], Sequence[Granted]]:
+        return lambda after: self._directory.granted(user, after, _PAGE)
+
+    def _applications_of(self, user: str) -> Callable[[str], Sequence[Application]]:
+        return lambda after: self._directory.applications(user, after, _PAGE)
+
+    def _waiting_for(self, user: str) -> Callable[[int], Sequence[Waiting]]:
+        return lambda after: self._mailbox.pending(user, after, _PAGE)
+
+
+def _pages(read: Callable[[K], Sequence[T]], key: Callable[[T], K], show: Callable[[T], dict[str, Any]], after: K) -> Pages:
+    """Read pages until one is not full; others have a turn between two of them."""
+    while True:
+        page = read(after)
+        yield [show(item) for item in page]
+        if len(page) < _PAGE:
+            return
+        after = key(page[-1])
+        give_way()
+
+
+def _grant(item: Granted) -> dict[str, Any]:
+    grant = item.grant
+    return {
+        **{"appid": grant.appid, "puid": grant.puid, "granted_at": grant.granted_at},
+        **{"since": grant.since, "paused": grant.paused, "last_looked": item.last_looked},
+    }
+
+
+def _notification(waiting: Waiting) -> dict[str, Any]:
+    item = waiting.notification
+    return {"appid": item.appid, "source": item.source, "message": item.message, "action": item.action, "sent": item.sent_at}

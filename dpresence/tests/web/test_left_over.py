@@ -1,0 +1,86 @@
+"""Nothing that waits outlives its grant, also when the process that should have discarded it has ended: stores are found empty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from dpresence.backends.mailbox import Push
+from dpresence.backends.sql.tables import notifications, taken
+from dpresence.model import Notification
+from dpresence.tests.web.support import App, World
+
+ANN, BOB = "ann@example.org", "bob@example.org"
+DAY_MS = 86_400_000
+
+
+@pytest.fixture(params=["sql", "redis"])
+def kept(request: pytest.FixtureRequest, make_world: Callable[..., World]) -> tuple[World, Callable[[], Any]]:
+    """A service with that mailbox, and what tells how much is left in its store."""
+    if request.param == "sql":
+        world = make_world()
+        database = world.parts.backends.mailbox.database
+        counts = [select(func.count()).select_from(table) for table in (notifications, taken)]
+        return world, lambda: [database.run(lambda connection, count=count: connection.scalar(count)) for count in counts]
+    redis = request.getfixturevalue("redis_server")
+    world = make_world(mailbox="redis", redis__url=redis.url)
+    return world, lambda: [0 for _ in range(2)] if set(redis.client.keys()) <= {b"dpresence:m:count"} else redis.client.keys()
+
+
+def push(world: World, user: str, puid: str, *names: str) -> None:
+    """Store what no grant stands for, as a process that ended right after its push has left it."""
+    items = [Notification(name, "app", puid, "Chess", "secret", "", world.clock.now()) for name in names]
+    world.parts.backends.mailbox.push([Push(user, item, DAY_MS, 0) for item in items], 1000)
+
+
+def later(world: World) -> None:
+    """Let the sweep have its turn, in whichever process."""
+    world.clock.advance(60)
+    world.presence.notifications.sweep()
+
+
+def test_what_was_pushed_for_a_grant_that_had_ended_is_found_and_discarded(kept: tuple[World, Callable[[], Any]]) -> None:
+    world, left = kept
+    app = world.application()
+    puid = world.grant(ANN, app)
+    world.notify(app, {"puid": puid, "message": "stays"})
+    for n in range(700):
+        push(world, f"gone-{n}", f"puid-{n}", f"n{n}")
+    push(world, "gone-0", "puid-0", *(f"m{n}" for n in range(150)))
+    later(world)
+    assert world.notify(app, {"puid": puid})[0]["queue_size"] == 2
+    world.person(ANN)("DELETE", f"/grant/{app.id}")
+    assert left() == [0, 0]
+
+
+def test_after_everybody_is_erased_the_store_is_empty(kept: tuple[World, Callable[[], Any]]) -> None:
+    world, left = kept
+    app: App = world.application()
+    people = {email: world.grant(email, app) for email in (ANN, BOB)}
+    device = world.device(ANN, "offline", ack=True)
+    for puid in people.values():
+        world.notify(app, *[{"puid": puid, "message": "secret"}] * 20)
+    world.settle()
+    ids = [item["id"] for frame in device.take() for item in frame["notifications"]]
+    device.receive({"action": "ack", "notifications": ids[:10]})
+    users = [world.parts.backends.directory.grants_by_puid(app.id, [puid])[puid].user for puid in people.values()]
+    for email in people:
+        world.person(email)("DELETE", "/account")
+    world.carry_out()
+    for user, puid in zip(users, people.values(), strict=True):
+        push(world, user, puid, "late")
+    assert left() != [0, 0]
+    later(world)
+    assert left() == [0, 0]
+
+
+def test_one_process_at_a_time_looks_for_them(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[object] = []
+    real = world.parts.backends.mailbox.queues
+    monkeypatch.setattr(world.parts.backends.mailbox, "queues", lambda *page: looks.append(page) or real(*page))
+    for _ in range(3):
+        world.presence.notifications.sweep()
+    assert len(looks) == 1
