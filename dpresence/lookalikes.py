@@ -51,6 +51,7 @@ _UNSEEN = regex.compile(r"[\p{M}\p{Cf}\p{Default_Ignorable_Code_Point}]")
 _DIRECTION_MARKS = "\u200e\u200f\u061c"
 _LABEL = rf"[\p{{L}}\p{{N}}{_DIRECTION_MARKS}-]+"
 _RUN = regex.compile(rf"{_LABEL}(?:\.{_LABEL})+")
+_SYMBOL = regex.compile(r"[\p{S}\p{Pc}]")
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
 _LATIN = regex.compile(r"\p{Script=Latin}")
 _NOT_LATIN = regex.compile(r"[^\p{Script=Latin}\p{Script=Common}\p{Script=Inherited}]")
@@ -72,15 +73,27 @@ def addresses(text: str) -> tuple[str, ...]:
     With a character that runs from right to left between them, the parts may be shown in the reverse order, so that order counts, too.
     """
     looks = dict.fromkeys([skeleton(text), _as_host(text)])  # a suffix such as ``рф`` is one of its own, too
-    return tuple(".".join(labels).lower() for look in looks for labels in _runs(look) if _is_address(labels))
+    return tuple(found for look in looks for labels in _runs(look) if (found := _address(labels)))
 
 
 def _runs(text: str) -> Iterator[list[str]]:
-    for run in _RUN.findall(text) if "." in text else ():
+    """Yield the labels of what has dots in it; symbols end a label, and also stand for a letter: ``Bank®.com``."""
+    if "." not in text:
+        return
+    for run in dict.fromkeys([*_RUN.findall(text), *_RUN.findall(_SYMBOL.sub("x", text))]):
         labels = regex.sub(f"[{_DIRECTION_MARKS}]", "", run).split(".")
         yield labels
         if _RIGHT_TO_LEFT.search(run):
             yield labels[::-1]
+
+
+def _address(labels: list[str]) -> str | None:
+    """Return the address that labels are or, when they are none, begin with: ``bank.com.login``, ``bank.com-login``."""
+    for at in range(len(labels) - 1, 0, -1):
+        for last in dict.fromkeys([labels[at], labels[at].split("-")[0]]):
+            if _is_top_level(last.lower()) and _is_address(one := [*labels[:at], last]):
+                return ".".join(one).lower()
+    return None
 
 
 def passes_for_latin(text: str) -> str | None:
@@ -97,23 +110,31 @@ def skeleton(text: str) -> str:
 
     Capitals and marks of direction stay; combining marks and other characters that are not seen go.
     """
-    return text if text.isascii() else "".join(_similar().get(char) or _look(char, _similar()) for char in text)
+    return text if text.isascii() else "".join(_similar().get(char) or _look(char, True) for char in text)
 
 
 def _as_host(text: str) -> str:
     """Return a text as a browser reads a host name; capitals and marks of direction stay."""
-    return text if text.isascii() else "".join(_look(char, {}) for char in text)
+    return text if text.isascii() else "".join(_look(char, False) for char in text)
 
 
-def _look(char: str, similar: dict[str, str]) -> str:
+@lru_cache(maxsize=4096)
+def _look(char: str, to_ascii: bool) -> str:
     if char in _DIRECTION_MARKS:
         return char
     try:
         mapped = idna.uts46_remap(char, std3_rules=False)
     except idna.InvalidCodepoint:
         mapped = unicodedata.normalize("NFKC", char)
-    found = "".join(similar.get(part, part) for part in _UNSEEN.sub("", unicodedata.normalize("NFD", mapped)))
+    found = str(_UNSEEN.sub("", unicodedata.normalize("NFD", mapped)))
+    if to_ascii:
+        found = "".join(_similar().get(part, part) for part in found)
     return found.upper() if char.isupper() else found
+
+
+@lru_cache(maxsize=4096)
+def _is_top_level(label: str) -> bool:
+    return label in SPECIAL_SUFFIXES or (label != "" and _suffixes().publicsuffix(label) is not None)
 
 
 def _is_address(labels: list[str]) -> bool:

@@ -28,7 +28,7 @@ _NAME = regex.compile(
     | (?=\p{{L}}) \p{{Script=Mongolian}} [\u180b-\u180f]
     | (?=\p{{L}}) [{_JOINING}] \p{{M}}* [\u200c\u200d]                    # UAX 31, section 2.3.1, whatever follows
     | [\p{{Extended_Pictographic}}\u200e\u200f\u061c\ ]
-    | [^ \p{{Default_Ignorable_Code_Point}} \p{{C}} \p{{Z}} \u2800 \ufffc \U0001d159 ]
+    | [^ \p{{Default_Ignorable_Code_Point}} \p{{C}} \p{{Z}} \u2800 \ufffc \U00013441\U00013442 \U0001d159 ]
     | \p{{Prepended_Concatenation_Mark}}
     )*+"""
 )

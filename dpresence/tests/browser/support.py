@@ -188,6 +188,7 @@ class Browser:
         width = min(PICTURE_WIDTH, self.run("return innerWidth"))
         self._size(width, 400)
         self._size(width, min(3000, self.run("return document.documentElement.scrollHeight")))
+        self.settled()
         (folder / f"{name}.png").write_bytes(self._driver.get_screenshot_as_png())
 
     def check_page(self, name: str, axe: str) -> None:

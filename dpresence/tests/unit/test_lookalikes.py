@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from dpresence.lookalikes import ABBREVIATIONS, addresses, names_another_domain, skeleton
+from dpresence.lookalikes import ABBREVIATIONS, addresses, load, names_another_domain, skeleton
 
 READ_AS = {
     "bank.example": "bank.example",
@@ -20,6 +22,20 @@ READ_AS = {
     "xn--bnk-5cd.com": "xn--bnk-5cd.com",
     "\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444": "\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444",
     "\u65e5\u672c\u8a9e.com": "\u65e5\u672c\u8a9e.com",
+    # with something around it
+    "bank.co.ck": "bank.co.ck",
+    "bank.com.bd": "bank.com.bd",
+    "Bank\u00ae.com": "bankx.com",
+    "Bank\u2122.com": "banktm.com",
+    "my_bank.com": "bank.com",
+    "\U0001f389.com": "x.com",
+    "Macy\u2019s.com": "s.com",
+    "bank.com\u00ae": "bank.com",
+    "bank.com_login": "bank.com",
+    "bank.com-login": "bank.com",
+    "bank.com-": "bank.com",
+    "bank.com.login": "bank.com",
+    "bank.com-x.login": "bank.com",
     # other dots
     "bank\uff0ecom": "bank.com",
     "bank\u3002com": "bank.com",
@@ -76,7 +92,15 @@ def test_names_with_dots_that_are_no_addresses_pass(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["chess.example.org", "Chess.Example.ORG", "www.chess.example.org", "Chess (chess.example.org)", "\u05d0 chess.example.org"]
+    "name",
+    [
+        "chess.example.org",
+        "chess.example.org-club",
+        "Chess.Example.ORG",
+        "www.chess.example.org",
+        "Chess (chess.example.org)",
+        "\u05d0 chess.example.org",
+    ],
 )
 def test_the_own_domain_and_hosts_below_it_are_no_others(name: str) -> None:
     assert not names_another_domain(name, "chess.example.org")
@@ -93,3 +117,15 @@ def test_a_longer_shorter_or_second_address_is_another_one(name: str) -> None:
 def test_a_skeleton_is_what_a_text_looks_like() -> None:
     assert skeleton("\u0420\u0430\u0443\u0440\u0430l \u2014 \u1d2e") == "Paypal \u2014 b"
     assert all(word.istitle() for word in ABBREVIATIONS)
+
+
+WORST = ["a." * 127, "\u00e9." * 127, "\u200f." * 127, ".".join(map(chr, range(0x4E00, 0x4E7F))), "com." * 63, "\u00ae.com-" * 42]
+
+
+@pytest.mark.parametrize("text", WORST)
+def test_the_worst_source_costs_little(text: str) -> None:
+    load()
+    start = time.process_time()
+    for number in range(10):
+        addresses(f"{number}{text}"[:254])
+    assert (time.process_time() - start) / 10 < 0.005
