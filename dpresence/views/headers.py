@@ -15,6 +15,7 @@ _ALWAYS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",  # under no-referrer a browser sends our own forms with ``Origin: null``
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
@@ -34,10 +35,19 @@ def page_policy(audience: str, form_target: str = "") -> str:
     )
 
 
+def _location(location: str, host_url: str, audience: str) -> str:
+    """Return where a redirect leads, under the audience where it leads to this service: WebOb would take the ``Host`` of the request.
+
+    :param host_url: what the request says this service is.
+    """
+    path = location.removeprefix(host_url)
+    return audience + path if path.startswith("/") and not path.startswith("//") else location
+
+
 def headers_tween(handler: Callable[[Request], Response], registry: Any) -> Callable[[Request], Response]:
     """Give every answer the headers it lacks."""
     parts = registry["dpresence"]
-    headers = dict(_ALWAYS)
+    headers, audience = dict(_ALWAYS), parts.settings.identity.audience
     if parts.secure:
         headers["Strict-Transport-Security"] = f"max-age={_YEAR}"
     if parts.development_issuer:
@@ -47,6 +57,8 @@ def headers_tween(handler: Callable[[Request], Response], registry: Any) -> Call
         response = handler(request)
         for name, value in headers.items():
             response.headers.setdefault(name, value)
+        if "Location" in response.headers:
+            response.headers["Location"] = _location(response.headers["Location"], request.host_url, audience)
         return response
 
     return tween

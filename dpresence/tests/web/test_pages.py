@@ -69,7 +69,7 @@ def test_only_the_client_is_for_pages_of_other_origins(world: World) -> None:
     for name in ("presence.js", "page.js", "tabs.js", "style.css"):
         headers = world.browser()("GET", f"/static/{name}").headers
         allowed[name] = headers.get("Access-Control-Allow-Origin"), headers.get("Cross-Origin-Resource-Policy")
-    assert allowed == {"presence.js": ("*", "cross-origin"), **dict.fromkeys(["page.js", "tabs.js", "style.css"], (None, None))}
+    assert allowed == {"presence.js": ("*", "cross-origin"), **dict.fromkeys(["page.js", "tabs.js", "style.css"], (None, "same-origin"))}
 
 
 @pytest.mark.parametrize("path", ["/static/", "/static/nothing.js", "/static/..%2Fapp.py", "/static/%2e%2e/app.py", "/static//etc/passwd"])
