@@ -10,6 +10,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 _KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -136,8 +137,10 @@ class Socket:
             return
         try:
             whole = self._sock.send(frame) == len(frame)
-        except OSError:
+        except BlockingIOError:
             whole = False
+        except OSError:
+            whole = self.open  # the peer is gone: what came before, perhaps a close frame that says why, is read first
         if not whole:
             self.drop("cannot send")
 
@@ -198,8 +201,8 @@ class Socket:
         self.opened()
 
     def _frames(self) -> None:
-        buffer, at = self._buffer, 0
-        while len(buffer) - at >= 2:
+        sock, buffer, at = self._sock, self._buffer, 0
+        while self._sock is sock and len(buffer) - at >= 2:
             size, start = buffer[at + 1], at + 2
             if size == 126:
                 size, start = int.from_bytes(buffer[at + 2 : at + 4], "big"), at + 4
@@ -210,15 +213,17 @@ class Socket:
             opcode, payload = buffer[at] & 15, buffer[start : start + size]
             at = start + size
             self._frame(opcode, payload)
-        self._buffer = buffer[at:] if at else buffer
+        if self._sock is sock:
+            self._buffer = buffer[at:] if at else buffer
 
     def _frame(self, opcode: int, payload: bytes) -> None:
         if opcode == _TEXT:
             self.message(payload)
         elif opcode == _PING:
             self.send(masked_frame(10, payload))
-        elif opcode == _CLOSE:
-            self.send(masked_frame(_CLOSE, payload[:2]))
+        elif opcode == _CLOSE and self._sock is not None:
+            with suppress(OSError):  # whether it can be answered or not, the peer's code counts
+                self._sock.send(masked_frame(_CLOSE, payload[:2]))
             self.drop(payload[2:].decode("utf-8", "replace"), int.from_bytes(payload[:2], "big") or 1005)
 
 
