@@ -14,116 +14,31 @@ import gc  # noqa: E402
 import ipaddress  # noqa: E402
 import logging  # noqa: E402
 import os  # noqa: E402
-import resource  # noqa: E402
 import signal  # noqa: E402
-import socket  # noqa: E402
-import ssl  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from typing import Any, NoReturn  # noqa: E402
 
 import gevent  # noqa: E402
 from gevent.event import Event  # noqa: E402
-from gevent.pool import Pool  # noqa: E402
 from gevent.socket import wait_read  # noqa: E402
-from geventwebsocket.server import WebSocketServer  # noqa: E402
 
-from .channels.handshake import Gate, Handler, Keeper  # noqa: E402
+from .channels.gate import SPARE  # noqa: E402
 from .errors import BackendUnavailable, SettingError  # noqa: E402
+from .files import free_files  # noqa: E402
 from .ini import load_server  # noqa: E402
+from .listener import Server, tls_context  # noqa: E402
 from .renewal import Renewal, command, start_anew  # noqa: E402
 from .settings import ServerSettings, Settings  # noqa: E402
 from .supervisor import Supervisor  # noqa: E402
-from .worker import TRACE_SIGNAL, Worker, adopt, inherited_listener, listen, not_free, only_checks, this_worker  # noqa: E402
+from .worker import TRACE_SIGNAL, Worker, adopt, inherited_listener, listen, only_checks, this_worker  # noqa: E402
 
 log = logging.getLogger("dpresence.server")
 
-UNSENT_BYTES = 65536
-"""What the kernel takes for a peer beyond what is on its way; the rest waits where it is counted, in the outbox."""
-RESERVE = 100
-"""Connections beyond ``channels.sockets``, so that there is somebody to answer 503."""
-DRAIN_SECONDS = 4.0
-"""How long a stop waits for the channels."""
 FINISH_SECONDS = 2.0
 """How long a stop tries to tell backends what they have yet to be told."""
 BEAT_SECONDS = 1.0
 """Seconds from one heartbeat of a worker to the next."""
-
-
-class Server(WebSocketServer):
-    """HTTP and websockets on one port.
-
-    :param gate: which sockets come in; it has the settings.
-    :param listener: file number of a listening socket, shared with other processes; None to bind one.
-    """
-
-    handler_class = Handler
-    backlog = 1024
-    max_accept = 8  # at once: in a storm, those who are in go before those who come
-
-    def __init__(self, settings: ServerSettings, application: Any, gate: Gate, listener: int | None = None) -> None:
-        tls = {"ssl_context": _tls(settings)} if settings.certfile else {}
-        pool = Pool(gate.settings.channels.sockets + RESERVE)
-        where = (settings.host, settings.port) if listener is None else socket.socket(fileno=listener)
-        super().__init__(where, application, spawn=pool, log=None, error_log=log, **tls)
-        self.gate = gate
-        self.keeper = Keeper(gate)
-
-    def init_socket(self) -> None:
-        """Listen; accepted sockets inherit the options.
-
-        :raises SettingError: the address cannot be bound.
-        """
-        try:
-            super().init_socket()
-        except OSError as error:
-            raise not_free(self.address[0], self.address[1], error) from None
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-
-    def start(self) -> None:
-        """Start to accept and to keep the deadlines."""
-        super().start()
-        self.keeper.start()
-        host = f"[{self.server_host}]" if ":" in self.server_host else self.server_host
-        log.info("Listening on %s://%s:%d", "https" if self.ssl_enabled else "http", host, self.server_port)
-
-    def handle(self, sock: Any, address: Any) -> None:
-        """Serve one connection until it ends or becomes a channel."""
-        if self.gate.sockets >= self.gate.settings.channels.sockets + RESERVE:
-            return
-        self.gate.plain += 1
-        try:
-            super().handle(sock, address)
-        finally:
-            self.gate.plain -= 1
-
-    def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
-        """Serve one TLS connection; a failed handshake is the client's affair, and it must be over in time."""
-        with self.wrap_socket(client_socket, **self.ssl_args, do_handshake_on_connect=False) as sock:
-            try:
-                with gevent.Timeout(self.gate.settings.channels.handshake_seconds, TimeoutError):
-                    sock.do_handshake()
-            except OSError as error:
-                log.info("TLS handshake with %s failed: %s", address[0], error)
-            else:
-                self.handle(sock, address)
-
-    def drain(self) -> None:
-        """Stop: accept no more, tell every channel when to come back, wait for their ends, at most ``DRAIN_SECONDS``."""
-        self.gate.draining = True
-        self.close()
-        self.gate.close_all()
-        with gevent.Timeout(DRAIN_SECONDS, False):
-            while self.gate.connections:
-                gevent.sleep(0.02)
-        for connection in list(self.gate.connections):
-            connection.abort()
-        self.keeper.stop()
-        self.stop(timeout=1)
-        if self.gate.connections:
-            log.warning("%d channels did not end in time", len(self.gate.connections))
 
 
 def main(global_config: dict[str, str], **section: str) -> Callable[[Any], None]:
@@ -172,7 +87,7 @@ def check(application: Settings, server: ServerSettings) -> None:
     check_exposure(application, server)
     check_workers(application, server)
     if server.certfile:
-        _tls(server)
+        tls_context(server)
 
 
 def _say_why(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
@@ -193,7 +108,7 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
     parts = application.registry["dpresence"]
     check_exposure(parts.settings, settings)
     check_workers(parts.settings, settings)
-    _allow_files(parts.settings.channels.sockets + 2 * RESERVE)
+    parts.gate.fit(free_files(parts.settings.channels.sockets + SPARE))
     server, stopping = Server(settings, application, parts.gate, listener), Event()
     renewal = Renewal(stopping.set)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -280,25 +195,3 @@ def _outlive(worker: Worker, stopping: Event) -> None:
     wait_read(worker.lifeline)
     log.warning("the supervisor is gone")
     stopping.set()
-
-
-def _tls(settings: ServerSettings) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION
-    try:
-        context.load_cert_chain(settings.certfile, settings.keyfile)
-    except OSError as error:
-        raise SettingError(f"certfile = {settings.certfile}: must be a PEM chain whose key is in keyfile ({error})") from None
-    return context
-
-
-def _allow_files(wanted: int) -> None:
-    """Raise this process's limit of open files as far as it goes; say so when that is not far enough."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    if soft != unlimited and soft < wanted:
-        soft = wanted if hard == unlimited else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        if soft < wanted:
-            log.warning("the limit of open files is %d; channels.sockets needs %d", soft, wanted)

@@ -241,6 +241,7 @@ class ChannelSettings:
     unsigned_per_address: int = _key(20, "Channels of one address that have not signed in.", low=1, high=100000)
     accept_rate: float = _key(200.0, "New channels, per second.", low=1, high=100000)
     accept_burst: int = _key(500, "New channels at once, or being signed in; beyond, 503 with Retry-After.", low=1, high=100000)
+    plain_per_address: int = _key(1000, "Plain connections of one address; beyond, its oldest idle one is closed.", low=1, high=1000000)
     request_rate: float = _key(300.0, "HTTP requests of one address, per second.", low=1, high=1000000)
     request_burst: int = _key(1000, "HTTP requests of one address at once; beyond, 429.", low=1, high=1000000)
     connection_request_rate: float = _key(

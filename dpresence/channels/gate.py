@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 import logging
 import math
@@ -19,12 +18,19 @@ from ..limits import Buckets, QueueBucket
 from ..metrics import Metrics
 from ..service.turns import give_way
 from ..settings import Settings
+from .addresses import is_in, network, plain_address
+from .plain import PlainConnections
 from .workers import Workers
 
 if TYPE_CHECKING:
     from .connection import Connection
 
 log = logging.getLogger(__name__)
+
+SPARE = 100
+"""Connections beyond ``channels.sockets``."""
+_SHARES = 10
+"""An address that uses less than this part of the accept rate is let in before those that use more."""
 _NEW_SECONDS = 1.0
 """Who has not signed in within so long is slow, and does not keep others out any more."""
 
@@ -36,7 +42,9 @@ class Gate:
     :ivar on_wait: told the seconds that somebody was asked to wait.
     :ivar draining: the process is stopping; nobody is admitted any more.
     :ivar requests: HTTP requests, by address.
-    :ivar plain: connections that have not become a channel, as the server counts them.
+    :ivar plain: connections that have not become a channel.
+    :ivar most: how many connections may be open; ``channels.sockets``, or what the limit of open files leaves.
+    :ivar spare: how many beyond, so that there is somebody to answer 503.
     """
 
     def __init__(self, settings: Settings, clock: Clock, metrics: Metrics) -> None:
@@ -47,17 +55,20 @@ class Gate:
         self.connections: set[Connection] = set()
         self.on_wait: Callable[[float], None] = lambda seconds: None
         self.draining = False
-        self.plain = 0
+        self.plain = PlainConnections(settings.channels)
+        self.most = settings.channels.sockets
+        self.spare = SPARE
         self._ids = itertools.count(1)
         self._unsigned: dict[str, set[Connection]] = {}
         self._newcomers: dict[Connection, float] = {}  # since when, oldest first
+        self._shares = Buckets(settings.channels.accept_rate / _SHARES, max(1, settings.channels.accept_burst // _SHARES))
         self._rate = QueueBucket(settings.channels.accept_rate, settings.channels.accept_burst)
         self.requests = Buckets(settings.channels.request_rate, settings.channels.request_burst, kind=QueueBucket)
 
     @property
     def sockets(self) -> int:
         """How many connections are open in all."""
-        return self.plain + len(self.connections)
+        return len(self.plain) + len(self.connections)
 
     def counts(self) -> dict[str, int]:
         """Return how many sockets are open, and of the channels those nobody has signed in to and those that are behind."""
@@ -68,8 +79,26 @@ class Gate:
         """Return an id for a new connection: unique here, and not to be guessed."""
         return f"{next(self._ids):x}-{secrets.token_hex(6)}"
 
-    def admit(self, connection: Connection) -> None:
-        """Count a new channel in, before its 101; ``leave`` counts it out.
+    def fit(self, files: int) -> None:
+        """Have no more connections than there are files for.
+
+        :param files: how many sockets may be open.
+        """
+        self.spare = min(SPARE, files // 4)
+        self.most = min(self.settings.channels.sockets, files - self.spare)
+        self.plain.share = max(1, min(self.plain.share, self.most // 2))
+
+    def enter(self, sock: Any, peer: str) -> bool:
+        """Count a plain connection in, ``plain.leave`` counts it out; return False when there is no room for it.
+
+        :param peer: IP address. That of a trusted proxy carries many clients' connections, and has no share.
+        """
+        address = plain_address(peer) or ""
+        shared = is_in(address, self.settings.channels.trusted_proxies)
+        return (self.sockets < self.most + self.spare or self.plain.make_room()) and self.plain.enter(sock, network(address), shared)
+
+    def check(self, address: str) -> None:
+        """Refuse a new channel that could not be let in now. Nothing is spent: it may turn out to be none.
 
         :raises BackendUnavailable: too many sockets or newcomers, or the process is stopping.
         :raises SlowDown: too many channels of this address that have not signed in.
@@ -77,23 +106,33 @@ class Gate:
         limits, now = self.settings.channels, self.clock.monotonic()
         if self.draining:
             raise BackendUnavailable("the server is stopping", retry_after=1)
-        if self.sockets > limits.sockets:  # the one that asks is among the plain ones
+        if self.sockets > self.most and not self.plain.make_room():  # the one that asks is among the plain ones
             raise BackendUnavailable("no more sockets", retry_after=self._turn(now))
-        strangers = self._unsigned.get(network(connection.address), ())
-        if len(strangers) >= limits.unsigned_per_address:
+        if len(self._unsigned.get(network(address), ())) >= limits.unsigned_per_address:
             raise SlowDown("too many channels of this address have not signed in", retry_after=limits.sign_in_seconds)
-        if self._crowded(now) or self._rate.wait(now=now):
+        if not self._has_room(network(address), now):
             raise BackendUnavailable("too many new channels", retry_after=self._turn(now))
+
+    def admit(self, connection: Connection) -> None:
+        """Count a new channel in, before its 101; ``leave`` counts it out. Raises as ``check`` does."""
+        self.check(connection.address)
+        now, key = self.clock.monotonic(), network(connection.address)
+        self._shares.take(key, now=now)
         self._rate.take(now=now)
         self.connections.add(connection)
-        self._unsigned.setdefault(network(connection.address), set()).add(connection)
+        self._unsigned.setdefault(key, set()).add(connection)
         self._newcomers[connection] = now
 
-    def _crowded(self, now: float) -> bool:
-        """Whether those who just came in are still being signed in: a storm waits at the door, not inside."""
+    def _has_room(self, key: str, now: float) -> bool:
+        """Whether one more of this address may come: half of what there is is kept for addresses within their share.
+
+        Those who just came in and are still being signed in count as well: a storm waits at the door, not inside.
+        """
         while self._newcomers and next(iter(self._newcomers.values())) <= now - _NEW_SECONDS:
             del self._newcomers[next(iter(self._newcomers))]
-        return len(self._newcomers) >= self.settings.channels.accept_burst
+        burst = self.settings.channels.accept_burst
+        kept = burst // 2 if self._shares.wait(key, now=now) else 0
+        return len(self._newcomers) < burst - kept and not self._rate.wait(1 + kept, now=now)
 
     def _turn(self, now: float) -> int:
         """Return seconds to wait: who is refused gets a place of its own in the queue."""
@@ -175,10 +214,3 @@ class Keeper:
         except BaseException:
             log.exception("connection %s could not be ended", connection.id)
             self._gate.leave(connection)
-
-
-def network(address: str) -> str:
-    """Return what counts as one address: an IPv4 address, or the /64 of an IPv6 one."""
-    if ":" not in address:
-        return address
-    return str(ipaddress.ip_network((address, 64), strict=False))

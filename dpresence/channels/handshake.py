@@ -52,11 +52,12 @@ class Handler(HttpHandler):
         self._check_origin()
         self._deadline.close()
         gate = self.server.gate
+        gate.check(self.environ["REMOTE_ADDR"])
         connection = Connection(gate, self.environ["REMOTE_ADDR"])
-        gate.admit(connection)
         try:
             self._ask_application(connection)
             if connection.channel is not None and self.code < 400:
+                gate.admit(connection)
                 self.forget_request()
                 self._switch(connection, accept)
         finally:

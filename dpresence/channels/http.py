@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import ipaddress
 import json
 import logging
 import math
@@ -22,7 +21,7 @@ from geventwebsocket.handler import WebSocketHandler
 from ..errors import Refused, SlowDown, WrongValue
 from ..limits import TokenBucket
 from ..service.turns import give_way
-from .gate import network
+from .addresses import client_address, is_in, network, plain_address
 from .request import BadRequest, Head, own_cookies, read_body, read_head
 
 access_log = logging.getLogger("dpresence.access")
@@ -90,6 +89,7 @@ class HttpHandler(WebSocketHandler):
 
     def read_requestline(self) -> str:
         """Wait for a request, then start its deadline; "" when none came."""
+        self.server.gate.plain.waits(self.socket)
         if not self._first:
             give_way()  # a socket that is always ready does not wait
             if not self._comes():
@@ -115,6 +115,7 @@ class HttpHandler(WebSocketHandler):
         self.headers = pywsgi.OldMessage()
         for name, value in head.fields:
             self.headers[name] = value
+        self.server.gate.plain.works(self.socket)
         self.content_length = head.length
         self.close_connection = not head.keeps
         return True
@@ -208,6 +209,7 @@ class HttpHandler(WebSocketHandler):
         status = status or refused.status
         body = json.dumps(refused.body()).encode()
         fields = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Connection", "close"), *headers]
+        fields.append(("Cross-Origin-Resource-Policy", "same-origin"))
         if refused.retry_after is not None:
             fields.append(("Retry-After", str(math.ceil(refused.retry_after))))
         self.start_response(f"{status} {responses[status]}", fields)
@@ -256,33 +258,3 @@ class HttpHandler(WebSocketHandler):
 def printable(text: str) -> str:
     """Return text fit for one line of a log."""
     return text[:1000].encode("unicode_escape").decode()
-
-
-def plain_address(text: str) -> str | None:
-    """Return an IP address in its usual form, an IPv4 one also when it came mapped into IPv6; None for anything else."""
-    try:
-        address = ipaddress.ip_address(text.strip().partition("%")[0])
-    except ValueError:
-        return None
-    return str(getattr(address, "ipv4_mapped", None) or address)
-
-
-def is_in(text: str, networks: Sequence[str]) -> bool:
-    """Whether ``text`` is an address of one of these networks."""
-    address = plain_address(text)
-    return address is not None and any(ipaddress.ip_address(address) in ipaddress.ip_network(network) for network in networks)
-
-
-def client_address(hops: Sequence[str], proxies: Sequence[str]) -> str:
-    """Return who a trusted proxy speaks for: the last hop that is no proxy of ours.
-
-    :param hops: those of ``X-Forwarded-For``, then the peer itself, whose word is taken when the header is malformed.
-    """
-    peer = plain_address(hops[-1]) or ""
-    for hop in reversed(hops[:-1]):
-        address = plain_address(hop)
-        if address is None:
-            return peer
-        if not is_in(address, proxies):
-            return address
-    return peer

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dpresence import server  # first: it patches the standard library
 
 # isort: split
+import contextlib
 import dataclasses
 import json
 import logging
@@ -20,7 +21,7 @@ import gevent
 
 from dpresence.channels.connection import Channel, FrameLimits
 from dpresence.channels.frames import binary_frame, text_frame
-from dpresence.channels.handshake import Gate
+from dpresence.channels.handshake import Gate, Keeper
 from dpresence.clock import Clock
 from dpresence.metrics import Metrics
 from dpresence.settings import ServerSettings, Settings
@@ -198,6 +199,15 @@ class App:
     def page_bug(self, environ):
         raise RuntimeError("a bug in a view")
 
+    def page_eat(self, environ):
+        """Open files until there are no more, and keep them for as many seconds as the query says."""
+        seconds, eaten = float(environ["QUERY_STRING"]), []
+        with contextlib.suppress(OSError):
+            while True:
+                eaten.append(os.open(os.devnull, os.O_RDONLY))
+        gevent.spawn_later(seconds, lambda: [os.close(file) for file in eaten])
+        return "200 OK", str(len(eaten)).encode()
+
     def page_stats(self, environ):
         gap, self.gap = self.gap, 0.0
         with open("/proc/self/smaps_rollup") as file:
@@ -212,7 +222,7 @@ class App:
             "bodies": self.bodies,
         }
         stats |= {"gap": gap, "pss": pss, "cpu": time.process_time(), "files": len(os.listdir("/proc/self/fd"))}
-        stats |= {"connections": len(gate.connections), "plain": gate.plain, "unsigned": sum(map(len, gate._unsigned.values()))}
+        stats |= {"connections": len(gate.connections), "plain": len(gate.plain), "unsigned": sum(map(len, gate._unsigned.values()))}
         return "200 OK", json.dumps(stats).encode()
 
 
@@ -235,7 +245,7 @@ def main(argument):
     overrides = json.loads(argument)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     own = overrides.pop("server", {})
-    server.Keeper.INTERVAL = overrides.pop("interval", 1.0)
+    Keeper.INTERVAL = overrides.pop("interval", 1.0)
     server.serve(App(settings_from(overrides)), ServerSettings(port=own.pop("port", 0), **own))
 
 

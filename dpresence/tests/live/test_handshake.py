@@ -24,7 +24,7 @@ def narrow():
 @pytest.fixture(scope="module")
 def slow():
     """Takes three new channels, then one in ten seconds."""
-    yield from serve({"channels": {"accept_rate": 0.1, "accept_burst": 3}})
+    yield from serve({"channels": {"accept_rate": 0.1, "accept_burst": 5}})
 
 
 def refusal(server, *, path="/echo", **options):

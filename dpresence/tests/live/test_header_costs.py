@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from dpresence.channels.http import client_address
+from dpresence.channels.addresses import client_address
 
 from .service import running
 from .support import KEY, Client

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from dpresence.channels.gate import Gate, network
+from dpresence.channels.addresses import network
+from dpresence.channels.gate import Gate
 from dpresence.errors import BackendUnavailable, SlowDown
 from dpresence.metrics import Metrics
 from dpresence.settings import ChannelSettings, Settings
@@ -31,13 +32,34 @@ def clock():
     return FakeClock()
 
 
+class PlainSocket:
+    """As much of a plain connection's socket as is asked to end."""
+
+    def __init__(self):
+        self._sock = self
+        self.ended = False
+
+    def shutdown(self, how):
+        self.ended = True
+
+
+def enter(gate, count, busy=True):
+    """Let plain connections in, each of an address of its own."""
+    sockets = [PlainSocket() for _ in range(count)]
+    for number, sock in enumerate(sockets):
+        assert gate.plain.enter(sock, f"203.0.113.{number}")
+        if busy:
+            gate.plain.works(sock)
+    return sockets
+
+
 def gate(clock, **channels):
     return Gate(dataclasses.replace(Settings(), channels=ChannelSettings(**channels)), clock, Metrics(clock))
 
 
 def test_what_is_open_unsigned_and_behind_is_counted(clock):
     one = gate(clock)
-    one.plain = 3
+    enter(one, 3)
     sockets = [Socket(), Socket("198.51.100.2", behind=True), Socket("198.51.100.2")]
     for socket in sockets:
         one.admit(socket)
@@ -92,7 +114,7 @@ def test_a_refused_socket_is_not_counted(clock):
 
 def test_all_sockets_together_have_a_bound(clock):
     doors = gate(clock, sockets=3)
-    doors.plain = 1
+    enter(doors, 1)
     for number in range(3):
         doors.admit(Socket(f"198.51.100.{number}"))
     with pytest.raises(BackendUnavailable):
@@ -101,7 +123,7 @@ def test_all_sockets_together_have_a_bound(clock):
 
 def test_plain_connections_count_among_the_sockets(clock):
     doors = gate(clock, sockets=3)
-    doors.plain = 4
+    enter(doors, 4)
     with pytest.raises(BackendUnavailable):
         doors.admit(Socket())
 
@@ -117,8 +139,8 @@ def test_newcomers_come_in_at_a_rate_and_those_refused_get_their_turns(clock):
         waits.append(refused.value.retry_after)
     assert waits == [1, 1, 2, 2, 3, 3]
     clock.advance(1)
-    doors.admit(Socket())
-    doors.admit(Socket())
+    doors.admit(Socket("198.51.100.4"))
+    doors.admit(Socket("198.51.100.5"))
     with pytest.raises(BackendUnavailable):
         doors.admit(Socket())
 
@@ -132,9 +154,9 @@ def test_those_who_are_being_signed_in_let_nobody_else_in(clock):
     with pytest.raises(BackendUnavailable):
         doors.admit(Socket())
     doors.signed_in(sockets[1])
-    doors.admit(Socket())
+    doors.admit(Socket("198.51.100.4"))
     doors.leave(sockets[0])
-    doors.admit(Socket())
+    doors.admit(Socket("198.51.100.5"))
 
 
 def test_who_is_slow_to_sign_in_keeps_nobody_out(clock):
@@ -151,6 +173,56 @@ def test_nobody_is_told_to_stay_away_for_more_than_a_minute(clock):
         with pytest.raises(BackendUnavailable) as refused:
             doors.admit(Socket())
         assert 1 <= refused.value.retry_after <= 60
+
+
+def test_one_address_in_a_storm_leaves_half_of_the_places_to_others(clock):
+    doors = gate(clock, accept_rate=10.0, accept_burst=20, unsigned_per_address=1000)
+    let_in = 0
+    with pytest.raises(BackendUnavailable):
+        while True:
+            doors.admit(Socket())
+            let_in += 1
+    assert let_in == 10
+    for number in range(5):
+        for _ in range(2):
+            doors.admit(Socket(f"203.0.113.{number}"))
+    with pytest.raises(BackendUnavailable):
+        doors.admit(Socket("203.0.113.99"))
+
+
+def test_one_address_alone_has_the_whole_rate(clock):
+    doors = gate(clock, accept_rate=10.0, accept_burst=20, unsigned_per_address=1000)
+    let_in = 0
+    for _ in range(100):
+        clock.advance(0.1)
+        try:
+            doors.admit(Socket())
+            let_in += 1
+        except BackendUnavailable:
+            pass
+    assert let_in >= 95
+
+
+def test_a_look_at_the_door_spends_nothing(clock):
+    doors = gate(clock, accept_burst=3)
+    for _ in range(100):
+        doors.check("198.51.100.1")
+    doors.admit(Socket())
+
+
+def test_a_plain_connection_that_waits_makes_room_for_a_channel(clock):
+    doors = gate(clock, sockets=3)
+    waiting, busy = enter(doors, 2, busy=False), enter(doors, 2)
+    doors.admit(Socket())
+    assert [sock.ended for sock in (*waiting, *busy)] == [True, False, False, False]
+
+
+def test_no_more_sockets_are_let_in_than_there_are_files(clock):
+    doors = gate(clock, sockets=1000)
+    doors.fit(40)
+    assert (doors.most, doors.spare) == (30, 10)
+    doors.fit(100_000)
+    assert (doors.most, doors.spare) == (1000, 100)
 
 
 def test_nobody_is_admitted_while_draining(clock):

@@ -12,13 +12,13 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[2]
 LEVELS = (
     ("errors", "model", "clock", "texts", "lookalikes"),
-    ("ini", "settings", "messages", "limits", "domains", "logs", "metrics"),
+    ("ini", "settings", "messages", "limits", "files", "domains", "logs", "metrics"),
     ("backends", "identity", "outbound"),
     ("hub",),
     ("service",),
     ("channels", "views"),
     ("app", "background"),
-    ("", "server", "supervisor", "worker", "renewal", "command", "demo"),
+    ("", "server", "listener", "supervisor", "worker", "renewal", "command", "demo"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
@@ -31,6 +31,8 @@ SIDEWAYS = {  # within a level: who may lean on whom
     ("app", "background"),
     ("server", ""),
     ("server", "supervisor"),
+    ("server", "listener"),
+    ("listener", "worker"),
     ("server", "worker"),
     ("server", "renewal"),
     ("renewal", "worker"),
@@ -48,7 +50,7 @@ DRIVERS = {
     "browserid": {"browserid", "development"},
     "cryptography": {"browserid", "development", "oidc"},
     "jwt": {"oidc"},
-    "geventwebsocket": {"channels", "server"},
+    "geventwebsocket": {"channels", "listener"},
     "pyramid": {"channels", "views", "app"},
     "cornice": {"views", "app"},
 }
