@@ -136,7 +136,7 @@ class App:
         self.clock = Clock()
         self.gate = Gate(settings, self.clock, Metrics(self.clock))
         self.registry = {"dpresence": self}
-        self.background = self
+        self.background = self.presence = self
         self.log = []
         self.closed = {}
         self.opened = self.left = self.ticks = self.bodies = 0
@@ -148,6 +148,9 @@ class App:
 
     def stop(self):
         print("background stopped", flush=True)
+
+    def finish(self):
+        """Have nothing to tell."""
 
     def close(self):
         print("closed", json.dumps({"closed": self.closed, "left": self.left}), flush=True)
