@@ -14,8 +14,8 @@ from .mailbox import DAY, NOW, SHORT, grant, kept, one, push, settle
 APPLICATIONS, USERS = 40, 2000
 TEXT = "\U0001f600" * 512
 GOAL_MS = 5
-"""The longest a script may take. Of CPU it may be twice that on average here, and five times that by the clock for most of them,
-because the tests run beside others; one that is interrupted has half a second. It was 5.9 s."""
+"""The longest a script may take. Of CPU it may be twice that on average, with all that the server does around it; by the clock,
+because the tests run beside others, five times that for three in four, and half a second for one that is interrupted. It was 5.9 s."""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def full(backend, client):
     for start in range(0, USERS, 100):
         push(backend, *[one(f"u{n}", f"user-{n}") for n in range(start, start + 100)])
     client.config_set("slowlog-max-len", 10_000)
-    client.config_set("slowlog-log-slower-than", 0)
+    client.config_set("slowlog-log-slower-than", 1000 * GOAL_MS)
     yield
     client.config_set("slowlog-log-slower-than", 10_000)
     client.flushall()
@@ -54,12 +54,14 @@ def large(name: str, app: int) -> Push:
 def quick(full, client):
     """Look after each test at how long its scripts took, by the server's clock and by its CPU."""
     client.slowlog_reset()
+    client.config_resetstat()
     before = cpu_ms(client)
     yield
-    spent = cpu_ms(client) - before
-    took = sorted(entry["duration"] / 1000 for entry in client.slowlog_get(10_000) if entry["command"].startswith(b"EVALSHA"))
-    assert took and spent / len(took) < 2 * GOAL_MS, (spent, took)
-    assert took[len(took) // 2] < 5 * GOAL_MS and took[-1] < 500, took
+    spent, calls = cpu_ms(client) - before, client.info("commandstats")["cmdstat_evalsha"]["calls"]
+    assert spent / calls < 2 * GOAL_MS, (spent, calls)
+    slow = [entry["duration"] / 1000 for entry in client.slowlog_get(10_000) if entry["command"].startswith(b"EVALSHA")]
+    late = [took for took in slow if took > 5 * GOAL_MS]
+    assert len(late) <= 1 + calls / 4 and max(slow, default=0) < 500, (calls, slow)
 
 
 def cpu_ms(client):
