@@ -32,6 +32,7 @@ setup(
         "pyramid_jinja2>=2.10,<3",
         "plaster_pastedeploy>=1.0,<2",
         "requests>=2.31,<3",
+        "idna>=3.4",
         "joserfc>=1.8,<2",
         "idna>=3.7",
         "regex>=2025.9.1",  # Unicode 17

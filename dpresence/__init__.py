@@ -6,9 +6,15 @@ that imports ssl may be imported here.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 __version__ = "0.1.0"
+
+if "paste.deploy.loadwsgi" in sys.modules:  # pserve is about to read the sections; its logging imports this package first
+    from .ini_file import read_raw
+
+    read_raw()
 
 
 def main(global_config: dict[str, str], **ini: str) -> Any:

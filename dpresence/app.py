@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,5 +141,4 @@ def _check_mode(settings: Settings, backends: Backends) -> None:
     stamp = backends.directory.stamp(mode)
     if stamp != mode:
         backends.close()
-        url = re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", settings.storage.directory_url)  # without the password
-        raise SettingError(f"directory.url = {url}: must be a {mode} database; this one was made by a {stamp} service")
+        raise SettingError(f"directory.url: must be a {mode} database; this one was made by a {stamp} service")

@@ -7,12 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import plaster
-
 from .backends import Backends, load
 from .clock import Clock
 from .errors import BackendUnavailable, SettingError
 from .ini import load as load_settings
+from .ini_file import read_section
 from .model import canonical_email
 
 _ON_ACCOUNTS = {
@@ -42,8 +41,7 @@ def _backends(ini: str) -> Backends:
     path = Path(ini).resolve()
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {ini}")
-    section = plaster.get_settings(f"{path}#main", "app:main", defaults={"here": str(path.parent)})
-    return load(load_settings(section, str(path.parent)), Clock())
+    return load(load_settings(read_section(path, "app:main"), str(path.parent)), Clock())
 
 
 def _migrate(ini: str) -> int:

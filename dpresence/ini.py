@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
-from .errors import SettingError
 from .model import canonical_email
 from .settings import (
     LOOPBACK_HOSTS,
@@ -30,6 +29,7 @@ from .settings import (
     StorageSettings,
     mail_domains,
     refuse,
+    unknown_setting,
 )
 
 
@@ -135,8 +135,7 @@ def load(ini: Mapping[str, str], here: str) -> Settings:
     values["admin"]["emails"] = tuple(canonical_email(email) for email in values["admin"].get("emails", ()))
     values["oidc"]["configured"] = _providers(values["oidc"].get("providers", ()), rest)
     if rest:
-        key = min(rest)
-        raise SettingError(f"{key} = {rest[key]}: no such setting; docs/settings.md lists them")
+        raise unknown_setting(min(rest))
     for concern, key, default in (("storage", "directory_url", StorageSettings()), ("identity", "secret_file", IdentitySettings())):
         text = values[concern].get(key, getattr(default, key))
         values[concern][key] = text.replace("%(here)s", str(Path(here).resolve()))
@@ -194,7 +193,6 @@ def load_server(section: Mapping[str, str]) -> ServerSettings:
     rest = dict(section)
     settings = ServerSettings(**_read(ServerSettings, "", rest))
     if rest:
-        key = min(rest)
-        raise SettingError(f"{key} = {rest[key]}: no such setting of [server:main]; docs/settings.md lists them")
+        raise unknown_setting(min(rest), " of [server:main]")
     settings.check()
     return settings

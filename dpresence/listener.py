@@ -153,5 +153,5 @@ def tls_context(settings: ServerSettings) -> ssl.SSLContext:
     try:
         context.load_cert_chain(settings.certfile, settings.keyfile)
     except OSError as error:
-        raise SettingError(f"certfile = {settings.certfile}: must be a PEM chain whose key is in keyfile ({error})") from None
+        raise SettingError(f"certfile: must be a PEM chain whose key is in keyfile ({error.strerror})") from None
     return context

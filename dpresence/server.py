@@ -29,7 +29,7 @@ from .files import free_files  # noqa: E402
 from .ini import load_server  # noqa: E402
 from .listener import Server, tls_context  # noqa: E402
 from .renewal import Renewal, command, start_anew  # noqa: E402
-from .settings import ServerSettings, Settings  # noqa: E402
+from .settings import ServerSettings, Settings, wrong_setting  # noqa: E402
 from .supervisor import Supervisor  # noqa: E402
 from .worker import TRACE_SIGNAL, Worker, adopt, inherited_listener, listen, only_checks, this_worker  # noqa: E402
 
@@ -93,7 +93,7 @@ def check(application: Settings, server: ServerSettings) -> None:
 def _say_why(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
     """End a start with the one line an operator needs; what is no mistake of hers keeps its traceback."""
     if issubclass(kind, SettingError | BackendUnavailable):
-        sys.stderr.write(f"dpresence does not start: {error}\n")
+        sys.stderr.write(f"dpresence does not start: {' '.join(str(error).split())}\n")
     else:
         sys.__excepthook__(kind, error, traceback)
 
@@ -163,9 +163,9 @@ def check_exposure(settings: Settings, server: ServerSettings) -> None:
     except ValueError:
         loopback = False
     if not loopback:
-        raise SettingError(f"host = {server.host}: must be 127.0.0.1 or ::1 while identity.development is on")
+        raise wrong_setting("host", server.host, "127.0.0.1 or ::1 while identity.development is on")
     if server.certfile:
-        raise SettingError(f"certfile = {server.certfile}: must be empty while identity.development is on")
+        raise wrong_setting("certfile", server.certfile, "empty while identity.development is on")
 
 
 def check_workers(settings: Settings, server: ServerSettings) -> None:

@@ -14,10 +14,33 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import idna
+
 from .errors import SettingError
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+ONE_ORIGIN = "one origin, such as https://presence.example.org"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_HARMLESS = re.compile(r"(-?[0-9]+(\.[0-9]+)?|true|false|localhost)?")
 RESERVED = (".invalid", ".test", ".localhost")
+
+
+def wrong_setting(key: str, value: object, allowed: str) -> SettingError:
+    """Return the error that names a setting and what is allowed.
+
+    The value is shown only where it cannot be a secret: a number, true or false, an IP address or network, an origin, nothing.
+    A password may stand anywhere else: in a URL, in the value of another key, after a typing error.
+    """
+    text = str(value)
+    harmless = _HARMLESS.fullmatch(text) or _networks((text,)) is None or canonical_origin(text) == text
+    shown = harmless and not re.search("token|secret|password", key)
+    return SettingError(f"{key} = {text}: must be {allowed}" if shown else f"{key}: must be {allowed}")
+
+
+def unknown_setting(key: str, section: str = "") -> SettingError:
+    """Return the error that names a key which does not exist; its value may be a secret under a misspelled name."""
+    name = key if re.fullmatch(r"[a-z0-9_.-]{1,60}", key) else "a key that is not written a-z 0-9 _ . -"
+    return SettingError(f"{name}: no such setting{section}; docs/settings.md lists them")
 
 
 def refuse(wrong: bool, key: str, value: object, allowed: str) -> None:
@@ -26,7 +49,7 @@ def refuse(wrong: bool, key: str, value: object, allowed: str) -> None:
     :raises SettingError: when ``wrong``.
     """
     if wrong:
-        raise SettingError(f"{key} = {value}: must be {allowed}")
+        raise wrong_setting(key, value, allowed)
 
 
 def _key(
@@ -43,14 +66,44 @@ def _key(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def canonical_origin(value: str) -> str | None:
+    """Return an http(s) origin as browsers send it, None for what cannot be made one.
+
+    Browsers send the host in lower case and in ASCII, addresses in their shortest form, and no default port (WHATWG URL).
+    """
+    try:
+        parts = urlsplit(value)
+        host, port = _canonical_host(parts.hostname or ""), parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _DEFAULT_PORTS or "@" in parts.netloc or not host or port == 0:
+        return None
+    return f"{parts.scheme}://{host}" + (f":{port}" if port and port != _DEFAULT_PORTS[parts.scheme] else "")
+
+
+def _canonical_host(name: str) -> str:
+    """Return a host as browsers write it, "" for what is none.
+
+    :raises ValueError: an address that is none.
+    """
+    if ":" in name:
+        return f"[{ipaddress.IPv6Address(name)}]"
+    name = name if name.isascii() else idna.encode(name, uts46=True).decode("ascii")
+    if re.search(r"(^|\.)(\d+|0x[0-9a-f]*)$", name):
+        return str(ipaddress.IPv4Address(name))
+    return name if re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", name) else ""
+
+
 def _origin(value: str) -> str | None:
-    parts = urlsplit(value)
-    exact = parts.scheme in ("http", "https") and parts.hostname and value == f"{parts.scheme}://{parts.netloc}"
-    return None if exact and "@" not in value and value == value.lower() else "one origin, such as https://presence.example.org"
+    sent = canonical_origin(value)
+    if sent == value:
+        return None
+    return f"written as browsers send it: {sent}" if sent else f"{ONE_ORIGIN}: no wildcard, no comma, no path"
 
 
 def _origins(values: tuple[str, ...]) -> str | None:
-    return next((f"{_origin(value)} (not {value})" for value in values if _origin(value)), None)
+    wrong = ((number, _origin(value)) for number, value in enumerate(values, 1))
+    return next((f"{allowed} (this is about word {number})" for number, allowed in wrong if allowed), None)
 
 
 def _networks(values: tuple[str, ...]) -> str | None:
@@ -74,8 +127,19 @@ class StorageSettings:
     mailbox: str = _key("sql", "Waiting notifications: `sql` (the directory's database), `redis`.", one_of=("sql", "redis"))
 
 
+REDIS_URL = "a redis://, rediss:// or unix:// URL; in its password, : / ? # @ % are written as %3A %2F %3F %23 %40 %25"
+
+
 def _redis_url(value: str) -> str | None:
-    return None if value.partition("://")[0] in ("redis", "rediss", "unix") else "a redis://, rediss:// or unix:// URL"
+    """Refuse also what a driver reads in another way than it was meant, and then logs a part of the password as a host."""
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 read for its error
+    except ValueError:
+        return REDIS_URL
+    path = "@" not in parts.path if parts.scheme == "unix" else re.fullmatch(r"/?|/[0-9]+/?", parts.path)
+    sound = parts.scheme in ("redis", "rediss", "unix") and path and not parts.fragment and parts.netloc.count("@") <= 1
+    return None if sound else REDIS_URL
 
 
 def _redis_prefix(value: str) -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from gevent import monkey
 
 from .errors import SettingError
+from .settings import wrong_setting
 
 _socket = monkey.get_original("socket", "socket")  # the supervisor's; what gevent may have patched would start a loop there
 
@@ -91,4 +92,4 @@ def adopt(number: int) -> socket.socket:
 def not_free(host: str, port: int, error: OSError) -> SettingError:
     """Return what to say of an address that cannot be bound."""
     why = (error.strerror or "").partition(":")[0]  # gevent adds the address
-    return SettingError(f"host = {host}, port = {port}: must be free to listen on ({why})")
+    return wrong_setting(f"port = {port}, host", host, f"free to listen on ({why})")

@@ -226,7 +226,7 @@ def _read_key(issuer: IssuerSettings, file: str) -> Mapping[str, str]:
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else "is not that"
         raise SettingError(
-            f"browserid.{issuer.name}.keys = {file}: must be readable JSON with an RS public key of 2048 bits, "
+            f"browserid.{issuer.name}.keys: file {issuer.keys.index(file) + 1} must be readable JSON with an RS public key of 2048 bits, "
             f'{{"algorithm":"RS","n":"..","e":".."}} or a support document that has it as "public-key" ({why})'
         ) from None
     return {name: key[name] for name in ("algorithm", "n", "e")}

@@ -207,7 +207,7 @@ def _client_secret(provider: Provider) -> str:
         with suppress(OSError, UnicodeDecodeError):
             secret = Path(file).read_text(encoding="utf-8").strip()
         if not secret:
-            raise SettingError(f"oidc.{provider.name}.client_secret_file = {file}: must be a readable file that is not empty")
+            raise SettingError(f"oidc.{provider.name}.client_secret_file: must be a readable file that is not empty")
     return secret
 
 
@@ -217,7 +217,7 @@ def load_secret(settings: Settings) -> bytes:
     :raises SettingError: it is missing, shorter than 32 bytes, or others can read it.
     """
     file = Path(settings.identity.secret_file)
-    key = f"identity.secret_file = {file}: must be"
+    key = "identity.secret_file: must be"
     if settings.storage.directory_url.startswith("sqlite") and not file.exists():
         _make_secret(file)
     try:
@@ -225,7 +225,7 @@ def load_secret(settings: Settings) -> bytes:
     except OSError as error:
         raise SettingError(f"{key} a readable file of {SECRET_BYTES} random bytes or more ({error.strerror})") from None
     if stat.S_IMODE(mode) & 0o077:
-        raise SettingError(f"{key} readable by its owner alone, as after: chmod 600 {file}")
+        raise SettingError(f"{key} readable by its owner alone, as after chmod 600")
     if len(secret) < SECRET_BYTES:
         raise SettingError(f"{key} {SECRET_BYTES} random bytes or more")
     return secret
@@ -236,5 +236,5 @@ def _make_secret(file: Path) -> None:
         with open(file, "x", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as new:
             new.write(secrets.token_urlsafe(48))
     except OSError as error:
-        raise SettingError(f"identity.secret_file = {file}: must be in a folder that can be written to ({error.strerror})") from None
-    _log.info("made %s", file)
+        raise SettingError(f"identity.secret_file: must be in a folder that can be written to ({error.strerror})") from None
+    _log.info("made the file of identity.secret_file")

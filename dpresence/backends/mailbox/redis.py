@@ -44,7 +44,7 @@ class RedisMailbox(Mailbox):
         server.check()
         reason = _volatile(server)
         if reason and not allow_volatile:
-            allowed = f"true for {server.shown}, which loses acknowledged notifications: {reason}"
+            allowed = f"true for this Redis, which loses acknowledged notifications: {reason}"
             raise SettingError(f"mailbox.redis.allow_volatile = false: must be {allowed}")
         reason = reason or _hasty(server)
         if reason:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -14,12 +13,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ...errors import BackendUnavailable, SettingError
-from ...settings import RedisSettings
+from ...settings import REDIS_URL, RedisSettings
 
 log = logging.getLogger(__name__)
 
 _OLDEST = (6, 2)
-_CREDENTIALS = re.compile(r"//[^/@]*@")
 
 
 class Connection(Protocol):
@@ -44,14 +42,12 @@ class Connection(Protocol):
 class Server:
     """Makes connections to the server of ``redis.url``. Cooperative where ``socket`` is patched or gevent's.
 
-    :ivar shown: the URL without its password.
     :raises SettingError: the URL is none; names ``redis.url``.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
         self.seconds = settings.timeout_seconds
         self.prefix = settings.prefix
-        self.shown = _CREDENTIALS.sub("//..@", settings.url)
         tls = {"ssl_check_hostname": True} if settings.url.startswith("rediss:") else {}  # not the default of redis-py 5
         try:
             self._pool = ConnectionPool.from_url(
@@ -62,8 +58,11 @@ class Server:
                 retry=Retry(NoBackoff(), 0),
                 **tls,
             )
+            self._pool.make_connection()  # does not connect; an unknown option of the URL shows here
         except ValueError:
-            raise SettingError(f"redis.url = {self.shown}: must be a redis://, rediss:// or unix:// URL") from None
+            raise SettingError(f"redis.url: must be {REDIS_URL}") from None
+        except TypeError:
+            raise SettingError("redis.url: must have no options but those of redis-py's connections") from None
 
     def connect(self) -> Connection:
         """Return a new connection; every wait on it ends after ``redis.timeout_seconds``. Raises the driver's errors."""
@@ -125,7 +124,7 @@ class Server:
         version = tuple(int(part) for part in found["redis_version"].split(".")[:2])
         if version < _OLDEST or found.get("redis_mode") == "cluster":
             what = f"{found['redis_version']}, {found.get('redis_mode', 'standalone')}"
-            raise SettingError(f"redis.url = {self.shown}: must be one Redis 6.2 or later, no cluster; this one is {what}")
+            raise SettingError(f"redis.url: must be one Redis 6.2 or later, no cluster; this one is {what}")
 
     def refuse_eviction(self) -> None:
         """Refuse a server that drops any key when its memory is full. Of the keys that end by themselves it may drop any.
@@ -136,7 +135,7 @@ class Server:
         policy = self.info("memory").get("maxmemory_policy", "")
         if policy.startswith("allkeys"):
             what = f"with {policy} devices and feeds vanish when its memory is full"
-            raise SettingError(f"redis.url = {self.shown}: must be a Redis with maxmemory-policy noeviction; {what}")
+            raise SettingError(f"redis.url: must be a Redis with maxmemory-policy noeviction; {what}")
 
 
 def ask(connection: Connection, *command: str | bytes | int) -> Any:

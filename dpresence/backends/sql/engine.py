@@ -27,7 +27,7 @@ _PAUSES = (0.001, 0.005, 0.02, 0.1)
 """Seconds that a note waits for somebody else's writing, before it takes its turn in the SQL thread, which is slow when all do."""
 ATTEMPTS = 5
 """How often a transaction may begin that the server broke off for another one's sake."""
-_URLS = "a sqlite or postgresql+psycopg URL"
+_URLS = "a sqlite or postgresql+psycopg URL; in its password, : / ? # @ % are written as %3A %2F %3F %23 %40 %25"
 _BROKEN_OFF = ("40001", "40P01", postgresql.READ_ONLY)  # SQLSTATE: serialization failure, deadlock; nothing was kept
 
 
@@ -93,7 +93,6 @@ class Database:
 
     def __init__(self, url: str, deadline_seconds: float | None = None, waiting: int = 1000) -> None:
         parsed = _parse(url)
-        self.url = parsed.render_as_string()  # without the password
         at_server = postgresql.understands(parsed)
         self.deadline_seconds = deadline_seconds or (postgresql.DEADLINE_SECONDS if at_server else DEADLINE_SECONDS)
         self.waiting = waiting
@@ -222,10 +221,10 @@ def _words(error: Exception) -> str:
 def _parse(text: str) -> URL:
     try:
         url = make_url(text)
-    except ArgumentError:
-        raise SettingError(f"directory.url = {text.partition(':')[0]}..: must be {_URLS}") from None
-    if not (sqlite.understands(url) or postgresql.understands(url)):
-        raise SettingError(f"directory.url = {url.render_as_string() if url.password else text}: must be {_URLS}")
+    except (ArgumentError, ValueError):
+        raise SettingError(f"directory.url: must be {_URLS}") from None
+    if not (sqlite.understands(url) or postgresql.understands(url)) or "@" in (url.host or ""):
+        raise SettingError(f"directory.url: must be {_URLS}")
     return url
 
 

@@ -38,7 +38,7 @@ def migrate(database: Database) -> None:
     try:
         database.run(_upgrade, UPGRADE_SECONDS)
     except CommandError as error:
-        raise SettingError(f"directory.url = {database.url}: must be a database of this version or an older one ({error})") from None
+        raise SettingError(f"directory.url: must be a database of this version or an older one ({error})") from None
 
 
 def _upgrade(connection: Connection) -> None:

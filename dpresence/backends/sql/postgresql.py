@@ -61,10 +61,24 @@ def make_engine(url: URL, deadline_seconds: float) -> Engine:
             hide_parameters=True,
         )
     except ImportError:
-        raise SettingError(f"directory.url = {url.render_as_string()}: needs psycopg: install dpresence[postgresql]") from None
+        raise SettingError("directory.url: needs psycopg: install dpresence[postgresql]") from None
+    _check_options(engine)
     event.listen(engine, "checkout", _refuse_closed)
     event.listen(engine, "handle_error", _notice_gone)
     return engine
+
+
+def _check_options(engine: Engine) -> None:
+    """Refuse options that libpq does not know, before it refuses each connection.
+
+    :raises SettingError: names ``directory.url``.
+    """
+    driver: Any = engine.dialect.loaded_dbapi
+    given = {name: value for name, value in engine.dialect.create_connect_args(engine.url)[1].items() if name != "context"}
+    try:
+        driver.conninfo.make_conninfo(**given)
+    except driver.Error:
+        raise SettingError("directory.url: must have no options but libpq's, such as ?sslmode=verify-full") from None
 
 
 def give_time(connection: Connection, seconds: float) -> None:
@@ -79,8 +93,7 @@ def check_durable(connection: Connection) -> None:
     """
     commit, *ruinous = connection.exec_driver_sql(_DURABILITY).one()
     if commit == "off":
-        url = connection.engine.url.difference_update_query(["options"]).render_as_string()
-        raise SettingError(f"directory.url = {url}: must be {_HASTY}")
+        raise SettingError(f"directory.url: must be {_HASTY}")
     reasons = [f"{name} = off" for name, value in zip(("fsync", "full_page_writes"), ruinous, strict=True) if value == "off"]
     if reasons:
         log.warning("a loss of power may take back what was answered, or ruin the database: %s", ", ".join(reasons))

@@ -21,7 +21,7 @@ _BEGIN = "BEGIN IMMEDIATE"
 
 def understands(url: URL) -> bool:
     """Return whether a URL is a plain path (or memory) of SQLite; URI file names and options are not."""
-    plain = not url.query and not (url.database or "").startswith("file:")
+    plain = not (url.query or url.host or url.username) and not (url.database or "").startswith("file:")
     return url.drivername in ("sqlite", "sqlite+pysqlite") and plain
 
 
@@ -73,7 +73,7 @@ def _make_private(url: URL) -> None:
     try:
         os.close(os.open(str(url.database), os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
-        raise SettingError(f"directory.url = sqlite:///{url.database}: must be a file that can be opened ({error.strerror})") from None
+        raise SettingError(f"directory.url: must be a file that can be opened ({error.strerror})") from None
 
 
 def _configure(connection: Any, _record: object) -> None:

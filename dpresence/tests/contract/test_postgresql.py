@@ -145,7 +145,7 @@ def test_a_database_of_a_newer_version_stops_the_start_and_hides_its_password(ma
     migrate(database)
     database.run(lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
     secret = Database(database._engine.url.set(password="secret").render_as_string(hide_password=False))
-    with pytest.raises(SettingError, match=r"^directory.url = postgresql.psycopg://postgres:\*\*\*@.*must be a database of this version"):
+    with pytest.raises(SettingError, match=r"^directory.url: must be a database of this version"):
         migrate(secret)
     secret.close()
 
@@ -154,7 +154,7 @@ def test_a_missing_driver_stops_the_start(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(SettingError) as caught:
         Database("postgresql+psycopg://joe:secret@db/presence")
-    words = "directory.url = postgresql+psycopg://joe:***@db/presence: needs psycopg: install dpresence[postgresql]"
+    words = "directory.url: needs psycopg: install dpresence[postgresql]"
     assert str(caught.value) == words
 
 

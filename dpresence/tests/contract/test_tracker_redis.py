@@ -29,8 +29,7 @@ class TestOnRedis(TrackerContract):
 
 
 def test_what_is_no_redis_url_stops_the_start_and_shows_no_password():
-    assert Server(RedisSettings("redis://me:secret@127.0.0.1:1/0")).shown == "redis://..@127.0.0.1:1/0"
-    with pytest.raises(SettingError, match=r"^redis\.url = redis://\.\.@h:x/0: must be a redis://"):
+    with pytest.raises(SettingError, match=r"^redis\.url: must be a redis://"):
         Server(RedisSettings("redis://me:secret@h:x/0"))
 
 

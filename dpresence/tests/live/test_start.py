@@ -77,23 +77,26 @@ def test_as_shipped_there_is_no_development_issuer(shipped, method):
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"presence.grace_seconds = 15": "presence.grace_seconds = soon"}, "presence.grace_seconds = soon"),
-        ({"presence.grace_seconds = 15": "presence.gracious_seconds = 15"}, "presence.gracious_seconds = 15"),
+        ({"presence.grace_seconds = 15": "presence.grace_seconds = soon"}, "presence.grace_seconds: must be a whole number"),
+        ({"presence.grace_seconds = 15": "presence.gracious_seconds = 15"}, "presence.gracious_seconds: no such setting"),
         ({DATABASE: "directory.url = sqlite:////nowhere/x.db"}, "directory.url"),
-        ({"host = 127.0.0.1": "hots = 127.0.0.1"}, "hots = 127.0.0.1"),
+        ({"host = 127.0.0.1": "hots = 127.0.0.1"}, "hots: no such setting"),
         # the development issuer, in the production ini and wherever others could reach it
-        (DEVELOPMENT, "directory.url = sqlite:///"),
+        (DEVELOPMENT, "directory.url: must be a database of its own"),
         (DEVELOPMENT | ELSEWHERE | {"host = 127.0.0.1": "host = 0.0.0.0"}, "host = 0.0.0.0"),
         (DEVELOPMENT | ELSEWHERE | {"host = 127.0.0.1": "host = localhost"}, "host = localhost"),
-        (DEVELOPMENT | ELSEWHERE | {"certfile =": "certfile = a.pem", "keyfile =": "keyfile = a.pem"}, "certfile = a.pem"),
+        (DEVELOPMENT | ELSEWHERE | {"certfile =": "certfile = a.pem", "keyfile =": "keyfile = a.pem"}, "certfile: must be empty"),
         (DEVELOPMENT | ELSEWHERE | {AUDIENCE: "identity.audience = https://presence.example.org"}, "identity.audience = https:"),
-        (DEVELOPMENT | ELSEWHERE | ISSUER, "identity.verifiers = browserid"),
+        (DEVELOPMENT | ELSEWHERE | ISSUER, "identity.verifiers: must be empty"),
         (DEVELOPMENT | ELSEWHERE | {"channels.trusted_proxies =": "channels.trusted_proxies = 127.0.0.1"}, "channels.trusted_proxies"),
         # who else would let anybody in
-        ({AUDIENCE: "identity.audience = *"}, "identity.audience = *"),
+        ({AUDIENCE: "identity.audience = *"}, "identity.audience: must be one origin"),
         ({"identity.verifiers =": "identity.verifiers = browserid"}, "browserid.issuers"),
-        ({"identity.verifiers =": "identity.verifiers = persona"}, "identity.verifiers = persona"),
-        ({**ISSUER, ISSUERS: ISSUER[ISSUERS].replace("login.example.org", "dev.invalid")}, "browserid.issuers = dev.invalid"),
+        ({"identity.verifiers =": "identity.verifiers = persona"}, "identity.verifiers: must be one of"),
+        (
+            {**ISSUER, ISSUERS: ISSUER[ISSUERS].replace("login.example.org", "dev.invalid")},
+            "browserid.issuers: must be a name that can be owned",
+        ),
         ({"outbound.allow_loopback = false": "outbound.allow_loopback = true"}, "outbound.allow_loopback = true"),
     ],
 )

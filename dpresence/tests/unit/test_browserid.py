@@ -619,12 +619,12 @@ def test_a_bad_key_file_stops_the_start_and_is_named(name: str, tmp_path: Path) 
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(SettingError) as caught:
         load_issuers(settings(file))
-    for word in (f"browserid.{ISSUER}.keys", str(file), "RS", "2048 bits", "JSON"):
+    for word in (f"browserid.{ISSUER}.keys: file 1 must be", "RS", "2048 bits", "JSON"):
         assert word in str(caught.value)
 
 
 def test_a_key_file_that_is_not_there_is_named_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=rf"browserid\.{ISSUER}\.keys = .*absent\.json: .*\(No such file or directory\)"):
+    with pytest.raises(SettingError, match=rf"browserid\.{ISSUER}\.keys: file 1 .*\(No such file or directory\)"):
         load_issuers(settings(tmp_path / "absent.json"))
 
 

@@ -14,7 +14,7 @@ import pytest
 from dpresence import main
 from dpresence.errors import SettingError
 from dpresence.ini import documented, keys, load, load_server
-from dpresence.settings import ServerSettings, Settings
+from dpresence.settings import REDIS_URL, ServerSettings, Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 INIS = ("presence.ini", "development.ini")
@@ -165,38 +165,38 @@ ISSUER = {
     "browserid.login.example.org.keys": "/a.json",
     "browserid.login.example.org.domains": "example.org",
 }
-ONE_ORIGIN = "one origin, such as https://presence.example.org"
+ONE_ORIGIN = "one origin, such as https://presence.example.org: no wildcard, no comma, no path"
 
 
 @pytest.mark.parametrize(
     ("ini", "message"),
     [
-        ({"presence.grace": "1"}, "presence.grace = 1: no such setting; docs/settings.md lists them"),
-        ({"presence": "1"}, "presence = 1: no such setting; docs/settings.md lists them"),
-        ({"tracker.url": "x"}, "tracker.url = x: no such setting; docs/settings.md lists them"),
-        ({"browserid.other.keys": "x"}, "browserid.other.keys = x: no such setting; docs/settings.md lists them"),
-        ({"presence.ping_seconds": "x"}, "presence.ping_seconds = x: must be a whole number"),
+        ({"presence.grace": "1"}, "presence.grace: no such setting; docs/settings.md lists them"),
+        ({"presence": "1"}, "presence: no such setting; docs/settings.md lists them"),
+        ({"tracker.url": "x"}, "tracker.url: no such setting; docs/settings.md lists them"),
+        ({"browserid.other.keys": "x"}, "browserid.other.keys: no such setting; docs/settings.md lists them"),
+        ({"presence.ping_seconds": "x"}, "presence.ping_seconds: must be a whole number"),
         ({"presence.ping_seconds": "25.5"}, "presence.ping_seconds = 25.5: must be a whole number"),
         ({"presence.ping_seconds": "-1"}, "presence.ping_seconds = -1: must be a whole number"),
         ({"presence.ping_seconds": ""}, "presence.ping_seconds = : must be a whole number"),
-        ({"presence.ping_seconds": "\u0662\u0665"}, "presence.ping_seconds = \u0662\u0665: must be a whole number"),
+        ({"presence.ping_seconds": "\u0662\u0665"}, "presence.ping_seconds: must be a whole number"),
         ({"presence.ping_seconds": "4"}, "presence.ping_seconds = 4: must be from 5 to 300"),
         ({"presence.ping_seconds": "301"}, "presence.ping_seconds = 301: must be from 5 to 300"),
-        ({"presence.status_rate": "1e3"}, "presence.status_rate = 1e3: must be a number"),
-        ({"presence.status_rate": "nan"}, "presence.status_rate = nan: must be a number"),
-        ({"outbound.http_proof": "yes"}, "outbound.http_proof = yes: must be true or false"),
+        ({"presence.status_rate": "1e3"}, "presence.status_rate: must be a number"),
+        ({"presence.status_rate": "nan"}, "presence.status_rate: must be a number"),
+        ({"outbound.http_proof": "yes"}, "outbound.http_proof: must be true or false"),
         *(
-            ({key: "paper"}, f"{key} = paper: must be one of {', '.join(MAIN[key].metadata['one_of'])}")
+            ({key: "paper"}, f"{key}: must be one of {', '.join(MAIN[key].metadata['one_of'])}")
             for key in ("tracker", "mailbox", "identity.verifiers")
         ),
-        ({"identity.audience": "https://a.example.org/"}, f"identity.audience = https://a.example.org/: must be {ONE_ORIGIN}"),
-        ({"identity.audience": "https://A.example.org"}, f"identity.audience = https://A.example.org: must be {ONE_ORIGIN}"),
-        ({"identity.audience": "https://u@a.example.org"}, f"identity.audience = https://u@a.example.org: must be {ONE_ORIGIN}"),
-        ({"identity.audience": "a.example.org"}, f"identity.audience = a.example.org: must be {ONE_ORIGIN}"),
-        ({"redis.url": "http://h"}, "redis.url = http://h: must be a redis://, rediss:// or unix:// URL"),
-        ({"redis.prefix": "a*"}, "redis.prefix = a*: must be one or more of A-Z a-z 0-9 _ . : -"),
+        ({"identity.audience": "https://a.example.org/"}, "identity.audience: must be written as browsers send it: https://a.example.org"),
+        ({"identity.audience": "https://A.example.org"}, "identity.audience: must be written as browsers send it: https://a.example.org"),
+        ({"identity.audience": "https://u@a.example.org"}, f"identity.audience: must be {ONE_ORIGIN}"),
+        ({"identity.audience": "a.example.org"}, f"identity.audience: must be {ONE_ORIGIN}"),
+        ({"redis.url": "http://h"}, f"redis.url = http://h: must be {REDIS_URL}"),
+        ({"redis.prefix": "a*"}, "redis.prefix: must be one or more of A-Z a-z 0-9 _ . : -"),
         ({"mailbox.redis.allow_volatile": "1"}, "mailbox.redis.allow_volatile = 1: must be true or false"),
-        ({"mailbox.redis.url": "x"}, "mailbox.redis.url = x: no such setting; docs/settings.md lists them"),
+        ({"mailbox.redis.url": "x"}, "mailbox.redis.url: no such setting; docs/settings.md lists them"),
         # combinations of section 4
         ({"presence.pong_seconds": "25"}, "presence.pong_seconds = 25: must be less than presence.ping_seconds (25)"),
         (
@@ -211,16 +211,16 @@ ONE_ORIGIN = "one origin, such as https://presence.example.org"
             "identity.verifiers = : must be browserid among others when browserid.issuers is set",
         ),
         ({**ISSUER, "browserid.login.example.org.keys": ""}, "browserid.login.example.org.keys = : must be one or two files"),
-        ({**ISSUER, "browserid.login.example.org.keys": "a b c"}, "browserid.login.example.org.keys = a b c: must be one or two files"),
+        ({**ISSUER, "browserid.login.example.org.keys": "a b c"}, "browserid.login.example.org.keys: must be one or two files"),
         (
             {**ISSUER, "browserid.login.example.org.domains": ""},
             "browserid.login.example.org.domains = : must be mail domains with spaces between them, or *",
         ),
         (
             {**ISSUER, "browserid.login.example.org.domains": "example.org,example.net"},
-            "browserid.login.example.org.domains = example.org,example.net: must be mail domains with spaces between them, or *",
+            "browserid.login.example.org.domains: must be mail domains with spaces between them, or *",
         ),
-        ({**ISSUER, "browserid.issuers": "Login.example.org"}, "browserid.issuers = Login.example.org: must be host names in lower case"),
+        ({**ISSUER, "browserid.issuers": "Login.example.org"}, "browserid.issuers: must be host names in lower case"),
         *(
             (
                 {
@@ -229,7 +229,7 @@ ONE_ORIGIN = "one origin, such as https://presence.example.org"
                     f"browserid.{name}.keys": "/a.json",
                     f"browserid.{name}.domains": "*",
                 },
-                f"browserid.issuers = {name}: must be a name that can be owned: not under .invalid, .test or .localhost",
+                "browserid.issuers: must be a name that can be owned: not under .invalid, .test or .localhost",
             )
             for name in ("dev.invalid", "a.test", "b.localhost")
         ),
@@ -245,19 +245,19 @@ ONE_ORIGIN = "one origin, such as https://presence.example.org"
             {**DEVELOPMENT, "identity.audience": "https://localhost"},
             "identity.audience = https://localhost: must be http on loopback while identity.development is on",
         ),
-        ({**DEVELOPMENT, **ISSUER}, "identity.verifiers = browserid: must be empty while identity.development is on"),
+        ({**DEVELOPMENT, **ISSUER}, "identity.verifiers: must be empty while identity.development is on"),
         (
             {**DEVELOPMENT, "channels.trusted_proxies": "127.0.0.1"},
             "channels.trusted_proxies = 127.0.0.1: must be empty while identity.development is on",
         ),
         (
             {**DEVELOPMENT, "directory.url": "sqlite:////srv/presence.db"},
-            "directory.url = sqlite:////srv/presence.db: must be a database of its own while identity.development is on, not presence.db",
+            "directory.url: must be a database of its own while identity.development is on, not presence.db",
         ),
         ({"outbound.allow_loopback": "true"}, "outbound.allow_loopback = true: must be false unless identity.development is on"),
     ],
 )
-def test_a_wrong_setting_stops_the_start_with_key_value_and_what_is_allowed(ini: dict[str, str], message: str) -> None:
+def test_a_wrong_setting_stops_the_start_with_its_key_and_what_is_allowed(ini: dict[str, str], message: str) -> None:
     with pytest.raises(SettingError) as refused:
         load(ini, "/tmp")
     assert str(refused.value) == message
@@ -275,16 +275,16 @@ def test_a_list_with_one_wrong_word_stops_the_start(key: str, text: str, allowed
     with pytest.raises(SettingError) as refused:
         load({key: text}, "/tmp")
     message = str(refused.value)
-    assert message.startswith(f"{key} = ") and allowed in message and all(word in message for word in text.split())
+    assert message.startswith(f"{key}: must be ") and allowed in message
 
 
 @pytest.mark.parametrize(
     ("ini", "message"),
     [
-        ({"threads": "4"}, "threads = 4: no such setting of [server:main]; docs/settings.md lists them"),
+        ({"threads": "4"}, "threads: no such setting of [server:main]; docs/settings.md lists them"),
         ({"port": "65536"}, "port = 65536: must be from 0 to 65535"),
-        ({"port": "http"}, "port = http: must be a whole number"),
-        ({"certfile": "/a.pem"}, "certfile = /a.pem: must be set together with keyfile"),
+        ({"port": "http"}, "port: must be a whole number"),
+        ({"certfile": "/a.pem"}, "certfile: must be set together with keyfile"),
         ({"keyfile": "/a.pem"}, "certfile = : must be set together with keyfile"),
     ],
 )

@@ -183,26 +183,23 @@ def test_memory_is_one_database_for_all_calls(make):
 
 
 @pytest.mark.parametrize(
-    ("url", "shown"),
+    "url",
     [
-        ("postgresql://joe:secret@db/presence", "postgresql://joe:***@db/presence"),
-        ("sqlite:///presence.db?mode=ro", "sqlite:///presence.db?mode=ro"),
-        ("sqlite:///file:presence.db", "sqlite:///file:presence.db"),
-        ("sqlite+aiosqlite:///presence.db", "sqlite+aiosqlite:///presence.db"),
-        ("presence.db", "presence.db.."),
+        *("postgresql://joe:secret@db/presence", "sqlite:///presence.db?mode=ro", "sqlite:///file:presence.db"),
+        *("sqlite+aiosqlite:///presence.db", "sqlite://joe:secret@db/presence", "presence.db"),
     ],
 )
-def test_another_url_stops_the_start(url, shown):
+def test_another_url_stops_the_start(url):
     with pytest.raises(SettingError) as caught:
         Database(url)
-    assert str(caught.value) == f"directory.url = {shown}: must be a sqlite or postgresql+psycopg URL"
+    assert str(caught.value).startswith("directory.url: must be a sqlite or postgresql+psycopg URL")
 
 
 def test_a_file_that_cannot_be_made_stops_the_start(tmp_path):
     url = f"sqlite:///{tmp_path}/missing/presence.db"
     with pytest.raises(SettingError) as caught:
         Database(url)
-    assert str(caught.value) == f"directory.url = {url}: must be a file that can be opened (No such file or directory)"
+    assert str(caught.value) == "directory.url: must be a file that can be opened (No such file or directory)"
 
 
 def test_a_closed_database_is_unavailable(make):

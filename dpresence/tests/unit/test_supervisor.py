@@ -146,7 +146,7 @@ def test_an_address_that_is_taken_is_refused_by_name() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(SettingError) as refused:
             listen("127.0.0.1", port, 16)
-    assert str(refused.value) == f"host = 127.0.0.1, port = {port}: must be free to listen on (Address already in use)"
+    assert str(refused.value) == f"port = {port}, host = 127.0.0.1: must be free to listen on (Address already in use)"
 
 
 def test_the_socket_is_inherited_and_the_supervisors_end_of_the_lifeline_is_not(run: Callable[..., Run]) -> None:

@@ -1,0 +1,46 @@
+"""The sections of an ini as they are written: ``%`` is a character like any other, only ``%(here)s`` is replaced."""
+
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+from typing import Any
+
+from .errors import SettingError
+
+_HERE = "%(here)s"
+
+
+def read_section(file: Path, name: str) -> dict[str, str]:
+    """Return the keys of a section, without ``use``, for a program that is not started by pserve.
+
+    :raises SettingError: the file is no ini, or lacks the section; says where, and nothing of what is written there.
+    """
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    try:
+        parser.read_string(file.read_text(encoding="utf-8-sig"))
+        found = {key: value.replace(_HERE, str(file.parent)) for key, value in parser.items(name) if key != "use"}
+    except configparser.NoSectionError:
+        raise SettingError(f"{file.name}: must have a section [{name}]") from None
+    except (configparser.Error, UnicodeDecodeError) as error:
+        lines = getattr(error, "errors", None) or [(getattr(error, "lineno", None), "")]
+        where = f"line {lines[0][0]}" if lines[0][0] else "not UTF-8"
+        raise SettingError(f"{file.name}: must be an ini: sections with lines of key = value ({where})") from None
+    return found
+
+
+def read_raw() -> None:
+    """Have PasteDeploy, with which pserve reads the ini, read the sections of this package in the same way.
+
+    Its own way, ``%`` interpolation, breaks at a percent-encoded password, with a traceback that shows a part of it.
+    """
+    from paste.deploy import loadwsgi  # type: ignore[import-untyped]
+
+    class Interpolation(loadwsgi.NicerConfigParser.InterpolateWrapper):  # type: ignore[misc]
+        def before_get(self, parser: Any, section: str, option: str, value: str, defaults: Any) -> Any:
+            if parser.get(section, "use", raw=True, fallback="").partition("#")[0] == "egg:dpresence":
+                return value.replace(_HERE, defaults["here"])
+            return super().before_get(parser, section, option, value, defaults)
+
+    loadwsgi.NicerConfigParser.InterpolateWrapper = Interpolation
