@@ -1,31 +1,48 @@
 """Fetching the domain proof: the only place that goes to an address a user named (docs/protocol.md, section 6).
 
-The name is looked up once, every address it has must be public, and the connection goes to the address that was checked, so
+The name is looked up once, every address it has must be public, and the connection goes to an address that was checked, so
 a name that changes between two looks has nothing to change. No redirect, proxy, cookie or decoding; bytes and time have a bound.
+
+The look-up is c-ares's, without a thread: one that gets no answer holds up nobody, and ends with the deadline. ``socket.getaddrinfo``
+has ten threads for everybody, and ten names whose servers say nothing would stop the look-ups of providers and databases, too.
 """
 
 from __future__ import annotations
 
 import io
 import ipaddress
+import logging
 import math
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse
 from typing import Any, Literal
 
 import gevent
+from gevent.resolver.ares import Resolver
 
 from .domains import check_domain, loopback_port
-from .errors import ProofFailed, SlowDown, WrongValue
+from .errors import ProofFailed, SettingError, SlowDown, WrongValue
 from .settings import OutboundSettings
 
-Failure = Literal["dns", "private address", "tls", "timeout", "status", "size"]
+log = logging.getLogger(__name__)
+
+Failure = Literal["dns", "tls", "timeout", "status", "size"]
+Scheme = Literal["https", "http"]
 Resolve = Callable[..., Sequence[tuple[Any, ...]]]
 
 PATH = "/__presence"
-FETCHES_IN_FLIGHT = 20
+FETCHES_IN_FLIGHT = 100
+FETCHES_OF_OWNER = 2
+MAX_ADDRESSES = 4
+"""Addresses of a name that are tried, one after the other."""
+MAX_CONNECT_SECONDS = 1.0
+"""How long an address may take to answer while there is another one."""
+SHOWN = 100
+"""Characters of what came that the log shows."""
 HEADER_BYTES = 32768
 
 # IANA's special-purpose registries; of IPv6 only 2000::/3 is handed out, which leaves NAT64 and v4-compatible outside
@@ -49,107 +66,172 @@ def is_public(address: str) -> bool:
     return not any(ip in network for network in _SPECIAL)
 
 
+def look_up(domain: str, port: int, type: int = 0) -> Sequence[tuple[Any, ...]]:
+    """Return what ``socket.getaddrinfo`` does, asked by c-ares with the resolver's configuration of this moment.
+
+    :raises OSError: the name has no address.
+    """
+    resolver = Resolver(use_environ=False)
+    try:
+        found: Sequence[tuple[Any, ...]] = resolver.getaddrinfo(domain, port, 0, type)
+        return found
+    finally:
+        resolver.close()
+
+
+class _Failed(Exception):
+    """A fetch that failed: the class that the developer is told, and why, which only the log is."""
+
+    def __init__(self, details: Failure, why: str) -> None:
+        super().__init__(why)
+        self.details = details
+
+
 class Outbound:
-    """Fetches domain proofs, a bounded number at a time.
+    """Fetches domain proofs, a bounded number at a time, and few for one owner.
 
     Deadlines are gevent's: they hold where sockets are cooperative.
 
-    :param resolve: stands in for ``socket.getaddrinfo``.
-    :param is_public: says whether an address may be connected to.
+    :param resolve: stands in for ``look_up``.
+    :param is_public: says whether an address may be connected to; ``outbound.allow_networks`` adds to it.
     :param ports: of https and http.
+    :raises SettingError: ``outbound.ca_file`` cannot be read.
     """
 
     def __init__(
         self,
         settings: OutboundSettings,
         *,
-        resolve: Resolve | None = None,
+        resolve: Resolve = look_up,
         is_public: Callable[[str], bool] = is_public,
         ports: tuple[int, int] = (443, 80),
     ) -> None:
         self._settings = settings
-        self._resolve = resolve or socket.getaddrinfo
+        self._resolve = resolve
         self._is_public = is_public
+        self._allowed = tuple(ipaddress.ip_network(network) for network in settings.allow_networks)
         self._ports = ports
-        self._in_flight = 0
-        self._context = ssl.create_default_context()
-        self._context.hostname_checks_common_name = False
+        self._in_flight: Counter[str] = Counter()
+        self._context = _trust(settings.ca_file)
 
-    def fetch_proof(self, domain: str) -> tuple[str, Literal["https", "http"]]:
-        """Return what ``/__presence`` of a domain says, stripped, and how it was fetched.
+    def fetch_proof(self, domain: str, owner: str = "") -> tuple[str, Scheme]:
+        """Return what ``/__presence`` of a domain says, without byte order mark and space around, and how it was fetched.
 
         Plain http is tried only where the https port refuses the connection.
 
         :param domain: as ``domains.check_domain`` returned it.
+        :param owner: the account that asks for it; "" for the service itself, which is never slowed down.
         :raises ProofFailed: its ``details`` is the class of the failure and all that is told: a fetch is no port scanner.
-            ``status`` is every way of not answering 200, refusal included; ``timeout`` covers lookup, connection and answer.
-        :raises SlowDown: too many fetches are in flight.
+            ``dns`` is a name that leads nowhere or to an address that is not public; ``status`` is every way of not answering 200,
+            refusal included; ``timeout`` covers lookup, connection and answer. The log says more.
+        :raises SlowDown: too many fetches are in flight, of this owner or at all.
         """
-        seconds = self._settings.timeout_seconds
-        if self._in_flight >= FETCHES_IN_FLIGHT:
-            raise SlowDown("too many domains are being validated", retry_after=math.ceil(seconds))
-        self._in_flight += 1
-        try:
-            with gevent.Timeout(seconds) as deadline:
-                return self._fetch(domain)
-        except gevent.Timeout as expired:
-            if expired is not deadline:
-                raise
-            raise _failed("timeout") from None
-        finally:
-            self._in_flight -= 1
+        seconds, trail = self._settings.timeout_seconds, list[str]()
+        with self._slot(owner):
+            try:
+                with gevent.Timeout(seconds) as deadline:
+                    body, scheme = self._fetch(domain, trail)
+            except gevent.Timeout as expired:
+                if expired is not deadline:
+                    raise
+                failed = _Failed("timeout", f"no answer within {seconds:g} s")
+            except _Failed as error:
+                failed = error
+            else:
+                log.info("the proof of %s was fetched%s", domain, "".join(trail))
+                return body, scheme
+        log.info("the proof of %s failed: %s%s: %s", domain, failed.details, "".join(trail), failed)
+        raise ProofFailed(f"{ProofFailed.text}: {failed.details}", details=failed.details)
 
-    def _fetch(self, domain: str) -> tuple[str, Literal["https", "http"]]:
+    @contextmanager
+    def _slot(self, owner: str) -> Iterator[None]:
+        retry_after = math.ceil(self._settings.timeout_seconds)
+        if owner and self._in_flight[owner] >= FETCHES_OF_OWNER:
+            raise SlowDown("too many of your domains are being validated", retry_after=retry_after)
+        if owner and self._in_flight.total() >= FETCHES_IN_FLIGHT:
+            raise SlowDown("too many domains are being validated", retry_after=retry_after)
+        self._in_flight[owner] += 1
+        try:
+            yield
+        finally:
+            self._in_flight[owner] -= 1
+            self._in_flight += Counter()  # forgets the owners who have none
+
+    def _fetch(self, domain: str, trail: list[str]) -> tuple[str, Scheme]:
         try:
             domain = check_domain(domain, self._settings.allow_loopback)
-        except WrongValue:
-            raise _failed("private address") from None
+        except WrongValue as error:
+            raise _Failed("dns", error.error) from None
         port = loopback_port(domain)
         if port is not None:
-            return self._get("http", "127.0.0.1", port, domain), "http"
-        address = self._public_address(domain)
+            return self._get("http", ["127.0.0.1"], port, domain, trail), "http"
+        addresses = self._addresses(domain)
         try:
-            return self._get("https", address, self._ports[0], domain), "https"
+            return self._get("https", addresses, self._ports[0], domain, trail), "https"
         except ConnectionRefusedError:
             if not self._settings.http_proof:
-                raise _failed("status") from None
-        return self._get("http", address, self._ports[1], domain), "http"
+                raise _Failed("status", "connection refused; outbound.http_proof is false") from None
+        return self._get("http", addresses, self._ports[1], domain, trail), "http"
 
-    def _public_address(self, domain: str) -> str:
-        """Look the name up, once, and return one of its addresses; a name with one address that is not public has none."""
+    def _addresses(self, domain: str) -> list[str]:
+        """Look the name up, once, and return its addresses; a name with one that is not public has none."""
         try:
-            addresses = [str(found[4][0]) for found in self._resolve(domain, self._ports[0], type=socket.SOCK_STREAM)]
-        except (OSError, UnicodeError):
-            raise _failed("dns") from None
+            found = [str(each[4][0]) for each in self._resolve(domain, self._ports[0], type=socket.SOCK_STREAM)]
+        except (OSError, UnicodeError) as error:
+            raise _Failed("dns", ascii(error)) from None
+        addresses = sorted(dict.fromkeys(found), key=lambda address: ":" in address)  # IPv4 first: its routes are the ones that work
         if not addresses:
-            raise _failed("dns")
-        if not all(self._is_public(address) for address in addresses):
-            raise _failed("private address")
-        return min(addresses, key=lambda address: ":" in address)  # IPv4 first: its routes are the ones that work
+            raise _Failed("dns", "the name has no address")
+        if private := [address for address in addresses if not self._may_connect(address)]:
+            raise _Failed("dns", f"the address {private[0]} is not public and not in outbound.allow_networks")
+        return addresses[:MAX_ADDRESSES]
 
-    def _get(self, scheme: Literal["https", "http"], address: str, port: int, host: str) -> str:
-        """Fetch the proof from an address that was checked.
+    def _may_connect(self, address: str) -> bool:
+        ip = ipaddress.ip_address(address)
+        ip = getattr(ip, "ipv4_mapped", None) or ip
+        return self._is_public(address) or any(ip in network for network in self._allowed)
+
+    def _get(self, scheme: Scheme, addresses: Sequence[str], port: int, host: str, trail: list[str]) -> str:
+        """Fetch the proof from the first of some addresses, which were checked, that answers.
 
         :raises ConnectionRefusedError: over https, so that http can be tried.
         """
         try:
-            with self._connect(scheme, address, port, host) as connection:
+            with self._connect(scheme, addresses, port, host, trail) as connection:
                 return self._read(connection, host)
         except TimeoutError:
-            raise _failed("timeout") from None
-        except ssl.SSLError:
-            raise _failed("tls") from None
+            raise _Failed("timeout", "no answer in time") from None
+        except ssl.SSLError as error:
+            raise _Failed("tls", str(error)) from None
         except (OSError, HTTPException, ValueError) as error:
             if scheme == "https" and isinstance(error, ConnectionRefusedError):
                 raise
-            raise _failed("status") from None  # ValueError: http.client at a chunk of negative length
+            raise _Failed("status", ascii(error)[:SHOWN]) from None  # ValueError: http.client at a chunk of negative length
 
-    def _connect(self, scheme: Literal["https", "http"], address: str, port: int, host: str) -> socket.socket:
-        connection = socket.create_connection((address, port), timeout=self._settings.timeout_seconds)
+    def _connect(self, scheme: Scheme, addresses: Sequence[str], port: int, host: str, trail: list[str]) -> socket.socket:
+        connection = self._first(addresses, port, f"{scheme}://{host}{PATH}", trail)
+        connection.settimeout(self._settings.timeout_seconds)
         if scheme == "http":
             return connection
         # the handshake waits for the first write: by then the caller closes the socket, whatever interrupts it
         return self._context.wrap_socket(connection, server_hostname=host, do_handshake_on_connect=False)
+
+    def _first(self, addresses: Sequence[str], port: int, url: str, trail: list[str]) -> socket.socket:
+        """Connect to one address after the other (RFC 8305), until one answers.
+
+        :raises ConnectionRefusedError: none did, and one of them refused.
+        :raises OSError: none did.
+        """
+        failed: OSError = TimeoutError()
+        for number, address in enumerate(addresses, 1):
+            trail.append(f", {url} at {address}")
+            last = number == len(addresses)
+            try:
+                return socket.create_connection((address, port), self._settings.timeout_seconds if last else MAX_CONNECT_SECONDS)
+            except OSError as error:
+                trail.append(f" ({error.strerror or 'timed out'})")
+                failed = failed if isinstance(failed, ConnectionRefusedError) else error
+        raise failed
 
     def _read(self, connection: socket.socket, host: str) -> str:
         """Send the request and return the body of a 200."""
@@ -162,10 +244,28 @@ class Outbound:
         with HTTPResponse(_Bounded(connection, HEADER_BYTES + most), method="GET") as response:  # type: ignore[arg-type]
             response.begin()
             if response.status != 200:
-                raise _failed("status")
+                raise _Failed("status", f"{response.status} {ascii(response.reason)[:SHOWN]}")
             if (response.length or 0) > most or len(body := response.read(most + 1)) > most:
-                raise _failed("size")
-            return body.decode("utf-8", "replace").strip()
+                raise _Failed("size", f"200 with more than {most} bytes")
+            return _text(body)
+
+
+def _text(body: bytes) -> str:
+    """Return a body as text; editors put a byte order mark before it and a line feed behind it."""
+    utf16 = body.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return body.decode("utf-16" if utf16 else "utf-8-sig", "replace").strip()
+
+
+def _trust(ca_file: str) -> ssl.SSLContext:
+    """Return what checks certificates: the system's authorities, and those of ``outbound.ca_file``."""
+    context = ssl.create_default_context()
+    context.hostname_checks_common_name = False
+    if ca_file:
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as error:
+            raise SettingError(f"outbound.ca_file: must be a file with certificates, PEM ({error.strerror})") from None
+    return context
 
 
 class _Bounded(io.RawIOBase):
@@ -188,11 +288,7 @@ class _Bounded(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         gevent.sleep(0)
         if not self._room:
-            raise _failed("size")
+            raise _Failed("size", f"more than {HEADER_BYTES} bytes of headers, or too much in all")
         got = self._connection.recv_into(memoryview(buffer)[: self._room])
         self._room -= got
         return got
-
-
-def _failed(details: Failure) -> ProofFailed:
-    return ProofFailed(f"{ProofFailed.text}: {details}", details=details)

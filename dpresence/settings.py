@@ -340,6 +340,10 @@ class OutboundSettings:
     body_bytes: int = _key(1024, "Largest answer.", low=64, high=65536)
     proofs_per_hour: int = _key(10, "Domain proofs that the developer of one application asks for.", low=1, high=100000)
     http_proof: bool = _key(True, "Try plain http where port 443 refuses.")
+    allow_networks: tuple[str, ...] = _key(
+        (), "Networks that are not public and where proofs may be fetched nevertheless, such as a company's own.", check=_networks
+    )
+    ca_file: str = _key("", "File with authorities, PEM, that are trusted for a proof besides the system's.")
     allow_loopback: bool = _key(False, "Let `localhost:<port>` and `127.0.0.1:<port>` be domains, fetched by http: development only.")
 
 

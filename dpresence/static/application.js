@@ -6,8 +6,7 @@ import { announce, ask, attempt, call, day, download, element, isolate, since } 
 const LOOK_MS = 2000;
 const MINUTE_MS = 60000;
 const REASONS = {
-  dns: "The name of the domain leads nowhere. Is it spelled right, and does it have an address? A new one can take a while to be known.",
-  "private address": "The domain leads to an address that is private or reserved. All its addresses must be public ones.",
+  dns: "The name of the domain leads to no address, or not to public ones only. Is it spelled right? A new one can take a while to be known.",
   tls: "It answers by https, but its certificate is not good: it may be out of date, self-made, or for another name.",
   timeout: "It did not answer in time. A firewall may be in the way, or the server is too slow.",
   status: "It did not answer with the file (HTTP status 200). It may be missing there, redirected, forbidden, or no server runs.",

@@ -41,7 +41,7 @@ def test_a_start_that_fails_leaves_no_database_open(lost_redis, monkeypatch):
 
 def test_a_volatile_redis_stops_the_start_of_the_mailbox_alone(cooperative_redis):
     with running(appendonly=False) as redis:
-        with pytest.raises(SettingError, match=r"^mailbox\.redis\.allow_volatile = false: must be true for unix://"):
+        with pytest.raises(SettingError, match=r"^mailbox\.redis\.allow_volatile = false: must be true for this Redis"):
             load(on_redis(redis.url), FakeClock())
         settings = Settings(storage=StorageSettings("sqlite://", "redis", "sql"), redis=RedisSettings(redis.url))
         load(settings, FakeClock()).close()

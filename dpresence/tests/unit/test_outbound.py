@@ -410,7 +410,7 @@ NOT_PUBLIC = [
 @pytest.mark.parametrize("address", NOT_PUBLIC)
 def test_an_address_that_is_not_public_is_never_connected_to(address):
     assert not is_public(address)
-    assert details(Outbound(OutboundSettings(), resolve=lambda *_, **__: found(address))) == "private address"
+    assert details(Outbound(OutboundSettings(), resolve=lambda *_, **__: found(address))) == "dns"
 
 
 @pytest.mark.parametrize(
@@ -432,20 +432,20 @@ def test_nothing_is_public_that_the_standard_library_calls_private():
     [("8.8.8.8", "127.0.0.1"), ("127.0.0.1", "8.8.8.8"), ("8.8.8.8", "2606:4700::1111", "::ffff:10.0.0.1"), ("8.8.8.8", "fe80::1")],
 )
 def test_one_private_address_among_public_ones_refuses_the_name(answer):
-    assert details(Outbound(OutboundSettings(), resolve=lambda *_, **__: found(*answer))) == "private address"
+    assert details(Outbound(OutboundSettings(), resolve=lambda *_, **__: found(*answer))) == "dns"
 
 
 def test_a_listener_inside_sees_no_connection():
     with peer(says(ok(b"secret"))) as (inside, requests):
         outbound = Outbound(OutboundSettings(), resolve=lambda *_, **__: found("127.0.0.1"), ports=(inside, inside))
-        assert details(outbound) == "private address"
+        assert details(outbound) == "dns"
     assert requests == []
 
 
 def test_a_name_that_changes_after_the_lookup_is_fetched_where_it_was(fetch, certificates):
     with peer(says(ok(b"the-key")), certificates / "good.pem") as (https, _):
         done = fetch(https, https, answers=[["127.0.0.1"], ["127.0.0.2"]])
-        assert fetch.result(https, https, answers=[["127.0.0.2"], ["127.0.0.1"]]) == failure("private address")
+        assert fetch.result(https, https, answers=[["127.0.0.2"], ["127.0.0.1"]]) == failure("dns")
     assert done == {"result": {"body": "the-key", "how": "https"}, "seconds": done["seconds"], "lookups": 1}
 
 
@@ -474,7 +474,7 @@ def test_the_deadline_of_the_caller_is_not_taken_for_the_fetch_s_own():
 
 @pytest.mark.parametrize("domain", ["localhost:8000", "127.0.0.1", "example.org:22", "example.org\r\nX: y", "[::1]"])
 def test_a_name_that_is_no_domain_is_not_even_looked_up(domain):
-    assert details(Outbound(OutboundSettings(), resolve=lambda *_, **__: pytest.fail("looked up")), domain) == "private address"
+    assert details(Outbound(OutboundSettings(), resolve=lambda *_, **__: pytest.fail("looked up")), domain) == "dns"
 
 
 # --- loopback, for development
@@ -484,7 +484,7 @@ def test_a_name_that_is_no_domain_is_not_even_looked_up(domain):
 def test_a_loopback_domain_is_fetched_by_http_where_that_is_allowed(fetch, refused, host):
     with peer(says(ok(b"the-key"))) as (port, requests):
         done = fetch(refused, refused, domain=f"{host}:{port}", allow_loopback=True)
-        assert fetch.result(refused, refused, domain=f"{host}:{port}") == failure("private address")
+        assert fetch.result(refused, refused, domain=f"{host}:{port}") == failure("dns")
     assert done["result"] == {"body": "the-key", "how": "http"}
     assert done["lookups"] == 0
     assert len(requests) == 1
@@ -506,10 +506,10 @@ def test_more_fetches_than_the_bound_are_slowed_down_until_one_ends():
         return []
 
     outbound = Outbound(OutboundSettings(timeout_seconds=2.5), resolve=resolve)
-    waiting = [gevent.spawn(details, outbound) for _ in range(FETCHES_IN_FLIGHT)]
+    waiting = [gevent.spawn(details, outbound) for _ in range(FETCHES_IN_FLIGHT)]  # the service's own count, too
     gevent.sleep(0)
     with pytest.raises(SlowDown) as refused:
-        outbound.fetch_proof(DOMAIN)
+        outbound.fetch_proof(DOMAIN, "dev")
     assert refused.value.body() == {"result": "KO", "errno": 117, "error": "too many domains are being validated", "retry_after": 3}
     go.set()
     assert [greenlet.get() for greenlet in waiting] == ["dns"] * FETCHES_IN_FLIGHT

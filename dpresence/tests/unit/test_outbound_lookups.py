@@ -1,0 +1,279 @@
+"""Look-ups of domain proofs: who waits for a name that gets no answer, which address is tried, and what the log knows of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import gevent
+import gevent.socket
+import pytest
+from gevent.resolver.ares import Resolver
+
+from dpresence import outbound as module
+from dpresence.errors import ProofFailed, SettingError, SlowDown
+from dpresence.outbound import FETCHES_IN_FLIGHT, FETCHES_OF_OWNER, Outbound
+from dpresence.settings import OutboundSettings
+from dpresence.tests.unit.test_outbound import (  # noqa: F401 fixtures
+    DOMAIN,
+    LOOPBACK,
+    certificates,
+    details,
+    failure,
+    fetch,
+    found,
+    ok,
+    peer,
+    refused,
+    says,
+)
+
+SECONDS = 1.0
+
+
+class NameServer:
+    """A real DNS server on a UDP port of loopback.
+
+    :ivar addresses: what it answers, by name; it says nothing about any other.
+    """
+
+    def __init__(self) -> None:
+        self.addresses: dict[str, str] = {}
+        self.asked: list[str] = []
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def close(self) -> None:
+        self.socket.sendto(b"", self.socket.getsockname())
+        self._thread.join()
+        self.socket.close()
+
+    def _serve(self) -> None:
+        while query := self.socket.recvfrom(512):
+            packet, peer_address = query
+            if not packet:
+                return
+            labels, at = [], 12
+            while packet[at]:
+                labels.append(packet[at + 1 : at + 1 + packet[at]].decode())
+                at += 1 + packet[at]
+            name, question = ".".join(labels).lower(), packet[12 : at + 5]
+            self.asked.append(name)
+            if name in self.addresses:
+                self.socket.sendto(self._answer(packet[:2], question, self.addresses[name]), peer_address)
+
+    def _answer(self, number: bytes, question: bytes, address: str) -> bytes:
+        """Return the answer: the address to a question of type A, nothing to others; a name error where there is no address."""
+        wanted = question[-4:-2] == b"\0\1" and bool(address)
+        record = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + socket.inet_aton(address) if wanted else b""
+        flags = b"\x81\x80" if address else b"\x81\x83"
+        return number + flags + b"\0\1" + bytes((0, wanted)) + b"\0\0\0\0" + question + record
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
+    """The one server that c-ares asks here."""
+    server = NameServer()
+    monkeypatch.setattr(module, "Resolver", partial(Resolver, servers="127.0.0.1", udp_port=server.port))
+    yield server
+    server.close()
+
+
+def threads() -> int:
+    return len(os.listdir("/proc/self/task"))
+
+
+# -- names that get no answer
+
+
+def test_names_that_get_no_answer_hold_up_no_look_up_of_anybody_else(names: NameServer) -> None:
+    gevent.socket.getaddrinfo("localhost", 80)  # starts the thread that it needs
+    before, open_before = threads(), len(os.listdir("/proc/self/fd"))
+    outbound = Outbound(OutboundSettings(timeout_seconds=5 * SECONDS))
+    hanging = [gevent.spawn(details, outbound, f"n{number}.example.org") for number in range(60)]
+    while len(set(names.asked)) < 60:  # all of them are asked for at once
+        gevent.sleep(0.01)
+        assert not any(greenlet.dead for greenlet in hanging)
+    with gevent.Timeout(SECONDS):
+        assert gevent.socket.getaddrinfo("localhost", 80), "as a provider's or a database's name is"
+    names.addresses["good.example.org"] = "10.0.0.1"
+    assert details(outbound, "good.example.org") == "dns", "another proof has its answer, too"
+    assert sum(not greenlet.dead for greenlet in hanging) == 60, "meanwhile all of them still waited"
+    assert threads() == before
+    assert [greenlet.get() for greenlet in hanging] == ["timeout"] * 60
+    gevent.sleep(0.05)
+    assert len(os.listdir("/proc/self/fd")) <= open_before + 1, "none is waited for any more"
+
+
+def test_a_developer_has_two_proofs_under_way_and_leaves_the_others_theirs(names: NameServer) -> None:
+    outbound = Outbound(OutboundSettings(timeout_seconds=SECONDS))
+
+    def ask(owner: str) -> str:
+        with pytest.raises((ProofFailed, SlowDown)) as told:
+            outbound.fetch_proof(DOMAIN, owner)
+        return told.value.error
+
+    greedy = [gevent.spawn(ask, "dev") for _ in range(10)]
+    others = [gevent.spawn(ask, f"other-{number}") for number in range(20)]
+    service = [gevent.spawn(ask, "") for _ in range(5)]
+    gevent.joinall(greedy + others + service)
+    slowed = "too many of your domains are being validated"
+    timeout = "the domain could not be validated: timeout"
+    assert [one.value for one in greedy] == [timeout] * FETCHES_OF_OWNER + [slowed] * (10 - FETCHES_OF_OWNER)
+    assert {one.value for one in others + service} == {timeout}
+    assert ask("dev") == timeout, "then there is room again"
+    assert not outbound._in_flight, "nobody is remembered"
+
+
+def test_the_service_s_own_looks_are_never_slowed_down(names: NameServer) -> None:
+    outbound = Outbound(OutboundSettings(timeout_seconds=SECONDS))
+    many = [gevent.spawn(details, outbound) for _ in range(FETCHES_IN_FLIGHT + 5)]
+    gevent.sleep(0)
+    with pytest.raises(SlowDown):
+        outbound.fetch_proof(DOMAIN, "dev")
+    assert {one.get() for one in many} == {"timeout"}
+
+
+# -- what the asker learns
+
+
+def test_a_private_name_and_one_that_does_not_exist_look_the_same_but_in_the_log(
+    names: NameServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    names.addresses |= {"inside.example.org": "10.1.2.3", "nowhere.example.org": ""}
+    outbound, told = Outbound(OutboundSettings()), []
+    with caplog.at_level(logging.INFO):
+        for domain in ("inside.example.org", "nowhere.example.org"):
+            with pytest.raises(ProofFailed) as failed:
+                outbound.fetch_proof(domain)
+            told.append(failed.value.body())
+    assert told == [failure("dns")] * 2
+    inside, nowhere = (record.getMessage() for record in caplog.records if record.name == "dpresence.outbound")
+    assert inside == ("the proof of inside.example.org failed: dns: the address 10.1.2.3 is not public and not in outbound.allow_networks")
+    assert nowhere.startswith("the proof of nowhere.example.org failed: dns: gaierror(")
+
+
+def test_the_log_says_the_address_and_what_came_and_the_answer_does_not(refused: int, caplog: pytest.LogCaptureFixture) -> None:  # noqa: F811
+    with peer(says(b"HTTP/1.1 403 Go\xe2\x80\xae away\r\n\r\n")) as (http, _), caplog.at_level(logging.INFO):
+        outbound = Outbound(
+            OutboundSettings(), resolve=lambda *_, **__: found("127.0.0.1"), is_public=LOOPBACK.__contains__, ports=(refused, http)
+        )
+        assert details(outbound) == "status"
+    (said,) = (record.getMessage() for record in caplog.records if record.name == "dpresence.outbound")
+    url = f"{DOMAIN}/__presence at 127.0.0.1"
+    assert said.startswith(f"the proof of {DOMAIN} failed: status, https://{url} (Connection refused), http://{url}: 403 'Go")
+    assert said.isascii()
+
+
+# -- which address
+
+
+@contextmanager
+def silent() -> Iterator[int]:
+    """A port of 127.0.0.1 where a connection is never answered, as its queue is full; nobody listens there on ::1."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+        for each in waiting:
+            each.close()
+
+
+@contextmanager
+def answers_on_ipv6(port: int) -> Iterator[None]:
+    """Serve the key on ::1."""
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(ok(b"the-key"))
+
+    with socket.create_server(("::1", port), family=socket.AF_INET6) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield
+        thread.join(10)
+
+
+@pytest.mark.parametrize("first", ["silent", "refuses"])
+def test_the_next_address_is_tried_where_the_first_does_not_answer(fetch, refused: int, first: str) -> None:  # noqa: F811
+    if first == "silent":
+        with silent() as port, answers_on_ipv6(port):
+            assert fetch.result(refused, port, answers=[LOOPBACK]) == {"body": "the-key", "how": "http"}
+    else:
+        with answers_on_ipv6(refused):
+            assert fetch.result(1, refused, answers=[LOOPBACK]) == {"body": "the-key", "how": "http"}
+
+
+def test_addresses_that_all_do_not_answer_are_over_in_time(fetch) -> None:  # noqa: F811
+    with silent() as port:
+        assert fetch.result(port, port, answers=[["127.0.0.1"] * 8], timeout_seconds=1.2) == failure("timeout")
+
+
+# -- private networks
+
+
+def test_an_allowed_network_is_fetched_from_although_it_is_not_public(fetch, certificates) -> None:  # noqa: F811
+    with peer(says(ok(b"the-key")), certificates / "good.pem") as (https, _):
+        assert fetch.result(https, https, answers=[["127.0.0.2"]]) == failure("dns")
+        options = {"answers": [["127.0.0.1"]], "allow_networks": ["127.0.0.0/8"]}
+        assert fetch.result(https, https, **options) == {"body": "the-key", "how": "https"}
+
+
+@pytest.mark.parametrize(("allowed", "address"), [("10.0.0.0/8", "10.1.2.3"), ("10.0.0.0/8", "::ffff:10.1.2.3"), ("fd00::/8", "fd00::1")])
+def test_only_what_is_in_an_allowed_network_may_be_connected_to(allowed: str, address: str) -> None:
+    assert Outbound(OutboundSettings(allow_networks=(allowed,)))._may_connect(address)
+    for other in ("11.0.0.1" if allowed[0] == "f" else "192.168.0.1", "127.0.0.1", "169.254.169.254", "fe80::1"):
+        if other != "11.0.0.1":
+            assert not Outbound(OutboundSettings(allow_networks=(allowed,)))._may_connect(other)
+
+
+def test_an_authority_of_the_operator_s_own_is_trusted_besides_the_system_s(fetch, certificates) -> None:  # noqa: F811
+    for name, trusted in (
+        ("stranger", {}),
+        ("stranger", {"ca_file": str(certificates / "unknown.pem")}),
+        ("good", {"ca_file": str(certificates / "unknown.pem")}),
+    ):
+        with peer(says(ok(b"the-key")), certificates / f"{name}.pem") as (https, _):
+            expected = {"body": "the-key", "how": "https"} if trusted else failure("tls")
+            assert fetch.result(https, https, **trusted) == expected
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"])
+def test_a_file_of_authorities_that_is_none_stops_the_start(tmp_path, text: str | None) -> None:
+    file = tmp_path / "ca.pem"
+    if text:
+        file.write_text(text)
+    with pytest.raises(SettingError, match=r"^outbound\.ca_file: must be a file with certificates, PEM \("):
+        Outbound(OutboundSettings(ca_file=str(file)))
+
+
+# -- the file
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xef\xbb\xbfthe-key",
+        b"the-key\n",
+        b"\xef\xbb\xbf the-key\r\n",
+        "the-key\r\n".encode("utf-16"),
+        b"\xfe\xff" + "the-key".encode("utf-16-be"),
+    ],
+)
+def test_a_key_that_an_editor_saved_is_the_key_all_the_same(fetch, refused: int, body: bytes) -> None:  # noqa: F811
+    with peer(says(ok(body))) as (http, _):
+        assert fetch.result(refused, http) == {"body": "the-key", "how": "http"}
