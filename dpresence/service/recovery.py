@@ -137,12 +137,14 @@ class Recovery:
         """Make true again, of one channel, what both sides believe; or close it."""
         if self._hub.devices_of(user).get(device) is not channel:
             return
+        speaks = partial(_settled, channel, partial(self._devices.update_status, user, device, channel.connection_id))
         if not self._accounts.still_signed_in(user, channel.family):
             channel.close(CloseCode.NOT_SIGNED_IN, "signed out")
-        elif _settled(channel, partial(self._devices.update_status, user, device, channel.connection_id)):
+        elif speaks():
             return
         elif any(other.connected for other in self._devices.list(user) if other.name == device):
-            channel.close(CloseCode.REPLACED, REPLACED)
+            if not speaks():  # it may have been connected again meanwhile
+                channel.close(CloseCode.REPLACED, REPLACED)
         elif self._devices.signed_out(channel.connection_id):
             channel.close(CloseCode.NOT_SIGNED_IN, "signed out")
         else:

@@ -6,6 +6,7 @@ import gevent
 import pytest
 
 from dpresence.hub import Hub
+from dpresence.model import Device
 from dpresence.service.recovery import Recovery
 from dpresence.service.retry import RetryQueue
 
@@ -31,17 +32,18 @@ class Devices:
     def __init__(self):
         self.noticed, self.looked, self.connecting = lambda: None, lambda: None, lambda: None
         self.again, self.left, self.out = [], [], False
+        self.known, self.listed = [], []
 
     def signed_out(self, connection):
         return self.out
 
     def update_status(self, user, device, connection, status):
         self.noticed()
-        return False
+        return self.known.pop(0) if self.known else False
 
     def list(self, user):
         self.looked()
-        return []
+        return self.listed
 
     def connect_again(self, user, device, connection, signed, status):
         assert signed == 3
@@ -140,3 +142,11 @@ def test_a_newer_connection_that_comes_while_the_older_connects_again_has_the_de
     run(recovery)
     assert devices.again[-1] == ("jane", "phone", "c2", "online")
     assert devices.left == []
+
+
+@pytest.mark.parametrize(("known", "closed"), [([False, True], None), ([False, False], 4010)])
+def test_a_device_that_was_connected_again_while_it_is_looked_at_is_not_taken_for_replaced(recovery, channel, devices, known, closed):
+    devices.known, devices.listed = known, [Device("phone", "online", True, 0)]
+    recovery.begin()
+    run(recovery)
+    assert channel.closed == closed
