@@ -1,23 +1,31 @@
-"""The operator's command: ``dpresence migrate``, ``unpin``, ``block`` and ``unblock`` (docs/operations.md)."""
+"""The operator's command ``dpresence`` (docs/operations.md).
+
+It changes the directory only. What follows from a change is in the outbox, and a running service carries it out.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
-from .backends import Backends, load
-from .clock import Clock
+from .backends import load_directory
+from .backends.directory import Directory
 from .errors import BackendUnavailable, SettingError
 from .ini import load as load_settings
 from .ini_file import read_section
 from .model import canonical_email
 
 _ON_ACCOUNTS = {
-    "unpin": "let the next sign-in of an e-mail pin its account to another issuer",
-    "block": "let nobody sign in to an account; a running service signs its devices out at its next sweep",
-    "unblock": "undo it",
+    "unpin": "let the next sign-in of an e-mail pin its account to another issuer; sign it out everywhere",
+    "block": "let nobody sign in to an account; sign it out everywhere, deactivate its applications",
+    "unblock": "let an account sign in again",
+}
+_ON_APPLICATIONS = {
+    "stop": "deactivate an application and let nobody activate it",
+    "start": "let an application that was stopped be activated again by its developer",
 }
 
 
@@ -29,34 +37,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("migrate", help="bring the database to this version; the service does it at its start, too")
     for name, purpose in _ON_ACCOUNTS.items():
         commands.add_parser(name, help=purpose).add_argument("email")
+    for name, purpose in _ON_APPLICATIONS.items():
+        commands.add_parser(name, help=purpose).add_argument("appid")
     given = parser.parse_args(arguments)
     try:
-        return _migrate(given.ini) if given.command == "migrate" else _change_account(given.ini, given.command, given.email)
+        said, status = _run(given)
     except (SettingError, BackendUnavailable, FileNotFoundError, LookupError) as error:
         print(f"dpresence: {error}", file=sys.stderr)
         return 1
+    print(said)
+    return status
 
 
-def _backends(ini: str) -> Backends:
+def _run(given: argparse.Namespace) -> tuple[str, int]:
+    """Return what a command has to say, and its exit status."""
+    with closing(_directory(given.ini)) as directory:
+        if given.command == "migrate":
+            return "the database is up to date", 0
+        if given.command in _ON_ACCOUNTS:
+            return _change_account(directory, given.command, canonical_email(given.email))
+        return _change_application(directory, given.command, given.appid)
+
+
+def _directory(ini: str) -> Directory:
     path = Path(ini).resolve()
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {ini}")
-    return load(load_settings(read_section(path, "app:main"), str(path.parent)), Clock())
+    return load_directory(load_settings(read_section(path, "app:main"), str(path.parent)))
 
 
-def _migrate(ini: str) -> int:
-    backends = _backends(ini)
-    backends.close()
-    print("the database is up to date")
-    return 0
+def _change_account(directory: Directory, command: str, email: str) -> tuple[str, int]:
+    found = directory.unpin(email) if command == "unpin" else directory.block(email, command == "block")
+    return (f"{email}: {command} done", 0) if found else (f"there is no account of {email}", 1)
 
 
-def _change_account(ini: str, command: str, email: str) -> int:
-    backends, email = _backends(ini), canonical_email(email)
-    found = backends.directory.unpin(email) if command == "unpin" else backends.directory.block(email, command == "block")
-    backends.close()
-    print(f"{email}: {command} done" if found else f"there is no account of {email}")
-    return 0 if found else 1
+def _change_application(directory: Directory, command: str, appid: str) -> tuple[str, int]:
+    changes = {"active": False, "stopped": True} if command == "stop" else {"stopped": False}
+    found = directory.change_application(appid, changes)
+    return (f"{found.domain}: {command} done", 0) if found else (f"there is no application {appid}", 1)
 
 
 if __name__ == "__main__":

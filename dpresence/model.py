@@ -65,6 +65,7 @@ class Application:
     :param proof: ``"https"`` or ``"http"``, how the domain was validated; None while it is not.
     :param check_at: when a validated domain is looked at again, milliseconds; None while it is not validated.
     :param failed_checks: how often in a row that has failed.
+    :param stopped: the operator lets nobody activate it.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Application:
     active: bool = False
     check_at: int | None = None
     failed_checks: int = 0
+    stopped: bool = False
 
     @property
     def valid_domain(self) -> bool:

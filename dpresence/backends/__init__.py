@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 from ..clock import Clock
 from ..errors import BackendUnavailable
@@ -11,6 +12,9 @@ from ..settings import Settings
 from .directory import Directory
 from .mailbox import Mailbox
 from .tracker import Tracker
+
+if TYPE_CHECKING:
+    from .directory.sql import SqlDirectory
 
 
 @dataclass(frozen=True)
@@ -45,22 +49,36 @@ def load(settings: Settings, clock: Clock) -> Backends:
     :raises SettingError: a URL, a database or a Redis this version cannot work with.
     :raises BackendUnavailable: the database or the Redis does not answer.
     """
-    from .directory.sql import SqlDirectory
     from .mailbox.sql import SqlMailbox
-    from .sql.engine import Database
-    from .sql.migrate import migrate
     from .tracker.memory import MemoryTracker
 
     storage = settings.storage
     with ExitStack() as opened:  # closed again when one of them cannot be opened
-        directory = SqlDirectory(Database(storage.directory_url))
+        directory = load_directory(settings)
         opened.callback(directory.close)
-        migrate(directory.database)
         mailbox = _redis_mailbox(settings) if storage.mailbox == "redis" else SqlMailbox(directory.database, clock)
         opened.callback(mailbox.close)
         tracker = _redis_tracker(settings, clock) if storage.tracker == "redis" else MemoryTracker(settings.presence, clock)
         opened.pop_all()
     return Backends(directory, tracker, mailbox)
+
+
+def load_directory(settings: Settings) -> SqlDirectory:
+    """Open the directory the settings name, its tables brought up to date.
+
+    :raises SettingError: a URL or a database this version cannot work with.
+    :raises BackendUnavailable: the database does not answer.
+    """
+    from .directory.sql import SqlDirectory
+    from .sql.engine import Database
+    from .sql.migrate import migrate
+
+    directory = SqlDirectory(Database(settings.storage.directory_url))
+    with ExitStack() as opened:
+        opened.callback(directory.close)
+        migrate(directory.database)
+        opened.pop_all()
+    return directory
 
 
 def _redis_tracker(settings: Settings, clock: Clock) -> Tracker:

@@ -66,7 +66,7 @@ class Presence:
         )
         self.feeds = Feeds(directory, tracker, settings.presence, clock)
         self.overview = Overview(directory, tracker, self.feeds, hub, clock)
-        self.delivery = Delivery(tracker, mailbox, self.grants, hub, clock)
+        self.delivery = Delivery(directory, tracker, mailbox, self.grants, hub, clock)
         self.delivery.again = self._deliver_soon
         self.notifications = Notifications(directory, tracker, mailbox, self.delivery, self.retries, hub, settings.presence, clock)
         self.comparison = Comparison(directory, tracker, self.grants)

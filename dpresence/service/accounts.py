@@ -175,24 +175,26 @@ class Accounts:
 
     # -- browser sessions
 
-    def login(self, assertion: str, address: str) -> tuple[Account, str]:
+    def login(self, assertion: str, address: str, previous: str = "") -> tuple[Account, str]:
         """Open a browser session with an assertion, which is good for this once.
 
+        :param previous: cookie of the session that the browser had, which ends.
         :returns: the account and the value of the session's cookie.
         :raises InvalidAssertion: see ``verify``; also when the assertion was used here before.
         """
         identity, digest = self._proved(lambda: (self._verifiers.verify(assertion), self._verifiers.digest(assertion)), address)
-        return self._open_session(identity, address, digest)
+        return self._open_session(identity, address, previous, digest)
 
-    def login_by(self, prove: Callable[[], Identity], address: str) -> tuple[Account, str]:
+    def login_by(self, prove: Callable[[], Identity], address: str, previous: str = "") -> tuple[Account, str]:
         """Open a browser session for who ``prove`` returns: the end of a sign-in at a provider.
 
+        :param previous: see ``login``.
         :returns: see ``login``.
         :raises InvalidAssertion: it proves nothing here; also Conflict and SlowDown, see ``verify``.
         """
-        return self._open_session(self._proved(prove, address), address)
+        return self._open_session(self._proved(prove, address), address, previous)
 
-    def _open_session(self, identity: Identity, address: str, digest: bytes | None = None) -> tuple[Account, str]:
+    def _open_session(self, identity: Identity, address: str, previous: str, digest: bytes | None = None) -> tuple[Account, str]:
         """Open a session, spending the ``digest`` of the assertion where there is one: last, or a refusal would use it up."""
         now, cookie = self._clock.now(), secrets.token_urlsafe(32)
         account = self._account_of(identity, address)
@@ -201,8 +203,15 @@ class Accounts:
             raise self._refusal("replayed", address)
         self._logins.note(account.id)
         self._directory.add_session(Session(_hash(cookie), account.id, now, now + self._settings.session_seconds * 1000))
+        self._end_previous(previous)
         self._metrics.event("signed in with a browser", account.email)
         return account, cookie
+
+    def _end_previous(self, cookie: str) -> None:
+        """End the session that a browser had, with its tickets and their channels: nobody could end it any more."""
+        session = self._directory.session(_hash(cookie), self._clock.now()) if cookie else None
+        if session is not None:
+            self.logout(session, everywhere=False)
 
     def session(self, cookie: str) -> tuple[Session, Account]:
         """Return the session of a cookie and its account.

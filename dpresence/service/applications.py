@@ -201,8 +201,10 @@ class Applications:
         """Activate an application and return its API key, which nobody can see again.
 
         :raises DomainNotValidated: its domain is not validated.
-        :raises Conflict: it is active already.
+        :raises Conflict: it is active already, or the operator has stopped it.
         """
+        if application.stopped:
+            raise Conflict("the operator has stopped this application")
         if not application.valid_domain:
             raise DomainNotValidated()
         key, text = self._new_key(application)

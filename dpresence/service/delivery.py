@@ -12,6 +12,7 @@ from functools import partial
 
 import gevent
 
+from ..backends.directory import Directory
 from ..backends.mailbox import Mailbox, Waiting
 from ..backends.tracker import Tracker
 from ..clock import Clock
@@ -35,7 +36,8 @@ class Delivery:
     :ivar again: has a delivery to a user begin soon; never waits.
     """
 
-    def __init__(self, tracker: Tracker, mailbox: Mailbox, grants: Grants, hub: Hub, clock: Clock) -> None:
+    def __init__(self, directory: Directory, tracker: Tracker, mailbox: Mailbox, grants: Grants, hub: Hub, clock: Clock) -> None:
+        self._directory = directory
         self._tracker = tracker
         self._mailbox = mailbox
         self._grants = grants
@@ -70,14 +72,18 @@ class Delivery:
             self._settle_owed(user)
 
     def _rewind(self, user: str, channels: Collection[DevicePort]) -> None:
-        """Go back to what was passed over while its grant was paused."""
-        if any(channel.progress.skipped for channel in channels):
-            shown = self._shown(user)
+        """Go back to what was passed over while its grant was paused or its application not active."""
+        skipped = {puid for channel in channels for puid in channel.progress.skipped}
+        if skipped:
+            shown = self._shown(user, skipped)
             for channel in channels:
                 channel.progress.rewind(shown)
 
-    def _shown(self, user: str) -> set[str]:
-        return {grant.puid for grant in self._grants.of(user).grants if not grant.paused}
+    def _shown(self, user: str, puids: Collection[str]) -> set[str]:
+        """Return those of some PUIDs whose notifications may be shown: not paused, and the application is active."""
+        grants = [grant for grant in self._grants.of(user).grants if grant.puid in puids and not grant.paused]
+        active = self._directory.active([grant.appid for grant in grants]) if grants else ()
+        return {grant.puid for grant in grants if grant.appid in active}
 
     def _has_room(self, user: str, channel: DevicePort) -> bool:
         """Return whether a channel may have the next page; if not, it gets it when what is before it has left or is settled."""
@@ -99,7 +105,7 @@ class Delivery:
         """Send a page to those channels that are the furthest behind; return the channels that more may wait for."""
         after = min(channel.progress.position for channel in channels)
         page = self._mailbox.pending(user, after, MOST_ITEMS)
-        shown = self._shown(user)  # last: a grant may have ended meanwhile
+        shown = self._shown(user, {waiting.notification.puid for waiting in page})  # last: a grant may have ended meanwhile
         following = []
         for channel in channels:
             behind = channel.progress.position == after

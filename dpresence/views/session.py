@@ -38,7 +38,8 @@ def get_login(request: Request) -> Response:
 @login.post(validators=(same_origin, body(Login)))
 def post_login(request: Request) -> dict[str, str]:
     """Open a browser session with an assertion."""
-    account, cookie = presence(request).accounts.login(request.validated["body"].assertion, request.remote_addr)
+    previous = request.cookies.get(cookie_name(request), "")
+    account, cookie = presence(request).accounts.login(request.validated["body"].assertion, request.remote_addr, previous)
     _set_cookie(request, request.response, cookie, request.registry["dpresence"].settings.identity.session_seconds)
     return {"email": account.email, "csrf": csrf_token(cookie)}
 

@@ -75,7 +75,8 @@ def get_back(request: Request) -> Response:
     """Open a browser session for who the provider says it is, and go on to where it was asked for."""
     parts, attempt, answer = request.registry["dpresence"], request.validated["attempt"], request.validated["answer"]
     client = request.validated["client"]
-    _, cookie = presence(request).accounts.login_by(lambda: client.finish(attempt, answer), request.remote_addr)
+    previous = request.cookies.get(cookie_name(request), "")
+    _, cookie = presence(request).accounts.login_by(lambda: client.finish(attempt, answer), request.remote_addr, previous)
     response = HTTPSeeOther(parts.settings.identity.audience + attempt.next)
     _set(request, response, cookie_name(request), cookie, parts.settings.identity.session_seconds)
     return response

@@ -85,11 +85,14 @@ class Directory(ABC):
 
     @abstractmethod
     def unpin(self, email: str) -> bool:
-        """Let the next sign-in of ``email`` pin its account anew; False when there is no such account."""
+        """Let the next sign-in of ``email`` pin its account anew, and end its sessions and tickets; False when there is no such account."""
 
     @abstractmethod
     def block(self, email: str, blocked: bool) -> bool:
-        """Block an account, which ends its sessions and tickets, or unblock it; False when there is no such account."""
+        """Block an account, which ends its sessions and tickets and deactivates its applications, or unblock it.
+
+        :returns: False when there is no such account.
+        """
 
     @abstractmethod
     def erase(self, user: str) -> Erased:
@@ -171,6 +174,10 @@ class Directory(ABC):
         """Return an application by its id."""
 
     @abstractmethod
+    def active(self, appids: Sequence[str]) -> set[str]:
+        """Return those of some application ids that are active and have a validated domain."""
+
+    @abstractmethod
     def existing(self, appids: Sequence[str]) -> set[str]:
         """Return those of some application ids that there are."""
 
@@ -206,7 +213,7 @@ class Directory(ABC):
 
     @abstractmethod
     def activate(self, appid: str, key: ApiKey) -> bool:
-        """Make an application active with ``key`` as its only key, in one step; False when it is active already."""
+        """Make an application active with ``key`` as its only key, in one step; False when it is active already or was stopped."""
 
     @abstractmethod
     def add_key(self, key: ApiKey, retire_at: int) -> None:

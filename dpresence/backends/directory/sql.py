@@ -110,8 +110,12 @@ class SqlDirectory(Directory):
 
     @transaction
     def unpin(self, connection: Connection, email: str) -> bool:
-        release = update(accounts).values(issuer="", subject="")
-        return connection.execute(release.where(accounts.c.email == email)).rowcount > 0
+        account = ACCOUNTS.hold(connection, accounts.c.email == email)
+        if account is None:
+            return False
+        connection.execute(update(accounts).where(accounts.c.id == account.id).values(issuer="", subject=""))
+        _end_sessions(connection, account.id)
+        return True
 
     @transaction
     def block(self, connection: Connection, email: str, blocked: bool) -> bool:
@@ -121,6 +125,9 @@ class SqlDirectory(Directory):
         connection.execute(update(accounts).where(accounts.c.id == account.id).values(blocked=blocked))
         if blocked:
             _end_sessions(connection, account.id)
+            running = (applications.c.owner == account.id, applications.c.active)
+            for application in APPLICATIONS.all(connection, *running, order_by=applications.c.id, hold=True):
+                _change(connection, {"active": False}, applications.c.id == application.id)
         return True
 
     @transaction
@@ -246,6 +253,11 @@ class SqlDirectory(Directory):
         return APPLICATIONS.find(connection, applications.c.id == appid)
 
     @reading
+    def active(self, connection: Connection, appids: Sequence[str]) -> set[str]:
+        running = (applications.c.id.in_(appids), applications.c.active, applications.c.proof.is_not(None))
+        return set(connection.scalars(select(applications.c.id).where(*running)))
+
+    @reading
     def existing(self, connection: Connection, appids: Sequence[str]) -> set[str]:
         return set(connection.scalars(select(applications.c.id).where(applications.c.id.in_(appids))))
 
@@ -288,7 +300,7 @@ class SqlDirectory(Directory):
     @transaction
     def activate(self, connection: Connection, appid: str, key: ApiKey) -> bool:
         _hold_application(connection, appid)
-        sleeping = (applications.c.id == appid, ~applications.c.active)
+        sleeping = (applications.c.id == appid, ~applications.c.active, ~applications.c.stopped)
         if not connection.execute(update(applications).where(*sleeping).values(active=True)).rowcount:
             return False
         KEYS.delete(connection, api_keys.c.appid == appid)

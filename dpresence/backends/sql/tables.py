@@ -5,7 +5,20 @@ Times are milliseconds since the epoch. Columns carry the names of the fields in
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    false,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -108,6 +121,7 @@ applications = Table(
     Column("active", Boolean, nullable=False),
     Column("check_at", BigInteger, index=True),
     Column("failed_checks", Integer, nullable=False),
+    Column("stopped", Boolean, nullable=False, server_default=false()),
     Index(None, "owner", "id"),
 )
 

@@ -47,6 +47,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "end_tickets": lambda it: it.end_tickets("jane", "phone"),
     "add_application": lambda it: it.add_application(APPLICATION, 100),
     "application": lambda it: it.application("app-1"),
+    "active": lambda it: it.active(["app-1"]),
     "existing": lambda it: it.existing(["chess"]),
     "applications": lambda it: it.applications("jane", "", 10),
     "change_application": lambda it: it.change_application(APPLICATION.id, {"name": "x"}),

@@ -63,3 +63,23 @@ def test_an_unpin_lets_the_next_issuer_have_the_account(service):
 @pytest.mark.parametrize("command", ["block", "unblock", "unpin"])
 def test_an_account_that_is_not_there_is_said_to_be_missing(service, command):
     assert operate(service, command, "nobody@example.org") == (1, "there is no account of nobody@example.org\n")
+
+
+def test_an_application_that_is_stopped_or_started_is_named(service):
+    assert operate(service, "stop", "nothing") == (1, "there is no application nothing\n")
+    dev = Person(service.origin, "dev@example.org")
+    made = dev.call("POST", "/myapps", {"name": "Chess", "domain": "chess.example.org", "description": ""}, status=201)
+    assert operate(service, "stop", made["appid"]) == (0, "chess.example.org: stop done\n")
+    assert dev.call("POST", f"/myapps/{made['appid']}/activate", status=409)["error"] == "the operator has stopped this application"
+    assert operate(service, "start", made["appid"]) == (0, "chess.example.org: start done\n")
+    assert dev.call("POST", f"/myapps/{made['appid']}/activate", status=403)["errno"] == 140
+
+
+def test_a_command_works_while_the_ini_names_a_redis_that_is_away(service, tmp_path):
+    redis = "tracker = redis\nmailbox = redis\nredis.url = redis://127.0.0.1:1/0\n"
+    kept = [line for line in service.ini.read_text().splitlines() if not line.startswith(("tracker", "mailbox", "redis."))]
+    ini = tmp_path / "cluster.ini"
+    ini.write_text("\n".join(kept).replace("%(here)s", str(service.ini.parent)).replace("[app:main]\n", f"[app:main]\n{redis}", 1))
+    command = [sys.executable, "-m", "dpresence.command", "--ini", str(ini), "block", "nobody@example.org"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "there is no account of nobody@example.org\n"), done.stderr

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
@@ -54,6 +56,24 @@ def make_world(proof: ProofServer, tmp_path: Path) -> Iterator[Callable[..., Wor
     yield make
     for world in worlds:
         world.close()
+
+
+@pytest.fixture
+def pair(make_world: Callable[..., World], tmp_path: Path, redis_server: Any, migrated: Path) -> tuple[World, World]:  # noqa: F811
+    """Two services that share everything."""
+    shutil.copy(migrated, tmp_path / "shared.db")
+    shared = {"directory__url": f"sqlite:///{tmp_path}/shared.db", "tracker": "redis", "mailbox": "redis", "redis__url": redis_server.url}
+    return make_world(**shared), make_world(**shared)
+
+
+@pytest.fixture
+def one(pair: tuple[World, World]) -> World:
+    return pair[0]
+
+
+@pytest.fixture
+def two(pair: tuple[World, World]) -> World:
+    return pair[1]
 
 
 @pytest.fixture

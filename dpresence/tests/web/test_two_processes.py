@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 
@@ -16,24 +15,6 @@ from dpresence.tests.web.support import App, World, say, updates
 
 ANN = "ann@example.org"
 NOT_SIGNED_IN, REPLACED = CloseCode.NOT_SIGNED_IN, CloseCode.REPLACED
-
-
-@pytest.fixture
-def pair(make_world, tmp_path, redis_server, migrated):
-    """Two services that share everything."""
-    shutil.copy(migrated, tmp_path / "shared.db")
-    shared = {"directory__url": f"sqlite:///{tmp_path}/shared.db", "tracker": "redis", "mailbox": "redis", "redis__url": redis_server.url}
-    return make_world(**shared), make_world(**shared)
-
-
-@pytest.fixture
-def one(pair) -> World:
-    return pair[0]
-
-
-@pytest.fixture
-def two(pair) -> World:
-    return pair[1]
 
 
 @pytest.fixture
