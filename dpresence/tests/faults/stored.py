@@ -13,9 +13,13 @@ from dpresence.backends.sql.tables import metadata
 from .cluster import Cluster
 
 
-def redis_keys(client: Any, prefix: str) -> dict[str, str]:
-    """Return the type of every key of a service by its name without the prefix."""
-    return {key.decode()[len(prefix) :]: client.type(key).decode() for key in client.scan_iter(f"{prefix}*", 1000)}
+def redis_keys(client: Any, prefix: str, lasting: bool = False) -> dict[str, str]:
+    """Return the type of every key of a service by its name without the prefix.
+
+    :param lasting: leave out those that end by themselves.
+    """
+    keys = [key for key in client.scan_iter(f"{prefix}*", 1000) if not lasting or client.ttl(key) == -1]
+    return {key.decode()[len(prefix) :]: client.type(key).decode() for key in keys}
 
 
 def redis_values(cluster: Cluster) -> Iterator[bytes]:
