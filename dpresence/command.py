@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .backends import load_directory
 from .backends.directory import Directory
+from .clock import Clock
 from .errors import BackendUnavailable, SettingError
 from .ini import load as load_settings
 from .ini_file import read_section
@@ -63,7 +64,7 @@ def _directory(ini: str) -> Directory:
     path = Path(ini).resolve()
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {ini}")
-    return load_directory(load_settings(read_section(path, "app:main"), str(path.parent)))
+    return load_directory(load_settings(read_section(path, "app:main"), str(path.parent)), Clock())
 
 
 def _change_account(directory: Directory, command: str, email: str) -> tuple[str, int]:

@@ -54,7 +54,7 @@ def load(settings: Settings, clock: Clock) -> Backends:
 
     storage = settings.storage
     with ExitStack() as opened:  # closed again when one of them cannot be opened
-        directory = load_directory(settings)
+        directory = load_directory(settings, clock)
         opened.callback(directory.close)
         mailbox = _redis_mailbox(settings) if storage.mailbox == "redis" else SqlMailbox(directory.database, clock)
         opened.callback(mailbox.close)
@@ -63,7 +63,7 @@ def load(settings: Settings, clock: Clock) -> Backends:
     return Backends(directory, tracker, mailbox)
 
 
-def load_directory(settings: Settings) -> SqlDirectory:
+def load_directory(settings: Settings, clock: Clock) -> SqlDirectory:
     """Open the directory the settings name, its tables brought up to date.
 
     :raises SettingError: a URL or a database this version cannot work with.
@@ -73,7 +73,7 @@ def load_directory(settings: Settings) -> SqlDirectory:
     from .sql.engine import Database
     from .sql.migrate import migrate
 
-    directory = SqlDirectory(Database(settings.storage.directory_url))
+    directory = SqlDirectory(Database(settings.storage.directory_url, clock=clock))
     with ExitStack() as opened:
         opened.callback(directory.close)
         migrate(directory.database)

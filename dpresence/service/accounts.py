@@ -265,7 +265,7 @@ class Accounts:
 
     def sweep(self) -> None:
         """Forget what has ended."""
-        self._directory.sweep(self._clock.now())
+        self._directory.sweep()
 
 
 def _new_ticket() -> str:

@@ -46,7 +46,10 @@ class Redeemed(NamedTuple):
 
 
 class Directory(ABC):
-    """Durable facts. Times are milliseconds since the epoch; ``now`` is always given by the caller.
+    """Durable facts. Times are milliseconds since the epoch.
+
+    A ``now`` that the caller gives decides what is returned, never what is deleted: a process whose clock is wrong may miss
+    what stands, but destroys nothing. What expires is deleted by the store's own clock.
 
     What the tracker and the mailbox have to be told of a change is written to the outbox in the transaction of that change.
     A change of a user's own grants, and each sign-out, raises the revision of their account.
@@ -63,8 +66,8 @@ class Directory(ABC):
         """Write ``mode`` (``production`` or ``development``) into an unstamped store; return the stamp that stands."""
 
     @abstractmethod
-    def sweep(self, now: int) -> int:
-        """Delete sessions, tickets, spent assertions and retired keys whose time is over; return how many rows."""
+    def sweep(self) -> int:
+        """Delete sessions, tickets, spent assertions and retired keys whose time is over by the store's clock; return how many rows."""
 
     @abstractmethod
     def close(self) -> None:
@@ -141,7 +144,8 @@ class Directory(ABC):
         :param device: the name it signs in with, or None. A nameless one that uses a ticket again has the name it got then.
         :param successor: hash of the ticket that follows it, or None. The follower lives until the ticket's
             ``session_ends_at`` and keeps its family, session and user.
-        :returns: None when it is unknown, or was never used and is over. Any other use kills the whole family.
+        :returns: None when it is unknown, or was never used and is over, or is over by ``now`` but not by the store's clock. Any
+            other use kills the whole family.
         """
 
     @abstractmethod

@@ -76,7 +76,8 @@ class SqlDirectory(Directory):
         return stands
 
     @transaction
-    def sweep(self, connection: Connection, now: int) -> int:
+    def sweep(self, connection: Connection) -> int:
+        now = self.database.settled_now(connection)
         ended = or_(tickets.c.session_ends_at <= now, ~tickets.c.used & (tickets.c.expires_at <= now))
         gone = TICKETS.delete(connection, ended)
         gone += SESSIONS.delete(connection, sessions.c.expires_at <= now)
@@ -202,8 +203,9 @@ class SqlDirectory(Directory):
             return None
         *values, used = row
         ticket = Ticket(*values)
-        over = now >= min(ticket.expires_at, ticket.session_ends_at)
-        if over and not used:
+        ends_at = min(ticket.expires_at, ticket.session_ends_at)
+        over = now >= ends_at
+        if over and not (used and self.database.now(connection) >= ends_at):
             return None
         if used and (over or not _same_device(device, ticket.device)):
             TICKETS.delete(connection, tickets.c.family == ticket.family)

@@ -14,6 +14,7 @@ from gevent.threadpool import ThreadPool
 from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from ...clock import JUMP_SECONDS, Clock, SettledClock
 from ...errors import BackendUnavailable, SettingError
 from . import postgresql, sqlite
 
@@ -88,14 +89,17 @@ class Database:
     :param url: a SQLite URL (``sqlite://`` lives in memory) or a PostgreSQL one of psycopg's.
     :param deadline_seconds: how long one call may take, its wait for others included; None is what suits the database.
     :param waiting: how many calls may be under way or wait at the same time.
+    :param clock: the clock of this machine, which is SQLite's; None is the real one.
     :raises SettingError: another dialect, a missing driver, or a file that cannot be opened; names ``directory.url``.
     """
 
-    def __init__(self, url: str, deadline_seconds: float | None = None, waiting: int = 1000) -> None:
+    def __init__(self, url: str, deadline_seconds: float | None = None, waiting: int = 1000, clock: Clock | None = None) -> None:
         parsed = _parse(url)
         at_server = postgresql.understands(parsed)
         self.deadline_seconds = deadline_seconds or (postgresql.DEADLINE_SECONDS if at_server else DEADLINE_SECONDS)
         self.waiting = waiting
+        self._clock = clock or Clock()
+        self._settled = SettledClock(self._clock)
         self._thread: ThreadPool | None = None
         self._reader: Engine | None = None
         self._noter: Engine | None = None
@@ -148,6 +152,20 @@ class Database:
         :raises BackendUnavailable: see ``run``.
         """
         return self._at_once(self._noter, work)
+
+    def now(self, connection: Connection) -> int:
+        """Return the time of day (ms) by the store's own clock, which is one for all processes: what expires is deleted by it."""
+        return postgresql.now(connection) if connection.dialect.name == "postgresql" else self._clock.now()
+
+    def settled_now(self, connection: Connection) -> int:
+        """Return the time of day (ms) up to which a sweep may delete, by the store's own clock; 0 while that is in doubt."""
+        if connection.dialect.name != "postgresql":
+            return self._settled.now()
+        now = postgresql.now(connection)
+        ahead = (self._clock.now() - now) / 1000
+        if abs(ahead) > JUMP_SECONDS:
+            log.warning("database: the clock of this machine is %+d s off the database's: set both by NTP", ahead)
+        return now
 
     def _at_once(self, engine: Engine | None, work: Callable[[Connection], T]) -> T:
         if engine is None:

@@ -26,6 +26,7 @@ READ_ONLY = "25006"
 """SQLSTATE of a write at a server that has become a standby or was set read-only."""
 _GONE = ("08", "25P03", "57P", READ_ONLY)
 """SQLSTATEs, or their beginnings, of a server that does not serve this connection any more (PostgreSQL, appendix A)."""
+_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _DURABILITY = "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes')"
 _HASTY = (
     "a database with synchronous_commit = on, or a crash of the server takes back what was answered; "
@@ -84,6 +85,12 @@ def _check_options(engine: Engine) -> None:
 def give_time(connection: Connection, seconds: float) -> None:
     """Let each statement of this transaction take longer than a caller usually waits."""
     connection.exec_driver_sql(f"SET LOCAL statement_timeout = {_milliseconds(seconds)}")
+
+
+def now(connection: Connection) -> int:
+    """Return the time of day (ms) at the server."""
+    milliseconds: int = connection.exec_driver_sql(_NOW).scalar_one()
+    return milliseconds
 
 
 def check_durable(connection: Connection) -> None:

@@ -10,7 +10,7 @@ from dpresence.backends.directory import Erased
 from dpresence.errors import Conflict, SessionEnded
 from dpresence.model import ERASED, Account, GrantSet, Session, Ticket
 
-from .directory_values import END, IDENTITY, KEY, LATER, NOW, SESSION, TICKET, application, at_once, grant, person
+from .directory_values import END, IDENTITY, KEY, LATER, NOW, PAST, SESSION, TICKET, application, at_once, grant, person
 
 
 class AccountContract:
@@ -129,10 +129,11 @@ class SessionContract:
         assert sorted(at_once(*[lambda: backend.spend(b"digest", END)] * 10)) == [False] * 9 + [True]
 
     def test_a_spent_digest_is_forgotten_by_a_sweep_once_it_is_over(self, backend):
-        backend.spend(b"digest", LATER)
-        assert backend.sweep(LATER - 1) == 0
-        assert backend.sweep(LATER) == 1
+        backend.spend(b"digest", PAST)
+        backend.spend(b"another", LATER)
+        assert backend.sweep() == 1
         assert backend.spend(b"digest", END) is True
+        assert backend.spend(b"another", END) is False
 
     def test_a_session_is_found_until_it_ends(self, backend, jane):
         session = replace(SESSION, user=jane.id)
@@ -181,17 +182,34 @@ class SessionContract:
         assert backend.session(b"s3", NOW)
 
     def test_a_sweep_deletes_what_is_over_and_nothing_else(self, backend, jane):
-        backend.add_session(Session(b"over", jane.id, NOW, LATER))
-        backend.add_session(Session(b"lasts", jane.id, NOW, END))
-        backend.add_ticket(Ticket(b"unused", "a", jane.id, LATER, END))
-        backend.add_ticket(Ticket(b"used", "b", jane.id, LATER, END))
-        backend.use_ticket(b"used", NOW, None, b"next")
+        backend.add_session(Session(b"over", jane.id, PAST - 1, PAST))
+        backend.add_session(Session(b"lasts", jane.id, NOW, LATER))
+        backend.add_ticket(Ticket(b"unused", "a", jane.id, PAST, END))
+        backend.add_ticket(Ticket(b"used", "b", jane.id, PAST, END))
+        backend.use_ticket(b"used", PAST - 1, None, b"next")
         app = application(backend, jane)
         backend.add_key(KEY, NOW)
-        backend.add_key(replace(KEY, id="key-2"), LATER)
-        assert backend.sweep(LATER - 1) == 0
-        assert backend.sweep(LATER) == 3
-        assert backend.session(b"lasts", LATER)
-        assert backend.key("key-2", LATER) == replace(KEY, id="key-2", appid=app.id)
-        assert backend.use_ticket(b"used", LATER, None, None).good is False  # kept: its return still kills the family
-        assert backend.use_ticket(b"next", LATER, None, None) is None
+        backend.add_key(replace(KEY, id="key-2"), PAST)
+        assert backend.sweep() == 3
+        assert backend.sweep() == 0
+        assert backend.session(b"over", PAST - 1) is None
+        assert backend.session(b"lasts", NOW)
+        assert backend.key("key-1", PAST - 1) is None
+        assert backend.key("key-2", END) == replace(KEY, id="key-2", appid=app.id)
+        assert backend.use_ticket(b"used", NOW, None, None).good is False  # kept: its return still kills the family
+        assert backend.use_ticket(b"next", NOW, None, None) is None
+
+    def test_a_process_whose_clock_is_ahead_hides_what_stands_and_destroys_none_of_it(self, backend, jane):
+        """Two years ahead: nothing that it calls or sweeps ends what another one sees a moment later."""
+        wrong = NOW + 2 * 365 * 86_400_000
+        backend.add_session(replace(SESSION, user=jane.id))
+        for name in ("unused", "used"):
+            backend.add_ticket(replace(TICKET, hash=name.encode(), family=name, user=jane.id))
+        backend.use_ticket(b"used", NOW, "phone", b"next")
+        backend.spend(b"digest", END)
+        assert backend.session(b"s1", wrong) is None
+        assert [backend.use_ticket(hash, wrong, "phone", None) for hash in (b"unused", b"used", b"next")] == [None] * 3
+        assert backend.sweep() == 0
+        assert backend.session(b"s1", NOW)
+        assert [backend.use_ticket(hash, NOW, "phone", None).good for hash in (b"unused", b"used")] == [True, True]
+        assert backend.spend(b"digest", END) is False

@@ -10,7 +10,7 @@ from dpresence.backends.directory import Redeemed
 from dpresence.errors import SessionEnded
 from dpresence.model import Ticket
 
-from .directory_values import END, LATER, NOW, SESSION, TICKET, at_once, person
+from .directory_values import END, LATER, NOW, PAST, SESSION, TICKET, at_once, person
 
 
 class TicketContract:
@@ -95,9 +95,10 @@ class TicketContract:
         assert backend.use_ticket(b"t4", NOW, None, b"t5").ticket.device is None, "a new ticket, perhaps a new device"
 
     def test_a_ticket_is_not_used_again_after_its_own_time(self, backend, ticket):
-        backend.use_ticket(b"t1", NOW, "phone", b"t2")
-        assert not backend.use_ticket(b"t1", LATER, "phone", b"t3").good
-        assert backend.use_ticket(b"t2", LATER, "phone", None) is None
+        backend.add_ticket(replace(ticket, hash=b"over", family="over", expires_at=PAST))
+        backend.use_ticket(b"over", PAST - 1, "phone", b"next")
+        assert not backend.use_ticket(b"over", NOW, "phone", b"never").good
+        assert backend.use_ticket(b"next", NOW, "phone", None) is None
 
     def test_of_two_uses_at_once_the_later_ones_successor_stands(self, backend, ticket):
         uses = at_once(*[lambda n=n: backend.use_ticket(b"t1", NOW, None, b"next-%d" % n) for n in range(2)])

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
 from dpresence.backends.sql.tables import metadata
+from dpresence.clock import SETTLING_SECONDS
+from dpresence.tests.support import FakeClock
 
 WAIT = """
 def wait_to_be_killed():
@@ -24,7 +27,9 @@ def wait_to_be_killed():
 @contextmanager
 def opened(url: str) -> Iterator[Database]:
     """A migrated database, closed at the end."""
-    database = Database(url)
+    clock = FakeClock(time.time_ns() // 1_000_000 - SETTLING_SECONDS * 1000)
+    database = Database(url, clock=clock)
+    clock.advance(SETTLING_SECONDS)  # it is the present, and has stood for long enough
     try:
         migrate(database)
         yield database
