@@ -48,6 +48,8 @@ _GRANT_FIELDS = len(GRANTS.query.selected_columns)
 _GRANTED = GRANTS.query.add_columns(*APPLICATIONS.query.selected_columns, _LAST_LOOKED).join_from(
     grants, applications, applications.c.id == grants.c.appid
 )
+_IN_A_SESSION = ("_account_of", "_first_sign_in", "account", "spend", "add_session", "session")
+_IN_A_SIGN_IN = (*_IN_A_SESSION, "add_ticket", "use_ticket", "has_family", "note_device")
 
 
 class SqlDirectory(Directory):
@@ -59,6 +61,8 @@ class SqlDirectory(Directory):
     A method that reads and then writes what hangs on an account or an application holds that row first, so that methods
     about the same one run one after another; accounts come before applications, and those before grants.
     """
+
+    urgent = frozenset(("_look", *_IN_A_SIGN_IN))
 
     def __init__(self, database: Database) -> None:
         self.database = database

@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, Connection, Table, bindparam, cast, delete, f
 
 from ...clock import Clock
 from ...model import Notification
-from ..sql.engine import Database, reading, transaction
+from ..sql.engine import Database, reading, transaction, transaction_of
 from ..sql.locks import take_turns
 from ..sql.rows import Rows
 from ..sql.tables import notifications as table
@@ -50,7 +50,7 @@ class SqlMailbox(Mailbox):
         """Return the time by the store's clock, milliseconds."""
         return connection.scalars(_SERVER_NOW).one() if connection.dialect.name == "postgresql" else self._clock.now()
 
-    @transaction
+    @transaction_of(lambda items, limit: items[0].notification.appid if items else "")
     def push(self, connection: Connection, items: Sequence[Push], limit: int) -> Sequence[Stored]:
         if not items:
             return []

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
-import traceback
-from collections.abc import Callable
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import gevent
 from gevent import Timeout, monkey
@@ -17,6 +16,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from ...clock import JUMP_SECONDS, Clock, SettledClock
 from ...errors import BackendUnavailable, SettingError
 from . import postgresql, sqlite
+from .calls import Call
+from .fair import FairQueue
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -26,54 +27,7 @@ DEADLINE_SECONDS = 5.0
 """How long a call of SQLite may take."""
 _PAUSES = (0.001, 0.005, 0.02, 0.1)
 """Seconds that a note waits for somebody else's writing, before it takes its turn in the SQL thread, which is slow when all do."""
-ATTEMPTS = 5
-"""How often a transaction may begin that the server broke off for another one's sake."""
 _URLS = "a sqlite or postgresql+psycopg URL; in its password, : / ? # @ % are written as %3A %2F %3F %23 %40 %25"
-_BROKEN_OFF = ("40001", "40P01", postgresql.READ_ONLY)  # SQLSTATE: serialization failure, deadlock; nothing was kept
-
-
-class _Abandoned(Exception):
-    """Nobody waits for this call any more: roll it back."""
-
-
-class _Call(Generic[T]):
-    """One transaction on its way; ``abandoned`` is set by a caller that stopped waiting."""
-
-    __slots__ = ("abandoned", "engine", "error", "result", "work")
-
-    result: T
-
-    def __init__(self, engine: Engine, work: Callable[[Connection], T]) -> None:
-        self.engine = engine
-        self.work = work
-        self.error: Exception | None = None
-        self.abandoned = False
-
-    def execute(self) -> None:
-        """Run the transaction, again when it was broken off. Nothing is raised: gevent would print it in the SQL thread."""
-        for _ in range(ATTEMPTS):
-            self.error = self._attempt()
-            if getattr(getattr(self.error, "orig", None), "sqlstate", None) not in _BROKEN_OFF:
-                return
-
-    def _attempt(self) -> Exception | None:
-        try:
-            self._wanted()
-            with self.engine.begin() as connection:
-                self.result = self.work(connection)
-                self._wanted()
-        except Exception as error:  # carried to the caller, who raises it
-            if isinstance(error, SQLAlchemyError):
-                _let_go(error)
-            return error
-        except BaseException as error:  # thrown by the caller, who has stopped waiting
-            _let_go(error)
-            raise
-        return None
-
-    def _wanted(self) -> None:
-        if self.abandoned:
-            raise _Abandoned
 
 
 class Database:
@@ -88,7 +42,7 @@ class Database:
 
     :param url: a SQLite URL (``sqlite://`` lives in memory) or a PostgreSQL one of psycopg's.
     :param deadline_seconds: how long one call may take, its wait for others included; None is what suits the database.
-    :param waiting: how many calls may be under way or wait at the same time.
+    :param waiting: how many calls may be under way or wait at the same time, and as many urgent ones.
     :param clock: the clock of this machine, which is SQLite's; None is the real one.
     :raises SettingError: another dialect, a missing driver, or a file that cannot be opened; names ``directory.url``.
     """
@@ -97,7 +51,6 @@ class Database:
         parsed = _parse(url)
         at_server = postgresql.understands(parsed)
         self.deadline_seconds = deadline_seconds or (postgresql.DEADLINE_SECONDS if at_server else DEADLINE_SECONDS)
-        self.waiting = waiting
         self._clock = clock or Clock()
         self._settled = SettledClock(self._clock)
         self._thread: ThreadPool | None = None
@@ -111,29 +64,30 @@ class Database:
             self._reader, self._noter = sqlite.make_reader(parsed), sqlite.make_noter(parsed)
         if not (at_server and monkey.is_module_patched("select")):
             self._thread = ThreadPool(1)
-        self._calls = 0
+        slots = postgresql.SLOTS if at_server else sqlite.SLOTS
+        self._queue = FairQueue(**slots, most=waiting)
         self._closed = False
 
-    def run(self, work: Callable[[Connection], T], deadline_seconds: float | None = None) -> T:
+    def run(self, work: Callable[[Connection], T], deadline_seconds: float | None = None, *, key: str = "", urgent: bool = False) -> T:
         """Run ``work`` in one transaction and return its result; what it raises rolls back.
 
         A call that missed its deadline changes nothing, unless its commit was already under way.
 
         :param work: may run more than once, each time in a new transaction of which nothing was kept before.
         :param deadline_seconds: instead of the database's own.
-        :raises BackendUnavailable: the driver failed, the deadline passed, or too many calls wait.
+        :param key: whose call it is, an account or an application: each has its turn, and the calls of one keep their order.
+        :param urgent: it waits behind no other that is not.
+        :raises BackendUnavailable: the driver failed, the deadline passed, or too many calls of this key wait.
         """
-        if self._closed or self._calls >= self.waiting:
+        if self._closed:
             raise BackendUnavailable
-        call = _Call(self._engine, work)
-        self._calls += 1
+        call = Call(self._engine, work)
         try:
-            return self._wait(call, deadline_seconds or self.deadline_seconds)
+            return self._wait(call, deadline_seconds or self.deadline_seconds, key, urgent)
         finally:
-            self._calls -= 1
             call.abandoned = True
 
-    def read(self, work: Callable[[Connection], T]) -> T:
+    def read(self, work: Callable[[Connection], T], *, key: str = "", urgent: bool = False) -> T:
         """Run ``work``, which writes nothing, in one transaction and return its result.
 
         SQLite: at once, on a connection of its own. A reader of a WAL waits for nobody, and while this thread is busy a
@@ -141,9 +95,9 @@ class Database:
 
         :raises BackendUnavailable: see ``run``.
         """
-        return self._at_once(self._reader, work)
+        return self._at_once(self._reader, work, key, urgent)
 
-    def note(self, work: Callable[[Connection], T]) -> T:
+    def note(self, work: Callable[[Connection], T], *, key: str = "", urgent: bool = False) -> T:
         """Run ``work``, which writes little, in one transaction and return its result.
 
         SQLite: at once, as ``read``, or soon, if somebody else is writing. What it wrote outlives this process, but a loss of
@@ -151,7 +105,7 @@ class Database:
 
         :raises BackendUnavailable: see ``run``.
         """
-        return self._at_once(self._noter, work)
+        return self._at_once(self._noter, work, key, urgent)
 
     def now(self, connection: Connection) -> int:
         """Return the time of day (ms) by the store's own clock, which is one for all processes: what expires is deleted by it."""
@@ -167,25 +121,25 @@ class Database:
             log.warning("database: the clock of this machine is %+d s off the database's: set both by NTP", ahead)
         return now
 
-    def _at_once(self, engine: Engine | None, work: Callable[[Connection], T]) -> T:
+    def _at_once(self, engine: Engine | None, work: Callable[[Connection], T], key: str, urgent: bool) -> T:
         if engine is None:
-            return self.run(work)
+            return self.run(work, key=key, urgent=urgent)
         if self._closed:
             raise BackendUnavailable
         for pause in _PAUSES:
-            call = _Call(engine, work)
+            call = Call(engine, work)
             call.execute()
             if not sqlite.is_locked(call.error):
                 break
             gevent.sleep(pause)
         else:
-            return self.run(work)
+            return self.run(work, key=key, urgent=urgent)
         if call.error is not None:
             raise self._refusal(call.error)
         return call.result
 
-    def _wait(self, call: _Call[T], seconds: float) -> T:
-        with Timeout(seconds, False):
+    def _wait(self, call: Call[T], seconds: float, key: str, urgent: bool) -> T:
+        with Timeout(seconds, False), self._queue.slot(key, urgent):
             self._carry_out(call.execute)
             if call.error is not None:
                 raise self._refusal(call.error)
@@ -223,13 +177,6 @@ class Database:
                 self._thread.kill()
 
 
-def _let_go(error: BaseException | None) -> None:
-    """Free what the frames below an error hold: a connection half made would else stay open until garbage is collected."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
-
-
 def _words(error: Exception) -> str:
     """Return what a driver says of an error, without PostgreSQL's DETAIL, which repeats values."""
     cause = getattr(error, "orig", None) or error
@@ -247,33 +194,56 @@ def _parse(text: str) -> URL:
 
 
 class HasDatabase(Protocol):
-    """A backend that keeps its rows in a ``Database``."""
+    """A backend that keeps its rows in a ``Database``.
+
+    Whose call it is, for the queue in front of the database, is said by the first argument of a method: an account or an
+    application by its id, or what belongs to one. Methods named in ``urgent``, if the class has it, wait behind no others.
+    """
 
     database: Database
 
 
 B = TypeVar("B", bound=HasDatabase)
+Method = Callable[Concatenate[B, Connection, P], T]
+Caller = Callable[Concatenate[B, P], T]
 
 
-def transaction(method: Callable[Concatenate[B, Connection, P], T]) -> Callable[Concatenate[B, P], T]:
+def transaction(method: Method[B, P, T]) -> Caller[B, P, T]:
     """Make a backend's method one transaction: its body gets the connection, its callers do not see it."""
     return _in_transaction(method, Database.run)
 
 
-def reading(method: Callable[Concatenate[B, Connection, P], T]) -> Callable[Concatenate[B, P], T]:
+def transaction_of(key: Callable[P, str]) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:
+    """Make a backend's method one transaction of an account or application that ``key`` finds in its arguments."""
+    return lambda method: _in_transaction(method, Database.run, key)
+
+
+def reading(method: Method[B, P, T]) -> Caller[B, P, T]:
     """Make a backend's method one transaction that writes nothing; see ``Database.read``."""
     return _in_transaction(method, Database.read)
 
 
-def noting(method: Callable[Concatenate[B, Connection, P], T]) -> Callable[Concatenate[B, P], T]:
+def noting(method: Method[B, P, T]) -> Caller[B, P, T]:
     """Make a backend's method one transaction that writes little; see ``Database.note``."""
     return _in_transaction(method, Database.note)
 
 
-def _in_transaction(method: Callable[Concatenate[B, Connection, P], T], carry_out: Callable[..., Any]) -> Callable[Concatenate[B, P], T]:
+def _in_transaction(method: Method[B, P, T], carry_out: Callable[..., Any], key: Callable[P, str] | None = None) -> Caller[B, P, T]:
     @functools.wraps(method)
     def run(self: B, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        result: T = carry_out(self.database, lambda connection: method(self, connection, *args, **kwargs))
+        whose = key(*args, **kwargs) if key else owner_of(args)
+        urgent = method.__name__ in getattr(self, "urgent", ())
+        result: T = carry_out(self.database, lambda connection: method(self, connection, *args, **kwargs), key=whose, urgent=urgent)
         return result
 
     return run
+
+
+def owner_of(args: Sequence[object]) -> str:
+    """Return the account or application that the first argument of a call is, or belongs to; empty where there is none."""
+    first = args[0] if args else ""
+    if isinstance(first, Sequence) and not isinstance(first, str | bytes):
+        first = first[0] if first else ""
+    if isinstance(first, str):
+        return first
+    return next((getattr(first, name) for name in ("user", "owner", "appid", "email") if hasattr(first, name)), "")

@@ -19,6 +19,8 @@ native_poll = monkey.get_original("select", "poll")
 
 CONNECTIONS = 10
 """Connections of one process; further transactions wait for one of them."""
+SLOTS = {"slots": CONNECTIONS, "reserved": 2, "each": 5}
+"""How the connections are shared: some are for urgent calls alone, and nobody's calls hold more than so many."""
 DEADLINE_SECONDS = 2.5
 """A caller gives up in time to tell a channel within 3 s that the database is away."""
 

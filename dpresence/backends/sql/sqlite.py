@@ -18,6 +18,9 @@ _PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "se
 # waiting, because another process wrote. Ours run one after another anyway, and one that wrote nothing costs no fsync.
 _BEGIN = "BEGIN IMMEDIATE"
 
+SLOTS = {"slots": 2}
+"""Calls that are with the SQL thread: one under way, and the next one, so that the thread does not wait for the hub in between."""
+
 
 def understands(url: URL) -> bool:
     """Return whether a URL is a plain path (or memory) of SQLite; URI file names and options are not."""

@@ -13,7 +13,7 @@ from sqlalchemy import insert, select, text
 from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
-from dpresence.backends.sql.postgresql import CONNECTIONS
+from dpresence.backends.sql.postgresql import CONNECTIONS, SLOTS
 from dpresence.backends.sql.tables import service
 from dpresence.clock import Clock
 from dpresence.errors import BackendUnavailable
@@ -59,6 +59,12 @@ def turning(times: int = 10):
 
 def sleep(seconds):
     return lambda connection: connection.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": seconds})
+
+
+def fill(database, seconds):
+    """Use every connection at the same time."""
+    calls = [gevent.spawn(database.run, sleep(seconds), key=f"user-{n}", urgent=n < SLOTS["reserved"]) for n in range(CONNECTIONS)]
+    gevent.joinall(calls, raise_error=True)
 
 
 def write(connection):
@@ -113,6 +119,22 @@ def test_calls_run_side_by_side_on_a_bounded_number_of_connections(make):
     gevent.joinall([gevent.spawn(database.run, work) for _ in range(3 * CONNECTIONS)], raise_error=True)
     assert max(seen) <= CONNECTIONS + 1  # one is the fixture's
     assert 0.3 <= time.monotonic() - began < 1.5
+
+
+def test_one_application_holds_no_more_than_its_share_of_the_connections(make):
+    database, began = make(), []
+
+    def work(name):
+        return lambda connection: began.append(name) or sleep(0.1)(connection)
+
+    fill(database, 0.05)  # each connection is open
+    flood = [gevent.spawn(database.run, work("app"), key="app") for _ in range(60)]
+    gevent.sleep(0.02)
+    others = [gevent.spawn(database.run, work("jane"), key="jane"), gevent.spawn(database.run, work("sign-in"), key="joe", urgent=True)]
+    gevent.joinall(others, raise_error=True)
+    assert began.count("app") <= 2 * SLOTS["each"], "they waited for none of those that wait: connections are left"
+    gevent.joinall(flood, raise_error=True)
+    assert len(began) == 62
 
 
 def test_too_many_waiting_calls_are_refused_at_once(make):
@@ -188,7 +210,7 @@ def test_missed_deadlines_leave_no_connection_behind(make):
     for _ in range(3):
         gevent.joinall([gevent.spawn(hurry, n) for n in range(50)], raise_error=True)
     began = time.monotonic()
-    gevent.joinall([gevent.spawn(database.run, sleep(0.2)) for _ in range(CONNECTIONS)], raise_error=True)
+    fill(database, 0.2)
     assert time.monotonic() - began < 0.5, "all at once"
     check_sessions(database)
 
@@ -224,7 +246,7 @@ def test_a_deadlock_of_its_own_making_is_not_tried_for_ever(make):
 
 def test_connections_that_the_server_closed_are_not_used_again(make):
     database, other = make(), make()
-    gevent.joinall([gevent.spawn(database.run, sleep(0.05)) for _ in range(CONNECTIONS)], raise_error=True)
+    fill(database, 0.05)
     closed = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND usename = 'postgres'"
     assert other.run(lambda connection: connection.scalar(text(closed))) >= CONNECTIONS
     gevent.joinall([gevent.spawn(database.run, mode) for _ in range(2 * CONNECTIONS)], raise_error=True)
@@ -259,7 +281,7 @@ class TestLosses:
 
     @pytest.fixture
     def database(self, make):
-        return make(deadline_seconds=0.5)
+        return make(deadline_seconds=0.8)
 
     @pytest.fixture
     def calls(self, database):

@@ -1,0 +1,142 @@
+"""One application floods the database: log-in, heartbeat and everybody else go on. Positions are counted, not seconds."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+import gevent
+import pytest
+from gevent import monkey
+
+from dpresence.backends.directory.sql import SqlDirectory
+from dpresence.backends.mailbox.sql import SqlMailbox
+from dpresence.backends.sql.engine import Database, owner_of
+from dpresence.backends.sql.migrate import migrate
+from dpresence.errors import BackendUnavailable, NotFound
+from dpresence.tests.contract import directory_values, mailbox
+from dpresence.tests.contract.directory_values import END, IDENTITY, KEY, NOW, SESSION, TICKET, person
+
+native_sleep = monkey.get_original("time", "sleep")
+FLOOD = 90
+"""Calls of one application that wait, within what is documented for its rate."""
+AHEAD = 2 + 1
+"""Calls that a call may find before it: those that are with the SQL thread, and one of each other application."""
+
+
+@pytest.fixture(params=["file", "memory"])
+def database(request, tmp_path):
+    database = Database("sqlite://" if request.param == "memory" else f"sqlite:///{tmp_path}/presence.db")
+    migrate(database)
+    yield database
+    database.close()
+
+
+class Flood:
+    """Calls of an application that wait behind one that is under way until somebody else has asked for something."""
+
+    def __init__(self, database: Database) -> None:
+        self.made: list[str] = []
+        self._go_on = threading.Event()
+        self._calls = [gevent.spawn(database.run, lambda connection: self._go_on.wait(5), key="app-1")]
+        self._calls += [gevent.spawn(database.run, lambda connection: self.made.append("app-1"), key="app-1") for _ in range(FLOOD)]
+        settle()
+
+    def ahead_of(self, call: Callable[[], object]) -> int:
+        """Return how many calls of the flood were made before a call was answered."""
+        asked = gevent.spawn(lambda: (call(), len(self.made))[1])
+        settle()
+        self._go_on.set()
+        return int(asked.get(timeout=10))
+
+    def end(self) -> None:
+        self._go_on.set()
+        gevent.joinall(self._calls, raise_error=True)
+        assert len(self.made) == FLOOD
+
+
+@pytest.fixture
+def flood(database):
+    flood = Flood(database)
+    yield flood
+    flood.end()
+
+
+def settle() -> None:
+    for _ in range(4):
+        gevent.sleep(0)
+
+
+SIGN_IN = {
+    "sign_in": lambda it: it.sign_in(IDENTITY, NOW),
+    "spend": lambda it: it.spend(b"digest", END),
+    "ping": lambda it: it.ping(),
+    "account": lambda it: it.account("jane"),
+    "session": lambda it: it.session(b"s1", NOW),
+}
+
+
+@pytest.mark.parametrize("call", SIGN_IN)
+def test_a_sign_in_and_a_heartbeat_wait_behind_no_flood(database, flood, call):
+    assert flood.ahead_of(lambda: SIGN_IN[call](SqlDirectory(database))) <= AHEAD
+
+
+@pytest.mark.parametrize("call", [lambda it: it.revoke("app-2", "jane"), lambda it: it.erase("jane"), lambda it: it.activate("app-2", KEY)])
+def test_somebody_elses_call_waits_for_one_turn_of_the_flood(database, flood, call):
+    def ask():
+        with suppress(NotFound):
+            call(SqlDirectory(database))
+
+    assert flood.ahead_of(ask) <= AHEAD
+
+
+def test_the_flood_is_refused_where_its_own_queue_is_full_and_nobody_else_is(database):
+    began = gevent.spawn(database.run, lambda connection: native_sleep(0.1), key="app-1")
+    box = SqlMailbox(database)
+    pushes = [gevent.spawn(box.push, [("jane", mailbox.note(f"n{n}"))], 100) for n in range(200)]
+    gevent.sleep(0.02)
+    assert person(SqlDirectory(database), "joe")
+    gevent.joinall([began, *pushes])
+    refused = [push for push in pushes if isinstance(push.exception, BackendUnavailable)]
+    assert 0 < len(refused) == 200 - sum(push.successful() for push in pushes) <= 100
+
+
+@pytest.mark.parametrize(
+    ("args", "owner"),
+    [
+        (("jane", "x"), "jane"),
+        ((SESSION,), "jane"),
+        ((TICKET,), "jane"),
+        ((directory_values.GRANT, "x"), "jane"),
+        (([directory_values.GRANT],), "jane"),
+        ((KEY, 1), "app-1"),
+        ((directory_values.APPLICATION, 1), "jane"),
+        ((IDENTITY, 1), "jane@example.org"),
+        ((b"hash",), ""),
+        ((1,), ""),
+        (([],), ""),
+        ((), ""),
+    ],
+)
+def test_a_call_belongs_to_whom_its_first_argument_names(args, owner):
+    assert owner_of(args) == owner
+
+
+def test_pushes_of_one_application_to_many_people_are_one_queue(database):
+    made, box = [], SqlMailbox(database)
+    began = gevent.spawn(database.run, lambda connection: native_sleep(0.1), key="app-1")
+
+    def push(user, appid):
+        box.push([(user, mailbox.note("n", appid))], 100)
+        made.append(appid)
+
+    pushes = [gevent.spawn(push, f"user-{n}", "app-1") for n in range(FLOOD)] + [gevent.spawn(push, "jane", "app-2")]
+    gevent.joinall([began, *pushes], raise_error=True)
+    assert made.index("app-2") <= AHEAD
+
+
+def test_every_urgent_method_is_one():
+    methods = dict(inspect.getmembers(SqlDirectory, inspect.isfunction))
+    assert set(SqlDirectory.urgent) - {"_look"} <= set(methods)
