@@ -26,6 +26,7 @@ from .identity.oidc_client import Clients, load_clients
 from .ini import load as load_settings
 from .metrics import Metrics
 from .outbound import Outbound, is_public
+from .private import warn_of_readers, warn_of_secrets
 from .service import Presence
 from .settings import Settings
 
@@ -67,8 +68,9 @@ def make_app(ini: Mapping[str, str], here: str, clock: Clock | None = None, file
     """Return the WSGI application of ``[app:main]``; see ``dpresence.main``.
 
     :param clock: for tests.
-    :param file: the ini, after which the file of the development token is named.
+    :param file: the ini: others must not read what is secret in it; after it the file of the development token is named.
     """
+    warn_of_secrets(str(Path(here, file)), ini)
     parts = make_parts(load_settings(ini, here), clock or Clock(), Path(here, Path(file).name).with_suffix(".token"))
     lookalikes.load()
     config = Configurator(settings={**ini, "handle_exceptions": False})  # Cornice would answer in words of its own
@@ -99,10 +101,11 @@ def make_parts(settings: Settings, clock: Clock, token_file: Path) -> Parts:
     :param token_file: where a development service leaves its token; the server writes it once it has its port.
     :raises SettingError: the database belongs to the other mode.
     """
+    _warn_of_readers(settings)
     issuer, token = _development(settings, clock, token_file) if settings.identity.development else (None, None)
     providers = load_providers(settings.oidc, clock, is_public)
     verifiers, clients = Verifiers(_verifiers(settings, issuer, providers, clock)), load_clients(settings, providers, clock)
-    backends = load_backends(settings, clock)
+    backends = load_backends(settings, clock, serving=True)
     _check_mode(settings, backends)
     metrics, hub = Metrics(clock), Hub()
     gate = Gate(settings, clock, metrics)
@@ -111,6 +114,13 @@ def make_parts(settings: Settings, clock: Clock, token_file: Path) -> Parts:
     hub.pump, gate.on_wait = pump_of(presence.feeds), presence.feeds.expect
     background = Background(presence, settings)
     return Parts(settings, clock, backends, presence, gate, background, issuer, token, clients)
+
+
+def _warn_of_readers(settings: Settings) -> None:
+    """Log secret files that others may read; the database looks at its own."""
+    warn_of_readers(settings.identity.secret_file, "the key of browsers' sign-ins")
+    for provider in settings.oidc.configured:
+        warn_of_readers(provider.client_secret_file, f"the client secret of oidc.{provider.name}")
 
 
 def _development(settings: Settings, clock: Clock, token_file: Path) -> tuple[DevelopmentIssuer, DevelopmentToken]:

@@ -16,6 +16,7 @@ from geventwebsocket.server import WebSocketServer
 
 from .channels.handshake import Gate, Handler, Keeper
 from .errors import SettingError
+from .private import warn_of_readers
 from .settings import ServerSettings
 from .worker import not_free
 
@@ -150,6 +151,7 @@ def tls_context(settings: ServerSettings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
+    warn_of_readers(settings.keyfile, "the TLS key")
     try:
         context.load_cert_chain(settings.certfile, settings.keyfile)
     except OSError as error:

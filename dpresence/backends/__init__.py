@@ -43,9 +43,10 @@ def _answers(backend: Directory | Tracker | Mailbox) -> bool:
     return True
 
 
-def load(settings: Settings, clock: Clock) -> Backends:
+def load(settings: Settings, clock: Clock, serving: bool = False) -> Backends:
     """Open what the settings name, its tables brought up to date.
 
+    :param serving: hold an SQLite database as a service does: alone while the tracker is in this process's memory.
     :raises SettingError: a URL, a database or a Redis this version cannot work with.
     :raises BackendUnavailable: the database or the Redis does not answer.
     """
@@ -53,8 +54,9 @@ def load(settings: Settings, clock: Clock) -> Backends:
     from .tracker.memory import MemoryTracker
 
     storage = settings.storage
+    alone = storage.tracker == "memory" if serving else None
     with ExitStack() as opened:  # closed again when one of them cannot be opened
-        directory = load_directory(settings, clock)
+        directory = load_directory(settings, clock, alone)
         opened.callback(directory.close)
         mailbox = _redis_mailbox(settings) if storage.mailbox == "redis" else SqlMailbox(directory.database, clock)
         opened.callback(mailbox.close)
@@ -63,9 +65,10 @@ def load(settings: Settings, clock: Clock) -> Backends:
     return Backends(directory, tracker, mailbox)
 
 
-def load_directory(settings: Settings, clock: Clock) -> SqlDirectory:
+def load_directory(settings: Settings, clock: Clock, alone: bool | None = None) -> SqlDirectory:
     """Open the directory the settings name, its tables brought up to date.
 
+    :param alone: see ``Database``.
     :raises SettingError: a URL or a database this version cannot work with.
     :raises BackendUnavailable: the database does not answer.
     """
@@ -73,7 +76,7 @@ def load_directory(settings: Settings, clock: Clock) -> SqlDirectory:
     from .sql.engine import Database
     from .sql.migrate import migrate
 
-    directory = SqlDirectory(Database(settings.storage.directory_url, clock=clock))
+    directory = SqlDirectory(Database(settings.storage.directory_url, clock=clock, alone=alone))
     with ExitStack() as opened:
         opened.callback(directory.close)
         migrate(directory.database)

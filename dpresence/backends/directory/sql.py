@@ -63,14 +63,19 @@ class SqlDirectory(Directory):
     """
 
     urgent = frozenset(("_look", *_IN_A_SIGN_IN))
+    erasing = frozenset(("erase", "sweep"))
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
     # -- the whole
 
-    @transaction
-    def ping(self, connection: Connection) -> None:
+    def ping(self) -> None:
+        self.database.prove()
+        self._look()
+
+    @reading
+    def _look(self, connection: Connection) -> None:
         connection.execute(select(service.c.mode))
 
     @transaction

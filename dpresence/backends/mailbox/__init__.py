@@ -122,7 +122,10 @@ class Mailbox(ABC):
 
     @abstractmethod
     def ping(self) -> None:
-        """Reach the store, or raise ``BackendUnavailable``."""
+        """Reach the store and prove, by a write a few seconds old at most, that it keeps what is written.
+
+        :raises BackendUnavailable: it is away, full, read-only or another one.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -42,6 +42,9 @@ class SqlMailbox(Mailbox):
     :param clock: what expires in SQLite.
     """
 
+    urgent = frozenset(("_look",))
+    erasing = frozenset(("purge", "_sweep"))
+
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database = database
         self._clock = clock
@@ -134,8 +137,12 @@ class SqlMailbox(Mailbox):
         over = select(each.c.position).where(each.c.expires_at <= self._now(connection)).limit(_SWEPT)
         return connection.execute(delete(each).where(each.c.position.in_(over))).rowcount
 
-    @transaction
-    def ping(self, connection: Connection) -> None:
+    def ping(self) -> None:
+        self.database.prove()
+        self._look()
+
+    @reading
+    def _look(self, connection: Connection) -> None:
         connection.execute(select(table.c.position).limit(1))
 
     def close(self) -> None:

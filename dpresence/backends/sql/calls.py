@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import postgresql
+from . import postgresql, sqlite
 
 T = TypeVar("T")
 
@@ -60,6 +60,21 @@ class Call(Generic[T]):
     def _wanted(self) -> None:
         if self.abandoned:
             raise _Abandoned
+
+
+class LogTruncation(Call[bool]):
+    """The emptying of SQLite's write-ahead log, which is no transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine, lambda connection: False)
+
+    def _attempt(self) -> Exception | None:
+        try:
+            self._wanted()
+            self.result = sqlite.truncate_log(self.engine)
+        except Exception as error:  # carried to the caller
+            return error
+        return None
 
 
 def _let_go(error: BaseException | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import gevent
@@ -16,8 +17,10 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from ...clock import JUMP_SECONDS, Clock, SettledClock
 from ...errors import BackendUnavailable, SettingError
 from . import postgresql, sqlite
-from .calls import Call
+from .calls import Call, LogTruncation
 from .fair import FairQueue
+from .file import DatabaseFile
+from .proof import WriteProof
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -44,21 +47,28 @@ class Database:
     :param deadline_seconds: how long one call may take, its wait for others included; None is what suits the database.
     :param waiting: how many calls may be under way or wait at the same time, and as many urgent ones.
     :param clock: the clock of this machine, which is SQLite's; None is the real one.
-    :raises SettingError: another dialect, a missing driver, or a file that cannot be opened; names ``directory.url``.
+    :param alone: for SQLite, whether no other service may use the file; None for what is no service.
+    :raises SettingError: another dialect, a missing driver, or a file that cannot be opened or is another service's; names
+        ``directory.url``.
     """
 
-    def __init__(self, url: str, deadline_seconds: float | None = None, waiting: int = 1000, clock: Clock | None = None) -> None:
+    def __init__(
+        self, url: str, deadline_seconds: float | None = None, waiting: int = 1000, clock: Clock | None = None, alone: bool | None = None
+    ) -> None:
         parsed = _parse(url)
         at_server = postgresql.understands(parsed)
         self.deadline_seconds = deadline_seconds or (postgresql.DEADLINE_SECONDS if at_server else DEADLINE_SECONDS)
         self._clock = clock or Clock()
         self._settled = SettledClock(self._clock)
         self._thread: ThreadPool | None = None
+        self._file: DatabaseFile | None = None
         self._reader: Engine | None = None
         self._noter: Engine | None = None
         if at_server:
             self._engine = postgresql.make_engine(parsed, self.deadline_seconds)
         else:
+            path = sqlite.path_of(parsed)
+            self._file = DatabaseFile(path, alone) if path else None
             # SQLite gives up on another process's lock before the caller gives up on SQLite
             self._engine = sqlite.make_engine(parsed, busy_seconds=self.deadline_seconds * 0.8)
             self._reader, self._noter = sqlite.make_reader(parsed), sqlite.make_noter(parsed)
@@ -66,6 +76,8 @@ class Database:
             self._thread = ThreadPool(1)
         slots = postgresql.SLOTS if at_server else sqlite.SLOTS
         self._queue = FairQueue(**slots, most=waiting)
+        self._prove_write = postgresql.prove_write if at_server else sqlite.prove_write
+        self._proof = WriteProof(lambda: self.run(self._prove_write, urgent=True), self._clock)
         self._closed = False
 
     def run(self, work: Callable[[Connection], T], deadline_seconds: float | None = None, *, key: str = "", urgent: bool = False) -> T:
@@ -79,13 +91,7 @@ class Database:
         :param urgent: it waits behind no other that is not.
         :raises BackendUnavailable: the driver failed, the deadline passed, or too many calls of this key wait.
         """
-        if self._closed:
-            raise BackendUnavailable
-        call = Call(self._engine, work)
-        try:
-            return self._wait(call, deadline_seconds or self.deadline_seconds, key, urgent)
-        finally:
-            call.abandoned = True
+        return self._through_queue(Call(self._engine, work), deadline_seconds or self.deadline_seconds, key, urgent)
 
     def read(self, work: Callable[[Connection], T], *, key: str = "", urgent: bool = False) -> T:
         """Run ``work``, which writes nothing, in one transaction and return its result.
@@ -124,8 +130,7 @@ class Database:
     def _at_once(self, engine: Engine | None, work: Callable[[Connection], T], key: str, urgent: bool) -> T:
         if engine is None:
             return self.run(work, key=key, urgent=urgent)
-        if self._closed:
-            raise BackendUnavailable
+        self._refuse_lost()
         for pause in _PAUSES:
             call = Call(engine, work)
             call.execute()
@@ -137,6 +142,34 @@ class Database:
         if call.error is not None:
             raise self._refusal(call.error)
         return call.result
+
+    def prove(self) -> None:
+        """Return when the store keeps what is written, by a write that is at most 5 s old.
+
+        :raises BackendUnavailable: it does not: a full or read-only disk, a file that is gone or another one, a read-only server.
+        """
+        self._refuse_lost()
+        self._proof.check()
+
+    def scrub(self) -> None:
+        """Take what was deleted out of SQLite's write-ahead log, too. What holds it back is no error: there is a next time."""
+        if self._file is not None:
+            with suppress(BackendUnavailable):
+                if not self._through_queue(LogTruncation(self._engine), self.deadline_seconds, "", urgent=False):
+                    log.info("database: somebody reads; its write-ahead log is emptied later")
+
+    def _refuse_lost(self) -> None:
+        if self._closed:
+            raise BackendUnavailable
+        if self._file is not None:
+            self._file.check()
+
+    def _through_queue(self, call: Call[T], seconds: float, key: str, urgent: bool) -> T:
+        self._refuse_lost()
+        try:
+            return self._wait(call, seconds, key, urgent)
+        finally:
+            call.abandoned = True
 
     def _wait(self, call: Call[T], seconds: float, key: str, urgent: bool) -> T:
         with Timeout(seconds, False), self._queue.slot(key, urgent):
@@ -175,6 +208,8 @@ class Database:
                     engine.dispose()
             if self._thread is not None:
                 self._thread.kill()
+        if self._file is not None:
+            self._file.close()
 
 
 def _words(error: Exception) -> str:
@@ -197,7 +232,8 @@ class HasDatabase(Protocol):
     """A backend that keeps its rows in a ``Database``.
 
     Whose call it is, for the queue in front of the database, is said by the first argument of a method: an account or an
-    application by its id, or what belongs to one. Methods named in ``urgent``, if the class has it, wait behind no others.
+    application by its id, or what belongs to one. Methods named in ``urgent``, if the class has it, wait behind no others;
+    after those named in ``erasing`` nothing of what was deleted is left in a file.
     """
 
     database: Database
@@ -234,6 +270,8 @@ def _in_transaction(method: Method[B, P, T], carry_out: Callable[..., Any], key:
         whose = key(*args, **kwargs) if key else owner_of(args)
         urgent = method.__name__ in getattr(self, "urgent", ())
         result: T = carry_out(self.database, lambda connection: method(self, connection, *args, **kwargs), key=whose, urgent=urgent)
+        if method.__name__ in getattr(self, "erasing", ()):
+            self.database.scrub()
         return result
 
     return run

@@ -28,6 +28,7 @@ READ_ONLY = "25006"
 """SQLSTATE of a write at a server that has become a standby or was set read-only."""
 _GONE = ("08", "25P03", "57P", READ_ONLY)
 """SQLSTATEs, or their beginnings, of a server that does not serve this connection any more (PostgreSQL, appendix A)."""
+_PROOF = "UPDATE service SET mode = mode WHERE id = (SELECT id FROM service WHERE id = 1 FOR UPDATE SKIP LOCKED)"
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _DURABILITY = "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes')"
 _HASTY = (
@@ -87,6 +88,11 @@ def _check_options(engine: Engine) -> None:
 def give_time(connection: Connection, seconds: float) -> None:
     """Let each statement of this transaction take longer than a caller usually waits."""
     connection.exec_driver_sql(f"SET LOCAL statement_timeout = {_milliseconds(seconds)}")
+
+
+def prove_write(connection: Connection) -> None:
+    """Change a row as it is: it goes to the disk with the commit. One that somebody else is just changing is left to them."""
+    connection.exec_driver_sql(_PROOF)
 
 
 def now(connection: Connection) -> int:

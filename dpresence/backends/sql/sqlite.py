@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import URL, Engine, PoolProxiedConnection, StaticPool, create_engine, event
-
-from ...errors import SettingError
+from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, StaticPool, create_engine, event
 
 # WAL: readers of other processes never stop us. FULL: a commit is on the disk when it returns.
 # secure_delete: an erased person is gone from the file's free pages too.
@@ -20,6 +18,9 @@ _BEGIN = "BEGIN IMMEDIATE"
 
 SLOTS = {"slots": 2}
 """Calls that are with the SQL thread: one under way, and the next one, so that the thread does not wait for the hub in between."""
+
+_LOG_BUSY_MS = 100
+"""How long the SQL thread waits for readers before it leaves the write-ahead log for another time."""
 
 
 def understands(url: URL) -> bool:
@@ -40,7 +41,7 @@ def make_noter(url: URL) -> Engine | None:
 
 def _make_quick(url: URL, pragmas: Sequence[str], begin: str) -> Engine | None:
     """Return an engine for use in the hub's own thread: it waits for no lock."""
-    if url.database in (None, "", ":memory:"):
+    if path_of(url) is None:
         return None
     options = {"isolation_level": None, "timeout": 0, "check_same_thread": False}
     engine = create_engine(url, poolclass=StaticPool, connect_args=options, hide_parameters=True)
@@ -55,28 +56,45 @@ def is_locked(error: Exception | None) -> bool:
     return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
 
 
+def prove_write(connection: Connection) -> None:
+    """Write one page: a number in the file's header that nothing else uses, and that differs each time."""
+    connection.exec_driver_sql(f"PRAGMA user_version = {secrets.randbits(31)}")
+
+
+def truncate_log(engine: Engine) -> bool:
+    """Move what is in the write-ahead log into the database and empty the log, which else keeps what was deleted.
+
+    :returns: False while somebody reads an older state.
+    """
+    connection = engine.raw_connection()
+    cursor = connection.cursor()
+    try:
+        (waits,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+        cursor.execute(f"PRAGMA busy_timeout = {_LOG_BUSY_MS}")
+        busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        cursor.execute(f"PRAGMA busy_timeout = {waits}")
+    finally:
+        cursor.close()
+        connection.close()
+    return not busy
+
+
+def path_of(url: URL) -> str | None:
+    """Return the path of the file; None for a database in memory."""
+    return None if url.database in (None, "", ":memory:") else url.database
+
+
 def make_engine(url: URL, busy_seconds: float) -> Engine:
     """Return an engine with one connection, opened at its first use by the thread that uses it.
 
     :param busy_seconds: how long a lock of another process is waited for.
-    :raises SettingError: the file cannot be opened or made.
     """
-    if url.database not in (None, "", ":memory:"):
-        _make_private(url)
     # isolation_level: transactions begin where we say so, not where the driver guesses
     options = {"isolation_level": None, "timeout": busy_seconds, "check_same_thread": False}
     engine = create_engine(url, poolclass=StaticPool, connect_args=options, hide_parameters=True)
     event.listen(engine, "connect", _configure)
     _begin_with(engine, _BEGIN)
     return engine
-
-
-def _make_private(url: URL) -> None:
-    """Make the file, for its owner only, before SQLite makes it for everybody; its companions take over the mode."""
-    try:
-        os.close(os.open(str(url.database), os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError as error:
-        raise SettingError(f"directory.url: must be a file that can be opened ({error.strerror})") from None
 
 
 def _configure(connection: Any, _record: object) -> None:

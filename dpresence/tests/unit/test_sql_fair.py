@@ -89,7 +89,7 @@ def test_somebody_elses_call_waits_for_one_turn_of_the_flood(database, flood, ca
         with suppress(NotFound):
             call(SqlDirectory(database))
 
-    assert flood.ahead_of(ask) <= AHEAD
+    assert flood.ahead_of(ask) <= 2 * AHEAD, "an erasure has two turns: the second empties the log"
 
 
 def test_the_flood_is_refused_where_its_own_queue_is_full_and_nobody_else_is(database):

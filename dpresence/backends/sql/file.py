@@ -1,0 +1,79 @@
+"""The file of an SQLite database: made for its owner only, held by one service, and watched while it is open."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+
+from ...errors import BackendUnavailable, SettingError
+from ...private import warn_of_readers
+
+log = logging.getLogger(__name__)
+
+_ALONE = (
+    "must be a database that no other service uses while tracker = memory, which is known to one process only: stop the other "
+    "service, or give this one a database of its own; tracker = redis is for several"
+)
+_TOGETHER = "must not be used by a service with tracker = memory: stop that one, or give this one a database of its own"
+
+
+class DatabaseFile:
+    """The file that was opened, for as long as the process uses it.
+
+    :param path: the database; it is made if it is not there.
+    :param alone: whether no other service may use it; None for what is no service, such as the operator's command.
+    :raises SettingError: it cannot be opened, or another service uses it; names ``directory.url``.
+    """
+
+    def __init__(self, path: str, alone: bool | None) -> None:
+        self.path = os.path.realpath(path)
+        self._setting = f"directory.url = sqlite:///{path}"
+        self._lock: int | None = None
+        self._lost = False
+        os.close(self._open(self.path))
+        self._opened = self._identity()
+        warn_of_readers(self.path, "everybody's e-mail addresses")
+        if alone is not None:
+            self._claim(alone)
+
+    def check(self) -> None:
+        """Refuse to go on with a file that nobody will find again: what is written to it is lost.
+
+        :raises BackendUnavailable: it was deleted or moved, or another one is at its path.
+        """
+        lost = self._identity() != self._opened
+        if lost and not self._lost:
+            log.error("database: %s was deleted, moved or replaced under the service: put it back, or restart the service", self.path)
+        self._lost = lost
+        if lost:
+            raise BackendUnavailable
+
+    def close(self) -> None:
+        """Let another service have it; harmless when done before."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _open(self, path: str) -> int:
+        """Open or make a file for its owner only, before SQLite makes it for everybody; its companions take over the mode."""
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise SettingError(f"{self._setting}: must be a file that can be opened ({error.strerror})") from None
+
+    def _claim(self, alone: bool) -> None:
+        """Hold a lock until the process ends, however it ends. Beside the database: on it, NFS would take it for one of SQLite's."""
+        self._lock = self._open(f"{self.path}.lock")
+        try:
+            fcntl.flock(self._lock, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise SettingError(f"{self._setting}: {_ALONE if alone else _TOGETHER}") from None

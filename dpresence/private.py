@@ -1,0 +1,36 @@
+"""Files that only their owner may read: who else could is told of at the start."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import stat
+from collections.abc import Mapping
+
+log = logging.getLogger(__name__)
+
+_PASSWORD_IN_URL = re.compile(r"://[^/@]*:[^/@]+@")
+_SECRET_KEYS = re.compile(r"(^|[._])(password|client_secret|secret|token)$")
+
+
+def warn_of_readers(path: str, holds: str) -> None:
+    """Log a file that others than its owner may read or write; one that is not there is nothing to warn of.
+
+    :param holds: what is in it, for the operator.
+    """
+    try:
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        return
+    if mode & 0o077:
+        log.warning("%s holds %s, and others may read or write it (mode %04o): chmod 600 %s", path, holds, mode, path)
+
+
+def warn_of_secrets(path: str, ini: Mapping[str, str]) -> None:
+    """Log an ini that others may read, if a value of ``[app:main]`` is a password or a secret.
+
+    :param path: the ini's.
+    """
+    if any(value and (_SECRET_KEYS.search(key) or _PASSWORD_IN_URL.search(value)) for key, value in ini.items()):
+        warn_of_readers(path, "passwords or secrets")
