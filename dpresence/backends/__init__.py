@@ -58,7 +58,7 @@ def load(settings: Settings, clock: Clock, serving: bool = False) -> Backends:
     with ExitStack() as opened:  # closed again when one of them cannot be opened
         directory = load_directory(settings, clock, alone)
         opened.callback(directory.close)
-        mailbox = _redis_mailbox(settings) if storage.mailbox == "redis" else SqlMailbox(directory.database, clock)
+        mailbox = _redis_mailbox(settings) if storage.mailbox == "redis" else SqlMailbox(directory.database)
         opened.callback(mailbox.close)
         tracker = _redis_tracker(settings, clock) if storage.tracker == "redis" else MemoryTracker(settings.presence, clock)
         opened.pop_all()

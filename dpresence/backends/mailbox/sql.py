@@ -1,6 +1,6 @@
 """The mailbox in an SQL database. Each method but the sweep is one transaction; a queue is the order of ``position``.
 
-Times of expiry are of the database's clock where it has one, PostgreSQL; SQLite's is that of this machine. What a user got
+Times of expiry are of the database's clock; see ``Database.now``. What a user got
 unseen moves from ``notifications`` to ``taken``, which has no content and is only counted.
 """
 # ruff: noqa: D102 - the abstract base documents each method
@@ -11,9 +11,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Table, bindparam, cast, delete, func, insert, select, tuple_, union_all
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, tuple_, union_all
 
-from ...clock import Clock
 from ...model import Notification
 from ..sql.engine import Database, reading, transaction, transaction_of
 from ..sql.locks import take_turns
@@ -31,27 +30,18 @@ _PENDING = (  # asked for at each sign-in
 )
 _ADD = insert(table)
 _BOTH = (table, taken)
-_SERVER_NOW = select(cast(func.floor(func.extract("epoch", func.clock_timestamp()) * 1000), BigInteger))
 _SWEPT = 500
 """Rows of a table that are discarded in one transaction."""
 
 
 class SqlMailbox(Mailbox):
-    """Waiting notifications in a ``Database`` it shares with the directory; closing one closes both.
-
-    :param clock: what expires in SQLite.
-    """
+    """Waiting notifications in a ``Database`` it shares with the directory; closing one closes both."""
 
     urgent = frozenset(("_look",))
     erasing = frozenset(("purge", "_sweep"))
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database) -> None:
         self.database = database
-        self._clock = clock
-
-    def _now(self, connection: Connection) -> int:
-        """Return the time by the store's clock, milliseconds."""
-        return connection.scalars(_SERVER_NOW).one() if connection.dialect.name == "postgresql" else self._clock.now()
 
     @transaction_of(lambda items, limit: items[0].notification.appid if items else "")
     def push(self, connection: Connection, items: Sequence[Push], limit: int) -> Sequence[Stored]:
@@ -59,10 +49,10 @@ class SqlMailbox(Mailbox):
             return []
         users = {item.user for item in items}
         take_turns(connection, "mailbox", users)  # what one push counts and numbers, no other changes meanwhile
-        now = self._now(connection)
+        now, settled = self.database.now(connection), self.database.settled_now(connection)
         queues = {Queue(item.user, item.notification.puid): item.shown_until for item in items}
-        _tidy(connection, queues, now)
-        sizes = _sizes(connection, queues)
+        _tidy(connection, queues, settled)
+        sizes = _sizes(connection, queues, now)
         connection.execute(_ADD, [_row(item, now) for item in items])
         positions = _positions(connection, users, [item.notification.id for item in items])
         answers = []
@@ -71,13 +61,13 @@ class SqlMailbox(Mailbox):
             sizes[queue] += 1
             answers.append(Stored(positions[item.notification.id], min(sizes[queue], limit)))
         for queue, size in sizes.items():
-            if size > limit:
-                _keep_newest(connection, queue, limit)
+            if size > limit or not settled:  # then what has expired is there still, and not counted
+                _keep_newest(connection, queue, limit, now)
         return answers
 
     @reading
     def pending(self, connection: Connection, user: str, after: int, limit: int) -> Sequence[Waiting]:
-        values = {"owner": user, "after": after, "now": self._now(connection), "most": limit}
+        values = {"owner": user, "after": after, "now": self.database.now(connection), "most": limit}
         return [Waiting(position, Notification(*kept)) for *kept, position in connection.execute(_PENDING, values)]
 
     @reading
@@ -86,7 +76,7 @@ class SqlMailbox(Mailbox):
 
     @reading
     def waiting(self, connection: Connection, user: str, puid: str, shown_until: int) -> int:
-        now = self._now(connection)
+        now = self.database.now(connection)
         mine = [(each.c.user == user, each.c.puid == puid, each.c.expires_at > now) for each in _BOTH]
         counts = [select(func.count()).where(*mine[0]), select(func.count()).where(*mine[1], taken.c.taken_at >= shown_until)]
         return sum(connection.scalars(count).one() for count in counts)
@@ -134,7 +124,7 @@ class SqlMailbox(Mailbox):
 
     @transaction
     def _sweep(self, connection: Connection, each: Table) -> int:
-        over = select(each.c.position).where(each.c.expires_at <= self._now(connection)).limit(_SWEPT)
+        over = select(each.c.position).where(each.c.expires_at <= self.database.settled_now(connection)).limit(_SWEPT)
         return connection.execute(delete(each).where(each.c.position.in_(over))).rowcount
 
     def ping(self) -> None:
@@ -163,11 +153,12 @@ def _tidy(connection: Connection, queues: dict[Queue, int], now: int) -> None:
         connection.execute(delete(taken).where(taken.c.user == user, taken.c.puid == puid, over))
 
 
-def _sizes(connection: Connection, queues: Iterable[Queue]) -> Counter[Queue]:
+def _sizes(connection: Connection, queues: Iterable[Queue], now: int) -> Counter[Queue]:
     """Return how many are counted in each of some queues."""
     sizes: Counter[Queue] = Counter()
     for each in _BOTH:
-        count = select(each.c.user, each.c.puid, func.count()).where(_in(each, queues)).group_by(each.c.user, each.c.puid)
+        count = select(each.c.user, each.c.puid, func.count()).where(_in(each, queues), each.c.expires_at > now)
+        count = count.group_by(each.c.user, each.c.puid)
         for user, puid, size in connection.execute(count):
             sizes[Queue(user, puid)] += size
     return sizes
@@ -182,10 +173,10 @@ def _positions(connection: Connection, users: Iterable[str], ids: Collection[str
     return dict(connection.execute(select(table.c.id, table.c.position).where(table.c.user.in_(users), table.c.id.in_(ids))).all())
 
 
-def _keep_newest(connection: Connection, queue: Queue, limit: int) -> None:
-    """Drop what is beyond ``limit`` now: somebody may have settled some since they were counted."""
-    counted = [select(each.c.position).where(each.c.user == queue.user, each.c.puid == queue.puid) for each in _BOTH]
+def _keep_newest(connection: Connection, queue: Queue, limit: int, now: int) -> None:
+    """Drop what is beyond ``limit`` now, what has expired first: somebody may have settled some since they were counted."""
+    counted = [select(each.c.position, each.c.expires_at).where(each.c.user == queue.user, each.c.puid == queue.puid) for each in _BOTH]
     both = union_all(*counted).subquery()
-    oldest = connection.scalars(select(both.c.position).order_by(both.c.position.desc()).offset(limit)).all()
+    oldest = connection.scalars(select(both.c.position).order_by(both.c.expires_at <= now, both.c.position.desc()).offset(limit)).all()
     for each in _BOTH:
         connection.execute(delete(each).where(each.c.position.in_(oldest)))

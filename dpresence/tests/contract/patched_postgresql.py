@@ -15,7 +15,6 @@ from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.postgresql import CONNECTIONS, SLOTS
 from dpresence.backends.sql.tables import service
-from dpresence.clock import Clock
 from dpresence.errors import BackendUnavailable
 
 from . import mailbox
@@ -253,7 +252,7 @@ def test_connections_that_the_server_closed_are_not_used_again(make):
 
 
 def test_text_with_a_nul_finds_nothing(make):
-    directory, box = SqlDirectory(make()), SqlMailbox(make(), Clock())
+    directory, box = SqlDirectory(make()), SqlMailbox(make())
     jane = application(directory, person(directory), "app").owner
     assert directory.application("app\0") is None
     assert directory.key("\0", NOW) is None
@@ -285,7 +284,7 @@ class TestLosses:
 
     @pytest.fixture
     def calls(self, database):
-        backends = (CALLS, SqlDirectory(database)), (mailbox.CALLS, SqlMailbox(database, Clock()))
+        backends = (CALLS, SqlDirectory(database)), (mailbox.CALLS, SqlMailbox(database))
         return [lambda call=call, backend=backend: call(backend) for calls, backend in backends for call in calls.values()]
 
     def check_away(self, calls, seconds):
@@ -321,7 +320,7 @@ class TestLosses:
         check_sessions(database)
 
     def test_what_was_answered_survives_a_crash_of_the_server(self, postgresql, database):
-        directory, box = SqlDirectory(database), SqlMailbox(database, Clock())
+        directory, box = SqlDirectory(database), SqlMailbox(database)
         jane = person(directory)
         directory.spend(b"digest", END)
         mailbox.push(box, mailbox.one("a", jane.id))

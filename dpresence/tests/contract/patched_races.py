@@ -15,7 +15,6 @@ from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate, revision
-from dpresence.clock import Clock
 from dpresence.errors import Conflict, NotFound, SessionEnded, TooMany
 from dpresence.model import Account, Application, Grant, Session, Ticket
 
@@ -220,7 +219,7 @@ class TestDirectory:
 class TestMailbox:
     @pytest.fixture
     def sides(self, database, other_database):
-        return SqlMailbox(database, Clock()), SqlMailbox(other_database, Clock())
+        return SqlMailbox(database), SqlMailbox(other_database)
 
     def test_pushes_of_all_processes_keep_the_limit_the_count_and_the_order(self, sides):
         pushes = [[f"{n}-{m}" for m in range(3)] for n in range(16)]

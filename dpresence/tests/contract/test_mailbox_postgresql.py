@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from dpresence.backends.mailbox.sql import SqlMailbox
-from dpresence.tests.support import FakeClock
 
 from .mailbox import MailboxContract
 from .mailbox_ends import MailboxEndsContract
@@ -15,9 +14,9 @@ from .sql import nowhere
 class TestOnPostgreSQL(MailboxContract, MailboxEndsContract):
     @pytest.fixture
     def backend(self, database):
-        return SqlMailbox(database, FakeClock())
+        return SqlMailbox(database)
 
     @pytest.fixture
     def lost(self, tmp_path):
         with nowhere(tmp_path) as database:
-            yield SqlMailbox(database, FakeClock())
+            yield SqlMailbox(database)

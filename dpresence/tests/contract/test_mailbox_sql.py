@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dpresence.backends.mailbox.sql import SqlMailbox
-from dpresence.clock import Clock
 from dpresence.tests.support import FakeClock
 
-from .mailbox import MailboxContract, kept
+from .mailbox import DAY, MailboxContract, kept, one
 from .mailbox_ends import MailboxEndsContract
 from .sql import drop_tables, killed_after_ok, opened, spoil
 
@@ -21,8 +20,8 @@ def clock():
 class TestInMemory(MailboxContract, MailboxEndsContract):
     @pytest.fixture
     def backend(self, clock):
-        with opened("sqlite://") as database:
-            yield SqlMailbox(database, clock)
+        with opened("sqlite://", clock) as database:
+            yield SqlMailbox(database)
 
     @pytest.fixture
     def pass_by(self, clock):
@@ -37,8 +36,8 @@ class TestInMemory(MailboxContract, MailboxEndsContract):
 class TestInAFile(MailboxContract, MailboxEndsContract):
     @pytest.fixture
     def backend(self, tmp_path, clock):
-        with opened(f"sqlite:///{tmp_path}/presence.db") as database:
-            yield SqlMailbox(database, clock)
+        with opened(f"sqlite:///{tmp_path}/presence.db", clock) as database:
+            yield SqlMailbox(database)
 
     @pytest.fixture
     def pass_by(self, clock):
@@ -47,7 +46,7 @@ class TestInAFile(MailboxContract, MailboxEndsContract):
     @pytest.fixture
     def lost(self, tmp_path):
         with spoil(tmp_path / "presence.db") as database:
-            yield SqlMailbox(database, Clock())
+            yield SqlMailbox(database)
 
     def test_what_was_answered_survives_a_kill(self, tmp_path):
         url = f"sqlite:///{tmp_path}/presence.db"
@@ -58,7 +57,7 @@ class TestInAFile(MailboxContract, MailboxEndsContract):
             from dpresence.clock import Clock
             from dpresence.tests.contract.sql import opened
             with opened({url!r}) as database:
-                mailbox = SqlMailbox(database, Clock())
+                mailbox = SqlMailbox(database)
                 push(mailbox, "a")
                 push(mailbox, "b", "c")
                 settle(mailbox, "jane", ["a"])
@@ -66,4 +65,24 @@ class TestInAFile(MailboxContract, MailboxEndsContract):
             """
         )
         with opened(url) as database:
-            assert kept(SqlMailbox(database, Clock())) == ["b", "c"]
+            assert kept(SqlMailbox(database)) == ["b", "c"]
+
+
+class WallClock(FakeClock):
+    """A time of day that can be set apart from the monotonic clock."""
+
+    def set(self, seconds: float) -> None:
+        self.start += int(seconds * 1000)
+
+
+def test_a_clock_that_jumps_ahead_and_back_takes_no_notification_with_it(tmp_path):
+    clock = WallClock()
+    with opened(f"sqlite:///{tmp_path}/presence.db", clock) as database:
+        mailbox = SqlMailbox(database)
+        mailbox.push([one("a"), one("b")], 3)
+        clock.set(13 * DAY / 1000)
+        clock.advance(65)
+        assert mailbox.sweep() == 0
+        assert [each.size for each in mailbox.push([one("c"), one("d")], 3)] == [1, 2], "what has expired is not counted"
+        clock.set(-13 * DAY / 1000)
+        assert kept(mailbox) == ["b", "c", "d"], "three may wait"

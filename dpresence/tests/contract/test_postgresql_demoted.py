@@ -12,7 +12,6 @@ from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
-from dpresence.clock import Clock
 from dpresence.errors import BackendUnavailable
 from dpresence.tests.faults.proxy import Proxy, to_unix
 
@@ -120,7 +119,7 @@ def pair(postgresql, request):
 
 def test_the_promoted_standby_behind_the_same_name_takes_over(pair, demote, postgresql):
     database, standby, targets = pair
-    directory, box = SqlDirectory(database), SqlMailbox(database, Clock())
+    directory, box = SqlDirectory(database), SqlMailbox(database)
     jane = person(directory)
     mailbox.push(box, mailbox.one("a", jane.id))
     standby.catch_up(postgresql)

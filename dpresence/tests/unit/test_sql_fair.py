@@ -28,7 +28,8 @@ AHEAD = 2 + 1
 
 @pytest.fixture(params=["file", "memory"])
 def database(request, tmp_path):
-    database = Database("sqlite://" if request.param == "memory" else f"sqlite:///{tmp_path}/presence.db")
+    url = "sqlite://" if request.param == "memory" else f"sqlite:///{tmp_path}/presence.db"
+    database = Database(url, deadline_seconds=60)
     migrate(database)
     yield database
     database.close()
@@ -95,7 +96,7 @@ def test_somebody_elses_call_waits_for_one_turn_of_the_flood(database, flood, ca
 def test_the_flood_is_refused_where_its_own_queue_is_full_and_nobody_else_is(database):
     began = gevent.spawn(database.run, lambda connection: native_sleep(0.1), key="app-1")
     box = SqlMailbox(database)
-    pushes = [gevent.spawn(box.push, [("jane", mailbox.note(f"n{n}"))], 100) for n in range(200)]
+    pushes = [gevent.spawn(box.push, [mailbox.one(f"n{n}")], 100) for n in range(200)]
     gevent.sleep(0.02)
     assert person(SqlDirectory(database), "joe")
     gevent.joinall([began, *pushes])
@@ -129,7 +130,7 @@ def test_pushes_of_one_application_to_many_people_are_one_queue(database):
     began = gevent.spawn(database.run, lambda connection: native_sleep(0.1), key="app-1")
 
     def push(user, appid):
-        box.push([(user, mailbox.note("n", appid))], 100)
+        box.push([mailbox.one("n", user, appid)], 100)
         made.append(appid)
 
     pushes = [gevent.spawn(push, f"user-{n}", "app-1") for n in range(FLOOD)] + [gevent.spawn(push, "jane", "app-2")]

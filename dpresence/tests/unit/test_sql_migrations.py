@@ -20,7 +20,6 @@ from dpresence.backends.sql.migrate import configuration, migrate, revision
 from dpresence.backends.sql.tables import metadata
 from dpresence.errors import BackendUnavailable, SettingError
 from dpresence.model import Notification
-from dpresence.tests.support import FakeClock
 
 
 @pytest.fixture
@@ -80,7 +79,7 @@ def test_notifications_that_waited_before_positions_were_unique_wait_on_and_come
     sql = f"insert into notifications {row} (41, 'jane', 'a', 'app', 'puid', 'Chess', 'hi', 'move', 5, 9999999999999)"
     database.run(lambda connection: connection.execute(text(sql)))
     migrate(database)
-    mailbox = SqlMailbox(database, FakeClock())
+    mailbox = SqlMailbox(database)
     assert list(mailbox.pending("jane", 0, 10)) == [(41, Notification("a", "app", "puid", "Chess", "hi", "move", 5))]
     mailbox.purge("jane")
     [stored] = mailbox.push([Push("jane", Notification("b", "app", "puid", "", "", "", 6), 1000)], 10)
