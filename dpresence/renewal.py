@@ -1,4 +1,4 @@
-"""SIGHUP for a single process: it checks what it would start anew with, drains, and becomes that (docs/decisions/0012-renewal.md)."""
+"""SIGHUP for a single process: it checks what it would start anew with, drains, and becomes that (docs/decisions/0014-renewal.md)."""
 
 from __future__ import annotations
 

@@ -181,18 +181,21 @@ class SqlDirectory(Directory):
 
     @transaction
     def end_session(self, connection: Connection, id_hash: bytes) -> Sequence[tuple[str, str | None]]:
-        raised = outbox.raise_revision(connection, select(sessions.c.user).where(sessions.c.id_hash == id_hash).scalar_subquery())
+        owner = select(sessions.c.user).where(sessions.c.id_hash == id_hash).scalar_subquery()
+        account = ACCOUNTS.hold(connection, accounts.c.id == owner)
         families = select(tickets.c.family, tickets.c.device).distinct().where(tickets.c.session == id_hash)
         ended = [(family, device) for family, device in connection.execute(families.order_by(tickets.c.family))]
         SESSIONS.delete(connection, sessions.c.id_hash == id_hash)
-        if raised:
+        if account is not None:
+            revision = outbox.raise_revision(connection, account.id)
             for family, device in ended:
                 used = f"{family} {device}" if device else family
-                outbox.add(connection, raised.id, "ticket", raised.id, detail=used, revision=raised.revision)
+                outbox.add(connection, account.id, "ticket", account.id, detail=used, revision=revision)
         return ended
 
     @transaction
     def end_sessions(self, connection: Connection, user: str) -> None:
+        ACCOUNTS.hold(connection, accounts.c.id == user)
         _end_sessions(connection, user)
 
     @transaction
@@ -243,10 +246,11 @@ class SqlDirectory(Directory):
 
     @transaction
     def end_tickets(self, connection: Connection, user: str, device: str) -> None:
-        raised = outbox.raise_revision(connection, user)
+        ACCOUNTS.hold(connection, accounts.c.id == user)
         TICKETS.delete(connection, tickets.c.user == user, tickets.c.device == device)
-        if raised:
-            outbox.add(connection, user, "device", user, detail=device, revision=raised.revision)
+        revision = outbox.raise_revision(connection, user)
+        if revision:
+            outbox.add(connection, user, "device", user, detail=device, revision=revision)
 
     # -- applications and keys
 
@@ -438,9 +442,9 @@ def _same_device(given: str | None, noted: str | None) -> bool:
 
 
 def _end_sessions(connection: Connection, user: str) -> None:
-    raised = outbox.raise_revision(connection, user)
-    if raised:
-        outbox.add(connection, user, "account", user, revision=raised.revision)
+    revision = outbox.raise_revision(connection, user)
+    if revision:
+        outbox.add(connection, user, "account", user, revision=revision)
     SESSIONS.delete(connection, sessions.c.user == user)
     TICKETS.delete(connection, tickets.c.user == user)
 
@@ -477,8 +481,8 @@ def _between(appid: str, user: str) -> tuple[ColumnElement[bool], ColumnElement[
 
 def _add_changed(connection: Connection, kind: OutboxKind, grant: Grant) -> None:
     """Raise the revision of a grant's user and add what follows from its change."""
-    raised = outbox.raise_revision(connection, grant.user)
-    outbox.add(connection, grant.user, kind, grant.user, grant.appid, grant.puid, raised.revision if raised else 0)
+    revision = outbox.raise_revision(connection, grant.user)
+    outbox.add(connection, grant.user, kind, grant.user, grant.appid, grant.puid, revision)
 
 
 def _end_grants(connection: Connection, appid: str) -> Sequence[Grant]:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, delete, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, literal, select, update
 
 from ...model import OutboxEntry, OutboxKind
 from .rows import Rows
 from .tables import accounts, grants, outbox
 
 ENTRIES = Rows(outbox, OutboxEntry)
-_RAISE = update(accounts).values(revision=accounts.c.revision + 1).returning(accounts.c.id, accounts.c.revision)
+_RAISE = update(accounts).values(revision=accounts.c.revision + 1).returning(accounts.c.revision)
 
 
-def raise_revision(connection: Connection, user: str | ScalarSelect[Any]) -> Row[tuple[str, int]] | None:
-    """Raise an account's revision, which locks its row; return its id and the new revision, None when it is gone."""
-    return connection.execute(_RAISE.where(accounts.c.id == user)).one_or_none()
+def raise_revision(connection: Connection, user: str) -> int:
+    """Raise the revision of an account, whose row the caller holds, and return it; 0 when it is gone."""
+    return connection.scalar(_RAISE.where(accounts.c.id == user)) or 0
 
 
 def add(connection: Connection, owner: str, kind: OutboxKind, user: str = "", appid: str = "", detail: str = "", revision: int = 0) -> None:
