@@ -67,7 +67,7 @@ class DatabaseFile:
         try:
             return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise SettingError(f"{self._setting}: must be a file that can be opened ({error.strerror})") from None
+            raise SettingError(f"directory.url: must be a file that can be opened ({error.strerror})") from None
 
     def _claim(self, alone: bool) -> None:
         """Hold a lock until the process ends, however it ends. Beside the database: on it, NFS would take it for one of SQLite's."""

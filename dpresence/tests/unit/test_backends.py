@@ -53,7 +53,7 @@ def test_after_closing_nothing_answers(backends):
 
 
 def test_a_wrong_url_stops_the_start():
-    with pytest.raises(SettingError, match=r"^directory\.url = postgresql://db/presence: must be a sqlite or postgresql\+psycopg URL$"):
+    with pytest.raises(SettingError, match=r"^directory\.url: must be a sqlite or postgresql\+psycopg URL; "):
         load(settings("postgresql://db/presence"), FakeClock())
 
 

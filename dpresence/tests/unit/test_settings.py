@@ -95,7 +95,7 @@ def test_development_ini_is_development_on_loopback() -> None:
 def test_an_ini_starts_as_shipped(ini: str, tmp_path: Path) -> None:
     app = main({"here": str(tmp_path)}, **section(ini, "app:main", tmp_path))
     app.registry["dpresence"].close()
-    assert [path.suffix for path in tmp_path.iterdir()] == [".db"]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".db", ".lock"]
 
 
 @pytest.mark.parametrize("ini", INIS)
