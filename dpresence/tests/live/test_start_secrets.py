@@ -22,7 +22,7 @@ def with_key(key: str, value: str, section: str) -> dict[str, str]:
     stood = [line for line in text.splitlines() if line.partition(" =")[0] == key]
     in_server = key in SERVER
     if stood and (section == "server:main") == in_server:
-        return {stood[0]: f"{key} = {value}"}
+        return {stood[0].replace("8282", "{port}"): f"{key} = {value}"}  # the port that Shipped puts there
     return {SECTION: f"{SECTION}\n{key} = {value}"} if section == "server:main" else {ANYWHERE: f"{ANYWHERE}\n{key} = {value}"}
 
 
