@@ -230,7 +230,10 @@ function run.sweep()
   return { count, #over > 0 }
 end
 
+-- A server that is full, read-only or without its replicas answers everything but a write.
 function run.ping()
+  call('SET', prefix .. 'ping', '')
+  call('DEL', prefix .. 'ping')
   return true
 end
 

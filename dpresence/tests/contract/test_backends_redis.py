@@ -31,6 +31,32 @@ def test_the_settings_choose_redis_and_a_ping_names_what_is_away(lost_redis):
     backends.close()
 
 
+@pytest.mark.parametrize(
+    ("option", "refuses", "takes"),
+    [
+        ("maxmemory", "1", "0"),  # OOM
+        ("replicaof", "127.0.0.1 1", "no one"),  # READONLY: a failover made a replica of it
+        ("min-replicas-to-write", "1", "0"),  # NOREPLICAS
+    ],
+)
+def test_a_redis_that_answers_and_refuses_writes_is_named_by_a_ping(lost_redis, option, refuses, takes):
+    lost_redis.start()
+    backends = load(on_redis(lost_redis.url), FakeClock())
+    assert backends.ping() == {"directory": True, "tracker": True, "mailbox": True}
+
+    def tell(value):
+        ask = lost_redis.client.execute_command
+        ask("REPLICAOF", *value.split()) if option == "replicaof" else ask("CONFIG", "SET", option, value)
+
+    tell(refuses)
+    assert backends.ping() == {"directory": True, "tracker": False, "mailbox": False}
+    assert lost_redis.client.ping(), "it is there"
+    tell(takes)
+    eventually(lambda: all(backends.ping().values()))
+    backends.close()
+    assert not lost_redis.client.exists("dpresence:m:ping")
+
+
 def test_a_start_that_fails_leaves_no_database_open(lost_redis, monkeypatch):
     closed = []
     monkeypatch.setattr(SqlDirectory, "close", lambda self, close=SqlDirectory.close: closed.append(close(self)))

@@ -12,8 +12,10 @@ from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
+from dpresence.backends.sql.proof import KEPT_SECONDS, REFUSED_SECONDS
 from dpresence.errors import BackendUnavailable
 from dpresence.tests.faults.proxy import Proxy, to_unix
+from dpresence.tests.support import FakeClock
 
 from . import mailbox
 from .directory_values import END, person
@@ -48,6 +50,24 @@ def test_a_server_that_turned_read_only_is_unavailable_to_writers_and_readers(da
                 directory.spend(b"digest", END)
             with pytest.raises(BackendUnavailable):
                 directory.account(jane.id)
+
+
+def test_its_heartbeat_proves_a_write(migrated, demote):
+    clock = FakeClock()
+    database = Database(migrated, clock=clock)
+    backends = SqlDirectory(database), SqlMailbox(database)
+    SqlDirectory(database).stamp("production")
+    for backend in backends:
+        backend.ping()
+    with demote():
+        clock.advance(KEPT_SECONDS)
+        for backend in backends:
+            with pytest.raises(BackendUnavailable):
+                backend.ping()
+    clock.advance(REFUSED_SECONDS)
+    for backend in backends:
+        backend.ping()
+    database.close()
 
 
 def test_it_is_used_again_as_soon_as_it_is_writable(database, demote):
