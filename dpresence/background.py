@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 HOUSEKEEPING_SECONDS = 60
 FIGURES_SECONDS = 2
+POSTPONED_SECONDS = 1
 DEVELOPMENT = "the development issuer is on: anybody with its token can sign in as anybody"
 _JITTER = 0.1
 
@@ -27,6 +28,7 @@ class Background:
     def __init__(self, presence: Presence, settings: Settings) -> None:
         self._jobs: list[tuple[str, float, Callable[[], object]]] = [
             ("sweep of devices", settings.presence.sweep_seconds, presence.devices.sweep),
+            ("postponed changes of status", POSTPONED_SECONDS, presence.devices.tell_postponed),
             ("checks of domains", HOUSEKEEPING_SECONDS, presence.applications.check_domains),
             ("lease", settings.presence.refresh_seconds, presence.renew_lease),
             ("figures", FIGURES_SECONDS, presence.figures.sample),

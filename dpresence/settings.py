@@ -181,8 +181,8 @@ class PresenceSettings:
     replacements_per_minute: int = _key(6, "How often a connected device may be taken over by a newer connection.", low=1, high=1000)
     sockets_per_application: int = _key(10, "Open channels of one application in one process.", low=1, high=1000)
     waiting_notifications: int = _key(100, "Notifications waiting for one user from one application.", low=1, high=1000)
-    status_rate: float = _key(1.0, "Status changes of a device, per second.", low=0.01, high=1000)
-    status_burst: int = _key(20, "Status changes of a device at once.", low=1, high=10000)
+    status_rate: float = _key(1.0, "Status changes of a device, and of an account, per second.", low=0.01, high=1000)
+    status_burst: int = _key(20, "Status changes of a device, and of an account, at once.", low=1, high=10000)
     notification_rate: float = _key(100.0, "Notifications of an application, per second.", low=0.01, high=100000)
     notification_burst: int = _key(1000, "Notifications of an application at once.", low=100, high=100000)
 

@@ -169,7 +169,7 @@ class Delivery:
     def _unseen(self, user: str) -> Collection[str] | None:
         """Return the PUIDs whose applications are shown a user as offline, None for all: also when nobody can tell."""
         try:
-            if self._tracker.status(user) == "offline":
+            if self._tracker.told_status(user) == "offline":
                 return None
             return [grant.puid for grant in self._grants.of(user).grants if grant.paused]
         except BackendUnavailable:

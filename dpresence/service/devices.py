@@ -7,6 +7,8 @@ from contextlib import suppress
 from functools import partial
 from math import ceil
 
+from gevent.pool import Pool
+
 from ..backends.directory import Directory
 from ..backends.tracker import Connected, Tracker
 from ..clock import Clock
@@ -20,6 +22,7 @@ from .outbox import Outbox
 from .retry import RetryQueue
 from .turns import give_way
 
+_GREENLETS = 20
 _AT_ONCE = 100
 """Users swept in one go: a few milliseconds, then everybody else has a turn."""
 
@@ -162,3 +165,14 @@ class Devices:
             if not count % _AT_ONCE:
                 give_way()
         return len(users)
+
+    def tell_postponed(self) -> None:
+        """Tell applications the status of users whose changes came too quickly, as soon as their rate allows it.
+
+        :raises BackendUnavailable: a backend is away; the next call goes on.
+        """
+        for _ in Pool(_GREENLETS).imap_unordered(self._tell_postponed, self._tracker.postponed()):
+            pass
+
+    def _tell_postponed(self, user: str) -> None:
+        self._grants.apply(user, partial(self._tracker.tell_postponed, user))

@@ -6,13 +6,15 @@ import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from math import ceil
 from typing import TypeVar
 
 from ..backends.directory import Directory, Granted
 from ..backends.mailbox import Mailbox
 from ..backends.tracker import StaleGrants, Tracker
 from ..clock import Clock
-from ..errors import BackendUnavailable, DomainNotValidated, NotActive, NotFound
+from ..errors import BackendUnavailable, DomainNotValidated, NotActive, NotFound, SlowDown
 from ..model import Application, Grant, GrantSet, OutboxEntry
 from .outbox import Outbox
 
@@ -148,11 +150,24 @@ class Grants:
     def grant(self, user: str, application: Application) -> Grant:
         """Let an application see a user; the same grant when it may already.
 
+        A new grant takes a token of the user's status changes: giving and revoking it would tell the status at any rate.
+
+        :raises SlowDown: there is none.
         :raises Refused: the application was changed meanwhile, so that nobody consented to what it is now; see ``askable``.
         """
+        present = self._directory.grant(application.id, user)
+        if present is not None:
+            return present
+        self._charge(user)
         now = self._clock.now()
         wanted = Grant(application.id, secrets.token_urlsafe(16), user, granted_at=now, since=now)
         return self._changed(user, lambda: self._directory.add_grant(wanted, application.domain))
+
+    def _charge(self, user: str) -> None:
+        with suppress(BackendUnavailable):  # while the tracker is away grants are stored, and told later
+            wait = self._tracker.charge(user)
+            if wait:
+                raise SlowDown("too many changes of status and new grants of this account", retry_after=ceil(wait))
 
     def pause(self, user: str, appid: str, paused: bool) -> Grant:
         """Hide a user from an application for a while, or show them again.

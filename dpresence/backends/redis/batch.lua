@@ -5,7 +5,9 @@
 -- Everybody else hears of the wake-ups by a message: the process, then each of them, a line each.
 --
 --   user:USER        cmsgpack: status; newest revision of the account that was seen; devices by name, each with status, connection,
---                    process, since, revision at the sign-in (signed) and, in grace, over. Without devices it lives for feed_seconds
+--                    process, since, revision at the sign-in (signed) and, in grace, over; full, when the bucket of changes is full;
+--                    while a change is postponed, the status that applications were told and the reason of the change.
+--                    Without devices it lives for feed_seconds, or until the bucket is full
 --   meta             hash: epoch, since, runs, batches, base (see open.lua); clock, time (see clock.lua)
 --   processes        hash: process -> "generation end-of-lease", by the lease clock
 --   dead             set of processes whose lease ran out and whose devices have not all been dropped
@@ -16,7 +18,7 @@
 -- Keys are made here and not declared: Redis Cluster is out of scope.
 local request = cmsgpack.unpack(ARGV[1])
 local prefix, me, generation, now, ticks, settings, operations = unpack(request, 1, 7)
-local grace, lease, feed_seconds, feed_entries = unpack(settings)
+local grace, lease, feed_seconds, feed_entries, status_interval, status_window = unpack(settings)
 local call = redis.call
 local meta, processes = prefix .. 'meta', prefix .. 'processes'
 
@@ -24,7 +26,7 @@ local mine = call('HGET', processes, me)
 if not mine or tonumber(string.match(mine, '^%d+')) ~= generation then return false end
 
 local STALE = 'stale' -- the result of an operation whose grants are older than what was seen; it changed nothing
-local run, status_of, raise_revision, finish = {}, nil, nil, nil -- the operations by name
+local run, told_of, raise_revision, finish = {}, nil, nil, nil -- the operations by name
 local woken, wakes = {}, {} -- each once, in order
 
 local alarms = {} -- wake-ups for this process alone

@@ -1,62 +1,4 @@
--- Devices and grace. Comes after "feed.lua".
-
-local RANK = { offline = 0, unavailable = 1, online = 2 }
-
-local function is_record(record)
-  if type(record) ~= 'table' or not RANK[record.status] or type(record.devices) ~= 'table' then return false end
-  for _, device in pairs(record.devices) do
-    if type(device) ~= 'table' or not RANK[device.status] or type(device.process) ~= 'string' then return false end
-  end
-  return true
-end
-
--- Return a user's record; one that cannot be read is gone, and her devices connect again.
-local function load(user)
-  local key = prefix .. 'user:' .. user
-  local got, text = pcall(call, 'GET', key)
-  if not got and not is_damage(reason_of(text)) then error(text, 0) end
-  if got and not text then return { status = 'offline', devices = {}, revision = 0 } end
-  local read, record = pcall(cmsgpack.unpack, text)
-  if got and read and is_record(record) then
-    record.revision = record.revision or 0
-    return record
-  end
-  call('UNLINK', key)
-  wake('forgotten ' .. user)
-  return { status = 'offline', devices = {}, revision = 0 }
-end
-
--- Store a record. One without devices stays for a while: grants that are older than its revision may still be on their way.
-local function store(user, record)
-  local key = prefix .. 'user:' .. user
-  if next(record.devices) then
-    call('SET', key, cmsgpack.pack(record))
-  elseif record.revision > 0 then
-    call('SET', key, cmsgpack.pack(record), 'EX', feed_seconds)
-  else
-    call('DEL', key)
-  end
-end
-
--- Note the newest revision of an account; return whether it is no older than what was seen.
-function raise_revision(user, revision)
-  local record = load(user)
-  if revision > record.revision then
-    record.revision = revision
-    store(user, record)
-  end
-  return revision >= record.revision
-end
-
-function status_of(user)
-  return load(user).status
-end
-
-function run.forget_revision(user)
-  local record = load(user)
-  record.revision = 0
-  store(user, record)
-end
+-- Devices and grace. Comes after "rates.lua".
 
 local function owned(record, name, connection)
   local device = record.devices[name]
@@ -87,12 +29,6 @@ local function index(user, record, process)
   end
 end
 
-local function tell(grants, status, reason)
-  for _, grant in ipairs(grants) do
-    if not grant[4] then show(grant, status, reason) end
-  end
-end
-
 -- Keep a user's devices, work out her status and tell those who may know if it changed.
 local function keep(user, record, grants, reason)
   local status = 'offline'
@@ -101,8 +37,8 @@ local function keep(user, record, grants, reason)
   end
   local before = record.status
   record.status = status
+  if status ~= before then tell_status(user, record, grants, before, reason) end
   store(user, record)
-  if status ~= before then tell(grants, status, reason) end
 end
 
 -- Drop those devices that ``which(name, device)`` picks; return whether there was one.
@@ -214,7 +150,7 @@ end
 
 function run.remove_all(user, grants, revision, before)
   local found = drop(user, grants, revision, 'explicit', function(_, device) return (device.signed or 0) < before end)
-  if found ~= STALE and status_of(user) == 'offline' then
+  if found ~= STALE and load(user).status == 'offline' then
     tell(grants, 'offline', 'explicit') -- news only where the record was lost
   end
   return found
@@ -231,8 +167,6 @@ function run.devices(user)
   end
   return found
 end
-
-run.status = status_of
 
 function run.expire(user, grants, revision)
   local found = drop(user, grants, revision, 'lost', function(_, device)

@@ -159,10 +159,15 @@ local function append(grant, last, status, reason)
   return true
 end
 
-local function show(grant, status, reason)
-  guarded(grant[1], function()
+-- Add an entry if the status is news. Return whether the application knows it now.
+--   may: says whether news may be told now, if that depends. A feed that is being rebuilt takes everything: nobody reads it yet.
+local function show(grant, status, reason, may)
+  return guarded(grant[1], function()
     local last = shown(grant[1], grant[2])
-    if status ~= (last and last.status or 'offline') then append(grant, last, status, reason) end
+    if status == (last and last.status or 'offline') then return true end
+    if may and not feed(grant[1]).damaged and not may() then return false end
+    append(grant, last, status, reason)
+    return true
   end)
 end
 
@@ -174,13 +179,8 @@ end
 
 function run.granted(user, grant, revision)
   if not raise_revision(user, revision) then return STALE end
-  local last, status = shown(grant[1], grant[2]), grant[4] and 'offline' or status_of(user)
+  local last, status = shown(grant[1], grant[2]), grant[4] and 'offline' or told_of(user)
   if not last or last.reason ~= 'granted' or last.status ~= status then append(grant, last, status, 'granted') end
-end
-
-function run.refresh(user, grant, revision)
-  if not raise_revision(user, revision) then return STALE end
-  show(grant, grant[4] and 'offline' or status_of(user), 'explicit')
 end
 
 function run.revoked(user, grant, revision)
@@ -259,7 +259,7 @@ function run.drop(app, seconds)
 end
 
 -- A damaged feed is begun anew by whoever finds it.
-for _, name in ipairs({ 'granted', 'refresh', 'revoked' }) do
+for _, name in ipairs({ 'granted', 'revoked' }) do
   local change = run[name]
   run[name] = function(user, grant, ...) return guarded(grant[1], change, user, grant, ...) end
 end

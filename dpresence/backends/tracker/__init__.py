@@ -47,6 +47,9 @@ class Tracker(ABC):
 
     Rules of status, grace and feed: docs/protocol.md, sections 4 and 5. ``grants`` are always all grants of the user. A
     method that takes them raises ``StaleGrants`` when the tracker has seen a newer revision of that user's account.
+    A user's status changes reach applications at a limited rate (docs/protocol.md, section 4): each change that is not to
+    ``offline`` takes a token of the user's bucket (``presence.status_rate``, ``presence.status_burst``). Where none is left,
+    applications are told later what holds then, by ``tell_postponed``.
     An application is told only what is news to it: a status that is not the one its newest entry of the PUID has. The time
     of an entry is rounded down to the second and lies neither before its grant's ``since`` nor before the PUID's last entry.
     """
@@ -128,11 +131,31 @@ class Tracker(ABC):
     def status(self, user: str) -> Status:
         """Return a user's merged status."""
 
+    @abstractmethod
+    def told_status(self, user: str) -> Status:
+        """Return the merged status that applications were told last; another one than ``status`` while a change is postponed."""
+
+    # -- the rate of a user's changes
+
+    @abstractmethod
+    def charge(self, user: str) -> float:
+        """Take a token for a change that the caller is about to make; return 0, or the seconds until there is one."""
+
+    @abstractmethod
+    def postponed(self) -> Sequence[str]:
+        """Return users of whom applications may be told by now what was postponed; some of them where there are many."""
+
+    @abstractmethod
+    def tell_postponed(self, user: str, grants: GrantSet) -> None:
+        """Tell applications a user's status if they do not know it, or postpone that again."""
+
     # -- feeds
 
     @abstractmethod
     def granted(self, grant: Grant, revision: int) -> None:
-        """Tell an application of a new PUID, with the user's status; nothing when that was its last news.
+        """Tell an application of a new PUID, with the user's told status; nothing when that was its last news.
+
+        It takes no token: the caller has charged the user, see ``charge``.
 
         :param revision: of the account when the grant was read; see ``StaleGrants``.
         """
@@ -147,6 +170,8 @@ class Tracker(ABC):
     @abstractmethod
     def refresh(self, grant: Grant, revision: int) -> None:
         """Tell an application what it may see now that a grant was paused or resumed; nothing when it saw that.
+
+        A status that is not ``offline`` takes a token or is postponed.
 
         :param revision: see ``granted``.
         """

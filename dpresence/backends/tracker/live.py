@@ -19,10 +19,11 @@ class LiveDevice:
 
 
 class LiveUser:
-    """A user who has a live device, and their merged status."""
+    """A user who has a live device, their merged status, and the one that applications were told."""
 
-    __slots__ = ("devices", "status")
+    __slots__ = ("devices", "status", "told")
 
     def __init__(self) -> None:
         self.devices: dict[str, LiveDevice] = {}
         self.status: Status = "offline"
+        self.told: Status = "offline"

@@ -9,33 +9,32 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from heapq import nsmallest
 from itertools import takewhile
 from math import inf
 
 from ...clock import Clock
 from ...errors import TooMany
-from ...model import ERASED, Device, Grant, GrantSet, Reason, Status, Update, merge
+from ...limits import Buckets
+from ...model import ERASED, Device, Grant, GrantSet, Reason, Status, merge
 from ...settings import PresenceSettings
-from . import DROPPED_SECONDS, Connected, Listener, StaleGrants, Topic, Tracker
-from .feed import Feed
+from . import Connected, Listener, StaleGrants, Topic
 from .live import LiveDevice, LiveUser
+from .memory_feeds import MemoryFeeds
 
 _MOST_REVISIONS = 100_000
+_MOST_BUCKETS = 100_000
 
 
-class MemoryTracker(Tracker):
+class MemoryTracker(MemoryFeeds):
     """See ``Tracker``; there is no lease, since this process's devices cannot outlive it."""
 
     def __init__(self, settings: PresenceSettings, clock: Clock) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._epoch = secrets.token_hex(8)
+        super().__init__(settings, clock)
         self._users: dict[str, LiveUser] = {}
         self._grace: dict[tuple[str, str], float] = {}  # (user, device) -> when it ends; soonest first
         self._revisions: OrderedDict[str, int] = OrderedDict()  # newest of those users whose grants were changed last
-        self._feeds: dict[str, Feed] = {}
-        self._dropped: OrderedDict[str, float] = OrderedDict()  # application -> until when its feed stays away; soonest first
+        self._buckets = Buckets(settings.status_rate, settings.status_burst, _MOST_BUCKETS)
+        self._postponed: dict[str, tuple[float, Reason]] = {}  # user -> when they have a token, and why the status changed
         self._claims: dict[str, float] = {}  # task -> until when it is given away
         self._listeners: list[Listener] = []
         self._published: list[str] = []
@@ -169,9 +168,43 @@ class MemoryTracker(Tracker):
         if not known.devices:
             del self._users[user]
         if known.status != before:
-            for grant in grants:
-                if not grant.paused:
-                    self._show(grant, known.status, reason)
+            self._tell(user, known, grants, reason)
+
+    def _tell(self, user: str, known: LiveUser, grants: Iterable[Grant], reason: Reason) -> None:
+        """Tell those who may know a user's status and do not, or postpone it when there is no token."""
+        news = [grant for grant in grants if not grant.paused and self._is_news(grant, known.status)]
+        if not news or self._may_tell(user, known.status, reason):
+            known.told = known.status
+            self._postponed.pop(user, None)
+            for grant in news:
+                self._append(grant, known.status, reason)
+
+    def _may_tell(self, user: str, status: Status, reason: Reason) -> bool:
+        """Take a token for a status of a user; without one note when it is to be told."""
+        wait = 0.0 if status == "offline" else self.charge(user)
+        if wait:
+            self._postponed[user] = (self._clock.monotonic() + wait, reason)
+        return not wait
+
+    def told_status(self, user: str) -> Status:
+        known = self._users.get(user)
+        return known.told if known else "offline"
+
+    # -- the rate of a user's changes
+
+    def charge(self, user: str) -> float:
+        return self._buckets.take(user, now=self._clock.monotonic())
+
+    def postponed(self) -> Sequence[str]:
+        now = self._clock.monotonic()
+        return [user for user, (at, _) in self._postponed.items() if at <= now]
+
+    def tell_postponed(self, user: str, grants: GrantSet) -> None:
+        self._refuse_stale(user, grants.revision)
+        _, reason = self._postponed.pop(user, (0, "explicit"))
+        known = self._users.get(user)
+        if known is not None:
+            self._tell(user, known, grants.grants, reason)
 
     # -- feeds
 
@@ -189,73 +222,15 @@ class MemoryTracker(Tracker):
 
     def refresh(self, grant: Grant, revision: int) -> None:
         self._raise_revision(grant.user, revision)
-        self._show(grant, self._visible(grant), "explicit")
+        status = self._visible(grant)
+        if self._is_news(grant, status) and self._may_tell(grant.user, status, "explicit"):
+            self._append(grant, status, "explicit")
 
     def forget_revision(self, user: str) -> None:
         self._revisions.pop(user, None)
 
-    def snapshot(self, appid: str) -> tuple[dict[str, Update], int]:
-        feed = self._feed(appid)
-        return dict(feed.view), feed.head
-
-    def latest(self, appid: str, puids: Sequence[str]) -> dict[str, Update]:
-        view = self._feed(appid).view
-        return {puid: view[puid] for puid in puids if puid in view}
-
-    def read(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
-        feed = self._feed(appid)
-        return feed.after(offset, limit) if feed.covers(offset, self._clock.now()) else None
-
-    def cursor(self, offset: int) -> str:
-        return f"{self._epoch}:{offset}"
-
-    def offset(self, appid: str, cursor: str) -> int | None:
-        epoch, _, digits = cursor.partition(":")
-        if epoch != self._epoch or not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
-            return None
-        offset = int(digits)
-        return offset if self._feed(appid).covers(offset, self._clock.now()) else None
-
-    def applications(self, after: str, limit: int) -> Sequence[str]:
-        return nsmallest(limit, (appid for appid in self._feeds if appid > after))
-
-    def rebuilt(self, appid: str) -> None:
-        """Do nothing: no feed is ever damaged."""
-
-    def trim(self, appid: str) -> bool:
-        self._feed(appid).trim(self._clock.now())
-        return False
-
-    def drop(self, appid: str) -> None:
-        self._feeds.pop(appid, None)
-        self._dropped.pop(appid, None)
-        self._dropped[appid] = self._clock.monotonic() + DROPPED_SECONDS
-        while self._dropped and next(iter(self._dropped.values())) <= self._clock.monotonic():
-            self._dropped.popitem(last=False)
-
-    def _feed(self, appid: str) -> Feed:
-        """Return an application's feed to read; one that nothing was written to is not kept."""
-        return self._feeds.get(appid) or Feed(self._settings.feed_seconds, self._settings.feed_entries)
-
-    def _written(self, appid: str) -> Feed:
-        feed = self._feeds[appid] = self._feed(appid)
-        return feed
-
-    def _gone(self, appid: str) -> bool:
-        """Return whether a feed was dropped of late."""
-        return self._dropped.get(appid, 0) > self._clock.monotonic()
-
     def _visible(self, grant: Grant) -> Status:
-        return "offline" if grant.paused else self.status(grant.user)
-
-    def _show(self, grant: Grant, status: Status, reason: Reason) -> None:
-        """Tell an application of a status that is news to it; a pause or its end may have told it already."""
-        if status != self._feed(grant.appid).status(grant.puid):
-            self._append(grant, status, reason)
-
-    def _append(self, grant: Grant, status: Status, reason: Reason) -> None:
-        if not self._gone(grant.appid) and self._written(grant.appid).append(grant, status, reason, self._clock.now()):
-            self.wake("feed", grant.appid)
+        return "offline" if grant.paused else self.told_status(grant.user)
 
     # -- between processes
 
@@ -284,5 +259,6 @@ class MemoryTracker(Tracker):
         self._grace.clear()
         self._feeds.clear()
         self._dropped.clear()
+        self._postponed.clear()
         self._listeners.clear()
         self._published.clear()

@@ -27,27 +27,28 @@ import msgspec
 
 from ...clock import Clock
 from ...errors import BackendUnavailable, TooMany
-from ...model import ERASED, Device, Grant, GrantSet, Status, Update
+from ...model import ERASED, Device, Grant, GrantSet, Status
 from ...settings import PresenceSettings
 from ..redis.line import Line, Operation, Run, Unanswered
 from ..redis.server import Connection, Server, ask, info, load, script
 from ..redis.wakes import Wakes
-from . import DROPPED_SECONDS, Connected, Listener, StaleGrants, Topic, Tracker
-from .redis_values import Known, brief, brief_set, updates
+from . import Connected, Listener, StaleGrants, Topic
+from .redis_feeds import RedisFeeds
+from .redis_values import Known, brief, brief_set
 
 log = logging.getLogger(__name__)
 
 _OPEN = script("clock", "open")
-_BATCH = script("clock", "batch", "feed", "devices", "leases", "end")
+_BATCH = script("clock", "batch", "feed", "users", "rates", "devices", "leases", "end")
 _STALE = "stale"
-"""Result of an operation whose grants are older than what the server has seen; see ``devices.lua``."""
+"""Result of an operation whose grants are older than what the server has seen; see ``users.lua``."""
 
 
 class _Unknown(Exception):
     """The server does not know this process any more."""
 
 
-class RedisTracker(Tracker):
+class RedisTracker(RedisFeeds):
     """See ``Tracker``; devices belong to the process whose tracker connected them.
 
     :raises SettingError: it is no Redis this works with.
@@ -110,7 +111,9 @@ class RedisTracker(Tracker):
 
     def _carry(self, connection: Connection, batch: bytes, operations: Sequence[Operation]) -> Sequence[Any]:
         settings, now, ticks = self._settings, self._clock.now(), round(self._clock.monotonic() * 1000)
-        bounds = (settings.grace_seconds * 1000, settings.lease_seconds * 1000, settings.feed_seconds, settings.feed_entries)
+        interval = 1000 / settings.status_rate
+        rate = (interval, interval * settings.status_burst)
+        bounds = (settings.grace_seconds * 1000, settings.lease_seconds * 1000, settings.feed_seconds, settings.feed_entries, *rate)
         answer = self._evaluate(connection, batch, (self._prefix, self._process, self._generation, now, ticks, bounds, operations))
         if answer is None:
             raise _Unknown
@@ -213,6 +216,20 @@ class RedisTracker(Tracker):
     def status(self, user: str) -> Status:
         return cast("Status", self._line.call("status", user))
 
+    def told_status(self, user: str) -> Status:
+        return cast("Status", self._line.call("told_status", user))
+
+    # -- the rate of a user's changes
+
+    def charge(self, user: str) -> float:
+        return cast("float", self._line.call("charge", user)) / 1000
+
+    def postponed(self) -> Sequence[str]:
+        return cast("list[str]", self._line.call("postponed"))
+
+    def tell_postponed(self, user: str, grants: GrantSet) -> None:
+        self._change("tell_postponed", user, *brief_set(grants))
+
     # -- feeds
 
     def granted(self, grant: Grant, revision: int) -> None:
@@ -226,49 +243,6 @@ class RedisTracker(Tracker):
 
     def forget_revision(self, user: str) -> None:
         self._line.call("forget_revision", user)
-
-    def snapshot(self, appid: str) -> tuple[dict[str, Update], int]:
-        offset, text = self._line.call("snapshot", appid)
-        return {update.puid: update for update in self._read(appid, text)}, offset
-
-    def latest(self, appid: str, puids: Sequence[str]) -> dict[str, Update]:
-        return {update.puid: update for update in self._read(appid, self._line.call("latest", appid, puids))}
-
-    def read(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
-        text = self._line.call("read", appid, offset, limit)
-        return None if text is False else self._read(appid, text)
-
-    def _read(self, appid: str, text: str) -> list[Update]:
-        """Read entries; a feed of which one cannot be read is begun anew.
-
-        :raises BackendUnavailable: it is one.
-        """
-        try:
-            return updates(text)
-        except ValueError:
-            self._line.call("damaged", appid)
-            raise BackendUnavailable from None
-
-    def rebuilt(self, appid: str) -> None:
-        self._line.call("rebuilt", appid)
-
-    def cursor(self, offset: int) -> str:
-        return f"{self._known.epoch}:{offset}"
-
-    def offset(self, appid: str, cursor: str) -> int | None:
-        epoch, _, digits = cursor.partition(":")
-        if epoch != self._known.epoch or not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
-            return None
-        return int(digits) if self._line.call("covers", appid, int(digits)) else None
-
-    def applications(self, after: str, limit: int) -> Sequence[str]:
-        return cast("list[str]", self._line.call("applications", after, limit))
-
-    def trim(self, appid: str) -> bool:
-        return bool(self._line.call("trim", appid))
-
-    def drop(self, appid: str) -> None:
-        self._line.call("drop", appid, DROPPED_SECONDS)
 
     # -- between processes
 

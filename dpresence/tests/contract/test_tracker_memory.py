@@ -10,7 +10,22 @@ from dpresence.model import GrantSet
 from dpresence.tests.support import EPOCH, FakeClock
 
 from .tracker import TrackerContract
-from .tracker_values import JANE, SETTINGS, connect, flap, grant, read, sweep, update
+from .tracker_rates import RateContract
+from .tracker_values import JANE, RATED, SETTINGS, connect, flap, grant, read, sweep, update
+
+
+class TestRatesInMemory(RateContract):
+    @pytest.fixture
+    def clock(self):
+        return FakeClock()
+
+    @pytest.fixture
+    def backend(self, clock):
+        return MemoryTracker(RATED, clock)
+
+    @pytest.fixture
+    def pass_time(self, clock):
+        return clock.advance
 
 
 class TestInMemory(TrackerContract):

@@ -13,8 +13,10 @@ from dpresence.model import GrantSet
 from dpresence.settings import RedisSettings
 from dpresence.tests.support import FakeClock
 
+from .redis_fixtures import let_buckets_fill
 from .tracker import TrackerContract
-from .tracker_values import GO, JANE, SETTINGS, connect, grant, sweep, told
+from .tracker_rates import RateContract
+from .tracker_values import GO, JANE, RATED, SETTINGS, connect, grant, sweep, told
 
 
 @pytest.fixture
@@ -26,6 +28,20 @@ class TestOnRedis(TrackerContract):
     @pytest.fixture
     def backend(self, redis_server, trackers, clock):
         return trackers(redis_server.server(), clock=clock)
+
+
+class TestRatesOnRedis(RateContract):
+    @pytest.fixture
+    def backend(self, redis_server, trackers, clock):
+        return trackers(redis_server.server(), RATED, clock)
+
+    @pytest.fixture
+    def pass_time(self, redis_server, clock):
+        def advance(seconds):
+            clock.advance(seconds)
+            let_buckets_fill(redis_server.client, seconds)
+
+        return advance
 
 
 def test_what_is_no_redis_url_stops_the_start_and_shows_no_password():

@@ -11,7 +11,9 @@ from dpresence.model import Grant, GrantSet, Status, Update
 from dpresence.settings import PresenceSettings
 from dpresence.tests.support import EPOCH
 
-SETTINGS = PresenceSettings(grace_seconds=15, feed_seconds=60, feed_entries=100)
+SETTINGS = PresenceSettings(grace_seconds=15, feed_seconds=60, feed_entries=100, status_burst=10000)
+RATED = PresenceSettings(grace_seconds=15, feed_seconds=3600, feed_entries=100, status_rate=0.5, status_burst=3)
+"""Three status changes at once, and one every two seconds."""
 LIMIT = 20
 SECOND = EPOCH // 1000 * 1000
 RUBBISH = [

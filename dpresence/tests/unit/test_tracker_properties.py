@@ -20,7 +20,7 @@ from dpresence.model import Grant, GrantSet, Status, Update
 from dpresence.settings import PresenceSettings
 from dpresence.tests.support import FakeClock
 
-SETTINGS = PresenceSettings(grace_seconds=15, feed_seconds=60, feed_entries=6)
+SETTINGS = PresenceSettings(grace_seconds=15, feed_seconds=60, feed_entries=6, status_burst=10000)
 LIMIT = 3
 RANK = {"offline": 0, "unavailable": 1, "online": 2}
 

@@ -220,6 +220,7 @@ class World:
         for connection in self.connections:
             connection.tick()
         self.presence.devices.sweep()
+        self.presence.devices.tell_postponed()
         self.settle()
 
 

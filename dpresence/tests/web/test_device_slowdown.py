@@ -17,6 +17,7 @@ def test_who_changes_too_quickly_is_asked_to_slow_down_and_the_newest_status_is_
     app = world.application()
     puid = world.grant(ANN, app)
     channel, service = world.device(ANN), world.followed(app)
+    world.advance(2)  # the grant and the sign-in took both changes that the account may make at once
     assert [say(channel, status) for status in ("unavailable", "online", "unavailable")] == [OK, OK, SLOW]
     assert say(channel, "unavailable", id=1) == {**SLOW, "id": 1}
     world.settle()
@@ -60,8 +61,9 @@ def test_a_kept_status_is_applied_before_the_grace_begins(make_world: Callable[.
     channel = world.device(ANN)
     assert [say(channel, status) for status in ("unavailable", "online", "unavailable")] == [OK, OK, SLOW]
     channel.lose()
+    world.advance(1)
     assert seen(world, app) == "unavailable"
-    world.advance(15)
+    world.advance(14)
     assert seen(world, app) == "offline"
 
 

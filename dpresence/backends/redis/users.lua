@@ -1,0 +1,75 @@
+-- The record of a user. Comes after "feed.lua".
+
+local RANK = { offline = 0, unavailable = 1, online = 2 }
+
+local function is_record(record)
+  if type(record) ~= 'table' or not RANK[record.status] or type(record.devices) ~= 'table' then return false end
+  for _, device in pairs(record.devices) do
+    if type(device) ~= 'table' or not RANK[device.status] or type(device.process) ~= 'string' then return false end
+  end
+  return true
+end
+
+-- Return a user's record; one that cannot be read is gone, and her devices connect again.
+local function load(user)
+  local key = prefix .. 'user:' .. user
+  local got, text = pcall(call, 'GET', key)
+  if not got and not is_damage(reason_of(text)) then error(text, 0) end
+  if got and not text then return { status = 'offline', devices = {}, revision = 0 } end
+  local read, record = pcall(cmsgpack.unpack, text)
+  if got and read and is_record(record) then
+    record.revision = record.revision or 0
+    return record
+  end
+  call('UNLINK', key)
+  wake('forgotten ' .. user)
+  return { status = 'offline', devices = {}, revision = 0 }
+end
+
+-- Store a record. One without devices stays for a while: grants that are older than its revision may still be on their way,
+-- and a user who comes back has as many tokens as before.
+local function store(user, record)
+  local key, seconds = prefix .. 'user:' .. user, 0
+  if record.revision > 0 then seconds = feed_seconds end
+  if record.full then seconds = math.max(seconds, math.ceil(status_window / 1000)) end
+  if next(record.devices) then
+    call('SET', key, cmsgpack.pack(record))
+  elseif seconds > 0 then
+    call('SET', key, cmsgpack.pack(record), 'EX', seconds)
+  else
+    call('DEL', key)
+  end
+end
+
+-- Note the newest revision of an account; return whether it is no older than what was seen.
+function raise_revision(user, revision)
+  local record = load(user)
+  if revision > record.revision then
+    record.revision = revision
+    store(user, record)
+  end
+  return revision >= record.revision
+end
+
+function told_of(user)
+  local record = load(user)
+  return record.told or record.status
+end
+
+function run.forget_revision(user)
+  local record = load(user)
+  record.revision = 0
+  store(user, record)
+end
+
+function run.status(user)
+  return load(user).status
+end
+
+run.told_status = told_of
+
+local function tell(grants, status, reason)
+  for _, grant in ipairs(grants) do
+    if not grant[4] then show(grant, status, reason) end
+  end
+end

@@ -1,0 +1,85 @@
+"""The feeds of the tracker in memory."""
+# ruff: noqa: D102 - the abstract base documents each method
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Sequence
+from heapq import nsmallest
+
+from ...clock import Clock
+from ...model import Grant, Reason, Status, Update
+from ...settings import PresenceSettings
+from . import DROPPED_SECONDS, Tracker
+from .feed import Feed
+
+
+class MemoryFeeds(Tracker):
+    """A feed for each application; ``MemoryTracker`` decides what is added to them."""
+
+    def __init__(self, settings: PresenceSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._epoch = secrets.token_hex(8)
+        self._feeds: dict[str, Feed] = {}
+        self._dropped: OrderedDict[str, float] = OrderedDict()  # application -> until when its feed stays away; soonest first
+
+    def snapshot(self, appid: str) -> tuple[dict[str, Update], int]:
+        feed = self._feed(appid)
+        return dict(feed.view), feed.head
+
+    def latest(self, appid: str, puids: Sequence[str]) -> dict[str, Update]:
+        view = self._feed(appid).view
+        return {puid: view[puid] for puid in puids if puid in view}
+
+    def read(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
+        feed = self._feed(appid)
+        return feed.after(offset, limit) if feed.covers(offset, self._clock.now()) else None
+
+    def cursor(self, offset: int) -> str:
+        return f"{self._epoch}:{offset}"
+
+    def offset(self, appid: str, cursor: str) -> int | None:
+        epoch, _, digits = cursor.partition(":")
+        if epoch != self._epoch or not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
+            return None
+        offset = int(digits)
+        return offset if self._feed(appid).covers(offset, self._clock.now()) else None
+
+    def applications(self, after: str, limit: int) -> Sequence[str]:
+        return nsmallest(limit, (appid for appid in self._feeds if appid > after))
+
+    def rebuilt(self, appid: str) -> None:
+        """Do nothing: no feed is ever damaged."""
+
+    def trim(self, appid: str) -> bool:
+        self._feed(appid).trim(self._clock.now())
+        return False
+
+    def drop(self, appid: str) -> None:
+        self._feeds.pop(appid, None)
+        self._dropped.pop(appid, None)
+        self._dropped[appid] = self._clock.monotonic() + DROPPED_SECONDS
+        while self._dropped and next(iter(self._dropped.values())) <= self._clock.monotonic():
+            self._dropped.popitem(last=False)
+
+    def _feed(self, appid: str) -> Feed:
+        """Return an application's feed to read; one that nothing was written to is not kept."""
+        return self._feeds.get(appid) or Feed(self._settings.feed_seconds, self._settings.feed_entries)
+
+    def _written(self, appid: str) -> Feed:
+        feed = self._feeds[appid] = self._feed(appid)
+        return feed
+
+    def _gone(self, appid: str) -> bool:
+        """Return whether a feed was dropped of late."""
+        return self._dropped.get(appid, 0) > self._clock.monotonic()
+
+    def _is_news(self, grant: Grant, status: Status) -> bool:
+        """Return whether an application does not think so already; a pause or its end may have told it."""
+        return status != self._feed(grant.appid).status(grant.puid)
+
+    def _append(self, grant: Grant, status: Status, reason: Reason) -> None:
+        if not self._gone(grant.appid) and self._written(grant.appid).append(grant, status, reason, self._clock.now()):
+            self.wake("feed", grant.appid)
