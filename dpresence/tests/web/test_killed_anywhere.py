@@ -213,7 +213,7 @@ def check(it: Scene, where: str) -> None:
     if account is None or account.blocked:
         assert (it.phone.code, it.page.code, list(it.one.presence.devices.list(it.user))) == (signed_out, signed_out, []), where
     if account is None:
-        assert list(it.one.parts.backends.mailbox.pending(it.user, 0)) == [], where
+        assert list(it.one.parts.backends.mailbox.pending(it.user, 0, 10)) == [], where
     if not it.directory.has_family(it.family):
         assert it.page.code == signed_out, where
 
