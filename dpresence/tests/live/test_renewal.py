@@ -72,7 +72,7 @@ def test_with_a_broken_ini_it_stays_and_the_log_says_why(service):
     change(service, f"presence.grace_seconds = {GRACE}", "presence.grace_seconds = soon")
     with Person(service.origin, "ann@example.org").device() as device:
         service.send_signal(signal.SIGHUP)
-        refusal = "SIGHUP: everything stays as it is: dpresence does not start: presence.grace_seconds = soon: must be a whole number"
+        refusal = "SIGHUP: everything stays as it is: dpresence does not start: presence.grace_seconds: must be a whole number"
         eventually(lambda: refusal in service.log())
         device.say("unavailable")
         change(service, "presence.grace_seconds = soon", "presence.grace_seconds = 1")

@@ -122,7 +122,7 @@ def test_it_starts_as_shipped_but_for_the_urls_and_a_mistake_made_later_harms_no
     alone.send_signal(signal.SIGHUP)
     eventually(lambda: "ended before it was ready (exit status 1); those that are there stay" in alone.log())
     assert alone.workers() == workers
-    assert alone.log().count("dpresence does not start: presence.grace_seconds = soon") == 1
+    assert alone.log().count("dpresence does not start: presence.grace_seconds: must be a whole number") == 1
     assert answers(alone.origin)
     assert alone.stop(signal.SIGINT) == 0
     assert not any(map(alive, workers))
@@ -315,7 +315,7 @@ def test_a_backend_that_is_away_stops_the_start_with_one_line(urls, tmp_path):
 def test_a_port_that_is_taken_is_said_once(urls, tmp_path, workers):
     cluster = Cluster(tmp_path, urls | {"workers = 2": f"workers = {workers}"})
     with socket.create_server(("127.0.0.1", cluster.port)):
-        expected = f"dpresence does not start: host = 127.0.0.1, port = {cluster.port}: must be free to listen on (Address already in use)"
+        expected = f"dpresence does not start: port = {cluster.port}, host = 127.0.0.1: must be free to listen on (Address already in use)"
         assert fails(cluster) == expected
 
 
