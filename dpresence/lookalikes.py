@@ -47,11 +47,18 @@ ABBREVIATIONS = frozenset(
 
 _NO_WORDS = frozenset({"com", "net", "org"})  # nobody's name, whatever stands before
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
-_UNSEEN = regex.compile(r"[\p{M}\p{Cf}\p{Default_Ignorable_Code_Point}]")
+_UNSEEN = regex.compile(r"[\p{Cf}\p{Default_Ignorable_Code_Point}]")
+_MARK = regex.compile(r"\p{M}")
+_RAISED = regex.compile(r"[\p{Decomposition_Type=Super}\p{Decomposition_Type=Sub}]")
+_SMALL_CYRILLIC_CAPITALS = dict(zip("вкмнт", "bkmht", strict=True))
 _DIRECTION_MARKS = "\u200e\u200f\u061c"
-_LABEL = rf"[\p{{L}}\p{{N}}{_DIRECTION_MARKS}-]+"
+_LABEL = rf"[\p{{L}}\p{{M}}\p{{N}}{_DIRECTION_MARKS}-]+"
 _RUN = regex.compile(rf"{_LABEL}(?:\.{_LABEL})+")
 _SYMBOL = regex.compile(r"[\p{S}\p{Pc}]")
+# Where spaces are no custom between words, a suffix ends where the script changes: ``bank.com登录``.
+_ONE_SCRIPT = regex.compile(
+    r"[\p{Script=Latin}0-9]+|\p{Script=Han}+|\p{Script=Hiragana}+|[^\p{Script=Latin}\p{Script=Han}\p{Script=Hiragana}]+"
+)
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
 _LATIN = regex.compile(r"\p{Script=Latin}")
 _NOT_LATIN = regex.compile(r"[^\p{Script=Latin}\p{Script=Common}\p{Script=Inherited}]")
@@ -63,7 +70,13 @@ def names_another_domain(text: str, domain: str) -> bool:
 
     :param domain: the application's, canonical.
     """
-    return not all(f".{address}".endswith(f".{domain}") for address in addresses(text))
+    found = addresses(_with_ascii(domain, text) if "xn--" in domain else text)
+    return not all(f".{address}".endswith(f".{domain}") for address in found)
+
+
+def _with_ascii(domain: str, text: str) -> str:
+    """Return a text with a domain in its own letters replaced by its ASCII form; nothing that merely looks like it is."""
+    return str(regex.sub(regex.escape(idna.decode(domain)), domain, text, flags=regex.IGNORECASE))
 
 
 @lru_cache(maxsize=4096)
@@ -72,7 +85,7 @@ def addresses(text: str) -> tuple[str, ...]:
 
     With a character that runs from right to left between them, the parts may be shown in the reverse order, so that order counts, too.
     """
-    looks = dict.fromkeys([skeleton(text), _as_host(text)])  # a suffix such as ``рф`` is one of its own, too
+    looks = dict.fromkeys([skeleton(text), skeleton(_as_printed(text)), _as_host(text)])  # a suffix such as ``рф`` is one of its own, too
     return tuple(found for look in looks for labels in _runs(look) if (found := _address(labels)))
 
 
@@ -88,9 +101,10 @@ def _runs(text: str) -> Iterator[list[str]]:
 
 
 def _address(labels: list[str]) -> str | None:
-    """Return the address that labels are or, when they are none, begin with: ``bank.com.login``, ``bank.com-login``."""
+    """Return the address that labels are or, when they are none, begin with: ``bank.com.login``, ``bank.com-login``, ``bank.com登录``."""
     for at in range(len(labels) - 1, 0, -1):
-        for last in dict.fromkeys([labels[at], labels[at].split("-")[0]]):
+        begins = labels[at].split("-")[0]
+        for last in dict.fromkeys([labels[at], begins, *_ONE_SCRIPT.findall(begins)[:1]]):
             if _is_top_level(last.lower()) and _is_address(one := [*labels[:at], last]):
                 return ".".join(one).lower()
     return None
@@ -115,7 +129,20 @@ def skeleton(text: str) -> str:
 
 def _as_host(text: str) -> str:
     """Return a text as a browser reads a host name; capitals and marks of direction stay."""
-    return text if text.isascii() else "".join(_look(char, False) for char in text)
+    return text if text.isascii() else unicodedata.normalize("NFC", "".join(_look(char, False) for char in text))
+
+
+def _as_printed(text: str) -> str:
+    """Return a text with small capitals as letters, and with spaces for what stands beside a word like a sign: ``bank.com²``."""
+    return text if text.isascii() else "".join(_print(char) for char in text)
+
+
+@lru_cache(maxsize=4096)
+def _print(char: str) -> str:
+    _, found, letter = unicodedata.name(char, "").partition("LATIN LETTER SMALL CAPITAL ")
+    if found and len(letter) == 1:
+        return letter.lower()
+    return " " if _RAISED.match(char) or char in _signs() else _SMALL_CYRILLIC_CAPITALS.get(char, char)
 
 
 @lru_cache(maxsize=4096)
@@ -126,9 +153,10 @@ def _look(char: str, to_ascii: bool) -> str:
         mapped = idna.uts46_remap(char, std3_rules=False)
     except idna.InvalidCodepoint:
         mapped = unicodedata.normalize("NFKC", char)
-    found = str(_UNSEEN.sub("", unicodedata.normalize("NFD", mapped)))
+    found = str(_UNSEEN.sub("", mapped))
     if to_ascii:
-        found = "".join(_similar().get(part, part) for part in found)
+        plain = _MARK.sub("", unicodedata.normalize("NFD", found))
+        found = "".join(_similar().get(part, part) for part in plain)
     return found.upper() if char.isupper() else found
 
 
@@ -149,6 +177,7 @@ def load() -> None:
     """Read the lists, so that the first name does not wait for them: a third of a second."""
     _suffixes()
     _similar()
+    _signs()
 
 
 @cache
@@ -162,6 +191,17 @@ def _similar() -> dict[str, str]:
 
     Only the package's data is used: importing it would keep all of them in memory.
     """
+    return {char: next(one for one in like if one in _PLAIN) for char, like in _confusables().items() if not _PLAIN.isdisjoint(like)}
+
+
+@cache
+def _signs() -> frozenset[str]:
+    """Return the letters that can be taken for punctuation of ASCII and for nothing else of it: U+01C3 looks like an exclamation mark."""
+    return frozenset(char for char, like in _confusables().items() if char.isalpha() and _PLAIN.isdisjoint(like))
+
+
+def _confusables() -> dict[str, list[str]]:
+    """Return the ASCII characters that each other one can be taken for, where there are any."""
     data = json.loads((files("confusable_homoglyphs") / "confusables.json").read_text(encoding="utf-8"))
-    found = {char: [entry["c"] for entry in entries if entry["c"] in _PLAIN] for char, entries in data.items() if not char.isascii()}
-    return {char.strip("\u200e"): plain[0] for char, plain in found.items() if plain}
+    found = {char: [one["c"] for one in entries if one["c"].isascii()] for char, entries in data.items() if not char.isascii()}
+    return {char.strip("\u200e"): like for char, like in found.items() if like}

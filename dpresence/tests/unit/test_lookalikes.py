@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
+import publicsuffixlist
 import pytest
 
 from dpresence.lookalikes import ABBREVIATIONS, addresses, load, names_another_domain, skeleton
@@ -58,6 +60,21 @@ READ_AS = {
     "ba\u00adnk.com": "bank.com",
     "bank.c\u034f\ufe0fom": "bank.com",
     "bank\u200f.com": "bank.com",
+    # small capitals
+    "\u0299\u1d00\u0274\u1d0b.\u1d04\u1d0f\u1d0d": "bank.com",
+    "bank.\u0441\u043e\u043c": "bank.com",
+    # followed by another script, without a space
+    "bank.com\u767b\u5f55": "bank.com",
+    "bank.com\ub85c\uadf8\uc778": "bank.com",
+    "bank.com\u306e": "bank.com",
+    "bank.com\u043b\u043e\u0433\u0438\u043d": "bank.com",
+    "\u94f6\u884c.\u4e2d\u56fd\ub85c": "\u94f6\u884c.\u4e2d\u56fd",
+    # followed by a letter that looks like a sign
+    "bank.com\u30celogin": "bank.com",
+    "bank.com\u01c3": "bank.com",
+    "bank.com\u00b2": "bank.com",
+    "bank.com\u00aa": "bank.com",
+    "bank.com\u02bcs": "bank.com",
     # abbreviations only stand for one word
     "St.Com": "st.com",
     "dr.no": "dr.no",
@@ -70,6 +87,19 @@ READ_AS = {
 def test_what_a_person_takes_for_an_address_is_found(text: str, address: str) -> None:
     assert address in addresses(text)
     assert names_another_domain(text, "chess.example.org")
+
+
+def test_every_suffix_that_is_not_ascii_is_found() -> None:
+    lines = (
+        Path(publicsuffixlist.__file__)
+        .with_name("public_suffix_list.dat")
+        .read_text(encoding="utf-8")
+        .split("===END ICANN DOMAINS===")[0]
+        .splitlines()
+    )
+    suffixes = {line for line in lines if line and not line.startswith("//") and not line.isascii()}
+    assert len(suffixes) > 80, "the list has them"
+    assert {suffix for suffix in suffixes if f"bank.{suffix}" not in addresses(f"bank.{suffix}")} == set()
 
 
 @pytest.mark.parametrize("mark", ["\u200f", "\u061c"])
@@ -105,6 +135,15 @@ def test_names_with_dots_that_are_no_addresses_pass(text: str) -> None:
 def test_the_own_domain_and_hosts_below_it_are_no_others(name: str) -> None:
     assert not names_another_domain(name, "chess.example.org")
     assert names_another_domain(name, "go.example.org")
+
+
+def test_the_own_domain_may_be_written_in_its_own_letters() -> None:
+    own = "xn--bcher-kva.example"
+    assert not any(
+        names_another_domain(name, own) for name in ("B\u00fccher.example", "www.b\u00fccher.example", own, "B\u00dcCHER.EXAMPLE")
+    )
+    for name in ("bucher.example", "xb\u00fccher.example", "b\u00fccher.example.com", "b\u00fccher.example bank.com"):
+        assert names_another_domain(name, own)
 
 
 @pytest.mark.parametrize(
