@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 TICKET_PREFIX = "ticket:"
+ERASURES_PER_HOUR = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class Accounts:
         self._metrics = metrics
         self._logins = RateLimit("too many sign-ins of this account", settings.logins_per_hour, 3600, clock)
         self._tickets = RateLimit("too many tickets of this account", settings.tickets_per_hour, 3600, clock)
+        self._erasures = RateLimit("this e-mail's account was erased too often", ERASURES_PER_HOUR, 3600, clock)
 
     # -- proofs
 
@@ -253,7 +255,12 @@ class Accounts:
     # -- the whole person
 
     def erase(self, account: Account) -> None:
-        """Forget a person, their applications included; those that saw them hear ``revoked``, those they made are gone."""
+        """Forget a person, their applications included; those that saw them hear ``revoked``, those they made are gone.
+
+        :raises SlowDown: an account of this e-mail was erased too often. A new account has all its rates anew, so that who erases
+            theirs again and again would be slowed down by none of them.
+        """
+        self._erasures.charge(_hash(account.email).hex())  # not the e-mail: nothing is to be kept of it
         self._directory.erase(account.id)
         self._outbox.work(account.id)
         self._metrics.event("account erased")

@@ -98,3 +98,15 @@ def test_an_acknowledgement_shows_nobody_whose_status_is_postponed(make_world: C
     ids = [item["id"] for frame in channel.take() for item in frame.get("notifications", ())]
     channel.receive({"action": "ack", "notifications": ids})
     assert ids and world.notify(app, {"puid": puid})[0]["queue_size"] == 2
+
+
+def test_erasing_the_account_and_coming_back_does_not_get_round_the_rate(world: World) -> None:
+    app = world.application()
+    service, ann = world.followed(app), "ann@example.org"
+    answers = []
+    for _ in range(20):
+        world.browser()("POST", f"/grant/{app.id}", **world.signed(ann))
+        answers.append(world.browser()("DELETE", "/account", **world.signed(ann)).status_int)
+    world.settle()
+    assert answers == [204] * 5 + [429] * 15
+    assert len(updates(service)) == 2 * 5 + 1, "granted and revoked for each account, and the grant of the one that stays"
