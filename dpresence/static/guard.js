@@ -5,7 +5,7 @@
 // `danger`) also after the window got or lost the focus. style.css shows it, and keeps those of a form dead before this file runs.
 
 const DEAD_MS = 1000;
-const DEAD = { settling: "main button, dialog .danger", refocused: ".guarded, .danger" };
+const DEAD = { settling: "main button, .guarded, .danger", refocused: ".guarded, .danger" };
 const timers = {};
 
 /** Let buttons be dead for a moment. @param {keyof DEAD} which */

@@ -64,6 +64,16 @@ def test_the_second_click_of_a_double_click_is_no_answer(
     assert (application.appid in scene.granted("dot@example.org")) == (button == "allow")
 
 
+def test_the_second_click_of_a_double_click_does_not_sign_out(browser: Browser, scene: Scene, application: Application) -> None:
+    sidebar = f"{scene.service.origin}/sidebar"
+    spot = place(browser, sidebar, "#signout")
+    attack(browser, scene, "localhost", f"location = {sidebar!r}", spot)
+    browser.settled()
+    assert browser.url == sidebar and browser.count("#signout") == 1
+    press(browser, spot)
+    browser.wait(lambda it: it.count("#signout") == 0)
+
+
 def test_the_buttons_show_that_they_are_not_alive_yet(browser: Browser, scene: Scene, application: Application) -> None:
     look = "const {opacity, cursor} = getComputedStyle(document.querySelector('[name=allow]')); return [opacity, cursor]"
     browser.open(scene.asking(application))
