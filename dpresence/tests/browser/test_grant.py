@@ -13,7 +13,7 @@ from .support import Browser, query
 pytestmark = pytest.mark.browser
 
 MARKUP = "<script>document['title']=1</script><img src=x onerror=pwn()>"
-ATTRIBUTE = '"onmouseover="pwn()" \'onfocus=pwn() autofocus tabindex=1 {{7*7}}'
+ATTRIBUTE = '"onmouseover="pwn()" \'onfocus=pwn() autofocus tabindex=1 {{7331*7331}}'
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def test_markup_in_a_name_or_description_is_text_and_no_script_runs(browser: Bro
     browser.sign_in("dan@example.org")
     shown = browser.text()
     assert text[:64] in shown and text in shown
-    assert "49" not in shown
+    assert "53743561" not in shown, "the template engine evaluated the text"
     assert (
         browser.count("script:not([src])") == browser.count("img") == browser.count("main :is([onmouseover], [onfocus], [autofocus])") == 0
     )
