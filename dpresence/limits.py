@@ -1,7 +1,8 @@
-"""Rates: how often something may happen."""
+"""Rates: how often something may happen, and be logged."""
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from math import ceil
 
@@ -139,3 +140,19 @@ class RateLimit:
     def _refuse(self, wait: float) -> None:
         if wait:
             raise SlowDown(self._what, retry_after=ceil(wait))
+
+
+class LogLimit:
+    """Warns of what an operator should change: each text once an hour, and 20 texts at once, so that no client can fill the log."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._texts = Buckets(1 / 3600, 1, most=100)
+        self._all = TokenBucket(20 / 3600, 20)
+        self._clock = clock
+
+    def warn(self, log: logging.Logger, text: str) -> None:
+        """Log a warning unless its text was logged within the hour, or too many were."""
+        now = self._clock.monotonic()
+        if not self._texts.wait(text, now=now) and not self._all.take(now=now):
+            self._texts.take(text, now=now)
+            log.warning("%s", text)

@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import idna
-
 from .errors import SettingError
+from .origins import canonical_origin, is_app_origin
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 ONE_ORIGIN = "one origin, such as https://presence.example.org"
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _HARMLESS = re.compile(r"(-?[0-9]+(\.[0-9]+)?|true|false|localhost)?")
 RESERVED = (".invalid", ".test", ".localhost")
 
@@ -66,34 +64,6 @@ def _key(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def canonical_origin(value: str) -> str | None:
-    """Return an http(s) origin as browsers send it, None for what cannot be made one.
-
-    Browsers send the host in lower case and in ASCII, addresses in their shortest form, and no default port (WHATWG URL).
-    """
-    try:
-        parts = urlsplit(value)
-        host, port = _canonical_host(parts.hostname or ""), parts.port
-    except ValueError:
-        return None
-    if parts.scheme not in _DEFAULT_PORTS or "@" in parts.netloc or not host or port == 0:
-        return None
-    return f"{parts.scheme}://{host}" + (f":{port}" if port and port != _DEFAULT_PORTS[parts.scheme] else "")
-
-
-def _canonical_host(name: str) -> str:
-    """Return a host as browsers write it, "" for what is none.
-
-    :raises ValueError: an address that is none.
-    """
-    if ":" in name:
-        return f"[{ipaddress.IPv6Address(name)}]"
-    name = name if name.isascii() else idna.encode(name, uts46=True).decode("ascii")
-    if re.search(r"(^|\.)(\d+|0x[0-9a-f]*)$", name):
-        return str(ipaddress.IPv4Address(name))
-    return name if re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", name) else ""
-
-
 def _origin(value: str) -> str | None:
     sent = canonical_origin(value)
     if sent == value:
@@ -102,7 +72,7 @@ def _origin(value: str) -> str | None:
 
 
 def _origins(values: tuple[str, ...]) -> str | None:
-    wrong = ((number, _origin(value)) for number, value in enumerate(values, 1))
+    wrong = ((number, _origin(value)) for number, value in enumerate(values, 1) if not is_app_origin(value))
     return next((f"{allowed} (this is about word {number})" for number, allowed in wrong if allowed), None)
 
 
@@ -297,7 +267,7 @@ class OidcSettings:
 class ChannelSettings:
     """Limits of sockets and of requests; the first wall against hostile and broken peers."""
 
-    origins: tuple[str, ...] = _key((), "Origins besides the audience whose pages may open a channel.", check=_origins)
+    origins: tuple[str, ...] = _key((), "Origins besides the audience whose pages and apps may open a channel.", check=_origins)
     trusted_proxies: tuple[str, ...] = _key(
         (), "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto count.", check=_networks
     )

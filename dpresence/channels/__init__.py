@@ -14,7 +14,10 @@ from pyramid.response import Response
 
 from ..errors import WrongField
 from .appservice import AppServiceChannel
+from .channel import Channel
 from .device import DeviceChannel
+
+NO_UPGRADE = "Upgrade: websocket is missing; this path is a websocket, and a proxy in front has to pass Upgrade and Connection on"
 
 
 class _Websocket:
@@ -34,26 +37,31 @@ class _Websocket:
 
 
 def _is_websocket(request: Request) -> bool:
-    return request.environ.get("wsgi.websocket") is not None
+    """Return whether a websocket is asked for; the proxy in front may have left ``Upgrade`` out."""
+    return request.environ.get("wsgi.websocket") is not None or "Sec-WebSocket-Key" in request.headers
+
+
+def _open(request: Request, channel: Channel) -> Response:
+    connection = request.environ.get("wsgi.websocket")
+    if connection is None:
+        raise WrongField(NO_UPGRADE)
+    connection.open(channel)
+    return request.response
 
 
 def device_channel(request: Request) -> Response:
     """Open the Device Presence Channel."""
     if request.method != "GET":
         raise HTTPMethodNotAllowed(headers=[("Allow", "GET")])
-    if not _is_websocket(request):
-        raise WrongField("Upgrade: websocket is missing; this path is a websocket")
     parts = request.registry["dpresence"]
-    request.environ["wsgi.websocket"].open(DeviceChannel(parts.presence, parts.settings, parts.clock))
-    return request.response
+    return _open(request, DeviceChannel(parts.presence, parts.settings, parts.clock))
 
 
 def appservice_channel(request: Request) -> Response:
     """Open the AppService Presence Channel of an application that exists and is active."""
     parts, appid = request.registry["dpresence"], request.matchdict["appid"]
     parts.presence.applications.reachable(appid)
-    request.environ["wsgi.websocket"].open(AppServiceChannel(appid, parts.presence, parts.settings, parts.clock))
-    return request.response
+    return _open(request, AppServiceChannel(appid, parts.presence, parts.settings, parts.clock))
 
 
 def includeme(config: Configurator) -> None:

@@ -14,7 +14,7 @@ import gevent
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, SlowDown
-from ..limits import Buckets, QueueBucket
+from ..limits import Buckets, LogLimit, QueueBucket
 from ..metrics import Metrics
 from ..service.turns import give_way
 from ..settings import Settings
@@ -42,6 +42,7 @@ class Gate:
     :ivar on_wait: told the seconds that somebody was asked to wait.
     :ivar draining: the process is stopping; nobody is admitted any more.
     :ivar requests: HTTP requests, by address.
+    :ivar hints: warnings of what clients or proxies do wrong and the operator can change.
     :ivar plain: connections that have not become a channel.
     :ivar most: how many connections may be open; ``channels.sockets``, or what the limit of open files leaves.
     :ivar spare: how many beyond, so that there is somebody to answer 503.
@@ -58,6 +59,7 @@ class Gate:
         self.plain = PlainConnections(settings.channels)
         self.most = settings.channels.sockets
         self.spare = SPARE
+        self.hints = LogLimit(clock)
         self._ids = itertools.count(1)
         self._unsigned: dict[str, set[Connection]] = {}
         self._newcomers: dict[Connection, float] = {}  # since when, oldest first

@@ -6,17 +6,22 @@ import base64
 import binascii
 import hashlib
 import io
+import logging
 from contextlib import suppress
 from typing import Any
 
 from ..errors import Forbidden, MethodNotAllowed, Refused, WrongValue
+from ..origins import without_default_port
 from .connection import Connection
 from .gate import Gate, Keeper
-from .http import HttpHandler
+from .http import HttpHandler, printable
 
 __all__ = ["Gate", "Handler", "Keeper"]
 
 VERSION = "13"
+NO_UPGRADE = "a websocket handshake came without Upgrade: the proxy in front has to pass Upgrade and Connection on (docs/operations.md)"
+
+log = logging.getLogger("dpresence.server")
 
 
 class Handler(HttpHandler):
@@ -34,6 +39,8 @@ class Handler(HttpHandler):
             if self._asks_for_websocket():
                 self._upgrade()
             else:
+                if "HTTP_SEC_WEBSOCKET_KEY" in self.environ:
+                    self.server.gate.hints.warn(log, NO_UPGRADE)
                 self.take_body()
                 self.run_plain()
         except Refused as refused:
@@ -77,8 +84,11 @@ class Handler(HttpHandler):
         """Only our own pages, those of ``channels.origins``, and programs, which send none, may open a channel."""
         settings = self.server.gate.settings
         origin = self.environ.get("HTTP_ORIGIN")
-        if origin not in (None, settings.identity.audience, *settings.channels.origins):
-            raise Forbidden
+        if origin is None or without_default_port(origin) in (settings.identity.audience, *settings.channels.origins):
+            return
+        refused = f"Origin {printable(origin)[:200]}: neither identity.audience nor in channels.origins"
+        self.server.gate.hints.warn(log, f"a channel was refused: {refused}")
+        raise Forbidden(refused)
 
     def _ask_application(self, connection: Connection) -> None:
         """Run the view; answer as it says unless it has opened the channel."""

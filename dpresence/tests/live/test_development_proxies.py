@@ -11,6 +11,7 @@ import requests
 from dpresence.tests.support import WITH_TOKEN
 
 from .service import Process, Service, free_port, running
+from .support import KEY
 from .test_proxies import installed
 
 pytestmark = pytest.mark.faults
@@ -84,3 +85,14 @@ def test_the_link_with_a_wrong_token_opens_nothing_through_the_proxy(front: tupl
     service, proxy = front
     answer = requests.get(f"{proxy}/?token=guess", headers={"Host": f"127.0.0.1:{service.port}"}, timeout=10)
     assert answer.status_code == 403 and not answer.cookies
+
+
+@pytest.mark.parametrize("front", [(nginx, NGINX)], indirect=True, ids=["nginx"])
+def test_a_proxy_without_upgrade_is_told_to_the_client_and_once_in_the_log(front: tuple[Service, str]) -> None:
+    service, proxy = front
+    for _ in range(3):
+        handshake = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": KEY}
+        answer = requests.get(f"{proxy}/presence", headers=handshake, timeout=10)
+        assert (answer.status_code, answer.json()["errno"]) == (400, 108)
+        assert "a proxy in front has to pass Upgrade and Connection on" in answer.json()["error"]
+    assert service.log().count("a websocket handshake came without Upgrade") == 1

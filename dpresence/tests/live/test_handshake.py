@@ -17,7 +17,12 @@ AUDIENCE = "http://127.0.0.1:8282"
 @pytest.fixture(scope="module")
 def narrow():
     """Few sockets, few from one address, one proxy and one page from elsewhere."""
-    channels = {"sockets": 6, "unsigned_per_address": 3, "trusted_proxies": ["127.0.0.1"], "origins": ["https://pages.example"]}
+    channels = {
+        "sockets": 6,
+        "unsigned_per_address": 3,
+        "trusted_proxies": ["127.0.0.1"],
+        "origins": ["https://pages.example", "capacitor://localhost", "null"],
+    }
     yield from serve({"channels": channels})
 
 
@@ -114,6 +119,8 @@ def test_a_request_with_a_body_is_refused(server, headers):
 def test_a_page_from_elsewhere_is_refused(server, origin):
     status, body, _ = refusal(server, headers={"Origin": origin})
     assert (status, body["errno"]) == (403, 121)
+    assert body["error"] == f"Origin {origin}: neither identity.audience nor in channels.origins"
+    assert f"a channel was refused: {body['error']}" in server.log
 
 
 def test_our_own_page_may_open_a_channel(server):
@@ -121,8 +128,9 @@ def test_our_own_page_may_open_a_channel(server):
         assert client.status == 101
 
 
-def test_a_page_that_is_listed_may_open_a_channel(narrow):
-    with narrow.connect(headers={"Origin": "https://pages.example"}) as client:
+@pytest.mark.parametrize("origin", ["https://pages.example", "https://pages.example:443", "capacitor://localhost", "null"])
+def test_a_page_or_app_that_is_listed_may_open_a_channel(narrow, origin):
+    with narrow.connect(headers={"Origin": origin}) as client:
         assert client.status == 101
     narrow.wait_for(lambda stats: not stats["connections"])
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2]
 LEVELS = (
-    ("errors", "model", "clock", "texts", "lookalikes"),
+    ("errors", "model", "clock", "texts", "lookalikes", "origins"),
     ("ini", "ini_file", "settings", "messages", "limits", "files", "domains", "logs", "metrics", "private"),
     ("backends", "identity", "outbound"),
     ("hub",),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dpresence.errors import SlowDown
-from dpresence.limits import Buckets, RateLimit, TokenBucket
+from dpresence.limits import Buckets, LogLimit, RateLimit, TokenBucket
 from dpresence.tests.support import FakeClock
 
 
@@ -93,3 +95,17 @@ def test_charging_counts_and_refuses_in_one_step() -> None:
     with pytest.raises(SlowDown) as refused:
         limit.charge("a")
     assert refused.value.retry_after == 30
+
+
+def test_a_warning_is_logged_once_an_hour_and_no_client_can_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    clock, log = FakeClock(), logging.getLogger("dpresence.test")
+    limit = LogLimit(clock)
+    for _ in range(3):
+        limit.warn(log, "set it")
+    assert caplog.messages == ["set it"]
+    for number in range(1000):
+        limit.warn(log, f"set {number}")
+    assert len(caplog.messages) == 20
+    clock.advance(3601)
+    limit.warn(log, "set it")
+    assert caplog.messages[-1] == "set it" and len(caplog.messages) == 21

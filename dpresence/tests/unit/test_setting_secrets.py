@@ -9,7 +9,8 @@ from dpresence.backends.sql.engine import Database
 from dpresence.errors import SettingError
 from dpresence.ini import documented, keys, load, load_server
 from dpresence.ini_file import read_section
-from dpresence.settings import ProviderSettings, RedisSettings, ServerSettings, canonical_origin
+from dpresence.origins import canonical_origin, is_app_origin
+from dpresence.settings import ProviderSettings, RedisSettings, ServerSettings
 
 CANARY = "Canary7x"
 PROVIDER = [f"oidc.corp.{name}" for name in keys(ProviderSettings, "x")]
@@ -191,3 +192,19 @@ def test_what_is_no_origin_at_all_is_refused(origin: str) -> None:
 )
 def test_an_origin_as_browsers_send_it_is_taken(origin: str) -> None:
     assert said("channels.origins", origin) == ""
+
+
+APPS = ["capacitor://localhost", "ionic://localhost", "tauri://localhost", "app://obsidian.md", "file://", "null",
+        "chrome-extension://abcdefghijklmnopabcdefghijklmnop", "moz-extension://9b7f2e6a-0a5d-4a8b-8a3e-3d0b8a7c1f11"]  # fmt: skip
+
+
+@pytest.mark.parametrize("origin", APPS)
+def test_the_origin_of_an_app_or_extension_is_taken_for_channels_and_is_no_audience(origin: str) -> None:
+    assert is_app_origin(origin) and said("channels.origins", f"https://a.example {origin}") == ""
+    assert said("identity.audience", origin) != ""
+
+
+@pytest.mark.parametrize("origin", ["capacitor://", "capacitor://localhost/", "ws://a.example", "data://x", "javascript://x", "blob://x",
+                                    "file:///home", "Capacitor://localhost", "tauri://*", "a b://x", "x://y:0"])  # fmt: skip
+def test_what_no_app_sends_is_refused(origin: str) -> None:
+    assert "this is about word" in said("channels.origins", origin)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dpresence.channels import NO_UPGRADE
 from dpresence.tests.support import FakeClock
 from dpresence.tests.web.races import Away, Held
 from dpresence.tests.web.support import App, World, ko, refusal, say, seen
@@ -258,4 +259,11 @@ def test_the_snapshot_waits_for_a_device_that_could_not_sign_in_for_a_backends_s
 
 def test_without_a_websocket_the_path_says_what_is_missing(world: World) -> None:
     answer = world.browser()("GET", "/presence")
-    assert refusal(answer) == (400, ko(108, "Upgrade: websocket is missing; this path is a websocket"))
+    assert refusal(answer) == (400, ko(108, NO_UPGRADE))
+
+
+def test_a_handshake_whose_upgrade_a_proxy_left_out_says_what_the_proxy_has_to_do(world: World) -> None:
+    application = world.application()
+    for path in ("/presence", f"/myapps/{application.id}"):
+        answer = world.browser()("GET", path, Sec_WebSocket_Key="dGhlIHNhbXBsZSBub25jZQ==", Sec_WebSocket_Version="13")
+        assert refusal(answer) == (400, ko(108, NO_UPGRADE))

@@ -1,0 +1,56 @@
+"""Web origins as they stand in ``Origin`` (RFC 6454, section 7; WHATWG URL): of browsers, of apps around one, of libraries."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+import idna
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_NO_APP = ("http", "https", "ws", "wss", "ftp", "data", "blob", "about", "javascript", "file")
+_APP = re.compile(r"([a-z][a-z0-9+.-]*)://[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(:[1-9][0-9]{0,4})?")
+
+
+def canonical_origin(value: str) -> str | None:
+    """Return an http(s) origin as browsers send it, None for what cannot be made one.
+
+    Browsers send the host in lower case and in ASCII, addresses in their shortest form, and no default port (WHATWG URL).
+    """
+    try:
+        parts = urlsplit(value)
+        host, port = _canonical_host(parts.hostname or ""), parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _DEFAULT_PORTS or "@" in parts.netloc or not host or port == 0:
+        return None
+    return f"{parts.scheme}://{host}" + (f":{port}" if port and port != _DEFAULT_PORTS[parts.scheme] else "")
+
+
+def _canonical_host(name: str) -> str:
+    """Return a host as browsers write it, "" for what is none.
+
+    :raises ValueError: an address that is none.
+    """
+    if ":" in name:
+        return f"[{ipaddress.IPv6Address(name)}]"
+    name = name if name.isascii() else idna.encode(name, uts46=True).decode("ascii")
+    if re.search(r"(^|\.)(\d+|0x[0-9a-f]*)$", name):
+        return str(ipaddress.IPv4Address(name))
+    return name if re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", name) else ""
+
+
+def is_app_origin(value: str) -> bool:
+    """Return whether this is the origin of an app or extension: of a scheme of its own, ``file://``, or ``null`` for none.
+
+    Examples are ``capacitor://localhost``, ``tauri://localhost`` and ``moz-extension://<uuid>``.
+    """
+    found = _APP.fullmatch(value)
+    return value in ("null", "file://") or (found is not None and found[1] not in _NO_APP)
+
+
+def without_default_port(origin: str) -> str:
+    """Return an origin without the ``:443`` or ``:80`` that some libraries write and no browser does."""
+    scheme = origin.partition(":")[0]
+    return origin.removesuffix(f":{_DEFAULT_PORTS[scheme]}") if scheme in _DEFAULT_PORTS else origin
