@@ -1,11 +1,15 @@
-"""The README's Python, pasted against a running service, and the output of `make demo` that it shows."""
+"""The README's Python, run as a reader would against a running service, and the output of `make demo` that it shows."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,38 +17,67 @@ import pytest
 from dpresence import demo
 
 README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
-SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-STOP_AFTER = "\n    for frame in channel:"
+DEVICE, REGISTRATION, APP_SERVICE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PYTHON = [sys.executable, "-u"]
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory):
+def service(tmp_path_factory) -> Iterator[tuple[str, Path]]:
     folder = tmp_path_factory.mktemp("readme")
     with demo.service(folder) as origin:
         yield origin, folder / "development.token"
 
 
-def paste(code: str, service: tuple[str, Path], folder: Path, frames: int) -> list[str]:
-    """Run a snippet as it stands, but for the port and an end after ``frames`` frames; returns what it prints."""
+@pytest.fixture(params=["pasted", "saved"])
+def running(request, service, tmp_path):
+    """Return a context that runs code as a reader would, unchanged but for the port, and yields the lines it prints."""
     origin, token = service
-    shutil.copy(token, folder)
-    code = code.replace("127.0.0.1:8282", origin.removeprefix("http://"))
-    code = code.replace("print(json.loads(frame))", "print(json.loads(frame)); left -= 1\n        if not left: break")
-    command = [sys.executable, "-c", f"left = {frames}\n{code}"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    shutil.copy(token, tmp_path)
+
+    @contextmanager
+    def run(*snippets: str) -> Iterator[Iterator[str]]:
+        code = "\n".join(snippets).replace("127.0.0.1:8282", origin.removeprefix("http://"))
+        (tmp_path / "code.py").write_text(code, encoding="utf-8")
+        command = [*PYTHON, "-i", "-q"] if request.param == "pasted" else [*PYTHON, "code.py"]
+        environment = {**os.environ, "PYTHONSTARTUP": ""}
+        with (tmp_path / "errors").open("w") as errors:
+            process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                                       text=True)  # fmt: skip
+        if request.param == "pasted":
+            process.stdin.write(code + "\n")  # and Enter
+            process.stdin.flush()
+        limit = threading.Timer(60, process.kill)
+        limit.start()
+        try:
+            yield (line for line in process.stdout if line.startswith("{") and "'domain_key'" not in line)  # which the prompt echoes
+        finally:
+            limit.cancel()
+            process.kill()
+            process.communicate()
+        assert "Error" not in (tmp_path / "errors").read_text()
+
+    return run
 
 
-def test_the_device_of_the_readme_signs_in(service, tmp_path):
-    assert paste(SNIPPETS[0], service, tmp_path, 1) == ["{'result': 'OK'}"]
+def test_the_device_of_the_readme_signs_in(running) -> None:
+    with running(DEVICE) as printed:
+        assert next(printed, "") == "{'result': 'OK'}\n"
 
 
-def test_the_app_service_of_the_readme_hears_and_notifies(service, tmp_path):
-    auth, snapshot, answer = paste(SNIPPETS[1] + SNIPPETS[2], service, tmp_path, 3)
-    assert "'recovery': 'snapshot'" in auth
-    assert "'last': True" in snapshot and "'puid'" in snapshot
-    assert "'queue_size': 1" in answer
+def test_the_app_service_of_the_readme_hears_and_notifies(running) -> None:
+    with running(REGISTRATION, APP_SERVICE) as printed:
+        assert "'recovery': 'snapshot'" in next(printed, "")
+        snapshot = next(printed, "")
+        assert "'last': True" in snapshot and "'puid'" in snapshot
+        assert "'queue_size': 1" in next(printed, "")
+
+
+def test_the_device_gets_what_the_app_service_sends(running) -> None:
+    with running(DEVICE) as device:
+        assert next(device, "") == "{'result': 'OK'}\n"
+        with running(REGISTRATION, APP_SERVICE) as printed:
+            assert "'status': 'online'" in [next(printed, "") for _ in range(2)][1]
+            assert "'message': 'Your move'" in next(device, "")
 
 
 def test_the_readme_shows_what_the_demo_prints():
