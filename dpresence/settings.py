@@ -269,7 +269,7 @@ class ChannelSettings:
 
     origins: tuple[str, ...] = _key((), "Origins besides the audience whose pages and apps may open a channel.", check=_origins)
     trusted_proxies: tuple[str, ...] = _key(
-        (), "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto count.", check=_networks
+        (), "Addresses or networks of proxies whose X-Forwarded-For, X-Forwarded-Proto and Forwarded count.", check=_networks
     )
     sockets: int = _key(20000, "Open connections of one process.", low=10, high=1000000)
     unsigned_per_address: int = _key(20, "Channels of one address that have not signed in.", low=1, high=100000)

@@ -18,7 +18,8 @@ from ..limits import Buckets, LogLimit, QueueBucket
 from ..metrics import Metrics
 from ..service.turns import give_way
 from ..settings import Settings
-from .addresses import is_in, network, plain_address
+from .addresses import network, plain_address
+from .forwarded import Forwarding
 from .plain import PlainConnections
 from .workers import Workers
 
@@ -44,6 +45,7 @@ class Gate:
     :ivar requests: HTTP requests, by address.
     :ivar hints: warnings of what clients or proxies do wrong and the operator can change.
     :ivar plain: connections that have not become a channel.
+    :ivar forwarding: the client that a proxy speaks for.
     :ivar most: how many connections may be open; ``channels.sockets``, or what the limit of open files leaves.
     :ivar spare: how many beyond, so that there is somebody to answer 503.
     """
@@ -57,6 +59,7 @@ class Gate:
         self.on_wait: Callable[[float], None] = lambda seconds: None
         self.draining = False
         self.plain = PlainConnections(settings.channels)
+        self.forwarding = Forwarding(settings.channels.trusted_proxies, warns=not settings.identity.development)
         self.most = settings.channels.sockets
         self.spare = SPARE
         self.hints = LogLimit(clock)
@@ -96,8 +99,8 @@ class Gate:
         :param peer: IP address. That of a trusted proxy carries many clients' connections, and has no share.
         """
         address = plain_address(peer) or ""
-        shared = is_in(address, self.settings.channels.trusted_proxies)
-        return (self.sockets < self.most + self.spare or self.plain.make_room()) and self.plain.enter(sock, network(address), shared)
+        room = self.sockets < self.most + self.spare or self.plain.make_room()
+        return room and self.plain.enter(sock, network(address), self.forwarding.trusts(address))
 
     def check(self, address: str) -> None:
         """Refuse a new channel that could not be let in now. Nothing is spent: it may turn out to be none.

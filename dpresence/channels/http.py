@@ -21,7 +21,7 @@ from geventwebsocket.handler import WebSocketHandler
 from ..errors import Refused, SlowDown, WrongValue
 from ..limits import TokenBucket
 from ..service.turns import give_way
-from .addresses import client_address, is_in, network, plain_address
+from .addresses import network
 from .request import BadRequest, Head, own_cookies, read_body, read_head
 
 access_log = logging.getLogger("dpresence.access")
@@ -175,18 +175,11 @@ class HttpHandler(WebSocketHandler):
     def get_environ(self) -> dict[str, Any]:
         """Return the WSGI environ; the address is the client's own, behind trusted proxies too."""
         environ: dict[str, Any] = super().get_environ()
-        peer = environ.get("REMOTE_ADDR", "")
-        proxies = self.limits.trusted_proxies
         environ["HTTP_COOKIE"] = own_cookies(environ.get("HTTP_COOKIE", ""), _OWN_COOKIES)
-        self._proxied = bool(proxies) and is_in(peer, proxies)
-        if self._proxied:
-            hops = [*environ.get("HTTP_X_FORWARDED_FOR", "").split(","), peer]
-            environ["REMOTE_ADDR"] = client_address(hops, proxies)
-            scheme = environ.get("HTTP_X_FORWARDED_PROTO", "")
-            if scheme in ("http", "https"):
-                environ["wsgi.url_scheme"] = scheme
-        else:
-            environ["REMOTE_ADDR"] = plain_address(peer) or peer
+        forwarding = self.server.gate.forwarding
+        self._proxied = forwarding.trusts(environ.get("REMOTE_ADDR"))
+        environ["REMOTE_ADDR"], scheme = forwarding.client(environ)
+        environ["wsgi.url_scheme"] = scheme or environ["wsgi.url_scheme"]
         return environ
 
     # Answering

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from dpresence.channels.addresses import client_address
+from dpresence.channels.forwarded import Forwarding
 
 from .service import running
 from .support import KEY, Client
@@ -155,9 +155,17 @@ def test_no_target_holds_up_the_hub(service, what):
     check(service, {method: request_of(f"{method} {TARGETS[what]}", {}) for method in ("GET", "POST", "DELETE")})
 
 
-@pytest.mark.parametrize("hop", ["10.0.0.1", "::1", "1", "", " ", "10.0.0.1%a", "::ffff:10.0.0.1"])
+@pytest.mark.parametrize("hop", ["10.0.0.1", "::1", "1", "", " ", "10.0.0.1%a", "::ffff:10.0.0.1", "[::1]:443", "10.0.0.1:443"])
 def test_the_hops_of_a_trusted_proxy_hold_up_nobody(hop):
-    hops = [*(f"{hop}," * 4096)[:4096].split(","), "10.0.0.2"]
+    forwarding = Forwarding(["10.0.0.0/8", "::/0", "192.168.0.0/16", "2001:db8::/32"])
+    for name, item in (("HTTP_X_FORWARDED_FOR", hop), ("HTTP_FORWARDED", f"for={hop}"), ("HTTP_FORWARDED", f'for="{hop}"')):
+        started = time.process_time()
+        forwarding.client({"REMOTE_ADDR": "10.0.0.2", name: (f"{item}," * 4096)[:4096]})
+        assert time.process_time() - started < GOAL_SECONDS
+
+
+@pytest.mark.parametrize("piece", ['"', "a", ",", "for=", ";", "\\", '"\\', " ", '",', 'a="', "a=,", "a=b;", 'a="\\'])
+def test_no_forwarded_header_holds_up_the_hub(piece):
     started = time.process_time()
-    client_address(hops, ["10.0.0.0/8", "::/0", "192.168.0.0/16", "2001:db8::/32"])
+    Forwarding(["10.0.0.0/8"]).client({"REMOTE_ADDR": "10.0.0.2", "HTTP_FORWARDED": (piece * 16384)[:16384]})
     assert time.process_time() - started < GOAL_SECONDS

@@ -140,15 +140,29 @@ def test_forwarding_headers_of_anybody_are_ignored(server):
     ("", "127.0.0.1"),
     ("203.0.113.7, nonsense", "127.0.0.1"),
     ("nonsense, 203.0.113.7", "203.0.113.7"),
-    ("203.0.113.7:4711", "127.0.0.1"),
+    ("203.0.113.7:4711", "203.0.113.7"),
+    ("[2001:db8::1]:443, 10.0.0.1:50001", "2001:db8::1"),
 ])  # fmt: skip
 def test_behind_a_trusted_proxy_the_last_hop_that_is_none_is_the_client(proxied, forwarded, client):
     request = f"GET /client HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {forwarded}\r\n\r\n".encode()
     assert ask(proxied, request) == (200, f"{client} http")
 
 
+def test_the_forwarded_header_of_a_trusted_proxy_counts_as_well(proxied):
+    request = b'GET /client HTTP/1.1\r\nHost: x\r\nForwarded: for="[2001:db8::1]:443";proto=https\r\n\r\n'
+    assert ask(proxied, request) == (200, "2001:db8::1 https")
+
+
+def test_forwarding_headers_that_do_not_count_are_warned_of_once():
+    with EchoServer() as one:
+        for _ in range(3):
+            assert ask(one, b"GET /client HTTP/1.1\r\nHost: x\r\nForwarded: for=203.0.113.7\r\n\r\n") == (200, "127.0.0.1 http")
+        one.wait_for_log("WARNING dpresence.server a request from 127.0.0.1 has forwarding headers, .* channels.trusted_proxies")
+        assert one.log.count("forwarding headers") == 1
+
+
 def test_a_trusted_proxy_says_how_the_client_came(proxied):
-    for scheme, seen in (("https", "https"), ("http", "http"), ("gopher", "http")):
+    for scheme, seen in (("https", "https"), ("http", "http"), ("gopher", "http"), ("HTTPS", "https")):
         request = f"GET /client HTTP/1.1\r\nHost: x\r\nX-Forwarded-Proto: {scheme}\r\n\r\n".encode()
         assert ask(proxied, request)[1].endswith(f" {seen}")
 

@@ -1,0 +1,110 @@
+"""The client that a trusted proxy speaks for, from ``X-Forwarded-For`` and ``Forwarded`` (RFC 7239)."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+from collections.abc import Mapping, Sequence
+
+from .addresses import plain_address
+
+log = logging.getLogger("dpresence.server")
+
+_NODE = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|([0-9.]+))(?::(?:[0-9]{1,5}|_[A-Za-z0-9._-]+))?")
+"""``203.0.113.1:50001``, ``[2001:db8::1]:443``; an obfuscated port is one of RFC 7239, section 6.3."""
+_PAIR = re.compile(r'[ \t]*+([!#$%&\'*+.^_`|~0-9A-Za-z-]++)=(?:"((?:[^"\\]|\\.)*+)"|([^\s";,]*+))[ \t]*+([;,]|$)')
+_EMPTY = re.compile(r"[ \t,]*+")
+_SCHEMES = ("http", "https")
+
+
+class Forwarding:
+    """Reads what trusted proxies say of their clients, and warns once of each way in which that is wrong.
+
+    :param proxies: ``channels.trusted_proxies``.
+    :param warns: whether headers of other peers are worth a warning.
+    """
+
+    def __init__(self, proxies: Sequence[str], warns: bool = True) -> None:
+        self._proxies = [ipaddress.ip_network(proxy) for proxy in proxies]
+        self._warned = set() if warns else {"untrusted"}
+
+    def trusts(self, address: str | None) -> bool:
+        """Return whether an address is that of a trusted proxy."""
+        plain = plain_address(address or "") if self._proxies else None
+        return plain is not None and any(ipaddress.ip_address(plain) in proxy for proxy in self._proxies)
+
+    def client(self, environ: Mapping[str, str]) -> tuple[str, str | None]:
+        """Return the client's address, and the scheme (``http`` or ``https``) that its proxy names.
+
+        The client is the last hop that is no trusted proxy. The peer itself counts where there is none, where its header cannot be
+        read, and where the two headers name two clients: then the client may have sent one of them.
+
+        :param environ: the WSGI environ of the request.
+        """
+        peer = plain_address(environ.get("REMOTE_ADDR", "")) or environ.get("REMOTE_ADDR", "")
+        listed, forwarded = environ.get("HTTP_X_FORWARDED_FOR", ""), environ.get("HTTP_FORWARDED", "")
+        if not self.trusts(peer):
+            if listed or forwarded:
+                self._warn("untrusted", "a request from %s has forwarding headers, which are ignored: if it is your proxy, add it to "
+                           "channels.trusted_proxies", peer)  # fmt: skip
+            return peer, None
+        elements = forwarded_elements(forwarded)
+        hops = [hop.strip() for hop in listed.split(",") if hop.strip()], [element.get("for", "") for element in elements]
+        schemes = (environ.get("HTTP_X_FORWARDED_PROTO", ""), elements[-1].get("proto", "") if elements else "")
+        return self._one_client(hops, peer), next((scheme.lower() for scheme in schemes if scheme.lower() in _SCHEMES), None)
+
+    def _one_client(self, headers: Sequence[Sequence[str]], peer: str) -> str:
+        found = {self._last_client(hops, peer) for hops in headers if hops}
+        if len(found) > 1:
+            self._warn("two", "the proxy %s sends X-Forwarded-For and Forwarded that name two clients: it must remove the one that it "
+                       "does not write; its own address counts instead", peer)  # fmt: skip
+        return found.pop() if len(found) == 1 else peer
+
+    def _last_client(self, hops: Sequence[str], peer: str) -> str:
+        for hop in reversed(hops):
+            address = node_address(hop)
+            if address is None:
+                self._warn("unreadable", "the proxy %s sends X-Forwarded-For or Forwarded without the address of its client (%.100r): "
+                           "its own address counts instead", peer, hop)  # fmt: skip
+                return peer
+            if not self.trusts(address):
+                return address
+        return peer
+
+    def _warn(self, kind: str, text: str, *values: object) -> None:
+        if kind not in self._warned:
+            self._warned.add(kind)
+            log.warning(text, *values)
+
+
+def node_address(text: str) -> str | None:
+    """Return the IP address of a hop, without its port and brackets; None for anything else."""
+    node = _NODE.fullmatch(text)
+    return plain_address(node[1] or node[2] if node else text)
+
+
+def forwarded_elements(header: str) -> list[dict[str, str]]:
+    """Return the elements of a ``Forwarded`` header, each as its parameters by name in lower case.
+
+    A header that is malformed anywhere is one element without parameters: who sent a part of it may have hidden the rest in quotes.
+    """
+    elements: list[dict[str, str]] = []
+    position, separator = _skip_empty(header, 0), ","
+    while position < len(header):
+        if separator == ",":
+            elements.append({})
+        pair = _PAIR.match(header, position)
+        if pair is None or pair[1].lower() in elements[-1]:
+            return [{}]
+        elements[-1][pair[1].lower()] = pair[3] if pair[2] is None else re.sub(r"\\(.)", r"\1", pair[2])
+        position, separator = pair.end(), pair[4]
+        if separator == ",":
+            position = _skip_empty(header, position)
+    return elements
+
+
+def _skip_empty(header: str, position: int) -> int:
+    """Return where the next element of a list begins (RFC 9110, 5.6.1.2)."""
+    match = _EMPTY.match(header, position)
+    return match.end() if match else position
