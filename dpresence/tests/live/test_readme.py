@@ -85,7 +85,7 @@ def test_the_readme_shows_what_the_demo_prints():
     assert done.returncode == 0, done.stderr
 
     def shape(text: str) -> list[str]:
-        return [re.sub(r"127\.0\.0\.1:\d+|dpk_\w+|[\w-]{22}", "#", line.strip()) for line in text.strip().splitlines()]
+        return [re.sub(r"127\.0\.0\.1:\d+|dpk_[\w-]+|[\w-]{22}", "#", line.strip()) for line in text.strip().splitlines()]
 
     shown = re.search(r"```\n( +service  runs.*?)```", README, re.DOTALL)[1]
     assert shape(done.stdout) == shape(shown)
