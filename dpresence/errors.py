@@ -39,12 +39,15 @@ class Refused(Exception):
 
 
 class InvalidAssertion(Refused):
-    """The assertion proves nothing here; why is written to the log only (``reason``)."""
+    """The assertion proves nothing here; why is written to the log only (``reason``).
+
+    :param error: another text, for what its sender knows anyway, such as that it is an API key.
+    """
 
     errno, status, text = 34, 401, "Invalid assertion"
 
-    def __init__(self, reason: str = "") -> None:
-        super().__init__()
+    def __init__(self, reason: str = "", error: str = "") -> None:
+        super().__init__(error)
         self.reason = reason
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -100,7 +100,8 @@ class OutgoingNotification(Struct, forbid_unknown_fields=True):
 
 
 OutgoingNotifications = Annotated[
-    list[OutgoingNotification], Meta(min_length=1, max_length=MOST_ITEMS, description="a list of 1 to 100 notifications")
+    list[OutgoingNotification],
+    Meta(title="notifications", min_length=1, max_length=MOST_ITEMS, description="a list of 1 to 100 notifications"),
 ]
 
 
@@ -189,7 +190,7 @@ def parse(kind: Any, data: str | bytes) -> Any:
     except msgspec.ValidationError as error:
         message = str(error)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise NotAnObject() from None
+        raise _not_json(kind) from None
     raise _refusal(kind, data, message)
 
 
@@ -243,16 +244,31 @@ def _refusal(kind: Any, data: str | bytes, message: str) -> Refused:
     try:
         msgspec.json.decode(data)  # the decoder stops at the first wrong field and may not have seen what follows
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return NotAnObject()
+        return _not_json(kind)
     text, _, path = message.partition(" - at `$")
     path = path.rstrip("`").lstrip(".")
+    if path.startswith("["):  # of a body that is a list; a frame has it under this name
+        path = _title(kind) + path
     unknown = re.fullmatch(r"Object (missing required|contains unknown) field `(.*)`", text, re.DOTALL)
     if unknown:
         verb = "is missing" if unknown[1] == "missing required" else "is not known here"
         return WrongField(f"{_join(path, unknown[2][:64])}: {verb}")
     if not path and (re.match(r"Expected `(object|array)`, got", text)):
-        return NotAnObject("expected one JSON list" if "`array`, got" in text else "")
+        return NotAnObject(f"expected {_whole(kind)}")
     return _misplaced(kind, data) or _wrong_value(kind, path, text)
+
+
+def _title(kind: Any) -> str:
+    return next((meta.title for meta in getattr(kind, "__metadata__", ()) if meta.title), "")
+
+
+def _whole(kind: Any) -> str:
+    """Return what a body or frame has to be."""
+    return "one JSON list" if get_origin(kind) is list or get_origin(getattr(kind, "__origin__", None)) is list else "one JSON object"
+
+
+def _not_json(kind: Any) -> NotAnObject:
+    return NotAnObject(f"not JSON: expected {_whole(kind)}")
 
 
 def _join(path: str, field: str) -> str:

@@ -30,7 +30,7 @@ from .settings import OutboundSettings
 
 log = logging.getLogger(__name__)
 
-Failure = Literal["dns", "tls", "timeout", "status", "size"]
+Failure = Literal["dns", "refused", "tls", "timeout", "status", "size"]
 Scheme = Literal["https", "http"]
 Resolve = Callable[..., Sequence[tuple[Any, ...]]]
 
@@ -122,8 +122,9 @@ class Outbound:
         :param domain: as ``domains.check_domain`` returned it.
         :param owner: the account that asks for it; "" for the service itself, which is never slowed down.
         :raises ProofFailed: its ``details`` is the class of the failure and all that is told: a fetch is no port scanner.
-            ``dns`` is a name that leads nowhere or to an address that is not public; ``status`` is every way of not answering 200,
-            refusal included; ``timeout`` covers lookup, connection and answer. The log says more.
+            ``dns`` is a name that leads nowhere or to an address that is not public; ``refused`` is a port
+            that nothing listens on; ``status`` is every way of not answering 200; ``timeout`` covers lookup, connection and answer.
+            The log says more.
         :raises SlowDown: too many fetches are in flight, of this owner or at all.
         """
         seconds, trail = self._settings.timeout_seconds, list[str]()
@@ -170,7 +171,7 @@ class Outbound:
             return self._get("https", addresses, self._ports[0], domain, trail), "https"
         except ConnectionRefusedError:
             if not self._settings.http_proof:
-                raise _Failed("status", "connection refused; outbound.http_proof is false") from None
+                raise _Failed("refused", "connection refused; outbound.http_proof is false") from None
         return self._get("http", addresses, self._ports[1], domain, trail), "http"
 
     def _addresses(self, domain: str) -> list[str]:
@@ -204,8 +205,10 @@ class Outbound:
         except ssl.SSLError as error:
             raise _Failed("tls", str(error)) from None
         except (OSError, HTTPException, ValueError) as error:
-            if scheme == "https" and isinstance(error, ConnectionRefusedError):
-                raise
+            if isinstance(error, ConnectionRefusedError):
+                if scheme == "https":
+                    raise
+                raise _Failed("refused", "connection refused") from None
             raise _Failed("status", ascii(error)[:SHOWN]) from None  # ValueError: http.client at a chunk of negative length
 
     def _connect(self, scheme: Scheme, addresses: Sequence[str], port: int, host: str, trail: list[str]) -> socket.socket:

@@ -7,9 +7,10 @@ const LOOK_MS = 2000;
 const MINUTE_MS = 60000;
 const REASONS = {
   dns: "The name of the domain leads to no address, or not to public ones only. Is it spelled right? A new one can take a while to be known.",
+  refused: "Nothing listens there: no server runs, or not on this port.",
   tls: "It answers by https, but its certificate is not good: it may be out of date, self-made, or for another name.",
   timeout: "It did not answer in time. A firewall may be in the way, or the server is too slow.",
-  status: "It did not answer with the file (HTTP status 200). It may be missing there, redirected, forbidden, or no server runs.",
+  status: "It did not answer with the file (HTTP status 200). It may be missing there, redirected or forbidden.",
   size: "What it answers is too long. It must be the text alone, not a page around it.",
   mismatch: "What it answers is another text. It may be an old file, or a page of the web server's own.",
 };

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pyramid.request import Request
 from pyramid.response import Response
 
 from ..errors import UnknownPath
 from . import service
+from .ops import service_version
 from .pages import at_home, page, wants_page
 from .validators import session
 
@@ -20,12 +23,14 @@ def _for_browsers(request: Request, **_: object) -> None:
     :raises UnknownPath: there is nothing else here.
     """
     if not wants_page(request):
-        raise UnknownPath()
+        raise UnknownPath("this path is a page: Accept has to name text/html")
 
 
-@home.get(validators=(_for_browsers, at_home))
-def get_home(request: Request) -> Response:
-    """Say what this service is, and where to go."""
+@home.get(validators=(at_home,))
+def get_home(request: Request) -> Any:
+    """Say what this service is, and where to go: a page for people, its name and version for programs."""
+    if not wants_page(request):
+        return service_version()
     return page(request, "home", {"audience": request.registry["dpresence"].settings.identity.audience})
 
 

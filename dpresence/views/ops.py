@@ -31,4 +31,9 @@ def get_lbheartbeat(request: Request) -> dict[str, Any]:
 @version.get()
 def get_version(request: Request) -> dict[str, Any]:
     """Say what runs here."""
+    return service_version()
+
+
+def service_version() -> dict[str, Any]:
+    """Return the name and version of this service, as Dockerflow wants it."""
     return {"name": "dpresence", "version": __version__, "source": None, "commit": None, "build": None}

@@ -30,11 +30,12 @@ def _json_or_form(request: Request, **kwargs: Any) -> None:
 @permission.get(validators=(at_home, user, askable_application))
 def get_grant(request: Request) -> Any:
     """Ask the user: who wants to see her, and what for; allow or deny."""
-    application = request.validated["application"]
-    if not (wants_page(request) and "session" in request.validated):
+    application, redirect = request.validated["application"], request.GET.get("redirect")
+    is_page = wants_page(request) and "session" in request.validated
+    if is_page or redirect is not None:
+        redirect_url(redirect or "", application.domain, application.proof, ("Presence-Error", "denied"))  # or nothing is asked
+    if not is_page:
         return {"appid": application.id, "name": application.name, "domain": application.domain, "description": application.description}
-    redirect = request.GET.get("redirect", "")
-    redirect_url(redirect, application.domain, application.proof, ("Presence-Error", "denied"))  # or nothing is asked
     given = (grant for grant in presence(request).grants.of(request.validated["account"].id).grants if grant.appid == application.id)
     granted = next(given, None)
     values = {"application": application, "redirect": redirect, "granted": granted, "on": granted and _day(granted.granted_at)}

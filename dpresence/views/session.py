@@ -13,7 +13,7 @@ from ..messages import Login, Logout
 from ..service.accounts import csrf_token
 from . import service
 from .pages import at_home, development_cookie, page, wants_page
-from .validators import body, cookie_name, no_body, presence, same_origin, session
+from .validators import body, check_is_assertion, cookie_name, no_body, presence, same_origin, session
 
 login = service("login", "/login")
 logout = service("logout", "/logout")
@@ -38,6 +38,7 @@ def get_login(request: Request) -> Response:
 @login.post(validators=(same_origin, body(Login)))
 def post_login(request: Request) -> dict[str, str]:
     """Open a browser session with an assertion."""
+    check_is_assertion(request.validated["body"].assertion)
     previous = request.cookies.get(cookie_name(request), "")
     account, cookie = presence(request).accounts.login(request.validated["body"].assertion, request.remote_addr, previous)
     _set_cookie(request, request.response, cookie, request.registry["dpresence"].settings.identity.session_seconds)

@@ -14,7 +14,7 @@ from pyramid.request import Request
 from ..errors import Forbidden, InvalidAssertion, NoCredentials, TooLarge, WrongValue
 from ..messages import MOST_ENTRIES, Empty, parse
 from ..model import Account
-from ..service.accounts import csrf_token
+from ..service.accounts import TICKET_PREFIX, csrf_token
 from ..service.applications import KEY_PREFIX
 
 Validator = Callable[..., None]
@@ -49,10 +49,20 @@ def user(request: Request, **_: Any) -> None:
         session(request)
     elif scheme.lower() not in ("browserid", "bearer"):
         raise NoCredentials("Authorization: BrowserID or Bearer, and an assertion")
-    elif assertion.startswith(KEY_PREFIX):
-        raise InvalidAssertion("an API key")
     else:
+        check_is_assertion(assertion.strip())
         request.validated["account"] = presence(request).accounts.verify(assertion.strip(), request.remote_addr)
+
+
+def check_is_assertion(text: str) -> None:
+    """Refuse a credential that is for something else; it is no failed guess, and not counted.
+
+    :raises InvalidAssertion: with what it is for.
+    """
+    if text.startswith(KEY_PREFIX):
+        raise InvalidAssertion("an API key", "Invalid assertion: an API key is for an app service's calls; this one takes a user's proof")
+    if text.startswith(TICKET_PREFIX):
+        raise InvalidAssertion("a ticket", "Invalid assertion: a ticket opens the device channel and nothing else")
 
 
 def session(request: Request, **_: Any) -> None:

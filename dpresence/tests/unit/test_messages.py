@@ -111,11 +111,12 @@ def refused(kind: Any, data: str | bytes | dict[str, Any] | list[Any]) -> tuple[
         (Notify, {"action": "notify", "notifications": [{"puid": "\0"}]}, 107, "notifications[0].puid: text without NUL characters"),
         (OutgoingNotifications, {}, 106, "expected one JSON list"),
         (OutgoingNotifications, "5", 106, "expected one JSON list"),
+        (OutgoingNotifications, "[", 106, "not JSON: expected one JSON list"),
         (OutgoingNotifications, [], 107, "expected a list of 1 to 100 notifications"),
-        (OutgoingNotifications, [{"puid": 5}], 107, "[0].puid: a PUID, as text"),
-        (OutgoingNotifications, [{"puid": "p", "message": "x" * 513}], 151, "[0].message: text of up to 512 characters"),
-        (OutgoingNotifications, [{"puid": "p", "action": "x" * 513}], 151, "[0].action: text of up to 512 characters"),
-        (OutgoingNotifications, [{"puid": "p", "ttl": 2592001}], 153, "[0].ttl: whole seconds from 0 to 2592000"),
+        (OutgoingNotifications, [{"puid": 5}], 107, "notifications[0].puid: a PUID, as text"),
+        (OutgoingNotifications, [{"puid": "p", "message": "x" * 513}], 151, "notifications[0].message: text of up to 512 characters"),
+        (OutgoingNotifications, [{"puid": "p", "action": "x" * 513}], 151, "notifications[0].action: text of up to 512 characters"),
+        (OutgoingNotifications, [{"puid": "p", "ttl": 2592001}], 153, "notifications[0].ttl: whole seconds from 0 to 2592000"),
         (Empty, {"x": 1}, 108, "x: is not known here"),
         (Login, {}, 108, "assertion: is missing"),
         (Login, {"assertion": 5}, 107, "assertion: an assertion, as text"),
@@ -140,7 +141,7 @@ def refused(kind: Any, data: str | bytes | dict[str, Any] | list[Any]) -> tuple[
             OutgoingNotifications,
             [{"puid": "p", "source": " "}],
             107,
-            "[0].source: text of up to 254 characters, one of them visible",
+            "notifications[0].source: text of up to 254 characters, one of them visible",
         ),
         (NewApplication, {"name": "a", "domain": 5}, 107, "domain: a host name of up to 253 characters"),
         (ApplicationChange, {"description": "x" * 501}, 107, "description: up to 500 printable characters"),
@@ -151,6 +152,14 @@ def refused(kind: Any, data: str | bytes | dict[str, Any] | list[Any]) -> tuple[
 )
 def test_a_refusal_names_the_field_and_what_is_allowed(kind: Any, data: Any, errno: int, error: str) -> None:
     assert refused(kind, data) == (errno, error)
+
+
+def is_json(data: str | bytes) -> bool:
+    try:
+        msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+    return True
 
 
 @pytest.mark.parametrize("kind", STRUCTS)
@@ -184,7 +193,9 @@ def test_a_refusal_names_the_field_and_what_is_allowed(kind: Any, data: Any, err
     ids=lambda data: repr(data)[:16],
 )
 def test_what_is_not_one_json_object_is_106(kind: Any, data: str | bytes) -> None:
-    assert refused(kind, data) == (106, "expected one JSON object")
+    errno, error = refused(kind, data)
+    assert (errno, error.removeprefix("not JSON: ")) == (106, "expected one JSON object")
+    assert error.startswith("not JSON") == (not is_json(data))
 
 
 def test_not_an_object_goes_before_a_wrong_field_and_that_before_a_wrong_value() -> None:

@@ -294,12 +294,12 @@ def test_plain_http_is_tried_at_the_same_address_where_the_https_port_refuses(fe
 
 def test_plain_http_is_not_tried_when_the_setting_forbids_it(fetch, refused):
     with peer(says(ok(b"the-key"))) as (http, requests):
-        assert fetch.result(refused, http, http_proof=False) == failure("status")
+        assert fetch.result(refused, http, http_proof=False) == failure("refused")
     assert requests == []
 
 
-def test_refusal_on_both_ports_is_no_status(fetch, refused):
-    assert fetch.result(refused, refused) == failure("status")
+def test_refusal_on_both_ports_says_that_nothing_listens(fetch, refused):
+    assert fetch.result(refused, refused) == failure("refused")
 
 
 @pytest.mark.parametrize(("script", "details"), [(says(b"HTTP/1.1 404 No\r\n\r\n"), "status"), (hangs, "timeout"), (says(b""), "status")])
@@ -491,8 +491,8 @@ def test_a_loopback_domain_is_fetched_by_http_where_that_is_allowed(fetch, refus
     assert f"Host: {host}:{port}\r\n".encode() in requests[0]
 
 
-def test_a_loopback_domain_that_refuses_is_no_status(fetch, refused):
-    assert fetch.result(refused, refused, domain=f"localhost:{refused}", allow_loopback=True) == failure("status")
+def test_a_loopback_domain_that_refuses_says_that_nothing_listens(fetch, refused):
+    assert fetch.result(refused, refused, domain=f"localhost:{refused}", allow_loopback=True) == failure("refused")
 
 
 # --- how many at once

@@ -105,7 +105,7 @@ def test_one_signs_in_once(world: World, app: App) -> None:
 @pytest.mark.parametrize(
     ("frame", "errno", "error"),
     [
-        ("nonsense", 106, "expected one JSON object"),
+        ("nonsense", 106, "not JSON: expected one JSON object"),
         ({}, 108, "action: is missing"),
         ({"action": "dance"}, 108, "action: is not known here; auth or notify"),
         ({"action": ["auth"]}, 107, "action: one of the actions of this channel, as text"),

@@ -48,11 +48,11 @@ def test_a_reply_has_no_id_when_none_was_sent(world: World) -> None:
 @pytest.mark.parametrize(
     ("frame", "errno", "error"),
     [
-        ("", 106, "expected one JSON object"),
+        ("", 106, "not JSON: expected one JSON object"),
         ("[]", 106, "expected one JSON object"),
         ('"online"', 106, "expected one JSON object"),
-        ("{} {}", 106, "expected one JSON object"),
-        ("[" * 5000, 106, "expected one JSON object"),
+        ("{} {}", 106, "not JSON: expected one JSON object"),
+        ("[" * 5000, 106, "not JSON: expected one JSON object"),
         ({}, 108, "email: is missing"),
         ({"email": ANN}, 108, "status: is missing"),
         ({"email": ANN, "status": "online"}, 108, "assertion: is missing"),

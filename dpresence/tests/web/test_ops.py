@@ -116,7 +116,7 @@ def test_every_answer_says_that_it_is_json_and_nothing_else(shared: World, share
 def test_a_body_that_is_too_large_is_refused(world: World) -> None:
     ann = world.person(ANN)
     assert refusal(ann("POST", "/myapps", b"x" * 131073)) == TOO_LARGE
-    assert refusal(ann("POST", "/myapps", b"x" * 131072)) == (400, ko(106, "expected one JSON object"))
+    assert refusal(ann("POST", "/myapps", b"x" * 131072)) == (400, ko(106, "not JSON: expected one JSON object"))
 
 
 def test_a_body_without_a_length_is_read_no_further_than_it_may_go(world: World) -> None:

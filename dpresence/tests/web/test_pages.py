@@ -18,9 +18,12 @@ def names_in_header(browser: Browser, path: str) -> list[str]:
     return [word for word in (ANN, "Sign out", 'name="csrf"', 'href="/login', "Play every part") if word in text]
 
 
-@pytest.mark.parametrize("path", ["/", "/sidebar"])
-def test_a_program_finds_no_page(world: World, path: str) -> None:
-    assert refusal(world.person(ANN)("GET", path)) == (404, ko(111, "there is no such path"))
+def test_a_program_is_told_what_a_page_needs(world: World) -> None:
+    assert refusal(world.person(ANN)("GET", "/sidebar")) == (404, ko(111, "this path is a page: Accept has to name text/html"))
+
+
+def test_a_program_that_asks_for_the_home_page_gets_the_name_and_version(world: World) -> None:
+    assert world.browser()("GET", "/").json == world.browser()("GET", "/__version__").json
 
 
 def test_the_sidebar_is_for_who_is_signed_in(world: World) -> None:

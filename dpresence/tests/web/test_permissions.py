@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
@@ -106,6 +106,8 @@ def test_a_redirect_that_leads_elsewhere_is_refused_and_grants_nothing(
     status, body = refusal(answer)
     assert (status, body["errno"]) == (400, 107)
     assert body["error"].startswith("redirect: ") and "Location" not in answer.headers
+    status, asked = refusal(shared_ann("GET", f"/grant/{shared_app.id}?{urlencode({'redirect': address})}"))
+    assert (status, asked["error"]) == (400, body["error"]), "a program that tries the address is told what a person would be"
     assert shared_ann("GET", "/grants").json == {"grants": []}
 
 
@@ -142,7 +144,7 @@ def test_a_form_that_is_none_is_refused_in_words(shared_app: App, shared_ann: Br
 @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=x"])
 def test_a_form_in_parts_is_not_one_of_ours(shared_app: App, shared_ann: Browser, content_type: str) -> None:
     answer = shared_ann("POST", f"/grant/{shared_app.id}", b"--x\r\n\r\n", Content_Type=content_type)
-    assert refusal(answer) == (400, ko(106, "expected one JSON object"))
+    assert refusal(answer) == (400, ko(106, "not JSON: expected one JSON object"))
 
 
 # -- listing
@@ -272,7 +274,7 @@ def test_whether_a_grant_exists_is_looked_at_before_the_body(world: World, app: 
     ann = world.person(ANN)
     assert refusal(ann(method, f"/grant/{app.id}", b"rubbish")) == NOT_FOUND
     ann("POST", f"/grant/{app.id}")
-    assert refusal(ann(method, f"/grant/{app.id}", b"rubbish")) == (400, ko(106, "expected one JSON object"))
+    assert refusal(ann(method, f"/grant/{app.id}", b"rubbish")) == (400, ko(106, "not JSON: expected one JSON object"))
 
 
 def test_no_time_lies_before_the_grant_and_all_are_whole_seconds(world: World, app: App) -> None:
