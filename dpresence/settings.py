@@ -282,7 +282,9 @@ class ChannelSettings:
         100.0, "HTTP requests on one connection, but for a trusted proxy's, per second.", low=1, high=1000000
     )
     connection_request_burst: int = _key(300, "HTTP requests on one connection at once; beyond, 429.", low=1, high=1000000)
-    failures_per_minute: int = _key(10, "Failed sign-ins and keys of one address.", low=1, high=100000)
+    failures_per_minute: int = _key(
+        10, "Failures of the same proof or key at one address; ten times as many of different ones.", low=1, high=100000
+    )
     registrations_per_hour: int = _key(60, "Applications registered from one address.", low=1, high=100000)
     handshake_seconds: int = _key(10, "A request must have arrived within this.", low=1, high=120)
     sign_in_seconds: int = _key(10, "A channel must have signed in within this, or it is closed with 4009.", low=1, high=120)

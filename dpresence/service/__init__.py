@@ -15,7 +15,6 @@ from ..clock import Clock
 from ..errors import BackendUnavailable
 from ..hub import Hub
 from ..identity import Verifiers
-from ..limits import RateLimit
 from ..metrics import Metrics
 from ..outbound import Outbound
 from ..settings import Settings
@@ -24,6 +23,7 @@ from .applications import Applications
 from .comparison import Comparison
 from .delivery import Delivery
 from .devices import Devices
+from .failures import Failures
 from .feeds import Feeds
 from .figures import Figures
 from .grants import Grants
@@ -54,7 +54,7 @@ class Presence:
         clock: Clock,
     ) -> None:
         directory, tracker, mailbox = backends.directory, backends.tracker, backends.mailbox
-        failures = RateLimit("too many failures from this address", settings.channels.failures_per_minute, 60, clock)
+        failures = Failures(settings.channels.failures_per_minute, clock)
         self.hub, self.metrics = hub, metrics
         self.figures = Figures(metrics, backends, clock)
         self.outbox, self.retries = Outbox(directory), RetryQueue()

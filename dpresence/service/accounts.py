@@ -21,6 +21,7 @@ from ..metrics import Metrics
 from ..model import Account, Identity, OutboxEntry, Session, Ticket
 from ..settings import IdentitySettings
 from .devices import Devices
+from .failures import Failures
 from .grants import Grants
 from .outbox import Outbox
 
@@ -65,7 +66,7 @@ class Accounts:
     """The verbs of people.
 
     :param verifiers: who may say who somebody is.
-    :param failures: failed sign-ins of an address.
+    :param failures: failed sign-ins.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Accounts:
         grants: Grants,
         devices: Devices,
         outbox: Outbox,
-        failures: RateLimit,
+        failures: Failures,
         metrics: Metrics,
         settings: IdentitySettings,
         clock: Clock,
@@ -105,11 +106,11 @@ class Accounts:
 
         :raises InvalidAssertion: it proves nothing here.
         :raises Conflict: the account is pinned to another issuer or subject.
-        :raises SlowDown: the address failed too often.
+        :raises SlowDown: it proves nothing, again and again.
         """
-        return self._account_of(self._proved(lambda: self._verifiers.verify(assertion), address), address)
+        return self._account_of(self._proved(lambda: self._verifiers.verify(assertion), assertion, address), assertion, address)
 
-    def _account_of(self, identity: Identity, address: str) -> Account:
+    def _account_of(self, identity: Identity, proof: str, address: str) -> Account:
         try:
             account = self._directory.sign_in(identity, self._clock.now())
         except Conflict:
@@ -117,21 +118,23 @@ class Accounts:
             raise
         if account.blocked:
             self._metrics.event("sign-in refused: blocked", identity.email)
-            raise self._refusal("blocked", address)
+            raise self._refusal("blocked", proof, address)
         return account
 
-    def _proved(self, prove: Callable[[], T], address: str) -> T:
+    def _proved(self, prove: Callable[[], T], proof: str, address: str) -> T:
         """Return what a proof says; a failed one counts for its address."""
-        self._failures.check(address)
         try:
             return prove()
         except InvalidAssertion as refused:
-            raise self._refusal(refused.reason, address) from None
+            raise self._refusal(refused.reason, proof, address) from None
 
-    def _refusal(self, reason: str, address: str) -> InvalidAssertion:
-        """Count a failure; the reason goes to the log only."""
+    def _refusal(self, reason: str, proof: str, address: str) -> InvalidAssertion:
+        """Count a failure; the reason goes to the log only.
+
+        :raises SlowDown: there were too many.
+        """
+        self._failures.note(address, proof)
         log.info("assertion refused: %s", reason)
-        self._failures.note(address)
         return InvalidAssertion(reason)
 
     def sign_in(self, assertion: str, address: str, device: str | None = None, ticket: bool = False) -> SignIn:
@@ -140,7 +143,7 @@ class Accounts:
         :param device: the name it gives itself, or None.
         :param ticket: give a ticket for the next connection. In exchange for another one, that costs nothing.
         :raises InvalidAssertion: see ``verify``.
-        :raises SlowDown: the address failed too often, or the account was given too many tickets.
+        :raises SlowDown: see ``verify``; also when the account was given too many tickets.
         """
         if assertion.startswith(TICKET_PREFIX):
             return self._redeem(assertion, address, device, ticket)
@@ -154,15 +157,14 @@ class Accounts:
         return SignIn(account, ends_at, device, family, value)
 
     def _redeem(self, value: str, address: str, device: str | None, again: bool) -> SignIn:
-        self._failures.check(address)
         successor = _new_ticket() if again else None
         used = self._directory.use_ticket(_hash(value), self._clock.now(), device, _hash(successor) if successor else None)
         if used is None or used.account.blocked:
-            raise self._refusal("ticket", address)
+            raise self._refusal("ticket", value, address)
         ticket = used.ticket
         if not used.good:  # somebody has a copy: whoever is signed in with it must prove who she is
             self._outbox.work(ticket.user)
-            raise self._refusal("ticket used before", address)
+            raise self._refusal("ticket used before", value, address)
         return SignIn(used.account, ticket.session_ends_at, ticket.device, ticket.family, successor)
 
     def stands(self, signed: SignIn) -> bool:
@@ -184,25 +186,30 @@ class Accounts:
         :returns: the account and the value of the session's cookie.
         :raises InvalidAssertion: see ``verify``; also when the assertion was used here before.
         """
-        identity, digest = self._proved(lambda: (self._verifiers.verify(assertion), self._verifiers.digest(assertion)), address)
-        return self._open_session(identity, address, previous, digest)
+        identity, digest = self._proved(lambda: (self._verifiers.verify(assertion), self._verifiers.digest(assertion)), assertion, address)
+        return self._open_session(identity, assertion, address, previous, digest)
 
-    def login_by(self, prove: Callable[[], Identity], address: str, previous: str = "") -> tuple[Account, str]:
+    def login_by(self, prove: Callable[[], Identity], attempt: str, address: str, previous: str = "") -> tuple[Account, str]:
         """Open a browser session for who ``prove`` returns: the end of a sign-in at a provider.
 
+        :param attempt: the name of this sign-in.
         :param previous: see ``login``.
         :returns: see ``login``.
         :raises InvalidAssertion: it proves nothing here; also Conflict and SlowDown, see ``verify``.
         """
-        return self._open_session(self._proved(prove, address), address, previous)
+        with self._failures.turn(address):
+            identity = self._proved(prove, attempt, address)
+        return self._open_session(identity, attempt, address, previous)
 
-    def _open_session(self, identity: Identity, address: str, previous: str, digest: bytes | None = None) -> tuple[Account, str]:
+    def _open_session(
+        self, identity: Identity, proof: str, address: str, previous: str, digest: bytes | None = None
+    ) -> tuple[Account, str]:
         """Open a session, spending the ``digest`` of the assertion where there is one: last, or a refusal would use it up."""
         now, cookie = self._clock.now(), secrets.token_urlsafe(32)
-        account = self._account_of(identity, address)
+        account = self._account_of(identity, proof, address)
         self._logins.check(account.id)
         if digest is not None and not self._directory.spend(digest, identity.expires_at):
-            raise self._refusal("replayed", address)
+            raise self._refusal("replayed", proof, address)
         self._logins.note(account.id)
         self._directory.add_session(Session(_hash(cookie), account.id, now, now + self._settings.session_seconds * 1000))
         self._end_previous(previous)

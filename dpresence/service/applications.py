@@ -26,6 +26,7 @@ from ..metrics import Metrics
 from ..model import ApiKey, Application, OutboxEntry
 from ..outbound import Outbound
 from ..settings import Settings
+from .failures import Failures
 from .grants import Grants
 from .outbox import Outbox
 
@@ -72,7 +73,7 @@ class Applications:
         outbound: Outbound,
         grants: Grants,
         outbox: Outbox,
-        failures: RateLimit,
+        failures: Failures,
         metrics: Metrics,
         settings: Settings,
         clock: Clock,
@@ -284,15 +285,14 @@ class Applications:
         :raises InvalidKey: it is none of this application; the same for an unknown application.
         :raises DomainNotValidated: its domain is not validated.
         :raises NotActive: it is not active.
-        :raises SlowDown: the address failed too often.
+        :raises SlowDown: it is none, again and again.
         """
-        self._failures.check(address)
         now = self._clock.now()
         match = _KEY.fullmatch(text)
         key = self._directory.key(match[1], now) if match else None
         digest = sha256((match[2] if match else "").encode()).digest()
         if not hmac.compare_digest(digest, key.secret_hash if key else bytes(32)) or key is None or key.appid != appid:
-            self._failures.note(address)
+            self._failures.note(address, text)
             raise InvalidKey()
         self._note_use(key, now)
         return self.reachable(appid)

@@ -82,20 +82,6 @@ def test_every_way_to_be_wrong_takes_the_same_path(world: World, app: App, retir
         print(f"{what}: {statistics.median(took) * 1e6:.0f} us")
 
 
-def test_after_ten_wrong_keys_an_address_must_wait_on_channels_and_calls_alike(world: World, app: App) -> None:
-    for _ in range(4):
-        channel = world.service_channel(app)
-        for _ in range(3):
-            channel.receive({"action": "auth", "key": another_secret(app.key)})
-    refused = ko(117, "too many failures from this address", retry_after=6)
-    right = {"Authorization": f"Bearer {app.key}"}
-    assert refusal(world.browser()("GET", f"/myapps/{app.id}/presence", **right)) == (429, refused)
-    assert world.service_channel(app).receive({"action": "auth", "key": app.key}) == refused
-    assert world.browser("192.0.2.1")("GET", f"/myapps/{app.id}/presence", **right).status_int == 200
-    world.clock.advance(6)
-    assert world.browser()("GET", f"/myapps/{app.id}/presence", **right).status_int == 200
-
-
 # -- a channel ends with its key
 
 

@@ -39,12 +39,6 @@ def test_a_wrong_key_is_invalid_whatever_is_wrong_with_it(world: World, app: App
     assert refusal(look(world, App("unknown", app.key, app.owner))) == invalid  # type: ignore[arg-type]
 
 
-def test_ten_wrong_keys_of_an_address_in_a_minute_are_enough(world: World, app: App) -> None:
-    for _ in range(10):
-        assert refusal(look(world, app, key="x"))[1]["errno"] == 105  # type: ignore[arg-type]
-    assert refusal(look(world, app)) == (429, ko(117, "too many failures from this address", retry_after=6))  # type: ignore[arg-type]
-
-
 # -- the present
 
 

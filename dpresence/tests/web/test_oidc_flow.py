@@ -9,6 +9,7 @@ from base64 import b64decode, urlsafe_b64encode
 from hashlib import sha256
 from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
+import gevent
 import pytest
 
 from dpresence.errors import InvalidAssertion
@@ -61,9 +62,9 @@ def world(make):
 class SignIn:
     """One browser on its way to the provider and back."""
 
-    def __init__(self, world, path="/login/corp"):
+    def __init__(self, world, path="/login/corp", address="127.0.0.1"):
         self.world = world
-        self.browser = world.browser()
+        self.browser = world.browser(address)
         self.answer = self.browser("GET", path)
         assert self.answer.status_int == 303, self.answer
         self.location = self.answer.headers["Location"]
@@ -369,13 +370,26 @@ def test_a_token_endpoint_that_gives_nothing_is_told_apart(world, provider, capl
         assert why in caplog.text
 
 
-def test_failures_of_an_address_are_limited(make, provider):
+def test_failures_of_an_address_are_slowed_down_and_a_good_sign_in_is_not(make, provider):
     world = make(channels__failures_per_minute="2")
-    for _ in range(2):
+    for _ in range(20):
         assert refusal(SignIn(world).back(error="access_denied", code=None)) == INVALID
-    sign_in = SignIn(world).give(provider)
-    assert sign_in.back().json["errno"] == 117
-    assert provider.forms == []
+    assert SignIn(world).back(error="access_denied", code=None).json["errno"] == 117
+    assert SignIn(world).give(provider).back().status_int == 303
+
+
+def test_an_address_has_few_codes_checked_at_a_time_and_another_one_does_not_wait(make, provider):
+    world = make()
+    entered = [world.presence.accounts._failures.turn("192.0.2.1") for _ in range(4)]
+    for turn in entered:
+        turn.__enter__()
+    waiting = SignIn(world, address="192.0.2.1")
+    answer = gevent.spawn(waiting.back)
+    assert SignIn(world).give(provider).back().status_int == 303
+    assert not answer.ready()
+    waiting.give(provider)
+    entered[0].__exit__(None, None, None)
+    assert answer.get(timeout=5).status_int == 303
 
 
 def test_nothing_secret_reaches_the_log_or_an_answer(world, provider, caplog):

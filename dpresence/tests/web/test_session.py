@@ -150,17 +150,6 @@ def test_another_scheme_is_no_credential(world: World) -> None:
     assert answer == (401, ko(104, "Authorization: BrowserID or Bearer, and an assertion"))
 
 
-def test_ten_failures_of_an_address_in_a_minute_are_enough(world: World) -> None:
-    for _ in range(10):
-        assert refusal(world.browser()("GET", "/devices", Authorization="BrowserID x~y")) == INVALID
-    answer = world.browser()("GET", "/devices", **world.signed(ANN))
-    assert refusal(answer) == (429, ko(117, "too many failures from this address", retry_after=6))
-    assert answer.headers["Retry-After"] == "6"
-    assert world.browser("127.0.0.2")("GET", "/devices", **world.signed(ANN)).status_int == 200
-    world.clock.advance(6)
-    assert world.browser()("GET", "/devices", **world.signed(ANN)).status_int == 200
-
-
 # -- a production service
 
 
