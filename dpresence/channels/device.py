@@ -60,7 +60,7 @@ class DeviceChannel(JsonChannel):
         self._limits = settings
         self._bucket: TokenBucket | None = None
         self._digest = b""
-        self._ends_at = 0
+        self._ends_at = 0.0
         self._kept: Status | None = None  # the newest status that was refused for being too quick
         self._kept_until = 0.0
         self._refused = 0
@@ -178,7 +178,9 @@ class DeviceChannel(JsonChannel):
                 self.close(CloseCode.NOT_SIGNED_IN, "signed out")
 
     def _remember(self, assertion: str, signed: SignIn) -> None:
-        self._digest, self._ends_at, self.family = _digest(assertion), signed.ends_at, signed.family
+        left = min((signed.ends_at - self._clock.steady.now()) / 1000, self._limits.identity.session_seconds)
+        self._ends_at = self._clock.monotonic() + left
+        self._digest, self.family = _digest(assertion), signed.family
         self.revision = signed.account.revision
 
     # -- updating
@@ -186,7 +188,7 @@ class DeviceChannel(JsonChannel):
     def _update(self, frame: StatusUpdate) -> None:
         self._check_device(frame)
         _check_email(frame, self.email)
-        if self._clock.now() >= self._ends_at:
+        if self._clock.monotonic() >= self._ends_at:
             raise SessionEnded()
         if frame.status not in (self.status, "offline"):
             self._charge(frame.status)
@@ -252,7 +254,7 @@ class DeviceChannel(JsonChannel):
         if self._kept is not None and self._bucket is not None and self._clock.monotonic() >= self._kept_until:
             self._bucket.take(now=self._clock.monotonic())
             self.connection.defer(self._try_kept)
-        if self._clock.now() >= self._ends_at + self._limits.identity.renewal_seconds * 1000:
+        if self._clock.monotonic() >= self._ends_at + self._limits.identity.renewal_seconds:
             self.close(CloseCode.SESSION_ENDED, "the session has ended")
 
     def _try_kept(self) -> None:

@@ -148,7 +148,7 @@ class Accounts:
         if assertion.startswith(TICKET_PREFIX):
             return self._redeem(assertion, address, device, ticket)
         account = self.verify(assertion, address)
-        ends_at = self._clock.now() + self._settings.session_seconds * 1000
+        ends_at = self._clock.steady.now() + self._settings.session_seconds * 1000
         if not ticket:
             return SignIn(account, ends_at, device)
         self._tickets.charge(account.id)
@@ -158,7 +158,7 @@ class Accounts:
 
     def _redeem(self, value: str, address: str, device: str | None, again: bool) -> SignIn:
         successor = _new_ticket() if again else None
-        used = self._directory.use_ticket(_hash(value), self._clock.now(), device, _hash(successor) if successor else None)
+        used = self._directory.use_ticket(_hash(value), self._clock.steady.now(), device, _hash(successor) if successor else None)
         if used is None or used.account.blocked:
             raise self._refusal("ticket", value, address)
         ticket = used.ticket
@@ -205,7 +205,7 @@ class Accounts:
         self, identity: Identity, proof: str, address: str, previous: str, digest: bytes | None = None
     ) -> tuple[Account, str]:
         """Open a session, spending the ``digest`` of the assertion where there is one: last, or a refusal would use it up."""
-        now, cookie = self._clock.now(), secrets.token_urlsafe(32)
+        now, cookie = self._clock.steady.now(), secrets.token_urlsafe(32)
         account = self._account_of(identity, proof, address)
         self._logins.check(account.id)
         if digest is not None and not self._directory.spend(digest, identity.expires_at):
@@ -218,7 +218,7 @@ class Accounts:
 
     def _end_previous(self, cookie: str) -> None:
         """End the session that a browser had, with its tickets and their channels: nobody could end it any more."""
-        session = self._directory.session(_hash(cookie), self._clock.now()) if cookie else None
+        session = self._directory.session(_hash(cookie), self._clock.steady.now()) if cookie else None
         if session is not None:
             self.logout(session, everywhere=False)
 
@@ -227,7 +227,7 @@ class Accounts:
 
         :raises SessionEnded: there is none, its time is over, or the account was blocked.
         """
-        session = self._directory.session(_hash(cookie), self._clock.now())
+        session = self._directory.session(_hash(cookie), self._clock.steady.now())
         account = self._directory.account(session.user) if session else None
         if session is None or account is None or account.blocked:
             raise SessionEnded()
@@ -247,7 +247,7 @@ class Accounts:
         :raises SlowDown: the account was given too many.
         """
         self._tickets.charge(session.user)
-        value, now = _new_ticket(), self._clock.now()
+        value, now = _new_ticket(), self._clock.steady.now()
         ticket = Ticket(
             _hash(value),
             secrets.token_urlsafe(12),

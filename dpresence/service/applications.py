@@ -133,7 +133,7 @@ class Applications:
 
     def keys(self, application: Application) -> Sequence[ApiKey]:
         """Return an application's keys that still work, the newest first."""
-        return self._directory.keys(application.id, self._clock.now())
+        return self._directory.keys(application.id, self._clock.steady.now())
 
     def change(self, application: Application, wanted: ApplicationChange) -> Application:
         """Change name, description or domain. A new domain starts anew: not validated, not active, granted by nobody.
@@ -166,7 +166,7 @@ class Applications:
         if not hmac.compare_digest(body.encode(), application.domain_key.encode()):
             log.info("the proof of %s failed: mismatch: it answers %s", application.domain, ascii(body[:100]))
             raise ProofFailed("domain: what it answers is not the domain key", details="mismatch")
-        checked = {"proof": proof, "check_at": self._clock.now() + _CHECK_DAYS * _DAY_MS, "failed_checks": 0}
+        checked = {"proof": proof, "check_at": self._clock.steady.now() + _CHECK_DAYS * _DAY_MS, "failed_checks": 0}
         validated = self._directory.change_application(application.id, checked, application.domain_key)
         if validated is None:
             raise Conflict("domain: was changed while it was being validated")
@@ -174,7 +174,7 @@ class Applications:
 
     def check_domains(self) -> None:
         """Look again at the domains that are due; one that has failed for three days in a row is not validated any more."""
-        now = self._clock.now()
+        now = self._clock.steady.now()
         looks = Pool()  # at once: a domain that does not answer holds up no other
         try:
             looks.map(self._check, self._directory.claim_checks(now, now + _DAY_MS, _CHECKS_AT_ONCE))
@@ -232,7 +232,7 @@ class Applications:
         self._new_keys.charge(application.id)
         key, text = self._new_key(application)
         overlap = self._settings.presence.key_overlap_seconds * 1000
-        self._directory.add_key(key, retire_at=self._clock.now() + overlap)
+        self._directory.add_key(key, retire_at=self._clock.steady.now() + overlap)
         return text
 
     def delete(self, application: Application) -> None:
@@ -287,7 +287,7 @@ class Applications:
         :raises NotActive: it is not active.
         :raises SlowDown: it is none, again and again.
         """
-        now = self._clock.now()
+        now = self._clock.steady.now()
         match = _KEY.fullmatch(text)
         key = self._directory.key(match[1], now) if match else None
         digest = sha256((match[2] if match else "").encode()).digest()
@@ -310,7 +310,7 @@ class Applications:
         :raises Refused: see ``reachable``.
         """
         self.reachable(appid)
-        now = self._clock.now()
+        now = self._clock.steady.now()
         key = self._directory.key(key_id, now)
         if key is None:
             raise InvalidKey()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 from ..backends.directory import Directory
@@ -27,10 +27,12 @@ class Feeds:
     def __init__(self, directory: Directory, tracker: Tracker, settings: PresenceSettings, clock: Clock) -> None:
         self._directory = directory
         self._tracker = tracker
-        self._grace_ms = settings.grace_seconds * 1000
-        self._longest_ms = settings.lease_seconds * 1000
-        self._expected_at = tracker.remembers_since  # when the last device that was asked to wait should be back
+        self._settings = settings
         self._clock = clock
+        self._expected_at = -inf  # when the last device that was asked to wait should be back, by the monotonic clock
+        self._newest = directory.newest_application()  # when it was made; the clock may have been set back since
+        self._began = (0, 0.0)  # the beginning of the tracker's memory, by the time of day (ms) and by the monotonic clock
+        self._memory_began()
         self.cursor = tracker.cursor
         self.offset = tracker.offset
 
@@ -62,15 +64,22 @@ class Feeds:
         Until grace has passed since the tracker's memory begins, or since the last device that was asked to wait should be
         back; never longer than a lease. Only an application older than that memory can have users the tracker forgot.
         """
-        began = self._tracker.remembers_since
-        if application.created_at >= began or self._clock.now() < began:  # or the clock was set back
+        began = self._memory_began()
+        if application.created_at >= self._tracker.remembers_since and application.created_at > self._newest:
             return 0.0
-        until = min(self._expected_at + self._grace_ms, began + self._longest_ms)
-        return max(0.0, (until - self._clock.now()) / 1000)
+        until = min(max(began, self._expected_at) + self._settings.grace_seconds, began + self._settings.lease_seconds)
+        return max(0.0, until - self._clock.monotonic())
+
+    def _memory_began(self) -> float:
+        """Return when the tracker's memory begins, by the monotonic clock; at the latest now, where the time of day was set back."""
+        since = self._tracker.remembers_since
+        if since != self._began[0]:
+            self._began = since, self._clock.monotonic() - max(0, self._clock.now() - since) / 1000
+        return self._began[1]
 
     def expect(self, seconds: float) -> None:
         """Note that a newcomer was asked to come back in so many seconds: it may be a device that only reconnects."""
-        self._expected_at = max(self._expected_at, self._clock.now() + int(seconds * 1000))
+        self._expected_at = max(self._expected_at, self._clock.monotonic() + seconds)
 
     def read(self, appid: str, offset: int) -> Sequence[Update] | None:
         """Return the next updates after an offset; None when some of them are gone."""

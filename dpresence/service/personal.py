@@ -52,7 +52,7 @@ class PersonalData:
             self._reading.discard(account.id)
 
     def _small_parts(self, account: Account) -> list[tuple[str, Any]]:
-        now, user = self._clock.now(), account.id
+        now, user = self._clock.steady.now(), account.id
         sessions, tickets = self._directory.sessions(user, now), self._directory.tickets(user, now)
         pinned = {"email": account.email, "issuer": account.issuer, "subject": account.subject, "created_at": account.created_at}
         return [

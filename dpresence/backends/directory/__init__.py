@@ -189,6 +189,10 @@ class Directory(ABC):
         """Return those of some application ids that there are."""
 
     @abstractmethod
+    def newest_application(self) -> int:
+        """Return when the newest application was made, milliseconds; 0 when there is none."""
+
+    @abstractmethod
     def applications(self, owner: str, after: str, limit: int) -> Sequence[Application]:
         """Return up to ``limit`` applications of ``owner`` with an id greater than ``after``, in order of id."""
 

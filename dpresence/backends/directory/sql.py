@@ -277,6 +277,10 @@ class SqlDirectory(Directory):
         return set(connection.scalars(select(applications.c.id).where(applications.c.id.in_(appids))))
 
     @reading
+    def newest_application(self, connection: Connection) -> int:
+        return connection.scalar(select(func.max(applications.c.created_at))) or 0
+
+    @reading
     def applications(self, connection: Connection, owner: str, after: str, limit: int) -> Sequence[Application]:
         page = (applications.c.owner == owner, applications.c.id > after)
         return APPLICATIONS.all(connection, *page, order_by=applications.c.id, limit=limit)

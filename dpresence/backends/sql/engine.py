@@ -14,7 +14,7 @@ from gevent.threadpool import ThreadPool
 from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from ...clock import JUMP_SECONDS, Clock, SettledClock
+from ...clock import JUMP_SECONDS, Clock
 from ...errors import BackendUnavailable, SettingError
 from . import postgresql, sqlite
 from .calls import Call, LogTruncation
@@ -59,7 +59,7 @@ class Database:
         at_server = postgresql.understands(parsed)
         self.deadline_seconds = deadline_seconds or (postgresql.DEADLINE_SECONDS if at_server else DEADLINE_SECONDS)
         self._clock = clock or Clock()
-        self._settled = SettledClock(self._clock)
+        self._steady = self._clock.steady  # begins now
         self._thread: ThreadPool | None = None
         self._file: DatabaseFile | None = None
         self._reader: Engine | None = None
@@ -115,12 +115,12 @@ class Database:
 
     def now(self, connection: Connection) -> int:
         """Return the time of day (ms) by the store's own clock, which is one for all processes: what expires is deleted by it."""
-        return postgresql.now(connection) if connection.dialect.name == "postgresql" else self._clock.now()
+        return postgresql.now(connection) if connection.dialect.name == "postgresql" else self._steady.now()
 
     def settled_now(self, connection: Connection) -> int:
         """Return the time of day (ms) up to which a sweep may delete, by the store's own clock; 0 while that is in doubt."""
         if connection.dialect.name != "postgresql":
-            return self._settled.now()
+            return self._steady.settled()
         now = postgresql.now(connection)
         ahead = (self._clock.now() - now) / 1000
         if abs(ahead) > JUMP_SECONDS:

@@ -42,6 +42,12 @@ class ApplicationContract:
         with pytest.raises(NotFound):
             backend.add_application(APPLICATION, 100)
 
+    def test_the_newest_application_says_when_it_was_made(self, backend, jane):
+        assert backend.newest_application() == 0
+        for number, made_at in enumerate((NOW, NOW + 2, NOW + 1)):
+            backend.add_application(replace(APPLICATION, id=f"app-{number}", owner=jane.id, created_at=made_at), 100)
+        assert backend.newest_application() == NOW + 2
+
     def test_of_some_applications_those_that_exist_are_told(self, backend, app):
         assert backend.existing([app.id, "unknown"]) == {app.id}
         assert backend.existing(["unknown"]) == backend.existing([]) == set()

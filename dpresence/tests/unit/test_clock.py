@@ -1,4 +1,4 @@
-"""A clock that jumps deletes nothing until it has stood for a while."""
+"""A clock that jumps ends and deletes nothing until it has stood for a while."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
-from dpresence.clock import SETTLING_SECONDS, SettledClock
+from dpresence.clock import SETTLING_SECONDS, SteadyClock
 from dpresence.tests.support import FakeClock
 
 HOUR = 3600
@@ -26,57 +26,78 @@ def clock():
 
 
 @pytest.fixture
-def settled(clock):
-    settled = SettledClock(clock)
+def steady(clock):
+    steady = SteadyClock(clock)
     clock.advance(SETTLING_SECONDS)
-    return settled
+    return steady
 
 
 def test_nothing_has_expired_until_the_time_of_day_has_stood_for_a_while_after_the_start(clock):
-    settled = SettledClock(clock)
+    steady = SteadyClock(clock)
     for _ in range(SETTLING_SECONDS // 60 - 1):
         clock.advance(60)
-        assert settled.now() == 0
+        assert steady.settled() == 0
     clock.advance(60)
-    assert settled.now() == clock.now()
+    assert steady.settled() == clock.now()
 
 
 @pytest.mark.parametrize("seconds", [61, HOUR, 13 * HOUR, -61, -HOUR])
-def test_a_jump_is_waited_for_and_logged_once(clock, settled, seconds, caplog):
-    assert settled.now() == clock.now()
+def test_a_jump_is_waited_for_and_logged_once(clock, steady, seconds, caplog):
+    assert steady.settled() == clock.now()
     clock.set(seconds)
-    assert settled.now() == 0
+    assert steady.settled() == 0
     clock.advance(SETTLING_SECONDS - 1)
-    assert settled.now() == 0
+    assert steady.settled() == 0
     clock.advance(1)
-    assert settled.now() == clock.now()
-    said = f"the time of day jumped by {seconds:+d} s: nothing is deleted by time for 600 s"
+    assert steady.settled() == clock.now()
+    said = f"the time of day jumped by {seconds:+d} s: nothing that is stored ends by it for 600 s"
     assert [record.getMessage() for record in caplog.records] == [said]
 
 
-def test_a_clock_that_jumps_ahead_and_back_has_deleted_nothing(clock, settled):
+def test_a_clock_that_jumps_ahead_and_back_has_deleted_nothing(clock, steady):
     clock.set(13 * HOUR)
-    assert settled.now() == 0
+    assert steady.settled() == 0
     clock.advance(65)
-    assert settled.now() == 0
+    assert steady.settled() == 0
     clock.set(-13 * HOUR)
-    assert settled.now() == 0
+    assert steady.settled() == 0
     clock.advance(SETTLING_SECONDS)
-    assert settled.now() == clock.now()
+    assert steady.settled() == clock.now()
 
 
-def test_a_clock_that_is_slewed_has_not_jumped(clock, settled, caplog):
+def test_a_clock_that_is_slewed_has_not_jumped(clock, steady, caplog):
     for _ in range(60):
         clock.advance(60)
         clock.set(30)
-        assert settled.now() == clock.now()
+        assert steady.settled() == clock.now()
     assert caplog.records == []
 
 
-def test_an_hour_of_silence_is_no_jump(clock, settled, caplog):
+def test_an_hour_of_silence_is_no_jump(clock, steady, caplog):
     clock.advance(HOUR)
-    assert settled.now() == clock.now()
+    assert steady.settled() == clock.now()
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("seconds", [13 * HOUR, -13 * HOUR])
+def test_what_is_stored_goes_by_the_time_before_a_jump_until_it_has_stood(clock, steady, seconds):
+    before = steady.now()
+    clock.set(seconds)
+    clock.advance(65)
+    assert steady.now() == before + 65_000
+    clock.set(-seconds)
+    clock.advance(10)
+    assert steady.now() == before + 75_000 == clock.now()
+    clock.set(seconds)
+    assert steady.now() == before + 75_000
+    clock.advance(SETTLING_SECONDS)
+    assert steady.now() == clock.now()
+
+
+def test_small_steps_are_followed_at_once(clock, steady):
+    for step in (60, -60, 30):
+        clock.set(step)
+        assert steady.now() == clock.now()
 
 
 def test_a_board_whose_clock_jumps_keeps_its_sessions(clock, tmp_path):

@@ -119,12 +119,38 @@ def test_after_a_restart_the_snapshot_waits_for_the_grace_so_that_nobody_looks_o
     assert statuses(channel) == {puid: "online"}
 
 
-def test_nothing_is_held_back_when_the_clock_was_set_back(restarted: tuple[World, App, str]) -> None:
+@pytest.mark.parametrize("seconds", [-3600, 3600, 13 * 3600])
+def test_the_grace_after_a_restart_is_as_long_when_the_clock_is_set_meanwhile(restarted: tuple[World, App, str], seconds: int) -> None:
     world, app, puid = restarted
-    world.clock.start -= 3_600_000
-    channel = world.service(app)
-    channel.sent = channel.sent[1:]
-    assert statuses(channel) == {puid: "offline"}
+    channel = world.service_channel(app)
+    channel.receive({"action": "auth", "key": app.key})
+    channel.take()
+    world.clock.start += 1000 * seconds
+    world.advance(14.9)
+    assert channel.sent == []
+    world.device(ANN)
+    world.advance(0.1)
+    assert statuses(channel) == {puid: "online"}
+
+
+@pytest.mark.parametrize("behind", [30, 3600, 55 * 365 * 86400])
+def test_a_board_that_boots_with_its_clock_behind_holds_its_snapshots_back(
+    make_world: Callable[..., World], tmp_path: object, behind: int
+) -> None:
+    url = f"sqlite:///{tmp_path}/restarted.db"
+    before = make_world(directory__url=url)
+    app = before.application()
+    puid = before.grant(ANN, app)
+    before.close()
+    world = make_world(FakeClock(before.clock.now() - 1000 * behind), directory__url=url)
+    channel = world.service_channel(app)
+    channel.receive({"action": "auth", "key": app.key})
+    channel.take()
+    world.device(ANN)
+    world.advance(14.9)
+    assert channel.sent == []
+    world.advance(0.1)
+    assert statuses(channel) == {puid: "online"}
 
 
 def test_after_a_restart_the_present_is_held_back_by_rest_too(restarted: tuple[World, App, str]) -> None:
