@@ -65,6 +65,7 @@ class Presence:
             directory, tracker, mailbox, verifiers, self.grants, self.devices, self.outbox, failures, metrics, settings.identity, clock
         )
         self.feeds = Feeds(directory, tracker, settings.presence, clock)
+        self.devices.on_connect = self.feeds.connected
         self.overview = Overview(directory, tracker, self.feeds, hub, clock)
         self.delivery = Delivery(directory, tracker, mailbox, self.grants, hub, clock)
         self.delivery.again = self._deliver_soon

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from math import ceil
@@ -49,6 +49,7 @@ class Devices:
         self._metrics = metrics
         self._clock = clock
         self._limit = settings.devices_per_user
+        self.on_connect: Callable[[], None] = lambda: None  # told of each device that connects
         self._replacements = Buckets(settings.replacements_per_minute / 60, settings.replacements_per_minute)
         outbox.handlers |= {"account": self._sign_out_all, "device": self._sign_out, "ticket": self._end_family}
 
@@ -70,6 +71,7 @@ class Devices:
             if wait:
                 raise SlowDown("device: its connection is replaced too often", retry_after=ceil(wait))
         connected = self._connect(user, device, connection, status, account.revision)
+        self.on_connect()
         if family is not None and device is None:
             self._note_device(user, connected.device, connection, family)
         return connected

@@ -19,6 +19,9 @@ SWEEP_SECONDS = 45
 """After a sweep of feeds no process begins another one for this long."""
 _AT_ONCE = 100
 """Applications that are looked at in one go."""
+_RETURN_SECONDS = 5
+_RETURN_LEAST, _RETURN_SHARE = 50, 20
+"""Devices come back in numbers after a restart while 50, and one in 20 of all that did, connect within ``_RETURN_SECONDS``."""
 
 
 class Feeds:
@@ -28,6 +31,8 @@ class Feeds:
         self._directory = directory
         self._tracker = tracker
         self._settings = settings
+        self._connected = self._lately = 0
+        self._lately_since = -inf
         self._clock = clock
         self._expected_at = -inf  # when the last device that was asked to wait should be back, by the monotonic clock
         self._newest = directory.newest_application()  # when it was made; the clock may have been set back since
@@ -61,8 +66,9 @@ class Feeds:
     def held(self, application: Application) -> float:
         """Return for how many seconds the present must be held back, so that nobody looks offline who only reconnects.
 
-        Until grace has passed since the tracker's memory begins, or since the last device that was asked to wait should be
-        back; never longer than a lease. Only an application older than that memory can have users the tracker forgot.
+        Until grace has passed since the tracker's memory begins, since many devices came back, or since the last device that was
+        asked to wait should be back; never longer than a lease. Only an application older than that memory can have users the
+        tracker forgot.
         """
         began = self._memory_began()
         if application.created_at >= self._tracker.remembers_since and application.created_at > self._newest:
@@ -80,6 +86,18 @@ class Feeds:
     def expect(self, seconds: float) -> None:
         """Note that a newcomer was asked to come back in so many seconds: it may be a device that only reconnects."""
         self._expected_at = max(self._expected_at, self._clock.monotonic() + seconds)
+
+    def connected(self) -> None:
+        """Note that a device connected: while many do, others may still wait for their turn where nobody can count them."""
+        now = self._clock.monotonic()
+        if now > self._memory_began() + self._settings.lease_seconds:
+            return
+        if now - self._lately_since > _RETURN_SECONDS:
+            self._lately, self._lately_since = 0, now
+        self._connected += 1
+        self._lately += 1
+        if self._lately >= max(_RETURN_LEAST, self._connected // _RETURN_SHARE):
+            self.expect(0)
 
     def read(self, appid: str, offset: int) -> Sequence[Update] | None:
         """Return the next updates after an offset; None when some of them are gone."""

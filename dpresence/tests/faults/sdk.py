@@ -152,13 +152,14 @@ class Service(Auditor):
     :ivar after_revoke: how often it was told of a PUID after that had been revoked.
     """
 
-    __slots__ = ("_asked", "_book", "_dead", "_page", "_trace", "after_revoke", "appid", "signed_in")
+    __slots__ = ("_asked", "_book", "_dead", "_gaps", "_page", "_trace", "after_revoke", "appid", "signed_in")
 
     def __init__(self, loop: Loop, port: int, appid: str, key: str, book: Book, trace: Callable[..., None]) -> None:
         super().__init__(loop, port, appid, key)
         self.appid, self.signed_in, self.after_revoke = appid, False, 0
         self._book, self._trace = book, trace
         self._dead: set[str] = set()
+        self._gaps = 0
         self._page: set[str] = set()
         self._asked: dict[int, list[dict[str, Any]]] = {}
 
@@ -187,12 +188,20 @@ class Service(Auditor):
         self._page.clear()
         super().ended(code, reason)
 
+    def _compare(self, before: str, after: str, updates: int) -> None:
+        """Count a hole; a replay leaves out what came before a PUID's `revoked`, which then has to come (protocol, section 5)."""
+        holes = self.holes
+        super()._compare(before, after, updates)
+        if before.partition(":")[0] == after.partition(":")[0]:
+            self._gaps += self.holes - holes
+
     def _update(self, update: dict[str, Any]) -> None:
         puid = update["puid"]
         self._trace(puid, f"{self.appid} is told", update["status"], update["reason"])
         if update["reason"] == "revoked":
             self._dead.add(puid)
             self.seen.pop(puid, None)
+            self.holes, self._gaps = self.holes - self._gaps, 0
         else:
             self.after_revoke += puid in self._dead
 

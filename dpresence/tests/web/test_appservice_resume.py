@@ -215,6 +215,35 @@ def test_the_snapshot_waits_for_devices_that_were_asked_to_come_back_later(resta
     assert statuses(channel) == {puid: "online"}
 
 
+def test_the_snapshot_waits_while_devices_come_back_in_numbers(restarted: tuple[World, App, str]) -> None:
+    world, app, puid = restarted
+    channel = world.service_channel(app)
+    channel.receive({"action": "auth", "key": app.key})
+    channel.take()
+    for _ in range(2):  # a slow machine: each 7 s, 60 devices
+        world.advance(7)
+        for _number in range(60):
+            world.parts.presence.devices.on_connect()
+    world.advance(14.9)
+    assert channel.sent == []
+    world.device(ANN)
+    world.advance(0.1)
+    assert statuses(channel) == {puid: "online"}
+
+
+def test_a_few_devices_that_come_do_not_hold_the_snapshot_back(restarted: tuple[World, App, str]) -> None:
+    world, app, puid = restarted
+    channel = world.service_channel(app)
+    channel.receive({"action": "auth", "key": app.key})
+    channel.take()
+    world.device(ANN)
+    for _ in range(40):
+        world.advance(0.36)
+        world.parts.presence.devices.on_connect()
+    world.advance(0.7)
+    assert statuses(channel) == {puid: "online"}
+
+
 def test_the_snapshot_waits_for_nobody_longer_than_a_lease(restarted: tuple[World, App, str]) -> None:
     world, app, puid = restarted
     channel = world.service_channel(app)
