@@ -137,6 +137,10 @@ class RateLimit:
         """
         self._refuse(self._buckets.take(key, now=self._clock.monotonic()))
 
+    def give(self, key: str) -> None:
+        """Take back what was charged for something that did not happen."""
+        self._buckets.give(key)
+
     def _refuse(self, wait: float) -> None:
         if wait:
             raise SlowDown(self._what, retry_after=ceil(wait))

@@ -7,6 +7,7 @@ import logging
 import math
 import random
 import secrets
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,7 @@ class Gate:
     :ivar draining: the process is stopping; nobody is admitted any more.
     :ivar requests: HTTP requests, by address.
     :ivar hints: warnings of what clients or proxies do wrong and the operator can change.
+    :ivar unread: bytes of answers that wait to be taken, by address.
     :ivar plain: connections that have not become a channel.
     :ivar forwarding: the client that a proxy speaks for.
     :ivar most: how many connections may be open; ``channels.sockets``, or what the limit of open files leaves.
@@ -58,6 +60,7 @@ class Gate:
         self.connections: set[Connection] = set()
         self.on_wait: Callable[[float], None] = lambda seconds: None
         self.draining = False
+        self.unread: Counter[str] = Counter()
         self.plain = PlainConnections(settings.channels)
         self.forwarding = Forwarding(settings.channels.trusted_proxies, warns=not settings.identity.development)
         self.most = settings.channels.sockets

@@ -30,6 +30,8 @@ log = logging.getLogger("dpresence.server")
 READ_BYTES = 16384
 DISCARD_BYTES = 262144
 """Read of a client that was refused, so that it sees why."""
+UNREAD_BYTES = 8 * 1024 * 1024
+"""Of answers that an address has not taken; until it has taken some, it gets no other."""
 _OWN_COOKIES = ("dpresence", "__Host-dpresence")
 
 
@@ -127,9 +129,12 @@ class HttpHandler(WebSocketHandler):
 
         :raises SlowDown: there are too many.
         """
-        gate = self.server.gate
+        gate, address = self.server.gate, network(self.environ["REMOTE_ADDR"])
         now = gate.clock.monotonic()
-        wait = (not self._proxied and self._bucket.take(now=now)) or gate.requests.take(network(self.environ["REMOTE_ADDR"]), now=now)
+        if gate.unread[address] > UNREAD_BYTES:
+            self.leave_body()
+            raise SlowDown("too many answers to this address wait to be read", retry_after=1)
+        wait = (not self._proxied and self._bucket.take(now=now)) or gate.requests.take(address, now=now)
         if wait:
             self.leave_body()
             raise SlowDown("too many requests", retry_after=math.ceil(wait))
@@ -209,11 +214,19 @@ class HttpHandler(WebSocketHandler):
         self.write(body)
 
     def _sendall(self, data: bytes) -> None:
+        address, unread = network((self.environ or {}).get("REMOTE_ADDR", "")), self.server.gate.unread
+        if unread[address] > UNREAD_BYTES and len(data) > READ_BYTES:  # a refusal goes out
+            raise OSError(errno.EPIPE, "clients of this address do not take their answers")
+        unread[address] += len(data)
         try:
             with gevent.Timeout(self.limits.idle_seconds, TimeoutError):
                 super()._sendall(data)
         except OSError as error:
             raise OSError(errno.EPIPE, "the client does not take its answer") from error
+        finally:
+            unread[address] -= len(data)
+            if not unread[address]:
+                del unread[address]
 
     # Logging
 

@@ -18,7 +18,7 @@ from ..backends.directory import Directory
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..domains import check_domain
-from ..errors import BackendUnavailable, Conflict, DomainNotValidated, InvalidKey, NotActive, NotFound, ProofFailed, WrongValue
+from ..errors import BackendUnavailable, Conflict, DomainNotValidated, InvalidKey, NotActive, NotFound, ProofFailed, SlowDown, WrongValue
 from ..limits import RateLimit
 from ..lookalikes import names_another_domain
 from ..messages import ApplicationChange, NewApplication
@@ -160,7 +160,12 @@ class Applications:
         :raises SlowDown: it was looked for too often.
         """
         self._proofs.charge(application.id)
-        return self._prove(application, *self._outbound.fetch_proof(application.domain, application.owner))
+        try:
+            fetched = self._outbound.fetch_proof(application.domain, application.owner)
+        except SlowDown:  # nothing was fetched
+            self._proofs.give(application.id)
+            raise
+        return self._prove(application, *fetched)
 
     def _prove(self, application: Application, body: str, proof: str) -> Application:
         if not hmac.compare_digest(body.encode(), application.domain_key.encode()):

@@ -93,9 +93,9 @@ class Delivery:
                 progress.stalled = True
                 channel.when_sent(partial(self._go_on, user, channel))
             return False
-        if len(progress.sent) >= MOST_UNACKNOWLEDGED:  # other devices may have acknowledged them, some may have expired
+        if _full(channel):  # other devices may have acknowledged them, some may have expired
             progress.sent &= self._mailbox.among(user, progress.sent)
-        return len(progress.sent) < MOST_UNACKNOWLEDGED
+        return not _full(channel)
 
     def _go_on(self, user: str, channel: DevicePort) -> None:
         channel.progress.stalled = False
@@ -158,7 +158,7 @@ class Delivery:
         """Discard notifications a device says it has; unknown ones are no error."""
         self._settle(user, ids)
         for channel in self._hub.devices_of(user).values():
-            was_full = len(channel.progress.sent) >= MOST_UNACKNOWLEDGED
+            was_full = _full(channel)
             channel.progress.sent.difference_update(ids)
             if was_full:
                 self.again(user)
@@ -180,8 +180,13 @@ class Delivery:
         for user in list(self._owed):
             self._settle_owed(user)
         for user, _, channel in self._hub.devices():
-            if len(channel.progress.sent) >= MOST_UNACKNOWLEDGED:
+            if _full(channel):
                 self.again(user)
+
+
+def _full(channel: DevicePort) -> bool:
+    """Return whether another page would be more than may be on its way."""
+    return len(channel.progress.sent) > MOST_UNACKNOWLEDGED - MOST_ITEMS
 
 
 def _more(page: Sequence[Waiting], position: int) -> bool:

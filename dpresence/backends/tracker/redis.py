@@ -73,7 +73,7 @@ class RedisTracker(RedisFeeds):
         self.remembers_since = clock.now()
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder().decode
-        self._line = Line(server, self._begin)
+        self._line = Line(server, self._begin, weigh=_weight)
         self._wakes = Wakes(server, f"{self._prefix}wakes", self._heard, lambda: self._alarm("missed"))
         self.ping()
 
@@ -267,3 +267,8 @@ class RedisTracker(RedisFeeds):
         self._wakes.close()
         self._line.close()
         self._listeners.clear()
+
+
+def _weight(operation: Operation) -> int:
+    """Return about how much of a batch an operation takes: one for each grant of its user."""
+    return max((len(part) for part in operation if isinstance(part, list)), default=0) or 1

@@ -61,6 +61,15 @@ def test_a_feed_of_very_many_lets_others_have_a_turn(redis_server, trackers):
     assert len(turns) >= 2
 
 
+def test_a_script_deals_with_few_users_who_have_many_grants(redis_server, trackers, monkeypatch):
+    tracker, sizes = trackers(redis_server.server()), []
+    grants = {user: [grant(user, f"app-{n}") for n in range(100)] for user in map(str, range(16))}
+    carry = tracker._carry
+    monkeypatch.setattr(tracker, "_carry", lambda connection, batch, calls: sizes.append(len(calls)) or carry(connection, batch, calls))
+    gevent.joinall([gevent.spawn(connect, tracker, grants=those, user=user) for user, those in grants.items()], raise_error=True)
+    assert sum(sizes) == 16 and max(sizes) == 2
+
+
 def test_a_user_who_is_gone_leaves_nothing(redis_server, trackers, clock):
     tracker = trackers(redis_server.server(), clock=clock)
     connect(tracker, grants=(JANE, GO))

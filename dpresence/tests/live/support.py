@@ -93,8 +93,10 @@ class EchoServer:
 class Client:
     """A socket that speaks websocket as well or as badly as a test wants."""
 
-    def __init__(self, port, path="/echo", *, headers=None, upgrade=True, receive_buffer=0, version="HTTP/1.1", method="GET"):
+    def __init__(self, port, path="/echo", *, headers=None, upgrade=True, receive_buffer=0, version="HTTP/1.1", method="GET",
+                 source="127.0.0.1"):  # fmt: skip
         self.sock = socket.socket()
+        self.sock.bind((source, 0))
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(10)

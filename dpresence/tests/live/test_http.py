@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -80,10 +81,28 @@ def test_a_kept_connection_serves_again_until_it_is_idle_for_too_long(hasty):
 
 
 def test_a_client_that_does_not_take_its_answer_is_dropped(hasty):
-    with Client(hasty.port, upgrade=False, receive_buffer=4096) as client:
+    with Client(hasty.port, upgrade=False, receive_buffer=4096, source="127.0.0.2") as client:
         client.send(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
         time.sleep(0.2)
         hasty.wait_for(lambda stats: stats["plain"] == 1)
+
+
+def test_an_address_that_leaves_megabytes_unread_gets_nothing_else_until_then(hasty):
+    with Client(hasty.port, upgrade=False, receive_buffer=4096, source="127.0.0.2") as client:
+        client.send(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.2)
+        with Client(hasty.port, upgrade=False, source="127.0.0.2") as other:
+            other.send(b"GET /page HTTP/1.1\r\nHost: x\r\n\r\n")
+            other.read_head()
+            refused = json.loads(other.body())
+        assert (other.status, refused["errno"], refused["retry_after"]) == (429, 117, 1)
+        assert refused["error"] == "too many answers to this address wait to be read"
+        assert hasty.get("/page") == "a page", "other addresses are served"
+        time.sleep(1.2)  # until the unread one is dropped
+    with Client(hasty.port, upgrade=False, source="127.0.0.2") as again:
+        again.send(b"GET /page HTTP/1.1\r\nHost: x\r\n\r\n")
+        again.read_head()
+        assert again.status == 200
 
 
 def test_a_body_is_read_whole(server):

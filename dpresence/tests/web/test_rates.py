@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from webtest import TestResponse
 
+from dpresence.errors import SlowDown
 from dpresence.tests.web.support import App, World, ko, refusal
 
 ANN, BOB, DEV = "ann@example.org", "bob@example.org", "dev@example.org"
@@ -32,6 +33,20 @@ def test_a_developer_asks_for_so_many_proofs_of_one_application(world: World) ->
     assert world.proof.paths == [], "a refused call fetches nothing"
     assert dev("POST", f"/myapps/{other}/validate").json["errno"] == 141
     world.clock.advance(360)
+    assert dev("POST", f"/myapps/{appid}/validate").json["errno"] == 141
+
+
+def test_a_proof_that_was_not_looked_for_is_not_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    dev = world.person(DEV)
+    appid = world.registered(dev)["appid"]
+
+    def refuse(domain: str, owner: str) -> None:
+        raise SlowDown("too many domains are being validated", retry_after=5)
+
+    with monkeypatch.context() as busy:
+        busy.setattr(world.presence.applications._outbound, "fetch_proof", refuse)
+        for _ in range(20):
+            assert slow_down(dev("POST", f"/myapps/{appid}/validate"), "too many domains are being validated", 5)
     assert dev("POST", f"/myapps/{appid}/validate").json["errno"] == 141
 
 
