@@ -119,6 +119,17 @@ class Grant:
     paused: bool = False
 
 
+class DirectoryVersion(NamedTuple):
+    """How far a directory has come, so that an older one is noticed.
+
+    :param generation: random, of that database.
+    :param revision: number of the last entry of its outbox that was ever made.
+    """
+
+    generation: str
+    revision: int
+
+
 class GrantSet(NamedTuple):
     """Every grant of one user, as of one revision of their account.
 

@@ -42,6 +42,7 @@ class Comparison:
 
         :raises BackendUnavailable: a backend is away; the next sweep tries again.
         """
+        self._notice_restoration()
         if not self._wanted or not self._tracker.claim("comparison", _CLAIM_SECONDS):
             return
         after = ""
@@ -50,6 +51,16 @@ class Comparison:
                 self._compare(appid)
             after = appids[-1]
         self._wanted = False
+
+    def _notice_restoration(self) -> None:
+        """Have the tracker begin anew if it has seen a newer directory than this one, which was restored from a backup.
+
+        The version is read again after the tracker has answered: until then another process may have noted a newer one.
+        """
+        tracker, directory = self._tracker, self._directory
+        if not tracker.follows(directory.version()) and not tracker.follows(directory.version()):
+            log.warning("the directory was restored from a backup: what applications are shown is read from it anew")
+            tracker.begin_anew()
 
     def _compare(self, appid: str) -> None:
         """Compare what one application sees. Read first, so that a grant that comes or goes meanwhile is told by its own change."""

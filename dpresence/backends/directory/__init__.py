@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ...model import Account, ApiKey, Application, Grant, GrantSet, Identity, OutboxEntry, Session, Ticket
+from ...model import Account, ApiKey, Application, DirectoryVersion, Grant, GrantSet, Identity, OutboxEntry, Session, Ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,10 @@ class Directory(ABC):
     @abstractmethod
     def stamp(self, mode: str) -> str:
         """Write ``mode`` (``production`` or ``development``) into an unstamped store; return the stamp that stands."""
+
+    @abstractmethod
+    def version(self) -> DirectoryVersion:
+        """Return how far this directory has come; less than it was only where it was restored from a backup."""
 
     @abstractmethod
     def sweep(self) -> int:

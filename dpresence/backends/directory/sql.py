@@ -10,7 +10,20 @@ from dataclasses import replace
 from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, insert, or_, select, true, update
 
 from ...errors import BackendUnavailable, Conflict, DomainNotValidated, NotActive, NotFound, SessionEnded, TooMany
-from ...model import ERASED, Account, ApiKey, Application, Grant, GrantSet, Identity, OutboxEntry, OutboxKind, Session, Ticket
+from ...model import (
+    ERASED,
+    Account,
+    ApiKey,
+    Application,
+    DirectoryVersion,
+    Grant,
+    GrantSet,
+    Identity,
+    OutboxEntry,
+    OutboxKind,
+    Session,
+    Ticket,
+)
 from ..sql import outbox
 from ..sql.engine import Database, noting, reading, transaction
 from ..sql.rows import Rows, insert_new
@@ -81,8 +94,13 @@ class SqlDirectory(Directory):
     @transaction
     def stamp(self, connection: Connection, mode: str) -> str:
         insert_new(connection, service, id=1, mode=mode)
+        connection.execute(update(service).where(service.c.generation.is_(None)).values(generation=secrets.token_hex(8)))
         stands: str = connection.scalars(select(service.c.mode)).one()
         return stands
+
+    @reading
+    def version(self, connection: Connection) -> DirectoryVersion:
+        return DirectoryVersion(connection.scalar(select(service.c.generation)) or "", outbox.last(connection))
 
     @transaction
     def sweep(self, connection: Connection) -> int:

@@ -8,7 +8,8 @@
 --                    process, since, revision at the sign-in (signed) and, in grace, over; full, when the bucket of changes is full;
 --                    while a change is postponed, the status that applications were told and the reason of the change.
 --                    Without devices it lives for feed_seconds, or until the bucket is full
---   meta             hash: epoch, since, runs, batches, base (see open.lua); clock, time (see clock.lua)
+--   meta             hash: epoch, since, runs, batches, base (see open.lua); clock, time (see clock.lua); generation and revision of
+--                    the newest directory that was seen
 --   processes        hash: process -> "generation end-of-lease", by the lease clock
 --   dead             set of processes whose lease ran out and whose devices have not all been dropped
 --   out:CONNECTION   for some time: its device was signed out
@@ -29,6 +30,7 @@ local STALE = 'stale' -- the result of an operation whose grants are older than 
 local run, told_of, raise_revision, finish = {}, nil, nil, nil -- the operations by name
 local woken, wakes = {}, {} -- each once, in order
 
+local anew = false -- whether everything is forgotten at the end of the batch
 local alarms = {} -- wake-ups for this process alone
 
 local function alarm(text)

@@ -12,4 +12,6 @@ end
 finish()
 local text = table.concat(wakes, '\n')
 if #wakes > 0 then call('PUBLISH', prefix .. 'wakes', me .. '\n' .. text) end
-return cmsgpack.pack({ call('HINCRBY', meta, 'batches', 1), text, results, table.concat(alarms, '\n'), failed })
+local batches = call('HINCRBY', meta, 'batches', 1)
+if anew then call('UNLINK', meta, processes) end -- the first process that notices begins anew, see open.lua
+return cmsgpack.pack({ batches, text, results, table.concat(alarms, '\n'), failed })

@@ -73,6 +73,17 @@ function run.claim(task, milliseconds)
   return true
 end
 
+function run.follows(generation, revision)
+  local known = call('HMGET', meta, 'generation', 'revision')
+  if known[1] and (known[1] ~= generation or revision < tonumber(known[2])) then return false end
+  call('HSET', meta, 'generation', generation, 'revision', revision)
+  return true
+end
+
+function run.begin_anew()
+  anew = true
+end
+
 function run.wake(text)
   wake(text)
 end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, literal, select, text, update
 
 from ...model import OutboxEntry, OutboxKind
 from .rows import Rows
@@ -12,6 +12,11 @@ from .tables import accounts, grants, outbox
 
 ENTRIES = Rows(outbox, OutboxEntry)
 _RAISE = update(accounts).values(revision=accounts.c.revision + 1).returning(accounts.c.revision)
+
+_LAST = {
+    "sqlite": text("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'"),
+    "postgresql": text("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM outbox_id_seq"),
+}
 
 
 def raise_revision(connection: Connection, user: str) -> int:
@@ -36,6 +41,11 @@ def read(connection: Connection, owner: str | None, after: int, limit: int) -> S
     """Return up to ``limit`` entries with an id greater than ``after``, oldest first."""
     mine = (outbox.c.owner == owner,) if owner is not None else ()
     return ENTRIES.all(connection, outbox.c.id > after, *mine, order_by=outbox.c.id, limit=limit)
+
+
+def last(connection: Connection) -> int:
+    """Return the id of the last entry that was ever made, 0 before the first one; it is in every backup."""
+    return connection.scalar(_LAST[connection.dialect.name]) or 0
 
 
 def remove(connection: Connection, ids: Iterable[int]) -> None:

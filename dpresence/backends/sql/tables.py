@@ -62,6 +62,7 @@ service = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("mode", Text, nullable=False),  # production or development
+    Column("generation", Text),  # random; None until a service has started on it
     CheckConstraint("id = 1", name="one_row"),
 )
 
@@ -160,6 +161,7 @@ outbox = Table(
     Column("appid", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 # No foreign keys: the mailbox knows nothing of the directory, which may live elsewhere.

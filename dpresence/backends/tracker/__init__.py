@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ...model import ERASED, Device, Grant, GrantSet, Status, Update
+from ...model import ERASED, Device, DirectoryVersion, Grant, GrantSet, Status, Update
 
 Topic = Literal["feed", "mail", "grants", "account", "ticket", "device", "replaced", "application", "missed", "forgotten", "damaged"]
 """What a wake-up is about. Two come from the tracker itself, with an empty key: ``missed``, wake-ups of any topic may have
@@ -234,6 +234,14 @@ class Tracker(ABC):
         """Return True to the first of all processes that asks, and to none for so many seconds after that."""
 
     # -- the whole
+
+    @abstractmethod
+    def follows(self, version: DirectoryVersion) -> bool:
+        """Note the newest version of the directory; False, and nothing is noted, when this one is older or another directory's."""
+
+    @abstractmethod
+    def begin_anew(self) -> None:
+        """Forget everything: feeds get a new epoch, and every process connects its devices again."""
 
     @abstractmethod
     def ping(self) -> None:

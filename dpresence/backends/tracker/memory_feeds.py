@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from heapq import nsmallest
 
 from ...clock import Clock
-from ...model import Grant, Reason, Status, Update
+from ...model import DirectoryVersion, Grant, Reason, Status, Update
 from ...settings import PresenceSettings
 from . import DROPPED_SECONDS, Tracker
 from .feed import Feed
@@ -49,6 +49,13 @@ class MemoryFeeds(Tracker):
 
     def applications(self, after: str, limit: int) -> Sequence[str]:
         return nsmallest(limit, (appid for appid in self._feeds if appid > after))
+
+    def follows(self, version: DirectoryVersion) -> bool:
+        """Return True: nothing here is older than this process, which had one directory all the time."""
+        return True
+
+    def begin_anew(self) -> None:
+        """Do nothing: see ``follows``."""
 
     def rebuilt(self, appid: str) -> None:
         """Do nothing: no feed is ever damaged."""

@@ -27,7 +27,7 @@ import msgspec
 
 from ...clock import Clock
 from ...errors import BackendUnavailable, TooMany
-from ...model import ERASED, Device, Grant, GrantSet, Status
+from ...model import ERASED, Device, DirectoryVersion, Grant, GrantSet, Status
 from ...settings import PresenceSettings
 from ..redis.line import Line, Operation, Run, Unanswered
 from ..redis.server import Connection, Server, ask, info, load, script
@@ -256,6 +256,12 @@ class RedisTracker(RedisFeeds):
         return bool(self._line.call("claim", task, seconds * 1000))
 
     # -- the whole
+
+    def follows(self, version: DirectoryVersion) -> bool:
+        return bool(self._line.call("follows", *version))
+
+    def begin_anew(self) -> None:
+        self._line.call("begin_anew")
 
     def ping(self) -> None:
         self._line.call("ping")

@@ -44,6 +44,20 @@ class OutboxContract:
     def revision(self, backend: Directory, user: str) -> int:
         return backend.grants_of_user(user).revision
 
+    def test_the_version_of_the_directory_only_grows(self, backend, chess, jane):
+        backend.stamp("production")
+        versions = [backend.version()]
+        for _ in range(3):
+            grant(backend, chess, jane)
+            versions.append(backend.version())
+            clear(backend)
+            assert backend.version() == versions[-1]
+            backend.revoke(chess.id, jane.id)
+            versions.append(backend.version())
+            clear(backend)
+        assert versions == sorted(set(versions))
+        assert len({version.generation for version in versions}) == 1 and versions[0].generation
+
     def test_a_new_grant_raises_the_revision_and_is_to_be_told(self, backend, chess, jane):
         assert self.revision(backend, jane.id) == 0
         made = grant(backend, chess, jane)

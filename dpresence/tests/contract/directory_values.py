@@ -52,6 +52,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "application": lambda it: it.application("app-1"),
     "active": lambda it: it.active(["app-1"]),
     "existing": lambda it: it.existing(["chess"]),
+    "version": lambda it: it.version(),
     "newest_application": lambda it: it.newest_application(),
     "applications": lambda it: it.applications("jane", "", 10),
     "change_application": lambda it: it.change_application(APPLICATION.id, {"name": "x"}),

@@ -11,7 +11,7 @@ import pytest
 
 from dpresence.backends.tracker import Connected, Tracker
 from dpresence.errors import BackendUnavailable
-from dpresence.model import GrantSet
+from dpresence.model import DirectoryVersion, GrantSet
 from dpresence.tests.support import FakeClock
 
 from .redis import eventually
@@ -45,6 +45,8 @@ CALLS: dict[str, Callable[[Tracker], Any]] = {
     "applications": lambda it: it.applications("", 10),
     "rebuilt": lambda it: it.rebuilt("chess"),
     "trim": lambda it: it.trim("chess"),
+    "follows": lambda it: it.follows(DirectoryVersion("g", 1)),
+    "begin_anew": lambda it: it.begin_anew(),
     "claim": lambda it: it.claim("task", 60),
     "drop": lambda it: it.drop("chess"),
     "publish": lambda it: it.publish("figures"),

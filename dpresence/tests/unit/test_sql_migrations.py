@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox import Push
 from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
@@ -54,7 +55,7 @@ def test_an_empty_database_has_no_revision_and_a_migrated_one_the_newest(databas
 
 def test_migrating_twice_is_harmless(database):
     migrate(database)
-    database.run(lambda connection: connection.execute(text("insert into service values (1, 'production')")))
+    database.run(lambda connection: connection.execute(text("insert into service (id, mode) values (1, 'production')")))
     migrate(database)
     assert database.run(lambda connection: connection.scalar(text("select mode from service"))) == "production"
 
@@ -71,6 +72,17 @@ def test_a_database_of_a_newer_version_stops_the_start(database):
     database.run(lambda connection: connection.execute(text("update alembic_version set version_num = '9999'")))
     with pytest.raises(SettingError, match=r"^directory.url: must be a database of this version or an older one \(.*9999"):
         migrate(database)
+
+
+def test_no_number_of_the_outbox_comes_twice_and_what_waited_before_that_held_waits_on(database):
+    database.run(lambda connection: command.upgrade(configuration(connection), "0004"))
+    row = "insert into outbox (id, owner, kind, user, appid, detail, revision) values (41, 'jane', 'mail', 'jane', '', '', 0)"
+    database.run(lambda connection: connection.execute(text(row)))
+    migrate(database)
+    directory = SqlDirectory(database)
+    assert [entry.id for entry in directory.outbox(None, 0, 10)] == [directory.version().revision] == [41]
+    directory.clear_outbox([41])
+    assert directory.version().revision == 41
 
 
 def test_notifications_that_waited_before_positions_were_unique_wait_on_and_come_first(database):
