@@ -51,6 +51,12 @@ def check_domain(text: str, allow_loopback: bool) -> str:
     return domain
 
 
+def without_scheme(text: str) -> str:
+    """Return a domain that was given as an URL without path, as the prototype of 2013 took it; any other text unchanged."""
+    match = re.fullmatch(r"https?://([^/]*)/?", text, re.IGNORECASE)
+    return match[1] if match else text
+
+
 def loopback_port(domain: str) -> int | None:
     """Return the port of ``localhost:<port>`` or ``127.0.0.1:<port>``, None for every other text."""
     match = _LOOPBACK.fullmatch(domain)

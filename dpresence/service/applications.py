@@ -17,7 +17,7 @@ from msgspec import UNSET
 from ..backends.directory import Directory
 from ..backends.tracker import Tracker
 from ..clock import Clock
-from ..domains import check_domain
+from ..domains import check_domain, without_scheme
 from ..errors import BackendUnavailable, Conflict, DomainNotValidated, InvalidKey, NotActive, NotFound, ProofFailed, SlowDown, WrongValue
 from ..limits import RateLimit
 from ..lookalikes import names_another_domain
@@ -249,7 +249,7 @@ class Applications:
         self._metrics.event("application deleted", application.domain)
 
     def _domain(self, text: str) -> str:
-        return check_domain(text, self._settings.outbound.allow_loopback)
+        return check_domain(without_scheme(text), self._settings.outbound.allow_loopback)
 
     def _store(self, appid: str, **changes: object) -> Application:
         changed = self._directory.change_application(appid, changes)

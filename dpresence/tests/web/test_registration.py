@@ -42,7 +42,7 @@ def test_a_new_application_is_neither_validated_nor_active(world: World) -> None
         ("description", "a\x00", "description: up to 500 printable characters, without U+0000, which cannot be seen or is not text"),
         ("domain", "xn--a.example.org", "domain: each label that begins with xn-- must be valid by IDNA 2008"),
         ("domain", "x" * 254, "domain: a host name of up to 253 characters"),
-        ("domain", "https://chess.example.org", "domain: a host name such as app.example.org, without scheme, port or path"),
+        ("domain", "https://chess.example.org/game", "domain: a host name such as app.example.org, without scheme, port or path"),
         ("domain", "", "domain: a host name such as app.example.org, without scheme, port or path"),
         ("domain", "sch\u00f6n.example.org", "domain: give an internationalised name in its ASCII form (xn--..)"),
     ],
@@ -100,6 +100,14 @@ def test_an_application_of_another_looks_exactly_like_one_that_is_not_there(
 
 
 # -- the proof
+
+
+@pytest.mark.parametrize("given", ["https://chess.example.org", "http://Chess.example.org/", "HTTPS://chess.example.org"])
+def test_a_domain_may_be_given_with_its_scheme(world: World, given: str) -> None:
+    dev = world.person(DEV)
+    made = dev("POST", "/myapps", {"name": "Chess", "domain": given})
+    assert made.json["domain"] == "chess.example.org"
+    assert dev("PATCH", f"/myapps/{made.json['appid']}", {"domain": given.replace("hess", "at")}).json["domain"] == "cat.example.org"
 
 
 def test_the_proof_is_fetched_from_the_domain(world: World) -> None:
