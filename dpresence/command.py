@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("migrate", help="bring the database to this version; the service does it at its start, too")
     for name, purpose in _ON_ACCOUNTS.items():
         commands.add_parser(name, help=purpose).add_argument("email")
+    merging = commands.add_parser("merge", help="move the grants and applications of an account to another one, and end the first")
+    merging.add_argument("email", help="the account that ends")
+    merging.add_argument("into", help="the e-mail of the account that stays")
     for name, purpose in _ON_APPLICATIONS.items():
         commands.add_parser(name, help=purpose).add_argument("appid")
     given = parser.parse_args(arguments)
@@ -57,6 +60,8 @@ def _run(given: argparse.Namespace) -> tuple[str, int]:
             return "the database is up to date", 0
         if given.command in _ON_ACCOUNTS:
             return _change_account(directory, given.command, canonical_email(given.email))
+        if given.command == "merge":
+            return _merge(directory, canonical_email(given.email), canonical_email(given.into))
         return _change_application(directory, given.command, given.appid)
 
 
@@ -70,6 +75,12 @@ def _directory(ini: str) -> Directory:
 def _change_account(directory: Directory, command: str, email: str) -> tuple[str, int]:
     found = directory.unpin(email) if command == "unpin" else directory.block(email, command == "block")
     return (f"{email}: {command} done", 0) if found else (f"there is no account of {email}", 1)
+
+
+def _merge(directory: Directory, email: str, into: str) -> tuple[str, int]:
+    if directory.merge(email, into):
+        return f"{email}: merged into {into}", 0
+    return f"{email} and {into} must be two accounts", 1
 
 
 def _change_application(directory: Directory, command: str, appid: str) -> tuple[str, int]:

@@ -150,12 +150,13 @@ class DeviceChannel(JsonChannel):
         """Take a new assertion of the same person; the connection goes on, whatever becomes of it."""
         assert frame.assertion is not None
         self._check_device(frame)
-        _check_email(frame, self.email)
         sign_outs = self._presence.hub.sign_outs
         signed = self._presence.accounts.sign_in(frame.assertion, self.connection.address, self.device, frame.ticket)
         if signed.account.id != self.user:
             raise OtherEmail()
         self._ticket = signed.ticket
+        _check_email(frame, signed.account.email)
+        self.email = signed.account.email  # the provider may have given the person another address
         if signed.account.revision != self.revision:  # or a sign-out from before this proof would end the device
             self._presence.devices.renew(signed.account, self.device, self.connection.id, self.status)
         self._remember(frame.assertion, signed)

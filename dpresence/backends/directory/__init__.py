@@ -84,9 +84,10 @@ class Directory(ABC):
 
     @abstractmethod
     def sign_in(self, identity: Identity, now: int) -> Account:
-        """Return the account of ``identity.email``, made at its first sign-in and pinned to (issuer, subject).
+        """Return the account of (issuer, subject), made at the first sign-in; it follows its person to another address.
 
-        :raises Conflict: the account is pinned to another (issuer, subject).
+        :raises Conflict: the address has an account that is pinned to another (issuer, subject), or that the person's own account would
+            have to be merged with.
         """
 
     @abstractmethod
@@ -102,6 +103,13 @@ class Directory(ABC):
         """Block an account, which ends its sessions and tickets and deactivates its applications, or unblock it.
 
         :returns: False when there is no such account.
+        """
+
+    @abstractmethod
+    def merge(self, email: str, into: str) -> bool:
+        """Move grants and applications of the account of ``email`` to that of ``into``, and end the first one, its sign-ins too.
+
+        :returns: False when there is no such account, or both are the same.
         """
 
     @abstractmethod

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, insert, or_, select, true, update
 
-from ...errors import BackendUnavailable, Conflict, DomainNotValidated, NotActive, NotFound, SessionEnded, TooMany
+from ...errors import DomainNotValidated, NotActive, NotFound, SessionEnded, TooMany
 from ...model import (
     ERASED,
     Account,
@@ -24,7 +24,7 @@ from ...model import (
     Session,
     Ticket,
 )
-from ..sql import outbox
+from ..sql import outbox, people
 from ..sql.engine import Database, noting, reading, transaction
 from ..sql.rows import Rows, insert_new
 from ..sql.tables import accounts, api_keys, applications, grants, service, sessions, spent, tickets
@@ -118,10 +118,8 @@ class SqlDirectory(Directory):
 
     def sign_in(self, identity: Identity, now: int) -> Account:
         account = self._account_of(identity.email)
-        if account is None or not account.issuer:
-            account = self._first_sign_in(identity, now)
-        if (account.issuer, account.subject) != (identity.issuer, identity.subject):
-            raise Conflict("email: its account belongs to another issuer or subject")
+        if account is None or (account.issuer, account.subject) != (identity.issuer, identity.subject):
+            return self._find_person(identity, now)
         return account
 
     @reading
@@ -129,8 +127,8 @@ class SqlDirectory(Directory):
         return _ACCOUNT_BY_EMAIL.one(connection, email=email)
 
     @transaction
-    def _first_sign_in(self, connection: Connection, identity: Identity, now: int) -> Account:
-        return _pin(connection, identity, now)
+    def _find_person(self, connection: Connection, identity: Identity, now: int) -> Account:
+        return people.sign_in(connection, identity, now)
 
     @reading
     def account(self, connection: Connection, user: str) -> Account | None:
@@ -142,7 +140,7 @@ class SqlDirectory(Directory):
         if account is None:
             return False
         connection.execute(update(accounts).where(accounts.c.id == account.id).values(issuer="", subject=""))
-        _end_sessions(connection, account.id)
+        people.end_sessions(connection, account.id)
         return True
 
     @transaction
@@ -152,11 +150,15 @@ class SqlDirectory(Directory):
             return False
         connection.execute(update(accounts).where(accounts.c.id == account.id).values(blocked=blocked))
         if blocked:
-            _end_sessions(connection, account.id)
+            people.end_sessions(connection, account.id)
             running = (applications.c.owner == account.id, applications.c.active)
             for application in APPLICATIONS.all(connection, *running, order_by=applications.c.id, hold=True):
                 _change(connection, {"active": False}, applications.c.id == application.id)
         return True
+
+    @transaction
+    def merge(self, connection: Connection, email: str, into: str) -> bool:
+        return people.merge(connection, email, into)
 
     @transaction
     def erase(self, connection: Connection, user: str) -> Erased:
@@ -214,7 +216,7 @@ class SqlDirectory(Directory):
     @transaction
     def end_sessions(self, connection: Connection, user: str) -> None:
         ACCOUNTS.hold(connection, accounts.c.id == user)
-        _end_sessions(connection, user)
+        people.end_sessions(connection, user)
 
     @transaction
     def add_ticket(self, connection: Connection, ticket: Ticket) -> None:
@@ -446,29 +448,9 @@ class SqlDirectory(Directory):
         outbox.remove(connection, ids)
 
 
-def _pin(connection: Connection, identity: Identity, now: int) -> Account:
-    """Make the account of a proven e-mail, or pin the one that is not; of several at once the first one does."""
-    made = Account(secrets.token_urlsafe(16), identity.email, identity.issuer, identity.subject, now)
-    insert_new(connection, accounts, **ACCOUNTS.values(made))
-    pinned = update(accounts).values(issuer=identity.issuer, subject=identity.subject)
-    connection.execute(pinned.where(accounts.c.email == identity.email, accounts.c.issuer == ""))
-    account = ACCOUNTS.find(connection, accounts.c.email == identity.email)
-    if account is None:
-        raise BackendUnavailable  # erased at this very moment; the next sign-in makes it anew
-    return account
-
-
 def _same_device(given: str | None, noted: str | None) -> bool:
     """Return whether a device may be the one that was noted; one without a name is noted under the name it got."""
     return given == noted or (given is None and noted is not None and noted.startswith("~"))
-
-
-def _end_sessions(connection: Connection, user: str) -> None:
-    revision = outbox.raise_revision(connection, user)
-    if revision:
-        outbox.add(connection, user, "account", user, revision=revision)
-    SESSIONS.delete(connection, sessions.c.user == user)
-    TICKETS.delete(connection, tickets.c.user == user)
 
 
 def _hold_application(connection: Connection, appid: str) -> None:

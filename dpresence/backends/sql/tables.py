@@ -76,6 +76,7 @@ accounts = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("blocked", Boolean, nullable=False, index=True),
     Column("revision", BigInteger, nullable=False, server_default="0"),
+    Index(None, "issuer", "subject"),
 )
 
 sessions = Table(

@@ -33,6 +33,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "sweep": lambda it: it.sweep(),
     "sign_in": lambda it: it.sign_in(IDENTITY, NOW),
     "account": lambda it: it.account("jane"),
+    "merge": lambda it: it.merge("jane@example.org", "joe@example.org"),
     "unpin": lambda it: it.unpin("jane@example.org"),
     "block": lambda it: it.block("jane@example.org", True),
     "erase": lambda it: it.erase("jane"),

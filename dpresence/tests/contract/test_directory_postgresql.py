@@ -7,10 +7,11 @@ import pytest
 from dpresence.backends.directory.sql import SqlDirectory
 
 from .directory import DirectoryContract
+from .directory_addresses import AddressContract
 from .sql import nowhere
 
 
-class TestOnPostgreSQL(DirectoryContract):
+class TestOnPostgreSQL(DirectoryContract, AddressContract):
     @pytest.fixture
     def backend(self, database):
         return SqlDirectory(database)

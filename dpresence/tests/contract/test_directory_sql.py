@@ -8,11 +8,12 @@ from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.sql.engine import Database
 
 from .directory import DirectoryContract
+from .directory_addresses import AddressContract
 from .directory_values import END, IDENTITY, NOW, at_once, person
 from .sql import drop_tables, killed_after_ok, opened, spoil
 
 
-class TestInMemory(DirectoryContract):
+class TestInMemory(DirectoryContract, AddressContract):
     @pytest.fixture
     def backend(self):
         with opened("sqlite://") as database:
@@ -24,7 +25,7 @@ class TestInMemory(DirectoryContract):
         return backend
 
 
-class TestInAFile(DirectoryContract):
+class TestInAFile(DirectoryContract, AddressContract):
     @pytest.fixture
     def url(self, tmp_path):
         return f"sqlite:///{tmp_path}/presence.db"

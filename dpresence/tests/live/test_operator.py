@@ -60,6 +60,19 @@ def test_an_unpin_lets_the_next_issuer_have_the_account(service):
     assert ann.call("GET", "/account")["account"]["issuer"] == "dev.invalid"
 
 
+def test_a_merge_ends_one_account_and_gives_what_it_has_to_the_other(service):
+    old, kept = Person(service.origin, "old@example.org"), Person(service.origin, "kept@example.org")
+    made = old.call("POST", "/myapps", {"name": "Go", "domain": "go.example.org", "description": ""}, status=201)
+    device, bystander = old.device(), kept.device()
+    assert operate(service, "merge", "old@EXAMPLE.org", "kept@example.org") == (0, "old@example.org: merged into kept@example.org\n")
+    assert device.wait_closed(3) == (4009, "signed out")
+    assert [one["appid"] for one in kept.call("GET", "/myapps")["applications"]] == [made["appid"]]
+    bystander.assert_silent()
+    bystander.close()
+    refused = "old@example.org and kept@example.org must be two accounts\n"
+    assert operate(service, "merge", "old@example.org", "kept@example.org") == (1, refused)
+
+
 @pytest.mark.parametrize("command", ["block", "unblock", "unpin"])
 def test_an_account_that_is_not_there_is_said_to_be_missing(service, command):
     assert operate(service, command, "nobody@example.org") == (1, "there is no account of nobody@example.org\n")

@@ -1,0 +1,79 @@
+"""Who an account belongs to: signing in, following a person to another address, merging two accounts."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+from sqlalchemy import Connection, and_, or_, select, update
+
+from ...errors import Conflict
+from ...model import ERASED, Account, Identity
+from . import outbox
+from .locks import take_turns
+from .rows import Rows
+from .tables import accounts, applications, grants, sessions, tickets
+
+_ACCOUNTS = Rows(accounts, Account)
+
+
+def sign_in(connection: Connection, identity: Identity, now: int) -> Account:
+    """Return the account of a person; see ``Directory.sign_in``."""
+    person, email = (identity.issuer, identity.subject), identity.email
+    take_turns(connection, "person", (" ".join(person), email))  # of several at once the first one makes the account
+    is_person = and_(accounts.c.issuer == identity.issuer, accounts.c.subject == identity.subject)
+    found = _ACCOUNTS.all(connection, or_(is_person, accounts.c.email == email), order_by=accounts.c.id, hold=True)
+    theirs = [account for account in found if (account.issuer, account.subject) == person]
+    there = next((account for account in found if account.email == email), None)
+    if there is not None and (there in theirs or not (there.issuer or theirs)):
+        return there if there in theirs else _change(connection, there, issuer=identity.issuer, subject=identity.subject)
+    if there is not None and not theirs:
+        raise Conflict("email: its account belongs to another issuer or subject")
+    if there is not None or len(theirs) > 1:
+        raise Conflict("email: you have another account; the operator can merge the two")
+    if theirs:
+        return _change(connection, theirs[0], email=email)
+    made = Account(secrets.token_urlsafe(16), email, *person, now)
+    _ACCOUNTS.add(connection, made)
+    return made
+
+
+def merge(connection: Connection, email: str, into: str) -> bool:
+    """Merge the account of an address into another one; see ``Directory.merge``."""
+    found = _ACCOUNTS.all(connection, accounts.c.email.in_((email, into)), order_by=accounts.c.id, hold=True)
+    if len(found) != 2:
+        return False
+    old, kept = sorted(found, key=lambda account: account.email != email)
+    outbox.add(connection, old.id, "account", old.id, revision=ERASED)
+    twice = and_(grants.c.user == old.id, grants.c.appid.in_(select(grants.c.appid).where(grants.c.user == kept.id)))
+    outbox.add_ended(connection, old.id, twice)
+    connection.execute(grants.delete().where(twice))
+    _move_grants(connection, old.id, kept.id)
+    connection.execute(update(applications).where(applications.c.owner == old.id).values(owner=kept.id))
+    outbox.add(connection, old.id, "erased", old.id)
+    connection.execute(accounts.delete().where(accounts.c.id == old.id))
+    connection.execute(update(accounts).where(accounts.c.id == kept.id).values(blocked=kept.blocked or old.blocked))
+    if old.blocked and not kept.blocked:
+        end_sessions(connection, kept.id)
+    return True
+
+
+def _move_grants(connection: Connection, old: str, kept: str) -> None:
+    """Give grants to another account: their PUIDs stay, their applications are told its status."""
+    moved = update(grants).where(grants.c.user == old).values(user=kept).returning(grants.c.appid, grants.c.puid)
+    for appid, puid in sorted(connection.execute(moved).all()):
+        outbox.add(connection, kept, "changed", kept, appid, puid, outbox.raise_revision(connection, kept))
+
+
+def end_sessions(connection: Connection, user: str) -> None:
+    """End everything that a person is signed in with, and tell it by the outbox."""
+    revision = outbox.raise_revision(connection, user)
+    if revision:
+        outbox.add(connection, user, "account", user, revision=revision)
+    connection.execute(sessions.delete().where(sessions.c.user == user))
+    connection.execute(tickets.delete().where(tickets.c.user == user))
+
+
+def _change(connection: Connection, account: Account, **values: str) -> Account:
+    connection.execute(update(accounts).where(accounts.c.id == account.id).values(values))
+    return replace(account, **values)  # type: ignore[arg-type]
