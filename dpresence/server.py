@@ -122,7 +122,9 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
         parts.background.start()
         server.start()
         if parts.development_token:
-            show_token(parts.development_token, parts.settings.identity.audience)  # before the first request has its turn
+            show_token(
+                parts.development_token, parts.settings.identity.audience + parts.settings.identity.path
+            )  # before the first request has its turn
         if worker:
             gevent.spawn(_beat, worker, parts.settings.presence.lease_seconds)
             gevent.spawn(_outlive, worker, stopping)
@@ -141,13 +143,13 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
         start_anew(renewal, listener)
 
 
-def show_token(token: Any, audience: str) -> None:
+def show_token(token: Any, home: str) -> None:
     """Write the development token to its file, and print the link that a person opens.
 
     :raises SettingError: the file cannot be written.
     """
     token.write()
-    sys.stdout.write(f"Open {audience}/?token={token.value}\nPrograms find the token in {token.file}\n")
+    sys.stdout.write(f"Open {home}/?token={token.value}\nPrograms find the token in {token.file}\n")
     sys.stdout.flush()
 
 

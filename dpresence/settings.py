@@ -76,6 +76,11 @@ def _origins(values: tuple[str, ...]) -> str | None:
     return next((f"{allowed} (this is about word {number})" for number, allowed in wrong if allowed), None)
 
 
+def _path(value: str) -> str | None:
+    valid = re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", value)
+    return None if valid else "empty, or words of a-z A-Z 0-9 . _ ~ - each after a /, such as /_presence"
+
+
 def _networks(values: tuple[str, ...]) -> str | None:
     try:
         for value in values:
@@ -178,6 +183,7 @@ class IdentitySettings:
     audience: str = _key(
         "http://127.0.0.1:8282", "The one origin this service is reached under; assertions are made for it.", check=_origin
     )
+    path: str = _key("", "Path of that origin below which this service is, such as `/_presence`; empty: all of it.", check=_path)
     verifiers: tuple[str, ...] = _key(
         (), "Verifiers to try, by name: `browserid`, `oidc`. Empty: sign-in is closed.", one_of=("browserid", "oidc")
     )

@@ -183,6 +183,8 @@ class HttpHandler(WebSocketHandler):
         environ["HTTP_COOKIE"] = own_cookies(environ.get("HTTP_COOKIE", ""), _OWN_COOKIES)
         forwarding = self.server.gate.forwarding
         self._proxied = forwarding.trusts(environ.get("REMOTE_ADDR"))
+        if path := self.server.gate.settings.identity.path:
+            environ["SCRIPT_NAME"], environ["PATH_INFO"] = path, path_below(path, environ["PATH_INFO"])
         environ["REMOTE_ADDR"], scheme = forwarding.client(environ)
         environ["wsgi.url_scheme"] = scheme or environ["wsgi.url_scheme"]
         return environ
@@ -259,6 +261,11 @@ class HttpHandler(WebSocketHandler):
     def _log_error(self, t: Any, v: Any, tb: Any) -> None:
         if not issubclass(t, gevent.GreenletExit):
             log.error("the application failed on %s", printable(self.requestline.partition("?")[0]), exc_info=(t, v, tb))
+
+
+def path_below(prefix: str, path: str) -> str:
+    """Return a path without ``identity.path``; as it is where the proxy has taken that away."""
+    return (path.removeprefix(prefix) or "/") if path == prefix or path.startswith(f"{prefix}/") else path
 
 
 def printable(text: str) -> str:

@@ -61,13 +61,13 @@ class OidcClient:
     """This service as a client of one provider.
 
     :param secret: of the client; empty for a public one.
-    :param audience: the origin the browser comes back to.
+    :param home: where this service is: the origin the browser comes back to, and the path.
     """
 
-    def __init__(self, provider: Provider, secret: str, audience: str, clock: Clock) -> None:
+    def __init__(self, provider: Provider, secret: str, home: str, clock: Clock) -> None:
         self._provider = provider
         self._secret = secret
-        self._redirect = f"{audience}/login/{provider.name}/callback"
+        self._redirect = f"{home}/login/{provider.name}/callback"
         self._clock = clock
         self.name = provider.name
         self.title = provider.title
@@ -196,8 +196,8 @@ def load_clients(settings: Settings, providers: Sequence[Provider], clock: Clock
 
     :raises SettingError: a secret that cannot be read or is none.
     """
-    audience = settings.identity.audience
-    clients = {each.name: OidcClient(each, _client_secret(each), audience, clock) for each in providers}
+    home = settings.identity.audience + settings.identity.path
+    clients = {each.name: OidcClient(each, _client_secret(each), home, clock) for each in providers}
     return Clients(clients, load_secret(settings) if clients else b"")
 
 

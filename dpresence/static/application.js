@@ -1,7 +1,7 @@
 // A developer's application: proven, activated, looked at, changed, stopped (docs/protocol.md, section 6).
 
 import { onSubmit } from "./form.js";
-import { announce, ask, attempt, call, day, download, element, isolate, since } from "./page.js";
+import { announce, ask, attempt, call, day, download, element, isolate, root, since } from "./page.js";
 
 const LOOK_MS = 2000;
 const MINUTE_MS = 60000;
@@ -35,7 +35,7 @@ function show(application) {
   for (const place of page.querySelectorAll("[data-field]")) place.textContent = application[place.dataset.field] ?? "";
   document.title = `${application.domain}: ${isolate(application.name)}`;
   const back = encodeURIComponent(`${application.proof}://${application.domain}/`);
-  at("link").href = `/grant/${application.appid}?redirect=${back}`;
+  at("link").href = `${root}/grant/${application.appid}?redirect=${back}`;
   at("link-text").textContent = at("link").href;
 }
 
@@ -128,7 +128,7 @@ onSubmit(at("edit"), async (fields) => {
 on("delete", async () => {
   if (!(await ask(`Delete ${text("domain")}, ${isolate(text("name"))}?`, "Every grant ends and its channels are closed. This cannot be undone.", "Delete"))) return;
   await call("DELETE", path);
-  location.assign("/myapps");
+  location.assign(`${root}/myapps`);
 });
 
 // -- what its service would be told now

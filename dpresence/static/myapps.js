@@ -1,9 +1,9 @@
 // Registering an application (docs/protocol.md, section 6).
 
 import { onSubmit } from "./form.js";
-import { call } from "./page.js";
+import { call, root } from "./page.js";
 
 onSubmit(document.getElementById("register"), async (fields) => {
   const { appid } = await call("POST", "/myapps", fields);
-  location.assign(`/myapps/${appid}`);
+  location.assign(`${root}/myapps/${appid}`);
 });

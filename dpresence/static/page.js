@@ -4,6 +4,8 @@
 import { pause } from "./guard.js";
 
 const OUTDATED = "Nothing was changed: somebody has signed in anew since this page was opened. Load the page again.";
+/** What stands before each path of this service: empty, or `identity.path` of the ini. */
+export const root = new URL("..", import.meta.url).pathname.slice(0, -1);
 const csrf = document.querySelector("meta[name=csrf]")?.content ?? "";
 
 /** A refusal, in the service's own words (docs/protocol.md, section 7). */
@@ -45,7 +47,7 @@ export async function call(method, path, body) {
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer, result;
   try {
-    answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store" });
+    answer = await fetch(root + path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store" });
     const text = await answer.text();
     result = text ? JSON.parse(text) : null;
   } catch {
@@ -144,7 +146,7 @@ export async function attempt(button, work) {
     await work();
     return true;
   } catch (error) {
-    if (error.signedOut) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+    if (error.signedOut) location.assign(`${root}/login?next=${encodeURIComponent(location.pathname + location.search)}`);
     else announce(error.outdated ? OUTDATED : error.message, "alert");
     return false;
   } finally {
@@ -213,6 +215,6 @@ document.addEventListener("click", async ({ target }) => {
 document.getElementById("signout")?.addEventListener("click", ({ currentTarget }) =>
   attempt(currentTarget, async () => {
     await call("POST", "/logout");
-    location.assign("/");
+    location.assign(`${root}/`);
   }),
 );

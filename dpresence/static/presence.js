@@ -104,7 +104,7 @@ export class PresenceChannel extends EventTarget {
   /** @param {Options} options */
   constructor(options) {
     super();
-    this.#options = { url: new URL("/presence", import.meta.url).href.replace(/^http/, "ws"), ...options };
+    this.#options = { url: new URL("../presence", import.meta.url).href.replace(/^http/, "ws"), ...options };
     this.#status = options.status ?? "online";
   }
 

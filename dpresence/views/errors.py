@@ -44,7 +44,8 @@ def _page_of(refused: Refused, request: Request) -> Response:
         return sign_in_first(request)
     route = getattr(request.matched_route, "name", "")
     explanation, again = explain(refused.errno, route), _again(request, route)
-    ways = {"again": again, "sign in": f"/login?next={quote(again, safe='')}" if again else "/login", "": None}
+    login = f"{request.script_name}/login"
+    ways = {"again": again, "sign in": f"{login}?next={quote(again, safe='')}" if again else login, "": None}
     values = {"explanation": explanation, "way": ways[explanation.way], "question": route == "grant"}
     return page(request, "error", {**refused.body(), **values}, status=refused.status)
 

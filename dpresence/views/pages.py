@@ -26,11 +26,16 @@ def wants_page(request: Request) -> bool:
 def page(request: Request, template: str, values: dict[str, Any], *, status: int = 200, form_target: str = "") -> Response:
     """Return a page; its header says who is signed in.
 
-    :param values: what the template shows besides ``email``, ``csrf``, ``admin`` and ``development``.
+    :param values: what the template shows besides ``root``, ``email``, ``csrf``, ``admin`` and ``development``.
     :param form_target: an origin the page's form may lead to besides ours.
     """
     parts = request.registry["dpresence"]
-    shown = {"development": parts.settings.identity.development, **_visitor(request, look=status < 500), **values}
+    shown = {
+        "root": request.script_name,
+        "development": parts.settings.identity.development,
+        **_visitor(request, look=status < 500),
+        **values,
+    }
     response = render_to_response(f"dpresence:templates/{template}.jinja2", shown, request=request)
     response.status_int = status
     response.headers["Content-Security-Policy"] = page_policy(parts.settings.identity.audience, form_target)
@@ -55,7 +60,7 @@ def _visitor(request: Request, look: bool) -> dict[str, Any]:
 
 def sign_in_first(request: Request) -> Response:
     """Return the way to the sign-in page and, from there, back here."""
-    return HTTPSeeOther("/login?next=" + quote(request.path_qs, safe=""))
+    return HTTPSeeOther(f"{request.script_name}/login?next=" + quote(request.path_qs, safe=""))
 
 
 def development_cookie(request: Request) -> str:

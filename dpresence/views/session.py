@@ -28,7 +28,7 @@ def get_login(request: Request) -> Response:
     parts = request.registry["dpresence"]
     token = parts.development_token
     values = {
-        "next": local_path(request.GET.get("next", "/")),
+        "next": local_path(request.GET.get("next", ""), f"{request.script_name}/"),
         "providers": list(parts.clients.providers.values()),
         "token_file": token.file.name if token and not token.matches(request.cookies.get(development_cookie(request), "")) else None,
     }

@@ -64,7 +64,7 @@ def _attempt(request: Request, **_: Any) -> None:
 def get_away(request: Request) -> Response:
     """Send the browser to the provider."""
     next = request.GET.get("next", "")
-    url, attempt = request.validated["client"].begin(local_path(next if len(next) <= MAX_NEXT else ""))
+    url, attempt = request.validated["client"].begin(local_path(next if len(next) <= MAX_NEXT else "", f"{request.script_name}/"))
     response = HTTPSeeOther(url)
     _set(request, response, _name(request), _serializer(request).dumps(attempt).decode(), ATTEMPT_SECONDS)
     return response

@@ -131,7 +131,7 @@ def test_the_whole_way_from_a_registration_to_a_deletion(browser: Browser, scene
 def test_what_the_service_says_of_a_field_stands_at_that_field(browser: Browser, scene: Scene, home: str, axe: str) -> None:
     browser.enter(home, "eva@example.org", "/myapps")
     browser.write("name", "Chess club")
-    browser.write("domain", "https://chess.example.org")
+    browser.write("domain", "https://chess.example.org/game")
     browser.press(Keys.ENTER)
     browser.wait(lambda it: shown(it, "#domain-error") != "")
     assert shown(browser, "#domain-error") == "Domain: a host name such as app.example.org, without scheme, port or path."
