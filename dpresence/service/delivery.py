@@ -164,7 +164,7 @@ class Delivery:
                 self.again(user)
 
     def _settle(self, user: str, ids: Sequence[str]) -> None:
-        self._mailbox.settle(user, ids, self._unseen(user), self._clock.now())
+        self._mailbox.settle(user, ids, self._unseen(user), self._clock.steady.now())
 
     def _unseen(self, user: str) -> Collection[str] | None:
         """Return the PUIDs whose applications are shown a user as offline, None for all: also when nobody can tell."""

@@ -159,7 +159,7 @@ class Grants:
         if present is not None:
             return present
         self._charge(user)
-        now = self._clock.now()
+        now = self._clock.steady.now()
         wanted = Grant(application.id, secrets.token_urlsafe(16), user, granted_at=now, since=now)
         return self._changed(user, lambda: self._directory.add_grant(wanted, application.domain))
 
@@ -174,7 +174,7 @@ class Grants:
 
         :raises NotFound: it has no grant of theirs.
         """
-        grant = self._changed(user, lambda: self._directory.pause(appid, user, paused, self._clock.now()))
+        grant = self._changed(user, lambda: self._directory.pause(appid, user, paused, self._clock.steady.now()))
         if grant is None:
             raise NotFound()
         return grant

@@ -122,7 +122,7 @@ class Notifications:
             raise SlowDown("notifications: too many of this application", retry_after=ceil(wait))
 
     def _posts(self, application: Application, items: Sequence[tuple[Grant, OutgoingNotification]]) -> list[_Post]:
-        now, view = self._clock.now(), self._view(application.id, [grant.puid for grant, _ in items])
+        now, view = self._clock.steady.now(), self._view(application.id, [grant.puid for grant, _ in items])
         posts = [
             _Post(grant, _notification(application, grant, item, now), _shown_until(grant, view.get(grant.puid), now), item.ttl * 1000)
             for grant, item in items

@@ -217,7 +217,7 @@ class MemoryTracker(MemoryFeeds):
     def revoked(self, grant: Grant, revision: int = 0) -> None:
         if revision > self._revisions.get(grant.user, 0):
             self._raise_revision(grant.user, revision)
-        if not self._gone(grant.appid) and self._written(grant.appid).bury(grant, self._clock.now()):
+        if not self._gone(grant.appid) and self._written(grant.appid).bury(grant, self._clock.steady.now()):
             self.wake("feed", grant.appid)
 
     def refresh(self, grant: Grant, revision: int) -> None:

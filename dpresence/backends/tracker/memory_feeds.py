@@ -35,7 +35,7 @@ class MemoryFeeds(Tracker):
 
     def read(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
         feed = self._feed(appid)
-        return feed.after(offset, limit) if feed.covers(offset, self._clock.now()) else None
+        return feed.after(offset, limit) if feed.covers(offset, self._clock.steady.now()) else None
 
     def cursor(self, offset: int) -> str:
         return f"{self._epoch}:{offset}"
@@ -45,7 +45,7 @@ class MemoryFeeds(Tracker):
         if epoch != self._epoch or not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
             return None
         offset = int(digits)
-        return offset if self._feed(appid).covers(offset, self._clock.now()) else None
+        return offset if self._feed(appid).covers(offset, self._clock.steady.now()) else None
 
     def applications(self, after: str, limit: int) -> Sequence[str]:
         return nsmallest(limit, (appid for appid in self._feeds if appid > after))
@@ -61,7 +61,7 @@ class MemoryFeeds(Tracker):
         """Do nothing: no feed is ever damaged."""
 
     def trim(self, appid: str) -> bool:
-        self._feed(appid).trim(self._clock.now())
+        self._feed(appid).trim(self._clock.steady.now())
         return False
 
     def drop(self, appid: str) -> None:
@@ -88,5 +88,5 @@ class MemoryFeeds(Tracker):
         return status != self._feed(grant.appid).status(grant.puid)
 
     def _append(self, grant: Grant, status: Status, reason: Reason) -> None:
-        if not self._gone(grant.appid) and self._written(grant.appid).append(grant, status, reason, self._clock.now()):
+        if not self._gone(grant.appid) and self._written(grant.appid).append(grant, status, reason, self._clock.steady.now()):
             self.wake("feed", grant.appid)

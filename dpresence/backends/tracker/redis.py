@@ -110,7 +110,7 @@ class RedisTracker(RedisFeeds):
             self._alarm("forgotten")
 
     def _carry(self, connection: Connection, batch: bytes, operations: Sequence[Operation]) -> Sequence[Any]:
-        settings, now, ticks = self._settings, self._clock.now(), round(self._clock.monotonic() * 1000)
+        settings, now, ticks = self._settings, self._clock.steady.now(), round(self._clock.monotonic() * 1000)
         interval = 1000 / settings.status_rate
         rate = (interval, interval * settings.status_burst)
         bounds = (settings.grace_seconds * 1000, settings.lease_seconds * 1000, settings.feed_seconds, settings.feed_entries, *rate)

@@ -77,6 +77,18 @@ class FeedContract:
         update(backend, "unavailable")
         assert len(read(backend)) == 3
 
+    def test_a_clock_that_is_hours_ahead_for_a_minute_takes_nothing_out_and_dates_nothing_ahead(self, backend, clock):
+        connect(backend)
+        clock.start += 13 * 3_600_000
+        clock.advance(5)
+        update(backend, "unavailable")
+        backend.trim("chess")
+        assert [one.at for one in read(backend)] == [SECOND, (EPOCH + 5000) // 1000 * 1000]
+        clock.start -= 13 * 3_600_000
+        clock.advance(5)
+        update(backend, "online")
+        assert read(backend)[-1].at == (EPOCH + 10_000) // 1000 * 1000
+
     def test_beyond_its_number_the_newest_of_each_puid_stays_without_a_hole(self, backend):
         joe = grant("joe")
         connect(backend, user="joe", grants=(joe,))
