@@ -20,7 +20,7 @@ from .ini_file import read_section
 from .model import canonical_email
 
 _ON_ACCOUNTS = {
-    "unpin": "let the next sign-in of an e-mail pin its account to another issuer; sign it out everywhere",
+    "unpin": "let the next sign-in of an e-mail pin its account to another issuer; sign it out everywhere, deactivate its applications",
     "block": "let nobody sign in to an account; sign it out everywhere, deactivate its applications",
     "unblock": "let an account sign in again",
 }
@@ -37,7 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("migrate", help="bring the database to this version; the service does it at its start, too")
     for name, purpose in _ON_ACCOUNTS.items():
-        commands.add_parser(name, help=purpose).add_argument("email")
+        on_account = commands.add_parser(name, help=purpose)
+        on_account.add_argument("email")
+        if name == "unpin":
+            on_account.add_argument("--same", action="store_true", help="the present issuer and name may pin it again, too")
     merging = commands.add_parser("merge", help="move the grants and applications of an account to another one, and end the first")
     merging.add_argument("email", help="the account that ends")
     merging.add_argument("into", help="the e-mail of the account that stays")
@@ -59,7 +62,7 @@ def _run(given: argparse.Namespace) -> tuple[str, int]:
         if given.command == "migrate":
             return "the database is up to date", 0
         if given.command in _ON_ACCOUNTS:
-            return _change_account(directory, given.command, canonical_email(given.email))
+            return _change_account(directory, given.command, canonical_email(given.email), getattr(given, "same", False))
         if given.command == "merge":
             return _merge(directory, canonical_email(given.email), canonical_email(given.into))
         return _change_application(directory, given.command, given.appid)
@@ -72,8 +75,8 @@ def _directory(ini: str) -> Directory:
     return load_directory(load_settings(read_section(path, "app:main"), str(path.parent)), Clock())
 
 
-def _change_account(directory: Directory, command: str, email: str) -> tuple[str, int]:
-    found = directory.unpin(email) if command == "unpin" else directory.block(email, command == "block")
+def _change_account(directory: Directory, command: str, email: str, same: bool) -> tuple[str, int]:
+    found = directory.unpin(email, same) if command == "unpin" else directory.block(email, command == "block")
     return (f"{email}: {command} done", 0) if found else (f"there is no account of {email}", 1)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeVar
 
-from ..backends.directory import Directory
+from ..backends.directory import Directory, SignedIn
 from ..backends.mailbox import Mailbox
 from ..backends.tracker import Tracker
 from ..clock import Clock
@@ -153,7 +153,7 @@ class Accounts:
             return SignIn(account, ends_at, device)
         self._tickets.charge(account.id)
         value, family = _new_ticket(), secrets.token_urlsafe(12)
-        self._directory.add_ticket(Ticket(_hash(value), family, account.id, ends_at, ends_at, device=device))
+        self._directory.add_ticket(Ticket(_hash(value), family, account.id, ends_at, ends_at, device=device), account)
         return SignIn(account, ends_at, device, family, value)
 
     def _redeem(self, value: str, address: str, device: str | None, again: bool) -> SignIn:
@@ -168,8 +168,10 @@ class Accounts:
         return SignIn(used.account, ticket.session_ends_at, ticket.device, ticket.family, successor)
 
     def stands(self, signed: SignIn) -> bool:
-        """Return whether a sign-in has not been overtaken by a log-out, an erasure or a block."""
-        return self.still_signed_in(signed.account.id, signed.family)
+        """Return whether a sign-in has not been overtaken by a log-out, an erasure, a block or an unpin."""
+        account = self._directory.account(signed.account.id)
+        same = account is not None and (account.issuer, account.subject) == (signed.account.issuer, signed.account.subject)
+        return same and self.still_signed_in(signed.account.id, signed.family)
 
     def still_signed_in(self, user: str, family: str | None) -> bool:
         """Return whether a person may still be signed in, with a ticket of ``family`` where there is one."""
@@ -211,27 +213,26 @@ class Accounts:
         if digest is not None and not self._directory.spend(digest, identity.expires_at):
             raise self._refusal("replayed", proof, address)
         self._logins.note(account.id)
-        self._directory.add_session(Session(_hash(cookie), account.id, now, now + self._settings.session_seconds * 1000))
+        self._directory.add_session(Session(_hash(cookie), account.id, now, now + self._settings.session_seconds * 1000), account)
         self._end_previous(previous)
         self._metrics.event("signed in with a browser", account.email)
         return account, cookie
 
     def _end_previous(self, cookie: str) -> None:
         """End the session that a browser had, with its tickets and their channels: nobody could end it any more."""
-        session = self._directory.session(_hash(cookie), self._clock.steady.now()) if cookie else None
-        if session is not None:
-            self.logout(session, everywhere=False)
+        signed = self._directory.session(_hash(cookie), self._clock.steady.now()) if cookie else None
+        if signed is not None:
+            self.logout(signed.session, everywhere=False)
 
-    def session(self, cookie: str) -> tuple[Session, Account]:
+    def session(self, cookie: str) -> SignedIn:
         """Return the session of a cookie and its account.
 
         :raises SessionEnded: there is none, its time is over, or the account was blocked.
         """
-        session = self._directory.session(_hash(cookie), self._clock.steady.now())
-        account = self._directory.account(session.user) if session else None
-        if session is None or account is None or account.blocked:
+        signed = self._directory.session(_hash(cookie), self._clock.steady.now())
+        if signed is None or signed.account.blocked:
             raise SessionEnded()
-        return session, account
+        return signed
 
     def logout(self, session: Session, everywhere: bool) -> None:
         """End a session with its tickets and their channels, or everything the person is signed in with."""

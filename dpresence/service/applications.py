@@ -18,12 +18,12 @@ from ..backends.directory import Directory
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..domains import check_domain, without_scheme
-from ..errors import BackendUnavailable, Conflict, DomainNotValidated, InvalidKey, NotActive, NotFound, ProofFailed, SlowDown, WrongValue
+from ..errors import BackendUnavailable, Conflict, InvalidKey, NotActive, NotFound, ProofFailed, SlowDown, WrongValue
 from ..limits import RateLimit
 from ..lookalikes import names_another_domain
 from ..messages import ApplicationChange, NewApplication
 from ..metrics import Metrics
-from ..model import ApiKey, Application, OutboxEntry
+from ..model import Account, ApiKey, Application, OutboxEntry
 from ..outbound import Outbound
 from ..settings import Settings
 from .failures import Failures
@@ -203,18 +203,15 @@ class Applications:
             self._outbox.work(application.id)
             self._metrics.event("application deactivated: its domain was not proven again", application.domain)
 
-    def activate(self, application: Application) -> str:
+    def activate(self, application: Application, owner: Account) -> str:
         """Activate an application and return its API key, which nobody can see again.
 
         :raises DomainNotValidated: its domain is not validated.
         :raises Conflict: it is active already, or the operator has stopped it.
+        :raises SessionEnded: its owner was blocked or unpinned meanwhile.
         """
-        if application.stopped:
-            raise Conflict("the operator has stopped this application")
-        if not application.valid_domain:
-            raise DomainNotValidated()
         key, text = self._new_key(application)
-        if not self._directory.activate(application.id, key):
+        if not self._directory.activate(application.id, key, owner):
             raise Conflict("the application is active already")
         self._metrics.event("application activated", application.domain)
         return text
@@ -226,18 +223,19 @@ class Applications:
         self._metrics.event("application deactivated", application.domain)
         return changed
 
-    def new_key(self, application: Application) -> str:
+    def new_key(self, application: Application, owner: Account) -> str:
         """Return a new API key; the one before works for ``presence.key_overlap_seconds`` more.
 
         :raises NotActive: the application is not active.
         :raises SlowDown: it got too many.
+        :raises SessionEnded: see ``activate``.
         """
         if not application.active:
             raise NotActive()
         self._new_keys.charge(application.id)
         key, text = self._new_key(application)
         overlap = self._settings.presence.key_overlap_seconds * 1000
-        self._directory.add_key(key, retire_at=self._clock.steady.now() + overlap)
+        self._directory.add_key(key, self._clock.steady.now() + overlap, owner)
         return text
 
     def delete(self, application: Application) -> None:

@@ -97,7 +97,7 @@ def validate_domain(request: Request) -> dict[str, Any]:
 def activate_application(request: Request) -> dict[str, Any]:
     """Activate an application; its API key is shown here and never again."""
     applications = presence(request).applications
-    api_key = applications.activate(request.validated["application"])
+    api_key = applications.activate(request.validated["application"], request.validated["account"])
     return {**describe(request.validated["application"]), "active": True, "api_key": api_key}
 
 
@@ -111,4 +111,4 @@ def deactivate_application(request: Request) -> dict[str, Any]:
 def new_key(request: Request) -> dict[str, str]:
     """Give a new API key; the old one works on for a while."""
     application = request.validated["application"]
-    return {"appid": application.id, "api_key": presence(request).applications.new_key(application)}
+    return {"appid": application.id, "api_key": presence(request).applications.new_key(application, request.validated["account"])}

@@ -33,6 +33,13 @@ class Granted(NamedTuple):
     last_looked: str | None
 
 
+class SignedIn(NamedTuple):
+    """A browser session and whose it is."""
+
+    session: Session
+    account: Account
+
+
 class Redeemed(NamedTuple):
     """What became of a ticket that was shown.
 
@@ -86,8 +93,8 @@ class Directory(ABC):
     def sign_in(self, identity: Identity, now: int) -> Account:
         """Return the account of (issuer, subject), made at the first sign-in; it follows its person to another address.
 
-        :raises Conflict: the address has an account that is pinned to another (issuer, subject), or that the person's own account would
-            have to be merged with.
+        :raises Conflict: the address has an account that is pinned to another (issuer, subject), or from which an ``unpin`` took this one
+            away, or that the person's own account would have to be merged with.
         """
 
     @abstractmethod
@@ -95,8 +102,12 @@ class Directory(ABC):
         """Return an account by its id."""
 
     @abstractmethod
-    def unpin(self, email: str) -> bool:
-        """Let the next sign-in of ``email`` pin its account anew, and end its sessions and tickets; False when there is no such account."""
+    def unpin(self, email: str, same: bool = False) -> bool:
+        """Let the next sign-in of ``email`` pin its account anew, end its sessions and tickets, and deactivate its applications.
+
+        :param same: the (issuer, subject) that is taken away, or was before, may pin it again.
+        :returns: False when there is no such account.
+        """
 
     @abstractmethod
     def block(self, email: str, blocked: bool) -> bool:
@@ -126,12 +137,16 @@ class Directory(ABC):
         """Note a digest as used until ``expires_at``; False when it was used before."""
 
     @abstractmethod
-    def add_session(self, session: Session) -> None:
-        """Keep a browser session."""
+    def add_session(self, session: Session, proven: Account | None = None) -> None:
+        """Keep a browser session.
+
+        :param proven: the account as it was when somebody proved to be its holder; None asks for no pin.
+        :raises SessionEnded: the account is gone, blocked, or pinned otherwise than it was then.
+        """
 
     @abstractmethod
-    def session(self, id_hash: bytes, now: int) -> Session | None:
-        """Return a session that has not ended."""
+    def session(self, id_hash: bytes, now: int) -> SignedIn | None:
+        """Return a session that has not ended, and its account as it was at the same moment."""
 
     @abstractmethod
     def sessions(self, user: str, now: int) -> Sequence[Session]:
@@ -146,8 +161,12 @@ class Directory(ABC):
         """Delete every session and every ticket of a user."""
 
     @abstractmethod
-    def add_ticket(self, ticket: Ticket) -> None:
-        """Keep a fresh ticket."""
+    def add_ticket(self, ticket: Ticket, proven: Account | None = None) -> None:
+        """Keep a fresh ticket.
+
+        :param proven: see ``add_session``.
+        :raises SessionEnded: see ``add_session``; or the session that the ticket hangs on is gone.
+        """
 
     @abstractmethod
     def use_ticket(self, hash: bytes, now: int, device: str | None, successor: bytes | None) -> Redeemed | None:
@@ -235,12 +254,24 @@ class Directory(ABC):
         """Delete an application with its keys and grants; return the grants that ended, None when it is gone."""
 
     @abstractmethod
-    def activate(self, appid: str, key: ApiKey) -> bool:
-        """Make an application active with ``key`` as its only key, in one step; False when it is active already or was stopped."""
+    def activate(self, appid: str, key: ApiKey, proven: Account | None = None) -> bool:
+        """Make an application active with ``key`` as its only key, in one step; False when it is active already.
+
+        :param proven: its owner; see ``add_session``.
+        :raises NotFound: it is gone.
+        :raises SessionEnded: its owner is blocked, or pinned otherwise than ``proven``.
+        :raises Conflict: the operator has stopped it.
+        :raises DomainNotValidated: its domain is not validated.
+        """
 
     @abstractmethod
-    def add_key(self, key: ApiKey, retire_at: int) -> None:
-        """Keep a new key; the current ones stop working at ``retire_at``, sooner ones as they were."""
+    def add_key(self, key: ApiKey, retire_at: int, proven: Account | None = None) -> None:
+        """Keep a new key; the current ones stop working at ``retire_at``, sooner ones as they were.
+
+        :param proven: the owner of its application; see ``add_session``.
+        :raises NotFound: the application is gone.
+        :raises SessionEnded: its owner is blocked, or pinned otherwise than ``proven``.
+        """
 
     @abstractmethod
     def key(self, key_id: str, now: int) -> ApiKey | None:

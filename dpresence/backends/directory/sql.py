@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, insert, or_, select, true, update
 
-from ...errors import DomainNotValidated, NotActive, NotFound, SessionEnded, TooMany
+from ...errors import Conflict, DomainNotValidated, NotActive, NotFound, SessionEnded, TooMany
 from ...model import (
     ERASED,
     Account,
@@ -28,7 +28,7 @@ from ..sql import outbox, people
 from ..sql.engine import Database, noting, reading, transaction
 from ..sql.rows import Rows, insert_new
 from ..sql.tables import accounts, api_keys, applications, grants, service, sessions, spent, tickets
-from . import Directory, Erased, Granted, Redeemed
+from . import Directory, Erased, Granted, Redeemed, SignedIn
 
 ACCOUNTS = Rows(accounts, Account)
 SESSIONS = Rows(sessions, Session)
@@ -56,20 +56,25 @@ _USE = (  # whatever else is in the family is over; what is over changes only wh
     .where(tickets.c.family == bindparam("chain"), or_(tickets.c.expires_at > 0, tickets.c.device.is_distinct_from(_BY)))
     .values(used=True, device=_BY, expires_at=case((_SHOWN, bindparam("again_until")), else_=0))
 )
+_SESSION = (  # one statement, so that the account is that of the moment when the session was there
+    SESSIONS.query.add_columns(*ACCOUNTS.query.selected_columns)
+    .join_from(sessions, accounts, accounts.c.id == sessions.c.user)
+    .where(sessions.c.id_hash == bindparam("shown"), sessions.c.expires_at > bindparam("now"))
+)
+_SESSION_FIELDS = len(SESSIONS.query.selected_columns)
 _LAST_LOOKED = select(func.max(api_keys.c.used_on)).where(api_keys.c.appid == applications.c.id).scalar_subquery()
 _GRANT_FIELDS = len(GRANTS.query.selected_columns)
 _GRANTED = GRANTS.query.add_columns(*APPLICATIONS.query.selected_columns, _LAST_LOOKED).join_from(
     grants, applications, applications.c.id == grants.c.appid
 )
-_IN_A_SESSION = ("_account_of", "_first_sign_in", "account", "spend", "add_session", "session")
+_IN_A_SESSION = ("_account_of", "_find_person", "account", "spend", "add_session", "session")
 _IN_A_SIGN_IN = (*_IN_A_SESSION, "add_ticket", "use_ticket", "has_family", "note_device")
 
 
 class SqlDirectory(Directory):
     """Durable facts in a ``Database`` it shares with the mailbox; closing one closes both.
 
-    Beyond the base: a session or ticket whose account or session has gone meanwhile is refused with ``SessionEnded``,
-    an application or key whose owner or application has, with ``NotFound``.
+    Beyond the base: an application or key whose owner or application has gone meanwhile is refused with ``NotFound``.
 
     A method that reads and then writes what hangs on an account or an application holds that row first, so that methods
     about the same one run one after another; accounts come before applications, and those before grants.
@@ -135,12 +140,11 @@ class SqlDirectory(Directory):
         return _ACCOUNT.one(connection, user=user)
 
     @transaction
-    def unpin(self, connection: Connection, email: str) -> bool:
+    def unpin(self, connection: Connection, email: str, same: bool = False) -> bool:
         account = ACCOUNTS.hold(connection, accounts.c.email == email)
         if account is None:
             return False
-        connection.execute(update(accounts).where(accounts.c.id == account.id).values(issuer="", subject=""))
-        people.end_sessions(connection, account.id)
+        people.unpin(connection, account, same)
         return True
 
     @transaction
@@ -150,10 +154,7 @@ class SqlDirectory(Directory):
             return False
         connection.execute(update(accounts).where(accounts.c.id == account.id).values(blocked=blocked))
         if blocked:
-            people.end_sessions(connection, account.id)
-            running = (applications.c.owner == account.id, applications.c.active)
-            for application in APPLICATIONS.all(connection, *running, order_by=applications.c.id, hold=True):
-                _change(connection, {"active": False}, applications.c.id == application.id)
+            people.end_authority(connection, account.id)
         return True
 
     @transaction
@@ -185,14 +186,14 @@ class SqlDirectory(Directory):
         return insert_new(connection, spent, digest=digest, expires_at=expires_at)
 
     @transaction
-    def add_session(self, connection: Connection, session: Session) -> None:
-        if ACCOUNTS.keep(connection, accounts.c.id == session.user) is None:
-            raise SessionEnded
+    def add_session(self, connection: Connection, session: Session, proven: Account | None = None) -> None:
+        _check_holder(ACCOUNTS.keep(connection, accounts.c.id == session.user), proven)
         SESSIONS.add(connection, session)
 
     @reading
-    def session(self, connection: Connection, id_hash: bytes, now: int) -> Session | None:
-        return SESSIONS.find(connection, sessions.c.id_hash == id_hash, sessions.c.expires_at > now)
+    def session(self, connection: Connection, id_hash: bytes, now: int) -> SignedIn | None:
+        row = connection.execute(_SESSION, {"shown": id_hash, "now": now}).one_or_none()
+        return None if row is None else SignedIn(Session(*row[:_SESSION_FIELDS]), Account(*row[_SESSION_FIELDS:]))
 
     @reading
     def sessions(self, connection: Connection, user: str, now: int) -> Sequence[Session]:
@@ -219,11 +220,9 @@ class SqlDirectory(Directory):
         people.end_sessions(connection, user)
 
     @transaction
-    def add_ticket(self, connection: Connection, ticket: Ticket) -> None:
-        gone = ACCOUNTS.keep(connection, accounts.c.id == ticket.user) is None
-        if not gone and ticket.session is not None:
-            gone = SESSIONS.keep(connection, sessions.c.id_hash == ticket.session) is None
-        if gone:
+    def add_ticket(self, connection: Connection, ticket: Ticket, proven: Account | None = None) -> None:
+        _check_holder(ACCOUNTS.keep(connection, accounts.c.id == ticket.user), proven)
+        if ticket.session is not None and SESSIONS.keep(connection, sessions.c.id_hash == ticket.session) is None:
             raise SessionEnded
         TICKETS.add(connection, ticket)
 
@@ -337,18 +336,22 @@ class SqlDirectory(Directory):
         return ended
 
     @transaction
-    def activate(self, connection: Connection, appid: str, key: ApiKey) -> bool:
-        _hold_application(connection, appid)
-        sleeping = (applications.c.id == appid, ~applications.c.active, ~applications.c.stopped)
-        if not connection.execute(update(applications).where(*sleeping).values(active=True)).rowcount:
+    def activate(self, connection: Connection, appid: str, key: ApiKey, proven: Account | None = None) -> bool:
+        application = _hold_own(connection, appid, proven)
+        if application.stopped:
+            raise Conflict("the operator has stopped this application")
+        if not application.valid_domain:
+            raise DomainNotValidated
+        if application.active:
             return False
+        connection.execute(update(applications).where(applications.c.id == appid).values(active=True))
         KEYS.delete(connection, api_keys.c.appid == appid)
         KEYS.add(connection, key)
         return True
 
     @transaction
-    def add_key(self, connection: Connection, key: ApiKey, retire_at: int) -> None:
-        _hold_application(connection, key.appid)
+    def add_key(self, connection: Connection, key: ApiKey, retire_at: int, proven: Account | None = None) -> None:
+        _hold_own(connection, key.appid, proven)
         later = or_(api_keys.c.retires_at.is_(None), api_keys.c.retires_at > retire_at)
         connection.execute(update(api_keys).where(api_keys.c.appid == key.appid, later).values(retires_at=retire_at))
         KEYS.add(connection, key)
@@ -453,9 +456,23 @@ def _same_device(given: str | None, noted: str | None) -> bool:
     return given == noted or (given is None and noted is not None and noted.startswith("~"))
 
 
-def _hold_application(connection: Connection, appid: str) -> None:
-    if APPLICATIONS.hold(connection, applications.c.id == appid) is None:
+def _check_holder(account: Account | None, proven: Account | None) -> None:
+    """Refuse who may not act for an account any more; it is kept or held, so that this stays true until the transaction ends."""
+    if account is None or account.blocked:
+        raise SessionEnded
+    if proven is not None and (account.issuer, account.subject) != (proven.issuer, proven.subject):
+        raise SessionEnded
+
+
+def _hold_own(connection: Connection, appid: str, proven: Account | None) -> Application:
+    """Hold an application and keep its owner, who must still be who ``proven`` was."""
+    owner = select(applications.c.owner).where(applications.c.id == appid).scalar_subquery()
+    account = ACCOUNTS.keep(connection, accounts.c.id == owner)
+    application = APPLICATIONS.hold(connection, applications.c.id == appid)
+    if account is None or application is None or application.owner != account.id:
         raise NotFound
+    _check_holder(account, proven)
+    return application
 
 
 def _change(connection: Connection, changes: Mapping[str, object], *where: ColumnElement[bool]) -> Application | None:

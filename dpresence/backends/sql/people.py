@@ -8,13 +8,14 @@ from dataclasses import replace
 from sqlalchemy import Connection, and_, or_, select, update
 
 from ...errors import Conflict
-from ...model import ERASED, Account, Identity
+from ...model import ERASED, Account, Application, Identity
 from . import outbox
 from .locks import take_turns
 from .rows import Rows
 from .tables import accounts, applications, grants, sessions, tickets
 
 _ACCOUNTS = Rows(accounts, Account)
+_APPLICATIONS = Rows(applications, Application)
 
 
 def sign_in(connection: Connection, identity: Identity, now: int) -> Account:
@@ -26,7 +27,7 @@ def sign_in(connection: Connection, identity: Identity, now: int) -> Account:
     theirs = [account for account in found if (account.issuer, account.subject) == person]
     there = next((account for account in found if account.email == email), None)
     if there is not None and (there in theirs or not (there.issuer or theirs)):
-        return there if there in theirs else _change(connection, there, issuer=identity.issuer, subject=identity.subject)
+        return there if there in theirs else _pin(connection, there, identity)
     if there is not None and not theirs:
         raise Conflict("email: its account belongs to another issuer or subject")
     if there is not None or len(theirs) > 1:
@@ -36,6 +37,24 @@ def sign_in(connection: Connection, identity: Identity, now: int) -> Account:
     made = Account(secrets.token_urlsafe(16), email, *person, now)
     _ACCOUNTS.add(connection, made)
     return made
+
+
+def _pin(connection: Connection, account: Account, identity: Identity) -> Account:
+    other = or_(accounts.c.taken_issuer != identity.issuer, accounts.c.taken_subject != identity.subject)
+    pinned = {"issuer": identity.issuer, "subject": identity.subject}
+    free = update(accounts).where(accounts.c.id == account.id, other)
+    if not connection.execute(free.values({**pinned, "taken_issuer": "", "taken_subject": ""})).rowcount:
+        raise Conflict("email: its account belongs to another issuer or subject")
+    return replace(account, issuer=identity.issuer, subject=identity.subject)
+
+
+def unpin(connection: Connection, account: Account, same: bool) -> None:
+    """Take the pin of an account away, whose row the caller holds; see ``Directory.unpin``."""
+    values = {"issuer": "", "subject": ""}
+    if same or account.issuer:  # else the one that was taken away before is remembered still
+        values |= {"taken_issuer": "" if same else account.issuer, "taken_subject": "" if same else account.subject}
+    connection.execute(update(accounts).where(accounts.c.id == account.id).values(values))
+    end_authority(connection, account.id)
 
 
 def merge(connection: Connection, email: str, into: str) -> bool:
@@ -53,8 +72,8 @@ def merge(connection: Connection, email: str, into: str) -> bool:
     outbox.add(connection, old.id, "erased", old.id)
     connection.execute(accounts.delete().where(accounts.c.id == old.id))
     connection.execute(update(accounts).where(accounts.c.id == kept.id).values(blocked=kept.blocked or old.blocked))
-    if old.blocked and not kept.blocked:
-        end_sessions(connection, kept.id)
+    if old.blocked or kept.blocked:
+        end_authority(connection, kept.id)
     return True
 
 
@@ -72,6 +91,15 @@ def end_sessions(connection: Connection, user: str) -> None:
         outbox.add(connection, user, "account", user, revision=revision)
     connection.execute(sessions.delete().where(sessions.c.user == user))
     connection.execute(tickets.delete().where(tickets.c.user == user))
+
+
+def end_authority(connection: Connection, user: str) -> None:
+    """End all that a person, whose account the caller holds, is signed in with, and deactivate their applications."""
+    end_sessions(connection, user)
+    running = (applications.c.owner == user, applications.c.active)
+    for application in _APPLICATIONS.all(connection, *running, order_by=applications.c.id, hold=True):
+        connection.execute(update(applications).where(applications.c.id == application.id).values(active=False))
+        outbox.add(connection, application.id, "application", appid=application.id)
 
 
 def _change(connection: Connection, account: Account, **values: str) -> Account:

@@ -76,6 +76,8 @@ accounts = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("blocked", Boolean, nullable=False, index=True),
     Column("revision", BigInteger, nullable=False, server_default="0"),
+    Column("taken_issuer", Text, nullable=False, server_default=""),  # the pin that an unpin took away does not pin the account again
+    Column("taken_subject", Text, nullable=False, server_default=""),
     Index(None, "issuer", "subject"),
 )
 

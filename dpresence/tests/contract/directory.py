@@ -8,13 +8,16 @@ from dpresence.backends.directory import Directory
 from dpresence.errors import BackendUnavailable
 
 from .directory_applications import ApplicationContract, GrantContract
+from .directory_authority import AuthorityContract
 from .directory_outbox import OutboxContract
 from .directory_people import AccountContract, SessionContract
 from .directory_tickets import TicketContract
 from .directory_values import CALLS
 
 
-class DirectoryContract(AccountContract, SessionContract, TicketContract, ApplicationContract, GrantContract, OutboxContract):
+class DirectoryContract(
+    AccountContract, AuthorityContract, SessionContract, TicketContract, ApplicationContract, GrantContract, OutboxContract
+):
     def test_the_stamp_that_was_written_first_stands(self, backend):
         assert backend.stamp("development") == "development"
         assert backend.stamp("production") == "development"

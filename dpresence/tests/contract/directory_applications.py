@@ -119,27 +119,33 @@ class ApplicationContract:
         assert backend.delete_application(app.id) is None
 
     def test_activating_makes_the_new_key_the_only_one(self, backend, app):
+        backend.change_application(app.id, {"proof": "https"})
         backend.add_key(replace(KEY, id="old"), NOW)
         assert backend.activate(app.id, KEY) is True
-        assert backend.application(app.id) == replace(app, active=True)
+        assert backend.application(app.id) == replace(app, proof="https", active=True)
         assert backend.key(KEY.id, NOW) == KEY
         assert backend.key("old", NOW) is None
 
     def test_activating_twice_changes_nothing(self, backend, app):
+        backend.change_application(app.id, {"proof": "https"})
         backend.activate(app.id, KEY)
         assert backend.activate(app.id, replace(KEY, id="key-2")) is False
         assert backend.key(KEY.id, NOW) == KEY
         assert backend.key("key-2", NOW) is None
 
     def test_of_two_activations_at_once_one_wins(self, backend, app):
+        backend.change_application(app.id, {"proof": "https"})
         keys = [replace(KEY, id=f"key-{n}") for n in range(2)]
         won = at_once(*[lambda key=key: backend.activate(app.id, key) for key in keys])
         assert sorted(won) == [False, True]
         assert [backend.key(key.id, NOW) is not None for key in keys] == won
 
     def test_activating_another_application_leaves_keys_alone(self, backend, app, jane):
+        other = application(backend, jane, "app-2")
+        for one in (app, other):
+            backend.change_application(one.id, {"proof": "https"})
         backend.activate(app.id, KEY)
-        backend.activate(application(backend, jane, "app-2").id, ApiKey("key-2", "app-2", b"2", NOW))
+        backend.activate(other.id, ApiKey("key-2", "app-2", b"2", NOW))
         assert backend.key(KEY.id, NOW) == KEY
 
     def test_a_new_key_retires_the_others(self, backend, app):

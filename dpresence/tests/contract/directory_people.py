@@ -42,6 +42,25 @@ class AccountContract:
         with pytest.raises(Conflict):
             backend.sign_in(IDENTITY, LATER)
 
+    def test_the_pin_that_was_taken_away_does_not_pin_the_account_again(self, backend):
+        person(backend)
+        backend.unpin(IDENTITY.email)
+        backend.unpin(IDENTITY.email)
+        with pytest.raises(Conflict):
+            backend.sign_in(IDENTITY, NOW)
+        other = replace(IDENTITY, issuer="new.example.org")
+        assert backend.sign_in(other, NOW).issuer == "new.example.org"
+        backend.unpin(IDENTITY.email)
+        assert backend.sign_in(IDENTITY, NOW).issuer == IDENTITY.issuer, "only the last one is remembered"
+
+    @pytest.mark.parametrize("before", [0, 1])
+    def test_the_operator_can_let_the_same_holder_pin_the_account_again(self, backend, before):
+        jane = person(backend)
+        for _ in range(before):
+            backend.unpin(IDENTITY.email)
+        backend.unpin(IDENTITY.email, same=True)
+        assert backend.sign_in(IDENTITY, NOW) == replace(jane, revision=before + 1)
+
     def test_an_unknown_email_cannot_be_unpinned(self, backend):
         person(backend)
         assert backend.unpin("joe@example.org") is False
@@ -138,7 +157,7 @@ class SessionContract:
     def test_a_session_is_found_until_it_ends(self, backend, jane):
         session = replace(SESSION, user=jane.id)
         backend.add_session(session)
-        assert backend.session(b"s1", END - 1) == session
+        assert backend.session(b"s1", END - 1) == (session, jane)
         assert backend.session(b"s1", END) is None
         assert backend.session(b"s2", NOW) is None
 

@@ -79,6 +79,7 @@ class TestDirectory:
         one, two = sides
         jane = person(one)
         for n in ROUNDS:
+            one.block(IDENTITY.email, False)
             one.add_ticket(Ticket(b"a%d" % n, f"family-{n}", jane.id, LATER, END))
             end = two.end_sessions if n % 2 else lambda user: two.block(IDENTITY.email, True)
             at_once(lambda: one.use_ticket(b"a%d" % n, NOW, "phone", b"b%d" % n), lambda: end(jane.id))
@@ -198,9 +199,28 @@ class TestDirectory:
             keys = [replace(KEY, id=f"{n}-{m}", appid=app.id) for m in range(4)]
             at_once(*[lambda key=key, m=m: sides[m % 2].add_key(key, NOW) for m, key in enumerate(keys)])
             assert len([key for key in keys if two.key(key.id, NOW)]) == 1
+            one.change_application(app.id, {"proof": "https"})
             keys = [replace(key, id=f"{key.id}-a") for key in keys]
             won = at_once(*[lambda key=key, m=m: sides[m % 2].activate(app.id, key) for m, key in enumerate(keys)])
             assert [two.key(key.id, NOW) is not None for key in keys] == won and won.count(True) == 1
+
+    @pytest.mark.parametrize("way", ["block", "unpin"])
+    def test_nothing_of_who_is_blocked_or_unpinned_at_that_moment_is_left(self, sides, way):
+        one, two = sides
+        for n in ROUNDS:
+            jane = person(one, f"jane{n}")
+            app = application(one, jane, f"app-{n}")
+            one.change_application(app.id, {"proof": "https"})
+            ends = {"block": lambda: two.block(jane.email, True), "unpin": lambda: two.unpin(jane.email)}
+            calls = (
+                lambda: one.activate(app.id, replace(KEY, id=f"key-{n}", appid=app.id), jane),
+                lambda: one.add_session(Session(b"%d" % n, jane.id, NOW, END), jane),
+                lambda: two.add_ticket(Ticket(b"%d" % n, f"family-{n}", jane.id, LATER, END), jane),
+                after(n % 4, ends[way]),
+            )
+            *outcomes, _ = at_once(*calls)
+            assert all(outcome in (None, True) or isinstance(outcome, SessionEnded) for outcome in outcomes)
+            assert not one.application(app.id).active and one.session(b"%d" % n, NOW) is None and not one.has_family(f"family-{n}")
 
     def test_sweeps_and_uses_and_ends_at_once_all_end_well(self, sides):
         """They do wait for each other in a circle; the server breaks it after a while, and who lost tries again."""

@@ -58,6 +58,10 @@ def test_an_unpin_lets_the_next_issuer_have_the_account(service):
     assert ann.call("GET", "/devices", status=409)["errno"] == 122
     assert operate(service, "unpin", ANN) == (0, f"{ANN}: unpin done\n")
     assert ann.call("GET", "/account")["account"]["issuer"] == "dev.invalid"
+    operate(service, "unpin", ANN)
+    assert ann.call("GET", "/devices", status=409)["errno"] == 122, "that is who was unpinned"
+    assert operate(service, "unpin", "--same", ANN) == (0, f"{ANN}: unpin done\n")
+    assert ann.call("GET", "/account")["account"]["issuer"] == "dev.invalid"
 
 
 def test_a_merge_ends_one_account_and_gives_what_it_has_to_the_other(service):

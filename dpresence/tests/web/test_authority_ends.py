@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dpresence.errors import CloseCode
+from dpresence.model import Identity
 from dpresence.tests.support import FakeConnection
+from dpresence.tests.web.races import Held
 from dpresence.tests.web.support import App, World, ko, refusal
 
 ANN = "ann@example.org"
@@ -56,6 +58,67 @@ def test_a_block_ends_the_applications_of_a_developer_until_they_activate_them_a
         assert sent.json["errno"] == 142
     one.parts.backends.directory.block(DEV, False)
     assert two.person(DEV)("POST", f"/myapps/{app.id}/activate").status_int == 200
+
+
+END = {"block": lambda directory, email: directory.block(email, True), "unpin": lambda directory, email: directory.unpin(email)}
+
+
+@pytest.mark.parametrize("end", END)
+@pytest.mark.parametrize("verb", ["activate", "key"])
+def test_a_developer_who_is_blocked_or_unpinned_in_the_middle_of_a_call_gets_no_key(
+    one: World, two: World, monkeypatch: pytest.MonkeyPatch, end: str, verb: str
+) -> None:
+    owner, directory = one.person(DEV), one.parts.backends.directory
+    appid = one.validated(owner)
+    if verb == "key":
+        owner("POST", f"/myapps/{appid}/activate")
+    held, answers = Held(monkeypatch, directory, {"activate": "activate", "key": "add_key"}[verb]), []
+    held.overtake(
+        lambda: answers.append(refusal(owner("POST", f"/myapps/{appid}/{verb}"))), lambda: END[end](two.parts.backends.directory, DEV)
+    )
+    assert answers == [(401, ko(130, "the session has ended, send a new assertion"))]
+    application = directory.application(appid)
+    assert application is not None and not application.active
+
+
+@pytest.mark.parametrize("end", END)
+def test_a_device_that_signs_in_while_its_account_is_blocked_or_unpinned_gets_no_ticket(
+    one: World, two: World, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    held, channel = Held(monkeypatch, one.parts.backends.directory, "add_ticket"), one.channel()
+    frame = {"email": ANN, "assertion": one.assertion(ANN), "status": "online", "device": "phone", "ticket": True}
+    held.overtake(lambda: channel.receive(frame), lambda: END[end](two.parts.backends.directory, ANN))
+    settle(one, two)
+    assert [frame.get("errno") for frame in channel.sent] == [130]
+    assert not any("ticket" in frame for frame in channel.sent)
+
+
+def test_a_device_that_signs_in_with_an_assertion_while_its_account_is_unpinned_is_signed_out(
+    one: World, two: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, channel = Held(monkeypatch, one.presence.devices, "connect"), one.channel()
+
+    def unpin() -> None:
+        two.parts.backends.directory.unpin(ANN)
+        settle(one, two)
+
+    frame = {"email": ANN, "assertion": one.assertion(ANN), "status": "online", "device": "phone"}
+    held.overtake(lambda: channel.receive(frame), unpin)
+    settle(one, two)
+    assert channel.code == SIGNED_OUT
+
+
+def test_an_old_holder_who_comes_back_at_once_does_not_pin_the_account_to_themselves_again(one: World, two: World, app: App) -> None:
+    repeated = two.signed(DEV)
+    assert one.parts.backends.directory.unpin(DEV)
+    settle(one, two)
+    pinned = (409, ko(122, "email: its account belongs to another issuer or subject"))
+    assert refusal(two.browser()("GET", "/myapps", **repeated)) == pinned
+    assert refusal(two.browser()("POST", "/login", {"assertion": two.assertion(DEV)})) == pinned
+    sent = two.browser()("GET", f"/myapps/{app.id}/presence", Authorization=f"Bearer {app.key}")
+    assert sent.json["errno"] == 142
+    new = two.parts.backends.directory.sign_in(Identity(DEV, "new.example.org", "dev-2", 0), 0)
+    assert new.issuer == "new.example.org"
 
 
 def test_an_application_that_the_operator_stops_ends_and_cannot_be_activated(one: World, two: World, app: App, puid: str) -> None:

@@ -92,19 +92,18 @@ def test_a_sign_out_of_somebody_else_at_that_moment_closes_nothing(world: World,
     assert world.device(ANN).code is None
 
 
-def test_a_browser_session_that_a_block_came_too_early_for_is_good_for_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_browser_session_is_opened_when_a_block_came_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = world.parts.backends.directory
     world.person(ANN)
     add_session = directory.add_session
 
-    def overtaken(session: Any) -> None:
+    def overtaken(session: Any, proven: Any) -> None:
         directory.block(ANN, True)
-        add_session(session)
+        add_session(session, proven)
 
     monkeypatch.setattr(directory, "add_session", overtaken)
-    late = world.person(ANN)
-    ended = (401, ko(130, "the session has ended, send a new assertion"))
-    assert refusal(late("GET", "/account")) == ended and refusal(late("POST", "/ticket")) == ended
+    late = world.browser()("POST", "/login", {"assertion": world.assertion(ANN)})
+    assert refusal(late) == (401, ko(130, "the session has ended, send a new assertion"))
 
 
 # -- the operator's word
