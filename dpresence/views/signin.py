@@ -1,11 +1,13 @@
 """Signing in at an OpenID Connect provider: away to it and back (docs/identity.md).
 
-What has to come back is kept in a signed cookie of its own, which ends with its use. SameSite=Lax: the way back is a
-navigation that another site starts.
+Each sign-in that was begun has a signed cookie of its own, named after its state, so that several tabs can sign in at the same
+time. It ends with its use. SameSite=Lax: the way back is a navigation that another site starts.
 """
 
 from __future__ import annotations
 
+import zlib
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -15,7 +17,7 @@ from pyramid.response import Response
 from webob.cookies import SignedSerializer
 
 from ..domains import local_path
-from ..errors import NotFound, WrongValue
+from ..errors import Forbidden, NotFound, Refused, WrongValue
 from ..identity.oidc_client import ATTEMPT_SECONDS, Attempt
 from . import service
 from .validators import cookie_name, presence
@@ -23,15 +25,26 @@ from .validators import cookie_name, presence
 away = service("signin", "/login/{provider}")
 back = service("signin_back", "/login/{provider}/callback")
 
-MAX_NEXT = 2000
-"""Characters of ``next``; the cookie that holds it may have 4096 bytes."""
+COOKIE_BYTES = 3900
+"""Maximum size of an attempt's cookie: browsers keep 4096 bytes, with its name and attributes."""
+COOKIES_BYTES = 7000
+"""Maximum size of all attempts' cookies of a browser: the ``Cookie`` header of a request may have 8192 bytes."""
+STATE_CHARACTERS = 16
+"""Characters of the state in a cookie's name."""
+
+_decoder = msgspec.json.Decoder(Attempt)
 
 
 class _Attempts:
-    """How an attempt is written."""
+    """Serializes attempts. They are compressed, so that the longest redirect that is permitted fits into a cookie."""
 
-    dumps = staticmethod(msgspec.json.encode)
-    loads = staticmethod(msgspec.json.Decoder(Attempt).decode)
+    @staticmethod
+    def dumps(attempt: Attempt) -> bytes:
+        return zlib.compress(msgspec.json.encode(attempt), 9)
+
+    @staticmethod
+    def loads(data: bytes) -> Attempt:
+        return _decoder.decode(zlib.decompress(data))  # the signature was checked before: the data is ours
 
 
 def _client(request: Request, **_: Any) -> None:
@@ -46,28 +59,59 @@ def _client(request: Request, **_: Any) -> None:
 
 
 def _attempt(request: Request, **_: Any) -> None:
-    """Fill ``attempt`` from the cookie, which is used up, and ``answer`` from the query.
+    """Fill ``attempt`` from its cookie, which is used up, and ``answer`` from the query.
 
     :raises WrongValue: a part of the query comes twice.
-    :raises Forbidden: the sign-in was not begun in this browser.
+    :raises Forbidden: the sign-in was not begun in this browser, and nobody is signed in here.
+    :raises HTTPSeeOther: the same, but somebody is signed in: to the start page.
     """
     answer = request.GET.mixed()
     if not all(isinstance(value, str) for value in answer.values()):
         raise WrongValue("a part of the query comes twice")
-    attempt = _read(request, request.cookies.get(_name(request), ""))
-    request.validated["attempt"] = request.validated["client"].check(attempt, answer.get("state", ""))
+    name = _name(request, answer.get("state", ""))
+    attempt = _read(request, request.cookies.get(name, ""))
+    try:
+        request.validated["attempt"] = request.validated["client"].check(attempt, answer.get("state", ""))
+    except Forbidden:
+        if _signed_in(request):
+            raise HTTPSeeOther(f"{request.registry['dpresence'].settings.identity.audience}{request.script_name}/") from None
+        raise
     request.validated["answer"] = answer
-    request.add_response_callback(lambda request, response: _set(request, response, _name(request), "", 0))
+    request.add_response_callback(lambda request, response: _set(request, response, name, "", 0))
+
+
+def _signed_in(request: Request) -> bool:
+    """Return whether the browser has a session, as after a finished sign-in whose last page is loaded again."""
+    with suppress(Refused):
+        presence(request).accounts.session(request.cookies.get(cookie_name(request), ""))
+        return True
+    return False
 
 
 @away.get(validators=(_client,))
 def get_away(request: Request) -> Response:
     """Send the browser to the provider."""
-    next = request.GET.get("next", "")
-    url, attempt = request.validated["client"].begin(local_path(next if len(next) <= MAX_NEXT else "", f"{request.script_name}/"))
+    client, start = request.validated["client"], f"{request.script_name}/"
+    next = local_path(request.GET.get("next", ""), start)
+    url, attempt = client.begin(next)
+    cookie = _serializer(request).dumps(attempt).decode()
+    if len(cookie) > COOKIE_BYTES:
+        url, attempt = client.begin(start)
+        cookie = _serializer(request).dumps(attempt).decode()
     response = HTTPSeeOther(url)
-    _set(request, response, _name(request), _serializer(request).dumps(attempt).decode(), ATTEMPT_SECONDS)
+    _make_room(request, response, len(cookie))
+    _set(request, response, _name(request, attempt.state), cookie, ATTEMPT_SECONDS)
     return response
+
+
+def _make_room(request: Request, response: Response, size: int) -> None:
+    """Delete the oldest attempts, and those that cannot be read, until one of ``size`` bytes fits in beside the others."""
+    attempts = [(name, value, _read(request, value)) for name, value in request.cookies.items() if name.startswith(_name(request, ""))]
+    attempts.sort(key=lambda each: each[2].expires_at if each[2] else 0, reverse=True)
+    for name, value, attempt in attempts:
+        size += len(name) + len(value)
+        if attempt is None or size > COOKIES_BYTES:
+            _set(request, response, name, "", 0)
 
 
 @back.get(validators=(_client, _attempt))
@@ -82,8 +126,8 @@ def get_back(request: Request) -> Response:
     return response
 
 
-def _name(request: Request) -> str:
-    return f"{cookie_name(request)}-oidc"
+def _name(request: Request, state: str) -> str:
+    return f"{cookie_name(request)}-oidc-{state[:STATE_CHARACTERS]}"
 
 
 def _serializer(request: Request) -> SignedSerializer:
@@ -93,7 +137,7 @@ def _serializer(request: Request) -> SignedSerializer:
 def _read(request: Request, value: str) -> Attempt | None:
     try:
         attempt: Attempt = _serializer(request).loads(value.encode())
-    except (ValueError, msgspec.DecodeError):  # not ours, or of another version
+    except (ValueError, zlib.error, msgspec.DecodeError):  # not ours, or of another version
         return None
     return attempt
 
