@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
+from random import SystemRandom
 from typing import Any
 
 import gevent
@@ -40,6 +41,7 @@ _SWEEP_SECONDS = 50
 _PAGE, _SWEPT_PAGES = 500, 100
 """Queues asked for at once, and pages of one sweep; the next one goes on behind them."""
 _START = Queue("", "")
+_RANDOM = SystemRandom()
 
 
 @dataclass(slots=True)
@@ -66,7 +68,12 @@ class _Post:
 
 
 class Notifications:
-    """The verbs of an application's notifications. Stored first, then sent."""
+    """The verbs of an application's notifications. Stored first, then sent.
+
+    :cvar late_seconds: how much later, at least and at most, devices here are sent what the application must not notice.
+    """
+
+    late_seconds = (0.2, 2.0)
 
     def __init__(
         self,
@@ -88,6 +95,7 @@ class Notifications:
         self._settings = settings
         self._clock = clock
         self._swept = _START
+        self._late: set[str] = set()  # are sent what waits a while later
         self._rates = Buckets(settings.notification_rate, settings.notification_burst)
 
     def notify(self, application: Application, items: Sequence[OutgoingNotification]) -> list[dict[str, Any]]:
@@ -173,7 +181,29 @@ class Notifications:
             channels = self._hub.devices_of(post.grant.user).values() if post.seen else ()
             post.delivered = any(channel.progress.position >= post.position for channel in channels)
         if unseen:
-            gevent.spawn(self._send_now, unseen)
+            gevent.spawn(self._send_late, unseen)
+
+    def _send_late(self, users: Iterable[str]) -> None:
+        """Send what waits for users whom the application is shown as offline.
+
+        Processes elsewhere are woken at once: this one may end. What is sent here takes time from whoever is served next, perhaps from the
+        next call of the application, and would tell it that somebody is there; so it is sent a random while later.
+        """
+        for user in users:
+            with suppress(BackendUnavailable):
+                self._wake_others(user)
+            if user not in self._late and self._hub.devices_of(user):
+                self._late.add(user)
+                gevent.spawn_later(_RANDOM.uniform(*self.late_seconds), self._deliver_late, user)
+
+    def _deliver_late(self, user: str) -> None:
+        self._late.discard(user)
+        self._delivery.again(user)
+
+    def _wake_others(self, user: str) -> None:
+        here = self._hub.devices_of(user)
+        if any(device.connected and device.name not in here for device in self._tracker.devices(user)):
+            self._tracker.wake("mail", user)
 
     def _send_now(self, users: Iterable[str]) -> None:
         """Send what waits for users to their devices here, and wake the processes of those elsewhere.
@@ -184,8 +214,10 @@ class Notifications:
         for user in users:
             here = self._hub.devices_of(user)
             with suppress(BackendUnavailable):  # it is kept: it goes out with the next delivery
-                if away or any(device.connected and device.name not in here for device in self._tracker.devices(user)):
-                    self._tracker.wake("mail", user)  # first: what a plain device here was sent is soon discarded
+                if away:
+                    self._tracker.wake("mail", user)
+                else:
+                    self._wake_others(user)  # first: what a plain device here was sent is soon discarded
             if here and not away:
                 try:
                     self._delivery.deliver(user)

@@ -15,6 +15,7 @@ from typing import Any
 import gevent
 import pytest
 
+from dpresence.service.notifications import Notifications
 from dpresence.tests.support import FakeConnection
 from dpresence.tests.web.support import App, Browser, World
 
@@ -206,6 +207,25 @@ def test_a_device_that_is_connected_and_offline_gets_them_all_the_same(make_worl
     assert scene.notify(message="still")[0]["delivered"] is False
     scene.world.settle()
     assert [item["message"] for frame in scene.device.take() for item in frame["notifications"]] == ["still"]
+
+
+def test_nothing_is_sent_to_who_is_shown_as_offline_while_the_application_measures_its_next_calls(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Notifications, "late_seconds", (0.3, 0.4))
+    scene, turns = Scene(make_world(), True), []
+    scene.say("offline")
+    scene.device.take()
+    delivery = scene.world.presence.delivery
+    monkeypatch.setattr(delivery, "again", lambda user, real=delivery.again: (turns.append(user), real(user)))
+    for n in range(5):
+        scene.notify(message=str(n))
+        scene.world.settle()
+    assert (turns, scene.device.take()) == ([], [])
+    gevent.sleep(0.5)
+    scene.world.settle()
+    assert len(turns) == 1, "one turn for all of them"
+    assert [item["message"] for frame in scene.device.take() for item in frame["notifications"]] == list("01234")
 
 
 def test_who_is_shown_as_reachable_again_has_the_real_count(make_world: Callable[..., World]) -> None:
