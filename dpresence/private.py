@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 log = logging.getLogger(__name__)
 
-_PASSWORD_IN_URL = re.compile(r"://[^/@]*:[^/@]+@")
+_PASSWORD_IN_URL = re.compile(r"://[^/@]*:[^/@]+@|[?&][^=&#]*(password|secret|token)=[^&#]", re.IGNORECASE)
 _SECRET_KEYS = re.compile(r"(^|[._])(password|client_secret|secret|token)$")
 
 

@@ -193,6 +193,9 @@ def test_the_lock_is_its_owners_only(make, path):
     [
         ({"directory.url": "postgresql+psycopg://joe:secret@db/presence"}, 0o640, True),
         ({"redis.url": "redis://:secret@db/0"}, 0o604, True),
+        ({"redis.url": "redis://db:6379/5?username=default&password=secret"}, 0o644, True),
+        ({"directory.url": "postgresql+psycopg://joe@db/presence?sslmode=require&sslPassword=secret"}, 0o644, True),
+        ({"redis.url": "redis://db:6379/5?password=&username=default"}, 0o644, False),
         ({"redis.password": "secret"}, 0o644, True),
         ({"identity.development_token": "secret"}, 0o644, True),
         ({"redis.password": "secret"}, 0o600, False),
