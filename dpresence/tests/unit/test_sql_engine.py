@@ -260,7 +260,7 @@ def test_a_note_waits_for_nobody_and_is_there_for_everybody(tmp_path):
     started = gevent.spawn(database.run, lambda connection: native_sleep(0.2))
     assert database.note(lambda connection: connection.scalar(text("select 1"))) == 1
     assert not started.ready() or started.get() is None
-    database.note(lambda connection: connection.execute(text("insert into service values (1, 'production')")))
+    database.note(lambda connection: connection.execute(text("insert into service (id, mode) values (1, 'production')")))
     for way in (database.run, database.read):
         assert way(lambda connection: connection.scalar(text("select mode from service"))) == "production"
     database.close()
