@@ -9,29 +9,22 @@ import pytest
 import requests
 
 from dpresence.tests.live.clients import Person
+from dpresence.tests.live.proxies import installed, nginx
 from dpresence.tests.live.service import Process, Service, free_port
-from dpresence.tests.live.test_proxies import installed
 
 from .support import Browser
 
 PATH = "/_presence"
 NGINX = """
-daemon off; master_process off; pid {folder}/pid; error_log stderr warn;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxied; fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{ return 418; }}
-        location {path}/ {{
-            proxy_pass http://127.0.0.1:{service}{passed};
-            proxy_http_version 1.1;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection "upgrade";
-            proxy_set_header Host $http_host;
-        }}
+server {{
+    listen 127.0.0.1:{port};
+    location / {{ return 418; }}
+    location {path}/ {{
+        proxy_pass http://127.0.0.1:{service}{passed};
+        proxy_http_version 1.1;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection "upgrade";
+        proxy_set_header Host $http_host;
     }}
 }}
 """
@@ -43,10 +36,9 @@ def home(request, tmp_path: Path) -> Iterator[str]:
     installed("nginx")
     port = free_port()
     service = Service(tmp_path, {"identity.audience": f"http://127.0.0.1:{port}", "identity.path": PATH})
-    text = NGINX.format(folder=tmp_path, port=port, service=service.port, path=PATH, passed=request.param)
-    (tmp_path / "nginx").write_text(text)
     service.start()
-    proxy = Process(["nginx", "-e", "stderr", "-c", str(tmp_path / "nginx")], tmp_path / "proxy.log", port)
+    site = NGINX.format(port=port, service=service.port, path=PATH, passed=request.param)
+    proxy = Process(nginx(tmp_path, site), tmp_path / "proxy.log", port)
     proxy.start()
     yield f"http://127.0.0.1:{port}{PATH}"
     proxy.kill()

@@ -10,23 +10,16 @@ import requests
 
 from dpresence.tests.support import WITH_TOKEN
 
+from .proxies import installed, nginx
 from .service import Process, Service, free_port, running
 from .support import KEY
-from .test_proxies import installed
 
 pytestmark = pytest.mark.faults
 
 NGINX = """
-daemon off; master_process off; pid {folder}/pid; error_log stderr warn;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxied; fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{ proxy_pass http://127.0.0.1:{service}; }}
-    }}
+server {{
+    listen 127.0.0.1:{port};
+    location / {{ proxy_pass http://127.0.0.1:{service}; }}
 }}
 """
 HAPROXY = """
@@ -43,11 +36,8 @@ backend presence
 """
 
 
-def nginx(folder: Path) -> list[str]:
-    return ["nginx", "-e", "stderr", "-c", str(folder / "conf")]
-
-
-def haproxy(folder: Path) -> list[str]:
+def haproxy(folder: Path, text: str) -> list[str]:
+    (folder / "conf").write_text(text)
     return ["haproxy", "-db", "-f", str(folder / "conf")]
 
 
@@ -58,8 +48,7 @@ def front(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     installed(command.__name__)
     folder, port = tmp_path_factory.mktemp("proxy"), free_port()
     with running(tmp_path_factory.mktemp("service")) as service:
-        (folder / "conf").write_text(text.format(folder=folder, port=port, service=service.port))
-        proxy = Process(command(folder), folder / "log", port)
+        proxy = Process(command(folder, text.format(port=port, service=service.port)), folder / "log", port)
         proxy.start()
         yield service, f"http://127.0.0.1:{port}"
         proxy.kill()

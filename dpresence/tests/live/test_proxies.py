@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import http.client
-import os
 import re
-import shutil
 import ssl
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -23,6 +21,7 @@ from dpresence.settings import PresenceSettings
 
 from .clients import AppService, Device
 from .cluster import ROOT, Citizen, Cluster, activate, answers, eventually, issuer, stores
+from .proxies import installed, nginx
 from .service import Process, free_port
 
 pytestmark = pytest.mark.faults
@@ -44,14 +43,10 @@ def filled(text: str, changes: dict[str, object]) -> str:
     return text
 
 
-def nginx(folder: Path, certificate: Path, port: int, services: list[int]) -> list[str]:
-    temporary = "\n".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+def nginx_before(folder: Path, certificate: Path, port: int, services: list[int]) -> list[str]:
     changes = {"listen 443 ssl": f"listen 127.0.0.1:{port} ssl"} | addresses(services)
     changes |= {"/etc/ssl/presence.example.org.pem": certificate, "/etc/ssl/private/presence.example.org.key": certificate}
-    site = filled(block("nginx"), changes)
-    main = f"daemon off; master_process off; pid {folder}/pid; error_log stderr warn;\nevents {{ worker_connections 1024; }}"
-    (folder / "nginx.conf").write_text(f"{main}\nhttp {{\naccess_log off;\n{temporary}\n{site}\n}}\n", encoding="utf-8")
-    return ["nginx", "-e", "stderr", "-c", str(folder / "nginx.conf")]
+    return nginx(folder, filled(block("nginx"), changes))
 
 
 def haproxy(folder: Path, certificate: Path, port: int, services: list[int]) -> list[str]:
@@ -64,7 +59,7 @@ def addresses(services: list[int]) -> dict[str, object]:
     return {f"10.0.0.{number}:8282": f"127.0.0.1:{port}" for number, port in zip((11, 12), services, strict=True)}
 
 
-PROXIES = {"nginx": nginx, "haproxy": haproxy}
+PROXIES = {"nginx": nginx_before, "haproxy": haproxy}
 
 
 def make_certificate(folder: Path) -> Path:
@@ -77,12 +72,6 @@ def make_certificate(folder: Path) -> Path:
     file = folder / "presence.pem"
     file.write_bytes(made.sign(key, SHA256()).public_bytes(serialization.Encoding.PEM) + key.private_bytes(*form))
     return file
-
-
-def installed(name: str) -> None:
-    if shutil.which(name) is None:
-        assert os.environ.get("CI") != "true", f"{name} is not installed"
-        pytest.skip(f"the tests of docs/scaling.md need {name}: apt-get install {name}")
 
 
 @pytest.fixture(scope="module")

@@ -122,15 +122,21 @@ def test_after_a_restart_the_snapshot_waits_for_the_grace_so_that_nobody_looks_o
 @pytest.mark.parametrize("seconds", [-3600, 3600, 13 * 3600])
 def test_the_grace_after_a_restart_is_as_long_when_the_clock_is_set_meanwhile(restarted: tuple[World, App, str], seconds: int) -> None:
     world, app, puid = restarted
-    channel = world.service_channel(app)
-    channel.receive({"action": "auth", "key": app.key})
-    channel.take()
+    channel = held(world, app)
     world.clock.start += 1000 * seconds
     world.advance(14.9)
     assert channel.sent == []
     world.device(ANN)
     world.advance(0.1)
     assert statuses(channel) == {puid: "online"}
+
+
+def held(world: World, app: App) -> FakeConnection:
+    """Return a channel that has signed in and whose snapshot is held back."""
+    channel = world.service_channel(app)
+    channel.receive({"action": "auth", "key": app.key})
+    channel.take()
+    return channel
 
 
 @pytest.mark.parametrize("behind", [30, 3600, 55 * 365 * 86400])
@@ -143,9 +149,7 @@ def test_a_board_that_boots_with_its_clock_behind_holds_its_snapshots_back(
     puid = before.grant(ANN, app)
     before.close()
     world = make_world(FakeClock(before.clock.now() - 1000 * behind), directory__url=url)
-    channel = world.service_channel(app)
-    channel.receive({"action": "auth", "key": app.key})
-    channel.take()
+    channel = held(world, app)
     world.device(ANN)
     world.advance(14.9)
     assert channel.sent == []
@@ -188,9 +192,7 @@ def test_channels_whose_snapshot_is_held_back_count(restarted: tuple[World, App,
 
 def test_news_come_after_a_snapshot_that_was_held_back_and_never_before(restarted: tuple[World, App, str]) -> None:
     world, app, puid = restarted
-    channel = world.service_channel(app)
-    channel.receive({"action": "auth", "key": app.key})
-    channel.take()
+    channel = held(world, app)
     world.device(ANN, "unavailable")
     world.settle()
     assert channel.sent == []
@@ -203,9 +205,7 @@ def test_news_come_after_a_snapshot_that_was_held_back_and_never_before(restarte
 
 def test_the_snapshot_waits_for_devices_that_were_asked_to_come_back_later(restarted: tuple[World, App, str]) -> None:
     world, app, puid = restarted
-    channel = world.service_channel(app)
-    channel.receive({"action": "auth", "key": app.key})
-    channel.take()
+    channel = held(world, app)
     world.advance(10)
     world.parts.gate.on_wait(8)
     world.advance(22.9)
@@ -217,9 +217,7 @@ def test_the_snapshot_waits_for_devices_that_were_asked_to_come_back_later(resta
 
 def test_the_snapshot_waits_while_devices_come_back_in_numbers(restarted: tuple[World, App, str]) -> None:
     world, app, puid = restarted
-    channel = world.service_channel(app)
-    channel.receive({"action": "auth", "key": app.key})
-    channel.take()
+    channel = held(world, app)
     for _ in range(2):  # a slow machine: each 7 s, 60 devices
         world.advance(7)
         for _number in range(60):
@@ -233,9 +231,7 @@ def test_the_snapshot_waits_while_devices_come_back_in_numbers(restarted: tuple[
 
 def test_a_few_devices_that_come_do_not_hold_the_snapshot_back(restarted: tuple[World, App, str]) -> None:
     world, app, puid = restarted
-    channel = world.service_channel(app)
-    channel.receive({"action": "auth", "key": app.key})
-    channel.take()
+    channel = held(world, app)
     world.device(ANN)
     for _ in range(40):
         world.advance(0.36)
@@ -246,9 +242,7 @@ def test_a_few_devices_that_come_do_not_hold_the_snapshot_back(restarted: tuple[
 
 def test_the_snapshot_waits_for_nobody_longer_than_a_lease(restarted: tuple[World, App, str]) -> None:
     world, app, puid = restarted
-    channel = world.service_channel(app)
-    channel.receive({"action": "auth", "key": app.key})
-    channel.take()
+    channel = held(world, app)
     for _ in range(6):
         world.parts.gate.on_wait(60)
         assert channel.sent == []
