@@ -135,7 +135,7 @@ def _name(piece: str) -> str:
     return unquote_plus(piece.partition("=")[0]).strip().lower()
 
 
-def local_path(text: str, otherwise: str = "/") -> str:
+def local_path(text: str, otherwise: str) -> str:
     """Return a path of this host to go to after signing in; ``otherwise`` when ``text`` is none.
 
     What a browser would take for another host (``//host``, ``/\\host``) or for more than one line is none.

@@ -39,6 +39,11 @@ class Identity:
     subject: str
     expires_at: int
 
+    @property
+    def pin(self) -> tuple[str, str]:
+        """Issuer and subject: what an account is pinned to."""
+        return self.issuer, self.subject
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -55,6 +60,11 @@ class Account:
     created_at: int
     blocked: bool = False
     revision: int = 0
+
+    @property
+    def pin(self) -> tuple[str, str]:
+        """Issuer and subject, both empty when the next sign-in is to pin it."""
+        return self.issuer, self.subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +130,7 @@ class Grant:
 
 
 class DirectoryVersion(NamedTuple):
-    """How far a directory has come, so that an older one is noticed.
+    """The version of a directory: one that is older than another was restored from a backup.
 
     :param generation: random, of that database.
     :param revision: number of the last entry of its outbox that was ever made.

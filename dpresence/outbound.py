@@ -122,9 +122,8 @@ class Outbound:
         :param domain: as ``domains.check_domain`` returned it.
         :param owner: the account that asks for it; "" for the service itself, which is never slowed down.
         :raises ProofFailed: its ``details`` is the class of the failure and all that is told: a fetch is no port scanner.
-            ``dns`` is a name that leads nowhere or to an address that is not public; ``refused`` is a port
-            that nothing listens on; ``status`` is every way of not answering 200; ``timeout`` covers lookup, connection and answer.
-            The log says more.
+            ``dns`` is a name that leads nowhere or to an address that is not public; ``refused`` is a port that nothing listens on;
+            ``status`` is every other way of not answering 200; ``timeout`` covers lookup, connection and answer. The log says more.
         :raises SlowDown: too many fetches are in flight, of this owner or at all.
         """
         seconds, trail = self._settings.timeout_seconds, list[str]()
@@ -204,11 +203,11 @@ class Outbound:
             raise _Failed("timeout", "no answer in time") from None
         except ssl.SSLError as error:
             raise _Failed("tls", str(error)) from None
+        except ConnectionRefusedError:
+            if scheme == "https":
+                raise
+            raise _Failed("refused", "connection refused") from None
         except (OSError, HTTPException, ValueError) as error:
-            if isinstance(error, ConnectionRefusedError):
-                if scheme == "https":
-                    raise
-                raise _Failed("refused", "connection refused") from None
             raise _Failed("status", ascii(error)[:SHOWN]) from None  # ValueError: http.client at a chunk of negative length
 
     def _connect(self, scheme: Scheme, addresses: Sequence[str], port: int, host: str, trail: list[str]) -> socket.socket:

@@ -122,9 +122,7 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
         parts.background.start()
         server.start()
         if parts.development_token:
-            show_token(
-                parts.development_token, parts.settings.identity.audience + parts.settings.identity.path
-            )  # before the first request has its turn
+            show_token(parts.development_token, parts.settings.identity.home)  # before the first request has its turn
         if worker:
             gevent.spawn(_beat, worker, parts.settings.presence.lease_seconds)
             gevent.spawn(_outlive, worker, stopping)

@@ -200,6 +200,11 @@ class IdentitySettings:
         "%(here)s/presence.secret", "Secret that signs a sign-in at a provider while it lasts; made if missing beside an SQLite database."
     )
 
+    @property
+    def home(self) -> str:
+        """Where this service is: the audience and the path below it."""
+        return self.audience + self.path
+
 
 def mail_domains(values: tuple[str, ...]) -> str | None:
     """Return what is allowed where words are no mail domains, else None."""

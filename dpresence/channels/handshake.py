@@ -19,7 +19,7 @@ from .http import HttpHandler, printable
 __all__ = ["Gate", "Handler", "Keeper"]
 
 VERSION = "13"
-NO_UPGRADE = "a websocket handshake came without Upgrade: the proxy in front has to pass Upgrade and Connection on (docs/operations.md)"
+LEFT_OUT = "a websocket handshake came without Upgrade: the proxy in front has to pass Upgrade and Connection on (docs/operations.md)"
 
 log = logging.getLogger("dpresence.server")
 
@@ -40,7 +40,7 @@ class Handler(HttpHandler):
                 self._upgrade()
             else:
                 if "HTTP_SEC_WEBSOCKET_KEY" in self.environ:
-                    self.server.gate.hints.warn(log, NO_UPGRADE)
+                    self.server.gate.hints.warn(log, LEFT_OUT)
                 self.take_body()
                 self.run_plain()
         except Refused as refused:

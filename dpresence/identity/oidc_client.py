@@ -196,8 +196,7 @@ def load_clients(settings: Settings, providers: Sequence[Provider], clock: Clock
 
     :raises SettingError: a secret that cannot be read or is none.
     """
-    home = settings.identity.audience + settings.identity.path
-    clients = {each.name: OidcClient(each, _client_secret(each), home, clock) for each in providers}
+    clients = {each.name: OidcClient(each, _client_secret(each), settings.identity.home, clock) for each in providers}
     return Clients(clients, load_secret(settings) if clients else b"")
 
 

@@ -170,14 +170,15 @@ class Accounts:
     def stands(self, signed: SignIn) -> bool:
         """Return whether a sign-in has not been overtaken by a log-out, an erasure, a block or an unpin."""
         account = self._directory.account(signed.account.id)
-        same = account is not None and (account.issuer, account.subject) == (signed.account.issuer, signed.account.subject)
-        return same and self.still_signed_in(signed.account.id, signed.family)
+        return account is not None and account.pin == signed.account.pin and self._may_stay(account, signed.family)
 
     def still_signed_in(self, user: str, family: str | None) -> bool:
         """Return whether a person may still be signed in, with a ticket of ``family`` where there is one."""
         account = self._directory.account(user)
-        family_stands = family is None or self._directory.has_family(family)
-        return account is not None and not account.blocked and family_stands
+        return account is not None and self._may_stay(account, family)
+
+    def _may_stay(self, account: Account, family: str | None) -> bool:
+        return not account.blocked and (family is None or self._directory.has_family(family))
 
     # -- browser sessions
 

@@ -95,7 +95,7 @@ class Notifications:
         self._settings = settings
         self._clock = clock
         self._swept = _START
-        self._late: set[str] = set()  # are sent what waits a while later
+        self._late: set[str] = set()  # users who are sent what waits a random while later
         self._rates = Buckets(settings.notification_rate, settings.notification_burst)
 
     def notify(self, application: Application, items: Sequence[OutgoingNotification]) -> list[dict[str, Any]]:

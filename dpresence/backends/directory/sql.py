@@ -123,7 +123,7 @@ class SqlDirectory(Directory):
 
     def sign_in(self, identity: Identity, now: int) -> Account:
         account = self._account_of(identity.email)
-        if account is None or (account.issuer, account.subject) != (identity.issuer, identity.subject):
+        if account is None or account.pin != identity.pin:
             return self._find_person(identity, now)
         return account
 
@@ -458,9 +458,7 @@ def _same_device(given: str | None, noted: str | None) -> bool:
 
 def _check_holder(account: Account | None, proven: Account | None) -> None:
     """Refuse who may not act for an account any more; it is kept or held, so that this stays true until the transaction ends."""
-    if account is None or account.blocked:
-        raise SessionEnded
-    if proven is not None and (account.issuer, account.subject) != (proven.issuer, proven.subject):
+    if account is None or account.blocked or (proven is not None and account.pin != proven.pin):
         raise SessionEnded
 
 

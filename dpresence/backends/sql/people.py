@@ -1,4 +1,4 @@
-"""Who an account belongs to: signing in, following a person to another address, merging two accounts."""
+"""The holder of an account: signing in, following a person to another address, ending what they may do, merging two accounts."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _APPLICATIONS = Rows(applications, Application)
 
 def sign_in(connection: Connection, identity: Identity, now: int) -> Account:
     """Return the account of a person; see ``Directory.sign_in``."""
-    person, email = (identity.issuer, identity.subject), identity.email
+    person, email = identity.pin, identity.email
     take_turns(connection, "person", (" ".join(person), email))  # of several at once the first one makes the account
     is_person = and_(accounts.c.issuer == identity.issuer, accounts.c.subject == identity.subject)
     found = _ACCOUNTS.all(connection, or_(is_person, accounts.c.email == email), order_by=accounts.c.id, hold=True)
-    theirs = [account for account in found if (account.issuer, account.subject) == person]
+    theirs = [account for account in found if account.pin == person]
     there = next((account for account in found if account.email == email), None)
     if there is not None and (there in theirs or not (there.issuer or theirs)):
         return there if there in theirs else _pin(connection, there, identity)
