@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import struct
 
@@ -120,7 +121,7 @@ def test_a_page_from_elsewhere_is_refused(server, origin):
     status, body, _ = refusal(server, headers={"Origin": origin})
     assert (status, body["errno"]) == (403, 121)
     assert body["error"] == f"Origin {origin}: neither identity.audience nor in channels.origins"
-    assert f"a channel was refused: {body['error']}" in server.log
+    server.wait_for_log(re.escape(f"a channel was refused: {body['error']}"))
 
 
 def test_our_own_page_may_open_a_channel(server):

@@ -10,6 +10,7 @@ from contextlib import suppress
 import gevent
 import pytest
 from gevent import monkey
+from sqlalchemy import Connection
 
 from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox.sql import SqlMailbox
@@ -42,8 +43,12 @@ class Flood:
         self.made: list[str] = []
         self._go_on = threading.Event()
         self._calls = [gevent.spawn(database.run, lambda connection: self._go_on.wait(5), key="app-1")]
-        self._calls += [gevent.spawn(database.run, lambda connection: self.made.append("app-1"), key="app-1") for _ in range(FLOOD)]
+        self._calls += [gevent.spawn(database.run, self._call, key="app-1") for _ in range(FLOOD)]
         settle()
+
+    def _call(self, connection: Connection) -> None:
+        native_sleep(0.005)  # as a real one takes: else several fit into the moment in which the answer to another call is taken
+        self.made.append("app-1")
 
     def ahead_of(self, call: Callable[[], object]) -> int:
         """Return how many calls of the flood were made before a call was answered."""
