@@ -30,6 +30,9 @@ _encode_json = msgspec.json.Encoder().encode
 _MANY = 100
 """Notifications dealt with in one step."""
 _PUSH_WEIGHT = 8
+_COUNT_WEIGHT = 10
+_UNTIDY = "untidy"
+"""Result of an operation that discarded some of what has expired, and nothing else; see ``mailbox.lua``."""
 
 
 class RedisMailbox(Mailbox):
@@ -101,7 +104,9 @@ class RedisMailbox(Mailbox):
         return {name for some in _slices(list(ids)) for name in self._call("among", (user,), user, some)}
 
     def waiting(self, user: str, puid: str, shown_until: int) -> int:
-        return cast("int", self._call("waiting", (user,), puid, shown_until))
+        while (size := self._call("waiting", (user,), user, puid, shown_until)) == _UNTIDY:
+            pass
+        return cast("int", size)
 
     def settle(self, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
         which = "all" if unseen is None else list(unseen)
@@ -141,7 +146,7 @@ def _weight(operation: Operation) -> int:
         return _PUSH_WEIGHT * len(arguments[0])
     if name == "pending":
         return 2 * cast("int", arguments[2])
-    return 1 if name in ("waiting", "ping") else _MANY
+    return {"ping": 1, "waiting": _COUNT_WEIGHT}.get(name, _MANY)
 
 
 def _slices(ids: Sequence[str]) -> list[Sequence[str]]:

@@ -18,11 +18,14 @@
 -- An operation is its name, the users it is about and its arguments. Its result is false, and nothing happened, while a key
 -- of that version is there for one of those users: the caller takes that over ("adopt") and tries again.
 -- No operation deals with more than MANY notifications of a queue; results say when there is more to do, and the caller goes
--- on. Keys are made here and not declared: Redis Cluster is out of scope.
+-- on. The result UNTIDY says that nothing happened but that some of what has expired was discarded: the caller tries again.
+-- Keys are made here and not declared: Redis Cluster is out of scope.
 local prefix, operations = unpack(cmsgpack.unpack(ARGV[1]))
 local call = redis.call
 local MANY = 100
 local SOME = 20 -- queues of a sweep
+local FEW = 10 -- expired notifications that counting a queue discards
+local UNTIDY = 'untidy'
 local run = {}
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -85,7 +88,7 @@ local function add(user, puid, items)
   call('ZADD', due, 'LT', number(first), user .. ' ' .. puid)
 end
 
--- Return the size of a queue as its application is told.
+-- Return the size of a queue as its application is told. What has expired and was taken must be discarded before: "taken" has it, too.
 local function size_of(puid, shown_until)
   local counted = call('ZCOUNT', key('ends', puid), '(' .. now, '+inf')
   return math.max(0, counted - call('ZCOUNT', key('taken', puid), '-inf', '(' .. number(shown_until)))
@@ -160,7 +163,12 @@ function run.among(user, ids)
   return found
 end
 
-run.waiting = size_of
+function run.waiting(user, puid, shown_until)
+  local over = call('ZRANGEBYSCORE', key('ends', puid), '-inf', now, 'LIMIT', 0, FEW)
+  discard(user, puid, over)
+  if #over == FEW then return UNTIDY end
+  return size_of(puid, shown_until)
+end
 
 -- unseen: "all", or a list of PUIDs.
 function run.settle(user, ids, unseen, at)

@@ -5,7 +5,7 @@ A part of the contract of its own; see ``mailbox``.
 
 from __future__ import annotations
 
-from dpresence.backends.mailbox import Queue
+from dpresence.backends.mailbox import SHOWN_NOW, Queue
 
 from .mailbox import NOW, SHORT, grant, kept, one, push, settle, waiting
 
@@ -113,6 +113,15 @@ class MailboxEndsContract:
         pass_by(SHORT)
         assert waiting(backend, shown_until=0) == 1
         assert push(backend, one("c", shown_until=0)) == [2]
+
+    def test_one_that_expired_and_is_counted_no_longer_is_subtracted_once(self, backend, pass_by):
+        push(backend, *[one(f"hidden-{n}", ttl_ms=SHORT, shown_until=0) for n in range(130)], limit=1000)
+        settle(backend, "jane", [f"hidden-{n}" for n in range(130)], unseen=None)
+        push(backend, *[one(f"long-{n}", shown_until=0) for n in range(3)], limit=1000)
+        settle(backend, "jane", ["long-0"], unseen=None)
+        pass_by(SHORT)
+        assert [waiting(backend, shown_until=until) for until in (NOW, NOW + 1, SHOWN_NOW)] == [3, 2, 2]
+        assert push(backend, one("next", shown_until=NOW + 1), limit=1000) == [3]
 
     def test_in_a_full_queue_it_makes_room_first_when_it_is_the_oldest(self, backend):
         push(backend, one("a", shown_until=0), one("b", shown_until=0), one("c", shown_until=0), limit=3)
