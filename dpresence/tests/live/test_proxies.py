@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from dpresence.settings import PresenceSettings
 
-from .clients import AppService, Device
+from .clients import AppService, Device, trusting
 from .cluster import ROOT, Citizen, Cluster, activate, answers, eventually, issuer, stores
 from .proxies import installed, nginx
 from .service import Process, free_port
@@ -124,7 +124,7 @@ def front(request, urls, tmp_path_factory):
             stack.callback(process.kill)
             process.start()
         eventually(lambda: answers(origin))
-        yield Front(request.param, origin, ssl.create_default_context(cafile=certificate), services)
+        yield Front(request.param, origin, trusting(certificate), services)
     for service in services:
         service.assert_clean()
 

@@ -9,7 +9,6 @@ import json
 import re
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.sync.client import connect
 
+from .clients import trusting
 from .support import EchoServer, frame
 
 INI = """
@@ -81,7 +81,7 @@ def secure(certificate):
     certfile, keyfile = certificate
     overrides = {"server": {"certfile": str(certfile), "keyfile": str(keyfile)}, "channels": {"handshake_seconds": 0.3}}
     with EchoServer(overrides, scheme="https") as server:
-        server.context = ssl.create_default_context(cafile=certfile)
+        server.context = trusting(certfile)
         yield server
     assert "Traceback" not in server.log, server.log
 
