@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gevent
 
 from .errors import BackendUnavailable
+from .identity.oidc_client import OidcClient
 from .service import Presence
 from .settings import Settings
 
@@ -25,7 +26,7 @@ _JITTER = 0.1
 class Background:
     """The periodic work of one process."""
 
-    def __init__(self, presence: Presence, settings: Settings) -> None:
+    def __init__(self, presence: Presence, clients: Mapping[str, OidcClient], settings: Settings) -> None:
         self._jobs: list[tuple[str, float, Callable[[], object]]] = [
             ("sweep of devices", settings.presence.sweep_seconds, presence.devices.sweep),
             ("postponed changes of status", POSTPONED_SECONDS, presence.devices.tell_postponed),
@@ -42,11 +43,13 @@ class Background:
         ]
         if settings.identity.development:
             self._jobs.append(("warning", HOUSEKEEPING_SECONDS, warn_of_development))
+        self._providers = [(f"keys of oidc.{name}", HOUSEKEEPING_SECONDS, client.renew) for name, client in clients.items()]
         self._greenlets: list[Any] = []
 
     def start(self) -> None:
-        """Begin; the first turn of each job comes after its interval."""
-        self._greenlets = [gevent.spawn(_repeat, *job) for job in self._jobs]
+        """Begin; the first turn of each job comes after its interval, but for the providers, which are asked now."""
+        self._greenlets = [gevent.spawn(_repeat, *job) for job in [*self._jobs, *self._providers]]
+        self._greenlets += [gevent.spawn(renew) for _, _, renew in self._providers]
 
     def stop(self) -> None:
         """End, in the middle of nothing that matters: every job is one step in its backend."""

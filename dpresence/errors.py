@@ -39,16 +39,33 @@ class Refused(Exception):
 
 
 class InvalidAssertion(Refused):
-    """The assertion proves nothing here; why is written to the log only (``reason``).
+    """The assertion proves nothing here; why is written to the log only.
 
+    :param reason: why, in a word.
     :param error: another text, for what its sender knows anyway, such as that it is an API key.
+    :param about: whose it is, for the log: a masked e-mail, a provider.
     """
 
     errno, status, text = 34, 401, "Invalid assertion"
 
-    def __init__(self, reason: str = "", error: str = "") -> None:
-        super().__init__(error)
+    def __init__(self, reason: str = "", error: str = "", *, about: str = "", details: str | None = None) -> None:
+        super().__init__(error, details=details)
         self.reason = reason
+        self.about = about
+
+
+class NotAdmitted(InvalidAssertion):
+    """The proof is good, but its person may not sign in with it; why is told, and ``details`` is the reason."""
+
+    REASONS: ClassVar[dict[str, str]] = {
+        "blocked": "the operator of this service has blocked this account",
+        "unverified": "the provider has not verified this person's e-mail address",
+        "email": "the provider tells no e-mail address of this person that is ASCII",
+        "domain": "this provider may not vouch for addresses of that mail domain",
+    }
+
+    def __init__(self, reason: str, about: str = "") -> None:
+        super().__init__(reason, f"{self.text}: {self.REASONS[reason]}", about=about, details=reason)
 
 
 class NoCredentials(Refused):

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
 
 from ..errors import BackendUnavailable, InvalidAssertion
+from ..metrics import masked
 from ..model import Identity
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -24,6 +26,16 @@ def normalize_email(email: Any) -> str | None:
         return None
     local, _, domain = email.rpartition("@")
     return f"{local}@{domain.lower()}"
+
+
+@contextmanager
+def claimed_by(issuer: str, email: Any = None) -> Iterator[None]:
+    """Add to a refusal, for the log, who it is about: the masked e-mail that the proof names, true or not, and the issuer's name."""
+    try:
+        yield
+    except InvalidAssertion as refused:
+        refused.about = refused.about or ", ".join(filter(None, (masked(normalize_email(email) or ""), issuer)))
+        raise
 
 
 class Verifier(ABC):

@@ -11,7 +11,8 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,7 +33,7 @@ from ..clock import Clock
 from ..errors import InvalidAssertion, SettingError
 from ..model import Identity
 from ..settings import BrowserIDSettings, IssuerSettings
-from . import Verifier, normalize_email
+from . import Verifier, claimed_by, normalize_email
 
 MAX_CHARACTERS = 8192
 SKEW_MS = 60_000
@@ -142,6 +143,20 @@ class _BundleVerifier(LocalVerifier):  # type: ignore[misc]
         return True
 
 
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn whatever a wrong bundle raises into ``InvalidAssertion``."""
+    try:
+        yield
+    except InvalidAssertion:
+        raise
+    except (TrustError, ValueError, RecursionError) as error:
+        raise InvalidAssertion(_REASONS.get(type(error), "malformed")) from None
+    except Exception as error:
+        _log.warning("unexpected %s while checking a BrowserID assertion", type(error).__name__)
+        raise InvalidAssertion("unexpected") from error
+
+
 class BrowserIDVerifier(Verifier):
     """Checks BrowserID bundles ``certificate~assertion``: no chains, no delegation, no fetching.
 
@@ -166,22 +181,20 @@ class BrowserIDVerifier(Verifier):
         :raises InvalidAssertion: with ``reason`` one of too_long, malformed, algorithm, time, expired, audience, email,
             issuer, key, signature, or unexpected, which is a fault to look into.
         """
-        try:
-            return self._verify(assertion)
-        except InvalidAssertion:
-            raise
-        except (TrustError, ValueError, RecursionError) as error:
-            raise InvalidAssertion(_REASONS.get(type(error), "malformed")) from None
-        except Exception as error:
-            _log.warning("unexpected %s while checking a BrowserID assertion", type(error).__name__)
-            raise InvalidAssertion("unexpected") from error
+        with _translated():
+            tokens = _parse_bundle(assertion)
+        claims = next(iter(tokens.values())).payload
+        issuer, principal = claims.get("iss"), claims.get("principal")
+        known = isinstance(issuer, str) and issuer in self._issuers
+        with claimed_by(issuer if known else "another issuer", principal.get("email") if isinstance(principal, dict) else None):
+            return self._verify(assertion, tokens)
 
     def digest(self, assertion: str) -> bytes:
         """Return ``replay_digest`` of a verified bundle."""
         return replay_digest(assertion)
 
-    def _verify(self, assertion: str) -> Identity:
-        tokens = _parse_bundle(assertion)
+    @_translated()
+    def _verify(self, assertion: str, tokens: dict[str, _Token]) -> Identity:
         certificate, proof = tokens.values()
         now = self._clock.now()
         expires_at = min(_expiry(certificate.payload, _CERTIFICATE, now), _expiry(proof.payload, _ASSERTION, now))

@@ -7,7 +7,6 @@ every hour, and the last good answer serves for a day.
 from __future__ import annotations
 
 import logging
-import random
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -31,8 +30,8 @@ from ..settings import LOOPBACK_HOSTS, ProviderSettings
 
 DEADLINE_SECONDS = 5.0
 BODY_BYTES = 262_144
-FRESH_SECONDS = 3600
-"""How often the keys are fetched anew."""
+FRESH_SECONDS = 300
+"""Seconds after which the keys are fetched anew."""
 STALE_SECONDS = 24 * 3600
 """How long they serve while the issuer does not answer."""
 ASK_SECONDS = 60
@@ -207,7 +206,10 @@ class Published:
 
 
 class Issuer:
-    """What one issuer publishes, kept and renewed."""
+    """What one issuer publishes, kept and renewed.
+
+    :ivar reached: whether the last fetch succeeded; False before the first.
+    """
 
     def __init__(self, settings: ProviderSettings, fetcher: Fetcher, clock: Clock) -> None:
         self._settings = settings
@@ -216,14 +218,13 @@ class Issuer:
         self._lock = BoundedSemaphore()  # one fetch at a time
         self._published: Published | None = None
         self._not_before = 0.0
-        self._keeper: Any = None
+        self.reached = False
 
     def published(self) -> Published:
         """Return the last good answer, at most a day old; it is waited for only where there is none.
 
         :raises BackendUnavailable: the issuer does not answer.
         """
-        self._keeper = self._keeper or gevent.spawn(self._keep)
         if self._usable() is None:
             self._fetch(lambda: self._usable() is None and self._clock.monotonic() >= self._not_before)
         published = self._usable()
@@ -245,18 +246,16 @@ class Issuer:
             raise InvalidAssertion("key")
         return found
 
-    def refresh(self) -> None:
-        """Fetch anew; what there is stays when that fails."""
-        self._fetch(lambda: True)
+    def renew(self) -> None:
+        """Fetch anew where the last fetch failed or is ``FRESH_SECONDS`` old; what there is stays when that fails."""
+        self._fetch(lambda: not self._fresh() and self._clock.monotonic() >= self._not_before)
+
+    def _fresh(self) -> bool:
+        return self.reached and self._published is not None and self._clock.monotonic() < self._published.at + FRESH_SECONDS
 
     def _usable(self) -> Published | None:
         published = self._published
         return published if published and self._clock.monotonic() < published.at + STALE_SECONDS else None
-
-    def _keep(self) -> None:
-        while True:
-            gevent.sleep(FRESH_SECONDS * random.uniform(0.9, 1))  # noqa: S311 a jitter, not a secret
-            self.refresh()
 
     def _fetch(self, wanted: Callable[[], bool], pause: float = 0) -> None:
         """Fetch if it is still wanted once nobody else does.
@@ -271,7 +270,9 @@ class Issuer:
             try:
                 with deadline():
                     self._published = self._load(now)
+                self.reached = True
             except FetchFailed as failed:
+                self.reached = False
                 self._not_before = max(self._not_before, now + RETRY_SECONDS)
                 _log.warning("oidc.%s: its keys could not be fetched: %s", self._settings.name, failed)
 

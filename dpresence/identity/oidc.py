@@ -18,10 +18,10 @@ import msgspec
 from joserfc.jws import JWSRegistry
 
 from ..clock import Clock
-from ..errors import InvalidAssertion
+from ..errors import InvalidAssertion, NotAdmitted
 from ..model import Identity
 from ..settings import OidcSettings, ProviderSettings
-from . import Verifier, normalize_email
+from . import Verifier, claimed_by, normalize_email
 from .jwks import Fetcher, Issuer
 
 MAX_CHARACTERS = 8192
@@ -179,17 +179,17 @@ class Provider:
         """Return who a checked token speaks of; it ends when the token is no longer accepted.
 
         :param profile: what says the e-mail: the claims, or userinfo.
-        :raises InvalidAssertion: with ``reason`` one of email, unverified, domain.
+        :raises NotAdmitted: with ``reason`` one of email, unverified, domain.
         """
         email = normalize_email(profile.email)
         if email is None:
-            raise InvalidAssertion("email")
+            raise NotAdmitted("email")
         if profile.email_verified is not True and not (self.settings.email_verified_string and profile.email_verified == "true"):
-            raise InvalidAssertion("unverified")
+            raise NotAdmitted("unverified")
         domain = email.rpartition("@")[2]
         hosted = not self.settings.require_hd or (profile.hd or "").lower() == domain
         if not hosted or not {domain, "*"} & set(self.settings.domains):
-            raise InvalidAssertion("domain")
+            raise NotAdmitted("domain")
         ends = min(claims.exp, claims.iat + LIFE_SECONDS) + LEEWAY_SECONDS
         return Identity(email=email, issuer=claims.iss, subject=claims.sub, expires_at=int(ends * 1000))
 
@@ -215,7 +215,8 @@ class OidcVerifier(Verifier):
         """
         token = parse(assertion)
         provider = self._provider(token)
-        return provider.identity(provider.check(token), token.claims)
+        with claimed_by(provider.name, token.claims.email):
+            return provider.identity(provider.check(token), token.claims)
 
     def digest(self, assertion: str) -> bytes:
         """Return the digest of what was signed: a signature may be spelled in many ways.

@@ -19,9 +19,10 @@ from urllib.parse import quote_plus, urlencode
 import msgspec
 
 from ..clock import Clock
-from ..errors import BackendUnavailable, Forbidden, InvalidAssertion, SettingError, WrongValue
+from ..errors import BackendUnavailable, Forbidden, InvalidAssertion, NotAdmitted, SettingError, WrongValue
 from ..model import Identity
 from ..settings import Settings
+from . import claimed_by
 from .jwks import Discovery, FetchFailed, deadline, decode
 from .oidc import Claims, Profile, Provider, parse
 
@@ -72,6 +73,15 @@ class OidcClient:
         self.name = provider.name
         self.title = provider.title
 
+    @property
+    def reached(self) -> bool:
+        """Whether the provider answered when it was asked last."""
+        return self._provider.issuer.reached
+
+    def renew(self) -> None:
+        """Ask the provider for its keys where it did not answer the last time, or that was some minutes ago."""
+        self._provider.issuer.renew()
+
     def begin(self, next: str) -> tuple[str, Attempt]:
         """Return the provider's URL to send the browser to, and what has to come back with it.
 
@@ -108,10 +118,17 @@ class OidcClient:
 
         :param attempt: checked.
         :param answer: the query the browser came back with.
-        :raises InvalidAssertion: the provider refused, or its token proves nothing.
+        :raises InvalidAssertion: the provider refused, or its token proves nothing; or NotAdmitted.
         :raises WrongValue: there is no code.
         :raises BackendUnavailable: the provider does not answer.
         """
+        with claimed_by(self.name):
+            claims, profile = self._ask(attempt, answer)
+        with claimed_by(self.name, profile.email):
+            return self._provider.identity(claims, profile)
+
+    def _ask(self, attempt: Attempt, answer: Mapping[str, str]) -> tuple[Claims, Claims | Profile]:
+        """Return the claims of the ID token, and what says the e-mail."""
         discovery = self._provider.issuer.published().discovery
         self._check_issuer(discovery, answer.get("iss"))
         if "error" in answer:
@@ -123,11 +140,10 @@ class OidcClient:
                 tokens = self._redeem(discovery, attempt, answer["code"])
                 token = parse(tokens.id_token)
                 claims = self._provider.check(token, attempt.nonce)
-                profile = claims if claims.email is not None else self._userinfo(discovery, tokens.access_token, claims)
+                return claims, claims if claims.email is not None else self._userinfo(discovery, tokens.access_token, claims)
         except FetchFailed as failed:
             _log.warning("oidc.%s: a sign-in failed: %s", self.name, failed)
             raise BackendUnavailable("the identity provider does not answer") from None
-        return self._provider.identity(claims, profile)
 
     def _check_issuer(self, discovery: Discovery, issuer: str | None) -> None:
         """Refuse the answer of another issuer (RFC 9207)."""
@@ -166,7 +182,7 @@ class OidcClient:
     def _userinfo(self, discovery: Discovery, access_token: str, claims: Claims) -> Profile:
         """Ask for the e-mail (OpenID Connect Core 1.0, 5.3); it must be of the same person."""
         if not discovery.userinfo_endpoint or not access_token:
-            raise InvalidAssertion("email")
+            raise NotAdmitted("email")
         headers = {"Authorization": f"Bearer {access_token}"}
         profile = self._provider.fetcher.get(discovery.userinfo_endpoint, Profile, headers=headers)
         if profile.sub != claims.sub:

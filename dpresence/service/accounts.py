@@ -14,10 +14,10 @@ from ..backends.directory import Directory, SignedIn
 from ..backends.mailbox import Mailbox
 from ..backends.tracker import Tracker
 from ..clock import Clock
-from ..errors import Conflict, InvalidAssertion, SessionEnded
+from ..errors import Conflict, InvalidAssertion, NotAdmitted, SessionEnded
 from ..identity import Verifiers
 from ..limits import RateLimit
-from ..metrics import Metrics
+from ..metrics import Metrics, masked
 from ..model import Account, Identity, OutboxEntry, Session, Ticket
 from ..settings import IdentitySettings
 from .devices import Devices
@@ -115,10 +115,11 @@ class Accounts:
             account = self._directory.sign_in(identity, self._clock.now())
         except Conflict:
             self._metrics.event("sign-in refused: pinned to another issuer or subject", identity.email)
+            log.info("sign-in refused: pinned to another issuer or subject (%s, %s)", masked(identity.email), identity.issuer)
             raise
         if account.blocked:
             self._metrics.event("sign-in refused: blocked", identity.email)
-            raise self._refusal("blocked", proof, address)
+            raise self._refusal(NotAdmitted("blocked", f"{masked(identity.email)}, {identity.issuer}"), proof, address)
         return account
 
     def _proved(self, prove: Callable[[], T], proof: str, address: str) -> T:
@@ -126,16 +127,16 @@ class Accounts:
         try:
             return prove()
         except InvalidAssertion as refused:
-            raise self._refusal(refused.reason, proof, address) from None
+            raise self._refusal(refused, proof, address) from None
 
-    def _refusal(self, reason: str, proof: str, address: str) -> InvalidAssertion:
-        """Count a failure; the reason goes to the log only.
+    def _refusal(self, refused: InvalidAssertion, proof: str, address: str) -> InvalidAssertion:
+        """Count and log a failure.
 
         :raises SlowDown: there were too many.
         """
         self._failures.note(address, proof)
-        log.info("assertion refused: %s", reason)
-        return InvalidAssertion(reason)
+        log.info("sign-in refused: %s", f"{refused.reason} ({refused.about})" if refused.about else refused.reason)
+        return refused
 
     def sign_in(self, assertion: str, address: str, device: str | None = None, ticket: bool = False) -> SignIn:
         """Accept the proof of a device: an assertion, or a ticket, which is used up.
@@ -160,11 +161,11 @@ class Accounts:
         successor = _new_ticket() if again else None
         used = self._directory.use_ticket(_hash(value), self._clock.steady.now(), device, _hash(successor) if successor else None)
         if used is None or used.account.blocked:
-            raise self._refusal("ticket", value, address)
+            raise self._refusal(InvalidAssertion("ticket"), value, address)
         ticket = used.ticket
         if not used.good:  # somebody has a copy: whoever is signed in with it must prove who she is
             self._outbox.work(ticket.user)
-            raise self._refusal("ticket used before", value, address)
+            raise self._refusal(InvalidAssertion("ticket used before", about=masked(used.account.email)), value, address)
         return SignIn(used.account, ticket.session_ends_at, ticket.device, ticket.family, successor)
 
     def stands(self, signed: SignIn) -> bool:
@@ -212,7 +213,7 @@ class Accounts:
         account = self._account_of(identity, proof, address)
         self._logins.check(account.id)
         if digest is not None and not self._directory.spend(digest, identity.expires_at):
-            raise self._refusal("replayed", proof, address)
+            raise self._refusal(InvalidAssertion("replayed", about=masked(identity.email)), proof, address)
         self._logins.note(account.id)
         self._directory.add_session(Session(_hash(cookie), account.id, now, now + self._settings.session_seconds * 1000), account)
         self._end_previous(previous)

@@ -43,7 +43,7 @@ def _page_of(refused: Refused, request: Request) -> Response:
     if request.method in ("GET", "HEAD") and isinstance(refused, NoCredentials | SessionEnded):
         return sign_in_first(request)
     route = getattr(request.matched_route, "name", "")
-    explanation, again = explain(refused.errno, route), _again(request, route)
+    explanation, again = explain(refused.errno, route, refused.details), _again(request, route)
     login = f"{request.script_name}/login"
     ways = {"again": again, "sign in": f"{login}?next={quote(again, safe='')}" if again else login, "": None}
     values = {"explanation": explanation, "way": ways[explanation.way], "question": route == "grant"}

@@ -161,9 +161,40 @@ ADMIN: dict[int, Explanation] = {
 _BY_ROUTE = {"admin": ADMIN, "grant": GRANT, "home": HOME, "signin": SIGN_IN, "signin_back": SIGN_IN}
 
 
-def explain(errno: int, route: str = "") -> Explanation:
+NOT_ADMITTED: dict[object, Explanation] = {
+    "blocked": Explanation(
+        "Your account is blocked",
+        "You are who you say, but the operator of this service has blocked your account.",
+        "Signing in again does not change that. Ask who runs this service.",
+    ),
+    "unverified": Explanation(
+        "Your e-mail address is not verified",
+        "You signed in, but your provider has not verified your e-mail address, and this service takes no other.",
+        "Verify the address at your provider, then sign in again.",
+        "sign in",
+    ),
+    "email": Explanation(
+        "Your provider tells no e-mail address of you",
+        "This service knows people by their e-mail address. Yours is missing at the provider, is not shared, or has letters beyond ASCII.",
+        "Add or share an address at your provider, then sign in again.",
+        "sign in",
+    ),
+    "domain": Explanation(
+        "That provider is not for your e-mail address",
+        "You signed in, but this service lets that provider vouch for addresses of other mail domains only.",
+        "Sign in at the provider of your e-mail address, or ask who runs this service.",
+        "sign in",
+    ),
+}
+"""What is said of a good proof whose person may not sign in, by the details of errno 34."""
+
+
+def explain(errno: int, route: str = "", details: object = None) -> Explanation:
     """Return the words for a refusal.
 
     :param route: the name of the route it happened on.
+    :param details: those of the refusal.
     """
+    if errno == 34 and details in NOT_ADMITTED:
+        return NOT_ADMITTED[details]
     return _BY_ROUTE.get(route, {}).get(errno) or ANYWHERE.get(errno) or OTHERS

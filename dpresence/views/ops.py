@@ -15,11 +15,13 @@ version = service("version", "/__version__")
 
 
 @heartbeat.get()
-def get_heartbeat(request: Request) -> dict[str, bool]:
-    """Say which backends can be reached; 503 when one cannot."""
-    reachable: dict[str, bool] = request.registry["dpresence"].backends.ping()
+def get_heartbeat(request: Request) -> dict[str, Any]:
+    """Say which backends and providers can be reached; 503 when a backend cannot."""
+    parts = request.registry["dpresence"]
+    reachable: dict[str, bool] = parts.backends.ping()
     request.response.status_int = 200 if all(reachable.values()) else 503
-    return reachable
+    providers = {name: client.reached for name, client in parts.clients.providers.items()}
+    return {**reachable, "providers": providers} if providers else reachable
 
 
 @lbheartbeat.get()

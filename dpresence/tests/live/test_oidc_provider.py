@@ -21,7 +21,7 @@ import pytest
 import requests
 from websockets.sync.client import connect
 
-from dpresence.errors import BackendUnavailable, InvalidAssertion
+from dpresence.errors import BackendUnavailable, InvalidAssertion, NotAdmitted
 from dpresence.identity.oidc import parse
 from dpresence.tests.live.service import Service
 from dpresence.tests.oidc_support import part, raw, sign
@@ -230,10 +230,11 @@ def test_a_mail_address_in_userinfo_only_is_asked_for(world, provider):
     assert account(browser) == ("ada@example.org", "ada")
 
 
-@pytest.mark.parametrize("login", ["mallory", "text", "far"])
-def test_a_mail_address_that_is_not_proven_is_refused(world, provider, login):
+@pytest.mark.parametrize(("login", "why"), [("mallory", "unverified"), ("text", "unverified"), ("far", "domain")])
+def test_a_mail_address_that_is_not_proven_is_refused(world, provider, login, why):
     browser, answer = sign_in(world, provider, login)
-    assert refusal(answer) == INVALID
+    told = ko(34, f"Invalid assertion: {NotAdmitted.REASONS[why]}", details=why)
+    assert refusal(answer) == (401, told)
     assert browser("GET", "/account").status_int == 401
 
 
@@ -366,7 +367,7 @@ def test_its_keys_serve_for_a_day_while_it_is_away(world, provider):
     world.presence.accounts.verify(token, "127.0.0.1")
     provider.again("away")
     world.clock.advance(3000)
-    world.parts.clients.providers["corp"]._provider.issuer.refresh()
+    world.parts.clients.providers["corp"]._provider.issuer.renew()
     world.presence.accounts.verify(token, "127.0.0.1")
     world.clock.advance(24 * 3600)
     with pytest.raises(BackendUnavailable):

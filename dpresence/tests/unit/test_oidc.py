@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from dpresence.errors import BackendUnavailable, InvalidAssertion, SettingError
+from dpresence.errors import BackendUnavailable, InvalidAssertion, NotAdmitted, SettingError
 from dpresence.identity import Verifiers, jwks
 from dpresence.identity.jwks import BODY_BYTES, Fetcher, FetchFailed, Issuer
 from dpresence.identity.oidc import OidcVerifier, load_providers
@@ -75,7 +75,11 @@ def reason(verifier, token):
     """Return why a token is refused."""
     with pytest.raises(InvalidAssertion) as refused:
         verifier.verify(token)
-    assert refused.value.body() == {"result": "KO", "errno": 34, "error": "Invalid assertion"}
+    body, told = refused.value.body(), NotAdmitted.REASONS.get(refused.value.reason)
+    if told is None:
+        assert body == {"result": "KO", "errno": 34, "error": "Invalid assertion"}
+    else:
+        assert body == {"result": "KO", "errno": 34, "error": f"Invalid assertion: {told}", "details": refused.value.reason}
     return refused.value.reason
 
 
@@ -123,10 +127,11 @@ def test_a_token_lives_a_day_at_most(verifier, provider, clock):
     assert reason(verifier, token) == "old"
 
 
-def test_a_token_without_kid_is_checked_with_the_only_key_of_its_kind(verifier, provider):
+def test_a_token_without_kid_is_checked_with_the_only_key_of_its_kind(verifier, provider, clock):
     assert verifier.verify(provider.token({"kid": None})).subject == "ada-1"
     provider.keys.append(jwk("RSA", "rsa-2", 2))
-    verifier._providers[provider.issuer].issuer.refresh()
+    clock.advance(jwks.FRESH_SECONDS)
+    verifier._providers[provider.issuer].issuer.renew()
     assert reason(verifier, provider.token({"kid": None})) == "key"
 
 
@@ -383,7 +388,7 @@ def test_old_keys_serve_for_a_day_while_the_provider_is_away(verifier, provider,
     issuer = verifier._providers[provider.issuer].issuer
     for _ in range(23):
         clock.advance(HOUR)
-        issuer.refresh()
+        issuer.renew()
         verifier.verify(provider.token())
     assert "oidc.corp: its keys could not be fetched: status 500" in caplog.text
     clock.advance(HOUR)
@@ -397,17 +402,37 @@ def test_old_keys_serve_for_a_day_while_the_provider_is_away(verifier, provider,
     assert verifier.verify(provider.token()).subject == "ada-1"
 
 
-def test_keys_are_renewed_beside_the_sign_ins(verifier, provider, monkeypatch):
-    monkeypatch.setattr(jwks, "FRESH_SECONDS", 0)
+def test_keys_are_renewed_every_five_minutes_beside_the_sign_ins(verifier, provider, clock):
+    issuer = verifier._providers[provider.issuer].issuer
     verifier.verify(provider.token())
     provider.keys = [jwk("RSA", "rsa-2", 2)]
-    for _ in range(3):
-        gevent.sleep(0)
-    verifier._providers[provider.issuer].issuer._keeper.kill()
-    renewed = provider.fetches
-    assert renewed >= 2
+    clock.advance(299)
+    issuer.renew()
+    assert provider.fetches == 1
+    clock.advance(1)
+    issuer.renew()
+    assert provider.fetches == 2
     verifier.verify(provider.token({"kid": "rsa-2"}, number=2))
-    assert provider.fetches == renewed
+    assert provider.fetches == 2
+
+
+def test_a_provider_that_does_not_answer_is_asked_again_and_is_reached_when_it_does(verifier, provider, clock):
+    issuer = verifier._providers[provider.issuer].issuer
+    provider.script["/jwks"] = lambda handler: handler.reply(500, b"")
+    assert not issuer.reached
+    issuer.renew()
+    issuer.renew()
+    assert (issuer.reached, provider.fetches) == (False, 1)
+    provider.script.clear()
+    clock.advance(60)
+    issuer.renew()
+    issuer.renew()
+    assert (issuer.reached, provider.fetches) == (True, 2)
+    provider.script["/jwks"] = lambda handler: handler.reply(500, b"")
+    clock.advance(300)
+    issuer.renew()
+    assert not issuer.reached
+    verifier.verify(provider.token())
 
 
 class Slow:
@@ -441,7 +466,6 @@ def test_sign_ins_that_come_at_once_share_a_fetch(clock):
     gevent.joinall(unknown, timeout=5)
     assert {type(greenlet.exception) for greenlet in unknown} == {InvalidAssertion}
     assert slow.fetches == 2
-    issuer._keeper.kill()
 
 
 @pytest.mark.parametrize(
@@ -533,7 +557,7 @@ def test_a_wrong_answer_makes_the_provider_unavailable(verifier, provider, caplo
     assert "/elsewhere" not in provider.asked
 
 
-def test_cookies_and_proxies_are_left_alone(verifier, provider, monkeypatch):
+def test_cookies_and_proxies_are_left_alone(verifier, provider, clock, monkeypatch):
     seen = []
 
     def look(handler):
@@ -543,8 +567,9 @@ def test_cookies_and_proxies_are_left_alone(verifier, provider, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     provider.script["/jwks"] = look
     issuer = verifier._providers[provider.issuer].issuer
-    issuer.refresh()
-    issuer.refresh()
+    issuer.renew()
+    clock.advance(jwks.RETRY_SECONDS)
+    issuer.renew()
     assert seen == [None, None]
 
 

@@ -116,10 +116,10 @@ def test_a_blocked_account_is_signed_out_everywhere_and_stays_out_until_it_is_un
     world.carry_out()
     assert (device.code, bystander.code) == (4009, None)
     assert refusal(ann("GET", "/devices"))[1]["errno"] == 130
-    for proof in (ticket, world.assertion(ANN)):
-        refused = world.channel().receive({"email": ANN, "assertion": proof, "status": "online"})
-        assert refused == ko(34, "Invalid assertion"), "nobody is told that it was the block"
-    assert refusal(world.browser()("POST", "/login", {"assertion": world.assertion(ANN)})) == (401, ko(34, "Invalid assertion"))
+    told = ko(34, "Invalid assertion: the operator of this service has blocked this account", details="blocked")
+    for proof, answer in ((ticket, ko(34, "Invalid assertion")), (world.assertion(ANN), told)):
+        assert world.channel().receive({"email": ANN, "assertion": proof, "status": "online"}) == answer
+    assert refusal(world.browser()("POST", "/login", {"assertion": world.assertion(ANN)})) == (401, told)
     world.parts.backends.directory.block(ANN, False)
     assert world.person(ANN)("GET", "/devices").status_int == 200
 

@@ -93,7 +93,7 @@ def test_a_wrong_proof_beyond_the_limit_leaves_no_line_in_the_log(world: World, 
     with caplog.at_level("INFO", "dpresence.service"):
         for number in range(300):
             fail(world, number)
-    assert caplog.text.count("assertion refused") == 100
+    assert caplog.text.count("sign-in refused") == 100
 
 
 def test_turns_of_an_address_that_nobody_holds_are_forgotten() -> None:
