@@ -1,5 +1,11 @@
 // The client of the Device Presence Channel (docs/protocol.md, section 3), for this service's pages and for anybody else's.
-// No dependency, no build step. How to use it: docs/clients.md.
+// No dependency, no build step; its parts lie beside it. How to use it: docs/clients.md.
+
+import { Received } from "./presence-received.js";
+import { LEAST_SECONDS, afterClose, backoff, retryAfter } from "./presence-retry.js";
+import { onWaking, sleepMeter } from "./presence-waking.js";
+
+export { afterClose, backoff, retryAfter };
 
 /** @typedef {"online" | "unavailable" | "offline"} Status */
 
@@ -30,50 +36,14 @@
  * @property {string} [url] the channel; that of the service this file came from when left out
  */
 
-const LEAST_SECONDS = 1;
-const MOST_SECONDS = 60;
 const ANSWER_SECONDS = 15; // to sign in, or to answer; then the connection is taken for dead
 const BEAT_SECONDS = 60; // of silence; then the status is repeated, which costs nothing and asks for an answer
+const AWAKE_SECONDS = 5; // to answer after the page was asleep, when the connection is likely to be dead
+const TICK_SECONDS = 10; // how often the clock is looked at during a silence
 const STEADY_SECONDS = 30; // a connection that lasted for so long was a good one
 const LATER = 3; // failures that "later" counts for at least
 const MOST_REFUSED = 3; // assertions in a row
-const MOST_KNOWN = 2000; // ids of notifications
-
-const STOP = new Set([1002, 1003, 1007, 1009]);
-const TRY_LATER = new Set([1008, 1011, 1013]);
 const SIGNED_OUT = 4009;
-
-/**
- * What a close code asks for (section 7).
- * @param {number} code
- * @returns {"stop" | "later" | "soon" | "renew"} `later` is with backoff from some seconds on, `renew` is soon with a new assertion
- */
-export function afterClose(code) {
-  if (code === 4202) return "renew";
-  if (STOP.has(code) || (code >= 4000 && code < 4100)) return "stop";
-  if (TRY_LATER.has(code) || (code >= 4100 && code < 4200)) return "later";
-  return "soon";
-}
-
-/**
- * How long the reason of a close frame asks to wait.
- * @param {string} reason
- * @returns {number} seconds, 0 when it does not
- */
-export function retryAfter(reason) {
-  return Number(/retry_after=(\d+)$/.exec(reason)?.[1] ?? 0);
-}
-
-/**
- * How long to wait before the next attempt: full jitter, so that those who were cut off together do not come back together.
- * @param {number} failures in a row so far
- * @param {number} [least] what the service asked for, seconds
- * @param {() => number} [random] from 0 to 1
- * @returns {number} seconds
- */
-export function backoff(failures, least = 0, random = Math.random) {
-  return least + random() * Math.min(MOST_SECONDS, LEAST_SECONDS * 2 ** failures);
-}
 
 /**
  * One device. It keeps itself connected until it is stopped, or until coming back makes no sense.
@@ -97,9 +67,9 @@ export class PresenceChannel extends EventTarget {
   #refused = 0;
   #steadyAt = 0;
   #notBefore = 0;
-  #known = new Map(); // id of a notification: whether it may be acknowledged
-  #owed = new Set(); // acknowledgements not answered yet
-  #asked = []; // those of them that were sent
+  #checking = false; // whether an answer to a repeated status is waited for
+  #received = new Received();
+  #sleepOn = () => {}; // ends listening for what wakes a page up
 
   /** @param {Options} options */
   constructor(options) {
@@ -128,7 +98,7 @@ export class PresenceChannel extends EventTarget {
   start() {
     if (this.#state.state !== "stopped") return;
     this.#failures = this.#refused = 0;
-    globalThis.addEventListener?.("online", this.#hurry);
+    this.#sleepOn = onWaking(() => this.check());
     this.#connect();
   }
 
@@ -137,12 +107,15 @@ export class PresenceChannel extends EventTarget {
     if (this.#state.state !== "stopped") this.#end(1000, "stopped");
   }
 
+  /** Ask now whether the connection is alive, as after a sleep; while it waits, connect at once if the service permits that. */
+  check() {
+    if (this.#state.state === "connected" && !this.#checking) this.#beat(AWAKE_SECONDS);
+    if (this.#state.state === "waiting" && performance.now() >= this.#notBefore) this.#connect();
+  }
+
   /** Acknowledge notifications that no listener let be acknowledged. @param {...string} ids */
   acknowledge(...ids) {
-    for (const id of ids) {
-      this.#known.set(id, true);
-      this.#owed.add(id);
-    }
+    this.#received.acknowledge(ids);
     this.#settle();
   }
 
@@ -199,15 +172,10 @@ export class PresenceChannel extends EventTarget {
     this.#after((left % 1000 || 1000) / 1000, () => this.#count(until, reason));
   }
 
-  /** The network is back: do not wait any longer than the service asked for, and ask whether the connection has outlived it. */
-  #hurry = () => {
-    if (this.#state.state === "connected") this.#beat();
-    if (this.#state.state === "waiting" && performance.now() >= this.#notBefore) this.#connect();
-  };
-
   #leave() {
     clearTimeout(this.#timer);
-    this.#asked = [];
+    this.#checking = false;
+    this.#received.answered(false);
     this.#socket?.close(1000);
     this.#socket = null;
     return ++this.#attempt;
@@ -217,7 +185,7 @@ export class PresenceChannel extends EventTarget {
   #end(code, reason) {
     this.#leave();
     if (code === SIGNED_OUT) this.#ticket = null;
-    globalThis.removeEventListener?.("online", this.#hurry);
+    this.#sleepOn();
     this.#become({ state: "stopped", code, reason });
   }
 
@@ -242,15 +210,28 @@ export class PresenceChannel extends EventTarget {
     this.#send({ email: this.#options.email, status: this.#status, id, ...fields });
   }
 
-  #beat = () => {
+  /** Wait for a silence to end: ask after BEAT_SECONDS, or as soon as the clock shows that timers have stood still. */
+  #listen(until = performance.now() + BEAT_SECONDS * 1000) {
+    const seconds = Math.min(TICK_SECONDS, Math.max(0, until - performance.now()) / 1000);
+    const hasSlept = sleepMeter(seconds);
+    this.#after(seconds, () => {
+      if (hasSlept()) this.#beat(AWAKE_SECONDS);
+      else if (performance.now() >= until) this.#beat();
+      else this.#listen(until);
+    });
+  }
+
+  #beat = (seconds = ANSWER_SECONDS) => {
+    this.#checking = true;
     this.#update("status");
     this.#settle();
-    this.#after(ANSWER_SECONDS, () => this.#wait("soon", 0, "no answer"));
+    this.#after(seconds, () => this.#wait("soon", 0, "no answer"));
   };
 
   #receive(frame) {
     if (frame.ticket) this.#ticket = frame.ticket;
-    if (this.#state.state === "connected") this.#after(BEAT_SECONDS, this.#beat);
+    this.#checking = false;
+    if (this.#state.state === "connected") this.#listen();
     if (frame.notifications) return this.#take(frame.notifications);
     const accepted = frame.result === "OK";
     if (frame.id === "sign-in") return accepted ? this.#signedIn() : this.#notSignedIn(frame);
@@ -260,7 +241,7 @@ export class PresenceChannel extends EventTarget {
 
   #notAccepted({ errno, error, id, retry_after: seconds = LEAST_SECONDS }) {
     if (errno === 130) this.#renew();
-    else if (errno === 201) this.#after(seconds, this.#beat); // it will say all of it again
+    else if (errno === 201) this.#after(seconds, () => this.#beat()); // it will say all of it again
     else if (id === "renewal") this.#closed(4202, error);
     // What is left is 117, "too quickly": the service keeps the status and applies it when the time is up.
   }
@@ -268,7 +249,7 @@ export class PresenceChannel extends EventTarget {
   #signedIn() {
     this.#refused = 0;
     this.#steadyAt = performance.now() + STEADY_SECONDS * 1000;
-    this.#after(BEAT_SECONDS, this.#beat);
+    this.#listen();
     this.#become({ state: "connected" });
     this.#settle();
   }
@@ -291,30 +272,20 @@ export class PresenceChannel extends EventTarget {
 
   // -- notifications
 
+  /** Show what came; a listener that calls `preventDefault` acknowledges it itself. */
   #take(notifications) {
-    for (const one of notifications) {
-      if (!this.#known.has(one.id)) this.#known.set(one.id, this.#show(one));
-      if (this.#known.get(one.id)) this.#owed.add(one.id); // also when it came again: then the service did not hear
-    }
-    for (const id of this.#known.keys()) if (this.#known.size > MOST_KNOWN) this.#known.delete(id);
+    this.#received.take(notifications, (one) => this.dispatchEvent(new CustomEvent("notification", { detail: one, cancelable: true })));
     this.#settle();
   }
 
-  /** Tell the listeners; whether it is to be acknowledged right away. */
-  #show(one) {
-    return this.dispatchEvent(new CustomEvent("notification", { detail: one, cancelable: true }));
-  }
-
-  /** Acknowledge what is owed, one frame at a time; a frame that was refused is repeated with the next one. */
+  /** Acknowledge what is owed, one frame at a time. */
   #settle() {
-    if (this.#asked.length || !this.#owed.size || this.#state.state !== "connected") return;
-    this.#asked = [...this.#owed].slice(0, MOST_KNOWN);
-    this.#send({ action: "ack", notifications: this.#asked, id: "ack" });
+    const ids = this.#state.state === "connected" ? this.#received.next() : [];
+    if (ids.length) this.#send({ action: "ack", notifications: ids, id: "ack" });
   }
 
   #settled(accepted) {
-    if (accepted) for (const id of this.#asked) this.#owed.delete(id);
-    this.#asked = [];
+    this.#received.answered(accepted);
     if (accepted) this.#settle();
   }
 }

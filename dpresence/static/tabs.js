@@ -128,7 +128,11 @@ export class SharedDevice extends EventTarget {
   }
 
   #heard = {
-    hello: () => this.#channel && this.#tell("welcome", [this.state, this.status, this.notifications]),
+    hello: () => {
+      if (!this.#channel) return;
+      this.#tell("welcome", [this.state, this.status, this.notifications]);
+      this.#channel.check(); // somebody looks at that tab; this one may have slept
+    },
     welcome: ([state, status, notifications]) => {
       Object.assign(this, { status, notifications });
       this.dispatchEvent(new CustomEvent("notifications", { detail: null }));

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from pyramid.config import Configurator
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.static import static_view
 
-FOR_ANYBODY = "presence.js"
-"""The client that pages of other origins may import (docs/clients.md)."""
+FOR_ANYBODY = re.compile(r"presence(-[a-z]+)?\.js")
+"""The client that pages of other origins may import, and its parts (docs/clients.md)."""
 
 _files = static_view("dpresence:static", cache_max_age=None, use_subpath=True)
 
@@ -17,7 +19,7 @@ def get_file(context: object, request: Request) -> Response:
     """Answer a file; 304 to who has it."""
     response = _files(context, request)
     response.headers["Cache-Control"] = "public, no-cache"
-    if request.subpath == (FOR_ANYBODY,):
+    if FOR_ANYBODY.fullmatch("/".join(request.subpath)):
         response.headers.update({"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"})
     return response
 

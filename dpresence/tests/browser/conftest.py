@@ -22,7 +22,7 @@ MISSING = "the browser tests need Chromium: apt-get install chromium chromium-dr
 NO_AXE = "the accessibility tests need npm and a registry for axe-core"
 NO_NODE = "the tests of presence.js need node"
 AXE_CORE = "axe-core@4.14.1"
-CLIENT = Path(__file__).parents[2] / "static" / "presence.js"
+STATIC = Path(__file__).parents[2] / "static"
 STEPS = Path(__file__).parent / "presence_steps.mjs"
 Steps = Callable[[str], Any]
 
@@ -100,11 +100,15 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
     node = shutil.which("node")
     if node is None:
         give_up(NO_NODE)
-    client = tmp_path_factory.mktemp("client") / "presence.mjs"
-    shutil.copyfile(CLIENT, client)
+    client = tmp_path_factory.mktemp("client")
+    (client / "package.json").write_text('{"type": "module"}', encoding="utf-8")
+    for part in STATIC.glob("presence*.js"):
+        shutil.copy(part, client)
 
     def run(script: str) -> Any:
-        done = subprocess.run([str(node), STEPS, client], input=script, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(
+            [str(node), STEPS, client / "presence.js"], input=script, capture_output=True, text=True, timeout=30, check=False
+        )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

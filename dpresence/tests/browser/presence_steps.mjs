@@ -30,10 +30,16 @@ globalThis.setTimeout = (what, wait) => {
   return next++;
 };
 globalThis.clearTimeout = (id) => timers.delete(id);
-let online = null; // what is called when the network is back
-globalThis.addEventListener = (_, listener) => (online = listener);
-globalThis.removeEventListener = () => (online = null);
+const listeners = {}; // by event, of the window and of the document
+const target = {
+  addEventListener: (event, listener) => (listeners[event] = listener),
+  removeEventListener: (event) => delete listeners[event],
+};
+Object.assign(globalThis, target);
+globalThis.document = { hidden: false, ...target };
+let slept = 0; // milliseconds that only the wall clock has counted
 performance.now = () => now;
+Date.now = () => now + slept;
 Math.random = () => 0.5;
 
 const signIn = async () => {
@@ -76,8 +82,10 @@ channel.addEventListener("state", ({ detail }) => states.push(detail));
 channel.addEventListener("notification", ({ detail }) => shown.push(detail.id));
 
 const AsyncFunction = (async () => {}).constructor;
-const back = async () => (online?.(), settle());
-const names = { channel, back, sockets, states, shown, proofs, pass, last, say, end, signed, settle, ...functions };
+const happen = async (event) => (listeners[event]?.(), settle());
+const back = () => happen("online");
+const sleep = (seconds) => (slept += seconds * 1000);
+const names = { channel, back, happen, sleep, sockets, states, shown, proofs, pass, last, say, end, signed, settle, ...functions };
 const counts = { most: () => most, asked: () => asked, timers: () => timers.size };
 const steps = new AsyncFunction(...Object.keys(names), ...Object.keys(counts), readFileSync(0, "utf8"));
 console.log(JSON.stringify((await steps(...Object.values(names), ...Object.values(counts))) ?? null));

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from webob import Request
 
+from dpresence import views
 from dpresence.errors import BackendUnavailable
 from dpresence.tests.web.support import Browser, World, ko, refusal
 
@@ -69,10 +72,13 @@ def test_files_are_looked_at_again_each_time(world: World) -> None:
 
 def test_only_the_client_is_for_pages_of_other_origins(world: World) -> None:
     allowed = {}
-    for name in ("presence.js", "page.js", "tabs.js", "style.css"):
+    client = [path.name for path in (Path(views.__file__).parents[1] / "static").glob("presence*.js")]
+    for name in (*client, "page.js", "tabs.js", "style.css"):
         headers = world.browser()("GET", f"/static/{name}").headers
         allowed[name] = headers.get("Access-Control-Allow-Origin"), headers.get("Cross-Origin-Resource-Policy")
-    assert allowed == {"presence.js": ("*", "cross-origin"), **dict.fromkeys(["page.js", "tabs.js", "style.css"], (None, "same-origin"))}
+    others = ["page.js", "tabs.js", "style.css"]
+    assert allowed == {**dict.fromkeys(client, ("*", "cross-origin")), **dict.fromkeys(others, (None, "same-origin"))}
+    assert "presence.js" in client and len(client) > 1, "the parts it imports are as free"
 
 
 @pytest.mark.parametrize("path", ["/static/", "/static/nothing.js", "/static/..%2Fapp.py", "/static/%2e%2e/app.py", "/static//etc/passwd"])
