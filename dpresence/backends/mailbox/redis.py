@@ -3,16 +3,18 @@
 Whether an answer means that it is on the disk is up to the server: with ``appendfsync always`` it is; with ``everysec``, its
 default, a crash may take back the last second or two, which the log says at the start.
 
-Everything that one script does is bounded, and so is the sum of what travels in one batch (``_weight``); what is more is done
-in several steps. What an earlier version stored is taken over when somebody needs it, the rest by sweeps. Processes of that version
-may go on beside those of this one: what they store is taken over the same way, but what this version stored they do not see.
+The work of one script is bounded over all the queues it is about, and so is the sum of what travels in one batch (``_weight``);
+a call that has more to do takes several scripts. A push stays one step: scripts before it discard what is due in its queues.
+
+What an earlier version stored is taken over when somebody needs it, the rest by sweeps. Processes of that version may go on beside
+those of this one: what they store is taken over the same way, but what this version stored they do not see.
 """
 # ruff: noqa: D102 - the abstract base documents each method
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -25,14 +27,16 @@ from . import Granted, Mailbox, Push, Queue, Stored, Waiting
 
 log = logging.getLogger(__name__)
 
-_SCRIPT = script("mailbox")
+_SCRIPT = script("mailbox", "mailbox_end")
 _encode_json = msgspec.json.Encoder().encode
 _MANY = 100
 """Notifications dealt with in one step."""
 _PUSH_WEIGHT = 8
-_COUNT_WEIGHT = 10
+_TIDY_WEIGHT = 5
+"""For what a push or a count discards itself."""
 _UNTIDY = "untidy"
-"""Result of an operation that discarded some of what has expired, and nothing else; see ``mailbox.lua``."""
+"""Result of an operation whose queues have more to discard than it discards itself; see ``mailbox.lua``."""
+_NO_LIMIT = 2**52
 
 
 class RedisMailbox(Mailbox):
@@ -89,7 +93,19 @@ class RedisMailbox(Mailbox):
             (one.user, one.notification.puid, one.notification.id, one.ttl_ms, one.shown_until, _encode_json(one.notification).decode())
             for one in items
         ]
-        return [Stored(*stored) for stored in self._call("push", {one.user for one in items}, brief, limit)]
+        queues = {(one.user, one.notification.puid): one.shown_until for one in items}
+        return [Stored(*stored) for stored in self._tidied("push", queues, limit, brief, limit)]
+
+    def _tidied(self, name: str, queues: Mapping[tuple[str, str], int], limit: int, *arguments: Any) -> Any:
+        """Carry out an operation about some queues after all is discarded that has expired, is not counted or exceeds the limit.
+
+        :param queues: user and PUID of each, with ``shown_until`` as in ``Push``.
+        """
+        while (result := self._call(name, {user for user, _ in queues}, *arguments)) == _UNTIDY:
+            left = [(*queue, shown_until) for queue, shown_until in queues.items()]
+            while left:
+                left = left[self._call("tidy", {user for user, _, _ in left}, left, limit) :]
+        return result
 
     def pending(self, user: str, after: int, limit: int) -> Sequence[Waiting]:
         found: list[Waiting] = []
@@ -104,13 +120,17 @@ class RedisMailbox(Mailbox):
         return {name for some in _slices(list(ids)) for name in self._call("among", (user,), user, some)}
 
     def waiting(self, user: str, puid: str, shown_until: int) -> int:
-        while (size := self._call("waiting", (user,), user, puid, shown_until)) == _UNTIDY:
-            pass
-        return cast("int", size)
+        return cast("int", self._tidied("waiting", {(user, puid): 0}, _NO_LIMIT, user, puid, shown_until))
 
     def settle(self, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
-        which = "all" if unseen is None else list(unseen)
-        return sum(self._call("settle", (user,), user, some, which, at) for some in _slices(ids))
+        hidden = None if unseen is None else set(unseen)
+        return sum(self._call("settle", (user,), user, some, self._hidden(user, some, hidden), at) for some in _slices(ids))
+
+    def _hidden(self, user: str, ids: Sequence[str], unseen: set[str] | None) -> Any:
+        """Return which PUIDs some notifications go on counting for, as a script takes it; of very many only those that matter."""
+        if unseen is None:
+            return "all"
+        return list(unseen if len(unseen) <= _MANY else unseen.intersection(self._call("puids", (user,), user, ids)))
 
     def purge(self, user: str) -> int:
         return self._repeat("purge", (user,), user)
@@ -143,10 +163,12 @@ def _weight(operation: Operation) -> int:
     """Return about how much of a batch an operation takes: notifications that are read or discarded; adding one takes more."""
     name, _, *arguments = operation
     if name == "push":
-        return _PUSH_WEIGHT * len(arguments[0])
+        return _TIDY_WEIGHT + _PUSH_WEIGHT * len(arguments[0])
     if name == "pending":
         return 2 * cast("int", arguments[2])
-    return {"ping": 1, "waiting": _COUNT_WEIGHT}.get(name, _MANY)
+    if name in ("tidy", "purge_queues"):
+        return _MANY + len(arguments[0])
+    return {"ping": 1, "waiting": _TIDY_WEIGHT}.get(name, _MANY)
 
 
 def _slices(ids: Sequence[str]) -> list[Sequence[str]]:

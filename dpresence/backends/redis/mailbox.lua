@@ -17,14 +17,15 @@
 --
 -- An operation is its name, the users it is about and its arguments. Its result is false, and nothing happened, while a key
 -- of that version is there for one of those users: the caller takes that over ("adopt") and tries again.
--- No operation deals with more than MANY notifications of a queue; results say when there is more to do, and the caller goes
--- on. The result UNTIDY says that nothing happened but that some of what has expired was discarded: the caller tries again.
+-- No operation deals with more than MANY notifications of all its queues together; results say when there is more to do, and the
+-- caller goes on. The result UNTIDY says that nothing happened but that FEW notifications were discarded: the caller has the queues
+-- tidied ("tidy") and tries again.
 -- Keys are made here and not declared: Redis Cluster is out of scope.
 local prefix, operations = unpack(cmsgpack.unpack(ARGV[1]))
 local call = redis.call
 local MANY = 100
 local SOME = 20 -- queues of a sweep
-local FEW = 10 -- expired notifications that counting a queue discards
+local FEW = 10 -- notifications that a push or a count discards before it
 local UNTIDY = 'untidy'
 local run = {}
 local time = call('TIME')
@@ -39,19 +40,25 @@ local function number(value) -- without an exponent, whatever its size
   return string.format('%.0f', value)
 end
 
--- Forget notifications of one queue altogether; return how many were still to be delivered.
-local function discard(user, puid, ids)
-  if #ids == 0 then return 0 end
+-- Forget notifications of a queue that holds others; return how many were still to be delivered.
+local function forget(user, puid, ids)
   call('HDEL', key('facts', user), unpack(ids))
   call('HDEL', key('text', user), unpack(ids))
   call('ZREM', key('ends', puid), unpack(ids))
   call('ZREM', key('taken', puid), unpack(ids))
   call('ZREM', key('queue', puid), unpack(ids))
+  return call('ZREM', key('order', user), unpack(ids))
+end
+
+-- Forget notifications of one queue altogether; return how many were still to be delivered.
+local function discard(user, puid, ids)
+  if #ids == 0 then return 0 end
+  local count = forget(user, puid, ids)
   if call('EXISTS', key('queue', puid)) == 0 then
     call('ZREM', queues, user .. ' ' .. puid)
     call('ZREM', due, user .. ' ' .. puid)
   end
-  return call('ZREM', key('order', user), unpack(ids))
+  return count
 end
 
 -- Discard notifications of one queue as delivered, but keep counting them; return how many there were.
@@ -67,8 +74,8 @@ local function take(user, puid, ids, at)
   return count
 end
 
--- Add notifications to one queue: each id, position, end, text.
-local function add(user, puid, items)
+-- Add notifications to one queue: each id, position, end, text; return when the first of them ends.
+local function add_to(user, puid, items)
   local facts, texts, places, ends, first = {}, {}, {}, {}, nil
   for index, item in ipairs(items) do
     local id, position, over, text = unpack(item)
@@ -84,20 +91,51 @@ local function add(user, puid, items)
   call('ZADD', key('order', user), unpack(places))
   call('ZADD', key('queue', puid), unpack(places))
   call('ZADD', key('ends', puid), unpack(ends))
-  call('ZADD', queues, 0, user .. ' ' .. puid)
-  call('ZADD', due, 'LT', number(first), user .. ' ' .. puid)
+  return first
 end
 
--- Return the size of a queue as its application is told. What has expired and was taken must be discarded before: "taken" has it, too.
-local function size_of(puid, shown_until)
-  local counted = call('ZCOUNT', key('ends', puid), '(' .. now, '+inf')
-  return math.max(0, counted - call('ZCOUNT', key('taken', puid), '-inf', '(' .. number(shown_until)))
+-- Add notifications to some queues.
+local function add(some)
+  local names, firsts = {}, {}
+  for index, queue in ipairs(some) do
+    local two, one = 2 * index, 2 * index - 1
+    names[one], names[two] = 0, queue.user .. ' ' .. queue.puid
+    firsts[one], firsts[two] = number(add_to(queue.user, queue.puid, queue.items)), names[two]
+  end
+  call('ZADD', queues, unpack(names))
+  call('ZADD', due, 'LT', unpack(firsts))
 end
 
--- Take out of a queue what has expired, and what is counted no longer.
-local function tidy(user, puid, shown_until)
-  discard(user, puid, call('ZRANGEBYSCORE', key('ends', puid), '-inf', now, 'LIMIT', 0, MANY))
-  discard(user, puid, call('ZRANGEBYSCORE', key('taken', puid), '-inf', '(' .. number(shown_until), 'LIMIT', 0, MANY))
+-- Discard up to ``left`` of some notifications of one queue; return how many more may be discarded, nil if some had to stay.
+local function discard_some(user, puid, ids, left)
+  local more = #ids > left
+  if more then ids[#ids] = nil end -- nobody asks for more than one too many
+  discard(user, puid, ids)
+  if not more then return left - #ids end
+end
+
+-- Take out of a queue what has expired, what is counted no longer and what is beyond the limit, up to ``left`` notifications.
+-- Return how many more may be discarded and the size of the queue, nil if there is more to do.
+local function tidy(user, puid, shown_until, limit, left)
+  left = discard_some(user, puid, call('ZRANGEBYSCORE', key('ends', puid), '-inf', now, 'LIMIT', 0, left + 1), left)
+  if not left then return nil end
+  local before = '(' .. number(shown_until)
+  left = discard_some(user, puid, call('ZRANGEBYSCORE', key('taken', puid), '-inf', before, 'LIMIT', 0, left + 1), left)
+  if not left then return nil end
+  local size = call('ZCARD', key('queue', puid))
+  local over = math.min(size - limit, left + 1)
+  if over <= 0 then return left, size end
+  return discard_some(user, puid, call('ZRANGE', key('queue', puid), 0, over - 1), left), limit
+end
+
+-- Answers how many of the queues are tidy now. Each: user, PUID, shown until (ms).
+function run.tidy(some, limit)
+  local left = MANY
+  for index, queue in ipairs(some) do
+    left = tidy(queue[1], queue[2], queue[3], limit, left)
+    if not left then return index - 1 end
+  end
+  return #some
 end
 
 local position
@@ -126,17 +164,18 @@ end
 
 -- items: each user, PUID, id, time to live (ms), shown until (ms), text.
 function run.push(items, limit)
-  local results = {}
-  for _, queue in ipairs(by_queue(items)) do
-    local user, puid = queue.user, queue.puid
-    tidy(user, puid, queue.shown_until)
-    local size = size_of(puid, queue.shown_until)
+  local results, left, some = {}, FEW, by_queue(items)
+  for _, queue in ipairs(some) do
+    left, queue.size = tidy(queue.user, queue.puid, queue.shown_until, limit, left)
+    if not left then return UNTIDY end
     for index, place in ipairs(queue.places) do
-      results[place] = { queue.items[index][2], math.min(size + index, limit) }
+      results[place] = { queue.items[index][2], math.min(queue.size + index, limit) }
     end
-    add(user, puid, queue.items)
-    local over = math.min(size + #queue.items - limit, MANY)
-    if over > 0 then discard(user, puid, call('ZRANGE', key('queue', puid), 0, over - 1)) end
+  end
+  add(some)
+  for _, queue in ipairs(some) do
+    local over = queue.size + #queue.items - limit
+    if over > 0 then forget(queue.user, queue.puid, call('ZRANGE', key('queue', queue.puid), 0, over - 1)) end
   end
   return results
 end
@@ -163,11 +202,18 @@ function run.among(user, ids)
   return found
 end
 
+-- The size of a queue as its application is told.
 function run.waiting(user, puid, shown_until)
-  local over = call('ZRANGEBYSCORE', key('ends', puid), '-inf', now, 'LIMIT', 0, FEW)
-  discard(user, puid, over)
-  if #over == FEW then return UNTIDY end
-  return size_of(puid, shown_until)
+  local left, size = tidy(user, puid, 0, math.huge, FEW) -- what was taken and has expired would be subtracted twice
+  return left and size - call('ZCOUNT', key('taken', puid), '-inf', '(' .. number(shown_until)) or UNTIDY
+end
+
+function run.puids(user, ids)
+  local found = {}
+  for _, facts in ipairs(call('HMGET', key('facts', user), unpack(ids))) do
+    if facts then found[#found + 1] = string.match(facts, ' (.*)$') end
+  end
+  return found
 end
 
 -- unseen: "all", or a list of PUIDs.
@@ -244,45 +290,3 @@ function run.ping()
   call('DEL', prefix .. 'ping')
   return true
 end
-
--- What an earlier version kept.
-
-local function adopt(user, id)
-  local packed = call('HGET', key('for', user), id)
-  if packed then
-    local place, _, ends, text = unpack(cmsgpack.unpack(packed))
-    add(user, cjson.decode(text)[3], { { id, place, ends, text } })
-    call('HDEL', key('for', user), id)
-  end
-  call('ZREM', prefix .. 'ends', user .. ' ' .. id)
-end
-
--- Answers whether there may be more.
-function run.adopt(user)
-  for _, id in ipairs(call('HRANDFIELD', key('for', user), SOME)) do adopt(user, id) end
-  return call('EXISTS', key('for', user)) == 1
-end
-
--- The same.
-function run.adopt_some()
-  local some = call('ZRANGE', prefix .. 'ends', 0, SOME - 1)
-  for _, one in ipairs(some) do adopt(string.match(one, '^(.*) (%S+)$')) end
-  return #some == SOME
-end
-
-local function has_earlier(users)
-  for _, user in ipairs(users) do
-    if call('EXISTS', key('for', user)) == 1 then return true end
-  end
-  return false
-end
-
-local results = {}
-for index, operation in ipairs(operations) do
-  if has_earlier(operation[2]) then
-    results[index] = false
-  else
-    results[index] = run[operation[1]](unpack(operation, 3))
-  end
-end
-return cmsgpack.pack(results)
