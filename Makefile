@@ -40,7 +40,7 @@ format: build ## Rewrite the sources in the house format
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-demo: build ## Start a service and play every part of the main job
+demo: build ## Start a service of its own, play every role over real sockets, and stop
 	$(BIN)/python -m dpresence.demo
 
 bench: build ## Print server CPU per update and memory per connection

@@ -1,7 +1,7 @@
-"""``make demo``: starts a service and plays every part of the main job over real sockets, a line a step.
+"""``make demo``: starts a service, plays every role over real sockets and prints a line for each step.
 
-The developer and the user speak REST, the device and the app service hold websockets, the application's own web site is a
-server of this process. Nothing is faked and nothing is left behind.
+The developer and the user make REST calls, the devices and the app service hold websockets, and this process serves the
+application's web site. Nothing is mocked, and no file or process is left behind.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _wait_for(origin: str, process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def web_site() -> Iterator[tuple[str, dict[str, str]]]:
-    """Run the application's web site; yields its domain and what it serves, by path."""
+    """Run the application's web site; yields its domain and the bodies that it serves, by path."""
     pages: dict[str, str] = {}
 
     class Site(BaseHTTPRequestHandler):
@@ -92,7 +92,7 @@ def web_site() -> Iterator[tuple[str, dict[str, str]]]:
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -104,9 +104,9 @@ def web_site() -> Iterator[tuple[str, dict[str, str]]]:
 
 
 class Person:
-    """Somebody who signs each call with a fresh assertion.
+    """A user or developer who signs each call with a new assertion.
 
-    :param token: the development token, without which there is none.
+    :param token: the development token, which each request for an assertion must carry.
     """
 
     def __init__(self, origin: str, email: str, token: str) -> None:
@@ -121,7 +121,7 @@ class Person:
         return str(answer.json()["assertion"])
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Make a REST call; returns what it answered, None without a body."""
+        """Make a REST call; returns the decoded JSON body, None when there is none."""
         headers = {"Authorization": f"BrowserID {self.assertion()}"}
         answer = requests.request(method, self.origin + path, json=body, headers=headers, timeout=ANSWER_SECONDS)
         answer.raise_for_status()
@@ -144,7 +144,7 @@ class Channel:
         return json.loads(self.socket.recv(timeout=ANSWER_SECONDS))
 
     def ask(self, **frame: Any) -> Any:
-        """Send a frame and return what comes next."""
+        """Send a frame and return the next one received."""
         self.send(**frame)
         return self.receive()
 
@@ -154,51 +154,51 @@ class Channel:
 
 
 def play(origin: str, token: str, domain: str, pages: dict[str, str]) -> None:
-    """Play the main job; an unexpected answer raises."""
+    """Play every role; an unexpected answer raises."""
     developer, user = Person(origin, "dev@example.org", token), Person(origin, "ada@example.org", token)
 
     app = developer.call("POST", "/myapps", {"name": "Chess club", "domain": domain, "description": "Who is up for a game?"})
     path = f"/myapps/{app['appid']}"
-    say("developer", f"registers the application “{app['name']}” on {domain}")
+    say("developer", f"registers the application “{app['name']}” with the domain {domain}")
     pages["/__presence"] = app["domain_key"]
     developer.call("POST", f"{path}/validate")
-    say("developer", f"serves the domain key at http://{domain}/__presence, and the service found it there")
+    say("developer", f"serves the domain key at http://{domain}/__presence, and the service validates the domain")
     key = developer.call("POST", f"{path}/activate")["api_key"]
-    say("developer", f"activates it and gets an API key: {key[:10]}…, shown this once")
+    say("developer", f"activates the application and gets an API key: {key[:10]}…, shown only once")
 
     puid = user.call("POST", f"/grant/{app['appid']}")["puid"]
-    say("user", f"{user.email} lets it see her; to it she is {puid}, never her e-mail")
+    say("user", f"{user.email} grants access; the application gets the pseudonym {puid}, never the e-mail address")
 
     app_service = Channel(origin, path)
     answer = app_service.ask(action="auth", key=key)
     snapshot = app_service.receive()
-    say("app service", f"signs in on its websocket ({answer['recovery']}): {_shown(snapshot['snapshot'])}")
+    say("app service", f"signs in on its websocket and receives a {answer['recovery']}: {_shown(snapshot['snapshot'])}")
 
     device = Channel(origin, "/presence")
     _expect(device.ask(email=user.email, assertion=user.assertion(), status="online"), result="OK")
-    say("device", "signs in on its websocket and says online")
-    say("app service", f"hears it: {_shown(app_service.receive()['updates'])}")
+    say("device", "signs in on its websocket and sets its status to online")
+    say("app service", f"receives an update: {_shown(app_service.receive()['updates'])}")
 
     note = {"puid": puid, "message": "Your move", "action": f"http://{domain}/game/7"}
     sent = app_service.ask(action="notify", id=1, notifications=[note])["notifications"][0]
-    say("app service", f"sends her a notification: {sent['result']}, delivered: {sent['delivered']}")
+    say("app service", f"sends a notification: {sent['result']}, delivered: {sent['delivered']}")
     got = device.receive()["notifications"][0]
-    say("device", f"gets it: {got['source']}: {got['message']} → {got['action']}")
+    say("device", f"receives it: {got['source']}: {got['message']} → {got['action']}")
 
     _expect(device.ask(email=user.email, status="offline"), result="OK")
-    say("device", "says offline")
-    say("app service", f"hears it: {_shown(app_service.receive()['updates'])}")
+    say("device", "sets its status to offline")
+    say("app service", f"receives an update: {_shown(app_service.receive()['updates'])}")
     device.close()
     note = {"puid": puid, "message": "Still there?"}
     sent = app_service.ask(action="notify", notifications=[note])["notifications"][0]
-    say("app service", f"sends another while she is away: {sent['result']}, {sent['queue_size']} waiting")
+    say("app service", f"sends a notification while the user is offline: {sent['result']}, {sent['queue_size']} waiting")
     phone = Channel(origin, "/presence")
     _expect(phone.ask(email=user.email, assertion=user.assertion(), status="unavailable", device="phone"), result="OK")
-    say("phone", f"comes online as unavailable and gets it: {phone.receive()['notifications'][0]['message']}")
-    say("app service", f"hears it: {_shown(app_service.receive()['updates'])}")
+    say("phone", f"signs in with the status unavailable and receives it: {phone.receive()['notifications'][0]['message']}")
+    say("app service", f"receives an update: {_shown(app_service.receive()['updates'])}")
     user.call("DELETE", f"/grant/{app['appid']}")
-    say("user", "revokes her leave")
-    say("app service", f"hears the last of her: {_shown(app_service.receive()['updates'])}")
+    say("user", "revokes the grant")
+    say("app service", f"receives the last update: {_shown(app_service.receive()['updates'])}")
     phone.close()
     app_service.close()
 
@@ -217,11 +217,11 @@ def _expect(answer: dict[str, Any], **wanted: Any) -> None:
 
 
 def main() -> None:
-    """Play the demo; exits 0 when every part got what it should."""
+    """Play the demo; exits 0 when every answer was as expected."""
     with tempfile.TemporaryDirectory() as folder, service(Path(folder)) as origin, web_site() as (domain, pages):
         say("service", f"runs on {origin}")
         play(origin, Path(folder, "development.token").read_text(encoding="ascii"), domain, pages)
-        say("service", "stops; that was the main job, end to end")
+        say("service", "stops; every step has succeeded")
 
 
 if __name__ == "__main__":
