@@ -1,12 +1,12 @@
 // What a person may do with all that is held about her (docs/protocol.md, section 6, Devices and the account).
 
-import { ask, attempt, call, download, root } from "./page.js";
+import { ask, attempt, call, download, leave } from "./page.js";
 
 /** Act on a click, and then leave: who did this is signed out. */
 function last(id, [title, detail, yes], method, path, body) {
   document.getElementById(id).addEventListener("click", async ({ currentTarget }) => {
     if (!(await ask(title, detail, yes))) return;
-    if (await attempt(currentTarget, () => call(method, path, body))) location.assign(`${root}/`);
+    if (await attempt(currentTarget, () => call(method, path, body))) leave();
   });
 }
 

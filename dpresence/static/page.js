@@ -2,11 +2,15 @@
 // Nothing here or on any page makes markup of text: the policy requires trusted types, and `element` builds nodes.
 
 import { pause } from "./guard.js";
+import { Kept, forget } from "./kept.js";
 
 const OUTDATED = "Nothing was changed: somebody has signed in anew since this page was opened. Load the page again.";
 /** What stands before each path of this service: empty, or `identity.path` of the ini. */
 export const root = new URL("..", import.meta.url).pathname.slice(0, -1);
 const csrf = document.querySelector("meta[name=csrf]")?.content ?? "";
+/** The e-mail address of who is signed in; empty for nobody. */
+export const account = document.querySelector("meta[name=account]")?.content ?? "";
+if (account) new Kept(account).forgetOthers();
 
 /** A refusal, in the service's own words (docs/protocol.md, section 7). */
 export class ServiceError extends Error {
@@ -174,6 +178,12 @@ export function ask(title, detail, yes) {
   return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
 }
 
+/** Go to the start page after the person was signed out here: this browser keeps nothing of them. */
+export function leave() {
+  forget();
+  location.assign(`${root}/`);
+}
+
 const UNITS = [["year", 31557600], ["month", 2629800], ["week", 604800], ["day", 86400], ["hour", 3600], ["minute", 60]];
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const exact = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
@@ -215,6 +225,6 @@ document.addEventListener("click", async ({ target }) => {
 document.getElementById("signout")?.addEventListener("click", ({ currentTarget }) =>
   attempt(currentTarget, async () => {
     await call("POST", "/logout");
-    location.assign(`${root}/`);
+    leave();
   }),
 );

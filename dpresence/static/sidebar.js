@@ -1,7 +1,8 @@
 // The page that sits in a narrow pane: my status, who may see me, my devices, notifications. It is a device itself.
 
-import { ask, announce, attempt, call, day, element, isolate, list, since, webAddress } from "./page.js";
-import { SharedDevice, deviceName } from "./tabs.js";
+import { Kept } from "./kept.js";
+import { account, ask, announce, attempt, call, day, element, isolate, list, since, webAddress } from "./page.js";
+import { SharedDevice } from "./tabs.js";
 
 const REFRESH_SECONDS = 20; // of the lists, while somebody looks at them
 const WORDS = { online: "Online", unavailable: "Unavailable", offline: "Offline" };
@@ -27,7 +28,8 @@ async function signIn() {
   }
 }
 
-const me = new SharedDevice(at("me").dataset.email, signIn);
+const me = new SharedDevice(account, signIn);
+const kept = new Kept(account);
 
 // -- what is shown
 
@@ -84,7 +86,7 @@ function showConnection() {
 /** Say what applications see, if it is known: the most reachable of all devices, and this one as it will be. */
 function showSeen() {
   const connected = me.state.state === "connected";
-  const others = devices.filter((one) => !connected || one.device !== deviceName()).map((one) => one.status);
+  const others = devices.filter((one) => !connected || one.device !== me.name).map((one) => one.status);
   const seen = RANK[Math.max(...[connected ? me.status : "offline", ...others].map((status) => RANK.indexOf(status)))];
   const elsewhere = seen !== me.status && connected ? ", because of another device" : "";
   const known = connected || (devices.length && !stale && !signedOut);
@@ -92,7 +94,7 @@ function showSeen() {
 }
 
 function deviceItem({ device, status, connected, since: start }) {
-  const own = device === deviceName();
+  const own = device === me.name;
   const name = element("span", { class: "name" }, device, ...(own ? [" ", element("span", { class: "badge" }, "this browser")] : []));
   const about = element("span", { class: "small" }, connected ? "" : "connection lost, ", "connected ", since(start));
   const sign = element("span", { class: "status small", "data-status": status }, WORDS[status]);
@@ -158,7 +160,7 @@ at("clear").addEventListener("click", () => {
 });
 
 async function signOutDevice(button, device) {
-  const own = device === deviceName();
+  const own = device === me.name;
   const what = own ? "This page is that device; it can connect again." : "It has to sign in anew to count again.";
   if (!(await ask(`Sign out ${device}?`, what, "Sign out"))) return;
   if (await attempt(button, () => call("DELETE", `/devices/${encodeURIComponent(device)}`))) announce(`${device} is signed out.`);
@@ -215,7 +217,7 @@ me.addEventListener("change", () => {
 
 // -- outside of this page
 
-const wanted = () => localStorage.getItem("dpresence.outside") === "yes" && Notification.permission === "granted";
+const wanted = () => kept.get("outside") === "yes" && Notification.permission === "granted";
 
 function showOutside() {
   at("outside").hidden = !("Notification" in window) || Notification.permission === "denied";
@@ -224,7 +226,7 @@ function showOutside() {
 
 at("outside").addEventListener("click", async () => {
   const on = !wanted() && (await Notification.requestPermission()) === "granted";
-  localStorage.setItem("dpresence.outside", on ? "yes" : "no");
+  kept.set("outside", on ? "yes" : "no");
   if (on) showOne("Notifications are shown like this", { tag: "dpresence" });
   if (wanted()) announce("Notifications are shown outside this page, too.");
   else if (!on) announce("Notifications are shown on this page only.");
@@ -236,7 +238,7 @@ function showOne(title, options, act) {
   try {
     new Notification(title, options).onclick = act;
   } catch {
-    localStorage.setItem("dpresence.outside", "no");
+    kept.set("outside", "no");
     showOutside();
     announce("This browser cannot show them outside this page.", "alert");
   }

@@ -2,17 +2,18 @@
 // name would throw each other out; and with a name for each, the status chosen in one would be outvoted by the others. Hence one
 // tab, whoever has the lock, holds the channel, and the others hear and speak through it. When it is closed, the next one goes on.
 
+import { Kept } from "./kept.js";
 import { PresenceChannel } from "./presence.js";
 
 const MOST_KEPT = 50;
 const ANSWER_SECONDS = 3;
 
-/** The name of this browser's device, the same for ever: what it is and a random end. */
-export function deviceName() {
+/** Return the name of this browser's device, the same until the person signs out: what it is and a random end. */
+function deviceName(kept) {
   const kind = /(Firefox|Edg|OPR|Chrome|Safari)\//.exec(navigator.userAgent)?.[1].toLowerCase() ?? "browser";
-  const kept = localStorage.getItem("dpresence.device") ?? "";
-  const name = /^[A-Za-z0-9._:-]{1,64}$/.test(kept) ? kept : `${kind}-${crypto.randomUUID().slice(0, 6)}`;
-  localStorage.setItem("dpresence.device", name);
+  const before = kept.get("device") ?? "";
+  const name = /^[A-Za-z0-9._:-]{1,64}$/.test(before) ? before : `${kind}-${crypto.randomUUID().slice(0, 6)}`;
+  kept.set("device", name);
   return name;
 }
 
@@ -24,13 +25,16 @@ export function deviceName() {
 export class SharedDevice extends EventTarget {
   /** @type {import("./presence.js").State} */
   state = { state: "connecting" };
+  /** @type {string} the name of the device */
+  name;
   /** @type {import("./presence.js").Status} */
-  status = ["unavailable", "offline"].find((one) => one === localStorage.getItem("dpresence.status")) ?? "online";
+  status;
   /** @type {import("./presence.js").Notification[]} the newest first */
   notifications = [];
   /** @type {PresenceChannel | null} in the tab that holds it */
   #channel = null;
   #options;
+  #kept;
   #others;
   /** @type {AbortController} of this tab's place in the queue for the lock */
   #place;
@@ -43,7 +47,10 @@ export class SharedDevice extends EventTarget {
    */
   constructor(email, signIn) {
     super();
-    this.#options = { email, signIn, device: deviceName() };
+    this.#kept = new Kept(email);
+    this.name = deviceName(this.#kept);
+    this.status = ["unavailable", "offline"].find((one) => one === this.#kept.get("status")) ?? "online";
+    this.#options = { email, signIn, device: this.name };
     this.#others = new BroadcastChannel(`dpresence ${email}`);
     this.#others.onmessage = ({ data: [what, value] }) => this.#listen(what, value);
     this.#queue();
@@ -58,7 +65,7 @@ export class SharedDevice extends EventTarget {
 
   /** @param {import("./presence.js").Status} status */
   setStatus(status) {
-    localStorage.setItem("dpresence.status", status);
+    this.#kept.set("status", status);
     this.#both("status", status);
   }
 

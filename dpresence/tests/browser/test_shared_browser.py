@@ -1,0 +1,65 @@
+"""A browser that several people use: what the pages keep is kept for each account apart, and cleared at sign-out (docs/pages.md)."""
+
+from __future__ import annotations
+
+import pytest
+
+from dpresence.tests.live.clients import Person
+
+from .conftest import Scene
+from .support import Browser
+
+pytestmark = pytest.mark.browser
+
+KEPT = "return Object.keys(localStorage).filter((key) => key.startsWith('dpresence'))"
+
+
+def open_sidebar(browser: Browser, scene: Scene, email: str) -> str:
+    """Sign in and open the sidebar; return the name of the device that the browser is."""
+    browser.enter(scene.service.origin, email, "/sidebar")
+    browser.wait(lambda it: it.find("#connection").text == "Connected" and it.count("#devices li") == 1)
+    return str(Person(scene.service.origin, email).call("GET", "/devices")["devices"][0]["device"])
+
+
+def status_of(scene: Scene, email: str) -> list[str]:
+    return [one["status"] for one in Person(scene.service.origin, email).call("GET", "/devices")["devices"]]
+
+
+def test_who_signs_in_after_somebody_who_went_offline_is_online_under_a_name_of_their_own(browser: Browser, scene: Scene) -> None:
+    first = open_sidebar(browser, scene, "sharing.ada@example.org")
+    browser.click("Offline")
+    browser.wait(lambda _: status_of(scene, "sharing.ada@example.org") == ["offline"])
+    browser.click("Sign out")
+    browser.wait(lambda it: it.count("meta[name=csrf]") == 0)
+    assert browser.run(KEPT) == []
+    second = open_sidebar(browser, scene, "sharing.bob@example.org")
+    assert browser.find(".choice [aria-pressed=true]").text == "Online"
+    assert status_of(scene, "sharing.bob@example.org") == ["online"] and first != second
+
+
+def test_nothing_of_somebody_who_was_signed_out_elsewhere_is_left_to_the_next(browser: Browser, scene: Scene) -> None:
+    first = open_sidebar(browser, scene, "sharing.cleo@example.org")
+    browser.click("Offline")
+    browser.wait(lambda _: status_of(scene, "sharing.cleo@example.org") == ["offline"])
+    browser.cdp("Network.clearBrowserCookies")
+    second = open_sidebar(browser, scene, "sharing.dan@example.org")
+    assert status_of(scene, "sharing.dan@example.org") == ["online"] and first != second
+    assert [key for key in browser.run(KEPT) if "cleo" in key] == []
+
+
+def test_who_signs_in_again_after_the_session_ended_is_as_they_said(browser: Browser, scene: Scene) -> None:
+    first = open_sidebar(browser, scene, "sharing.eve@example.org")
+    browser.click("Offline")
+    browser.wait(lambda _: status_of(scene, "sharing.eve@example.org") == ["offline"])
+    browser.cdp("Network.clearBrowserCookies")
+    browser.open(f"{scene.service.origin}/login")
+    assert open_sidebar(browser, scene, "sharing.eve@example.org") == first
+    assert status_of(scene, "sharing.eve@example.org") == ["offline"]
+
+
+def test_what_an_earlier_version_kept_for_everybody_is_removed(browser: Browser, scene: Scene) -> None:
+    browser.open(f"{scene.service.origin}/login")
+    browser.run("localStorage.setItem('dpresence.status', 'offline'); localStorage.setItem('dpresence.device', 'chrome-ada')")
+    open_sidebar(browser, scene, "sharing.fay@example.org")
+    assert [key for key in browser.run(KEPT) if key.startswith("dpresence.")] == []
+    assert status_of(scene, "sharing.fay@example.org") == ["online"]
