@@ -2,10 +2,10 @@
 // No dependency, no build step; its parts lie beside it. How to use it: docs/clients.md.
 
 import { Received } from "./presence-received.js";
-import { LEAST_SECONDS, afterClose, backoff, retryAfter } from "./presence-retry.js";
+import { LEAST_SECONDS, Retries, afterClose, retryAfter } from "./presence-retry.js";
 import { onWaking, sleepMeter } from "./presence-waking.js";
 
-export { afterClose, backoff, retryAfter };
+export { afterClose, backoff, retryAfter } from "./presence-retry.js";
 
 /** @typedef {"online" | "unavailable" | "offline"} Status */
 
@@ -27,12 +27,18 @@ export { afterClose, backoff, retryAfter };
  */
 
 /**
+ * Where a ticket is kept. One that outlives the page lets a copy be noticed that somebody made of it (docs/clients.md).
+ * @typedef {{get: () => string | null, set: (ticket: string | null) => void}} Tickets
+ */
+
+/**
  * @typedef {object} Options
  * @property {string} email whose device this is
  * @property {() => Promise<string | null>} signIn gives an assertion or a ticket each time one is needed; null when the person is
  *   signed out; throws when it could not find out. An error's `retryAfter` (seconds) is obeyed.
  * @property {string} [device] its name: 1 to 64 of A-Z a-z 0-9 . _ : -
  * @property {Status} [status] to begin with; online when left out
+ * @property {Tickets} [tickets] where the ticket for the next connection is kept; in this object when left out
  * @property {string} [url] the channel; that of the service this file came from when left out
  */
 
@@ -40,10 +46,14 @@ const ANSWER_SECONDS = 15; // to sign in, or to answer; then the connection is t
 const BEAT_SECONDS = 60; // of silence; then the status is repeated, which costs nothing and asks for an answer
 const AWAKE_SECONDS = 5; // to answer after the page was asleep, when the connection is likely to be dead
 const TICK_SECONDS = 10; // how often the clock is looked at during a silence
-const STEADY_SECONDS = 30; // a connection that lasted for so long was a good one
-const LATER = 3; // failures that "later" counts for at least
 const MOST_REFUSED = 3; // assertions in a row
 const SIGNED_OUT = 4009;
+
+/** @returns {Tickets} */
+function inMemory() {
+  let kept = null;
+  return { get: () => kept, set: (ticket) => (kept = ticket) };
+}
 
 /**
  * One device. It keeps itself connected until it is stopped, or until coming back makes no sense.
@@ -62,11 +72,10 @@ export class PresenceChannel extends EventTarget {
   #socket = null;
   #timer = 0; // the only one: what happens next if nothing else does
   #attempt = 0; // what an earlier attempt still brings is void
-  #ticket = null; // for the next connection
-  #failures = 0;
+  /** @type {Tickets} */
+  #tickets;
+  #retries = new Retries();
   #refused = 0;
-  #steadyAt = 0;
-  #notBefore = 0;
   #checking = false; // whether an answer to a repeated status is waited for
   #received = new Received();
   #sleepOn = () => {}; // ends listening for what wakes a page up
@@ -76,6 +85,7 @@ export class PresenceChannel extends EventTarget {
     super();
     this.#options = { url: new URL("../presence", import.meta.url).href.replace(/^http/, "ws"), ...options };
     this.#status = options.status ?? "online";
+    this.#tickets = options.tickets ?? inMemory();
   }
 
   /** How it is. @returns {State} */
@@ -97,7 +107,8 @@ export class PresenceChannel extends EventTarget {
   /** Connect, and stay connected. */
   start() {
     if (this.#state.state !== "stopped") return;
-    this.#failures = this.#refused = 0;
+    this.#retries.reset();
+    this.#refused = 0;
     this.#sleepOn = onWaking(() => this.check());
     this.#connect();
   }
@@ -110,7 +121,7 @@ export class PresenceChannel extends EventTarget {
   /** Ask now whether the connection is alive, as after a sleep; while it waits, connect at once if the service permits that. */
   check() {
     if (this.#state.state === "connected" && !this.#checking) this.#beat(AWAKE_SECONDS);
-    if (this.#state.state === "waiting" && performance.now() >= this.#notBefore) this.#connect();
+    if (this.#state.state === "waiting" && performance.now() >= this.#retries.notBefore) this.#connect();
   }
 
   /** Acknowledge notifications that no listener let be acknowledged. @param {...string} ids */
@@ -135,7 +146,8 @@ export class PresenceChannel extends EventTarget {
 
   /** Get a proof of who this is, or see to what follows from having none. */
   async #proof(attempt) {
-    if (this.#ticket) return this.#ticket; // until the next one is here: an answer may get lost
+    const ticket = this.#tickets.get();
+    if (ticket) return ticket; // until the next one is here: an answer may get lost
     try {
       const assertion = await this.#options.signIn();
       if (assertion === null && attempt === this.#attempt) this.#end(SIGNED_OUT, "signed out");
@@ -148,7 +160,7 @@ export class PresenceChannel extends EventTarget {
 
   #closed(code, reason) {
     const what = afterClose(code);
-    if (what === "renew") this.#ticket = null;
+    if (what === "renew") this.#tickets.set(null);
     if (what === "stop") this.#end(code, reason);
     else this.#wait(what, retryAfter(reason), reason || "the connection was lost");
   }
@@ -156,13 +168,7 @@ export class PresenceChannel extends EventTarget {
   /** Wait for the next attempt, counting the seconds. */
   #wait(what, least, reason) {
     this.#leave();
-    const now = performance.now();
-    const steady = this.#steadyAt !== 0 && now >= this.#steadyAt;
-    this.#failures = Math.max(steady ? 0 : this.#failures, what === "later" ? LATER : 0);
-    this.#steadyAt = 0;
-    this.#notBefore = now + least * 1000;
-    this.#count(now + backoff(this.#failures, least) * 1000, reason);
-    this.#failures += 1;
+    this.#count(this.#retries.failed(what, least, performance.now()), reason);
   }
 
   #count(until, reason) {
@@ -184,7 +190,7 @@ export class PresenceChannel extends EventTarget {
   /** Stop. The ticket stays, unless it is of no use: if another connection has this device by a copy of it, showing it tells. */
   #end(code, reason) {
     this.#leave();
-    if (code === SIGNED_OUT) this.#ticket = null;
+    if (code === SIGNED_OUT) this.#tickets.set(null);
     this.#sleepOn();
     this.#become({ state: "stopped", code, reason });
   }
@@ -229,7 +235,7 @@ export class PresenceChannel extends EventTarget {
   };
 
   #receive(frame) {
-    if (frame.ticket) this.#ticket = frame.ticket;
+    if (frame.ticket) this.#tickets.set(frame.ticket);
     this.#checking = false;
     if (this.#state.state === "connected") this.#listen();
     if (frame.notifications) return this.#take(frame.notifications);
@@ -248,7 +254,7 @@ export class PresenceChannel extends EventTarget {
 
   #signedIn() {
     this.#refused = 0;
-    this.#steadyAt = performance.now() + STEADY_SECONDS * 1000;
+    this.#retries.connected(performance.now());
     this.#listen();
     this.#become({ state: "connected" });
     this.#settle();
@@ -256,7 +262,7 @@ export class PresenceChannel extends EventTarget {
 
   /** A refusal that may pass leads to another attempt; assertions that are refused again and again, and mistakes, to the end. */
   #notSignedIn({ errno, error, retry_after: least = 0 }) {
-    if (errno === 34) this.#ticket = null;
+    if (errno === 34) this.#tickets.set(null);
     if (errno === 34 && ++this.#refused < MOST_REFUSED) this.#wait("soon", 0, error);
     else if ([117, 201, 999].includes(errno)) this.#wait("later", least, error);
     else this.#end(SIGNED_OUT, error);
@@ -265,7 +271,7 @@ export class PresenceChannel extends EventTarget {
   /** The identity has ended: prove it anew, on the same connection. */
   async #renew() {
     const attempt = this.#attempt;
-    this.#ticket = null;
+    this.#tickets.set(null);
     const assertion = await this.#proof(attempt);
     if (assertion && attempt === this.#attempt) this.#update("renewal", { assertion, ticket: true });
   }

@@ -50,7 +50,8 @@ export class SharedDevice extends EventTarget {
     this.#kept = new Kept(email);
     this.name = deviceName(this.#kept);
     this.status = ["unavailable", "offline"].find((one) => one === this.#kept.get("status")) ?? "online";
-    this.#options = { email, signIn, device: this.name };
+    const tickets = { get: () => this.#kept.get("ticket"), set: (ticket) => this.#kept.set("ticket", ticket) };
+    this.#options = { email, signIn, device: this.name, tickets };
     this.#others = new BroadcastChannel(`dpresence ${email}`);
     this.#others.onmessage = ({ data: [what, value] }) => this.#listen(what, value);
     this.#queue();

@@ -8,6 +8,7 @@ from dpresence.tests.live.clients import Device, Person
 
 from .conftest import Scene, Steps
 from .support import Browser
+from .test_sidebar import Stage
 
 SHOWN = "return sockets.map(({sent}) => sent[0].assertion)"
 
@@ -66,3 +67,57 @@ def test_a_thief_of_a_ticket_is_thrown_out_when_the_page_comes_back(browser: Bro
     assert not shown[2].startswith("ticket:"), "then a new sign-in"
     browser.open("about:blank")
     browser.assert_quiet()
+
+
+KEPT = "return localStorage.getItem(`dpresence ${document.querySelector('meta[name=account]').content} ticket`)"
+
+
+def steal_and_use(stage: Stage) -> tuple[Device, str]:
+    """Copy the page's next ticket and take its device with it; return the thief's channel and the next ticket it was given."""
+    stolen = stage.browser.run(KEPT)
+    thief = Device(stage.sue)
+    device = stage.sue.call("GET", "/devices")["devices"][0]["device"]
+    answer = thief.ask(email=stage.sue.email, assertion=stolen, status="online", device=device, ticket=True)
+    assert answer["result"] == "OK"
+    stage.browser.wait(lambda it: "Another program has connected" in it.text())
+    return thief, answer["ticket"]
+
+
+def assert_thrown_out(stage: Stage, thief: Device, ticket: str) -> None:
+    assert thief.wait_closed()[0] in (4009, 4010)
+    with Device(stage.sue) as again:
+        assert again.ask(email=stage.sue.email, assertion=ticket, status="online", device="thief")["errno"] == 34
+
+
+@pytest.mark.browser
+def test_a_thief_of_a_ticket_is_thrown_out_when_the_page_is_loaded_anew(browser: Browser, scene: Scene) -> None:
+    stage = Stage(browser, scene)
+    thief, ticket = steal_and_use(stage)
+    browser.open(f"{stage.origin}/sidebar")
+    stage.wait_connected()
+    assert_thrown_out(stage, thief, ticket)
+    stage.service.close()
+
+
+@pytest.mark.browser
+def test_a_thief_of_a_ticket_is_thrown_out_when_another_tab_connects_again(browser: Browser, scene: Scene) -> None:
+    stage = Stage(browser, scene)
+    browser.tab()
+    browser.open(f"{stage.origin}/sidebar")
+    stage.wait_connected()
+    thief, ticket = steal_and_use(stage)
+    browser.click("Connect again")
+    browser.wait(lambda it: stage.connection == "Connected")
+    assert_thrown_out(stage, thief, ticket)
+    stage.service.close()
+
+
+@pytest.mark.browser
+def test_a_page_that_is_loaded_anew_shows_the_ticket_it_kept(browser: Browser, scene: Scene) -> None:
+    stage = Stage(browser, scene)
+    before = browser.run(KEPT)
+    browser.open(f"{stage.origin}/sidebar")
+    stage.wait_connected()
+    assert before.startswith("ticket:") and browser.run(KEPT) not in (before, None)
+    assert len(stage.sue.call("GET", "/account")["tickets"]) == 1, "it asked for no ticket of another family"
+    stage.service.close()
