@@ -131,6 +131,14 @@ class MailboxContract:
         assert push(backend, "a", "b", "c", "d", limit=2) == [1, 2, 2, 2]
         assert kept(backend) == ["c", "d"]
 
+    @pytest.mark.parametrize("expired", [0, 130])
+    def test_a_limit_that_was_lowered_holds_from_the_next_push_on(self, backend, pass_by, expired):
+        push(backend, *[one(f"expired-{n}", ttl_ms=SHORT) for n in range(expired)], limit=1000)
+        push(backend, *[f"{n}" for n in range(250)], limit=1000)
+        pass_by(SHORT if expired else 0)
+        assert push(backend, "a", "b", limit=3) == [3, 3]
+        assert kept(backend) == ["249", "a", "b"] and waiting(backend) == 3
+
     def test_a_full_queue_leaves_the_others_alone(self, backend):
         push(backend, "a", "b", limit=2)
         push(backend, one("c", appid="app-2"), one("d", appid="app-2"), limit=2)
