@@ -50,7 +50,7 @@ setup(
         "check": ["ruff>=0.17,<0.18", "mypy>=2.4,<2.5", "types-requests"],
     },
     entry_points={
-        "console_scripts": ["dpresence = dpresence.command:main"],
+        "console_scripts": ["dpresence = dpresence.command:main", "pserve = dpresence.pserve:main"],
         "paste.app_factory": ["main = dpresence:main"],
         "paste.server_factory": ["main = dpresence.server:main"],
     },

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
+from .errors import SettingError
 from .model import canonical_email
 from .settings import (
     LOOPBACK_HOSTS,
@@ -29,7 +31,6 @@ from .settings import (
     StorageSettings,
     mail_domains,
     refuse,
-    unknown_setting,
 )
 
 
@@ -114,12 +115,30 @@ _CONCERNS: dict[str, tuple[str, type]] = {
     "outbound": ("outbound", OutboundSettings),
     "admin": ("admin", AdminSettings),
 }
+_EXPECTED = ("password", "secret", "token", "user", "host", "port", "url")
+"""Words of keys that people expect and that do not exist here."""
 _OURS = re.compile(r"(directory|tracker|mailbox|redis|admin|presence|identity|browserid|oidc|channels|outbound)(\..*)?")
 
 
 def documented() -> dict[str, dataclasses.Field[Any]]:
     """Return every key of ``[app:main]`` with its field, in the order of the ini."""
     return {key: field for prefix, cls in _CONCERNS.values() for key, field in keys(cls, prefix).items()}
+
+
+def _unknown(key: str, names: Iterable[str] = (), section: str = "") -> SettingError:
+    """Return the error that names a key which does not exist.
+
+    Its value may be a secret under a misspelled name; so may a word of the key, which is shown where it resembles one of a setting.
+
+    :param names: of the providers and issuers that are set.
+    """
+    known = [*documented(), *keys(ServerSettings, ""), *keys(ProviderSettings, ""), *names, "browserid.domains", *_EXPECTED]
+    words = re.split("[._]", ".".join(known))
+    if re.fullmatch(r"[a-z0-9_.-]{1,60}", key):
+        name = re.sub("[^._]+", lambda word: word[0] if get_close_matches(word[0], words, 1) else f"{word[0][0]}…", key)
+    else:
+        name = "a key that is not written a-z 0-9 _ . -"
+    return SettingError(f"{name}: no such setting{section}; docs/settings.md lists them")
 
 
 def load(ini: Mapping[str, str], here: str) -> Settings:
@@ -135,7 +154,7 @@ def load(ini: Mapping[str, str], here: str) -> Settings:
     values["admin"]["emails"] = tuple(canonical_email(email) for email in values["admin"].get("emails", ()))
     values["oidc"]["configured"] = _providers(values["oidc"].get("providers", ()), rest)
     if rest:
-        raise unknown_setting(min(rest))
+        raise _unknown(min(rest), [*values["oidc"].get("providers", ()), *values["browserid"].get("issuers", ())])
     for concern, key, default in (("storage", "directory_url", StorageSettings()), ("identity", "secret_file", IdentitySettings())):
         text = values[concern].get(key, getattr(default, key))
         values[concern][key] = text.replace("%(here)s", str(Path(here).resolve()))
@@ -193,6 +212,6 @@ def load_server(section: Mapping[str, str]) -> ServerSettings:
     rest = dict(section)
     settings = ServerSettings(**_read(ServerSettings, "", rest))
     if rest:
-        raise unknown_setting(min(rest), " of [server:main]")
+        raise _unknown(min(rest), section=" of [server:main]")
     settings.check()
     return settings

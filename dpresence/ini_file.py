@@ -24,10 +24,23 @@ def read_section(file: Path, name: str) -> dict[str, str]:
     except configparser.NoSectionError:
         raise SettingError(f"{file.name}: must have a section [{name}]") from None
     except (configparser.Error, UnicodeDecodeError) as error:
-        lines = getattr(error, "errors", None) or [(getattr(error, "lineno", None), "")]
-        where = f"line {lines[0][0]}" if lines[0][0] else "not UTF-8"
-        raise SettingError(f"{file.name}: must be an ini: sections with lines of key = value ({where})") from None
+        raise unreadable(error, file.name) from None
     return found
+
+
+def unreadable(error: configparser.Error | UnicodeDecodeError, name: str = "") -> SettingError:
+    """Return what to say of a file that is no ini: where it is wrong, and nothing of what is written there.
+
+    :param name: of the file, where the error does not know it.
+    """
+    name = name or getattr(error, "source", "") or "the ini"
+    if isinstance(error, configparser.InterpolationError):
+        return SettingError(f"{name}: a % must be written %%, but for the sections with use = egg:dpresence")
+    lines = getattr(error, "errors", None) or [(getattr(error, "lineno", None), "")]
+    where = f"line {lines[0][0]}" if lines[0][0] else "not UTF-8"
+    if getattr(error, "line", "").startswith("\ufeff"):
+        where = "it begins with a byte order mark"
+    return SettingError(f"{name}: must be an ini: sections with lines of key = value ({where})")
 
 
 def read_raw() -> None:

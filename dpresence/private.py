@@ -1,4 +1,4 @@
-"""Files that only their owner may read: who else could is told of at the start."""
+"""Secrets: files that only their owner may read, and URLs that an error must not show."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 log = logging.getLogger(__name__)
 
@@ -34,3 +35,11 @@ def warn_of_secrets(path: str, ini: Mapping[str, str]) -> None:
     """
     if any(value and (_SECRET_KEYS.search(key) or _PASSWORD_IN_URL.search(value)) for key, value in ini.items()):
         warn_of_readers(path, "passwords or secrets")
+
+
+def without_lone_host(words: str, url: str) -> str:
+    """Return what a driver says without the host of its URL, where that may be a password: ``redis://password``, for ``:password@``."""
+    host = urlsplit(url).netloc
+    if not host or set(host) & set("@:."):
+        return words
+    return re.sub(re.escape(host), "the host of its URL", words, flags=re.IGNORECASE)

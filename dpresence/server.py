@@ -24,10 +24,11 @@ from gevent.event import Event  # noqa: E402
 from gevent.socket import wait_read  # noqa: E402
 
 from .channels.gate import SPARE  # noqa: E402
-from .errors import BackendUnavailable, SettingError  # noqa: E402
+from .errors import SettingError  # noqa: E402
 from .files import free_files  # noqa: E402
 from .ini import load_server  # noqa: E402
 from .listener import Server, tls_context  # noqa: E402
+from .pserve import say_why  # noqa: E402
 from .renewal import Renewal, command, start_anew  # noqa: E402
 from .settings import ServerSettings, Settings, wrong_setting  # noqa: E402
 from .supervisor import Supervisor  # noqa: E402
@@ -50,7 +51,7 @@ def main(global_config: dict[str, str], **section: str) -> Callable[[Any], None]
     :raises SettingError: a setting that stops the start.
     """
     section.pop("use", None)
-    sys.excepthook = _say_why
+    sys.excepthook = say_why
     faulthandler.enable()  # a crash in native code leaves a stack trace as well
     faulthandler.register(TRACE_SIGNAL)
     settings, worker, listener = load_server(section), this_worker(), inherited_listener()
@@ -88,14 +89,6 @@ def check(application: Settings, server: ServerSettings) -> None:
     check_workers(application, server)
     if server.certfile:
         tls_context(server)
-
-
-def _say_why(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
-    """End a start with the one line an operator needs; what is no mistake of hers keeps its traceback."""
-    if issubclass(kind, SettingError | BackendUnavailable):
-        sys.stderr.write(f"dpresence does not start: {' '.join(str(error).split())}\n")
-    else:
-        sys.__excepthook__(kind, error, traceback)
 
 
 def serve(application: Any, settings: ServerSettings, worker: Worker | None = None, listener: int | None = None) -> None:

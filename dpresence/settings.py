@@ -26,19 +26,15 @@ RESERVED = (".invalid", ".test", ".localhost")
 def wrong_setting(key: str, value: object, allowed: str) -> SettingError:
     """Return the error that names a setting and what is allowed.
 
-    The value is shown only where it cannot be a secret: a number, true or false, an IP address or network, an origin, nothing.
+    The value is shown only where it cannot be a secret: a number, true or false, an IP address or network, nothing, and an origin
+    under a key of origins.
     A password may stand anywhere else: in a URL, in the value of another key, after a typing error.
     """
     text = str(value)
-    harmless = _HARMLESS.fullmatch(text) or _networks((text,)) is None or canonical_origin(text) == text
+    is_origin = key in ("identity.audience", "channels.origins") and canonical_origin(text) == text
+    harmless = _HARMLESS.fullmatch(text) or _networks((text,)) is None or is_origin
     shown = harmless and not re.search("token|secret|password", key)
     return SettingError(f"{key} = {text}: must be {allowed}" if shown else f"{key}: must be {allowed}")
-
-
-def unknown_setting(key: str, section: str = "") -> SettingError:
-    """Return the error that names a key which does not exist; its value may be a secret under a misspelled name."""
-    name = key if re.fullmatch(r"[a-z0-9_.-]{1,60}", key) else "a key that is not written a-z 0-9 _ . -"
-    return SettingError(f"{name}: no such setting{section}; docs/settings.md lists them")
 
 
 def refuse(wrong: bool, key: str, value: object, allowed: str) -> None:

@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ...errors import BackendUnavailable, SettingError
+from ...private import without_lone_host
 from ...settings import REDIS_URL, RedisSettings
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Server:
     def __init__(self, settings: RedisSettings) -> None:
         self.seconds = settings.timeout_seconds
         self.prefix = settings.prefix
+        self._url = settings.url
         tls = {"ssl_check_hostname": True} if settings.url.startswith("rediss:") else {}  # not the default of redis-py 5
         try:
             self._pool = ConnectionPool.from_url(
@@ -111,8 +113,12 @@ class Server:
 
     def unavailable(self, error: Exception) -> BackendUnavailable:
         """Return what a caller sees of a driver's error; the log gets the driver's own words."""
-        log.warning("redis: %s: %s", type(error).__name__, error)
+        log.warning("redis: %s: %s", type(error).__name__, self.words(error))
         return BackendUnavailable()
+
+    def words(self, error: Exception) -> str:
+        """Return what the driver says, for the log."""
+        return without_lone_host(str(error), self._url)
 
     def check(self) -> None:
         """Look at the server once, at the start.

@@ -53,7 +53,7 @@ class Wakes:
             try:
                 self._follow()
             except (RedisError, OSError) as error:
-                log.warning("redis: wake-ups interrupted: %s: %s", type(error).__name__, error)
+                log.warning("redis: wake-ups interrupted: %s: %s", type(error).__name__, self._server.words(error))
                 self._connection.disconnect()
                 self._gap = True
             gevent.sleep(self._pause * random.uniform(0.5, 1))  # noqa: S311 a jitter

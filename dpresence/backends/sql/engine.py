@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ...clock import JUMP_SECONDS, Clock
 from ...errors import BackendUnavailable, SettingError
+from ...private import without_lone_host
 from . import postgresql, sqlite
 from .calls import Call, LogTruncation
 from .fair import FairQueue
@@ -58,6 +59,7 @@ class Database:
         parsed = _parse(url)
         at_server = postgresql.understands(parsed)
         self.deadline_seconds = deadline_seconds or (postgresql.DEADLINE_SECONDS if at_server else DEADLINE_SECONDS)
+        self._url = url
         self._clock = clock or Clock()
         self._steady = self._clock.steady  # begins now
         self._thread: ThreadPool | None = None
@@ -191,7 +193,7 @@ class Database:
         driver = self._engine.dialect.loaded_dbapi
         if not isinstance(error, SQLAlchemyError | driver.Error):
             return error
-        log.warning("database: %s: %s", type(error).__name__, _words(error))
+        log.warning("database: %s: %s", type(error).__name__, without_lone_host(_words(error), self._url))
         refusal = BackendUnavailable()
         refusal.__cause__ = error
         return refusal

@@ -8,7 +8,7 @@ import pytest
 
 from dpresence.tests.unit.test_setting_secrets import CANARY, MAIN, MISSPELLED, SERVER
 
-from .test_start import Shipped
+from .test_start import DATABASE, Shipped
 
 ANYWHERE = "redis.url = redis://127.0.0.1:6379/0"
 SECTION = "[server:main]"
@@ -27,8 +27,69 @@ def with_key(key: str, value: str, section: str) -> dict[str, str]:
 
 
 def check(said: str) -> None:
-    assert CANARY not in said and "Traceback" not in said, said
+    assert CANARY.lower() not in said.lower() and "Traceback" not in said, said
     assert len([line for line in said.splitlines() if "does not start" in line]) == 1, said
+
+
+LINES = {
+    "no equals sign": f"redis.password {CANARY}",
+    "a URL without an equals sign": f"redis.url redis://u:{CANARY}@h/0",
+    "no key": f"= {CANARY}",
+    "an open bracket": f"[redis {CANARY}",
+    "a key": f"redis.{CANARY.lower()} = 1",
+    "a key with a space": f"redis.password {CANARY} = 1",
+    "a key twice": f"redis.{CANARY} = 1\nredis.{CANARY} = 1",
+    "a section twice": f"[{CANARY}]\n[{CANARY}]",
+    "no UTF-8": f"redis.password = {CANARY}\udcff",
+}
+
+
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
+def test_a_line_that_cannot_be_read_is_told_without_what_is_in_it(tmp_path: Path, line: str) -> None:
+    service = Shipped(tmp_path, {})
+    ini = tmp_path / "presence.ini"
+    ini.write_text(ini.read_text().replace(f"\n{ANYWHERE}\n", f"\n{line}\n"), errors="surrogateescape")
+    check(service.fail_to_start())
+
+
+TOPS = {
+    "a setting before any section": f"redis.password = {CANARY}",
+    "a byte order mark": f"\ufeff[app:other]\nredis.password = {CANARY}",
+    "a default that is interpolated": f"[DEFAULT]\npassword = %({CANARY})s",
+    "a default with a percent sign": f"[DEFAULT]\npassword = a%{CANARY}",
+    "a section of another program": f"[pserve]\nwatch_files = %({CANARY})s",
+}
+
+
+@pytest.mark.parametrize("lines", TOPS.values(), ids=TOPS)
+def test_what_stands_outside_of_the_sections_of_this_service_is_not_told(tmp_path: Path, lines: str) -> None:
+    service = Shipped(tmp_path, {})
+    ini = tmp_path / "presence.ini"
+    ini.write_text(f"{lines}\n{ini.read_text()}")
+    check(service.fail_to_start())
+
+
+def test_an_ini_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
+    service = Shipped(tmp_path, {})
+    (tmp_path / "presence.ini").unlink()
+    said = service.fail_to_start()
+    check(said)
+    assert said.endswith(f"dpresence does not start: {tmp_path}/presence.ini: No such file or directory\n")
+
+
+ALONE = f"postgresql+psycopg://{CANARY}/db"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {ANYWHERE: f"redis.url = https://{CANARY.lower()}"},
+        {ANYWHERE: f"redis.url = redis://{CANARY}", **ON_REDIS},
+        {DATABASE: f"directory.url = {ALONE}", "identity.secret_file = %(here)s/presence.secret": "identity.secret_file = s"},
+    ],
+)
+def test_a_password_that_was_written_as_a_host_is_not_told(tmp_path: Path, changes: dict[str, str]) -> None:
+    check(Shipped(tmp_path, changes).fail_to_start())
 
 
 FEW = [

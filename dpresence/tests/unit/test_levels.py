@@ -18,7 +18,7 @@ LEVELS = (
     ("service",),
     ("channels", "views"),
     ("app", "background"),
-    ("", "server", "listener", "supervisor", "worker", "renewal", "command", "demo"),
+    ("", "server", "listener", "supervisor", "worker", "renewal", "command", "pserve", "demo"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
@@ -35,6 +35,7 @@ SIDEWAYS = {  # within a level: who may lean on whom
     ("listener", "worker"),
     ("server", "worker"),
     ("server", "renewal"),
+    ("server", "pserve"),
     ("renewal", "worker"),
     ("", "worker"),
     ("supervisor", "worker"),
@@ -51,7 +52,7 @@ DRIVERS = {
     "cryptography": {"browserid", "development", "oidc"},
     "jwt": {"oidc"},
     "geventwebsocket": {"channels", "listener"},
-    "pyramid": {"channels", "views", "app"},
+    "pyramid": {"channels", "views", "app", "pserve"},
     "cornice": {"views", "app"},
 }
 

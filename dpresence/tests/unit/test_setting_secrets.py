@@ -10,6 +10,7 @@ from dpresence.errors import SettingError
 from dpresence.ini import documented, keys, load, load_server
 from dpresence.ini_file import read_section
 from dpresence.origins import canonical_origin, is_app_origin
+from dpresence.private import without_lone_host
 from dpresence.settings import ProviderSettings, RedisSettings, ServerSettings
 
 CANARY = "Canary7x"
@@ -40,6 +41,8 @@ SECRETS = [
     f"https://u:{CANARY}@presence.example.org",
     f"https://presence.example.org/?token={CANARY}",
     f"https://presence.example.org/{CANARY}",
+    f"https://{CANARY.lower()}",
+    f"redis://{CANARY}",
     f"//u:{CANARY}@h",
 ]
 
@@ -67,7 +70,7 @@ def said(key: str, text: str) -> str:
 @pytest.mark.parametrize("key", [*MAIN, *MISSPELLED, *SERVER])
 def test_no_key_tells_its_value_where_that_may_be_a_secret(key: str) -> None:
     found = [said(key, text) for text in SECRETS]
-    assert CANARY not in "".join(found)
+    assert CANARY.lower() not in "".join(found).lower()
     free = (
         "oidc.corp.client_id",
         "oidc.corp.title",
@@ -85,15 +88,37 @@ def test_no_key_of_the_server_section_tells_its_value(key: str) -> None:
         try:
             load_server({key: text})
         except SettingError as error:
-            assert CANARY not in str(error) and key in str(error)
+            assert CANARY not in str(error) and key.replace("corp", "c…") in str(error)
         else:
             assert key in SERVER
 
 
-def test_a_secret_in_the_place_of_a_key_is_not_told() -> None:
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        (f"redis.{CANARY}/x", "a key that is not written a-z 0-9 _ . -"),
+        (f"redis.{CANARY.lower()}", "redis.c…"),
+        (f"redis.password.{CANARY.lower()}", "redis.password.c…"),
+        (f"oidc.{CANARY.lower()}.client_secret", "oidc.c….client_secret"),
+        ("presence.gracious_seconds", "presence.gracious_seconds"),
+        ("redis.ulr", "redis.ulr"),
+    ],
+)
+def test_a_word_of_a_key_is_told_only_where_it_resembles_a_setting(key: str, shown: str) -> None:
     with pytest.raises(SettingError) as refused:
-        load({f"redis.{CANARY}/x": "1"}, "/tmp")
-    assert str(refused.value) == "a key that is not written a-z 0-9 _ . -: no such setting; docs/settings.md lists them"
+        load({key: "1"}, "/tmp")
+    assert str(refused.value) == f"{shown}: no such setting; docs/settings.md lists them"
+
+
+@pytest.mark.parametrize("url", [f"redis://{CANARY}", f"redis://{CANARY}/0", f"postgresql+psycopg://{CANARY}/db"])
+def test_a_password_in_the_place_of_a_host_is_not_told(url: str) -> None:
+    said = without_lone_host(f"Error -2 connecting to {CANARY.lower()}:6379. Name or service not known.", url)
+    assert said == "Error -2 connecting to the host of its URL:6379. Name or service not known."
+
+
+@pytest.mark.parametrize("url", ["redis://db.example:6379", "redis://db:6379/0", "redis://:x@db/0", "redis://10.0.0.1", "sqlite:///db"])
+def test_a_host_that_is_none_is_told(url: str) -> None:
+    assert without_lone_host("connecting to db: db.example, 10.0.0.1", url) == "connecting to db: db.example, 10.0.0.1"
 
 
 @pytest.mark.parametrize("token", ["1234567", "localhost", "10.0.0.1"])
