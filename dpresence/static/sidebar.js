@@ -1,21 +1,28 @@
 // The page that sits in a narrow pane: my status, who may see me, my devices, notifications. It is a device itself.
 
 import { Kept } from "./kept.js";
+import { Outside } from "./outside.js";
 import { account, ask, announce, attempt, call, day, element, isolate, list, since, webAddress } from "./page.js";
+import { age, seenInWords } from "./seen.js";
 import { SharedDevice } from "./tabs.js";
 
 const REFRESH_SECONDS = 20; // of the lists, while somebody looks at them
-const WORDS = { online: "Online", unavailable: "Unavailable", offline: "Offline" };
-const RANK = ["offline", "unavailable", "online"];
+const TRUE_SECONDS = 30; // for so long, while it is connected, what the service said counts as said now
+const SOON_MS = 3000; // after which it is asked again when that will change
 const SIGNED_OUT = 4009, REPLACED = 4010;
 
 const at = (id) => document.getElementById(id);
-let grants = [];
-let devices = [];
+/** What the service said last; null before it said anything. */
+let grants = null;
+let devices = null;
+let saidAt = 0; // when it did
+let lostAt = 0; // when the connection ended last: what was said before may not hold any more
+let trouble = ""; // why it could not be asked
 let signedOut = false;
 let asked = 0; // how often the lists were asked for: an answer that is overtaken is void
 let looking = null;
-let stale = "";
+let again; // the timer of one more look
+let wasOld = false; // whether the lists are shown as old
 
 /** A ticket for the channel; null when the browser's session is over. */
 async function signIn() {
@@ -29,7 +36,7 @@ async function signIn() {
 }
 
 const me = new SharedDevice(account, signIn);
-const kept = new Kept(account);
+const outside = new Outside(at("outside"), new Kept(account));
 
 // -- what is shown
 
@@ -80,24 +87,35 @@ function showConnection() {
   at("again").hidden = signedOut;
   at("again-in").hidden = !signedOut;
   for (const button of document.querySelectorAll(".choice button")) button.setAttribute("aria-pressed", button.dataset.status === me.status);
-  showSeen();
+  showSaid();
 }
 
-/** Say what applications see, if it is known: the most reachable of all devices, and this one as it will be. */
-function showSeen() {
-  const connected = me.state.state === "connected";
-  const others = devices.filter((one) => !connected || one.device !== me.name).map((one) => one.status);
-  const seen = RANK[Math.max(...[connected ? me.status : "offline", ...others].map((status) => RANK.indexOf(status)))];
-  const elsewhere = seen !== me.status && connected ? ", because of another device" : "";
-  const known = connected || (devices.length && !stale && !signedOut);
-  at("seen").textContent = known ? `Applications see you ${WORDS[seen].toLowerCase()}${elsewhere}.` : "";
+/** Whether what the service said last is what it says now, as far as this page can know. */
+function isNow() {
+  return !trouble && saidAt >= lostAt && Date.now() - saidAt < TRUE_SECONDS * 1000;
+}
+
+/** Say what applications see, and how old that is. */
+function showSaid() {
+  const [now, known] = [isNow(), devices && !signedOut];
+  say("seen", known ? seenInWords(devices, grants, me.name, now ? null : saidAt) : "");
+  say("stale", signedOut || now ? "" : trouble || (known ? "This page is not connected to the service." : ""));
+  say("stale-age", known && !now ? `What is below is what it said ${age(saidAt)}.` : "");
+  if (!known || wasOld === !now) return;
+  wasOld = !now;
+  fill("devices", devices.map(deviceItem));
+}
+
+/** Put a text where it is not already: screen readers read what changes. */
+function say(id, text) {
+  if (at(id).textContent !== text) at(id).textContent = text;
 }
 
 function deviceItem({ device, status, connected, since: start }) {
   const own = device === me.name;
   const name = element("span", { class: "name" }, device, ...(own ? [" ", element("span", { class: "badge" }, "this browser")] : []));
-  const about = element("span", { class: "small" }, connected ? "" : "connection lost, ", "connected ", since(start));
-  const sign = element("span", { class: "status small", "data-status": status }, WORDS[status]);
+  const about = element("span", { class: "small" }, connected ? "" : "has lost its connection, ", "connected ", since(start));
+  const sign = element("span", { class: "status small", "data-status": wasOld ? "" : status }, `${wasOld ? "showed" : "shows"} you ${status}`);
   return element("li", { class: "row" },
     element("div", { class: "fill" }, element("div", {}, name), sign, " ", about),
     itemButton("Sign out", device, `out ${device}`, "quiet", (button) => signOutDevice(button, device)));
@@ -132,7 +150,7 @@ function notificationItem(one) {
 }
 
 function domainOf({ appid }) {
-  return grants.find((grant) => grant.appid === appid)?.domain;
+  return grants?.find((grant) => grant.appid === appid)?.domain;
 }
 
 /** Who sent a notification: the domain, which is proven; what it calls itself is not. */
@@ -183,11 +201,11 @@ async function revokeGrant(button, appid, domain) {
 /** Read the lists again and show what has changed. */
 async function refresh() {
   if (signedOut) return;
-  const turn = ++asked;
+  const [turn, began] = [++asked, Date.now()];
   try {
     const [found, given] = await Promise.all([call("GET", "/devices"), list("/grants", "grants")]);
     if (turn !== asked) return;
-    stale = "";
+    [saidAt, trouble] = [began, ""];
     given.sort((one, other) => one.domain.localeCompare(other.domain));
     if (JSON.stringify(found.devices) !== JSON.stringify(devices)) fill("devices", (devices = found.devices).map(deviceItem));
     if (JSON.stringify(given) !== JSON.stringify(grants)) {
@@ -198,59 +216,33 @@ async function refresh() {
   } catch (error) {
     if (turn !== asked) return;
     signedOut ||= error.signedOut || error.outdated || false;
-    stale = signedOut ? "" : `The lists below may be old: ${error.message}`;
+    trouble = error.message;
   }
-  if (at("stale").textContent !== stale) at("stale").textContent = stale;
   showConnection();
+  clearTimeout(again);
+  if (changesSoon()) again = setTimeout(() => document.hidden || refresh(), SOON_MS);
+}
+
+/** Whether what the service said will not hold for long: a grace is going to end, or a status that came too quickly to be applied. */
+function changesSoon() {
+  const late = ({ device, status }) => device === me.name && status !== me.status && me.state.state === "connected";
+  return isNow() && devices.some((one) => !one.connected || late(one));
 }
 
 setInterval(() => document.hidden || refresh(), REFRESH_SECONDS * 1000);
+setInterval(showSaid, 1000);
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 
 let before = "";
 me.addEventListener("change", () => {
   const { state } = me.state;
+  if (before === "connected" && state !== before) lostAt = Date.now();
   if (state !== before && (state === "connected" || state === "stopped")) refresh();
   before = state;
   showConnection();
 });
 
-// -- outside of this page
-
-const wanted = () => kept.get("outside") === "yes" && Notification.permission === "granted";
-
-function showOutside() {
-  at("outside").hidden = !("Notification" in window) || Notification.permission === "denied";
-  if (!at("outside").hidden) at("outside").setAttribute("aria-pressed", wanted());
-}
-
-at("outside").addEventListener("click", async () => {
-  const on = !wanted() && (await Notification.requestPermission()) === "granted";
-  kept.set("outside", on ? "yes" : "no");
-  if (on) showOne("Notifications are shown like this", { tag: "dpresence" });
-  if (wanted()) announce("Notifications are shown outside this page, too.");
-  else if (!on) announce("Notifications are shown on this page only.");
-  showOutside();
-});
-
-/** Show one as the system does, or say that it does not: on Android a browser has this for service workers only. */
-function showOne(title, options, act) {
-  try {
-    new Notification(title, options).onclick = act;
-  } catch {
-    kept.set("outside", "no");
-    showOutside();
-    announce("This browser cannot show them outside this page.", "alert");
-  }
-}
-
-/** Show one outside; the tag keeps several tabs from showing it twice. */
-function showSystem(title, { message, action, id }) {
-  if (!me.holds || !("Notification" in window) || !wanted()) return;
-  const url = webAddress(action);
-  const act = () => (url ? open(url.href, "_blank", "noopener,noreferrer") : focus());
-  showOne(title, { body: message, tag: id }, act);
-}
+// -- notifications
 
 me.addEventListener("notifications", async ({ detail }) => {
   showNotifications();
@@ -258,9 +250,8 @@ me.addEventListener("notifications", async ({ detail }) => {
   if (!domainOf(detail)) await (looking ??= refresh().finally(() => (looking = null))); // allowed a moment ago
   const title = `${sender(detail)}: ${isolate(detail.source)}`; // the domain first: nothing that follows can hide it
   announce(`${title}: ${isolate(detail.message)}`);
-  showSystem(title, detail);
+  if (me.holds) outside.notify(title, detail);
 });
 
-showOutside();
 showConnection();
 refresh();

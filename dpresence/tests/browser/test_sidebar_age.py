@@ -1,0 +1,109 @@
+"""What the sidebar says of the person is what the service said last, with its age when that is not now (docs/pages.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from dpresence.tests.live.clients import Person
+
+from .conftest import Scene
+from .support import Browser
+from .test_sidebar import BACKOFF_SECONDS, LOST, Stage, names
+
+pytestmark = pytest.mark.browser
+
+NOT_NOW = "What is below is what it said less than a minute ago."
+
+
+@pytest.fixture
+def stage(browser: Browser, scene: Scene) -> Iterator[Stage]:
+    stage = Stage(browser, scene)
+    yield stage
+    stage.service.close()
+
+
+def seen(browser: Browser) -> str:
+    return str(browser.find("#seen").text)
+
+
+def test_who_has_allowed_no_application_is_not_said_to_be_seen(browser: Browser, scene: Scene) -> None:
+    browser.enter(scene.service.origin, next(names), "/sidebar")
+    browser.wait(lambda it: it.find("#connection").text == "Connected" and seen(it) != "")
+    assert seen(browser) == "No application sees you: you have allowed none."
+    assert browser.find("#no-grants").is_displayed()
+
+
+def test_who_has_paused_everything_is_said_to_look_offline(stage: Stage) -> None:
+    stage.browser.wait(lambda it: seen(it) == "Applications see you online.")
+    stage.browser.click("Pause")
+    stage.browser.wait(lambda it: seen(it) == "Applications see you offline: you have paused all of them.")
+    other = stage.scene.application("Go club")
+    stage.sue.grant(other)
+    stage.browser.run("document.dispatchEvent(new Event('visibilitychange'))")
+    stage.browser.wait(lambda it: seen(it) == "Applications that you have not paused see you online.")
+
+
+def test_in_an_outage_everything_is_in_the_past_from_the_first_moment(stage: Stage) -> None:
+    stage.browser.wait(lambda it: seen(it) == "Applications see you online.")
+    stage.scene.service.kill()
+    stage.browser.wait(lambda it: stage.connection.startswith("Reconnecting"))
+    assert seen(stage.browser) == "Applications saw you online less than a minute ago."
+    assert NOT_NOW in stage.browser.text()
+    assert "showed you online" in stage.part("devices") and stage.browser.count("#devices [data-status=online]") == 0
+    stage.browser.run("document.dispatchEvent(new Event('visibilitychange'))")
+    stage.browser.wait(lambda it: it.find("#stale").text == "The service cannot be reached.")
+    stage.scene.service.start()
+    stage.wait_connected(BACKOFF_SECONDS)
+    stage.browser.wait(lambda it: seen(it) == "Applications see you online." and NOT_NOW not in it.text())
+    assert "shows you online" in stage.part("devices")
+    stage.browser.assert_quiet(*LOST)
+
+
+DEAF = """
+    window.fetch = () => new Promise(() => {});
+    const then = Date.now;
+    Date.now = () => then() + 61000;
+"""
+
+
+def test_a_network_that_swallows_everything_makes_no_old_answer_new(stage: Stage) -> None:
+    stage.browser.wait(lambda it: seen(it) == "Applications see you online.")
+    stage.browser.run(DEAF)
+    stage.browser.wait(lambda it: seen(it) == "Applications saw you online 1 minute ago.")
+
+
+NO_LISTS = "window.fetch = async () => new Response('{}', {status: 503});"
+
+
+def test_lists_that_were_never_read_are_not_said_to_be_empty(browser: Browser, scene: Scene) -> None:
+    script = browser.cdp("Page.addScriptToEvaluateOnNewDocument", source=NO_LISTS)["identifier"]
+    browser.enter(scene.service.origin, next(names), "/sidebar")
+    browser.wait(lambda it: it.find("#stale").text != "")
+    browser.cdp("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+    assert seen(browser) == ""
+    assert "No application may see you" not in browser.text() and "No device" not in browser.text()
+
+
+def test_a_device_that_says_offline_is_not_called_connected_in_one_breath(stage: Stage) -> None:
+    stage.browser.click("Offline")
+    stage.wait_for("devices", lambda text: "shows you offline" in text)
+    stage.browser.wait(lambda it: seen(it) == "Applications see you offline.")
+
+
+def test_a_device_in_grace_is_looked_at_until_it_is_gone(stage: Stage) -> None:
+    with stage.sue.device("online", device="phone"):
+        stage.browser.click("Offline")
+        stage.browser.wait(lambda it: seen(it) == "Applications see you online, because of another device.")
+    stage.browser.run("document.dispatchEvent(new Event('visibilitychange'))")
+    stage.wait_for("devices", lambda text: "has lost its connection" in text)
+    stage.browser.wait(lambda it: seen(it) == "Applications see you offline.", 30)
+
+
+def test_a_status_that_came_too_quickly_is_shown_when_the_service_applied_it(browser: Browser, scene: Scene, stage: Stage) -> None:
+    clicks = "for (let n = 0; n < 22; n++) document.querySelectorAll('.choice button')[n % 2 ? 0 : 1].click();"
+    stage.browser.settled()
+    stage.browser.run(clicks + "document.querySelectorAll('.choice button')[1].click()")
+    stage.browser.wait(lambda it: seen(it) == "Applications see you unavailable.")
+    assert [one["status"] for one in Person(stage.origin, stage.sue.email).call("GET", "/devices")["devices"]] == ["unavailable"]
