@@ -110,7 +110,7 @@ class Notifications:
         self._charge(application.id, len(items))
         known = [item for item in items if item.puid in grants]
         posts = self._posts(application, [(grants[item.puid], item) for item in known])
-        self._keep(application.id, posts)
+        self._keep(application, posts)
         self._send(posts)
         answers = iter(posts)
         return [_answer(item, next(answers) if item.puid in grants else None) for item in items]
@@ -151,16 +151,17 @@ class Notifications:
     def _connected(self, user: str) -> bool:
         return any(device.connected for device in self._tracker.devices(user))
 
-    def _keep(self, appid: str, posts: Sequence[_Post]) -> None:
+    def _keep(self, application: Application, posts: Sequence[_Post]) -> None:
         queued = [post for post in posts if post.ttl_ms]
         pushes = [Push(post.grant.user, post.notification, post.ttl_ms, post.shown_until) for post in queued]
-        for post, stored in zip(queued, self._mailbox.push(pushes, self._settings.waiting_notifications), strict=True):
+        kept = self._mailbox.push(pushes, self._settings.waiting_notifications, application.owner)
+        for post, stored in zip(queued, kept, strict=True):
             post.position, post.queue_size = stored
         for post in posts:
             if not post.ttl_ms:
                 post.queue_size = self._mailbox.waiting(post.grant.user, post.grant.puid, post.shown_until)
         if queued:
-            self._retries.run(queued[0].notification.id, partial(self._drop_revoked, appid, queued))
+            self._retries.run(queued[0].notification.id, partial(self._drop_revoked, application.id, queued))
 
     def _drop_revoked(self, appid: str, posts: Sequence[_Post]) -> None:
         """Discard what was stored for a grant that has ended, and whose end discarded what waited, a moment before."""

@@ -69,6 +69,7 @@ _GRANTED = GRANTS.query.add_columns(*APPLICATIONS.query.selected_columns, _LAST_
 )
 _IN_A_SESSION = ("_account_of", "_find_person", "account", "spend", "add_session", "session")
 _IN_A_SIGN_IN = (*_IN_A_SESSION, "add_ticket", "use_ticket", "has_family", "note_device")
+_IN_A_SIGN_OUT = ("end_session", "end_sessions", "end_tickets", "outbox", "clear_outbox", "grants_of_user")
 
 
 class SqlDirectory(Directory):
@@ -80,7 +81,7 @@ class SqlDirectory(Directory):
     about the same one run one after another; accounts come before applications, and those before grants.
     """
 
-    urgent = frozenset(("_look", *_IN_A_SIGN_IN))
+    urgent = frozenset(("_look", *_IN_A_SIGN_IN, *_IN_A_SIGN_OUT))
     erasing = frozenset(("erase", "sweep"))
 
     def __init__(self, database: Database) -> None:

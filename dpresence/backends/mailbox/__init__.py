@@ -77,11 +77,12 @@ class Mailbox(ABC):
     """Waiting notifications. Every method may raise ``BackendUnavailable``; one that is one step changes nothing then."""
 
     @abstractmethod
-    def push(self, items: Sequence[Push], limit: int) -> Sequence[Stored]:
+    def push(self, items: Sequence[Push], limit: int, sender: str = "") -> Sequence[Stored]:
         """Keep notifications, all or none, in one step; where a queue holds more than ``limit``, its oldest are dropped.
 
         :param items: in the order they were sent. Positions of one user only grow.
         :param limit: how many may wait for one user from one application.
+        :param sender: the account that owns the application: all its applications share one turn where calls take turns.
         """
 
     @abstractmethod

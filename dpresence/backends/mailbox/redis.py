@@ -86,7 +86,7 @@ class RedisMailbox(Mailbox):
             total += count
         return total
 
-    def push(self, items: Sequence[Push], limit: int) -> Sequence[Stored]:
+    def push(self, items: Sequence[Push], limit: int, sender: str = "") -> Sequence[Stored]:
         if not items:
             return []
         brief = [

@@ -29,6 +29,9 @@ _PENDING = (  # asked for at each sign-in
     .limit(bindparam("most"))
 )
 _ADD = insert(table)
+_COUNT_NO_LONGER = delete(taken).where(
+    taken.c.user == bindparam("owner"), taken.c.puid == bindparam("name"), taken.c.taken_at < bindparam("until")
+)
 _BOTH = (table, taken)
 _SWEPT = 500
 """Rows of a table that are discarded in one transaction."""
@@ -43,8 +46,8 @@ class SqlMailbox(Mailbox):
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    @transaction_of(lambda items, limit: items[0].notification.appid if items else "")
-    def push(self, connection: Connection, items: Sequence[Push], limit: int) -> Sequence[Stored]:
+    @transaction_of(lambda items, limit, sender="": sender or (items[0].notification.appid if items else ""))
+    def push(self, connection: Connection, items: Sequence[Push], limit: int, sender: str = "") -> Sequence[Stored]:
         if not items:
             return []
         users = {item.user for item in items}
@@ -60,9 +63,9 @@ class SqlMailbox(Mailbox):
             queue = Queue(item.user, item.notification.puid)
             sizes[queue] += 1
             answers.append(Stored(positions[item.notification.id], min(sizes[queue], limit)))
-        for queue, size in sizes.items():
-            if size > limit or not settled:  # then what has expired is there still, and not counted
-                _keep_newest(connection, queue, limit, now)
+        full = [queue for queue, size in sizes.items() if size > limit or not settled]  # not settled: what has expired is there still
+        if full:
+            _keep_newest(connection, full, limit, now)
         return answers
 
     @reading
@@ -148,9 +151,8 @@ def _tidy(connection: Connection, queues: dict[Queue, int], now: int) -> None:
     for each in _BOTH:
         connection.execute(delete(each).where(_in(each, queues), each.c.expires_at <= now))
     held = connection.execute(select(taken.c.user, taken.c.puid).distinct().where(_in(taken, queues))).all()
-    for user, puid in held:
-        over = taken.c.taken_at < queues[Queue(user, puid)]
-        connection.execute(delete(taken).where(taken.c.user == user, taken.c.puid == puid, over))
+    if held:
+        connection.execute(_COUNT_NO_LONGER, [{"owner": user, "name": puid, "until": queues[Queue(user, puid)]} for user, puid in held])
 
 
 def _sizes(connection: Connection, queues: Iterable[Queue], now: int) -> Counter[Queue]:
@@ -173,10 +175,13 @@ def _positions(connection: Connection, users: Iterable[str], ids: Collection[str
     return dict(connection.execute(select(table.c.id, table.c.position).where(table.c.user.in_(users), table.c.id.in_(ids))).all())
 
 
-def _keep_newest(connection: Connection, queue: Queue, limit: int, now: int) -> None:
-    """Drop what is beyond ``limit`` now, what has expired first: somebody may have settled some since they were counted."""
-    counted = [select(each.c.position, each.c.expires_at).where(each.c.user == queue.user, each.c.puid == queue.puid) for each in _BOTH]
-    both = union_all(*counted).subquery()
-    oldest = connection.scalars(select(both.c.position).order_by(both.c.expires_at <= now, both.c.position.desc()).offset(limit)).all()
+def _keep_newest(connection: Connection, queues: Iterable[Queue], limit: int, now: int) -> None:
+    """Drop what is beyond ``limit`` in each queue now, what has expired first: somebody may have settled some since they were counted."""
+    each_kept = [select(each.c.user, each.c.puid, each.c.position, each.c.expires_at).where(_in(each, queues)) for each in _BOTH]
+    kept = union_all(*each_kept).subquery()
+    newest = (kept.c.expires_at <= now, kept.c.position.desc())
+    rank = func.row_number().over(partition_by=(kept.c.user, kept.c.puid), order_by=newest).label("rank")
+    ranked = select(kept.c.position, rank).subquery()
+    beyond = connection.scalars(select(ranked.c.position).where(ranked.c.rank > limit)).all()
     for each in _BOTH:
-        connection.execute(delete(each).where(each.c.position.in_(oldest)))
+        connection.execute(delete(each).where(each.c.position.in_(beyond)))

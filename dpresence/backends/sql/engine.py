@@ -133,17 +133,24 @@ class Database:
         if engine is None:
             return self.run(work, key=key, urgent=urgent)
         self._refuse_lost()
-        for pause in _PAUSES:
-            call = Call(engine, work)
-            call.execute()
-            if not sqlite.is_locked(call.error):
-                break
-            gevent.sleep(pause)
-        else:
+        call = self._try(engine, work)
+        if call is None:
             return self.run(work, key=key, urgent=urgent)
         if call.error is not None:
             raise self._refusal(call.error)
         return call.result
+
+    def _try(self, engine: Engine, work: Callable[[Connection], T]) -> Call[T] | None:
+        """Carry out a call in this thread; None while others write, and go on writing."""
+        for pause in _PAUSES:
+            call = Call(engine, work)
+            call.execute()
+            if not sqlite.is_locked(call.error):
+                return call
+            if self._queue.crowded:
+                break
+            gevent.sleep(pause)
+        return None
 
     def prove(self) -> None:
         """Return when the store keeps what is written, by a write that is at most 5 s old.

@@ -64,6 +64,11 @@ class FairQueue:
         finally:
             self._leave(waiter)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether calls wait that are not urgent: the slots are taken, and go on being taken."""
+        return bool(self._waiting[False])
+
     def _join(self, key: str, urgent: bool) -> _Waiter:
         lane = self._waiting[urgent]
         own = len(lane.get(key, ()))

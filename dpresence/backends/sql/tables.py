@@ -183,7 +183,7 @@ notifications = Table(
     Column("sent_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),  # by the store's clock
     Index(None, "user", "position"),
-    Index(None, "user", "puid"),
+    Index(None, "user", "puid", "expires_at"),
     Index(None, "user", "id"),
     sqlite_autoincrement=True,
 )
@@ -197,5 +197,5 @@ taken = Table(
     Column("puid", Text, nullable=False),
     Column("taken_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
-    Index(None, "user", "puid"),
+    Index(None, "user", "puid", "expires_at"),
 )

@@ -147,6 +147,18 @@ class MailboxContract:
         assert kept(backend) == ["b", "c", "d", "g"]
         assert kept(backend, "joe") == ["e", "f"]
 
+    def test_a_push_to_several_full_queues_drops_the_oldest_of_each(self, backend, pass_by):
+        people = ["jane", "joe", "jim"]
+        for user in people:
+            push(backend, *[one(f"{user}{n}", user, ttl_ms=SHORT if (user, n) == ("joe", 1) else DAY) for n in range(3)], limit=3)
+        pass_by(SHORT)
+        assert push(backend, *[one(f"{user}3", user) for user in people], one("jim4", "jim"), limit=3) == [3, 3, 3, 3]
+        assert [kept(backend, user) for user in people] == [
+            ["jane1", "jane2", "jane3"],
+            ["joe0", "joe2", "joe3"],
+            ["jim2", "jim3", "jim4"],
+        ]
+
     def test_what_has_expired_is_dropped_before_the_oldest(self, backend, pass_by):
         push(backend, "a", one("b", ttl_ms=SHORT), "c", limit=3)
         pass_by(SHORT)

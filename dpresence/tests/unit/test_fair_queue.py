@@ -100,6 +100,18 @@ def test_a_storm_of_sign_ins_does_not_stop_the_others():
     assert calls.begun.index("jane") == URGENT_IN_A_ROW
 
 
+def test_a_queue_is_crowded_while_calls_that_are_not_urgent_wait():
+    queue = FairQueue(1)
+    calls = Calls(queue)
+    calls.call("a")
+    calls.call("b", urgent=True)
+    assert not queue.crowded
+    calls.call("c")
+    assert queue.crowded
+    calls.finish_all()
+    assert not queue.crowded
+
+
 def test_one_key_holds_so_many_slots_and_some_are_for_urgent_calls():
     calls = Calls(FairQueue(10, reserved=2, each=4))
     for key in ("a", "b", "c"):

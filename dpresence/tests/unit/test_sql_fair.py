@@ -143,6 +143,19 @@ def test_pushes_of_one_application_to_many_people_are_one_queue(database):
     assert made.index("app-2") <= AHEAD
 
 
+def test_pushes_of_all_applications_of_one_developer_are_one_queue(database):
+    made, box = [], SqlMailbox(database)
+    began = gevent.spawn(database.run, lambda connection: native_sleep(0.1), key="mallory")
+
+    def push(appid, sender):
+        box.push([mailbox.one("n", "user", appid)], 100, sender)
+        made.append(sender)
+
+    pushes = [gevent.spawn(push, f"app-{n}", "mallory") for n in range(FLOOD)] + [gevent.spawn(push, "other", "dev")]
+    gevent.joinall([began, *pushes], raise_error=True)
+    assert made.index("dev") <= AHEAD
+
+
 def test_every_urgent_method_is_one():
     methods = dict(inspect.getmembers(SqlDirectory, inspect.isfunction))
     assert set(SqlDirectory.urgent) - {"_look"} <= set(methods)
