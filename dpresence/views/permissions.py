@@ -12,6 +12,7 @@ from pyramid.response import Response
 from ..domains import redirect_url
 from ..errors import WrongField
 from ..messages import GrantChange, grant
+from ..model import Status
 from . import service
 from .asking import check_was_read, form_token_of
 from .pages import at_home, page, wants_page
@@ -40,7 +41,16 @@ def get_grant(request: Request) -> Any:
     granted = next(given, None)
     values = {"application": application, "redirect": redirect, "granted": granted, "on": granted and _day(granted.granted_at)}
     values["form_token"] = form_token_of(request)
+    values["status"] = _status(request)
     return page(request, "grant", values, form_target=f"{application.proof}://{application.domain}")
+
+
+def _status(request: Request) -> Status | None:
+    """Return what the user's connected devices say together, None without one: then nothing keeps them reachable."""
+    devices = presence(request).devices.list(request.validated["account"].id)
+    said = {device.status for device in devices if device.connected}
+    statuses: tuple[Status, ...] = ("online", "unavailable", "offline")
+    return next((status for status in statuses if status in said), None)
 
 
 def _day(milliseconds: int) -> str:

@@ -165,6 +165,11 @@ class Browser:
             self._driver.switch_to.window(self._driver.window_handles[number])
         self.cdp("Page.bringToFront")  # with the focus, as for somebody who clicks its title
 
+    @property
+    def tabs(self) -> int:
+        """How many tabs and windows there are."""
+        return len(self._driver.window_handles)
+
     def leave(self) -> None:
         """Close this tab and go to the first of those that are left."""
         self._driver.close()

@@ -37,6 +37,49 @@ def test_allowing_leads_back_to_the_application_with_the_puid(browser: Browser, 
     assert browser.console() == []
 
 
+def test_allowing_opens_what_keeps_the_person_reachable(browser: Browser, scene: Scene) -> None:
+    application = scene.application()
+    with application.service() as service:
+        browser.open(scene.asking(application))
+        browser.sign_in("rea@example.org")
+        assert "You are reachable while My presence is open" in browser.text()
+        browser.click("Allow")
+        browser.wait(lambda it: it.title == "Chess" and it.tabs == 2)
+        puid = query(browser.url)["Presence-UID"]
+        browser.wait(lambda _: (puid, "online", "explicit") in service.next_updates())
+        browser.tab(1)
+        browser.wait(lambda it: it.url == f"{scene.service.origin}/sidebar" and "Applications see you online." in it.text())
+        assert browser.run("return window.opener") is None, "the application's page cannot reach it"
+        service.assert_no_updates()
+
+
+def test_denying_and_choosing_not_to_open_nothing(browser: Browser, scene: Scene) -> None:
+    application = scene.application()
+    browser.open(scene.asking(application))
+    browser.sign_in("ron@example.org")
+    browser.click("Deny")
+    browser.wait(lambda it: it.title == "Chess")
+    browser.open(scene.asking(application))
+    browser.find("#open").click()
+    browser.click("Allow")
+    browser.wait(lambda it: it.title == "Chess" and "Presence-UID" in it.url)
+    assert browser.tabs == 1
+
+
+def test_who_is_connected_already_is_told_so_and_nothing_is_opened(browser: Browser, scene: Scene) -> None:
+    application, sal = scene.application(), Person(scene.service.origin, "sal@example.org")
+    with sal.device("unavailable", device="phone") as phone:
+        browser.open(scene.asking(application))
+        browser.sign_in(sal.email)
+        assert "You are connected now, and unavailable for as long as" in browser.text() and browser.count("#open") == 0
+        phone.ask(email=sal.email, status="offline")
+        browser.open(scene.asking(application))
+        assert "say that you are offline" in browser.text()
+        browser.click("Allow")
+        browser.wait(lambda it: it.title == "Chess")
+        assert browser.tabs == 1
+
+
 def test_denying_leads_back_with_denied_and_grants_nothing(browser: Browser, scene: Scene) -> None:
     application = scene.application()
     browser.open(scene.asking(application))
