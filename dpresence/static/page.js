@@ -12,6 +12,16 @@ const csrf = document.querySelector("meta[name=csrf]")?.content ?? "";
 export const account = document.querySelector("meta[name=account]")?.content ?? "";
 if (account) new Kept(account).forgetOthers();
 
+/** Whether the browser takes a cookie of this site; `navigator.cookieEnabled` says so in Chromium also when settings block all. */
+function takesCookies() {
+  document.cookie = "dpresence-test=1; SameSite=Strict";
+  const taken = document.cookie.includes("dpresence-test=");
+  document.cookie = "dpresence-test=; Max-Age=0; SameSite=Strict";
+  return taken;
+}
+
+document.getElementById("no-cookies").hidden = account !== "" || takesCookies();
+
 /** A refusal, in the service's own words (docs/protocol.md, section 7). */
 export class ServiceError extends Error {
   /**

@@ -1,6 +1,6 @@
 // The page that sits in a narrow pane: my status, who may see me, my devices, notifications. It is a device itself.
 
-import { Kept } from "./kept.js";
+import { Kept, lasting } from "./kept.js";
 import { Outside } from "./outside.js";
 import { account, ask, announce, attempt, call, day, element, isolate, list, since, webAddress } from "./page.js";
 import { age, seenInWords } from "./seen.js";
@@ -171,6 +171,7 @@ for (const button of document.querySelectorAll(".choice button")) {
     setTimeout(refresh, 300);
   });
 }
+at("unkept").hidden = lasting;
 at("again").addEventListener("click", () => me.start());
 at("clear").addEventListener("click", () => {
   me.clear();

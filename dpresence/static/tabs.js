@@ -88,7 +88,10 @@ export class SharedDevice extends EventTarget {
   #queue(how) {
     this.#place = new AbortController();
     const { signal } = this.#place;
-    navigator.locks.request(this.#others.name, how ?? { signal }, () => this.#hold()).catch(() => signal.aborted || this.#lost());
+    navigator.locks.request(this.#others.name, how ?? { signal }, () => this.#hold()).catch(({ name }) => {
+      if (name === "SecurityError") this.#hold(); // a browser without storage has no locks either: each tab is on its own
+      else if (!signal.aborted) this.#lost();
+    });
   }
 
   /** Be the tab that holds the channel, until it is closed or another tab takes it. What was stopped stays so. */

@@ -130,8 +130,9 @@ SIGN_IN: dict[int, Explanation] = {
     ),
     121: Explanation(
         "That sign-in was not begun here",
-        "It took longer than ten minutes, or it was begun in another browser. You are not signed in.",
-        "Start again.",
+        "It took longer than ten minutes, it was begun in another browser, or this browser keeps no cookies of this site. "
+        "You are not signed in.",
+        "Allow cookies for this site if they are off, and start again.",
         "sign in",
     ),
     122: Explanation(

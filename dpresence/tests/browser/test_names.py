@@ -77,10 +77,25 @@ def test_what_was_stored_before_the_rules_neither_stops_the_page_nor_turns_its_t
 
 
 def test_a_browser_that_kept_something_odd_is_a_device_all_the_same(stage: Stage) -> None:
-    stage.browser.run("localStorage.setItem('dpresence.device', 'two words'); localStorage.setItem('dpresence.status', 'asleep')")
+    for name, odd in (("device", "two words"), ("status", "asleep"), ("ticket", "ticket:odd")):
+        stage.browser.run(f"localStorage.setItem('dpresence {stage.sue.email} {name}', '{odd}')")
     stage.browser.open(f"{stage.origin}/sidebar")
     stage.wait_connected()
     assert stage.pressed() == "Online"
+
+
+def test_a_description_of_two_lines_can_be_written_and_changed(browser: Browser, scene: Scene) -> None:
+    browser.enter(scene.service.origin, "lou@example.org", "/myapps")
+    for field, text in (("name", "Two lines"), ("domain", "lines.example.org"), ("description", "one\ntwo")):
+        browser.write(field, text)
+    browser.click("Register")
+    browser.wait(lambda it: it.count("#edit") == 1)
+    assert browser.find("#description").get_property("value") == "one\ntwo"
+    browser.write("description", "\nthree")
+    browser.click("Save")
+    browser.wait(lambda it: it.find("#status").text == "Saved.")
+    browser.open(browser.url)
+    assert browser.find("#description").get_property("value") == "one\ntwo\nthree"
 
 
 def test_a_description_is_shown_in_its_lines_and_its_direction(browser: Browser, scene: Scene) -> None:
