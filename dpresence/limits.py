@@ -1,4 +1,4 @@
-"""Rates: how often something may happen, and be logged."""
+"""Rate limits: token buckets, by key, and for log messages."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .clock import Clock
 from .errors import SlowDown
 
 LONGEST_WAIT = 60
-"""Seconds; nobody who is refused is told to stay away for longer."""
+"""Maximum ``retry_after`` of a ``QueueBucket``, in seconds."""
 
 
 class TokenBucket:
-    """``burst`` at once, ``rate`` a second after that.
+    """A token bucket. It is full at first.
 
-    :param rate: tokens that come back, per second.
-    :param burst: tokens it holds when full, as it is at first.
+    :param rate: tokens added per second.
+    :param burst: maximum number of tokens.
     """
 
     __slots__ = ("_at", "_tokens", "burst", "rate")
@@ -32,7 +32,7 @@ class TokenBucket:
         """Take ``n`` tokens, all or none.
 
         :param now: ``Clock.monotonic()``.
-        :return: 0.0 when they were taken, else the seconds until they would be there.
+        :return: 0.0 when they were taken, else the seconds until they would be available.
         """
         wait = self.wait(n, now=now)
         if not wait:
@@ -40,7 +40,7 @@ class TokenBucket:
         return wait
 
     def wait(self, n: float = 1, *, now: float) -> float:
-        """Return the seconds until ``n`` tokens are there, 0.0 when they are; nothing is taken."""
+        """Return the seconds until ``n`` tokens are available, without taking them."""
         if self._at is not None:
             self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
         self._at = now
@@ -52,32 +52,32 @@ class TokenBucket:
 
 
 class QueueBucket(TokenBucket):
-    """A bucket that gives each refusal a later turn, so that not all who were refused come back at once."""
+    """A token bucket that gives each refused caller a later time slot, so that they do not all retry at once."""
 
-    __slots__ = ("_last_turn",)
+    __slots__ = ("_last_slot",)
 
     def __init__(self, rate: float, burst: float) -> None:
         super().__init__(rate, burst)
-        self._last_turn = 0.0
+        self._last_slot = 0.0
 
     def take(self, n: float = 1, *, now: float) -> float:
         """Take ``n`` tokens, all or none.
 
         :param now: ``Clock.monotonic()``.
-        :return: 0.0 when they were taken, else the seconds until this caller's turn.
+        :return: 0.0 when they were taken, else the seconds until this caller's time slot.
         """
-        return self.turn(now=now) if super().take(n, now=now) else 0.0
+        return self.reserve_slot(now=now) if super().take(n, now=now) else 0.0
 
-    def turn(self, *, now: float) -> float:
-        """Return the seconds until the next turn that nobody has, at most ``LONGEST_WAIT``."""
-        self._last_turn = min(max(self._last_turn, now) + 1 / self.rate, now + LONGEST_WAIT)
-        return self._last_turn - now
+    def reserve_slot(self, *, now: float) -> float:
+        """Reserve the next free time slot and return the seconds until it, at most ``LONGEST_WAIT``."""
+        self._last_slot = min(max(self._last_slot, now) + 1 / self.rate, now + LONGEST_WAIT)
+        return self._last_slot - now
 
 
 class Buckets:
-    """Token buckets by key, for the keys used last; one that is pushed out starts full again.
+    """Token buckets by key, with least-recently-used eviction. An evicted key starts again with a full bucket.
 
-    :param most: how many keys are remembered.
+    :param most: maximum number of keys.
     :param kind: the class of the buckets.
     """
 
@@ -102,16 +102,16 @@ class Buckets:
             self._buckets[key].give(n)
 
     def wait(self, key: str, *, now: float) -> float:
-        """Return the seconds until a key has a token, 0.0 when it has one; nothing is taken."""
+        """Return the seconds until a key has a token, without taking it."""
         bucket = self._buckets.get(key)
         return bucket.wait(1, now=now) if bucket else 0.0
 
 
 class RateLimit:
-    """What one client address, account or application may do too often; ``key`` names it.
+    """Limit on an operation per key, which is a client address, account or application.
 
-    :param what: the text of the refusal.
-    :param most: how often within ``seconds``.
+    :param what: error text of a refusal.
+    :param most: maximum number of operations within ``seconds``.
     """
 
     def __init__(self, what: str, most: int, seconds: float, clock: Clock) -> None:
@@ -120,25 +120,25 @@ class RateLimit:
         self._clock = clock
 
     def check(self, key: str) -> None:
-        """Refuse a key that has nothing left.
+        """Check that a key is within its limit, without counting an operation.
 
-        :raises SlowDown: with the time until it has.
+        :raises SlowDown: the key is over its limit.
         """
         self._refuse(self._buckets.wait(key, now=self._clock.monotonic()))
 
     def note(self, key: str) -> None:
-        """Count one more, past the limit as well."""
+        """Count an operation unless the key is at its limit; never raises."""
         self._buckets.take(key, now=self._clock.monotonic())
 
     def charge(self, key: str) -> None:
-        """Count one more, or refuse it.
+        """Count an operation.
 
-        :raises SlowDown: with the time until there is one left.
+        :raises SlowDown: the key is over its limit; the operation is not counted.
         """
         self._refuse(self._buckets.take(key, now=self._clock.monotonic()))
 
     def give(self, key: str) -> None:
-        """Take back what was charged for something that did not happen."""
+        """Undo ``charge`` for an operation that did not happen."""
         self._buckets.give(key)
 
     def _refuse(self, wait: float) -> None:
@@ -147,7 +147,7 @@ class RateLimit:
 
 
 class LogLimit:
-    """Warns of what an operator should change: each text once an hour, and 20 texts at once, so that no client can fill the log."""
+    """Logs warnings to the operator: the same text once an hour, 20 texts an hour in all, so that no client can flood the log."""
 
     def __init__(self, clock: Clock) -> None:
         self._texts = Buckets(1 / 3600, 1, most=100)
@@ -155,7 +155,7 @@ class LogLimit:
         self._clock = clock
 
     def warn(self, log: logging.Logger, text: str) -> None:
-        """Log a warning unless its text was logged within the hour, or too many were."""
+        """Log a warning, unless the same text was logged within the hour or too many warnings were."""
         now = self._clock.monotonic()
         if not self._texts.wait(text, now=now) and not self._all.take(now=now):
             self._texts.take(text, now=now)

@@ -1,6 +1,6 @@
-"""The two websocket channels. Their views run before the 101: what they refuse is an ordinary HTTP answer.
+"""The routes and views of the two websocket channels. A view runs before the 101, so its errors are ordinary HTTP responses.
 
-``connection.py`` and ``wire.py`` are the only files that touch a websocket; a channel is driven by its events.
+Only ``connection.py`` and ``wire.py`` use the socket of a websocket. A channel receives events from its connection.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ NO_UPGRADE = "Upgrade: websocket is missing; this path is a websocket, and a pro
 
 
 class _Websocket:
-    """Route predicate: whether the request may become a channel."""
+    """Route predicate that matches websocket requests."""
 
     def __init__(self, wanted: bool, config: Configurator) -> None:
         self._wanted = wanted
 
     def text(self) -> str:
-        """Return how Pyramid shows it."""
+        """Return the description that Pyramid shows."""
         return f"websocket = {self._wanted}"
 
     phash = text
@@ -37,7 +37,7 @@ class _Websocket:
 
 
 def _is_websocket(request: Request) -> bool:
-    """Return whether a websocket is asked for; the proxy in front may have left ``Upgrade`` out."""
+    """Return whether the client asks for a websocket, also when a proxy has removed ``Upgrade``."""
     return request.environ.get("wsgi.websocket") is not None or "Sec-WebSocket-Key" in request.headers
 
 
@@ -58,14 +58,17 @@ def device_channel(request: Request) -> Response:
 
 
 def appservice_channel(request: Request) -> Response:
-    """Open the AppService Presence Channel of an application that exists and is active."""
+    """Open the AppService Presence Channel of an application.
+
+    :raises Refused: the application does not exist or is not active.
+    """
     parts, appid = request.registry["dpresence"], request.matchdict["appid"]
     parts.presence.applications.reachable(appid)
     return _open(request, AppServiceChannel(appid, parts.presence, parts.settings, parts.clock))
 
 
 def includeme(config: Configurator) -> None:
-    """Add the routes of the channels; that of an application gives way to REST without a websocket."""
+    """Add the routes of the channels. Without a websocket, the REST view answers at the path of an application."""
     config.add_route_predicate("websocket", _Websocket)
     config.add_route("device_channel", "/presence")
     config.add_view(device_channel, route_name="device_channel")

@@ -1,4 +1,4 @@
-"""IP addresses: what counts as one, and their usual form."""
+"""IP addresses: the key that rate limits count them by, and their canonical form."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import ipaddress
 
 
 def network(address: str) -> str:
-    """Return what counts as one address: an IPv4 address, or the /64 of an IPv6 one."""
+    """Return the key of an address for limits: the address itself for IPv4, its /64 network for IPv6."""
     if ":" not in address:
         return address
     return str(ipaddress.ip_network((address, 64), strict=False))
 
 
 def plain_address(text: str) -> str | None:
-    """Return an IP address in its usual form, an IPv4 one also when it came mapped into IPv6; None for anything else."""
+    """Return an IP address in canonical form, or None if ``text`` is none. An IPv4-mapped IPv6 address becomes IPv4."""
     try:
         address = ipaddress.ip_address(text.strip().partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""What both channels have in common: JSON frames, an answer to each, and an end for who does not sign in or sends rubbish."""
+"""Base class of both channels: JSON frames, an answer to each, and limits on time without sign-in and on malformed frames."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ..settings import ChannelSettings
 from .connection import Channel, Connection
 from .frames import text_frame
 
-_BAD = frozenset({106, 107, 108, 151, 153, BadAction.errno})
-_BAD_SECONDS = 60.0
+_BAD_FRAME_ERRNOS = frozenset({106, 107, 108, 151, 153, BadAction.errno})
+_BAD_FRAME_WINDOW_SECONDS = 60.0
 _OK = text_frame(ok())
-"""What nearly every frame is answered with."""
+"""Encoded once, because it is the answer to nearly every frame."""
 
 
 class JsonChannel(Channel):
-    """A channel of JSON frames. Subclasses name their frames in ``handle`` and set ``self.user`` or the like on sign-in.
+    """A channel of JSON frames. Subclasses dispatch frames in ``handle`` and call ``signed_in`` after a sign-in.
 
-    A frame that may wait is answered by a deferred function; whatever it raises as ``Refused`` becomes a KO frame.
+    A handler that may block passes its work to ``defer``. A ``Refused`` error of a handler is answered with a KO frame.
     """
 
-    __slots__ = ("_bad", "_clock", "_metrics", "_settings", "_sign_in_by", "connection")
+    __slots__ = ("_bad_frame_times", "_clock", "_metrics", "_settings", "_sign_in_deadline", "connection")
 
     connection: Connection
 
@@ -34,19 +34,23 @@ class JsonChannel(Channel):
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
-        self._bad: deque[float] | None = None
-        self._sign_in_by: float | None = None
+        self._bad_frame_times: deque[float] | None = None
+        self._sign_in_deadline: float | None = None
 
-    # -- what a subclass says
+    # -- abstract
 
     def handle(self, action: str | None, text: str) -> None:
-        """Act on a frame by its action, None without one; raises ``Refused``."""
+        """Handle a frame.
+
+        :param action: its ``action``; None if it has none.
+        :raises Refused: answered with a KO frame.
+        """
         raise NotImplementedError
 
     # -- events
 
     def opened(self, connection: Connection) -> None:
-        """Start the time within which somebody must sign in."""
+        """Store the connection and start the sign-in deadline."""
         self.connection = connection
         self.allow_to_sign_in(0)
 
@@ -58,38 +62,38 @@ class JsonChannel(Channel):
             self.refuse(refused, text)
 
     def tick(self) -> None:
-        """End a channel nobody signed in to."""
-        if self._sign_in_by is not None and self._clock.monotonic() >= self._sign_in_by:
+        """Close the channel if the sign-in deadline has passed."""
+        if self._sign_in_deadline is not None and self._clock.monotonic() >= self._sign_in_deadline:
             self.close(CloseCode.NOT_SIGNED_IN, "not signed in in time")
 
     # -- for subclasses
 
     def allow_to_sign_in(self, seconds: float) -> None:
-        """Start the time for signing in anew, ``seconds`` from now."""
-        self._sign_in_by = self._clock.monotonic() + seconds + self._settings.sign_in_seconds
+        """Set the sign-in deadline to ``channels.sign_in_seconds`` after ``seconds`` from now."""
+        self._sign_in_deadline = self._clock.monotonic() + seconds + self._settings.sign_in_seconds
 
     def signed_in(self) -> None:
-        """Note that somebody has signed in."""
-        self._sign_in_by = None
+        """Clear the sign-in deadline."""
+        self._sign_in_deadline = None
         self.connection.signed_in()
 
     def defer(self, function: Callable[[], None], text: str) -> None:
-        """Run what may wait; its refusal answers the frame ``text``."""
+        """Run a function that may block; a ``Refused`` error is the answer to the frame ``text``."""
         self.connection.defer(lambda: self.answer(function, text))
 
     def answer(self, function: Callable[[], None], text: str) -> None:
-        """Run a function; its refusal answers the frame ``text``."""
+        """Run a function; a ``Refused`` error is the answer to the frame ``text``."""
         try:
             function()
         except Refused as refused:
             self.refuse(refused, text)
 
     def refuse(self, refused: Refused, text: str) -> None:
-        """Answer KO, and count what was not even a frame."""
+        """Answer KO, and count malformed frames."""
         self.connection.send(ko(refused, id_of(text), **self.extras()))
         self._metrics.refused(refused.errno)
-        if refused.errno in _BAD:
-            self._count_bad()
+        if refused.errno in _BAD_FRAME_ERRNOS:
+            self._count_bad_frame()
 
     def reply(self, frame_id: str | int | None, **fields: Any) -> None:
         """Answer OK."""
@@ -100,21 +104,21 @@ class JsonChannel(Channel):
             self.connection.send(ok(frame_id, **fields, **extras))
 
     def extras(self) -> dict[str, str]:
-        """Return what the next answer carries besides; nothing."""
+        """Return additional fields of the next answer; none by default."""
         return {}
 
     def when_sent(self, function: Callable[[], None]) -> None:
-        """Call ``function`` once all that was offered has left; see ``Connection.when_sent``."""
+        """Call ``function`` once all sent frames are in the kernel; see ``Connection.when_sent``."""
         self.connection.when_sent(function)
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Close the channel."""
         self.connection.close(code, reason)
 
-    def _count_bad(self) -> None:
-        if self._bad is None:
-            self._bad = deque(maxlen=self._settings.bad_frames)
+    def _count_bad_frame(self) -> None:
+        if self._bad_frame_times is None:
+            self._bad_frame_times = deque(maxlen=self._settings.bad_frames)
         now = self._clock.monotonic()
-        self._bad.append(now)
-        if len(self._bad) == self._bad.maxlen and now - self._bad[0] < _BAD_SECONDS:
+        self._bad_frame_times.append(now)
+        if len(self._bad_frame_times) == self._bad_frame_times.maxlen and now - self._bad_frame_times[0] < _BAD_FRAME_WINDOW_SECONDS:
             self.close(CloseCode.BAD_FRAMES, "too many bad frames")

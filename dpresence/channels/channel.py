@@ -1,4 +1,4 @@
-"""The contract between a connection and what drives it."""
+"""The interface through which a connection calls its channel."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ if TYPE_CHECKING:
 
 
 class Channel(ABC):
-    """What a connection drives: events, one at a time, in order.
+    """Handler of a connection's events. The connection calls one method at a time, in order.
 
-    A method must not wait (no SQL, no verifier, no lock): what may wait is started with ``Connection.defer``. What it
-    raises is logged and closes the connection with 1011; nobody else notices.
+    A method must not block (no SQL, no verifier, no lock). It passes work that may block to ``Connection.defer``. An
+    exception is logged and closes this connection with 1011; other connections are not affected.
     """
 
     limits: FrameLimits
-    """What a peer of this channel may send; read once, when the connection starts."""
+    """Limits on the frames of the peer; the connection reads them once, when it starts."""
 
     @abstractmethod
     def opened(self, connection: Connection) -> None:
-        """Keep ``connection``: the 101 is out and the request is gone. First event, once."""
+        """Store ``connection``. This is the first event; it comes once, after the 101 was sent."""
 
     @abstractmethod
     def message(self, text: str) -> None:
-        """Take a complete text message. Not called any more once the connection is closing."""
+        """Handle a complete text message. The connection does not call this once it is closing."""
 
     def binary(self, data: bytes) -> bool:
-        """Take a complete binary message; return whether it was wanted. Closed with 1003 if not, as by default."""
+        """Handle a complete binary message and return True, or return False (the default) to close with 1003."""
         return False
 
     @abstractmethod
     def closed(self, code: int, clean: bool) -> None:
-        """Clean up. Last event, exactly once for every ``opened``, however the connection ended; it may still defer.
+        """Clean up. This is the last event; it comes exactly once after ``opened``, and it may still defer work.
 
-        :param code: the close code sent or received, whichever was first; 1006 when the peer was lost without one.
-        :param clean: whether both sides sent a close frame.
+        :param code: the close code that was sent or received first; 1006 when the peer was lost without one.
+        :param clean: both sides have sent a close frame.
         """
 
     def tick(self) -> None:  # noqa: B027 - a hook, not a duty
-        """Look at the clock; called about once a second while the connection is open and nothing deferred runs."""
+        """Check deadlines. Called about once a second while the connection is open and no deferred function runs."""

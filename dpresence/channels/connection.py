@@ -19,7 +19,7 @@ from .channel import Channel
 from .frames import FrameLimits
 from .gate import Gate
 from .inbox import Inbox
-from .outbox import NOT_NOW
+from .outbox import WOULD_BLOCK
 from .wire import LOST, State, Wire
 
 __all__ = ["Channel", "Connection", "FrameLimits"]
@@ -128,9 +128,9 @@ class Connection(Wire):
     def _listen(self, inbox: Inbox, now: float) -> None:
         """Ping a silent peer; give up one that does not answer or does not end its frame (docs/protocol.md, section 4)."""
         settings = self._gate.settings
-        if inbox.stuck(now, settings):
+        if inbox.frame_overdue(now, settings):
             self._drop(LOST)
-        elif inbox.gone(now, settings):
+        elif inbox.pong_overdue(now, settings):
             self.close(CloseCode.NO_PONG, "no pong")
             self._deadline = now  # it answers no close frame either: the end, and so the grace, comes with the next tick
         elif inbox.ping_due(now, settings):
@@ -201,7 +201,7 @@ class Connection(Wire):
         if self._paused:
             self._paused = False
             if self._inbox is not None:
-                self._inbox.heard(self._now())  # it may have spoken while nobody listened
+                self._inbox.restart_ping_timer(self._now())  # it may have spoken while nobody listened
             self._watcher.start(self._guarded, self._readable)
 
     def _leave(self) -> None:
@@ -237,7 +237,7 @@ class Connection(Wire):
             return False
         try:
             data = self._recv(RECEIVE_BYTES)
-        except NOT_NOW:
+        except WOULD_BLOCK:
             return False
         except OSError:
             data = b""

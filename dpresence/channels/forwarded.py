@@ -1,4 +1,4 @@
-"""The client that a trusted proxy speaks for, from ``X-Forwarded-For`` and ``Forwarded`` (RFC 7239)."""
+"""Client addresses behind trusted proxies, from ``X-Forwarded-For`` and ``Forwarded`` (RFC 7239)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .addresses import plain_address
 log = logging.getLogger("dpresence.server")
 
 _NODE = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|([0-9.]+))(?::(?:[0-9]{1,5}|_[A-Za-z0-9._-]+))?")
-"""``203.0.113.1:50001``, ``[2001:db8::1]:443``; an obfuscated port is one of RFC 7239, section 6.3."""
+"""Matches ``203.0.113.1:50001`` and ``[2001:db8::1]:443``, with obfuscated ports too (RFC 7239, section 6.3)."""
 _PAIR = re.compile(r'[ \t]*+([!#$%&\'*+.^_`|~0-9A-Za-z-]++)=(?:"((?:[^"\\]|\\.)*+)"|([^\s";,]*+))[ \t]*+([;,]|$)')
 _EMPTY = re.compile(r"[ \t,]*+")
 _SCHEMES = ("http", "https")
 
 
 class Forwarding:
-    """Reads what trusted proxies say of their clients, and warns once of each way in which that is wrong.
+    """Reads the forwarding headers of trusted proxies. It logs one warning per kind of error in them.
 
     :param proxies: ``channels.trusted_proxies``.
-    :param warns: whether headers of other peers are worth a warning.
+    :param warns: also warn of forwarding headers from untrusted peers.
     """
 
     def __init__(self, proxies: Sequence[str], warns: bool = True) -> None:
@@ -35,10 +35,10 @@ class Forwarding:
         return plain is not None and any(ipaddress.ip_address(plain) in proxy for proxy in self._proxies)
 
     def client(self, environ: Mapping[str, str]) -> tuple[str, str | None]:
-        """Return the client's address, and the scheme (``http`` or ``https``) that its proxy names.
+        """Return the client's address, and the scheme (``http`` or ``https``) that the proxy states, or None.
 
-        The client is the last hop that is no trusted proxy. The peer itself counts where there is none, where its header cannot be
-        read, and where the two headers name two clients: then the client may have sent one of them.
+        The client is the last hop that is not a trusted proxy. The result is the peer's own address if there is no such hop, if a
+        header is malformed, or if the two headers differ, because then one of them may be the client's own.
 
         :param environ: the WSGI environ of the request.
         """
@@ -87,7 +87,7 @@ def node_address(text: str) -> str | None:
 def forwarded_elements(header: str) -> list[dict[str, str]]:
     """Return the elements of a ``Forwarded`` header, each as its parameters by name in lower case.
 
-    A header that is malformed anywhere is one element without parameters: who sent a part of it may have hidden the rest in quotes.
+    A malformed header gives one element without parameters, because an unbalanced quote may hide the elements of later proxies.
     """
     elements: list[dict[str, str]] = []
     position, separator = _skip_empty(header, 0), ","
@@ -105,6 +105,6 @@ def forwarded_elements(header: str) -> list[dict[str, str]]:
 
 
 def _skip_empty(header: str, position: int) -> int:
-    """Return where the next element of a list begins (RFC 9110, 5.6.1.2)."""
+    """Return the position of the next non-empty list element (RFC 9110, 5.6.1.2)."""
     match = _EMPTY.match(header, position)
     return match.end() if match else position

@@ -94,7 +94,7 @@ class Gate:
         """
         self.spare = min(SPARE, files // 4)
         self.most = min(self.settings.channels.sockets, files - self.spare)
-        self.plain.share = max(1, min(self.plain.share, self.most // 2))
+        self.plain.per_address = max(1, min(self.plain.per_address, self.most // 2))
 
     def enter(self, sock: Any, peer: str) -> bool:
         """Count a plain connection in, ``plain.leave`` counts it out; return False when there is no room for it.
@@ -144,7 +144,7 @@ class Gate:
 
     def _turn(self, now: float) -> int:
         """Return seconds to wait: who is refused gets a place of its own in the queue."""
-        wait = math.ceil(self._rate.turn(now=now))
+        wait = math.ceil(self._rate.reserve_slot(now=now))
         self.on_wait(wait)
         return wait
 

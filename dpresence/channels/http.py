@@ -91,7 +91,7 @@ class HttpHandler(WebSocketHandler):
 
     def read_requestline(self) -> str:
         """Wait for a request, then start its deadline; "" when none came."""
-        self.server.gate.plain.waits(self.socket)
+        self.server.gate.plain.mark_waiting(self.socket)
         if not self._first:
             give_way()  # a socket that is always ready does not wait
             if not self._comes():
@@ -117,9 +117,9 @@ class HttpHandler(WebSocketHandler):
         self.headers = pywsgi.OldMessage()
         for name, value in head.fields:
             self.headers[name] = value
-        self.server.gate.plain.works(self.socket)
+        self.server.gate.plain.mark_busy(self.socket)
         self.content_length = head.length
-        self.close_connection = not head.keeps
+        self.close_connection = not head.keep_alive
         return True
 
     def count_request(self) -> None:

@@ -1,4 +1,4 @@
-"""What a socket has not taken yet: bounded, written as it becomes writable, in whole frames."""
+"""Bounded send buffer of a connection. A watcher writes its frames when the socket becomes writable."""
 
 from __future__ import annotations
 
@@ -13,25 +13,38 @@ from gevent.event import Event
 from ..clock import Clock
 from ..settings import ChannelSettings
 
-NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-"""What a socket that does not wait says instead of waiting."""
+WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""Exceptions that a non-blocking socket raises when the call would block."""
 _WRITE = 2
 
 
 class Outbox:
-    """Frames behind one that the socket did not take whole. It exists only while something waits.
+    """Frames that wait for the socket. A connection has an outbox only while it has unsent bytes.
 
-    :param sock: a gevent socket that does not wait.
-    :param frame: the frame that was begun; it is always finished, or nothing more is sent.
-    :param sent: how much of it the socket took.
-    :param emptied: called in the hub once everything is out; the outbox must not be used any more.
-    :param broken: called in the hub when the socket turns out to be dead.
-    :param guarded: calls a function in the hub and handles whatever it raises.
-    :ivar progress_at: when the socket last took something, ``Clock.monotonic()``.
+    :param sock: a non-blocking gevent socket.
+    :param frame: the first frame, which may be partly sent. Its rest is always sent first.
+    :param sent: number of bytes of ``frame`` that were sent.
+    :param emptied: called in the hub when all frames are sent; the outbox must not be used afterwards.
+    :param broken: called in the hub when sending fails.
+    :param guarded: calls a function in the hub and handles all its exceptions.
+    :ivar progress_at: ``Clock.monotonic()`` of the last bytes that the socket accepted.
     """
 
     __slots__ = (
-        *("_broken", "_clock", "_emptied", "_frames", "_limits", "_marks", "_out", "_room", "_sent", "_size", "_sock", "_watcher"),
+        *(
+            "_broken",
+            "_clock",
+            "_emptied",
+            "_frames",
+            "_limits",
+            "_callbacks",
+            "_frames_sent",
+            "_half_free",
+            "_sent",
+            "_size",
+            "_sock",
+            "_watcher",
+        ),
         "progress_at",
     )
 
@@ -50,51 +63,51 @@ class Outbox:
         self._frames = deque((frame,))
         self._size = len(frame)
         self._sent = sent
-        self._out = 0  # frames the socket has taken whole
-        self._marks: deque[tuple[int, Callable[[], None]]] = deque()  # what to call once so many are out
+        self._frames_sent = 0  # number of frames sent completely
+        self._callbacks: deque[tuple[int, Callable[[], None]]] = deque()  # (value of ``_frames_sent`` to wait for, callback)
         self._limits = limits
         self._clock = clock
         self._emptied = emptied
         self._broken = broken
-        self._room = Event()
+        self._half_free = Event()
         self.progress_at = clock.monotonic()
         self._watcher = gevent.get_hub().loop.io(sock.fileno(), _WRITE)
         self._watcher.start(guarded, self._flush)
 
     def fits(self, frame: bytes) -> bool:
-        """Whether one more frame stays within ``channels.outbox_bytes`` and ``channels.outbox_frames``."""
+        """Return whether one more frame stays within ``channels.outbox_bytes`` and ``channels.outbox_frames``."""
         return self._size + len(frame) <= self._limits.outbox_bytes and len(self._frames) < self._limits.outbox_frames
 
-    def wait_for_room(self) -> bool:
-        """Wait until half of it is free or it is stopped; return False when that took ``channels.send_seconds``."""
-        return self.roomy or bool(self._room.wait(self._limits.send_seconds))
+    def wait_until_half_free(self) -> bool:
+        """Block until half of the outbox is free or ``stop`` is called; return False after ``channels.send_seconds``."""
+        return self.half_free or bool(self._half_free.wait(self._limits.send_seconds))
 
     def put(self, frame: bytes) -> None:
-        """Add a frame; whether it ``fits`` is for the caller to know."""
+        """Add a frame without checking limits; the caller calls ``fits`` first."""
         self._frames.append(frame)
         self._size += len(frame)
-        self._room.clear()
+        self._half_free.clear()
 
-    def mark(self, function: Callable[[], None]) -> None:
-        """Call ``function``, in the hub, once all that waits now is out; never, if it is dropped."""
-        self._marks.append((self._out + len(self._frames), function))
+    def when_sent(self, function: Callable[[], None]) -> None:
+        """Call ``function`` in the hub when all present frames are sent. It is not called if they are discarded."""
+        self._callbacks.append((self._frames_sent + len(self._frames), function))
 
-    def forget(self) -> None:
-        """Drop what waits, but for the frame that was begun."""
+    def discard_queued(self) -> None:
+        """Discard all frames except the first, which may be partly sent."""
         while len(self._frames) > 1:
             self._size -= len(self._frames.pop())
-        while self._marks and self._marks[-1][0] > self._out + 1:
-            self._marks.pop()
+        while self._callbacks and self._callbacks[-1][0] > self._frames_sent + 1:
+            self._callbacks.pop()
 
     def stop(self) -> None:
-        """Write no more, and let nobody wait."""
+        """Stop writing, and release waiting greenlets."""
         self._watcher.stop()
         self._watcher.close()
-        self._room.set()
+        self._half_free.set()
 
     @property
-    def roomy(self) -> bool:
-        """Whether half of it is free."""
+    def half_free(self) -> bool:
+        """Whether at least half of the outbox is free."""
         return self._size * 2 <= self._limits.outbox_bytes and len(self._frames) * 2 <= self._limits.outbox_frames
 
     def _flush(self) -> None:
@@ -102,12 +115,12 @@ class Outbox:
             frame = self._frames[0]
             try:
                 sent = self._sock.send(memoryview(frame)[self._sent :])
-            except NOT_NOW:
+            except WOULD_BLOCK:
                 return
             except OSError:
                 self._broken()
                 return
-            if not sent:  # TLS says so instead of raising
+            if not sent:  # a TLS socket returns 0 instead of raising
                 return
             self.progress_at = self._clock.monotonic()
             self._sent += sent
@@ -115,10 +128,10 @@ class Outbox:
                 self._sent = 0
                 self._size -= len(frame)
                 self._frames.popleft()
-                self._out += 1
-                if self.roomy:
-                    self._room.set()
-                while self._marks and self._marks[0][0] <= self._out:
-                    self._marks.popleft()[1]()
+                self._frames_sent += 1
+                if self.half_free:
+                    self._half_free.set()
+                while self._callbacks and self._callbacks[0][0] <= self._frames_sent:
+                    self._callbacks.popleft()[1]()
         self.stop()
         self._emptied()

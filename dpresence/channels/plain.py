@@ -1,4 +1,4 @@
-"""The connections that have not become a channel: how many there are of each address, and which of them make room for a newcomer."""
+"""HTTP connections that are not channels: counts per address, and eviction of connections that wait for a request."""
 
 from __future__ import annotations
 
@@ -11,69 +11,69 @@ from ..settings import ChannelSettings
 
 
 class PlainConnections:
-    """Plain connections by address; those that wait for a request, oldest first, may be ended to make room.
+    """HTTP connections by address. Those that wait for a request may be closed for new ones, the longest waiting first.
 
-    :param limits: ``plain_per_address`` counts.
-    :ivar share: how many one address may have.
+    :param limits: ``plain_per_address`` is used.
+    :ivar per_address: maximum number of connections of one address.
     """
 
     def __init__(self, limits: ChannelSettings) -> None:
-        self.share = limits.plain_per_address
+        self.per_address = limits.plain_per_address
         self._addresses: dict[Any, str] = {}
         self._counts: defaultdict[str, int] = defaultdict(int)
-        self._waiting: defaultdict[str, OrderedDict[Any, None]] = defaultdict(OrderedDict)
-        self._all_waiting: OrderedDict[Any, None] = OrderedDict()
+        self._waiting_by_address: defaultdict[str, OrderedDict[Any, None]] = defaultdict(OrderedDict)
+        self._waiting: OrderedDict[Any, None] = OrderedDict()
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of connections."""
         return len(self._addresses)
 
     def enter(self, sock: Any, address: str, shared: bool = False) -> bool:
-        """Count a connection in; ``leave`` counts it out.
+        """Add a connection; the caller must call ``leave`` at its end.
 
-        :param shared: its address is that of a trusted proxy, and has no bound.
-        :return: False when its address has too many, all of them busy.
+        :param shared: the address is a trusted proxy's, which has no limit.
+        :return: False when the address has too many connections and none of them waits for a request.
         """
-        if not shared and self._counts[address] >= self.share and not self._end_oldest(self._waiting[address]):
-            self._forget(address)
+        if not shared and self._counts[address] >= self.per_address and not self._close_oldest(self._waiting_by_address[address]):
+            self._forget_unused(address)
             return False
         self._addresses[sock] = address
         self._counts[address] += 1
-        self.waits(sock)
+        self.mark_waiting(sock)
         return True
 
     def leave(self, sock: Any) -> None:
-        """Count a connection out."""
-        self.works(sock)
+        """Remove a connection."""
+        self.mark_busy(sock)
         address = self._addresses.pop(sock)
         self._counts[address] -= 1
-        self._forget(address)
+        self._forget_unused(address)
 
-    def waits(self, sock: Any) -> None:
-        """Note that a connection waits for a request, from now on."""
+    def mark_waiting(self, sock: Any) -> None:
+        """Mark a connection as waiting for a request from now on."""
         if sock in self._addresses:
-            self._waiting[self._addresses[sock]][sock] = self._all_waiting[sock] = None
+            self._waiting_by_address[self._addresses[sock]][sock] = self._waiting[sock] = None
 
-    def works(self, sock: Any) -> None:
-        """Note that a connection's request is here."""
+    def mark_busy(self, sock: Any) -> None:
+        """Mark a connection as having received the head of a request."""
         if sock in self._addresses:
-            self._waiting[self._addresses[sock]].pop(sock, None)
-            self._all_waiting.pop(sock, None)
+            self._waiting_by_address[self._addresses[sock]].pop(sock, None)
+            self._waiting.pop(sock, None)
 
     def make_room(self) -> bool:
-        """End the connection that has waited longest; return whether there was one. It leaves at its next turn."""
-        return self._end_oldest(self._all_waiting)
+        """Close the connection that has waited longest; return False if none waits. Its greenlet then calls ``leave``."""
+        return self._close_oldest(self._waiting)
 
-    def _end_oldest(self, waiting: OrderedDict[Any, None]) -> bool:
+    def _close_oldest(self, waiting: OrderedDict[Any, None]) -> bool:
         if not waiting:
             return False
         sock = next(iter(waiting))
-        self.works(sock)
+        self.mark_busy(sock)
         with suppress(OSError):
-            sock._sock.shutdown(socket.SHUT_RDWR)  # its greenlet, which reads, sees the end; gevent's own would wait
+            sock._sock.shutdown(socket.SHUT_RDWR)  # its greenlet reads EOF; the shutdown of gevent's socket would block
         return True
 
-    def _forget(self, address: str) -> None:
+    def _forget_unused(self, address: str) -> None:
         if not self._counts[address]:
             del self._counts[address]
-            self._waiting.pop(address, None)
+            self._waiting_by_address.pop(address, None)

@@ -1,6 +1,6 @@
-"""HTTP/1.1 requests out of a buffered file, read strictly (RFC 9112) and within bounds that hold before anything is parsed.
+"""Strict parser of HTTP/1.1 requests (RFC 9112) with size limits that it checks before it parses.
 
-What two readers could understand in two ways is refused: a proxy in front may be the other reader.
+Ambiguous requests are refused, because a proxy may read them differently (request smuggling).
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from typing import BinaryIO
 from ..errors import TooLarge, WrongValue
 
 LINE_BYTES = 8192
-"""Longest request line."""
+"""Maximum length of the request line."""
 FIELD_BYTES = 4096
-"""Longest header line, but for those of ``_LONG``."""
+"""Maximum length of a header line, except those of ``_LONG_FIELDS``."""
 FIELDS = 64
-"""Header lines of a request."""
+"""Maximum number of header lines, and of trailer lines."""
 HEAD_BYTES = 16384
-"""All of them together."""
+"""Maximum size of all header lines."""
 CHUNKS = 1024
-"""Chunks of one body."""
+"""Maximum number of chunks of a body."""
 CHUNK_LINE_BYTES = 128
-"""Longest line with the size of a chunk, its extensions included; also of a trailer."""
+"""Maximum length of a chunk-size line with its extensions, and of a trailer line."""
 
-_LONG = {"authorization": 8192 + 256, "cookie": 8192}
-_ONCE = frozenset((
+_LONG_FIELDS = {"authorization": 8192 + 256, "cookie": 8192}
+_SINGLE_FIELDS = frozenset((
     "host", "content-length", "transfer-encoding", "authorization", "content-type", "origin", "expect", "upgrade", "x-csrf-token",
     "sec-websocket-key", "sec-websocket-version",
 ))  # fmt: skip
-"""Headers that mean something here, and nothing when there are two of them."""
-_IGNORED = frozenset(("range", "if-range"))
-"""Headers whose parser in WebOb takes quadratic time; files are answered whole, as RFC 9110 (14.2) allows."""
+"""Headers that must not appear twice."""
+_IGNORED_FIELDS = frozenset(("range", "if-range"))
+"""Headers that WebOb parses in quadratic time. Without them files are sent whole, as RFC 9110 (14.2) allows."""
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST = re.compile(rb"(%s) (/[!\"$-~]*) (HTTP/1\.[01])\r\n" % _TOKEN)
 _FIELD = re.compile(rb"(%s):([\t -~]*)\r\n" % _TOKEN)
@@ -41,7 +41,7 @@ _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[\t ]*(?:;[\t -~]*)?\r\n")
 
 
 class BadRequest(ValueError):
-    """No proper request; answered without an errno, and the connection ends.
+    """Malformed request. The response has an HTTP status but no errno, and the connection is closed.
 
     :param status: the HTTP status: 400, 414 or 431.
     """
@@ -56,8 +56,8 @@ class Head:
     """The head of a request.
 
     :ivar fields: (name in lower case, value), in order.
-    :ivar length: of the body, None without ``Content-Length``.
-    :ivar chunked: the body comes in chunks.
+    :ivar length: ``Content-Length``, or None.
+    :ivar chunked: the body uses the chunked transfer coding.
     """
 
     method: str
@@ -68,22 +68,22 @@ class Head:
     chunked: bool
 
     def value(self, name: str, default: str = "") -> str:
-        """Return a header that appears once."""
+        """Return the first value of a header, or ``default``."""
         return next((value for key, value in self.fields if key == name), default)
 
     @property
-    def keeps(self) -> bool:
+    def keep_alive(self) -> bool:
         """Whether the connection stays open after the answer (RFC 9112, 9.3)."""
         options = {token.strip().lower() for name, value in self.fields if name == "connection" for token in value.split(",")}
         return "close" not in options and (self.version == "HTTP/1.1" or "keep-alive" in options)
 
 
 def read_head(line: bytes, rfile: BinaryIO) -> Head:
-    """Return the head of a request.
+    """Read the header lines and return the head of a request.
 
-    :param line: the request line, as read.
-    :param rfile: the rest.
-    :raises BadRequest: it is none.
+    :param line: the request line, with its line end.
+    :param rfile: the bytes after it.
+    :raises BadRequest: the head is malformed, ambiguous or too large.
     """
     if len(line) >= LINE_BYTES:
         raise BadRequest(414, "the request line is too long")
@@ -93,7 +93,7 @@ def read_head(line: bytes, rfile: BinaryIO) -> Head:
     method, target, version = (part.decode("ascii") for part in match.groups())
     fields = _read_fields(rfile)
     length, chunked = _framing(version, fields)
-    return Head(method, target, version, [field for field in fields if field[0] not in _IGNORED], length, chunked)
+    return Head(method, target, version, [field for field in fields if field[0] not in _IGNORED_FIELDS], length, chunked)
 
 
 def _read_fields(rfile: BinaryIO) -> list[tuple[str, str]]:
@@ -105,7 +105,7 @@ def _read_fields(rfile: BinaryIO) -> list[tuple[str, str]]:
             raise BadRequest(431, "the header is too large")
         match = _FIELD.fullmatch(line)
         name = match[1].decode("ascii").lower() if match else ""
-        if len(line) > _LONG.get(name, FIELD_BYTES):
+        if len(line) > _LONG_FIELDS.get(name, FIELD_BYTES):
             raise BadRequest(431, "a header line is too long")
         if match is None:
             raise BadRequest(400, "no header line")
@@ -114,10 +114,13 @@ def _read_fields(rfile: BinaryIO) -> list[tuple[str, str]]:
 
 
 def _framing(version: str, fields: list[tuple[str, str]]) -> tuple[int | None, bool]:
-    """Return the length of the body and whether it is chunked, or refuse what is in doubt (RFC 9112, 3.2 and 6.3)."""
+    """Return the length of the body and whether it is chunked (RFC 9112, 3.2 and 6.3).
+
+    :raises BadRequest: the framing is ambiguous.
+    """
     names = [name for name, _ in fields]
     values = dict(fields)
-    if len(names) != len(values) and any(names.count(name) > 1 for name in _ONCE):
+    if len(names) != len(values) and any(names.count(name) > 1 for name in _SINGLE_FIELDS):
         raise BadRequest(400, "a header appears twice")
     if not _HOST.fullmatch(values.get("host", "" if version == "HTTP/1.1" else "none")):
         raise BadRequest(400, "no proper Host")
@@ -130,11 +133,11 @@ def _framing(version: str, fields: list[tuple[str, str]]) -> tuple[int | None, b
 
 
 def read_body(head: Head, rfile: BinaryIO, most: int) -> bytes:
-    """Return the body of a request.
+    """Read and return the body of a request.
 
-    :param most: its bytes at the most.
-    :raises TooLarge: it has more.
-    :raises WrongValue: it is not what the header says.
+    :param most: maximum size in bytes.
+    :raises TooLarge: the body is larger.
+    :raises WrongValue: the body is malformed or ends early.
     """
     if not head.chunked:
         return _exactly(rfile, head.length or 0, most)
@@ -176,13 +179,13 @@ def _broken() -> WrongValue:
     return WrongValue("the body is not what its headers say")
 
 
-_PAIR = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)=\"?([!#-+\--:<-\[\]-~]*)\"?")
+_COOKIE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)=\"?([!#-+\--:<-\[\]-~]*)\"?")
 
 
 def own_cookies(header: str, names: tuple[str, ...]) -> str:
-    """Return a ``Cookie`` header with nothing but well-formed cookies whose names begin with one of ``names``.
+    """Return a ``Cookie`` header with only the well-formed cookies whose names begin with one of ``names``.
 
-    WebOb reads cookies with an expression that takes quadratic time on what is none.
+    WebOb's regular expression for cookies takes quadratic time on malformed headers.
     """
     pairs = [pair.strip(" \t") for pair in header.split(";")]
-    return "; ".join(pair for pair in pairs if pair.startswith(names) and _PAIR.fullmatch(pair))
+    return "; ".join(pair for pair in pairs if pair.startswith(names) and _COOKIE.fullmatch(pair))

@@ -17,7 +17,7 @@ from ..errors import CloseCode
 from . import frames
 from .gate import Gate
 from .inbox import Inbox
-from .outbox import NOT_NOW, Outbox
+from .outbox import WOULD_BLOCK, Outbox
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Wire(WebSocket):
     @property
     def behind(self) -> bool:
         """Whether more than half of the outbox is taken."""
-        return self._outbox is not None and not self._outbox.roomy
+        return self._outbox is not None and not self._outbox.half_free
 
     # What channels and the hub call
 
@@ -114,7 +114,7 @@ class Wire(WebSocket):
         if self._outbox is None:
             function()
         else:
-            self._outbox.mark(function)
+            self._outbox.when_sent(function)
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         """Send what waits, then the close frame, once; finish the close handshake in the background. Never waits."""
@@ -159,7 +159,7 @@ class Wire(WebSocket):
 
         Waits ``channels.send_seconds`` at most, then the connection is closed with 4102. Returns at once when it is closed.
         """
-        if self._outbox is not None and not self._outbox.wait_for_room():
+        if self._outbox is not None and not self._outbox.wait_until_half_free():
             self._too_slow()
 
     def _now(self) -> float:
@@ -176,7 +176,7 @@ class Wire(WebSocket):
             return
         try:
             sent = self._send(frame)
-        except NOT_NOW:
+        except WOULD_BLOCK:
             sent = 0
         except OSError:
             self._end()
@@ -203,7 +203,7 @@ class Wire(WebSocket):
     def _too_slow(self) -> None:
         """Drop what waits and say why."""
         if self._outbox is not None:
-            self._outbox.forget()
+            self._outbox.discard_queued()
         self.close(CloseCode.SLOW_READER, "too slow")
 
     def _drop(self, code: int) -> None:

@@ -1,6 +1,6 @@
-"""Greenlets for connections: one works for a connection while it has something to do, none while it is idle.
+"""Pool of greenlets for connections. A connection uses a greenlet only while it has events to handle.
 
-A greenlet costs kilobytes at rest and microseconds to make, so those that have finished wait for the next piece of work.
+An idle greenlet takes kilobytes of memory, and a new one takes microseconds to create. The pool therefore keeps some idle ones.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ log = logging.getLogger(__name__)
 
 
 class Workers:
-    """As many greenlets as connections are working at the same time.
+    """A pool without an upper limit: it has as many greenlets as connections are busy.
 
-    :param idle: how many that have nothing to do are kept.
+    :param idle: maximum number of idle greenlets.
     """
 
     def __init__(self, idle: int = 64) -> None:
         self._hub = gevent.get_hub()
-        self._keep = idle
+        self._max_idle = idle
         self._idle: list[Any] = []
 
     def run(self, work: Callable[[Any], None], argument: Any) -> None:
-        """Run ``work(argument)`` now, up to where it waits. Only from the hub: that is where a greenlet that waits goes back to."""
+        """Run ``work(argument)`` at once, until it blocks. Must be called in the hub, to which a blocked greenlet switches."""
         worker = self._idle.pop() if self._idle else greenlet(self._serve, self._hub)
         worker.switch(work, argument)
 
     def spawn(self, work: Callable[[Any], None], argument: Any) -> None:
-        """Run ``work(argument)`` soon. From anywhere."""
+        """Run ``work(argument)`` in the next iteration of the event loop. May be called from any greenlet."""
         self._hub.loop.run_callback(self.run, work, argument)
 
     def _serve(self, work: Callable[[Any], None], argument: Any) -> None:
@@ -40,10 +40,10 @@ class Workers:
         while True:
             try:
                 work(argument)
-            except BaseException:  # it must not reach the hub, which is the parent
-                log.exception("a connection's work failed")
-            del work, argument  # they hold the connection
-            if len(self._idle) >= self._keep:
+            except BaseException:  # the hub is the parent greenlet and would receive it
+                log.exception("the work of a connection failed")
+            del work, argument  # they reference the connection
+            if len(self._idle) >= self._max_idle:
                 return
             self._idle.append(me)
             work, argument = self._hub.switch()

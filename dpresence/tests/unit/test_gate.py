@@ -49,7 +49,7 @@ def enter(gate, count, busy=True):
     for number, sock in enumerate(sockets):
         assert gate.plain.enter(sock, f"203.0.113.{number}")
         if busy:
-            gate.plain.works(sock)
+            gate.plain.mark_busy(sock)
     return sockets
 
 

@@ -67,41 +67,41 @@ def test_the_first_pings_are_spread_over_a_fifth_of_the_time():
 
 
 def test_a_peer_is_gone_when_a_ping_is_not_answered_in_time(inbox):
-    inbox.heard(100.0)
+    inbox.restart_ping_timer(100.0)
     assert inbox.ping_due(125.0, SETTINGS)
-    assert not inbox.gone(134.9, SETTINGS)
-    assert inbox.gone(135.0, SETTINGS)
+    assert not inbox.pong_overdue(134.9, SETTINGS)
+    assert inbox.pong_overdue(135.0, SETTINGS)
 
 
 def test_half_a_frame_is_an_answer_too(inbox):
-    inbox.heard(100.0)
+    inbox.restart_ping_timer(100.0)
     inbox.ping_due(125.0, SETTINGS)
     inbox.feed(frame(1, b"xyz")[:2], 130.0)
-    assert not inbox.gone(1000.0, SETTINGS)
+    assert not inbox.pong_overdue(1000.0, SETTINGS)
 
 
 def test_a_frame_is_stuck_when_it_takes_too_long_however_busily(inbox):
     for second, byte in enumerate(frame(1, b"x" * 61)[:61]):
         inbox.feed(bytes((byte,)), 100.0 + second)
         assert inbox.next(100.0 + second) is None
-        assert inbox.stuck(100.0 + second, SETTINGS) == (second >= 60)
+        assert inbox.frame_overdue(100.0 + second, SETTINGS) == (second >= 60)
 
 
 def test_a_frame_that_begins_after_a_silence_has_all_its_time(inbox):
     inbox.feed(frame(1, b"xyz")[:2], 1000.0)
     assert inbox.next(1000.0) is None
-    assert not inbox.stuck(1059.9, SETTINGS)
-    assert inbox.stuck(1060.0, SETTINGS)
+    assert not inbox.frame_overdue(1059.9, SETTINGS)
+    assert inbox.frame_overdue(1060.0, SETTINGS)
 
 
 def test_a_pause_ends_the_silence_but_is_no_new_time_for_a_frame_that_is_arriving(inbox):
     inbox.feed(frame(1, b"xyz")[:2], 100.0)
     assert inbox.next(100.0) is None
     assert inbox.ping_due(125.0, SETTINGS)
-    inbox.heard(150.0)  # nobody listened meanwhile
-    assert not inbox.gone(159.0, SETTINGS) and not inbox.ping_due(174.9, SETTINGS)
-    assert not inbox.stuck(159.9, SETTINGS)
-    assert inbox.stuck(160.0, SETTINGS)
+    inbox.restart_ping_timer(150.0)  # nobody listened meanwhile
+    assert not inbox.pong_overdue(159.0, SETTINGS) and not inbox.ping_due(174.9, SETTINGS)
+    assert not inbox.frame_overdue(159.9, SETTINGS)
+    assert inbox.frame_overdue(160.0, SETTINGS)
 
 
 def test_each_frame_of_a_message_has_its_own_time(inbox):
@@ -109,9 +109,9 @@ def test_each_frame_of_a_message_has_its_own_time(inbox):
     assert inbox.next(100.0) == Part(1)
     inbox.feed(frame(0, b"b", final=False), 155.0)
     assert inbox.next(155.0) == Part(1)
-    assert not inbox.stuck(200.0, SETTINGS)
-    assert inbox.stuck(215.0, SETTINGS)
+    assert not inbox.frame_overdue(200.0, SETTINGS)
+    assert inbox.frame_overdue(215.0, SETTINGS)
 
 
 def test_a_peer_that_has_sent_nothing_is_not_stuck(inbox):
-    assert not inbox.stuck(10000.0, SETTINGS)
+    assert not inbox.frame_overdue(10000.0, SETTINGS)

@@ -28,8 +28,8 @@ def test_the_one_of_its_address_that_has_waited_longest_makes_room(plain: PlainC
     first, second, third, foreign = Socket(), Socket(), Socket(), Socket()
     assert plain.enter(foreign, "b")
     assert all(plain.enter(sock, "a") for sock in (first, second))
-    plain.works(first)
-    plain.waits(first)  # it has had an answer since
+    plain.mark_busy(first)
+    plain.mark_waiting(first)  # it has had an answer since
     assert plain.enter(third, "a")
     assert [sock.ended for sock in (first, second, third, foreign)] == [False, True, False, False]
 
@@ -38,7 +38,7 @@ def test_a_busy_one_is_never_ended(plain: PlainConnections) -> None:
     busy = [Socket(), Socket()]
     for sock in busy:
         assert plain.enter(sock, "a")
-        plain.works(sock)
+        plain.mark_busy(sock)
     assert not plain.enter(Socket(), "a")
     assert plain.enter(Socket(), "b")
     assert not any(sock.ended for sock in busy)
@@ -65,4 +65,4 @@ def test_who_has_left_is_forgotten(plain: PlainConnections) -> None:
     assert len(plain) == 0
     assert not plain.make_room()
     assert not plain._counts
-    assert not plain._waiting
+    assert not plain._waiting_by_address
