@@ -15,18 +15,19 @@ import logging
 import math
 import socket
 import ssl
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from http.client import HTTPException, HTTPResponse
 from typing import Any, Literal
 
 import gevent
+from gevent.event import Event
 from gevent.resolver.ares import Resolver
 
 from .domains import check_domain, loopback_port
-from .errors import ProofFailed, SettingError, SlowDown, WrongValue
+from .errors import ProofFailed, SettingError, WrongValue
 from .settings import OutboundSettings
+from .slots import Slots
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ Resolve = Callable[..., Sequence[tuple[Any, ...]]]
 PATH = "/__presence"
 FETCHES_IN_FLIGHT = 100
 FETCHES_OF_OWNER = 2
+UNDISTURBED_SECONDS = 1.0
+"""How long a fetch goes on although somebody else waits for its slot: a web server that works answers within."""
 MAX_ADDRESSES = 4
 """Addresses of a name that are tried, one after the other."""
 MAX_CONNECT_SECONDS = 1.0
@@ -90,8 +93,6 @@ class _Failed(Exception):
 class Outbound:
     """Fetches domain proofs, a bounded number at a time, and few for one owner.
 
-    Deadlines are gevent's: they hold where sockets are cooperative.
-
     :param resolve: stands in for ``look_up``.
     :param is_public: says whether an address may be connected to; ``outbound.allow_networks`` adds to it.
     :param ports: of https and http.
@@ -111,7 +112,7 @@ class Outbound:
         self._is_public = is_public
         self._allowed = tuple(ipaddress.ip_network(network) for network in settings.allow_networks)
         self._ports = ports
-        self._in_flight: Counter[str] = Counter()
+        self._slots = Slots(FETCHES_IN_FLIGHT, FETCHES_OF_OWNER)
         self._context = _trust(settings.ca_file)
 
     def fetch_proof(self, domain: str, owner: str = "") -> tuple[str, Scheme]:
@@ -124,38 +125,40 @@ class Outbound:
         :raises ProofFailed: its ``details`` is the class of the failure and all that is told: a fetch is no port scanner.
             ``dns`` is a name that leads nowhere or to an address that is not public; ``refused`` is a port that nothing listens on;
             ``status`` is every other way of not answering 200; ``timeout`` covers lookup, connection and answer. The log says more.
-        :raises SlowDown: too many fetches are in flight, of this owner or at all.
+        :raises SlowDown: this owner has too many fetches under way, or none of others gave way in time.
         """
-        seconds, trail = self._settings.timeout_seconds, list[str]()
-        with self._slot(owner):
-            try:
-                with gevent.Timeout(seconds) as deadline:
-                    body, scheme = self._fetch(domain, trail)
-            except gevent.Timeout as expired:
-                if expired is not deadline:
-                    raise
-                failed = _Failed("timeout", f"no answer within {seconds:g} s")
-            except _Failed as error:
-                failed = error
-            else:
-                log.info("the proof of %s was fetched%s", domain, "".join(trail))
-                return body, scheme
-        log.info("the proof of %s failed: %s%s: %s", domain, failed.details, "".join(trail), failed)
-        raise ProofFailed(f"{ProofFailed.text}: {failed.details}", details=failed.details)
+        trail: list[str] = []
+        with self._slot(owner) as wanted:
+            outcome = self._fetch_in_time(domain, trail, wanted)
+        if isinstance(outcome, _Failed):
+            log.info("the proof of %s failed: %s%s: %s", domain, outcome.details, "".join(trail), outcome)
+            raise ProofFailed(f"{ProofFailed.text}: {outcome.details}", details=outcome.details)
+        log.info("the proof of %s was fetched%s", domain, "".join(trail))
+        return outcome
 
-    @contextmanager
-    def _slot(self, owner: str) -> Iterator[None]:
-        retry_after = math.ceil(self._settings.timeout_seconds)
-        if owner and self._in_flight[owner] >= FETCHES_OF_OWNER:
-            raise SlowDown("too many of your domains are being validated", retry_after=retry_after)
-        if owner and self._in_flight.total() >= FETCHES_IN_FLIGHT:
-            raise SlowDown("too many domains are being validated", retry_after=retry_after)
-        self._in_flight[owner] += 1
+    def _slot(self, owner: str) -> AbstractContextManager[Event]:
+        patience = math.ceil(self._settings.timeout_seconds)
+        return self._slots.slot(owner, "domains are being validated", patience) if owner else nullcontext(Event())
+
+    def _fetch_in_time(self, domain: str, trail: list[str], wanted: Event) -> tuple[str, Scheme] | _Failed:
+        """Fetch within the deadline; within ``UNDISTURBED_SECONDS`` where somebody else wants the slot."""
+        seconds = self._settings.timeout_seconds
+        undisturbed = min(seconds, UNDISTURBED_SECONDS)
+        fetch = gevent.spawn(self._try, domain, trail)
         try:
-            yield
+            fetch.join(undisturbed)
+            gevent.wait((fetch, wanted), seconds - undisturbed, count=1)
+            why = "no answer in time; another fetch waited" if wanted.is_set() else f"no answer within {seconds:g} s"
+            outcome: tuple[str, Scheme] | _Failed = fetch.get() if fetch.ready() else _Failed("timeout", why)
+            return outcome
         finally:
-            self._in_flight[owner] -= 1
-            self._in_flight += Counter()  # forgets the owners who have none
+            fetch.kill()
+
+    def _try(self, domain: str, trail: list[str]) -> tuple[str, Scheme] | _Failed:
+        try:
+            return self._fetch(domain, trail)
+        except _Failed as error:
+            return error
 
     def _fetch(self, domain: str, trail: list[str]) -> tuple[str, Scheme]:
         try:

@@ -31,8 +31,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from dpresence.errors import ProofFailed, SlowDown
-from dpresence.outbound import FETCHES_IN_FLIGHT, Outbound, is_public
+from dpresence.outbound import Outbound, is_public
 from dpresence.settings import OutboundSettings
+from dpresence.slots import Slots
 
 DOMAIN = "app.example.org"
 PATIENT, SECONDS = 5.0, 0.3  # for what answers, and for what never does
@@ -390,9 +391,9 @@ def test_a_reset_is_no_status(fetch, refused):
 # --- addresses
 
 
-def details(outbound: Outbound, domain: str = DOMAIN) -> str:
+def details(outbound: Outbound, domain: str = DOMAIN, owner: str = "") -> str:
     with pytest.raises(ProofFailed) as failed:
-        outbound.fetch_proof(domain)
+        outbound.fetch_proof(domain, owner)
     assert failed.value.body() == failure(failed.value.details)
     return failed.value.details
 
@@ -498,22 +499,12 @@ def test_a_loopback_domain_that_refuses_says_that_nothing_listens(fetch, refused
 # --- how many at once
 
 
-def test_more_fetches_than_the_bound_are_slowed_down_until_one_ends():
-    go = gevent.event.Event()
-
-    def resolve(*_, **__):
-        go.wait()
-        return []
-
-    outbound = Outbound(OutboundSettings(timeout_seconds=2.5), resolve=resolve)
-    waiting = [gevent.spawn(details, outbound) for _ in range(FETCHES_IN_FLIGHT)]  # the service's own count, too
-    gevent.sleep(0)
+def test_a_fetch_for_which_no_slot_becomes_free_is_slowed_down(monkeypatch):
+    outbound = Outbound(OutboundSettings(timeout_seconds=1))
+    monkeypatch.setattr(outbound, "_slots", Slots(0, 1))
     with pytest.raises(SlowDown) as refused:
         outbound.fetch_proof(DOMAIN, "dev")
-    assert refused.value.body() == {"result": "KO", "errno": 117, "error": "too many domains are being validated", "retry_after": 3}
-    go.set()
-    assert [greenlet.get() for greenlet in waiting] == ["dns"] * FETCHES_IN_FLIGHT
-    assert details(outbound) == "dns"
+    assert refused.value.body() == {"result": "KO", "errno": 117, "error": "too many domains are being validated", "retry_after": 1}
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import gevent
@@ -130,16 +130,33 @@ def test_a_developer_has_two_proofs_under_way_and_leaves_the_others_theirs(names
     assert [one.value for one in greedy] == [timeout] * FETCHES_OF_OWNER + [slowed] * (10 - FETCHES_OF_OWNER)
     assert {one.value for one in others + service} == {timeout}
     assert ask("dev") == timeout, "then there is room again"
-    assert not outbound._in_flight, "nobody is remembered"
+    assert not outbound._slots._of_owner, "nobody is remembered"
 
 
-def test_the_service_s_own_looks_are_never_slowed_down(names: NameServer) -> None:
+def test_the_service_s_own_looks_are_never_slowed_down_and_take_nobodys_slot(names: NameServer) -> None:
     outbound = Outbound(OutboundSettings(timeout_seconds=SECONDS))
     many = [gevent.spawn(details, outbound) for _ in range(FETCHES_IN_FLIGHT + 5)]
     gevent.sleep(0)
-    with pytest.raises(SlowDown):
-        outbound.fetch_proof(DOMAIN, "dev")
+    names.addresses["good.example.org"] = "10.0.0.1"
+    assert details(outbound, "good.example.org", "dev") == "dns"
     assert {one.get() for one in many} == {"timeout"}
+
+
+def test_developers_whose_domains_never_answer_hold_up_no_proof_of_another(names: NameServer) -> None:
+    names.addresses["good.example.org"] = "10.0.0.1"
+    outbound = Outbound(OutboundSettings(timeout_seconds=5))
+
+    def go_on(owner: str) -> None:
+        while True:
+            with suppress(ProofFailed, SlowDown):
+                outbound.fetch_proof("silent.example.org", owner)
+
+    crowd = [gevent.spawn(go_on, f"dev-{number // 2}") for number in range(2 * FETCHES_IN_FLIGHT)]
+    gevent.sleep(0.1)
+    for number in range(3):
+        assert details(outbound, "good.example.org", f"honest-{number}") == "dns", "its answer, and not that it is to come again"
+    gevent.killall(crowd)
+    assert not outbound._slots._of_owner
 
 
 # -- what the asker learns
