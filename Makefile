@@ -4,7 +4,7 @@ PORT ?= 8282
 BIN = .venv/bin
 SOURCES = setup.py dpresence bench
 
-.PHONY: help build run test check lint format demo bench clean conformance faults soak pages
+.PHONY: help build wheel run test check lint format demo bench clean conformance faults soak pages
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -16,6 +16,10 @@ build: .venv/.built ## Make .venv with the project installed; does nothing when 
 	$(BIN)/pip install --quiet --disable-pip-version-check 'setuptools<82' wheel
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,check]'
 	@touch $@
+
+wheel: build ## Build the wheel that `pip install` takes; it goes to dist
+	rm -rf build/lib build/bdist.*
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 run: build ## Serve on http://127.0.0.1:8282 with the development issuer; PORT=9000 moves it
 ifeq ($(PORT),8282)

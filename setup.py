@@ -15,9 +15,10 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MPL-2.0",
-    packages=find_packages(include=["dpresence", "dpresence.*"]),
+    packages=find_packages(include=["dpresence", "dpresence.*"], exclude=["dpresence.tests", "dpresence.tests.*"]),
     include_package_data=True,
     package_data={"dpresence": ["templates/*", "static/*", "backends/sql/migrations/*.mako", "backends/redis/*.lua"]},
+    data_files=[("share/dpresence", ["presence.ini", "presence-cluster.ini", "packaging/dpresence.service"])],
     python_requires=">=3.11",
     install_requires=[
         "gevent>=24.10",
@@ -32,7 +33,6 @@ setup(
         "pyramid_jinja2>=2.10,<3",
         "plaster_pastedeploy>=1.0,<2",
         "requests>=2.31,<3",
-        "idna>=3.4",
         "joserfc>=1.8,<2",
         "idna>=3.7",
         "regex>=2025.9.1",  # Unicode 17

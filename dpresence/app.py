@@ -26,7 +26,7 @@ from .identity.oidc_client import Clients, load_clients
 from .ini import load as load_settings
 from .metrics import Metrics
 from .outbound import Outbound, is_public
-from .private import warn_of_readers, warn_of_secrets
+from .private import warn_of_readers, warn_of_secrets, warn_of_writers
 from .service import Presence
 from .settings import Settings
 
@@ -117,10 +117,13 @@ def make_parts(settings: Settings, clock: Clock, token_file: Path) -> Parts:
 
 
 def _warn_of_readers(settings: Settings) -> None:
-    """Log secret files that others may read; the database looks at its own."""
+    """Log secret files that others may read, and keys that they may write; the database looks at its own."""
     warn_of_readers(settings.identity.secret_file, "the key of browsers' sign-ins")
     for provider in settings.oidc.configured:
         warn_of_readers(provider.client_secret_file, f"the client secret of oidc.{provider.name}")
+    for issuer in settings.browserid.configured:
+        for file in issuer.keys:
+            warn_of_writers(file, f"a key of browserid.{issuer.name}")
 
 
 def _development(settings: Settings, clock: Clock, token_file: Path) -> tuple[DevelopmentIssuer, DevelopmentToken]:

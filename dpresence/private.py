@@ -18,14 +18,29 @@ _SECRET_KEYS = re.compile(r"(^|[._])(password|client_secret|secret|token)$")
 def warn_of_readers(path: str, holds: str) -> None:
     """Log a file that others than its owner may read or write; one that is not there is nothing to warn of.
 
+    A file of root's that this process's group may read is for this process, as below ``/etc``.
+
     :param holds: what is in it, for the operator.
     """
+    found = _status(path)
+    for_group = found is not None and found.st_uid == 0 != os.geteuid() and found.st_gid in {os.getegid(), *os.getgroups()}
+    if found and found.st_mode & (0o037 if for_group else 0o077):
+        mode, right = stat.S_IMODE(found.st_mode), 640 if for_group else 600
+        log.warning("%s holds %s, and others may read or write it (mode %04o): chmod %d %s", path, holds, mode, right, path)
+
+
+def warn_of_writers(path: str, holds: str) -> None:
+    """Log a file that is no secret, but that others than its owner may write; see ``warn_of_readers``."""
+    found = _status(path)
+    if found and found.st_mode & 0o022:
+        log.warning("%s holds %s, and others may write it (mode %04o): chmod go-w %s", path, holds, stat.S_IMODE(found.st_mode), path)
+
+
+def _status(path: str) -> os.stat_result | None:
     try:
-        mode = stat.S_IMODE(os.stat(path).st_mode)
+        return os.stat(path)
     except OSError:
-        return
-    if mode & 0o077:
-        log.warning("%s holds %s, and others may read or write it (mode %04o): chmod 600 %s", path, holds, mode, path)
+        return None
 
 
 def warn_of_secrets(path: str, ini: Mapping[str, str]) -> None:

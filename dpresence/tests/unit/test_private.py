@@ -1,0 +1,58 @@
+"""Files of root's that a service reads as another user, as below /etc: what is warned of there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from dpresence.private import warn_of_writers
+
+NOBODY = 65534
+PROGRAM = f"""
+import logging, os, sys
+logging.basicConfig(format="%(message)s")
+from dpresence.private import warn_of_readers
+os.setgroups([])
+os.setgid({NOBODY})
+os.setuid({NOBODY})
+warn_of_readers(sys.argv[1], "a secret")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.parametrize(
+    ("owner", "group", "mode", "right"),
+    [
+        (0, NOBODY, 0o640, None),
+        (0, NOBODY, 0o660, 640),
+        (0, NOBODY, 0o644, 640),
+        (0, 1, 0o640, 600),
+        (NOBODY, NOBODY, 0o640, 600),
+        (NOBODY, NOBODY, 0o600, None),
+    ],
+)
+def test_a_file_of_roots_may_be_read_by_the_services_group_alone(owner: int, group: int, mode: int, right: int | None) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        file = Path(folder, "secret")
+        file.touch()
+        os.chown(file, owner, group)
+        file.chmod(mode)
+        done = subprocess.run([sys.executable, "-c", PROGRAM, file], capture_output=True, text=True, timeout=60, check=True)
+        said = f"{file} holds a secret, and others may read or write it (mode {mode:04o}): chmod {right} {file}\n"
+        assert done.stderr == ("" if right is None else said)
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, False), (0o664, True), (0o646, True)])
+def test_a_key_that_others_may_write_is_warned_of(tmp_path: Path, mode: int, warned: bool, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "key.json"
+    file.touch()
+    file.chmod(mode)
+    warn_of_writers(str(file), "a key")
+    assert caplog.messages == [f"{file} holds a key, and others may write it (mode {mode:04o}): chmod go-w {file}"] * warned
+    warn_of_writers(str(tmp_path / "missing"), "a key")
