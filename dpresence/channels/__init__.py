@@ -49,10 +49,24 @@ def _open(request: Request, channel: Channel) -> Response:
     return request.response
 
 
+def _say_why(request: Request) -> None:
+    """Refuse a request without an upgrade as the handshake would be, in an answer that the page of any origin may read.
+
+    Browsers hide from a page why its websocket was refused.
+    """
+    request.add_response_callback(lambda _, response: response.headers.update({"Access-Control-Allow-Origin": "*"}))
+    check = request.environ.get("wsgi.websocket.check")
+    if check is not None:
+        check(request.GET.get("origin", request.headers.get("Origin")))
+    raise WrongField(NO_UPGRADE)
+
+
 def device_channel(request: Request) -> Response:
     """Open the Device Presence Channel."""
     if request.method != "GET":
         raise HTTPMethodNotAllowed(headers=[("Allow", "GET")])
+    if request.environ.get("wsgi.websocket") is None:
+        _say_why(request)
     parts = request.registry["dpresence"]
     return _open(request, DeviceChannel(parts.presence, parts.settings, parts.clock))
 

@@ -41,6 +41,7 @@ class Handler(HttpHandler):
             else:
                 if "HTTP_SEC_WEBSOCKET_KEY" in self.environ:
                     self.server.gate.hints.warn(log, LEFT_OUT)
+                self.environ["wsgi.websocket.check"] = self._check
                 self.take_body()
                 self.run_plain()
         except Refused as refused:
@@ -56,7 +57,7 @@ class Handler(HttpHandler):
             self.refuse(WrongValue(f"Sec-WebSocket-Version: {VERSION}"), 426, [("Sec-WebSocket-Version", VERSION)])
             return
         accept = accept_key(self.environ.get("HTTP_SEC_WEBSOCKET_KEY", ""), self.GUID)
-        self._check_origin()
+        self._check_origin(self.environ.get("HTTP_ORIGIN"))
         self._deadline.close()
         gate = self.server.gate
         gate.check(self.environ["REMOTE_ADDR"])
@@ -80,10 +81,14 @@ class Handler(HttpHandler):
             self.leave_body()
             raise WrongValue("a websocket's request has no body")
 
-    def _check_origin(self) -> None:
+    def _check(self, origin: str | None) -> None:
+        """Refuse what a channel of that origin would be refused with at this moment; its page cannot see why its own was."""
+        self._check_origin(origin)
+        self.server.gate.check(self.environ["REMOTE_ADDR"])
+
+    def _check_origin(self, origin: str | None) -> None:
         """Only our own pages, those of ``channels.origins``, and programs, which send none, may open a channel."""
         settings = self.server.gate.settings
-        origin = self.environ.get("HTTP_ORIGIN")
         if origin is None or without_default_port(origin) in (settings.identity.audience, *settings.channels.origins):
             return
         refused = f"Origin {printable(origin)[:200]}: neither identity.audience nor in channels.origins"

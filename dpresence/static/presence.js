@@ -2,45 +2,17 @@
 // No dependency, no build step; its parts lie beside it. How to use it: docs/clients.md.
 
 import { Received } from "./presence-received.js";
+import { Unopened } from "./presence-refusal.js";
 import { LEAST_SECONDS, Retries, afterClose, retryAfter } from "./presence-retry.js";
 import { onWaking, sleepMeter } from "./presence-waking.js";
 
 export { afterClose, backoff, retryAfter } from "./presence-retry.js";
 
-/** @typedef {"online" | "unavailable" | "offline"} Status */
-
-/**
- * What an application sent.
- * @typedef {object} Notification
- * @property {string} id
- * @property {string} appid which application
- * @property {string} source what it calls the sender
- * @property {string} message
- * @property {string} action an URL on the application's domain, a word, or ""
- * @property {number} sent milliseconds since the epoch
- */
-
-/**
- * How the channel is. `waiting` comes once a second, with the whole seconds left.
- * @typedef {{state: "connecting"} | {state: "connected"} | {state: "waiting", seconds: number, reason: string}
- *   | {state: "stopped", code: number, reason: string}} State
- */
-
-/**
- * Where a ticket is kept. One that outlives the page lets a copy be noticed that somebody made of it (docs/clients.md).
- * @typedef {{get: () => string | null, set: (ticket: string | null) => void}} Tickets
- */
-
-/**
- * @typedef {object} Options
- * @property {string} email whose device this is
- * @property {() => Promise<string | null>} signIn gives an assertion or a ticket each time one is needed; null when the person is
- *   signed out; throws when it could not find out. An error's `retryAfter` (seconds) is obeyed.
- * @property {string} [device] its name: 1 to 64 of A-Z a-z 0-9 . _ : -
- * @property {Status} [status] to begin with; online when left out
- * @property {Tickets} [tickets] where the ticket for the next connection is kept; in this object when left out
- * @property {string} [url] the channel; that of the service this file came from when left out
- */
+/** @typedef {import("./presence-types.js").Status} Status */
+/** @typedef {import("./presence-types.js").Notification} Notification */
+/** @typedef {import("./presence-types.js").State} State */
+/** @typedef {import("./presence-types.js").Tickets} Tickets */
+/** @typedef {import("./presence-types.js").Options} Options */
 
 const ANSWER_SECONDS = 15; // to sign in, or to answer; then the connection is taken for dead
 const BEAT_SECONDS = 60; // of silence; then the status is repeated, which costs nothing and asks for an answer
@@ -75,6 +47,7 @@ export class PresenceChannel extends EventTarget {
   /** @type {Tickets} */
   #tickets;
   #retries = new Retries();
+  #unopened = new Unopened();
   #refused = 0;
   #checking = false; // whether an answer to a repeated status is waited for
   #received = new Received();
@@ -139,9 +112,24 @@ export class PresenceChannel extends EventTarget {
     const assertion = await this.#proof(attempt);
     if (!assertion || attempt !== this.#attempt) return;
     this.#socket = new WebSocket(this.#options.url);
-    this.#socket.onopen = () => this.#update("sign-in", { assertion, device: this.#options.device, ack: true, ticket: true });
+    this.#socket.onopen = () => this.#opened(attempt, assertion);
     this.#socket.onmessage = ({ data }) => attempt === this.#attempt && this.#receive(JSON.parse(data));
+    this.#socket.onclose = () => this.#notOpened(attempt);
+  }
+
+  #opened(attempt, assertion) {
+    if (attempt !== this.#attempt) return;
+    this.#unopened.reset();
     this.#socket.onclose = ({ code, reason }) => attempt === this.#attempt && this.#closed(code, reason);
+    this.#update("sign-in", { assertion, device: this.#options.device, ack: true, ticket: true });
+  }
+
+  async #notOpened(attempt) {
+    if (attempt !== this.#attempt) return;
+    const { what, least, reason, errno } = await this.#unopened.failed(this.#options.url);
+    if (attempt !== this.#attempt) return;
+    if (what === "stop") this.#end(1006, reason, errno);
+    else this.#wait(what, least, reason, errno);
   }
 
   /** Get a proof of who this is, or see to what follows from having none. */
@@ -166,16 +154,16 @@ export class PresenceChannel extends EventTarget {
   }
 
   /** Wait for the next attempt, counting the seconds. */
-  #wait(what, least, reason) {
+  #wait(what, least, reason, errno) {
     this.#leave();
-    this.#count(this.#retries.failed(what, least, performance.now()), reason);
+    this.#count(this.#retries.failed(what, least, performance.now()), { reason, errno });
   }
 
-  #count(until, reason) {
+  #count(until, why) {
     const left = until - performance.now();
     if (left <= 0) return void this.#connect();
-    this.#become({ state: "waiting", seconds: Math.ceil(left / 1000), reason });
-    this.#after((left % 1000 || 1000) / 1000, () => this.#count(until, reason));
+    this.#become({ state: "waiting", seconds: Math.ceil(left / 1000), ...why });
+    this.#after((left % 1000 || 1000) / 1000, () => this.#count(until, why));
   }
 
   #leave() {
@@ -188,11 +176,11 @@ export class PresenceChannel extends EventTarget {
   }
 
   /** Stop. The ticket stays, unless it is of no use: if another connection has this device by a copy of it, showing it tells. */
-  #end(code, reason) {
+  #end(code, reason, errno) {
     this.#leave();
     if (code === SIGNED_OUT) this.#tickets.set(null);
     this.#sleepOn();
-    this.#become({ state: "stopped", code, reason });
+    this.#become({ state: "stopped", code, reason, errno });
   }
 
   #become(state) {

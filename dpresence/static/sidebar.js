@@ -10,6 +10,7 @@ const REFRESH_SECONDS = 20; // of the lists, while somebody looks at them
 const TRUE_SECONDS = 30; // for so long, while it is connected, what the service said counts as said now
 const SOON_MS = 3000; // after which it is asked again when that will change
 const SIGNED_OUT = 4009, REPLACED = 4010;
+const NO_UPGRADE = 108;
 
 const at = (id) => document.getElementById(id);
 /** What the service said last; null before it said anything. */
@@ -63,6 +64,7 @@ function connectionInWords() {
   const { state, seconds } = me.state;
   if (state === "connected") return ["good", "Connected"];
   if (state === "connecting") return ["warn", "Connecting"];
+  if (state === "waiting" && me.state.errno === NO_UPGRADE) return ["bad", "Blocked on the way"];
   if (state === "waiting") return ["warn", `Reconnecting in ${seconds} s`, "Reconnecting"];
   return ["bad", signedOut ? "Signed out" : "Disconnected"];
 }
@@ -82,6 +84,7 @@ function showConnection() {
   const stopped = me.state.state === "stopped";
   if (signedOut && !stopped) return location.reload(); // another tab has signed in, or this session is over: the service knows
   at("stopped").hidden = !stopped;
+  at("blocked").hidden = me.state.errno !== NO_UPGRADE;
   for (const section of document.querySelectorAll("main > section:not(#me)")) section.hidden = signedOut; // somebody else may sit here
   if (stopped) at("stopped-why").textContent = whyStopped();
   at("again").hidden = signedOut;

@@ -24,6 +24,14 @@ globalThis.WebSocket = class {
     this.code = code;
   }
 };
+const answers = []; // of the service by HTTP: the body of each; none when it cannot be reached
+const fetched = [];
+globalThis.origin = "https://page.example";
+globalThis.fetch = async (url) => {
+  fetched.push(String(url));
+  if (!answers.length) throw new TypeError("Failed to fetch");
+  return { json: async () => answers.shift() };
+};
 globalThis.setTimeout = (what, wait) => {
   timers.set(next, [now + wait, what]);
   most = Math.max(most, timers.size);
@@ -85,7 +93,7 @@ const AsyncFunction = (async () => {}).constructor;
 const happen = async (event) => (listeners[event]?.(), settle());
 const back = () => happen("online");
 const sleep = (seconds) => (slept += seconds * 1000);
-const names = { channel, back, happen, sleep, sockets, states, shown, proofs, pass, last, say, end, signed, settle, ...functions };
+const names = { channel, back, happen, sleep, sockets, states, shown, proofs, pass, last, say, end, signed, settle, answers, fetched, ...functions };
 const counts = { most: () => most, asked: () => asked, timers: () => timers.size };
 const steps = new AsyncFunction(...Object.keys(names), ...Object.keys(counts), readFileSync(0, "utf8"));
 console.log(JSON.stringify((await steps(...Object.values(names), ...Object.values(counts))) ?? null));

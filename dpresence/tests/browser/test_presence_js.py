@@ -271,16 +271,6 @@ def test_a_page_is_a_device_with_a_few_lines(browser: Browser, scene: Scene) -> 
 
 
 @pytest.mark.browser
-def test_a_page_of_another_origin_may_import_it_but_not_connect(browser: Browser, scene: Scene) -> None:
-    scene.site.pages["/client"] = "<!doctype html><title>client</title>"
-    browser.open(f"{scene.site.origin}/client")
-    connect(browser, Person(scene.service.origin, "quinn@example.org"))
-    browser.wait(lambda it: it.run("return channel.state.state") == "waiting")
-    browser.open("about:blank")
-    browser.assert_quiet("WebSocket connection to")
-
-
-@pytest.mark.browser
 def test_the_example_of_the_documentation_works_where_the_origin_is_let_in(browser: Browser, tmp_path: Path) -> None:
     example = re.search(r"```js\n(.*?)```", (ROOT / "docs" / "clients.md").read_text(encoding="utf-8"), re.DOTALL)[1]
     with Website("localhost") as site, running(tmp_path, channels__origins=site.origin) as service:

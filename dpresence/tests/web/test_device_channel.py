@@ -260,6 +260,7 @@ def test_the_snapshot_waits_for_a_device_that_could_not_sign_in_for_a_backends_s
 def test_without_a_websocket_the_path_says_what_is_missing(world: World) -> None:
     answer = world.browser()("GET", "/presence")
     assert refusal(answer) == (400, ko(108, NO_UPGRADE))
+    assert answer.headers["Access-Control-Allow-Origin"] == "*", "the page of any origin may read why it cannot connect"
 
 
 def test_a_handshake_whose_upgrade_a_proxy_left_out_says_what_the_proxy_has_to_do(world: World) -> None:
