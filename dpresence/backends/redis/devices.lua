@@ -81,7 +81,7 @@ end
 
 -- Look at some of the users with a device at this process; have those whose record is lost connect again. Return where to go on.
 function run.look(cursor)
-  local after, users = unpack(call('SSCAN', prefix .. 'users:' .. me, cursor, 'COUNT', 200))
+  local after, users = unpack(call('SSCAN', prefix .. 'users:' .. me, cursor, 'COUNT', 50))
   for _, user in ipairs(users) do
     if is_lost(user, load(user)) then wake('forgotten ' .. user) end
   end

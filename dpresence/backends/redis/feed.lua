@@ -57,45 +57,61 @@ local function id(offset)
   return string.format('%.0f-0', offset)
 end
 
--- Take out what is more than the number of entries, but for the newest of each PUID.
+-- Take out what is more than the number of entries, but for the newest of each PUID: as many as this batch has added, at most.
 local function settle(app)
   local found, log = feed(app), prefix .. 'log:' .. app
   local falling = found.head - feed_entries
   if falling <= found.settled then return end
-  for _, one in ipairs(call('XRANGE', log, '(' .. id(math.max(found.settled, 0)), id(math.max(falling, 0)))) do
-    local item = entry(one[2][2])
-    local newest = item.reason ~= 'revoked' and shown(app, item.puid)
-    if newest ~= false and not (newest and newest.offset == item.offset) then call('XDEL', log, one[1]) end
+  local page, puids = call('XRANGE', log, '(' .. id(math.max(found.settled, 0)), id(math.max(falling, 0))), {}
+  for index, one in ipairs(page) do puids[index] = entry(one[2][2]).puid end
+  local newest, ids = #page > 0 and call('HMGET', prefix .. 'view:' .. app, unpack(puids)), {}
+  for index, one in ipairs(page) do
+    local text = one[2][2]
+    if newest[index] ~= text and entry(text).reason ~= 'revoked' then ids[#ids + 1] = one[1] end
   end
+  if #ids > 0 then call('XDEL', log, unpack(ids)) end
   found.settled = falling
 end
 
-local MOST = 1000 -- entries that one call forgets, a few milliseconds; the next goes on
-
--- Forget what is too old, or too much even of the newest of each; return whether there may be more.
-local function trim(app)
-  settle(app)
-  local found, log = feed(app), prefix .. 'log:' .. app
-  local length, size = call('XLEN', log), call('HLEN', prefix .. 'view:' .. app)
+-- Find out whether the keys of a feed fit together; return how long its log is and how many its view shows.
+local function check(app)
+  local found, length, size = feed(app), call('XLEN', prefix .. 'log:' .. app), call('HLEN', prefix .. 'view:' .. app)
   if size ~= found.size then damaged('its view is lost') end
   -- The newest ones are always there; 100 is the least that the setting allows.
   if length < math.min(found.head - found.floor, feed_entries, 100) then damaged('its log is lost') end
+  return length, size
+end
+
+local SOME = 500 -- entries that one call reads or forgets, one or two milliseconds; the next goes on
+
+local function is_too_old(item)
+  return item.at < second(now) - feed_seconds * 1000
+end
+
+-- Forget what is too old, or too much even of the newest of each; return whether there may be more.
+local function trim(app)
+  local found, log, length, size = feed(app), prefix .. 'log:' .. app, check(app)
   local too_many = length - 2 * feed_entries - size
-  local since = second(now) - feed_seconds * 1000
-  for _ = 1, MOST do
-    local first = call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
-    local item = first and entry(first[2][2])
-    if not item or (too_many <= 0 and item.at >= since) then return false end
-    call('XDEL', log, first[1])
-    if item.reason == 'revoked' then call('SREM', prefix .. 'gone:' .. app, item.puid) end
+  local first = call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+  if not first or too_many <= 0 and not is_too_old(entry(first[2][2])) then return false end
+  local ids, gone = {}, {}
+  for _, one in ipairs(call('XRANGE', log, '-', '+', 'COUNT', SOME)) do
+    local item = entry(one[2][2])
+    if #ids >= too_many and not is_too_old(item) then break end
+    ids[#ids + 1] = one[1]
+    if item.reason == 'revoked' then gone[#gone + 1] = item.puid end
     found.floor, found.changed = item.offset, true
-    too_many = too_many - 1
   end
-  return true
+  call('XDEL', log, unpack(ids))
+  if #gone > 0 then call('SREM', prefix .. 'gone:' .. app, unpack(gone)) end
+  return #ids == SOME
 end
 
 local function save(app, found)
-  if found.appended then trim(app) end
+  if found.appended then
+    settle(app)
+    check(app)
+  end
   if found.changed and found.new then call('ZADD', prefix .. 'feeds', 0, app) end
   if found.changed then call('HSET', prefix .. 'feed:' .. app, 'head', found.head, 'floor', found.floor, 'size', found.size) end
 end
@@ -171,10 +187,13 @@ local function show(grant, status, reason, may)
   end)
 end
 
+-- Return whether nothing after an offset is missing or too old.
 local function covers(app, offset)
-  trim(app)
+  check(app)
   local found = feed(app)
-  return found.floor <= offset and offset <= found.head
+  if offset < found.floor or offset > found.head then return false end
+  local first = call('XRANGE', prefix .. 'log:' .. app, '(' .. id(offset), '+', 'COUNT', 1)[1]
+  return not (first and is_too_old(entry(first[2][2])))
 end
 
 function run.granted(user, grant, revision)
@@ -191,10 +210,13 @@ function run.revoked(user, grant, revision)
   end
 end
 
-function run.snapshot(app)
-  local all = call('HVALS', prefix .. 'view:' .. app)
-  if #all ~= feed(app).size then damaged('its view is lost') end
-  return { feed(app).head, table.concat(all, '\n') }
+-- Answers the newest offset, some of the view and the cursor behind them, "0" at its end. The view changes between two calls.
+function run.snapshot(app, cursor)
+  check(app)
+  local after, page = unpack(call('HSCAN', prefix .. 'view:' .. app, cursor, 'COUNT', SOME))
+  local found = {}
+  for index = 2, #page, 2 do found[#found + 1] = page[index] end
+  return { feed(app).head, table.concat(found, '\n'), after }
 end
 
 function run.latest(app, puids)
@@ -211,24 +233,31 @@ function run.covers(app, offset)
   return covers(app, offset)
 end
 
+-- Return, for each entry of a page of a log, whether its PUID is revoked.
+local function among_gone(app, page)
+  local gone, found, puids = prefix .. 'gone:' .. app, {}, {}
+  if #page == 0 or call('SCARD', gone) == 0 then return found end
+  for index, one in ipairs(page) do puids[index] = entry(one[2][2]).puid end
+  for index, is in ipairs(call('SMISMEMBER', gone, unpack(puids))) do found[index] = is == 1 end
+  return found
+end
+
+local unread = SOME -- entries that this batch may still read
+
+-- Answers entries and the offset behind which to go on, false at the end of the log.
 function run.read(app, offset, limit)
   if not covers(app, offset) then return false end
-  local log, gone = prefix .. 'log:' .. app, prefix .. 'gone:' .. app
-  local some_gone = call('SCARD', gone) > 0
-  local found = {}
-  local after = id(offset)
-  repeat
-    local page = call('XRANGE', log, '(' .. after, '+', 'COUNT', limit)
-    for _, one in ipairs(page) do
-      local text = one[2][2]
-      local item = some_gone and entry(text)
-      -- What came before a revocation goes with its time: to search the log for it would take too long.
-      local kept = not item or item.reason == 'revoked' or call('SISMEMBER', gone, item.puid) == 0
-      if kept and #found < limit then found[#found + 1] = text end
-      after = one[1]
-    end
-  until #page < limit or #found >= limit
-  return table.concat(found, '\n')
+  local most = math.min(limit, unread)
+  if most == 0 then return { '', offset } end
+  local page, found = call('XRANGE', prefix .. 'log:' .. app, '(' .. id(offset), '+', 'COUNT', most), {}
+  unread = unread - #page
+  local is_gone = among_gone(app, page)
+  for index, one in ipairs(page) do
+    local text = one[2][2]
+    -- What came before a revocation goes with its time: to search the log for it would take too long.
+    if not is_gone[index] or entry(text).reason == 'revoked' then found[#found + 1] = text end
+  end
+  return { table.concat(found, '\n'), #page == most and tonumber(string.match(page[most][1], '^%d+')) }
 end
 
 function run.applications(after, limit)

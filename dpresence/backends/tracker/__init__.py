@@ -182,7 +182,7 @@ class Tracker(ABC):
 
     @abstractmethod
     def snapshot(self, appid: str) -> tuple[dict[str, Update], int]:
-        """Return the newest entry of each PUID and the offset the feed stands at, in one step.
+        """Return the newest entry of each PUID and the offset the feed stands at, both of one moment.
 
         A PUID that is not in it has been ``offline`` for as long as the tracker remembers.
         """

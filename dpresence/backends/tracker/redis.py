@@ -42,6 +42,11 @@ _OPEN = script("clock", "open")
 _BATCH = script("clock", "batch", "feed", "users", "rates", "devices", "leases", "end")
 _STALE = "stale"
 """Result of an operation whose grants are older than what the server has seen; see ``users.lua``."""
+_LOOKS = 4
+"""Parts of the index of users that are looked at with each renewal of the lease, 50 users each."""
+_LEAST = 8
+"""Weight of an operation about a user with as many devices as they may have."""
+_WEIGHTS = {"read": 10, "snapshot": 100, "trim": 200, "look": 50, "postponed": 50}
 
 
 class _Unknown(Exception):
@@ -208,7 +213,8 @@ class RedisTracker(RedisFeeds):
 
     def renew(self) -> None:
         self._line.call("renew")
-        self._looked = self._line.call("look", self._looked)
+        for _ in range(_LOOKS):
+            self._looked = self._line.call("look", self._looked)
 
     def devices(self, user: str) -> Sequence[Device]:
         return sorted((Device(*values) for values in self._line.call("devices", user)), key=lambda item: item.name)
@@ -276,5 +282,9 @@ class RedisTracker(RedisFeeds):
 
 
 def _weight(operation: Operation) -> int:
-    """Return about how much of a batch an operation takes: one for each grant of its user."""
-    return max((len(part) for part in operation if isinstance(part, list)), default=0) or 1
+    """Return about how much of a batch an operation takes, in steps of 20 microseconds; each grant of its user takes two."""
+    name, *arguments = operation
+    longest = max((len(part) for part in arguments if isinstance(part, list)), default=0)
+    if name == "latest":
+        return _LEAST + longest // 5
+    return _WEIGHTS.get(name, _LEAST + 2 * longest)

@@ -4,13 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Literal, cast
 
 from ...errors import BackendUnavailable
 from ...model import Update
 from ..redis.line import Line
 from . import DROPPED_SECONDS, Tracker
 from .redis_values import Known, updates
+
+_ATTEMPTS = 3
+"""Snapshots that are begun before the caller has to come back; each reads a few seconds of a log at the most."""
+_MANY = 500
+"""Entries read at once."""
 
 
 class RedisFeeds(Tracker):
@@ -20,15 +25,46 @@ class RedisFeeds(Tracker):
     _known: Known
 
     def snapshot(self, appid: str) -> tuple[dict[str, Update], int]:
-        offset, text = self._line.call("snapshot", appid)
-        return {update.puid: update for update in self._read(appid, text)}, offset
+        for _ in range(_ATTEMPTS):
+            view, offset = self._view(appid)
+            if offset is not None:
+                return view, offset
+        raise BackendUnavailable
+
+    def _view(self, appid: str) -> tuple[dict[str, Update], int | None]:
+        """Read the view in pages, then what changed meanwhile; the offset is None if the log does not tell that any more."""
+        offset, text, cursor = self._line.call("snapshot", appid, "0")
+        view = {update.puid: update for update in self._read(appid, text)}
+        if cursor == "0":
+            return view, offset
+        while cursor != "0":
+            _, text, cursor = self._line.call("snapshot", appid, cursor)
+            view |= {update.puid: update for update in self._read(appid, text)}
+        return view, self._catch_up(appid, view, offset)
+
+    def _catch_up(self, appid: str, view: dict[str, Update], offset: int) -> int | None:
+        """Apply to a view what followed an offset, and return the offset that it shows then."""
+        while updates := self.read(appid, offset, _MANY):
+            for update in updates:
+                view[update.puid] = update
+                if update.reason == "revoked":
+                    del view[update.puid]
+            offset = updates[-1].offset
+        return None if updates is None else offset
 
     def latest(self, appid: str, puids: Sequence[str]) -> dict[str, Update]:
         return {update.puid: update for update in self._read(appid, self._line.call("latest", appid, puids))}
 
     def read(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
-        text = self._line.call("read", appid, offset, limit)
-        return None if text is False else self._read(appid, text)
+        found: list[Update] = []
+        after: int | Literal[False] = offset
+        while after is not False and len(found) < limit:
+            answer = self._line.call("read", appid, after, limit - len(found))
+            if answer is False:
+                return None
+            text, after = answer
+            found += self._read(appid, text)
+        return found
 
     def _read(self, appid: str, text: str) -> list[Update]:
         """Read entries; a feed of which one cannot be read is begun anew.

@@ -26,11 +26,6 @@ def backend(redis_server):
     mailbox.close()
 
 
-@pytest.fixture
-def client(redis_server):
-    return redis_server.client
-
-
 def large(name: str, queue: int, ttl_ms: int = DAY, shown_until: int = SHOWN_NOW, user: str = "") -> Push:
     return Push(user or f"user-{queue}", Notification(name, "app", f"puid-{queue}", TEXT[:254], TEXT, TEXT, NOW), ttl_ms, shown_until)
 
@@ -73,27 +68,27 @@ def full(backend: RedisMailbox) -> int:
 
 
 @pytest.mark.parametrize("state", [expired, taken, full])
-def test_a_push_to_a_hundred_full_queues(backend, client, state):
+def test_a_push_to_a_hundred_full_queues(backend, redis_server, state):
     size = []
 
     def prepare():
         empty(backend)
         size[:] = [state(backend)]
 
-    check_longest_script(client, prepare, lambda: push_to_all(backend, *size))
+    check_longest_script(redis_server, prepare, lambda: push_to_all(backend, *size))
     assert [len(kept(backend, f"user-{queue}")) for queue in QUEUES] == size * 100
 
 
-def test_a_push_to_a_hundred_queues_whose_limit_was_lowered(backend, client):
+def test_a_push_to_a_hundred_queues_whose_limit_was_lowered(backend, redis_server):
     def prepare():
         empty(backend)
         fill(backend)
 
-    check_longest_script(client, prepare, lambda: push_to_all(backend, 1, limit=1))
+    check_longest_script(redis_server, prepare, lambda: push_to_all(backend, 1, limit=1))
     assert [kept(backend, f"user-{queue}") for queue in QUEUES] == [[f"next-{queue}"] for queue in QUEUES]
 
 
-def test_single_pushes_to_a_hundred_queues_in_one_batch(backend, client):
+def test_single_pushes_to_a_hundred_queues_in_one_batch(backend, redis_server):
     def prepare():
         empty(backend)
         expired(backend)
@@ -103,10 +98,10 @@ def test_single_pushes_to_a_hundred_queues_in_one_batch(backend, client):
         gevent.joinall(senders, timeout=60, raise_error=True)
         assert {sender.value[0].size for sender in senders} == {1}
 
-    check_longest_script(client, prepare, act)
+    check_longest_script(redis_server, prepare, act)
 
 
-def test_counting_a_hundred_queues_in_one_batch(backend, client):
+def test_counting_a_hundred_queues_in_one_batch(backend, redis_server):
     def prepare():
         empty(backend)
         fill(backend, ttl_ms=1)
@@ -117,16 +112,18 @@ def test_counting_a_hundred_queues_in_one_batch(backend, client):
         gevent.joinall(counts, timeout=60, raise_error=True)
         assert {count.value for count in counts} == {0}
 
-    check_longest_script(client, prepare, act)
+    check_longest_script(redis_server, prepare, act)
 
 
-def test_a_sweep_and_the_end_of_a_hundred_grants(backend, client):
-    check_longest_script(client, lambda: expired(backend), backend.sweep)
-    check_longest_script(client, lambda: fill(backend), lambda: backend.purge_grants([Queue(f"user-{n}", f"puid-{n}") for n in QUEUES]))
+def test_a_sweep_and_the_end_of_a_hundred_grants(backend, redis_server):
+    check_longest_script(redis_server, lambda: expired(backend), backend.sweep)
+    check_longest_script(
+        redis_server, lambda: fill(backend), lambda: backend.purge_grants([Queue(f"user-{n}", f"puid-{n}") for n in QUEUES])
+    )
     assert list(backend.queues(Queue("", ""), 10)) == []
 
 
-def test_a_page_and_its_acknowledgement_over_a_hundred_queues_of_a_person_with_very_many_grants(backend, client):
+def test_a_page_and_its_acknowledgement_over_a_hundred_queues_of_a_person_with_very_many_grants(backend, redis_server):
     paused = [f"paused-{n}" for n in range(100_000)]
 
     def prepare():
@@ -138,5 +135,5 @@ def test_a_page_and_its_acknowledgement_over_a_hundred_queues_of_a_person_with_v
         ids = kept(backend, "one")
         assert backend.settle("one", ids[:100], paused, NOW) == backend.settle("one", ids[100:200], None, NOW) == 100
 
-    check_longest_script(client, prepare, act)
+    check_longest_script(redis_server, prepare, act)
     assert [backend.waiting("one", f"puid-{n}", 0) for n in QUEUES] == [9] * 100
