@@ -205,9 +205,10 @@ export function ago(at, now = Date.now()) {
   return unit ? relative.format(Math.trunc(seconds / unit[1]), unit[0]) : "just now";
 }
 
-/** Return a `<time>` that says how long ago a time (milliseconds) was, and goes on saying so. */
+/** Return a `<time>` that says how long ago a time (milliseconds) was, and goes on saying so; of what is no time, just that. */
 export function since(at) {
   const date = new Date(at);
+  if (Number.isNaN(date.getTime())) return element("span", {}, "at an unknown time");
   return element("time", { datetime: date.toISOString(), title: exact.format(date) }, ago(at));
 }
 

@@ -55,7 +55,10 @@ def _status(request: Request) -> Status | None:
 
 def _day(milliseconds: int) -> str:
     """Return the day of a time, as people write it: a page without a script does not know their clock."""
-    day = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    try:
+        day = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return "an unknown day"
     return f"{day.day} {day:%B %Y}"
 
 
