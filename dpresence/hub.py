@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import gevent
@@ -63,8 +63,11 @@ class DevicePort(Protocol):
     def connection_id(self) -> str:
         """The name of its connection, as the tracker knows it."""
 
-    def deliver(self, notifications: Sequence[Notification]) -> bool:
-        """Offer notifications; False when the channel is closing. Never waits."""
+    def deliver(self, notifications: Sequence[Notification], domains: Mapping[str, str]) -> bool:
+        """Offer notifications; False when the channel is closing. Never waits.
+
+        :param domains: those of their applications, by PUID.
+        """
 
     def when_sent(self, function: Callable[[], None]) -> None:
         """Call ``function``, which neither waits nor raises, once all that was offered has left; never if it is lost."""

@@ -173,6 +173,17 @@ def _is_address(labels: list[str]) -> bool:
     return labels[-1].lower() in SPECIAL_SUFFIXES or _suffixes().privatesuffix(".".join(labels).lower()) is not None
 
 
+@lru_cache(maxsize=4096)
+def site(domain: str) -> str:
+    """Return the registrable domain of a domain: a public suffix and the label before it.
+
+    A public suffix is its own, as is a loopback domain; below a suffix that is not on the list it is the last two labels.
+    """
+    if not domain or ":" in domain or _suffixes().publicsuffix(domain) == domain:
+        return domain
+    return _suffixes().privatesuffix(domain) or ".".join(domain.split(".")[-2:])
+
+
 def load() -> None:
     """Read the lists, so that the first name does not wait for them: a third of a second."""
     _suffixes()

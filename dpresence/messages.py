@@ -7,7 +7,7 @@ words. The ``description`` of a field is what its error text says is allowed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from . import texts
 from .errors import BadTtl, FieldTooLong, NotAnObject, Refused, WrongField, WrongValue
+from .lookalikes import site
 from .model import Device, Grant, Notification, Status, Update
 
 MOST_ITEMS = 100
@@ -337,12 +338,17 @@ def snapshot(entries: Sequence[dict[str, Any]], cursor: str | None) -> bytes:
     return encode(frame)
 
 
-def notifications(items: Iterable[Notification], acknowledged: bool) -> bytes:
-    """Return a notifications frame; a device that acknowledges gets ``id``, ``appid`` and ``sent`` as well."""
+def notifications(items: Iterable[Notification], acknowledged: bool, domains: Mapping[str, str]) -> bytes:
+    """Return a notifications frame; a device that acknowledges gets ``id``, ``appid``, ``domain``, ``site`` and ``sent`` as well.
+
+    :param domains: those of the applications, by PUID.
+    """
     shown = [{"source": item.source, "message": item.message, "action": item.action} for item in items]
     if acknowledged:
         for entry, item in zip(shown, items, strict=True):
-            entry.update({"id": item.id, "appid": item.appid, "sent": item.sent_at})  # type: ignore[dict-item]
+            domain = domains.get(item.puid, "")
+            names = {"appid": item.appid, "domain": domain, "site": site(domain)}
+            entry.update({"id": item.id, **names, "sent": item.sent_at})  # type: ignore[dict-item]
     return encode({"notifications": shown})
 
 

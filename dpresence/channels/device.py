@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from math import ceil
@@ -311,16 +311,19 @@ class DeviceChannel(JsonChannel):
         """Return how many notifications fill a quarter of the outbox at the most, one at least."""
         most, size = self._limits.channels.outbox_bytes // 4, 0
         for count, item in enumerate(notifications if len(notifications) > 1 else ()):
-            size += len(messages.notifications([item], self.acknowledges))
+            size += len(messages.notifications([item], self.acknowledges, {}))
             if size > most and count:
                 return count
         return len(notifications)
 
-    def deliver(self, notifications: Sequence[Notification]) -> bool:
-        """Offer up to 100 notifications in one frame."""
+    def deliver(self, notifications: Sequence[Notification], domains: Mapping[str, str]) -> bool:
+        """Offer up to 100 notifications in one frame.
+
+        :param domains: those of their applications, by PUID.
+        """
         if self.connection.closed:
             return False  # it would be lost
-        self.connection.send(messages.notifications(notifications, self.acknowledges))
+        self.connection.send(messages.notifications(notifications, self.acknowledges, domains))
         return not self.connection.closed  # it may have been too much, or have found the socket dead
 
 

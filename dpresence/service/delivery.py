@@ -6,7 +6,7 @@ sent to a device that acknowledges, and not acknowledged yet. So a backlog of an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -79,11 +79,11 @@ class Delivery:
             for channel in channels:
                 channel.progress.rewind(shown)
 
-    def _shown(self, user: str, puids: Collection[str]) -> set[str]:
-        """Return those of some PUIDs whose notifications may be shown: not paused, and the application is active."""
+    def _shown(self, user: str, puids: Collection[str]) -> dict[str, str]:
+        """Return the domains of those of some PUIDs whose notifications may be shown: not paused, and the application is active."""
         grants = [grant for grant in self._grants.of(user).grants if grant.puid in puids and not grant.paused]
-        active = self._directory.active([grant.appid for grant in grants]) if grants else ()
-        return {grant.puid for grant in grants if grant.appid in active}
+        active = self._directory.active([grant.appid for grant in grants]) if grants else {}
+        return {grant.puid: active[grant.appid] for grant in grants if grant.appid in active}
 
     def _has_room(self, user: str, channel: DevicePort) -> bool:
         """Return whether a channel may have the next page; if not, it gets it when what is before it has left or is settled."""
@@ -113,7 +113,7 @@ class Delivery:
                 following.append(channel)
         return following
 
-    def _offer(self, user: str, channel: DevicePort, page: Sequence[Waiting], shown: Collection[str]) -> bool:
+    def _offer(self, user: str, channel: DevicePort, page: Sequence[Waiting], shown: Mapping[str, str]) -> bool:
         """Offer a channel what it has not got of as much of a page as it takes at once; return whether it took that."""
         progress, owed = channel.progress, self._owed.get(user, ())
         taken = page[: channel.room_for([waiting.notification for waiting in page])]
@@ -122,7 +122,7 @@ class Delivery:
                 progress.skipped.setdefault(item.puid, position)
         got = progress.sent.union(owed)
         new = [item for _, item in taken if item.puid in shown and item.id not in got]
-        if new and not channel.deliver(new):
+        if new and not channel.deliver(new, shown):
             return False
         if taken:
             progress.position = taken[-1].position

@@ -19,10 +19,10 @@ export class Outside {
   }
 
   /** Show one; the tag keeps several tabs from showing it twice. */
-  notify(title, { message, action, id }) {
+  notify(title, { message, action, id, domain, site }) {
     if (!("Notification" in window) || !this.#wanted()) return;
     const url = webAddress(action);
-    this.#try(title, { body: message, tag: id }, () => (url ? open(url.href, "_blank", "noopener,noreferrer") : focus()));
+    this.#try(title, { body: domain && domain !== site ? `${domain}\n${message}` : message, tag: id }, () => (url ? open(url.href, "_blank", "noopener,noreferrer") : focus()));
   }
 
   #wanted() {

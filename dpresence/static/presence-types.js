@@ -7,6 +7,8 @@
  * @typedef {object} Notification
  * @property {string} id
  * @property {string} appid which application
+ * @property {string} domain the application's, which is proven
+ * @property {string} site the part of it that somebody has registered: for where a long domain is cut
  * @property {string} source what it calls the sender
  * @property {string} message
  * @property {string} action an URL on the application's domain, a word, or ""

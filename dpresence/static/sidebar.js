@@ -21,7 +21,6 @@ let lostAt = 0; // when the connection ended last: what was said before may not 
 let trouble = ""; // why it could not be asked
 let signedOut = false;
 let asked = 0; // how often the lists were asked for: an answer that is overtaken is void
-let looking = null;
 let again; // the timer of one more look
 let wasOld = false; // whether the lists are shown as old
 
@@ -156,9 +155,14 @@ function domainOf({ appid }) {
   return grants?.find((grant) => grant.appid === appid)?.domain;
 }
 
-/** Who sent a notification: the domain, which is proven; what it calls itself is not. */
+/** Return the domain of who sent a notification, which is proven; what it calls itself is not. */
 function sender(one) {
-  return domainOf(one) ?? "An application";
+  return one.domain || domainOf(one) || "An application";
+}
+
+/** Return the same for a title, which may be cut: what somebody has registered, as anything may stand before it. */
+function titleOf(one) {
+  return `${one.site || sender(one)}: ${isolate(one.source)}`;
 }
 
 function showNotifications() {
@@ -248,13 +252,11 @@ me.addEventListener("change", () => {
 
 // -- notifications
 
-me.addEventListener("notifications", async ({ detail }) => {
+me.addEventListener("notifications", ({ detail }) => {
   showNotifications();
   if (!detail) return;
-  if (!domainOf(detail)) await (looking ??= refresh().finally(() => (looking = null))); // allowed a moment ago
-  const title = `${sender(detail)}: ${isolate(detail.source)}`; // the domain first: nothing that follows can hide it
-  announce(`${title}: ${isolate(detail.message)}`);
-  if (me.holds) outside.notify(title, detail);
+  announce(`${sender(detail)}: ${isolate(detail.source)}: ${isolate(detail.message)}`);
+  if (me.holds) outside.notify(titleOf(detail), detail);
 });
 
 showConnection();

@@ -212,8 +212,8 @@ class Directory(ABC):
         """Return an application by its id."""
 
     @abstractmethod
-    def active(self, appids: Sequence[str]) -> set[str]:
-        """Return those of some application ids that are active and have a validated domain."""
+    def active(self, appids: Sequence[str]) -> dict[str, str]:
+        """Return the domains of those of some application ids that are active and have a validated domain, by id."""
 
     @abstractmethod
     def existing(self, appids: Sequence[str]) -> set[str]:

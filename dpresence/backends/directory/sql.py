@@ -288,9 +288,9 @@ class SqlDirectory(Directory):
         return APPLICATIONS.find(connection, applications.c.id == appid)
 
     @reading
-    def active(self, connection: Connection, appids: Sequence[str]) -> set[str]:
+    def active(self, connection: Connection, appids: Sequence[str]) -> dict[str, str]:
         running = (applications.c.id.in_(appids), applications.c.active, applications.c.proof.is_not(None))
-        return set(connection.scalars(select(applications.c.id).where(*running)))
+        return {row.id: row.domain for row in connection.execute(select(applications.c.id, applications.c.domain).where(*running))}
 
     @reading
     def existing(self, connection: Connection, appids: Sequence[str]) -> set[str]:

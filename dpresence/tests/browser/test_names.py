@@ -76,6 +76,41 @@ def test_what_was_stored_before_the_rules_neither_stops_the_page_nor_turns_its_t
     stage.browser.assert_quiet()
 
 
+LONG = "accounts.bank.com.sign-in.security-check-now.attacker.org"
+SENT = """
+    new BroadcastChannel("dpresence %s").postMessage(["notification",
+      {source: "Bank", message: "Pay", action: "", sent: 0, id: "long", appid: "x", domain: "%s", site: "attacker.org"}]);
+"""
+
+
+def test_an_attacker_with_a_bank_in_front_of_their_domain_is_named_by_it_outside_the_page(stage: Stage) -> None:
+    stage.browser.run(SPY)
+    stage.browser.click("Also show them outside this page")
+    stage.browser.run(SENT % (stage.sue.email, LONG))
+    stage.browser.wait(lambda it: it.run("return shown.length") == 2)
+    assert stage.browser.run("return shown[1]") == ["attacker.org: \u2068Bank\u2069", f"{LONG}\nPay"]
+    assert LONG in stage.part("notifications")
+
+
+UNREADABLE = """
+    const fetching = window.fetch, away = '{"errno": 201, "error": "away"}';
+    window.fetch = async (path, options) => path.startsWith("/grants") ? new Response(away, {status: 503}) : fetching(path, options);
+"""
+
+
+def test_a_notification_names_the_domain_though_the_list_of_grants_cannot_be_read(stage: Stage) -> None:
+    script = stage.browser.cdp("Page.addScriptToEvaluateOnNewDocument", source=UNREADABLE)["identifier"]
+    stage.browser.open(f"{stage.origin}/sidebar")
+    stage.browser.wait(lambda it: stage.connection == "Connected" and "away" in it.text())
+    stage.browser.cdp("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+    stage.browser.run(SPY)
+    stage.browser.click("Also show them outside this page")
+    stage.service.notify({"puid": stage.puid, "source": "My bank", "message": "Pay"})
+    stage.browser.wait(lambda it: it.run("return shown.length") == 2)
+    assert stage.browser.run("return shown[1][0]") == f"{stage.application.domain}: \u2068My bank\u2069"
+    assert stage.application.domain in stage.part("notifications")
+
+
 def test_a_browser_that_kept_something_odd_is_a_device_all_the_same(stage: Stage) -> None:
     for name, odd in (("device", "two words"), ("status", "asleep"), ("ticket", "ticket:odd")):
         stage.browser.run(f"localStorage.setItem('dpresence {stage.sue.email} {name}', '{odd}')")

@@ -126,6 +126,13 @@ class ApplicationContract:
         assert backend.key(KEY.id, NOW) == KEY
         assert backend.key("old", NOW) is None
 
+    def test_the_active_ones_are_read_with_their_domains(self, backend, app, jane):
+        assert backend.active([app.id, "unknown"]) == {}
+        backend.change_application(app.id, {"proof": "https"})
+        assert backend.active([app.id]) == {}
+        backend.activate(app.id, KEY)
+        assert backend.active([app.id, "unknown"]) == {app.id: app.domain}
+
     def test_activating_twice_changes_nothing(self, backend, app):
         backend.change_application(app.id, {"proof": "https"})
         backend.activate(app.id, KEY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import gevent
 import pytest
@@ -24,7 +24,7 @@ class Channel:
         self.checked = 0
         self.revision = 0
 
-    def deliver(self, notifications: Sequence[Notification]) -> bool:
+    def deliver(self, notifications: Sequence[Notification], domains: Mapping[str, str]) -> bool:
         return True
 
     def check(self) -> None:

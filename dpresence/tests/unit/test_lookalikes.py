@@ -8,7 +8,7 @@ from pathlib import Path
 import publicsuffixlist
 import pytest
 
-from dpresence.lookalikes import ABBREVIATIONS, addresses, load, names_another_domain, skeleton
+from dpresence.lookalikes import ABBREVIATIONS, addresses, load, names_another_domain, site, skeleton
 
 READ_AS = {
     "bank.example": "bank.example",
@@ -87,6 +87,24 @@ READ_AS = {
 def test_what_a_person_takes_for_an_address_is_found(text: str, address: str) -> None:
     assert address in addresses(text)
     assert names_another_domain(text, "chess.example.org")
+
+
+@pytest.mark.parametrize(
+    ("domain", "registered"),
+    [
+        ("chess.example.org", "example.org"),
+        ("example.org", "example.org"),
+        ("accounts.bank.com.sign-in.security-check-now.attacker.org", "attacker.org"),
+        ("bank.com.attacker.co.uk", "attacker.co.uk"),
+        ("bank.com.attacker.github.io", "attacker.github.io"),
+        ("github.io", "github.io"),
+        ("www.xn--mnchen-3ya.de", "xn--mnchen-3ya.de"),
+        ("a.chess.intranet", "chess.intranet"),
+        ("localhost:8000", "localhost:8000"),
+    ],
+)
+def test_the_site_of_a_domain_is_what_somebody_has_registered(domain: str, registered: str) -> None:
+    assert site(domain) == registered
 
 
 def test_every_suffix_that_is_not_ascii_is_found() -> None:

@@ -314,9 +314,17 @@ def test_only_the_last_frame_of_a_snapshot_has_the_cursor() -> None:
 
 def test_a_plain_device_gets_exactly_three_keys() -> None:
     item = Notification("n", "app", "puid", "Bob", "hi \u2028<b>", "open", 5)
-    plain, acknowledged = (json.loads(messages.notifications([item], flag))["notifications"][0] for flag in (False, True))
+    domains = {"puid": "www.app.example.co.uk"}
+    plain, acknowledged = (json.loads(messages.notifications([item], flag, domains))["notifications"][0] for flag in (False, True))
     assert plain == {"source": "Bob", "message": "hi \u2028<b>", "action": "open"}
-    assert acknowledged == {**plain, "id": "n", "appid": "app", "sent": 5}
+    assert acknowledged == {
+        **plain,
+        "id": "n",
+        "appid": "app",
+        "domain": "www.app.example.co.uk",
+        "site": "example.co.uk",
+        "sent": 5,
+    }
 
 
 def test_names_are_kept_in_one_form_and_messages_as_they_came() -> None:

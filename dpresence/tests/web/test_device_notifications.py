@@ -37,6 +37,14 @@ def test_what_waits_comes_right_after_the_sign_in_and_is_then_discarded(world: W
     assert first_frame(world).sent == [OK]
 
 
+def test_an_application_with_a_bank_in_front_of_its_domain_is_named_by_what_it_registered(world: World, app: App, puid: str) -> None:
+    long = f"accounts.bank.com.{'security-check-now.' * 9}attacker.org"
+    world.parts.backends.directory.change_application(app.id, {"domain": long})
+    world.notify(app, {"puid": puid, "message": "one"})
+    entry = first_frame(world, ack=True, device="phone").sent[1]["notifications"][0]
+    assert (entry["domain"], entry["site"]) == (long, "attacker.org")
+
+
 def test_a_new_one_comes_as_it_arrives(world: World, app: App, puid: str) -> None:
     channel = world.device(ANN)
     assert world.notify(app, {"puid": puid, "message": "now"})[0]["delivered"] is True
@@ -55,7 +63,8 @@ def test_with_ack_they_stay_until_they_are_acknowledged(world: World, app: App, 
     answers = world.notify(app, {"puid": puid, "message": "one"}, {"puid": puid, "message": "two"})
     channel = first_frame(world, ack=True, device="phone")
     shown = channel.sent[1]["notifications"]
-    assert shown[0] == {"source": "Chess", "message": "one", "action": "", "id": answers[0]["id"], "appid": app.id, "sent": sent}
+    names = {"appid": app.id, "domain": world.proof.domain, "site": world.proof.domain}
+    assert shown[0] == {"source": "Chess", "message": "one", "action": "", "id": answers[0]["id"], **names, "sent": sent}
     assert channel.receive({"action": "ack", "notifications": [answers[0]["id"]], "id": 5}) == {**OK, "id": 5}
     assert channel.receive({"action": "ack", "notifications": ["unknown", answers[0]["id"]]}) == OK
     channel.lose()
