@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeVar
 
-from ..backends.directory import Directory, SignedIn
+from ..backends.directory import Directory, Proven, SignedIn
 from ..backends.mailbox import Mailbox
 from ..backends.tracker import Tracker
 from ..clock import Clock
@@ -244,11 +244,12 @@ class Accounts:
             self._directory.end_session(session.id_hash)
         self._outbox.work(session.user)
 
-    def issue_ticket(self, session: Session) -> str:
+    def issue_ticket(self, signed: SignedIn) -> str:
         """Return a ticket with which a page can be a device.
 
         :raises SlowDown: the account was given too many.
         """
+        session = signed.session
         self._tickets.charge(session.user)
         value, now = _new_ticket(), self._clock.steady.now()
         ticket = Ticket(
@@ -259,19 +260,19 @@ class Accounts:
             session_ends_at=session.expires_at,
             session=session.id_hash,
         )
-        self._directory.add_ticket(ticket)
+        self._directory.add_ticket(ticket, signed)
         return value
 
     # -- the whole person
 
-    def erase(self, account: Account) -> None:
+    def erase(self, account: Account, proven: Proven | None = None) -> None:
         """Forget a person, their applications included; those that saw them hear ``revoked``, those they made are gone.
 
         :raises SlowDown: an account of this e-mail was erased too often. A new account has all its rates anew, so that who erases
             theirs again and again would be slowed down by none of them.
         """
         self._erasures.charge(_hash(account.email).hex())  # not the e-mail: nothing is to be kept of it
-        self._directory.erase(account.id)
+        self._directory.erase(account.id, proven)
         self._outbox.work(account.id)
         self._metrics.event("account erased")
 

@@ -6,7 +6,7 @@ import hmac
 import logging
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from gevent.pool import Pool
 from msgspec import UNSET
 
-from ..backends.directory import Directory
+from ..backends.directory import Directory, Proven
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..domains import check_domain, without_scheme
@@ -23,7 +23,7 @@ from ..limits import RateLimit
 from ..lookalikes import names_another_domain
 from ..messages import ApplicationChange, NewApplication
 from ..metrics import Metrics
-from ..model import Account, ApiKey, Application, OutboxEntry
+from ..model import ApiKey, Application, OutboxEntry
 from ..outbound import Outbound
 from ..settings import Settings
 from .failures import Failures
@@ -94,9 +94,11 @@ class Applications:
 
     # -- the owner's
 
-    def register(self, owner: str, wanted: NewApplication, address: str) -> Application:
+    def register(self, owner: str, wanted: NewApplication, address: str, proven: Proven) -> Application:
         """Register an application.
 
+        :param proven: who asks, as they proved to be. Like all changes of applications, it is made only if that is still so.
+        :raises SessionEnded: it is not: the account was blocked or unpinned meanwhile, or the browser session has ended.
         :raises WrongValue: ``domain`` is none, or ``name`` reads as another one.
         :raises TooMany: the owner has too many.
         :raises SlowDown: the address registered too many.
@@ -113,7 +115,7 @@ class Applications:
             domain_key=secrets.token_urlsafe(24),
             created_at=self._clock.now(),
         )
-        self._directory.add_application(application, self._settings.presence.applications_per_developer)
+        self._directory.add_application(application, self._settings.presence.applications_per_developer, proven)
         self._metrics.event("application registered", domain)
         return application
 
@@ -135,7 +137,7 @@ class Applications:
         """Return an application's keys that still work, the newest first."""
         return self._directory.keys(application.id, self._clock.steady.now())
 
-    def change(self, application: Application, wanted: ApplicationChange) -> Application:
+    def change(self, application: Application, wanted: ApplicationChange, proven: Proven) -> Application:
         """Change name, description or domain. A new domain starts anew: not validated, not active, granted by nobody.
 
         :raises WrongValue: ``domain`` is none, or ``name`` reads as another one.
@@ -146,14 +148,15 @@ class Applications:
         if given.keys() & {"name", "domain"}:
             _check_name(given.get("name", application.name), given.get("domain", application.domain))
         if given.get("domain", application.domain) == application.domain:
-            return self._store(application.id, **given)
-        moved = self._directory.move_application(application.id, {**given, **_UNPROVEN, "domain_key": secrets.token_urlsafe(24)})
+            return self._store(application.id, given, proven)
+        anew = {**given, **_UNPROVEN, "domain_key": secrets.token_urlsafe(24)}
+        moved = self._directory.move_application(application.id, anew, proven)
         if moved is None:
             raise NotFound()
         self._outbox.work(application.id)
         return moved[0]
 
-    def validate(self, application: Application) -> Application:
+    def validate(self, application: Application, proven: Proven) -> Application:
         """Look for the domain key on the domain.
 
         :raises ProofFailed: it is not there; ``details`` says how it failed.
@@ -165,14 +168,14 @@ class Applications:
         except SlowDown:  # nothing was fetched
             self._proofs.give(application.id)
             raise
-        return self._prove(application, *fetched)
+        return self._prove(application, *fetched, proven)
 
-    def _prove(self, application: Application, body: str, proof: str) -> Application:
+    def _prove(self, application: Application, body: str, proof: str, proven: Proven | None = None) -> Application:
         if not hmac.compare_digest(body.encode(), application.domain_key.encode()):
             log.info("the proof of %s failed: mismatch: it answers %s", application.domain, ascii(body[:100]))
             raise ProofFailed("domain: what it answers is not the domain key", details="mismatch")
         checked = {"proof": proof, "check_at": self._clock.steady.now() + _CHECK_DAYS * _DAY_MS, "failed_checks": 0}
-        validated = self._directory.change_application(application.id, checked, application.domain_key)
+        validated = self._directory.change_application(application.id, checked, application.domain_key, proven)
         if validated is None:
             raise Conflict("domain: was changed while it was being validated")
         return validated
@@ -203,12 +206,12 @@ class Applications:
             self._outbox.work(application.id)
             self._metrics.event("application deactivated: its domain was not proven again", application.domain)
 
-    def activate(self, application: Application, owner: Account) -> str:
+    def activate(self, application: Application, owner: Proven) -> str:
         """Activate an application and return its API key, which nobody can see again.
 
         :raises DomainNotValidated: its domain is not validated.
         :raises Conflict: it is active already, or the operator has stopped it.
-        :raises SessionEnded: its owner was blocked or unpinned meanwhile.
+        :raises SessionEnded: see ``register``.
         """
         key, text = self._new_key(application)
         if not self._directory.activate(application.id, key, owner):
@@ -216,19 +219,19 @@ class Applications:
         self._metrics.event("application activated", application.domain)
         return text
 
-    def deactivate(self, application: Application) -> Application:
+    def deactivate(self, application: Application, proven: Proven) -> Application:
         """Deactivate an application; its channels are closed."""
-        changed = self._store(application.id, active=False)
+        changed = self._store(application.id, {"active": False}, proven)
         self._outbox.work(application.id)
         self._metrics.event("application deactivated", application.domain)
         return changed
 
-    def new_key(self, application: Application, owner: Account) -> str:
+    def new_key(self, application: Application, owner: Proven) -> str:
         """Return a new API key; the one before works for ``presence.key_overlap_seconds`` more.
 
         :raises NotActive: the application is not active.
         :raises SlowDown: it got too many.
-        :raises SessionEnded: see ``activate``.
+        :raises SessionEnded: see ``register``.
         """
         if not application.active:
             raise NotActive()
@@ -238,9 +241,9 @@ class Applications:
         self._directory.add_key(key, self._clock.steady.now() + overlap, owner)
         return text
 
-    def delete(self, application: Application) -> None:
+    def delete(self, application: Application, proven: Proven) -> None:
         """Delete an application; its users' grants end and its channels are closed."""
-        grants = self._directory.delete_application(application.id)
+        grants = self._directory.delete_application(application.id, proven)
         self._outbox.work(application.id)
         if grants is None:
             raise NotFound()
@@ -249,8 +252,8 @@ class Applications:
     def _domain(self, text: str) -> str:
         return check_domain(without_scheme(text), self._settings.outbound.allow_loopback)
 
-    def _store(self, appid: str, **changes: object) -> Application:
-        changed = self._directory.change_application(appid, changes)
+    def _store(self, appid: str, changes: Mapping[str, object], proven: Proven) -> Application:
+        changed = self._directory.change_application(appid, changes, proven=proven)
         if changed is None:
             raise NotFound()
         return changed

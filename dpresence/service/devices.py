@@ -9,7 +9,7 @@ from math import ceil
 
 from gevent.pool import Pool
 
-from ..backends.directory import Directory
+from ..backends.directory import Directory, Proven
 from ..backends.tracker import Connected, Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable, NotFound, SlowDown
@@ -122,12 +122,12 @@ class Devices:
         """Return a user's live devices."""
         return self._tracker.devices(user)
 
-    def sign_out(self, user: str, device: str) -> None:
+    def sign_out(self, user: str, device: str, proven: Proven | None = None) -> None:
         """Make a device disappear at once: its channel closes and its tickets are dead.
 
         :raises NotFound: no live device of that name.
         """
-        self._directory.end_tickets(user, device)
+        self._directory.end_tickets(user, device, proven)
         live = any(item.name == device for item in self._tracker.devices(user))
         self._outbox.work(user)
         if not live:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from math import ceil
 from typing import TypeVar
 
-from ..backends.directory import Directory, Granted
+from ..backends.directory import Directory, Granted, Proven
 from ..backends.mailbox import Mailbox
 from ..backends.tracker import StaleGrants, Tracker
 from ..clock import Clock
@@ -147,11 +147,13 @@ class Grants:
             if not any(entry.kind == "revoked" and entry.appid == appid for entry in pending):
                 raise NotFound()
 
-    def grant(self, user: str, application: Application) -> Grant:
+    def grant(self, user: str, application: Application, proven: Proven | None = None) -> Grant:
         """Let an application see a user; the same grant when it may already.
 
         A new grant takes a token of the user's status changes: giving and revoking it would tell the status at any rate.
 
+        :param proven: who asks, as they proved to be. Like all changes of grants, it is made only if that is still so.
+        :raises SessionEnded: it is not: the account was blocked or unpinned meanwhile, or the browser session has ended.
         :raises SlowDown: there is none.
         :raises Refused: the application was changed meanwhile, so that nobody consented to what it is now; see ``askable``.
         """
@@ -161,7 +163,7 @@ class Grants:
         self._charge(user)
         now = self._clock.steady.now()
         wanted = Grant(application.id, secrets.token_urlsafe(16), user, granted_at=now, since=now)
-        return self._changed(user, lambda: self._directory.add_grant(wanted, application.domain))
+        return self._changed(user, lambda: self._directory.add_grant(wanted, application.domain, proven))
 
     def _charge(self, user: str) -> None:
         with suppress(BackendUnavailable):  # while the tracker is away grants are stored, and told later
@@ -169,23 +171,23 @@ class Grants:
             if wait:
                 raise SlowDown("too many changes of status and new grants of this account", retry_after=ceil(wait))
 
-    def pause(self, user: str, appid: str, paused: bool) -> Grant:
+    def pause(self, user: str, appid: str, paused: bool, proven: Proven | None = None) -> Grant:
         """Hide a user from an application for a while, or show them again.
 
         :raises NotFound: it has no grant of theirs.
         """
-        grant = self._changed(user, lambda: self._directory.pause(appid, user, paused, self._clock.steady.now()))
+        grant = self._changed(user, lambda: self._directory.pause(appid, user, paused, self._clock.steady.now(), proven))
         if grant is None:
             raise NotFound()
         return grant
 
-    def revoke(self, user: str, appid: str) -> None:
+    def revoke(self, user: str, appid: str, proven: Proven | None = None) -> None:
         """End a grant; its PUID is dead and what waited from the application is gone.
 
         :raises NotFound: see ``revocable``.
         """
         self.revocable(user, appid)
-        self._changed(user, lambda: self._directory.revoke(appid, user))
+        self._changed(user, lambda: self._directory.revoke(appid, user, proven))
 
     def show_again(self, user: str, appid: str | None = None) -> None:
         """Tell applications what they may see of a user now, after updates that may have been made with other grants.

@@ -67,7 +67,7 @@ def post_grant(request: Request) -> Any:
     """Let an application see the caller: an answer for a program, the way back to the application for a page's form."""
     if is_form(request):
         return _answer_form(request)
-    given = presence(request).grants.grant(request.validated["account"].id, request.validated["application"])
+    given = presence(request).grants.grant(request.validated["account"].id, request.validated["application"], request.validated["proven"])
     return {"appid": given.appid, "puid": given.puid}
 
 
@@ -85,21 +85,21 @@ def _answer_form(request: Request) -> Response:
         check_was_read(request)
     if "deny" in fields:
         return HTTPSeeOther(denied)
-    given = presence(request).grants.grant(request.validated["account"].id, application)
+    given = presence(request).grants.grant(request.validated["account"].id, application, request.validated["proven"])
     return HTTPSeeOther(back("Presence-UID", given.puid))
 
 
 @permission.patch(validators=(user, own_grant, body(GrantChange)))
 def patch_grant(request: Request) -> dict[str, Any]:
     """Pause a grant or end its pause."""
-    paused = request.validated["body"].paused
-    return grant(presence(request).grants.pause(request.validated["account"].id, request.matchdict["appid"], paused))
+    user, proven = request.validated["account"].id, request.validated["proven"]
+    return grant(presence(request).grants.pause(user, request.matchdict["appid"], request.validated["body"].paused, proven))
 
 
 @permission.delete(validators=(user, revocable_grant, no_body))
 def delete_grant(request: Request) -> Response:
     """Revoke a grant."""
-    presence(request).grants.revoke(request.validated["account"].id, request.matchdict["appid"])
+    presence(request).grants.revoke(request.validated["account"].id, request.matchdict["appid"], request.validated["proven"])
     return Response(status=204)
 
 

@@ -50,7 +50,7 @@ def list_applications(request: Request) -> Any:
 def register_application(request: Request) -> dict[str, Any]:
     """Register an application."""
     owner, wanted = request.validated["account"].id, request.validated["body"]
-    registered = presence(request).applications.register(owner, wanted, request.remote_addr)
+    registered = presence(request).applications.register(owner, wanted, request.remote_addr, request.validated["proven"])
     request.response.status_int = 201
     return describe(registered)
 
@@ -77,38 +77,39 @@ def get_now(request: Request) -> dict[str, int]:
 @application.patch(validators=(user, owned_application, body(ApplicationChange)))
 def change_application(request: Request) -> dict[str, Any]:
     """Change name, description or domain."""
-    return describe(presence(request).applications.change(request.validated["application"], request.validated["body"]))
+    application, wanted = request.validated["application"], request.validated["body"]
+    return describe(presence(request).applications.change(application, wanted, request.validated["proven"]))
 
 
 @application.delete(validators=(user, owned_application, no_body))
 def delete_application(request: Request) -> Response:
     """Delete an application."""
-    presence(request).applications.delete(request.validated["application"])
+    presence(request).applications.delete(request.validated["application"], request.validated["proven"])
     return Response(status=204)
 
 
 @validate.post(validators=(user, owned_application, no_body))
 def validate_domain(request: Request) -> dict[str, Any]:
     """Look for the domain key on the domain."""
-    return describe(presence(request).applications.validate(request.validated["application"]))
+    return describe(presence(request).applications.validate(request.validated["application"], request.validated["proven"]))
 
 
 @activate.post(validators=(user, owned_application, no_body))
 def activate_application(request: Request) -> dict[str, Any]:
     """Activate an application; its API key is shown here and never again."""
     applications = presence(request).applications
-    api_key = applications.activate(request.validated["application"], request.validated["account"])
+    api_key = applications.activate(request.validated["application"], request.validated["proven"])
     return {**describe(request.validated["application"]), "active": True, "api_key": api_key}
 
 
 @deactivate.post(validators=(user, owned_application, no_body))
 def deactivate_application(request: Request) -> dict[str, Any]:
     """Deactivate an application."""
-    return describe(presence(request).applications.deactivate(request.validated["application"]))
+    return describe(presence(request).applications.deactivate(request.validated["application"], request.validated["proven"]))
 
 
 @key.post(validators=(user, owned_application, no_body))
 def new_key(request: Request) -> dict[str, str]:
     """Give a new API key; the old one works on for a while."""
     application = request.validated["application"]
-    return {"appid": application.id, "api_key": presence(request).applications.new_key(application, request.validated["account"])}
+    return {"appid": application.id, "api_key": presence(request).applications.new_key(application, request.validated["proven"])}

@@ -56,7 +56,7 @@ def post_logout(request: Request) -> dict[str, Any]:
 @ticket.post(validators=(session, no_body))
 def post_ticket(request: Request) -> dict[str, str]:
     """Give a page what it needs to be a device."""
-    return {"ticket": presence(request).accounts.issue_ticket(request.validated["session"])}
+    return {"ticket": presence(request).accounts.issue_ticket(request.validated["proven"])}
 
 
 def _set_cookie(request: Request, response: Response, value: str, seconds: int) -> None:

@@ -38,7 +38,7 @@ def cookie_name(request: Request) -> str:
 
 
 def user(request: Request, **_: Any) -> None:
-    """Fill ``account``: from an assertion in the header, or from the session cookie and its CSRF token.
+    """Fill ``account`` and ``proven``: from an assertion in the header, or from the session cookie and its CSRF token.
 
     :raises NoCredentials: there is neither.
     :raises InvalidAssertion: the header proves nothing; a cookie does not count then.
@@ -51,7 +51,8 @@ def user(request: Request, **_: Any) -> None:
         raise NoCredentials("Authorization: BrowserID or Bearer, and an assertion")
     else:
         check_is_assertion(assertion.strip())
-        request.validated["account"] = presence(request).accounts.verify(assertion.strip(), request.remote_addr)
+        account = presence(request).accounts.verify(assertion.strip(), request.remote_addr)
+        request.validated["account"] = request.validated["proven"] = account
 
 
 def check_is_assertion(text: str) -> None:
@@ -66,7 +67,7 @@ def check_is_assertion(text: str) -> None:
 
 
 def session(request: Request, **_: Any) -> None:
-    """Fill ``session`` and ``account`` from the cookie; what changes something needs the CSRF token.
+    """Fill ``session``, ``account`` and ``proven``, which is both, from the cookie; what changes something needs the CSRF token.
 
     A page shows the token with what it reads as well: so that one that was opened before somebody else signed in shows nothing
     of hers.
@@ -78,7 +79,8 @@ def session(request: Request, **_: Any) -> None:
     cookie = request.cookies.get(cookie_name(request))
     if not cookie:
         raise NoCredentials()
-    request.validated["session"], request.validated["account"] = presence(request).accounts.session(cookie)
+    signed = request.validated["proven"] = presence(request).accounts.session(cookie)
+    request.validated["session"], request.validated["account"] = signed
     if request.method not in _SAFE_METHODS or "X-CSRF-Token" in request.headers:
         _check_csrf(request, cookie)
 

@@ -40,6 +40,10 @@ class SignedIn(NamedTuple):
     account: Account
 
 
+Proven = Account | SignedIn
+"""Who asks for something: the account as it was when its holder proved who they are, with the browser session if they did by one."""
+
+
 class Redeemed(NamedTuple):
     """What became of a ticket that was shown.
 
@@ -60,6 +64,10 @@ class Directory(ABC):
 
     What the tracker and the mailbox have to be told of a change is written to the outbox in the transaction of that change.
     A change of a user's own grants, and each sign-out, raises the revision of their account.
+
+    A method that takes ``proven`` makes the change only if that is still so in the transaction of the change: the account is there, not
+    blocked and pinned as it was then, and the session, if there is one, has not ended. Else it raises ``SessionEnded``. None, for what
+    the service or the operator does, asks for nothing.
     """
 
     # -- the whole
@@ -124,7 +132,7 @@ class Directory(ABC):
         """
 
     @abstractmethod
-    def erase(self, user: str) -> Erased:
+    def erase(self, user: str, proven: Proven | None = None) -> Erased:
         """Delete an account with all that hangs on it: sessions, tickets, grants, and its applications with theirs.
 
         :returns: every grant that ended, of the user and to her applications, and those applications.
@@ -137,11 +145,10 @@ class Directory(ABC):
         """Note a digest as used until ``expires_at``; False when it was used before."""
 
     @abstractmethod
-    def add_session(self, session: Session, proven: Account | None = None) -> None:
+    def add_session(self, session: Session, proven: Proven | None = None) -> None:
         """Keep a browser session.
 
-        :param proven: the account as it was when somebody proved to be its holder; None asks for no pin.
-        :raises SessionEnded: the account is gone, blocked, or pinned otherwise than it was then.
+        :raises SessionEnded: the account is gone or blocked, also without ``proven``.
         """
 
     @abstractmethod
@@ -161,10 +168,9 @@ class Directory(ABC):
         """Delete every session and every ticket of a user."""
 
     @abstractmethod
-    def add_ticket(self, ticket: Ticket, proven: Account | None = None) -> None:
+    def add_ticket(self, ticket: Ticket, proven: Proven | None = None) -> None:
         """Keep a fresh ticket.
 
-        :param proven: see ``add_session``.
         :raises SessionEnded: see ``add_session``; or the session that the ticket hangs on is gone.
         """
 
@@ -195,13 +201,13 @@ class Directory(ABC):
         """Note the device that a ticket family belongs to, where it had no name when it signed in."""
 
     @abstractmethod
-    def end_tickets(self, user: str, device: str) -> None:
+    def end_tickets(self, user: str, device: str, proven: Proven | None = None) -> None:
         """Delete the ticket families that ``device`` of ``user`` used last."""
 
     # -- applications and keys
 
     @abstractmethod
-    def add_application(self, application: Application, limit: int) -> None:
+    def add_application(self, application: Application, limit: int, proven: Proven | None = None) -> None:
         """Keep a new application.
 
         :raises TooMany: its owner has ``limit`` of them.
@@ -228,7 +234,9 @@ class Directory(ABC):
         """Return up to ``limit`` applications of ``owner`` with an id greater than ``after``, in order of id."""
 
     @abstractmethod
-    def change_application(self, appid: str, changes: Mapping[str, object], domain_key: str | None = None) -> Application | None:
+    def change_application(
+        self, appid: str, changes: Mapping[str, object], domain_key: str | None = None, proven: Proven | None = None
+    ) -> Application | None:
         """Store new values of some fields of an application and return it as it is now.
 
         :param domain_key: change it only while this is its domain key.
@@ -236,7 +244,9 @@ class Directory(ABC):
         """
 
     @abstractmethod
-    def move_application(self, appid: str, changes: Mapping[str, object]) -> tuple[Application, Sequence[Grant]] | None:
+    def move_application(
+        self, appid: str, changes: Mapping[str, object], proven: Proven | None = None
+    ) -> tuple[Application, Sequence[Grant]] | None:
         """Store new values of some fields of an application whose domain changed and end every grant to it, in one step.
 
         :returns: the application as it is now and the grants that ended; None when it is gone.
@@ -250,27 +260,25 @@ class Directory(ABC):
         """
 
     @abstractmethod
-    def delete_application(self, appid: str) -> Sequence[Grant] | None:
+    def delete_application(self, appid: str, proven: Proven | None = None) -> Sequence[Grant] | None:
         """Delete an application with its keys and grants; return the grants that ended, None when it is gone."""
 
     @abstractmethod
-    def activate(self, appid: str, key: ApiKey, proven: Account | None = None) -> bool:
+    def activate(self, appid: str, key: ApiKey, proven: Proven | None = None) -> bool:
         """Make an application active with ``key`` as its only key, in one step; False when it is active already.
 
-        :param proven: its owner; see ``add_session``.
         :raises NotFound: it is gone.
-        :raises SessionEnded: its owner is blocked, or pinned otherwise than ``proven``.
+        :raises SessionEnded: its owner is blocked, also without ``proven``.
         :raises Conflict: the operator has stopped it.
         :raises DomainNotValidated: its domain is not validated.
         """
 
     @abstractmethod
-    def add_key(self, key: ApiKey, retire_at: int, proven: Account | None = None) -> None:
+    def add_key(self, key: ApiKey, retire_at: int, proven: Proven | None = None) -> None:
         """Keep a new key; the current ones stop working at ``retire_at``, sooner ones as they were.
 
-        :param proven: the owner of its application; see ``add_session``.
         :raises NotFound: the application is gone.
-        :raises SessionEnded: its owner is blocked, or pinned otherwise than ``proven``.
+        :raises SessionEnded: its owner is blocked, also without ``proven``.
         """
 
     @abstractmethod
@@ -288,7 +296,7 @@ class Directory(ABC):
     # -- grants
 
     @abstractmethod
-    def add_grant(self, grant: Grant, domain: str | None = None) -> Grant:
+    def add_grant(self, grant: Grant, domain: str | None = None, proven: Proven | None = None) -> Grant:
         """Keep a grant and return it; when (application, user) has one already, return that one unchanged.
 
         :param domain: what the user consented to: the domain that the application has, validated, while it is active.
@@ -326,11 +334,11 @@ class Directory(ABC):
         """Return how many users have granted an application, paused grants included."""
 
     @abstractmethod
-    def pause(self, appid: str, user: str, paused: bool, since: int) -> Grant | None:
+    def pause(self, appid: str, user: str, paused: bool, since: int, proven: Proven | None = None) -> Grant | None:
         """Pause a grant or end its pause (then ``since`` moves); return it as it is now, None when there is none."""
 
     @abstractmethod
-    def revoke(self, appid: str, user: str) -> Grant | None:
+    def revoke(self, appid: str, user: str, proven: Proven | None = None) -> Grant | None:
         """Delete a grant and return it, None when there was none."""
 
     # -- the outbox

@@ -28,7 +28,7 @@ from ..sql import outbox, people
 from ..sql.engine import Database, noting, reading, transaction
 from ..sql.rows import Rows, insert_new
 from ..sql.tables import accounts, api_keys, applications, grants, service, sessions, spent, tickets
-from . import Directory, Erased, Granted, Redeemed, SignedIn
+from . import Directory, Erased, Granted, Proven, Redeemed, SignedIn
 
 ACCOUNTS = Rows(accounts, Account)
 SESSIONS = Rows(sessions, Session)
@@ -163,8 +163,8 @@ class SqlDirectory(Directory):
         return people.merge(connection, email, into)
 
     @transaction
-    def erase(self, connection: Connection, user: str) -> Erased:
-        if ACCOUNTS.hold(connection, accounts.c.id == user) is None:
+    def erase(self, connection: Connection, user: str, proven: Proven | None = None) -> Erased:
+        if _hold_account(connection, user, proven) is None:
             return Erased([], [])
         owned = APPLICATIONS.all(connection, applications.c.owner == user, order_by=applications.c.id, hold=True)
         hers = select(applications.c.id).where(applications.c.owner == user)
@@ -187,8 +187,8 @@ class SqlDirectory(Directory):
         return insert_new(connection, spent, digest=digest, expires_at=expires_at)
 
     @transaction
-    def add_session(self, connection: Connection, session: Session, proven: Account | None = None) -> None:
-        _check_holder(ACCOUNTS.keep(connection, accounts.c.id == session.user), proven)
+    def add_session(self, connection: Connection, session: Session, proven: Proven | None = None) -> None:
+        _check_holder(connection, ACCOUNTS.keep(connection, accounts.c.id == session.user), proven)
         SESSIONS.add(connection, session)
 
     @reading
@@ -221,8 +221,8 @@ class SqlDirectory(Directory):
         people.end_sessions(connection, user)
 
     @transaction
-    def add_ticket(self, connection: Connection, ticket: Ticket, proven: Account | None = None) -> None:
-        _check_holder(ACCOUNTS.keep(connection, accounts.c.id == ticket.user), proven)
+    def add_ticket(self, connection: Connection, ticket: Ticket, proven: Proven | None = None) -> None:
+        _check_holder(connection, ACCOUNTS.keep(connection, accounts.c.id == ticket.user), proven)
         if ticket.session is not None and SESSIONS.keep(connection, sessions.c.id_hash == ticket.session) is None:
             raise SessionEnded
         TICKETS.add(connection, ticket)
@@ -265,8 +265,8 @@ class SqlDirectory(Directory):
         connection.execute(update(tickets).where(tickets.c.family == family).values(device=device))
 
     @transaction
-    def end_tickets(self, connection: Connection, user: str, device: str) -> None:
-        ACCOUNTS.hold(connection, accounts.c.id == user)
+    def end_tickets(self, connection: Connection, user: str, device: str, proven: Proven | None = None) -> None:
+        _hold_account(connection, user, proven)
         TICKETS.delete(connection, tickets.c.user == user, tickets.c.device == device)
         revision = outbox.raise_revision(connection, user)
         if revision:
@@ -275,8 +275,8 @@ class SqlDirectory(Directory):
     # -- applications and keys
 
     @transaction
-    def add_application(self, connection: Connection, application: Application, limit: int) -> None:
-        if ACCOUNTS.hold(connection, accounts.c.id == application.owner) is None:
+    def add_application(self, connection: Connection, application: Application, limit: int, proven: Proven | None = None) -> None:
+        if _hold_account(connection, application.owner, proven) is None:
             raise NotFound
         owned = select(func.count()).where(applications.c.owner == application.owner)
         if connection.scalars(owned).one() >= limit:
@@ -307,15 +307,22 @@ class SqlDirectory(Directory):
 
     @transaction
     def change_application(
-        self, connection: Connection, appid: str, changes: Mapping[str, object], domain_key: str | None = None
+        self,
+        connection: Connection,
+        appid: str,
+        changes: Mapping[str, object],
+        domain_key: str | None = None,
+        proven: Proven | None = None,
     ) -> Application | None:
+        _check_owner(connection, appid, proven)
         same = applications.c.domain_key == domain_key if domain_key is not None else true()
         return _change(connection, changes, applications.c.id == appid, same)
 
     @transaction
     def move_application(
-        self, connection: Connection, appid: str, changes: Mapping[str, object]
+        self, connection: Connection, appid: str, changes: Mapping[str, object], proven: Proven | None = None
     ) -> tuple[Application, Sequence[Grant]] | None:
+        _check_owner(connection, appid, proven)
         changed = _change(connection, changes, applications.c.id == appid)
         return (changed, _end_grants(connection, appid)) if changed else None
 
@@ -327,7 +334,8 @@ class SqlDirectory(Directory):
         return [replace(application, check_at=check_at) for application in due]
 
     @transaction
-    def delete_application(self, connection: Connection, appid: str) -> Sequence[Grant] | None:
+    def delete_application(self, connection: Connection, appid: str, proven: Proven | None = None) -> Sequence[Grant] | None:
+        _check_owner(connection, appid, proven)
         if APPLICATIONS.hold(connection, applications.c.id == appid) is None:
             return None
         outbox.add(connection, appid, "application", appid=appid)
@@ -337,7 +345,7 @@ class SqlDirectory(Directory):
         return ended
 
     @transaction
-    def activate(self, connection: Connection, appid: str, key: ApiKey, proven: Account | None = None) -> bool:
+    def activate(self, connection: Connection, appid: str, key: ApiKey, proven: Proven | None = None) -> bool:
         application = _hold_own(connection, appid, proven)
         if application.stopped:
             raise Conflict("the operator has stopped this application")
@@ -351,7 +359,7 @@ class SqlDirectory(Directory):
         return True
 
     @transaction
-    def add_key(self, connection: Connection, key: ApiKey, retire_at: int, proven: Account | None = None) -> None:
+    def add_key(self, connection: Connection, key: ApiKey, retire_at: int, proven: Proven | None = None) -> None:
         _hold_own(connection, key.appid, proven)
         later = or_(api_keys.c.retires_at.is_(None), api_keys.c.retires_at > retire_at)
         connection.execute(update(api_keys).where(api_keys.c.appid == key.appid, later).values(retires_at=retire_at))
@@ -374,8 +382,8 @@ class SqlDirectory(Directory):
     # -- grants
 
     @transaction
-    def add_grant(self, connection: Connection, grant: Grant, domain: str | None = None) -> Grant:
-        account = ACCOUNTS.hold(connection, accounts.c.id == grant.user)
+    def add_grant(self, connection: Connection, grant: Grant, domain: str | None = None, proven: Proven | None = None) -> Grant:
+        account = _hold_account(connection, grant.user, proven)
         application = APPLICATIONS.keep(connection, applications.c.id == grant.appid)
         if account is None or application is None:
             raise NotFound
@@ -421,8 +429,8 @@ class SqlDirectory(Directory):
         return connection.scalars(select(func.count()).where(grants.c.appid == appid)).one()
 
     @transaction
-    def pause(self, connection: Connection, appid: str, user: str, paused: bool, since: int) -> Grant | None:
-        ACCOUNTS.hold(connection, accounts.c.id == user)
+    def pause(self, connection: Connection, appid: str, user: str, paused: bool, since: int, proven: Proven | None = None) -> Grant | None:
+        _hold_account(connection, user, proven)
         grant = GRANTS.hold(connection, *_between(appid, user))
         if grant is None or grant.paused == paused:
             return grant
@@ -433,8 +441,8 @@ class SqlDirectory(Directory):
         return changed
 
     @transaction
-    def revoke(self, connection: Connection, appid: str, user: str) -> Grant | None:
-        ACCOUNTS.hold(connection, accounts.c.id == user)
+    def revoke(self, connection: Connection, appid: str, user: str, proven: Proven | None = None) -> Grant | None:
+        _hold_account(connection, user, proven)
         grant = GRANTS.hold(connection, *_between(appid, user))
         if grant is not None:
             GRANTS.delete(connection, grants.c.puid == grant.puid)
@@ -457,20 +465,43 @@ def _same_device(given: str | None, noted: str | None) -> bool:
     return given == noted or (given is None and noted is not None and noted.startswith("~"))
 
 
-def _check_holder(account: Account | None, proven: Account | None) -> None:
-    """Refuse who may not act for an account any more; it is kept or held, so that this stays true until the transaction ends."""
-    if account is None or account.blocked or (proven is not None and account.pin != proven.pin):
+def _check_holder(connection: Connection, account: Account | None, proven: Proven | None) -> None:
+    """Refuse who may not act for an account any more.
+
+    :param account: kept or held, so that what is found here stays true until the transaction ends; so is the session.
+    """
+    then, session = (proven.account, proven.session) if isinstance(proven, SignedIn) else (proven, None)
+    if account is None or account.blocked or (then is not None and (account.id, account.pin) != (then.id, then.pin)):
+        raise SessionEnded
+    if session is not None and SESSIONS.keep(connection, sessions.c.id_hash == session.id_hash) is None:
         raise SessionEnded
 
 
-def _hold_own(connection: Connection, appid: str, proven: Account | None) -> Application:
-    """Hold an application and keep its owner, who must still be who ``proven`` was."""
-    owner = select(applications.c.owner).where(applications.c.id == appid).scalar_subquery()
-    account = ACCOUNTS.keep(connection, accounts.c.id == owner)
+def _hold_account(connection: Connection, user: str, proven: Proven | None) -> Account | None:
+    """Hold an account; where somebody asks for the change, they must still be its holder."""
+    account = ACCOUNTS.hold(connection, accounts.c.id == user)
+    if proven is not None:
+        _check_holder(connection, account, proven)
+    return account
+
+
+def _keep_owner(connection: Connection, appid: str) -> Account | None:
+    return ACCOUNTS.keep(connection, accounts.c.id == select(applications.c.owner).where(applications.c.id == appid).scalar_subquery())
+
+
+def _check_owner(connection: Connection, appid: str, proven: Proven | None) -> None:
+    """Keep the owner of an application; where somebody asks for the change, they must still be its holder. It may be gone."""
+    if proven is not None and (owner := _keep_owner(connection, appid)) is not None:
+        _check_holder(connection, owner, proven)
+
+
+def _hold_own(connection: Connection, appid: str, proven: Proven | None) -> Application:
+    """Hold an application and keep its owner, who must still be who ``proven`` was, and not blocked."""
+    account = _keep_owner(connection, appid)
     application = APPLICATIONS.hold(connection, applications.c.id == appid)
     if account is None or application is None or application.owner != account.id:
         raise NotFound
-    _check_holder(account, proven)
+    _check_holder(connection, account, proven)
     return application
 
 
