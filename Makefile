@@ -9,7 +9,7 @@ SOURCES = setup.py dpresence bench
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-build: .venv/.built ## Make .venv with the project installed; does nothing when up to date
+build: .venv/.built ## Create .venv with the project installed; does nothing when it is up to date
 
 .venv/.built: setup.py
 	$(PYTHON) -m venv .venv
@@ -17,11 +17,11 @@ build: .venv/.built ## Make .venv with the project installed; does nothing when 
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,check]'
 	@touch $@
 
-wheel: build ## Build the wheel that `pip install` takes; it goes to dist
+wheel: build ## Build the wheel for `pip install` in dist
 	rm -rf build/lib build/bdist.*
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
-run: build ## Serve on http://127.0.0.1:8282 with the development issuer; PORT=9000 moves it
+run: build ## Serve on http://127.0.0.1:8282 with the development issuer; PORT=9000 uses another port
 ifeq ($(PORT),8282)
 	$(BIN)/pserve development.ini
 else
@@ -40,7 +40,7 @@ check: build ## Check format, lint and types
 lint: build ## Lint only
 	$(BIN)/ruff check $(SOURCES)
 
-format: build ## Rewrite the sources in the house format
+format: build ## Format the sources and apply lint fixes
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
@@ -60,19 +60,19 @@ conformance: build .venv-autobahn/.built ## Run the Autobahn|Testsuite against t
 	.venv-autobahn/bin/pip install --quiet --disable-pip-version-check $(AUTOBAHN)
 	@touch $@
 
-pages: build ## Try the pages in Chromium; the pictures that docs/pages.md shows go to docs/pages
+pages: build ## Test the pages in Chromium; writes the pictures of docs/pages.md to docs/pages
 	$(BIN)/python -m pytest -m browser dpresence/tests/browser
 	@mkdir -p docs/pages
 	for picture in $$(grep -o 'pages/[a-z-]*\.png' docs/pages.md); do cp build/$$picture docs/$$picture; done
 
-faults: build ## Attack and break a service; figures go to build/faults.md
+faults: build ## Attack and break a service; writes figures to build/faults.md
 	$(BIN)/python -m pytest -m faults --durations=10
 
 SOAK_MINUTES ?= 60
 
-soak: build ## Run a cluster for SOAK_MINUTES (60) while everything happens to it; figures go to build/soak.md
+soak: build ## Run a cluster for SOAK_MINUTES (60) under faults; writes figures to build/soak.md
 	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m pytest -m faults dpresence/tests/faults/test_soak.py
 
-clean: ## Remove what was built
+clean: ## Remove all build output
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .development-*.ini *.token .*.token
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

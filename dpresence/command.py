@@ -1,6 +1,6 @@
 """The operator's command ``dpresence`` (docs/operations.md).
 
-It changes the directory only. What follows from a change is in the outbox, and a running service carries it out.
+It changes only the directory. The effects of a change are in the outbox, and a running service applies them.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from .ini_file import read_section
 from .model import canonical_email
 
 _ON_ACCOUNTS = {
-    "unpin": "let the next sign-in of an e-mail pin its account to another issuer; sign it out everywhere, deactivate its applications",
-    "block": "let nobody sign in to an account; sign it out everywhere, deactivate its applications",
+    "unpin": "let the next sign-in of an e-mail pin its account to another issuer; sign it out everywhere and deactivate its applications",
+    "block": "refuse every sign-in to an account; sign it out everywhere and deactivate its applications",
     "unblock": "let an account sign in again",
 }
 _ON_APPLICATIONS = {
-    "stop": "deactivate an application and let nobody activate it",
-    "start": "let an application that was stopped be activated again by its developer",
+    "stop": "deactivate an application; its developer cannot activate it",
+    "start": "let the developer of a stopped application activate it again",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="dpresence", description="Work on the data of a dpresence service.")
-    parser.add_argument("--ini", default="presence.ini", help="the service's ini (presence.ini)")
+    parser = argparse.ArgumentParser(prog="dpresence", description="Administer the data of a dpresence service.")
+    parser.add_argument("--ini", default="presence.ini", help="the service's ini (default: presence.ini)")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("migrate", help="bring the database to this version; the service does it at its start, too")
+    commands.add_parser("migrate", help="upgrade the database to this version; the service also does this at every start")
     for name, purpose in _ON_ACCOUNTS.items():
         on_account = commands.add_parser(name, help=purpose)
         on_account.add_argument("email")
         if name == "unpin":
-            on_account.add_argument("--same", action="store_true", help="the present issuer and name may pin it again, too")
-    merging = commands.add_parser("merge", help="move the grants and applications of an account to another one, and end the first")
-    merging.add_argument("email", help="the account that ends")
+            on_account.add_argument("--same", action="store_true", help="also let the present issuer and subject pin it again")
+    merging = commands.add_parser("merge", help="move the grants and applications of an account to another one, and delete the first")
+    merging.add_argument("email", help="the e-mail of the account that is deleted")
     merging.add_argument("into", help="the e-mail of the account that stays")
     for name, purpose in _ON_APPLICATIONS.items():
         commands.add_parser(name, help=purpose).add_argument("appid")
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace) -> tuple[str, int]:
-    """Return what a command has to say, and its exit status."""
+    """Return the message of a command and its exit status."""
     with closing(_directory(given.ini)) as directory:
         if given.command == "migrate":
             return "the database is up to date", 0
