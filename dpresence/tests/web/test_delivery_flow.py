@@ -6,6 +6,7 @@ import itertools
 import json
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import gevent
@@ -15,6 +16,7 @@ from gevent import socket
 from dpresence.backends.mailbox import Push
 from dpresence.channels.connection import Connection
 from dpresence.channels.device import DeviceChannel
+from dpresence.messages import MOST_ITEMS
 from dpresence.model import Notification
 from dpresence.service.delivery import MOST_UNACKNOWLEDGED
 from dpresence.tests.web.support import App, World
@@ -87,12 +89,16 @@ class Peer:
 
     def silent(self) -> bool:
         """Return whether nothing but answers comes for a while."""
-        try:
-            with gevent.Timeout(0.3):
-                self.page()
-        except gevent.Timeout:
-            return True
-        return False
+        return not self.rest()
+
+    def rest(self) -> list[str]:
+        """Return the messages of all that comes until nothing but answers comes for a while."""
+        found: list[str] = []
+        with suppress(gevent.Timeout):
+            while True:
+                with gevent.Timeout(0.3):
+                    found += [item["message"] for item in self.page()]
+        return found
 
     def _take(self, size: int) -> bytes:
         while len(self._received) < size:
@@ -112,10 +118,10 @@ class Box:
         self.user = world.parts.backends.directory.grants_by_puid(app.id, [puid])[puid].user
         self.peers: list[Peer] = []
 
-    def fill(self, count: int, text: str = "") -> list[str]:
+    def fill(self, count: int, text: str = "", source: str = "Chess") -> list[str]:
         """Let so many wait; returns their messages."""
         items = [
-            Push(self.user, Notification(f"n_{n}", self._app.id, self._puid, "Chess", f"{n}{text}"[:512], "", 0), 86_400_000)
+            Push(self.user, Notification(f"n_{n}", self._app.id, self._puid, source, f"{n}{text}"[:512], "", 0), 86_400_000)
             for n in itertools.islice(_ids, count)
         ]
         for start in range(0, count, 100):
@@ -176,6 +182,15 @@ def test_ten_thousand_come_in_order_and_once(box: Box, ack: bool) -> None:
     eventually(lambda: box.waiting() == 0)
     assert peer.most_on_the_way <= MOST_UNACKNOWLEDGED
     assert peer.silent() and not peer.connection.closed
+
+
+@pytest.mark.parametrize("text", ["", LARGE])
+def test_one_that_never_acknowledges_has_as_many_as_may_be_on_their_way_whatever_fits_into_a_page(box: Box, text: str) -> None:
+    sent = box.fill(800, text, source=text[:250])
+    peer = box.peer(ack=True)
+    found = peer.rest()
+    assert found == sent[: len(found)]
+    assert MOST_UNACKNOWLEDGED - MOST_ITEMS < len(found) == len(peer.channel.progress.sent) <= MOST_UNACKNOWLEDGED
 
 
 def test_one_that_acknowledges_only_the_first_page_has_the_others_later(box: Box) -> None:
