@@ -29,27 +29,29 @@ local function bury(present)
   end
 end
 
+-- Answers the processes that are dead and left users behind.
 function run.due()
   bury(end_lease_after(lease)) -- who looks is alive
-  local found, seen = {}, {}
-  local function add(users)
-    for _, user in ipairs(users) do
-      if not seen[user] then
-        seen[user] = true
-        found[#found + 1] = user
-      end
-    end
-  end
-  add(call('ZRANGEBYSCORE', prefix .. 'grace:' .. me, '-inf', ticks))
+  local found = {}
   for _, process in ipairs(call('SMEMBERS', prefix .. 'dead')) do
-    local users = call('SMEMBERS', prefix .. 'users:' .. process)
-    if #users == 0 then
+    if call('SCARD', prefix .. 'users:' .. process) > 0 then
+      found[#found + 1] = process
+    else
       call('SREM', prefix .. 'dead', process)
       call('DEL', prefix .. 'users:' .. process, prefix .. 'grace:' .. process)
     end
-    add(users)
   end
   return found
+end
+
+-- Answers where to go on, "0" at the end, and some users with a device at a process.
+function run.users(process, cursor)
+  return call('SSCAN', prefix .. 'users:' .. process, cursor, 'COUNT', SOME)
+end
+
+-- Answers SOME of the users of this process with a device whose grace is over, fewer at the end.
+function run.over(first)
+  return call('ZRANGEBYSCORE', prefix .. 'grace:' .. me, '-inf', ticks, 'LIMIT', first, SOME)
 end
 
 function run.publish(text)

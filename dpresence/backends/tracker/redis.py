@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -34,7 +34,7 @@ from ..redis.server import Connection, Server, ask, info, load, script
 from ..redis.wakes import Wakes
 from . import Connected, Listener, StaleGrants, Topic
 from .redis_feeds import RedisFeeds
-from .redis_values import Known, brief, brief_set
+from .redis_values import Known, brief, brief_set, weight
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +44,6 @@ _STALE = "stale"
 """Result of an operation whose grants are older than what the server has seen; see ``users.lua``."""
 _LOOKS = 4
 """Parts of the index of users that are looked at with each renewal of the lease, 50 users each."""
-_LEAST = 8
-"""Weight of an operation about a user with as many devices as they may have."""
-_WEIGHTS = {"read": 10, "snapshot": 100, "trim": 200, "look": 50, "postponed": 50}
 
 
 class _Unknown(Exception):
@@ -78,7 +75,7 @@ class RedisTracker(RedisFeeds):
         self.remembers_since = clock.now()
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder().decode
-        self._line = Line(server, self._begin, weigh=_weight)
+        self._line = Line(server, self._begin, weigh=weight)
         self._wakes = Wakes(server, f"{self._prefix}wakes", self._heard, lambda: self._alarm("missed"))
         self.ping()
 
@@ -196,7 +193,23 @@ class RedisTracker(RedisFeeds):
                 self._line.call("abandon", *who)
             if self._owed.get(who) is debt:
                 del self._owed[who]
-        return cast("list[str]", self._line.call("due"))
+        dead = self._line.call("due")
+        return list(dict.fromkeys(user for users in (self._in_grace(), *map(self._left_by, dead)) for user in users))
+
+    def _in_grace(self) -> Iterator[str]:
+        """Yield the users of this process with a device whose grace is over."""
+        first, page = 0, [""]
+        while page:
+            page = self._line.call("over", first)
+            first += len(page)
+            yield from page
+
+    def _left_by(self, process: str) -> Iterator[str]:
+        """Yield the users with a device at a process that is dead."""
+        cursor = ""
+        while cursor != "0":
+            cursor, users = self._line.call("users", process, cursor or "0")
+            yield from users
 
     def expire(self, user: str, grants: GrantSet) -> None:
         self._change("expire", user, *brief_set(grants))
@@ -279,12 +292,3 @@ class RedisTracker(RedisFeeds):
         self._wakes.close()
         self._line.close()
         self._listeners.clear()
-
-
-def _weight(operation: Operation) -> int:
-    """Return about how much of a batch an operation takes, in steps of 20 microseconds; each grant of its user takes two."""
-    name, *arguments = operation
-    longest = max((len(part) for part in arguments if isinstance(part, list)), default=0)
-    if name == "latest":
-        return _LEAST + longest // 5
-    return _WEIGHTS.get(name, _LEAST + 2 * longest)

@@ -14,7 +14,7 @@ import pytest
 from dpresence.model import GrantSet
 from dpresence.tests.support import FakeClock
 
-from .redis_cost import check_longest_script
+from .redis_cost import check_longest_script, script_costs
 from .tracker_values import JANE, SETTINGS, connect, grant
 
 LARGE = replace(SETTINGS, feed_seconds=3600, feed_entries=10_000)
@@ -120,6 +120,24 @@ def test_people_with_as_many_devices_as_they_may_have(tracker, redis_server):
         together((connect, tracker, "device-1", "c1", "online", (), user) for user in people)
 
     check_longest_script(redis_server, lambda: None, act)
+
+
+@pytest.mark.parametrize("dead", [False, True])
+def test_thousands_whose_grace_or_process_is_over(redis_server, trackers, clock, dead):
+    tracker = trackers(redis_server.server(seconds=20), LARGE, clock)
+    other = trackers(redis_server.server(seconds=20), LARGE, clock) if dead else tracker
+    people = [f"user-{n}" for n in range(5000)]
+    together((connect, other, "phone", "c1", "online", (), user) for user in people)
+    if dead:
+        other.close()
+        redis_server.client.hset("dpresence:t:processes", other._process, "1 0")  # its lease is over
+    else:
+        together((tracker.leave, user, "phone", "c1") for user in people)
+        clock.advance(LARGE.grace_seconds)
+
+    with script_costs(redis_server) as costs:
+        assert sorted(tracker.due()) == sorted(people)
+    assert len(costs) > len(people) / 500, "no script answers many more than 500"
 
 
 def test_a_snapshot_of_very_many(tracker, redis_server):
