@@ -215,16 +215,11 @@ class Accounts:
         if digest is not None and not self._directory.spend(digest, identity.expires_at):
             raise self._refusal(InvalidAssertion("replayed", about=masked(identity.email)), proof, address)
         self._logins.note(account.id)
-        self._directory.add_session(Session(_hash(cookie), account.id, now, now + self._settings.session_seconds * 1000), account)
-        self._end_previous(previous)
+        session = Session(_hash(cookie), account.id, now, now + self._settings.session_seconds * 1000)
+        for user in self._directory.add_session(session, account, _hash(previous) if previous else None):
+            self._outbox.work(user)  # tickets of the session that the browser had, and their channels: nobody could end them any more
         self._metrics.event("signed in with a browser", account.email)
         return account, cookie
-
-    def _end_previous(self, cookie: str) -> None:
-        """End the session that a browser had, with its tickets and their channels: nobody could end it any more."""
-        signed = self._directory.session(_hash(cookie), self._clock.steady.now()) if cookie else None
-        if signed is not None:
-            self.logout(signed.session, everywhere=False)
 
     def session(self, cookie: str) -> SignedIn:
         """Return the session of a cookie and its account.

@@ -145,9 +145,11 @@ class Directory(ABC):
         """Note a digest as used until ``expires_at``; False when it was used before."""
 
     @abstractmethod
-    def add_session(self, session: Session, proven: Proven | None = None) -> None:
-        """Keep a browser session.
+    def add_session(self, session: Session, proven: Proven | None = None, previous: bytes | None = None) -> Sequence[str]:
+        """Keep a browser session and end those that it succeeds, as ``end_session`` does; return whose they were.
 
+        :param previous: hash of the cookie that the browser had. It succeeds the session of that cookie and those that came in its place:
+            of several log-ins at once with the same cookie, one session stays, the last one.
         :raises SessionEnded: the account is gone or blocked, also without ``proven``.
         """
 

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, false, func, insert, or_, select, true, update
 
 from ...errors import Conflict, DomainNotValidated, NotActive, NotFound, SessionEnded, TooMany
 from ...model import (
@@ -26,6 +26,7 @@ from ...model import (
 )
 from ..sql import outbox, people
 from ..sql.engine import Database, noting, reading, transaction
+from ..sql.locks import take_turns
 from ..sql.rows import Rows, insert_new
 from ..sql.tables import accounts, api_keys, applications, grants, service, sessions, spent, tickets
 from . import Directory, Erased, Granted, Proven, Redeemed, SignedIn
@@ -187,9 +188,19 @@ class SqlDirectory(Directory):
         return insert_new(connection, spent, digest=digest, expires_at=expires_at)
 
     @transaction
-    def add_session(self, connection: Connection, session: Session, proven: Proven | None = None) -> None:
-        _check_holder(connection, ACCOUNTS.keep(connection, accounts.c.id == session.user), proven)
-        SESSIONS.add(connection, session)
+    def add_session(
+        self, connection: Connection, session: Session, proven: Proven | None = None, previous: bytes | None = None
+    ) -> Sequence[str]:
+        take_turns(connection, "cookie", [previous.hex()] if previous else [])
+        before = or_(sessions.c.id_hash == previous, sessions.c.succeeds == previous) if previous else false()
+        users = or_(accounts.c.id == session.user, accounts.c.id.in_(select(sessions.c.user).where(before)))
+        held = ACCOUNTS.all(connection, users, order_by=accounts.c.id, hold=True)
+        _check_holder(connection, next((account for account in held if account.id == session.user), None), proven)
+        ended = SESSIONS.all(connection, before, order_by=sessions.c.id_hash)
+        for one in ended:
+            _end_session(connection, one.user, one.id_hash)
+        connection.execute(insert(sessions).values({**SESSIONS.values(session), "succeeds": previous}))
+        return sorted({one.user for one in ended})
 
     @reading
     def session(self, connection: Connection, id_hash: bytes, now: int) -> SignedIn | None:
@@ -205,15 +216,7 @@ class SqlDirectory(Directory):
     def end_session(self, connection: Connection, id_hash: bytes) -> Sequence[tuple[str, str | None]]:
         owner = select(sessions.c.user).where(sessions.c.id_hash == id_hash).scalar_subquery()
         account = ACCOUNTS.hold(connection, accounts.c.id == owner)
-        families = select(tickets.c.family, tickets.c.device).distinct().where(tickets.c.session == id_hash)
-        ended = [(family, device) for family, device in connection.execute(families.order_by(tickets.c.family))]
-        SESSIONS.delete(connection, sessions.c.id_hash == id_hash)
-        if account is not None:
-            revision = outbox.raise_revision(connection, account.id)
-            for family, device in ended:
-                used = f"{family} {device}" if device else family
-                outbox.add(connection, account.id, "ticket", account.id, detail=used, revision=revision)
-        return ended
+        return _end_session(connection, account.id, id_hash) if account is not None else []
 
     @transaction
     def end_sessions(self, connection: Connection, user: str) -> None:
@@ -458,6 +461,18 @@ class SqlDirectory(Directory):
     @noting
     def clear_outbox(self, connection: Connection, ids: Sequence[int]) -> None:
         outbox.remove(connection, ids)
+
+
+def _end_session(connection: Connection, user: str, id_hash: bytes) -> Sequence[tuple[str, str | None]]:
+    """Delete a session of an account that the caller holds, and its tickets; return (family, device) of those."""
+    families = select(tickets.c.family, tickets.c.device).distinct().where(tickets.c.session == id_hash)
+    ended = [(family, device) for family, device in connection.execute(families.order_by(tickets.c.family))]
+    SESSIONS.delete(connection, sessions.c.id_hash == id_hash)
+    revision = outbox.raise_revision(connection, user)
+    for family, device in ended:
+        used = f"{family} {device}" if device else family
+        outbox.add(connection, user, "ticket", user, detail=used, revision=revision)
+    return ended
 
 
 def _same_device(given: str | None, noted: str | None) -> bool:

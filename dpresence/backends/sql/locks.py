@@ -18,8 +18,9 @@ def take_turns(connection: Connection, kind: str, names: Iterable[str]) -> None:
 
     :param kind: what the names are names of; those of another kind are others.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(_TAKE, {"keys": sorted({_key(kind, name) for name in names})})
+    keys = sorted({_key(kind, name) for name in names})
+    if keys and connection.dialect.name == "postgresql":
+        connection.execute(_TAKE, {"keys": keys})
 
 
 def _key(kind: str, name: str) -> int:

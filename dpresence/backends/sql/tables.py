@@ -88,6 +88,9 @@ sessions = Table(
     Column("user", Text, _part_of("accounts"), nullable=False, index=True),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
+    Column(
+        "succeeds", LargeBinary, index=True
+    ),  # hash of the cookie that the browser had at the log-in: who came with the same succeed this one
 )
 
 tickets = Table(

@@ -11,12 +11,20 @@ from .directory_applications import ApplicationContract, GrantContract
 from .directory_authority import AuthorityContract
 from .directory_outbox import OutboxContract
 from .directory_people import AccountContract, SessionContract
+from .directory_succession import SuccessionContract
 from .directory_tickets import TicketContract
 from .directory_values import CALLS
 
 
 class DirectoryContract(
-    AccountContract, AuthorityContract, SessionContract, TicketContract, ApplicationContract, GrantContract, OutboxContract
+    AccountContract,
+    AuthorityContract,
+    SessionContract,
+    SuccessionContract,
+    TicketContract,
+    ApplicationContract,
+    GrantContract,
+    OutboxContract,
 ):
     def test_the_stamp_that_was_written_first_stands(self, backend):
         assert backend.stamp("development") == "development"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gevent
 import pytest
 
 from dpresence.errors import CloseCode
@@ -164,3 +165,15 @@ def test_what_waits_from_an_application_that_is_not_active_is_shown_to_nobody(
     late = two.channel()
     late.receive({"email": ANN, "assertion": two.assertion(ANN), "status": "online", "device": "laptop"})
     assert messages(late) == ["waiting"]
+
+
+def test_of_log_ins_in_parallel_from_one_browser_one_session_stays(one: World, two: World) -> None:
+    browser = one.person(ANN)
+    cookie = browser.web.cookies["dpresence"]
+    again = [(world.browser(), world.assertion(ANN)) for world in (one, two, one, two)]
+    calls = [gevent.spawn(each, "POST", "/login", {"assertion": proof}, Cookie=f"dpresence={cookie}") for each, proof in again]
+    gevent.joinall(calls, raise_error=True)
+    assert [call.value.status_int for call in calls] == [200] * 4
+    given = [each.web.cookies["dpresence"] for each, _ in again]
+    signed = [two.browser()("GET", "/devices", Cookie=f"dpresence={value}").status_int for value in (cookie, *given)]
+    assert sorted(signed) == [200, 401, 401, 401, 401] and signed[0] == 401
