@@ -105,6 +105,7 @@ class Presence:
             self.recovery.begin()
         elif topic == "application":
             self.hub.check_application(owner)
+            self.delivery.resume(owner)
 
     def finish(self) -> None:
         """Tell the backends what they were not told so far, at the end of this process; what is left others carry out."""

@@ -216,6 +216,7 @@ class Applications:
         key, text = self._new_key(application)
         if not self._directory.activate(application.id, key, owner):
             raise Conflict("the application is active already")
+        self._outbox.work(application.id)
         self._metrics.event("application activated", application.domain)
         return text
 
@@ -261,7 +262,7 @@ class Applications:
     # -- what follows from a change: handlers of the outbox
 
     def _close_channels(self, entries: Sequence[OutboxEntry]) -> None:
-        """Have the channels of applications look again, everywhere, whether they may stay open."""
+        """Have the channels of applications look again, everywhere, whether they may stay open, and devices get what waited for these."""
         for entry in entries:
             self._tracker.wake("application", entry.appid)
 

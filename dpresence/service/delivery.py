@@ -19,6 +19,7 @@ from ..clock import Clock
 from ..errors import BackendUnavailable
 from ..hub import DevicePort, Hub
 from ..messages import MOST_ITEMS
+from ..model import Grant
 from .grants import Grants
 from .turns import Turns, give_way
 
@@ -27,6 +28,8 @@ MOST_UNACKNOWLEDGED = 500
 _PAGES = 10
 """Pages of one turn; then whoever else waits for this user has a turn."""
 _TURN_SECONDS = 10
+_RESUMING_SECONDS = 600
+"""How long the deliveries after an activation may take, one after another, before the next activation of that application is given up."""
 
 
 class Delivery:
@@ -44,6 +47,7 @@ class Delivery:
         self._hub = hub
         self._clock = clock
         self._turns = Turns(self._turn, _TURN_SECONDS)
+        self._resumptions = Turns(self._resume, _RESUMING_SECONDS)
         self._owed: dict[str, set[str]] = {}  # has left for a plain device, and is not yet discarded
         self.awaited = self._turns.awaited
         self.again: Callable[[str], None] = lambda user: None
@@ -78,6 +82,26 @@ class Delivery:
             shown = self._shown(user, skipped)
             for channel in channels:
                 channel.progress.rewind(shown)
+
+    def resume(self, appid: str) -> None:
+        """Send what devices here were not sent while an application was not active, to one user after another; never waits."""
+        gevent.spawn(self._take_resumption, appid)
+
+    def _take_resumption(self, appid: str) -> None:
+        with suppress(BackendUnavailable):
+            self._resumptions.take(appid)
+
+    def _resume(self, appid: str) -> None:
+        for user in dict.fromkeys(user for user, _, channel in self._hub.devices() if channel.progress.skipped):
+            try:
+                if any(self._missed(user, grant) for grant in self._grants.of(user).grants if grant.appid == appid):
+                    self.deliver(user)
+            except BackendUnavailable:
+                self.again(user)
+            give_way()
+
+    def _missed(self, user: str, grant: Grant) -> bool:
+        return any(grant.puid in channel.progress.skipped for channel in self._hub.devices_of(user).values())
 
     def _shown(self, user: str, puids: Collection[str]) -> dict[str, str]:
         """Return the domains of those of some PUIDs whose notifications may be shown: not paused, and the application is active."""

@@ -357,6 +357,7 @@ class SqlDirectory(Directory):
         if application.active:
             return False
         connection.execute(update(applications).where(applications.c.id == appid).values(active=True))
+        outbox.add(connection, appid, "application", appid=appid)
         KEYS.delete(connection, api_keys.c.appid == appid)
         KEYS.add(connection, key)
         return True

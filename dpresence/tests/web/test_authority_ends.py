@@ -167,6 +167,23 @@ def test_what_waits_from_an_application_that_is_not_active_is_shown_to_nobody(
     assert messages(late) == ["waiting"]
 
 
+def test_what_waited_goes_to_devices_that_are_connected_when_the_application_is_active_again(
+    one: World, two: World, app: App, puid: str
+) -> None:
+    one.notify(app, {"puid": puid, "message": "waiting"})
+    assert app.owner("POST", f"/myapps/{app.id}/deactivate").status_int == 200
+    devices = [one.device(ANN, device="laptop", ack=True), two.device(ANN, device="phone", ack=True)]
+    settle(one, two)
+    assert [messages(device) for device in devices] == [[], []]
+    held = one.browser()("GET", "/account", **one.signed(ANN)).json["notifications"]
+    assert [item["message"] for item in held] == ["waiting"], "who asks for all that is held about them sees it"
+    assert app.owner("POST", f"/myapps/{app.id}/activate").status_int == 200
+    settle(one, two)
+    with gevent.Timeout(5):
+        while [messages(device) for device in devices] != [["waiting"], ["waiting"]]:
+            gevent.sleep(0.01)
+
+
 def test_of_log_ins_in_parallel_from_one_browser_one_session_stays(one: World, two: World) -> None:
     browser = one.person(ANN)
     cookie = browser.web.cookies["dpresence"]
