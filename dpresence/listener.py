@@ -1,4 +1,4 @@
-"""The listening socket: accepts connections, as many as there is room for, and serves each until it ends or becomes a channel."""
+"""The server on the listening socket: accepts connections within the limits and serves each until it ends or becomes a channel."""
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ from .worker import not_free
 log = logging.getLogger("dpresence.server")
 
 UNSENT_BYTES = 65536
-"""What the kernel takes for a peer beyond what is on its way; the rest waits where it is counted, in the outbox."""
+"""Maximum unsent bytes in the kernel (``TCP_NOTSENT_LOWAT``). Further bytes wait in the outbox, which is bounded and measured."""
 ACCEPT_PAUSE_SECONDS = 0.5
-"""How long nobody is accepted after the system had no file for somebody."""
-FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+"""Pause of accepting after the system had no file descriptor for a connection."""
+SERVICE_UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _NO_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 DRAIN_SECONDS = 4.0
-"""How long a stop waits for the channels."""
+"""Maximum time that a stop waits for the channels to close."""
 
 
 class Server(WebSocketServer):
     """HTTP and websockets on one port.
 
-    :param gate: which sockets come in; it has the settings.
+    :param gate: limits and registry of connections; it has the settings.
     :param listener: file number of a listening socket, shared with other processes; None to bind one.
     """
 
     handler_class = Handler
     backlog = 1024
-    max_accept = 8  # at once: in a storm, those who are in go before those who come
+    max_accept = 8  # per loop iteration, so that open connections have priority over new ones
 
     def __init__(self, settings: ServerSettings, application: Any, gate: Gate, listener: int | None = None) -> None:
         tls = {"ssl_context": tls_context(settings)} if settings.certfile else {}
-        pool = Pool(gate.most + gate.spare + 2 * self.max_accept)  # more than ``handle`` lets stay
+        pool = Pool(gate.most + gate.spare + 2 * self.max_accept)  # more than ``gate`` admits
         where = (settings.host, settings.port) if listener is None else socket.socket(fileno=listener)
         super().__init__(where, application, spawn=pool, log=None, error_log=log, **tls)
         self.gate = gate
         self.keeper = Keeper(gate)
-        self._say_full_at = 0.0
+        self._next_full_warning_at = 0.0
 
     def init_socket(self) -> None:
-        """Listen; accepted sockets inherit the options.
+        """Listen, and set options, which accepted sockets inherit.
 
         :raises SettingError: the address cannot be bound.
         """
@@ -66,33 +66,33 @@ class Server(WebSocketServer):
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
     def start(self) -> None:
-        """Start to accept and to keep the deadlines."""
+        """Start to accept connections and to tick open ones."""
         super().start()
         self.keeper.start()
         host = f"[{self.server_host}]" if ":" in self.server_host else self.server_host
         log.info("Listening on %s://%s:%d", "https" if self.ssl_enabled else "http", host, self.server_port)
 
     def do_read(self) -> Any:
-        """Accept; with no file left, pause and say so once a minute, while those who are in go on."""
+        """Accept connections. Without free file descriptors, pause accepting and log a warning once a minute."""
         try:
             return super().do_read()
         except OSError as error:
             if error.errno not in _NO_FILES:
                 raise
-            self._say_full(f"nobody can be accepted: {error.strerror}")
+            self._warn_full(f"connections cannot be accepted: {error.strerror}")
             self.stop_accepting()
             self._timer = self.loop.timer(ACCEPT_PAUSE_SECONDS)
             self._timer.start(self._start_accepting_if_started)
         return None
 
-    def _say_full(self, what: str) -> None:
-        if (now := self.gate.clock.monotonic()) >= self._say_full_at:
-            self._say_full_at = now + 60
+    def _warn_full(self, what: str) -> None:
+        if (now := self.gate.clock.monotonic()) >= self._next_full_warning_at:
+            self._next_full_warning_at = now + 60
             log.warning("%s; %d sockets are open, channels.sockets = %d", what, self.gate.sockets, self.gate.settings.channels.sockets)
 
     @contextmanager
-    def _entered(self, sock: Any, address: str) -> Iterator[bool]:
-        """Count a connection while it lasts; False when there is no room for it."""
+    def _registered(self, sock: Any, address: str) -> Iterator[bool]:
+        """Register a connection for the duration of the context; yield False if the limits refuse it."""
         entered = self.gate.enter(sock, address)
         try:
             yield entered
@@ -102,19 +102,19 @@ class Server(WebSocketServer):
 
     def handle(self, sock: Any, address: Any) -> None:
         """Serve one connection until it ends or becomes a channel."""
-        with self._entered(sock, address[0]) as entered:
+        with self._registered(sock, address[0]) as entered:
             if entered:
                 super().handle(sock, address)
             else:
-                self._say_full("there is no room for a connection")
+                self._warn_full("a connection was refused: too many connections")
                 with suppress(OSError):
-                    sock._sock.send(FULL)
+                    sock._sock.send(SERVICE_UNAVAILABLE)
                     sock._sock.shutdown(socket.SHUT_WR)
 
     def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
-        """Serve one TLS connection; a failed handshake is the client's affair, and it must be over in time."""
+        """Serve one TLS connection. A handshake that fails or takes too long is logged, not raised."""
         sock = self.wrap_socket(client_socket, **self.ssl_args, do_handshake_on_connect=False)
-        with sock, self._entered(sock, address[0]) as entered:
+        with sock, self._registered(sock, address[0]) as entered:
             if entered and self._shake_hands(sock, address):
                 super().handle(sock, address)
 
@@ -128,7 +128,7 @@ class Server(WebSocketServer):
         return True
 
     def drain(self) -> None:
-        """Stop: accept no more, tell every channel when to come back, wait for their ends, at most ``DRAIN_SECONDS``."""
+        """Stop accepting, close every channel with a ``retry_after``, and wait at most ``DRAIN_SECONDS`` for their ends."""
         self.gate.draining = True
         self.close()
         self.gate.close_all()
@@ -146,7 +146,7 @@ class Server(WebSocketServer):
 def tls_context(settings: ServerSettings) -> ssl.SSLContext:
     """Return the TLS context of ``certfile`` and ``keyfile``.
 
-    :raises SettingError: they cannot be used.
+    :raises SettingError: the files are missing, unreadable or do not match.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -1,6 +1,6 @@
 """The server for ``pserve``: ``[server:main] use = egg:dpresence``.
 
-It is imported before the application is built, which is why it may patch the standard library here, first of all.
+``pserve`` imports this module before it builds the application, so the module patches the standard library first.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ from .worker import TRACE_SIGNAL, Worker, adopt, inherited_listener, listen, onl
 log = logging.getLogger("dpresence.server")
 
 FINISH_SECONDS = 2.0
-"""How long a stop tries to tell backends what they have yet to be told."""
+"""Maximum time that a stop spends on pending backend calls."""
 BEAT_SECONDS = 1.0
 """Seconds from one heartbeat of a worker to the next."""
 
 
 def main(global_config: dict[str, str], **section: str) -> Callable[[Any], None]:
-    """Return ``serve(application)``, which returns when the server has been stopped (paste.server_factory).
+    """Return ``serve(application)``, which returns when the server has stopped (paste.server_factory).
 
-    With several workers it returns in each of them, and in the process that was started it supervises and does not return.
+    With several workers, this function returns in each worker. In the parent process it supervises them and does not return.
 
     :param section: ``[server:main]``.
-    :raises SettingError: a setting that stops the start.
+    :raises SettingError: a setting is invalid.
     """
     section.pop("use", None)
     sys.excepthook = say_why
-    faulthandler.enable()  # a crash in native code leaves a stack trace as well
+    faulthandler.enable()  # writes a stack trace on a crash in native code
     faulthandler.register(TRACE_SIGNAL)
     settings, worker, listener = load_server(section), this_worker(), inherited_listener()
     if only_checks():
@@ -63,17 +63,17 @@ def main(global_config: dict[str, str], **section: str) -> Callable[[Any], None]
         signal.signal(number, lambda *_: sys.exit(0))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))  # after ``start_anew``
     if worker:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor's affair, also when a terminal is closed
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor handles it, also when a terminal is closed
         listener = worker.listener
     else:
-        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))  # until it serves
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))  # until ``serve`` handles it
     return lambda application: serve(application, settings, worker, listener)
 
 
 def supervise(settings: ServerSettings, inherited: int | None = None) -> NoReturn:
-    """Run the workers until SIGTERM or SIGINT, and end with the exit status of the whole.
+    """Run the workers until SIGTERM or SIGINT, then exit with the supervisor's status.
 
-    :param inherited: file number of the listening socket, where this process was a single one before.
+    :param inherited: file number of the listening socket, if this process ran without workers before its renewal.
     :raises SettingError: the address cannot be bound.
     """
     listener = listen(settings.host, settings.port, Server.backlog) if inherited is None else adopt(inherited)
@@ -81,9 +81,9 @@ def supervise(settings: ServerSettings, inherited: int | None = None) -> NoRetur
 
 
 def check(application: Settings, server: ServerSettings) -> None:
-    """Check what a start checks before it listens.
+    """Check the settings like a start, without listening.
 
-    :raises SettingError: a setting that stops the start.
+    :raises SettingError: a setting is invalid.
     """
     check_exposure(application, server)
     check_workers(application, server)
@@ -92,16 +92,16 @@ def check(application: Settings, server: ServerSettings) -> None:
 
 
 def serve(application: Any, settings: ServerSettings, worker: Worker | None = None, listener: int | None = None) -> None:
-    """Serve an application until SIGTERM or SIGINT; at SIGHUP a single process starts anew.
+    """Serve an application until SIGTERM or SIGINT. At SIGHUP, a process without workers restarts itself.
 
     :param application: its ``registry["dpresence"]`` has ``settings``, ``gate``, ``background``, ``development_token`` and ``close``.
-    :param worker: this process is one of several.
+    :param worker: None if this process is the only one.
     :param listener: file number of the listening socket; None to bind one.
     """
     parts = application.registry["dpresence"]
     check_exposure(parts.settings, settings)
     check_workers(parts.settings, settings)
-    parts.gate.fit(free_files(parts.settings.channels.sockets + SPARE))
+    parts.gate.limit_to_files(free_files(parts.settings.channels.sockets + SPARE))
     server, stopping = Server(settings, application, parts.gate, listener), Event()
     renewal = Renewal(stopping.set)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -110,15 +110,15 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
         gevent.signal_handler(signal.SIGHUP, renewal.request)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
     gc.collect()
-    gc.freeze()  # what is here now stays: going through it again and again would stop everybody for a tenth of a second
+    gc.freeze()  # collecting these long-lived objects would block the event loop for 0.1 s each time
     try:
         parts.background.start()
         server.start()
         if parts.development_token:
-            show_token(parts.development_token, parts.settings.identity.home)  # before the first request has its turn
+            show_token(parts.development_token, parts.settings.identity.home)  # before the first request is handled
         if worker:
-            gevent.spawn(_beat, worker, parts.settings.presence.lease_seconds)
-            gevent.spawn(_outlive, worker, stopping)
+            gevent.spawn(_send_heartbeats, worker, parts.settings.presence.lease_seconds)
+            gevent.spawn(_stop_after_supervisor, worker, stopping)
         else:
             listener = os.dup(server.socket.fileno())
         stopping.wait()
@@ -145,9 +145,9 @@ def show_token(token: Any, home: str) -> None:
 
 
 def check_exposure(settings: Settings, server: ServerSettings) -> None:
-    """Refuse to show the development issuer to anybody but this machine.
+    """Check that the development issuer can be reached from this machine only.
 
-    :raises SettingError: it is on, and ``host`` is more than loopback or ``certfile`` is set.
+    :raises SettingError: it is on, and ``host`` is not loopback or ``certfile`` is set.
     """
     if not settings.identity.development:
         return
@@ -162,7 +162,7 @@ def check_exposure(settings: Settings, server: ServerSettings) -> None:
 
 
 def check_workers(settings: Settings, server: ServerSettings) -> None:
-    """Refuse several processes where each would have a truth of its own.
+    """Check that several workers do not use state that each process has in memory.
 
     :raises SettingError: ``workers`` is more than 1, and the tracker or the development issuer is in memory.
     """
@@ -173,18 +173,18 @@ def check_workers(settings: Settings, server: ServerSettings) -> None:
         raise SettingError(f"{refused} identity.development is on: each process has an issuer's key of its own")
 
 
-def _beat(worker: Worker, lease_seconds: int) -> None:
-    """Tell the supervisor that this process serves, again and again: a greenlet that never gives way is noticed by the silence.
+def _send_heartbeats(worker: Worker, lease_seconds: int) -> None:
+    """Send heartbeats to the supervisor, which replaces a process whose event loop is blocked.
 
-    After a lease without a heartbeat the tracker takes this process for dead as well.
+    After a lease without a heartbeat, the tracker also treats this process as dead.
     """
     while True:
         worker.beat(lease_seconds)
         gevent.sleep(BEAT_SECONDS)
 
 
-def _outlive(worker: Worker, stopping: Event) -> None:
-    """Stop when the supervisor is gone."""
+def _stop_after_supervisor(worker: Worker, stopping: Event) -> None:
+    """Stop when the supervisor has ended."""
     wait_read(worker.lifeline)
-    log.warning("the supervisor is gone")
+    log.warning("the supervisor has ended")
     stopping.set()

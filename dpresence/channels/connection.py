@@ -1,7 +1,8 @@
-"""One websocket connection; with ``wire.py`` the only file that touches a socket of a channel.
+"""One websocket connection: reading, dispatching events to the channel, and running deferred functions.
 
-A connection is idle (a watcher in gevent's hub, no greenlet) or busy (one greenlet handles what came, in order). Whatever
-sets it off, its events never overlap, and the socket is not read while something deferred waits.
+An idle connection has a watcher in gevent's hub and no greenlet. When bytes arrive or a function is deferred, a greenlet of the
+pool runs: it handles everything in order and ends. There is one run at a time, so events of a connection never overlap, and the
+socket is not read while a deferred function blocks.
 """
 
 from __future__ import annotations
@@ -25,59 +26,59 @@ from .wire import LOST, State, Wire
 __all__ = ["Channel", "Connection", "FrameLimits"]
 
 RECEIVE_BYTES = 16384
-"""Read at once; a TLS record is as large."""
-FRAMES_A_TURN = 8
-"""Frames handled before everybody else has a turn."""
+"""Maximum size of one read; also the size of a TLS record."""
+FRAMES_PER_BATCH = 8
+"""Frames handled before the connection yields to the event loop."""
 DISCARD_SECONDS = 0.01
-"""Pause between two reads of what nobody will look at any more."""
+"""Pause between two reads of input that is discarded."""
 _READ = 1
-_IDLE, _ASKED, _LATE, _RUNNING = range(4)
-"""Of a connection's turn: there is none, one was asked for, it had not begun at the last tick (or did not end), it runs."""
+_IDLE, _SCHEDULED, _OVERDUE, _RUNNING = range(4)
+"""States of the run: none; scheduled; scheduled but not started before the last tick, or failed twice; running."""
 
 
 class Connection(Wire):
-    """A websocket, server side: what it is driven by, reading, and its turns.
+    """Server side of a websocket.
 
-    :ivar channel: who drives it; None before a view has called ``open`` and after ``Channel.closed``.
+    :ivar channel: receives the events; None before a view has called ``open`` and after ``Channel.closed``.
     """
 
-    __slots__ = ("_busy", "_deferred", "_opened", "_paused", "_recv", "channel")
+    __slots__ = ("_deferred", "_opened", "_reading_paused", "_recv", "_run_state", "channel")
 
     def __init__(self, gate: Gate, address: str) -> None:
         super().__init__(gate, address)
         self.channel: Channel | None = None
-        self._busy = _IDLE
-        self._opened = False  # the channel was told, and is to be told of the end
-        self._paused = True  # the socket is not being watched
+        self._run_state = _IDLE
+        self._opened = False  # ``Channel.opened`` was called, so ``Channel.closed`` must be
+        self._reading_paused = True  # the watcher is stopped
         self._deferred: deque[Callable[[], None]] | None = None
 
     # What views, channels and the hub call
 
     def open(self, channel: Channel) -> None:
-        """Say who drives this connection. Called by a view, before the 101: only remembers it."""
+        """Set the channel. A view calls this before the 101; the connection starts later."""
         self.channel = channel
 
     def defer(self, function: Callable[[], None]) -> None:
-        """Run ``function``, which may wait, in a greenlet. Messages that arrive meanwhile are handled after it, in order.
+        """Run ``function``, which may block, in a greenlet. Messages that arrive meanwhile are handled after it, in order.
 
-        It runs even when the connection ends before, and ``Channel.closed`` comes after it; what that defers is the last to run.
+        It runs even if the connection ends before. ``Channel.closed`` is called after it and may defer further functions.
         """
         if self._deferred is None:
             self._deferred = deque()
         self._deferred.append(function)
-        self._work(self._turn)
+        self._schedule_run(self._run_pending)
 
     def signed_in(self) -> None:
-        """Tell the gate that somebody has signed in here: no longer one of the address's unknown sockets. Idempotent."""
+        """Report the sign-in to ``Gate``, so that its limits on connections without sign-in no longer count this one. Idempotent."""
         self._gate.signed_in(self)
 
-    # Life: started by the handshake, ticked by the keeper
+    # Called by the handshake and the ticker
 
     def start(self, sock: Any, received: bytes) -> None:
-        """Take over the socket of an upgraded request; the channel's events begin once the caller lets go.
+        """Take over the socket of an upgraded request. The channel's events begin in the next iteration of the event loop.
 
-        :param sock: a gevent socket, plain or TLS. It stays open until this connection ends, even if others close it before.
-        :param received: what the client sent behind its request.
+        :param sock: a gevent socket, plain or TLS. It stays open until this connection ends, even if the caller closes it.
+        :param received: bytes that the client sent after its request.
         """
         assert self.channel is not None
         sock.settimeout(0)
@@ -90,138 +91,138 @@ class Connection(Wire):
 
     def _start(self, limits: FrameLimits, received: bytes) -> None:
         sock = self._sock
-        raw = sock if isinstance(sock, ssl.SSLSocket) else sock._sock  # gevent's own waits, which nothing here does
+        raw = sock if isinstance(sock, ssl.SSLSocket) else sock._sock  # gevent's wrapper would block
         self._recv, self._send = raw.recv, raw.send
-        self._hold = sock.makefile("rb", 0)  # a socket is closed with the last of its files
+        self._sock_file = sock.makefile("rb", 0)  # the socket stays open until its last file is closed
         self._watcher = gevent.get_hub().loop.io(sock.fileno(), _READ)
         self._inbox = Inbox(limits, self._gate.settings.presence.ping_seconds, self._now())
         self._inbox.feed(received, self._now())
-        self._work(self._first_turn)
+        self._schedule_run(self._run_first)
 
     def tick(self, now: float) -> None:
-        """Keep the deadlines; called about once a second.
+        """Check the deadlines. Called about once a second.
 
         :param now: ``Clock.monotonic()``.
         """
-        self._watch_turns()
+        self._check_runs()
         if self._outbox is not None and now - self._outbox.progress_at >= self._gate.settings.channels.send_seconds:
             self._drop(CloseCode.SLOW_READER)
         elif self._state is State.CLOSING and now >= self._deadline:
             self._end()
-        elif self._inbox is not None and not self.closed and not self._busy:
-            self._listen(self._inbox, now)
+        elif self._inbox is not None and not self.closed and self._run_state == _IDLE:
+            self._check_peer(self._inbox, now)
             self._tell("tick")
 
-    def _watch_turns(self) -> None:
-        """See that each turn begins, and that the end is complete, whatever was raised on the way.
+    def _check_runs(self) -> None:
+        """Check that a scheduled run has started, and that a closed connection was finished.
 
-        :raises RuntimeError: a turn was lost.
+        :raises RuntimeError: a scheduled run has not started.
         """
-        if self._busy == _ASKED:
-            self._busy = _LATE
-        elif self._busy == _LATE:  # callbacks run in order: it would have begun by now
-            self._busy = _IDLE
-            raise RuntimeError("a turn was lost")
-        elif self._busy == _IDLE and self._gone():
-            self._ask_for_turn()
+        if self._run_state == _SCHEDULED:
+            self._run_state = _OVERDUE
+        elif self._run_state == _OVERDUE:  # callbacks run in order, so it should have started since the last tick
+            self._run_state = _IDLE
+            raise RuntimeError("a scheduled run has not started")
+        elif self._run_state == _IDLE and self._ended():
+            self._schedule_finish()
 
-    def _listen(self, inbox: Inbox, now: float) -> None:
-        """Ping a silent peer; give up one that does not answer or does not end its frame (docs/protocol.md, section 4)."""
+    def _check_peer(self, inbox: Inbox, now: float) -> None:
+        """Ping a silent peer; end the connection if the pong or the rest of a frame is overdue (docs/protocol.md, section 4)."""
         settings = self._gate.settings
         if inbox.frame_overdue(now, settings):
             self._drop(LOST)
         elif inbox.pong_overdue(now, settings):
             self.close(CloseCode.NO_PONG, "no pong")
-            self._deadline = now  # it answers no close frame either: the end, and so the grace, comes with the next tick
+            self._deadline = now  # do not wait for its close frame: grace begins at the next tick
         elif inbox.ping_due(now, settings):
             self.send_frame(frames.ping_frame())
 
-    # Turns: one greenlet at a time handles what came
+    # Runs: one greenlet at a time handles events
 
-    def _work(self, turn: Callable[[], None]) -> None:
-        if not self._busy:
-            self._busy = _ASKED
-            self._gate.workers.spawn(self._run, turn)
+    def _schedule_run(self, body: Callable[[], None]) -> None:
+        if self._run_state == _IDLE:
+            self._run_state = _SCHEDULED
+            self._gate.workers.spawn(self._run, body)
 
-    def _ask_for_turn(self) -> None:
-        self._work(self._rest)
+    def _schedule_finish(self) -> None:
+        self._schedule_run(self._finish_run)
 
-    def _readable(self) -> None:
-        """Called in the hub when bytes have come; a busy socket is not looked at until it is idle again."""
-        if self._busy:
+    def _on_readable(self) -> None:
+        """Start a run when bytes have arrived, or pause reading while another run is active. Called in the hub."""
+        if self._run_state != _IDLE:
             self._watcher.stop()
-            self._paused = True
+            self._reading_paused = True
         else:
-            self._busy = _ASKED
-            self._gate.workers.run(self._run, self._turn_of_bytes)
+            self._run_state = _SCHEDULED
+            self._gate.workers.run(self._run, self._run_reads)
 
-    def _run(self, turn: Callable[[], None]) -> None:
-        """Run a turn to its end: whatever it raises, the connection does not stay busy."""
-        self._busy = _RUNNING
+    def _run(self, body: Callable[[], None]) -> None:
+        """Call ``body`` and handle all its exceptions, so that the connection does not stay busy."""
+        self._run_state = _RUNNING
         try:
-            turn()
+            body()
         except BaseException:
-            self._busy = _LATE  # should this fail as well, the next tick ends it
-            self._recover()
+            self._run_state = _OVERDUE  # if the next line fails as well, the next tick ends the connection
+            self._end_failed_run()
 
-    def _recover(self) -> None:
-        """End a connection whose turn has failed."""
-        self._busy = _RUNNING
+    def _end_failed_run(self) -> None:
+        """End a connection whose run has failed."""
+        self._run_state = _RUNNING
         try:
             self.fail()
-            self._rest()
+            self._finish_run()
         except BaseException:
-            self._busy = _LATE
+            self._run_state = _OVERDUE
             self._log_failure()
 
-    def _first_turn(self) -> None:
+    def _run_first(self) -> None:
         self._opened = True
         self._tell("opened", self)
         if self._gate.draining:
             self.close(CloseCode.STOPPING, "the server is stopping; retry_after=1")
-        self._turn()
+        self._run_pending()
 
-    def _turn(self) -> None:
+    def _run_pending(self) -> None:
         self._run_deferred()
-        self._handle(self._now())
-        self._rest()
+        self._handle_frames(self._now())
+        self._finish_run()
 
-    def _turn_of_bytes(self) -> None:
+    def _run_reads(self) -> None:
         while self._receive():
             gevent.sleep(0 if self._inbox is not None else DISCARD_SECONDS)
-        self._rest()
+        self._finish_run()
 
-    def _rest(self) -> None:
-        """End a turn: the last event if the socket is gone, else idle until bytes come."""
+    def _finish_run(self) -> None:
+        """End a run: finish a closed connection, or wait for bytes again."""
         self._run_deferred()
         if self._state is State.CLOSED:
-            self._leave()
-            return  # busy for ever: nothing runs any more
-        self._busy = _IDLE
-        if self._paused:
-            self._paused = False
+            self._report_end()
+            return  # the run state stays busy, so nothing is scheduled any more
+        self._run_state = _IDLE
+        if self._reading_paused:
+            self._reading_paused = False
             if self._inbox is not None:
-                self._inbox.restart_ping_timer(self._now())  # it may have spoken while nobody listened
-            self._watcher.start(self._guarded, self._readable)
+                self._inbox.restart_ping_timer(self._now())  # bytes may have arrived while reading was paused
+            self._watcher.start(self._call_from_hub, self._on_readable)
 
-    def _leave(self) -> None:
-        """Tell the channel of the end, once, then the gate; repeated until it is done."""
+    def _report_end(self) -> None:
+        """Call ``Channel.closed`` once, then remove the connection from ``Gate``. Called again if it raises."""
         channel, self.channel = self.channel, None
         if channel is not None and self._opened:
-            self._guard(channel.closed, self._code, self._clean)
+            self._call_guarded(channel.closed, self._code, self._clean)
         self._run_deferred()
         self._gate.leave(self)
         self._gate.metrics.closed(self._code)
 
     def _run_deferred(self) -> None:
         while self._deferred:
-            self._guard(self._deferred.popleft())
+            self._call_guarded(self._deferred.popleft())
         self._deferred = None
 
     def _tell(self, event: str, *arguments: Any) -> Any:
-        return self._guard(getattr(self.channel, event), *arguments)
+        return self._call_guarded(getattr(self.channel, event), *arguments)
 
-    def _guard(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def _call_guarded(self, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return function(*arguments)
         except BaseException:
@@ -232,8 +233,8 @@ class Connection(Wire):
     # Reading
 
     def _receive(self) -> bool:
-        """Read once and handle what is complete; return whether there may be more to read at once."""
-        if self._gone():
+        """Read once and handle complete frames; return whether more bytes may be available."""
+        if self._ended():
             return False
         try:
             data = self._recv(RECEIVE_BYTES)
@@ -244,18 +245,18 @@ class Connection(Wire):
         if not data:
             self._end()
         if self._inbox is None:
-            return not self._gone()
+            return not self._ended()
         now = self._now()
         self._inbox.feed(data, now)
-        self._handle(now)
-        return len(data) == RECEIVE_BYTES or self._more_decrypted()
+        self._handle_frames(now)
+        return len(data) == RECEIVE_BYTES or self._has_decrypted_bytes()
 
-    def _more_decrypted(self) -> bool:
-        """Whether TLS holds bytes back that the watcher will not see."""
-        return isinstance(self._sock, ssl.SSLSocket) and not self._gone() and self._sock.pending() > 0
+    def _has_decrypted_bytes(self) -> bool:
+        """Return whether the TLS layer has decrypted bytes, for which the watcher does not fire."""
+        return isinstance(self._sock, ssl.SSLSocket) and not self._ended() and self._sock.pending() > 0
 
-    def _handle(self, now: float) -> None:
-        """Handle the frames that are complete, giving way to everybody else every few."""
+    def _handle_frames(self, now: float) -> None:
+        """Handle the complete frames; yield to the event loop every ``FRAMES_PER_BATCH`` frames."""
         count = 0
         while self._inbox is not None:
             try:
@@ -266,14 +267,14 @@ class Connection(Wire):
                 return
             if event is None:
                 return
-            self._take(event)
+            self._dispatch(event)
             self._run_deferred()
             count += 1
-            if not count % FRAMES_A_TURN:
+            if not count % FRAMES_PER_BATCH:
                 gevent.sleep(0)
                 now = self._now()
 
-    def _take(self, event: frames.Event) -> None:
+    def _dispatch(self, event: frames.Event) -> None:
         if isinstance(event, frames.Close):
             self._peer_closed(event)
         elif self.closed:

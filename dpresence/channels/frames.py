@@ -1,7 +1,7 @@
-"""RFC 6455 over bytes: what a peer sent, read strictly, and the frames a server sends. No socket, no time.
+"""Sans-I/O implementation of RFC 6455: a strict parser of client frames, and constructors of server frames.
 
-A violation is raised before the bytes it would cost are waited for: a frame that announces too much is refused by its
-header alone, a bad fragment of text as soon as it is there.
+The parser raises a violation as early as possible: for a frame that is too long after its header, and for invalid UTF-8 after
+the fragment that contains it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..errors import CloseCode
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 CONTROL_BYTES = 125
 NO_CODE = 1005
-"""What a close frame without a code means; never sent (RFC 6455, 7.4.1)."""
+"""Stands for a close frame without a code; never sent (RFC 6455, 7.4.1)."""
 
 _FIN, _RESERVED, _OPCODE, _MASKED, _LENGTH = 0x80, 0x70, 0x0F, 0x80, 0x7F
 _OPCODES = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
@@ -26,12 +26,12 @@ _utf8_decoder = codecs.getincrementaldecoder("utf-8")
 
 @dataclass(frozen=True, slots=True)
 class FrameLimits:
-    """What one peer may send.
+    """Limits on the frames of one peer.
 
-    :param message_bytes: largest message; beyond, 1009.
+    :param message_bytes: maximum size of a message; a larger one is closed with 1009.
     :param rate: frames per second.
-    :param burst: frames at once; beyond, 1008.
-    :param fragments: frames of one message; beyond, 1008.
+    :param burst: frames at once; more are closed with 1008.
+    :param fragments: maximum number of frames of a message; more are closed with 1008.
     """
 
     message_bytes: int
@@ -41,10 +41,10 @@ class FrameLimits:
 
 
 class Violation(Exception):
-    """The peer broke a rule; nothing it sends after that can be read.
+    """The peer broke the protocol or a limit. The rest of its bytes cannot be parsed.
 
-    :param code: the close code to answer with.
-    :param reason: a few words for the close frame.
+    :param code: close code of the answer.
+    :param reason: reason for the close frame.
     """
 
     def __init__(self, code: CloseCode, reason: str) -> None:
@@ -66,13 +66,13 @@ class Binary(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A frame of a message that goes on: nothing to do but to count it."""
+    """A fragment that does not complete its message. It only counts against the rate."""
 
     size: int
 
 
 class Ping(NamedTuple):
-    """A ping; its payload goes into the pong."""
+    """A ping; the pong must repeat its payload."""
 
     data: bytes
 
@@ -84,7 +84,7 @@ class Pong(NamedTuple):
 
 
 class Close(NamedTuple):
-    """The peer's close frame; ``code`` is ``NO_CODE`` when it gave none."""
+    """The peer's close frame; ``code`` is ``NO_CODE`` if the frame has none."""
 
     code: int
     reason: str
@@ -94,30 +94,30 @@ Event = Text | Binary | Part | Ping | Pong | Close
 
 
 class Parser:
-    """Reads what one client sends: ``feed`` it bytes, take events with ``next`` until there is none."""
+    """Parser of the frames of one client. Callers pass bytes to ``feed``, then call ``next`` until it returns None."""
 
     __slots__ = ("_buffer", "_fragments", "_limits", "_message", "_size")
 
     def __init__(self, limits: FrameLimits) -> None:
         self._limits = limits
         self._buffer = bytearray()
-        self._message: _TextParts | _BinaryParts | None = None  # the one that is arriving in fragments
+        self._message: _TextParts | _BinaryParts | None = None  # the incomplete message, of which fragments have arrived
         self._fragments = 0
         self._size = 0
 
     @property
     def partial(self) -> bool:
-        """Whether a frame or a message has begun to arrive and is not complete."""
+        """Whether an incomplete frame or message has arrived."""
         return bool(self._buffer) or self._message is not None
 
     def feed(self, data: bytes) -> None:
-        """Add bytes as they were received."""
+        """Add received bytes."""
         self._buffer += data
 
     def next(self) -> Event | None:
         """Return the next frame's event, or None until more bytes are fed.
 
-        :raises Violation: a rule of RFC 6455 or a limit was broken; the parser is of no use any more.
+        :raises Violation: the peer broke RFC 6455 or a limit; the parser must not be used afterwards.
         """
         buffer = self._buffer
         if len(buffer) < 2:
@@ -138,13 +138,13 @@ class Parser:
             return None
         payload = unmask(buffer[start + 4 : end], buffer[start : start + 4])
         if len(buffer) == end:
-            self._buffer = bytearray()  # an empty one costs less than a cleared one keeps
+            self._buffer = bytearray()  # a cleared bytearray would keep its memory
         else:
             del buffer[:end]
         return _control(opcode, payload) if opcode >= CLOSE else self._data(opcode, final, payload)
 
     def _check_header(self, first: int, second: int, opcode: int) -> None:
-        """Check what the first two bytes say (RFC 6455, 5.2, 5.4 and 5.5)."""
+        """Check the first two bytes of a frame (RFC 6455, 5.2, 5.4 and 5.5)."""
         if first & _RESERVED or opcode not in _OPCODES:
             raise Violation(CloseCode.PROTOCOL_ERROR, "reserved bits or opcode")
         if not second & _MASKED:
@@ -176,7 +176,7 @@ class Parser:
 
 
 class _TextParts:
-    """A text message in fragments; a bad one is found when it comes, not at the end."""
+    """The fragments of a text message, decoded as they arrive."""
 
     def __init__(self) -> None:
         self._decoder = _utf8_decoder()
@@ -193,7 +193,7 @@ class _TextParts:
 
 
 class _BinaryParts:
-    """A binary message in fragments."""
+    """The fragments of a binary message."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -206,7 +206,7 @@ class _BinaryParts:
 
 
 def unmask(data: bytes | bytearray, mask: bytes | bytearray) -> bytes:
-    """Return ``data`` with the four bytes of ``mask`` taken off (or put on): one long XOR instead of a loop."""
+    """Return ``data`` XORed with the four bytes of ``mask``. Big integers are faster than a loop over the bytes."""
     size = len(data)
     key = (mask * (size // 4 + 1))[:size]
     return (int.from_bytes(data, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
@@ -228,12 +228,12 @@ def ping_frame(payload: bytes = b"") -> bytes:
 
 
 def pong_frame(payload: bytes) -> bytes:
-    """Return the answer to a ping with this payload."""
+    """Return a pong with up to 125 bytes of payload."""
     return _frame(PONG, payload[:CONTROL_BYTES])
 
 
 def close_frame(code: int, reason: str = "") -> bytes:
-    """Return a close frame; the reason is cut to 123 bytes between two characters, ``NO_CODE`` gives an empty frame."""
+    """Return a close frame. The reason is truncated to 123 bytes of valid UTF-8; ``NO_CODE`` gives a frame without payload."""
     if code == NO_CODE:
         return _frame(CLOSE, b"")
     text = reason.encode("utf-8", "replace")
@@ -252,7 +252,7 @@ def _frame(opcode: int, payload: bytes) -> bytes:
 
 
 def _long_length(buffer: bytearray, start: int) -> int:
-    """Read a length of two or eight bytes; it must need them (RFC 6455, 5.2)."""
+    """Return an extended length of two or eight bytes; it must be the shortest form (RFC 6455, 5.2)."""
     length = int.from_bytes(buffer[2:start], "big")
     if length <= (CONTROL_BYTES if start == 4 else 0xFFFF) or length >> 63:
         raise Violation(CloseCode.PROTOCOL_ERROR, "a length in the wrong form")

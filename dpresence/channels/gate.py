@@ -1,4 +1,4 @@
-"""Which sockets come in: the counts and rates of one process, and the set of its open connections."""
+"""Admission control of one process: limits on connections and their rates, and the registry of open connections."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SPARE = 100
-"""Connections beyond ``channels.sockets``."""
-_SHARES = 10
-"""An address that uses less than this part of the accept rate is let in before those that use more."""
-_NEW_SECONDS = 1.0
-"""Who has not signed in within so long is slow, and does not keep others out any more."""
+"""Connections accepted beyond ``channels.sockets``, so that they can be answered with 503."""
+_ADDRESS_SHARE = 10
+"""Divisor of the accept rate: an address that uses less than a tenth of it has priority over those that use more."""
+_NEWCOMER_SECONDS = 1.0
+"""Connections that have not signed in after this many seconds no longer count against ``channels.accept_burst``."""
 
 
 class Gate:
-    """Admits new channels, knows the open ones and ends them; one for each process.
+    """Admits new channels and closes the open ones. Each process has one instance.
 
-    :ivar connections: what was admitted and has not ended.
-    :ivar on_wait: told the seconds that somebody was asked to wait.
-    :ivar draining: the process is stopping; nobody is admitted any more.
-    :ivar requests: HTTP requests, by address.
-    :ivar hints: warnings of what clients or proxies do wrong and the operator can change.
-    :ivar unread: bytes of answers that wait to be taken, by address.
-    :ivar plain: connections that have not become a channel.
-    :ivar forwarding: the client that a proxy speaks for.
-    :ivar most: how many connections may be open; ``channels.sockets``, or what the limit of open files leaves.
-    :ivar spare: how many beyond, so that there is somebody to answer 503.
+    :ivar connections: channels that were admitted and have not ended.
+    :ivar on_wait: called with the seconds of each ``retry_after`` that a refused channel receives.
+    :ivar draining: the process is stopping and admits no channels.
+    :ivar requests: rate of HTTP requests by address.
+    :ivar hints: rate-limited warnings of client and proxy errors that the operator can correct.
+    :ivar unread: bytes of HTTP responses that clients have not read, by address.
+    :ivar plain: HTTP connections that are not channels.
+    :ivar forwarding: finds the client behind a trusted proxy.
+    :ivar most: maximum number of connections: ``channels.sockets``, or fewer if the limit of open files is lower.
+    :ivar spare: number of connections accepted beyond ``most``, so that they can be answered with 503.
     """
 
     def __init__(self, settings: Settings, clock: Clock, metrics: Metrics) -> None:
@@ -68,103 +68,110 @@ class Gate:
         self.hints = LogLimit(clock)
         self._ids = itertools.count(1)
         self._unsigned: dict[str, set[Connection]] = {}
-        self._newcomers: dict[Connection, float] = {}  # since when, oldest first
-        self._shares = Buckets(settings.channels.accept_rate / _SHARES, max(1, settings.channels.accept_burst // _SHARES))
+        self._newcomers: dict[Connection, float] = {}  # time of admission, oldest first
+        self._rate_by_address = Buckets(
+            settings.channels.accept_rate / _ADDRESS_SHARE, max(1, settings.channels.accept_burst // _ADDRESS_SHARE)
+        )
         self._rate = QueueBucket(settings.channels.accept_rate, settings.channels.accept_burst)
         self.requests = Buckets(settings.channels.request_rate, settings.channels.request_burst, kind=QueueBucket)
 
     @property
     def sockets(self) -> int:
-        """How many connections are open in all."""
+        """Number of open connections, HTTP and channels."""
         return len(self.plain) + len(self.connections)
 
     def counts(self) -> dict[str, int]:
-        """Return how many sockets are open, and of the channels those nobody has signed in to and those that are behind."""
-        unsigned = sum(len(strangers) for strangers in self._unsigned.values())
-        return {"sockets": self.sockets, "unsigned": unsigned, "behind": sum(connection.behind for connection in self.connections)}
+        """Return counts of open sockets, of channels without sign-in, and of channels whose outbox is more than half full."""
+        unsigned = sum(len(connections) for connections in self._unsigned.values())
+        return {
+            "sockets": self.sockets,
+            "unsigned": unsigned,
+            "behind": sum(connection.outbox_half_full for connection in self.connections),
+        }
 
-    def name(self) -> str:
-        """Return an id for a new connection: unique here, and not to be guessed."""
+    def new_id(self) -> str:
+        """Return an unguessable id, unique in this process, for a new connection."""
         return f"{next(self._ids):x}-{secrets.token_hex(6)}"
 
-    def fit(self, files: int) -> None:
-        """Have no more connections than there are files for.
+    def limit_to_files(self, files: int) -> None:
+        """Lower the limits of connections to the limit of open files.
 
-        :param files: how many sockets may be open.
+        :param files: maximum number of open sockets.
         """
         self.spare = min(SPARE, files // 4)
         self.most = min(self.settings.channels.sockets, files - self.spare)
         self.plain.per_address = max(1, min(self.plain.per_address, self.most // 2))
 
     def enter(self, sock: Any, peer: str) -> bool:
-        """Count a plain connection in, ``plain.leave`` counts it out; return False when there is no room for it.
+        """Add an HTTP connection; the caller must call ``plain.leave`` at its end. Return False if the limits refuse it.
 
-        :param peer: IP address. That of a trusted proxy carries many clients' connections, and has no share.
+        :param peer: IP address. A trusted proxy has no limit, because it has the connections of many clients.
         """
         address = plain_address(peer) or ""
         room = self.sockets < self.most + self.spare or self.plain.make_room()
         return room and self.plain.enter(sock, network(address), self.forwarding.trusts(address))
 
     def check(self, address: str) -> None:
-        """Refuse a new channel that could not be let in now. Nothing is spent: it may turn out to be none.
+        """Check that a new channel could be admitted now, without taking tokens: the view may still refuse it.
 
-        :raises BackendUnavailable: too many sockets or newcomers, or the process is stopping.
-        :raises SlowDown: too many channels of this address that have not signed in.
+        :raises BackendUnavailable: there are too many sockets or new channels, or the process is stopping.
+        :raises SlowDown: the address has too many channels without sign-in.
         """
         limits, now = self.settings.channels, self.clock.monotonic()
         if self.draining:
             raise BackendUnavailable("the server is stopping", retry_after=1)
-        if self.sockets > self.most and not self.plain.make_room():  # the one that asks is among the plain ones
-            raise BackendUnavailable("no more sockets", retry_after=self._turn(now))
+        if self.sockets > self.most and not self.plain.make_room():  # ``plain`` contains the caller
+            raise BackendUnavailable("no more sockets", retry_after=self._retry_after(now))
         if len(self._unsigned.get(network(address), ())) >= limits.unsigned_per_address:
             raise SlowDown("too many channels of this address have not signed in", retry_after=limits.sign_in_seconds)
-        if not self._has_room(network(address), now):
-            raise BackendUnavailable("too many new channels", retry_after=self._turn(now))
+        if not self._within_rate(network(address), now):
+            raise BackendUnavailable("too many new channels", retry_after=self._retry_after(now))
 
     def admit(self, connection: Connection) -> None:
-        """Count a new channel in, before its 101; ``leave`` counts it out. Raises as ``check`` does."""
+        """Add a new channel before its 101; ``leave`` removes it. Raises like ``check``."""
         self.check(connection.address)
         now, key = self.clock.monotonic(), network(connection.address)
-        self._shares.take(key, now=now)
+        self._rate_by_address.take(key, now=now)
         self._rate.take(now=now)
         self.connections.add(connection)
         self._unsigned.setdefault(key, set()).add(connection)
         self._newcomers[connection] = now
 
-    def _has_room(self, key: str, now: float) -> bool:
-        """Whether one more of this address may come: half of what there is is kept for addresses within their share.
+    def _within_rate(self, key: str, now: float) -> bool:
+        """Return whether the rate and the burst allow one more channel of an address.
 
-        Those who just came in and are still being signed in count as well: a storm waits at the door, not inside.
+        Half of both is reserved for addresses that use less than their share. Channels that were just admitted and have not
+        signed in count against the burst, so that a reconnect storm waits outside the service.
         """
-        while self._newcomers and next(iter(self._newcomers.values())) <= now - _NEW_SECONDS:
+        while self._newcomers and next(iter(self._newcomers.values())) <= now - _NEWCOMER_SECONDS:
             del self._newcomers[next(iter(self._newcomers))]
         burst = self.settings.channels.accept_burst
-        kept = burst // 2 if self._shares.wait(key, now=now) else 0
-        return len(self._newcomers) < burst - kept and not self._rate.wait(1 + kept, now=now)
+        reserved = burst // 2 if self._rate_by_address.wait(key, now=now) else 0
+        return len(self._newcomers) < burst - reserved and not self._rate.wait(1 + reserved, now=now)
 
-    def _turn(self, now: float) -> int:
-        """Return seconds to wait: who is refused gets a place of its own in the queue."""
+    def _retry_after(self, now: float) -> int:
+        """Return ``retry_after`` in seconds; each refused channel gets a time slot of its own."""
         wait = math.ceil(self._rate.reserve_slot(now=now))
         self.on_wait(wait)
         return wait
 
     def signed_in(self, connection: Connection) -> None:
-        """Forget that nobody had signed in on this connection; harmless when repeated."""
+        """Stop counting a connection as one without sign-in. Idempotent."""
         self._newcomers.pop(connection, None)
         key = network(connection.address)
-        strangers = self._unsigned.get(key)
-        if strangers is not None:
-            strangers.discard(connection)
-            if not strangers:
+        unsigned = self._unsigned.get(key)
+        if unsigned is not None:
+            unsigned.discard(connection)
+            if not unsigned:
                 del self._unsigned[key]
 
     def leave(self, connection: Connection) -> None:
-        """Count a connection out; harmless when repeated."""
+        """Remove a connection. Idempotent."""
         self.signed_in(connection)
         self.connections.discard(connection)
 
     def close_all(self, code: int = CloseCode.STOPPING, reason: str = "the server is stopping") -> None:
-        """Close every channel, telling each when to come back: spread so that they return no faster than they are let in."""
+        """Close every channel with a random ``retry_after``, so that clients reconnect no faster than the accept rate."""
         channels = list(self.connections)
         spread = math.ceil(len(channels) / self.settings.channels.accept_rate)
         for connection in channels:
@@ -173,7 +180,7 @@ class Gate:
 
 
 class Keeper:
-    """Ticks every open connection about once a second, a few at a time."""
+    """Calls ``Connection.tick`` of every open connection about once a second, and yields to the event loop between slices."""
 
     INTERVAL = 1.0
     SLICE = 256
@@ -183,11 +190,11 @@ class Keeper:
         self._greenlet: Any = None
 
     def start(self) -> None:
-        """Begin to tick."""
+        """Start the greenlet."""
         self._greenlet = gevent.spawn(self._run)
 
     def stop(self) -> None:
-        """Tick no more."""
+        """Stop the greenlet."""
         greenlet, self._greenlet = self._greenlet, None
         if greenlet is not None:
             greenlet.kill()
@@ -200,7 +207,7 @@ class Keeper:
             except BaseException:
                 if self._greenlet is None:
                     raise
-                log.exception("connections could not be looked after")  # until the next time
+                log.exception("ticking the connections failed")
 
     def _tick_all(self) -> None:
         for index, connection in enumerate(list(self._gate.connections), 1):
@@ -209,14 +216,14 @@ class Keeper:
                 give_way()
 
     def _tick(self, connection: Connection) -> None:
-        """Tick one connection; where that fails it is ended, and everybody else keeps the deadlines."""
+        """Tick one connection; if that raises, end it and go on with the others."""
         try:
             connection.tick(self._gate.clock.monotonic())
         except BaseException:
             self._end(connection)
 
     def _end(self, connection: Connection) -> None:
-        """End a connection whose tick has failed; one that cannot be ended is forgotten, or its failure would be told for ever."""
+        """End a connection whose tick has failed. If that fails too, remove it, so that the failure is logged only once."""
         try:
             connection.fail()
         except BaseException:

@@ -1,4 +1,4 @@
-"""What happens before the 101: the request is checked, the gate asked, and the application itself decides (RFC 6455, 4.2)."""
+"""The websocket handshake (RFC 6455, 4.2): checks of the request, admission, and the application's view, all before the 101."""
 
 from __future__ import annotations
 
@@ -18,31 +18,33 @@ from .http import HttpHandler, printable
 
 __all__ = ["Gate", "Handler", "Keeper"]
 
-VERSION = "13"
-LEFT_OUT = "a websocket handshake came without Upgrade: the proxy in front has to pass Upgrade and Connection on (docs/operations.md)"
+WEBSOCKET_VERSION = "13"
+UPGRADE_REMOVED = (
+    "a websocket handshake came without Upgrade: the proxy in front has to pass Upgrade and Connection on (docs/operations.md)"
+)
 
 log = logging.getLogger("dpresence.server")
 
 
 class Handler(HttpHandler):
-    """Serves HTTP, and turns a request into a channel when a view has called ``environ["wsgi.websocket"].open``.
+    """Serves HTTP, and upgrades a request to a channel if its view has called ``environ["wsgi.websocket"].open``.
 
-    Until then nothing is upgraded: whatever else the application answers is sent as plain HTTP.
+    If the view answers otherwise, its response is sent as plain HTTP.
     """
 
     socket: Any
 
     def run_application(self) -> None:
-        """Answer one request."""
+        """Handle one request, an upgrade or plain HTTP."""
         try:
             self.count_request()
             if self._asks_for_websocket():
                 self._upgrade()
             else:
                 if "HTTP_SEC_WEBSOCKET_KEY" in self.environ:
-                    self.server.gate.hints.warn(log, LEFT_OUT)
-                self.environ["wsgi.websocket.check"] = self._check
-                self.take_body()
+                    self.server.gate.hints.warn(log, UPGRADE_REMOVED)
+                self.environ["wsgi.websocket.check"] = self._check_admission
+                self.buffer_body()
                 self.run_plain()
         except Refused as refused:
             self.refuse(refused)
@@ -53,8 +55,8 @@ class Handler(HttpHandler):
     def _upgrade(self) -> None:
         version = self.environ.get("HTTP_SEC_WEBSOCKET_VERSION", "")
         self._check_request()
-        if version != VERSION:
-            self.refuse(WrongValue(f"Sec-WebSocket-Version: {VERSION}"), 426, [("Sec-WebSocket-Version", VERSION)])
+        if version != WEBSOCKET_VERSION:
+            self.refuse(WrongValue(f"Sec-WebSocket-Version: {WEBSOCKET_VERSION}"), 426, [("Sec-WebSocket-Version", WEBSOCKET_VERSION)])
             return
         accept = accept_key(self.environ.get("HTTP_SEC_WEBSOCKET_KEY", ""), self.GUID)
         self._check_origin(self.environ.get("HTTP_ORIGIN"))
@@ -63,13 +65,13 @@ class Handler(HttpHandler):
         gate.check(self.environ["REMOTE_ADDR"])
         connection = Connection(gate, self.environ["REMOTE_ADDR"])
         try:
-            self._ask_application(connection)
+            self._call_application(connection)
             if connection.channel is not None and self.code < 400:
                 gate.admit(connection)
-                self.forget_request()
+                self.uncount_request()
                 self._switch(connection, accept)
         finally:
-            if not connection.started:  # refused, or the peer was gone before the 101 was out
+            if not connection.started:  # refused, or the peer disconnected before the 101
                 gate.leave(connection)
 
     def _check_request(self) -> None:
@@ -78,16 +80,19 @@ class Handler(HttpHandler):
         if self.command != "GET":
             raise MethodNotAllowed
         if self.content_length or "HTTP_TRANSFER_ENCODING" in self.environ:
-            self.leave_body()
+            self.skip_body()
             raise WrongValue("a websocket's request has no body")
 
-    def _check(self, origin: str | None) -> None:
-        """Refuse what a channel of that origin would be refused with at this moment; its page cannot see why its own was."""
+    def _check_admission(self, origin: str | None) -> None:
+        """Raise the error with which a channel of that origin would be refused now. A page cannot read it from a failed handshake."""
         self._check_origin(origin)
         self.server.gate.check(self.environ["REMOTE_ADDR"])
 
     def _check_origin(self, origin: str | None) -> None:
-        """Only our own pages, those of ``channels.origins``, and programs, which send none, may open a channel."""
+        """Check that an origin is our own, one of ``channels.origins``, or None, as programs send no Origin.
+
+        :raises Forbidden: the origin is not allowed.
+        """
         settings = self.server.gate.settings
         if origin is None or without_default_port(origin) in (settings.identity.audience, *settings.channels.origins):
             return
@@ -95,8 +100,8 @@ class Handler(HttpHandler):
         self.server.gate.hints.warn(log, f"a channel was refused: {refused}")
         raise Forbidden(refused)
 
-    def _ask_application(self, connection: Connection) -> None:
-        """Run the view; answer as it says unless it has opened the channel."""
+    def _call_application(self, connection: Connection) -> None:
+        """Call the WSGI application; send its response unless the view has opened the channel."""
         self.environ["wsgi.websocket"] = connection
         self.environ["wsgi.input"] = io.BytesIO()
         self.result = self.application(self.environ, self.start_response)
@@ -110,7 +115,7 @@ class Handler(HttpHandler):
                 close()
 
     def _switch(self, connection: Connection, accept: str) -> None:
-        """Send the 101 and hand the socket over; this greenlet and all that belongs to the request end."""
+        """Send the 101 and pass the socket to the connection; this greenlet and the request then end."""
         super(HttpHandler, self).start_response(
             "101 Switching Protocols", [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)]
         )
@@ -121,7 +126,7 @@ class Handler(HttpHandler):
             received = self.rfile.peek()
         connection.start(self.socket, received)
         self.rfile.close()
-        self.socket = None  # or it would be closed with the request
+        self.socket = None  # otherwise pywsgi closes it with the request
 
 
 def _tokens(environ: dict[str, Any], name: str) -> set[str]:
@@ -139,4 +144,4 @@ def accept_key(key: str, guid: str) -> str:
         valid = False
     if not valid:
         raise WrongValue("Sec-WebSocket-Key: 16 bytes in base64")
-    return base64.b64encode(hashlib.sha1((key + guid).encode()).digest()).decode()  # noqa: S324 - what RFC 6455 asks for
+    return base64.b64encode(hashlib.sha1((key + guid).encode()).digest()).decode()  # noqa: S324 - RFC 6455 requires SHA-1

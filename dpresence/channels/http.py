@@ -1,4 +1,4 @@
-"""Plain HTTP on the same port: requests that must arrive in time, with a bounded body, and logs without tracebacks for bad ones."""
+"""Plain HTTP on the same port: deadlines and size limits of requests and responses, and logging."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ log = logging.getLogger("dpresence.server")
 
 READ_BYTES = 16384
 DISCARD_BYTES = 262144
-"""Read of a client that was refused, so that it sees why."""
-UNREAD_BYTES = 8 * 1024 * 1024
-"""Of answers that an address has not taken; until it has taken some, it gets no other."""
+"""Maximum number of bytes discarded after an early response, so that the client can read it."""
+MAX_UNREAD_BYTES = 8 * 1024 * 1024
+"""Maximum unread bytes of responses to one address; beyond it, further requests are refused."""
 _OWN_COOKIES = ("dpresence", "__Host-dpresence")
 
 
 class HttpHandler(WebSocketHandler):
-    """Reads a request within ``channels.handshake_seconds``, its body included, before the application sees it.
+    """Reads a request and its body within ``channels.handshake_seconds`` before it calls the application.
 
-    A kept connection may be silent for ``channels.idle_seconds``, and an answer must be taken within as long.
+    ``channels.idle_seconds`` is the limit between two requests of a connection, and for the client to read a response.
     """
 
     environ: Any
@@ -50,18 +50,18 @@ class HttpHandler(WebSocketHandler):
         self._first = True
         self._deadline: Any = None
         self._bucket = TokenBucket(self.limits.connection_request_rate, self.limits.connection_request_burst)
-        self._unread = False  # the answer was given before all that the client sends was read
-        self._proxied = False  # by a proxy of ours, whose connection carries the requests of many clients
+        self._request_unread = False  # a response is sent before the whole request is read
+        self._proxied = False  # the peer is a trusted proxy, which has the requests of many clients
 
-    # Reading in time
+    # Reading
 
     def handle(self) -> None:
-        """Handle the requests of one connection; a client that goes away is no error."""
+        """Handle the requests of one connection. A client that disconnects is not an error."""
         with suppress(OSError):
             super().handle()
 
     def handle_one_request(self) -> Any:
-        """Read and answer one request."""
+        """Read and answer one request; return True, or None to close the connection."""
         self._deadline = gevent.Timeout(self.limits.handshake_seconds)
         self.requestline, self.environ = "", None
         try:
@@ -69,19 +69,20 @@ class HttpHandler(WebSocketHandler):
         except gevent.Timeout as timeout:
             if timeout is not self._deadline:
                 raise
-            result = self._end_with(408)
+            result = self._error_response(408)
         finally:
             self._deadline.close()
         if isinstance(result, tuple):
             self.socket.sendall(result[1])
             self.time_finish = time.time()
             self.log_request()
-        if self._unread:
-            self._hang_up()
+        if self._request_unread:
+            self._close_lingering()
         return result is True or None
 
-    def _hang_up(self) -> None:
-        """Read on for a moment without looking: a socket closed with bytes unread takes the answer back from the client."""
+    def _close_lingering(self) -> None:
+        """Half-close the socket and discard input for a while. Closing it with unread bytes would send RST, and the client could
+        lose the response."""
         with gevent.Timeout(self.limits.close_seconds, False), suppress(OSError):
             self.socket._sock.shutdown(socket.SHUT_WR)
             left = DISCARD_BYTES
@@ -90,26 +91,26 @@ class HttpHandler(WebSocketHandler):
                 give_way()
 
     def read_requestline(self) -> str:
-        """Wait for a request, then start its deadline; "" when none came."""
+        """Wait for a request, then start its deadline; return "" if none comes."""
         self.server.gate.plain.mark_waiting(self.socket)
         if not self._first:
-            give_way()  # a socket that is always ready does not wait
-            if not self._comes():
+            give_way()  # reading from a socket with data does not switch greenlets
+            if not self._next_request_begins():
                 return ""
         self._first = False
         self._deadline.start()
         return str(super().read_requestline())
 
-    def _comes(self) -> bool:
-        """Wait for the first byte of another request on a kept connection."""
+    def _next_request_begins(self) -> bool:
+        """Wait for the first byte of the next request; return False if none comes in time."""
         with gevent.Timeout(self.limits.idle_seconds, False):
             return bool(self.rfile.peek(1))
         return False
 
     def read_request(self, raw_requestline: str) -> bool:
-        """Read the rest of the head.
+        """Read the header lines.
 
-        :raises BadRequest: it is too large, or could be read in two ways.
+        :raises BadRequest: the head is malformed, ambiguous or too large.
         """
         self.requestline = raw_requestline.rstrip()
         self.head = head = read_head(raw_requestline.encode("latin-1"), self.rfile)
@@ -123,36 +124,36 @@ class HttpHandler(WebSocketHandler):
         return True
 
     def count_request(self) -> None:
-        """Count one more request of this connection and of its address.
+        """Count the request against the rates of its connection and its address.
 
-        A trusted proxy's connection carries the requests of many clients, each of whom has an address.
+        A trusted proxy's connection has no rate, because it has the requests of many clients.
 
-        :raises SlowDown: there are too many.
+        :raises SlowDown: a rate is exceeded, or the address has too many unread responses.
         """
         gate, address = self.server.gate, network(self.environ["REMOTE_ADDR"])
         now = gate.clock.monotonic()
-        if gate.unread[address] > UNREAD_BYTES:
-            self.leave_body()
+        if gate.unread[address] > MAX_UNREAD_BYTES:
+            self.skip_body()
             raise SlowDown("too many answers to this address wait to be read", retry_after=1)
         wait = (not self._proxied and self._bucket.take(now=now)) or gate.requests.take(address, now=now)
         if wait:
-            self.leave_body()
+            self.skip_body()
             raise SlowDown("too many requests", retry_after=math.ceil(wait))
 
-    def forget_request(self) -> None:
-        """Count a request less: it became a channel, and channels have rates of their own."""
+    def uncount_request(self) -> None:
+        """Undo ``count_request``: the request became a channel, which has its own rates."""
         self.server.gate.requests.give(network(self.environ["REMOTE_ADDR"]))
 
-    def take_body(self) -> None:
-        """Read the whole body, so that no view waits for a slow client.
+    def buffer_body(self) -> None:
+        """Read the whole body, so that no view blocks on a slow client.
 
-        :raises Refused: it is too large or broken.
+        :raises Refused: the body is too large, malformed or late.
         """
-        self.wsgi_input = pywsgi.Input(io.BytesIO(), 0)  # nothing is left to be discarded
+        self.wsgi_input = pywsgi.Input(io.BytesIO(), 0)  # pywsgi has no rest to discard
         try:
             body = self._read_body()
         except Refused:
-            self.leave_body()
+            self.skip_body()
             raise
         self._deadline.close()
         self.environ["wsgi.input"] = io.BytesIO(body)
@@ -172,13 +173,13 @@ class HttpHandler(WebSocketHandler):
                 raise
             raise WrongValue("the body did not come in time") from None
 
-    def leave_body(self) -> None:
-        """Answer without reading on; the connection ends with the answer."""
-        self.close_connection = self._unread = True
+    def skip_body(self) -> None:
+        """Leave the body unread; the connection is closed after the response."""
+        self.close_connection = self._request_unread = True
         self.wsgi_input = pywsgi.Input(io.BytesIO(), 0)
 
     def get_environ(self) -> dict[str, Any]:
-        """Return the WSGI environ; the address is the client's own, behind trusted proxies too."""
+        """Return the WSGI environ, with the client's address and scheme also behind trusted proxies."""
         environ: dict[str, Any] = super().get_environ()
         environ["HTTP_COOKIE"] = own_cookies(environ.get("HTTP_COOKIE", ""), _OWN_COOKIES)
         forwarding = self.server.gate.forwarding
@@ -192,17 +193,17 @@ class HttpHandler(WebSocketHandler):
     # Answering
 
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        """Start a plain answer; the inherited one is for a 101."""
+        """Start an HTTP response, not a 101 as the inherited method does."""
         return super(WebSocketHandler, self).start_response(status, headers, exc_info)
 
     def run_plain(self) -> None:
-        """Let the application answer."""
+        """Call the application as pywsgi does."""
         super(WebSocketHandler, self).run_application()
 
     def refuse(self, refused: Refused, status: int = 0, headers: Sequence[tuple[str, str]] = ()) -> None:
-        """Answer with an error object (docs/protocol.md, section 7) and end the connection.
+        """Answer with an error object (docs/protocol.md, section 7) and close the connection.
 
-        :param status: another HTTP status than the refusal's own.
+        :param status: HTTP status; 0 for that of the error.
         """
         self._deadline.close()
         self.server.gate.metrics.refused(refused.errno)
@@ -217,14 +218,14 @@ class HttpHandler(WebSocketHandler):
 
     def _sendall(self, data: bytes) -> None:
         address, unread = network((self.environ or {}).get("REMOTE_ADDR", "")), self.server.gate.unread
-        if unread[address] > UNREAD_BYTES and len(data) > READ_BYTES:  # a refusal goes out
-            raise OSError(errno.EPIPE, "clients of this address do not take their answers")
+        if unread[address] > MAX_UNREAD_BYTES and len(data) > READ_BYTES:  # small responses, such as errors, are still sent
+            raise OSError(errno.EPIPE, "the clients of this address do not read their responses")
         unread[address] += len(data)
         try:
             with gevent.Timeout(self.limits.idle_seconds, TimeoutError):
                 super()._sendall(data)
         except OSError as error:
-            raise OSError(errno.EPIPE, "the client does not take its answer") from error
+            raise OSError(errno.EPIPE, "the client does not read the response") from error
         finally:
             unread[address] -= len(data)
             if not unread[address]:
@@ -233,7 +234,7 @@ class HttpHandler(WebSocketHandler):
     # Logging
 
     def log_request(self) -> None:
-        """Write one line for each request, without its query."""
+        """Write one line for each request to the access log, without its query."""
         if not access_log.isEnabledFor(logging.INFO):
             return
         method, _, rest = (self.requestline or "").partition(" ")
@@ -245,29 +246,29 @@ class HttpHandler(WebSocketHandler):
                         self.response_length, milliseconds)  # fmt: skip
 
     def log_error(self, msg: str, *args: Any) -> None:
-        """Write one line."""
+        """Write one line to the server log."""
         log.info("%s", printable(msg % args if args else msg))
 
     def _handle_client_error(self, ex: BaseException) -> Any:
-        self.log_error("bad request of %s: %s", self.client_address[0], ex if isinstance(ex, BadRequest) else type(ex).__name__)
-        return self._end_with(ex.status if isinstance(ex, BadRequest) else 400)
+        self.log_error("bad request from %s: %s", self.client_address[0], ex if isinstance(ex, BadRequest) else type(ex).__name__)
+        return self._error_response(ex.status if isinstance(ex, BadRequest) else 400)
 
-    def _end_with(self, status: int) -> tuple[str, bytes]:
-        """Return the answer before the end, where there is no request to be answered."""
-        self._unread = True
+    def _error_response(self, status: int) -> tuple[str, bytes]:
+        """Return an error response in the form that pywsgi expects, for input without a valid request; the connection is closed."""
+        self._request_unread = True
         self.status = self._orig_status = f"{status} {responses[status]}"
         return self.status, f"HTTP/1.1 {self.status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode()
 
     def _log_error(self, t: Any, v: Any, tb: Any) -> None:
         if not issubclass(t, gevent.GreenletExit):
-            log.error("the application failed on %s", printable(self.requestline.partition("?")[0]), exc_info=(t, v, tb))
+            log.error("unhandled exception in %s", printable(self.requestline.partition("?")[0]), exc_info=(t, v, tb))
 
 
 def path_below(prefix: str, path: str) -> str:
-    """Return a path without ``identity.path``; as it is where the proxy has taken that away."""
+    """Return a path without the prefix ``identity.path``, which a proxy may have removed already."""
     return (path.removeprefix(prefix) or "/") if path == prefix or path.startswith(f"{prefix}/") else path
 
 
 def printable(text: str) -> str:
-    """Return text fit for one line of a log."""
+    """Return text with control and non-ASCII characters escaped, at most 1000 characters of it, for one log line."""
     return text[:1000].encode("unicode_escape").decode()

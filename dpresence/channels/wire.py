@@ -1,4 +1,4 @@
-"""The sending half of a websocket connection, and its end: the outbox, the close handshake, the socket's last moment."""
+"""The sending half of a websocket connection: writing, the outbox, the close handshake and the end of the socket."""
 
 from __future__ import annotations
 
@@ -22,92 +22,92 @@ from .outbox import WOULD_BLOCK, Outbox
 log = logging.getLogger(__name__)
 
 LOST = 1006
-"""The peer was lost without a close frame; never sent (RFC 6455, 7.4.1)."""
+"""Close code of a connection that ended without a close frame; never sent (RFC 6455, 7.4.1)."""
 
 
 class State(enum.Enum):
-    """Where a connection is in its life; it never goes back."""
+    """State of a connection. Transitions go only from an earlier member to a later one."""
 
-    NEW = "the 101 is not out"
+    NEW = "the 101 has not been sent"
     OPEN = "open"
-    CLOSING = "a close frame of ours is on its way or sent"
-    CLOSED = "the socket is gone"
+    CLOSING = "our close frame is queued or sent"
+    CLOSED = "the socket is closed"
 
 
 class Wire(WebSocket):
-    """A socket that is written to. What is read from it, and when, is up to ``Connection``.
+    """The sending half of a websocket. The subclass ``Connection`` adds reading.
 
-    :ivar id: unique in this process and not to be guessed.
+    :ivar id: unguessable id, unique in this process.
     :ivar address: IP address of the client.
     """
 
-    __slots__ = (  # lean: there are thousands
-        *("_clean", "_code", "_deadline", "_gate", "_hold", "_inbox", "_outbox", "_send", "_sock", "_state", "_watcher"),
+    __slots__ = (  # saves memory: a process has thousands of connections
+        *("_clean", "_code", "_deadline", "_gate", "_sock_file", "_inbox", "_outbox", "_send", "_sock", "_state", "_watcher"),
         *("address", "id"),
     )
 
-    environ = stream = handler = None  # nothing of the request is kept
+    environ = stream = handler = None  # frees the request; the base class expects these attributes
 
     def __init__(self, gate: Gate, address: str) -> None:
-        self.id = gate.name()
+        self.id = gate.new_id()
         self.address = address
         self._gate = gate
         self._state = State.NEW
         self._code = LOST
         self._clean = False
-        self._deadline = math.inf  # when to give up waiting for the end of the close handshake
-        self._inbox: Inbox | None = None  # None before the start, and when nothing it says matters any more
+        self._deadline = math.inf  # of the close handshake
+        self._inbox: Inbox | None = None  # None before the start, and once input is discarded
         self._outbox: Outbox | None = None
         self._sock: Any = None
         self._send: Callable[[bytes], int]
-        self._hold: Any = None
+        self._sock_file: Any = None
         self._watcher: Any = None
 
     def __del__(self) -> None:
-        """Do nothing: a destructor has no business writing to a socket, as the inherited one does."""
+        """Do nothing. The inherited destructor would write to the socket."""
 
     @property
     def started(self) -> bool:
-        """Whether the socket was handed over: from then on it leaves the gate by itself."""
+        """Whether ``Connection.start`` was called. From then on, the connection calls ``Gate.leave`` itself."""
         return self._state is not State.NEW
 
     @property
     def closed(self) -> bool:
-        """Whether nothing can be sent any more."""
+        """Whether the connection is closing or closed, so that nothing can be sent."""
         return self._state is State.CLOSING or self._state is State.CLOSED
 
     @property
     def idle(self) -> bool:
-        """Whether nothing that was offered waits."""
+        """Whether the outbox is empty."""
         return self._outbox is None
 
     @property
-    def behind(self) -> bool:
-        """Whether more than half of the outbox is taken."""
+    def outbox_half_full(self) -> bool:
+        """Whether more than half of the outbox is in use."""
         return self._outbox is not None and not self._outbox.half_free
 
     # What channels and the hub call
 
     def send(self, payload: bytes) -> None:
-        """Offer one text message (UTF-8). Never waits; nothing happens when the connection is closing or closed."""
+        """Send or queue one text message (UTF-8). Does not block; does nothing if the connection is closing or closed."""
         self.send_frame(frames.text_frame(payload))
 
     def send_frame(self, frame: bytes) -> None:
-        """Offer a ready-made frame (``frames.text_frame``): encode once, send to many."""
+        """Send or queue an encoded frame (``frames.text_frame``), so that callers can encode once for many connections."""
         if self._state is not State.OPEN:
             return
         try:
             if self._outbox is None or self._outbox.fits(frame):
-                self._put(frame)
+                self._write(frame)
             else:
-                self._too_slow()
+                self._close_slow_reader()
         except BaseException:
-            self.fail()  # it concerns this connection, not whoever sends to many
+            self.fail()  # the caller may have other connections to send to
 
     def when_sent(self, function: Callable[[], None]) -> None:
-        """Call ``function``, which must neither wait nor raise, once the system has taken all that was offered.
+        """Call ``function``, which must neither block nor raise, once the kernel has accepted all sent frames.
 
-        At once, or from the hub; never, if the connection is closing already, or ends or drops what waits before that.
+        The call happens at once or in the hub. It does not happen if the connection is closing, or ends or discards frames before.
         """
         if self.closed:
             return
@@ -117,23 +117,23 @@ class Wire(WebSocket):
             self._outbox.when_sent(function)
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        """Send what waits, then the close frame, once; finish the close handshake in the background. Never waits."""
+        """Queue the close frame after the waiting frames; the close handshake finishes in the background. Does not block."""
         if self._state is State.OPEN:
             try:
-                self._closing(code, frames.close_frame(code, reason))
+                self._start_closing(code, frames.close_frame(code, reason))
             except BaseException:
                 self._log_failure()
                 self._drop(CloseCode.INTERNAL_ERROR)
 
     def abort(self) -> None:
-        """Drop the connection at once, without a close frame."""
+        """Close the socket at once, without a close frame."""
         if self._state is not State.NEW:
             self._end()
 
     def fail(self) -> None:
-        """End the connection because of the exception that is being handled, an error of ours.
+        """Log the exception that is being handled, an internal error, and end the connection.
 
-        The peer is sent 1011 if that is still possible: not behind half a frame, and not when closing has failed as well.
+        The peer receives 1011 unless a frame is partly sent or the connection is closing already.
         """
         self._log_failure()
         self._inbox = None
@@ -141,36 +141,36 @@ class Wire(WebSocket):
             self.close(CloseCode.INTERNAL_ERROR, "internal error")
         else:
             self._drop(CloseCode.INTERNAL_ERROR)
-        self._ask_for_turn()
+        self._schedule_finish()
 
     def _log_failure(self) -> None:
         with suppress(Exception):
             log.exception("internal error on connection %s", self.id)
 
-    def _guarded(self, function: Callable[[], None]) -> None:
-        """Call ``function``: the outermost call of a watcher, whose exceptions nobody else would handle."""
+    def _call_from_hub(self, function: Callable[[], None]) -> None:
+        """Call ``function`` from a watcher and handle all its exceptions, which gevent's hub would only print."""
         try:
             function()
         except BaseException:
             self.fail()
 
     def drain(self) -> None:
-        """Inside a deferred function: wait until half of the outbox is free.
+        """Block until half of the outbox is free. Only for deferred functions.
 
-        Waits ``channels.send_seconds`` at most, then the connection is closed with 4102. Returns at once when it is closed.
+        After ``channels.send_seconds`` the connection is closed with 4102. Returns at once if the connection is closed.
         """
         if self._outbox is not None and not self._outbox.wait_until_half_free():
-            self._too_slow()
+            self._close_slow_reader()
 
     def _now(self) -> float:
         return self._gate.clock.monotonic()
 
-    def _gone(self) -> bool:
+    def _ended(self) -> bool:
         return self._state is State.CLOSED
 
-    # Writing: straight to the socket, what it does not take to the outbox
+    # Writing: to the socket first; bytes that it does not accept go to the outbox
 
-    def _put(self, frame: bytes) -> None:
+    def _write(self, frame: bytes) -> None:
         if self._outbox is not None:
             self._outbox.put(frame)
             return
@@ -182,48 +182,48 @@ class Wire(WebSocket):
             self._end()
             return
         if sent < len(frame):
-            self._keep(frame, sent)
+            self._queue_rest(frame, sent)
 
-    def _keep(self, frame: bytes, sent: int) -> None:
-        """Put what the socket did not take into a new outbox."""
+    def _queue_rest(self, frame: bytes, sent: int) -> None:
+        """Create the outbox for a frame that the socket did not accept completely."""
         limits, clock = self._gate.settings.channels, self._gate.clock
         try:
-            self._outbox = Outbox(self._sock, frame, sent, limits, clock, self._emptied, self._end, self._guarded)
+            self._outbox = Outbox(self._sock, frame, sent, limits, clock, self._emptied, self._end, self._call_from_hub)
         except BaseException:
-            self._drop(CloseCode.INTERNAL_ERROR)  # nothing can follow half a frame
+            self._drop(CloseCode.INTERNAL_ERROR)  # no frame can follow a partly sent one
             raise
 
     def _emptied(self) -> None:
         self._outbox = None
         if self._state is State.CLOSING:
-            self._close_is_out()
+            self._close_frame_sent()
 
     # Closing
 
-    def _too_slow(self) -> None:
-        """Drop what waits and say why."""
+    def _close_slow_reader(self) -> None:
+        """Discard the queued frames and close with 4102."""
         if self._outbox is not None:
             self._outbox.discard_queued()
         self.close(CloseCode.SLOW_READER, "too slow")
 
     def _drop(self, code: int) -> None:
-        """End without a close frame, remembering why."""
+        """Close the socket without a close frame; report ``code`` to the channel unless a close frame was exchanged."""
         if self._state is State.OPEN:
             self._code = code
         self._end()
 
-    def _closing(self, code: int, frame: bytes) -> None:
+    def _start_closing(self, code: int, frame: bytes) -> None:
         self._state, self._code = State.CLOSING, code
-        self._put(frame)
+        self._write(frame)
         self._deadline = self._now() + self._gate.settings.channels.send_seconds
-        if self._outbox is None and not self._gone():
-            self._close_is_out()
+        if self._outbox is None and not self._ended():
+            self._close_frame_sent()
 
-    def _close_is_out(self) -> None:
-        """Our close frame is sent: the end if the peer's has come, else it has some time.
+    def _close_frame_sent(self) -> None:
+        """Close the socket if the peer's close frame has come, else wait for it for ``channels.close_seconds``.
 
-        One that broke the protocol cannot be understood any more: it is told to hang up by hanging up on our side only,
-        because a socket closed with bytes unread takes the close frame back from the peer.
+        After a protocol violation, input cannot be parsed. The socket is then half-closed and its input is discarded: closing it
+        with unread bytes would send RST, and the peer could lose the close frame.
         """
         if self._clean:
             self._end()
@@ -234,22 +234,22 @@ class Wire(WebSocket):
                 self._sock.shutdown(socket.SHUT_WR)
 
     def _peer_closed(self, event: frames.Close) -> None:
-        """Answer the peer's close frame with its code, or see ours answered (RFC 6455, 5.5.1)."""
+        """Answer the peer's close frame with its code, or finish the handshake that we began (RFC 6455, 5.5.1)."""
         self._inbox, self._clean = None, True
         if self._state is State.OPEN:
-            self._closing(event.code, frames.close_frame(event.code))
+            self._start_closing(event.code, frames.close_frame(event.code))
         elif self._outbox is None:
             self._end()
 
     def _end(self) -> None:
-        """Close the socket; the channel hears of it when whatever runs for this connection is done."""
+        """Close the socket. ``Channel.closed`` is called after the current run of this connection."""
         if self._state is State.CLOSED:
             return
         self._state = State.CLOSED
         outbox, self._outbox, self._inbox = self._outbox, None, None
-        with ExitStack() as steps:  # each runs, also when another one raises; the last one added is the first
-            steps.callback(self._ask_for_turn)
-            for closable in (self._sock, self._hold, self._watcher):
+        with ExitStack() as steps:  # runs all steps, last added first, even if one of them raises
+            steps.callback(self._schedule_finish)
+            for closable in (self._sock, self._sock_file, self._watcher):
                 if closable is not None:
                     steps.callback(closable.close)
             if self._watcher is not None:
@@ -258,5 +258,5 @@ class Wire(WebSocket):
                 steps.callback(outbox.stop)
 
     @abstractmethod
-    def _ask_for_turn(self) -> None:
-        """Have a turn look at what has become of the connection; from anywhere, any number of times."""
+    def _schedule_finish(self) -> None:
+        """Schedule a run that finishes the connection if it has ended. Idempotent; may be called from any greenlet."""

@@ -14,10 +14,10 @@ MODULES = (connection, wire, inbox, outbox, frames, gate, workers)
 KINDS = {"MemoryError": MemoryError, "GreenletExit": gevent.GreenletExit, "Timeout": gevent.Timeout}
 ELSEWHERE = frozenset((
     "frames.binary_frame",  # used by the tests only
-    "gate.Gate.__init__", "gate.Gate.fit",  # at the start
+    "gate.Gate.__init__", "gate.Gate.limit_to_files",  # at the start
     "gate.Keeper.__init__", "gate.Keeper.start", "gate.Keeper._run", "workers.Workers.__init__",  # at the start
     "gate.Gate.close_all", "gate.Keeper.stop",  # at the end
-    "gate.Gate.counts", "gate.Gate._turn", "wire.Wire.behind", "wire.Wire.idle",  # looked at from outside, and for whom is not let in
+    "gate.Gate.counts", "gate.Gate._retry_after", "wire.Wire.outbox_half_full", "wire.Wire.idle",  # not called for open connections
 ))  # fmt: skip
 """What no open connection depends on."""
 

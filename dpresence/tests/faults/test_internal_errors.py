@@ -21,7 +21,7 @@ OVERRIDES = {"channels": LIMITS, "presence": {"ping_seconds": 0.2, "pong_seconds
 GONE = (OSError, EOFError, AssertionError)
 """What a client meets whose connection has ended."""
 AFTER = {
-    "connection.Connection._recover": "connection.Connection._receive",
+    "connection.Connection._end_failed_run": "connection.Connection._receive",
     "wire.Wire.fail": "connection.Connection._receive",
     "gate.Keeper._end": "connection.Connection.tick",
 }

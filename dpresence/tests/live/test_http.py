@@ -190,7 +190,7 @@ def test_the_log_has_a_line_for_each_request_without_its_query(server):
     ask(server, b"GET /page?key=secret HTTP/1.1\r\nHost: x\r\n\r\n")
     server.wait_for_log(r"INFO dpresence.access 127.0.0.1 GET /page 200 \d+ bytes")
     ask(server, b"GET /page?key=secret HTTP/3.0\r\n\r\n")
-    server.wait_for_log("bad request of 127.0.0.1")
+    server.wait_for_log("bad request from 127.0.0.1")
     assert "secret" not in server.log
 
 

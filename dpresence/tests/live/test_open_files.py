@@ -62,9 +62,9 @@ def test_with_no_file_left_accepting_pauses_says_so_once_and_goes_on(scarce):
         for _ in range(20):
             waiting.enter_context(socket.create_connection(("127.0.0.1", scarce.port)))
         time.sleep(1.5)
-    scarce.wait_for_log("nobody can be accepted: Too many open files")
+    scarce.wait_for_log("connections cannot be accepted: Too many open files")
     assert scarce.get("/page") == "a page"
-    assert scarce.log.count("nobody can be accepted") == 1
+    assert scarce.log.count("connections cannot be accepted") == 1
     assert scarce.stats()["cpu"] - cpu < 0.3
 
 

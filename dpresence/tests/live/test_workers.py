@@ -270,7 +270,7 @@ def test_workers_whose_supervisor_was_killed_drain_and_end(urls, tmp_path):
         cluster.kill()
         assert device.wait_closed()[0] == 4200
     eventually(lambda: not any(map(alive, workers)))
-    assert "the supervisor is gone" in cluster.log()
+    assert "the supervisor has ended" in cluster.log()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", cluster.port), 2)
 

@@ -20,7 +20,7 @@ class Socket:
 
     def __init__(self, address="198.51.100.1", behind=False):
         self.address = address
-        self.behind = behind
+        self.outbox_half_full = behind
         self.ended = None
 
     def close(self, code, reason):
@@ -71,7 +71,7 @@ def test_what_is_open_unsigned_and_behind_is_counted(clock):
 
 
 def test_names_are_unique_and_not_to_be_guessed(clock):
-    names = {gate(clock).name() for _ in range(100)}
+    names = {gate(clock).new_id() for _ in range(100)}
     assert len(names) == 100
 
 
@@ -219,9 +219,9 @@ def test_a_plain_connection_that_waits_makes_room_for_a_channel(clock):
 
 def test_no_more_sockets_are_let_in_than_there_are_files(clock):
     doors = gate(clock, sockets=1000)
-    doors.fit(40)
+    doors.limit_to_files(40)
     assert (doors.most, doors.spare) == (30, 10)
-    doors.fit(100_000)
+    doors.limit_to_files(100_000)
     assert (doors.most, doors.spare) == (1000, 100)
 
 
