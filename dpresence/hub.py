@@ -1,5 +1,6 @@
-"""The hub: the channels open in this process, by device and by application. It removes by identity, so that an old
-connection never removes its successor.
+"""The hub: a registry of the channels open in this process, by device and by application.
+
+A channel is removed only if it is the registered one, so that a replaced channel never removes its successor.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ REPLACED = "replaced by a newer connection of this device"
 
 
 class Progress:
-    """How far the notifications of a user were sent on one channel.
+    """Delivery state of one channel: which of the user's notifications were sent.
 
-    :ivar position: of the last that was sent or passed over.
-    :ivar sent: ids that are on their way: not acknowledged, or, to a plain device, not taken by the network yet.
-    :ivar skipped: where to go on when the pause of a grant ends, by PUID.
-    :ivar stalled: whether the next page waits for the outbox to be empty.
+    :ivar position: position of the last notification that was sent or skipped.
+    :ivar sent: ids of notifications in flight: not acknowledged, or, for a plain device, not accepted by the kernel yet.
+    :ivar skipped: position of the first skipped notification, by the PUID of a paused grant.
+    :ivar stalled: the next page waits until the outbox is empty.
     """
 
     __slots__ = ("position", "sent", "skipped", "stalled")
@@ -38,13 +39,13 @@ class Progress:
         self.stalled = False
 
     def rewind(self, shown: Collection[str]) -> None:
-        """Go back to the first that was passed over for one of some PUIDs."""
+        """Move ``position`` back before the first skipped notification of the PUIDs ``shown``."""
         for puid in [puid for puid in self.skipped if puid in shown]:
             self.position = min(self.position, self.skipped.pop(puid) - 1)
 
 
 class DevicePort(Protocol):
-    """What the hub and the service need of a device's channel."""
+    """Interface of a device's channel for the hub and the service."""
 
     acknowledges: bool
     family: str | None
@@ -54,44 +55,49 @@ class DevicePort(Protocol):
 
     @property
     def idle(self) -> bool:
-        """Whether all that was offered has left the service."""
+        """Whether the kernel has accepted all sent frames."""
 
     def room_for(self, notifications: Sequence[Notification]) -> int:
-        """Return how many of some notifications an idle channel takes at once and has room for an answer beside: one at least."""
+        """Return how many of ``notifications``, at least one, fit into the outbox of an idle channel beside an answer."""
 
     @property
     def connection_id(self) -> str:
-        """The name of its connection, as the tracker knows it."""
+        """The id of its connection in the tracker."""
 
     def deliver(self, notifications: Sequence[Notification], domains: Mapping[str, str]) -> bool:
-        """Offer notifications; False when the channel is closing. Never waits.
+        """Send or queue notifications; return False if the channel is closing. Does not block.
 
-        :param domains: those of their applications, by PUID.
+        :param domains: the domains of their applications, by PUID.
         """
 
     def when_sent(self, function: Callable[[], None]) -> None:
-        """Call ``function``, which neither waits nor raises, once all that was offered has left; never if it is lost."""
+        """Call ``function``, which neither blocks nor raises, once the kernel has accepted all sent frames; not if they are lost."""
 
     def close(self, code: CloseCode, reason: str) -> None:
-        """Close the channel; never waits."""
+        """Close the channel. Does not block."""
 
 
 class ApplicationPort(Protocol):
-    """What the hub needs of an app service's channel; ``offset`` is where in the feed it stands."""
+    """Interface of an app service's channel for the hub.
+
+    :ivar offset: the feed offset up to which updates were sent.
+    """
 
     offset: int
 
     def check(self) -> None:
-        """Look again whether the channel may stay open, and close it if not; never waits."""
+        """Check whether the channel may stay open, and close it if not. Does not block."""
 
 
 Pump = Callable[[str, Collection[ApplicationPort]], None]
+"""Sends new updates of an application to its channels; may block."""
 
 
 class Hub:
-    """Who is connected here. Methods neither wait nor raise.
+    """Registry of open channels. Its methods neither block nor raise.
 
-    :ivar sign_outs: grows with each sign-out, so that a sign-in can tell that one may have overtaken it.
+    :ivar pump: set at the start.
+    :ivar sign_outs: count of sign-outs, by which a sign-in detects that a sign-out may have overtaken it.
     """
 
     def __init__(self) -> None:
@@ -99,19 +105,19 @@ class Hub:
         self.sign_outs = 0
         self._devices: dict[str, dict[str, DevicePort]] = {}
         self._applications: defaultdict[str, set[ApplicationPort]] = defaultdict(set)
-        self._news: dict[str, bool] = {}  # the applications whose pump runs, and whether it has to run again
+        self._pump_again: dict[str, bool] = {}  # applications whose pump runs: whether it must run again
 
     # -- devices
 
     def join_device(self, user: str, device: str, channel: DevicePort) -> DevicePort | None:
-        """Make a channel the one of its device; return the one it replaces."""
+        """Register the channel of a device; return the channel that it replaces."""
         channels = self._devices.setdefault(user, {})
         previous = channels.get(device)
         channels[device] = channel
         return previous if previous is not channel else None
 
     def leave_device(self, user: str, device: str, channel: DevicePort) -> None:
-        """Take a channel out, if it is still the one of its device."""
+        """Remove a channel if it is the registered one of its device."""
         channels = self._devices.get(user, {})
         if channels.get(device) is channel:
             del channels[device]
@@ -123,14 +129,14 @@ class Hub:
         return dict(self._devices.get(user, {}))
 
     def close_devices(self, user: str, reason: str, which: Callable[[str, DevicePort], bool] = lambda name, channel: True) -> None:
-        """Sign out those channels of a user that ``which(device, channel)`` picks."""
+        """Close a user's channels for which ``which(device, channel)`` is true, as signed out."""
         self.sign_outs += 1
         for name, channel in self.devices_of(user).items():
             if which(name, channel):
                 channel.close(CloseCode.NOT_SIGNED_IN, reason)
 
     def close_replaced(self, user: str, device: str, connection: str) -> None:
-        """Close the channel of a device whose connection was replaced by one elsewhere."""
+        """Close the channel of a device if its connection is ``connection``, which another process has replaced."""
         channel = self.devices_of(user).get(device)
         if channel is not None and channel.connection_id == connection:
             channel.close(CloseCode.REPLACED, REPLACED)
@@ -142,11 +148,11 @@ class Hub:
     # -- applications
 
     def join_application(self, appid: str, channel: ApplicationPort) -> None:
-        """Let a channel hear its application's news."""
+        """Register a channel of an application."""
         self._applications[appid].add(channel)
 
     def leave_application(self, appid: str, channel: ApplicationPort) -> None:
-        """Take a channel out."""
+        """Remove a channel. Idempotent."""
         self._applications[appid].discard(channel)
         if not self._applications[appid]:
             del self._applications[appid]
@@ -160,31 +166,30 @@ class Hub:
         return tuple(self._applications.get(appid, ()))
 
     def check_application(self, appid: str) -> None:
-        """Have every channel of an application look again whether it may stay open."""
+        """Have every channel of an application check whether it may stay open."""
         for channel in self.channels_of(appid):
             channel.check()
 
     def news(self, appid: str) -> None:
-        """Have the pump bring an application's channels up to date, once for all that happens in this turn of the loop.
+        """Schedule the pump of an application. Several calls in one iteration of the event loop schedule it once.
 
-        It may wait. Of an application one runs at a time, or an update might overtake another; once more when there were
-        news meanwhile.
+        One pump runs at a time per application, so that no update overtakes another. A call while it runs makes it run again.
         """
         if appid not in self._applications:
             return
-        if appid not in self._news:
-            gevent.spawn(self._flush, appid)
-        self._news[appid] = True
+        if appid not in self._pump_again:
+            gevent.spawn(self._run_pump, appid)
+        self._pump_again[appid] = True
 
-    def _flush(self, appid: str) -> None:
+    def _run_pump(self, appid: str) -> None:
         try:
-            while self._news[appid]:
-                self._news[appid] = False
+            while self._pump_again[appid]:
+                self._pump_again[appid] = False
                 self.pump(appid, self.channels_of(appid))
-        except Exception:  # ours: nobody else's news are lost by it
-            log.exception("updates of application %s are not sent", appid)
+        except Exception:  # must not affect other applications
+            log.exception("sending updates of application %s failed", appid)
         finally:
-            del self._news[appid]
+            del self._pump_again[appid]
 
     def counts(self) -> dict[str, int]:
         """Return how many devices, users and application channels are connected here."""

@@ -49,10 +49,10 @@ def _open(request: Request, channel: Channel) -> Response:
     return request.response
 
 
-def _say_why(request: Request) -> None:
-    """Refuse a request without an upgrade as the handshake would be, in an answer that the page of any origin may read.
+def _report_refusal(request: Request) -> None:
+    """Answer a request without an upgrade with the error that a handshake would get. Pages of any origin may read the answer.
 
-    Browsers hide from a page why its websocket was refused.
+    A browser does not show a page why its websocket was refused.
     """
     request.add_response_callback(lambda _, response: response.headers.update({"Access-Control-Allow-Origin": "*"}))
     check = request.environ.get("wsgi.websocket.check")
@@ -66,7 +66,7 @@ def device_channel(request: Request) -> Response:
     if request.method != "GET":
         raise HTTPMethodNotAllowed(headers=[("Allow", "GET")])
     if request.environ.get("wsgi.websocket") is None:
-        _say_why(request)
+        _report_refusal(request)
     parts = request.registry["dpresence"]
     return _open(request, DeviceChannel(parts.presence, parts.settings, parts.clock))
 

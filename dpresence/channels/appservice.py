@@ -23,10 +23,10 @@ from .frames import FrameLimits, text_frame
 
 log = logging.getLogger(__name__)
 
-_STRIKES = 3
-_LOOK_SECONDS = 60
-"""How often a channel's key is looked at again: nothing tells of the end of an overlap, and a wake-up may be lost."""
-_NO_LONGER: dict[type[Refused], tuple[CloseCode, str]] = {
+_MAX_FAILED_SIGN_INS = 3
+_CHECK_SECONDS = 60
+"""Interval at which a channel's key is checked: the end of a key's overlap sends no signal, and a signal may be lost."""
+_CLOSE_REASONS: dict[type[Refused], tuple[CloseCode, str]] = {
     NotFound: (CloseCode.UNKNOWN_APPLICATION, "the application is gone"),
     InvalidKey: (CloseCode.NOT_SIGNED_IN, InvalidKey.text),
 }
@@ -34,13 +34,13 @@ _INACTIVE = (CloseCode.DEACTIVATED, "the application is not active")
 
 
 class AppServiceChannel(JsonChannel):
-    """One connection of an application's service. The hub knows it as an ``ApplicationPort``.
+    """One connection of an application's service. Implements ``hub.ApplicationPort``.
 
-    :param appid: the application of the path; that it exists and is active was seen before the 101.
+    :param appid: the application in the path. Its existence and state were checked before the 101.
     """
 
     __slots__ = (
-        *("_appid", "_application", "_key_id", "_limits", "_look_at", "_presence", "_snapshot_due", "_strikes"),
+        *("_appid", "_application", "_check_at", "_failed_sign_ins", "_key_id", "_limits", "_presence", "_snapshot_due"),
         *("following", "offset"),
     )
 
@@ -55,16 +55,16 @@ class AppServiceChannel(JsonChannel):
         self._limits = settings.presence
         self._application: Application | None = None
         self._key_id = ""
-        self._look_at = 0.0
-        self._snapshot_due = False  # whether one is owed, though it may be held back
-        self._strikes = 0
-        self.following = False  # whether it has had all up to ``offset`` and waits for news
+        self._check_at = 0.0
+        self._snapshot_due = False  # a snapshot must be sent, though it may be held back
+        self._failed_sign_ins = 0
+        self.following = False  # all updates up to ``offset`` were sent, and the pump sends the next ones
         self.offset = 0
 
     # -- frames
 
     def handle(self, action: str | None, text: str) -> None:
-        """Act on ``auth`` and, after it, on ``notify``."""
+        """Handle ``auth`` and, after it, ``notify``."""
         frames: dict[str, tuple[type[Authenticate] | type[Notify], Callable[..., None]]] = {
             "auth": (Authenticate, self._authenticate),
             "notify": (Notify, self._notify),
@@ -80,11 +80,11 @@ class AppServiceChannel(JsonChannel):
         self.defer(lambda: handler(frame), text)
 
     def refuse(self, refused: Refused, text: str) -> None:
-        """Answer KO; who tries without a key or with wrong ones may do so three times."""
+        """Answer KO; close the channel after three frames without a sign-in or with wrong keys."""
         super().refuse(refused, text)
         if isinstance(refused, NoCredentials | InvalidKey):
-            self._strikes += 1
-            if self._strikes >= _STRIKES:
+            self._failed_sign_ins += 1
+            if self._failed_sign_ins >= _MAX_FAILED_SIGN_INS:
                 self.close(CloseCode.NOT_SIGNED_IN, "not signed in")
 
     def _authenticate(self, frame: Authenticate) -> None:
@@ -98,16 +98,16 @@ class AppServiceChannel(JsonChannel):
             self.close(CloseCode.TRY_AGAIN_LATER, full.error)
             return
         self._application, self._key_id = application, key_id(frame.key)
-        self._look_at = self._clock.monotonic()  # at the next tick: a deactivation may have overtaken this
+        self._check_at = self._clock.monotonic()  # check at the next tick: a deactivation may have overtaken the sign-in
         self._presence.hub.join_application(self._appid, self)
         self.signed_in()
         self.reply(frame.id, action="auth", recovery="snapshot" if offset is None else "replayed")
         if offset is not None:
             self.offset = offset
-            self._recover(self._follow)
+            self._catch_up(self._send_updates)
         else:
             self._snapshot_due = True
-            self._release()
+            self._send_due_snapshot()
 
     def _notify(self, frame: Notify) -> None:
         assert self._application is not None
@@ -117,33 +117,33 @@ class AppServiceChannel(JsonChannel):
     # -- snapshot and updates
 
     def tick(self) -> None:
-        """Let a snapshot go that was held back; end a channel whose key works no longer."""
+        """Check the key every ``_CHECK_SECONDS``, and send a snapshot that was held back."""
         super().tick()
-        if self._application is not None and self._clock.monotonic() >= self._look_at:
-            self._look_at = self._clock.monotonic() + _LOOK_SECONDS
-            self.connection.defer(self._look_again)
+        if self._application is not None and self._clock.monotonic() >= self._check_at:
+            self._check_at = self._clock.monotonic() + _CHECK_SECONDS
+            self.connection.defer(self._check_now)
         if self._snapshot_due:
-            self.connection.defer(self._release)
+            self.connection.defer(self._send_due_snapshot)
 
     def check(self) -> None:
-        """Look again whether the application is there and active and the key works."""
-        self.connection.defer(self._look_again)
+        """Check whether the application exists, is active, and still has the key of this channel."""
+        self.connection.defer(self._check_now)
 
-    def _look_again(self) -> None:
+    def _check_now(self) -> None:
         try:
             self._presence.applications.look_again(self._appid, self._key_id)
         except BackendUnavailable:
-            self._look_at = self._clock.monotonic()  # at the next tick
+            self._check_at = self._clock.monotonic()  # at the next tick
         except Refused as refused:
-            self.close(*_NO_LONGER.get(type(refused), _INACTIVE))
+            self.close(*_CLOSE_REASONS.get(type(refused), _INACTIVE))
 
-    def _release(self) -> None:
+    def _send_due_snapshot(self) -> None:
         if self._snapshot_due and self._application is not None and not self._presence.feeds.held(self._application):
             self._snapshot_due = False
-            self._recover(self._send_snapshot)
+            self._catch_up(self._send_snapshot)
 
-    def _recover(self, send: Callable[[], None]) -> None:
-        """Bring the application up to date; when a backend is away it comes back for it."""
+    def _catch_up(self, send: Callable[[], None]) -> None:
+        """Call ``send``; if a backend is unavailable, close the channel, so that the application reconnects and tries again."""
         try:
             send()
         except BackendUnavailable as error:
@@ -156,33 +156,33 @@ class AppServiceChannel(JsonChannel):
         for following in pages:
             self.connection.send(messages.snapshot(page, None))
             self.connection.drain()
-            give_way()  # a socket that takes everything never waits
+            give_way()  # ``drain`` does not block if the socket accepts everything
             if self.connection.closed:
                 return
             page = following
         self.connection.send(messages.snapshot(page, self._presence.feeds.cursor(offset)))
         self.offset = offset
-        self._follow()
+        self._send_updates()
 
-    def _follow(self) -> None:
-        """Send what the feed has after ``offset``, then hear its news."""
+    def _send_updates(self) -> None:
+        """Send the updates after ``offset``, then let the pump send new ones."""
         while not self.connection.closed:
             self.connection.drain()
-            if not _advance(self._presence.feeds, self._appid, self.offset, [self]):
+            if not _send_next_updates(self._presence.feeds, self._appid, self.offset, [self]):
                 break
             give_way()
         self.following = True
         self._presence.hub.news(self._appid)
 
     def closed(self, code: int, clean: bool) -> None:
-        """Hear no more news."""
+        """Leave the hub and log the end of the session."""
         if self._application is not None:
-            log.info("app service session over: application %s, code %d%s", self._appid, code, "" if clean else ", not clean")
+            log.info("app service session ended: application %s, code %d%s", self._appid, code, "" if clean else ", not clean")
             self._presence.hub.leave_application(self._appid, self)
 
 
-def _advance(feeds: Feeds, appid: str, offset: int, channels: Collection[AppServiceChannel]) -> bool:
-    """Send channels that stand at ``offset`` the next frame of updates, encoded once; return whether more may follow."""
+def _send_next_updates(feeds: Feeds, appid: str, offset: int, channels: Collection[AppServiceChannel]) -> bool:
+    """Send the next frame of updates to channels at ``offset``, encoded once; return whether there may be more."""
     updates = feeds.read(appid, offset)
     if updates is None:
         for channel in channels:
@@ -199,18 +199,18 @@ def _advance(feeds: Feeds, appid: str, offset: int, channels: Collection[AppServ
 
 
 def pump_of(feeds: Feeds) -> Pump:
-    """Return what brings an application's channels up to date; most stand at the same offset and share a frame."""
+    """Return the function that sends new updates to channels. Channels at the same offset share encoded frames."""
 
     def pump(appid: str, channels: Collection[ApplicationPort]) -> None:
-        behind: defaultdict[int, list[AppServiceChannel]] = defaultdict(list)
+        by_offset: defaultdict[int, list[AppServiceChannel]] = defaultdict(list)
         for channel in cast("Collection[AppServiceChannel]", channels):
             if channel.following:
-                behind[channel.offset].append(channel)
-        for group in behind.values():
+                by_offset[channel.offset].append(channel)
+        for group in by_offset.values():
             try:
-                while _advance(feeds, appid, group[0].offset, group):
+                while _send_next_updates(feeds, appid, group[0].offset, group):
                     give_way()
             except BackendUnavailable as error:
-                log.warning("updates of application %s are late: %s", appid, error.error)
+                log.warning("updates of application %s are delayed: %s", appid, error.error)
 
     return pump

@@ -23,25 +23,25 @@ from .frames import FrameLimits
 
 log = logging.getLogger(__name__)
 
-_REFUSALS = 20
-"""Updates refused while the device was told to wait; with so many it ignores the slow-down."""
+_MAX_IGNORED_WAITS = 20
+"""Maximum number of refused updates within the wait of a slow-down; more close the channel."""
 
 
 class DeviceChannel(JsonChannel):
-    """One connection of a device. The hub knows it as a ``DevicePort``."""
+    """One connection of a device. Implements ``hub.DevicePort``."""
 
     __slots__ = (
         "_bucket",
         "_digest",
         "_ends_at",
-        "_kept",
-        "_kept_until",
+        "_ignored_waits",
         "_limits",
+        "_pending_at",
+        "_pending_status",
         "_presence",
-        "_refused",
         "_ticket",
-        "_told_until",
-        "_unsure",
+        "_update_unconfirmed",
+        "_wait_ends_at",
         "acknowledges",
         "device",
         "email",
@@ -61,12 +61,12 @@ class DeviceChannel(JsonChannel):
         self._bucket: TokenBucket | None = None
         self._digest = b""
         self._ends_at = 0.0
-        self._kept: Status | None = None  # the newest status that was refused for being too quick
-        self._kept_until = 0.0
-        self._refused = 0
-        self._ticket: str | None = None  # the next one, until an answer has taken it along
-        self._told_until = 0.0  # until when it was asked not to change its status
-        self._unsure = False  # the tracker did not say what became of the last change
+        self._pending_status: Status | None = None  # the newest status that was refused by the rate limit
+        self._pending_at = 0.0
+        self._ignored_waits = 0
+        self._ticket: str | None = None  # the next ticket, until an answer carries it
+        self._wait_ends_at = 0.0  # end of the wait that the device was told
+        self._update_unconfirmed = False  # the result of the last tracker call is unknown
         self.user: str | None = None
         self.email = ""
         self.device = ""
@@ -79,7 +79,7 @@ class DeviceChannel(JsonChannel):
     # -- frames
 
     def message(self, text: str) -> None:
-        """Handle one frame: nearly always an update with nothing wrong, which is decoded once."""
+        """Handle one frame. The usual case, a valid update, is decoded only once."""
         frame = messages.sound(StatusUpdate, text)
         if frame is None:
             super().message(text)
@@ -90,7 +90,7 @@ class DeviceChannel(JsonChannel):
             self.refuse(refused, text)
 
     def handle(self, action: str | None, text: str) -> None:
-        """Act on an update, which has no action, or on an ``ack``."""
+        """Handle an update, which has no action, or an ``ack``."""
         if action is None:
             self._take_update(parse(StatusUpdate, text), text)
         elif action == "ack":
@@ -135,7 +135,7 @@ class DeviceChannel(JsonChannel):
             raise
         self.user, self.email, self.device = signed.account.id, signed.account.email, connected.device
         self.status, self.acknowledges = frame.status, frame.ack
-        self._remember(frame.assertion, signed)
+        self._store_session(frame.assertion, signed)
         previous = self._presence.hub.join_device(self.user, self.device, self)
         self.signed_in()
         self.reply(frame.id)
@@ -147,7 +147,7 @@ class DeviceChannel(JsonChannel):
         self._presence.deliver(self.user)
 
     def _renew(self, frame: StatusUpdate) -> None:
-        """Take a new assertion of the same person; the connection goes on, whatever becomes of it."""
+        """Renew the session with a new assertion of the same person. If it is refused, the connection stays open."""
         assert frame.assertion is not None
         self._check_device(frame)
         sign_outs = self._presence.hub.sign_outs
@@ -157,16 +157,16 @@ class DeviceChannel(JsonChannel):
         self._ticket = signed.ticket
         _check_email(frame, signed.account.email)
         self.email = signed.account.email  # the provider may have given the person another address
-        if signed.account.revision != self.revision:  # or a sign-out from before this proof would end the device
+        if signed.account.revision != self.revision:  # otherwise a sign-out from before this assertion would end the device
             self._presence.devices.renew(signed.account, self.device, self.connection.id, self.status)
-        self._remember(frame.assertion, signed)
+        self._store_session(frame.assertion, signed)
         self._close_if_signed_out(sign_outs, signed)
         self._update(frame)
 
     def _close_if_signed_out(self, sign_outs: int, signed: SignIn) -> None:
-        """Close a channel whose sign-in was overtaken by a sign-out, which did not find it in the hub yet.
+        """Close the channel if a sign-out overtook the sign-in and did not find the channel in the hub.
 
-        :param sign_outs: the hub's count before it began.
+        :param sign_outs: ``Hub.sign_outs`` before the sign-in began.
         """
         if sign_outs == self._presence.hub.sign_outs:
             return
@@ -178,7 +178,7 @@ class DeviceChannel(JsonChannel):
             if not stands:
                 self.close(CloseCode.NOT_SIGNED_IN, "signed out")
 
-    def _remember(self, assertion: str, signed: SignIn) -> None:
+    def _store_session(self, assertion: str, signed: SignIn) -> None:
         left = min((signed.ends_at - self._clock.steady.now()) / 1000, self._limits.identity.session_seconds)
         self._ends_at = self._clock.monotonic() + left
         self._digest, self.family = _digest(assertion), signed.family
@@ -192,8 +192,8 @@ class DeviceChannel(JsonChannel):
         if self._clock.monotonic() >= self._ends_at:
             raise SessionEnded()
         if frame.status not in (self.status, "offline"):
-            self._charge(frame.status)
-        self._kept, self._refused = None, 0
+            self._count_change(frame.status)
+        self._pending_status, self._ignored_waits = None, 0
         self._apply(frame.status)
         self.reply(frame.id)
 
@@ -201,90 +201,95 @@ class DeviceChannel(JsonChannel):
         if frame.device not in (None, self.device):
             raise Conflict("device: is fixed by the first frame of a connection")
 
-    def _charge(self, status: Status) -> None:
-        """Count a change; when there are too many keep the status for later and refuse."""
+    def _count_change(self, status: Status) -> None:
+        """Count a change of status.
+
+        :raises SlowDown: there are too many changes; the status is applied later.
+        """
         now, presence = self._clock.monotonic(), self._limits.presence
         if self._bucket is None:
             self._bucket = TokenBucket(presence.status_rate, presence.status_burst)
         wait = self._bucket.take(now=now)
         if not wait:
             return
-        self._kept, self._kept_until = status, now + wait
-        self._refused += now < self._told_until
-        self._told_until = now + ceil(wait)
+        self._pending_status, self._pending_at = status, now + wait
+        self._ignored_waits += now < self._wait_ends_at
+        self._wait_ends_at = now + ceil(wait)
         raise SlowDown("status: changes too quickly", retry_after=ceil(wait))
 
     def extras(self) -> dict[str, str]:
-        """Return the next ticket, for the first answer after the old one was used up, OK or KO."""
+        """Return the next ticket, once: the first answer after the sign-in carries it, OK or KO."""
         ticket, self._ticket = self._ticket, None
         return {} if ticket is None else {"ticket": ticket}
 
     def refuse(self, refused: Refused, text: str) -> None:
-        """Answer KO; who goes on and on when told to wait is closed."""
+        """Answer KO; close the channel if the device keeps ignoring the slow-down."""
         super().refuse(refused, text)
         if self.user is None and isinstance(refused, BackendUnavailable):
-            self._wait_for_return(refused.retry_after or 0)
-        if self._refused >= _REFUSALS:
+            self._expect_retry(refused.retry_after or 0)
+        if self._ignored_waits >= _MAX_IGNORED_WAITS:
             self.close(CloseCode.SLOW_DOWN_IGNORED, f"the slow-down was ignored, retry_after={refused.retry_after or 1}")
 
-    def _wait_for_return(self, seconds: float) -> None:
-        """Expect a device that could not be signed in: it may be one that only reconnects."""
+    def _expect_retry(self, seconds: float) -> None:
+        """Extend the sign-in deadline, and have snapshots held back: the device may be one that reconnects."""
         self.allow_to_sign_in(seconds)
         self._presence.feeds.expect(seconds)
 
     def _apply(self, status: Status) -> None:
-        if self.user is not None and (status != self.status or self._unsure):
-            self._unsure = True
+        if self.user is not None and (status != self.status or self._update_unconfirmed):
+            self._update_unconfirmed = True
             known = self._presence.devices.update_status(self.user, self.device, self.connection.id, status)
-            self.status, self._unsure = status, False
-            if not known:  # replaced, signed out, or the tracker has lost it
+            self.status, self._update_unconfirmed = status, False
+            if not known:  # replaced, signed out, or lost by the tracker
                 self._presence.recovery.look_at(self.user)
 
-    def _apply_kept(self) -> None:
-        status, self._kept = self._kept, None
+    def _apply_pending(self) -> None:
+        status, self._pending_status = self._pending_status, None
         if status is not None:
             self._apply(status)
 
     # -- events
 
     def tick(self) -> None:
-        """Apply a kept status whose time has come; end a channel whose identity has ended."""
+        """Apply the pending status when it is due; close the channel when its session has ended."""
         super().tick()
         if self.user is None:
             return
-        if self._kept is not None and self._bucket is not None and self._clock.monotonic() >= self._kept_until:
+        if self._pending_status is not None and self._bucket is not None and self._clock.monotonic() >= self._pending_at:
             self._bucket.take(now=self._clock.monotonic())
-            self.connection.defer(self._try_kept)
+            self.connection.defer(self._try_pending)
         if self._clock.monotonic() >= self._ends_at + self._limits.identity.renewal_seconds:
             self.close(CloseCode.SESSION_ENDED, "the session has ended")
 
-    def _try_kept(self) -> None:
-        kept = self._kept
+    def _try_pending(self) -> None:
+        pending = self._pending_status
         try:
-            self._apply_kept()
+            self._apply_pending()
         except BackendUnavailable:
-            self._kept = self._kept or kept  # at the next tick; signed out meanwhile, it stays offline
+            self._pending_status = (
+                self._pending_status or pending
+            )  # retry at the next tick; a sign-out may have set it to offline meanwhile
 
     def closed(self, code: int, clean: bool) -> None:
-        """Leave: grace begins, or the device is gone at once when it was signed out."""
+        """Log the end of the session and leave: grace begins, or none after a sign-out."""
         if self.user is None:
             return
-        log.info("device session over: code %d%s", code, "" if clean else ", not clean")
+        log.info("device session ended: code %d%s", code, "" if clean else ", not clean")
         self._leave()
 
     def _leave(self) -> None:
-        """Give the device up, once or, when it was signed out before its connection ended, again."""
+        """Leave the hub and the tracker. Idempotent: a sign-out calls this before ``closed`` does."""
         assert self.user is not None
         self._presence.hub.leave_device(self.user, self.device, self)
         if self._presence.devices.at_hand(self.user):
-            self._depart()
+            self._leave_tracker()
         else:
-            self.connection.defer(self._depart)
+            self.connection.defer(self._leave_tracker)
 
-    def _depart(self) -> None:
+    def _leave_tracker(self) -> None:
         assert self.user is not None
         with suppress(BackendUnavailable):
-            self._apply_kept()
+            self._apply_pending()
         with suppress(BackendUnavailable):
             self._presence.devices.leave(self.user, self.device, self.connection.id)
 
@@ -292,23 +297,23 @@ class DeviceChannel(JsonChannel):
 
     @property
     def connection_id(self) -> str:
-        """The name of the connection, as the tracker knows it."""
+        """The id of the connection in the tracker."""
         return self.connection.id
 
     def close(self, code: CloseCode, reason: str) -> None:
-        """Close the channel; a device that is signed out does not get a grace."""
+        """Close the channel. After a sign-out, the device becomes offline at once, without grace."""
         super().close(code, reason)
         if code == CloseCode.NOT_SIGNED_IN and self.user is not None:
-            self._kept = "offline"
+            self._pending_status = "offline"
             self._leave()
 
     @property
     def idle(self) -> bool:
-        """Whether all that was offered has left."""
+        """Whether the kernel has accepted all sent frames."""
         return self.connection.idle
 
     def room_for(self, notifications: Sequence[Notification]) -> int:
-        """Return how many notifications fill a quarter of the outbox at the most, one at least."""
+        """Return how many notifications, at least one, fit into a quarter of the outbox."""
         most, size = self._limits.channels.outbox_bytes // 4, 0
         for count, item in enumerate(notifications if len(notifications) > 1 else ()):
             size += len(messages.notifications([item], self.acknowledges, {}))
@@ -317,14 +322,14 @@ class DeviceChannel(JsonChannel):
         return len(notifications)
 
     def deliver(self, notifications: Sequence[Notification], domains: Mapping[str, str]) -> bool:
-        """Offer up to 100 notifications in one frame.
+        """Send or queue up to 100 notifications in one frame; return False if the channel is closing.
 
-        :param domains: those of their applications, by PUID.
+        :param domains: the domains of their applications, by PUID.
         """
         if self.connection.closed:
-            return False  # it would be lost
+            return False
         self.connection.send(messages.notifications(notifications, self.acknowledges, domains))
-        return not self.connection.closed  # it may have been too much, or have found the socket dead
+        return not self.connection.closed  # a full outbox or a broken socket closes the connection
 
 
 def _digest(assertion: str) -> bytes:

@@ -90,7 +90,7 @@ def watch(service, appid, seconds):
     while time.monotonic() - start < seconds:
         time.sleep(0.5)
         most = max(most, service.own_bytes())
-        if closed_after == float("inf") and re.search(rf"session over: application {appid}, code 4102", service.log()):
+        if closed_after == float("inf") and re.search(rf"session ended: application {appid}, code 4102", service.log()):
             closed_after = time.monotonic() - start
     assert closed_after < seconds, "it was never closed"
     return closed_after, most

@@ -165,7 +165,7 @@ def test_two_services_behind_a_proxy_are_one(front):
         back[1].say("unavailable")
         assert again.next_updates() == [(puids[1], "unavailable", "explicit")]
         two.start()
-    assert all("device session over" in service.log() for service in front.services)
+    assert all("device session ended" in service.log() for service in front.services)
 
 
 def test_the_client_is_who_the_proxy_says_and_not_who_the_client_says(front):

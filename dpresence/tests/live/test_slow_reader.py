@@ -38,7 +38,7 @@ def test_a_slow_reader_is_dropped_nobody_waits_for_it_and_it_finds_its_place_aga
             worst = most_patience(service, SECONDS)
             healthy = load.result()
             assert healthy["delivered"] == healthy["answered"] > 0
-            assert re.search(rf"app service session over: application {application.appid}, code 4102", service.log())
+            assert re.search(rf"app service session ended: application {application.appid}, code 4102", service.log())
             assert slow.wait_closed()[0] in (4102, 1006)  # the frame arrives where there is room for it
         with application.service() as truth, application.service(slow.cursor) as resumed:
             assert resumed.recovery == "replayed"
