@@ -207,7 +207,7 @@ class Wire(WebSocket):
         self.close(CloseCode.SLOW_READER, "too slow")
 
     def _drop(self, code: int) -> None:
-        """Close the socket without a close frame; report ``code`` to the channel unless a close frame was exchanged."""
+        """Close the socket without a close frame; report ``code`` to the channel unless it was closing already."""
         if self._state is State.OPEN:
             self._code = code
         self._end()
