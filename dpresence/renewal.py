@@ -1,4 +1,4 @@
-"""SIGHUP for a single process: it checks what it would start anew with, drains, and becomes that (docs/decisions/0014-renewal.md)."""
+"""Restart of a single process on SIGHUP: it checks the new configuration, drains and execs (docs/decisions/0014-renewal.md)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .worker import CHECK_VARIABLE, LISTENER_VARIABLE
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 60.0
-"""How long the check of a new start may take."""
+"""Maximum seconds for the check of the new configuration."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def has_terminal() -> bool:
-    """Return whether this process has a controlling terminal that is still there."""
+    """Return whether this process has a controlling terminal that is still open."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:
@@ -30,10 +30,10 @@ def has_terminal() -> bool:
 
 
 class Renewal:
-    """Turns SIGHUP into a stop after which this process starts anew.
+    """Handles SIGHUP with a stop of the service and a restart of the process.
 
     :param stop: stops the service.
-    :ivar wanted: the process starts anew once it has stopped.
+    :ivar wanted: the process restarts once the service has stopped.
     """
 
     def __init__(self, stop: Callable[[], None]) -> None:
@@ -43,7 +43,7 @@ class Renewal:
         self._terminal = has_terminal()
 
     def request(self) -> None:
-        """Handle SIGHUP; a terminal that was closed sends it as well, and ends the service."""
+        """Handle SIGHUP. If the controlling terminal was closed, which also sends SIGHUP, the service stops."""
         if self._terminal and not has_terminal():
             self.cancel()
         elif not self._checking:
@@ -51,20 +51,20 @@ class Renewal:
             gevent.spawn(self._check)
 
     def cancel(self) -> None:
-        """Stop for good: SIGTERM has the last word."""
+        """Stop the service without a restart, as on SIGTERM. It overrides an earlier SIGHUP."""
         self.wanted = False
         self._stop()
 
     def _check(self) -> None:
-        """Try the new start in a process of its own, which opens neither the address nor a backend."""
+        """Check a new start in a separate process, which opens neither the listening address nor a backend."""
         try:
-            refusal = refused()
+            error = start_error()
         finally:
             self._checking = False
-        if refusal:
-            log.warning("SIGHUP: everything stays as it is: %s", refusal)
+        if error:
+            log.warning("SIGHUP: not restarted, the service keeps running: %s", error)
         else:
-            log.info("SIGHUP: starting anew")
+            log.info("SIGHUP: restarting")
             self.wanted = True
             self._stop()
 
@@ -74,8 +74,8 @@ def command() -> list[str]:
     return [sys.executable, *sys.orig_argv[1:]]
 
 
-def refused() -> str:
-    """Return why a new start with the present ini and code would fail; empty if it would not."""
+def start_error() -> str:
+    """Return why a start with the current ini and code would fail, "" if it would succeed."""
     environment = {**os.environ, CHECK_VARIABLE: "1"}
     try:
         done = subprocess.run(  # noqa: S603 our own command line
@@ -85,17 +85,17 @@ def refused() -> str:
         return str(error)
     if not done.returncode:
         return ""
-    said = (done.stderr or done.stdout).strip().splitlines()
-    return said[-1] if said else f"exit status {done.returncode}"
+    output = (done.stderr or done.stdout).strip().splitlines()
+    return output[-1] if output else f"exit status {done.returncode}"
 
 
-def start_anew(renewal: Renewal, listener: int) -> None:
-    """Become the new start, on the same socket; return if SIGTERM came last.
+def restart(renewal: Renewal, listener: int) -> None:
+    """Replace this process by a new one on the same listening socket; return only if a SIGTERM has cancelled the restart.
 
-    :param listener: file number of the listening socket; what connects meanwhile waits in its queue.
+    :param listener: file descriptor of the listening socket. Clients that connect during the restart wait in its backlog.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # what comes from now on is taken after the start
-    gevent.sleep(0)  # and what has come before is taken now
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # signals from now on are delivered after the exec
+    gevent.sleep(0)  # signals that arrived before are handled now
     if not renewal.wanted:
         return
     os.set_inheritable(listener, True)

@@ -29,7 +29,7 @@ from .files import free_files  # noqa: E402
 from .ini import load_server  # noqa: E402
 from .listener import Server, tls_context  # noqa: E402
 from .pserve import say_why  # noqa: E402
-from .renewal import Renewal, command, start_anew  # noqa: E402
+from .renewal import Renewal, command, restart  # noqa: E402
 from .settings import ServerSettings, Settings, wrong_setting  # noqa: E402
 from .supervisor import Supervisor  # noqa: E402
 from .worker import TRACE_SIGNAL, Worker, adopt, inherited_listener, listen, only_checks, this_worker  # noqa: E402
@@ -61,7 +61,7 @@ def main(global_config: dict[str, str], **section: str) -> Callable[[Any], None]
         supervise(settings, listener)
     for number in (signal.SIGTERM, signal.SIGINT):  # while the application is being built
         signal.signal(number, lambda *_: sys.exit(0))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))  # after ``start_anew``
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))  # after ``restart``
     if worker:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor handles it, also when a terminal is closed
         listener = worker.listener
@@ -131,7 +131,7 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
             parts.presence.finish()
         parts.close()
     if renewal.wanted and listener is not None:
-        start_anew(renewal, listener)
+        restart(renewal, listener)
 
 
 def show_token(token: Any, home: str) -> None:

@@ -1,4 +1,4 @@
-"""What a process inherits from the one that started it: the listening socket and, below a supervisor, the ends of two pipes."""
+"""Files that a process inherits from its parent: the listening socket and, with a supervisor, the ends of two pipes."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from gevent import monkey
 from .errors import SettingError
 from .settings import wrong_setting
 
-_socket = monkey.get_original("socket", "socket")  # the supervisor's; what gevent may have patched would start a loop there
+_socket = monkey.get_original("socket", "socket")  # for the supervisor: gevent's socket would start an event loop in it
 
 VARIABLE = "DPRESENCE_WORKER"
-"""Tells a process that it is a worker, and which open files are for it."""
+"""Environment variable of a worker: the file descriptors it inherits from the supervisor, separated by commas."""
 LISTENER_VARIABLE = "DPRESENCE_LISTENER"
-"""Tells a process that started itself anew which open file is the listening socket."""
+"""Environment variable of a process that has restarted itself: the file descriptor of the listening socket."""
 CHECK_VARIABLE = "DPRESENCE_CHECK"
-"""Tells a process to check its ini and to end, with status 0 if a start would get as far as its backends."""
+"""Environment variable that makes a process only check its ini. It exits with status 0 if a start would reach the backends."""
 TRACE_SIGNAL = signal.SIGUSR2
-"""Makes a process of the service write its stack trace to stderr (``faulthandler``), also when no Python code runs in it."""
+"""Signal that makes a process write its stack trace to stderr (``faulthandler``), also while it is blocked in C code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """What a worker knows of its supervisor.
+    """File descriptors that a worker inherits from its supervisor.
 
-    :ivar listener: file number of the listening socket.
-    :ivar heartbeats: of the pipe that takes its heartbeats.
-    :ivar lifeline: of the pipe that ends when the supervisor does.
+    :ivar listener: the listening socket.
+    :ivar heartbeats: the pipe to which the worker writes heartbeats.
+    :ivar lifeline: the pipe that reaches its end when the supervisor ends.
     """
 
     listener: int
@@ -39,35 +39,36 @@ class Worker:
     lifeline: int
 
     def beat(self, seconds: int) -> None:
-        """Say that this process serves; never waits.
+        """Send a heartbeat to the supervisor without blocking.
 
-        :param seconds: without another heartbeat for this long, it is killed and replaced.
+        :param seconds: the supervisor kills and replaces this process if the next heartbeat takes longer.
         """
-        with suppress(BrokenPipeError, BlockingIOError):  # the lifeline will tell; a full pipe has heartbeats enough
+        # The lifeline reports the end of the supervisor. A full pipe still holds unread heartbeats.
+        with suppress(BrokenPipeError, BlockingIOError):
             os.write(self.heartbeats, b"%d %d\n" % (os.getpid(), seconds))
 
 
 def this_worker() -> Worker | None:
-    """Return what the supervisor gave to this process, None when there is no supervisor."""
+    """Return the files inherited from the supervisor, None when there is no supervisor."""
     files = os.environ.pop(VARIABLE, None)
     return Worker(*map(int, files.split(","))) if files else None
 
 
 def inherited_listener() -> int | None:
-    """Return the file number of the listening socket that this process had before it started itself anew, if it did."""
+    """Return the file descriptor of the listening socket after a restart by SIGHUP, None after any other start."""
     number = os.environ.pop(LISTENER_VARIABLE, None)
     return int(number) if number else None
 
 
 def only_checks() -> bool:
-    """Return whether this process is to check its ini only."""
+    """Return whether this process only checks its ini."""
     return CHECK_VARIABLE in os.environ
 
 
 def listen(host: str, port: int, backlog: int) -> socket.socket:
-    """Return a listening socket that workers inherit.
+    """Return a non-blocking, inheritable listening socket.
 
-    :raises SettingError: it cannot be bound.
+    :raises SettingError: the address cannot be bound.
     """
     listener: socket.socket = _socket(socket.AF_INET6 if ":" in host or not host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -83,13 +84,13 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
 
 
 def adopt(number: int) -> socket.socket:
-    """Return an inherited listening socket as one that workers inherit in their turn."""
+    """Return a socket object for an inherited listening socket, which workers inherit as well."""
     listener: socket.socket = _socket(fileno=number)
     listener.set_inheritable(True)
     return listener
 
 
 def not_free(host: str, port: int, error: OSError) -> SettingError:
-    """Return what to say of an address that cannot be bound."""
-    why = (error.strerror or "").partition(":")[0]  # gevent adds the address
+    """Return the error for an address that cannot be bound."""
+    why = (error.strerror or "").partition(":")[0]  # gevent appends the address
     return wrong_setting(f"port = {port}, host", host, f"free to listen on ({why})")

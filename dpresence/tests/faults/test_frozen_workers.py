@@ -52,11 +52,11 @@ def test_a_frozen_worker_is_replaced_and_its_stack_trace_is_in_the_log(cluster, 
     before = set(cluster.workers())
     freeze(cluster)
     start = time.monotonic()
-    eventually(lambda: "is silent" in cluster.log(), 5 * REPLACED_SECONDS)
-    (frozen,) = [pid for pid in before if f"Worker {pid} is silent, state {state}" in cluster.log()]
+    eventually(lambda: "sends no heartbeats" in cluster.log(), 5 * REPLACED_SECONDS)
+    (frozen,) = [pid for pid in before if f"Worker {pid} sends no heartbeats, state {state}" in cluster.log()]
     eventually(lambda: len(cluster.ready() - {frozen}) == 2 and frozen not in cluster.workers(), 5 * REPLACED_SECONDS)
     figures.time("frozen worker", f"until one that is {state} is replaced, lease {LEASE} s", time.monotonic() - start, REPLACED_SECONDS)
-    _, _, after = cluster.log().partition(f"Worker {frozen} is silent")
-    assert trace in after.partition(f"Worker {frozen} is killed")[0]
+    _, _, after = cluster.log().partition(f"Worker {frozen} sends no heartbeats")
+    assert trace in after.partition(f"Worker {frozen} gets SIGKILL")[0]
     assert len(before & set(cluster.workers())) == 1
     assert all(answers(cluster.origin) for _ in range(10))

@@ -72,7 +72,9 @@ def test_with_a_broken_ini_it_stays_and_the_log_says_why(service):
     change(service, f"presence.grace_seconds = {GRACE}", "presence.grace_seconds = soon")
     with Person(service.origin, "ann@example.org").device() as device:
         service.send_signal(signal.SIGHUP)
-        refusal = "SIGHUP: everything stays as it is: dpresence does not start: presence.grace_seconds: must be a whole number"
+        refusal = (
+            "SIGHUP: not restarted, the service keeps running: dpresence does not start: presence.grace_seconds: must be a whole number"
+        )
         eventually(lambda: refusal in service.log())
         device.say("unavailable")
         change(service, "presence.grace_seconds = soon", "presence.grace_seconds = 1")
@@ -85,7 +87,7 @@ def test_with_a_broken_ini_it_stays_and_the_log_says_why(service):
 def test_a_mistake_for_the_server_changes_nothing_either(service, key):
     change(service, f"port = {service.port}", f"port = {service.port}\n{key}")
     service.send_signal(signal.SIGHUP)
-    eventually(lambda: "SIGHUP: everything stays as it is: dpresence does not start: " in service.log())
+    eventually(lambda: "SIGHUP: not restarted, the service keeps running: dpresence does not start: " in service.log())
     assert requests.get(f"{service.origin}/__heartbeat__", timeout=10).ok
     assert service.log().count("Listening on ") == 1
 
@@ -96,7 +98,7 @@ def test_several_in_a_row_and_a_stop_right_after_are_heeded(service):
         time.sleep(0.05)
     listens(service, 2)
     service.send_signal(signal.SIGHUP)
-    eventually(lambda: service.log().count("SIGHUP: starting anew") >= 2)
+    eventually(lambda: service.log().count("SIGHUP: restarting") >= 2)
     assert service.stop() == 0
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", service.port), 2)

@@ -120,7 +120,7 @@ def test_it_starts_as_shipped_but_for_the_urls_and_a_mistake_made_later_harms_no
     # a mistake in the ini: who is there stays
     alone.ini.write_text(alone.ini.read_text().replace("presence.grace_seconds = 15", "presence.grace_seconds = soon"))
     alone.send_signal(signal.SIGHUP)
-    eventually(lambda: "ended before it was ready (exit status 1); those that are there stay" in alone.log())
+    eventually(lambda: "ended before it was ready (exit status 1); the running workers are not replaced" in alone.log())
     assert alone.workers() == workers
     assert alone.log().count("dpresence does not start: presence.grace_seconds: must be a whole number") == 1
     assert answers(alone.origin)
@@ -170,7 +170,7 @@ def test_a_worker_that_is_killed_is_replaced_and_the_port_never_refuses(cluster,
                 app_service.assert_no_updates()
             assert app_service.statuses[puid] == "online"
     assert caller.calls and not caller.failures
-    assert f"Worker {killed} died (signal 9); another one starts in " in cluster.log()
+    assert f"Worker {killed} died (signal 9); its replacement starts in " in cluster.log()
 
 
 # -- all are replaced

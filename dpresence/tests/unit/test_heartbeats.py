@@ -127,7 +127,7 @@ def test_a_worker_that_falls_silent_writes_a_stack_trace_and_is_replaced(
     for _ in range(3):
         service.step(LEASE / 3)
         service.beat(other)
-    assert f"Worker {silent} is silent, state " in caplog.text
+    assert f"Worker {silent} sends no heartbeats, state " in caplog.text
     service.sees(lambda: service.traces == [silent])
     assert silent in service.workers
     service.step(TRACE_SECONDS)
@@ -144,7 +144,7 @@ def test_a_stopped_worker_is_named_as_such_and_goes_on_for_its_stack_trace(
     os.kill(worker, signal.SIGSTOP)
     service.sees(lambda: _state(worker) == "T")
     service.step(LEASE)
-    assert f"Worker {worker} is silent, state T (stopped)" in caplog.text
+    assert f"Worker {worker} sends no heartbeats, state T (stopped)" in caplog.text
     service.sees(lambda: service.traces == [worker])
     service.step(TRACE_SECONDS)
     service.sees(lambda: service.workers and worker not in service.workers)

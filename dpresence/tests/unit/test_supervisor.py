@@ -85,7 +85,7 @@ def test_who_does_not_stop_in_time_is_killed(run: Callable[..., Run]) -> None:
     service = run(READY + "trap '' TERM; " + SLEEP, count=1, stop=0.3)
     service.sees(lambda: service.pids("is ready"))
     assert service.stop() == 0
-    assert service.pids("takes too long") == service.pids("is killed") == service.pids("is ready")
+    assert service.pids("takes too long") == service.pids("gets SIGKILL") == service.pids("is ready")
     assert service.pids(r"has stopped \(signal 9\)") == service.pids("is ready")
     assert service.log.count("a stack trace\n") == 1
 
@@ -93,7 +93,7 @@ def test_who_does_not_stop_in_time_is_killed(run: Callable[..., Run]) -> None:
 def test_who_is_not_ready_in_time_is_killed_and_ends_the_start(run: Callable[..., Run]) -> None:
     service = run("trap '' USR2; " + SLEEP, start=0.2)
     assert service.wait() == 1
-    assert service.pids("takes too long") == service.pids("is killed") == service.pids(r"ended before it was ready \(signal 9\)") != []
+    assert service.pids("takes too long") == service.pids("gets SIGKILL") == service.pids(r"ended before it was ready \(signal 9\)") != []
 
 
 def test_the_first_to_fail_ends_the_start_with_its_status_and_is_the_only_one(run: Callable[..., Run]) -> None:
@@ -111,7 +111,7 @@ def test_a_later_one_that_fails_at_the_start_ends_all(run: Callable[..., Run], t
 def test_workers_that_die_early_again_and_again_are_started_ever_later(run: Callable[..., Run]) -> None:
     service = run(READY + "sleep 0.1; exit 5", count=1)
     service.sees(lambda: len(service.pids("died")) == 4)
-    assert re.findall(r"died \(exit status 5\); another one starts in (.*) s", service.log)[:4] == ["0.05", "0.1", "0.2", "0.4"]
+    assert re.findall(r"died \(exit status 5\); its replacement starts in (.*) s", service.log)[:4] == ["0.05", "0.1", "0.2", "0.4"]
     assert service.stop() == 0
 
 
@@ -131,7 +131,7 @@ def test_a_successor_that_dies_leaves_the_old_ones(run: Callable[..., Run], tmp_
     service.sees(lambda: len(service.pids("is ready")) == 2)
     (tmp_path / "broken").touch()
     service.process.send_signal(signal.SIGHUP)
-    service.sees(lambda: "those that are there stay" in service.log)
+    service.sees(lambda: "the running workers are not replaced" in service.log)
     time.sleep(0.3)
     assert service.log.count("exit status 1") == 1
     assert service.pids("has stopped") == []
