@@ -1,4 +1,4 @@
-"""What runs beside the requests: sweeps and the lease, each in a greenlet of its own, none of which ends by an error."""
+"""Periodic background jobs: sweeps, the lease, figures. Each job runs in its own greenlet, which continues after any error."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ log = logging.getLogger(__name__)
 HOUSEKEEPING_SECONDS = 60
 FIGURES_SECONDS = 2
 POSTPONED_SECONDS = 1
-DEVELOPMENT = "the development issuer is on: anybody with its token can sign in as anybody"
+DEVELOPMENT = "the development issuer is enabled: anyone who has its token can sign in as any user"
 _JITTER = 0.1
 
 
 class Background:
-    """The periodic work of one process."""
+    """The periodic jobs of one process."""
 
     def __init__(self, presence: Presence, clients: Mapping[str, OidcClient], settings: Settings) -> None:
         self._jobs: list[tuple[str, float, Callable[[], object]]] = [
             ("sweep of devices", settings.presence.sweep_seconds, presence.devices.sweep),
-            ("postponed changes of status", POSTPONED_SECONDS, presence.devices.tell_postponed),
+            ("publishing of postponed status changes", POSTPONED_SECONDS, presence.devices.publish_postponed),
             ("checks of domains", HOUSEKEEPING_SECONDS, presence.applications.check_domains),
             ("lease", settings.presence.refresh_seconds, presence.renew_lease),
             ("figures", FIGURES_SECONDS, presence.figures.sample),
-            ("asking of backends", settings.presence.sweep_seconds, presence.figures.ask_backends),
+            ("ping of backends", settings.presence.sweep_seconds, presence.figures.ping_backends),
             ("sweep of notifications", HOUSEKEEPING_SECONDS, presence.notifications.sweep),
             ("sweep of feeds", HOUSEKEEPING_SECONDS, presence.feeds.sweep),
             ("outbox", settings.presence.sweep_seconds, presence.outbox.sweep),
@@ -47,17 +47,17 @@ class Background:
         self._greenlets: list[Any] = []
 
     def start(self) -> None:
-        """Begin; the first turn of each job comes after its interval, but for the providers, which are asked now."""
+        """Start every job. Provider keys are fetched at once; every other job first runs after its interval."""
         self._greenlets = [gevent.spawn(_repeat, *job) for job in [*self._jobs, *self._providers]]
         self._greenlets += [gevent.spawn(renew) for _, _, renew in self._providers]
 
     def stop(self) -> None:
-        """End, in the middle of nothing that matters: every job is one step in its backend."""
+        """Kill the greenlets. This is safe at any time, because each job changes a backend in atomic steps only."""
         gevent.killall(self._greenlets)
 
 
 def warn_of_development() -> None:
-    """Say in the log what must not be forgotten."""
+    """Log a reminder that the development issuer is enabled."""
     log.warning(DEVELOPMENT)
 
 
@@ -67,6 +67,6 @@ def _repeat(name: str, seconds: float, job: Callable[[], object]) -> None:
         try:
             job()
         except BackendUnavailable as error:
-            log.warning("%s put off: %s", name, error.error)
+            log.warning("%s skipped: %s", name, error.error)
         except Exception:
             log.exception("%s failed", name)

@@ -1,4 +1,4 @@
-"""The limit of open files: how many sockets it leaves to a process."""
+"""The limit of open files, and the number of sockets that a process may open within it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from .errors import SettingError
 log = logging.getLogger("dpresence.server")
 
 OTHER_FILES = 64
-"""Open files kept for the database, Redis, fetches and the heartbeat; a quarter of all where the limit is low."""
+"""Files reserved for the database, Redis, fetches and the heartbeat. With a low limit, a quarter of the limit is reserved instead."""
 LEAST_SOCKETS = 8
-"""With room for fewer a service is of no use."""
+"""Minimum number of sockets. With fewer the service does not start."""
 
 
 def free_files(sockets: int) -> int:
-    """Return how many sockets may be open, having raised this process's limit of open files as far as it goes.
+    """Raise this process's limit of open files as far as needed and allowed, and return how many sockets may be open.
 
-    :param sockets: how many are wanted; fewer are said in the log.
-    :raises SettingError: there is room for hardly anything.
+    :param sockets: number of sockets wanted. A smaller result is logged.
+    :raises SettingError: the limit allows fewer than ``LEAST_SOCKETS``.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     used = len(os.listdir("/proc/self/fd"))
@@ -33,5 +33,5 @@ def free_files(sockets: int) -> int:
     if free < LEAST_SOCKETS:
         raise SettingError(f"the limit of open files is {soft}: must be at least {used + 2 * LEAST_SOCKETS + soft // 4} (ulimit -n)")
     if free < sockets:
-        log.warning("the limit of open files is %d: %d connections are let in; channels.sockets needs %d", soft, free, wanted)
+        log.warning("the limit of open files is %d: it allows %d connections; channels.sockets needs %d", soft, free, wanted)
     return free

@@ -1,7 +1,7 @@
-"""Web addresses in a name, as a person reads them (docs/protocol.md, section 6).
+"""Detection of web addresses, and of text that looks like one, in names (docs/protocol.md, section 6).
 
-A name is reduced to what it looks like: first by the mapping that browsers apply to a host name (UTS 46), then letter by letter to the
-ASCII character that it can be taken for (UTS 39, confusables). What is left is compared with the public suffix list.
+A name is reduced to a skeleton: first by the mapping that browsers apply to host names (UTS 46), then character by character to the
+ASCII character that it can be confused with (UTS 39, confusables). The skeleton is compared with the public suffix list.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import regex
 from publicsuffixlist import PublicSuffixList
 
 SPECIAL_SUFFIXES = frozenset({"alt", "example", "internal", "invalid", "local", "localhost", "onion", "test"})
-"""Top-level names that are in no public suffix list: RFC 6761, 6762, 7686 and 9476, and ICANN's ``internal``."""
+"""Top-level domains that the public suffix list does not contain: RFC 6761, 6762, 7686 and 9476, and ICANN's ``internal``."""
 ABBREVIATIONS = frozenset(
     [
         "Co",
@@ -45,7 +45,7 @@ ABBREVIATIONS = frozenset(
 )
 """Abbreviations that people write with a dot and without a space: ``Dr.House`` and ``Co.KG`` are names, not addresses."""
 
-_NO_WORDS = frozenset({"com", "net", "org"})  # nobody's name, whatever stands before
+_NO_WORDS = frozenset({"com", "net", "org"})  # an abbreviation before one of these does not make it a name
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
 _UNSEEN = regex.compile(r"[\p{Cf}\p{Default_Ignorable_Code_Point}]")
 _MARK = regex.compile(r"\p{M}")
@@ -55,7 +55,7 @@ _DIRECTION_MARKS = "\u200e\u200f\u061c"
 _LABEL = rf"[\p{{L}}\p{{M}}\p{{N}}{_DIRECTION_MARKS}-]+"
 _RUN = regex.compile(rf"{_LABEL}(?:\.{_LABEL})+")
 _SYMBOL = regex.compile(r"[\p{S}\p{Pc}]")
-# Where spaces are no custom between words, a suffix ends where the script changes: ``bank.com登录``.
+# In scripts that do not separate words by spaces, a suffix ends where the script changes: ``bank.com登录``.
 _ONE_SCRIPT = regex.compile(
     r"[\p{Script=Latin}0-9]+|\p{Script=Han}+|\p{Script=Hiragana}+|[^\p{Script=Latin}\p{Script=Han}\p{Script=Hiragana}]+"
 )
@@ -66,31 +66,32 @@ _RIGHT_TO_LEFT = regex.compile(r"[\p{Bidi_Class=R}\p{Bidi_Class=AL}]")
 
 
 def names_another_domain(text: str, domain: str) -> bool:
-    """Return whether a text has a web address in it that is neither the application's domain nor below it.
+    """Return whether a text contains a web address that is neither the application's domain nor a subdomain of it.
 
-    :param domain: the application's, canonical.
+    :param domain: the application's domain, canonical.
     """
     found = addresses(_with_ascii(domain, text) if "xn--" in domain else text)
     return not all(f".{address}".endswith(f".{domain}") for address in found)
 
 
 def _with_ascii(domain: str, text: str) -> str:
-    """Return a text with a domain in its own letters replaced by its ASCII form; nothing that merely looks like it is."""
+    """Return a text with the Unicode form of a domain replaced by its ASCII form. Text that only looks like the domain is kept."""
     return str(regex.sub(regex.escape(idna.decode(domain)), domain, text, flags=regex.IGNORECASE))
 
 
 @lru_cache(maxsize=4096)
 def addresses(text: str) -> tuple[str, ...]:
-    """Return what reads as a web address in a text, in lower case.
+    """Return the parts of a text that look like web addresses, in lower case.
 
-    With a character that runs from right to left between them, the parts may be shown in the reverse order, so that order counts, too.
+    With right-to-left characters between them, the labels may be displayed in reverse order, so this order is checked as well.
     """
-    looks = dict.fromkeys([skeleton(text), skeleton(_as_printed(text)), _as_host(text)])  # a suffix such as ``рф`` is one of its own, too
-    return tuple(found for look in looks for labels in _runs(look) if (found := _address(labels)))
+    # ``_as_host`` is for suffixes that are not ASCII, such as ``рф``.
+    readings = dict.fromkeys([skeleton(text), skeleton(_as_printed(text)), _as_host(text)])
+    return tuple(found for reading in readings for labels in _runs(reading) if (found := _address(labels)))
 
 
 def _runs(text: str) -> Iterator[list[str]]:
-    """Yield the labels of what has dots in it; symbols end a label, and also stand for a letter: ``Bank®.com``."""
+    """Yield the labels of each run with dots. A symbol is read both as the end of a label and as a letter: ``Bank®.com``."""
     if "." not in text:
         return
     for run in dict.fromkeys([*_RUN.findall(text), *_RUN.findall(_SYMBOL.sub("x", text))]):
@@ -101,7 +102,10 @@ def _runs(text: str) -> Iterator[list[str]]:
 
 
 def _address(labels: list[str]) -> str | None:
-    """Return the address that labels are or, when they are none, begin with: ``bank.com.login``, ``bank.com-login``, ``bank.com登录``."""
+    """Return the longest address that the labels are or begin with, None without one.
+
+    Examples are ``bank.com.login``, ``bank.com-login`` and ``bank.com登录``.
+    """
     for at in range(len(labels) - 1, 0, -1):
         begins = labels[at].split("-")[0]
         for last in dict.fromkeys([labels[at], begins, *_ONE_SCRIPT.findall(begins)[:1]]):
@@ -111,29 +115,29 @@ def _address(labels: list[str]) -> str | None:
 
 
 def passes_for_latin(text: str) -> str | None:
-    """Return the first word that mixes Latin with letters of another script and yet looks Latin throughout; None without one.
+    """Return the first word that mixes Latin letters with another script and looks entirely Latin, None without one.
 
-    This is a mixed-script confusable of UTS 39 (section 4) whose other spelling is ASCII. ``Яndex`` and ``λProlog`` are none.
+    This is a mixed-script confusable (UTS 39, section 4) of an ASCII word. ``Яndex`` and ``λProlog`` are not.
     """
     words = (word for word in _WORD.findall(text) if not word.isascii() and _LATIN.search(word) and _NOT_LATIN.search(word))
     return next((word for word in words if skeleton(word).isascii()), None)
 
 
 def skeleton(text: str) -> str:
-    """Return the ASCII text that a text can be taken for, as far as there is one.
+    """Return the ASCII text that a text can be confused with; characters without an ASCII counterpart stay.
 
-    Capitals and marks of direction stay; combining marks and other characters that are not seen go.
+    Capital letters and direction marks are kept; combining marks and invisible characters are removed.
     """
     return text if text.isascii() else "".join(_similar().get(char) or _look(char, True) for char in text)
 
 
 def _as_host(text: str) -> str:
-    """Return a text as a browser reads a host name; capitals and marks of direction stay."""
+    """Return a text as a browser maps a host name, except that capital letters and direction marks are kept."""
     return text if text.isascii() else unicodedata.normalize("NFC", "".join(_look(char, False) for char in text))
 
 
 def _as_printed(text: str) -> str:
-    """Return a text with small capitals as letters, and with spaces for what stands beside a word like a sign: ``bank.com²``."""
+    """Return a text with small capitals as plain letters, and with spaces for characters that look like punctuation: ``bank.com²``."""
     return text if text.isascii() else "".join(_print(char) for char in text)
 
 
@@ -166,7 +170,7 @@ def _is_top_level(label: str) -> bool:
 
 
 def _is_address(labels: list[str]) -> bool:
-    """Return whether labels are a name that somebody can register, or a host below one."""
+    """Return whether labels form a domain that can be registered, or a subdomain of one."""
     *before, last = labels
     if ABBREVIATIONS.issuperset(before) and last[0].isupper() and last.lower() not in _NO_WORDS:
         return False
@@ -185,7 +189,7 @@ def site(domain: str) -> str:
 
 
 def load() -> None:
-    """Read the lists, so that the first name does not wait for them: a third of a second."""
+    """Load the lists, so that the first check of a name does not take a third of a second longer."""
     _suffixes()
     _similar()
     _signs()
@@ -198,21 +202,21 @@ def _suffixes() -> PublicSuffixList:
 
 @cache
 def _similar() -> dict[str, str]:
-    """Return the ASCII character that each other one can be taken for (UTS 39, confusables.txt).
+    """Return a map from each character to the ASCII character that it can be confused with (UTS 39, confusables.txt).
 
-    Only the package's data is used: importing it would keep all of them in memory.
+    Only the data file of the package is read, because importing the package keeps all its data in memory.
     """
     return {char: next(one for one in like if one in _PLAIN) for char, like in _confusables().items() if not _PLAIN.isdisjoint(like)}
 
 
 @cache
 def _signs() -> frozenset[str]:
-    """Return the letters that can be taken for punctuation of ASCII and for nothing else of it: U+01C3 looks like an exclamation mark."""
+    """Return the letters that can be confused only with ASCII punctuation: U+01C3 looks like an exclamation mark."""
     return frozenset(char for char, like in _confusables().items() if char.isalpha() and _PLAIN.isdisjoint(like))
 
 
 def _confusables() -> dict[str, list[str]]:
-    """Return the ASCII characters that each other one can be taken for, where there are any."""
+    """Return a map from each character to the ASCII characters that it can be confused with, where there are any."""
     data = json.loads((files("confusable_homoglyphs") / "confusables.json").read_text(encoding="utf-8"))
     found = {char: [one["c"] for one in entries if one["c"].isascii()] for char, entries in data.items() if not char.isascii()}
     return {char.strip("\u200e"): like for char, like in found.items() if like}

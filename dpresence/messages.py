@@ -1,7 +1,7 @@
-"""Every frame and body: its shape, its check, its encoding (docs/protocol.md, sections 3 to 6).
+"""Schemas, validation and encoding of all frames and bodies (docs/protocol.md, sections 3 to 6).
 
-Frames and REST bodies are parsed by the same structs, so that a channel and a call refuse the same things with the same
-words. The ``description`` of a field is what its error text says is allowed.
+Frames and REST bodies are parsed by the same structs, so that channels and REST calls return the same errors. The error text of a
+field contains its ``description``, which therefore describes the allowed values.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from .lookalikes import site
 from .model import Device, Grant, Notification, Status, Update
 
 MOST_ITEMS = 100
-"""Notifications in one frame, in either direction."""
+"""Maximum number of notifications in one frame, in either direction."""
 MOST_ENTRIES = 500
-"""Updates or snapshot entries in one frame, and items of one page of a list."""
+"""Maximum number of updates or snapshot entries in one frame, and of items in one page of a list."""
 
 FrameId = Annotated[str, Meta(max_length=64)] | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Id = Annotated[FrameId | None, Meta(description="a string of up to 64 characters, or an integer")]
@@ -34,7 +34,10 @@ DeviceName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:-]{1,64}\Z", descripti
 
 
 class Frame(Struct, forbid_unknown_fields=True):
-    """What every frame may carry: an ``id`` that the reply repeats."""
+    """Base of all frames.
+
+    :param id: optional identifier, which the reply repeats.
+    """
 
     id: Id = None
 
@@ -44,7 +47,7 @@ T = TypeVar("T")
 
 
 class StatusUpdate(Frame, kw_only=True):
-    """A device's update (section 3)."""
+    """A status update from a device (section 3)."""
 
     email: Email
     status: Annotated[Status, Meta(description="one of online, unavailable, offline")]
@@ -55,14 +58,14 @@ class StatusUpdate(Frame, kw_only=True):
 
 
 class Acknowledge(Frame, kw_only=True):
-    """A device has these notifications (section 3)."""
+    """An acknowledgement of notifications from a device (section 3)."""
 
     action: str
     notifications: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=10_000, description="a list of notification ids")]
 
 
 class Authenticate(Frame, kw_only=True):
-    """An app service signs in (section 5)."""
+    """A sign-in of an app service (section 5)."""
 
     action: str
     key: Annotated[str, Meta(max_length=256, description="an API key, as text")]
@@ -70,9 +73,9 @@ class Authenticate(Frame, kw_only=True):
 
 
 def _check(struct: Struct, field: str, check: Callable[[str], T]) -> T:
-    """Return what a check of ``texts`` makes of a field.
+    """Return the result of a check of ``texts`` for the value of a field.
 
-    :raises ValueError: the field, what is allowed in it, and what the check says.
+    :raises ValueError: the check failed. The text contains the field, its description and the message of the check.
     """
     try:
         return check(getattr(struct, field))
@@ -84,7 +87,7 @@ Source = Annotated[str, Meta(max_length=254, description="text of up to 254 char
 
 
 class OutgoingNotification(Struct, forbid_unknown_fields=True):
-    """One notification as an app service sends it (section 5)."""
+    """One notification in a request of an app service (section 5)."""
 
     puid: Annotated[str, Meta(max_length=254, description="a PUID, as text")]
     message: Annotated[str, Meta(max_length=512, description="text of up to 512 characters")] = ""
@@ -107,14 +110,14 @@ OutgoingNotifications = Annotated[
 
 
 class Notify(Frame, kw_only=True):
-    """An app service sends notifications (section 5)."""
+    """A frame with notifications from an app service (section 5)."""
 
     action: str
     notifications: OutgoingNotifications
 
 
 class Empty(Struct, forbid_unknown_fields=True):
-    """The body of a call that documents none."""
+    """The body of a call without documented fields."""
 
 
 class Login(Struct, forbid_unknown_fields=True):
@@ -178,11 +181,11 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 
 
 def parse(kind: Any, data: str | bytes) -> Any:
-    """Parse and check a frame or body.
+    """Parse and validate a frame or body.
 
     :param kind: a struct of this module, or a list of one.
     :returns: a value of that kind.
-    :raises NotAnObject: it is not JSON, or not the object (or list) it should be.
+    :raises NotAnObject: the data is not JSON, or not an object (or list) where one is expected.
     :raises WrongField: a field is missing or unknown.
     :raises WrongValue: a field has a wrong value; ``FieldTooLong`` and ``BadTtl`` for those of a notification.
     """
@@ -196,7 +199,7 @@ def parse(kind: Any, data: str | bytes) -> Any:
 
 
 def sound(kind: type[F], data: str | bytes) -> F | None:
-    """Return a frame, None when it is not one of that kind or anything is wrong with it: ``parse`` says what."""
+    """Parse a frame; return None if it is not a valid frame of that kind. Call ``parse`` for the error."""
     try:
         return _decoder(kind).decode(data)  # type: ignore[no-any-return]
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -206,8 +209,8 @@ def sound(kind: type[F], data: str | bytes) -> F | None:
 def action_of(text: str) -> str | None:
     """Return the ``action`` of a frame, None without one.
 
-    :raises NotAnObject: the frame is not one JSON object.
-    :raises WrongValue: the action is not a text.
+    :raises NotAnObject: the frame is not a JSON object.
+    :raises WrongValue: the action is not a string.
     """
     action = parse(_Envelope, text).action
     if action is not None and not isinstance(action, str):
@@ -216,18 +219,18 @@ def action_of(text: str) -> str | None:
 
 
 def id_of(text: str) -> str | int | None:
-    """Return the ``id`` of a frame that was refused, so that the refusal can repeat it; None when there is none."""
+    """Return the ``id`` of an invalid frame, which the error reply repeats; None if it has no valid one."""
     frame = sound(_AnyFrame, text)
     return frame.id if frame else None
 
 
 class _AnyFrame(Frame, forbid_unknown_fields=False):
-    """Any frame that has a proper ``id``, or none."""
+    """Any frame with a valid ``id`` or without one."""
 
 
 @cache
 def _described(kind: Any) -> dict[str, str]:
-    """Return what is allowed in each field of a struct and of the structs inside it, by field name; the whole is ``""``."""
+    """Return the descriptions of the fields of a struct and of its nested structs, by field name; ``""`` is the kind itself."""
     found: dict[str, str] = {}
     for part in get_args(kind):
         found.update(_described(part) if not isinstance(part, Meta) else {})
@@ -241,14 +244,14 @@ def _described(kind: Any) -> dict[str, str]:
 
 
 def _refusal(kind: Any, data: str | bytes, message: str) -> Refused:
-    """Turn msgspec's error into ours; a missing or unknown field goes before a wrong value (section 7)."""
+    """Convert an error of msgspec to a refusal. A missing or unknown field takes precedence over a wrong value (section 7)."""
     try:
-        msgspec.json.decode(data)  # the decoder stops at the first wrong field and may not have seen what follows
+        msgspec.json.decode(data)  # the typed decoder stops at the first wrong field and does not parse the rest
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return _not_json(kind)
     text, _, path = message.partition(" - at `$")
     path = path.rstrip("`").lstrip(".")
-    if path.startswith("["):  # of a body that is a list; a frame has it under this name
+    if path.startswith("["):  # a body that is a list; the title is the name of the same list in a frame
         path = _title(kind) + path
     unknown = re.fullmatch(r"Object (missing required|contains unknown) field `(.*)`", text, re.DOTALL)
     if unknown:
@@ -264,7 +267,7 @@ def _title(kind: Any) -> str:
 
 
 def _whole(kind: Any) -> str:
-    """Return what a body or frame has to be."""
+    """Return the expected JSON type of a body or frame, for an error text."""
     return "one JSON list" if get_origin(kind) is list or get_origin(getattr(kind, "__origin__", None)) is list else "one JSON object"
 
 
@@ -277,7 +280,7 @@ def _join(path: str, field: str) -> str:
 
 
 def _misplaced(kind: Any, data: str | bytes) -> WrongField | None:
-    """Return the refusal of the first missing or unknown field at the top of a body whose values are wrong as well."""
+    """Return the refusal for the first missing or unknown top-level field of a body that also has wrong values, None without one."""
     if not (isinstance(kind, type) and issubclass(kind, Struct)):
         return None
     given = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
@@ -290,7 +293,7 @@ def _misplaced(kind: Any, data: str | bytes) -> WrongField | None:
 
 
 def _wrong_value(kind: Any, path: str, text: str) -> Refused:
-    if not text.startswith(("Expected", "Invalid")):  # a struct's own check: its text says it all
+    if not text.startswith(("Expected", "Invalid")):  # raised by ``__post_init__``, with a complete text
         return WrongValue(_join(path, text))
     field = (re.findall(r"[a-z_]+", path) or [""])[-1]
     allowed = "an object" if text.startswith("Expected `object`") else _described(kind).get(field, "another value")
@@ -306,17 +309,17 @@ def _wrong_value(kind: Any, path: str, text: str) -> Refused:
 
 
 def encode(value: Any) -> bytes:
-    """Return the JSON of a reply or body."""
+    """Encode a reply or body as JSON."""
     return msgspec.json.encode(value)
 
 
 def ok(frame_id: str | int | None = None, **fields: Any) -> bytes:
-    """Return an OK reply with its fields, and the frame's id when it had one."""
+    """Return an OK reply with the given fields and the id of the frame, if it has one."""
     return encode({"result": "OK", **fields, **_echo(frame_id)})
 
 
 def ko(refused: Refused, frame_id: str | int | None = None, **fields: Any) -> bytes:
-    """Return a KO reply: the error object, the fields given, and the frame's id when it had one."""
+    """Return a KO reply: the error object, the given fields, and the id of the frame, if it has one."""
     return encode({**refused.body(), **fields, **_echo(frame_id)})
 
 
@@ -325,13 +328,16 @@ def _echo(frame_id: str | int | None) -> dict[str, str | int]:
 
 
 def updates(entries: Iterable[Update], cursor: str) -> bytes:
-    """Return an updates frame; every piece is of our own making and needs no escaping."""
+    """Return an updates frame. No value needs escaping, because all are generated by this service."""
     items = ",".join(f'{{"puid":"{entry.puid}","status":"{entry.status}","at":{entry.at},"reason":"{entry.reason}"}}' for entry in entries)
     return f'{{"updates":[{items}],"cursor":"{cursor}"}}'.encode()
 
 
 def snapshot(entries: Sequence[dict[str, Any]], cursor: str | None) -> bytes:
-    """Return a snapshot frame; the last one is that with the cursor."""
+    """Return a snapshot frame.
+
+    :param cursor: the cursor of the last frame of a snapshot, None for the others.
+    """
     frame: dict[str, Any] = {"snapshot": entries, "last": cursor is not None}
     if cursor is not None:
         frame["cursor"] = cursor
@@ -339,9 +345,11 @@ def snapshot(entries: Sequence[dict[str, Any]], cursor: str | None) -> bytes:
 
 
 def notifications(items: Iterable[Notification], acknowledged: bool, domains: Mapping[str, str]) -> bytes:
-    """Return a notifications frame; a device that acknowledges gets ``id``, ``appid``, ``domain``, ``site`` and ``sent`` as well.
+    """Return a notifications frame.
 
-    :param domains: those of the applications, by PUID.
+    :param acknowledged: the device acknowledges notifications; the entries also contain ``id``, ``appid``, ``domain``, ``site`` and
+        ``sent``.
+    :param domains: domains of the applications, by PUID.
     """
     shown = [{"source": item.source, "message": item.message, "action": item.action} for item in items]
     if acknowledged:
@@ -353,10 +361,10 @@ def notifications(items: Iterable[Notification], acknowledged: bool, domains: Ma
 
 
 def device(item: Device) -> dict[str, Any]:
-    """Return a device as ``GET /devices`` shows it."""
+    """Return a device as in ``GET /devices``."""
     return {"device": item.name, "status": item.status, "connected": item.connected, "since": item.since}
 
 
 def grant(item: Grant) -> dict[str, Any]:
-    """Return what a user reads of a grant."""
+    """Return a grant as in ``GET /grants``."""
     return {"appid": item.appid, "puid": item.puid, "granted_at": item.granted_at, "paused": item.paused}

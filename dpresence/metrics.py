@@ -1,7 +1,7 @@
-"""What one process counts, and how the figures of several become one picture (docs/protocol.md, section 6, For operators).
+"""Metrics of one process, and the merged metrics of all processes (docs/protocol.md, section 6, For operators).
 
-Counting costs an addition; everything else happens when a sample is taken. What is kept is bounded, and says nothing about
-who is online: an event names a person by a masked e-mail only, and none is about a device.
+Counting is one addition; all other work happens when a sample is taken. The stored data is bounded and does not show which users
+are online: an event contains a masked e-mail address at most, and no event is about a device.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from .errors import CloseCode, InternalError, errno_table
 MINUTES = 60
 MOST_EVENTS = 50
 GAUGES = ("devices", "users", "applications", "sockets", "unsigned", "behind")
-"""What is there at one moment: connected devices, their users, channels of app services, open connections, channels on
-which nobody has signed in, and those whose outbox is more than half full.
+"""Names of the gauges: connected devices, their users, channels of app services, open connections, channels without a sign-in,
+and channels whose outbox is more than half full.
 """
 _MINUTE_MS = 60_000
 _RATE_SAMPLES = 6
 _OTHER = 0
-"""Stands for every close code that only peers use."""
+"""Key for all close codes that this service does not send."""
 _CLOSES = {code.value: code.name.lower().replace("_", " ") for code in CloseCode} | {
     1001: "going away",
     1005: "no code",
@@ -37,7 +37,12 @@ _TROUBLE = (CloseCode.INTERNAL_ERROR, CloseCode.BAD_FRAMES, CloseCode.SLOW_DOWN_
 
 
 class Minute(msgspec.Struct):
-    """One minute of the last hour: what was there at its end, and what was counted in it; ``at`` is its beginning, milliseconds."""
+    """One minute of the last hour.
+
+    :param at: start of the minute, milliseconds.
+    :param devices: connected devices at its end, as are ``users`` and ``applications``.
+    :param updates: number of status changes in it; ``errors`` and ``slow_readers`` are counts as well.
+    """
 
     at: int
     devices: int
@@ -49,10 +54,11 @@ class Minute(msgspec.Struct):
 
 
 class Event(msgspec.Struct):
-    """Something an operator may want to look into.
+    """An event that an operator may want to investigate.
 
-    :param who: a masked e-mail, an application's domain, or nothing.
-    :param times: how often it happened in a row; ``at`` is the last time, milliseconds.
+    :param at: time of the last occurrence, milliseconds.
+    :param who: a masked e-mail address, an application's domain, or "".
+    :param times: number of consecutive occurrences.
     """
 
     at: int
@@ -62,10 +68,12 @@ class Event(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """The figures of one process; counts are since ``started_at``.
+    """The metrics of one process. Counts are since ``started_at``.
 
-    :param rate: updates a second, over the last samples.
-    :param health: whether each backend answered when it was last asked.
+    :param rate: updates per second, over the last samples.
+    :param errors: number of refusals by errno.
+    :param closes: number of closed channels by close code.
+    :param health: for each backend, whether it answered the last ping.
     """
 
     pid: int
@@ -82,9 +90,9 @@ class Report(msgspec.Struct):
 
 
 class Metrics:
-    """The figures of this process.
+    """The metrics of this process.
 
-    :ivar updates: status changes of devices.
+    :ivar updates: number of status changes of devices.
     :ivar health: see ``Report``.
     """
 
@@ -98,28 +106,28 @@ class Metrics:
         self._clock = clock
         self._started_at = clock.now()
         self._gauges = dict.fromkeys(GAUGES, 0)
-        self._totals = self._before = (0, 0, 0)  # of the last sample, and when the present minute began
-        self._marks = deque([(clock.monotonic(), 0)], maxlen=_RATE_SAMPLES)
+        self._totals = self._totals_before_minute = (0, 0, 0)
+        self._rate_samples = deque([(clock.monotonic(), 0)], maxlen=_RATE_SAMPLES)
         self.event("started")
 
     # -- counting
 
     def refused(self, errno: int) -> None:
-        """Count an answer KO, on a channel or by HTTP."""
+        """Count a KO reply on a channel or by HTTP."""
         self.errors[errno] += 1
         if errno == InternalError.errno:
             self.event("internal error")
 
     def closed(self, code: int) -> None:
-        """Count the end of a channel."""
+        """Count a closed channel."""
         self.closes[code if code in _CLOSES else _OTHER] += 1
         if code in _TROUBLE:
             self.event(f"channel closed, {code:d}: {_CLOSES[code]}")
 
     def event(self, what: str, who: str = "") -> None:
-        """Keep an event; one that repeats the newest is counted with it.
+        """Record an event. If it repeats the newest event, the number of times of that event is raised.
 
-        :param who: an application's domain, or an e-mail, which is masked here.
+        :param who: an application's domain, or an e-mail address, which is masked here.
         """
         event = Event(self._clock.now(), what, masked(who))
         last = self.events[-1] if self.events else None
@@ -127,31 +135,34 @@ class Metrics:
             event.times += self.events.pop().times
         self.events.append(event)
 
-    def answers(self, health: Mapping[str, bool]) -> None:
-        """Note which backends answered."""
-        for role, well in health.items():
-            if well != self.health.get(role, True):
-                self.event(f"the {role} {'answers again' if well else 'does not answer'}")
+    def record_health(self, health: Mapping[str, bool]) -> None:
+        """Record which backends answered a ping, with an event for each change."""
+        for role, healthy in health.items():
+            if healthy != self.health.get(role, True):
+                self.event(f"the {role} {'answers again' if healthy else 'does not answer'}")
         self.health = dict(health)
 
-    # -- looking
+    # -- sampling
 
     def sample(self, gauges: Mapping[str, int]) -> None:
-        """Note what is there now, by the words of ``GAUGES``; every few seconds."""
+        """Take a sample. It is called every few seconds.
+
+        :param gauges: current values by the names in ``GAUGES``; a missing one is 0.
+        """
         at = self._clock.now() // _MINUTE_MS * _MINUTE_MS
         if not self.minutes or self.minutes[-1].at != at:
-            self._before = self._totals
+            self._totals_before_minute = self._totals
         else:
             self.minutes.pop()
         self._gauges = {name: gauges.get(name, 0) for name in GAUGES}
         self._totals = (self.updates, self.errors.total(), self.closes[CloseCode.SLOW_READER])
-        counted = (total - before for total, before in zip(self._totals, self._before, strict=True))
+        counted = (total - before for total, before in zip(self._totals, self._totals_before_minute, strict=True))
         self.minutes.append(Minute(at, *(self._gauges[name] for name in GAUGES[:3]), *counted))
-        self._marks.append((self._clock.monotonic(), self.updates))
+        self._rate_samples.append((self._clock.monotonic(), self.updates))
 
     def report(self) -> Report:
-        """Return all of it, as of the last sample."""
-        (began, first), (ended, last) = self._marks[0], self._marks[-1]
+        """Return the metrics of this process; gauges, minutes and rate are those of the last sample."""
+        (began, first), (ended, last) = self._rate_samples[0], self._rate_samples[-1]
         return Report(
             pid=os.getpid(),
             started_at=self._started_at,
@@ -168,13 +179,13 @@ class Metrics:
 
 
 def masked(who: str) -> str:
-    """Return an e-mail with all but the first character of its local part left out; other text as it is."""
+    """Return an e-mail address with only the first character of its local part; return other text unchanged."""
     local, at, domain = who.rpartition("@")
     return f"{local[:1]}…@{domain}" if at else who
 
 
 def _memory_bytes() -> int:
-    """Return what this process has in memory; 0 where Linux does not say it."""
+    """Return the resident memory of this process in bytes, 0 where ``/proc`` is not available."""
     try:
         pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
     except OSError:
@@ -182,13 +193,13 @@ def _memory_bytes() -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-# -- several processes, one picture
+# -- metrics of all processes
 
 
 def together(reports: Sequence[Report], now: int) -> dict[str, Any]:
-    """Return the figures of a whole service as an operator reads them.
+    """Merge the reports of all processes into the metrics of the service (docs/protocol.md, section 6).
 
-    A user with devices at two processes counts twice. What ended with its process is no longer counted.
+    A user with devices at two processes counts twice. The counts of a process that has ended are not included.
     """
     gauges = {name: sum(report.gauges.get(name, 0) for report in reports) for name in GAUGES}
     roles = dict.fromkeys(role for report in reports for role in report.health)
@@ -217,13 +228,16 @@ def together(reports: Sequence[Report], now: int) -> dict[str, Any]:
 
 
 def _health(role: str, reports: Sequence[Report]) -> dict[str, int]:
-    """Return how many processes reach a backend, and how many have asked it."""
-    said = [report.health[role] for report in reports if role in report.health]
-    return {"reached": sum(said), "asked": len(said)}
+    """Return the number of processes that reach a backend, and the number that have pinged it."""
+    answers = [report.health[role] for report in reports if role in report.health]
+    return {"reached": sum(answers), "asked": len(answers)}
 
 
 def _named(key: str, counts: Iterable[Mapping[int, int]], texts: Mapping[int, str]) -> list[dict[str, Any]]:
-    """Return what was counted by number, with the meaning of each, in order."""
+    """Return the sums of counts by number, in ascending order, each with the meaning of the number.
+
+    :param key: name of the field with the number.
+    """
     total: Counter[int] = Counter()
     for counted in counts:
         total.update(counted)
@@ -231,7 +245,7 @@ def _named(key: str, counts: Iterable[Mapping[int, int]], texts: Mapping[int, st
 
 
 def _minutes(minutes: Iterable[Minute]) -> list[dict[str, int]]:
-    """Return the newest hour that any process knows, oldest first."""
+    """Return the sums of the minutes of all processes: the newest hour, oldest minute first."""
     added: dict[int, Counter[str]] = {}
     for minute in minutes:
         counts = msgspec.structs.asdict(minute)

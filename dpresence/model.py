@@ -1,6 +1,6 @@
-"""The values the service speaks of. Frozen, without ORM, JSON or web; times are integer milliseconds since the epoch, UTC.
+"""Domain values, as frozen data classes that do not depend on ORM, JSON or web. Times are integer milliseconds since the epoch, UTC.
 
-The words are those of docs/protocol.md, section 1.
+The terms are defined in docs/protocol.md, section 1.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ Reason = Literal["explicit", "lost", "granted", "revoked"]
 
 
 def merge(statuses: Collection[Status]) -> Status:
-    """Return a user's status from those of her live devices: the most reachable one, ``offline`` without any."""
+    """Return a user's status: the most reachable status of their live devices, ``offline`` without any."""
     return "online" if "online" in statuses else "unavailable" if "unavailable" in statuses else "offline"
 
 
 def canonical_email(email: str) -> str:
-    """Return an e-mail as it is compared: its domain in lower case."""
+    """Return the form of an e-mail address that is stored and compared: its domain in lower case."""
     local, at, domain = email.rpartition("@")
     return f"{local}{at}{domain.lower()}"
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a verifier says of an assertion.
+    """The result of verifying an assertion.
 
     :param email: verified address, its domain in lower case.
-    :param issuer: who vouches for it.
-    :param subject: the issuer's own name for the person; the e-mail where it has none.
-    :param expires_at: when the proof itself ends.
+    :param issuer: the identity provider that asserts the address.
+    :param subject: the issuer's identifier of the person; the e-mail address if the issuer has none.
+    :param expires_at: when the assertion expires.
     """
 
     email: str
@@ -41,16 +41,16 @@ class Identity:
 
     @property
     def pin(self) -> tuple[str, str]:
-        """Issuer and subject: what an account is pinned to."""
+        """Issuer and subject, to which an account is pinned."""
         return self.issuer, self.subject
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A person, known by a verified e-mail and pinned to the (issuer, subject) of the first sign-in.
+    """A person's account, identified by a verified e-mail address and pinned to the issuer and subject of the first sign-in.
 
-    :param blocked: the operator lets nobody sign in to it.
-    :param revision: raised in the transaction of each change of the person's grants and of each sign-out.
+    :param blocked: the operator has blocked the account; nobody can sign in to it.
+    :param revision: number that is raised in the transaction of each change of the person's grants and of each sign-out.
     """
 
     id: str
@@ -63,19 +63,19 @@ class Account:
 
     @property
     def pin(self) -> tuple[str, str]:
-        """Issuer and subject, both empty when the next sign-in is to pin it."""
+        """Issuer and subject. Both are empty after an unpin; the next sign-in pins the account."""
         return self.issuer, self.subject
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """An application as its developer registered it.
+    """A registered application.
 
     :param owner: account id of the developer.
-    :param proof: ``"https"`` or ``"http"``, how the domain was validated; None while it is not.
-    :param check_at: when a validated domain is looked at again, milliseconds; None while it is not validated.
-    :param failed_checks: how often in a row that has failed.
-    :param stopped: the operator lets nobody activate it.
+    :param proof: scheme by which the domain was validated; None while it is not validated.
+    :param check_at: when the validated domain is checked again, milliseconds; None while it is not validated.
+    :param failed_checks: number of consecutive checks that have failed.
+    :param stopped: the operator has stopped the application; it cannot be activated.
     """
 
     id: str
@@ -115,10 +115,10 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A user's leave for one application to see her under one PUID.
+    """A user's permission for one application to see their presence under one PUID.
 
     :param user: account id.
-    :param since: no update may be dated before it: the grant, or the end of the last pause.
+    :param since: time of the grant or of the end of the last pause. No update may have an earlier ``at``.
     """
 
     appid: str
@@ -130,10 +130,10 @@ class Grant:
 
 
 class DirectoryVersion(NamedTuple):
-    """The version of a directory: one that is older than another was restored from a backup.
+    """The version of a directory. A directory with a lower version than one seen before was restored from a backup.
 
-    :param generation: random, of that database.
-    :param revision: number of the last entry of its outbox that was ever made.
+    :param generation: random identifier of the database.
+    :param revision: id of the last outbox entry that was created.
     """
 
     generation: str
@@ -141,9 +141,9 @@ class DirectoryVersion(NamedTuple):
 
 
 class GrantSet(NamedTuple):
-    """Every grant of one user, as of one revision of their account.
+    """All grants of one user at one revision of their account.
 
-    :param revision: see ``Account.revision``; ``ERASED`` when the account is gone.
+    :param revision: see ``Account.revision``; ``ERASED`` if the account does not exist any more.
     """
 
     revision: int
@@ -151,7 +151,7 @@ class GrantSet(NamedTuple):
 
 
 ERASED = 2**53 - 1
-"""The revision of an account that is gone: later than any that was read before."""
+"""Revision of a deleted account. It is higher than every revision of an existing account."""
 
 
 OutboxKind = Literal["granted", "changed", "revoked", "account", "device", "ticket", "application", "dropped", "erased"]
@@ -159,14 +159,14 @@ OutboxKind = Literal["granted", "changed", "revoked", "account", "device", "tick
 
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
-    """A consequence of a change that is stored, and of which the tracker or the mailbox have yet to be told.
+    """An effect of a stored change that has not been applied to the tracker or the mailbox yet.
 
-    It is written in the transaction of the change and deleted once it was carried out (docs/decisions/0012-outbox.md).
+    It is written in the transaction of the change and deleted after it was applied (docs/decisions/0012-outbox.md).
 
-    :param owner: id of the account or application whose change it follows from.
-    :param detail: the PUID of ``granted``, ``changed`` and ``revoked``; the name of a ``device``; the family of a ``ticket`` and,
-        where it is known, the device that used it, with a space between.
-    :param revision: of the account by that change, 0 where none was raised.
+    :param owner: id of the account or application that was changed.
+    :param detail: the PUID for ``granted``, ``changed`` and ``revoked``; the name for ``device``; for ``ticket`` the family and, if
+        it is known, the device that used it, separated by a space.
+    :param revision: revision of the account after the change, 0 if the change did not raise it.
     """
 
     id: int
@@ -180,7 +180,10 @@ class OutboxEntry:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A browser session; ``id_hash`` is the SHA-256 of the cookie's value."""
+    """A browser session.
+
+    :param id_hash: SHA-256 of the value of the cookie.
+    """
 
     id_hash: bytes
     user: str
@@ -190,13 +193,14 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A proof this service made itself; ``hash`` is the SHA-256 of its value.
+    """A credential that this service issues to open a device channel.
 
-    :param family: all tickets that followed from one sign-in; they die together.
-    :param session: id_hash of the browser session it hangs on, or None for a device's own.
-    :param device: the device that used the family last, or None.
-    :param expires_at: when this ticket stops opening a channel.
-    :param session_ends_at: when the identity of a channel it opens ends.
+    :param hash: SHA-256 of the value of the ticket.
+    :param family: id shared by all tickets that result from one sign-in. They are revoked together.
+    :param session: ``id_hash`` of the browser session to which the ticket belongs, None for a ticket of a device.
+    :param device: the device that last used a ticket of the family, or None.
+    :param expires_at: when the ticket expires.
+    :param session_ends_at: when the sign-in of a channel that was opened with it expires.
     """
 
     hash: bytes
@@ -210,11 +214,11 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A live device of a user, as the tracker sees it.
+    """A live device of a user in the tracker.
 
-    :param name: the client's name for it, or one this service made, which starts with ``~``.
-    :param connected: False while it is in grace.
-    :param since: when its present connection was made.
+    :param name: the name chosen by the client, or a generated one, which starts with ``~``.
+    :param connected: False while the device is in grace.
+    :param since: when its current connection was opened.
     """
 
     name: str
@@ -224,9 +228,10 @@ class Device:
 
 
 class Update(NamedTuple):
-    """One entry of an application's feed, and the only value made for every change: hence a tuple, which is made fast.
+    """One entry of an application's feed. It is a tuple because one is created for every change, and tuples are fast to create.
 
-    :param at: already rounded down to the second.
+    :param offset: position in the feed.
+    :param at: time of the change, rounded down to a second.
     """
 
     offset: int

@@ -1,4 +1,4 @@
-"""Web origins as they stand in ``Origin`` (RFC 6454, section 7; WHATWG URL): of browsers, of apps around one, of libraries."""
+"""Values of the header ``Origin`` (RFC 6454, section 7; WHATWG URL) from browsers, from apps that embed one, and from libraries."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import idna
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_NO_APP = ("http", "https", "ws", "wss", "ftp", "data", "blob", "about", "javascript", "file")
-_APP = re.compile(r"([a-z][a-z0-9+.-]*)://[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(:[1-9][0-9]{0,4})?")
+_WEB_SCHEMES = ("http", "https", "ws", "wss", "ftp", "data", "blob", "about", "javascript", "file")
+_APP_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(:[1-9][0-9]{0,4})?")
 
 
 def canonical_origin(value: str) -> str | None:
-    """Return an http(s) origin as browsers send it, None for what cannot be made one.
+    """Return an http(s) origin in the form that browsers send, None for any other text.
 
     Browsers send the host in lower case and in ASCII, addresses in their shortest form, and no default port (WHATWG URL).
     """
@@ -29,9 +29,9 @@ def canonical_origin(value: str) -> str | None:
 
 
 def _canonical_host(name: str) -> str:
-    """Return a host as browsers write it, "" for what is none.
+    """Return a host in the form that browsers send, "" if it is not a host name.
 
-    :raises ValueError: an address that is none.
+    :raises ValueError: an invalid IP address.
     """
     if ":" in name:
         return f"[{ipaddress.IPv6Address(name)}]"
@@ -42,15 +42,15 @@ def _canonical_host(name: str) -> str:
 
 
 def is_app_origin(value: str) -> bool:
-    """Return whether this is the origin of an app or extension: of a scheme of its own, ``file://``, or ``null`` for none.
+    """Return whether this is the origin of an app or extension: one with a scheme of its own, ``file://`` or ``null`` (no origin).
 
     Examples are ``capacitor://localhost``, ``tauri://localhost`` and ``moz-extension://<uuid>``.
     """
-    found = _APP.fullmatch(value)
-    return value in ("null", "file://") or (found is not None and found[1] not in _NO_APP)
+    found = _APP_ORIGIN.fullmatch(value)
+    return value in ("null", "file://") or (found is not None and found[1] not in _WEB_SCHEMES)
 
 
 def without_default_port(origin: str) -> str:
-    """Return an origin without the ``:443`` or ``:80`` that some libraries write and no browser does."""
+    """Return an origin without ``:443`` or ``:80``, which some libraries send and no browser does."""
     scheme = origin.partition(":")[0]
     return origin.removesuffix(f":{_DEFAULT_PORTS[scheme]}") if scheme in _DEFAULT_PORTS else origin

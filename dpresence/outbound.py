@@ -1,10 +1,10 @@
-"""Fetching the domain proof: the only place that goes to an address a user named (docs/protocol.md, section 6).
+"""Fetching of domain proofs, the only requests to addresses that users choose (docs/protocol.md, section 6).
 
-The name is looked up once, every address it has must be public, and the connection goes to an address that was checked, so
-a name that changes between two looks has nothing to change. No redirect, proxy, cookie or decoding; bytes and time have a bound.
+The host name is resolved once, all its addresses must be public, and the connection goes to one of these checked addresses.
+This prevents DNS rebinding. Redirects, proxies, cookies and content encodings are not supported. Bytes and time are limited.
 
-The look-up is c-ares's, without a thread: one that gets no answer holds up nobody, and ends with the deadline. ``socket.getaddrinfo``
-has ten threads for everybody, and ten names whose servers say nothing would stop the look-ups of providers and databases, too.
+Names are resolved by c-ares without a thread, so a look-up without an answer blocks nothing and ends with the deadline.
+gevent resolves ``socket.getaddrinfo`` in ten threads; ten unanswered look-ups would block those for providers and databases as well.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ PATH = "/__presence"
 FETCHES_IN_FLIGHT = 100
 FETCHES_OF_OWNER = 2
 UNDISTURBED_SECONDS = 1.0
-"""How long a fetch goes on although somebody else waits for its slot: a web server that works answers within."""
+"""Seconds that a fetch may use while another fetch waits for its slot. A working web server answers within this time."""
 MAX_ADDRESSES = 4
-"""Addresses of a name that are tried, one after the other."""
+"""Maximum number of addresses of a host name that are tried."""
 MAX_CONNECT_SECONDS = 1.0
-"""How long an address may take to answer while there is another one."""
-SHOWN = 100
-"""Characters of what came that the log shows."""
+"""Seconds until the next address is tried. The last address has the whole timeout."""
+LOGGED_CHARACTERS = 100
+"""Maximum length of response data in the log."""
 HEADER_BYTES = 32768
 
-# IANA's special-purpose registries; of IPv6 only 2000::/3 is handed out, which leaves NAT64 and v4-compatible outside
+# IANA's special-purpose address registries. Global unicast IPv6 is 2000::/3, which excludes NAT64 and IPv4-compatible addresses.
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 _RESERVED = """
     0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 192.88.99.0/24
@@ -59,7 +59,7 @@ _SPECIAL = tuple(ipaddress.ip_network(network) for network in _RESERVED.split())
 
 
 def is_public(address: str) -> bool:
-    """Return whether an IP address is one of the open internet: global unicast, and no tunnel to an IPv4 address."""
+    """Return whether an IP address is public: global unicast, and not a tunnel to an IPv4 address."""
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped:
@@ -70,7 +70,7 @@ def is_public(address: str) -> bool:
 
 
 def look_up(domain: str, port: int, type: int = 0) -> Sequence[tuple[Any, ...]]:
-    """Return what ``socket.getaddrinfo`` does, asked by c-ares with the resolver's configuration of this moment.
+    """Resolve a name by c-ares with the resolver's current configuration; return the same as ``socket.getaddrinfo``.
 
     :raises OSError: the name has no address.
     """
@@ -83,7 +83,11 @@ def look_up(domain: str, port: int, type: int = 0) -> Sequence[tuple[Any, ...]]:
 
 
 class _Failed(Exception):
-    """A fetch that failed: the class that the developer is told, and why, which only the log is."""
+    """A failed fetch.
+
+    :param details: class of the failure, which is sent to the developer.
+    :param why: the reason, which is only logged.
+    """
 
     def __init__(self, details: Failure, why: str) -> None:
         super().__init__(why)
@@ -91,11 +95,11 @@ class _Failed(Exception):
 
 
 class Outbound:
-    """Fetches domain proofs, a bounded number at a time, and few for one owner.
+    """Fetches domain proofs, with a limit on concurrent fetches in total and per owner.
 
-    :param resolve: stands in for ``look_up``.
-    :param is_public: says whether an address may be connected to; ``outbound.allow_networks`` adds to it.
-    :param ports: of https and http.
+    :param resolve: function that resolves a name.
+    :param is_public: function that returns whether connections to an address are allowed, besides ``outbound.allow_networks``.
+    :param ports: ports of https and http.
     :raises SettingError: ``outbound.ca_file`` cannot be read.
     """
 
@@ -116,16 +120,17 @@ class Outbound:
         self._context = _trust(settings.ca_file)
 
     def fetch_proof(self, domain: str, owner: str = "") -> tuple[str, Scheme]:
-        """Return what ``/__presence`` of a domain says, without byte order mark and space around, and how it was fetched.
+        """Fetch ``/__presence`` of a domain; return its text, without byte order mark and surrounding whitespace, and the scheme.
 
         Plain http is tried only where the https port refuses the connection.
 
         :param domain: as ``domains.check_domain`` returned it.
-        :param owner: the account that asks for it; "" for the service itself, which is never slowed down.
-        :raises ProofFailed: its ``details`` is the class of the failure and all that is told: a fetch is no port scanner.
-            ``dns`` is a name that leads nowhere or to an address that is not public; ``refused`` is a port that nothing listens on;
-            ``status`` is every other way of not answering 200; ``timeout`` covers lookup, connection and answer. The log says more.
-        :raises SlowDown: this owner has too many fetches under way, or none of others gave way in time.
+        :param owner: the account that requests it; "" for the service itself, to which the limits do not apply.
+        :raises ProofFailed: ``details`` is the class of the failure. It contains nothing else, so that a fetch cannot be used as a
+            port scanner; the log has the reason. ``dns``: the name has no address or one that is not public. ``refused``: the port
+            is closed. ``tls``: the handshake failed. ``timeout``: look-up, connection or response took too long. ``size``: the
+            response is too long. ``status``: any other failure to answer with status 200.
+        :raises SlowDown: this owner has too many fetches in flight, or no slot became free in time.
         """
         trail: list[str] = []
         with self._slot(owner) as wanted:
@@ -141,7 +146,7 @@ class Outbound:
         return self._slots.slot(owner, "domains are being validated", patience) if owner else nullcontext(Event())
 
     def _fetch_in_time(self, domain: str, trail: list[str], wanted: Event) -> tuple[str, Scheme] | _Failed:
-        """Fetch within the deadline; within ``UNDISTURBED_SECONDS`` where somebody else wants the slot."""
+        """Fetch within the deadline, which is ``UNDISTURBED_SECONDS`` while another fetch waits for the slot."""
         seconds = self._settings.timeout_seconds
         undisturbed = min(seconds, UNDISTURBED_SECONDS)
         fetch = gevent.spawn(self._try, domain, trail)
@@ -177,12 +182,15 @@ class Outbound:
         return self._get("http", addresses, self._ports[1], domain, trail), "http"
 
     def _addresses(self, domain: str) -> list[str]:
-        """Look the name up, once, and return its addresses; a name with one that is not public has none."""
+        """Resolve the name once and return its addresses, IPv4 first.
+
+        :raises _Failed: the name has no address, or one of its addresses is not public.
+        """
         try:
             found = [str(each[4][0]) for each in self._resolve(domain, self._ports[0], type=socket.SOCK_STREAM)]
         except (OSError, UnicodeError) as error:
             raise _Failed("dns", ascii(error)) from None
-        addresses = sorted(dict.fromkeys(found), key=lambda address: ":" in address)  # IPv4 first: its routes are the ones that work
+        addresses = sorted(dict.fromkeys(found), key=lambda address: ":" in address)  # IPv4 routes are more reliable
         if not addresses:
             raise _Failed("dns", "the name has no address")
         if private := [address for address in addresses if not self._may_connect(address)]:
@@ -195,9 +203,10 @@ class Outbound:
         return self._is_public(address) or any(ip in network for network in self._allowed)
 
     def _get(self, scheme: Scheme, addresses: Sequence[str], port: int, host: str, trail: list[str]) -> str:
-        """Fetch the proof from the first of some addresses, which were checked, that answers.
+        """Fetch the proof from the first of the checked addresses that accepts a connection.
 
-        :raises ConnectionRefusedError: over https, so that http can be tried.
+        :raises ConnectionRefusedError: with https, so that the caller can try http.
+        :raises _Failed: any other failure.
         """
         try:
             with self._connect(scheme, addresses, port, host, trail) as connection:
@@ -211,21 +220,22 @@ class Outbound:
                 raise
             raise _Failed("refused", "connection refused") from None
         except (OSError, HTTPException, ValueError) as error:
-            raise _Failed("status", ascii(error)[:SHOWN]) from None  # ValueError: http.client at a chunk of negative length
+            # http.client raises ValueError for a chunk of negative length
+            raise _Failed("status", ascii(error)[:LOGGED_CHARACTERS]) from None
 
     def _connect(self, scheme: Scheme, addresses: Sequence[str], port: int, host: str, trail: list[str]) -> socket.socket:
-        connection = self._first(addresses, port, f"{scheme}://{host}{PATH}", trail)
+        connection = self._connect_first(addresses, port, f"{scheme}://{host}{PATH}", trail)
         connection.settimeout(self._settings.timeout_seconds)
         if scheme == "http":
             return connection
-        # the handshake waits for the first write: by then the caller closes the socket, whatever interrupts it
+        # The handshake takes place at the first write. By then the caller owns the socket and closes it after any exception.
         return self._context.wrap_socket(connection, server_hostname=host, do_handshake_on_connect=False)
 
-    def _first(self, addresses: Sequence[str], port: int, url: str, trail: list[str]) -> socket.socket:
-        """Connect to one address after the other (RFC 8305), until one answers.
+    def _connect_first(self, addresses: Sequence[str], port: int, url: str, trail: list[str]) -> socket.socket:
+        """Try the addresses in order, as in RFC 8305, and return the first connection.
 
-        :raises ConnectionRefusedError: none did, and one of them refused.
-        :raises OSError: none did.
+        :raises ConnectionRefusedError: every address failed, and at least one refused the connection.
+        :raises OSError: every address failed.
         """
         failed: OSError = TimeoutError()
         for number, address in enumerate(addresses, 1):
@@ -239,30 +249,36 @@ class Outbound:
         raise failed
 
     def _read(self, connection: socket.socket, host: str) -> str:
-        """Send the request and return the body of a 200."""
+        """Send the request and return the body of a response with status 200.
+
+        :raises _Failed: the response has another status or is too long.
+        """
         connection.sendall(
             f"GET {PATH} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: dpresence\r\nAccept: text/plain, */*\r\n"
             "Accept-Encoding: identity\r\nConnection: close\r\n\r\n".encode("ascii")
         )
         most = self._settings.body_bytes
-        # only makefile() of the socket is used
+        # HTTPResponse uses only makefile() of its socket.
         with HTTPResponse(_Bounded(connection, HEADER_BYTES + most), method="GET") as response:  # type: ignore[arg-type]
             response.begin()
             if response.status != 200:
-                raise _Failed("status", f"{response.status} {ascii(response.reason)[:SHOWN]}")
+                raise _Failed("status", f"{response.status} {ascii(response.reason)[:LOGGED_CHARACTERS]}")
             if (response.length or 0) > most or len(body := response.read(most + 1)) > most:
                 raise _Failed("size", f"200 with more than {most} bytes")
             return _text(body)
 
 
 def _text(body: bytes) -> str:
-    """Return a body as text; editors put a byte order mark before it and a line feed behind it."""
+    """Return a body as text, without the byte order mark and the final line feed that editors add."""
     utf16 = body.startswith((b"\xff\xfe", b"\xfe\xff"))
     return body.decode("utf-16" if utf16 else "utf-8-sig", "replace").strip()
 
 
 def _trust(ca_file: str) -> ssl.SSLContext:
-    """Return what checks certificates: the system's authorities, and those of ``outbound.ca_file``."""
+    """Return a TLS context that trusts the system's certificate authorities and those of ``outbound.ca_file``.
+
+    :raises SettingError: the file cannot be read.
+    """
     context = ssl.create_default_context()
     context.hostname_checks_common_name = False
     if ca_file:
@@ -274,10 +290,10 @@ def _trust(ca_file: str) -> ssl.SSLContext:
 
 
 class _Bounded(io.RawIOBase):
-    """The bytes of a socket up to a bound, as the file ``HTTPResponse`` reads.
+    """A raw stream over a socket with a limit on the bytes read, for ``HTTPResponse``.
 
-    Without the bound an endless row of ``100 Continue`` would be read for ever, and a socket that is always ready never
-    lets gevent's deadline run; hence the yield at every read, too.
+    The limit ends an endless series of ``100 Continue`` responses. Every read yields to the event loop, because gevent's timeout
+    would not fire while the socket is always readable.
     """
 
     def __init__(self, connection: socket.socket, room: int) -> None:

@@ -1,4 +1,4 @@
-"""Secrets: files that only their owner may read, and URLs that an error must not show."""
+"""Protection of secrets: warnings about file permissions, and removal of passwords in URLs from error texts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SECRET_KEYS = re.compile(r"(^|[._])(password|client_secret|secret|token)$")
 
 
 def warn_of_readers(path: str, holds: str) -> None:
-    """Log a file that others than its owner may read or write; one that is not there is nothing to warn of.
+    """Log a warning if other users than its owner may read or write a file. A missing file is ignored.
 
-    A file of root's that this process's group may read is for this process, as below ``/etc``.
+    The group may read a file that belongs to root if this process is in the group, as is common below ``/etc``.
 
-    :param holds: what is in it, for the operator.
+    :param holds: the content of the file, for the message.
     """
     found = _status(path)
     for_group = found is not None and found.st_uid == 0 != os.geteuid() and found.st_gid in {os.getegid(), *os.getgroups()}
@@ -30,7 +30,7 @@ def warn_of_readers(path: str, holds: str) -> None:
 
 
 def warn_of_writers(path: str, holds: str) -> None:
-    """Log a file that is no secret, but that others than its owner may write; see ``warn_of_readers``."""
+    """Log a warning if other users than its owner may write a file that contains no secrets; see ``warn_of_readers``."""
     found = _status(path)
     if found and found.st_mode & 0o022:
         log.warning("%s holds %s, and others may write it (mode %04o): chmod go-w %s", path, holds, stat.S_IMODE(found.st_mode), path)
@@ -44,16 +44,20 @@ def _status(path: str) -> os.stat_result | None:
 
 
 def warn_of_secrets(path: str, ini: Mapping[str, str]) -> None:
-    """Log an ini that others may read, if a value of ``[app:main]`` is a password or a secret.
+    """Log a warning if other users may access an ini whose ``[app:main]`` contains a password or a secret.
 
-    :param path: the ini's.
+    :param path: path of the ini.
+    :param ini: the keys and values of ``[app:main]``.
     """
     if any(value and (_SECRET_KEYS.search(key) or _PASSWORD_IN_URL.search(value)) for key, value in ini.items()):
         warn_of_readers(path, "passwords or secrets")
 
 
 def without_lone_host(words: str, url: str) -> str:
-    """Return what a driver says without the host of its URL, where that may be a password: ``redis://password``, for ``:password@``."""
+    """Return a driver's error text without the host of the URL if the host may be a password.
+
+    The operator may have written ``redis://password`` instead of ``redis://:password@..``.
+    """
     host = urlsplit(url).netloc
     if not host or set(host) & set("@:."):
         return words

@@ -1,4 +1,4 @@
-"""Slots for work that may hang, shared by owners: where all are taken, the work that has taken longest gives way to a newcomer."""
+"""Slots for operations that may hang, shared by owners. If all are in use, the holder of the oldest is asked to release it."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from .errors import SlowDown
 
 
 class Slots:
-    """Hands out slots. An owner has few; a newcomer who finds none free has the holder of the oldest one asked to give way.
+    """A semaphore with a limit per owner. When no slot is free, a new caller waits and the holder of the oldest slot is notified.
 
-    :param most: slots in all.
-    :param each: slots that one owner holds or waits for.
+    :param most: total number of slots.
+    :param each: maximum number of slots that one owner may hold or wait for.
     """
 
     def __init__(self, most: int, each: int) -> None:
         self._free = most
         self._each = each
         self._of_owner: Counter[str] = Counter()
-        self._holders: dict[Event, None] = {}  # those not asked to give way yet, the oldest first
-        self._waiters: dict[Event, None] = {}  # who came first is first; none while a slot is free
+        self._holders: dict[Event, None] = {}  # holders that were not notified yet, oldest first
+        self._waiters: dict[Event, None] = {}  # oldest first; empty while a slot is free
 
     @contextmanager
     def slot(self, owner: str, what: str, patience_seconds: int) -> Iterator[Event]:
-        """Hold a slot; yields an event that is set when somebody else wants it.
+        """Hold a slot; yield an event that is set when another caller waits for it.
 
-        :param what: names the work in a refusal.
-        :param patience_seconds: how long a slot is waited for.
-        :raises SlowDown: this owner holds enough, or none became free in time.
+        :param what: name of the operations in an error text, plural.
+        :param patience_seconds: maximum seconds to wait for a slot.
+        :raises SlowDown: the owner is at its limit, or no slot became free in time.
         """
         if self._of_owner[owner] >= self._each:
             raise SlowDown(f"too many of your {what}", retry_after=patience_seconds)
@@ -45,10 +45,10 @@ class Slots:
                 self._release()
         finally:
             self._of_owner[owner] -= 1
-            self._of_owner += Counter()  # forgets the owners who have none
+            self._of_owner += Counter()  # removes the owners with a count of 0
 
     def _take(self, seconds: float) -> bool:
-        """Take a slot, in the order of arrival; return whether there was one in time."""
+        """Take a slot, first come, first served; return whether one became free in time."""
         if self._free:
             self._free -= 1
             return True
@@ -56,17 +56,17 @@ class Slots:
             oldest = next(iter(self._holders))
             del self._holders[oldest]
             oldest.set()
-        turn = Event()
-        self._waiters[turn] = None
+        granted = Event()
+        self._waiters[granted] = None
         try:
-            turn.wait(seconds)
+            granted.wait(seconds)
         except BaseException:
-            if turn.is_set():
+            if granted.is_set():
                 self._release()
             raise
         finally:
-            self._waiters.pop(turn, None)
-        return bool(turn.is_set())
+            self._waiters.pop(granted, None)
+        return bool(granted.is_set())
 
     def _release(self) -> None:
         if self._waiters:

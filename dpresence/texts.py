@@ -1,4 +1,4 @@
-"""Text that people read and others wrote: which characters it may hold, and in which form it is kept (docs/protocol.md, section 6)."""
+"""Validation and normalisation of text that users write and other users read (docs/protocol.md, section 6)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .lookalikes import passes_for_latin
 
 MOST_LINES = 10
 MOST_MARKS = 4
-"""Nonspacing marks in a row: UTS 39, section 5.4."""
+"""Maximum number of consecutive nonspacing marks: UTS 39, section 5.4."""
 
 _JOINING = (
     r"\p{Arabic}\p{Syriac}\p{Mandaic}\p{Mongolian}\p{Nko}\p{Phags_Pa}\p{Adlam}\p{Hanifi_Rohingya}\p{Sogdian}"
@@ -18,15 +18,15 @@ _JOINING = (
     r"\p{Tibetan}\p{Myanmar}\p{Khmer}\p{Thai}\p{Lao}\p{Balinese}\p{Javanese}\p{Sundanese}\p{Tai_Tham}"
 )
 _PICTURE = r"\p{Extended_Pictographic}[\p{Emoji_Modifier}\ufe0f]*"
-_FLAG = r"\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f"  # of a part of a country: UTS 51, annex C
+_FLAG = r"\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f"  # flag of a region: UTS 51, annex C
 _NAME = regex.compile(
     rf"""(?xV1:
       {_FLAG}
-    | {_PICTURE} (?: \u200d {_PICTURE} )+                                # families, professions: UTS 51
+    | {_PICTURE} (?: \u200d {_PICTURE} )+                                # emoji sequences: UTS 51
     | [\p{{Emoji}}] [\ufe0e\ufe0f]
-    | \p{{Script=Han}} [\ufe00-\ufe02\U000e0100-\U000e01ef]              # variants of ideographs: UTS 37
+    | \p{{Script=Han}} [\ufe00-\ufe02\U000e0100-\U000e01ef]              # ideographic variants: UTS 37
     | (?=\p{{L}}) \p{{Script=Mongolian}} [\u180b-\u180f]
-    | (?=\p{{L}}) [{_JOINING}] \p{{M}}* [\u200c\u200d]                    # UAX 31, section 2.3.1, whatever follows
+    | (?=\p{{L}}) [{_JOINING}] \p{{M}}* [\u200c\u200d]                    # UAX 31, section 2.3.1, without its condition on the next letter
     | [\p{{Extended_Pictographic}}\u200e\u200f\u061c\ ]
     | [^ \p{{Default_Ignorable_Code_Point}} \p{{C}} \p{{Z}} \u2800 \ufffc \U00013441\U00013442 \U0001d159 ]
     | \p{{Prepended_Concatenation_Mark}}
@@ -42,19 +42,19 @@ _CLOSES = {"\u202a": "\u202c", "\u202b": "\u202c", "\u2066": "\u2069", "\u2067":
 
 
 def name(text: str) -> str:
-    """Return a name as it is kept: composed (NFC), with single plain spaces inside and none around it.
+    """Return a name in its stored form: NFC, stripped, with every run of spaces as a single plain space.
 
-    :raises ValueError: it holds a character that cannot be seen or that turns what is around it, it shows nothing, it carries too many
-        marks, or a word of it passes for a Latin one.
+    :raises ValueError: the name contains an invisible character or one that changes the direction of text, has no visible character,
+        has too many combining marks, or contains a word that looks Latin and is not.
     """
     if text.isascii() and text.isprintable():
-        kept = " ".join(text.split())
+        stored = " ".join(text.split())
     else:
-        kept = str(regex.sub(r"\p{Zs}+", " ", unicodedata.normalize("NFC", text))).strip(" ")
-        _check_name(kept)
-    if not _VISIBLE.search(kept):
+        stored = str(regex.sub(r"\p{Zs}+", " ", unicodedata.normalize("NFC", text))).strip(" ")
+        _check_name(stored)
+    if not _VISIBLE.search(stored):
         raise ValueError("one of them visible")
-    return kept
+    return stored
 
 
 def _check_name(text: str) -> None:
@@ -69,23 +69,23 @@ def _check_name(text: str) -> None:
 
 
 def description(text: str) -> str:
-    """Return a description as it is kept: lines that end in a line feed, without space at their ends and around it all.
+    """Return a description in its stored form: NFC, stripped lines that are separated by line feeds.
 
-    :raises ValueError: as ``check_prose``, or it has too many lines.
+    :raises ValueError: see ``check_prose``, or the description has too many lines.
     """
     lines = [line.strip() for line in regex.split(r"\r\n?|\n", unicodedata.normalize("NFC", text).strip())]
     if len(lines) > MOST_LINES:
         raise ValueError(f"in up to {MOST_LINES} lines")
-    kept = "\n".join(lines)
-    check_prose(kept)
-    return kept
+    stored = "\n".join(lines)
+    check_prose(stored)
+    return stored
 
 
 def check_prose(text: str) -> None:
-    """Check a message or description. Most characters that cannot be seen are harmless there, and people paste them unawares.
+    """Check a message or description. Most invisible characters are allowed: they are harmless here and often pasted unintentionally.
 
-    :raises ValueError: it holds a control character, an override of direction, or a tag; or an embedding or isolate that does not end in
-        its line.
+    :raises ValueError: the text contains a control character, a direction override or a tag character; or a bidirectional embedding
+        or isolate that is not closed in the same line.
     """
     if text.isascii() and text.isprintable():
         return

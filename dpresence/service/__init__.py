@@ -1,6 +1,6 @@
-"""The service: every verb in one place. A websocket frame, a REST call and a page end in the same method.
+"""The service layer. Websocket frames, REST calls and pages call the same methods.
 
-It knows the abstract bases of the backends and of identity, never an implementation, and neither web nor socket.
+It depends on the abstract bases of the backends and of identity, not on their implementations, and not on web or sockets.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _RETRY_SECONDS = 2.0
 
 
 class Presence:
-    """The verbs, by what they are about, and what is done when another part or process wakes this one."""
+    """The services by subject, and the handling of signals from this and other processes."""
 
     def __init__(
         self,
@@ -68,24 +68,27 @@ class Presence:
         self.devices.on_connect = self.feeds.connected
         self.overview = Overview(directory, tracker, self.feeds, hub, clock)
         self.delivery = Delivery(directory, tracker, mailbox, self.grants, hub, clock)
-        self.delivery.again = self._deliver_soon
+        self.delivery.again = self._schedule_delivery
         self.notifications = Notifications(directory, tracker, mailbox, self.delivery, self.retries, hub, settings.presence, clock)
         self.comparison = Comparison(directory, tracker, self.grants)
         self.recovery = Recovery(hub, self.devices, self.grants, self.accounts, self.outbox, self.retries, self.comparison, self.deliver)
         self.rebuilding = Rebuilding(directory, tracker, self.grants)
         self.personal = PersonalData(directory, tracker, mailbox, clock)
         self.renew_lease = tracker.renew
-        self._soon: set[str] = set()
-        self._late: set[str] = set()
+        self._scheduled: set[str] = set()
+        self._retrying: set[str] = set()
         tracker.listen(self._woken)
 
     def _woken(self, topic: Topic, key: str) -> None:
-        """Act on a wake-up; ``key`` is an account, an application, or an account or application and a word."""
+        """Handle a signal. It is called by the tracker in every process and must not block.
+
+        :param key: id of an account or application, which may be followed by details, separated by spaces.
+        """
         owner, _, detail = key.partition(" ")
         if topic == "feed":
             self.hub.news(owner)
         elif topic == "mail":
-            self._deliver_soon(owner)
+            self._schedule_delivery(owner)
         elif topic == "grants":
             self.grants.invalidate(owner)
         elif topic == "account":
@@ -108,37 +111,40 @@ class Presence:
             self.delivery.resume(owner)
 
     def finish(self) -> None:
-        """Tell the backends what they were not told so far, at the end of this process; what is left others carry out."""
+        """Apply pending retries and outbox entries at the end of this process. Other processes apply the entries that remain."""
         try:
             self.retries.flush()
             left = self.outbox.flush()
         except BackendUnavailable as error:
-            log.warning("changes may be left to tell: %s; another process or the next start does it", error.error)
+            log.warning("changes may be pending: %s; another process or the next start applies them", error.error)
         else:
             if left:
-                log.warning("%d changes or more are left to tell; another process or the next start does it", left)
+                log.warning("at least %d changes are pending; another process or the next start applies them", left)
 
     def deliver(self, user: str) -> None:
-        """Send what waits for a user to her devices here; when a backend is away, again until it is back or she is gone."""
+        """Send a user's waiting notifications to their devices at this process.
+
+        While a backend is unavailable, the delivery is retried as long as the user has a device here.
+        """
         try:
             self.delivery.deliver(user)
         except BackendUnavailable as error:
             log.warning("notifications not delivered yet: %s", error.error)
-            if user not in self._late:
-                self._late.add(user)
-                gevent.spawn_later(_RETRY_SECONDS, self._deliver_late, user)
+            if user not in self._retrying:
+                self._retrying.add(user)
+                gevent.spawn_later(_RETRY_SECONDS, self._retry_delivery, user)
 
-    def _deliver_soon(self, user: str) -> None:
-        """Deliver in a greenlet, unless nobody is here or somebody is about to do it anyway; never waits."""
-        if user not in self._soon and self.hub.devices_of(user) and not self.delivery.awaited(user):
-            self._soon.add(user)
-            gevent.spawn(self._deliver_now, user)
+    def _schedule_delivery(self, user: str) -> None:
+        """Deliver in a new greenlet, unless the user has no device here or a delivery is already scheduled. Does not block."""
+        if user not in self._scheduled and self.hub.devices_of(user) and not self.delivery.awaited(user):
+            self._scheduled.add(user)
+            gevent.spawn(self._deliver_scheduled, user)
 
-    def _deliver_now(self, user: str) -> None:
-        self._soon.discard(user)
+    def _deliver_scheduled(self, user: str) -> None:
+        self._scheduled.discard(user)
         self.deliver(user)
 
-    def _deliver_late(self, user: str) -> None:
-        self._late.discard(user)
+    def _retry_delivery(self, user: str) -> None:
+        self._retrying.discard(user)
         if self.hub.devices_of(user):
             self.deliver(user)

@@ -1,4 +1,4 @@
-"""A user's devices: what they say, when they are lost, and signing them out (docs/protocol.md, sections 3 and 4)."""
+"""Devices of users: their status, their loss and sign-out (docs/protocol.md, sections 3 and 4)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ from .retry import RetryQueue
 from .turns import give_way
 
 _GREENLETS = 20
-_AT_ONCE = 100
-"""Users swept in one go: a few milliseconds, then everybody else has a turn."""
+_PAGE = 100
+"""Users that a sweep processes before it yields to the event loop. They take a few milliseconds."""
 
 
 class Devices:
-    """The verbs of devices."""
+    """Operations on devices.
+
+    :ivar on_connect: function that is called after each connect.
+    """
 
     def __init__(
         self,
@@ -49,21 +52,23 @@ class Devices:
         self._metrics = metrics
         self._clock = clock
         self._limit = settings.devices_per_user
-        self.on_connect: Callable[[], None] = lambda: None  # told of each device that connects
+        self.on_connect: Callable[[], None] = lambda: None
         self._replacements = Buckets(settings.replacements_per_minute / 60, settings.replacements_per_minute)
         outbox.handlers |= {"account": self._sign_out_all, "device": self._sign_out, "ticket": self._end_family}
 
     def at_hand(self, user: str) -> bool:
-        """Return whether an update of this user can be made without waiting."""
+        """Return whether ``update_status`` of this user can complete without blocking."""
         return not self._tracker.waits and self._grants.known(user) is not None
 
     def connect(self, account: Account, device: str | None, connection: str, status: Status, family: str | None = None) -> Connected:
-        """Let a connection speak for a device.
+        """Connect a device: the connection becomes the only one that may update it.
 
-        :param account: as it was read when the connection signed in.
-        :param family: the ticket family it signed in with.
-        :raises TooMany: the user has too many connected.
-        :raises SlowDown: it is taken over too often, as by two clients of one name that do it for ever.
+        :param account: the account as read at the sign-in of the connection.
+        :param device: name of the device, None for a generated one.
+        :param connection: id of the connection.
+        :param family: the ticket family with which the connection signed in.
+        :raises TooMany: the user has too many connected devices.
+        :raises SlowDown: the connection of the device is replaced too often, as by two clients with the same device name.
         """
         user = account.id
         if device and any(other.connected for other in self._tracker.devices(user) if other.name == device):
@@ -80,42 +85,42 @@ class Devices:
         return self._grants.apply(user, lambda grants: self._tracker.connect(user, device, connection, status, grants, self._limit, signed))
 
     def _note_device(self, user: str, device: str, connection: str, family: str) -> None:
-        """Note whose ticket family it is, or signing the device out would leave it a ticket."""
+        """Store the device of a ticket family, so that signing the device out revokes its tickets."""
         try:
             self._directory.note_device(family, device)
         except BackendUnavailable:
-            self.leave(user, device, connection)  # refused: nobody else would
+            self.leave(user, device, connection)  # the caller gets an error and will not call ``leave``
             raise
 
     def update_status(self, user: str, device: str, connection: str, status: Status) -> bool:
-        """Change a device's status; False, and nothing happens, when another connection speaks for it by now."""
+        """Update a device's status; return False without a change if the device has another connection now."""
         self._metrics.updates += 1
         return self._grants.apply(user, lambda grants: self._tracker.update(user, device, connection, status, grants))
 
     def renew(self, account: Account, device: str, connection: str, status: Status) -> None:
-        """Note that a connection has signed in again, with the account as it is now: earlier sign-outs do not end it."""
+        """Record a repeated sign-in of a connection, so that sign-outs before the revision of ``account`` do not close it."""
         update = partial(self._tracker.update, account.id, device, connection, status, signed=account.revision)
         self._grants.apply(account.id, update)
 
     def connect_again(self, user: str, device: str, connection: str, signed: int, status: Status) -> None:
-        """Let a connection speak for its device as before, which the tracker has forgotten.
+        """Connect a device again that the tracker has lost, for the same connection.
 
-        :param signed: revision of the account when it signed in.
+        :param signed: revision of the account at the sign-in of the connection.
         :raises TooMany: see ``connect``.
         """
         self._connect(user, device, connection, status, signed)
 
     def signed_out(self, connection: str) -> bool:
-        """Return whether the device of a connection that speaks for none any more was signed out."""
+        """Return whether a connection lost its device because the device was signed out."""
         return self._tracker.signed_out(connection)
 
     def tell_replaced(self, user: str, device: str, connection: str) -> None:
-        """Have the process of a connection that was replaced close it. It changes nothing any more, whether or not this succeeds."""
+        """Signal the process of a replaced connection to close it. If this fails, the connection still cannot update the device."""
         with suppress(BackendUnavailable):
             self._tracker.wake("replaced", f"{user} {device} {connection}")
 
     def leave(self, user: str, device: str, connection: str) -> None:
-        """End a connection; the device is in grace. While the tracker is away this is retried."""
+        """Disconnect a device; its grace begins. While the tracker is unavailable, this is retried."""
         self._retries.run((user, device, connection), partial(self._tracker.leave, user, device, connection))
 
     def list(self, user: str) -> Sequence[Device]:
@@ -123,9 +128,9 @@ class Devices:
         return self._tracker.devices(user)
 
     def sign_out(self, user: str, device: str, proven: Proven | None = None) -> None:
-        """Make a device disappear at once: its channel closes and its tickets are dead.
+        """Sign a device out: close its channel, revoke its tickets and remove it without grace.
 
-        :raises NotFound: no live device of that name.
+        :raises NotFound: the user has no live device of that name.
         """
         self._directory.end_tickets(user, device, proven)
         live = any(item.name == device for item in self._tracker.devices(user))
@@ -133,7 +138,7 @@ class Devices:
         if not live:
             raise NotFound()
 
-    # -- what follows from a sign-out: handlers of the outbox. First the channels: nothing may keep them open
+    # -- outbox handlers of sign-outs. They signal first, so that channels are closed even if a later step fails
 
     def _sign_out_all(self, entries: Sequence[OutboxEntry]) -> None:
         for entry in entries:
@@ -160,21 +165,21 @@ class Devices:
         self._grants.apply(user, lambda grants: self._tracker.remove(user, device, grants, before))
 
     def sweep(self) -> int:
-        """Drop devices whose grace is over; return how many users had one."""
+        """Remove devices whose grace has expired; return the number of users who had one."""
         users = self._tracker.due()
         for count, user in enumerate(users, 1):
             self._grants.apply(user, partial(self._tracker.expire, user))
-            if not count % _AT_ONCE:
+            if not count % _PAGE:
                 give_way()
         return len(users)
 
-    def tell_postponed(self) -> None:
-        """Tell applications the status of users whose changes came too quickly, as soon as their rate allows it.
+    def publish_postponed(self) -> None:
+        """Publish the status of users whose changes were rate limited, as soon as their rate allows it.
 
-        :raises BackendUnavailable: a backend is away; the next call goes on.
+        :raises BackendUnavailable: a backend is unavailable; the next call continues.
         """
-        for _ in Pool(_GREENLETS).imap_unordered(self._tell_postponed, self._tracker.postponed()):
+        for _ in Pool(_GREENLETS).imap_unordered(self._publish_postponed, self._tracker.postponed()):
             pass
 
-    def _tell_postponed(self, user: str) -> None:
+    def _publish_postponed(self, user: str) -> None:
         self._grants.apply(user, partial(self._tracker.tell_postponed, user))

@@ -1,4 +1,4 @@
-"""What an application sees: the present of everybody who granted it, and the updates that follow (docs/protocol.md, section 5)."""
+"""Feeds of applications: the current status of every user who granted an application, and its updates (docs/protocol.md, section 5)."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ from ..settings import PresenceSettings
 from .turns import give_way
 
 SWEEP_SECONDS = 45
-"""After a sweep of feeds no process begins another one for this long."""
-_AT_ONCE = 100
-"""Applications that are looked at in one go."""
+"""Minimum seconds between two sweeps of feeds, over all processes."""
+_PAGE = 100
+"""Applications that a sweep processes before it yields to the event loop."""
 _RETURN_SECONDS = 5
 _RETURN_LEAST, _RETURN_SHARE = 50, 20
-"""Devices come back in numbers after a restart while 50, and one in 20 of all that did, connect within ``_RETURN_SECONDS``."""
+"""Many devices reconnect after a restart while at least 50 devices, and 1/20 of all that have connected, do so in ``_RETURN_SECONDS``."""
 
 
 class Feeds:
-    """The verbs of feeds."""
+    """Operations on feeds."""
 
     def __init__(self, directory: Directory, tracker: Tracker, settings: PresenceSettings, clock: Clock) -> None:
         self._directory = directory
         self._tracker = tracker
         self._settings = settings
-        self._connected = self._lately = 0
-        self._lately_since = -inf
+        self._connected = self._recent = 0  # connected devices: in total, and since ``_recent_since``
+        self._recent_since = -inf
         self._clock = clock
-        self._expected_at = -inf  # when the last device that was asked to wait should be back, by the monotonic clock
-        self._newest = directory.newest_application()  # when it was made; the clock may have been set back since
-        self._began = (0, 0.0)  # the beginning of the tracker's memory, by the time of day (ms) and by the monotonic clock
-        self._memory_began()
+        self._expected_at = -inf  # monotonic time by which the last device that was asked to wait should have reconnected
+        self._newest = directory.newest_application()  # its creation time, because the clock may have been set back since
+        self._memory_start = (0, 0.0)  # start of the tracker's data, as time of day (ms) and as monotonic time
+        self._update_memory_start()
         self.cursor = tracker.cursor
         self.offset = tracker.offset
 
     def sweep(self) -> None:
-        """Take what is too old out of every feed, and drop those of applications that are gone. One process at a time does it.
+        """Delete old updates from every feed, and feeds of deleted applications. Only one process at a time does this.
 
-        :raises BackendUnavailable: a backend is away; the next sweep begins anew.
+        :raises BackendUnavailable: a backend is unavailable; the next sweep starts again.
         """
         if not self._tracker.claim("sweep of feeds", SWEEP_SECONDS):
             return
         after = ""
-        while appids := self._tracker.applications(after, _AT_ONCE):
-            existing = self._directory.existing(appids)  # asked last: an application is there before its feed is
+        while appids := self._tracker.applications(after, _PAGE):
+            existing = self._directory.existing(appids)  # read last, because an application is created before its feed
             for appid in appids:
                 if appid in existing:
                     self._trim(appid)
@@ -64,49 +64,49 @@ class Feeds:
             give_way()
 
     def held(self, application: Application) -> float:
-        """Return for how many seconds the present must be held back, so that nobody looks offline who only reconnects.
+        """Return for how many seconds snapshots must be held back, so that users whose devices are reconnecting do not appear offline.
 
-        Until grace has passed since the tracker's memory begins, since many devices came back, or since the last device that was
-        asked to wait should be back; never longer than a lease. Only an application older than that memory can have users the
-        tracker forgot.
+        Snapshots are held back until the grace has passed since the start of the tracker's data, since many devices reconnected, and
+        since the last device that was asked to wait should have reconnected, but not longer than a lease. An application that was
+        created later is not affected, because the tracker has lost no data about its users.
         """
-        began = self._memory_began()
+        began = self._update_memory_start()
         if application.created_at >= self._tracker.remembers_since and application.created_at > self._newest:
             return 0.0
         until = min(max(began, self._expected_at) + self._settings.grace_seconds, began + self._settings.lease_seconds)
         return max(0.0, until - self._clock.monotonic())
 
-    def _memory_began(self) -> float:
-        """Return when the tracker's memory begins, by the monotonic clock; at the latest now, where the time of day was set back."""
+    def _update_memory_start(self) -> float:
+        """Return the monotonic time at which the tracker's data starts; it is never in the future, even if the clock was set back."""
         since = self._tracker.remembers_since
-        if since != self._began[0]:
-            self._began = since, self._clock.monotonic() - max(0, self._clock.now() - since) / 1000
-        return self._began[1]
+        if since != self._memory_start[0]:
+            self._memory_start = since, self._clock.monotonic() - max(0, self._clock.now() - since) / 1000
+        return self._memory_start[1]
 
     def expect(self, seconds: float) -> None:
-        """Note that a newcomer was asked to come back in so many seconds: it may be a device that only reconnects."""
+        """Record that a client was asked to connect again after this many seconds. It may be a device that reconnects."""
         self._expected_at = max(self._expected_at, self._clock.monotonic() + seconds)
 
     def connected(self) -> None:
-        """Note that a device connected: while many do, others may still wait for their turn where nobody can count them."""
+        """Record that a device connected. While many devices connect, more may wait in a proxy or the backlog of the listener."""
         now = self._clock.monotonic()
-        if now > self._memory_began() + self._settings.lease_seconds:
+        if now > self._update_memory_start() + self._settings.lease_seconds:
             return
-        if now - self._lately_since > _RETURN_SECONDS:
-            self._lately, self._lately_since = 0, now
+        if now - self._recent_since > _RETURN_SECONDS:
+            self._recent, self._recent_since = 0, now
         self._connected += 1
-        self._lately += 1
-        if self._lately >= max(_RETURN_LEAST, self._connected // _RETURN_SHARE):
+        self._recent += 1
+        if self._recent >= max(_RETURN_LEAST, self._connected // _RETURN_SHARE):
             self.expect(0)
 
     def read(self, appid: str, offset: int) -> Sequence[Update] | None:
-        """Return the next updates after an offset; None when some of them are gone."""
+        """Return the next updates after an offset; None if some of them have been deleted."""
         return self._tracker.read(appid, offset, MOST_ENTRIES)
 
     def snapshot(self, application: Application) -> tuple[int, Iterator[list[dict[str, Any]]]]:
         """Return the offset of a snapshot and its pages, at least one.
 
-        The tracker is read before the directory: a grant that came or went in between is told by an update after the offset.
+        The tracker is read before the directory: a grant that was added or revoked in between has an update after the offset.
         """
         view, offset = self._tracker.snapshot(application.id)
         return offset, self._pages(application.id, view)
@@ -126,14 +126,14 @@ class Feeds:
     def _entry(self, grant: Grant, seen: Update | None) -> dict[str, Any]:
         if seen:
             return {"puid": grant.puid, "status": seen.status, "at": seen.at}
-        since = max(grant.granted_at, self._tracker.remembers_since)  # not grant.since: the end of a pause shows nothing
+        since = max(grant.granted_at, self._tracker.remembers_since)  # not grant.since, which would reveal the end of a pause
         return {"puid": grant.puid, "status": "offline", "at": since // 1000 * 1000}
 
     def present(self, application: Application, puids: Sequence[str]) -> list[dict[str, Any]]:
-        """Return the present of some PUIDs, in the order given.
+        """Return the current status of some PUIDs, in the given order.
 
-        :raises NotFound: one of them is unknown; ``details`` lists which.
-        :raises BackendUnavailable: the present is held back, see ``held``.
+        :raises NotFound: a PUID is unknown; ``details`` lists all unknown ones.
+        :raises BackendUnavailable: snapshots are held back, see ``held``.
         """
         self.refuse_held(application)
         grants = self._directory.grants_by_puid(application.id, puids)
@@ -143,9 +143,9 @@ class Feeds:
         return self._entries((grants[puid] for puid in puids), self._tracker.latest(application.id, puids))
 
     def present_page(self, application: Application, after: str, limit: int) -> tuple[list[dict[str, Any]], str | None]:
-        """Return a page of the present of everybody, and what ``after`` the next page takes, None at the end.
+        """Return a page of the current status of all users who granted an application, and the ``after`` of the next page or None.
 
-        :raises BackendUnavailable: the present is held back, see ``held``.
+        :raises BackendUnavailable: snapshots are held back, see ``held``.
         """
         self.refuse_held(application)
         grants = self._directory.grants_of_application(application.id, after, limit)
@@ -153,7 +153,7 @@ class Feeds:
         return self._entries(grants, view), grants[-1].puid if len(grants) == limit else None
 
     def refuse_held(self, application: Application) -> None:
-        """Refuse while the present is held back.
+        """Raise while snapshots are held back.
 
         :raises BackendUnavailable: see ``held``.
         """

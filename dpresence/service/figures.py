@@ -1,4 +1,4 @@
-"""What an operator sees of the service, gathered from every process (docs/protocol.md, section 6, For operators)."""
+"""Metrics of all processes for the operator (docs/protocol.md, section 6, For operators)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ..metrics import Metrics, Report, together
 log = logging.getLogger("dpresence.admin")
 
 _LOOK_SECONDS = 600
-"""Who goes on looking is logged again after this."""
+"""Seconds between two log lines about the same operator who reads the metrics."""
 
 
 class Figures:
-    """The figures of all processes; each publishes its own through the tracker.
+    """The metrics of all processes. Each process publishes its own through the tracker.
 
-    :ivar gauges: returns what is there in this process now, by the words of ``metrics.GAUGES``.
+    :ivar gauges: function that returns the current gauges of this process, by the names in ``metrics.GAUGES``.
     """
 
     def __init__(self, metrics: Metrics, backends: Backends, clock: Clock) -> None:
@@ -35,17 +35,17 @@ class Figures:
         self._looks = Buckets(1 / _LOOK_SECONDS, 1)
 
     def sample(self) -> None:
-        """Take a sample and publish it; every few seconds."""
+        """Take a sample and publish it. It is called every few seconds."""
         self._metrics.sample(self.gauges())
-        with suppress(BackendUnavailable):  # the next one may get through
+        with suppress(BackendUnavailable):  # the next sample replaces it
             self._backends.tracker.publish(msgspec.json.encode(self._metrics.report()).decode())
 
-    def ask_backends(self) -> None:
-        """Ask every backend whether it is there; waits as long as they take."""
-        self._metrics.answers(self._backends.ping())
+    def ping_backends(self) -> None:
+        """Ping every backend and record the results. Blocks until all have answered or timed out."""
+        self._metrics.record_health(self._backends.ping())
 
     def read(self) -> dict[str, Any]:
-        """Return the figures of the service; while the tracker is away or nothing is published yet, those of this process."""
+        """Return the metrics of the service. While none are published or the tracker is unavailable, return those of this process."""
         try:
             published = self._backends.tracker.published()
         except BackendUnavailable:
@@ -54,9 +54,9 @@ class Figures:
         return together(reports or [self._metrics.report()], self._clock.now())
 
     def looked(self, email: str, opened: bool) -> None:
-        """Log who looks: each time she opens the page, and every ten minutes while the figures are read.
+        """Log access by an operator: each time they open the page, and at most every ten minutes while it reads the metrics.
 
-        :param opened: whether the page was opened.
+        :param opened: the page was opened, as opposed to a request for the metrics.
         """
         first = not self._looks.take(email, now=self._clock.monotonic())
         if opened or first:
@@ -64,7 +64,7 @@ class Figures:
 
 
 def _report(text: str) -> Report | None:
-    """Return what a process published; None for that of another version which cannot be read."""
+    """Parse a published report; return None if it cannot be parsed because another version published it."""
     try:
         return msgspec.json.decode(text, type=Report)
     except msgspec.DecodeError:

@@ -1,4 +1,4 @@
-"""Who may see whom: a user's grants, given, paused and revoked by her alone (docs/protocol.md, sections 5 and 6)."""
+"""Grants: permissions of users for applications to see their presence (docs/protocol.md, sections 5 and 6)."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ T = TypeVar("T")
 
 _MOST_USERS = 100_000
 _ENTRIES = 200
-"""Entries of one account's outbox that are looked at."""
+"""Number of entries of an account's outbox that are searched."""
 _LOADS = 3
-"""How often grants are loaded for one call before the tracker's revision is taken for the wrong one."""
+"""Attempts of a tracker call, each with newly loaded grants, before the tracker's revision is considered wrong."""
 
 
 class _Cache:
-    """Grants by user, for those asked for last. A load that an invalidation overtook is not kept."""
+    """LRU cache of grants by user. A load during which the user is invalidated is not stored."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
@@ -41,19 +41,19 @@ class _Cache:
 
     def load(self, user: str) -> GrantSet:
         while True:
-            token = self._loading.setdefault(user, object())  # shared by all who load at once; an invalidation takes it away
+            token = self._loading.setdefault(user, object())  # shared by concurrent loads; an invalidation removes it
             try:
                 grants = self._directory.grants_of_user(user)
             finally:
-                stands = self._loading.get(user) is token
-                if stands:
+                valid = self._loading.get(user) is token
+                if valid:
                     del self._loading[user]
-            if stands:
+            if valid:
                 self._grants[user] = grants
                 if len(self._grants) > _MOST_USERS:
                     self._grants.popitem(last=False)
                 return grants
-            if user in self._grants:  # another load was quicker
+            if user in self._grants:  # a concurrent load has stored them
                 return self._grants[user]
 
     def invalidate(self, user: str) -> None:
@@ -66,9 +66,10 @@ class _Cache:
 
 
 class Grants:
-    """The verbs of grants. A grant is stored first; then the application is told, by way of the outbox.
+    """Operations on grants. Each change is stored first; the outbox then publishes it to the application.
 
-    :ivar invalidate: forgets the cached grants of a user; ``invalidate_all`` those of everybody. Never wait.
+    :ivar invalidate: function that removes a user's grants from the cache. Does not block.
+    :ivar invalidate_all: function that clears the cache. Does not block.
     """
 
     def __init__(self, directory: Directory, tracker: Tracker, mailbox: Mailbox, outbox: Outbox, clock: Clock) -> None:
@@ -79,28 +80,28 @@ class Grants:
         self._clock = clock
         self._cache = _Cache(directory)
         self.invalidate, self.invalidate_all = self._cache.invalidate, self._cache.clear
-        outbox.handlers |= {"granted": self._tell_granted, "changed": self._tell_changed, "revoked": self._tell_revoked}
+        outbox.handlers |= {"granted": self._publish_granted, "changed": self._publish_changed, "revoked": self._publish_revoked}
 
     def known(self, user: str) -> GrantSet | None:
-        """Return a user's grants if they are at hand without waiting."""
+        """Return a user's grants from the cache, None if they are not cached. Does not block."""
         return self._cache.get(user)
 
     def of(self, user: str) -> GrantSet:
-        """Return every grant of a user."""
+        """Return all grants of a user, from the cache or the directory."""
         known = self._cache.get(user)
         return self._cache.load(user) if known is None else known
 
     def apply(self, user: str, call: Callable[[GrantSet], T]) -> T:
-        """Make a call of the tracker with a user's grants; load them again while the tracker has seen newer ones.
+        """Call the tracker with a user's grants. If it has seen a newer revision, load the grants again and repeat the call.
 
-        :raises BackendUnavailable: a backend is away.
+        :raises BackendUnavailable: a backend is unavailable.
         """
         for _ in range(_LOADS):
             try:
                 return call(self.of(user))
             except StaleGrants:
                 self._cache.invalidate(user)
-        log.warning("the tracker has seen a newer revision of an account than the database has: a restored database?")
+        log.warning("the tracker has a newer revision of an account than the database, which may have been restored from a backup")
         self._tracker.forget_revision(user)
         try:
             return call(self.of(user))
@@ -108,15 +109,15 @@ class Grants:
             raise BackendUnavailable from None
 
     def list(self, user: str, after: str, limit: int) -> Sequence[Granted]:
-        """Return up to ``limit`` grants of a user with their applications, in order of application id, after that of ``after``."""
+        """Return up to ``limit`` grants of a user with their applications, ordered by application id, after the id ``after``."""
         return self._directory.granted(user, after, limit)
 
     def askable(self, appid: str) -> Application:
-        """Return an application that may be granted.
+        """Return an application that users can grant.
 
-        :raises NotFound: there is none of that id.
-        :raises DomainNotValidated: its domain is not validated.
-        :raises NotActive: it is not active.
+        :raises NotFound: no application has this id.
+        :raises DomainNotValidated: the domain of the application is not validated.
+        :raises NotActive: the application is not active.
         """
         application = self._directory.application(appid)
         if application is None:
@@ -128,9 +129,9 @@ class Grants:
         return application
 
     def given(self, user: str, appid: str) -> Grant:
-        """Return a user's grant to an application.
+        """Return a user's grant for an application.
 
-        :raises NotFound: it has no grant of theirs.
+        :raises NotFound: the user has not granted the application.
         """
         grant = self._directory.grant(appid, user)
         if grant is None:
@@ -138,9 +139,9 @@ class Grants:
         return grant
 
     def revocable(self, user: str, appid: str) -> None:
-        """Accept a revoke of a grant that is there, or that has ended without that its application was told so far.
+        """Check that a grant can be revoked: it exists, or its revocation has not been published to the application yet.
 
-        :raises NotFound: neither.
+        :raises NotFound: neither is the case.
         """
         if self._directory.grant(appid, user) is None:
             pending = self._directory.outbox(user, 0, _ENTRIES)
@@ -148,14 +149,17 @@ class Grants:
                 raise NotFound()
 
     def grant(self, user: str, application: Application, proven: Proven | None = None) -> Grant:
-        """Let an application see a user; the same grant when it may already.
+        """Grant an application, or return the existing grant.
 
-        A new grant takes a token of the user's status changes: giving and revoking it would tell the status at any rate.
+        A new grant is charged to the rate of the user's status changes, because repeated grants and revokes would publish the status
+        more often than that rate allows.
 
-        :param proven: who asks, as they proved to be. Like all changes of grants, it is made only if that is still so.
-        :raises SessionEnded: it is not: the account was blocked or unpinned meanwhile, or the browser session has ended.
-        :raises SlowDown: there is none.
-        :raises Refused: the application was changed meanwhile, so that nobody consented to what it is now; see ``askable``.
+        :param proven: the identity with which the caller signed in. Like every change of grants, the grant is stored only if it is
+            still valid.
+        :raises SessionEnded: the account was blocked or unpinned meanwhile, or the browser session has ended.
+        :raises SlowDown: the rate is exceeded.
+        :raises Refused: the application was changed meanwhile, so that the user has not consented to its current state; see
+            ``askable``.
         """
         present = self._directory.grant(application.id, user)
         if present is not None:
@@ -166,15 +170,15 @@ class Grants:
         return self._changed(user, lambda: self._directory.add_grant(wanted, application.domain, proven))
 
     def _charge(self, user: str) -> None:
-        with suppress(BackendUnavailable):  # while the tracker is away grants are stored, and told later
+        with suppress(BackendUnavailable):  # grants are stored while the tracker is unavailable, and published later
             wait = self._tracker.charge(user)
             if wait:
                 raise SlowDown("too many changes of status and new grants of this account", retry_after=ceil(wait))
 
     def pause(self, user: str, appid: str, paused: bool, proven: Proven | None = None) -> Grant:
-        """Hide a user from an application for a while, or show them again.
+        """Pause a user's grant, or end its pause.
 
-        :raises NotFound: it has no grant of theirs.
+        :raises NotFound: the user has not granted the application.
         """
         grant = self._changed(user, lambda: self._directory.pause(appid, user, paused, self._clock.steady.now(), proven))
         if grant is None:
@@ -182,7 +186,7 @@ class Grants:
         return grant
 
     def revoke(self, user: str, appid: str, proven: Proven | None = None) -> None:
-        """End a grant; its PUID is dead and what waited from the application is gone.
+        """Revoke a grant. Its PUID becomes invalid, and the application's waiting notifications are deleted.
 
         :raises NotFound: see ``revocable``.
         """
@@ -190,9 +194,9 @@ class Grants:
         self._changed(user, lambda: self._directory.revoke(appid, user, proven))
 
     def show_again(self, user: str, appid: str | None = None) -> None:
-        """Tell applications what they may see of a user now, after updates that may have been made with other grants.
+        """Publish a user's current status again, because earlier updates may have used outdated grants.
 
-        :param appid: only this application.
+        :param appid: only to this application; None for all granted ones.
         """
 
         def refresh(known: GrantSet) -> None:
@@ -203,38 +207,38 @@ class Grants:
         self.apply(user, refresh)
 
     def _changed(self, user: str, change: Callable[[], T]) -> T:
-        """Make a change in the directory and carry out what follows from it."""
+        """Make a change in the directory and apply its effects."""
         try:
             result = change()
-        finally:  # also without an answer: it may have happened
+        finally:  # also after an error, because the transaction may have been committed
             self._cache.invalidate(user)
         self._outbox.work(user)
         return result
 
-    # -- what follows from a change: handlers of the outbox
+    # -- outbox handlers
 
-    def _tell_granted(self, entries: Sequence[OutboxEntry]) -> None:
+    def _publish_granted(self, entries: Sequence[OutboxEntry]) -> None:
         for entry in entries:
-            self._tell(entry, self._tracker.granted)
+            self._publish(entry, self._tracker.granted)
 
-    def _tell_changed(self, entries: Sequence[OutboxEntry]) -> None:
+    def _publish_changed(self, entries: Sequence[OutboxEntry]) -> None:
         for entry in entries:
-            self._tell(entry, self._tracker.refresh)
-            self._tracker.wake("mail", entry.user)  # what waited for the end of a pause
+            self._publish(entry, self._tracker.refresh)
+            self._tracker.wake("mail", entry.user)  # delivers notifications that waited for the end of a pause
 
-    def _tell(self, entry: OutboxEntry, tell: Callable[[Grant, int], None]) -> None:
-        """Tell an application what the directory says of a grant by now; nothing when it is gone: another entry says so."""
+    def _publish(self, entry: OutboxEntry, publish: Callable[[Grant, int], None]) -> None:
+        """Publish the current state of a grant to its application. A revoked grant is skipped: it has an entry of its own."""
         self._cache.invalidate(entry.user)
 
         def call(known: GrantSet) -> None:
             for grant in known.grants:
                 if grant.puid == entry.detail:
-                    tell(grant, known.revision)
+                    publish(grant, known.revision)
 
         self.apply(entry.user, call)
         self._tracker.wake("grants", entry.user)
 
-    def _tell_revoked(self, entries: Sequence[OutboxEntry]) -> None:
+    def _publish_revoked(self, entries: Sequence[OutboxEntry]) -> None:
         ended = [Grant(entry.appid, entry.detail, entry.user, granted_at=0, since=0) for entry in entries]
         for entry, grant in zip(entries, ended, strict=True):
             self._cache.invalidate(entry.user)

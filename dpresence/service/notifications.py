@@ -1,7 +1,7 @@
-"""Notifications from an application to a user, kept until a device has them (docs/protocol.md, sections 3 and 5).
+"""Notifications from applications to users, stored until they are delivered (docs/protocol.md, sections 3 and 5).
 
-An application learns what becomes of a notification only while it is shown the user as reachable. While it is shown them as
-offline, every answer is the same as for a user who has no device, and takes as long: what may be delivered is delivered later.
+An application learns whether a notification was delivered only while its feed shows the user as reachable. While the feed shows the
+user as offline, every answer is the same as for a user without devices, and takes equally long; a delivery follows later.
 """
 
 from __future__ import annotations
@@ -33,23 +33,24 @@ from .delivery import Delivery
 from .retry import RetryQueue
 from .turns import give_way
 
-_IN_PASSING_MS = 5000
-"""How long a notification with ``ttl`` 0 may wait for the devices that are connected to take it."""
+_TRANSIENT_MS = 5000
+"""Maximum milliseconds that a notification with ``ttl`` 0 is stored for delivery to connected devices."""
 
 _SWEEP_SECONDS = 50
-"""How long after one process has looked for queues without a grant no other does: less than a sweep takes to come again."""
+"""Minimum seconds between two sweeps of queues without a grant, over all processes. It is less than the interval of the sweep job."""
 _PAGE, _SWEPT_PAGES = 500, 100
-"""Queues asked for at once, and pages of one sweep; the next one goes on behind them."""
+"""Queues per page, and pages per sweep. The next sweep continues after the last page."""
 _START = Queue("", "")
 _RANDOM = SystemRandom()
 
 
 @dataclass(slots=True)
 class _Post:
-    """One accepted item on its way: where it goes and what is answered.
+    """An accepted notification with its grant and the values of its answer.
 
-    :ivar shown_until: until when the application was last shown the user as reachable; see ``backends.mailbox.Push``.
-    :ivar ttl_ms: how long it may wait; 0 when it is not kept.
+    :ivar shown_until: until when the feed last showed the user as reachable; see ``backends.mailbox.Push``.
+    :ivar ttl_ms: how long it is stored, milliseconds; 0 if it is not stored.
+    :ivar position: position in the user's mailbox.
     """
 
     grant: Grant
@@ -63,14 +64,14 @@ class _Post:
 
     @property
     def seen(self) -> bool:
-        """Whether the application is shown the user as reachable."""
+        """Whether the application's feed shows the user as reachable."""
         return self.shown_until == SHOWN_NOW
 
 
 class Notifications:
-    """The verbs of an application's notifications. Stored first, then sent.
+    """Operations on notifications. Notifications are stored first, then sent.
 
-    :cvar late_seconds: how much later, at least and at most, devices here are sent what the application must not notice.
+    :cvar late_seconds: minimum and maximum seconds of the random delay of deliveries that the application must not detect.
     """
 
     late_seconds = (0.2, 2.0)
@@ -95,22 +96,22 @@ class Notifications:
         self._settings = settings
         self._clock = clock
         self._swept = _START
-        self._late: set[str] = set()  # users who are sent what waits a random while later
+        self._delayed: set[str] = set()  # users with a delayed delivery
         self._rates = Buckets(settings.notification_rate, settings.notification_burst)
 
     def notify(self, application: Application, items: Sequence[OutgoingNotification]) -> list[dict[str, Any]]:
-        """Keep notifications and send them to devices that are connected; return the answer to each.
+        """Store notifications and send them to connected devices; return the answer to each.
 
-        :raises BadAction: an ``action`` is none of those allowed; nothing was kept.
-        :raises WrongValue: a ``source`` reads as another domain; nothing was kept.
-        :raises SlowDown: the application sends too many; nothing was kept.
+        :raises BadAction: an ``action`` is not allowed; nothing was stored.
+        :raises WrongValue: a ``source`` looks like another domain; nothing was stored.
+        :raises SlowDown: the application sends too many notifications; nothing was stored.
         """
         self._check_claims(application, items)
         grants = self._directory.grants_by_puid(application.id, [item.puid for item in items])
         self._charge(application.id, len(items))
         known = [item for item in items if item.puid in grants]
         posts = self._posts(application, [(grants[item.puid], item) for item in known])
-        self._keep(application, posts)
+        self._store(application, posts)
         self._send(posts)
         answers = iter(posts)
         return [_answer(item, next(answers) if item.puid in grants else None) for item in items]
@@ -135,14 +136,14 @@ class Notifications:
             _Post(grant, _notification(application, grant, item, now), _shown_until(grant, view.get(grant.puid), now), item.ttl * 1000)
             for grant, item in items
         ]
-        passing = [post for post in posts if post.seen and not post.ttl_ms]
-        connected = {user for user in {post.grant.user for post in passing} if self._connected(user)}
-        for post in passing:
-            post.ttl_ms = _IN_PASSING_MS if post.grant.user in connected else 0
+        transient = [post for post in posts if post.seen and not post.ttl_ms]
+        connected = {user for user in {post.grant.user for post in transient} if self._connected(user)}
+        for post in transient:
+            post.ttl_ms = _TRANSIENT_MS if post.grant.user in connected else 0
         return posts
 
     def _view(self, appid: str, puids: Sequence[str]) -> Mapping[str, Update]:
-        """Return what an application was last told of some PUIDs; nothing while the tracker is away."""
+        """Return the latest updates of some PUIDs in an application's feed; empty while the tracker is unavailable."""
         try:
             return self._tracker.latest(appid, puids)
         except BackendUnavailable:
@@ -151,11 +152,11 @@ class Notifications:
     def _connected(self, user: str) -> bool:
         return any(device.connected for device in self._tracker.devices(user))
 
-    def _keep(self, application: Application, posts: Sequence[_Post]) -> None:
+    def _store(self, application: Application, posts: Sequence[_Post]) -> None:
         queued = [post for post in posts if post.ttl_ms]
         pushes = [Push(post.grant.user, post.notification, post.ttl_ms, post.shown_until) for post in queued]
-        kept = self._mailbox.push(pushes, self._settings.waiting_notifications, application.owner)
-        for post, stored in zip(queued, kept, strict=True):
+        results = self._mailbox.push(pushes, self._settings.waiting_notifications, application.owner)
+        for post, stored in zip(queued, results, strict=True):
             post.position, post.queue_size = stored
         for post in posts:
             if not post.ttl_ms:
@@ -164,16 +165,16 @@ class Notifications:
             self._retries.run(queued[0].notification.id, partial(self._drop_revoked, application.id, queued))
 
     def _drop_revoked(self, appid: str, posts: Sequence[_Post]) -> None:
-        """Discard what was stored for a grant that has ended, and whose end discarded what waited, a moment before."""
-        standing = self._directory.grants_by_puid(appid, [post.grant.puid for post in posts])
-        gone = [post for post in posts if post.grant.puid not in standing]
-        if gone:
-            self._mailbox.purge_grants([post.grant for post in gone])
-        for post in gone:
+        """Delete notifications whose grant was revoked before they were stored, because the revoke has already purged the mailbox."""
+        existing = self._directory.grants_by_puid(appid, [post.grant.puid for post in posts])
+        revoked = [post for post in posts if post.grant.puid not in existing]
+        if revoked:
+            self._mailbox.purge_grants([post.grant for post in revoked])
+        for post in revoked:
             post.revoked = True
 
     def _send(self, posts: Sequence[_Post]) -> None:
-        """Send what was kept: at once where the application may know whether it was, else after the answer."""
+        """Send stored notifications: at once if the application may know whether they were delivered, else after the answer."""
         queued = [post for post in posts if post.ttl_ms]
         seen = dict.fromkeys(post.grant.user for post in queued if post.seen)
         unseen = dict.fromkeys(post.grant.user for post in queued if not post.seen and post.grant.user not in seen)
@@ -182,64 +183,66 @@ class Notifications:
             channels = self._hub.devices_of(post.grant.user).values() if post.seen else ()
             post.delivered = any(channel.progress.position >= post.position for channel in channels)
         if unseen:
-            gevent.spawn(self._send_late, unseen)
+            gevent.spawn(self._send_delayed, unseen)
 
-    def _send_late(self, users: Iterable[str]) -> None:
-        """Send what waits for users whom the application is shown as offline.
+    def _send_delayed(self, users: Iterable[str]) -> None:
+        """Send the waiting notifications of users whom the application's feed shows as offline.
 
-        Processes elsewhere are woken at once: this one may end. What is sent here takes time from whoever is served next, perhaps from the
-        next call of the application, and would tell it that somebody is there; so it is sent a random while later.
+        Other processes are signalled at once, because this one may end. A delivery at this process delays other requests, perhaps the
+        next one of the application, which could then detect that the user has a device. Therefore it takes place after a random delay.
         """
         for user in users:
             with suppress(BackendUnavailable):
-                self._wake_others(user)
-            if user not in self._late and self._hub.devices_of(user):
-                self._late.add(user)
-                gevent.spawn_later(_RANDOM.uniform(*self.late_seconds), self._deliver_late, user)
+                self._signal_others(user)
+            if user not in self._delayed and self._hub.devices_of(user):
+                self._delayed.add(user)
+                gevent.spawn_later(_RANDOM.uniform(*self.late_seconds), self._deliver_delayed, user)
 
-    def _deliver_late(self, user: str) -> None:
-        self._late.discard(user)
+    def _deliver_delayed(self, user: str) -> None:
+        self._delayed.discard(user)
         self._delivery.again(user)
 
-    def _wake_others(self, user: str) -> None:
+    def _signal_others(self, user: str) -> None:
+        """Signal other processes if the user has a device at one of them."""
         here = self._hub.devices_of(user)
         if any(device.connected and device.name not in here for device in self._tracker.devices(user)):
             self._tracker.wake("mail", user)
 
     def _send_now(self, users: Iterable[str]) -> None:
-        """Send what waits for users to their devices here, and wake the processes of those elsewhere.
+        """Send the waiting notifications of users to their devices at this process, and signal the processes of their other devices.
 
-        Once a backend does not answer, nobody is kept waiting for it again: whoever hears a wake-up goes on trying.
+        After the first timeout of a backend, the other users are only signalled, so that the answer does not wait for more timeouts.
+        The processes that receive a signal retry the delivery.
         """
-        away = False
+        unavailable = False
         for user in users:
             here = self._hub.devices_of(user)
-            with suppress(BackendUnavailable):  # it is kept: it goes out with the next delivery
-                if away:
+            with suppress(BackendUnavailable):  # the notifications are stored; the next delivery sends them
+                if unavailable:
                     self._tracker.wake("mail", user)
                 else:
-                    self._wake_others(user)  # first: what a plain device here was sent is soon discarded
-            if here and not away:
+                    self._signal_others(user)  # before the delivery, after which notifications to a plain device are soon deleted
+            if here and not unavailable:
                 try:
                     self._delivery.deliver(user)
                 except BackendUnavailable:
-                    away = True
+                    unavailable = True
                     with suppress(BackendUnavailable):
                         self._tracker.wake("mail", user)
 
     def sweep(self) -> None:
-        """Discard what has expired and settle what is owed; one process at a time also discards what no grant stands for."""
+        """Delete expired notifications and settle delivered ones. One process at a time also deletes queues without a grant."""
         self._mailbox.sweep()
         self._delivery.sweep()
         if self._tracker.claim("sweep of queues", _SWEEP_SECONDS):
-            self._drop_ended()
+            self._purge_revoked()
 
-    def _drop_ended(self) -> None:
-        """Discard queues whose grant is gone: a process may end between a push and noticing that the grant ended meanwhile."""
+    def _purge_revoked(self) -> None:
+        """Delete queues whose grant was revoked. They remain when a process ends between a push and its check of the grant."""
         for _ in range(_SWEPT_PAGES):
             queues = self._mailbox.queues(self._swept, _PAGE)
-            standing = self._directory.standing([queue.puid for queue in queues])  # last: a grant is there before its queue is
-            ended = [queue for queue in queues if queue.puid not in standing]
+            existing = self._directory.standing([queue.puid for queue in queues])  # read last, because a grant is created before its queue
+            ended = [queue for queue in queues if queue.puid not in existing]
             if ended:
                 self._mailbox.purge_grants(ended)
             if len(queues) < _PAGE:
@@ -262,12 +265,15 @@ def _answer(item: OutgoingNotification, post: _Post | None) -> dict[str, Any]:
 
 
 def _shown_until(grant: Grant, seen: Update | None, now: int) -> int:
-    """Return until when an application was last shown a user as reachable, by the last it was told of them."""
+    """Return until when an application's feed last showed a user as reachable.
+
+    :param seen: the user's latest update in the feed, if there is one.
+    """
     if seen is None:
         return 0
     if seen.status == "offline":
         return seen.at
-    return now if grant.paused else SHOWN_NOW  # it is about to be told of the pause
+    return now if grant.paused else SHOWN_NOW  # the pause is about to be published
 
 
 def _notification(application: Application, grant: Grant, item: OutgoingNotification, now: int) -> Notification:

@@ -1,8 +1,8 @@
-"""Carries out what follows from changes that are stored: the transactional outbox (docs/decisions/0012-outbox.md).
+"""The transactional outbox: applies the effects of stored changes to the other backends (docs/decisions/0012-outbox.md).
 
-A change and its entries are one transaction of the directory. The process that made the change carries them out at once;
-what it could not, because a backend was away or the process ended, any process carries out in a sweep. An entry is deleted
-after it was carried out, so it may be carried out twice, and handlers are idempotent.
+A change and its entries are written in one transaction of the directory. The process that made the change applies them at once. If
+a backend is unavailable or the process ends, any process applies them in a sweep. An entry is deleted after it was applied, so it
+may be applied twice, and handlers must be idempotent.
 """
 
 from __future__ import annotations
@@ -22,44 +22,44 @@ log = logging.getLogger(__name__)
 Handler = Callable[[Sequence[OutboxEntry]], None]
 
 _PAGE = 200
-"""Entries carried out in one go: a few milliseconds, then everybody else has a turn."""
+"""Maximum number of entries that are applied before yielding to the event loop. They take a few milliseconds."""
 _FAILURES = 3
-"""Unavailable backends in one pass after which the rest is left to the next one."""
+"""Number of failed calls after which a sweep ends early."""
 
 
 class Outbox:
-    """The entries of the directory's outbox, and who carries them out.
+    """Applies the entries of the directory's outbox.
 
-    :ivar handlers: by kind of entry; each gets entries of that kind in their order and may raise ``BackendUnavailable``.
+    :ivar handlers: functions by kind of entry. Each receives entries of that kind in order and may raise ``BackendUnavailable``.
     """
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self.handlers: dict[OutboxKind, Handler] = {}
-        self._seen = 0
+        self._newest_seen = 0
         self._after = 0
-        self._failed: set[int] = set()  # logged already
+        self._logged: set[int] = set()  # ids of entries whose failure was logged
 
     def work(self, owner: str) -> None:
-        """Carry out now what follows from changes of an account or application; what fails is left to a sweep."""
+        """Apply the entries of an account or application now. A sweep retries those that fail."""
         with suppress(BackendUnavailable):
             after = 0
             while entries := self._directory.outbox(owner, after, _PAGE):
-                self._carry_out(entries)
+                self._apply(entries)
                 after = entries[-1].id
                 if len(entries) < _PAGE:
                     return
                 give_way()
 
     def sweep(self) -> None:
-        """Carry out what was there at the last sweep already: what is newer, its own process is about to carry out.
+        """Apply the entries that existed at the last sweep. Newer entries are about to be applied by the process that wrote them.
 
-        :raises BackendUnavailable: one is away; the next sweep goes on behind what failed.
+        :raises BackendUnavailable: a backend is unavailable. The next sweep continues after the entries that failed.
         """
-        known, failures = self._seen, 0
+        known, failures = self._newest_seen, 0
         while entries := self._directory.outbox(None, self._after, _PAGE):
             due = [entry for entry in entries if entry.id <= known]
-            self._seen = max(self._seen, entries[-1].id)
+            self._newest_seen = max(self._newest_seen, entries[-1].id)
             for _, some in groupby(due, lambda entry: entry.kind):
                 failures += not self._attempt(list(some))
             self._after = entries[-1].id
@@ -71,27 +71,27 @@ class Outbox:
             raise BackendUnavailable
 
     def flush(self) -> int:
-        """Carry out all that is there, once, at the end of the process; return how many entries are left for others."""
+        """Apply all entries once, at the end of the process; return how many remain, up to ``_PAGE``."""
         with suppress(BackendUnavailable):
-            for _ in range(2):  # what a first sweep sees, a second carries out
+            for _ in range(2):  # the second sweep applies the entries that the first one sees
                 self._after = 0
                 self.sweep()
         return len(self._directory.outbox(None, 0, _PAGE))
 
-    def _carry_out(self, entries: Sequence[OutboxEntry]) -> None:
+    def _apply(self, entries: Sequence[OutboxEntry]) -> None:
         for _, some in groupby(entries, lambda entry: entry.kind):
             if not self._attempt(list(some)):
                 raise BackendUnavailable
 
     def _attempt(self, entries: Sequence[OutboxEntry]) -> bool:
-        """Carry out entries of one kind; return whether every backend was there."""
+        """Apply entries of one kind; return False if a backend is unavailable."""
         try:
             self.handlers[entries[0].kind](entries)
             self._directory.clear_outbox([entry.id for entry in entries])
         except BackendUnavailable:
             return False
-        except Exception:  # ours: it stays, and the others are carried out all the same
-            if entries[0].id not in self._failed:
-                self._failed.add(entries[0].id)
-                log.exception("an entry of the outbox cannot be carried out: %s", entries[0].kind)
+        except Exception:  # a bug in this service: the entries stay in the outbox and must not stop the others
+            if entries[0].id not in self._logged:
+                self._logged.add(entries[0].id)
+                log.exception("an outbox entry cannot be applied: %s", entries[0].kind)
         return True

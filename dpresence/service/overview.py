@@ -1,4 +1,4 @@
-"""What an application's developer may know of it while it runs: counts, never people (docs/protocol.md, section 6)."""
+"""Live statistics of an application for its developer. They are counts and contain no users (docs/protocol.md, section 6)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..model import Application
 from .feeds import Feeds
 
 _PER_MINUTE = 120
-"""Looks at one application: a page of it looks every few seconds, and each look reads the application's whole feed."""
+"""Maximum number of requests per application and minute. Its page polls every few seconds, and each request reads a whole snapshot."""
 
 
 class Overview:
-    """What an application's service would be told now, in numbers."""
+    """Counts of what an application's service would currently receive in a snapshot."""
 
     def __init__(self, directory: Directory, tracker: Tracker, feeds: Feeds, hub: Hub, clock: Clock) -> None:
         self._directory = directory
@@ -28,13 +28,13 @@ class Overview:
         self._looks = RateLimit("too many looks at this application", _PER_MINUTE, 60, clock)
 
     def now(self, application: Application) -> dict[str, int]:
-        """Return how many users look online, unavailable and offline; its open channels; and how many updates it ever had.
+        """Return the numbers of users who appear online, unavailable and offline, of open channels, and of updates.
 
-        :returns: ``sockets`` counts the channels in this process. ``updates`` is the offset of the feed: it only grows, until
-            the tracker forgets.
-        :raises NotActive: its service is told nothing.
-        :raises BackendUnavailable: the present is held back, see ``Feeds.held``.
-        :raises SlowDown: it was looked at too often.
+        :returns: ``sockets`` counts the channels in this process. ``updates`` is the offset of the feed, which grows until the tracker
+            loses its data.
+        :raises NotActive: the application is not active.
+        :raises BackendUnavailable: snapshots are held back, see ``Feeds.held``.
+        :raises SlowDown: too many requests for this application.
         """
         if not application.active:
             raise NotActive()

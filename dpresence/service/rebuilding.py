@@ -1,4 +1,4 @@
-"""Rebuilding the feed of an application that was damaged in the tracker's store, from the directory and the devices."""
+"""Rebuilds an application's feed that was damaged in the tracker's store, from the directory and the devices."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .grants import Grants
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 20
+_GREENLETS = 20
 _RETRY_SECONDS = 1.0
 
 
 class Rebuilding:
-    """One at a time for each application. Meanwhile its service is told errno 201; then it gets a snapshot."""
+    """Rebuilds feeds, one at a time per application. Its service receives errno 201 meanwhile, and a snapshot afterwards."""
 
     def __init__(self, directory: Directory, tracker: Tracker, grants: Grants) -> None:
         self._directory = directory
@@ -29,13 +29,13 @@ class Rebuilding:
         self._running: set[str] = set()
 
     def begin(self, appid: str) -> None:
-        """Rebuild a feed in a greenlet of its own; never waits."""
+        """Rebuild a feed in a new greenlet. Does not block."""
         if appid not in self._running:
             self._running.add(appid)
             gevent.spawn(self._run, appid)
 
     def _run(self, appid: str) -> None:
-        log.warning("the feed of application %s is damaged; it is rebuilt", appid)
+        log.warning("the feed of application %s is damaged and is rebuilt", appid)
         try:
             while not self._rebuild(appid):
                 gevent.sleep(_RETRY_SECONDS)
@@ -43,11 +43,11 @@ class Rebuilding:
             self._running.discard(appid)
 
     def _rebuild(self, appid: str) -> bool:
-        """Show every user again who granted an application; return whether every backend was there."""
+        """Publish the status of every user who granted an application again; return False if a backend is unavailable."""
         after = ""
         try:
             while grants := self._directory.grants_of_application(appid, after, MOST_ENTRIES):
-                for _ in Pool(_AT_ONCE).imap_unordered(self._grants.show_again, [grant.user for grant in grants]):
+                for _ in Pool(_GREENLETS).imap_unordered(self._grants.show_again, [grant.user for grant in grants]):
                     pass
                 after = grants[-1].puid
             self._tracker.rebuilt(appid)

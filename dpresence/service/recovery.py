@@ -1,7 +1,7 @@
-"""Catching up after a time in which this process may have missed wake-ups, or its devices may have been forgotten.
+"""Recovery after this process may have missed signals, or the tracker may have lost its devices.
 
-What was missed is asked for: the directory says who is signed in, the tracker who speaks for a device, the feeds where they
-stand, the mailbox what waits.
+The current state is read from the backends: sign-ins from the directory, the connection of each device from the tracker, updates
+from the feeds, and waiting notifications from the mailbox.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from .retry import RetryQueue
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 20
+_GREENLETS = 20
 _RETRY_SECONDS = 1.0
 
 
 class Recovery:
-    """One at a time; what comes meanwhile has it run again.
+    """Runs one recovery at a time. A request during a run starts another run afterwards.
 
-    :param deliver: sends what waits for a user.
+    :param deliver: function that sends a user's waiting notifications.
     """
 
     def __init__(
@@ -56,54 +56,57 @@ class Recovery:
         self._deliver = deliver
         self._running = False
         self._wanted = False
-        self._looking: set[str] = set()
+        self._checking: set[str] = set()
 
     def begin(self) -> None:
-        """Catch up in a greenlet of its own; never waits."""
+        """Start a recovery in a new greenlet. Does not block."""
         self._grants.invalidate_all()
-        self._comparison.ask()
-        self._hub.sign_outs += 1  # a sign-in that is under way looks again
+        self._comparison.request()
+        self._hub.sign_outs += 1  # makes a sign-in in progress check again that it is still valid
         self._wanted = True
         if not self._running:
             self._running = True
             gevent.spawn(self._run)
 
     def look_at(self, user: str) -> None:
-        """Connect a user's devices again that the tracker does not know, or close those it has another connection for. Never waits."""
-        if user not in self._looking and self._hub.devices_of(user):
-            self._looking.add(user)
-            gevent.spawn(self._look_at, user)
+        """Check a user's devices at this process in a new greenlet. Does not block.
 
-    def _look_at(self, user: str) -> None:
+        A device that the tracker has lost is connected again; the channel of one that has another connection is closed.
+        """
+        if user not in self._checking and self._hub.devices_of(user):
+            self._checking.add(user)
+            gevent.spawn(self._check_user, user)
+
+    def _check_user(self, user: str) -> None:
         try:
-            while not all(self._checked((user, *one)) for one in self._hub.devices_of(user).items()):
+            while not all(self._try_check((user, *one)) for one in self._hub.devices_of(user).items()):
                 gevent.sleep(_RETRY_SECONDS)
         finally:
-            self._looking.discard(user)
+            self._checking.discard(user)
 
     def _run(self) -> None:
         try:
             while self._wanted:
                 self._wanted = False
-                if not self._catch_up():
+                if not self._recover():
                     self._wanted = True
                     gevent.sleep(_RETRY_SECONDS)
         finally:
             self._running = False
 
-    def _catch_up(self) -> bool:
-        """Return whether every backend that was asked was there."""
+    def _recover(self) -> bool:
+        """Recover once; return False if a backend is unavailable."""
         for appid in self._hub.applications():
             self._hub.news(appid)
-        everybody = self._hub.devices()
-        users = dict.fromkeys(user for user, _, _ in everybody)
-        done = all([self._told(), *Pool(_AT_ONCE).map(self._checked, everybody)])
-        shown = all(Pool(_AT_ONCE).map(self._shown, users))
-        Pool(_AT_ONCE).map(self._deliver, users)
-        return done and shown
+        devices = self._hub.devices()
+        users = dict.fromkeys(user for user, _, _ in devices)
+        checked = all([self._apply_pending(), *Pool(_GREENLETS).map(self._try_check, devices)])
+        published = all(Pool(_GREENLETS).map(self._publish, users))
+        Pool(_GREENLETS).map(self._deliver, users)
+        return checked and published
 
-    def _told(self) -> bool:
-        """Tell the backends what they were not told while they were away; return whether they took it."""
+    def _apply_pending(self) -> bool:
+        """Apply pending retries and outbox entries; return False if a backend is unavailable."""
         try:
             self._retries.flush()
             self._outbox.sweep()
@@ -111,39 +114,43 @@ class Recovery:
             return False
         return True
 
-    def _shown(self, user: str) -> bool:
-        """Put right what was shown of a user without knowing that her grants had changed; return whether that was done."""
+    def _publish(self, user: str) -> bool:
+        """Publish a user's status again, because earlier updates may have used outdated grants.
+
+        :returns: False if a backend is unavailable.
+        """
         try:
             self._grants.show_again(user)
         except BackendUnavailable:
             return False
-        except Exception:  # ours: everybody else catches up all the same
-            log.exception("what applications see of somebody was not put right")
+        except Exception:  # a bug in this service must not stop the recovery of other users
+            log.exception("recovery: a user's status was not published")
         return True
 
-    def _checked(self, who: tuple[str, str, DevicePort]) -> bool:
-        user, device, channel = who
+    def _try_check(self, item: tuple[str, str, DevicePort]) -> bool:
+        """Check a device's channel; return False if a backend is unavailable."""
+        user, device, channel = item
         try:
             self._check(user, device, channel)
         except BackendUnavailable:
             return False
-        except Refused as refused:  # there are too many by now
+        except Refused as refused:  # the user has too many devices now
             channel.close(CloseCode.TRY_AGAIN_LATER, refused.error)
-        except Exception:  # ours: everybody else catches up all the same
-            log.exception("a channel did not catch up")
+        except Exception:  # a bug in this service must not stop the recovery of other channels
+            log.exception("recovery: a channel was not checked")
         return True
 
     def _check(self, user: str, device: str, channel: DevicePort) -> None:
-        """Make true again, of one channel, what both sides believe; or close it."""
+        """Make the tracker's record of a device consistent with its channel, or close the channel."""
         if self._hub.devices_of(user).get(device) is not channel:
             return
-        speaks = partial(_settled, channel, partial(self._devices.update_status, user, device, channel.connection_id))
+        update = partial(_repeat_until_stable, channel, partial(self._devices.update_status, user, device, channel.connection_id))
         if not self._accounts.still_signed_in(user, channel.family):
             channel.close(CloseCode.NOT_SIGNED_IN, "signed out")
-        elif speaks():
+        elif update():
             return
         elif any(other.connected for other in self._devices.list(user) if other.name == device):
-            if not speaks():  # it may have been connected again meanwhile
+            if not update():  # this connection may have been connected again in the meantime
                 channel.close(CloseCode.REPLACED, REPLACED)
         elif self._devices.signed_out(channel.connection_id):
             channel.close(CloseCode.NOT_SIGNED_IN, "signed out")
@@ -151,21 +158,25 @@ class Recovery:
             self._connect_again(user, device, channel)
 
     def _connect_again(self, user: str, device: str, channel: DevicePort) -> None:
-        """Connect what was forgotten; the device goes to whoever has it by the end, or it would be a ghost."""
+        """Connect a device again that the tracker has lost.
+
+        If its channel was closed or replaced during the call, the device leaves or is connected for the new channel. Otherwise it
+        would stay connected in the tracker without a channel.
+        """
         if self._hub.devices_of(user).get(device) is not channel:
             return
-        _settled(channel, partial(self._devices.connect_again, user, device, channel.connection_id, channel.revision))
-        present = self._hub.devices_of(user).get(device)
-        if present is None:
+        _repeat_until_stable(channel, partial(self._devices.connect_again, user, device, channel.connection_id, channel.revision))
+        current = self._hub.devices_of(user).get(device)
+        if current is None:
             self._devices.leave(user, device, channel.connection_id)
-        elif present is not channel:
-            self._connect_again(user, device, present)
+        elif current is not channel:
+            self._connect_again(user, device, current)
 
 
-def _settled(channel: DevicePort, say: Callable[[Status], bool | None]) -> bool | None:
-    """Say the channel's status until it is still the same when that was answered."""
+def _repeat_until_stable(channel: DevicePort, call: Callable[[Status], bool | None]) -> bool | None:
+    """Call with the channel's status, and again until the status has not changed during the call; return the last result."""
     while True:
         status = channel.status
-        answer = say(status)
+        result = call(status)
         if channel.status == status:
-            return answer
+            return result

@@ -1,4 +1,4 @@
-"""Operations that a backend which was away could not carry out, and that are tried again until it is back."""
+"""A queue of operations that are retried while a backend is unavailable."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _MOST = 100_000
 
 
 class RetryQueue:
-    """Idempotent operations by key. Each is tried at once and, while a backend is away, again with each ``flush``.
+    """Idempotent operations by key. Each is tried at once and, while a backend is unavailable, again by each ``flush``.
 
-    It is in memory: for what ends with this process anyway. What must outlive the process is in the directory's outbox.
+    The queue is in memory and is lost with the process. Effects that must survive the process use the directory's outbox.
 
-    :param most: how many operations wait at most; beyond that the oldest is given up.
+    :param most: maximum number of pending operations. When it is exceeded, the oldest operation is discarded.
     """
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
-        self._waiting: dict[Hashable, Callable[[], object]] = {}
+        self._pending: dict[Hashable, Callable[[], object]] = {}
 
     def run(self, key: Hashable, operation: Callable[[], object]) -> None:
-        """Carry out an operation now or, when a backend is away, later; it replaces the one that waits under ``key``."""
-        before = self._waiting.get(key)
+        """Run an operation now or, if a backend is unavailable, later. It replaces the pending operation of the same key."""
+        before = self._pending.get(key)
         try:
             operation()
         except BackendUnavailable:
@@ -35,32 +35,32 @@ class RetryQueue:
             self._remove(key, before)
 
     def flush(self) -> None:
-        """Carry out what waits, in order.
+        """Run the pending operations in order.
 
-        :raises BackendUnavailable: a backend is away still; the next flush begins with another operation.
+        :raises BackendUnavailable: a backend is still unavailable. The failed operation is moved to the end of the queue.
         """
-        for key, operation in list(self._waiting.items()):
-            if self._waiting.get(key) is operation:  # else it was done, or replaced, meanwhile
+        for key, operation in list(self._pending.items()):
+            if self._pending.get(key) is operation:  # another greenlet may have completed or replaced it
                 self._retry(key, operation)
 
     def _retry(self, key: Hashable, operation: Callable[[], object]) -> None:
         try:
             operation()
         except BackendUnavailable:
-            if key in self._waiting:
-                self._waiting[key] = self._waiting.pop(key)
+            if key in self._pending:
+                self._pending[key] = self._pending.pop(key)
             raise
-        except Exception:  # ours: it would fail for ever
-            log.exception("an operation that was to be retried failed")
+        except Exception:  # a bug in this service: a retry would fail in the same way
+            log.exception("a retried operation failed")
         self._remove(key, operation)
 
     def later(self, key: Hashable, operation: Callable[[], object]) -> None:
-        """Carry out an operation with the next ``flush``."""
-        self._waiting[key] = operation
-        if len(self._waiting) > self._most:
-            del self._waiting[next(iter(self._waiting))]
+        """Run an operation by the next ``flush``."""
+        self._pending[key] = operation
+        if len(self._pending) > self._most:
+            del self._pending[next(iter(self._pending))]
 
     def _remove(self, key: Hashable, operation: Callable[[], object] | None) -> None:
-        """Take an operation out, unless a newer one waits under its key by now."""
-        if operation is not None and self._waiting.get(key) is operation:
-            del self._waiting[key]
+        """Remove an operation, unless a newer one of the same key has replaced it."""
+        if operation is not None and self._pending.get(key) is operation:
+            del self._pending[key]

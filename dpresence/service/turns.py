@@ -1,4 +1,4 @@
-"""Whose turn it is: work for one key at a time, however many ask for it, and long work that lets others in between."""
+"""Cooperative scheduling: one run per key at a time, shared by concurrent callers, and yielding to the event loop in long work."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _PAUSE_SECONDS = 0.001
 
 
 def give_way() -> None:
-    """Let everybody else have a turn in the middle of long work.
+    """Yield to the event loop in the middle of long work, so that it handles sockets and timers.
 
-    Sockets and timers, too: ``gevent.sleep(0)`` lets greenlets run that are ready, and gevent looks at no socket before fifty
-    of them have, of which this one may be all.
+    ``gevent.sleep(0)`` is not sufficient: it only runs other greenlets that are ready, and gevent polls sockets only after up to 50
+    such switches.
     """
     gevent.sleep(_PAUSE_SECONDS)
 
 
-class _Key:
-    """The turns of one key: the one that runs, and the one that is next, if somebody waits for it."""
+class _Runs:
+    """The runs of one key: the lock of the current run, and the result of the next run if a caller waits for it."""
 
     __slots__ = ("lock", "next")
 
@@ -34,36 +34,36 @@ class _Key:
 
 
 class Turns:
-    """Runs ``work(key)``. Who asks while it runs shares the next turn with everybody else who does.
+    """Runs ``work(key)`` once at a time per key. All callers that arrive during a run share the next run.
 
-    So what was there before somebody asked is dealt with, and nobody waits for more than two turns.
+    Every caller gets a run that started after its call, and waits for two runs at most.
 
-    :param seconds: how long to wait for a turn.
+    :param seconds: maximum seconds to wait for the start of a run.
     """
 
     def __init__(self, work: Callable[[str], None], seconds: float) -> None:
         self._work = work
         self._seconds = seconds
-        self._keys: dict[str, _Key] = {}
+        self._keys: dict[str, _Runs] = {}
 
     def runs(self, key: str) -> bool:
-        """Return whether a turn runs or is waited for."""
+        """Return whether a run of a key is in progress or scheduled."""
         return key in self._keys
 
     def awaited(self, key: str) -> bool:
-        """Return whether somebody waits for a turn that has yet to begin."""
+        """Return whether a caller waits for a run that has not started."""
         return key in self._keys and self._keys[key].next is not None
 
     def take(self, key: str) -> None:
-        """Return when a turn that began after this call is over.
+        """Wait for the end of a run that started after this call; start it if no other caller does.
 
-        :raises BackendUnavailable: there was no turn in time, or whoever took it failed.
+        :raises BackendUnavailable: no run started in time, or the run of another caller failed.
         """
-        turns = self._keys.setdefault(key, _Key())
-        if turns.next is None:
-            self._lead(key, turns)
+        runs = self._keys.setdefault(key, _Runs())
+        if runs.next is None:
+            self._lead(key, runs)
         else:
-            self._share(turns.next)
+            self._share(runs.next)
 
     def _share(self, result: AsyncResult) -> None:
         try:
@@ -71,27 +71,28 @@ class Turns:
         except Timeout:
             raise BackendUnavailable from None
 
-    def _lead(self, key: str, turns: _Key) -> None:
-        result = turns.next = AsyncResult()
+    def _lead(self, key: str, runs: _Runs) -> None:
+        """Run the work for all callers that wait for it."""
+        result = runs.next = AsyncResult()
         try:
-            self._wait(turns)
-            self._run(key, turns)
+            self._wait(runs)
+            self._run(key, runs)
             result.set()
         finally:
             if not result.ready():
                 result.set_exception(BackendUnavailable())
-            if turns.next is None and not turns.lock.locked():
+            if runs.next is None and not runs.lock.locked():
                 del self._keys[key]
 
-    def _wait(self, turns: _Key) -> None:
+    def _wait(self, runs: _Runs) -> None:
         try:
-            if not turns.lock.acquire(timeout=self._seconds):
+            if not runs.lock.acquire(timeout=self._seconds):
                 raise BackendUnavailable
         finally:
-            turns.next = None  # who asks from now on may be too late for this turn
+            runs.next = None  # later callers need another run, because this one starts now
 
-    def _run(self, key: str, turns: _Key) -> None:
+    def _run(self, key: str, runs: _Runs) -> None:
         try:
             self._work(key)
         finally:
-            turns.lock.release()
+            runs.lock.release()

@@ -50,7 +50,7 @@ def test_a_jump_is_waited_for_and_logged_once(clock, steady, seconds, caplog):
     assert steady.settled() == 0
     clock.advance(1)
     assert steady.settled() == clock.now()
-    said = f"the time of day jumped by {seconds:+d} s: nothing that is stored ends by it for 600 s"
+    said = f"the time of day jumped by {seconds:+d} s: it does not expire stored data for 600 s"
     assert [record.getMessage() for record in caplog.records] == [said]
 
 

@@ -99,7 +99,7 @@ def test_an_internal_error_is_an_event_and_a_refusal_is_none(metrics):
 
 def test_a_backend_that_goes_and_comes_back_is_an_event_each(metrics):
     for well in (True, False, False, True):
-        metrics.answers({"directory": True, "tracker": well})
+        metrics.record_health({"directory": True, "tracker": well})
     assert said(metrics)[1:] == [("the tracker does not answer", "", 1), ("the tracker answers again", "", 1)]
     assert metrics.report().health == {"directory": True, "tracker": True}
 
@@ -148,7 +148,7 @@ def test_several_processes_make_one_picture(metrics, clock):
     for one, devices, updates in ((metrics, 2, 10), (other, 3, 1)):
         one.updates += updates
         one.refused(34)
-        one.answers({"directory": True, "tracker": one is other})
+        one.record_health({"directory": True, "tracker": one is other})
         one.sample({**NOTHING, "devices": devices, "sockets": 7})
     clock.advance(60)
     other.sample({**NOTHING, "devices": 5})

@@ -63,7 +63,7 @@ class Grants:
 
 
 class Comparison:
-    def ask(self):
+    def request(self):
         pass
 
 

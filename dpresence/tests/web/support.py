@@ -220,7 +220,7 @@ class World:
         for connection in self.connections:
             connection.tick()
         self.presence.devices.sweep()
-        self.presence.devices.tell_postponed()
+        self.presence.devices.publish_postponed()
         self.settle()
 
 

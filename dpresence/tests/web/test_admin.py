@@ -28,7 +28,7 @@ def admin(world) -> Browser:
 
 def figures(world: World, admin: Browser):
     """Return the figures right after a sample."""
-    world.presence.figures.ask_backends()
+    world.presence.figures.ping_backends()
     world.presence.figures.sample()
     answer = admin("GET", "/admin/figures")
     assert answer.status_int == 200, answer.json

@@ -17,7 +17,7 @@ ANN = "ann@example.org"
 def compare(world: World) -> None:
     """Compare as after signals were missed."""
     world.clock.advance(31)
-    world.presence.comparison.ask()
+    world.presence.comparison.request()
     world.presence.comparison.sweep()
     world.settle()
 
@@ -80,8 +80,8 @@ def test_a_process_that_stops_tells_what_it_can_and_logs_what_it_leaves(
     away = Away(monkeypatch, world.parts.backends.tracker, "wake", "revoked")
     assert ann("DELETE", f"/grant/{app.id}").status_int == 204
     world.presence.finish()
-    assert [text for text in caplog.messages if "left to tell" in text] == [
-        "1 changes or more are left to tell; another process or the next start does it"
+    assert [text for text in caplog.messages if "are pending" in text] == [
+        "at least 1 changes are pending; another process or the next start applies them"
     ]
     away.back = True
     caplog.clear()
