@@ -111,7 +111,7 @@ def make_parts(settings: Settings, clock: Clock, token_file: Path) -> Parts:
     gate = Gate(settings, clock, metrics)
     presence = Presence(backends, verifiers, Outbound(settings.outbound), hub, metrics, settings, clock)
     presence.figures.gauges = lambda: {**hub.counts(), **gate.counts()}
-    hub.pump, gate.on_wait = pump_of(presence.feeds), presence.feeds.expect
+    hub.pump, gate.on_wait = pump_of(presence.feeds), presence.feeds.expect_reconnect
     background = Background(presence, clients.providers, settings)
     return Parts(settings, clock, backends, presence, gate, background, issuer, token, clients)
 

@@ -98,14 +98,14 @@ class Supervisor:
     def run(self) -> int:
         """Supervise the workers until all have ended; return the exit status of the service."""
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # sigtimedwait() receives them below, so none is lost
-        self.begin()
+        self.open_pipes()
         while self.step():
             received = signal.sigtimedwait(SIGNALS, STEP_SECONDS if self._busy() else IDLE_SECONDS)
             if received:
                 self._handle(received.si_signo)
         return self._status
 
-    def begin(self) -> None:
+    def open_pipes(self) -> None:
         """Create the pipes. Neither end of the heartbeat pipe may block a process that uses it."""
         self._heartbeats, self._lifeline = os.pipe(), os.pipe()
         for end in self._heartbeats:

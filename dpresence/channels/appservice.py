@@ -138,7 +138,7 @@ class AppServiceChannel(JsonChannel):
             self.close(*_CLOSE_REASONS.get(type(refused), _INACTIVE))
 
     def _send_due_snapshot(self) -> None:
-        if self._snapshot_due and self._application is not None and not self._presence.feeds.held(self._application):
+        if self._snapshot_due and self._application is not None and not self._presence.feeds.hold_seconds(self._application):
             self._snapshot_due = False
             self._catch_up(self._send_snapshot)
 

@@ -103,7 +103,7 @@ class DeviceChannel(JsonChannel):
             self.defer(lambda: self._sign_in(frame), text)
         elif frame.assertion is not None and _digest(frame.assertion) != self._digest:
             self.defer(lambda: self._renew(frame), text)
-        elif self._presence.devices.at_hand(self.user):
+        elif self._presence.devices.can_update_now(self.user):
             self._update(frame)
         else:
             self.defer(lambda: self._update(frame), text)
@@ -142,7 +142,7 @@ class DeviceChannel(JsonChannel):
         if previous:
             previous.close(CloseCode.REPLACED, REPLACED)
         elif connected.replaced:
-            self._presence.devices.tell_replaced(self.user, self.device, connected.replaced)
+            self._presence.devices.signal_replaced(self.user, self.device, connected.replaced)
         self._close_if_signed_out(sign_outs, signed)
         self._presence.deliver(self.user)
 
@@ -233,7 +233,7 @@ class DeviceChannel(JsonChannel):
     def _expect_retry(self, seconds: float) -> None:
         """Extend the sign-in deadline, and have snapshots held back: the device may be one that reconnects."""
         self.allow_to_sign_in(seconds)
-        self._presence.feeds.expect(seconds)
+        self._presence.feeds.expect_reconnect(seconds)
 
     def _apply(self, status: Status) -> None:
         if self.user is not None and (status != self.status or self._update_unconfirmed):
@@ -241,7 +241,7 @@ class DeviceChannel(JsonChannel):
             known = self._presence.devices.update_status(self.user, self.device, self.connection.id, status)
             self.status, self._update_unconfirmed = status, False
             if not known:  # replaced, signed out, or lost by the tracker
-                self._presence.recovery.look_at(self.user)
+                self._presence.recovery.check_devices(self.user)
 
     def _apply_pending(self) -> None:
         status, self._pending_status = self._pending_status, None
@@ -281,7 +281,7 @@ class DeviceChannel(JsonChannel):
         """Leave the hub and the tracker. Idempotent: a sign-out calls this before ``closed`` does."""
         assert self.user is not None
         self._presence.hub.leave_device(self.user, self.device, self)
-        if self._presence.devices.at_hand(self.user):
+        if self._presence.devices.can_update_now(self.user):
             self._leave_tracker()
         else:
             self.connection.defer(self._leave_tracker)

@@ -65,7 +65,7 @@ class Presence:
             directory, tracker, mailbox, verifiers, self.grants, self.devices, self.outbox, failures, metrics, settings.identity, clock
         )
         self.feeds = Feeds(directory, tracker, settings.presence, clock)
-        self.devices.on_connect = self.feeds.connected
+        self.devices.on_connect = self.feeds.count_connect
         self.overview = Overview(directory, tracker, self.feeds, hub, clock)
         self.delivery = Delivery(directory, tracker, mailbox, self.grants, hub, clock)
         self.delivery.again = self._schedule_delivery
@@ -101,11 +101,11 @@ class Presence:
         elif topic == "replaced":
             self.hub.close_replaced(owner, *detail.split(" "))
         elif topic == "damaged":
-            self.rebuilding.begin(owner)
+            self.rebuilding.start(owner)
         elif topic == "forgotten" and owner:
-            self.recovery.look_at(owner)
+            self.recovery.check_devices(owner)
         elif topic in ("missed", "forgotten"):
-            self.recovery.begin()
+            self.recovery.start()
         elif topic == "application":
             self.hub.check_application(owner)
             self.delivery.resume(owner)

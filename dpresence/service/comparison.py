@@ -83,7 +83,7 @@ class Comparison:
 
     def _publish(self, grants: Sequence[Grant]) -> None:
         for grant in grants:
-            self._grants.show_again(grant.user, grant.appid)
+            self._grants.republish(grant.user, grant.appid)
 
 
 def _may_be_wrong(seen: Update) -> bool:

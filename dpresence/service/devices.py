@@ -56,9 +56,9 @@ class Devices:
         self._replacements = Buckets(settings.replacements_per_minute / 60, settings.replacements_per_minute)
         outbox.handlers |= {"account": self._sign_out_all, "device": self._sign_out, "ticket": self._end_family}
 
-    def at_hand(self, user: str) -> bool:
+    def can_update_now(self, user: str) -> bool:
         """Return whether ``update_status`` of this user can complete without blocking."""
-        return not self._tracker.waits and self._grants.known(user) is not None
+        return not self._tracker.waits and self._grants.cached(user) is not None
 
     def connect(self, account: Account, device: str | None, connection: str, status: Status, family: str | None = None) -> Connected:
         """Connect a device: the connection becomes the only one that may update it.
@@ -114,7 +114,7 @@ class Devices:
         """Return whether a connection lost its device because the device was signed out."""
         return self._tracker.signed_out(connection)
 
-    def tell_replaced(self, user: str, device: str, connection: str) -> None:
+    def signal_replaced(self, user: str, device: str, connection: str) -> None:
         """Signal the process of a replaced connection to close it. If this fails, the connection still cannot update the device."""
         with suppress(BackendUnavailable):
             self._tracker.wake("replaced", f"{user} {device} {connection}")

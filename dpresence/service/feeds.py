@@ -63,7 +63,7 @@ class Feeds:
         while self._tracker.trim(appid):
             give_way()
 
-    def held(self, application: Application) -> float:
+    def hold_seconds(self, application: Application) -> float:
         """Return for how many seconds snapshots must be held back, so that users whose devices are reconnecting do not appear offline.
 
         Snapshots are held back until the grace has passed since the start of the tracker's data, since many devices reconnected, and
@@ -83,11 +83,11 @@ class Feeds:
             self._memory_start = since, self._clock.monotonic() - max(0, self._clock.now() - since) / 1000
         return self._memory_start[1]
 
-    def expect(self, seconds: float) -> None:
+    def expect_reconnect(self, seconds: float) -> None:
         """Record that a client was asked to connect again after this many seconds. It may be a device that reconnects."""
         self._expected_at = max(self._expected_at, self._clock.monotonic() + seconds)
 
-    def connected(self) -> None:
+    def count_connect(self) -> None:
         """Record that a device connected. While many devices connect, more may wait in a proxy or the backlog of the listener."""
         now = self._clock.monotonic()
         if now > self._update_memory_start() + self._settings.lease_seconds:
@@ -97,7 +97,7 @@ class Feeds:
         self._connected += 1
         self._recent += 1
         if self._recent >= max(_RETURN_LEAST, self._connected // _RETURN_SHARE):
-            self.expect(0)
+            self.expect_reconnect(0)
 
     def read(self, appid: str, offset: int) -> Sequence[Update] | None:
         """Return the next updates after an offset; None if some of them have been deleted."""
@@ -129,34 +129,34 @@ class Feeds:
         since = max(grant.granted_at, self._tracker.remembers_since)  # not grant.since, which would reveal the end of a pause
         return {"puid": grant.puid, "status": "offline", "at": since // 1000 * 1000}
 
-    def present(self, application: Application, puids: Sequence[str]) -> list[dict[str, Any]]:
+    def presence(self, application: Application, puids: Sequence[str]) -> list[dict[str, Any]]:
         """Return the current status of some PUIDs, in the given order.
 
         :raises NotFound: a PUID is unknown; ``details`` lists all unknown ones.
-        :raises BackendUnavailable: snapshots are held back, see ``held``.
+        :raises BackendUnavailable: snapshots are held back, see ``hold_seconds``.
         """
-        self.refuse_held(application)
+        self.raise_while_held(application)
         grants = self._directory.grants_by_puid(application.id, puids)
         unknown = [puid for puid in puids if puid not in grants]
         if unknown:
             raise NotFound(details={"puid": unknown})
         return self._entries((grants[puid] for puid in puids), self._tracker.latest(application.id, puids))
 
-    def present_page(self, application: Application, after: str, limit: int) -> tuple[list[dict[str, Any]], str | None]:
+    def presence_page(self, application: Application, after: str, limit: int) -> tuple[list[dict[str, Any]], str | None]:
         """Return a page of the current status of all users who granted an application, and the ``after`` of the next page or None.
 
-        :raises BackendUnavailable: snapshots are held back, see ``held``.
+        :raises BackendUnavailable: snapshots are held back, see ``hold_seconds``.
         """
-        self.refuse_held(application)
+        self.raise_while_held(application)
         grants = self._directory.grants_of_application(application.id, after, limit)
         view = self._tracker.latest(application.id, [grant.puid for grant in grants])
         return self._entries(grants, view), grants[-1].puid if len(grants) == limit else None
 
-    def refuse_held(self, application: Application) -> None:
+    def raise_while_held(self, application: Application) -> None:
         """Raise while snapshots are held back.
 
-        :raises BackendUnavailable: see ``held``.
+        :raises BackendUnavailable: see ``hold_seconds``.
         """
-        held = self.held(application)
-        if held:
-            raise BackendUnavailable("devices are reconnecting after a restart", retry_after=ceil(held))
+        seconds = self.hold_seconds(application)
+        if seconds:
+            raise BackendUnavailable("devices are reconnecting after a restart", retry_after=ceil(seconds))

@@ -17,7 +17,7 @@ from ..metrics import Metrics, Report, together
 
 log = logging.getLogger("dpresence.admin")
 
-_LOOK_SECONDS = 600
+_LOG_SECONDS = 600
 """Seconds between two log lines about the same operator who reads the metrics."""
 
 
@@ -32,7 +32,7 @@ class Figures:
         self._metrics = metrics
         self._backends = backends
         self._clock = clock
-        self._looks = Buckets(1 / _LOOK_SECONDS, 1)
+        self._accesses = Buckets(1 / _LOG_SECONDS, 1)
 
     def sample(self) -> None:
         """Take a sample and publish it. It is called every few seconds."""
@@ -53,12 +53,12 @@ class Figures:
         reports = [report for text in published if (report := _report(text))]
         return together(reports or [self._metrics.report()], self._clock.now())
 
-    def looked(self, email: str, opened: bool) -> None:
+    def log_access(self, email: str, opened: bool) -> None:
         """Log access by an operator: each time they open the page, and at most every ten minutes while it reads the metrics.
 
         :param opened: the page was opened, as opposed to a request for the metrics.
         """
-        first = not self._looks.take(email, now=self._clock.monotonic())
+        first = not self._accesses.take(email, now=self._clock.monotonic())
         if opened or first:
             log.info("%s %s", email, "opened /admin" if opened else "reads the figures of /admin")
 

@@ -82,7 +82,7 @@ class Grants:
         self.invalidate, self.invalidate_all = self._cache.invalidate, self._cache.clear
         outbox.handlers |= {"granted": self._publish_granted, "changed": self._publish_changed, "revoked": self._publish_revoked}
 
-    def known(self, user: str) -> GrantSet | None:
+    def cached(self, user: str) -> GrantSet | None:
         """Return a user's grants from the cache, None if they are not cached. Does not block."""
         return self._cache.get(user)
 
@@ -161,9 +161,9 @@ class Grants:
         :raises Refused: the application was changed meanwhile, so that the user has not consented to its current state; see
             ``askable``.
         """
-        present = self._directory.grant(application.id, user)
-        if present is not None:
-            return present
+        existing = self._directory.grant(application.id, user)
+        if existing is not None:
+            return existing
         self._charge(user)
         now = self._clock.steady.now()
         wanted = Grant(application.id, secrets.token_urlsafe(16), user, granted_at=now, since=now)
@@ -193,7 +193,7 @@ class Grants:
         self.revocable(user, appid)
         self._changed(user, lambda: self._directory.revoke(appid, user, proven))
 
-    def show_again(self, user: str, appid: str | None = None) -> None:
+    def republish(self, user: str, appid: str | None = None) -> None:
         """Publish a user's current status again, because earlier updates may have used outdated grants.
 
         :param appid: only to this application; None for all granted ones.

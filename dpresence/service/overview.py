@@ -25,7 +25,7 @@ class Overview:
         self._tracker = tracker
         self._feeds = feeds
         self._hub = hub
-        self._looks = RateLimit("too many looks at this application", _PER_MINUTE, 60, clock)
+        self._requests = RateLimit("too many requests about this application", _PER_MINUTE, 60, clock)
 
     def now(self, application: Application) -> dict[str, int]:
         """Return the numbers of users who appear online, unavailable and offline, of open channels, and of updates.
@@ -33,13 +33,13 @@ class Overview:
         :returns: ``sockets`` counts the channels in this process. ``updates`` is the offset of the feed, which grows until the tracker
             loses its data.
         :raises NotActive: the application is not active.
-        :raises BackendUnavailable: snapshots are held back, see ``Feeds.held``.
+        :raises BackendUnavailable: snapshots are held back, see ``Feeds.hold_seconds``.
         :raises SlowDown: too many requests for this application.
         """
         if not application.active:
             raise NotActive()
-        self._looks.charge(application.id)
-        self._feeds.refuse_held(application)
+        self._requests.charge(application.id)
+        self._feeds.raise_while_held(application)
         view, offset = self._tracker.snapshot(application.id)
         seen = Counter(update.status for update in view.values())
         reachable = seen["online"] + seen["unavailable"]

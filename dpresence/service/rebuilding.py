@@ -28,7 +28,7 @@ class Rebuilding:
         self._grants = grants
         self._running: set[str] = set()
 
-    def begin(self, appid: str) -> None:
+    def start(self, appid: str) -> None:
         """Rebuild a feed in a new greenlet. Does not block."""
         if appid not in self._running:
             self._running.add(appid)
@@ -47,7 +47,7 @@ class Rebuilding:
         after = ""
         try:
             while grants := self._directory.grants_of_application(appid, after, MOST_ENTRIES):
-                for _ in Pool(_GREENLETS).imap_unordered(self._grants.show_again, [grant.user for grant in grants]):
+                for _ in Pool(_GREENLETS).imap_unordered(self._grants.republish, [grant.user for grant in grants]):
                     pass
                 after = grants[-1].puid
             self._tracker.rebuilt(appid)

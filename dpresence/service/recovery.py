@@ -58,7 +58,7 @@ class Recovery:
         self._wanted = False
         self._checking: set[str] = set()
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Start a recovery in a new greenlet. Does not block."""
         self._grants.invalidate_all()
         self._comparison.request()
@@ -68,7 +68,7 @@ class Recovery:
             self._running = True
             gevent.spawn(self._run)
 
-    def look_at(self, user: str) -> None:
+    def check_devices(self, user: str) -> None:
         """Check a user's devices at this process in a new greenlet. Does not block.
 
         A device that the tracker has lost is connected again; the channel of one that has another connection is closed.
@@ -120,7 +120,7 @@ class Recovery:
         :returns: False if a backend is unavailable.
         """
         try:
-            self._grants.show_again(user)
+            self._grants.republish(user)
         except BackendUnavailable:
             return False
         except Exception:  # a bug in this service must not stop the recovery of other users

@@ -19,7 +19,7 @@ def get_admin(request: Request) -> Any:
     """Show the page, which reads the figures by itself; a program gets them at once."""
     if not wants_page(request):
         return get_figures(request)
-    presence(request).figures.looked(request.validated["account"].email, opened=True)
+    presence(request).figures.log_access(request.validated["account"].email, opened=True)
     return page(request, "admin", {})
 
 
@@ -27,6 +27,6 @@ def get_admin(request: Request) -> Any:
 def get_figures(request: Request) -> dict[str, Any]:
     """Say how the whole service does."""
     figures = presence(request).figures
-    figures.looked(request.validated["account"].email, opened=False)
+    figures.log_access(request.validated["account"].email, opened=False)
     read: dict[str, Any] = figures.read()
     return read

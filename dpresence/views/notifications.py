@@ -27,8 +27,8 @@ def get_presence(request: Request) -> dict[str, Any]:
     """Show the present of some PUIDs, or of all, in pages."""
     feeds, validated = presence(request).feeds, request.validated
     if validated["puids"]:
-        return {"presence": feeds.present(validated["application"], validated["puids"])}
-    return page("presence", *feeds.present_page(validated["application"], validated["after"], validated["limit"]))
+        return {"presence": feeds.presence(validated["application"], validated["puids"])}
+    return page("presence", *feeds.presence_page(validated["application"], validated["after"], validated["limit"]))
 
 
 @notifications.post(validators=(appservice, body(OutgoingNotifications)))

@@ -38,7 +38,7 @@ class Run:
         self.clock = FakeClock()
         command = ["/bin/sh", "-c", SCRIPT.format(folder=folder)]
         self.supervisor = Supervisor(command, count, listener, clock=self.clock)
-        self.supervisor.begin()
+        self.supervisor.open_pipes()
 
     @property
     def workers(self) -> list[int]:

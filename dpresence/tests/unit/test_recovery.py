@@ -58,7 +58,7 @@ class Grants:
     def invalidate_all(self):
         pass
 
-    def show_again(self, user):
+    def republish(self, user):
         pass
 
 
@@ -107,14 +107,14 @@ def run(recovery):
 
 def test_a_device_that_was_signed_out_unheard_is_closed(recovery, channel, devices):
     devices.out = True
-    recovery.begin()
+    recovery.start()
     run(recovery)
     assert (channel.closed, devices.again) == (4009, [])
 
 
 def test_a_device_that_is_found_to_be_forgotten_while_it_is_looked_at_connects_again(recovery, channel, devices):
-    devices.noticed = lambda: recovery.begin() if not devices.again else None
-    recovery.begin()
+    devices.noticed = lambda: recovery.start() if not devices.again else None
+    recovery.start()
     run(recovery)
     assert channel.closed is None
     assert ("jane", "phone", "c1", "online") in devices.again
@@ -122,14 +122,14 @@ def test_a_device_that_is_found_to_be_forgotten_while_it_is_looked_at_connects_a
 
 def test_a_device_that_leaves_while_it_is_looked_at_does_not_connect_again(recovery, hub, channel, devices):
     devices.looked = lambda: hub.leave_device("jane", "phone", channel)
-    recovery.begin()
+    recovery.start()
     run(recovery)
     assert devices.again == []
 
 
 def test_a_device_that_leaves_while_it_connects_again_is_no_ghost(recovery, hub, channel, devices):
     devices.connecting = lambda: hub.leave_device("jane", "phone", channel)
-    recovery.begin()
+    recovery.start()
     run(recovery)
     assert devices.left == [("jane", "phone", "c1")]
 
@@ -138,7 +138,7 @@ def test_a_newer_connection_that_comes_while_the_older_connects_again_has_the_de
     newer = Channel()
     newer.connection_id = "c2"
     devices.connecting = lambda: hub.join_device("jane", "phone", newer)
-    recovery.begin()
+    recovery.start()
     run(recovery)
     assert devices.again[-1] == ("jane", "phone", "c2", "online")
     assert devices.left == []
@@ -147,6 +147,6 @@ def test_a_newer_connection_that_comes_while_the_older_connects_again_has_the_de
 @pytest.mark.parametrize(("known", "closed"), [([False, True], None), ([False, False], 4010)])
 def test_a_device_that_was_connected_again_while_it_is_looked_at_is_not_taken_for_replaced(recovery, channel, devices, known, closed):
     devices.known, devices.listed = known, [Device("phone", "online", True, 0)]
-    recovery.begin()
+    recovery.start()
     run(recovery)
     assert channel.closed == closed

@@ -87,7 +87,7 @@ def test_the_counts_are_the_owners_of_an_active_application_and_not_for_ever(wor
     assert refusal(world.browser()("GET", path)) == (401, ko(104, "credentials are missing"))
     for _ in range(120):
         assert app.owner("GET", path).status_int == 200
-    assert refusal(app.owner("GET", path)) == (429, ko(117, "too many looks at this application", retry_after=1))
+    assert refusal(app.owner("GET", path)) == (429, ko(117, "too many requests about this application", retry_after=1))
     app.owner("POST", f"/myapps/{app.id}/deactivate")
     assert refusal(app.owner("GET", path)) == (403, ko(142, "the application is not active"))
 

@@ -97,7 +97,7 @@ def test_a_revoke_is_seen_by_the_other_at_once(one, two, app, puid):
     service = one.followed(app)
     ann = one.person(ANN)
     assert ann("DELETE", f"/grant/{app.id}", X_CSRF_Token=ann.csrf).status_int == 204
-    eventually(lambda: two.presence.grants.known(two.presence.hub.devices()[0][0]) is None)
+    eventually(lambda: two.presence.grants.cached(two.presence.hub.devices()[0][0]) is None)
     say(device, "unavailable")
     eventually(lambda: service.sent)
     one.settle()
