@@ -147,16 +147,19 @@ class RateLimit:
 
 
 class LogLimit:
-    """Logs warnings to the operator: the same text once an hour, 20 texts an hour in all, so that no client can flood the log."""
+    """Logs warnings to the operator: the same one once an hour, 20 an hour in all, so that no client can flood the log."""
 
     def __init__(self, clock: Clock) -> None:
-        self._texts = Buckets(1 / 3600, 1, most=100)
+        self._kinds = Buckets(1 / 3600, 1, most=100)
         self._all = TokenBucket(20 / 3600, 20)
         self._clock = clock
 
-    def warn(self, log: logging.Logger, text: str) -> None:
-        """Log a warning, unless the same text was logged within the hour or too many warnings were."""
-        now = self._clock.monotonic()
-        if not self._texts.wait(text, now=now) and not self._all.take(now=now):
-            self._texts.take(text, now=now)
+    def warn(self, log: logging.Logger, text: str, kind: str = "") -> None:
+        """Log a warning, unless the same one was logged within the hour or too many warnings were.
+
+        :param kind: what makes it the same one, where its text holds what a client sent; else the text does.
+        """
+        now, kind = self._clock.monotonic(), kind or text
+        if not self._kinds.wait(kind, now=now) and not self._all.take(now=now):
+            self._kinds.take(kind, now=now)
             log.warning("%s", text)

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 
+from ..limits import LogLimit
 from .addresses import plain_address
 
 log = logging.getLogger("dpresence.server")
@@ -25,9 +26,10 @@ class Forwarding:
     :param warns: also warn of forwarding headers from untrusted peers.
     """
 
-    def __init__(self, proxies: Sequence[str], warns: bool = True) -> None:
+    def __init__(self, proxies: Sequence[str], hints: LogLimit, warns: bool = True) -> None:
         self._proxies = [ipaddress.ip_network(proxy) for proxy in proxies]
-        self._warned = set() if warns else {"untrusted"}
+        self._hints = hints
+        self._warns = warns
 
     def trusts(self, address: str | None) -> bool:
         """Return whether an address is that of a trusted proxy."""
@@ -45,9 +47,9 @@ class Forwarding:
         peer = plain_address(environ.get("REMOTE_ADDR", "")) or environ.get("REMOTE_ADDR", "")
         listed, forwarded = environ.get("HTTP_X_FORWARDED_FOR", ""), environ.get("HTTP_FORWARDED", "")
         if not self.trusts(peer):
-            if listed or forwarded:
-                self._warn("untrusted", "a request from %s has forwarding headers, which are ignored: if it is your proxy, add it to "
-                           "channels.trusted_proxies", peer)  # fmt: skip
+            if self._warns and (listed or forwarded):
+                self._hints.warn(log, f"a request from {peer} has forwarding headers, which are ignored: if it is your proxy, add it to "
+                                 "channels.trusted_proxies", "untrusted")  # fmt: skip
             return peer, None
         elements = forwarded_elements(forwarded)
         hops = [hop.strip() for hop in listed.split(",") if hop.strip()], [element.get("for", "") for element in elements]
@@ -57,25 +59,20 @@ class Forwarding:
     def _one_client(self, headers: Sequence[Sequence[str]], peer: str) -> str:
         found = {self._last_client(hops, peer) for hops in headers if hops}
         if len(found) > 1:
-            self._warn("two", "the proxy %s sends X-Forwarded-For and Forwarded that name two clients: it must remove the one that it "
-                       "does not write; its own address counts instead", peer)  # fmt: skip
+            self._hints.warn(log, f"the proxy {peer} sends X-Forwarded-For and Forwarded that name two clients: it must remove the one "
+                             "that it does not write; its own address counts instead", "two")  # fmt: skip
         return found.pop() if len(found) == 1 else peer
 
     def _last_client(self, hops: Sequence[str], peer: str) -> str:
         for hop in reversed(hops):
             address = node_address(hop)
             if address is None:
-                self._warn("unreadable", "the proxy %s sends X-Forwarded-For or Forwarded without the address of its client (%.100r): "
-                           "its own address counts instead", peer, hop)  # fmt: skip
+                self._hints.warn(log, f"the proxy {peer} sends X-Forwarded-For or Forwarded without the address of its client "
+                                 f"({hop[:100]!r}): its own address counts instead", "unreadable")  # fmt: skip
                 return peer
             if not self.trusts(address):
                 return address
         return peer
-
-    def _warn(self, kind: str, text: str, *values: object) -> None:
-        if kind not in self._warned:
-            self._warned.add(kind)
-            log.warning(text, *values)
 
 
 def node_address(text: str) -> str | None:

@@ -62,10 +62,10 @@ class Gate:
         self.draining = False
         self.unread: Counter[str] = Counter()
         self.plain = PlainConnections(settings.channels)
-        self.forwarding = Forwarding(settings.channels.trusted_proxies, warns=not settings.identity.development)
+        self.hints = LogLimit(clock)
+        self.forwarding = Forwarding(settings.channels.trusted_proxies, self.hints, warns=not settings.identity.development)
         self.most = settings.channels.sockets
         self.spare = SPARE
-        self.hints = LogLimit(clock)
         self._ids = itertools.count(1)
         self._unsigned: dict[str, set[Connection]] = {}
         self._newcomers: dict[Connection, float] = {}  # time of admission, oldest first

@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 from dpresence.channels.forwarded import Forwarding
+from dpresence.limits import LogLimit
+from dpresence.tests.support import FakeClock
 
 PROXY = "10.0.0.1"
 
 
 def client(listed: str = "", forwarded: str = "", peer: str = PROXY, forwarding: Forwarding | None = None) -> str:
     environ = {"REMOTE_ADDR": peer, "HTTP_X_FORWARDED_FOR": listed, "HTTP_FORWARDED": forwarded}
-    return (forwarding or Forwarding(["10.0.0.0/8", "fd00::/8"])).client(environ)[0]
+    return (forwarding or Forwarding(["10.0.0.0/8", "fd00::/8"], LogLimit(FakeClock()))).client(environ)[0]
 
 
 @pytest.mark.parametrize(("hop", "address"), [
@@ -35,7 +37,7 @@ def test_a_port_and_brackets_are_no_part_of_an_address(hop: str, address: str) -
     "203.0.113.1 203.0.113.2", "-",
 ])  # fmt: skip
 def test_what_is_no_address_counts_as_the_proxy_and_is_warned_of_once(hop: str, caplog: pytest.LogCaptureFixture) -> None:
-    forwarding = Forwarding([PROXY])
+    forwarding = Forwarding([PROXY], LogLimit(FakeClock()))
     assert [client(f"203.0.113.9, {hop}", forwarding=forwarding), client(hop, forwarding=forwarding)] == [PROXY, PROXY]
     assert client(forwarded=f'for=203.0.113.9, for="{hop}"', forwarding=forwarding) == PROXY
     (warning,) = caplog.messages
@@ -61,7 +63,7 @@ def test_a_request_without_headers_is_the_proxys_own(caplog: pytest.LogCaptureFi
 
 
 def test_a_client_behind_a_proxy_that_writes_one_header_forges_nothing_with_the_other(caplog: pytest.LogCaptureFixture) -> None:
-    forwarding = Forwarding([PROXY])
+    forwarding = Forwarding([PROXY], LogLimit(FakeClock()))
     assert client("203.0.113.1", "for=6.6.6.6", forwarding=forwarding) == PROXY
     assert client("6.6.6.6", "for=203.0.113.1", forwarding=forwarding) == PROXY
     assert client("203.0.113.1:1", "for=203.0.113.1", forwarding=forwarding) == "203.0.113.1"
@@ -73,7 +75,7 @@ def test_a_client_behind_a_proxy_that_writes_one_header_forges_nothing_with_the_
 def test_headers_of_another_peer_are_ignored_and_one_warning_names_the_setting(
     headers: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    forwarding = Forwarding([PROXY])
+    forwarding = Forwarding([PROXY], LogLimit(FakeClock()))
     assert client(**headers, peer="192.0.2.1", forwarding=forwarding) == "192.0.2.1"
     assert client(**headers, peer="192.0.2.2", forwarding=forwarding) == "192.0.2.2"
     (warning,) = caplog.messages
@@ -81,7 +83,7 @@ def test_headers_of_another_peer_are_ignored_and_one_warning_names_the_setting(
 
 
 def test_the_development_issuer_takes_no_proxies_and_warns_of_none(caplog: pytest.LogCaptureFixture) -> None:
-    assert client("203.0.113.1", peer="127.0.0.1", forwarding=Forwarding([], warns=False)) == "127.0.0.1"
+    assert client("203.0.113.1", peer="127.0.0.1", forwarding=Forwarding([], LogLimit(FakeClock()), warns=False)) == "127.0.0.1"
     assert not caplog.messages
 
 
@@ -93,5 +95,5 @@ def test_the_development_issuer_takes_no_proxies_and_warns_of_none(caplog: pytes
     ({}, None),
 ])  # fmt: skip
 def test_the_scheme_is_what_the_proxy_names(headers: dict[str, str], scheme: str | None) -> None:
-    assert Forwarding([PROXY]).client({"REMOTE_ADDR": PROXY, **headers})[1] == scheme
-    assert Forwarding([]).client({"REMOTE_ADDR": PROXY, **headers})[1] is None
+    assert Forwarding([PROXY], LogLimit(FakeClock())).client({"REMOTE_ADDR": PROXY, **headers})[1] == scheme
+    assert Forwarding([], LogLimit(FakeClock())).client({"REMOTE_ADDR": PROXY, **headers})[1] is None
