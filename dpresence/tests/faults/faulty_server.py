@@ -63,7 +63,7 @@ def main(argument):
     def make(app, settings):
         made(app, settings)
         app.armed = {}
-        app.gate.workers._keep = 0  # each piece of work begins anew
+        app.gate.workers._max_idle = 0  # each piece of work begins anew
         _install(app)
 
     FaultyApp.__init__ = make
