@@ -22,11 +22,13 @@ from .hub import Hub
 from .identity import Verifier, Verifiers
 from .identity.browserid import BrowserIDVerifier, load_issuers
 from .identity.oidc import OidcVerifier, Provider, load_providers
-from .identity.oidc_client import Clients, load_clients
+from .identity.oidc_client import load_clients
 from .ini import load as load_settings
 from .metrics import Metrics
 from .outbound import Outbound, is_public
 from .private import warn_of_readers, warn_of_secrets, warn_of_writers
+from .registry import KEY, Registry
+from .request import Request
 from .service import Presence
 from .settings import Settings
 
@@ -38,30 +40,11 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """The long-lived objects of one application, at ``registry["dpresence"]``.
+class Parts(Registry):
+    """Every long-lived object of one application: what requests share, and what the server starts and stops."""
 
-    :ivar secure: whether browsers reach this service over https.
-    """
-
-    settings: Settings
-    clock: Clock
-    backends: Backends
-    presence: Presence
     gate: Gate
     background: Background
-    development_issuer: DevelopmentIssuer | None
-    development_token: DevelopmentToken | None
-    clients: Clients
-
-    @property
-    def secure(self) -> bool:
-        """Whether the audience is https."""
-        return self.settings.identity.audience.startswith("https://")
-
-    def close(self) -> None:
-        """Release the backends."""
-        self.backends.close()
 
 
 def make_app(ini: Mapping[str, str], here: str, clock: Clock | None = None, file: str = "development.ini") -> Any:
@@ -73,8 +56,8 @@ def make_app(ini: Mapping[str, str], here: str, clock: Clock | None = None, file
     warn_of_secrets(str(Path(here, file)), ini)
     parts = make_parts(load_settings(ini, here), clock or Clock(), Path(here, Path(file).name).with_suffix(".token"))
     lookalikes.load()
-    config = Configurator(settings={**ini, "handle_exceptions": False})  # Cornice would answer in words of its own
-    config.registry["dpresence"] = parts
+    config = Configurator(settings={**ini, "handle_exceptions": False}, request_factory=Request)  # Cornice would answer in words of its own
+    config.registry[KEY] = parts
     config.include("cornice")
     config.include("pyramid_jinja2")
     config.include("dpresence.channels")  # first: the path of an application's channel is also a REST path
@@ -113,7 +96,7 @@ def make_parts(settings: Settings, clock: Clock, token_file: Path) -> Parts:
     presence.figures.gauges = lambda: {**hub.counts(), **gate.counts()}
     hub.pump, gate.on_wait = pump_of(presence.feeds), presence.feeds.expect_reconnect
     background = Background(presence, clients.providers, settings)
-    return Parts(settings, clock, backends, presence, gate, background, issuer, token, clients)
+    return Parts(settings, clock, backends, presence, clients, issuer, token, gate, background)
 
 
 def _warn_of_readers(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -180,7 +180,7 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
 
 
-def parse(kind: Any, data: str | bytes) -> Any:
+def parse(kind: type[T], data: str | bytes) -> T:
     """Parse and validate a frame or body.
 
     :param kind: a struct of this module, or a list of one.
@@ -190,7 +190,7 @@ def parse(kind: Any, data: str | bytes) -> Any:
     :raises WrongValue: a field has a wrong value; ``FieldTooLong`` and ``BadTtl`` for those of a notification.
     """
     try:
-        return _decoder(kind).decode(data)
+        return cast("T", _decoder(kind).decode(data))  # type: ignore[arg-type]  # mypy: a class is hashable
     except msgspec.ValidationError as error:
         message = str(error)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -9,10 +9,10 @@ from typing import Any
 
 from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPMethodNotAllowed
-from pyramid.request import Request
 from pyramid.response import Response
 
 from ..errors import WrongField
+from ..request import Request
 from .appservice import AppServiceChannel
 from .channel import Channel
 from .device import DeviceChannel
@@ -67,7 +67,7 @@ def device_channel(request: Request) -> Response:
         raise HTTPMethodNotAllowed(headers=[("Allow", "GET")])
     if request.environ.get("wsgi.websocket") is None:
         _report_refusal(request)
-    parts = request.registry["dpresence"]
+    parts = request.dpresence
     return _open(request, DeviceChannel(parts.presence, parts.settings, parts.clock))
 
 
@@ -76,7 +76,7 @@ def appservice_channel(request: Request) -> Response:
 
     :raises Refused: the application does not exist or is not active.
     """
-    parts, appid = request.registry["dpresence"], request.matchdict["appid"]
+    parts, appid = request.dpresence, request.matchdict["appid"]
     parts.presence.applications.reachable(appid)
     return _open(request, AppServiceChannel(appid, parts.presence, parts.settings, parts.clock))
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 
 from ..errors import BackendUnavailable, InvalidAssertion
 from ..metrics import masked
@@ -36,6 +36,16 @@ def claimed_by(issuer: str, email: Any = None) -> Iterator[None]:
     except InvalidAssertion as refused:
         refused.about = refused.about or ", ".join(filter(None, (masked(normalize_email(email) or ""), issuer)))
         raise
+
+
+class Minter(Protocol):
+    """An issuer within the service: the development issuer."""
+
+    def mint(self, email: Any) -> str:
+        """Return an assertion of an e-mail.
+
+        :raises WrongValue: it is no e-mail address.
+        """
 
 
 class Verifier(ABC):

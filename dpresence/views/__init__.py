@@ -8,6 +8,7 @@ from cornice import Service
 from pyramid.config import Configurator
 
 from ..messages import encode
+from ..registry import KEY
 
 
 class _Json:
@@ -35,5 +36,5 @@ def includeme(config: Configurator) -> None:
     config.include(f"{__name__}.errors")
     config.include(f"{__name__}.headers")
     config.include(f"{__name__}.static")
-    if config.registry["dpresence"].development_issuer:
+    if config.registry[KEY].development_issuer:
         config.scan(f"{__name__}.development")

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from pyramid.request import Request
 from pyramid.response import Response
 
 from ..errors import BackendUnavailable
 from ..messages import device, encode
+from ..request import Request
 from . import service
-from .validators import no_body, presence, user
+from .validators import no_body, user
 
 devices = service("devices", "/devices")
 one_device = service("device", "/devices/{device}")
@@ -22,20 +22,20 @@ account = service("account", "/account")
 @devices.get(validators=(user,))
 def list_devices(request: Request) -> dict[str, Any]:
     """List the caller's live devices."""
-    return {"devices": [device(item) for item in presence(request).devices.list(request.validated["account"].id)]}
+    return {"devices": [device(item) for item in request.presence.devices.list(request.validated["account"].id)]}
 
 
 @one_device.delete(validators=(user, no_body))
 def sign_out_device(request: Request) -> Response:
     """Sign a device out."""
-    presence(request).devices.sign_out(request.validated["account"].id, request.matchdict["device"], request.validated["proven"])
+    request.presence.devices.sign_out(request.validated["account"].id, request.matchdict["device"], request.validated["proven"])
     return Response(status=204)
 
 
 @account.get(validators=(user,))
 def get_account(request: Request) -> Response:
     """Show everything held about the caller, read and sent piece by piece."""
-    parts = presence(request).personal.document(request.validated["account"])
+    parts = request.presence.personal.document(request.validated["account"])
     return Response(app_iter=_Document(parts), content_type="application/json", charset=None)
 
 
@@ -85,5 +85,5 @@ def _list(pages: Iterator[list[Any]]) -> Iterator[bytes]:
 @account.delete(validators=(user, no_body))
 def delete_account(request: Request) -> Response:
     """Erase the caller."""
-    presence(request).accounts.erase(request.validated["account"], request.validated["proven"])
+    request.presence.accounts.erase(request.validated["account"], request.validated["proven"])
     return Response(status=204)

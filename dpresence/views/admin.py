@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyramid.request import Request
+from pyramid.response import Response
 
+from ..request import Request
 from . import service
 from .pages import at_home, page, wants_page
-from .validators import operator, presence
+from .validators import operator
 
 admin = service("admin", "/admin")
 admin_figures = service("admin-figures", "/admin/figures")
 
 
 @admin.get(validators=(at_home, operator))
-def get_admin(request: Request) -> Any:
+def get_admin(request: Request) -> Response | dict[str, Any]:
     """Show the page, which reads the figures by itself; a program gets them at once."""
     if not wants_page(request):
         return get_figures(request)
-    presence(request).figures.log_access(request.validated["account"].email, opened=True)
+    request.presence.figures.log_access(request.validated["account"].email, opened=True)
     return page(request, "admin", {})
 
 
 @admin_figures.get(validators=(operator,))
 def get_figures(request: Request) -> dict[str, Any]:
     """Say how the whole service does."""
-    figures = presence(request).figures
+    figures = request.presence.figures
     figures.log_access(request.validated["account"].email, opened=False)
-    read: dict[str, Any] = figures.read()
-    return read
+    return figures.read()

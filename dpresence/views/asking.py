@@ -9,9 +9,8 @@ from __future__ import annotations
 import hmac
 from math import ceil
 
-from pyramid.request import Request
-
 from ..errors import Forbidden, SlowDown
+from ..request import Request
 from ..service.accounts import csrf_token
 from .validators import cookie_name, form
 
@@ -49,5 +48,4 @@ def _signature(cookie: str, made_at: int) -> str:
 
 
 def _now(request: Request) -> int:
-    now: int = request.registry["dpresence"].clock.now()
-    return now
+    return request.dpresence.clock.now()

@@ -7,17 +7,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pyramid.httpexceptions import HTTPSeeOther
-from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 
 from ..errors import Forbidden, UnknownPath
 from ..messages import DevelopmentAssertion
+from ..request import Request
 from . import service
 from .pages import at_home, development_cookie
-from .validators import body, same_origin
+from .validators import Body, same_origin
 
 assertion = service("development_assertion", "/__dev__/assertion")
+
+minted = Body(DevelopmentAssertion)
 
 _FORWARDED = ("forwarded", "x-forwarded-", "x-real-ip", "via")  # and whatever begins so
 
@@ -30,7 +32,7 @@ def from_this_machine(request: Request, **_: Any) -> None:
     """
     if not _loopback(request.remote_addr) or any(name.lower().startswith(_FORWARDED) for name in request.headers):
         raise UnknownPath()
-    audience = request.registry["dpresence"].settings.identity.audience
+    audience = request.dpresence.settings.identity.audience
     if request.host != urlsplit(audience).netloc:
         raise Forbidden(f"Host: this is {audience}")
 
@@ -52,7 +54,9 @@ def has_token(request: Request, **_: Any) -> None:
 
 
 def _check_token(request: Request, name: str, given: str) -> None:
-    token = request.registry["dpresence"].development_token
+    token = request.dpresence.development_token
+    if token is None:
+        raise UnknownPath()
     if not token.matches(given):
         raise Forbidden(f"{name}: must be the development token, which is in {token.file.name} beside the ini")
 
@@ -68,7 +72,10 @@ def get_home_with_token(request: Request) -> Response:
     return response
 
 
-@assertion.post(validators=(from_this_machine, same_origin, has_token, body(DevelopmentAssertion)))
+@assertion.post(validators=(from_this_machine, same_origin, has_token, minted))
 def mint(request: Request) -> dict[str, str]:
     """Mint an assertion for any e-mail."""
-    return {"assertion": request.registry["dpresence"].development_issuer.mint(request.validated["body"].email)}
+    issuer = request.dpresence.development_issuer
+    if issuer is None:
+        raise UnknownPath()
+    return {"assertion": issuer.mint(minted.of(request).email)}

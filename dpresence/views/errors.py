@@ -10,11 +10,11 @@ from urllib.parse import quote
 from pyramid.config import Configurator
 from pyramid.exceptions import URLDecodeError
 from pyramid.httpexceptions import HTTPException
-from pyramid.request import Request
 from pyramid.response import Response
 
 from ..errors import Forbidden, InternalError, MethodNotAllowed, NoCredentials, NotAnObject, Refused, SessionEnded, UnknownPath, WrongValue
 from ..messages import encode
+from ..request import Request
 from .explanations import explain
 from .pages import page, sign_in_first, wants_page
 from .validators import form, is_form
@@ -31,7 +31,7 @@ def answer(refused: Refused, request: Request) -> Response:
     else:
         response = Response(encode(refused.body()), status=refused.status, content_type="application/json", charset=None)
     if response.status_int >= 400:  # not those who are sent to sign in
-        request.registry["dpresence"].presence.metrics.refused(refused.errno)
+        request.presence.metrics.refused(refused.errno)
     if refused.retry_after is not None:
         response.headers["Retry-After"] = str(refused.retry_after)
     if refused.status == 401:

@@ -7,8 +7,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pyramid.config import Configurator
-from pyramid.request import Request
 from pyramid.response import Response
+
+from ..registry import KEY, Registry
+from ..request import Request
 
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
@@ -46,7 +48,7 @@ def _location(location: str, host_url: str, audience: str) -> str:
 
 def headers_tween(handler: Callable[[Request], Response], registry: Any) -> Callable[[Request], Response]:
     """Give every answer the headers it lacks."""
-    parts = registry["dpresence"]
+    parts: Registry = registry[KEY]
     headers, audience = dict(_ALWAYS), parts.settings.identity.audience
     if parts.secure:
         headers["Strict-Transport-Security"] = f"max-age={_YEAR}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyramid.request import Request
 from pyramid.response import Response
 
 from ..errors import UnknownPath
+from ..request import Request
 from . import service
 from .ops import service_version
 from .pages import at_home, page, wants_page
@@ -27,11 +27,11 @@ def _for_browsers(request: Request, **_: object) -> None:
 
 
 @home.get(validators=(at_home,))
-def get_home(request: Request) -> Any:
+def get_home(request: Request) -> Response | dict[str, Any]:
     """Say what this service is, and where to go: a page for people, its name and version for programs."""
     if not wants_page(request):
         return service_version()
-    return page(request, "home", {"audience": request.registry["dpresence"].settings.identity.audience})
+    return page(request, "home", {"audience": request.dpresence.settings.identity.audience})
 
 
 @sidebar.get(validators=(_for_browsers, at_home, session))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyramid.request import Request
-
 from ..errors import WrongValue
 from ..messages import MOST_ENTRIES, OutgoingNotifications
+from ..request import Request
 from . import service
-from .validators import appservice, body, page, paging, presence
+from .validators import Body, appservice, page, paging
 
 present = service("present", "/myapps/{appid}/presence")
 notifications = service("notifications", "/myapps/{appid}/notifications")
+
+outgoing = Body(OutgoingNotifications)
 
 
 def _puids(request: Request, **_: Any) -> None:
@@ -25,14 +26,14 @@ def _puids(request: Request, **_: Any) -> None:
 @present.get(validators=(appservice, _puids, paging))
 def get_presence(request: Request) -> dict[str, Any]:
     """Show the present of some PUIDs, or of all, in pages."""
-    feeds, validated = presence(request).feeds, request.validated
+    feeds, validated = request.presence.feeds, request.validated
     if validated["puids"]:
         return {"presence": feeds.presence(validated["application"], validated["puids"])}
     return page("presence", *feeds.presence_page(validated["application"], validated["after"], validated["limit"]))
 
 
-@notifications.post(validators=(appservice, body(OutgoingNotifications)))
+@notifications.post(validators=(appservice, outgoing))
 def post_notifications(request: Request) -> dict[str, Any]:
     """Send live notifications."""
-    answers = presence(request).notifications.notify(request.validated["application"], request.validated["body"])
+    answers = request.presence.notifications.notify(request.validated["application"], outgoing.of(request))
     return {"result": "OK", "action": "notify", "notifications": answers}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyramid.request import Request
-
 from .. import __version__
+from ..request import Request
 from . import service
 
 heartbeat = service("heartbeat", "/__heartbeat__")
@@ -17,8 +16,8 @@ version = service("version", "/__version__")
 @heartbeat.get()
 def get_heartbeat(request: Request) -> dict[str, Any]:
     """Say which backends and providers can be reached; 503 when a backend cannot."""
-    parts = request.registry["dpresence"]
-    reachable: dict[str, bool] = parts.backends.ping()
+    parts = request.dpresence
+    reachable = parts.backends.ping()
     request.response.status_int = 200 if all(reachable.values()) else 503
     providers = {name: client.reached for name, client in parts.clients.providers.items()}
     return {**reachable, "providers": providers} if providers else reachable

@@ -8,13 +8,13 @@ from urllib.parse import quote, urlsplit
 
 from pyramid.httpexceptions import HTTPSeeOther, HTTPTemporaryRedirect
 from pyramid.renderers import render_to_response
-from pyramid.request import Request
 from pyramid.response import Response
 
 from ..errors import Refused
+from ..request import Request
 from ..service.accounts import csrf_token
 from .headers import page_policy
-from .validators import cookie_name, is_operator, presence
+from .validators import cookie_name, is_operator
 
 
 def wants_page(request: Request) -> bool:
@@ -29,7 +29,7 @@ def page(request: Request, template: str, values: dict[str, Any], *, status: int
     :param values: what the template shows besides ``root``, ``email``, ``csrf``, ``admin`` and ``development``.
     :param form_target: an origin the page's form may lead to besides ours.
     """
-    parts = request.registry["dpresence"]
+    parts = request.dpresence
     shown = {
         "root": request.script_name,
         "development": parts.settings.identity.development,
@@ -52,7 +52,7 @@ def _visitor(request: Request, look: bool) -> dict[str, Any]:
     account = known.get("account") if "session" in known else None
     if account is None and cookie and look:
         with suppress(Refused):
-            _, account = presence(request).accounts.session(cookie)
+            _, account = request.presence.accounts.session(cookie)
     if account is None:
         return {"email": None, "csrf": None, "admin": False}
     return {"email": account.email, "csrf": csrf_token(cookie), "admin": is_operator(request, account)}
@@ -65,12 +65,12 @@ def sign_in_first(request: Request) -> Response:
 
 def development_cookie(request: Request) -> str:
     """Return the name of the cookie with the development token; all ports of a host share their cookies, so it has the port."""
-    return f"dpresence-development-{urlsplit(request.registry['dpresence'].settings.identity.audience).port or 80}"
+    return f"dpresence-development-{urlsplit(request.dpresence.settings.identity.audience).port or 80}"
 
 
 def at_home(request: Request, **_: Any) -> None:
     """Send a browser that used another of this machine's names to the one that assertions are made for (section 8)."""
-    parts = request.registry["dpresence"]
+    parts = request.dpresence
     audience = parts.settings.identity.audience
     if parts.development_issuer and wants_page(request) and request.host_url != audience:
         raise HTTPTemporaryRedirect(audience + request.path_qs)

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from pyramid.httpexceptions import HTTPSeeOther
-from pyramid.request import Request
 from pyramid.response import Response
 
 from ..domains import redirect_url
 from ..errors import WrongField
 from ..messages import GrantChange, grant
-from ..model import Status
+from ..model import Application, Status
+from ..request import Request
 from . import service
 from .asking import check_was_read, form_token_of
 from .pages import at_home, page, wants_page
-from .validators import askable_application, body, form, is_form, no_body, own_grant, paging, presence, revocable_grant, user
+from .validators import Body, askable_application, form, is_form, no_body, own_grant, paging, revocable_grant, user
 from .validators import page as list_page
 
 grants = service("grants", "/grants")
 permission = service("grant", "/grant/{appid}")
+
+change = Body(GrantChange)
 
 
 def _json_or_form(request: Request, **kwargs: Any) -> None:
@@ -29,25 +31,30 @@ def _json_or_form(request: Request, **kwargs: Any) -> None:
 
 
 @permission.get(validators=(at_home, user, askable_application))
-def get_grant(request: Request) -> Any:
+def get_grant(request: Request) -> Response | dict[str, Any]:
     """Ask the user: who wants to see her, and what for; allow or deny."""
     application, redirect = request.validated["application"], request.GET.get("redirect")
     is_page = wants_page(request) and "session" in request.validated
     if is_page or redirect is not None:
-        redirect_url(redirect or "", application.domain, application.proof, ("Presence-Error", "denied"))  # or nothing is asked
+        redirect_url(redirect or "", application.domain, _scheme(application), ("Presence-Error", "denied"))  # or nothing is asked
     if not is_page:
         return {"appid": application.id, "name": application.name, "domain": application.domain, "description": application.description}
-    given = (grant for grant in presence(request).grants.of(request.validated["account"].id).grants if grant.appid == application.id)
+    given = (grant for grant in request.presence.grants.of(request.validated["account"].id).grants if grant.appid == application.id)
     granted = next(given, None)
     values = {"application": application, "redirect": redirect, "granted": granted, "on": granted and _day(granted.granted_at)}
     values["form_token"] = form_token_of(request)
     values["status"] = _status(request)
-    return page(request, "grant", values, form_target=f"{application.proof}://{application.domain}")
+    return page(request, "grant", values, form_target=f"{_scheme(application)}://{application.domain}")
+
+
+def _scheme(application: Application) -> Literal["https", "http"]:
+    """Return the scheme that the domain of a grantable application was proven with."""
+    return application.proof or "https"
 
 
 def _status(request: Request) -> Status | None:
     """Return what the user's connected devices say together, None without one: then nothing keeps them reachable."""
-    devices = presence(request).devices.list(request.validated["account"].id)
+    devices = request.presence.devices.list(request.validated["account"].id)
     said = {device.status for device in devices if device.connected}
     statuses: tuple[Status, ...] = ("online", "unavailable", "offline")
     return next((status for status in statuses if status in said), None)
@@ -63,11 +70,11 @@ def _day(milliseconds: int) -> str:
 
 
 @permission.post(validators=(user, askable_application, _json_or_form))
-def post_grant(request: Request) -> Any:
+def post_grant(request: Request) -> Response | dict[str, Any]:
     """Let an application see the caller: an answer for a program, the way back to the application for a page's form."""
     if is_form(request):
         return _answer_form(request)
-    given = presence(request).grants.grant(request.validated["account"].id, request.validated["application"], request.validated["proven"])
+    given = request.presence.grants.grant(request.validated["account"].id, request.validated["application"], request.validated["proven"])
     return {"appid": given.appid, "puid": given.puid}
 
 
@@ -78,28 +85,28 @@ def _answer_form(request: Request) -> Response:
         raise WrongField("allow: is missing; either allow or deny")
 
     def back(name: str, value: str) -> str:
-        return redirect_url(fields.get("redirect", ""), application.domain, application.proof, (name, value))
+        return redirect_url(fields.get("redirect", ""), application.domain, _scheme(application), (name, value))
 
     denied = back("Presence-Error", "denied")
     if "session" in request.validated:
         check_was_read(request)
     if "deny" in fields:
         return HTTPSeeOther(denied)
-    given = presence(request).grants.grant(request.validated["account"].id, application, request.validated["proven"])
+    given = request.presence.grants.grant(request.validated["account"].id, application, request.validated["proven"])
     return HTTPSeeOther(back("Presence-UID", given.puid))
 
 
-@permission.patch(validators=(user, own_grant, body(GrantChange)))
+@permission.patch(validators=(user, own_grant, change))
 def patch_grant(request: Request) -> dict[str, Any]:
     """Pause a grant or end its pause."""
     user, proven = request.validated["account"].id, request.validated["proven"]
-    return grant(presence(request).grants.pause(user, request.matchdict["appid"], request.validated["body"].paused, proven))
+    return grant(request.presence.grants.pause(user, request.matchdict["appid"], change.of(request).paused, proven))
 
 
 @permission.delete(validators=(user, revocable_grant, no_body))
 def delete_grant(request: Request) -> Response:
     """Revoke a grant."""
-    presence(request).grants.revoke(request.validated["account"].id, request.matchdict["appid"], request.validated["proven"])
+    request.presence.grants.revoke(request.validated["account"].id, request.matchdict["appid"], request.validated["proven"])
     return Response(status=204)
 
 
@@ -107,7 +114,7 @@ def delete_grant(request: Request) -> Response:
 def list_grants(request: Request) -> dict[str, Any]:
     """List the caller's grants."""
     after, limit = request.validated["after"], request.validated["limit"]
-    found = presence(request).grants.list(request.validated["account"].id, after, limit)
+    found = request.presence.grants.list(request.validated["account"].id, after, limit)
     shown = [
         {**grant(item.grant), "name": item.application.name, "domain": item.application.domain, "last_looked": item.last_looked}
         for item in found

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyramid.request import Request
 from pyramid.response import Response
 
 from ..messages import ApplicationChange, NewApplication
 from ..model import Application
+from ..request import Request
 from ..service.applications import describe, describe_key
 from . import service
 from .pages import at_home, page, wants_page
-from .validators import body, no_body, owned_application, paging, presence, user
+from .validators import Body, no_body, owned_application, paging, user
 from .validators import page as list_page
 
 applications = service("applications", "/myapps")
@@ -22,6 +22,8 @@ activate = service("activate", "/myapps/{appid}/activate")
 deactivate = service("deactivate", "/myapps/{appid}/deactivate")
 key = service("key", "/myapps/{appid}/key")
 now = service("now", "/myapps/{appid}/now")
+
+registration, changes = Body(NewApplication), Body(ApplicationChange)
 
 
 def _browses(request: Request) -> bool:
@@ -35,10 +37,10 @@ def _state(application: Application) -> str:
 
 
 @applications.get(validators=(at_home, user, paging))
-def list_applications(request: Request) -> Any:
+def list_applications(request: Request) -> Response | dict[str, Any]:
     """List the caller's applications."""
     after, limit = request.validated["after"], request.validated["limit"]
-    found = presence(request).applications.list(request.validated["account"].id, after, limit)
+    found = request.presence.applications.list(request.validated["account"].id, after, limit)
     following = found[-1].id if len(found) == limit else None
     if not _browses(request):
         return list_page("applications", [describe(item) for item in found], following)
@@ -46,23 +48,23 @@ def list_applications(request: Request) -> Any:
     return page(request, "myapps", {"applications": shown, "following": following, "after": after, "limit": limit})
 
 
-@applications.post(validators=(user, body(NewApplication)))
+@applications.post(validators=(user, registration))
 def register_application(request: Request) -> dict[str, Any]:
     """Register an application."""
-    owner, wanted = request.validated["account"].id, request.validated["body"]
-    registered = presence(request).applications.register(owner, wanted, request.remote_addr, request.validated["proven"])
+    owner, wanted = request.validated["account"].id, registration.of(request)
+    registered = request.presence.applications.register(owner, wanted, request.remote_addr, request.validated["proven"])
     request.response.status_int = 201
     return describe(registered)
 
 
 @application.get(validators=(at_home, user, owned_application))
-def get_application(request: Request) -> Any:
+def get_application(request: Request) -> Response | dict[str, Any]:
     """Show one application and its keys that work."""
     application = request.validated["application"]
     if not _browses(request):
-        keys = [describe_key(item) for item in presence(request).applications.keys(application)]
+        keys = [describe_key(item) for item in request.presence.applications.keys(application)]
         return {**describe(application), "keys": keys}
-    audience = request.registry["dpresence"].settings.identity.audience
+    audience = request.dpresence.settings.identity.audience
     values = {"application": application, "state": _state(application), "socket": audience.replace("http", "ws", 1)}
     return page(request, "application", values)
 
@@ -70,34 +72,33 @@ def get_application(request: Request) -> Any:
 @now.get(validators=(user, owned_application))
 def get_now(request: Request) -> dict[str, int]:
     """Show in numbers what an application's service would be told now."""
-    counts: dict[str, int] = presence(request).overview.now(request.validated["application"])
-    return counts
+    return request.presence.overview.now(request.validated["application"])
 
 
-@application.patch(validators=(user, owned_application, body(ApplicationChange)))
+@application.patch(validators=(user, owned_application, changes))
 def change_application(request: Request) -> dict[str, Any]:
     """Change name, description or domain."""
-    application, wanted = request.validated["application"], request.validated["body"]
-    return describe(presence(request).applications.change(application, wanted, request.validated["proven"]))
+    application, wanted = request.validated["application"], changes.of(request)
+    return describe(request.presence.applications.change(application, wanted, request.validated["proven"]))
 
 
 @application.delete(validators=(user, owned_application, no_body))
 def delete_application(request: Request) -> Response:
     """Delete an application."""
-    presence(request).applications.delete(request.validated["application"], request.validated["proven"])
+    request.presence.applications.delete(request.validated["application"], request.validated["proven"])
     return Response(status=204)
 
 
 @validate.post(validators=(user, owned_application, no_body))
 def validate_domain(request: Request) -> dict[str, Any]:
     """Look for the domain key on the domain."""
-    return describe(presence(request).applications.validate(request.validated["application"], request.validated["proven"]))
+    return describe(request.presence.applications.validate(request.validated["application"], request.validated["proven"]))
 
 
 @activate.post(validators=(user, owned_application, no_body))
 def activate_application(request: Request) -> dict[str, Any]:
     """Activate an application; its API key is shown here and never again."""
-    applications = presence(request).applications
+    applications = request.presence.applications
     api_key = applications.activate(request.validated["application"], request.validated["proven"])
     return {**describe(request.validated["application"]), "active": True, "api_key": api_key}
 
@@ -105,11 +106,11 @@ def activate_application(request: Request) -> dict[str, Any]:
 @deactivate.post(validators=(user, owned_application, no_body))
 def deactivate_application(request: Request) -> dict[str, Any]:
     """Deactivate an application."""
-    return describe(presence(request).applications.deactivate(request.validated["application"], request.validated["proven"]))
+    return describe(request.presence.applications.deactivate(request.validated["application"], request.validated["proven"]))
 
 
 @key.post(validators=(user, owned_application, no_body))
 def new_key(request: Request) -> dict[str, str]:
     """Give a new API key; the old one works on for a while."""
     application = request.validated["application"]
-    return {"appid": application.id, "api_key": presence(request).applications.new_key(application, request.validated["proven"])}
+    return {"appid": application.id, "api_key": request.presence.applications.new_key(application, request.validated["proven"])}

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyramid.request import Request
 from pyramid.response import Response
 
 from ..domains import local_path
 from ..errors import MethodNotAllowed
 from ..messages import Login, Logout
+from ..request import Request
 from ..service.accounts import csrf_token
 from . import service
 from .pages import at_home, development_cookie, page, wants_page
-from .validators import body, check_is_assertion, cookie_name, no_body, presence, same_origin, session
+from .validators import Body, check_is_assertion, cookie_name, no_body, same_origin, session
 
 login = service("login", "/login")
 logout = service("logout", "/logout")
 ticket = service("ticket", "/ticket")
+
+credentials, extent = Body(Login), Body(Logout, optional=True)
 
 
 @login.get(validators=(at_home,))
@@ -25,7 +27,7 @@ def get_login(request: Request) -> Response:
     """Show the ways to sign in."""
     if not wants_page(request):
         raise MethodNotAllowed("POST an assertion; the page is for browsers")
-    parts = request.registry["dpresence"]
+    parts = request.dpresence
     token = parts.development_token
     values = {
         "next": local_path(request.GET.get("next", ""), f"{request.script_name}/"),
@@ -35,20 +37,21 @@ def get_login(request: Request) -> Response:
     return page(request, "login", values)
 
 
-@login.post(validators=(same_origin, body(Login)))
+@login.post(validators=(same_origin, credentials))
 def post_login(request: Request) -> dict[str, str]:
     """Open a browser session with an assertion."""
-    check_is_assertion(request.validated["body"].assertion)
+    assertion = credentials.of(request).assertion
+    check_is_assertion(assertion)
     previous = request.cookies.get(cookie_name(request), "")
-    account, cookie = presence(request).accounts.login(request.validated["body"].assertion, request.remote_addr, previous)
-    _set_cookie(request, request.response, cookie, request.registry["dpresence"].settings.identity.session_seconds)
+    account, cookie = request.presence.accounts.login(assertion, request.remote_addr, previous)
+    _set_cookie(request, request.response, cookie, request.dpresence.settings.identity.session_seconds)
     return {"email": account.email, "csrf": csrf_token(cookie)}
 
 
-@logout.post(validators=(session, body(Logout, optional=True)))
+@logout.post(validators=(session, extent))
 def post_logout(request: Request) -> dict[str, Any]:
     """End this browser session, or all of them."""
-    presence(request).accounts.logout(request.validated["session"], request.validated["body"].everywhere)
+    request.presence.accounts.logout(request.validated["session"], extent.of(request).everywhere)
     _set_cookie(request, request.response, "", seconds=0)
     return {"result": "OK"}
 
@@ -56,10 +59,10 @@ def post_logout(request: Request) -> dict[str, Any]:
 @ticket.post(validators=(session, no_body))
 def post_ticket(request: Request) -> dict[str, str]:
     """Give a page what it needs to be a device."""
-    return {"ticket": presence(request).accounts.issue_ticket(request.validated["proven"])}
+    return {"ticket": request.presence.accounts.issue_ticket(request.validated["signed_in"])}
 
 
 def _set_cookie(request: Request, response: Response, value: str, seconds: int) -> None:
     """Set the session's cookie, or take it away: a browser heeds that for a ``__Host-`` cookie only with the same attributes."""
-    secure = request.registry["dpresence"].secure
+    secure = request.dpresence.secure
     response.set_cookie(cookie_name(request), value, max_age=seconds, secure=secure, httponly=True, samesite="Lax")

@@ -12,15 +12,15 @@ from typing import Any
 
 import msgspec
 from pyramid.httpexceptions import HTTPSeeOther
-from pyramid.request import Request
 from pyramid.response import Response
 from webob.cookies import SignedSerializer
 
 from ..domains import local_path
 from ..errors import Forbidden, NotFound, Refused, WrongValue
 from ..identity.oidc_client import ATTEMPT_SECONDS, Attempt
+from ..request import Request
 from . import service
-from .validators import cookie_name, presence
+from .validators import cookie_name
 
 away = service("signin", "/login/{provider}")
 back = service("signin_back", "/login/{provider}/callback")
@@ -52,7 +52,7 @@ def _client(request: Request, **_: Any) -> None:
 
     :raises NotFound: no such provider is configured.
     """
-    client = request.registry["dpresence"].clients.providers.get(request.matchdict["provider"])
+    client = request.dpresence.clients.providers.get(request.matchdict["provider"])
     if client is None:
         raise NotFound()
     request.validated["client"] = client
@@ -74,7 +74,7 @@ def _attempt(request: Request, **_: Any) -> None:
         request.validated["attempt"] = request.validated["client"].check(attempt, answer.get("state", ""))
     except Forbidden:
         if _signed_in(request):
-            raise HTTPSeeOther(f"{request.registry['dpresence'].settings.identity.audience}{request.script_name}/") from None
+            raise HTTPSeeOther(f"{request.dpresence.settings.identity.audience}{request.script_name}/") from None
         raise
     request.validated["answer"] = answer
     request.add_response_callback(lambda request, response: _set(request, response, name, "", 0))
@@ -83,7 +83,7 @@ def _attempt(request: Request, **_: Any) -> None:
 def _signed_in(request: Request) -> bool:
     """Return whether the browser has a session, as after a finished sign-in whose last page is loaded again."""
     with suppress(Refused):
-        presence(request).accounts.session(request.cookies.get(cookie_name(request), ""))
+        request.presence.accounts.session(request.cookies.get(cookie_name(request), ""))
         return True
     return False
 
@@ -117,10 +117,10 @@ def _make_room(request: Request, response: Response, size: int) -> None:
 @back.get(validators=(_client, _attempt))
 def get_back(request: Request) -> Response:
     """Open a browser session for who the provider says it is, and go on to where it was asked for."""
-    parts, attempt, answer = request.registry["dpresence"], request.validated["attempt"], request.validated["answer"]
+    parts, attempt, answer = request.dpresence, request.validated["attempt"], request.validated["answer"]
     client = request.validated["client"]
     previous = request.cookies.get(cookie_name(request), "")
-    _, cookie = presence(request).accounts.login_by(lambda: client.finish(attempt, answer), attempt.state, request.remote_addr, previous)
+    _, cookie = request.presence.accounts.login_by(lambda: client.finish(attempt, answer), attempt.state, request.remote_addr, previous)
     response = HTTPSeeOther(parts.settings.identity.audience + attempt.next)
     _set(request, response, cookie_name(request), cookie, parts.settings.identity.session_seconds)
     return response
@@ -131,7 +131,7 @@ def _name(request: Request, state: str) -> str:
 
 
 def _serializer(request: Request) -> SignedSerializer:
-    return SignedSerializer(request.registry["dpresence"].clients.secret, "oidc", serializer=_Attempts)
+    return SignedSerializer(request.dpresence.clients.secret, "oidc", serializer=_Attempts)
 
 
 def _read(request: Request, value: str) -> Attempt | None:
@@ -144,5 +144,5 @@ def _read(request: Request, value: str) -> Attempt | None:
 
 def _set(request: Request, response: Response, name: str, value: str, seconds: int) -> None:
     """Set a cookie as ``__Host-`` wants it; with 0 seconds it ends."""
-    secure = request.registry["dpresence"].secure
+    secure = request.dpresence.secure
     response.set_cookie(name, value, max_age=seconds, secure=secure, httponly=True, samesite="Lax")

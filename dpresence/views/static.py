@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from pyramid.config import Configurator
-from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.static import static_view
+
+from ..request import Request
 
 FOR_ANYBODY = re.compile(r"presence(-[a-z]+)?\.js")
 """The client that pages of other origins may import, and its parts (docs/clients.md)."""

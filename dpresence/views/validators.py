@@ -5,33 +5,27 @@ key of ``request.validated``; the view is the happy path. A refusal is raised an
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
 from urllib.parse import parse_qsl
-
-from pyramid.request import Request
 
 from ..errors import Forbidden, InvalidAssertion, NoCredentials, TooLarge, WrongValue
 from ..messages import MOST_ENTRIES, Empty, parse
 from ..model import Account
+from ..request import Request
 from ..service.accounts import TICKET_PREFIX, csrf_token
 from ..service.applications import KEY_PREFIX
 
-Validator = Callable[..., None]
+T = TypeVar("T")
 
 FORM_BYTES = 16384
 """Largest form; decoding its percent escapes costs a microsecond for each."""
 _SAFE_METHODS = ("GET", "HEAD")
 
 
-def presence(request: Request) -> Any:
-    """Return the service."""
-    return request.registry["dpresence"].presence
-
-
 def cookie_name(request: Request) -> str:
     """Return the name of the session cookie; over https one that no other host can set."""
-    return "__Host-dpresence" if request.registry["dpresence"].secure else "dpresence"
+    return "__Host-dpresence" if request.dpresence.secure else "dpresence"
 
 
 # -- who
@@ -51,7 +45,7 @@ def user(request: Request, **_: Any) -> None:
         raise NoCredentials("Authorization: BrowserID or Bearer, and an assertion")
     else:
         check_is_assertion(assertion.strip())
-        account = presence(request).accounts.verify(assertion.strip(), request.remote_addr)
+        account = request.presence.accounts.verify(assertion.strip(), request.remote_addr)
         request.validated["account"] = request.validated["proven"] = account
 
 
@@ -79,7 +73,7 @@ def session(request: Request, **_: Any) -> None:
     cookie = request.cookies.get(cookie_name(request))
     if not cookie:
         raise NoCredentials()
-    signed = request.validated["proven"] = presence(request).accounts.session(cookie)
+    signed = request.validated["proven"] = request.validated["signed_in"] = request.presence.accounts.session(cookie)
     request.validated["session"], request.validated["account"] = signed
     if request.method not in _SAFE_METHODS or "X-CSRF-Token" in request.headers:
         _check_csrf(request, cookie)
@@ -98,13 +92,13 @@ def same_origin(request: Request, **_: Any) -> None:
     :raises Forbidden: there is an ``Origin`` and it is not the audience.
     """
     origin = request.headers.get("Origin")
-    if origin is not None and origin != request.registry["dpresence"].settings.identity.audience:
+    if origin is not None and origin != request.dpresence.settings.identity.audience:
         raise Forbidden("Origin: not a page of this service")
 
 
 def is_operator(request: Request, account: Account) -> bool:
     """Return whether an account's e-mail is one of ``admin.emails``; both are as e-mails are compared."""
-    return account.email in request.registry["dpresence"].settings.admin.emails
+    return account.email in request.dpresence.settings.admin.emails
 
 
 def operator(request: Request, **_: Any) -> None:
@@ -127,7 +121,7 @@ def appservice(request: Request, **_: Any) -> None:
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise NoCredentials("Authorization: Bearer and an API key")
-    application = presence(request).applications.authenticate(request.matchdict["appid"], key.strip(), request.remote_addr)
+    application = request.presence.applications.authenticate(request.matchdict["appid"], key.strip(), request.remote_addr)
     request.validated["application"] = application
 
 
@@ -140,7 +134,7 @@ def owned_application(request: Request, **_: Any) -> None:
     :raises NotFound: there is none.
     """
     owner = request.validated["account"].id
-    request.validated["application"] = presence(request).applications.owned(owner, request.matchdict["appid"])
+    request.validated["application"] = request.presence.applications.owned(owner, request.matchdict["appid"])
 
 
 def askable_application(request: Request, **_: Any) -> None:
@@ -150,7 +144,7 @@ def askable_application(request: Request, **_: Any) -> None:
     :raises DomainNotValidated: its domain is not validated.
     :raises NotActive: it is not active.
     """
-    request.validated["application"] = presence(request).grants.askable(request.matchdict["appid"])
+    request.validated["application"] = request.presence.grants.askable(request.matchdict["appid"])
 
 
 def own_grant(request: Request, **_: Any) -> None:
@@ -158,7 +152,7 @@ def own_grant(request: Request, **_: Any) -> None:
 
     :raises NotFound: there is none.
     """
-    request.validated["grant"] = presence(request).grants.given(request.validated["account"].id, request.matchdict["appid"])
+    request.validated["grant"] = request.presence.grants.given(request.validated["account"].id, request.matchdict["appid"])
 
 
 def revocable_grant(request: Request, **_: Any) -> None:
@@ -166,7 +160,7 @@ def revocable_grant(request: Request, **_: Any) -> None:
 
     :raises NotFound: there is neither.
     """
-    presence(request).grants.revocable(request.validated["account"].id, request.matchdict["appid"])
+    request.presence.grants.revocable(request.validated["account"].id, request.matchdict["appid"])
 
 
 # -- the body
@@ -177,7 +171,7 @@ def read_body(request: Request) -> bytes:
 
     :raises TooLarge: it is over ``channels.body_bytes``.
     """
-    most = request.registry["dpresence"].settings.channels.body_bytes
+    most = request.dpresence.settings.channels.body_bytes
     if (request.content_length or 0) > most:
         raise TooLarge(f"the body may have {most} bytes")
     chunked = request.headers.get("Transfer-Encoding", "").lower() == "chunked"
@@ -210,19 +204,30 @@ def form(request: Request) -> dict[str, str]:
     return cast("dict[str, str]", request.form_fields)
 
 
-def body(kind: Any, optional: bool = False) -> Validator:
-    """Return a validator that fills ``body`` with a struct of ``messages``.
+@dataclass(frozen=True, slots=True)
+class Body(Generic[T]):
+    """A validator that parses the body.
 
+    :param kind: a struct of ``messages``.
     :param optional: whether an empty body stands for ``{}``.
     """
 
-    def validate(request: Request, **_: Any) -> None:
-        request.validated["body"] = parse(kind, read_body(request) or (b"{}" if optional else b""))
+    kind: type[T]
+    optional: bool = False
 
-    return validate
+    def __call__(self, request: Request, **_: Any) -> None:
+        """Fill ``body``.
+
+        :raises Refused: see ``parse``; also ``TooLarge``.
+        """
+        request.validated["body"] = parse(self.kind, read_body(request) or (b"{}" if self.optional else b""))
+
+    def of(self, request: Request) -> T:
+        """Return the body of a request that this validator has accepted."""
+        return cast("T", request.validated["body"])
 
 
-no_body = body(Empty, optional=True)
+no_body = Body(Empty, optional=True)
 
 
 # -- pages of lists

@@ -16,6 +16,7 @@ LEVELS = (
     ("backends", "identity", "outbound"),
     ("hub",),
     ("service",),
+    ("registry", "request"),
     ("channels", "views"),
     ("app", "background"),
     ("", "server", "listener", "supervisor", "worker", "renewal", "command", "pserve", "demo"),
@@ -28,6 +29,7 @@ SIDEWAYS = {  # within a level: who may lean on whom
     ("ini", "settings"),
     ("messages", "settings"),
     ("limits", "settings"),
+    ("request", "registry"),
     ("app", "background"),
     ("server", ""),
     ("server", "supervisor"),
@@ -52,7 +54,7 @@ DRIVERS = {
     "cryptography": {"browserid", "development", "oidc"},
     "jwt": {"oidc"},
     "geventwebsocket": {"channels", "listener"},
-    "pyramid": {"channels", "views", "app", "pserve"},
+    "pyramid": {"channels", "views", "app", "pserve", "request"},
     "cornice": {"views", "app"},
 }
 

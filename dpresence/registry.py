@@ -1,0 +1,45 @@
+"""The objects that requests share, with their types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .backends import Backends
+from .clock import Clock
+from .identity import Minter
+from .identity.oidc_client import Clients
+from .service import Presence
+from .settings import Settings
+
+if TYPE_CHECKING:  # production does not load it
+    from .identity.development_token import DevelopmentToken
+
+KEY = "dpresence"
+"""Key of the ``Registry`` in Pyramid's registry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The long-lived objects of one application that views and channels use.
+
+    :ivar clients: sign-in at OpenID Connect providers.
+    :ivar development_issuer: None in production, as is ``development_token``.
+    """
+
+    settings: Settings
+    clock: Clock
+    backends: Backends
+    presence: Presence
+    clients: Clients
+    development_issuer: Minter | None
+    development_token: DevelopmentToken | None
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach this service over https."""
+        return self.settings.identity.audience.startswith("https://")
+
+    def close(self) -> None:
+        """Release the backends."""
+        self.backends.close()

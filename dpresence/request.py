@@ -1,0 +1,50 @@
+"""Pyramid's request with the types of what this service adds to it."""
+
+from __future__ import annotations
+
+from typing import TypedDict, cast
+
+from pyramid import request as pyramid_request
+
+from .backends.directory import Proven, SignedIn
+from .identity.oidc_client import Attempt, OidcClient
+from .model import Account, Application, Grant, Session
+from .registry import KEY, Registry
+from .service import Presence
+
+
+class Validated(TypedDict, total=False):
+    """Results of the validators, by key; a view finds those of the validators it names."""
+
+    account: Account
+    proven: Proven
+    signed_in: SignedIn
+    session: Session
+    application: Application
+    grant: Grant
+    body: object
+    after: str
+    limit: int
+    puids: list[str]
+    client: OidcClient
+    attempt: Attempt
+    answer: dict[str, str]
+
+
+class Request(pyramid_request.Request):
+    """A request to this service.
+
+    :ivar validated: set by Cornice before the first validator runs.
+    """
+
+    validated: Validated
+
+    @property
+    def dpresence(self) -> Registry:
+        """The objects that requests share."""
+        return cast("Registry", self.registry[KEY])
+
+    @property
+    def presence(self) -> Presence:
+        """The service."""
+        return self.dpresence.presence
