@@ -170,7 +170,7 @@ class Hub:
         for channel in self.channels_of(appid):
             channel.check()
 
-    def news(self, appid: str) -> None:
+    def feed_changed(self, appid: str) -> None:
         """Schedule the pump of an application. Several calls in one iteration of the event loop schedule it once.
 
         One pump runs at a time per application, so that no update overtakes another. A call while it runs makes it run again.

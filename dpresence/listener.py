@@ -14,7 +14,7 @@ import gevent
 from gevent.pool import Pool
 from geventwebsocket.server import WebSocketServer
 
-from .channels.handshake import Gate, Handler, Keeper
+from .channels.handshake import Gate, Handler, Ticker
 from .errors import SettingError
 from .private import warn_of_readers
 from .settings import ServerSettings
@@ -49,7 +49,7 @@ class Server(WebSocketServer):
         where = (settings.host, settings.port) if listener is None else socket.socket(fileno=listener)
         super().__init__(where, application, spawn=pool, log=None, error_log=log, **tls)
         self.gate = gate
-        self.keeper = Keeper(gate)
+        self.ticker = Ticker(gate)
         self._next_full_warning_at = 0.0
 
     def init_socket(self) -> None:
@@ -68,7 +68,7 @@ class Server(WebSocketServer):
     def start(self) -> None:
         """Start to accept connections and to tick open ones."""
         super().start()
-        self.keeper.start()
+        self.ticker.start()
         host = f"[{self.server_host}]" if ":" in self.server_host else self.server_host
         log.info("Listening on %s://%s:%d", "https" if self.ssl_enabled else "http", host, self.server_port)
 
@@ -137,7 +137,7 @@ class Server(WebSocketServer):
                 gevent.sleep(0.02)
         for connection in list(self.gate.connections):
             connection.abort()
-        self.keeper.stop()
+        self.ticker.stop()
         self.stop(timeout=1)
         if self.gate.connections:
             log.warning("%d channels did not end in time", len(self.gate.connections))

@@ -198,7 +198,7 @@ def parse(kind: type[T], data: str | bytes) -> T:
     raise _refusal(kind, data, message)
 
 
-def sound(kind: type[F], data: str | bytes) -> F | None:
+def try_parse(kind: type[F], data: str | bytes) -> F | None:
     """Parse a frame; return None if it is not a valid frame of that kind. Call ``parse`` for the error."""
     try:
         return _decoder(kind).decode(data)  # type: ignore[no-any-return]
@@ -220,7 +220,7 @@ def action_of(text: str) -> str | None:
 
 def id_of(text: str) -> str | int | None:
     """Return the ``id`` of an invalid frame, which the error reply repeats; None if it has no valid one."""
-    frame = sound(_AnyFrame, text)
+    frame = try_parse(_AnyFrame, text)
     return frame.id if frame else None
 
 

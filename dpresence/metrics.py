@@ -196,7 +196,7 @@ def _memory_bytes() -> int:
 # -- metrics of all processes
 
 
-def together(reports: Sequence[Report], now: int) -> dict[str, Any]:
+def merge_reports(reports: Sequence[Report], now: int) -> dict[str, Any]:
     """Merge the reports of all processes into the metrics of the service (docs/protocol.md, section 6).
 
     A user with devices at two processes counts twice. The counts of a process that has ended are not included.

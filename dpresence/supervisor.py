@@ -116,8 +116,8 @@ class Supervisor:
 
     def step(self) -> bool:
         """Check every worker once and start, stop and kill workers as needed; return False when a stop is complete."""
-        self._bury()
-        self._hear()
+        self._reap()
+        self._read_heartbeats()
         if self._stopping and not self._processes:
             return False
         now = self.clock.monotonic()
@@ -137,7 +137,7 @@ class Supervisor:
             log.info("Replacing %d workers, one after the other", self.count)
             self._outdated = self._serving()
 
-    def _hear(self) -> None:
+    def _read_heartbeats(self) -> None:
         """Process the heartbeats that have arrived."""
         try:
             received = os.read(self._heartbeats[0], 65536)
@@ -151,16 +151,16 @@ class Supervisor:
         if not self._started and sum(process.ready for process in self._serving()) == self.count:
             self._started = True
 
-    def _bury(self) -> None:
+    def _reap(self) -> None:
         """Reap the workers that have ended."""
         for process in list(self._processes.values()):
             pid, status = _waitpid(process.pid, os.WNOHANG)
             if pid:
-                self._hear()  # its first heartbeat may still be in the pipe
+                self._read_heartbeats()  # its first heartbeat may still be in the pipe
                 del self._processes[pid]
-                self._mourn(process, os.waitstatus_to_exitcode(status))
+                self._on_exit(process, os.waitstatus_to_exitcode(status))
 
-    def _mourn(self, process: _Process, status: int) -> None:
+    def _on_exit(self, process: _Process, status: int) -> None:
         """Log the end of a worker, and stop the service or schedule a replacement as needed."""
         reason = f"signal {-status}" if status < 0 else f"exit status {status}"
         replacement = bool(self._outdated) and not process.ready
@@ -230,7 +230,7 @@ class Supervisor:
         """Continue a replacement of all workers: start one worker, and stop an outdated one when the new one is ready."""
         serving = self._serving()
         if len(serving) > self.count and all(process.ready for process in serving):
-            self._tell(self._outdated.pop(0) if self._outdated else serving[0])
+            self._terminate(self._outdated.pop(0) if self._outdated else serving[0])
         elif self._outdated and len(serving) == self.count == len(self._processes):
             self._start(now)
 
@@ -245,7 +245,7 @@ class Supervisor:
         else:
             self._processes[pid] = _Process(pid, now, now + START_SECONDS)
 
-    def _tell(self, process: _Process) -> None:
+    def _terminate(self, process: _Process) -> None:
         """Send SIGTERM to a worker and set the deadline of its stop."""
         process.stopping, process.deadline = True, self.clock.monotonic() + self.stop_seconds
         os.kill(process.pid, signal.SIGTERM)
@@ -258,4 +258,4 @@ class Supervisor:
             if self._processes:
                 log.info("Stopping %d workers", len(self._processes))
             for process in self._serving():
-                self._tell(process)
+                self._terminate(process)

@@ -85,14 +85,14 @@ def load_directory(settings: Settings, clock: Clock, alone: bool | None = None) 
 
 
 def _redis_tracker(settings: Settings, clock: Clock) -> Tracker:
-    from .redis.server import Server
+    from .redis.connections import ConnectionFactory
     from .tracker.redis import RedisTracker
 
-    return RedisTracker(Server(settings.redis), settings.presence, clock)
+    return RedisTracker(ConnectionFactory(settings.redis), settings.presence, clock)
 
 
 def _redis_mailbox(settings: Settings) -> Mailbox:
     from .mailbox.redis import RedisMailbox
-    from .redis.server import Server
+    from .redis.connections import ConnectionFactory
 
-    return RedisMailbox(Server(settings.redis), settings.redis_mailbox.allow_volatile)
+    return RedisMailbox(ConnectionFactory(settings.redis), settings.redis_mailbox.allow_volatile)

@@ -16,7 +16,7 @@ from ..model import Application
 from ..service import Presence
 from ..service.applications import key_id
 from ..service.feeds import Feeds
-from ..service.turns import give_way
+from ..service.single_flight import yield_to_loop
 from ..settings import Settings
 from .base import JsonChannel
 from .frames import FrameLimits, text_frame
@@ -156,7 +156,7 @@ class AppServiceChannel(JsonChannel):
         for following in pages:
             self.connection.send(messages.snapshot(page, None))
             self.connection.drain()
-            give_way()  # ``drain`` does not block if the socket accepts everything
+            yield_to_loop()  # ``drain`` does not block if the socket accepts everything
             if self.connection.closed:
                 return
             page = following
@@ -170,9 +170,9 @@ class AppServiceChannel(JsonChannel):
             self.connection.drain()
             if not _send_next_updates(self._presence.feeds, self._appid, self.offset, [self]):
                 break
-            give_way()
+            yield_to_loop()
         self.following = True
-        self._presence.hub.news(self._appid)
+        self._presence.hub.feed_changed(self._appid)
 
     def closed(self, code: int, clean: bool) -> None:
         """Leave the hub and log the end of the session."""
@@ -209,7 +209,7 @@ def pump_of(feeds: Feeds) -> Pump:
         for group in by_offset.values():
             try:
                 while _send_next_updates(feeds, appid, group[0].offset, group):
-                    give_way()
+                    yield_to_loop()
             except BackendUnavailable as error:
                 log.warning("updates of application %s are delayed: %s", appid, error.error)
 

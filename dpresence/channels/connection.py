@@ -111,7 +111,7 @@ class Connection(Wire):
             self._end()
         elif self._inbox is not None and not self.closed and self._run_state == _IDLE:
             self._check_peer(self._inbox, now)
-            self._tell("tick")
+            self._call_channel("tick")
 
     def _check_runs(self) -> None:
         """Check that a scheduled run has started, and that a closed connection was finished.
@@ -177,7 +177,7 @@ class Connection(Wire):
 
     def _run_first(self) -> None:
         self._opened = True
-        self._tell("opened", self)
+        self._call_channel("opened", self)
         if self._gate.draining:
             self.close(CloseCode.STOPPING, "the server is stopping; retry_after=1")
         self._run_pending()
@@ -219,7 +219,7 @@ class Connection(Wire):
             self._call_guarded(self._deferred.popleft())
         self._deferred = None
 
-    def _tell(self, event: str, *arguments: Any) -> Any:
+    def _call_channel(self, event: str, *arguments: Any) -> Any:
         return self._call_guarded(getattr(self.channel, event), *arguments)
 
     def _call_guarded(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -280,8 +280,8 @@ class Connection(Wire):
         elif self.closed:
             return
         elif isinstance(event, frames.Text):
-            self._tell("message", event.text)
+            self._call_channel("message", event.text)
         elif isinstance(event, frames.Ping):
             self.send_frame(frames.pong_frame(event.data))
-        elif isinstance(event, frames.Binary) and self._tell("binary", event.data) is False:
+        elif isinstance(event, frames.Binary) and self._call_channel("binary", event.data) is False:
             self.close(CloseCode.UNSUPPORTED_DATA, "text messages only")

@@ -80,7 +80,7 @@ class DeviceChannel(JsonChannel):
 
     def message(self, text: str) -> None:
         """Handle one frame. The usual case, a valid update, is decoded only once."""
-        frame = messages.sound(StatusUpdate, text)
+        frame = messages.try_parse(StatusUpdate, text)
         if frame is None:
             super().message(text)
             return

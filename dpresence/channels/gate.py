@@ -17,7 +17,7 @@ from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, SlowDown
 from ..limits import Buckets, LogLimit, QueueBucket
 from ..metrics import Metrics
-from ..service.turns import give_way
+from ..service.single_flight import yield_to_loop
 from ..settings import Settings
 from .addresses import network, plain_address
 from .forwarded import Forwarding
@@ -179,7 +179,7 @@ class Gate:
             connection.close(code, f"{reason}; retry_after={wait}")
 
 
-class Keeper:
+class Ticker:
     """Calls ``Connection.tick`` of every open connection about once a second, and yields to the event loop between slices."""
 
     INTERVAL = 1.0
@@ -213,7 +213,7 @@ class Keeper:
         for index, connection in enumerate(list(self._gate.connections), 1):
             self._tick(connection)
             if not index % self.SLICE:
-                give_way()
+                yield_to_loop()
 
     def _tick(self, connection: Connection) -> None:
         """Tick one connection; if that raises, end it and go on with the others."""

@@ -13,10 +13,10 @@ from typing import Any
 from ..errors import Forbidden, MethodNotAllowed, Refused, WrongValue
 from ..origins import without_default_port
 from .connection import Connection
-from .gate import Gate, Keeper
+from .gate import Gate, Ticker
 from .http import HttpHandler, printable
 
-__all__ = ["Gate", "Handler", "Keeper"]
+__all__ = ["Gate", "Handler", "Ticker"]
 
 WEBSOCKET_VERSION = "13"
 UPGRADE_REMOVED = (

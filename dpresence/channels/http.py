@@ -20,7 +20,7 @@ from geventwebsocket.handler import WebSocketHandler
 
 from ..errors import Refused, SlowDown, WrongValue
 from ..limits import TokenBucket
-from ..service.turns import give_way
+from ..service.single_flight import yield_to_loop
 from .addresses import network
 from .request import BadRequest, Head, own_cookies, read_body, read_head
 
@@ -88,13 +88,13 @@ class HttpHandler(WebSocketHandler):
             left = DISCARD_BYTES
             while left > 0 and (data := self.socket.recv(READ_BYTES)):
                 left -= len(data)
-                give_way()
+                yield_to_loop()
 
     def read_requestline(self) -> str:
         """Wait for a request, then start its deadline; return "" if none comes."""
         self.server.gate.plain.mark_waiting(self.socket)
         if not self._first:
-            give_way()  # reading from a socket with data does not switch greenlets
+            yield_to_loop()  # reading from a socket with data does not switch greenlets
             if not self._next_request_begins():
                 return ""
         self._first = False

@@ -205,7 +205,7 @@ class Published:
         return found[0] if len(found) == 1 or (found and kid is not None) else None
 
 
-class Issuer:
+class ProviderKeys:
     """What one issuer publishes, kept and renewed.
 
     :ivar reached: whether the last fetch succeeded; False before the first.

@@ -22,7 +22,7 @@ from ..errors import InvalidAssertion, NotAdmitted
 from ..model import Identity
 from ..settings import OidcSettings, ProviderSettings
 from . import Verifier, claimed_by, normalize_email
-from .jwks import Fetcher, Issuer
+from .jwks import Fetcher, ProviderKeys
 
 MAX_CHARACTERS = 8192
 LEEWAY_SECONDS = 60
@@ -71,7 +71,7 @@ class Profile(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class IdToken:
     """A token that was parsed and not yet checked."""
 
     header: _Header
@@ -80,7 +80,7 @@ class Token:
     signature: bytes
 
 
-def parse(text: str) -> Token:
+def parse(text: str) -> IdToken:
     """Return the parts of a JWS in compact form (RFC 7515, 7.1).
 
     :raises InvalidAssertion: it is none, or no ID token.
@@ -92,7 +92,7 @@ def parse(text: str) -> Token:
     signed, _, signature = text.rpartition(".")
     header, _, payload = signed.partition(".")
     try:
-        return Token(
+        return IdToken(
             msgspec.json.decode(_bytes(header), type=_Header),
             msgspec.json.decode(_bytes(payload), type=Claims),
             signed.encode("ascii"),
@@ -112,7 +112,7 @@ class Provider:
     def __init__(self, settings: ProviderSettings, fetcher: Fetcher, clock: Clock) -> None:
         self.settings = settings
         self.fetcher = fetcher
-        self.issuer = Issuer(settings, fetcher, clock)
+        self.issuer = ProviderKeys(settings, fetcher, clock)
         self._clock = clock
 
     @property
@@ -125,7 +125,7 @@ class Provider:
         """What its button says."""
         return self.settings.title
 
-    def check(self, token: Token, nonce: str | None = None) -> Claims:
+    def check(self, token: IdToken, nonce: str | None = None) -> Claims:
         """Check everything but the e-mail.
 
         :param nonce: the one a sign-in was begun with; it must be in the token then.
@@ -227,7 +227,7 @@ class OidcVerifier(Verifier):
         self._provider(token).check_fresh(token.claims)
         return sha256(token.signed).digest()
 
-    def _provider(self, token: Token) -> Provider:
+    def _provider(self, token: IdToken) -> Provider:
         provider = self._providers.get(token.claims.iss)
         if provider is None:
             raise InvalidAssertion("issuer")

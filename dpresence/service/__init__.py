@@ -77,16 +77,16 @@ class Presence:
         self.renew_lease = tracker.renew
         self._scheduled: set[str] = set()
         self._retrying: set[str] = set()
-        tracker.listen(self._woken)
+        tracker.subscribe(self._on_signal)
 
-    def _woken(self, topic: Topic, key: str) -> None:
+    def _on_signal(self, topic: Topic, key: str) -> None:
         """Handle a signal. It is called by the tracker in every process and must not block.
 
         :param key: id of an account or application, which may be followed by details, separated by spaces.
         """
         owner, _, detail = key.partition(" ")
         if topic == "feed":
-            self.hub.news(owner)
+            self.hub.feed_changed(owner)
         elif topic == "mail":
             self._schedule_delivery(owner)
         elif topic == "grants":
@@ -136,7 +136,7 @@ class Presence:
 
     def _schedule_delivery(self, user: str) -> None:
         """Deliver in a new greenlet, unless the user has no device here or a delivery is already scheduled. Does not block."""
-        if user not in self._scheduled and self.hub.devices_of(user) and not self.delivery.awaited(user):
+        if user not in self._scheduled and self.hub.devices_of(user) and not self.delivery.pending(user):
             self._scheduled.add(user)
             gevent.spawn(self._deliver_scheduled, user)
 

@@ -264,7 +264,7 @@ class Applications:
     def _close_channels(self, entries: Sequence[OutboxEntry]) -> None:
         """Have the channels of applications look again, everywhere, whether they may stay open, and devices get what waited for these."""
         for entry in entries:
-            self._tracker.wake("application", entry.appid)
+            self._tracker.signal("application", entry.appid)
 
     def _drop_feeds(self, entries: Sequence[OutboxEntry]) -> None:
         for entry in entries:
@@ -284,7 +284,7 @@ class Applications:
         :raises DomainNotValidated: its domain is not validated.
         :raises NotActive: it is not active.
         """
-        return self._grants.askable(appid)
+        return self._grants.grantable(appid)
 
     def authenticate(self, appid: str, text: str, address: str) -> Application:
         """Return the application whose key this is.

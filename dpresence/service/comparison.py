@@ -14,7 +14,7 @@ from ..backends.tracker import Tracker
 from ..messages import MOST_ENTRIES
 from ..model import Grant, Update
 from .grants import Grants
-from .turns import give_way
+from .single_flight import yield_to_loop
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class Comparison:
             grants = self._directory.grants_by_puid(appid, some)
             self._revoke(appid, [puid for puid in some if puid not in grants])
             self._publish([grant for puid, grant in grants.items() if _may_be_wrong(view[puid])])
-            give_way()
+            yield_to_loop()
 
     def _revoke(self, appid: str, puids: Sequence[str]) -> None:
         for puid in puids:

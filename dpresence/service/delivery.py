@@ -21,7 +21,7 @@ from ..hub import DevicePort, Hub
 from ..messages import MOST_ITEMS
 from ..model import Grant
 from .grants import Grants
-from .turns import Turns, give_way
+from .single_flight import SingleFlight, yield_to_loop
 
 MOST_UNACKNOWLEDGED = 500
 """Notifications that are sent on one channel before the first of them is acknowledged."""
@@ -35,7 +35,7 @@ _RESUMING_SECONDS = 600
 class Delivery:
     """Sends what waits, and discards what devices have.
 
-    :ivar awaited: tells whether a delivery to a user is about to begin.
+    :ivar pending: tells whether a delivery to a user is about to begin.
     :ivar again: has a delivery to a user begin soon; never waits.
     """
 
@@ -46,10 +46,10 @@ class Delivery:
         self._grants = grants
         self._hub = hub
         self._clock = clock
-        self._turns = Turns(self._turn, _TURN_SECONDS)
-        self._resumptions = Turns(self._resume, _RESUMING_SECONDS)
+        self._deliveries = SingleFlight(self._turn, _TURN_SECONDS)
+        self._resumptions = SingleFlight(self._resume, _RESUMING_SECONDS)
         self._owed: dict[str, set[str]] = {}  # has left for a plain device, and is not yet discarded
-        self.awaited = self._turns.awaited
+        self.pending = self._deliveries.pending
         self.again: Callable[[str], None] = lambda user: None
 
     def deliver(self, user: str) -> None:
@@ -57,7 +57,7 @@ class Delivery:
 
         :raises BackendUnavailable: a backend is away, or other deliveries to the user take too long.
         """
-        self._turns.take(user)
+        self._deliveries.run(user)
 
     def _turn(self, user: str) -> None:
         self._settle_owed(user)
@@ -69,7 +69,7 @@ class Delivery:
                 break
             channels = self._send_page(user, channels)
             if channels:
-                give_way()
+                yield_to_loop()
         if channels:
             self.again(user)
         with suppress(BackendUnavailable):
@@ -89,7 +89,7 @@ class Delivery:
 
     def _take_resumption(self, appid: str) -> None:
         with suppress(BackendUnavailable):
-            self._resumptions.take(appid)
+            self._resumptions.run(appid)
 
     def _resume(self, appid: str) -> None:
         for user in dict.fromkeys(user for user, _, channel in self._hub.devices() if channel.progress.skipped):
@@ -98,7 +98,7 @@ class Delivery:
                     self.deliver(user)
             except BackendUnavailable:
                 self.again(user)
-            give_way()
+            yield_to_loop()
 
     def _missed(self, user: str, grant: Grant) -> bool:
         return any(grant.puid in channel.progress.skipped for channel in self._hub.devices_of(user).values())
@@ -162,7 +162,7 @@ class Delivery:
         """Note what has left for a plain device; never waits."""
         channel.progress.sent -= ids
         self._owed.setdefault(user, set()).update(ids)
-        if not self._turns.runs(user):  # else it is settled there
+        if not self._deliveries.running(user):  # else it is settled there
             gevent.spawn(self._settle_late, user)
 
     def _settle_late(self, user: str) -> None:

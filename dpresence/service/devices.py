@@ -20,7 +20,7 @@ from ..settings import PresenceSettings
 from .grants import Grants
 from .outbox import Outbox
 from .retry import RetryQueue
-from .turns import give_way
+from .single_flight import yield_to_loop
 
 _GREENLETS = 20
 _PAGE = 100
@@ -87,7 +87,7 @@ class Devices:
     def _note_device(self, user: str, device: str, connection: str, family: str) -> None:
         """Store the device of a ticket family, so that signing the device out revokes its tickets."""
         try:
-            self._directory.note_device(family, device)
+            self._directory.set_family_device(family, device)
         except BackendUnavailable:
             self.leave(user, device, connection)  # the caller gets an error and will not call ``leave``
             raise
@@ -117,7 +117,7 @@ class Devices:
     def signal_replaced(self, user: str, device: str, connection: str) -> None:
         """Signal the process of a replaced connection to close it. If this fails, the connection still cannot update the device."""
         with suppress(BackendUnavailable):
-            self._tracker.wake("replaced", f"{user} {device} {connection}")
+            self._tracker.signal("replaced", f"{user} {device} {connection}")
 
     def leave(self, user: str, device: str, connection: str) -> None:
         """Disconnect a device; its grace begins. While the tracker is unavailable, this is retried."""
@@ -143,18 +143,18 @@ class Devices:
     def _sign_out_all(self, entries: Sequence[OutboxEntry]) -> None:
         for entry in entries:
             user, before = entry.user, entry.revision
-            self._tracker.wake("account", f"{user} {before}")
+            self._tracker.signal("account", f"{user} {before}")
             self._grants.invalidate(user)
             self._grants.apply(user, partial(self._tracker.remove_all, user, before=before))
 
     def _sign_out(self, entries: Sequence[OutboxEntry]) -> None:
         for entry in entries:
-            self._tracker.wake("device", f"{entry.user} {entry.detail} {entry.revision}")
+            self._tracker.signal("device", f"{entry.user} {entry.detail} {entry.revision}")
             self._remove(entry.user, entry.detail, entry.revision)
 
     def _end_family(self, entries: Sequence[OutboxEntry]) -> None:
         for entry in entries:
-            self._tracker.wake("ticket", f"{entry.user} {entry.detail.partition(' ')[0]}")
+            self._tracker.signal("ticket", f"{entry.user} {entry.detail.partition(' ')[0]}")
         for entry in entries:
             device = entry.detail.partition(" ")[2]
             if any(item.name == device and not item.connected for item in self._tracker.devices(entry.user)):
@@ -170,7 +170,7 @@ class Devices:
         for count, user in enumerate(users, 1):
             self._grants.apply(user, partial(self._tracker.expire, user))
             if not count % _PAGE:
-                give_way()
+                yield_to_loop()
         return len(users)
 
     def publish_postponed(self) -> None:

@@ -13,7 +13,7 @@ from ..errors import BackendUnavailable, NotFound
 from ..messages import MOST_ENTRIES
 from ..model import Application, Grant, Update
 from ..settings import PresenceSettings
-from .turns import give_way
+from .single_flight import yield_to_loop
 
 SWEEP_SECONDS = 45
 """Minimum seconds between two sweeps of feeds, over all processes."""
@@ -56,12 +56,12 @@ class Feeds:
                     self._trim(appid)
                 else:
                     self._tracker.drop(appid)
-            give_way()
+            yield_to_loop()
             after = appids[-1]
 
     def _trim(self, appid: str) -> None:
         while self._tracker.trim(appid):
-            give_way()
+            yield_to_loop()
 
     def hold_seconds(self, application: Application) -> float:
         """Return for how many seconds snapshots must be held back, so that users whose devices are reconnecting do not appear offline.

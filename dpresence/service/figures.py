@@ -13,7 +13,7 @@ from ..backends import Backends
 from ..clock import Clock
 from ..errors import BackendUnavailable
 from ..limits import Buckets
-from ..metrics import Metrics, Report, together
+from ..metrics import Metrics, Report, merge_reports
 
 log = logging.getLogger("dpresence.admin")
 
@@ -51,7 +51,7 @@ class Figures:
         except BackendUnavailable:
             published = []
         reports = [report for text in published if (report := _report(text))]
-        return together(reports or [self._metrics.report()], self._clock.now())
+        return merge_reports(reports or [self._metrics.report()], self._clock.now())
 
     def log_access(self, email: str, opened: bool) -> None:
         """Log access by an operator: each time they open the page, and at most every ten minutes while it reads the metrics.

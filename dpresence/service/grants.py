@@ -112,7 +112,7 @@ class Grants:
         """Return up to ``limit`` grants of a user with their applications, ordered by application id, after the id ``after``."""
         return self._directory.granted(user, after, limit)
 
-    def askable(self, appid: str) -> Application:
+    def grantable(self, appid: str) -> Application:
         """Return an application that users can grant.
 
         :raises NotFound: no application has this id.
@@ -128,7 +128,7 @@ class Grants:
             raise NotActive()
         return application
 
-    def given(self, user: str, appid: str) -> Grant:
+    def find(self, user: str, appid: str) -> Grant:
         """Return a user's grant for an application.
 
         :raises NotFound: the user has not granted the application.
@@ -159,7 +159,7 @@ class Grants:
         :raises SessionEnded: the account was blocked or unpinned meanwhile, or the browser session has ended.
         :raises SlowDown: the rate is exceeded.
         :raises Refused: the application was changed meanwhile, so that the user has not consented to its current state; see
-            ``askable``.
+            ``grantable``.
         """
         existing = self._directory.grant(application.id, user)
         if existing is not None:
@@ -224,7 +224,7 @@ class Grants:
     def _publish_changed(self, entries: Sequence[OutboxEntry]) -> None:
         for entry in entries:
             self._publish(entry, self._tracker.refresh)
-            self._tracker.wake("mail", entry.user)  # delivers notifications that waited for the end of a pause
+            self._tracker.signal("mail", entry.user)  # delivers notifications that waited for the end of a pause
 
     def _publish(self, entry: OutboxEntry, publish: Callable[[Grant, int], None]) -> None:
         """Publish the current state of a grant to its application. A revoked grant is skipped: it has an entry of its own."""
@@ -236,12 +236,12 @@ class Grants:
                     publish(grant, known.revision)
 
         self.apply(entry.user, call)
-        self._tracker.wake("grants", entry.user)
+        self._tracker.signal("grants", entry.user)
 
     def _publish_revoked(self, entries: Sequence[OutboxEntry]) -> None:
         ended = [Grant(entry.appid, entry.detail, entry.user, granted_at=0, since=0) for entry in entries]
         for entry, grant in zip(entries, ended, strict=True):
             self._cache.invalidate(entry.user)
-            self._tracker.wake("grants", entry.user)
+            self._tracker.signal("grants", entry.user)
             self._tracker.revoked(grant, entry.revision)
         self._mailbox.purge_grants(ended)

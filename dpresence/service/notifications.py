@@ -31,7 +31,7 @@ from ..model import Application, Grant, Notification, Update
 from ..settings import PresenceSettings
 from .delivery import Delivery
 from .retry import RetryQueue
-from .turns import give_way
+from .single_flight import yield_to_loop
 
 _TRANSIENT_MS = 5000
 """Maximum milliseconds that a notification with ``ttl`` 0 is stored for delivery to connected devices."""
@@ -206,7 +206,7 @@ class Notifications:
         """Signal other processes if the user has a device at one of them."""
         here = self._hub.devices_of(user)
         if any(device.connected and device.name not in here for device in self._tracker.devices(user)):
-            self._tracker.wake("mail", user)
+            self._tracker.signal("mail", user)
 
     def _send_now(self, users: Iterable[str]) -> None:
         """Send the waiting notifications of users to their devices at this process, and signal the processes of their other devices.
@@ -219,7 +219,7 @@ class Notifications:
             here = self._hub.devices_of(user)
             with suppress(BackendUnavailable):  # the notifications are stored; the next delivery sends them
                 if unavailable:
-                    self._tracker.wake("mail", user)
+                    self._tracker.signal("mail", user)
                 else:
                     self._signal_others(user)  # before the delivery, after which notifications to a plain device are soon deleted
             if here and not unavailable:
@@ -228,7 +228,7 @@ class Notifications:
                 except BackendUnavailable:
                     unavailable = True
                     with suppress(BackendUnavailable):
-                        self._tracker.wake("mail", user)
+                        self._tracker.signal("mail", user)
 
     def sweep(self) -> None:
         """Delete expired notifications and settle delivered ones. One process at a time also deletes queues without a grant."""
@@ -249,7 +249,7 @@ class Notifications:
                 self._swept = _START
                 return
             self._swept = queues[-1]
-            give_way()
+            yield_to_loop()
 
 
 def _answer(item: OutgoingNotification, post: _Post | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from itertools import groupby
 from ..backends.directory import Directory
 from ..errors import BackendUnavailable
 from ..model import OutboxEntry, OutboxKind
-from .turns import give_way
+from .single_flight import yield_to_loop
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Outbox:
                 after = entries[-1].id
                 if len(entries) < _PAGE:
                     return
-                give_way()
+                yield_to_loop()
 
     def sweep(self) -> None:
         """Apply the entries that existed at the last sweep. Newer entries are about to be applied by the process that wrote them.
@@ -65,7 +65,7 @@ class Outbox:
             self._after = entries[-1].id
             if failures >= _FAILURES:
                 raise BackendUnavailable
-            give_way()
+            yield_to_loop()
         self._after = 0
         if failures:
             raise BackendUnavailable

@@ -13,7 +13,7 @@ from ..errors import SlowDown
 from ..messages import device
 from ..model import Account, Application
 from .applications import describe
-from .turns import give_way
+from .single_flight import yield_to_loop
 
 _PAGE = 100
 _RETRY_SECONDS = 2
@@ -81,7 +81,7 @@ def _pages(read: Callable[[K], Sequence[T]], key: Callable[[T], K], show: Callab
         if len(page) < _PAGE:
             return
         after = key(page[-1])
-        give_way()
+        yield_to_loop()
 
 
 def _grant(item: Granted) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class Recovery:
     def _recover(self) -> bool:
         """Recover once; return False if a backend is unavailable."""
         for appid in self._hub.applications():
-            self._hub.news(appid)
+            self._hub.feed_changed(appid)
         devices = self._hub.devices()
         users = dict.fromkeys(user for user, _, _ in devices)
         checked = all([self._apply_pending(), *Pool(_GREENLETS).map(self._try_check, devices)])

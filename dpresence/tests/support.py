@@ -94,7 +94,7 @@ class FakeConnection:
     def signed_in(self) -> None:
         self.known = True
 
-    # -- what the peer and the keeper do
+    # -- what the peer and the ticker do
 
     def start(self) -> FakeConnection:
         """The 101 is out."""

@@ -31,7 +31,7 @@ def service(name: str, path: str) -> Service:
 def includeme(config: Configurator) -> None:
     """Add every view of this package; those of the development issuer only where it is on."""
     config.add_renderer("presence-json", _Json)
-    for module in ("home", "session", "signin", "registration", "permissions", "notifications", "account", "ops", "admin"):
+    for module in ("home", "session", "signin", "applications", "grants", "notifications", "account", "ops", "admin"):
         config.scan(f"{__name__}.{module}")
     config.include(f"{__name__}.errors")
     config.include(f"{__name__}.headers")

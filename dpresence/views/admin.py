@@ -8,14 +8,14 @@ from pyramid.response import Response
 
 from ..request import Request
 from . import service
-from .pages import at_home, page, wants_page
+from .pages import page, redirect_to_audience, wants_page
 from .validators import operator
 
 admin = service("admin", "/admin")
 admin_figures = service("admin-figures", "/admin/figures")
 
 
-@admin.get(validators=(at_home, operator))
+@admin.get(validators=(redirect_to_audience, operator))
 def get_admin(request: Request) -> Response | dict[str, Any]:
     """Show the page, which reads the figures by itself; a program gets them at once."""
     if not wants_page(request):

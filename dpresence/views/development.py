@@ -14,7 +14,7 @@ from ..errors import Forbidden, UnknownPath
 from ..messages import DevelopmentAssertion
 from ..request import Request
 from . import service
-from .pages import at_home, development_cookie
+from .pages import development_cookie, redirect_to_audience
 from .validators import Body, same_origin
 
 assertion = service("development_assertion", "/__dev__/assertion")
@@ -64,7 +64,7 @@ def _check_token(request: Request, name: str, given: str) -> None:
 @view_config(route_name="home", request_method="GET", request_param="token")
 def get_home_with_token(request: Request) -> Response:
     """Keep the token of the link that the start printed in a cookie, and go on to the address without it."""
-    at_home(request)
+    redirect_to_audience(request)
     from_this_machine(request)
     _check_token(request, "token", request.GET["token"])
     response = HTTPSeeOther(request.path)

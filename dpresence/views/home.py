@@ -10,7 +10,7 @@ from ..errors import UnknownPath
 from ..request import Request
 from . import service
 from .ops import service_version
-from .pages import at_home, page, wants_page
+from .pages import page, redirect_to_audience, wants_page
 from .validators import session
 
 home = service("home", "/")
@@ -26,7 +26,7 @@ def _for_browsers(request: Request, **_: object) -> None:
         raise UnknownPath("this path is a page: Accept has to name text/html")
 
 
-@home.get(validators=(at_home,))
+@home.get(validators=(redirect_to_audience,))
 def get_home(request: Request) -> Response | dict[str, Any]:
     """Say what this service is, and where to go: a page for people, its name and version for programs."""
     if not wants_page(request):
@@ -34,7 +34,7 @@ def get_home(request: Request) -> Response | dict[str, Any]:
     return page(request, "home", {"audience": request.dpresence.settings.identity.audience})
 
 
-@sidebar.get(validators=(_for_browsers, at_home, session))
+@sidebar.get(validators=(_for_browsers, redirect_to_audience, session))
 def get_sidebar(request: Request) -> Response:
     """Show somebody her status, her devices and who may see her; the page is a device itself."""
     return page(request, "sidebar", {})

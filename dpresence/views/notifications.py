@@ -8,7 +8,7 @@ from ..errors import WrongValue
 from ..messages import MOST_ENTRIES, OutgoingNotifications
 from ..request import Request
 from . import service
-from .validators import Body, appservice, page, paging
+from .validators import Body, appservice, list_page, paging
 
 present = service("present", "/myapps/{appid}/presence")
 notifications = service("notifications", "/myapps/{appid}/notifications")
@@ -29,7 +29,7 @@ def get_presence(request: Request) -> dict[str, Any]:
     feeds, validated = request.presence.feeds, request.validated
     if validated["puids"]:
         return {"presence": feeds.presence(validated["application"], validated["puids"])}
-    return page("presence", *feeds.presence_page(validated["application"], validated["after"], validated["limit"]))
+    return list_page("presence", *feeds.presence_page(validated["application"], validated["after"], validated["limit"]))
 
 
 @notifications.post(validators=(appservice, outgoing))

@@ -68,7 +68,7 @@ def development_cookie(request: Request) -> str:
     return f"dpresence-development-{urlsplit(request.dpresence.settings.identity.audience).port or 80}"
 
 
-def at_home(request: Request, **_: Any) -> None:
+def redirect_to_audience(request: Request, **_: Any) -> None:
     """Send a browser that used another of this machine's names to the one that assertions are made for (section 8)."""
     parts = request.dpresence
     audience = parts.settings.identity.audience

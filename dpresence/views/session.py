@@ -12,7 +12,7 @@ from ..messages import Login, Logout
 from ..request import Request
 from ..service.accounts import csrf_token
 from . import service
-from .pages import at_home, development_cookie, page, wants_page
+from .pages import development_cookie, page, redirect_to_audience, wants_page
 from .validators import Body, check_is_assertion, cookie_name, no_body, same_origin, session
 
 login = service("login", "/login")
@@ -22,7 +22,7 @@ ticket = service("ticket", "/ticket")
 credentials, extent = Body(Login), Body(Logout, optional=True)
 
 
-@login.get(validators=(at_home,))
+@login.get(validators=(redirect_to_audience,))
 def get_login(request: Request) -> Response:
     """Show the ways to sign in."""
     if not wants_page(request):

@@ -137,14 +137,14 @@ def owned_application(request: Request, **_: Any) -> None:
     request.validated["application"] = request.presence.applications.owned(owner, request.matchdict["appid"])
 
 
-def askable_application(request: Request, **_: Any) -> None:
+def grantable_application(request: Request, **_: Any) -> None:
     """Fill ``application`` with the one of the path, which may be granted.
 
     :raises NotFound: there is none.
     :raises DomainNotValidated: its domain is not validated.
     :raises NotActive: it is not active.
     """
-    request.validated["application"] = request.presence.grants.askable(request.matchdict["appid"])
+    request.validated["application"] = request.presence.grants.grantable(request.matchdict["appid"])
 
 
 def own_grant(request: Request, **_: Any) -> None:
@@ -152,7 +152,7 @@ def own_grant(request: Request, **_: Any) -> None:
 
     :raises NotFound: there is none.
     """
-    request.validated["grant"] = request.presence.grants.given(request.validated["account"].id, request.matchdict["appid"])
+    request.validated["grant"] = request.presence.grants.find(request.validated["account"].id, request.matchdict["appid"])
 
 
 def revocable_grant(request: Request, **_: Any) -> None:
@@ -245,6 +245,6 @@ def paging(request: Request, **_: Any) -> None:
     request.validated["limit"] = int(limit)
 
 
-def page(name: str, items: list[Any], after: str | None) -> dict[str, Any]:
+def list_page(name: str, items: list[Any], after: str | None) -> dict[str, Any]:
     """Return the body of a page; ``next`` is what ``after`` takes for the next one."""
     return {name: items} if after is None else {name: items, "next": after}

@@ -199,7 +199,7 @@ class Directory(ABC):
         """Return whether a ticket family stands."""
 
     @abstractmethod
-    def note_device(self, family: str, device: str) -> None:
+    def set_family_device(self, family: str, device: str) -> None:
         """Note the device that a ticket family belongs to, where it had no name when it signed in."""
 
     @abstractmethod

@@ -25,7 +25,7 @@ from ...model import (
     Ticket,
 )
 from ..sql import outbox, people
-from ..sql.engine import Database, noting, reading, transaction
+from ..sql.engine import Database, nondurable, reading, transaction
 from ..sql.locks import take_turns
 from ..sql.rows import Rows, insert_new
 from ..sql.tables import accounts, api_keys, applications, grants, service, sessions, spent, tickets
@@ -69,7 +69,7 @@ _GRANTED = GRANTS.query.add_columns(*APPLICATIONS.query.selected_columns, _LAST_
     grants, applications, applications.c.id == grants.c.appid
 )
 _IN_A_SESSION = ("_account_of", "_find_person", "account", "spend", "add_session", "session")
-_IN_A_SIGN_IN = (*_IN_A_SESSION, "add_ticket", "use_ticket", "has_family", "note_device")
+_IN_A_SIGN_IN = (*_IN_A_SESSION, "add_ticket", "use_ticket", "has_family", "set_family_device")
 _IN_A_SIGN_OUT = ("end_session", "end_sessions", "end_tickets", "outbox", "clear_outbox", "grants_of_user")
 
 
@@ -143,7 +143,7 @@ class SqlDirectory(Directory):
 
     @transaction
     def unpin(self, connection: Connection, email: str, same: bool = False) -> bool:
-        account = ACCOUNTS.hold(connection, accounts.c.email == email)
+        account = ACCOUNTS.lock_for_update(connection, accounts.c.email == email)
         if account is None:
             return False
         people.unpin(connection, account, same)
@@ -151,7 +151,7 @@ class SqlDirectory(Directory):
 
     @transaction
     def block(self, connection: Connection, email: str, blocked: bool) -> bool:
-        account = ACCOUNTS.hold(connection, accounts.c.email == email)
+        account = ACCOUNTS.lock_for_update(connection, accounts.c.email == email)
         if account is None:
             return False
         connection.execute(update(accounts).where(accounts.c.id == account.id).values(blocked=blocked))
@@ -215,22 +215,22 @@ class SqlDirectory(Directory):
     @transaction
     def end_session(self, connection: Connection, id_hash: bytes) -> Sequence[tuple[str, str | None]]:
         owner = select(sessions.c.user).where(sessions.c.id_hash == id_hash).scalar_subquery()
-        account = ACCOUNTS.hold(connection, accounts.c.id == owner)
+        account = ACCOUNTS.lock_for_update(connection, accounts.c.id == owner)
         return _end_session(connection, account.id, id_hash) if account is not None else []
 
     @transaction
     def end_sessions(self, connection: Connection, user: str) -> None:
-        ACCOUNTS.hold(connection, accounts.c.id == user)
+        ACCOUNTS.lock_for_update(connection, accounts.c.id == user)
         people.end_sessions(connection, user)
 
     @transaction
     def add_ticket(self, connection: Connection, ticket: Ticket, proven: Proven | None = None) -> None:
-        _check_holder(connection, ACCOUNTS.keep(connection, accounts.c.id == ticket.user), proven)
-        if ticket.session is not None and SESSIONS.keep(connection, sessions.c.id_hash == ticket.session) is None:
+        _check_holder(connection, ACCOUNTS.lock_key_share(connection, accounts.c.id == ticket.user), proven)
+        if ticket.session is not None and SESSIONS.lock_key_share(connection, sessions.c.id_hash == ticket.session) is None:
             raise SessionEnded
         TICKETS.add(connection, ticket)
 
-    @noting
+    @nondurable
     def use_ticket(self, connection: Connection, hash: bytes, now: int, device: str | None, successor: bytes | None) -> Redeemed | None:
         account = _OWNER_OF_TICKET.one(connection, shown=hash)
         row = connection.execute(_TICKET, {"shown": hash}).one_or_none()
@@ -263,8 +263,8 @@ class SqlDirectory(Directory):
     def has_family(self, connection: Connection, family: str) -> bool:
         return connection.scalar(select(tickets.c.hash).where(tickets.c.family == family).limit(1)) is not None
 
-    @noting
-    def note_device(self, connection: Connection, family: str, device: str) -> None:
+    @nondurable
+    def set_family_device(self, connection: Connection, family: str, device: str) -> None:
         connection.execute(update(tickets).where(tickets.c.family == family).values(device=device))
 
     @transaction
@@ -339,7 +339,7 @@ class SqlDirectory(Directory):
     @transaction
     def delete_application(self, connection: Connection, appid: str, proven: Proven | None = None) -> Sequence[Grant] | None:
         _check_owner(connection, appid, proven)
-        if APPLICATIONS.hold(connection, applications.c.id == appid) is None:
+        if APPLICATIONS.lock_for_update(connection, applications.c.id == appid) is None:
             return None
         outbox.add(connection, appid, "application", appid=appid)
         ended = _end_grants(connection, appid)
@@ -378,7 +378,7 @@ class SqlDirectory(Directory):
         newest = (api_keys.c.created_at.desc(), api_keys.c.id)
         return KEYS.all(connection, api_keys.c.appid == appid, _works(now), order_by=newest)
 
-    @noting
+    @nondurable
     def touch_key(self, connection: Connection, key_id: str, day: str) -> None:
         news = api_keys.c.used_on.is_distinct_from(day)  # no row changed, no fsync
         connection.execute(update(api_keys).where(api_keys.c.id == key_id, news).values(used_on=day))
@@ -388,7 +388,7 @@ class SqlDirectory(Directory):
     @transaction
     def add_grant(self, connection: Connection, grant: Grant, domain: str | None = None, proven: Proven | None = None) -> Grant:
         account = _hold_account(connection, grant.user, proven)
-        application = APPLICATIONS.keep(connection, applications.c.id == grant.appid)
+        application = APPLICATIONS.lock_key_share(connection, applications.c.id == grant.appid)
         if account is None or application is None:
             raise NotFound
         if domain is not None:
@@ -435,7 +435,7 @@ class SqlDirectory(Directory):
     @transaction
     def pause(self, connection: Connection, appid: str, user: str, paused: bool, since: int, proven: Proven | None = None) -> Grant | None:
         _hold_account(connection, user, proven)
-        grant = GRANTS.hold(connection, *_between(appid, user))
+        grant = GRANTS.lock_for_update(connection, *_between(appid, user))
         if grant is None or grant.paused == paused:
             return grant
         changed = replace(grant, paused=paused, since=grant.since if paused else since)
@@ -447,7 +447,7 @@ class SqlDirectory(Directory):
     @transaction
     def revoke(self, connection: Connection, appid: str, user: str, proven: Proven | None = None) -> Grant | None:
         _hold_account(connection, user, proven)
-        grant = GRANTS.hold(connection, *_between(appid, user))
+        grant = GRANTS.lock_for_update(connection, *_between(appid, user))
         if grant is not None:
             GRANTS.delete(connection, grants.c.puid == grant.puid)
             _add_changed(connection, "revoked", grant)
@@ -459,7 +459,7 @@ class SqlDirectory(Directory):
     def outbox(self, connection: Connection, owner: str | None, after: int, limit: int) -> Sequence[OutboxEntry]:
         return outbox.read(connection, owner, after, limit)
 
-    @noting
+    @nondurable
     def clear_outbox(self, connection: Connection, ids: Sequence[int]) -> None:
         outbox.remove(connection, ids)
 
@@ -489,20 +489,22 @@ def _check_holder(connection: Connection, account: Account | None, proven: Prove
     then, session = (proven.account, proven.session) if isinstance(proven, SignedIn) else (proven, None)
     if account is None or account.blocked or (then is not None and (account.id, account.pin) != (then.id, then.pin)):
         raise SessionEnded
-    if session is not None and SESSIONS.keep(connection, sessions.c.id_hash == session.id_hash) is None:
+    if session is not None and SESSIONS.lock_key_share(connection, sessions.c.id_hash == session.id_hash) is None:
         raise SessionEnded
 
 
 def _hold_account(connection: Connection, user: str, proven: Proven | None) -> Account | None:
     """Hold an account; where somebody asks for the change, they must still be its holder."""
-    account = ACCOUNTS.hold(connection, accounts.c.id == user)
+    account = ACCOUNTS.lock_for_update(connection, accounts.c.id == user)
     if proven is not None:
         _check_holder(connection, account, proven)
     return account
 
 
 def _keep_owner(connection: Connection, appid: str) -> Account | None:
-    return ACCOUNTS.keep(connection, accounts.c.id == select(applications.c.owner).where(applications.c.id == appid).scalar_subquery())
+    return ACCOUNTS.lock_key_share(
+        connection, accounts.c.id == select(applications.c.owner).where(applications.c.id == appid).scalar_subquery()
+    )
 
 
 def _check_owner(connection: Connection, appid: str, proven: Proven | None) -> None:
@@ -514,7 +516,7 @@ def _check_owner(connection: Connection, appid: str, proven: Proven | None) -> N
 def _hold_own(connection: Connection, appid: str, proven: Proven | None) -> Application:
     """Hold an application and keep its owner, who must still be who ``proven`` was, and not blocked."""
     account = _keep_owner(connection, appid)
-    application = APPLICATIONS.hold(connection, applications.c.id == appid)
+    application = APPLICATIONS.lock_for_update(connection, applications.c.id == appid)
     if account is None or application is None or application.owner != account.id:
         raise NotFound
     _check_holder(connection, account, proven)
@@ -522,7 +524,7 @@ def _hold_own(connection: Connection, appid: str, proven: Proven | None) -> Appl
 
 
 def _change(connection: Connection, changes: Mapping[str, object], *where: ColumnElement[bool]) -> Application | None:
-    found = APPLICATIONS.hold(connection, *where)
+    found = APPLICATIONS.lock_for_update(connection, *where)
     if found is None or not changes:
         return found
     connection.execute(update(applications).where(applications.c.id == found.id).values(changes))

@@ -21,8 +21,8 @@ import msgspec
 
 from ...errors import SettingError
 from ...model import Notification
-from ..redis.line import Line, Operation, Run
-from ..redis.server import Connection, Server, ask, load, script
+from ..redis.client import BatchingClient, Operation, Run
+from ..redis.connections import ConnectionFactory, RedisConnection, ask, load, script
 from . import Granted, Mailbox, Push, Queue, Stored, Waiting
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class RedisMailbox(Mailbox):
     :raises BackendUnavailable: it does not answer.
     """
 
-    def __init__(self, server: Server, allow_volatile: bool) -> None:
+    def __init__(self, server: ConnectionFactory, allow_volatile: bool) -> None:
         server.check()
         reason = _volatile(server)
         if reason and not allow_volatile:
@@ -59,9 +59,9 @@ class RedisMailbox(Mailbox):
         self._prefix = f"{server.prefix}m:"
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder().decode
-        self._line = Line(server, self._begin, weigh=_weight)
+        self._client = BatchingClient(server, self._begin, weigh=_weight)
 
-    def _begin(self, connection: Connection) -> Run:
+    def _begin(self, connection: RedisConnection) -> Run:
         batch = load(connection, _SCRIPT)
 
         def run(operations: Sequence[Operation]) -> Sequence[Any]:
@@ -72,9 +72,9 @@ class RedisMailbox(Mailbox):
 
     def _call(self, name: str, users: Collection[str], *arguments: Any) -> Any:
         """Carry out an operation about some users, once what an earlier version stored for them was taken over."""
-        while (result := self._line.call(name, list(users), *arguments)) is False:
+        while (result := self._client.call(name, list(users), *arguments)) is False:
             for user in users:
-                while self._line.call("adopt", (), user):
+                while self._client.call("adopt", (), user):
                     pass
         return result
 
@@ -148,7 +148,7 @@ class RedisMailbox(Mailbox):
         return [Queue(*name.split(" ")) for name in found]
 
     def sweep(self) -> int:
-        while self._line.call("adopt_some", ()):
+        while self._client.call("adopt_some", ()):
             pass
         return self._repeat("sweep", ())
 
@@ -156,7 +156,7 @@ class RedisMailbox(Mailbox):
         self._call("ping", ())
 
     def close(self) -> None:
-        self._line.close()
+        self._client.close()
 
 
 def _weight(operation: Operation) -> int:
@@ -181,7 +181,7 @@ def _notification(text: str) -> Notification:
     return Notification(*kept[:7]) if isinstance(kept, list) else msgspec.convert(kept, Notification)
 
 
-def _volatile(server: Server) -> str | None:
+def _volatile(server: ConnectionFactory) -> str | None:
     """Return why a server may lose what it acknowledged, None if it does not."""
     if server.info("persistence").get("aof_enabled") != "1":
         return "it has no append-only file; set appendonly yes"
@@ -191,7 +191,7 @@ def _volatile(server: Server) -> str | None:
     return None
 
 
-def _hasty(server: Server) -> str | None:
+def _hasty(server: ConnectionFactory) -> str | None:
     """Return why a server may lose what it acknowledged last; None if it does not, or does not tell."""
     fsync = server.option("appendfsync")
     return None if fsync in (None, "always") else f"those of the last two seconds; set appendfsync always, not {fsync}"

@@ -1,1 +1,1 @@
-"""What the Redis backends share: connections with deadlines, batches of operations, wake-ups, and the scripts Redis runs."""
+"""What the Redis backends share: connections with deadlines, batches of operations, signals, and the scripts Redis runs."""

@@ -1,8 +1,8 @@
 -- One batch of operations of one process, in order and in one step. What each means: backends/tracker/__init__.py.
 -- ARGV[1], cmsgpack: prefix, process, generation, now (ms), ticks (ms, of that process alone), settings, operations.
--- Answers cmsgpack: number of batches so far, wake-ups, results, wake-ups for this process alone, what failed (position, reason);
+-- Answers cmsgpack: number of batches so far, signals, results, signals for this process alone, what failed (position, reason);
 -- nothing when the process is not known or has a newer connection.
--- Everybody else hears of the wake-ups by a message: the process, then each of them, a line each.
+-- Everybody else hears of the signals by a message: the process, then each of them, a line each.
 --
 --   user:USER        cmsgpack: status; newest revision of the account that was seen; devices by name, each with status, connection,
 --                    process, since, revision at the sign-in (signed) and, in grace, over; full, when the bucket of changes is full;
@@ -28,10 +28,10 @@ if not mine or tonumber(string.match(mine, '^%d+')) ~= generation then return fa
 
 local STALE = 'stale' -- the result of an operation whose grants are older than what was seen; it changed nothing
 local run, told_of, raise_revision, finish = {}, nil, nil, nil -- the operations by name
-local woken, wakes = {}, {} -- each once, in order
+local signalled, signals = {}, {} -- each once, in order
 
 local anew = false -- whether everything is forgotten at the end of the batch
-local alarms = {} -- wake-ups for this process alone
+local alarms = {} -- signals for this process alone
 
 local function alarm(text)
   if not alarms[text] then
@@ -40,9 +40,9 @@ local function alarm(text)
   end
 end
 
-local function wake(text)
-  if not woken[text] then
-    woken[text] = true
-    wakes[#wakes + 1] = text
+local function signal(text)
+  if not signalled[text] then
+    signalled[text] = true
+    signals[#signals + 1] = text
   end
 end

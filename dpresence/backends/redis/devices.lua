@@ -83,7 +83,7 @@ end
 function run.look(cursor)
   local after, users = unpack(call('SSCAN', prefix .. 'users:' .. me, cursor, 'COUNT', 50))
   for _, user in ipairs(users) do
-    if is_lost(user, load(user)) then wake('forgotten ' .. user) end
+    if is_lost(user, load(user)) then signal('forgotten ' .. user) end
   end
   return after
 end

@@ -10,8 +10,8 @@ for position, operation in ipairs(operations) do
   results[position] = result
 end
 finish()
-local text = table.concat(wakes, '\n')
-if #wakes > 0 then call('PUBLISH', prefix .. 'wakes', me .. '\n' .. text) end
+local text = table.concat(signals, '\n')
+if #signals > 0 then call('PUBLISH', prefix .. 'wakes', me .. '\n' .. text) end
 local batches = call('HINCRBY', meta, 'batches', 1)
 if anew then call('UNLINK', meta, processes) end -- the first process that notices begins anew, see open.lua
 return cmsgpack.pack({ batches, text, results, table.concat(alarms, '\n'), failed })

@@ -171,7 +171,7 @@ local function append(grant, last, status, reason)
   call('HSET', prefix .. 'view:' .. app, puid, text)
   call('XADD', prefix .. 'log:' .. app, id(found.head), 'e', text)
   if last and last.offset <= found.settled then call('XDEL', prefix .. 'log:' .. app, id(last.offset)) end
-  wake('feed ' .. app)
+  signal('feed ' .. app)
   return true
 end
 
@@ -272,7 +272,7 @@ end
 
 -- Let a feed be read again that was begun anew.
 function run.rebuilt(app)
-  if call('HDEL', prefix .. 'feed:' .. app, 'damaged') == 1 then wake('feed ' .. app) end
+  if call('HDEL', prefix .. 'feed:' .. app, 'damaged') == 1 then signal('feed ' .. app) end
   if feeds[app] then feeds[app].damaged = nil end
 end
 

@@ -86,8 +86,8 @@ function run.begin_anew()
   anew = true
 end
 
-function run.wake(text)
-  wake(text)
+function run.signal(text)
+  signal(text)
 end
 
 -- A ping proves that the server takes writes, as every batch does: see end.lua.

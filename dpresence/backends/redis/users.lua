@@ -22,7 +22,7 @@ local function load(user)
     return record
   end
   call('UNLINK', key)
-  wake('forgotten ' .. user)
+  signal('forgotten ' .. user)
   return { status = 'offline', devices = {}, revision = 0 }
 end
 

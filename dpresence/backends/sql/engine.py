@@ -105,7 +105,7 @@ class Database:
         """
         return self._at_once(self._reader, work, key, urgent)
 
-    def note(self, work: Callable[[Connection], T], *, key: str = "", urgent: bool = False) -> T:
+    def write_nondurable(self, work: Callable[[Connection], T], *, key: str = "", urgent: bool = False) -> T:
         """Run ``work``, which writes little, in one transaction and return its result.
 
         SQLite: at once, as ``read``, or soon, if somebody else is writing. What it wrote outlives this process, but a loss of
@@ -268,9 +268,9 @@ def reading(method: Method[B, P, T]) -> Caller[B, P, T]:
     return _in_transaction(method, Database.read)
 
 
-def noting(method: Method[B, P, T]) -> Caller[B, P, T]:
-    """Make a backend's method one transaction that writes little; see ``Database.note``."""
-    return _in_transaction(method, Database.note)
+def nondurable(method: Method[B, P, T]) -> Caller[B, P, T]:
+    """Make a backend's method one transaction that writes little; see ``Database.write_nondurable``."""
+    return _in_transaction(method, Database.write_nondurable)
 
 
 def _in_transaction(method: Method[B, P, T], carry_out: Callable[..., Any], key: Callable[P, str] | None = None) -> Caller[B, P, T]:

@@ -59,11 +59,11 @@ class Rows(Generic[T]):
         """Return the one value that fits, or None."""
         return self._one(connection, self.query.where(*where))
 
-    def hold(self, connection: Connection, *where: ColumnElement[bool]) -> T | None:
+    def lock_for_update(self, connection: Connection, *where: ColumnElement[bool]) -> T | None:
         """Find a value and let nobody else hold, keep, change or delete it."""
         return self._one(connection, self.query.where(*where).with_for_update())
 
-    def keep(self, connection: Connection, *where: ColumnElement[bool]) -> T | None:
+    def lock_key_share(self, connection: Connection, *where: ColumnElement[bool]) -> T | None:
         """Find a value and let nobody hold or delete it; others may keep it, too."""
         return self._one(connection, self.query.where(*where).with_for_update(read=True, key_share=True))
 

@@ -1,4 +1,4 @@
-"""The tracker: who is where. Devices and their grace, each user's status, a feed per application, wake-ups.
+"""The tracker: who is where. Devices and their grace, each user's status, a feed per application, signals.
 
 The tracker decides what an application is told: it merges a user's devices and, when the result changes, appends to the
 feed of each application that may know, in one step. It holds no e-mail and no grant; the caller brings the grants.
@@ -15,7 +15,7 @@ from typing import Literal
 from ...model import ERASED, Device, DirectoryVersion, Grant, GrantSet, Status, Update
 
 Topic = Literal["feed", "mail", "grants", "account", "ticket", "device", "replaced", "application", "missed", "forgotten", "damaged"]
-"""What a wake-up is about. Two come from the tracker itself, with an empty key: ``missed``, wake-ups of any topic may have
+"""What a signal is about. Two come from the tracker itself, with an empty key: ``missed``, signals of any topic may have
 been missed; ``forgotten``, the devices of this process may be forgotten, and have to be connected again. Two tell of damage in
 the store: ``forgotten`` with a user whose devices are; ``damaged`` with an application whose feed is empty, and refuses to be
 read until it shows everybody again and is ``rebuilt``.
@@ -60,14 +60,14 @@ class Tracker(ABC):
     remembers_since: int
     """Since when (milliseconds) this tracker knows who is where; what was before is forgotten."""
 
-    # -- wake-ups between processes
+    # -- signals between processes
 
     @abstractmethod
-    def listen(self, listener: Listener) -> None:
-        """Call ``listener(topic, key)`` for each wake-up of any process; it must neither wait nor raise."""
+    def subscribe(self, listener: Listener) -> None:
+        """Call ``listener(topic, key)`` for each signal of any process; it must neither wait nor raise."""
 
     @abstractmethod
-    def wake(self, topic: Topic, key: str) -> None:
+    def signal(self, topic: Topic, key: str) -> None:
         """Tell every process that something of ``topic`` changed for ``key``."""
 
     # -- devices

@@ -40,12 +40,12 @@ class MemoryTracker(MemoryFeeds):
         self._published: list[str] = []
         self.remembers_since = clock.now()
 
-    # -- wake-ups
+    # -- signals
 
-    def listen(self, listener: Listener) -> None:
+    def subscribe(self, listener: Listener) -> None:
         self._listeners.append(listener)
 
-    def wake(self, topic: Topic, key: str) -> None:
+    def signal(self, topic: Topic, key: str) -> None:
         for listener in self._listeners:
             listener(topic, key)
 
@@ -218,7 +218,7 @@ class MemoryTracker(MemoryFeeds):
         if revision > self._revisions.get(grant.user, 0):
             self._raise_revision(grant.user, revision)
         if not self._gone(grant.appid) and self._written(grant.appid).bury(grant, self._clock.steady.now()):
-            self.wake("feed", grant.appid)
+            self.signal("feed", grant.appid)
 
     def refresh(self, grant: Grant, revision: int) -> None:
         self._raise_revision(grant.user, revision)

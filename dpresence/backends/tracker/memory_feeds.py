@@ -89,4 +89,4 @@ class MemoryFeeds(Tracker):
 
     def _append(self, grant: Grant, status: Status, reason: Reason) -> None:
         if not self._gone(grant.appid) and self._written(grant.appid).append(grant, status, reason, self._clock.steady.now()):
-            self.wake("feed", grant.appid)
+            self.signal("feed", grant.appid)

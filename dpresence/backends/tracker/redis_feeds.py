@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from ...errors import BackendUnavailable
 from ...model import Update
-from ..redis.line import Line
+from ..redis.client import BatchingClient
 from . import DROPPED_SECONDS, Tracker
 from .redis_values import Known, updates
 
@@ -21,7 +21,7 @@ _MANY = 500
 class RedisFeeds(Tracker):
     """The feeds of applications as operations of ``redis/feed.lua``; ``RedisTracker`` makes the line to the server."""
 
-    _line: Line
+    _client: BatchingClient
     _known: Known
 
     def snapshot(self, appid: str) -> tuple[dict[str, Update], int]:
@@ -33,12 +33,12 @@ class RedisFeeds(Tracker):
 
     def _view(self, appid: str) -> tuple[dict[str, Update], int | None]:
         """Read the view in pages, then what changed meanwhile; the offset is None if the log does not tell that any more."""
-        offset, text, cursor = self._line.call("snapshot", appid, "0")
+        offset, text, cursor = self._client.call("snapshot", appid, "0")
         view = {update.puid: update for update in self._read(appid, text)}
         if cursor == "0":
             return view, offset
         while cursor != "0":
-            _, text, cursor = self._line.call("snapshot", appid, cursor)
+            _, text, cursor = self._client.call("snapshot", appid, cursor)
             view |= {update.puid: update for update in self._read(appid, text)}
         return view, self._catch_up(appid, view, offset)
 
@@ -53,13 +53,13 @@ class RedisFeeds(Tracker):
         return None if updates is None else offset
 
     def latest(self, appid: str, puids: Sequence[str]) -> dict[str, Update]:
-        return {update.puid: update for update in self._read(appid, self._line.call("latest", appid, puids))}
+        return {update.puid: update for update in self._read(appid, self._client.call("latest", appid, puids))}
 
     def read(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
         found: list[Update] = []
         after: int | Literal[False] = offset
         while after is not False and len(found) < limit:
-            answer = self._line.call("read", appid, after, limit - len(found))
+            answer = self._client.call("read", appid, after, limit - len(found))
             if answer is False:
                 return None
             text, after = answer
@@ -74,11 +74,11 @@ class RedisFeeds(Tracker):
         try:
             return updates(text)
         except ValueError:
-            self._line.call("damaged", appid)
+            self._client.call("damaged", appid)
             raise BackendUnavailable from None
 
     def rebuilt(self, appid: str) -> None:
-        self._line.call("rebuilt", appid)
+        self._client.call("rebuilt", appid)
 
     def cursor(self, offset: int) -> str:
         return f"{self._known.epoch}:{offset}"
@@ -87,13 +87,13 @@ class RedisFeeds(Tracker):
         epoch, _, digits = cursor.partition(":")
         if epoch != self._known.epoch or not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
             return None
-        return int(digits) if self._line.call("covers", appid, int(digits)) else None
+        return int(digits) if self._client.call("covers", appid, int(digits)) else None
 
     def applications(self, after: str, limit: int) -> Sequence[str]:
-        return cast("list[str]", self._line.call("applications", after, limit))
+        return cast("list[str]", self._client.call("applications", after, limit))
 
     def trim(self, appid: str) -> bool:
-        return bool(self._line.call("trim", appid))
+        return bool(self._client.call("trim", appid))
 
     def drop(self, appid: str) -> None:
-        self._line.call("drop", appid, DROPPED_SECONDS)
+        self._client.call("drop", appid, DROPPED_SECONDS)

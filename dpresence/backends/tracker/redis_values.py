@@ -9,7 +9,7 @@ from typing import cast
 import gevent
 
 from ...model import Grant, GrantSet, Reason, Status, Update
-from ..redis.line import Operation
+from ..redis.client import Operation
 
 _SLICE = 2000
 """Entries read in one go, a few milliseconds; a snapshot may have very many."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dpresence.views.permissions import _day
+from dpresence.views.grants import _day
 
 from .conftest import Scene
 from .support import Browser

@@ -90,7 +90,7 @@ class TicketContract:
     def test_a_nameless_device_that_uses_a_ticket_again_has_the_name_it_got(self, backend, ticket):
         backend.use_ticket(b"t1", NOW, None, b"t2")
         assert backend.use_ticket(b"t1", NOW, None, b"t3").ticket.device is None
-        backend.note_device(ticket.family, "~x")
+        backend.set_family_device(ticket.family, "~x")
         assert backend.use_ticket(b"t1", NOW, None, b"t4").ticket.device == "~x"
         assert backend.use_ticket(b"t4", NOW, None, b"t5").ticket.device is None, "a new ticket, perhaps a new device"
 
@@ -116,7 +116,7 @@ class TicketContract:
     def test_a_family_can_be_noted_for_a_device_that_got_its_name_later(self, backend, ticket):
         backend.add_ticket(replace(ticket, hash=b"other", family="other"))
         backend.use_ticket(b"t1", NOW, None, b"t2")
-        backend.note_device(ticket.family, "~x")
+        backend.set_family_device(ticket.family, "~x")
         backend.end_tickets(ticket.user, "~x")
         assert [one.hash for one in backend.tickets(ticket.user, NOW)] == [b"other"]
 

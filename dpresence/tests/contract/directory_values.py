@@ -47,7 +47,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "use_ticket": lambda it: it.use_ticket(b"t1", NOW, None, None),
     "tickets": lambda it: it.tickets("jane", NOW),
     "has_family": lambda it: it.has_family("family-1"),
-    "note_device": lambda it: it.note_device("family-1", "phone"),
+    "set_family_device": lambda it: it.set_family_device("family-1", "phone"),
     "end_tickets": lambda it: it.end_tickets("jane", "phone"),
     "add_application": lambda it: it.add_application(APPLICATION, 100),
     "application": lambda it: it.application("app-1"),

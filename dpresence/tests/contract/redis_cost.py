@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from dpresence.backends.redis import server
+from dpresence.backends.redis import connections
 
 from .redis import RedisServer
 
@@ -26,7 +26,7 @@ def script_costs(redis: RedisServer) -> Iterator[list[float]]:
 
     def ask(connection: Any, *command: Any) -> Any:
         before = _cpu_ms(redis)
-        reply = server.ask(connection, *command)
+        reply = connections.ask(connection, *command)
         if command[0] == "EVALSHA":
             costs.append(_cpu_ms(redis) - before)
         return reply

@@ -22,7 +22,7 @@ SCRIPT = """
 from gevent import monkey; monkey.patch_all()
 import sys, gevent
 from dpresence.backends.mailbox.redis import RedisMailbox
-from dpresence.backends.redis.server import Server
+from dpresence.backends.redis.connections import ConnectionFactory
 from dpresence.backends.tracker.redis import RedisTracker
 from dpresence.clock import Clock
 from dpresence.errors import BackendUnavailable
@@ -30,15 +30,15 @@ from dpresence.settings import PresenceSettings, RedisSettings
 from dpresence.tests.contract.mailbox import kept, push
 
 def server():
-    return Server(RedisSettings(sys.argv[1], 2.0))
+    return ConnectionFactory(RedisSettings(sys.argv[1], 2.0))
 
 try:
     one, two = (RedisTracker(server(), PresenceSettings(), Clock()) for _ in range(2))
 except BackendUnavailable:
     sys.exit("unavailable")
 heard = []
-two.listen(lambda *wake: heard.append(wake))
-one.wake("mail", "jane")
+two.subscribe(lambda *wake: heard.append(wake))
+one.signal("mail", "jane")
 with gevent.Timeout(5):
     while ("mail", "jane") not in heard:
         gevent.sleep(0.01)
@@ -93,7 +93,7 @@ def test_without_the_right_password_it_is_unavailable_and_the_log_does_not_show_
     assert "wrong" not in said.replace("wrong number of arguments", "")
 
 
-def test_tls_carries_calls_and_wake_ups(guarded, tmp_path):
+def test_tls_carries_calls_and_signals(guarded, tmp_path):
     pem, context = certify(tmp_path, "127.0.0.1")
     with Proxy(to_unix(guarded.socket), context) as proxy:
         assert reach(f"rediss://:secret@127.0.0.1:{proxy.port}/0?ssl_ca_certs={pem}") == "OK\n"

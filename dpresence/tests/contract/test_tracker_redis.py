@@ -7,7 +7,7 @@ from dataclasses import replace
 import gevent
 import pytest
 
-from dpresence.backends.redis.server import Server
+from dpresence.backends.redis.connections import ConnectionFactory
 from dpresence.errors import SettingError
 from dpresence.model import GrantSet
 from dpresence.settings import RedisSettings
@@ -46,7 +46,7 @@ class TestRatesOnRedis(RateContract):
 
 def test_what_is_no_redis_url_stops_the_start_and_shows_no_password():
     with pytest.raises(SettingError, match=r"^redis\.url: must be a redis://"):
-        Server(RedisSettings("redis://me:secret@h:x/0"))
+        ConnectionFactory(RedisSettings("redis://me:secret@h:x/0"))
 
 
 def test_a_feed_of_very_many_lets_others_have_a_turn(redis_server, trackers):

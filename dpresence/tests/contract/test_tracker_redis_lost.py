@@ -19,7 +19,7 @@ from .redis import eventually
 from .tracker_values import JANE, Ear, connect, seen, sweep, told, update
 
 CALLS: dict[str, Callable[[Tracker], Any]] = {
-    "wake": lambda it: it.wake("mail", "jane"),
+    "signal": lambda it: it.signal("mail", "jane"),
     "connect": connect,
     "update": lambda it: update(it, "online"),
     "leave": lambda it: it.leave("jane", "phone", "c1"),
@@ -54,7 +54,7 @@ CALLS: dict[str, Callable[[Tracker], Any]] = {
     "published": lambda it: it.published(),
     "ping": lambda it: it.ping(),
 }
-LOCAL = {"listen", "cursor", "close"}
+LOCAL = {"subscribe", "cursor", "close"}
 
 
 @pytest.fixture
@@ -113,13 +113,13 @@ class TestLostServer:
         redis.start()
         assert eventually(lambda: update(backend, "offline")) < 1.5
 
-    def test_missed_wake_ups_are_told_of_and_those_that_follow_are_heard(self, backend, redis):
+    def test_missed_signals_are_told_of_and_those_that_follow_are_heard(self, backend, redis):
         ear = Ear(backend)
         redis.restart()
         eventually(lambda: ("missed", "") in ear._wakes)
         eventually(lambda: backend.ping() is None)
         ear._wakes.clear()
-        backend.wake("mail", "jane")
+        backend.signal("mail", "jane")
         assert ear.heard() == [("mail", "jane")]
 
     def test_scripts_that_were_flushed_are_loaded_again(self, backend, redis):
@@ -178,15 +178,15 @@ class TestLostServer:
         assert len(backend._owed) <= 1  # the first was on its way when the server was found to be gone
 
     def test_what_missed_its_deadline_before_it_was_sent_never_is(self, backend, monkeypatch):
-        begin = backend._line._begin
-        monkeypatch.setattr(backend._line, "_begin", lambda connection: gevent.sleep(0.5) or begin(connection))
-        backend._line._drop()
+        begin = backend._client._begin
+        monkeypatch.setattr(backend._client, "_begin", lambda connection: gevent.sleep(0.5) or begin(connection))
+        backend._client._drop()
         assert _refused(lambda: connect(backend))
         eventually(lambda: backend.ping() is None)
         assert list(backend.devices("jane")) == []
 
     def test_too_many_who_wait_are_refused(self, backend, redis, monkeypatch):
-        monkeypatch.setattr(backend._line, "_most", 5)
+        monkeypatch.setattr(backend._client, "_most", 5)
         with redis.stopped():
             calls = [gevent.spawn(_refused, backend.ping) for _ in range(6)]
             gevent.sleep(0.05)

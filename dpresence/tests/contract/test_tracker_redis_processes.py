@@ -12,7 +12,7 @@ from dataclasses import replace
 import gevent
 import pytest
 
-from dpresence.backends.redis.server import Server
+from dpresence.backends.redis.connections import ConnectionFactory
 from dpresence.backends.tracker import Connected, Tracker
 from dpresence.backends.tracker.redis import RedisTracker
 from dpresence.clock import Clock
@@ -33,8 +33,8 @@ def clock():
 
 def lose(tracker: RedisTracker) -> None:
     """Let a process die without a word."""
-    tracker._line.close()
-    tracker._wakes.close()
+    tracker._client.close()
+    tracker._pubsub.close()
 
 
 class TestTwoProcesses:
@@ -49,18 +49,18 @@ class TestTwoProcesses:
         clock.start -= 123_456_000
         return trackers(redis_server.server(), QUICK, clock)
 
-    def test_wake_ups_cross(self, one, two):
+    def test_signals_cross(self, one, two):
         ears = Ear(one), Ear(two)
-        one.wake("mail", "jane")
+        one.signal("mail", "jane")
         connect(two)
         for ear in ears:
             eventually(lambda ear=ear: len(ear._wakes) == 2)
             assert sorted(ear._wakes) == [("feed", "chess"), ("mail", "jane")]
 
-    def test_each_wake_up_is_heard_once_by_each_process(self, one, two):
+    def test_each_signal_is_heard_once_by_each_process(self, one, two):
         ears = Ear(one), Ear(two)
         for n in range(20):
-            one.wake("mail", f"user-{n}")
+            one.signal("mail", f"user-{n}")
         for ear in ears:
             eventually(lambda ear=ear: ("mail", "user-19") in ear._wakes)
             assert ear._wakes == [("mail", f"user-{n}") for n in range(20)]
@@ -239,7 +239,7 @@ class TestTwoProcesses:
             from dpresence.tests.contract.redis import cooperative
             from dpresence.tests.contract.test_tracker_redis_processes import *
             with cooperative():
-                one = RedisTracker({Server.__name__}({RedisSettings.__name__}({redis_server.url!r})), QUICK, Clock())
+                one = RedisTracker({ConnectionFactory.__name__}({RedisSettings.__name__}({redis_server.url!r})), QUICK, Clock())
                 connect(one)
                 print("OK", flush=True)
                 sys.stdin.read()

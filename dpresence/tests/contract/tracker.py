@@ -1,6 +1,6 @@
 """What every tracker must do. Subclasses give ``backend`` (empty, open, made with ``SETTINGS``) and the ``clock`` it runs by.
 
-Nothing here looks behind the public interface. A wake-up may take a moment to arrive (see ``Ear``), everything else is there at once.
+Nothing here looks behind the public interface. A signal may take a moment to arrive (see ``Ear``), everything else is there at once.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from .tracker_values import GO, JANE, Ear, connect, told, update
 
 
 class TrackerContract(DeviceContract, GraceContract, GrantContract, FeedContract, RevisionContract):
-    # -- wake-ups
+    # -- signals
 
-    def test_every_listener_hears_a_wake_up(self, backend):
+    def test_every_listener_hears_a_signal(self, backend):
         ears = [Ear(backend), Ear(backend)]
-        backend.wake("mail", "jane")
-        backend.wake("device", "jane phone")
+        backend.signal("mail", "jane")
+        backend.signal("device", "jane phone")
         assert ears[0].heard() == [("mail", "jane"), ("device", "jane phone")]
         assert ears[1].heard()[:2] == [("mail", "jane"), ("device", "jane phone")]
 
     def test_an_entry_wakes_its_application_after_it_can_be_read(self, backend):
         found = []
-        backend.listen(lambda topic, key: found.append((topic, key, told(backend, key))))
+        backend.subscribe(lambda topic, key: found.append((topic, key, told(backend, key))))
         connect(backend, grants=(JANE, GO))
         with gevent.Timeout(5):
             while len(found) < 2:

@@ -83,10 +83,10 @@ class Ear:
     def __init__(self, backend: Tracker) -> None:
         self._backend = backend
         self._wakes: list[tuple[str, str]] = []
-        backend.listen(lambda topic, key: self._wakes.append((topic, key)))
+        backend.subscribe(lambda topic, key: self._wakes.append((topic, key)))
 
     def heard(self) -> list[tuple[str, str]]:
-        self._backend.wake("account", "mark")
+        self._backend.signal("account", "mark")
         with gevent.Timeout(5):
             while ("account", "mark") not in self._wakes:
                 gevent.sleep(0.01)

@@ -15,8 +15,8 @@ KINDS = {"MemoryError": MemoryError, "GreenletExit": gevent.GreenletExit, "Timeo
 ELSEWHERE = frozenset((
     "frames.binary_frame",  # used by the tests only
     "gate.Gate.__init__", "gate.Gate.limit_to_files",  # at the start
-    "gate.Keeper.__init__", "gate.Keeper.start", "gate.Keeper._run", "workers.Workers.__init__",  # at the start
-    "gate.Gate.close_all", "gate.Keeper.stop",  # at the end
+    "gate.Ticker.__init__", "gate.Ticker.start", "gate.Ticker._run", "workers.Workers.__init__",  # at the start
+    "gate.Gate.close_all", "gate.Ticker.stop",  # at the end
     "gate.Gate.counts", "gate.Gate._retry_after", "wire.Wire.outbox_half_full", "wire.Wire.idle",  # not called for open connections
 ))  # fmt: skip
 """What no open connection depends on."""

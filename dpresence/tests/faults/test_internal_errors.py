@@ -23,7 +23,7 @@ GONE = (OSError, EOFError, AssertionError)
 AFTER = {
     "connection.Connection._end_failed_run": "connection.Connection._receive",
     "wire.Wire.fail": "connection.Connection._receive",
-    "gate.Keeper._end": "connection.Connection.tick",
+    "gate.Ticker._end": "connection.Connection.tick",
 }
 """What is called only when something else has raised."""
 

@@ -21,7 +21,7 @@ import gevent
 
 from dpresence.channels.connection import Channel, FrameLimits
 from dpresence.channels.frames import binary_frame, text_frame
-from dpresence.channels.handshake import Gate, Keeper
+from dpresence.channels.handshake import Gate, Ticker
 from dpresence.clock import Clock
 from dpresence.metrics import Metrics
 from dpresence.settings import ServerSettings, Settings
@@ -248,7 +248,7 @@ def main(argument):
     overrides = json.loads(argument)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     own = overrides.pop("server", {})
-    Keeper.INTERVAL = overrides.pop("interval", 1.0)
+    Ticker.INTERVAL = overrides.pop("interval", 1.0)
     server.serve(App(settings_from(overrides)), ServerSettings(port=own.pop("port", 0), **own))
 
 

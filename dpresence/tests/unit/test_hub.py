@@ -94,12 +94,12 @@ def test_what_happens_in_one_turn_is_pumped_once(hub: Hub) -> None:
     hub.pump = pump
     hub.join_application("chess", Channel())
     for _ in range(5):
-        hub.news("chess")
-        hub.news("nobody listens")
+        hub.feed_changed("chess")
+        hub.feed_changed("nobody listens")
     assert pumped == []
     gevent.sleep(0)
     assert pumped == [("chess", 1)]
-    hub.news("chess")
+    hub.feed_changed("chess")
     gevent.sleep(0)
     assert pumped == [("chess", 1)] * 2
 
@@ -110,11 +110,11 @@ def test_news_that_come_while_pumping_are_not_lost(hub: Hub) -> None:
     def pump(appid: str, channels: Collection[object]) -> None:
         pumped.append(appid)
         if len(pumped) == 1:
-            hub.news("chess")
+            hub.feed_changed("chess")
 
     hub.pump = pump
     hub.join_application("chess", Channel())
-    hub.news("chess")
+    hub.feed_changed("chess")
     gevent.sleep(0), gevent.sleep(0)
     assert pumped == ["chess", "chess"]
 
@@ -129,7 +129,7 @@ def test_a_mistake_with_one_application_does_not_cost_the_others_their_news(hub:
     hub.pump = pump
     for appid in ("chess", "go"):
         hub.join_application(appid, Channel())
-        hub.news(appid)
+        hub.feed_changed(appid)
     gevent.sleep(0)
     assert sorted(pumped) == ["chess", "go"]
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]

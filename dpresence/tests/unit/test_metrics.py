@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from dpresence.metrics import MINUTES, MOST_EVENTS, Metrics, Report, masked, together
+from dpresence.metrics import MINUTES, MOST_EVENTS, Metrics, Report, masked, merge_reports
 from dpresence.tests.support import EPOCH, FakeClock
 
 NOTHING = {"devices": 0, "users": 0, "applications": 0, "sockets": 0, "unsigned": 0, "behind": 0}
@@ -26,7 +26,7 @@ def said(metrics):
 
 
 def picture(*metrics):
-    return together([one.report() for one in metrics], EPOCH)
+    return merge_reports([one.report() for one in metrics], EPOCH)
 
 
 def test_an_email_is_masked_and_a_domain_is_not():

@@ -25,7 +25,7 @@ from cryptography.x509.oid import NameOID
 
 from dpresence.errors import BackendUnavailable, InvalidAssertion, NotAdmitted, SettingError
 from dpresence.identity import Verifiers, jwks
-from dpresence.identity.jwks import BODY_BYTES, Fetcher, FetchFailed, Issuer
+from dpresence.identity.jwks import BODY_BYTES, Fetcher, FetchFailed, ProviderKeys
 from dpresence.identity.oidc import OidcVerifier, load_providers
 from dpresence.identity.oidc_client import load_clients
 from dpresence.ini import keys, load
@@ -455,7 +455,7 @@ class Slow:
 
 def test_sign_ins_that_come_at_once_share_a_fetch(clock):
     slow = Slow("https://id.example.org")
-    issuer = Issuer(ProviderSettings("corp", issuer=slow.issuer), slow, clock)
+    issuer = ProviderKeys(ProviderSettings("corp", issuer=slow.issuer), slow, clock)
     first = [gevent.spawn(issuer.key, "rsa-1", "RS256") for _ in range(20)]
     gevent.joinall(first, timeout=5)
     assert all(greenlet.value for greenlet in first)
@@ -705,7 +705,7 @@ def test_five_lines_make_a_provider():
 @pytest.mark.parametrize(
     ("changed", "key"),
     [
-        ({"oidc__providers": ""}, "oidc.corp.client_id"),
+        ({"oidc__providers": ""}, "oidc.c….client_id"),
         ({"oidc__providers": "Corp"}, "oidc.providers"),
         ({"oidc__providers": "a/b"}, "oidc.providers"),
         ({"identity__verifiers": ""}, "identity.verifiers"),
@@ -725,7 +725,7 @@ def test_five_lines_make_a_provider():
         ({"oidc__corp__algorithms": "RS256 none"}, "oidc.corp.algorithms"),
         ({"oidc__corp__algorithms": "HS256"}, "oidc.corp.algorithms"),
         ({"oidc__corp__verify": "false"}, "oidc.corp.verify"),
-        ({"oidc__other__issuer": "https://other.example"}, "oidc.other.issuer"),
+        ({"oidc__other__issuer": "https://other.example"}, "oidc.o….issuer"),
         ({"identity__development": "true"}, "identity.verifiers"),
     ],
     ids=str,
@@ -737,7 +737,7 @@ def test_a_wrong_setting_stops_the_start_and_is_named(changed, key):
 
 def test_two_providers_cannot_have_one_issuer():
     twice = {f"oidc.two.{name}": ini()[f"oidc.corp.{name}"] for name in ("issuer", "client_id", "domains")}
-    with pytest.raises(SettingError, match=r"^oidc\.corp\.issuer = "):
+    with pytest.raises(SettingError, match=r"^oidc\.corp\.issuer: "):
         load({**ini(oidc__providers="corp two"), **twice}, "/srv")
 
 

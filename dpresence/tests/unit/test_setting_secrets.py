@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dpresence.backends.redis.server import Server
+from dpresence.backends.redis.connections import ConnectionFactory
 from dpresence.backends.sql.engine import Database
 from dpresence.errors import SettingError
 from dpresence.ini import documented, keys, load, load_server
@@ -59,7 +59,7 @@ def said(key: str, text: str) -> str:
     try:
         settings = load(ini, "/tmp")
         if key == "redis.url":
-            Server(settings.redis)
+            ConnectionFactory(settings.redis)
         if key == "directory.url":
             Database(settings.storage.directory_url).close()
     except SettingError as error:
@@ -145,7 +145,7 @@ def test_an_option_that_the_driver_does_not_know_stops_the_start(key: str, text:
 def test_a_percent_encoded_password_arrives(password: str) -> None:
     assert said("redis.url", f"redis://:{password}@127.0.0.1:1/0") == ""
     assert said("directory.url", f"postgresql+psycopg://u:{password}@127.0.0.1:1/db") == ""
-    assert Server(RedisSettings("redis://:p%40ss@h/0"))._pool.connection_kwargs["password"] == "p@ss"
+    assert ConnectionFactory(RedisSettings("redis://:p%40ss@h/0"))._pool.connection_kwargs["password"] == "p@ss"
 
 
 # -- the file

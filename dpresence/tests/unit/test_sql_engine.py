@@ -261,9 +261,9 @@ def test_a_note_waits_for_nobody_and_is_there_for_everybody(tmp_path):
     database = Database(f"sqlite:///{tmp_path}/presence.db")
     migrate(database)
     started = gevent.spawn(database.run, lambda connection: native_sleep(0.2))
-    assert database.note(lambda connection: connection.scalar(text("select 1"))) == 1
+    assert database.write_nondurable(lambda connection: connection.scalar(text("select 1"))) == 1
     assert not started.ready() or started.get() is None
-    database.note(lambda connection: connection.execute(text("insert into service (id, mode) values (1, 'production')")))
+    database.write_nondurable(lambda connection: connection.execute(text("insert into service (id, mode) values (1, 'production')")))
     for way in (database.run, database.read):
         assert way(lambda connection: connection.scalar(text("select mode from service"))) == "production"
     database.close()
@@ -280,7 +280,7 @@ def test_a_note_takes_its_turn_while_somebody_else_writes(tmp_path):
     writer = gevent.spawn(database.run, slow)
     gevent.sleep(0.05)
     assert database.read(lambda connection: connection.scalar(text("select count(*) from spent"))) == 0, "not written yet"
-    database.note(lambda connection: connection.execute(text("insert into spent values (x'02', 1)")))
+    database.write_nondurable(lambda connection: connection.execute(text("insert into spent values (x'02', 1)")))
     assert writer.ready()
     assert database.read(lambda connection: connection.scalar(text("select count(*) from spent"))) == 2
     database.close()

@@ -215,7 +215,7 @@ class World:
         self.presence.comparison.sweep()
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, as the keeper and the sweeps see it."""
+        """Let time pass, as the ticker and the sweeps see it."""
         self.clock.advance(seconds)
         for connection in self.connections:
             connection.tick()

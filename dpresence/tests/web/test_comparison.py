@@ -77,7 +77,7 @@ def test_a_process_that_stops_tells_what_it_can_and_logs_what_it_leaves(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ann, service = world.person(ANN), world.followed(app)
-    away = Away(monkeypatch, world.parts.backends.tracker, "wake", "revoked")
+    away = Away(monkeypatch, world.parts.backends.tracker, "signal", "revoked")
     assert ann("DELETE", f"/grant/{app.id}").status_int == 204
     world.presence.finish()
     assert [text for text in caplog.messages if "are pending" in text] == [
@@ -94,7 +94,7 @@ def test_a_revoke_that_was_not_told_can_be_repeated_and_is_told_then(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann, service = world.person(ANN), world.followed(app)
-    away = Away(monkeypatch, world.parts.backends.tracker, "wake", "revoked")
+    away = Away(monkeypatch, world.parts.backends.tracker, "signal", "revoked")
     assert ann("DELETE", f"/grant/{app.id}").status_int == 204
     away.back = True
     assert ann("DELETE", f"/grant/{app.id}").status_int == 204

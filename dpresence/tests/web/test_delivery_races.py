@@ -61,7 +61,7 @@ def test_wakes_for_one_user_do_not_queue_up_behind_a_backend_that_hangs(
     def wake() -> None:
         for _ in range(5):
             for _ in range(100):
-                world.parts.backends.tracker.wake("mail", user)
+                world.parts.backends.tracker.signal("mail", user)
             gevent.sleep(0)
         mailbox.push([note(world, app, puid, "late", user)], 100)
 
@@ -74,7 +74,7 @@ def test_wakes_for_one_user_do_not_queue_up_behind_a_backend_that_hangs(
 def test_a_wake_for_who_is_not_here_does_nothing(world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[object] = []
     monkeypatch.setattr(world.parts.backends.mailbox, "pending", lambda *arguments: reads.append(arguments) or [])
-    world.parts.backends.tracker.wake("mail", "nobody")
+    world.parts.backends.tracker.signal("mail", "nobody")
     world.settle()
     assert reads == []
 
@@ -133,7 +133,7 @@ def test_what_was_stored_is_answered_ok_though_the_tracker_is_away_then(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = world.device(ANN)
-    away = Away(monkeypatch, world.parts.backends.tracker, "devices", "wake")
+    away = Away(monkeypatch, world.parts.backends.tracker, "devices", "signal")
     answer = world.notify(app, {"puid": puid, "message": "kept"})[0]
     away.back = True
     assert (answer["result"], answer["delivered"]) == ("OK", True)

@@ -39,7 +39,7 @@ def test_of_a_pause_and_its_end_at_once_the_one_that_was_stored_last_is_seen(
     grants.pause(user, app.id, not paused)
     held = Held(monkeypatch, world.parts.backends.tracker, "refresh")
     held.overtake(lambda: grants.pause(user, app.id, paused), lambda: grants.pause(user, app.id, not paused))
-    assert grants.given(user, app.id).paused is not paused
+    assert grants.find(user, app.id).paused is not paused
     assert shown(world, app, puid) == ("online" if paused else "offline")
 
 
@@ -47,7 +47,7 @@ def test_a_pause_that_overtakes_the_grant_is_seen(world: World, app: App, user: 
     grants, application = world.presence.grants, world.parts.backends.directory.application(app.id)
     held = Held(monkeypatch, world.parts.backends.tracker, "granted")
     held.overtake(lambda: grants.grant(user, application), lambda: grants.pause(user, app.id, True))
-    assert shown(world, app, grants.given(user, app.id).puid) == "offline"
+    assert shown(world, app, grants.find(user, app.id).puid) == "offline"
 
 
 @pytest.mark.parametrize("paused", [True, False])
@@ -106,7 +106,7 @@ def test_what_became_of_grants_while_the_tracker_was_away_is_told_later(
 ) -> None:
     grants, application = world.presence.grants, world.parts.backends.directory.application(app.id)
     service, tracker = world.followed(app), world.parts.backends.tracker
-    away = Away(monkeypatch, tracker, "granted", "refresh", "revoked", "wake")
+    away = Away(monkeypatch, tracker, "granted", "refresh", "revoked", "signal")
     puid = grants.grant(user, application).puid
     with pytest.raises(BackendUnavailable):
         world.carry_out()
@@ -187,7 +187,7 @@ def test_an_application_that_is_deleted_while_the_tracker_is_away_is_gone_all_th
     world.notify(app, {"puid": world.grant("bob@example.org", app)})
     tracker, mailbox = world.parts.backends.tracker, world.parts.backends.mailbox
     bob = next(grant.user for grant in world.parts.backends.directory.grants_of_application(app.id, "", 9) if grant.puid != puid)
-    away = Away(monkeypatch, tracker, "wake", "revoked", "drop")
+    away = Away(monkeypatch, tracker, "signal", "revoked", "drop")
     assert app.owner("DELETE", f"/myapps/{app.id}").status_int == 204
     away.back = True
     world.carry_out()
@@ -199,7 +199,7 @@ def test_a_deactivation_while_the_tracker_is_away_closes_the_channel_within_a_mi
     world: World, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = world.followed(app)
-    Away(monkeypatch, world.parts.backends.tracker, "wake")
+    Away(monkeypatch, world.parts.backends.tracker, "signal")
     assert app.owner("POST", f"/myapps/{app.id}/deactivate").status_int == 200
     world.advance(60)
     assert service.code == CloseCode.DEACTIVATED
@@ -209,7 +209,7 @@ def test_signing_out_everywhere_while_the_tracker_is_away_is_done_later(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device, ann = world.device(ANN), world.person(ANN)
-    away = Away(monkeypatch, world.parts.backends.tracker, "wake", "remove_all")
+    away = Away(monkeypatch, world.parts.backends.tracker, "signal", "remove_all")
     assert ann("POST", "/logout", {"everywhere": True}).status_int == 200
     assert ann("GET", "/grants").status_int == 401
     away.back = True
@@ -219,7 +219,7 @@ def test_signing_out_everywhere_while_the_tracker_is_away_is_done_later(
 
 def test_who_signs_in_anew_after_signing_out_everywhere_stays(world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch) -> None:
     older, ann = world.device(ANN, device="phone"), world.person(ANN)
-    away = Away(monkeypatch, world.parts.backends.tracker, "wake", "remove_all")
+    away = Away(monkeypatch, world.parts.backends.tracker, "signal", "remove_all")
     assert ann("POST", "/logout", {"everywhere": True}).status_int == 200
     away.back = True
     newer = world.device(ANN, device="laptop")
@@ -235,7 +235,7 @@ def test_an_erasure_while_the_tracker_is_away_is_told_to_everybody_later(
     seen, hers, device = world.followed(app), world.followed(own), world.device(ANN)
     theirs = world.grant("bob@example.org", own)
     world.notify(app, {"puid": puid, "message": "gone", "ttl": 60})
-    away = Away(monkeypatch, world.parts.backends.tracker, "wake", "remove_all", "revoked", "drop")
+    away = Away(monkeypatch, world.parts.backends.tracker, "signal", "remove_all", "revoked", "drop")
     unkept = Away(monkeypatch, world.parts.backends.mailbox, "purge", "purge_grants")
     assert dev("DELETE", "/account").status_int == 204
     away.back = unkept.back = True
@@ -251,7 +251,7 @@ def test_a_logout_while_the_tracker_is_away_closes_the_channels_of_its_tickets_l
     ann, channel = world.person(ANN), world.channel()
     ticket = ann("POST", "/ticket").json["ticket"]
     assert channel.receive({"email": ANN, "assertion": ticket, "status": "online"}) == {"result": "OK"}
-    away = Away(monkeypatch, world.parts.backends.tracker, "wake")
+    away = Away(monkeypatch, world.parts.backends.tracker, "signal")
     assert ann("POST", "/logout").status_int == 200
     away.back = True
     world.carry_out()
@@ -264,16 +264,16 @@ def test_a_ticket_that_is_shown_twice_while_the_tracker_is_away_closes_its_chann
     channel = world.channel()
     ticket = world.person(ANN)("POST", "/ticket").json["ticket"]
     channel.receive({"email": ANN, "assertion": ticket, "status": "online", "device": "phone"})
-    away = Away(monkeypatch, world.parts.backends.tracker, "wake")
+    away = Away(monkeypatch, world.parts.backends.tracker, "signal")
     assert world.channel().receive({"email": ANN, "assertion": ticket, "status": "online", "device": "thief"})["errno"] == 34
     away.back = True
     world.carry_out()
     assert channel.code == CloseCode.NOT_SIGNED_IN
 
 
-def test_a_device_that_is_signed_out_while_wake_ups_fail_is_closed_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_is_signed_out_while_signals_fail_is_closed_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     device, ann = world.device(ANN, device="phone"), world.person(ANN)
-    away = Away(monkeypatch, world.parts.backends.tracker, "wake")
+    away = Away(monkeypatch, world.parts.backends.tracker, "signal")
     assert ann("DELETE", "/devices/phone").status_int == 204
     away.back = True
     world.carry_out()

@@ -101,7 +101,7 @@ def test_a_channel_outlives_its_key_by_a_minute_at_most(world: World, app: App) 
     assert new.code is None
 
 
-def test_a_channel_whose_wake_up_was_lost_ends_all_the_same(world: World, app: App) -> None:
+def test_a_channel_whose_signal_was_lost_ends_all_the_same(world: World, app: App) -> None:
     deactivated = world.followed(app)
     world.parts.backends.directory.change_application(app.id, {"active": False})
     let_pass(world, 60)

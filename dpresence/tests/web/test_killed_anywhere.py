@@ -27,7 +27,7 @@ _MOST_CALLS = 60
 _QUICK = ("revoke", "log-out everywhere")
 """Changes that ``make test`` tries; ``make faults`` tries all."""
 _ROLES = {"directory": Directory, "tracker": Tracker, "mailbox": Mailbox}
-_LOCAL = {"listen", "close", "cursor", "offset"}
+_LOCAL = {"subscribe", "close", "cursor", "offset"}
 
 
 class Killed(BaseException):

@@ -42,12 +42,12 @@ def _holds(check: Callable[[], object]) -> object:
 
 
 def deaf(world: World) -> None:
-    """Let a process hear no wake-ups of others until it ``recovers``."""
-    world.parts.backends.tracker._wakes._heard = lambda message: None
+    """Let a process hear no signals of others until it ``recovers``."""
+    world.parts.backends.tracker._pubsub._on_message = lambda message: None
 
 
 def recovers(world: World, forgotten: bool = False) -> None:
-    world.presence._woken("forgotten" if forgotten else "missed", "")
+    world.presence._on_signal("forgotten" if forgotten else "missed", "")
     eventually(lambda: not world.presence.recovery._running)
 
 
@@ -111,7 +111,7 @@ def test_of_changes_of_a_grant_at_both_at_once_the_one_that_was_stored_last_is_s
     one.presence.grants.pause(user, app.id, not paused)
     held = Held(monkeypatch, one.parts.backends.tracker, "refresh")
     held.overtake(lambda: one.presence.grants.pause(user, app.id, paused), lambda: two.presence.grants.pause(user, app.id, not paused))
-    assert two.presence.grants.given(user, app.id).paused is not paused
+    assert two.presence.grants.find(user, app.id).paused is not paused
     eventually(lambda: tracker.latest(app.id, [puid])[puid].status == ("online" if paused else "offline"))
 
 

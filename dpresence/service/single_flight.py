@@ -14,7 +14,7 @@ from ..errors import BackendUnavailable
 _PAUSE_SECONDS = 0.001
 
 
-def give_way() -> None:
+def yield_to_loop() -> None:
     """Yield to the event loop in the middle of long work, so that it handles sockets and timers.
 
     ``gevent.sleep(0)`` is not sufficient: it only runs other greenlets that are ready, and gevent polls sockets only after up to 50
@@ -33,7 +33,7 @@ class _Runs:
         self.next: AsyncResult | None = None
 
 
-class Turns:
+class SingleFlight:
     """Runs ``work(key)`` once at a time per key. All callers that arrive during a run share the next run.
 
     Every caller gets a run that started after its call, and waits for two runs at most.
@@ -46,15 +46,15 @@ class Turns:
         self._seconds = seconds
         self._keys: dict[str, _Runs] = {}
 
-    def runs(self, key: str) -> bool:
+    def running(self, key: str) -> bool:
         """Return whether a run of a key is in progress or scheduled."""
         return key in self._keys
 
-    def awaited(self, key: str) -> bool:
+    def pending(self, key: str) -> bool:
         """Return whether a caller waits for a run that has not started."""
         return key in self._keys and self._keys[key].next is not None
 
-    def take(self, key: str) -> None:
+    def run(self, key: str) -> None:
         """Wait for the end of a run that started after this call; start it if no other caller does.
 
         :raises BackendUnavailable: no run started in time, or the run of another caller failed.

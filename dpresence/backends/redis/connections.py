@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 _OLDEST = (6, 2)
 
 
-class Connection(Protocol):
+class RedisConnection(Protocol):
     """What is used of the driver's connections, which it gives no types. Every method raises the driver's errors."""
 
     def connect(self) -> None:
@@ -40,7 +40,7 @@ class Connection(Protocol):
         """Wait so many seconds for a reply to begin; return whether one did."""
 
 
-class Server:
+class ConnectionFactory:
     """Makes connections to the server of ``redis.url``. Cooperative where ``socket`` is patched or gevent's.
 
     :raises SettingError: the URL is none; names ``redis.url``.
@@ -66,10 +66,10 @@ class Server:
         except TypeError:
             raise SettingError("redis.url: must have no options but those of redis-py's connections") from None
 
-    def connect(self) -> Connection:
+    def connect(self) -> RedisConnection:
         """Return a new connection; every wait on it ends after ``redis.timeout_seconds``. Raises the driver's errors."""
         # not one of the pool's: it counts what it ever made, and stops at a hundred
-        connection = cast("Connection", self._pool.connection_class(**self._pool.connection_kwargs))
+        connection = cast("RedisConnection", self._pool.connection_class(**self._pool.connection_kwargs))
         connection.connect()
         return connection
 
@@ -102,7 +102,7 @@ class Server:
         return found[1].decode() if found else None
 
     @contextmanager
-    def _once(self) -> Iterator[Connection]:
+    def _once(self) -> Iterator[RedisConnection]:
         """Give a connection for something seldom."""
         with self.errors():
             connection = self.connect()
@@ -144,13 +144,13 @@ class Server:
             raise SettingError(f"redis.url: must be a Redis with maxmemory-policy noeviction; {what}")
 
 
-def ask(connection: Connection, *command: str | bytes | int) -> Any:
+def ask(connection: RedisConnection, *command: str | bytes | int) -> Any:
     """Send one command and return its reply: bytes, an integer, a list or None."""
     connection.send_command(*command)
     return connection.read_response(disable_decoding=True)
 
 
-def info(connection: Connection, section: str) -> dict[str, str]:
+def info(connection: RedisConnection, section: str) -> dict[str, str]:
     """Return a section of INFO."""
     lines = (line.partition(":") for line in ask(connection, "INFO", section).decode().splitlines())
     return {key: value for key, colon, value in lines if colon}
@@ -161,6 +161,6 @@ def script(*names: str) -> bytes:
     return b"\n".join((files(__package__) / f"{name}.lua").read_bytes() for name in names)
 
 
-def load(connection: Connection, text: bytes) -> bytes:
+def load(connection: RedisConnection, text: bytes) -> bytes:
     """Make a script known to the server and return the name to call it by."""
     return cast("bytes", ask(connection, "SCRIPT", "LOAD", text))

@@ -11,9 +11,8 @@ from ..model import Application
 from ..request import Request
 from ..service.applications import describe, describe_key
 from . import service
-from .pages import at_home, page, wants_page
-from .validators import Body, no_body, owned_application, paging, user
-from .validators import page as list_page
+from .pages import page, redirect_to_audience, wants_page
+from .validators import Body, list_page, no_body, owned_application, paging, user
 
 applications = service("applications", "/myapps")
 application = service("application", "/myapps/{appid}")
@@ -36,7 +35,7 @@ def _state(application: Application) -> str:
     return "active" if application.active else "proven" if application.valid_domain else "unproven"
 
 
-@applications.get(validators=(at_home, user, paging))
+@applications.get(validators=(redirect_to_audience, user, paging))
 def list_applications(request: Request) -> Response | dict[str, Any]:
     """List the caller's applications."""
     after, limit = request.validated["after"], request.validated["limit"]
@@ -57,7 +56,7 @@ def register_application(request: Request) -> dict[str, Any]:
     return describe(registered)
 
 
-@application.get(validators=(at_home, user, owned_application))
+@application.get(validators=(redirect_to_audience, user, owned_application))
 def get_application(request: Request) -> Response | dict[str, Any]:
     """Show one application and its keys that work."""
     application = request.validated["application"]

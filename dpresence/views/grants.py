@@ -15,9 +15,8 @@ from ..model import Application, Status
 from ..request import Request
 from . import service
 from .asking import check_was_read, form_token_of
-from .pages import at_home, page, wants_page
-from .validators import Body, askable_application, form, is_form, no_body, own_grant, paging, revocable_grant, user
-from .validators import page as list_page
+from .pages import page, redirect_to_audience, wants_page
+from .validators import Body, form, grantable_application, is_form, list_page, no_body, own_grant, paging, revocable_grant, user
 
 grants = service("grants", "/grants")
 permission = service("grant", "/grant/{appid}")
@@ -30,7 +29,7 @@ def _json_or_form(request: Request, **kwargs: Any) -> None:
         no_body(request, **kwargs)
 
 
-@permission.get(validators=(at_home, user, askable_application))
+@permission.get(validators=(redirect_to_audience, user, grantable_application))
 def get_grant(request: Request) -> Response | dict[str, Any]:
     """Ask the user: who wants to see her, and what for; allow or deny."""
     application, redirect = request.validated["application"], request.GET.get("redirect")
@@ -69,7 +68,7 @@ def _day(milliseconds: int) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
-@permission.post(validators=(user, askable_application, _json_or_form))
+@permission.post(validators=(user, grantable_application, _json_or_form))
 def post_grant(request: Request) -> Response | dict[str, Any]:
     """Let an application see the caller: an answer for a program, the way back to the application for a page's form."""
     if is_form(request):

@@ -1,4 +1,4 @@
-"""The keeper ticks every connection, whatever becomes of one of them."""
+"""The ticker ticks every connection, whatever becomes of one of them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import gevent
 import pytest
 
-from dpresence.channels.gate import Gate, Keeper
+from dpresence.channels.gate import Gate, Ticker
 from dpresence.metrics import Metrics
 from dpresence.settings import Settings
 from dpresence.tests.support import FakeClock
 
 
 class Socket:
-    """As much of a connection as the keeper sees; a bad one fails at each tick and cannot even be ended."""
+    """As much of a connection as the ticker sees; a bad one fails at each tick and cannot even be ended."""
 
     def __init__(self, number: int, bad: bool = False) -> None:
         self.id = f"socket-{number}"
@@ -34,13 +34,13 @@ class Socket:
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setattr(Keeper, "INTERVAL", 0.001)
+    monkeypatch.setattr(Ticker, "INTERVAL", 0.001)
     clock = FakeClock()
     gate = Gate(Settings(), clock, Metrics(clock))
-    keeper = Keeper(gate)
-    keeper.start()
+    ticker = Ticker(gate)
+    ticker.start()
     yield gate
-    keeper.stop()
+    ticker.stop()
 
 
 def test_one_that_fails_is_dropped_and_said_once_and_the_others_keep_their_deadlines(gate: Gate, caplog: pytest.LogCaptureFixture) -> None:

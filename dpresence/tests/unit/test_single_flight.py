@@ -7,7 +7,7 @@ import pytest
 from gevent.event import Event
 
 from dpresence.errors import BackendUnavailable
-from dpresence.service.turns import Turns
+from dpresence.service.single_flight import SingleFlight
 
 
 class Work:
@@ -36,19 +36,19 @@ def work() -> Work:
 
 
 @pytest.fixture
-def turns(work: Work) -> Turns:
-    return Turns(work, seconds=5)
+def flight(work: Work) -> SingleFlight:
+    return SingleFlight(work, seconds=5)
 
 
-def ask(turns: Turns, count: int) -> list[gevent.Greenlet]:
-    asked = [gevent.spawn(_outcome, turns) for _ in range(count)]
+def ask(flight: SingleFlight, count: int) -> list[gevent.Greenlet]:
+    asked = [gevent.spawn(_outcome, flight) for _ in range(count)]
     gevent.sleep(0)
     return asked
 
 
-def _outcome(turns: Turns) -> str:
+def _outcome(flight: SingleFlight) -> str:
     try:
-        turns.take("a")
+        flight.run("a")
     except BackendUnavailable:
         return "away"
     except ValueError:
@@ -61,39 +61,39 @@ def outcomes(asked: list[gevent.Greenlet]) -> list[object]:
     return [one.value for one in asked]
 
 
-def test_one_who_asks_gets_what_was_done(turns: Turns, work: Work) -> None:
+def test_one_who_asks_gets_what_was_done(flight: SingleFlight, work: Work) -> None:
     work.go.set()
-    turns.take("a")
+    flight.run("a")
     assert work.count == 1
-    turns.take("a")
-    assert work.count == 2 and not turns.runs("a") and not turns.awaited("a")
+    flight.run("a")
+    assert work.count == 2 and not flight.running("a") and not flight.pending("a")
 
 
-def test_however_many_ask_while_it_runs_it_runs_once_more(turns: Turns, work: Work) -> None:
-    first, others = ask(turns, 1), ask(turns, 100)
-    assert turns.runs("a") and turns.awaited("a") and not turns.runs("b")
+def test_however_many_ask_while_it_runs_it_runs_once_more(flight: SingleFlight, work: Work) -> None:
+    first, others = ask(flight, 1), ask(flight, 100)
+    assert flight.running("a") and flight.pending("a") and not flight.running("b")
     work.go.set()
     assert outcomes(first) == ["done"]
     assert outcomes(others) == ["done"] * 100
-    assert work.count == 2 and not turns.runs("a")
+    assert work.count == 2 and not flight.running("a")
 
 
-def test_who_asks_during_the_second_turn_gets_a_third(turns: Turns, work: Work) -> None:
-    asked = ask(turns, 2)
+def test_who_asks_during_the_second_turn_gets_a_third(flight: SingleFlight, work: Work) -> None:
+    asked = ask(flight, 2)
     work.go.set()
     gevent.sleep(0)
     work.go.clear()
     while work.count < 2:
         gevent.sleep(0)
-    asked += ask(turns, 2)
+    asked += ask(flight, 2)
     work.go.set()
     assert outcomes(asked) == ["done"] * 4 and work.count == 3
 
 
-def test_keys_do_not_wait_for_each_other(turns: Turns, work: Work) -> None:
-    ask(turns, 1)
+def test_keys_do_not_wait_for_each_other(flight: SingleFlight, work: Work) -> None:
+    ask(flight, 1)
     work.running = 0
-    other = gevent.spawn(turns.take, "b")
+    other = gevent.spawn(flight.run, "b")
     gevent.sleep(0)
     work.go.set()
     other.get(timeout=5)
@@ -101,33 +101,33 @@ def test_keys_do_not_wait_for_each_other(turns: Turns, work: Work) -> None:
 
 
 @pytest.mark.parametrize(("error", "leader"), [(BackendUnavailable(), "away"), (ValueError(), "a bug")])
-def test_a_failure_is_that_of_all_who_shared_it_and_nobody_elses(turns: Turns, work: Work, error: Exception, leader: str) -> None:
-    asked = ask(turns, 3)
+def test_a_failure_is_that_of_all_who_shared_it_and_nobody_elses(flight: SingleFlight, work: Work, error: Exception, leader: str) -> None:
+    asked = ask(flight, 3)
     work.error = error
     work.go.set()
     assert outcomes(asked) == [leader, leader, "away"]
     work.error = None
-    turns.take("a")
+    flight.run("a")
     assert work.count == 3
 
 
 def test_nobody_waits_for_longer_than_the_deadline_and_all_who_do_give_up_together(work: Work) -> None:
-    turns = Turns(work, seconds=0.05)
-    first, others = ask(turns, 1), ask(turns, 10)
+    flight = SingleFlight(work, seconds=0.05)
+    first, others = ask(flight, 1), ask(flight, 10)
     with gevent.Timeout(1):
         assert outcomes(others) == ["away"] * 10
-    assert turns.runs("a") and not turns.awaited("a")
+    assert flight.running("a") and not flight.pending("a")
     work.go.set()
     assert outcomes(first) == ["done"]
-    turns.take("a")
-    assert work.count == 2 and not turns.runs("a")
+    flight.run("a")
+    assert work.count == 2 and not flight.running("a")
 
 
-def test_when_the_one_who_waits_is_killed_the_others_hear_of_it(turns: Turns, work: Work) -> None:
-    first, others = ask(turns, 1), ask(turns, 3)
+def test_when_the_one_who_waits_is_killed_the_others_hear_of_it(flight: SingleFlight, work: Work) -> None:
+    first, others = ask(flight, 1), ask(flight, 3)
     others[0].kill()
     assert outcomes(others[1:]) == ["away"] * 2
     work.go.set()
     assert outcomes(first) == ["done"]
-    turns.take("a")
-    assert work.count == 2 and not turns.runs("a")
+    flight.run("a")
+    assert work.count == 2 and not flight.running("a")

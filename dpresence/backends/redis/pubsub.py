@@ -1,4 +1,4 @@
-"""Wake-ups between processes, by pub/sub over one connection of each process, which comes back by itself."""
+"""Signals between processes, by pub/sub over one connection of each process, which comes back by itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 import gevent
 from redis import RedisError, TimeoutError
 
-from .server import Connection, Server, ask
+from .connections import ConnectionFactory, RedisConnection, ask
 
 log = logging.getLogger(__name__)
 
@@ -19,19 +19,19 @@ REST_SECONDS = (0.1, 2.0)
 """The shortest and the longest pause before the next try."""
 
 
-class Wakes:
+class PubSub:
     """Hears a channel.
 
-    :param heard: called with each message, in order; must not raise.
-    :param missed: called when messages may have been missed, before the first that follows.
+    :param on_message: called with each message, in order; must not raise.
+    :param on_gap: called when messages may have been missed, before the first that follows.
     :raises BackendUnavailable: the server cannot be reached in the first place.
     """
 
-    def __init__(self, server: Server, channel: str, heard: Callable[[bytes], None], missed: Callable[[], None]) -> None:
+    def __init__(self, server: ConnectionFactory, channel: str, on_message: Callable[[bytes], None], on_gap: Callable[[], None]) -> None:
         self._server = server
         self._channel = channel
-        self._heard = heard
-        self._missed = missed
+        self._on_message = on_message
+        self._on_gap = on_gap
         self._gap = False
         self._pause = REST_SECONDS[0]
         with server.errors():
@@ -43,7 +43,7 @@ class Wakes:
         self._greenlet.kill()
         self._connection.disconnect()
 
-    def _subscribe(self) -> Connection:
+    def _subscribe(self) -> RedisConnection:
         connection = self._server.connect()
         ask(connection, "SUBSCRIBE", self._channel)
         return connection
@@ -53,7 +53,7 @@ class Wakes:
             try:
                 self._follow()
             except (RedisError, OSError) as error:
-                log.warning("redis: wake-ups interrupted: %s: %s", type(error).__name__, self._server.words(error))
+                log.warning("redis: signals interrupted: %s: %s", type(error).__name__, self._server.words(error))
                 self._connection.disconnect()
                 self._gap = True
             gevent.sleep(self._pause * random.uniform(0.5, 1))  # noqa: S311 a jitter
@@ -63,13 +63,13 @@ class Wakes:
         if self._gap:
             self._connection = self._subscribe()
             self._gap, self._pause = False, REST_SECONDS[0]
-            log.info("redis: wake-ups are heard again")
-            self._missed()
+            log.info("redis: signals are received again")
+            self._on_gap()
         while True:
             self._wait()
             reply = self._connection.read_response(disable_decoding=True)
             if reply[0] == b"message":
-                self._heard(reply[2])
+                self._on_message(reply[2])
 
     def _wait(self) -> None:
         """Wait for what comes next, making sure that there is somebody it can come from."""

@@ -18,13 +18,13 @@ from gevent.event import AsyncResult, Event
 from redis import RedisError
 
 from ...errors import BackendUnavailable
-from .server import Connection, Server
+from .connections import ConnectionFactory, RedisConnection
 
 log = logging.getLogger(__name__)
 
 Operation = tuple[Any, ...]
 Run = Callable[[Sequence[Operation]], Sequence[Any]]
-Open = Callable[[Connection], Run]
+Open = Callable[[RedisConnection], Run]
 
 BATCH = 200
 """Weight of one batch: a few milliseconds of the server's time."""
@@ -52,7 +52,7 @@ class _Call:
         return Unanswered() if self.sent else BackendUnavailable()
 
 
-class Line:
+class BatchingClient:
     """Carries operations, in the order they were given. To be used from the native thread that made it, by any greenlet.
 
     :param begin: called with each new connection; returns what carries out a batch on it. Raises the driver's errors.
@@ -60,14 +60,16 @@ class Line:
     :param weigh: returns how much of a batch an operation takes, 1 or more; one that is too much for any batch travels alone.
     """
 
-    def __init__(self, server: Server, begin: Open, waiting: int = 10_000, weigh: Callable[[Operation], int] = lambda operation: 1) -> None:
+    def __init__(
+        self, server: ConnectionFactory, begin: Open, waiting: int = 10_000, weigh: Callable[[Operation], int] = lambda operation: 1
+    ) -> None:
         self._server = server
         self._begin = begin
         self._most = waiting
         self._weigh = weigh
         self._calls: deque[_Call] = deque()
         self._work = Event()
-        self._connection: Connection | None = None
+        self._connection: RedisConnection | None = None
         self._run: Run | None = None
         self._resting = False
         self._closed = False
