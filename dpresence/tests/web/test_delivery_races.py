@@ -151,7 +151,7 @@ def test_of_many_people_one_waits_for_a_mailbox_that_hangs(world: World, app: Ap
 
     with monkeypatch.context() as patch:
         patch.setattr(mailbox, "pending", hang)
-        patch.setattr(world.presence, "_deliver_soon", lambda user: None)
+        patch.setattr(world.presence, "_schedule_delivery", lambda user: None)
         answers = world.notify(app, *[{"puid": puid, "message": "kept"} for puid in puids])
     assert [answer["result"] for answer in answers] == ["OK"] * 5 and len(waited) == 1
     for user, _, _ in world.presence.hub.devices():
