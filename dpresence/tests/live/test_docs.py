@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -106,5 +107,20 @@ def test_the_program_that_keeps_the_table_ends_where_it_should_not_come_back(own
             table.until({})
             application.owner.call("DELETE", f"/myapps/{application.appid}")
             assert table.process.wait(20) == 1
+        finally:
+            table.end()
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"], ids=["nothing", "503"])
+def test_the_program_that_keeps_the_table_comes_back_after_a_handshake_that_was_not_answered(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(20)
+        application = Application("", "chess", "dpk_key", Person("", "dev@example.org"), "")
+        table = Table(application, listener.getsockname()[1])
+        try:
+            for _ in range(2):
+                with listener.accept()[0] as client:
+                    client.recv(65536)
+                    client.sendall(answer)
         finally:
             table.end()
