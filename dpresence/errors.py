@@ -91,7 +91,7 @@ class WrongField(Refused):
 class NotFound(Refused):
     """Unknown, another's, revoked or never granted: the same bytes for all of them."""
 
-    errno, status, text = 110, 404, "there is nothing of that name for you"
+    errno, status, text = 110, 404, "not found"
 
 
 class UnknownPath(Refused):

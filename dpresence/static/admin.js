@@ -5,9 +5,9 @@ import { call, element, since } from "./page.js";
 const PAUSE = 2000;
 const MINUTE = 60000;
 const PLOTS = [
-  ["devices", "Connected devices", (last, most) => `${last} now, ${most} at most`],
-  ["updates", "Updates a minute", (last, most) => `${last} in this minute, ${most} at most`],
-  ["errors", "Errors a minute", (last, most) => `${last} in this minute, ${most} at most`],
+  ["devices", "Connected devices", (last, most) => `${last} now, peak ${most}`],
+  ["updates", "Updates per minute", (last, most) => `${last} this minute, peak ${most}`],
+  ["errors", "Errors per minute", (last, most) => `${last} this minute, peak ${most}`],
 ];
 const COLUMNS = ["devices", "users", "applications", "updates", "errors", "slow_readers"];
 const WIDTH = 60;
@@ -78,10 +78,10 @@ function plot(name, minutes, words) {
 function showHealth(health) {
   const away = health.filter(({ reached, asked }) => reached < asked).map(({ backend }) => backend);
   place("state").dataset.status = away.length ? "bad" : "good";
-  say(place("state"), away.length ? `Not answering: ${away.join(", ")}` : health.length ? "All backends answer" : "The backends are being asked");
+  say(place("state"), away.length ? `Not answering: ${away.join(", ")}` : health.length ? "All backends answer" : "Checking the backends …");
   keep(place("health"), health, JSON.stringify, ({ backend, reached, asked }) => {
     const well = reached === asked;
-    const words = well ? "answers" : reached ? `answers ${reached} of ${asked} processes` : "does not answer";
+    const words = well ? "answers" : reached ? `answers only ${reached} of ${asked} processes` : "does not answer";
     const sign = element("span", { class: "status", "data-status": well ? "good" : reached ? "warn" : "bad" }, words);
     return element("li", { class: "row" }, element("span", { class: "fill" }, backend), sign);
   });
@@ -121,7 +121,7 @@ async function look() {
   } catch (error) {
     if (error.status === 401 || error.status === 403) return location.reload(); // leads to sign in, or says why not
     place("state").dataset.status = "warn";
-    say(place("state"), `${error.message} What is shown is old. Trying again …`);
+    say(place("state"), `${error.message} These figures are out of date. Trying again …`);
   }
   clearTimeout(timer); // somebody may have come back meanwhile
   timer = setTimeout(look, PAUSE);

@@ -4,7 +4,7 @@
 import { pause } from "./guard.js";
 import { Kept, forget } from "./kept.js";
 
-const OUTDATED = "Nothing was changed: somebody has signed in anew since this page was opened. Load the page again.";
+const OUTDATED = "Nothing was changed: someone has signed in again since you opened this page. Reload the page.";
 /** What stands before each path of this service: empty, or `identity.path` of the ini. */
 export const root = new URL("..", import.meta.url).pathname.slice(0, -1);
 const csrf = document.querySelector("meta[name=csrf]")?.content ?? "";
@@ -229,7 +229,7 @@ document.addEventListener("click", async ({ target }) => {
     await navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent);
     announce("Copied.");
   } catch {
-    announce("The browser does not let this page copy: select the text instead.", "alert");
+    announce("Your browser does not let this page copy. Select the text instead.", "alert");
   }
 });
 

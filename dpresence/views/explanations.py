@@ -1,4 +1,4 @@
-"""What a page says of a refusal: what happened, whose fault it is, what to do. The words of the service follow below it."""
+"""Texts of the error pages: what happened, whose fault it is, what to do. The page shows the service's error text below them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Way = Literal["", "again", "sign in"]
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The words for one errno.
+    """The texts for one errno.
 
     :param title: what happened, in a few words.
     :param what: the same in a sentence or two, with whose fault it is.
-    :param do: what somebody can do about it.
-    :param way: where the first button leads, besides the one to the start page.
+    :param do: what the person can do about it.
+    :param way: where the first button leads, besides the one to the home page.
     """
 
     title: str
@@ -24,41 +24,41 @@ class Explanation:
     way: Way = ""
 
 
-_NOTHING = "Nothing was granted."
+_NOTHING = "The application got no access."
 _LINK = f"The mistake is in the link of the site that sent you here, not yours. {_NOTHING}"
 
-OTHERS = Explanation("That could not be done", "The service refused it, for the reason below.", "Go back and try it in another way.")
+OTHERS = Explanation("That did not work", "The service refused the request for the reason below.", "Go back and try again.")
 
 ANYWHERE: dict[int, Explanation] = {
-    34: Explanation("That sign-in was not accepted", "The proof of who you are is not valid, or is too old.", "Sign in again.", "sign in"),
-    104: Explanation("You are not signed in", "This is for people who are.", "Sign in, then do it again.", "sign in"),
+    34: Explanation("Your sign-in was not accepted", "The proof of your identity is invalid or too old.", "Sign in again.", "sign in"),
+    104: Explanation("You are not signed in", "You have to sign in to see this page.", "Sign in, then try again.", "sign in"),
     110: Explanation(
-        "There is nothing here for you",
-        "What this address names does not exist, or it belongs to somebody else; which of the two is not told.",
-        "Check the address, and whether you are signed in as who you want to be.",
+        "Not found",
+        "This page does not exist, or it belongs to someone else.",
+        "Check the address, and check that you are signed in with the right account.",
     ),
     111: Explanation(
-        "There is no such page",
-        "The address has a mistake in it, or is of a page that is gone.",
-        "If a link brought you here, that link is wrong.",
+        "Page not found",
+        "The address has a mistake in it, or the page was deleted.",
+        "If you followed a link, that link is wrong.",
     ),
-    117: Explanation("That was too much at once", "There is a limit to how often this can be done.", "Wait a little.", "again"),
+    117: Explanation("Too many requests", "You can do this only a limited number of times in a while.", "Wait a little.", "again"),
     121: Explanation(
-        "That did not come from a page you have open now",
-        "You may have signed in anew since the page was opened, or another site tried to act in your name. Nothing was changed.",
+        "This page is out of date",
+        "You may have signed in again since you opened it, or another site tried to act in your name. Nothing was changed.",
         "Open the page again and repeat what you did.",
     ),
-    130: Explanation("Your sign-in has ended", "A sign-in lasts for some hours only. Nothing was changed.", "Sign in again.", "sign in"),
+    130: Explanation("Your sign-in has expired", "A sign-in lasts only a few hours. Nothing was changed.", "Sign in again.", "sign in"),
     201: Explanation(
         "This service cannot answer right now",
-        "A part of it is away. The fault is the service's, not yours.",
-        "It usually lasts for moments. Try again.",
+        "A part of the service is unavailable. The service is at fault, not you.",
+        "This is usually over in a moment. Try again.",
         "again",
     ),
     999: Explanation(
-        "Something went wrong here",
-        "The fault is the service's, not yours.",
-        "Try again. If it happens again, tell who runs this service the number below: it is in the log.",
+        "Something went wrong",
+        "The service is at fault, not you.",
+        "Try again. If it happens again, give the operator the number below, so that they can find it in the log.",
         "again",
     ),
 }
@@ -66,96 +66,93 @@ ANYWHERE: dict[int, Explanation] = {
 GRANT: dict[int, Explanation] = {
     104: Explanation(
         "You were signed out while the page was open",
-        f"So it is not certain who answered. {_NOTHING}",
-        "Sign in: you are asked again, and can answer then.",
+        f"The service cannot tell who answered. {_NOTHING}",
+        "Sign in. The application then asks you again.",
         "sign in",
     ),
     107: Explanation(
         "This link is broken",
-        "It has to say how you get back to the application, and what it says does not lead to the application's own address. "
-        f"This service sends you nowhere else. {_LINK}",
-        "Go back to that site. If it happens again, tell its makers the words below.",
+        f"The link has to lead back to the application's own address, and it does not. This service sends you nowhere else. {_LINK}",
+        "Go back to that site. If it happens again, send its developers the details below.",
     ),
-    108: Explanation("That answer was not complete", f"It has to be either allow or deny. {_NOTHING}", "Answer again.", "again"),
+    108: Explanation("Your answer was incomplete", f"The answer has to be either Allow or Deny. {_NOTHING}", "Answer again.", "again"),
     110: Explanation(
-        "There is no such application",
-        f"It may have been deleted, or the link is not complete. {_LINK}",
-        "Go back to that site and start from there again.",
+        "This application does not exist",
+        f"It may have been deleted, or the link is incomplete. {_LINK}",
+        "Go back to that site and start again from there.",
     ),
     117: Explanation(
         "That was too quick",
-        "The answer came within a second of the question. Nobody reads it in that time, and another site may have made you click. "
-        f"{_NOTHING}",
-        "Open the question again, and answer when you have read it.",
+        f"The answer came within a second, before you could read the request. Another site may have made you click. {_NOTHING}",
+        "Open the request again, and answer when you have read it.",
         "again",
     ),
     121: Explanation(
-        "This question is no longer good",
-        f"You signed in anew since it was opened, or the answer came from another site. {_NOTHING}",
-        "Open the question again and answer there.",
+        "This request is out of date",
+        f"You signed in again since you opened it, or the answer came from another site. {_NOTHING}",
+        "Open the request again and answer there.",
         "again",
     ),
     130: Explanation(
-        "Your sign-in ended while the page was open",
-        f"A sign-in lasts for some hours only. {_NOTHING}",
-        "Sign in: you are asked again, and can answer then.",
+        "Your sign-in expired while the page was open",
+        f"A sign-in lasts only a few hours. {_NOTHING}",
+        "Sign in. The application then asks you again.",
         "sign in",
     ),
     140: Explanation(
         "This application cannot ask you yet",
-        "It has not shown that the web address it gives is its own, and you should not have to take its word for it. "
-        f"That is for its developer to do. {_NOTHING}",
-        "Go back to that site. Its developer can finish the proof under “My applications”.",
+        f"Its developer has not proven that its web address belongs to them, and you should not have to trust their word. {_NOTHING}",
+        "Go back to that site. Its developer can finish the proof on “My applications”.",
     ),
     142: Explanation(
-        "This application is switched off",
-        f"Its developer has deactivated it, or the service could not find its proof any more. You did nothing wrong. {_NOTHING}",
-        "Come back to this link when the application is on again.",
+        "This application is not active",
+        f"Its developer has deactivated it, or its proof is missing from its domain. You did nothing wrong. {_NOTHING}",
+        "Open this link again when the application is active.",
         "again",
     ),
     201: Explanation(
         "This service cannot answer right now",
-        "A part of it is away. The fault is the service's, neither yours nor the application's.",
-        "Try again in a moment; answering twice does no harm.",
+        "A part of the service is unavailable. The service is at fault, neither you nor the application.",
+        "Try again in a moment. It is safe to answer twice.",
         "again",
     ),
 }
 
 SIGN_IN: dict[int, Explanation] = {
     110: Explanation(
-        "There is no such way to sign in",
-        "The address names a provider this service does not know.",
-        "Choose one of those it knows.",
+        "Unknown sign-in provider",
+        "This service does not know the provider in this address.",
+        "Choose one of the providers on the sign-in page.",
         "sign in",
     ),
     121: Explanation(
-        "That sign-in was not begun here",
-        "It took longer than ten minutes, it was begun in another browser, or this browser keeps no cookies of this site. "
+        "This sign-in did not start here",
+        "It took longer than ten minutes, it started in another browser, or your browser blocks cookies from this site. "
         "You are not signed in.",
-        "Allow cookies for this site if they are off, and start again.",
+        "Allow cookies for this site if they are blocked, and start again.",
         "sign in",
     ),
     122: Explanation(
-        "This address is signed in to in another way",
-        "Somebody signed in to this account before, vouched for by another provider. It stays with that one, so that nobody takes it over.",
-        "Sign in as you did then, or ask who runs this service.",
+        "Use the provider that you used before",
+        "Someone signed in to this account before, through another provider. Only that provider can open it, so that nobody takes it over.",
+        "Sign in with that provider, or ask the operator.",
         "sign in",
     ),
 }
 
 HOME: dict[int, Explanation] = {
     121: Explanation(
-        "This link is not of the present start",
-        "Each start of the development service makes a new token, and the one in this address is another. You are not signed in.",
-        "Open the link that the start printed last.",
+        "This link has expired",
+        "The development service makes a new token each time it starts, and this link has an older one. You are not signed in.",
+        "Open the link that the service printed when it last started.",
     ),
 }
 
 ADMIN: dict[int, Explanation] = {
     121: Explanation(
-        "This page is for who runs the service",
-        "It shows how the service does, and is open to the e-mails that its settings name. Yours is not one of them.",
-        "Nothing is missing for you: everything of yours is on the other pages.",
+        "This page is for the operator",
+        "It shows the status of the service to the e-mail addresses in its settings. Yours is not one of them.",
+        "You are not missing anything: everything of yours is on the other pages.",
     ),
 }
 
@@ -165,36 +162,36 @@ _BY_ROUTE = {"admin": ADMIN, "grant": GRANT, "home": HOME, "signin": SIGN_IN, "s
 NOT_ADMITTED: dict[object, Explanation] = {
     "blocked": Explanation(
         "Your account is blocked",
-        "You are who you say, but the operator of this service has blocked your account.",
-        "Signing in again does not change that. Ask who runs this service.",
+        "You signed in correctly, but the operator has blocked your account.",
+        "Signing in again does not help. Ask the operator.",
     ),
     "unverified": Explanation(
         "Your e-mail address is not verified",
-        "You signed in, but your provider has not verified your e-mail address, and this service takes no other.",
-        "Verify the address at your provider, then sign in again.",
+        "You signed in, but your provider has not verified your e-mail address. This service accepts only verified addresses.",
+        "Verify the address with your provider, then sign in again.",
         "sign in",
     ),
     "email": Explanation(
-        "Your provider tells no e-mail address of you",
-        "This service knows people by their e-mail address. Yours is missing at the provider, is not shared, or has letters beyond ASCII.",
-        "Add or share an address at your provider, then sign in again.",
+        "Your provider did not send your e-mail address",
+        "This service needs your e-mail address. Your provider has none, does not share it, or it contains non-ASCII letters.",
+        "Add or share an address with your provider, then sign in again.",
         "sign in",
     ),
     "domain": Explanation(
-        "That provider is not for your e-mail address",
-        "You signed in, but this service lets that provider vouch for addresses of other mail domains only.",
-        "Sign in at the provider of your e-mail address, or ask who runs this service.",
+        "This provider does not match your e-mail address",
+        "You signed in, but this service accepts that provider only for e-mail addresses of other domains.",
+        "Sign in with the provider of your e-mail address, or ask the operator.",
         "sign in",
     ),
 }
-"""What is said of a good proof whose person may not sign in, by the details of errno 34."""
+"""Texts for a valid proof of a person who may not sign in, by the details of errno 34."""
 
 
 def explain(errno: int, route: str = "", details: object = None) -> Explanation:
-    """Return the words for a refusal.
+    """Return the texts for a refusal.
 
     :param route: the name of the route it happened on.
-    :param details: those of the refusal.
+    :param details: details of the refusal.
     """
     if errno == 34 and details in NOT_ADMITTED:
         return NOT_ADMITTED[details]

@@ -63,7 +63,7 @@ def test_the_figures_move_when_a_device_and_an_app_service_come_and_go(admin: Br
             for status in ("unavailable", "online", "unavailable"):
                 device.say(status)
             requests.get(f"{stage.service.origin}/devices", timeout=5)  # 104
-            admin.wait(lambda it: it.find("#figure-updates figcaption").text.endswith(", 3 at most"))
+            admin.wait(lambda it: it.find("#figure-updates figcaption").text.endswith(", peak 3"))
             admin.wait(lambda it: "104 credentials are missing" in it.find("#errors").text)
             admin.wait(lambda it: f"application activated {site.domain}" in it.find("#events").text)
             assert "M59.00,24v-24h" in str(admin.find("#figure-devices path").get_attribute("d"))
@@ -102,7 +102,7 @@ def test_a_backend_that_is_away_is_shown_until_it_is_back(admin: Browser, stage:
 def test_figures_that_could_not_be_read_again_are_called_old(admin: Browser) -> None:
     admin.wait(lambda it: it.find("#devices").text != "\u2013")
     admin.run("window.fetch = async () => { throw new TypeError('gone') }")
-    admin.wait(lambda it: it.find("#state").text == "The service cannot be reached. What is shown is old. Trying again …")
+    admin.wait(lambda it: it.find("#state").text == "The service cannot be reached. These figures are out of date. Trying again …")
 
 
 def test_nobody_reads_the_figures_for_a_page_that_nobody_sees(admin: Browser) -> None:
@@ -133,7 +133,7 @@ def test_an_operator_who_is_signed_out_is_asked_to_sign_in_and_comes_back(admin:
 
 def test_who_is_no_operator_is_told_so(browser: Browser, stage: Stage, axe: str) -> None:
     browser.enter(stage.service.origin, ANN, "/admin")
-    assert "This page is for who runs the service" in browser.text()
+    assert "This page is for the operator" in browser.text()
     assert browser.count("nav a[href='/admin']") == 0
     browser.check_page("admin-refused", axe)
     browser.assert_quiet("403")

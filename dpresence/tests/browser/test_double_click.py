@@ -88,7 +88,7 @@ def test_without_scripts_the_service_refuses_an_answer_within_a_second(browser: 
     browser.open(asking)
     browser.find("[name=allow]").send_keys("\ue007")  # Enter: the style sheet stops the pointer only
     browser.wait(lambda it: it.find("h1").text == "That was too quick")
-    assert "Nothing was granted." in browser.text() and application.appid not in scene.granted("dot@example.org")
+    assert "The application got no access." in browser.text() and application.appid not in scene.granted("dot@example.org")
     browser.find("main a.button").click()
     browser.wait(lambda it: it.count("[name=allow]") == 1)
     browser.wait(lambda it: it.find("[name=allow]").value_of_css_property("pointer-events") == "auto")

@@ -42,7 +42,7 @@ def test_allowing_opens_what_keeps_the_person_reachable(browser: Browser, scene:
     with application.service() as service:
         browser.open(scene.asking(application))
         browser.sign_in("rea@example.org")
-        assert "You are reachable while My presence is open" in browser.text()
+        assert "To be seen as online, keep My presence open" in browser.text()
         browser.click("Allow")
         browser.wait(lambda it: it.title == "Chess" and it.tabs == 2)
         puid = query(browser.url)["Presence-UID"]
@@ -71,10 +71,10 @@ def test_who_is_connected_already_is_told_so_and_nothing_is_opened(browser: Brow
     with sal.device("unavailable", device="phone") as phone:
         browser.open(scene.asking(application))
         browser.sign_in(sal.email)
-        assert "You are connected now, and unavailable for as long as" in browser.text() and browser.count("#open") == 0
+        assert "You are connected now, and your status is unavailable." in browser.text() and browser.count("#open") == 0
         phone.ask(email=sal.email, status="offline")
         browser.open(scene.asking(application))
-        assert "say that you are offline" in browser.text()
+        assert "your status is offline" in browser.text()
         browser.click("Allow")
         browser.wait(lambda it: it.title == "Chess")
         assert browser.tabs == 1
@@ -109,7 +109,7 @@ def test_markup_in_a_name_or_description_is_text_and_no_script_runs(browser: Bro
     assert (
         browser.count("script:not([src])") == browser.count("img") == browser.count("main :is([onmouseover], [onfocus], [autofocus])") == 0
     )
-    assert browser.title == f"{scene.site.domain} asks to see you"
+    assert browser.title == f"{scene.site.domain} wants to see when you're online"
     assert browser.console() == [], "nothing even had to be refused by the policy"
 
 
@@ -122,7 +122,7 @@ def test_the_page_is_usable_by_everybody(browser: Browser, scene: Scene, axe: st
     browser.check_page("grant", axe)
     Person(scene.service.origin, "fay@example.org").grant(application)
     browser.open(scene.asking(application))
-    assert "You have allowed this already, on" in browser.text() and browser.count("[name=deny]") == 0
+    assert "You have already allowed this, on" in browser.text() and browser.count("[name=deny]") == 0
     browser.check_page("grant-again", axe)
     browser.click(f"Go back to {application.domain}")
     browser.wait(lambda it: it.title == "Chess")
@@ -147,7 +147,7 @@ def test_who_was_signed_out_meanwhile_is_asked_again_and_gets_where_she_was_goin
     browser.run("return fetch('/logout', {method: 'POST', headers: {'X-CSRF-Token': document.querySelector('[name=csrf]').content}})")
     browser.click("Allow")
     browser.wait(lambda it: "You were signed out while the page was open" in it.text())
-    assert "Nothing was granted." in browser.text() and scene.granted("hal@example.org") == []
+    assert "The application got no access." in browser.text() and scene.granted("hal@example.org") == []
     browser.check_page("error-signed-out", axe)
     browser.find("main a.button").click()
     browser.sign_in("hal@example.org")
@@ -165,7 +165,7 @@ def test_who_signed_in_anew_meanwhile_is_asked_again(browser: Browser, scene: Sc
     browser.enter(scene.service.origin, "jon@example.org")
     browser.tab(0)
     browser.click("Allow")
-    browser.wait(lambda it: "This question is no longer good" in it.text())
+    browser.wait(lambda it: "This request is out of date" in it.text())
     assert scene.granted("ida@example.org") == scene.granted("jon@example.org") == []
     browser.find("main a.button").click()
     browser.wait(lambda it: it.count("[name=allow]") == 1)
@@ -176,10 +176,10 @@ def test_who_signed_in_anew_meanwhile_is_asked_again(browser: Browser, scene: Sc
 @pytest.mark.parametrize(
     ("path", "title", "status"),
     [
-        ("nothing?redirect=x", "There is no such application", 404),
+        ("nothing?redirect=x", "This application does not exist", 404),
         ("APPID?redirect=https%3A%2F%2Fevil.example.org", "This link is broken", 400),
         ("UNPROVEN?redirect=x", "This application cannot ask you yet", 403),
-        ("APPID/nothing", "There is no such page", 404),
+        ("APPID/nothing", "Page not found", 404),
     ],
 )
 def test_a_question_that_cannot_be_asked_says_why(browser: Browser, scene: Scene, axe: str, path: str, title: str, status: int) -> None:

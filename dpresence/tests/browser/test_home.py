@@ -30,7 +30,7 @@ def test_the_way_in_and_out_by_clicking(browser: Browser, scene: Scene) -> None:
     browser.click("Sign in")
     browser.sign_in("hal@example.org")
     assert browser.url == f"{scene.service.origin}/"
-    assert "hal@example.org" in browser.text() and "Sign in" not in browser.text().split("Play every part")[0]
+    assert "hal@example.org" in browser.text() and "Sign in" not in browser.text().split("Try every role")[0]
     assert browser.count("a[href='/admin']") == 0
     csrf = browser.find("meta[name=csrf]").get_attribute("content")
     browser.click("Sign out")
@@ -61,7 +61,7 @@ def test_the_sign_in_page_believes_only_who_opened_the_link_of_the_start(browser
 def test_somebody_who_is_signed_in_is_told_so_on_the_sign_in_page(browser: Browser, scene: Scene) -> None:
     browser.enter(scene.service.origin, "ina@example.org", "/login?next=/sidebar")
     assert "You are signed in as ina@example.org" in browser.text()
-    browser.click("Go on")
+    browser.click("Continue")
     assert browser.url == f"{scene.service.origin}/sidebar"
 
 
@@ -81,7 +81,7 @@ def test_a_refused_sign_in_is_explained_in_the_services_words(browser: Browser, 
 def test_what_is_shown_to_copy_can_be_copied(browser: Browser, scene: Scene) -> None:
     browser.open(f"{scene.service.origin}/")
     browser.allow("clipboardReadWrite", "clipboardSanitizedWrite")
-    browser.click("Copy the address that asks")
+    browser.click("Copy the address that asks for access")
     browser.wait(lambda it: it.find("#status").text == "Copied.")
     assert browser.run("return navigator.clipboard.readText()") == f"{scene.service.origin}/grant/APPID?redirect=http://localhost:8000/"
     browser.assert_quiet()
@@ -106,7 +106,7 @@ def test_what_was_clicked_twice_is_done_once(browser: Browser, scene: Scene) -> 
 def test_the_first_tab_stop_leads_past_the_header(browser: Browser, scene: Scene) -> None:
     browser.open(f"{scene.service.origin}/")
     browser.press(Keys.TAB)
-    assert browser.run("return document.activeElement.textContent") == "Skip to the content"
+    assert browser.run("return document.activeElement.textContent") == "Skip to content"
     browser.press(Keys.ENTER, Keys.TAB)
     assert browser.run("return document.activeElement.getAttribute('href')") == "/login?next=/sidebar"
 
@@ -124,5 +124,5 @@ def test_a_page_that_was_opened_before_somebody_signed_in_anew_says_so(browser: 
     browser.enter(scene.service.origin, "joe@example.org")
     browser.tab(0)
     browser.click("Sign out")
-    browser.wait(lambda it: "somebody has signed in anew" in it.find("#alert").text)
+    browser.wait(lambda it: "someone has signed in again" in it.find("#alert").text)
     assert "X-CSRF-Token" not in browser.text()

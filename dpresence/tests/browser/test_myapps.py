@@ -285,7 +285,7 @@ def test_a_page_that_is_open_follows_what_happens_elsewhere(browser: Browser, sc
     browser.click("Activate")
     browser.wait(lambda it: it.count("[data-state=active]") == 1)
     owner.call("DELETE", f"/myapps/{appid}")
-    browser.wait(lambda it: it.title == "There is nothing here for you")
+    browser.wait(lambda it: it.title == "Not found")
     browser.assert_quiet(REFUSED)
 
 

@@ -16,7 +16,7 @@ from .support import Browser
 
 pytestmark = pytest.mark.browser
 
-NO_COOKIES = "accepts no cookies of this site"
+NO_COOKIES = "blocks cookies from this site"
 NO_STORAGE = "This browser stores nothing for this site"
 # As in browsers where storage is off but cookies are not.
 WITHOUT = """

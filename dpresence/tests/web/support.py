@@ -253,4 +253,4 @@ def refusal(response: TestResponse) -> tuple[int, dict[str, Any]]:
     return response.status_int, response.json
 
 
-NOT_FOUND = (404, ko(110, "there is nothing of that name for you"))
+NOT_FOUND = (404, ko(110, "not found"))

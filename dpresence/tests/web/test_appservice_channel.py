@@ -278,7 +278,7 @@ def test_notify_answers_for_each(world: World, app: App) -> None:
         "id": 1,
         "notifications": [
             {"puid": puid, "id": answer["notifications"][0]["id"], "result": "OK", "queue_size": 1, "delivered": False},
-            {"puid": "unknown", **ko(110, "there is nothing of that name for you")},
+            {"puid": "unknown", **ko(110, "not found")},
         ],
     }
 

@@ -102,7 +102,7 @@ def test_what_is_stored_right_after_the_grant_was_revoked_is_dropped_and_said_to
     user = account(world)
     revoke = lambda: world.presence.grants.revoke(user, app.id)  # noqa: E731
     in_the_middle(monkeypatch, world.parts.backends.mailbox, "push", revoke, before=True)
-    assert world.notify(app, {"puid": puid, "message": "secret"}) == [{"puid": puid, **ko(110, "there is nothing of that name for you")}]
+    assert world.notify(app, {"puid": puid, "message": "secret"}) == [{"puid": puid, **ko(110, "not found")}]
     assert (messages(channel), waiting(world, app, user)) == ([], 0)
 
 

@@ -61,7 +61,7 @@ def test_a_link_with_another_token_leaves_no_cookie(shared: World, token: str) -
     answer = shared.browser()("GET", f"/?token={quote(token)}")
     assert refusal(answer) == wrong("token") and "Set-Cookie" not in answer.headers
     page = shared.browser()("GET", f"/?token={quote(token)}", **HTML)
-    assert page.status_int == 403 and "This link is not of the present start" in page.text
+    assert page.status_int == 403 and "This link has expired" in page.text
     assert DEVELOPMENT_TOKEN not in page.text
 
 

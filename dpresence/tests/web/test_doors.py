@@ -172,7 +172,7 @@ def test_every_page_says_that_this_is_development(world: World, app: App) -> Non
     for path, status in (("/login", 200), (grant_path(world, app), 200), ("/nothing", 404), ("/grant/x", 404)):
         answer = page(ann, path)
         assert answer.status_int == status
-        assert "anybody with its token can sign in as anybody" in answer.text
+        assert "anyone with its token can sign in as anyone" in answer.text
         assert answer.headers["X-dpresence-Mode"] == "development"
 
 

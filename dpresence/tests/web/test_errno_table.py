@@ -155,7 +155,7 @@ REFUSALS: dict[Callable[[Scene], Any], tuple[int | None, dict[str, Any]]] = {
     not_an_object: (400, ko(106, "not JSON: expected one JSON object")),
     wrong_value: (400, ko(107, "name: 1 to 64 printable characters")),
     wrong_field: (400, ko(108, "domain: is missing")),
-    not_found: (404, ko(110, "there is nothing of that name for you")),
+    not_found: (404, ko(110, "not found")),
     unknown_path: (404, ko(111, "there is no such path")),
     too_large: (413, ko(113, "the body may have 131072 bytes")),
     too_many: (409, ko(114, "applications: at most 100 for one developer")),

@@ -161,7 +161,7 @@ def test_the_page_is_the_same_for_what_is_not_there_and_what_is_somebody_elses(s
     nobodys = shared_ann("GET", "/myapps/AAAAAAAAAAAAAAAA", **HTML)
     assert (theirs.status_int, theirs.content_type) == (404, "text/html")
     assert (theirs.body, theirs.headers) == (nobodys.body, nobodys.headers)
-    assert shared_app.id not in theirs.text and "There is nothing here for you" in theirs.text
+    assert shared_app.id not in theirs.text and "Not found" in theirs.text
 
 
 def test_the_page_has_words_for_every_way_a_proof_can_fail() -> None:
@@ -192,9 +192,9 @@ def test_the_page_that_asks_says_what_was_allowed_already(world: World, app: App
     assert 'name="allow"' in asked and 'name="deny"' in asked and "already" not in asked
     ann("POST", f"/grant/{app.id}")
     granted = html(ann, path)
-    assert "You have allowed this already, on 22 November 2026." in granted and 'name="deny"' not in granted and "paused" not in granted
+    assert "You have already allowed this, on 22 November 2026." in granted and 'name="deny"' not in granted and "paused" not in granted
     ann("PATCH", f"/grant/{app.id}", {"paused": True})
-    assert "At the moment it is paused" in html(ann, path)
+    assert "You have paused it" in html(ann, path)
     ann("DELETE", f"/grant/{app.id}")
     assert html(ann, path) == asked
 
@@ -203,11 +203,11 @@ def test_every_way_the_question_can_fail_has_words_of_its_own(world: World, app:
     ann = world.person(ANN)
     unproven = world.registered(app.owner)["appid"]
     path = f"/grant/{app.id}"
-    assert "There is no such application" in html(ann, f"/grant/nothing?{back(world)}", 404)
+    assert "This application does not exist" in html(ann, f"/grant/nothing?{back(world)}", 404)
     assert "This application cannot ask you yet" in html(ann, f"/grant/{unproven}?{back(world)}", 403)
     assert "This link is broken" in html(ann, f"{path}?redirect=https%3A%2F%2Fevil.example.org", 400)
     app.owner("POST", f"/myapps/{app.id}/deactivate")
-    assert "This application is switched off" in html(ann, f"{path}?{back(world)}", 403)
+    assert "This application is not active" in html(ann, f"{path}?{back(world)}", 403)
 
     def away(*_: object) -> None:
         raise BackendUnavailable
@@ -215,17 +215,13 @@ def test_every_way_the_question_can_fail_has_words_of_its_own(world: World, app:
     monkeypatch.setattr(world.parts.backends.directory, "application", away)
     answer = ann("GET", f"{path}?{back(world)}", **HTML)
     assert (answer.status_int, answer.headers["Retry-After"]) == (503, "5")
-    assert (
-        "The fault is the service's" in unescape(answer.text)
-        and "It can be tried again in 5 s." in answer.text
-        and 'href=""' in answer.text
-    )
+    assert "The service is at fault" in unescape(answer.text) and "You can try again in 5 s." in answer.text and 'href=""' in answer.text
 
 
 LATE = {
-    "signed in anew": (403, "This question is no longer good", ""),
+    "signed in anew": (403, "This request is out of date", ""),
     "signed out": (401, "You were signed out while the page was open", "/login?next="),
-    "ended": (401, "Your sign-in ended while the page was open", "/login?next="),
+    "ended": (401, "Your sign-in expired while the page was open", "/login?next="),
 }
 
 
@@ -244,7 +240,7 @@ def test_an_answer_that_comes_too_late_grants_nothing_and_leads_back_to_the_ques
     question = f"/grant/{app.id}?redirect={quote(redirect, safe='')}"
     way = sign_in + quote(question, safe="") if sign_in else question
     assert (answer.status_int, answer.content_type) == (status, "text/html")
-    assert title in answer.text and "Nothing was granted." in answer.text and f'href="{way}"' in answer.text
+    assert title in answer.text and "The application got no access." in answer.text and f'href="{way}"' in answer.text
     assert world.person(ANN)("GET", "/grants").json == {"grants": []}
 
 
@@ -254,9 +250,9 @@ def test_an_answer_that_comes_too_late_grants_nothing_and_leads_back_to_the_ques
 def test_a_refusal_is_a_page_to_a_browser_and_json_to_a_program(shared_ann: Browser, shared: World) -> None:
     assert refusal(shared_ann("GET", "/nothing")) == (404, ko(111, "there is no such path"))
     shown = html(shared_ann, "/nothing", 404)
-    assert "There is no such page" in shown and 'href="/"' in shown and "Error 111" in shown
+    assert "Page not found" in shown and 'href="/"' in shown and "Error 111" in shown
     assert "/nothing" not in shown, "what somebody sends is not shown back"
-    assert "There is no such page" in html(shared.browser(), "/nothing", 404)
+    assert "Page not found" in html(shared.browser(), "/nothing", 404)
 
 
 def test_a_mistake_of_ours_is_a_page_with_a_number(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +260,7 @@ def test_a_mistake_of_ours_is_a_page_with_a_number(world: World, monkeypatch: py
     monkeypatch.setattr(world.presence, "applications", None)
     monkeypatch.setattr("secrets.token_hex", lambda size: "c0ffee")
     shown = html(dev, "/myapps", 500)
-    assert "Something went wrong here" in shown and "c0ffee" in shown
+    assert "Something went wrong" in shown and "c0ffee" in shown
     monkeypatch.undo()
 
 

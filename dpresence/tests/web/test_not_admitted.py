@@ -27,9 +27,9 @@ def page(sign_in):
     ("claims", "title", "again"),
     [
         ({"email_verified": False}, "Your e-mail address is not verified", True),
-        ({"email": None}, "Your provider tells no e-mail address of you", True),
-        ({"email": "ada@elsewhere.example"}, "That provider is not for your e-mail address", True),
-        ({"nonce": "other"}, "That sign-in was not accepted", True),
+        ({"email": None}, "Your provider did not send your e-mail address", True),
+        ({"email": "ada@elsewhere.example"}, "This provider does not match your e-mail address", True),
+        ({"nonce": "other"}, "Your sign-in was not accepted", True),
         ({}, "Your account is blocked", False),
     ],
 )

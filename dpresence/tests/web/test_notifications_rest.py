@@ -67,7 +67,7 @@ def test_a_puid_that_is_unknown_anothers_or_revoked_is_simply_not_there(world: W
     world.person(ANN)("DELETE", f"/grant/{app.id}")
     for puid in (revoked, anothers, "unknown", "%00"):
         asked = "\0" if puid == "%00" else puid
-        refused = (404, ko(110, "there is nothing of that name for you", details={"puid": [asked]}))
+        refused = (404, ko(110, "not found", details={"puid": [asked]}))
         assert refusal(look(world, app, f"?puid={puid}")) == refused  # type: ignore[arg-type]
 
 
@@ -98,7 +98,7 @@ def test_the_answer_names_the_verb_as_on_the_channel(world: World, app: App) -> 
 def test_one_unknown_puid_does_not_stop_the_others(world: World, app: App) -> None:
     puid = world.grant(ANN, app)
     answers = world.notify(app, {"puid": "unknown"}, {"puid": puid})
-    assert answers[0] == {"puid": "unknown", **ko(110, "there is nothing of that name for you")}
+    assert answers[0] == {"puid": "unknown", **ko(110, "not found")}
     assert answers[1]["result"] == "OK"
 
 

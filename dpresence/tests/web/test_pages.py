@@ -18,7 +18,7 @@ ANN = "ann@example.org"
 def names_in_header(browser: Browser, path: str) -> list[str]:
     """Return which of these a page shows."""
     text = browser("GET", path, **HTML).text
-    return [word for word in (ANN, "Sign out", 'name="csrf"', 'href="/login', "Play every part") if word in text]
+    return [word for word in (ANN, "Sign out", 'name="csrf"', 'href="/login', "Try every role") if word in text]
 
 
 def test_a_program_is_told_what_a_page_needs(world: World) -> None:
@@ -36,8 +36,8 @@ def test_the_sidebar_is_for_who_is_signed_in(world: World) -> None:
 
 
 def test_the_header_says_who_is_signed_in(world: World) -> None:
-    assert names_in_header(world.browser(), "/") == ['href="/login', "Play every part"]
-    assert names_in_header(world.person(ANN), "/") == [ANN, "Sign out", 'name="csrf"', 'href="/login', "Play every part"]
+    assert names_in_header(world.browser(), "/") == ['href="/login', "Try every role"]
+    assert names_in_header(world.person(ANN), "/") == [ANN, "Sign out", 'name="csrf"', 'href="/login', "Try every role"]
     assert names_in_header(world.person(ANN), "/nowhere") == [ANN, "Sign out", 'name="csrf"']
 
 
@@ -102,7 +102,7 @@ def test_a_path_that_is_no_text_is_a_page_that_is_not_there(world: World, path: 
     request = Request.blank("/", {"PATH_INFO": path}, headers=HTML)
     answer = request.get_response(world.browser().web.app)
     assert (answer.status_int, answer.content_type) == (404, "text/html")
-    assert "There is no such page" in answer.text and 'href="/login"' in answer.text
+    assert "Page not found" in answer.text and 'href="/login"' in answer.text
 
 
 def test_who_asks_only_for_the_header_of_a_page_is_led_the_same_way(world: World) -> None:

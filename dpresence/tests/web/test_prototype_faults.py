@@ -37,7 +37,7 @@ def test_a_grant_to_one_application_opens_the_user_to_no_other(world: World, app
     world.device(ANN)
     world.settle()
     assert [frame.get("snapshot", frame.get("updates")) for frame in service.sent[1:]] == [[]]
-    assert world.notify(other, {"puid": puid})[0] == {"puid": puid, **ko(110, "there is nothing of that name for you")}
+    assert world.notify(other, {"puid": puid})[0] == {"puid": puid, **ko(110, "not found")}
 
 
 def test_notify_does_nothing_before_auth(world: World, app: App) -> None:
