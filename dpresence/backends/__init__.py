@@ -1,4 +1,4 @@
-"""The three backends of an app, chosen by the ini. Drivers are imported in ``load`` only, after the server has patched."""
+"""The three backends of an app, selected in the ini file. ``load`` imports the drivers, after the server has applied its monkey patches."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Backends:
     mailbox: Mailbox
 
     def ping(self) -> dict[str, bool]:
-        """Return for each role whether its store answers; takes as long as the slowest deadlines together."""
+        """Return for each role whether its store answers. In the worst case this takes the sum of the stores' timeouts."""
         return {field.name: _answers(getattr(self, field.name)) for field in fields(self)}
 
     def close(self) -> None:
-        """Release what all of them hold; nothing may be called after it."""
+        """Release the resources of all backends. No method may be called afterwards."""
         for field in fields(self):
             getattr(self, field.name).close()
 
@@ -44,18 +44,18 @@ def _answers(backend: Directory | Tracker | Mailbox) -> bool:
 
 
 def load(settings: Settings, clock: Clock, serving: bool = False) -> Backends:
-    """Open what the settings name, its tables brought up to date.
+    """Open the configured backends and migrate the database to the current schema.
 
-    :param serving: hold an SQLite database as a service does: alone while the tracker is in this process's memory.
-    :raises SettingError: a URL, a database or a Redis this version cannot work with.
-    :raises BackendUnavailable: the database or the Redis does not answer.
+    :param serving: lock an SQLite database as the service does: exclusively if the tracker is in this process's memory.
+    :raises SettingError: a URL is invalid, or this version cannot use the database or the Redis server.
+    :raises BackendUnavailable: the database or the Redis server does not answer.
     """
     from .mailbox.sql import SqlMailbox
     from .tracker.memory import MemoryTracker
 
     storage = settings.storage
     alone = storage.tracker == "memory" if serving else None
-    with ExitStack() as opened:  # closed again when one of them cannot be opened
+    with ExitStack() as opened:  # closes the backends that are open when a later one fails to open
         directory = load_directory(settings, clock, alone)
         opened.callback(directory.close)
         mailbox = _redis_mailbox(settings) if storage.mailbox == "redis" else SqlMailbox(directory.database)
@@ -66,10 +66,10 @@ def load(settings: Settings, clock: Clock, serving: bool = False) -> Backends:
 
 
 def load_directory(settings: Settings, clock: Clock, alone: bool | None = None) -> SqlDirectory:
-    """Open the directory the settings name, its tables brought up to date.
+    """Open the configured directory and migrate its tables to the current schema.
 
     :param alone: see ``Database``.
-    :raises SettingError: a URL or a database this version cannot work with.
+    :raises SettingError: the URL is invalid, or this version cannot use the database.
     :raises BackendUnavailable: the database does not answer.
     """
     from .directory.sql import SqlDirectory

@@ -1,7 +1,7 @@
-"""The directory: durable facts. Accounts, browser sessions, tickets, applications, API keys and grants.
+"""The directory stores durable facts: accounts, browser sessions, tickets, applications, API keys and grants.
 
-What a method has answered survives a crash. Every method may raise ``BackendUnavailable`` and changes nothing then.
-One technology is one file beside this one; ``tests/contract/directory.py`` runs against each.
+A result that a method has returned survives a crash. Every method may raise ``BackendUnavailable``; it then changes nothing.
+Each storage technology is one file of this package; ``tests/contract/directory.py`` runs against every one.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from ...model import Account, ApiKey, Application, DirectoryVersion, Grant, Gran
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What an erasure took away: the grants that ended and the applications that are gone."""
+    """The result of an erasure: the grants that ended and the applications that were deleted."""
 
     grants: Sequence[Grant]
     applications: Sequence[Application]
 
 
 class Granted(NamedTuple):
-    """A user's grant with the application it goes to.
+    """A user's grant with its application.
 
-    :param last_looked: the day (``YYYY-MM-DD``) on which the application last used one of its present keys; None if it never did.
+    :param last_looked: the day (``YYYY-MM-DD``) on which the application last used one of its current keys; None if it never did.
     """
 
     grant: Grant
@@ -34,21 +34,21 @@ class Granted(NamedTuple):
 
 
 class SignedIn(NamedTuple):
-    """A browser session and whose it is."""
+    """A browser session and the account that it belongs to."""
 
     session: Session
     account: Account
 
 
 Proven = Account | SignedIn
-"""Who asks for something: the account as it was when its holder proved who they are, with the browser session if they did by one."""
+"""The requester: the account as it was when the user authenticated, with the browser session if they authenticated by one."""
 
 
 class Redeemed(NamedTuple):
-    """What became of a ticket that was shown.
+    """The result of presenting a ticket.
 
-    :param good: it opens a channel; if not, somebody has a copy, and its family is dead.
-    :param account: of the person, as it was then.
+    :param good: the ticket opens a channel. If False, the ticket was used by a second device, and its family is revoked.
+    :param account: the account of the ticket's user at the time of the call.
     """
 
     ticket: Ticket
@@ -59,50 +59,50 @@ class Redeemed(NamedTuple):
 class Directory(ABC):
     """Durable facts. Times are milliseconds since the epoch.
 
-    A ``now`` that the caller gives decides what is returned, never what is deleted: a process whose clock is wrong may miss
-    what stands, but destroys nothing. What expires is deleted by the store's own clock.
+    A ``now`` argument determines what is returned, never what is deleted: a process with a wrong clock may miss existing rows,
+    but deletes nothing. Expired rows are deleted by the clock of the store.
 
-    What the tracker and the mailbox have to be told of a change is written to the outbox in the transaction of that change.
-    A change of a user's own grants, and each sign-out, raises the revision of their account.
+    Entries that the tracker and the mailbox must apply are written to the outbox in the transaction of the change that causes them.
+    A change of a user's own grants, and each sign-out, increments the revision of their account.
 
-    A method that takes ``proven`` makes the change only if that is still so in the transaction of the change: the account is there, not
-    blocked and pinned as it was then, and the session, if there is one, has not ended. Else it raises ``SessionEnded``. None, for what
-    the service or the operator does, asks for nothing.
+    A method that takes ``proven`` makes the change only if the proof still holds in the transaction of the change: the account exists,
+    is not blocked and has the same pin, and the session, if there is one, has not ended. Otherwise the method raises ``SessionEnded``.
+    None skips this check; the service and the operator pass it for their own changes.
     """
 
-    # -- the whole
+    # -- the directory as a whole
 
     @abstractmethod
     def ping(self) -> None:
-        """Reach the store and prove, by a write a few seconds old at most, that it keeps what is written.
+        """Reach the store and verify that it accepts writes; a successful write may be a few seconds old.
 
-        :raises BackendUnavailable: it is away, full, read-only or another one.
+        :raises BackendUnavailable: the store is unreachable, full, read-only or has been replaced by another one.
         """
 
     @abstractmethod
     def stamp(self, mode: str) -> str:
-        """Write ``mode`` (``production`` or ``development``) into an unstamped store; return the stamp that stands."""
+        """Write ``mode`` (``production`` or ``development``) to a store that has no mode yet; return the stored mode."""
 
     @abstractmethod
     def version(self) -> DirectoryVersion:
-        """Return how far this directory has come; less than it was only where it was restored from a backup."""
+        """Return the version of this directory. It only ever grows, unless the store is restored from a backup."""
 
     @abstractmethod
     def sweep(self) -> int:
-        """Delete sessions, tickets, spent assertions and retired keys whose time is over by the store's clock; return how many rows."""
+        """Delete the sessions, tickets, used assertions and retired keys that have expired; return the number of deleted rows."""
 
     @abstractmethod
     def close(self) -> None:
-        """Release what is held; nothing may be called after it."""
+        """Release all resources. No method may be called afterwards."""
 
     # -- accounts
 
     @abstractmethod
     def sign_in(self, identity: Identity, now: int) -> Account:
-        """Return the account of (issuer, subject), made at the first sign-in; it follows its person to another address.
+        """Return the account of (issuer, subject), creating it at the first sign-in. A changed e-mail address updates the account.
 
-        :raises Conflict: the address has an account that is pinned to another (issuer, subject), or from which an ``unpin`` took this one
-            away, or that the person's own account would have to be merged with.
+        :raises Conflict: the address has an account that is pinned to another (issuer, subject), or ``unpin`` has removed this
+            (issuer, subject) from the account, or the two accounts would have to be merged.
         """
 
     @abstractmethod
@@ -113,49 +113,49 @@ class Directory(ABC):
     def unpin(self, email: str, same: bool = False) -> bool:
         """Let the next sign-in of ``email`` pin its account anew, end its sessions and tickets, and deactivate its applications.
 
-        :param same: the (issuer, subject) that is taken away, or was before, may pin it again.
-        :returns: False when there is no such account.
+        :param same: the removed (issuer, subject), or an earlier one, may pin the account again.
+        :returns: False if the account does not exist.
         """
 
     @abstractmethod
     def block(self, email: str, blocked: bool) -> bool:
-        """Block an account, which ends its sessions and tickets and deactivates its applications, or unblock it.
+        """Block or unblock an account. Blocking ends its sessions and tickets and deactivates its applications.
 
-        :returns: False when there is no such account.
+        :returns: False if the account does not exist.
         """
 
     @abstractmethod
     def merge(self, email: str, into: str) -> bool:
-        """Move grants and applications of the account of ``email`` to that of ``into``, and end the first one, its sign-ins too.
+        """Move the grants and applications of the account of ``email`` to that of ``into``; delete the first account and its sessions.
 
-        :returns: False when there is no such account, or both are the same.
+        :returns: False if either account does not exist or both are the same.
         """
 
     @abstractmethod
     def erase(self, user: str, proven: Proven | None = None) -> Erased:
-        """Delete an account with all that hangs on it: sessions, tickets, grants, and its applications with theirs.
+        """Delete an account with its sessions, tickets and grants, and its applications with their keys and grants.
 
-        :returns: every grant that ended, of the user and to her applications, and those applications.
+        :returns: every grant that ended (the user's own and those to their applications), and the deleted applications.
         """
 
-    # -- sessions, tickets, spent assertions
+    # -- sessions, tickets, used assertions
 
     @abstractmethod
     def spend(self, digest: bytes, expires_at: int) -> bool:
-        """Note a digest as used until ``expires_at``; False when it was used before."""
+        """Record a digest as used until ``expires_at``; return False if it has been used before."""
 
     @abstractmethod
     def add_session(self, session: Session, proven: Proven | None = None, previous: bytes | None = None) -> Sequence[str]:
-        """Keep a browser session and end those that it succeeds, as ``end_session`` does; return whose they were.
+        """Store a browser session and end the sessions that it replaces, as ``end_session`` does; return the users of those.
 
-        :param previous: hash of the cookie that the browser had. It succeeds the session of that cookie and those that came in its place:
-            of several log-ins at once with the same cookie, one session stays, the last one.
-        :raises SessionEnded: the account is gone or blocked, also without ``proven``.
+        :param previous: hash of the browser's previous cookie. The new session replaces the session of that cookie and every session
+            that has already replaced it: of several concurrent log-ins with the same cookie, only the latest session remains.
+        :raises SessionEnded: the account is deleted or blocked, also without ``proven``.
         """
 
     @abstractmethod
     def session(self, id_hash: bytes, now: int) -> SignedIn | None:
-        """Return a session that has not ended, and its account as it was at the same moment."""
+        """Return a session that has not ended, with its account, both read at the same moment."""
 
     @abstractmethod
     def sessions(self, user: str, now: int) -> Sequence[Session]:
@@ -163,7 +163,7 @@ class Directory(ABC):
 
     @abstractmethod
     def end_session(self, id_hash: bytes) -> Sequence[tuple[str, str | None]]:
-        """Delete a session and the tickets that hang on it; return (family, device) of those tickets."""
+        """Delete a session and its tickets; return (family, device) of those tickets."""
 
     @abstractmethod
     def end_sessions(self, user: str) -> None:
@@ -171,48 +171,48 @@ class Directory(ABC):
 
     @abstractmethod
     def add_ticket(self, ticket: Ticket, proven: Proven | None = None) -> None:
-        """Keep a fresh ticket.
+        """Store a new ticket.
 
-        :raises SessionEnded: see ``add_session``; or the session that the ticket hangs on is gone.
+        :raises SessionEnded: see ``add_session``; or the session that the ticket belongs to has ended.
         """
 
     @abstractmethod
     def use_ticket(self, hash: bytes, now: int, device: str | None, successor: bytes | None) -> Redeemed | None:
-        """Use a ticket and note the device that did (docs/protocol.md, section 2).
+        """Use a ticket and record the device that used it (docs/protocol.md, section 2).
 
-        What came before it in its family is over, and so is a successor it was given before. It can be used again, by the
-        same device, until a successor is used or its own time is over; not at all when it is used without a successor.
+        The use ends all earlier tickets of the family, and a successor that an earlier use of this ticket created. The same device
+        can use the ticket again until a successor is used or the ticket expires; a ticket used without a successor cannot be used again.
 
-        :param device: the name it signs in with, or None. A nameless one that uses a ticket again has the name it got then.
-        :param successor: hash of the ticket that follows it, or None. The follower lives until the ticket's
-            ``session_ends_at`` and keeps its family, session and user.
-        :returns: None when it is unknown, or was never used and is over, or is over by ``now`` but not by the store's clock. Any
-            other use kills the whole family.
+        :param device: the device name given at the sign-in, or None. A nameless device that uses a ticket again gets the same name.
+        :param successor: hash of the ticket that follows this one, or None. The successor expires at the ticket's
+            ``session_ends_at`` and has the same family, session and user.
+        :returns: None if the ticket is unknown, has expired unused, or has expired by ``now`` but not by the clock of the store. Any
+            other invalid use revokes the whole family.
         """
 
     @abstractmethod
     def tickets(self, user: str, now: int) -> Sequence[Ticket]:
-        """Return a user's tickets that can still be used, the one that ends first being first."""
+        """Return a user's usable tickets in order of expiry."""
 
     @abstractmethod
     def has_family(self, family: str) -> bool:
-        """Return whether a ticket family stands."""
+        """Return whether a ticket family exists."""
 
     @abstractmethod
     def set_family_device(self, family: str, device: str) -> None:
-        """Note the device that a ticket family belongs to, where it had no name when it signed in."""
+        """Record the device of a ticket family that signed in without a device name."""
 
     @abstractmethod
     def end_tickets(self, user: str, device: str, proven: Proven | None = None) -> None:
-        """Delete the ticket families that ``device`` of ``user`` used last."""
+        """Delete the ticket families that ``device`` of ``user`` was the last to use."""
 
     # -- applications and keys
 
     @abstractmethod
     def add_application(self, application: Application, limit: int, proven: Proven | None = None) -> None:
-        """Keep a new application.
+        """Store a new application.
 
-        :raises TooMany: its owner has ``limit`` of them.
+        :raises TooMany: its owner already has ``limit`` applications.
         """
 
     @abstractmethod
@@ -221,15 +221,15 @@ class Directory(ABC):
 
     @abstractmethod
     def active(self, appids: Sequence[str]) -> dict[str, str]:
-        """Return the domains of those of some application ids that are active and have a validated domain, by id."""
+        """Return the domains by id of those applications among ``appids`` that are active and have a validated domain."""
 
     @abstractmethod
     def existing(self, appids: Sequence[str]) -> set[str]:
-        """Return those of some application ids that there are."""
+        """Return the subset of ``appids`` that exist."""
 
     @abstractmethod
     def newest_application(self) -> int:
-        """Return when the newest application was made, milliseconds; 0 when there is none."""
+        """Return the creation time of the newest application in milliseconds; 0 if there is none."""
 
     @abstractmethod
     def applications(self, owner: str, after: str, limit: int) -> Sequence[Application]:
@@ -239,72 +239,72 @@ class Directory(ABC):
     def change_application(
         self, appid: str, changes: Mapping[str, object], domain_key: str | None = None, proven: Proven | None = None
     ) -> Application | None:
-        """Store new values of some fields of an application and return it as it is now.
+        """Update some fields of an application and return the updated application.
 
-        :param domain_key: change it only while this is its domain key.
-        :returns: None when it is gone or has another domain key.
+        :param domain_key: update the application only if this is its domain key.
+        :returns: None if the application does not exist or has another domain key.
         """
 
     @abstractmethod
     def move_application(
         self, appid: str, changes: Mapping[str, object], proven: Proven | None = None
     ) -> tuple[Application, Sequence[Grant]] | None:
-        """Store new values of some fields of an application whose domain changed and end every grant to it, in one step.
+        """Update an application whose domain changes and end every grant to it, in one transaction.
 
-        :returns: the application as it is now and the grants that ended; None when it is gone.
+        :returns: the updated application and the grants that ended; None if the application does not exist.
         """
 
     @abstractmethod
     def claim_checks(self, now: int, check_at: int, limit: int) -> Sequence[Application]:
-        """Return up to ``limit`` applications whose domain is due to be looked at again, and set their next time.
+        """Return up to ``limit`` applications whose domain is due for a check, and set the time of their next check.
 
-        Each is returned to one caller only: their ``check_at`` is the one given from then on.
+        Each application is returned to one caller only: its ``check_at`` is set to the argument.
         """
 
     @abstractmethod
     def delete_application(self, appid: str, proven: Proven | None = None) -> Sequence[Grant] | None:
-        """Delete an application with its keys and grants; return the grants that ended, None when it is gone."""
+        """Delete an application with its keys and grants; return the grants that ended, None if the application does not exist."""
 
     @abstractmethod
     def activate(self, appid: str, key: ApiKey, proven: Proven | None = None) -> bool:
-        """Make an application active with ``key`` as its only key, in one step; False when it is active already.
+        """Activate an application with ``key`` as its only key, in one transaction; return False if it is already active.
 
-        :raises NotFound: it is gone.
+        :raises NotFound: the application does not exist.
         :raises SessionEnded: its owner is blocked, also without ``proven``.
-        :raises Conflict: the operator has stopped it.
+        :raises Conflict: the operator has stopped the application.
         :raises DomainNotValidated: its domain is not validated.
         """
 
     @abstractmethod
     def add_key(self, key: ApiKey, retire_at: int, proven: Proven | None = None) -> None:
-        """Keep a new key; the current ones stop working at ``retire_at``, sooner ones as they were.
+        """Store a new key. The current keys retire at ``retire_at``, unless they already retire earlier.
 
-        :raises NotFound: the application is gone.
+        :raises NotFound: the application does not exist.
         :raises SessionEnded: its owner is blocked, also without ``proven``.
         """
 
     @abstractmethod
     def key(self, key_id: str, now: int) -> ApiKey | None:
-        """Return a key that still works, by its public id."""
+        """Return a valid key by its public id."""
 
     @abstractmethod
     def keys(self, appid: str, now: int) -> Sequence[ApiKey]:
-        """Return an application's keys that still work, the newest first."""
+        """Return an application's valid keys, newest first."""
 
     @abstractmethod
     def touch_key(self, key_id: str, day: str) -> None:
-        """Note the last day (``YYYY-MM-DD``) a key was used."""
+        """Record the last day (``YYYY-MM-DD``) on which a key was used."""
 
     # -- grants
 
     @abstractmethod
     def add_grant(self, grant: Grant, domain: str | None = None, proven: Proven | None = None) -> Grant:
-        """Keep a grant and return it; when (application, user) has one already, return that one unchanged.
+        """Store a grant and return it; if (application, user) already has a grant, return that one unchanged.
 
-        :param domain: what the user consented to: the domain that the application has, validated, while it is active.
-        :raises NotFound: the application or the account is gone.
-        :raises DomainNotValidated: the application has another domain, or has not validated it.
-        :raises NotActive: it is not active.
+        :param domain: the domain that the user consented to; the application must be active and have this domain, validated.
+        :raises NotFound: the application or the account does not exist.
+        :raises DomainNotValidated: the application has another domain, or its domain is not validated.
+        :raises NotActive: the application is not active.
         """
 
     @abstractmethod
@@ -313,7 +313,7 @@ class Directory(ABC):
 
     @abstractmethod
     def grants_by_puid(self, appid: str, puids: Sequence[str]) -> dict[str, Grant]:
-        """Return the grants of an application that stand behind ``puids``; unknown ones are left out."""
+        """Return an application's grants by PUID; unknown PUIDs are left out."""
 
     @abstractmethod
     def grants_of_user(self, user: str) -> GrantSet:
@@ -321,11 +321,11 @@ class Directory(ABC):
 
     @abstractmethod
     def granted(self, user: str, after: str, limit: int) -> Sequence[Granted]:
-        """Return up to ``limit`` grants of a user with their applications, in order of application id, behind that of ``after``."""
+        """Return up to ``limit`` grants of a user, with their applications, in order of application id, starting after ``after``."""
 
     @abstractmethod
     def standing(self, puids: Collection[str]) -> set[str]:
-        """Return which of some PUIDs are of grants that stand."""
+        """Return the subset of ``puids`` that belong to existing grants."""
 
     @abstractmethod
     def grants_of_application(self, appid: str, after: str, limit: int) -> Sequence[Grant]:
@@ -333,15 +333,15 @@ class Directory(ABC):
 
     @abstractmethod
     def count_grants(self, appid: str) -> int:
-        """Return how many users have granted an application, paused grants included."""
+        """Return the number of users who have granted an application access, including paused grants."""
 
     @abstractmethod
     def pause(self, appid: str, user: str, paused: bool, since: int, proven: Proven | None = None) -> Grant | None:
-        """Pause a grant or end its pause (then ``since`` moves); return it as it is now, None when there is none."""
+        """Pause or resume a grant (resuming sets its ``since``); return the updated grant, None if there is none."""
 
     @abstractmethod
     def revoke(self, appid: str, user: str, proven: Proven | None = None) -> Grant | None:
-        """Delete a grant and return it, None when there was none."""
+        """Delete a grant and return it; return None if there was none."""
 
     # -- the outbox
 
@@ -349,9 +349,9 @@ class Directory(ABC):
     def outbox(self, owner: str | None, after: int, limit: int) -> Sequence[OutboxEntry]:
         """Return up to ``limit`` entries with an id greater than ``after``, oldest first.
 
-        :param owner: only those of this account or application; None for all.
+        :param owner: return only the entries of this account or application; None for all.
         """
 
     @abstractmethod
     def clear_outbox(self, ids: Sequence[int]) -> None:
-        """Delete entries that were carried out; those that are gone already are no error."""
+        """Delete entries that have been applied. Entries that do not exist are ignored."""

@@ -38,11 +38,11 @@ APPLICATIONS = Rows(applications, Application)
 KEYS = Rows(api_keys, ApiKey)
 GRANTS = Rows(grants, Grant)
 
-# what a sign-in asks for, made once
+# Statements of a sign-in, prepared once.
 _SHOWN = tickets.c.hash == bindparam("shown")
 _ACCOUNT = ACCOUNTS.prepare(accounts.c.id == bindparam("user"))
 _ACCOUNT_BY_EMAIL = ACCOUNTS.prepare(accounts.c.email == bindparam("email"))
-_GRANTS_OF_USER = (  # one statement, so that the revision is that of these grants
+_GRANTS_OF_USER = (  # a single statement, so that the revision matches the grants
     select(accounts.c.revision, *GRANTS.query.selected_columns)
     .join_from(accounts, grants, grants.c.user == accounts.c.id, isouter=True)
     .where(accounts.c.id == bindparam("user"))
@@ -52,12 +52,12 @@ _OWNER_OF_TICKET = ACCOUNTS.prepare(accounts.c.id == select(tickets.c.user).wher
 _TICKET = TICKETS.query.add_columns(tickets.c.used).where(_SHOWN).with_for_update()
 _ADD_TICKET = insert(tickets)
 _BY = bindparam("by", type_=tickets.c.device.type)
-_USE = (  # whatever else is in the family is over; what is over changes only when the family goes to another device
+_USE = (  # expires every other ticket of the family; rows that have expired change only when another device takes over the family
     update(tickets)
     .where(tickets.c.family == bindparam("chain"), or_(tickets.c.expires_at > 0, tickets.c.device.is_distinct_from(_BY)))
     .values(used=True, device=_BY, expires_at=case((_SHOWN, bindparam("again_until")), else_=0))
 )
-_SESSION = (  # one statement, so that the account is that of the moment when the session was there
+_SESSION = (  # a single statement, so that session and account are read at the same moment
     SESSIONS.query.add_columns(*ACCOUNTS.query.selected_columns)
     .join_from(sessions, accounts, accounts.c.id == sessions.c.user)
     .where(sessions.c.id_hash == bindparam("shown"), sessions.c.expires_at > bindparam("now"))
@@ -74,12 +74,12 @@ _IN_A_SIGN_OUT = ("end_session", "end_sessions", "end_tickets", "outbox", "clear
 
 
 class SqlDirectory(Directory):
-    """Durable facts in a ``Database`` it shares with the mailbox; closing one closes both.
+    """Durable facts in a ``Database`` that is shared with the mailbox. Closing either backend closes the database.
 
-    Beyond the base: an application or key whose owner or application has gone meanwhile is refused with ``NotFound``.
+    In addition to the base class, methods raise ``NotFound`` if the owner or application of a new row has been deleted concurrently.
 
-    A method that reads and then writes what hangs on an account or an application holds that row first, so that methods
-    about the same one run one after another; accounts come before applications, and those before grants.
+    A method that reads and then writes rows of an account or an application first locks the row of that account or application, which
+    serializes such methods. Locks are taken in the order accounts, applications, grants.
     """
 
     urgent = frozenset(("_look", *_IN_A_SIGN_IN, *_IN_A_SIGN_OUT))
@@ -88,7 +88,7 @@ class SqlDirectory(Directory):
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    # -- the whole
+    # -- the directory as a whole
 
     def ping(self) -> None:
         self.database.prove()
@@ -168,8 +168,8 @@ class SqlDirectory(Directory):
         if _hold_account(connection, user, proven) is None:
             return Erased([], [])
         owned = APPLICATIONS.all(connection, applications.c.owner == user, order_by=applications.c.id, hold=True)
-        hers = select(applications.c.id).where(applications.c.owner == user)
-        affected = or_(grants.c.user == user, grants.c.appid.in_(hers))
+        owned_ids = select(applications.c.id).where(applications.c.owner == user)
+        affected = or_(grants.c.user == user, grants.c.appid.in_(owned_ids))
         ended = GRANTS.all(connection, affected, order_by=grants.c.puid, hold=True)
         outbox.add(connection, user, "account", user, revision=ERASED)
         for application in owned:
@@ -380,7 +380,7 @@ class SqlDirectory(Directory):
 
     @nondurable
     def touch_key(self, connection: Connection, key_id: str, day: str) -> None:
-        news = api_keys.c.used_on.is_distinct_from(day)  # no row changed, no fsync
+        news = api_keys.c.used_on.is_distinct_from(day)  # an update of no row needs no fsync
         connection.execute(update(api_keys).where(api_keys.c.id == key_id, news).values(used_on=day))
 
     # -- grants
@@ -465,7 +465,7 @@ class SqlDirectory(Directory):
 
 
 def _end_session(connection: Connection, user: str, id_hash: bytes) -> Sequence[tuple[str, str | None]]:
-    """Delete a session of an account that the caller holds, and its tickets; return (family, device) of those."""
+    """Delete a session of an account that the caller has locked, and its tickets; return (family, device) of those tickets."""
     families = select(tickets.c.family, tickets.c.device).distinct().where(tickets.c.session == id_hash)
     ended = [(family, device) for family, device in connection.execute(families.order_by(tickets.c.family))]
     SESSIONS.delete(connection, sessions.c.id_hash == id_hash)
@@ -477,14 +477,14 @@ def _end_session(connection: Connection, user: str, id_hash: bytes) -> Sequence[
 
 
 def _same_device(given: str | None, noted: str | None) -> bool:
-    """Return whether a device may be the one that was noted; one without a name is noted under the name it got."""
+    """Return whether ``given`` may be the recorded device. A device without a name is recorded under a generated name."""
     return given == noted or (given is None and noted is not None and noted.startswith("~"))
 
 
 def _check_holder(connection: Connection, account: Account | None, proven: Proven | None) -> None:
-    """Refuse who may not act for an account any more.
+    """Raise ``SessionEnded`` if the requester may no longer act for an account.
 
-    :param account: kept or held, so that what is found here stays true until the transaction ends; so is the session.
+    :param account: locked by the caller, so that the result holds until the transaction ends; the session is locked here.
     """
     then, session = (proven.account, proven.session) if isinstance(proven, SignedIn) else (proven, None)
     if account is None or account.blocked or (then is not None and (account.id, account.pin) != (then.id, then.pin)):
@@ -494,7 +494,7 @@ def _check_holder(connection: Connection, account: Account | None, proven: Prove
 
 
 def _hold_account(connection: Connection, user: str, proven: Proven | None) -> Account | None:
-    """Hold an account; where somebody asks for the change, they must still be its holder."""
+    """Lock an account; if ``proven`` is given, verify that the requester is still its holder."""
     account = ACCOUNTS.lock_for_update(connection, accounts.c.id == user)
     if proven is not None:
         _check_holder(connection, account, proven)
@@ -508,13 +508,13 @@ def _keep_owner(connection: Connection, appid: str) -> Account | None:
 
 
 def _check_owner(connection: Connection, appid: str, proven: Proven | None) -> None:
-    """Keep the owner of an application; where somebody asks for the change, they must still be its holder. It may be gone."""
+    """If ``proven`` is given, lock the owner of an application, if it exists, and verify that the requester still holds that account."""
     if proven is not None and (owner := _keep_owner(connection, appid)) is not None:
         _check_holder(connection, owner, proven)
 
 
 def _hold_own(connection: Connection, appid: str, proven: Proven | None) -> Application:
-    """Hold an application and keep its owner, who must still be who ``proven`` was, and not blocked."""
+    """Lock an application, and its owner in share mode; the owner must be the account in ``proven`` and must not be blocked."""
     account = _keep_owner(connection, appid)
     application = APPLICATIONS.lock_for_update(connection, applications.c.id == appid)
     if account is None or application is None or application.owner != account.id:
@@ -549,7 +549,7 @@ def _between(appid: str, user: str) -> tuple[ColumnElement[bool], ColumnElement[
 
 
 def _add_changed(connection: Connection, kind: OutboxKind, grant: Grant) -> None:
-    """Raise the revision of a grant's user and add what follows from its change."""
+    """Increment the revision of a grant's user and add the change to the outbox."""
     revision = outbox.raise_revision(connection, grant.user)
     outbox.add(connection, grant.user, kind, grant.user, grant.appid, grant.puid, revision)
 

@@ -1,15 +1,15 @@
-"""The mailbox: notifications waiting for a user, first in first out per user and application.
+"""The mailbox stores undelivered notifications, first in first out per user and application.
 
-What ``push`` has answered survives a crash, until it is settled, expired, dropped for a newer one or purged. Times of expiry
-are the store's own: a time to live begins at the push and runs by the store's clock, so that a process whose clock is wrong
-neither deletes nor keeps what others sent. The cost of a call depends on what it is asked for, never on what else waits; a
-store that others share is held for a few milliseconds at most, and a call that has more to do takes several steps.
+A notification that ``push`` has acknowledged survives a crash until it is settled, expires, is dropped in favour of a newer one or is
+purged. Expiry uses the clock of the store: a time to live starts at the push, so that a process with a wrong clock neither deletes
+notifications of others too early nor stores them too long. The cost of a call depends on its arguments, never on the amount of other
+stored data. A call holds a shared store for a few milliseconds at most; a larger call takes several steps.
 
-A queue belongs to one grant and is named by its PUID. It has two sides: what is still to be delivered, and what the
-application is told to wait. The two differ while the application is shown the user as offline: what the user gets meanwhile
-is discarded, but goes on being counted, so that the count does not tell that the user is there (docs/protocol.md, section 5).
+A queue belongs to one grant and is identified by its PUID. It has two views: the notifications still to be delivered, and the count that
+the application sees. They differ while the application is shown the user as offline: notifications that the user receives then
+are discarded but still counted, so that the count does not reveal that the user is connected (docs/protocol.md, section 5).
 
-One technology is one file beside this one; ``tests/contract/mailbox.py`` runs against each.
+Each storage technology is one file of this package; ``tests/contract/mailbox.py`` runs against every one.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from typing import NamedTuple, Protocol
 from ...model import Notification
 
 SHOWN_NOW = 2**52
-"""``shown_until`` of a user whom the application is shown as reachable."""
+"""``shown_until`` of a user that the application currently sees as reachable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One notification to keep.
+    """One notification to store.
 
-    :param ttl_ms: how long it may wait.
-    :param shown_until: until when (milliseconds) the application was last shown the user as reachable; what the user got
-        before that is counted no longer. ``SHOWN_NOW`` while it is shown so, 0 if it never was.
+    :param ttl_ms: time to live in milliseconds.
+    :param shown_until: time (milliseconds) until which the application was last shown the user as reachable. Notifications that
+        the user received before it are no longer counted. ``SHOWN_NOW`` if the user is shown as reachable, 0 if they never were.
     """
 
     user: str
@@ -41,28 +41,28 @@ class Push:
 
 
 class Stored(NamedTuple):
-    """What became of a push: its position in the order of all pushes to the user, and the size of its queue right after it."""
+    """The result of a push: its position in the order of all pushes to the user, and the size of its queue right after it."""
 
     position: int
     size: int
 
 
 class Waiting(NamedTuple):
-    """A notification that waits, and its position."""
+    """An undelivered notification and its position."""
 
     position: int
     notification: Notification
 
 
 class Queue(NamedTuple):
-    """Names the queue of one grant."""
+    """Identifies the queue of one grant."""
 
     user: str
     puid: str
 
 
 class Granted(Protocol):
-    """Anything that names a queue: a grant, or a ``Queue``."""
+    """Anything that identifies a queue: a grant, or a ``Queue``."""
 
     @property
     def user(self) -> str:
@@ -70,64 +70,64 @@ class Granted(Protocol):
 
     @property
     def puid(self) -> str:
-        """Name of the user in one application."""
+        """Pseudonymous id of the user in one application."""
 
 
 class Mailbox(ABC):
-    """Waiting notifications. Every method may raise ``BackendUnavailable``; one that is one step changes nothing then."""
+    """Undelivered notifications. Every method may raise ``BackendUnavailable``; a method of a single step then changes nothing."""
 
     @abstractmethod
     def push(self, items: Sequence[Push], limit: int, sender: str = "") -> Sequence[Stored]:
-        """Keep notifications, all or none, in one step; where a queue holds more than ``limit``, its oldest are dropped.
+        """Store all notifications or none, in one step. If a queue exceeds ``limit``, its oldest notifications are dropped.
 
-        :param items: in the order they were sent. Positions of one user only grow.
-        :param limit: how many may wait for one user from one application.
-        :param sender: the account that owns the application: all its applications share one turn where calls take turns.
+        :param items: in the order in which they were sent. The positions of one user are strictly increasing.
+        :param limit: maximum number of stored notifications per user and application.
+        :param sender: the account that owns the application; stores that schedule calls fairly count all its applications as one caller.
         """
 
     @abstractmethod
     def pending(self, user: str, after: int, limit: int) -> Sequence[Waiting]:
-        """Return up to ``limit`` notifications to deliver behind position ``after``, oldest first; fewer only at the end."""
+        """Return up to ``limit`` undelivered notifications with a position after ``after``, oldest first; fewer only at the end."""
 
     @abstractmethod
     def among(self, user: str, ids: Collection[str]) -> set[str]:
-        """Return which of some notifications are still to be delivered to a user."""
+        """Return the subset of ``ids`` that are still to be delivered to a user."""
 
     @abstractmethod
     def waiting(self, user: str, puid: str, shown_until: int) -> int:
-        """Return the size of a queue as its application is told; ``shown_until`` as in ``Push``."""
+        """Return the size of a queue as its application sees it; for ``shown_until`` see ``Push``."""
 
     @abstractmethod
     def settle(self, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
-        """Discard notifications that a user has; return how many were to be delivered.
+        """Discard notifications that a user has received; return how many of them were undelivered.
 
-        :param unseen: the PUIDs whose applications are shown the user as offline, None for all: they go on counting.
-        :param at: the present, by the clock that ``shown_until`` is of.
+        :param unseen: PUIDs whose applications see the user as offline, None for all; their notifications remain counted.
+        :param at: the current time, by the same clock as ``shown_until``.
         """
 
     @abstractmethod
     def purge(self, user: str) -> int:
-        """Discard all that is kept for a user; return how many were to be delivered."""
+        """Discard everything stored for a user; return the number of undelivered notifications."""
 
     @abstractmethod
     def purge_grants(self, grants: Sequence[Granted]) -> int:
-        """Discard all that is kept in some queues; return how many were to be delivered."""
+        """Discard everything stored in some queues; return the number of undelivered notifications."""
 
     @abstractmethod
     def queues(self, after: Queue, limit: int) -> Sequence[Queue]:
-        """Return up to ``limit`` queues that hold anything, behind ``after``, in order of user and PUID."""
+        """Return up to ``limit`` non-empty queues after ``after``, in order of user and PUID."""
 
     @abstractmethod
     def sweep(self) -> int:
-        """Discard what has expired; return how many."""
+        """Discard expired notifications; return how many."""
 
     @abstractmethod
     def ping(self) -> None:
-        """Reach the store and prove, by a write a few seconds old at most, that it keeps what is written.
+        """Reach the store and verify that it accepts writes; a successful write may be a few seconds old.
 
-        :raises BackendUnavailable: it is away, full, read-only or another one.
+        :raises BackendUnavailable: the store is unreachable, full, read-only or has been replaced by another one.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Release what is held; nothing may be called after it."""
+        """Release all resources. No method may be called afterwards."""

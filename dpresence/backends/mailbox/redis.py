@@ -1,13 +1,13 @@
-"""The mailbox on a Redis with an append-only file. What happens to notifications happens in ``redis/mailbox.lua``.
+"""The mailbox in a Redis server with an append-only file. ``redis/mailbox.lua`` implements its operations.
 
-Whether an answer means that it is on the disk is up to the server: with ``appendfsync always`` it is; with ``everysec``, its
-default, a crash may take back the last second or two, which the log says at the start.
+The server's configuration determines whether an acknowledged write is on disk: with ``appendfsync always`` it is; with ``everysec``, the
+default of Redis, a crash may lose the last one or two seconds, which a warning at startup says.
 
-The work of one script is bounded over all the queues it is about, and so is the sum of what travels in one batch (``_weight``);
-a call that has more to do takes several scripts. A push stays one step: scripts before it discard what is due in its queues.
+The work of one script is bounded over all its queues, and so is the total weight of one batch (``_weight``). A larger call runs several
+scripts. A push remains atomic: earlier scripts discard what is due in its queues.
 
-What an earlier version stored is taken over when somebody needs it, the rest by sweeps. Processes of that version may go on beside
-those of this one: what they store is taken over the same way, but what this version stored they do not see.
+Data of an earlier version is migrated when it is needed, and the rest by sweeps. Processes of that version may run beside
+processes of this version: the data that they store is migrated in the same way, but they do not see the data of this version.
 """
 # ruff: noqa: D102 - the abstract base documents each method
 
@@ -30,21 +30,21 @@ log = logging.getLogger(__name__)
 _SCRIPT = script("mailbox", "mailbox_end")
 _encode_json = msgspec.json.Encoder().encode
 _MANY = 100
-"""Notifications dealt with in one step."""
+"""Notifications handled in one step."""
 _PUSH_WEIGHT = 8
 _TIDY_WEIGHT = 5
-"""For what a push or a count discards itself."""
+"""Weight of what a push or a count discards itself."""
 _UNTIDY = "untidy"
-"""Result of an operation whose queues have more to discard than it discards itself; see ``mailbox.lua``."""
+"""Result of an operation whose queues hold more discardable entries than it discards itself; see ``mailbox.lua``."""
 _NO_LIMIT = 2**52
 
 
 class RedisMailbox(Mailbox):
     """See ``Mailbox``.
 
-    :param allow_volatile: take a server that may lose what it acknowledged.
-    :raises SettingError: it is no Redis this works with, or one that may; names ``mailbox.redis.allow_volatile``.
-    :raises BackendUnavailable: it does not answer.
+    :param allow_volatile: accept a server that may lose acknowledged writes.
+    :raises SettingError: the server is not supported, or may lose acknowledged writes; names ``mailbox.redis.allow_volatile``.
+    :raises BackendUnavailable: the server does not answer.
     """
 
     def __init__(self, server: ConnectionFactory, allow_volatile: bool) -> None:
@@ -71,7 +71,7 @@ class RedisMailbox(Mailbox):
         return run
 
     def _call(self, name: str, users: Collection[str], *arguments: Any) -> Any:
-        """Carry out an operation about some users, once what an earlier version stored for them was taken over."""
+        """Run an operation for some users, after data that an earlier version stored for them has been migrated."""
         while (result := self._client.call(name, list(users), *arguments)) is False:
             for user in users:
                 while self._client.call("adopt", (), user):
@@ -79,7 +79,7 @@ class RedisMailbox(Mailbox):
         return result
 
     def _repeat(self, name: str, users: Collection[str], *arguments: Any) -> int:
-        """Carry out an operation until it has nothing more to do; return what it counted."""
+        """Run an operation until it has nothing left to do; return the sum of its counts."""
         total, more = 0, True
         while more:
             count, more = self._call(name, users, *arguments)
@@ -97,9 +97,9 @@ class RedisMailbox(Mailbox):
         return [Stored(*stored) for stored in self._tidied("push", queues, limit, brief, limit)]
 
     def _tidied(self, name: str, queues: Mapping[tuple[str, str], int], limit: int, *arguments: Any) -> Any:
-        """Carry out an operation about some queues after all is discarded that has expired, is not counted or exceeds the limit.
+        """Run an operation on some queues, after entries that have expired, are no longer counted or exceed the limit are discarded.
 
-        :param queues: user and PUID of each, with ``shown_until`` as in ``Push``.
+        :param queues: user and PUID of each queue, with ``shown_until`` as in ``Push``.
         """
         while (result := self._call(name, {user for user, _ in queues}, *arguments)) == _UNTIDY:
             left = [(*queue, shown_until) for queue, shown_until in queues.items()]
@@ -127,7 +127,7 @@ class RedisMailbox(Mailbox):
         return sum(self._call("settle", (user,), user, some, self._hidden(user, some, hidden), at) for some in _slices(ids))
 
     def _hidden(self, user: str, ids: Sequence[str], unseen: set[str] | None) -> Any:
-        """Return which PUIDs some notifications go on counting for, as a script takes it; of very many only those that matter."""
+        """Return the PUIDs whose notifications remain counted, in the form the script takes; a large set is reduced to those of ``ids``."""
         if unseen is None:
             return "all"
         return list(unseen if len(unseen) <= _MANY else unseen.intersection(self._call("puids", (user,), user, ids)))
@@ -160,7 +160,7 @@ class RedisMailbox(Mailbox):
 
 
 def _weight(operation: Operation) -> int:
-    """Return about how much of a batch an operation takes: notifications that are read or discarded; adding one takes more."""
+    """Return the approximate weight of an operation in a batch: the notifications it reads or discards; adding one weighs more."""
     name, _, *arguments = operation
     if name == "push":
         return _TIDY_WEIGHT + _PUSH_WEIGHT * len(arguments[0])
@@ -176,13 +176,13 @@ def _slices(ids: Sequence[str]) -> list[Sequence[str]]:
 
 
 def _notification(text: str) -> Notification:
-    """Read what is kept of a notification: an object, or, as an earlier version kept it, the list of its fields."""
+    """Decode a stored notification: an object, or a list of fields as written by an earlier version."""
     kept = msgspec.json.decode(text)
     return Notification(*kept[:7]) if isinstance(kept, list) else msgspec.convert(kept, Notification)
 
 
 def _volatile(server: ConnectionFactory) -> str | None:
-    """Return why a server may lose what it acknowledged, None if it does not."""
+    """Return why a server may lose acknowledged writes, None if it does not."""
     if server.info("persistence").get("aof_enabled") != "1":
         return "it has no append-only file; set appendonly yes"
     memory = server.info("memory")
@@ -192,6 +192,6 @@ def _volatile(server: ConnectionFactory) -> str | None:
 
 
 def _hasty(server: ConnectionFactory) -> str | None:
-    """Return why a server may lose what it acknowledged last; None if it does not, or does not tell."""
+    """Return why a server may lose the latest acknowledged writes; None if it does not, or if its configuration is not readable."""
     fsync = server.option("appendfsync")
     return None if fsync in (None, "always") else f"those of the last two seconds; set appendfsync always, not {fsync}"

@@ -1,7 +1,7 @@
-"""The mailbox in an SQL database. Each method but the sweep is one transaction; a queue is the order of ``position``.
+"""The mailbox in an SQL database. Each method except the sweep is one transaction; ``position`` orders a queue.
 
-Times of expiry are of the database's clock; see ``Database.now``. What a user got
-unseen moves from ``notifications`` to ``taken``, which has no content and is only counted.
+Expiry times use the database's clock; see ``Database.now``. Notifications that a user receives while shown as offline
+move from ``notifications`` to ``taken``, which stores no content and is only counted.
 """
 # ruff: noqa: D102 - the abstract base documents each method
 
@@ -22,7 +22,7 @@ from ..sql.tables import taken
 from . import Granted, Mailbox, Push, Queue, Stored, Waiting
 
 NOTIFICATIONS = Rows(table, Notification)
-_PENDING = (  # asked for at each sign-in
+_PENDING = (  # runs at each sign-in
     NOTIFICATIONS.query.add_columns(table.c.position)
     .where(table.c.user == bindparam("owner"), table.c.position > bindparam("after"), table.c.expires_at > bindparam("now"))
     .order_by(table.c.position)
@@ -34,11 +34,11 @@ _COUNT_NO_LONGER = delete(taken).where(
 )
 _BOTH = (table, taken)
 _SWEPT = 500
-"""Rows of a table that are discarded in one transaction."""
+"""Maximum number of rows that one transaction of the sweep deletes."""
 
 
 class SqlMailbox(Mailbox):
-    """Waiting notifications in a ``Database`` it shares with the directory; closing one closes both."""
+    """Undelivered notifications in a ``Database`` that is shared with the directory. Closing either backend closes the database."""
 
     urgent = frozenset(("_look",))
     erasing = frozenset(("purge", "_sweep"))
@@ -51,7 +51,7 @@ class SqlMailbox(Mailbox):
         if not items:
             return []
         users = {item.user for item in items}
-        take_turns(connection, "mailbox", users)  # what one push counts and numbers, no other changes meanwhile
+        take_turns(connection, "mailbox", users)  # no concurrent call may change the counts and positions of these users
         now, settled = self.database.now(connection), self.database.settled_now(connection)
         queues = {Queue(item.user, item.notification.puid): item.shown_until for item in items}
         _tidy(connection, queues, settled)
@@ -63,7 +63,7 @@ class SqlMailbox(Mailbox):
             queue = Queue(item.user, item.notification.puid)
             sizes[queue] += 1
             answers.append(Stored(positions[item.notification.id], min(sizes[queue], limit)))
-        full = [queue for queue, size in sizes.items() if size > limit or not settled]  # not settled: what has expired is there still
+        full = [queue for queue, size in sizes.items() if size > limit or not settled]  # not settled: expired rows are still there
         if full:
             _keep_newest(connection, full, limit, now)
         return answers
@@ -147,7 +147,7 @@ def _row(item: Push, now: int) -> dict[str, Any]:
 
 
 def _tidy(connection: Connection, queues: dict[Queue, int], now: int) -> None:
-    """Discard what has expired in some queues, and what is counted no longer."""
+    """Discard expired entries of some queues, and entries that are no longer counted."""
     for each in _BOTH:
         connection.execute(delete(each).where(_in(each, queues), each.c.expires_at <= now))
     held = connection.execute(select(taken.c.user, taken.c.puid).distinct().where(_in(taken, queues))).all()
@@ -156,7 +156,7 @@ def _tidy(connection: Connection, queues: dict[Queue, int], now: int) -> None:
 
 
 def _sizes(connection: Connection, queues: Iterable[Queue], now: int) -> Counter[Queue]:
-    """Return how many are counted in each of some queues."""
+    """Return the number of counted entries of each queue."""
     sizes: Counter[Queue] = Counter()
     for each in _BOTH:
         count = select(each.c.user, each.c.puid, func.count()).where(_in(each, queues), each.c.expires_at > now)
@@ -167,7 +167,7 @@ def _sizes(connection: Connection, queues: Iterable[Queue], now: int) -> Counter
 
 
 def _in(each: Table, queues: Iterable[Queue]) -> Any:
-    """Return what restricts a table to some queues: a PUID is of one user, whom the index wants to know."""
+    """Return the condition that selects some queues. A PUID belongs to one user; naming the user lets the query use the index."""
     return each.c.user.in_({queue.user for queue in queues}) & each.c.puid.in_({queue.puid for queue in queues})
 
 
@@ -176,7 +176,7 @@ def _positions(connection: Connection, users: Iterable[str], ids: Collection[str
 
 
 def _keep_newest(connection: Connection, queues: Iterable[Queue], limit: int, now: int) -> None:
-    """Drop what is beyond ``limit`` in each queue now, what has expired first: somebody may have settled some since they were counted."""
+    """Delete the entries beyond ``limit`` in each queue, expired ones first. Queues may have shrunk since they were counted."""
     each_kept = [select(each.c.user, each.c.puid, each.c.position, each.c.expires_at).where(_in(each, queues)) for each in _BOTH]
     kept = union_all(*each_kept).subquery()
     newest = (kept.c.expires_at <= now, kept.c.position.desc())

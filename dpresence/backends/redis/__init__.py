@@ -1,1 +1,1 @@
-"""What the Redis backends share: connections with deadlines, batches of operations, signals, and the scripts Redis runs."""
+"""Shared parts of the Redis backends: connections with timeouts, batched operations, signals, and Lua scripts."""

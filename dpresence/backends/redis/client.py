@@ -1,7 +1,7 @@
-"""A line to Redis: one connection, on which the operations of every greenlet travel in batches.
+"""A Redis client that sends the operations of all greenlets in batches over one connection.
 
-While one batch is under way the operations that come meanwhile make up the next one, so that a busy process pays for
-a round trip and a script once for many of them, and an idle one waits for nobody.
+Operations that arrive while a batch is in flight form the next batch: a busy process pays for one round trip and one script per batch,
+and an idle process sends each operation at once.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ Run = Callable[[Sequence[Operation]], Sequence[Any]]
 Open = Callable[[RedisConnection], Run]
 
 BATCH = 200
-"""Weight of one batch: a few milliseconds of the server's time."""
+"""Maximum weight of one batch; a batch takes a few milliseconds of the server's time."""
 REST_SECONDS = 0.5
-"""After a failure nobody is kept waiting for this long, and the server is left alone."""
+"""Time after a failure in which calls fail immediately and no operation is sent."""
 
 
 class Unanswered(BackendUnavailable):
-    """The operation was sent; whether it is carried out nobody knows."""
+    """The operation was sent, but it is unknown whether the server executed it."""
 
 
 class _Call:
-    """One operation on its way; ``wanted`` until its caller stops waiting."""
+    """One operation in progress. ``wanted`` is true until its caller stops waiting."""
 
     __slots__ = ("operation", "result", "sent", "wanted")
 
@@ -48,16 +48,16 @@ class _Call:
         self.wanted = True
 
     def failure(self) -> BackendUnavailable:
-        """Return what its caller gets when no answer came."""
+        """Return the error for a caller that receives no result."""
         return Unanswered() if self.sent else BackendUnavailable()
 
 
 class BatchingClient:
-    """Carries operations, in the order they were given. To be used from the native thread that made it, by any greenlet.
+    """Executes operations in the order of the calls. Any greenlet of the native thread that created the client may use it.
 
-    :param begin: called with each new connection; returns what carries out a batch on it. Raises the driver's errors.
-    :param waiting: how many operations may wait for the next batch.
-    :param weigh: returns how much of a batch an operation takes, 1 or more; one that is too much for any batch travels alone.
+    :param begin: called with each new connection; returns the function that executes a batch on it. Raises the driver's errors.
+    :param waiting: maximum number of operations that wait for the next batch.
+    :param weigh: returns the weight of an operation in a batch, 1 or more; an operation heavier than a batch is sent alone.
     """
 
     def __init__(
@@ -76,12 +76,12 @@ class BatchingClient:
         self._worker = gevent.spawn(self._serve)
 
     def call(self, *operation: Any) -> Any:
-        """Carry out one operation and return its result, within ``redis.timeout_seconds``.
+        """Execute one operation and return its result, within ``redis.timeout_seconds``.
 
-        What missed its deadline after it was sent may still happen, before anything that is sent later.
+        An operation that times out after it was sent may still be executed, before every operation that is sent later.
 
         :raises Unanswered: the server failed or the deadline passed after the operation was sent.
-        :raises BackendUnavailable: the same before it was sent, or too many operations wait: it does not happen.
+        :raises BackendUnavailable: the same before it was sent, or too many operations are waiting; the operation is not executed.
         """
         if self._resting or self._closed or len(self._calls) >= self._most:
             raise BackendUnavailable
@@ -96,7 +96,7 @@ class BatchingClient:
             call.wanted = False
 
     def close(self) -> None:
-        """Hang up; harmless when done before."""
+        """Close the connection and fail all waiting calls. Idempotent."""
         self._closed = True
         self._worker.kill()
         self._drop()
@@ -112,7 +112,7 @@ class BatchingClient:
                 self._carry(self._next_batch())
 
     def _next_batch(self) -> list[_Call]:
-        """Take what fits into one batch, at least one, out of what waits."""
+        """Remove the calls of the next batch, at least one, from the queue."""
         batch = [self._calls.popleft()]
         weight = self._weigh(batch[0].operation)
         while self._calls and (weight := weight + self._weigh(self._calls[0].operation)) <= BATCH:
@@ -127,14 +127,14 @@ class BatchingClient:
                 call.sent = True
             results = run([call.operation for call in wanted]) if wanted else ()
             for call, result in zip(wanted, results, strict=True):
-                if isinstance(result, BackendUnavailable):  # it alone failed
+                if isinstance(result, BackendUnavailable):  # only this operation failed
                     call.result.set_exception(result)
                 else:
                     call.result.set(result)
         except (RedisError, OSError) as error:
             self._server.unavailable(error)
             self._give_up(batch)
-        except Exception:  # ours: the next batch may fare better
+        except Exception:  # a bug of ours; the next batch may succeed
             log.exception("redis: a batch failed")
             self._give_up(batch)
 
@@ -145,7 +145,7 @@ class BatchingClient:
         return self._run
 
     def _give_up(self, batch: list[_Call]) -> None:
-        """Fail everybody who waits, at once, and try again after a while."""
+        """Fail all waiting calls at once, and accept new calls after a pause."""
         self._drop()
         self._resting = True
         gevent.spawn_later(REST_SECONDS * random.uniform(0.5, 1), self._rested)  # noqa: S311 a jitter

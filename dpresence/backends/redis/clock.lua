@@ -1,6 +1,6 @@
--- The lease clock: the server's own clock without its jumps, in milliseconds. Comes first.
--- A step back, or one of more than half a lease, counts as no time at all: the clock was set, or no process reached the server.
--- Every process renews more often than that, so that a lease is as long as it says while somebody renews his.
+-- The lease clock: the server's clock in milliseconds, corrected for jumps. First part of each script.
+-- A step backwards, or one of more than half a lease, counts as no elapsed time: the clock was set, or no process reached the server.
+-- Processes renew their leases more often than that, so leases have their full length while any process renews.
 local function tick(meta, lease)
   local parts = redis.call('TIME')
   local time = parts[1] * 1000 + math.floor(parts[2] / 1000)

@@ -1,4 +1,4 @@
-"""One Redis server, 6.2 or later: connections with deadlines, and its errors in the service's words."""
+"""Connections with timeouts to one Redis server, 6.2 or later, and translation of the driver's errors."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _OLDEST = (6, 2)
 
 
 class RedisConnection(Protocol):
-    """What is used of the driver's connections, which it gives no types. Every method raises the driver's errors."""
+    """The methods used of the driver's connections, which have no type hints. Every method raises the driver's errors."""
 
     def connect(self) -> None:
-        """Connect and sign in."""
+        """Connect and authenticate."""
 
     def disconnect(self) -> None:
-        """Hang up; never fails."""
+        """Disconnect; never raises."""
 
     def send_command(self, *command: str | bytes | int) -> None:
         """Send a command."""
@@ -37,13 +37,13 @@ class RedisConnection(Protocol):
         """Wait for the next reply and return it: bytes, an integer, a list or None."""
 
     def can_read(self, timeout: float) -> bool:
-        """Wait so many seconds for a reply to begin; return whether one did."""
+        """Wait up to ``timeout`` seconds for a reply; return whether one has begun to arrive."""
 
 
 class ConnectionFactory:
-    """Makes connections to the server of ``redis.url``. Cooperative where ``socket`` is patched or gevent's.
+    """Creates connections to the server of ``redis.url``. They are cooperative if ``socket`` is patched or is gevent's.
 
-    :raises SettingError: the URL is none; names ``redis.url``.
+    :raises SettingError: the URL is invalid; names ``redis.url``.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
@@ -60,22 +60,22 @@ class ConnectionFactory:
                 retry=Retry(NoBackoff(), 0),
                 **tls,
             )
-            self._pool.make_connection()  # does not connect; an unknown option of the URL shows here
+            self._pool.make_connection()  # does not connect, but validates the options of the URL
         except ValueError:
             raise SettingError(f"redis.url: must be {REDIS_URL}") from None
         except TypeError:
             raise SettingError("redis.url: must have no options but those of redis-py's connections") from None
 
     def connect(self) -> RedisConnection:
-        """Return a new connection; every wait on it ends after ``redis.timeout_seconds``. Raises the driver's errors."""
-        # not one of the pool's: it counts what it ever made, and stops at a hundred
+        """Return a new connection; every wait on it is limited to ``redis.timeout_seconds``. Raises the driver's errors."""
+        # not taken from the pool, which counts all connections it ever made and stops at a hundred
         connection = cast("RedisConnection", self._pool.connection_class(**self._pool.connection_kwargs))
         connection.connect()
         return connection
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Turn every error of the driver into ``BackendUnavailable``."""
+        """Translate every error of the driver into ``BackendUnavailable``."""
         try:
             yield
         except (RedisError, OSError) as error:
@@ -90,7 +90,7 @@ class ConnectionFactory:
             return info(connection, section)
 
     def option(self, name: str) -> str | None:
-        """Return what CONFIG says of an option; None where that is not allowed.
+        """Return the value of a CONFIG option; None if the server denies access to it.
 
         :raises BackendUnavailable: the server does not answer.
         """
@@ -103,7 +103,7 @@ class ConnectionFactory:
 
     @contextmanager
     def _once(self) -> Iterator[RedisConnection]:
-        """Give a connection for something seldom."""
+        """Open a connection for a single rare command."""
         with self.errors():
             connection = self.connect()
             try:
@@ -112,19 +112,19 @@ class ConnectionFactory:
                 connection.disconnect()
 
     def unavailable(self, error: Exception) -> BackendUnavailable:
-        """Return what a caller sees of a driver's error; the log gets the driver's own words."""
+        """Log an error of the driver and return the exception for the caller."""
         log.warning("redis: %s: %s", type(error).__name__, self.words(error))
         return BackendUnavailable()
 
     def words(self, error: Exception) -> str:
-        """Return what the driver says, for the log."""
+        """Return the driver's error message without secrets, for the log."""
         return without_lone_host(str(error), self._url)
 
     def check(self) -> None:
-        """Look at the server once, at the start.
+        """Check the server's version and mode, once at startup.
 
-        :raises SettingError: it is too old, or a cluster.
-        :raises BackendUnavailable: it does not answer.
+        :raises SettingError: the server is too old, or a cluster.
+        :raises BackendUnavailable: the server does not answer.
         """
         found = self.info("server")
         version = tuple(int(part) for part in found["redis_version"].split(".")[:2])
@@ -133,10 +133,10 @@ class ConnectionFactory:
             raise SettingError(f"redis.url: must be one Redis 6.2 or later, no cluster; this one is {what}")
 
     def refuse_eviction(self) -> None:
-        """Refuse a server that drops any key when its memory is full. Of the keys that end by themselves it may drop any.
+        """Refuse a server that may evict any key when its memory is full. It may evict keys that have a time to live.
 
-        :raises SettingError: it does.
-        :raises BackendUnavailable: it does not answer.
+        :raises SettingError: the eviction policy covers all keys.
+        :raises BackendUnavailable: the server does not answer.
         """
         policy = self.info("memory").get("maxmemory_policy", "")
         if policy.startswith("allkeys"):
@@ -157,10 +157,10 @@ def info(connection: RedisConnection, section: str) -> dict[str, str]:
 
 
 def script(*names: str) -> bytes:
-    """Return the text of some scripts beside this module, one after the other."""
+    """Return the concatenated text of some Lua scripts of this package."""
     return b"\n".join((files(__package__) / f"{name}.lua").read_bytes() for name in names)
 
 
 def load(connection: RedisConnection, text: bytes) -> bytes:
-    """Make a script known to the server and return the name to call it by."""
+    """Load a script into the server and return its SHA1 digest."""
     return cast("bytes", ask(connection, "SCRIPT", "LOAD", text))

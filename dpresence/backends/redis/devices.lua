@@ -1,18 +1,18 @@
--- Devices and grace. Comes after "rates.lua".
+-- Devices and grace periods. Follows "rates.lua".
 
 local function owned(record, name, connection)
   local device = record.devices[name]
   return device and not device.over and device.connection == connection and device.process == me and device or nil
 end
 
--- Return the name of a device a connection speaks for.
+-- Return the name of the device that a connection owns.
 local function spoken_for(record, connection)
   for name in pairs(record.devices) do
     if owned(record, name, connection) then return name end
   end
 end
 
--- Note what a sweep needs to find a user by one of the processes her devices are at.
+-- Update the indexes by which sweeps find a user through a process that their devices belong to.
 local function index(user, record, process)
   local any, soonest = false, nil
   for _, device in pairs(record.devices) do
@@ -29,8 +29,8 @@ local function index(user, record, process)
   end
 end
 
--- Keep a user's devices, work out her status and tell those who may know if it changed.
-local function keep(user, record, grants, reason)
+-- Store a user's devices, recompute the user's status and, if it changed, append it to the feeds.
+local function save_devices(user, record, grants, reason)
   local status = 'offline'
   for _, device in pairs(record.devices) do
     if RANK[device.status] > RANK[status] then status = device.status end
@@ -41,7 +41,7 @@ local function keep(user, record, grants, reason)
   store(user, record)
 end
 
--- Drop those devices that ``which(name, device)`` picks; return whether there was one.
+-- Delete the devices for which ``which(name, device)`` is true; return whether there were any.
 local function drop(user, grants, revision, reason, which)
   local record, at = load(user), {}
   if revision < record.revision then return STALE end
@@ -54,11 +54,11 @@ local function drop(user, grants, revision, reason, which)
   end
   if not next(at) then return false end
   for process in pairs(at) do index(user, record, process) end
-  keep(user, record, grants, reason)
+  save_devices(user, record, grants, reason)
   return true
 end
 
--- Put right what leads to a user who has no device there, as when her record was lost, and what was shown of her.
+-- Repair the indexes and feeds of a user who has no device to expire, such as one whose record was lost.
 local function mend(user, grants)
   local record = load(user)
   index(user, record, me)
@@ -74,12 +74,12 @@ local function nameless_in_grace(record)
   return found
 end
 
--- Return whether a user should have a device at this process, by the index, and has none at all.
+-- Return whether the index lists a device of a user at this process while the user's record has none at all.
 local function is_lost(user, record)
   return not next(record.devices) and call('SISMEMBER', prefix .. 'users:' .. me, user) == 1
 end
 
--- Look at some of the users with a device at this process; have those whose record is lost connect again. Return where to go on.
+-- Check some users who have a device at this process and signal those whose record is lost. Return the cursor for the next call.
 function run.look(cursor)
   local after, users = unpack(call('SSCAN', prefix .. 'users:' .. me, cursor, 'COUNT', 50))
   for _, user in ipairs(users) do
@@ -91,7 +91,7 @@ end
 function run.connect(user, name, connection, status, grants, revision, limit, fresh, signed)
   local record = load(user)
   if revision < record.revision then return STALE end
-  -- A connection that tries again may have a device already: the answer was lost.
+  -- A connection that retries after a lost reply may already own a device.
   if name == '' then name = spoken_for(record, connection) or nameless_in_grace(record) or fresh end
   local others = 0
   for other, device in pairs(record.devices) do
@@ -103,7 +103,7 @@ function run.connect(user, name, connection, status, grants, revision, limit, fr
   record.devices[name] = { status = status, connection = connection, process = me, since = since, signed = signed }
   if before and before.process ~= me then index(user, record, before.process) end
   index(user, record, me)
-  keep(user, record, grants, 'explicit')
+  save_devices(user, record, grants, 'explicit')
   return { name, before and not before.over and before.connection or '' }
 end
 
@@ -114,7 +114,7 @@ function run.update(user, name, connection, status, grants, revision, signed)
   if not device then return false end
   if device.status ~= status or signed > (device.signed or 0) then
     device.status, device.signed = status, math.max(signed, device.signed or 0)
-    keep(user, record, grants, 'explicit')
+    save_devices(user, record, grants, 'explicit')
   end
   return true
 end
@@ -132,16 +132,16 @@ function run.leave(user, name, connection)
     device.connection, device.over = '', ticks + grace
   end
   index(user, record, me)
-  keep(user, record, {}, 'lost')
+  save_devices(user, record, {}, 'lost')
 end
 
--- End a connection that nobody was told of.
+-- End a connection whose "connect" got no reply.
 function run.abandon(user, connection)
   local name = spoken_for(load(user), connection)
   if name then run.leave(user, name, connection) end
 end
 
--- before: only what signed in before the account had this revision.
+-- before: sign the device out only if it signed in before the account had this revision.
 function run.remove(user, name, grants, revision, before)
   return drop(user, grants, revision, 'explicit', function(other, device)
     return other == name and (device.signed or 0) < before
@@ -151,7 +151,7 @@ end
 function run.remove_all(user, grants, revision, before)
   local found = drop(user, grants, revision, 'explicit', function(_, device) return (device.signed or 0) < before end)
   if found ~= STALE and load(user).status == 'offline' then
-    tell(grants, 'offline', 'explicit') -- news only where the record was lost
+    tell(grants, 'offline', 'explicit') -- changes a feed only if the record was lost
   end
   return found
 end

@@ -1,4 +1,4 @@
--- Carries out a batch. Comes last.
+-- Executes the batch. Last part of the script.
 local results, failed = {}, {}
 for position, operation in ipairs(operations) do
   local done, result = pcall(run[operation[1]], unpack(operation, 2))
@@ -13,5 +13,5 @@ finish()
 local text = table.concat(signals, '\n')
 if #signals > 0 then call('PUBLISH', prefix .. 'wakes', me .. '\n' .. text) end
 local batches = call('HINCRBY', meta, 'batches', 1)
-if anew then call('UNLINK', meta, processes) end -- the first process that notices begins anew, see open.lua
+if anew then call('UNLINK', meta, processes) end -- the next process that registers deletes all data, see open.lua
 return cmsgpack.pack({ batches, text, results, table.concat(alarms, '\n'), failed })

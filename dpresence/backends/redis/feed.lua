@@ -1,11 +1,11 @@
--- The feed of one application; the same rules as tracker/feed.py. Comes after "batch.lua" has set the scene.
+-- The feed of one application; the same rules as tracker/feed.py. Follows "batch.lua".
 --   feeds      sorted set of the applications that have a feed, in order of their ids
---   feed:APP   hash    head: newest offset; floor: an entry at or below it may be missing; size: how many the view has;
---                      damaged: it was begun anew and does not show everybody yet
---   view:APP   hash    PUID -> newest entry, of every live PUID
---   log:APP    stream  one entry each, its id is its offset; beyond their number only the newest of each PUID stay
---   gone:APP   set     revoked PUIDs whose last entry is still in the log; nothing may follow for them
---   dropped:APP        for some time after the feed was dropped: it is not made again
+--   feed:APP   hash    head: newest offset; floor: entries up to it may be missing; size: number of entries of the view;
+--                      damaged: the feed was reset and does not contain every PUID yet
+--   view:APP   hash    PUID -> newest entry, for every PUID that is not revoked
+--   log:APP    stream  the id of an entry is its offset; beyond feed_entries only the newest entry of each PUID is stored
+--   gone:APP   set     revoked PUIDs whose last entry is still in the log; no entry may follow for them
+--   dropped:APP        exists for some time after the feed was dropped, and prevents its creation
 -- An entry is the text "offset puid status at reason".
 
 local function second(milliseconds)
@@ -18,7 +18,7 @@ local function damaged(what)
   error(DAMAGED .. what, 0)
 end
 
--- Return an error as a text; Redis 7 has tables.
+-- Return the text of an error, which Redis 7 raises as a table.
 local function reason_of(failure)
   return type(failure) == 'table' and tostring(failure.err) or tostring(failure)
 end
@@ -30,8 +30,8 @@ local function entry(text)
   return { offset = tonumber(offset), puid = puid, status = status, at = tonumber(at), reason = reason }
 end
 
--- The feeds this batch has looked at; "finish" keeps what became of them.
---   settled: beyond the number of entries, up to this offset only the newest of each PUID are left.
+-- Feeds used by this batch; "finish" saves them.
+--   settled: up to this offset, entries beyond feed_entries have been reduced to the newest of each PUID.
 local feeds = {}
 
 local function feed(app)
@@ -57,7 +57,7 @@ local function id(offset)
   return string.format('%.0f-0', offset)
 end
 
--- Take out what is more than the number of entries, but for the newest of each PUID: as many as this batch has added, at most.
+-- Delete entries beyond feed_entries except the newest of each PUID; at most as many as this batch has added.
 local function settle(app)
   local found, log = feed(app), prefix .. 'log:' .. app
   local falling = found.head - feed_entries
@@ -73,22 +73,22 @@ local function settle(app)
   found.settled = falling
 end
 
--- Find out whether the keys of a feed fit together; return how long its log is and how many its view shows.
+-- Verify that the keys of a feed are consistent; return the length of its log and the size of its view.
 local function check(app)
   local found, length, size = feed(app), call('XLEN', prefix .. 'log:' .. app), call('HLEN', prefix .. 'view:' .. app)
   if size ~= found.size then damaged('its view is lost') end
-  -- The newest ones are always there; 100 is the least that the setting allows.
+  -- The newest entries are never deleted; 100 is the minimum of the setting feed_entries.
   if length < math.min(found.head - found.floor, feed_entries, 100) then damaged('its log is lost') end
   return length, size
 end
 
-local SOME = 500 -- entries that one call reads or forgets, one or two milliseconds; the next goes on
+local SOME = 500 -- maximum number of entries that one call reads or deletes, which takes one or two milliseconds
 
 local function is_too_old(item)
   return item.at < second(now) - feed_seconds * 1000
 end
 
--- Forget what is too old, or too much even of the newest of each; return whether there may be more.
+-- Delete entries that are too old or exceed even the limit of newest entries; return whether more may remain.
 local function trim(app)
   local found, log, length, size = feed(app), prefix .. 'log:' .. app, check(app)
   local too_many = length - 2 * feed_entries - size
@@ -116,16 +116,16 @@ local function save(app, found)
   if found.changed then call('HSET', prefix .. 'feed:' .. app, 'head', found.head, 'floor', found.floor, 'size', found.size) end
 end
 
--- Begin a feed anew. It takes entries, but nobody reads it until it was rebuilt: people would look offline who are not.
+-- Reset a feed. It accepts entries but cannot be read until it is rebuilt: PUIDs without an entry would be shown as offline.
 local function reset(app)
-  local base = math.max(now, feeds[app] and feeds[app].head or 0) -- above any offset of old, so that no old cursor goes on
+  local base = math.max(now, feeds[app] and feeds[app].head or 0) -- above any earlier offset, which invalidates earlier cursors
   feeds[app] = nil
   call('UNLINK', prefix .. 'feed:' .. app, prefix .. 'view:' .. app, prefix .. 'log:' .. app, prefix .. 'gone:' .. app)
   call('HSET', prefix .. 'feed:' .. app, 'head', base, 'floor', base, 'size', 0, 'damaged', 1)
   call('ZADD', prefix .. 'feeds', 0, app)
 end
 
--- Return whether an error says that a key is not what it should be, and not that the server takes no writes.
+-- Return whether an error means that a key has wrong content, as opposed to a server that refuses writes.
 local function is_damage(reason)
   for _, sign in ipairs({ DAMAGED, 'WRONGTYPE', 'equal or smaller' }) do
     if string.find(reason, sign, 1, true) then return true end
@@ -133,7 +133,7 @@ local function is_damage(reason)
   return false
 end
 
--- Do something with the feed of an application, and once more when it has to begin anew for it.
+-- Call a function on the feed of an application; if the feed turns out to be damaged, reset it and call the function again.
 local function guarded(app, act, ...)
   local done, result = pcall(act, ...)
   if done then return result end
@@ -142,7 +142,7 @@ local function guarded(app, act, ...)
     done, result = pcall(act, ...)
     alarm('damaged ' .. app)
   elseif reason_of(result) == REBUILDING then
-    alarm('damaged ' .. app) -- who was at it may be gone
+    alarm('damaged ' .. app) -- the process that was rebuilding it may have ended
   end
   if not done then error(result, 0) end
   return result
@@ -154,7 +154,7 @@ function finish()
   for _, app in ipairs(all) do guarded(app, function() save(app, feed(app)) end) end
 end
 
--- last: the newest entry of the PUID.
+-- last: the newest entry of the PUID before this one.
 local function append(grant, last, status, reason)
   local app, puid, since = grant[1], grant[2], grant[3]
   if not last and call('SISMEMBER', prefix .. 'gone:' .. app, puid) == 1 then return false end
@@ -162,7 +162,7 @@ local function append(grant, last, status, reason)
   if found.dropped then return false end
   found.head, found.appended, found.changed = found.head + 1, true, true
   if reason == 'revoked' then
-    found.size = found.size - (last and 1 or 0) -- who revokes takes it out of the view
+    found.size = found.size - (last and 1 or 0) -- run.revoked deletes it from the view
   elseif not last then
     found.size = found.size + 1
   end
@@ -175,8 +175,9 @@ local function append(grant, last, status, reason)
   return true
 end
 
--- Add an entry if the status is news. Return whether the application knows it now.
---   may: says whether news may be told now, if that depends. A feed that is being rebuilt takes everything: nobody reads it yet.
+-- Add an entry if the status differs from the newest entry. Return whether the feed shows the status now.
+--   may: optional function that returns whether a change may be appended now. A feed that is being rebuilt accepts every entry, as it
+--   cannot be read yet.
 local function show(grant, status, reason, may)
   return guarded(grant[1], function()
     local last = shown(grant[1], grant[2])
@@ -187,7 +188,7 @@ local function show(grant, status, reason, may)
   end)
 end
 
--- Return whether nothing after an offset is missing or too old.
+-- Return whether no entry after an offset is missing or too old.
 local function covers(app, offset)
   check(app)
   local found = feed(app)
@@ -210,7 +211,7 @@ function run.revoked(user, grant, revision)
   end
 end
 
--- Answers the newest offset, some of the view and the cursor behind them, "0" at its end. The view changes between two calls.
+-- Return the newest offset, part of the view and the next cursor ("0" at the end). The view may change between two calls.
 function run.snapshot(app, cursor)
   check(app)
   local after, page = unpack(call('HSCAN', prefix .. 'view:' .. app, cursor, 'COUNT', SOME))
@@ -233,7 +234,7 @@ function run.covers(app, offset)
   return covers(app, offset)
 end
 
--- Return, for each entry of a page of a log, whether its PUID is revoked.
+-- Return, for each entry of a page of the log, whether its PUID is revoked.
 local function among_gone(app, page)
   local gone, found, puids = prefix .. 'gone:' .. app, {}, {}
   if #page == 0 or call('SCARD', gone) == 0 then return found end
@@ -242,9 +243,9 @@ local function among_gone(app, page)
   return found
 end
 
-local unread = SOME -- entries that this batch may still read
+local unread = SOME -- number of entries that this batch may still read
 
--- Answers entries and the offset behind which to go on, false at the end of the log.
+-- Return entries and the offset to continue after, false at the end of the log.
 function run.read(app, offset, limit)
   if not covers(app, offset) then return false end
   local most = math.min(limit, unread)
@@ -254,7 +255,7 @@ function run.read(app, offset, limit)
   local is_gone = among_gone(app, page)
   for index, one in ipairs(page) do
     local text = one[2][2]
-    -- What came before a revocation goes with its time: to search the log for it would take too long.
+    -- Skip entries before a revocation. They stay in the log until they are too old, as searching for them would take too long.
     if not is_gone[index] or entry(text).reason == 'revoked' then found[#found + 1] = text end
   end
   return { table.concat(found, '\n'), #page == most and tonumber(string.match(page[most][1], '^%d+')) }
@@ -264,13 +265,13 @@ function run.applications(after, limit)
   return call('ZRANGEBYLEX', prefix .. 'feeds', '(' .. after, '+', 'LIMIT', 0, limit)
 end
 
--- Begin a feed anew whose entries cannot be read.
+-- Reset a feed whose entries cannot be decoded.
 function run.damaged(app)
   reset(app)
   alarm('damaged ' .. app)
 end
 
--- Let a feed be read again that was begun anew.
+-- Make a feed readable again after it was reset and rebuilt.
 function run.rebuilt(app)
   if call('HDEL', prefix .. 'feed:' .. app, 'damaged') == 1 then signal('feed ' .. app) end
   if feeds[app] then feeds[app].damaged = nil end
@@ -287,7 +288,7 @@ function run.drop(app, seconds)
   call('UNLINK', prefix .. 'feed:' .. app, prefix .. 'view:' .. app, prefix .. 'log:' .. app, prefix .. 'gone:' .. app)
 end
 
--- A damaged feed is begun anew by whoever finds it.
+-- Any operation that finds a damaged feed resets it.
 for _, name in ipairs({ 'granted', 'revoked' }) do
   local change = run[name]
   run[name] = function(user, grant, ...) return guarded(grant[1], change, user, grant, ...) end

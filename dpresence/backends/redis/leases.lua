@@ -1,6 +1,6 @@
--- Leases, by the lease clock, and what a process says under its lease. Comes after "devices.lua".
+-- Leases, by the lease clock, and the texts that processes publish while they have a lease. Follows "devices.lua".
 
--- Let the lease of this process end after so many milliseconds; return the present by the lease clock.
+-- Set the end of this process's lease, in milliseconds from now; return the current time of the lease clock.
 local function end_lease_after(milliseconds)
   local present = tick(meta, lease)
   call('HSET', processes, me, generation .. ' ' .. (present + milliseconds))
@@ -11,14 +11,14 @@ function run.renew()
   end_lease_after(lease)
 end
 
--- A clean end: what is still connected, or in grace, has as long as a grace lasts.
+-- Regular end of a process: devices that are still connected or in grace expire after one more grace period.
 function run.retire()
   call('DEL', prefix .. 'figures:' .. me)
   end_lease_after(grace)
 end
 
--- Find the processes whose lease ran out.
-local function bury(present)
+-- Record the processes whose lease has expired as dead.
+local function expire_leases(present)
   local all = call('HGETALL', processes)
   for index = 1, #all, 2 do
     if tonumber(string.match(all[index + 1], ' (%S+)$')) <= present then
@@ -29,9 +29,9 @@ local function bury(present)
   end
 end
 
--- Answers the processes that are dead and left users behind.
+-- Return the dead processes that still have users.
 function run.due()
-  bury(end_lease_after(lease)) -- who looks is alive
+  expire_leases(end_lease_after(lease)) -- a call also renews this process's lease
   local found = {}
   for _, process in ipairs(call('SMEMBERS', prefix .. 'dead')) do
     if call('SCARD', prefix .. 'users:' .. process) > 0 then
@@ -44,12 +44,12 @@ function run.due()
   return found
 end
 
--- Answers where to go on, "0" at the end, and some users with a device at a process.
+-- Return the next cursor ("0" at the end) and some users who have a device at a process.
 function run.users(process, cursor)
   return call('SSCAN', prefix .. 'users:' .. process, cursor, 'COUNT', SOME)
 end
 
--- Answers SOME of the users of this process with a device whose grace is over, fewer at the end.
+-- Return up to SOME users of this process who have a device whose grace period has ended, fewer at the end.
 function run.over(first)
   return call('ZRANGEBYSCORE', prefix .. 'grace:' .. me, '-inf', ticks, 'LIMIT', first, SOME)
 end
@@ -67,7 +67,7 @@ function run.published()
   return found
 end
 
--- Give a task to the first process that asks, and to none for some time after that.
+-- Return true to the first process that claims a task, and false to all for some time afterwards.
 function run.claim(task, milliseconds)
   local present, field = tick(meta, lease), 'claim ' .. task
   if present < tonumber(call('HGET', meta, field) or 0) then return false end
@@ -90,5 +90,5 @@ function run.signal(text)
   signal(text)
 end
 
--- A ping proves that the server takes writes, as every batch does: see end.lua.
+-- The batch of a ping shows that the server accepts writes, as every batch writes: see end.lua.
 function run.ping() end

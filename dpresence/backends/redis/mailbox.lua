@@ -1,31 +1,31 @@
--- One batch of operations, in order and in one step. What each means: backends/mailbox/__init__.py.
--- ARGV[1], cmsgpack: prefix, operations. Answers cmsgpack: results.
+-- Executes one batch of operations, in order and atomically. Their documentation: backends/mailbox/__init__.py.
+-- ARGV[1], cmsgpack: prefix, operations. Returns cmsgpack: results.
 --
---   count          the last position that was given; positions only grow, also after the server lost its data
---   order:USER     sorted set: id by position, of what is to be delivered
---   text:USER      hash: id -> the notification as the caller keeps it, of the same
---   facts:USER     hash: id -> "end puid", also of what is only counted
---   queue:PUID     sorted set: id by position, of all that the application is told to wait
---   ends:PUID      sorted set: id by when it expires (ms), of the same
---   taken:PUID     sorted set: id by when the user got it (ms), of what is only counted
---   queues         sorted set without scores: "USER PUID" of every queue that holds anything
---   due            sorted set: "USER PUID" of the same by when the first of it expires, or earlier
+--   count          the latest position; positions only increase, even after the server has lost data
+--   order:USER     sorted set: ids of undelivered notifications by position
+--   text:USER      hash: id -> encoded notification, of undelivered notifications
+--   facts:USER     hash: id -> "end puid", of undelivered notifications and of those that are only counted
+--   queue:PUID     sorted set: ids by position, of all notifications that the application sees as waiting
+--   ends:PUID      sorted set: ids of the same notifications by time of expiry (ms)
+--   taken:PUID     sorted set: ids of notifications that are only counted, by the time (ms) at which the user received them
+--   queues         sorted set without scores: "USER PUID" of every queue that is not empty
+--   due            sorted set: "USER PUID" of the same queues by the earliest expiry in the queue, or an earlier time
 --
--- An earlier version kept other keys, which are taken over when somebody needs what they hold, and by sweeps:
---   for:USER       hash: id -> cmsgpack of position, application, end (ms) and a list in JSON, the PUID its third
---   ends           sorted set: "USER ID" by when it expires
+-- An earlier version used other keys. They are migrated when their data is needed, and by sweeps:
+--   for:USER       hash: id -> cmsgpack of position, application, end (ms) and a JSON list whose third element is the PUID
+--   ends           sorted set: "USER ID" by time of expiry
 --
--- An operation is its name, the users it is about and its arguments. Its result is false, and nothing happened, while a key
--- of that version is there for one of those users: the caller takes that over ("adopt") and tries again.
--- No operation deals with more than MANY notifications of all its queues together; results say when there is more to do, and the
--- caller goes on. The result UNTIDY says that nothing happened but that FEW notifications were discarded: the caller has the queues
--- tidied ("tidy") and tries again.
--- Keys are made here and not declared: Redis Cluster is out of scope.
+-- An operation consists of its name, the users it concerns and its arguments. While one of these users has a key of the earlier
+-- version, the operation changes nothing and its result is false: the caller migrates the key ("adopt") and retries.
+-- No operation handles more than MANY notifications of all its queues together; results say whether more remain, and the
+-- caller repeats the operation. The result UNTIDY means that the operation only discarded FEW notifications: the caller has to tidy the
+-- queues ("tidy") and retry.
+-- Keys are computed here and not declared: Redis Cluster is not supported.
 local prefix, operations = unpack(cmsgpack.unpack(ARGV[1]))
 local call = redis.call
 local MANY = 100
-local SOME = 20 -- queues of a sweep
-local FEW = 10 -- notifications that a push or a count discards before it
+local SOME = 20 -- queues handled by one sweep
+local FEW = 10 -- maximum number of notifications that a push or a count discards first
 local UNTIDY = 'untidy'
 local run = {}
 local time = call('TIME')
@@ -36,11 +36,11 @@ local function key(name, owner)
   return prefix .. name .. ':' .. owner
 end
 
-local function number(value) -- without an exponent, whatever its size
+local function number(value) -- without an exponent for large values
   return string.format('%.0f', value)
 end
 
--- Forget notifications of a queue that holds others; return how many were still to be delivered.
+-- Delete notifications of a queue that remains non-empty; return how many were undelivered.
 local function forget(user, puid, ids)
   call('HDEL', key('facts', user), unpack(ids))
   call('HDEL', key('text', user), unpack(ids))
@@ -50,7 +50,7 @@ local function forget(user, puid, ids)
   return call('ZREM', key('order', user), unpack(ids))
 end
 
--- Forget notifications of one queue altogether; return how many were still to be delivered.
+-- Delete notifications of one queue; return how many were undelivered.
 local function discard(user, puid, ids)
   if #ids == 0 then return 0 end
   local count = forget(user, puid, ids)
@@ -61,7 +61,7 @@ local function discard(user, puid, ids)
   return count
 end
 
--- Discard notifications of one queue as delivered, but keep counting them; return how many there were.
+-- Mark notifications of one queue as received, delete their text and continue to count them; return how many there were.
 local function take(user, puid, ids, at)
   local count = 0
   for _, id in ipairs(ids) do
@@ -74,7 +74,7 @@ local function take(user, puid, ids, at)
   return count
 end
 
--- Add notifications to one queue: each id, position, end, text; return when the first of them ends.
+-- Add notifications (id, position, end, text) to one queue; return the earliest expiry.
 local function add_to(user, puid, items)
   local facts, texts, places, ends, first = {}, {}, {}, {}, nil
   for index, item in ipairs(items) do
@@ -106,16 +106,16 @@ local function add(some)
   call('ZADD', due, 'LT', unpack(firsts))
 end
 
--- Discard up to ``left`` of some notifications of one queue; return how many more may be discarded, nil if some had to stay.
+-- Discard up to ``left`` notifications of one queue; return how many more may be discarded, nil if some remain.
 local function discard_some(user, puid, ids, left)
   local more = #ids > left
-  if more then ids[#ids] = nil end -- nobody asks for more than one too many
+  if more then ids[#ids] = nil end -- callers pass at most one id too many
   discard(user, puid, ids)
   if not more then return left - #ids end
 end
 
--- Take out of a queue what has expired, what is counted no longer and what is beyond the limit, up to ``left`` notifications.
--- Return how many more may be discarded and the size of the queue, nil if there is more to do.
+-- Discard notifications of a queue that have expired, are no longer counted or exceed the limit, up to ``left`` notifications.
+-- Return how many more may be discarded and the size of the queue; nil if some remain.
 local function tidy(user, puid, shown_until, limit, left)
   left = discard_some(user, puid, call('ZRANGEBYSCORE', key('ends', puid), '-inf', now, 'LIMIT', 0, left + 1), left)
   if not left then return nil end
@@ -128,7 +128,7 @@ local function tidy(user, puid, shown_until, limit, left)
   return discard_some(user, puid, call('ZRANGE', key('queue', puid), 0, over - 1), left), limit
 end
 
--- Answers how many of the queues are tidy now. Each: user, PUID, shown until (ms).
+-- Return how many of the queues have been tidied. Each queue: user, PUID, shown_until (ms).
 function run.tidy(some, limit)
   local left = MANY
   for index, queue in ipairs(some) do
@@ -144,7 +144,7 @@ local function next_position()
   return position
 end
 
--- Return items by queue, as "add" takes them, each with its place in the results.
+-- Group items by queue in the form that "add" takes, with the position of each item in the results.
 local function by_queue(items)
   local found, order = {}, {}
   for index, item in ipairs(items) do
@@ -162,7 +162,7 @@ local function by_queue(items)
   return order
 end
 
--- items: each user, PUID, id, time to live (ms), shown until (ms), text.
+-- items: each with user, PUID, id, time to live (ms), shown_until (ms), text.
 function run.push(items, limit)
   local results, left, some = {}, FEW, by_queue(items)
   for _, queue in ipairs(some) do
@@ -180,7 +180,7 @@ function run.push(items, limit)
   return results
 end
 
--- Answers the position behind which to go on, 0 at the end, and each position and text.
+-- Return the position to continue after (0 at the end), and position and text of each notification.
 function run.pending(user, after, limit)
   local found = call('ZRANGEBYSCORE', key('order', user), '(' .. number(after), '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
   if #found == 0 then return { 0, {} } end
@@ -202,9 +202,9 @@ function run.among(user, ids)
   return found
 end
 
--- The size of a queue as its application is told.
+-- Return the size of a queue as its application sees it.
 function run.waiting(user, puid, shown_until)
-  local left, size = tidy(user, puid, 0, math.huge, FEW) -- what was taken and has expired would be subtracted twice
+  local left, size = tidy(user, puid, 0, math.huge, FEW) -- otherwise expired entries of "taken" would be subtracted twice
   return left and size - call('ZCOUNT', key('taken', puid), '-inf', '(' .. number(shown_until)) or UNTIDY
 end
 
@@ -237,7 +237,7 @@ function run.settle(user, ids, unseen, at)
   return count
 end
 
--- Discard up to so many of a queue; return how many were to be delivered, how many there were, and whether it is empty.
+-- Delete up to ``most`` notifications of a queue; return how many were undelivered, how many there were, and whether it is empty.
 local function purge_some(user, puid, most)
   local ids = call('ZRANGE', key('queue', puid), 0, most - 1)
   local count = discard(user, puid, ids)
@@ -246,14 +246,14 @@ local function purge_some(user, puid, most)
   return count, #ids, empty
 end
 
--- Answers how many were to be delivered, and whether there may be more.
+-- Return how many were undelivered, and whether more may remain.
 function run.purge(user)
   local queue = call('ZRANGEBYLEX', queues, '[' .. user .. ' ', '(' .. user .. '!', 'LIMIT', 0, 1)[1]
   if not queue then return { 0, false } end
   return { (purge_some(user, string.sub(queue, #user + 2), MANY)), true }
 end
 
--- wanted: each user, PUID. Answers how many were to be delivered, and how many of the queues are dealt with.
+-- wanted: user and PUID of each queue. Return how many notifications were undelivered, and how many queues are finished.
 function run.purge_queues(wanted)
   local count, left = 0, MANY
   for index, queue in ipairs(wanted) do
@@ -269,7 +269,7 @@ function run.queues(after, limit)
   return call('ZRANGEBYLEX', queues, after == ' ' and '-' or '(' .. after, '+', 'LIMIT', 0, limit)
 end
 
--- Answers how many have expired, and whether there may be more.
+-- Return how many have expired, and whether more may remain.
 function run.sweep()
   local over, count = call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, SOME), 0
   for _, queue in ipairs(over) do
@@ -284,7 +284,7 @@ function run.sweep()
   return { count, #over > 0 }
 end
 
--- A server that is full, read-only or without its replicas answers everything but a write.
+-- A server that is full, read-only or lacks replicas answers reads but refuses writes.
 function run.ping()
   call('SET', prefix .. 'ping', '')
   call('DEL', prefix .. 'ping')

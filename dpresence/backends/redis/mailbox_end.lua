@@ -1,4 +1,4 @@
--- Takes over what an earlier version kept, and carries out a batch. Comes after "mailbox.lua".
+-- Migrates data of an earlier version and executes a batch. Follows "mailbox.lua".
 
 local function adopt(user, id)
   local packed = call('HGET', key('for', user), id)
@@ -10,13 +10,13 @@ local function adopt(user, id)
   call('ZREM', prefix .. 'ends', user .. ' ' .. id)
 end
 
--- Answers whether there may be more.
+-- Return whether more data of this user remains to be migrated.
 function run.adopt(user)
   for _, id in ipairs(call('HRANDFIELD', key('for', user), SOME)) do adopt(user, id) end
   return call('EXISTS', key('for', user)) == 1
 end
 
--- The same.
+-- Migrate some data of any users; return whether more may remain.
 function run.adopt_some()
   local some = call('ZRANGE', prefix .. 'ends', 0, SOME - 1)
   for _, one in ipairs(some) do adopt(string.match(one, '^(.*) (%S+)$')) end

@@ -1,18 +1,18 @@
--- A process comes, or comes back after its connection was lost: see tracker/redis.py, RedisTracker._begin. Comes after "clock.lua".
+-- Registers a process on a new connection: see tracker/redis.py, RedisTracker._begin. Follows "clock.lua".
 -- ARGV[1], cmsgpack: prefix, process, generation, lease (ms), now (ms), run id of the server,
---   what the process knew last (epoch, run id, number of batches), a new epoch in case one is needed.
--- Answers cmsgpack: epoch, since when it remembers (ms), whether the process was known.
+--   last state known to the process (epoch, run id, number of batches), a new epoch in case one is needed.
+-- Returns cmsgpack: epoch, start of the stored data (ms), whether the process was known.
 local prefix, me, generation, lease, now, run, seen, fresh = unpack(cmsgpack.unpack(ARGV[1]))
 local call = redis.call
 local meta, processes = prefix .. 'meta', prefix .. 'processes'
 
-local RUNS = 100 -- so many restarts are remembered; a process that saw an older run has everything begin anew
+local RUNS = 100 -- maximum number of recorded server restarts; a process that last saw an older run causes a reset of all data
 
-for _, key in ipairs({ meta, processes }) do -- without them nothing here can be told: it begins anew
+for _, key in ipairs({ meta, processes }) do -- a wrong type is damage that requires a reset of all data
   if not string.find('hash none', call('TYPE', key).ok, 1, true) then call('UNLINK', meta, processes) end
 end
 local epoch, since, batches, kept = unpack(call('HMGET', meta, 'epoch', 'since', 'batches', 'runs'))
-local runs = {} -- the runs of the server: its run id, and how many batches it had when that run began; oldest first
+local runs = {} -- runs of the server, oldest first: run id, and the number of batches at the start of that run
 for id, start in string.gmatch(kept or '', '(%S+) (%d+)') do runs[#runs + 1] = { id = id, start = tonumber(start) } end
 
 local function keep_runs()
@@ -21,17 +21,17 @@ local function keep_runs()
   call('HSET', meta, 'runs', table.concat(lines, '\n'))
 end
 
--- Return whether a restart took back what a process had been told is done: every cursor and every device may be wrong.
+-- Return whether a restart of the server has lost batches that this process has seen acknowledged; cursors and devices may be wrong then.
 local function turned_back()
   if seen[1] ~= epoch then return false end
   for index = #runs, 1, -1 do
     if runs[index].id == seen[2] then return false end
     if runs[index].start < seen[3] then return true end
   end
-  return true -- the run it saw is taken back, or forgotten
+  return true -- the run that the process saw was lost or is no longer recorded
 end
 
-if epoch and (#runs == 0 or runs[#runs].id ~= run) then -- the first to come since the server was restarted
+if epoch and (#runs == 0 or runs[#runs].id ~= run) then -- first registration after a restart of the server
   runs[#runs + 1] = { id = run, start = tonumber(batches) }
   keep_runs()
 end
@@ -41,7 +41,7 @@ if not epoch or turned_back() then
   for first = 1, #keys, 1000 do
     call('UNLINK', unpack(keys, first, math.min(first + 999, #keys)))
   end
-  -- With a base above any offset of old no reader of the old feeds takes the new ones for their continuation.
+  -- A base above any earlier offset prevents readers of the old feeds from continuing in the new ones.
   local base = seen[1] == '' and 0 or now
   epoch, since, runs = fresh, now, { { id = run, start = 0 } }
   call('HSET', meta, 'epoch', epoch, 'since', now, 'batches', 0, 'base', base)
@@ -49,7 +49,7 @@ if not epoch or turned_back() then
 end
 
 local ends = tick(meta, lease) + lease
-if call('EXISTS', processes) == 0 then -- the key is lost, or nobody is there: who left devices behind has a lease to come back
+if call('EXISTS', processes) == 0 then -- the key was lost, or no process is registered: processes with devices get one more lease
   for _, key in ipairs(call('KEYS', prefix .. 'users:*')) do
     call('HSET', processes, string.sub(key, #prefix + #'users:' + 1), '0 ' .. ends)
   end

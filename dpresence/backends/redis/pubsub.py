@@ -1,4 +1,4 @@
-"""Signals between processes, by pub/sub over one connection of each process, which comes back by itself."""
+"""Signals between processes, by Redis pub/sub over one connection of each process, which reconnects automatically."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .connections import ConnectionFactory, RedisConnection, ask
 log = logging.getLogger(__name__)
 
 QUIET_SECONDS = 5.0
-"""After so much silence the server is asked whether it is still there."""
+"""Seconds of silence after which the subscriber pings the server."""
 REST_SECONDS = (0.1, 2.0)
-"""The shortest and the longest pause before the next try."""
+"""Minimum and maximum pause in seconds before a reconnection attempt."""
 
 
 class PubSub:
-    """Hears a channel.
+    """A subscription to one channel.
 
     :param on_message: called with each message, in order; must not raise.
-    :param on_gap: called when messages may have been missed, before the first that follows.
-    :raises BackendUnavailable: the server cannot be reached in the first place.
+    :param on_gap: called after a reconnection, when messages may have been missed, before the next message.
+    :raises BackendUnavailable: the first connection fails.
     """
 
     def __init__(self, server: ConnectionFactory, channel: str, on_message: Callable[[bytes], None], on_gap: Callable[[], None]) -> None:
@@ -39,7 +39,7 @@ class PubSub:
         self._greenlet = gevent.spawn(self._serve)
 
     def close(self) -> None:
-        """Hear nothing more."""
+        """End the subscription."""
         self._greenlet.kill()
         self._connection.disconnect()
 
@@ -72,7 +72,7 @@ class PubSub:
                 self._on_message(reply[2])
 
     def _wait(self) -> None:
-        """Wait for what comes next, making sure that there is somebody it can come from."""
+        """Wait for the next message, pinging the server during long silences to detect a lost connection."""
         if not self._connection.can_read(timeout=QUIET_SECONDS):
             self._connection.send_command("PING")
             if not self._connection.can_read(timeout=self._server.seconds):

@@ -1,11 +1,11 @@
--- The rate of a user's changes: docs/protocol.md, section 4. Comes after "users.lua".
---   postponed   sorted set of users by when they have a token, of those whose present status not every application was told
--- A bucket is one time by the server's clock: "full", when it has every token again. It is read within bounds, so that a clock that
--- is set back or forward takes or gives the tokens of one bucket at the most.
+-- The rate of a user's changes: docs/protocol.md, section 4. Follows "users.lua".
+--   postponed   sorted set of users with a postponed change, by the time of their next token
+-- A bucket is represented by the time, by the server's clock, at which it is full. The value is clamped when read, so that a step of
+-- the clock gains or loses the tokens of one bucket at most.
 
 local present
 
--- Return the server's time in milliseconds, the same for the whole batch.
+-- Return the server's time in milliseconds, the same value for the whole batch.
 local function server_time()
   if not present then
     local parts = call('TIME')
@@ -14,7 +14,7 @@ local function server_time()
   return present
 end
 
--- Take a token; return 0, or the milliseconds until there is one.
+-- Take a token; return 0, or the milliseconds until a token is available.
 local function take(record)
   local time = server_time()
   local full = math.min(math.max(record.full or 0, time), time + status_window)
@@ -25,7 +25,7 @@ local function take(record)
   return 0
 end
 
--- Return a function that says whether a status may be told now: takes one token however often it is asked, or notes the user.
+-- Return a function that returns whether a change may be appended now: the first call takes a token or postpones the change.
 local function allowance(user, record)
   local wait
   return function()
@@ -37,8 +37,9 @@ local function allowance(user, record)
   end
 end
 
--- Tell those who may know a user's status and do not, or postpone it; return whether all know it. The caller stores the record.
---   before: what they were told last, if nothing is postponed.
+-- Append a user's status to the feeds that do not show it, or postpone this; return whether all feeds show it. The caller stores the
+-- record.
+--   before: the status that applications were sent last, if no change is postponed.
 local function tell_status(user, record, grants, before, reason)
   local all, may = true, record.status ~= 'offline' and allowance(user, record) or nil
   for _, grant in ipairs(grants) do
@@ -59,7 +60,7 @@ function run.charge(user)
   return wait
 end
 
--- Find users whose time has come. One that is further away than a token takes was noted before the clock was set back.
+-- Return users whose postponed change is due. A time further ahead than one token takes was stored before the clock was set back.
 function run.postponed()
   local time, key = server_time(), prefix .. 'postponed'
   local found = call('ZRANGEBYSCORE', key, '-inf', time, 'LIMIT', 0, 1000)
@@ -72,7 +73,7 @@ end
 function run.tell_postponed(user, grants, revision)
   local record = load(user)
   if revision < record.revision then return STALE end
-  -- "offline" was told at once, or the record is lost and the devices connect again.
+  -- "offline" is never postponed; or the record is lost and the devices connect again.
   if record.status == 'offline' or tell_status(user, record, grants, record.status, record.reason or 'explicit') then
     call('ZREM', prefix .. 'postponed', user)
   end

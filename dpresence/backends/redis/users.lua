@@ -1,4 +1,4 @@
--- The record of a user. Comes after "feed.lua".
+-- The record of a user. Follows "feed.lua".
 
 local RANK = { offline = 0, unavailable = 1, online = 2 }
 
@@ -10,7 +10,7 @@ local function is_record(record)
   return true
 end
 
--- Return a user's record; one that cannot be read is gone, and her devices connect again.
+-- Return a user's record. One that cannot be decoded is deleted, and the user's devices connect again.
 local function load(user)
   local key = prefix .. 'user:' .. user
   local got, text = pcall(call, 'GET', key)
@@ -26,8 +26,8 @@ local function load(user)
   return { status = 'offline', devices = {}, revision = 0 }
 end
 
--- Store a record. One without devices stays for a while: grants that are older than its revision may still be on their way,
--- and a user who comes back has as many tokens as before.
+-- Store a record. One without devices is stored for a while: calls with grants older than its revision may still arrive,
+-- and the user's bucket must not be full when they return.
 local function store(user, record)
   local key, seconds = prefix .. 'user:' .. user, 0
   if record.revision > 0 then seconds = feed_seconds end
@@ -41,7 +41,7 @@ local function store(user, record)
   end
 end
 
--- Note the newest revision of an account; return whether it is no older than what was seen.
+-- Store a newer revision of an account; return whether the given revision is not older than the newest one seen.
 function raise_revision(user, revision)
   local record = load(user)
   if revision > record.revision then

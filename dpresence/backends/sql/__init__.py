@@ -1,1 +1,1 @@
-"""What the SQL backends share: the database, its tables and their migrations. Nothing here is imported before the server has patched."""
+"""Shared parts of the SQL backends: the database, its tables and migrations. Imported only after the server has applied monkey patches."""

@@ -1,4 +1,4 @@
-"""One transaction on its way to the database: carried out where the database says, abandoned by whoever stops waiting."""
+"""A call to the database: one transaction that is rolled back if its caller has stopped waiting."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from . import postgresql, sqlite
 T = TypeVar("T")
 
 ATTEMPTS = 5
-"""How often a transaction may begin that the server broke off for another one's sake."""
-_BROKEN_OFF = ("40001", "40P01", postgresql.READ_ONLY)  # SQLSTATE: serialization failure, deadlock; nothing was kept
+"""Maximum number of attempts at a transaction that the server aborts because of a conflict with another one."""
+_BROKEN_OFF = ("40001", "40P01", postgresql.READ_ONLY)  # SQLSTATE: serialization failure, deadlock; the transaction was rolled back
 
 
 class _Abandoned(Exception):
-    """Nobody waits for this call any more: roll it back."""
+    """Raised to roll back a call that has no waiting caller."""
 
 
 class Call(Generic[T]):
-    """One transaction on its way; ``abandoned`` is set by a caller that stopped waiting."""
+    """One transaction in progress. A caller that stops waiting sets ``abandoned``."""
 
     __slots__ = ("abandoned", "engine", "error", "result", "work")
 
@@ -36,7 +36,7 @@ class Call(Generic[T]):
         self.abandoned = False
 
     def execute(self) -> None:
-        """Run the transaction, again when it was broken off. Nothing is raised: gevent would print it in the SQL thread."""
+        """Run the transaction, retrying when the server aborts it. Raises nothing, as gevent would print it in the SQL thread."""
         for _ in range(ATTEMPTS):
             self.error = self._attempt()
             if getattr(getattr(self.error, "orig", None), "sqlstate", None) not in _BROKEN_OFF:
@@ -48,11 +48,11 @@ class Call(Generic[T]):
             with self.engine.begin() as connection:
                 self.result = self.work(connection)
                 self._wanted()
-        except Exception as error:  # carried to the caller, who raises it
+        except Exception as error:  # re-raised in the caller's greenlet
             if isinstance(error, SQLAlchemyError):
                 _let_go(error)
             return error
-        except BaseException as error:  # thrown by the caller, who has stopped waiting
+        except BaseException as error:  # raised in this greenlet by a caller that has stopped waiting
             _let_go(error)
             raise
         return None
@@ -63,7 +63,7 @@ class Call(Generic[T]):
 
 
 class LogTruncation(Call[bool]):
-    """The emptying of SQLite's write-ahead log, which is no transaction."""
+    """Truncation of SQLite's write-ahead log, which is not a transaction."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine, lambda connection: False)
@@ -72,13 +72,13 @@ class LogTruncation(Call[bool]):
         try:
             self._wanted()
             self.result = sqlite.truncate_log(self.engine)
-        except Exception as error:  # carried to the caller
+        except Exception as error:  # re-raised in the caller's greenlet
             return error
         return None
 
 
 def _let_go(error: BaseException | None) -> None:
-    """Free what the frames below an error hold: a connection half made would else stay open until garbage is collected."""
+    """Clear the frames of an error: a half-open connection in them would otherwise stay open until garbage collection."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__

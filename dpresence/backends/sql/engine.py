@@ -28,29 +28,29 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 DEADLINE_SECONDS = 5.0
-"""How long a call of SQLite may take."""
+"""Deadline in seconds of one call to SQLite."""
 _PAUSES = (0.001, 0.005, 0.02, 0.1)
-"""Seconds that a note waits for somebody else's writing, before it takes its turn in the SQL thread, which is slow when all do."""
+"""Pauses in seconds between attempts at a quick call while the database is locked; then the slower SQL thread executes it."""
 _URLS = "a sqlite or postgresql+psycopg URL; in its password, : / ? # @ % are written as %3A %2F %3F %23 %40 %25"
 
 
 class Database:
-    """The database behind an SQLAlchemy URL. To be used from the native thread that made it, by any greenlet of it.
+    """The database behind an SQLAlchemy URL. Any greenlet of the native thread that created it may use it.
 
-    SQLite: all work but ``read`` and ``note`` runs in one native thread of its own, on one connection. An fsync there stops nobody
-    else, and no two native threads ever contend for the write lock. PostgreSQL: each call runs in its own greenlet, on a connection
-    of a pool; the hub turns while it waits if gevent had patched the standard library before anything was imported.
+    SQLite: all work except ``read`` and ``write_nondurable`` runs in a dedicated native thread on a single connection. An fsync there does
+    not block the hub, and native threads do not contend for the write lock. PostgreSQL: each call runs in its own greenlet, on a
+    connection of a pool. Waiting is cooperative if gevent patched the standard library before other modules were imported.
 
-    In a process that gevent has not patched, such as the operator's command, PostgreSQL has one native thread, too: what waits
-    there for a server that says nothing cannot be woken, but its caller can.
+    In a process without gevent's patches, such as the operator's command, PostgreSQL also gets one native thread: a call that waits for
+    an unresponsive server cannot be interrupted, but its caller can.
 
-    :param url: a SQLite URL (``sqlite://`` lives in memory) or a PostgreSQL one of psycopg's.
-    :param deadline_seconds: how long one call may take, its wait for others included; None is what suits the database.
-    :param waiting: how many calls may be under way or wait at the same time, and as many urgent ones.
-    :param clock: the clock of this machine, which is SQLite's; None is the real one.
-    :param alone: for SQLite, whether no other service may use the file; None for what is no service.
-    :raises SettingError: another dialect, a missing driver, or a file that cannot be opened or is another service's; names
-        ``directory.url``.
+    :param url: a SQLite URL (``sqlite://`` is in memory) or a PostgreSQL URL for psycopg.
+    :param deadline_seconds: time limit of one call, including the time in the queue; None for the database's default.
+    :param waiting: maximum number of calls that run or wait at the same time; the same number of urgent calls is allowed beside them.
+    :param clock: the clock of this machine, which SQLite uses; None for the real one.
+    :param alone: SQLite only: whether the service must be the only one that uses the file; None for a process that is not a service.
+    :raises SettingError: the dialect is unsupported, the driver is missing, or the file cannot be opened or is used by another
+        service; names ``directory.url``.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Database:
         self.deadline_seconds = deadline_seconds or (postgresql.DEADLINE_SECONDS if at_server else DEADLINE_SECONDS)
         self._url = url
         self._clock = clock or Clock()
-        self._steady = self._clock.steady  # begins now
+        self._steady = self._clock.steady  # must exist from the start
         self._thread: ThreadPool | None = None
         self._file: DatabaseFile | None = None
         self._reader: Engine | None = None
@@ -71,7 +71,7 @@ class Database:
         else:
             path = sqlite.path_of(parsed)
             self._file = DatabaseFile(path, alone) if path else None
-            # SQLite gives up on another process's lock before the caller gives up on SQLite
+            # SQLite must give up waiting for another process's lock before the caller's deadline
             self._engine = sqlite.make_engine(parsed, busy_seconds=self.deadline_seconds * 0.8)
             self._reader, self._noter = sqlite.make_reader(parsed), sqlite.make_noter(parsed)
         if not (at_server and monkey.is_module_patched("select")):
@@ -83,50 +83,50 @@ class Database:
         self._closed = False
 
     def run(self, work: Callable[[Connection], T], deadline_seconds: float | None = None, *, key: str = "", urgent: bool = False) -> T:
-        """Run ``work`` in one transaction and return its result; what it raises rolls back.
+        """Run ``work`` in one transaction and return its result; an exception rolls the transaction back.
 
-        A call that missed its deadline changes nothing, unless its commit was already under way.
+        A call that misses its deadline changes nothing, unless its commit was already in progress.
 
-        :param work: may run more than once, each time in a new transaction of which nothing was kept before.
-        :param deadline_seconds: instead of the database's own.
-        :param key: whose call it is, an account or an application: each has its turn, and the calls of one keep their order.
-        :param urgent: it waits behind no other that is not.
-        :raises BackendUnavailable: the driver failed, the deadline passed, or too many calls of this key wait.
+        :param work: may run more than once, each time in a new transaction after the previous one was rolled back.
+        :param deadline_seconds: overrides the database's deadline.
+        :param key: the account or application that makes the call. Keys are served in turn, and the calls of one key in order.
+        :param urgent: the call does not wait behind calls that are not urgent.
+        :raises BackendUnavailable: the driver failed, the deadline passed, or too many calls of this key are waiting.
         """
         return self._through_queue(Call(self._engine, work), deadline_seconds or self.deadline_seconds, key, urgent)
 
     def read(self, work: Callable[[Connection], T], *, key: str = "", urgent: bool = False) -> T:
-        """Run ``work``, which writes nothing, in one transaction and return its result.
+        """Run read-only ``work`` in one transaction and return its result.
 
-        SQLite: at once, on a connection of its own. A reader of a WAL waits for nobody, and while this thread is busy a
-        visit to the SQL thread takes a hundred times as long as a short read: it needs the interpreter's lock again and again.
+        SQLite: runs in the calling thread, on a connection of its own. A WAL reader waits for no lock, and while this thread is busy,
+        a switch to the SQL thread takes a hundred times as long as a short read, because that thread must acquire the GIL repeatedly.
 
         :raises BackendUnavailable: see ``run``.
         """
         return self._at_once(self._reader, work, key, urgent)
 
     def write_nondurable(self, work: Callable[[Connection], T], *, key: str = "", urgent: bool = False) -> T:
-        """Run ``work``, which writes little, in one transaction and return its result.
+        """Run ``work``, a small write, in one transaction without an fsync, and return its result.
 
-        SQLite: at once, as ``read``, or soon, if somebody else is writing. What it wrote outlives this process, but a loss of
-        power may take it back: for what can be said again, such as the use of a ticket.
+        SQLite: runs in the calling thread, as ``read`` does, or in the SQL thread if the database stays locked. The write survives a
+        crash of this process, but a loss of power may undo it. Suitable for writes that can be repeated, such as the use of a ticket.
 
         :raises BackendUnavailable: see ``run``.
         """
         return self._at_once(self._noter, work, key, urgent)
 
     def now(self, connection: Connection) -> int:
-        """Return the time of day (ms) by the store's own clock, which is one for all processes: what expires is deleted by it."""
+        """Return the time of day (ms) by the store's clock, which all processes share; expiry uses it."""
         return postgresql.now(connection) if connection.dialect.name == "postgresql" else self._steady.now()
 
     def settled_now(self, connection: Connection) -> int:
-        """Return the time of day (ms) up to which a sweep may delete, by the store's own clock; 0 while that is in doubt."""
+        """Return the time of day (ms) by the store's clock up to which a sweep may delete; 0 while the clock may be wrong."""
         if connection.dialect.name != "postgresql":
             return self._steady.settled()
         now = postgresql.now(connection)
         ahead = (self._clock.now() - now) / 1000
         if abs(ahead) > JUMP_SECONDS:
-            log.warning("database: the clock of this machine is %+d s off the database's: set both by NTP", ahead)
+            log.warning("database: the clocks of this machine and the database differ by %+d s: synchronize both by NTP", ahead)
         return now
 
     def _at_once(self, engine: Engine | None, work: Callable[[Connection], T], key: str, urgent: bool) -> T:
@@ -141,7 +141,7 @@ class Database:
         return call.result
 
     def _try(self, engine: Engine, work: Callable[[Connection], T]) -> Call[T] | None:
-        """Carry out a call in this thread; None while others write, and go on writing."""
+        """Execute a call in this thread; return None if the database stays locked by another writer."""
         for pause in _PAUSES:
             call = Call(engine, work)
             call.execute()
@@ -153,19 +153,19 @@ class Database:
         return None
 
     def prove(self) -> None:
-        """Return when the store keeps what is written, by a write that is at most 5 s old.
+        """Verify that the store accepts writes, by a write that is at most 5 s old.
 
-        :raises BackendUnavailable: it does not: a full or read-only disk, a file that is gone or another one, a read-only server.
+        :raises BackendUnavailable: it does not: the disk is full or read-only, the file was deleted or replaced, the server is read-only.
         """
         self._refuse_lost()
         self._proof.check()
 
     def scrub(self) -> None:
-        """Take what was deleted out of SQLite's write-ahead log, too. What holds it back is no error: there is a next time."""
+        """Remove deleted data from SQLite's write-ahead log as well. A failure is not an error: the next call tries again."""
         if self._file is not None:
             with suppress(BackendUnavailable):
                 if not self._through_queue(LogTruncation(self._engine), self.deadline_seconds, "", urgent=False):
-                    log.info("database: somebody reads; its write-ahead log is emptied later")
+                    log.info("database: a reader is active; the write-ahead log is truncated later")
 
     def _refuse_lost(self) -> None:
         if self._closed:
@@ -196,7 +196,7 @@ class Database:
             self._thread.spawn(function).get()
 
     def _refusal(self, error: Exception) -> Exception:
-        """Return what a caller sees of an error; the log gets the driver's own words, which hold no values."""
+        """Return the exception for the caller and log the driver's message, without values."""
         driver = self._engine.dialect.loaded_dbapi
         if not isinstance(error, SQLAlchemyError | driver.Error):
             return error
@@ -206,7 +206,7 @@ class Database:
         return refusal
 
     def close(self) -> None:
-        """Close the connections and end the SQL thread, within the deadline; harmless when done before."""
+        """Close the connections and end the SQL thread, within the deadline. Idempotent."""
         if self._closed:
             return
         self._closed = True
@@ -222,7 +222,7 @@ class Database:
 
 
 def _words(error: Exception) -> str:
-    """Return what a driver says of an error, without PostgreSQL's DETAIL, which repeats values."""
+    """Return a driver's error message without PostgreSQL's DETAIL, which repeats values."""
     cause = getattr(error, "orig", None) or error
     return getattr(getattr(cause, "diag", None), "message_primary", None) or str(cause).partition("\n")[0]
 
@@ -238,11 +238,11 @@ def _parse(text: str) -> URL:
 
 
 class HasDatabase(Protocol):
-    """A backend that keeps its rows in a ``Database``.
+    """A backend that stores its rows in a ``Database``.
 
-    Whose call it is, for the queue in front of the database, is said by the first argument of a method: an account or an
-    application by its id, or what belongs to one. Methods named in ``urgent``, if the class has it, wait behind no others;
-    after those named in ``erasing`` nothing of what was deleted is left in a file.
+    The first argument of a method determines the key of the call in the database's queue: the id of an account or
+    application, or an object that belongs to one. Methods named in ``urgent``, if the class defines it, are queued as urgent calls;
+    methods named in ``erasing`` remove deleted data from the files.
     """
 
     database: Database
@@ -254,22 +254,22 @@ Caller = Callable[Concatenate[B, P], T]
 
 
 def transaction(method: Method[B, P, T]) -> Caller[B, P, T]:
-    """Make a backend's method one transaction: its body gets the connection, its callers do not see it."""
+    """Run a backend's method in one transaction. The method takes the connection as an argument that its callers do not pass."""
     return _in_transaction(method, Database.run)
 
 
 def transaction_of(key: Callable[P, str]) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:
-    """Make a backend's method one transaction of an account or application that ``key`` finds in its arguments."""
+    """Run a backend's method in one transaction whose queue key is ``key`` of its arguments."""
     return lambda method: _in_transaction(method, Database.run, key)
 
 
 def reading(method: Method[B, P, T]) -> Caller[B, P, T]:
-    """Make a backend's method one transaction that writes nothing; see ``Database.read``."""
+    """Run a backend's method in one read-only transaction; see ``Database.read``."""
     return _in_transaction(method, Database.read)
 
 
 def nondurable(method: Method[B, P, T]) -> Caller[B, P, T]:
-    """Make a backend's method one transaction that writes little; see ``Database.write_nondurable``."""
+    """Run a backend's method in one non-durable transaction; see ``Database.write_nondurable``."""
     return _in_transaction(method, Database.write_nondurable)
 
 
@@ -287,7 +287,7 @@ def _in_transaction(method: Method[B, P, T], carry_out: Callable[..., Any], key:
 
 
 def owner_of(args: Sequence[object]) -> str:
-    """Return the account or application that the first argument of a call is, or belongs to; empty where there is none."""
+    """Return the account or application that the first argument of a call identifies or belongs to; empty if there is none."""
     first = args[0] if args else ""
     if isinstance(first, Sequence) and not isinstance(first, str | bytes):
         first = first[0] if first else ""

@@ -1,4 +1,4 @@
-"""A fair queue in front of the database: nobody's calls stand in the way of another's, and sign-in waits behind nobody."""
+"""A fair queue in front of the database: no key's calls delay those of another, and calls of a sign-in have priority."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from gevent.event import Event
 from ...errors import BackendUnavailable
 
 URGENT_IN_A_ROW = 8
-"""After so many urgent calls in a row one other has its turn, so that a storm of sign-ins stops nothing."""
+"""Number of consecutive urgent calls after which one other call is admitted, so that many sign-ins do not starve it."""
 
 
 class _Waiter:
-    """A call that waits for a slot, or has one."""
+    """A call that waits for a slot or holds one."""
 
     __slots__ = ("admitted", "key", "refused", "urgent", "woken")
 
@@ -27,13 +27,13 @@ class _Waiter:
 
 
 class FairQueue:
-    """Hands out slots: to urgent calls first, else to each key in turn, and to the calls of one key in their order.
+    """Assigns slots: first to urgent calls, then to keys in round-robin order, and to the calls of one key in order.
 
-    :param slots: how many calls may be under way at the same time.
-    :param reserved: how many of the slots only urgent calls get.
-    :param each: how many slots the calls of one key may hold.
-    :param most: how many calls may wait or be under way; as many urgent ones may beside them.
-    :param most_each: how many calls of one key may wait.
+    :param slots: maximum number of concurrent calls.
+    :param reserved: number of slots that only urgent calls may use.
+    :param each: maximum number of slots that the calls of one key may hold.
+    :param most: maximum number of calls that wait or run; the same number of urgent calls is allowed beside them.
+    :param most_each: maximum number of waiting calls of one key.
     """
 
     def __init__(self, slots: int, reserved: int = 0, each: int | None = None, most: int = 1000, most_each: int = 100) -> None:
@@ -43,7 +43,7 @@ class FairQueue:
         self._most = most
         self._most_each = most_each
         self._waiting: dict[bool, OrderedDict[str, deque[_Waiter]]] = {True: OrderedDict(), False: OrderedDict()}  # by urgency, key
-        self._calls: Counter[bool] = Counter()  # waiting or under way
+        self._calls: Counter[bool] = Counter()  # waiting or running
         self._held: Counter[str] = Counter()  # slots by key, urgent calls not counted
         self._held_urgently = 0
         self._in_a_row = 0
@@ -52,7 +52,7 @@ class FairQueue:
     def slot(self, key: str, urgent: bool = False) -> Iterator[None]:
         """Wait for a slot and hold it.
 
-        :raises BackendUnavailable: too many calls of this key wait, or too many of all and this key has the most.
+        :raises BackendUnavailable: too many calls of this key wait, or the queue is full and this key has the most waiting calls.
         """
         waiter = self._join(key, urgent)
         try:
@@ -66,7 +66,7 @@ class FairQueue:
 
     @property
     def crowded(self) -> bool:
-        """Whether calls wait that are not urgent: the slots are taken, and go on being taken."""
+        """Whether non-urgent calls are waiting, which means that the slots are in use."""
         return bool(self._waiting[False])
 
     def _join(self, key: str, urgent: bool) -> _Waiter:
@@ -80,7 +80,7 @@ class FairQueue:
         return waiter
 
     def _make_room(self, lane: OrderedDict[str, deque[_Waiter]], own: int) -> bool:
-        """Refuse the newest call of whom the most wait, unless the newcomer's own are as many."""
+        """Refuse the newest call of the key with the most waiting calls, unless the newcomer's key has as many."""
         longest = max(lane.values(), key=len, default=deque())
         if len(longest) <= own + 1:
             return False
@@ -121,7 +121,7 @@ class FairQueue:
             waiter.woken.set()
 
     def _next(self) -> _Waiter | None:
-        """Take the call whose turn it is out of those that wait; None while there is none, or no slot for it."""
+        """Remove the next call from the queue and return it; None if no call is waiting or no slot is free for it."""
         others = self._held.total()
         if self._held_urgently + others >= self._slots:
             return None

@@ -1,4 +1,4 @@
-"""The file of an SQLite database: made for its owner only, held by one service, and watched while it is open."""
+"""The file of an SQLite database: created for its owner only, locked by one service, and checked while it is open."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _TOGETHER = "must not be used by a service with tracker = memory: stop that one,
 
 
 class DatabaseFile:
-    """The file that was opened, for as long as the process uses it.
+    """The database file that was opened, for as long as the process uses it.
 
-    :param path: the database; it is made if it is not there.
-    :param alone: whether no other service may use it; None for what is no service, such as the operator's command.
-    :raises SettingError: it cannot be opened, or another service uses it; names ``directory.url``.
+    :param path: path of the database, which is created if it does not exist.
+    :param alone: whether no other service may use the file; None for a process that is not a service, such as the operator's command.
+    :raises SettingError: the file cannot be opened, or another service uses it; names ``directory.url``.
     """
 
     def __init__(self, path: str, alone: bool | None) -> None:
@@ -38,9 +38,9 @@ class DatabaseFile:
             self._claim(alone)
 
     def check(self) -> None:
-        """Refuse to go on with a file that nobody will find again: what is written to it is lost.
+        """Verify that the opened file is still at its path; writes to a deleted file would be lost.
 
-        :raises BackendUnavailable: it was deleted or moved, or another one is at its path.
+        :raises BackendUnavailable: the file was deleted or moved, or another one is at its path.
         """
         lost = self._identity() != self._opened
         if lost and not self._lost:
@@ -50,7 +50,7 @@ class DatabaseFile:
             raise BackendUnavailable
 
     def close(self) -> None:
-        """Let another service have it; harmless when done before."""
+        """Release the lock. Idempotent."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -63,14 +63,14 @@ class DatabaseFile:
         return found.st_dev, found.st_ino
 
     def _open(self, path: str) -> int:
-        """Open or make a file for its owner only, before SQLite makes it for everybody; its companions take over the mode."""
+        """Open or create a file with mode 0600, before SQLite creates it with a wider mode; SQLite uses the same mode for -wal and -shm."""
         try:
             return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise SettingError(f"directory.url: must be a file that can be opened ({error.strerror})") from None
 
     def _claim(self, alone: bool) -> None:
-        """Hold a lock until the process ends, however it ends. Beside the database: on it, NFS would take it for one of SQLite's."""
+        """Hold a lock until the process ends. The lock file is separate: NFS would confuse a lock on the database with SQLite's own."""
         self._lock = self._open(f"{self.path}.lock")
         try:
             fcntl.flock(self._lock, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Turns: what runs one after another by name, where there is no row to lock."""
+"""Named locks that serialize transactions where there is no row to lock."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _TAKE = text("SELECT pg_advisory_xact_lock(key) FROM unnest(:keys) AS key").bind
 
 
 def take_turns(connection: Connection, kind: str, names: Iterable[str]) -> None:
-    """Wait until no other transaction holds one of these names, and hold them until this one ends.
+    """Acquire locks on some names; they are held until the transaction ends.
 
-    Always in the same order, so that two that want the same names never wait for each other. SQLite needs nothing:
-    there, a transaction that has begun is alone.
+    Locks are acquired in a fixed order, so that two transactions cannot deadlock. SQLite needs no locks: its transactions
+    are exclusive.
 
-    :param kind: what the names are names of; those of another kind are others.
+    :param kind: namespace of the names.
     """
     keys = sorted({_key(kind, name) for name in names})
     if keys and connection.dialect.name == "postgresql":

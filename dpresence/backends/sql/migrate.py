@@ -1,6 +1,6 @@
-"""Bring a database to the tables this version works with. Runs at every start; there is no alembic.ini.
+"""Migrate a database to the tables of this version. Runs at every start; there is no alembic.ini.
 
-A new revision: ``alembic.command.revision`` with ``configuration(connection)`` and ``autogenerate=True``.
+To create a revision, call ``alembic.command.revision`` with ``configuration(connection)`` and ``autogenerate=True``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ UPGRADE_SECONDS = 300.0
 
 
 def configuration(connection: Connection) -> Config:
-    """Return Alembic's configuration for a connection whose transaction the caller ends."""
+    """Return Alembic's configuration for a connection; the caller ends the transaction."""
     config = Config(attributes={"connection": connection})
     folder = Path(__file__).with_name("migrations")
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
@@ -30,10 +30,10 @@ def configuration(connection: Connection) -> Config:
 
 
 def migrate(database: Database) -> None:
-    """Upgrade to the newest revision in one transaction, one process after another; nothing happens when it is there.
+    """Upgrade to the newest revision in one transaction, one process at a time. Does nothing if the database is up to date.
 
-    :raises SettingError: the database was made by a newer version, or is one that forgets.
-    :raises BackendUnavailable: it is away, or no database.
+    :raises SettingError: a newer version created the database, or its server does not store commits durably.
+    :raises BackendUnavailable: the server is unreachable, or the file is not a database.
     """
     try:
         database.run(_upgrade, UPGRADE_SECONDS)
@@ -50,5 +50,5 @@ def _upgrade(connection: Connection) -> None:
 
 
 def revision(database: Database) -> str | None:
-    """Return the revision a database is at, None when it holds nothing yet."""
+    """Return the revision of a database, None if it is empty."""
     return database.run(lambda connection: MigrationContext.configure(connection).get_current_revision())

@@ -1,4 +1,4 @@
-"""The outbox of the directory, and the revision of an account: written in the transaction of a change (decision 0012)."""
+"""The directory's outbox and the revision of an account, written in the transaction of a change (decision 0012)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LAST = {
 
 
 def raise_revision(connection: Connection, user: str) -> int:
-    """Raise the revision of an account, whose row the caller holds, and return it; 0 when it is gone."""
+    """Increment the revision of an account, whose row the caller has locked, and return it; 0 if the account does not exist."""
     return connection.scalar(_RAISE.where(accounts.c.id == user)) or 0
 
 
@@ -31,7 +31,7 @@ def add(connection: Connection, owner: str, kind: OutboxKind, user: str = "", ap
 
 
 def add_ended(connection: Connection, owner: str, *which: ColumnElement[bool]) -> None:
-    """Add a ``revoked`` entry for each grant that fits, before it is deleted."""
+    """Add a ``revoked`` entry for each matching grant. Must be called before the grants are deleted."""
     ended = select(literal(owner), literal("revoked"), grants.c.user, grants.c.appid, grants.c.puid, literal(0)).where(*which)
     columns = ("owner", "kind", "user", "appid", "detail", "revision")
     connection.execute(insert(outbox).from_select(columns, ended.order_by(grants.c.puid)))
@@ -44,7 +44,7 @@ def read(connection: Connection, owner: str | None, after: int, limit: int) -> S
 
 
 def last(connection: Connection) -> int:
-    """Return the id of the last entry that was ever made, 0 before the first one; it is in every backup."""
+    """Return the id of the latest entry ever added, 0 before the first one. Backups contain it."""
     return connection.scalar(_LAST[connection.dialect.name]) or 0
 
 

@@ -1,4 +1,4 @@
-"""The holder of an account: signing in, following a person to another address, ending what they may do, merging two accounts."""
+"""The holder of an account: sign-in, change of the e-mail address, pins, end of sessions, and merging of two accounts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _APPLICATIONS = Rows(applications, Application)
 def sign_in(connection: Connection, identity: Identity, now: int) -> Account:
     """Return the account of a person; see ``Directory.sign_in``."""
     person, email = identity.pin, identity.email
-    take_turns(connection, "person", (" ".join(person), email))  # of several at once the first one makes the account
+    take_turns(connection, "person", (" ".join(person), email))  # only one of several concurrent sign-ins creates the account
     is_person = and_(accounts.c.issuer == identity.issuer, accounts.c.subject == identity.subject)
     found = _ACCOUNTS.all(connection, or_(is_person, accounts.c.email == email), order_by=accounts.c.id, hold=True)
     theirs = [account for account in found if account.pin == person]
@@ -49,9 +49,9 @@ def _pin(connection: Connection, account: Account, identity: Identity) -> Accoun
 
 
 def unpin(connection: Connection, account: Account, same: bool) -> None:
-    """Take the pin of an account away, whose row the caller holds; see ``Directory.unpin``."""
+    """Remove the pin of an account, whose row the caller has locked; see ``Directory.unpin``."""
     values = {"issuer": "", "subject": ""}
-    if same or account.issuer:  # else the one that was taken away before is remembered still
+    if same or account.issuer:  # otherwise the pin that was removed earlier stays recorded
         values |= {"taken_issuer": "" if same else account.issuer, "taken_subject": "" if same else account.subject}
     connection.execute(update(accounts).where(accounts.c.id == account.id).values(values))
     end_authority(connection, account.id)
@@ -78,14 +78,14 @@ def merge(connection: Connection, email: str, into: str) -> bool:
 
 
 def _move_grants(connection: Connection, old: str, kept: str) -> None:
-    """Give grants to another account: their PUIDs stay, their applications are told its status."""
+    """Move grants to another account: their PUIDs stay the same, and their applications are sent its status."""
     moved = update(grants).where(grants.c.user == old).values(user=kept).returning(grants.c.appid, grants.c.puid)
     for appid, puid in sorted(connection.execute(moved).all()):
         outbox.add(connection, kept, "changed", kept, appid, puid, outbox.raise_revision(connection, kept))
 
 
 def end_sessions(connection: Connection, user: str) -> None:
-    """End everything that a person is signed in with, and tell it by the outbox."""
+    """Delete all sessions and tickets of a user and add this to the outbox."""
     revision = outbox.raise_revision(connection, user)
     if revision:
         outbox.add(connection, user, "account", user, revision=revision)
@@ -94,7 +94,7 @@ def end_sessions(connection: Connection, user: str) -> None:
 
 
 def end_authority(connection: Connection, user: str) -> None:
-    """End all that a person, whose account the caller holds, is signed in with, and deactivate their applications."""
+    """Delete all sessions and tickets of a user, whose account the caller has locked, and deactivate their applications."""
     end_sessions(connection, user)
     running = (applications.c.owner == user, applications.c.active)
     for application in _APPLICATIONS.all(connection, *running, order_by=applications.c.id, hold=True):

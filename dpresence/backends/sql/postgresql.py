@@ -1,4 +1,4 @@
-"""PostgreSQL: the database of several processes. Connections wait cooperatively once gevent has patched; a pool bounds them."""
+"""PostgreSQL, for several processes. Waiting is cooperative once gevent has patched the standard library; a pool bounds connections."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ log = logging.getLogger(__name__)
 native_poll = monkey.get_original("select", "poll")
 
 CONNECTIONS = 10
-"""Connections of one process; further transactions wait for one of them."""
+"""Connections of one process; further transactions wait for a free one."""
 SLOTS = {"slots": CONNECTIONS, "reserved": 2, "each": 5}
-"""How the connections are shared: some are for urgent calls alone, and nobody's calls hold more than so many."""
+"""Shares of the connections: two are reserved for urgent calls, and the calls of one key hold five at most."""
 DEADLINE_SECONDS = 2.5
-"""A caller gives up in time to tell a channel within 3 s that the database is away."""
+"""Deadline in seconds of a call, so that a channel can be sent an error within 3 s when the database does not answer."""
 
 READ_ONLY = "25006"
-"""SQLSTATE of a write at a server that has become a standby or was set read-only."""
+"""SQLSTATE of a write to a server that has become a standby or was set read-only."""
 _GONE = ("08", "25P03", "57P", READ_ONLY)
-"""SQLSTATEs, or their beginnings, of a server that does not serve this connection any more (PostgreSQL, appendix A)."""
+"""SQLSTATEs, or their prefixes, of a server that no longer serves this connection (PostgreSQL, appendix A)."""
 _PROOF = "UPDATE service SET mode = mode WHERE id = (SELECT id FROM service WHERE id = 1 FOR UPDATE SKIP LOCKED)"
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _DURABILITY = "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes')"
 _HASTY = (
-    "a database with synchronous_commit = on, or a crash of the server takes back what was answered; "
+    "a database with synchronous_commit = on, or a crash of the server loses acknowledged changes; "
     "options=-c%20synchronous_commit%3Don in the URL sets it for this service"
 )
 
 
 def understands(url: URL) -> bool:
-    """Return whether a URL names PostgreSQL and the one driver that waits cooperatively; its options are libpq's."""
+    """Return whether a URL names PostgreSQL with psycopg, which waits cooperatively. The URL may have libpq's options."""
     return url.drivername == "postgresql+psycopg"
 
 
 def make_engine(url: URL, deadline_seconds: float) -> Engine:
-    """Return an engine whose pool opens connections as they are needed, and replaces those that the server has closed.
+    """Return an engine whose pool opens connections on demand and replaces those that the server has closed.
 
-    READ COMMITTED: each statement sees what was committed before it, so one that follows a lock sees what the lock
-    waited for (docs/decisions/0008-postgresql-row-locks.md).
+    Its isolation level is READ COMMITTED: a statement after a lock sees the changes of the transaction that held the lock before
+    (docs/decisions/0008-postgresql-row-locks.md).
 
-    :param deadline_seconds: how long a caller waits; the server gives up on a statement before.
+    :param deadline_seconds: time limit of a caller; the server cancels a statement earlier.
     :raises SettingError: psycopg is not installed.
     """
     options = {name: value for name, value in _options(deadline_seconds).items() if name not in url.query}
@@ -56,7 +56,7 @@ def make_engine(url: URL, deadline_seconds: float) -> Engine:
         engine = create_engine(
             url.update_query_dict({"options": f"{url.query.get('options', '')} {_limits(deadline_seconds)}".strip()}),
             isolation_level="READ COMMITTED",
-            use_native_hstore=False,  # would ask for it on each new connection
+            use_native_hstore=False,  # otherwise SQLAlchemy queries its type on each new connection
             connect_args=options,
             pool_size=CONNECTIONS,
             max_overflow=0,
@@ -73,7 +73,7 @@ def make_engine(url: URL, deadline_seconds: float) -> Engine:
 
 
 def _check_options(engine: Engine) -> None:
-    """Refuse options that libpq does not know, before it refuses each connection.
+    """Refuse options that libpq does not know, before the first connection fails.
 
     :raises SettingError: names ``directory.url``.
     """
@@ -86,36 +86,36 @@ def _check_options(engine: Engine) -> None:
 
 
 def give_time(connection: Connection, seconds: float) -> None:
-    """Let each statement of this transaction take longer than a caller usually waits."""
+    """Raise the statement timeout for the rest of this transaction."""
     connection.exec_driver_sql(f"SET LOCAL statement_timeout = {_milliseconds(seconds)}")
 
 
 def prove_write(connection: Connection) -> None:
-    """Change a row as it is: it goes to the disk with the commit. One that somebody else is just changing is left to them."""
+    """Update a row without a change, which the commit writes to disk. Skips the row if another transaction has locked it."""
     connection.exec_driver_sql(_PROOF)
 
 
 def now(connection: Connection) -> int:
-    """Return the time of day (ms) at the server."""
+    """Return the server's time of day (ms)."""
     milliseconds: int = connection.exec_driver_sql(_NOW).scalar_one()
     return milliseconds
 
 
 def check_durable(connection: Connection) -> None:
-    """Look once, at the start, whether the server keeps what it acknowledges.
+    """Check at startup whether the server stores acknowledged commits durably.
 
-    :raises SettingError: a crash of the server would take it back; names ``directory.url``.
+    :raises SettingError: a crash of the server may lose acknowledged commits; names ``directory.url``.
     """
     commit, *ruinous = connection.exec_driver_sql(_DURABILITY).one()
     if commit == "off":
         raise SettingError(f"directory.url: must be {_HASTY}")
     reasons = [f"{name} = off" for name, value in zip(("fsync", "full_page_writes"), ruinous, strict=True) if value == "off"]
     if reasons:
-        log.warning("a loss of power may take back what was answered, or ruin the database: %s", ", ".join(reasons))
+        log.warning("a loss of power may undo acknowledged changes or corrupt the database: %s", ", ".join(reasons))
 
 
 def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
-    """Refuse a connection on which something has arrived: at rest that is its end. A query that asks would cost a round trip."""
+    """Refuse a pooled connection with readable data: an idle one is readable only after it was closed. A query would cost a round trip."""
     waiting = native_poll()
     waiting.register(connection.fileno(), select.POLLIN)
     if waiting.poll(0):
@@ -123,21 +123,21 @@ def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
 
 
 def _notice_gone(context: ExceptionContext) -> None:
-    """Take a server that stops, recovers or has become read-only for lost: SQLAlchemy then replaces every connection.
+    """Treat an error of a server that stops, recovers or became read-only as a disconnect: SQLAlchemy then replaces every connection.
 
-    A new connection resolves the name anew, and is refused where the server is not writable (``target_session_attrs``).
+    A new connection resolves the host name again, and refuses a server that is not writable (``target_session_attrs``).
     """
     if (getattr(context.original_exception, "sqlstate", None) or "").startswith(_GONE):
         context.is_disconnect = True
 
 
 def _options(deadline_seconds: float) -> dict[str, Any]:
-    """Return what libpq is told; the URL may say otherwise."""
+    """Return the default options for libpq, which the URL may override."""
     return {
         "application_name": "dpresence",
-        "connect_timeout": max(2, math.floor(deadline_seconds / 2)),  # of each host the URL names; 2 is psycopg's least
+        "connect_timeout": max(2, math.floor(deadline_seconds / 2)),  # for each host of the URL; 2 is psycopg's minimum
         "tcp_user_timeout": _milliseconds(deadline_seconds),
-        "target_session_attrs": "read-write",  # not a standby: what it says is old, and it keeps nothing
+        "target_session_attrs": "read-write",  # not a standby: its data may be old and it accepts no writes
         "keepalives_idle": 30,
         "keepalives_interval": 5,
         "keepalives_count": 3,
@@ -145,7 +145,7 @@ def _options(deadline_seconds: float) -> dict[str, Any]:
 
 
 def _limits(deadline_seconds: float) -> str:
-    """Return what the server is told: let no statement outlive its caller, and no lock a process that froze."""
+    """Return the server's time limits: a statement ends before its caller's deadline, and a frozen process loses its locks."""
     statement, idle = _milliseconds(deadline_seconds * 0.8), _milliseconds(deadline_seconds * 2)
     return f"-c statement_timeout={statement} -c idle_in_transaction_session_timeout={idle}"
 

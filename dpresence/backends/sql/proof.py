@@ -1,4 +1,4 @@
-"""Proof that a store keeps what is written: for the heartbeat, which must not say so of a full disk."""
+"""A check that a store accepts writes, for the heartbeat: reads alone would not detect a full disk."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ...clock import Clock
 from ...errors import BackendUnavailable
 
 KEPT_SECONDS = 5.0
-"""Seconds for which a write that succeeded proves that the next one would."""
+"""Seconds for which the result of a successful write is reused."""
 REFUSED_SECONDS = 1.0
-"""Seconds after a write that failed until another one is tried."""
+"""Seconds for which the result of a failed write is reused."""
 
 
 class WriteProof:
-    """Writes now and then; who asks in between gets the outcome of the last time.
+    """Writes at intervals; calls in between reuse the latest result.
 
-    :param write: writes, or raises ``BackendUnavailable``.
+    :param write: performs the write or raises ``BackendUnavailable``.
     """
 
     def __init__(self, write: Callable[[], object], clock: Clock) -> None:
@@ -29,9 +29,9 @@ class WriteProof:
         self._until = 0.0
 
     def check(self) -> None:
-        """Return when a write was kept.
+        """Return if the latest write succeeded.
 
-        :raises BackendUnavailable: it was not.
+        :raises BackendUnavailable: it failed.
         """
         with self._one:
             if self._clock.monotonic() >= self._until:
@@ -43,6 +43,6 @@ class WriteProof:
     def _attempt(self) -> bool:
         try:
             self._write()
-        except BackendUnavailable:  # the log says why
+        except BackendUnavailable:  # the write has logged the reason
             return False
         return True

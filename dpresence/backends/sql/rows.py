@@ -1,4 +1,4 @@
-"""Rows and model values: a table whose columns carry the names of a dataclass's fields."""
+"""Mapping between rows and model values: the columns of a table are named like the fields of a dataclass."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ T = TypeVar("T", bound="DataclassInstance")
 
 
 class Prepared(Generic[T]):
-    """A select that is made once, with ``bindparam`` where a value goes: making one takes longer than SQLite takes to answer it."""
+    """A select built once, with ``bindparam`` placeholders: building it takes longer than SQLite takes to execute it."""
 
     def __init__(self, query: Select[Any], kind: type[T]) -> None:
         self._query = query
         self._kind = kind
 
     def one(self, connection: Connection, **values: Any) -> T | None:
-        """Return the one value that fits, or None."""
+        """Return the one matching value, or None."""
         row = connection.execute(self._query, values).one_or_none()
         return None if row is None else self._kind(*row)
 
     def all(self, connection: Connection, **values: Any) -> list[T]:
-        """Return the values that fit, in the order that was prepared."""
+        """Return the matching values in the prepared order."""
         return [self._kind(*row) for row in connection.execute(self._query, values)]
 
 
 class Rows(Generic[T]):
     """Reads and writes the values of one model class in one table.
 
-    :ivar query: the select of all of them.
+    :ivar query: the select of all values.
 
-    ``hold`` and ``keep`` lock what they find until the transaction ends. SQLite ignores that: there, a transaction that
-    has begun is alone.
+    ``lock_for_update`` and ``lock_key_share`` lock the row until the transaction ends. SQLite ignores the locks: its transactions
+    are exclusive.
     """
 
     def __init__(self, table: Table, kind: type[T]) -> None:
@@ -48,31 +48,31 @@ class Rows(Generic[T]):
         self.query = select(*(table.c[name] for name in self._names))
 
     def prepare(self, *where: ColumnElement[bool], order_by: Iterable[ColumnElement[Any]] = (), hold: bool = False) -> Prepared[T]:
-        """Make a select to be run often.
+        """Build a select that runs often.
 
-        :param hold: hold each value, as ``hold`` does.
+        :param hold: lock each row, as ``lock_for_update`` does.
         """
         query = self.query.where(*where).order_by(*order_by)
         return Prepared(query.with_for_update() if hold else query, self._kind)
 
     def find(self, connection: Connection, *where: ColumnElement[bool]) -> T | None:
-        """Return the one value that fits, or None."""
+        """Return the one matching value, or None."""
         return self._one(connection, self.query.where(*where))
 
     def lock_for_update(self, connection: Connection, *where: ColumnElement[bool]) -> T | None:
-        """Find a value and let nobody else hold, keep, change or delete it."""
+        """Return a value and lock its row with FOR UPDATE: no other transaction can lock, change or delete it."""
         return self._one(connection, self.query.where(*where).with_for_update())
 
     def lock_key_share(self, connection: Connection, *where: ColumnElement[bool]) -> T | None:
-        """Find a value and let nobody hold or delete it; others may keep it, too."""
+        """Return a value and lock its row with FOR KEY SHARE: no other transaction can delete it or lock it for update."""
         return self._one(connection, self.query.where(*where).with_for_update(read=True, key_share=True))
 
     def all(
         self, connection: Connection, *where: ColumnElement[bool], order_by: Any, limit: int | None = None, hold: bool = False
     ) -> list[T]:
-        """Return the values that fit, in order: a column or a tuple of them.
+        """Return the matching values in order of a column or a tuple of columns.
 
-        :param hold: hold each, as ``hold`` does.
+        :param hold: lock each row, as ``lock_for_update`` does.
         """
         order = order_by if isinstance(order_by, tuple) else (order_by,)
         query: Select[Any] = self.query.where(*where).order_by(*order).limit(limit)
@@ -87,7 +87,7 @@ class Rows(Generic[T]):
         connection.execute(insert(self.table).values(self.values(item)))
 
     def delete(self, connection: Connection, *where: ColumnElement[bool]) -> int:
-        """Delete the rows that fit; return how many, those of other tables that went with them not counted."""
+        """Delete matching rows; return how many, without the rows of other tables that are deleted with them."""
         return connection.execute(delete(self.table).where(*where)).rowcount
 
     def _one(self, connection: Connection, query: Select[Any]) -> T | None:
@@ -96,9 +96,9 @@ class Rows(Generic[T]):
 
 
 def insert_new(connection: Connection, table: Table, **values: Any) -> bool:
-    """Insert a row unless one with its key is there, or just about to be; return whether it was inserted.
+    """Insert a row unless one with its key exists or is being inserted; return whether it was inserted.
 
-    A failed insert would do for SQLite, but PostgreSQL does not go on with a transaction in which anything failed.
+    Catching the error of an insert would suffice for SQLite, but PostgreSQL aborts a transaction after any error.
     """
     kinds: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
     query: Insert = kinds[connection.dialect.name](table).values(values).on_conflict_do_nothing()

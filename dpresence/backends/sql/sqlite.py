@@ -1,4 +1,4 @@
-"""SQLite: the embedded database. One connection, durable at every commit."""
+"""SQLite, the embedded database: one connection, durable at every commit."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, StaticPool, create_engine, event
 
-# WAL: readers of other processes never stop us. FULL: a commit is on the disk when it returns.
-# secure_delete: an erased person is gone from the file's free pages too.
+# WAL: readers of other processes do not block writers. FULL: a commit is on disk when it returns.
+# secure_delete: deleted data is also overwritten in the file's free pages.
 _PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON")
-# The write lock first, for reading too: a transaction that reads and then writes could otherwise fail in between, without
-# waiting, because another process wrote. Ours run one after another anyway, and one that wrote nothing costs no fsync.
+# Every transaction takes the write lock at its start: one that reads and then writes could otherwise fail with SQLITE_BUSY, without
+# waiting, after a write of another process. Transactions of this process are serialized anyway, and one without writes needs no fsync.
 _BEGIN = "BEGIN IMMEDIATE"
 
 SLOTS = {"slots": 2}
-"""Calls that are with the SQL thread: one under way, and the next one, so that the thread does not wait for the hub in between."""
+"""Calls submitted to the SQL thread: one that runs and the next one, so that the thread does not wait for the hub in between."""
 
 _LOG_BUSY_MS = 100
-"""How long the SQL thread waits for readers before it leaves the write-ahead log for another time."""
+"""Milliseconds that the SQL thread waits for readers before it postpones the truncation of the write-ahead log."""
 
 
 def understands(url: URL) -> bool:
-    """Return whether a URL is a plain path (or memory) of SQLite; URI file names and options are not."""
+    """Return whether a URL is a plain path or in-memory SQLite database; URI file names and options are not supported."""
     plain = not (url.query or url.host or url.username) and not (url.database or "").startswith("file:")
     return url.drivername in ("sqlite", "sqlite+pysqlite") and plain
 
 
 def make_reader(url: URL) -> Engine | None:
-    """Return an engine with one connection that only reads, None for a database in memory, which has but one connection."""
+    """Return an engine with one read-only connection; None for an in-memory database, which has a single connection."""
     return _make_quick(url, ("query_only = ON",), "BEGIN")
 
 
 def make_noter(url: URL) -> Engine | None:
-    """Return an engine with one connection whose commits are not forced to the disk, None for a database in memory."""
+    """Return an engine with one connection that commits without an fsync; None for an in-memory database."""
     return _make_quick(url, ("synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON"), _BEGIN)
 
 
 def _make_quick(url: URL, pragmas: Sequence[str], begin: str) -> Engine | None:
-    """Return an engine for use in the hub's own thread: it waits for no lock."""
+    """Return an engine for the hub's own thread, which never waits for a lock."""
     if path_of(url) is None:
         return None
     options = {"isolation_level": None, "timeout": 0, "check_same_thread": False}
@@ -51,20 +51,20 @@ def _make_quick(url: URL, pragmas: Sequence[str], begin: str) -> Engine | None:
 
 
 def is_locked(error: Exception | None) -> bool:
-    """Return whether an error says that somebody else is writing."""
+    """Return whether an error means that another connection holds the write lock."""
     cause = getattr(error, "orig", None)
     return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
 
 
 def prove_write(connection: Connection) -> None:
-    """Write one page: a number in the file's header that nothing else uses, and that differs each time."""
+    """Write one page: a random number in a header field that is otherwise unused."""
     connection.exec_driver_sql(f"PRAGMA user_version = {secrets.randbits(31)}")
 
 
 def truncate_log(engine: Engine) -> bool:
-    """Move what is in the write-ahead log into the database and empty the log, which else keeps what was deleted.
+    """Copy the write-ahead log into the database and truncate it; the log would otherwise retain deleted data.
 
-    :returns: False while somebody reads an older state.
+    :returns: False if a reader still uses an older snapshot.
     """
     connection = engine.raw_connection()
     cursor = connection.cursor()
@@ -85,11 +85,11 @@ def path_of(url: URL) -> str | None:
 
 
 def make_engine(url: URL, busy_seconds: float) -> Engine:
-    """Return an engine with one connection, opened at its first use by the thread that uses it.
+    """Return an engine with one connection, which the thread that first uses it opens.
 
-    :param busy_seconds: how long a lock of another process is waited for.
+    :param busy_seconds: time limit of waiting for another process's lock.
     """
-    # isolation_level: transactions begin where we say so, not where the driver guesses
+    # isolation_level None: the driver does not begin transactions implicitly
     options = {"isolation_level": None, "timeout": busy_seconds, "check_same_thread": False}
     engine = create_engine(url, poolclass=StaticPool, connect_args=options, hide_parameters=True)
     event.listen(engine, "connect", _configure)
@@ -103,7 +103,7 @@ def _configure(connection: Any, _record: object) -> None:
 
 
 def _begin_with(engine: Engine, statement: str) -> None:
-    """Say how a transaction begins: in the dialect, as a listener to the event would slow down every statement."""
+    """Set the statement that begins a transaction. An event listener instead of the dialect's method would slow down every statement."""
 
     def begin(dbapi_connection: PoolProxiedConnection) -> None:
         dbapi_connection.cursor().execute(statement)

@@ -1,6 +1,6 @@
-"""The tables, by the names of docs/protocol.md section 1. ``migrations`` builds them; a test keeps the two equal.
+"""The tables, named as in docs/protocol.md, section 1. ``migrations`` creates them; a test compares the two.
 
-Times are milliseconds since the epoch. Columns carry the names of the fields in ``model``; one that has no field says why.
+Times are milliseconds since the epoch. Columns are named like the fields in ``model``; a comment explains each column without a field.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ metadata = MetaData(
 
 
 class Text(TypeDecorator[str]):
-    """Text that is the same in both databases: ordered by its bytes, so that pages of ids are, and found by whatever is asked.
+    """Text that behaves the same in both databases: it is ordered by its bytes, as pages of ids require, and accepts any value in a query.
 
-    PostgreSQL knows no NUL. No text that is stored has one (``messages`` refuses it), but an id in a path may: it finds
-    nothing, as any other that is unknown.
+    PostgreSQL cannot represent NUL. No stored text contains one (``messages`` refuses it), but an id in a URL path may; it
+    matches nothing, like any other unknown id.
     """
 
     impl = String
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
-        """Return the column's type; without a collation PostgreSQL's order depends on its machine's C library."""
+        """Return the column's type. Without a collation, PostgreSQL's order would depend on the C library of its machine."""
         return dialect.type_descriptor(String(collation="C") if dialect.name == "postgresql" else String())
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Return a value as it is sent."""
+        """Return a value in the form that is sent to the database."""
         return value.replace("\0", "\1") if value and dialect.name == "postgresql" else value
 
 
 def _part_of(table: str, column: str = "id") -> ForeignKey:
-    """Return a foreign key whose row goes when the other goes."""
+    """Return a foreign key that deletes the row together with the referenced row."""
     return ForeignKey(f"{table}.{column}", ondelete="CASCADE")
 
 
@@ -71,12 +71,12 @@ accounts = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("email", Text, nullable=False, unique=True),
-    Column("issuer", Text, nullable=False),  # empty, as is subject: the next sign-in pins the account
+    Column("issuer", Text, nullable=False),  # issuer and subject are empty until the next sign-in pins the account
     Column("subject", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("blocked", Boolean, nullable=False, index=True),
     Column("revision", BigInteger, nullable=False, server_default="0"),
-    Column("taken_issuer", Text, nullable=False, server_default=""),  # the pin that an unpin took away does not pin the account again
+    Column("taken_issuer", Text, nullable=False, server_default=""),  # the pin removed by an unpin; it cannot pin the account again
     Column("taken_subject", Text, nullable=False, server_default=""),
     Index(None, "issuer", "subject"),
 )
@@ -90,7 +90,7 @@ sessions = Table(
     Column("expires_at", BigInteger, nullable=False, index=True),
     Column(
         "succeeds", LargeBinary, index=True
-    ),  # hash of the cookie that the browser had at the log-in: who came with the same succeed this one
+    ),  # hash of the browser's cookie before the log-in; a later log-in with the same cookie replaces this session
 )
 
 tickets = Table(
@@ -99,11 +99,11 @@ tickets = Table(
     Column("hash", LargeBinary, primary_key=True),
     Column("family", Text, nullable=False, index=True),
     Column("user", Text, _part_of("accounts"), nullable=False),
-    Column("expires_at", BigInteger, nullable=False, index=True),  # 0: used, and not to be used again
+    Column("expires_at", BigInteger, nullable=False, index=True),  # 0: used, and no longer usable
     Column("session_ends_at", BigInteger, nullable=False, index=True),
     Column("session", LargeBinary, _part_of("sessions", "id_hash"), index=True),
     Column("device", Text),  # the same in all tickets of a family
-    Column("used", Boolean, nullable=False, default=False),  # a used one is kept until its session ends, to notice that it shows up again
+    Column("used", Boolean, nullable=False, default=False),  # used tickets are stored until their session ends, to detect reuse
     Index(None, "user", "device"),
 )
 
@@ -156,7 +156,7 @@ grants = Table(
     Index(None, "appid", "puid"),
 )
 
-# No foreign keys: an entry outlives what it is about.
+# No foreign keys: an entry outlives the rows that it refers to.
 outbox = Table(
     "outbox",
     metadata,
@@ -170,13 +170,13 @@ outbox = Table(
     sqlite_autoincrement=True,
 )
 
-# No foreign keys: the mailbox knows nothing of the directory, which may live elsewhere.
+# No foreign keys: the mailbox is independent of the directory, which may be in another database.
 notifications = Table(
     "notifications",
     metadata,
-    # the order of arrival: above every number that was ever given, so that a reader can go on behind the last one it had
+    # order of arrival: always above every number used before, so that a reader can continue after the last position it read
     Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column("user", Text, nullable=False),  # the queue is the user's; a notification itself knows the PUID only
+    Column("user", Text, nullable=False),  # a queue belongs to a user; a notification itself only contains the PUID
     Column("id", Text, nullable=False),
     Column("appid", Text, nullable=False),
     Column("puid", Text, nullable=False),
@@ -184,14 +184,14 @@ notifications = Table(
     Column("message", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("sent_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False, index=True),  # by the store's clock
+    Column("expires_at", BigInteger, nullable=False, index=True),  # by the clock of the store
     Index(None, "user", "position"),
     Index(None, "user", "puid", "expires_at"),
     Index(None, "user", "id"),
     sqlite_autoincrement=True,
 )
 
-# Notifications that a user got while their application was shown them as offline: they count until they expire.
+# Notifications that a user received while shown as offline to the application: they are counted until they expire.
 taken = Table(
     "taken",
     metadata,

@@ -1,8 +1,8 @@
-"""The tracker: who is where. Devices and their grace, each user's status, a feed per application, signals.
+"""The tracker stores users' presence: devices and their grace periods, each user's status, and a feed per application. It sends signals.
 
-The tracker decides what an application is told: it merges a user's devices and, when the result changes, appends to the
-feed of each application that may know, in one step. It holds no e-mail and no grant; the caller brings the grants.
-One technology is one file beside this one; ``tests/contract/tracker.py`` runs against each.
+The tracker decides what an application is sent: it merges the statuses of a user's devices and, when the result changes, appends to the
+feed of each application that has access, in one step. It stores no e-mail addresses and no grants; the caller passes the grants.
+Each storage technology is one file of this package; ``tests/contract/tracker.py`` runs against every one.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from typing import Literal
 from ...model import ERASED, Device, DirectoryVersion, Grant, GrantSet, Status, Update
 
 Topic = Literal["feed", "mail", "grants", "account", "ticket", "device", "replaced", "application", "missed", "forgotten", "damaged"]
-"""What a signal is about. Two come from the tracker itself, with an empty key: ``missed``, signals of any topic may have
-been missed; ``forgotten``, the devices of this process may be forgotten, and have to be connected again. Two tell of damage in
-the store: ``forgotten`` with a user whose devices are; ``damaged`` with an application whose feed is empty, and refuses to be
-read until it shows everybody again and is ``rebuilt``.
+"""Topic of a signal. The tracker itself sends two with an empty key: ``missed``, signals of any topic may have been missed;
+``forgotten``, the devices of this process may have been lost and must be connected again. Two report damaged data in the store:
+``forgotten`` with a user whose devices were lost; ``damaged`` with an application whose feed was emptied and cannot be read
+until every PUID has been added to it again and it is ``rebuilt``.
 """
 Listener = Callable[[Topic, str], None]
 
 DROPPED_SECONDS = 600
-"""For so long a dropped feed stays away: by then every process has heard that the application's grants are gone."""
+"""Seconds for which a dropped feed cannot be created again; within this time every process learns that the grants were deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """What a new connection of a device led to.
+    """The result of connecting a device.
 
-    :param device: the device's name; one made here, starting with ``~``, for a nameless one.
-    :param replaced: the connection it took the device from, if that was still open.
+    :param device: the device's name; a nameless device gets a generated one that starts with ``~``.
+    :param replaced: the connection that had the device before, if that was still open.
     """
 
     device: str
@@ -39,36 +39,36 @@ class Connected:
 
 
 class StaleGrants(Exception):
-    """The grants of a call are older than a revision the tracker has seen; nothing was changed. Load them and call again."""
+    """The passed grants are older than a revision that the tracker has seen; nothing was changed. Load them and call again."""
 
 
 class Tracker(ABC):
-    """Who is where. Every method may raise ``BackendUnavailable`` and changes nothing then.
+    """Users' presence. Every method may raise ``BackendUnavailable`` and then changes nothing.
 
-    Rules of status, grace and feed: docs/protocol.md, sections 4 and 5. ``grants`` are always all grants of the user. A
-    method that takes them raises ``StaleGrants`` when the tracker has seen a newer revision of that user's account.
-    A user's status changes reach applications at a limited rate (docs/protocol.md, section 4): each change that is not to
-    ``offline`` takes a token of the user's bucket (``presence.status_rate``, ``presence.status_burst``). Where none is left,
-    applications are told later what holds then, by ``tell_postponed``.
-    An application is told only what is news to it: a status that is not the one its newest entry of the PUID has. The time
-    of an entry is rounded down to the second and lies neither before its grant's ``since`` nor before the PUID's last entry.
+    Rules of status, grace and feeds: docs/protocol.md, sections 4 and 5. ``grants`` are always all grants of the user. A
+    method that takes them raises ``StaleGrants`` if the tracker has seen a newer revision of that user's account.
+    Status changes reach applications at a limited rate (docs/protocol.md, section 4): each change to a status other than
+    ``offline`` takes a token from the user's bucket (``presence.status_rate``, ``presence.status_burst``). If the bucket is empty,
+    the change is postponed, and ``tell_postponed`` later sends the status of that time.
+    An application is sent only changes: a status that differs from the newest entry of the PUID. The time of an entry is rounded
+    down to the second and is not earlier than its grant's ``since`` or the PUID's previous entry.
     """
 
     waits: bool = False
-    """Whether a method may wait for a store; what must not wait, as a callback of the hub, must not call it then."""
+    """Whether methods may wait for a store. If so, code that must not block, such as a callback of the hub, must not call them."""
 
     remembers_since: int
-    """Since when (milliseconds) this tracker knows who is where; what was before is forgotten."""
+    """Start (milliseconds) of this tracker's data; anything earlier is lost."""
 
     # -- signals between processes
 
     @abstractmethod
     def subscribe(self, listener: Listener) -> None:
-        """Call ``listener(topic, key)`` for each signal of any process; it must neither wait nor raise."""
+        """Call ``listener(topic, key)`` for each signal of any process. The listener must neither block nor raise."""
 
     @abstractmethod
     def signal(self, topic: Topic, key: str) -> None:
-        """Tell every process that something of ``topic`` changed for ``key``."""
+        """Signal to every process that something of ``topic`` changed for ``key``."""
 
     # -- devices
 
@@ -76,48 +76,48 @@ class Tracker(ABC):
     def connect(
         self, user: str, device: str | None, connection: str, status: Status, grants: GrantSet, limit: int, signed: int
     ) -> Connected:
-        """Let ``connection`` speak for a device from now on, with ``status``.
+        """Connect a device with ``status``; ``connection`` owns the device from now on.
 
-        A device in grace is taken over unseen; without a name, a nameless device of the user that is in grace.
+        A device in grace is taken over without a visible change. A connection without a name takes over a nameless device in grace.
 
-        :param limit: how many connected devices a user may have.
+        :param limit: maximum number of connected devices of a user.
         :param signed: revision of the account when this connection signed in.
-        :raises TooMany: the user has that many others connected.
+        :raises TooMany: the user already has ``limit`` other devices connected.
         """
 
     @abstractmethod
     def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, signed: int = 0) -> bool:
-        """Change a device's status; False, and nothing happens, when another connection speaks for it by now.
+        """Change a device's status; return False without a change if another connection owns the device.
 
-        :param signed: revision of the account when the connection signed in again, 0 when it did not.
+        :param signed: revision of the account when the connection signed in again, 0 if it did not.
         """
 
     @abstractmethod
     def leave(self, user: str, device: str, connection: str) -> None:
-        """End a connection: grace begins, or nothing happens when another connection speaks for the device."""
+        """End a connection: the device's grace period starts, unless another connection owns the device."""
 
     @abstractmethod
     def remove(self, user: str, device: str, grants: GrantSet, before: int = ERASED) -> bool:
-        """Sign a device out at once, whoever speaks for it; False when there is none of that name.
+        """Sign a device out at once, whichever connection owns it; return False if there is no such device.
 
-        :param before: only if it signed in before the account had this revision.
+        :param before: only if the device signed in before the account had this revision.
         """
 
     @abstractmethod
     def remove_all(self, user: str, grants: GrantSet, before: int = ERASED) -> None:
-        """Sign every device of a user out at once that signed in before the account had the revision ``before``."""
+        """Sign out at once every device of a user that signed in before the account had the revision ``before``."""
 
     @abstractmethod
     def signed_out(self, connection: str) -> bool:
-        """Return whether a connection that speaks for no device any more had it signed out, and not lost by the store."""
+        """Return whether a connection that owns no device lost it by a sign-out, and not by a loss of data in the store."""
 
     @abstractmethod
     def due(self) -> Sequence[str]:
-        """Return users with a device whose grace, or whose process's lease, is over."""
+        """Return users who have a device whose grace period, or whose process's lease, has ended."""
 
     @abstractmethod
     def expire(self, user: str, grants: GrantSet) -> None:
-        """Drop those devices of a user that are due now, reading the state again; the change is ``lost``."""
+        """Delete the devices of a user that are due, as read again now; the reason of the change is ``lost``."""
 
     @abstractmethod
     def renew(self) -> None:
@@ -133,58 +133,58 @@ class Tracker(ABC):
 
     @abstractmethod
     def told_status(self, user: str) -> Status:
-        """Return the merged status that applications were told last; another one than ``status`` while a change is postponed."""
+        """Return the merged status that applications were last sent; it differs from ``status`` while a change is postponed."""
 
     # -- the rate of a user's changes
 
     @abstractmethod
     def charge(self, user: str) -> float:
-        """Take a token for a change that the caller is about to make; return 0, or the seconds until there is one."""
+        """Take a token for a change that the caller will make; return 0, or the seconds until a token is available."""
 
     @abstractmethod
     def postponed(self) -> Sequence[str]:
-        """Return users of whom applications may be told by now what was postponed; some of them where there are many."""
+        """Return users whose postponed changes are due; only some of them if there are many."""
 
     @abstractmethod
     def tell_postponed(self, user: str, grants: GrantSet) -> None:
-        """Tell applications a user's status if they do not know it, or postpone that again."""
+        """Append a user's status to the feeds that do not show it, or postpone this again."""
 
     # -- feeds
 
     @abstractmethod
     def granted(self, grant: Grant, revision: int) -> None:
-        """Tell an application of a new PUID, with the user's told status; nothing when that was its last news.
+        """Append a new PUID with the user's ``told_status`` to an application's feed, unless its newest entry says the same.
 
-        It takes no token: the caller has charged the user, see ``charge``.
+        This takes no token: the caller has charged the user, see ``charge``.
 
-        :param revision: of the account when the grant was read; see ``StaleGrants``.
+        :param revision: revision of the account when the grant was read; see ``StaleGrants``.
         """
 
     @abstractmethod
     def revoked(self, grant: Grant, revision: int = 0) -> None:
-        """Tell an application that a PUID is dead; its earlier entries leave the log and none can follow.
+        """Append the revocation of a PUID to an application's feed; its earlier entries are deleted and none can follow.
 
-        :param revision: of the account since the grant is gone, 0 when it is not known; never refused.
+        :param revision: revision of the account since the grant was deleted, 0 if unknown; never refused as stale.
         """
 
     @abstractmethod
     def refresh(self, grant: Grant, revision: int) -> None:
-        """Tell an application what it may see now that a grant was paused or resumed; nothing when it saw that.
+        """Append the visible status after a grant was paused or resumed, unless the feed already shows it.
 
-        A status that is not ``offline`` takes a token or is postponed.
+        A status other than ``offline`` takes a token or is postponed.
 
         :param revision: see ``granted``.
         """
 
     @abstractmethod
     def forget_revision(self, user: str) -> None:
-        """Forget the newest revision that was seen of an account, so that older ones count again: the directory went back."""
+        """Forget the newest revision seen of an account and accept older ones: the directory was restored from a backup."""
 
     @abstractmethod
     def snapshot(self, appid: str) -> tuple[dict[str, Update], int]:
-        """Return the newest entry of each PUID and the offset the feed stands at, both of one moment.
+        """Return the newest entry of each PUID and the current offset of the feed, both of the same moment.
 
-        A PUID that is not in it has been ``offline`` for as long as the tracker remembers.
+        A PUID without an entry has been ``offline`` since ``remembers_since``.
         """
 
     @abstractmethod
@@ -193,7 +193,7 @@ class Tracker(ABC):
 
     @abstractmethod
     def read(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
-        """Return up to ``limit`` entries after ``offset``, oldest first; None when the log does not reach back to it."""
+        """Return up to ``limit`` entries after ``offset``, oldest first; None if the log no longer covers that offset."""
 
     @abstractmethod
     def cursor(self, offset: int) -> str:
@@ -201,47 +201,47 @@ class Tracker(ABC):
 
     @abstractmethod
     def offset(self, appid: str, cursor: str) -> int | None:
-        """Return the offset of a cursor the log still covers, else None: also for text that is no cursor."""
+        """Return the offset of a cursor if the log still covers it; otherwise, or if the text is not a cursor, None."""
 
     @abstractmethod
     def applications(self, after: str, limit: int) -> Sequence[str]:
-        """Return up to ``limit`` ids of applications that have a feed, in order, those after ``after``."""
+        """Return up to ``limit`` ids of applications that have a feed, greater than ``after``, in order."""
 
     @abstractmethod
     def rebuilt(self, appid: str) -> None:
-        """Let a feed be read again that was ``damaged`` and shows again what each PUID looks like."""
+        """Make a ``damaged`` feed readable again, after every PUID has been added to it again."""
 
     @abstractmethod
     def trim(self, appid: str) -> bool:
-        """Take out of a feed's log what is too old; return whether there may be more, since one call takes a bounded number."""
+        """Delete entries of a feed's log that are too old; return whether more may remain, as one call deletes a bounded number."""
 
     @abstractmethod
     def drop(self, appid: str) -> None:
-        """Forget the feed of an application that is gone. For ``DROPPED_SECONDS`` it does not come back by a late change."""
+        """Delete the feed of a deleted application. For ``DROPPED_SECONDS`` a late change cannot create it again."""
 
     # -- between processes
 
     @abstractmethod
     def publish(self, figures: str) -> None:
-        """Let every process read a text of this one, in the place of its last; it ends with this process or its lease."""
+        """Publish a text of this process to all processes, replacing its previous one; it is deleted with this process or its lease."""
 
     @abstractmethod
     def published(self) -> Sequence[str]:
-        """Return what each process has published, in no order."""
+        """Return the texts of all processes, in any order."""
 
     @abstractmethod
     def claim(self, task: str, seconds: float) -> bool:
-        """Return True to the first of all processes that asks, and to none for so many seconds after that."""
+        """Return True to the first process that calls this, and False to all for so many seconds afterwards."""
 
-    # -- the whole
+    # -- the tracker as a whole
 
     @abstractmethod
     def follows(self, version: DirectoryVersion) -> bool:
-        """Note the newest version of the directory; False, and nothing is noted, when this one is older or another directory's."""
+        """Record the directory's newest version; return False and record nothing if it is older, or is of another directory."""
 
     @abstractmethod
     def begin_anew(self) -> None:
-        """Forget everything: feeds get a new epoch, and every process connects its devices again."""
+        """Delete all data: feeds get a new epoch, and every process connects its devices again."""
 
     @abstractmethod
     def ping(self) -> None:
@@ -249,4 +249,4 @@ class Tracker(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Release what is held; nothing may be called after it."""
+        """Release all resources. No method may be called afterwards."""

@@ -1,7 +1,7 @@
-"""The feed of one application, in memory: what each PUID looks like now, and how it came to that.
+"""The feed of one application, in memory: the current status of each PUID, and the log of changes.
 
-``view`` is the present, the newest entry of every live PUID. The log behind it is bounded by age and by number; beyond the
-number only the newest entry of each PUID stays, which leaves no hole: what is gone was overtaken by what is kept.
+``view`` contains the newest entry of every PUID that is not revoked. The log is limited by age and by number of entries; beyond that
+number only the newest entry of each PUID is stored. This leaves no gap: every deleted entry is superseded by a stored one.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ...model import Grant, Reason, Status, Update
 class Feed:
     """Entries of one application, in order of their offset; rules: docs/protocol.md, section 5.
 
-    :param seconds: how long an entry is kept in the log.
-    :param entries: how many are kept before only the newest of each PUID stays.
+    :param seconds: maximum age of an entry in the log.
+    :param entries: number of entries beyond which only the newest of each PUID is stored.
     """
 
     __slots__ = ("_dead", "_entries", "_floor", "_kept", "_log", "_seconds", "head", "view")
@@ -25,22 +25,22 @@ class Feed:
     def __init__(self, seconds: int, entries: int) -> None:
         self._seconds = seconds
         self._entries = entries
-        self._log: deque[Update] = deque()  # its offsets have no gap and end at head
-        self._kept: OrderedDict[str, Update] = OrderedDict()  # older than the log, each the last of its PUID
-        self._dead: set[str] = set()  # revoked PUIDs whose last entry is still there; nothing may follow for them
-        self._floor = 0  # an entry at or below it may be missing
+        self._log: deque[Update] = deque()  # its offsets are contiguous and end at head
+        self._kept: OrderedDict[str, Update] = OrderedDict()  # the newest entries of PUIDs that are older than the log
+        self._dead: set[str] = set()  # revoked PUIDs whose last entry is still stored; no entry may follow for them
+        self._floor = 0  # entries up to this offset may be missing
         self.view: dict[str, Update] = {}
         self.head = 0
 
     def status(self, puid: str) -> Status:
-        """Return what the application thinks a PUID is."""
+        """Return the status of a PUID as the application sees it."""
         last = self.view.get(puid)
         return last.status if last else "offline"
 
     def append(self, grant: Grant, status: Status, reason: Reason, now: int) -> bool:
-        """Add an entry for a grant's PUID; False when that is dead.
+        """Add an entry for a grant's PUID; return False if the PUID is revoked.
 
-        :param now: milliseconds. The entry lies neither before the grant nor before the PUID's last one.
+        :param now: milliseconds. The time of the entry is not before the grant's ``since`` or the PUID's previous entry.
         """
         if grant.puid in self._dead:
             return False
@@ -54,7 +54,7 @@ class Feed:
         return True
 
     def bury(self, grant: Grant, now: int) -> bool:
-        """Make a PUID's last entry its only one: ``offline``, ``revoked``; False when it is dead already."""
+        """Add a last entry for a PUID (``offline``, ``revoked``) and hide its earlier ones; return False if it is already revoked."""
         if not self.append(grant, "offline", "revoked", now):
             return False
         del self.view[grant.puid]
@@ -69,12 +69,12 @@ class Feed:
         return list(islice(self._live(chain(older, recent)), limit))
 
     def covers(self, offset: int, now: int) -> bool:
-        """Return whether nothing after ``offset`` is missing; ``now`` in milliseconds."""
+        """Return whether no entry after ``offset`` is missing; ``now`` in milliseconds."""
         self.trim(now)
         return self._floor <= offset <= self.head
 
     def trim(self, now: int) -> None:
-        """Take out what is too old, or too much; ``now`` in milliseconds."""
+        """Delete entries beyond the limits of age and number; ``now`` in milliseconds."""
         while len(self._log) > self._entries:
             entry = self._log.popleft()
             if entry.reason == "revoked" or self.view.get(entry.puid) is entry:
@@ -86,7 +86,7 @@ class Feed:
             self._forget(self._log.popleft())
 
     def _live(self, entries: Iterable[Update]) -> Iterable[Update]:
-        """Leave out what came before a revocation; it goes with its time, to search the log for it would take too long."""
+        """Filter out entries before a revocation. They stay in the log until they are too old, as searching it would take too long."""
         return (entry for entry in entries if entry.reason == "revoked" or entry.puid not in self._dead)
 
     def _forget(self, entry: Update) -> None:
@@ -96,5 +96,5 @@ class Feed:
 
 
 def _second(milliseconds: int) -> int:
-    """Round down to the second: equal instants would link the PUIDs of a user (docs/protocol.md, section 1)."""
+    """Round down to the second: equal timestamps would let applications link the PUIDs of a user (docs/protocol.md, section 1)."""
     return milliseconds // 1000 * 1000

@@ -1,4 +1,4 @@
-"""Devices and users as the tracker in memory keeps them."""
+"""Devices and users as the in-memory tracker stores them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ...model import Status
 
 
 class LiveDevice:
-    """A live device; without a connection it is in grace."""
+    """A live device; a device without a connection is in grace."""
 
     __slots__ = ("connection", "name", "signed", "since", "status")
 
@@ -19,7 +19,7 @@ class LiveDevice:
 
 
 class LiveUser:
-    """A user who has a live device, their merged status, and the one that applications were told."""
+    """A user with at least one live device, their merged status, and the status that applications were last sent."""
 
     __slots__ = ("devices", "status", "told")
 

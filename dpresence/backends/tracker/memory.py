@@ -1,6 +1,6 @@
-"""The tracker in this process's memory: for one process, forgotten when it ends.
+"""The in-memory tracker: for a single process, lost when it ends.
 
-Every method runs without a pause, so that each is one step to everybody else.
+No method switches to another greenlet, so each is atomic.
 """
 # ruff: noqa: D102 - the abstract base documents each method
 
@@ -26,16 +26,16 @@ _MOST_BUCKETS = 100_000
 
 
 class MemoryTracker(MemoryFeeds):
-    """See ``Tracker``; there is no lease, since this process's devices cannot outlive it."""
+    """See ``Tracker``. There is no lease: the devices cannot outlive this process."""
 
     def __init__(self, settings: PresenceSettings, clock: Clock) -> None:
         super().__init__(settings, clock)
         self._users: dict[str, LiveUser] = {}
-        self._grace: dict[tuple[str, str], float] = {}  # (user, device) -> when it ends; soonest first
-        self._revisions: OrderedDict[str, int] = OrderedDict()  # newest of those users whose grants were changed last
+        self._grace: dict[tuple[str, str], float] = {}  # (user, device) -> end of the grace period, in ascending order
+        self._revisions: OrderedDict[str, int] = OrderedDict()  # newest revision of the users whose grants were changed last
         self._buckets = Buckets(settings.status_rate, settings.status_burst, _MOST_BUCKETS)
-        self._postponed: dict[str, tuple[float, Reason]] = {}  # user -> when they have a token, and why the status changed
-        self._claims: dict[str, float] = {}  # task -> until when it is given away
+        self._postponed: dict[str, tuple[float, Reason]] = {}  # user -> time of the next token, and the reason of the change
+        self._claims: dict[str, float] = {}  # task -> end of the claim
         self._listeners: list[Listener] = []
         self._published: list[str] = []
         self.remembers_since = clock.now()
@@ -91,7 +91,7 @@ class MemoryTracker(MemoryFeeds):
         found.connection = None
         if found.status == "offline":
             self._drop(user, device)
-            self._merge(user, (), "lost")  # nothing changes, but the last device takes the user's entry with it
+            self._merge(user, (), "lost")  # the status stays the same, but a user without devices is deleted
         else:
             self._grace[user, device] = self._clock.monotonic() + self._settings.grace_seconds
 
@@ -102,7 +102,7 @@ class MemoryTracker(MemoryFeeds):
         self._sign_out(user, [device.name for device in self.devices(user)], grants, before)
 
     def _sign_out(self, user: str, names: Iterable[str], grants: GrantSet, before: int) -> bool:
-        """Drop those devices that signed in before a revision; return whether there was one."""
+        """Delete the devices that signed in before a revision; return whether there were any."""
         self._refuse_stale(user, grants.revision)
         devices = self._users[user].devices if user in self._users else {}
         gone = [name for name in names if name in devices and devices[name].signed < before]
@@ -112,7 +112,7 @@ class MemoryTracker(MemoryFeeds):
         return bool(gone)
 
     def signed_out(self, connection: str) -> bool:
-        return True  # nothing is lost here
+        return True  # this tracker never loses data
 
     def due(self) -> Sequence[str]:
         now = self._clock.monotonic()
@@ -128,7 +128,7 @@ class MemoryTracker(MemoryFeeds):
         self._merge(user, grants.grants, "lost")
 
     def renew(self) -> None:
-        """Do nothing: see the class."""
+        """Do nothing: there is no lease."""
 
     def devices(self, user: str) -> Sequence[Device]:
         known = self._users.get(user)
@@ -160,7 +160,7 @@ class MemoryTracker(MemoryFeeds):
         self._grace.pop((user, device), None)
 
     def _merge(self, user: str, grants: Iterable[Grant], reason: Reason) -> None:
-        """Work out a user's status anew and tell those who may know if it changed."""
+        """Recompute a user's status and, if it changed, append it to feeds."""
         known = self._users.get(user)
         if known is None:
             return
@@ -171,7 +171,7 @@ class MemoryTracker(MemoryFeeds):
             self._tell(user, known, grants, reason)
 
     def _tell(self, user: str, known: LiveUser, grants: Iterable[Grant], reason: Reason) -> None:
-        """Tell those who may know a user's status and do not, or postpone it when there is no token."""
+        """Append a user's status to the feeds that do not show it yet, or postpone this if there is no token."""
         news = [grant for grant in grants if not grant.paused and self._is_news(grant, known.status)]
         if not news or self._may_tell(user, known.status, reason):
             known.told = known.status
@@ -180,7 +180,7 @@ class MemoryTracker(MemoryFeeds):
                 self._append(grant, known.status, reason)
 
     def _may_tell(self, user: str, status: Status, reason: Reason) -> bool:
-        """Take a token for a status of a user; without one note when it is to be told."""
+        """Take a token for a status of a user; if there is none, record when the change is due."""
         wait = 0.0 if status == "offline" else self.charge(user)
         if wait:
             self._postponed[user] = (self._clock.monotonic() + wait, reason)
@@ -247,13 +247,13 @@ class MemoryTracker(MemoryFeeds):
         self._claims[task] = now + seconds
         return True
 
-    # -- the whole
+    # -- the tracker as a whole
 
     def ping(self) -> None:
-        """Do nothing: this process is here."""
+        """Do nothing: there is no external store."""
 
     def close(self) -> None:
-        """Forget everything."""
+        """Delete all data."""
         self._users.clear()
         self._revisions.clear()
         self._grace.clear()

@@ -1,4 +1,4 @@
-"""The feeds of the tracker in memory."""
+"""The feeds of the in-memory tracker."""
 # ruff: noqa: D102 - the abstract base documents each method
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from .feed import Feed
 
 
 class MemoryFeeds(Tracker):
-    """A feed for each application; ``MemoryTracker`` decides what is added to them."""
+    """One feed per application; ``MemoryTracker`` decides which entries are added."""
 
     def __init__(self, settings: PresenceSettings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
         self._epoch = secrets.token_hex(8)
         self._feeds: dict[str, Feed] = {}
-        self._dropped: OrderedDict[str, float] = OrderedDict()  # application -> until when its feed stays away; soonest first
+        self._dropped: OrderedDict[str, float] = OrderedDict()  # application -> time until which its feed stays deleted, ascending
 
     def snapshot(self, appid: str) -> tuple[dict[str, Update], int]:
         feed = self._feed(appid)
@@ -51,14 +51,14 @@ class MemoryFeeds(Tracker):
         return nsmallest(limit, (appid for appid in self._feeds if appid > after))
 
     def follows(self, version: DirectoryVersion) -> bool:
-        """Return True: nothing here is older than this process, which had one directory all the time."""
+        """Return True: no data here is older than this process, which has used one directory throughout."""
         return True
 
     def begin_anew(self) -> None:
         """Do nothing: see ``follows``."""
 
     def rebuilt(self, appid: str) -> None:
-        """Do nothing: no feed is ever damaged."""
+        """Do nothing: feeds in memory are never damaged."""
 
     def trim(self, appid: str) -> bool:
         self._feed(appid).trim(self._clock.steady.now())
@@ -72,7 +72,7 @@ class MemoryFeeds(Tracker):
             self._dropped.popitem(last=False)
 
     def _feed(self, appid: str) -> Feed:
-        """Return an application's feed to read; one that nothing was written to is not kept."""
+        """Return an application's feed for reading; a feed without entries is not stored."""
         return self._feeds.get(appid) or Feed(self._settings.feed_seconds, self._settings.feed_entries)
 
     def _written(self, appid: str) -> Feed:
@@ -80,11 +80,11 @@ class MemoryFeeds(Tracker):
         return feed
 
     def _gone(self, appid: str) -> bool:
-        """Return whether a feed was dropped of late."""
+        """Return whether a feed was dropped within ``DROPPED_SECONDS``."""
         return self._dropped.get(appid, 0) > self._clock.monotonic()
 
     def _is_news(self, grant: Grant, status: Status) -> bool:
-        """Return whether an application does not think so already; a pause or its end may have told it."""
+        """Return whether the application sees another status; a pause or resume may already have shown it this one."""
         return status != self._feed(grant.appid).status(grant.puid)
 
     def _append(self, grant: Grant, status: Status, reason: Reason) -> None:

@@ -1,16 +1,16 @@
-"""The tracker on a Redis, shared by any number of processes. What happens to devices and feeds happens in ``redis/*.lua``.
+"""The tracker in Redis, shared by any number of processes. ``redis/*.lua`` implements the operations on devices and feeds.
 
-Every change, with the entries it adds to the feeds and the signals they cause, is one step of one script. The operations
-of a process travel in batches (``redis.client``), so that an update costs a round trip at most and less than one when busy.
+Every change, including its feed entries and signals, is one atomic step of one script. The operations of a process are sent in
+batches (``redis.client``), so that an update costs at most one round trip, and less under load.
 
-No two clocks are ever compared to decide who is gone. The grace of a device runs by the monotonic clock of the process it
-was connected to, and that process looks after it. Leases run by the server's own clock, without its jumps: a process whose
-lease ran out is forgotten, and any other drops its devices. Only the times of entries are of the processes' time of day: their clocks
-should agree to within a second, and where they do not, an entry is never dated before the last one of its PUID.
+No decision about expiry compares two clocks. The grace period of a device is measured by the monotonic clock of the process it
+was connected to, and that process expires it. Leases are measured by the server's clock, corrected for jumps: a process whose
+lease has expired is forgotten, and any other process expires its devices. Only the times of feed entries come from the processes'
+wall clocks, which should agree to within a second; if they do not, an entry is still never earlier than the previous one of its PUID.
 
-A process is unknown to the server when its lease ran out while it was stopped, or when the server lost its data. Then it
-registers anew and its listeners are called with ``("forgotten", "")``: its devices have to be connected again. A server that
-came back without something it had acknowledged has all of it forgotten: the feeds get a new epoch, ``remembers_since`` is now.
+The server does not know a process whose lease expired while it was stopped, or after the server lost its data. The process
+then registers again and calls its listeners with ``("forgotten", "")``: its devices must be connected again. If a server has lost
+acknowledged writes, all data is deleted: the feeds get a new epoch, and ``remembers_since`` is the current time.
 """
 # ruff: noqa: D102 - the abstract base documents each method
 
@@ -41,20 +41,20 @@ log = logging.getLogger(__name__)
 _OPEN = script("clock", "open")
 _BATCH = script("clock", "batch", "feed", "users", "rates", "devices", "leases", "end")
 _STALE = "stale"
-"""Result of an operation whose grants are older than what the server has seen; see ``users.lua``."""
+"""Result of an operation whose grants are older than those the server has seen; see ``users.lua``."""
 _LOOKS = 4
-"""Parts of the index of users that are looked at with each renewal of the lease, 50 users each."""
+"""Parts of the index of users, 50 users each, that are checked with each renewal of the lease."""
 
 
 class _Unknown(Exception):
-    """The server does not know this process any more."""
+    """The server no longer knows this process."""
 
 
 class RedisTracker(RedisFeeds):
-    """See ``Tracker``; devices belong to the process whose tracker connected them.
+    """See ``Tracker``; a device belongs to the process whose tracker connected it.
 
-    :raises SettingError: it is no Redis this works with.
-    :raises BackendUnavailable: it does not answer.
+    :raises SettingError: the server is not supported.
+    :raises BackendUnavailable: the server does not answer.
     """
 
     waits = True
@@ -70,8 +70,8 @@ class RedisTracker(RedisFeeds):
         self._generation = 0
         self._known = Known()
         self._listeners: list[Listener] = []
-        self._looked = "0"  # where to go on looking for users whose record is lost
-        self._owed: dict[tuple[str, str], object] = {}  # user, connection: it may speak for a device, and nobody was told
+        self._looked = "0"  # cursor of the search for users whose record is lost
+        self._owed: dict[tuple[str, str], object] = {}  # (user, connection) that may own a device after an unanswered call
         self.remembers_since = clock.now()
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder().decode
@@ -82,7 +82,7 @@ class RedisTracker(RedisFeeds):
     # -- batches
 
     def _begin(self, connection: RedisConnection) -> Run:
-        """Register this process on a new connection; what it sent on an older one is not carried out any more."""
+        """Register this process on a new connection; the server no longer executes what was sent on an older one."""
         run_id = info(connection, "server")["run_id"]
         registration, batch = load(connection, _OPEN), load(connection, _BATCH)
         self._register(connection, registration, run_id)
@@ -106,9 +106,9 @@ class RedisTracker(RedisFeeds):
         self.remembers_since = since
         if not known.epoch:
             return
-        self._signal_here("missed")  # an answer that did not arrive had signals, too
+        self._signal_here("missed")  # a reply that was lost may have contained signals
         if epoch != known.epoch or not was_known:
-            log.warning("redis: this process was forgotten; its devices connect again")
+            log.warning("redis: the server does not know this process; its devices are connected again")
             self._signal_here("forgotten")
 
     def _carry(self, connection: RedisConnection, batch: bytes, operations: Sequence[Operation]) -> Sequence[Any]:
@@ -143,7 +143,7 @@ class RedisTracker(RedisFeeds):
 
     def _on_message(self, message: bytes) -> None:
         process, *signals = message.decode().split("\n")
-        if process != self._process:  # what this one did its listeners know from the answer
+        if process != self._process:  # the listeners of this process were called when the reply arrived
             self._dispatch(signals, tuple(self._listeners))
 
     def _signal_here(self, topic: Topic) -> None:
@@ -155,7 +155,7 @@ class RedisTracker(RedisFeeds):
             for listener in listeners:
                 try:
                     listener(cast("Topic", topic), key)
-                except Exception:  # theirs: the next signal is heard all the same
+                except Exception:  # a bug of the listener; later signals are still dispatched
                     log.exception("redis: a listener failed")
 
     # -- devices
@@ -164,7 +164,7 @@ class RedisTracker(RedisFeeds):
         self, user: str, device: str | None, connection: str, status: Status, grants: GrantSet, limit: int, signed: int
     ) -> Connected:
         fresh = "~" + secrets.token_urlsafe(6)
-        self._owed.pop((user, connection), None)  # before: what is abandoned after this would be the new one
+        self._owed.pop((user, connection), None)  # before the call: abandoning it later would end the new connection
         try:
             found = self._change("connect", user, device or "", connection, status, *brief_set(grants), limit, fresh, signed)
         except Unanswered:
@@ -199,7 +199,7 @@ class RedisTracker(RedisFeeds):
         return list(dict.fromkeys(user for users in (self._in_grace(), *map(self._left_by, dead)) for user in users))
 
     def _in_grace(self) -> Iterator[str]:
-        """Yield the users of this process with a device whose grace is over."""
+        """Yield the users of this process who have a device whose grace period has ended."""
         first, page = 0, [""]
         while page:
             page = self._client.call("over", first)
@@ -207,7 +207,7 @@ class RedisTracker(RedisFeeds):
             yield from page
 
     def _left_by(self, process: str) -> Iterator[str]:
-        """Yield the users with a device at a process that is dead."""
+        """Yield the users who have a device at a process whose lease has expired."""
         cursor = ""
         while cursor != "0":
             cursor, users = self._client.call("users", process, cursor or "0")
@@ -217,9 +217,9 @@ class RedisTracker(RedisFeeds):
         self._change("expire", user, *brief_set(grants))
 
     def _change(self, *operation: Any) -> Any:
-        """Carry out an operation that takes grants.
+        """Execute an operation that takes grants.
 
-        :raises StaleGrants: they are older than what the server has seen.
+        :raises StaleGrants: the grants are older than those the server has seen.
         """
         answer = self._client.call(*operation)
         if answer == _STALE:
@@ -276,7 +276,7 @@ class RedisTracker(RedisFeeds):
     def claim(self, task: str, seconds: float) -> bool:
         return bool(self._client.call("claim", task, seconds * 1000))
 
-    # -- the whole
+    # -- the tracker as a whole
 
     def follows(self, version: DirectoryVersion) -> bool:
         return bool(self._client.call("follows", *version))
@@ -288,7 +288,7 @@ class RedisTracker(RedisFeeds):
         self._client.call("ping")
 
     def close(self) -> None:
-        """Say good-bye, so that a device that is still connected does not wait for the end of the lease."""
+        """Unregister this process, so that its remaining devices expire without waiting for the end of the lease."""
         with suppress(BackendUnavailable):
             self._client.call("retire")
         self._pubsub.close()

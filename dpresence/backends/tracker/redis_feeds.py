@@ -1,4 +1,4 @@
-"""Reading the feeds of the tracker on Redis."""
+"""Reads the feeds of the tracker in Redis."""
 # ruff: noqa: D102 - the abstract base documents each method
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from . import DROPPED_SECONDS, Tracker
 from .redis_values import Known, updates
 
 _ATTEMPTS = 3
-"""Snapshots that are begun before the caller has to come back; each reads a few seconds of a log at the most."""
+"""Maximum number of snapshots started before the caller must retry; each reads a few seconds of the log at most."""
 _MANY = 500
-"""Entries read at once."""
+"""Entries read by one call."""
 
 
 class RedisFeeds(Tracker):
-    """The feeds of applications as operations of ``redis/feed.lua``; ``RedisTracker`` makes the line to the server."""
+    """Operations on feeds, implemented in ``redis/feed.lua``; ``RedisTracker`` creates the client."""
 
     _client: BatchingClient
     _known: Known
@@ -32,7 +32,7 @@ class RedisFeeds(Tracker):
         raise BackendUnavailable
 
     def _view(self, appid: str) -> tuple[dict[str, Update], int | None]:
-        """Read the view in pages, then what changed meanwhile; the offset is None if the log does not tell that any more."""
+        """Read the view in pages and then the changes since; the offset is None if the log no longer covers those."""
         offset, text, cursor = self._client.call("snapshot", appid, "0")
         view = {update.puid: update for update in self._read(appid, text)}
         if cursor == "0":
@@ -43,7 +43,7 @@ class RedisFeeds(Tracker):
         return view, self._catch_up(appid, view, offset)
 
     def _catch_up(self, appid: str, view: dict[str, Update], offset: int) -> int | None:
-        """Apply to a view what followed an offset, and return the offset that it shows then."""
+        """Apply to a view the entries after an offset, and return the offset that the view then has; None if the log lacks entries."""
         while updates := self.read(appid, offset, _MANY):
             for update in updates:
                 view[update.puid] = update
@@ -67,9 +67,9 @@ class RedisFeeds(Tracker):
         return found
 
     def _read(self, appid: str, text: str) -> list[Update]:
-        """Read entries; a feed of which one cannot be read is begun anew.
+        """Decode entries; report a feed with an undecodable entry as damaged.
 
-        :raises BackendUnavailable: it is one.
+        :raises BackendUnavailable: an entry cannot be decoded.
         """
         try:
             return updates(text)

@@ -1,4 +1,4 @@
-"""Values as the scripts of ``redis/`` take and give them."""
+"""Encoding of arguments and decoding of results of the scripts in ``redis/``."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ...model import Grant, GrantSet, Reason, Status, Update
 from ..redis.client import Operation
 
 _SLICE = 2000
-"""Entries read in one go, a few milliseconds; a snapshot may have very many."""
+"""Entries decoded without yielding to the event loop, which takes a few milliseconds; a snapshot may have very many."""
 _LEAST = 8
-"""Weight of an operation about a user with as many devices as they may have."""
+"""Weight of an operation on a user who has the maximum number of devices."""
 _WEIGHTS = {"read": 10, "snapshot": 100, "trim": 200, "look": 50, "postponed": 50, "over": 25, "users": 25}
 
 
 @dataclass
 class Known:
-    """What a process knows of the server's data, from the last answer."""
+    """The state of the server's data according to its last reply."""
 
     epoch: str = ""
     run: str = ""
@@ -28,17 +28,17 @@ class Known:
 
 
 def brief_set(grants: GrantSet) -> tuple[list[tuple[str, str, int, bool]], int]:
-    """Return what a script needs of a user's grants, and their revision."""
+    """Return the parts of a user's grants that a script needs, and their revision."""
     return brief(grants.grants), grants.revision
 
 
 def brief(grants: Iterable[Grant]) -> list[tuple[str, str, int, bool]]:
-    """Return what a script needs of grants."""
+    """Return the parts of grants that a script needs."""
     return [(grant.appid, grant.puid, grant.since, grant.paused) for grant in grants]
 
 
 def updates(text: str) -> list[Update]:
-    """Read entries as ``feed.lua`` writes them; lets others have a turn when there are very many."""
+    """Decode entries as ``feed.lua`` writes them; yields to the event loop if there are very many."""
     found: list[Update] = []
     for line in text.split("\n") if text else ():
         offset, puid, status, at, reason = line.split(" ")
@@ -49,7 +49,7 @@ def updates(text: str) -> list[Update]:
 
 
 def weight(operation: Operation) -> int:
-    """Return about how much of a batch an operation takes, in steps of 20 microseconds; each grant of its user takes two."""
+    """Return the approximate weight of an operation in a batch, in units of 20 microseconds; each grant of its user adds two."""
     name, *arguments = operation
     longest = max((len(part) for part in arguments if isinstance(part, list)), default=0)
     if name == "latest":

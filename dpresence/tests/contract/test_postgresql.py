@@ -27,7 +27,7 @@ from .sql import nowhere
 HERE = Path(__file__).parent
 PATCHED = "from gevent import monkey; monkey.patch_all(); import pytest, sys; sys.exit(pytest.main(sys.argv[1:]))"
 
-LOSES = "a loss of power may take back what was answered, or ruin the database"
+LOSES = "a loss of power may undo acknowledged changes or corrupt the database"
 COLUMNS = """
     SELECT relname, attname, format_type(atttypid, atttypmod), attnotnull, collname, pg_get_expr(adbin, adrelid)
     FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
@@ -215,7 +215,7 @@ def test_a_database_that_commits_before_it_is_on_the_disk_stops_the_start(postgr
         migrate(hasty)
     hasty.close()
     assert str(caught.value).endswith(
-        "must be a database with synchronous_commit = on, or a crash of the server takes back what was answered; "
+        "must be a database with synchronous_commit = on, or a crash of the server loses acknowledged changes; "
         "options=-c%20synchronous_commit%3Don in the URL sets it for this service"
     )
     asked_for = Database(f"{url}&options=-c%20synchronous_commit%3Dlocal")

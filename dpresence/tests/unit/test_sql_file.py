@@ -257,7 +257,7 @@ def test_an_erasure_while_somebody_reads_is_finished_at_the_next_sweep(directory
         connection.execute(text("SELECT * FROM accounts"))
         directory.erase(jane.id)
         assert left(path, "jane.the.erased") != []
-    assert [record.getMessage() for record in caplog.records] == ["database: somebody reads; its write-ahead log is emptied later"]
+    assert [record.getMessage() for record in caplog.records] == ["database: a reader is active; the write-ahead log is truncated later"]
     directory.sweep()
     assert left(path, "jane.the.erased") == []
 
