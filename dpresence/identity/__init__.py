@@ -1,6 +1,6 @@
-"""Identity: an assertion in, a verified ``Identity`` or one typed refusal out (docs/protocol.md, section 2).
+"""Identity: verifies an assertion and returns an ``Identity`` or raises a typed refusal (docs/protocol.md, section 2).
 
-A verifier is chosen by the form of the assertion and knows this service's audience; it never learns it from a request.
+The form of an assertion selects its verifier. A verifier takes this service's audience from the configuration, never from a request.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _EMAIL = re.compile(rf"[\w!#$%&'*+/=?^`{{|}}~.-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*
 
 
 def normalize_email(email: Any) -> str | None:
-    """Return a mail address with its domain in lower case; None if it is not ASCII of that form and at most 254 characters."""
+    """Return an e-mail address with its domain in lower case; None if it is not an ASCII address of at most 254 characters."""
     if not isinstance(email, str) or len(email) > 254 or _EMAIL.fullmatch(email) is None:
         return None
     local, _, domain = email.rpartition("@")
@@ -30,7 +30,7 @@ def normalize_email(email: Any) -> str | None:
 
 @contextmanager
 def claimed_by(issuer: str, email: Any = None) -> Iterator[None]:
-    """Add to a refusal, for the log, who it is about: the masked e-mail that the proof names, true or not, and the issuer's name."""
+    """Add to a refusal, for the log, the masked e-mail that the assertion claims, verified or not, and the issuer's name."""
     try:
         yield
     except InvalidAssertion as refused:
@@ -39,12 +39,12 @@ def claimed_by(issuer: str, email: Any = None) -> Iterator[None]:
 
 
 class Minter(Protocol):
-    """An issuer within the service: the development issuer."""
+    """An issuer inside the service: the development issuer."""
 
     def mint(self, email: Any) -> str:
-        """Return an assertion of an e-mail.
+        """Return an assertion of an e-mail address.
 
-        :raises WrongValue: it is no e-mail address.
+        :raises WrongValue: ``email`` is not an e-mail address.
         """
 
 
@@ -57,36 +57,36 @@ class Verifier(ABC):
 
     @abstractmethod
     def verify(self, assertion: str) -> Identity:
-        """Check an assertion.
+        """Verify an assertion.
 
-        :raises InvalidAssertion: whatever is wrong with it; the exception's ``reason`` is for the log.
-        :raises BackendUnavailable: its issuer's keys cannot be had for now.
+        :raises InvalidAssertion: the assertion is invalid; the exception's ``reason`` is for the log.
+        :raises BackendUnavailable: the keys of its issuer are not available at the moment.
         """
 
     def digest(self, assertion: str) -> bytes:
-        """Return 32 bytes that are equal for every spelling of a verified proof, to notice its second use.
+        """Return 32 bytes that are equal for all encodings of the same verified assertion, to detect a second use.
 
-        :raises InvalidAssertion: it is too old for a place where only its first use counts.
+        :raises InvalidAssertion: the assertion is too old for single use.
         """
         return sha256(assertion.encode()).digest()
 
 
 class Verifiers:
-    """The configured verifiers, tried by form."""
+    """The configured verifiers, selected by the form of an assertion."""
 
     def __init__(self, verifiers: Sequence[Verifier]) -> None:
         self._verifiers = tuple(verifiers)
 
     def verify(self, assertion: str) -> Identity:
-        """Check an assertion.
+        """Verify an assertion.
 
-        :raises InvalidAssertion: whatever is wrong with it.
-        :raises BackendUnavailable: no verifier is configured, or its issuer's keys cannot be had for now.
+        :raises InvalidAssertion: the assertion is invalid.
+        :raises BackendUnavailable: no verifier is configured, or the keys of its issuer are not available at the moment.
         """
         return self._for(assertion).verify(assertion)
 
     def digest(self, assertion: str) -> bytes:
-        """Return what is noted of an assertion that may be used once; see ``Verifier.digest``."""
+        """Return the digest that is recorded for a single-use assertion; see ``Verifier.digest``."""
         return self._for(assertion).digest(assertion)
 
     def _for(self, assertion: str) -> Verifier:

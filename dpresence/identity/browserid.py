@@ -1,8 +1,8 @@
-"""BrowserID assertions, checked by PyBrowserID against configured issuers only (docs/protocol.md, section 2).
+"""BrowserID assertions, verified by PyBrowserID against configured issuers only (docs/protocol.md, section 2).
 
-PyBrowserID keeps its order of steps and its decisions. Its hooks are filled so that it fetches nothing, knows no default
-issuer, matches the audience as one exact string and leaves signatures to ``cryptography``: its own arithmetic is pure
-Python, holds the GIL, and computes with whatever key a user brings.
+PyBrowserID determines the steps and decisions of the verification. Its hooks are overridden: they fetch nothing, trust no default
+issuer, compare the audience as one exact string, and verify signatures with ``cryptography``. PyBrowserID's own arithmetic is pure
+Python, holds the GIL, and accepts user keys of any size.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ _DSA = {"DS128": ((1024, 160), SHA1()), "DS256": ((2048, 256), SHA256())}  # noq
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Who may vouch for addresses of which mail domains.
+    """An identity provider and the mail domains whose addresses it may assert.
 
-    :param name: its host name, as certificates spell it.
-    :param keys: its public keys, ``{"algorithm": "RS", "n": "<decimal>", "e": "<decimal>"}``, 2048 bits; two while it changes keys.
+    :param name: its host name, as in certificates.
+    :param keys: its public keys, ``{"algorithm": "RS", "n": "<decimal>", "e": "<decimal>"}``, 2048 bits; two during a key rollover.
     :param domains: mail domains in lower case; ``"*"`` for all.
-    :raises TypeError: ``domains`` is not a frozenset; in a string ``in`` would look for a part of it.
+    :raises TypeError: ``domains`` is not a frozenset; with a string, ``in`` would match substrings.
     """
 
     name: str
@@ -67,13 +67,13 @@ class Issuer:
             raise TypeError("domains: a frozenset of mail domains")
 
     def covers(self, domain: str) -> bool:
-        """Return whether the issuer speaks for a mail domain, given in lower case."""
+        """Return whether the issuer may assert addresses of a mail domain, given in lower case."""
         return domain in self.domains or "*" in self.domains
 
 
 @dataclass(frozen=True, slots=True)
 class _Role:
-    """What one of the two tokens of a bundle may be; of its claims only ``claims`` are ever looked at."""
+    """The allowed values of one of the two tokens of a bundle; all claims other than ``claims`` are ignored."""
 
     algorithms: frozenset[str]
     claims: frozenset[str]
@@ -85,10 +85,10 @@ _ASSERTION = _Role(frozenset({"RS256", "DS128", "DS256"}), frozenset({"aud", "ex
 
 
 class _Token(JWT):  # type: ignore[misc]
-    """A token whose signature ``cryptography`` checks."""
+    """A token whose signature is verified by ``cryptography``."""
 
     def check_signature(self, key: Any) -> bool:
-        """Check it with an issuer's keys (a tuple, which JSON cannot make) or the key of a certificate."""
+        """Verify the signature with an issuer's keys (a tuple, which JSON cannot represent) or the key in a certificate."""
         return any(self._signed_with(each) for each in (key if isinstance(key, tuple) else (_user_key(self.algorithm, key),)))
 
     def _signed_with(self, key: RSAPublicKey | DSAPublicKey) -> bool:
@@ -106,7 +106,7 @@ class _Token(JWT):  # type: ignore[misc]
 
 
 class _StaticKeys(SupportDocumentManager):  # type: ignore[misc]
-    """The configured issuers' keys in place of PyBrowserID's fetching and caching."""
+    """The configured issuers' keys, in place of PyBrowserID's fetching and caching."""
 
     def __init__(self, issuers: Sequence[Issuer]) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class _StaticKeys(SupportDocumentManager):  # type: ignore[misc]
 
 
 class _BundleVerifier(LocalVerifier):  # type: ignore[misc]
-    """PyBrowserID's verifier, for one bundle whose tokens were parsed before."""
+    """PyBrowserID's verifier for one bundle whose tokens are already parsed."""
 
     def __init__(self, audience: str, issuers: Mapping[str, Issuer], keys: _StaticKeys, tokens: Mapping[str, _Token]) -> None:
         super().__init__(trusted_secondaries=(), supportdocs=keys)
@@ -145,7 +145,7 @@ class _BundleVerifier(LocalVerifier):  # type: ignore[misc]
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Turn whatever a wrong bundle raises into ``InvalidAssertion``."""
+    """Translate every exception that an invalid bundle causes into ``InvalidAssertion``."""
     try:
         yield
     except InvalidAssertion:
@@ -158,11 +158,11 @@ def _translated() -> Iterator[None]:
 
 
 class BrowserIDVerifier(Verifier):
-    """Checks BrowserID bundles ``certificate~assertion``: no chains, no delegation, no fetching.
+    """Verifies BrowserID bundles ``certificate~assertion``, without certificate chains, delegation or fetching.
 
-    :param audience: the one origin assertions must be made for, compared as a string.
-    :param issuers: the only issuers trusted.
-    :raises ValueError: an issuer's key is not RS of 2048 bits.
+    :param audience: the origin that assertions must be made for, compared as a string.
+    :param issuers: the only trusted issuers.
+    :raises ValueError: an issuer's key is not an RS key of 2048 bits.
     """
 
     def __init__(self, audience: str, issuers: Sequence[Issuer], clock: Clock) -> None:
@@ -172,14 +172,14 @@ class BrowserIDVerifier(Verifier):
         self._clock = clock
 
     def accepts(self, assertion: str) -> bool:
-        """Return whether it looks like a bundle."""
+        """Return whether an assertion has the form of a bundle."""
         return "~" in assertion
 
     def verify(self, assertion: str) -> Identity:
-        """Check a bundle; the identity ends with the earlier of its two tokens.
+        """Verify a bundle; the identity expires with the earlier of its two tokens.
 
         :raises InvalidAssertion: with ``reason`` one of too_long, malformed, algorithm, time, expired, audience, email,
-            issuer, key, signature, or unexpected, which is a fault to look into.
+            issuer, key, signature, or unexpected, which indicates a bug.
         """
         with _translated():
             tokens = _parse_bundle(assertion)
@@ -206,11 +206,11 @@ class BrowserIDVerifier(Verifier):
 def load_issuers(settings: BrowserIDSettings) -> tuple[Issuer, ...]:
     """Read the key files of the configured issuers.
 
-    :raises SettingError: a file that is no readable key; names the key, the file and what is allowed.
+    :raises SettingError: a file does not contain a valid key; names the setting, the file and the allowed formats.
     """
     for issuer in settings.configured:
         if "*" in issuer.domains:
-            _log.warning("browserid.%s.domains is *: this issuer may vouch for any e-mail", issuer.name)
+            _log.warning("browserid.%s.domains is *: this issuer may assert any e-mail address", issuer.name)
     return tuple(
         Issuer(issuer.name, tuple(_read_key(issuer, file) for file in issuer.keys), frozenset(issuer.domains))
         for issuer in settings.configured
@@ -218,11 +218,11 @@ def load_issuers(settings: BrowserIDSettings) -> tuple[Issuer, ...]:
 
 
 def replay_digest(assertion: str) -> bytes:
-    """Return what names a verified bundle for single use, 32 bytes, however its signatures or certificate are rewritten.
+    """Return 32 bytes that identify a verified bundle for single use, even if its signatures or certificate are re-encoded.
 
-    It covers the signed text of the assertion, and the e-mail: two people may sign the same audience and expiry.
+    The digest covers the signed text of the assertion and the e-mail address: two users may sign the same audience and expiry.
 
-    :raises InvalidAssertion: it is no bundle.
+    :raises InvalidAssertion: the text is not a bundle.
     """
     try:
         certificate, token = _parse_bundle(assertion).values()
@@ -246,17 +246,17 @@ def _read_key(issuer: IssuerSettings, file: str) -> Mapping[str, str]:
 
 
 def _parse_bundle(bundle: Any) -> dict[str, _Token]:
-    """Return the certificate and the assertion, in this order, by their text; one of the two if they are the same.
+    """Return the certificate and the assertion, in this order, keyed by their text; a single entry if both are equal.
 
-    :raises InvalidAssertion: too long, of another form, or an algorithm its role does not allow.
-    :raises ValueError: not JSON; RecursionError if it is too deep.
+    :raises InvalidAssertion: the bundle is too long or malformed, or an algorithm is not allowed for its token.
+    :raises ValueError: a token is not JSON; RecursionError if it is nested too deeply.
     """
     if not isinstance(bundle, str):
         raise InvalidAssertion("malformed")
     if len(bundle) > MAX_CHARACTERS:
         raise InvalidAssertion("too_long")
     certificate, tilde, assertion = bundle.partition("~")
-    if not tilde:  # a second one fits no token
+    if not tilde:  # tokens cannot contain a second tilde, see _PARTS
         raise InvalidAssertion("malformed")
     return {certificate: _parse_token(certificate, _CERTIFICATE), assertion: _parse_token(assertion, _ASSERTION)}
 
@@ -266,7 +266,7 @@ def _parse_token(text: str, role: _Role) -> _Token:
     if match is None:
         raise InvalidAssertion("malformed")
     raw = [decode_bytes(part) for part in match.groups()]
-    if [encode_bytes(part) for part in raw] != list(match.groups()):  # unused bits of a last character
+    if [encode_bytes(part) for part in raw] != list(match.groups()):  # refuses non-zero unused bits in a last character
         raise InvalidAssertion("malformed")
     header, payload = _json_object(raw[0]), _json_object(raw[1])
     algorithm = header.get("alg")
@@ -290,7 +290,7 @@ def _json_object(raw: bytes) -> dict[str, Any]:
 
 
 def _expiry(claims: Mapping[str, Any], role: _Role, now: int) -> int:
-    """Return ``exp`` once all times of a token are whole milliseconds, neither over nor further ahead than its role allows."""
+    """Validate the times of a token (integers in milliseconds, not expired, within the limits of its role) and return ``exp``."""
     latest = {"exp": now + role.lifetime_ms + SKEW_MS, "iat": now + SKEW_MS, "nbf": now + SKEW_MS}
     for name in latest.keys() & (claims.keys() | {"exp"}):
         if type(claims.get(name)) is not int or claims[name] > latest[name]:
@@ -324,7 +324,7 @@ def _rsa_key(key: Any, bits: tuple[int, int]) -> RSAPublicKey:
 
 
 def _user_key(algorithm: str, key: Any) -> RSAPublicKey | DSAPublicKey:
-    """Return the key a user brought. Issuers sign any: its size decides what a verification costs."""
+    """Return the key in a user's certificate. Issuers certify any key, so its size is limited to bound the cost of verification."""
     try:
         if algorithm == "RS256":
             return _rsa_key(key, USER_BITS)
@@ -337,7 +337,7 @@ def _user_key(algorithm: str, key: Any) -> RSAPublicKey | DSAPublicKey:
 
 
 def _dss_signature(signature: bytes, half: int) -> bytes:
-    """Return ``r || s`` as DER; the front may lack leading zeros."""
+    """Return ``r || s`` in DER; leading zeros may be missing."""
     if len(signature) > 2 * half:
         raise InvalidSignature
     return encode_dss_signature(int.from_bytes(signature[:-half], "big"), int.from_bytes(signature[-half:], "big"))

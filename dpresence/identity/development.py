@@ -1,6 +1,6 @@
-"""The development issuer: BrowserID assertions for any e-mail (docs/protocol.md, section 8).
+"""The development issuer: BrowserID assertions for any e-mail address (docs/protocol.md, section 8).
 
-Who may ask it is decided where requests are; this module only signs. Nothing imports it unless ``identity.development`` is on.
+The views restrict access to it; this module only signs. It is imported only if ``identity.development`` is on.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ASSERTION_SECONDS = 120
 
 
 class RS256Key:
-    """A fresh 2048-bit RSA key that lives in memory only; ``jwt.generate`` takes the algorithm from the class's name."""
+    """A new 2048-bit RSA key that exists in memory only; ``jwt.generate`` derives the algorithm from the class name."""
 
     def __init__(self) -> None:
         self._private = generate_private_key(65537, 2048)
@@ -38,9 +38,9 @@ class RS256Key:
 
 
 class DevelopmentIssuer:
-    """A BrowserID primary named ``dev.invalid``, which nobody can own, that vouches for every address.
+    """A BrowserID issuer named ``dev.invalid``, a domain that nobody can own, that asserts any e-mail address.
 
-    :param audience: the origin its assertions are made for.
+    :param audience: the origin that its assertions are made for.
     """
 
     def __init__(self, audience: str, clock: Clock) -> None:
@@ -51,9 +51,9 @@ class DevelopmentIssuer:
         self.issuer = Issuer(NAME, (self._key.public,), frozenset({"*"}))
 
     def mint(self, email: Any) -> str:
-        """Return a bundle of a certificate for 1 hour and an assertion for 2 minutes; no two are equal.
+        """Return a bundle of a certificate valid for 1 hour and an assertion valid for 2 minutes; every bundle is unique.
 
-        :raises WrongValue: not a mail address.
+        :raises WrongValue: ``email`` is not an e-mail address.
         """
         address = normalize_email(email)
         if address is None:
@@ -66,7 +66,7 @@ class DevelopmentIssuer:
             "principal": {"email": address},
             "public-key": self._user_key.public,
         }
-        # every user has the same key here: without jti two assertions of one millisecond would be the same
+        # all users share one key here: without jti, two assertions of the same millisecond would be equal
         assertion = {"aud": self._audience, "exp": now + ASSERTION_SECONDS * 1000, "jti": secrets.token_urlsafe(12)}
         bundle: str = bundle_certs_and_assertion([jwt.generate(certificate, self._key)], jwt.generate(assertion, self._user_key))
         return bundle

@@ -1,4 +1,4 @@
-"""The token of the development issuer: only programs and pages of somebody who can read this machine's file have it (section 8)."""
+"""The token of the development issuer, stored in a file that only the owner of the service's process can read (section 8)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..errors import SettingError
 
 
 class DevelopmentToken:
-    """A secret that each call of the development issuer must bring.
+    """A secret that each request to the development issuer must contain.
 
-    :param file: where programs find it, beside the ini.
+    :param file: path of the file that contains the token, next to the ini file.
     :param token: ``identity.development_token``; empty for a new random one.
     """
 
@@ -24,13 +24,13 @@ class DevelopmentToken:
         self.value = token or secrets.token_urlsafe(32)
 
     def matches(self, given: str) -> bool:
-        """Return whether ``given`` is the token, in constant time."""
+        """Return whether ``given`` is the token; the comparison takes constant time."""
         return hmac.compare_digest(given.encode("utf-8", "replace"), self.value.encode("ascii"))
 
     def write(self) -> None:
-        """Replace the file in one step: mode 0600, without a final newline. A symlink of that name is replaced, not followed.
+        """Replace the file atomically, with mode 0600 and without a final newline. A symlink of that name is replaced, not followed.
 
-        :raises SettingError: the folder cannot be written to.
+        :raises SettingError: the folder is not writable.
         """
         try:
             number, new = tempfile.mkstemp(prefix=f"{self.file.name}.", dir=self.file.parent)

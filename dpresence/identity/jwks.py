@@ -1,7 +1,7 @@
-"""What an OpenID Connect issuer publishes: its discovery document and its keys, fetched from the configured issuer and kept.
+"""The discovery document and keys of an OpenID Connect issuer, fetched from the configured issuer and cached.
 
-OpenID Connect Discovery 1.0 and RFC 7517. Only the first sign-in waits for the network: after it a greenlet fetches anew
-every hour, and the last good answer serves for a day.
+OpenID Connect Discovery 1.0 and RFC 7517. Only the first sign-in waits for the network. Afterwards ``ProviderKeys.renew`` refreshes
+the cache in the background, and the last valid response is used for up to a day.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from ..settings import LOOPBACK_HOSTS, ProviderSettings
 DEADLINE_SECONDS = 5.0
 BODY_BYTES = 262_144
 FRESH_SECONDS = 300
-"""Seconds after which the keys are fetched anew."""
+"""Seconds after which the keys are fetched again."""
 STALE_SECONDS = 24 * 3600
-"""How long they serve while the issuer does not answer."""
+"""Seconds for which cached keys are used while the issuer does not answer."""
 ASK_SECONDS = 60
-"""How often a key that is not known may cause a fetch."""
+"""Minimum seconds between fetches that are caused by an unknown key."""
 RETRY_SECONDS = 5
-"""How often an issuer is tried of which nothing is known."""
+"""Minimum seconds between fetches after a failure."""
 IN_FLIGHT = 20
 MODULUS_CHARACTERS = (342, 1366)
 """2048 to 8192 bits, in base64url."""
@@ -55,14 +55,14 @@ _PUBLIC = ("kty", "crv", "n", "e", "x", "y")
 
 
 class FetchFailed(Exception):
-    """An issuer's endpoint gave nothing usable; the text is for the log and holds nothing it sent."""
+    """An issuer's endpoint returned nothing usable; the message is for the log and contains no data from the endpoint."""
 
 
 @contextmanager
 def deadline() -> Iterator[None]:
-    """Bound all that is fetched within, where sockets are cooperative.
+    """Limit the total time of the requests in this context; requires cooperative sockets.
 
-    :raises FetchFailed: the time is over.
+    :raises FetchFailed: the time has run out.
     """
     timeout = gevent.Timeout(DEADLINE_SECONDS)
     try:
@@ -75,12 +75,12 @@ def deadline() -> Iterator[None]:
 
 
 class Fetcher:
-    """HTTP to the endpoints of one issuer: no redirect, proxy or cookie; time, size and number have a bound.
+    """An HTTP client for the endpoints of one issuer, without redirects, proxies and cookies; time, size and concurrency are limited.
 
-    Certificates are checked against the system's store.
+    Certificates are verified against the system's trust store.
 
-    :param allow_private: whether any address will do, and http on loopback.
-    :param is_public: says whether an address is one of the open internet.
+    :param allow_private: whether private addresses, and http on loopback, are allowed.
+    :param is_public: returns whether an address is a public internet address.
     """
 
     def __init__(self, allow_private: bool, is_public: Callable[[str], bool]) -> None:
@@ -94,10 +94,10 @@ class Fetcher:
         self._session.mount("https://", _SystemTrust(pool_maxsize=IN_FLIGHT))
 
     def request(self, method: str, url: str, **options: Any) -> tuple[int, bytes]:
-        """Return status and body; call it within ``deadline``.
+        """Return status and body; must be called within ``deadline``.
 
-        :param options: of ``requests``: ``headers``, ``data``, ``auth``.
-        :raises FetchFailed: there is no answer, it is too large, or the endpoint may not be asked.
+        :param options: options of ``requests``: ``headers``, ``data``, ``auth``.
+        :raises FetchFailed: the request failed, the response is too large, or the endpoint is not allowed.
         """
         if self._in_flight >= IN_FLIGHT:
             raise FetchFailed("too many requests are in flight")
@@ -118,9 +118,9 @@ class Fetcher:
         return status, body
 
     def get(self, url: str, kind: type[T], **options: Any) -> T:
-        """Return the JSON document behind an URL; call it within ``deadline``.
+        """Return the JSON document at a URL; must be called within ``deadline``.
 
-        :raises FetchFailed: see ``request``; also when it is anything but a 200 of that kind.
+        :raises FetchFailed: see ``request``; also if the response is not a 200 with a document of that type.
         """
         status, body = self.request("GET", url, **options)
         if status != 200:
@@ -128,9 +128,9 @@ class Fetcher:
         return decode(body, kind)
 
     def check(self, url: str) -> None:
-        """Refuse an endpoint that is not https.
+        """Refuse a URL that is not https.
 
-        :raises FetchFailed: it is none.
+        :raises FetchFailed: the URL is invalid or not https.
         """
         try:
             parts = urlsplit(url)
@@ -141,7 +141,7 @@ class Fetcher:
             raise FetchFailed("an endpoint is not https")
 
     def _check_addresses(self, url: str) -> None:
-        """Refuse a name with an address that is not public; should it change until the connection, TLS refuses the other host."""
+        """Refuse a host with a private address. If its address changes before the connection, TLS verification refuses the other host."""
         if self._allow_private:
             return
         parts = urlsplit(url)
@@ -151,7 +151,7 @@ class Fetcher:
 
 
 class _SystemTrust(HTTPAdapter):
-    """Checks certificates against the system's store, which is read once and not for each connection."""
+    """Verifies certificates against the system's trust store, which is loaded once instead of once per connection."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, ssl_context=ssl.create_default_context())
@@ -161,9 +161,9 @@ class _SystemTrust(HTTPAdapter):
 
 
 def decode(body: bytes, kind: type[T]) -> T:
-    """Return a JSON document as a struct.
+    """Decode a JSON document into a struct.
 
-    :raises FetchFailed: it is none.
+    :raises FetchFailed: the document is not JSON of that type.
     """
     try:
         return msgspec.json.decode(body, type=kind)
@@ -172,7 +172,7 @@ def decode(body: bytes, kind: type[T]) -> T:
 
 
 class Discovery(msgspec.Struct, frozen=True):
-    """What is used of an issuer's ``/.well-known/openid-configuration``."""
+    """The fields used of an issuer's ``/.well-known/openid-configuration``."""
 
     issuer: str
     authorization_endpoint: str
@@ -189,10 +189,10 @@ class _KeySet(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One good answer of an issuer.
+    """One valid response of an issuer.
 
-    :ivar keys: (kid or None, algorithm, key): each under every algorithm it may be used with here.
-    :ivar at: when it came, ``Clock.monotonic``.
+    :ivar keys: (kid or None, algorithm, key), with one entry for each algorithm that a key may be used with.
+    :ivar at: time of the response, by ``Clock.monotonic``.
     """
 
     discovery: Discovery
@@ -200,13 +200,13 @@ class Published:
     at: float
 
     def key(self, kid: str | None, algorithm: str) -> Key | None:
-        """Return the key of a header; one without ``kid`` names the only key of its algorithm."""
+        """Return the key that a token's header names; a header without ``kid`` refers to the only key of its algorithm."""
         found = [key for name, kind, key in self.keys if kind == algorithm and kid in (None, name)]
         return found[0] if len(found) == 1 or (found and kid is not None) else None
 
 
 class ProviderKeys:
-    """What one issuer publishes, kept and renewed.
+    """A cache of the discovery document and keys of one issuer.
 
     :ivar reached: whether the last fetch succeeded; False before the first.
     """
@@ -221,7 +221,7 @@ class ProviderKeys:
         self.reached = False
 
     def published(self) -> Published:
-        """Return the last good answer, at most a day old; it is waited for only where there is none.
+        """Return the last valid response, at most a day old; waits for a fetch only if there is none.
 
         :raises BackendUnavailable: the issuer does not answer.
         """
@@ -233,9 +233,9 @@ class ProviderKeys:
         return published
 
     def key(self, kid: str | None, algorithm: str) -> Key:
-        """Return the key of a token's header; one that is not known is asked for once a minute at most.
+        """Return the key that a token's header names; an unknown key causes a fetch once a minute at most.
 
-        :raises InvalidAssertion: there is no such key.
+        :raises InvalidAssertion: the issuer has no such key.
         :raises BackendUnavailable: the issuer does not answer.
         """
         found = self.published().key(kid, algorithm)
@@ -247,7 +247,7 @@ class ProviderKeys:
         return found
 
     def renew(self) -> None:
-        """Fetch anew where the last fetch failed or is ``FRESH_SECONDS`` old; what there is stays when that fails."""
+        """Fetch again if the last fetch failed or is ``FRESH_SECONDS`` old; a failed fetch does not discard the cached response."""
         self._fetch(lambda: not self._fresh() and self._clock.monotonic() >= self._not_before)
 
     def _fresh(self) -> bool:
@@ -258,9 +258,9 @@ class ProviderKeys:
         return published if published and self._clock.monotonic() < published.at + STALE_SECONDS else None
 
     def _fetch(self, wanted: Callable[[], bool], pause: float = 0) -> None:
-        """Fetch if it is still wanted once nobody else does.
+        """Fetch unless a concurrent fetch has made it unnecessary.
 
-        :param pause: seconds for which no unknown key causes another fetch.
+        :param pause: seconds in which no unknown key causes another fetch.
         """
         with self._lock:
             if not wanted():
@@ -281,7 +281,7 @@ class ProviderKeys:
         discovery = self._fetcher.get(f"{issuer.rstrip('/')}/.well-known/openid-configuration", Discovery)
         if discovery.issuer != issuer:
             raise FetchFailed("its discovery document names another issuer")
-        self._fetcher.check(discovery.authorization_endpoint)  # the only one that is not asked but shown
+        self._fetcher.check(discovery.authorization_endpoint)  # browsers are redirected to this one; ``request`` checks the others
         documents = self._fetcher.get(discovery.jwks_uri, _KeySet).keys
         keys = tuple(key for document in documents for key in _keys(document, self._settings.algorithms))
         if not keys:
@@ -290,7 +290,7 @@ class ProviderKeys:
 
 
 def _keys(document: dict[str, Any], algorithms: tuple[str, ...]) -> Iterator[tuple[str | None, str, Key]]:
-    """Yield what a JWK may be used for here; nothing of one that is of another kind or broken."""
+    """Yield a JWK once for each algorithm it may be used with; yields nothing for an invalid key or one of another type."""
     usable = [name for name in algorithms if document.items() >= _KINDS[name].items() and _is_for(document, name)]
     kid = document.get("kid")
     if not usable or not isinstance(kid, str | None):
@@ -299,14 +299,14 @@ def _keys(document: dict[str, Any], algorithms: tuple[str, ...]) -> Iterator[tup
         if document["kty"] == "RSA" and not MODULUS_CHARACTERS[0] <= len(document["n"]) <= MODULUS_CHARACTERS[1]:
             return
         key = import_key({name: document[name] for name in _PUBLIC if name in document})
-    except Exception:  # whatever the libraries make of a broken key
+    except Exception:  # the libraries raise various exceptions for an invalid key
         return
     for name in usable:
         yield kid, name, key
 
 
 def _is_for(document: dict[str, Any], algorithm: str) -> bool:
-    """Return whether a JWK's own ``use`` and ``alg`` (RFC 7517, 4.2 and 4.4) allow an algorithm; EdDSA is Ed25519's old name."""
+    """Return whether a JWK's ``use`` and ``alg`` (RFC 7517, 4.2 and 4.4) allow an algorithm; EdDSA is the former name of Ed25519."""
     alg = document.get("alg", algorithm)
     same = alg == algorithm or {alg, algorithm} == {"EdDSA", "Ed25519"} if isinstance(alg, str) else False
     return same and document.get("use", "sig") == "sig"

@@ -1,7 +1,7 @@
 """OpenID Connect ID tokens of configured providers (docs/protocol.md, section 2; OpenID Connect Core 1.0, 3.1.3.7).
 
-A token is a bearer proof. On a channel and in a REST header it may be repeated until it ends, as a device that lost its
-connection and a program that makes many calls do; where it opens a browser session it is good once and only while fresh.
+A token is a bearer credential. On a channel and in a REST header it may be used repeatedly until it expires, for devices that reconnect
+and programs that make many calls. To open a browser session it may be used once, and only while it is recent.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from .jwks import Fetcher, ProviderKeys
 MAX_CHARACTERS = 8192
 LEEWAY_SECONDS = 60
 FRESH_SECONDS = 600
-"""How old a token may be that opens a browser session."""
+"""Maximum age in seconds of a token that opens a browser session."""
 LIFE_SECONDS = 24 * 3600
-"""How long a token is good at most, whatever its ``exp`` says."""
+"""Maximum age in seconds of any token, regardless of its ``exp``."""
 
 _log = logging.getLogger(__name__)
 _FORM = re.compile(r"[\w-]*\.[\w-]*\.[\w-]*", re.ASCII)
-# EdDSA is Ed25519 here, under a name that RFC 9864 retires; other names never get as far as a key
+# EdDSA here means Ed25519; RFC 9864 deprecates that name. Tokens with other algorithms are refused before a key is looked up.
 _MODELS = {name: JWSRegistry.algorithms["Ed25519" if name == "EdDSA" else name] for name in ("RS256", "ES256", "EdDSA", "Ed25519")}
 
 
@@ -45,7 +45,7 @@ class _Header(msgspec.Struct):
 
 
 class Claims(msgspec.Struct):
-    """The claims of an ID token that are looked at; times in seconds since the epoch."""
+    """The used claims of an ID token; times are seconds since the epoch."""
 
     iss: str
     sub: str
@@ -62,7 +62,7 @@ class Claims(msgspec.Struct):
 
 
 class Profile(msgspec.Struct):
-    """A userinfo answer (OpenID Connect Core 1.0, 5.3)."""
+    """A userinfo response (OpenID Connect Core 1.0, 5.3)."""
 
     sub: str
     email: str | None = None
@@ -72,7 +72,7 @@ class Profile(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class IdToken:
-    """A token that was parsed and not yet checked."""
+    """A parsed token that has not been verified."""
 
     header: _Header
     claims: Claims
@@ -81,9 +81,9 @@ class IdToken:
 
 
 def parse(text: str) -> IdToken:
-    """Return the parts of a JWS in compact form (RFC 7515, 7.1).
+    """Parse a JWS in compact serialization (RFC 7515, 7.1).
 
-    :raises InvalidAssertion: it is none, or no ID token.
+    :raises InvalidAssertion: the text is not a JWS, or not an ID token.
     """
     if len(text) > MAX_CHARACTERS:
         raise InvalidAssertion("too_long")
@@ -107,7 +107,7 @@ def _bytes(text: str) -> bytes:
 
 
 class Provider:
-    """One configured provider: what its tokens must be, and for whom it speaks."""
+    """One configured provider: it verifies the provider's tokens and the mail domains that the provider may assert."""
 
     def __init__(self, settings: ProviderSettings, fetcher: Fetcher, clock: Clock) -> None:
         self.settings = settings
@@ -117,27 +117,27 @@ class Provider:
 
     @property
     def name(self) -> str:
-        """Its word in the ini and in ``/login/<provider>``."""
+        """Name of the provider in the ini and in ``/login/<provider>``."""
         return self.settings.name
 
     @property
     def title(self) -> str:
-        """What its button says."""
+        """Label of the provider's sign-in button."""
         return self.settings.title
 
     def check(self, token: IdToken, nonce: str | None = None) -> Claims:
-        """Check everything but the e-mail.
+        """Verify everything except the e-mail address.
 
-        :param nonce: the one a sign-in was begun with; it must be in the token then.
+        :param nonce: nonce of the sign-in, which the token must contain; None outside the code flow.
         :raises InvalidAssertion: with ``reason`` one of algorithm, type, key, signature, issuer, audience, subject, time, expired,
             old, nonce.
-        :raises BackendUnavailable: the provider's keys cannot be had for now.
+        :raises BackendUnavailable: the provider's keys are not available at the moment.
         """
         header, claims = token.header, token.claims
         if header.alg not in self.settings.algorithms:
             raise InvalidAssertion("algorithm")
         if (header.typ or "JWT").upper() != "JWT" or header.crit is not None or claims.typ == "Bearer":
-            raise InvalidAssertion("type")  # RFC 9068 says at+jwt of an access token, Keycloak says Bearer in its claims
+            raise InvalidAssertion("type")  # access tokens have typ at+jwt in the header (RFC 9068), or Bearer in the claims (Keycloak)
         if claims.iss != self.settings.issuer:
             raise InvalidAssertion("issuer")
         if not _MODELS[header.alg].verify(token.signed, token.signature, self.issuer.key(header.kid, header.alg)):
@@ -176,9 +176,9 @@ class Provider:
             raise InvalidAssertion("old")
 
     def identity(self, claims: Claims, profile: Claims | Profile) -> Identity:
-        """Return who a checked token speaks of; it ends when the token is no longer accepted.
+        """Return the identity in a verified token; it expires when the token is no longer accepted.
 
-        :param profile: what says the e-mail: the claims, or userinfo.
+        :param profile: source of the e-mail address: the claims, or the userinfo response.
         :raises NotAdmitted: with ``reason`` one of email, unverified, domain.
         """
         email = normalize_email(profile.email)
@@ -195,23 +195,23 @@ class Provider:
 
 
 class OidcVerifier(Verifier):
-    """Checks ID tokens; which provider's is told by their ``iss``, exactly.
+    """Verifies ID tokens; the ``iss`` claim, compared exactly, selects the provider.
 
-    :param providers: each with an issuer of its own.
+    :param providers: providers with distinct issuers.
     """
 
     def __init__(self, providers: Iterable[Provider]) -> None:
         self._providers = {provider.settings.issuer: provider for provider in providers}
 
     def accepts(self, assertion: str) -> bool:
-        """Return whether it looks like a JWS in compact form."""
+        """Return whether an assertion has the form of a JWS in compact serialization."""
         return _FORM.fullmatch(assertion) is not None
 
     def verify(self, assertion: str) -> Identity:
-        """Check a token.
+        """Verify a token.
 
         :raises InvalidAssertion: with ``reason`` one of too_long, malformed, those of ``Provider.check`` and of ``Provider.identity``.
-        :raises BackendUnavailable: the provider's keys cannot be had for now.
+        :raises BackendUnavailable: the provider's keys are not available at the moment.
         """
         token = parse(assertion)
         provider = self._provider(token)
@@ -219,9 +219,9 @@ class OidcVerifier(Verifier):
             return provider.identity(provider.check(token), token.claims)
 
     def digest(self, assertion: str) -> bytes:
-        """Return the digest of what was signed: a signature may be spelled in many ways.
+        """Return the digest of the signed part, as the signature has several valid encodings.
 
-        :raises InvalidAssertion: it is too old to be used where only its first use counts.
+        :raises InvalidAssertion: the token is too old for single use.
         """
         token = parse(assertion)
         self._provider(token).check_fresh(token.claims)
@@ -237,9 +237,9 @@ class OidcVerifier(Verifier):
 def load_providers(settings: OidcSettings, clock: Clock, is_public: Callable[[str], bool]) -> tuple[Provider, ...]:
     """Return the configured providers.
 
-    :param is_public: says whether an address is one of the open internet.
+    :param is_public: returns whether an address is a public internet address.
     """
     for each in settings.configured:
         if "*" in each.domains:
-            _log.warning("oidc.%s.domains is *: this provider may vouch for any e-mail", each.name)
+            _log.warning("oidc.%s.domains is *: this provider may assert any e-mail address", each.name)
     return tuple(Provider(each, Fetcher(each.allow_private, is_public), clock) for each in settings.configured)

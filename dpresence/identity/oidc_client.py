@@ -1,4 +1,4 @@
-"""Signing in at a provider with the browser: the code flow (OpenID Connect Core 1.0, 3.1) with PKCE (RFC 7636), state and nonce."""
+"""Browser sign-in at a provider: the code flow (OpenID Connect Core 1.0, 3.1) with PKCE (RFC 7636), state and nonce."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _WORD = re.compile(r"[a-z_]{1,64}")
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """A sign-in that was begun, as the browser keeps it until it comes back from the provider.
+    """A sign-in in progress, stored in a cookie of the browser until the provider redirects it back.
 
     :ivar verifier: the ``code_verifier`` of PKCE.
-    :ivar next: path of this service to go to afterwards.
+    :ivar next: path of this service to redirect to afterwards.
     :ivar expires_at: milliseconds since the epoch.
     """
 
@@ -61,8 +61,8 @@ class _TokenError(msgspec.Struct):
 class OidcClient:
     """This service as a client of one provider.
 
-    :param secret: of the client; empty for a public one.
-    :param home: where this service is: the origin the browser comes back to, and the path.
+    :param secret: client secret; empty for a public client.
+    :param home: public base URL of this service, which the provider redirects the browser to.
     """
 
     def __init__(self, provider: Provider, secret: str, home: str, clock: Clock) -> None:
@@ -75,15 +75,15 @@ class OidcClient:
 
     @property
     def reached(self) -> bool:
-        """Whether the provider answered when it was asked last."""
+        """Whether the latest request to the provider for its keys succeeded."""
         return self._provider.issuer.reached
 
     def renew(self) -> None:
-        """Ask the provider for its keys where it did not answer the last time, or that was some minutes ago."""
+        """Fetch the provider's keys if the last fetch failed or is some minutes old."""
         self._provider.issuer.renew()
 
     def begin(self, next: str) -> tuple[str, Attempt]:
-        """Return the provider's URL to send the browser to, and what has to come back with it.
+        """Return the provider's URL to redirect the browser to, and the attempt to store in the browser.
 
         :raises BackendUnavailable: the provider does not answer.
         """
@@ -103,9 +103,9 @@ class OidcClient:
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}", attempt
 
     def check(self, attempt: Attempt | None, state: str) -> Attempt:
-        """Return the attempt if it is the one a browser was sent away with, from here, and in time.
+        """Return the attempt if it belongs to this provider and this state and has not expired.
 
-        :raises Forbidden: it is not.
+        :raises Forbidden: it does not, or it has expired.
         """
         if attempt is None or attempt.provider != self.name or attempt.expires_at <= self._clock.now():
             raise Forbidden("the sign-in was not begun in this browser, or too long ago")
@@ -114,12 +114,12 @@ class OidcClient:
         return attempt
 
     def finish(self, attempt: Attempt, answer: Mapping[str, str]) -> Identity:
-        """Return who the provider says it is.
+        """Complete a sign-in and return the verified identity.
 
-        :param attempt: checked.
-        :param answer: the query the browser came back with.
-        :raises InvalidAssertion: the provider refused, or its token proves nothing; or NotAdmitted.
-        :raises WrongValue: there is no code.
+        :param attempt: an attempt that ``check`` has returned.
+        :param answer: query parameters of the provider's redirect.
+        :raises InvalidAssertion: the provider refused the sign-in, or its token is invalid; or NotAdmitted.
+        :raises WrongValue: the code is missing.
         :raises BackendUnavailable: the provider does not answer.
         """
         with claimed_by(self.name):
@@ -128,7 +128,7 @@ class OidcClient:
             return self._provider.identity(claims, profile)
 
     def _ask(self, attempt: Attempt, answer: Mapping[str, str]) -> tuple[Claims, Claims | Profile]:
-        """Return the claims of the ID token, and what says the e-mail."""
+        """Return the claims of the ID token, and the source of the e-mail address."""
         discovery = self._provider.issuer.published().discovery
         self._check_issuer(discovery, answer.get("iss"))
         if "error" in answer:
@@ -146,7 +146,7 @@ class OidcClient:
             raise BackendUnavailable("the identity provider does not answer") from None
 
     def _check_issuer(self, discovery: Discovery, issuer: str | None) -> None:
-        """Refuse the answer of another issuer (RFC 9207)."""
+        """Refuse a redirect that names another issuer (RFC 9207)."""
         if issuer != discovery.issuer and (issuer is not None or discovery.authorization_response_iss_parameter_supported):
             raise InvalidAssertion("issuer")
 
@@ -168,7 +168,7 @@ class OidcClient:
         raise FetchFailed(f"status {status} {_word(error)} of the token endpoint")
 
     def _authenticate(self, discovery: Discovery, form: dict[str, str]) -> dict[str, str]:
-        """Add what says that it is us: to the form, or as the headers returned (RFC 6749, 2.3.1)."""
+        """Add the client's credentials to the form, or return them as headers (RFC 6749, 2.3.1)."""
         client = self._provider.settings.client_id
         methods = discovery.token_endpoint_auth_methods_supported or ("client_secret_basic",)
         if self._secret and ("client_secret_basic" in methods or "client_secret_post" not in methods):
@@ -180,7 +180,7 @@ class OidcClient:
         return {}
 
     def _userinfo(self, discovery: Discovery, access_token: str, claims: Claims) -> Profile:
-        """Ask for the e-mail (OpenID Connect Core 1.0, 5.3); it must be of the same person."""
+        """Request the e-mail address (OpenID Connect Core 1.0, 5.3); the response must have the same subject as the token."""
         if not discovery.userinfo_endpoint or not access_token:
             raise NotAdmitted("email")
         headers = {"Authorization": f"Bearer {access_token}"}
@@ -191,16 +191,16 @@ class OidcClient:
 
 
 def _word(text: str) -> str:
-    """Return an OAuth error code for the log, nothing else."""
+    """Return an OAuth error code for the log; any other text is replaced."""
     return text if _WORD.fullmatch(text) else "an unknown error"
 
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """What the web needs to let people sign in at a provider.
+    """The clients for signing in at a provider.
 
     :ivar providers: the clients by name, in the order of the ini.
-    :ivar secret: signs what a browser keeps meanwhile; empty without a provider.
+    :ivar secret: key that signs the attempt stored in the browser; empty without a provider.
     """
 
     providers: Mapping[str, OidcClient]
@@ -210,7 +210,7 @@ class Clients:
 def load_clients(settings: Settings, providers: Sequence[Provider], clock: Clock) -> Clients:
     """Return the clients of the providers.
 
-    :raises SettingError: a secret that cannot be read or is none.
+    :raises SettingError: a secret is unreadable or invalid.
     """
     clients = {each.name: OidcClient(each, _client_secret(each), settings.identity.home, clock) for each in providers}
     return Clients(clients, load_secret(settings) if clients else b"")
@@ -227,9 +227,9 @@ def _client_secret(provider: Provider) -> str:
 
 
 def load_secret(settings: Settings) -> bytes:
-    """Return the secret of ``identity.secret_file``; beside an SQLite database one is made, readable by its owner alone.
+    """Return the secret of ``identity.secret_file``. With an SQLite database a missing file is created, readable by its owner only.
 
-    :raises SettingError: it is missing, shorter than 32 bytes, or others can read it.
+    :raises SettingError: the secret is missing or shorter than 32 bytes, or others can read it.
     """
     file = Path(settings.identity.secret_file)
     key = "identity.secret_file: must be"
@@ -252,4 +252,4 @@ def _make_secret(file: Path) -> None:
             new.write(secrets.token_urlsafe(48))
     except OSError as error:
         raise SettingError(f"identity.secret_file: must be in a folder that can be written to ({error.strerror})") from None
-    _log.info("made the file of identity.secret_file")
+    _log.info("created the file of identity.secret_file")

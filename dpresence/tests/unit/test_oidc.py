@@ -145,7 +145,7 @@ def test_the_text_true_counts_only_where_the_provider_is_marked(made, provider):
 def test_a_provider_for_every_domain_is_warned_about(made, provider, caplog):
     everybody = made(domains=("*",))
     assert everybody.verify(provider.token(email="x@anywhere.example")).email == "x@anywhere.example"
-    assert "oidc.corp.domains is *: this provider may vouch for any e-mail" in caplog.text
+    assert "oidc.corp.domains is *: this provider may assert any e-mail address" in caplog.text
 
 
 def test_a_hosted_domain_must_be_named_where_it_is_required(made, provider):
