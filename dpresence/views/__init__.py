@@ -1,4 +1,4 @@
-"""REST and pages. A view parses, calls one service method and answers; validators say who may and with what."""
+"""REST and pages. Validators authorize and parse a request; a view calls one service method and returns a response."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..registry import KEY
 
 
 class _Json:
-    """Pyramid renderer: the same encoder as the channels use."""
+    """Pyramid renderer that uses the encoder of the channels."""
 
     def __init__(self, info: Any) -> None:
         pass
@@ -24,12 +24,12 @@ class _Json:
 
 
 def service(name: str, path: str) -> Service:
-    """Return a Cornice service of this project: JSON by the house encoder, and no header of Cornice's own making."""
+    """Return a Cornice service with this project's JSON renderer."""
     return Service(name=name, path=path, depth=2, renderer="presence-json")
 
 
 def includeme(config: Configurator) -> None:
-    """Add every view of this package; those of the development issuer only where it is on."""
+    """Add all views of this package; those of the development issuer only if it is on."""
     config.add_renderer("presence-json", _Json)
     for module in ("home", "session", "signin", "applications", "grants", "notifications", "account", "ops", "admin"):
         config.scan(f"{__name__}.{module}")

@@ -1,4 +1,4 @@
-"""A user's devices, and everything held about her (docs/protocol.md, section 6)."""
+"""A user's devices, and all data stored about the user (docs/protocol.md, section 6)."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def sign_out_device(request: Request) -> Response:
 
 @account.get(validators=(user,))
 def get_account(request: Request) -> Response:
-    """Show everything held about the caller, read and sent piece by piece."""
+    """Return all data stored about the caller, streamed in parts."""
     parts = request.presence.personal.document(request.validated["account"])
     return Response(app_iter=_Document(parts), content_type="application/json", charset=None)
 
 
 class _Document:
-    """The body of an answer: one JSON object, made of parts as they are read. The server closes it, whatever happens.
+    """A response body: one JSON object that is written while its parts are read. The server always closes it.
 
-    :param parts: its keys and values; a value may be an iterator of pages. What the first one raises is raised at once; when a
-        backend goes away later, the object ends there with ``"complete": false``.
+    :param parts: keys and values; a value may be an iterator of pages. The constructor raises an error of the first part; if a
+        backend fails later, the object ends there with ``"complete": false``.
     """
 
     def __init__(self, parts: Iterator[tuple[str, Any]]) -> None:
@@ -63,12 +63,12 @@ class _Document:
         yield b'"complete":' + encode(complete) + b"}"
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading the parts."""
         self._parts.close()  # type: ignore[attr-defined]
 
 
 def _list(pages: Iterator[list[Any]]) -> Iterator[bytes]:
-    """Return a JSON list; it is a whole one also when a page cannot be read."""
+    """Yield a JSON list, which is closed even if a page cannot be read."""
     yield b"["
     try:
         separator = b""
@@ -84,6 +84,6 @@ def _list(pages: Iterator[list[Any]]) -> Iterator[bytes]:
 
 @account.delete(validators=(user, no_body))
 def delete_account(request: Request) -> Response:
-    """Erase the caller."""
+    """Erase the caller's account."""
     request.presence.accounts.erase(request.validated["account"], request.validated["proven"])
     return Response(status=204)

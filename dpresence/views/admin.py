@@ -1,4 +1,4 @@
-"""What an operator sees of the service (docs/protocol.md, section 6, For operators)."""
+"""The operator's view of the service (docs/protocol.md, section 6, For operators)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ admin_figures = service("admin-figures", "/admin/figures")
 
 @admin.get(validators=(redirect_to_audience, operator))
 def get_admin(request: Request) -> Response | dict[str, Any]:
-    """Show the page, which reads the figures by itself; a program gets them at once."""
+    """Return the page, which loads the figures itself, or the figures if the client is a program."""
     if not wants_page(request):
         return get_figures(request)
     request.presence.figures.log_access(request.validated["account"].email, opened=True)
@@ -26,7 +26,7 @@ def get_admin(request: Request) -> Response | dict[str, Any]:
 
 @admin_figures.get(validators=(operator,))
 def get_figures(request: Request) -> dict[str, Any]:
-    """Say how the whole service does."""
+    """Return the figures of the whole service."""
     figures = request.presence.figures
     figures.log_access(request.validated["account"].email, opened=False)
     return figures.read()

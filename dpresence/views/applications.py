@@ -26,12 +26,12 @@ registration, changes = Body(NewApplication), Body(ApplicationChange)
 
 
 def _browses(request: Request) -> bool:
-    """Return whether a person is to be shown a page: her session is what its buttons act with."""
+    """Return whether to show a page, whose buttons work with the user's session only."""
     return wants_page(request) and "session" in request.validated
 
 
 def _state(application: Application) -> str:
-    """Return the step an application has reached: ``unproven``, ``proven`` or ``active``."""
+    """Return the step that an application has reached: ``unproven``, ``proven`` or ``active``."""
     return "active" if application.active else "proven" if application.valid_domain else "unproven"
 
 
@@ -58,7 +58,7 @@ def register_application(request: Request) -> dict[str, Any]:
 
 @application.get(validators=(redirect_to_audience, user, owned_application))
 def get_application(request: Request) -> Response | dict[str, Any]:
-    """Show one application and its keys that work."""
+    """Return one application and its valid keys."""
     application = request.validated["application"]
     if not _browses(request):
         keys = [describe_key(item) for item in request.presence.applications.keys(application)]
@@ -70,7 +70,7 @@ def get_application(request: Request) -> Response | dict[str, Any]:
 
 @now.get(validators=(user, owned_application))
 def get_now(request: Request) -> dict[str, int]:
-    """Show in numbers what an application's service would be told now."""
+    """Return how many users the application's service would see now, by status."""
     return request.presence.overview.now(request.validated["application"])
 
 
@@ -90,13 +90,13 @@ def delete_application(request: Request) -> Response:
 
 @validate.post(validators=(user, owned_application, no_body))
 def validate_domain(request: Request) -> dict[str, Any]:
-    """Look for the domain key on the domain."""
+    """Check the domain for its domain key."""
     return describe(request.presence.applications.validate(request.validated["application"], request.validated["proven"]))
 
 
 @activate.post(validators=(user, owned_application, no_body))
 def activate_application(request: Request) -> dict[str, Any]:
-    """Activate an application; its API key is shown here and never again."""
+    """Activate an application; only this response contains its API key."""
     applications = request.presence.applications
     api_key = applications.activate(request.validated["application"], request.validated["proven"])
     return {**describe(request.validated["application"]), "active": True, "api_key": api_key}
@@ -110,6 +110,6 @@ def deactivate_application(request: Request) -> dict[str, Any]:
 
 @key.post(validators=(user, owned_application, no_body))
 def new_key(request: Request) -> dict[str, str]:
-    """Give a new API key; the old one works on for a while."""
+    """Create a new API key; the previous one remains valid for a while."""
     application = request.validated["application"]
     return {"appid": application.id, "api_key": request.presence.applications.new_key(application, request.validated["proven"])}

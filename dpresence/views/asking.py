@@ -1,7 +1,7 @@
-"""The question of the grant page: an answer counts only once the person can have read it (docs/protocol.md, section 6).
+"""Protection of the grant page: an answer counts only if the user had time to read the question (docs/protocol.md, section 6).
 
-Another site can open the page under the pointer between the two clicks of a double click. A page that runs scripts keeps its buttons
-dead meanwhile (``static/page.js``). For one that does not, the form says when it was made.
+Another site can open the page under the pointer between the two clicks of a double click. A page with scripts disables its buttons
+during that time (``static/page.js``). For a page without scripts, the form contains the time at which it was created.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ READ_MS = 1000
 
 
 def form_token(cookie: str, made_at: int) -> str:
-    """Return the field ``csrf`` of a form: the CSRF token, when the form was made (milliseconds), and the proof of that."""
+    """Return the form field ``csrf``: the CSRF token, the creation time of the form (milliseconds), and a signature of that time."""
     return f"{csrf_token(cookie)}.{made_at}.{_signature(cookie, made_at)}"
 
 
 def form_token_of(request: Request) -> str:
-    """Return the field ``csrf`` of a form that is made now, for the session of a request."""
+    """Return the form field ``csrf`` of a form created now, for the session of a request."""
     return form_token(request.cookies.get(cookie_name(request), ""), _now(request))
 
 
 def check_was_read(request: Request) -> None:
-    """Refuse the form of a browser session that was made less than a second ago.
+    """Refuse a form of a browser session that was created less than a second ago.
 
-    :raises Forbidden: it does not say when it was made.
-    :raises SlowDown: it is too new.
+    :raises Forbidden: its creation time is missing or not signed by this service.
+    :raises SlowDown: it is too recent.
     """
     _, _, stamp = form(request).get("csrf", "").partition(".")
     made, _, signature = stamp.partition(".")

@@ -1,4 +1,4 @@
-"""The development issuer's door (docs/protocol.md, section 8). Scanned only where it is on; elsewhere the path is unknown."""
+"""The endpoint of the development issuer (docs/protocol.md, section 8). Added only if the issuer is on; otherwise the path is unknown."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ assertion = service("development_assertion", "/__dev__/assertion")
 
 minted = Body(DevelopmentAssertion)
 
-_FORWARDED = ("forwarded", "x-forwarded-", "x-real-ip", "via")  # and whatever begins so
+_FORWARDED = ("forwarded", "x-forwarded-", "x-real-ip", "via")  # prefixes of header names
 
 
 def from_this_machine(request: Request, **_: Any) -> None:
-    """Refuse whoever is not a program or page of this machine under the audience's own host.
+    """Refuse requests that do not come directly from this machine with the audience's own host name.
 
-    :raises UnknownPath: the peer is not loopback, or something forwarded the call.
-    :raises Forbidden: the ``Host`` is not that of the audience, as when a name was rebound to this machine.
+    :raises UnknownPath: the peer's address is not loopback, or a proxy forwarded the request.
+    :raises Forbidden: the ``Host`` is not that of the audience, as in DNS rebinding.
     """
     if not _loopback(request.remote_addr) or any(name.lower().startswith(_FORWARDED) for name in request.headers):
         raise UnknownPath()
@@ -45,7 +45,7 @@ def _loopback(address: str | None) -> bool:
 
 
 def has_token(request: Request, **_: Any) -> None:
-    """Refuse a program without the token, and a page whose browser did not open the link with it.
+    """Refuse a program without the token, and a page whose browser lacks the token's cookie.
 
     :raises Forbidden: the token is missing or wrong.
     """
@@ -63,7 +63,7 @@ def _check_token(request: Request, name: str, given: str) -> None:
 
 @view_config(route_name="home", request_method="GET", request_param="token")
 def get_home_with_token(request: Request) -> Response:
-    """Keep the token of the link that the start printed in a cookie, and go on to the address without it."""
+    """Store the token of the link that is printed at startup in a cookie, and redirect to the address without it."""
     redirect_to_audience(request)
     from_this_machine(request)
     _check_token(request, "token", request.GET["token"])
@@ -74,7 +74,7 @@ def get_home_with_token(request: Request) -> Response:
 
 @assertion.post(validators=(from_this_machine, same_origin, has_token, minted))
 def mint(request: Request) -> dict[str, str]:
-    """Mint an assertion for any e-mail."""
+    """Create an assertion for any e-mail address."""
     issuer = request.dpresence.development_issuer
     if issuer is None:
         raise UnknownPath()

@@ -1,4 +1,4 @@
-"""From a refusal to an HTTP answer: one function builds the body, the errno table says the status."""
+"""Translates refusals into HTTP responses: one function builds the body, and the errno table determines the status."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _BY_STATUS: dict[int, type[Refused]] = {400: NotAnObject, 403: Forbidden, 404: U
 
 
 def answer(refused: Refused, request: Request) -> Response:
-    """Return the HTTP answer of a refusal: the error object, or a page to a browser."""
+    """Return the HTTP response for a refusal: the error object, or a page for a browser."""
     if wants_page(request):
         response = _page_of(refused, request)
     else:
         response = Response(encode(refused.body()), status=refused.status, content_type="application/json", charset=None)
-    if response.status_int >= 400:  # not those who are sent to sign in
+    if response.status_int >= 400:  # redirects to the sign-in page are not counted
         request.presence.metrics.refused(refused.errno)
     if refused.retry_after is not None:
         response.headers["Retry-After"] = str(refused.retry_after)
@@ -51,9 +51,9 @@ def _page_of(refused: Refused, request: Request) -> Response:
 
 
 def _again(request: Request, route: str) -> str | None:
-    """Return where a page can be opened again: ``""``, itself, or the question that a form answered; None when there is none.
+    """Return the address at which a page can be opened again: ``""`` for itself, or the question that a form answered; or None.
 
-    No other address is written into the page, so that it is the same bytes for what is not there and what is somebody else's.
+    The page contains no other address, so that its bytes are the same for an unknown object and for one of another user.
     """
     if request.method in ("GET", "HEAD"):
         return ""
@@ -67,12 +67,12 @@ def _again(request: Request, route: str) -> str | None:
 
 
 def refused(context: Refused, request: Request) -> Response:
-    """Answer a refusal of the service or of a validator."""
+    """Respond to a refusal by the service or a validator."""
     return answer(context, request)
 
 
 def http_exception(context: HTTPException, request: Request) -> Any:
-    """Answer what Pyramid and Cornice refuse by themselves in the words of the table."""
+    """Respond to errors of Pyramid and Cornice with the errors of the table."""
     kind = _BY_STATUS.get(context.status_int)
     if kind is None:
         return context
@@ -83,18 +83,18 @@ def http_exception(context: HTTPException, request: Request) -> Any:
 
 
 def unexpected(context: Exception, request: Request) -> Response:
-    """Answer a mistake of ours: the log has it under the id the caller sees."""
+    """Respond to an unexpected exception: the log contains it under the request id that the client receives."""
     request_id = secrets.token_hex(8)
     log.error("request %s: %s %s failed", request_id, request.method, request.path, exc_info=context)
     return answer(InternalError(f"internal error, request {request_id}", details=request_id), request)
 
 
 def undecodable(context: UnicodeDecodeError, request: Request) -> Response:
-    """Answer a path or query that is not UTF-8."""
+    """Respond to a path or query that is not UTF-8."""
     if isinstance(context, URLDecodeError):
         return answer(UnknownPath(), request)
     try:
-        request.GET  # noqa: B018 read for its error
+        request.GET  # noqa: B018 raises the error if the query is invalid
     except UnicodeDecodeError:
         return answer(WrongValue("the query: text in UTF-8"), request)
     return unexpected(context, request)

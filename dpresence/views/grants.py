@@ -31,11 +31,11 @@ def _json_or_form(request: Request, **kwargs: Any) -> None:
 
 @permission.get(validators=(redirect_to_audience, user, grantable_application))
 def get_grant(request: Request) -> Response | dict[str, Any]:
-    """Ask the user: who wants to see her, and what for; allow or deny."""
+    """Ask the user to allow or deny an application access to their presence."""
     application, redirect = request.validated["application"], request.GET.get("redirect")
     is_page = wants_page(request) and "session" in request.validated
     if is_page or redirect is not None:
-        redirect_url(redirect or "", application.domain, _scheme(application), ("Presence-Error", "denied"))  # or nothing is asked
+        redirect_url(redirect or "", application.domain, _scheme(application), ("Presence-Error", "denied"))  # refuses an invalid redirect
     if not is_page:
         return {"appid": application.id, "name": application.name, "domain": application.domain, "description": application.description}
     given = (grant for grant in request.presence.grants.of(request.validated["account"].id).grants if grant.appid == application.id)
@@ -47,12 +47,12 @@ def get_grant(request: Request) -> Response | dict[str, Any]:
 
 
 def _scheme(application: Application) -> Literal["https", "http"]:
-    """Return the scheme that the domain of a grantable application was proven with."""
+    """Return the scheme with which the domain of a grantable application was validated."""
     return application.proof or "https"
 
 
 def _status(request: Request) -> Status | None:
-    """Return what the user's connected devices say together, None without one: then nothing keeps them reachable."""
+    """Return the merged status of the user's connected devices; None if no device is connected."""
     devices = request.presence.devices.list(request.validated["account"].id)
     said = {device.status for device in devices if device.connected}
     statuses: tuple[Status, ...] = ("online", "unavailable", "offline")
@@ -60,7 +60,7 @@ def _status(request: Request) -> Status | None:
 
 
 def _day(milliseconds: int) -> str:
-    """Return the day of a time, as people write it: a page without a script does not know their clock."""
+    """Return the date of a time in words, in UTC: a page without scripts does not know the user's time zone."""
     try:
         day = datetime.fromtimestamp(milliseconds / 1000, UTC)
     except (OverflowError, ValueError, OSError):
@@ -70,7 +70,7 @@ def _day(milliseconds: int) -> str:
 
 @permission.post(validators=(user, grantable_application, _json_or_form))
 def post_grant(request: Request) -> Response | dict[str, Any]:
-    """Let an application see the caller: an answer for a program, the way back to the application for a page's form."""
+    """Grant an application access to the caller's presence: returns JSON to a program, and redirects a form to the application."""
     if is_form(request):
         return _answer_form(request)
     given = request.presence.grants.grant(request.validated["account"].id, request.validated["application"], request.validated["proven"])
@@ -78,7 +78,7 @@ def post_grant(request: Request) -> Response | dict[str, Any]:
 
 
 def _answer_form(request: Request) -> Response:
-    """Grant or not, and send the browser back; where it would go is checked before anything is granted."""
+    """Grant or deny, and redirect the browser; the redirect is validated before the grant is stored."""
     fields, application = form(request), request.validated["application"]
     if ("allow" in fields) == ("deny" in fields):
         raise WrongField("allow: is missing; either allow or deny")
@@ -97,7 +97,7 @@ def _answer_form(request: Request) -> Response:
 
 @permission.patch(validators=(user, own_grant, change))
 def patch_grant(request: Request) -> dict[str, Any]:
-    """Pause a grant or end its pause."""
+    """Pause or resume a grant."""
     user, proven = request.validated["account"].id, request.validated["proven"]
     return grant(request.presence.grants.pause(user, request.matchdict["appid"], change.of(request).paused, proven))
 

@@ -1,4 +1,4 @@
-"""Headers of every answer, and the policy of pages (docs/security.md)."""
+"""Headers of every response, and the content security policy of pages (docs/security.md)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..request import Request
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # under no-referrer a browser sends our own forms with ``Origin: null``
+    "Referrer-Policy": "same-origin",  # with no-referrer, browsers send this service's own forms with ``Origin: null``
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
@@ -27,7 +27,7 @@ _YEAR = 31_536_000
 def page_policy(audience: str, form_target: str = "") -> str:
     """Return the content security policy of a page.
 
-    :param form_target: an origin the page's form may lead to besides ours; a browser checks redirects as well.
+    :param form_target: another origin that the page's form may redirect to; browsers apply form-action to redirects as well.
     """
     socket = f"{'wss' if audience.startswith('https') else 'ws'}://{urlsplit(audience).netloc}"
     return (
@@ -38,16 +38,16 @@ def page_policy(audience: str, form_target: str = "") -> str:
 
 
 def _location(location: str, host_url: str, audience: str) -> str:
-    """Return where a redirect leads, under the audience where it leads to this service: WebOb would take the ``Host`` of the request.
+    """Return the target of a redirect; one to this service starts with the audience, as WebOb would use the ``Host`` of the request.
 
-    :param host_url: what the request says this service is.
+    :param host_url: the base URL of this service according to the request.
     """
     path = location.removeprefix(host_url)
     return audience + path if path.startswith("/") and not path.startswith("//") else location
 
 
 def headers_tween(handler: Callable[[Request], Response], registry: Any) -> Callable[[Request], Response]:
-    """Give every answer the headers it lacks."""
+    """Add default headers to every response."""
     parts: Registry = registry[KEY]
     headers, audience = dict(_ALWAYS), parts.settings.identity.audience
     if parts.secure:
@@ -67,5 +67,5 @@ def headers_tween(handler: Callable[[Request], Response], registry: Any) -> Call
 
 
 def includeme(config: Configurator) -> None:
-    """Add the tween, outside of those that answer errors."""
+    """Add the tween outside of the exception views, so that errors get the headers too."""
     config.add_tween(f"{__name__}.headers_tween")

@@ -18,9 +18,9 @@ sidebar = service("sidebar", "/sidebar")
 
 
 def _for_browsers(request: Request, **_: object) -> None:
-    """Refuse who does not want a page.
+    """Refuse requests that do not accept a page.
 
-    :raises UnknownPath: there is nothing else here.
+    :raises UnknownPath: this path has no other representation.
     """
     if not wants_page(request):
         raise UnknownPath("this path is a page: Accept has to name text/html")
@@ -28,7 +28,7 @@ def _for_browsers(request: Request, **_: object) -> None:
 
 @home.get(validators=(redirect_to_audience,))
 def get_home(request: Request) -> Response | dict[str, Any]:
-    """Say what this service is, and where to go: a page for people, its name and version for programs."""
+    """Return the home page, or the service's name and version for a program."""
     if not wants_page(request):
         return service_version()
     return page(request, "home", {"audience": request.dpresence.settings.identity.audience})
@@ -36,5 +36,5 @@ def get_home(request: Request) -> Response | dict[str, Any]:
 
 @sidebar.get(validators=(_for_browsers, redirect_to_audience, session))
 def get_sidebar(request: Request) -> Response:
-    """Show somebody her status, her devices and who may see her; the page is a device itself."""
+    """Return the page with the user's status, devices and grants; the page connects as a device itself."""
     return page(request, "sidebar", {})

@@ -1,4 +1,4 @@
-"""What an AppService can do without a channel: look, and notify (docs/protocol.md, section 6)."""
+"""Requests of app services without a channel: read presence and send notifications (docs/protocol.md, section 6)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _puids(request: Request, **_: Any) -> None:
 
 @present.get(validators=(appservice, _puids, paging))
 def get_presence(request: Request) -> dict[str, Any]:
-    """Show the present of some PUIDs, or of all, in pages."""
+    """Return the presence of some PUIDs, or of all of them in pages."""
     feeds, validated = request.presence.feeds, request.validated
     if validated["puids"]:
         return {"presence": feeds.presence(validated["application"], validated["puids"])}

@@ -1,4 +1,4 @@
-"""For operators and load balancers: the three Dockerflow paths (docs/protocol.md, section 6)."""
+"""The three Dockerflow endpoints, for operators and load balancers (docs/protocol.md, section 6)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ version = service("version", "/__version__")
 
 @heartbeat.get()
 def get_heartbeat(request: Request) -> dict[str, Any]:
-    """Say which backends and providers can be reached; 503 when a backend cannot."""
+    """Return which backends and providers are reachable; the status is 503 if a backend is not."""
     parts = request.dpresence
     reachable = parts.backends.ping()
     request.response.status_int = 200 if all(reachable.values()) else 503
@@ -25,16 +25,16 @@ def get_heartbeat(request: Request) -> dict[str, Any]:
 
 @lbheartbeat.get()
 def get_lbheartbeat(request: Request) -> dict[str, Any]:
-    """Say that this process answers."""
+    """Return an empty object; any response shows that this process is running."""
     return {}
 
 
 @version.get()
 def get_version(request: Request) -> dict[str, Any]:
-    """Say what runs here."""
+    """Return the name and version of this service."""
     return service_version()
 
 
 def service_version() -> dict[str, Any]:
-    """Return the name and version of this service, as Dockerflow wants it."""
+    """Return the name and version of this service in Dockerflow's format."""
     return {"name": "dpresence", "version": __version__, "source": None, "commit": None, "build": None}

@@ -1,4 +1,4 @@
-"""Pages: what a browser sees. HTML goes only to who asks for ``text/html`` by name; every page has the strict policy."""
+"""Pages for browsers. Only clients that name ``text/html`` in ``Accept`` get HTML; every page has a strict content security policy."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .validators import cookie_name, is_operator
 
 
 def wants_page(request: Request) -> bool:
-    """Return whether the client names ``text/html`` among what it accepts."""
+    """Return whether the client names ``text/html`` in ``Accept``."""
     ranges = getattr(request.accept, "parsed", None) or ()
     return any(str(range_[0]).lower() == "text/html" and range_[1] > 0 for range_ in ranges)
 
 
 def page(request: Request, template: str, values: dict[str, Any], *, status: int = 200, form_target: str = "") -> Response:
-    """Return a page; its header says who is signed in.
+    """Return a page; its header shows the signed-in user.
 
-    :param values: what the template shows besides ``root``, ``email``, ``csrf``, ``admin`` and ``development``.
-    :param form_target: an origin the page's form may lead to besides ours.
+    :param values: template variables besides ``root``, ``email``, ``csrf``, ``admin`` and ``development``.
+    :param form_target: another origin that the page's form may redirect to.
     """
     parts = request.dpresence
     shown = {
@@ -43,12 +43,12 @@ def page(request: Request, template: str, values: dict[str, Any], *, status: int
 
 
 def _visitor(request: Request, look: bool) -> dict[str, Any]:
-    """Return who looks at a page: ``email`` and ``csrf``, None without a session, and ``admin``.
+    """Return the template variables of the visitor: ``email`` and ``csrf``, None without a session, and ``admin``.
 
-    :param look: whether to ask the directory when no validator has; not when it may be the one that is away.
+    :param look: whether to look up the session if no validator has; False if the directory may be unavailable.
     """
     cookie = request.cookies.get(cookie_name(request), "")
-    known = getattr(request, "validated", {})  # a tween may refuse before there is any
+    known = getattr(request, "validated", {})  # missing if a tween refused the request
     account = known.get("account") if "session" in known else None
     if account is None and cookie and look:
         with suppress(Refused):
@@ -59,17 +59,17 @@ def _visitor(request: Request, look: bool) -> dict[str, Any]:
 
 
 def sign_in_first(request: Request) -> Response:
-    """Return the way to the sign-in page and, from there, back here."""
+    """Return a redirect to the sign-in page, which leads back to this request."""
     return HTTPSeeOther(f"{request.script_name}/login?next=" + quote(request.path_qs, safe=""))
 
 
 def development_cookie(request: Request) -> str:
-    """Return the name of the cookie with the development token; all ports of a host share their cookies, so it has the port."""
+    """Return the name of the development token's cookie. It contains the port, as all ports of a host share their cookies."""
     return f"dpresence-development-{urlsplit(request.dpresence.settings.identity.audience).port or 80}"
 
 
 def redirect_to_audience(request: Request, **_: Any) -> None:
-    """Send a browser that used another of this machine's names to the one that assertions are made for (section 8)."""
+    """Redirect a browser that used another name of this machine to the audience, the origin that assertions are made for (section 8)."""
     parts = request.dpresence
     audience = parts.settings.identity.audience
     if parts.development_issuer and wants_page(request) and request.host_url != audience:

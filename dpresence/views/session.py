@@ -1,4 +1,4 @@
-"""Signing in and out of a browser session, and tickets for pages (docs/protocol.md, sections 2 and 6)."""
+"""Sign-in and sign-out of a browser session, and tickets for pages (docs/protocol.md, sections 2 and 6)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ credentials, extent = Body(Login), Body(Logout, optional=True)
 
 @login.get(validators=(redirect_to_audience,))
 def get_login(request: Request) -> Response:
-    """Show the ways to sign in."""
+    """Return the sign-in page."""
     if not wants_page(request):
         raise MethodNotAllowed("POST an assertion; the page is for browsers")
     parts = request.dpresence
@@ -58,11 +58,11 @@ def post_logout(request: Request) -> dict[str, Any]:
 
 @ticket.post(validators=(session, no_body))
 def post_ticket(request: Request) -> dict[str, str]:
-    """Give a page what it needs to be a device."""
+    """Return a ticket, with which a page opens a device channel."""
     return {"ticket": request.presence.accounts.issue_ticket(request.validated["signed_in"])}
 
 
 def _set_cookie(request: Request, response: Response, value: str, seconds: int) -> None:
-    """Set the session's cookie, or take it away: a browser heeds that for a ``__Host-`` cookie only with the same attributes."""
+    """Set or delete the session cookie; browsers delete a ``__Host-`` cookie only if the attributes are the same."""
     secure = request.dpresence.secure
     response.set_cookie(cookie_name(request), value, max_age=seconds, secure=secure, httponly=True, samesite="Lax")

@@ -1,7 +1,7 @@
-"""Signing in at an OpenID Connect provider: away to it and back (docs/identity.md).
+"""Sign-in at an OpenID Connect provider: the redirect to the provider and its callback (docs/identity.md).
 
-Each sign-in that was begun has a signed cookie of its own, named after its state, so that several tabs can sign in at the same
-time. It ends with its use. SameSite=Lax: the way back is a navigation that another site starts.
+Each sign-in in progress has its own signed cookie, named after its state, so that several tabs can sign in at the same
+time. The callback deletes it. The cookie is SameSite=Lax because another site starts the navigation to the callback.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ away = service("signin", "/login/{provider}")
 back = service("signin_back", "/login/{provider}/callback")
 
 COOKIE_BYTES = 3900
-"""Maximum size of an attempt's cookie: browsers keep 4096 bytes, with its name and attributes."""
+"""Maximum size of an attempt's cookie in bytes: browsers accept 4096 including name and attributes."""
 COOKIES_BYTES = 7000
-"""Maximum size of all attempts' cookies of a browser: the ``Cookie`` header of a request may have 8192 bytes."""
+"""Maximum size of all attempts' cookies of a browser in bytes: the ``Cookie`` header of a request may have 8192."""
 STATE_CHARACTERS = 16
-"""Characters of the state in a cookie's name."""
+"""Number of characters of the state in a cookie's name."""
 
 _decoder = msgspec.json.Decoder(Attempt)
 
 
 class _Attempts:
-    """Serializes attempts. They are compressed, so that the longest redirect that is permitted fits into a cookie."""
+    """Serializes attempts, compressed so that the longest allowed redirect fits into a cookie."""
 
     @staticmethod
     def dumps(attempt: Attempt) -> bytes:
@@ -44,13 +44,13 @@ class _Attempts:
 
     @staticmethod
     def loads(data: bytes) -> Attempt:
-        return _decoder.decode(zlib.decompress(data))  # the signature was checked before: the data is ours
+        return _decoder.decode(zlib.decompress(data))  # safe, as SignedSerializer has verified the signature
 
 
 def _client(request: Request, **_: Any) -> None:
-    """Fill ``client`` with the one of the provider in the path.
+    """Fill ``client`` with the client of the provider in the path.
 
-    :raises NotFound: no such provider is configured.
+    :raises NotFound: the provider is not configured.
     """
     client = request.dpresence.clients.providers.get(request.matchdict["provider"])
     if client is None:
@@ -59,11 +59,11 @@ def _client(request: Request, **_: Any) -> None:
 
 
 def _attempt(request: Request, **_: Any) -> None:
-    """Fill ``attempt`` from its cookie, which is used up, and ``answer`` from the query.
+    """Fill ``attempt`` from its cookie, which the response deletes, and ``answer`` from the query.
 
-    :raises WrongValue: a part of the query comes twice.
-    :raises Forbidden: the sign-in was not begun in this browser, and nobody is signed in here.
-    :raises HTTPSeeOther: the same, but somebody is signed in: to the start page.
+    :raises WrongValue: a query parameter is repeated.
+    :raises Forbidden: the sign-in was not started in this browser, and the browser has no session.
+    :raises HTTPSeeOther: the same, but the browser has a session: redirects to the start page.
     """
     answer = request.GET.mixed()
     if not all(isinstance(value, str) for value in answer.values()):
@@ -81,7 +81,7 @@ def _attempt(request: Request, **_: Any) -> None:
 
 
 def _signed_in(request: Request) -> bool:
-    """Return whether the browser has a session, as after a finished sign-in whose last page is loaded again."""
+    """Return whether the browser has a session, as when the callback of a completed sign-in is loaded again."""
     with suppress(Refused):
         request.presence.accounts.session(request.cookies.get(cookie_name(request), ""))
         return True
@@ -105,7 +105,7 @@ def get_away(request: Request) -> Response:
 
 
 def _make_room(request: Request, response: Response, size: int) -> None:
-    """Delete the oldest attempts, and those that cannot be read, until one of ``size`` bytes fits in beside the others."""
+    """Delete unreadable attempts and the oldest ones until the cookies leave room for one of ``size`` bytes."""
     attempts = [(name, value, _read(request, value)) for name, value in request.cookies.items() if name.startswith(_name(request, ""))]
     attempts.sort(key=lambda each: each[2].expires_at if each[2] else 0, reverse=True)
     for name, value, attempt in attempts:
@@ -116,7 +116,7 @@ def _make_room(request: Request, response: Response, size: int) -> None:
 
 @back.get(validators=(_client, _attempt))
 def get_back(request: Request) -> Response:
-    """Open a browser session for who the provider says it is, and go on to where it was asked for."""
+    """Open a browser session for the user that the provider asserts, and redirect to the page that required the sign-in."""
     parts, attempt, answer = request.dpresence, request.validated["attempt"], request.validated["answer"]
     client = request.validated["client"]
     previous = request.cookies.get(cookie_name(request), "")
@@ -137,12 +137,12 @@ def _serializer(request: Request) -> SignedSerializer:
 def _read(request: Request, value: str) -> Attempt | None:
     try:
         attempt: Attempt = _serializer(request).loads(value.encode())
-    except (ValueError, zlib.error, msgspec.DecodeError):  # not ours, or of another version
+    except (ValueError, zlib.error, msgspec.DecodeError):  # invalid signature, or a cookie of another version
         return None
     return attempt
 
 
 def _set(request: Request, response: Response, name: str, value: str, seconds: int) -> None:
-    """Set a cookie as ``__Host-`` wants it; with 0 seconds it ends."""
+    """Set a cookie with the attributes that ``__Host-`` requires; 0 seconds delete it."""
     secure = request.dpresence.secure
     response.set_cookie(name, value, max_age=seconds, secure=secure, httponly=True, samesite="Lax")

@@ -1,4 +1,4 @@
-"""What the pages are made of, under ``/static/``: kept by browsers, and asked about each time, so that a page and its parts agree."""
+"""Static files under ``/static/``. Browsers cache them but revalidate them each time, so that a page and its files match."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pyramid.static import static_view
 from ..request import Request
 
 FOR_ANYBODY = re.compile(r"presence(-[a-z]+)?\.js")
-"""The client that pages of other origins may import, and its parts (docs/clients.md)."""
+"""The client library and its modules, which pages of other origins may import (docs/clients.md)."""
 
 _files = static_view("dpresence:static", cache_max_age=None, use_subpath=True)
 
 
 def get_file(context: object, request: Request) -> Response:
-    """Answer a file; 304 to who has it."""
+    """Return a file, or 304 if the client's copy is current."""
     response = _files(context, request)
     response.headers["Cache-Control"] = "public, no-cache"
     if FOR_ANYBODY.fullmatch("/".join(request.subpath)):

@@ -1,5 +1,5 @@
-"""Validators of the Cornice services: who calls, does it exist, what does the body say. In that order, and each fills one
-key of ``request.validated``; the view is the happy path. A refusal is raised and becomes an answer in ``errors``.
+"""Validators of the Cornice services: authentication, then existence, then the body. Each fills one key of ``request.validated``,
+and the view handles the valid request only. A refusal is raised and ``errors`` turns it into a response.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from ..service.applications import KEY_PREFIX
 T = TypeVar("T")
 
 FORM_BYTES = 16384
-"""Largest form; decoding its percent escapes costs a microsecond for each."""
+"""Maximum size of a form; decoding takes up to a microsecond per percent escape."""
 _SAFE_METHODS = ("GET", "HEAD")
 
 
 def cookie_name(request: Request) -> str:
-    """Return the name of the session cookie; over https one that no other host can set."""
+    """Return the name of the session cookie; over https it has a prefix that prevents other hosts from setting it."""
     return "__Host-dpresence" if request.dpresence.secure else "dpresence"
 
 
-# -- who
+# -- authentication
 
 
 def user(request: Request, **_: Any) -> None:
-    """Fill ``account`` and ``proven``: from an assertion in the header, or from the session cookie and its CSRF token.
+    """Fill ``account`` and ``proven`` from an assertion in the header, or from the session cookie and its CSRF token.
 
-    :raises NoCredentials: there is neither.
-    :raises InvalidAssertion: the header proves nothing; a cookie does not count then.
-    :raises Forbidden: a call that changes something lacks the CSRF token, or another origin's page makes it.
+    :raises NoCredentials: the request has neither.
+    :raises InvalidAssertion: the assertion is invalid; the cookie is then ignored.
+    :raises Forbidden: a request that changes something lacks the CSRF token, or comes from a page of another origin.
     """
     scheme, _, assertion = request.headers.get("Authorization", "").partition(" ")
     if not scheme:
@@ -50,9 +50,9 @@ def user(request: Request, **_: Any) -> None:
 
 
 def check_is_assertion(text: str) -> None:
-    """Refuse a credential that is for something else; it is no failed guess, and not counted.
+    """Refuse a credential of another kind. This is not a guessed credential, so it does not count against the rate limit.
 
-    :raises InvalidAssertion: with what it is for.
+    :raises InvalidAssertion: the message names the purpose of the credential.
     """
     if text.startswith(KEY_PREFIX):
         raise InvalidAssertion("an API key", "Invalid assertion: an API key is for an app service's calls; this one takes a user's proof")
@@ -61,13 +61,13 @@ def check_is_assertion(text: str) -> None:
 
 
 def session(request: Request, **_: Any) -> None:
-    """Fill ``session``, ``account`` and ``proven``, which is both, from the cookie; what changes something needs the CSRF token.
+    """Fill ``session``, ``account`` and ``proven`` (both) from the cookie; requests that change something need the CSRF token.
 
-    A page shows the token with what it reads as well: so that one that was opened before somebody else signed in shows nothing
-    of hers.
+    Pages also send the token with read requests, so that a page that was opened before another user signed in shows none of the other
+    user's data.
 
     :raises NoCredentials: there is no cookie.
-    :raises SessionEnded: its session is over.
+    :raises SessionEnded: its session has ended.
     :raises Forbidden: see ``user``.
     """
     cookie = request.cookies.get(cookie_name(request))
@@ -87,9 +87,9 @@ def _check_csrf(request: Request, cookie: str) -> None:
 
 
 def same_origin(request: Request, **_: Any) -> None:
-    """Refuse the page of another origin.
+    """Refuse requests from pages of other origins.
 
-    :raises Forbidden: there is an ``Origin`` and it is not the audience.
+    :raises Forbidden: the request has an ``Origin`` that is not the audience.
     """
     origin = request.headers.get("Origin")
     if origin is not None and origin != request.dpresence.settings.identity.audience:
@@ -97,7 +97,7 @@ def same_origin(request: Request, **_: Any) -> None:
 
 
 def is_operator(request: Request, account: Account) -> bool:
-    """Return whether an account's e-mail is one of ``admin.emails``; both are as e-mails are compared."""
+    """Return whether an account's e-mail address is one of ``admin.emails``; both are normalized."""
     return account.email in request.dpresence.settings.admin.emails
 
 
@@ -105,7 +105,7 @@ def operator(request: Request, **_: Any) -> None:
     """Fill ``session`` and ``account`` with those of an operator.
 
     :raises NoCredentials: see ``session``.
-    :raises Forbidden: ``admin.emails`` does not name her.
+    :raises Forbidden: ``admin.emails`` does not contain the caller's e-mail address.
     """
     session(request)
     if not is_operator(request, request.validated["account"]):
@@ -116,7 +116,7 @@ def appservice(request: Request, **_: Any) -> None:
     """Fill ``application`` from the API key in the header.
 
     :raises NoCredentials: there is no key.
-    :raises InvalidKey: it is not a key of the application in the path; the same for an unknown application.
+    :raises InvalidKey: the key does not belong to the application in the path, or that application does not exist.
     """
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
@@ -125,22 +125,22 @@ def appservice(request: Request, **_: Any) -> None:
     request.validated["application"] = application
 
 
-# -- does it exist
+# -- existence
 
 
 def owned_application(request: Request, **_: Any) -> None:
-    """Fill ``application`` with the caller's own of the path.
+    """Fill ``application`` with the caller's application in the path.
 
-    :raises NotFound: there is none.
+    :raises NotFound: the caller has no such application.
     """
     owner = request.validated["account"].id
     request.validated["application"] = request.presence.applications.owned(owner, request.matchdict["appid"])
 
 
 def grantable_application(request: Request, **_: Any) -> None:
-    """Fill ``application`` with the one of the path, which may be granted.
+    """Fill ``application`` with the application in the path, which users may grant access.
 
-    :raises NotFound: there is none.
+    :raises NotFound: the application does not exist.
     :raises DomainNotValidated: its domain is not validated.
     :raises NotActive: it is not active.
     """
@@ -148,15 +148,15 @@ def grantable_application(request: Request, **_: Any) -> None:
 
 
 def own_grant(request: Request, **_: Any) -> None:
-    """Fill ``grant`` with the caller's own to the application of the path.
+    """Fill ``grant`` with the caller's grant to the application in the path.
 
-    :raises NotFound: there is none.
+    :raises NotFound: there is no such grant.
     """
     request.validated["grant"] = request.presence.grants.find(request.validated["account"].id, request.matchdict["appid"])
 
 
 def revocable_grant(request: Request, **_: Any) -> None:
-    """Accept the caller's grant to the application of the path, or one whose end its application was not told so far.
+    """Accept the caller's grant to the application in the path, also one that has ended but whose end was not yet sent.
 
     :raises NotFound: there is neither.
     """
@@ -169,7 +169,7 @@ def revocable_grant(request: Request, **_: Any) -> None:
 def read_body(request: Request) -> bytes:
     """Return the body.
 
-    :raises TooLarge: it is over ``channels.body_bytes``.
+    :raises TooLarge: it exceeds ``channels.body_bytes``.
     """
     most = request.dpresence.settings.channels.body_bytes
     if (request.content_length or 0) > most:
@@ -189,8 +189,8 @@ def is_form(request: Request) -> bool:
 def form(request: Request) -> dict[str, str]:
     """Return the fields of an HTML form.
 
-    :raises TooLarge: it is longer than any form of ours.
-    :raises WrongValue: it is none, in UTF-8.
+    :raises TooLarge: it exceeds ``FORM_BYTES``.
+    :raises WrongValue: it is not a form in UTF-8.
     """
     if not hasattr(request, "form_fields"):
         data = read_body(request)
@@ -223,7 +223,7 @@ class Body(Generic[T]):
         request.validated["body"] = parse(self.kind, read_body(request) or (b"{}" if self.optional else b""))
 
     def of(self, request: Request) -> T:
-        """Return the body of a request that this validator has accepted."""
+        """Return the body that this validator has parsed."""
         return cast("T", request.validated["body"])
 
 
@@ -246,5 +246,5 @@ def paging(request: Request, **_: Any) -> None:
 
 
 def list_page(name: str, items: list[Any], after: str | None) -> dict[str, Any]:
-    """Return the body of a page; ``next`` is what ``after`` takes for the next one."""
+    """Return the body of one page of a list; ``next`` is the value of ``after`` for the next page."""
     return {name: items} if after is None else {name: items, "next": after}
