@@ -1,4 +1,4 @@
-"""People: signing in and out, browser sessions, tickets, and everything held about one (docs/protocol.md, sections 2 and 6)."""
+"""Accounts: sign-in and sign-out, browser sessions, tickets, and erasure (docs/protocol.md, sections 2 and 6)."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ ERASURES_PER_HOUR = 5
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """A proof that was accepted.
+    """A successful sign-in.
 
-    :param ends_at: when a channel's identity ends, milliseconds.
-    :param device: the device it is for, None for a new nameless one.
-    :param family: the ticket family it hangs on, or None.
-    :param ticket: the next ticket, where one was asked for.
+    :param ends_at: time (milliseconds) at which the channel's identity expires.
+    :param device: name of the device that signed in, None for a new nameless one.
+    :param family: the ticket family that the sign-in belongs to, or None.
+    :param ticket: the next ticket, if one was requested.
     """
 
     account: Account
@@ -50,7 +50,7 @@ class SignIn:
 
 
 def csrf_token(cookie: str) -> str:
-    """Return the CSRF token of a browser session: only who holds the cookie, or a page of ours, can know it."""
+    """Return the CSRF token of a browser session; only the holder of the cookie and the service's own pages can know it."""
     return _text(sha256(b"csrf:" + cookie.encode()).digest())
 
 
@@ -63,10 +63,10 @@ def _hash(value: str) -> bytes:
 
 
 class Accounts:
-    """The verbs of people.
+    """Service methods for accounts.
 
-    :param verifiers: who may say who somebody is.
-    :param failures: failed sign-ins.
+    :param verifiers: the verifiers of assertions.
+    :param failures: rate limit of failed sign-ins.
     """
 
     def __init__(
@@ -102,11 +102,11 @@ class Accounts:
     # -- proofs
 
     def verify(self, assertion: str, address: str) -> Account:
-        """Return the account an assertion proves.
+        """Verify an assertion and return its account.
 
-        :raises InvalidAssertion: it proves nothing here.
+        :raises InvalidAssertion: the assertion is invalid, or the account is blocked.
         :raises Conflict: the account is pinned to another issuer or subject.
-        :raises SlowDown: it proves nothing, again and again.
+        :raises SlowDown: too many assertions were invalid.
         """
         return self._account_of(self._proved(lambda: self._verifiers.verify(assertion), assertion, address), assertion, address)
 
@@ -123,14 +123,14 @@ class Accounts:
         return account
 
     def _proved(self, prove: Callable[[], T], proof: str, address: str) -> T:
-        """Return what a proof says; a failed one counts for its address."""
+        """Return the result of a verification; a failure counts for the client's address."""
         try:
             return prove()
         except InvalidAssertion as refused:
             raise self._refusal(refused, proof, address) from None
 
     def _refusal(self, refused: InvalidAssertion, proof: str, address: str) -> InvalidAssertion:
-        """Count and log a failure.
+        """Count and log a failed sign-in.
 
         :raises SlowDown: there were too many.
         """
@@ -139,12 +139,12 @@ class Accounts:
         return refused
 
     def sign_in(self, assertion: str, address: str, device: str | None = None, ticket: bool = False) -> SignIn:
-        """Accept the proof of a device: an assertion, or a ticket, which is used up.
+        """Sign a device in with an assertion, or with a ticket, which is used up.
 
-        :param device: the name it gives itself, or None.
-        :param ticket: give a ticket for the next connection. In exchange for another one, that costs nothing.
+        :param device: name that the device has chosen, or None.
+        :param ticket: issue a ticket for the next connection. A ticket in exchange for another one does not count against the limit.
         :raises InvalidAssertion: see ``verify``.
-        :raises SlowDown: see ``verify``; also when the account was given too many tickets.
+        :raises SlowDown: see ``verify``; also if too many tickets were issued to the account.
         """
         if assertion.startswith(TICKET_PREFIX):
             return self._redeem(assertion, address, device, ticket)
@@ -163,18 +163,18 @@ class Accounts:
         if used is None or used.account.blocked:
             raise self._refusal(InvalidAssertion("ticket"), value, address)
         ticket = used.ticket
-        if not used.good:  # somebody has a copy: whoever is signed in with it must prove who she is
+        if not used.good:  # the ticket was copied: every connection of its family must sign in again
             self._outbox.work(ticket.user)
             raise self._refusal(InvalidAssertion("ticket used before", about=masked(used.account.email)), value, address)
         return SignIn(used.account, ticket.session_ends_at, ticket.device, ticket.family, successor)
 
     def stands(self, signed: SignIn) -> bool:
-        """Return whether a sign-in has not been overtaken by a log-out, an erasure, a block or an unpin."""
+        """Return whether a sign-in is still valid after concurrent log-outs, erasures, blocks and unpins."""
         account = self._directory.account(signed.account.id)
         return account is not None and account.pin == signed.account.pin and self._may_stay(account, signed.family)
 
     def still_signed_in(self, user: str, family: str | None) -> bool:
-        """Return whether a person may still be signed in, with a ticket of ``family`` where there is one."""
+        """Return whether a user may stay signed in, and the ticket ``family``, if given, exists."""
         account = self._directory.account(user)
         return account is not None and self._may_stay(account, family)
 
@@ -184,22 +184,22 @@ class Accounts:
     # -- browser sessions
 
     def login(self, assertion: str, address: str, previous: str = "") -> tuple[Account, str]:
-        """Open a browser session with an assertion, which is good for this once.
+        """Open a browser session with an assertion, which can be used for this only once.
 
-        :param previous: cookie of the session that the browser had, which ends.
+        :param previous: cookie of the browser's previous session, which ends.
         :returns: the account and the value of the session's cookie.
-        :raises InvalidAssertion: see ``verify``; also when the assertion was used here before.
+        :raises InvalidAssertion: see ``verify``; also if the assertion has been used for a session before.
         """
         identity, digest = self._proved(lambda: (self._verifiers.verify(assertion), self._verifiers.digest(assertion)), assertion, address)
         return self._open_session(identity, assertion, address, previous, digest)
 
     def login_by(self, prove: Callable[[], Identity], attempt: str, address: str, previous: str = "") -> tuple[Account, str]:
-        """Open a browser session for who ``prove`` returns: the end of a sign-in at a provider.
+        """Open a browser session for the identity that ``prove`` returns: the last step of a sign-in at a provider.
 
-        :param attempt: the name of this sign-in.
+        :param attempt: name of this sign-in.
         :param previous: see ``login``.
         :returns: see ``login``.
-        :raises InvalidAssertion: it proves nothing here; also Conflict and SlowDown, see ``verify``.
+        :raises InvalidAssertion: see ``verify``; also Conflict and SlowDown.
         """
         with self._failures.turn(address):
             identity = self._proved(prove, attempt, address)
@@ -208,7 +208,7 @@ class Accounts:
     def _open_session(
         self, identity: Identity, proof: str, address: str, previous: str, digest: bytes | None = None
     ) -> tuple[Account, str]:
-        """Open a session, spending the ``digest`` of the assertion where there is one: last, or a refusal would use it up."""
+        """Open a session. The ``digest`` of an assertion is spent last, so that a refused log-in does not use the assertion up."""
         now, cookie = self._clock.steady.now(), secrets.token_urlsafe(32)
         account = self._account_of(identity, proof, address)
         self._logins.check(account.id)
@@ -217,14 +217,14 @@ class Accounts:
         self._logins.note(account.id)
         session = Session(_hash(cookie), account.id, now, now + self._settings.session_seconds * 1000)
         for user in self._directory.add_session(session, account, _hash(previous) if previous else None):
-            self._outbox.work(user)  # tickets of the session that the browser had, and their channels: nobody could end them any more
+            self._outbox.work(user)  # closes channels of the previous session's tickets, which could not be ended later
         self._metrics.event("signed in with a browser", account.email)
         return account, cookie
 
     def session(self, cookie: str) -> SignedIn:
         """Return the session of a cookie and its account.
 
-        :raises SessionEnded: there is none, its time is over, or the account was blocked.
+        :raises SessionEnded: the session does not exist or has expired, or the account is blocked.
         """
         signed = self._directory.session(_hash(cookie), self._clock.steady.now())
         if signed is None or signed.account.blocked:
@@ -232,7 +232,7 @@ class Accounts:
         return signed
 
     def logout(self, session: Session, everywhere: bool) -> None:
-        """End a session with its tickets and their channels, or everything the person is signed in with."""
+        """End a session with its tickets and their channels, or all sessions and tickets of the user."""
         if everywhere:
             self._directory.end_sessions(session.user)
         else:
@@ -240,9 +240,9 @@ class Accounts:
         self._outbox.work(session.user)
 
     def issue_ticket(self, signed: SignedIn) -> str:
-        """Return a ticket with which a page can be a device.
+        """Return a ticket with which a page can connect as a device.
 
-        :raises SlowDown: the account was given too many.
+        :raises SlowDown: too many tickets were issued to the account.
         """
         session = signed.session
         self._tickets.charge(session.user)
@@ -258,26 +258,26 @@ class Accounts:
         self._directory.add_ticket(ticket, signed)
         return value
 
-    # -- the whole person
+    # -- erasure and expiry
 
     def erase(self, account: Account, proven: Proven | None = None) -> None:
-        """Forget a person, their applications included; those that saw them hear ``revoked``, those they made are gone.
+        """Erase an account and its applications. Applications with a grant are sent ``revoked``; the user's own applications are deleted.
 
-        :raises SlowDown: an account of this e-mail was erased too often. A new account has all its rates anew, so that who erases
-            theirs again and again would be slowed down by none of them.
+        :raises SlowDown: accounts of this e-mail address were erased too often. All other rate limits start anew with a new account,
+            so they would not slow down a user who erases their account repeatedly.
         """
-        self._erasures.charge(_hash(account.email).hex())  # not the e-mail: nothing is to be kept of it
+        self._erasures.charge(_hash(account.email).hex())  # hashed, as the e-mail address must not be stored after the erasure
         self._directory.erase(account.id, proven)
         self._outbox.work(account.id)
         self._metrics.event("account erased")
 
     def _purge(self, entries: Sequence[OutboxEntry]) -> None:
-        """Discard the notifications that wait for people who are gone."""
+        """Discard the undelivered notifications of erased users."""
         for entry in entries:
             self._mailbox.purge(entry.user)
 
     def sweep(self) -> None:
-        """Forget what has ended."""
+        """Delete expired data."""
         self._directory.sweep()
 
 

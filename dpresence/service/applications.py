@@ -1,4 +1,4 @@
-"""Applications: registered, proven, activated, and the keys of their services (docs/protocol.md, section 6)."""
+"""Applications: registration, domain validation, activation, and the API keys of their services (docs/protocol.md, section 6)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _UNPROVEN: dict[str, object] = {"proof": None, "active": False, "check_at": None
 
 
 def describe(application: Application) -> dict[str, Any]:
-    """Return an application as its owner sees it; its API key is never in it."""
+    """Return an application as its owner sees it; the API key is never included."""
     return {
         "appid": application.id,
         "name": application.name,
@@ -59,12 +59,12 @@ def describe(application: Application) -> dict[str, Any]:
 
 
 def describe_key(key: ApiKey) -> dict[str, Any]:
-    """Return an API key as its application's owner sees it: what it is known by, never the key."""
+    """Return an API key as its application's owner sees it; the secret is never included."""
     return {"id": key.id, "created_at": key.created_at, "last_used": key.used_on, "expires_at": key.retires_at}
 
 
 class Applications:
-    """The verbs of applications."""
+    """Service methods for applications."""
 
     def __init__(
         self,
@@ -92,16 +92,16 @@ class Applications:
         self._settings = settings
         self._clock = clock
 
-    # -- the owner's
+    # -- methods for owners
 
     def register(self, owner: str, wanted: NewApplication, address: str, proven: Proven) -> Application:
         """Register an application.
 
-        :param proven: who asks, as they proved to be. Like all changes of applications, it is made only if that is still so.
-        :raises SessionEnded: it is not: the account was blocked or unpinned meanwhile, or the browser session has ended.
-        :raises WrongValue: ``domain`` is none, or ``name`` reads as another one.
-        :raises TooMany: the owner has too many.
-        :raises SlowDown: the address registered too many.
+        :param proven: the requester as they authenticated. All changes of applications are made only if this is still valid.
+        :raises SessionEnded: it is not: the account was blocked or unpinned, or the browser session has ended.
+        :raises WrongValue: ``domain`` is not a domain, or ``name`` contains or resembles another domain.
+        :raises TooMany: the owner has too many applications.
+        :raises SlowDown: too many applications were registered from the address.
         """
         domain = self._domain(wanted.domain)
         _check_name(wanted.name, domain)
@@ -122,7 +122,7 @@ class Applications:
     def owned(self, owner: str, appid: str) -> Application:
         """Return an application of an owner.
 
-        :raises NotFound: there is none, or it is another's.
+        :raises NotFound: the application does not exist or belongs to another owner.
         """
         application = self._directory.application(appid)
         if application is None or application.owner != owner:
@@ -134,13 +134,13 @@ class Applications:
         return self._directory.applications(owner, after, limit)
 
     def keys(self, application: Application) -> Sequence[ApiKey]:
-        """Return an application's keys that still work, the newest first."""
+        """Return an application's valid keys, newest first."""
         return self._directory.keys(application.id, self._clock.steady.now())
 
     def change(self, application: Application, wanted: ApplicationChange, proven: Proven) -> Application:
-        """Change name, description or domain. A new domain starts anew: not validated, not active, granted by nobody.
+        """Change name, description or domain. A new domain resets the application: it is not validated, inactive, and without grants.
 
-        :raises WrongValue: ``domain`` is none, or ``name`` reads as another one.
+        :raises WrongValue: ``domain`` is not a domain, or ``name`` contains or resembles another domain.
         """
         given = {name: value for name in ("name", "description", "domain") if (value := getattr(wanted, name)) is not UNSET}
         if "domain" in given:
@@ -157,10 +157,10 @@ class Applications:
         return moved[0]
 
     def validate(self, application: Application, proven: Proven) -> Application:
-        """Look for the domain key on the domain.
+        """Fetch the domain's proof and compare it with the domain key.
 
-        :raises ProofFailed: it is not there; ``details`` says how it failed.
-        :raises SlowDown: it was looked for too often.
+        :raises ProofFailed: the proof is missing or wrong; ``details`` is the class of the failure.
+        :raises SlowDown: the domain was checked too often.
         """
         self._proofs.charge(application.id)
         try:
@@ -181,9 +181,9 @@ class Applications:
         return validated
 
     def check_domains(self) -> None:
-        """Look again at the domains that are due; one that has failed for three days in a row is not validated any more."""
+        """Check the domains that are due again. A domain whose checks failed on three consecutive days is no longer validated."""
         now = self._clock.steady.now()
-        looks = Pool()  # at once: a domain that does not answer holds up no other
+        looks = Pool()  # concurrent checks: a domain that does not answer delays no other
         try:
             looks.map(self._check, self._directory.claim_checks(now, now + _DAY_MS, _CHECKS_AT_ONCE))
         finally:
@@ -195,10 +195,10 @@ class Applications:
         except ProofFailed as error:
             self._check_failed(application, error)
         except (BackendUnavailable, Conflict) as error:
-            log.info("the domain of application %s was not looked at: %s", application.id, error.error)
+            log.info("the domain of application %s was not checked: %s", application.id, error.error)
 
     def _check_failed(self, application: Application, error: ProofFailed) -> None:
-        log.warning("the domain of application %s was not proven again: %s", application.id, error.details)
+        log.warning("the domain of application %s could not be validated again: %s", application.id, error.details)
         failed = application.failed_checks + 1
         if failed < _FAILED_CHECKS:
             self._directory.change_application(application.id, {"failed_checks": failed}, application.domain_key)
@@ -207,10 +207,10 @@ class Applications:
             self._metrics.event("application deactivated: its domain was not proven again", application.domain)
 
     def activate(self, application: Application, owner: Proven) -> str:
-        """Activate an application and return its API key, which nobody can see again.
+        """Activate an application and return its API key, which cannot be retrieved again.
 
         :raises DomainNotValidated: its domain is not validated.
-        :raises Conflict: it is active already, or the operator has stopped it.
+        :raises Conflict: it is already active, or the operator has stopped it.
         :raises SessionEnded: see ``register``.
         """
         key, text = self._new_key(application)
@@ -228,10 +228,10 @@ class Applications:
         return changed
 
     def new_key(self, application: Application, owner: Proven) -> str:
-        """Return a new API key; the one before works for ``presence.key_overlap_seconds`` more.
+        """Return a new API key. The previous one remains valid for ``presence.key_overlap_seconds``.
 
         :raises NotActive: the application is not active.
-        :raises SlowDown: it got too many.
+        :raises SlowDown: too many keys were created for it.
         :raises SessionEnded: see ``register``.
         """
         if not application.active:
@@ -259,10 +259,10 @@ class Applications:
             raise NotFound()
         return changed
 
-    # -- what follows from a change: handlers of the outbox
+    # -- effects of a change: handlers of the outbox
 
     def _close_channels(self, entries: Sequence[OutboxEntry]) -> None:
-        """Have the channels of applications look again, everywhere, whether they may stay open, and devices get what waited for these."""
+        """Signal all processes to check whether the applications' channels may stay open and to resume delivery of their notifications."""
         for entry in entries:
             self._tracker.signal("application", entry.appid)
 
@@ -275,24 +275,24 @@ class Applications:
         key = ApiKey(key_id, application.id, sha256(secret.encode()).digest(), self._clock.now())
         return key, f"{KEY_PREFIX}{key_id}_{secret}"
 
-    # -- the service's
+    # -- methods for app services
 
     def reachable(self, appid: str) -> Application:
-        """Return an application whose service may open a channel.
+        """Return an application whose app service may open a channel.
 
-        :raises NotFound: there is none of that id.
+        :raises NotFound: there is no application with this id.
         :raises DomainNotValidated: its domain is not validated.
         :raises NotActive: it is not active.
         """
         return self._grants.grantable(appid)
 
     def authenticate(self, appid: str, text: str, address: str) -> Application:
-        """Return the application whose key this is.
+        """Return the application that an API key belongs to.
 
-        :raises InvalidKey: it is none of this application; the same for an unknown application.
+        :raises InvalidKey: the key does not belong to this application, or the application does not exist.
         :raises DomainNotValidated: its domain is not validated.
         :raises NotActive: it is not active.
-        :raises SlowDown: it is none, again and again.
+        :raises SlowDown: too many keys were invalid.
         """
         now = self._clock.steady.now()
         match = _KEY.fullmatch(text)
@@ -310,10 +310,10 @@ class Applications:
             self._directory.touch_key(key.id, day)
 
     def look_again(self, appid: str, key_id: str) -> None:
-        """Refuse a service that signed in with a key and could not do so now; else it has used its key today.
+        """Check that an app service may stay signed in with its key, and record the use of the key.
 
         :param key_id: see ``key_id``.
-        :raises InvalidKey: the key works no longer.
+        :raises InvalidKey: the key is no longer valid.
         :raises Refused: see ``reachable``.
         """
         self.reachable(appid)
@@ -325,7 +325,7 @@ class Applications:
 
 
 def key_id(text: str) -> str:
-    """Return the public part of an API key that was found good."""
+    """Return the public part of a valid API key."""
     return text[len(KEY_PREFIX) :][:_ID_LENGTH]
 
 

@@ -1,7 +1,7 @@
-"""Delivery of notifications to the devices that are connected here: in order, a page at a time, none twice on one connection.
+"""Delivery of notifications to the devices connected to this process: in order, page by page, at most once per connection.
 
-A channel gets the next page once what it was offered before has left the service, and only while few enough are on their way:
-sent to a device that acknowledges, and not acknowledged yet. So a backlog of any size neither fills an outbox nor memory.
+A channel gets the next page after the previous one was written to the socket, and only while the number of unacknowledged
+notifications is low enough. A backlog of any size therefore fills neither an output queue nor memory.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from .grants import Grants
 from .single_flight import SingleFlight, yield_to_loop
 
 MOST_UNACKNOWLEDGED = 500
-"""Notifications that are sent on one channel before the first of them is acknowledged."""
+"""Maximum number of notifications sent on one channel without an acknowledgement."""
 _PAGES = 10
-"""Pages of one turn; then whoever else waits for this user has a turn."""
+"""Maximum number of pages of one delivery; then other callers for the same user proceed."""
 _TURN_SECONDS = 10
 _RESUMING_SECONDS = 600
-"""How long the deliveries after an activation may take, one after another, before the next activation of that application is given up."""
+"""Maximum seconds for the deliveries after an activation; if they take longer, the next activation of the application gives up waiting."""
 
 
 class Delivery:
-    """Sends what waits, and discards what devices have.
+    """Sends undelivered notifications, and discards those that devices have received.
 
-    :ivar pending: tells whether a delivery to a user is about to begin.
-    :ivar again: has a delivery to a user begin soon; never waits.
+    :ivar pending: returns whether a delivery to a user is about to start.
+    :ivar again: schedules a delivery to a user; never blocks.
     """
 
     def __init__(self, directory: Directory, tracker: Tracker, mailbox: Mailbox, grants: Grants, hub: Hub, clock: Clock) -> None:
@@ -48,14 +48,14 @@ class Delivery:
         self._clock = clock
         self._deliveries = SingleFlight(self._turn, _TURN_SECONDS)
         self._resumptions = SingleFlight(self._resume, _RESUMING_SECONDS)
-        self._owed: dict[str, set[str]] = {}  # has left for a plain device, and is not yet discarded
+        self._owed: dict[str, set[str]] = {}  # ids written to the sockets of devices without acknowledgements, still to be discarded
         self.pending = self._deliveries.pending
         self.again: Callable[[str], None] = lambda user: None
 
     def deliver(self, user: str) -> None:
-        """Send what waits for a user to their devices here, as far as these take it now; the rest follows by itself.
+        """Send undelivered notifications to a user's devices on this process, as many as they accept now; the rest follows later.
 
-        :raises BackendUnavailable: a backend is away, or other deliveries to the user take too long.
+        :raises BackendUnavailable: a backend is unavailable, or other deliveries to the user take too long.
         """
         self._deliveries.run(user)
 
@@ -76,7 +76,7 @@ class Delivery:
             self._settle_owed(user)
 
     def _rewind(self, user: str, channels: Collection[DevicePort]) -> None:
-        """Go back to what was passed over while its grant was paused or its application not active."""
+        """Return to notifications that were skipped while their grant was paused or their application was not active."""
         skipped = {puid for channel in channels for puid in channel.progress.skipped}
         if skipped:
             shown = self._shown(user, skipped)
@@ -84,7 +84,7 @@ class Delivery:
                 channel.progress.rewind(shown)
 
     def resume(self, appid: str) -> None:
-        """Send what devices here were not sent while an application was not active, to one user after another; never waits."""
+        """Send notifications that were skipped while an application was not active, to one user after another; never blocks."""
         gevent.spawn(self._take_resumption, appid)
 
     def _take_resumption(self, appid: str) -> None:
@@ -104,20 +104,20 @@ class Delivery:
         return any(grant.puid in channel.progress.skipped for channel in self._hub.devices_of(user).values())
 
     def _shown(self, user: str, puids: Collection[str]) -> dict[str, str]:
-        """Return the domains of those of some PUIDs whose notifications may be shown: not paused, and the application is active."""
+        """Return the domains, by PUID, of the grants among ``puids`` that are not paused and whose application is active."""
         grants = [grant for grant in self._grants.of(user).grants if grant.puid in puids and not grant.paused]
         active = self._directory.active([grant.appid for grant in grants]) if grants else {}
         return {grant.puid: active[grant.appid] for grant in grants if grant.appid in active}
 
     def _has_room(self, user: str, channel: DevicePort) -> bool:
-        """Return whether a channel may have the next page; if not, it gets it when what is before it has left or is settled."""
+        """Return whether a channel can take the next page; if not, its delivery resumes when earlier frames are sent or acknowledged."""
         progress = channel.progress
         if not channel.idle:
             if not progress.stalled:
                 progress.stalled = True
                 channel.when_sent(partial(self._go_on, user, channel))
             return False
-        if _full(channel):  # other devices may have acknowledged them, some may have expired
+        if _full(channel):  # notifications may have been acknowledged by other devices, or have expired
             progress.sent &= self._mailbox.among(user, progress.sent)
         return not _full(channel)
 
@@ -126,10 +126,10 @@ class Delivery:
         self.again(user)
 
     def _send_page(self, user: str, channels: Sequence[DevicePort]) -> list[DevicePort]:
-        """Send a page to those channels that are the furthest behind; return the channels that more may wait for."""
+        """Send a page to the channels with the lowest position; return the channels for which more may be waiting."""
         after = min(channel.progress.position for channel in channels)
         page = self._mailbox.pending(user, after, MOST_ITEMS)
-        shown = self._shown(user, {waiting.notification.puid for waiting in page})  # last: a grant may have ended meanwhile
+        shown = self._shown(user, {waiting.notification.puid for waiting in page})  # read last, as a grant may have ended
         following = []
         for channel in channels:
             behind = channel.progress.position == after
@@ -138,7 +138,7 @@ class Delivery:
         return following
 
     def _offer(self, user: str, channel: DevicePort, page: Sequence[Waiting], shown: Mapping[str, str]) -> bool:
-        """Offer a channel what it has not got of as much of a page as it takes at once; return whether it took that."""
+        """Offer a channel the new notifications of the part of a page that it has room for; return whether it accepted them."""
         progress, owed = channel.progress, self._owed.get(user, ())
         taken = page[: channel.room_for([waiting.notification for waiting in page])]
         for position, item in taken:
@@ -152,17 +152,17 @@ class Delivery:
             progress.position = taken[-1].position
         ids = {item.id for item in new}
         progress.sent |= ids
-        if ids and not channel.acknowledges:  # to be discarded once they have left, and not before
+        if ids and not channel.acknowledges:  # discarded after they are written to the socket
             channel.when_sent(partial(self._left, user, channel, ids))
         return True
 
-    # -- what devices have
+    # -- received notifications
 
     def _left(self, user: str, channel: DevicePort, ids: set[str]) -> None:
-        """Note what has left for a plain device; never waits."""
+        """Record what was written to the socket of a device without acknowledgements; never blocks."""
         channel.progress.sent -= ids
         self._owed.setdefault(user, set()).update(ids)
-        if not self._deliveries.running(user):  # else it is settled there
+        if not self._deliveries.running(user):  # a running delivery settles it itself
             gevent.spawn(self._settle_late, user)
 
     def _settle_late(self, user: str) -> None:
@@ -170,16 +170,16 @@ class Delivery:
             self._settle_owed(user)
 
     def _settle_owed(self, user: str) -> None:
-        """Discard what plain devices were sent; while the mailbox is away it is owed, and not sent again from here."""
+        """Discard notifications written to devices without acknowledgements; retried while the mailbox is unavailable."""
         while owed := self._owed.get(user):
             ids = sorted(owed)
             self._settle(user, ids)
             owed.difference_update(ids)
-            if not owed and self._owed.get(user) is owed:  # another greenlet may have settled it, too
+            if not owed and self._owed.get(user) is owed:  # another greenlet may have removed it
                 del self._owed[user]
 
     def acknowledge(self, user: str, ids: Sequence[str]) -> None:
-        """Discard notifications a device says it has; unknown ones are no error."""
+        """Discard notifications that a device has acknowledged; unknown ids are ignored."""
         self._settle(user, ids)
         for channel in self._hub.devices_of(user).values():
             was_full = _full(channel)
@@ -191,7 +191,7 @@ class Delivery:
         self._mailbox.settle(user, ids, self._unseen(user), self._clock.steady.now())
 
     def _unseen(self, user: str) -> Collection[str] | None:
-        """Return the PUIDs whose applications are shown a user as offline, None for all: also when nobody can tell."""
+        """Return the PUIDs whose applications see a user as offline; None for all, also if the status cannot be determined."""
         try:
             if self._tracker.told_status(user) == "offline":
                 return None
@@ -200,7 +200,7 @@ class Delivery:
             return None
 
     def sweep(self) -> None:
-        """Settle what is owed, and go on with channels whose notifications somebody else may have acknowledged."""
+        """Retry pending settlements, and resume channels whose notifications may have been acknowledged by other processes."""
         for user in list(self._owed):
             self._settle_owed(user)
         for user, _, channel in self._hub.devices():
@@ -209,10 +209,10 @@ class Delivery:
 
 
 def _full(channel: DevicePort) -> bool:
-    """Return whether another page would be more than may be on its way."""
+    """Return whether another page would exceed the limit of unacknowledged notifications."""
     return len(channel.progress.sent) > MOST_UNACKNOWLEDGED - MOST_ITEMS
 
 
 def _more(page: Sequence[Waiting], position: int) -> bool:
-    """Return whether more may wait behind what a channel has got of a page."""
+    """Return whether more notifications may follow the position that a channel has reached in a page."""
     return len(page) == MOST_ITEMS or (bool(page) and position < page[-1].position)

@@ -1,4 +1,4 @@
-"""Slows down failed sign-ins and keys. A good one is never refused for what others at its address did."""
+"""Rate limit of failed sign-ins and API keys. A valid credential is never refused because of failures of other clients at its address."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from ..errors import SlowDown
 from ..limits import RateLimit
 
 DIFFERENT = 10
-"""Factor by which the failures of different credentials at an address may exceed those of one."""
+"""Factor by which the failures of different credentials at an address may exceed those of a single credential."""
 AT_ONCE = 4
-"""Checks of one address that may ask a provider at the same time; a provider's fetcher has 20 in all."""
+"""Maximum number of concurrent requests to a provider for one address; the provider's fetcher allows 20 in total."""
 TURN_SECONDS = 10.0
 
 
 class Failures:
-    """Counts failed checks by address and credential; every credential is checked before it is asked.
+    """Counts failed checks by address and credential. Limits apply only after a check has failed.
 
-    The number of checks is bounded by that of the requests, channels and frames of an address; those that ask another party have turns.
+    The number of checks is limited by the number of requests, channels and frames of an address; checks that call a provider are also
+    limited in concurrency.
 
-    :param most: how often one credential may fail at one address within a minute.
+    :param most: maximum number of failures of one credential at one address per minute.
     """
 
     def __init__(self, most: int, clock: Clock) -> None:
@@ -36,19 +37,19 @@ class Failures:
     def note(self, address: str, credential: str) -> None:
         """Count a failure.
 
-        Whoever shows an expired credential must learn that it is no good, whatever others at their address do: so the repetition of
-        one credential is slowed down long before different ones are.
+        A client with an expired credential must learn that it is invalid, whatever other clients at its address do. Repetitions of
+        one credential are therefore slowed down long before different credentials are.
 
-        :raises SlowDown: instead of the refusal, when this credential or this address failed too often.
+        :raises SlowDown: this credential or this address has failed too often; replaces the refusal.
         """
         self._repeated.charge(f"{address} {sha256(credential.encode()).hexdigest()}")
         self._different.charge(address)
 
     @contextmanager
     def turn(self, address: str) -> Iterator[None]:
-        """Hold one of the turns of an address for a check that asks another party.
+        """Hold a slot of an address for a check that calls a provider.
 
-        :raises SlowDown: there was none within ``TURN_SECONDS``.
+        :raises SlowDown: no slot became free within ``TURN_SECONDS``.
         """
         turns = self._turns.get(address)
         if turns is None:

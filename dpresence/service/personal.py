@@ -1,4 +1,4 @@
-"""Everything that is held about a person, as one document (docs/protocol.md, section 6)."""
+"""All data stored about a user, as one document (docs/protocol.md, section 6)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Pages = Iterator[list[dict[str, Any]]]
 
 
 class PersonalData:
-    """Reads what is held about people. What may be much comes in pages, and each account has one reader at a time."""
+    """Reads the data stored about users. Long lists are read in pages, and one reader per account is allowed at a time."""
 
     def __init__(self, directory: Directory, tracker: Tracker, mailbox: Mailbox, clock: Clock) -> None:
         self._directory = directory
@@ -34,11 +34,11 @@ class PersonalData:
         self._reading: set[str] = set()
 
     def document(self, account: Account) -> Iterator[tuple[str, Any | Pages]]:
-        """Return the parts of the document, each a name and its value; one that may be long is an iterator of pages.
+        """Yield the parts of the document as (name, value); the value of a long part is an iterator of pages.
 
-        A part is read when it is asked for. The account is free for the next reader when the iterator ends or is closed.
+        Each part is read when it is requested. Another reader of the account is allowed once the iterator ends or is closed.
 
-        :raises SlowDown: somebody reads the document of this account right now; raised by the first part.
+        :raises SlowDown: another reader of the account is active; raised at the first part.
         """
         if account.id in self._reading:
             raise SlowDown("account: one answer at a time", retry_after=_RETRY_SECONDS)
@@ -74,7 +74,7 @@ class PersonalData:
 
 
 def _pages(read: Callable[[K], Sequence[T]], key: Callable[[T], K], show: Callable[[T], dict[str, Any]], after: K) -> Pages:
-    """Read pages until one is not full; others have a turn between two of them."""
+    """Yield pages until one is not full, and yield to the event loop after each."""
     while True:
         page = read(after)
         yield [show(item) for item in page]
