@@ -1,4 +1,4 @@
-"""Composition and nothing else: every long-lived object is made here, once, and hangs on the application's registry."""
+"""Composition of the application: creates every long-lived object once and stores them in Pyramid's registry."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Parts(Registry):
-    """Every long-lived object of one application: what requests share, and what the server starts and stops."""
+    """The long-lived objects of one application: those that requests use, and those that the server starts and stops."""
 
     gate: Gate
     background: Background
@@ -50,25 +50,25 @@ class Parts(Registry):
 def make_app(ini: Mapping[str, str], here: str, clock: Clock | None = None, file: str = "development.ini") -> Any:
     """Return the WSGI application of ``[app:main]``; see ``dpresence.main``.
 
-    :param clock: for tests.
-    :param file: the ini: others must not read what is secret in it; after it the file of the development token is named.
+    :param clock: replaces the real clock in tests.
+    :param file: name of the ini: its permissions are checked, and the file of the development token is named after it.
     """
     warn_of_secrets(str(Path(here, file)), ini)
     parts = make_parts(load_settings(ini, here), clock or Clock(), Path(here, Path(file).name).with_suffix(".token"))
     lookalikes.load()
-    config = Configurator(settings={**ini, "handle_exceptions": False}, request_factory=Request)  # Cornice would answer in words of its own
+    config = Configurator(settings={**ini, "handle_exceptions": False}, request_factory=Request)  # no error responses by Cornice
     config.registry[KEY] = parts
     config.include("cornice")
     config.include("pyramid_jinja2")
-    config.include("dpresence.channels")  # first: the path of an application's channel is also a REST path
+    config.include("dpresence.channels")  # before the views: the path of an application's channel is also a REST path
     config.include("dpresence.views")
     return config.make_wsgi_app()
 
 
 def check_app(ini: Mapping[str, str], here: str) -> Settings:
-    """Return the settings of ``[app:main]``, checked as far as that goes without a backend.
+    """Return the settings of ``[app:main]``, checked as far as possible without a backend.
 
-    :raises SettingError: a setting, a key file or a secret that stops the start.
+    :raises SettingError: a setting, a key file or a secret is invalid.
     """
     settings, clock = load_settings(ini, here), Clock()
     providers = load_providers(settings.oidc, clock, is_public)
@@ -79,9 +79,9 @@ def check_app(ini: Mapping[str, str], here: str) -> Settings:
 
 
 def make_parts(settings: Settings, clock: Clock, token_file: Path) -> Parts:
-    """Make every long-lived object.
+    """Create every long-lived object.
 
-    :param token_file: where a development service leaves its token; the server writes it once it has its port.
+    :param token_file: path for the token of a development service; the server writes it once its port is open.
     :raises SettingError: the database belongs to the other mode.
     """
     _warn_of_readers(settings)
@@ -100,7 +100,7 @@ def make_parts(settings: Settings, clock: Clock, token_file: Path) -> Parts:
 
 
 def _warn_of_readers(settings: Settings) -> None:
-    """Log secret files that others may read, and keys that they may write; the database looks at its own."""
+    """Log secret files that others may read, and key files that they may write; ``DatabaseFile`` checks the database itself."""
     warn_of_readers(settings.identity.secret_file, "the key of browsers' sign-ins")
     for provider in settings.oidc.configured:
         warn_of_readers(provider.client_secret_file, f"the client secret of oidc.{provider.name}")
@@ -110,7 +110,7 @@ def _warn_of_readers(settings: Settings) -> None:
 
 
 def _development(settings: Settings, clock: Clock, token_file: Path) -> tuple[DevelopmentIssuer, DevelopmentToken]:
-    from .identity.development import DevelopmentIssuer  # nowhere else, so that production does not even have it
+    from .identity.development import DevelopmentIssuer  # imported only here, so that production never loads it
     from .identity.development_token import DevelopmentToken
 
     return DevelopmentIssuer(settings.identity.audience, clock), DevelopmentToken(token_file, settings.identity.development_token)
@@ -132,7 +132,7 @@ def _verifiers(settings: Settings, issuer: DevelopmentIssuer | None, providers: 
 
 
 def _check_mode(settings: Settings, backends: Backends) -> None:
-    """Keep a database in which anybody could be anybody out of production, and the other way round (section 8)."""
+    """Refuse a development database, whose users are not authenticated, in production, and the other way round (section 8)."""
     mode = "development" if settings.identity.development else "production"
     stamp = backends.directory.stamp(mode)
     if stamp != mode:

@@ -1,7 +1,7 @@
-"""Everything the service can refuse: the errno table and the close codes (docs/protocol.md, section 7).
+"""The errno table and the close codes (docs/protocol.md, section 7).
 
-A refusal is an exception that carries its errno. It becomes an HTTP answer in ``views.errors`` and a KO frame in the
-channels, and both send the same object (``Refused.body``). This module knows nothing of the web.
+A refusal is an exception with an errno. ``views.errors`` turns it into an HTTP response and the channels into a KO frame; both
+contain the same object (``Refused.body``). This module does not depend on the web modules.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 
 
 class Refused(Exception):
-    """A call or frame that is answered KO; nothing has changed.
+    """A request or frame that is answered with KO; it changed nothing.
 
-    :param error: one sentence naming the field and what is allowed; never a key, an assertion or a traceback.
-    :param details: a word or object a program can act on, where the protocol names one.
-    :param retry_after: whole seconds to wait before trying again.
+    :param error: one sentence that names the field and what is allowed; never contains a key, an assertion or a traceback.
+    :param details: a word or object for programs, where the protocol defines one.
+    :param retry_after: whole seconds to wait before a retry.
     """
 
     errno: ClassVar[int]
@@ -39,11 +39,11 @@ class Refused(Exception):
 
 
 class InvalidAssertion(Refused):
-    """The assertion proves nothing here; why is written to the log only.
+    """The assertion is invalid; only the log contains the reason.
 
-    :param reason: why, in a word.
-    :param error: another text, for what its sender knows anyway, such as that it is an API key.
-    :param about: whose it is, for the log: a masked e-mail, a provider.
+    :param reason: the reason in one word.
+    :param error: another text for the client, for facts that the sender knows anyway, such as that it is an API key.
+    :param about: for the log: a masked e-mail address and a provider.
     """
 
     errno, status, text = 34, 401, "Invalid assertion"
@@ -55,7 +55,7 @@ class InvalidAssertion(Refused):
 
 
 class NotAdmitted(InvalidAssertion):
-    """The proof is good, but its person may not sign in with it; why is told, and ``details`` is the reason."""
+    """The assertion is valid, but its user may not sign in with it; the text contains the reason, which is also in ``details``."""
 
     REASONS: ClassVar[dict[str, str]] = {
         "blocked": "the operator of this service has blocked this account",
@@ -89,7 +89,7 @@ class WrongField(Refused):
 
 
 class NotFound(Refused):
-    """Unknown, another's, revoked or never granted: the same bytes for all of them."""
+    """Unknown, owned by another user, revoked or never granted: the response is the same in all cases."""
 
     errno, status, text = 110, 404, "not found"
 
@@ -159,7 +159,7 @@ class BadAction(Refused):
 
 
 class BackendUnavailable(Refused):
-    """A backend is away. A driver's error leaves its module as this and nothing else."""
+    """A backend is unavailable. Backends translate all errors of their drivers into this exception."""
 
     errno, status, text = 201, 503, "the service is unavailable for a moment"
 
@@ -168,17 +168,17 @@ class BackendUnavailable(Refused):
 
 
 class InternalError(Refused):
-    """Something went wrong here; ``details`` is the request id the log shows."""
+    """An unexpected exception; ``details`` is the request id in the log."""
 
     errno, status, text = 999, 500, "internal error"
 
 
 class SettingError(ValueError):
-    """A setting that stops the start: names the key, its value and what is allowed."""
+    """An invalid setting that prevents the start; names the key, its value and what is allowed."""
 
 
 class CloseCode(enum.IntEnum):
-    """Websocket close codes; the range tells the client what to do (docs/protocol.md, section 7)."""
+    """Websocket close codes; the range determines what the client does next (docs/protocol.md, section 7)."""
 
     NORMAL = 1000
     PROTOCOL_ERROR = 1002
@@ -201,5 +201,5 @@ class CloseCode(enum.IntEnum):
 
 
 def errno_table() -> dict[int, type[Refused]]:
-    """Return every errno of the protocol with the class that carries it."""
+    """Return every errno of the protocol with its exception class."""
     return {cls.errno: cls for cls in Refused.__subclasses__()}

@@ -1,6 +1,6 @@
-"""The script ``pserve``: Pyramid's, with an end that shows nothing of an ini that cannot be read (docs/security.md).
+"""The script ``pserve``: Pyramid's, except that errors of an unreadable ini do not show its content (docs/security.md).
 
-Pyramid's own script parses the ini before any code of this package is imported, and configparser's errors hold the whole line.
+Pyramid's script parses the ini before it imports this package, and the errors of configparser contain the whole line.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main() -> Any:
 
 
 def say_why(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """End a start with the one line an operator needs; what is no mistake of theirs keeps its traceback."""
+    """Report a failed start in one line for the operator; an unexpected exception is shown with its traceback."""
     if isinstance(error, configparser.Error):
         error = unreadable(error)
     if isinstance(error, SettingError | BackendUnavailable):
@@ -34,7 +34,7 @@ def say_why(kind: type[BaseException], error: BaseException, traceback: Tracebac
 
 
 def _say_why_unread(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """Do as ``say_why``; until the server begins, all that is opened and decoded is the ini."""
+    """Handle errors while the ini is read: until the server starts, it is the only file that is opened and decoded."""
     if isinstance(error, UnicodeDecodeError):
         error = unreadable(error)
     elif isinstance(error, OSError):

@@ -12,7 +12,7 @@ from .identity.oidc_client import Clients
 from .service import Presence
 from .settings import Settings
 
-if TYPE_CHECKING:  # production does not load it
+if TYPE_CHECKING:  # not imported in production
     from .identity.development_token import DevelopmentToken
 
 KEY = "dpresence"
