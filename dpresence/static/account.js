@@ -1,4 +1,4 @@
-// What a person may do with all that is held about her (docs/protocol.md, section 6, Devices and the account).
+// Your data: download it, sign out everywhere, delete it (docs/protocol.md, section 6, Devices and the account).
 
 import { ask, attempt, call, download, leave } from "./page.js";
 
@@ -14,9 +14,9 @@ document.getElementById("export").addEventListener("click", ({ currentTarget }) 
   attempt(currentTarget, async () => download("dpresence.json", JSON.stringify(await call("GET", "/account"), null, 2))),
 );
 
-const EVERYWHERE = "Every browser and device of yours has to sign in anew. Until then you are offline to everybody.";
+const EVERYWHERE = "All your browsers and devices have to sign in again. Until then, every application sees you as offline.";
 last("everywhere", ["Sign out everywhere?", EVERYWHERE, "Sign out"], "POST", "/logout", { everywhere: true });
 
 const ERASE =
-  "No application sees you any more, what waits for you is thrown away, and applications that you registered are deleted. This cannot be undone.";
-last("erase", ["Erase everything about you?", ERASE, "Erase"], "DELETE", "/account");
+  "Applications can no longer see you. Undelivered notifications and the applications that you registered are deleted. You cannot undo this.";
+last("erase", ["Delete all your data?", ERASE, "Delete"], "DELETE", "/account");

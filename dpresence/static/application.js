@@ -6,13 +6,13 @@ import { announce, ask, attempt, call, day, download, element, isolate, root, si
 const LOOK_MS = 2000;
 const MINUTE_MS = 60000;
 const REASONS = {
-  dns: "The name of the domain leads to no address, or not to public ones only. Is it spelled right? A new one can take a while to be known.",
-  refused: "Nothing listens there: no server runs, or not on this port.",
-  tls: "It answers by https, but its certificate is not good: it may be out of date, self-made, or for another name.",
-  timeout: "It did not answer in time. A firewall may be in the way, or the server is too slow.",
-  status: "It did not answer with the file (HTTP status 200). It may be missing there, redirected or forbidden.",
-  size: "What it answers is too long. It must be the text alone, not a page around it.",
-  mismatch: "What it answers is another text. It may be an old file, or a page of the web server's own.",
+  dns: "The domain has no address, or an address that is not public. Check the spelling. A new domain can take a while to work everywhere.",
+  refused: "No server answers there. Check that it runs, and on which port.",
+  tls: "The server answers over https, but its certificate is not valid. It may be expired, self-signed, or for another name.",
+  timeout: "The server did not answer in time. A firewall may block the request, or the server is too slow.",
+  status: "The server did not answer with the file (HTTP status 200). The file may be missing, redirected or forbidden.",
+  size: "The answer is too long. It must be only the text, not a web page around it.",
+  mismatch: "The server answers with another text. It may be an old file, or a page of the web server itself.",
 };
 
 const at = (id) => document.getElementById(id);
@@ -48,7 +48,7 @@ async function read() {
 }
 
 function row(key) {
-  const works = key.expires_at === null ? "until there is a new one" : element("span", {}, "stops ", since(key.expires_at));
+  const works = key.expires_at === null ? "until you create a new one" : element("span", {}, "stops ", since(key.expires_at));
   const cells = [element("code", {}, `dpk_${key.id}_…`), since(key.created_at), day(key.last_used), works];
   return element("tr", {}, ...cells.map((cell) => element("td", {}, cell)));
 }
@@ -67,7 +67,7 @@ on("check", async () => {
   }
   at("failing")?.remove();
   at("proof").open = false;
-  announce("The file was found: the domain is proven.");
+  announce("The file was found. Your domain is proven.");
 });
 
 on("download", () => download("__presence", at("domain-key").textContent));
@@ -78,7 +78,7 @@ on("download", () => download("__presence", at("domain-key").textContent));
 function reveal(key, overlap) {
   at("key").textContent = key;
   at("overlap").hidden = !overlap;
-  at("overlap").replaceChildren(...(overlap ? ["The key before goes on for a while: it stops ", since(overlap), "."] : []));
+  at("overlap").replaceChildren(...(overlap ? ["The previous key keeps working for a while: it stops ", since(overlap), "."] : []));
   at("new-key").hidden = false;
   at("new-key").focus();
 }
@@ -107,10 +107,10 @@ on("rotate", async () => {
 });
 
 on("deactivate", async () => {
-  if (!(await ask("Deactivate it?", "Its channels are closed and its key is of no use any more.", "Deactivate"))) return;
+  if (!(await ask("Deactivate the application?", "Its channels close and its keys stop working.", "Deactivate"))) return;
   show(await call("POST", `${path}/deactivate`));
   forget();
-  announce("It is not active any more.");
+  announce("The application is no longer active.");
   at("activate").focus();
 });
 
@@ -118,15 +118,15 @@ on("deactivate", async () => {
 
 onSubmit(at("edit"), async (fields) => {
   const moves = fields.domain.toLowerCase() !== text("domain");
-  const detail = "It gets a new file to serve and is not active until that is found. Everybody who allowed it has to be asked again.";
-  if (moves && !(await ask("Move it to another domain?", detail, "Move"))) return;
+  const detail = "You have to serve a new file, and the application is not active until then. You have to ask everyone who allowed it again.";
+  if (moves && !(await ask("Change the domain?", detail, "Change the domain"))) return;
   show(await call("PATCH", path, fields));
   if (moves) location.reload();
   else announce("Saved.");
 });
 
 on("delete", async () => {
-  if (!(await ask(`Delete ${text("domain")}, ${isolate(text("name"))}?`, "Every grant ends and its channels are closed. This cannot be undone.", "Delete"))) return;
+  if (!(await ask(`Delete ${text("domain")}, ${isolate(text("name"))}?`, "All permissions end and its channels close. You cannot undo this.", "Delete"))) return;
   await call("DELETE", path);
   location.assign(`${root}/myapps`);
 });
@@ -156,7 +156,7 @@ async function look() {
     }
   } catch (error) {
     if (error.errno === 142 || error.errno === 110 || error.outdated) return location.reload(); // changed elsewhere, or who is signed in
-    at("live-note").textContent = error.signedOut ? "You are signed out: open the page again." : `These are old: ${error.message}`;
+    at("live-note").textContent = error.signedOut ? "You are signed out. Reload the page to sign in again." : `These figures are out of date: ${error.message}`;
     pause = error.signedOut ? null : Math.max(LOOK_MS, (error.retryAfter ?? 0) * 1000);
   }
   clearTimeout(timer);

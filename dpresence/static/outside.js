@@ -1,4 +1,4 @@
-// Notifications as the system shows them, outside of the page, if the person wants that and the browser can.
+// Desktop notifications: the system shows them if the person turns them on and the browser can.
 
 import { announce, webAddress } from "./page.js";
 
@@ -31,15 +31,15 @@ export class Outside {
 
   #show() {
     this.#button.hidden = !("Notification" in window) || Notification.permission === "denied";
-    if (!this.#button.hidden) this.#button.setAttribute("aria-pressed", this.#wanted());
+    if (!this.#button.hidden) this.#button.textContent = this.#wanted() ? "Turn off desktop notifications" : "Turn on desktop notifications";
   }
 
   async #choose() {
     const on = !this.#wanted() && (await Notification.requestPermission()) === "granted";
     this.#kept.set("outside", on ? "yes" : "no");
-    if (on) this.#try("Notifications are shown like this", { tag: "dpresence" });
-    if (this.#wanted()) announce("Notifications are shown outside this page, too.");
-    else if (!on) announce("Notifications are shown on this page only.");
+    if (on) this.#try("Notifications will look like this", { tag: "dpresence" });
+    if (this.#wanted()) announce("Desktop notifications are on.");
+    else if (!on) announce("Desktop notifications are off.");
     this.#show();
   }
 
@@ -50,7 +50,7 @@ export class Outside {
     } catch {
       this.#kept.set("outside", "no");
       this.#show();
-      announce("This browser cannot show them outside this page.", "alert");
+      announce("This browser cannot show desktop notifications.", "alert");
     }
   }
 }

@@ -24,11 +24,11 @@ function merged(statuses) {
 export function seenInWords(devices, grants, own, at) {
   const open = grants.filter(({ paused }) => !paused);
   const status = merged(devices.map((one) => one.status));
-  if (at !== null) return open.length ? `Applications saw you ${status} ${age(at)}.` : "";
-  if (!grants.length) return "No application sees you: you have allowed none.";
-  if (!open.length) return "Applications see you offline: you have paused all of them.";
+  if (at !== null) return open.length ? `Applications saw you as ${status} ${age(at)}.` : "";
+  if (!grants.length) return "No application sees you: you have not allowed any.";
+  if (!open.length) return "Applications see you as offline: you have paused all of them.";
   const mine = devices.find((one) => one.device === own);
   const elsewhere = mine && mine.status !== status ? ", because of another device" : "";
   const which = open.length < grants.length ? "Applications that you have not paused" : "Applications";
-  return `${which} see you ${status}${elsewhere}.`;
+  return `${which} see you as ${status}${elsewhere}.`;
 }

@@ -63,16 +63,16 @@ function connectionInWords() {
   const { state, seconds } = me.state;
   if (state === "connected") return ["good", "Connected"];
   if (state === "connecting") return ["warn", "Connecting"];
-  if (state === "waiting" && me.state.errno === NO_UPGRADE) return ["bad", "Blocked on the way"];
+  if (state === "waiting" && me.state.errno === NO_UPGRADE) return ["bad", "Connection blocked"];
   if (state === "waiting") return ["warn", `Reconnecting in ${seconds} s`, "Reconnecting"];
   return ["bad", signedOut ? "Signed out" : "Disconnected"];
 }
 
 function whyStopped() {
-  if (signedOut) return "You are signed out here: nothing arrives, and this browser does not count any more.";
+  if (signedOut) return "You are signed out here. No notifications arrive, and this browser is no longer one of your devices.";
   if (me.state.code === SIGNED_OUT) return `This device was disconnected: ${me.state.reason}.`;
-  if (me.state.code === REPLACED) return "Another program has connected under the name of this device.";
-  return `The connection has ended: ${me.state.reason}.`;
+  if (me.state.code === REPLACED) return "Another program has connected with the name of this device.";
+  return `The connection ended: ${me.state.reason}.`;
 }
 
 function showConnection() {
@@ -102,7 +102,7 @@ function showSaid() {
   const [now, known] = [isNow(), devices && !signedOut];
   say("seen", known ? seenInWords(devices, grants, me.name, now ? null : saidAt) : "");
   say("stale", signedOut || now ? "" : trouble || (known ? "This page is not connected to the service." : ""));
-  say("stale-age", known && !now ? `What is below is what it said ${age(saidAt)}.` : "");
+  say("stale-age", known && !now ? `The lists below were read ${age(saidAt)}.` : "");
   if (!known || wasOld === !now) return;
   wasOld = !now;
   fill("devices", devices.map(deviceItem));
@@ -116,8 +116,8 @@ function say(id, text) {
 function deviceItem({ device, status, connected, since: start }) {
   const own = device === me.name;
   const name = element("span", { class: "name" }, device, ...(own ? [" ", element("span", { class: "badge" }, "this browser")] : []));
-  const about = element("span", { class: "small" }, connected ? "" : "has lost its connection, ", "connected ", since(start));
-  const sign = element("span", { class: "status small", "data-status": wasOld ? "" : status }, `${wasOld ? "showed" : "shows"} you ${status}`);
+  const about = element("span", { class: "small" }, connected ? "" : "connection lost, ", "connected ", since(start));
+  const sign = element("span", { class: "status small", "data-status": wasOld ? "" : status }, wasOld ? `was ${status}` : status);
   return element("li", { class: "row" },
     element("div", { class: "fill" }, element("div", {}, name), sign, " ", about),
     itemButton("Sign out", device, `out ${device}`, "quiet", (button) => signOutDevice(button, device)));
@@ -130,10 +130,10 @@ function grantItem({ appid, name, domain, paused, granted_at: start, last_looked
     itemButton(paused ? "Resume" : "Pause", domain, `pause ${appid}`, "quiet", pause),
     itemButton("Revoke", domain, `revoke ${appid}`, "danger quiet", revoke),
   ];
-  const title = [element("h3", {}, domain), ...(paused ? [element("span", { class: "badge warn" }, "Paused: sees you offline")] : [])];
+  const title = [element("h3", {}, domain), ...(paused ? [element("span", { class: "badge warn" }, "Paused: sees you as offline")] : [])];
   return element("li", { class: "stack" },
     element("div", {}, element("div", { class: "row" }, ...title), element("p", { class: "name", dir: "auto" }, name)),
-    element("p", { class: "small" }, "Allowed ", since(start), `; last looked: ${day(looked)}`),
+    element("p", { class: "small" }, "Allowed ", since(start), `; last active: ${day(looked)}`),
     element("p", { class: "row" }, ...buttons));
 }
 
@@ -187,7 +187,7 @@ at("clear").addEventListener("click", () => {
 
 async function signOutDevice(button, device) {
   const own = device === me.name;
-  const what = own ? "This page is that device; it can connect again." : "It has to sign in anew to count again.";
+  const what = own ? "This page is that device. It can connect again afterwards." : "The device has to sign in again before it connects.";
   if (!(await ask(`Sign out ${device}?`, what, "Sign out"))) return;
   if (await attempt(button, () => call("DELETE", `/devices/${encodeURIComponent(device)}`))) announce(`${device} is signed out.`);
   refresh();
@@ -196,13 +196,13 @@ async function signOutDevice(button, device) {
 async function pauseGrant(button, appid, domain, paused) {
   const done = await attempt(button, () => call("PATCH", `/grant/${appid}`, { paused }));
   await refresh();
-  if (done) announce(paused ? `${domain} sees you offline now.` : `${domain} sees you again.`);
+  if (done) announce(paused ? `${domain} sees you as offline now.` : `${domain} sees your status again.`);
 }
 
 async function revokeGrant(button, appid, domain) {
-  const detail = `It will not see you any more, and what it has sent and you have not got is thrown away. It can ask you again.`;
-  if (!(await ask(`Revoke ${domain}?`, detail, "Revoke"))) return;
-  if (await attempt(button, () => call("DELETE", `/grant/${appid}`))) announce(`${domain} does not see you any more.`);
+  const detail = "The application can no longer see you. Undelivered notifications are deleted. It can ask you again.";
+  if (!(await ask(`Revoke access for ${domain}?`, detail, "Revoke"))) return;
+  if (await attempt(button, () => call("DELETE", `/grant/${appid}`))) announce(`${domain} can no longer see you.`);
   refresh();
 }
 

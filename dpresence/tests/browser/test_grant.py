@@ -48,7 +48,7 @@ def test_allowing_opens_what_keeps_the_person_reachable(browser: Browser, scene:
         puid = query(browser.url)["Presence-UID"]
         browser.wait(lambda _: (puid, "online", "explicit") in service.next_updates())
         browser.tab(1)
-        browser.wait(lambda it: it.url == f"{scene.service.origin}/sidebar" and "Applications see you online." in it.text())
+        browser.wait(lambda it: it.url == f"{scene.service.origin}/sidebar" and "Applications see you as online." in it.text())
         assert browser.run("return window.opener") is None, "the application's page cannot reach it"
         service.assert_no_updates()
 

@@ -86,7 +86,7 @@ def test_the_whole_way_from_a_registration_to_a_deletion(browser: Browser, scene
     assert "HTTP status 200" in shown(browser, "#proof-problem")
     scene.site.pages["/__presence"] = "another text"
     browser.click("Check now")
-    browser.wait(lambda it: "is another text" in it.text())
+    browser.wait(lambda it: "with another text" in it.text())
     browser.assert_quiet(REFUSED)
     prove(browser, scene)
     assert shown(browser, "#proof-problem") == "" and "by http." in browser.text()
@@ -235,7 +235,7 @@ def test_what_the_page_offers_to_paste_connects(
 
 def test_a_new_key_is_shown_once_and_says_how_long_the_old_one_works(browser: Browser, scene: Scene, home: str, axe: str) -> None:
     _, old = start(browser, scene, email="rob@example.org")
-    browser.click("Make a new key")
+    browser.click("Create a new key")
     browser.wait(lambda it: it.find("#new-key").is_displayed())
     new = shown(browser, "#key")
     assert new.startswith("dpk_") and new != old
@@ -243,7 +243,7 @@ def test_a_new_key_is_shown_once_and_says_how_long_the_old_one_works(browser: Br
     browser.check_page("application-key", axe)
     browser.wait(lambda it: it.count("#keys tr") == 2)
     rows = [row.text for row in browser.find("#keys").find_elements("css selector", "tr")]
-    assert new[:16] in rows[0] and "until there is a new one" in rows[0]
+    assert new[:16] in rows[0] and "until you create a new one" in rows[0]
     assert old[:16] in rows[1] and "stops" in rows[1]
     browser.click("I have stored it")
     assert not browser.find("#new-key").is_displayed()
@@ -293,7 +293,7 @@ def test_who_was_signed_out_meanwhile_is_told_and_comes_back_to_the_page(browser
     appid, _ = start(browser, scene, email="sam@example.org")
     browser.run("return fetch('/logout', {method: 'POST', headers: {'X-CSRF-Token': document.querySelector('[name=csrf]').content}})")
     browser.wait(lambda it: "You are signed out" in it.text())
-    browser.click("Make a new key")
+    browser.click("Create a new key")
     browser.sign_in("sam@example.org")
     browser.wait(lambda it: it.url.endswith(f"/myapps/{appid}") and it.count("#keys tr") == 1)
     browser.assert_quiet(REFUSED)
@@ -304,7 +304,7 @@ def test_the_page_survives_a_restart_of_the_service(browser: Browser, scene: Sce
         start(browser, Scene(service, scene.site, scene.evil), email="ria@example.org")
         browser.wait(lambda it: it.find("#offline").text == "0")
         service.kill()
-        browser.wait(lambda it: "These are old: The service cannot be reached." in it.text())
+        browser.wait(lambda it: "These figures are out of date: The service cannot be reached." in it.text())
         service.start()
         browser.wait(lambda it: it.find("#live-note").text == "")
         browser.assert_quiet(REFUSED, "ERR_CONNECTION")
@@ -325,15 +325,15 @@ def test_a_new_name_is_saved_and_a_new_domain_starts_over(browser: Browser, scen
     browser.find("#edit [name=domain]").clear()
     browser.find("#edit [name=domain]").send_keys(scene.evil.domain, Keys.ENTER)
     browser.wait(lambda it: it.find("#question").is_displayed())
-    assert "Everybody who allowed it has to be asked again." in shown(browser, "#question")
-    browser.click("Move")
+    assert "You have to ask everyone who allowed it again." in shown(browser, "#question")
+    browser.click("Change the domain")
     browser.wait(lambda it: it.count("[data-state=unproven]") == 1 and scene.evil.domain in shown(it, "#address"))
     assert shown(browser, "#domain-key") != before
     assert owner.call("GET", f"/myapps/{appid}")["domain"] == scene.evil.domain
     assert scene.granted("una@example.org") == []
     browser.settled()
     browser.find("#edit [name=domain]").send_keys("/x", Keys.ENTER)
-    browser.click("Move")
+    browser.click("Change the domain")
     browser.wait(lambda it: shown(it, "#domain-error").startswith("Domain: a host name"))
     browser.assert_quiet(REFUSED)
 
@@ -343,8 +343,8 @@ def test_without_javascript_the_pages_say_so(browser: Browser, scene: Scene, hom
     browser.cdp("Emulation.setScriptExecutionDisabled", value=True)
     try:
         browser.open(f"{home}/myapps/{appid}")
-        assert "The buttons of this page need JavaScript" in browser.text() and "Domain not proven" in browser.text()
+        assert "To use the buttons on this page, turn on JavaScript" in browser.text() and "Domain not proven" in browser.text()
         browser.open(f"{home}/myapps")
-        assert "Registering needs JavaScript" in browser.text() and "Chess club" in browser.text()
+        assert "To register an application, turn on JavaScript" in browser.text() and "Chess club" in browser.text()
     finally:
         browser.cdp("Emulation.setScriptExecutionDisabled", value=False)

@@ -49,8 +49,8 @@ def test_a_name_from_right_to_left_stands_beside_the_domain_and_leaves_it_alone(
 
 def test_a_notification_outside_the_page_begins_with_the_domain(stage: Stage) -> None:
     stage.browser.run(SPY)
-    stage.browser.click("Also show them outside this page")
-    stage.browser.wait(lambda it: it.find("#outside").get_attribute("aria-pressed") == "true")
+    stage.browser.click("Turn on desktop notifications")
+    stage.browser.wait(lambda it: it.find("#outside").text == "Turn off desktop notifications")
     stage.service.notify({"puid": stage.puid, "message": "one"}, {"puid": stage.puid, "source": "\u05d0" * 254, "message": "two"})
     stage.wait_for("notifications", lambda text: "two" in text)
     stage.browser.wait(lambda it: it.run("return shown.length") == 3)
@@ -63,13 +63,13 @@ def test_a_notification_outside_the_page_begins_with_the_domain(stage: Stage) ->
 
 def test_what_was_stored_before_the_rules_neither_stops_the_page_nor_turns_its_text(stage: Stage) -> None:
     stage.browser.run(SPY)
-    stage.browser.click("Also show them outside this page")
+    stage.browser.click("Turn on desktop notifications")
     actions = {f"n{number}": action.replace("%s", stage.application.domain) for number, action in enumerate(ACTIONS)}
     stage.browser.run(EARLIER % (stage.sue.email, actions, stage.application.appid))
     stage.browser.wait(lambda it: it.count("#notifications li") == len(ACTIONS))
     links = stage.browser.run("return [...document.querySelectorAll('#notifications a')].map((one) => one.href)")
     assert "https://ok.example/" in links and not any(link.startswith("javascript") for link in links)
-    titles = {title for title, _ in stage.browser.run("return shown")} - {"Notifications are shown like this"}
+    titles = {title for title, _ in stage.browser.run("return shown")} - {"Notifications will look like this"}
     assert titles <= {f"{stage.application.domain}: \u2068evil\u2069"}
     stage.service.notify({"puid": stage.puid, "message": "still here"})
     stage.wait_for("notifications", lambda text: "still here" in text)
@@ -85,7 +85,7 @@ SENT = """
 
 def test_an_attacker_with_a_bank_in_front_of_their_domain_is_named_by_it_outside_the_page(stage: Stage) -> None:
     stage.browser.run(SPY)
-    stage.browser.click("Also show them outside this page")
+    stage.browser.click("Turn on desktop notifications")
     stage.browser.run(SENT % (stage.sue.email, LONG))
     stage.browser.wait(lambda it: it.run("return shown.length") == 2)
     assert stage.browser.run("return shown[1]") == ["attacker.org: \u2068Bank\u2069", f"{LONG}\nPay"]
@@ -104,7 +104,7 @@ def test_a_notification_names_the_domain_though_the_list_of_grants_cannot_be_rea
     stage.browser.wait(lambda it: stage.connection == "Connected" and "away" in it.text())
     stage.browser.cdp("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
     stage.browser.run(SPY)
-    stage.browser.click("Also show them outside this page")
+    stage.browser.click("Turn on desktop notifications")
     stage.service.notify({"puid": stage.puid, "source": "My bank", "message": "Pay"})
     stage.browser.wait(lambda it: it.run("return shown.length") == 2)
     assert stage.browser.run("return shown[1][0]") == f"{stage.application.domain}: \u2068My bank\u2069"

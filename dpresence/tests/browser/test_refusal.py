@@ -127,7 +127,7 @@ def behind(tmp_path: Path) -> Iterator[str]:
 @pytest.mark.browser
 def test_behind_a_proxy_that_does_not_pass_upgrade_the_page_says_so(browser: Browser, behind: str) -> None:
     browser.enter(behind, "ugo@example.org", "/sidebar")
-    browser.wait(lambda it: it.find("#connection").text == "Blocked on the way")
-    assert "a proxy or firewall on the way does not let websockets pass" in browser.text()
+    browser.wait(lambda it: it.find("#connection").text == "Connection blocked")
+    assert "a proxy or firewall between you and the service blocks websockets" in browser.text()
     browser.open("about:blank")
     browser.assert_quiet("WebSocket connection to", "400")

@@ -71,7 +71,7 @@ def test_it_is_usable_by_everybody(stage: Stage, axe: str) -> None:
         stage.service.notify({"puid": stage.puid, "message": "Your move", "action": f"http://{stage.application.domain}/game/7"})
         stage.wait_for("notifications", lambda text: "Your move" in text)
         stage.wait_for("devices", lambda text: "phone" in text and "this browser" in text)
-        stage.wait_for("grants", lambda text: "last looked: today" in text)
+        stage.wait_for("grants", lambda text: "last active: today" in text)
         stage.browser.check_page("sidebar", axe)
     stage.browser.assert_quiet()
 
@@ -82,7 +82,7 @@ def test_the_page_is_a_device_and_its_buttons_are_its_status(stage: Stage) -> No
         stage.browser.click(words)
         assert stage.updates() == [(status, "explicit")]
         assert stage.pressed() == words
-        stage.browser.wait(lambda it, words=words: f"see you {words.lower()}." in it.text())
+        stage.browser.wait(lambda it, words=words: f"see you as {words.lower()}." in it.text())
     stage.browser.assert_quiet()
 
 
@@ -99,14 +99,14 @@ def test_a_reload_is_seen_by_nobody_and_keeps_the_status(stage: Stage) -> None:
 def test_another_device_that_is_more_reachable_is_told(stage: Stage) -> None:
     with stage.sue.device("online", device="phone"):
         stage.browser.click("Offline")
-        stage.browser.wait(lambda it: "see you online, because of another device." in it.text())
+        stage.browser.wait(lambda it: "see you as online, because of another device." in it.text())
         stage.browser.click("Sign out phone")
         stage.browser.click("Cancel")
         assert "phone" in stage.part("devices")
         stage.browser.click("Sign out phone")
         stage.browser.confirm()
         stage.wait_for("devices", lambda text: "phone" not in text)
-    stage.browser.wait(lambda it: "see you offline." in it.text())
+    stage.browser.wait(lambda it: "see you as offline." in it.text())
 
 
 def test_pause_hides_her_and_resume_shows_her_again(stage: Stage) -> None:
@@ -130,7 +130,7 @@ def test_revoke_asks_first_and_then_the_application_is_gone(stage: Stage) -> Non
     assert stage.scene.granted(stage.sue.email) == [stage.application.appid]
     stage.browser.click("Revoke")
     stage.browser.confirm()
-    stage.wait_for("no-grants", lambda text: "No application may see you" in text)
+    stage.wait_for("no-grants", lambda text: "No application can see you" in text)
     assert stage.updates() == [("offline", "revoked")] and stage.scene.granted(stage.sue.email) == []
     assert stage.browser.run("return document.activeElement.id") == "grants-title"
     stage.browser.assert_quiet()
@@ -154,7 +154,7 @@ def test_an_action_that_is_a_word_is_no_link_and_clear_takes_all_away(stage: Sta
     stage.service.notify({"puid": stage.puid, "message": "Ring", "action": "call"}, {"puid": stage.puid, "message": "Ring again"})
     stage.wait_for("notifications", lambda text: "Ring again" in text and "call" in text)
     assert stage.browser.count("#notifications a") == 0 and stage.browser.count("#notifications li") == 2
-    stage.browser.click("Clear")
+    stage.browser.click("Clear all")
     assert stage.browser.count("#notifications li") == 0
     assert stage.browser.run("return document.activeElement.id") == "notifications-title"
 
@@ -177,22 +177,22 @@ def test_notifications_go_outside_the_page_only_when_she_wants(stage: Stage) -> 
     stage.browser.run(SPY)
     stage.service.notify({"puid": stage.puid, "message": "one"})
     stage.wait_for("notifications", lambda text: "one" in text)
-    stage.browser.click("Also show them outside this page")
-    stage.browser.wait(lambda it: it.find("#outside").get_attribute("aria-pressed") == "true")
+    stage.browser.click("Turn on desktop notifications")
+    stage.browser.wait(lambda it: it.find("#outside").text == "Turn off desktop notifications")
     stage.service.notify({"puid": stage.puid, "message": "two"})
     stage.wait_for("notifications", lambda text: "two" in text)
     stage.browser.wait(lambda it: it.run("return shown.at(-1)") == [f"{stage.application.domain}: \u2068Chess club\u2069", "two"])
-    assert [title for title, _ in stage.browser.run("return shown")][:-1] == ["Notifications are shown like this"]
-    stage.browser.click("Also show them outside this page")
-    stage.browser.wait(lambda it: it.find("#outside").get_attribute("aria-pressed") == "false")
+    assert [title for title, _ in stage.browser.run("return shown")][:-1] == ["Notifications will look like this"]
+    stage.browser.click("Turn off desktop notifications")
+    stage.browser.wait(lambda it: it.find("#outside").text == "Turn on desktop notifications")
 
 
 def test_the_browsers_own_notifications_are_used(stage: Stage) -> None:
     stage.browser.allow("notifications")
     stage.browser.open(f"{stage.origin}/sidebar")
     stage.wait_connected()
-    stage.browser.click("Also show them outside this page")
-    stage.browser.wait(lambda it: it.find("#outside").get_attribute("aria-pressed") == "true")
+    stage.browser.click("Turn on desktop notifications")
+    stage.browser.wait(lambda it: it.find("#outside").text == "Turn off desktop notifications")
     stage.service.notify({"puid": stage.puid, "message": "ping"})
     stage.wait_for("notifications", lambda text: "ping" in text)
     stage.browser.assert_quiet()
@@ -314,7 +314,7 @@ def test_everything_can_be_done_with_the_keyboard(stage: Stage) -> None:
             stage.browser.press(Keys.ENTER)
         if words == "Revoke":
             break
-    assert reached == ["Online", "Unavailable", "Offline", "Also show them outside this page", "Pause", "Revoke"]
+    assert reached == ["Online", "Unavailable", "Offline", "Turn on desktop notifications", "Pause", "Revoke"]
     assert stage.updates() == [("unavailable", "explicit")]
     assert stage.browser.run("return document.activeElement.textContent") == "Cancel", "yes is never what Enter does at once"
     stage.browser.press(Keys.TAB, Keys.SPACE)

@@ -26,7 +26,7 @@ def stage(browser: Browser, scene: Scene) -> Iterator[Stage]:
 
 def test_all_that_is_held_about_her_comes_as_a_file(stage: Stage, axe: str, tmp_path: Path) -> None:
     stage.browser.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
-    stage.browser.click("Download it")
+    stage.browser.click("Download your data")
     file = tmp_path / "dpresence.json"
     stage.browser.wait(lambda _: file.exists() and file.stat().st_size > 0)
     held = json.loads(file.read_text(encoding="utf-8"))
@@ -48,7 +48,7 @@ def test_signing_out_everywhere_asks_first_and_ends_every_device(stage: Stage) -
 
 
 def test_erasing_leaves_nothing(stage: Stage) -> None:
-    stage.browser.click("Erase everything")
+    stage.browser.click("Delete all your data")
     stage.browser.confirm()
     stage.browser.wait(lambda it: it.url == f"{stage.origin}/" and it.count("meta[name=csrf]") == 0)
     assert stage.updates() == [("offline", "revoked")]

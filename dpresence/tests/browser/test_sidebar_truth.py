@@ -62,7 +62,7 @@ def test_another_device_is_never_blamed_while_the_list_of_devices_is_on_its_way(
     script = stage.browser.cdp("Page.addScriptToEvaluateOnNewDocument", source=LOOK)["identifier"]
     stage.browser.open(f"{stage.origin}/sidebar")
     stage.wait_connected()
-    stage.browser.wait(lambda it: "see you online." in it.text())
+    stage.browser.wait(lambda it: "see you as online." in it.text())
     said = stage.browser.run("return said")
     stage.browser.cdp("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
     assert said and not [words for words in said if "another device" in words]
@@ -122,9 +122,9 @@ REFUSES = """
 
 def test_a_browser_that_cannot_show_notifications_outside_says_so(stage: Stage) -> None:
     stage.browser.run(REFUSES)
-    stage.browser.click("Also show them outside this page")
+    stage.browser.click("Turn on desktop notifications")
     stage.browser.wait(lambda it: "cannot" in it.find("#alert").text)
-    assert stage.browser.find("#outside").get_attribute("aria-pressed") == "false"
+    assert stage.browser.find("#outside").text == "Turn on desktop notifications"
     stage.service.notify({"puid": stage.puid, "message": "ping"})
     stage.wait_for("notifications", lambda text: "ping" in text)
     stage.browser.assert_quiet()

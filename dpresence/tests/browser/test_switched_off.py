@@ -17,7 +17,7 @@ from .support import Browser
 pytestmark = pytest.mark.browser
 
 NO_COOKIES = "blocks cookies from this site"
-NO_STORAGE = "This browser stores nothing for this site"
+NO_STORAGE = "Your browser stores nothing for this site"
 # As in browsers where storage is off but cookies are not.
 WITHOUT = """
     const off = () => { throw new DOMException("off", "SecurityError"); };

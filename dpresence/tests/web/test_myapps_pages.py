@@ -115,9 +115,9 @@ def test_the_list_is_paged(world: World) -> None:
         world.registered(dev, f"a{number}.example.org", name=f"A{number}")
     following = dev("GET", "/myapps?limit=2").json["next"]
     first = html(dev, "/myapps?limit=2")
-    assert f'href="/myapps?limit=2&after={following}"' in first and "First ones" not in first
+    assert f'href="/myapps?limit=2&after={following}"' in first and "First page" not in first
     second = html(dev, f"/myapps?limit=2&after={following}")
-    assert 'href="/myapps?limit=2"' in second and "Next ones" not in second
+    assert 'href="/myapps?limit=2"' in second and "Next page" not in second
     assert sum(f">A{number}<" in first for number in range(3)) == 2
     assert sum(f">A{number}<" in second for number in range(3)) == 1
 
