@@ -1,4 +1,4 @@
-"""The ini: strings in, checked ``Settings`` out, or one line that says what is wrong (docs/protocol.md, section 9)."""
+"""Converts the strings of the ini into validated ``Settings``, or raises a one-line error (docs/protocol.md, section 9)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from .settings import (
 
 
 def _convert(key: str, text: str, kind: Any) -> Any:
-    """Turn an ini string into a bool, an int, a float, a tuple of words or a str."""
+    """Convert an ini string to a bool, an int, a float, a tuple of words or a str."""
     text = text.strip()
     if kind is bool:
         refuse(text not in ("true", "false"), key, text, "true or false")
@@ -57,9 +57,9 @@ def _check(key: str, value: Any, rules: Mapping[str, Any]) -> None:
 
 
 def keys(cls: type, prefix: str) -> dict[str, dataclasses.Field[Any]]:
-    """Return the keys a settings class reads, with their fields.
+    """Return the keys of a settings class, with their fields.
 
-    ``StorageSettings`` names whole keys: ``directory_url`` is ``directory.url``.
+    The field names of ``StorageSettings`` are whole keys: ``directory_url`` is ``directory.url``.
     """
     fields = {field.name: field for field in dataclasses.fields(cls) if "doc" in field.metadata}
     if prefix:
@@ -68,7 +68,7 @@ def keys(cls: type, prefix: str) -> dict[str, dataclasses.Field[Any]]:
 
 
 def _read(cls: type, prefix: str, ini: dict[str, str]) -> dict[str, Any]:
-    """Take a class's keys out of ``ini`` and return its checked values."""
+    """Remove a class's keys from ``ini`` and return their checked values."""
     kinds = get_type_hints(cls)
     values = {}
     for key, field in keys(cls, prefix).items():
@@ -116,7 +116,7 @@ _CONCERNS: dict[str, tuple[str, type]] = {
     "admin": ("admin", AdminSettings),
 }
 _EXPECTED = ("password", "secret", "token", "user", "host", "port", "url")
-"""Words of keys that people expect and that do not exist here."""
+"""Words of keys that are not settings but that operators may try."""
 _OURS = re.compile(r"(directory|tracker|mailbox|redis|admin|presence|identity|browserid|oidc|channels|outbound)(\..*)?")
 
 
@@ -126,11 +126,12 @@ def documented() -> dict[str, dataclasses.Field[Any]]:
 
 
 def _unknown(key: str, names: Iterable[str] = (), section: str = "") -> SettingError:
-    """Return the error that names a key which does not exist.
+    """Return an error that names an unknown key.
 
-    Its value may be a secret under a misspelled name; so may a word of the key, which is shown where it resembles one of a setting.
+    The value may be a secret under a misspelled key, so it is not shown. A word of the key may be one as well, and is shown only if
+    it resembles a word of a setting.
 
-    :param names: of the providers and issuers that are set.
+    :param names: names of the configured providers and issuers.
     """
     known = [*documented(), *keys(ServerSettings, ""), *keys(ProviderSettings, ""), *names, "browserid.domains", *_EXPECTED]
     words = re.split("[._]", ".".join(known))
@@ -142,11 +143,11 @@ def _unknown(key: str, names: Iterable[str] = (), section: str = "") -> SettingE
 
 
 def load(ini: Mapping[str, str], here: str) -> Settings:
-    """Read and check ``[app:main]``.
+    """Read and validate ``[app:main]``.
 
-    :param ini: its keys; those of Pyramid and of other packages are left alone.
-    :param here: folder of the ini, for the defaults that lie beside it.
-    :raises SettingError: an unknown key under our prefixes, a wrong value or a bad combination.
+    :param ini: its keys; those of Pyramid and of other packages are ignored.
+    :param here: folder of the ini, which replaces ``%(here)s``.
+    :raises SettingError: an unknown key with a prefix of this service, an invalid value or an invalid combination.
     """
     rest = {key: value for key, value in ini.items() if _OURS.fullmatch(key)}
     values = {name: _read(cls, prefix, rest) for name, (prefix, cls) in _CONCERNS.items()}
@@ -205,9 +206,9 @@ def _check_oidc(settings: Settings) -> None:
 
 
 def load_server(section: Mapping[str, str]) -> ServerSettings:
-    """Read and check ``[server:main]``; every key of it is ours.
+    """Read and validate ``[server:main]``, whose keys all belong to this service.
 
-    :raises SettingError: an unknown key, a wrong value or a bad combination.
+    :raises SettingError: an unknown key, an invalid value or an invalid combination.
     """
     rest = dict(section)
     settings = ServerSettings(**_read(ServerSettings, "", rest))

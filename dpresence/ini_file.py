@@ -1,4 +1,4 @@
-"""The sections of an ini as they are written: ``%`` is a character like any other, only ``%(here)s`` is replaced."""
+"""Reads the sections of an ini without ``%`` interpolation; only ``%(here)s`` is replaced."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HERE = "%(here)s"
 def read_section(file: Path, name: str) -> dict[str, str]:
     """Return the keys of a section, without ``use``, for a program that is not started by pserve.
 
-    :raises SettingError: the file is no ini, or lacks the section; says where, and nothing of what is written there.
+    :raises SettingError: the file is not an ini, or lacks the section; names the place, but shows nothing of the content.
     """
     parser = configparser.ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment, method-assign]
@@ -29,9 +29,9 @@ def read_section(file: Path, name: str) -> dict[str, str]:
 
 
 def unreadable(error: configparser.Error | UnicodeDecodeError, name: str = "") -> SettingError:
-    """Return what to say of a file that is no ini: where it is wrong, and nothing of what is written there.
+    """Return an error for a file that is not an ini; it names the place, but shows nothing of the content.
 
-    :param name: of the file, where the error does not know it.
+    :param name: name of the file, if the error does not contain it.
     """
     name = name or getattr(error, "source", "") or "the ini"
     if isinstance(error, configparser.InterpolationError):
@@ -44,9 +44,9 @@ def unreadable(error: configparser.Error | UnicodeDecodeError, name: str = "") -
 
 
 def read_raw() -> None:
-    """Have PasteDeploy, with which pserve reads the ini, read the sections of this package in the same way.
+    """Make PasteDeploy, which pserve uses to read the ini, read the sections of this package in the same way.
 
-    Its own way, ``%`` interpolation, breaks at a percent-encoded password, with a traceback that shows a part of it.
+    Its ``%`` interpolation fails on a percent-encoded password, with a traceback that shows a part of the password.
     """
     from paste.deploy import loadwsgi  # type: ignore[import-untyped]
 

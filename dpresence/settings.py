@@ -1,7 +1,7 @@
-"""Settings: one frozen dataclass per concern. ``ini.py`` reads and checks them before anything starts.
+"""Settings: one frozen dataclass per concern. ``ini.py`` reads and validates them at startup.
 
-A field is one key: ``presence.grace_seconds`` is ``PresenceSettings.grace_seconds``. Its metadata says what it means and
-what is allowed. ``docs/settings.md`` and the comments of ``presence.ini`` say the same; a test keeps the three equal.
+A field is one key: ``presence.grace_seconds`` is ``PresenceSettings.grace_seconds``. Its metadata contains its description and the
+allowed values. ``docs/settings.md`` and the comments of ``presence.ini`` repeat them; a test verifies that all three are equal.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ RESERVED = (".invalid", ".test", ".localhost")
 
 
 def wrong_setting(key: str, value: object, allowed: str) -> SettingError:
-    """Return the error that names a setting and what is allowed.
+    """Return an error that names a setting and the allowed values.
 
-    The value is shown only where it cannot be a secret: a number, true or false, an IP address or network, nothing, and an origin
-    under a key of origins.
-    A password may stand anywhere else: in a URL, in the value of another key, after a typing error.
+    The error contains the value only if it cannot be a secret: a number, true or false, an IP address or network, an empty value, or
+    an origin under a key of origins.
+    Any other value may contain a password: in a URL, as the value of another key, or after a typing error.
     """
     text = str(value)
     is_origin = key in ("identity.audience", "channels.origins") and canonical_origin(text) == text
@@ -38,9 +38,9 @@ def wrong_setting(key: str, value: object, allowed: str) -> SettingError:
 
 
 def refuse(wrong: bool, key: str, value: object, allowed: str) -> None:
-    """Stop the start with what is allowed.
+    """Refuse a wrong value with an error that names the allowed ones.
 
-    :raises SettingError: when ``wrong``.
+    :raises SettingError: ``wrong`` is true.
     """
     if wrong:
         raise wrong_setting(key, value, allowed)
@@ -55,7 +55,7 @@ def _key(
     one_of: tuple[str, ...] = (),
     check: Callable[[Any], str | None] | None = None,
 ) -> Any:
-    """Declare one key. ``check`` returns what is allowed when the value is not, else None."""
+    """Declare one key. ``check`` returns a description of the allowed values if the value is not allowed, else None."""
     metadata = {"doc": doc, "low": low, "high": high, "one_of": one_of, "check": check}
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -88,7 +88,7 @@ def _networks(values: tuple[str, ...]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class StorageSettings:
-    """Which backend serves each role."""
+    """The backend of each role."""
 
     directory_url: str = _key(
         "sqlite:///%(here)s/presence.db",
@@ -102,15 +102,15 @@ REDIS_URL = "a redis://, rediss:// or unix:// URL; in its password, : / ? # @ % 
 
 
 def _redis_url(value: str) -> str | None:
-    """Refuse also what a driver reads in another way than it was meant, and then logs a part of the password as a host."""
+    """Refuse also a URL that a driver would parse differently than intended, and then log a part of the password as a host."""
     try:
         parts = urlsplit(value)
-        parts.port  # noqa: B018 read for its error
+        parts.port  # noqa: B018 raises the error if the port is invalid
     except ValueError:
         return REDIS_URL
     path = "@" not in parts.path if parts.scheme == "unix" else re.fullmatch(r"/?|/[0-9]+/?", parts.path)
-    sound = parts.scheme in ("redis", "rediss", "unix") and path and not parts.fragment and parts.netloc.count("@") <= 1
-    return None if sound else REDIS_URL
+    valid = parts.scheme in ("redis", "rediss", "unix") and path and not parts.fragment and parts.netloc.count("@") <= 1
+    return None if valid else REDIS_URL
 
 
 def _redis_prefix(value: str) -> str | None:
@@ -128,14 +128,14 @@ class RedisSettings:
 
 @dataclass(frozen=True, slots=True)
 class RedisMailboxSettings:
-    """What ``mailbox = redis`` needs besides."""
+    """Additional settings of ``mailbox = redis``."""
 
     allow_volatile: bool = _key(False, "Accept a Redis that loses acknowledged notifications at a crash.")
 
 
 @dataclass(frozen=True, slots=True)
 class PresenceSettings:
-    """Times and bounds of presence itself (docs/protocol.md, sections 3 to 5)."""
+    """Times and limits of presence (docs/protocol.md, sections 3 to 5)."""
 
     ping_seconds: int = _key(25, "A channel silent for this long is pinged.", low=5, high=300)
     pong_seconds: int = _key(10, "It must answer within this, or it is closed with 4201.", low=2, high=60)
@@ -158,7 +158,7 @@ class PresenceSettings:
     notification_burst: int = _key(1000, "Notifications of an application at once.", low=100, high=100000)
 
     def check(self) -> None:
-        """Refuse timers that would make presence flap (docs/protocol.md, section 4)."""
+        """Refuse timers that would make a user's status change without cause (docs/protocol.md, section 4)."""
         lowest = 2 * self.refresh_seconds + 10
         refuse(self.pong_seconds >= self.ping_seconds, "presence.pong_seconds", self.pong_seconds,
                 f"less than presence.ping_seconds ({self.ping_seconds})")  # fmt: skip
@@ -174,7 +174,7 @@ def _development_token(value: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class IdentitySettings:
-    """Who may say who somebody is (docs/protocol.md, section 2)."""
+    """Authentication of users (docs/protocol.md, section 2)."""
 
     audience: str = _key(
         "http://127.0.0.1:8282", "The one origin this service is reached under; assertions are made for it.", check=_origin
@@ -198,12 +198,12 @@ class IdentitySettings:
 
     @property
     def home(self) -> str:
-        """Where this service is: the audience and the path below it."""
+        """Public base URL of this service: the audience and the path."""
         return self.audience + self.path
 
 
 def mail_domains(values: tuple[str, ...]) -> str | None:
-    """Return what is allowed where words are no mail domains, else None."""
+    """Return a description of the allowed values if a value is not a mail domain, else None."""
     words = all(re.fullmatch(r"\*|[a-z0-9.-]+", value, re.IGNORECASE) for value in values)
     return None if values and words else "mail domains with spaces between them, or *"
 
@@ -212,8 +212,8 @@ def mail_domains(values: tuple[str, ...]) -> str | None:
 class IssuerSettings:
     """One BrowserID issuer: ``browserid.<issuer>.keys`` and ``browserid.<issuer>.domains``.
 
-    :param keys: one or two files, each the issuer's public key as JSON (two while it changes keys).
-    :param domains: the mail domains it speaks for; ``*`` for all.
+    :param keys: one or two files that contain the issuer's public key as JSON (two during a key rollover).
+    :param domains: mail domains whose addresses it may assert; ``*`` for all.
     """
 
     name: str
@@ -223,7 +223,7 @@ class IssuerSettings:
 
 @dataclass(frozen=True, slots=True)
 class BrowserIDSettings:
-    """Issuers of BrowserID assertions; nothing but these is ever trusted or fetched."""
+    """Issuers of BrowserID assertions. No other issuer is trusted or fetched from."""
 
     issuers: tuple[str, ...] = _key(
         (), "Issuers, by host name. Each needs `browserid.<issuer>.keys` (files) and `browserid.<issuer>.domains`."
@@ -243,9 +243,9 @@ def _issuer_url(value: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:
-    """One OpenID Connect provider: ``oidc.<provider>.issuer`` and so on.
+    """One OpenID Connect provider: ``oidc.<provider>.issuer`` and the other keys with this prefix.
 
-    :ivar name: its word in the ini and in the path ``/login/<provider>``.
+    :ivar name: name of the provider in the ini and in the path ``/login/<provider>``.
     """
 
     name: str
@@ -262,7 +262,7 @@ class ProviderSettings:
 
 @dataclass(frozen=True, slots=True)
 class OidcSettings:
-    """OpenID Connect providers; nothing but these is ever trusted or fetched."""
+    """OpenID Connect providers. No other provider is trusted or fetched from."""
 
     providers: tuple[str, ...] = _key(
         (), "OpenID Connect providers, a word each. Each needs `oidc.<provider>.issuer`, `.client_id` and `.domains`."
@@ -272,7 +272,7 @@ class OidcSettings:
 
 @dataclass(frozen=True, slots=True)
 class ChannelSettings:
-    """Limits of sockets and of requests; the first wall against hostile and broken peers."""
+    """Limits of connections and requests, which protect against hostile and faulty clients."""
 
     origins: tuple[str, ...] = _key((), "Origins besides the audience whose pages and apps may open a channel.", check=_origins)
     trusted_proxies: tuple[str, ...] = _key(
@@ -313,7 +313,7 @@ class ChannelSettings:
 
 @dataclass(frozen=True, slots=True)
 class OutboundSettings:
-    """Fetching the domain proof, the only address a user can name (docs/protocol.md, section 6)."""
+    """Fetching the domain proof, the only URL of a user's choice that is fetched (docs/protocol.md, section 6)."""
 
     timeout_seconds: float = _key(5.0, "A fetch is over after this, whatever it does.", low=1, high=30)
     body_bytes: int = _key(1024, "Largest answer.", low=64, high=65536)
@@ -333,14 +333,14 @@ def _emails(values: tuple[str, ...]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class AdminSettings:
-    """Who may look at the figures of the service (docs/protocol.md, section 6, For operators)."""
+    """Access to the figures of the service (docs/protocol.md, section 6, For operators)."""
 
     emails: tuple[str, ...] = _key((), "E-mails whose accounts may open `/admin`; empty: nobody.", check=_emails)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All of ``[app:main]``, one field a concern."""
+    """All settings of ``[app:main]``, with one field per concern."""
 
     storage: StorageSettings = StorageSettings()
     redis: RedisSettings = RedisSettings()
@@ -356,7 +356,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """``[server:main]``."""
+    """Settings of ``[server:main]``."""
 
     host: str = _key("127.0.0.1", "Address to listen on.")
     port: int = _key(8282, "Port to listen on; 0 takes a free one.", low=0, high=65535)
@@ -365,5 +365,5 @@ class ServerSettings:
     keyfile: str = _key("", "TLS key, PEM.")
 
     def check(self) -> None:
-        """Refuse half a TLS configuration."""
+        """Refuse a certificate without a key, and a key without a certificate."""
         refuse(bool(self.certfile) != bool(self.keyfile), "certfile", self.certfile, "set together with keyfile")

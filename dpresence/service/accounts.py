@@ -263,8 +263,8 @@ class Accounts:
     def erase(self, account: Account, proven: Proven | None = None) -> None:
         """Erase an account and its applications. Applications with a grant are sent ``revoked``; the user's own applications are deleted.
 
-        :raises SlowDown: accounts of this e-mail address were erased too often. All other rate limits start anew with a new account,
-            so they would not slow down a user who erases their account repeatedly.
+        :raises SlowDown: accounts of this e-mail address were erased too often. A new account starts with unused rate
+            limits, so no other limit would slow down a user who erases their account repeatedly.
         """
         self._erasures.charge(_hash(account.email).hex())  # hashed, as the e-mail address must not be stored after the erasure
         self._directory.erase(account.id, proven)

@@ -139,12 +139,12 @@ class Delivery:
 
     def _offer(self, user: str, channel: DevicePort, page: Sequence[Waiting], shown: Mapping[str, str]) -> bool:
         """Offer a channel the new notifications of the part of a page that it has room for; return whether it accepted them."""
-        progress, owed = channel.progress, self._owed.get(user, ())
+        progress, unsettled = channel.progress, self._owed.get(user, ())
         taken = page[: channel.room_for([waiting.notification for waiting in page])]
         for position, item in taken:
             if item.puid not in shown:
                 progress.skipped.setdefault(item.puid, position)
-        got = progress.sent.union(owed)
+        got = progress.sent.union(unsettled)
         new = [item for _, item in taken if item.puid in shown and item.id not in got]
         if new and not channel.deliver(new, shown):
             return False
@@ -171,11 +171,11 @@ class Delivery:
 
     def _settle_owed(self, user: str) -> None:
         """Discard notifications written to devices without acknowledgements; retried while the mailbox is unavailable."""
-        while owed := self._owed.get(user):
-            ids = sorted(owed)
+        while unsettled := self._owed.get(user):
+            ids = sorted(unsettled)
             self._settle(user, ids)
-            owed.difference_update(ids)
-            if not owed and self._owed.get(user) is owed:  # another greenlet may have removed it
+            unsettled.difference_update(ids)
+            if not unsettled and self._owed.get(user) is unsettled:  # another greenlet may have removed it
                 del self._owed[user]
 
     def acknowledge(self, user: str, ids: Sequence[str]) -> None:

@@ -47,7 +47,8 @@ Proven = Account | SignedIn
 class Redeemed(NamedTuple):
     """The result of presenting a ticket.
 
-    :param good: the ticket opens a channel. If False, the ticket was used by a second device, and its family is revoked.
+    :param good: the ticket opens a channel. False if a used ticket was presented by another device or after its expiry: the ticket
+        may have been copied, and its family has been deleted.
     :param account: the account of the ticket's user at the time of the call.
     """
 
@@ -111,7 +112,7 @@ class Directory(ABC):
 
     @abstractmethod
     def unpin(self, email: str, same: bool = False) -> bool:
-        """Let the next sign-in of ``email`` pin its account anew, end its sessions and tickets, and deactivate its applications.
+        """Let the next sign-in of ``email`` pin its account again, end its sessions and tickets, and deactivate its applications.
 
         :param same: the removed (issuer, subject), or an earlier one, may pin the account again.
         :returns: False if the account does not exist.
@@ -187,7 +188,7 @@ class Directory(ABC):
         :param successor: hash of the ticket that follows this one, or None. The successor expires at the ticket's
             ``session_ends_at`` and has the same family, session and user.
         :returns: None if the ticket is unknown, has expired unused, or has expired by ``now`` but not by the clock of the store. Any
-            other invalid use revokes the whole family.
+            other invalid use deletes the whole family.
         """
 
     @abstractmethod

@@ -113,10 +113,10 @@ class SqlDirectory(Directory):
     def sweep(self, connection: Connection) -> int:
         now = self.database.settled_now(connection)
         ended = or_(tickets.c.session_ends_at <= now, ~tickets.c.used & (tickets.c.expires_at <= now))
-        gone = TICKETS.delete(connection, ended)
-        gone += SESSIONS.delete(connection, sessions.c.expires_at <= now)
-        gone += KEYS.delete(connection, api_keys.c.retires_at <= now)
-        return gone + connection.execute(delete(spent).where(spent.c.expires_at <= now)).rowcount
+        deleted = TICKETS.delete(connection, ended)
+        deleted += SESSIONS.delete(connection, sessions.c.expires_at <= now)
+        deleted += KEYS.delete(connection, api_keys.c.retires_at <= now)
+        return deleted + connection.execute(delete(spent).where(spent.c.expires_at <= now)).rowcount
 
     def close(self) -> None:
         self.database.close()

@@ -1,10 +1,10 @@
 """The mailbox in a Redis server with an append-only file. ``redis/mailbox.lua`` implements its operations.
 
 The server's configuration determines whether an acknowledged write is on disk: with ``appendfsync always`` it is; with ``everysec``, the
-default of Redis, a crash may lose the last one or two seconds, which a warning at startup says.
+default of Redis, a crash may lose the last one or two seconds; the log contains a warning at startup.
 
 The work of one script is bounded over all its queues, and so is the total weight of one batch (``_weight``). A larger call runs several
-scripts. A push remains atomic: earlier scripts discard what is due in its queues.
+scripts. A push remains atomic: earlier scripts discard entries of its queues that are due.
 
 Data of an earlier version is migrated when it is needed, and the rest by sweeps. Processes of that version may run beside
 processes of this version: the data that they store is migrated in the same way, but they do not see the data of this version.
@@ -33,7 +33,7 @@ _MANY = 100
 """Notifications handled in one step."""
 _PUSH_WEIGHT = 8
 _TIDY_WEIGHT = 5
-"""Weight of what a push or a count discards itself."""
+"""Weight of the entries that a push or a count discards itself."""
 _UNTIDY = "untidy"
 """Result of an operation whose queues hold more discardable entries than it discards itself; see ``mailbox.lua``."""
 _NO_LIMIT = 2**52

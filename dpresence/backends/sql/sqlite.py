@@ -12,8 +12,9 @@ from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, StaticPoo
 # WAL: readers of other processes do not block writers. FULL: a commit is on disk when it returns.
 # secure_delete: deleted data is also overwritten in the file's free pages.
 _PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON")
-# Every transaction takes the write lock at its start: one that reads and then writes could otherwise fail with SQLITE_BUSY, without
-# waiting, after a write of another process. Transactions of this process are serialized anyway, and one without writes needs no fsync.
+# A transaction takes the write lock at its start, even to read: one that reads and then writes could otherwise fail with SQLITE_BUSY,
+# without waiting, after a write of another process. Transactions of this process are serialized anyway, and one without writes needs no
+# fsync.
 _BEGIN = "BEGIN IMMEDIATE"
 
 SLOTS = {"slots": 2}

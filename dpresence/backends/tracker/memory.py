@@ -105,11 +105,11 @@ class MemoryTracker(MemoryFeeds):
         """Delete the devices that signed in before a revision; return whether there were any."""
         self._refuse_stale(user, grants.revision)
         devices = self._users[user].devices if user in self._users else {}
-        gone = [name for name in names if name in devices and devices[name].signed < before]
-        for name in gone:
+        removed = [name for name in names if name in devices and devices[name].signed < before]
+        for name in removed:
             self._drop(user, name)
         self._merge(user, grants.grants, "explicit")
-        return bool(gone)
+        return bool(removed)
 
     def signed_out(self, connection: str) -> bool:
         return True  # this tracker never loses data

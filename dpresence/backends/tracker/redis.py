@@ -190,11 +190,11 @@ class RedisTracker(RedisFeeds):
         return bool(self._client.call("signed_out", connection))
 
     def due(self) -> Sequence[str]:
-        for who, debt in list(self._owed.items()):
-            if self._owed.get(who) is debt:
-                self._client.call("abandon", *who)
-            if self._owed.get(who) is debt:
-                del self._owed[who]
+        for call, marker in list(self._owed.items()):
+            if self._owed.get(call) is marker:
+                self._client.call("abandon", *call)
+            if self._owed.get(call) is marker:
+                del self._owed[call]
         dead = self._client.call("due")
         return list(dict.fromkeys(user for users in (self._in_grace(), *map(self._left_by, dead)) for user in users))
 
