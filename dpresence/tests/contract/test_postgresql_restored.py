@@ -16,7 +16,7 @@ from .directory_values import application, grant, person
 from .postgresql import _pgserver
 
 OPERATIONS = Path(__file__).parents[3] / "docs/operations.md"
-COMMANDS = re.findall(r"`(pg_(?:dump|restore) [^`]*)`", OPERATIONS.read_text(encoding="utf-8"))
+COMMANDS = re.findall(r"pg_(?:dump|restore) -[^`)]*", OPERATIONS.read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_restored_directory_is_as_old_as_its_backup(directory, postgresql, tmp
     chess = application(directory, joe)
     kept = grant(directory, chess, jane)
     directory.clear_outbox([entry.id for entry in directory.outbox(None, 0, 100)])
-    dump, restore = (command.replace(" presence ", " restored ").split() for command in COMMANDS)
+    dump, restore = (command.replace(" dpresence ", " restored ").split() for command in COMMANDS)
 
     programs = Path(_pgserver().__file__ or "").parent / "pginstall/bin"
 

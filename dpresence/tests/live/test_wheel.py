@@ -54,14 +54,12 @@ def root(tmp_path_factory, wheel):
     folder = tmp_path_factory.mktemp("root")
     shutil.copyfile(wheel, folder / wheel.name)
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    [block] = [block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "/opt/dpresence" in block]
-    for place in ("etc/systemd/system", "var/lib/dpresence"):
-        (folder / place).mkdir(parents=True)
-    (folder / "var/lib/dpresence").chmod(0o700)
+    [block] = [block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "-m venv" in block]
+    (folder / "etc/systemd/system").mkdir(parents=True)
     for line in block.splitlines():
         if line.startswith(OUTSIDE):
             continue
-        line = line.replace("python3 ", f"{sys.executable} ").replace(" -g dpresence", "")
+        line = line.replace("/usr/bin/python3 ", f"{sys.executable} ").replace(" -o dpresence", "").replace(" -g dpresence", "")
         line = re.sub(r"(?<![^ ,])/(opt|etc|var)\b", rf"{folder}/\1", line)
         if "pip install" in line:
             line += " --quiet --disable-pip-version-check --no-index --no-deps"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -215,7 +216,11 @@ def test_an_ini_with_secrets_that_others_may_read_is_warned_of(tmp_path, ini, mo
 def test_the_documented_backup_is_whole_and_its_owners_only(directory, path):
     """The command as it stands in docs/operations.md, beside a running service."""
     jane = person(directory)
-    [command] = re.findall(r"^\(umask 077.*$", (Path(__file__).parents[3] / "docs" / "operations.md").read_text(), re.MULTILINE)
+    operations = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    [documented] = re.findall(r"^runuser .*VACUUM INTO.*$", operations, re.MULTILINE)
+    *as_user, command = shlex.split(documented)
+    assert as_user == ["runuser", "-u", "dpresence", "--", "sh", "-c"]
+    command = command.replace("/var/lib/dpresence", shlex.quote(str(path.parent)))
     before = os.umask(0o022)
     try:
         subprocess.run(["sh", "-c", command], cwd=path.parent, check=True, timeout=20)
