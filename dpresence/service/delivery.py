@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from random import SystemRandom
 
 import gevent
 
@@ -28,6 +29,7 @@ MOST_UNACKNOWLEDGED = 500
 _PAGES = 10
 """Maximum number of pages of one delivery; then other callers for the same user proceed."""
 _TURN_SECONDS = 10
+_RANDOM = SystemRandom()
 _RESUMING_SECONDS = 600
 """Maximum seconds for the deliveries after an activation; if they take longer, the next activation of the application gives up waiting."""
 
@@ -35,9 +37,12 @@ _RESUMING_SECONDS = 600
 class Delivery:
     """Sends undelivered notifications, and discards those that devices have received.
 
+    :cvar late_seconds: minimum and maximum seconds of the random delay of deliveries that the application must not detect.
     :ivar pending: returns whether a delivery to a user is about to start.
     :ivar again: schedules a delivery to a user; never blocks.
     """
+
+    late_seconds = (0.2, 2.0)
 
     def __init__(self, directory: Directory, tracker: Tracker, mailbox: Mailbox, grants: Grants, hub: Hub, clock: Clock) -> None:
         self._directory = directory
@@ -84,8 +89,15 @@ class Delivery:
                 channel.progress.rewind(shown)
 
     def resume(self, appid: str) -> None:
-        """Send notifications that were skipped while an application was not active, to one user after another; never blocks."""
-        gevent.spawn(self._take_resumption, appid)
+        """Send notifications that were skipped while an application was not active, to one user after another; never blocks.
+
+        The first delivery begins after a random delay: the time of the application's next answers must not show who has a device (protocol, section 5).
+        """
+        gevent.spawn_later(self.late(), self._take_resumption, appid)
+
+    def late(self) -> float:
+        """Return seconds after which to begin a delivery that the application must not detect."""
+        return _RANDOM.uniform(*self.late_seconds)
 
     def _take_resumption(self, appid: str) -> None:
         with suppress(BackendUnavailable):

@@ -132,11 +132,18 @@ class Devices:
 
         :raises NotFound: the user has no live device of that name.
         """
-        self._directory.end_tickets(user, device, proven)
-        live = any(item.name == device for item in self._tracker.devices(user))
-        self._outbox.work(user)
+        live = self._is_live(user, device)
+        if live or self._has_ticket(user, device):  # a name that nobody uses must cost no write
+            self._directory.end_tickets(user, device, proven)
+            self._outbox.work(user)
         if not live:
             raise NotFound()
+
+    def _is_live(self, user: str, device: str) -> bool:
+        return any(item.name == device for item in self._tracker.devices(user))
+
+    def _has_ticket(self, user: str, device: str) -> bool:
+        return any(ticket.device == device for ticket in self._directory.tickets(user, self._clock.steady.now()))
 
     # -- outbox handlers of sign-outs. They signal first, so that channels are closed even if a later step fails
 

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
-from random import SystemRandom
 from typing import Any
 
 import gevent
@@ -41,7 +40,6 @@ _SWEEP_SECONDS = 50
 _PAGE, _SWEPT_PAGES = 500, 100
 """Queues per page, and pages per sweep. The next sweep continues after the last page."""
 _START = Queue("", "")
-_RANDOM = SystemRandom()
 
 
 @dataclass(slots=True)
@@ -69,12 +67,7 @@ class _Post:
 
 
 class Notifications:
-    """Operations on notifications. Notifications are stored first, then sent.
-
-    :cvar late_seconds: minimum and maximum seconds of the random delay of deliveries that the application must not detect.
-    """
-
-    late_seconds = (0.2, 2.0)
+    """Operations on notifications. Notifications are stored first, then sent."""
 
     def __init__(
         self,
@@ -196,7 +189,7 @@ class Notifications:
                 self._signal_others(user)
             if user not in self._delayed and self._hub.devices_of(user):
                 self._delayed.add(user)
-                gevent.spawn_later(_RANDOM.uniform(*self.late_seconds), self._deliver_delayed, user)
+                gevent.spawn_later(self._delivery.late(), self._deliver_delayed, user)
 
     def _deliver_delayed(self, user: str) -> None:
         self._delayed.discard(user)

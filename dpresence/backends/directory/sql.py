@@ -68,6 +68,8 @@ _GRANT_FIELDS = len(GRANTS.query.selected_columns)
 _GRANTED = GRANTS.query.add_columns(*APPLICATIONS.query.selected_columns, _LAST_LOOKED).join_from(
     grants, applications, applications.c.id == grants.c.appid
 )
+PARALLEL_MS = 60_000
+"""Milliseconds in which log-ins with one old cookie count as parallel; later, who knows that cookie can end no session by it."""
 _IN_A_SESSION = ("_account_of", "_find_person", "account", "spend", "add_session", "session")
 _IN_A_SIGN_IN = (*_IN_A_SESSION, "add_ticket", "use_ticket", "has_family", "set_family_device")
 _IN_A_SIGN_OUT = ("end_session", "end_sessions", "end_tickets", "outbox", "clear_outbox", "grants_of_user")
@@ -192,7 +194,8 @@ class SqlDirectory(Directory):
         self, connection: Connection, session: Session, proven: Proven | None = None, previous: bytes | None = None
     ) -> Sequence[str]:
         take_turns(connection, "cookie", [previous.hex()] if previous else [])
-        before = or_(sessions.c.id_hash == previous, sessions.c.succeeds == previous) if previous else false()
+        succeeded = (sessions.c.succeeds == previous) & (sessions.c.created_at > session.created_at - PARALLEL_MS)
+        before = or_(sessions.c.id_hash == previous, succeeded) if previous else false()
         users = or_(accounts.c.id == session.user, accounts.c.id.in_(select(sessions.c.user).where(before)))
         held = ACCOUNTS.all(connection, users, order_by=accounts.c.id, hold=True)
         _check_holder(connection, next((account for account in held if account.id == session.user), None), proven)

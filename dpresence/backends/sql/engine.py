@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ...clock import JUMP_SECONDS, Clock
 from ...errors import BackendUnavailable, SettingError
+from ...model import Account
 from ...private import without_lone_host
 from . import postgresql, sqlite
 from .calls import Call, LogTruncation
@@ -276,7 +277,7 @@ def nondurable(method: Method[B, P, T]) -> Caller[B, P, T]:
 def _in_transaction(method: Method[B, P, T], carry_out: Callable[..., Any], key: Callable[P, str] | None = None) -> Caller[B, P, T]:
     @functools.wraps(method)
     def run(self: B, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        whose = key(*args, **kwargs) if key else owner_of(args)
+        whose = key(*args, **kwargs) if key else owner_of([*args, *kwargs.values()])
         urgent = method.__name__ in getattr(self, "urgent", ())
         result: T = carry_out(self.database, lambda connection: method(self, connection, *args, **kwargs), key=whose, urgent=urgent)
         if method.__name__ in getattr(self, "erasing", ()):
@@ -287,10 +288,17 @@ def _in_transaction(method: Method[B, P, T], carry_out: Callable[..., Any], key:
 
 
 def owner_of(args: Sequence[object]) -> str:
-    """Return the account or application that the first argument of a call identifies or belongs to; empty if there is none."""
+    """Return the key of a call: the account that has proven it may make it, else what the first argument is or belongs to.
+
+    Hashes and numbers have a key each, so that calls of different people do not share one. A call without arguments is the service's own
+    and has the empty key.
+    """
+    holder = next((account for arg in args[1:] if isinstance(account := getattr(arg, "account", arg), Account)), None)
+    if holder is not None:
+        return holder.id
     first = args[0] if args else ""
     if isinstance(first, Sequence) and not isinstance(first, str | bytes):
         first = first[0] if first else ""
-    if isinstance(first, str):
-        return first
+    if isinstance(first, str | bytes | int):
+        return first.hex() if isinstance(first, bytes) else str(first)
     return next((getattr(first, name) for name in ("user", "owner", "appid", "email") if hasattr(first, name)), "")

@@ -29,6 +29,8 @@ class _Waiter:
 class FairQueue:
     """Assigns slots: first to urgent calls, then to keys in round-robin order, and to the calls of one key in order.
 
+    The empty key is the service's own. Its calls come first among the urgent calls, and among the others.
+
     :param slots: maximum number of concurrent calls.
     :param reserved: number of slots that only urgent calls may use.
     :param each: maximum number of slots that the calls of one key may hold.
@@ -76,6 +78,8 @@ class FairQueue:
             raise BackendUnavailable
         waiter = _Waiter(key, urgent)
         lane.setdefault(key, deque()).append(waiter)
+        if not key:
+            lane.move_to_end(key, last=False)
         self._calls[urgent] += 1
         return waiter
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dpresence.backends.directory.sql import PARALLEL_MS
 from dpresence.errors import SessionEnded
 from dpresence.model import Session, Ticket
 
@@ -38,6 +39,13 @@ class SuccessionContract:
         for name, account in ((b"s1", jane), (b"s2", joe), (b"s3", jane)):
             backend.add_session(Session(name, account.id, NOW, END), account, b"old")
         assert self.stays(backend, b"old", b"s1", b"s2", b"s3") == [b"s3"]
+
+    def test_a_cookie_that_ended_long_ago_ends_nobodys_session(self, backend):
+        jane, eve = person(backend), person(backend, "eve")
+        for name, previous in ((b"s1", None), (b"s2", b"s1")):
+            backend.add_session(Session(name, jane.id, NOW, END), jane, previous)
+        backend.add_session(Session(b"s3", eve.id, NOW + PARALLEL_MS, END), eve, b"s1")
+        assert self.stays(backend, b"s2", b"s3") == [b"s2", b"s3"]
 
     @pytest.mark.parametrize("known", [True, False])
     def test_of_many_log_ins_with_the_same_cookie_one_stays(self, backend, known):

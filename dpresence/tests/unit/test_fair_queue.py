@@ -180,3 +180,14 @@ def test_who_is_cut_off_under_way_gives_the_slot_back():
     under_way.kill()
     settle()
     assert calls.begun == ["a", "b"]
+
+
+@pytest.mark.parametrize("urgent", [True, False])
+def test_the_services_own_call_waits_behind_none_of_many_peoples(urgent):
+    calls = Calls(FairQueue(1))
+    for n in range(90):
+        calls.call(f"person-{n}", urgent)
+    calls.call("", urgent, "heartbeat")
+    calls.finish(2)
+    assert calls.begun[1] == "heartbeat"
+    calls.finish_all()

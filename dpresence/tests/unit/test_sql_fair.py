@@ -12,17 +12,20 @@ import pytest
 from gevent import monkey
 from sqlalchemy import Connection
 
+from dpresence.backends.directory import SignedIn
 from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database, owner_of
 from dpresence.backends.sql.migrate import migrate
 from dpresence.errors import BackendUnavailable, NotFound
+from dpresence.model import Account
 from dpresence.tests.contract import directory_values, mailbox
 from dpresence.tests.contract.directory_values import END, IDENTITY, KEY, NOW, SESSION, TICKET, person
 
 native_sleep = monkey.get_original("time", "sleep")
 FLOOD = 90
 """Calls of one application that wait, within what is documented for its rate."""
+JANE = Account("jane", "jane@example.org", "issuer", "subject", NOW)
 AHEAD = 2 + 1
 """Calls that a call may find before it: those that are with the SQL thread, and one of each other application."""
 
@@ -120,13 +123,16 @@ def test_the_flood_is_refused_where_its_own_queue_is_full_and_nobody_else_is(dat
         ((KEY, 1), "app-1"),
         ((directory_values.APPLICATION, 1), "jane"),
         ((IDENTITY, 1), "jane@example.org"),
-        ((b"hash",), ""),
-        ((1,), ""),
+        ((b"hash",), b"hash".hex()),
+        (([7, 8],), "7"),
+        (("app-1", {}, JANE), "jane"),
+        (("app-1", SignedIn(SESSION, JANE)), "jane"),
+        ((KEY, 1, JANE), "jane"),
         (([],), ""),
         ((), ""),
     ],
 )
-def test_a_call_belongs_to_whom_its_first_argument_names(args, owner):
+def test_a_call_belongs_to_who_has_proven_it_or_whom_its_first_argument_names(args, owner):
     assert owner_of(args) == owner
 
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 
 from dpresence.backends import load
 from dpresence.identity import development
-from dpresence.service.notifications import Notifications
+from dpresence.service.delivery import Delivery
 from dpresence.settings import Settings, StorageSettings
 from dpresence.tests.contract.redis_fixtures import breakable_redis, cooperative_redis, lost_redis, redis_process, redis_server  # noqa: F401
 from dpresence.tests.support import FakeClock
@@ -41,7 +41,7 @@ def one_key(issuer_key: RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have what an application must not notice sent right after the answer."""
-    monkeypatch.setattr(Notifications, "late_seconds", (0, 0))
+    monkeypatch.setattr(Delivery, "late_seconds", (0, 0))
 
 
 @pytest.fixture(scope="session")

@@ -163,6 +163,13 @@ def test_a_device_that_is_unknown_or_anothers_cannot_be_signed_out(world: World)
     assert channel.code is None
 
 
+def test_names_of_no_device_signed_out_again_and_again_cost_no_write(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, written = world.person(ANN), []
+    monkeypatch.setattr(world.parts.backends.directory, "end_tickets", lambda *given: written.append(given))
+    assert [ann("DELETE", f"/devices/x{n}").status_int for n in range(20)] == [404] * 20
+    assert written == []
+
+
 def test_a_status_left_behind_at_a_sign_out_is_not_applied(make_world: Callable[..., World]) -> None:
     world = make_world(**QUICK)
     channel = world.device(ANN, device="phone")

@@ -15,7 +15,7 @@ from typing import Any
 import gevent
 import pytest
 
-from dpresence.service.notifications import Notifications
+from dpresence.service.delivery import Delivery
 from dpresence.tests.support import FakeConnection
 from dpresence.tests.web.support import App, Browser, World
 
@@ -212,7 +212,7 @@ def test_a_device_that_is_connected_and_offline_gets_them_all_the_same(make_worl
 def test_nothing_is_sent_to_who_is_shown_as_offline_while_the_application_measures_its_next_calls(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Notifications, "late_seconds", (0.3, 0.4))
+    monkeypatch.setattr(Delivery, "late_seconds", (0.3, 0.4))
     scene, turns = Scene(make_world(), True), []
     scene.say("offline")
     scene.device.take()
