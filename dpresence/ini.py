@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping
+from configparser import RawConfigParser
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -117,7 +118,11 @@ _CONCERNS: dict[str, tuple[str, type]] = {
 }
 _EXPECTED = ("password", "secret", "token", "user", "host", "port", "url")
 """Words of keys that are not settings but that operators may try."""
-_OURS = re.compile(r"(directory|tracker|mailbox|redis|admin|presence|identity|browserid|oidc|channels|outbound)(\..*)?")
+_OURS = re.compile(r"(directory|tracker|mailbox|redis|admin|presence|identity|browserid|oidc|channels|outbound)(\..*)?", re.IGNORECASE)
+_OURS_ANYWHERE = re.compile(rf"tracker|mailbox|{_OURS.pattern.removesuffix('?')}", re.IGNORECASE)
+"""Keys that no other package uses, whatever the section."""
+_SECTIONS = re.compile(r"DEFAULT|(app|server):main|pserve|loggers|handlers|formatters|(logger|handler|formatter)_\w+")
+"""Names of sections that are shown in errors."""
 
 
 def documented() -> dict[str, dataclasses.Field[Any]]:
@@ -125,21 +130,51 @@ def documented() -> dict[str, dataclasses.Field[Any]]:
     return {key: field for prefix, cls in _CONCERNS.values() for key, field in keys(cls, prefix).items()}
 
 
-def _unknown(key: str, names: Iterable[str] = (), section: str = "") -> SettingError:
-    """Return an error that names an unknown key.
-
-    The value may be a secret under a misspelled key, so it is not shown. A word of the key may be one as well, and is shown only if
-    it resembles a word of a setting.
+def shown_key(key: str, names: Iterable[str] = ()) -> str:
+    """Return a key for an error text. A word of it is abbreviated unless it resembles a word of a setting: it may be a secret.
 
     :param names: names of the configured providers and issuers.
     """
     known = [*documented(), *keys(ServerSettings, ""), *keys(ProviderSettings, ""), *names, "browserid.domains", *_EXPECTED]
     words = re.split("[._]", ".".join(known))
-    if re.fullmatch(r"[a-z0-9_.-]{1,60}", key):
-        name = re.sub("[^._]+", lambda word: word[0] if get_close_matches(word[0], words, 1) else f"{word[0][0]}…", key)
-    else:
-        name = "a key that is not written a-z 0-9 _ . -"
-    return SettingError(f"{name}: no such setting{section}; docs/settings.md lists them")
+    if not re.fullmatch(r"[a-z0-9_.-]{1,60}", key):
+        return "a key that is not written a-z 0-9 _ . -"
+    return re.sub("[^._]+", lambda word: word[0] if get_close_matches(word[0], words, 1) else f"{word[0][0]}…", key)
+
+
+def shown_section(name: str) -> str:
+    """Return the name of a section for an error text; "another section" if it is not a usual one."""
+    return f"[{name}]" if _SECTIONS.fullmatch(name) else "another section"
+
+
+def _unknown(key: str, names: Iterable[str] = (), section: str = "") -> SettingError:
+    """Return the error that names a key which does not exist; its value may be a secret under a misspelled name."""
+    return SettingError(f"{shown_key(key, names)}: no such setting{section}; docs/settings.md lists them")
+
+
+def check_sections(parser: RawConfigParser) -> None:
+    """Check that no setting is in a section in which it has no effect. Sections of other packages (``use =``) are not checked.
+
+    :raises SettingError: names the key and the section that it belongs to.
+    """
+    defaults = RawConfigParser.defaults(parser)  # PasteDeploy's override interpolates
+    for key in defaults:
+        _check_section(key, parser.default_section)
+    for section in parser.sections():
+        package = parser.get(section, "use", raw=True, fallback="").partition("#")[0]
+        for key in parser.options(section) if package in ("", "egg:dpresence") else ():
+            if key not in defaults:
+                _check_section(key, section)
+
+
+def _check_section(key: str, section: str) -> None:
+    kind, (form, _, name) = section.partition(":")[0], key.partition(" ")
+    if kind in ("app", "server") and form in ("set", "get") and name:
+        raise SettingError(f"{form} {shown_key(name.strip())}: must be written without {form}")
+    if kind != "app" and _OURS_ANYWHERE.fullmatch(key):
+        raise SettingError(f"{shown_key(key)}: must be in [app:main], not in {shown_section(section)}")
+    if (kind == "app" or section == "DEFAULT") and key in keys(ServerSettings, ""):
+        raise SettingError(f"{key}: must be in [server:main], not in {shown_section(section)}")
 
 
 def load(ini: Mapping[str, str], here: str) -> Settings:

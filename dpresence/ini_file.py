@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import SettingError
+from .ini import check_sections
 
 _HERE = "%(here)s"
 
@@ -14,12 +15,13 @@ _HERE = "%(here)s"
 def read_section(file: Path, name: str) -> dict[str, str]:
     """Return the keys of a section, without ``use``, for a program that is not started by pserve.
 
-    :raises SettingError: the file is not an ini, or lacks the section; names the place, but shows nothing of the content.
+    :raises SettingError: the file is not an ini, lacks the section, or has a misplaced key; names the place, without the values.
     """
     parser = configparser.ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     try:
         parser.read_string(file.read_text(encoding="utf-8-sig"))
+        check_sections(parser)
         found = {key: value.replace(_HERE, str(file.parent)) for key, value in parser.items(name) if key != "use"}
     except configparser.NoSectionError:
         raise SettingError(f"{file.name}: must have a section [{name}]") from None
@@ -53,6 +55,8 @@ def read_raw() -> None:
     class Interpolation(loadwsgi.NicerConfigParser.InterpolateWrapper):  # type: ignore[misc]
         def before_get(self, parser: Any, section: str, option: str, value: str, defaults: Any) -> Any:
             if parser.get(section, "use", raw=True, fallback="").partition("#")[0] == "egg:dpresence":
+                if option == "use":  # once for each section that is read
+                    check_sections(parser)
                 return value.replace(_HERE, defaults["here"])
             return super().before_get(parser, section, option, value, defaults)
 

@@ -81,6 +81,12 @@ def test_as_shipped_there_is_no_development_issuer(shipped, method):
         ({"presence.grace_seconds = 15": "presence.gracious_seconds = 15"}, "presence.gracious_seconds: no such setting"),
         ({DATABASE: "directory.url = sqlite:////nowhere/x.db"}, "directory.url"),
         ({"host = 127.0.0.1": "hots = 127.0.0.1"}, "hots: no such setting"),
+        ({DATABASE: f"{DATABASE}\ncertfile = a.pem"}, "certfile: must be in [server:main], not in [app:main]"),
+        ({DATABASE: f"{DATABASE}\nset redis.password = x"}, "set redis.password: must be written without set"),
+        (
+            {"class = dpresence.logs.LineFormatter": "class = dpresence.logs.LineFormatter\nidentity.verifiers = oidc"},
+            "identity.verifiers: must be in [app:main], not in [formatter_line]",
+        ),
         # the development issuer, in the production ini and wherever others could reach it
         (DEVELOPMENT, "directory.url: must be a database of its own"),
         (DEVELOPMENT | ELSEWHERE | {"host = 127.0.0.1": "host = 0.0.0.0"}, "host = 0.0.0.0"),

@@ -27,6 +27,7 @@ SIDEWAYS = {  # within a level: who may lean on whom
     ("model", "errors"),
     ("texts", "lookalikes"),
     ("ini", "settings"),
+    ("ini_file", "ini"),
     ("messages", "settings"),
     ("limits", "settings"),
     ("request", "registry"),
