@@ -143,8 +143,8 @@ def shown_key(key: str, names: Iterable[str] = ()) -> str:
 
 
 def shown_section(name: str) -> str:
-    """Return the name of a section for an error text; "another section" if it is not a usual one."""
-    return f"[{name}]" if _SECTIONS.fullmatch(name) else "another section"
+    """Return the name of a section for an error text; "a section of another name" if it is not a usual one."""
+    return f"[{name}]" if _SECTIONS.fullmatch(name) else "a section of another name"
 
 
 def _unknown(key: str, names: Iterable[str] = (), section: str = "") -> SettingError:

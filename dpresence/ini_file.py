@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import SettingError
-from .ini import check_sections
+from .ini import check_sections, shown_key, shown_section
 
 _HERE = "%(here)s"
 
@@ -38,6 +38,10 @@ def unreadable(error: configparser.Error | UnicodeDecodeError, name: str = "") -
     name = name or getattr(error, "source", "") or "the ini"
     if isinstance(error, configparser.InterpolationError):
         return SettingError(f"{name}: a % must be written %%, but for the sections with use = egg:dpresence")
+    if isinstance(error, configparser.DuplicateOptionError):
+        return SettingError(f"{name}: line {error.lineno}: {shown_key(error.option)} is set twice")
+    if isinstance(error, configparser.DuplicateSectionError):
+        return SettingError(f"{name}: line {error.lineno}: {shown_section(error.section)} begins a second time")
     lines = getattr(error, "errors", None) or [(getattr(error, "lineno", None), "")]
     where = f"line {lines[0][0]}" if lines[0][0] else "not UTF-8"
     if getattr(error, "line", "").startswith("\ufeff"):

@@ -164,8 +164,6 @@ def test_a_section_is_read_as_it_is_written(tmp_path) -> None:
     [
         (f"{CANARY}\n", "line 1"),
         (f"[app:main]\nredis.url redis {CANARY}\n", "line 2"),
-        (f"[app:main]\nredis.url = {CANARY}\nredis.url = {CANARY}\n", "line 3"),
-        (f"[app:main]\n[app:main]\nredis.url = {CANARY}\n", "line 2"),
         (f"[app:main]\nredis.url = {CANARY}\udcff\n", "not UTF-8"),
     ],
 )
@@ -175,6 +173,23 @@ def test_a_file_that_is_no_ini_is_told_in_one_line_without_what_is_in_it(tmp_pat
     with pytest.raises(SettingError) as refused:
         read_section(file, "app:main")
     assert str(refused.value) == f"presence.ini: must be an ini: sections with lines of key = value ({where})"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"[app:main]\nredis.url = {CANARY}\nredis.url = {CANARY}\n", "line 3: redis.url is set twice"),
+        (f"[app:main]\nredis.{CANARY.lower()} = 1\nredis.{CANARY.lower()} = 1\n", "line 3: redis.c… is set twice"),
+        (f"[app:main]\n[app:main]\nredis.url = {CANARY}\n", "line 2: [app:main] begins a second time"),
+        (f"[{CANARY}]\n[{CANARY}]\n", "line 2: a section of another name begins a second time"),
+    ],
+)
+def test_what_is_written_twice_is_named(tmp_path, text: str, message: str) -> None:
+    file = tmp_path / "presence.ini"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingError) as refused:
+        read_section(file, "app:main")
+    assert str(refused.value) == f"presence.ini: {message}"
 
 
 # -- origins
