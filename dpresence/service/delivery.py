@@ -91,7 +91,8 @@ class Delivery:
     def resume(self, appid: str) -> None:
         """Send notifications that were skipped while an application was not active, to one user after another; never blocks.
 
-        The first delivery begins after a random delay: the time of the application's next answers must not show who has a device (protocol, section 5).
+        The first delivery begins after a random delay: the time of the application's next answers must not show who has a
+        device (protocol, section 5).
         """
         gevent.spawn_later(self.late(), self._take_resumption, appid)
 
