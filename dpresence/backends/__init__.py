@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,8 @@ def load_directory(settings: Settings, clock: Clock, alone: bool | None = None) 
     directory = SqlDirectory(Database(settings.storage.directory_url, clock=clock, alone=alone))
     with ExitStack() as opened:
         opened.callback(directory.close)
-        migrate(directory.database)
+        with _named("directory.url: the database"):
+            migrate(directory.database)
         opened.pop_all()
     return directory
 
@@ -88,11 +90,25 @@ def _redis_tracker(settings: Settings, clock: Clock) -> Tracker:
     from .redis.connections import ConnectionFactory
     from .tracker.redis import RedisTracker
 
-    return RedisTracker(ConnectionFactory(settings.redis), settings.presence, clock)
+    with _named("redis.url: the Redis"):
+        return RedisTracker(ConnectionFactory(settings.redis), settings.presence, clock)
 
 
 def _redis_mailbox(settings: Settings) -> Mailbox:
     from .mailbox.redis import RedisMailbox
     from .redis.connections import ConnectionFactory
 
-    return RedisMailbox(ConnectionFactory(settings.redis), settings.redis_mailbox.allow_volatile)
+    with _named("redis.url: the Redis"):
+        return RedisMailbox(ConnectionFactory(settings.redis), settings.redis_mailbox.allow_volatile)
+
+
+@contextmanager
+def _named(backend: str) -> Iterator[None]:
+    """Name the setting and the backend in the error of a start that the backend prevents.
+
+    :raises BackendUnavailable: the backend does not answer.
+    """
+    try:
+        yield
+    except BackendUnavailable as error:
+        raise BackendUnavailable(f"{backend} does not answer") from error

@@ -116,7 +116,16 @@ def test_a_start_that_fails_tells_no_secret(tmp_path: Path, key: str, value: str
 @pytest.mark.parametrize("changes", [{}, {"redis.url = redis://127.0.0.1:6379/0": f"redis.url = {URL}"}])
 def test_a_redis_that_is_away_or_has_an_unknown_option_tells_no_secret(tmp_path: Path, changes: dict[str, str]) -> None:
     away = {ANYWHERE: f"redis.url = redis://:{CANARY}%40x@127.0.0.1:1/0"}
-    check(Shipped(tmp_path, {**ON_REDIS, **away, **changes}).fail_to_start())
+    said = Shipped(tmp_path, {**ON_REDIS, **away, **changes}).fail_to_start()
+    check(said)
+    assert changes or said.endswith("dpresence does not start: redis.url: the Redis does not answer\n")
+
+
+def test_a_database_that_is_away_is_named_without_secrets(tmp_path: Path) -> None:
+    away = {DATABASE: f"directory.url = postgresql+psycopg://u:{CANARY}@127.0.0.1:1/db"}
+    said = Shipped(tmp_path, away).fail_to_start()
+    check(said)
+    assert said.endswith("dpresence does not start: directory.url: the database does not answer\n")
 
 
 def test_a_percent_sign_is_a_character_like_any_other(tmp_path: Path) -> None:
