@@ -152,6 +152,11 @@ def tls_context(settings: ServerSettings) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
     warn_of_readers(settings.keyfile, "the TLS key")
+    for key, file in (("certfile", settings.certfile), ("keyfile", settings.keyfile)):  # the error of OpenSSL does not name the file
+        try:
+            open(file, "rb").close()
+        except OSError as error:
+            raise SettingError(f"{key}: must be a readable file, PEM ({error.strerror})") from None
     try:
         context.load_cert_chain(settings.certfile, settings.keyfile)
     except OSError as error:

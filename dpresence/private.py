@@ -19,11 +19,13 @@ def warn_of_readers(path: str, holds: str) -> None:
     """Log a warning if other users than its owner may read or write a file. A missing file is ignored.
 
     The group may read a file that belongs to root if this process is in the group, as is common below ``/etc``.
+    If this process runs as root, the group may be any but root's: it may be that of the service.
 
     :param holds: the content of the file, for the message.
     """
     found = _status(path)
-    for_group = found is not None and found.st_uid == 0 != os.geteuid() and found.st_gid in {os.getegid(), *os.getgroups()}
+    groups = {os.getegid(), *os.getgroups()}
+    for_group = found is not None and found.st_uid == 0 and (found.st_gid != 0 if os.geteuid() == 0 else found.st_gid in groups)
     if found and found.st_mode & (0o037 if for_group else 0o077):
         mode, right = stat.S_IMODE(found.st_mode), 640 if for_group else 600
         log.warning("%s holds %s, and others may read or write it (mode %04o): chmod %d %s", path, holds, mode, right, path)

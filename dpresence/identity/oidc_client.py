@@ -10,7 +10,6 @@ import secrets
 import stat
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -217,12 +216,18 @@ def load_clients(settings: Settings, providers: Sequence[Provider], clock: Clock
 
 
 def _client_secret(provider: Provider) -> str:
-    file, secret = provider.settings.client_secret_file, ""
-    if file:
-        with suppress(OSError, UnicodeDecodeError):
-            secret = Path(file).read_text(encoding="utf-8").strip()
-        if not secret:
-            raise SettingError(f"oidc.{provider.name}.client_secret_file: must be a readable file that is not empty")
+    file = provider.settings.client_secret_file
+    if not file:
+        return ""
+    reason: str | None = "it is empty"
+    try:
+        secret = Path(file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        secret, reason = "", error.strerror
+    except UnicodeDecodeError:
+        secret, reason = "", "it is not UTF-8"
+    if not secret:
+        raise SettingError(f"oidc.{provider.name}.client_secret_file: must be a readable file that is not empty ({reason})")
     return secret
 
 

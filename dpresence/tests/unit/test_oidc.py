@@ -806,6 +806,9 @@ def test_a_secret_that_cannot_be_written_stops_the_start(clients, tmp_path):
 
 def test_a_client_secret_that_cannot_be_read_stops_the_start(clients, tmp_path):
     (tmp_path / "empty").write_text("\n")
-    for file in ("empty", "missing"):
-        with pytest.raises(SettingError, match=r"^oidc\.corp\.client_secret_file: must be a readable"):
+    (tmp_path / "binary").write_bytes(b"\xff")
+    reasons = {"empty": "it is empty", "missing": "No such file or directory", "binary": "it is not UTF-8"}
+    for file, reason in reasons.items():
+        allowed = "must be a readable file that is not empty"
+        with pytest.raises(SettingError, match=rf"^oidc\.corp\.client_secret_file: {allowed} \({reason}\)$"):
             clients(tmp_path, oidc__corp__client_secret_file=str(tmp_path / file))

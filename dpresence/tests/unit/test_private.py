@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dpresence.private import warn_of_writers
+from dpresence.private import warn_of_readers, warn_of_writers
 
 NOBODY = 65534
 PROGRAM = f"""
@@ -56,3 +56,16 @@ def test_a_key_that_others_may_write_is_warned_of(tmp_path: Path, mode: int, war
     warn_of_writers(str(file), "a key")
     assert caplog.messages == [f"{file} holds a key, and others may write it (mode {mode:04o}): chmod go-w {file}"] * warned
     warn_of_writers(str(tmp_path / "missing"), "a key")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize(("group", "mode", "right"), [(NOBODY, 0o640, None), (NOBODY, 0o644, 640), (0, 0o640, 600)])
+def test_root_is_not_told_to_take_a_file_from_the_services_group(
+    tmp_path: Path, group: int, mode: int, right: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "secret"
+    file.touch()
+    os.chown(file, 0, group)
+    file.chmod(mode)
+    warn_of_readers(str(file), "a secret")
+    assert [message.rpartition("chmod ")[2] for message in caplog.messages] == ([] if right is None else [f"{right} {file}"])
