@@ -83,6 +83,12 @@ class Database:
         self._proof = WriteProof(lambda: self.run(self._prove_write, urgent=True), self._clock)
         self._closed = False
 
+    @property
+    def place(self) -> str:
+        """The path of the file, or the host and the name at a server, without credentials; for the log."""
+        url = self._engine.url
+        return self._file.path if self._file else f"{url.host or url.query.get('host', 'localhost')}/{url.database}"
+
     def run(self, work: Callable[[Connection], T], deadline_seconds: float | None = None, *, key: str = "", urgent: bool = False) -> T:
         """Run ``work`` in one transaction and return its result; an exception rolls the transaction back.
 

@@ -5,6 +5,7 @@ To create a revision, call ``alembic.command.revision`` with ``configuration(con
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from alembic import command
@@ -17,6 +18,8 @@ from ...errors import SettingError
 from . import postgresql
 from .engine import Database
 from .locks import take_turns
+
+log = logging.getLogger(__name__)
 
 UPGRADE_SECONDS = 300.0
 
@@ -36,17 +39,22 @@ def migrate(database: Database) -> None:
     :raises BackendUnavailable: the server is unreachable, or the file is not a database.
     """
     try:
-        database.run(_upgrade, UPGRADE_SECONDS)
+        created = database.run(_upgrade, UPGRADE_SECONDS)
     except CommandError as error:
         raise SettingError(f"directory.url: must be a database of this version or an older one ({error})") from None
+    if created:
+        log.info("created a new database: %s", database.place)
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection) -> bool:
+    """Return whether the database held nothing before."""
     if connection.dialect.name == "postgresql":
         postgresql.check_durable(connection)
         postgresql.give_time(connection, UPGRADE_SECONDS)
     take_turns(connection, "table", ["alembic_version"])
+    created = MigrationContext.configure(connection).get_current_revision() is None
     command.upgrade(configuration(connection), "head")
+    return created
 
 
 def revision(database: Database) -> str | None:
