@@ -132,12 +132,20 @@ class Devices:
 
         :raises NotFound: the user has no live device of that name.
         """
+        if not self._is_known(user, device):  # a name that nobody uses must cost no write
+            raise NotFound()
+        self._directory.end_tickets(user, device, proven)
         live = self._is_live(user, device)
-        if live or self._has_ticket(user, device):  # a name that nobody uses must cost no write
-            self._directory.end_tickets(user, device, proven)
-            self._outbox.work(user)
+        self._outbox.work(user)
         if not live:
             raise NotFound()
+
+    def _is_known(self, user: str, device: str) -> bool:
+        """Return whether a device is live or has a ticket; True while the tracker is unavailable, so that its sign-out is stored."""
+        try:
+            return self._is_live(user, device) or self._has_ticket(user, device)
+        except BackendUnavailable:
+            return True
 
     def _is_live(self, user: str, device: str) -> bool:
         return any(item.name == device for item in self._tracker.devices(user))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from dpresence.tests.support import FakeConnection
+from dpresence.tests.web.races import Away
 from dpresence.tests.web.support import NOT_FOUND, App, World, ko, refusal, say, seen, updates
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -168,6 +169,15 @@ def test_names_of_no_device_signed_out_again_and_again_cost_no_write(world: Worl
     monkeypatch.setattr(world.parts.backends.directory, "end_tickets", lambda *given: written.append(given))
     assert [ann("DELETE", f"/devices/x{n}").status_int for n in range(20)] == [404] * 20
     assert written == []
+
+
+def test_a_sign_out_is_stored_while_the_tracker_is_unavailable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, phone = world.person(ANN), world.device(ANN, device="phone")
+    away = Away(monkeypatch, world.parts.backends.tracker, "devices")
+    assert ann("DELETE", "/devices/phone").status_int == 503
+    away.back = True
+    world.carry_out()
+    assert (phone.code, phone.reason) == (4009, "signed out")
 
 
 def test_a_status_left_behind_at_a_sign_out_is_not_applied(make_world: Callable[..., World]) -> None:
