@@ -55,7 +55,7 @@ class DevicePort(Protocol):
 
     @property
     def idle(self) -> bool:
-        """Whether the kernel has accepted all sent frames."""
+        """True if the kernel has accepted all sent frames."""
 
     def room_for(self, notifications: Sequence[Notification]) -> int:
         """Return how many of ``notifications``, at least one, fit into the outbox of an idle channel beside an answer."""

@@ -93,7 +93,7 @@ class Application:
 
     @property
     def valid_domain(self) -> bool:
-        """Whether the domain key was found on the domain."""
+        """True if the domain key was found on the domain."""
         return self.proof is not None
 
 

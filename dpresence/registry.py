@@ -37,7 +37,7 @@ class Registry:
 
     @property
     def secure(self) -> bool:
-        """Whether browsers reach this service over https."""
+        """True if browsers reach this service over https."""
         return self.settings.identity.audience.startswith("https://")
 
     def close(self) -> None:

@@ -309,7 +309,7 @@ class DeviceChannel(JsonChannel):
 
     @property
     def idle(self) -> bool:
-        """Whether the kernel has accepted all sent frames."""
+        """True if the kernel has accepted all sent frames."""
         return self.connection.idle
 
     def room_for(self, notifications: Sequence[Notification]) -> int:

@@ -107,7 +107,7 @@ class Parser:
 
     @property
     def partial(self) -> bool:
-        """Whether an incomplete frame or message has arrived."""
+        """True if an incomplete frame or message has arrived."""
         return bool(self._buffer) or self._message is not None
 
     def feed(self, data: bytes) -> None:

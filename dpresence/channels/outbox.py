@@ -107,7 +107,7 @@ class Outbox:
 
     @property
     def half_free(self) -> bool:
-        """Whether at least half of the outbox is free."""
+        """True if at least half of the outbox is free."""
         return self._size * 2 <= self._limits.outbox_bytes and len(self._frames) * 2 <= self._limits.outbox_frames
 
     def _flush(self) -> None:

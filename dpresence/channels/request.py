@@ -73,7 +73,7 @@ class Head:
 
     @property
     def keep_alive(self) -> bool:
-        """Whether the connection stays open after the answer (RFC 9112, 9.3)."""
+        """True if the connection stays open after the answer (RFC 9112, 9.3)."""
         options = {token.strip().lower() for name, value in self.fields if name == "connection" for token in value.split(",")}
         return "close" not in options and (self.version == "HTTP/1.1" or "keep-alive" in options)
 

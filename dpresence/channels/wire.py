@@ -68,22 +68,22 @@ class Wire(WebSocket):
 
     @property
     def started(self) -> bool:
-        """Whether ``Connection.start`` was called. From then on, the connection calls ``Gate.leave`` itself."""
+        """True if ``Connection.start`` was called. From then on, the connection calls ``Gate.leave`` itself."""
         return self._state is not State.NEW
 
     @property
     def closed(self) -> bool:
-        """Whether the connection is closing or closed, so that nothing can be sent."""
+        """True if the connection is closing or closed, so that nothing can be sent."""
         return self._state is State.CLOSING or self._state is State.CLOSED
 
     @property
     def idle(self) -> bool:
-        """Whether the outbox is empty."""
+        """True if the outbox is empty."""
         return self._outbox is None
 
     @property
     def outbox_half_full(self) -> bool:
-        """Whether more than half of the outbox is in use."""
+        """True if more than half of the outbox is in use."""
         return self._outbox is not None and not self._outbox.half_free
 
     # What channels and the hub call

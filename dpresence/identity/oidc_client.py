@@ -74,7 +74,7 @@ class OidcClient:
 
     @property
     def reached(self) -> bool:
-        """Whether the latest request to the provider for its keys succeeded."""
+        """True if the latest request to the provider for its keys succeeded."""
         return self._provider.issuer.reached
 
     def renew(self) -> None:

@@ -62,7 +62,7 @@ class _Post:
 
     @property
     def seen(self) -> bool:
-        """Whether the application's feed shows the user as reachable."""
+        """True if the application's feed shows the user as reachable."""
         return self.shown_until == SHOWN_NOW
 
 

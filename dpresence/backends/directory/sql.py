@@ -69,7 +69,7 @@ _GRANTED = GRANTS.query.add_columns(*APPLICATIONS.query.selected_columns, _LAST_
     grants, applications, applications.c.id == grants.c.appid
 )
 PARALLEL_MS = 60_000
-"""Milliseconds in which log-ins with one old cookie count as parallel; later, who knows that cookie can end no session by it."""
+"""Milliseconds during which log-ins with the same old cookie count as parallel. Later ones with that cookie end no other session."""
 _IN_A_SESSION = ("_account_of", "_find_person", "account", "spend", "add_session", "session")
 _IN_A_SIGN_IN = (*_IN_A_SESSION, "add_ticket", "use_ticket", "has_family", "set_family_device")
 _IN_A_SIGN_OUT = ("end_session", "end_sessions", "end_tickets", "outbox", "clear_outbox", "grants_of_user")

@@ -294,10 +294,10 @@ def _in_transaction(method: Method[B, P, T], carry_out: Callable[..., Any], key:
 
 
 def owner_of(args: Sequence[object]) -> str:
-    """Return the key of a call: the account that has proven it may make it, else what the first argument is or belongs to.
+    """Return the key of a call: the account that has authenticated for it, else the owner that the first argument identifies or belongs to.
 
-    Hashes and numbers have a key each, so that calls of different people do not share one. A call without arguments is the service's own
-    and has the empty key.
+    Every hash and number is a key of its own, so that calls of different users do not share one. A call without arguments is the
+    service's own and has the empty key.
     """
     holder = next((account for arg in args[1:] if isinstance(account := getattr(arg, "account", arg), Account)), None)
     if holder is not None:

@@ -68,7 +68,7 @@ class FairQueue:
 
     @property
     def crowded(self) -> bool:
-        """Whether non-urgent calls are waiting, which means that the slots are in use."""
+        """True if non-urgent calls are waiting because all slots are in use."""
         return bool(self._waiting[False])
 
     def _join(self, key: str, urgent: bool) -> _Waiter:

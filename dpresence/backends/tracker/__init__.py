@@ -55,7 +55,7 @@ class Tracker(ABC):
     """
 
     waits: bool = False
-    """Whether methods may wait for a store. If so, code that must not block, such as a callback of the hub, must not call them."""
+    """True if methods may wait for a store. If so, code that must not block, such as a callback of the hub, must not call them."""
 
     remembers_since: int
     """Start (milliseconds) of this tracker's data; anything earlier is lost."""

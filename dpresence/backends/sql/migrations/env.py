@@ -1,4 +1,4 @@
-"""What Alembic runs for each command: on the caller's connection, in its transaction, leaving its logging alone."""
+"""Runs for each Alembic command: on the caller's connection, in its transaction, leaving its logging alone."""
 
 from __future__ import annotations
 
