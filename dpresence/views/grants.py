@@ -11,7 +11,7 @@ from pyramid.response import Response
 from ..domains import redirect_url
 from ..errors import WrongField
 from ..messages import GrantChange, grant
-from ..model import Application, Status
+from ..model import Application, Status, merge
 from ..request import Request
 from . import service
 from .asking import check_was_read, form_token_of
@@ -52,11 +52,9 @@ def _scheme(application: Application) -> Literal["https", "http"]:
 
 
 def _status(request: Request) -> Status | None:
-    """Return the merged status of the user's connected devices; None if no device is connected."""
-    devices = request.presence.devices.list(request.validated["account"].id)
-    said = {device.status for device in devices if device.connected}
-    statuses: tuple[Status, ...] = ("online", "unavailable", "offline")
-    return next((status for status in statuses if status in said), None)
+    """Return the merged status of the user's connected devices, None without any: then nothing keeps the user reachable."""
+    connected = [device.status for device in request.presence.devices.list(request.validated["account"].id) if device.connected]
+    return merge(connected) if connected else None
 
 
 def _day(milliseconds: int) -> str:
