@@ -16,6 +16,7 @@ import pytest
 from dpresence.tests.live.clients import Application, Person, activate
 from dpresence.tests.live.service import Service, running
 
+from .sidebar import Stage
 from .support import BUILD, Browser, Website
 
 MISSING = "the browser tests need Chromium: apt-get install chromium chromium-driver, then make test"
@@ -113,3 +114,11 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
         return json.loads(done.stdout)
 
     return run
+
+
+@pytest.fixture
+def stage(browser: Browser, scene: Scene) -> Iterator[Stage]:
+    """A user with the sidebar open."""
+    stage = Stage(browser, scene)
+    yield stage
+    stage.service.close()

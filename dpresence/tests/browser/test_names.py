@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from .conftest import Scene
+from .sidebar import SPY, Stage
 from .support import Browser
-from .test_sidebar import SPY, Stage
 
 pytestmark = pytest.mark.browser
 

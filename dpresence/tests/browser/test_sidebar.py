@@ -2,67 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
-
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from dpresence.tests.live.clients import Application, AppService, Person
-
 from .conftest import Scene
-from .support import WAIT_SECONDS, Browser
+from .sidebar import BACKOFF_SECONDS, LOST, SAID, SPY, Stage
+from .support import Browser
 
 pytestmark = pytest.mark.browser
 
 MARKUP = "<img src=x onerror=pwn()>{{7*7}}"
-SAID = "{}: \u2068{}\u2069: \u2068{}\u2069"
-LOST = ("WebSocket connection to", "net::ERR_CONNECTION_REFUSED")
-BACKOFF_SECONDS = 60
-names = (f"sue{number}@example.org" for number in itertools.count())
-
-
-class Stage:
-    """Sue with the sidebar open, and an application she has granted, whose service is signed in."""
-
-    def __init__(self, browser: Browser, scene: Scene, name: str = "Chess club") -> None:
-        self.browser, self.scene = browser, scene
-        self.origin = scene.service.origin
-        self.sue = Person(self.origin, next(names))
-        self.application: Application = scene.application(name)
-        self.puid = self.sue.grant(self.application)
-        self.service: AppService = self.application.service()
-        browser.enter(self.origin, self.sue.email, "/sidebar")
-        self.wait_connected()
-
-    def wait_connected(self, seconds: float = WAIT_SECONDS) -> None:
-        self.browser.wait(lambda it: self.connection == "Connected" and it.count("#devices li") > 0, seconds)
-
-    @property
-    def connection(self) -> str:
-        return str(self.browser.find("#connection").text)
-
-    def part(self, name: str) -> str:
-        """Return the words of a list."""
-        return str(self.browser.find(f"#{name}").text)
-
-    def wait_for(self, name: str, holds: Callable[[str], bool]) -> None:
-        self.browser.wait(lambda it: holds(self.part(name)))
-
-    def pressed(self) -> str:
-        """Return which status is chosen."""
-        return str(self.browser.find(".choice [aria-pressed=true]").text)
-
-    def updates(self, count: int = 1) -> list[tuple[str, str]]:
-        """Return (status, reason) of the next updates the application's service is sent about her."""
-        return [(status, reason) for puid, status, reason in self.service.next_updates(count) if puid == self.puid]
-
-
-@pytest.fixture
-def stage(browser: Browser, scene: Scene) -> Iterator[Stage]:
-    stage = Stage(browser, scene)
-    yield stage
-    stage.service.close()
 
 
 def test_it_is_usable_by_everybody(stage: Stage, axe: str) -> None:
@@ -164,13 +113,6 @@ def test_what_waited_while_she_was_away_is_shown_when_she_comes(browser: Browser
     stage.service.notify({"puid": stage.puid, "message": "Miss you"})
     browser.open(f"{stage.origin}/sidebar")
     stage.wait_for("notifications", lambda text: "Miss you" in text)
-
-
-SPY = """
-    window.shown = [];
-    window.Notification = Object.assign(function (title, options) { shown.push([title, options.body]); },
-      {permission: Notification.permission, requestPermission: async () => (window.Notification.permission = "granted")});
-"""
 
 
 def test_notifications_go_outside_the_page_only_when_she_wants(stage: Stage) -> None:

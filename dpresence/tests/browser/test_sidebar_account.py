@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from .conftest import Scene
+from .sidebar import Stage
 from .support import Browser
-from .test_sidebar import Stage
 
 pytestmark = pytest.mark.browser
 

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from dpresence.tests.live.clients import Person
 
 from .conftest import Scene
+from .sidebar import BACKOFF_SECONDS, LOST, Stage, names
 from .support import Browser
-from .test_sidebar import BACKOFF_SECONDS, LOST, Stage, names
 
 pytestmark = pytest.mark.browser
 
 NOT_NOW = "The lists below were read less than a minute ago."
-
-
-@pytest.fixture
-def stage(browser: Browser, scene: Scene) -> Iterator[Stage]:
-    stage = Stage(browser, scene)
-    yield stage
-    stage.service.close()
 
 
 def seen(browser: Browser) -> str:

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from .conftest import Scene
-from .support import Browser
-from .test_sidebar import SAID, Stage
+from .sidebar import SAID, Stage
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def stage(browser: Browser, scene: Scene) -> Iterator[Stage]:
-    stage = Stage(browser, scene)
-    yield stage
-    stage.service.close()
 
 
 def test_who_is_signed_out_is_not_said_to_be_seen_and_nothing_of_hers_stays_on_the_screen(stage: Stage) -> None:

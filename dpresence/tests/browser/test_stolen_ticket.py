@@ -7,8 +7,8 @@ import pytest
 from dpresence.tests.live.clients import Device, Person
 
 from .conftest import Scene, Steps
+from .sidebar import Stage
 from .support import Browser
-from .test_sidebar import Stage
 
 SHOWN = "return sockets.map(({sent}) => sent[0].assertion)"
 

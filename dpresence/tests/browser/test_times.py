@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from dpresence.views.grants import _day
 
-from .conftest import Scene
-from .support import Browser
-from .test_sidebar import Stage
-
-
-@pytest.fixture
-def stage(browser: Browser, scene: Scene) -> Iterator[Stage]:
-    stage = Stage(browser, scene)
-    yield stage
-    stage.service.close()
+from .sidebar import Stage
 
 
 @pytest.mark.parametrize(("time", "day"), [(2**53, "an unknown day"), (-(2**63), "an unknown day"), (0, "1 January 1970")])

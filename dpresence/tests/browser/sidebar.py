@@ -1,0 +1,60 @@
+"""The sidebar of a user in a browser, with an application they have granted: for the tests of what it shows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dpresence.tests.live.clients import Application, AppService, Person
+
+from .support import WAIT_SECONDS, Browser
+
+if TYPE_CHECKING:
+    from .conftest import Scene
+
+SAID = "{}: \u2068{}\u2069: \u2068{}\u2069"
+LOST = ("WebSocket connection to", "net::ERR_CONNECTION_REFUSED")
+BACKOFF_SECONDS = 60
+names = (f"sue{number}@example.org" for number in itertools.count())
+SPY = """
+    window.shown = [];
+    window.Notification = Object.assign(function (title, options) { shown.push([title, options.body]); },
+      {permission: Notification.permission, requestPermission: async () => (window.Notification.permission = "granted")});
+"""
+
+
+class Stage:
+    """Sue with the sidebar open, and an application she has granted, whose service is signed in."""
+
+    def __init__(self, browser: Browser, scene: Scene, name: str = "Chess club") -> None:
+        self.browser, self.scene = browser, scene
+        self.origin = scene.service.origin
+        self.sue = Person(self.origin, next(names))
+        self.application: Application = scene.application(name)
+        self.puid = self.sue.grant(self.application)
+        self.service: AppService = self.application.service()
+        browser.enter(self.origin, self.sue.email, "/sidebar")
+        self.wait_connected()
+
+    def wait_connected(self, seconds: float = WAIT_SECONDS) -> None:
+        self.browser.wait(lambda it: self.connection == "Connected" and it.count("#devices li") > 0, seconds)
+
+    @property
+    def connection(self) -> str:
+        return str(self.browser.find("#connection").text)
+
+    def part(self, name: str) -> str:
+        """Return the words of a list."""
+        return str(self.browser.find(f"#{name}").text)
+
+    def wait_for(self, name: str, holds: Callable[[str], bool]) -> None:
+        self.browser.wait(lambda it: holds(self.part(name)))
+
+    def pressed(self) -> str:
+        """Return which status is chosen."""
+        return str(self.browser.find(".choice [aria-pressed=true]").text)
+
+    def updates(self, count: int = 1) -> list[tuple[str, str]]:
+        """Return (status, reason) of the next updates the application's service is sent about her."""
+        return [(status, reason) for puid, status, reason in self.service.next_updates(count) if puid == self.puid]
