@@ -12,8 +12,11 @@ class FakeTime:
     """The clock of some processes, beside which the monotonic one stays true.
 
     :param folder: for the file that they read the time from.
-    :param cached: they read it once a second only: without, a start of Python takes 20 s.
+    :param cached: they read it at most once in ``CACHED_SECONDS``: without, a start of Python takes 20 s.
     """
+
+    CACHED_SECONDS = 2.5
+    """libfaketime compares whole seconds: with a cache of 1 s it reads the file again when their difference is 2."""
 
     def __init__(self, folder: Path, cached: bool = False) -> None:
         self._cached = cached

@@ -47,7 +47,7 @@ class Board:
     def set(self, seconds: int) -> None:
         """Set its clock so many seconds ahead; return when every process goes by that."""
         self.clock.set(seconds)
-        time.sleep(1.5)
+        time.sleep(FakeTime.CACHED_SECONDS)
 
     def boot(self, seconds: int) -> None:
         """Cut its power and let it boot with a clock so many seconds ahead."""
