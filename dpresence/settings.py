@@ -94,7 +94,7 @@ class StorageSettings:
         "sqlite:///%(here)s/presence.db",
         "SQLAlchemy URL of the database, `sqlite` or `postgresql+psycopg`: accounts, applications, grants, keys.",
     )
-    tracker: str = _key("memory", "Who is where: `memory` (one process), `redis` (any number).", one_of=("memory", "redis"))
+    tracker: str = _key("memory", "Users' presence: `memory` (one process), `redis` (any number of processes).", one_of=("memory", "redis"))
     mailbox: str = _key("sql", "Waiting notifications: `sql` (the directory's database), `redis`.", one_of=("sql", "redis"))
 
 
@@ -121,9 +121,9 @@ def _redis_prefix(value: str) -> str | None:
 class RedisSettings:
     """The Redis, 6.2 or later, of ``tracker = redis`` and ``mailbox = redis``."""
 
-    url: str = _key("redis://127.0.0.1:6379/0", "Where Redis is.", check=_redis_url)
-    timeout_seconds: float = _key(2.0, "A call of Redis is given up after this.", low=0.1, high=30)
-    prefix: str = _key("dpresence:", "What every key in Redis begins with; one of its own for each service.", check=_redis_prefix)
+    url: str = _key("redis://127.0.0.1:6379/0", "URL of Redis.", check=_redis_url)
+    timeout_seconds: float = _key(2.0, "Timeout of a call to Redis.", low=0.1, high=30)
+    prefix: str = _key("dpresence:", "Prefix of every key in Redis; each service needs a different one.", check=_redis_prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +138,18 @@ class PresenceSettings:
     """Times and limits of presence (docs/protocol.md, sections 3 to 5)."""
 
     ping_seconds: int = _key(25, "A channel silent for this long is pinged.", low=5, high=300)
-    pong_seconds: int = _key(10, "It must answer within this, or it is closed with 4201.", low=2, high=60)
-    grace_seconds: int = _key(15, "A lost device keeps its status for this long.", low=0, high=600)
-    lease_seconds: int = _key(60, "A process that did not renew for this long is dead, and its devices with it.", low=20, high=3600)
-    refresh_seconds: int = _key(20, "How often a process renews its lease.", low=1, high=600)
-    sweep_seconds: int = _key(5, "How often devices whose time is over are looked for.", low=1, high=60)
-    feed_seconds: int = _key(3600, "How long updates are kept for an application that is away.", low=60, high=86400)
-    feed_entries: int = _key(10000, "How many updates are kept for it; beyond, the newest of each PUID.", low=100, high=1000000)
-    key_overlap_seconds: int = _key(86400, "How long an API key works on after a new one was made.", low=0, high=2592000)
+    pong_seconds: int = _key(10, "A channel that does not answer a ping within this is closed with 4201.", low=2, high=60)
+    grace_seconds: int = _key(15, "A device whose connection is lost keeps its status for this long.", low=0, high=600)
+    lease_seconds: int = _key(
+        60, "A process that has not renewed its lease for this long is treated as dead, and its devices as disconnected.", low=20, high=3600
+    )
+    refresh_seconds: int = _key(20, "Interval at which a process renews its lease.", low=1, high=600)
+    sweep_seconds: int = _key(5, "Interval of the sweep for devices whose grace or lease is over.", low=1, high=60)
+    feed_seconds: int = _key(3600, "How long updates are stored for an application without a channel.", low=60, high=86400)
+    feed_entries: int = _key(
+        10000, "How many updates are stored for such an application; beyond, only the newest of each PUID.", low=100, high=1000000
+    )
+    key_overlap_seconds: int = _key(86400, "How long an API key still works after a new one was made.", low=0, high=2592000)
     keys_per_hour: int = _key(10, "New API keys of one application.", low=1, high=100000)
     devices_per_user: int = _key(20, "Connected devices of one e-mail.", low=1, high=1000)
     applications_per_developer: int = _key(100, "Applications of one developer.", low=1, high=10000)
@@ -176,24 +180,22 @@ def _development_token(value: str) -> str | None:
 class IdentitySettings:
     """Authentication of users (docs/protocol.md, section 2)."""
 
-    audience: str = _key(
-        "http://127.0.0.1:8282", "The one origin this service is reached under; assertions are made for it.", check=_origin
-    )
-    path: str = _key("", "Path of that origin below which this service is, such as `/_presence`; empty: all of it.", check=_path)
+    audience: str = _key("http://127.0.0.1:8282", "The only origin of this service; assertions must be made for it.", check=_origin)
+    path: str = _key("", "Path of the service at that origin, such as `/_presence`; empty: the whole origin.", check=_path)
     verifiers: tuple[str, ...] = _key(
         (), "Verifiers to try, by name: `browserid`, `oidc`. Empty: sign-in is closed.", one_of=("browserid", "oidc")
     )
-    development: bool = _key(False, "Mint assertions for any e-mail, on loopback only: for trying things out.")
+    development: bool = _key(False, "Issue assertions for any e-mail, on loopback only, to try the service.")
     development_token: str = _key(
-        "", "Token that a call of the development issuer must bring; empty: a new one at each start.", check=_development_token
+        "", "Token that a call to the development issuer must have; empty: a new one at each start.", check=_development_token
     )
     session_seconds: int = _key(43200, "How long a sign-in lasts, on a channel and in a browser.", low=60, high=2592000)
-    renewal_seconds: int = _key(60, "How long a channel whose sign-in has ended may take to send a new assertion.", low=5, high=600)
-    ticket_seconds: int = _key(60, "How long a ticket made for a page is good.", low=5, high=600)
+    renewal_seconds: int = _key(60, "How long a channel whose sign-in has expired may take to send a new assertion.", low=5, high=600)
+    ticket_seconds: int = _key(60, "How long a ticket made for a page is valid.", low=5, high=600)
     logins_per_hour: int = _key(60, "Browser sessions opened for one account.", low=1, high=100000)
-    tickets_per_hour: int = _key(600, "Tickets given to one account.", low=1, high=100000)
+    tickets_per_hour: int = _key(600, "Tickets issued to one account.", low=1, high=100000)
     secret_file: str = _key(
-        "%(here)s/presence.secret", "Secret that signs a sign-in at a provider while it lasts; made if missing beside an SQLite database."
+        "%(here)s/presence.secret", "Secret that signs the cookie of a sign-in at a provider; created if missing, with SQLite only."
     )
 
     @property
@@ -249,15 +251,19 @@ class ProviderSettings:
     """
 
     name: str
-    issuer: str = _key("", "Its issuer URL, spelled as in its tokens; https.", check=_issuer_url)
-    client_id: str = _key("", "The name it knows this service by.", check=_set)
+    issuer: str = _key("", "Issuer URL, spelled as in the provider's tokens; https.", check=_issuer_url)
+    client_id: str = _key("", "The client id of this service at the provider.", check=_set)
     client_secret_file: str = _key("", "File with the client secret; empty: a public client, by PKCE alone.")
-    algorithms: tuple[str, ...] = _key(("RS256",), "How it may sign ID tokens.", one_of=("RS256", "ES256", "EdDSA", "Ed25519"), check=_set)
-    domains: tuple[str, ...] = _key((), "The mail domains it speaks for; `*` is every one, and logged as a warning.", check=mail_domains)
-    require_hd: bool = _key(False, "Accept a mail domain only where the token's `hd` names it, too: Google Workspace.")
-    email_verified_string: bool = _key(False, 'Take the text `"true"` for the boolean in `email_verified`.')
-    allow_private: bool = _key(False, "It may be at a private address; on loopback also by http.")
-    title: str = _key("", "What its button says; empty: the provider's word.")
+    algorithms: tuple[str, ...] = _key(
+        ("RS256",), "Permitted signature algorithms of ID tokens.", one_of=("RS256", "ES256", "EdDSA", "Ed25519"), check=_set
+    )
+    domains: tuple[str, ...] = _key(
+        (), "Mail domains whose addresses the provider may assert; `*` permits every domain and logs a warning.", check=mail_domains
+    )
+    require_hd: bool = _key(False, "Accept a mail domain only if the token's `hd` also names it: Google Workspace.")
+    email_verified_string: bool = _key(False, 'Accept the text `"true"` for the boolean in `email_verified`.')
+    allow_private: bool = _key(False, "Permit a private address, and on loopback also http.")
+    title: str = _key("", "Text of the sign-in button; empty: the provider's name in `oidc.providers`.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +271,7 @@ class OidcSettings:
     """OpenID Connect providers. No other provider is trusted or fetched from."""
 
     providers: tuple[str, ...] = _key(
-        (), "OpenID Connect providers, a word each. Each needs `oidc.<provider>.issuer`, `.client_id` and `.domains`."
+        (), "OpenID Connect providers, one word each. Each needs `oidc.<provider>.issuer`, `.client_id` and `.domains`."
     )
     configured: tuple[ProviderSettings, ...] = ()
 
@@ -276,28 +282,34 @@ class ChannelSettings:
 
     origins: tuple[str, ...] = _key((), "Origins besides the audience whose pages and apps may open a channel.", check=_origins)
     trusted_proxies: tuple[str, ...] = _key(
-        (), "Addresses or networks of proxies whose X-Forwarded-For, X-Forwarded-Proto and Forwarded count.", check=_networks
+        (), "Addresses or networks of proxies whose X-Forwarded-For, X-Forwarded-Proto and Forwarded are used.", check=_networks
     )
     sockets: int = _key(20000, "Open connections of one process.", low=10, high=1000000)
     unsigned_per_address: int = _key(20, "Channels of one address that have not signed in.", low=1, high=100000)
     accept_rate: float = _key(200.0, "New channels, per second.", low=1, high=100000)
-    accept_burst: int = _key(500, "New channels at once, or being signed in; beyond, 503 with Retry-After.", low=1, high=100000)
-    plain_per_address: int = _key(1000, "Plain connections of one address; beyond, its oldest idle one is closed.", low=1, high=1000000)
+    accept_burst: int = _key(
+        500, "New channels at once, including those that are signing in; beyond, 503 with Retry-After.", low=1, high=100000
+    )
+    plain_per_address: int = _key(
+        1000, "Connections of one address that are not channels; beyond, its oldest idle one is closed.", low=1, high=1000000
+    )
     request_rate: float = _key(300.0, "HTTP requests of one address, per second.", low=1, high=1000000)
     request_burst: int = _key(1000, "HTTP requests of one address at once; beyond, 429.", low=1, high=1000000)
     connection_request_rate: float = _key(
-        100.0, "HTTP requests on one connection, but for a trusted proxy's, per second.", low=1, high=1000000
+        100.0, "HTTP requests on one connection, except a trusted proxy's, per second.", low=1, high=1000000
     )
     connection_request_burst: int = _key(300, "HTTP requests on one connection at once; beyond, 429.", low=1, high=1000000)
     failures_per_minute: int = _key(
         10, "Failures of the same proof or key at one address; ten times as many of different ones.", low=1, high=100000
     )
     registrations_per_hour: int = _key(60, "Applications registered from one address.", low=1, high=100000)
-    handshake_seconds: int = _key(10, "A request must have arrived within this.", low=1, high=120)
-    sign_in_seconds: int = _key(10, "A channel must have signed in within this, or it is closed with 4009.", low=1, high=120)
-    send_seconds: int = _key(5, "A peer that takes nothing for this long is dropped.", low=1, high=120)
-    close_seconds: int = _key(2, "How long a close frame is waited for.", low=1, high=30)
-    idle_seconds: int = _key(60, "A frame or a plain connection that makes no progress for this long is dropped.", low=5, high=600)
+    handshake_seconds: int = _key(10, "A request that is not complete within this is answered with 408.", low=1, high=120)
+    sign_in_seconds: int = _key(10, "A channel that has not signed in within this is closed with 4009.", low=1, high=120)
+    send_seconds: int = _key(5, "A peer that reads nothing for this long is disconnected.", low=1, high=120)
+    close_seconds: int = _key(2, "How long the service waits for a close frame.", low=1, high=30)
+    idle_seconds: int = _key(
+        60, "A channel whose frame is incomplete for this long is closed; so is an HTTP connection without progress.", low=5, high=600
+    )
     device_frame_bytes: int = _key(16384, "Largest message of a device.", low=1024, high=16777216)
     device_frame_rate: float = _key(20.0, "Frames of a device, per second.", low=1, high=1000000)
     device_frame_burst: int = _key(60, "Frames of a device at once; beyond, 1008.", low=1, high=1000000)
@@ -305,7 +317,7 @@ class ChannelSettings:
     appservice_frame_rate: float = _key(200.0, "Frames of an app service, per second.", low=1, high=1000000)
     appservice_frame_burst: int = _key(400, "Frames of an app service at once; beyond, 1008.", low=1, high=1000000)
     fragments: int = _key(64, "Fragments of one message; beyond, 1008.", low=1, high=1000000)
-    bad_frames: int = _key(20, "Bad frames in 60 seconds; then 4013.", low=1, high=10000)
+    bad_frames: int = _key(20, "Bad frames in 60 seconds; at this number, 4013.", low=1, high=10000)
     outbox_bytes: int = _key(1048576, "Bytes waiting for a slow reader; beyond, 4102.", low=65536, high=1073741824)
     outbox_frames: int = _key(1000, "Frames waiting for a slow reader; beyond, 4102.", low=10, high=1000000)
     body_bytes: int = _key(131072, "Largest body of a REST call.", low=1024, high=16777216)
@@ -315,14 +327,14 @@ class ChannelSettings:
 class OutboundSettings:
     """Fetching the domain proof, the only URL of a user's choice that is fetched (docs/protocol.md, section 6)."""
 
-    timeout_seconds: float = _key(5.0, "A fetch is over after this, whatever it does.", low=1, high=30)
-    body_bytes: int = _key(1024, "Largest answer.", low=64, high=65536)
-    proofs_per_hour: int = _key(10, "Domain proofs that the developer of one application asks for.", low=1, high=100000)
-    http_proof: bool = _key(True, "Try plain http where port 443 refuses.")
+    timeout_seconds: float = _key(5.0, "Maximum duration of a fetch of a domain proof.", low=1, high=30)
+    body_bytes: int = _key(1024, "Largest response to a fetch of a domain proof.", low=64, high=65536)
+    proofs_per_hour: int = _key(10, "Domain proofs of one application that its developer requests.", low=1, high=100000)
+    http_proof: bool = _key(True, "Try plain http if port 443 refuses the connection.")
     allow_networks: tuple[str, ...] = _key(
-        (), "Networks that are not public and where proofs may be fetched nevertheless, such as a company's own.", check=_networks
+        (), "Networks that are not public but from which proofs may be fetched, such as a company's own.", check=_networks
     )
-    ca_file: str = _key("", "File with authorities, PEM, that are trusted for a proof besides the system's.")
+    ca_file: str = _key("", "File with certificate authorities, PEM, that are trusted for a proof besides the system's.")
     allow_loopback: bool = _key(False, "Let `localhost:<port>` and `127.0.0.1:<port>` be domains, fetched by http: development only.")
 
 
@@ -359,7 +371,7 @@ class ServerSettings:
     """Settings of ``[server:main]``."""
 
     host: str = _key("127.0.0.1", "Address to listen on.")
-    port: int = _key(8282, "Port to listen on; 0 takes a free one.", low=0, high=65535)
+    port: int = _key(8282, "Port to listen on; 0: any free port.", low=0, high=65535)
     workers: int = _key(1, "Processes; more than one needs a tracker in Redis.", low=1, high=256)
     certfile: str = _key("", "TLS certificate chain, PEM; empty: plain http.")
     keyfile: str = _key("", "TLS key, PEM.")
