@@ -58,7 +58,10 @@ def _check_token(request: Request, name: str, given: str) -> None:
     if token is None:
         raise UnknownPath()
     if not token.matches(given):
-        raise Forbidden(f"{name}: must be the development token, which is in {token.file.name} beside the ini")
+        raise Forbidden(
+            f"{name}: must be the development token, which is in {token.file.name} beside the ini. "
+            "In a browser, open the link with ?token= that the service printed when it started"
+        )
 
 
 @view_config(route_name="home", request_method="GET", request_param="token")

@@ -32,6 +32,7 @@ def get_login(request: Request) -> Response:
     values = {
         "next": local_path(request.GET.get("next", ""), f"{request.script_name}/"),
         "providers": list(parts.clients.providers.values()),
+        "issuers": parts.settings.browserid.issuers,
         "token_file": token.file.name if token and not token.matches(request.cookies.get(development_cookie(request), "")) else None,
     }
     return page(request, "login", values)

@@ -19,7 +19,11 @@ WRONG = ["", "x", DEVELOPMENT_TOKEN[:-1], DEVELOPMENT_TOKEN + "x", DEVELOPMENT_T
 
 
 def wrong(name: str) -> tuple[int, object]:
-    return 403, ko(121, f"{name}: must be the development token, which is in development.token beside the ini")
+    return 403, ko(
+        121,
+        f"{name}: must be the development token, which is in development.token beside the ini. "
+        "In a browser, open the link with ?token= that the service printed when it started",
+    )
 
 
 @pytest.fixture(scope="module")

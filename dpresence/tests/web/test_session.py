@@ -184,3 +184,11 @@ def test_without_a_verifier_sign_in_is_closed_and_says_which_key_to_set(make_wor
     closed = (503, ko(201, "sign-in is closed: set identity.verifiers in the ini", retry_after=60))
     assert refusal(world.browser()("POST", "/login", {"assertion": "a~b"})) == closed
     assert refusal(world.browser()("GET", "/devices", Authorization="BrowserID a~b")) == closed
+
+
+def test_the_sign_in_page_says_how_to_sign_in_when_it_has_no_form(make_world: Callable[..., World], tmp_path: Path) -> None:
+    page = {"Accept": "text/html"}
+    closed = make_world(**{"identity.development": "false", "outbound.allow_loopback": "false"}).browser()
+    assert "the operator has to set <code>identity.verifiers</code>" in closed("GET", "/login", **page).text
+    text = production(make_world, tmp_path).browser()("GET", "/login", Host="presence.example.org", **page).text
+    assert f"your organization's own sign-in page ({browserid.ISSUER})" in text and "identity.verifiers" not in text
