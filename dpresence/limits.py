@@ -126,7 +126,7 @@ class RateLimit:
         """
         self._refuse(self._buckets.wait(key, now=self._clock.monotonic()))
 
-    def note(self, key: str) -> None:
+    def record(self, key: str) -> None:
         """Count an operation unless the key is at its limit; never raises."""
         self._buckets.take(key, now=self._clock.monotonic())
 

@@ -108,7 +108,7 @@ class Metrics:
         self._gauges = dict.fromkeys(GAUGES, 0)
         self._totals = self._totals_before_minute = (0, 0, 0)
         self._rate_samples = deque([(clock.monotonic(), 0)], maxlen=_RATE_SAMPLES)
-        self.event("started")
+        self.event("process started")
 
     # -- counting
 
@@ -139,7 +139,7 @@ class Metrics:
         """Record which backends answered a ping, with an event for each change."""
         for role, healthy in health.items():
             if healthy != self.health.get(role, True):
-                self.event(f"the {role} {'answers again' if healthy else 'does not answer'}")
+                self.event(f"{role} {'available again' if healthy else 'unavailable'}")
         self.health = dict(health)
 
     # -- sampling

@@ -18,12 +18,12 @@ def main() -> Any:
     """Run Pyramid's ``pserve`` with the arguments of this process."""
     from pyramid.scripts import pserve
 
-    sys.excepthook = _say_why_unread
+    sys.excepthook = _report_unreadable_ini
     read_raw()
     return pserve.main(sys.argv)
 
 
-def say_why(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+def report_failed_start(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     """Report a failed start in one line for the operator; an unexpected exception is shown with its traceback."""
     if isinstance(error, configparser.Error):
         error = unreadable(error)
@@ -33,10 +33,10 @@ def say_why(kind: type[BaseException], error: BaseException, traceback: Tracebac
         sys.__excepthook__(kind, error, traceback)
 
 
-def _say_why_unread(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+def _report_unreadable_ini(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     """Handle errors while the ini is read: until the server starts, it is the only file that is opened and decoded."""
     if isinstance(error, UnicodeDecodeError):
         error = unreadable(error)
     elif isinstance(error, OSError):
         error = SettingError(f"{error.filename}: {error.strerror}")
-    say_why(kind, error, traceback)
+    report_failed_start(kind, error, traceback)

@@ -28,7 +28,7 @@ from .errors import SettingError  # noqa: E402
 from .files import free_files  # noqa: E402
 from .ini import load_server  # noqa: E402
 from .listener import Server, tls_context  # noqa: E402
-from .pserve import say_why  # noqa: E402
+from .pserve import report_failed_start  # noqa: E402
 from .renewal import Renewal, command, restart  # noqa: E402
 from .settings import ServerSettings, Settings, wrong_setting  # noqa: E402
 from .supervisor import Supervisor  # noqa: E402
@@ -51,7 +51,7 @@ def main(global_config: dict[str, str], **section: str) -> Callable[[Any], None]
     :raises SettingError: a setting is invalid.
     """
     section.pop("use", None)
-    sys.excepthook = say_why
+    sys.excepthook = report_failed_start
     faulthandler.enable()  # writes a stack trace on a crash in native code
     faulthandler.register(TRACE_SIGNAL)
     settings, worker, listener = load_server(section), this_worker(), inherited_listener()

@@ -131,7 +131,7 @@ class AppServiceChannel(JsonChannel):
 
     def _check_now(self) -> None:
         try:
-            self._presence.applications.look_again(self._appid, self._key_id)
+            self._presence.applications.check_key(self._appid, self._key_id)
         except BackendUnavailable:
             self._check_at = self._clock.monotonic()  # at the next tick
         except Refused as refused:

@@ -171,11 +171,11 @@ class DeviceChannel(JsonChannel):
         if sign_outs == self._presence.hub.sign_outs:
             return
         try:
-            stands = self._presence.accounts.stands(signed)
+            current = self._presence.accounts.is_current(signed)
         except BackendUnavailable as refused:
             self.close(CloseCode.TRY_AGAIN_LATER, f"{refused.error}; retry_after={refused.retry_after}")
         else:
-            if not stands:
+            if not current:
                 self.close(CloseCode.NOT_SIGNED_IN, "signed out")
 
     def _store_session(self, assertion: str, signed: SignIn) -> None:

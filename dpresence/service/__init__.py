@@ -68,7 +68,7 @@ class Presence:
         self.devices.on_connect = self.feeds.count_connect
         self.overview = Overview(directory, tracker, self.feeds, hub, clock)
         self.delivery = Delivery(directory, tracker, mailbox, self.grants, hub, clock)
-        self.delivery.again = self._schedule_delivery
+        self.delivery.schedule = self._schedule_delivery
         self.notifications = Notifications(directory, tracker, mailbox, self.delivery, self.retries, hub, settings.presence, clock)
         self.comparison = Comparison(directory, tracker, self.grants)
         self.recovery = Recovery(hub, self.devices, self.grants, self.accounts, self.outbox, self.retries, self.comparison, self.deliver)

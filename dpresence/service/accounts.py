@@ -108,7 +108,7 @@ class Accounts:
         :raises Conflict: the account is pinned to another issuer or subject.
         :raises SlowDown: too many assertions were invalid.
         """
-        return self._account_of(self._proved(lambda: self._verifiers.verify(assertion), assertion, address), assertion, address)
+        return self._account_of(self._verified(lambda: self._verifiers.verify(assertion), assertion, address), assertion, address)
 
     def _account_of(self, identity: Identity, proof: str, address: str) -> Account:
         try:
@@ -122,7 +122,7 @@ class Accounts:
             raise self._refusal(NotAdmitted("blocked", f"{masked(identity.email)}, {identity.issuer}"), proof, address)
         return account
 
-    def _proved(self, prove: Callable[[], T], proof: str, address: str) -> T:
+    def _verified(self, prove: Callable[[], T], proof: str, address: str) -> T:
         """Return the result of a verification; a failure counts for the client's address."""
         try:
             return prove()
@@ -134,7 +134,7 @@ class Accounts:
 
         :raises SlowDown: there were too many.
         """
-        self._failures.note(address, proof)
+        self._failures.record(address, proof)
         log.info("sign-in refused: %s", f"{refused.reason} ({refused.about})" if refused.about else refused.reason)
         return refused
 
@@ -168,7 +168,7 @@ class Accounts:
             raise self._refusal(InvalidAssertion("ticket used before", about=masked(used.account.email)), value, address)
         return SignIn(used.account, ticket.session_ends_at, ticket.device, ticket.family, successor)
 
-    def stands(self, signed: SignIn) -> bool:
+    def is_current(self, signed: SignIn) -> bool:
         """Return whether a sign-in is still valid after concurrent log-outs, erasures, blocks and unpins."""
         account = self._directory.account(signed.account.id)
         return account is not None and account.pin == signed.account.pin and self._may_stay(account, signed.family)
@@ -190,10 +190,12 @@ class Accounts:
         :returns: the account and the value of the session's cookie.
         :raises InvalidAssertion: see ``verify``; also if the assertion has been used for a session before.
         """
-        identity, digest = self._proved(lambda: (self._verifiers.verify(assertion), self._verifiers.digest(assertion)), assertion, address)
+        identity, digest = self._verified(
+            lambda: (self._verifiers.verify(assertion), self._verifiers.digest(assertion)), assertion, address
+        )
         return self._open_session(identity, assertion, address, previous, digest)
 
-    def login_by(self, prove: Callable[[], Identity], attempt: str, address: str, previous: str = "") -> tuple[Account, str]:
+    def login_with_provider(self, prove: Callable[[], Identity], attempt: str, address: str, previous: str = "") -> tuple[Account, str]:
         """Open a browser session for the identity that ``prove`` returns: the last step of a sign-in at a provider.
 
         :param attempt: name of this sign-in.
@@ -201,8 +203,8 @@ class Accounts:
         :returns: see ``login``.
         :raises InvalidAssertion: see ``verify``; also Conflict and SlowDown.
         """
-        with self._failures.turn(address):
-            identity = self._proved(prove, attempt, address)
+        with self._failures.slot(address):
+            identity = self._verified(prove, attempt, address)
         return self._open_session(identity, attempt, address, previous)
 
     def _open_session(
@@ -214,11 +216,11 @@ class Accounts:
         self._logins.check(account.id)
         if digest is not None and not self._directory.spend(digest, identity.expires_at):
             raise self._refusal(InvalidAssertion("replayed", about=masked(identity.email)), proof, address)
-        self._logins.note(account.id)
+        self._logins.record(account.id)
         session = Session(_hash(cookie), account.id, now, now + self._settings.session_seconds * 1000)
         for user in self._directory.add_session(session, account, _hash(previous) if previous else None):
             self._outbox.work(user)  # closes channels of the previous session's tickets, which could not be ended later
-        self._metrics.event("signed in with a browser", account.email)
+        self._metrics.event("browser sign-in", account.email)
         return account, cookie
 
     def session(self, cookie: str) -> SignedIn:

@@ -39,7 +39,7 @@ _KEY = re.compile(rf"{KEY_PREFIX}([A-Za-z0-9_-]{{{_ID_LENGTH}}})_([A-Za-z0-9_-]{
 _DAY_MS = 86_400_000
 _CHECK_DAYS = 7
 _FAILED_CHECKS = 3
-_CHECKS_AT_ONCE = 20
+_CONCURRENT_CHECKS = 20
 _UNPROVEN: dict[str, object] = {"proof": None, "active": False, "check_at": None, "failed_checks": 0}
 
 
@@ -183,11 +183,11 @@ class Applications:
     def check_domains(self) -> None:
         """Check the domains that are due again. A domain whose checks failed on three consecutive days is no longer validated."""
         now = self._clock.steady.now()
-        looks = Pool()  # concurrent checks: a domain that does not answer delays no other
+        checks = Pool()  # concurrent checks: a domain that does not answer delays no other
         try:
-            looks.map(self._check, self._directory.claim_checks(now, now + _DAY_MS, _CHECKS_AT_ONCE))
+            checks.map(self._check, self._directory.claim_checks(now, now + _DAY_MS, _CONCURRENT_CHECKS))
         finally:
-            looks.kill()
+            checks.kill()
 
     def _check(self, application: Application) -> None:
         try:
@@ -204,7 +204,7 @@ class Applications:
             self._directory.change_application(application.id, {"failed_checks": failed}, application.domain_key)
         elif self._directory.change_application(application.id, _UNPROVEN, application.domain_key):
             self._outbox.work(application.id)
-            self._metrics.event("application deactivated: its domain was not proven again", application.domain)
+            self._metrics.event("application deactivated: its domain checks failed", application.domain)
 
     def activate(self, application: Application, owner: Proven) -> str:
         """Activate an application and return its API key, which cannot be retrieved again.
@@ -277,7 +277,7 @@ class Applications:
 
     # -- methods for app services
 
-    def reachable(self, appid: str) -> Application:
+    def require_active(self, appid: str) -> Application:
         """Return an application whose app service may open a channel.
 
         :raises NotFound: there is no application with this id.
@@ -299,29 +299,29 @@ class Applications:
         key = self._directory.key(match[1], now) if match else None
         digest = sha256((match[2] if match else "").encode()).digest()
         if not hmac.compare_digest(digest, key.secret_hash if key else bytes(32)) or key is None or key.appid != appid:
-            self._failures.note(address, text)
+            self._failures.record(address, text)
             raise InvalidKey()
-        self._note_use(key, now)
-        return self.reachable(appid)
+        self._record_use(key, now)
+        return self.require_active(appid)
 
-    def _note_use(self, key: ApiKey, now: int) -> None:
+    def _record_use(self, key: ApiKey, now: int) -> None:
         day = datetime.fromtimestamp(now / 1000, UTC).date().isoformat()
         if key.used_on != day:
             self._directory.touch_key(key.id, day)
 
-    def look_again(self, appid: str, key_id: str) -> None:
+    def check_key(self, appid: str, key_id: str) -> None:
         """Check that an app service may stay signed in with its key, and record the use of the key.
 
         :param key_id: see ``key_id``.
         :raises InvalidKey: the key is no longer valid.
-        :raises Refused: see ``reachable``.
+        :raises Refused: see ``require_active``.
         """
-        self.reachable(appid)
+        self.require_active(appid)
         now = self._clock.steady.now()
         key = self._directory.key(key_id, now)
         if key is None:
             raise InvalidKey()
-        self._note_use(key, now)
+        self._record_use(key, now)
 
 
 def key_id(text: str) -> str:

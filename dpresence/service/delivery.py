@@ -28,7 +28,7 @@ MOST_UNACKNOWLEDGED = 500
 """Maximum number of notifications sent on one channel without an acknowledgement."""
 _PAGES = 10
 """Maximum number of pages of one delivery; then other callers for the same user proceed."""
-_TURN_SECONDS = 10
+_WAIT_SECONDS = 10
 _RANDOM = SystemRandom()
 _RESUMING_SECONDS = 600
 """Maximum seconds for the deliveries after an activation; if they take longer, the next activation of the application gives up waiting."""
@@ -37,12 +37,12 @@ _RESUMING_SECONDS = 600
 class Delivery:
     """Sends undelivered notifications, and discards those that devices have received.
 
-    :cvar late_seconds: minimum and maximum seconds of the random delay of deliveries that the application must not detect.
+    :cvar delay_seconds: minimum and maximum seconds of the random delay of deliveries that the application must not detect.
     :ivar pending: returns whether a delivery to a user is about to start.
-    :ivar again: schedules a delivery to a user; never blocks.
+    :ivar schedule: schedules a delivery to a user; never blocks.
     """
 
-    late_seconds = (0.2, 2.0)
+    delay_seconds = (0.2, 2.0)
 
     def __init__(self, directory: Directory, tracker: Tracker, mailbox: Mailbox, grants: Grants, hub: Hub, clock: Clock) -> None:
         self._directory = directory
@@ -51,11 +51,11 @@ class Delivery:
         self._grants = grants
         self._hub = hub
         self._clock = clock
-        self._deliveries = SingleFlight(self._turn, _TURN_SECONDS)
+        self._deliveries = SingleFlight(self._deliver_pages, _WAIT_SECONDS)
         self._resumptions = SingleFlight(self._resume, _RESUMING_SECONDS)
-        self._owed: dict[str, set[str]] = {}  # ids written to the sockets of devices without acknowledgements, still to be discarded
+        self._written: dict[str, set[str]] = {}  # ids written to the sockets of devices without acknowledgements, still to be discarded
         self.pending = self._deliveries.pending
-        self.again: Callable[[str], None] = lambda user: None
+        self.schedule: Callable[[str], None] = lambda user: None
 
     def deliver(self, user: str) -> None:
         """Send undelivered notifications to a user's devices on this process, as many as they accept now; the rest follows later.
@@ -64,8 +64,8 @@ class Delivery:
         """
         self._deliveries.run(user)
 
-    def _turn(self, user: str) -> None:
-        self._settle_owed(user)
+    def _deliver_pages(self, user: str) -> None:
+        self._settle_written(user)
         channels = list(self._hub.devices_of(user).values())
         self._rewind(user, channels)
         for _ in range(_PAGES):
@@ -76,15 +76,15 @@ class Delivery:
             if channels:
                 yield_to_loop()
         if channels:
-            self.again(user)
+            self.schedule(user)
         with suppress(BackendUnavailable):
-            self._settle_owed(user)
+            self._settle_written(user)
 
     def _rewind(self, user: str, channels: Collection[DevicePort]) -> None:
         """Return to notifications that were skipped while their grant was paused or their application was not active."""
         skipped = {puid for channel in channels for puid in channel.progress.skipped}
         if skipped:
-            shown = self._shown(user, skipped)
+            shown = self._visible_domains(user, skipped)
             for channel in channels:
                 channel.progress.rewind(shown)
 
@@ -94,29 +94,29 @@ class Delivery:
         The first delivery begins after a random delay: the time of the application's next answers must not show who has a
         device (protocol, section 5).
         """
-        gevent.spawn_later(self.late(), self._take_resumption, appid)
+        gevent.spawn_later(self.random_delay(), self._try_resume, appid)
 
-    def late(self) -> float:
+    def random_delay(self) -> float:
         """Return seconds after which to begin a delivery that the application must not detect."""
-        return _RANDOM.uniform(*self.late_seconds)
+        return _RANDOM.uniform(*self.delay_seconds)
 
-    def _take_resumption(self, appid: str) -> None:
+    def _try_resume(self, appid: str) -> None:
         with suppress(BackendUnavailable):
             self._resumptions.run(appid)
 
     def _resume(self, appid: str) -> None:
         for user in dict.fromkeys(user for user, _, channel in self._hub.devices() if channel.progress.skipped):
             try:
-                if any(self._missed(user, grant) for grant in self._grants.of(user).grants if grant.appid == appid):
+                if any(self._has_skipped(user, grant) for grant in self._grants.of(user).grants if grant.appid == appid):
                     self.deliver(user)
             except BackendUnavailable:
-                self.again(user)
+                self.schedule(user)
             yield_to_loop()
 
-    def _missed(self, user: str, grant: Grant) -> bool:
+    def _has_skipped(self, user: str, grant: Grant) -> bool:
         return any(grant.puid in channel.progress.skipped for channel in self._hub.devices_of(user).values())
 
-    def _shown(self, user: str, puids: Collection[str]) -> dict[str, str]:
+    def _visible_domains(self, user: str, puids: Collection[str]) -> dict[str, str]:
         """Return the domains, by PUID, of the grants among ``puids`` that are not paused and whose application is active."""
         grants = [grant for grant in self._grants.of(user).grants if grant.puid in puids and not grant.paused]
         active = self._directory.active([grant.appid for grant in grants]) if grants else {}
@@ -128,21 +128,21 @@ class Delivery:
         if not channel.idle:
             if not progress.stalled:
                 progress.stalled = True
-                channel.when_sent(partial(self._go_on, user, channel))
+                channel.when_sent(partial(self._on_drained, user, channel))
             return False
         if _full(channel):  # notifications may have been acknowledged by other devices, or have expired
             progress.sent &= self._mailbox.among(user, progress.sent)
         return not _full(channel)
 
-    def _go_on(self, user: str, channel: DevicePort) -> None:
+    def _on_drained(self, user: str, channel: DevicePort) -> None:
         channel.progress.stalled = False
-        self.again(user)
+        self.schedule(user)
 
     def _send_page(self, user: str, channels: Sequence[DevicePort]) -> list[DevicePort]:
         """Send a page to the channels with the lowest position; return the channels for which more may be waiting."""
         after = min(channel.progress.position for channel in channels)
         page = self._mailbox.pending(user, after, MOST_ITEMS)
-        shown = self._shown(user, {waiting.notification.puid for waiting in page})  # read last, as a grant may have ended
+        shown = self._visible_domains(user, {waiting.notification.puid for waiting in page})  # read last, as a grant may have ended
         following = []
         for channel in channels:
             behind = channel.progress.position == after
@@ -152,7 +152,7 @@ class Delivery:
 
     def _offer(self, user: str, channel: DevicePort, page: Sequence[Waiting], shown: Mapping[str, str]) -> bool:
         """Offer a channel the new notifications of the part of a page that it has room for; return whether it accepted them."""
-        progress, unsettled = channel.progress, self._owed.get(user, ())
+        progress, unsettled = channel.progress, self._written.get(user, ())
         taken = page[: channel.room_for([waiting.notification for waiting in page])]
         for position, item in taken:
             if item.puid not in shown:
@@ -166,30 +166,30 @@ class Delivery:
         ids = {item.id for item in new}
         progress.sent |= ids
         if ids and not channel.acknowledges:  # discarded after they are written to the socket
-            channel.when_sent(partial(self._left, user, channel, ids))
+            channel.when_sent(partial(self._on_written, user, channel, ids))
         return True
 
     # -- received notifications
 
-    def _left(self, user: str, channel: DevicePort, ids: set[str]) -> None:
+    def _on_written(self, user: str, channel: DevicePort, ids: set[str]) -> None:
         """Record what was written to the socket of a device without acknowledgements; never blocks."""
         channel.progress.sent -= ids
-        self._owed.setdefault(user, set()).update(ids)
+        self._written.setdefault(user, set()).update(ids)
         if not self._deliveries.running(user):  # a running delivery settles it itself
-            gevent.spawn(self._settle_late, user)
+            gevent.spawn(self._try_settle_written, user)
 
-    def _settle_late(self, user: str) -> None:
+    def _try_settle_written(self, user: str) -> None:
         with suppress(BackendUnavailable):
-            self._settle_owed(user)
+            self._settle_written(user)
 
-    def _settle_owed(self, user: str) -> None:
+    def _settle_written(self, user: str) -> None:
         """Discard notifications written to devices without acknowledgements; retried while the mailbox is unavailable."""
-        while unsettled := self._owed.get(user):
+        while unsettled := self._written.get(user):
             ids = sorted(unsettled)
             self._settle(user, ids)
             unsettled.difference_update(ids)
-            if not unsettled and self._owed.get(user) is unsettled:  # another greenlet may have removed it
-                del self._owed[user]
+            if not unsettled and self._written.get(user) is unsettled:  # another greenlet may have removed it
+                del self._written[user]
 
     def acknowledge(self, user: str, ids: Sequence[str]) -> None:
         """Discard notifications that a device has acknowledged; unknown ids are ignored."""
@@ -198,7 +198,7 @@ class Delivery:
             was_full = _full(channel)
             channel.progress.sent.difference_update(ids)
             if was_full:
-                self.again(user)
+                self.schedule(user)
 
     def _settle(self, user: str, ids: Sequence[str]) -> None:
         self._mailbox.settle(user, ids, self._unseen(user), self._clock.steady.now())
@@ -214,11 +214,11 @@ class Delivery:
 
     def sweep(self) -> None:
         """Retry pending settlements, and resume channels whose notifications may have been acknowledged by other processes."""
-        for user in list(self._owed):
-            self._settle_owed(user)
+        for user in list(self._written):
+            self._settle_written(user)
         for user, _, channel in self._hub.devices():
             if _full(channel):
-                self.again(user)
+                self.schedule(user)
 
 
 def _full(channel: DevicePort) -> bool:

@@ -78,13 +78,13 @@ class Devices:
         connected = self._connect(user, device, connection, status, account.revision)
         self.on_connect()
         if family is not None and device is None:
-            self._note_device(user, connected.device, connection, family)
+            self._store_device(user, connected.device, connection, family)
         return connected
 
     def _connect(self, user: str, device: str | None, connection: str, status: Status, signed: int) -> Connected:
         return self._grants.apply(user, lambda grants: self._tracker.connect(user, device, connection, status, grants, self._limit, signed))
 
-    def _note_device(self, user: str, device: str, connection: str, family: str) -> None:
+    def _store_device(self, user: str, device: str, connection: str, family: str) -> None:
         """Store the device of a ticket family, so that signing the device out revokes its tickets."""
         try:
             self._directory.set_family_device(family, device)

@@ -13,11 +13,11 @@ from ..clock import Clock
 from ..errors import SlowDown
 from ..limits import RateLimit
 
-DIFFERENT = 10
+DIFFERENT_FACTOR = 10
 """Factor by which the failures of different credentials at an address may exceed those of a single credential."""
-AT_ONCE = 4
+CHECKS_PER_ADDRESS = 4
 """Maximum number of concurrent requests to a provider for one address; the provider's fetcher allows 20 in total."""
-TURN_SECONDS = 10.0
+SLOT_SECONDS = 10.0
 
 
 class Failures:
@@ -31,10 +31,10 @@ class Failures:
 
     def __init__(self, most: int, clock: Clock) -> None:
         text = "too many failures from this address"
-        self._repeated, self._different = RateLimit(text, most, 60, clock), RateLimit(text, DIFFERENT * most, 60, clock)
-        self._turns: WeakValueDictionary[str, BoundedSemaphore] = WeakValueDictionary()
+        self._repeated, self._different = RateLimit(text, most, 60, clock), RateLimit(text, DIFFERENT_FACTOR * most, 60, clock)
+        self._slots: WeakValueDictionary[str, BoundedSemaphore] = WeakValueDictionary()
 
-    def note(self, address: str, credential: str) -> None:
+    def record(self, address: str, credential: str) -> None:
         """Count a failure.
 
         A client with an expired credential must learn that it is invalid, whatever other clients at its address do. Repetitions of
@@ -46,17 +46,17 @@ class Failures:
         self._different.charge(address)
 
     @contextmanager
-    def turn(self, address: str) -> Iterator[None]:
+    def slot(self, address: str) -> Iterator[None]:
         """Hold a slot of an address for a check that calls a provider.
 
-        :raises SlowDown: no slot became free within ``TURN_SECONDS``.
+        :raises SlowDown: no slot became free within ``SLOT_SECONDS``.
         """
-        turns = self._turns.get(address)
-        if turns is None:
-            turns = self._turns[address] = BoundedSemaphore(AT_ONCE)
-        if not turns.acquire(timeout=TURN_SECONDS):
-            raise SlowDown("too many sign-ins of this address at a time", retry_after=round(TURN_SECONDS))
+        slots = self._slots.get(address)
+        if slots is None:
+            slots = self._slots[address] = BoundedSemaphore(CHECKS_PER_ADDRESS)
+        if not slots.acquire(timeout=SLOT_SECONDS):
+            raise SlowDown("too many sign-ins of this address at a time", retry_after=round(SLOT_SECONDS))
         try:
             yield
         finally:
-            turns.release()
+            slots.release()

@@ -189,11 +189,11 @@ class Notifications:
                 self._signal_others(user)
             if user not in self._delayed and self._hub.devices_of(user):
                 self._delayed.add(user)
-                gevent.spawn_later(self._delivery.late(), self._deliver_delayed, user)
+                gevent.spawn_later(self._delivery.random_delay(), self._deliver_delayed, user)
 
     def _deliver_delayed(self, user: str) -> None:
         self._delayed.discard(user)
-        self._delivery.again(user)
+        self._delivery.schedule(user)
 
     def _signal_others(self, user: str) -> None:
         """Signal other processes if the user has a device at one of them."""

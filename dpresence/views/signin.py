@@ -120,7 +120,9 @@ def get_back(request: Request) -> Response:
     parts, attempt, answer = request.dpresence, request.validated["attempt"], request.validated["answer"]
     client = request.validated["client"]
     previous = request.cookies.get(cookie_name(request), "")
-    _, cookie = request.presence.accounts.login_by(lambda: client.finish(attempt, answer), attempt.state, request.remote_addr, previous)
+    _, cookie = request.presence.accounts.login_with_provider(
+        lambda: client.finish(attempt, answer), attempt.state, request.remote_addr, previous
+    )
     response = HTTPSeeOther(parts.settings.identity.audience + attempt.next)
     _set(request, response, cookie_name(request), cookie, parts.settings.identity.session_seconds)
     return response

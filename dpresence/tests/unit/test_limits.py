@@ -76,7 +76,7 @@ def test_an_address_that_failed_too_often_waits_for_whole_seconds() -> None:
     limit = RateLimit("too many failures", 10, 60, clock)
     for _ in range(10):
         limit.check("a")
-        limit.note("a")
+        limit.record("a")
     with pytest.raises(SlowDown) as refused:
         limit.check("a")
     assert refused.value.body() == {"result": "KO", "errno": 117, "error": "too many failures", "retry_after": 6}

@@ -84,7 +84,7 @@ def test_a_peer_cannot_fill_the_counts_with_codes_of_its_own(metrics):
 
 
 @pytest.mark.parametrize(
-    ("code", "what"), [(4102, "channel closed, 4102: slow reader"), (4013, "channel closed, 4013: bad frames"), (1000, "started")]
+    ("code", "what"), [(4102, "channel closed, 4102: slow reader"), (4013, "channel closed, 4013: bad frames"), (1000, "process started")]
 )
 def test_only_a_close_that_means_trouble_is_an_event(metrics, code, what):
     metrics.closed(code)
@@ -100,7 +100,7 @@ def test_an_internal_error_is_an_event_and_a_refusal_is_none(metrics):
 def test_a_backend_that_goes_and_comes_back_is_an_event_each(metrics):
     for well in (True, False, False, True):
         metrics.record_health({"directory": True, "tracker": well})
-    assert said(metrics)[1:] == [("the tracker does not answer", "", 1), ("the tracker answers again", "", 1)]
+    assert said(metrics)[1:] == [("tracker unavailable", "", 1), ("tracker available again", "", 1)]
     assert metrics.report().health == {"directory": True, "tracker": True}
 
 
@@ -157,7 +157,7 @@ def test_several_processes_make_one_picture(metrics, clock):
     assert [(minute["devices"], minute["updates"]) for minute in shown["minutes"]] == [(5, 11), (5, 0)]
     assert shown["health"] == [{"backend": "directory", "reached": 2, "asked": 2}, {"backend": "tracker", "reached": 1, "asked": 2}]
     assert [one["started_at"] for one in shown["processes"]] == [clock.start, clock.start + 1000]
-    assert [event.what for event in shown["events"]] == ["started", "started", "the tracker does not answer"]
+    assert [event.what for event in shown["events"]] == ["process started", "process started", "tracker unavailable"]
 
 
 def test_a_minute_of_a_process_that_stood_still_is_not_shown_as_this_hour(metrics, clock):

@@ -41,7 +41,7 @@ def one_key(issuer_key: RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have what an application must not notice sent right after the answer."""
-    monkeypatch.setattr(Delivery, "late_seconds", (0, 0))
+    monkeypatch.setattr(Delivery, "delay_seconds", (0, 0))
 
 
 @pytest.fixture(scope="session")

@@ -165,7 +165,7 @@ def test_the_health_of_each_backend_is_that_of_the_last_time_it_was_asked(world,
     monkeypatch.setattr(world.parts.backends.mailbox, "ping", away)
     shown = figures(world, admin)
     assert shown["health"][2] == {"backend": "mailbox", "reached": 0, "asked": 1}
-    assert shown["events"][-1]["what"] == "the mailbox does not answer"
+    assert shown["events"][-1]["what"] == "mailbox unavailable"
 
 
 def test_while_the_tracker_is_away_a_process_shows_its_own(world, admin, monkeypatch):
@@ -216,7 +216,7 @@ def test_the_figures_say_nothing_of_who_is_online(world, admin):
     text = json.dumps(shown)
     for secret in (ANN, "ann", puid, app.key, "online", "unavailable", "Your move"):
         assert secret not in text.replace("the service is unavailable for a moment", ""), secret
-    assert not [event for event in shown["events"] if event["who"] == "a…@example.org" and event["what"] != "signed in with a browser"]
+    assert not [event for event in shown["events"] if event["who"] == "a…@example.org" and event["what"] != "browser sign-in"]
 
 
 def test_events_name_people_by_masked_emails_and_applications_by_their_domain(world, admin):
@@ -225,9 +225,9 @@ def test_events_name_people_by_masked_emails_and_applications_by_their_domain(wo
     app.owner("DELETE", f"/myapps/{app.id}")
     app.owner("DELETE", "/account")
     assert [(event["what"], event["who"]) for event in figures(world, admin)["events"]] == [
-        ("started", ""),
-        ("signed in with a browser", "a…@example.org"),
-        ("signed in with a browser", "d…@example.org"),
+        ("process started", ""),
+        ("browser sign-in", "a…@example.org"),
+        ("browser sign-in", "d…@example.org"),
         ("application registered", world.proof.domain),
         ("application activated", world.proof.domain),
         ("application deactivated", world.proof.domain),

@@ -99,6 +99,6 @@ def test_a_wrong_proof_beyond_the_limit_leaves_no_line_in_the_log(world: World, 
 def test_turns_of_an_address_that_nobody_holds_are_forgotten() -> None:
     failures = Failures(10, FakeClock())
     for number in range(1000):
-        with failures.turn(f"192.0.2.{number}"):
-            assert len(failures._turns) == 1
-    assert not failures._turns
+        with failures.slot(f"192.0.2.{number}"):
+            assert len(failures._slots) == 1
+    assert not failures._slots

@@ -212,19 +212,19 @@ def test_a_device_that_is_connected_and_offline_gets_them_all_the_same(make_worl
 def test_nothing_is_sent_to_who_is_shown_as_offline_while_the_application_measures_its_next_calls(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Delivery, "late_seconds", (0.3, 0.4))
-    scene, turns = Scene(make_world(), True), []
+    monkeypatch.setattr(Delivery, "delay_seconds", (0.3, 0.4))
+    scene, scheduled = Scene(make_world(), True), []
     scene.say("offline")
     scene.device.take()
     delivery = scene.world.presence.delivery
-    monkeypatch.setattr(delivery, "again", lambda user, real=delivery.again: (turns.append(user), real(user)))
+    monkeypatch.setattr(delivery, "schedule", lambda user, real=delivery.schedule: (scheduled.append(user), real(user)))
     for n in range(5):
         scene.notify(message=str(n))
         scene.world.settle()
-    assert (turns, scene.device.take()) == ([], [])
+    assert (scheduled, scene.device.take()) == ([], [])
     gevent.sleep(0.5)
     scene.world.settle()
-    assert len(turns) == 1, "one turn for all of them"
+    assert len(scheduled) == 1, "one delivery for all of them"
     assert [item["message"] for frame in scene.device.take() for item in frame["notifications"]] == list("01234")
 
 

@@ -55,21 +55,21 @@ def test_a_right_key_with_the_door_shut_is_not_told_from_a_wrong_one_by_who_has_
     assert refusal(world.browser()("GET", path, Authorization=f"Bearer {app.key}"))[1]["errno"] == 142
 
 
-def noting(name: str, call: Callable[..., Any], asked: list[str]) -> Callable[..., Any]:
-    """Return ``call``, whose every use is noted in ``asked``."""
+def recording(name: str, call: Callable[..., Any], asked: list[str]) -> Callable[..., Any]:
+    """Return ``call``, whose uses are recorded in ``asked``."""
 
-    def noted(*given: Any) -> Any:
+    def recorded(*given: Any) -> Any:
         asked.append(name)
         return call(*given)
 
-    return noted
+    return recorded
 
 
 def test_every_way_to_be_wrong_takes_the_same_path(world: World, app: App, retired: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One look for the key's id, found or not, and nothing else; the times are printed for who doubts it."""
     directory, authenticate, asked = world.parts.backends.directory, world.presence.applications.authenticate, list[str]()
     for name in ("key", "application", "touch_key", "grants_of_application"):
-        monkeypatch.setattr(directory, name, noting(name, getattr(directory, name), asked))
+        monkeypatch.setattr(directory, name, recording(name, getattr(directory, name), asked))
     for what, (appid, key) in wrong_keys(app, retired).items():
         took = []
         for turn in range(200):
