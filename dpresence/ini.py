@@ -30,7 +30,6 @@ from .settings import (
     ServerSettings,
     Settings,
     StorageSettings,
-    mail_domains,
     refuse,
 )
 
@@ -84,11 +83,11 @@ def _issuers(names: tuple[str, ...], ini: dict[str, str]) -> tuple[IssuerSetting
     found = []
     for name in names:
         refuse(re.fullmatch(r"[a-z0-9.-]+", name) is None, "browserid.issuers", name, "host names in lower case")
-        parts = {part: tuple(ini.pop(f"browserid.{name}.{part}", "").split()) for part in ("keys", "domains")}
-        refuse(not 1 <= len(parts["keys"]) <= 2, f"browserid.{name}.keys", " ".join(parts["keys"]), "one or two files")
-        allowed = mail_domains(parts["domains"])
-        refuse(allowed is not None, f"browserid.{name}.domains", " ".join(parts["domains"]), str(allowed))
-        found.append(IssuerSettings(name, parts["keys"], tuple(domain.lower() for domain in parts["domains"])))
+        for key in keys(IssuerSettings, f"browserid.{name}"):
+            ini.setdefault(key, "")
+        values = _read(IssuerSettings, f"browserid.{name}", ini)
+        values["domains"] = tuple(domain.lower() for domain in values["domains"])
+        found.append(IssuerSettings(name, **values))
     return tuple(found)
 
 

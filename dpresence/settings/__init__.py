@@ -1,0 +1,49 @@
+"""Settings: one frozen dataclass per concern. ``ini.py`` reads and validates them at startup.
+
+A field is one key: ``presence.grace_seconds`` is ``PresenceSettings.grace_seconds``. Its metadata contains its description and the
+allowed values. ``docs/settings.md`` and the comments of ``presence.ini`` repeat them; a test verifies that all three are equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .allowed import REDIS_URL
+from .channels import ChannelSettings
+from .declaration import refuse, wrong_setting
+from .identity import (
+    LOOPBACK_HOSTS,
+    RESERVED,
+    AdminSettings,
+    BrowserIDSettings,
+    IdentitySettings,
+    IssuerSettings,
+    OidcSettings,
+    ProviderSettings,
+)
+from .outbound import OutboundSettings
+from .presence import PresenceSettings
+from .server import ServerSettings
+from .storage import RedisMailboxSettings, RedisSettings, StorageSettings
+
+__all__ = [
+    "LOOPBACK_HOSTS", "REDIS_URL", "RESERVED", "AdminSettings", "BrowserIDSettings", "ChannelSettings", "IdentitySettings",
+    "IssuerSettings", "OidcSettings", "OutboundSettings", "PresenceSettings", "ProviderSettings", "RedisMailboxSettings",
+    "RedisSettings", "ServerSettings", "Settings", "StorageSettings", "refuse", "wrong_setting",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of ``[app:main]``, with one field per concern."""
+
+    storage: StorageSettings = field(default_factory=StorageSettings)
+    redis: RedisSettings = field(default_factory=RedisSettings)
+    redis_mailbox: RedisMailboxSettings = field(default_factory=RedisMailboxSettings)
+    presence: PresenceSettings = field(default_factory=PresenceSettings)
+    identity: IdentitySettings = field(default_factory=IdentitySettings)
+    browserid: BrowserIDSettings = field(default_factory=BrowserIDSettings)
+    oidc: OidcSettings = field(default_factory=OidcSettings)
+    channels: ChannelSettings = field(default_factory=ChannelSettings)
+    outbound: OutboundSettings = field(default_factory=OutboundSettings)
+    admin: AdminSettings = field(default_factory=AdminSettings)

@@ -1,0 +1,93 @@
+"""Checks of values. Each returns a description of the allowed values if the value is not allowed, else None."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from ..origins import canonical_origin, is_app_origin
+
+ONE_ORIGIN = "one origin, such as https://presence.example.org"
+REDIS_URL = "a redis://, rediss:// or unix:// URL; in its password, : / ? # @ % are written as %3A %2F %3F %23 %40 %25"
+
+
+def origin(value: str) -> str | None:
+    """Check an origin as browsers send it."""
+    sent = canonical_origin(value)
+    if sent == value:
+        return None
+    return f"written as browsers send it: {sent}" if sent else f"{ONE_ORIGIN}: no wildcard, no comma, no path"
+
+
+def origins(values: tuple[str, ...]) -> str | None:
+    """Check origins of pages and apps."""
+    wrong = ((number, origin(value)) for number, value in enumerate(values, 1) if not is_app_origin(value))
+    return next((f"{allowed} (this is about word {number})" for number, allowed in wrong if allowed), None)
+
+
+def path(value: str) -> str | None:
+    """Check a path without trailing slash."""
+    valid = re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", value)
+    return None if valid else "empty, or words of a-z A-Z 0-9 . _ ~ - each after a /, such as /_presence"
+
+
+def networks(values: tuple[str, ...]) -> str | None:
+    """Check IP addresses and networks."""
+    try:
+        for value in values:
+            ipaddress.ip_network(value)
+    except ValueError:
+        return "IP addresses or networks, such as 127.0.0.1 or 10.0.0.0/8"
+    return None
+
+
+def redis_url(value: str) -> str | None:
+    """Check a URL of Redis. A URL is wrong if a driver would parse it differently and log a part of the password as the host."""
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 raises the error if the port is invalid
+    except ValueError:
+        return REDIS_URL
+    path = "@" not in parts.path if parts.scheme == "unix" else re.fullmatch(r"/?|/[0-9]+/?", parts.path)
+    valid = parts.scheme in ("redis", "rediss", "unix") and path and not parts.fragment and parts.netloc.count("@") <= 1
+    return None if valid else REDIS_URL
+
+
+def redis_prefix(value: str) -> str | None:
+    """Check a prefix of keys in Redis."""
+    return None if re.fullmatch(r"[A-Za-z0-9_.:-]+", value) else "one or more of A-Z a-z 0-9 _ . : -"
+
+
+def development_token(value: str) -> str | None:
+    """Check a token of the development issuer."""
+    return None if re.fullmatch(r"([A-Za-z0-9_-]{16,128})?", value) else "16 to 128 of A-Z a-z 0-9 _ -, or empty"
+
+
+def required(value: str | tuple[str, ...]) -> str | None:
+    """Check that a value is set."""
+    return None if value else "set"
+
+
+def issuer_url(value: str) -> str | None:
+    """Check the URL of an OpenID Connect issuer."""
+    parts = urlsplit(value)
+    exact = parts.scheme in ("http", "https") and parts.hostname and not set("@?# ") & set(value)
+    return None if exact else "the issuer's URL as its tokens spell it, such as https://id.example.org"
+
+
+def mail_domains(values: tuple[str, ...]) -> str | None:
+    """Check mail domains; ``*`` is every domain."""
+    words = all(re.fullmatch(r"\*|[a-z0-9.-]+", value, re.IGNORECASE) for value in values)
+    return None if values and words else "mail domains with spaces between them, or *"
+
+
+def key_files(values: tuple[str, ...]) -> str | None:
+    """Check the number of an issuer's key files."""
+    return None if 1 <= len(values) <= 2 else "one or two files"
+
+
+def emails(values: tuple[str, ...]) -> str | None:
+    """Check e-mail addresses."""
+    whole = all(re.fullmatch(r"[!-?A-~]+@[a-zA-Z0-9.-]+", value) for value in values)
+    return None if whole else "e-mails with spaces between them"

@@ -1,0 +1,130 @@
+"""Authentication of users, and the operators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import allowed
+from .declaration import setting
+
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+RESERVED = (".invalid", ".test", ".localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class IdentitySettings:
+    """Authentication of users (docs/protocol.md, section 2)."""
+
+    audience: str = setting(
+        "http://127.0.0.1:8282",
+        "The only origin of this service; assertions must be made for it.",
+        check=allowed.origin,
+        allowed="an origin",
+    )
+    path: str = setting(
+        "", "Path of the service at that origin, such as `/_presence`; empty: the whole origin.", check=allowed.path, allowed="a path"
+    )
+    verifiers: tuple[str, ...] = setting(
+        (), "Verifiers to try, by name: `browserid`, `oidc`. Empty: sign-in is closed.", one_of=("browserid", "oidc")
+    )
+    development: bool = setting(False, "Issue assertions for any e-mail, on loopback only, to try the service.")
+    development_token: str = setting(
+        "",
+        "Token that a call to the development issuer must have; empty: a new one at each start.",
+        check=allowed.development_token,
+        allowed="16 to 128 of A-Z a-z 0-9 _ -",
+    )
+    session_seconds: int = setting(43200, "How long a sign-in lasts, on a channel and in a browser.", low=60, high=2592000)
+    renewal_seconds: int = setting(60, "How long a channel whose sign-in has expired may take to send a new assertion.", low=5, high=600)
+    ticket_seconds: int = setting(60, "How long a ticket made for a page is valid.", low=5, high=600)
+    logins_per_hour: int = setting(60, "Browser sessions opened for one account.", low=1, high=100000)
+    tickets_per_hour: int = setting(600, "Tickets issued to one account.", low=1, high=100000)
+    secret_file: str = setting(
+        "%(here)s/presence.secret",
+        "Secret that signs the cookie of a sign-in at a provider; created if missing, with SQLite only.",
+        allowed="a file",
+    )
+
+    @property
+    def home(self) -> str:
+        """Public base URL of this service: the audience and the path."""
+        return self.audience + self.path
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerSettings:
+    """One BrowserID issuer: ``browserid.<issuer>.keys`` and ``browserid.<issuer>.domains``.
+
+    :ivar name: host name of the issuer.
+    """
+
+    name: str
+    keys: tuple[str, ...] = setting(
+        (),
+        "Files with the issuer's public keys as JSON, RSA of 2048 bits; two files while the issuer changes its key.",
+        check=allowed.key_files,
+        allowed="one or two files",
+    )
+    domains: tuple[str, ...] = setting(
+        (),
+        "Mail domains whose addresses the issuer may assert; `*` permits every domain and logs a warning.",
+        check=allowed.mail_domains,
+        allowed="mail domains, or `*`",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserIDSettings:
+    """Issuers of BrowserID assertions. No other issuer is trusted or fetched from."""
+
+    issuers: tuple[str, ...] = setting(
+        (), "Issuers, by host name. Each needs `browserid.<issuer>.keys` (files) and `browserid.<issuer>.domains`.", allowed="host names"
+    )
+    configured: tuple[IssuerSettings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """One OpenID Connect provider: ``oidc.<provider>.issuer`` and the other keys with this prefix.
+
+    :ivar name: name of the provider in the ini and in the path ``/login/<provider>``.
+    """
+
+    name: str
+    issuer: str = setting("", "Issuer URL, spelled as in the provider's tokens; https.", check=allowed.issuer_url, allowed="a URL")
+    client_id: str = setting("", "The client id of this service at the provider.", check=allowed.required)
+    client_secret_file: str = setting("", "File with the client secret; empty: a public client, by PKCE alone.", allowed="a file")
+    algorithms: tuple[str, ...] = setting(
+        ("RS256",), "Permitted signature algorithms of ID tokens.", one_of=("RS256", "ES256", "EdDSA", "Ed25519"), check=allowed.required
+    )
+    domains: tuple[str, ...] = setting(
+        (),
+        "Mail domains whose addresses the provider may assert; `*` permits every domain and logs a warning.",
+        check=allowed.mail_domains,
+        allowed="mail domains, or `*`",
+    )
+    require_hd: bool = setting(False, "Accept a mail domain only if the token's `hd` also names it: Google Workspace.")
+    email_verified_string: bool = setting(False, 'Accept the text `"true"` for the boolean in `email_verified`.')
+    allow_private: bool = setting(False, "Permit a private address, and on loopback also http.")
+    title: str = setting("", "Text of the sign-in button; empty: the provider's name in `oidc.providers`.")
+
+
+@dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """OpenID Connect providers. No other provider is trusted or fetched from."""
+
+    providers: tuple[str, ...] = setting(
+        (),
+        "OpenID Connect providers, one word each. Each needs `oidc.<provider>.issuer`, `.client_id` and `.domains`.",
+        allowed="words of a-z 0-9 -",
+    )
+    configured: tuple[ProviderSettings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSettings:
+    """Access to the figures of the service (docs/protocol.md, section 6, For operators)."""
+
+    emails: tuple[str, ...] = setting(
+        (), "E-mails whose accounts may open `/admin`; empty: nobody.", check=allowed.emails, allowed="e-mails"
+    )
