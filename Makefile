@@ -2,9 +2,9 @@
 PYTHON ?= python3
 PORT ?= 8282
 BIN = .venv/bin
-SOURCES = setup.py dpresence bench
+SOURCES = setup.py dpresence bench packaging
 
-.PHONY: help build wheel run test check lint format demo bench clean conformance faults soak pages
+.PHONY: help build wheel run test check lint format settings demo bench clean conformance faults soak pages
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,10 +32,11 @@ endif
 test: build ## Run the tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-check: build ## Check format, lint and types
+check: build ## Check format, lint, types and the files that are written from the settings
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
+	$(BIN)/python packaging/settings/generate.py --check
 
 lint: build ## Lint only
 	$(BIN)/ruff check $(SOURCES)
@@ -43,6 +44,9 @@ lint: build ## Lint only
 format: build ## Format the sources and apply lint fixes
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
+
+settings: build ## Write the ini files and docs/settings.md from the declared settings
+	$(BIN)/python packaging/settings/generate.py
 
 demo: build ## Start a service of its own, play every role over real sockets, and stop
 	$(BIN)/python -m dpresence.demo

@@ -1,7 +1,7 @@
 """Settings: one frozen dataclass per concern. ``ini.py`` reads and validates them at startup.
 
 A field is one key: ``presence.grace_seconds`` is ``PresenceSettings.grace_seconds``. Its metadata contains its description and the
-allowed values. ``docs/settings.md`` and the comments of ``presence.ini`` repeat them; a test verifies that all three are equal.
+allowed values. ``make settings`` writes the ini files and ``docs/settings.md`` from them.
 """
 
 from __future__ import annotations
