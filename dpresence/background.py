@@ -1,14 +1,16 @@
-"""Periodic background jobs: sweeps, the lease, figures. Each job runs in its own greenlet, which continues after any error."""
+"""Periodic background jobs: sweeps, the lease, figures. Each job runs in a greenlet of its own, which restarts after an error."""
 
 from __future__ import annotations
 
 import logging
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import gevent
 
+from . import tasks
 from .errors import BackendUnavailable
 from .identity.oidc_client import OidcClient
 from .service import Presence
@@ -48,8 +50,8 @@ class Background:
 
     def start(self) -> None:
         """Start every job. Provider keys are fetched at once; every other job first runs after its interval."""
-        self._greenlets = [gevent.spawn(_repeat, *job) for job in [*self._jobs, *self._providers]]
-        self._greenlets += [gevent.spawn(renew) for _, _, renew in self._providers]
+        self._greenlets = [tasks.start(job[0], partial(_repeat, *job)) for job in [*self._jobs, *self._providers]]
+        self._greenlets += [tasks.start(name, renew) for name, _, renew in self._providers]
 
     def stop(self) -> None:
         """Kill the greenlets. This is safe at any time, because each job changes a backend in atomic steps only."""
@@ -68,5 +70,3 @@ def _repeat(name: str, seconds: float, job: Callable[[], object]) -> None:
             job()
         except BackendUnavailable as error:
             log.warning("%s skipped: %s", name, error.error)
-        except Exception:
-            log.exception("%s failed", name)

@@ -17,12 +17,14 @@ import os  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Callable  # noqa: E402
+from functools import partial  # noqa: E402
 from typing import Any, NoReturn  # noqa: E402
 
 import gevent  # noqa: E402
 from gevent.event import Event  # noqa: E402
 from gevent.socket import wait_read  # noqa: E402
 
+from . import tasks  # noqa: E402
 from .channels.gate import SPARE  # noqa: E402
 from .errors import SettingError  # noqa: E402
 from .files import free_files  # noqa: E402
@@ -117,8 +119,8 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
         if parts.development_token:
             show_token(parts.development_token, parts.settings.identity.home)  # before the first request is handled
         if worker:
-            gevent.spawn(_send_heartbeats, worker, parts.settings.presence.lease_seconds)
-            gevent.spawn(_stop_after_supervisor, worker, stopping)
+            tasks.start("heartbeats", partial(_send_heartbeats, worker, parts.settings.presence.lease_seconds))
+            tasks.start("watch on the supervisor", partial(_stop_after_supervisor, worker, stopping))
         else:
             listener = os.dup(server.socket.fileno())
         stopping.wait()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
+from .. import tasks
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, SlowDown
 from ..limits import Buckets, LogLimit, QueueBucket
@@ -191,7 +192,7 @@ class Ticker:
 
     def start(self) -> None:
         """Start the greenlet."""
-        self._greenlet = gevent.spawn(self._run)
+        self._greenlet = tasks.start("ticks of connections", self._run)
 
     def stop(self) -> None:
         """Stop the greenlet."""
@@ -201,13 +202,8 @@ class Ticker:
 
     def _run(self) -> None:
         while True:
-            try:
-                gevent.sleep(self.INTERVAL)
-                self._tick_all()
-            except BaseException:
-                if self._greenlet is None:
-                    raise
-                log.exception("ticking the connections failed")
+            gevent.sleep(self.INTERVAL)
+            self._tick_all()
 
     def _tick_all(self) -> None:
         for index, connection in enumerate(list(self._gate.connections), 1):

@@ -17,6 +17,7 @@ from gevent import Timeout
 from gevent.event import AsyncResult, Event
 from redis import RedisError
 
+from ... import tasks
 from ...errors import BackendUnavailable
 from .connections import ConnectionFactory, RedisConnection
 
@@ -73,7 +74,7 @@ class BatchingClient:
         self._run: Run | None = None
         self._resting = False
         self._closed = False
-        self._worker = gevent.spawn(self._serve)
+        self._worker = tasks.start("redis: the client", self._serve)
 
     def call(self, *operation: Any) -> Any:
         """Execute one operation and return its result, within ``redis.timeout_seconds``.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import gevent
 from redis import RedisError, TimeoutError
 
+from ... import tasks
 from .connections import ConnectionFactory, RedisConnection, ask
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ class PubSub:
         self._pause = REST_SECONDS[0]
         with server.errors():
             self._connection = self._subscribe()
-        self._greenlet = gevent.spawn(self._serve)
+        self._greenlet = tasks.start("redis: the subscription", self._serve)
 
     def close(self) -> None:
         """End the subscription."""
@@ -54,6 +55,7 @@ class PubSub:
                 self._follow()
             except (RedisError, OSError) as error:
                 log.warning("redis: signals interrupted: %s: %s", type(error).__name__, self._server.words(error))
+            finally:
                 self._connection.disconnect()
                 self._gap = True
             gevent.sleep(self._pause * random.uniform(0.5, 1))  # noqa: S311 a jitter

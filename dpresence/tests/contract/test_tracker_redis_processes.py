@@ -65,6 +65,17 @@ class TestTwoProcesses:
             eventually(lambda ear=ear: ("mail", "user-19") in ear._wakes)
             assert ear._wakes == [("mail", f"user-{n}") for n in range(20)]
 
+    def test_a_bug_in_the_handling_of_a_signal_ends_no_subscription(self, one, two, monkeypatch, caplog):
+        ear, handle = Ear(two), two._pubsub._on_message
+        monkeypatch.setattr(two._pubsub, "_on_message", lambda message: 1 / 0)
+        one.signal("mail", "jane")
+        eventually(lambda: "redis: the subscription failed" in caplog.text)
+        monkeypatch.setattr(two._pubsub, "_on_message", handle)
+        eventually(lambda: ("missed", "") in ear._wakes)
+        one.signal("mail", "jack")
+        eventually(lambda: ("mail", "jack") in ear._wakes)
+        assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
+
     def test_what_each_process_publishes_all_can_read(self, one, two):
         one.publish("of one")
         two.publish("of two")

@@ -12,7 +12,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[2]
 LEVELS = (
     ("errors", "model", "clock", "texts", "lookalikes", "origins"),
-    ("ini", "ini_file", "settings", "messages", "limits", "slots", "files", "domains", "logs", "metrics", "private"),
+    ("ini", "ini_file", "settings", "messages", "limits", "slots", "tasks", "files", "domains", "logs", "metrics", "private"),
     ("backends", "identity", "outbound"),
     ("hub",),
     ("service",),
