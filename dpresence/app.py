@@ -25,8 +25,8 @@ from .identity.oidc import OidcVerifier, Provider, load_providers
 from .identity.oidc_client import load_clients
 from .ini import load as load_settings
 from .metrics import Metrics
-from .outbound import Outbound, is_public
 from .private import warn_of_readers, warn_of_secrets, warn_of_writers
+from .proofs import DomainProofs
 from .registry import KEY, Registry
 from .request import Request
 from .service import Presence
@@ -71,7 +71,7 @@ def check_app(ini: Mapping[str, str], here: str) -> Settings:
     :raises SettingError: a setting, a key file or a secret is invalid.
     """
     settings, clock = load_settings(ini, here), Clock()
-    providers = load_providers(settings.oidc, clock, is_public)
+    providers = load_providers(settings.oidc, clock)
     if not settings.identity.development:
         _verifiers(settings, None, providers, clock)
     load_clients(settings, providers, clock)
@@ -86,13 +86,13 @@ def make_parts(settings: Settings, clock: Clock, token_file: Path) -> Parts:
     """
     _warn_of_readers(settings)
     issuer, token = _development(settings, clock, token_file) if settings.identity.development else (None, None)
-    providers = load_providers(settings.oidc, clock, is_public)
+    providers = load_providers(settings.oidc, clock)
     verifiers, clients = Verifiers(_verifiers(settings, issuer, providers, clock)), load_clients(settings, providers, clock)
     backends = load_backends(settings, clock, serving=True)
     _check_mode(settings, backends)
     metrics, hub = Metrics(clock), Hub()
     gate = Gate(settings, clock, metrics)
-    presence = Presence(backends, verifiers, Outbound(settings.outbound), hub, metrics, settings, clock)
+    presence = Presence(backends, verifiers, DomainProofs(settings.outbound), hub, metrics, settings, clock)
     presence.figures.gauges = lambda: {**hub.counts(), **gate.counts()}
     hub.pump, gate.on_wait = pump_of(presence.feeds), presence.feeds.expect_reconnect
     background = Background(presence, clients.providers, settings)

@@ -1,45 +1,30 @@
-"""Fetching of domain proofs, the only requests to addresses that users choose (docs/protocol.md, section 6).
+"""HTTP requests to addresses that others name: domain proofs of applications, and the endpoints of identity providers.
 
-The host name is resolved once, all its addresses must be public, and the connection goes to one of these checked addresses.
+The host name is resolved once, all its addresses must be allowed, and the connection goes to one of these checked addresses.
 This prevents DNS rebinding. Redirects, proxies, cookies and content encodings are not supported. Bytes and time are limited.
-
-Names are resolved by c-ares without a thread, so a look-up without an answer blocks nothing and ends with the deadline.
-gevent resolves ``socket.getaddrinfo`` in ten threads; ten unanswered look-ups would block those for providers and databases as well.
 """
 
 from __future__ import annotations
 
 import io
-import ipaddress
-import logging
-import math
+import re
 import socket
 import ssl
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from http.client import HTTPException, HTTPResponse
-from typing import Any, Literal
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, RemoteDisconnected
+from typing import Any, Literal, cast
+from urllib.parse import urlsplit
 
 import gevent
-from gevent.event import Event
-from gevent.resolver.ares import Resolver
 
-from .domains import check_domain, loopback_port
-from .errors import ProofFailed, SettingError, WrongValue
-from .settings import OutboundSettings
-from .slots import Slots
-
-log = logging.getLogger(__name__)
+from .networks import look_up
 
 Failure = Literal["dns", "refused", "tls", "timeout", "status", "size"]
 Scheme = Literal["https", "http"]
 Resolve = Callable[..., Sequence[tuple[Any, ...]]]
 
-PATH = "/__presence"
-FETCHES_IN_FLIGHT = 100
-FETCHES_OF_OWNER = 2
-UNDISTURBED_SECONDS = 1.0
-"""Seconds that a fetch may use while another fetch waits for its slot. A working web server answers within this time."""
 MAX_ADDRESSES = 4
 """Maximum number of addresses of a host name that are tried."""
 MAX_CONNECT_SECONDS = 1.0
@@ -48,190 +33,180 @@ LOGGED_CHARACTERS = 100
 """Maximum length of response data in the log."""
 HEADER_BYTES = 32768
 
-# IANA's special-purpose address registries. Global unicast IPv6 is 2000::/3, which excludes NAT64 and IPv4-compatible addresses.
-_UNICAST = ipaddress.IPv6Network("2000::/3")
-_RESERVED = """
-    0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 192.88.99.0/24
-    192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3
-    2001::/23 2001:db8::/32 2002::/16 3fff::/20
-"""
-_SPECIAL = tuple(ipaddress.ip_network(network) for network in _RESERVED.split())
+_URL = re.compile(r"[!-~]{1,2048}")
+_HEADER = re.compile(r"[ -~]*")
+_PORTS = {"https": 443, "http": 80}
 
 
-def is_public(address: str) -> bool:
-    """Return whether an IP address is public: global unicast, and not a tunnel to an IPv4 address."""
-    ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped:
-            ip = ip.ipv4_mapped
-        elif ip not in _UNICAST:
-            return False
-    return not any(ip in network for network in _SPECIAL)
+class FetchFailed(Exception):
+    """A request without a usable response; the text is one line for the log.
 
-
-def look_up(domain: str, port: int, type: int = 0) -> Sequence[tuple[Any, ...]]:
-    """Resolve a name by c-ares with the resolver's current configuration; return the same as ``socket.getaddrinfo``.
-
-    :raises OSError: the name has no address.
-    """
-    resolver = Resolver(use_environ=False)
-    try:
-        found: Sequence[tuple[Any, ...]] = resolver.getaddrinfo(domain, port, 0, type)
-        return found
-    finally:
-        resolver.close()
-
-
-class _Failed(Exception):
-    """A failed fetch.
-
-    :param details: class of the failure, which is sent to the developer.
-    :param why: the reason, which is only logged.
+    :ivar failure: class of the failure.
+    :ivar cause: the reason, such as ``connection refused``.
+    :ivar where: the URL without query, and the addresses that were tried; empty if not known.
     """
 
-    def __init__(self, details: Failure, why: str) -> None:
-        super().__init__(why)
-        self.details = details
+    def __init__(self, failure: Failure, cause: str, where: str = "") -> None:
+        super().__init__(failure, cause)
+        self.failure = failure
+        self.cause = cause
+        self.where = where
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.cause}" if self.where else self.cause
 
 
-class Outbound:
-    """Fetches domain proofs, with a limit on concurrent fetches in total and per owner.
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A URL to request, as text: ``https://host/path``, without the query.
 
+    :ivar host: host name or IP address, which the certificate must be valid for.
+    :ivar authority: value of the ``Host`` header.
+    :ivar path: path and query.
+    """
+
+    scheme: Scheme
+    host: str
+    port: int
+    authority: str
+    path: str
+
+    @classmethod
+    def parse(cls, url: str) -> Target:
+        """Return the target of an absolute URL.
+
+        :raises ValueError: the text is not an ASCII URL with http or https, or it contains a user name.
+        """
+        parts = urlsplit(url)
+        if not _URL.fullmatch(url) or parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
+            raise ValueError("not an http(s) URL in ASCII without a user name")
+        scheme = cast(Scheme, parts.scheme)
+        path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+        return cls(scheme, parts.hostname, parts.port or _PORTS[scheme], parts.netloc, path)
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.path.partition('?')[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response with an accepted status.
+
+    :ivar where: URL and address for the log, as in ``FetchFailed``.
+    """
+
+    status: int
+    body: bytes
+    where: str
+
+
+class _Deadline(gevent.Timeout):  # type: ignore[misc]
+    where = ""
+
+
+class Fetcher:
+    """Sends requests, each over a new connection to an allowed address.
+
+    :param may_connect: returns whether connections to an IP address are allowed.
+    :param refusal: text for the log that follows a refused address, such as ``is not public``.
+    :param seconds: see ``deadline``.
+    :param body_bytes: maximum length of a body.
+    :param ca_file: file with certificates, PEM, that are trusted besides the system's; empty for none.
     :param resolve: function that resolves a name.
-    :param is_public: function that returns whether connections to an address are allowed, besides ``outbound.allow_networks``.
-    :param ports: ports of https and http.
-    :raises SettingError: ``outbound.ca_file`` cannot be read.
+    :raises OSError: ``ca_file`` cannot be read.
     """
 
     def __init__(
         self,
-        settings: OutboundSettings,
+        may_connect: Callable[[str], bool],
+        refusal: str,
         *,
+        seconds: float,
+        body_bytes: int,
+        ca_file: str = "",
         resolve: Resolve = look_up,
-        is_public: Callable[[str], bool] = is_public,
-        ports: tuple[int, int] = (443, 80),
     ) -> None:
-        self._settings = settings
+        self._may_connect = may_connect
+        self._refusal = refusal
+        self._seconds = seconds
+        self._body_bytes = body_bytes
         self._resolve = resolve
-        self._is_public = is_public
-        self._allowed = tuple(ipaddress.ip_network(network) for network in settings.allow_networks)
-        self._ports = ports
-        self._slots = Slots(FETCHES_IN_FLIGHT, FETCHES_OF_OWNER)
-        self._context = _trust(settings.ca_file)
+        self._context = ssl.create_default_context()
+        self._context.hostname_checks_common_name = False
+        if ca_file:
+            self._context.load_verify_locations(ca_file)
 
-    def fetch_proof(self, domain: str, owner: str = "") -> tuple[str, Scheme]:
-        """Fetch ``/__presence`` of a domain; return its text, without byte order mark and surrounding whitespace, and the scheme.
+    @contextmanager
+    def deadline(self) -> Iterator[None]:
+        """Limit the total time of look-ups and requests in this context; requires cooperative sockets.
 
-        Plain http is tried only where the https port refuses the connection.
-
-        :param domain: as ``domains.check_domain`` returned it.
-        :param owner: the account that requests it; "" for the service itself, to which the limits do not apply.
-        :raises ProofFailed: ``details`` is the class of the failure. It contains nothing else, so that a fetch cannot be used as a
-            port scanner; the log has the reason. ``dns``: the name has no address or one that is not public. ``refused``: the port
-            is closed. ``tls``: the handshake failed. ``timeout``: look-up, connection or response took too long. ``size``: the
-            response is too long. ``status``: any other failure to answer with status 200.
-        :raises SlowDown: this owner has too many fetches in flight, or no slot became free in time.
+        :raises FetchFailed: the time has run out.
         """
-        trail: list[str] = []
-        with self._slot(owner) as wanted:
-            outcome = self._fetch_in_time(domain, trail, wanted)
-        if isinstance(outcome, _Failed):
-            log.info("the proof of %s failed: %s%s: %s", domain, outcome.details, "".join(trail), outcome)
-            raise ProofFailed(f"{ProofFailed.text}: {outcome.details}", details=outcome.details)
-        log.info("the proof of %s was fetched%s", domain, "".join(trail))
-        return outcome
-
-    def _slot(self, owner: str) -> AbstractContextManager[Event]:
-        patience = math.ceil(self._settings.timeout_seconds)
-        return self._slots.slot(owner, "domains are being validated", patience) if owner else nullcontext(Event())
-
-    def _fetch_in_time(self, domain: str, trail: list[str], wanted: Event) -> tuple[str, Scheme] | _Failed:
-        """Fetch within the deadline, which is ``UNDISTURBED_SECONDS`` while another fetch waits for the slot."""
-        seconds = self._settings.timeout_seconds
-        undisturbed = min(seconds, UNDISTURBED_SECONDS)
-        fetch = gevent.spawn(self._try, domain, trail)
+        timeout = _Deadline(self._seconds)
         try:
-            fetch.join(undisturbed)
-            gevent.wait((fetch, wanted), seconds - undisturbed, count=1)
-            why = "no answer in time; another fetch waited" if wanted.is_set() else f"no answer within {seconds:g} s"
-            outcome: tuple[str, Scheme] | _Failed = fetch.get() if fetch.ready() else _Failed("timeout", why)
-            return outcome
-        finally:
-            fetch.kill()
-
-    def _try(self, domain: str, trail: list[str]) -> tuple[str, Scheme] | _Failed:
-        try:
-            return self._fetch(domain, trail)
-        except _Failed as error:
-            return error
-
-    def _fetch(self, domain: str, trail: list[str]) -> tuple[str, Scheme]:
-        try:
-            domain = check_domain(domain, self._settings.allow_loopback)
-        except WrongValue as error:
-            raise _Failed("dns", error.error) from None
-        port = loopback_port(domain)
-        if port is not None:
-            return self._get("http", ["127.0.0.1"], port, domain, trail), "http"
-        addresses = self._addresses(domain)
-        try:
-            return self._get("https", addresses, self._ports[0], domain, trail), "https"
-        except ConnectionRefusedError:
-            if not self._settings.http_proof:
-                raise _Failed("refused", "connection refused; outbound.http_proof is false") from None
-        return self._get("http", addresses, self._ports[1], domain, trail), "http"
-
-    def _addresses(self, domain: str) -> list[str]:
-        """Resolve the name once and return its addresses, IPv4 first.
-
-        :raises _Failed: the name has no address, or one of its addresses is not public.
-        """
-        try:
-            found = [str(each[4][0]) for each in self._resolve(domain, self._ports[0], type=socket.SOCK_STREAM)]
-        except (OSError, UnicodeError) as error:
-            raise _Failed("dns", ascii(error)) from None
-        addresses = sorted(dict.fromkeys(found), key=lambda address: ":" in address)  # IPv4 routes are more reliable
-        if not addresses:
-            raise _Failed("dns", "the name has no address")
-        if private := [address for address in addresses if not self._may_connect(address)]:
-            raise _Failed("dns", f"the address {private[0]} is not public and not in outbound.allow_networks")
-        return addresses[:MAX_ADDRESSES]
-
-    def _may_connect(self, address: str) -> bool:
-        ip = ipaddress.ip_address(address)
-        ip = getattr(ip, "ipv4_mapped", None) or ip
-        return self._is_public(address) or any(ip in network for network in self._allowed)
-
-    def _get(self, scheme: Scheme, addresses: Sequence[str], port: int, host: str, trail: list[str]) -> str:
-        """Fetch the proof from the first of the checked addresses that accepts a connection.
-
-        :raises ConnectionRefusedError: with https, so that the caller can try http.
-        :raises _Failed: any other failure.
-        """
-        try:
-            with self._connect(scheme, addresses, port, host, trail) as connection:
-                return self._read(connection, host)
-        except TimeoutError:
-            raise _Failed("timeout", "no answer in time") from None
-        except ssl.SSLError as error:
-            raise _Failed("tls", str(error)) from None
-        except ConnectionRefusedError:
-            if scheme == "https":
+            with timeout:
+                yield
+        except _Deadline as expired:
+            if expired is not timeout:
                 raise
-            raise _Failed("refused", "connection refused") from None
-        except (OSError, HTTPException, ValueError) as error:
-            # http.client raises ValueError for a chunk of negative length
-            raise _Failed("status", ascii(error)[:LOGGED_CHARACTERS]) from None
+            raise FetchFailed("timeout", f"no answer within {self._seconds:g} s", expired.where) from None
 
-    def _connect(self, scheme: Scheme, addresses: Sequence[str], port: int, host: str, trail: list[str]) -> socket.socket:
-        connection = self._connect_first(addresses, port, f"{scheme}://{host}{PATH}", trail)
-        connection.settimeout(self._settings.timeout_seconds)
-        if scheme == "http":
+    def addresses(self, target: Target) -> list[str]:
+        """Resolve the target's name once and return its addresses, IPv4 first.
+
+        :raises FetchFailed: the name has no address, or one of its addresses is not allowed.
+        """
+        with _located([str(target)]):
+            try:
+                found = [str(each[4][0]) for each in self._resolve(target.host, target.port, type=socket.SOCK_STREAM)]
+            except (OSError, UnicodeError) as error:
+                raise FetchFailed("dns", f"the name cannot be resolved ({_reason(error)})") from None
+            addresses = sorted(dict.fromkeys(found), key=lambda address: ":" in address)  # IPv4 routes are more reliable
+            if not addresses:
+                raise FetchFailed("dns", "the name has no address")
+            if refused := [address for address in addresses if not self._may_connect(address)]:
+                raise FetchFailed("dns", f"the address {refused[0]} {self._refusal}")
+            return addresses[:MAX_ADDRESSES]
+
+    def request(
+        self,
+        method: str,
+        target: Target,
+        *,
+        addresses: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        statuses: Container[int] = (200,),
+    ) -> Response:
+        """Send a request to the first address that accepts a connection; must be called within ``deadline``.
+
+        :param addresses: addresses that were checked before; by default those that ``addresses`` returns.
+        :param statuses: statuses to accept.
+        :raises FetchFailed: there is no response, its status is not accepted, or it is too long.
+        """
+        addresses = addresses or self.addresses(target)
+        where = [str(target)]
+        with _located(where), self._connect(target, addresses, where) as connection:
+            http = HTTPConnection(target.host)
+            http.sock = _Bounded(connection, HEADER_BYTES + self._body_bytes)
+            http.request(method, target.path, body, _headers(target, headers or {}))
+            with closing(http), http.getresponse() as response:
+                if response.status not in statuses:
+                    raise FetchFailed("status", f"status {response.status} {ascii(response.reason)[:LOGGED_CHARACTERS]}")
+                most = self._body_bytes
+                if (response.length or 0) > most or len(received := response.read(most + 1)) > most:
+                    raise FetchFailed("size", f"status {response.status} with more than {most} bytes")
+                return Response(response.status, received, "".join(where))
+
+    def _connect(self, target: Target, addresses: Sequence[str], where: list[str]) -> socket.socket:
+        connection = self._connect_first(target, addresses, where)
+        connection.settimeout(self._seconds)
+        if target.scheme == "http":
             return connection
         # The handshake takes place at the first write. By then the caller owns the socket and closes it after any exception.
-        return self._context.wrap_socket(connection, server_hostname=host, do_handshake_on_connect=False)
+        return self._context.wrap_socket(connection, server_hostname=target.host, do_handshake_on_connect=False)
 
-    def _connect_first(self, addresses: Sequence[str], port: int, url: str, trail: list[str]) -> socket.socket:
+    def _connect_first(self, target: Target, addresses: Sequence[str], where: list[str]) -> socket.socket:
         """Try the addresses in order, as in RFC 8305, and return the first connection.
 
         :raises ConnectionRefusedError: every address failed, and at least one refused the connection.
@@ -239,58 +214,68 @@ class Outbound:
         """
         failed: OSError = TimeoutError()
         for number, address in enumerate(addresses, 1):
-            trail.append(f", {url} at {address}")
             last = number == len(addresses)
+            seconds = self._seconds if last else MAX_CONNECT_SECONDS
+            where.append(f" at {address}")
             try:
-                return socket.create_connection((address, port), self._settings.timeout_seconds if last else MAX_CONNECT_SECONDS)
+                return socket.create_connection((address, target.port), seconds)
             except OSError as error:
-                trail.append(f" ({error.strerror or 'timed out'})")
+                if not last:
+                    where.append(f" ({_reason(error)}),")
                 failed = failed if isinstance(failed, ConnectionRefusedError) else error
         raise failed
 
-    def _read(self, connection: socket.socket, host: str) -> str:
-        """Send the request and return the body of a response with status 200.
 
-        :raises _Failed: the response has another status or is too long.
-        """
-        connection.sendall(
-            f"GET {PATH} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: dpresence\r\nAccept: text/plain, */*\r\n"
-            "Accept-Encoding: identity\r\nConnection: close\r\n\r\n".encode("ascii")
-        )
-        most = self._settings.body_bytes
-        # HTTPResponse uses only makefile() of its socket.
-        with HTTPResponse(_Bounded(connection, HEADER_BYTES + most), method="GET") as response:  # type: ignore[arg-type]
-            response.begin()
-            if response.status != 200:
-                raise _Failed("status", f"{response.status} {ascii(response.reason)[:LOGGED_CHARACTERS]}")
-            if (response.length or 0) > most or len(body := response.read(most + 1)) > most:
-                raise _Failed("size", f"200 with more than {most} bytes")
-            return _text(body)
+def _headers(target: Target, more: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of a request.
 
-
-def _text(body: bytes) -> str:
-    """Return a body as text, without the byte order mark and the final line feed that editors add."""
-    utf16 = body.startswith((b"\xff\xfe", b"\xfe\xff"))
-    return body.decode("utf-16" if utf16 else "utf-8-sig", "replace").strip()
-
-
-def _trust(ca_file: str) -> ssl.SSLContext:
-    """Return a TLS context that trusts the system's certificate authorities and those of ``outbound.ca_file``.
-
-    :raises SettingError: the file cannot be read.
+    :raises FetchFailed: a value is not printable ASCII; it may be a secret, so it is not in the text.
     """
-    context = ssl.create_default_context()
-    context.hostname_checks_common_name = False
-    if ca_file:
-        try:
-            context.load_verify_locations(ca_file)
-        except OSError as error:
-            raise SettingError(f"outbound.ca_file: must be a file with certificates, PEM ({error.strerror})") from None
-    return context
+    if wrong := [name for name, value in more.items() if not _HEADER.fullmatch(value)]:
+        raise FetchFailed("status", f"the header {wrong[0]} to send is not printable ASCII")
+    return {"Host": target.authority, "User-Agent": "dpresence", "Accept-Encoding": "identity", "Connection": "close", **more}
+
+
+@contextmanager
+def _located(where: list[str]) -> Iterator[None]:
+    """Translate every failure of a request into ``FetchFailed`` and add the place to it.
+
+    :param where: parts of the text of the place; may grow in the meantime.
+    """
+    try:
+        yield
+    except (FetchFailed, _Deadline) as failed:
+        failed.where = "".join(where)
+        raise
+    except (OSError, HTTPException, ValueError) as error:  # http.client raises ValueError for a chunk of negative length
+        raise FetchFailed(_failure(error), _reason(error), "".join(where)) from None
+
+
+def _failure(error: Exception) -> Failure:
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, ssl.SSLError):
+        return "tls"
+    return "refused" if isinstance(error, ConnectionRefusedError) else "status"
+
+
+def _reason(error: Exception) -> str:
+    """Return the cause of an error in plain words, in ASCII."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS handshake failed: {error.reason}"
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    if isinstance(error, RemoteDisconnected):
+        return "the connection was closed without a response"
+    if isinstance(error, OSError):
+        return (error.strerror or ascii(error)).lower()
+    return f"not an HTTP response: {ascii(error)[:LOGGED_CHARACTERS]}"
 
 
 class _Bounded(io.RawIOBase):
-    """A raw stream over a socket with a limit on the bytes read, for ``HTTPResponse``.
+    """A socket with a limit on the bytes read, for ``http.client``.
 
     The limit ends an endless series of ``100 Continue`` responses. Every read yields to the event loop, because gevent's timeout
     would not fire while the socket is always readable.
@@ -299,6 +284,12 @@ class _Bounded(io.RawIOBase):
     def __init__(self, connection: socket.socket, room: int) -> None:
         self._connection = connection
         self._room = room
+
+    def sendall(self, data: bytes) -> None:
+        self._connection.sendall(data)
+
+    def close(self) -> None:
+        """Do nothing: ``http.client`` closes its socket before it has read the body; the owner of the connection closes it."""
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(self)
@@ -309,7 +300,7 @@ class _Bounded(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         gevent.sleep(0)
         if not self._room:
-            raise _Failed("size", f"more than {HEADER_BYTES} bytes of headers, or too much in all")
+            raise FetchFailed("size", f"more than {HEADER_BYTES} bytes of headers, or too much in all")
         got = self._connection.recv_into(memoryview(buffer)[: self._room])
         self._room -= got
         return got

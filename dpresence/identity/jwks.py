@@ -7,29 +7,20 @@ the cache in the background, and the last valid response is used for up to a day
 from __future__ import annotations
 
 import logging
-import socket
-import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any
 
-import gevent
 import msgspec
-import requests
-import urllib3
 from gevent.lock import BoundedSemaphore
 from joserfc.jwk import Key, import_key
-from requests.adapters import HTTPAdapter
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, InvalidAssertion
-from ..settings import LOOPBACK_HOSTS, ProviderSettings
+from ..outbound import LOGGED_CHARACTERS, FetchFailed
+from ..settings import ProviderSettings
+from .provider_client import ProviderClient
 
-DEADLINE_SECONDS = 5.0
-BODY_BYTES = 262_144
 FRESH_SECONDS = 300
 """Seconds after which the keys are fetched again."""
 STALE_SECONDS = 24 * 3600
@@ -38,11 +29,8 @@ ASK_SECONDS = 60
 """Minimum seconds between fetches that are caused by an unknown key."""
 RETRY_SECONDS = 5
 """Minimum seconds between fetches after a failure."""
-IN_FLIGHT = 20
 MODULUS_CHARACTERS = (342, 1366)
 """2048 to 8192 bits, in base64url."""
-
-T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 _KINDS = {
@@ -52,123 +40,6 @@ _KINDS = {
     "Ed25519": {"kty": "OKP", "crv": "Ed25519"},
 }
 _PUBLIC = ("kty", "crv", "n", "e", "x", "y")
-
-
-class FetchFailed(Exception):
-    """An issuer's endpoint returned nothing usable; the message is for the log and contains no data from the endpoint."""
-
-
-@contextmanager
-def deadline() -> Iterator[None]:
-    """Limit the total time of the requests in this context; requires cooperative sockets.
-
-    :raises FetchFailed: the time has run out.
-    """
-    timeout = gevent.Timeout(DEADLINE_SECONDS)
-    try:
-        with timeout:
-            yield
-    except gevent.Timeout as expired:
-        if expired is not timeout:
-            raise
-        raise FetchFailed("timeout") from None
-
-
-class Fetcher:
-    """An HTTP client for the endpoints of one issuer, without redirects, proxies and cookies; time, size and concurrency are limited.
-
-    Certificates are verified against the system's trust store.
-
-    :param allow_private: whether private addresses, and http on loopback, are allowed.
-    :param is_public: returns whether an address is a public internet address.
-    """
-
-    def __init__(self, allow_private: bool, is_public: Callable[[str], bool]) -> None:
-        self._allow_private = allow_private
-        self._is_public = is_public
-        self._in_flight = 0
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        self._session.headers.update({"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "dpresence"})
-        self._session.mount("https://", _SystemTrust(pool_maxsize=IN_FLIGHT))
-
-    def request(self, method: str, url: str, **options: Any) -> tuple[int, bytes]:
-        """Return status and body; must be called within ``deadline``.
-
-        :param options: options of ``requests``: ``headers``, ``data``, ``auth``.
-        :raises FetchFailed: the request failed, the response is too large, or the endpoint is not allowed.
-        """
-        if self._in_flight >= IN_FLIGHT:
-            raise FetchFailed("too many requests are in flight")
-        self._in_flight += 1
-        try:
-            self.check(url)
-            self._check_addresses(url)
-            options |= {"timeout": DEADLINE_SECONDS, "allow_redirects": False, "stream": True}
-            with self._session.request(method, url, **options) as response:
-                body = response.raw.read(BODY_BYTES + 1)
-                status = response.status_code
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise FetchFailed(type(error).__name__) from None
-        finally:
-            self._in_flight -= 1
-        if len(body) > BODY_BYTES:
-            raise FetchFailed("the answer is too large")
-        return status, body
-
-    def get(self, url: str, kind: type[T], **options: Any) -> T:
-        """Return the JSON document at a URL; must be called within ``deadline``.
-
-        :raises FetchFailed: see ``request``; also if the response is not a 200 with a document of that type.
-        """
-        status, body = self.request("GET", url, **options)
-        if status != 200:
-            raise FetchFailed(f"status {status}")
-        return decode(body, kind)
-
-    def check(self, url: str) -> None:
-        """Refuse a URL that is not https.
-
-        :raises FetchFailed: the URL is invalid or not https.
-        """
-        try:
-            parts = urlsplit(url)
-        except ValueError:
-            raise FetchFailed("an endpoint is no URL") from None
-        loopback = self._allow_private and parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
-        if "@" in parts.netloc or not parts.hostname or (parts.scheme != "https" and not loopback):
-            raise FetchFailed("an endpoint is not https")
-
-    def _check_addresses(self, url: str) -> None:
-        """Refuse a host with a private address. If its address changes before the connection, TLS verification refuses the other host."""
-        if self._allow_private:
-            return
-        parts = urlsplit(url)
-        found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
-        if not all(self._is_public(str(each[4][0])) for each in found):
-            raise FetchFailed("an endpoint is at a private address")
-
-
-class _SystemTrust(HTTPAdapter):
-    """Verifies certificates against the system's trust store, which is loaded once instead of once per connection."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs, ssl_context=ssl.create_default_context())
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        conn.cert_reqs = "CERT_REQUIRED"
-
-
-def decode(body: bytes, kind: type[T]) -> T:
-    """Decode a JSON document into a struct.
-
-    :raises FetchFailed: the document is not JSON of that type.
-    """
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise FetchFailed("the answer is not the JSON it should be") from None
 
 
 class Discovery(msgspec.Struct, frozen=True):
@@ -211,9 +82,9 @@ class ProviderKeys:
     :ivar reached: whether the last fetch succeeded; False before the first.
     """
 
-    def __init__(self, settings: ProviderSettings, fetcher: Fetcher, clock: Clock) -> None:
+    def __init__(self, settings: ProviderSettings, client: ProviderClient, clock: Clock) -> None:
         self._settings = settings
-        self._fetcher = fetcher
+        self._client = client
         self._clock = clock
         self._lock = BoundedSemaphore()  # one fetch at a time
         self._published: Published | None = None
@@ -268,7 +139,7 @@ class ProviderKeys:
             now = self._clock.monotonic()
             self._not_before = max(self._not_before, now + pause)
             try:
-                with deadline():
+                with self._client.deadline():
                     self._published = self._load(now)
                 self.reached = True
             except FetchFailed as failed:
@@ -278,14 +149,17 @@ class ProviderKeys:
 
     def _load(self, now: float) -> Published:
         issuer = self._settings.issuer
-        discovery = self._fetcher.get(f"{issuer.rstrip('/')}/.well-known/openid-configuration", Discovery)
+        url = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+        discovery = self._client.get(url, Discovery)
         if discovery.issuer != issuer:
-            raise FetchFailed("its discovery document names another issuer")
-        self._fetcher.check(discovery.authorization_endpoint)  # browsers are redirected to this one; ``request`` checks the others
-        documents = self._fetcher.get(discovery.jwks_uri, _KeySet).keys
+            raise FetchFailed("status", f"its discovery document names another issuer, {discovery.issuer[:LOGGED_CHARACTERS]!a}", url)
+        self._client.check(discovery.authorization_endpoint)  # browsers are redirected to this one; requests check the others
+        documents = self._client.get(discovery.jwks_uri, _KeySet).keys
         keys = tuple(key for document in documents for key in _keys(document, self._settings.algorithms))
         if not keys:
-            raise FetchFailed(f"it has no key for {' '.join(self._settings.algorithms)}")
+            raise FetchFailed(
+                "status", f"it has no key for {' '.join(self._settings.algorithms)}", str(self._client.check(discovery.jwks_uri))
+            )
         return Published(discovery, keys, now)
 
 

@@ -10,7 +10,7 @@ import hmac
 import logging
 import re
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -22,7 +22,8 @@ from ..errors import InvalidAssertion, NotAdmitted
 from ..model import Identity
 from ..settings import OidcSettings, ProviderSettings
 from . import Verifier, claimed_by, normalize_email
-from .jwks import Fetcher, ProviderKeys
+from .jwks import ProviderKeys
+from .provider_client import ProviderClient
 
 MAX_CHARACTERS = 8192
 LEEWAY_SECONDS = 60
@@ -109,10 +110,10 @@ def _bytes(text: str) -> bytes:
 class Provider:
     """One configured provider: it verifies the provider's tokens and the mail domains that the provider may assert."""
 
-    def __init__(self, settings: ProviderSettings, fetcher: Fetcher, clock: Clock) -> None:
+    def __init__(self, settings: ProviderSettings, client: ProviderClient, clock: Clock) -> None:
         self.settings = settings
-        self.fetcher = fetcher
-        self.issuer = ProviderKeys(settings, fetcher, clock)
+        self.client = client
+        self.issuer = ProviderKeys(settings, client, clock)
         self._clock = clock
 
     @property
@@ -234,12 +235,9 @@ class OidcVerifier(Verifier):
         return provider
 
 
-def load_providers(settings: OidcSettings, clock: Clock, is_public: Callable[[str], bool]) -> tuple[Provider, ...]:
-    """Return the configured providers.
-
-    :param is_public: returns whether an address is a public internet address.
-    """
+def load_providers(settings: OidcSettings, clock: Clock) -> tuple[Provider, ...]:
+    """Return the configured providers."""
     for each in settings.configured:
         if "*" in each.domains:
             _log.warning("oidc.%s.domains is *: this provider may assert any e-mail address", each.name)
-    return tuple(Provider(each, Fetcher(each.allow_private, is_public), clock) for each in settings.configured)
+    return tuple(Provider(each, ProviderClient(each.allow_private), clock) for each in settings.configured)

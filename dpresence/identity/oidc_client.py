@@ -20,16 +20,19 @@ import msgspec
 from ..clock import Clock
 from ..errors import BackendUnavailable, Forbidden, InvalidAssertion, NotAdmitted, SettingError, WrongValue
 from ..model import Identity
+from ..outbound import FetchFailed
 from ..settings import Settings
 from . import claimed_by
-from .jwks import Discovery, FetchFailed, deadline, decode
+from .jwks import Discovery
 from .oidc import Claims, Profile, Provider, parse
+from .provider_client import decode
 
 ATTEMPT_SECONDS = 600
 SECRET_BYTES = 32
 
 _log = logging.getLogger(__name__)
 _WORD = re.compile(r"[a-z_]{1,64}")
+_TOKEN_STATUSES = (200, *range(400, 500))  # 400 and 401 by RFC 6749, 5.2; some providers use others
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -135,7 +138,7 @@ class OidcClient:
         if not answer.get("code"):
             raise WrongValue("code: is missing")
         try:
-            with deadline():
+            with self._provider.client.deadline():
                 tokens = self._redeem(discovery, attempt, answer["code"])
                 token = parse(tokens.id_token)
                 claims = self._provider.check(token, attempt.nonce)
@@ -158,13 +161,13 @@ class OidcClient:
             "code_verifier": attempt.verifier,
         }
         headers = self._authenticate(discovery, form)
-        status, body = self._provider.fetcher.request("POST", discovery.token_endpoint, data=form, headers=headers)
-        if status == 200:
-            return decode(body, _Tokens)
-        error = decode(body, _TokenError).error if 400 <= status < 500 else ""
+        response = self._provider.client.post(discovery.token_endpoint, form, headers, _TOKEN_STATUSES)
+        if response.status == 200:
+            return decode(response, _Tokens)
+        error = decode(response, _TokenError).error
         if error == "invalid_grant":
             raise InvalidAssertion("code")
-        raise FetchFailed(f"status {status} {_word(error)} of the token endpoint")
+        raise FetchFailed("status", f"status {response.status} {_word(error)}", response.where)
 
     def _authenticate(self, discovery: Discovery, form: dict[str, str]) -> dict[str, str]:
         """Add the client's credentials to the form, or return them as headers (RFC 6749, 2.3.1)."""
@@ -182,8 +185,7 @@ class OidcClient:
         """Request the e-mail address (OpenID Connect Core 1.0, 5.3); the response must have the same subject as the token."""
         if not discovery.userinfo_endpoint or not access_token:
             raise NotAdmitted("email")
-        headers = {"Authorization": f"Bearer {access_token}"}
-        profile = self._provider.fetcher.get(discovery.userinfo_endpoint, Profile, headers=headers)
+        profile = self._provider.client.get(discovery.userinfo_endpoint, Profile, access_token)
         if profile.sub != claims.sub:
             raise InvalidAssertion("subject")
         return profile

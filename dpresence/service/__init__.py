@@ -16,7 +16,7 @@ from ..errors import BackendUnavailable
 from ..hub import Hub
 from ..identity import Verifiers
 from ..metrics import Metrics
-from ..outbound import Outbound
+from ..proofs import DomainProofs
 from ..settings import Settings
 from .accounts import Accounts
 from .applications import Applications
@@ -47,7 +47,7 @@ class Presence:
         self,
         backends: Backends,
         verifiers: Verifiers,
-        outbound: Outbound,
+        proofs: DomainProofs,
         hub: Hub,
         metrics: Metrics,
         settings: Settings,
@@ -60,7 +60,7 @@ class Presence:
         self.outbox, self.retries = Outbox(directory), RetryQueue()
         self.grants = Grants(directory, tracker, mailbox, self.outbox, clock)
         self.devices = Devices(directory, tracker, self.grants, self.outbox, self.retries, metrics, settings.presence, clock)
-        self.applications = Applications(directory, tracker, outbound, self.grants, self.outbox, failures, metrics, settings, clock)
+        self.applications = Applications(directory, tracker, proofs, self.grants, self.outbox, failures, metrics, settings, clock)
         self.accounts = Accounts(
             directory, tracker, mailbox, verifiers, self.grants, self.devices, self.outbox, failures, metrics, settings.identity, clock
         )

@@ -24,7 +24,7 @@ from ..lookalikes import names_another_domain
 from ..messages import ApplicationChange, NewApplication
 from ..metrics import Metrics
 from ..model import ApiKey, Application, OutboxEntry
-from ..outbound import Outbound
+from ..proofs import DomainProofs
 from ..settings import Settings
 from .failures import Failures
 from .grants import Grants
@@ -70,7 +70,7 @@ class Applications:
         self,
         directory: Directory,
         tracker: Tracker,
-        outbound: Outbound,
+        domain_proofs: DomainProofs,
         grants: Grants,
         outbox: Outbox,
         failures: Failures,
@@ -80,7 +80,7 @@ class Applications:
     ) -> None:
         self._directory = directory
         self._tracker = tracker
-        self._outbound = outbound
+        self._domain_proofs = domain_proofs
         self._grants = grants
         self._outbox = outbox
         outbox.handlers |= {"application": self._close_channels, "dropped": self._drop_feeds}
@@ -164,7 +164,7 @@ class Applications:
         """
         self._proofs.charge(application.id)
         try:
-            fetched = self._outbound.fetch_proof(application.domain, application.owner)
+            fetched = self._domain_proofs.fetch(application.domain, application.owner)
         except SlowDown:  # nothing was fetched
             self._proofs.give(application.id)
             raise
@@ -191,7 +191,7 @@ class Applications:
 
     def _check(self, application: Application) -> None:
         try:
-            self._prove(application, *self._outbound.fetch_proof(application.domain))
+            self._prove(application, *self._domain_proofs.fetch(application.domain))
         except ProofFailed as error:
             self._check_failed(application, error)
         except (BackendUnavailable, Conflict) as error:

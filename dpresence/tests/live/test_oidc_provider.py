@@ -277,7 +277,7 @@ def test_a_wrong_client_secret_is_told_to_the_operator(make, provider, tmp_path,
     (tmp_path / "wrong").write_text("wrong")
     world = make(oidc__corp__client_secret_file=str(tmp_path / "wrong"))
     assert sign_in(world, provider)[1].json["errno"] == 201
-    assert "oidc.corp: a sign-in failed: status 401 invalid_client of the token endpoint" in caplog.text
+    assert f"oidc.corp: a sign-in failed: {provider.issuer}/token at 127.0.0.1: status 401 invalid_client" in caplog.text
 
 
 def test_an_issuer_spelled_otherwise_is_not_believed(make, provider, caplog):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2]
 LEVELS = (
-    ("errors", "model", "clock", "texts", "lookalikes", "origins"),
-    ("ini", "ini_file", "settings", "messages", "limits", "slots", "tasks", "files", "domains", "logs", "metrics", "private"),
-    ("backends", "identity", "outbound"),
+    ("errors", "model", "clock", "texts", "lookalikes", "origins", "networks"),
+    ("ini", "ini_file", "settings", "messages", "limits", "slots", "tasks", "files", "domains", "logs", "metrics", "private", "outbound"),
+    ("backends", "identity", "proofs"),
     ("hub",),
     ("service",),
     ("registry", "request"),
@@ -146,7 +146,7 @@ def test_only_what_puts_the_parts_together_knows_an_implementation() -> None:
 
 
 def test_the_service_knows_abstract_bases_only() -> None:
-    allowed = {"backends", "backends.directory", "backends.tracker", "backends.mailbox", "identity", "outbound"}
+    allowed = {"backends", "backends.directory", "backends.tracker", "backends.mailbox", "identity", "proofs"}
     for name, imported in ours():
         if room(name) == "service" and LEVEL[room(imported)] == 2:
             assert imported in allowed, f"{name} imports {imported}"

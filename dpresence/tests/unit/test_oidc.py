@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import gc
 import ipaddress
@@ -23,14 +24,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from dpresence import outbound
 from dpresence.errors import BackendUnavailable, InvalidAssertion, NotAdmitted, SettingError
 from dpresence.identity import Verifiers, jwks
-from dpresence.identity.jwks import BODY_BYTES, Fetcher, FetchFailed, ProviderKeys
+from dpresence.identity.jwks import ProviderKeys
 from dpresence.identity.oidc import OidcVerifier, load_providers
 from dpresence.identity.oidc_client import load_clients
+from dpresence.identity.provider_client import BODY_BYTES, IN_FLIGHT, ProviderClient
 from dpresence.ini import keys, load
 from dpresence.model import Identity
-from dpresence.outbound import is_public
+from dpresence.outbound import FetchFailed
 from dpresence.settings import LOOPBACK_HOSTS, OidcSettings, ProviderSettings
 from dpresence.tests.oidc_support import CLIENT, TinyProvider, jwk, key, raw, sign, trust
 from dpresence.tests.support import FakeClock
@@ -56,12 +59,12 @@ def provider(clock):
 @pytest.fixture
 def made(provider, clock, monkeypatch):
     """Return a function that returns a verifier of the provider, with settings that differ."""
-    monkeypatch.setattr(jwks.ssl, "create_default_context", trust)
+    monkeypatch.setattr(outbound.ssl, "create_default_context", trust)
 
     def make(**changed):
         settings = {"issuer": provider.issuer, "algorithms": ALGORITHMS, "allow_private": True, **changed}
         each = ProviderSettings("corp", client_id=CLIENT, **{"domains": ("example.org",), **settings})
-        return OidcVerifier(load_providers(OidcSettings(configured=(each,)), clock, is_public))
+        return OidcVerifier(load_providers(OidcSettings(configured=(each,)), clock))
 
     return make
 
@@ -390,7 +393,8 @@ def test_old_keys_serve_for_a_day_while_the_provider_is_away(verifier, provider,
         clock.advance(HOUR)
         issuer.renew()
         verifier.verify(provider.token())
-    assert "oidc.corp: its keys could not be fetched: status 500" in caplog.text
+    where = f"{provider.issuer}/jwks at 127.0.0.1"
+    assert f"oidc.corp: its keys could not be fetched: {where}: status 500 'Internal Server Error'" in caplog.text
     clock.advance(HOUR)
     for _ in range(3):
         with pytest.raises(BackendUnavailable) as away:
@@ -436,7 +440,9 @@ def test_a_provider_that_does_not_answer_is_asked_again_and_is_reached_when_it_d
 
 
 class Slow:
-    """Stands in for a ``Fetcher``: it takes its time, as a cooperative socket does."""
+    """Stands in for a ``ProviderClient``: it takes its time, as a cooperative socket does."""
+
+    deadline = contextlib.nullcontext
 
     def __init__(self, issuer):
         self.fetches = 0
@@ -506,24 +512,35 @@ def test_a_private_key_that_is_published_still_only_verifies(verifier, provider)
 
 
 def unavailable(verifier, provider, caplog):
-    """Return what the log says of a provider that cannot be used."""
+    """Return the cause in the log that a provider cannot be used, with ``ISSUER`` for its URL."""
     with pytest.raises(BackendUnavailable):
         verifier.verify(provider.token())
-    return re.search("oidc.corp: its keys could not be fetched: (.*)", caplog.text)[1]
+    (message,) = caplog.messages
+    assert "\n" not in message and caplog.records[0].exc_info is None
+    return message.removeprefix("oidc.corp: its keys could not be fetched: ").replace(provider.issuer, "ISSUER")
+
+
+NO_URL = "an endpoint is not an https URL in ASCII without a user name"
+DISCOVERY = "ISSUER/.well-known/openid-configuration"
+NOT_JSON = "the response is not the JSON that it should be"
 
 
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"issuer": "http://127.0.0.1:1"}, "its discovery document names another issuer"),
-        ({"jwks_uri": "http://id.example.org/jwks"}, "an endpoint is not https"),
-        ({"jwks_uri": "file:///etc/passwd"}, "an endpoint is not https"),
-        ({"jwks_uri": "https://user@id.example.org/jwks"}, "an endpoint is not https"),
-        ({"jwks_uri": "https://[::1/jwks"}, "an endpoint is no URL"),
-        ({"jwks_uri": "http://127.0.0.1:1/jwks"}, "ConnectionError"),
-        ({"authorization_endpoint": "javascript:alert(1)"}, "an endpoint is not https"),
-        ({"token_endpoint": None}, "the answer is not the JSON it should be"),
-        ({"jwks_uri": 5}, "the answer is not the JSON it should be"),
+        ({"issuer": "http://127.0.0.1:1/"}, f"{DISCOVERY}: its discovery document names another issuer, 'http://127.0.0.1:1/'"),
+        ({"jwks_uri": "http://id.example.org/jwks"}, "http://id.example.org/jwks: an endpoint is not https"),
+        ({"jwks_uri": "file:///etc/passwd"}, NO_URL),
+        ({"jwks_uri": "https://user@id.example.org/jwks"}, NO_URL),
+        ({"jwks_uri": "https://[::1/jwks"}, NO_URL),
+        ({"jwks_uri": "https://id.example.org:port/jwks"}, NO_URL),
+        ({"jwks_uri": "https://id.example.org/jwks\r\nX: y"}, NO_URL),
+        ({"jwks_uri": "http://127.0.0.1:1/jwks"}, "http://127.0.0.1:1/jwks at 127.0.0.1: connection refused"),
+        ({"jwks_uri": "http://127.0.0.1:1/jwks?secret=x"}, "http://127.0.0.1:1/jwks at 127.0.0.1: connection refused"),
+        ({"jwks_uri": "https://id.invalid/jwks"}, "https://id.invalid/jwks: the name cannot be resolved (name or service not known)"),
+        ({"authorization_endpoint": "javascript:alert(1)"}, NO_URL),
+        ({"token_endpoint": None}, f"{DISCOVERY} at 127.0.0.1: {NOT_JSON}"),
+        ({"jwks_uri": 5}, f"{DISCOVERY} at 127.0.0.1: {NOT_JSON}"),
     ],
     ids=str,
 )
@@ -539,22 +556,26 @@ def redirect(handler):
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        (redirect, "status 302"),
-        (lambda handler: handler.reply(404, b""), "status 404"),
-        (lambda handler: handler.reply(200, b"<html>"), "the answer is not the JSON it should be"),
-        (lambda handler: handler.reply(200, b"[" * 200_000), "the answer is not the JSON it should be"),
-        (lambda handler: handler.reply(200, b"\xff{}"), "the answer is not the JSON it should be"),
-        (lambda handler: handler.reply(200, b'{"keys":[]}'), "it has no key for RS256 ES256 EdDSA Ed25519"),
-        (lambda handler: handler.reply(200, b" " * (BODY_BYTES + 1)), "the answer is too large"),
-        (lambda handler: handler.reply(200, b"{", **{"Content-Length": "50"}), "the answer is not the JSON it should be"),
-        (lambda handler: handler.wfile.write(b"220 smtp\r\n"), "ConnectionError"),
-        (lambda handler: handler.connection.shutdown(socket.SHUT_RDWR), "ConnectionError"),
+        (redirect, "status 302 'Found'"),
+        (lambda handler: handler.reply(404, b""), "status 404 'Not Found'"),
+        (lambda handler: handler.reply(200, b"<html>"), NOT_JSON),
+        (lambda handler: handler.reply(200, b"[" * 200_000), NOT_JSON),
+        (lambda handler: handler.reply(200, b"\xff{}"), NOT_JSON),
+        (lambda handler: handler.reply(200, b" " * (BODY_BYTES + 1)), "status 200 with more than 262144 bytes"),
+        (lambda handler: handler.reply(200, b"{", **{"Content-Length": "50"}), NOT_JSON),
+        (lambda handler: handler.wfile.write(b"220 smtp\r\n"), "not an HTTP response: BadStatusLine('220 smtp\\r\\n')"),
+        (lambda handler: handler.connection.shutdown(socket.SHUT_RDWR), "the connection was closed without a response"),
     ],
 )
 def test_a_wrong_answer_makes_the_provider_unavailable(verifier, provider, caplog, script, why):
     provider.script["/jwks"] = script
-    assert unavailable(verifier, provider, caplog) == why
+    assert unavailable(verifier, provider, caplog) == f"ISSUER/jwks at 127.0.0.1: {why}"
     assert "/elsewhere" not in provider.asked
+
+
+def test_keys_of_other_algorithms_make_the_provider_unavailable(verifier, provider, caplog):
+    provider.keys = []
+    assert unavailable(verifier, provider, caplog) == "ISSUER/jwks: it has no key for RS256 ES256 EdDSA Ed25519"
 
 
 def test_cookies_and_proxies_are_left_alone(verifier, provider, clock, monkeypatch):
@@ -573,28 +594,64 @@ def test_cookies_and_proxies_are_left_alone(verifier, provider, clock, monkeypat
     assert seen == [None, None]
 
 
+def get(allow_private, url):
+    """Request a JSON object of a provider."""
+    client = ProviderClient(allow_private)
+    with client.deadline():
+        return client.get(url, dict)
+
+
+def failure(allow_private, url):
+    """Return the log's text for a request that fails."""
+    with pytest.raises(FetchFailed) as failed:
+        get(allow_private, url)
+    return str(failed.value)
+
+
 def test_a_private_address_is_not_connected_to():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.05)
         for host in LOOPBACK_HOSTS[:2]:
-            with pytest.raises(FetchFailed, match="an endpoint is at a private address"):
-                Fetcher(False, is_public).request("GET", f"https://{host}:{listener.getsockname()[1]}/jwks")
+            url = f"https://{host}:{listener.getsockname()[1]}/jwks"
+            refusal = "the address 127.0.0.1 is not public; allow_private of this provider allows it"
+            assert failure(False, url) == f"{url}: {refusal}"
         with pytest.raises(TimeoutError):
             listener.accept()
 
 
+def test_the_connection_goes_to_the_address_that_was_checked(provider, monkeypatch):
+    asked = []
+
+    def resolve(domain, port, type):
+        asked.append(domain)
+        return [(2, 1, 6, "", ("127.0.0.1" if len(asked) == 1 else "127.0.0.2", port))]
+
+    client = ProviderClient(True)
+    monkeypatch.setattr(client._fetcher, "_resolve", resolve)
+    port = provider.issuer.rpartition(":")[2]
+    with client.deadline():
+        assert client.get(f"http://localhost:{port}/jwks", dict)["keys"]
+    assert asked == ["localhost"]
+
+
 def test_http_is_for_loopback_and_for_who_allows_it(provider):
-    with pytest.raises(FetchFailed, match="an endpoint is not https"):
-        Fetcher(False, is_public).request("GET", f"{provider.issuer}/jwks")
-    with pytest.raises(FetchFailed, match="an endpoint is not https"):
-        Fetcher(True, is_public).request("GET", "http://10.0.0.1/jwks")
+    assert failure(False, f"{provider.issuer}/jwks") == f"{provider.issuer}/jwks: an endpoint is not https"
+    assert failure(True, "http://10.0.0.1/jwks") == "http://10.0.0.1/jwks: an endpoint is not https"
 
 
 def test_only_so_many_requests_are_in_flight(provider):
-    fetcher = Fetcher(True, is_public)
-    fetcher._in_flight = jwks.IN_FLIGHT
-    with pytest.raises(FetchFailed, match="in flight"):
-        fetcher.request("GET", f"{provider.issuer}/jwks")
+    client = ProviderClient(True)
+    client._in_flight = IN_FLIGHT
+    with pytest.raises(FetchFailed, match="/jwks: 20 requests to this provider are in flight already"):
+        client.get(f"{provider.issuer}/jwks", dict)
+
+
+@pytest.mark.parametrize("token", ["a\r\nX: secret", "secret\u20ac"])
+def test_an_access_token_that_is_no_header_is_not_sent_and_not_logged(provider, token):
+    with pytest.raises(FetchFailed) as failed:
+        ProviderClient(True).get(f"{provider.issuer}/me", dict, token)
+    assert str(failed.value) == f"{provider.issuer}/me at 127.0.0.1: the header Authorization to send is not printable ASCII"
+    assert not provider.asked
 
 
 def test_a_fetch_ends_in_time_whatever_the_provider_does():
@@ -602,23 +659,24 @@ def test_a_fetch_ends_in_time_whatever_the_provider_does():
         from gevent import monkey; monkey.patch_all()
         import gevent, time
         from gevent.server import StreamServer
-        from dpresence.identity import jwks
+        from dpresence.identity import provider_client
+        from dpresence.outbound import FetchFailed
         def drip(sock, _):
             sock.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 100000\\r\\n\\r\\n")
             while True:
                 sock.sendall(b" "); gevent.sleep(0.05)
         server = StreamServer(("127.0.0.1", 0), drip); server.start()
-        jwks.DEADLINE_SECONDS = 0.3
+        provider_client.DEADLINE_SECONDS = 0.3
+        client = provider_client.ProviderClient(True)
         started = time.monotonic()
-        fetcher = jwks.Fetcher(True, lambda address: True)
         try:
-            with jwks.deadline():
-                fetcher.request("GET", f"http://127.0.0.1:{server.server_port}/")
-        except jwks.FetchFailed as failed:
-            print(failed, 0.25 < time.monotonic() - started < 1, fetcher._in_flight)
+            with client.deadline():
+                client.get(f"http://127.0.0.1:{server.server_port}/", dict)
+        except FetchFailed as failed:
+            print(str(failed).replace(str(server.server_port), "PORT"), 0.25 < time.monotonic() - started < 1, client._in_flight)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(child)], capture_output=True, text=True, timeout=20, check=False)
-    assert done.stdout == "timeout True 0\n", done.stderr
+    assert done.stdout == "http://127.0.0.1:PORT/ at 127.0.0.1: no answer within 0.3 s True 0\n", done.stderr
 
 
 # --- TLS
@@ -650,7 +708,12 @@ def certificate(folder, host, name="cert"):
 
 
 @pytest.mark.parametrize(
-    ("host", "trusted", "outcome"), [("127.0.0.1", True, 200), ("127.0.0.1", False, "SSLError"), ("id.example.org", True, "SSLError")]
+    ("host", "trusted", "outcome"),
+    [
+        ("127.0.0.1", True, {}),
+        ("127.0.0.1", False, "certificate verify failed: self-signed certificate"),
+        ("id.example.org", True, "certificate verify failed: IP address mismatch, certificate is not valid for '127.0.0.1'."),
+    ],
 )
 def test_a_certificate_must_be_trusted_and_of_that_host(tmp_path, monkeypatch, host, trusted, outcome):
     cert, private = certificate(tmp_path, host)
@@ -671,9 +734,10 @@ def test_a_certificate_must_be_trusted_and_of_that_host(tmp_path, monkeypatch, h
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            got = Fetcher(True, is_public).request("GET", f"https://127.0.0.1:{listener.getsockname()[1]}/jwks")[0]
+            got = get(True, url := f"https://127.0.0.1:{listener.getsockname()[1]}/jwks")
         except FetchFailed as failed:
-            got = str(failed)
+            got = failed.cause
+            assert failed.where == f"{url} at 127.0.0.1"
         thread.join(5)
     assert got == outcome
 
@@ -757,11 +821,11 @@ def test_settings_ini_and_docs_agree_on_the_keys_of_a_provider():
 @pytest.fixture
 def clients(clock, monkeypatch):
     """Return a function that loads the clients of an ini."""
-    monkeypatch.setattr(jwks.ssl, "create_default_context", trust)
+    monkeypatch.setattr(outbound.ssl, "create_default_context", trust)
 
     def make(here, **changed):
         settings = load(ini(**changed), str(here))
-        return load_clients(settings, load_providers(settings.oidc, clock, is_public), clock)
+        return load_clients(settings, load_providers(settings.oidc, clock), clock)
 
     return make
 

@@ -31,7 +31,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from dpresence.errors import ProofFailed, SlowDown
-from dpresence.outbound import Outbound, is_public
+from dpresence.networks import is_public
+from dpresence.proofs import DomainProofs
 from dpresence.settings import OutboundSettings
 from dpresence.slots import Slots
 
@@ -55,10 +56,10 @@ def serve_fetches() -> None:
             return found(*answers[min(len(lookups), len(answers)) - 1])
 
         settings = OutboundSettings(**wanted["settings"])
-        outbound = Outbound(settings, resolve=resolve, is_public=wanted["public"].__contains__, ports=wanted["ports"])
+        outbound = DomainProofs(settings, resolve=resolve, is_public=wanted["public"].__contains__, ports=wanted["ports"])
         started = time.monotonic()
         try:
-            body, how = outbound.fetch_proof(wanted["domain"])
+            body, how = outbound.fetch(wanted["domain"])
             result = {"body": body, "how": how}
         except ProofFailed as failed:
             result = failed.body()
@@ -376,7 +377,9 @@ def test_a_hostile_answer_is_refused_in_time_by_its_class(fetch, refused, script
 def test_each_wait_has_a_deadline_even_where_sockets_are_not_cooperative(refused):
     settings = OutboundSettings(timeout_seconds=0.1)
     with peer(hangs) as (http, _):
-        outbound = Outbound(settings, resolve=lambda *_, **__: found("127.0.0.1"), is_public=LOOPBACK.__contains__, ports=(refused, http))
+        outbound = DomainProofs(
+            settings, resolve=lambda *_, **__: found("127.0.0.1"), is_public=LOOPBACK.__contains__, ports=(refused, http)
+        )
         assert details(outbound) == "timeout"
 
 
@@ -391,9 +394,9 @@ def test_a_reset_is_no_status(fetch, refused):
 # --- addresses
 
 
-def details(outbound: Outbound, domain: str = DOMAIN, owner: str = "") -> str:
+def details(outbound: DomainProofs, domain: str = DOMAIN, owner: str = "") -> str:
     with pytest.raises(ProofFailed) as failed:
-        outbound.fetch_proof(domain, owner)
+        outbound.fetch(domain, owner)
     assert failed.value.body() == failure(failed.value.details)
     return failed.value.details
 
@@ -411,7 +414,7 @@ NOT_PUBLIC = [
 @pytest.mark.parametrize("address", NOT_PUBLIC)
 def test_an_address_that_is_not_public_is_never_connected_to(address):
     assert not is_public(address)
-    assert details(Outbound(OutboundSettings(), resolve=lambda *_, **__: found(address))) == "dns"
+    assert details(DomainProofs(OutboundSettings(), resolve=lambda *_, **__: found(address))) == "dns"
 
 
 @pytest.mark.parametrize(
@@ -433,12 +436,12 @@ def test_nothing_is_public_that_the_standard_library_calls_private():
     [("8.8.8.8", "127.0.0.1"), ("127.0.0.1", "8.8.8.8"), ("8.8.8.8", "2606:4700::1111", "::ffff:10.0.0.1"), ("8.8.8.8", "fe80::1")],
 )
 def test_one_private_address_among_public_ones_refuses_the_name(answer):
-    assert details(Outbound(OutboundSettings(), resolve=lambda *_, **__: found(*answer))) == "dns"
+    assert details(DomainProofs(OutboundSettings(), resolve=lambda *_, **__: found(*answer))) == "dns"
 
 
 def test_a_listener_inside_sees_no_connection():
     with peer(says(ok(b"secret"))) as (inside, requests):
-        outbound = Outbound(OutboundSettings(), resolve=lambda *_, **__: found("127.0.0.1"), ports=(inside, inside))
+        outbound = DomainProofs(OutboundSettings(), resolve=lambda *_, **__: found("127.0.0.1"), ports=(inside, inside))
         assert details(outbound) == "dns"
     assert requests == []
 
@@ -457,25 +460,25 @@ def test_a_name_without_an_address_is_dns(error):
     def resolve(*_, **__):
         raise error
 
-    assert details(Outbound(OutboundSettings(), resolve=resolve)) == "dns"
-    assert details(Outbound(OutboundSettings(), resolve=lambda *_, **__: [])) == "dns"
+    assert details(DomainProofs(OutboundSettings(), resolve=resolve)) == "dns"
+    assert details(DomainProofs(OutboundSettings(), resolve=lambda *_, **__: [])) == "dns"
 
 
 def test_a_lookup_that_hangs_is_timeout():
-    outbound = Outbound(OutboundSettings(timeout_seconds=0.05), resolve=lambda *_, **__: gevent.sleep(10))
+    outbound = DomainProofs(OutboundSettings(timeout_seconds=0.05), resolve=lambda *_, **__: gevent.sleep(10))
     assert details(outbound) == "timeout"
 
 
 def test_the_deadline_of_the_caller_is_not_taken_for_the_fetch_s_own():
-    outbound = Outbound(OutboundSettings(), resolve=lambda *_, **__: gevent.sleep(10))
+    outbound = DomainProofs(OutboundSettings(), resolve=lambda *_, **__: gevent.sleep(10))
     with pytest.raises(gevent.Timeout) as expired, gevent.Timeout(0.05) as deadline:
-        outbound.fetch_proof(DOMAIN)
+        outbound.fetch(DOMAIN)
     assert expired.value is deadline
 
 
 @pytest.mark.parametrize("domain", ["localhost:8000", "127.0.0.1", "example.org:22", "example.org\r\nX: y", "[::1]"])
 def test_a_name_that_is_no_domain_is_not_even_looked_up(domain):
-    assert details(Outbound(OutboundSettings(), resolve=lambda *_, **__: pytest.fail("looked up")), domain) == "dns"
+    assert details(DomainProofs(OutboundSettings(), resolve=lambda *_, **__: pytest.fail("looked up")), domain) == "dns"
 
 
 # --- loopback, for development
@@ -500,10 +503,10 @@ def test_a_loopback_domain_that_refuses_says_that_nothing_listens(fetch, refused
 
 
 def test_a_fetch_for_which_no_slot_becomes_free_is_slowed_down(monkeypatch):
-    outbound = Outbound(OutboundSettings(timeout_seconds=1))
+    outbound = DomainProofs(OutboundSettings(timeout_seconds=1))
     monkeypatch.setattr(outbound, "_slots", Slots(0, 1))
     with pytest.raises(SlowDown) as refused:
-        outbound.fetch_proof(DOMAIN, "dev")
+        outbound.fetch(DOMAIN, "dev")
     assert refused.value.body() == {"result": "KO", "errno": 117, "error": "too many domains are being validated", "retry_after": 1}
 
 

@@ -15,9 +15,9 @@ import gevent.socket
 import pytest
 from gevent.resolver.ares import Resolver
 
-from dpresence import outbound as module
+from dpresence import networks as module
 from dpresence.errors import ProofFailed, SettingError, SlowDown
-from dpresence.outbound import FETCHES_IN_FLIGHT, FETCHES_OF_OWNER, Outbound
+from dpresence.proofs import FETCHES_IN_FLIGHT, FETCHES_OF_OWNER, DomainProofs
 from dpresence.settings import OutboundSettings
 from dpresence.tests.unit.test_outbound import (  # noqa: F401 fixtures
     DOMAIN,
@@ -97,7 +97,7 @@ def threads() -> int:
 def test_names_that_get_no_answer_hold_up_no_look_up_of_anybody_else(names: NameServer) -> None:
     gevent.socket.getaddrinfo("localhost", 80)  # starts the thread that it needs
     before, open_before = threads(), len(os.listdir("/proc/self/fd"))
-    outbound = Outbound(OutboundSettings(timeout_seconds=5 * SECONDS))
+    outbound = DomainProofs(OutboundSettings(timeout_seconds=5 * SECONDS))
     hanging = [gevent.spawn(details, outbound, f"n{number}.example.org") for number in range(60)]
     while len(set(names.asked)) < 60:  # all of them are asked for at once
         gevent.sleep(0.01)
@@ -114,11 +114,11 @@ def test_names_that_get_no_answer_hold_up_no_look_up_of_anybody_else(names: Name
 
 
 def test_a_developer_has_two_proofs_under_way_and_leaves_the_others_theirs(names: NameServer) -> None:
-    outbound = Outbound(OutboundSettings(timeout_seconds=SECONDS))
+    outbound = DomainProofs(OutboundSettings(timeout_seconds=SECONDS))
 
     def ask(owner: str) -> str:
         with pytest.raises((ProofFailed, SlowDown)) as told:
-            outbound.fetch_proof(DOMAIN, owner)
+            outbound.fetch(DOMAIN, owner)
         return told.value.error
 
     greedy = [gevent.spawn(ask, "dev") for _ in range(10)]
@@ -134,7 +134,7 @@ def test_a_developer_has_two_proofs_under_way_and_leaves_the_others_theirs(names
 
 
 def test_the_service_s_own_looks_are_never_slowed_down_and_take_nobodys_slot(names: NameServer) -> None:
-    outbound = Outbound(OutboundSettings(timeout_seconds=SECONDS))
+    outbound = DomainProofs(OutboundSettings(timeout_seconds=SECONDS))
     many = [gevent.spawn(details, outbound) for _ in range(FETCHES_IN_FLIGHT + 5)]
     gevent.sleep(0)
     names.addresses["good.example.org"] = "10.0.0.1"
@@ -144,12 +144,12 @@ def test_the_service_s_own_looks_are_never_slowed_down_and_take_nobodys_slot(nam
 
 def test_developers_whose_domains_never_answer_hold_up_no_proof_of_another(names: NameServer) -> None:
     names.addresses["good.example.org"] = "10.0.0.1"
-    outbound = Outbound(OutboundSettings(timeout_seconds=5))
+    outbound = DomainProofs(OutboundSettings(timeout_seconds=5))
 
     def go_on(owner: str) -> None:
         while True:
             with suppress(ProofFailed, SlowDown):
-                outbound.fetch_proof("silent.example.org", owner)
+                outbound.fetch("silent.example.org", owner)
 
     crowd = [gevent.spawn(go_on, f"dev-{number // 2}") for number in range(2 * FETCHES_IN_FLIGHT)]
     gevent.sleep(0.1)
@@ -166,27 +166,34 @@ def test_a_private_name_and_one_that_does_not_exist_look_the_same_but_in_the_log
     names: NameServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     names.addresses |= {"inside.example.org": "10.1.2.3", "nowhere.example.org": ""}
-    outbound, told = Outbound(OutboundSettings()), []
+    outbound, told = DomainProofs(OutboundSettings()), []
     with caplog.at_level(logging.INFO):
         for domain in ("inside.example.org", "nowhere.example.org"):
             with pytest.raises(ProofFailed) as failed:
-                outbound.fetch_proof(domain)
+                outbound.fetch(domain)
             told.append(failed.value.body())
     assert told == [failure("dns")] * 2
-    inside, nowhere = (record.getMessage() for record in caplog.records if record.name == "dpresence.outbound")
-    assert inside == ("the proof of inside.example.org failed: dns: the address 10.1.2.3 is not public and not in outbound.allow_networks")
-    assert nowhere.startswith("the proof of nowhere.example.org failed: dns: gaierror(")
+    inside, nowhere = (record.getMessage() for record in caplog.records if record.name == "dpresence.proofs")
+    url = "https://inside.example.org/__presence"
+    assert (
+        inside
+        == f"the proof of inside.example.org failed: dns: {url}: the address 10.1.2.3 is not public and not in outbound.allow_networks"
+    )
+    assert nowhere == (
+        "the proof of nowhere.example.org failed: dns: https://nowhere.example.org/__presence: "
+        "the name cannot be resolved (name or service not known)"
+    )
 
 
 def test_the_log_says_the_address_and_what_came_and_the_answer_does_not(refused: int, caplog: pytest.LogCaptureFixture) -> None:  # noqa: F811
     with peer(says(b"HTTP/1.1 403 Go\xe2\x80\xae away\r\n\r\n")) as (http, _), caplog.at_level(logging.INFO):
-        outbound = Outbound(
+        outbound = DomainProofs(
             OutboundSettings(), resolve=lambda *_, **__: found("127.0.0.1"), is_public=LOOPBACK.__contains__, ports=(refused, http)
         )
         assert details(outbound) == "status"
-    (said,) = (record.getMessage() for record in caplog.records if record.name == "dpresence.outbound")
+    (said,) = (record.getMessage() for record in caplog.records if record.name == "dpresence.proofs")
     url = f"{DOMAIN}/__presence at 127.0.0.1"
-    assert said.startswith(f"the proof of {DOMAIN} failed: status, https://{url} (Connection refused), http://{url}: 403 'Go")
+    assert said.startswith(f"the proof of {DOMAIN} failed: status: https://{url}: connection refused; http://{url}: status 403 'Go")
     assert said.isascii()
 
 
@@ -252,10 +259,10 @@ def test_an_allowed_network_is_fetched_from_although_it_is_not_public(fetch, cer
 
 @pytest.mark.parametrize(("allowed", "address"), [("10.0.0.0/8", "10.1.2.3"), ("10.0.0.0/8", "::ffff:10.1.2.3"), ("fd00::/8", "fd00::1")])
 def test_only_what_is_in_an_allowed_network_may_be_connected_to(allowed: str, address: str) -> None:
-    assert Outbound(OutboundSettings(allow_networks=(allowed,)))._may_connect(address)
+    assert DomainProofs(OutboundSettings(allow_networks=(allowed,)))._may_connect(address)
     for other in ("11.0.0.1" if allowed[0] == "f" else "192.168.0.1", "127.0.0.1", "169.254.169.254", "fe80::1"):
         if other != "11.0.0.1":
-            assert not Outbound(OutboundSettings(allow_networks=(allowed,)))._may_connect(other)
+            assert not DomainProofs(OutboundSettings(allow_networks=(allowed,)))._may_connect(other)
 
 
 def test_an_authority_of_the_operator_s_own_is_trusted_besides_the_system_s(fetch, certificates) -> None:  # noqa: F811
@@ -275,7 +282,7 @@ def test_a_file_of_authorities_that_is_none_stops_the_start(tmp_path, text: str 
     if text:
         file.write_text(text)
     with pytest.raises(SettingError, match=r"^outbound\.ca_file: must be a file with certificates, PEM \("):
-        Outbound(OutboundSettings(ca_file=str(file)))
+        DomainProofs(OutboundSettings(ca_file=str(file)))
 
 
 # -- the file

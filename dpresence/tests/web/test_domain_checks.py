@@ -79,8 +79,7 @@ def test_a_domain_that_moves_during_the_look_keeps_its_own_state(world: World, a
         app.owner("PATCH", f"/myapps/{app.id}", {"domain": world.proof.other_domain})
         return old.domain_key, "http"
 
-    outbound = world.presence.applications._outbound
-    monkeypatch.setattr(outbound, "fetch_proof", move)
+    monkeypatch.setattr(world.presence.applications._domain_proofs, "fetch", move)
     world.parts.backends.directory.change_application(app.id, {"check_at": world.clock.now()})
     world.presence.applications.check_domains()
     assert state(world, app) == (False, False, 0), "the proof was one of the old domain"

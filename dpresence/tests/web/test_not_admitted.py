@@ -111,5 +111,6 @@ def test_the_start_asks_each_provider(world, provider, caplog):
         while not caplog.messages:
             gevent.sleep(0.01)
     world.parts.background.stop()
-    assert "oidc.corp: its keys could not be fetched: status 500" in caplog.messages
+    where = f"{provider.issuer}/jwks at 127.0.0.1"
+    assert f"oidc.corp: its keys could not be fetched: {where}: status 500 'Internal Server Error'" in caplog.messages
     assert world.browser()("GET", "/__heartbeat__").json["providers"] == {"corp": False}

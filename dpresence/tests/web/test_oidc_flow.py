@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl, unquote_plus, urlsplit
 import gevent
 import pytest
 
+from dpresence import outbound
 from dpresence.errors import InvalidAssertion, NotAdmitted
-from dpresence.identity import jwks
 from dpresence.tests.oidc_support import CLIENT, TinyProvider, key, sign, trust
 from dpresence.tests.support import FakeClock
 from dpresence.tests.web.support import AUDIENCE, NOT_FOUND, ko, refusal
@@ -41,7 +41,7 @@ def provider(clock):
 @pytest.fixture
 def make(provider, clock, make_world, monkeypatch):
     """Return a function that makes a service that trusts the provider."""
-    monkeypatch.setattr(jwks.ssl, "create_default_context", trust)
+    monkeypatch.setattr(outbound.ssl, "create_default_context", trust)
     trusted = {
         "identity__development": "false",
         "identity__verifiers": "oidc",
@@ -381,13 +381,14 @@ def test_a_token_that_was_issued_long_ago_opens_nothing(world, provider, clock):
 
 
 def test_a_token_endpoint_that_gives_nothing_is_told_apart(world, provider, caplog):
+    failed = f"oidc.corp: a sign-in failed: {provider.issuer}/token at 127.0.0.1"
     answers = [
         ((400, {"error": "invalid_grant"}), INVALID, "sign-in refused: code"),
-        ((401, {"error": "invalid_client"}), AWAY, "oidc.corp: a sign-in failed: status 401 invalid_client of the token endpoint"),
-        ((400, {"error": "dpk_secret and more"}), AWAY, "status 400 an unknown error of the token endpoint"),
-        ((500, {}), AWAY, "status 500"),
-        ((302, {}), AWAY, "status 302"),
-        ((200, {"access_token": "access"}), AWAY, "the answer is not the JSON it should be"),
+        ((401, {"error": "invalid_client"}), AWAY, f"{failed}: status 401 invalid_client"),
+        ((400, {"error": "dpk_secret and more"}), AWAY, f"{failed}: status 400 an unknown error"),
+        ((500, {}), AWAY, f"{failed}: status 500 'Internal Server Error'"),
+        ((302, {}), AWAY, f"{failed}: status 302 'Found'"),
+        ((200, {"access_token": "access"}), AWAY, f"{failed}: the response is not the JSON that it should be"),
         ((200, {"id_token": "a.b.c"}), INVALID, "sign-in refused: malformed"),
         ((200, {"id_token": "x"}), INVALID, "sign-in refused: malformed"),
     ]
