@@ -51,8 +51,8 @@ settings: build ## Write the ini files and docs/settings.md from the declared se
 demo: build ## Start a service of its own, play every role over real sockets, and stop
 	$(BIN)/python -m dpresence.demo
 
-bench: build ## Print server CPU per update and memory per connection
-	$(BIN)/python -m bench
+bench: build ## Print server CPU per update and memory per connection; PEERS=1 compares with Mosquitto
+	$(BIN)/python -m bench $(if $(PEERS),--peers)
 
 AUTOBAHN = autobahntestsuite==25.10.1 autobahn==0.10.9 txaio==2.1.0 Twisted==23.10.0 pyOpenSSL service-identity jinja2
 

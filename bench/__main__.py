@@ -7,71 +7,59 @@ system; memory is the proportional set size.
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dpresence.tests.live.service import Process, cpu_seconds
 
-from .contenders import Contender, on_redis, ours, stock
+from .contenders import Contender, mosquitto, on_redis, ours, stock
 from .load import Load
+from .report import Busy, Idle, show_busy, show_idle
 
 KIB = 1024
 WARM = 100
-"""Devices that come before memory is measured, so that what is made once has been made."""
+"""Devices that connect before memory is measured, so that what is made once has been made."""
 ROUNDS = 3
-"""How often the contenders take turns; the median counts."""
+"""Number of rounds in which the contenders take turns; the median counts."""
+PACED = 1000
+"""Updates per second of the paced measurement."""
+SILENT_SECONDS = 10
 Make = Callable[[Path, int], AbstractContextManager[Contender]]
-BUSY: dict[str, Make] = {"stock": stock, "memory": ours, "Redis": on_redis, "2 workers": partial(on_redis, workers=2)}
-"""Who is measured with updates, by the head of its column."""
-
-
-@dataclass
-class Idle:
-    """What devices cost that sign in, and are silent then."""
-
-    kib: float
-    connect_us: float
-
-
-@dataclass
-class Busy:
-    """What updates cost; ``redis_us`` is Redis' own."""
-
-    us: float
-    redis_us: float
-    wall: float
-    p50_ms: float
-    p99_ms: float
+IDLE: dict[str, Make] = {"stock": stock, "memory": ours}
+BUSY: dict[str, Make] = {**IDLE, "Redis": on_redis, "2 workers": partial(on_redis, workers=2)}
+PEERS: dict[str, Make] = {"Mosquitto": mosquitto}
+"""Contenders by the head of their column."""
 
 
 def measure_idle(contender: Contender) -> Idle:
-    """Sign devices in, each with a ticket for the next time, and let them be."""
+    """Sign devices in, each with a ticket for the next time, then measure them while they are silent."""
     server = contender.server
     with Load() as load:
-        sign_in(load, server, contender.idle[:WARM])
+        sign_in(load, contender, contender.idle[:WARM])
         memory, cpu = settled_pss(server), server.cpu_seconds()
-        sign_in(load, server, contender.idle[WARM:])
+        sign_in(load, contender, contender.idle[WARM:])
         cost = (server.cpu_seconds() - cpu) * 1e6
         count = len(contender.idle) - WARM
-        return Idle((settled_pss(server) - memory) / count / KIB, cost / count)
+        kib = (settled_pss(server) - memory) / count / KIB
+        cpu = server.cpu_seconds()
+        load.do("wait", seconds=SILENT_SECONDS)
+        return Idle(kib, cost / count, (server.cpu_seconds() - cpu) / SILENT_SECONDS / len(contender.idle) * 10_000)
 
 
-def sign_in(load: Load, server: Process, people: list[list[str]]) -> None:
-    """Have all of them sign in."""
-    seen = load.do("devices", port=server.port, people=people, tickets=True)
+def sign_in(load: Load, contender: Contender, people: list[list[str]]) -> None:
+    """Sign in a device of each person."""
+    seen = load.do("devices", port=contender.server.port, people=people, tickets=True, mqtt=contender.mqtt)
     assert seen["signed_in"] == seen["devices"], seen
 
 
 def settled_pss(server: Process) -> int:
-    """Return the memory once it has stopped to change much."""
+    """Return the memory once it has stopped changing much."""
     last = 0
     for _ in range(20):
         time.sleep(0.5)
@@ -84,18 +72,18 @@ def settled_pss(server: Process) -> int:
 
 @contextmanager
 def updating(contender: Contender) -> Iterator[Load]:
-    """Bring the devices that update and the application that watches."""
+    """Connect the devices that update and the application that watches."""
     with Load() as load:
-        sign_in(load, contender.server, contender.updating)
-        load.do("watch", port=contender.server.port, appid=contender.appid, key=contender.key)
+        sign_in(load, contender, contender.updating)
+        load.do("watch", port=contender.server.port, appid=contender.appid, key=contender.key, mqtt=contender.mqtt)
         load.do("update", seconds=1)
         yield load
 
 
-def measure_updates(contender: Contender, load: Load, seconds: float) -> Busy:
-    """Have as many updates as are answered; each must reach the application."""
+def measure_updates(contender: Contender, load: Load, command: str, **arguments: Any) -> Busy:
+    """Send updates, as many as are answered or at a rate; each must reach the application."""
     before = _used(contender)
-    seen: dict[str, Any] = load.do("update", seconds=seconds)
+    seen: dict[str, Any] = load.do(command, **arguments)
     used, redis = (after - then for after, then in zip(_used(contender), before, strict=True))
     count = seen["delivered"]
     assert count == seen["answered"] > 0, seen
@@ -106,66 +94,35 @@ def _used(contender: Contender) -> tuple[float, float]:
     return contender.server.cpu_seconds(), cpu_seconds(contender.redis) if contender.redis else 0.0
 
 
-def bench(devices: int, seconds: float, folder: Path) -> None:
-    """Measure all and print."""
+def bench(devices: int, seconds: float, peers: dict[str, Make], folder: Path) -> None:
+    """Measure everything and print it."""
     idle = {}
-    for name, make in (("stock", stock), ("memory", ours)):
-        with make(_room(folder, f"idle {name}"), devices + WARM) as contender:
+    for name, make in {**IDLE, **peers}.items():
+        with make(_subfolder(folder, f"idle {name}"), devices + WARM) as contender:
             idle[name] = measure_idle(contender)
-    show_idle(idle["memory"], idle["stock"], devices)
-    rounds: dict[str, list[Busy]] = {name: [] for name in BUSY}
+    show_idle(idle, devices)
+    busy: dict[str, list[Busy]] = {}
+    paced: dict[str, list[Busy]] = {}
     with ExitStack() as stack:
         loads = {}
-        for name, make in BUSY.items():
-            contender = stack.enter_context(make(_room(folder, name), 0))
+        for name, make in {**BUSY, **peers}.items():
+            contender = stack.enter_context(make(_subfolder(folder, name), 0))
             loads[name] = (contender, stack.enter_context(updating(contender)))
         for _ in range(ROUNDS):
             for name, (contender, load) in loads.items():
-                rounds[name].append(measure_updates(contender, load, seconds))
-    show_busy({name: sorted(found, key=lambda busy: busy.us)[ROUNDS // 2] for name, found in rounds.items()})
+                busy.setdefault(name, []).append(measure_updates(contender, load, "update", seconds=seconds))
+                paced.setdefault(name, []).append(measure_updates(contender, load, "rate", seconds=seconds, per_second=PACED))
+    show_busy(_medians(busy), _medians(paced), PACED)
 
 
-def _room(folder: Path, name: str) -> Path:
-    room = folder / name.replace(" ", "-")
-    room.mkdir()
-    return room
+def _medians(rounds: dict[str, list[Busy]]) -> dict[str, Busy]:
+    return {name: sorted(found, key=lambda busy: busy.us)[len(found) // 2] for name, found in rounds.items()}
 
 
-def show_idle(mine: Idle, other: Idle, devices: int) -> None:
-    """Print what devices cost that come and are silent."""
-    print(f"{'':40}{'stock':>12}{'dpresence':>12}{'ratio':>8}")
-    for name, theirs, own in (
-        (f"KiB per idle device ({devices})", other.kib, mine.kib),
-        ("server CPU us per connect and sign-in", other.connect_us, mine.connect_us),
-    ):
-        print(f"{name:40}{theirs:12.1f}{own:12.1f}{own / theirs if theirs else 0:8.2f}")
-    goal("an idle signed-in device costs at most 16 KiB", mine.kib <= 16)
-
-
-def show_busy(busy: dict[str, Busy]) -> None:
-    """Print what updates cost, a column for each contender; then the ratios and the goals."""
-    print(f"\n{'':40}" + "".join(f"{name:>12}" for name in busy))
-    rows: list[tuple[str, Callable[[Busy], float]]] = [
-        ("service's CPU us per update", lambda found: found.us),
-        ("Redis' own CPU us per update", lambda found: found.redis_us),
-        ("updates/s one core merges", lambda found: 1e6 / found.us),
-        ("updates/s, wall", lambda found: found.wall),
-        ("answer p50 ms", lambda found: found.p50_ms),
-        ("answer p99 ms", lambda found: found.p99_ms),
-    ]
-    for name, figure in rows:
-        print(f"{name:40}" + "".join(f"{figure(found):12.1f}" for found in busy.values()))
-    stock_us, memory_us, redis_us, workers_us = (busy[name].us for name in BUSY)
-    print(f"memory / stock {memory_us / stock_us:.2f}, Redis / memory {redis_us / memory_us:.2f}, ", end="")
-    print(f"2 workers / Redis {workers_us / redis_us:.2f}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    goal("one core merges at least 3000 updates/s", 1e6 / memory_us >= 3000)
-    goal("CPU per update is at most half of stock's", memory_us <= stock_us / 2)
-    goal("Redis costs at most three times the memory tracker", redis_us <= 3 * memory_us)
-
-
-def goal(text: str, holds: bool) -> None:
-    """Print one goal."""
-    print(f"{'holds' if holds else 'MISSED':>8}  {text}")
+def _subfolder(folder: Path, name: str) -> Path:
+    made = folder / name.replace(" ", "-")
+    made.mkdir()
+    return made
 
 
 def main() -> None:
@@ -173,11 +130,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.partition("\n")[0])
     parser.add_argument("--devices", type=int, default=5000, help="idle devices (5000)")
     parser.add_argument("--seconds", type=float, default=4.0, help="how long each of the rounds of updates lasts (4)")
+    parser.add_argument("--peers", action="store_true", help="measure Mosquitto too")
     given = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard) if hard != resource.RLIM_INFINITY else (max(soft, 65536), hard))
     with tempfile.TemporaryDirectory() as folder:
-        bench(given.devices, given.seconds, Path(folder))
+        bench(given.devices, given.seconds, PEERS if given.peers else {}, Path(folder))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -13,6 +16,7 @@ from pathlib import Path
 from dpresence.tests.contract import redis
 from dpresence.tests.live.service import START_SECONDS, Process, Service, cpu_seconds, free_port
 
+from .mqtt import TOPIC, WATCHER
 from .seed import register, seed
 
 UPDATING = 1000
@@ -61,6 +65,7 @@ class Contender:
     idle: list[list[str]]
     updating: list[list[str]]
     redis: int | None = None
+    mqtt: bool = False
 
 
 @contextmanager
@@ -98,3 +103,34 @@ def stock(folder: Path, devices: int) -> Iterator[Contender]:
         yield Contender(server, "application", "key", idle, [[f"busy{number}@example.org", "x"] for number in range(UPDATING)])
     finally:
         server.kill()
+
+
+@contextmanager
+def mosquitto(folder: Path, devices: int) -> Iterator[Contender]:
+    """Run Mosquitto with a password for each user, who may write one topic, and without its database on disk.
+
+    :raises FileNotFoundError: it is not installed (Debian's package ``mosquitto``).
+    """
+    port = free_port()
+    idle, updating = ([[f"{name}{number}", "secret"] for number in range(count)] for name, count in (("idle", devices), ("busy", UPDATING)))
+    passwords, permissions, configuration = (folder / name for name in ("passwords", "permissions", "mosquitto.conf"))
+    passwords.write_text("".join(f"{user}:{password}\n" for user, password in [*idle, *updating, [WATCHER, "secret"]]))
+    subprocess.run([_sbin("mosquitto_passwd"), "-U", str(passwords)], check=True)
+    permissions.write_text(f"user {WATCHER}\ntopic read {TOPIC}#\npattern write {TOPIC}%u\n")
+    configuration.write_text(
+        f"listener {port} 127.0.0.1\nuser root\nallow_anonymous false\npassword_file {passwords}\nacl_file {permissions}\n"
+        "persistence false\nlog_type error\n"
+    )
+    server = Process([_sbin("mosquitto"), "-c", str(configuration)], folder / "mosquitto.log", port)
+    server.start()
+    try:
+        yield Contender(server, "", "secret", idle, updating, mqtt=True)
+    finally:
+        server.kill()
+
+
+def _sbin(name: str) -> str:
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    if found is None:
+        raise FileNotFoundError(f"{name} is not installed: apt-get install mosquitto")
+    return found

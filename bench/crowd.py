@@ -9,14 +9,35 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from dpresence.tests.support import WITH_TOKEN
 
-from .sockets import Loop, Socket, text
+from .loop import Loop
+from .sockets import Socket, text
 
 MOST_BACKOFF_SECONDS = 10.0
 _STATUSES = ("online", "unavailable")
+
+
+class AnyDevice(Protocol):
+    """A device of any protocol; ``sent_at`` is set while an update waits for its answer."""
+
+    sent_at: float
+    signed_in: bool
+
+    @property
+    def status(self) -> str:
+        """The status that it set last."""
+
+    def come(self) -> None:
+        """Connect and sign in."""
+
+    def update(self) -> None:
+        """Set another status."""
+
+    def drop(self) -> None:
+        """End the connection."""
 
 
 class Device(Socket):
@@ -110,7 +131,7 @@ class Fleet:
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
-        self.devices: list[Device] = []
+        self.devices: list[AnyDevice] = []
         self.port = 0
         self.tickets = self.returns = self.closing = False
         self.signed_in = self.done = 0
@@ -126,7 +147,7 @@ class Fleet:
         self.sign_ins.append(seconds)
         self.all_in_at = time.time()
 
-    def went(self, device: Device, code: int) -> None:
+    def went(self, device: AnyDevice, code: int) -> None:
         self.ends[code] += 1
         self.signed_in -= device.signed_in
 

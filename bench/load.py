@@ -12,13 +12,14 @@ import subprocess
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from .crowd import Device, Fleet, Watcher
-from .sockets import Control, Loop, percentiles
+from .crowd import AnyDevice, Device, Fleet, Watcher
+from .loop import Control, Loop, percentiles
+from .mqtt import MqttDevice, MqttWatcher
 
 LIFE_SECONDS = 3600
 ROOT = Path(__file__).parent.parent
@@ -30,10 +31,10 @@ class Commands:
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
         self.fleet = Fleet(loop)
-        self.watcher: Watcher | None = None
+        self.watcher: Watcher | MqttWatcher | None = None
 
     def devices(self, port: int, people: list[list[str]], under_way: int = 20, rate: float = 1000, tickets: bool = False,
-                returns: bool = False, seconds: float = 300) -> dict[str, Any]:  # fmt: skip
+                returns: bool = False, seconds: float = 300, mqtt: bool = False) -> dict[str, Any]:  # fmt: skip
         """Connect and sign in devices, so many under way and so many a second at most.
 
         With ``returns`` they come back with jittered backoff when lost, without either bound.
@@ -41,7 +42,8 @@ class Commands:
         fleet = self.fleet
         fleet.port, fleet.tickets, fleet.returns = port, tickets, returns
         start, begun, wanted = len(fleet.devices), time.monotonic(), fleet.signed_in + len(people)
-        new = [Device(fleet, start + number, *person) for number, person in enumerate(people)]
+        kind = MqttDevice if mqtt else Device
+        new = [kind(fleet, start + number, *person) for number, person in enumerate(people)]
         fleet.devices += new
         came, waiting = fleet.signed_in, deque(new)
 
@@ -61,9 +63,10 @@ class Commands:
         self.loop.run(lambda: self.fleet.signed_in >= wanted, seconds)
         return self.report()
 
-    def watch(self, port: int, appid: str, key: str, returns: bool = False, seconds: float = 30) -> dict[str, Any]:
+    def watch(self, port: int, appid: str, key: str, returns: bool = False, seconds: float = 30, mqtt: bool = False) -> dict[str, Any]:
         """Open the application's channel and wait for its snapshot."""
-        self.watcher = watcher = Watcher(self.loop, port, f"/myapps/{appid}", key, returns)
+        watcher = MqttWatcher(self.loop, port, key) if mqtt else Watcher(self.loop, port, f"/myapps/{appid}", key, returns)
+        self.watcher = watcher
         watcher.come()
         self.loop.run(lambda: watcher.counts["snapshots"] > 0 or watcher.counts["ended 1006"] > 0, seconds)
         return self.report()
@@ -81,8 +84,8 @@ class Commands:
         ring = iter(self._ring())
 
         def following() -> None:
-            if time.monotonic() < end:
-                next(ring).update()
+            if time.monotonic() < end and (device := next(ring)):
+                device.update()
 
         return self._updates(seconds, lambda: [following() for _ in range(under_way)], following)
 
@@ -94,15 +97,16 @@ class Commands:
         def pace() -> None:
             nonlocal sent
             now = time.monotonic()
-            while sent < (min(now, end) - start) * per_second:
-                next(ring).update()
+            while sent < (min(now, end) - start) * per_second and (device := next(ring)):
+                device.update()
                 sent += 1
             if now < end:
                 self.loop.later(0.005, pace)
 
         return self._updates(seconds, pace, lambda: None)
 
-    def _ring(self) -> Any:
+    def _ring(self) -> Iterator[AnyDevice | None]:
+        """Yield the devices in turn that wait for no answer, and None when each of them waits."""
         while True:
             found = 0
             for device in self.fleet.devices:
@@ -110,16 +114,16 @@ class Commands:
                     found += 1
                     yield device
             if not found:
-                raise RuntimeError("no device is free to send")
+                yield None
 
     def _updates(self, seconds: float, begin: Callable[[], Any], following: Callable[[], None]) -> dict[str, Any]:
         fleet, watcher = self.fleet, self.watcher
         fleet.answers, fleet.next = [], following
         before, told = fleet.done, watcher.delivered if watcher else 0
-        start = time.monotonic()
+        start, self.loop.spins = time.monotonic(), True
         begin()
         self.loop.run(lambda: False, seconds)
-        busy = time.monotonic() - start
+        busy, self.loop.spins = time.monotonic() - start, False
         self.loop.run(lambda: not any(device.sent_at for device in fleet.devices), 10)
         answered = fleet.done - before
         if watcher:

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.crowd import Device, Watcher
 from bench.load import Commands
-from bench.sockets import Loop
+from bench.loop import Loop
 
 
 class Auditor(Watcher):

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from bench.sockets import Loop, Socket, text
+from bench.loop import Loop
+from bench.sockets import Socket, text
 
 from .crowd import Auditor
 

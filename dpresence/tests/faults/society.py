@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from bench.sockets import Loop
+from bench.loop import Loop
 
 from ..live.clients import Application
 from ..live.cluster import Citizen

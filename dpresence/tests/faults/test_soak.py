@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.sockets import Loop
+from bench.loop import Loop
 from dpresence.errors import BackendUnavailable
 
 from ..live.cluster import URLS, Citizen, Cluster, activate, eventually, issuer

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.sockets import LOST, Loop, Socket, text
+from bench.loop import Loop
+from bench.sockets import LOST, Socket, text
 
 HEAD = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
 CLOSE = b"\x88\x05\x10\x68bye"
