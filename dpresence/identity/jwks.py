@@ -7,13 +7,14 @@ the cache in the background, and the last valid response is used for up to a day
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from gevent.lock import BoundedSemaphore
-from joserfc.jwk import Key, import_key
+from joserfc.errors import InvalidKeyIdError
+from joserfc.jwk import Key, KeySet, import_key
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, InvalidAssertion
@@ -39,7 +40,7 @@ _KINDS = {
     "EdDSA": {"kty": "OKP", "crv": "Ed25519"},
     "Ed25519": {"kty": "OKP", "crv": "Ed25519"},
 }
-_PUBLIC = ("kty", "crv", "n", "e", "x", "y")
+_PUBLIC = ("kid", "kty", "crv", "n", "e", "x", "y")
 
 
 class Discovery(msgspec.Struct, frozen=True):
@@ -54,7 +55,7 @@ class Discovery(msgspec.Struct, frozen=True):
     authorization_response_iss_parameter_supported: bool = False
 
 
-class _KeySet(msgspec.Struct):
+class _Jwks(msgspec.Struct):
     keys: list[dict[str, Any]]
 
 
@@ -62,18 +63,20 @@ class _KeySet(msgspec.Struct):
 class Published:
     """One valid response of an issuer.
 
-    :ivar keys: (kid or None, algorithm, key), with one entry for each algorithm that a key may be used with.
+    :ivar keys: the keys by the algorithm that they may be used with.
     :ivar at: time of the response, by ``Clock.monotonic``.
     """
 
     discovery: Discovery
-    keys: tuple[tuple[str | None, str, Key], ...]
+    keys: Mapping[str, KeySet]
     at: float
 
     def key(self, kid: str | None, algorithm: str) -> Key | None:
         """Return the key that a token's header names; a header without ``kid`` refers to the only key of its algorithm."""
-        found = [key for name, kind, key in self.keys if kind == algorithm and kid in (None, name)]
-        return found[0] if len(found) == 1 or (found and kid is not None) else None
+        try:
+            return self.keys[algorithm].get_by_kid(kid)
+        except (KeyError, InvalidKeyIdError):
+            return None
 
 
 class ProviderKeys:
@@ -154,8 +157,8 @@ class ProviderKeys:
         if discovery.issuer != issuer:
             raise FetchFailed("status", f"its discovery document names another issuer, {discovery.issuer[:LOGGED_CHARACTERS]!a}", url)
         self._client.check(discovery.authorization_endpoint)  # browsers are redirected to this one; requests check the others
-        documents = self._client.get(discovery.jwks_uri, _KeySet).keys
-        keys = tuple(key for document in documents for key in _keys(document, self._settings.algorithms))
+        documents = self._client.get(discovery.jwks_uri, _Jwks).keys
+        keys = _key_sets(documents, self._settings.algorithms)
         if not keys:
             raise FetchFailed(
                 "status", f"it has no key for {' '.join(self._settings.algorithms)}", str(self._client.check(discovery.jwks_uri))
@@ -163,20 +166,28 @@ class ProviderKeys:
         return Published(discovery, keys, now)
 
 
-def _keys(document: dict[str, Any], algorithms: tuple[str, ...]) -> Iterator[tuple[str | None, str, Key]]:
+def _key_sets(documents: Sequence[dict[str, Any]], algorithms: tuple[str, ...]) -> dict[str, KeySet]:
+    """Return the valid keys of a JWK set by the algorithm that they may be used with."""
+    found: dict[str, list[Key]] = {}
+    for document in documents:
+        for algorithm, key in _keys(document, algorithms):
+            found.setdefault(algorithm, []).append(key)
+    return {algorithm: KeySet(keys) for algorithm, keys in found.items()}
+
+
+def _keys(document: dict[str, Any], algorithms: tuple[str, ...]) -> Iterator[tuple[str, Key]]:
     """Yield a JWK once for each algorithm it may be used with; yields nothing for an invalid key or one of another type."""
     usable = [name for name in algorithms if document.items() >= _KINDS[name].items() and _is_for(document, name)]
-    kid = document.get("kid")
-    if not usable or not isinstance(kid, str | None):
+    if not usable or not isinstance(document.get("kid"), str | None):
         return
     try:
         if document["kty"] == "RSA" and not MODULUS_CHARACTERS[0] <= len(document["n"]) <= MODULUS_CHARACTERS[1]:
             return
-        key = import_key({name: document[name] for name in _PUBLIC if name in document})
+        key = import_key({name: document[name] for name in _PUBLIC if document.get(name) is not None})
     except Exception:  # the libraries raise various exceptions for an invalid key
         return
     for name in usable:
-        yield kid, name, key
+        yield name, key
 
 
 def _is_for(document: dict[str, Any], algorithm: str) -> bool:

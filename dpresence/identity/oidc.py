@@ -9,13 +9,15 @@ from __future__ import annotations
 import hmac
 import logging
 import re
-from base64 import urlsafe_b64decode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 import msgspec
-from joserfc.jws import JWSRegistry
+from joserfc import jws, jwt
+from joserfc.errors import BadSignatureError, JoseError
+from joserfc.jwk import Key
 
 from ..clock import Clock
 from ..errors import InvalidAssertion, NotAdmitted
@@ -34,8 +36,18 @@ LIFE_SECONDS = 24 * 3600
 
 _log = logging.getLogger(__name__)
 _FORM = re.compile(r"[\w-]*\.[\w-]*\.[\w-]*", re.ASCII)
-# EdDSA here means Ed25519; RFC 9864 deprecates that name. Tokens with other algorithms are refused before a key is looked up.
-_MODELS = {name: JWSRegistry.algorithms["Ed25519" if name == "EdDSA" else name] for name in ("RS256", "ES256", "EdDSA", "Ed25519")}
+
+
+class _Registry(jws.JWSRegistry):
+    """joserfc's limits and algorithms for ID tokens. ``EdDSA`` means Ed25519; RFC 9864 deprecates that name."""
+
+    max_header_length = max_signature_length = MAX_CHARACTERS
+
+    def get_alg(self, name: str) -> Any:
+        return super().get_alg("Ed25519" if name == "EdDSA" else name)
+
+
+_REGISTRY = _Registry(algorithms=("RS256", "ES256", "Ed25519"), strict_check_header=False)
 
 
 class _Header(msgspec.Struct):
@@ -75,36 +87,28 @@ class Profile(msgspec.Struct):
 class IdToken:
     """A parsed token that has not been verified."""
 
+    text: str
     header: _Header
     claims: Claims
-    signed: bytes
-    signature: bytes
 
 
 def parse(text: str) -> IdToken:
     """Parse a JWS in compact serialization (RFC 7515, 7.1).
 
-    :raises InvalidAssertion: the text is not a JWS, or not an ID token.
+    :raises InvalidAssertion: the text is not a JWS, or not an ID token; ``crit`` is refused, as it changes how the rest is read.
     """
     if len(text) > MAX_CHARACTERS:
         raise InvalidAssertion("too_long")
     if not _FORM.fullmatch(text):
         raise InvalidAssertion("malformed")
-    signed, _, signature = text.rpartition(".")
-    header, _, payload = signed.partition(".")
     try:
-        return IdToken(
-            msgspec.json.decode(_bytes(header), type=_Header),
-            msgspec.json.decode(_bytes(payload), type=Claims),
-            signed.encode("ascii"),
-            _bytes(signature),
-        )
-    except (ValueError, msgspec.DecodeError, RecursionError):
+        token = jws.extract_compact(text.encode("ascii"), registry=_REGISTRY)
+        header = msgspec.convert(token.protected, _Header)
+        if header.crit is not None:
+            raise InvalidAssertion("type")
+        return IdToken(text, header, msgspec.json.decode(token.payload or b"", type=Claims))
+    except (JoseError, ValueError, msgspec.DecodeError, RecursionError):
         raise InvalidAssertion("malformed") from None
-
-
-def _bytes(text: str) -> bytes:
-    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 class Provider:
@@ -134,15 +138,14 @@ class Provider:
             old, nonce.
         :raises BackendUnavailable: the provider's keys are not available at the moment.
         """
-        header, claims = token.header, token.claims
+        header = token.header
         if header.alg not in self.settings.algorithms:
             raise InvalidAssertion("algorithm")
-        if (header.typ or "JWT").upper() != "JWT" or header.crit is not None or claims.typ == "Bearer":
+        if (header.typ or "JWT").upper() != "JWT" or token.claims.typ == "Bearer":
             raise InvalidAssertion("type")  # access tokens have typ at+jwt in the header (RFC 9068), or Bearer in the claims (Keycloak)
-        if claims.iss != self.settings.issuer:
+        if token.claims.iss != self.settings.issuer:
             raise InvalidAssertion("issuer")
-        if not _MODELS[header.alg].verify(token.signed, token.signature, self.issuer.key(header.kid, header.alg)):
-            raise InvalidAssertion("signature")
+        claims = _verified(token.text, self.issuer.key(header.kid, header.alg))
         self._check_parties(claims)
         self._check_times(claims)
         if nonce is not None:
@@ -195,6 +198,19 @@ class Provider:
         return Identity(email=email, issuer=claims.iss, subject=claims.sub, expires_at=int(ends * 1000))
 
 
+def _verified(text: str, key: Key) -> Claims:
+    """Verify the signature of a token and return its claims.
+
+    :raises InvalidAssertion: with ``reason`` signature or malformed.
+    """
+    try:
+        return msgspec.convert(jwt.decode(text, key, registry=_REGISTRY).claims, Claims)
+    except BadSignatureError:
+        raise InvalidAssertion("signature") from None
+    except (JoseError, ValueError, msgspec.DecodeError, RecursionError):
+        raise InvalidAssertion("malformed") from None
+
+
 class OidcVerifier(Verifier):
     """Verifies ID tokens; the ``iss`` claim, compared exactly, selects the provider.
 
@@ -217,7 +233,8 @@ class OidcVerifier(Verifier):
         token = parse(assertion)
         provider = self._provider(token)
         with claimed_by(provider.name, token.claims.email):
-            return provider.identity(provider.check(token), token.claims)
+            claims = provider.check(token)
+            return provider.identity(claims, claims)
 
     def digest(self, assertion: str) -> bytes:
         """Return the digest of the signed part, as the signature has several valid encodings.
@@ -226,7 +243,7 @@ class OidcVerifier(Verifier):
         """
         token = parse(assertion)
         self._provider(token).check_fresh(token.claims)
-        return sha256(token.signed).digest()
+        return sha256(assertion.rpartition(".")[0].encode("ascii")).digest()
 
     def _provider(self, token: IdToken) -> Provider:
         provider = self._providers.get(token.claims.iss)

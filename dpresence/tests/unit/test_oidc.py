@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import gc
 import ipaddress
+import json
 import random
 import re
 import socket
@@ -270,6 +271,23 @@ def test_a_token_that_brings_its_own_key_is_refused(verifier, provider):
 @pytest.mark.parametrize("payload", [b"[]", b"{}", b"null", b"", b"\xff", b"[" * 5000, b'{"iss":' * 700, b'{"iss":"a","exp":1e999}'])
 def test_what_is_no_set_of_claims_is_refused(verifier, provider, payload):
     assert reason(verifier, sign({"alg": "RS256", "kid": "rsa-1"}, payload, key("RSA"))) == "malformed"
+
+
+def test_a_claim_that_is_given_twice_is_the_same_before_and_after_the_signature_is_verified(verifier, provider):
+    claims = json.dumps(provider.claims()).encode()
+    for payload, why in (
+        (b'{"iss":"https://other.example",' + claims[1:], None),
+        (claims[:-1] + b',"iss":"https://other.example"}', "issuer"),
+        (b'{"aud":"other",' + claims[1:], None),
+        (claims[:-1] + b',"aud":"other"}', "audience"),
+    ):
+        token = sign({"alg": "RS256", "kid": "rsa-1"}, payload, key("RSA"))
+        assert verifier.verify(token).subject == "ada-1" if why is None else reason(verifier, token) == why
+
+
+@pytest.mark.parametrize("header", [{"x5c": ["x" * 2000]}, {"nonce": "of the provider's own"}, {"x5t": "thumbprint"}], ids=str)
+def test_a_header_may_say_more(verifier, provider, header):
+    assert verifier.verify(provider.token(header)).subject == "ada-1"
 
 
 @pytest.mark.parametrize("header", [[], "RS256", None, {}])
