@@ -56,6 +56,11 @@ def make_app(ini: Mapping[str, str], here: str, clock: Clock | None = None, file
     warn_of_secrets(str(Path(here, file)), ini)
     parts = make_parts(load_settings(ini, here), clock or Clock(), Path(here, Path(file).name).with_suffix(".token"))
     lookalikes.load()
+    return configure(ini, parts)
+
+
+def configure(ini: Mapping[str, str], parts: Parts) -> Any:
+    """Return the WSGI application that serves these objects: Pyramid with all routes and views."""
     config = Configurator(settings={**ini, "handle_exceptions": False}, request_factory=Request)  # no error responses by Cornice
     config.registry[KEY] = parts
     config.include("cornice")

@@ -15,6 +15,7 @@ from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
 from dpresence.backends.sql.tables import metadata
 from dpresence.clock import SETTLING_SECONDS
+from dpresence.tests.shared_start import shared_tables
 from dpresence.tests.support import FakeClock
 
 WAIT = """
@@ -31,7 +32,8 @@ def opened(url: str, clock: FakeClock | None = None) -> Iterator[Database]:
     database = Database(url, clock=clock)
     clock.advance(SETTLING_SECONDS)  # it has stood for long enough
     try:
-        migrate(database)
+        with shared_tables():
+            migrate(database)
         yield database
     finally:
         database.close()

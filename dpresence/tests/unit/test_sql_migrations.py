@@ -21,6 +21,7 @@ from dpresence.backends.sql.migrate import configuration, migrate, revision
 from dpresence.backends.sql.tables import metadata
 from dpresence.errors import BackendUnavailable, SettingError
 from dpresence.model import Notification
+from dpresence.tests.shared_start import shared_tables
 
 
 @pytest.fixture
@@ -44,6 +45,17 @@ def test_migrations_build_what_the_metadata_says(database):
     fresh.run(metadata.create_all)
     assert built == fresh.run(statements), "also what Alembic does not compare: checks and foreign keys"
     fresh.close()
+
+
+def test_the_tables_that_tests_create_by_a_script_are_those_of_the_migrations(database):
+    migrate(database)
+    scripted = Database("sqlite://")
+    with shared_tables():
+        migrate(scripted)
+        migrate(scripted)  # up to date: changes nothing
+    assert scripted.run(statements) == database.run(statements)
+    assert revision(scripted) == revision(database)
+    scripted.close()
 
 
 def test_an_empty_database_has_no_revision_and_a_migrated_one_the_newest(database):

@@ -12,6 +12,7 @@ import gevent
 from webtest import TestApp, TestResponse
 
 from dpresence.app import make_app
+from dpresence.tests.shared_start import shared_start
 from dpresence.tests.support import DEVELOPMENT_TOKEN, WITH_TOKEN, FakeClock, FakeConnection
 from dpresence.views.asking import form_token
 
@@ -97,7 +98,9 @@ class World:
     def __init__(self, proof: ProofServer, here: str, clock: FakeClock | None = None, **overrides: str) -> None:
         self.clock = clock or FakeClock()
         self.proof = proof
-        self.app = make_app({**INI, **{key.replace("__", "."): value for key, value in overrides.items()}}, here, self.clock)
+        ini = {**INI, **{key.replace("__", "."): value for key, value in overrides.items()}}
+        with shared_start():
+            self.app = make_app(ini, here, self.clock)
         self.parts = self.app.registry["dpresence"]
         self.presence = self.parts.presence
         self.connections: list[FakeConnection] = []
