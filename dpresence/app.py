@@ -14,7 +14,6 @@ from . import lookalikes
 from .backends import Backends
 from .backends import load as load_backends
 from .background import Background, warn_of_development
-from .channels.appservice import pump_of
 from .channels.gate import Gate
 from .clock import Clock
 from .errors import SettingError
@@ -99,7 +98,7 @@ def make_parts(settings: Settings, clock: Clock, token_file: Path) -> Parts:
     gate = Gate(settings, clock, metrics)
     presence = Presence(backends, verifiers, DomainProofs(settings.outbound), hub, metrics, settings, clock)
     presence.figures.gauges = lambda: {**hub.counts(), **gate.counts()}
-    hub.pump, gate.on_wait = pump_of(presence.feeds), presence.feeds.expect_reconnect
+    gate.on_wait = presence.feeds.expect_reconnect
     background = Background(presence, clients.providers, settings)
     return Parts(settings, clock, backends, presence, clients, issuer, token, gate, background)
 

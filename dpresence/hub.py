@@ -5,18 +5,12 @@ A channel is removed only if it is the registered one, so that a replaced channe
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
-import gevent
-
 from .errors import CloseCode
 from .model import Notification, Status
-
-log = logging.getLogger(__name__)
-
 
 REPLACED = "replaced by a newer connection of this device"
 
@@ -78,34 +72,35 @@ class DevicePort(Protocol):
 
 
 class ApplicationPort(Protocol):
-    """Interface of an app service's channel for the hub.
+    """Interface of an app service's channel for the hub and the service.
 
+    :ivar following: all updates up to ``offset`` were sent, and the fan-out sends the next ones.
     :ivar offset: the feed offset up to which updates were sent.
     """
 
+    following: bool
     offset: int
+
+    def send_updates(self, payload: bytes, offset: int) -> None:
+        """Send or queue a frame of updates up to ``offset``. Does not block."""
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Close the channel. Does not block."""
 
     def check(self) -> None:
         """Check whether the channel may stay open, and close it if not. Does not block."""
 
 
-Pump = Callable[[str, Collection[ApplicationPort]], None]
-"""Sends new updates of an application to its channels; may block."""
-
-
 class Hub:
     """Registry of open channels. Its methods neither block nor raise.
 
-    :ivar pump: set at the start.
     :ivar sign_outs: count of sign-outs, by which a sign-in detects that a sign-out may have overtaken it.
     """
 
     def __init__(self) -> None:
-        self.pump: Pump = lambda appid, channels: None
         self.sign_outs = 0
         self._devices: dict[str, dict[str, DevicePort]] = {}
         self._applications: defaultdict[str, set[ApplicationPort]] = defaultdict(set)
-        self._pump_again: dict[str, bool] = {}  # applications whose pump runs: whether it must run again
 
     # -- devices
 
@@ -161,6 +156,10 @@ class Hub:
         """Return every application with a channel in this process."""
         return list(self._applications)
 
+    def has_application(self, appid: str) -> bool:
+        """Return whether an application has a channel in this process."""
+        return appid in self._applications
+
     def channels_of(self, appid: str) -> Collection[ApplicationPort]:
         """Return the channels of an application in this process."""
         return tuple(self._applications.get(appid, ()))
@@ -169,27 +168,6 @@ class Hub:
         """Have every channel of an application check whether it may stay open."""
         for channel in self.channels_of(appid):
             channel.check()
-
-    def feed_changed(self, appid: str) -> None:
-        """Schedule the pump of an application. Several calls in one iteration of the event loop schedule it once.
-
-        One pump runs at a time per application, so that no update overtakes another. A call while it runs makes it run again.
-        """
-        if appid not in self._applications:
-            return
-        if appid not in self._pump_again:
-            gevent.spawn(self._run_pump, appid)
-        self._pump_again[appid] = True
-
-    def _run_pump(self, appid: str) -> None:
-        try:
-            while self._pump_again[appid]:
-                self._pump_again[appid] = False
-                self.pump(appid, self.channels_of(appid))
-        except Exception:  # must not affect other applications
-            log.exception("sending updates of application %s failed", appid)
-        finally:
-            del self._pump_again[appid]
 
     def counts(self) -> dict[str, int]:
         """Return how many devices, users and application channels are connected here."""

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Collection
-from typing import cast
+from collections.abc import Callable
 
 from .. import messages
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, Conflict, InvalidKey, NoCredentials, NotFound, Refused, WrongField
-from ..hub import ApplicationPort, Pump
-from ..messages import MOST_ENTRIES, Authenticate, Notify, parse
+from ..messages import Authenticate, Notify, parse
 from ..model import Application
 from ..service import Presence
 from ..service.applications import key_id
-from ..service.feeds import Feeds
 from ..service.single_flight import yield_to_loop
 from ..settings import Settings
 from .base import JsonChannel
-from .frames import FrameLimits, text_frame
+from .frames import FrameLimits
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +54,7 @@ class AppServiceChannel(JsonChannel):
         self._check_at = 0.0
         self._snapshot_due = False  # a snapshot must be sent, though it may be held back
         self._failed_sign_ins = 0
-        self.following = False  # all updates up to ``offset`` were sent, and the pump sends the next ones
+        self.following = False  # all updates up to ``offset`` were sent, and the fan-out sends the next ones
         self.offset = 0
 
     # -- frames
@@ -165,52 +161,22 @@ class AppServiceChannel(JsonChannel):
         self._send_updates()
 
     def _send_updates(self) -> None:
-        """Send the updates after ``offset``, then let the pump send new ones."""
+        """Send the updates after ``offset``, then let the fan-out send new ones."""
         while not self.connection.closed:
             self.connection.drain()
-            if not _send_next_updates(self._presence.feeds, self._appid, self.offset, [self]):
+            if not self._presence.fan_out.send_next(self._appid, [self]):
                 break
             yield_to_loop()
         self.following = True
-        self._presence.hub.feed_changed(self._appid)
+        self._presence.fan_out.request(self._appid)
+
+    def send_updates(self, payload: bytes, offset: int) -> None:
+        """Send or queue a frame of updates up to ``offset``."""
+        self.offset = offset
+        self.connection.send(payload)
 
     def closed(self, code: int, clean: bool) -> None:
         """Leave the hub and log the end of the session."""
         if self._application is not None:
             log.info("app service session ended: application %s, code %d%s", self._appid, code, "" if clean else ", not clean")
             self._presence.hub.leave_application(self._appid, self)
-
-
-def _send_next_updates(feeds: Feeds, appid: str, offset: int, channels: Collection[AppServiceChannel]) -> bool:
-    """Send the next frame of updates to channels at ``offset``, encoded once; return whether there may be more."""
-    updates = feeds.read(appid, offset)
-    if updates is None:
-        for channel in channels:
-            channel.close(CloseCode.SLOW_READER, "the feed has moved on")
-        return False
-    if not updates:
-        return False
-    last = updates[-1].offset
-    frame = text_frame(messages.updates(updates, feeds.cursor(last)))
-    for channel in channels:
-        channel.offset = last
-        channel.connection.send_frame(frame)
-    return len(updates) == MOST_ENTRIES
-
-
-def pump_of(feeds: Feeds) -> Pump:
-    """Return the function that sends new updates to channels. Channels at the same offset share encoded frames."""
-
-    def pump(appid: str, channels: Collection[ApplicationPort]) -> None:
-        by_offset: defaultdict[int, list[AppServiceChannel]] = defaultdict(list)
-        for channel in cast("Collection[AppServiceChannel]", channels):
-            if channel.following:
-                by_offset[channel.offset].append(channel)
-        for group in by_offset.values():
-            try:
-                while _send_next_updates(feeds, appid, group[0].offset, group):
-                    yield_to_loop()
-            except BackendUnavailable as error:
-                log.warning("updates of application %s are delayed: %s", appid, error.error)
-
-    return pump

@@ -144,7 +144,7 @@ class DeviceChannel(JsonChannel):
         elif connected.replaced:
             self._presence.devices.signal_replaced(self.user, self.device, connected.replaced)
         self._close_if_signed_out(sign_outs, signed)
-        self._presence.deliver(self.user)
+        self._presence.delivery.deliver_or_schedule(self.user)
 
     def _renew(self, frame: StatusUpdate) -> None:
         """Renew the session with a new assertion of the same person. If it is refused, the connection stays open."""

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import logging
 
-import gevent
-
 from ..backends import Backends
 from ..backends.tracker import Topic
 from ..clock import Clock
@@ -24,6 +22,7 @@ from .comparison import Comparison
 from .delivery import Delivery
 from .devices import Devices
 from .failures import Failures
+from .fan_out import FanOut
 from .feeds import Feeds
 from .figures import Figures
 from .grants import Grants
@@ -36,8 +35,6 @@ from .recovery import Recovery
 from .retry import RetryQueue
 
 log = logging.getLogger(__name__)
-
-_RETRY_SECONDS = 2.0
 
 
 class Presence:
@@ -66,17 +63,17 @@ class Presence:
         )
         self.feeds = Feeds(directory, tracker, settings.presence, clock)
         self.devices.on_connect = self.feeds.count_connect
+        self.fan_out = FanOut(self.feeds, hub)
         self.overview = Overview(directory, tracker, self.feeds, hub, clock)
         self.delivery = Delivery(directory, tracker, mailbox, self.grants, hub, clock)
-        self.delivery.schedule = self._schedule_delivery
         self.notifications = Notifications(directory, tracker, mailbox, self.delivery, self.retries, hub, settings.presence, clock)
         self.comparison = Comparison(directory, tracker, self.grants)
-        self.recovery = Recovery(hub, self.devices, self.grants, self.accounts, self.outbox, self.retries, self.comparison, self.deliver)
+        self.recovery = Recovery(
+            hub, self.devices, self.grants, self.accounts, self.outbox, self.retries, self.comparison, self.fan_out, self.delivery
+        )
         self.rebuilding = Rebuilding(directory, tracker, self.grants)
         self.personal = PersonalData(directory, tracker, mailbox, clock)
         self.renew_lease = tracker.renew
-        self._scheduled: set[str] = set()
-        self._retrying: set[str] = set()
         tracker.subscribe(self._on_signal)
 
     def _on_signal(self, topic: Topic, key: str) -> None:
@@ -86,9 +83,9 @@ class Presence:
         """
         owner, _, detail = key.partition(" ")
         if topic == "feed":
-            self.hub.feed_changed(owner)
+            self.fan_out.request(owner)
         elif topic == "mail":
-            self._schedule_delivery(owner)
+            self.delivery.schedule(owner)
         elif topic == "grants":
             self.grants.invalidate(owner)
         elif topic == "account":
@@ -120,31 +117,3 @@ class Presence:
         else:
             if left:
                 log.warning("at least %d changes are pending; another process or the next start applies them", left)
-
-    def deliver(self, user: str) -> None:
-        """Send a user's waiting notifications to their devices at this process.
-
-        While a backend is unavailable, the delivery is retried as long as the user has a device here.
-        """
-        try:
-            self.delivery.deliver(user)
-        except BackendUnavailable as error:
-            log.warning("notifications not delivered yet: %s", error.error)
-            if user not in self._retrying:
-                self._retrying.add(user)
-                gevent.spawn_later(_RETRY_SECONDS, self._retry_delivery, user)
-
-    def _schedule_delivery(self, user: str) -> None:
-        """Deliver in a new greenlet, unless the user has no device here or a delivery is already scheduled. Does not block."""
-        if user not in self._scheduled and self.hub.devices_of(user) and not self.delivery.pending(user):
-            self._scheduled.add(user)
-            gevent.spawn(self._deliver_scheduled, user)
-
-    def _deliver_scheduled(self, user: str) -> None:
-        self._scheduled.discard(user)
-        self.deliver(user)
-
-    def _retry_delivery(self, user: str) -> None:
-        self._retrying.discard(user)
-        if self.hub.devices_of(user):
-            self.deliver(user)

@@ -6,7 +6,7 @@ notifications is low enough. A backlog of any size therefore fills neither an ou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from random import SystemRandom
@@ -21,6 +21,7 @@ from ..errors import BackendUnavailable
 from ..hub import DevicePort, Hub
 from ..messages import MOST_ITEMS
 from ..model import Grant
+from .coalescer import Coalescer
 from .grants import Grants
 from .single_flight import SingleFlight, yield_to_loop
 
@@ -30,16 +31,12 @@ _PAGES = 10
 """Maximum number of pages of one delivery; then other callers for the same user proceed."""
 _WAIT_SECONDS = 10
 _RANDOM = SystemRandom()
-_RESUMING_SECONDS = 600
-"""Maximum seconds for the deliveries after an activation; if they take longer, the next activation of the application gives up waiting."""
 
 
 class Delivery:
     """Sends undelivered notifications, and discards those that devices have received.
 
     :cvar delay_seconds: minimum and maximum seconds of the random delay of deliveries that the application must not detect.
-    :ivar pending: returns whether a delivery to a user is about to start.
-    :ivar schedule: schedules a delivery to a user; never blocks.
     """
 
     delay_seconds = (0.2, 2.0)
@@ -52,10 +49,9 @@ class Delivery:
         self._hub = hub
         self._clock = clock
         self._deliveries = SingleFlight(self._deliver_pages, _WAIT_SECONDS)
-        self._resumptions = SingleFlight(self._resume, _RESUMING_SECONDS)
+        self._scheduled = Coalescer("the delivery of notifications", self._deliver_here)
+        self._resumptions = Coalescer("the delivery after an activation", self._resume, self.random_delay)
         self._written: dict[str, set[str]] = {}  # ids written to the sockets of devices without acknowledgements, still to be discarded
-        self.pending = self._deliveries.pending
-        self.schedule: Callable[[str], None] = lambda user: None
 
     def deliver(self, user: str) -> None:
         """Send undelivered notifications to a user's devices on this process, as many as they accept now; the rest follows later.
@@ -63,6 +59,25 @@ class Delivery:
         :raises BackendUnavailable: a backend is unavailable, or other deliveries to the user take too long.
         """
         self._deliveries.run(user)
+
+    def deliver_or_schedule(self, user: str) -> None:
+        """Send undelivered notifications like ``deliver``; while a backend is unavailable, this is retried."""
+        try:
+            self.deliver(user)
+        except BackendUnavailable:
+            self.schedule(user)
+
+    def schedule(self, user: str) -> None:
+        """Deliver in a greenlet, unless the user has no device here or a delivery is about to start. Does not block.
+
+        While a backend is unavailable, the delivery is retried as long as the user has a device here.
+        """
+        if self._hub.devices_of(user) and not self._deliveries.pending(user):
+            self._scheduled.request(user)
+
+    def _deliver_here(self, user: str) -> None:
+        if self._hub.devices_of(user):
+            self.deliver(user)
 
     def _deliver_pages(self, user: str) -> None:
         self._settle_written(user)
@@ -94,15 +109,11 @@ class Delivery:
         The first delivery begins after a random delay: the time of the application's next answers must not show who has a
         device (protocol, section 5).
         """
-        gevent.spawn_later(self.random_delay(), self._try_resume, appid)
+        self._resumptions.request(appid)
 
     def random_delay(self) -> float:
         """Return seconds after which to begin a delivery that the application must not detect."""
         return _RANDOM.uniform(*self.delay_seconds)
-
-    def _try_resume(self, appid: str) -> None:
-        with suppress(BackendUnavailable):
-            self._resumptions.run(appid)
 
     def _resume(self, appid: str) -> None:
         for user in dict.fromkeys(user for user, _, channel in self._hub.devices() if channel.progress.skipped):

@@ -28,6 +28,7 @@ from ..lookalikes import names_another_domain
 from ..messages import OutgoingNotification
 from ..model import Application, Grant, Notification, Update
 from ..settings import PresenceSettings
+from .coalescer import Coalescer
 from .delivery import Delivery
 from .retry import RetryQueue
 from .single_flight import yield_to_loop
@@ -89,7 +90,7 @@ class Notifications:
         self._settings = settings
         self._clock = clock
         self._swept = _START
-        self._delayed: set[str] = set()  # users with a delayed delivery
+        self._delayed = Coalescer("a delayed delivery", self._deliver_delayed, delivery.random_delay)
         self._rates = Buckets(settings.notification_rate, settings.notification_burst)
 
     def notify(self, application: Application, items: Sequence[OutgoingNotification]) -> list[dict[str, Any]]:
@@ -187,12 +188,10 @@ class Notifications:
         for user in users:
             with suppress(BackendUnavailable):
                 self._signal_others(user)
-            if user not in self._delayed and self._hub.devices_of(user):
-                self._delayed.add(user)
-                gevent.spawn_later(self._delivery.random_delay(), self._deliver_delayed, user)
+            if self._hub.devices_of(user):
+                self._delayed.request(user)
 
     def _deliver_delayed(self, user: str) -> None:
-        self._delayed.discard(user)
         self._delivery.schedule(user)
 
     def _signal_others(self, user: str) -> None:

@@ -10,15 +10,17 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-import gevent
 from gevent.pool import Pool
 
 from ..errors import BackendUnavailable, CloseCode, Refused
 from ..hub import REPLACED, DevicePort, Hub
 from ..model import Status
 from .accounts import Accounts
+from .coalescer import Coalescer
 from .comparison import Comparison
+from .delivery import Delivery
 from .devices import Devices
+from .fan_out import FanOut
 from .grants import Grants
 from .outbox import Outbox
 from .retry import RetryQueue
@@ -26,14 +28,10 @@ from .retry import RetryQueue
 log = logging.getLogger(__name__)
 
 _GREENLETS = 20
-_RETRY_SECONDS = 1.0
 
 
 class Recovery:
-    """Runs one recovery at a time. A request during a run starts another run afterwards.
-
-    :param deliver: function that sends a user's waiting notifications.
-    """
+    """Runs one recovery at a time. A request during a run starts another run afterwards."""
 
     def __init__(
         self,
@@ -44,7 +42,8 @@ class Recovery:
         outbox: Outbox,
         retries: RetryQueue,
         comparison: Comparison,
-        deliver: Callable[[str], None],
+        fan_out: FanOut,
+        delivery: Delivery,
     ) -> None:
         self._hub = hub
         self._devices = devices
@@ -53,57 +52,45 @@ class Recovery:
         self._outbox = outbox
         self._retries = retries
         self._comparison = comparison
-        self._deliver = deliver
-        self._running = False
-        self._wanted = False
-        self._checking: set[str] = set()
+        self._fan_out = fan_out
+        self._delivery = delivery
+        self._recoveries = Coalescer("recovery", self._recover)
+        self._checks = Coalescer("the check of a user's devices", self._check_user)
+        self.running = self._recoveries.running
 
     def start(self) -> None:
         """Start a recovery in a new greenlet. Does not block."""
         self._grants.invalidate_all()
         self._comparison.request()
         self._hub.sign_outs += 1  # makes a sign-in in progress check again that it is still valid
-        self._wanted = True
-        if not self._running:
-            self._running = True
-            gevent.spawn(self._run)
+        self._recoveries.request()
 
     def check_devices(self, user: str) -> None:
         """Check a user's devices at this process in a new greenlet. Does not block.
 
         A device that the tracker has lost is connected again; the channel of one that has another connection is closed.
         """
-        if user not in self._checking and self._hub.devices_of(user):
-            self._checking.add(user)
-            gevent.spawn(self._check_user, user)
+        if self._hub.devices_of(user):
+            self._checks.request(user)
 
     def _check_user(self, user: str) -> None:
-        try:
-            while not all(self._try_check((user, *one)) for one in self._hub.devices_of(user).items()):
-                gevent.sleep(_RETRY_SECONDS)
-        finally:
-            self._checking.discard(user)
+        if not all(self._try_check((user, *one)) for one in self._hub.devices_of(user).items()):
+            raise BackendUnavailable
 
-    def _run(self) -> None:
-        try:
-            while self._wanted:
-                self._wanted = False
-                if not self._recover():
-                    self._wanted = True
-                    gevent.sleep(_RETRY_SECONDS)
-        finally:
-            self._running = False
+    def _recover(self, _: str) -> None:
+        """Recover once.
 
-    def _recover(self) -> bool:
-        """Recover once; return False if a backend is unavailable."""
+        :raises BackendUnavailable: a backend is unavailable, so that some of it is still to be done.
+        """
         for appid in self._hub.applications():
-            self._hub.feed_changed(appid)
+            self._fan_out.request(appid)
         devices = self._hub.devices()
         users = dict.fromkeys(user for user, _, _ in devices)
         checked = all([self._apply_pending(), *Pool(_GREENLETS).map(self._try_check, devices)])
         published = all(Pool(_GREENLETS).map(self._publish, users))
-        Pool(_GREENLETS).map(self._deliver, users)
-        return checked and published
+        Pool(_GREENLETS).map(self._delivery.deliver_or_schedule, users)
+        if not (checked and published):
+            raise BackendUnavailable
 
     def _apply_pending(self) -> bool:
         """Apply pending retries and outbox entries; return False if a backend is unavailable."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import gevent
 import pytest
 
 from dpresence.errors import CloseCode
@@ -35,9 +34,8 @@ class Channel:
 
 
 @pytest.fixture
-def hub() -> Iterator[Hub]:
-    yield Hub()
-    gevent.sleep(0)
+def hub() -> Hub:
+    return Hub()
 
 
 def test_a_newer_channel_of_a_device_takes_its_place_and_the_older_one_is_handed_back(hub: Hub) -> None:
@@ -83,53 +81,3 @@ def test_an_application_has_several_channels(hub: Hub) -> None:
         hub.leave_application("chess", channel)
     hub.leave_application("never", one)
     assert hub.channels_of("chess") == () and hub.counts()["applications"] == 1
-
-
-def test_what_happens_in_one_turn_is_pumped_once(hub: Hub) -> None:
-    pumped: list[tuple[str, int]] = []
-
-    def pump(appid: str, channels: Collection[object]) -> None:
-        pumped.append((appid, len(channels)))
-
-    hub.pump = pump
-    hub.join_application("chess", Channel())
-    for _ in range(5):
-        hub.feed_changed("chess")
-        hub.feed_changed("nobody listens")
-    assert pumped == []
-    gevent.sleep(0)
-    assert pumped == [("chess", 1)]
-    hub.feed_changed("chess")
-    gevent.sleep(0)
-    assert pumped == [("chess", 1)] * 2
-
-
-def test_news_that_come_while_pumping_are_not_lost(hub: Hub) -> None:
-    pumped: list[str] = []
-
-    def pump(appid: str, channels: Collection[object]) -> None:
-        pumped.append(appid)
-        if len(pumped) == 1:
-            hub.feed_changed("chess")
-
-    hub.pump = pump
-    hub.join_application("chess", Channel())
-    hub.feed_changed("chess")
-    gevent.sleep(0), gevent.sleep(0)
-    assert pumped == ["chess", "chess"]
-
-
-def test_a_mistake_with_one_application_does_not_cost_the_others_their_news(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
-    pumped: list[str] = []
-
-    def pump(appid: str, channels: Collection[object]) -> None:
-        pumped.append(appid)
-        raise RuntimeError(appid)
-
-    hub.pump = pump
-    for appid in ("chess", "go"):
-        hub.join_application(appid, Channel())
-        hub.feed_changed(appid)
-    gevent.sleep(0)
-    assert sorted(pumped) == ["chess", "go"]
-    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]

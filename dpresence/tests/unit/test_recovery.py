@@ -67,6 +67,16 @@ class Comparison:
         pass
 
 
+class FanOut:
+    def request(self, appid):
+        pass
+
+
+class Delivery:
+    def deliver_or_schedule(self, user):
+        pass
+
+
 class Outbox:
     def sweep(self):
         pass
@@ -96,12 +106,12 @@ def hub(channel):
 
 @pytest.fixture
 def recovery(hub, devices):
-    return Recovery(hub, devices, Grants(), Accounts(), Outbox(), RetryQueue(), Comparison(), lambda user: None)
+    return Recovery(hub, devices, Grants(), Accounts(), Outbox(), RetryQueue(), Comparison(), FanOut(), Delivery())
 
 
 def run(recovery):
     with gevent.Timeout(5):
-        while recovery._running:
+        while recovery.running():
             gevent.sleep(0)
 
 

@@ -55,8 +55,8 @@ def test_wakes_for_one_user_do_not_queue_up_behind_a_backend_that_hangs(
 ) -> None:
     channel, mailbox = world.device(ANN), world.parts.backends.mailbox
     user, deliveries = account(world), []
-    deliver = world.presence.deliver
-    monkeypatch.setattr(world.presence, "deliver", lambda user: deliveries.append(user) or deliver(user))
+    deliver = world.presence.delivery.deliver
+    monkeypatch.setattr(world.presence.delivery, "deliver", lambda user: deliveries.append(user) or deliver(user))
 
     def wake() -> None:
         for _ in range(5):
@@ -65,7 +65,7 @@ def test_wakes_for_one_user_do_not_queue_up_behind_a_backend_that_hangs(
             gevent.sleep(0)
         mailbox.push([note(world, app, puid, "late", user)], 100)
 
-    Held(monkeypatch, mailbox, "pending").overtake(lambda: world.presence.deliver(user), wake)
+    Held(monkeypatch, mailbox, "pending").overtake(lambda: world.presence.delivery.deliver_or_schedule(user), wake)
     world.settle()
     assert messages(channel) == ["late"]
     assert len(deliveries) == 2  # the one that hung, and one for all that came meanwhile
@@ -151,16 +151,16 @@ def test_of_many_people_one_waits_for_a_mailbox_that_hangs(world: World, app: Ap
 
     with monkeypatch.context() as patch:
         patch.setattr(mailbox, "pending", hang)
-        patch.setattr(world.presence, "_schedule_delivery", lambda user: None)
+        patch.setattr(world.presence.delivery, "schedule", lambda user: None)
         answers = world.notify(app, *[{"puid": puid, "message": "kept"} for puid in puids])
     assert [answer["result"] for answer in answers] == ["OK"] * 5 and len(waited) == 1
     for user, _, _ in world.presence.hub.devices():
-        world.presence.deliver(user)
+        world.presence.delivery.deliver_or_schedule(user)
     assert [messages(channel) for channel in channels] == [["kept"]] * 5
 
 
 def test_a_delivery_that_failed_is_tried_again(world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dpresence.service._RETRY_SECONDS", 0.02)
+    monkeypatch.setattr("dpresence.service.coalescer.RETRY_SECONDS", 0.02)
     channel = world.device(ANN)
     away = Away(monkeypatch, world.parts.backends.mailbox, "pending")
     assert world.notify(app, {"puid": puid, "message": "kept"})[0]["delivered"] is False
@@ -184,7 +184,7 @@ def test_what_could_not_be_discarded_is_not_sent_again_and_discarded_later(
     away.back = True
     world.presence.notifications.sweep()
     assert waiting(world, app, user) == 0
-    world.presence.deliver(user)
+    world.presence.delivery.deliver_or_schedule(user)
     assert messages(channel) == []
 
 
@@ -245,7 +245,7 @@ def test_what_is_written_later_is_discarded_then_and_sent_once(world: World, app
     channel = world.device(ANN)
     user, clogged = account(world), Clogged(monkeypatch, channel)
     world.notify(app, {"puid": puid, "message": "slow"})
-    world.presence.deliver(user)
+    world.presence.delivery.deliver_or_schedule(user)
     clogged.flow()
     world.settle()
     assert messages(channel) == ["slow"] and waiting(world, app, user) == 0
@@ -287,7 +287,7 @@ def test_of_very_many_those_that_were_written_before_it_failed_are_not_sent_agai
     monkeypatch.setattr(channel, "send", send)
     everything = [note(world, app, puid, str(number), user) for number in range(150)]
     world.parts.backends.mailbox.push(everything, 200)
-    world.presence.deliver(user)
+    world.presence.delivery.deliver_or_schedule(user)
     first, rest = messages(channel), messages(first_frame(world))
     assert (len(first), len(rest)) == (100, 50)
     assert first + rest == [item.notification.message for item in everything]

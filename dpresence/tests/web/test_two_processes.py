@@ -48,7 +48,7 @@ def deaf(world: World) -> None:
 
 def recovers(world: World, forgotten: bool = False) -> None:
     world.presence._on_signal("forgotten" if forgotten else "missed", "")
-    eventually(lambda: not world.presence.recovery._running)
+    eventually(lambda: not world.presence.recovery.running())
 
 
 # -- what happens at one is seen at the other
@@ -250,7 +250,7 @@ def test_devices_that_were_forgotten_connect_again(one, two, app, puid, redis_se
     redis_server.client.flushall()
     say(laptop, "online")
     eventually(lambda: one.parts.backends.tracker.status(one.presence.hub.devices()[0][0]) == "online")
-    eventually(lambda: not one.presence.recovery._running)
+    eventually(lambda: not one.presence.recovery.running())
     assert [(item.name, item.status) for item in one.presence.devices.list(one.presence.hub.devices()[0][0])] == [
         ("laptop", "online"),
         ("phone", "unavailable"),
@@ -332,7 +332,7 @@ def test_an_application_that_comes_while_redis_is_away_may_try_again(alone, lost
 
 
 def test_notifications_that_wait_while_redis_is_away_are_sent_when_it_is_back(alone, lost_redis, monkeypatch):
-    monkeypatch.setattr("dpresence.service._RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("dpresence.service.coalescer.RETRY_SECONDS", 0.1)
     app = alone.application()
     puid = alone.grant(ANN, app)
     alone.notify(app, {"puid": puid, "message": "kept"})
