@@ -4,7 +4,7 @@ PORT ?= 8282
 BIN = .venv/bin
 SOURCES = setup.py dpresence bench packaging
 
-.PHONY: help build wheel run test check lint format settings demo bench clean conformance faults soak pages
+.PHONY: help build wheel run test check lint format settings demo bench growth clean conformance faults soak pages
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ demo: build ## Start a service of its own, play every role over real sockets, an
 
 bench: build ## Print server CPU per update and memory per connection; PEERS=1 compares with Mosquitto
 	$(BIN)/python -m bench $(if $(PEERS),--peers)
+
+growth: build ## Print how cost grows with applications, grants, accounts, devices and workers; takes half an hour
+	$(BIN)/python -m bench.growth
 
 AUTOBAHN = autobahntestsuite==25.10.1 autobahn==0.10.9 txaio==2.1.0 Twisted==23.10.0 pyOpenSSL service-identity jinja2
 

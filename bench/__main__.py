@@ -7,7 +7,6 @@ system; memory is the proportional set size.
 from __future__ import annotations
 
 import argparse
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from typing import Any
 from dpresence.tests.live.service import Process, cpu_seconds
 
 from .contenders import Contender, mosquitto, on_redis, ours, stock
+from .files import allow_open_files
 from .load import Load
 from .report import Busy, Idle, show_busy, show_idle
 
@@ -132,8 +132,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="how long each of the rounds of updates lasts (4)")
     parser.add_argument("--peers", action="store_true", help="measure Mosquitto too")
     given = parser.parse_args()
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard) if hard != resource.RLIM_INFINITY else (max(soft, 65536), hard))
+    allow_open_files()
     with tempfile.TemporaryDirectory() as folder:
         bench(given.devices, given.seconds, PEERS if given.peers else {}, Path(folder))
 

@@ -32,6 +32,7 @@ class Commands:
         self.loop = loop
         self.fleet = Fleet(loop)
         self.watcher: Watcher | MqttWatcher | None = None
+        self.others: list[Watcher] = []
 
     def devices(self, port: int, people: list[list[str]], under_way: int = 20, rate: float = 1000, tickets: bool = False,
                 returns: bool = False, seconds: float = 300, mqtt: bool = False) -> dict[str, Any]:  # fmt: skip
@@ -70,6 +71,14 @@ class Commands:
         watcher.come()
         self.loop.run(lambda: watcher.counts["snapshots"] > 0 or watcher.counts["ended 1006"] > 0, seconds)
         return self.report()
+
+    def watch_too(self, port: int, keys: list[list[str]], seconds: float = 60) -> dict[str, Any]:
+        """Open more channels, each with [appid, key], and wait for their snapshots; each must receive every update too."""
+        self.others = [Watcher(self.loop, port, f"/myapps/{appid}", key, False) for appid, key in keys]
+        for watcher in self.others:
+            watcher.come()
+        self.loop.run(lambda: all(watcher.counts["snapshots"] for watcher in self.others), seconds)
+        return {"snapshots": sum(watcher.counts["snapshots"] for watcher in self.others)}
 
     def await_snapshots(self, count: int, seconds: float = 60) -> dict[str, Any]:
         """Wait until the application has had so many snapshots in all."""
@@ -117,20 +126,24 @@ class Commands:
                 yield None
 
     def _updates(self, seconds: float, begin: Callable[[], Any], following: Callable[[], None]) -> dict[str, Any]:
-        fleet, watcher = self.fleet, self.watcher
+        fleet, watchers = self.fleet, [*([self.watcher] if self.watcher else []), *self.others]
         fleet.answers, fleet.next = [], following
-        before, told = fleet.done, watcher.delivered if watcher else 0
+        before, received = fleet.done, [watcher.delivered for watcher in watchers]
+
+        def delivered() -> int:
+            """Return how many updates every watcher has received."""
+            return min((watcher.delivered - count for watcher, count in zip(watchers, received, strict=True)), default=0)
+
         start, self.loop.spins = time.monotonic(), True
         begin()
         self.loop.run(lambda: False, seconds)
         busy, self.loop.spins = time.monotonic() - start, False
         self.loop.run(lambda: not any(device.sent_at for device in fleet.devices), 10)
         answered = fleet.done - before
-        if watcher:
-            self.loop.run(lambda: watcher.delivered - told >= answered, 10)
+        if watchers:
+            self.loop.run(lambda: delivered() >= answered, 10)
         fleet.next = lambda: None
-        delivered = watcher.delivered - told if watcher else 0
-        return {"answered": answered, "delivered": delivered, "seconds": busy, **percentiles(fleet.answers)}
+        return {"answered": answered, "delivered": delivered(), "seconds": busy, **percentiles(fleet.answers)}
 
     def wait(self, seconds: float) -> dict[str, Any]:
         """Let time pass."""
@@ -154,10 +167,10 @@ class Commands:
         for device in self.fleet.devices:
             device.drop()
         self.fleet = Fleet(self.loop)
-        if self.watcher:
-            self.watcher.closing = True
-            self.watcher.drop()
-            self.watcher = None
+        for watcher in [*([self.watcher] if self.watcher else []), *self.others]:
+            watcher.closing = True
+            watcher.drop()
+        self.watcher, self.others = None, []
         return {}
 
 

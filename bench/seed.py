@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,24 +21,35 @@ from dpresence.model import Account, ApiKey, Application, Grant, Ticket
 from dpresence.service.applications import KEY_PREFIX
 
 DAY_MS = 86_400_000
+CHUNK = 5_000
+"""Rows of one transaction, which has a deadline."""
 
 
-def register(database: Path) -> tuple[str, str]:
-    """Make an application that is active, and its owner; return its id and key."""
+def register(database: Path | str, number: int = 0) -> tuple[str, str]:
+    """Make an application that is active, and its owner; return its id and key. ``number`` tells several apart."""
     now, key_id, secret = Clock().now(), secrets.token_urlsafe(9), secrets.token_urlsafe(32)
-    owner = _account("dev@example.org", now)
+    owner = _account(f"dev{number}@example.org", now)
     made = Application(
-        secrets.token_urlsafe(12), owner.id, "Chess club", "chess.example.org", "", "", now, "https", active=True, check_at=now + DAY_MS
+        secrets.token_urlsafe(12),
+        owner.id,
+        "Chess club",
+        f"chess{number}.example.org",
+        "",
+        "",
+        now,
+        "https",
+        active=True,
+        check_at=now + DAY_MS,
     )
     key = ApiKey(key_id, made.id, sha256(secret.encode()).digest(), now)
     _write(database, (ACCOUNTS, [owner]), (APPLICATIONS, [made]), (KEYS, [key]))
     return made.id, f"{KEY_PREFIX}{key_id}_{secret}"
 
 
-def seed(database: Path, appids: list[str], count: int, prefix: str = "user") -> list[list[str]]:
+def seed(database: Path | str, appids: list[str], count: int, prefix: str = "user") -> list[list[str]]:
     """Make people who granted some applications, each with a ticket; return [e-mail, ticket] of each.
 
-    :param database: of a service that has started once; it may be running, as it knows nobody of them yet.
+    :param database: file or URL of the database of a service that has started once; it may be running, as it knows nobody of them yet.
     """
     now = Clock().now()
     people = [_account(f"{prefix}{number}@example.org", now) for number in range(count)]
@@ -56,11 +68,12 @@ def _ticket(proof: str, person: Account, ends: int) -> Ticket:
     return Ticket(sha256(proof.encode()).digest(), secrets.token_urlsafe(12), person.id, ends, ends)
 
 
-def _write(database: Path, *what: tuple[Rows[Any], Sequence[Any]]) -> None:
-    def write(connection: Connection) -> None:
+def _write(database: Path | str, *what: tuple[Rows[Any], Sequence[Any]]) -> None:
+    with closing(Database(database if isinstance(database, str) else f"sqlite:///{database}")) as opened:
         for rows, items in what:
-            if items:
-                connection.execute(insert(rows.table), [rows.values(item) for item in items])
+            for start in range(0, len(items), CHUNK):
+                opened.run(partial(_insert, rows, items[start : start + CHUNK]))
 
-    with closing(Database(f"sqlite:///{database}")) as opened:
-        opened.run(write)
+
+def _insert(rows: Rows[Any], items: Sequence[Any], connection: Connection) -> None:
+    connection.execute(insert(rows.table), [rows.values(item) for item in items])
