@@ -14,10 +14,11 @@ from pathlib import Path
 from .backends import load_directory
 from .backends.directory import Directory
 from .clock import Clock
-from .errors import BackendUnavailable, SettingError
+from .errors import BackendUnavailable, NotFound, SettingError
 from .ini import load as load_settings
 from .ini_file import read_section
 from .model import canonical_email
+from .service.administration import Administration
 
 _ON_ACCOUNTS = {
     "unpin": "let the next sign-in of an e-mail pin its account to another issuer; sign it out everywhere and deactivate its applications",
@@ -30,8 +31,7 @@ _ON_APPLICATIONS = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dpresence", description="Administer the data of a dpresence service.")
     parser.add_argument("--ini", default="presence.ini", help="the service's ini (default: presence.ini)")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -46,26 +46,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     merging.add_argument("into", help="the e-mail of the account that stays")
     for name, purpose in _ON_APPLICATIONS.items():
         commands.add_parser(name, help=purpose).add_argument("appid")
-    given = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    given = _parser().parse_args(arguments)
     try:
-        said, status = _run(given)
+        print(_run(given))
+    except NotFound as error:
+        print(error.error)
+        return 1
     except (SettingError, BackendUnavailable, FileNotFoundError, LookupError) as error:
         print(f"dpresence: {error}", file=sys.stderr)
         return 1
-    print(said)
-    return status
+    return 0
 
 
-def _run(given: argparse.Namespace) -> tuple[str, int]:
-    """Return the message of a command and its exit status."""
+def _run(given: argparse.Namespace) -> str:
+    """Run a command and return its message.
+
+    :raises NotFound: there is no account or application of that name.
+    """
     with closing(_directory(given.ini)) as directory:
         if given.command == "migrate":
-            return "the database is up to date", 0
+            return "the database is up to date"
         if given.command in _ON_ACCOUNTS:
-            return _change_account(directory, given.command, canonical_email(given.email), getattr(given, "same", False))
+            return _change_account(Administration(directory), given)
         if given.command == "merge":
-            return _merge(directory, canonical_email(given.email), canonical_email(given.into))
-        return _change_application(directory, given.command, given.appid)
+            return _merge(Administration(directory), given)
+        return _change_application(Administration(directory), given)
 
 
 def _directory(ini: str) -> Directory:
@@ -75,21 +85,22 @@ def _directory(ini: str) -> Directory:
     return load_directory(load_settings(read_section(path, "app:main"), str(path.parent)), Clock())
 
 
-def _change_account(directory: Directory, command: str, email: str, same: bool) -> tuple[str, int]:
-    found = directory.unpin(email, same) if command == "unpin" else directory.block(email, command == "block")
-    return (f"{email}: {command} done", 0) if found else (f"there is no account of {email}", 1)
+def _change_account(administration: Administration, given: argparse.Namespace) -> str:
+    if given.command == "unpin":
+        administration.unpin(given.email, given.same)
+    else:
+        administration.block(given.email, given.command == "block")
+    return f"{canonical_email(given.email)}: {given.command} done"
 
 
-def _merge(directory: Directory, email: str, into: str) -> tuple[str, int]:
-    if directory.merge(email, into):
-        return f"{email}: merged into {into}", 0
-    return f"{email} and {into} must be two accounts", 1
+def _merge(administration: Administration, given: argparse.Namespace) -> str:
+    administration.merge(given.email, given.into)
+    return f"{canonical_email(given.email)}: merged into {canonical_email(given.into)}"
 
 
-def _change_application(directory: Directory, command: str, appid: str) -> tuple[str, int]:
-    changes = {"active": False, "stopped": True} if command == "stop" else {"stopped": False}
-    found = directory.change_application(appid, changes)
-    return (f"{found.domain}: {command} done", 0) if found else (f"there is no application {appid}", 1)
+def _change_application(administration: Administration, given: argparse.Namespace) -> str:
+    application = administration.stop(given.appid, given.command == "stop")
+    return f"{application.domain}: {given.command} done"
 
 
 if __name__ == "__main__":

@@ -38,14 +38,37 @@ class Progress:
             self.position = min(self.position, self.skipped.pop(puid) - 1)
 
 
+class DeviceSession:
+    """State of the device of one channel. Only ``service.device_sessions`` and ``service.delivery`` change it, besides ``status``.
+
+    :ivar user: id of the account; "" before the sign-in.
+    :ivar email: the account's e-mail address.
+    :ivar device: name of the device.
+    :ivar status: the status that the tracker has confirmed last.
+    :ivar acknowledges: the device acknowledges notifications.
+    :ivar family: the ticket family that the sign-in belongs to, or None.
+    :ivar revision: revision of the account at the sign-in.
+    :ivar digest: digest of the last assertion or ticket.
+    :ivar ends_at: ``Clock.monotonic()`` at which the session ends.
+    """
+
+    __slots__ = ("acknowledges", "device", "digest", "email", "ends_at", "family", "progress", "revision", "status", "user")
+
+    def __init__(self) -> None:
+        self.user = self.email = self.device = ""
+        self.status: Status = "offline"
+        self.acknowledges = False
+        self.family: str | None = None
+        self.revision = 0
+        self.digest = b""
+        self.ends_at = 0.0
+        self.progress = Progress()
+
+
 class DevicePort(Protocol):
     """Interface of a device's channel for the hub and the service."""
 
-    acknowledges: bool
-    family: str | None
-    progress: Progress
-    revision: int
-    status: Status
+    session: DeviceSession
 
     @property
     def idle(self) -> bool:

@@ -9,9 +9,8 @@ from .. import messages
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, Conflict, InvalidKey, NoCredentials, NotFound, Refused, WrongField
 from ..messages import Authenticate, Notify, parse
-from ..model import Application
 from ..service import Presence
-from ..service.applications import key_id
+from ..service.app_sessions import AppSession, ChannelsFull
 from ..service.single_flight import yield_to_loop
 from ..settings import Settings
 from .base import JsonChannel
@@ -36,7 +35,7 @@ class AppServiceChannel(JsonChannel):
     """
 
     __slots__ = (
-        *("_appid", "_application", "_check_at", "_failed_sign_ins", "_key_id", "_limits", "_presence", "_snapshot_due"),
+        *("_appid", "_check_at", "_failed_sign_ins", "_presence", "_session", "_snapshot_due"),
         *("following", "offset"),
     )
 
@@ -48,9 +47,7 @@ class AppServiceChannel(JsonChannel):
         )
         self._appid = appid
         self._presence = presence
-        self._limits = settings.presence
-        self._application: Application | None = None
-        self._key_id = ""
+        self._session: AppSession | None = None
         self._check_at = 0.0
         self._snapshot_due = False  # a snapshot must be sent, though it may be held back
         self._failed_sign_ins = 0
@@ -71,43 +68,38 @@ class AppServiceChannel(JsonChannel):
             raise WrongField(f"action: is not known here; {' or '.join(frames)}")
         kind, handler = frames[action]
         frame = parse(kind, text)
-        if self._application is None and action != "auth":
+        if self._session is None and action != "auth":
             raise NoCredentials("action: auth comes first")
         self.defer(lambda: handler(frame), text)
 
     def refuse(self, refused: Refused, text: str) -> None:
         """Answer KO; close the channel after three frames without a sign-in or with wrong keys."""
         super().refuse(refused, text)
+        if isinstance(refused, ChannelsFull):
+            self.close(CloseCode.TRY_AGAIN_LATER, refused.error)
         if isinstance(refused, NoCredentials | InvalidKey):
             self._failed_sign_ins += 1
             if self._failed_sign_ins >= _MAX_FAILED_SIGN_INS:
                 self.close(CloseCode.NOT_SIGNED_IN, "not signed in")
 
     def _authenticate(self, frame: Authenticate) -> None:
-        if self._application is not None:
+        if self._session is not None:
             raise Conflict("action: this channel is signed in already")
-        application = self._presence.applications.authenticate(self._appid, frame.key, self.connection.address)
-        offset = self._presence.feeds.offset(self._appid, frame.since) if frame.since is not None else None
-        if len(self._presence.hub.channels_of(self._appid)) >= self._limits.sockets_per_application:
-            full = Conflict(f"{self._limits.sockets_per_application} channels of this application are open already")
-            self.connection.send(messages.ko(full, frame.id))
-            self.close(CloseCode.TRY_AGAIN_LATER, full.error)
-            return
-        self._application, self._key_id = application, key_id(frame.key)
+        session = self._presence.app_sessions.open(self, self._appid, frame.key, frame.since, self.connection.address)
+        self._session = session
         self._check_at = self._clock.monotonic()  # check at the next tick: a deactivation may have overtaken the sign-in
-        self._presence.hub.join_application(self._appid, self)
         self.signed_in()
-        self.reply(frame.id, action="auth", recovery="snapshot" if offset is None else "replayed")
-        if offset is not None:
-            self.offset = offset
+        self.reply(frame.id, action="auth", recovery="snapshot" if session.offset is None else "replayed")
+        if session.offset is not None:
+            self.offset = session.offset
             self._catch_up(self._send_updates)
         else:
             self._snapshot_due = True
             self._send_due_snapshot()
 
     def _notify(self, frame: Notify) -> None:
-        assert self._application is not None
-        answers = self._presence.notifications.notify(self._application, frame.notifications)
+        assert self._session is not None
+        answers = self._presence.notifications.notify(self._session.application, frame.notifications)
         self.reply(frame.id, action="notify", notifications=answers)
 
     # -- snapshot and updates
@@ -115,7 +107,7 @@ class AppServiceChannel(JsonChannel):
     def tick(self) -> None:
         """Check the key every ``_CHECK_SECONDS``, and send a snapshot that was held back."""
         super().tick()
-        if self._application is not None and self._clock.monotonic() >= self._check_at:
+        if self._session is not None and self._clock.monotonic() >= self._check_at:
             self._check_at = self._clock.monotonic() + _CHECK_SECONDS
             self.connection.defer(self._check_now)
         if self._snapshot_due:
@@ -126,15 +118,16 @@ class AppServiceChannel(JsonChannel):
         self.connection.defer(self._check_now)
 
     def _check_now(self) -> None:
+        assert self._session is not None
         try:
-            self._presence.applications.check_key(self._appid, self._key_id)
+            self._presence.app_sessions.check(self._session)
         except BackendUnavailable:
             self._check_at = self._clock.monotonic()  # at the next tick
         except Refused as refused:
             self.close(*_CLOSE_REASONS.get(type(refused), _INACTIVE))
 
     def _send_due_snapshot(self) -> None:
-        if self._snapshot_due and self._application is not None and not self._presence.feeds.hold_seconds(self._application):
+        if self._snapshot_due and self._session is not None and not self._presence.feeds.hold_seconds(self._session.application):
             self._snapshot_due = False
             self._catch_up(self._send_snapshot)
 
@@ -146,8 +139,8 @@ class AppServiceChannel(JsonChannel):
             self.close(CloseCode.TRY_AGAIN_LATER, f"{error.error}, retry_after={error.retry_after}")
 
     def _send_snapshot(self) -> None:
-        assert self._application is not None
-        offset, pages = self._presence.feeds.snapshot(self._application)
+        assert self._session is not None
+        offset, pages = self._presence.feeds.snapshot(self._session.application)
         page = next(pages)
         for following in pages:
             self.connection.send(messages.snapshot(page, None))
@@ -177,6 +170,6 @@ class AppServiceChannel(JsonChannel):
 
     def closed(self, code: int, clean: bool) -> None:
         """Leave the hub and log the end of the session."""
-        if self._application is not None:
+        if self._session is not None:
             log.info("app service session ended: application %s, code %d%s", self._appid, code, "" if clean else ", not clean")
             self._presence.hub.leave_application(self._appid, self)

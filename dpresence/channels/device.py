@@ -5,18 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from hashlib import sha256
 from math import ceil
 
 from .. import messages
 from ..clock import Clock
-from ..errors import BackendUnavailable, CloseCode, Conflict, NoCredentials, OtherEmail, Refused, SessionEnded, SlowDown, WrongField
-from ..hub import REPLACED, Progress
+from ..errors import BackendUnavailable, CloseCode, Conflict, NoCredentials, Refused, SessionEnded, SlowDown, WrongField
+from ..hub import DeviceSession
 from ..limits import TokenBucket
 from ..messages import Acknowledge, StatusUpdate, parse
-from ..model import Notification, Status, canonical_email
+from ..model import Notification, Status
 from ..service import Presence
-from ..service.accounts import SignIn
+from ..service.device_sessions import check_email, digest_of
 from ..settings import Settings
 from .base import JsonChannel
 from .frames import FrameLimits
@@ -32,8 +31,6 @@ class DeviceChannel(JsonChannel):
 
     __slots__ = (
         "_bucket",
-        "_digest",
-        "_ends_at",
         "_ignored_waits",
         "_limits",
         "_pending_at",
@@ -42,14 +39,7 @@ class DeviceChannel(JsonChannel):
         "_ticket",
         "_update_unconfirmed",
         "_wait_ends_at",
-        "acknowledges",
-        "device",
-        "email",
-        "family",
-        "progress",
-        "revision",
-        "status",
-        "user",
+        "session",
     )
 
     def __init__(self, presence: Presence, settings: Settings, clock: Clock) -> None:
@@ -59,22 +49,13 @@ class DeviceChannel(JsonChannel):
         self._presence = presence
         self._limits = settings
         self._bucket: TokenBucket | None = None
-        self._digest = b""
-        self._ends_at = 0.0
         self._pending_status: Status | None = None  # the newest status that was refused by the rate limit
         self._pending_at = 0.0
         self._ignored_waits = 0
         self._ticket: str | None = None  # the next ticket, until an answer carries it
         self._wait_ends_at = 0.0  # end of the wait that the device was told
         self._update_unconfirmed = False  # the result of the last tracker call is unknown
-        self.user: str | None = None
-        self.email = ""
-        self.device = ""
-        self.status: Status = "offline"
-        self.acknowledges = False
-        self.family: str | None = None
-        self.revision = 0
-        self.progress = Progress()
+        self.session = DeviceSession()
 
     # -- frames
 
@@ -99,18 +80,19 @@ class DeviceChannel(JsonChannel):
             raise WrongField("action: is not known here; ack, or none for an update")
 
     def _take_update(self, frame: StatusUpdate, text: str) -> None:
-        if self.user is None:
+        session = self.session
+        if not session.user:
             self.defer(lambda: self._sign_in(frame), text)
-        elif frame.assertion is not None and _digest(frame.assertion) != self._digest:
+        elif frame.assertion is not None and digest_of(frame.assertion) != session.digest:
             self.defer(lambda: self._renew(frame), text)
-        elif self._presence.devices.can_update_now(self.user):
+        elif self._presence.devices.can_update_now(session.user):
             self._update(frame)
         else:
             self.defer(lambda: self._update(frame), text)
 
     def _take_acknowledgement(self, frame: Acknowledge, text: str) -> None:
-        user = self.user
-        if user is None:
+        user = self.session.user
+        if not user:
             raise NoCredentials()
 
         def acknowledge() -> None:
@@ -122,83 +104,42 @@ class DeviceChannel(JsonChannel):
     # -- signing in
 
     def _sign_in(self, frame: StatusUpdate) -> None:
-        if frame.assertion is None:
-            raise WrongField("assertion: is missing")
-        sign_outs = self._presence.hub.sign_outs
-        signed = self._presence.accounts.sign_in(frame.assertion, self.connection.address, frame.device, frame.ticket)
-        self._ticket = signed.ticket
+        sessions = self._presence.device_sessions
+        proof = sessions.verify(frame, self.connection.address, frame.device)
+        self._ticket = proof.signed.ticket
         try:
-            _check_email(frame, signed.account.email)
-            connected = self._presence.devices.connect(signed.account, signed.device, self.connection.id, frame.status, signed.family)
+            sessions.open(self, proof, frame)
         except Refused as refused:
             self.allow_to_sign_in(refused.retry_after or 0)
             raise
-        self.user, self.email, self.device = signed.account.id, signed.account.email, connected.device
-        self.status, self.acknowledges = frame.status, frame.ack
-        self._store_session(frame.assertion, signed)
-        previous = self._presence.hub.join_device(self.user, self.device, self)
         self.signed_in()
         self.reply(frame.id)
-        if previous:
-            previous.close(CloseCode.REPLACED, REPLACED)
-        elif connected.replaced:
-            self._presence.devices.signal_replaced(self.user, self.device, connected.replaced)
-        self._close_if_signed_out(sign_outs, signed)
-        self._presence.delivery.deliver_or_schedule(self.user)
+        sessions.confirm(self, proof)
 
     def _renew(self, frame: StatusUpdate) -> None:
         """Renew the session with a new assertion of the same person. If it is refused, the connection stays open."""
-        assert frame.assertion is not None
         self._check_device(frame)
-        sign_outs = self._presence.hub.sign_outs
-        signed = self._presence.accounts.sign_in(frame.assertion, self.connection.address, self.device, frame.ticket)
-        if signed.account.id != self.user:
-            raise OtherEmail()
-        self._ticket = signed.ticket
-        _check_email(frame, signed.account.email)
-        self.email = signed.account.email  # the provider may have given the person another address
-        if signed.account.revision != self.revision:  # otherwise a sign-out from before this assertion would end the device
-            self._presence.devices.renew(signed.account, self.device, self.connection.id, self.status)
-        self._store_session(frame.assertion, signed)
-        self._close_if_signed_out(sign_outs, signed)
+        sessions, session = self._presence.device_sessions, self.session
+        proof = sessions.verify(frame, self.connection.address, session.device, session.user)
+        self._ticket = proof.signed.ticket
+        sessions.renew(self, proof, frame)
         self._update(frame)
-
-    def _close_if_signed_out(self, sign_outs: int, signed: SignIn) -> None:
-        """Close the channel if a sign-out overtook the sign-in and did not find the channel in the hub.
-
-        :param sign_outs: ``Hub.sign_outs`` before the sign-in began.
-        """
-        if sign_outs == self._presence.hub.sign_outs:
-            return
-        try:
-            current = self._presence.accounts.is_current(signed)
-        except BackendUnavailable as refused:
-            self.close(CloseCode.TRY_AGAIN_LATER, f"{refused.error}; retry_after={refused.retry_after}")
-        else:
-            if not current:
-                self.close(CloseCode.NOT_SIGNED_IN, "signed out")
-
-    def _store_session(self, assertion: str, signed: SignIn) -> None:
-        left = min((signed.ends_at - self._clock.steady.now()) / 1000, self._limits.identity.session_seconds)
-        self._ends_at = self._clock.monotonic() + left
-        self._digest, self.family = _digest(assertion), signed.family
-        self.revision = signed.account.revision
 
     # -- updating
 
     def _update(self, frame: StatusUpdate) -> None:
         self._check_device(frame)
-        _check_email(frame, self.email)
-        if self._clock.monotonic() >= self._ends_at:
+        check_email(frame, self.session.email)
+        if self._clock.monotonic() >= self.session.ends_at:
             raise SessionEnded()
-        if frame.status not in (self.status, "offline"):
+        if frame.status not in (self.session.status, "offline"):
             self._count_change(frame.status)
         self._pending_status, self._ignored_waits = None, 0
         self._apply(frame.status)
         self.reply(frame.id)
 
     def _check_device(self, frame: StatusUpdate) -> None:
-        if frame.device not in (None, self.device):
+        if frame.device not in (None, self.session.device):
             raise Conflict("device: is fixed by the first frame of a connection")
 
     def _count_change(self, status: Status) -> None:
@@ -225,7 +166,7 @@ class DeviceChannel(JsonChannel):
     def refuse(self, refused: Refused, text: str) -> None:
         """Answer KO; close the channel if the device keeps ignoring the slow-down."""
         super().refuse(refused, text)
-        if self.user is None and isinstance(refused, BackendUnavailable):
+        if not self.session.user and isinstance(refused, BackendUnavailable):
             self._expect_retry(refused.retry_after or 0)
         if self._ignored_waits >= _MAX_IGNORED_WAITS:
             self.close(CloseCode.SLOW_DOWN_IGNORED, f"the slow-down was ignored, retry_after={refused.retry_after or 1}")
@@ -236,12 +177,13 @@ class DeviceChannel(JsonChannel):
         self._presence.feeds.expect_reconnect(seconds)
 
     def _apply(self, status: Status) -> None:
-        if self.user is not None and (status != self.status or self._update_unconfirmed):
+        session = self.session
+        if session.user and (status != session.status or self._update_unconfirmed):
             self._update_unconfirmed = True
-            known = self._presence.devices.update_status(self.user, self.device, self.connection.id, status)
-            self.status, self._update_unconfirmed = status, False
+            known = self._presence.devices.update_status(session.user, session.device, self.connection.id, status)
+            session.status, self._update_unconfirmed = status, False
             if not known:  # replaced, signed out, or lost by the tracker
-                self._presence.recovery.check_devices(self.user)
+                self._presence.recovery.check_devices(session.user)
 
     def _apply_pending(self) -> None:
         status, self._pending_status = self._pending_status, None
@@ -253,12 +195,12 @@ class DeviceChannel(JsonChannel):
     def tick(self) -> None:
         """Apply the pending status when it is due; close the channel when its session has ended."""
         super().tick()
-        if self.user is None:
+        if not self.session.user:
             return
         if self._pending_status is not None and self._bucket is not None and self._clock.monotonic() >= self._pending_at:
             self._bucket.take(now=self._clock.monotonic())
             self.connection.defer(self._try_pending)
-        if self._clock.monotonic() >= self._ends_at + self._limits.identity.renewal_seconds:
+        if self._clock.monotonic() >= self.session.ends_at + self._limits.identity.renewal_seconds:
             self.close(CloseCode.SESSION_ENDED, "the session has ended")
 
     def _try_pending(self) -> None:
@@ -272,26 +214,25 @@ class DeviceChannel(JsonChannel):
 
     def closed(self, code: int, clean: bool) -> None:
         """Log the end of the session and leave: grace begins, or none after a sign-out."""
-        if self.user is None:
+        if not self.session.user:
             return
         log.info("device session ended: code %d%s", code, "" if clean else ", not clean")
         self._leave()
 
     def _leave(self) -> None:
         """Leave the hub and the tracker. Idempotent: a sign-out calls this before ``closed`` does."""
-        assert self.user is not None
-        self._presence.hub.leave_device(self.user, self.device, self)
-        if self._presence.devices.can_update_now(self.user):
+        session = self.session
+        self._presence.hub.leave_device(session.user, session.device, self)
+        if self._presence.devices.can_update_now(session.user):
             self._leave_tracker()
         else:
             self.connection.defer(self._leave_tracker)
 
     def _leave_tracker(self) -> None:
-        assert self.user is not None
         with suppress(BackendUnavailable):
             self._apply_pending()
         with suppress(BackendUnavailable):
-            self._presence.devices.leave(self.user, self.device, self.connection.id)
+            self._presence.devices.leave(self.session.user, self.session.device, self.connection.id)
 
     # -- for the hub
 
@@ -303,7 +244,7 @@ class DeviceChannel(JsonChannel):
     def close(self, code: CloseCode, reason: str) -> None:
         """Close the channel. After a sign-out, the device becomes offline at once, without grace."""
         super().close(code, reason)
-        if code == CloseCode.NOT_SIGNED_IN and self.user is not None:
+        if code == CloseCode.NOT_SIGNED_IN and self.session.user:
             self._pending_status = "offline"
             self._leave()
 
@@ -316,7 +257,7 @@ class DeviceChannel(JsonChannel):
         """Return how many notifications, at least one, fit into a quarter of the outbox."""
         most, size = self._limits.channels.outbox_bytes // 4, 0
         for count, item in enumerate(notifications if len(notifications) > 1 else ()):
-            size += len(messages.notifications([item], self.acknowledges, {}))
+            size += len(messages.notifications([item], self.session.acknowledges, {}))
             if size > most and count:
                 return count
         return len(notifications)
@@ -328,14 +269,5 @@ class DeviceChannel(JsonChannel):
         """
         if self.connection.closed:
             return False
-        self.connection.send(messages.notifications(notifications, self.acknowledges, domains))
+        self.connection.send(messages.notifications(notifications, self.session.acknowledges, domains))
         return not self.connection.closed  # a full outbox or a broken socket closes the connection
-
-
-def _digest(assertion: str) -> bytes:
-    return sha256(assertion.encode()).digest()
-
-
-def _check_email(frame: StatusUpdate, email: str) -> None:
-    if frame.email != email and canonical_email(frame.email) != email:
-        raise OtherEmail()

@@ -17,9 +17,11 @@ from ..metrics import Metrics
 from ..proofs import DomainProofs
 from ..settings import Settings
 from .accounts import Accounts
+from .app_sessions import AppSessions
 from .applications import Applications
 from .comparison import Comparison
 from .delivery import Delivery
+from .device_sessions import DeviceSessions
 from .devices import Devices
 from .failures import Failures
 from .fan_out import FanOut
@@ -66,6 +68,8 @@ class Presence:
         self.fan_out = FanOut(self.feeds, hub)
         self.overview = Overview(directory, tracker, self.feeds, hub, clock)
         self.delivery = Delivery(directory, tracker, mailbox, self.grants, hub, clock)
+        self.device_sessions = DeviceSessions(self.accounts, self.devices, self.delivery, hub, settings.identity, clock)
+        self.app_sessions = AppSessions(self.applications, self.feeds, hub, settings.presence)
         self.notifications = Notifications(directory, tracker, mailbox, self.delivery, self.retries, hub, settings.presence, clock)
         self.comparison = Comparison(directory, tracker, self.grants)
         self.recovery = Recovery(
@@ -89,12 +93,12 @@ class Presence:
         elif topic == "grants":
             self.grants.invalidate(owner)
         elif topic == "account":
-            self.hub.close_devices(owner, "signed out", lambda name, channel: channel.revision < int(detail))
+            self.hub.close_devices(owner, "signed out", lambda name, channel: channel.session.revision < int(detail))
         elif topic == "ticket":
-            self.hub.close_devices(owner, "signed out", lambda name, channel: channel.family == detail)
+            self.hub.close_devices(owner, "signed out", lambda name, channel: channel.session.family == detail)
         elif topic == "device":
             device, _, revision = detail.partition(" ")
-            self.hub.close_devices(owner, "signed out", lambda name, channel: name == device and channel.revision < int(revision))
+            self.hub.close_devices(owner, "signed out", lambda name, channel: name == device and channel.session.revision < int(revision))
         elif topic == "replaced":
             self.hub.close_replaced(owner, *detail.split(" "))
         elif topic == "damaged":

@@ -97,11 +97,11 @@ class Delivery:
 
     def _rewind(self, user: str, channels: Collection[DevicePort]) -> None:
         """Return to notifications that were skipped while their grant was paused or their application was not active."""
-        skipped = {puid for channel in channels for puid in channel.progress.skipped}
+        skipped = {puid for channel in channels for puid in channel.session.progress.skipped}
         if skipped:
             shown = self._visible_domains(user, skipped)
             for channel in channels:
-                channel.progress.rewind(shown)
+                channel.session.progress.rewind(shown)
 
     def resume(self, appid: str) -> None:
         """Send notifications that were skipped while an application was not active, to one user after another; never blocks.
@@ -116,7 +116,7 @@ class Delivery:
         return _RANDOM.uniform(*self.delay_seconds)
 
     def _resume(self, appid: str) -> None:
-        for user in dict.fromkeys(user for user, _, channel in self._hub.devices() if channel.progress.skipped):
+        for user in dict.fromkeys(user for user, _, channel in self._hub.devices() if channel.session.progress.skipped):
             try:
                 if any(self._has_skipped(user, grant) for grant in self._grants.of(user).grants if grant.appid == appid):
                     self.deliver(user)
@@ -125,7 +125,7 @@ class Delivery:
             yield_to_loop()
 
     def _has_skipped(self, user: str, grant: Grant) -> bool:
-        return any(grant.puid in channel.progress.skipped for channel in self._hub.devices_of(user).values())
+        return any(grant.puid in channel.session.progress.skipped for channel in self._hub.devices_of(user).values())
 
     def _visible_domains(self, user: str, puids: Collection[str]) -> dict[str, str]:
         """Return the domains, by PUID, of the grants among ``puids`` that are not paused and whose application is active."""
@@ -135,7 +135,7 @@ class Delivery:
 
     def _has_room(self, user: str, channel: DevicePort) -> bool:
         """Return whether a channel can take the next page; if not, its delivery resumes when earlier frames are sent or acknowledged."""
-        progress = channel.progress
+        progress = channel.session.progress
         if not channel.idle:
             if not progress.stalled:
                 progress.stalled = True
@@ -146,24 +146,24 @@ class Delivery:
         return not _full(channel)
 
     def _on_drained(self, user: str, channel: DevicePort) -> None:
-        channel.progress.stalled = False
+        channel.session.progress.stalled = False
         self.schedule(user)
 
     def _send_page(self, user: str, channels: Sequence[DevicePort]) -> list[DevicePort]:
         """Send a page to the channels with the lowest position; return the channels for which more may be waiting."""
-        after = min(channel.progress.position for channel in channels)
+        after = min(channel.session.progress.position for channel in channels)
         page = self._mailbox.pending(user, after, MOST_ITEMS)
         shown = self._visible_domains(user, {waiting.notification.puid for waiting in page})  # read last, as a grant may have ended
         following = []
         for channel in channels:
-            behind = channel.progress.position == after
-            if not behind or (self._offer(user, channel, page, shown) and _more(page, channel.progress.position)):
+            behind = channel.session.progress.position == after
+            if not behind or (self._offer(user, channel, page, shown) and _more(page, channel.session.progress.position)):
                 following.append(channel)
         return following
 
     def _offer(self, user: str, channel: DevicePort, page: Sequence[Waiting], shown: Mapping[str, str]) -> bool:
         """Offer a channel the new notifications of the part of a page that it has room for; return whether it accepted them."""
-        progress, unsettled = channel.progress, self._written.get(user, ())
+        progress, unsettled = channel.session.progress, self._written.get(user, ())
         taken = page[: channel.room_for([waiting.notification for waiting in page])]
         for position, item in taken:
             if item.puid not in shown:
@@ -176,7 +176,7 @@ class Delivery:
             progress.position = taken[-1].position
         ids = {item.id for item in new}
         progress.sent |= ids
-        if ids and not channel.acknowledges:  # discarded after they are written to the socket
+        if ids and not channel.session.acknowledges:  # discarded after they are written to the socket
             channel.when_sent(partial(self._on_written, user, channel, ids))
         return True
 
@@ -184,7 +184,7 @@ class Delivery:
 
     def _on_written(self, user: str, channel: DevicePort, ids: set[str]) -> None:
         """Record what was written to the socket of a device without acknowledgements; never blocks."""
-        channel.progress.sent -= ids
+        channel.session.progress.sent -= ids
         self._written.setdefault(user, set()).update(ids)
         if not self._deliveries.running(user):  # a running delivery settles it itself
             gevent.spawn(self._try_settle_written, user)
@@ -207,7 +207,7 @@ class Delivery:
         self._settle(user, ids)
         for channel in self._hub.devices_of(user).values():
             was_full = _full(channel)
-            channel.progress.sent.difference_update(ids)
+            channel.session.progress.sent.difference_update(ids)
             if was_full:
                 self.schedule(user)
 
@@ -234,7 +234,7 @@ class Delivery:
 
 def _full(channel: DevicePort) -> bool:
     """Return whether another page would exceed the limit of unacknowledged notifications."""
-    return len(channel.progress.sent) > MOST_UNACKNOWLEDGED - MOST_ITEMS
+    return len(channel.session.progress.sent) > MOST_UNACKNOWLEDGED - MOST_ITEMS
 
 
 def _more(page: Sequence[Waiting], position: int) -> bool:

@@ -175,7 +175,7 @@ class Notifications:
         self._send_now(seen)
         for post in queued:
             channels = self._hub.devices_of(post.grant.user).values() if post.seen else ()
-            post.delivered = any(channel.progress.position >= post.position for channel in channels)
+            post.delivered = any(channel.session.progress.position >= post.position for channel in channels)
         if unseen:
             gevent.spawn(self._send_delayed, unseen)
 

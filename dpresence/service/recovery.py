@@ -132,7 +132,7 @@ class Recovery:
         if self._hub.devices_of(user).get(device) is not channel:
             return
         update = partial(_repeat_until_stable, channel, partial(self._devices.update_status, user, device, channel.connection_id))
-        if not self._accounts.still_signed_in(user, channel.family):
+        if not self._accounts.still_signed_in(user, channel.session.family):
             channel.close(CloseCode.NOT_SIGNED_IN, "signed out")
         elif update():
             return
@@ -152,7 +152,7 @@ class Recovery:
         """
         if self._hub.devices_of(user).get(device) is not channel:
             return
-        _repeat_until_stable(channel, partial(self._devices.connect_again, user, device, channel.connection_id, channel.revision))
+        _repeat_until_stable(channel, partial(self._devices.connect_again, user, device, channel.connection_id, channel.session.revision))
         current = self._hub.devices_of(user).get(device)
         if current is None:
             self._devices.leave(user, device, channel.connection_id)
@@ -163,7 +163,7 @@ class Recovery:
 def _repeat_until_stable(channel: DevicePort, call: Callable[[Status], bool | None]) -> bool | None:
     """Call with the channel's status, and again until the status has not changed during the call; return the last result."""
     while True:
-        status = channel.status
+        status = channel.session.status
         result = call(status)
-        if channel.status == status:
+        if channel.session.status == status:
             return result

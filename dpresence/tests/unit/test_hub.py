@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from dpresence.errors import CloseCode
-from dpresence.hub import Hub
+from dpresence.hub import DeviceSession, Hub
 from dpresence.model import Notification
 
 
@@ -15,13 +15,10 @@ class Channel:
     """A channel that only remembers how it was closed."""
 
     def __init__(self) -> None:
-        self.acknowledges = False
-        self.family: str | None = None
-        self.sent: set[str] = set()
-        self.offset = 0
+        self.session = DeviceSession()
+        self.following, self.offset = False, 0
         self.code: CloseCode | None = None
         self.checked = 0
-        self.revision = 0
 
     def deliver(self, notifications: Sequence[Notification], domains: Mapping[str, str]) -> bool:
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gevent
 import pytest
 
-from dpresence.hub import Hub
+from dpresence.hub import DeviceSession, Hub
 from dpresence.model import Device
 from dpresence.service.recovery import Recovery
 from dpresence.service.retry import RetryQueue
@@ -14,10 +14,11 @@ from dpresence.service.retry import RetryQueue
 class Channel:
     """A device's channel that stays."""
 
-    acknowledges, family, status, connection_id, revision = False, None, "online", "c1", 3
+    connection_id = "c1"
 
     def __init__(self):
-        self.sent, self.closed = set(), None
+        self.session, self.closed = DeviceSession(), None
+        self.session.status, self.session.revision = "online", 3
 
     def deliver(self, notifications, domains):
         return True

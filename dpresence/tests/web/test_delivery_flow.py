@@ -61,7 +61,7 @@ class Peer:
         if size > 125:
             size = int.from_bytes(self._take(2 if size == 126 else 8), "big")
         data = self._take(size)
-        self.most_on_the_way = max(self.most_on_the_way, len(self.channel.progress.sent))
+        self.most_on_the_way = max(self.most_on_the_way, len(self.channel.session.progress.sent))
         return int.from_bytes(data[:2], "big") if head[0] == 0x88 else json.loads(data)
 
     def page(self) -> list[dict[str, Any]]:
@@ -190,7 +190,7 @@ def test_one_that_never_acknowledges_has_as_many_as_may_be_on_their_way_whatever
     peer = box.peer(ack=True)
     found = peer.rest()
     assert found == sent[: len(found)]
-    assert MOST_UNACKNOWLEDGED - MOST_ITEMS < len(found) == len(peer.channel.progress.sent) <= MOST_UNACKNOWLEDGED
+    assert MOST_UNACKNOWLEDGED - MOST_ITEMS < len(found) == len(peer.channel.session.progress.sent) <= MOST_UNACKNOWLEDGED
 
 
 def test_one_that_acknowledges_only_the_first_page_has_the_others_later(box: Box) -> None:
@@ -199,7 +199,7 @@ def test_one_that_acknowledges_only_the_first_page_has_the_others_later(box: Box
     page = peer.page()
     peer.acknowledge([item["id"] for item in page])
     rest = [peer.page() for _ in range(5)]
-    assert peer.silent() and len(peer.channel.progress.sent) == MOST_UNACKNOWLEDGED
+    assert peer.silent() and len(peer.channel.session.progress.sent) == MOST_UNACKNOWLEDGED
     sent += box.fill(10)
     for _ in range(3):
         box.deliver()

@@ -220,7 +220,7 @@ def check(it: Scene, where: str) -> None:
 
 def truth(it: Scene, app: App) -> dict[str, str]:
     """Return the status of each user who grants an application, by what the directory says and which devices are connected."""
-    online = {user for user, _, channel in it.one.presence.hub.devices() if channel.status == "online"}
+    online = {user for user, _, channel in it.one.presence.hub.devices() if channel.session.status == "online"}
     grants = it.directory.grants_of_application(app.id, "", 100)
     return {grant.puid: "online" if grant.user in online and not grant.paused else "offline" for grant in grants}
 

@@ -24,7 +24,7 @@ def fill(world: World) -> None:
     devices = [world.device(person, device="phone") for person in PEOPLE]
     world.device(PEOPLE[0])
     for device in devices:
-        say(device, "unavailable", email=device.channel.email)
+        say(device, "unavailable", email=device.channel.session.email)
     devices[0].lose()
     world.person(PEOPLE[1])("DELETE", f"/grant/{apps[0].id}")
     for own in puids[2:]:

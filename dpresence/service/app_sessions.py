@@ -1,0 +1,60 @@
+"""Sessions of app services on channels: sign-in with an API key, and the check whether they may stay (docs/protocol.md, section 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import Conflict
+from ..hub import ApplicationPort, Hub
+from ..model import Application
+from ..settings import PresenceSettings
+from .applications import Applications, key_id
+from .feeds import Feeds
+
+
+class ChannelsFull(Conflict):
+    """The application has its maximum number of channels. The channel that receives this is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppSession:
+    """A signed-in app service.
+
+    :param key_id: public part of its API key.
+    :param offset: offset in the feed at which its cursor continues; None if it needs a snapshot.
+    """
+
+    application: Application
+    key_id: str
+    offset: int | None
+
+
+class AppSessions:
+    """Signs app services in."""
+
+    def __init__(self, applications: Applications, feeds: Feeds, hub: Hub, settings: PresenceSettings) -> None:
+        self._applications = applications
+        self._feeds = feeds
+        self._hub = hub
+        self._most = settings.sockets_per_application
+
+    def open(self, channel: ApplicationPort, appid: str, key: str, since: str | None, address: str) -> AppSession:
+        """Sign an app service in and register its channel.
+
+        :param since: the cursor of the last updates that it received, None for a snapshot.
+        :raises ChannelsFull: the application has too many channels at this process.
+        :raises Refused: see ``Applications.authenticate``.
+        """
+        application = self._applications.authenticate(appid, key, address)
+        offset = self._feeds.offset(appid, since) if since is not None else None
+        if len(self._hub.channels_of(appid)) >= self._most:
+            raise ChannelsFull(f"{self._most} channels of this application are open already")
+        self._hub.join_application(appid, channel)
+        return AppSession(application, key_id(key), offset)
+
+    def check(self, session: AppSession) -> None:
+        """Check that an app service may stay signed in.
+
+        :raises Refused: see ``Applications.check_key``.
+        """
+        self._applications.check_key(session.application.id, session.key_id)

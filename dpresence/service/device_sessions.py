@@ -1,0 +1,127 @@
+"""Sessions of devices on channels: sign-in, renewal, and the check against concurrent sign-outs (docs/protocol.md, section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from ..clock import Clock
+from ..errors import BackendUnavailable, CloseCode, OtherEmail, WrongField
+from ..hub import REPLACED, DevicePort, Hub
+from ..messages import StatusUpdate
+from ..model import canonical_email
+from ..settings import IdentitySettings
+from .accounts import Accounts, SignIn
+from .delivery import Delivery
+from .devices import Devices
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A verified assertion or ticket.
+
+    :param digest: its digest; a device may repeat it in later frames.
+    :param sign_outs: ``Hub.sign_outs`` before the verification, by which ``confirm`` detects a sign-out since.
+    """
+
+    signed: SignIn
+    digest: bytes
+    sign_outs: int
+
+
+class DeviceSessions:
+    """Signs devices in: ``verify``, ``open``, the answer of the channel, ``confirm``. ``renew`` replaces ``open`` for a later assertion."""
+
+    def __init__(
+        self, accounts: Accounts, devices: Devices, delivery: Delivery, hub: Hub, settings: IdentitySettings, clock: Clock
+    ) -> None:
+        self._accounts = accounts
+        self._devices = devices
+        self._delivery = delivery
+        self._hub = hub
+        self._session_seconds = settings.session_seconds
+        self._clock = clock
+
+    def verify(self, frame: StatusUpdate, address: str, device: str | None, user: str = "") -> Proof:
+        """Verify the assertion or ticket of a frame; a ticket is used up.
+
+        :param device: name of the device, None if it has none yet.
+        :param user: the account that the proof must be of; "" for any.
+        :raises Refused: see ``Accounts.sign_in``; also if there is no assertion, or it is of another account.
+        """
+        if frame.assertion is None:
+            raise WrongField("assertion: is missing")
+        sign_outs = self._hub.sign_outs
+        signed = self._accounts.sign_in(frame.assertion, address, device, frame.ticket)
+        if user not in ("", signed.account.id):
+            raise OtherEmail()
+        return Proof(signed, digest_of(frame.assertion), sign_outs)
+
+    def open(self, channel: DevicePort, proof: Proof, frame: StatusUpdate) -> None:
+        """Connect the device of a verified first frame, and register its channel, which replaces an earlier one of the device.
+
+        :raises OtherEmail: the frame names another e-mail address than the proof.
+        :raises Refused: see ``Devices.connect``.
+        """
+        signed, session = proof.signed, channel.session
+        check_email(frame, signed.account.email)
+        connected = self._devices.connect(signed.account, signed.device, channel.connection_id, frame.status, signed.family)
+        session.user, session.device = signed.account.id, connected.device
+        session.status, session.acknowledges = frame.status, frame.ack
+        self._store(channel, proof)
+        previous = self._hub.join_device(session.user, session.device, channel)
+        if previous:
+            previous.close(CloseCode.REPLACED, REPLACED)
+        elif connected.replaced:
+            self._devices.signal_replaced(session.user, session.device, connected.replaced)
+
+    def renew(self, channel: DevicePort, proof: Proof, frame: StatusUpdate) -> None:
+        """Extend a session by a newer proof of the same account.
+
+        :raises OtherEmail: see ``open``.
+        """
+        session, account = channel.session, proof.signed.account
+        check_email(frame, account.email)
+        session.email = account.email  # the provider may have given the person another address
+        if account.revision != session.revision:  # otherwise a sign-out from before this proof would end the device
+            self._devices.renew(account, session.device, channel.connection_id, session.status)
+        self._store(channel, proof)
+        self._close_if_signed_out(channel, proof)
+
+    def confirm(self, channel: DevicePort, proof: Proof) -> None:
+        """Finish a sign-in that was answered: close the channel if a sign-out overtook it, and send waiting notifications."""
+        self._close_if_signed_out(channel, proof)
+        self._delivery.deliver_or_schedule(channel.session.user)
+
+    def _store(self, channel: DevicePort, proof: Proof) -> None:
+        signed, session = proof.signed, channel.session
+        left = min((signed.ends_at - self._clock.steady.now()) / 1000, self._session_seconds)
+        session.ends_at = self._clock.monotonic() + left
+        session.digest, session.family = proof.digest, signed.family
+        session.revision, session.email = signed.account.revision, signed.account.email
+
+    def _close_if_signed_out(self, channel: DevicePort, proof: Proof) -> None:
+        """Close the channel if a sign-out overtook the sign-in and did not find the channel in the hub."""
+        if proof.sign_outs == self._hub.sign_outs:
+            return
+        try:
+            current = self._accounts.is_current(proof.signed)
+        except BackendUnavailable as refused:
+            channel.close(CloseCode.TRY_AGAIN_LATER, f"{refused.error}; retry_after={refused.retry_after}")
+        else:
+            if not current:
+                channel.close(CloseCode.NOT_SIGNED_IN, "signed out")
+
+
+def digest_of(assertion: str) -> bytes:
+    """Return the digest by which a session recognises its own assertion."""
+    return sha256(assertion.encode()).digest()
+
+
+def check_email(frame: StatusUpdate, email: str) -> None:
+    """Check that a frame names the e-mail address of its account.
+
+    :raises OtherEmail: it names another one.
+    """
+    if frame.email != email and canonical_email(frame.email) != email:
+        raise OtherEmail()
