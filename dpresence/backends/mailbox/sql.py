@@ -14,11 +14,12 @@ from typing import Any
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, tuple_, union_all
 
 from ...model import Notification
-from ..sql.engine import Database, reading, transaction, transaction_of
+from ..sql.engine import Database
 from ..sql.locks import take_turns
 from ..sql.rows import Rows
 from ..sql.tables import notifications as table
 from ..sql.tables import taken
+from ..sql.transactions import reading, transaction, transaction_of
 from . import Granted, Mailbox, Push, Queue, Stored, Waiting
 
 NOTIFICATIONS = Rows(table, Notification)

@@ -15,7 +15,8 @@ T = TypeVar("T")
 
 ATTEMPTS = 5
 """Maximum number of attempts at a transaction that the server aborts because of a conflict with another one."""
-_BROKEN_OFF = ("40001", "40P01", postgresql.READ_ONLY)  # SQLSTATE: serialization failure, deadlock; the transaction was rolled back
+_RETRIED = ("40001", "40P01", postgresql.READ_ONLY)
+"""SQLSTATEs of a transaction that the server has rolled back and that may succeed when repeated: serialization failure, deadlock, .."""
 
 
 class _Abandoned(Exception):
@@ -39,7 +40,7 @@ class Call(Generic[T]):
         """Run the transaction, retrying when the server aborts it. Raises nothing, as gevent would print it in the SQL thread."""
         for _ in range(ATTEMPTS):
             self.error = self._attempt()
-            if getattr(getattr(self.error, "orig", None), "sqlstate", None) not in _BROKEN_OFF:
+            if getattr(getattr(self.error, "orig", None), "sqlstate", None) not in _RETRIED:
                 return
 
     def _attempt(self) -> Exception | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TypeVar
 
 import gevent
 from gevent import Timeout, monkey
@@ -16,7 +15,6 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ...clock import JUMP_SECONDS, Clock
 from ...errors import BackendUnavailable, SettingError
-from ...model import Account
 from ...private import without_lone_host
 from . import postgresql, sqlite
 from .calls import Call, LogTruncation
@@ -26,7 +24,6 @@ from .proof import WriteProof
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-P = ParamSpec("P")
 
 DEADLINE_SECONDS = 5.0
 """Deadline in seconds of one call to SQLite."""
@@ -66,7 +63,7 @@ class Database:
         self._thread: ThreadPool | None = None
         self._file: DatabaseFile | None = None
         self._reader: Engine | None = None
-        self._noter: Engine | None = None
+        self._nondurable_writer: Engine | None = None
         if at_server:
             self._engine = postgresql.make_engine(parsed, self.deadline_seconds)
         else:
@@ -74,7 +71,7 @@ class Database:
             self._file = DatabaseFile(path, alone) if path else None
             # SQLite must give up waiting for another process's lock before the caller's deadline
             self._engine = sqlite.make_engine(parsed, busy_seconds=self.deadline_seconds * 0.8)
-            self._reader, self._noter = sqlite.make_reader(parsed), sqlite.make_noter(parsed)
+            self._reader, self._nondurable_writer = sqlite.make_reader(parsed), sqlite.make_nondurable_writer(parsed)
         if not (at_server and monkey.is_module_patched("select")):
             self._thread = ThreadPool(1)
         slots = postgresql.SLOTS if at_server else sqlite.SLOTS
@@ -120,7 +117,7 @@ class Database:
 
         :raises BackendUnavailable: see ``run``.
         """
-        return self._at_once(self._noter, work, key, urgent)
+        return self._at_once(self._nondurable_writer, work, key, urgent)
 
     def now(self, connection: Connection) -> int:
         """Return the time of day (ms) by the store's clock, which all processes share; expiry uses it."""
@@ -189,14 +186,14 @@ class Database:
 
     def _wait(self, call: Call[T], seconds: float, key: str, urgent: bool) -> T:
         with Timeout(seconds, False), self._queue.slot(key, urgent):
-            self._carry_out(call.execute)
+            self._execute(call.execute)
             if call.error is not None:
                 raise self._refusal(call.error)
             return call.result
         log.warning("database: no answer within %s s", seconds)
         raise BackendUnavailable
 
-    def _carry_out(self, function: Callable[[], None]) -> None:
+    def _execute(self, function: Callable[[], None]) -> None:
         if self._thread is None:
             function()
         else:
@@ -218,8 +215,8 @@ class Database:
             return
         self._closed = True
         with Timeout(self.deadline_seconds, False):
-            self._carry_out(self._engine.dispose)
-            for engine in (self._reader, self._noter):
+            self._execute(self._engine.dispose)
+            for engine in (self._reader, self._nondurable_writer):
                 if engine is not None:
                     engine.dispose()
             if self._thread is not None:
@@ -242,69 +239,3 @@ def _parse(text: str) -> URL:
     if not (sqlite.understands(url) or postgresql.understands(url)) or "@" in (url.host or ""):
         raise SettingError(f"directory.url: must be {_URLS}")
     return url
-
-
-class HasDatabase(Protocol):
-    """A backend that stores its rows in a ``Database``.
-
-    The first argument of a method determines the key of the call in the database's queue: the id of an account or
-    application, or an object that belongs to one. Methods named in ``urgent``, if the class defines it, are queued as urgent calls;
-    methods named in ``erasing`` remove deleted data from the files.
-    """
-
-    database: Database
-
-
-B = TypeVar("B", bound=HasDatabase)
-Method = Callable[Concatenate[B, Connection, P], T]
-Caller = Callable[Concatenate[B, P], T]
-
-
-def transaction(method: Method[B, P, T]) -> Caller[B, P, T]:
-    """Run a backend's method in one transaction. The method takes the connection as an argument that its callers do not pass."""
-    return _in_transaction(method, Database.run)
-
-
-def transaction_of(key: Callable[P, str]) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:
-    """Run a backend's method in one transaction whose queue key is ``key`` of its arguments."""
-    return lambda method: _in_transaction(method, Database.run, key)
-
-
-def reading(method: Method[B, P, T]) -> Caller[B, P, T]:
-    """Run a backend's method in one read-only transaction; see ``Database.read``."""
-    return _in_transaction(method, Database.read)
-
-
-def nondurable(method: Method[B, P, T]) -> Caller[B, P, T]:
-    """Run a backend's method in one non-durable transaction; see ``Database.write_nondurable``."""
-    return _in_transaction(method, Database.write_nondurable)
-
-
-def _in_transaction(method: Method[B, P, T], carry_out: Callable[..., Any], key: Callable[P, str] | None = None) -> Caller[B, P, T]:
-    @functools.wraps(method)
-    def run(self: B, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        whose = key(*args, **kwargs) if key else owner_of([*args, *kwargs.values()])
-        urgent = method.__name__ in getattr(self, "urgent", ())
-        result: T = carry_out(self.database, lambda connection: method(self, connection, *args, **kwargs), key=whose, urgent=urgent)
-        if method.__name__ in getattr(self, "erasing", ()):
-            self.database.scrub()
-        return result
-
-    return run
-
-
-def owner_of(args: Sequence[object]) -> str:
-    """Return the key of a call: the account that has authenticated for it, else the owner that the first argument identifies or belongs to.
-
-    Every hash and number is a key of its own, so that calls of different users do not share one. A call without arguments is the
-    service's own and has the empty key.
-    """
-    holder = next((account for arg in args[1:] if isinstance(account := getattr(arg, "account", arg), Account)), None)
-    if holder is not None:
-        return holder.id
-    first = args[0] if args else ""
-    if isinstance(first, Sequence) and not isinstance(first, str | bytes):
-        first = first[0] if first else ""
-    if isinstance(first, str | bytes | int):
-        return first.hex() if isinstance(first, bytes) else str(first)
-    return next((getattr(first, name) for name in ("user", "owner", "appid", "email") if hasattr(first, name)), "")

@@ -26,12 +26,12 @@ DEADLINE_SECONDS = 2.5
 
 READ_ONLY = "25006"
 """SQLSTATE of a write to a server that has become a standby or was set read-only."""
-_GONE = ("08", "25P03", "57P", READ_ONLY)
+_CONNECTION_LOST = ("08", "25P03", "57P", READ_ONLY)
 """SQLSTATEs, or their prefixes, of a server that no longer serves this connection (PostgreSQL, appendix A)."""
 _PROOF = "UPDATE service SET mode = mode WHERE id = (SELECT id FROM service WHERE id = 1 FOR UPDATE SKIP LOCKED)"
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _DURABILITY = "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes')"
-_HASTY = (
+_MUST_BE_DURABLE = (
     "a database with synchronous_commit = on, or a crash of the server loses acknowledged changes; "
     "options=-c%20synchronous_commit%3Don in the URL sets it for this service"
 )
@@ -108,7 +108,7 @@ def check_durable(connection: Connection) -> None:
     """
     commit, *ruinous = connection.exec_driver_sql(_DURABILITY).one()
     if commit == "off":
-        raise SettingError(f"directory.url: must be {_HASTY}")
+        raise SettingError(f"directory.url: must be {_MUST_BE_DURABLE}")
     reasons = [f"{name} = off" for name, value in zip(("fsync", "full_page_writes"), ruinous, strict=True) if value == "off"]
     if reasons:
         log.warning("a loss of power may undo acknowledged changes or corrupt the database: %s", ", ".join(reasons))
@@ -127,7 +127,7 @@ def _notice_gone(context: ExceptionContext) -> None:
 
     A new connection resolves the host name again, and refuses a server that is not writable (``target_session_attrs``).
     """
-    if (getattr(context.original_exception, "sqlstate", None) or "").startswith(_GONE):
+    if (getattr(context.original_exception, "sqlstate", None) or "").startswith(_CONNECTION_LOST):
         context.is_disconnect = True
 
 

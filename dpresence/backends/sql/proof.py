@@ -9,7 +9,7 @@ from gevent.lock import BoundedSemaphore
 from ...clock import Clock
 from ...errors import BackendUnavailable
 
-KEPT_SECONDS = 5.0
+ACCEPTED_SECONDS = 5.0
 """Seconds for which the result of a successful write is reused."""
 REFUSED_SECONDS = 1.0
 """Seconds for which the result of a failed write is reused."""
@@ -25,7 +25,7 @@ class WriteProof:
         self._write = write
         self._clock = clock
         self._one = BoundedSemaphore(1)
-        self._kept = False
+        self._accepted = False
         self._until = 0.0
 
     def check(self) -> None:
@@ -35,9 +35,9 @@ class WriteProof:
         """
         with self._one:
             if self._clock.monotonic() >= self._until:
-                self._kept = self._attempt()
-                self._until = self._clock.monotonic() + (KEPT_SECONDS if self._kept else REFUSED_SECONDS)
-        if not self._kept:
+                self._accepted = self._attempt()
+                self._until = self._clock.monotonic() + (ACCEPTED_SECONDS if self._accepted else REFUSED_SECONDS)
+        if not self._accepted:
             raise BackendUnavailable
 
     def _attempt(self) -> bool:

@@ -47,13 +47,13 @@ class Rows(Generic[T]):
         self._names = [field.name for field in fields(kind)]
         self.query = select(*(table.c[name] for name in self._names))
 
-    def prepare(self, *where: ColumnElement[bool], order_by: Iterable[ColumnElement[Any]] = (), hold: bool = False) -> Prepared[T]:
+    def prepare(self, *where: ColumnElement[bool], order_by: Iterable[ColumnElement[Any]] = (), for_update: bool = False) -> Prepared[T]:
         """Build a select that runs often.
 
-        :param hold: lock each row, as ``lock_for_update`` does.
+        :param for_update: lock each row, as ``lock_for_update`` does.
         """
         query = self.query.where(*where).order_by(*order_by)
-        return Prepared(query.with_for_update() if hold else query, self._kind)
+        return Prepared(query.with_for_update() if for_update else query, self._kind)
 
     def find(self, connection: Connection, *where: ColumnElement[bool]) -> T | None:
         """Return the one matching value, or None."""
@@ -68,15 +68,15 @@ class Rows(Generic[T]):
         return self._one(connection, self.query.where(*where).with_for_update(read=True, key_share=True))
 
     def all(
-        self, connection: Connection, *where: ColumnElement[bool], order_by: Any, limit: int | None = None, hold: bool = False
+        self, connection: Connection, *where: ColumnElement[bool], order_by: Any, limit: int | None = None, for_update: bool = False
     ) -> list[T]:
         """Return the matching values in order of a column or a tuple of columns.
 
-        :param hold: lock each row, as ``lock_for_update`` does.
+        :param for_update: lock each row, as ``lock_for_update`` does.
         """
         order = order_by if isinstance(order_by, tuple) else (order_by,)
         query: Select[Any] = self.query.where(*where).order_by(*order).limit(limit)
-        return [self._kind(*row) for row in connection.execute(query.with_for_update() if hold else query)]
+        return [self._kind(*row) for row in connection.execute(query.with_for_update() if for_update else query)]
 
     def values(self, item: T) -> dict[str, Any]:
         """Return a value as a row."""

@@ -35,7 +35,7 @@ def make_reader(url: URL) -> Engine | None:
     return _make_quick(url, ("query_only = ON",), "BEGIN")
 
 
-def make_noter(url: URL) -> Engine | None:
+def make_nondurable_writer(url: URL) -> Engine | None:
     """Return an engine with one connection that commits without an fsync; None for an in-memory database."""
     return _make_quick(url, ("synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON"), _BEGIN)
 

@@ -12,7 +12,7 @@ from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
-from dpresence.backends.sql.proof import KEPT_SECONDS, REFUSED_SECONDS
+from dpresence.backends.sql.proof import ACCEPTED_SECONDS, REFUSED_SECONDS
 from dpresence.errors import BackendUnavailable
 from dpresence.tests.faults.proxy import Proxy, to_unix
 from dpresence.tests.support import FakeClock
@@ -60,7 +60,7 @@ def test_its_heartbeat_proves_a_write(migrated, demote):
     for backend in backends:
         backend.ping()
     with demote():
-        clock.advance(KEPT_SECONDS)
+        clock.advance(ACCEPTED_SECONDS)
         for backend in backends:
             with pytest.raises(BackendUnavailable):
                 backend.ping()

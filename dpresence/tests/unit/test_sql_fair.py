@@ -15,8 +15,9 @@ from sqlalchemy import Connection
 from dpresence.backends.directory import SignedIn
 from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox.sql import SqlMailbox
-from dpresence.backends.sql.engine import Database, owner_of
+from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
+from dpresence.backends.sql.transactions import owner_of
 from dpresence.errors import BackendUnavailable, NotFound
 from dpresence.model import Account
 from dpresence.tests.contract import directory_values, mailbox

@@ -14,7 +14,7 @@ from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
-from dpresence.backends.sql.proof import KEPT_SECONDS, REFUSED_SECONDS, WriteProof
+from dpresence.backends.sql.proof import ACCEPTED_SECONDS, REFUSED_SECONDS, WriteProof
 from dpresence.errors import BackendUnavailable
 from dpresence.tests.support import FakeClock
 
@@ -60,7 +60,7 @@ def test_many_who_ask_at_once_cost_one_write(proof, store, clock):
         gevent.joinall(asked)
         assert all(one.value for one in asked)
         assert store.writes == round
-        clock.advance(KEPT_SECONDS)
+        clock.advance(ACCEPTED_SECONDS)
 
 
 def test_a_write_that_failed_is_tried_again_sooner_than_one_that_did_not(proof, store, clock):
@@ -71,7 +71,7 @@ def test_a_write_that_failed_is_tried_again_sooner_than_one_that_did_not(proof, 
     clock.advance(REFUSED_SECONDS)
     assert keeps(proof)
     store.full = True
-    clock.advance(KEPT_SECONDS - 0.1)
+    clock.advance(ACCEPTED_SECONDS - 0.1)
     assert keeps(proof)
     clock.advance(0.1)
     assert not keeps(proof)
@@ -125,7 +125,7 @@ def test_a_full_disk_is_seen_before_its_log_runs_out_and_so_is_its_end(backend, 
     fill(small_disk)
     seen = []
     for _ in range(400):  # what is left of the pages of the log
-        clock.advance(KEPT_SECONDS)
+        clock.advance(ACCEPTED_SECONDS)
         seen.append(refused(backend))
         if seen[-1]:
             break
@@ -157,7 +157,7 @@ def test_a_disk_that_turned_read_only_is_seen(kind, failing_disk, clock, caplog)
     backend = kind(database)
     assert not refused(backend)
     subprocess.run(["mount", "-o", "remount,abort", failing_disk], check=True)
-    clock.advance(KEPT_SECONDS)
+    clock.advance(ACCEPTED_SECONDS)
     assert refused(backend)
     assert [record.getMessage() for record in caplog.records] == ["database: OperationalError: disk I/O error"]
     database.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dpresence.backends.sql import outbox
+from dpresence.backends.directory.sql import outbox
 from dpresence.backends.sql.tables import grants
 from dpresence.errors import BackendUnavailable
 from dpresence.model import Grant, GrantSet

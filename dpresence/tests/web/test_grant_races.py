@@ -7,7 +7,7 @@ from collections.abc import Callable
 import gevent
 import pytest
 
-from dpresence.backends.sql import outbox
+from dpresence.backends.directory.sql import outbox
 from dpresence.errors import BackendUnavailable, CloseCode, DomainNotValidated, NotActive, NotFound
 from dpresence.tests.web.races import Away, Held
 from dpresence.tests.web.support import App, World, updates

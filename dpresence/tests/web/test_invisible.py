@@ -15,6 +15,9 @@ from typing import Any
 import gevent
 import pytest
 
+from dpresence.backends.directory import Directory
+from dpresence.backends.mailbox import Mailbox
+from dpresence.backends.tracker import Tracker
 from dpresence.service.delivery import Delivery
 from dpresence.tests.support import FakeConnection
 from dpresence.tests.web.support import App, Browser, World
@@ -137,9 +140,9 @@ def work(scene: Scene) -> list[str]:
     """Return which methods of the backends are called until a notification is answered."""
     calls: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        for role in ("directory", "tracker", "mailbox"):
+        for role, base in (("directory", Directory), ("tracker", Tracker), ("mailbox", Mailbox)):
             backend = getattr(scene.world.parts.backends, role)
-            for name in type(backend).__base__.__abstractmethods__:
+            for name in base.__abstractmethods__:
                 patch.setattr(backend, name, _counted(calls, f"{role}.{name}", getattr(backend, name)))
         scene.notify()
         scene.notify(ttl=0)

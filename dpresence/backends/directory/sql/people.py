@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, and_, or_, select, update
 
-from ...errors import Conflict
-from ...model import ERASED, Account, Application, Identity
+from ....errors import Conflict
+from ....model import ERASED, Account, Application, Identity
+from ...sql.locks import take_turns
+from ...sql.rows import Rows
+from ...sql.tables import accounts, applications, grants, sessions, tickets
 from . import outbox
-from .locks import take_turns
-from .rows import Rows
-from .tables import accounts, applications, grants, sessions, tickets
 
 _ACCOUNTS = Rows(accounts, Account)
 _APPLICATIONS = Rows(applications, Application)
@@ -23,7 +23,7 @@ def sign_in(connection: Connection, identity: Identity, now: int) -> Account:
     person, email = identity.pin, identity.email
     take_turns(connection, "person", (" ".join(person), email))  # only one of several concurrent sign-ins creates the account
     is_person = and_(accounts.c.issuer == identity.issuer, accounts.c.subject == identity.subject)
-    found = _ACCOUNTS.all(connection, or_(is_person, accounts.c.email == email), order_by=accounts.c.id, hold=True)
+    found = _ACCOUNTS.all(connection, or_(is_person, accounts.c.email == email), order_by=accounts.c.id, for_update=True)
     theirs = [account for account in found if account.pin == person]
     there = next((account for account in found if account.email == email), None)
     if there is not None and (there in theirs or not (there.issuer or theirs)):
@@ -59,29 +59,29 @@ def unpin(connection: Connection, account: Account, same: bool) -> None:
 
 def merge(connection: Connection, email: str, into: str) -> bool:
     """Merge the account of an address into another one; see ``Directory.merge``."""
-    found = _ACCOUNTS.all(connection, accounts.c.email.in_((email, into)), order_by=accounts.c.id, hold=True)
+    found = _ACCOUNTS.all(connection, accounts.c.email.in_((email, into)), order_by=accounts.c.id, for_update=True)
     if len(found) != 2:
         return False
-    old, kept = sorted(found, key=lambda account: account.email != email)
+    old, target = sorted(found, key=lambda account: account.email != email)
     outbox.add(connection, old.id, "account", old.id, revision=ERASED)
-    twice = and_(grants.c.user == old.id, grants.c.appid.in_(select(grants.c.appid).where(grants.c.user == kept.id)))
+    twice = and_(grants.c.user == old.id, grants.c.appid.in_(select(grants.c.appid).where(grants.c.user == target.id)))
     outbox.add_ended(connection, old.id, twice)
     connection.execute(grants.delete().where(twice))
-    _move_grants(connection, old.id, kept.id)
-    connection.execute(update(applications).where(applications.c.owner == old.id).values(owner=kept.id))
+    _move_grants(connection, old.id, target.id)
+    connection.execute(update(applications).where(applications.c.owner == old.id).values(owner=target.id))
     outbox.add(connection, old.id, "erased", old.id)
     connection.execute(accounts.delete().where(accounts.c.id == old.id))
-    connection.execute(update(accounts).where(accounts.c.id == kept.id).values(blocked=kept.blocked or old.blocked))
-    if old.blocked or kept.blocked:
-        end_authority(connection, kept.id)
+    connection.execute(update(accounts).where(accounts.c.id == target.id).values(blocked=target.blocked or old.blocked))
+    if old.blocked or target.blocked:
+        end_authority(connection, target.id)
     return True
 
 
-def _move_grants(connection: Connection, old: str, kept: str) -> None:
+def _move_grants(connection: Connection, old: str, target: str) -> None:
     """Move grants to another account: their PUIDs stay the same, and their applications are sent its status."""
-    moved = update(grants).where(grants.c.user == old).values(user=kept).returning(grants.c.appid, grants.c.puid)
+    moved = update(grants).where(grants.c.user == old).values(user=target).returning(grants.c.appid, grants.c.puid)
     for appid, puid in sorted(connection.execute(moved).all()):
-        outbox.add(connection, kept, "changed", kept, appid, puid, outbox.raise_revision(connection, kept))
+        outbox.add(connection, target, "changed", target, appid, puid, outbox.raise_revision(connection, target))
 
 
 def end_sessions(connection: Connection, user: str) -> None:
@@ -97,7 +97,7 @@ def end_authority(connection: Connection, user: str) -> None:
     """Delete all sessions and tickets of a user, whose account the caller has locked, and deactivate their applications."""
     end_sessions(connection, user)
     running = (applications.c.owner == user, applications.c.active)
-    for application in _APPLICATIONS.all(connection, *running, order_by=applications.c.id, hold=True):
+    for application in _APPLICATIONS.all(connection, *running, order_by=applications.c.id, for_update=True):
         connection.execute(update(applications).where(applications.c.id == application.id).values(active=False))
         outbox.add(connection, application.id, "application", appid=application.id)
 

@@ -1,0 +1,59 @@
+"""The part of the directory that stores grants."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+
+from ...model import Grant, GrantSet
+from .values import Granted, Proven
+
+
+class GrantStore(ABC):
+    """Grants of users to applications; a part of ``Directory``."""
+
+    @abstractmethod
+    def add_grant(self, grant: Grant, domain: str | None = None, proven: Proven | None = None) -> Grant:
+        """Store a grant and return it; if (application, user) already has a grant, return that one unchanged.
+
+        :param domain: the domain that the user consented to; the application must be active and have this domain, validated.
+        :raises NotFound: the application or the account does not exist.
+        :raises DomainNotValidated: the application has another domain, or its domain is not validated.
+        :raises NotActive: the application is not active.
+        """
+
+    @abstractmethod
+    def grant(self, appid: str, user: str) -> Grant | None:
+        """Return a user's grant to an application."""
+
+    @abstractmethod
+    def grants_by_puid(self, appid: str, puids: Sequence[str]) -> dict[str, Grant]:
+        """Return an application's grants by PUID; unknown PUIDs are left out."""
+
+    @abstractmethod
+    def grants_of_user(self, user: str) -> GrantSet:
+        """Return every grant of a user, oldest first, with the revision of their account."""
+
+    @abstractmethod
+    def granted(self, user: str, after: str, limit: int) -> Sequence[Granted]:
+        """Return up to ``limit`` grants of a user, with their applications, in order of application id, starting after ``after``."""
+
+    @abstractmethod
+    def standing(self, puids: Collection[str]) -> set[str]:
+        """Return the subset of ``puids`` that belong to existing grants."""
+
+    @abstractmethod
+    def grants_of_application(self, appid: str, after: str, limit: int) -> Sequence[Grant]:
+        """Return up to ``limit`` grants of an application with a PUID greater than ``after``, in order of PUID."""
+
+    @abstractmethod
+    def count_grants(self, appid: str) -> int:
+        """Return the number of users who have granted an application access, including paused grants."""
+
+    @abstractmethod
+    def pause(self, appid: str, user: str, paused: bool, since: int, proven: Proven | None = None) -> Grant | None:
+        """Pause or resume a grant (resuming sets its ``since``); return the updated grant, None if there is none."""
+
+    @abstractmethod
+    def revoke(self, appid: str, user: str, proven: Proven | None = None) -> Grant | None:
+        """Delete a grant and return it; return None if there was none."""

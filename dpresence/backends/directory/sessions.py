@@ -1,0 +1,42 @@
+"""The part of the directory that stores browser sessions and used assertions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from ...model import Session
+from .values import Proven, SignedIn
+
+
+class SessionStore(ABC):
+    """Browser sessions and used assertions; a part of ``Directory``."""
+
+    @abstractmethod
+    def spend(self, digest: bytes, expires_at: int) -> bool:
+        """Record a digest as used until ``expires_at``; return False if it has been used before."""
+
+    @abstractmethod
+    def add_session(self, session: Session, proven: Proven | None = None, previous: bytes | None = None) -> Sequence[str]:
+        """Store a browser session and end the sessions that it replaces, as ``end_session`` does; return the users of those.
+
+        :param previous: hash of the browser's previous cookie. The new session replaces the session of that cookie and every session
+            that has already replaced it: of several concurrent log-ins with the same cookie, only the latest session remains.
+        :raises SessionEnded: the account is deleted or blocked, also without ``proven``.
+        """
+
+    @abstractmethod
+    def session(self, id_hash: bytes, now: int) -> SignedIn | None:
+        """Return a session that has not ended, with its account, both read at the same moment."""
+
+    @abstractmethod
+    def sessions(self, user: str, now: int) -> Sequence[Session]:
+        """Return a user's sessions that have not ended, oldest first."""
+
+    @abstractmethod
+    def end_session(self, id_hash: bytes) -> Sequence[tuple[str, str | None]]:
+        """Delete a session and its tickets; return (family, device) of those tickets."""
+
+    @abstractmethod
+    def end_sessions(self, user: str) -> None:
+        """Delete every session and every ticket of a user."""

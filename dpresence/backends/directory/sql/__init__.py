@@ -1,0 +1,86 @@
+"""The directory in an SQL database. Each method is one transaction; deletions follow the tables' foreign keys."""
+# ruff: noqa: D102 - the abstract base documents each method
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, delete, or_, select, update
+
+from ....model import DirectoryVersion, OutboxEntry
+from ...sql import tables  # as a whole: modules of this package have the same names
+from ...sql.engine import Database
+from ...sql.rows import insert_new
+from ...sql.transactions import nondurable, reading, transaction
+from .. import Directory
+from . import outbox
+from .accounts import SqlAccounts
+from .applications import SqlApplications
+from .grants import SqlGrants
+from .rows import ACCOUNTS, APPLICATIONS, GRANTS, KEYS, SESSIONS, TICKETS
+from .sessions import PARALLEL_MS, SqlSessions
+from .tickets import SqlTickets
+
+__all__ = ["ACCOUNTS", "APPLICATIONS", "GRANTS", "KEYS", "PARALLEL_MS", "SESSIONS", "TICKETS", "SqlDirectory"]
+
+_IN_A_SESSION = ("_account_of", "_find_person", "account", "spend", "add_session", "session")
+_IN_A_SIGN_IN = (*_IN_A_SESSION, "add_ticket", "use_ticket", "has_family", "set_family_device")
+_IN_A_SIGN_OUT = ("end_session", "end_sessions", "end_tickets", "outbox", "clear_outbox", "grants_of_user")
+
+
+class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlApplications, SqlGrants, Directory):
+    """Durable facts in a ``Database`` that is shared with the mailbox. Closing either backend closes the database.
+
+    In addition to the base class, methods raise ``NotFound`` if the owner or application of a new row has been deleted concurrently.
+
+    A method that reads and then writes rows of an account or an application first locks the row of that account or application, which
+    serializes such methods. Locks are taken in the order accounts, applications, grants.
+    """
+
+    urgent = frozenset(("_look", *_IN_A_SIGN_IN, *_IN_A_SIGN_OUT))
+    erasing = frozenset(("erase", "sweep"))
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    # -- the directory as a whole
+
+    def ping(self) -> None:
+        self.database.prove()
+        self._look()
+
+    @reading
+    def _look(self, connection: Connection) -> None:
+        connection.execute(select(tables.service.c.mode))
+
+    @transaction
+    def stamp(self, connection: Connection, mode: str) -> str:
+        insert_new(connection, tables.service, id=1, mode=mode)
+        connection.execute(update(tables.service).where(tables.service.c.generation.is_(None)).values(generation=secrets.token_hex(8)))
+        stands: str = connection.scalars(select(tables.service.c.mode)).one()
+        return stands
+
+    @reading
+    def version(self, connection: Connection) -> DirectoryVersion:
+        return DirectoryVersion(connection.scalar(select(tables.service.c.generation)) or "", outbox.last(connection))
+
+    @transaction
+    def sweep(self, connection: Connection) -> int:
+        now = self.database.settled_now(connection)
+        ended = or_(tables.tickets.c.session_ends_at <= now, ~tables.tickets.c.used & (tables.tickets.c.expires_at <= now))
+        deleted = TICKETS.delete(connection, ended)
+        deleted += SESSIONS.delete(connection, tables.sessions.c.expires_at <= now)
+        deleted += KEYS.delete(connection, tables.api_keys.c.retires_at <= now)
+        return deleted + connection.execute(delete(tables.spent).where(tables.spent.c.expires_at <= now)).rowcount
+
+    def close(self) -> None:
+        self.database.close()
+
+    @reading
+    def outbox(self, connection: Connection, owner: str | None, after: int, limit: int) -> Sequence[OutboxEntry]:
+        return outbox.read(connection, owner, after, limit)
+
+    @nondurable
+    def clear_outbox(self, connection: Connection, ids: Sequence[int]) -> None:
+        outbox.remove(connection, ids)

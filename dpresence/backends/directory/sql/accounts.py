@@ -1,0 +1,83 @@
+"""Accounts in an SQL database."""
+# ruff: noqa: D102 - the abstract base documents each method
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, bindparam, or_, select, update
+
+from ....model import ERASED, Account, Identity
+from ...sql.engine import Database
+from ...sql.tables import accounts, applications, grants
+from ...sql.transactions import reading, transaction
+from .. import Erased, Proven
+from ..accounts import AccountStore
+from . import outbox, people
+from .authority import lock_account
+from .rows import ACCOUNTS, APPLICATIONS, GRANTS
+
+_ACCOUNT = ACCOUNTS.prepare(accounts.c.id == bindparam("user"))
+_ACCOUNT_BY_EMAIL = ACCOUNTS.prepare(accounts.c.email == bindparam("email"))
+
+
+class SqlAccounts(AccountStore):
+    """See ``AccountStore``."""
+
+    database: Database
+
+    def sign_in(self, identity: Identity, now: int) -> Account:
+        account = self._account_of(identity.email)
+        if account is None or account.pin != identity.pin:
+            return self._find_person(identity, now)
+        return account
+
+    @reading
+    def _account_of(self, connection: Connection, email: str) -> Account | None:
+        return _ACCOUNT_BY_EMAIL.one(connection, email=email)
+
+    @transaction
+    def _find_person(self, connection: Connection, identity: Identity, now: int) -> Account:
+        return people.sign_in(connection, identity, now)
+
+    @reading
+    def account(self, connection: Connection, user: str) -> Account | None:
+        return _ACCOUNT.one(connection, user=user)
+
+    @transaction
+    def unpin(self, connection: Connection, email: str, same: bool = False) -> bool:
+        account = ACCOUNTS.lock_for_update(connection, accounts.c.email == email)
+        if account is None:
+            return False
+        people.unpin(connection, account, same)
+        return True
+
+    @transaction
+    def block(self, connection: Connection, email: str, blocked: bool) -> bool:
+        account = ACCOUNTS.lock_for_update(connection, accounts.c.email == email)
+        if account is None:
+            return False
+        connection.execute(update(accounts).where(accounts.c.id == account.id).values(blocked=blocked))
+        if blocked:
+            people.end_authority(connection, account.id)
+        return True
+
+    @transaction
+    def merge(self, connection: Connection, email: str, into: str) -> bool:
+        return people.merge(connection, email, into)
+
+    @transaction
+    def erase(self, connection: Connection, user: str, proven: Proven | None = None) -> Erased:
+        if lock_account(connection, user, proven) is None:
+            return Erased([], [])
+        owned = APPLICATIONS.all(connection, applications.c.owner == user, order_by=applications.c.id, for_update=True)
+        owned_ids = select(applications.c.id).where(applications.c.owner == user)
+        affected = or_(grants.c.user == user, grants.c.appid.in_(owned_ids))
+        ended = GRANTS.all(connection, affected, order_by=grants.c.puid, for_update=True)
+        outbox.add(connection, user, "account", user, revision=ERASED)
+        for application in owned:
+            outbox.add(connection, user, "application", appid=application.id)
+        outbox.add_ended(connection, user, affected)
+        for application in owned:
+            outbox.add(connection, user, "dropped", appid=application.id)
+        outbox.add(connection, user, "erased", user)
+        ACCOUNTS.delete(connection, accounts.c.id == user)
+        return Erased(ended, owned)

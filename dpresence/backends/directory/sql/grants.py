@@ -1,0 +1,123 @@
+"""Grants in an SQL database."""
+# ruff: noqa: D102 - the abstract base documents each method
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
+
+from ....errors import DomainNotValidated, NotActive, NotFound
+from ....model import ERASED, Application, Grant, GrantSet, OutboxKind
+from ...sql.engine import Database
+from ...sql.tables import accounts, api_keys, applications, grants
+from ...sql.transactions import reading, transaction
+from .. import Granted, Proven
+from ..grants import GrantStore
+from . import outbox
+from .authority import lock_account
+from .rows import APPLICATIONS, GRANTS
+
+_GRANTS_OF_USER = (  # a single statement, so that the revision matches the grants
+    select(accounts.c.revision, *GRANTS.query.selected_columns)
+    .join_from(accounts, grants, grants.c.user == accounts.c.id, isouter=True)
+    .where(accounts.c.id == bindparam("user"))
+    .order_by(grants.c.granted_at, grants.c.puid)
+)
+_LAST_LOOKED = select(func.max(api_keys.c.used_on)).where(api_keys.c.appid == applications.c.id).scalar_subquery()
+_GRANT_FIELDS = len(GRANTS.query.selected_columns)
+_GRANTED = GRANTS.query.add_columns(*APPLICATIONS.query.selected_columns, _LAST_LOOKED).join_from(
+    grants, applications, applications.c.id == grants.c.appid
+)
+
+
+class SqlGrants(GrantStore):
+    """See ``GrantStore``."""
+
+    database: Database
+
+    @transaction
+    def add_grant(self, connection: Connection, grant: Grant, domain: str | None = None, proven: Proven | None = None) -> Grant:
+        account = lock_account(connection, grant.user, proven)
+        application = APPLICATIONS.lock_key_share(connection, applications.c.id == grant.appid)
+        if account is None or application is None:
+            raise NotFound
+        if domain is not None:
+            _refuse_changed(application, domain)
+        present = GRANTS.find(connection, *_between(grant.appid, grant.user))
+        if present is None:
+            GRANTS.add(connection, grant)
+            _add_changed(connection, "granted", grant)
+        return present or grant
+
+    @reading
+    def grant(self, connection: Connection, appid: str, user: str) -> Grant | None:
+        return GRANTS.find(connection, *_between(appid, user))
+
+    @reading
+    def grants_by_puid(self, connection: Connection, appid: str, puids: Sequence[str]) -> dict[str, Grant]:
+        named = (grants.c.appid == appid, grants.c.puid.in_(puids))
+        return {grant.puid: grant for grant in GRANTS.all(connection, *named, order_by=grants.c.puid)}
+
+    @reading
+    def grants_of_user(self, connection: Connection, user: str) -> GrantSet:
+        rows = connection.execute(_GRANTS_OF_USER, {"user": user}).all()
+        return GrantSet(rows[0][0] if rows else ERASED, tuple(Grant(*row[1:]) for row in rows if row[1] is not None))
+
+    @reading
+    def granted(self, connection: Connection, user: str, after: str, limit: int) -> Sequence[Granted]:
+        page = _GRANTED.where(grants.c.user == user, grants.c.appid > after).order_by(grants.c.appid).limit(limit)
+        rows = connection.execute(page).all()
+        return [Granted(Grant(*row[:_GRANT_FIELDS]), Application(*row[_GRANT_FIELDS:-1]), row[-1]) for row in rows]
+
+    @reading
+    def standing(self, connection: Connection, puids: Collection[str]) -> set[str]:
+        return set(connection.scalars(select(grants.c.puid).where(grants.c.puid.in_(puids))))
+
+    @reading
+    def grants_of_application(self, connection: Connection, appid: str, after: str, limit: int) -> Sequence[Grant]:
+        page = (grants.c.appid == appid, grants.c.puid > after)
+        return GRANTS.all(connection, *page, order_by=grants.c.puid, limit=limit)
+
+    @reading
+    def count_grants(self, connection: Connection, appid: str) -> int:
+        return connection.scalars(select(func.count()).where(grants.c.appid == appid)).one()
+
+    @transaction
+    def pause(self, connection: Connection, appid: str, user: str, paused: bool, since: int, proven: Proven | None = None) -> Grant | None:
+        lock_account(connection, user, proven)
+        grant = GRANTS.lock_for_update(connection, *_between(appid, user))
+        if grant is None or grant.paused == paused:
+            return grant
+        changed = replace(grant, paused=paused, since=grant.since if paused else since)
+        values = {"paused": changed.paused, "since": changed.since}
+        connection.execute(update(grants).where(grants.c.puid == grant.puid).values(values))
+        _add_changed(connection, "changed", grant)
+        return changed
+
+    @transaction
+    def revoke(self, connection: Connection, appid: str, user: str, proven: Proven | None = None) -> Grant | None:
+        lock_account(connection, user, proven)
+        grant = GRANTS.lock_for_update(connection, *_between(appid, user))
+        if grant is not None:
+            GRANTS.delete(connection, grants.c.puid == grant.puid)
+            _add_changed(connection, "revoked", grant)
+        return grant
+
+
+def _refuse_changed(application: Application, domain: str) -> None:
+    if not application.valid_domain or application.domain != domain:
+        raise DomainNotValidated
+    if not application.active:
+        raise NotActive
+
+
+def _between(appid: str, user: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return grants.c.appid == appid, grants.c.user == user
+
+
+def _add_changed(connection: Connection, kind: OutboxKind, grant: Grant) -> None:
+    """Increment the revision of a grant's user and add the change to the outbox."""
+    revision = outbox.raise_revision(connection, grant.user)
+    outbox.add(connection, grant.user, kind, grant.user, grant.appid, grant.puid, revision)

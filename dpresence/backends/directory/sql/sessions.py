@@ -1,0 +1,88 @@
+"""Browser sessions and used assertions in an SQL database."""
+# ruff: noqa: D102 - the abstract base documents each method
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, bindparam, false, insert, or_, select
+
+from ....model import Account, Session
+from ...sql.engine import Database
+from ...sql.locks import take_turns
+from ...sql.rows import insert_new
+from ...sql.tables import accounts, sessions, spent, tickets
+from ...sql.transactions import reading, transaction
+from .. import Proven, SignedIn
+from ..sessions import SessionStore
+from . import outbox, people
+from .authority import check_holder
+from .rows import ACCOUNTS, SESSIONS
+
+_SESSION = (  # a single statement, so that session and account are read at the same moment
+    SESSIONS.query.add_columns(*ACCOUNTS.query.selected_columns)
+    .join_from(sessions, accounts, accounts.c.id == sessions.c.user)
+    .where(sessions.c.id_hash == bindparam("shown"), sessions.c.expires_at > bindparam("now"))
+)
+_SESSION_FIELDS = len(SESSIONS.query.selected_columns)
+PARALLEL_MS = 60_000
+"""Milliseconds during which log-ins with the same old cookie count as parallel. Later ones with that cookie end no other session."""
+
+
+class SqlSessions(SessionStore):
+    """See ``SessionStore``."""
+
+    database: Database
+
+    @transaction
+    def spend(self, connection: Connection, digest: bytes, expires_at: int) -> bool:
+        return insert_new(connection, spent, digest=digest, expires_at=expires_at)
+
+    @transaction
+    def add_session(
+        self, connection: Connection, session: Session, proven: Proven | None = None, previous: bytes | None = None
+    ) -> Sequence[str]:
+        take_turns(connection, "cookie", [previous.hex()] if previous else [])
+        succeeded = (sessions.c.succeeds == previous) & (sessions.c.created_at > session.created_at - PARALLEL_MS)
+        before = or_(sessions.c.id_hash == previous, succeeded) if previous else false()
+        users = or_(accounts.c.id == session.user, accounts.c.id.in_(select(sessions.c.user).where(before)))
+        locked = ACCOUNTS.all(connection, users, order_by=accounts.c.id, for_update=True)
+        check_holder(connection, next((account for account in locked if account.id == session.user), None), proven)
+        ended = SESSIONS.all(connection, before, order_by=sessions.c.id_hash)
+        for one in ended:
+            _end_session(connection, one.user, one.id_hash)
+        connection.execute(insert(sessions).values({**SESSIONS.values(session), "succeeds": previous}))
+        return sorted({one.user for one in ended})
+
+    @reading
+    def session(self, connection: Connection, id_hash: bytes, now: int) -> SignedIn | None:
+        row = connection.execute(_SESSION, {"shown": id_hash, "now": now}).one_or_none()
+        return None if row is None else SignedIn(Session(*row[:_SESSION_FIELDS]), Account(*row[_SESSION_FIELDS:]))
+
+    @reading
+    def sessions(self, connection: Connection, user: str, now: int) -> Sequence[Session]:
+        oldest = (sessions.c.created_at, sessions.c.id_hash)
+        return SESSIONS.all(connection, sessions.c.user == user, sessions.c.expires_at > now, order_by=oldest)
+
+    @transaction
+    def end_session(self, connection: Connection, id_hash: bytes) -> Sequence[tuple[str, str | None]]:
+        owner = select(sessions.c.user).where(sessions.c.id_hash == id_hash).scalar_subquery()
+        account = ACCOUNTS.lock_for_update(connection, accounts.c.id == owner)
+        return _end_session(connection, account.id, id_hash) if account is not None else []
+
+    @transaction
+    def end_sessions(self, connection: Connection, user: str) -> None:
+        ACCOUNTS.lock_for_update(connection, accounts.c.id == user)
+        people.end_sessions(connection, user)
+
+
+def _end_session(connection: Connection, user: str, id_hash: bytes) -> Sequence[tuple[str, str | None]]:
+    """Delete a session of an account that the caller has locked, and its tickets; return (family, device) of those tickets."""
+    families = select(tickets.c.family, tickets.c.device).distinct().where(tickets.c.session == id_hash)
+    ended = [(family, device) for family, device in connection.execute(families.order_by(tickets.c.family))]
+    SESSIONS.delete(connection, sessions.c.id_hash == id_hash)
+    revision = outbox.raise_revision(connection, user)
+    for family, device in ended:
+        used = f"{family} {device}" if device else family
+        outbox.add(connection, user, "ticket", user, detail=used, revision=revision)
+    return ended

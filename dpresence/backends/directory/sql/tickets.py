@@ -1,0 +1,94 @@
+"""Tickets in an SQL database."""
+# ruff: noqa: D102 - the abstract base documents each method
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection, bindparam, case, insert, or_, select, update
+
+from ....errors import SessionEnded
+from ....model import Ticket
+from ...sql.engine import Database
+from ...sql.tables import accounts, sessions, tickets
+from ...sql.transactions import nondurable, reading, transaction
+from .. import Proven, Redeemed
+from ..tickets import TicketStore
+from . import outbox
+from .authority import check_holder, lock_account
+from .rows import ACCOUNTS, SESSIONS, TICKETS
+
+_SHOWN = tickets.c.hash == bindparam("shown")
+_OWNER_OF_TICKET = ACCOUNTS.prepare(accounts.c.id == select(tickets.c.user).where(_SHOWN).scalar_subquery(), for_update=True)
+_TICKET = TICKETS.query.add_columns(tickets.c.used).where(_SHOWN).with_for_update()
+_ADD_TICKET = insert(tickets)
+_BY = bindparam("by", type_=tickets.c.device.type)
+_USE = (  # expires every other ticket of the family; rows that have expired change only when another device takes over the family
+    update(tickets)
+    .where(tickets.c.family == bindparam("chain"), or_(tickets.c.expires_at > 0, tickets.c.device.is_distinct_from(_BY)))
+    .values(used=True, device=_BY, expires_at=case((_SHOWN, bindparam("again_until")), else_=0))
+)
+
+
+class SqlTickets(TicketStore):
+    """See ``TicketStore``."""
+
+    database: Database
+
+    @transaction
+    def add_ticket(self, connection: Connection, ticket: Ticket, proven: Proven | None = None) -> None:
+        check_holder(connection, ACCOUNTS.lock_key_share(connection, accounts.c.id == ticket.user), proven)
+        if ticket.session is not None and SESSIONS.lock_key_share(connection, sessions.c.id_hash == ticket.session) is None:
+            raise SessionEnded
+        TICKETS.add(connection, ticket)
+
+    @nondurable
+    def use_ticket(self, connection: Connection, hash: bytes, now: int, device: str | None, successor: bytes | None) -> Redeemed | None:
+        account = _OWNER_OF_TICKET.one(connection, shown=hash)
+        row = connection.execute(_TICKET, {"shown": hash}).one_or_none()
+        if account is None or row is None:
+            return None
+        *values, used = row
+        ticket = Ticket(*values)
+        ends_at = min(ticket.expires_at, ticket.session_ends_at)
+        over = now >= ends_at
+        if over and not (used and self.database.now(connection) >= ends_at):
+            return None
+        if used and (over or not _same_device(device, ticket.device)):
+            TICKETS.delete(connection, tickets.c.family == ticket.family)
+            outbox.add(connection, ticket.user, "ticket", ticket.user, detail=ticket.family)
+            return Redeemed(ticket, False, account)
+        ticket = replace(ticket, device=ticket.device if used else device)
+        again_until = ticket.expires_at if successor else 0
+        connection.execute(_USE, {"shown": hash, "chain": ticket.family, "by": ticket.device, "again_until": again_until})
+        if successor is not None:
+            follower = replace(ticket, hash=successor, expires_at=ticket.session_ends_at)
+            connection.execute(_ADD_TICKET, {**TICKETS.values(follower), "used": False})
+        return Redeemed(ticket, True, account)
+
+    @reading
+    def tickets(self, connection: Connection, user: str, now: int) -> Sequence[Ticket]:
+        unused = (tickets.c.user == user, ~tickets.c.used, tickets.c.expires_at > now)
+        return TICKETS.all(connection, *unused, order_by=(tickets.c.expires_at, tickets.c.hash))
+
+    @reading
+    def has_family(self, connection: Connection, family: str) -> bool:
+        return connection.scalar(select(tickets.c.hash).where(tickets.c.family == family).limit(1)) is not None
+
+    @nondurable
+    def set_family_device(self, connection: Connection, family: str, device: str) -> None:
+        connection.execute(update(tickets).where(tickets.c.family == family).values(device=device))
+
+    @transaction
+    def end_tickets(self, connection: Connection, user: str, device: str, proven: Proven | None = None) -> None:
+        lock_account(connection, user, proven)
+        TICKETS.delete(connection, tickets.c.user == user, tickets.c.device == device)
+        revision = outbox.raise_revision(connection, user)
+        if revision:
+            outbox.add(connection, user, "device", user, detail=device, revision=revision)
+
+
+def _same_device(given: str | None, recorded: str | None) -> bool:
+    """Return whether ``given`` may be the recorded device. A device without a name is recorded under a generated name."""
+    return given == recorded or (given is None and recorded is not None and recorded.startswith("~"))

@@ -1,0 +1,52 @@
+"""Arguments and results of the directory that consist of several values of ``model``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ...model import Account, Application, Grant, Session, Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """The result of an erasure: the grants that ended and the applications that were deleted."""
+
+    grants: Sequence[Grant]
+    applications: Sequence[Application]
+
+
+class Granted(NamedTuple):
+    """A user's grant with its application.
+
+    :param last_looked: the day (``YYYY-MM-DD``) on which the application last used one of its current keys; None if it never did.
+    """
+
+    grant: Grant
+    application: Application
+    last_looked: str | None
+
+
+class SignedIn(NamedTuple):
+    """A browser session and the account that it belongs to."""
+
+    session: Session
+    account: Account
+
+
+Proven = Account | SignedIn
+"""The requester of a change: the account as it was when the user authenticated, with the browser session if they authenticated by one."""
+
+
+class Redeemed(NamedTuple):
+    """The result of presenting a ticket.
+
+    :param good: the ticket opens a channel. False if a used ticket was presented by another device or after its expiry: the ticket
+        may have been copied, and its family has been deleted.
+    :param account: the account of the ticket's user at the time of the call.
+    """
+
+    ticket: Ticket
+    good: bool
+    account: Account

@@ -1,0 +1,81 @@
+"""Decorators that run a backend's method as one transaction of its ``Database``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from ...model import Account
+from .engine import Database
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class HasDatabase(Protocol):
+    """A backend that stores its rows in a ``Database``.
+
+    The first argument of a method determines the key of the call in the database's queue: the id of an account or
+    application, or an object that belongs to one. Methods named in ``urgent``, if the class defines it, are queued as urgent calls;
+    methods named in ``erasing`` remove deleted data from the files.
+    """
+
+    database: Database
+
+
+B = TypeVar("B", bound=HasDatabase)
+Method = Callable[Concatenate[B, Connection, P], T]
+Caller = Callable[Concatenate[B, P], T]
+
+
+def transaction(method: Method[B, P, T]) -> Caller[B, P, T]:
+    """Run a backend's method in one transaction. The method takes the connection as an argument that its callers do not pass."""
+    return _in_transaction(method, Database.run)
+
+
+def transaction_of(key: Callable[P, str]) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:
+    """Run a backend's method in one transaction whose queue key is ``key`` of its arguments."""
+    return lambda method: _in_transaction(method, Database.run, key)
+
+
+def reading(method: Method[B, P, T]) -> Caller[B, P, T]:
+    """Run a backend's method in one read-only transaction; see ``Database.read``."""
+    return _in_transaction(method, Database.read)
+
+
+def nondurable(method: Method[B, P, T]) -> Caller[B, P, T]:
+    """Run a backend's method in one non-durable transaction; see ``Database.write_nondurable``."""
+    return _in_transaction(method, Database.write_nondurable)
+
+
+def _in_transaction(method: Method[B, P, T], execute: Callable[..., Any], key: Callable[P, str] | None = None) -> Caller[B, P, T]:
+    @functools.wraps(method)
+    def run(self: B, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        whose = key(*args, **kwargs) if key else owner_of([*args, *kwargs.values()])
+        urgent = method.__name__ in getattr(self, "urgent", ())
+        result: T = execute(self.database, lambda connection: method(self, connection, *args, **kwargs), key=whose, urgent=urgent)
+        if method.__name__ in getattr(self, "erasing", ()):
+            self.database.scrub()
+        return result
+
+    return run
+
+
+def owner_of(args: Sequence[object]) -> str:
+    """Return the key of a call: the account that has authenticated for it, else the owner that the first argument identifies or belongs to.
+
+    Every hash and number is a key of its own, so that calls of different users do not share one. A call without arguments is the
+    service's own and has the empty key.
+    """
+    holder = next((account for arg in args[1:] if isinstance(account := getattr(arg, "account", arg), Account)), None)
+    if holder is not None:
+        return holder.id
+    first = args[0] if args else ""
+    if isinstance(first, Sequence) and not isinstance(first, str | bytes):
+        first = first[0] if first else ""
+    if isinstance(first, str | bytes | int):
+        return first.hex() if isinstance(first, bytes) else str(first)
+    return next((getattr(first, name) for name in ("user", "owner", "appid", "email") if hasattr(first, name)), "")
