@@ -4,6 +4,9 @@ PORT ?= 8282
 BIN = .venv/bin
 SOURCES = setup.py dpresence bench packaging
 
+# Where bytecode is not written, each of some hundred processes that the tests start compiles the package again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help build wheel run test check lint format settings demo bench growth clean conformance faults soak pages
 
 help: ## Show this list

@@ -18,6 +18,11 @@ LURE = """<!doctype html><title>lure</title><style>body {{ margin: 0 }} button {
 NO_SCRIPTS = "Emulation.setScriptExecutionDisabled"
 
 
+@pytest.fixture(autouse=True)
+def dead_buttons(browser: Browser) -> None:
+    browser.keep_dead_buttons()
+
+
 @pytest.fixture
 def application(browser: Browser, scene: Scene) -> Iterator[Application]:
     scene.site.pages["/back"] = "<title>Chess</title>Welcome back"
