@@ -19,7 +19,8 @@ from .clock import Clock
 from .errors import SettingError
 from .hub import Hub
 from .identity import Verifier, Verifiers
-from .identity.browserid import BrowserIDVerifier, load_issuers
+from .identity.browserid import BrowserIDVerifier
+from .identity.browserid_keys import load_issuers
 from .identity.oidc import OidcVerifier, Provider, load_providers
 from .identity.oidc_client import load_clients
 from .ini import load as load_settings

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from ..clock import Clock
 from ..errors import WrongValue
 from . import normalize_email
-from .browserid import Issuer
+from .browserid_keys import Issuer
 
 NAME = "dev.invalid"
 CERTIFICATE_SECONDS = 3600

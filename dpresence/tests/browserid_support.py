@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
-from dpresence.identity.browserid import BrowserIDVerifier, Issuer
+from dpresence.identity.browserid import BrowserIDVerifier
+from dpresence.identity.browserid_keys import Issuer
 from dpresence.model import Identity
 from dpresence.tests.support import EPOCH, FakeClock
 

@@ -19,7 +19,8 @@ from browserid.utils import bundle_certs_and_assertion
 
 from dpresence.errors import InvalidAssertion, SettingError
 from dpresence.identity import normalize_email
-from dpresence.identity.browserid import BrowserIDVerifier, Issuer, load_issuers, replay_digest
+from dpresence.identity.browserid import BrowserIDVerifier, replay_digest
+from dpresence.identity.browserid_keys import Issuer, load_issuers
 from dpresence.model import Identity
 from dpresence.settings import BrowserIDSettings, IssuerSettings
 from dpresence.tests.browserid_support import (
