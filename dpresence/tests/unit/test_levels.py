@@ -1,29 +1,33 @@
-"""The house has levels: nothing imports upwards or sideways, and a technology is known by the file named after it alone.
+"""Imports: no module imports from a higher level or across roles, and only the files named after a technology import its driver.
 
-Imports that are for the type checker only count as well: what must not be called must not be leaned on either.
+The levels and the drivers are read from docs/architecture.md. Imports for the type checker only count as well.
 """
 
 from __future__ import annotations
 
 import ast
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2]
-LEVELS = (
-    ("errors", "model", "clock", "texts", "lookalikes", "origins", "networks"),
-    ("ini", "ini_file", "settings", "messages", "limits", "slots", "tasks", "files", "domains", "logs", "metrics", "private", "outbound"),
-    ("backends", "identity", "proofs"),
-    ("hub",),
-    ("service",),
-    ("registry", "request"),
-    ("channels", "views"),
-    ("app", "background"),
-    ("", "server", "listener", "supervisor", "worker", "renewal", "command", "pserve", "demo"),
-)
-LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+ARCHITECTURE = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
 
-SIDEWAYS = {  # within a level: who may lean on whom
+
+def table(heading: str) -> list[tuple[list[str], list[str]]]:
+    """Return the rows of a table in docs/architecture.md with two columns, as the names in backquotes of each column."""
+    rows = ARCHITECTURE.partition(f"| {heading} |")[2].partition("\n\n")[0].splitlines()[2:]
+    cells = [row.strip("|").split("|") for row in rows]
+    return [(re.findall(r"`(\w+)`", first), re.findall(r"`(\w+)`", second)) for first, second in cells]
+
+
+LEVELS = [names for _, names in table("level | modules")]
+LEVEL = {name.replace("__init__", ""): level for level, names in enumerate(LEVELS) for name in names}
+DRIVERS = {driver: set(importers) for drivers, importers in table("driver | modules or folders that import it") for driver in drivers}
+ANYWHERE = {"gevent", "msgspec"}
+
+SIDEWAYS = {  # within a level: importer and imported module
     ("model", "errors"),
     ("texts", "lookalikes"),
     ("ini", "settings"),
@@ -46,18 +50,7 @@ SIDEWAYS = {  # within a level: who may lean on whom
     ("demo", ""),
 }
 COMPOSITION = {"app", "server", "command", "demo"}
-"""The modules that put the parts together, and so know implementations."""
-DRIVERS = {
-    "sqlalchemy": {"sql"},
-    "alembic": {"sql"},
-    "redis": {"redis"},
-    "browserid": {"browserid", "development"},
-    "cryptography": {"browserid", "development", "oidc"},
-    "jwt": {"oidc"},
-    "geventwebsocket": {"channels", "listener"},
-    "pyramid": {"channels", "views", "app", "pserve", "request"},
-    "cornice": {"views", "app"},
-}
+"""The modules that create the objects, and so import implementations."""
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -72,7 +65,7 @@ MODULES = dict(modules())
 
 
 def imports(name: str, path: Path) -> Iterator[str]:
-    """Return what a module imports: dotted names without ``dpresence`` for ours, ``=name`` for everybody else's."""
+    """Return what a module imports: dotted names without ``dpresence`` for this package, ``=name`` for others."""
     package = name.split(".") if path.name == "__init__.py" and name else name.split(".")[:-1] if name else []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -91,24 +84,27 @@ def _of_us(name: str) -> str:
     return name.removeprefix("dpresence").lstrip(".") if name.split(".")[0] == "dpresence" else f"={name}"
 
 
-def room(name: str) -> str:
+def top(name: str) -> str:
+    """Return the part of a module's name that has a level."""
     return name.split(".")[0]
 
 
 def ours() -> Iterator[tuple[str, str]]:
+    """Yield each import of a module of this package by another: the importer and the imported module."""
     for name, path in MODULES.items():
         for imported in imports(name, path):
             if not imported.startswith("=") and imported != name:
                 yield name, imported
 
 
-def test_every_module_has_a_level() -> None:
-    assert {room(name) for name in MODULES} <= set(LEVEL)
+def test_the_documented_levels_and_the_modules_are_the_same() -> None:
+    assert len(LEVELS) == 9
+    assert {top(name) for name in MODULES} == set(LEVEL)
 
 
 def test_no_import_points_up_or_sideways() -> None:
     for name, imported in ours():
-        here, there = room(name), room(imported)
+        here, there = top(name), top(imported)
         allowed = here == there or imported == "" or LEVEL[there] < LEVEL[here] or (here, there) in SIDEWAYS
         assert allowed, f"{name} imports {imported}"
 
@@ -136,34 +132,49 @@ def test_the_shared_sql_is_for_files_named_after_it() -> None:
             assert "sql" in parts or name == "backends", f"{name} imports {imported}"
 
 
-def test_only_what_puts_the_parts_together_knows_an_implementation() -> None:
-    implementations = {"sql", "redis", "memory", "browserid", "oidc", "development"}
+def test_only_the_modules_that_create_the_objects_import_an_implementation() -> None:
+    implementations = {"sql", "redis", "memory", "browserid", "browserid_keys", "oidc", "development"}
     for name, imported in ours():
         parts = imported.split(".")
         if parts[0] in ("backends", "identity") and implementations & set(parts[1:]):
-            same_room = room(name) == parts[0]
-            assert same_room or room(name) in COMPOSITION, f"{name} imports {imported}"
+            same_part = top(name) == parts[0]
+            assert same_part or top(name) in COMPOSITION, f"{name} imports {imported}"
 
 
 def test_the_service_knows_abstract_bases_only() -> None:
     allowed = {"backends", "backends.directory", "backends.tracker", "backends.mailbox", "identity", "proofs"}
     for name, imported in ours():
-        if room(name) == "service" and LEVEL[room(imported)] == 2:
+        if top(name) == "service" and LEVEL[top(imported)] == 2:
             assert imported in allowed, f"{name} imports {imported}"
 
 
 def test_channels_and_views_know_neither_each_other_nor_a_backend() -> None:
     for name, imported in ours():
-        if room(name) in ("channels", "views"):
-            assert room(imported) not in {"channels", "views", "backends"} - {room(name)}, f"{name} imports {imported}"
+        if top(name) in ("channels", "views"):
+            assert top(imported) not in {"channels", "views", "backends"} - {top(name)}, f"{name} imports {imported}"
 
 
-def test_only_the_file_named_after_a_technology_imports_its_driver() -> None:
+def driver_imports() -> Iterator[tuple[str, str]]:
+    """Yield module and driver for every import of another library, and of modules of the standard library in the table."""
     for name, path in MODULES.items():
         for imported in imports(name, path):
             driver = imported.removeprefix("=").split(".")[0] if imported.startswith("=") else ""
-            if driver in DRIVERS:
-                assert DRIVERS[driver] & set(name.split(".")), f"{name} imports {driver}"
+            if driver in DRIVERS or (driver and driver not in sys.stdlib_module_names | ANYWHERE | {"_typeshed"}):
+                yield name, driver
+
+
+def test_only_the_files_named_after_a_technology_import_its_driver() -> None:
+    for name, driver in driver_imports():
+        assert driver in DRIVERS, f"{name} imports {driver}, which docs/architecture.md does not list"
+        assert DRIVERS[driver] & set(name.split(".")), f"{name} imports {driver}"
+
+
+def test_the_documented_drivers_are_in_use_where_the_table_says() -> None:
+    used = set(driver_imports())
+    assert {driver for _, driver in used} == set(DRIVERS)
+    for drivers, importers in table("driver | modules or folders that import it"):
+        parts = {part for name, driver in used if driver in drivers for part in name.split(".")}
+        assert set(importers) <= parts, f"{importers} do not all import {drivers}"
 
 
 def test_the_package_itself_imports_nothing_that_the_server_must_patch_first() -> None:
