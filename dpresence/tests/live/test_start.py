@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from . import warm
 from .clients import Channel
 from .service import PSERVE, Process, Service, free_port
 
@@ -38,9 +39,8 @@ class Shipped(Process):
         super().__init__([str(PSERVE), str(ini)], folder / "log", port)
 
     def fail_to_start(self) -> str:
-        """Start, expect it to end by itself with an error status, and return what it said."""
-        self.launch()
-        assert self.wait(START_SECONDS) != 0
+        """Start in a fork (``warm``), expect it to end by itself with an error status, and return what it said."""
+        assert warm.run(self._command, self.log_path, START_SECONDS) != 0
         return self.log()
 
 
@@ -112,7 +112,10 @@ def test_a_bad_setting_stops_the_start_and_is_named(tmp_path, changes, named):
 
 
 def test_a_bad_setting_is_told_in_one_line(tmp_path):
-    said = Shipped(tmp_path, {"presence.grace_seconds = 15": "presence.grace_seconds = soon"}).fail_to_start()
+    service = Shipped(tmp_path, {"presence.grace_seconds = 15": "presence.grace_seconds = soon"})
+    service.launch()
+    assert service.wait(START_SECONDS) == 1
+    said = service.log()
     assert "Traceback" not in said
     assert len(said.strip().splitlines()) == 1, said
 
