@@ -18,7 +18,7 @@ from dpresence.backends.sql.rows import Rows
 from dpresence.clock import Clock
 from dpresence.identity.development import NAME
 from dpresence.model import Account, ApiKey, Application, Grant, Ticket
-from dpresence.service.applications import KEY_PREFIX
+from dpresence.service.api_keys import KEY_PREFIX
 
 DAY_MS = 86_400_000
 CHUNK = 5_000

@@ -32,7 +32,7 @@ class Background:
         self._jobs: list[tuple[str, float, Callable[[], object]]] = [
             ("sweep of devices", settings.presence.sweep_seconds, presence.devices.sweep),
             ("publishing of postponed status changes", POSTPONED_SECONDS, presence.devices.publish_postponed),
-            ("checks of domains", HOUSEKEEPING_SECONDS, presence.applications.check_domains),
+            ("checks of domains", HOUSEKEEPING_SECONDS, presence.domain_checks.check_due),
             ("lease", settings.presence.refresh_seconds, presence.renew_lease),
             ("figures", FIGURES_SECONDS, presence.figures.sample),
             ("ping of backends", settings.presence.sweep_seconds, presence.figures.ping_backends),

@@ -77,7 +77,7 @@ def appservice_channel(request: Request) -> Response:
     :raises Refused: the application does not exist or is not active.
     """
     parts, appid = request.dpresence, request.matchdict["appid"]
-    parts.presence.applications.require_active(appid)
+    parts.presence.api_keys.require_active(appid)
     return _open(request, AppServiceChannel(appid, parts.presence, parts.settings, parts.clock))
 
 

@@ -17,12 +17,14 @@ from ..metrics import Metrics
 from ..proofs import DomainProofs
 from ..settings import Settings
 from .accounts import Accounts
+from .api_keys import ApiKeys
 from .app_sessions import AppSessions
 from .applications import Applications
 from .comparison import Comparison
 from .delivery import Delivery
 from .device_sessions import DeviceSessions
 from .devices import Devices
+from .domain_checks import DomainChecks
 from .failures import Failures
 from .fan_out import FanOut
 from .feeds import Feeds
@@ -59,7 +61,9 @@ class Presence:
         self.outbox, self.retries = Outbox(directory), RetryQueue()
         self.grants = Grants(directory, tracker, mailbox, self.outbox, clock)
         self.devices = Devices(directory, tracker, self.grants, self.outbox, self.retries, metrics, settings.presence, clock)
-        self.applications = Applications(directory, tracker, proofs, self.grants, self.outbox, failures, metrics, settings, clock)
+        self.applications = Applications(directory, tracker, self.outbox, metrics, settings, clock)
+        self.domain_checks = DomainChecks(directory, proofs, self.outbox, metrics, settings.outbound, clock)
+        self.api_keys = ApiKeys(directory, self.grants, failures, settings.presence, clock)
         self.accounts = Accounts(
             directory, tracker, mailbox, verifiers, self.grants, self.devices, self.outbox, failures, metrics, settings.identity, clock
         )
@@ -69,7 +73,7 @@ class Presence:
         self.overview = Overview(directory, tracker, self.feeds, hub, clock)
         self.delivery = Delivery(directory, tracker, mailbox, self.grants, hub, clock)
         self.device_sessions = DeviceSessions(self.accounts, self.devices, self.delivery, hub, settings.identity, clock)
-        self.app_sessions = AppSessions(self.applications, self.feeds, hub, settings.presence)
+        self.app_sessions = AppSessions(self.api_keys, self.feeds, hub, settings.presence)
         self.notifications = Notifications(directory, tracker, mailbox, self.delivery, self.retries, hub, settings.presence, clock)
         self.comparison = Comparison(directory, tracker, self.grants)
         self.recovery = Recovery(

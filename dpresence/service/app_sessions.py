@@ -8,7 +8,7 @@ from ..errors import Conflict
 from ..hub import ApplicationPort, Hub
 from ..model import Application
 from ..settings import PresenceSettings
-from .applications import Applications, key_id
+from .api_keys import ApiKeys, key_id
 from .feeds import Feeds
 
 
@@ -32,8 +32,8 @@ class AppSession:
 class AppSessions:
     """Signs app services in."""
 
-    def __init__(self, applications: Applications, feeds: Feeds, hub: Hub, settings: PresenceSettings) -> None:
-        self._applications = applications
+    def __init__(self, api_keys: ApiKeys, feeds: Feeds, hub: Hub, settings: PresenceSettings) -> None:
+        self._api_keys = api_keys
         self._feeds = feeds
         self._hub = hub
         self._most = settings.sockets_per_application
@@ -43,9 +43,9 @@ class AppSessions:
 
         :param since: the cursor of the last updates that it received, None for a snapshot.
         :raises ChannelsFull: the application has too many channels at this process.
-        :raises Refused: see ``Applications.authenticate``.
+        :raises Refused: see ``ApiKeys.authenticate``.
         """
-        application = self._applications.authenticate(appid, key, address)
+        application = self._api_keys.authenticate(appid, key, address)
         offset = self._feeds.offset(appid, since) if since is not None else None
         if len(self._hub.channels_of(appid)) >= self._most:
             raise ChannelsFull(f"{self._most} channels of this application are open already")
@@ -55,6 +55,6 @@ class AppSessions:
     def check(self, session: AppSession) -> None:
         """Check that an app service may stay signed in.
 
-        :raises Refused: see ``Applications.check_key``.
+        :raises Refused: see ``ApiKeys.check``.
         """
-        self._applications.check_key(session.application.id, session.key_id)
+        self._api_keys.check(session.application.id, session.key_id)

@@ -9,7 +9,8 @@ from pyramid.response import Response
 from ..messages import ApplicationChange, NewApplication
 from ..model import Application
 from ..request import Request
-from ..service.applications import describe, describe_key
+from ..service.api_keys import describe_key
+from ..service.applications import describe
 from . import service
 from .pages import page, redirect_to_audience, wants_page
 from .validators import Body, list_page, no_body, owned_application, paging, user
@@ -61,7 +62,7 @@ def get_application(request: Request) -> Response | dict[str, Any]:
     """Return one application and its valid keys."""
     application = request.validated["application"]
     if not _browses(request):
-        keys = [describe_key(item) for item in request.presence.applications.keys(application)]
+        keys = [describe_key(item) for item in request.presence.api_keys.list(application)]
         return {**describe(application), "keys": keys}
     audience = request.dpresence.settings.identity.audience
     values = {"application": application, "state": _state(application), "socket": audience.replace("http", "ws", 1)}
@@ -91,7 +92,7 @@ def delete_application(request: Request) -> Response:
 @validate.post(validators=(user, owned_application, no_body))
 def validate_domain(request: Request) -> dict[str, Any]:
     """Check the domain for its domain key."""
-    return describe(request.presence.applications.validate(request.validated["application"], request.validated["proven"]))
+    return describe(request.presence.domain_checks.validate(request.validated["application"], request.validated["proven"]))
 
 
 @activate.post(validators=(user, owned_application, no_body))
@@ -112,4 +113,4 @@ def deactivate_application(request: Request) -> dict[str, Any]:
 def new_key(request: Request) -> dict[str, str]:
     """Create a new API key; the previous one remains valid for a while."""
     application = request.validated["application"]
-    return {"appid": application.id, "api_key": request.presence.applications.new_key(application, request.validated["proven"])}
+    return {"appid": application.id, "api_key": request.presence.api_keys.issue(application, request.validated["proven"])}

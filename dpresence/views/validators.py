@@ -14,7 +14,7 @@ from ..messages import MOST_ENTRIES, Empty, parse
 from ..model import Account
 from ..request import Request
 from ..service.accounts import TICKET_PREFIX, csrf_token
-from ..service.applications import KEY_PREFIX
+from ..service.api_keys import KEY_PREFIX
 
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ def appservice(request: Request, **_: Any) -> None:
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise NoCredentials("Authorization: Bearer and an API key")
-    application = request.presence.applications.authenticate(request.matchdict["appid"], key.strip(), request.remote_addr)
+    application = request.presence.api_keys.authenticate(request.matchdict["appid"], key.strip(), request.remote_addr)
     request.validated["application"] = application
 
 

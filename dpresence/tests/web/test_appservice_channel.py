@@ -128,15 +128,15 @@ def test_a_frame_that_is_wrong_is_refused_in_words(shared: World, shared_app: Ap
 def test_a_channel_whose_auth_was_overtaken_by_the_end_of_its_application_is_closed(
     world: World, app: App, monkeypatch: pytest.MonkeyPatch, path: str, method: str, code: int
 ) -> None:
-    applications, channel = world.presence.applications, world.service_channel(app)
-    authenticate = applications.authenticate
+    api_keys, channel = world.presence.api_keys, world.service_channel(app)
+    authenticate = api_keys.authenticate
 
     def overtaken(*arguments: Any) -> Any:
         found = authenticate(*arguments)
         app.owner(method, f"/myapps/{app.id}{path}")
         return found
 
-    monkeypatch.setattr(applications, "authenticate", overtaken)
+    monkeypatch.setattr(api_keys, "authenticate", overtaken)
     channel.receive({"action": "auth", "key": app.key})
     assert channel.code is None
     channel.tick()

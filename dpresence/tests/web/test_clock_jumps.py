@@ -64,8 +64,8 @@ def test_a_jump_that_stays_counts_after_it_has_stood(world: World) -> None:
 def test_a_domain_is_not_looked_at_early_because_the_time_jumped(world: World, app: App) -> None:
     world.proof.paths.clear()
     jump(world, 400 * 86400)
-    world.presence.applications.check_domains()
+    world.presence.domain_checks.check_due()
     assert world.proof.paths == []
     world.clock.advance(SETTLING_SECONDS)
-    world.presence.applications.check_domains()
+    world.presence.domain_checks.check_due()
     assert world.proof.paths != []

@@ -14,7 +14,7 @@ def pass_days(world: World, days: int) -> int:
     world.proof.paths.clear()
     for _ in range(days * 24):
         world.clock.advance(3600)
-        world.presence.applications.check_domains()
+        world.presence.domain_checks.check_due()
     return len(world.proof.paths)
 
 
@@ -67,7 +67,7 @@ def test_the_service_s_own_looks_do_not_count_as_the_developer_s(world: World, a
         assert owner("POST", f"/myapps/{app.id}/validate").json["errno"] == 141
     application = world.parts.backends.directory.application(app.id)
     world.parts.backends.directory.change_application(app.id, {"check_at": world.clock.now()})
-    world.presence.applications.check_domains()
+    world.presence.domain_checks.check_due()
     assert world.parts.backends.directory.application(app.id).failed_checks == application.failed_checks + 1
 
 
@@ -79,7 +79,7 @@ def test_a_domain_that_moves_during_the_look_keeps_its_own_state(world: World, a
         app.owner("PATCH", f"/myapps/{app.id}", {"domain": world.proof.other_domain})
         return old.domain_key, "http"
 
-    monkeypatch.setattr(world.presence.applications._domain_proofs, "fetch", move)
+    monkeypatch.setattr(world.presence.domain_checks._proofs, "fetch", move)
     world.parts.backends.directory.change_application(app.id, {"check_at": world.clock.now()})
-    world.presence.applications.check_domains()
+    world.presence.domain_checks.check_due()
     assert state(world, app) == (False, False, 0), "the proof was one of the old domain"

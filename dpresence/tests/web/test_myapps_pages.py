@@ -132,7 +132,7 @@ def test_a_domain_that_fails_its_checks_is_marked(world: World) -> None:
     app = world.application()
     world.proof.answer = (404, "")
     world.clock.advance(7 * 86_400)
-    world.presence.applications.check_domains()
+    world.presence.domain_checks.check_due()
     dev = world.person(DEV)
     assert "Domain check fails" in html(dev, "/myapps")
     assert "(1 of 3 times)" in html(dev, f"/myapps/{app.id}")
