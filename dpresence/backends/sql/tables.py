@@ -99,11 +99,12 @@ tickets = Table(
     Column("hash", LargeBinary, primary_key=True),
     Column("family", Text, nullable=False, index=True),
     Column("user", Text, _part_of("accounts"), nullable=False),
-    Column("expires_at", BigInteger, nullable=False, index=True),  # 0: used, and no longer usable
+    Column("expires_at", BigInteger, nullable=False, index=True),
     Column("session_ends_at", BigInteger, nullable=False, index=True),
     Column("session", LargeBinary, _part_of("sessions", "id_hash"), index=True),
     Column("device", Text),  # the same in all tickets of a family
-    Column("used", Boolean, nullable=False, default=False),  # used tickets are stored until their session ends, to detect reuse
+    # unused; used: the same device may use it again until expires_at; ended: stored until session_ends_at, to detect copies
+    Column("state", Text, nullable=False, server_default="unused"),
     Index(None, "user", "device"),
 )
 

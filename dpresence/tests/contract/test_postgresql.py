@@ -22,6 +22,7 @@ from dpresence.backends.sql.tables import metadata
 from dpresence.errors import BackendUnavailable, SettingError
 
 from .directory_values import application, person
+from .earlier_tickets import check_migrated_tickets
 from .sql import nowhere
 
 HERE = Path(__file__).parent
@@ -32,7 +33,8 @@ COLUMNS = """
     SELECT relname, attname, format_type(atttypid, atttypmod), attnotnull, collname, pg_get_expr(adbin, adrelid)
     FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
     LEFT JOIN pg_collation ON pg_collation.oid = attcollation LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0 AND relname <> 'alembic_version' ORDER BY 1, 2
+    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
+        AND relname <> 'alembic_version' ORDER BY 1, 2
 """
 CONSTRAINTS = """
     SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
@@ -116,6 +118,10 @@ def test_every_earlier_revision_is_upgraded_with_its_rows(make):
         migrate(database)
         assert revision(database) == script.get_current_head()
         assert SqlDirectory(database).account("j").email == "jane@example.org"
+
+
+def test_tickets_of_the_previous_revision_are_as_usable_as_before(make):
+    check_migrated_tickets(make())
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(make):

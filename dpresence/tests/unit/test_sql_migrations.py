@@ -21,6 +21,7 @@ from dpresence.backends.sql.migrate import configuration, migrate, revision
 from dpresence.backends.sql.tables import metadata
 from dpresence.errors import BackendUnavailable, SettingError
 from dpresence.model import Notification
+from dpresence.tests.contract.earlier_tickets import check_migrated_tickets
 from dpresence.tests.shared_start import shared_tables
 
 
@@ -108,6 +109,10 @@ def test_notifications_that_waited_before_positions_were_unique_wait_on_and_come
     mailbox.purge("jane")
     [stored] = mailbox.push([Push("jane", Notification("b", "app", "puid", "", "", "", 6), 1000)], 10)
     assert stored == (42, 1)
+
+
+def test_tickets_of_the_previous_revision_are_as_usable_as_before(database):
+    check_migrated_tickets(database)
 
 
 def test_migrating_leaves_logging_and_stdout_alone(database, capfd):

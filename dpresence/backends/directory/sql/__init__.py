@@ -20,7 +20,7 @@ from .applications import SqlApplications
 from .grants import SqlGrants
 from .rows import ACCOUNTS, APPLICATIONS, GRANTS, KEYS, SESSIONS, TICKETS
 from .sessions import PARALLEL_MS, SqlSessions
-from .tickets import SqlTickets
+from .tickets import UNUSED, SqlTickets
 
 __all__ = ["ACCOUNTS", "APPLICATIONS", "GRANTS", "KEYS", "PARALLEL_MS", "SESSIONS", "TICKETS", "SqlDirectory"]
 
@@ -68,8 +68,8 @@ class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlApplications, SqlGra
     @transaction
     def sweep(self, connection: Connection) -> int:
         now = self.database.settled_now(connection)
-        ended = or_(tables.tickets.c.session_ends_at <= now, ~tables.tickets.c.used & (tables.tickets.c.expires_at <= now))
-        deleted = TICKETS.delete(connection, ended)
+        unused = (tables.tickets.c.state == UNUSED) & (tables.tickets.c.expires_at <= now)
+        deleted = TICKETS.delete(connection, or_(tables.tickets.c.session_ends_at <= now, unused))
         deleted += SESSIONS.delete(connection, tables.sessions.c.expires_at <= now)
         deleted += KEYS.delete(connection, tables.api_keys.c.retires_at <= now)
         return deleted + connection.execute(delete(tables.spent).where(tables.spent.c.expires_at <= now)).rowcount

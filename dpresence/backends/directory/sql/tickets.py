@@ -19,15 +19,17 @@ from . import outbox
 from .authority import check_holder, lock_account
 from .rows import ACCOUNTS, SESSIONS, TICKETS
 
+UNUSED, USED, ENDED = "unused", "used", "ended"
+"""States of a ticket; see the table."""
 _SHOWN = tickets.c.hash == bindparam("shown")
 _OWNER_OF_TICKET = ACCOUNTS.prepare(accounts.c.id == select(tickets.c.user).where(_SHOWN).scalar_subquery(), for_update=True)
-_TICKET = TICKETS.query.add_columns(tickets.c.used).where(_SHOWN).with_for_update()
+_TICKET = TICKETS.query.add_columns(tickets.c.state).where(_SHOWN).with_for_update()
 _ADD_TICKET = insert(tickets)
-_BY = bindparam("by", type_=tickets.c.device.type)
-_USE = (  # expires every other ticket of the family; rows that have expired change only when another device takes over the family
+_BY, _THEN = bindparam("by", type_=tickets.c.device.type), bindparam("then", type_=tickets.c.state.type)
+_USE = (  # ends every other ticket of the family; tickets that have ended change only when another device takes over the family
     update(tickets)
-    .where(tickets.c.family == bindparam("chain"), or_(tickets.c.expires_at > 0, tickets.c.device.is_distinct_from(_BY)))
-    .values(used=True, device=_BY, expires_at=case((_SHOWN, bindparam("again_until")), else_=0))
+    .where(tickets.c.family == bindparam("chain"), or_(tickets.c.state != ENDED, tickets.c.device.is_distinct_from(_BY)))
+    .values(state=case((_SHOWN, _THEN), else_=ENDED), device=_BY)
 )
 
 
@@ -49,27 +51,27 @@ class SqlTickets(TicketStore):
         row = connection.execute(_TICKET, {"shown": hash}).one_or_none()
         if account is None or row is None:
             return None
-        *values, used = row
+        *values, state = row
         ticket = Ticket(*values)
         ends_at = min(ticket.expires_at, ticket.session_ends_at)
-        over = now >= ends_at
-        if over and not (used and self.database.now(connection) >= ends_at):
+        expired = now >= ends_at
+        if expired and (state == UNUSED or (state == USED and self.database.now(connection) < ends_at)):
             return None
-        if used and (over or not _same_device(device, ticket.device)):
+        if state == ENDED or (state == USED and (expired or not _same_device(device, ticket.device))):
             TICKETS.delete(connection, tickets.c.family == ticket.family)
             outbox.add(connection, ticket.user, "ticket", ticket.user, detail=ticket.family)
             return Redeemed(ticket, False, account)
-        ticket = replace(ticket, device=ticket.device if used else device)
-        again_until = ticket.expires_at if successor else 0
-        connection.execute(_USE, {"shown": hash, "chain": ticket.family, "by": ticket.device, "again_until": again_until})
+        ticket = replace(ticket, device=device if state == UNUSED else ticket.device)
+        then = USED if successor else ENDED
+        connection.execute(_USE, {"shown": hash, "chain": ticket.family, "by": ticket.device, "then": then})
         if successor is not None:
             follower = replace(ticket, hash=successor, expires_at=ticket.session_ends_at)
-            connection.execute(_ADD_TICKET, {**TICKETS.values(follower), "used": False})
+            connection.execute(_ADD_TICKET, TICKETS.values(follower))
         return Redeemed(ticket, True, account)
 
     @reading
     def tickets(self, connection: Connection, user: str, now: int) -> Sequence[Ticket]:
-        unused = (tickets.c.user == user, ~tickets.c.used, tickets.c.expires_at > now)
+        unused = (tickets.c.user == user, tickets.c.state == UNUSED, tickets.c.expires_at > now)
         return TICKETS.all(connection, *unused, order_by=(tickets.c.expires_at, tickets.c.hash))
 
     @reading
