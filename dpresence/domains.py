@@ -76,7 +76,7 @@ def redirect_url(redirect: str, domain: str, proof: Literal["https", "http"], pa
     """
     match = _URL.fullmatch(redirect) if len(redirect) <= MAX_REDIRECT and _URL_BYTES.fullmatch(redirect) else None
     if match is None or match[5] is not None or not _is_host(match[1].lower(), match[2].lower(), domain):
-        raise WrongValue(f"redirect: an URL on {domain}, without user, other port or fragment, up to {MAX_REDIRECT} characters")
+        raise WrongValue(f"redirect: a URL on {domain}, without user, other port or fragment, up to {MAX_REDIRECT} characters")
     scheme = match[1].lower()
     if scheme == "http" and proof != "http":
         raise WrongValue("redirect: must be https")

@@ -59,9 +59,9 @@ class NotAdmitted(InvalidAssertion):
 
     REASONS: ClassVar[dict[str, str]] = {
         "blocked": "the operator of this service has blocked this account",
-        "unverified": "the provider has not verified this person's e-mail address",
-        "email": "the provider tells no e-mail address of this person that is ASCII",
-        "domain": "this provider may not vouch for addresses of that mail domain",
+        "unverified": "the identity provider has not verified the e-mail address",
+        "email": "the identity provider sent no e-mail address in ASCII",
+        "domain": "this identity provider may not assert e-mail addresses of that domain",
     }
 
     def __init__(self, reason: str, about: str = "") -> None:
@@ -121,7 +121,7 @@ class Forbidden(Refused):
 
 
 class Conflict(Refused):
-    errno, status, text = 122, 409, "that is in conflict with what is there"
+    errno, status, text = 122, 409, "the request conflicts with the present state"
 
 
 class SessionEnded(Refused):

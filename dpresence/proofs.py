@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 PATH = "/__presence"
 FETCHES_IN_FLIGHT = 100
 FETCHES_OF_OWNER = 2
-UNDISTURBED_SECONDS = 1.0
-"""Seconds that a fetch may use while another fetch waits for its slot. A working web server answers within this time."""
+MIN_FETCH_SECONDS = 1.0
+"""Seconds after which a fetch ends if another one waits for a slot. A working web server answers within this time."""
 
 
 class DomainProofs:
@@ -75,7 +75,7 @@ class DomainProofs:
         :raises SlowDown: this owner has too many fetches in flight, or no slot became free in time.
         """
         with self._slot(owner) as wanted:
-            outcome = self._fetch_undisturbed(domain, wanted)
+            outcome = self._fetch_in_slot(domain, wanted)
         if isinstance(outcome, FetchFailed):
             log.info("the proof of %s failed: %s: %s", domain, outcome.failure, outcome)
             raise ProofFailed(f"{ProofFailed.text}: {outcome.failure}", details=outcome.failure)
@@ -85,11 +85,11 @@ class DomainProofs:
         patience = math.ceil(self._settings.timeout_seconds)
         return self._slots.slot(owner, "domains are being validated", patience) if owner else nullcontext(Event())
 
-    def _fetch_undisturbed(self, domain: str, wanted: Event) -> tuple[str, Scheme] | FetchFailed:
-        """Fetch within the deadline, or within ``UNDISTURBED_SECONDS`` while another fetch waits for the slot."""
+    def _fetch_in_slot(self, domain: str, wanted: Event) -> tuple[str, Scheme] | FetchFailed:
+        """Fetch within the deadline, or within ``MIN_FETCH_SECONDS`` while another fetch waits for the slot."""
         fetch = gevent.spawn(self._try, domain)
         try:
-            fetch.join(UNDISTURBED_SECONDS)
+            fetch.join(MIN_FETCH_SECONDS)
             gevent.wait((fetch, wanted), count=1)
             if not fetch.ready():
                 return FetchFailed("timeout", "no answer within 1 s, and another fetch waited", f"https://{domain}{PATH}")

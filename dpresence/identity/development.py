@@ -57,7 +57,7 @@ class DevelopmentIssuer:
         """
         address = normalize_email(email)
         if address is None:
-            raise WrongValue("email: a mail address in ASCII, at most 254 characters")
+            raise WrongValue("email: an e-mail address in ASCII, at most 254 characters")
         now = self._clock.now()
         certificate = {
             "iss": NAME,

@@ -26,7 +26,7 @@ FRESH_SECONDS = 300
 """Seconds after which the keys are fetched again."""
 STALE_SECONDS = 24 * 3600
 """Seconds for which cached keys are used while the issuer does not answer."""
-ASK_SECONDS = 60
+UNKNOWN_KEY_SECONDS = 60
 """Minimum seconds between fetches that are caused by an unknown key."""
 RETRY_SECONDS = 5
 """Minimum seconds between fetches after a failure."""
@@ -114,7 +114,7 @@ class ProviderKeys:
         """
         found = self.published().key(kid, algorithm)
         if found is None:
-            self._fetch(lambda: self._clock.monotonic() >= self._not_before, pause=ASK_SECONDS)
+            self._fetch(lambda: self._clock.monotonic() >= self._not_before, pause=UNKNOWN_KEY_SECONDS)
             found = self.published().key(kid, algorithm)
         if found is None:
             raise InvalidAssertion("key")

@@ -117,7 +117,7 @@ class Provider:
     def __init__(self, settings: ProviderSettings, client: ProviderClient, clock: Clock) -> None:
         self.settings = settings
         self.client = client
-        self.issuer = ProviderKeys(settings, client, clock)
+        self.keys = ProviderKeys(settings, client, clock)
         self._clock = clock
 
     @property
@@ -145,7 +145,7 @@ class Provider:
             raise InvalidAssertion("type")  # access tokens have typ at+jwt in the header (RFC 9068), or Bearer in the claims (Keycloak)
         if token.claims.iss != self.settings.issuer:
             raise InvalidAssertion("issuer")
-        claims = _verified(token.text, self.issuer.key(header.kid, header.alg))
+        claims = _verified(token.text, self.keys.key(header.kid, header.alg))
         self._check_parties(claims)
         self._check_times(claims)
         if nonce is not None:

@@ -78,18 +78,18 @@ class OidcClient:
     @property
     def reached(self) -> bool:
         """True if the latest request to the provider for its keys succeeded."""
-        return self._provider.issuer.reached
+        return self._provider.keys.reached
 
     def renew(self) -> None:
         """Fetch the provider's keys if the last fetch failed or is some minutes old."""
-        self._provider.issuer.renew()
+        self._provider.keys.renew()
 
     def begin(self, next: str) -> tuple[str, Attempt]:
         """Return the provider's URL to redirect the browser to, and the attempt to store in the browser.
 
         :raises BackendUnavailable: the provider does not answer.
         """
-        endpoint = self._provider.issuer.published().discovery.authorization_endpoint
+        endpoint = self._provider.keys.published().discovery.authorization_endpoint
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         query = {
             "response_type": "code",
@@ -110,9 +110,9 @@ class OidcClient:
         :raises Forbidden: it does not, or it has expired.
         """
         if attempt is None or attempt.provider != self.name or attempt.expires_at <= self._clock.now():
-            raise Forbidden("the sign-in was not begun in this browser, or too long ago")
+            raise Forbidden("the sign-in was not started in this browser, or it has expired")
         if not hmac.compare_digest(attempt.state.encode(), state.encode()):
-            raise Forbidden("state: is not that of this sign-in")
+            raise Forbidden("state: does not belong to this sign-in")
         return attempt
 
     def finish(self, attempt: Attempt, answer: Mapping[str, str]) -> Identity:
@@ -131,10 +131,10 @@ class OidcClient:
 
     def _ask(self, attempt: Attempt, answer: Mapping[str, str]) -> tuple[Claims, Claims | Profile]:
         """Return the claims of the ID token, and the source of the e-mail address."""
-        discovery = self._provider.issuer.published().discovery
+        discovery = self._provider.keys.published().discovery
         self._check_issuer(discovery, answer.get("iss"))
         if "error" in answer:
-            raise InvalidAssertion(f"the provider says {_word(answer['error'])}")
+            raise InvalidAssertion(f"the identity provider answered {_word(answer['error'])}")
         if not answer.get("code"):
             raise WrongValue("code: is missing")
         try:

@@ -56,8 +56,8 @@ class DomainChecks:
 
     def _prove(self, application: Application, body: str, proof: str, proven: Proven | None = None) -> Application:
         if not hmac.compare_digest(body.encode(), application.domain_key.encode()):
-            log.info("the proof of %s failed: mismatch: it answers %s", application.domain, ascii(body[:100]))
-            raise ProofFailed("domain: what it answers is not the domain key", details="mismatch")
+            log.info("the proof of %s failed: mismatch: the response is %s", application.domain, ascii(body[:100]))
+            raise ProofFailed("domain: the response is not the domain key", details="mismatch")
         checked = {"proof": proof, "check_at": self._clock.steady.now() + _CHECK_DAYS * _DAY_MS, "failed_checks": 0}
         validated = self._directory.change_application(application.id, checked, application.domain_key, proven)
         if validated is None:
@@ -82,7 +82,7 @@ class DomainChecks:
             log.info("the domain of application %s was not checked: %s", application.id, error.error)
 
     def _check_failed(self, application: Application, error: ProofFailed) -> None:
-        log.warning("the domain of application %s could not be validated again: %s", application.id, error.details)
+        log.warning("the domain check of application %s failed: %s", application.id, error.details)
         failed = application.failed_checks + 1
         if failed < _FAILED_CHECKS:
             self._directory.change_application(application.id, {"failed_checks": failed}, application.domain_key)

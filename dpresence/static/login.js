@@ -1,4 +1,4 @@
-// The development sign-in: the issuer of this machine vouches for the e-mail, and the session opens with that.
+// The development sign-in: the issuer of this machine asserts the e-mail, and the session opens with that.
 
 import { call } from "./page.js";
 

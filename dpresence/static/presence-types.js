@@ -11,7 +11,7 @@
  * @property {string} site the part of it that somebody has registered: for where a long domain is cut
  * @property {string} source what it calls the sender
  * @property {string} message
- * @property {string} action an URL on the application's domain, a word, or ""
+ * @property {string} action a URL on the application's domain, a word, or ""
  * @property {number} sent milliseconds since the epoch
  */
 

@@ -135,7 +135,7 @@ def test_a_token_without_kid_is_checked_with_the_only_key_of_its_kind(verifier, 
     assert verifier.verify(provider.token({"kid": None})).subject == "ada-1"
     provider.keys.append(jwk("RSA", "rsa-2", 2))
     clock.advance(jwks.FRESH_SECONDS)
-    verifier._providers[provider.issuer].issuer.renew()
+    verifier._providers[provider.issuer].keys.renew()
     assert reason(verifier, provider.token({"kid": None})) == "key"
 
 
@@ -406,10 +406,10 @@ def test_a_thousand_unknown_keys_cause_one_fetch_a_minute(verifier, provider, cl
 def test_old_keys_serve_for_a_day_while_the_provider_is_away(verifier, provider, clock, caplog):
     verifier.verify(provider.token())
     provider.script["/jwks"] = lambda handler: handler.reply(500, b"")
-    issuer = verifier._providers[provider.issuer].issuer
+    cached = verifier._providers[provider.issuer].keys
     for _ in range(23):
         clock.advance(HOUR)
-        issuer.renew()
+        cached.renew()
         verifier.verify(provider.token())
     where = f"{provider.issuer}/jwks at 127.0.0.1"
     assert f"oidc.corp: its keys could not be fetched: {where}: status 500 'Internal Server Error'" in caplog.text
@@ -425,35 +425,35 @@ def test_old_keys_serve_for_a_day_while_the_provider_is_away(verifier, provider,
 
 
 def test_keys_are_renewed_every_five_minutes_beside_the_sign_ins(verifier, provider, clock):
-    issuer = verifier._providers[provider.issuer].issuer
+    cached = verifier._providers[provider.issuer].keys
     verifier.verify(provider.token())
     provider.keys = [jwk("RSA", "rsa-2", 2)]
     clock.advance(299)
-    issuer.renew()
+    cached.renew()
     assert provider.fetches == 1
     clock.advance(1)
-    issuer.renew()
+    cached.renew()
     assert provider.fetches == 2
     verifier.verify(provider.token({"kid": "rsa-2"}, number=2))
     assert provider.fetches == 2
 
 
 def test_a_provider_that_does_not_answer_is_asked_again_and_is_reached_when_it_does(verifier, provider, clock):
-    issuer = verifier._providers[provider.issuer].issuer
+    cached = verifier._providers[provider.issuer].keys
     provider.script["/jwks"] = lambda handler: handler.reply(500, b"")
-    assert not issuer.reached
-    issuer.renew()
-    issuer.renew()
-    assert (issuer.reached, provider.fetches) == (False, 1)
+    assert not cached.reached
+    cached.renew()
+    cached.renew()
+    assert (cached.reached, provider.fetches) == (False, 1)
     provider.script.clear()
     clock.advance(60)
-    issuer.renew()
-    issuer.renew()
-    assert (issuer.reached, provider.fetches) == (True, 2)
+    cached.renew()
+    cached.renew()
+    assert (cached.reached, provider.fetches) == (True, 2)
     provider.script["/jwks"] = lambda handler: handler.reply(500, b"")
     clock.advance(300)
-    issuer.renew()
-    assert not issuer.reached
+    cached.renew()
+    assert not cached.reached
     verifier.verify(provider.token())
 
 
@@ -522,7 +522,7 @@ def test_a_key_that_does_not_fit_is_left_out(verifier, provider, document):
 def test_a_private_key_that_is_published_still_only_verifies(verifier, provider):
     provider.keys = [{**key("RSA").as_dict(private=True), "kid": "rsa-1"}]
     verifier.verify(provider.token())
-    found = verifier._providers[provider.issuer].issuer.key("rsa-1", "RS256")
+    found = verifier._providers[provider.issuer].keys.key("rsa-1", "RS256")
     assert not found.is_private
 
 
@@ -605,10 +605,10 @@ def test_cookies_and_proxies_are_left_alone(verifier, provider, clock, monkeypat
 
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     provider.script["/jwks"] = look
-    issuer = verifier._providers[provider.issuer].issuer
-    issuer.renew()
+    cached = verifier._providers[provider.issuer].keys
+    cached.renew()
     clock.advance(jwks.RETRY_SECONDS)
-    issuer.renew()
+    cached.renew()
     assert seen == [None, None]
 
 

@@ -107,7 +107,7 @@ HOSTILE = [
 @pytest.mark.parametrize("proof", ["https", "http"])
 @pytest.mark.parametrize("redirect", HOSTILE)
 def test_a_redirect_that_is_not_the_domain_is_refused(redirect, proof):
-    with pytest.raises(WrongValue, match=r"^redirect: an URL on good\.example") as refused:
+    with pytest.raises(WrongValue, match=r"^redirect: a URL on good\.example") as refused:
         redirect_url(redirect, DOMAIN, proof, UID)
     assert refused.value.errno == 107
 

@@ -34,7 +34,7 @@ def test_it_mints_an_assertion_for_any_email(shared: World) -> None:
 
 @pytest.mark.parametrize("email", ["", "ann", "ann@", "@example.org", "a b@example.org", "ann@example.org\n", "a@b@c"])
 def test_what_is_no_address_is_refused(shared: World, email: str) -> None:
-    refused = (400, ko(107, "email: a mail address in ASCII, at most 254 characters"))
+    refused = (400, ko(107, "email: an e-mail address in ASCII, at most 254 characters"))
     assert refusal(shared.browser()("POST", "/__dev__/assertion", {"email": email}, **WITH_TOKEN)) == refused
 
 

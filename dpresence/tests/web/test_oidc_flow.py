@@ -244,8 +244,8 @@ def test_the_way_on_does_not_depend_on_the_host_header(world, provider):
 
 # --- what is refused on the way back
 
-NOT_BEGUN = (403, ko(121, "the sign-in was not begun in this browser, or too long ago"))
-OTHER_STATE = (403, ko(121, "state: is not that of this sign-in"))  # where its cookie has the right name
+NOT_BEGUN = (403, ko(121, "the sign-in was not started in this browser, or it has expired"))
+OTHER_STATE = (403, ko(121, "state: does not belong to this sign-in"))  # where its cookie has the right name
 
 
 def test_another_state_is_refused_and_nothing_is_asked(world, provider):
@@ -326,7 +326,7 @@ def test_a_provider_that_says_no_proves_nothing(world, caplog):
     for error, shown in (("access_denied", "access_denied"), ("server_error", "server_error"), ("<script>", "an unknown error")):
         with caplog.at_level(logging.INFO):
             assert refusal(SignIn(world).back(error=error, error_description="x", code=None)) == INVALID
-        assert f"sign-in refused: the provider says {shown}" in caplog.text
+        assert f"sign-in refused: the identity provider answered {shown}" in caplog.text
     assert "script" not in caplog.text
 
 

@@ -124,9 +124,9 @@ def test_the_proof_is_fetched_from_the_domain(world: World) -> None:
 @pytest.mark.parametrize(
     ("answer", "error", "details"),
     [
-        ((200, "another key"), "domain: what it answers is not the domain key", "mismatch"),
-        ((200, ""), "domain: what it answers is not the domain key", "mismatch"),
-        ((200, "\u00e9"), "domain: what it answers is not the domain key", "mismatch"),
+        ((200, "another key"), "domain: the response is not the domain key", "mismatch"),
+        ((200, ""), "domain: the response is not the domain key", "mismatch"),
+        ((200, "\u00e9"), "domain: the response is not the domain key", "mismatch"),
         ((200, "x" * 2000), "the domain could not be validated: size", "size"),
         ((404, "nothing"), "the domain could not be validated: status", "status"),
         ((302, "elsewhere"), "the domain could not be validated: status", "status"),
