@@ -63,16 +63,19 @@ class Call(Generic[T]):
             raise _Abandoned
 
 
-class LogTruncation(Call[bool]):
-    """Truncation of SQLite's write-ahead log, which is not a transaction."""
+class Checkpoint(Call[bool]):
+    """A checkpoint of SQLite's write-ahead log, which is not a transaction; see ``sqlite.checkpoint``."""
 
-    def __init__(self, engine: Engine) -> None:
+    __slots__ = ("_mode",)
+
+    def __init__(self, engine: Engine, mode: sqlite.CheckpointMode) -> None:
         super().__init__(engine, lambda connection: False)
+        self._mode = mode
 
     def _attempt(self) -> Exception | None:
         try:
             self._wanted()
-            self.result = sqlite.truncate_log(self.engine)
+            self.result = sqlite.checkpoint(self.engine, self._mode)
         except Exception as error:  # re-raised in the caller's greenlet
             return error
         return None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TypeVar
 
 import gevent
 from gevent import Timeout, monkey
+from gevent.event import Event
+from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
 from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -17,7 +18,7 @@ from ...clock import JUMP_SECONDS, Clock
 from ...errors import BackendUnavailable, SettingError
 from ...private import without_lone_host
 from . import postgresql, sqlite
-from .calls import Call, LogTruncation
+from .calls import Call, Checkpoint
 from .fair import FairQueue
 from .file import DatabaseFile
 from .proof import WriteProof
@@ -78,6 +79,10 @@ class Database:
         self._queue = FairQueue(**slots, most=waiting)
         self._prove_write = postgresql.prove_write if at_server else sqlite.prove_write
         self._proof = WriteProof(lambda: self.run(self._prove_write, urgent=True), self._clock)
+        self._writes = 0  # since the last checkpoint
+        self._one_checkpoint = BoundedSemaphore(1)
+        self._log_ready = Event()  # not set while a new write-ahead log begins
+        self._log_ready.set()
         self._closed = False
 
     @property
@@ -97,7 +102,9 @@ class Database:
         :param urgent: the call does not wait behind calls that are not urgent.
         :raises BackendUnavailable: the driver failed, the deadline passed, or too many calls of this key are waiting.
         """
-        return self._through_queue(Call(self._engine, work), deadline_seconds or self.deadline_seconds, key, urgent)
+        result = self._through_queue(Call(self._engine, work), deadline_seconds or self.deadline_seconds, key, urgent)
+        self._count_write()
+        return result
 
     def read(self, work: Callable[[Connection], T], *, key: str = "", urgent: bool = False) -> T:
         """Run read-only ``work`` in one transaction and return its result.
@@ -117,7 +124,9 @@ class Database:
 
         :raises BackendUnavailable: see ``run``.
         """
-        return self._at_once(self._nondurable_writer, work, key, urgent)
+        result = self._at_once(self._nondurable_writer, work, key, urgent)
+        self._count_write()
+        return result
 
     def now(self, connection: Connection) -> int:
         """Return the time of day (ms) by the store's clock, which all processes share; expiry uses it."""
@@ -147,6 +156,8 @@ class Database:
     def _try(self, engine: Engine, work: Callable[[Connection], T]) -> Call[T] | None:
         """Execute a call in this thread; return None if the database stays locked by another writer."""
         for pause in _PAUSES:
+            if engine is self._nondurable_writer:
+                self._log_ready.wait(self.deadline_seconds)
             call = Call(engine, work)
             call.execute()
             if not sqlite.is_locked(call.error):
@@ -166,10 +177,29 @@ class Database:
 
     def scrub(self) -> None:
         """Remove deleted data from SQLite's write-ahead log as well. A failure is not an error: the next call tries again."""
-        if self._file is not None:
-            with suppress(BackendUnavailable):
-                if not self._through_queue(LogTruncation(self._engine), self.deadline_seconds, "", urgent=False):
-                    log.info("database: a reader is active; the write-ahead log is truncated later")
+        if self._file is not None and not self._begin_log("TRUNCATE"):
+            log.info("database: the write-ahead log could not be truncated; the next deletion tries again")
+
+    def _count_write(self) -> None:
+        """Have SQLite's write-ahead log copied into the database after some writes."""
+        self._writes += 1
+        if self._file is not None and self._writes >= sqlite.WRITES_IN_LOG:
+            self._writes = 0
+            gevent.spawn(self._begin_log, "RESTART")
+
+    def _begin_log(self, mode: sqlite.CheckpointMode) -> bool:
+        """Copy the log into the database and begin a new one, in the SQL thread. Return False if it fails.
+
+        Writes of the hub's thread wait meanwhile: the first one into a new log, and no other, waits for the disk.
+        """
+        with self._one_checkpoint:
+            self._log_ready.clear()
+            try:
+                return self._through_queue(Checkpoint(self._engine, mode), self.deadline_seconds, "", urgent=False)
+            except BackendUnavailable:
+                return False
+            finally:
+                self._log_ready.set()
 
     def _refuse_lost(self) -> None:
         if self._closed:

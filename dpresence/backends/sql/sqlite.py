@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, StaticPool, create_engine, event
 
 # WAL: readers of other processes do not block writers. FULL: a commit is on disk when it returns.
 # secure_delete: deleted data is also overwritten in the file's free pages.
-_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON")
+# wal_autocheckpoint: only a limit, as the database calls checkpoint more often.
+_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON", "wal_autocheckpoint = 10000")
 # A transaction takes the write lock at its start, even to read: one that reads and then writes could otherwise fail with SQLITE_BUSY,
 # without waiting, after a write of another process. Transactions of this process are serialized anyway, and one without writes needs no
 # fsync.
@@ -20,8 +21,11 @@ _BEGIN = "BEGIN IMMEDIATE"
 SLOTS = {"slots": 2}
 """Calls submitted to the SQL thread: one that runs and the next one, so that the thread does not wait for the hub in between."""
 
+WRITES_IN_LOG = 200
+"""Number of transactions after which the write-ahead log is copied into the database. Most change 5 pages or fewer."""
+CheckpointMode = Literal["RESTART", "TRUNCATE"]
 _LOG_BUSY_MS = 100
-"""Milliseconds that the SQL thread waits for readers before it postpones the truncation of the write-ahead log."""
+"""Milliseconds that the SQL thread waits for readers before it postpones a checkpoint of the write-ahead log."""
 
 
 def understands(url: URL) -> bool:
@@ -36,8 +40,11 @@ def make_reader(url: URL) -> Engine | None:
 
 
 def make_nondurable_writer(url: URL) -> Engine | None:
-    """Return an engine with one connection that commits without an fsync; None for an in-memory database."""
-    return _make_quick(url, ("synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON"), _BEGIN)
+    """Return an engine with one connection that commits without an fsync; None for an in-memory database.
+
+    It never copies the write-ahead log into the database, which requires several fsyncs: see ``checkpoint``.
+    """
+    return _make_quick(url, ("synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON", "wal_autocheckpoint = 0"), _BEGIN)
 
 
 def _make_quick(url: URL, pragmas: Sequence[str], begin: str) -> Engine | None:
@@ -62,21 +69,24 @@ def prove_write(connection: Connection) -> None:
     connection.exec_driver_sql(f"PRAGMA user_version = {secrets.randbits(31)}")
 
 
-def truncate_log(engine: Engine) -> bool:
-    """Copy the write-ahead log into the database and truncate it; the log would otherwise retain deleted data.
+def checkpoint(engine: Engine, mode: CheckpointMode) -> bool:
+    """Copy the write-ahead log into the database and begin a new log. Both wait for the disk.
 
-    :returns: False if a reader still uses an older snapshot.
+    :param mode: ``TRUNCATE`` also shortens the file of the log, which would otherwise retain deleted data.
+    :returns: False if a reader still uses an older snapshot; the log then grows on.
     """
     connection = engine.raw_connection()
     cursor = connection.cursor()
     try:
         (waits,) = cursor.execute("PRAGMA busy_timeout").fetchone()
         cursor.execute(f"PRAGMA busy_timeout = {_LOG_BUSY_MS}")
-        busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        busy, *_ = cursor.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         cursor.execute(f"PRAGMA busy_timeout = {waits}")
     finally:
         cursor.close()
         connection.close()
+    with engine.begin() as opened:
+        prove_write(opened)
     return not busy
 
 
