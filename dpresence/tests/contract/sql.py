@@ -15,7 +15,7 @@ from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
 from dpresence.backends.sql.tables import metadata
 from dpresence.clock import SETTLING_SECONDS
-from dpresence.tests.shared_start import shared_tables
+from dpresence.tests.shared_tables import shared_tables
 from dpresence.tests.support import FakeClock
 
 WAIT = """

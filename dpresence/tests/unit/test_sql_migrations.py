@@ -22,7 +22,7 @@ from dpresence.backends.sql.tables import metadata
 from dpresence.errors import BackendUnavailable, SettingError
 from dpresence.model import Notification
 from dpresence.tests.contract.earlier_tickets import check_migrated_tickets
-from dpresence.tests.shared_start import shared_tables
+from dpresence.tests.shared_tables import shared_tables
 
 
 @pytest.fixture

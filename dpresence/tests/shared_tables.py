@@ -1,0 +1,57 @@
+"""The tables of SQLite that the tests create from one script, as running every migration takes longer than a test.
+
+Tests of the migrations themselves, and every process that a test starts, run the real ones.
+"""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+
+from dpresence.backends.sql import migrate
+from dpresence.backends.sql.engine import Database
+
+_upgrade = migrate._upgrade
+
+
+@contextmanager
+def shared_tables() -> Iterator[None]:
+    """Create the tables of an SQLite database in this context from a script instead of by every migration."""
+    with patch.object(migrate, "_upgrade", _upgrade_by_script):
+        yield
+
+
+@functools.cache
+def _script() -> tuple[str, list[str]]:
+    """Return the revision of this version and the statements that create its tables."""
+    database = Database("sqlite://")
+    with patch.object(migrate, "_upgrade", _upgrade):
+        migrate.migrate(database)
+    revision = migrate.revision(database)
+    statements = database.run(lambda connection: list(_driver(connection).iterdump()))
+    database.close()
+    return str(revision), [each for each in statements if each not in ("BEGIN TRANSACTION;", "COMMIT;")]
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    return connection.connection.dbapi_connection  # type: ignore[return-value]
+
+
+def _upgrade_by_script(connection: Connection) -> bool:
+    """Do as ``migrate._upgrade`` does, quickly where a database is empty or up to date."""
+    if connection.dialect.name != "sqlite":
+        return _upgrade(connection)
+    newest, statements = _script()
+    if MigrationContext.configure(connection).get_current_revision() == newest:
+        return False
+    if connection.exec_driver_sql("SELECT 1 FROM sqlite_master").first():
+        return _upgrade(connection)
+    for statement in statements:
+        connection.exec_driver_sql(statement)
+    return True
