@@ -35,11 +35,13 @@ endif
 test: build ## Run the tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-check: build ## Check format, lint, types and the files that are written from the settings
+check: build ## Check format, lint, types, the Lua scripts and the files that are written from the settings
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/python packaging/settings/generate.py --check
+	@if command -v luacheck >/dev/null || [ -n "$$CI" ]; then luacheck --quiet dpresence/backends; \
+	else echo "luacheck is not installed (Debian: lua-check): the Lua scripts are not checked"; fi
 
 lint: build ## Lint only
 	$(BIN)/ruff check $(SOURCES)

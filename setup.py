@@ -17,7 +17,7 @@ setup(
     license="MPL-2.0",
     packages=find_packages(include=["dpresence", "dpresence.*"], exclude=["dpresence.tests", "dpresence.tests.*"]),
     include_package_data=True,
-    package_data={"dpresence": ["templates/*", "static/*", "backends/sql/migrations/*.mako", "backends/redis/*.lua"]},
+    package_data={"dpresence": ["templates/*", "static/*", "backends/sql/migrations/*.mako", "backends/*/lua/*.lua"]},
     data_files=[("share/dpresence", ["presence.ini", "presence-cluster.ini", "packaging/dpresence.service"])],
     python_requires=">=3.11",
     install_requires=[

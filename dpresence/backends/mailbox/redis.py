@@ -1,4 +1,4 @@
-"""The mailbox in a Redis server with an append-only file. ``redis/mailbox.lua`` implements its operations.
+"""The mailbox in a Redis server with an append-only file. ``lua/batch.lua`` executes its operations.
 
 The server's configuration determines whether an acknowledged write is on disk: with ``appendfsync always`` it is; with ``everysec``, the
 default of Redis, a crash may lose the last one or two seconds; the log contains a warning at startup.
@@ -22,12 +22,13 @@ import msgspec
 from ...errors import SettingError
 from ...model import Notification
 from ..redis.client import BatchingClient, Operation, Run
-from ..redis.connections import ConnectionFactory, RedisConnection, ask, load, script
+from ..redis.connections import ConnectionFactory, RedisConnection, ask
+from ..redis.scripts import load, script
 from . import Granted, Mailbox, Push, Queue, Stored, Waiting
 
 log = logging.getLogger(__name__)
 
-_SCRIPT = script("mailbox", "mailbox_end")
+_SCRIPT = script(__package__, "batch")
 _encode_json = msgspec.json.Encoder().encode
 _MANY = 100
 """Notifications handled in one step."""
@@ -35,7 +36,7 @@ _PUSH_WEIGHT = 8
 _TIDY_WEIGHT = 5
 """Weight of the entries that a push or a count discards itself."""
 _UNTIDY = "untidy"
-"""Result of an operation whose queues hold more discardable entries than it discards itself; see ``mailbox.lua``."""
+"""Result of an operation whose queues hold more discardable entries than it discards itself; see ``lua/delivery.lua``."""
 _NO_LIMIT = 2**52
 
 

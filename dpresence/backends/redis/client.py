@@ -110,7 +110,7 @@ class BatchingClient:
             self._work.wait()
             self._work.clear()
             while self._calls:
-                self._carry(self._next_batch())
+                self._send(self._next_batch())
 
     def _next_batch(self) -> list[_Call]:
         """Remove the calls of the next batch, at least one, from the queue."""
@@ -120,7 +120,7 @@ class BatchingClient:
             batch.append(self._calls.popleft())
         return batch
 
-    def _carry(self, batch: list[_Call]) -> None:
+    def _send(self, batch: list[_Call]) -> None:
         try:
             run = self._ready()
             wanted = [call for call in batch if call.wanted]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.resources import files
 from typing import Any, Protocol, cast
 
 from redis import ConnectionPool, RedisError, ResponseError
@@ -154,13 +153,3 @@ def info(connection: RedisConnection, section: str) -> dict[str, str]:
     """Return a section of INFO."""
     lines = (line.partition(":") for line in ask(connection, "INFO", section).decode().splitlines())
     return {key: value for key, colon, value in lines if colon}
-
-
-def script(*names: str) -> bytes:
-    """Return the concatenated text of some Lua scripts of this package."""
-    return b"\n".join((files(__package__) / f"{name}.lua").read_bytes() for name in names)
-
-
-def load(connection: RedisConnection, text: bytes) -> bytes:
-    """Load a script into the server and return its SHA1 digest."""
-    return cast("bytes", ask(connection, "SCRIPT", "LOAD", text))

@@ -1,4 +1,4 @@
-"""The tracker in Redis, shared by any number of processes. ``redis/*.lua`` implements the operations on devices and feeds.
+"""The tracker in Redis, shared by any number of processes. ``lua/batch.lua`` executes the operations on devices and feeds.
 
 Every change, including its feed entries and signals, is one atomic step of one script. The operations of a process are sent in
 batches (``redis.client``), so that an update costs at most one round trip, and less under load.
@@ -30,18 +30,21 @@ from ...errors import BackendUnavailable, TooMany
 from ...model import ERASED, Device, DirectoryVersion, Grant, GrantSet, Status
 from ...settings import PresenceSettings
 from ..redis.client import BatchingClient, Operation, Run, Unanswered
-from ..redis.connections import ConnectionFactory, RedisConnection, ask, info, load, script
+from ..redis.connections import ConnectionFactory, RedisConnection, ask, info
 from ..redis.pubsub import PubSub
+from ..redis.scripts import load, script
 from . import Connected, Listener, StaleGrants, Topic
 from .redis_feeds import RedisFeeds
 from .redis_values import Known, brief, brief_set, weight
 
 log = logging.getLogger(__name__)
 
-_OPEN = script("clock", "open")
-_BATCH = script("clock", "batch", "feed", "users", "rates", "devices", "leases", "end")
+_OPEN = script(__package__, "open")
+_BATCH = script(__package__, "batch")
+_CHANNEL = "wakes"
+"""Suffix of the pub/sub channel; ``lua/batch.lua`` publishes on it. Processes of all versions use this name."""
 _STALE = "stale"
-"""Result of an operation whose grants are older than those the server has seen; see ``users.lua``."""
+"""Result of an operation whose grants are older than those the server has seen; see ``lua/request.lua``."""
 _LOOKS = 4
 """Parts of the index of users, 50 users each, that are checked with each renewal of the lease."""
 
@@ -76,7 +79,7 @@ class RedisTracker(RedisFeeds):
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder().decode
         self._client = BatchingClient(server, self._begin, weigh=weight)
-        self._pubsub = PubSub(server, f"{self._prefix}wakes", self._on_message, lambda: self._signal_here("missed"))
+        self._pubsub = PubSub(server, self._prefix + _CHANNEL, self._on_message, lambda: self._signal_here("missed"))
         self.ping()
 
     # -- batches
@@ -89,10 +92,10 @@ class RedisTracker(RedisFeeds):
 
         def run(operations: Sequence[Operation]) -> Sequence[Any]:
             try:
-                return self._carry(connection, batch, operations)
+                return self._execute(connection, batch, operations)
             except _Unknown:
                 self._register(connection, registration, run_id)
-                return self._carry(connection, batch, operations)
+                return self._execute(connection, batch, operations)
 
         return run
 
@@ -111,7 +114,7 @@ class RedisTracker(RedisFeeds):
             log.warning("redis: the server does not know this process; its devices are connected again")
             self._signal_here("forgotten")
 
-    def _carry(self, connection: RedisConnection, batch: bytes, operations: Sequence[Operation]) -> Sequence[Any]:
+    def _execute(self, connection: RedisConnection, batch: bytes, operations: Sequence[Operation]) -> Sequence[Any]:
         settings, now, ticks = self._settings, self._clock.steady.now(), round(self._clock.monotonic() * 1000)
         interval = 1000 / settings.status_rate
         rate = (interval, interval * settings.status_burst)

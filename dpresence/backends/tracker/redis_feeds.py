@@ -19,7 +19,7 @@ _MANY = 500
 
 
 class RedisFeeds(Tracker):
-    """Operations on feeds, implemented in ``redis/feed.lua``; ``RedisTracker`` creates the client."""
+    """Operations on feeds, implemented in ``lua/feeds.lua`` and ``lua/reading.lua``; ``RedisTracker`` creates the client."""
 
     _client: BatchingClient
     _known: Known

@@ -1,4 +1,4 @@
-"""Encoding of arguments and decoding of results of the scripts in ``redis/``."""
+"""Encoding of arguments and decoding of results of the scripts in ``lua/``."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def brief(grants: Iterable[Grant]) -> list[tuple[str, str, int, bool]]:
 
 
 def updates(text: str) -> list[Update]:
-    """Decode entries as ``feed.lua`` writes them; yields to the event loop if there are very many."""
+    """Decode entries as ``lua/feeds.lua`` writes them; yields to the event loop if there are very many."""
     found: list[Update] = []
     for line in text.split("\n") if text else ():
         offset, puid, status, at, reason = line.split(" ")

@@ -13,7 +13,8 @@ import pytest
 
 from dpresence.backends.mailbox import Queue
 from dpresence.backends.mailbox.redis import RedisMailbox
-from dpresence.backends.redis.connections import ask, load
+from dpresence.backends.redis.connections import ask
+from dpresence.backends.redis.scripts import load
 from dpresence.model import Notification
 
 from .mailbox import DAY, NOW, grant, kept, one, push, settle, waiting

@@ -1,8 +1,9 @@
--- Registers a process on a new connection: see tracker/redis.py, RedisTracker._begin. Follows "clock.lua".
+-- Registers a process on a new connection: see tracker/redis.py, RedisTracker._begin.
 -- ARGV[1], cmsgpack: prefix, process, generation, lease (ms), now (ms), run id of the server,
 --   last state known to the process (epoch, run id, number of batches), a new epoch in case one is needed.
 -- Returns cmsgpack: epoch, start of the stored data (ms), whether the process was known.
 local prefix, me, generation, lease, now, run, seen, fresh = unpack(cmsgpack.unpack(ARGV[1]))
+local clock = require('clock')
 local call = redis.call
 local meta, processes = prefix .. 'meta', prefix .. 'processes'
 
@@ -11,18 +12,18 @@ local RUNS = 100 -- maximum number of recorded server restarts; a process that l
 for _, key in ipairs({ meta, processes }) do -- a wrong type is damage that requires a reset of all data
   if not string.find('hash none', call('TYPE', key).ok, 1, true) then call('UNLINK', meta, processes) end
 end
-local epoch, since, batches, kept = unpack(call('HMGET', meta, 'epoch', 'since', 'batches', 'runs'))
+local epoch, since, batches, recorded = unpack(call('HMGET', meta, 'epoch', 'since', 'batches', 'runs'))
 local runs = {} -- runs of the server, oldest first: run id, and the number of batches at the start of that run
-for id, start in string.gmatch(kept or '', '(%S+) (%d+)') do runs[#runs + 1] = { id = id, start = tonumber(start) } end
+for id, start in string.gmatch(recorded or '', '(%S+) (%d+)') do runs[#runs + 1] = { id = id, start = tonumber(start) } end
 
-local function keep_runs()
+local function save_runs()
   local lines = {}
   for index = math.max(1, #runs - RUNS + 1), #runs do lines[#lines + 1] = runs[index].id .. ' ' .. runs[index].start end
   call('HSET', meta, 'runs', table.concat(lines, '\n'))
 end
 
 -- Return whether a restart of the server has lost batches that this process has seen acknowledged; cursors and devices may be wrong then.
-local function turned_back()
+local function has_lost_batches()
   if seen[1] ~= epoch then return false end
   for index = #runs, 1, -1 do
     if runs[index].id == seen[2] then return false end
@@ -33,10 +34,10 @@ end
 
 if epoch and (#runs == 0 or runs[#runs].id ~= run) then -- first registration after a restart of the server
   runs[#runs + 1] = { id = run, start = tonumber(batches) }
-  keep_runs()
+  save_runs()
 end
 
-if not epoch or turned_back() then
+if not epoch or has_lost_batches() then
   local keys = call('KEYS', prefix .. '*')
   for first = 1, #keys, 1000 do
     call('UNLINK', unpack(keys, first, math.min(first + 999, #keys)))
@@ -45,10 +46,10 @@ if not epoch or turned_back() then
   local base = seen[1] == '' and 0 or now
   epoch, since, runs = fresh, now, { { id = run, start = 0 } }
   call('HSET', meta, 'epoch', epoch, 'since', now, 'batches', 0, 'base', base)
-  keep_runs()
+  save_runs()
 end
 
-local ends = tick(meta, lease) + lease
+local ends = clock.tick(meta, lease) + lease
 if call('EXISTS', processes) == 0 then -- the key was lost, or no process is registered: processes with devices get one more lease
   for _, key in ipairs(call('KEYS', prefix .. 'users:*')) do
     call('HSET', processes, string.sub(key, #prefix + #'users:' + 1), '0 ' .. ends)

@@ -1,20 +1,23 @@
--- The record of a user. Follows "feed.lua".
+-- The record of a user; see batch.lua.
+local damage, request = require('damage'), require('request')
+local call, prefix = redis.call, request.prefix
+local M = {}
 
-local RANK = { offline = 0, unavailable = 1, online = 2 }
+M.RANK = { offline = 0, unavailable = 1, online = 2 }
 
 local function is_record(record)
-  if type(record) ~= 'table' or not RANK[record.status] or type(record.devices) ~= 'table' then return false end
+  if type(record) ~= 'table' or not M.RANK[record.status] or type(record.devices) ~= 'table' then return false end
   for _, device in pairs(record.devices) do
-    if type(device) ~= 'table' or not RANK[device.status] or type(device.process) ~= 'string' then return false end
+    if type(device) ~= 'table' or not M.RANK[device.status] or type(device.process) ~= 'string' then return false end
   end
   return true
 end
 
 -- Return a user's record. One that cannot be decoded is deleted, and the user's devices connect again.
-local function load(user)
+function M.load(user)
   local key = prefix .. 'user:' .. user
   local got, text = pcall(call, 'GET', key)
-  if not got and not is_damage(reason_of(text)) then error(text, 0) end
+  if not got and not damage.is_damage(text) then error(text, 0) end
   if got and not text then return { status = 'offline', devices = {}, revision = 0 } end
   local read, record = pcall(cmsgpack.unpack, text)
   if got and read and is_record(record) then
@@ -22,16 +25,16 @@ local function load(user)
     return record
   end
   call('UNLINK', key)
-  signal('forgotten ' .. user)
+  request.signal('forgotten ' .. user)
   return { status = 'offline', devices = {}, revision = 0 }
 end
 
 -- Store a record. One without devices is stored for a while: calls with grants older than its revision may still arrive,
 -- and the user's bucket must not be full when they return.
-local function store(user, record)
+function M.store(user, record)
   local key, seconds = prefix .. 'user:' .. user, 0
-  if record.revision > 0 then seconds = feed_seconds end
-  if record.full then seconds = math.max(seconds, math.ceil(status_window / 1000)) end
+  if record.revision > 0 then seconds = request.feed_seconds end
+  if record.full then seconds = math.max(seconds, math.ceil(request.status_window / 1000)) end
   if next(record.devices) then
     call('SET', key, cmsgpack.pack(record))
   elseif seconds > 0 then
@@ -42,34 +45,19 @@ local function store(user, record)
 end
 
 -- Store a newer revision of an account; return whether the given revision is not older than the newest one seen.
-function raise_revision(user, revision)
-  local record = load(user)
+function M.raise_revision(user, revision)
+  local record = M.load(user)
   if revision > record.revision then
     record.revision = revision
-    store(user, record)
+    M.store(user, record)
   end
   return revision >= record.revision
 end
 
-function told_of(user)
-  local record = load(user)
+-- Return the status that applications were sent last.
+function M.told_status(user)
+  local record = M.load(user)
   return record.told or record.status
 end
 
-function run.forget_revision(user)
-  local record = load(user)
-  record.revision = 0
-  store(user, record)
-end
-
-function run.status(user)
-  return load(user).status
-end
-
-run.told_status = told_of
-
-local function tell(grants, status, reason)
-  for _, grant in ipairs(grants) do
-    if not grant[4] then show(grant, status, reason) end
-  end
-end
+return M

@@ -16,33 +16,38 @@
 --   users:PROCESS    set of users with a device of that process
 --   figures:PROCESS  text published by that process, until its lease expires
 --   grace:PROCESS    sorted set of users by the earliest end of a grace period of theirs, in ticks of that process
+--   postponed        see rates.lua; the keys of feeds: see feeds.lua
 -- Keys are computed here and not declared: Redis Cluster is not supported.
-local request = cmsgpack.unpack(ARGV[1])
-local prefix, me, generation, now, ticks, settings, operations = unpack(request, 1, 7)
-local grace, lease, feed_seconds, feed_entries, status_interval, status_window = unpack(settings)
+local request = require('request')
 local call = redis.call
-local meta, processes = prefix .. 'meta', prefix .. 'processes'
 
-local mine = call('HGET', processes, me)
-if not mine or tonumber(string.match(mine, '^%d+')) ~= generation then return false end
+local registered = call('HGET', request.processes, request.process)
+if not registered or tonumber(string.match(registered, '^%d+')) ~= request.generation then return false end
 
-local STALE = 'stale' -- result of an operation whose grants are older than those seen before; it changed nothing
-local run, told_of, raise_revision, finish = {}, nil, nil, nil -- run: the operations by name
-local signalled, signals = {}, {} -- in order, without duplicates
+local damage, feeds = require('damage'), require('feeds')
+local PARTS = { 'devices', 'reading', 'grants', 'statuses', 'leases' } -- modules that return operations by name
 
-local anew = false -- whether to delete all data at the end of the batch
-local alarms = {} -- signals for this process only
-
-local function alarm(text)
-  if not alarms[text] then
-    alarms[text] = true
-    alarms[#alarms + 1] = text
+-- Return the function of an operation. A module is loaded when an operation is looked up that no earlier one has.
+local function find(name)
+  for _, part in ipairs(PARTS) do
+    local operation = require(part)[name]
+    if operation then return operation end
   end
 end
 
-local function signal(text)
-  if not signalled[text] then
-    signalled[text] = true
-    signals[#signals + 1] = text
+local results, failed = {}, {}
+for position, operation in ipairs(request.operations) do
+  local done, result = pcall(find(operation[1]), unpack(operation, 2))
+  if not done then
+    failed[#failed + 1] = { position, damage.reason_of(result) }
+    result = false
   end
+  if result == nil then result = true end
+  results[position] = result
 end
+feeds.save_all()
+local text = table.concat(request.signals, '\n')
+if #request.signals > 0 then call('PUBLISH', request.prefix .. 'wakes', request.process .. '\n' .. text) end -- see tracker/redis.py
+local batches = call('HINCRBY', request.meta, 'batches', 1)
+if request.reset then call('UNLINK', request.meta, request.processes) end -- the next registration deletes all data, see open.lua
+return cmsgpack.pack({ batches, text, results, table.concat(request.alarms, '\n'), failed })

@@ -1,14 +1,17 @@
--- Devices and grace periods. Follows "rates.lua".
+-- Operations on devices, and on their grace periods.
+local rates, records, request = require('rates'), require('records'), require('request')
+local call, prefix, me, ticks, STALE = redis.call, request.prefix, request.process, request.ticks, request.STALE
+local run = {}
 
-local function owned(record, name, connection)
+local function find_owned(record, name, connection)
   local device = record.devices[name]
   return device and not device.over and device.connection == connection and device.process == me and device or nil
 end
 
 -- Return the name of the device that a connection owns.
-local function spoken_for(record, connection)
+local function name_of(record, connection)
   for name in pairs(record.devices) do
-    if owned(record, name, connection) then return name end
+    if find_owned(record, name, connection) then return name end
   end
 end
 
@@ -33,22 +36,24 @@ end
 local function save_devices(user, record, grants, reason)
   local status = 'offline'
   for _, device in pairs(record.devices) do
-    if RANK[device.status] > RANK[status] then status = device.status end
+    if records.RANK[device.status] > records.RANK[status] then status = device.status end
   end
   local before = record.status
   record.status = status
-  if status ~= before then tell_status(user, record, grants, before, reason) end
-  store(user, record)
+  if status ~= before then rates.publish(user, record, grants, before, reason) end
+  records.store(user, record)
 end
 
 -- Delete the devices for which ``which(name, device)`` is true; return whether there were any.
-local function drop(user, grants, revision, reason, which)
-  local record, at = load(user), {}
+local function delete_devices(user, grants, revision, reason, which)
+  local record, at = records.load(user), {}
   if revision < record.revision then return STALE end
   for name, device in pairs(record.devices) do
     if which(name, device) then
       at[device.process] = true
-      if reason == 'explicit' and not device.over then call('SET', prefix .. 'out:' .. device.connection, '', 'EX', feed_seconds) end
+      if reason == 'explicit' and not device.over then
+        call('SET', prefix .. 'out:' .. device.connection, '', 'EX', request.feed_seconds)
+      end
       record.devices[name] = nil
     end
   end
@@ -59,11 +64,11 @@ local function drop(user, grants, revision, reason, which)
 end
 
 -- Repair the indexes and feeds of a user who has no device to expire, such as one whose record was lost.
-local function mend(user, grants)
-  local record = load(user)
+local function repair(user, grants)
+  local record = records.load(user)
   index(user, record, me)
   for _, process in ipairs(call('SMEMBERS', prefix .. 'dead')) do index(user, record, process) end
-  if not next(record.devices) then tell(grants, 'offline', 'lost') end
+  if not next(record.devices) then rates.publish_at_once(grants, 'offline', 'lost') end
 end
 
 local function nameless_in_grace(record)
@@ -83,23 +88,23 @@ end
 function run.look(cursor)
   local after, users = unpack(call('SSCAN', prefix .. 'users:' .. me, cursor, 'COUNT', 50))
   for _, user in ipairs(users) do
-    if is_lost(user, load(user)) then signal('forgotten ' .. user) end
+    if is_lost(user, records.load(user)) then request.signal('forgotten ' .. user) end
   end
   return after
 end
 
 function run.connect(user, name, connection, status, grants, revision, limit, fresh, signed)
-  local record = load(user)
+  local record = records.load(user)
   if revision < record.revision then return STALE end
   -- A connection that retries after a lost reply may already own a device.
-  if name == '' then name = spoken_for(record, connection) or nameless_in_grace(record) or fresh end
+  if name == '' then name = name_of(record, connection) or nameless_in_grace(record) or fresh end
   local others = 0
   for other, device in pairs(record.devices) do
     if other ~= name and not device.over then others = others + 1 end
   end
   if others >= limit then return false end
   local before = record.devices[name]
-  local since = before and before.connection == connection and before.since or now
+  local since = before and before.connection == connection and before.since or request.now
   record.devices[name] = { status = status, connection = connection, process = me, since = since, signed = signed }
   if before and before.process ~= me then index(user, record, before.process) end
   index(user, record, me)
@@ -108,9 +113,9 @@ function run.connect(user, name, connection, status, grants, revision, limit, fr
 end
 
 function run.update(user, name, connection, status, grants, revision, signed)
-  local record = load(user)
+  local record = records.load(user)
   if revision < record.revision then return STALE end
-  local device = owned(record, name, connection)
+  local device = find_owned(record, name, connection)
   if not device then return false end
   if device.status ~= status or signed > (device.signed or 0) then
     device.status, device.signed = status, math.max(signed, device.signed or 0)
@@ -120,16 +125,16 @@ function run.update(user, name, connection, status, grants, revision, signed)
 end
 
 function run.leave(user, name, connection)
-  local record = load(user)
-  local device = owned(record, name, connection)
+  local record = records.load(user)
+  local device = find_owned(record, name, connection)
   if not device then
-    if is_lost(user, record) then call('ZADD', prefix .. 'grace:' .. me, ticks + grace, user) end
+    if is_lost(user, record) then call('ZADD', prefix .. 'grace:' .. me, ticks + request.grace, user) end
     return
   end
   if device.status == 'offline' then
     record.devices[name] = nil
   else
-    device.connection, device.over = '', ticks + grace
+    device.connection, device.over = '', ticks + request.grace
   end
   index(user, record, me)
   save_devices(user, record, {}, 'lost')
@@ -137,21 +142,21 @@ end
 
 -- End a connection whose "connect" got no reply.
 function run.abandon(user, connection)
-  local name = spoken_for(load(user), connection)
+  local name = name_of(records.load(user), connection)
   if name then run.leave(user, name, connection) end
 end
 
 -- before: sign the device out only if it signed in before the account had this revision.
 function run.remove(user, name, grants, revision, before)
-  return drop(user, grants, revision, 'explicit', function(other, device)
+  return delete_devices(user, grants, revision, 'explicit', function(other, device)
     return other == name and (device.signed or 0) < before
   end)
 end
 
 function run.remove_all(user, grants, revision, before)
-  local found = drop(user, grants, revision, 'explicit', function(_, device) return (device.signed or 0) < before end)
-  if found ~= STALE and load(user).status == 'offline' then
-    tell(grants, 'offline', 'explicit') -- changes a feed only if the record was lost
+  local found = delete_devices(user, grants, revision, 'explicit', function(_, device) return (device.signed or 0) < before end)
+  if found ~= STALE and records.load(user).status == 'offline' then
+    rates.publish_at_once(grants, 'offline', 'explicit') -- changes a feed only if the record was lost
   end
   return found
 end
@@ -162,17 +167,19 @@ end
 
 function run.devices(user)
   local found = {}
-  for name, device in pairs(load(user).devices) do
+  for name, device in pairs(records.load(user).devices) do
     found[#found + 1] = { name, device.status, not device.over, device.since }
   end
   return found
 end
 
 function run.expire(user, grants, revision)
-  local found = drop(user, grants, revision, 'lost', function(_, device)
+  local found = delete_devices(user, grants, revision, 'lost', function(_, device)
     if device.process == me then return device.over and device.over <= ticks end
-    return call('HEXISTS', processes, device.process) == 0
+    return call('HEXISTS', request.processes, device.process) == 0
   end)
-  if found == false then mend(user, grants) end
+  if found == false then repair(user, grants) end
   return found
 end
+
+return run

@@ -1,20 +1,23 @@
--- Leases, by the lease clock, and the texts that processes publish while they have a lease. Follows "devices.lua".
+-- Leases, by the lease clock, and the texts that processes publish while they have a lease.
+local clock, feeds, request = require('clock'), require('feeds'), require('request')
+local call, prefix, me, processes, meta = redis.call, request.prefix, request.process, request.processes, request.meta
+local run = {}
 
 -- Set the end of this process's lease, in milliseconds from now; return the current time of the lease clock.
 local function end_lease_after(milliseconds)
-  local present = tick(meta, lease)
-  call('HSET', processes, me, generation .. ' ' .. (present + milliseconds))
+  local present = clock.tick(meta, request.lease)
+  call('HSET', processes, me, request.generation .. ' ' .. (present + milliseconds))
   return present
 end
 
 function run.renew()
-  end_lease_after(lease)
+  end_lease_after(request.lease)
 end
 
 -- Regular end of a process: devices that are still connected or in grace expire after one more grace period.
 function run.retire()
   call('DEL', prefix .. 'figures:' .. me)
-  end_lease_after(grace)
+  end_lease_after(request.grace)
 end
 
 -- Record the processes whose lease has expired as dead.
@@ -31,7 +34,7 @@ end
 
 -- Return the dead processes that still have users.
 function run.due()
-  expire_leases(end_lease_after(lease)) -- a call also renews this process's lease
+  expire_leases(end_lease_after(request.lease)) -- a call also renews this process's lease
   local found = {}
   for _, process in ipairs(call('SMEMBERS', prefix .. 'dead')) do
     if call('SCARD', prefix .. 'users:' .. process) > 0 then
@@ -46,16 +49,16 @@ end
 
 -- Return the next cursor ("0" at the end) and some users who have a device at a process.
 function run.users(process, cursor)
-  return call('SSCAN', prefix .. 'users:' .. process, cursor, 'COUNT', SOME)
+  return call('SSCAN', prefix .. 'users:' .. process, cursor, 'COUNT', feeds.SOME)
 end
 
--- Return up to SOME users of this process who have a device whose grace period has ended, fewer at the end.
+-- Return up to feeds.SOME users of this process who have a device whose grace period has ended, fewer at the end.
 function run.over(first)
-  return call('ZRANGEBYSCORE', prefix .. 'grace:' .. me, '-inf', ticks, 'LIMIT', first, SOME)
+  return call('ZRANGEBYSCORE', prefix .. 'grace:' .. me, '-inf', request.ticks, 'LIMIT', first, feeds.SOME)
 end
 
 function run.publish(text)
-  call('SET', prefix .. 'figures:' .. me, text, 'PX', lease)
+  call('SET', prefix .. 'figures:' .. me, text, 'PX', request.lease)
 end
 
 function run.published()
@@ -69,7 +72,7 @@ end
 
 -- Return true to the first process that claims a task, and false to all for some time afterwards.
 function run.claim(task, milliseconds)
-  local present, field = tick(meta, lease), 'claim ' .. task
+  local present, field = clock.tick(meta, request.lease), 'claim ' .. task
   if present < tonumber(call('HGET', meta, field) or 0) then return false end
   call('HSET', meta, field, present + milliseconds)
   return true
@@ -83,12 +86,14 @@ function run.follows(generation, revision)
 end
 
 function run.begin_anew()
-  anew = true
+  request.reset = true
 end
 
 function run.signal(text)
-  signal(text)
+  request.signal(text)
 end
 
--- The batch of a ping shows that the server accepts writes, as every batch writes: see end.lua.
+-- The batch of a ping shows that the server accepts writes, as every batch writes: see batch.lua.
 function run.ping() end
+
+return run

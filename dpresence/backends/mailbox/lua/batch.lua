@@ -1,0 +1,36 @@
+-- Executes one batch of operations, in order and atomically. Their documentation: backends/mailbox/__init__.py.
+-- ARGV[1], cmsgpack: prefix, operations. Returns cmsgpack: results.
+--
+--   count          the latest position; positions only increase, even after the server has lost data
+--   order:USER     sorted set: ids of undelivered notifications by position
+--   text:USER      hash: id -> encoded notification, of undelivered notifications
+--   facts:USER     hash: id -> "end puid", of undelivered notifications and of those that are only counted
+--   queue:PUID     sorted set: ids by position, of all notifications that the application sees as waiting
+--   ends:PUID      sorted set: ids of the same notifications by time of expiry (ms)
+--   taken:PUID     sorted set: ids of notifications that are only counted, by the time (ms) at which the user received them
+--   queues         sorted set without scores: "USER PUID" of every queue that is not empty
+--   due            sorted set: "USER PUID" of the same queues by the earliest expiry in the queue, or an earlier time
+--
+-- An earlier version used other keys. They are migrated when their data is needed, and by sweeps:
+--   for:USER       hash: id -> cmsgpack of position, application, end (ms) and a JSON list whose third element is the PUID
+--   ends           sorted set: "USER ID" by time of expiry
+--
+-- An operation consists of its name, the users it concerns and its arguments. While one of these users has a key of the earlier
+-- version, the operation changes nothing and its result is false: the caller migrates the key ("adopt") and retries.
+-- No operation handles more than MANY notifications of all its queues together; results say whether more remain, and the
+-- caller repeats the operation. The result UNTIDY means that the operation only discarded FEW notifications: the caller has to tidy the
+-- queues ("tidy") and retry.
+-- Keys are computed here and not declared: Redis Cluster is not supported.
+local delivery, migration, purging, queues = require('delivery'), require('migration'), require('purging'), require('queues')
+
+local results = {}
+for index, operation in ipairs(queues.operations) do
+  local name = operation[1]
+  if migration.has_earlier(operation[2]) then
+    results[index] = false
+  else
+    local run = delivery[name] or purging[name] or migration.operations[name]
+    results[index] = run(unpack(operation, 3))
+  end
+end
+return cmsgpack.pack(results)

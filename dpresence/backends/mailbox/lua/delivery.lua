@@ -1,0 +1,117 @@
+-- Operations that store and deliver notifications.
+local queues = require('queues')
+local call = redis.call
+local FEW = 10 -- maximum number of notifications that a push or a count discards first
+local UNTIDY = 'untidy' -- result of an operation that only discarded FEW notifications, because there are more to discard
+local run = {}
+
+-- Return how many of the queues have been tidied. Each queue: user, PUID, shown_until (ms).
+function run.tidy(some, limit)
+  local left = queues.MANY
+  for index, queue in ipairs(some) do
+    left = queues.tidy(queue[1], queue[2], queue[3], limit, left)
+    if not left then return index - 1 end
+  end
+  return #some
+end
+
+local position
+local function next_position()
+  position = math.max((position or tonumber(call('GET', queues.prefix .. 'count') or 0)) + 1, queues.microseconds)
+  return position
+end
+
+-- Group items by queue in the form that "add" takes, with the position of each item in the results.
+local function by_queue(items)
+  local found, order = {}, {}
+  for index, item in ipairs(items) do
+    local user, puid, id, ttl, shown_until, text = unpack(item)
+    local queue = found[puid]
+    if not queue then
+      queue = { user = user, puid = puid, shown_until = shown_until, items = {}, places = {} }
+      found[puid] = queue
+      order[#order + 1] = queue
+    end
+    queue.items[#queue.items + 1] = { id, next_position(), queues.now + ttl, text }
+    queue.places[#queue.places + 1] = index
+  end
+  call('SET', queues.prefix .. 'count', queues.number(position))
+  return order
+end
+
+-- items: each with user, PUID, id, time to live (ms), shown_until (ms), text.
+function run.push(items, limit)
+  local results, left, some = {}, FEW, by_queue(items)
+  for _, queue in ipairs(some) do
+    left, queue.size = queues.tidy(queue.user, queue.puid, queue.shown_until, limit, left)
+    if not left then return UNTIDY end
+    for index, place in ipairs(queue.places) do
+      results[place] = { queue.items[index][2], math.min(queue.size + index, limit) }
+    end
+  end
+  queues.add(some)
+  for _, queue in ipairs(some) do
+    local over = queue.size + #queue.items - limit
+    if over > 0 then queues.forget(queue.user, queue.puid, call('ZRANGE', queues.key('queue', queue.puid), 0, over - 1)) end
+  end
+  return results
+end
+
+-- Return the position to continue after (0 at the end), and position and text of each notification.
+function run.pending(user, after, limit)
+  local found = call('ZRANGEBYSCORE', queues.key('order', user), '(' .. queues.number(after), '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
+  if #found == 0 then return { 0, {} } end
+  local ids, kept = {}, {}
+  for index = 1, #found, 2 do ids[#ids + 1] = found[index] end
+  local facts, texts = call('HMGET', queues.key('facts', user), unpack(ids)), call('HMGET', queues.key('text', user), unpack(ids))
+  for index in ipairs(ids) do
+    local ends = facts[index] and tonumber(string.match(facts[index], '^%d+'))
+    if ends and ends > queues.now and texts[index] then kept[#kept + 1] = { tonumber(found[2 * index]), texts[index] } end
+  end
+  return { #ids == limit and tonumber(found[#found]) or 0, kept }
+end
+
+function run.among(user, ids)
+  local found = {}
+  for index, score in ipairs(call('ZMSCORE', queues.key('order', user), unpack(ids))) do
+    if score then found[#found + 1] = ids[index] end
+  end
+  return found
+end
+
+-- Return the size of a queue as its application sees it.
+function run.waiting(user, puid, shown_until)
+  local left, size = queues.tidy(user, puid, 0, math.huge, FEW) -- otherwise expired entries of "taken" would be subtracted twice
+  return left and size - call('ZCOUNT', queues.key('taken', puid), '-inf', '(' .. queues.number(shown_until)) or UNTIDY
+end
+
+function run.puids(user, ids)
+  local found = {}
+  for _, facts in ipairs(call('HMGET', queues.key('facts', user), unpack(ids))) do
+    if facts then found[#found + 1] = string.match(facts, ' (.*)$') end
+  end
+  return found
+end
+
+-- unseen: "all", or a list of PUIDs.
+function run.settle(user, ids, unseen, at)
+  local named, count = {}, 0
+  for index, facts in ipairs(call('HMGET', queues.key('facts', user), unpack(ids))) do
+    local puid = facts and string.match(facts, ' (.*)$')
+    if puid then
+      named[puid] = named[puid] or {}
+      table.insert(named[puid], ids[index])
+    end
+  end
+  local keep = {}
+  if unseen ~= 'all' then
+    for _, puid in ipairs(unseen) do keep[puid] = true end
+  end
+  for puid, some in pairs(named) do
+    local hidden = unseen == 'all' or keep[puid]
+    count = count + (hidden and queues.take(user, puid, some, at) or not hidden and queues.discard(user, puid, some) or 0)
+  end
+  return count
+end
+
+return run

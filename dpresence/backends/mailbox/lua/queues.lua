@@ -1,0 +1,108 @@
+-- The queues of notifications: their keys (see batch.lua), adding and discarding.
+local call, time = redis.call, redis.call('TIME')
+local M = {}
+
+M.prefix, M.operations = unpack(cmsgpack.unpack(ARGV[1]))
+M.queues, M.due = M.prefix .. 'queues', M.prefix .. 'due'
+M.microseconds = time[1] * 1000000 + time[2]
+M.now = time[1] * 1000 + math.floor(time[2] / 1000) -- ms
+M.MANY = 100 -- notifications that one operation handles
+M.SOME = 20 -- queues that one sweep handles
+
+function M.key(name, owner)
+  return M.prefix .. name .. ':' .. owner
+end
+
+function M.number(value) -- without an exponent for large values
+  return string.format('%.0f', value)
+end
+
+-- Delete notifications of a queue that remains non-empty; return how many were undelivered.
+function M.forget(user, puid, ids)
+  call('HDEL', M.key('facts', user), unpack(ids))
+  call('HDEL', M.key('text', user), unpack(ids))
+  call('ZREM', M.key('ends', puid), unpack(ids))
+  call('ZREM', M.key('taken', puid), unpack(ids))
+  call('ZREM', M.key('queue', puid), unpack(ids))
+  return call('ZREM', M.key('order', user), unpack(ids))
+end
+
+-- Delete notifications of one queue; return how many were undelivered.
+function M.discard(user, puid, ids)
+  if #ids == 0 then return 0 end
+  local count = M.forget(user, puid, ids)
+  if call('EXISTS', M.key('queue', puid)) == 0 then
+    call('ZREM', M.queues, user .. ' ' .. puid)
+    call('ZREM', M.due, user .. ' ' .. puid)
+  end
+  return count
+end
+
+-- Mark notifications of one queue as received, delete their text and continue to count them; return how many there were.
+function M.take(user, puid, ids, at)
+  local count = 0
+  for _, id in ipairs(ids) do
+    if call('ZREM', M.key('order', user), id) == 1 then
+      call('HDEL', M.key('text', user), id)
+      call('ZADD', M.key('taken', puid), M.number(at), id)
+      count = count + 1
+    end
+  end
+  return count
+end
+
+-- Add notifications (id, position, end, text) to one queue; return the earliest expiry.
+local function add_to(user, puid, items)
+  local facts, texts, places, ends, first = {}, {}, {}, {}, nil
+  for index, item in ipairs(items) do
+    local id, position, over, text = unpack(item)
+    local two, one = 2 * index, 2 * index - 1
+    facts[one], facts[two] = id, M.number(over) .. ' ' .. puid
+    texts[one], texts[two] = id, text
+    places[one], places[two] = M.number(position), id
+    ends[one], ends[two] = M.number(over), id
+    first = math.min(first or over, over)
+  end
+  call('HSET', M.key('facts', user), unpack(facts))
+  call('HSET', M.key('text', user), unpack(texts))
+  call('ZADD', M.key('order', user), unpack(places))
+  call('ZADD', M.key('queue', puid), unpack(places))
+  call('ZADD', M.key('ends', puid), unpack(ends))
+  return first
+end
+
+-- Add notifications to some queues.
+function M.add(some)
+  local names, firsts = {}, {}
+  for index, queue in ipairs(some) do
+    local two, one = 2 * index, 2 * index - 1
+    names[one], names[two] = 0, queue.user .. ' ' .. queue.puid
+    firsts[one], firsts[two] = M.number(add_to(queue.user, queue.puid, queue.items)), names[two]
+  end
+  call('ZADD', M.queues, unpack(names))
+  call('ZADD', M.due, 'LT', unpack(firsts))
+end
+
+-- Discard up to ``left`` notifications of one queue; return how many more may be discarded, nil if some remain.
+local function discard_some(user, puid, ids, left)
+  local more = #ids > left
+  if more then ids[#ids] = nil end -- callers pass at most one id too many
+  M.discard(user, puid, ids)
+  if not more then return left - #ids end
+end
+
+-- Discard notifications of a queue that have expired, are no longer counted or exceed the limit, up to ``left`` notifications.
+-- Return how many more may be discarded and the size of the queue; nil if some remain.
+function M.tidy(user, puid, shown_until, limit, left)
+  left = discard_some(user, puid, call('ZRANGEBYSCORE', M.key('ends', puid), '-inf', M.now, 'LIMIT', 0, left + 1), left)
+  if not left then return nil end
+  local before = '(' .. M.number(shown_until)
+  left = discard_some(user, puid, call('ZRANGEBYSCORE', M.key('taken', puid), '-inf', before, 'LIMIT', 0, left + 1), left)
+  if not left then return nil end
+  local size = call('ZCARD', M.key('queue', puid))
+  local over = math.min(size - limit, left + 1)
+  if over <= 0 then return left, size end
+  return discard_some(user, puid, call('ZRANGE', M.key('queue', puid), 0, over - 1), left), limit
+end
+
+return M

@@ -1,0 +1,46 @@
+-- Operations on grants.
+local feeds, rates, records, request = require('feeds'), require('rates'), require('records'), require('request')
+local call, prefix = redis.call, request.prefix
+local run = {}
+
+local function granted(user, grant, revision)
+  if not records.raise_revision(user, revision) then return request.STALE end
+  local last, status = feeds.newest(grant[1], grant[2]), grant[4] and 'offline' or records.told_status(user)
+  if not last or last.reason ~= 'granted' or last.status ~= status then feeds.append(grant, last, status, 'granted') end
+end
+
+local function revoked(user, grant, revision)
+  if revision > 0 then records.raise_revision(user, revision) end
+  if feeds.append(grant, feeds.newest(grant[1], grant[2]), 'offline', 'revoked') then
+    call('HDEL', prefix .. 'view:' .. grant[1], grant[2])
+    call('SADD', prefix .. 'gone:' .. grant[1], grant[2])
+  end
+end
+
+-- A damaged feed is reset, see feeds.lua.
+function run.granted(user, grant, revision)
+  return feeds.guarded(grant[1], granted, user, grant, revision)
+end
+
+function run.revoked(user, grant, revision)
+  return feeds.guarded(grant[1], revoked, user, grant, revision)
+end
+
+function run.refresh(user, grant, revision)
+  local record = records.load(user)
+  if revision < record.revision then return request.STALE end
+  local status, full = grant[4] and 'offline' or record.told or record.status, record.full
+  feeds.show(grant, status, 'explicit', status ~= 'offline' and rates.allowance(user, record) or nil)
+  if revision > record.revision or full ~= record.full then
+    record.revision = revision
+    records.store(user, record)
+  end
+end
+
+function run.forget_revision(user)
+  local record = records.load(user)
+  record.revision = 0
+  records.store(user, record)
+end
+
+return run

@@ -1,0 +1,109 @@
+-- Operations that read and maintain feeds.
+local feeds, request = require('feeds'), require('request')
+local call, prefix, SOME = redis.call, request.prefix, feeds.SOME
+local run = {}
+
+-- Delete entries that are too old or exceed even the limit of newest entries; return whether more may remain.
+local function trim(app)
+  local found, log, length, size = feeds.feed(app), prefix .. 'log:' .. app, feeds.check(app)
+  local too_many = length - 2 * request.feed_entries - size
+  local first = call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+  if not first or too_many <= 0 and not feeds.is_too_old(feeds.decode(first[2][2])) then return false end
+  local ids, revoked = {}, {}
+  for _, one in ipairs(call('XRANGE', log, '-', '+', 'COUNT', SOME)) do
+    local item = feeds.decode(one[2][2])
+    if #ids >= too_many and not feeds.is_too_old(item) then break end
+    ids[#ids + 1] = one[1]
+    if item.reason == 'revoked' then revoked[#revoked + 1] = item.puid end
+    found.floor, found.changed = item.offset, true
+  end
+  call('XDEL', log, unpack(ids))
+  if #revoked > 0 then call('SREM', prefix .. 'gone:' .. app, unpack(revoked)) end
+  return #ids == SOME
+end
+
+-- Return whether no entry after an offset is missing or too old.
+local function covers(app, offset)
+  feeds.check(app)
+  local found = feeds.feed(app)
+  if offset < found.floor or offset > found.head then return false end
+  local first = call('XRANGE', prefix .. 'log:' .. app, '(' .. feeds.id(offset), '+', 'COUNT', 1)[1]
+  return not (first and feeds.is_too_old(feeds.decode(first[2][2])))
+end
+
+-- Return the newest offset, part of the view and the next cursor ("0" at the end). The view may change between two calls.
+function run.snapshot(app, cursor)
+  feeds.check(app)
+  local after, page = unpack(call('HSCAN', prefix .. 'view:' .. app, cursor, 'COUNT', SOME))
+  local found = {}
+  for index = 2, #page, 2 do found[#found + 1] = page[index] end
+  return { feeds.feed(app).head, table.concat(found, '\n'), after }
+end
+
+function run.latest(app, puids)
+  local found = {}
+  for first = 1, #puids, 1000 do
+    for _, text in ipairs(call('HMGET', prefix .. 'view:' .. app, unpack(puids, first, math.min(first + 999, #puids)))) do
+      if text then found[#found + 1] = text end
+    end
+  end
+  return table.concat(found, '\n')
+end
+
+run.covers = covers
+
+-- Return, for each entry of a page of the log, whether its PUID is revoked.
+local function find_revoked(app, page)
+  local revoked, found, puids = prefix .. 'gone:' .. app, {}, {}
+  if #page == 0 or call('SCARD', revoked) == 0 then return found end
+  for index, one in ipairs(page) do puids[index] = feeds.decode(one[2][2]).puid end
+  for index, is in ipairs(call('SMISMEMBER', revoked, unpack(puids))) do found[index] = is == 1 end
+  return found
+end
+
+local unread = SOME -- number of entries that this batch may still read
+
+-- Return entries and the offset to continue after, false at the end of the log.
+function run.read(app, offset, limit)
+  if not covers(app, offset) then return false end
+  local most = math.min(limit, unread)
+  if most == 0 then return { '', offset } end
+  local page, found = call('XRANGE', prefix .. 'log:' .. app, '(' .. feeds.id(offset), '+', 'COUNT', most), {}
+  unread = unread - #page
+  local is_revoked = find_revoked(app, page)
+  for index, one in ipairs(page) do
+    local text = one[2][2]
+    -- Skip entries before a revocation. They stay in the log until they are too old, as searching for them would take too long.
+    if not is_revoked[index] or feeds.decode(text).reason == 'revoked' then found[#found + 1] = text end
+  end
+  return { table.concat(found, '\n'), #page == most and tonumber(string.match(page[most][1], '^%d+')) }
+end
+
+function run.applications(after, limit)
+  return call('ZRANGEBYLEX', prefix .. 'feeds', '(' .. after, '+', 'LIMIT', 0, limit)
+end
+
+-- Reset a feed whose entries cannot be decoded.
+function run.damaged(app)
+  feeds.reset(app)
+  request.alarm('damaged ' .. app)
+end
+
+function run.rebuilt(app)
+  feeds.finish_rebuilding(app)
+end
+
+function run.trim(app)
+  return feeds.guarded(app, function() return not feeds.feed(app).new and trim(app) end)
+end
+
+function run.drop(app, seconds)
+  feeds.drop(app, seconds)
+end
+
+for _, name in ipairs({ 'snapshot', 'latest', 'covers', 'read' }) do
+  local read = run[name]
+  run[name] = function(app, ...) return feeds.guarded_reading(app, read, ...) end
+end
+
+return run

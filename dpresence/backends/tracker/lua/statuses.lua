@@ -1,0 +1,37 @@
+-- Operations on the status of a user, and on the rate of its changes.
+local rates, records, request = require('rates'), require('records'), require('request')
+local call, prefix = redis.call, request.prefix
+local run = { told_status = records.told_status }
+
+function run.status(user)
+  return records.load(user).status
+end
+
+function run.charge(user)
+  local record = records.load(user)
+  local wait = rates.take(record)
+  records.store(user, record)
+  return wait
+end
+
+-- Return users whose postponed change is due. A time further ahead than one token takes was stored before the clock was set back.
+function run.postponed()
+  local time, key = rates.server_time(), prefix .. 'postponed'
+  local found = call('ZRANGEBYSCORE', key, '-inf', time, 'LIMIT', 0, 1000)
+  for _, user in ipairs(call('ZRANGEBYSCORE', key, '(' .. time + request.status_interval, '+inf', 'LIMIT', 0, 1000)) do
+    found[#found + 1] = user
+  end
+  return found
+end
+
+function run.tell_postponed(user, grants, revision)
+  local record = records.load(user)
+  if revision < record.revision then return request.STALE end
+  -- "offline" is never postponed; or the record is lost and the devices connect again.
+  if record.status == 'offline' or rates.publish(user, record, grants, record.status, record.reason or 'explicit') then
+    call('ZREM', prefix .. 'postponed', user)
+  end
+  if next(record.devices) then records.store(user, record) end
+end
+
+return run
