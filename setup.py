@@ -29,7 +29,7 @@ setup(
         "cryptography>=42",
         "SQLAlchemy>=2.0.28,<3",
         "alembic>=1.13,<2",
-        "msgspec>=0.19,<0.23",  # messages.py reads its error texts; tests/unit/test_messages.py pins them
+        "msgspec>=0.19,<0.23",  # messages/parsing.py reads its error texts; tests/unit/test_messages.py pins them
         "pyramid_jinja2>=2.10,<3",
         "plaster_pastedeploy>=1.0,<2",
         "requests>=2.31,<3",

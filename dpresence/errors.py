@@ -1,7 +1,7 @@
 """The errno table and the close codes (docs/protocol.md, section 7).
 
 A refusal is an exception with an errno. ``views.errors`` turns it into an HTTP response and the channels into a KO frame; both
-contain the same object (``Refused.body``). This module does not depend on the web modules.
+contain the same object (``messages.Refusal``). This module does not depend on the web modules.
 """
 
 from __future__ import annotations
@@ -27,15 +27,6 @@ class Refused(Exception):
         self.error = error or self.text
         self.details = details
         self.retry_after = retry_after
-
-    def body(self) -> dict[str, Any]:
-        """Return the error object of protocol section 7."""
-        body: dict[str, Any] = {"result": "KO", "errno": self.errno, "error": self.error}
-        if self.details is not None:
-            body["details"] = self.details
-        if self.retry_after is not None:
-            body["retry_after"] = self.retry_after
-        return body
 
 
 class InvalidAssertion(Refused):

@@ -10,12 +10,12 @@ import os
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from .clock import Clock
 from .errors import CloseCode, InternalError, errno_table
+from .messages import BackendHealth, CloseCount, ErrorCount, Event, Figures, Minute, ProcessBody
 
 MINUTES = 60
 MOST_EVENTS = 50
@@ -34,37 +34,6 @@ _CLOSES = {code.value: code.name.lower().replace("_", " ") for code in CloseCode
     _OTHER: "any other",
 }
 _TROUBLE = (CloseCode.INTERNAL_ERROR, CloseCode.BAD_FRAMES, CloseCode.SLOW_DOWN_IGNORED, CloseCode.SLOW_READER)
-
-
-class Minute(msgspec.Struct):
-    """One minute of the last hour.
-
-    :param at: start of the minute, milliseconds.
-    :param devices: connected devices at its end, as are ``users`` and ``applications``.
-    :param updates: number of status changes in it; ``errors`` and ``slow_readers`` are counts as well.
-    """
-
-    at: int
-    devices: int
-    users: int
-    applications: int
-    updates: int
-    errors: int
-    slow_readers: int
-
-
-class Event(msgspec.Struct):
-    """An event that an operator may want to investigate.
-
-    :param at: time of the last occurrence, milliseconds.
-    :param who: a masked e-mail address, an application's domain, or "".
-    :param times: number of consecutive occurrences.
-    """
-
-    at: int
-    what: str
-    who: str = ""
-    times: int = 1
 
 
 class Report(msgspec.Struct):
@@ -196,59 +165,48 @@ def _memory_bytes() -> int:
 # -- metrics of all processes
 
 
-def merge_reports(reports: Sequence[Report], now: int) -> dict[str, Any]:
+def merge_reports(reports: Sequence[Report], now: int) -> Figures:
     """Merge the reports of all processes into the metrics of the service (docs/protocol.md, section 6).
 
     A user with devices at two processes counts twice. The counts of a process that has ended are not included.
     """
-    gauges = {name: sum(report.gauges.get(name, 0) for report in reports) for name in GAUGES}
-    roles = dict.fromkeys(role for report in reports for role in report.health)
     texts = {errno: cls.text for errno, cls in errno_table().items()}
-    return {
-        "at": now,
-        **gauges,
-        "updates_per_second": round(sum(report.rate for report in reports), 2),
-        "updates": sum(report.updates for report in reports),
-        "slow_readers": sum(report.closes.get(CloseCode.SLOW_READER, 0) for report in reports),
-        "health": [{"backend": role, **_health(role, reports)} for role in roles],
-        "errors": _named("errno", (report.errors for report in reports), texts),
-        "closes": _named("code", (report.closes for report in reports), _CLOSES),
-        "minutes": _minutes(minute for report in reports for minute in report.minutes),
-        "events": sorted((event for report in reports for event in report.events), key=lambda event: event.at)[-MOST_EVENTS:],
-        "processes": [
-            {
-                "pid": report.pid,
-                "started_at": report.started_at,
-                "sockets": report.gauges.get("sockets", 0),
-                "memory_bytes": report.memory_bytes,
-            }
+    return Figures(
+        at=now,
+        **{name: sum(report.gauges.get(name, 0) for report in reports) for name in GAUGES},
+        updates_per_second=round(sum(report.rate for report in reports), 2),
+        updates=sum(report.updates for report in reports),
+        slow_readers=sum(report.closes.get(CloseCode.SLOW_READER, 0) for report in reports),
+        health=[_health(role, reports) for role in dict.fromkeys(role for report in reports for role in report.health)],
+        errors=[ErrorCount(*item) for item in _named((report.errors for report in reports), texts)],
+        closes=[CloseCount(*item) for item in _named((report.closes for report in reports), _CLOSES)],
+        minutes=_minutes(minute for report in reports for minute in report.minutes),
+        events=sorted((event for report in reports for event in report.events), key=lambda event: event.at)[-MOST_EVENTS:],
+        processes=[
+            ProcessBody(report.pid, report.started_at, report.gauges.get("sockets", 0), report.memory_bytes)
             for report in sorted(reports, key=lambda report: report.started_at)
         ],
-    }
+    )
 
 
-def _health(role: str, reports: Sequence[Report]) -> dict[str, int]:
-    """Return the number of processes that reach a backend, and the number that have pinged it."""
+def _health(role: str, reports: Sequence[Report]) -> BackendHealth:
     answers = [report.health[role] for report in reports if role in report.health]
-    return {"reached": sum(answers), "asked": len(answers)}
+    return BackendHealth(role, sum(answers), len(answers))
 
 
-def _named(key: str, counts: Iterable[Mapping[int, int]], texts: Mapping[int, str]) -> list[dict[str, Any]]:
-    """Return the sums of counts by number, in ascending order, each with the meaning of the number.
-
-    :param key: name of the field with the number.
-    """
+def _named(counts: Iterable[Mapping[int, int]], texts: Mapping[int, str]) -> list[tuple[int, str, int]]:
+    """Return the sums of counts by number, in ascending order: number, its meaning, sum."""
     total: Counter[int] = Counter()
     for counted in counts:
         total.update(counted)
-    return [{key: number, "meaning": texts.get(number, "any other"), "count": count} for number, count in sorted(total.items())]
+    return [(number, texts.get(number, "any other"), count) for number, count in sorted(total.items())]
 
 
-def _minutes(minutes: Iterable[Minute]) -> list[dict[str, int]]:
+def _minutes(minutes: Iterable[Minute]) -> list[Minute]:
     """Return the sums of the minutes of all processes: the newest hour, oldest minute first."""
     added: dict[int, Counter[str]] = {}
     for minute in minutes:
         counts = msgspec.structs.asdict(minute)
         added.setdefault(counts.pop("at"), Counter()).update(counts)
     newest = max(added, default=0)
-    return [{"at": at, **added[at]} for at in sorted(added) if at > newest - MINUTES * _MINUTE_MS]
+    return [Minute(at=at, **added[at]) for at in sorted(added) if at > newest - MINUTES * _MINUTE_MS]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from .. import messages
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, Conflict, InvalidKey, NoCredentials, NotFound, Refused, WrongField
-from ..messages import Authenticate, Notify, parse
+from ..messages import Authenticate, AuthReply, Notify, NotifyReply, Snapshot, or_unset, parse
 from ..service import Presence
 from ..service.app_sessions import AppSession, ChannelsFull
 from ..service.single_flight import yield_to_loop
@@ -89,7 +88,7 @@ class AppServiceChannel(JsonChannel):
         self._session = session
         self._check_at = self._clock.monotonic()  # check at the next tick: a deactivation may have overtaken the sign-in
         self.signed_in()
-        self.reply(frame.id, action="auth", recovery="snapshot" if session.offset is None else "replayed")
+        self.send(AuthReply(recovery="snapshot" if session.offset is None else "replayed", id=or_unset(frame.id)))
         if session.offset is not None:
             self.offset = session.offset
             self._catch_up(self._send_updates)
@@ -99,8 +98,8 @@ class AppServiceChannel(JsonChannel):
 
     def _notify(self, frame: Notify) -> None:
         assert self._session is not None
-        answers = self._presence.notifications.notify(self._session.application, frame.notifications)
-        self.reply(frame.id, action="notify", notifications=answers)
+        results = self._presence.notifications.notify(self._session.application, frame.notifications)
+        self.send(NotifyReply(notifications=results, id=or_unset(frame.id)))
 
     # -- snapshot and updates
 
@@ -143,13 +142,13 @@ class AppServiceChannel(JsonChannel):
         offset, pages = self._presence.feeds.snapshot(self._session.application)
         page = next(pages)
         for following in pages:
-            self.connection.send(messages.snapshot(page, None))
+            self.send(Snapshot(page, last=False))
             self.connection.drain()
             yield_to_loop()  # ``drain`` does not block if the socket accepts everything
             if self.connection.closed:
                 return
             page = following
-        self.connection.send(messages.snapshot(page, self._presence.feeds.cursor(offset)))
+        self.send(Snapshot(page, last=True, cursor=self._presence.feeds.cursor(offset)))
         self.offset = offset
         self._send_updates()
 

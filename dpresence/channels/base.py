@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+
+from msgspec import UNSET, Struct, UnsetType
 
 from ..clock import Clock
 from ..errors import BadAction, CloseCode, Refused
-from ..messages import action_of, id_of, ko, ok
+from ..messages import KoReply, OkReply, action_of, encode, id_of, or_unset
 from ..metrics import Metrics
 from ..settings import ChannelSettings
 from .connection import Channel, Connection
@@ -16,7 +17,7 @@ from .frames import text_frame
 
 _BAD_FRAME_ERRNOS = frozenset({106, 107, 108, 151, 153, BadAction.errno})
 _BAD_FRAME_WINDOW_SECONDS = 60.0
-_OK = text_frame(ok())
+_OK = text_frame(encode(OkReply()))
 """Encoded once, because it is the answer to nearly every frame."""
 
 
@@ -90,22 +91,28 @@ class JsonChannel(Channel):
 
     def refuse(self, refused: Refused, text: str) -> None:
         """Answer KO, and count malformed frames."""
-        self.connection.send(ko(refused, id_of(text), **self.extras()))
+        reply = KoReply.of(refused)
+        reply.ticket, reply.id = self.next_ticket(), or_unset(id_of(text))
+        self.send(reply)
         self._metrics.refused(refused.errno)
         if refused.errno in _BAD_FRAME_ERRNOS:
             self._count_bad_frame()
 
-    def reply(self, frame_id: str | int | None, **fields: Any) -> None:
+    def accept(self, frame_id: str | int | None) -> None:
         """Answer OK."""
-        extras = self.extras()
-        if frame_id is None and not fields and not extras:
+        ticket = self.next_ticket()
+        if frame_id is None and ticket is UNSET:
             self.connection.send_frame(_OK)
         else:
-            self.connection.send(ok(frame_id, **fields, **extras))
+            self.send(OkReply(ticket=ticket, id=or_unset(frame_id)))
 
-    def extras(self) -> dict[str, str]:
-        """Return additional fields of the next answer; none by default."""
-        return {}
+    def send(self, message: Struct) -> None:
+        """Send a frame of ``messages``."""
+        self.connection.send(encode(message))
+
+    def next_ticket(self) -> str | UnsetType:
+        """Return the ticket that the next answer carries; none by default."""
+        return UNSET
 
     def when_sent(self, function: Callable[[], None]) -> None:
         """Call ``function`` once all sent frames are in the kernel; see ``Connection.when_sent``."""

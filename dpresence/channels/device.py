@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import ceil
 
-from .. import messages
+from msgspec import UnsetType
+
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, Conflict, NoCredentials, Refused, SessionEnded, SlowDown, WrongField
 from ..hub import DeviceSession
 from ..limits import TokenBucket
-from ..messages import Acknowledge, StatusUpdate, parse
+from ..messages import Acknowledge, StatusUpdate, encode, notifications_frame, or_unset, parse, try_parse
 from ..model import Notification, Status
 from ..service import Presence
 from ..service.device_sessions import check_email, digest_of
@@ -61,7 +62,7 @@ class DeviceChannel(JsonChannel):
 
     def message(self, text: str) -> None:
         """Handle one frame. The usual case, a valid update, is decoded only once."""
-        frame = messages.try_parse(StatusUpdate, text)
+        frame = try_parse(StatusUpdate, text)
         if frame is None:
             super().message(text)
             return
@@ -97,7 +98,7 @@ class DeviceChannel(JsonChannel):
 
         def acknowledge() -> None:
             self._presence.delivery.acknowledge(user, frame.notifications)
-            self.reply(frame.id)
+            self.accept(frame.id)
 
         self.defer(acknowledge, text)
 
@@ -113,7 +114,7 @@ class DeviceChannel(JsonChannel):
             self.allow_to_sign_in(refused.retry_after or 0)
             raise
         self.signed_in()
-        self.reply(frame.id)
+        self.accept(frame.id)
         sessions.confirm(self, proof)
 
     def _renew(self, frame: StatusUpdate) -> None:
@@ -136,7 +137,7 @@ class DeviceChannel(JsonChannel):
             self._count_change(frame.status)
         self._pending_status, self._ignored_waits = None, 0
         self._apply(frame.status)
-        self.reply(frame.id)
+        self.accept(frame.id)
 
     def _check_device(self, frame: StatusUpdate) -> None:
         if frame.device not in (None, self.session.device):
@@ -158,10 +159,10 @@ class DeviceChannel(JsonChannel):
         self._wait_ends_at = now + ceil(wait)
         raise SlowDown("status: changes too quickly", retry_after=ceil(wait))
 
-    def extras(self) -> dict[str, str]:
+    def next_ticket(self) -> str | UnsetType:
         """Return the next ticket, once: the first answer after the sign-in carries it, OK or KO."""
         ticket, self._ticket = self._ticket, None
-        return {} if ticket is None else {"ticket": ticket}
+        return or_unset(ticket)
 
     def refuse(self, refused: Refused, text: str) -> None:
         """Answer KO; close the channel if the device keeps ignoring the slow-down."""
@@ -257,7 +258,7 @@ class DeviceChannel(JsonChannel):
         """Return how many notifications, at least one, fit into a quarter of the outbox."""
         most, size = self._limits.channels.outbox_bytes // 4, 0
         for count, item in enumerate(notifications if len(notifications) > 1 else ()):
-            size += len(messages.notifications([item], self.session.acknowledges, {}))
+            size += len(encode(notifications_frame([item], self.session.acknowledges, {})))
             if size > most and count:
                 return count
         return len(notifications)
@@ -269,5 +270,5 @@ class DeviceChannel(JsonChannel):
         """
         if self.connection.closed:
             return False
-        self.connection.send(messages.notifications(notifications, self.session.acknowledges, domains))
+        self.send(notifications_frame(notifications, self.session.acknowledges, domains))
         return not self.connection.closed  # a full outbox or a broken socket closes the connection

@@ -17,9 +17,11 @@ from typing import Any
 import gevent
 from gevent import pywsgi
 from geventwebsocket.handler import WebSocketHandler
+from msgspec import to_builtins
 
 from ..errors import Refused, SlowDown, WrongValue
 from ..limits import TokenBucket
+from ..messages import Refusal
 from ..service.single_flight import yield_to_loop
 from .addresses import network
 from .request import BadRequest, Head, own_cookies, read_body, read_head
@@ -208,7 +210,7 @@ class HttpHandler(WebSocketHandler):
         self._deadline.close()
         self.server.gate.metrics.refused(refused.errno)
         status = status or refused.status
-        body = json.dumps(refused.body()).encode()
+        body = json.dumps(to_builtins(Refusal.of(refused))).encode()  # with blanks, unlike the bodies of views
         fields = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Connection", "close"), *headers]
         fields.append(("Cross-Origin-Resource-Policy", "same-origin"))
         if refused.retry_after is not None:

@@ -1,48 +1,141 @@
 """Every JSON message that the service receives and sends: frames of the channels and bodies of REST (docs/protocol.md, sections 3 to 8).
 
-Each module has the messages of one subject. ``parsing`` reads incoming messages, ``encoding`` writes outgoing ones.
+Each module has the messages of one subject, in both directions. ``parsing`` reads incoming messages, ``encoding`` writes outgoing ones.
+``INCOMING`` and ``OUTGOING`` list all of them, for generators of schemas.
 """
 
 from __future__ import annotations
 
-from .applications import ApplicationChange, NewApplication
-from .appservice import Authenticate, Notify, OutgoingNotification, OutgoingNotifications
+from typing import Any
+
+from .account import AccountBody, AccountDocument, DeviceBody, DeviceList, SessionBody, StoredGrant, StoredNotification, TicketBody
+from .admin import BackendHealth, CloseCount, ErrorCount, Event, Figures, Minute, ProcessBody
+from .applications import (
+    ActivatedApplication,
+    ApplicationBody,
+    ApplicationChange,
+    ApplicationDetails,
+    ApplicationPage,
+    CurrentUsers,
+    KeyBody,
+    NewApplication,
+    NewKey,
+)
+from .appservice import (
+    Authenticate,
+    AuthReply,
+    NewNotification,
+    NewNotifications,
+    NotificationResult,
+    Notify,
+    NotifyAnswer,
+    NotifyReply,
+    PresenceEntry,
+    PresencePage,
+    Snapshot,
+    UpdateEntry,
+    Updates,
+)
 from .base import Empty, Frame
-from .development import DevelopmentAssertion
-from .device import Acknowledge, StatusUpdate
-from .encoding import device, encode, grant, ko, notifications, ok, snapshot, updates
-from .fields import MOST_ENTRIES, MOST_ITEMS
-from .grants import GrantChange
+from .development import DevelopmentAssertion, MintedAssertion
+from .device import Acknowledge, Notifications, OkReply, PlainNotifications, StatusUpdate, notifications_frame
+from .encoding import encode
+from .fields import MOST_ENTRIES, MOST_ITEMS, or_unset
+from .grants import GrantBody, GrantChange, GrantPage, GrantQuestion, ListedGrant, NewGrant
+from .ops import Alive, Heartbeat, Version
 from .parsing import action_of, id_of, parse, try_parse
-from .session import Login, Logout
+from .refusals import KoReply, Refusal
+from .session import LoggedIn, LoggedOut, Login, Logout, NewTicket
+
+INCOMING: tuple[Any, ...] = (
+    *(StatusUpdate, Acknowledge),  # frames of devices
+    *(Authenticate, Notify),  # frames of app services
+    *(Login, Logout, NewApplication, ApplicationChange, NewNotifications, GrantChange, DevelopmentAssertion, Empty),  # bodies
+)
+"""Every frame and body that the service receives."""
+
+OUTGOING: tuple[Any, ...] = (
+    *(OkReply, KoReply, PlainNotifications, Notifications),  # frames to devices
+    *(AuthReply, NotifyReply, Snapshot, Updates),  # frames to app services, besides KoReply
+    *(Refusal, LoggedIn, LoggedOut, NewTicket, MintedAssertion),  # bodies
+    *(ApplicationBody, ActivatedApplication, ApplicationDetails, ApplicationPage, NewKey, CurrentUsers),
+    *(NotifyAnswer, PresencePage, GrantQuestion, NewGrant, GrantBody, GrantPage, DeviceList, AccountDocument),
+    *(Heartbeat, Alive, Version, Figures),
+)
+"""Every frame and body that the service sends."""
 
 __all__ = [
+    "INCOMING",
     "MOST_ENTRIES",
     "MOST_ITEMS",
+    "OUTGOING",
+    "AccountBody",
+    "AccountDocument",
     "Acknowledge",
+    "ActivatedApplication",
+    "Alive",
+    "ApplicationBody",
     "ApplicationChange",
+    "ApplicationDetails",
+    "ApplicationPage",
+    "AuthReply",
     "Authenticate",
+    "BackendHealth",
+    "CloseCount",
+    "CurrentUsers",
     "DevelopmentAssertion",
+    "DeviceBody",
+    "DeviceList",
     "Empty",
+    "ErrorCount",
+    "Event",
+    "Figures",
     "Frame",
+    "GrantBody",
     "GrantChange",
+    "GrantPage",
+    "GrantQuestion",
+    "Heartbeat",
+    "KeyBody",
+    "KoReply",
+    "ListedGrant",
+    "LoggedIn",
+    "LoggedOut",
     "Login",
     "Logout",
+    "MintedAssertion",
+    "Minute",
     "NewApplication",
+    "NewGrant",
+    "NewKey",
+    "NewNotification",
+    "NewNotifications",
+    "NewTicket",
+    "NotificationResult",
+    "Notifications",
     "Notify",
-    "OutgoingNotification",
-    "OutgoingNotifications",
+    "NotifyAnswer",
+    "NotifyReply",
+    "OkReply",
+    "PlainNotifications",
+    "PresenceEntry",
+    "PresencePage",
+    "ProcessBody",
+    "Refusal",
+    "SessionBody",
+    "Snapshot",
     "StatusUpdate",
+    "StoredGrant",
+    "StoredNotification",
+    "TicketBody",
+    "UpdateEntry",
+    "Updates",
+    "Version",
     "action_of",
-    "device",
     "encode",
-    "grant",
     "id_of",
-    "ko",
-    "notifications",
-    "ok",
+    "notifications_frame",
+    "or_unset",
     "parse",
-    "snapshot",
     "try_parse",
-    "updates",
 ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from .. import texts
+from ..errors import Refused
+from ..model import Reason, Status, Update
 from .base import Frame
 from .fields import MOST_ITEMS, Cursor, Source, checked
 
@@ -19,7 +22,7 @@ class Authenticate(Frame, kw_only=True):
     since: Cursor | None = None
 
 
-class OutgoingNotification(Struct, forbid_unknown_fields=True):
+class NewNotification(Struct, forbid_unknown_fields=True):
     """One notification in a request of an app service (section 5)."""
 
     puid: Annotated[str, Meta(max_length=254, description="a PUID, as text")]
@@ -36,8 +39,8 @@ class OutgoingNotification(Struct, forbid_unknown_fields=True):
             self.source = checked(self, "source", texts.name)
 
 
-OutgoingNotifications = Annotated[
-    list[OutgoingNotification],
+NewNotifications = Annotated[
+    list[NewNotification],
     Meta(title="notifications", min_length=1, max_length=MOST_ITEMS, description="a list of 1 to 100 notifications"),
 ]
 
@@ -46,4 +49,110 @@ class Notify(Frame, kw_only=True):
     """A frame with notifications from an app service (section 5)."""
 
     action: str
-    notifications: OutgoingNotifications
+    notifications: NewNotifications
+
+
+class AuthReply(Struct, kw_only=True):
+    """The answer to ``auth`` (section 5).
+
+    :param recovery: ``replayed`` if the missed updates follow, ``snapshot`` if a snapshot does.
+    :param id: the ``id`` of the frame. Omitted if the frame had none.
+    """
+
+    result: Literal["OK"] = "OK"
+    action: Literal["auth"] = "auth"
+    recovery: Literal["replayed", "snapshot"]
+    id: str | int | UnsetType = UNSET
+
+
+class NotificationResult(Struct, kw_only=True, gc=False):
+    """The answer to one notification (section 5).
+
+    :param id: id of the notification. Only if it was accepted, as are ``queue_size`` and ``delivered``.
+    :param errno: see ``Refusal``. Only if it was refused, as is ``error``.
+    :param queue_size: number of this application's notifications that wait for the user.
+    :param delivered: the user is shown as reachable, and the answering process has sent the notification to a device.
+    """
+
+    puid: str
+    id: str | UnsetType = UNSET
+    result: Literal["OK", "KO"]
+    errno: int | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+    queue_size: int | UnsetType = UNSET
+    delivered: bool | UnsetType = UNSET
+
+    @classmethod
+    def refused(cls, puid: str, refused: Refused) -> Self:
+        """Return the answer to a notification that was refused alone."""
+        return cls(puid=puid, result="KO", errno=refused.errno, error=refused.error)
+
+
+class NotifyAnswer(Struct, kw_only=True):
+    """The answer to ``POST /myapps/<appid>/notifications``: one result for each notification, in the same order (section 6)."""
+
+    result: Literal["OK"] = "OK"
+    action: Literal["notify"] = "notify"
+    notifications: list[NotificationResult]
+
+
+class NotifyReply(NotifyAnswer, kw_only=True):
+    """The answer to ``notify`` (section 5).
+
+    :param id: the ``id`` of the frame. Omitted if the frame had none.
+    """
+
+    id: str | int | UnsetType = UNSET
+
+
+class PresenceEntry(Struct, gc=False):
+    """The status of one user (sections 5 and 6).
+
+    :param at: when the status began, as far as the application may know: milliseconds since the epoch, whole seconds.
+    """
+
+    puid: str
+    status: Status
+    at: int
+
+
+class UpdateEntry(PresenceEntry, gc=False):
+    """A change of one user's status (section 5)."""
+
+    reason: Reason
+
+
+class Snapshot(Struct):
+    """A frame of a snapshot, up to ``MOST_ENTRIES`` entries (section 5).
+
+    :param cursor: see ``Updates``. Only in the last frame of a snapshot.
+    """
+
+    snapshot: list[PresenceEntry]
+    last: bool
+    cursor: str | UnsetType = UNSET
+
+
+class Updates(Struct):
+    """A frame of updates, 1 to ``MOST_ENTRIES`` (section 5).
+
+    :param cursor: position after this frame, the ``since`` of a later ``auth``.
+    """
+
+    updates: list[UpdateEntry]
+    cursor: str
+
+    @classmethod
+    def of(cls, updates: Iterable[Update], cursor: str) -> Self:
+        """Return a frame of entries of the feed."""
+        return cls([UpdateEntry(puid, status, at, reason) for _, puid, status, at, reason in updates], cursor)
+
+
+class PresencePage(Struct):
+    """The answer to ``GET /myapps/<appid>/presence`` (section 6).
+
+    :param next: the ``after`` of the next page. Omitted on the last page.
+    """
+
+    presence: list[PresenceEntry]
+    next: str | UnsetType = UNSET

@@ -11,3 +11,12 @@ class DevelopmentAssertion(Struct, forbid_unknown_fields=True):
     """``POST /__dev__/assertion`` (section 8)."""
 
     email: Email
+
+
+class MintedAssertion(Struct):
+    """The answer to ``POST /__dev__/assertion`` (section 8).
+
+    :param assertion: a BrowserID bundle, valid for 2 minutes.
+    """
+
+    assertion: str

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ..model import Status
+from ..lookalikes import site
+from ..model import Notification, Status
 from .base import Frame
 from .fields import Assertion, DeviceName, Email, Flag
 
@@ -27,3 +29,71 @@ class Acknowledge(Frame, kw_only=True):
 
     action: str
     notifications: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=10_000, description="a list of notification ids")]
+
+
+class OkReply(Struct, kw_only=True):
+    """The answer to a frame that was accepted (section 3).
+
+    :param ticket: the next ticket. Only in the first answer after a sign-in that asked for it.
+    :param id: the ``id`` of the frame. Omitted if the frame had none.
+    """
+
+    result: Literal["OK"] = "OK"
+    ticket: str | UnsetType = UNSET
+    id: str | int | UnsetType = UNSET
+
+
+class PlainNotification(Struct, gc=False):
+    """A notification for a device without ``ack`` (section 3).
+
+    :param source: name of the sender.
+    :param action: empty, a word, or an http(s) URL on the application's domain.
+    """
+
+    source: str
+    message: str
+    action: str
+
+
+class AcknowledgedNotification(PlainNotification, gc=False):
+    """A notification for a device with ``ack`` (section 3).
+
+    :param domain: the validated domain of the application.
+    :param site: the registrable domain of ``domain``.
+    :param sent: when the application sent it, milliseconds since the epoch.
+    """
+
+    id: str
+    appid: str
+    domain: str
+    site: str
+    sent: int
+
+
+class PlainNotifications(Struct):
+    """A frame of notifications for a device without ``ack``, up to ``MOST_ITEMS`` (section 3)."""
+
+    notifications: list[PlainNotification]
+
+
+class Notifications(Struct):
+    """A frame of notifications for a device with ``ack``, up to ``MOST_ITEMS`` (section 3)."""
+
+    notifications: list[AcknowledgedNotification]
+
+
+def notifications_frame(
+    items: Iterable[Notification], acknowledged: bool, domains: Mapping[str, str]
+) -> PlainNotifications | Notifications:
+    """Return a frame of notifications.
+
+    :param acknowledged: the device acknowledges notifications.
+    :param domains: domains of the applications, by PUID.
+    """
+    if acknowledged:
+        return Notifications([_acknowledged(item, domains.get(item.puid, "")) for item in items])
+    return PlainNotifications([PlainNotification(item.source, item.message, item.action) for item in items])
+
+
+def _acknowledged(item: Notification, domain: str) -> AcknowledgedNotification:
+    return AcknowledgedNotification(item.source, item.message, item.action, item.id, item.appid, domain, site(domain), item.sent_at)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 T = TypeVar("T")
 
@@ -52,3 +52,8 @@ def checked(struct: Struct, field: str, check: Callable[[str], T]) -> T:
         return check(getattr(struct, field))
     except ValueError as error:
         raise ValueError(f"{field}: {descriptions(type(struct))[field]}, {error}") from None
+
+
+def or_unset(value: T | None) -> T | UnsetType:
+    """Return a value for a field that is omitted if there is none."""
+    return UNSET if value is None else value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 from .fields import Assertion, Flag
@@ -17,3 +19,29 @@ class Logout(Struct, forbid_unknown_fields=True):
     """``POST /logout``."""
 
     everywhere: Flag = False
+
+
+class LoggedIn(Struct):
+    """The answer to ``POST /login`` (section 6).
+
+    :param email: the user's address.
+    :param csrf: value of the header ``X-CSRF-Token`` for this session.
+    """
+
+    email: str
+    csrf: str
+
+
+class LoggedOut(Struct):
+    """The answer to ``POST /logout`` (section 6)."""
+
+    result: Literal["OK"] = "OK"
+
+
+class NewTicket(Struct):
+    """The answer to ``POST /ticket`` (section 6).
+
+    :param ticket: opens one device channel (section 2).
+    """
+
+    ticket: str

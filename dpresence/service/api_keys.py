@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
 
 from ..backends.directory import Directory, Proven
 from ..clock import Clock
@@ -22,11 +21,6 @@ from .grants import Grants
 KEY_PREFIX = "dpk_"
 _ID_LENGTH = 12
 _KEY = re.compile(rf"{KEY_PREFIX}([A-Za-z0-9_-]{{{_ID_LENGTH}}})_([A-Za-z0-9_-]{{43}})")
-
-
-def describe_key(key: ApiKey) -> dict[str, Any]:
-    """Return an API key as its application's owner sees it; the secret is never included."""
-    return {"id": key.id, "created_at": key.created_at, "last_used": key.used_on, "expires_at": key.retires_at}
 
 
 def generate_key(appid: str, now: int) -> tuple[ApiKey, str]:

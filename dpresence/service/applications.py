@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from msgspec import UNSET
 
@@ -22,21 +21,6 @@ from ..settings import Settings
 from .api_keys import generate_key
 from .domain_checks import NOT_VALIDATED
 from .outbox import Outbox
-
-
-def describe(application: Application) -> dict[str, Any]:
-    """Return an application as its owner sees it; the API key is never included."""
-    return {
-        "appid": application.id,
-        "name": application.name,
-        "domain": application.domain,
-        "description": application.description,
-        "domain_key": application.domain_key,
-        "valid_domain": application.valid_domain,
-        "proof": application.proof,
-        "active": application.active,
-        "created_at": application.created_at,
-    }
 
 
 class Applications:

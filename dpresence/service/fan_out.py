@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 
-from .. import messages
 from ..errors import CloseCode
 from ..hub import ApplicationPort, Hub
-from ..messages import MOST_ENTRIES
+from ..messages import MOST_ENTRIES, Updates, encode
 from .coalescer import Coalescer
 from .feeds import Feeds
 from .single_flight import yield_to_loop
@@ -53,7 +52,7 @@ class FanOut:
         if not updates:
             return False
         last = updates[-1].offset
-        payload = messages.updates(updates, self._feeds.cursor(last))
+        payload = encode(Updates.of(updates, self._feeds.cursor(last)))
         for channel in channels:
             channel.send_updates(payload, last)
         return len(updates) == MOST_ENTRIES

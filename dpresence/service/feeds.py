@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from math import ceil, inf
-from typing import Any
 
 from ..backends.directory import Directory
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable, NotFound
-from ..messages import MOST_ENTRIES
+from ..messages import MOST_ENTRIES, PresenceEntry
 from ..model import Application, Grant, Update
 from ..settings import PresenceSettings
 from .single_flight import yield_to_loop
@@ -103,7 +102,7 @@ class Feeds:
         """Return the next updates after an offset; None if some of them have been deleted."""
         return self._tracker.read(appid, offset, MOST_ENTRIES)
 
-    def snapshot(self, application: Application) -> tuple[int, Iterator[list[dict[str, Any]]]]:
+    def snapshot(self, application: Application) -> tuple[int, Iterator[list[PresenceEntry]]]:
         """Return the offset of a snapshot and its pages, at least one.
 
         The tracker is read before the directory: a grant that was added or revoked in between has an update after the offset.
@@ -111,7 +110,7 @@ class Feeds:
         view, offset = self._tracker.snapshot(application.id)
         return offset, self._pages(application.id, view)
 
-    def _pages(self, appid: str, view: dict[str, Update]) -> Iterator[list[dict[str, Any]]]:
+    def _pages(self, appid: str, view: dict[str, Update]) -> Iterator[list[PresenceEntry]]:
         after = ""
         while True:
             grants = self._directory.grants_of_application(appid, after, MOST_ENTRIES)
@@ -120,16 +119,16 @@ class Feeds:
                 return
             after = grants[-1].puid
 
-    def _entries(self, grants: Iterable[Grant], view: dict[str, Update]) -> list[dict[str, Any]]:
+    def _entries(self, grants: Iterable[Grant], view: dict[str, Update]) -> list[PresenceEntry]:
         return [self._entry(grant, view.get(grant.puid)) for grant in grants]
 
-    def _entry(self, grant: Grant, seen: Update | None) -> dict[str, Any]:
+    def _entry(self, grant: Grant, seen: Update | None) -> PresenceEntry:
         if seen:
-            return {"puid": grant.puid, "status": seen.status, "at": seen.at}
+            return PresenceEntry(grant.puid, seen.status, seen.at)
         since = max(grant.granted_at, self._tracker.remembers_since)  # not grant.since, which would reveal the end of a pause
-        return {"puid": grant.puid, "status": "offline", "at": since // 1000 * 1000}
+        return PresenceEntry(grant.puid, "offline", since // 1000 * 1000)
 
-    def presence(self, application: Application, puids: Sequence[str]) -> list[dict[str, Any]]:
+    def presence(self, application: Application, puids: Sequence[str]) -> list[PresenceEntry]:
         """Return the current status of some PUIDs, in the given order.
 
         :raises NotFound: a PUID is unknown; ``details`` lists all unknown ones.
@@ -142,7 +141,7 @@ class Feeds:
             raise NotFound(details={"puid": unknown})
         return self._entries((grants[puid] for puid in puids), self._tracker.latest(application.id, puids))
 
-    def presence_page(self, application: Application, after: str, limit: int) -> tuple[list[dict[str, Any]], str | None]:
+    def presence_page(self, application: Application, after: str, limit: int) -> tuple[list[PresenceEntry], str | None]:
         """Return a page of the current status of all users who granted an application, and the ``after`` of the next page or None.
 
         :raises BackendUnavailable: snapshots are held back, see ``hold_seconds``.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 
+from .. import messages
 from ..backends import Backends
 from ..clock import Clock
 from ..errors import BackendUnavailable
@@ -44,7 +44,7 @@ class Figures:
         """Ping every backend and record the results. Blocks until all have answered or timed out."""
         self._metrics.record_health(self._backends.ping())
 
-    def read(self) -> dict[str, Any]:
+    def read(self) -> messages.Figures:
         """Return the metrics of the service. While none are published or the tracker is unavailable, return those of this process."""
         try:
             published = self._backends.tracker.published()

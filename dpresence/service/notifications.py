@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
-from typing import Any
 
 import gevent
 
@@ -25,7 +24,7 @@ from ..errors import BackendUnavailable, BadAction, NotFound, SlowDown, WrongVal
 from ..hub import Hub
 from ..limits import Buckets
 from ..lookalikes import names_another_domain
-from ..messages import OutgoingNotification
+from ..messages import NewNotification, NotificationResult
 from ..model import Application, Grant, Notification, Update
 from ..settings import PresenceSettings
 from .coalescer import Coalescer
@@ -93,7 +92,7 @@ class Notifications:
         self._delayed = Coalescer("a delayed delivery", self._deliver_delayed, delivery.random_delay)
         self._rates = Buckets(settings.notification_rate, settings.notification_burst)
 
-    def notify(self, application: Application, items: Sequence[OutgoingNotification]) -> list[dict[str, Any]]:
+    def notify(self, application: Application, items: Sequence[NewNotification]) -> list[NotificationResult]:
         """Store notifications and send them to connected devices; return the answer to each.
 
         :raises BadAction: an ``action`` is not allowed; nothing was stored.
@@ -110,7 +109,7 @@ class Notifications:
         answers = iter(posts)
         return [_answer(item, next(answers) if item.puid in grants else None) for item in items]
 
-    def _check_claims(self, application: Application, items: Sequence[OutgoingNotification]) -> None:
+    def _check_claims(self, application: Application, items: Sequence[NewNotification]) -> None:
         for index, item in enumerate(items):
             try:
                 check_action(item.action, application.domain)
@@ -124,7 +123,7 @@ class Notifications:
         if wait:
             raise SlowDown("notifications: too many of this application", retry_after=ceil(wait))
 
-    def _posts(self, application: Application, items: Sequence[tuple[Grant, OutgoingNotification]]) -> list[_Post]:
+    def _posts(self, application: Application, items: Sequence[tuple[Grant, NewNotification]]) -> list[_Post]:
         now, view = self._clock.steady.now(), self._view(application.id, [grant.puid for grant, _ in items])
         posts = [
             _Post(grant, _notification(application, grant, item, now), _shown_until(grant, view.get(grant.puid), now), item.ttl * 1000)
@@ -244,16 +243,10 @@ class Notifications:
             yield_to_loop()
 
 
-def _answer(item: OutgoingNotification, post: _Post | None) -> dict[str, Any]:
+def _answer(item: NewNotification, post: _Post | None) -> NotificationResult:
     if post is None or post.revoked:
-        return {"puid": item.puid, **NotFound().body()}
-    return {
-        "puid": item.puid,
-        "id": post.notification.id,
-        "result": "OK",
-        "queue_size": post.queue_size,
-        "delivered": post.delivered,
-    }
+        return NotificationResult.refused(item.puid, NotFound())
+    return NotificationResult(puid=item.puid, id=post.notification.id, result="OK", queue_size=post.queue_size, delivered=post.delivered)
 
 
 def _shown_until(grant: Grant, seen: Update | None, now: int) -> int:
@@ -268,7 +261,7 @@ def _shown_until(grant: Grant, seen: Update | None, now: int) -> int:
     return now if grant.paused else SHOWN_NOW  # the pause is about to be published
 
 
-def _notification(application: Application, grant: Grant, item: OutgoingNotification, now: int) -> Notification:
+def _notification(application: Application, grant: Grant, item: NewNotification, now: int) -> Notification:
     return Notification(
         id="n_" + secrets.token_urlsafe(12),
         appid=application.id,

@@ -10,6 +10,7 @@ from ..clock import Clock
 from ..errors import NotActive
 from ..hub import Hub
 from ..limits import RateLimit
+from ..messages import CurrentUsers
 from ..model import Application
 from .feeds import Feeds
 
@@ -27,7 +28,7 @@ class Overview:
         self._hub = hub
         self._requests = RateLimit("too many requests about this application", _PER_MINUTE, 60, clock)
 
-    def now(self, application: Application) -> dict[str, int]:
+    def now(self, application: Application) -> CurrentUsers:
         """Return the numbers of users who appear online, unavailable and offline, of open channels, and of updates.
 
         :returns: ``sockets`` counts the channels in this process. ``updates`` is the offset of the feed, which grows until the tracker
@@ -43,10 +44,10 @@ class Overview:
         view, offset = self._tracker.snapshot(application.id)
         seen = Counter(update.status for update in view.values())
         reachable = seen["online"] + seen["unavailable"]
-        return {
-            "online": seen["online"],
-            "unavailable": seen["unavailable"],
-            "offline": max(0, self._directory.count_grants(application.id) - reachable),
-            "sockets": len(self._hub.channels_of(application.id)),
-            "updates": offset,
-        }
+        return CurrentUsers(
+            online=seen["online"],
+            unavailable=seen["unavailable"],
+            offline=max(0, self._directory.count_grants(application.id) - reachable),
+            sockets=len(self._hub.channels_of(application.id)),
+            updates=offset,
+        )

@@ -10,9 +10,8 @@ from ..backends.mailbox import Mailbox, Waiting
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import SlowDown
-from ..messages import device
+from ..messages import AccountBody, ApplicationBody, DeviceBody, SessionBody, StoredGrant, StoredNotification, TicketBody
 from ..model import Account, Application
-from .applications import describe
 from .single_flight import yield_to_loop
 
 _PAGE = 100
@@ -20,7 +19,7 @@ _RETRY_SECONDS = 2
 K = TypeVar("K", str, int)
 T = TypeVar("T")
 
-Pages = Iterator[list[dict[str, Any]]]
+Pages = Iterator[list[Any]]
 
 
 class PersonalData:
@@ -34,7 +33,7 @@ class PersonalData:
         self._reading: set[str] = set()
 
     def document(self, account: Account) -> Iterator[tuple[str, Any | Pages]]:
-        """Yield the parts of the document as (name, value); the value of a long part is an iterator of pages.
+        """Yield the fields of ``AccountDocument`` as (name, value); the value of a long part is an iterator of pages.
 
         Each part is read when it is requested. Another reader of the account is allowed once the iterator ends or is closed.
 
@@ -45,21 +44,31 @@ class PersonalData:
         self._reading.add(account.id)
         try:
             yield from self._small_parts(account)
-            yield "grants", _pages(self._grants_of(account.id), lambda item: item.grant.appid, _grant, "")
-            yield "applications", _pages(self._applications_of(account.id), lambda item: item.id, describe, "")
-            yield "notifications", _pages(self._waiting_for(account.id), lambda item: item.position, _notification, 0)
+            yield (
+                "grants",
+                _pages(
+                    self._grants_of(account.id),
+                    lambda item: item.grant.appid,
+                    lambda item: StoredGrant.of(item.grant, item.last_looked),
+                    "",
+                ),
+            )
+            yield "applications", _pages(self._applications_of(account.id), lambda item: item.id, ApplicationBody.of, "")
+            yield (
+                "notifications",
+                _pages(self._waiting_for(account.id), lambda item: item.position, _notification, 0),
+            )
         finally:
             self._reading.discard(account.id)
 
     def _small_parts(self, account: Account) -> list[tuple[str, Any]]:
         now, user = self._clock.steady.now(), account.id
         sessions, tickets = self._directory.sessions(user, now), self._directory.tickets(user, now)
-        pinned = {"email": account.email, "issuer": account.issuer, "subject": account.subject, "created_at": account.created_at}
         return [
-            ("account", pinned),
-            ("sessions", [{"created_at": item.created_at, "expires_at": item.expires_at} for item in sessions]),
-            ("tickets", [{"device": item.device, "expires_at": item.expires_at} for item in tickets]),
-            ("devices", [device(item) for item in self._tracker.devices(user)]),
+            ("account", AccountBody.of(account)),
+            ("sessions", [SessionBody(item.created_at, item.expires_at) for item in sessions]),
+            ("tickets", [TicketBody(item.device, item.expires_at) for item in tickets]),
+            ("devices", [DeviceBody.of(item) for item in self._tracker.devices(user)]),
             ("status", self._tracker.status(user)),
         ]
 
@@ -73,7 +82,7 @@ class PersonalData:
         return lambda after: self._mailbox.pending(user, after, _PAGE)
 
 
-def _pages(read: Callable[[K], Sequence[T]], key: Callable[[T], K], show: Callable[[T], dict[str, Any]], after: K) -> Pages:
+def _pages(read: Callable[[K], Sequence[T]], key: Callable[[T], K], show: Callable[[T], Any], after: K) -> Pages:
     """Yield pages until one is not full, and yield to the event loop after each."""
     while True:
         page = read(after)
@@ -84,14 +93,9 @@ def _pages(read: Callable[[K], Sequence[T]], key: Callable[[T], K], show: Callab
         yield_to_loop()
 
 
-def _grant(item: Granted) -> dict[str, Any]:
-    grant = item.grant
-    return {
-        **{"appid": grant.appid, "puid": grant.puid, "granted_at": grant.granted_at},
-        **{"since": grant.since, "paused": grant.paused, "last_looked": item.last_looked},
-    }
+def _grant(item: Granted) -> StoredGrant:
+    return StoredGrant.of(item.grant, item.last_looked)
 
 
-def _notification(waiting: Waiting) -> dict[str, Any]:
-    item = waiting.notification
-    return {"appid": item.appid, "source": item.source, "message": item.message, "action": item.action, "sent": item.sent_at}
+def _notification(waiting: Waiting) -> StoredNotification:
+    return StoredNotification.of(waiting.notification)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from dpresence.clock import Clock
+from dpresence.errors import Refused
+from dpresence.messages import Refusal, encode
 
 EPOCH = 1_795_364_497_250
 DEVELOPMENT_TOKEN = "token-of-the-tests"
@@ -145,3 +147,8 @@ def text_of(frame: bytes) -> bytes:
     length = int.from_bytes(frame[2:skip], "big") if skip > 2 else frame[1]
     assert len(frame) == skip + length
     return frame[skip:]
+
+
+def body_of(refused: Refused) -> Any:
+    """Return the error object of a refusal as a client decodes it."""
+    return json.loads(encode(Refusal.of(refused)))

@@ -9,7 +9,7 @@ from typing import Any
 from pyramid.response import Response
 
 from ..errors import BackendUnavailable
-from ..messages import device, encode
+from ..messages import DeviceBody, DeviceList, encode
 from ..request import Request
 from . import service
 from .validators import no_body, user
@@ -20,9 +20,9 @@ account = service("account", "/account")
 
 
 @devices.get(validators=(user,))
-def list_devices(request: Request) -> dict[str, Any]:
+def list_devices(request: Request) -> DeviceList:
     """List the caller's live devices."""
-    return {"devices": [device(item) for item in request.presence.devices.list(request.validated["account"].id)]}
+    return DeviceList([DeviceBody.of(item) for item in request.presence.devices.list(request.validated["account"].id)])
 
 
 @one_device.delete(validators=(user, no_body))
@@ -40,7 +40,7 @@ def get_account(request: Request) -> Response:
 
 
 class _Document:
-    """A response body: one JSON object that is written while its parts are read. The server always closes it.
+    """The body of ``messages.AccountDocument``, which is written while its parts are read. The server always closes it.
 
     :param parts: keys and values; a value may be an iterator of pages. The constructor raises an error of the first part; if a
         backend fails later, the object ends there with ``"complete": false``.

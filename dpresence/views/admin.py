@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pyramid.response import Response
 
+from ..messages import Figures
 from ..request import Request
 from . import service
 from .pages import page, redirect_to_audience, wants_page
@@ -16,7 +15,7 @@ admin_figures = service("admin-figures", "/admin/figures")
 
 
 @admin.get(validators=(redirect_to_audience, operator))
-def get_admin(request: Request) -> Response | dict[str, Any]:
+def get_admin(request: Request) -> Response | Figures:
     """Return the page, which loads the figures itself, or the figures if the client is a program."""
     if not wants_page(request):
         return get_figures(request)
@@ -25,7 +24,7 @@ def get_admin(request: Request) -> Response | dict[str, Any]:
 
 
 @admin_figures.get(validators=(operator,))
-def get_figures(request: Request) -> dict[str, Any]:
+def get_figures(request: Request) -> Figures:
     """Return the figures of the whole service."""
     figures = request.presence.figures
     figures.log_access(request.validated["account"].email, opened=False)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from msgspec import UNSET
 from pyramid.response import Response
 
-from ..messages import ApplicationChange, NewApplication
+from ..messages import (
+    ActivatedApplication,
+    ApplicationBody,
+    ApplicationChange,
+    ApplicationDetails,
+    ApplicationPage,
+    CurrentUsers,
+    KeyBody,
+    NewApplication,
+    NewKey,
+)
 from ..model import Application
 from ..request import Request
-from ..service.api_keys import describe_key
-from ..service.applications import describe
 from . import service
 from .pages import page, redirect_to_audience, wants_page
-from .validators import Body, list_page, no_body, owned_application, paging, user
+from .validators import Body, no_body, owned_application, paging, user
 
 applications = service("applications", "/myapps")
 application = service("application", "/myapps/{appid}")
@@ -37,49 +44,49 @@ def _state(application: Application) -> str:
 
 
 @applications.get(validators=(redirect_to_audience, user, paging))
-def list_applications(request: Request) -> Response | dict[str, Any]:
+def list_applications(request: Request) -> Response | ApplicationPage:
     """List the caller's applications."""
     after, limit = request.validated["after"], request.validated["limit"]
     found = request.presence.applications.list(request.validated["account"].id, after, limit)
     following = found[-1].id if len(found) == limit else None
     if not _browses(request):
-        return list_page("applications", [describe(item) for item in found], following)
+        return ApplicationPage([ApplicationBody.of(item) for item in found], following or UNSET)
     shown = [(item, _state(item)) for item in sorted(found, key=lambda item: (item.name.casefold(), item.id))]
     return page(request, "myapps", {"applications": shown, "following": following, "after": after, "limit": limit})
 
 
 @applications.post(validators=(user, registration))
-def register_application(request: Request) -> dict[str, Any]:
+def register_application(request: Request) -> ApplicationBody:
     """Register an application."""
     owner, wanted = request.validated["account"].id, registration.of(request)
     registered = request.presence.applications.register(owner, wanted, request.remote_addr, request.validated["proven"])
     request.response.status_int = 201
-    return describe(registered)
+    return ApplicationBody.of(registered)
 
 
 @application.get(validators=(redirect_to_audience, user, owned_application))
-def get_application(request: Request) -> Response | dict[str, Any]:
+def get_application(request: Request) -> Response | ApplicationDetails:
     """Return one application and its valid keys."""
     application = request.validated["application"]
     if not _browses(request):
-        keys = [describe_key(item) for item in request.presence.api_keys.list(application)]
-        return {**describe(application), "keys": keys}
+        keys = [KeyBody.of(item) for item in request.presence.api_keys.list(application)]
+        return ApplicationDetails.of(application, keys=keys)
     audience = request.dpresence.settings.identity.audience
     values = {"application": application, "state": _state(application), "socket": audience.replace("http", "ws", 1)}
     return page(request, "application", values)
 
 
 @now.get(validators=(user, owned_application))
-def get_now(request: Request) -> dict[str, int]:
+def get_now(request: Request) -> CurrentUsers:
     """Return how many users the application's service would see now, by status."""
     return request.presence.overview.now(request.validated["application"])
 
 
 @application.patch(validators=(user, owned_application, changes))
-def change_application(request: Request) -> dict[str, Any]:
+def change_application(request: Request) -> ApplicationBody:
     """Change name, description or domain."""
     application, wanted = request.validated["application"], changes.of(request)
-    return describe(request.presence.applications.change(application, wanted, request.validated["proven"]))
+    return ApplicationBody.of(request.presence.applications.change(application, wanted, request.validated["proven"]))
 
 
 @application.delete(validators=(user, owned_application, no_body))
@@ -90,27 +97,27 @@ def delete_application(request: Request) -> Response:
 
 
 @validate.post(validators=(user, owned_application, no_body))
-def validate_domain(request: Request) -> dict[str, Any]:
+def validate_domain(request: Request) -> ApplicationBody:
     """Check the domain for its domain key."""
-    return describe(request.presence.domain_checks.validate(request.validated["application"], request.validated["proven"]))
+    return ApplicationBody.of(request.presence.domain_checks.validate(request.validated["application"], request.validated["proven"]))
 
 
 @activate.post(validators=(user, owned_application, no_body))
-def activate_application(request: Request) -> dict[str, Any]:
+def activate_application(request: Request) -> ActivatedApplication:
     """Activate an application; only this response contains its API key."""
     applications = request.presence.applications
     api_key = applications.activate(request.validated["application"], request.validated["proven"])
-    return {**describe(request.validated["application"]), "active": True, "api_key": api_key}
+    return ActivatedApplication.of(request.validated["application"], active=True, api_key=api_key)
 
 
 @deactivate.post(validators=(user, owned_application, no_body))
-def deactivate_application(request: Request) -> dict[str, Any]:
+def deactivate_application(request: Request) -> ApplicationBody:
     """Deactivate an application."""
-    return describe(request.presence.applications.deactivate(request.validated["application"], request.validated["proven"]))
+    return ApplicationBody.of(request.presence.applications.deactivate(request.validated["application"], request.validated["proven"]))
 
 
 @key.post(validators=(user, owned_application, no_body))
-def new_key(request: Request) -> dict[str, str]:
+def new_key(request: Request) -> NewKey:
     """Create a new API key; the previous one remains valid for a while."""
     application = request.validated["application"]
-    return {"appid": application.id, "api_key": request.presence.api_keys.issue(application, request.validated["proven"])}
+    return NewKey(application.id, request.presence.api_keys.issue(application, request.validated["proven"]))

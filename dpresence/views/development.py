@@ -11,7 +11,7 @@ from pyramid.response import Response
 from pyramid.view import view_config
 
 from ..errors import Forbidden, UnknownPath
-from ..messages import DevelopmentAssertion
+from ..messages import DevelopmentAssertion, MintedAssertion
 from ..request import Request
 from . import service
 from .pages import development_cookie, redirect_to_audience
@@ -76,9 +76,9 @@ def get_home_with_token(request: Request) -> Response:
 
 
 @assertion.post(validators=(from_this_machine, same_origin, has_token, minted))
-def mint(request: Request) -> dict[str, str]:
+def mint(request: Request) -> MintedAssertion:
     """Create an assertion for any e-mail address."""
     issuer = request.dpresence.development_issuer
     if issuer is None:
         raise UnknownPath()
-    return {"assertion": issuer.mint(minted.of(request).email)}
+    return MintedAssertion(issuer.mint(minted.of(request).email))

@@ -13,7 +13,7 @@ from pyramid.httpexceptions import HTTPException
 from pyramid.response import Response
 
 from ..errors import Forbidden, InternalError, MethodNotAllowed, NoCredentials, NotAnObject, Refused, SessionEnded, UnknownPath, WrongValue
-from ..messages import encode
+from ..messages import Refusal, encode
 from ..request import Request
 from .explanations import explain
 from .pages import page, sign_in_first, wants_page
@@ -29,7 +29,7 @@ def answer(refused: Refused, request: Request) -> Response:
     if wants_page(request):
         response = _page_of(refused, request)
     else:
-        response = Response(encode(refused.body()), status=refused.status, content_type="application/json", charset=None)
+        response = Response(encode(Refusal.of(refused)), status=refused.status, content_type="application/json", charset=None)
     if response.status_int >= 400:  # redirects to the sign-in page are not counted
         request.presence.metrics.refused(refused.errno)
     if refused.retry_after is not None:
@@ -47,7 +47,8 @@ def _page_of(refused: Refused, request: Request) -> Response:
     login = f"{request.script_name}/login"
     ways = {"again": again, "sign in": f"{login}?next={quote(again, safe='')}" if again else login, "": None}
     values = {"explanation": explanation, "way": ways[explanation.way], "question": route == "grant"}
-    return page(request, "error", {**refused.body(), **values}, status=refused.status)
+    values |= {"errno": refused.errno, "error": refused.error, "retry_after": refused.retry_after}
+    return page(request, "error", values, status=refused.status)
 
 
 def _again(request: Request, route: str) -> str | None:

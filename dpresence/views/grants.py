@@ -5,18 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from msgspec import UNSET
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.response import Response
 
 from ..domains import redirect_url
 from ..errors import WrongField
-from ..messages import GrantChange, grant
-from ..model import Application, Status, merge
+from ..messages import GrantBody, GrantChange, GrantPage, GrantQuestion, ListedGrant, NewGrant
+from ..model import Application, Grant, Status, merge
 from ..request import Request
 from . import service
 from .asking import check_was_read, form_token_of
 from .pages import page, redirect_to_audience, wants_page
-from .validators import Body, form, grantable_application, is_form, list_page, no_body, own_grant, paging, revocable_grant, user
+from .validators import Body, form, grantable_application, is_form, no_body, own_grant, paging, revocable_grant, user
 
 grants = service("grants", "/grants")
 permission = service("grant", "/grant/{appid}")
@@ -30,14 +31,14 @@ def _json_or_form(request: Request, **kwargs: Any) -> None:
 
 
 @permission.get(validators=(redirect_to_audience, user, grantable_application))
-def get_grant(request: Request) -> Response | dict[str, Any]:
+def get_grant(request: Request) -> Response | GrantQuestion:
     """Ask the user to allow or deny an application access to their presence."""
     application, redirect = request.validated["application"], request.GET.get("redirect")
     is_page = wants_page(request) and "session" in request.validated
     if is_page or redirect is not None:
         redirect_url(redirect or "", application.domain, _scheme(application), ("Presence-Error", "denied"))  # refuses an invalid redirect
     if not is_page:
-        return {"appid": application.id, "name": application.name, "domain": application.domain, "description": application.description}
+        return GrantQuestion.of(application)
     given = (grant for grant in request.presence.grants.of(request.validated["account"].id).grants if grant.appid == application.id)
     granted = next(given, None)
     values = {"application": application, "redirect": redirect, "granted": granted, "on": granted and _day(granted.granted_at)}
@@ -67,12 +68,12 @@ def _day(milliseconds: int) -> str:
 
 
 @permission.post(validators=(user, grantable_application, _json_or_form))
-def post_grant(request: Request) -> Response | dict[str, Any]:
+def post_grant(request: Request) -> Response | NewGrant:
     """Grant an application access to the caller's presence: returns JSON to a program, and redirects a form to the application."""
     if is_form(request):
         return _answer_form(request)
     given = request.presence.grants.grant(request.validated["account"].id, request.validated["application"], request.validated["proven"])
-    return {"appid": given.appid, "puid": given.puid}
+    return NewGrant(given.appid, given.puid)
 
 
 def _answer_form(request: Request) -> Response:
@@ -94,10 +95,10 @@ def _answer_form(request: Request) -> Response:
 
 
 @permission.patch(validators=(user, own_grant, change))
-def patch_grant(request: Request) -> dict[str, Any]:
+def patch_grant(request: Request) -> GrantBody:
     """Pause or resume a grant."""
     user, proven = request.validated["account"].id, request.validated["proven"]
-    return grant(request.presence.grants.pause(user, request.matchdict["appid"], change.of(request).paused, proven))
+    return GrantBody.of(request.presence.grants.pause(user, request.matchdict["appid"], change.of(request).paused, proven))
 
 
 @permission.delete(validators=(user, revocable_grant, no_body))
@@ -108,12 +109,13 @@ def delete_grant(request: Request) -> Response:
 
 
 @grants.get(validators=(user, paging))
-def list_grants(request: Request) -> dict[str, Any]:
+def list_grants(request: Request) -> GrantPage:
     """List the caller's grants."""
     after, limit = request.validated["after"], request.validated["limit"]
     found = request.presence.grants.list(request.validated["account"].id, after, limit)
-    shown = [
-        {**grant(item.grant), "name": item.application.name, "domain": item.application.domain, "last_looked": item.last_looked}
-        for item in found
-    ]
-    return list_page("grants", shown, shown[-1]["appid"] if len(shown) == limit else None)
+    shown = [_listed(item.grant, item.application, item.last_looked) for item in found]
+    return GrantPage(shown, shown[-1].appid if len(shown) == limit else UNSET)
+
+
+def _listed(grant: Grant, application: Application, last_looked: str | None) -> ListedGrant:
+    return ListedGrant.of(grant, name=application.name, domain=application.domain, last_looked=last_looked)

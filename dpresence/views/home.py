@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pyramid.response import Response
 
 from ..errors import UnknownPath
+from ..messages import Version
 from ..request import Request
 from . import service
 from .ops import service_version
@@ -27,7 +26,7 @@ def _for_browsers(request: Request, **_: object) -> None:
 
 
 @home.get(validators=(redirect_to_audience,))
-def get_home(request: Request) -> Response | dict[str, Any]:
+def get_home(request: Request) -> Response | Version:
     """Return the home page, or the service's name and version for a program."""
     if not wants_page(request):
         return service_version()

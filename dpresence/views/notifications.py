@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import UNSET
+
 from ..errors import WrongValue
-from ..messages import MOST_ENTRIES, OutgoingNotifications
+from ..messages import MOST_ENTRIES, NewNotifications, NotifyAnswer, PresencePage
 from ..request import Request
 from . import service
-from .validators import Body, appservice, list_page, paging
+from .validators import Body, appservice, paging
 
 present = service("present", "/myapps/{appid}/presence")
 notifications = service("notifications", "/myapps/{appid}/notifications")
 
-outgoing = Body(OutgoingNotifications)
+outgoing = Body(NewNotifications)
 
 
 def _puids(request: Request, **_: Any) -> None:
@@ -24,16 +26,17 @@ def _puids(request: Request, **_: Any) -> None:
 
 
 @present.get(validators=(appservice, _puids, paging))
-def get_presence(request: Request) -> dict[str, Any]:
+def get_presence(request: Request) -> PresencePage:
     """Return the presence of some PUIDs, or of all of them in pages."""
     feeds, validated = request.presence.feeds, request.validated
     if validated["puids"]:
-        return {"presence": feeds.presence(validated["application"], validated["puids"])}
-    return list_page("presence", *feeds.presence_page(validated["application"], validated["after"], validated["limit"]))
+        return PresencePage(feeds.presence(validated["application"], validated["puids"]))
+    entries, following = feeds.presence_page(validated["application"], validated["after"], validated["limit"])
+    return PresencePage(entries, following or UNSET)
 
 
 @notifications.post(validators=(appservice, outgoing))
-def post_notifications(request: Request) -> dict[str, Any]:
+def post_notifications(request: Request) -> NotifyAnswer:
     """Send live notifications."""
-    answers = request.presence.notifications.notify(request.validated["application"], outgoing.of(request))
-    return {"result": "OK", "action": "notify", "notifications": answers}
+    results = request.presence.notifications.notify(request.validated["application"], outgoing.of(request))
+    return NotifyAnswer(notifications=results)

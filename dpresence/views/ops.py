@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from msgspec import UNSET
 
 from .. import __version__
+from ..messages import Alive, Heartbeat, Version
 from ..request import Request
 from . import service
 
@@ -14,27 +15,27 @@ version = service("version", "/__version__")
 
 
 @heartbeat.get()
-def get_heartbeat(request: Request) -> dict[str, Any]:
+def get_heartbeat(request: Request) -> Heartbeat:
     """Return which backends and providers are reachable; the status is 503 if a backend is not."""
     parts = request.dpresence
     reachable = parts.backends.ping()
     request.response.status_int = 200 if all(reachable.values()) else 503
     providers = {name: client.reached for name, client in parts.clients.providers.items()}
-    return {**reachable, "providers": providers} if providers else reachable
+    return Heartbeat(**reachable, providers=providers or UNSET)
 
 
 @lbheartbeat.get()
-def get_lbheartbeat(request: Request) -> dict[str, Any]:
+def get_lbheartbeat(request: Request) -> Alive:
     """Return an empty object; any response shows that this process is running."""
-    return {}
+    return Alive()
 
 
 @version.get()
-def get_version(request: Request) -> dict[str, Any]:
+def get_version(request: Request) -> Version:
     """Return the name and version of this service."""
     return service_version()
 
 
-def service_version() -> dict[str, Any]:
+def service_version() -> Version:
     """Return the name and version of this service in Dockerflow's format."""
-    return {"name": "dpresence", "version": __version__, "source": None, "commit": None, "build": None}
+    return Version("dpresence", __version__)

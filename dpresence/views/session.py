@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pyramid.response import Response
 
 from ..domains import local_path
 from ..errors import MethodNotAllowed
-from ..messages import Login, Logout
+from ..messages import LoggedIn, LoggedOut, Login, Logout, NewTicket
 from ..request import Request
 from ..service.accounts import csrf_token
 from . import service
@@ -39,28 +37,28 @@ def get_login(request: Request) -> Response:
 
 
 @login.post(validators=(same_origin, credentials))
-def post_login(request: Request) -> dict[str, str]:
+def post_login(request: Request) -> LoggedIn:
     """Open a browser session with an assertion."""
     assertion = credentials.of(request).assertion
     check_is_assertion(assertion)
     previous = request.cookies.get(cookie_name(request), "")
     account, cookie = request.presence.accounts.login(assertion, request.remote_addr, previous)
     _set_cookie(request, request.response, cookie, request.dpresence.settings.identity.session_seconds)
-    return {"email": account.email, "csrf": csrf_token(cookie)}
+    return LoggedIn(account.email, csrf_token(cookie))
 
 
 @logout.post(validators=(session, extent))
-def post_logout(request: Request) -> dict[str, Any]:
+def post_logout(request: Request) -> LoggedOut:
     """End this browser session, or all of them."""
     request.presence.accounts.logout(request.validated["session"], extent.of(request).everywhere)
     _set_cookie(request, request.response, "", seconds=0)
-    return {"result": "OK"}
+    return LoggedOut()
 
 
 @ticket.post(validators=(session, no_body))
-def post_ticket(request: Request) -> dict[str, str]:
+def post_ticket(request: Request) -> NewTicket:
     """Return a ticket, with which a page opens a device channel."""
-    return {"ticket": request.presence.accounts.issue_ticket(request.validated["signed_in"])}
+    return NewTicket(request.presence.accounts.issue_ticket(request.validated["signed_in"]))
 
 
 def _set_cookie(request: Request, response: Response, value: str, seconds: int) -> None:

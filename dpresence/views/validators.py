@@ -243,8 +243,3 @@ def paging(request: Request, **_: Any) -> None:
         raise WrongValue(f"limit: a number from 1 to {MOST_ENTRIES}")
     request.validated["after"] = request.GET.get("after", "")
     request.validated["limit"] = int(limit)
-
-
-def list_page(name: str, items: list[Any], after: str | None) -> dict[str, Any]:
-    """Return the body of one page of a list; ``next`` is the value of ``after`` for the next page."""
-    return {name: items} if after is None else {name: items, "next": after}

@@ -6,6 +6,7 @@ import pytest
 
 from dpresence.backends.directory import Directory
 from dpresence.errors import BackendUnavailable
+from dpresence.tests.support import body_of
 
 from .directory_applications import ApplicationContract, GrantContract
 from .directory_authority import AuthorityContract
@@ -40,7 +41,7 @@ class DirectoryContract(
     def test_a_lost_store_is_unavailable_and_nothing_else(self, lost, method):
         with pytest.raises(BackendUnavailable) as caught:
             CALLS[method](lost)
-        assert caught.value.body() == {"result": "KO", "errno": 201, "error": BackendUnavailable.text, "retry_after": 5}
+        assert body_of(caught.value) == {"result": "KO", "errno": 201, "error": BackendUnavailable.text, "retry_after": 5}
 
     def test_closing_twice_is_harmless(self, backend):
         backend.close()

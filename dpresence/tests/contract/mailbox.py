@@ -12,6 +12,7 @@ import pytest
 from dpresence.backends.mailbox import SHOWN_NOW, Mailbox, Push, Queue, Waiting
 from dpresence.errors import BackendUnavailable
 from dpresence.model import Grant, Notification
+from dpresence.tests.support import body_of
 
 NOW = 1_795_364_497_250
 DAY = 86_400_000
@@ -236,7 +237,7 @@ class MailboxContract:
     def test_a_lost_store_is_unavailable_and_nothing_else(self, lost, method):
         with pytest.raises(BackendUnavailable) as caught:
             CALLS[method](lost)
-        assert caught.value.body() == {"result": "KO", "errno": 201, "error": BackendUnavailable.text, "retry_after": 5}
+        assert body_of(caught.value) == {"result": "KO", "errno": 201, "error": BackendUnavailable.text, "retry_after": 5}
 
     def test_closing_twice_is_harmless(self, backend):
         backend.close()

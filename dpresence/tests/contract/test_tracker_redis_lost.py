@@ -13,7 +13,7 @@ import pytest
 from dpresence.backends.tracker import Connected, Tracker
 from dpresence.errors import BackendUnavailable
 from dpresence.model import DirectoryVersion, GrantSet
-from dpresence.tests.support import FakeClock
+from dpresence.tests.support import FakeClock, body_of
 
 from .redis import eventually
 from .tracker_values import JANE, Ear, connect, seen, sweep, told, update
@@ -82,7 +82,7 @@ class TestLostServer:
         redis.kill()
         with pytest.raises(BackendUnavailable) as caught:
             CALLS[method](backend)
-        assert caught.value.body() == {"result": "KO", "errno": 201, "error": BackendUnavailable.text, "retry_after": 5}
+        assert body_of(caught.value) == {"result": "KO", "errno": 201, "error": BackendUnavailable.text, "retry_after": 5}
 
     @pytest.mark.parametrize("method", CALLS)
     def test_a_server_that_stands_still_is_unavailable_and_recovers(self, backend, redis, method):

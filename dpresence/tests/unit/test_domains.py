@@ -2,6 +2,7 @@ import pytest
 
 from dpresence.domains import check_domain, loopback_port
 from dpresence.errors import WrongValue
+from dpresence.tests.support import body_of
 
 LONGEST_LABEL = "a" * 63
 LONGEST = ".".join(["a" * 49] * 5) + ".io"  # 252 characters
@@ -43,7 +44,7 @@ NOT_DOMAINS = [
 def test_anything_else_is_refused(text, allow_loopback):
     with pytest.raises(WrongValue, match=r"^domain: a host name such as app\.example\.org") as refused:
         check_domain(text, allow_loopback)
-    assert refused.value.body() == {
+    assert body_of(refused.value) == {
         "result": "KO",
         "errno": 107,
         "error": "domain: a host name such as app.example.org, without scheme, port or path",

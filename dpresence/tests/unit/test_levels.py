@@ -34,6 +34,7 @@ SIDEWAYS = {  # within a level: importer and imported module
     ("ini_file", "ini"),
     ("messages", "settings"),
     ("limits", "settings"),
+    ("metrics", "messages"),
     ("request", "registry"),
     ("app", "background"),
     ("server", ""),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dpresence.errors import SlowDown
 from dpresence.limits import Buckets, LogLimit, RateLimit, TokenBucket
-from dpresence.tests.support import FakeClock
+from dpresence.tests.support import FakeClock, body_of
 
 
 def test_a_burst_at_once_then_the_rate() -> None:
@@ -79,7 +79,7 @@ def test_an_address_that_failed_too_often_waits_for_whole_seconds() -> None:
         limit.record("a")
     with pytest.raises(SlowDown) as refused:
         limit.check("a")
-    assert refused.value.body() == {"result": "KO", "errno": 117, "error": "too many failures", "retry_after": 6}
+    assert body_of(refused.value) == {"result": "KO", "errno": 117, "error": "too many failures", "retry_after": 6}
     limit.check("b")
     clock.advance(5.5)
     with pytest.raises(SlowDown) as refused:

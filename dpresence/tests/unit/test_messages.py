@@ -23,15 +23,22 @@ from dpresence.messages import (
     DevelopmentAssertion,
     Empty,
     GrantChange,
+    KoReply,
     Login,
     Logout,
     NewApplication,
+    NewNotification,
+    NewNotifications,
     Notify,
-    OutgoingNotification,
-    OutgoingNotifications,
+    OkReply,
+    Refusal,
+    Snapshot,
     StatusUpdate,
+    Updates,
     action_of,
+    encode,
     id_of,
+    notifications_frame,
     parse,
     try_parse,
 )
@@ -42,7 +49,7 @@ KINDS: list[Any] = [
     Acknowledge,
     Authenticate,
     Notify,
-    OutgoingNotifications,
+    NewNotifications,
     Empty,
     Login,
     Logout,
@@ -109,14 +116,14 @@ def refused(kind: Any, data: str | bytes | dict[str, Any] | list[Any]) -> tuple[
             "notifications[0].ttl: whole seconds from 0 to 2592000",
         ),
         (Notify, {"action": "notify", "notifications": [{"puid": "\0"}]}, 107, "notifications[0].puid: text without NUL characters"),
-        (OutgoingNotifications, {}, 106, "expected one JSON list"),
-        (OutgoingNotifications, "5", 106, "expected one JSON list"),
-        (OutgoingNotifications, "[", 106, "not JSON: expected one JSON list"),
-        (OutgoingNotifications, [], 107, "expected a list of 1 to 100 notifications"),
-        (OutgoingNotifications, [{"puid": 5}], 107, "notifications[0].puid: a PUID, as text"),
-        (OutgoingNotifications, [{"puid": "p", "message": "x" * 513}], 151, "notifications[0].message: text of up to 512 characters"),
-        (OutgoingNotifications, [{"puid": "p", "action": "x" * 513}], 151, "notifications[0].action: text of up to 512 characters"),
-        (OutgoingNotifications, [{"puid": "p", "ttl": 2592001}], 153, "notifications[0].ttl: whole seconds from 0 to 2592000"),
+        (NewNotifications, {}, 106, "expected one JSON list"),
+        (NewNotifications, "5", 106, "expected one JSON list"),
+        (NewNotifications, "[", 106, "not JSON: expected one JSON list"),
+        (NewNotifications, [], 107, "expected a list of 1 to 100 notifications"),
+        (NewNotifications, [{"puid": 5}], 107, "notifications[0].puid: a PUID, as text"),
+        (NewNotifications, [{"puid": "p", "message": "x" * 513}], 151, "notifications[0].message: text of up to 512 characters"),
+        (NewNotifications, [{"puid": "p", "action": "x" * 513}], 151, "notifications[0].action: text of up to 512 characters"),
+        (NewNotifications, [{"puid": "p", "ttl": 2592001}], 153, "notifications[0].ttl: whole seconds from 0 to 2592000"),
         (Empty, {"x": 1}, 108, "x: is not known here"),
         (Login, {}, 108, "assertion: is missing"),
         (Login, {"assertion": 5}, 107, "assertion: an assertion, as text"),
@@ -138,7 +145,7 @@ def refused(kind: Any, data: str | bytes | dict[str, Any] | list[Any]) -> tuple[
             "notifications[0].message: text of up to 512 characters, without U+202E, which cannot be seen or is not text",
         ),
         (
-            OutgoingNotifications,
+            NewNotifications,
             [{"puid": "p", "source": " "}],
             107,
             "notifications[0].source: text of up to 254 characters, one of them visible",
@@ -152,6 +159,19 @@ def refused(kind: Any, data: str | bytes | dict[str, Any] | list[Any]) -> tuple[
 )
 def test_a_refusal_names_the_field_and_what_is_allowed(kind: Any, data: Any, errno: int, error: str) -> None:
     assert refused(kind, data) == (errno, error)
+
+
+@pytest.mark.parametrize("kind", [*messages.INCOMING, *messages.OUTGOING], ids=lambda kind: getattr(kind, "__name__", "list"))
+def test_every_message_has_a_json_schema_with_a_description(kind: Any) -> None:
+    schema = msgspec.json.schema(kind)
+    shown = schema["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    assert shown["description"]
+
+
+def test_the_list_of_messages_is_complete() -> None:
+    structs = {kind for kind in vars(messages).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)}
+    listed = json.dumps([msgspec.json.schema(kind) for kind in (*messages.INCOMING, *messages.OUTGOING)])
+    assert {kind.__name__ for kind in structs if f'"title": "{kind.__name__}"' not in listed} == {"Frame"}
 
 
 def is_json(data: str | bytes) -> bool:
@@ -220,7 +240,7 @@ def test_a_number_too_large_for_a_float_is_not_json_to_us() -> None:
 def test_the_defaults_of_what_may_be_left_out() -> None:
     frame = parse(StatusUpdate, '{"email":"a","status":"online"}')
     assert (frame.id, frame.assertion, frame.device, frame.ack, frame.ticket) == (None, None, None, False, False)
-    item = parse(OutgoingNotifications, '[{"puid":"p"}]')[0]
+    item = parse(NewNotifications, '[{"puid":"p"}]')[0]
     assert (item.message, item.action, item.source, item.ttl) == ("", "", None, 86_400)
     assert parse(NewApplication, '{"name":"a","domain":"b"}').description == ""
     assert parse(ApplicationChange, "{}") == ApplicationChange()
@@ -254,7 +274,7 @@ JSON = st.recursive(
     lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(), children, max_size=4),
     max_leaves=10,
 )
-FIELDS = sorted({field.name for kind in [*STRUCTS, OutgoingNotification] for field in msgspec.structs.fields(kind)})
+FIELDS = sorted({field.name for kind in [*STRUCTS, NewNotification] for field in msgspec.structs.fields(kind)})
 NEAR_MISSES = st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=3), JSON, max_size=6)
 DATA = (
     st.binary(max_size=200)
@@ -272,7 +292,7 @@ def test_nothing_but_a_refusal_ever_escapes(data: bytes) -> None:
         except Refused as error:
             assert error.errno in (106, 107, 108, 151, 153)
             assert 0 < len(error.error) < 300
-            json.loads(messages.ko(error))
+            json.loads(encode(Refusal.of(error)))
     id_of(data.decode("utf-8", "replace"))
 
 
@@ -289,13 +309,14 @@ def test_rubbish_of_16_kib_is_refused() -> None:
 
 
 def test_an_ok_reply_carries_the_id_when_there_was_one() -> None:
-    assert json.loads(messages.ok()) == {"result": "OK"}
-    assert json.loads(messages.ok(0, ticket="t")) == {"result": "OK", "ticket": "t", "id": 0}
+    assert json.loads(encode(OkReply())) == {"result": "OK"}
+    assert json.loads(encode(OkReply(id=0, ticket="t"))) == {"result": "OK", "ticket": "t", "id": 0}
 
 
 def test_a_ko_reply_is_the_error_object_and_the_id() -> None:
-    refusal = SlowDown("wait", retry_after=3)
-    assert json.loads(messages.ko(refusal, "a")) == {"result": "KO", "errno": 117, "error": "wait", "retry_after": 3, "id": "a"}
+    reply = KoReply.of(SlowDown("wait", retry_after=3))
+    reply.id = "a"
+    assert json.loads(encode(reply)) == {"result": "KO", "errno": 117, "error": "wait", "retry_after": 3, "id": "a"}
 
 
 def test_updates_are_encoded_as_json_would() -> None:
@@ -304,18 +325,18 @@ def test_updates_are_encoded_as_json_would() -> None:
         {"puid": "p-_1", "status": "online", "at": 1_795_364_497_000, "reason": "explicit"},
         {"puid": "q", "status": "offline", "at": 0, "reason": "revoked"},
     ]
-    assert json.loads(messages.updates(entries, "e:8")) == {"updates": expected, "cursor": "e:8"}
+    assert json.loads(encode(Updates.of(entries, "e:8"))) == {"updates": expected, "cursor": "e:8"}
 
 
 def test_only_the_last_frame_of_a_snapshot_has_the_cursor() -> None:
-    assert json.loads(messages.snapshot([], None)) == {"snapshot": [], "last": False}
-    assert json.loads(messages.snapshot([], "e:1")) == {"snapshot": [], "last": True, "cursor": "e:1"}
+    assert json.loads(encode(Snapshot([], last=False))) == {"snapshot": [], "last": False}
+    assert json.loads(encode(Snapshot([], last=True, cursor="e:1"))) == {"snapshot": [], "last": True, "cursor": "e:1"}
 
 
 def test_a_plain_device_gets_exactly_three_keys() -> None:
     item = Notification("n", "app", "puid", "Bob", "hi \u2028<b>", "open", 5)
     domains = {"puid": "www.app.example.co.uk"}
-    plain, acknowledged = (json.loads(messages.notifications([item], flag, domains))["notifications"][0] for flag in (False, True))
+    plain, acknowledged = (json.loads(encode(notifications_frame([item], flag, domains)))["notifications"][0] for flag in (False, True))
     assert plain == {"source": "Bob", "message": "hi \u2028<b>", "action": "open"}
     assert acknowledged == {
         **plain,
@@ -328,7 +349,7 @@ def test_a_plain_device_gets_exactly_three_keys() -> None:
 
 
 def test_names_are_kept_in_one_form_and_messages_as_they_came() -> None:
-    wanted = messages.parse(NewApplication, '{"name": " Cafe\u0301 ", "domain": "a.b", "description": "a\\r\\nb "}'.encode())
+    wanted = parse(NewApplication, '{"name": " Cafe\u0301 ", "domain": "a.b", "description": "a\\r\\nb "}'.encode())
     assert (wanted.name, wanted.description) == ("Caf\u00e9", "a\nb")
-    item = messages.parse(OutgoingNotifications, '[{"puid": "p", "source": "Cafe\u0301 ", "message": " Cafe\u0301 "}]'.encode())[0]
+    item = parse(NewNotifications, '[{"puid": "p", "source": "Cafe\u0301 ", "message": " Cafe\u0301 "}]'.encode())[0]
     assert (item.source, item.message) == ("Caf\u00e9", " Cafe\u0301 ")

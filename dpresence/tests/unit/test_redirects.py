@@ -6,6 +6,7 @@ import pytest
 
 from dpresence.domains import check_action, redirect_url
 from dpresence.errors import BadAction, WrongValue
+from dpresence.tests.support import body_of
 
 DOMAIN = "good.example"
 UID = ("Presence-UID", "p1")
@@ -247,7 +248,7 @@ def test_an_action_may_have_a_fragment_and_lie_below_the_domain(action):
 def test_any_other_action_is_refused(action):
     with pytest.raises(BadAction) as refused:
         check_action(action, DOMAIN)
-    assert refused.value.body() == {"result": "KO", "errno": 156, "error": BadAction.text}
+    assert body_of(refused.value) == {"result": "KO", "errno": 156, "error": BadAction.text}
 
 
 def test_an_unreadable_domain_of_earlier_times_leads_nowhere():

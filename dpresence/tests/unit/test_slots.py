@@ -7,6 +7,7 @@ import pytest
 
 from dpresence.errors import SlowDown
 from dpresence.slots import Slots
+from dpresence.tests.support import body_of
 
 
 def settle() -> None:
@@ -98,4 +99,4 @@ def test_who_is_killed_with_a_slot_just_handed_to_them_hands_it_on():
 def test_a_refusal_says_when_to_come_again():
     with pytest.raises(SlowDown) as refused, Slots(1, 0).slot("a", "works", 3):
         pass
-    assert refused.value.body() == {"result": "KO", "errno": 117, "error": "too many of your works", "retry_after": 3}
+    assert body_of(refused.value) == {"result": "KO", "errno": 117, "error": "too many of your works", "retry_after": 3}

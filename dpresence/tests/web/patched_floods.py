@@ -14,7 +14,7 @@ import pytest
 from gevent import monkey
 
 from dpresence.backends.sql.engine import Database
-from dpresence.messages import OutgoingNotification
+from dpresence.messages import NewNotification
 from dpresence.model import Grant, Identity
 from dpresence.tests.contract.postgresql import empty
 from dpresence.tests.contract.postgresql_fixtures import migrated as postgresql_url
@@ -51,7 +51,7 @@ class Flood:
                 gevent.sleep(0.01)
 
     def _go_on(self, application, n: int) -> None:
-        items = [OutgoingNotification(puid=f"accomplice-{n}", message="m" * 200) for _ in range(FRAME)]
+        items = [NewNotification(puid=f"accomplice-{n}", message="m" * 200) for _ in range(FRAME)]
         while True:
             self._world.presence.notifications.notify(application, items)
             self.made += 1

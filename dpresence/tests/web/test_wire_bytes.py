@@ -15,9 +15,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
+from dpresence import messages
 from dpresence.errors import BackendUnavailable
+from dpresence.messages import encode
 from dpresence.service import feeds
 from dpresence.tests.support import WITH_TOKEN, FakeConnection, text_of
 from dpresence.tests.web.support import App, Browser, World
@@ -56,7 +59,7 @@ class Recorder:
         frames, channel.raw = dict.fromkeys(channel.raw), []
         assert frames
         for frame in frames:
-            self.add(kind_of(json.loads(frame), channel.channel), frame)
+            self.add(kind_of(json.loads(frame)), frame)
 
 
 class Connection(FakeConnection):
@@ -74,12 +77,12 @@ class Connection(FakeConnection):
         self.send(text_of(frame))
 
 
-def kind_of(frame: dict[str, Any], channel: Any) -> str:
+def kind_of(frame: dict[str, Any]) -> str:
     if "result" in frame:
         named = {"auth": "AuthReply", "notify": "NotifyReply"}
         return named.get(frame.get("action", ""), f"{frame['result'].capitalize()}Reply")
     kind = next(iter(frame)).capitalize()
-    return kind if getattr(channel, "acknowledges", True) else f"Plain{kind}"
+    return f"Plain{kind}" if kind == "Notifications" and "id" not in frame["notifications"][0] else kind
 
 
 @pytest.fixture
@@ -100,7 +103,21 @@ def test_the_bytes_of_every_body_and_frame_are_those_recorded(recorder: Recorder
     app_service(recorder, app, puids, monkeypatch)
     account(recorder, ann, dev, monkeypatch)
     (tmp_path / RECORDED.name).write_text("\n".join([*recorder.lines, ""]), encoding="utf-8")  # replaces the file if the change is meant
-    assert recorder.lines == RECORDED.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    assert recorder.lines == recorded()
+
+
+def test_a_struct_defines_each_recorded_message_completely() -> None:
+    found = set()
+    for line in recorded():
+        name, _, text = line.partition(": ")
+        kind = getattr(messages, name)
+        assert encode(msgspec.json.decode(text, type=kind)).decode() == text, "a field is missing, in another place or of another type"
+        found.add(kind)
+    assert found == set(messages.OUTGOING)
+
+
+def recorded() -> list[str]:
+    return RECORDED.read_text(encoding="utf-8").rstrip("\n").split("\n")
 
 
 def operations(recorder: Recorder) -> None:

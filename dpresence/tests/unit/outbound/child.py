@@ -11,6 +11,7 @@ import time
 from dpresence.errors import ProofFailed
 from dpresence.proofs import DomainProofs
 from dpresence.settings import OutboundSettings
+from dpresence.tests.support import body_of
 
 DOMAIN = "app.example.org"
 PATIENT, SECONDS = 5.0, 0.3  # for what answers, and for what never does
@@ -34,7 +35,7 @@ def serve_fetches() -> None:
             body, how = outbound.fetch(wanted["domain"])
             result = {"body": body, "how": how}
         except ProofFailed as failed:
-            result = failed.body()
+            result = body_of(failed)
         print(json.dumps({"result": result, "seconds": time.monotonic() - started, "lookups": len(lookups)}), flush=True)
 
 

@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from dpresence.errors import ProofFailed
 from dpresence.proofs import DomainProofs
+from dpresence.tests.support import body_of
 
 from .child import DOMAIN, PATIENT, SECONDS
 
@@ -124,5 +125,5 @@ def failure(details: str) -> dict:
 def details(outbound: DomainProofs, domain: str = DOMAIN, owner: str = "") -> str:
     with pytest.raises(ProofFailed) as failed:
         outbound.fetch(domain, owner)
-    assert failed.value.body() == failure(failed.value.details)
+    assert body_of(failed.value) == failure(failed.value.details)
     return failed.value.details

@@ -19,6 +19,7 @@ from dpresence import networks as module
 from dpresence.errors import ProofFailed, SlowDown
 from dpresence.proofs import FETCHES_IN_FLIGHT, FETCHES_OF_OWNER, DomainProofs
 from dpresence.settings import OutboundSettings
+from dpresence.tests.support import body_of
 
 from .child import DOMAIN, LOOPBACK, found
 from .peers import details, failure, peer, says
@@ -161,7 +162,7 @@ def test_a_private_name_and_one_that_does_not_exist_look_the_same_but_in_the_log
         for domain in ("inside.example.org", "nowhere.example.org"):
             with pytest.raises(ProofFailed) as failed:
                 outbound.fetch(domain)
-            told.append(failed.value.body())
+            told.append(body_of(failed.value))
     assert told == [failure("dns")] * 2
     inside, nowhere = (record.getMessage() for record in caplog.records if record.name == "dpresence.proofs")
     url = "https://inside.example.org/__presence"

@@ -10,6 +10,7 @@ from dpresence.errors import SlowDown
 from dpresence.proofs import DomainProofs
 from dpresence.settings import OutboundSettings
 from dpresence.slots import Slots
+from dpresence.tests.support import body_of
 
 from .child import DOMAIN, LOOPBACK, SECONDS
 from .peers import failure, hangs, hangs_after, ok, peer, says, seconds_for
@@ -134,4 +135,4 @@ def test_a_fetch_for_which_no_slot_becomes_free_is_slowed_down(monkeypatch):
     monkeypatch.setattr(outbound, "_slots", Slots(0, 1))
     with pytest.raises(SlowDown) as refused:
         outbound.fetch(DOMAIN, "dev")
-    assert refused.value.body() == {"result": "KO", "errno": 117, "error": "too many domains are being validated", "retry_after": 1}
+    assert body_of(refused.value) == {"result": "KO", "errno": 117, "error": "too many domains are being validated", "retry_after": 1}

@@ -1,0 +1,128 @@
+"""Bodies of a user's devices and of the data stored about the user (docs/protocol.md, section 6)."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from msgspec import UNSET, Struct, UnsetType
+
+from ..model import Account, Device, Grant, Notification, Status
+from .applications import ApplicationBody
+
+
+class DeviceBody(Struct):
+    """A live device (section 6).
+
+    :param connected: false in grace.
+    :param since: when its connection was made, milliseconds since the epoch.
+    """
+
+    device: str
+    status: Status
+    connected: bool
+    since: int
+
+    @classmethod
+    def of(cls, item: Device) -> Self:
+        """Return a device."""
+        return cls(item.name, item.status, item.connected, item.since)
+
+
+class DeviceList(Struct):
+    """The answer to ``GET /devices`` (section 6)."""
+
+    devices: list[DeviceBody]
+
+
+class AccountBody(Struct):
+    """An account and its pin (section 6).
+
+    :param created_at: milliseconds since the epoch.
+    """
+
+    email: str
+    issuer: str
+    subject: str
+    created_at: int
+
+    @classmethod
+    def of(cls, item: Account) -> Self:
+        """Return an account."""
+        return cls(item.email, item.issuer, item.subject, item.created_at)
+
+
+class SessionBody(Struct):
+    """A browser session (section 6). Times are milliseconds since the epoch."""
+
+    created_at: int
+    expires_at: int
+
+
+class TicketBody(Struct):
+    """A ticket without its secret (section 6).
+
+    :param device: the device that used the previous ticket of the same sign-in, or null.
+    :param expires_at: milliseconds since the epoch.
+    """
+
+    device: str | None
+    expires_at: int
+
+
+class StoredGrant(Struct):
+    """A grant in ``GET /account`` (section 6).
+
+    :param granted_at: milliseconds since the epoch.
+    :param since: when the grant was given or its last pause ended, milliseconds since the epoch.
+    :param last_looked: see ``ListedGrant``.
+    """
+
+    appid: str
+    puid: str
+    granted_at: int
+    since: int
+    paused: bool
+    last_looked: str | None
+
+    @classmethod
+    def of(cls, item: Grant, last_looked: str | None) -> Self:
+        """Return a grant."""
+        return cls(item.appid, item.puid, item.granted_at, item.since, item.paused, last_looked)
+
+
+class StoredNotification(Struct):
+    """A waiting notification in ``GET /account`` (section 6).
+
+    :param sent: when the application sent it, milliseconds since the epoch.
+    """
+
+    appid: str
+    source: str
+    message: str
+    action: str
+    sent: int
+
+    @classmethod
+    def of(cls, item: Notification) -> Self:
+        """Return a notification."""
+        return cls(item.appid, item.source, item.message, item.action, item.sent_at)
+
+
+class AccountDocument(Struct, kw_only=True):
+    """The answer to ``GET /account``: all data stored about the user (section 6). It is sent in parts, field by field.
+
+    :param status: the merged status of the devices.
+    :param applications: the user's own applications. Omitted if a backend failed before, as is ``notifications``.
+    :param notifications: the notifications that wait for the user.
+    :param complete: false if a backend failed during the answer, which then lacks the rest.
+    """
+
+    account: AccountBody
+    sessions: list[SessionBody]
+    tickets: list[TicketBody]
+    devices: list[DeviceBody]
+    status: Status
+    grants: list[StoredGrant]
+    applications: list[ApplicationBody] | UnsetType = UNSET
+    notifications: list[StoredNotification] | UnsetType = UNSET
+    complete: bool

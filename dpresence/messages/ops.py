@@ -1,0 +1,34 @@
+"""Bodies of the Dockerflow endpoints (docs/protocol.md, section 6, For operators)."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, Struct, UnsetType
+
+
+class Heartbeat(Struct):
+    """The answer to ``GET /__heartbeat__`` (section 6): whether each backend answers and stores what is written.
+
+    :param providers: whether each OpenID Connect provider answered when it was last asked, by name. Omitted without providers.
+    """
+
+    directory: bool
+    tracker: bool
+    mailbox: bool
+    providers: dict[str, bool] | UnsetType = UNSET
+
+
+class Alive(Struct):
+    """The answer to ``GET /__lbheartbeat__``, an empty object (section 6)."""
+
+
+class Version(Struct):
+    """The answer to ``GET /__version__`` in Dockerflow's format (section 6).
+
+    :param source: address of the repository, as far as it is known.
+    """
+
+    name: str
+    version: str
+    source: str | None = None
+    commit: str | None = None
+    build: str | None = None
