@@ -28,7 +28,7 @@ Resolve = Callable[..., Sequence[tuple[Any, ...]]]
 MAX_ADDRESSES = 4
 """Maximum number of addresses of a host name that are tried."""
 MAX_CONNECT_SECONDS = 1.0
-"""Seconds until the next address is tried. The last address has the whole timeout."""
+"""Seconds until the next address is tried. The last address has the rest of the time."""
 LOGGED_CHARACTERS = 100
 """Maximum length of response data in the log."""
 HEADER_BYTES = 32768
@@ -160,7 +160,7 @@ class Fetcher:
             try:
                 found = [str(each[4][0]) for each in self._resolve(target.host, target.port, type=socket.SOCK_STREAM)]
             except (OSError, UnicodeError) as error:
-                raise FetchFailed("dns", f"the name cannot be resolved ({_reason(error)})") from None
+                raise FetchFailed("dns", f"the name cannot be resolved ({_explain(error)[1]})") from None
             addresses = sorted(dict.fromkeys(found), key=lambda address: ":" in address)  # IPv4 routes are more reliable
             if not addresses:
                 raise FetchFailed("dns", "the name has no address")
@@ -221,7 +221,7 @@ class Fetcher:
                 return socket.create_connection((address, target.port), seconds)
             except OSError as error:
                 if not last:
-                    where.append(f" ({_reason(error)}),")
+                    where.append(f" ({_explain(error)[1]}),")
                 failed = failed if isinstance(failed, ConnectionRefusedError) else error
         raise failed
 
@@ -248,30 +248,22 @@ def _located(where: list[str]) -> Iterator[None]:
         failed.where = "".join(where)
         raise
     except (OSError, HTTPException, ValueError) as error:  # http.client raises ValueError for a chunk of negative length
-        raise FetchFailed(_failure(error), _reason(error), "".join(where)) from None
+        raise FetchFailed(*_explain(error), "".join(where)) from None
 
 
-def _failure(error: Exception) -> Failure:
+def _explain(error: Exception) -> tuple[Failure, str]:
+    """Return the class of an error, and its cause in plain words, in ASCII."""
     if isinstance(error, TimeoutError):
-        return "timeout"
-    if isinstance(error, ssl.SSLError):
-        return "tls"
-    return "refused" if isinstance(error, ConnectionRefusedError) else "status"
-
-
-def _reason(error: Exception) -> str:
-    """Return the cause of an error in plain words, in ASCII."""
+        return "timeout", "timed out"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate verify failed: {error.verify_message}"
+        return "tls", f"certificate verify failed: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        return f"TLS handshake failed: {error.reason}"
-    if isinstance(error, TimeoutError):
-        return "timed out"
+        return "tls", f"TLS handshake failed: {error.reason}"
     if isinstance(error, RemoteDisconnected):
-        return "the connection was closed without a response"
+        return "status", "the connection was closed without a response"
     if isinstance(error, OSError):
-        return (error.strerror or ascii(error)).lower()
-    return f"not an HTTP response: {ascii(error)[:LOGGED_CHARACTERS]}"
+        return "refused" if isinstance(error, ConnectionRefusedError) else "status", (error.strerror or ascii(error)).lower()
+    return "status", f"not an HTTP response: {ascii(error)[:LOGGED_CHARACTERS]}"
 
 
 class _Bounded(io.RawIOBase):
@@ -281,9 +273,9 @@ class _Bounded(io.RawIOBase):
     would not fire while the socket is always readable.
     """
 
-    def __init__(self, connection: socket.socket, room: int) -> None:
+    def __init__(self, connection: socket.socket, limit: int) -> None:
         self._connection = connection
-        self._room = room
+        self._left = limit
 
     def sendall(self, data: bytes) -> None:
         self._connection.sendall(data)
@@ -299,8 +291,8 @@ class _Bounded(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         gevent.sleep(0)
-        if not self._room:
+        if not self._left:
             raise FetchFailed("size", f"more than {HEADER_BYTES} bytes of headers, or too much in all")
-        got = self._connection.recv_into(memoryview(buffer)[: self._room])
-        self._room -= got
+        got = self._connection.recv_into(memoryview(buffer)[: self._left])
+        self._left -= got
         return got

@@ -22,7 +22,7 @@ from ..outbound import LOGGED_CHARACTERS, FetchFailed
 from ..settings import ProviderSettings
 from .provider_client import ProviderClient
 
-FRESH_SECONDS = 300
+REFRESH_SECONDS = 300
 """Seconds after which the keys are fetched again."""
 STALE_SECONDS = 24 * 3600
 """Seconds for which cached keys are used while the issuer does not answer."""
@@ -121,11 +121,11 @@ class ProviderKeys:
         return found
 
     def renew(self) -> None:
-        """Fetch again if the last fetch failed or is ``FRESH_SECONDS`` old; a failed fetch does not discard the cached response."""
-        self._fetch(lambda: not self._fresh() and self._clock.monotonic() >= self._not_before)
+        """Fetch again if the last fetch failed or is ``REFRESH_SECONDS`` old; a failed fetch does not discard the cached response."""
+        self._fetch(lambda: not self._up_to_date() and self._clock.monotonic() >= self._not_before)
 
-    def _fresh(self) -> bool:
-        return self.reached and self._published is not None and self._clock.monotonic() < self._published.at + FRESH_SECONDS
+    def _up_to_date(self) -> bool:
+        return self.reached and self._published is not None and self._clock.monotonic() < self._published.at + REFRESH_SECONDS
 
     def _usable(self) -> Published | None:
         published = self._published

@@ -29,7 +29,7 @@ from .provider_client import ProviderClient
 
 MAX_CHARACTERS = 8192
 LEEWAY_SECONDS = 60
-FRESH_SECONDS = 600
+RECENT_SECONDS = 600
 """Maximum age in seconds of a token that opens a browser session."""
 LIFE_SECONDS = 24 * 3600
 """Maximum age in seconds of any token, regardless of its ``exp``."""
@@ -151,7 +151,7 @@ class Provider:
         if nonce is not None:
             if not hmac.compare_digest((claims.nonce or "").encode(), nonce.encode()):
                 raise InvalidAssertion("nonce")
-            self.check_fresh(claims)
+            self.check_recent(claims)
         return claims
 
     def _check_parties(self, claims: Claims) -> None:
@@ -171,12 +171,12 @@ class Provider:
         if claims.iat + LIFE_SECONDS + LEEWAY_SECONDS <= now:
             raise InvalidAssertion("old")
 
-    def check_fresh(self, claims: Claims) -> None:
+    def check_recent(self, claims: Claims) -> None:
         """Refuse a token that is too old to open a browser session.
 
         :raises InvalidAssertion: with ``reason`` old.
         """
-        if claims.iat + FRESH_SECONDS + LEEWAY_SECONDS <= self._clock.now() / 1000:
+        if claims.iat + RECENT_SECONDS + LEEWAY_SECONDS <= self._clock.now() / 1000:
             raise InvalidAssertion("old")
 
     def identity(self, claims: Claims, profile: Claims | Profile) -> Identity:
@@ -242,7 +242,7 @@ class OidcVerifier(Verifier):
         :raises InvalidAssertion: the token is too old for single use.
         """
         token = parse(assertion)
-        self._provider(token).check_fresh(token.claims)
+        self._provider(token).check_recent(token.claims)
         return sha256(assertion.rpartition(".")[0].encode("ascii")).digest()
 
     def _provider(self, token: IdToken) -> Provider:

@@ -56,7 +56,7 @@ def test_a_token_lives_a_day_at_most(verifier, provider, clock):
 def test_a_token_without_kid_is_checked_with_the_only_key_of_its_kind(verifier, provider, clock):
     assert verifier.verify(provider.token({"kid": None})).subject == "ada-1"
     provider.keys.append(jwk("RSA", "rsa-2", 2))
-    clock.advance(jwks.FRESH_SECONDS)
+    clock.advance(jwks.REFRESH_SECONDS)
     verifier._providers[provider.issuer].keys.renew()
     assert reason(verifier, provider.token({"kid": None})) == "key"
 
