@@ -33,7 +33,7 @@ else
 endif
 
 test: build ## Run the tests
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 check: build ## Check format, lint, types, the Lua scripts and the files that are written from the settings
 	$(BIN)/ruff format --check $(SOURCES)
