@@ -47,8 +47,8 @@ def test_what_was_pushed_for_a_grant_that_had_ended_is_found_and_discarded(kept:
     app = world.application()
     puid = world.grant(ANN, app)
     world.notify(app, {"puid": puid, "message": "stays"})
-    for n in range(700):
-        push(world, f"gone-{n}", f"puid-{n}", f"n{n}")
+    gone = [Notification(f"n{n}", "app", f"puid-{n}", "Chess", "secret", "", world.clock.now()) for n in range(700)]
+    world.parts.backends.mailbox.push([Push(f"gone-{n}", item, DAY_MS, 0) for n, item in enumerate(gone)], 1000)
     push(world, "gone-0", "puid-0", *(f"m{n}" for n in range(150)))
     later(world)
     assert world.notify(app, {"puid": puid})[0]["queue_size"] == 2
