@@ -66,6 +66,7 @@ MEETING = "at_once or of_two or of_many or patched"
 SUITES = ("test_directory_postgresql.py", "test_mailbox_postgresql.py", "patched_races.py", "patched_postgresql.py")
 
 
+@pytest.mark.faults
 def test_it_holds_where_greenlets_really_meet():
     arguments = [
         sys.executable,

@@ -83,7 +83,13 @@ def test_with_a_broken_ini_it_stays_and_the_log_says_why(service):
     listens(service, 2)
 
 
-@pytest.mark.parametrize("key", ["certfile = nowhere.pem\nkeyfile = nowhere.pem", "host = 0.0.0.0", "workers = 2", "colour = blue"])
+SLOW = [
+    pytest.param(key, marks=pytest.mark.faults)
+    for key in ("certfile = nowhere.pem\nkeyfile = nowhere.pem", "host = 0.0.0.0", "workers = 2")
+]
+
+
+@pytest.mark.parametrize("key", [*SLOW, "colour = blue"])
 def test_a_mistake_for_the_server_changes_nothing_either(service, key):
     change(service, f"port = {service.port}", f"port = {service.port}\n{key}")
     service.send_signal(signal.SIGHUP)
@@ -92,6 +98,7 @@ def test_a_mistake_for_the_server_changes_nothing_either(service, key):
     assert service.log().count("Listening on ") == 1
 
 
+@pytest.mark.faults
 def test_several_in_a_row_and_a_stop_right_after_are_heeded(service):
     for _ in range(3):
         service.send_signal(signal.SIGHUP)
@@ -125,6 +132,7 @@ def _ended(pid):
     return ended if ended[0] else None
 
 
+@pytest.mark.faults
 def test_one_process_becomes_several(tmp_path):
     with stores() as urls:
         cluster = Cluster(tmp_path, urls | {"workers = 2": "workers = 1"})

@@ -9,6 +9,8 @@ import pytest
 from .clients import Person, activate
 from .service import Site, running
 
+pytestmark = pytest.mark.faults
+
 GRACE = 1
 
 

@@ -240,6 +240,7 @@ def test_a_rolling_restart_is_seen_by_nobody(cluster, application):
 # -- the end
 
 
+@pytest.mark.faults
 def test_a_stop_drains_every_worker(urls, tmp_path):
     cluster = Cluster(tmp_path, urls | issuer(tmp_path))
     cluster.start()
@@ -322,6 +323,7 @@ def test_a_port_that_is_taken_is_said_once(urls, tmp_path, workers):
 # -- on one machine the database may be SQLite
 
 
+@pytest.mark.faults
 def test_workers_of_one_machine_may_share_an_sqlite_file(urls, tmp_path):
     directory = next(line for line in urls if line.startswith("directory"))
     file = {directory: f"directory.url = sqlite:///{tmp_path}/shared.db", "mailbox = redis": "mailbox = sql"}
