@@ -59,6 +59,17 @@ class NotAdmitted(InvalidAssertion):
         super().__init__(reason, f"{self.text}: {self.REASONS[reason]}", about=about, details=reason)
 
 
+class SignInEnded(InvalidAssertion):
+    """The identity provider ended a sign-in, for example because the person declined.
+
+    :param code: the provider's error code, for the log.
+    """
+
+    def __init__(self, code: str, about: str = "") -> None:
+        reason = f"the identity provider answered {code}"
+        super().__init__(reason, f"{self.text}: the identity provider ended the sign-in", about=about, details="ended")
+
+
 class NoCredentials(Refused):
     errno, status, text = 104, 401, "credentials are missing"
 

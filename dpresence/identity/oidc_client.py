@@ -18,7 +18,7 @@ from urllib.parse import quote_plus, urlencode
 import msgspec
 
 from ..clock import Clock
-from ..errors import BackendUnavailable, Forbidden, InvalidAssertion, NotAdmitted, SettingError, WrongValue
+from ..errors import BackendUnavailable, Forbidden, InvalidAssertion, NotAdmitted, SettingError, SignInEnded, WrongValue
 from ..model import Identity
 from ..outbound import FetchFailed
 from ..settings import Settings
@@ -104,11 +104,16 @@ class OidcClient:
         attempt = Attempt(self.name, state, nonce, verifier, next, self._clock.now() + ATTEMPT_SECONDS * 1000)
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}", attempt
 
-    def check(self, attempt: Attempt | None, state: str) -> Attempt:
+    def check(self, attempt: Attempt | None, answer: Mapping[str, str]) -> Attempt:
         """Return the attempt if it belongs to this provider and this state and has not expired.
 
+        :param answer: query parameters of the provider's redirect.
         :raises Forbidden: it does not, or it has expired.
+        :raises SignInEnded: the same, and the provider ended the sign-in. Some providers omit the state then.
         """
+        state = answer.get("state", "")
+        if not state and "error" in answer:
+            raise SignInEnded(_word(answer["error"]), self.name)
         if attempt is None or attempt.provider != self.name or attempt.expires_at <= self._clock.now():
             raise Forbidden("the sign-in was not started in this browser, or it has expired")
         if not hmac.compare_digest(attempt.state.encode(), state.encode()):
@@ -134,7 +139,7 @@ class OidcClient:
         discovery = self._provider.keys.published().discovery
         self._check_issuer(discovery, answer.get("iss"))
         if "error" in answer:
-            raise InvalidAssertion(f"the identity provider answered {_word(answer['error'])}")
+            raise SignInEnded(_word(answer["error"]))
         if not answer.get("code"):
             raise WrongValue("code: is missing")
         try:

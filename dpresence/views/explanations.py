@@ -138,6 +138,12 @@ SIGN_IN: dict[int, Explanation] = {
         "Sign in with that provider, or ask the operator.",
         "sign in",
     ),
+    201: Explanation(
+        "Your provider does not answer",
+        "This service could not complete the sign-in at your provider. You did nothing wrong.",
+        "Try again in a moment. If it happens again, tell the operator: the log contains the cause.",
+        "sign in",
+    ),
 }
 
 HOME: dict[int, Explanation] = {
@@ -177,6 +183,12 @@ NOT_ADMITTED: dict[object, Explanation] = {
         "Add or share an address with your provider, then sign in again.",
         "sign in",
     ),
+    "ended": Explanation(
+        "The sign-in was cancelled",
+        "Your provider ended it, for example because you declined. You are not signed in.",
+        "Sign in again. If you did not decline, ask the operator: the log contains the provider's reason.",
+        "sign in",
+    ),
     "domain": Explanation(
         "This provider does not match your e-mail address",
         "You signed in, but this service accepts that provider only for e-mail addresses of other domains.",
@@ -184,7 +196,7 @@ NOT_ADMITTED: dict[object, Explanation] = {
         "sign in",
     ),
 }
-"""Texts for a valid proof of a person who may not sign in, by the details of errno 34."""
+"""Texts for a person who may not sign in, or whose provider ended the sign-in, by the details of errno 34."""
 
 
 def explain(errno: int, route: str = "", details: object = None) -> Explanation:

@@ -6,6 +6,7 @@ time. The callback deletes it. The cookie is SameSite=Lax because another site s
 
 from __future__ import annotations
 
+import logging
 import zlib
 from contextlib import suppress
 from typing import Any
@@ -16,11 +17,13 @@ from pyramid.response import Response
 from webob.cookies import SignedSerializer
 
 from ..domains import local_path
-from ..errors import Forbidden, NotFound, Refused, WrongValue
+from ..errors import Forbidden, NotFound, Refused, SignInEnded, WrongValue
 from ..identity.oidc_client import ATTEMPT_SECONDS, Attempt
 from ..request import Request
 from . import service
 from .validators import cookie_name
+
+log = logging.getLogger(__name__)
 
 away = service("signin", "/login/{provider}")
 back = service("signin_back", "/login/{provider}/callback")
@@ -63,6 +66,7 @@ def _attempt(request: Request, **_: Any) -> None:
 
     :raises WrongValue: a query parameter is repeated.
     :raises Forbidden: the sign-in was not started in this browser, and the browser has no session.
+    :raises SignInEnded: the provider ended the sign-in and does not say which one.
     :raises HTTPSeeOther: the same, but the browser has a session: redirects to the start page.
     """
     answer = request.GET.mixed()
@@ -71,7 +75,10 @@ def _attempt(request: Request, **_: Any) -> None:
     name = _name(request, answer.get("state", ""))
     attempt = _read(request, request.cookies.get(name, ""))
     try:
-        request.validated["attempt"] = request.validated["client"].check(attempt, answer.get("state", ""))
+        request.validated["attempt"] = request.validated["client"].check(attempt, answer)
+    except SignInEnded as ended:
+        log.info("sign-in refused: %s (%s)", ended.reason, ended.about)
+        raise
     except Forbidden:
         if _signed_in(request):
             raise HTTPSeeOther(f"{request.dpresence.settings.identity.audience}{request.script_name}/") from None

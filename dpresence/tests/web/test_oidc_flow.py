@@ -22,6 +22,7 @@ INVALID = (401, ko(34, "Invalid assertion"))
 NO_EMAIL, UNVERIFIED, DOMAIN = (
     (401, ko(34, f"Invalid assertion: {NotAdmitted.REASONS[reason]}", details=reason)) for reason in ("email", "unverified", "domain")
 )
+ENDED = (401, ko(34, "Invalid assertion: the identity provider ended the sign-in", details="ended"))
 AWAY = (503, ko(201, "the identity provider does not answer", retry_after=5))
 COOKIE = "dpresence-oidc"
 
@@ -83,11 +84,11 @@ class SignIn:
         provider.give(**{"nonce": self.asked["nonce"], **claims})
         return self
 
-    def back(self, path="/login/corp/callback", **query):
+    def back(self, path="/login/corp/callback", headers=None, **query):
         """Come back from the provider, by default with a code and the right state."""
         query = {"code": "code-1", "state": self.asked["state"], **query}
         shown = "&".join(f"{name}={value}" for name, value in query.items() if value is not None)
-        return self.browser("GET", f"{path}?{shown}")
+        return self.browser("GET", f"{path}?{shown}", **(headers or {}))
 
 
 def cookies(response):
@@ -277,7 +278,7 @@ def test_a_sign_in_is_used_once(world, provider):
 
 def test_a_sign_in_that_failed_is_used_up(world, provider):
     sign_in = SignIn(world)
-    assert refusal(sign_in.back(error="access_denied", code=None)) == INVALID
+    assert refusal(sign_in.back(error="access_denied", code=None)) == ENDED
     assert refusal(sign_in.give(provider).back()) == NOT_BEGUN
 
 
@@ -325,9 +326,21 @@ def test_a_sign_in_at_one_provider_does_not_end_at_another(make, provider):
 def test_a_provider_that_says_no_proves_nothing(world, caplog):
     for error, shown in (("access_denied", "access_denied"), ("server_error", "server_error"), ("<script>", "an unknown error")):
         with caplog.at_level(logging.INFO):
-            assert refusal(SignIn(world).back(error=error, error_description="x", code=None)) == INVALID
+            assert refusal(SignIn(world).back(error=error, error_description="x", code=None)) == ENDED
         assert f"sign-in refused: the identity provider answered {shown}" in caplog.text
     assert "script" not in caplog.text
+
+
+def test_a_provider_that_says_no_without_a_state_ended_the_sign_in_too(world, caplog):
+    with caplog.at_level(logging.INFO):
+        assert refusal(SignIn(world).back(error="access_denied", state=None, code=None)) == ENDED
+    assert "sign-in refused: the identity provider answered access_denied (corp)" in caplog.messages
+    assert refusal(SignIn(world).back(error="access_denied", state="x", code=None)) == NOT_BEGUN
+
+
+def test_the_page_of_a_sign_in_that_ended_does_not_speak_of_a_bad_proof(world):
+    text = SignIn(world).back(error="access_denied", code=None, headers={"Accept": "text/html"}).text
+    assert "The sign-in was cancelled" in text and "too old" not in text and 'href="/login' in text
 
 
 def test_an_answer_without_code_is_a_wrong_value(world):
@@ -402,7 +415,7 @@ def test_a_token_endpoint_that_gives_nothing_is_told_apart(world, provider, capl
 def test_failures_of_an_address_are_slowed_down_and_a_good_sign_in_is_not(make, provider):
     world = make(channels__failures_per_minute="2")
     for _ in range(20):
-        assert refusal(SignIn(world).back(error="access_denied", code=None)) == INVALID
+        assert refusal(SignIn(world).back(error="access_denied", code=None)) == ENDED
     assert SignIn(world).back(error="access_denied", code=None).json["errno"] == 117
     assert SignIn(world).give(provider).back().status_int == 303
 
