@@ -7,7 +7,7 @@ SOURCES = setup.py dpresence bench packaging
 # Where bytecode is not written, each of some hundred processes that the tests start compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help build wheel run test check lint format settings demo bench growth clean conformance faults soak pages
+.PHONY: help build wheel run test check check-js lint format settings demo bench growth clean conformance faults soak pages
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,13 +35,24 @@ endif
 test: build ## Run the tests
 	$(BIN)/python -m pytest -n 3 --dist loadfile
 
-check: build ## Check format, lint, types, the Lua scripts and the files that are written from the settings
+check: build check-js ## Check format, lint, types, the Lua scripts and the files that are written from the settings
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/python packaging/settings/generate.py --check
 	@if command -v luacheck >/dev/null || [ -n "$$CI" ]; then luacheck --quiet dpresence/backends; \
 	else echo "luacheck is not installed (Debian: lua-check): the Lua scripts are not checked"; fi
+
+JS = packaging/js
+
+check-js: ## Check types and lint of the JavaScript; needs Node and npm, without which it is skipped, but not in CI
+	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) -s $(JS)/node_modules/.built && npm --prefix $(JS) run --silent check; \
+	elif [ "$(CI)" = true ]; then echo "Node and npm are missing"; exit 1; \
+	else echo "JavaScript is not checked: Node and npm are missing"; fi
+
+$(JS)/node_modules/.built: $(JS)/package.json $(JS)/package-lock.json
+	npm --prefix $(JS) ci --silent
+	@touch $@
 
 lint: build ## Lint only
 	$(BIN)/ruff check $(SOURCES)
@@ -86,5 +97,5 @@ soak: build ## Run a cluster for SOAK_MINUTES (60) under faults; writes figures 
 	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m pytest -m faults dpresence/tests/faults/test_soak.py
 
 clean: ## Remove all build output
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .development-*.ini *.token .*.token
+	rm -rf .venv $(JS)/node_modules build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .development-*.ini *.token .*.token
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,22 +1,32 @@
-// Your data: download it, sign out everywhere, delete it (docs/protocol.md, section 6, Devices and the account).
+// Download of the user's data, sign-out everywhere, erasure (docs/protocol.md, section 6, Devices and the account).
 
-import { ask, attempt, call, download, leave } from "./page.js";
+import { byId, download } from "./dom.js";
+import { attempt, call, confirmAction, leaveSignedOut } from "./page.js";
 
-/** Act on a click, and then leave: who did this is signed out. */
-function last(id, [title, detail, yes], method, path, body) {
-  document.getElementById(id).addEventListener("click", async ({ currentTarget }) => {
-    if (!(await ask(title, detail, yes))) return;
-    if (await attempt(currentTarget, () => call(method, path, body))) leave();
+/**
+ * Make a button send a call that signs the user out, after they have confirmed it.
+ * @param {string} id
+ * @param {[title: string, detail: string, verb: string]} question
+ * @param {string} method
+ * @param {string} path
+ * @param {unknown} [body]
+ */
+function onConfirmed(id, question, method, path, body) {
+  const button = byId(id);
+  button.addEventListener("click", async () => {
+    if (!(await confirmAction(...question))) return;
+    if (await attempt(button, () => call(method, path, body))) leaveSignedOut();
   });
 }
 
-document.getElementById("export").addEventListener("click", ({ currentTarget }) =>
-  attempt(currentTarget, async () => download("dpresence.json", JSON.stringify(await call("GET", "/account"), null, 2))),
+const exportButton = byId("export");
+exportButton.addEventListener("click", () =>
+  attempt(exportButton, async () => download("dpresence.json", JSON.stringify(await call("GET", "/account"), null, 2))),
 );
 
 const EVERYWHERE = "All your browsers and devices have to sign in again. Until then, every application sees you as offline.";
-last("everywhere", ["Sign out everywhere?", EVERYWHERE, "Sign out"], "POST", "/logout", { everywhere: true });
+onConfirmed("everywhere", ["Sign out everywhere?", EVERYWHERE, "Sign out"], "POST", "/logout", { everywhere: true });
 
 const ERASE =
   "Applications can no longer see you. Undelivered notifications and the applications that you registered are deleted. You cannot undo this.";
-last("erase", ["Delete all your data?", ERASE, "Delete"], "DELETE", "/account");
+onConfirmed("erase", ["Delete all your data?", ERASE, "Delete"], "DELETE", "/account");

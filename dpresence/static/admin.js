@@ -1,49 +1,76 @@
-// The operator's page: reads the figures every two seconds while somebody can see it (docs/protocol.md, section 6).
+// The operator's page: reads the figures every two seconds while it is visible (docs/protocol.md, section 6).
 
-import { call, element, since } from "./page.js";
+import { byId, element, setText } from "./dom.js";
+import { call, toServiceError } from "./page.js";
+import { timeElement } from "./times.js";
 
-const PAUSE = 2000;
-const MINUTE = 60000;
+/** @typedef {Record<string, number> & {at: number}} Minute counts of a minute; `at` is in milliseconds */
+/** @typedef {{backend: string, reached: number, asked: number}} Health numbers of processes */
+/** @typedef {{at: number, what: string, who?: string, times: number}} Event */
+/** @typedef {{meaning: string, count: number, errno?: number, code?: number}} Count */
+/** @typedef {{pid: number, started_at: number, sockets: number, memory_bytes: number | null}} Process */
+/**
+ * @typedef {Record<string, any> & {minutes: Minute[], health: Health[], events: Event[], errors: Count[], closes: Count[],
+ *   processes: Process[]}} Figures
+ */
+
+const REFRESH_MS = 2000;
+const MINUTE_MS = 60000;
+/** @type {[name: string, title: string, caption: (last: string, peak: string) => string][]} */
 const PLOTS = [
-  ["devices", "Connected devices", (last, most) => `${last} now, peak ${most}`],
-  ["updates", "Updates per minute", (last, most) => `${last} this minute, peak ${most}`],
-  ["errors", "Errors per minute", (last, most) => `${last} this minute, peak ${most}`],
+  ["devices", "Connected devices", (last, peak) => `${last} now, peak ${peak}`],
+  ["updates", "Updates per minute", (last, peak) => `${last} this minute, peak ${peak}`],
+  ["errors", "Errors per minute", (last, peak) => `${last} this minute, peak ${peak}`],
 ];
 const COLUMNS = ["devices", "users", "applications", "updates", "errors", "slow_readers"];
 const WIDTH = 60;
 const HEIGHT = 24;
 
-const place = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const clock = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", hour12: false });
+/** @type {number | undefined} */
 let timer;
 
-/** Put a text where it is not already: screen readers read what changes. */
-function say(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
-/** Make a list show what it is given, touching only what changed. Each item's key is what it shows. */
-function keep(list, items, key, make) {
-  const shown = new Map([...list.children].map((child) => [child.dataset.key, child]));
-  const wanted = items.map((item) => [key(item), item]);
-  const keys = new Set(wanted.map(([name]) => name));
-  for (const [name, child] of shown) if (!keys.has(name)) child.remove();
-  wanted.forEach(([name, item], index) => {
-    const child = shown.get(name) ?? make(item);
-    child.dataset.key = name;
+/**
+ * Make the children of a list show items. Children of unchanged items stay as they are; the key of an item is its JSON.
+ * @template T
+ * @param {Element} list
+ * @param {T[]} items
+ * @param {(item: T) => HTMLElement} create
+ */
+function showItems(list, items, create) {
+  const children = /** @type {HTMLElement[]} */ ([...list.children]);
+  const shown = new Map(children.map((child) => [child.dataset.key, child]));
+  const keys = items.map((item) => JSON.stringify(item));
+  for (const child of children) if (!keys.includes(child.dataset.key ?? "")) child.remove();
+  items.forEach((item, index) => {
+    const child = shown.get(keys[index]) ?? create(item);
+    child.dataset.key = keys[index];
     if (list.children[index] !== child) list.insertBefore(child, list.children[index] ?? null);
   });
 }
 
-/** Return a table's row. */
+/**
+ * Return a table row.
+ * @param {(string | Node)[]} cells
+ * @param {number[]} numbers indices of the cells that contain numbers
+ */
 function row(cells, numbers) {
   return element("tr", {}, ...cells.map((cell, index) => element("td", { class: numbers.includes(index) ? "number" : undefined }, cell)));
 }
 
-// -- the plots
+/** @param {string} id */
+const tableBody = (id) => byId(id, HTMLTableElement).tBodies[0];
 
-function drawing(tag, attributes, ...children) {
+// Plots
+
+/**
+ * Create an SVG element.
+ * @param {string} tag
+ * @param {Record<string, string>} attributes
+ * @param {...Node} children
+ */
+function svg(tag, attributes, ...children) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
   made.append(...children);
@@ -51,81 +78,106 @@ function drawing(tag, attributes, ...children) {
 }
 
 for (const [name, title] of PLOTS) {
-  const bars = drawing("path", { fill: "currentColor", d: "" });
-  const plot = drawing("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-labelledby": `plot-${name}`, class: "plot" }, bars);
+  const label = { role: "img", "aria-labelledby": `plot-${name}` };
+  const bars = svg("path", { fill: "currentColor", d: "" });
+  const plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", class: "plot", ...label }, bars);
   const caption = element("figcaption", { id: `plot-${name}` }, element("strong", {}, title), " ", element("span", { class: "small" }));
   const ends = element("p", { class: "row small", "aria-hidden": "true" }, element("span", { class: "fill" }, "an hour ago"), element("span", {}, "now"));
-  place("plots").append(element("figure", { class: "card", id: `figure-${name}` }, caption, plot, ends));
+  byId("plots").append(element("figure", { class: "card", id: `figure-${name}` }, caption, plot, ends));
 }
 
-/** Draw a bar for each minute that is known; the last one is at the right. */
-function plot(name, minutes, words) {
-  const figure = place(`figure-${name}`);
+/**
+ * Draw a bar for each minute; the last one is at the right.
+ * @param {string} name
+ * @param {Minute[]} minutes
+ * @param {(last: string, peak: string) => string} caption
+ */
+function drawPlot(name, minutes, caption) {
+  const figure = byId(`figure-${name}`);
   const values = minutes.map((minute) => minute[name]);
-  const most = Math.max(0, ...values);
+  const peak = Math.max(0, ...values);
   const newest = minutes.at(-1)?.at ?? 0;
   const bars = minutes.map((minute) => {
-    const left = WIDTH - 1 - (newest - minute.at) / MINUTE;
-    const height = most ? (minute[name] / most) * HEIGHT : 0;
+    const left = WIDTH - 1 - (newest - minute.at) / MINUTE_MS;
+    const height = peak ? (minute[name] / peak) * HEIGHT : 0;
     return height ? `M${left.toFixed(2)},${HEIGHT}v${-height.toFixed(2)}h0.8v${height.toFixed(2)}z` : "";
   });
-  figure.querySelector("path").setAttribute("d", bars.join(""));
-  say(figure.querySelector("figcaption span"), words(number.format(values.at(-1) ?? 0), number.format(most)));
+  figure.querySelector("path")?.setAttribute("d", bars.join(""));
+  const text = figure.querySelector("figcaption span");
+  if (text) setText(text, caption(number.format(values.at(-1) ?? 0), number.format(peak)));
 }
 
-// -- the rest
+// Lists and tables
 
+/** @param {Health[]} health */
 function showHealth(health) {
-  const away = health.filter(({ reached, asked }) => reached < asked).map(({ backend }) => backend);
-  place("state").dataset.status = away.length ? "bad" : "good";
-  say(place("state"), away.length ? `Not answering: ${away.join(", ")}` : health.length ? "All backends answer" : "Checking the backends …");
-  keep(place("health"), health, JSON.stringify, ({ backend, reached, asked }) => {
-    const well = reached === asked;
-    const words = well ? "answers" : reached ? `answers only ${reached} of ${asked} processes` : "does not answer";
-    const sign = element("span", { class: "status", "data-status": well ? "good" : reached ? "warn" : "bad" }, words);
+  const failing = health.filter(({ reached, asked }) => reached < asked).map(({ backend }) => backend);
+  byId("state").dataset.status = failing.length ? "bad" : "good";
+  const summary = health.length ? "All backends answer" : "Checking the backends …";
+  setText(byId("state"), failing.length ? `Not answering: ${failing.join(", ")}` : summary);
+  showItems(byId("health"), health, ({ backend, reached, asked }) => {
+    const healthy = reached === asked;
+    const words = healthy ? "answers" : reached ? `answers only ${reached} of ${asked} processes` : "does not answer";
+    const sign = element("span", { class: "status", "data-status": healthy ? "good" : reached ? "warn" : "bad" }, words);
     return element("li", { class: "row" }, element("span", { class: "fill" }, backend), sign);
   });
 }
 
-function showTable(name, items, key) {
-  const table = place(name);
-  table.hidden = !items.length;
-  place(`no-${name}`).hidden = !table.hidden;
-  keep(table.tBodies[0], items, JSON.stringify, (item) => row([String(item[key]), item.meaning, number.format(item.count)], [2]));
+/**
+ * @param {"errors" | "closes"} name
+ * @param {Count[]} items
+ * @param {"errno" | "code"} key
+ */
+function showCounts(name, items, key) {
+  byId(name).hidden = !items.length;
+  byId(`no-${name}`).hidden = items.length > 0;
+  showItems(tableBody(name), items, (item) => row([String(item[key]), item.meaning, number.format(item.count)], [2]));
 }
 
-function showEvent({ at, what, who, times }) {
+/** @param {Event} event */
+function eventItem({ at, what, who, times }) {
+  /** @type {(string | Node)[]} */
   const words = [what, times > 1 ? ` (${times} times)` : ""];
   if (who) words.push(" ", element("span", { class: "name muted" }, who));
-  return element("li", {}, element("span", { class: "small" }, since(at)), element("br"), ...words);
+  return element("li", {}, element("span", { class: "small" }, timeElement(at)), element("br"), ...words);
 }
 
+/** @param {Minute} minute */
+function minuteRow(minute) {
+  return row([clock.format(minute.at), ...COLUMNS.map((name) => number.format(minute[name]))], [1, 2, 3, 4, 5, 6]);
+}
+
+/** @param {Process} process */
+function processRow({ pid, started_at: at, sockets, memory_bytes: bytes }) {
+  return row([String(pid), timeElement(at), number.format(sockets), bytes ? `${number.format(bytes / 1048576)} MB` : "unknown"], [2, 3]);
+}
+
+/** @param {Figures} figures */
 function show(figures) {
-  for (const node of place("figures").querySelectorAll("dd")) say(node, number.format(figures[node.id]));
-  for (const [name, , words] of PLOTS) plot(name, figures.minutes, words);
-  keep(place("minutes"), figures.minutes.slice().reverse(), JSON.stringify, (minute) =>
-    row([clock.format(minute.at), ...COLUMNS.map((name) => number.format(minute[name]))], [1, 2, 3, 4, 5, 6]));
+  for (const node of byId("figures").querySelectorAll("dd")) setText(node, number.format(figures[node.id]));
+  for (const [name, , caption] of PLOTS) drawPlot(name, figures.minutes, caption);
+  showItems(byId("minutes"), figures.minutes.slice().reverse(), minuteRow);
   showHealth(figures.health);
-  keep(place("events"), figures.events.reverse(), JSON.stringify, showEvent);
-  showTable("errors", figures.errors, "errno");
-  showTable("closes", figures.closes, "code");
-  keep(place("processes").tBodies[0], figures.processes, JSON.stringify, ({ pid, started_at: at, sockets, memory_bytes: bytes }) =>
-    row([String(pid), since(at), number.format(sockets), bytes ? `${number.format(bytes / 1048576)} MB` : "unknown"], [2, 3]));
+  showItems(byId("events"), figures.events.reverse(), eventItem);
+  showCounts("errors", figures.errors, "errno");
+  showCounts("closes", figures.closes, "code");
+  showItems(tableBody("processes"), figures.processes, processRow);
 }
 
-async function look() {
+async function refresh() {
   clearTimeout(timer);
   if (document.hidden) return;
   try {
     show(await call("GET", "/admin/figures"));
-  } catch (error) {
-    if (error.status === 401 || error.status === 403) return location.reload(); // leads to sign in, or says why not
-    place("state").dataset.status = "warn";
-    say(place("state"), `${error.message} These figures are out of date. Trying again …`);
+  } catch (caught) {
+    const error = toServiceError(caught);
+    if (error.status === 401 || error.status === 403) return location.reload(); // leads to the sign-in, or shows the refusal
+    byId("state").dataset.status = "warn";
+    setText(byId("state"), `${error.message} These figures are out of date. Trying again …`);
   }
-  clearTimeout(timer); // somebody may have come back meanwhile
-  timer = setTimeout(look, PAUSE);
+  clearTimeout(timer); // the page may have become visible again during the call
+  timer = setTimeout(refresh, REFRESH_MS);
 }
 
-document.addEventListener("visibilitychange", look);
-look();
+document.addEventListener("visibilitychange", refresh);
+refresh();

@@ -1,10 +1,17 @@
-// A developer's application: proven, activated, looked at, changed, stopped (docs/protocol.md, section 6).
+// The page of one application for its developer: proof, activation, keys, changes (docs/protocol.md, section 6).
 
+import { byId, download, element, isolate } from "./dom.js";
 import { onSubmit } from "./form.js";
-import { announce, ask, attempt, call, day, download, element, isolate, root, since } from "./page.js";
+import { announce, attempt, call, confirmAction, root, toServiceError } from "./page.js";
+import { dayInWords, timeElement } from "./times.js";
 
-const LOOK_MS = 2000;
+/** @typedef {{id: string, created_at: number, last_used: string | null, expires_at: number | null}} Key times in milliseconds */
+/** @typedef {Record<string, any> & {active: boolean, valid_domain: boolean, keys: Key[]}} Application */
+/** @typedef {Record<"online" | "unavailable" | "offline" | "sockets" | "updates", number>} Counts */
+
+const REFRESH_MS = 2000;
 const MINUTE_MS = 60000;
+/** @type {Record<string, string>} */
 const REASONS = {
   dns: "The domain has no address, or an address that is not public. Check the spelling. A new domain can take a while to work everywhere.",
   refused: "No server answers there. Check that it runs, and on which port.",
@@ -15,153 +22,181 @@ const REASONS = {
   mismatch: "The server answers with another text. It may be an old file, or a page of the web server itself.",
 };
 
-const at = (id) => document.getElementById(id);
-const page = at("application");
+const page = byId("application");
 const path = `/myapps/${page.dataset.appid}`;
+const proof = byId("proof", HTMLDetailsElement);
 
-const text = (field) => page.querySelector(`[data-field=${field}]`).textContent;
+/** @param {string} field */
+const fieldText = (field) => page.querySelector(`[data-field=${field}]`)?.textContent ?? "";
 
-/** Act on a click; whoever works by keyboard stays at the button, unless the work leads elsewhere. */
-function on(id, work) {
-  at(id).addEventListener("click", async ({ currentTarget }) => {
-    await attempt(currentTarget, work);
-    if (document.activeElement === document.body) currentTarget.focus();
+/**
+ * Run an action when a button is clicked. The button keeps the focus, unless the action has moved it.
+ * @param {string} id
+ * @param {() => unknown} action
+ */
+function onClick(id, action) {
+  const button = byId(id);
+  button.addEventListener("click", async () => {
+    await attempt(button, action);
+    if (document.activeElement === document.body) button.focus();
   });
 }
 
-/** Show an application as an answer describes it; which parts of the page there are follows from its state. */
+/**
+ * Show an application. Its state determines which sections are visible.
+ * @param {Application} application
+ */
 function show(application) {
   page.dataset.state = application.active ? "active" : application.valid_domain ? "proven" : "unproven";
-  for (const place of page.querySelectorAll("[data-field]")) place.textContent = application[place.dataset.field] ?? "";
+  for (const place of page.querySelectorAll("[data-field]")) place.textContent = application[place.getAttribute("data-field") ?? ""] ?? "";
   document.title = `${application.domain}: ${isolate(application.name)}`;
-  const back = encodeURIComponent(`${application.proof}://${application.domain}/`);
-  at("link").href = `${root}/grant/${application.appid}?redirect=${back}`;
-  at("link-text").textContent = at("link").href;
+  const redirect = encodeURIComponent(`${application.proof}://${application.domain}/`);
+  const link = byId("link", HTMLAnchorElement);
+  link.href = `${root}/grant/${application.appid}?redirect=${redirect}`;
+  byId("link-text").textContent = link.href;
 }
 
-/** Read the application anew, with its keys; returns them. */
-async function read() {
+/**
+ * Read and show the application and its keys.
+ * @returns {Promise<Key[]>}
+ */
+async function refresh() {
   const application = await call("GET", path);
   show(application);
-  at("keys").replaceChildren(...application.keys.map(row));
+  byId("keys").replaceChildren(...application.keys.map(keyRow));
   return application.keys;
 }
 
-function row(key) {
-  const works = key.expires_at === null ? "until you create a new one" : element("span", {}, "stops ", since(key.expires_at));
-  const cells = [element("code", {}, `dpk_${key.id}_…`), since(key.created_at), day(key.last_used), works];
+/** @param {Key} key */
+function keyRow(key) {
+  const validity = key.expires_at === null ? "until you create a new one" : element("span", {}, "stops ", timeElement(key.expires_at));
+  const cells = [element("code", {}, `dpk_${key.id}_…`), timeElement(key.created_at), dayInWords(key.last_used), validity];
   return element("tr", {}, ...cells.map((cell) => element("td", {}, cell)));
 }
 
-// -- the proof
+// The proof
 
-on("check", async () => {
-  at("proof-problem").textContent = "";
+onClick("check", async () => {
+  byId("proof-problem").textContent = "";
   try {
     show(await call("POST", `${path}/validate`));
-  } catch (error) {
+  } catch (caught) {
+    const error = toServiceError(caught);
     if (error.errno !== 141) throw error;
-    at("proof-problem").textContent = `The file was not found. ${REASONS[error.details] ?? error.message}`;
-    at("proof").open = true;
+    byId("proof-problem").textContent = `The file was not found. ${REASONS[String(error.details)] ?? error.message}`;
+    proof.open = true;
     return;
   }
-  at("failing")?.remove();
-  at("proof").open = false;
+  document.getElementById("failing")?.remove();
+  proof.open = false;
   announce("The file was found. Your domain is proven.");
 });
 
-on("download", () => download("__presence", at("domain-key").textContent));
+onClick("download", () => download("__presence", byId("domain-key").textContent ?? ""));
 
-// -- keys
+// Keys
 
-/** Show a key, until somebody says that it is stored. */
-function reveal(key, overlap) {
-  at("key").textContent = key;
-  at("overlap").hidden = !overlap;
-  at("overlap").replaceChildren(...(overlap ? ["The previous key keeps working for a while: it stops ", since(overlap), "."] : []));
-  at("new-key").hidden = false;
-  at("new-key").focus();
+/**
+ * Show a new key until the user confirms that they have stored it.
+ * @param {string} key
+ * @param {number | null} [expiresAt] time at which the previous key stops working, in milliseconds since the epoch
+ */
+function showKey(key, expiresAt) {
+  byId("key").textContent = key;
+  const overlap = expiresAt ? ["The previous key keeps working for a while: it stops ", timeElement(expiresAt), "."] : [];
+  byId("overlap").hidden = !expiresAt;
+  byId("overlap").replaceChildren(...overlap);
+  byId("new-key").hidden = false;
+  byId("new-key").focus();
 }
 
-function forget() {
-  at("key").textContent = "";
-  at("new-key").hidden = true;
+function hideKey() {
+  byId("key").textContent = "";
+  byId("new-key").hidden = true;
 }
 
-on("stored", () => {
-  forget();
-  at("rotate").focus();
+onClick("stored", () => {
+  hideKey();
+  byId("rotate").focus();
 });
 
-on("activate", async () => {
+onClick("activate", async () => {
   const { api_key } = await call("POST", `${path}/activate`);
-  reveal(api_key);
-  await read();
-  look();
+  showKey(api_key);
+  await refresh();
+  refreshCounts();
 });
 
-on("rotate", async () => {
+onClick("rotate", async () => {
   const { api_key } = await call("POST", `${path}/key`);
-  const keys = await read().catch(() => []); // the new key is shown whatever else fails
-  reveal(api_key, keys.find((key) => key.expires_at !== null)?.expires_at);
+  const keys = await refresh().catch(() => /** @type {Key[]} */ ([])); // the new key must be shown even if this fails
+  showKey(api_key, keys.find((key) => key.expires_at !== null)?.expires_at);
 });
 
-on("deactivate", async () => {
-  if (!(await ask("Deactivate the application?", "Its channels close and its keys stop working.", "Deactivate"))) return;
+onClick("deactivate", async () => {
+  if (!(await confirmAction("Deactivate the application?", "Its channels close and its keys stop working.", "Deactivate"))) return;
   show(await call("POST", `${path}/deactivate`));
-  forget();
+  hideKey();
   announce("The application is no longer active.");
-  at("activate").focus();
+  byId("activate").focus();
 });
 
-// -- changes
+// Changes
 
-onSubmit(at("edit"), async (fields) => {
-  const moves = fields.domain.toLowerCase() !== text("domain");
+onSubmit(byId("edit", HTMLFormElement), async (fields) => {
+  const moves = fields.domain.toLowerCase() !== fieldText("domain");
   const detail = "You have to serve a new file, and the application is not active until then. You have to ask everyone who allowed it again.";
-  if (moves && !(await ask("Change the domain?", detail, "Change the domain"))) return;
+  if (moves && !(await confirmAction("Change the domain?", detail, "Change the domain"))) return;
   show(await call("PATCH", path, fields));
   if (moves) location.reload();
   else announce("Saved.");
 });
 
-on("delete", async () => {
-  if (!(await ask(`Delete ${text("domain")}, ${isolate(text("name"))}?`, "All permissions end and its channels close. You cannot undo this.", "Delete"))) return;
+onClick("delete", async () => {
+  const title = `Delete ${fieldText("domain")}, ${isolate(fieldText("name"))}?`;
+  if (!(await confirmAction(title, "All permissions end and its channels close. You cannot undo this.", "Delete"))) return;
   await call("DELETE", path);
   location.assign(`${root}/myapps`);
 });
 
-// -- what its service would be told now
+// Counts of what the app service sees now
 
+/** @type {number | undefined} */
 let timer;
-let looks = []; // the last minute's, oldest first: when, and how many updates there had been
+/** @type {{at: number, updates: number}[]} totals of updates in the last minute, oldest first */
+let samples = [];
 
-function count(now) {
-  const last = looks.at(-1);
-  if (last && now.updates < last.updates) looks = []; // the service began to count anew
-  looks.push({ when: Date.now(), updates: now.updates });
-  while (looks.length > 1 && looks[1].when <= Date.now() - MINUTE_MS) looks.shift();
-  for (const name of ["online", "unavailable", "offline", "sockets"]) at(name).textContent = now[name];
-  at("updates").textContent = now.updates - looks[0].updates;
+/** @param {Counts} counts */
+function showCounts(counts) {
+  const last = samples.at(-1);
+  if (last && counts.updates < last.updates) samples = []; // the service was restarted and counts from 0
+  samples.push({ at: Date.now(), updates: counts.updates });
+  while (samples.length > 1 && samples[1].at <= Date.now() - MINUTE_MS) samples.shift();
+  for (const name of /** @type {const} */ (["online", "unavailable", "offline", "sockets"])) byId(name).textContent = String(counts[name]);
+  byId("updates").textContent = String(counts.updates - samples[0].updates);
 }
 
-/** Look now and, while the page is open, again; a hidden page does not look. */
-async function look() {
+/** Read the counts now and, while the page is open, repeatedly. A hidden page does not read them. */
+async function refreshCounts() {
   clearTimeout(timer);
-  let pause = LOOK_MS;
+  /** @type {number | null} */
+  let wait = REFRESH_MS;
   try {
     if (page.dataset.state === "active" && !document.hidden) {
-      count(await call("GET", `${path}/now`));
-      at("live-note").textContent = "";
+      showCounts(await call("GET", `${path}/now`));
+      byId("live-note").textContent = "";
     }
-  } catch (error) {
-    if (error.errno === 142 || error.errno === 110 || error.outdated) return location.reload(); // changed elsewhere, or who is signed in
-    at("live-note").textContent = error.signedOut ? "You are signed out. Reload the page to sign in again." : `These figures are out of date: ${error.message}`;
-    pause = error.signedOut ? null : Math.max(LOOK_MS, (error.retryAfter ?? 0) * 1000);
+  } catch (caught) {
+    const error = toServiceError(caught);
+    // the application was changed elsewhere, or another user has signed in
+    if (error.errno === 142 || error.errno === 110 || error.outdated) return location.reload();
+    const stale = `These figures are out of date: ${error.message}`;
+    byId("live-note").textContent = error.signedOut ? "You are signed out. Reload the page to sign in again." : stale;
+    wait = error.signedOut ? null : Math.max(REFRESH_MS, (error.retryAfter ?? 0) * 1000);
   }
   clearTimeout(timer);
-  if (pause) timer = setTimeout(look, pause);
+  if (wait) timer = setTimeout(refreshCounts, wait);
 }
 
-attempt(null, read);
-look();
+attempt(null, refresh);
+refreshCounts();

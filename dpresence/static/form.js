@@ -1,4 +1,4 @@
-// Forms whose fields the service checks: what it says of a field stands at that field.
+// Forms whose fields the service checks: its error for a field is shown at that field.
 
 import { ServiceError, attempt } from "./page.js";
 
@@ -10,28 +10,37 @@ import { ServiceError, attempt } from "./page.js";
 export function onSubmit(form, send) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    for (const field of form.elements) mark(field, "");
+    for (const field of form.elements) showFieldError(field, "");
     attempt(event.submitter, async () => {
       try {
-        await send(Object.fromEntries(new FormData(form)));
+        await send(Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)])));
       } catch (error) {
-        if (!(error instanceof ServiceError && place(form, error.message))) throw error;
+        if (!(error instanceof ServiceError && showAtField(form, error.message))) throw error;
       }
     });
   });
 }
 
-/** Show an error (`name: what is allowed`) at its field and go there; false when the form has no such field. */
-function place(form, message) {
+/**
+ * Show an error of the form `name: what is allowed` at its field and focus the field.
+ * @param {HTMLFormElement} form
+ * @param {string} message
+ * @returns {boolean} false if the form has no such field
+ */
+function showAtField(form, message) {
   const [name] = message.split(":", 1);
   const field = form.elements.namedItem(name);
-  if (!field) return false;
-  mark(field, `${form.querySelector(`label[for=${field.id}]`).textContent}${message.slice(name.length)}.`);
+  if (!(field instanceof HTMLElement)) return false;
+  showFieldError(field, `${form.querySelector(`label[for=${field.id}]`)?.textContent}${message.slice(name.length)}.`);
   field.focus();
   return true;
 }
 
-function mark(field, error) {
+/**
+ * @param {Element} field
+ * @param {string} error empty to remove it
+ */
+function showFieldError(field, error) {
   const shown = document.getElementById(`${field.id}-error`);
   if (!shown) return;
   shown.textContent = error;

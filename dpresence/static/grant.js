@@ -1,13 +1,14 @@
-// The question of an application: who allows it can have the page opened that keeps them reachable (docs/pages.md).
+// The grant page. If the user wants it, granting also opens the sidebar, which keeps them connected (docs/pages.md).
 
+import { byId } from "./dom.js";
 import { root } from "./page.js";
 
 const WINDOW = "popup,noopener,width=420,height=780";
 
 const choice = document.getElementById("open");
-if (choice) {
-  document.getElementById("open-choice").hidden = false;
-  document.getElementById("answer").addEventListener("submit", ({ submitter }) => {
-    if (submitter?.name === "allow" && choice.checked) open(`${root}/sidebar`, "_blank", WINDOW);
+if (choice instanceof HTMLInputElement) {
+  byId("open-choice").hidden = false;
+  byId("answer").addEventListener("submit", ({ submitter }) => {
+    if (submitter?.getAttribute("name") === "allow" && choice.checked) open(`${root}/sidebar`, "_blank", WINDOW);
   });
 }

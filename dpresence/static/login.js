@@ -1,10 +1,11 @@
-// The development sign-in: the issuer of this machine asserts the e-mail, and the session opens with that.
+// The development sign-in: the development issuer asserts the e-mail address, and the assertion opens a session.
 
-import { call } from "./page.js";
+import { byId } from "./dom.js";
+import { call, toServiceError } from "./page.js";
 
-const form = document.getElementById("development");
-const email = form.elements.email;
-const problem = document.getElementById("problem");
+const form = byId("development", HTMLFormElement);
+const email = /** @type {HTMLInputElement} */ (form.elements.namedItem("email"));
+const problem = byId("problem");
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -12,9 +13,9 @@ form.addEventListener("submit", async (event) => {
   try {
     const { assertion } = await call("POST", "/__dev__/assertion", { email: email.value });
     await call("POST", "/login", { assertion });
-    location.assign(form.dataset.next);
+    location.assign(form.dataset.next ?? "");
   } catch (error) {
-    problem.textContent = error.message;
+    problem.textContent = toServiceError(error).message;
     email.setAttribute("aria-invalid", "true");
     email.focus();
   }

@@ -1,16 +1,18 @@
-// A part of presence.js: when to come back after a connection ended (docs/protocol.md, section 7).
+// A part of presence.js: when to reconnect after a connection ended (docs/protocol.md, section 7).
+
+/** @typedef {"stop" | "later" | "soon" | "renew"} AfterClose `later`: with a longer backoff; `renew`: soon, with a new assertion */
 
 export const LEAST_SECONDS = 1;
-const MOST_SECONDS = 60;
+const MAX_SECONDS = 60;
 const STOP = new Set([1002, 1003, 1007, 1009]);
 const TRY_LATER = new Set([1008, 1011, 1013]);
-const STEADY_MS = 30000; // a connection that lasted for so long was a good one
-const LATER = 3; // failures that "later" counts for at least
+const STEADY_MS = 30000; // a connection that lasted this long resets the backoff
+const LATER = 3; // least number of failures in a row that `later` counts as
 
 /**
  * Return what to do after a close code (section 7).
  * @param {number} code
- * @returns {"stop" | "later" | "soon" | "renew"} `later` is with backoff from some seconds on, `renew` is soon with a new assertion
+ * @returns {AfterClose}
  */
 export function afterClose(code) {
   if (code === 4202) return "renew";
@@ -20,52 +22,56 @@ export function afterClose(code) {
 }
 
 /**
- * Return how long the reason of a close frame asks to wait.
+ * Return the wait that the reason of a close frame demands.
  * @param {string} reason
- * @returns {number} seconds, 0 when it does not
+ * @returns {number} seconds; 0 if it demands none
  */
 export function retryAfter(reason) {
   return Number(/retry_after=(\d+)$/.exec(reason)?.[1] ?? 0);
 }
 
 /**
- * Return how long to wait before the next attempt: full jitter, so that those who were cut off together do not come back together.
- * @param {number} failures in a row so far
- * @param {number} [least] what the service asked for, seconds
+ * Return the wait before the next attempt, with full jitter, so that clients that were disconnected together do not reconnect together.
+ * @param {number} failures failures in a row so far
+ * @param {number} [least] wait that the service demanded, seconds
  * @param {() => number} [random] from 0 to 1
  * @returns {number} seconds
  */
 export function backoff(failures, least = 0, random = Math.random) {
-  return least + random() * Math.min(MOST_SECONDS, LEAST_SECONDS * 2 ** failures);
+  return least + random() * Math.min(MAX_SECONDS, LEAST_SECONDS * 2 ** failures);
 }
 
-/** When to try again: longer after each failure in a row. Times are milliseconds. */
-export class Retries {
-  /** What the service asked for: before that no attempt is made, whatever happens. */
+/** Schedules the next attempt, with a longer wait after each failure in a row. Times are milliseconds. */
+export class RetrySchedule {
+  /** Time before which the service permits no attempt. */
   notBefore = 0;
   #failures = 0;
-  #since = Infinity;
+  #connectedAt = Infinity;
 
-  /** Start over: somebody wants a connection now. */
+  /** Start over: the caller demands a connection now. */
   reset() {
     this.#failures = 0;
   }
 
-  /** Note that a connection is good. */
+  /**
+   * Note that a connection is established.
+   * @param {number} now
+   */
   connected(now) {
-    this.#since = now;
+    this.#connectedAt = now;
   }
 
   /**
    * Note a failure.
-   * @param {"later" | "soon" | "renew"} what as `afterClose` says
-   * @param {number} least seconds that the service asked for
-   * @returns {number} when to try again
+   * @param {Exclude<AfterClose, "stop">} what
+   * @param {number} least seconds that the service demanded
+   * @param {number} now
+   * @returns {number} time of the next attempt
    */
   failed(what, least, now) {
-    const steady = now - this.#since >= STEADY_MS;
+    const steady = now - this.#connectedAt >= STEADY_MS;
     const failures = Math.max(steady ? 0 : this.#failures, what === "later" ? LATER : 0);
-    this.#since = Infinity;
+    this.#connectedAt = Infinity;
     this.#failures = failures + 1;
     this.notBefore = now + least * 1000;
     return now + backoff(failures, least) * 1000;

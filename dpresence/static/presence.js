@@ -1,10 +1,11 @@
-// The client of the Device Presence Channel (docs/protocol.md, section 3), for this service's pages and for anybody else's.
-// No dependency, no build step; its parts lie beside it. How to use it: docs/clients.md.
+// Client of the device channel (docs/protocol.md, section 3), for the pages of this service and of any other origin.
+// It needs no build step and no dependencies except its own parts, presence-*.js. docs/clients.md describes how to use it.
 
-import { Received } from "./presence-received.js";
-import { Unopened } from "./presence-refusal.js";
-import { LEAST_SECONDS, Retries, afterClose, retryAfter } from "./presence-retry.js";
-import { onWaking, sleepMeter } from "./presence-waking.js";
+import { Acknowledgements } from "./presence-acknowledgements.js";
+import { FailedAttempts } from "./presence-diagnosis.js";
+import { onResume } from "./presence-resume.js";
+import { LEAST_SECONDS, RetrySchedule, afterClose, retryAfter } from "./presence-retry.js";
+import { Timer } from "./presence-timer.js";
 
 export { afterClose, backoff, retryAfter } from "./presence-retry.js";
 
@@ -13,28 +14,30 @@ export { afterClose, backoff, retryAfter } from "./presence-retry.js";
 /** @typedef {import("./presence-types.js").State} State */
 /** @typedef {import("./presence-types.js").Tickets} Tickets */
 /** @typedef {import("./presence-types.js").Options} Options */
+/** @typedef {import("./presence-types.js").Frame} Frame */
+/** @typedef {Exclude<import("./presence-retry.js").AfterClose, "stop">} Retry */
 
-const ANSWER_SECONDS = 15; // to sign in, or to answer; then the connection is taken for dead
-const BEAT_SECONDS = 60; // of silence; then the status is repeated, which costs nothing and asks for an answer
-const AWAKE_SECONDS = 5; // to answer after the page was asleep, when the connection is likely to be dead
-const TICK_SECONDS = 10; // how often the clock is looked at during a silence
-const MOST_REFUSED = 3; // assertions in a row
+const ANSWER_SECONDS = 15; // limit for a sign-in and for an answer; then the connection is treated as dead
+const SILENCE_SECONDS = 60; // after this silence the status is repeated, which changes nothing but is answered
+const RESUMED_SECONDS = 5; // limit for an answer after the page was asleep, when the connection is likely to be dead
+const MAX_REFUSED = 3; // assertions in a row
 const SIGNED_OUT = 4009;
 
 /** @returns {Tickets} */
-function inMemory() {
-  let kept = null;
-  return { get: () => kept, set: (ticket) => (kept = ticket) };
+function ticketInMemory() {
+  /** @type {string | null} */
+  let stored = null;
+  return { get: () => stored, set: (ticket) => void (stored = ticket) };
 }
 
 /**
- * One device. It keeps itself connected until it is stopped, or until coming back makes no sense.
+ * The channel of one device. It reconnects until it is stopped, or until the service refuses it permanently.
  *
- * Events: `state` (detail: State), and `notification` (detail: Notification), which is acknowledged after its listeners
- * have run, unless one called `preventDefault`; then `acknowledge` is to be called.
+ * Events: `state` (detail: State), and `notification` (detail: Notification), which is acknowledged after its listeners have run. A
+ * listener that calls `preventDefault` must call `acknowledge` later.
  */
 export class PresenceChannel extends EventTarget {
-  /** @type {Options} */
+  /** @type {Options & {url: string}} */
   #options;
   /** @type {Status} */
   #status;
@@ -42,244 +45,253 @@ export class PresenceChannel extends EventTarget {
   #state = { state: "stopped", code: 1000, reason: "not started" };
   /** @type {WebSocket | null} */
   #socket = null;
-  #timer = 0; // the only one: what happens next if nothing else does
-  #attempt = 0; // what an earlier attempt still brings is void
+  #timer = new Timer(); // the next step unless an event comes first
+  #attempt = 0; // results of an earlier attempt are ignored
   /** @type {Tickets} */
   #tickets;
-  #retries = new Retries();
-  #unopened = new Unopened();
+  #retries = new RetrySchedule();
+  #failedAttempts = new FailedAttempts();
   #refused = 0;
-  #checking = false; // whether an answer to a repeated status is waited for
-  #received = new Received();
-  #sleepOn = () => {}; // ends listening for what wakes a page up
+  #checking = false; // a repeated status has no answer yet
+  #acknowledgements = new Acknowledgements();
+  #ignoreResume = () => {};
 
   /** @param {Options} options */
   constructor(options) {
     super();
     this.#options = { url: new URL("../presence", import.meta.url).href.replace(/^http/, "ws"), ...options };
     this.#status = options.status ?? "online";
-    this.#tickets = options.tickets ?? inMemory();
+    this.#tickets = options.tickets ?? ticketInMemory();
   }
 
-  /** How it is. @returns {State} */
+  /** @returns {State} */
   get state() {
     return this.#state;
   }
 
-  /** What this device says of itself. @returns {Status} */
+  /** The status that this device has set. @returns {Status} */
   get status() {
     return this.#status;
   }
 
-  /** Say something else from now on: at once, or when it is connected again. @param {Status} status */
+  /** Set the status: at once, or with the next connection. @param {Status} status */
   setStatus(status) {
     this.#status = status;
-    this.#update("status"); // also while it signs in: the service takes frames in their order
+    this.#update("status"); // also during the sign-in: the service processes frames in order
   }
 
-  /** Connect, and stay connected. */
+  /** Connect, and reconnect when the connection is lost. */
   start() {
     if (this.#state.state !== "stopped") return;
     this.#retries.reset();
     this.#refused = 0;
-    this.#sleepOn = onWaking(() => this.check());
+    this.#ignoreResume = onResume(() => this.check());
     this.#connect();
   }
 
-  /** End. The device keeps its status for the service's grace; say `offline` before to be gone at once. */
+  /** Disconnect. The device keeps its status for the grace of the service, unless the status was set to `offline` before. */
   stop() {
-    if (this.#state.state !== "stopped") this.#end(1000, "stopped");
+    if (this.#state.state !== "stopped") this.#stop(1000, "stopped");
   }
 
-  /** Ask now whether the connection is alive, as after a sleep; while it waits, connect at once if the service permits that. */
+  /** Check now whether the connection is alive, as after a sleep; during a wait, connect at once if the service permits it. */
   check() {
-    if (this.#state.state === "connected" && !this.#checking) this.#beat(AWAKE_SECONDS);
+    if (this.#state.state === "connected" && !this.#checking) this.#repeatStatus(RESUMED_SECONDS);
     if (this.#state.state === "waiting" && performance.now() >= this.#retries.notBefore) this.#connect();
   }
 
-  /** Acknowledge notifications that no listener let be acknowledged. @param {...string} ids */
+  /** Acknowledge notifications whose listener called `preventDefault`. @param {...string} ids */
   acknowledge(...ids) {
-    this.#received.acknowledge(ids);
-    this.#settle();
+    this.#acknowledgements.permit(ids);
+    this.#acknowledge();
   }
 
-  // -- connecting
+  // Connecting
 
   async #connect() {
-    const attempt = this.#leave();
-    this.#become({ state: "connecting" });
-    this.#after(ANSWER_SECONDS, () => this.#wait("soon", 0, "no answer"));
-    const assertion = await this.#proof(attempt);
+    const attempt = this.#disconnect();
+    this.#setState({ state: "connecting" });
+    this.#timer.after(ANSWER_SECONDS, () => this.#wait("soon", 0, "no answer"));
+    const assertion = await this.#getAssertion(attempt);
     if (!assertion || attempt !== this.#attempt) return;
-    this.#socket = new WebSocket(this.#options.url);
-    this.#socket.onopen = () => this.#opened(attempt, assertion);
-    this.#socket.onmessage = ({ data }) => attempt === this.#attempt && this.#receive(JSON.parse(data));
-    this.#socket.onclose = () => this.#notOpened(attempt);
+    const socket = new WebSocket(this.#options.url);
+    this.#socket = socket;
+    socket.onopen = () => attempt === this.#attempt && this.#opened(socket, attempt, assertion);
+    socket.onmessage = ({ data }) => attempt === this.#attempt && this.#receive(JSON.parse(data));
+    socket.onclose = () => this.#notOpened(attempt);
   }
 
-  #opened(attempt, assertion) {
-    if (attempt !== this.#attempt) return;
-    this.#unopened.reset();
-    this.#socket.onclose = ({ code, reason }) => attempt === this.#attempt && this.#closed(code, reason);
+  /** @param {WebSocket} socket @param {number} attempt @param {string} assertion */
+  #opened(socket, attempt, assertion) {
+    this.#failedAttempts.reset();
+    socket.onclose = ({ code, reason }) => attempt === this.#attempt && this.#closed(code, reason);
     this.#update("sign-in", { assertion, device: this.#options.device, ack: true, ticket: true });
   }
 
+  /** @param {number} attempt */
   async #notOpened(attempt) {
     if (attempt !== this.#attempt) return;
-    const { what, least, reason, errno } = await this.#unopened.failed(this.#options.url);
+    const { what, least, reason, errno } = await this.#failedAttempts.add(this.#options.url);
     if (attempt !== this.#attempt) return;
-    if (what === "stop") this.#end(1006, reason, errno);
+    if (what === "stop") this.#stop(1006, reason, errno);
     else this.#wait(what, least, reason, errno);
   }
 
-  /** Get a proof of who this is, or see to what follows from having none. */
-  async #proof(attempt) {
+  /**
+   * Return a ticket or an assertion; without one, stop or wait, and return null.
+   * @param {number} attempt
+   * @returns {Promise<string | null>}
+   */
+  async #getAssertion(attempt) {
     const ticket = this.#tickets.get();
-    if (ticket) return ticket; // until the next one is here: an answer may get lost
+    if (ticket) return ticket; // until the next one has arrived: an answer may get lost
     try {
       const assertion = await this.#options.signIn();
-      if (assertion === null && attempt === this.#attempt) this.#end(SIGNED_OUT, "signed out");
+      if (assertion === null && attempt === this.#attempt) this.#stop(SIGNED_OUT, "signed out");
       return assertion;
-    } catch (error) {
+    } catch (caught) {
+      const error = /** @type {Error & {retryAfter?: number}} */ (caught);
       if (attempt === this.#attempt) this.#wait("later", error.retryAfter ?? 0, error.message);
       return null;
     }
   }
 
+  /** @param {number} code @param {string} reason */
   #closed(code, reason) {
     const what = afterClose(code);
     if (what === "renew") this.#tickets.set(null);
-    if (what === "stop") this.#end(code, reason);
+    if (what === "stop") this.#stop(code, reason);
     else this.#wait(what, retryAfter(reason), reason || "the connection was lost");
   }
 
-  /** Wait for the next attempt, counting the seconds. */
+  /**
+   * Disconnect and wait for the next attempt.
+   * @param {Retry} what
+   * @param {number} least seconds that the service demands
+   * @param {string} reason @param {number} [errno]
+   */
   #wait(what, least, reason, errno) {
-    this.#leave();
-    this.#count(this.#retries.failed(what, least, performance.now()), { reason, errno });
+    this.#disconnect();
+    const until = this.#retries.failed(what, least, performance.now());
+    this.#timer.countDown(until, (seconds) => this.#setState({ state: "waiting", seconds, reason, errno }), () => this.#connect());
   }
 
-  #count(until, why) {
-    const left = until - performance.now();
-    if (left <= 0) return void this.#connect();
-    this.#become({ state: "waiting", seconds: Math.ceil(left / 1000), ...why });
-    this.#after((left % 1000 || 1000) / 1000, () => this.#count(until, why));
-  }
-
-  #leave() {
-    clearTimeout(this.#timer);
+  /** Close the connection; return the number of the next attempt. */
+  #disconnect() {
+    this.#timer.clear();
     this.#checking = false;
-    this.#received.answered(false);
+    this.#acknowledgements.answered(false);
     this.#socket?.close(1000);
     this.#socket = null;
     return ++this.#attempt;
   }
 
-  /** Stop. The ticket stays, unless it is of no use: if another connection has this device by a copy of it, showing it tells. */
-  #end(code, reason, errno) {
-    this.#leave();
+  /**
+   * Stop. A ticket that may be valid is kept: if another connection took the device over with a copy of it, the service detects that
+   * when this device presents it again.
+   * @param {number} code @param {string} reason @param {number} [errno]
+   */
+  #stop(code, reason, errno) {
+    this.#disconnect();
     if (code === SIGNED_OUT) this.#tickets.set(null);
-    this.#sleepOn();
-    this.#become({ state: "stopped", code, reason, errno });
+    this.#ignoreResume();
+    this.#setState({ state: "stopped", code, reason, errno });
   }
 
-  #become(state) {
+  /** @param {State} state */
+  #setState(state) {
     this.#state = state;
     this.dispatchEvent(new CustomEvent("state", { detail: state }));
   }
 
-  #after(seconds, what) {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(what, seconds * 1000);
-  }
+  // Connected
 
-  // -- connected
-
+  /** @param {object} frame */
   #send(frame) {
     if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(frame));
   }
 
-  /** Send the status; the id says what the answer is about. */
+  /** Send the status; its answer has the id. @param {string} id @param {object} [fields] */
   #update(id, fields = {}) {
     this.#send({ email: this.#options.email, status: this.#status, id, ...fields });
   }
 
-  /** Wait for a silence to end: ask after BEAT_SECONDS, or as soon as the clock shows that timers have stood still. */
-  #listen(until = performance.now() + BEAT_SECONDS * 1000) {
-    const seconds = Math.min(TICK_SECONDS, Math.max(0, until - performance.now()) / 1000);
-    const hasSlept = sleepMeter(seconds);
-    this.#after(seconds, () => {
-      if (hasSlept()) this.#beat(AWAKE_SECONDS);
-      else if (performance.now() >= until) this.#beat();
-      else this.#listen(until);
-    });
+  /** Repeat the status after a silence. */
+  #awaitFrame() {
+    const until = performance.now() + SILENCE_SECONDS * 1000;
+    this.#timer.awaitSilence(until, (slept) => this.#repeatStatus(slept ? RESUMED_SECONDS : ANSWER_SECONDS));
   }
 
-  #beat = (seconds = ANSWER_SECONDS) => {
+  /** Send the status again, and reconnect if no answer arrives in time. */
+  #repeatStatus(seconds = ANSWER_SECONDS) {
     this.#checking = true;
     this.#update("status");
-    this.#settle();
-    this.#after(seconds, () => this.#wait("soon", 0, "no answer"));
-  };
+    this.#acknowledge();
+    this.#timer.after(seconds, () => this.#wait("soon", 0, "no answer"));
+  }
 
+  /** @param {Frame} frame */
   #receive(frame) {
     if (frame.ticket) this.#tickets.set(frame.ticket);
     this.#checking = false;
-    if (this.#state.state === "connected") this.#listen();
-    if (frame.notifications) return this.#take(frame.notifications);
+    if (this.#state.state === "connected") this.#awaitFrame();
+    if (frame.notifications) return this.#notify(frame.notifications);
     const accepted = frame.result === "OK";
-    if (frame.id === "sign-in") return accepted ? this.#signedIn() : this.#notSignedIn(frame);
-    if (frame.id === "ack") this.#settled(accepted);
-    if (!accepted) this.#notAccepted(frame);
+    if (frame.id === "sign-in") return accepted ? this.#signedIn() : this.#signInRefused(frame);
+    if (frame.id === "ack") this.#acknowledged(accepted);
+    if (!accepted) this.#refusedFrame(frame);
   }
 
-  #notAccepted({ errno, error, id, retry_after: seconds = LEAST_SECONDS }) {
+  /** @param {Frame} frame */
+  #refusedFrame({ errno, error = "", id, retry_after: seconds = LEAST_SECONDS }) {
     if (errno === 130) this.#renew();
-    else if (errno === 201) this.#after(seconds, () => this.#beat()); // it will say all of it again
+    else if (errno === 201) this.#timer.after(seconds, () => this.#repeatStatus()); // a repetition has everything that was refused
     else if (id === "renewal") this.#closed(4202, error);
-    // What is left is 117, "too quickly": the service keeps the status and applies it when the time is up.
+    // After 117, "too quickly", the service applies the status by itself when the time is over.
   }
 
   #signedIn() {
     this.#refused = 0;
     this.#retries.connected(performance.now());
-    this.#listen();
-    this.#become({ state: "connected" });
-    this.#settle();
+    this.#awaitFrame();
+    this.#setState({ state: "connected" });
+    this.#acknowledge();
   }
 
-  /** A refusal that may pass leads to another attempt; assertions that are refused again and again, and mistakes, to the end. */
-  #notSignedIn({ errno, error, retry_after: least = 0 }) {
+  /** Try again after a transient refusal; stop after a permanent one or MAX_REFUSED refused assertions. @param {Frame} frame */
+  #signInRefused({ errno = 0, error = "", retry_after: least = 0 }) {
     if (errno === 34) this.#tickets.set(null);
-    if (errno === 34 && ++this.#refused < MOST_REFUSED) this.#wait("soon", 0, error);
+    if (errno === 34 && ++this.#refused < MAX_REFUSED) this.#wait("soon", 0, error);
     else if ([117, 201, 999].includes(errno)) this.#wait("later", least, error);
-    else this.#end(SIGNED_OUT, error);
+    else this.#stop(SIGNED_OUT, error);
   }
 
-  /** The identity has ended: prove it anew, on the same connection. */
+  /** Sign in again on the same connection, after the sign-in has expired. */
   async #renew() {
     const attempt = this.#attempt;
     this.#tickets.set(null);
-    const assertion = await this.#proof(attempt);
+    const assertion = await this.#getAssertion(attempt);
     if (assertion && attempt === this.#attempt) this.#update("renewal", { assertion, ticket: true });
   }
 
-  // -- notifications
+  // Notifications
 
-  /** Show what came; a listener that calls `preventDefault` acknowledges it itself. */
-  #take(notifications) {
-    this.#received.take(notifications, (one) => this.dispatchEvent(new CustomEvent("notification", { detail: one, cancelable: true })));
-    this.#settle();
+  /** Dispatch the events of notifications and acknowledge them. @param {Notification[]} notifications */
+  #notify(notifications) {
+    const show = (/** @type {Notification} */ one) => this.dispatchEvent(new CustomEvent("notification", { detail: one, cancelable: true }));
+    this.#acknowledgements.add(notifications, show);
+    this.#acknowledge();
   }
 
-  /** Acknowledge what is owed, one frame at a time. */
-  #settle() {
-    const ids = this.#state.state === "connected" ? this.#received.next() : [];
+  /** Send the pending acknowledgements, one frame at a time. */
+  #acknowledge() {
+    const ids = this.#state.state === "connected" ? this.#acknowledgements.next() : [];
     if (ids.length) this.#send({ action: "ack", notifications: ids, id: "ack" });
   }
 
-  #settled(accepted) {
-    this.#received.answered(accepted);
-    if (accepted) this.#settle();
+  /** @param {boolean} accepted */
+  #acknowledged(accepted) {
+    this.#acknowledgements.answered(accepted);
+    if (accepted) this.#acknowledge();
   }
 }

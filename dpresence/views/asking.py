@@ -1,7 +1,7 @@
 """Protection of the grant page: an answer counts only if the user had time to read the question (docs/protocol.md, section 6).
 
 Another site can open the page under the pointer between the two clicks of a double click. A page with scripts disables its buttons
-during that time (``static/guard.js``). For a page without scripts, the form contains the time at which it was created.
+during that time (``static/click-guard.js``). For a page without scripts, the form contains the time at which it was created.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ class Browser:
         return len(self._driver.find_elements(By.CSS_SELECTOR, selector))
 
     def settled(self) -> None:
-        """Wait until the buttons of a page of ours are alive (``static/guard.js``)."""
+        """Wait until the buttons of a page of ours are alive (``static/click-guard.js``)."""
         self.wait(lambda it: it.run("return !document.querySelector('.settling, .refocused') && !document.getAnimations().length"))
 
     def click(self, words: str) -> None:

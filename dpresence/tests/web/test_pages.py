@@ -73,10 +73,10 @@ def test_files_are_looked_at_again_each_time(world: World) -> None:
 def test_only_the_client_is_for_pages_of_other_origins(world: World) -> None:
     allowed = {}
     client = [path.name for path in (Path(views.__file__).parents[1] / "static").glob("presence*.js")]
-    for name in (*client, "page.js", "tabs.js", "style.css"):
+    for name in (*client, "page.js", "shared-device.js", "style.css"):
         headers = world.browser()("GET", f"/static/{name}").headers
         allowed[name] = headers.get("Access-Control-Allow-Origin"), headers.get("Cross-Origin-Resource-Policy")
-    others = ["page.js", "tabs.js", "style.css"]
+    others = ["page.js", "shared-device.js", "style.css"]
     assert allowed == {**dict.fromkeys(client, ("*", "cross-origin")), **dict.fromkeys(others, (None, "same-origin"))}
     assert "presence.js" in client and len(client) > 1, "the parts it imports are as free"
 

@@ -1,0 +1,69 @@
+// Desktop notifications: the system shows them if the user has turned them on and the browser supports them.
+
+import { webAddress } from "./dom.js";
+import { announce } from "./page.js";
+
+const SETTING = "desktop notifications";
+
+/** The button that turns desktop notifications on and off, and the notifications. */
+export class DesktopNotifications {
+  #button;
+  #storage;
+
+  /**
+   * @param {HTMLElement} button
+   * @param {import("./account-storage.js").AccountStorage} storage
+   */
+  constructor(button, storage) {
+    this.#button = button;
+    this.#storage = storage;
+    button.addEventListener("click", () => this.#toggle());
+    this.#showButton();
+  }
+
+  /**
+   * Show a notification if they are on. The tag prevents that several tabs show it twice.
+   * @param {string} title
+   * @param {import("./presence-types.js").Notification} notification
+   */
+  show(title, { message, action, id, domain, site }) {
+    if (!("Notification" in window) || !this.#areOn()) return;
+    const url = webAddress(action);
+    const open = () => (url ? window.open(url.href, "_blank", "noopener,noreferrer") : focus());
+    this.#tryToShow(title, { body: domain && domain !== site ? `${domain}\n${message}` : message, tag: id }, open);
+  }
+
+  #areOn() {
+    return this.#storage.get(SETTING) === "yes" && Notification.permission === "granted";
+  }
+
+  #showButton() {
+    this.#button.hidden = !("Notification" in window) || Notification.permission === "denied";
+    if (!this.#button.hidden) this.#button.textContent = this.#areOn() ? "Turn off desktop notifications" : "Turn on desktop notifications";
+  }
+
+  async #toggle() {
+    const on = !this.#areOn() && (await Notification.requestPermission()) === "granted";
+    this.#storage.set(SETTING, on ? "yes" : "no");
+    if (on) this.#tryToShow("Notifications will look like this", { tag: "dpresence" }, null);
+    if (this.#areOn()) announce("Desktop notifications are on.");
+    else if (!on) announce("Desktop notifications are off.");
+    this.#showButton();
+  }
+
+  /**
+   * Show a notification, or turn them off and say so if the browser throws: on Android only service workers may show notifications.
+   * @param {string} title
+   * @param {NotificationOptions} options
+   * @param {(() => unknown) | null} onclick
+   */
+  #tryToShow(title, options, onclick) {
+    try {
+      new Notification(title, options).onclick = onclick;
+    } catch {
+      this.#storage.set(SETTING, "no");
+      this.#showButton();
+      announce("This browser cannot show desktop notifications.", "alert");
+    }
+  }
+}

@@ -1,0 +1,57 @@
+// A part of presence.js: received notifications, and which of them have yet to be acknowledged.
+
+/** @typedef {import("./presence-types.js").Notification} Notification */
+
+const MAX_KNOWN = 2000; // ids of notifications
+
+/** Notifications that a channel received over all its connections, and their acknowledgements. */
+export class Acknowledgements {
+  /** @type {Map<string, boolean>} id of a notification: whether it may be acknowledged */
+  #known = new Map();
+  /** @type {Set<string>} ids to acknowledge, until the service has answered */
+  #pending = new Set();
+  /** @type {string[]} those of them that were sent and not answered */
+  #sent = [];
+
+  /**
+   * Add received notifications; each one is shown once.
+   * @param {Notification[]} notifications
+   * @param {(notification: Notification) => boolean} show returns whether the notification may be acknowledged right away
+   */
+  add(notifications, show) {
+    for (const one of notifications) {
+      if (!this.#known.has(one.id)) this.#known.set(one.id, show(one));
+      if (this.#known.get(one.id)) this.#pending.add(one.id); // also if it is repeated: then the service did not receive the first one
+    }
+    for (const id of this.#known.keys()) if (this.#known.size > MAX_KNOWN) this.#known.delete(id);
+  }
+
+  /**
+   * Permit the acknowledgement of notifications.
+   * @param {string[]} ids
+   */
+  permit(ids) {
+    for (const id of ids) {
+      this.#known.set(id, true);
+      this.#pending.add(id);
+    }
+  }
+
+  /**
+   * Return the ids for the next acknowledgement; [] while one has no answer yet. Refused ids are part of the next one.
+   * @returns {string[]}
+   */
+  next() {
+    if (this.#sent.length) return [];
+    return (this.#sent = [...this.#pending].slice(0, MAX_KNOWN));
+  }
+
+  /**
+   * Process the answer to an acknowledgement.
+   * @param {boolean} accepted
+   */
+  answered(accepted) {
+    if (accepted) for (const id of this.#sent) this.#pending.delete(id);
+    this.#sent = [];
+  }
+}

@@ -1,0 +1,222 @@
+// All tabs of a browser are one device. Two connections under one device name would replace each other (docs/protocol.md, section 3),
+// and with a name per tab, the status set in one tab would be overridden by the other tabs. So one tab, the one that holds a lock, has
+// the channel, and the others exchange messages with it. When it is closed, the next tab gets the lock.
+
+import { AccountStorage } from "./account-storage.js";
+import { PresenceChannel } from "./presence.js";
+
+/** @typedef {import("./presence.js").Status} Status */
+/** @typedef {import("./presence.js").State} State */
+/** @typedef {import("./presence.js").Notification} Notification */
+/** @typedef {"hello" | "welcome" | "state" | "status" | "notification" | "clear"} Message between tabs */
+
+const MAX_NOTIFICATIONS = 50;
+const ANSWER_SECONDS = 3;
+
+/**
+ * Return the name of this browser's device: the kind of browser and a random suffix. It stays the same until the user signs out.
+ * @param {AccountStorage} storage
+ * @returns {string}
+ */
+function deviceName(storage) {
+  const kind = /(Firefox|Edg|OPR|Chrome|Safari)\//.exec(navigator.userAgent)?.[1].toLowerCase() ?? "browser";
+  const stored = storage.get("device") ?? "";
+  const name = /^[A-Za-z0-9._:-]{1,64}$/.test(stored) ? stored : `${kind}-${crypto.randomUUID().slice(0, 6)}`;
+  storage.set("device", name);
+  return name;
+}
+
+/**
+ * @param {AccountStorage} storage
+ * @returns {Status}
+ */
+function storedStatus(storage) {
+  const stored = storage.get("status");
+  return stored === "unavailable" || stored === "offline" ? stored : "online";
+}
+
+/**
+ * This browser's device, in every tab.
+ *
+ * Events: `change`, when `state` or `status` has changed, and `notifications`, when `notifications` has (detail: the new one, or null).
+ */
+export class SharedDevice extends EventTarget {
+  /** @type {State} */
+  state = { state: "connecting" };
+  /** @type {string} name of the device */
+  name;
+  /** @type {Status} */
+  status;
+  /** @type {Notification[]} newest first */
+  notifications = [];
+  /** @type {PresenceChannel | null} null in tabs without the lock */
+  #channel = null;
+  #options;
+  #storage;
+  #tabs;
+  #lockRequest = new AbortController();
+  /** @type {number | undefined} timer of an answer of the tab with the channel */
+  #answerTimer;
+  #answered = false;
+
+  /**
+   * @param {string} email
+   * @param {() => Promise<string | null>} signIn
+   */
+  constructor(email, signIn) {
+    super();
+    const storage = new AccountStorage(email);
+    this.#storage = storage;
+    this.name = deviceName(storage);
+    this.status = storedStatus(storage);
+    /** @type {import("./presence.js").Tickets} */
+    const tickets = { get: () => storage.get("ticket"), set: (ticket) => storage.set("ticket", ticket) };
+    this.#options = { email, signIn, device: this.name, tickets };
+    this.#tabs = new BroadcastChannel(`dpresence ${email}`);
+    this.#tabs.onmessage = ({ data: [message, value] }) => this.#receive(message, value);
+    this.#requestLock();
+    this.#findChannel();
+    document.addEventListener("visibilitychange", () => document.hidden || this.#findChannel());
+  }
+
+  /** Whether this tab has the channel. */
+  get hasChannel() {
+    return this.#channel !== null;
+  }
+
+  /** @param {Status} status */
+  setStatus(status) {
+    this.#storage.set("status", status);
+    this.#sendAndHandle("status", status);
+  }
+
+  /** Connect in this tab, after the channel of any tab was stopped. */
+  start() {
+    if (this.#channel) return this.#channel.start();
+    this.#lockRequest.abort();
+    this.state = { state: "connecting" };
+    this.#requestLock(true);
+  }
+
+  /** Remove the notifications from all tabs. */
+  clear() {
+    this.#sendAndHandle("clear");
+  }
+
+  // The lock
+
+  #requestLock(steal = false) {
+    this.#lockRequest = new AbortController();
+    const { signal } = this.#lockRequest;
+    navigator.locks.request(this.#tabs.name, steal ? { steal } : { signal }, () => this.#openChannel()).catch(({ name }) => {
+      if (name === "SecurityError") this.#openChannel(); // a browser without storage has no locks: each tab has a channel of its own
+      else if (!signal.aborted) this.#lostLock();
+    });
+  }
+
+  /** Open a channel and keep the lock until the tab is closed or another tab takes the lock. A stopped channel stays stopped. */
+  #openChannel() {
+    const [previous, channel] = [this.#channel, new PresenceChannel({ ...this.#options, status: this.status })];
+    this.#channel = channel;
+    previous?.stop();
+    channel.addEventListener("state", (event) => {
+      if (this.#channel === channel) this.#sendAndHandle("state", /** @type {CustomEvent<State>} */ (event).detail);
+    });
+    channel.addEventListener("notification", (event) => {
+      this.#sendAndHandle("notification", /** @type {CustomEvent<Notification>} */ (event).detail);
+    });
+    if (this.state.state !== "stopped") channel.start();
+    return new Promise(() => {});
+  }
+
+  #lostLock() {
+    const previous = this.#channel;
+    this.#channel = null;
+    previous?.stop();
+    this.#requestLock();
+  }
+
+  /** Ask which tab has the channel. If that tab sleeps on a phone, it keeps the lock and does not answer: then take the lock. */
+  #findChannel() {
+    if (this.#channel) return;
+    this.#send("hello");
+    clearTimeout(this.#answerTimer);
+    this.#answerTimer = setTimeout(() => this.#channel ?? this.start(), ANSWER_SECONDS * 1000);
+  }
+
+  // Messages between tabs
+
+  /**
+   * @param {Message} message
+   * @param {any} [value]
+   */
+  #send(message, value) {
+    this.#tabs.postMessage([message, value]);
+  }
+
+  /**
+   * Handle a message of another tab. If both tabs have a channel, the other one slept while this one took the lock: its state is outdated.
+   * @param {Message} message
+   * @param {any} value
+   */
+  #receive(message, value) {
+    const outdated = this.#channel && (message === "state" || message === "welcome");
+    if (!outdated) this.#handlers[message](value);
+    else if (message === "state" && value.state === "stopped" && this.state.state !== "stopped") this.#send("state", this.state);
+  }
+
+  /**
+   * Apply a change in this tab and in all others.
+   * @param {Message} message
+   * @param {any} [value]
+   */
+  #sendAndHandle(message, value) {
+    this.#handlers[message](value);
+    this.#send(message, value);
+  }
+
+  /** @type {Record<Message, (value: any) => void>} */
+  #handlers = {
+    hello: () => {
+      if (!this.#channel) return;
+      this.#send("welcome", [this.state, this.status, this.notifications]);
+      this.#channel.check(); // the other tab is visible; this one may have been asleep
+    },
+    /** @param {[State, Status, Notification[]]} value */
+    welcome: ([state, status, notifications]) => {
+      Object.assign(this, { status, notifications });
+      this.#dispatchNotifications(null);
+      const outdated = !this.#answered && state.state === "stopped"; // this tab was opened later: the user may have signed in again
+      this.#handlers.state(state);
+      if (outdated) this.start();
+    },
+    /** @param {State} state */
+    state: (state) => {
+      clearTimeout(this.#answerTimer);
+      this.#answered = true;
+      this.state = state;
+      this.dispatchEvent(new Event("change"));
+    },
+    /** @param {Status} status */
+    status: (status) => {
+      this.status = status;
+      this.#channel?.setStatus(status);
+      this.dispatchEvent(new Event("change"));
+    },
+    /** @param {Notification} one */
+    notification: (one) => {
+      if (this.notifications.some(({ id }) => id === one.id)) return; // the previous tab had no time to acknowledge it
+      this.notifications = [one, ...this.notifications].slice(0, MAX_NOTIFICATIONS);
+      this.#dispatchNotifications(one);
+    },
+    clear: () => {
+      this.notifications = [];
+      this.#dispatchNotifications(null);
+    },
+  };
+
+  /** @param {Notification | null} detail */
+  #dispatchNotifications(detail) {
+    this.dispatchEvent(new CustomEvent("notifications", { detail }));
+  }
+}

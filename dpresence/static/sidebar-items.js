@@ -1,0 +1,101 @@
+// The items of the lists of the sidebar: devices, applications with a grant, notifications.
+
+import { element, isolate, webAddress } from "./dom.js";
+import { dayInWords, timeElement } from "./times.js";
+
+/** @typedef {{device: string, status: string, connected: boolean, since: number}} Device `since` is in milliseconds */
+/**
+ * @typedef {{appid: string, name: string, domain: string, paused: boolean, granted_at: number, last_looked: string | null}} Grant
+ *   `granted_at` is in milliseconds, `last_looked` is a day
+ */
+/** @typedef {import("./presence-types.js").Notification} Notification */
+
+/**
+ * Return a small button of an item.
+ * @param {string} label
+ * @param {string} subject what it acts on, for screen readers
+ * @param {string} key identifies the button when the list is created again
+ * @param {string} style classes
+ * @param {(button: HTMLElement) => void} action
+ */
+function itemButton(label, subject, key, style, action) {
+  const attributes = { "data-key": key, "aria-label": `${label} ${subject}` };
+  const button = element("button", { type: "button", class: `${style} compact guarded`, ...attributes }, label);
+  button.addEventListener("click", () => action(button));
+  return button;
+}
+
+/**
+ * Return the item of a device.
+ * @param {Device} device
+ * @param {boolean} own whether it is this browser
+ * @param {boolean} outdated whether the status may have changed
+ * @param {(button: HTMLElement) => void} signOut
+ */
+export function deviceItem({ device, status, connected, since }, own, outdated, signOut) {
+  const name = element("span", { class: "name" }, device, ...(own ? [" ", element("span", { class: "badge" }, "this browser")] : []));
+  const about = element("span", { class: "small" }, connected ? "" : "connection lost, ", "connected ", timeElement(since));
+  const sign = element("span", { class: "status small", "data-status": outdated ? "" : status }, outdated ? `was ${status}` : status);
+  return element("li", { class: "row" },
+    element("div", { class: "fill" }, element("div", {}, name), sign, " ", about),
+    itemButton("Sign out", device, `out ${device}`, "quiet", signOut));
+}
+
+/**
+ * Return the item of an application with a grant.
+ * @param {Grant} grant
+ * @param {(button: HTMLElement) => void} pause pauses or resumes the grant
+ * @param {(button: HTMLElement) => void} revoke
+ */
+export function grantItem({ appid, name, domain, paused, granted_at: grantedAt, last_looked: lastLooked }, pause, revoke) {
+  const buttons = [
+    itemButton(paused ? "Resume" : "Pause", domain, `pause ${appid}`, "quiet", pause),
+    itemButton("Revoke", domain, `revoke ${appid}`, "danger quiet", revoke),
+  ];
+  const title = [element("h3", {}, domain), ...(paused ? [element("span", { class: "badge warn" }, "Paused: sees you as offline")] : [])];
+  return element("li", { class: "stack" },
+    element("div", {}, element("div", { class: "row" }, ...title), element("p", { class: "name", dir: "auto" }, name)),
+    element("p", { class: "small" }, "Allowed ", timeElement(grantedAt), `; last active: ${dayInWords(lastLooked)}`),
+    element("p", { class: "row" }, ...buttons));
+}
+
+/**
+ * Return the action of a notification as a link. The service has checked that it is on the application's domain.
+ * @param {Notification} notification
+ */
+function actionLink({ action }) {
+  const url = webAddress(action);
+  if (!url) return action ? [element("span", { class: "badge", dir: "auto" }, action)] : [];
+  return [element("a", { href: url.href, target: "_blank", rel: "noopener noreferrer" }, `Open ${url.host}`)];
+}
+
+/**
+ * Return the item of a notification.
+ * @param {Notification} one
+ * @param {string} sender
+ */
+export function notificationItem(one, sender) {
+  const name = element("strong", { class: "name" }, sender);
+  return element("li", {},
+    element("p", { class: "row small" }, name, element("bdi", { class: "name" }, one.source), timeElement(one.sent)),
+    element("p", { class: "name lines", dir: "auto" }, one.message),
+    element("p", { class: "small" }, ...actionLink(one)));
+}
+
+/**
+ * Return the sender of a notification: the proven domain of the application, not the name that it gave itself.
+ * @param {Notification} one
+ * @param {Grant[] | null} grants
+ */
+export function senderOf({ domain, appid }, grants) {
+  return domain || grants?.find((grant) => grant.appid === appid)?.domain || "An application";
+}
+
+/**
+ * Return the title of a desktop notification. A long domain would be cut, so it begins with its registrable part.
+ * @param {Notification} one
+ * @param {Grant[] | null} grants
+ */
+export function desktopTitle(one, grants) {
+  return `${one.site || senderOf(one, grants)}: ${isolate(one.source)}`;
+}

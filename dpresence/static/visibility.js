@@ -1,0 +1,44 @@
+// Texts about how applications see the user, by the service's last answer and, if it is not current, its age.
+
+import { relativeTime } from "./times.js";
+
+const RANK = ["offline", "unavailable", "online"];
+
+/**
+ * Return how long ago a time was, also if it is less than a minute.
+ * @param {number} at milliseconds since the epoch
+ * @param {number} [now] milliseconds since the epoch
+ * @returns {string}
+ */
+export function ageInWords(at, now = Date.now()) {
+  return now - at < 60000 ? "less than a minute ago" : relativeTime(at, now);
+}
+
+/**
+ * Merge the statuses of devices into the status of their user: the most reachable one.
+ * @param {string[]} statuses
+ * @returns {string}
+ */
+function merge(statuses) {
+  return RANK[Math.max(0, ...statuses.map((status) => RANK.indexOf(status)))];
+}
+
+/**
+ * Describe how applications see the user.
+ * @param {{device: string, status: string}[]} devices the connected devices in the service's last answer
+ * @param {{paused: boolean}[]} grants
+ * @param {string} own name of this browser's device
+ * @param {number | null} at time of the answer in milliseconds since the epoch; null if it is current
+ * @returns {string}
+ */
+export function describeVisibility(devices, grants, own, at) {
+  const open = grants.filter(({ paused }) => !paused);
+  const status = merge(devices.map((one) => one.status));
+  if (at !== null) return open.length ? `Applications saw you as ${status} ${ageInWords(at)}.` : "";
+  if (!grants.length) return "No application sees you: you have not allowed any.";
+  if (!open.length) return "Applications see you as offline: you have paused all of them.";
+  const mine = devices.find((one) => one.device === own);
+  const elsewhere = mine && mine.status !== status ? ", because of another device" : "";
+  const which = open.length < grants.length ? "Applications that you have not paused" : "Applications";
+  return `${which} see you as ${status}${elsewhere}.`;
+}
