@@ -91,7 +91,7 @@ def browser(chromium: Browser) -> Browser:
 @pytest.fixture(scope="session")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder: Path = tmp_path_factory.mktemp("service")
-    with running(folder) as service, Website("localhost") as site, Website("127.0.0.1") as evil:
+    with running(folder, channels__registrations_per_hour=100000) as service, Website("localhost") as site, Website("127.0.0.1") as evil:
         yield Scene(service, site, evil)
 
 
