@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from functools import partial
 from math import ceil
 from typing import TypeVar
 
@@ -188,9 +189,8 @@ class Grants:
     def revoke(self, user: str, appid: str, proven: Proven | None = None) -> None:
         """Revoke a grant. Its PUID becomes invalid, and the application's waiting notifications are deleted.
 
-        :raises NotFound: see ``revocable``.
+        A grant that has been revoked already is not an error: its revocation is published if it has not been.
         """
-        self.revocable(user, appid)
         self._changed(user, lambda: self._directory.revoke(appid, user, proven))
 
     def republish(self, user: str, appid: str | None = None) -> None:
@@ -218,25 +218,25 @@ class Grants:
     # -- outbox handlers
 
     def _publish_granted(self, entries: Sequence[OutboxEntry]) -> None:
-        for entry in entries:
-            self._publish(entry, self._tracker.granted)
+        self._publish(entries, self._tracker.granted)
 
     def _publish_changed(self, entries: Sequence[OutboxEntry]) -> None:
+        for user in self._publish(entries, self._tracker.refresh):
+            self._tracker.signal("mail", user)  # delivers notifications that waited for the end of a pause
+
+    def _publish(self, entries: Sequence[OutboxEntry], publish: Callable[[Grant, int], None]) -> Collection[str]:
+        """Publish the current state of grants to their applications; return their users, whose grants are loaded once each.
+
+        A revoked grant is skipped: it has an entry of its own.
+        """
+        puids: dict[str, set[str]] = {}
         for entry in entries:
-            self._publish(entry, self._tracker.refresh)
-            self._tracker.signal("mail", entry.user)  # delivers notifications that waited for the end of a pause
-
-    def _publish(self, entry: OutboxEntry, publish: Callable[[Grant, int], None]) -> None:
-        """Publish the current state of a grant to its application. A revoked grant is skipped: it has an entry of its own."""
-        self._cache.invalidate(entry.user)
-
-        def call(known: GrantSet) -> None:
-            for grant in known.grants:
-                if grant.puid == entry.detail:
-                    publish(grant, known.revision)
-
-        self.apply(entry.user, call)
-        self._tracker.signal("grants", entry.user)
+            puids.setdefault(entry.user, set()).add(entry.detail)
+        for user, changed in puids.items():
+            self._cache.invalidate(user)
+            self.apply(user, partial(_publish_some, changed, publish))
+            self._tracker.signal("grants", user)
+        return puids
 
     def _publish_revoked(self, entries: Sequence[OutboxEntry]) -> None:
         ended = [Grant(entry.appid, entry.detail, entry.user, granted_at=0, since=0) for entry in entries]
@@ -245,3 +245,9 @@ class Grants:
             self._tracker.signal("grants", entry.user)
             self._tracker.revoked(grant, entry.revision)
         self._mailbox.purge_grants(ended)
+
+
+def _publish_some(puids: Collection[str], publish: Callable[[Grant, int], None], known: GrantSet) -> None:
+    for grant in known.grants:
+        if grant.puid in puids:
+            publish(grant, known.revision)

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from dpresence.backends.directory import Directory
-from dpresence.backends.mailbox import Mailbox, Push
-from dpresence.backends.tracker import Tracker
+from dpresence.backends.mailbox import Push
 from dpresence.errors import BackendUnavailable
 from dpresence.model import ApiKey, Application, Grant, Notification
+from dpresence.tests.web.calls import count_calls
 from dpresence.tests.web.support import App, Browser, World, ko, refusal
 
 ANN = "ann@example.org"
@@ -54,21 +53,10 @@ def granted(world: World, app: App, count: int) -> str:
     return str(mine.user)
 
 
-def counted(world: World, patch: pytest.MonkeyPatch, *roles: str) -> Counter[str]:
-    """Count the calls of backends from now on."""
-    calls: Counter[str] = Counter()
-    for role in roles:
-        backend = getattr(world.parts.backends, role)
-        for name in {"directory": Directory, "mailbox": Mailbox, "tracker": Tracker}[role].__abstractmethods__:
-            real = getattr(backend, name)
-            patch.setattr(backend, name, lambda *given, real=real, name=name: calls.update([name]) or real(*given))
-    return calls
-
-
 def test_a_page_of_grants_is_one_query(world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     granted(world, app, 120)
     ann = world.person(ANN)
-    calls = counted(world, monkeypatch, "directory")
+    calls = count_calls(world, monkeypatch, "directory")
     page = ann("GET", "/grants?limit=100").json
     assert len(page["grants"]) == 100 and page["grants"][5]["last_looked"] == "2026-11-20"
     assert calls == Counter({"session": 1, "granted": 1})
@@ -86,7 +74,7 @@ def test_the_document_is_read_as_its_client_takes_it(world: World, app: App, mon
     user = granted(world, app, 120)
     fill(world, user, 1000)
     ann = world.person(ANN)
-    calls = counted(world, monkeypatch, "directory", "mailbox")
+    calls = count_calls(world, monkeypatch, "directory", "mailbox")
     answer = Answer(world, ann)
     next(answer.pieces)
     assert answer.status == "200 OK" and calls["granted"] == calls["pending"] == 0

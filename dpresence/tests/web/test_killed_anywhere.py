@@ -118,7 +118,7 @@ def scene(worlds: tuple[World, World], number: int) -> Scene:
     phone, bobs = one.device(ann, device="phone", ack=True), one.device(bob)
     one.notify(app, {"puid": puid, "message": "secret words"})  # waits: no device acknowledges it
     user = next(user for user, device, channel in one.presence.hub.devices() if device == "page")
-    family = one.presence.hub.devices_of(user)["page"].family
+    family = one.presence.hub.devices_of(user)["page"].session.family
     services = {application.id: one.service(application) for application in (app, mine)}
     everybody = [page, phone, bobs, *services.values()]
     return Scene(one, two, ann, user, app, mine, browser, phone, page, ticket, family, services, everybody)
