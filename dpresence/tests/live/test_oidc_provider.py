@@ -367,7 +367,7 @@ def test_its_keys_serve_for_a_day_while_it_is_away(world, provider):
     world.presence.accounts.verify(token, "127.0.0.1")
     provider.again("away")
     world.clock.advance(3000)
-    world.parts.clients.providers["corp"]._provider.issuer.renew()
+    world.parts.clients.providers["corp"].renew()
     world.presence.accounts.verify(token, "127.0.0.1")
     world.clock.advance(24 * 3600)
     with pytest.raises(BackendUnavailable):
