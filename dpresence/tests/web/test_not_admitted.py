@@ -7,8 +7,8 @@ import logging
 import gevent
 import pytest
 
+from dpresence.tests.web.oidc_sign_in import SignIn, clock, make, provider, world
 from dpresence.tests.web.support import refusal
-from dpresence.tests.web.test_oidc_flow import SignIn, clock, make, provider, world
 
 __all__ = ["clock", "make", "provider", "world"]
 

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import pytest
 
 from dpresence.domains import MAX_REDIRECT
+from dpresence.tests.web.oidc_sign_in import SignIn, clock, make, provider, world
 from dpresence.tests.web.support import AUDIENCE
-from dpresence.tests.web.test_oidc_flow import SignIn, clock, make, provider, world
 
 __all__ = ["clock", "make", "provider", "world"]
 
