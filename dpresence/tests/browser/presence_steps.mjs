@@ -1,4 +1,5 @@
-// presence.js without a browser: sockets, timers, time and chance are ours. Reads steps (JavaScript) and writes what they return.
+// Runs presence.js without a browser: sockets, timers, clocks and random numbers are fake. Reads steps (JavaScript) from standard input
+// and writes what they return.
 
 import { readFileSync } from "node:fs";
 
@@ -9,7 +10,7 @@ const sockets = [];
 const timers = new Map();
 const states = [];
 const shown = [];
-const proofs = []; // what signIn gives, in order; an Error is thrown
+const proofs = []; // results of signIn, in order; an Error is thrown
 let now = 0, most = 0, asked = 0, next = 1;
 
 globalThis.WebSocket = class {
@@ -24,7 +25,7 @@ globalThis.WebSocket = class {
     this.code = code;
   }
 };
-const answers = []; // of the service by HTTP: the body of each; none when it cannot be reached
+const answers = []; // bodies of the service's answers by HTTP; none if it cannot be reached
 const fetched = [];
 globalThis.origin = "https://page.example";
 globalThis.fetch = async (url) => {
@@ -38,14 +39,14 @@ globalThis.setTimeout = (what, wait) => {
   return next++;
 };
 globalThis.clearTimeout = (id) => timers.delete(id);
-const listeners = {}; // by event, of the window and of the document
+const listeners = {}; // of the window and of the document, by event
 const target = {
   addEventListener: (event, listener) => (listeners[event] = listener),
   removeEventListener: (event) => delete listeners[event],
 };
 Object.assign(globalThis, target);
 globalThis.document = { hidden: false, ...target };
-let slept = 0; // milliseconds that only the wall clock has counted
+let slept = 0; // milliseconds that only the wall clock counts
 performance.now = () => now;
 Date.now = () => now + slept;
 Math.random = () => 0.5;
