@@ -91,9 +91,7 @@ class JsonChannel(Channel):
 
     def refuse(self, refused: Refused, text: str) -> None:
         """Answer KO, and count malformed frames."""
-        reply = KoReply.of(refused)
-        reply.ticket, reply.id = self.next_ticket(), or_unset(id_of(text))
-        self.send(reply)
+        self.send(KoReply.to(id_of(text), refused, self.next_ticket()))
         self._metrics.refused(refused.errno)
         if refused.errno in _BAD_FRAME_ERRNOS:
             self._count_bad_frame()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-_encoder = msgspec.json.Encoder()
-
-
-def encode(message: Any) -> bytes:
-    """Encode an outgoing message, or a part of one, as JSON."""
-    return _encoder.encode(message)
+encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
+"""Encode an outgoing message, or a part of one, as JSON. It is called for every frame and therefore not wrapped."""

@@ -41,3 +41,10 @@ class KoReply(Refusal, kw_only=True):
 
     ticket: str | UnsetType = UNSET
     id: str | int | UnsetType = UNSET
+
+    @classmethod
+    def to(cls, frame_id: str | int | None, refused: Refused, ticket: str | UnsetType = UNSET) -> Self:
+        """Return the answer to a frame."""
+        reply = cls.of(refused)
+        reply.ticket, reply.id = ticket, or_unset(frame_id)
+        return reply
