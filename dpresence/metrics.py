@@ -18,7 +18,7 @@ from .errors import CloseCode, InternalError, errno_table
 from .messages import BackendHealth, CloseCount, ErrorCount, Event, Figures, Minute, ProcessBody
 
 MINUTES = 60
-MOST_EVENTS = 50
+MAX_EVENTS = 50
 GAUGES = ("devices", "users", "applications", "sockets", "unsigned", "behind")
 """Names of the gauges: connected devices, their users, channels of app services, open connections, channels without a sign-in,
 and channels whose outbox is more than half full.
@@ -70,7 +70,7 @@ class Metrics:
         self.errors: Counter[int] = Counter()
         self.closes: Counter[int] = Counter()
         self.minutes: deque[Minute] = deque(maxlen=MINUTES)
-        self.events: deque[Event] = deque(maxlen=MOST_EVENTS)
+        self.events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self.health: dict[str, bool] = {}
         self._clock = clock
         self._started_at = clock.now()
@@ -181,7 +181,7 @@ def merge_reports(reports: Sequence[Report], now: int) -> Figures:
         errors=[ErrorCount(*item) for item in _named((report.errors for report in reports), texts)],
         closes=[CloseCount(*item) for item in _named((report.closes for report in reports), _CLOSES)],
         minutes=_minutes(minute for report in reports for minute in report.minutes),
-        events=sorted((event for report in reports for event in report.events), key=lambda event: event.at)[-MOST_EVENTS:],
+        events=sorted((event for report in reports for event in report.events), key=lambda event: event.at)[-MAX_EVENTS:],
         processes=[
             ProcessBody(report.pid, report.started_at, report.gauges.get("sockets", 0), report.memory_bytes)
             for report in sorted(reports, key=lambda report: report.started_at)

@@ -40,7 +40,7 @@ from .base import Empty, Frame
 from .development import DevelopmentAssertion, MintedAssertion
 from .device import Acknowledge, Notifications, OkReply, PlainNotifications, StatusUpdate, notifications_frame
 from .encoding import encode
-from .fields import MOST_ENTRIES, MOST_ITEMS, or_unset
+from .fields import MAX_ENTRIES, MAX_NOTIFICATIONS, or_unset
 from .grants import GrantBody, GrantChange, GrantPage, GrantQuestion, ListedGrant, NewGrant
 from .ops import Alive, Heartbeat, Version
 from .parsing import action_of, id_of, parse, try_parse
@@ -66,8 +66,8 @@ OUTGOING: tuple[Any, ...] = (
 
 __all__ = [
     "INCOMING",
-    "MOST_ENTRIES",
-    "MOST_ITEMS",
+    "MAX_ENTRIES",
+    "MAX_NOTIFICATIONS",
     "OUTGOING",
     "AccountBody",
     "AccountDocument",

@@ -11,7 +11,7 @@ from .. import texts
 from ..errors import Refused
 from ..model import Reason, Status, Update
 from .base import Frame
-from .fields import MOST_ITEMS, Cursor, Source, checked
+from .fields import MAX_NOTIFICATIONS, Cursor, Source, checked
 
 
 class Authenticate(Frame, kw_only=True):
@@ -41,7 +41,7 @@ class NewNotification(Struct, forbid_unknown_fields=True):
 
 NewNotifications = Annotated[
     list[NewNotification],
-    Meta(title="notifications", min_length=1, max_length=MOST_ITEMS, description="a list of 1 to 100 notifications"),
+    Meta(title="notifications", min_length=1, max_length=MAX_NOTIFICATIONS, description="a list of 1 to 100 notifications"),
 ]
 
 
@@ -123,7 +123,7 @@ class UpdateEntry(PresenceEntry, gc=False):
 
 
 class Snapshot(Struct):
-    """A frame of a snapshot, up to ``MOST_ENTRIES`` entries (section 5).
+    """A frame of a snapshot, up to ``MAX_ENTRIES`` entries (section 5).
 
     :param cursor: see ``Updates``. Only in the last frame of a snapshot.
     """
@@ -133,8 +133,8 @@ class Snapshot(Struct):
     cursor: str | UnsetType = UNSET
 
 
-class Updates(Struct):
-    """A frame of updates, 1 to ``MOST_ENTRIES`` (section 5).
+class Updates(Struct, gc=False):
+    """A frame of updates, 1 to ``MAX_ENTRIES`` (section 5).
 
     :param cursor: position after this frame, the ``since`` of a later ``auth``.
     """

@@ -10,9 +10,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 T = TypeVar("T")
 
-MOST_ITEMS = 100
+MAX_NOTIFICATIONS = 100
 """Maximum number of notifications in one frame, in either direction."""
-MOST_ENTRIES = 500
+MAX_ENTRIES = 500
 """Maximum number of updates or snapshot entries in one frame, and of items in one page of a list."""
 
 FrameId = Annotated[str, Meta(max_length=64)] | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..backends.directory import Directory
 from ..backends.tracker import Tracker
-from ..messages import MOST_ENTRIES
+from ..messages import MAX_ENTRIES
 from ..model import Grant, Update
 from .grants import Grants
 from .single_flight import yield_to_loop
@@ -69,8 +69,8 @@ class Comparison:
         """
         view, _ = self._tracker.snapshot(appid)
         puids = list(view)
-        for start in range(0, len(puids), MOST_ENTRIES):
-            some = puids[start : start + MOST_ENTRIES]
+        for start in range(0, len(puids), MAX_ENTRIES):
+            some = puids[start : start + MAX_ENTRIES]
             grants = self._directory.grants_by_puid(appid, some)
             self._revoke(appid, [puid for puid in some if puid not in grants])
             self._publish([grant for puid, grant in grants.items() if _may_be_wrong(view[puid])])

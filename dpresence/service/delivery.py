@@ -19,7 +19,7 @@ from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable
 from ..hub import DevicePort, Hub
-from ..messages import MOST_ITEMS
+from ..messages import MAX_NOTIFICATIONS
 from ..model import Grant
 from .coalescer import Coalescer
 from .grants import Grants
@@ -152,7 +152,7 @@ class Delivery:
     def _send_page(self, user: str, channels: Sequence[DevicePort]) -> list[DevicePort]:
         """Send a page to the channels with the lowest position; return the channels for which more may be waiting."""
         after = min(channel.session.progress.position for channel in channels)
-        page = self._mailbox.pending(user, after, MOST_ITEMS)
+        page = self._mailbox.pending(user, after, MAX_NOTIFICATIONS)
         shown = self._visible_domains(user, {waiting.notification.puid for waiting in page})  # read last, as a grant may have ended
         following = []
         for channel in channels:
@@ -234,9 +234,9 @@ class Delivery:
 
 def _full(channel: DevicePort) -> bool:
     """Return whether another page would exceed the limit of unacknowledged notifications."""
-    return len(channel.session.progress.sent) > MOST_UNACKNOWLEDGED - MOST_ITEMS
+    return len(channel.session.progress.sent) > MOST_UNACKNOWLEDGED - MAX_NOTIFICATIONS
 
 
 def _more(page: Sequence[Waiting], position: int) -> bool:
     """Return whether more notifications may follow the position that a channel has reached in a page."""
-    return len(page) == MOST_ITEMS or (bool(page) and position < page[-1].position)
+    return len(page) == MAX_NOTIFICATIONS or (bool(page) and position < page[-1].position)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from ..errors import CloseCode
 from ..hub import ApplicationPort, Hub
-from ..messages import MOST_ENTRIES, Updates, encode
+from ..messages import MAX_ENTRIES, Updates, encode
 from .coalescer import Coalescer
 from .feeds import Feeds
 from .single_flight import yield_to_loop
@@ -55,4 +55,4 @@ class FanOut:
         payload = encode(Updates.of(updates, self._feeds.cursor(last)))
         for channel in channels:
             channel.send_updates(payload, last)
-        return len(updates) == MOST_ENTRIES
+        return len(updates) == MAX_ENTRIES

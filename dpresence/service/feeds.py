@@ -9,7 +9,7 @@ from ..backends.directory import Directory
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable, NotFound
-from ..messages import MOST_ENTRIES, PresenceEntry
+from ..messages import MAX_ENTRIES, PresenceEntry
 from ..model import Application, Grant, Update
 from ..settings import PresenceSettings
 from .single_flight import yield_to_loop
@@ -100,7 +100,7 @@ class Feeds:
 
     def read(self, appid: str, offset: int) -> Sequence[Update] | None:
         """Return the next updates after an offset; None if some of them have been deleted."""
-        return self._tracker.read(appid, offset, MOST_ENTRIES)
+        return self._tracker.read(appid, offset, MAX_ENTRIES)
 
     def snapshot(self, application: Application) -> tuple[int, Iterator[list[PresenceEntry]]]:
         """Return the offset of a snapshot and its pages, at least one.
@@ -113,9 +113,9 @@ class Feeds:
     def _pages(self, appid: str, view: dict[str, Update]) -> Iterator[list[PresenceEntry]]:
         after = ""
         while True:
-            grants = self._directory.grants_of_application(appid, after, MOST_ENTRIES)
+            grants = self._directory.grants_of_application(appid, after, MAX_ENTRIES)
             yield self._entries(grants, view)
-            if len(grants) < MOST_ENTRIES:
+            if len(grants) < MAX_ENTRIES:
                 return
             after = grants[-1].puid
 

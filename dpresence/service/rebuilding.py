@@ -8,7 +8,7 @@ from gevent.pool import Pool
 
 from ..backends.directory import Directory
 from ..backends.tracker import Tracker
-from ..messages import MOST_ENTRIES
+from ..messages import MAX_ENTRIES
 from .coalescer import Coalescer
 from .grants import Grants
 
@@ -35,7 +35,7 @@ class Rebuilding:
     def _rebuild(self, appid: str) -> None:
         """Publish the status of every user who granted an application again."""
         after = ""
-        while grants := self._directory.grants_of_application(appid, after, MOST_ENTRIES):
+        while grants := self._directory.grants_of_application(appid, after, MAX_ENTRIES):
             for _ in Pool(_GREENLETS).imap_unordered(self._grants.republish, [grant.user for grant in grants]):
                 pass
             after = grants[-1].puid

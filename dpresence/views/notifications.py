@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import UNSET
 
 from ..errors import WrongValue
-from ..messages import MOST_ENTRIES, NewNotifications, NotifyAnswer, PresencePage
+from ..messages import MAX_ENTRIES, NewNotifications, NotifyAnswer, PresencePage
 from ..request import Request
 from . import service
 from .validators import Body, appservice, paging
@@ -20,8 +20,8 @@ outgoing = Body(NewNotifications)
 
 def _puids(request: Request, **_: Any) -> None:
     puids = request.GET.getall("puid")
-    if len(puids) > MOST_ENTRIES:
-        raise WrongValue(f"puid: up to {MOST_ENTRIES} of them")
+    if len(puids) > MAX_ENTRIES:
+        raise WrongValue(f"puid: up to {MAX_ENTRIES} of them")
     request.validated["puids"] = list(dict.fromkeys(puids))
 
 

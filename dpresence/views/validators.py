@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from ..errors import Forbidden, InvalidAssertion, NoCredentials, TooLarge, WrongValue
-from ..messages import MOST_ENTRIES, Empty, parse
+from ..messages import MAX_ENTRIES, Empty, parse
 from ..model import Account
 from ..request import Request
 from ..service.accounts import TICKET_PREFIX, csrf_token
@@ -238,8 +238,8 @@ def paging(request: Request, **_: Any) -> None:
 
     :raises WrongValue: ``limit`` is not a number from 1 to 500.
     """
-    limit = request.GET.get("limit", str(MOST_ENTRIES))
-    if not (limit.isascii() and limit.isdigit() and len(limit) <= 3 and 1 <= int(limit) <= MOST_ENTRIES):
-        raise WrongValue(f"limit: a number from 1 to {MOST_ENTRIES}")
+    limit = request.GET.get("limit", str(MAX_ENTRIES))
+    if not (limit.isascii() and limit.isdigit() and len(limit) <= 3 and 1 <= int(limit) <= MAX_ENTRIES):
+        raise WrongValue(f"limit: a number from 1 to {MAX_ENTRIES}")
     request.validated["after"] = request.GET.get("after", "")
     request.validated["limit"] = int(limit)

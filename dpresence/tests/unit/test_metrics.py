@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from dpresence.metrics import MINUTES, MOST_EVENTS, Metrics, Report, masked, merge_reports
+from dpresence.metrics import MAX_EVENTS, MINUTES, Metrics, Report, masked, merge_reports
 from dpresence.tests.support import EPOCH, FakeClock
 
 NOTHING = {"devices": 0, "users": 0, "applications": 0, "sockets": 0, "unsigned": 0, "behind": 0}
@@ -53,10 +53,10 @@ def test_an_event_that_repeats_the_newest_is_counted_with_it(metrics, clock):
 
 
 def test_only_the_newest_events_are_kept(metrics):
-    for n in range(MOST_EVENTS + 10):
+    for n in range(MAX_EVENTS + 10):
         metrics.event(f"event {n}")
-    assert len(metrics.events) == MOST_EVENTS
-    assert metrics.events[-1].what == f"event {MOST_EVENTS + 9}"
+    assert len(metrics.events) == MAX_EVENTS
+    assert metrics.events[-1].what == f"event {MAX_EVENTS + 9}"
 
 
 def test_refusals_and_closes_are_counted_by_number_with_their_meaning(metrics):

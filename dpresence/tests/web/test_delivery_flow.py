@@ -16,7 +16,7 @@ from gevent import socket
 from dpresence.backends.mailbox import Push
 from dpresence.channels.connection import Connection
 from dpresence.channels.device import DeviceChannel
-from dpresence.messages import MOST_ITEMS
+from dpresence.messages import MAX_NOTIFICATIONS
 from dpresence.model import Notification
 from dpresence.service.delivery import MOST_UNACKNOWLEDGED
 from dpresence.tests.web.support import App, World
@@ -190,7 +190,7 @@ def test_one_that_never_acknowledges_has_as_many_as_may_be_on_their_way_whatever
     peer = box.peer(ack=True)
     found = peer.rest()
     assert found == sent[: len(found)]
-    assert MOST_UNACKNOWLEDGED - MOST_ITEMS < len(found) == len(peer.channel.session.progress.sent) <= MOST_UNACKNOWLEDGED
+    assert MOST_UNACKNOWLEDGED - MAX_NOTIFICATIONS < len(found) == len(peer.channel.session.progress.sent) <= MOST_UNACKNOWLEDGED
 
 
 def test_one_that_acknowledges_only_the_first_page_has_the_others_later(box: Box) -> None:

@@ -205,7 +205,7 @@ def devices(recorder: Recorder, ann: Browser, app: App, puids: list[str]) -> Non
 
 def app_service(recorder: Recorder, app: App, puids: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     world = recorder.world
-    monkeypatch.setattr(feeds, "MOST_ENTRIES", 1)
+    monkeypatch.setattr(feeds, "MAX_ENTRIES", 1)
     channel: Any = world.service_channel(app)
     channel.receive({"action": "notify", "notifications": [{"puid": "x"}]})
     channel.receive({"action": "auth", "key": app.key, "id": 1})
