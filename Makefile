@@ -51,7 +51,7 @@ check-js: ## Check types and lint of the JavaScript; needs Node and npm, without
 	else echo "JavaScript is not checked: Node and npm are missing"; fi
 
 $(JS)/node_modules/.built: $(JS)/package.json $(JS)/package-lock.json
-	npm --prefix $(JS) ci --silent
+	npm --prefix $(JS) ci --loglevel=error
 	@touch $@
 
 lint: build ## Lint only

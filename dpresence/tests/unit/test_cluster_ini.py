@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dpresence.ini import load, load_server
 
-from .test_settings import ROOT, section, shown
+from .test_ini_files import ROOT, section, shown
 
 CLUSTER = "presence-cluster.ini"
 OTHER = {

@@ -220,8 +220,9 @@ def test_every_error_that_is_quoted_is_a_text_of_the_code(path: Path) -> None:
 # -- labels of pages
 
 
-def test_every_label_of_a_page_that_is_quoted_is_on_one() -> None:
+@pytest.mark.parametrize("name", ["pages", "operations"])
+def test_every_label_of_a_page_that_is_quoted_is_on_one(name: str) -> None:
     package = ROOT / "dpresence"
     shown = "".join(path.read_text(encoding="utf-8") for folder in ("templates", "static") for path in (package / folder).glob("*.j*"))
-    labels = re.findall(r'"([A-Z][^"`]+)"', re.sub(r"`[^`]*`", "", prose(ROOT / "docs" / "pages.md")))
+    labels = re.findall(r'"([A-Z][^"`]+)"', re.sub(r"`[^`]*`", "", prose(ROOT / "docs" / f"{name}.md")))
     assert labels and [label for label in labels if " ".join(label.split()).lower() not in shown.lower()] == []
