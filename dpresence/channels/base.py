@@ -12,7 +12,7 @@ from ..errors import BadAction, CloseCode, Refused
 from ..messages import KoReply, OkReply, action_of, encode, id_of, or_unset
 from ..metrics import Metrics
 from ..settings import ChannelSettings
-from .connection import Channel, Connection
+from .channel import Channel, ChannelConnection
 from .frames import text_frame
 
 _BAD_FRAME_ERRNOS = frozenset({106, 107, 108, 151, 153, BadAction.errno})
@@ -29,7 +29,7 @@ class JsonChannel(Channel):
 
     __slots__ = ("_bad_frame_times", "_clock", "_metrics", "_settings", "_sign_in_deadline", "connection")
 
-    connection: Connection
+    connection: ChannelConnection
 
     def __init__(self, settings: ChannelSettings, clock: Clock, metrics: Metrics) -> None:
         self._settings = settings
@@ -50,7 +50,7 @@ class JsonChannel(Channel):
 
     # -- events
 
-    def opened(self, connection: Connection) -> None:
+    def opened(self, connection: ChannelConnection) -> None:
         """Store the connection and start the sign-in deadline."""
         self.connection = connection
         self.allow_to_sign_in(0)

@@ -3,12 +3,47 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
+from ..errors import CloseCode
 from .frames import FrameLimits
 
-if TYPE_CHECKING:
-    from .connection import Connection
+
+class ChannelConnection(Protocol):
+    """The connection, as its channel sees it. Only ``drain`` blocks."""
+
+    id: str
+    address: str
+
+    @property
+    def closed(self) -> bool:
+        """True if the connection is closing or closed, so that nothing can be sent."""
+
+    @property
+    def idle(self) -> bool:
+        """True if the kernel has accepted all sent frames."""
+
+    def send(self, payload: bytes) -> None:
+        """Send or queue one text message (UTF-8)."""
+
+    def send_frame(self, frame: bytes) -> None:
+        """Send or queue an encoded frame."""
+
+    def when_sent(self, function: Callable[[], None]) -> None:
+        """Call ``function``, which neither blocks nor raises, once the kernel has accepted all sent frames; not if they are lost."""
+
+    def drain(self) -> None:
+        """Block until half of the outbox is free. Only for deferred functions."""
+
+    def defer(self, function: Callable[[], None]) -> None:
+        """Run ``function``, which may block, in a greenlet; the next messages are handled after it."""
+
+    def signed_in(self) -> None:
+        """Report the sign-in. Idempotent."""
+
+    def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """Close after the waiting frames."""
 
 
 class Channel(ABC):
@@ -22,7 +57,7 @@ class Channel(ABC):
     """Limits on the frames of the peer; the connection reads them once, when it starts."""
 
     @abstractmethod
-    def opened(self, connection: Connection) -> None:
+    def opened(self, connection: ChannelConnection) -> None:
         """Store ``connection``. This is the first event; it comes once, after the 101 was sent."""
 
     @abstractmethod

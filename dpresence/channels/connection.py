@@ -7,8 +7,6 @@ socket is not read while a deferred function blocks.
 
 from __future__ import annotations
 
-import ssl
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -20,37 +18,57 @@ from .channel import Channel
 from .frames import FrameLimits
 from .gate import Gate
 from .inbox import Inbox
-from .outbox import WOULD_BLOCK
+from .runs import Runs
 from .wire import LOST, State, Wire
 
 __all__ = ["Channel", "Connection", "FrameLimits"]
 
-RECEIVE_BYTES = 16384
-"""Maximum size of one read; also the size of a TLS record."""
 FRAMES_PER_BATCH = 8
 """Frames handled before the connection yields to the event loop."""
 DISCARD_SECONDS = 0.01
 """Pause between two reads of input that is discarded."""
-_READ = 1
-_IDLE, _SCHEDULED, _OVERDUE, _RUNNING = range(4)
-"""States of the run: none; scheduled; scheduled but not started before the last tick, or failed twice; running."""
 
 
-class Connection(Wire):
-    """Server side of a websocket.
+class Connection:
+    """Server side of a websocket. It has a ``Wire``, its socket, and ``Runs``, which schedule its work.
 
+    :ivar id: unguessable id, unique in this process.
+    :ivar address: IP address of the client.
     :ivar channel: receives the events; None before a view has called ``open`` and after ``Channel.closed``.
     """
 
-    __slots__ = ("_deferred", "_opened", "_reading_paused", "_recv", "_run_state", "channel")
+    __slots__ = ("_gate", "_inbox", "_opened", "_reading_paused", "_runs", "_wire", "address", "channel", "id")
 
     def __init__(self, gate: Gate, address: str) -> None:
-        super().__init__(gate, address)
+        self.id = gate.new_id()
+        self.address = address
         self.channel: Channel | None = None
-        self._run_state = _IDLE
+        self._gate = gate
+        self._runs = Runs(gate.workers, self)
+        self._wire = Wire(self.id, gate.settings.channels, gate.clock, self._runs)
+        self._inbox: Inbox | None = None  # None before the start
         self._opened = False  # ``Channel.opened`` was called, so ``Channel.closed`` must be
-        self._reading_paused = True  # the watcher is stopped
-        self._deferred: deque[Callable[[], None]] | None = None
+        self._reading_paused = True  # the wire is not watched
+
+    @property
+    def started(self) -> bool:
+        """True if ``start`` was called. From then on, the connection calls ``Gate.leave`` itself."""
+        return self._wire.state is not State.NEW
+
+    @property
+    def closed(self) -> bool:
+        """True if the connection is closing or closed, so that nothing can be sent."""
+        return self._wire.closed
+
+    @property
+    def idle(self) -> bool:
+        """True if the outbox is empty."""
+        return self._wire.idle
+
+    @property
+    def outbox_half_full(self) -> bool:
+        """True if more than half of the outbox is in use."""
+        return self._wire.half_full
 
     # What views, channels and the hub call
 
@@ -58,15 +76,44 @@ class Connection(Wire):
         """Set the channel. A view calls this before the 101; the connection starts later."""
         self.channel = channel
 
+    def send(self, payload: bytes) -> None:
+        """Send or queue one text message (UTF-8). Does not block; does nothing if the connection is closing or closed."""
+        self._wire.send_frame(frames.text_frame(payload))
+
+    def send_frame(self, frame: bytes) -> None:
+        """Send or queue an encoded frame (``frames.text_frame``), so that a frame that is sent often is encoded once."""
+        self._wire.send_frame(frame)
+
+    def when_sent(self, function: Callable[[], None]) -> None:
+        """Call ``function``, which must neither block nor raise, once the kernel has accepted all sent frames.
+
+        The call happens at once or in the hub. It does not happen if the connection is closing, or ends or discards frames before.
+        """
+        self._wire.when_sent(function)
+
+    def drain(self) -> None:
+        """Block until half of the outbox is free. Only for deferred functions.
+
+        After ``channels.send_seconds`` the connection is closed with 4102. Returns at once if the connection is closed.
+        """
+        self._wire.drain()
+
+    def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """Queue the close frame after the waiting frames; the close handshake finishes in the background. Does not block."""
+        self._wire.close(code, reason)
+
+    def abort(self) -> None:
+        """Close the socket at once, without a close frame."""
+        if self.started:
+            self._wire.end()
+
     def defer(self, function: Callable[[], None]) -> None:
         """Run ``function``, which may block, in a greenlet. Messages that arrive meanwhile are handled after it, in order.
 
         It runs even if the connection ends before. ``Channel.closed`` is called after it and may defer further functions.
         """
-        if self._deferred is None:
-            self._deferred = deque()
-        self._deferred.append(function)
-        self._schedule_run(self._run_pending)
+        self._runs.defer(function)
+        self._runs.schedule(self._run_pending)
 
     def signed_in(self) -> None:
         """Report the sign-in to ``Gate``, so that its limits on connections without sign-in no longer count this one. Idempotent."""
@@ -82,98 +129,58 @@ class Connection(Wire):
         """
         assert self.channel is not None
         sock.settimeout(0)
-        self._sock = sock
-        self._state = State.OPEN
+        self._wire.state = State.OPEN
         try:
-            self._start(self.channel.limits, received)
+            self._wire.attach(sock)
+            self._inbox = Inbox(self.channel.limits, self._gate.settings.presence.ping_seconds, self._now())
+            self._inbox.feed(received, self._now())
+            self._runs.schedule(self._run_first)
         except BaseException:
             self.fail()
-
-    def _start(self, limits: FrameLimits, received: bytes) -> None:
-        sock = self._sock
-        raw = sock if isinstance(sock, ssl.SSLSocket) else sock._sock  # gevent's wrapper would block
-        self._recv, self._send = raw.recv, raw.send
-        self._sock_file = sock.makefile("rb", 0)  # the socket stays open until its last file is closed
-        self._watcher = gevent.get_hub().loop.io(sock.fileno(), _READ)
-        self._inbox = Inbox(limits, self._gate.settings.presence.ping_seconds, self._now())
-        self._inbox.feed(received, self._now())
-        self._schedule_run(self._run_first)
 
     def tick(self, now: float) -> None:
         """Check the deadlines. Called about once a second.
 
         :param now: ``Clock.monotonic()``.
+        :raises RuntimeError: a scheduled run has not started.
         """
-        self._check_runs()
-        if self._outbox is not None and now - self._outbox.progress_at >= self._gate.settings.channels.send_seconds:
-            self._drop(CloseCode.SLOW_READER)
-        elif self._state is State.CLOSING and now >= self._deadline:
-            self._end()
-        elif self._inbox is not None and not self.closed and self._run_state == _IDLE:
+        self._runs.check()
+        if self._wire.state is State.CLOSED:
+            self._runs.schedule_finish()
+        if not self._wire.tick(now) and self._inbox is not None and not self.closed and self._runs.idle:
             self._check_peer(self._inbox, now)
             self._call_channel("tick")
 
-    def _check_runs(self) -> None:
-        """Check that a scheduled run has started, and that a closed connection was finished.
+    def fail(self) -> None:
+        """Log the exception that is being handled, an internal error, and end the connection; see ``Wire.fail``."""
+        self._wire.fail()
 
-        :raises RuntimeError: a scheduled run has not started.
-        """
-        if self._run_state == _SCHEDULED:
-            self._run_state = _OVERDUE
-        elif self._run_state == _OVERDUE:  # callbacks run in order, so it should have started since the last tick
-            self._run_state = _IDLE
-            raise RuntimeError("a scheduled run has not started")
-        elif self._run_state == _IDLE and self._ended():
-            self._schedule_finish()
+    def log_failure(self) -> None:
+        """Log the exception that is being handled; never raises."""
+        self._wire.log_failure()
 
     def _check_peer(self, inbox: Inbox, now: float) -> None:
         """Ping a silent peer; end the connection if the pong or the rest of a frame is overdue (docs/protocol.md, section 4)."""
         settings = self._gate.settings
         if inbox.frame_overdue(now, settings):
-            self._drop(LOST)
+            self._wire.drop(LOST)
         elif inbox.pong_overdue(now, settings):
-            self.close(CloseCode.NO_PONG, "no pong")
-            self._deadline = now  # do not wait for its close frame: grace begins at the next tick
+            self._wire.close_unresponsive(now)  # grace begins at the next tick
         elif inbox.ping_due(now, settings):
-            self.send_frame(frames.ping_frame())
+            self._wire.send_frame(frames.ping_frame())
 
-    # Runs: one greenlet at a time handles events
+    def _now(self) -> float:
+        return self._gate.clock.monotonic()
 
-    def _schedule_run(self, body: Callable[[], None]) -> None:
-        if self._run_state == _IDLE:
-            self._run_state = _SCHEDULED
-            self._gate.workers.spawn(self._run, body)
-
-    def _schedule_finish(self) -> None:
-        self._schedule_run(self._finish_run)
+    # Bodies of runs
 
     def _on_readable(self) -> None:
         """Start a run when bytes have arrived, or pause reading while another run is active. Called in the hub."""
-        if self._run_state != _IDLE:
-            self._watcher.stop()
-            self._reading_paused = True
+        if self._runs.idle:
+            self._runs.start(self._run_reads)
         else:
-            self._run_state = _SCHEDULED
-            self._gate.workers.run(self._run, self._run_reads)
-
-    def _run(self, body: Callable[[], None]) -> None:
-        """Call ``body`` and handle all its exceptions, so that the connection does not stay busy."""
-        self._run_state = _RUNNING
-        try:
-            body()
-        except BaseException:
-            self._run_state = _OVERDUE  # if the next line fails as well, the next tick ends the connection
-            self._end_failed_run()
-
-    def _end_failed_run(self) -> None:
-        """End a connection whose run has failed."""
-        self._run_state = _RUNNING
-        try:
-            self.fail()
-            self._finish_run()
-        except BaseException:
-            self._run_state = _OVERDUE
-            self._log_failure()
+            self._wire.unwatch()
+            self._reading_paused = True
 
     def _run_first(self) -> None:
         self._opened = True
@@ -183,92 +190,80 @@ class Connection(Wire):
         self._run_pending()
 
     def _run_pending(self) -> None:
-        self._run_deferred()
+        self._runs.run_deferred()
         self._handle_frames(self._now())
-        self._finish_run()
+        self.finish_run()
 
     def _run_reads(self) -> None:
-        while self._receive():
-            gevent.sleep(0 if self._inbox is not None else DISCARD_SECONDS)
-        self._finish_run()
+        while self._read():
+            gevent.sleep(DISCARD_SECONDS if self._wire.discards else 0)
+        self.finish_run()
 
-    def _finish_run(self) -> None:
+    def finish_run(self) -> None:
         """End a run: finish a closed connection, or wait for bytes again."""
-        self._run_deferred()
-        if self._state is State.CLOSED:
+        self._runs.run_deferred()
+        if self._wire.state is State.CLOSED:
             self._report_end()
-            return  # the run state stays busy, so nothing is scheduled any more
-        self._run_state = _IDLE
+            self._runs.release()
+            return
+        self._runs.end()
         if self._reading_paused:
             self._reading_paused = False
             if self._inbox is not None:
                 self._inbox.restart_ping_timer(self._now())  # bytes may have arrived while reading was paused
-            self._watcher.start(self._call_from_hub, self._on_readable)
+            self._wire.watch(self._on_readable)
 
     def _report_end(self) -> None:
         """Call ``Channel.closed`` once, then remove the connection from ``Gate``. Called again if it raises."""
         channel, self.channel = self.channel, None
         if channel is not None and self._opened:
-            self._call_guarded(channel.closed, self._code, self._clean)
-        self._run_deferred()
+            self.call_guarded(channel.closed, self._wire.code, self._wire.clean)
+        self._runs.run_deferred()
         self._gate.leave(self)
-        self._gate.metrics.closed(self._code)
-
-    def _run_deferred(self) -> None:
-        while self._deferred:
-            self._call_guarded(self._deferred.popleft())
-        self._deferred = None
+        self._gate.metrics.closed(self._wire.code)
 
     def _call_channel(self, event: str, *arguments: Any) -> Any:
-        return self._call_guarded(getattr(self.channel, event), *arguments)
+        return self.call_guarded(getattr(self.channel, event), *arguments)
 
-    def _call_guarded(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def call_guarded(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function of the channel; its exception is logged and closes the connection with 1011."""
         try:
             return function(*arguments)
         except BaseException:
-            self._log_failure()
+            self.log_failure()
             self.close(CloseCode.INTERNAL_ERROR, "internal error")
             return None
 
     # Reading
 
-    def _receive(self) -> bool:
+    def _read(self) -> bool:
         """Read once and handle complete frames; return whether more bytes may be available."""
-        if self._ended():
+        wire = self._wire
+        if wire.state is State.CLOSED:
             return False
-        try:
-            data = self._recv(RECEIVE_BYTES)
-        except WOULD_BLOCK:
-            return False
-        except OSError:
-            data = b""
-        if not data:
-            self._end()
-        if self._inbox is None:
-            return not self._ended()
+        data = wire.receive()
+        if not data or wire.discards:
+            return bool(data)
         now = self._now()
+        assert self._inbox is not None
         self._inbox.feed(data, now)
         self._handle_frames(now)
-        return len(data) == RECEIVE_BYTES or self._has_decrypted_bytes()
-
-    def _has_decrypted_bytes(self) -> bool:
-        """Return whether the TLS layer has decrypted bytes, for which the watcher does not fire."""
-        return isinstance(self._sock, ssl.SSLSocket) and not self._ended() and self._sock.pending() > 0
+        return wire.may_have_more(data)
 
     def _handle_frames(self, now: float) -> None:
         """Handle the complete frames; yield to the event loop every ``FRAMES_PER_BATCH`` frames."""
-        count = 0
-        while self._inbox is not None:
+        count, inbox = 0, self._inbox
+        while inbox is not None and not self._wire.discards:
             try:
-                event = self._inbox.next(now)
+                event = inbox.next(now)
             except frames.Violation as violation:
-                self._inbox = None
+                self._wire.discards = True
                 self.close(violation.code, violation.reason)
                 return
             if event is None:
                 return
             self._dispatch(event)
-            self._run_deferred()
+            self._runs.run_deferred()
             count += 1
             if not count % FRAMES_PER_BATCH:
                 gevent.sleep(0)
@@ -276,12 +271,12 @@ class Connection(Wire):
 
     def _dispatch(self, event: frames.Event) -> None:
         if isinstance(event, frames.Close):
-            self._peer_closed(event)
+            self._wire.peer_closed(event)
         elif self.closed:
             return
         elif isinstance(event, frames.Text):
             self._call_channel("message", event.text)
         elif isinstance(event, frames.Ping):
-            self.send_frame(frames.pong_frame(event.data))
+            self._wire.send_frame(frames.pong_frame(event.data))
         elif isinstance(event, frames.Binary) and self._call_channel("binary", event.data) is False:
             self.close(CloseCode.UNSUPPORTED_DATA, "text messages only")

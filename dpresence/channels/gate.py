@@ -9,7 +9,7 @@ import random
 import secrets
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import gevent
 
@@ -25,9 +25,6 @@ from .forwarded import Forwarding
 from .plain import PlainConnections
 from .workers import Workers
 
-if TYPE_CHECKING:
-    from .connection import Connection
-
 log = logging.getLogger(__name__)
 
 SPARE = 100
@@ -36,6 +33,29 @@ _ADDRESS_SHARE = 10
 """Divisor of the accept rate: an address that uses less than a tenth of it has priority over those that use more."""
 _NEWCOMER_SECONDS = 1.0
 """Connections that have not signed in after this many seconds no longer count against ``channels.accept_burst``."""
+
+
+class Admitted(Protocol):
+    """A channel's connection, as the gate and the ticker see it."""
+
+    id: str
+    address: str
+
+    @property
+    def outbox_half_full(self) -> bool:
+        """True if more than half of the outbox is in use."""
+
+    def tick(self, now: float) -> None:
+        """Check the deadlines. May raise; the connection is then ended."""
+
+    def fail(self) -> None:
+        """Log the exception that is being handled, and end the connection."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Start the close handshake. Does not block."""
+
+    def abort(self) -> None:
+        """Close the socket at once."""
 
 
 class Gate:
@@ -58,7 +78,7 @@ class Gate:
         self.clock = clock
         self.metrics = metrics
         self.workers = Workers()
-        self.connections: set[Connection] = set()
+        self.connections: set[Admitted] = set()
         self.on_wait: Callable[[float], None] = lambda seconds: None
         self.draining = False
         self.unread: Counter[str] = Counter()
@@ -68,8 +88,8 @@ class Gate:
         self.most = settings.channels.sockets
         self.spare = SPARE
         self._ids = itertools.count(1)
-        self._unsigned: dict[str, set[Connection]] = {}
-        self._newcomers: dict[Connection, float] = {}  # time of admission, oldest first
+        self._unsigned: dict[str, set[Admitted]] = {}
+        self._newcomers: dict[Admitted, float] = {}  # time of admission, oldest first
         self._rate_by_address = Buckets(
             settings.channels.accept_rate / _ADDRESS_SHARE, max(1, settings.channels.accept_burst // _ADDRESS_SHARE)
         )
@@ -128,7 +148,7 @@ class Gate:
         if not self._within_rate(network(address), now):
             raise BackendUnavailable("too many new channels", retry_after=self._retry_after(now))
 
-    def admit(self, connection: Connection) -> None:
+    def admit(self, connection: Admitted) -> None:
         """Add a new channel before its 101; ``leave`` removes it. Raises like ``check``."""
         self.check(connection.address)
         now, key = self.clock.monotonic(), network(connection.address)
@@ -156,7 +176,7 @@ class Gate:
         self.on_wait(wait)
         return wait
 
-    def signed_in(self, connection: Connection) -> None:
+    def signed_in(self, connection: Admitted) -> None:
         """Stop counting a connection as one without sign-in. Idempotent."""
         self._newcomers.pop(connection, None)
         key = network(connection.address)
@@ -166,7 +186,7 @@ class Gate:
             if not unsigned:
                 del self._unsigned[key]
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: Admitted) -> None:
         """Remove a connection. Idempotent."""
         self.signed_in(connection)
         self.connections.discard(connection)
@@ -181,7 +201,7 @@ class Gate:
 
 
 class Ticker:
-    """Calls ``Connection.tick`` of every open connection about once a second, and yields to the event loop between slices."""
+    """Calls ``tick`` of every open connection about once a second, and yields to the event loop between slices."""
 
     INTERVAL = 1.0
     SLICE = 256
@@ -211,14 +231,14 @@ class Ticker:
             if not index % self.SLICE:
                 yield_to_loop()
 
-    def _tick(self, connection: Connection) -> None:
+    def _tick(self, connection: Admitted) -> None:
         """Tick one connection; if that raises, end it and go on with the others."""
         try:
             connection.tick(self._gate.clock.monotonic())
         except BaseException:
             self._end(connection)
 
-    def _end(self, connection: Connection) -> None:
+    def _end(self, connection: Admitted) -> None:
         """End a connection whose tick has failed. If that fails too, remove it, so that the failure is logged only once."""
         try:
             connection.fail()

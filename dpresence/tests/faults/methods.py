@@ -8,9 +8,9 @@ import inspect
 
 import gevent
 
-from dpresence.channels import connection, frames, gate, inbox, outbox, wire, workers
+from dpresence.channels import connection, frames, gate, inbox, outbox, runs, wire, workers
 
-MODULES = (connection, wire, inbox, outbox, frames, gate, workers)
+MODULES = (connection, wire, runs, inbox, outbox, frames, gate, workers)
 KINDS = {"MemoryError": MemoryError, "GreenletExit": gevent.GreenletExit, "Timeout": gevent.Timeout}
 ELSEWHERE = frozenset((
     "frames.binary_frame",  # used by the tests only
