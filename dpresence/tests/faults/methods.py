@@ -17,13 +17,14 @@ ELSEWHERE = frozenset((
     "gate.Gate.__init__", "gate.Gate.limit_to_files",  # at the start
     "gate.Ticker.__init__", "gate.Ticker.start", "gate.Ticker._run", "workers.Workers.__init__",  # at the start
     "gate.Gate.close_all", "gate.Ticker.stop",  # at the end
-    "gate.Gate.counts", "gate.Gate._retry_after", "wire.Wire.outbox_half_full", "wire.Wire.idle",  # not called for open connections
+    "gate.Gate.counts", "gate.Gate._retry_after", "connection.Connection.outbox_half_full", "connection.Connection.idle",
+    "wire.Wire.half_full", "wire.Wire.idle",  # not called for open connections
 ))  # fmt: skip
 """What no open connection depends on."""
 
 
 def _is_ours(module, item):
-    return getattr(item, "__module__", "") == module.__name__
+    return getattr(item, "__module__", "") == module.__name__ and not getattr(item, "_is_protocol", False)
 
 
 def functions():
