@@ -6,15 +6,14 @@ import logging
 import random
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 import gevent
 
-from . import tasks
 from .errors import BackendUnavailable
 from .identity.oidc_client import OidcClient
 from .service import Presence
 from .settings import Settings
+from .tasks import Task, stop
 
 log = logging.getLogger(__name__)
 
@@ -46,16 +45,16 @@ class Background:
         if settings.identity.development:
             self._jobs.append(("warning", HOUSEKEEPING_SECONDS, warn_of_development))
         self._providers = [(f"keys of oidc.{name}", HOUSEKEEPING_SECONDS, client.renew) for name, client in clients.items()]
-        self._greenlets: list[Any] = []
+        self._tasks: list[Task] = []
 
     def start(self) -> None:
         """Start every job. Provider keys are fetched at once; every other job first runs after its interval."""
-        self._greenlets = [tasks.start(job[0], partial(_repeat, *job)) for job in [*self._jobs, *self._providers]]
-        self._greenlets += [tasks.start(name, renew) for name, _, renew in self._providers]
+        self._tasks = [Task(job[0], partial(_repeat, *job)) for job in [*self._jobs, *self._providers]]
+        self._tasks += [Task(name, renew) for name, _, renew in self._providers]
 
     def stop(self) -> None:
         """Kill the greenlets. This is safe at any time, because each job changes a backend in atomic steps only."""
-        gevent.killall(self._greenlets)
+        stop(self._tasks)
 
 
 def warn_of_development() -> None:

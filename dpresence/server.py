@@ -25,7 +25,6 @@ import gevent  # noqa: E402
 from gevent.event import Event  # noqa: E402
 from gevent.socket import wait_read  # noqa: E402
 
-from . import tasks  # noqa: E402
 from .channels.gate import SPARE  # noqa: E402
 from .errors import SettingError  # noqa: E402
 from .files import free_files  # noqa: E402
@@ -35,6 +34,7 @@ from .pserve import report_failed_start  # noqa: E402
 from .renewal import Renewal, command, restart  # noqa: E402
 from .settings import ServerSettings, Settings, wrong_setting  # noqa: E402
 from .supervisor import Supervisor  # noqa: E402
+from .tasks import Task  # noqa: E402
 from .worker import TRACE_SIGNAL, Worker, adopt, inherited_listener, listen, only_checks, this_worker  # noqa: E402
 
 log = logging.getLogger("dpresence.server")
@@ -120,8 +120,8 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
         if parts.development_token:
             show_token(parts.development_token, parts.settings.identity.home)  # before the first request is handled
         if worker:
-            tasks.start("heartbeats", partial(_send_heartbeats, worker, parts.settings.presence.lease_seconds))
-            tasks.start("watch on the supervisor", partial(_stop_after_supervisor, worker, stopping))
+            Task("heartbeats", partial(_send_heartbeats, worker, parts.settings.presence.lease_seconds))
+            Task("watch on the supervisor", partial(_stop_after_supervisor, worker, stopping))
         else:
             listener = os.dup(server.socket.fileno())
         stopping.wait()

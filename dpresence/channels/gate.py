@@ -13,13 +13,13 @@ from typing import Any, Protocol
 
 import gevent
 
-from .. import tasks
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, SlowDown
 from ..limits import Buckets, LogLimit, QueueBucket
 from ..metrics import Metrics
 from ..service.single_flight import yield_to_loop
 from ..settings import Settings
+from ..tasks import Task
 from .addresses import network, plain_address
 from .forwarded import Forwarding
 from .plain import PlainConnections
@@ -208,17 +208,17 @@ class Ticker:
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
-        self._greenlet: Any = None
+        self._task: Task | None = None
 
     def start(self) -> None:
-        """Start the greenlet."""
-        self._greenlet = tasks.start("ticks of connections", self._run)
+        """Start the task."""
+        self._task = Task("ticks of connections", self._run)
 
     def stop(self) -> None:
-        """Stop the greenlet."""
-        greenlet, self._greenlet = self._greenlet, None
-        if greenlet is not None:
-            greenlet.kill()
+        """Stop the task."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.stop()
 
     def _run(self) -> None:
         while True:

@@ -17,8 +17,8 @@ from gevent import Timeout
 from gevent.event import AsyncResult, Event
 from redis import RedisError
 
-from ... import tasks
 from ...errors import BackendUnavailable
+from ...tasks import Task
 from .connections import ConnectionFactory, RedisConnection
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class BatchingClient:
         self._run: Run | None = None
         self._resting = False
         self._closed = False
-        self._worker = tasks.start("redis: the client", self._serve)
+        self._worker = Task("redis: the client", self._serve)
 
     def call(self, *operation: Any) -> Any:
         """Execute one operation and return its result, within ``redis.timeout_seconds``.
@@ -99,7 +99,7 @@ class BatchingClient:
     def close(self) -> None:
         """Close the connection and fail all waiting calls. Idempotent."""
         self._closed = True
-        self._worker.kill()
+        self._worker.stop()
         self._drop()
         self._fail(self._calls)
 

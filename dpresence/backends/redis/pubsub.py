@@ -9,7 +9,7 @@ from collections.abc import Callable
 import gevent
 from redis import RedisError, TimeoutError
 
-from ... import tasks
+from ...tasks import Task
 from .connections import ConnectionFactory, RedisConnection, ask
 
 log = logging.getLogger(__name__)
@@ -37,11 +37,11 @@ class PubSub:
         self._pause = REST_SECONDS[0]
         with server.errors():
             self._connection = self._subscribe()
-        self._greenlet = tasks.start("redis: the subscription", self._serve)
+        self._task = Task("redis: the subscription", self._serve)
 
     def close(self) -> None:
         """End the subscription."""
-        self._greenlet.kill()
+        self._task.stop()
         self._connection.disconnect()
 
     def _subscribe(self) -> RedisConnection:

@@ -9,6 +9,7 @@ import gevent
 import pytest
 
 from dpresence import tasks
+from dpresence.tasks import Task
 
 
 class Time:
@@ -52,30 +53,30 @@ def failing(
 
 def run(work: Callable[[], object]) -> None:
     with gevent.Timeout(5):
-        tasks.start("sweep", work).get()
+        Task("sweep", work)._greenlet.get()
 
 
-@pytest.mark.parametrize("error", [RuntimeError("a bug"), gevent.Timeout(1)])
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), gevent.Timeout(1), gevent.GreenletExit()])
 def test_work_that_raises_is_logged_once_with_its_traceback_and_starts_again(
     time: Time, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], error: BaseException
 ) -> None:
     run(failing(1, lambda: error))
-    assert [record.getMessage() for record in caplog.records] == ["sweep failed; starts again in 0.5 s"]
+    assert [record.getMessage() for record in caplog.records] == ["sweep failed; starts again in 0.1 s"]
     assert caplog.records[0].exc_info and caplog.records[0].exc_info[1] is error
     assert capsys.readouterr().err == "", "gevent prints nothing besides"
 
 
 def test_the_pause_doubles_up_to_its_maximum(time: Time) -> None:
     run(failing(7))
-    assert time.pauses == [0.5, 1, 2, 4, 8, 10, 10]
+    assert time.pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 2, 2]
 
 
 def test_after_a_long_run_the_pause_is_short_again(time: Time) -> None:
     def long_run() -> None:
-        time.now += tasks.LONGEST_PAUSE_SECONDS
+        time.now += tasks.LONGEST_PAUSE_SECONDS + 1
 
     run(failing(3, before=long_run))
-    assert time.pauses == [0.5, 0.5, 0.5]
+    assert time.pauses == [0.1, 0.1, 0.1]
 
 
 def test_work_that_returns_is_not_started_again(time: Time, caplog: pytest.LogCaptureFixture) -> None:
@@ -84,15 +85,15 @@ def test_work_that_returns_is_not_started_again(time: Time, caplog: pytest.LogCa
     assert (calls, time.pauses, caplog.records) == ([1], [], [])
 
 
-def test_a_greenlet_that_is_killed_ends_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
-    greenlet = tasks.start("sweep", lambda: gevent.sleep(60))
+def test_a_task_that_is_stopped_ends_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    running = [Task("sweep", lambda: gevent.sleep(60)), Task("lease", lambda: gevent.sleep(60))]
     gevent.sleep(0)
-    greenlet.kill()
-    assert greenlet.dead and not caplog.records
+    tasks.stop(running)
+    assert all(task._greenlet.dead for task in running) and not caplog.records
 
 
-def test_a_greenlet_can_be_killed_during_a_pause(caplog: pytest.LogCaptureFixture) -> None:
-    greenlet = tasks.start("sweep", failing(1000))
+def test_a_task_can_be_stopped_during_a_pause(caplog: pytest.LogCaptureFixture) -> None:
+    task = Task("sweep", failing(1000))
     gevent.sleep(0)
-    greenlet.kill()
-    assert greenlet.dead and len(caplog.records) == 1
+    task.stop()
+    assert task._greenlet.dead and len(caplog.records) == 1
