@@ -50,7 +50,9 @@ def visit(server):
 
 def busy(client):
     client.text("signin")
-    client.text("slowly 0.02")
+    client.answer()  # from here on, the server watches the socket
+    client.text("slowly 0.05")
+    time.sleep(0.02)  # what follows arrives during the deferred work
     client.send(frame(1, b"a" * 200, final=False) + frame(0, b"b") + frame(2, b"a", final=False) + frame(0, b"b") + frame(9) + frame(10))
     client.send(frame(1, b"long" * 4000) + frame(2, b"x") * 12)
     client.text("marked")
