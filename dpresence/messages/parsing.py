@@ -93,28 +93,28 @@ def _refusal(kind: Any, data: str | bytes, message: str) -> Refused:
         verb = "is missing" if unknown[1] == "missing required" else "is not known here"
         return WrongField(f"{_join(path, unknown[2][:64])}: {verb}")
     if not path and (re.match(r"Expected `(object|array)`, got", text)):
-        return NotAnObject(f"expected {_whole(kind)}")
-    return _misplaced(kind, data) or _wrong_value(kind, path, text)
+        return NotAnObject(f"expected {_json_type(kind)}")
+    return _wrong_field(kind, data) or _wrong_value(kind, path, text)
 
 
 def _title(kind: Any) -> str:
     return next((meta.title for meta in getattr(kind, "__metadata__", ()) if meta.title), "")
 
 
-def _whole(kind: Any) -> str:
+def _json_type(kind: Any) -> str:
     """Return the expected JSON type of a body or frame, for an error text."""
     return "one JSON list" if get_origin(kind) is list or get_origin(getattr(kind, "__origin__", None)) is list else "one JSON object"
 
 
 def _not_json(kind: Any) -> NotAnObject:
-    return NotAnObject(f"not JSON: expected {_whole(kind)}")
+    return NotAnObject(f"not JSON: expected {_json_type(kind)}")
 
 
 def _join(path: str, field: str) -> str:
     return f"{path}.{field}" if path else field
 
 
-def _misplaced(kind: Any, data: str | bytes) -> WrongField | None:
+def _wrong_field(kind: Any, data: str | bytes) -> WrongField | None:
     """Return the refusal for the first missing or unknown top-level field of a body that also has wrong values, None without one."""
     if not (isinstance(kind, type) and issubclass(kind, Struct)):
         return None

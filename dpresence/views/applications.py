@@ -33,7 +33,7 @@ now = service("now", "/myapps/{appid}/now")
 registration, changes = Body(NewApplication), Body(ApplicationChange)
 
 
-def _browses(request: Request) -> bool:
+def _shows_page(request: Request) -> bool:
     """Return whether to show a page, whose buttons work with the user's session only."""
     return wants_page(request) and "session" in request.validated
 
@@ -49,7 +49,7 @@ def list_applications(request: Request) -> Response | ApplicationPage:
     after, limit = request.validated["after"], request.validated["limit"]
     found = request.presence.applications.list(request.validated["account"].id, after, limit)
     following = found[-1].id if len(found) == limit else None
-    if not _browses(request):
+    if not _shows_page(request):
         return ApplicationPage([ApplicationBody.of(item) for item in found], following or UNSET)
     shown = [(item, _state(item)) for item in sorted(found, key=lambda item: (item.name.casefold(), item.id))]
     return page(request, "myapps", {"applications": shown, "following": following, "after": after, "limit": limit})
@@ -68,7 +68,7 @@ def register_application(request: Request) -> ApplicationBody:
 def get_application(request: Request) -> Response | ApplicationDetails:
     """Return one application and its valid keys."""
     application = request.validated["application"]
-    if not _browses(request):
+    if not _shows_page(request):
         keys = [KeyBody.of(item) for item in request.presence.api_keys.list(application)]
         return ApplicationDetails.of(application, keys=keys)
     audience = request.dpresence.settings.identity.audience

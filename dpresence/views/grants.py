@@ -15,7 +15,7 @@ from ..messages import GrantBody, GrantChange, GrantPage, GrantQuestion, ListedG
 from ..model import Application, Grant, Status, merge
 from ..request import Request
 from . import service
-from .asking import check_was_read, form_token_of
+from .grant_form import check_age, form_token_of
 from .pages import page, redirect_to_audience, wants_page
 from .validators import Body, form, grantable_application, is_form, no_body, own_grant, paging, revocable_grant, user
 
@@ -87,7 +87,7 @@ def _answer_form(request: Request) -> Response:
 
     denied = back("Presence-Error", "denied")
     if "session" in request.validated:
-        check_was_read(request)
+        check_age(request)
     if "deny" in fields:
         return HTTPSeeOther(denied)
     given = request.presence.grants.grant(request.validated["account"].id, application, request.validated["proven"])

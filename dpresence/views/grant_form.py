@@ -27,7 +27,7 @@ def form_token_of(request: Request) -> str:
     return form_token(request.cookies.get(cookie_name(request), ""), _now(request))
 
 
-def check_was_read(request: Request) -> None:
+def check_age(request: Request) -> None:
     """Refuse a form of a browser session that was created less than a second ago.
 
     :raises Forbidden: its creation time is missing or not signed by this service.
