@@ -50,7 +50,7 @@ class Call(Generic[T]):
                 self.result = self.work(connection)
                 self._wanted()
         except Exception as error:  # re-raised in the caller's greenlet
-            if isinstance(error, SQLAlchemyError):
+            if isinstance(error, SQLAlchemyError | self.engine.dialect.loaded_dbapi.Error):
                 _let_go(error)
             return error
         except BaseException as error:  # raised in this greenlet by a caller that has stopped waiting

@@ -11,7 +11,7 @@ from gevent import Timeout, monkey
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
-from sqlalchemy import URL, Connection, Engine, make_url
+from sqlalchemy import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ...clock import JUMP_SECONDS, Clock
@@ -63,8 +63,8 @@ class Database:
         self._steady = self._clock.steady  # must exist from the start
         self._thread: ThreadPool | None = None
         self._file: DatabaseFile | None = None
-        self._reader: Engine | None = None
-        self._nondurable_writer: Engine | None = None
+        self._reader: sqlite.HubConnection | None = None
+        self._nondurable_writer: sqlite.HubConnection | None = None
         if at_server:
             self._engine = postgresql.make_engine(parsed, self.deadline_seconds)
         else:
@@ -142,30 +142,23 @@ class Database:
             log.warning("database: the clocks of this machine and the database differ by %+d s: synchronize both by NTP", ahead)
         return now
 
-    def _at_once(self, engine: Engine | None, work: Callable[[Connection], T], key: str, urgent: bool) -> T:
-        if engine is None:
+    def _at_once(self, connection: sqlite.HubConnection | None, work: Callable[[Connection], T], key: str, urgent: bool) -> T:
+        """Run ``work`` in this thread, or in the SQL thread if the database stays locked by another writer."""
+        if connection is None:
             return self.run(work, key=key, urgent=urgent)
         self._refuse_lost()
-        call = self._try(engine, work)
-        if call is None:
-            return self.run(work, key=key, urgent=urgent)
-        if call.error is not None:
-            raise self._refusal(call.error)
-        return call.result
-
-    def _try(self, engine: Engine, work: Callable[[Connection], T]) -> Call[T] | None:
-        """Execute a call in this thread; return None if the database stays locked by another writer."""
         for pause in _PAUSES:
-            if engine is self._nondurable_writer:
+            if connection is self._nondurable_writer:
                 self._log_ready.wait(self.deadline_seconds)
-            call = Call(engine, work)
-            call.execute()
-            if not sqlite.is_locked(call.error):
-                return call
+            try:
+                return connection.run(work)
+            except Exception as error:
+                if not sqlite.is_locked(error):
+                    raise self._refusal(error) from error.__cause__
             if self._queue.crowded:
                 break
             gevent.sleep(pause)
-        return None
+        return self.run(work, key=key, urgent=urgent)
 
     def prove(self) -> None:
         """Verify that the store accepts writes, by a write that is at most 5 s old.
@@ -246,9 +239,9 @@ class Database:
         self._closed = True
         with Timeout(self.deadline_seconds, False):
             self._execute(self._engine.dispose)
-            for engine in (self._reader, self._nondurable_writer):
-                if engine is not None:
-                    engine.dispose()
+            for connection in (self._reader, self._nondurable_writer):
+                if connection is not None:
+                    connection.close()
             if self._thread is not None:
                 self._thread.kill()
         if self._file is not None:

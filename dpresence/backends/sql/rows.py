@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, Connection, Insert, Select, Table, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from .statements import Statement
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -16,25 +18,26 @@ T = TypeVar("T", bound="DataclassInstance")
 
 
 class Prepared(Generic[T]):
-    """A select built once, with ``bindparam`` placeholders: building it takes longer than SQLite takes to execute it."""
+    """A ``Statement`` that selects the values of a class."""
 
     def __init__(self, query: Select[Any], kind: type[T]) -> None:
-        self._query = query
+        self._statement = Statement(query)
         self._kind = kind
 
     def one(self, connection: Connection, **values: Any) -> T | None:
         """Return the one matching value, or None."""
-        row = connection.execute(self._query, values).one_or_none()
-        return None if row is None else self._kind(*row)
+        rows = self._statement.rows(connection, **values)
+        return self._kind(*rows[0]) if rows else None
 
     def all(self, connection: Connection, **values: Any) -> list[T]:
         """Return the matching values in the prepared order."""
-        return [self._kind(*row) for row in connection.execute(self._query, values)]
+        return [self._kind(*row) for row in self._statement.rows(connection, **values)]
 
 
 class Rows(Generic[T]):
     """Reads and writes the values of one model class in one table.
 
+    :ivar names: the names of the columns.
     :ivar query: the select of all values.
 
     ``lock_for_update`` and ``lock_key_share`` lock the row until the transaction ends. SQLite ignores the locks: its transactions
@@ -44,8 +47,8 @@ class Rows(Generic[T]):
     def __init__(self, table: Table, kind: type[T]) -> None:
         self.table = table
         self._kind = kind
-        self._names = [field.name for field in fields(kind)]
-        self.query = select(*(table.c[name] for name in self._names))
+        self.names = [field.name for field in fields(kind)]
+        self.query = select(*(table.c[name] for name in self.names))
 
     def prepare(self, *where: ColumnElement[bool], order_by: Iterable[ColumnElement[Any]] = (), for_update: bool = False) -> Prepared[T]:
         """Build a select that runs often.
@@ -80,7 +83,7 @@ class Rows(Generic[T]):
 
     def values(self, item: T) -> dict[str, Any]:
         """Return a value as a row."""
-        return {name: getattr(item, name) for name in self._names}
+        return {name: getattr(item, name) for name in self.names}
 
     def add(self, connection: Connection, item: T) -> None:
         """Insert a value."""

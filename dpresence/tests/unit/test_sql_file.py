@@ -257,11 +257,13 @@ def test_an_erasure_leaves_no_trace_in_any_file_while_the_service_runs(directory
 def test_an_erasure_while_somebody_reads_is_finished_at_the_next_sweep(directory, make, path, caplog):
     caplog.set_level("INFO")
     jane = person(directory, "jane.the.erased")
-    reader = make()
-    with reader._reader.begin() as connection:
+
+    def read(connection):
         connection.execute(text("SELECT * FROM accounts"))
         directory.erase(jane.id)
         assert left(path, "jane.the.erased") != []
+
+    make().read(read)
     assert [record.getMessage() for record in caplog.records] == [
         "database: the write-ahead log could not be truncated; the next deletion tries again"
     ]

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, updat
 from ....errors import DomainNotValidated, NotActive, NotFound
 from ....model import ERASED, Application, Grant, GrantSet, OutboxKind
 from ...sql.engine import Database
+from ...sql.statements import Statement
 from ...sql.tables import accounts, api_keys, applications, grants
 from ...sql.transactions import reading, transaction
 from .. import Granted, Proven
@@ -19,7 +20,7 @@ from . import outbox
 from .authority import lock_account
 from .rows import APPLICATIONS, GRANTS
 
-_GRANTS_OF_USER = (  # a single statement, so that the revision matches the grants
+_GRANTS_OF_USER = Statement(  # a single statement, so that the revision matches the grants
     select(accounts.c.revision, *GRANTS.query.selected_columns)
     .join_from(accounts, grants, grants.c.user == accounts.c.id, isouter=True)
     .where(accounts.c.id == bindparam("user"))
@@ -62,7 +63,7 @@ class SqlGrants(GrantStore):
 
     @reading
     def grants_of_user(self, connection: Connection, user: str) -> GrantSet:
-        rows = connection.execute(_GRANTS_OF_USER, {"user": user}).all()
+        rows = _GRANTS_OF_USER.rows(connection, user=user)
         return GrantSet(rows[0][0] if rows else ERASED, tuple(Grant(*row[1:]) for row in rows if row[1] is not None))
 
     @reading

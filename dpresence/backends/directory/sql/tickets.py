@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, case, insert, or_, select, update
 from ....errors import SessionEnded
 from ....model import Ticket
 from ...sql.engine import Database
+from ...sql.statements import Statement
 from ...sql.tables import accounts, sessions, tickets
 from ...sql.transactions import nondurable, reading, transaction
 from .. import Proven, Redeemed
@@ -23,14 +24,15 @@ UNUSED, USED, ENDED = "unused", "used", "ended"
 """States of a ticket; see the table."""
 _SHOWN = tickets.c.hash == bindparam("shown")
 _OWNER_OF_TICKET = ACCOUNTS.prepare(accounts.c.id == select(tickets.c.user).where(_SHOWN).scalar_subquery(), for_update=True)
-_TICKET = TICKETS.query.add_columns(tickets.c.state).where(_SHOWN).with_for_update()
-_ADD_TICKET = insert(tickets)
+_TICKET = Statement(TICKETS.query.add_columns(tickets.c.state).where(_SHOWN).with_for_update())
+_ADD_TICKET = Statement(insert(tickets), TICKETS.names)
 _BY, _THEN = bindparam("by", type_=tickets.c.device.type), bindparam("then", type_=tickets.c.state.type)
-_USE = (  # ends every other ticket of the family; tickets that have ended change only when another device takes over the family
+_USE = Statement(  # ends every other ticket of the family; tickets that have ended change only when another device takes over the family
     update(tickets)
     .where(tickets.c.family == bindparam("chain"), or_(tickets.c.state != ENDED, tickets.c.device.is_distinct_from(_BY)))
     .values(state=case((_SHOWN, _THEN), else_=ENDED), device=_BY)
 )
+_SET_DEVICE = Statement(update(tickets).where(tickets.c.family == bindparam("chain")).values(device=_BY))
 
 
 class SqlTickets(TicketStore):
@@ -48,10 +50,10 @@ class SqlTickets(TicketStore):
     @nondurable
     def use_ticket(self, connection: Connection, hash: bytes, now: int, device: str | None, successor: bytes | None) -> Redeemed | None:
         account = _OWNER_OF_TICKET.one(connection, shown=hash)
-        row = connection.execute(_TICKET, {"shown": hash}).one_or_none()
-        if account is None or row is None:
+        rows = _TICKET.rows(connection, shown=hash)
+        if account is None or not rows:
             return None
-        *values, state = row
+        *values, state = rows[0]
         ticket = Ticket(*values)
         ends_at = min(ticket.expires_at, ticket.session_ends_at)
         expired = now >= ends_at
@@ -63,10 +65,10 @@ class SqlTickets(TicketStore):
             return Redeemed(ticket, False, account)
         ticket = replace(ticket, device=device if state == UNUSED else ticket.device)
         then = USED if successor else ENDED
-        connection.execute(_USE, {"shown": hash, "chain": ticket.family, "by": ticket.device, "then": then})
+        _USE.run(connection, shown=hash, chain=ticket.family, by=ticket.device, then=then)
         if successor is not None:
             follower = replace(ticket, hash=successor, expires_at=ticket.session_ends_at)
-            connection.execute(_ADD_TICKET, TICKETS.values(follower))
+            _ADD_TICKET.run(connection, **TICKETS.values(follower))
         return Redeemed(ticket, True, account)
 
     @reading
@@ -80,7 +82,7 @@ class SqlTickets(TicketStore):
 
     @nondurable
     def set_family_device(self, connection: Connection, family: str, device: str) -> None:
-        connection.execute(update(tickets).where(tickets.c.family == family).values(device=device))
+        _SET_DEVICE.run(connection, chain=family, by=device)
 
     @transaction
     def end_tickets(self, connection: Connection, user: str, device: str, proven: Proven | None = None) -> None:
