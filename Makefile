@@ -88,8 +88,13 @@ pages: build ## Test the pages in Chromium; writes the pictures of docs/pages.md
 	@mkdir -p docs/pages
 	for picture in $$(grep -o 'pages/[a-z-]*\.png' docs/pages.md); do cp build/$$picture docs/$$picture; done
 
+# The first half measures nothing and mostly waits; the second half measures latency, CPU time and memory.
+TESTS = dpresence/tests
+CLOCKS = $(TESTS)/faults/test_clocks.py
+
 faults: build ## Attack and break a service; writes figures to build/faults.md
-	$(BIN)/python -m pytest -m faults --durations=10
+	$(BIN)/python -m pytest -m faults -n 4 --dist loadfile --durations=10 $(CLOCKS) $(addprefix $(TESTS)/,live unit web)
+	$(BIN)/python -m pytest -m faults --durations=10 --ignore $(CLOCKS) $(addprefix $(TESTS)/,contract faults)
 
 SOAK_MINUTES ?= 60
 

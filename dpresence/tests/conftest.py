@@ -11,14 +11,16 @@ from xdist.scheduler import LoadFileScheduling
 class Scheduling(LoadFileScheduling):
     """Gives a worker one file after another, in the order of the folders. Two workers get half of the browser tests each, and a Chromium.
 
-    These come first: they mostly wait, and other workers use the processors meanwhile.
+    These come first: they mostly wait, and other workers use the processors meanwhile. Tests that sleep for a minute run side by side.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         """Return the name of the tests that share a worker."""
         file: str = super()._split_scope(nodeid)
         folder, _, name = file.rpartition("/")
-        return f"{folder}, {'first' if name < 'test_h' else 'second'} half" if folder.endswith("/browser") else file
+        if folder.endswith("/browser"):
+            return f"{folder}, {'first' if name < 'test_h' else 'second'} half"
+        return nodeid if name == "test_clocks.py" else file
 
 
 @pytest.hookimpl(optionalhook=True)
