@@ -32,12 +32,12 @@ COLLECTOR = f"""
     addEventListener("securitypolicyviolation", ({{effectiveDirective, blockedURI}}) =>
       console.error("{REPORT}", effectiveDirective, blockedURI));
 """
-# The second in which the buttons of a page are dead (static/guard.js) passes at once, but not on the grant page: there, the service
+# The second in which the buttons of a page are dead (static/click-guard.js) passes at once, but not on the grant page: there, the service
 # measures that second as well.
 HASTE = """
     const wait = setTimeout;
     const measured = location.pathname.startsWith("/grant/");
-    const passes = (milliseconds) => milliseconds === 1000 && !measured && Error().stack.includes("/guard.js");
+    const passes = (milliseconds) => milliseconds === 1000 && !measured && Error().stack.includes("/click-guard.js");
     globalThis.setTimeout = (run, milliseconds, ...rest) => wait(run, passes(milliseconds) ? 0 : milliseconds, ...rest);
 """
 AXE = """
