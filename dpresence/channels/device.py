@@ -54,7 +54,7 @@ class DeviceChannel(JsonChannel):
         self._pending_at = 0.0
         self._ignored_waits = 0
         self._ticket: str | None = None  # the next ticket, until an answer carries it
-        self._wait_ends_at = 0.0  # end of the wait that the device was told
+        self._wait_ends_at = 0.0  # end of the last ``retry_after``
         self._update_unconfirmed = False  # the result of the last tracker call is unknown
         self.session = DeviceSession()
 

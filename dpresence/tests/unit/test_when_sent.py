@@ -35,8 +35,8 @@ class Silent(Channel):
         """Nothing."""
 
 
-class Line:
-    """A connection and its peer, who reads when told to."""
+class ConnectionPair:
+    """A connection over a pair of sockets and its peer, which reads on request."""
 
     def __init__(self) -> None:
         clock = FakeClock()
@@ -65,19 +65,19 @@ class Line:
 
 @pytest.fixture
 def line() -> Iterator[Any]:
-    line = Line()
+    line = ConnectionPair()
     yield line
     line.connection.abort()
     line.peer.close()
     gevent.sleep(0)
 
 
-def test_what_the_system_takes_at_once_is_told_at_once(line: Line) -> None:
+def test_what_the_system_takes_at_once_is_told_at_once(line: ConnectionPair) -> None:
     line.offer(b"hello", "hello")
     assert line.told == ["hello"]
 
 
-def test_what_it_does_not_take_is_told_when_the_peer_has_read_and_in_order(line: Line) -> None:
+def test_what_it_does_not_take_is_told_when_the_peer_has_read_and_in_order(line: ConnectionPair) -> None:
     line.offer(LARGE, "first")
     line.offer(LARGE, "second")
     line.offer(b"x", "third")
@@ -88,7 +88,7 @@ def test_what_it_does_not_take_is_told_when_the_peer_has_read_and_in_order(line:
     assert line.told == ["first", "second", "third"]
 
 
-def test_what_waits_when_the_peer_is_lost_is_never_told(line: Line) -> None:
+def test_what_waits_when_the_peer_is_lost_is_never_told(line: ConnectionPair) -> None:
     line.offer(LARGE, "first")
     line.offer(LARGE, "second")
     line.read(len(LARGE) + 100)
@@ -98,7 +98,7 @@ def test_what_waits_when_the_peer_is_lost_is_never_told(line: Line) -> None:
     assert line.told == ["first"]
 
 
-def test_what_is_dropped_because_the_reader_is_slow_is_never_told_but_what_was_begun_is(line: Line) -> None:
+def test_what_is_dropped_because_the_reader_is_slow_is_never_told_but_what_was_begun_is(line: ConnectionPair) -> None:
     line.offer(LARGE, "begun")
     for number in range(4):
         line.offer(LARGE, str(number))
@@ -109,13 +109,13 @@ def test_what_is_dropped_because_the_reader_is_slow_is_never_told_but_what_was_b
     assert line.told == ["begun"]
 
 
-def test_nothing_is_told_of_a_connection_that_is_gone(line: Line) -> None:
+def test_nothing_is_told_of_a_connection_that_is_gone(line: ConnectionPair) -> None:
     line.connection.abort()
     line.offer(b"hello", "hello")
     assert line.told == []
 
 
-def test_what_waits_before_a_close_is_told(line: Line) -> None:
+def test_what_waits_before_a_close_is_told(line: ConnectionPair) -> None:
     line.offer(LARGE, "last")
     line.connection.close(4001, "bye")
     line.read(len(LARGE) + 10 + 7)
