@@ -8,8 +8,9 @@ from dpresence.backends.directory import Directory
 from dpresence.errors import BackendUnavailable
 from dpresence.tests.support import body_of
 
-from .directory_applications import ApplicationContract, GrantContract
+from .directory_applications import ApplicationContract
 from .directory_authority import AuthorityContract
+from .directory_grants import GrantContract
 from .directory_outbox import OutboxContract
 from .directory_people import AccountContract, SessionContract
 from .directory_succession import SuccessionContract
