@@ -22,6 +22,7 @@ from .calls import Call, Checkpoint
 from .fair import FairQueue
 from .file import DatabaseFile
 from .proof import WriteProof
+from .write_group import Locked, WriteGroup
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -61,10 +62,14 @@ class Database:
         self._url = url
         self._clock = clock or Clock()
         self._steady = self._clock.steady  # must exist from the start
+        self._writes = 0  # since the last checkpoint
+        self._one_checkpoint = BoundedSemaphore(1)
+        self._log_ready = Event()  # not set while a new write-ahead log begins
+        self._log_ready.set()
         self._thread: ThreadPool | None = None
         self._file: DatabaseFile | None = None
         self._reader: sqlite.HubConnection | None = None
-        self._nondurable_writer: sqlite.HubConnection | None = None
+        self._writer: WriteGroup | None = None
         if at_server:
             self._engine = postgresql.make_engine(parsed, self.deadline_seconds)
         else:
@@ -72,17 +77,15 @@ class Database:
             self._file = DatabaseFile(path, alone) if path else None
             # SQLite must give up waiting for another process's lock before the caller's deadline
             self._engine = sqlite.make_engine(parsed, busy_seconds=self.deadline_seconds * 0.8)
-            self._reader, self._nondurable_writer = sqlite.make_reader(parsed), sqlite.make_nondurable_writer(parsed)
+            if path:
+                self._reader = sqlite.make_reader(parsed)
+                self._writer = WriteGroup(sqlite.make_nondurable_writer(parsed), self._log_ready.is_set)
         if not (at_server and monkey.is_module_patched("select")):
             self._thread = ThreadPool(1)
         slots = postgresql.SLOTS if at_server else sqlite.SLOTS
         self._queue = FairQueue(**slots, most=waiting)
         self._prove_write = postgresql.prove_write if at_server else sqlite.prove_write
         self._proof = WriteProof(lambda: self.run(self._prove_write, urgent=True), self._clock)
-        self._writes = 0  # since the last checkpoint
-        self._one_checkpoint = BoundedSemaphore(1)
-        self._log_ready = Event()  # not set while a new write-ahead log begins
-        self._log_ready.set()
         self._closed = False
 
     @property
@@ -114,19 +117,42 @@ class Database:
 
         :raises BackendUnavailable: see ``run``.
         """
-        return self._at_once(self._reader, work, key, urgent)
+        if self._reader is None:
+            return self.run(work, key=key, urgent=urgent)
+        self._refuse_lost()
+        try:
+            return self._reader.run(work)
+        except Exception as error:
+            if not sqlite.is_locked(error):  # another process recovers or restores the file
+                raise self._refusal(error) from error.__cause__
+        return self.run(work, key=key, urgent=urgent)
 
     def write_nondurable(self, work: Callable[[Connection], T], *, key: str = "", urgent: bool = False) -> T:
         """Run ``work``, a small write, in one transaction without an fsync, and return its result.
 
-        SQLite: runs in the calling thread, as ``read`` does, or in the SQL thread if the database stays locked. The write survives a
+        SQLite: runs in the calling thread, together with the other writes of this iteration of the event loop, or in the SQL thread if
+        the database stays locked. The write survives a
         crash of this process, but a loss of power may undo it. Suitable for writes that can be repeated, such as the use of a ticket.
 
         :raises BackendUnavailable: see ``run``.
         """
-        result = self._at_once(self._nondurable_writer, work, key, urgent)
-        self._count_write()
-        return result
+        if self._writer is None:
+            return self.run(work, key=key, urgent=urgent)
+        for pause in _PAUSES:
+            self._log_ready.wait(self.deadline_seconds)
+            self._refuse_lost()
+            try:
+                result = self._writer.run(work)
+            except Locked:
+                if self._queue.crowded:
+                    break
+                gevent.sleep(pause)
+            except Exception as error:
+                raise self._refusal(error) from error.__cause__
+            else:
+                self._count_write()
+                return result
+        return self.run(work, key=key, urgent=urgent)
 
     def now(self, connection: Connection) -> int:
         """Return the time of day (ms) by the store's clock, which all processes share; expiry uses it."""
@@ -141,24 +167,6 @@ class Database:
         if abs(ahead) > JUMP_SECONDS:
             log.warning("database: the clocks of this machine and the database differ by %+d s: synchronize both by NTP", ahead)
         return now
-
-    def _at_once(self, connection: sqlite.HubConnection | None, work: Callable[[Connection], T], key: str, urgent: bool) -> T:
-        """Run ``work`` in this thread, or in the SQL thread if the database stays locked by another writer."""
-        if connection is None:
-            return self.run(work, key=key, urgent=urgent)
-        self._refuse_lost()
-        for pause in _PAUSES:
-            if connection is self._nondurable_writer:
-                self._log_ready.wait(self.deadline_seconds)
-            try:
-                return connection.run(work)
-            except Exception as error:
-                if not sqlite.is_locked(error):
-                    raise self._refusal(error) from error.__cause__
-            if self._queue.crowded:
-                break
-            gevent.sleep(pause)
-        return self.run(work, key=key, urgent=urgent)
 
     def prove(self) -> None:
         """Verify that the store accepts writes, by a write that is at most 5 s old.
@@ -239,7 +247,7 @@ class Database:
         self._closed = True
         with Timeout(self.deadline_seconds, False):
             self._execute(self._engine.dispose)
-            for connection in (self._reader, self._nondurable_writer):
+            for connection in (self._reader, self._writer):
                 if connection is not None:
                     connection.close()
             if self._thread is not None:

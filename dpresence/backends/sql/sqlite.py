@@ -73,18 +73,17 @@ class HubConnection:
         self._engine.dispose()
 
 
-def make_reader(url: URL) -> HubConnection | None:
-    """Return a read-only connection; None for an in-memory database, which has a single connection."""
-    return HubConnection(url, ("query_only = ON",), "BEGIN") if path_of(url) else None
+def make_reader(url: URL) -> HubConnection:
+    """Return a read-only connection to a file. In WAL mode it waits for no lock."""
+    return HubConnection(url, ("query_only = ON",), "BEGIN")
 
 
-def make_nondurable_writer(url: URL) -> HubConnection | None:
-    """Return a connection that commits without an fsync; None for an in-memory database.
+def make_nondurable_writer(url: URL) -> HubConnection:
+    """Return a connection to a file that commits without an fsync.
 
     It never copies the write-ahead log into the database, which requires several fsyncs: see ``checkpoint``.
     """
-    pragmas = ("synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON", "wal_autocheckpoint = 0")
-    return HubConnection(url, pragmas, _BEGIN) if path_of(url) else None
+    return HubConnection(url, ("synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON", "wal_autocheckpoint = 0"), _BEGIN)
 
 
 def is_locked(error: Exception | None) -> bool:
