@@ -60,15 +60,14 @@ class Presence:
         self.figures = Figures(metrics, backends, clock)
         self.outbox, self.retries = Outbox(directory), RetryQueue()
         self.grants = Grants(directory, tracker, mailbox, self.outbox, clock)
-        self.devices = Devices(directory, tracker, self.grants, self.outbox, self.retries, metrics, settings.presence, clock)
+        self.feeds = Feeds(directory, tracker, settings.presence, clock)
+        self.devices = Devices(directory, tracker, self.grants, self.feeds, self.outbox, self.retries, metrics, settings.presence, clock)
         self.applications = Applications(directory, tracker, self.outbox, metrics, settings, clock)
         self.domain_checks = DomainChecks(directory, proofs, self.outbox, metrics, settings.outbound, clock)
         self.api_keys = ApiKeys(directory, self.grants, failures, settings.presence, clock)
         self.accounts = Accounts(
             directory, tracker, mailbox, verifiers, self.grants, self.devices, self.outbox, failures, metrics, settings.identity, clock
         )
-        self.feeds = Feeds(directory, tracker, settings.presence, clock)
-        self.devices.on_connect = self.feeds.count_connect
         self.fan_out = FanOut(self.feeds, hub)
         self.overview = Overview(directory, tracker, self.feeds, hub, clock)
         self.delivery = Delivery(directory, tracker, mailbox, self.grants, hub, clock)

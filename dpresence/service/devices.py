@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from math import ceil
@@ -17,6 +17,7 @@ from ..limits import Buckets
 from ..metrics import Metrics
 from ..model import Account, Device, OutboxEntry, Status
 from ..settings import PresenceSettings
+from .feeds import Feeds
 from .grants import Grants
 from .outbox import Outbox
 from .retry import RetryQueue
@@ -28,16 +29,14 @@ _PAGE = 100
 
 
 class Devices:
-    """Operations on devices.
-
-    :ivar on_connect: function that is called after each connect.
-    """
+    """Operations on devices."""
 
     def __init__(
         self,
         directory: Directory,
         tracker: Tracker,
         grants: Grants,
+        feeds: Feeds,
         outbox: Outbox,
         retries: RetryQueue,
         metrics: Metrics,
@@ -47,12 +46,12 @@ class Devices:
         self._directory = directory
         self._tracker = tracker
         self._grants = grants
+        self._feeds = feeds
         self._outbox = outbox
         self._retries = retries
         self._metrics = metrics
         self._clock = clock
         self._limit = settings.devices_per_user
-        self.on_connect: Callable[[], None] = lambda: None
         self._replacements = Buckets(settings.replacements_per_minute / 60, settings.replacements_per_minute)
         outbox.handlers |= {"account": self._sign_out_all, "device": self._sign_out, "ticket": self._end_family}
 
@@ -76,7 +75,7 @@ class Devices:
             if wait:
                 raise SlowDown("device: its connection is replaced too often", retry_after=ceil(wait))
         connected = self._connect(user, device, connection, status, account.revision)
-        self.on_connect()
+        self._feeds.count_connect()
         if family is not None and device is None:
             self._store_device(user, connected.device, connection, family)
         return connected
