@@ -27,7 +27,7 @@ def test_changes_of_one_iteration_are_read_and_encoded_once_for_all_channels(
     world.settle()
     for service in services:
         service.take()
-    encoded = counted(monkeypatch, fan_out.messages, "updates")
+    encoded = counted(monkeypatch, fan_out, "encode")
     say(device, "unavailable")
     say(device, "online")
     assert [service.sent for service in services] == [[], []]
