@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import gevent
@@ -125,3 +127,19 @@ def test_what_this_version_stored_a_process_of_the_earlier_one_neither_sees_nor_
     assert earlier.run("purge", "jane") == 1
     assert earlier.run("sweep", NOW + 100 * DAY, 500) == 0
     assert kept(backend) == ["a", "b"]
+
+
+def test_a_notification_is_stored_as_a_map_of_its_fields(backend, redis_server):
+    push(backend, one("a"))
+    [waiting_one] = backend.pending("jane", 0, 10)
+    stored = json.loads(redis_server.client.hget("dpresence:m:text:jane", "a"))
+    assert stored == asdict(waiting_one.notification)
+
+
+def test_the_order_of_fields_and_fields_of_a_later_version_do_not_matter(backend, redis_server):
+    push(backend, one("a"))
+    before = backend.pending("jane", 0, 10)
+    stored = json.loads(redis_server.client.hget("dpresence:m:text:jane", "a"))
+    later = {"urgency": "high", **dict(reversed(stored.items()))}
+    redis_server.client.hset("dpresence:m:text:jane", "a", json.dumps(later))
+    assert backend.pending("jane", 0, 10) == before
