@@ -60,7 +60,7 @@ class Comparison:
         tracker, directory = self._tracker, self._directory
         if not tracker.follows(directory.version()) and not tracker.follows(directory.version()):
             log.warning("the directory was restored from a backup: all feeds are rebuilt from it")
-            tracker.begin_anew()
+            tracker.reset()
 
     def _compare(self, appid: str) -> None:
         """Compare the feed of one application.

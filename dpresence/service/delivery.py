@@ -217,7 +217,7 @@ class Delivery:
     def _unseen(self, user: str) -> Collection[str] | None:
         """Return the PUIDs whose applications see a user as offline; None for all, also if the status cannot be determined."""
         try:
-            if self._tracker.told_status(user) == "offline":
+            if self._tracker.sent_status(user) == "offline":
                 return None
             return [grant.puid for grant in self._grants.of(user).grants if grant.paused]
         except BackendUnavailable:

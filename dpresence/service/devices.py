@@ -196,4 +196,4 @@ class Devices:
             pass
 
     def _publish_postponed(self, user: str) -> None:
-        self._grants.apply(user, partial(self._tracker.tell_postponed, user))
+        self._grants.apply(user, partial(self._tracker.append_postponed, user))

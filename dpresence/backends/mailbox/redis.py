@@ -50,11 +50,11 @@ class RedisMailbox(Mailbox):
 
     def __init__(self, server: ConnectionFactory, allow_volatile: bool) -> None:
         server.check()
-        reason = _volatile(server)
+        reason = _why_volatile(server)
         if reason and not allow_volatile:
             allowed = f"true for this Redis, which loses acknowledged notifications: {reason}"
             raise SettingError(f"mailbox.redis.allow_volatile = false: must be {allowed}")
-        reason = reason or _hasty(server)
+        reason = reason or _why_not_durable(server)
         if reason:
             log.warning("acknowledged notifications may be lost at a crash: %s", reason)
         self._prefix = f"{server.prefix}m:"
@@ -75,7 +75,7 @@ class RedisMailbox(Mailbox):
         """Run an operation for some users, after data that an earlier version stored for them has been migrated."""
         while (result := self._client.call(name, list(users), *arguments)) is False:
             for user in users:
-                while self._client.call("adopt", (), user):
+                while self._client.call("migrate", (), user):
                     pass
         return result
 
@@ -111,8 +111,8 @@ class RedisMailbox(Mailbox):
     def pending(self, user: str, after: int, limit: int) -> Sequence[Waiting]:
         found: list[Waiting] = []
         while len(found) < limit:
-            after, kept = self._call("pending", (user,), user, after, min(limit - len(found), _MANY))
-            found += [Waiting(position, _notification(text)) for position, text in kept]
+            after, page = self._call("pending", (user,), user, after, min(limit - len(found), _MANY))
+            found += [Waiting(position, _notification(text)) for position, text in page]
             if not after:
                 break
         return found
@@ -149,7 +149,7 @@ class RedisMailbox(Mailbox):
         return [Queue(*name.split(" ")) for name in found]
 
     def sweep(self) -> int:
-        while self._client.call("adopt_some", ()):
+        while self._client.call("migrate_some", ()):
             pass
         return self._repeat("sweep", ())
 
@@ -178,11 +178,11 @@ def _slices(ids: Sequence[str]) -> list[Sequence[str]]:
 
 def _notification(text: str) -> Notification:
     """Decode a stored notification: an object, or a list of fields as written by an earlier version."""
-    kept = msgspec.json.decode(text)
-    return Notification(*kept[:7]) if isinstance(kept, list) else msgspec.convert(kept, Notification)
+    stored = msgspec.json.decode(text)
+    return Notification(*stored[:7]) if isinstance(stored, list) else msgspec.convert(stored, Notification)
 
 
-def _volatile(server: ConnectionFactory) -> str | None:
+def _why_volatile(server: ConnectionFactory) -> str | None:
     """Return why a server may lose acknowledged writes, None if it does not."""
     if server.info("persistence").get("aof_enabled") != "1":
         return "it has no append-only file; set appendonly yes"
@@ -192,7 +192,7 @@ def _volatile(server: ConnectionFactory) -> str | None:
     return None
 
 
-def _hasty(server: ConnectionFactory) -> str | None:
+def _why_not_durable(server: ConnectionFactory) -> str | None:
     """Return why a server may lose the latest acknowledged writes; None if it does not, or if its configuration is not readable."""
     fsync = server.option("appendfsync")
     return None if fsync in (None, "always") else f"those of the last two seconds; set appendfsync always, not {fsync}"

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, insert, selec
 
 from ...model import Notification
 from ..sql.engine import Database
-from ..sql.locks import take_turns
+from ..sql.locks import lock_names
 from ..sql.rows import Rows
 from ..sql.tables import notifications as table
 from ..sql.tables import taken
@@ -52,7 +52,7 @@ class SqlMailbox(Mailbox):
         if not items:
             return []
         users = {item.user for item in items}
-        take_turns(connection, "mailbox", users)  # no concurrent call may change the counts and positions of these users
+        lock_names(connection, "mailbox", users)  # no concurrent call may change the counts and positions of these users
         now, settled = self.database.now(connection), self.database.settled_now(connection)
         queues = {Queue(item.user, item.notification.puid): item.shown_until for item in items}
         _tidy(connection, queues, settled)
@@ -72,7 +72,7 @@ class SqlMailbox(Mailbox):
     @reading
     def pending(self, connection: Connection, user: str, after: int, limit: int) -> Sequence[Waiting]:
         values = {"owner": user, "after": after, "now": self.database.now(connection), "most": limit}
-        return [Waiting(position, Notification(*kept)) for *kept, position in connection.execute(_PENDING, values)]
+        return [Waiting(position, Notification(*fields)) for *fields, position in connection.execute(_PENDING, values)]
 
     @reading
     def among(self, connection: Connection, user: str, ids: Collection[str]) -> set[str]:
@@ -151,9 +151,9 @@ def _tidy(connection: Connection, queues: dict[Queue, int], now: int) -> None:
     """Discard expired entries of some queues, and entries that are no longer counted."""
     for each in _BOTH:
         connection.execute(delete(each).where(_in(each, queues), each.c.expires_at <= now))
-    held = connection.execute(select(taken.c.user, taken.c.puid).distinct().where(_in(taken, queues))).all()
-    if held:
-        connection.execute(_COUNT_NO_LONGER, [{"owner": user, "name": puid, "until": queues[Queue(user, puid)]} for user, puid in held])
+    affected = connection.execute(select(taken.c.user, taken.c.puid).distinct().where(_in(taken, queues))).all()
+    if affected:
+        connection.execute(_COUNT_NO_LONGER, [{"owner": user, "name": puid, "until": queues[Queue(user, puid)]} for user, puid in affected])
 
 
 def _sizes(connection: Connection, queues: Iterable[Queue], now: int) -> Counter[Queue]:
@@ -178,11 +178,11 @@ def _positions(connection: Connection, users: Iterable[str], ids: Collection[str
 
 def _keep_newest(connection: Connection, queues: Iterable[Queue], limit: int, now: int) -> None:
     """Delete the entries beyond ``limit`` in each queue, expired ones first. Queues may have shrunk since they were counted."""
-    each_kept = [select(each.c.user, each.c.puid, each.c.position, each.c.expires_at).where(_in(each, queues)) for each in _BOTH]
-    kept = union_all(*each_kept).subquery()
-    newest = (kept.c.expires_at <= now, kept.c.position.desc())
-    rank = func.row_number().over(partition_by=(kept.c.user, kept.c.puid), order_by=newest).label("rank")
-    ranked = select(kept.c.position, rank).subquery()
+    each_stored = [select(each.c.user, each.c.puid, each.c.position, each.c.expires_at).where(_in(each, queues)) for each in _BOTH]
+    stored = union_all(*each_stored).subquery()
+    newest = (stored.c.expires_at <= now, stored.c.position.desc())
+    rank = func.row_number().over(partition_by=(stored.c.user, stored.c.puid), order_by=newest).label("rank")
+    ranked = select(stored.c.position, rank).subquery()
     beyond = connection.scalars(select(ranked.c.position).where(ranked.c.rank > limit)).all()
     for each in _BOTH:
         connection.execute(delete(each).where(each.c.position.in_(beyond)))

@@ -29,7 +29,7 @@ Open = Callable[[RedisConnection], Run]
 
 BATCH = 200
 """Maximum weight of one batch; a batch takes a few milliseconds of the server's time."""
-REST_SECONDS = 0.5
+PAUSE_SECONDS = 0.5
 """Time after a failure in which calls fail immediately and no operation is sent."""
 
 
@@ -66,13 +66,13 @@ class BatchingClient:
     ) -> None:
         self._server = server
         self._begin = begin
-        self._most = waiting
+        self._max_waiting = waiting
         self._weigh = weigh
         self._calls: deque[_Call] = deque()
         self._work = Event()
         self._connection: RedisConnection | None = None
         self._run: Run | None = None
-        self._resting = False
+        self._paused = False
         self._closed = False
         self._worker = Task("redis: the client", self._serve)
 
@@ -84,7 +84,7 @@ class BatchingClient:
         :raises Unanswered: the server failed or the deadline passed after the operation was sent.
         :raises BackendUnavailable: the same before it was sent, or too many operations are waiting; the operation is not executed.
         """
-        if self._resting or self._closed or len(self._calls) >= self._most:
+        if self._paused or self._closed or len(self._calls) >= self._max_waiting:
             raise BackendUnavailable
         call = _Call(operation)
         self._calls.append(call)
@@ -100,7 +100,7 @@ class BatchingClient:
         """Close the connection and fail all waiting calls. Idempotent."""
         self._closed = True
         self._worker.stop()
-        self._drop()
+        self._disconnect()
         self._fail(self._calls)
 
     # -- the worker
@@ -147,14 +147,14 @@ class BatchingClient:
 
     def _give_up(self, batch: list[_Call]) -> None:
         """Fail all waiting calls at once, and accept new calls after a pause."""
-        self._drop()
-        self._resting = True
-        gevent.spawn_later(REST_SECONDS * random.uniform(0.5, 1), self._rested)  # noqa: S311 a jitter
+        self._disconnect()
+        self._paused = True
+        gevent.spawn_later(PAUSE_SECONDS * random.uniform(0.5, 1), self._resume)  # noqa: S311 a jitter
         self._fail(batch)
         self._fail(self._calls)
 
-    def _rested(self) -> None:
-        self._resting = False
+    def _resume(self) -> None:
+        self._paused = False
 
     def _fail(self, calls: Sequence[_Call]) -> None:
         for call in calls:
@@ -163,7 +163,7 @@ class BatchingClient:
         if calls is self._calls:
             self._calls.clear()
 
-    def _drop(self) -> None:
+    def _disconnect(self) -> None:
         connection, self._connection, self._run = self._connection, None, None
         if connection is not None:
             connection.disconnect()

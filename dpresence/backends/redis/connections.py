@@ -112,10 +112,10 @@ class ConnectionFactory:
 
     def unavailable(self, error: Exception) -> BackendUnavailable:
         """Log an error of the driver and return the exception for the caller."""
-        log.warning("redis: %s: %s", type(error).__name__, self.words(error))
+        log.warning("redis: %s: %s", type(error).__name__, self.message_of(error))
         return BackendUnavailable()
 
-    def words(self, error: Exception) -> str:
+    def message_of(self, error: Exception) -> str:
         """Return the driver's error message without secrets, for the log."""
         return without_lone_host(str(error), self._url)
 

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 QUIET_SECONDS = 5.0
 """Seconds of silence after which the subscriber pings the server."""
-REST_SECONDS = (0.1, 2.0)
+PAUSE_SECONDS = (0.1, 2.0)
 """Minimum and maximum pause in seconds before a reconnection attempt."""
 
 
@@ -34,7 +34,7 @@ class PubSub:
         self._on_message = on_message
         self._on_gap = on_gap
         self._gap = False
-        self._pause = REST_SECONDS[0]
+        self._pause = PAUSE_SECONDS[0]
         with server.errors():
             self._connection = self._subscribe()
         self._task = Task("redis: the subscription", self._serve)
@@ -54,17 +54,17 @@ class PubSub:
             try:
                 self._follow()
             except (RedisError, OSError) as error:
-                log.warning("redis: signals interrupted: %s: %s", type(error).__name__, self._server.words(error))
+                log.warning("redis: signals interrupted: %s: %s", type(error).__name__, self._server.message_of(error))
             finally:
                 self._connection.disconnect()
                 self._gap = True
             gevent.sleep(self._pause * random.uniform(0.5, 1))  # noqa: S311 a jitter
-            self._pause = min(2 * self._pause, REST_SECONDS[1])
+            self._pause = min(2 * self._pause, PAUSE_SECONDS[1])
 
     def _follow(self) -> None:
         if self._gap:
             self._connection = self._subscribe()
-            self._gap, self._pause = False, REST_SECONDS[0]
+            self._gap, self._pause = False, PAUSE_SECONDS[0]
             log.info("redis: signals are received again")
             self._on_gap()
         while True:

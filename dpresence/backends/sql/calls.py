@@ -45,20 +45,20 @@ class Call(Generic[T]):
 
     def _attempt(self) -> Exception | None:
         try:
-            self._wanted()
+            self._check_wanted()
             with self.engine.begin() as connection:
                 self.result = self.work(connection)
-                self._wanted()
+                self._check_wanted()
         except Exception as error:  # re-raised in the caller's greenlet
             if isinstance(error, SQLAlchemyError | self.engine.dialect.loaded_dbapi.Error):
-                _let_go(error)
+                _clear_frames(error)
             return error
         except BaseException as error:  # raised in this greenlet by a caller that has stopped waiting
-            _let_go(error)
+            _clear_frames(error)
             raise
         return None
 
-    def _wanted(self) -> None:
+    def _check_wanted(self) -> None:
         if self.abandoned:
             raise _Abandoned
 
@@ -74,14 +74,14 @@ class Checkpoint(Call[bool]):
 
     def _attempt(self) -> Exception | None:
         try:
-            self._wanted()
+            self._check_wanted()
             self.result = sqlite.checkpoint(self.engine, self._mode)
         except Exception as error:  # re-raised in the caller's greenlet
             return error
         return None
 
 
-def _let_go(error: BaseException | None) -> None:
+def _clear_frames(error: BaseException | None) -> None:
     """Clear the frames of an error: a half-open connection in them would otherwise stay open until garbage collection."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)

@@ -101,7 +101,7 @@ class Database:
 
         :param work: may run more than once, each time in a new transaction after the previous one was rolled back.
         :param deadline_seconds: overrides the database's deadline.
-        :param key: the account or application that makes the call. Keys are served in turn, and the calls of one key in order.
+        :param key: the account or application that makes the call. Keys are served round-robin, and the calls of one key in order.
         :param urgent: the call does not wait behind calls that are not urgent.
         :raises BackendUnavailable: the driver failed, the deadline passed, or too many calls of this key are waiting.
         """
@@ -119,7 +119,7 @@ class Database:
         """
         if self._reader is None:
             return self.run(work, key=key, urgent=urgent)
-        self._refuse_lost()
+        self._check_usable()
         try:
             return self._reader.run(work)
         except Exception as error:
@@ -140,7 +140,7 @@ class Database:
             return self.run(work, key=key, urgent=urgent)
         for pause in _PAUSES:
             self._log_ready.wait(self.deadline_seconds)
-            self._refuse_lost()
+            self._check_usable()
             try:
                 result = self._writer.run(work)
             except Locked:
@@ -173,7 +173,7 @@ class Database:
 
         :raises BackendUnavailable: it does not: the disk is full or read-only, the file was deleted or replaced, the server is read-only.
         """
-        self._refuse_lost()
+        self._check_usable()
         self._proof.check()
 
     def scrub(self) -> None:
@@ -202,14 +202,14 @@ class Database:
             finally:
                 self._log_ready.set()
 
-    def _refuse_lost(self) -> None:
+    def _check_usable(self) -> None:
         if self._closed:
             raise BackendUnavailable
         if self._file is not None:
             self._file.check()
 
     def _through_queue(self, call: Call[T], seconds: float, key: str, urgent: bool) -> T:
-        self._refuse_lost()
+        self._check_usable()
         try:
             return self._wait(call, seconds, key, urgent)
         finally:
@@ -235,7 +235,7 @@ class Database:
         driver = self._engine.dialect.loaded_dbapi
         if not isinstance(error, SQLAlchemyError | driver.Error):
             return error
-        log.warning("database: %s: %s", type(error).__name__, without_lone_host(_words(error), self._url))
+        log.warning("database: %s: %s", type(error).__name__, without_lone_host(_message(error), self._url))
         refusal = BackendUnavailable()
         refusal.__cause__ = error
         return refusal
@@ -256,7 +256,7 @@ class Database:
             self._file.close()
 
 
-def _words(error: Exception) -> str:
+def _message(error: Exception) -> str:
     """Return a driver's error message without PostgreSQL's DETAIL, which repeats values."""
     cause = getattr(error, "orig", None) or error
     return getattr(getattr(cause, "diag", None), "message_primary", None) or str(cause).partition("\n")[0]

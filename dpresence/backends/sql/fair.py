@@ -17,13 +17,13 @@ URGENT_IN_A_ROW = 8
 class _Waiter:
     """A call that waits for a slot or holds one."""
 
-    __slots__ = ("admitted", "key", "refused", "urgent", "woken")
+    __slots__ = ("admitted", "decided", "key", "refused", "urgent")
 
     def __init__(self, key: str, urgent: bool) -> None:
         self.key = key
         self.urgent = urgent
         self.admitted = self.refused = False
-        self.woken = Event()
+        self.decided = Event()
 
 
 class FairQueue:
@@ -59,7 +59,7 @@ class FairQueue:
         waiter = self._join(key, urgent)
         try:
             self._admit()
-            waiter.woken.wait()
+            waiter.decided.wait()
             if waiter.refused:
                 raise BackendUnavailable
             yield
@@ -89,7 +89,7 @@ class FairQueue:
         if len(longest) <= own + 1:
             return False
         longest[-1].refused = True
-        longest[-1].woken.set()
+        longest[-1].decided.set()
         self._forget(longest[-1])
         return True
 
@@ -122,7 +122,7 @@ class FairQueue:
             else:
                 self._held[waiter.key] += 1
                 self._in_a_row = 0
-            waiter.woken.set()
+            waiter.decided.set()
 
     def _next(self) -> _Waiter | None:
         """Remove the next call from the queue and return it; None if no call is waiting or no slot is free for it."""

@@ -10,7 +10,7 @@ from sqlalchemy import ARRAY, BigInteger, Connection, bindparam, text
 _TAKE = text("SELECT pg_advisory_xact_lock(key) FROM unnest(:keys) AS key").bindparams(bindparam("keys", type_=ARRAY(BigInteger)))
 
 
-def take_turns(connection: Connection, kind: str, names: Iterable[str]) -> None:
+def lock_names(connection: Connection, kind: str, names: Iterable[str]) -> None:
     """Acquire locks on some names; they are held until the transaction ends.
 
     Locks are acquired in a fixed order, so that two transactions cannot deadlock. SQLite needs no locks: its transactions

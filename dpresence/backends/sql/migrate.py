@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from ...errors import SettingError
 from . import postgresql
 from .engine import Database
-from .locks import take_turns
+from .locks import lock_names
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def _upgrade(connection: Connection) -> bool:
     if connection.dialect.name == "postgresql":
         postgresql.check_durable(connection)
         postgresql.give_time(connection, UPGRADE_SECONDS)
-    take_turns(connection, "table", ["alembic_version"])
+    lock_names(connection, "table", ["alembic_version"])
     created = MigrationContext.configure(connection).get_current_revision() is None
     command.upgrade(configuration(connection), "head")
     return created

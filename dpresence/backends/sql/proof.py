@@ -24,7 +24,7 @@ class WriteProof:
     def __init__(self, write: Callable[[], object], clock: Clock) -> None:
         self._write = write
         self._clock = clock
-        self._one = BoundedSemaphore(1)
+        self._lock = BoundedSemaphore(1)
         self._accepted = False
         self._until = 0.0
 
@@ -33,7 +33,7 @@ class WriteProof:
 
         :raises BackendUnavailable: it failed.
         """
-        with self._one:
+        with self._lock:
             if self._clock.monotonic() >= self._until:
                 self._accepted = self._attempt()
                 self._until = self._clock.monotonic() + (ACCEPTED_SECONDS if self._accepted else REFUSED_SECONDS)

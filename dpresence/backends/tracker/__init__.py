@@ -49,7 +49,7 @@ class Tracker(ABC):
     method that takes them raises ``StaleGrants`` if the tracker has seen a newer revision of that user's account.
     Status changes reach applications at a limited rate (docs/protocol.md, section 4): each change to a status other than
     ``offline`` takes a token from the user's bucket (``presence.status_rate``, ``presence.status_burst``). If the bucket is empty,
-    the change is postponed, and ``tell_postponed`` later sends the status of that time.
+    the change is postponed, and ``append_postponed`` later sends the status of that time.
     An application is sent only changes: a status that differs from the newest entry of the PUID. The time of an entry is rounded
     down to the second and is not earlier than its grant's ``since`` or the PUID's previous entry.
     """
@@ -132,7 +132,7 @@ class Tracker(ABC):
         """Return a user's merged status."""
 
     @abstractmethod
-    def told_status(self, user: str) -> Status:
+    def sent_status(self, user: str) -> Status:
         """Return the merged status that applications were last sent; it differs from ``status`` while a change is postponed."""
 
     # -- the rate of a user's changes
@@ -146,14 +146,14 @@ class Tracker(ABC):
         """Return users whose postponed changes are due; only some of them if there are many."""
 
     @abstractmethod
-    def tell_postponed(self, user: str, grants: GrantSet) -> None:
+    def append_postponed(self, user: str, grants: GrantSet) -> None:
         """Append a user's status to the feeds that do not show it, or postpone this again."""
 
     # -- feeds
 
     @abstractmethod
     def granted(self, grant: Grant, revision: int) -> None:
-        """Append a new PUID with the user's ``told_status`` to an application's feed, unless its newest entry says the same.
+        """Append a new PUID with the user's ``sent_status`` to an application's feed, unless its newest entry says the same.
 
         This takes no token: the caller has charged the user, see ``charge``.
 
@@ -240,7 +240,7 @@ class Tracker(ABC):
         """Record the directory's newest version; return False and record nothing if it is older, or is of another directory."""
 
     @abstractmethod
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """Delete all data: feeds get a new epoch, and every process connects its devices again."""
 
     @abstractmethod

@@ -20,14 +20,14 @@ class Feed:
     :param entries: number of entries beyond which only the newest of each PUID is stored.
     """
 
-    __slots__ = ("_dead", "_entries", "_floor", "_kept", "_log", "_seconds", "head", "view")
+    __slots__ = ("_entries", "_floor", "_log", "_older", "_revoked", "_seconds", "head", "view")
 
     def __init__(self, seconds: int, entries: int) -> None:
         self._seconds = seconds
         self._entries = entries
         self._log: deque[Update] = deque()  # its offsets are contiguous and end at head
-        self._kept: OrderedDict[str, Update] = OrderedDict()  # the newest entries of PUIDs that are older than the log
-        self._dead: set[str] = set()  # revoked PUIDs whose last entry is still stored; no entry may follow for them
+        self._older: OrderedDict[str, Update] = OrderedDict()  # the newest entries of PUIDs that are older than the log
+        self._revoked: set[str] = set()  # revoked PUIDs whose last entry is still stored; no entry may follow for them
         self._floor = 0  # entries up to this offset may be missing
         self.view: dict[str, Update] = {}
         self.head = 0
@@ -42,29 +42,29 @@ class Feed:
 
         :param now: milliseconds. The time of the entry is not before the grant's ``since`` or the PUID's previous entry.
         """
-        if grant.puid in self._dead:
+        if grant.puid in self._revoked:
             return False
         last = self.view.get(grant.puid)
         at = _second(max(now, grant.since, last.at if last else 0))
         self.head += 1
         entry = self.view[grant.puid] = Update(self.head, grant.puid, status, at, reason)
         self._log.append(entry)
-        self._kept.pop(grant.puid, None)
+        self._older.pop(grant.puid, None)
         self.trim(now)
         return True
 
-    def bury(self, grant: Grant, now: int) -> bool:
+    def revoke(self, grant: Grant, now: int) -> bool:
         """Add a last entry for a PUID (``offline``, ``revoked``) and hide its earlier ones; return False if it is already revoked."""
         if not self.append(grant, "offline", "revoked", now):
             return False
         del self.view[grant.puid]
-        self._dead.add(grant.puid)
+        self._revoked.add(grant.puid)
         return True
 
     def after(self, offset: int, limit: int) -> Sequence[Update]:
         """Return up to ``limit`` entries after ``offset``, oldest first."""
         before = self.head - len(self._log)
-        older = (entry for entry in self._kept.values() if entry.offset > offset) if offset < before else ()
+        older = (entry for entry in self._older.values() if entry.offset > offset) if offset < before else ()
         recent = (self._log[index] for index in range(max(offset - before, 0), len(self._log)))
         return list(islice(self._live(chain(older, recent)), limit))
 
@@ -78,21 +78,21 @@ class Feed:
         while len(self._log) > self._entries:
             entry = self._log.popleft()
             if entry.reason == "revoked" or self.view.get(entry.puid) is entry:
-                self._kept[entry.puid] = entry
+                self._older[entry.puid] = entry
         oldest = _second(now) - self._seconds * 1000
-        while self._kept and (len(self._kept) > self._entries + len(self.view) or next(iter(self._kept.values())).at < oldest):
-            self._forget(self._kept.popitem(last=False)[1])
-        while not self._kept and self._log and self._log[0].at < oldest:
+        while self._older and (len(self._older) > self._entries + len(self.view) or next(iter(self._older.values())).at < oldest):
+            self._forget(self._older.popitem(last=False)[1])
+        while not self._older and self._log and self._log[0].at < oldest:
             self._forget(self._log.popleft())
 
     def _live(self, entries: Iterable[Update]) -> Iterable[Update]:
         """Filter out entries before a revocation. They stay in the log until they are too old, as searching it would take too long."""
-        return (entry for entry in entries if entry.reason == "revoked" or entry.puid not in self._dead)
+        return (entry for entry in entries if entry.reason == "revoked" or entry.puid not in self._revoked)
 
     def _forget(self, entry: Update) -> None:
         self._floor = entry.offset
         if entry.reason == "revoked":
-            self._dead.discard(entry.puid)
+            self._revoked.discard(entry.puid)
 
 
 def _second(milliseconds: int) -> int:

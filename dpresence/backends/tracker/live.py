@@ -21,9 +21,9 @@ class LiveDevice:
 class LiveUser:
     """A user with at least one live device, their merged status, and the status that applications were last sent."""
 
-    __slots__ = ("devices", "status", "told")
+    __slots__ = ("devices", "sent_status", "status")
 
     def __init__(self) -> None:
         self.devices: dict[str, LiveDevice] = {}
         self.status: Status = "offline"
-        self.told: Status = "offline"
+        self.sent_status: Status = "offline"

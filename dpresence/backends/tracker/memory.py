@@ -90,7 +90,7 @@ class MemoryTracker(MemoryFeeds):
             return
         found.connection = None
         if found.status == "offline":
-            self._drop(user, device)
+            self._delete_device(user, device)
             self._merge(user, (), "lost")  # the status stays the same, but a user without devices is deleted
         else:
             self._grace[user, device] = self._clock.monotonic() + self._settings.grace_seconds
@@ -107,7 +107,7 @@ class MemoryTracker(MemoryFeeds):
         devices = self._users[user].devices if user in self._users else {}
         removed = [name for name in names if name in devices and devices[name].signed < before]
         for name in removed:
-            self._drop(user, name)
+            self._delete_device(user, name)
         self._merge(user, grants.grants, "explicit")
         return bool(removed)
 
@@ -124,7 +124,7 @@ class MemoryTracker(MemoryFeeds):
         now = self._clock.monotonic()
         for device in self.devices(user):
             if self._grace.get((user, device.name), inf) <= now:
-                self._drop(user, device.name)
+                self._delete_device(user, device.name)
         self._merge(user, grants.grants, "lost")
 
     def renew(self) -> None:
@@ -155,7 +155,7 @@ class MemoryTracker(MemoryFeeds):
         found = known.devices.get(device) if known else None
         return found if found and found.connection == connection else None
 
-    def _drop(self, user: str, device: str) -> None:
+    def _delete_device(self, user: str, device: str) -> None:
         del self._users[user].devices[device]
         self._grace.pop((user, device), None)
 
@@ -168,27 +168,27 @@ class MemoryTracker(MemoryFeeds):
         if not known.devices:
             del self._users[user]
         if known.status != before:
-            self._tell(user, known, grants, reason)
+            self._append_status(user, known, grants, reason)
 
-    def _tell(self, user: str, known: LiveUser, grants: Iterable[Grant], reason: Reason) -> None:
+    def _append_status(self, user: str, known: LiveUser, grants: Iterable[Grant], reason: Reason) -> None:
         """Append a user's status to the feeds that do not show it yet, or postpone this if there is no token."""
-        news = [grant for grant in grants if not grant.paused and self._is_news(grant, known.status)]
-        if not news or self._may_tell(user, known.status, reason):
-            known.told = known.status
+        unseen = [grant for grant in grants if not grant.paused and self._is_change(grant, known.status)]
+        if not unseen or self._may_append(user, known.status, reason):
+            known.sent_status = known.status
             self._postponed.pop(user, None)
-            for grant in news:
+            for grant in unseen:
                 self._append(grant, known.status, reason)
 
-    def _may_tell(self, user: str, status: Status, reason: Reason) -> bool:
+    def _may_append(self, user: str, status: Status, reason: Reason) -> bool:
         """Take a token for a status of a user; if there is none, record when the change is due."""
         wait = 0.0 if status == "offline" else self.charge(user)
         if wait:
             self._postponed[user] = (self._clock.monotonic() + wait, reason)
         return not wait
 
-    def told_status(self, user: str) -> Status:
+    def sent_status(self, user: str) -> Status:
         known = self._users.get(user)
-        return known.told if known else "offline"
+        return known.sent_status if known else "offline"
 
     # -- the rate of a user's changes
 
@@ -199,12 +199,12 @@ class MemoryTracker(MemoryFeeds):
         now = self._clock.monotonic()
         return [user for user, (at, _) in self._postponed.items() if at <= now]
 
-    def tell_postponed(self, user: str, grants: GrantSet) -> None:
+    def append_postponed(self, user: str, grants: GrantSet) -> None:
         self._refuse_stale(user, grants.revision)
         _, reason = self._postponed.pop(user, (0, "explicit"))
         known = self._users.get(user)
         if known is not None:
-            self._tell(user, known, grants.grants, reason)
+            self._append_status(user, known, grants.grants, reason)
 
     # -- feeds
 
@@ -217,20 +217,20 @@ class MemoryTracker(MemoryFeeds):
     def revoked(self, grant: Grant, revision: int = 0) -> None:
         if revision > self._revisions.get(grant.user, 0):
             self._raise_revision(grant.user, revision)
-        if not self._gone(grant.appid) and self._written(grant.appid).bury(grant, self._clock.steady.now()):
+        if not self._was_dropped(grant.appid) and self._stored_feed(grant.appid).revoke(grant, self._clock.steady.now()):
             self.signal("feed", grant.appid)
 
     def refresh(self, grant: Grant, revision: int) -> None:
         self._raise_revision(grant.user, revision)
         status = self._visible(grant)
-        if self._is_news(grant, status) and self._may_tell(grant.user, status, "explicit"):
+        if self._is_change(grant, status) and self._may_append(grant.user, status, "explicit"):
             self._append(grant, status, "explicit")
 
     def forget_revision(self, user: str) -> None:
         self._revisions.pop(user, None)
 
     def _visible(self, grant: Grant) -> Status:
-        return "offline" if grant.paused else self.told_status(grant.user)
+        return "offline" if grant.paused else self.sent_status(grant.user)
 
     # -- between processes
 

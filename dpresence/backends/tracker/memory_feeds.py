@@ -54,7 +54,7 @@ class MemoryFeeds(Tracker):
         """Return True: no data here is older than this process, which has used one directory throughout."""
         return True
 
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """Do nothing: see ``follows``."""
 
     def rebuilt(self, appid: str) -> None:
@@ -75,18 +75,18 @@ class MemoryFeeds(Tracker):
         """Return an application's feed for reading; a feed without entries is not stored."""
         return self._feeds.get(appid) or Feed(self._settings.feed_seconds, self._settings.feed_entries)
 
-    def _written(self, appid: str) -> Feed:
+    def _stored_feed(self, appid: str) -> Feed:
         feed = self._feeds[appid] = self._feed(appid)
         return feed
 
-    def _gone(self, appid: str) -> bool:
+    def _was_dropped(self, appid: str) -> bool:
         """Return whether a feed was dropped within ``DROPPED_SECONDS``."""
         return self._dropped.get(appid, 0) > self._clock.monotonic()
 
-    def _is_news(self, grant: Grant, status: Status) -> bool:
+    def _is_change(self, grant: Grant, status: Status) -> bool:
         """Return whether the application sees another status; a pause or resume may already have shown it this one."""
         return status != self._feed(grant.appid).status(grant.puid)
 
     def _append(self, grant: Grant, status: Status, reason: Reason) -> None:
-        if not self._gone(grant.appid) and self._written(grant.appid).append(grant, status, reason, self._clock.steady.now()):
+        if not self._was_dropped(grant.appid) and self._stored_feed(grant.appid).append(grant, status, reason, self._clock.steady.now()):
             self.signal("feed", grant.appid)

@@ -45,7 +45,7 @@ _CHANNEL = "wakes"
 """Suffix of the pub/sub channel; ``lua/batch.lua`` publishes on it. Processes of all versions use this name."""
 _STALE = "stale"
 """Result of an operation whose grants are older than those the server has seen; see ``lua/request.lua``."""
-_LOOKS = 4
+_PAGES = 4
 """Parts of the index of users, 50 users each, that are checked with each renewal of the lease."""
 
 
@@ -73,8 +73,8 @@ class RedisTracker(RedisFeeds):
         self._generation = 0
         self._known = Known()
         self._listeners: list[Listener] = []
-        self._looked = "0"  # cursor of the search for users whose record is lost
-        self._owed: dict[tuple[str, str], object] = {}  # (user, connection) that may own a device after an unanswered call
+        self._lost_cursor = "0"  # cursor of the search for users whose record is lost
+        self._unanswered: dict[tuple[str, str], object] = {}  # (user, connection) that may own a device after an unanswered call
         self.remembers_since = clock.now()
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder().decode
@@ -166,12 +166,12 @@ class RedisTracker(RedisFeeds):
     def connect(
         self, user: str, device: str | None, connection: str, status: Status, grants: GrantSet, limit: int, signed: int
     ) -> Connected:
-        fresh = "~" + secrets.token_urlsafe(6)
-        self._owed.pop((user, connection), None)  # before the call: abandoning it later would end the new connection
+        generated = "~" + secrets.token_urlsafe(6)
+        self._unanswered.pop((user, connection), None)  # before the call: abandoning it later would end the new connection
         try:
-            found = self._change("connect", user, device or "", connection, status, *brief_set(grants), limit, fresh, signed)
+            found = self._change("connect", user, device or "", connection, status, *brief_set(grants), limit, generated, signed)
         except Unanswered:
-            self._owed[user, connection] = object()
+            self._unanswered[user, connection] = object()
             raise
         if not found:
             raise TooMany(f"device: {limit} of this e-mail are connected already")
@@ -193,11 +193,11 @@ class RedisTracker(RedisFeeds):
         return bool(self._client.call("signed_out", connection))
 
     def due(self) -> Sequence[str]:
-        for call, marker in list(self._owed.items()):
-            if self._owed.get(call) is marker:
+        for call, marker in list(self._unanswered.items()):
+            if self._unanswered.get(call) is marker:
                 self._client.call("abandon", *call)
-            if self._owed.get(call) is marker:
-                del self._owed[call]
+            if self._unanswered.get(call) is marker:
+                del self._unanswered[call]
         dead = self._client.call("due")
         return list(dict.fromkeys(user for users in (self._in_grace(), *map(self._left_by, dead)) for user in users))
 
@@ -231,8 +231,8 @@ class RedisTracker(RedisFeeds):
 
     def renew(self) -> None:
         self._client.call("renew")
-        for _ in range(_LOOKS):
-            self._looked = self._client.call("look", self._looked)
+        for _ in range(_PAGES):
+            self._lost_cursor = self._client.call("find_lost", self._lost_cursor)
 
     def devices(self, user: str) -> Sequence[Device]:
         return sorted((Device(*values) for values in self._client.call("devices", user)), key=lambda item: item.name)
@@ -240,8 +240,8 @@ class RedisTracker(RedisFeeds):
     def status(self, user: str) -> Status:
         return cast("Status", self._client.call("status", user))
 
-    def told_status(self, user: str) -> Status:
-        return cast("Status", self._client.call("told_status", user))
+    def sent_status(self, user: str) -> Status:
+        return cast("Status", self._client.call("sent_status", user))
 
     # -- the rate of a user's changes
 
@@ -251,8 +251,8 @@ class RedisTracker(RedisFeeds):
     def postponed(self) -> Sequence[str]:
         return cast("list[str]", self._client.call("postponed"))
 
-    def tell_postponed(self, user: str, grants: GrantSet) -> None:
-        self._change("tell_postponed", user, *brief_set(grants))
+    def append_postponed(self, user: str, grants: GrantSet) -> None:
+        self._change("append_postponed", user, *brief_set(grants))
 
     # -- feeds
 
@@ -284,8 +284,8 @@ class RedisTracker(RedisFeeds):
     def follows(self, version: DirectoryVersion) -> bool:
         return bool(self._client.call("follows", *version))
 
-    def begin_anew(self) -> None:
-        self._client.call("begin_anew")
+    def reset(self) -> None:
+        self._client.call("reset")
 
     def ping(self) -> None:
         self._client.call("ping")

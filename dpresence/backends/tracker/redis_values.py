@@ -15,7 +15,7 @@ _SLICE = 2000
 """Entries decoded without yielding to the event loop, which takes a few milliseconds; a snapshot may have very many."""
 _LEAST = 8
 """Weight of an operation on a user who has the maximum number of devices."""
-_WEIGHTS = {"read": 10, "snapshot": 100, "trim": 200, "look": 50, "postponed": 50, "over": 25, "users": 25}
+_WEIGHTS = {"read": 10, "snapshot": 100, "trim": 200, "find_lost": 50, "postponed": 50, "over": 25, "users": 25}
 
 
 @dataclass

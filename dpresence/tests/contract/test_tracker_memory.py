@@ -84,19 +84,19 @@ class TestInMemory(TrackerContract):
         connect(backend)
         flap(backend, 500)
         feed = backend._feeds["chess"]
-        assert (len(feed._log), len(feed._kept), len(feed.view)) == (100, 150, 151)
+        assert (len(feed._log), len(feed._older), len(feed.view)) == (100, 150, 151)
         clock.advance(61)
         assert read(backend, offset=feed.head) == []
-        assert (len(feed._log), len(feed._kept), len(feed.view)) == (0, 0, 151)
+        assert (len(feed._log), len(feed._older), len(feed.view)) == (0, 0, 151)
 
     def test_dead_puids_are_forgotten_with_their_last_entry(self, backend, clock):
         for n in range(1000):
             backend.revoked(grant(f"user-{n}"))
         feed = backend._feeds["chess"]
-        assert len(feed._dead) <= 2 * SETTINGS.feed_entries + 1
+        assert len(feed._revoked) <= 2 * SETTINGS.feed_entries + 1
         clock.advance(61)
         backend.granted(JANE, 0)
-        assert not feed._dead
+        assert not feed._revoked
 
     def test_an_idle_feed_keeps_nothing_that_is_too_old(self, backend, clock):
         for n in range(150):
@@ -105,7 +105,7 @@ class TestInMemory(TrackerContract):
         clock.advance(61)
         backend.trim("chess")
         feed = backend._feeds["chess"]
-        assert (len(feed._log), len(feed._kept), len(feed._dead), len(feed.view)) == (0, 0, 0, 149)
+        assert (len(feed._log), len(feed._older), len(feed._revoked), len(feed.view)) == (0, 0, 0, 149)
 
     def test_dropped_feeds_are_not_remembered_for_ever(self, backend, clock):
         for n in range(10):

@@ -14,7 +14,7 @@ from dpresence.tests.support import FakeClock
 
 from .redis import RedisOfItsOwnTime, eventually, running
 from .test_tracker_redis_processes import QUICK, lose
-from .tracker_rates import tell_postponed
+from .tracker_rates import append_postponed
 from .tracker_values import Ear, connect, grant, told, update
 
 HOUR = 3600
@@ -90,7 +90,7 @@ def test_nobody_alive_is_swept_whatever_the_clock_is_set_to(redis, one, two):
 
 
 def is_told(tracker, status):
-    tell_postponed(tracker)
+    append_postponed(tracker)
     return told(tracker)[-1] == (status, "explicit")
 
 

@@ -40,11 +40,11 @@ def test_a_new_beginning_forgets_feeds_devices_and_the_directory_at_every_proces
     one.revoked(JANE)
     cursors = one.cursor(2), two.cursor(2)
     clock.advance(100)
-    one.begin_anew()
+    one.reset()
     assert [one.offset("chess", cursors[0]), two.offset("chess", cursors[1])] == [None, None]
     assert one.read("chess", 2, 10) is None
     assert one.remembers_since == two.remembers_since == clock.now()
-    eventually(lambda: all(("forgotten", "") in ear._wakes for ear in ears))
+    eventually(lambda: all(("forgotten", "") in ear._signals for ear in ears))
     assert one.follows(DirectoryVersion("b", 1))
     connect(two)
     assert seen(one) == {JANE.puid: "online"}, "the PUID is not dead any more"

@@ -31,10 +31,10 @@ CALLS: dict[str, Callable[[Tracker], Any]] = {
     "renew": lambda it: it.renew(),
     "devices": lambda it: it.devices("jane"),
     "status": lambda it: it.status("jane"),
-    "told_status": lambda it: it.told_status("jane"),
+    "sent_status": lambda it: it.sent_status("jane"),
     "charge": lambda it: it.charge("jane"),
     "postponed": lambda it: it.postponed(),
-    "tell_postponed": lambda it: it.tell_postponed("jane", GrantSet(0, (JANE,))),
+    "append_postponed": lambda it: it.append_postponed("jane", GrantSet(0, (JANE,))),
     "granted": lambda it: it.granted(JANE, 0),
     "revoked": lambda it: it.revoked(JANE),
     "refresh": lambda it: it.refresh(JANE, 0),
@@ -47,7 +47,7 @@ CALLS: dict[str, Callable[[Tracker], Any]] = {
     "rebuilt": lambda it: it.rebuilt("chess"),
     "trim": lambda it: it.trim("chess"),
     "follows": lambda it: it.follows(DirectoryVersion("g", 1)),
-    "begin_anew": lambda it: it.begin_anew(),
+    "reset": lambda it: it.reset(),
     "claim": lambda it: it.claim("task", 60),
     "drop": lambda it: it.drop("chess"),
     "publish": lambda it: it.publish("figures"),
@@ -116,9 +116,9 @@ class TestLostServer:
     def test_missed_signals_are_told_of_and_those_that_follow_are_heard(self, backend, redis):
         ear = Ear(backend)
         redis.restart()
-        eventually(lambda: ("missed", "") in ear._wakes)
+        eventually(lambda: ("missed", "") in ear._signals)
         eventually(lambda: backend.ping() is None)
-        ear._wakes.clear()
+        ear._signals.clear()
         backend.signal("mail", "jane")
         assert ear.heard() == [("mail", "jane")]
 
@@ -171,22 +171,22 @@ class TestLostServer:
         backend.due()
         assert [(device.name, device.connected) for device in backend.devices("jane")] == [(made.device, True)]
 
-    def test_what_was_never_sent_is_not_owed(self, backend, redis):
+    def test_what_was_never_sent_is_not_abandoned(self, backend, redis):
         redis.kill()
         for number in range(10):
             assert _refused(lambda number=number: connect(backend, None, f"c{number}"))
-        assert len(backend._owed) <= 1  # the first was on its way when the server was found to be gone
+        assert len(backend._unanswered) <= 1  # the first was on its way when the server was found to be gone
 
     def test_what_missed_its_deadline_before_it_was_sent_never_is(self, backend, monkeypatch):
         begin = backend._client._begin
         monkeypatch.setattr(backend._client, "_begin", lambda connection: gevent.sleep(0.5) or begin(connection))
-        backend._client._drop()
+        backend._client._disconnect()
         assert _refused(lambda: connect(backend))
         eventually(lambda: backend.ping() is None)
         assert list(backend.devices("jane")) == []
 
     def test_too_many_who_wait_are_refused(self, backend, redis, monkeypatch):
-        monkeypatch.setattr(backend._client, "_most", 5)
+        monkeypatch.setattr(backend._client, "_max_waiting", 5)
         with redis.stopped():
             calls = [gevent.spawn(_refused, backend.ping) for _ in range(6)]
             gevent.sleep(0.05)

@@ -54,16 +54,16 @@ class TestTwoProcesses:
         one.signal("mail", "jane")
         connect(two)
         for ear in ears:
-            eventually(lambda ear=ear: len(ear._wakes) == 2)
-            assert sorted(ear._wakes) == [("feed", "chess"), ("mail", "jane")]
+            eventually(lambda ear=ear: len(ear._signals) == 2)
+            assert sorted(ear._signals) == [("feed", "chess"), ("mail", "jane")]
 
     def test_each_signal_is_heard_once_by_each_process(self, one, two):
         ears = Ear(one), Ear(two)
         for n in range(20):
             one.signal("mail", f"user-{n}")
         for ear in ears:
-            eventually(lambda ear=ear: ("mail", "user-19") in ear._wakes)
-            assert ear._wakes == [("mail", f"user-{n}") for n in range(20)]
+            eventually(lambda ear=ear: ("mail", "user-19") in ear._signals)
+            assert ear._signals == [("mail", f"user-{n}") for n in range(20)]
 
     def test_a_bug_in_the_handling_of_a_signal_ends_no_subscription(self, one, two, monkeypatch, caplog):
         ear, handle = Ear(two), two._pubsub._on_message
@@ -71,9 +71,9 @@ class TestTwoProcesses:
         one.signal("mail", "jane")
         eventually(lambda: "redis: the subscription failed" in caplog.text)
         monkeypatch.setattr(two._pubsub, "_on_message", handle)
-        eventually(lambda: ("missed", "") in ear._wakes)
+        eventually(lambda: ("missed", "") in ear._signals)
         one.signal("mail", "jack")
-        eventually(lambda: ("mail", "jack") in ear._wakes)
+        eventually(lambda: ("mail", "jack") in ear._signals)
         assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
 
     def test_what_each_process_publishes_all_can_read(self, one, two):

@@ -34,8 +34,8 @@ def test_a_restart_that_forgets_nothing_is_seen_by_nobody(backend, redis):
     eventually(lambda: backend.ping() is None)
     assert (backend.offset("chess", cursor), backend.remembers_since) == (1, since)
     connect(backend, connection="c2")
-    eventually(lambda: ("missed", "") in ear._wakes)
-    assert ("forgotten", "") not in ear._wakes
+    eventually(lambda: ("missed", "") in ear._signals)
+    assert ("forgotten", "") not in ear._signals
     assert told(backend) == [("online", "explicit")]
 
 
@@ -48,7 +48,7 @@ def test_a_server_that_lost_its_data_begins_anew(backend, redis, clock):
     clock.advance(100)
     redis.start()
     eventually(lambda: backend.ping() is None)
-    assert ("forgotten", "") in ear._wakes
+    assert ("forgotten", "") in ear._signals
     assert backend.remembers_since == clock.now()
     assert backend.offset("chess", cursor) is None
     assert update(backend, "unavailable") is False
@@ -125,4 +125,4 @@ def test_a_flushed_server_is_noticed_at_once(backend, redis):
     connect(backend)
     redis.client.flushall()
     assert update(backend, "unavailable") is False
-    assert ("forgotten", "") in ear._wakes
+    assert ("forgotten", "") in ear._signals

@@ -19,10 +19,10 @@ ONLINE, UNAVAILABLE, OFFLINE = ("online", "explicit"), ("unavailable", "explicit
 PAUSED = replace(JANE, paused=True)
 
 
-def tell_postponed(backend: Tracker, *grants: Grant) -> list[str]:
+def append_postponed(backend: Tracker, *grants: Grant) -> list[str]:
     users = list(backend.postponed())
     for user in users:
-        backend.tell_postponed(user, GrantSet(0, grants or (JANE,)))
+        backend.append_postponed(user, GrantSet(0, grants or (JANE,)))
     return users
 
 
@@ -36,7 +36,7 @@ class RateContract:
         assert [status for status, _ in told(backend)].count("offline") == 3
         assert len(told(backend)) == 6
         pass_time(60)
-        assert tell_postponed(backend) in ([], ["jane"])  # there is nothing to tell: she is offline
+        assert append_postponed(backend) in ([], ["jane"])  # there is nothing to tell: she is offline
         assert len(told(backend)) == 6
 
     def test_reconnecting_under_new_names_tells_no_more_than_the_rate(self, backend):
@@ -55,7 +55,7 @@ class RateContract:
             backend.refresh(JANE, 0)
         assert told(backend) == [ONLINE, OFFLINE, ONLINE, OFFLINE, ONLINE, OFFLINE]
         pass_time(2)
-        tell_postponed(backend)
+        append_postponed(backend)
         assert told(backend)[6:] == [ONLINE]
 
     def test_grants_are_charged_like_changes(self, backend, pass_time):
@@ -82,7 +82,7 @@ class RateContract:
         connect(backend, connection="c2")
         assert told(backend)[-1] == OFFLINE
         pass_time(2)
-        tell_postponed(backend)
+        append_postponed(backend)
         assert told(backend)[-1] == ONLINE
 
     def test_the_rate_is_of_all_applications_together(self, backend):
@@ -100,16 +100,16 @@ class RateContract:
         flap(backend, 6)
         update(backend, "unavailable")
         assert told(backend) == [ONLINE, UNAVAILABLE, ONLINE]
-        assert tell_postponed(backend) == []
+        assert append_postponed(backend) == []
         pass_time(1)
-        assert tell_postponed(backend) == []
+        assert append_postponed(backend) == []
         pass_time(1)
         ear = Ear(backend)
-        assert tell_postponed(backend) == ["jane"]
+        assert append_postponed(backend) == ["jane"]
         assert ear.heard() == [("feed", "chess")]
         assert told(backend)[3:] == [UNAVAILABLE]
         pass_time(60)
-        assert tell_postponed(backend) == []
+        assert append_postponed(backend) == []
 
     def test_what_is_told_later_has_the_time_and_the_reason_of_its_own(self, backend, clock, pass_time):
         connect(backend, "tablet", "c2", "unavailable")
@@ -121,7 +121,7 @@ class RateContract:
         sweep(backend)
         assert backend.status("jane") == "unavailable"
         pass_time(2)
-        tell_postponed(backend)
+        append_postponed(backend)
         assert told(backend)[-1] == ("unavailable", "lost")
         assert read(backend)[-1].at == clock.now() // 1000 * 1000
 
@@ -129,7 +129,7 @@ class RateContract:
         connect(backend)
         flap(backend, 4)
         pass_time(10)
-        tell_postponed(backend)
+        append_postponed(backend)
         assert told(backend) == [ONLINE, UNAVAILABLE, ONLINE]
 
     @pytest.mark.parametrize("end", ["says", "signs out", "signs out everywhere", "pauses", "revokes", "is lost"])
@@ -150,7 +150,7 @@ class RateContract:
         assert told(backend)[-1][0] == "offline"
         known = len(told(backend))
         pass_time(60)
-        tell_postponed(backend, *{"pauses": [PAUSED], "revokes": [GO]}.get(end, []))
+        append_postponed(backend, *{"pauses": [PAUSED], "revokes": [GO]}.get(end, []))
         assert len(told(backend)) == known
 
     def test_a_burst_is_there_again_after_a_while(self, backend, pass_time):
@@ -165,7 +165,7 @@ class RateContract:
     def test_nothing_shows_more_than_was_told(self, backend):
         connect(backend, grants=(JANE, GO))
         flap(backend, 3, JANE, GO)
-        assert (backend.status("jane"), backend.told_status("jane")) == ("unavailable", "online")
+        assert (backend.status("jane"), backend.sent_status("jane")) == ("unavailable", "online")
         assert seen(backend) == {JANE.puid: "online"}
         assert backend.latest("chess", [JANE.puid])[JANE.puid].status == "online"
         maps = replace(GO, appid="maps", puid="jane-in-maps")
@@ -193,7 +193,7 @@ class RateContract:
         backend.refresh(JANE, 7)
         pass_time(2)
         with pytest.raises(StaleGrants):
-            backend.tell_postponed("jane", GrantSet(6, (JANE,)))
+            backend.append_postponed("jane", GrantSet(6, (JANE,)))
         assert list(backend.postponed()) == ["jane"]
-        backend.tell_postponed("jane", GrantSet(7, (JANE,)))
+        backend.append_postponed("jane", GrantSet(7, (JANE,)))
         assert told(backend)[-1] == UNAVAILABLE

@@ -82,14 +82,14 @@ class Ear:
 
     def __init__(self, backend: Tracker) -> None:
         self._backend = backend
-        self._wakes: list[tuple[str, str]] = []
-        backend.subscribe(lambda topic, key: self._wakes.append((topic, key)))
+        self._signals: list[tuple[str, str]] = []
+        backend.subscribe(lambda topic, key: self._signals.append((topic, key)))
 
     def heard(self) -> list[tuple[str, str]]:
         self._backend.signal("account", "mark")
         with gevent.Timeout(5):
-            while ("account", "mark") not in self._wakes:
+            while ("account", "mark") not in self._signals:
                 gevent.sleep(0.01)
-        wakes = self._wakes[: self._wakes.index(("account", "mark"))]
-        self._wakes.clear()
-        return wakes
+        signals = self._signals[: self._signals.index(("account", "mark"))]
+        self._signals.clear()
+        return signals

@@ -62,7 +62,7 @@ def test_beyond_the_number_the_newest_of_each_puid_stays(feed):
     assert feed.covers(0, NOW)
 
 
-def test_a_puid_that_speaks_again_leaves_the_kept_part(feed):
+def test_a_puid_that_speaks_again_leaves_the_older_part(feed):
     add(feed, *"abcccccc")
     assert offsets(feed) == [1, 2, 4, 5, 6, 7, 8]
     add(feed, "a")
@@ -72,7 +72,7 @@ def test_a_puid_that_speaks_again_leaves_the_kept_part(feed):
 
 @pytest.mark.parametrize("offset", range(10))
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
-def test_pages_cross_from_the_kept_part_into_the_log(feed, offset, limit):
+def test_pages_cross_from_the_older_part_into_the_log(feed, offset, limit):
     add(feed, *"abcabdddd", status="online")
     expected = [one for one in (3, 4, 5, 6, 7, 8, 9) if one > offset]
     assert offsets(feed, 0) == [3, 4, 5, 6, 7, 8, 9]
@@ -82,7 +82,7 @@ def test_pages_cross_from_the_kept_part_into_the_log(feed, offset, limit):
     assert found == expected
 
 
-def test_age_moves_the_floor_through_kept_part_and_log(feed):
+def test_age_moves_the_floor_through_older_part_and_log(feed):
     add(feed, "a")
     add(feed, "b", now=NOW + 10_000)
     add(feed, *"cccccc", now=NOW + 20_000)
@@ -130,27 +130,27 @@ def test_times_are_rounded_down_and_never_go_backwards(feed):
     assert [one.at for one in feed.after(0, 10)] == [SECOND, SECOND, SECOND + 2000]
 
 
-def test_burying_takes_earlier_entries_out_of_log_and_kept_part(feed):
+def test_a_revocation_hides_earlier_entries_wherever_they_are_stored(feed):
     add(feed, *"abbb")
-    assert feed.bury(grant("b"), NOW)
+    assert feed.revoke(grant("b"), NOW)
     assert [(one.offset, one.status, one.reason) for one in feed.after(0, 10)] == [(1, "online", "explicit"), (5, "offline", "revoked")]
     add(feed, *"cc")
-    assert feed.bury(grant("a"), NOW)
+    assert feed.revoke(grant("a"), NOW)
     assert [(one.offset, one.puid) for one in feed.after(0, 10)] == [(5, "b"), (6, "c"), (7, "c"), (8, "a")]
     assert feed.view.keys() == {"c"}
 
 
 def test_a_page_is_full_though_buried_entries_lie_in_between(feed):
     add(feed, *"abbc")
-    feed.bury(grant("b"), NOW)
+    feed.revoke(grant("b"), NOW)
     assert [offsets(feed, 0, 2), offsets(feed, 4, 2), offsets(feed, 2, 2)] == [[1, 4], [5], [4, 5]]
 
 
 def test_a_dead_puid_stays_dead_for_as_long_as_its_last_entry(feed):
     add(feed, "a")
-    assert feed.bury(grant("a"), NOW)
+    assert feed.revoke(grant("a"), NOW)
     add(feed, *"bbbbbbbbb")
-    assert not feed.bury(grant("a"), NOW + 60_000)
+    assert not feed.revoke(grant("a"), NOW + 60_000)
     assert not feed.append(grant("a"), "online", "explicit", NOW + 60_000)
     assert feed.head == 11
     assert feed.covers(0, NOW)
@@ -159,7 +159,7 @@ def test_a_dead_puid_stays_dead_for_as_long_as_its_last_entry(feed):
 
 def test_an_older_entry_that_goes_does_not_bring_a_dead_puid_back(feed):
     add(feed, "a")
-    feed.bury(grant("a"), NOW + 30_000)
+    feed.revoke(grant("a"), NOW + 30_000)
     assert not feed.covers(0, NOW + 70_000)
     assert not feed.append(grant("a"), "online", "explicit", NOW + 70_000)
     assert [one.reason for one in feed.after(1, 10)] == ["revoked"]
@@ -167,7 +167,7 @@ def test_an_older_entry_that_goes_does_not_bring_a_dead_puid_back(feed):
 
 def test_more_revocations_than_the_number_move_the_floor(feed):
     for n in range(30):
-        feed.bury(grant(f"p{n}"), NOW)
+        feed.revoke(grant(f"p{n}"), NOW)
     assert not feed.covers(0, NOW)
     covered = [offset for offset in range(31) if feed.covers(offset, NOW)]
     assert covered == list(range(covered[0], 31))
@@ -219,7 +219,7 @@ puids = st.integers(0, 7).map("p{}".format)
 steps = st.one_of(
     st.tuples(st.just("append"), puids, st.sampled_from(STATUSES)),
     st.tuples(st.just("append"), st.sampled_from(["p0", "p1"]), st.sampled_from(STATUSES)),
-    st.tuples(st.just("bury"), puids, st.none()),
+    st.tuples(st.just("revoke"), puids, st.none()),
     st.tuples(st.just("late"), puids, st.sampled_from(STATUSES)),
     st.tuples(st.just("wait"), st.sampled_from([1, 5, 9, 11, -7]), st.none()),
 )
@@ -227,24 +227,24 @@ steps = st.one_of(
 
 @settings(max_examples=400, derandomize=True, deadline=None, database=None)
 @given(st.lists(steps, max_size=60), st.integers(1, 6), st.integers(1, 4))
-@example([("append", "p0", "online"), ("append", "p1", "online"), ("bury", "p0", None), *[("append", "p1", "offline")] * 6], 2, 1)
+@example([("append", "p0", "online"), ("append", "p1", "online"), ("revoke", "p0", None), *[("append", "p1", "offline")] * 6], 2, 1)
 def test_whoever_is_covered_and_replays_ends_at_the_present(plan, entries, limit):
     feed, naive, now, latest = Feed(seconds=10, entries=entries), Naive(), SECOND, SECOND
     for what, item, status in plan:
         if what == "wait":
             now += item * 1000
             latest = max(latest, now)
-        elif what != "bury":
+        elif what != "revoke":
             since = now + 20_000 if what == "late" else 0
             if feed.append(grant(item, since), status, "explicit", now):
                 naive.note(item, status, now)
-        elif feed.bury(grant(item), now):
+        elif feed.revoke(grant(item), now):
             naive.note(item, None, now)
     present = {puid: one.status for puid, one in feed.view.items()}
     assert feed.head == len(naive.entries)
     assert present == naive.states[-1]
     assert len(feed._log) <= entries
-    assert len(feed._kept) <= entries + len(feed.view) + 1
+    assert len(feed._older) <= entries + len(feed.view) + 1
     for offset, state in enumerate(naive.states):
         if feed.covers(offset, now):
             assert replay(feed, offset, state, limit) == present
@@ -253,4 +253,4 @@ def test_whoever_is_covered_and_replays_ends_at_the_present(plan, entries, limit
         else:
             assert not naive.must_be_covered(offset, latest, 10, entries)
     for one in feed.after(0, 1000):
-        assert one.puid not in feed._dead or one.reason == "revoked"
+        assert one.puid not in feed._revoked or one.reason == "revoked"

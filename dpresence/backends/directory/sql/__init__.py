@@ -58,8 +58,8 @@ class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlApplications, SqlGra
     def stamp(self, connection: Connection, mode: str) -> str:
         insert_new(connection, tables.service, id=1, mode=mode)
         connection.execute(update(tables.service).where(tables.service.c.generation.is_(None)).values(generation=secrets.token_hex(8)))
-        stands: str = connection.scalars(select(tables.service.c.mode)).one()
-        return stands
+        stored: str = connection.scalars(select(tables.service.c.mode)).one()
+        return stored
 
     @reading
     def version(self, connection: Connection) -> DirectoryVersion:

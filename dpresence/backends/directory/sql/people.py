@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, or_, select, update
 
 from ....errors import Conflict
 from ....model import ERASED, Account, Application, Identity
-from ...sql.locks import take_turns
+from ...sql.locks import lock_names
 from ...sql.rows import Rows
 from ...sql.tables import accounts, applications, grants, sessions, tickets
 from . import outbox
@@ -21,7 +21,7 @@ _APPLICATIONS = Rows(applications, Application)
 def sign_in(connection: Connection, identity: Identity, now: int) -> Account:
     """Return the account of a person; see ``Directory.sign_in``."""
     person, email = identity.pin, identity.email
-    take_turns(connection, "person", (" ".join(person), email))  # only one of several concurrent sign-ins creates the account
+    lock_names(connection, "person", (" ".join(person), email))  # only one of several concurrent sign-ins creates the account
     is_person = and_(accounts.c.issuer == identity.issuer, accounts.c.subject == identity.subject)
     found = _ACCOUNTS.all(connection, or_(is_person, accounts.c.email == email), order_by=accounts.c.id, for_update=True)
     theirs = [account for account in found if account.pin == person]

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, false, insert, or_, select
 
 from ....model import Account, Session
 from ...sql.engine import Database
-from ...sql.locks import take_turns
+from ...sql.locks import lock_names
 from ...sql.rows import insert_new
 from ...sql.tables import accounts, sessions, spent, tickets
 from ...sql.transactions import reading, transaction
@@ -42,7 +42,7 @@ class SqlSessions(SessionStore):
     def add_session(
         self, connection: Connection, session: Session, proven: Proven | None = None, previous: bytes | None = None
     ) -> Sequence[str]:
-        take_turns(connection, "cookie", [previous.hex()] if previous else [])
+        lock_names(connection, "cookie", [previous.hex()] if previous else [])
         succeeded = (sessions.c.succeeds == previous) & (sessions.c.created_at > session.created_at - PARALLEL_MS)
         before = or_(sessions.c.id_hash == previous, succeeded) if previous else false()
         users = or_(accounts.c.id == session.user, accounts.c.id.in_(select(sessions.c.user).where(before)))

@@ -16,7 +16,7 @@
 --   ends           sorted set: "USER ID" by time of expiry
 --
 -- An operation consists of its name, the users it concerns and its arguments. While one of these users has a key of the earlier
--- version, the operation changes nothing and its result is false: the caller migrates the key ("adopt") and retries.
+-- version, the operation changes nothing and its result is false: the caller migrates the key ("migrate") and retries.
 -- No operation handles more than MANY notifications of all its queues together; results say whether more remain, and the
 -- caller repeats the operation. The result UNTIDY means that the operation only discarded FEW notifications: the caller has to tidy the
 -- queues ("tidy") and retry.

@@ -61,14 +61,14 @@ end
 function run.pending(user, after, limit)
   local found = call('ZRANGEBYSCORE', queues.key('order', user), '(' .. queues.number(after), '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
   if #found == 0 then return { 0, {} } end
-  local ids, kept = {}, {}
+  local ids, page = {}, {}
   for index = 1, #found, 2 do ids[#ids + 1] = found[index] end
   local facts, texts = call('HMGET', queues.key('facts', user), unpack(ids)), call('HMGET', queues.key('text', user), unpack(ids))
   for index in ipairs(ids) do
     local ends = facts[index] and tonumber(string.match(facts[index], '^%d+'))
-    if ends and ends > queues.now and texts[index] then kept[#kept + 1] = { tonumber(found[2 * index]), texts[index] } end
+    if ends and ends > queues.now and texts[index] then page[#page + 1] = { tonumber(found[2 * index]), texts[index] } end
   end
-  return { #ids == limit and tonumber(found[#found]) or 0, kept }
+  return { #ids == limit and tonumber(found[#found]) or 0, page }
 end
 
 function run.among(user, ids)
@@ -103,12 +103,12 @@ function run.settle(user, ids, unseen, at)
       table.insert(named[puid], ids[index])
     end
   end
-  local keep = {}
+  local hide = {}
   if unseen ~= 'all' then
-    for _, puid in ipairs(unseen) do keep[puid] = true end
+    for _, puid in ipairs(unseen) do hide[puid] = true end
   end
   for puid, some in pairs(named) do
-    local hidden = unseen == 'all' or keep[puid]
+    local hidden = unseen == 'all' or hide[puid]
     count = count + (hidden and queues.take(user, puid, some, at) or not hidden and queues.discard(user, puid, some) or 0)
   end
   return count

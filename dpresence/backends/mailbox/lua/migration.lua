@@ -3,7 +3,7 @@ local queues = require('queues')
 local call = redis.call
 local M = { operations = {} }
 
-local function adopt(user, id)
+local function migrate(user, id)
   local packed = call('HGET', queues.key('for', user), id)
   if packed then
     local place, _, ends, text = unpack(cmsgpack.unpack(packed))
@@ -14,15 +14,15 @@ local function adopt(user, id)
 end
 
 -- Return whether more data of this user remains to be migrated.
-function M.operations.adopt(user)
-  for _, id in ipairs(call('HRANDFIELD', queues.key('for', user), queues.SOME)) do adopt(user, id) end
+function M.operations.migrate(user)
+  for _, id in ipairs(call('HRANDFIELD', queues.key('for', user), queues.SOME)) do migrate(user, id) end
   return call('EXISTS', queues.key('for', user)) == 1
 end
 
 -- Migrate some data of any users; return whether more may remain.
-function M.operations.adopt_some()
+function M.operations.migrate_some()
   local some = call('ZRANGE', queues.prefix .. 'ends', 0, queues.SOME - 1)
-  for _, one in ipairs(some) do adopt(string.match(one, '^(.*) (%S+)$')) end
+  for _, one in ipairs(some) do migrate(string.match(one, '^(.*) (%S+)$')) end
   return #some == queues.SOME
 end
 

@@ -40,7 +40,7 @@ local function save_devices(user, record, grants, reason)
   end
   local before = record.status
   record.status = status
-  if status ~= before then rates.publish(user, record, grants, before, reason) end
+  if status ~= before then rates.append_status(user, record, grants, before, reason) end
   records.store(user, record)
 end
 
@@ -68,7 +68,7 @@ local function repair(user, grants)
   local record = records.load(user)
   index(user, record, me)
   for _, process in ipairs(call('SMEMBERS', prefix .. 'dead')) do index(user, record, process) end
-  if not next(record.devices) then rates.publish_at_once(grants, 'offline', 'lost') end
+  if not next(record.devices) then rates.append_status_at_once(grants, 'offline', 'lost') end
 end
 
 local function nameless_in_grace(record)
@@ -80,24 +80,24 @@ local function nameless_in_grace(record)
 end
 
 -- Return whether the index lists a device of a user at this process while the user's record has none at all.
-local function is_lost(user, record)
+local function has_lost_record(user, record)
   return not next(record.devices) and call('SISMEMBER', prefix .. 'users:' .. me, user) == 1
 end
 
 -- Check some users who have a device at this process and signal those whose record is lost. Return the cursor for the next call.
-function run.look(cursor)
+function run.find_lost(cursor)
   local after, users = unpack(call('SSCAN', prefix .. 'users:' .. me, cursor, 'COUNT', 50))
   for _, user in ipairs(users) do
-    if is_lost(user, records.load(user)) then request.signal('forgotten ' .. user) end
+    if has_lost_record(user, records.load(user)) then request.signal('forgotten ' .. user) end
   end
   return after
 end
 
-function run.connect(user, name, connection, status, grants, revision, limit, fresh, signed)
+function run.connect(user, name, connection, status, grants, revision, limit, generated, signed)
   local record = records.load(user)
   if revision < record.revision then return STALE end
   -- A connection that retries after a lost reply may already own a device.
-  if name == '' then name = name_of(record, connection) or nameless_in_grace(record) or fresh end
+  if name == '' then name = name_of(record, connection) or nameless_in_grace(record) or generated end
   local others = 0
   for other, device in pairs(record.devices) do
     if other ~= name and not device.over then others = others + 1 end
@@ -128,7 +128,7 @@ function run.leave(user, name, connection)
   local record = records.load(user)
   local device = find_owned(record, name, connection)
   if not device then
-    if is_lost(user, record) then call('ZADD', prefix .. 'grace:' .. me, ticks + request.grace, user) end
+    if has_lost_record(user, record) then call('ZADD', prefix .. 'grace:' .. me, ticks + request.grace, user) end
     return
   end
   if device.status == 'offline' then
@@ -156,7 +156,7 @@ end
 function run.remove_all(user, grants, revision, before)
   local found = delete_devices(user, grants, revision, 'explicit', function(_, device) return (device.signed or 0) < before end)
   if found ~= STALE and records.load(user).status == 'offline' then
-    rates.publish_at_once(grants, 'offline', 'explicit') -- changes a feed only if the record was lost
+    rates.append_status_at_once(grants, 'offline', 'explicit') -- changes a feed only if the record was lost
   end
   return found
 end

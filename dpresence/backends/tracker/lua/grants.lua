@@ -5,7 +5,7 @@ local run = {}
 
 local function granted(user, grant, revision)
   if not records.raise_revision(user, revision) then return request.STALE end
-  local last, status = feeds.newest(grant[1], grant[2]), grant[4] and 'offline' or records.told_status(user)
+  local last, status = feeds.newest(grant[1], grant[2]), grant[4] and 'offline' or records.sent_status(user)
   if not last or last.reason ~= 'granted' or last.status ~= status then feeds.append(grant, last, status, 'granted') end
 end
 

@@ -85,7 +85,7 @@ function run.follows(generation, revision)
   return true
 end
 
-function run.begin_anew()
+function run.reset()
   request.reset = true
 end
 

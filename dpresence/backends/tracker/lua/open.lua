@@ -2,7 +2,7 @@
 -- ARGV[1], cmsgpack: prefix, process, generation, lease (ms), now (ms), run id of the server,
 --   last state known to the process (epoch, run id, number of batches), a new epoch in case one is needed.
 -- Returns cmsgpack: epoch, start of the stored data (ms), whether the process was known.
-local prefix, me, generation, lease, now, run, seen, fresh = unpack(cmsgpack.unpack(ARGV[1]))
+local prefix, me, generation, lease, now, run, seen, new_epoch = unpack(cmsgpack.unpack(ARGV[1]))
 local clock = require('clock')
 local call = redis.call
 local meta, processes = prefix .. 'meta', prefix .. 'processes'
@@ -44,7 +44,7 @@ if not epoch or has_lost_batches() then
   end
   -- A base above any earlier offset prevents readers of the old feeds from continuing in the new ones.
   local base = seen[1] == '' and 0 or now
-  epoch, since, runs = fresh, now, { { id = run, start = 0 } }
+  epoch, since, runs = new_epoch, now, { { id = run, start = 0 } }
   call('HSET', meta, 'epoch', epoch, 'since', now, 'batches', 0, 'base', base)
   save_runs()
 end

@@ -43,7 +43,7 @@ end
 -- Append a user's status to the feeds that do not show it, or postpone this; return whether all feeds show it. The caller stores the
 -- record.
 --   before: the status that applications were sent last, if no change is postponed.
-function M.publish(user, record, grants, before, reason)
+function M.append_status(user, record, grants, before, reason)
   local all, may = true, record.status ~= 'offline' and M.allowance(user, record) or nil
   for _, grant in ipairs(grants) do
     if not grant[4] then all = feeds.show(grant, record.status, reason, may) and all end
@@ -57,7 +57,7 @@ function M.publish(user, record, grants, before, reason)
 end
 
 -- Append a status to the feeds that do not show it, without a limit.
-function M.publish_at_once(grants, status, reason)
+function M.append_status_at_once(grants, status, reason)
   for _, grant in ipairs(grants) do
     if not grant[4] then feeds.show(grant, status, reason) end
   end

@@ -55,7 +55,7 @@ function M.raise_revision(user, revision)
 end
 
 -- Return the status that applications were sent last.
-function M.told_status(user)
+function M.sent_status(user)
   local record = M.load(user)
   return record.told or record.status
 end

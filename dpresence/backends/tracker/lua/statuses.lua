@@ -1,7 +1,7 @@
 -- Operations on the status of a user, and on the rate of its changes.
 local rates, records, request = require('rates'), require('records'), require('request')
 local call, prefix = redis.call, request.prefix
-local run = { told_status = records.told_status }
+local run = { sent_status = records.sent_status }
 
 function run.status(user)
   return records.load(user).status
@@ -24,11 +24,11 @@ function run.postponed()
   return found
 end
 
-function run.tell_postponed(user, grants, revision)
+function run.append_postponed(user, grants, revision)
   local record = records.load(user)
   if revision < record.revision then return request.STALE end
   -- "offline" is never postponed; or the record is lost and the devices connect again.
-  if record.status == 'offline' or rates.publish(user, record, grants, record.status, record.reason or 'explicit') then
+  if record.status == 'offline' or rates.append_status(user, record, grants, record.status, record.reason or 'explicit') then
     call('ZREM', prefix .. 'postponed', user)
   end
   if next(record.devices) then records.store(user, record) end
