@@ -22,7 +22,7 @@ def test_a_module_requires_files_of_its_folder_and_returns_a_value(path: Path) -
     text = path.read_text(encoding="utf-8")
     required = {name for line in text.split("\n") for name in re.findall(r"require\('(\w+)'\)", line)}
     assert required <= {other.stem for other in MODULES if other.parent == path.parent} - {path.stem, "batch", "open"}
-    assert re.match(r"return [\w.(]+", text.rstrip().split("\n")[-1])
+    assert re.search(r"^return (\w+|\{[^{}]*\}|[\w.]+\(.*\))\n\Z", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("role", "name"), [("tracker", "batch"), ("tracker", "open"), ("mailbox", "batch")])

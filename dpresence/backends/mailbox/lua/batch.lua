@@ -21,7 +21,7 @@
 -- caller repeats the operation. The result UNTIDY means that the operation only discarded FEW notifications: the caller has to tidy the
 -- queues ("tidy") and retry.
 -- Keys are computed here and not declared: Redis Cluster is not supported.
-local delivery, migration, purging, queues = require('delivery'), require('migration'), require('purging'), require('queues')
+local delivery, migration, queues = require('delivery'), require('migration'), require('queues')
 
 local results = {}
 for index, operation in ipairs(queues.operations) do
@@ -29,7 +29,7 @@ for index, operation in ipairs(queues.operations) do
   if migration.has_earlier(operation[2]) then
     results[index] = false
   else
-    local run = delivery[name] or purging[name] or migration.operations[name]
+    local run = delivery[name] or require('purging')[name] or migration.operations[name]
     results[index] = run(unpack(operation, 3))
   end
 end

@@ -1,6 +1,6 @@
 -- Operations that store and deliver notifications.
 local queues = require('queues')
-local call = redis.call
+local call, key, number, now = redis.call, queues.key, queues.number, queues.now
 local FEW = 10 -- maximum number of notifications that a push or a count discards first
 local UNTIDY = 'untidy' -- result of an operation that only discarded FEW notifications, because there are more to discard
 local run = {}
@@ -32,10 +32,10 @@ local function by_queue(items)
       found[puid] = queue
       order[#order + 1] = queue
     end
-    queue.items[#queue.items + 1] = { id, next_position(), queues.now + ttl, text }
+    queue.items[#queue.items + 1] = { id, next_position(), now + ttl, text }
     queue.places[#queue.places + 1] = index
   end
-  call('SET', queues.prefix .. 'count', queues.number(position))
+  call('SET', queues.prefix .. 'count', number(position))
   return order
 end
 
@@ -52,28 +52,28 @@ function run.push(items, limit)
   queues.add(some)
   for _, queue in ipairs(some) do
     local over = queue.size + #queue.items - limit
-    if over > 0 then queues.forget(queue.user, queue.puid, call('ZRANGE', queues.key('queue', queue.puid), 0, over - 1)) end
+    if over > 0 then queues.forget(queue.user, queue.puid, call('ZRANGE', key('queue', queue.puid), 0, over - 1)) end
   end
   return results
 end
 
 -- Return the position to continue after (0 at the end), and position and text of each notification.
 function run.pending(user, after, limit)
-  local found = call('ZRANGEBYSCORE', queues.key('order', user), '(' .. queues.number(after), '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
+  local found = call('ZRANGEBYSCORE', key('order', user), '(' .. number(after), '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
   if #found == 0 then return { 0, {} } end
   local ids, page = {}, {}
   for index = 1, #found, 2 do ids[#ids + 1] = found[index] end
-  local facts, texts = call('HMGET', queues.key('facts', user), unpack(ids)), call('HMGET', queues.key('text', user), unpack(ids))
+  local facts, texts = call('HMGET', key('facts', user), unpack(ids)), call('HMGET', key('text', user), unpack(ids))
   for index in ipairs(ids) do
     local ends = facts[index] and tonumber(string.match(facts[index], '^%d+'))
-    if ends and ends > queues.now and texts[index] then page[#page + 1] = { tonumber(found[2 * index]), texts[index] } end
+    if ends and ends > now and texts[index] then page[#page + 1] = { tonumber(found[2 * index]), texts[index] } end
   end
   return { #ids == limit and tonumber(found[#found]) or 0, page }
 end
 
 function run.among(user, ids)
   local found = {}
-  for index, score in ipairs(call('ZMSCORE', queues.key('order', user), unpack(ids))) do
+  for index, score in ipairs(call('ZMSCORE', key('order', user), unpack(ids))) do
     if score then found[#found + 1] = ids[index] end
   end
   return found
@@ -82,12 +82,12 @@ end
 -- Return the size of a queue as its application sees it.
 function run.waiting(user, puid, shown_until)
   local left, size = queues.tidy(user, puid, 0, math.huge, FEW) -- otherwise expired entries of "taken" would be subtracted twice
-  return left and size - call('ZCOUNT', queues.key('taken', puid), '-inf', '(' .. queues.number(shown_until)) or UNTIDY
+  return left and size - call('ZCOUNT', key('taken', puid), '-inf', '(' .. number(shown_until)) or UNTIDY
 end
 
 function run.puids(user, ids)
   local found = {}
-  for _, facts in ipairs(call('HMGET', queues.key('facts', user), unpack(ids))) do
+  for _, facts in ipairs(call('HMGET', key('facts', user), unpack(ids))) do
     if facts then found[#found + 1] = string.match(facts, ' (.*)$') end
   end
   return found
@@ -96,7 +96,7 @@ end
 -- unseen: "all", or a list of PUIDs.
 function run.settle(user, ids, unseen, at)
   local named, count = {}, 0
-  for index, facts in ipairs(call('HMGET', queues.key('facts', user), unpack(ids))) do
+  for index, facts in ipairs(call('HMGET', key('facts', user), unpack(ids))) do
     local puid = facts and string.match(facts, ' (.*)$')
     if puid then
       named[puid] = named[puid] or {}

@@ -1,50 +1,49 @@
 -- The queues of notifications: their keys (see batch.lua), adding and discarding.
 local call, time = redis.call, redis.call('TIME')
-local M = {}
 
-M.prefix, M.operations = unpack(cmsgpack.unpack(ARGV[1]))
-M.queues, M.due = M.prefix .. 'queues', M.prefix .. 'due'
-M.microseconds = time[1] * 1000000 + time[2]
-M.now = time[1] * 1000 + math.floor(time[2] / 1000) -- ms
-M.MANY = 100 -- notifications that one operation handles
-M.SOME = 20 -- queues that one sweep handles
+local prefix, operations = unpack(cmsgpack.unpack(ARGV[1]))
+local queues, due = prefix .. 'queues', prefix .. 'due'
+local microseconds = time[1] * 1000000 + time[2]
+local now = time[1] * 1000 + math.floor(time[2] / 1000) -- ms
+local MANY = 100 -- notifications that one operation handles
+local SOME = 20 -- queues that one sweep handles
 
-function M.key(name, owner)
-  return M.prefix .. name .. ':' .. owner
+local function key(name, owner)
+  return prefix .. name .. ':' .. owner
 end
 
-function M.number(value) -- without an exponent for large values
+local function number(value) -- without an exponent for large values
   return string.format('%.0f', value)
 end
 
 -- Delete notifications of a queue that remains non-empty; return how many were undelivered.
-function M.forget(user, puid, ids)
-  call('HDEL', M.key('facts', user), unpack(ids))
-  call('HDEL', M.key('text', user), unpack(ids))
-  call('ZREM', M.key('ends', puid), unpack(ids))
-  call('ZREM', M.key('taken', puid), unpack(ids))
-  call('ZREM', M.key('queue', puid), unpack(ids))
-  return call('ZREM', M.key('order', user), unpack(ids))
+local function forget(user, puid, ids)
+  call('HDEL', key('facts', user), unpack(ids))
+  call('HDEL', key('text', user), unpack(ids))
+  call('ZREM', key('ends', puid), unpack(ids))
+  call('ZREM', key('taken', puid), unpack(ids))
+  call('ZREM', key('queue', puid), unpack(ids))
+  return call('ZREM', key('order', user), unpack(ids))
 end
 
 -- Delete notifications of one queue; return how many were undelivered.
-function M.discard(user, puid, ids)
+local function discard(user, puid, ids)
   if #ids == 0 then return 0 end
-  local count = M.forget(user, puid, ids)
-  if call('EXISTS', M.key('queue', puid)) == 0 then
-    call('ZREM', M.queues, user .. ' ' .. puid)
-    call('ZREM', M.due, user .. ' ' .. puid)
+  local count = forget(user, puid, ids)
+  if call('EXISTS', key('queue', puid)) == 0 then
+    call('ZREM', queues, user .. ' ' .. puid)
+    call('ZREM', due, user .. ' ' .. puid)
   end
   return count
 end
 
 -- Mark notifications of one queue as received, delete their text and continue to count them; return how many there were.
-function M.take(user, puid, ids, at)
+local function take(user, puid, ids, at)
   local count = 0
   for _, id in ipairs(ids) do
-    if call('ZREM', M.key('order', user), id) == 1 then
-      call('HDEL', M.key('text', user), id)
-      call('ZADD', M.key('taken', puid), M.number(at), id)
+    if call('ZREM', key('order', user), id) == 1 then
+      call('HDEL', key('text', user), id)
+      call('ZADD', key('taken', puid), number(at), id)
       count = count + 1
     end
   end
@@ -57,52 +56,56 @@ local function add_to(user, puid, items)
   for index, item in ipairs(items) do
     local id, position, over, text = unpack(item)
     local two, one = 2 * index, 2 * index - 1
-    facts[one], facts[two] = id, M.number(over) .. ' ' .. puid
+    facts[one], facts[two] = id, number(over) .. ' ' .. puid
     texts[one], texts[two] = id, text
-    places[one], places[two] = M.number(position), id
-    ends[one], ends[two] = M.number(over), id
+    places[one], places[two] = number(position), id
+    ends[one], ends[two] = number(over), id
     first = math.min(first or over, over)
   end
-  call('HSET', M.key('facts', user), unpack(facts))
-  call('HSET', M.key('text', user), unpack(texts))
-  call('ZADD', M.key('order', user), unpack(places))
-  call('ZADD', M.key('queue', puid), unpack(places))
-  call('ZADD', M.key('ends', puid), unpack(ends))
+  call('HSET', key('facts', user), unpack(facts))
+  call('HSET', key('text', user), unpack(texts))
+  call('ZADD', key('order', user), unpack(places))
+  call('ZADD', key('queue', puid), unpack(places))
+  call('ZADD', key('ends', puid), unpack(ends))
   return first
 end
 
 -- Add notifications to some queues.
-function M.add(some)
+local function add(some)
   local names, firsts = {}, {}
   for index, queue in ipairs(some) do
     local two, one = 2 * index, 2 * index - 1
     names[one], names[two] = 0, queue.user .. ' ' .. queue.puid
-    firsts[one], firsts[two] = M.number(add_to(queue.user, queue.puid, queue.items)), names[two]
+    firsts[one], firsts[two] = number(add_to(queue.user, queue.puid, queue.items)), names[two]
   end
-  call('ZADD', M.queues, unpack(names))
-  call('ZADD', M.due, 'LT', unpack(firsts))
+  call('ZADD', queues, unpack(names))
+  call('ZADD', due, 'LT', unpack(firsts))
 end
 
 -- Discard up to ``left`` notifications of one queue; return how many more may be discarded, nil if some remain.
 local function discard_some(user, puid, ids, left)
   local more = #ids > left
   if more then ids[#ids] = nil end -- callers pass at most one id too many
-  M.discard(user, puid, ids)
+  discard(user, puid, ids)
   if not more then return left - #ids end
 end
 
 -- Discard notifications of a queue that have expired, are no longer counted or exceed the limit, up to ``left`` notifications.
 -- Return how many more may be discarded and the size of the queue; nil if some remain.
-function M.tidy(user, puid, shown_until, limit, left)
-  left = discard_some(user, puid, call('ZRANGEBYSCORE', M.key('ends', puid), '-inf', M.now, 'LIMIT', 0, left + 1), left)
+local function tidy(user, puid, shown_until, limit, left)
+  left = discard_some(user, puid, call('ZRANGEBYSCORE', key('ends', puid), '-inf', now, 'LIMIT', 0, left + 1), left)
   if not left then return nil end
-  local before = '(' .. M.number(shown_until)
-  left = discard_some(user, puid, call('ZRANGEBYSCORE', M.key('taken', puid), '-inf', before, 'LIMIT', 0, left + 1), left)
+  local before = '(' .. number(shown_until)
+  left = discard_some(user, puid, call('ZRANGEBYSCORE', key('taken', puid), '-inf', before, 'LIMIT', 0, left + 1), left)
   if not left then return nil end
-  local size = call('ZCARD', M.key('queue', puid))
+  local size = call('ZCARD', key('queue', puid))
   local over = math.min(size - limit, left + 1)
   if over <= 0 then return left, size end
-  return discard_some(user, puid, call('ZRANGE', M.key('queue', puid), 0, over - 1), left), limit
+  return discard_some(user, puid, call('ZRANGE', key('queue', puid), 0, over - 1), left), limit
 end
 
-return M
+return {
+  prefix = prefix, operations = operations, queues = queues, due = due, microseconds = microseconds, now = now,
+  MANY = MANY, SOME = SOME, key = key, number = number, forget = forget, discard = discard, take = take, add = add,
+  tidy = tidy,
+}

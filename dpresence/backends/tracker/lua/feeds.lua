@@ -11,16 +11,15 @@
 local damage, request = require('damage'), require('request')
 local call = redis.call
 local prefix, meta, now, feed_entries = request.prefix, request.meta, request.now, request.feed_entries
-local M = {}
 
-M.SOME = 500 -- maximum number of entries that one call reads or deletes, which takes one or two milliseconds
+local SOME = 500 -- maximum number of entries that one call reads or deletes, which takes one or two milliseconds
 local REBUILDING = 'a feed is being rebuilt'
 
 local function second(milliseconds)
   return milliseconds - milliseconds % 1000
 end
 
-function M.decode(text)
+local function decode(text)
   if not text then return nil end
   local offset, puid, status, at, reason = string.match(text, '^(%d+) (%S+) (%S+) (%-?%d+) (%S+)$')
   if not offset then damage.raise('an entry') end
@@ -31,7 +30,7 @@ end
 --   compacted: up to this offset, entries beyond feed_entries have been reduced to the newest of each PUID.
 local feeds = {}
 
-function M.feed(app)
+local function feed(app)
   local found = feeds[app]
   if not found then
     local head, floor, size, damaged = unpack(call('HMGET', prefix .. 'feed:' .. app, 'head', 'floor', 'size', 'damaged'))
@@ -46,54 +45,54 @@ function M.feed(app)
   return found
 end
 
-function M.newest(app, puid)
-  return M.decode(call('HGET', prefix .. 'view:' .. app, puid))
+local function newest(app, puid)
+  return decode(call('HGET', prefix .. 'view:' .. app, puid))
 end
 
-function M.id(offset)
+local function id(offset)
   return string.format('%.0f-0', offset)
 end
 
 -- Delete entries beyond feed_entries except the newest of each PUID; at most as many as this batch has added.
 local function compact(app)
-  local found, log = M.feed(app), prefix .. 'log:' .. app
+  local found, log = feed(app), prefix .. 'log:' .. app
   local falling = found.head - feed_entries
   if falling <= found.compacted then return end
-  local page, puids = call('XRANGE', log, '(' .. M.id(math.max(found.compacted, 0)), M.id(math.max(falling, 0))), {}
-  for index, one in ipairs(page) do puids[index] = M.decode(one[2][2]).puid end
+  local page, puids = call('XRANGE', log, '(' .. id(math.max(found.compacted, 0)), id(math.max(falling, 0))), {}
+  for index, one in ipairs(page) do puids[index] = decode(one[2][2]).puid end
   local latest, ids = #page > 0 and call('HMGET', prefix .. 'view:' .. app, unpack(puids)), {}
   for index, one in ipairs(page) do
     local text = one[2][2]
-    if latest[index] ~= text and M.decode(text).reason ~= 'revoked' then ids[#ids + 1] = one[1] end
+    if latest[index] ~= text and decode(text).reason ~= 'revoked' then ids[#ids + 1] = one[1] end
   end
   if #ids > 0 then call('XDEL', log, unpack(ids)) end
   found.compacted = falling
 end
 
 -- Verify that the keys of a feed are consistent; return the length of its log and the size of its view.
-function M.check(app)
-  local found, length, size = M.feed(app), call('XLEN', prefix .. 'log:' .. app), call('HLEN', prefix .. 'view:' .. app)
+local function check(app)
+  local found, length, size = feed(app), call('XLEN', prefix .. 'log:' .. app), call('HLEN', prefix .. 'view:' .. app)
   if size ~= found.size then damage.raise('its view is lost') end
   -- The newest entries are never deleted; 100 is the minimum of the setting feed_entries.
   if length < math.min(found.head - found.floor, feed_entries, 100) then damage.raise('its log is lost') end
   return length, size
 end
 
-function M.is_too_old(item)
+local function is_too_old(item)
   return item.at < second(now) - request.feed_seconds * 1000
 end
 
 local function save(app, found)
   if found.appended then
     compact(app)
-    M.check(app)
+    check(app)
   end
   if found.changed and found.new then call('ZADD', prefix .. 'feeds', 0, app) end
   if found.changed then call('HSET', prefix .. 'feed:' .. app, 'head', found.head, 'floor', found.floor, 'size', found.size) end
 end
 
 -- Reset a feed. It accepts entries but cannot be read until it is rebuilt: PUIDs without an entry would be shown as offline.
-function M.reset(app)
+local function reset(app)
   local base = math.max(now, feeds[app] and feeds[app].head or 0) -- above any earlier offset, which invalidates earlier cursors
   feeds[app] = nil
   call('UNLINK', prefix .. 'feed:' .. app, prefix .. 'view:' .. app, prefix .. 'log:' .. app, prefix .. 'gone:' .. app)
@@ -102,13 +101,13 @@ function M.reset(app)
 end
 
 -- Make a feed readable again after it was reset and rebuilt.
-function M.finish_rebuilding(app)
+local function finish_rebuilding(app)
   if call('HDEL', prefix .. 'feed:' .. app, 'damaged') == 1 then request.signal('feed ' .. app) end
   if feeds[app] then feeds[app].damaged = nil end
 end
 
 -- Delete a feed and prevent its creation for some seconds.
-function M.drop(app, seconds)
+local function drop(app, seconds)
   feeds[app] = nil
   call('ZREM', prefix .. 'feeds', app)
   call('SET', prefix .. 'dropped:' .. app, '', 'EX', seconds)
@@ -116,11 +115,11 @@ function M.drop(app, seconds)
 end
 
 -- Call a function on the feed of an application; if the feed turns out to be damaged, reset it and call the function again.
-function M.guarded(app, act, ...)
+local function guarded(app, act, ...)
   local done, result = pcall(act, ...)
   if done then return result end
   if damage.is_damage(result) then
-    M.reset(app)
+    reset(app)
     done, result = pcall(act, ...)
     request.alarm('damaged ' .. app)
   elseif damage.reason_of(result) == REBUILDING then
@@ -131,17 +130,17 @@ function M.guarded(app, act, ...)
 end
 
 -- Save the feeds that the batch has used.
-function M.save_all()
+local function save_all()
   local all = {}
   for app in pairs(feeds) do all[#all + 1] = app end
-  for _, app in ipairs(all) do M.guarded(app, function() save(app, M.feed(app)) end) end
+  for _, app in ipairs(all) do guarded(app, function() save(app, feed(app)) end) end
 end
 
 -- last: the newest entry of the PUID before this one.
-function M.append(grant, last, status, reason)
+local function append(grant, last, status, reason)
   local app, puid, since = grant[1], grant[2], grant[3]
   if not last and call('SISMEMBER', prefix .. 'gone:' .. app, puid) == 1 then return false end
-  local found = M.feed(app)
+  local found = feed(app)
   if found.dropped then return false end
   found.head, found.appended, found.changed = found.head + 1, true, true
   if reason == 'revoked' then
@@ -152,8 +151,8 @@ function M.append(grant, last, status, reason)
   local at = second(math.max(now, since, last and last.at or 0))
   local text = table.concat({ found.head, puid, status, at, reason }, ' ')
   call('HSET', prefix .. 'view:' .. app, puid, text)
-  call('XADD', prefix .. 'log:' .. app, M.id(found.head), 'e', text)
-  if last and last.offset <= found.compacted then call('XDEL', prefix .. 'log:' .. app, M.id(last.offset)) end
+  call('XADD', prefix .. 'log:' .. app, id(found.head), 'e', text)
+  if last and last.offset <= found.compacted then call('XDEL', prefix .. 'log:' .. app, id(last.offset)) end
   request.signal('feed ' .. app)
   return true
 end
@@ -161,22 +160,26 @@ end
 -- Add an entry if the status differs from the newest entry. Return whether the feed shows the status now.
 --   may: optional function that returns whether a change may be appended now. A feed that is being rebuilt accepts every entry, as it
 --   cannot be read yet.
-function M.show(grant, status, reason, may)
-  return M.guarded(grant[1], function()
-    local last = M.newest(grant[1], grant[2])
+local function show(grant, status, reason, may)
+  return guarded(grant[1], function()
+    local last = newest(grant[1], grant[2])
     if status == (last and last.status or 'offline') then return true end
-    if may and not M.feed(grant[1]).damaged and not may() then return false end
-    M.append(grant, last, status, reason)
+    if may and not feed(grant[1]).damaged and not may() then return false end
+    append(grant, last, status, reason)
     return true
   end)
 end
 
 -- Call a function that reads the feed of an application, as "guarded" does; refuse to while the feed is being rebuilt.
-function M.guarded_reading(app, act, ...)
-  return M.guarded(app, function(...)
-    if M.feed(app).damaged then error(REBUILDING, 0) end
+local function guarded_reading(app, act, ...)
+  return guarded(app, function(...)
+    if feed(app).damaged then error(REBUILDING, 0) end
     return act(app, ...)
   end, ...)
 end
 
-return M
+return {
+  SOME = SOME, decode = decode, feed = feed, newest = newest, id = id, check = check, is_too_old = is_too_old,
+  reset = reset, finish_rebuilding = finish_rebuilding, drop = drop, guarded = guarded, save_all = save_all,
+  append = append, show = show, guarded_reading = guarded_reading,
+}

@@ -4,12 +4,11 @@
 -- the clock gains or loses the tokens of one bucket at most.
 
 local feeds, request = require('feeds'), require('request')
-local M = {}
 
 local present
 
 -- Return the server's time in milliseconds, the same value for the whole batch.
-function M.server_time()
+local function server_time()
   if not present then
     local parts = redis.call('TIME')
     present = parts[1] * 1000 + math.floor(parts[2] / 1000)
@@ -18,8 +17,8 @@ function M.server_time()
 end
 
 -- Take a token; return 0, or the milliseconds until a token is available.
-function M.take(record)
-  local time = M.server_time()
+local function take(record)
+  local time = server_time()
   local full = math.min(math.max(record.full or 0, time), time + request.status_window)
   local wait = full + request.status_interval - time - request.status_window
   record.full = full
@@ -29,12 +28,12 @@ function M.take(record)
 end
 
 -- Return a function that returns whether a change may be appended now: the first call takes a token or postpones the change.
-function M.allowance(user, record)
+local function allowance(user, record)
   local wait
   return function()
     if not wait then
-      wait = M.take(record)
-      if wait > 0 then redis.call('ZADD', request.prefix .. 'postponed', M.server_time() + wait, user) end
+      wait = take(record)
+      if wait > 0 then redis.call('ZADD', request.prefix .. 'postponed', server_time() + wait, user) end
     end
     return wait == 0
   end
@@ -43,8 +42,8 @@ end
 -- Append a user's status to the feeds that do not show it, or postpone this; return whether all feeds show it. The caller stores the
 -- record.
 --   before: the status that applications were sent last, if no change is postponed.
-function M.append_status(user, record, grants, before, reason)
-  local all, may = true, record.status ~= 'offline' and M.allowance(user, record) or nil
+local function append_status(user, record, grants, before, reason)
+  local all, may = true, record.status ~= 'offline' and allowance(user, record) or nil
   for _, grant in ipairs(grants) do
     if not grant[4] then all = feeds.show(grant, record.status, reason, may) and all end
   end
@@ -57,10 +56,13 @@ function M.append_status(user, record, grants, before, reason)
 end
 
 -- Append a status to the feeds that do not show it, without a limit.
-function M.append_status_at_once(grants, status, reason)
+local function append_status_at_once(grants, status, reason)
   for _, grant in ipairs(grants) do
     if not grant[4] then feeds.show(grant, status, reason) end
   end
 end
 
-return M
+return {
+  server_time = server_time, take = take, allowance = allowance, append_status = append_status,
+  append_status_at_once = append_status_at_once,
+}

@@ -1,20 +1,19 @@
 -- The record of a user; see batch.lua.
 local damage, request = require('damage'), require('request')
 local call, prefix = redis.call, request.prefix
-local M = {}
 
-M.RANK = { offline = 0, unavailable = 1, online = 2 }
+local RANK = { offline = 0, unavailable = 1, online = 2 }
 
 local function is_record(record)
-  if type(record) ~= 'table' or not M.RANK[record.status] or type(record.devices) ~= 'table' then return false end
+  if type(record) ~= 'table' or not RANK[record.status] or type(record.devices) ~= 'table' then return false end
   for _, device in pairs(record.devices) do
-    if type(device) ~= 'table' or not M.RANK[device.status] or type(device.process) ~= 'string' then return false end
+    if type(device) ~= 'table' or not RANK[device.status] or type(device.process) ~= 'string' then return false end
   end
   return true
 end
 
 -- Return a user's record. One that cannot be decoded is deleted, and the user's devices connect again.
-function M.load(user)
+local function load(user)
   local key = prefix .. 'user:' .. user
   local got, text = pcall(call, 'GET', key)
   if not got and not damage.is_damage(text) then error(text, 0) end
@@ -31,7 +30,7 @@ end
 
 -- Store a record. One without devices is stored for a while: calls with grants older than its revision may still arrive,
 -- and the user's bucket must not be full when they return.
-function M.store(user, record)
+local function store(user, record)
   local key, seconds = prefix .. 'user:' .. user, 0
   if record.revision > 0 then seconds = request.feed_seconds end
   if record.full then seconds = math.max(seconds, math.ceil(request.status_window / 1000)) end
@@ -45,19 +44,21 @@ function M.store(user, record)
 end
 
 -- Store a newer revision of an account; return whether the given revision is not older than the newest one seen.
-function M.raise_revision(user, revision)
-  local record = M.load(user)
+local function raise_revision(user, revision)
+  local record = load(user)
   if revision > record.revision then
     record.revision = revision
-    M.store(user, record)
+    store(user, record)
   end
   return revision >= record.revision
 end
 
 -- Return the status that applications were sent last.
-function M.sent_status(user)
-  local record = M.load(user)
+local function sent_status(user)
+  local record = load(user)
   return record.told or record.status
 end
 
-return M
+return {
+  RANK = RANK, load = load, store = store, raise_revision = raise_revision, sent_status = sent_status,
+}
