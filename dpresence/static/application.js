@@ -115,7 +115,7 @@ function hideKey() {
   byId("new-key").hidden = true;
 }
 
-onClick("stored", () => {
+onClick("key-stored", () => {
   hideKey();
   byId("rotate").focus();
 });

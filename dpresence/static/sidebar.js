@@ -46,7 +46,7 @@ async function signIn() {
 }
 
 const me = new SharedDevice(account, signIn);
-const desktop = new DesktopNotifications(byId("outside"), new AccountStorage(account));
+const desktop = new DesktopNotifications(byId("desktop-notifications"), new AccountStorage(account));
 const statusButtons = /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll(".choice button"));
 
 // Display
@@ -100,8 +100,8 @@ function showConnection() {
   // another person may use the browser
   for (const section of document.querySelectorAll("main > section:not(#me)")) section.toggleAttribute("hidden", signedOut);
   if (now.state === "stopped") byId("stopped-why").textContent = whyStopped(now);
-  byId("again").hidden = signedOut;
-  byId("again-in").hidden = !signedOut;
+  byId("connect-again").hidden = signedOut;
+  byId("sign-in-again").hidden = !signedOut;
   for (const button of statusButtons) button.ariaPressed = String(button.dataset.status === me.status);
   showVisibility();
 }
@@ -149,8 +149,8 @@ for (const button of statusButtons) {
     setTimeout(refresh, 300);
   });
 }
-byId("unkept").hidden = isPersistent;
-byId("again").addEventListener("click", () => me.start());
+byId("no-storage").hidden = isPersistent;
+byId("connect-again").addEventListener("click", () => me.start());
 byId("clear").addEventListener("click", () => {
   me.clear();
   byId("notifications-title").focus();

@@ -50,7 +50,7 @@ def test_a_name_from_right_to_left_stands_beside_the_domain_and_leaves_it_alone(
 def test_a_notification_outside_the_page_begins_with_the_domain(stage: Stage) -> None:
     stage.browser.run(SPY)
     stage.browser.click("Turn on desktop notifications")
-    stage.browser.wait(lambda it: it.find("#outside").text == "Turn off desktop notifications")
+    stage.browser.wait(lambda it: it.find("#desktop-notifications").text == "Turn off desktop notifications")
     stage.service.notify({"puid": stage.puid, "message": "one"}, {"puid": stage.puid, "source": "\u05d0" * 254, "message": "two"})
     stage.wait_for("notifications", lambda text: "two" in text)
     stage.browser.wait(lambda it: it.run("return shown.length") == 3)

@@ -120,13 +120,13 @@ def test_notifications_go_outside_the_page_only_when_she_wants(stage: Stage) -> 
     stage.service.notify({"puid": stage.puid, "message": "one"})
     stage.wait_for("notifications", lambda text: "one" in text)
     stage.browser.click("Turn on desktop notifications")
-    stage.browser.wait(lambda it: it.find("#outside").text == "Turn off desktop notifications")
+    stage.browser.wait(lambda it: it.find("#desktop-notifications").text == "Turn off desktop notifications")
     stage.service.notify({"puid": stage.puid, "message": "two"})
     stage.wait_for("notifications", lambda text: "two" in text)
     stage.browser.wait(lambda it: it.run("return shown.at(-1)") == [f"{stage.application.domain}: \u2068Chess club\u2069", "two"])
     assert [title for title, _ in stage.browser.run("return shown")][:-1] == ["Notifications will look like this"]
     stage.browser.click("Turn off desktop notifications")
-    stage.browser.wait(lambda it: it.find("#outside").text == "Turn on desktop notifications")
+    stage.browser.wait(lambda it: it.find("#desktop-notifications").text == "Turn on desktop notifications")
 
 
 def test_the_browsers_own_notifications_are_used(stage: Stage) -> None:
@@ -134,7 +134,7 @@ def test_the_browsers_own_notifications_are_used(stage: Stage) -> None:
     stage.browser.open(f"{stage.origin}/sidebar")
     stage.wait_connected()
     stage.browser.click("Turn on desktop notifications")
-    stage.browser.wait(lambda it: it.find("#outside").text == "Turn off desktop notifications")
+    stage.browser.wait(lambda it: it.find("#desktop-notifications").text == "Turn off desktop notifications")
     stage.service.notify({"puid": stage.puid, "message": "ping"})
     stage.wait_for("notifications", lambda text: "ping" in text)
     stage.browser.assert_quiet()
@@ -158,7 +158,7 @@ def test_signing_out_elsewhere_is_said_clearly_and_leads_back_in(stage: Stage) -
     stage.browser.wait(lambda it: it.count("meta[name=csrf]") == 0)
     stage.browser.tab(0)
     stage.browser.wait(lambda it: stage.connection == "Signed out" and "You are signed out here" in it.text())
-    assert not stage.browser.find("#again").is_displayed()
+    assert not stage.browser.find("#connect-again").is_displayed()
     stage.browser.click("Sign in again")
     stage.browser.sign_in(stage.sue.email)
     stage.wait_connected()

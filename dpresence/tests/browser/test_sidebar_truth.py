@@ -113,7 +113,7 @@ def test_a_browser_that_cannot_show_notifications_outside_says_so(stage: Stage) 
     stage.browser.run(REFUSES)
     stage.browser.click("Turn on desktop notifications")
     stage.browser.wait(lambda it: "cannot" in it.find("#alert").text)
-    assert stage.browser.find("#outside").text == "Turn on desktop notifications"
+    assert stage.browser.find("#desktop-notifications").text == "Turn on desktop notifications"
     stage.service.notify({"puid": stage.puid, "message": "ping"})
     stage.wait_for("notifications", lambda text: "ping" in text)
     stage.browser.assert_quiet()
