@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Parts(Registry):
+class ServerRegistry(Registry):
     """The long-lived objects of one application: those that requests use, and those that the server starts and stops."""
 
     gate: Gate
@@ -54,15 +54,15 @@ def make_app(ini: Mapping[str, str], here: str, clock: Clock | None = None, file
     :param file: name of the ini: its permissions are checked, and the file of the development token is named after it.
     """
     warn_of_secrets(str(Path(here, file)), ini)
-    parts = make_parts(load_settings(ini, here), clock or Clock(), Path(here, Path(file).name).with_suffix(".token"))
+    registry = make_registry(load_settings(ini, here), clock or Clock(), Path(here, Path(file).name).with_suffix(".token"))
     lookalikes.load()
-    return configure(ini, parts)
+    return configure(ini, registry)
 
 
-def configure(ini: Mapping[str, str], parts: Parts) -> Any:
+def configure(ini: Mapping[str, str], registry: ServerRegistry) -> Any:
     """Return the WSGI application that serves these objects: Pyramid with all routes and views."""
     config = Configurator(settings={**ini, "handle_exceptions": False}, request_factory=Request)  # no error responses by Cornice
-    config.registry[KEY] = parts
+    config.registry[KEY] = registry
     config.include("cornice")
     config.include("pyramid_jinja2")
     config.include("dpresence.channels")  # before the views: the path of an application's channel is also a REST path
@@ -83,7 +83,7 @@ def check_app(ini: Mapping[str, str], here: str) -> Settings:
     return settings
 
 
-def make_parts(settings: Settings, clock: Clock, token_file: Path) -> Parts:
+def make_registry(settings: Settings, clock: Clock, token_file: Path) -> ServerRegistry:
     """Create every long-lived object.
 
     :param token_file: path for the token of a development service; the server writes it once its port is open.
@@ -101,7 +101,7 @@ def make_parts(settings: Settings, clock: Clock, token_file: Path) -> Parts:
     presence.figures.gauges = lambda: {**hub.counts(), **gate.counts()}
     gate.on_wait = presence.feeds.expect_reconnect
     background = Background(presence, clients.providers, settings)
-    return Parts(settings, clock, backends, presence, clients, issuer, token, gate, background)
+    return ServerRegistry(settings, clock, backends, presence, clients, issuer, token, gate, background)
 
 
 def _warn_of_readers(settings: Settings) -> None:

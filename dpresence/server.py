@@ -101,11 +101,11 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
     :param worker: None if this process is the only one.
     :param listener: file number of the listening socket; None to bind one.
     """
-    parts = application.registry["dpresence"]
-    check_exposure(parts.settings, settings)
-    check_workers(parts.settings, settings)
-    parts.gate.limit_to_files(free_files(parts.settings.channels.sockets + SPARE))
-    server, stopping = Server(settings, application, parts.gate, listener), Event()
+    registry = application.registry["dpresence"]
+    check_exposure(registry.settings, settings)
+    check_workers(registry.settings, settings)
+    registry.gate.limit_to_files(free_files(registry.settings.channels.sockets + SPARE))
+    server, stopping = Server(settings, application, registry.gate, listener), Event()
     renewal = Renewal(stopping.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, renewal.cancel)
@@ -115,24 +115,24 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
     gc.collect()
     gc.freeze()  # collecting these long-lived objects would block the event loop for 0.1 s each time
     try:
-        parts.background.start()
+        registry.background.start()
         server.start()
-        if parts.development_token:
-            show_token(parts.development_token, parts.settings.identity.home)  # before the first request is handled
+        if registry.development_token:
+            show_token(registry.development_token, registry.settings.identity.home)  # before the first request is handled
         if worker:
-            Task("heartbeats", partial(_send_heartbeats, worker, parts.settings.presence.lease_seconds))
+            Task("heartbeats", partial(_send_heartbeats, worker, registry.settings.presence.lease_seconds))
             Task("watch on the supervisor", partial(_stop_after_supervisor, worker, stopping))
         else:
             listener = os.dup(server.socket.fileno())
         stopping.wait()
-        log.info("Stopping: %d channels", len(parts.gate.connections))
+        log.info("Stopping: %d channels", len(registry.gate.connections))
     finally:
         server.drain()
         with gevent.Timeout(1, False):
-            parts.background.stop()
+            registry.background.stop()
         with gevent.Timeout(FINISH_SECONDS, False):
-            parts.presence.finish()
-        parts.close()
+            registry.presence.finish()
+        registry.close()
     if renewal.wanted and listener is not None:
         restart(renewal, listener)
 

@@ -67,8 +67,8 @@ def device_channel(request: Request) -> Response:
         raise HTTPMethodNotAllowed(headers=[("Allow", "GET")])
     if request.environ.get("wsgi.websocket") is None:
         _report_refusal(request)
-    parts = request.dpresence
-    return _open(request, DeviceChannel(parts.presence, parts.settings, parts.clock))
+    registry = request.dpresence
+    return _open(request, DeviceChannel(registry.presence, registry.settings, registry.clock))
 
 
 def appservice_channel(request: Request) -> Response:
@@ -76,9 +76,9 @@ def appservice_channel(request: Request) -> Response:
 
     :raises Refused: the application does not exist or is not active.
     """
-    parts, appid = request.dpresence, request.matchdict["appid"]
-    parts.presence.api_keys.require_active(appid)
-    return _open(request, AppServiceChannel(appid, parts.presence, parts.settings, parts.clock))
+    registry, appid = request.dpresence, request.matchdict["appid"]
+    registry.presence.api_keys.require_active(appid)
+    return _open(request, AppServiceChannel(appid, registry.presence, registry.settings, registry.clock))
 
 
 def includeme(config: Configurator) -> None:

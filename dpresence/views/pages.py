@@ -29,16 +29,16 @@ def page(request: Request, template: str, values: dict[str, Any], *, status: int
     :param values: template variables besides ``root``, ``email``, ``csrf``, ``admin`` and ``development``.
     :param form_target: another origin that the page's form may redirect to.
     """
-    parts = request.dpresence
+    registry = request.dpresence
     shown = {
         "root": request.script_name,
-        "development": parts.settings.identity.development,
+        "development": registry.settings.identity.development,
         **_visitor(request, look=status < 500),
         **values,
     }
     response = render_to_response(f"dpresence:templates/{template}.jinja2", shown, request=request)
     response.status_int = status
-    response.headers["Content-Security-Policy"] = page_policy(parts.settings.identity.audience, form_target)
+    response.headers["Content-Security-Policy"] = page_policy(registry.settings.identity.audience, form_target)
     return response
 
 
@@ -70,7 +70,7 @@ def development_cookie(request: Request) -> str:
 
 def redirect_to_audience(request: Request, **_: Any) -> None:
     """Redirect a browser that used another name of this machine to the audience, the origin that assertions are made for (section 8)."""
-    parts = request.dpresence
-    audience = parts.settings.identity.audience
-    if parts.development_issuer and wants_page(request) and request.host_url != audience:
+    registry = request.dpresence
+    audience = registry.settings.identity.audience
+    if registry.development_issuer and wants_page(request) and request.host_url != audience:
         raise HTTPTemporaryRedirect(audience + request.path_qs)

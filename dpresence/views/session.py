@@ -25,12 +25,12 @@ def get_login(request: Request) -> Response:
     """Return the sign-in page."""
     if not wants_page(request):
         raise MethodNotAllowed("POST an assertion; the page is for browsers")
-    parts = request.dpresence
-    token = parts.development_token
+    registry = request.dpresence
+    token = registry.development_token
     values = {
         "next": local_path(request.GET.get("next", ""), f"{request.script_name}/"),
-        "providers": list(parts.clients.providers.values()),
-        "issuers": parts.settings.browserid.issuers,
+        "providers": list(registry.clients.providers.values()),
+        "issuers": registry.settings.browserid.issuers,
         "token_file": token.file.name if token and not token.matches(request.cookies.get(development_cookie(request), "")) else None,
     }
     return page(request, "login", values)

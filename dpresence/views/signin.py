@@ -124,14 +124,14 @@ def _make_room(request: Request, response: Response, size: int) -> None:
 @back.get(validators=(_client, _attempt))
 def get_back(request: Request) -> Response:
     """Open a browser session for the user that the provider asserts, and redirect to the page that required the sign-in."""
-    parts, attempt, answer = request.dpresence, request.validated["attempt"], request.validated["answer"]
+    registry, attempt, answer = request.dpresence, request.validated["attempt"], request.validated["answer"]
     client = request.validated["client"]
     previous = request.cookies.get(cookie_name(request), "")
     _, cookie = request.presence.accounts.login_with_provider(
         lambda: client.finish(attempt, answer), attempt.state, request.remote_addr, previous
     )
-    response = HTTPSeeOther(parts.settings.identity.audience + attempt.next)
-    _set(request, response, cookie_name(request), cookie, parts.settings.identity.session_seconds)
+    response = HTTPSeeOther(registry.settings.identity.audience + attempt.next)
+    _set(request, response, cookie_name(request), cookie, registry.settings.identity.session_seconds)
     return response
 
 
