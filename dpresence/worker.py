@@ -93,4 +93,5 @@ def adopt(number: int) -> socket.socket:
 def not_free(host: str, port: int, error: OSError) -> SettingError:
     """Return the error for an address that cannot be bound."""
     why = (error.strerror or "").partition(":")[0]  # gevent appends the address
-    return wrong_setting(f"port = {port}, host", host, f"free to listen on ({why})")
+    allowed = "permitted to this user, as ports from 1024 are" if isinstance(error, PermissionError) else "free to listen on"
+    return wrong_setting(f"port = {port}, host", host, f"{allowed} ({why})")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from ..clock import Clock
-from ..errors import BackendUnavailable
+from ..errors import BackendUnavailable, SettingError
 from ..settings import Settings
 from .directory import Directory
 from .mailbox import Mailbox
@@ -87,19 +87,33 @@ def load_directory(settings: Settings, clock: Clock, alone: bool | None = None) 
 
 
 def _redis_tracker(settings: Settings, clock: Clock) -> Tracker:
-    from .redis.connections import ConnectionFactory
-    from .tracker.redis import RedisTracker
+    with _named("redis.url: the Redis"), _needing("tracker = redis", "redis"):
+        from .redis.connections import ConnectionFactory
+        from .tracker.redis import RedisTracker
 
-    with _named("redis.url: the Redis"):
         return RedisTracker(ConnectionFactory(settings.redis), settings.presence, clock)
 
 
 def _redis_mailbox(settings: Settings) -> Mailbox:
-    from .mailbox.redis import RedisMailbox
-    from .redis.connections import ConnectionFactory
+    with _named("redis.url: the Redis"), _needing("mailbox = redis", "redis"):
+        from .mailbox.redis import RedisMailbox
+        from .redis.connections import ConnectionFactory
 
-    with _named("redis.url: the Redis"):
         return RedisMailbox(ConnectionFactory(settings.redis), settings.redis_mailbox.allow_volatile)
+
+
+@contextmanager
+def _needing(setting: str, driver: str) -> Iterator[None]:
+    """Name the setting and the missing driver in the error of a start.
+
+    :raises SettingError: the driver is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != driver:
+            raise
+        raise SettingError(f"{setting}: needs {driver}: install dpresence[{driver}]") from None
 
 
 @contextmanager

@@ -34,8 +34,11 @@ class Administration:
 
     def merge(self, email: str, into: str) -> None:
         """Move the grants and applications of an account to another one, and delete the first."""
-        if not self._directory.merge(canonical_email(email), canonical_email(into)):
-            raise NotFound(f"{canonical_email(email)} and {canonical_email(into)} must be two accounts")
+        first, second = canonical_email(email), canonical_email(into)
+        if first == second:
+            raise NotFound(f"{first}: an account cannot be merged into itself")
+        if not self._directory.merge(first, second):
+            raise NotFound(f"there is no account of {first}, or none of {second}")
 
     def stop(self, appid: str, stopped: bool) -> Application:
         """Deactivate an application so that its developer cannot activate it; or let the developer activate it again."""

@@ -133,9 +133,10 @@ SIGN_IN: dict[int, Explanation] = {
         "sign in",
     ),
     122: Explanation(
-        "Use the provider that you used before",
-        "Someone signed in to this account before, through another provider. Only that provider can open it, so that nobody takes it over.",
-        "Sign in with that provider, or ask the operator.",
+        "This account belongs to another sign-in",
+        "Someone signed in to the account of this e-mail address before, with another provider or another account there, or the operator "
+        "has released it for someone else. You cannot sign in to it, so that nobody takes it over.",
+        "Sign in with the provider and the account that you used before. If you did, ask the operator.",
         "sign in",
     ),
     201: Explanation(

@@ -52,8 +52,8 @@ class RedisMailbox(Mailbox):
         server.check()
         reason = _why_volatile(server)
         if reason and not allow_volatile:
-            allowed = f"true for this Redis, which loses acknowledged notifications: {reason}"
-            raise SettingError(f"mailbox.redis.allow_volatile = false: must be {allowed}")
+            choice = "or accept the loss with mailbox.redis.allow_volatile = true"
+            raise SettingError(f"redis.url: this Redis loses acknowledged notifications: {reason}; {choice}")
         reason = reason or _why_not_durable(server)
         if reason:
             log.warning("acknowledged notifications may be lost at a crash: %s", reason)

@@ -90,9 +90,9 @@ class Database:
 
     @property
     def place(self) -> str:
-        """The path of the file, or the host and the name at a server, without credentials; for the log."""
+        """The path of the file, or the name and the host of a server, without credentials; for the log."""
         url = self._engine.url
-        return self._file.path if self._file else f"{url.host or url.query.get('host', 'localhost')}/{url.database}"
+        return self._file.path if self._file else f"{url.database} at {url.host or url.query.get('host', 'localhost')}"
 
     def run(self, work: Callable[[Connection], T], deadline_seconds: float | None = None, *, key: str = "", urgent: bool = False) -> T:
         """Run ``work`` in one transaction and return its result; an exception rolls the transaction back.

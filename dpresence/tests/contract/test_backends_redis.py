@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from dpresence.backends import load
@@ -65,9 +67,20 @@ def test_a_start_that_fails_leaves_no_database_open(lost_redis, monkeypatch):
     assert len(closed) == 1
 
 
+@pytest.mark.parametrize(("role", "mailbox"), [("tracker", "sql"), ("mailbox", "redis")])
+def test_a_missing_driver_stops_the_start_and_is_named(monkeypatch, role, mailbox):
+    for name in [name for name in sys.modules if name.startswith("dpresence.backends.") and "redis" in name]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "redis", None)
+    settings = Settings(storage=StorageSettings("sqlite://", "redis" if role == "tracker" else "memory", mailbox))
+    with pytest.raises(SettingError) as caught:
+        load(settings, FakeClock())
+    assert str(caught.value) == f"{role} = redis: needs redis: install dpresence[redis]"
+
+
 def test_a_volatile_redis_stops_the_start_of_the_mailbox_alone(cooperative_redis):
     with running(appendonly=False) as redis:
-        with pytest.raises(SettingError, match=r"^mailbox\.redis\.allow_volatile = false: must be true for this Redis"):
+        with pytest.raises(SettingError, match=r"^redis\.url: this Redis loses acknowledged notifications"):
             load(on_redis(redis.url), FakeClock())
         settings = Settings(storage=StorageSettings("sqlite://", "redis", "sql"), redis=RedisSettings(redis.url))
         load(settings, FakeClock()).close()

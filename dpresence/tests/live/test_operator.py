@@ -73,8 +73,10 @@ def test_a_merge_ends_one_account_and_gives_what_it_has_to_the_other(service):
     assert [one["appid"] for one in kept.call("GET", "/myapps")["applications"]] == [made["appid"]]
     bystander.assert_silent()
     bystander.close()
-    refused = "old@example.org and kept@example.org must be two accounts\n"
+    refused = "there is no account of old@example.org, or none of kept@example.org\n"
     assert operate(service, "merge", "old@example.org", "kept@example.org") == (1, refused)
+    same = "kept@example.org: an account cannot be merged into itself\n"
+    assert operate(service, "merge", "kept@EXAMPLE.org", "kept@example.org") == (1, same)
 
 
 @pytest.mark.parametrize("command", ["block", "unblock", "unpin"])

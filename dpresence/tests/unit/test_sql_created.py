@@ -22,5 +22,5 @@ def test_a_new_database_is_logged_with_its_path_and_an_existing_one_is_not(tmp_p
 
 def test_the_place_of_a_postgresql_database_has_no_credentials() -> None:
     database = Database("postgresql+psycopg://u:Canary7x@db.example:1/presence")
-    assert database.place == "db.example/presence"
+    assert database.place == "presence at db.example"
     database.close()

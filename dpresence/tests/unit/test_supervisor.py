@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dpresence.errors import SettingError
-from dpresence.worker import listen
+from dpresence.worker import listen, not_free
 
 PROGRAM = """
 import logging, sys
@@ -147,6 +147,11 @@ def test_an_address_that_is_taken_is_refused_by_name() -> None:
         with pytest.raises(SettingError) as refused:
             listen("127.0.0.1", port, 16)
     assert str(refused.value) == f"port = {port}, host = 127.0.0.1: must be free to listen on (Address already in use)"
+
+
+def test_a_port_that_only_root_may_use_is_refused_as_such() -> None:
+    refused = not_free("127.0.0.1", 443, PermissionError(13, "Permission denied: ('127.0.0.1', 443)"))
+    assert str(refused) == "port = 443, host = 127.0.0.1: must be permitted to this user, as ports from 1024 are (Permission denied)"
 
 
 def test_the_socket_is_inherited_and_the_supervisors_end_of_the_lifeline_is_not(run: Callable[..., Run]) -> None:
