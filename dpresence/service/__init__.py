@@ -68,6 +68,17 @@ class Presence:
         self.accounts = Accounts(
             directory, tracker, mailbox, verifiers, self.grants, self.devices, self.outbox, failures, metrics, settings.identity, clock
         )
+        self.outbox.handlers = {
+            "account": self.devices.sign_out_accounts,
+            "device": self.devices.sign_out_devices,
+            "ticket": self.devices.sign_out_families,
+            "application": self.applications.check_channels,
+            "dropped": self.applications.drop_feeds,
+            "granted": self.grants.publish_granted,
+            "changed": self.grants.publish_changed,
+            "revoked": self.grants.publish_revoked,
+            "erased": self.accounts.purge_erased,
+        }
         self.fan_out = FanOut(self.feeds, hub)
         self.overview = Overview(directory, tracker, self.feeds, hub, clock)
         self.delivery = Delivery(directory, tracker, mailbox, self.grants, hub, clock)

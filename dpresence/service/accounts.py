@@ -90,7 +90,6 @@ class Accounts:
         self._grants = grants
         self._devices = devices
         self._outbox = outbox
-        outbox.handlers["erased"] = self._purge
         self._settings = settings
         self._clock = clock
         self._failures = failures
@@ -164,7 +163,7 @@ class Accounts:
             raise self._refusal(InvalidAssertion("ticket"), value, address)
         ticket = used.ticket
         if not used.good:  # the ticket was copied: every connection of its family must sign in again
-            self._outbox.work(ticket.user)
+            self._outbox.apply_now(ticket.user)
             raise self._refusal(InvalidAssertion("ticket used before", about=masked(used.account.email)), value, address)
         return SignIn(used.account, ticket.session_ends_at, ticket.device, ticket.family, successor)
 
@@ -219,7 +218,7 @@ class Accounts:
         self._logins.record(account.id)
         session = Session(_hash(cookie), account.id, now, now + self._settings.session_seconds * 1000)
         for user in self._directory.add_session(session, account, _hash(previous) if previous else None):
-            self._outbox.work(user)  # closes channels of the previous session's tickets, which could not be ended later
+            self._outbox.apply_now(user)  # closes channels of the previous session's tickets, which could not be ended later
         self._metrics.event("browser sign-in", account.email)
         return account, cookie
 
@@ -239,7 +238,7 @@ class Accounts:
             self._directory.end_sessions(session.user)
         else:
             self._directory.end_session(session.id_hash)
-        self._outbox.work(session.user)
+        self._outbox.apply_now(session.user)
 
     def issue_ticket(self, signed: SignedIn) -> str:
         """Return a ticket with which a page can connect as a device.
@@ -270,10 +269,10 @@ class Accounts:
         """
         self._erasures.charge(_hash(account.email).hex())  # hashed, as the e-mail address must not be stored after the erasure
         self._directory.erase(account.id, proven)
-        self._outbox.work(account.id)
+        self._outbox.apply_now(account.id)
         self._metrics.event("account erased")
 
-    def _purge(self, entries: Sequence[OutboxEntry]) -> None:
+    def purge_erased(self, entries: Sequence[OutboxEntry]) -> None:
         """Discard the undelivered notifications of erased users."""
         for entry in entries:
             self._mailbox.purge(entry.user)

@@ -38,7 +38,6 @@ class Applications:
         self._directory = directory
         self._tracker = tracker
         self._outbox = outbox
-        outbox.handlers |= {"application": self._close_channels, "dropped": self._drop_feeds}
         self._metrics = metrics
         self._registrations = RateLimit("too many registrations from this address", settings.channels.registrations_per_hour, 3600, clock)
         self._settings = settings
@@ -99,7 +98,7 @@ class Applications:
         moved = self._directory.move_application(application.id, anew, proven)
         if moved is None:
             raise NotFound()
-        self._outbox.work(application.id)
+        self._outbox.apply_now(application.id)
         return moved[0]
 
     def activate(self, application: Application, owner: Proven) -> str:
@@ -112,21 +111,21 @@ class Applications:
         key, text = generate_key(application.id, self._clock.now())
         if not self._directory.activate(application.id, key, owner):
             raise Conflict("the application is active already")
-        self._outbox.work(application.id)
+        self._outbox.apply_now(application.id)
         self._metrics.event("application activated", application.domain)
         return text
 
     def deactivate(self, application: Application, proven: Proven) -> Application:
         """Deactivate an application; its channels are closed."""
         changed = self._store(application.id, {"active": False}, proven)
-        self._outbox.work(application.id)
+        self._outbox.apply_now(application.id)
         self._metrics.event("application deactivated", application.domain)
         return changed
 
     def delete(self, application: Application, proven: Proven) -> None:
         """Delete an application; its users' grants end and its channels are closed."""
         grants = self._directory.delete_application(application.id, proven)
-        self._outbox.work(application.id)
+        self._outbox.apply_now(application.id)
         if grants is None:
             raise NotFound()
         self._metrics.event("application deleted", application.domain)
@@ -142,12 +141,13 @@ class Applications:
 
     # -- effects of a change: handlers of the outbox
 
-    def _close_channels(self, entries: Sequence[OutboxEntry]) -> None:
+    def check_channels(self, entries: Sequence[OutboxEntry]) -> None:
         """Signal all processes to check whether the applications' channels may stay open and to resume delivery of their notifications."""
         for entry in entries:
             self._tracker.signal("application", entry.appid)
 
-    def _drop_feeds(self, entries: Sequence[OutboxEntry]) -> None:
+    def drop_feeds(self, entries: Sequence[OutboxEntry]) -> None:
+        """Delete the feeds of deleted applications."""
         for entry in entries:
             self._tracker.drop(entry.appid)
 

@@ -53,7 +53,6 @@ class Devices:
         self._clock = clock
         self._limit = settings.devices_per_user
         self._replacements = Buckets(settings.replacements_per_minute / 60, settings.replacements_per_minute)
-        outbox.handlers |= {"account": self._sign_out_all, "device": self._sign_out, "ticket": self._end_family}
 
     def can_update_now(self, user: str) -> bool:
         """Return whether ``update_status`` of this user can complete without blocking."""
@@ -135,7 +134,7 @@ class Devices:
             raise NotFound()
         self._directory.end_tickets(user, device, proven)
         live = self._is_live(user, device)
-        self._outbox.work(user)
+        self._outbox.apply_now(user)
         if not live:
             raise NotFound()
 
@@ -152,21 +151,24 @@ class Devices:
     def _has_ticket(self, user: str, device: str) -> bool:
         return any(ticket.device == device for ticket in self._directory.tickets(user, self._clock.steady.now()))
 
-    # -- outbox handlers of sign-outs. They signal first, so that channels are closed even if a later step fails
+    # -- handlers of the outbox. They signal first, so that channels are closed even if a later step fails
 
-    def _sign_out_all(self, entries: Sequence[OutboxEntry]) -> None:
+    def sign_out_accounts(self, entries: Sequence[OutboxEntry]) -> None:
+        """Sign out all devices of accounts that signed in before the change."""
         for entry in entries:
             user, before = entry.user, entry.revision
             self._tracker.signal("account", f"{user} {before}")
             self._grants.invalidate(user)
             self._grants.apply(user, partial(self._tracker.remove_all, user, before=before))
 
-    def _sign_out(self, entries: Sequence[OutboxEntry]) -> None:
+    def sign_out_devices(self, entries: Sequence[OutboxEntry]) -> None:
+        """Sign out single devices."""
         for entry in entries:
             self._tracker.signal("device", f"{entry.user} {entry.detail} {entry.revision}")
             self._remove(entry.user, entry.detail, entry.revision)
 
-    def _end_family(self, entries: Sequence[OutboxEntry]) -> None:
+    def sign_out_families(self, entries: Sequence[OutboxEntry]) -> None:
+        """Sign out the devices of ticket families."""
         for entry in entries:
             self._tracker.signal("ticket", f"{entry.user} {entry.detail.partition(' ')[0]}")
         for entry in entries:

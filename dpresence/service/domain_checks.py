@@ -87,5 +87,5 @@ class DomainChecks:
         if failed < _FAILED_CHECKS:
             self._directory.change_application(application.id, {"failed_checks": failed}, application.domain_key)
         elif self._directory.change_application(application.id, NOT_VALIDATED, application.domain_key):
-            self._outbox.work(application.id)
+            self._outbox.apply_now(application.id)
             self._metrics.event("application deactivated: its domain checks failed", application.domain)

@@ -81,7 +81,6 @@ class Grants:
         self._clock = clock
         self._cache = _Cache(directory)
         self.invalidate, self.invalidate_all = self._cache.invalidate, self._cache.clear
-        outbox.handlers |= {"granted": self._publish_granted, "changed": self._publish_changed, "revoked": self._publish_revoked}
 
     def cached(self, user: str) -> GrantSet | None:
         """Return a user's grants from the cache, None if they are not cached. Does not block."""
@@ -212,15 +211,17 @@ class Grants:
             result = change()
         finally:  # also after an error, because the transaction may have been committed
             self._cache.invalidate(user)
-        self._outbox.work(user)
+        self._outbox.apply_now(user)
         return result
 
-    # -- outbox handlers
+    # -- handlers of the outbox
 
-    def _publish_granted(self, entries: Sequence[OutboxEntry]) -> None:
+    def publish_granted(self, entries: Sequence[OutboxEntry]) -> None:
+        """Publish new grants to their applications."""
         self._publish(entries, self._tracker.granted)
 
-    def _publish_changed(self, entries: Sequence[OutboxEntry]) -> None:
+    def publish_changed(self, entries: Sequence[OutboxEntry]) -> None:
+        """Publish pauses and their ends to the applications."""
         for user in self._publish(entries, self._tracker.refresh):
             self._tracker.signal("mail", user)  # delivers notifications that waited for the end of a pause
 
@@ -238,7 +239,8 @@ class Grants:
             self._tracker.signal("grants", user)
         return puids
 
-    def _publish_revoked(self, entries: Sequence[OutboxEntry]) -> None:
+    def publish_revoked(self, entries: Sequence[OutboxEntry]) -> None:
+        """Publish the end of grants to their applications, and delete the notifications that waited."""
         ended = [Grant(entry.appid, entry.detail, entry.user, granted_at=0, since=0) for entry in entries]
         for entry, grant in zip(entries, ended, strict=True):
             self._cache.invalidate(entry.user)

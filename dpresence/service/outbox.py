@@ -40,7 +40,7 @@ class Outbox:
         self._after = 0
         self._logged: set[int] = set()  # ids of entries whose failure was logged
 
-    def work(self, owner: str) -> None:
+    def apply_now(self, owner: str) -> None:
         """Apply the entries of an account or application now. A sweep retries those that fail."""
         with suppress(BackendUnavailable):
             after = 0
@@ -52,7 +52,8 @@ class Outbox:
                 yield_to_loop()
 
     def sweep(self) -> None:
-        """Apply the entries that existed at the last sweep. Newer entries are about to be applied by the process that wrote them.
+        """Apply the entries that existed at the last sweep. The process that wrote newer entries applies them itself, unless it is the
+        operator's command, which has neither tracker nor channels.
 
         :raises BackendUnavailable: a backend is unavailable. The next sweep continues after the entries that failed.
         """

@@ -93,9 +93,5 @@ def _pages(read: Callable[[K], Sequence[T]], key: Callable[[T], K], show: Callab
         yield_to_loop()
 
 
-def _grant(item: Granted) -> StoredGrant:
-    return StoredGrant.of(item.grant, item.last_looked)
-
-
 def _notification(waiting: Waiting) -> StoredNotification:
     return StoredNotification.of(waiting.notification)

@@ -140,8 +140,8 @@ SIGN_IN: dict[int, Explanation] = {
         "sign in",
     ),
     201: Explanation(
-        "Your provider does not answer",
-        "This service could not complete the sign-in at your provider. You did nothing wrong.",
+        "The sign-in could not be completed",
+        "Your provider does not answer this service, or refuses it. You did nothing wrong.",
         "Try again in a moment. If it happens again, tell the operator: the log contains the cause.",
         "sign in",
     ),

@@ -309,7 +309,7 @@ def test_the_end_of_very_many_grants_lets_others_have_their_turn_and_visits_the_
             gevent.sleep(0.0001)  # by the clock, as what waits for a socket
 
     counter = gevent.spawn(count)
-    world.presence.outbox.work(app.id)
+    world.presence.outbox.apply_now(app.id)
     counter.kill()
     assert sum(visits) == 1000 and len(visits) <= 5
     assert {1, 2, 3, 4} <= set(turns)
