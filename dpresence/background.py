@@ -32,14 +32,14 @@ class Background:
             ("sweep of devices", settings.presence.sweep_seconds, presence.devices.sweep),
             ("publishing of postponed status changes", POSTPONED_SECONDS, presence.devices.publish_postponed),
             ("checks of domains", HOUSEKEEPING_SECONDS, presence.domain_checks.check_due),
-            ("lease", settings.presence.refresh_seconds, presence.renew_lease),
-            ("figures", FIGURES_SECONDS, presence.figures.sample),
+            ("renewal of the lease", settings.presence.refresh_seconds, presence.renew_lease),
+            ("publishing of figures", FIGURES_SECONDS, presence.figures.sample),
             ("ping of backends", settings.presence.sweep_seconds, presence.figures.ping_backends),
             ("sweep of notifications", HOUSEKEEPING_SECONDS, presence.notifications.sweep),
             ("sweep of feeds", HOUSEKEEPING_SECONDS, presence.feeds.sweep),
-            ("outbox", settings.presence.sweep_seconds, presence.outbox.sweep),
+            ("sweep of the outbox", settings.presence.sweep_seconds, presence.outbox.sweep),
             ("comparison with the directory", settings.presence.sweep_seconds, presence.comparison.sweep),
-            ("retries", settings.presence.sweep_seconds, presence.retries.flush),
+            ("retry of failed operations", settings.presence.sweep_seconds, presence.retries.flush),
             ("sweep of accounts", HOUSEKEEPING_SECONDS, presence.accounts.sweep),
         ]
         if settings.identity.development:

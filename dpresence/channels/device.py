@@ -173,7 +173,7 @@ class DeviceChannel(JsonChannel):
             self.close(CloseCode.SLOW_DOWN_IGNORED, f"the slow-down was ignored, retry_after={refused.retry_after or 1}")
 
     def _expect_retry(self, seconds: float) -> None:
-        """Extend the sign-in deadline, and have snapshots held back: the device may be one that reconnects."""
+        """Extend the sign-in deadline, and delay snapshots, because this device may be reconnecting."""
         self.allow_to_sign_in(seconds)
         self._presence.feeds.expect_reconnect(seconds)
 
@@ -183,7 +183,7 @@ class DeviceChannel(JsonChannel):
             self._update_unconfirmed = True
             known = self._presence.devices.update_status(session.user, session.device, self.connection.id, status)
             session.status, self._update_unconfirmed = status, False
-            if not known:  # replaced, signed out, or lost by the tracker
+            if not known:  # the device was replaced or signed out, or the tracker has lost it
                 self._presence.recovery.check_devices(session.user)
 
     def _apply_pending(self) -> None:
@@ -209,9 +209,8 @@ class DeviceChannel(JsonChannel):
         try:
             self._apply_pending()
         except BackendUnavailable:
-            self._pending_status = (
-                self._pending_status or pending
-            )  # retry at the next tick; a sign-out may have set it to offline meanwhile
+            # the next tick tries again; a sign-out may have set the status to offline meanwhile
+            self._pending_status = self._pending_status or pending
 
     def closed(self, code: int, clean: bool) -> None:
         """Log the end of the session and leave: grace begins, or none after a sign-out."""

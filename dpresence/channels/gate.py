@@ -162,7 +162,7 @@ class Gate:
         """Return whether the rate and the burst allow one more channel of an address.
 
         Half of both is reserved for addresses that use less than their share. Channels that were just admitted and have not
-        signed in count against the burst, so that a reconnect storm waits outside the service.
+        signed in count against the burst, so that many simultaneous reconnections wait outside the service.
         """
         while self._newcomers and next(iter(self._newcomers.values())) <= now - _NEWCOMER_SECONDS:
             del self._newcomers[next(iter(self._newcomers))]

@@ -89,7 +89,7 @@ class Handler(HttpHandler):
         self.server.gate.check(self.environ["REMOTE_ADDR"])
 
     def _check_origin(self, origin: str | None) -> None:
-        """Check that an origin is our own, one of ``channels.origins``, or None, as programs send no Origin.
+        """Check that an origin is the service's own, one of ``channels.origins``, or None, as programs send no Origin.
 
         :raises Forbidden: the origin is not allowed.
         """

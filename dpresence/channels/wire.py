@@ -34,7 +34,7 @@ class State(enum.Enum):
 
     NEW = "the 101 has not been sent"
     OPEN = "open"
-    CLOSING = "our close frame is queued or sent"
+    CLOSING = "the server's close frame is queued or sent"
     CLOSED = "the socket is closed"
 
 
@@ -213,7 +213,7 @@ class Wire:
         self.end()
 
     def peer_closed(self, event: frames.Close) -> None:
-        """Answer the peer's close frame with its code, or finish the handshake that we began (RFC 6455, 5.5.1)."""
+        """Answer the peer's close frame with its code, or finish the handshake that the server began (RFC 6455, 5.5.1)."""
         self.discards = self.clean = True
         if self.state is State.OPEN:
             self._start_closing(event.code, frames.close_frame(event.code))
@@ -226,7 +226,7 @@ class Wire:
         self._deadline = now
 
     def tick(self, now: float) -> bool:
-        """End a connection that does not read or does not answer our close frame in time; return whether it was ended.
+        """End a connection that does not read or does not answer the server's close frame in time; return whether it was ended.
 
         :param now: ``Clock.monotonic()``.
         """

@@ -209,7 +209,7 @@ class Accounts:
     def _open_session(
         self, identity: Identity, proof: str, address: str, previous: str, digest: bytes | None = None
     ) -> tuple[Account, str]:
-        """Open a session. The ``digest`` of an assertion is spent last, so that a refused log-in does not use the assertion up."""
+        """Open a session. The assertion's ``digest`` is recorded as used last, so that a refused log-in does not use it up."""
         now, cookie = self._clock.steady.now(), secrets.token_urlsafe(32)
         account = self._account_of(identity, proof, address)
         self._logins.check(account.id)

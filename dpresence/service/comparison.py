@@ -78,7 +78,7 @@ class Comparison:
 
     def _revoke(self, appid: str, puids: Sequence[str]) -> None:
         for puid in puids:
-            log.warning("the feed of application %s contained a user whose grant has ended", appid)
+            log.warning("the feed of application %s contained a user whose grant has ended; it is revoked there now", appid)
             self._tracker.revoked(Grant(appid, puid, "", granted_at=0, since=0))
 
     def _publish(self, grants: Sequence[Grant]) -> None:

@@ -162,7 +162,7 @@ class Delivery:
         return following
 
     def _offer(self, user: str, channel: DevicePort, page: Sequence[Waiting], shown: Mapping[str, str]) -> bool:
-        """Offer a channel the new notifications of the part of a page that it has room for; return whether it accepted them."""
+        """Send a channel those notifications of a page that fit and were not sent yet; return whether it accepted them."""
         progress, unsettled = channel.session.progress, self._written.get(user, ())
         taken = page[: channel.room_for([waiting.notification for waiting in page])]
         for position, item in taken:

@@ -83,7 +83,7 @@ class DeviceSessions:
         session, account = channel.session, proof.signed.account
         check_email(frame, account.email)
         session.email = account.email  # the provider may have given the person another address
-        if account.revision != session.revision:  # otherwise a sign-out from before this proof would end the device
+        if account.revision != session.revision:  # otherwise a sign-out older than this proof would sign the device out
             self._devices.renew(account, session.device, channel.connection_id, session.status)
         self._store(channel, proof)
         self._close_if_signed_out(channel, proof)

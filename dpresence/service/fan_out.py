@@ -14,12 +14,12 @@ from .single_flight import yield_to_loop
 
 
 class FanOut:
-    """Sends updates to the channels of applications. Channels at the same offset share one encoded frame."""
+    """Sends updates to the channels of applications. Channels at the same offset share one encoded payload."""
 
     def __init__(self, feeds: Feeds, hub: Hub) -> None:
         self._feeds = feeds
         self._hub = hub
-        self._runs = Coalescer("the fan-out of a feed", self._send_new)
+        self._coalescer = Coalescer("the fan-out of a feed", self._send_new)
 
     def request(self, appid: str) -> None:
         """Send new updates to an application's channels at the end of this iteration of the event loop. Does not block.
@@ -27,7 +27,7 @@ class FanOut:
         One greenlet at a time sends updates of an application, so that no update overtakes another.
         """
         if self._hub.has_application(appid):
-            self._runs.request(appid)
+            self._coalescer.request(appid)
 
     def _send_new(self, appid: str) -> None:
         by_offset: defaultdict[int, list[ApplicationPort]] = defaultdict(list)
@@ -47,7 +47,7 @@ class FanOut:
         updates = self._feeds.read(appid, next(iter(channels)).offset)
         if updates is None:
             for channel in channels:
-                channel.close(CloseCode.SLOW_READER, "the feed has moved on")
+                channel.close(CloseCode.SLOW_READER, "updates after this offset were deleted")
             return False
         if not updates:
             return False

@@ -19,8 +19,11 @@ SWEEP_SECONDS = 45
 _PAGE = 100
 """Applications that a sweep processes before it yields to the event loop."""
 _RETURN_SECONDS = 5
-_RETURN_LEAST, _RETURN_SHARE = 50, 20
-"""Many devices reconnect after a restart while at least 50 devices, and 1/20 of all that have connected, do so in ``_RETURN_SECONDS``."""
+"""Seconds in which the devices are counted that connect. After a restart, many do so at the same time."""
+_RETURN_LEAST = 50
+"""Minimum number of devices in this time that counts as many."""
+_RETURN_SHARE = 20
+"""Many are also at least one device of this number that have connected since the start."""
 
 
 class Feeds:

@@ -72,20 +72,20 @@ class FairQueue:
         return bool(self._waiting[False])
 
     def _join(self, key: str, urgent: bool) -> _Waiter:
-        lane = self._waiting[urgent]
-        own = len(lane.get(key, ()))
-        if (not urgent and own >= self._most_each) or (self._calls[urgent] >= self._most and not self._make_room(lane, own)):
+        queue = self._waiting[urgent]
+        own = len(queue.get(key, ()))
+        if (not urgent and own >= self._most_each) or (self._calls[urgent] >= self._most and not self._make_room(queue, own)):
             raise BackendUnavailable
         waiter = _Waiter(key, urgent)
-        lane.setdefault(key, deque()).append(waiter)
+        queue.setdefault(key, deque()).append(waiter)
         if not key:
-            lane.move_to_end(key, last=False)
+            queue.move_to_end(key, last=False)
         self._calls[urgent] += 1
         return waiter
 
-    def _make_room(self, lane: OrderedDict[str, deque[_Waiter]], own: int) -> bool:
+    def _make_room(self, queue: OrderedDict[str, deque[_Waiter]], own: int) -> bool:
         """Refuse the newest call of the key with the most waiting calls, unless the newcomer's key has as many."""
-        longest = max(lane.values(), key=len, default=deque())
+        longest = max(queue.values(), key=len, default=deque())
         if len(longest) <= own + 1:
             return False
         longest[-1].refused = True
@@ -107,10 +107,10 @@ class FairQueue:
             self._forget(waiter)
 
     def _forget(self, waiter: _Waiter) -> None:
-        lane = self._waiting[waiter.urgent]
-        lane[waiter.key].remove(waiter)
-        if not lane[waiter.key]:
-            del lane[waiter.key]
+        queue = self._waiting[waiter.urgent]
+        queue[waiter.key].remove(waiter)
+        if not queue[waiter.key]:
+            del queue[waiter.key]
         self._calls[waiter.urgent] -= 1
 
     def _admit(self) -> None:
@@ -136,10 +136,10 @@ class FairQueue:
         return None if key is None else self._take(False, key)
 
     def _take(self, urgent: bool, key: str) -> _Waiter:
-        lane = self._waiting[urgent]
-        waiter = lane[key].popleft()
-        if lane[key]:
-            lane.move_to_end(key)
+        queue = self._waiting[urgent]
+        waiter = queue[key].popleft()
+        if queue[key]:
+            queue.move_to_end(key)
         else:
-            del lane[key]
+            del queue[key]
         return waiter

@@ -88,9 +88,8 @@ sessions = Table(
     Column("user", Text, _part_of("accounts"), nullable=False, index=True),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
-    Column(
-        "succeeds", LargeBinary, index=True
-    ),  # hash of the browser's cookie before the log-in; a later log-in with the same cookie replaces this session
+    # hash of the browser's cookie before the log-in; a later log-in with the same cookie replaces this session
+    Column("succeeds", LargeBinary, index=True),
 )
 
 tickets = Table(

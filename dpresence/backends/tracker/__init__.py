@@ -15,10 +15,12 @@ from typing import Literal
 from ...model import ERASED, Device, DirectoryVersion, Grant, GrantSet, Status, Update
 
 Topic = Literal["feed", "mail", "grants", "account", "ticket", "device", "replaced", "application", "missed", "forgotten", "damaged"]
-"""Topic of a signal. The tracker itself sends two with an empty key: ``missed``, signals of any topic may have been missed;
-``forgotten``, the devices of this process may have been lost and must be connected again. Two report damaged data in the store:
-``forgotten`` with a user whose devices were lost; ``damaged`` with an application whose feed was emptied and cannot be read
-until every PUID has been added to it again and it is ``rebuilt``.
+"""Topic of a signal. The tracker itself sends these:
+
+- ``missed``, without a key: signals of any topic may have been lost.
+- ``forgotten``, without a key: the devices of this process may have been lost, and must be connected again.
+- ``forgotten``, with a user: that user's devices were lost.
+- ``damaged``, with an application: its feed was emptied. It cannot be read until every PUID was added to it again and it is ``rebuilt``.
 """
 Listener = Callable[[Topic, str], None]
 
