@@ -45,7 +45,8 @@ class Outbox:
         with suppress(BackendUnavailable):
             after = 0
             while entries := self._directory.outbox(owner, after, _PAGE):
-                self._apply(entries)
+                if self._apply(entries, only_until_failure=True):
+                    return
                 after = entries[-1].id
                 if len(entries) < _PAGE:
                     return
@@ -61,8 +62,7 @@ class Outbox:
         while entries := self._directory.outbox(None, self._after, _PAGE):
             due = [entry for entry in entries if entry.id <= known]
             self._newest_seen = max(self._newest_seen, entries[-1].id)
-            for _, some in groupby(due, lambda entry: entry.kind):
-                failures += not self._attempt(list(some))
+            failures += self._apply(due)
             self._after = entries[-1].id
             if failures >= _FAILURES:
                 raise BackendUnavailable
@@ -79,20 +79,30 @@ class Outbox:
                 self.sweep()
         return len(self._directory.outbox(None, 0, _PAGE))
 
-    def _apply(self, entries: Sequence[OutboxEntry]) -> None:
-        for _, some in groupby(entries, lambda entry: entry.kind):
-            if not self._attempt(list(some)):
-                raise BackendUnavailable
+    def _apply(self, entries: Sequence[OutboxEntry], only_until_failure: bool = False) -> int:
+        """Apply entries in order, by runs of one kind; return how many runs failed because a backend is unavailable.
 
-    def _attempt(self, entries: Sequence[OutboxEntry]) -> bool:
-        """Apply entries of one kind; return False if a backend is unavailable."""
-        try:
-            self.handlers[entries[0].kind](entries)
-            self._directory.clear_outbox([entry.id for entry in entries])
-        except BackendUnavailable:
-            return False
-        except Exception:  # a bug in this service: the entries stay in the outbox and must not stop the others
-            if entries[0].id not in self._logged:
-                self._logged.add(entries[0].id)
-                log.exception("an outbox entry cannot be applied: %s", entries[0].kind)
-        return True
+        Applied entries are deleted at the end: while they are, other greenlets run, and would see a half of the effects.
+        """
+        applied: list[int] = []
+        failures = 0
+        for kind, run in groupby(entries, lambda entry: entry.kind):
+            some = list(run)
+            try:
+                self.handlers[kind](some)
+                applied += [entry.id for entry in some]
+            except BackendUnavailable:
+                failures += 1
+                if only_until_failure:
+                    break
+            except Exception:  # a bug in this service: the entries stay in the outbox and must not stop the others
+                self._log_once(some[0])
+        if applied:
+            self._directory.clear_outbox(applied)
+        return failures
+
+    def _log_once(self, entry: OutboxEntry) -> None:
+        """Log the present exception, once for each entry."""
+        if entry.id not in self._logged:
+            self._logged.add(entry.id)
+            log.exception("an outbox entry cannot be applied: %s", entry.kind)

@@ -35,6 +35,7 @@ ALGORITHMS = ("RS256", "ES256", "EdDSA", "Ed25519")
 SECRET = "a secret: of 100%"
 CALLBACK = f"{AUDIENCE}/login/corp/callback"
 INVALID = (401, ko(34, "Invalid assertion"))
+ENDED = (401, ko(34, "Invalid assertion: the identity provider ended the sign-in", details="ended"))
 SECONDS = 10
 
 
@@ -253,7 +254,7 @@ def test_turning_round_at_the_provider_signs_nobody_in(world, provider):
     browser, url = begin(world)
     back = provider.walk(url, "ada", abort=True)
     assert "error=access_denied" in back
-    assert refusal(come_back(browser, back)) == INVALID
+    assert refusal(come_back(browser, back)) == ENDED
 
 
 def test_a_code_is_good_once_and_for_the_browser_that_asked(world, provider):

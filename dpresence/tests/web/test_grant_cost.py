@@ -74,5 +74,5 @@ def test_a_merge_of_two_accounts(world: World, app: App, ann: Browser, monkeypat
     assert world.parts.backends.directory.merge(ANN, "eve@example.org")
     calls = count_calls(world, monkeypatch, "directory")
     world.presence.outbox.flush()
-    assert (calls["grants_of_user"], calls["clear_outbox"]) == (2, 3), "of both accounts; of the kinds account, changed and erased"
+    assert (calls["grants_of_user"], calls["clear_outbox"]) == (2, 1), "of both accounts; of all kinds of entries at once"
     assert calls.total() <= 10, calls
