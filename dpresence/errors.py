@@ -127,11 +127,11 @@ class Conflict(Refused):
 
 
 class SessionEnded(Refused):
-    errno, status, text = 130, 401, "the session has ended, send a new assertion"
+    errno, status, text = 130, 401, "the session has ended; send a new assertion"
 
 
 class OtherEmail(Refused):
-    errno, status, text = 133, 403, "email: differs from the assertion's"
+    errno, status, text = 133, 403, "email: differs from the address that the assertion proves"
 
 
 class DomainNotValidated(Refused):

@@ -21,7 +21,7 @@ _MAX_FAILED_SIGN_INS = 3
 _CHECK_SECONDS = 60
 """Interval at which a channel's key is checked: the end of a key's overlap sends no signal, and a signal may be lost."""
 _CLOSE_REASONS: dict[type[Refused], tuple[CloseCode, str]] = {
-    NotFound: (CloseCode.UNKNOWN_APPLICATION, "the application is gone"),
+    NotFound: (CloseCode.UNKNOWN_APPLICATION, "the application was deleted"),
     InvalidKey: (CloseCode.NOT_SIGNED_IN, InvalidKey.text),
 }
 _INACTIVE = (CloseCode.DEACTIVATED, "the application is not active")

@@ -21,26 +21,39 @@ class ChannelSettings:
         check=allowed.networks,
         allowed="addresses, networks",
     )
-    sockets: int = setting(20000, "Open connections of one process.", low=10, high=1000000)
-    unsigned_per_address: int = setting(20, "Channels of one address that have not signed in.", low=1, high=100000)
-    accept_rate: float = setting(200.0, "New channels, per second.", low=1, high=100000)
+    sockets: int = setting(20000, "Maximum number of open connections of one process.", low=10, high=1000000)
+    unsigned_per_address: int = setting(20, "Maximum number of channels of one address that have not signed in.", low=1, high=100000)
+    accept_rate: float = setting(200.0, "Maximum number of new channels, per second.", low=1, high=100000)
     accept_burst: int = setting(
-        500, "New channels at once, including those that are signing in; beyond, 503 with Retry-After.", low=1, high=100000
+        500,
+        "Maximum number of new channels at once, including those that are signing in; further ones get 503 with Retry-After.",
+        low=1,
+        high=100000,
     )
     plain_per_address: int = setting(
-        1000, "Connections of one address that are not channels; beyond, its oldest idle one is closed.", low=1, high=1000000
+        1000,
+        "Maximum number of connections of one address that are not channels; above that, its oldest idle one is closed.",
+        low=1,
+        high=1000000,
     )
-    request_rate: float = setting(300.0, "HTTP requests of one address, per second.", low=1, high=1000000)
-    request_burst: int = setting(1000, "HTTP requests of one address at once; beyond, 429.", low=1, high=1000000)
+    request_rate: float = setting(300.0, "Maximum number of HTTP requests of one address, per second.", low=1, high=1000000)
+    request_burst: int = setting(1000, "Maximum number of HTTP requests of one address at once; further ones get 429.", low=1, high=1000000)
     connection_request_rate: float = setting(
-        100.0, "HTTP requests on one connection, except a trusted proxy's, per second.", low=1, high=1000000
+        100.0, "Maximum number of HTTP requests on one connection, except a trusted proxy's, per second.", low=1, high=1000000
     )
-    connection_request_burst: int = setting(300, "HTTP requests on one connection at once; beyond, 429.", low=1, high=1000000)
+    connection_request_burst: int = setting(
+        300, "Maximum number of HTTP requests on one connection at once; further ones get 429.", low=1, high=1000000
+    )
     failures_per_minute: int = setting(
-        10, "Failures of the same proof or key at one address; ten times as many of different ones.", low=1, high=100000
+        10, "Maximum number of failures of the same proof or key at one address; ten times as many of different ones.", low=1, high=100000
     )
-    registrations_per_hour: int = setting(60, "Applications registered from one address.", low=1, high=100000)
-    handshake_seconds: int = setting(10, "A request that is not complete within this is answered with 408.", low=1, high=120)
+    registrations_per_hour: int = setting(60, "Maximum number of applications registered from one address.", low=1, high=100000)
+    handshake_seconds: int = setting(
+        10,
+        "A request whose header lines are not complete within this time is answered with 408; a late body is refused with errno 107.",
+        low=1,
+        high=120,
+    )
     sign_in_seconds: int = setting(10, "A channel that has not signed in within this is closed with 4009.", low=1, high=120)
     send_seconds: int = setting(5, "A peer that reads nothing for this long is disconnected.", low=1, high=120)
     close_seconds: int = setting(2, "How long the service waits for a close frame.", low=1, high=30)
@@ -48,13 +61,21 @@ class ChannelSettings:
         60, "A channel whose frame is incomplete for this long is closed; so is an HTTP connection without progress.", low=5, high=600
     )
     device_frame_bytes: int = setting(16384, "Largest message of a device.", low=1024, high=16777216)
-    device_frame_rate: float = setting(20.0, "Frames of a device, per second.", low=1, high=1000000)
-    device_frame_burst: int = setting(60, "Frames of a device at once; beyond, 1008.", low=1, high=1000000)
+    device_frame_rate: float = setting(20.0, "Maximum number of frames of a device, per second.", low=1, high=1000000)
+    device_frame_burst: int = setting(
+        60, "Maximum number of frames of a device at once; more close the channel with 1008.", low=1, high=1000000
+    )
     appservice_frame_bytes: int = setting(131072, "Largest message of an app service.", low=1024, high=16777216)
-    appservice_frame_rate: float = setting(200.0, "Frames of an app service, per second.", low=1, high=1000000)
-    appservice_frame_burst: int = setting(400, "Frames of an app service at once; beyond, 1008.", low=1, high=1000000)
-    fragments: int = setting(64, "Fragments of one message; beyond, 1008.", low=1, high=1000000)
-    bad_frames: int = setting(20, "Bad frames in 60 seconds; at this number, 4013.", low=1, high=10000)
-    outbox_bytes: int = setting(1048576, "Bytes waiting for a slow reader; beyond, 4102.", low=65536, high=1073741824)
-    outbox_frames: int = setting(1000, "Frames waiting for a slow reader; beyond, 4102.", low=10, high=1000000)
+    appservice_frame_rate: float = setting(200.0, "Maximum number of frames of an app service, per second.", low=1, high=1000000)
+    appservice_frame_burst: int = setting(
+        400, "Maximum number of frames of an app service at once; more close the channel with 1008.", low=1, high=1000000
+    )
+    fragments: int = setting(64, "Maximum number of fragments of one message; more close the channel with 1008.", low=1, high=1000000)
+    bad_frames: int = setting(20, "Number of bad frames in 60 seconds at which the channel is closed with 4013.", low=1, high=10000)
+    outbox_bytes: int = setting(
+        1048576, "Maximum number of bytes waiting for a slow reader; more close the channel with 4102.", low=65536, high=1073741824
+    )
+    outbox_frames: int = setting(
+        1000, "Maximum number of frames waiting for a slow reader; more close the channel with 4102.", low=10, high=1000000
+    )
     body_bytes: int = setting(131072, "Largest body of a REST call.", low=1024, high=16777216)

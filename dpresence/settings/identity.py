@@ -37,8 +37,8 @@ class IdentitySettings:
     session_seconds: int = setting(43200, "How long a sign-in lasts, on a channel and in a browser.", low=60, high=2592000)
     renewal_seconds: int = setting(60, "How long a channel whose sign-in has expired may take to send a new assertion.", low=5, high=600)
     ticket_seconds: int = setting(60, "How long a ticket made for a page is valid.", low=5, high=600)
-    logins_per_hour: int = setting(60, "Browser sessions opened for one account.", low=1, high=100000)
-    tickets_per_hour: int = setting(600, "Tickets issued to one account.", low=1, high=100000)
+    logins_per_hour: int = setting(60, "Maximum number of browser sessions opened for one account.", low=1, high=100000)
+    tickets_per_hour: int = setting(600, "Maximum number of tickets issued to one account.", low=1, high=100000)
     secret_file: str = setting(
         "%(here)s/presence.secret",
         "Secret that signs the cookie of a sign-in at a provider; created if missing, with SQLite only.",

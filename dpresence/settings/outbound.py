@@ -14,7 +14,9 @@ class OutboundSettings:
 
     timeout_seconds: float = setting(5.0, "Maximum duration of a fetch of a domain proof.", low=1, high=30)
     body_bytes: int = setting(1024, "Largest response to a fetch of a domain proof.", low=64, high=65536)
-    proofs_per_hour: int = setting(10, "Domain proofs of one application that its developer requests.", low=1, high=100000)
+    proofs_per_hour: int = setting(
+        10, "Maximum number of domain proofs of one application that its developer requests.", low=1, high=100000
+    )
     http_proof: bool = setting(True, "Try plain http if port 443 refuses the connection.")
     allow_networks: tuple[str, ...] = setting(
         (),

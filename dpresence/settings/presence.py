@@ -21,19 +21,26 @@ class PresenceSettings:
     sweep_seconds: int = setting(5, "Interval of the sweep for devices whose grace or lease is over.", low=1, high=60)
     feed_seconds: int = setting(3600, "How long updates are stored for an application without a channel.", low=60, high=86400)
     feed_entries: int = setting(
-        10000, "How many updates are stored for such an application; beyond, only the newest of each PUID.", low=100, high=1000000
+        10000,
+        "Maximum number of updates stored for such an application; above that, only the newest of each PUID is stored.",
+        low=100,
+        high=1000000,
     )
     key_overlap_seconds: int = setting(86400, "How long an API key still works after a new one was made.", low=0, high=2592000)
-    keys_per_hour: int = setting(10, "New API keys of one application.", low=1, high=100000)
-    devices_per_user: int = setting(20, "Connected devices of one e-mail.", low=1, high=1000)
-    applications_per_developer: int = setting(100, "Applications of one developer.", low=1, high=10000)
-    replacements_per_minute: int = setting(6, "How often a connected device may be taken over by a newer connection.", low=1, high=1000)
-    sockets_per_application: int = setting(10, "Open channels of one application in one process.", low=1, high=1000)
-    waiting_notifications: int = setting(100, "Notifications waiting for one user from one application.", low=1, high=1000)
-    status_rate: float = setting(1.0, "Status changes of a device, and of an account, per second.", low=0.01, high=1000)
-    status_burst: int = setting(20, "Status changes of a device, and of an account, at once.", low=1, high=10000)
-    notification_rate: float = setting(100.0, "Notifications of an application, per second.", low=0.01, high=100000)
-    notification_burst: int = setting(1000, "Notifications of an application at once.", low=100, high=100000)
+    keys_per_hour: int = setting(10, "Maximum number of new API keys of one application.", low=1, high=100000)
+    devices_per_user: int = setting(20, "Maximum number of connected devices of one e-mail.", low=1, high=1000)
+    applications_per_developer: int = setting(100, "Maximum number of applications of one developer.", low=1, high=10000)
+    replacements_per_minute: int = setting(
+        6, "Maximum number of times that a connected device may be taken over by a newer connection.", low=1, high=1000
+    )
+    sockets_per_application: int = setting(10, "Maximum number of open channels of one application in one process.", low=1, high=1000)
+    waiting_notifications: int = setting(
+        100, "Maximum number of notifications waiting for one user from one application.", low=1, high=1000
+    )
+    status_rate: float = setting(1.0, "Maximum number of status changes of a device, and of an account, per second.", low=0.01, high=1000)
+    status_burst: int = setting(20, "Maximum number of status changes of a device, and of an account, at once.", low=1, high=10000)
+    notification_rate: float = setting(100.0, "Maximum number of notifications of an application, per second.", low=0.01, high=100000)
+    notification_burst: int = setting(1000, "Maximum number of notifications of an application at once.", low=100, high=100000)
 
     def check(self) -> None:
         """Refuse timers that would make a user's status change without cause (docs/protocol.md, section 4)."""

@@ -17,7 +17,7 @@ const REASONS = {
   refused: "No server answers there. Check that it runs, and on which port.",
   tls: "The server answers over https, but its certificate is not valid. It may be expired, self-signed, or for another name.",
   timeout: "The server did not answer in time. A firewall may block the request, or the server is too slow.",
-  status: "The server did not answer with the file (HTTP status 200). The file may be missing, redirected or forbidden.",
+  status: "The server did not answer with HTTP status 200. The file may be missing, redirected or forbidden.",
   size: "The answer is too long. It must be only the text, not a web page around it.",
   mismatch: "The server answers with another text. It may be an old file, or a page of the web server itself.",
 };
@@ -69,7 +69,7 @@ async function refresh() {
 
 /** @param {Key} key */
 function keyRow(key) {
-  const validity = key.expires_at === null ? "until you create a new one" : element("span", {}, "stops ", timeElement(key.expires_at));
+  const validity = key.expires_at === null ? "current key" : element("span", {}, "stops ", timeElement(key.expires_at));
   const cells = [element("code", {}, `dpk_${key.id}_…`), timeElement(key.created_at), dayInWords(key.last_used), validity];
   return element("tr", {}, ...cells.map((cell) => element("td", {}, cell)));
 }
@@ -83,7 +83,7 @@ onClick("check", async () => {
   } catch (caught) {
     const error = toServiceError(caught);
     if (error.errno !== 141) throw error;
-    byId("proof-problem").textContent = `The file was not found. ${REASONS[String(error.details)] ?? error.message}`;
+    byId("proof-problem").textContent = `The check failed. ${REASONS[String(error.details)] ?? error.message}`;
     proof.open = true;
     return;
   }
@@ -145,7 +145,7 @@ onClick("deactivate", async () => {
 
 onSubmit(byId("edit", HTMLFormElement), async (fields) => {
   const moves = fields.domain.toLowerCase() !== fieldText("domain");
-  const detail = "You have to serve a new file, and the application is not active until then. You have to ask everyone who allowed it again.";
+  const detail = "The application is deactivated, and everyone's permission ends. You have to serve a new file, activate the application, and ask people again.";
   if (moves && !(await confirmAction("Change the domain?", detail, "Change the domain"))) return;
   show(await call("PATCH", path, fields));
   if (moves) location.reload();

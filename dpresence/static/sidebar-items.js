@@ -34,7 +34,7 @@ function itemButton(label, subject, key, style, action) {
  */
 export function deviceItem({ device, status, connected, since }, own, outdated, signOut) {
   const name = element("span", { class: "name" }, device, ...(own ? [" ", element("span", { class: "badge" }, "this browser")] : []));
-  const about = element("span", { class: "small" }, connected ? "" : "connection lost, ", "connected ", timeElement(since));
+  const about = element("span", { class: "small" }, connected ? "connected " : "connection lost; it was made ", timeElement(since));
   const sign = element("span", { class: "status small", "data-status": outdated ? "" : status }, outdated ? `was ${status}` : status);
   return element("li", { class: "row" },
     element("div", { class: "fill" }, element("div", {}, name), sign, " ", about),

@@ -25,7 +25,7 @@ class Explanation:
 
 
 _NOTHING = "The application got no access."
-_LINK = f"The mistake is in the link of the site that sent you here, not yours. {_NOTHING}"
+_LINK = f"The site that sent you here made a mistake in its link; you did nothing wrong. {_NOTHING}"
 
 OTHERS = Explanation("That did not work", "The service refused the request for the reason below.", "Go back and try again.")
 
@@ -58,7 +58,7 @@ ANYWHERE: dict[int, Explanation] = {
     999: Explanation(
         "Something went wrong",
         "The service is at fault, not you.",
-        "Try again. If it happens again, give the operator the number below, so that they can find it in the log.",
+        "Try again. If it happens again, give the operator the details below, so that they can find the cause in the log.",
         "again",
     ),
 }
@@ -78,13 +78,14 @@ GRANT: dict[int, Explanation] = {
     108: Explanation("Your answer was incomplete", f"The answer has to be either Allow or Deny. {_NOTHING}", "Answer again.", "again"),
     110: Explanation(
         "This application does not exist",
-        f"It may have been deleted, or the link is incomplete. {_LINK}",
+        f"It may have been deleted, or the link is incomplete. {_NOTHING}",
         "Go back to that site and start again from there.",
     ),
     117: Explanation(
         "That was too quick",
-        f"The answer came within a second, before you could read the request. Another site may have made you click. {_NOTHING}",
-        "Open the request again, and answer when you have read it.",
+        "Either the answer came less than a second after the page was shown, perhaps because another site made you click, or your status "
+        f"and permissions changed too often in a short time. {_NOTHING}",
+        "Wait a little, open the request again, and answer when you have read it.",
         "again",
     ),
     121: Explanation(
@@ -101,12 +102,12 @@ GRANT: dict[int, Explanation] = {
     ),
     140: Explanation(
         "This application cannot ask you yet",
-        f"Its developer has not proven that its web address belongs to them, and you should not have to trust their word. {_NOTHING}",
+        f"Its developer has not proven that its web address belongs to them, or the proof is missing there. {_NOTHING}",
         "Go back to that site. Its developer can finish the proof on “My applications”.",
     ),
     142: Explanation(
         "This application is not active",
-        f"Its developer has deactivated it, or its proof is missing from its domain. You did nothing wrong. {_NOTHING}",
+        f"Its developer has not activated it, or it was deactivated. You did nothing wrong. {_NOTHING}",
         "Open this link again when the application is active.",
         "again",
     ),
@@ -136,7 +137,7 @@ SIGN_IN: dict[int, Explanation] = {
         "This account belongs to another sign-in",
         "Someone signed in to the account of this e-mail address before, with another provider or another account there, or the operator "
         "has released it for someone else. You cannot sign in to it, so that nobody takes it over.",
-        "Sign in with the provider and the account that you used before. If you did, ask the operator.",
+        "Sign in with the provider and the account that you used before. If your address has changed, or if you did so, ask the operator.",
         "sign in",
     ),
     201: Explanation(

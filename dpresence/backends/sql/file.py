@@ -44,7 +44,11 @@ class DatabaseFile:
         """
         lost = self._identity() != self._opened
         if lost and not self._lost:
-            log.error("database: %s was deleted, moved or replaced under the service: put it back, or restart the service", self.path)
+            log.error(
+                "database: %s was deleted, moved or replaced under the service: put it back, or restore a backup; a restart alone "
+                "begins with an empty database",
+                self.path,
+            )
         self._lost = lost
         if lost:
             raise BackendUnavailable

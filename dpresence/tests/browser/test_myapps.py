@@ -81,7 +81,7 @@ def test_the_whole_way_from_a_registration_to_a_deletion(browser: Browser, scene
     browser.check_page("application-new", axe)
 
     browser.click("Check now")
-    browser.wait(lambda it: "The file was not found." in it.text())
+    browser.wait(lambda it: "The check failed." in it.text())
     assert "HTTP status 200" in shown(browser, "#proof-problem")
     scene.site.pages["/__presence"] = "another text"
     browser.click("Check now")
@@ -235,7 +235,7 @@ def test_the_line_that_the_page_offers_sends_a_notification_from_its_program(bro
     program, line = (browser.find(f"#{block}").get_property("textContent") for block in ("python", "notify"))
     after = "channel.send(json.dumps(auth))"
     assert program.count(after) == 1
-    program = program.replace(after, f"{after}\n    {line.replace('PUID', puid)}")
+    program = program.replace(after, f"{after}\n{line.replace('PUID', puid)}")
     auth, snapshot, answer = first_lines([sys.executable, "-c", program], key, 3)
     assert "notify" in answer and "'queue_size': 1" in answer and puid in answer, (auth, snapshot, answer)
     browser.assert_quiet()
@@ -251,7 +251,7 @@ def test_a_new_key_is_shown_once_and_says_how_long_the_old_one_works(browser: Br
     browser.check_page("application-key", axe)
     browser.wait(lambda it: it.count("#keys tr") == 2)
     rows = [row.text for row in browser.find("#keys").find_elements("css selector", "tr")]
-    assert new[:16] in rows[0] and "until you create a new one" in rows[0]
+    assert new[:16] in rows[0] and "current key" in rows[0]
     assert old[:16] in rows[1] and "stops" in rows[1]
     browser.click("I have stored it")
     assert not browser.find("#new-key").is_displayed()
@@ -333,7 +333,7 @@ def test_a_new_name_is_saved_and_a_new_domain_starts_over(browser: Browser, scen
     browser.find("#edit [name=domain]").clear()
     browser.find("#edit [name=domain]").send_keys(scene.evil.domain, Keys.ENTER)
     browser.wait(lambda it: it.find("#question").is_displayed())
-    assert "You have to ask everyone who allowed it again." in shown(browser, "#question")
+    assert "ask people again." in shown(browser, "#question")
     browser.click("Change the domain")
     browser.wait(lambda it: it.count("[data-state=unproven]") == 1 and scene.evil.domain in shown(it, "#address"))
     assert shown(browser, "#domain-key") != before

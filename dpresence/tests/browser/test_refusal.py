@@ -128,6 +128,6 @@ def behind(tmp_path: Path) -> Iterator[str]:
 def test_behind_a_proxy_that_does_not_pass_upgrade_the_page_says_so(browser: Browser, behind: str) -> None:
     browser.enter(behind, "ugo@example.org", "/sidebar")
     browser.wait(lambda it: it.find("#connection").text == "Connection blocked")
-    assert "a proxy or firewall between you and the service blocks websockets" in browser.text()
+    assert "Your network blocks the connection that this page needs" in browser.text()
     browser.open("about:blank")
     browser.assert_quiet("WebSocket connection to", "400")

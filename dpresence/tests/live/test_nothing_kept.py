@@ -79,7 +79,7 @@ def test_a_database_that_was_replaced_under_the_service_shows_on_the_heartbeat(t
         copy.write_bytes(database.read_bytes())
         copy.replace(database)
         assert heartbeat(service) == KEEPS_NOTHING
-        assert f"{database} was deleted, moved or replaced under the service: put it back, or restart the service" in service.log()
+        assert f"{database} was deleted, moved or replaced under the service: put it back, or restore a backup; a restart" in service.log()
         assert "Traceback" not in service.log()
 
 

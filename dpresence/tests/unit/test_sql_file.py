@@ -154,7 +154,8 @@ def test_a_file_that_is_gone_or_another_one_is_written_to_no_more(directory, pat
     ):
         with pytest.raises(BackendUnavailable):
             call()
-    said = f"database: {path} was deleted, moved or replaced under the service: put it back, or restart the service"
+    said = f"database: {path} was deleted, moved or replaced under the service: put it back, or restore a backup; "
+    said += "a restart alone begins with an empty database"
     assert [record.getMessage() for record in caplog.records] == [said]
 
 

@@ -7,7 +7,7 @@ from dpresence.tests.web.support import NOT_FOUND, App, World, ko, refusal, upda
 
 ANN, DEV = "ann@example.org", "dev@example.org"
 DAY = "2026-11-22"
-ENDED = (401, ko(130, "the session has ended, send a new assertion"))
+ENDED = (401, ko(130, "the session has ended; send a new assertion"))
 
 
 def test_the_document_shows_everything_held_about_me(world: World, app: App) -> None:

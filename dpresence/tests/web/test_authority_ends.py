@@ -77,7 +77,7 @@ def test_a_developer_who_is_blocked_or_unpinned_in_the_middle_of_a_call_gets_no_
     held.overtake(
         lambda: answers.append(refusal(owner("POST", f"/myapps/{appid}/{verb}"))), lambda: END[end](two.parts.backends.directory, DEV)
     )
-    assert answers == [(401, ko(130, "the session has ended, send a new assertion"))]
+    assert answers == [(401, ko(130, "the session has ended; send a new assertion"))]
     application = directory.application(appid)
     assert application is not None and not application.active
 

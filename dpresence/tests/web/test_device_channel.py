@@ -15,8 +15,8 @@ from dpresence.tests.web.support import App, World, ko, refusal, say, seen
 ANN, BOB = "ann@example.org", "bob@example.org"
 OK = {"result": "OK"}
 INVALID = ko(34, "Invalid assertion")
-ENDED = ko(130, "the session has ended, send a new assertion")
-OTHER_EMAIL = ko(133, "email: differs from the assertion's")
+ENDED = ko(130, "the session has ended; send a new assertion")
+OTHER_EMAIL = ko(133, "email: differs from the address that the assertion proves")
 
 
 # -- replies

@@ -103,7 +103,7 @@ def test_no_browser_session_is_opened_when_a_block_came_first(world: World, monk
 
     monkeypatch.setattr(directory, "add_session", overtaken)
     late = world.browser()("POST", "/login", {"assertion": world.assertion(ANN)})
-    assert refusal(late) == (401, ko(130, "the session has ended, send a new assertion"))
+    assert refusal(late) == (401, ko(130, "the session has ended; send a new assertion"))
 
 
 # -- the operator's word

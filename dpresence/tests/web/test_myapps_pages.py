@@ -215,7 +215,9 @@ def test_every_way_the_question_can_fail_has_words_of_its_own(world: World, app:
     monkeypatch.setattr(world.parts.backends.directory, "application", away)
     answer = ann("GET", f"{path}?{back(world)}", **HTML)
     assert (answer.status_int, answer.headers["Retry-After"]) == (503, "5")
-    assert "The service is at fault" in unescape(answer.text) and "You can try again in 5 s." in answer.text and 'href=""' in answer.text
+    assert (
+        "The service is at fault" in unescape(answer.text) and "You can try again in 5 seconds." in answer.text and 'href=""' in answer.text
+    )
 
 
 LATE = {

@@ -20,7 +20,7 @@ CALLS = {
     "erase": ("DELETE", "/account", None),
 }
 """By the method of the directory that makes the change."""
-ENDED = (401, ko(130, "the session has ended, send a new assertion"))
+ENDED = (401, ko(130, "the session has ended; send a new assertion"))
 
 
 @pytest.fixture

@@ -238,7 +238,7 @@ def test_deleting_closes_the_sockets_and_leaves_nothing(world: World, app: App) 
     service = world.followed(app)
     answer = app.owner("DELETE", f"/myapps/{app.id}")
     assert (answer.status_int, answer.body) == (204, b"")
-    assert (service.code, service.reason) == (4001, "the application is gone")
+    assert (service.code, service.reason) == (4001, "the application was deleted")
     assert refusal(app.owner("GET", f"/myapps/{app.id}")) == NOT_FOUND
     assert world.person(ANN)("GET", "/grants").json == {"grants": []}
     assert refusal(world.browser()("POST", f"/grant/{app.id}", **world.signed(ANN))) == NOT_FOUND

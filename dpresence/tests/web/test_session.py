@@ -15,7 +15,7 @@ ANN = "ann@example.org"
 NO_CSRF = (403, ko(121, "X-CSRF-Token: is missing or not that of this session"))
 OTHER_ORIGIN = (403, ko(121, "Origin: not a page of this service"))
 NO_CREDENTIALS = (401, ko(104, "credentials are missing"))
-ENDED = (401, ko(130, "the session has ended, send a new assertion"))
+ENDED = (401, ko(130, "the session has ended; send a new assertion"))
 INVALID = (401, ko(34, "Invalid assertion"))
 APPLICATION = {"name": "Chess", "domain": "chess.example.org", "description": ""}
 

@@ -151,7 +151,7 @@ def test_a_refusal_that_used_a_ticket_up_gives_the_next_one(world: World) -> Non
     channel = world.channel()
     ticket = ticket_of(world.person(ANN))
     answer = channel.receive({"email": "bob@example.org", "assertion": ticket, "status": "online", "ticket": True})
-    assert answer == ko(133, "email: differs from the assertion's", ticket=answer["ticket"])
+    assert answer == ko(133, "email: differs from the address that the assertion proves", ticket=answer["ticket"])
     assert enter(world, answer["ticket"])[1] == {"result": "OK"}
 
 
@@ -206,7 +206,7 @@ def test_the_channel_of_a_page_ends_with_its_session(world: World) -> None:
     world.clock.advance(43000)
     page, _ = enter(world, ticket_of(ann))
     world.advance(200)
-    assert page.receive({"email": ANN, "status": "unavailable"}) == ko(130, "the session has ended, send a new assertion")
+    assert page.receive({"email": ANN, "status": "unavailable"}) == ko(130, "the session has ended; send a new assertion")
 
 
 def test_a_nameless_device_that_was_signed_out_cannot_come_back_with_its_ticket(world: World) -> None:
