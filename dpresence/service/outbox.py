@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import groupby
 
+from gevent.lock import BoundedSemaphore
+
 from ..backends.directory import Directory
 from ..errors import BackendUnavailable
 from ..model import OutboxEntry, OutboxKind
@@ -36,6 +38,7 @@ class Outbox:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self.handlers: dict[OutboxKind, Handler] = {}
+        self._one_sweep = BoundedSemaphore(1)
         self._newest_seen = 0
         self._after = 0
         self._logged: set[int] = set()  # ids of entries whose failure was logged
@@ -58,6 +61,10 @@ class Outbox:
 
         :raises BackendUnavailable: a backend is unavailable. The next sweep continues after the entries that failed.
         """
+        with self._one_sweep:  # a recovery sweeps too; an entry that both applied would be published twice
+            self._sweep()
+
+    def _sweep(self) -> None:
         known, failures = self._newest_seen, 0
         while entries := self._directory.outbox(None, self._after, _PAGE):
             due = [entry for entry in entries if entry.id <= known]

@@ -129,7 +129,7 @@ class Changes:
             seen |= set(self.service.next_updates())
         with suppress(TimeoutError):
             seen |= set(self.service.next_updates(1, 2))
-        assert {puid for puid, *_ in seen} == {self._puids["granter"]}
+        assert {puid for puid, *_ in seen} == {self._puids["granter"]}, (seen, self._puids)
 
 
 def test_what_a_process_without_redis_answered_ok_is_told_by_another_one(application, staying, dying, proxy, end, figures):

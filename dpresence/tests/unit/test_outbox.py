@@ -1,0 +1,56 @@
+"""The outbox of a process: sweeps that overlap, and entries that are deleted once all of a batch are applied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import gevent
+import pytest
+
+from dpresence.model import OutboxEntry
+from dpresence.service.outbox import Outbox
+
+
+class Entries:
+    """The part of the directory that stores entries; deleting them lets other greenlets run, as a real one does."""
+
+    def __init__(self, *kinds: str) -> None:
+        self.stored = [OutboxEntry(number, "ann", kind, "ann", "", "", 0) for number, kind in enumerate(kinds, 1)]
+        self.deleted: list[list[int]] = []
+
+    def outbox(self, owner: str | None, after: int, limit: int) -> Sequence[OutboxEntry]:
+        return [entry for entry in self.stored if entry.id > after][:limit]
+
+    def clear_outbox(self, ids: Sequence[int]) -> None:
+        self.deleted.append(list(ids))
+        gevent.sleep(0)
+        self.stored = [entry for entry in self.stored if entry.id not in ids]
+
+
+@pytest.fixture
+def applied() -> list[int]:
+    return []
+
+
+def outbox(entries: Entries, applied: list[int]) -> Outbox:
+    def apply(some: Sequence[OutboxEntry]) -> None:
+        applied.extend(entry.id for entry in some)
+        gevent.sleep(0)
+
+    made = Outbox(entries)  # type: ignore[arg-type]
+    made.handlers = dict.fromkeys(("account", "revoked", "erased"), apply)
+    return made
+
+
+def test_two_sweeps_at_once_apply_each_entry_once(applied: list[int]) -> None:
+    entries = Entries("account", "revoked", "erased")
+    made = outbox(entries, applied)
+    made.sweep()  # sees them
+    gevent.joinall([gevent.spawn(made.sweep), gevent.spawn(made.sweep)], raise_error=True)
+    assert applied == [1, 2, 3] and entries.stored == []
+
+
+def test_applied_entries_are_deleted_together_at_the_end(applied: list[int]) -> None:
+    entries = Entries("account", "revoked", "revoked", "erased")
+    outbox(entries, applied).apply_now("ann")
+    assert applied == [1, 2, 3, 4] and entries.deleted == [[1, 2, 3, 4]]
