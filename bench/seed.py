@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.rows import Rows
 from dpresence.clock import Clock
 from dpresence.identity.development import NAME
-from dpresence.model import Account, ApiKey, Application, Grant, Ticket
+from dpresence.model import Account, ApiKey, Application, Grant, Ticket, digest_of
 from dpresence.service.api_keys import KEY_PREFIX
 
 DAY_MS = 86_400_000
@@ -41,7 +40,7 @@ def register(database: Path | str, number: int = 0) -> tuple[str, str]:
         active=True,
         check_at=now + DAY_MS,
     )
-    key = ApiKey(key_id, made.id, sha256(secret.encode()).digest(), now)
+    key = ApiKey(key_id, made.id, digest_of(secret), now)
     _write(database, (ACCOUNTS, [owner]), (APPLICATIONS, [made]), (KEYS, [key]))
     return made.id, f"{KEY_PREFIX}{key_id}_{secret}"
 
@@ -65,7 +64,7 @@ def _account(email: str, now: int) -> Account:
 
 
 def _ticket(proof: str, person: Account, ends: int) -> Ticket:
-    return Ticket(sha256(proof.encode()).digest(), secrets.token_urlsafe(12), person.id, ends, ends)
+    return Ticket(digest_of(proof), secrets.token_urlsafe(12), person.id, ends, ends)
 
 
 def _write(database: Path | str, *what: tuple[Rows[Any], Sequence[Any]]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Literal, NamedTuple
 
 Status = Literal["online", "unavailable", "offline"]
@@ -16,6 +17,11 @@ Reason = Literal["explicit", "lost", "granted", "revoked"]
 def merge(statuses: Collection[Status]) -> Status:
     """Return a user's status: the most reachable status of their live devices, ``offline`` without any."""
     return "online" if "online" in statuses else "unavailable" if "unavailable" in statuses else "offline"
+
+
+def digest_of(secret: str) -> bytes:
+    """Return the SHA-256 of a secret, the form in which secrets are stored and compared."""
+    return sha256(secret.encode()).digest()
 
 
 def canonical_email(email: str) -> str:

@@ -14,9 +14,9 @@ from ..errors import BackendUnavailable, CloseCode, Conflict, NoCredentials, Ref
 from ..hub import DeviceSession
 from ..limits import TokenBucket
 from ..messages import Acknowledge, StatusUpdate, encode, notifications_frame, or_unset, parse, try_parse
-from ..model import Notification, Status
+from ..model import Notification, Status, digest_of
 from ..service import Presence
-from ..service.device_sessions import check_email, digest_of
+from ..service.device_sessions import check_email
 from ..settings import Settings
 from .base import JsonChannel
 from .frames import FrameLimits

@@ -9,12 +9,11 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
 from typing import Any, Protocol
 
 from ..errors import BackendUnavailable, InvalidAssertion
 from ..metrics import masked
-from ..model import Identity
+from ..model import Identity, digest_of
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _EMAIL = re.compile(rf"[\w!#$%&'*+/=?^`{{|}}~.-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*", re.ASCII)
@@ -68,7 +67,7 @@ class Verifier(ABC):
 
         :raises InvalidAssertion: the assertion is too old for single use.
         """
-        return sha256(assertion.encode()).digest()
+        return digest_of(assertion)
 
 
 class Verifiers:

@@ -18,7 +18,7 @@ from ..errors import Conflict, InvalidAssertion, NotAdmitted, SessionEnded
 from ..identity import Verifiers
 from ..limits import RateLimit
 from ..metrics import Metrics, masked
-from ..model import Account, Identity, OutboxEntry, Session, Ticket
+from ..model import Account, Identity, OutboxEntry, Session, Ticket, digest_of
 from ..settings import IdentitySettings
 from .devices import Devices
 from .failures import Failures
@@ -56,10 +56,6 @@ def csrf_token(cookie: str) -> str:
 
 def _text(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _hash(value: str) -> bytes:
-    return sha256(value.encode()).digest()
 
 
 class Accounts:
@@ -153,12 +149,12 @@ class Accounts:
             return SignIn(account, ends_at, device)
         self._tickets.charge(account.id)
         value, family = _new_ticket(), secrets.token_urlsafe(12)
-        self._directory.add_ticket(Ticket(_hash(value), family, account.id, ends_at, ends_at, device=device), account)
+        self._directory.add_ticket(Ticket(digest_of(value), family, account.id, ends_at, ends_at, device=device), account)
         return SignIn(account, ends_at, device, family, value)
 
     def _redeem(self, value: str, address: str, device: str | None, again: bool) -> SignIn:
         successor = _new_ticket() if again else None
-        used = self._directory.use_ticket(_hash(value), self._clock.steady.now(), device, _hash(successor) if successor else None)
+        used = self._directory.use_ticket(digest_of(value), self._clock.steady.now(), device, digest_of(successor) if successor else None)
         if used is None or used.account.blocked:
             raise self._refusal(InvalidAssertion("ticket"), value, address)
         ticket = used.ticket
@@ -216,8 +212,8 @@ class Accounts:
         if digest is not None and not self._directory.spend(digest, identity.expires_at):
             raise self._refusal(InvalidAssertion("replayed", about=masked(identity.email)), proof, address)
         self._logins.record(account.id)
-        session = Session(_hash(cookie), account.id, now, now + self._settings.session_seconds * 1000)
-        for user in self._directory.add_session(session, account, _hash(previous) if previous else None):
+        session = Session(digest_of(cookie), account.id, now, now + self._settings.session_seconds * 1000)
+        for user in self._directory.add_session(session, account, digest_of(previous) if previous else None):
             self._outbox.apply_now(user)  # closes channels of the previous session's tickets, which could not be ended later
         self._metrics.event("browser sign-in", account.email)
         return account, cookie
@@ -227,7 +223,7 @@ class Accounts:
 
         :raises SessionEnded: the session does not exist or has expired, or the account is blocked.
         """
-        signed = self._directory.session(_hash(cookie), self._clock.steady.now())
+        signed = self._directory.session(digest_of(cookie), self._clock.steady.now())
         if signed is None or signed.account.blocked:
             raise SessionEnded()
         return signed
@@ -249,7 +245,7 @@ class Accounts:
         self._tickets.charge(session.user)
         value, now = _new_ticket(), self._clock.steady.now()
         ticket = Ticket(
-            _hash(value),
+            digest_of(value),
             secrets.token_urlsafe(12),
             session.user,
             expires_at=now + self._settings.ticket_seconds * 1000,
@@ -267,7 +263,7 @@ class Accounts:
         :raises SlowDown: accounts of this e-mail address were erased too often. A new account starts with unused rate
             limits, so no other limit would slow down a user who erases their account repeatedly.
         """
-        self._erasures.charge(_hash(account.email).hex())  # hashed, as the e-mail address must not be stored after the erasure
+        self._erasures.charge(digest_of(account.email).hex())  # hashed, as the e-mail address must not be stored after the erasure
         self._directory.erase(account.id, proven)
         self._outbox.apply_now(account.id)
         self._metrics.event("account erased")

@@ -7,13 +7,12 @@ import re
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from hashlib import sha256
 
 from ..backends.directory import Directory, Proven
 from ..clock import Clock
 from ..errors import InvalidKey, NotActive
 from ..limits import RateLimit
-from ..model import ApiKey, Application
+from ..model import ApiKey, Application, digest_of
 from ..settings import PresenceSettings
 from .failures import Failures
 from .grants import Grants
@@ -29,7 +28,7 @@ def generate_key(appid: str, now: int) -> tuple[ApiKey, str]:
     :param now: milliseconds since the epoch.
     """
     key_id, secret = secrets.token_urlsafe(9), secrets.token_urlsafe(32)
-    return ApiKey(key_id, appid, sha256(secret.encode()).digest(), now), f"{KEY_PREFIX}{key_id}_{secret}"
+    return ApiKey(key_id, appid, digest_of(secret), now), f"{KEY_PREFIX}{key_id}_{secret}"
 
 
 def key_id(text: str) -> str:
@@ -87,7 +86,7 @@ class ApiKeys:
         now = self._clock.steady.now()
         match = _KEY.fullmatch(text)
         key = self._directory.key(match[1], now) if match else None
-        digest = sha256((match[2] if match else "").encode()).digest()
+        digest = digest_of(match[2] if match else "")
         if not hmac.compare_digest(digest, key.secret_hash if key else bytes(32)) or key is None or key.appid != appid:
             self._failures.record(address, text)
             raise InvalidKey()

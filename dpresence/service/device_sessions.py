@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, OtherEmail, WrongField
 from ..hub import REPLACED, DevicePort, Hub
 from ..messages import StatusUpdate
-from ..model import canonical_email
+from ..model import canonical_email, digest_of
 from ..settings import IdentitySettings
 from .accounts import Accounts, SignIn
 from .delivery import Delivery
@@ -111,11 +110,6 @@ class DeviceSessions:
         else:
             if not current:
                 channel.close(CloseCode.NOT_SIGNED_IN, "signed out")
-
-
-def digest_of(assertion: str) -> bytes:
-    """Return the digest by which a session recognises its own assertion."""
-    return sha256(assertion.encode()).digest()
 
 
 def check_email(frame: StatusUpdate, email: str) -> None:

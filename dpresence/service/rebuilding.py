@@ -24,13 +24,13 @@ class Rebuilding:
         self._directory = directory
         self._tracker = tracker
         self._grants = grants
-        self._runs = Coalescer("the rebuilding of a feed", self._rebuild)
+        self._coalescer = Coalescer("the rebuilding of a feed", self._rebuild)
 
     def start(self, appid: str) -> None:
         """Rebuild a feed in a new greenlet. Does not block."""
-        if not self._runs.running(appid):  # each read of the feed reports the damage again until it is rebuilt
+        if not self._coalescer.running(appid):  # each read of the feed reports the damage again until it is rebuilt
             log.warning("the feed of application %s is damaged and is rebuilt", appid)
-            self._runs.request(appid)
+            self._coalescer.request(appid)
 
     def _rebuild(self, appid: str) -> None:
         """Publish the status of every user who granted an application again."""
