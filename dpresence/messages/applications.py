@@ -133,7 +133,7 @@ class CurrentUsers(Struct):
 
     :param online: number of users whom the application would see ``online``; the next two fields are counted in the same way.
     :param sockets: number of its channels in the answering process.
-    :param updates: number of updates since the tracker began to remember.
+    :param updates: number of updates since the tracker's data began.
     """
 
     online: int

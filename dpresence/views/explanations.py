@@ -142,7 +142,7 @@ SIGN_IN: dict[int, Explanation] = {
     ),
     201: Explanation(
         "The sign-in could not be completed",
-        "Your provider does not answer this service, or refuses it. You did nothing wrong.",
+        "Your provider does not answer this service or refuses it, or a part of this service is unavailable. You did nothing wrong.",
         "Try again in a moment. If it happens again, tell the operator: the log contains the cause.",
         "sign in",
     ),

@@ -131,8 +131,8 @@ class Database:
         """Run ``work``, a small write, in one transaction without an fsync, and return its result.
 
         SQLite: runs in the calling thread, together with the other writes of this iteration of the event loop, or in the SQL thread if
-        the database stays locked. The write survives a
-        crash of this process, but a loss of power may undo it. Suitable for writes that can be repeated, such as the use of a ticket.
+        the database stays locked. The write survives a crash of this process, but a loss of power may undo it. Suitable for writes
+        that can be repeated, such as the use of a ticket.
 
         :raises BackendUnavailable: see ``run``.
         """

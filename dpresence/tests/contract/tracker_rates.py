@@ -36,7 +36,7 @@ class RateContract:
         assert [status for status, _ in told(backend)].count("offline") == 3
         assert len(told(backend)) == 6
         pass_time(60)
-        assert append_postponed(backend) in ([], ["jane"])  # there is nothing to tell: she is offline
+        assert append_postponed(backend) in ([], ["jane"])  # nothing is published: the user is offline
         assert len(told(backend)) == 6
 
     def test_reconnecting_under_new_names_tells_no_more_than_the_rate(self, backend):

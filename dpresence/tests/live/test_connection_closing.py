@@ -1,4 +1,4 @@
-"""How a websocket ends: close frames, lost peers and aborted connections (RFC 6455, 7)."""
+"""The end of a websocket: close frames, lost peers and aborted connections (RFC 6455, 7)."""
 
 from __future__ import annotations
 

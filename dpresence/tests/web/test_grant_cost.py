@@ -22,7 +22,7 @@ def others(request: pytest.FixtureRequest) -> int:
 
 
 def grant_others(world: World, app: App, count: int) -> None:
-    """Let Ann grant further applications, and further users grant hers."""
+    """Add further grants: of Ann to other applications, and of other users to the application."""
     directory = world.parts.backends.directory
     [mine] = directory.grants_by_puid(app.id, [world.grant(ANN, app)]).values()
     owner = directory.application(app.id).owner

@@ -212,7 +212,7 @@ def test_nothing_secret_reaches_the_log_or_an_answer(world, provider, caplog):
     with caplog.at_level(logging.DEBUG):
         for claims in ({}, {"nonce": "other"}, {"email": None}):
             sign_in = SignIn(world).give(provider, **claims)
-            answer = sign_in.back(code="code-of-hers")
+            answer = sign_in.back(code="code-of-ada")
             token = provider.tokens[1]["id_token"]
-            for secret in (token[:60], token[-60:], sign_in.asked["nonce"], "code-of-hers"):
+            for secret in (token[:60], token[-60:], sign_in.asked["nonce"], "code-of-ada"):
                 assert secret not in answer.text and secret not in caplog.text

@@ -40,7 +40,7 @@ def serve_fetches() -> None:
 
 
 def found(*addresses: str) -> list[tuple]:
-    """What ``socket.getaddrinfo`` answers."""
+    """Return addresses in the form of ``socket.getaddrinfo``."""
     return [(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, 443)) for ip in addresses]
 
 
