@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from dpresence.demo import free_port
 from dpresence.tests.contract import redis
-from dpresence.tests.live.service import START_SECONDS, Process, Service, cpu_seconds, free_port
+from dpresence.tests.live.service import START_SECONDS, Process, Service, cpu_seconds
 
 from .mqtt import TOPIC, WATCHER
 from .seed import register, seed

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 import requests
@@ -34,8 +35,11 @@ outbound.allow_loopback = true
 use = egg:dpresence
 port = {port}
 """
+PORTS = range(10240, 32768)
+"""Ports below those that systems give to outgoing connections (``ip_local_port_range`` of Linux)."""
 START_SECONDS = 30
 ANSWER_SECONDS = 10
+_RANDOM = SystemRandom()
 
 
 def say(who: str, what: str) -> None:
@@ -44,9 +48,11 @@ def say(who: str, what: str) -> None:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """Return a port of 127.0.0.1 that nothing listens on, and that no outgoing connection gets before the service listens."""
+    while True:
+        port = _RANDOM.choice(PORTS)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @contextmanager

@@ -89,7 +89,7 @@ class Notifications:
         self._settings = settings
         self._clock = clock
         self._swept = _START
-        self._delayed = Coalescer("a delayed delivery", delivery.schedule, delivery.random_delay)
+        self._delayed = Coalescer("a delayed delivery", self._deliver_delayed, delivery.random_delay)
         self._rates = Buckets(settings.notification_rate, settings.notification_burst)
 
     def notify(self, application: Application, items: Sequence[NewNotification]) -> list[NotificationResult]:
@@ -189,6 +189,9 @@ class Notifications:
                 self._signal_others(user)
             if self._hub.devices_of(user):
                 self._delayed.request(user)
+
+    def _deliver_delayed(self, user: str) -> None:
+        self._delivery.schedule(user)
 
     def _signal_others(self, user: str) -> None:
         """Signal other processes if the user has a device at one of them."""

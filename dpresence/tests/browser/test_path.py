@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import requests
 
+from dpresence.demo import free_port
 from dpresence.tests.live.clients import Person
 from dpresence.tests.live.proxies import installed, nginx
-from dpresence.tests.live.service import Process, Service, free_port
+from dpresence.tests.live.service import Process, Service
 
 from .support import Browser
 

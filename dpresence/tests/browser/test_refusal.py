@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import requests
 
+from dpresence.demo import free_port
 from dpresence.tests.live.clients import Device, Person
 from dpresence.tests.live.proxies import installed, nginx
-from dpresence.tests.live.service import Process, Service, free_port, running
+from dpresence.tests.live.service import Process, Service, running
 
 from .conftest import Scene, Steps
 from .support import Browser

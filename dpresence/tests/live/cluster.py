@@ -18,11 +18,12 @@ import requests
 
 from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.sql.engine import Database
+from dpresence.demo import free_port
 from dpresence.tests import browserid_support as browserid
 from dpresence.tests.contract import postgresql, redis
 
 from .clients import Application, Channel, Person
-from .service import PSERVE, Process, free_port
+from .service import PSERVE, Process
 
 ROOT = Path(__file__).parents[3]
 URLS = ("directory.url = postgresql+psycopg://dpresence@127.0.0.1:5432/dpresence", "redis.url = redis://127.0.0.1:6379/0")

@@ -21,6 +21,7 @@ from typing import Self
 
 import requests
 
+from dpresence.demo import free_port
 from dpresence.tests.support import DEVELOPMENT_TOKEN
 
 START_SECONDS = 90
@@ -60,12 +61,6 @@ formatter = line
 class = dpresence.logs.LineFormatter
 format = %(asctime)s %(levelname)s %(name)s %(message)s
 """
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def cpu_seconds(pid: int) -> float:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from dpresence.demo import free_port
 from dpresence.tests.support import WITH_TOKEN
 
 from .proxies import installed, nginx
-from .service import Process, Service, free_port, running
+from .service import Process, Service, running
 from .support import KEY
 
 pytestmark = pytest.mark.faults

@@ -17,12 +17,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from dpresence.demo import free_port
 from dpresence.settings import PresenceSettings
 
 from .clients import AppService, Device, trusting
 from .cluster import ROOT, Citizen, Cluster, activate, answers, eventually, issuer, stores
 from .proxies import installed, nginx
-from .service import Process, free_port
+from .service import Process
 
 pytestmark = pytest.mark.faults
 

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from dpresence.demo import free_port
+
 from . import warm
 from .clients import Channel
-from .service import PSERVE, Process, Service, free_port
+from .service import PSERVE, Process, Service
 
 ROOT = Path(__file__).parents[3]
 START_SECONDS = 20

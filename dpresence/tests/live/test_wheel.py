@@ -17,8 +17,10 @@ from pathlib import Path
 import pytest
 import requests
 
+from dpresence.demo import free_port
+
 from .cluster import Citizen, issuer
-from .service import Process, free_port
+from .service import Process
 
 ROOT = Path(__file__).parents[3]
 SOURCES = ("dpresence", "packaging", "setup.py", "pyproject.toml", "README.md", "LICENSE", "presence.ini", "presence-cluster.ini")
