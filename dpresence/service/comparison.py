@@ -59,7 +59,10 @@ class Comparison:
         """
         tracker, directory = self._tracker, self._directory
         if not tracker.follows(directory.version()) and not tracker.follows(directory.version()):
-            log.warning("the directory was restored from a backup: all feeds are rebuilt from it")
+            log.warning(
+                "the directory was restored from a backup, or a service with another directory uses the same redis.prefix: "
+                "all feeds are rebuilt from it"
+            )
             tracker.reset()
 
     def _compare(self, appid: str) -> None:

@@ -327,7 +327,8 @@ def test_a_port_that_is_taken_is_said_once(urls, tmp_path, workers):
 def test_workers_of_one_machine_may_share_an_sqlite_file(urls, tmp_path):
     directory = next(line for line in urls if line.startswith("directory"))
     file = {directory: f"directory.url = sqlite:///{tmp_path}/shared.db", "mailbox = redis": "mailbox = sql"}
-    cluster = Cluster(tmp_path, urls | issuer(tmp_path) | file)
+    prefix = {"redis.prefix = dpresence:": "redis.prefix = file:"}  # the module's cluster uses the other with another directory
+    cluster = Cluster(tmp_path, urls | issuer(tmp_path) | file | prefix)
     cluster.start()
     try:
         application, ann = (
