@@ -201,7 +201,7 @@ class Grants:
         def refresh(known: GrantSet) -> None:
             for grant in known.grants:
                 if appid in (None, grant.appid):
-                    self._tracker.refresh(grant, known.revision)
+                    self._tracker.append_current_status(grant, known.revision)
 
         self.apply(user, refresh)
 
@@ -222,7 +222,7 @@ class Grants:
 
     def publish_changed(self, entries: Sequence[OutboxEntry]) -> None:
         """Publish pauses and their ends to the applications."""
-        for user in self._publish(entries, self._tracker.refresh):
+        for user in self._publish(entries, self._tracker.append_current_status):
             self._tracker.signal("mail", user)  # delivers notifications that waited for the end of a pause
 
     def _publish(self, entries: Sequence[OutboxEntry], publish: Callable[[Grant, int], None]) -> Collection[str]:

@@ -21,7 +21,7 @@ import msgspec
 
 from ...errors import SettingError
 from ...model import Notification
-from ..redis.client import BatchingClient, Operation, Run
+from ..redis.client import BatchingClient, ExecuteBatch, Operation
 from ..redis.connections import ConnectionFactory, RedisConnection, ask
 from ..redis.scripts import load, script
 from . import Granted, Mailbox, Push, Queue, Stored, Waiting
@@ -62,14 +62,14 @@ class RedisMailbox(Mailbox):
         self._decode = msgspec.msgpack.Decoder().decode
         self._client = BatchingClient(server, self._begin, weigh=_weight)
 
-    def _begin(self, connection: RedisConnection) -> Run:
+    def _begin(self, connection: RedisConnection) -> ExecuteBatch:
         batch = load(connection, _SCRIPT)
 
-        def run(operations: Sequence[Operation]) -> Sequence[Any]:
+        def execute(operations: Sequence[Operation]) -> Sequence[Any]:
             reply = ask(connection, "EVALSHA", batch, 0, self._encode((self._prefix, operations)))
             return cast("Sequence[Any]", self._decode(reply))
 
-        return run
+        return execute
 
     def _call(self, name: str, users: Collection[str], *arguments: Any) -> Any:
         """Run an operation for some users, after data that an earlier version stored for them has been migrated."""

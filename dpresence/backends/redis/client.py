@@ -24,8 +24,9 @@ from .connections import ConnectionFactory, RedisConnection
 log = logging.getLogger(__name__)
 
 Operation = tuple[Any, ...]
-Run = Callable[[Sequence[Operation]], Sequence[Any]]
-Open = Callable[[RedisConnection], Run]
+ExecuteBatch = Callable[[Sequence[Operation]], Sequence[Any]]
+"""Executes a batch and returns one result per operation; a ``BackendUnavailable`` among them fails only its operation."""
+OpenConnection = Callable[[RedisConnection], ExecuteBatch]
 
 BATCH = 200
 """Maximum weight of one batch; a batch takes a few milliseconds of the server's time."""
@@ -62,7 +63,11 @@ class BatchingClient:
     """
 
     def __init__(
-        self, server: ConnectionFactory, begin: Open, waiting: int = 10_000, weigh: Callable[[Operation], int] = lambda operation: 1
+        self,
+        server: ConnectionFactory,
+        begin: OpenConnection,
+        waiting: int = 10_000,
+        weigh: Callable[[Operation], int] = lambda operation: 1,
     ) -> None:
         self._server = server
         self._begin = begin
@@ -71,7 +76,7 @@ class BatchingClient:
         self._calls: deque[_Call] = deque()
         self._work = Event()
         self._connection: RedisConnection | None = None
-        self._run: Run | None = None
+        self._execute: ExecuteBatch | None = None
         self._paused = False
         self._closed = False
         self._worker = Task("redis: the client", self._serve)
@@ -122,11 +127,11 @@ class BatchingClient:
 
     def _send(self, batch: list[_Call]) -> None:
         try:
-            run = self._ready()
+            execute = self._ready()
             wanted = [call for call in batch if call.wanted]
             for call in wanted:
                 call.sent = True
-            results = run([call.operation for call in wanted]) if wanted else ()
+            results = execute([call.operation for call in wanted]) if wanted else ()
             for call, result in zip(wanted, results, strict=True):
                 if isinstance(result, BackendUnavailable):  # only this operation failed
                     call.result.set_exception(result)
@@ -135,15 +140,15 @@ class BatchingClient:
         except (RedisError, OSError) as error:
             self._server.unavailable(error)
             self._give_up(batch)
-        except Exception:  # a bug of ours; the next batch may succeed
+        except Exception:  # a bug in this service; the next batch may succeed
             log.exception("redis: a batch failed")
             self._give_up(batch)
 
-    def _ready(self) -> Run:
-        if self._run is None:
+    def _ready(self) -> ExecuteBatch:
+        if self._execute is None:
             self._connection = self._server.connect()
-            self._run = self._begin(self._connection)
-        return self._run
+            self._execute = self._begin(self._connection)
+        return self._execute
 
     def _give_up(self, batch: list[_Call]) -> None:
         """Fail all waiting calls at once, and accept new calls after a pause."""
@@ -164,6 +169,6 @@ class BatchingClient:
             self._calls.clear()
 
     def _disconnect(self) -> None:
-        connection, self._connection, self._run = self._connection, None, None
+        connection, self._connection, self._execute = self._connection, None, None
         if connection is not None:
             connection.disconnect()

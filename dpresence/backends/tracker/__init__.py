@@ -15,7 +15,7 @@ from typing import Literal
 from ...model import ERASED, Device, DirectoryVersion, Grant, GrantSet, Status, Update
 
 Topic = Literal["feed", "mail", "grants", "account", "ticket", "device", "replaced", "application", "missed", "forgotten", "damaged"]
-"""Topic of a signal. The tracker itself sends these:
+"""Topic of a signal; docs/architecture.md describes all of them. The tracker itself sends these:
 
 - ``missed``, without a key: signals of any topic may have been lost.
 - ``forgotten``, without a key: the devices of this process may have been lost, and must be connected again.
@@ -26,6 +26,12 @@ Listener = Callable[[Topic, str], None]
 
 DROPPED_SECONDS = 600
 """Seconds for which a dropped feed cannot be created again; within this time every process learns that the grants were deleted."""
+
+
+def offset_of(cursor: str, epoch: str) -> int | None:
+    """Return the offset in a cursor ``epoch:offset``; None if it has another epoch or the text is not a cursor."""
+    given, _, digits = cursor.partition(":")
+    return int(digits) if given == epoch and digits.isascii() and digits.isdigit() and len(digits) <= 18 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +176,7 @@ class Tracker(ABC):
         """
 
     @abstractmethod
-    def refresh(self, grant: Grant, revision: int) -> None:
+    def append_current_status(self, grant: Grant, revision: int) -> None:
         """Append the visible status after a grant was paused or resumed, unless the feed already shows it.
 
         A status other than ``offline`` takes a token or is postponed.

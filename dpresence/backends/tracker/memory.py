@@ -220,7 +220,7 @@ class MemoryTracker(MemoryFeeds):
         if not self._was_dropped(grant.appid) and self._stored_feed(grant.appid).revoke(grant, self._clock.steady.now()):
             self.signal("feed", grant.appid)
 
-    def refresh(self, grant: Grant, revision: int) -> None:
+    def append_current_status(self, grant: Grant, revision: int) -> None:
         self._raise_revision(grant.user, revision)
         status = self._visible(grant)
         if self._is_change(grant, status) and self._may_append(grant.user, status, "explicit"):

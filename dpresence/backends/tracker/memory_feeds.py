@@ -11,7 +11,7 @@ from heapq import nsmallest
 from ...clock import Clock
 from ...model import DirectoryVersion, Grant, Reason, Status, Update
 from ...settings import PresenceSettings
-from . import DROPPED_SECONDS, Tracker
+from . import DROPPED_SECONDS, Tracker, offset_of
 from .feed import Feed
 
 
@@ -41,11 +41,8 @@ class MemoryFeeds(Tracker):
         return f"{self._epoch}:{offset}"
 
     def offset(self, appid: str, cursor: str) -> int | None:
-        epoch, _, digits = cursor.partition(":")
-        if epoch != self._epoch or not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
-            return None
-        offset = int(digits)
-        return offset if self._feed(appid).covers(offset, self._clock.steady.now()) else None
+        offset = offset_of(cursor, self._epoch)
+        return offset if offset is not None and self._feed(appid).covers(offset, self._clock.steady.now()) else None
 
     def applications(self, after: str, limit: int) -> Sequence[str]:
         return nsmallest(limit, (appid for appid in self._feeds if appid > after))

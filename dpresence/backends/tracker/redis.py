@@ -29,13 +29,13 @@ from ...clock import Clock
 from ...errors import BackendUnavailable, TooMany
 from ...model import ERASED, Device, DirectoryVersion, Grant, GrantSet, Status
 from ...settings import PresenceSettings
-from ..redis.client import BatchingClient, Operation, Run, Unanswered
+from ..redis.client import BatchingClient, ExecuteBatch, Operation, Unanswered
 from ..redis.connections import ConnectionFactory, RedisConnection, ask, info
 from ..redis.pubsub import PubSub
 from ..redis.scripts import load, script
 from . import Connected, Listener, StaleGrants, Topic
 from .redis_feeds import RedisFeeds
-from .redis_values import Known, brief, brief_set, weight
+from .redis_values import Known, encode_grant, encode_grants, weight
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ _BATCH = script(__package__, "batch")
 _CHANNEL = "wakes"
 """Suffix of the pub/sub channel; ``lua/batch.lua`` publishes on it. Processes of all versions use this name."""
 _STALE = "stale"
-"""Result of an operation whose grants are older than those the server has seen; see ``lua/request.lua``."""
+"""Result of an operation whose grants are older than those the server has seen; see ``lua/batch_context.lua``."""
 _PAGES = 4
 """Parts of the index of users, 50 users each, that are checked with each renewal of the lease."""
 
@@ -84,20 +84,20 @@ class RedisTracker(RedisFeeds):
 
     # -- batches
 
-    def _begin(self, connection: RedisConnection) -> Run:
+    def _begin(self, connection: RedisConnection) -> ExecuteBatch:
         """Register this process on a new connection; the server no longer executes what was sent on an older one."""
         run_id = info(connection, "server")["run_id"]
         registration, batch = load(connection, _OPEN), load(connection, _BATCH)
         self._register(connection, registration, run_id)
 
-        def run(operations: Sequence[Operation]) -> Sequence[Any]:
+        def execute(operations: Sequence[Operation]) -> Sequence[Any]:
             try:
                 return self._execute(connection, batch, operations)
             except _Unknown:
                 self._register(connection, registration, run_id)
                 return self._execute(connection, batch, operations)
 
-        return run
+        return execute
 
     def _register(self, connection: RedisConnection, registration: bytes, run_id: str) -> None:
         self._generation += 1
@@ -122,10 +122,10 @@ class RedisTracker(RedisFeeds):
         answer = self._evaluate(connection, batch, (self._prefix, self._process, self._generation, now, ticks, bounds, operations))
         if answer is None:
             raise _Unknown
-        self._known.batches, signals, results, alarms, failed = answer
-        if signals or alarms:
+        self._known.batches, signals, results, local_signals, failed = answer
+        if signals or local_signals:
             gevent.spawn(
-                self._dispatch, [signal for signal in (*signals.split("\n"), *alarms.split("\n")) if signal], tuple(self._listeners)
+                self._dispatch, [signal for signal in (*signals.split("\n"), *local_signals.split("\n")) if signal], tuple(self._listeners)
             )
         for position, reason in failed:
             log.warning("redis: %s failed: %s", operations[position - 1][0], reason)
@@ -169,7 +169,7 @@ class RedisTracker(RedisFeeds):
         generated = "~" + secrets.token_urlsafe(6)
         self._unanswered.pop((user, connection), None)  # before the call: abandoning it later would end the new connection
         try:
-            found = self._change("connect", user, device or "", connection, status, *brief_set(grants), limit, generated, signed)
+            found = self._change("connect", user, device or "", connection, status, *encode_grants(grants), limit, generated, signed)
         except Unanswered:
             self._unanswered[user, connection] = object()
             raise
@@ -178,16 +178,16 @@ class RedisTracker(RedisFeeds):
         return Connected(found[0], found[1] or None)
 
     def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, signed: int = 0) -> bool:
-        return bool(self._change("update", user, device, connection, status, *brief_set(grants), signed))
+        return bool(self._change("update", user, device, connection, status, *encode_grants(grants), signed))
 
     def leave(self, user: str, device: str, connection: str) -> None:
         self._client.call("leave", user, device, connection)
 
     def remove(self, user: str, device: str, grants: GrantSet, before: int = ERASED) -> bool:
-        return bool(self._change("remove", user, device, *brief_set(grants), before))
+        return bool(self._change("remove", user, device, *encode_grants(grants), before))
 
     def remove_all(self, user: str, grants: GrantSet, before: int = ERASED) -> None:
-        self._change("remove_all", user, *brief_set(grants), before)
+        self._change("remove_all", user, *encode_grants(grants), before)
 
     def signed_out(self, connection: str) -> bool:
         return bool(self._client.call("signed_out", connection))
@@ -217,7 +217,7 @@ class RedisTracker(RedisFeeds):
             yield from users
 
     def expire(self, user: str, grants: GrantSet) -> None:
-        self._change("expire", user, *brief_set(grants))
+        self._change("expire", user, *encode_grants(grants))
 
     def _change(self, *operation: Any) -> Any:
         """Execute an operation that takes grants.
@@ -252,18 +252,18 @@ class RedisTracker(RedisFeeds):
         return cast("list[str]", self._client.call("postponed"))
 
     def append_postponed(self, user: str, grants: GrantSet) -> None:
-        self._change("append_postponed", user, *brief_set(grants))
+        self._change("append_postponed", user, *encode_grants(grants))
 
     # -- feeds
 
     def granted(self, grant: Grant, revision: int) -> None:
-        self._change("granted", grant.user, *brief((grant,)), revision)
+        self._change("granted", grant.user, encode_grant(grant), revision)
 
     def revoked(self, grant: Grant, revision: int = 0) -> None:
-        self._client.call("revoked", grant.user, *brief((grant,)), revision)
+        self._client.call("revoked", grant.user, encode_grant(grant), revision)
 
-    def refresh(self, grant: Grant, revision: int) -> None:
-        self._change("refresh", grant.user, *brief((grant,)), revision)
+    def append_current_status(self, grant: Grant, revision: int) -> None:
+        self._change("append_current_status", grant.user, encode_grant(grant), revision)
 
     def forget_revision(self, user: str) -> None:
         self._client.call("forget_revision", user)

@@ -9,12 +9,12 @@ from typing import Literal, cast
 from ...errors import BackendUnavailable
 from ...model import Update
 from ..redis.client import BatchingClient
-from . import DROPPED_SECONDS, Tracker
+from . import DROPPED_SECONDS, Tracker, offset_of
 from .redis_values import Known, updates
 
 _ATTEMPTS = 3
 """Maximum number of snapshots started before the caller must retry; each reads a few seconds of the log at most."""
-_MANY = 500
+_READ_ENTRIES = 500
 """Entries read by one call."""
 
 
@@ -44,7 +44,7 @@ class RedisFeeds(Tracker):
 
     def _catch_up(self, appid: str, view: dict[str, Update], offset: int) -> int | None:
         """Apply to a view the entries after an offset, and return the offset that the view then has; None if the log lacks entries."""
-        while updates := self.read(appid, offset, _MANY):
+        while updates := self.read(appid, offset, _READ_ENTRIES):
             for update in updates:
                 view[update.puid] = update
                 if update.reason == "revoked":
@@ -84,10 +84,8 @@ class RedisFeeds(Tracker):
         return f"{self._known.epoch}:{offset}"
 
     def offset(self, appid: str, cursor: str) -> int | None:
-        epoch, _, digits = cursor.partition(":")
-        if epoch != self._known.epoch or not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
-            return None
-        return int(digits) if self._client.call("covers", appid, int(digits)) else None
+        offset = offset_of(cursor, self._known.epoch)
+        return offset if offset is not None and self._client.call("covers", appid, offset) else None
 
     def applications(self, after: str, limit: int) -> Sequence[str]:
         return cast("list[str]", self._client.call("applications", after, limit))

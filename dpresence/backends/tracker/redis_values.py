@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,9 +10,9 @@ import gevent
 from ...model import Grant, GrantSet, Reason, Status, Update
 from ..redis.client import Operation
 
-_SLICE = 2000
+_DECODED_AT_ONCE = 2000
 """Entries decoded without yielding to the event loop, which takes a few milliseconds; a snapshot may have very many."""
-_LEAST = 8
+_MIN_WEIGHT = 8
 """Weight of an operation on a user who has the maximum number of devices."""
 _WEIGHTS = {"read": 10, "snapshot": 100, "trim": 200, "find_lost": 50, "postponed": 50, "over": 25, "users": 25}
 
@@ -27,14 +26,17 @@ class Known:
     batches: int = 0
 
 
-def brief_set(grants: GrantSet) -> tuple[list[tuple[str, str, int, bool]], int]:
+EncodedGrant = tuple[str, str, int, bool]
+
+
+def encode_grants(grants: GrantSet) -> tuple[list[EncodedGrant], int]:
     """Return the parts of a user's grants that a script needs, and their revision."""
-    return brief(grants.grants), grants.revision
+    return [encode_grant(grant) for grant in grants.grants], grants.revision
 
 
-def brief(grants: Iterable[Grant]) -> list[tuple[str, str, int, bool]]:
-    """Return the parts of grants that a script needs."""
-    return [(grant.appid, grant.puid, grant.since, grant.paused) for grant in grants]
+def encode_grant(grant: Grant) -> EncodedGrant:
+    """Return the parts of a grant that a script needs."""
+    return (grant.appid, grant.puid, grant.since, grant.paused)
 
 
 def updates(text: str) -> list[Update]:
@@ -43,7 +45,7 @@ def updates(text: str) -> list[Update]:
     for line in text.split("\n") if text else ():
         offset, puid, status, at, reason = line.split(" ")
         found.append(Update(int(offset), puid, cast("Status", status), int(at), cast("Reason", reason)))
-        if len(found) % _SLICE == 0:
+        if len(found) % _DECODED_AT_ONCE == 0:
             gevent.sleep(0)
     return found
 
@@ -53,5 +55,5 @@ def weight(operation: Operation) -> int:
     name, *arguments = operation
     longest = max((len(part) for part in arguments if isinstance(part, list)), default=0)
     if name == "latest":
-        return _LEAST + longest // 5
-    return _WEIGHTS.get(name, _LEAST + 2 * longest)
+        return _MIN_WEIGHT + longest // 5
+    return _WEIGHTS.get(name, _MIN_WEIGHT + 2 * longest)

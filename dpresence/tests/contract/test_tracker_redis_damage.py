@@ -69,7 +69,7 @@ def test_a_damaged_feed_concerns_its_application_alone_and_is_whole_again_when_r
     refused(tracker.latest, "chess", [JANE.puid])
     refused(tracker.read, "chess", 0, 10)
     refused(tracker.offset, "chess", old[0])
-    tracker.refresh(JANE, 0)
+    tracker.append_current_status(JANE, 0)
     tracker.rebuilt("chess")
     assert seen(tracker) == {JANE.puid: "online"}
     assert [tracker.offset("chess", cursor) for cursor in old] == [None] * len(old)
@@ -100,11 +100,11 @@ def test_an_entry_that_cannot_be_read_has_the_feed_rebuilt(tracker, client, text
     client.hset(f"{T}view:chess", JANE.puid, text)
     refused(tracker.snapshot, "chess")
     assert ("damaged", "chess") in ear.heard()
-    tracker.refresh(JANE, 0)
+    tracker.append_current_status(JANE, 0)
     tracker.rebuilt("chess")
     client.xadd(f"{T}log:chess", {"e": text})
     refused(tracker.read, "chess", head(tracker) - 1, 10)
-    tracker.refresh(JANE, 0)
+    tracker.append_current_status(JANE, 0)
     tracker.rebuilt("chess")
     assert seen(tracker) == {JANE.puid: "online"}
 

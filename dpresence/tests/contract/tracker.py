@@ -41,7 +41,7 @@ class TrackerContract(DeviceContract, GraceContract, GrantContract, FeedContract
         connect(backend, "laptop", "c2", "unavailable")
         backend.leave("jane", "phone", "c1")
         connect(backend, connection="c3")
-        backend.refresh(JANE, 0)
+        backend.append_current_status(JANE, 0)
         assert ear.heard() == []
 
     def test_grants_that_come_and_go_wake_their_application(self, backend):

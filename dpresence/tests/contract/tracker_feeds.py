@@ -188,7 +188,7 @@ class FeedContract:
         ear = Ear(backend)
         update(backend, "unavailable", (JANE, GO))
         backend.granted(grant("joe"), 0)
-        backend.refresh(JANE, 0)
+        backend.append_current_status(JANE, 0)
         backend.revoked(JANE)
         backend.revoked(grant("jim"))
         assert list(backend.applications("", 10)) == ["go"]
@@ -217,7 +217,7 @@ class FeedContract:
         connect(backend, grants=(JANE, GO))
         flap(backend, 150, JANE)
         assert head(backend, "go") == 1
-        backend.refresh(replace(GO, paused=True), 0)
+        backend.append_current_status(replace(GO, paused=True), 0)
         backend.revoked(JANE)
         assert told(backend, "go") == [("online", "explicit"), ("offline", "explicit")]
         assert told(backend, offset=151) == [("offline", "revoked")]
@@ -254,7 +254,7 @@ class FeedContract:
     def test_an_application_without_a_feed_is_not_listed(self, backend):
         backend.snapshot("chess")
         backend.offset("chess", backend.cursor(0))
-        backend.refresh(grant(appid="maps"), 0)
+        backend.append_current_status(grant(appid="maps"), 0)
         backend.granted(GO, 0)
         backend.granted(JANE, 0)
         backend.drop("chess")

@@ -39,44 +39,44 @@ class GrantContract:
 
     def test_a_pause_looks_like_going_offline(self, backend):
         connect(backend)
-        backend.refresh(replace(JANE, paused=True), 0)
+        backend.append_current_status(replace(JANE, paused=True), 0)
         assert told(backend) == [("online", "explicit"), ("offline", "explicit")]
         assert backend.status("jane") == "online"
 
     def test_resuming_tells_what_was_missed_and_nothing_before_it(self, backend, clock):
         paused = replace(JANE, paused=True)
         connect(backend)
-        backend.refresh(paused, 0)
+        backend.append_current_status(paused, 0)
         update(backend, "unavailable", (paused,))
         clock.advance(10)
-        backend.refresh(replace(JANE, since=clock.now()), 0)
+        backend.append_current_status(replace(JANE, since=clock.now()), 0)
         assert read(backend, offset=2) == [Update(3, JANE.puid, "unavailable", SECOND + 10_000, "explicit")]
 
     def test_a_pause_of_somebody_offline_is_seen_by_nobody(self, backend):
         backend.granted(JANE, 0)
-        backend.refresh(replace(JANE, paused=True), 0)
-        backend.refresh(JANE, 0)
+        backend.append_current_status(replace(JANE, paused=True), 0)
+        backend.append_current_status(JANE, 0)
         assert told(backend) == [("offline", "granted")]
 
     @pytest.mark.parametrize("paused", [True, False])
     def test_a_refresh_that_shows_nothing_new_is_told_once(self, backend, paused):
         connect(backend)
         for _ in range(3):
-            backend.refresh(replace(JANE, paused=paused), 0)
+            backend.append_current_status(replace(JANE, paused=paused), 0)
         assert len(told(backend)) == 1 + paused
 
     def test_a_change_that_ends_where_the_application_thinks_the_user_is_tells_nothing(self, backend):
         connect(backend)
-        backend.refresh(replace(JANE, paused=True), 0)
+        backend.append_current_status(replace(JANE, paused=True), 0)
         update(backend, "offline", (JANE,))  # resumed, and this change overtook the refresh
-        backend.refresh(JANE, 0)
+        backend.append_current_status(JANE, 0)
         assert told(backend) == [("online", "explicit"), ("offline", "explicit")]
 
     def test_no_user_is_seen_online_twice(self, backend):
         connect(backend)
-        backend.refresh(replace(JANE, paused=True), 0)
+        backend.append_current_status(replace(JANE, paused=True), 0)
         connect(backend, "laptop", "c2", "unavailable", grants=())
-        backend.refresh(JANE, 0)
+        backend.append_current_status(JANE, 0)
         update(backend, "unavailable", ())
         update(backend, "online", (JANE,))
         assert told(backend) == [("online", "explicit"), ("offline", "explicit"), ("online", "explicit")]
@@ -106,8 +106,8 @@ class GrantContract:
         ear = Ear(backend)
         backend.revoked(JANE)
         backend.granted(JANE, 0)
-        backend.refresh(JANE, 0)
-        backend.refresh(replace(JANE, paused=True), 0)
+        backend.append_current_status(JANE, 0)
+        backend.append_current_status(replace(JANE, paused=True), 0)
         update(backend, "unavailable")
         connect(backend, connection="c2")
         backend.remove("jane", "phone", GrantSet(0, (JANE,)))
@@ -142,7 +142,7 @@ class GrantContract:
     def test_no_time_lies_before_the_grant(self, backend):
         later = replace(JANE, since=EPOCH + 10_500)
         connect(backend, grants=(later,))
-        backend.refresh(replace(later, paused=True), 0)
+        backend.append_current_status(replace(later, paused=True), 0)
         assert [one.at for one in read(backend)] == [SECOND + 10_000] * 2
 
     def test_no_revocation_lies_before_the_grant(self, backend):
@@ -154,7 +154,7 @@ class GrantContract:
         clock.start -= 3_600_000
         update(backend, "unavailable")
         clock.advance(SETTLING_SECONDS)  # from here on the new time counts
-        backend.refresh(replace(JANE, paused=True), 0)
+        backend.append_current_status(replace(JANE, paused=True), 0)
         connect(backend, user="joe", grants=(grant("joe", since=0),))
         backend.revoked(JANE)
         assert [one.at for one in read(backend)] == [SECOND - 3_000_000, SECOND]

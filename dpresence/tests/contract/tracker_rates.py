@@ -51,8 +51,8 @@ class RateContract:
     def test_pause_and_resume_tell_no_more_than_the_rate(self, backend, pass_time):
         connect(backend)
         for _ in range(10):
-            backend.refresh(PAUSED, 0)
-            backend.refresh(JANE, 0)
+            backend.append_current_status(PAUSED, 0)
+            backend.append_current_status(JANE, 0)
         assert told(backend) == [ONLINE, OFFLINE, ONLINE, OFFLINE, ONLINE, OFFLINE]
         pass_time(2)
         append_postponed(backend)
@@ -88,8 +88,8 @@ class RateContract:
     def test_the_rate_is_of_all_applications_together(self, backend):
         connect(backend, grants=(JANE, GO))
         for _ in range(5):
-            backend.refresh(PAUSED, 0)
-            backend.refresh(JANE, 0)
+            backend.append_current_status(PAUSED, 0)
+            backend.append_current_status(JANE, 0)
         update(backend, "unavailable", (JANE, GO))
         assert told(backend, "go") == [ONLINE]
 
@@ -142,7 +142,7 @@ class RateContract:
             "says": lambda: update(backend, "offline"),
             "signs out": lambda: backend.remove("jane", "phone", grants),
             "signs out everywhere": lambda: backend.remove_all("jane", grants),
-            "pauses": lambda: backend.refresh(PAUSED, 0),
+            "pauses": lambda: backend.append_current_status(PAUSED, 0),
             "revokes": lambda: backend.revoked(JANE),
             "is lost": lambda: [pass_time(15), sweep(backend)],
         }
@@ -170,7 +170,7 @@ class RateContract:
         assert backend.latest("chess", [JANE.puid])[JANE.puid].status == "online"
         maps = replace(GO, appid="maps", puid="jane-in-maps")
         backend.granted(maps, 0)
-        backend.refresh(GO, 0)
+        backend.append_current_status(GO, 0)
         assert told(backend, "maps") == [("online", "granted")]
         assert told(backend, "go") == [ONLINE, UNAVAILABLE, ONLINE]
 
@@ -190,7 +190,7 @@ class RateContract:
     def test_telling_with_old_grants_is_refused_and_loses_nothing(self, backend, pass_time):
         connect(backend)
         flap(backend, 3)
-        backend.refresh(JANE, 7)
+        backend.append_current_status(JANE, 7)
         pass_time(2)
         with pytest.raises(StaleGrants):
             backend.append_postponed("jane", GrantSet(6, (JANE,)))

@@ -26,7 +26,7 @@ class RevisionContract:
         for call in calls:
             with pytest.raises(StaleGrants):
                 call(GrantSet(1, (JANE,)))
-        for tell in (backend.granted, backend.refresh):
+        for tell in (backend.granted, backend.append_current_status):
             with pytest.raises(StaleGrants):
                 tell(replace(JANE, paused=True), 1)
         assert [device.name for device in backend.devices("jane")] == ["phone"]
@@ -35,26 +35,26 @@ class RevisionContract:
     @pytest.mark.parametrize("revision", [2, 3])
     def test_grants_of_the_newest_revision_count(self, backend, revision):
         connect(backend)
-        backend.refresh(replace(JANE, paused=True), 2)
+        backend.append_current_status(replace(JANE, paused=True), 2)
         assert backend.update("jane", "phone", "c1", "unavailable", GrantSet(revision, (GO,))) is True
         assert (seen(backend), seen(backend, "go")) == ({JANE.puid: "offline"}, {GO.puid: "unavailable"})
 
     def test_a_revision_is_known_of_a_user_without_devices(self, backend):
-        backend.refresh(replace(JANE, paused=True), 5)
+        backend.append_current_status(replace(JANE, paused=True), 5)
         with pytest.raises(StaleGrants):
             backend.connect("jane", "phone", "c1", "online", GrantSet(4, (JANE,)), LIMIT, 0)
         assert backend.devices("jane") == [] and seen(backend) == {}
 
     def test_a_revision_is_known_after_the_last_device_is_gone(self, backend):
         connect(backend)
-        backend.refresh(JANE, 5)
+        backend.append_current_status(JANE, 5)
         backend.remove_all("jane", GrantSet(5, (JANE,)))
         with pytest.raises(StaleGrants):
             backend.connect("jane", "phone", "c1", "online", GrantSet(4, (JANE,)), LIMIT, 0)
 
     def test_a_revoke_is_never_refused_and_raises_the_revision(self, backend):
         connect(backend, grants=(JANE, GO))
-        backend.refresh(GO, 5)
+        backend.append_current_status(GO, 5)
         backend.revoked(JANE, 4)
         assert JANE.puid not in seen(backend)
         backend.revoked(GO, 6)
@@ -63,12 +63,12 @@ class RevisionContract:
 
     def test_a_revision_of_one_user_is_not_that_of_another(self, backend):
         joe = grant("joe")
-        backend.refresh(JANE, 5)
+        backend.append_current_status(JANE, 5)
         connect(backend, user="joe", grants=(joe,))
         assert seen(backend) == {joe.puid: "online"}
 
     def test_a_revision_can_be_forgotten(self, backend):
-        backend.refresh(JANE, 5)
+        backend.append_current_status(JANE, 5)
         backend.forget_revision("jane")
         connect(backend)
         assert seen(backend) == {JANE.puid: "online"}

@@ -224,12 +224,12 @@ class TrackerMachine(RuleBasedStateMachine):
         grant = self.grants[data.draw(st.sampled_from(sorted(self.grants)))]
         changed = replace(grant, paused=not grant.paused, since=self.clock.now() if grant.paused else grant.since)
         self.grants[grant.user, grant.appid] = changed
-        self.tracker.refresh(changed, 0)
+        self.tracker.append_current_status(changed, 0)
 
     @precondition(lambda self: self.grants)
     @rule(data=st.data())
     def refresh_again(self, data: st.DataObject) -> None:
-        self.tracker.refresh(self.grants[data.draw(st.sampled_from(sorted(self.grants)))], 0)
+        self.tracker.append_current_status(self.grants[data.draw(st.sampled_from(sorted(self.grants)))], 0)
 
     # -- readers
 

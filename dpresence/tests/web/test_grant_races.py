@@ -37,7 +37,7 @@ def test_of_a_pause_and_its_end_at_once_the_one_that_was_stored_last_is_seen(
 ) -> None:
     grants = world.presence.grants
     grants.pause(user, app.id, not paused)
-    held = Held(monkeypatch, world.parts.backends.tracker, "refresh")
+    held = Held(monkeypatch, world.parts.backends.tracker, "append_current_status")
     held.overtake(lambda: grants.pause(user, app.id, paused), lambda: grants.pause(user, app.id, not paused))
     assert grants.find(user, app.id).paused is not paused
     assert shown(world, app, puid) == ("online" if paused else "offline")
@@ -56,7 +56,7 @@ def test_a_revocation_that_overtakes_a_pause_is_the_last_word(
 ) -> None:
     grants, service = world.presence.grants, world.followed(app)
     grants.pause(user, app.id, not paused)
-    held = Held(monkeypatch, world.parts.backends.tracker, "refresh")
+    held = Held(monkeypatch, world.parts.backends.tracker, "append_current_status")
     held.overtake(lambda: grants.pause(user, app.id, paused), lambda: grants.revoke(user, app.id))
     world.settle()
     assert updates(service)[-1] == (puid, "offline", "revoked")
@@ -106,7 +106,7 @@ def test_what_became_of_grants_while_the_tracker_was_away_is_told_later(
 ) -> None:
     grants, application = world.presence.grants, world.parts.backends.directory.application(app.id)
     service, tracker = world.followed(app), world.parts.backends.tracker
-    away = Away(monkeypatch, tracker, "granted", "refresh", "revoked", "signal")
+    away = Away(monkeypatch, tracker, "granted", "append_current_status", "revoked", "signal")
     puid = grants.grant(user, application).puid
     with pytest.raises(BackendUnavailable):
         world.carry_out()

@@ -109,7 +109,7 @@ def test_of_changes_of_a_grant_at_both_at_once_the_one_that_was_stored_last_is_s
     two.device(ANN)
     user, tracker = two.presence.hub.devices()[0][0], two.parts.backends.tracker
     one.presence.grants.pause(user, app.id, not paused)
-    held = Held(monkeypatch, one.parts.backends.tracker, "refresh")
+    held = Held(monkeypatch, one.parts.backends.tracker, "append_current_status")
     held.overtake(lambda: one.presence.grants.pause(user, app.id, paused), lambda: two.presence.grants.pause(user, app.id, not paused))
     assert two.presence.grants.find(user, app.id).paused is not paused
     eventually(lambda: tracker.latest(app.id, [puid])[puid].status == ("online" if paused else "offline"))

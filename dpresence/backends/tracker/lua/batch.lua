@@ -18,11 +18,11 @@
 --   grace:PROCESS    sorted set of users by the earliest end of a grace period of theirs, in ticks of that process
 --   postponed        see rates.lua; the keys of feeds: see feeds.lua
 -- Keys are computed here and not declared: Redis Cluster is not supported.
-local request = require('request')
+local context = require('batch_context')
 local call = redis.call
 
-local registered = call('HGET', request.processes, request.process)
-if not registered or tonumber(string.match(registered, '^%d+')) ~= request.generation then return false end
+local registered = call('HGET', context.processes, context.process)
+if not registered or tonumber(string.match(registered, '^%d+')) ~= context.generation then return false end
 
 local damage, feeds = require('damage'), require('feeds')
 local PARTS = { 'devices', 'reading', 'grants', 'statuses', 'leases' } -- modules that return operations by name
@@ -36,7 +36,7 @@ local function find(name)
 end
 
 local results, failed = {}, {}
-for position, operation in ipairs(request.operations) do
+for position, operation in ipairs(context.operations) do
   local done, result = pcall(find(operation[1]), unpack(operation, 2))
   if not done then
     failed[#failed + 1] = { position, damage.reason_of(result) }
@@ -46,8 +46,8 @@ for position, operation in ipairs(request.operations) do
   results[position] = result
 end
 feeds.save_all()
-local text = table.concat(request.signals, '\n')
-if #request.signals > 0 then call('PUBLISH', request.prefix .. 'wakes', request.process .. '\n' .. text) end -- see tracker/redis.py
-local batches = call('HINCRBY', request.meta, 'batches', 1)
-if request.reset then call('UNLINK', request.meta, request.processes) end -- the next registration deletes all data, see open.lua
-return cmsgpack.pack({ batches, text, results, table.concat(request.alarms, '\n'), failed })
+local text = table.concat(context.signals, '\n')
+if #context.signals > 0 then call('PUBLISH', context.prefix .. 'wakes', context.process .. '\n' .. text) end -- see tracker/redis.py
+local batches = call('HINCRBY', context.meta, 'batches', 1)
+if context.reset then call('UNLINK', context.meta, context.processes) end -- the next registration deletes all data, see open.lua
+return cmsgpack.pack({ batches, text, results, table.concat(context.local_signals, '\n'), failed })

@@ -1,7 +1,7 @@
 -- Operations on devices, and on their grace periods.
-local rates, records, request = require('rates'), require('records'), require('request')
-local call, prefix, me, ticks, STALE = redis.call, request.prefix, request.process, request.ticks, request.STALE
-local run = {}
+local rates, records, context = require('rates'), require('records'), require('batch_context')
+local call, prefix, me, ticks, STALE = redis.call, context.prefix, context.process, context.ticks, context.STALE
+local operations = {}
 
 local function find_owned(record, name, connection)
   local device = record.devices[name]
@@ -52,7 +52,7 @@ local function delete_devices(user, grants, revision, reason, which)
     if which(name, device) then
       at[device.process] = true
       if reason == 'explicit' and not device.over then
-        call('SET', prefix .. 'out:' .. device.connection, '', 'EX', request.feed_seconds)
+        call('SET', prefix .. 'out:' .. device.connection, '', 'EX', context.feed_seconds)
       end
       record.devices[name] = nil
     end
@@ -85,15 +85,15 @@ local function has_lost_record(user, record)
 end
 
 -- Check some users who have a device at this process and signal those whose record is lost. Return the cursor for the next call.
-function run.find_lost(cursor)
+function operations.find_lost(cursor)
   local after, users = unpack(call('SSCAN', prefix .. 'users:' .. me, cursor, 'COUNT', 50))
   for _, user in ipairs(users) do
-    if has_lost_record(user, records.load(user)) then request.signal('forgotten ' .. user) end
+    if has_lost_record(user, records.load(user)) then context.signal('forgotten ' .. user) end
   end
   return after
 end
 
-function run.connect(user, name, connection, status, grants, revision, limit, generated, signed)
+function operations.connect(user, name, connection, status, grants, revision, limit, generated, signed)
   local record = records.load(user)
   if revision < record.revision then return STALE end
   -- A connection that retries after a lost reply may already own a device.
@@ -104,7 +104,7 @@ function run.connect(user, name, connection, status, grants, revision, limit, ge
   end
   if others >= limit then return false end
   local before = record.devices[name]
-  local since = before and before.connection == connection and before.since or request.now
+  local since = before and before.connection == connection and before.since or context.now
   record.devices[name] = { status = status, connection = connection, process = me, since = since, signed = signed }
   if before and before.process ~= me then index(user, record, before.process) end
   index(user, record, me)
@@ -112,7 +112,7 @@ function run.connect(user, name, connection, status, grants, revision, limit, ge
   return { name, before and not before.over and before.connection or '' }
 end
 
-function run.update(user, name, connection, status, grants, revision, signed)
+function operations.update(user, name, connection, status, grants, revision, signed)
   local record = records.load(user)
   if revision < record.revision then return STALE end
   local device = find_owned(record, name, connection)
@@ -124,36 +124,36 @@ function run.update(user, name, connection, status, grants, revision, signed)
   return true
 end
 
-function run.leave(user, name, connection)
+function operations.leave(user, name, connection)
   local record = records.load(user)
   local device = find_owned(record, name, connection)
   if not device then
-    if has_lost_record(user, record) then call('ZADD', prefix .. 'grace:' .. me, ticks + request.grace, user) end
+    if has_lost_record(user, record) then call('ZADD', prefix .. 'grace:' .. me, ticks + context.grace, user) end
     return
   end
   if device.status == 'offline' then
     record.devices[name] = nil
   else
-    device.connection, device.over = '', ticks + request.grace
+    device.connection, device.over = '', ticks + context.grace
   end
   index(user, record, me)
   save_devices(user, record, {}, 'lost')
 end
 
 -- End a connection whose "connect" got no reply.
-function run.abandon(user, connection)
+function operations.abandon(user, connection)
   local name = name_of(records.load(user), connection)
-  if name then run.leave(user, name, connection) end
+  if name then operations.leave(user, name, connection) end
 end
 
 -- before: sign the device out only if it signed in before the account had this revision.
-function run.remove(user, name, grants, revision, before)
+function operations.remove(user, name, grants, revision, before)
   return delete_devices(user, grants, revision, 'explicit', function(other, device)
     return other == name and (device.signed or 0) < before
   end)
 end
 
-function run.remove_all(user, grants, revision, before)
+function operations.remove_all(user, grants, revision, before)
   local found = delete_devices(user, grants, revision, 'explicit', function(_, device) return (device.signed or 0) < before end)
   if found ~= STALE and records.load(user).status == 'offline' then
     rates.append_status_at_once(grants, 'offline', 'explicit') -- changes a feed only if the record was lost
@@ -161,11 +161,11 @@ function run.remove_all(user, grants, revision, before)
   return found
 end
 
-function run.signed_out(connection)
+function operations.signed_out(connection)
   return call('EXISTS', prefix .. 'out:' .. connection) == 1
 end
 
-function run.devices(user)
+function operations.devices(user)
   local found = {}
   for name, device in pairs(records.load(user).devices) do
     found[#found + 1] = { name, device.status, not device.over, device.since }
@@ -173,13 +173,13 @@ function run.devices(user)
   return found
 end
 
-function run.expire(user, grants, revision)
+function operations.expire(user, grants, revision)
   local found = delete_devices(user, grants, revision, 'lost', function(_, device)
     if device.process == me then return device.over and device.over <= ticks end
-    return call('HEXISTS', request.processes, device.process) == 0
+    return call('HEXISTS', context.processes, device.process) == 0
   end)
   if found == false then repair(user, grants) end
   return found
 end
 
-return run
+return operations

@@ -8,9 +8,9 @@
 --   dropped:APP        exists for some time after the feed was dropped, and prevents its creation
 -- An entry is the text "offset puid status at reason".
 
-local damage, request = require('damage'), require('request')
+local damage, context = require('damage'), require('batch_context')
 local call = redis.call
-local prefix, meta, now, feed_entries = request.prefix, request.meta, request.now, request.feed_entries
+local prefix, meta, now, feed_entries = context.prefix, context.meta, context.now, context.feed_entries
 
 local SOME = 500 -- maximum number of entries that one call reads or deletes, which takes one or two milliseconds
 local REBUILDING = 'a feed is being rebuilt'
@@ -79,7 +79,7 @@ local function check(app)
 end
 
 local function is_too_old(item)
-  return item.at < second(now) - request.feed_seconds * 1000
+  return item.at < second(now) - context.feed_seconds * 1000
 end
 
 local function save(app, found)
@@ -102,7 +102,7 @@ end
 
 -- Make a feed readable again after it was reset and rebuilt.
 local function finish_rebuilding(app)
-  if call('HDEL', prefix .. 'feed:' .. app, 'damaged') == 1 then request.signal('feed ' .. app) end
+  if call('HDEL', prefix .. 'feed:' .. app, 'damaged') == 1 then context.signal('feed ' .. app) end
   if feeds[app] then feeds[app].damaged = nil end
 end
 
@@ -121,9 +121,9 @@ local function guarded(app, act, ...)
   if damage.is_damage(result) then
     reset(app)
     done, result = pcall(act, ...)
-    request.alarm('damaged ' .. app)
+    context.signal_here('damaged ' .. app)
   elseif damage.reason_of(result) == REBUILDING then
-    request.alarm('damaged ' .. app) -- the process that was rebuilding it may have ended
+    context.signal_here('damaged ' .. app) -- the process that was rebuilding it may have ended
   end
   if not done then error(result, 0) end
   return result
@@ -153,7 +153,7 @@ local function append(grant, last, status, reason)
   call('HSET', prefix .. 'view:' .. app, puid, text)
   call('XADD', prefix .. 'log:' .. app, id(found.head), 'e', text)
   if last and last.offset <= found.compacted then call('XDEL', prefix .. 'log:' .. app, id(last.offset)) end
-  request.signal('feed ' .. app)
+  context.signal('feed ' .. app)
   return true
 end
 

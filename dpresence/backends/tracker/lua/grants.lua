@@ -1,10 +1,10 @@
 -- Operations on grants.
-local feeds, rates, records, request = require('feeds'), require('rates'), require('records'), require('request')
-local call, prefix = redis.call, request.prefix
-local run = {}
+local feeds, rates, records, context = require('feeds'), require('rates'), require('records'), require('batch_context')
+local call, prefix = redis.call, context.prefix
+local operations = {}
 
 local function granted(user, grant, revision)
-  if not records.raise_revision(user, revision) then return request.STALE end
+  if not records.raise_revision(user, revision) then return context.STALE end
   local last, status = feeds.newest(grant[1], grant[2]), grant[4] and 'offline' or records.sent_status(user)
   if not last or last.reason ~= 'granted' or last.status ~= status then feeds.append(grant, last, status, 'granted') end
 end
@@ -18,17 +18,17 @@ local function revoked(user, grant, revision)
 end
 
 -- A damaged feed is reset, see feeds.lua.
-function run.granted(user, grant, revision)
+function operations.granted(user, grant, revision)
   return feeds.guarded(grant[1], granted, user, grant, revision)
 end
 
-function run.revoked(user, grant, revision)
+function operations.revoked(user, grant, revision)
   return feeds.guarded(grant[1], revoked, user, grant, revision)
 end
 
-function run.refresh(user, grant, revision)
+function operations.append_current_status(user, grant, revision)
   local record = records.load(user)
-  if revision < record.revision then return request.STALE end
+  if revision < record.revision then return context.STALE end
   local status, full = grant[4] and 'offline' or record.told or record.status, record.full
   feeds.show(grant, status, 'explicit', status ~= 'offline' and rates.allowance(user, record) or nil)
   if revision > record.revision or full ~= record.full then
@@ -37,10 +37,10 @@ function run.refresh(user, grant, revision)
   end
 end
 
-function run.forget_revision(user)
+function operations.forget_revision(user)
   local record = records.load(user)
   record.revision = 0
   records.store(user, record)
 end
 
-return run
+return operations

@@ -1,23 +1,23 @@
 -- Leases, by the lease clock, and the texts that processes publish while they have a lease.
-local clock, feeds, request = require('clock'), require('feeds'), require('request')
-local call, prefix, me, processes, meta = redis.call, request.prefix, request.process, request.processes, request.meta
-local run = {}
+local clock, feeds, context = require('clock'), require('feeds'), require('batch_context')
+local call, prefix, me, processes, meta = redis.call, context.prefix, context.process, context.processes, context.meta
+local operations = {}
 
 -- Set the end of this process's lease, in milliseconds from now; return the current time of the lease clock.
 local function end_lease_after(milliseconds)
-  local present = clock.tick(meta, request.lease)
-  call('HSET', processes, me, request.generation .. ' ' .. (present + milliseconds))
+  local present = clock.tick(meta, context.lease)
+  call('HSET', processes, me, context.generation .. ' ' .. (present + milliseconds))
   return present
 end
 
-function run.renew()
-  end_lease_after(request.lease)
+function operations.renew()
+  end_lease_after(context.lease)
 end
 
 -- Regular end of a process: devices that are still connected or in grace expire after one more grace period.
-function run.retire()
+function operations.retire()
   call('DEL', prefix .. 'figures:' .. me)
-  end_lease_after(request.grace)
+  end_lease_after(context.grace)
 end
 
 -- Record the processes whose lease has expired as dead.
@@ -33,8 +33,8 @@ local function expire_leases(present)
 end
 
 -- Return the dead processes that still have users.
-function run.due()
-  expire_leases(end_lease_after(request.lease)) -- a call also renews this process's lease
+function operations.due()
+  expire_leases(end_lease_after(context.lease)) -- a call also renews this process's lease
   local found = {}
   for _, process in ipairs(call('SMEMBERS', prefix .. 'dead')) do
     if call('SCARD', prefix .. 'users:' .. process) > 0 then
@@ -48,20 +48,20 @@ function run.due()
 end
 
 -- Return the next cursor ("0" at the end) and some users who have a device at a process.
-function run.users(process, cursor)
+function operations.users(process, cursor)
   return call('SSCAN', prefix .. 'users:' .. process, cursor, 'COUNT', feeds.SOME)
 end
 
 -- Return up to feeds.SOME users of this process who have a device whose grace period has ended, fewer at the end.
-function run.over(first)
-  return call('ZRANGEBYSCORE', prefix .. 'grace:' .. me, '-inf', request.ticks, 'LIMIT', first, feeds.SOME)
+function operations.over(first)
+  return call('ZRANGEBYSCORE', prefix .. 'grace:' .. me, '-inf', context.ticks, 'LIMIT', first, feeds.SOME)
 end
 
-function run.publish(text)
-  call('SET', prefix .. 'figures:' .. me, text, 'PX', request.lease)
+function operations.publish(text)
+  call('SET', prefix .. 'figures:' .. me, text, 'PX', context.lease)
 end
 
-function run.published()
+function operations.published()
   local found = {}
   for _, process in ipairs(call('HKEYS', processes)) do
     local text = call('GET', prefix .. 'figures:' .. process)
@@ -71,29 +71,29 @@ function run.published()
 end
 
 -- Return true to the first process that claims a task, and false to all for some time afterwards.
-function run.claim(task, milliseconds)
-  local present, field = clock.tick(meta, request.lease), 'claim ' .. task
+function operations.claim(task, milliseconds)
+  local present, field = clock.tick(meta, context.lease), 'claim ' .. task
   if present < tonumber(call('HGET', meta, field) or 0) then return false end
   call('HSET', meta, field, present + milliseconds)
   return true
 end
 
-function run.follows(generation, revision)
+function operations.follows(generation, revision)
   local known = call('HMGET', meta, 'generation', 'revision')
   if known[1] and (known[1] ~= generation or revision < tonumber(known[2])) then return false end
   call('HSET', meta, 'generation', generation, 'revision', revision)
   return true
 end
 
-function run.reset()
-  request.reset = true
+function operations.reset()
+  context.reset = true
 end
 
-function run.signal(text)
-  request.signal(text)
+function operations.signal(text)
+  context.signal(text)
 end
 
 -- The batch of a ping shows that the server accepts writes, as every batch writes: see batch.lua.
-function run.ping() end
+function operations.ping() end
 
-return run
+return operations

@@ -3,7 +3,7 @@
 -- A bucket is represented by the time, by the server's clock, at which it is full. The value is clamped when read, so that a step of
 -- the clock gains or loses the tokens of one bucket at most.
 
-local feeds, request = require('feeds'), require('request')
+local feeds, context = require('feeds'), require('batch_context')
 
 local present
 
@@ -19,11 +19,11 @@ end
 -- Take a token; return 0, or the milliseconds until a token is available.
 local function take(record)
   local time = server_time()
-  local full = math.min(math.max(record.full or 0, time), time + request.status_window)
-  local wait = full + request.status_interval - time - request.status_window
+  local full = math.min(math.max(record.full or 0, time), time + context.status_window)
+  local wait = full + context.status_interval - time - context.status_window
   record.full = full
   if wait >= 1 then return math.ceil(wait) end
-  record.full = full + request.status_interval
+  record.full = full + context.status_interval
   return 0
 end
 
@@ -33,7 +33,7 @@ local function allowance(user, record)
   return function()
     if not wait then
       wait = take(record)
-      if wait > 0 then redis.call('ZADD', request.prefix .. 'postponed', server_time() + wait, user) end
+      if wait > 0 then redis.call('ZADD', context.prefix .. 'postponed', server_time() + wait, user) end
     end
     return wait == 0
   end

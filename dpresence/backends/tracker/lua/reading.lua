@@ -1,12 +1,12 @@
 -- Operations that read and maintain feeds.
-local feeds, request = require('feeds'), require('request')
-local call, prefix, SOME = redis.call, request.prefix, feeds.SOME
-local run = {}
+local feeds, context = require('feeds'), require('batch_context')
+local call, prefix, SOME = redis.call, context.prefix, feeds.SOME
+local operations = {}
 
 -- Delete entries that are too old or exceed even the limit of newest entries; return whether more may remain.
 local function trim(app)
   local found, log, length, size = feeds.feed(app), prefix .. 'log:' .. app, feeds.check(app)
-  local too_many = length - 2 * request.feed_entries - size
+  local too_many = length - 2 * context.feed_entries - size
   local first = call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
   if not first or too_many <= 0 and not feeds.is_too_old(feeds.decode(first[2][2])) then return false end
   local ids, revoked = {}, {}
@@ -32,7 +32,7 @@ local function covers(app, offset)
 end
 
 -- Return the newest offset, part of the view and the next cursor ("0" at the end). The view may change between two calls.
-function run.snapshot(app, cursor)
+function operations.snapshot(app, cursor)
   feeds.check(app)
   local after, page = unpack(call('HSCAN', prefix .. 'view:' .. app, cursor, 'COUNT', SOME))
   local found = {}
@@ -40,7 +40,7 @@ function run.snapshot(app, cursor)
   return { feeds.feed(app).head, table.concat(found, '\n'), after }
 end
 
-function run.latest(app, puids)
+function operations.latest(app, puids)
   local found = {}
   for first = 1, #puids, 1000 do
     for _, text in ipairs(call('HMGET', prefix .. 'view:' .. app, unpack(puids, first, math.min(first + 999, #puids)))) do
@@ -50,7 +50,7 @@ function run.latest(app, puids)
   return table.concat(found, '\n')
 end
 
-run.covers = covers
+operations.covers = covers
 
 -- Return, for each entry of a page of the log, whether its PUID is revoked.
 local function find_revoked(app, page)
@@ -64,7 +64,7 @@ end
 local unread = SOME -- number of entries that this batch may still read
 
 -- Return entries and the offset to continue after, false at the end of the log.
-function run.read(app, offset, limit)
+function operations.read(app, offset, limit)
   if not covers(app, offset) then return false end
   local most = math.min(limit, unread)
   if most == 0 then return { '', offset } end
@@ -79,31 +79,31 @@ function run.read(app, offset, limit)
   return { table.concat(found, '\n'), #page == most and tonumber(string.match(page[most][1], '^%d+')) }
 end
 
-function run.applications(after, limit)
+function operations.applications(after, limit)
   return call('ZRANGEBYLEX', prefix .. 'feeds', '(' .. after, '+', 'LIMIT', 0, limit)
 end
 
 -- Reset a feed whose entries cannot be decoded.
-function run.damaged(app)
+function operations.damaged(app)
   feeds.reset(app)
-  request.alarm('damaged ' .. app)
+  context.signal_here('damaged ' .. app)
 end
 
-function run.rebuilt(app)
+function operations.rebuilt(app)
   feeds.finish_rebuilding(app)
 end
 
-function run.trim(app)
+function operations.trim(app)
   return feeds.guarded(app, function() return not feeds.feed(app).new and trim(app) end)
 end
 
-function run.drop(app, seconds)
+function operations.drop(app, seconds)
   feeds.drop(app, seconds)
 end
 
 for _, name in ipairs({ 'snapshot', 'latest', 'covers', 'read' }) do
-  local read = run[name]
-  run[name] = function(app, ...) return feeds.guarded_reading(app, read, ...) end
+  local read = operations[name]
+  operations[name] = function(app, ...) return feeds.guarded_reading(app, read, ...) end
 end
 
-return run
+return operations

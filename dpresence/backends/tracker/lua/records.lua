@@ -1,6 +1,6 @@
 -- The record of a user; see batch.lua.
-local damage, request = require('damage'), require('request')
-local call, prefix = redis.call, request.prefix
+local damage, context = require('damage'), require('batch_context')
+local call, prefix = redis.call, context.prefix
 
 local RANK = { offline = 0, unavailable = 1, online = 2 }
 
@@ -24,7 +24,7 @@ local function load(user)
     return record
   end
   call('UNLINK', key)
-  request.signal('forgotten ' .. user)
+  context.signal('forgotten ' .. user)
   return { status = 'offline', devices = {}, revision = 0 }
 end
 
@@ -32,8 +32,8 @@ end
 -- and the user's bucket must not be full when they return.
 local function store(user, record)
   local key, seconds = prefix .. 'user:' .. user, 0
-  if record.revision > 0 then seconds = request.feed_seconds end
-  if record.full then seconds = math.max(seconds, math.ceil(request.status_window / 1000)) end
+  if record.revision > 0 then seconds = context.feed_seconds end
+  if record.full then seconds = math.max(seconds, math.ceil(context.status_window / 1000)) end
   if next(record.devices) then
     call('SET', key, cmsgpack.pack(record))
   elseif seconds > 0 then

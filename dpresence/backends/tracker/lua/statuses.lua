@@ -1,13 +1,13 @@
 -- Operations on the status of a user, and on the rate of its changes.
-local rates, records, request = require('rates'), require('records'), require('request')
-local call, prefix = redis.call, request.prefix
-local run = { sent_status = records.sent_status }
+local rates, records, context = require('rates'), require('records'), require('batch_context')
+local call, prefix = redis.call, context.prefix
+local operations = { sent_status = records.sent_status }
 
-function run.status(user)
+function operations.status(user)
   return records.load(user).status
 end
 
-function run.charge(user)
+function operations.charge(user)
   local record = records.load(user)
   local wait = rates.take(record)
   records.store(user, record)
@@ -15,18 +15,18 @@ function run.charge(user)
 end
 
 -- Return users whose postponed change is due. A time further ahead than one token takes was stored before the clock was set back.
-function run.postponed()
+function operations.postponed()
   local time, key = rates.server_time(), prefix .. 'postponed'
   local found = call('ZRANGEBYSCORE', key, '-inf', time, 'LIMIT', 0, 1000)
-  for _, user in ipairs(call('ZRANGEBYSCORE', key, '(' .. time + request.status_interval, '+inf', 'LIMIT', 0, 1000)) do
+  for _, user in ipairs(call('ZRANGEBYSCORE', key, '(' .. time + context.status_interval, '+inf', 'LIMIT', 0, 1000)) do
     found[#found + 1] = user
   end
   return found
 end
 
-function run.append_postponed(user, grants, revision)
+function operations.append_postponed(user, grants, revision)
   local record = records.load(user)
-  if revision < record.revision then return request.STALE end
+  if revision < record.revision then return context.STALE end
   -- "offline" is never postponed; or the record is lost and the devices connect again.
   if record.status == 'offline' or rates.append_status(user, record, grants, record.status, record.reason or 'explicit') then
     call('ZREM', prefix .. 'postponed', user)
@@ -34,4 +34,4 @@ function run.append_postponed(user, grants, revision)
   if next(record.devices) then records.store(user, record) end
 end
 
-return run
+return operations

@@ -6,7 +6,7 @@ local settings
 M.prefix, M.process, M.generation, M.now, M.ticks, settings, M.operations = unpack(cmsgpack.unpack(ARGV[1]), 1, 7)
 M.grace, M.lease, M.feed_seconds, M.feed_entries, M.status_interval, M.status_window = unpack(settings)
 M.meta, M.processes = M.prefix .. 'meta', M.prefix .. 'processes'
-M.signals, M.alarms = {}, {} -- in order, without duplicates; alarms: signals for this process only
+M.signals, M.local_signals = {}, {} -- in order, without duplicates; local_signals: signals for this process only
 M.reset = false -- whether to delete all data at the end of the batch
 
 local function add_once(list, text)
@@ -20,8 +20,8 @@ function M.signal(text)
   add_once(M.signals, text)
 end
 
-function M.alarm(text)
-  add_once(M.alarms, text)
+function M.signal_here(text)
+  add_once(M.local_signals, text)
 end
 
 return M
