@@ -29,7 +29,7 @@ from .private import warn_of_readers, warn_of_secrets, warn_of_writers
 from .proofs import DomainProofs
 from .registry import KEY, Registry
 from .request import Request
-from .service import Presence
+from .service import Services
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -97,11 +97,11 @@ def make_registry(settings: Settings, clock: Clock, token_file: Path) -> ServerR
     _check_mode(settings, backends)
     metrics, hub = Metrics(clock), Hub()
     gate = Gate(settings, clock, metrics)
-    presence = Presence(backends, verifiers, DomainProofs(settings.outbound), hub, metrics, settings, clock)
-    presence.figures.gauges = lambda: {**hub.counts(), **gate.counts()}
-    gate.on_wait = presence.feeds.expect_reconnect
-    background = Background(presence, clients.providers, settings)
-    return ServerRegistry(settings, clock, backends, presence, clients, issuer, token, gate, background)
+    services = Services(backends, verifiers, DomainProofs(settings.outbound), hub, metrics, settings, clock)
+    services.figures.gauges = lambda: {**hub.counts(), **gate.counts()}
+    gate.on_wait = services.feeds.expect_reconnect
+    background = Background(services, clients.providers, settings)
+    return ServerRegistry(settings, clock, backends, services, clients, issuer, token, gate, background)
 
 
 def _warn_of_readers(settings: Settings) -> None:

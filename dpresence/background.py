@@ -11,7 +11,7 @@ import gevent
 
 from .errors import BackendUnavailable
 from .identity.oidc_client import OidcClient
-from .service import Presence
+from .service import Services
 from .settings import Settings
 from .tasks import Task, stop
 
@@ -27,20 +27,20 @@ _JITTER = 0.1
 class Background:
     """The periodic jobs of one process."""
 
-    def __init__(self, presence: Presence, clients: Mapping[str, OidcClient], settings: Settings) -> None:
+    def __init__(self, services: Services, clients: Mapping[str, OidcClient], settings: Settings) -> None:
         self._jobs: list[tuple[str, float, Callable[[], object]]] = [
-            ("sweep of devices", settings.presence.sweep_seconds, presence.devices.sweep),
-            ("publishing of postponed status changes", POSTPONED_SECONDS, presence.devices.publish_postponed),
-            ("checks of domains", HOUSEKEEPING_SECONDS, presence.domain_checks.check_due),
-            ("renewal of the lease", settings.presence.refresh_seconds, presence.renew_lease),
-            ("publishing of figures", FIGURES_SECONDS, presence.figures.sample),
-            ("ping of backends", settings.presence.sweep_seconds, presence.figures.ping_backends),
-            ("sweep of notifications", HOUSEKEEPING_SECONDS, presence.notifications.sweep),
-            ("sweep of feeds", HOUSEKEEPING_SECONDS, presence.feeds.sweep),
-            ("sweep of the outbox", settings.presence.sweep_seconds, presence.outbox.sweep),
-            ("comparison with the directory", settings.presence.sweep_seconds, presence.comparison.sweep),
-            ("retry of failed operations", settings.presence.sweep_seconds, presence.retries.flush),
-            ("sweep of accounts", HOUSEKEEPING_SECONDS, presence.accounts.sweep),
+            ("sweep of devices", settings.presence.sweep_seconds, services.devices.sweep),
+            ("publishing of postponed status changes", POSTPONED_SECONDS, services.devices.publish_postponed),
+            ("checks of domains", HOUSEKEEPING_SECONDS, services.domain_checks.check_due),
+            ("renewal of the lease", settings.presence.refresh_seconds, services.renew_lease),
+            ("publishing of figures", FIGURES_SECONDS, services.figures.sample),
+            ("ping of backends", settings.presence.sweep_seconds, services.figures.ping_backends),
+            ("sweep of notifications", HOUSEKEEPING_SECONDS, services.notifications.sweep),
+            ("sweep of feeds", HOUSEKEEPING_SECONDS, services.feeds.sweep),
+            ("sweep of the outbox", settings.presence.sweep_seconds, services.outbox.sweep),
+            ("comparison with the directory", settings.presence.sweep_seconds, services.comparison.sweep),
+            ("retry of failed operations", settings.presence.sweep_seconds, services.retries.flush),
+            ("sweep of accounts", HOUSEKEEPING_SECONDS, services.accounts.sweep),
         ]
         if settings.identity.development:
             self._jobs.append(("warning", HOUSEKEEPING_SECONDS, warn_of_development))

@@ -9,7 +9,7 @@ from .backends import Backends
 from .clock import Clock
 from .identity import Minter
 from .identity.oidc_client import Clients
-from .service import Presence
+from .service import Services
 from .settings import Settings
 
 if TYPE_CHECKING:  # not imported in production
@@ -30,7 +30,7 @@ class Registry:
     settings: Settings
     clock: Clock
     backends: Backends
-    presence: Presence
+    services: Services
     clients: Clients
     development_issuer: Minter | None
     development_token: DevelopmentToken | None

@@ -10,7 +10,7 @@ from .backends.directory import Proven, SignedIn
 from .identity.oidc_client import Attempt, OidcClient
 from .model import Account, Application, Grant, Session
 from .registry import KEY, Registry
-from .service import Presence
+from .service import Services
 
 
 class Validated(TypedDict, total=False):
@@ -40,11 +40,11 @@ class Request(pyramid_request.Request):
     validated: Validated
 
     @property
-    def dpresence(self) -> Registry:
+    def shared(self) -> Registry:
         """The objects that requests share."""
         return cast("Registry", self.registry[KEY])
 
     @property
-    def presence(self) -> Presence:
+    def services(self) -> Services:
         """The service."""
-        return self.dpresence.presence
+        return self.shared.services

@@ -131,7 +131,7 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
         with gevent.Timeout(1, False):
             registry.background.stop()
         with gevent.Timeout(FINISH_SECONDS, False):
-            registry.presence.finish()
+            registry.services.finish()
         registry.close()
     if renewal.wanted and listener is not None:
         restart(renewal, listener)

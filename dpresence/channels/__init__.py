@@ -67,8 +67,8 @@ def device_channel(request: Request) -> Response:
         raise HTTPMethodNotAllowed(headers=[("Allow", "GET")])
     if request.environ.get("wsgi.websocket") is None:
         _report_refusal(request)
-    registry = request.dpresence
-    return _open(request, DeviceChannel(registry.presence, registry.settings, registry.clock))
+    registry = request.shared
+    return _open(request, DeviceChannel(registry.services, registry.settings, registry.clock))
 
 
 def appservice_channel(request: Request) -> Response:
@@ -76,9 +76,9 @@ def appservice_channel(request: Request) -> Response:
 
     :raises Refused: the application does not exist or is not active.
     """
-    registry, appid = request.dpresence, request.matchdict["appid"]
-    registry.presence.api_keys.require_active(appid)
-    return _open(request, AppServiceChannel(appid, registry.presence, registry.settings, registry.clock))
+    registry, appid = request.shared, request.matchdict["appid"]
+    registry.services.api_keys.require_active(appid)
+    return _open(request, AppServiceChannel(appid, registry.services, registry.settings, registry.clock))
 
 
 def includeme(config: Configurator) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, Conflict, InvalidKey, NoCredentials, NotFound, Refused, WrongField
 from ..messages import Authenticate, AuthReply, Notify, NotifyReply, Snapshot, or_unset, parse
-from ..service import Presence
+from ..service import Services
 from ..service.app_sessions import AppSession, ChannelsFull
 from ..service.single_flight import yield_to_loop
 from ..settings import Settings
@@ -38,14 +38,14 @@ class AppServiceChannel(JsonChannel):
         *("following", "offset"),
     )
 
-    def __init__(self, appid: str, presence: Presence, settings: Settings, clock: Clock) -> None:
-        super().__init__(settings.channels, clock, presence.metrics)
+    def __init__(self, appid: str, services: Services, settings: Settings, clock: Clock) -> None:
+        super().__init__(settings.channels, clock, services.metrics)
         channels = settings.channels
         self.limits = FrameLimits(
             channels.appservice_frame_bytes, channels.appservice_frame_rate, channels.appservice_frame_burst, channels.fragments
         )
         self._appid = appid
-        self._presence = presence
+        self._services = services
         self._session: AppSession | None = None
         self._check_at = 0.0
         self._snapshot_due = False  # a snapshot must be sent, though it may be held back
@@ -84,7 +84,7 @@ class AppServiceChannel(JsonChannel):
     def _authenticate(self, frame: Authenticate) -> None:
         if self._session is not None:
             raise Conflict("action: this channel is signed in already")
-        session = self._presence.app_sessions.open(self, self._appid, frame.key, frame.since, self.connection.address)
+        session = self._services.app_sessions.open(self, self._appid, frame.key, frame.since, self.connection.address)
         self._session = session
         self._check_at = self._clock.monotonic()  # check at the next tick: a deactivation may have overtaken the sign-in
         self.signed_in()
@@ -98,7 +98,7 @@ class AppServiceChannel(JsonChannel):
 
     def _notify(self, frame: Notify) -> None:
         assert self._session is not None
-        results = self._presence.notifications.notify(self._session.application, frame.notifications)
+        results = self._services.notifications.notify(self._session.application, frame.notifications)
         self.send(NotifyReply(notifications=results, id=or_unset(frame.id)))
 
     # -- snapshot and updates
@@ -119,14 +119,14 @@ class AppServiceChannel(JsonChannel):
     def _check_now(self) -> None:
         assert self._session is not None
         try:
-            self._presence.app_sessions.check(self._session)
+            self._services.app_sessions.check(self._session)
         except BackendUnavailable:
             self._check_at = self._clock.monotonic()  # at the next tick
         except Refused as refused:
             self.close(*_CLOSE_REASONS.get(type(refused), _INACTIVE))
 
     def _send_due_snapshot(self) -> None:
-        if self._snapshot_due and self._session is not None and not self._presence.feeds.hold_seconds(self._session.application):
+        if self._snapshot_due and self._session is not None and not self._services.feeds.hold_seconds(self._session.application):
             self._snapshot_due = False
             self._catch_up(self._send_snapshot)
 
@@ -139,7 +139,7 @@ class AppServiceChannel(JsonChannel):
 
     def _send_snapshot(self) -> None:
         assert self._session is not None
-        offset, pages = self._presence.feeds.snapshot(self._session.application)
+        offset, pages = self._services.feeds.snapshot(self._session.application)
         page = next(pages)
         for following in pages:
             self.send(Snapshot(page, last=False))
@@ -148,7 +148,7 @@ class AppServiceChannel(JsonChannel):
             if self.connection.closed:
                 return
             page = following
-        self.send(Snapshot(page, last=True, cursor=self._presence.feeds.cursor(offset)))
+        self.send(Snapshot(page, last=True, cursor=self._services.feeds.cursor(offset)))
         self.offset = offset
         self._send_updates()
 
@@ -156,11 +156,11 @@ class AppServiceChannel(JsonChannel):
         """Send the updates after ``offset``, then let the fan-out send new ones."""
         while not self.connection.closed:
             self.connection.drain()
-            if not self._presence.fan_out.send_next(self._appid, [self]):
+            if not self._services.fan_out.send_next(self._appid, [self]):
                 break
             yield_to_loop()
         self.following = True
-        self._presence.fan_out.request(self._appid)
+        self._services.fan_out.request(self._appid)
 
     def send_updates(self, payload: bytes, offset: int) -> None:
         """Send or queue a frame of updates up to ``offset``."""
@@ -171,4 +171,4 @@ class AppServiceChannel(JsonChannel):
         """Leave the hub and log the end of the session."""
         if self._session is not None:
             log.info("app service session ended: application %s, code %d%s", self._appid, code, "" if clean else ", not clean")
-            self._presence.hub.leave_application(self._appid, self)
+            self._services.hub.leave_application(self._appid, self)

@@ -15,7 +15,7 @@ from ..hub import DeviceSession
 from ..limits import TokenBucket
 from ..messages import Acknowledge, StatusUpdate, encode, notifications_frame, or_unset, parse, try_parse
 from ..model import Notification, Status, digest_of
-from ..service import Presence
+from ..service import Services
 from ..service.device_sessions import check_email
 from ..settings import Settings
 from .base import JsonChannel
@@ -43,11 +43,11 @@ class DeviceChannel(JsonChannel):
         "session",
     )
 
-    def __init__(self, presence: Presence, settings: Settings, clock: Clock) -> None:
-        super().__init__(settings.channels, clock, presence.metrics)
+    def __init__(self, services: Services, settings: Settings, clock: Clock) -> None:
+        super().__init__(settings.channels, clock, services.metrics)
         channels = settings.channels
         self.limits = FrameLimits(channels.device_frame_bytes, channels.device_frame_rate, channels.device_frame_burst, channels.fragments)
-        self._presence = presence
+        self._services = services
         self._limits = settings
         self._bucket: TokenBucket | None = None
         self._pending_status: Status | None = None  # the newest status that was refused by the rate limit
@@ -86,7 +86,7 @@ class DeviceChannel(JsonChannel):
             self.defer(lambda: self._sign_in(frame), text)
         elif frame.assertion is not None and digest_of(frame.assertion) != session.digest:
             self.defer(lambda: self._renew(frame), text)
-        elif self._presence.devices.can_update_now(session.user):
+        elif self._services.devices.can_update_now(session.user):
             self._update(frame)
         else:
             self.defer(lambda: self._update(frame), text)
@@ -97,7 +97,7 @@ class DeviceChannel(JsonChannel):
             raise NoCredentials()
 
         def acknowledge() -> None:
-            self._presence.delivery.acknowledge(user, frame.notifications)
+            self._services.delivery.acknowledge(user, frame.notifications)
             self.accept(frame.id)
 
         self.defer(acknowledge, text)
@@ -105,7 +105,7 @@ class DeviceChannel(JsonChannel):
     # -- signing in
 
     def _sign_in(self, frame: StatusUpdate) -> None:
-        sessions = self._presence.device_sessions
+        sessions = self._services.device_sessions
         proof = sessions.verify(frame, self.connection.address, frame.device)
         self._ticket = proof.signed.ticket
         try:
@@ -120,7 +120,7 @@ class DeviceChannel(JsonChannel):
     def _renew(self, frame: StatusUpdate) -> None:
         """Renew the session with a new assertion of the same person. If it is refused, the connection stays open."""
         self._check_device(frame)
-        sessions, session = self._presence.device_sessions, self.session
+        sessions, session = self._services.device_sessions, self.session
         proof = sessions.verify(frame, self.connection.address, session.device, session.user)
         self._ticket = proof.signed.ticket
         sessions.renew(self, proof, frame)
@@ -175,16 +175,16 @@ class DeviceChannel(JsonChannel):
     def _expect_retry(self, seconds: float) -> None:
         """Extend the sign-in deadline, and delay snapshots, because this device may be reconnecting."""
         self.allow_to_sign_in(seconds)
-        self._presence.feeds.expect_reconnect(seconds)
+        self._services.feeds.expect_reconnect(seconds)
 
     def _apply(self, status: Status) -> None:
         session = self.session
         if session.user and (status != session.status or self._update_unconfirmed):
             self._update_unconfirmed = True
-            known = self._presence.devices.update_status(session.user, session.device, self.connection.id, status)
+            known = self._services.devices.update_status(session.user, session.device, self.connection.id, status)
             session.status, self._update_unconfirmed = status, False
             if not known:  # the device was replaced or signed out, or the tracker has lost it
-                self._presence.recovery.check_devices(session.user)
+                self._services.recovery.check_devices(session.user)
 
     def _apply_pending(self) -> None:
         status, self._pending_status = self._pending_status, None
@@ -222,8 +222,8 @@ class DeviceChannel(JsonChannel):
     def _leave(self) -> None:
         """Leave the hub and the tracker. Idempotent: a sign-out calls this before ``closed`` does."""
         session = self.session
-        self._presence.hub.leave_device(session.user, session.device, self)
-        if self._presence.devices.can_update_now(session.user):
+        self._services.hub.leave_device(session.user, session.device, self)
+        if self._services.devices.can_update_now(session.user):
             self._leave_tracker()
         else:
             self.connection.defer(self._leave_tracker)
@@ -232,7 +232,7 @@ class DeviceChannel(JsonChannel):
         with suppress(BackendUnavailable):
             self._apply_pending()
         with suppress(BackendUnavailable):
-            self._presence.devices.leave(self.session.user, self.session.device, self.connection.id)
+            self._services.devices.leave(self.session.user, self.session.device, self.connection.id)
 
     # -- for the hub
 

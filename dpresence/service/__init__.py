@@ -41,7 +41,7 @@ from .retry import RetryQueue
 log = logging.getLogger(__name__)
 
 
-class Presence:
+class Services:
     """The services by subject, and the handling of signals from this and other processes."""
 
     def __init__(

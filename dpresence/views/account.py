@@ -22,20 +22,20 @@ account = service("account", "/account")
 @devices.get(validators=(user,))
 def list_devices(request: Request) -> DeviceList:
     """List the caller's live devices."""
-    return DeviceList([DeviceBody.of(item) for item in request.presence.devices.list(request.validated["account"].id)])
+    return DeviceList([DeviceBody.of(item) for item in request.services.devices.list(request.validated["account"].id)])
 
 
 @one_device.delete(validators=(user, no_body))
 def sign_out_device(request: Request) -> Response:
     """Sign a device out."""
-    request.presence.devices.sign_out(request.validated["account"].id, request.matchdict["device"], request.validated["proven"])
+    request.services.devices.sign_out(request.validated["account"].id, request.matchdict["device"], request.validated["proven"])
     return Response(status=204)
 
 
 @account.get(validators=(user,))
 def get_account(request: Request) -> Response:
     """Return all data stored about the caller, streamed in parts."""
-    parts = request.presence.personal.document(request.validated["account"])
+    parts = request.services.personal.document(request.validated["account"])
     return Response(app_iter=_Document(parts), content_type="application/json", charset=None)
 
 
@@ -85,5 +85,5 @@ def _list(pages: Iterator[list[Any]]) -> Iterator[bytes]:
 @account.delete(validators=(user, no_body))
 def delete_account(request: Request) -> Response:
     """Erase the caller's account."""
-    request.presence.accounts.erase(request.validated["account"], request.validated["proven"])
+    request.services.accounts.erase(request.validated["account"], request.validated["proven"])
     return Response(status=204)

@@ -47,7 +47,7 @@ def _state(application: Application) -> str:
 def list_applications(request: Request) -> Response | ApplicationPage:
     """List the caller's applications."""
     after, limit = request.validated["after"], request.validated["limit"]
-    found = request.presence.applications.list(request.validated["account"].id, after, limit)
+    found = request.services.applications.list(request.validated["account"].id, after, limit)
     following = found[-1].id if len(found) == limit else None
     if not _shows_page(request):
         return ApplicationPage([ApplicationBody.of(item) for item in found], following or UNSET)
@@ -59,7 +59,7 @@ def list_applications(request: Request) -> Response | ApplicationPage:
 def register_application(request: Request) -> ApplicationBody:
     """Register an application."""
     owner, wanted = request.validated["account"].id, registration.of(request)
-    registered = request.presence.applications.register(owner, wanted, request.remote_addr, request.validated["proven"])
+    registered = request.services.applications.register(owner, wanted, request.remote_addr, request.validated["proven"])
     request.response.status_int = 201
     return ApplicationBody.of(registered)
 
@@ -69,9 +69,9 @@ def get_application(request: Request) -> Response | ApplicationDetails:
     """Return one application and its valid keys."""
     application = request.validated["application"]
     if not _shows_page(request):
-        keys = [KeyBody.of(item) for item in request.presence.api_keys.list(application)]
+        keys = [KeyBody.of(item) for item in request.services.api_keys.list(application)]
         return ApplicationDetails.of(application, keys=keys)
-    audience = request.dpresence.settings.identity.audience
+    audience = request.shared.settings.identity.audience
     values = {"application": application, "state": _state(application), "socket": audience.replace("http", "ws", 1)}
     return page(request, "application", values)
 
@@ -79,33 +79,33 @@ def get_application(request: Request) -> Response | ApplicationDetails:
 @now.get(validators=(user, owned_application))
 def get_now(request: Request) -> CurrentUsers:
     """Return how many users the application's service would see now, by status."""
-    return request.presence.overview.now(request.validated["application"])
+    return request.services.overview.now(request.validated["application"])
 
 
 @application.patch(validators=(user, owned_application, changes))
 def change_application(request: Request) -> ApplicationBody:
     """Change name, description or domain."""
     application, wanted = request.validated["application"], changes.of(request)
-    return ApplicationBody.of(request.presence.applications.change(application, wanted, request.validated["proven"]))
+    return ApplicationBody.of(request.services.applications.change(application, wanted, request.validated["proven"]))
 
 
 @application.delete(validators=(user, owned_application, no_body))
 def delete_application(request: Request) -> Response:
     """Delete an application."""
-    request.presence.applications.delete(request.validated["application"], request.validated["proven"])
+    request.services.applications.delete(request.validated["application"], request.validated["proven"])
     return Response(status=204)
 
 
 @validate.post(validators=(user, owned_application, no_body))
 def validate_domain(request: Request) -> ApplicationBody:
     """Check the domain for its domain key."""
-    return ApplicationBody.of(request.presence.domain_checks.validate(request.validated["application"], request.validated["proven"]))
+    return ApplicationBody.of(request.services.domain_checks.validate(request.validated["application"], request.validated["proven"]))
 
 
 @activate.post(validators=(user, owned_application, no_body))
 def activate_application(request: Request) -> ActivatedApplication:
     """Activate an application; only this response contains its API key."""
-    applications = request.presence.applications
+    applications = request.services.applications
     api_key = applications.activate(request.validated["application"], request.validated["proven"])
     return ActivatedApplication.of(request.validated["application"], active=True, api_key=api_key)
 
@@ -113,11 +113,11 @@ def activate_application(request: Request) -> ActivatedApplication:
 @deactivate.post(validators=(user, owned_application, no_body))
 def deactivate_application(request: Request) -> ApplicationBody:
     """Deactivate an application."""
-    return ApplicationBody.of(request.presence.applications.deactivate(request.validated["application"], request.validated["proven"]))
+    return ApplicationBody.of(request.services.applications.deactivate(request.validated["application"], request.validated["proven"]))
 
 
 @key.post(validators=(user, owned_application, no_body))
 def new_key(request: Request) -> NewKey:
     """Create a new API key; the previous one remains valid for a while."""
     application = request.validated["application"]
-    return NewKey(application.id, request.presence.api_keys.issue(application, request.validated["proven"]))
+    return NewKey(application.id, request.services.api_keys.issue(application, request.validated["proven"]))

@@ -32,7 +32,7 @@ def from_this_machine(request: Request, **_: Any) -> None:
     """
     if not _loopback(request.remote_addr) or any(name.lower().startswith(_FORWARDED) for name in request.headers):
         raise UnknownPath()
-    audience = request.dpresence.settings.identity.audience
+    audience = request.shared.settings.identity.audience
     if request.host != urlsplit(audience).netloc:
         raise Forbidden(f"Host: this is {audience}")
 
@@ -54,7 +54,7 @@ def has_token(request: Request, **_: Any) -> None:
 
 
 def _check_token(request: Request, name: str, given: str) -> None:
-    token = request.dpresence.development_token
+    token = request.shared.development_token
     if token is None:
         raise UnknownPath()
     if not token.matches(given):
@@ -78,7 +78,7 @@ def get_home_with_token(request: Request) -> Response:
 @assertion.post(validators=(from_this_machine, same_origin, has_token, minted))
 def mint(request: Request) -> MintedAssertion:
     """Create an assertion for any e-mail address."""
-    issuer = request.dpresence.development_issuer
+    issuer = request.shared.development_issuer
     if issuer is None:
         raise UnknownPath()
     return MintedAssertion(issuer.mint(minted.of(request).email))

@@ -31,7 +31,7 @@ def answer(refused: Refused, request: Request) -> Response:
     else:
         response = Response(encode(Refusal.of(refused)), status=refused.status, content_type="application/json", charset=None)
     if response.status_int >= 400:  # redirects to the sign-in page are not counted
-        request.presence.metrics.refused(refused.errno)
+        request.services.metrics.refused(refused.errno)
     if refused.retry_after is not None:
         response.headers["Retry-After"] = str(refused.retry_after)
     if refused.status == 401:

@@ -48,4 +48,4 @@ def _signature(cookie: str, made_at: int) -> str:
 
 
 def _now(request: Request) -> int:
-    return request.dpresence.clock.now()
+    return request.shared.clock.now()

@@ -39,7 +39,7 @@ def get_grant(request: Request) -> Response | GrantQuestion:
         redirect_url(redirect or "", application.domain, _scheme(application), ("Presence-Error", "denied"))  # refuses an invalid redirect
     if not is_page:
         return GrantQuestion.of(application)
-    given = (grant for grant in request.presence.grants.of(request.validated["account"].id).grants if grant.appid == application.id)
+    given = (grant for grant in request.services.grants.of(request.validated["account"].id).grants if grant.appid == application.id)
     granted = next(given, None)
     values = {"application": application, "redirect": redirect, "granted": granted, "on": granted and _day(granted.granted_at)}
     values["form_token"] = form_token_of(request)
@@ -54,7 +54,7 @@ def _scheme(application: Application) -> Literal["https", "http"]:
 
 def _status(request: Request) -> Status | None:
     """Return the merged status of the user's connected devices, None without any: then nothing keeps the user reachable."""
-    connected = [device.status for device in request.presence.devices.list(request.validated["account"].id) if device.connected]
+    connected = [device.status for device in request.services.devices.list(request.validated["account"].id) if device.connected]
     return merge(connected) if connected else None
 
 
@@ -72,7 +72,7 @@ def post_grant(request: Request) -> Response | NewGrant:
     """Grant an application access to the caller's presence: returns JSON to a program, and redirects a form to the application."""
     if is_form(request):
         return _answer_form(request)
-    given = request.presence.grants.grant(request.validated["account"].id, request.validated["application"], request.validated["proven"])
+    given = request.services.grants.grant(request.validated["account"].id, request.validated["application"], request.validated["proven"])
     return NewGrant(given.appid, given.puid)
 
 
@@ -90,7 +90,7 @@ def _answer_form(request: Request) -> Response:
         check_age(request)
     if "deny" in fields:
         return HTTPSeeOther(denied)
-    given = request.presence.grants.grant(request.validated["account"].id, application, request.validated["proven"])
+    given = request.services.grants.grant(request.validated["account"].id, application, request.validated["proven"])
     return HTTPSeeOther(back("Presence-UID", given.puid))
 
 
@@ -98,13 +98,13 @@ def _answer_form(request: Request) -> Response:
 def patch_grant(request: Request) -> GrantBody:
     """Pause or resume a grant."""
     user, proven = request.validated["account"].id, request.validated["proven"]
-    return GrantBody.of(request.presence.grants.pause(user, request.matchdict["appid"], change.of(request).paused, proven))
+    return GrantBody.of(request.services.grants.pause(user, request.matchdict["appid"], change.of(request).paused, proven))
 
 
 @permission.delete(validators=(user, revocable_grant, no_body))
 def delete_grant(request: Request) -> Response:
     """Revoke a grant."""
-    request.presence.grants.revoke(request.validated["account"].id, request.matchdict["appid"], request.validated["proven"])
+    request.services.grants.revoke(request.validated["account"].id, request.matchdict["appid"], request.validated["proven"])
     return Response(status=204)
 
 
@@ -112,7 +112,7 @@ def delete_grant(request: Request) -> Response:
 def list_grants(request: Request) -> GrantPage:
     """List the caller's grants."""
     after, limit = request.validated["after"], request.validated["limit"]
-    found = request.presence.grants.list(request.validated["account"].id, after, limit)
+    found = request.services.grants.list(request.validated["account"].id, after, limit)
     shown = [_listed(item.grant, item.application, item.last_looked) for item in found]
     return GrantPage(shown, shown[-1].appid if len(shown) == limit else UNSET)
 

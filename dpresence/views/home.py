@@ -30,7 +30,7 @@ def get_home(request: Request) -> Response | Version:
     """Return the home page, or the service's name and version for a program."""
     if not wants_page(request):
         return service_version()
-    return page(request, "home", {"audience": request.dpresence.settings.identity.audience})
+    return page(request, "home", {"audience": request.shared.settings.identity.audience})
 
 
 @sidebar.get(validators=(_for_browsers, redirect_to_audience, session))

@@ -28,7 +28,7 @@ def _puids(request: Request, **_: Any) -> None:
 @present.get(validators=(appservice, _puids, paging))
 def get_presence(request: Request) -> PresencePage:
     """Return the presence of some PUIDs, or of all of them in pages."""
-    feeds, validated = request.presence.feeds, request.validated
+    feeds, validated = request.services.feeds, request.validated
     if validated["puids"]:
         return PresencePage(feeds.presence(validated["application"], validated["puids"]))
     entries, following = feeds.presence_page(validated["application"], validated["after"], validated["limit"])
@@ -38,5 +38,5 @@ def get_presence(request: Request) -> PresencePage:
 @notifications.post(validators=(appservice, outgoing))
 def post_notifications(request: Request) -> NotifyAnswer:
     """Send live notifications."""
-    results = request.presence.notifications.notify(request.validated["application"], outgoing.of(request))
+    results = request.services.notifications.notify(request.validated["application"], outgoing.of(request))
     return NotifyAnswer(notifications=results)

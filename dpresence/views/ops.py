@@ -17,7 +17,7 @@ version = service("version", "/__version__")
 @heartbeat.get()
 def get_heartbeat(request: Request) -> Heartbeat:
     """Return which backends and providers are reachable; the status is 503 if a backend is not."""
-    registry = request.dpresence
+    registry = request.shared
     reachable = registry.backends.ping()
     request.response.status_int = 200 if all(reachable.values()) else 503
     providers = {name: client.reached for name, client in registry.clients.providers.items()}

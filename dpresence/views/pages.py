@@ -29,7 +29,7 @@ def page(request: Request, template: str, values: dict[str, Any], *, status: int
     :param values: template variables besides ``root``, ``email``, ``csrf``, ``admin`` and ``development``.
     :param form_target: another origin that the page's form may redirect to.
     """
-    registry = request.dpresence
+    registry = request.shared
     shown = {
         "root": request.script_name,
         "development": registry.settings.identity.development,
@@ -52,7 +52,7 @@ def _visitor(request: Request, look: bool) -> dict[str, Any]:
     account = known.get("account") if "session" in known else None
     if account is None and cookie and look:
         with suppress(Refused):
-            _, account = request.presence.accounts.session(cookie)
+            _, account = request.services.accounts.session(cookie)
     if account is None:
         return {"email": None, "csrf": None, "admin": False}
     return {"email": account.email, "csrf": csrf_token(cookie), "admin": is_operator(request, account)}
@@ -65,12 +65,12 @@ def sign_in_first(request: Request) -> Response:
 
 def development_cookie(request: Request) -> str:
     """Return the name of the development token's cookie. It contains the port, as all ports of a host share their cookies."""
-    return f"dpresence-development-{urlsplit(request.dpresence.settings.identity.audience).port or 80}"
+    return f"dpresence-development-{urlsplit(request.shared.settings.identity.audience).port or 80}"
 
 
 def redirect_to_audience(request: Request, **_: Any) -> None:
     """Redirect a browser that used another name of this machine to the audience, the origin that assertions are made for (section 8)."""
-    registry = request.dpresence
+    registry = request.shared
     audience = registry.settings.identity.audience
     if registry.development_issuer and wants_page(request) and request.host_url != audience:
         raise HTTPTemporaryRedirect(audience + request.path_qs)

@@ -25,7 +25,7 @@ def get_login(request: Request) -> Response:
     """Return the sign-in page."""
     if not wants_page(request):
         raise MethodNotAllowed("POST an assertion; the page is for browsers")
-    registry = request.dpresence
+    registry = request.shared
     token = registry.development_token
     values = {
         "next": local_path(request.GET.get("next", ""), f"{request.script_name}/"),
@@ -42,15 +42,15 @@ def post_login(request: Request) -> LoggedIn:
     assertion = credentials.of(request).assertion
     check_is_assertion(assertion)
     previous = request.cookies.get(cookie_name(request), "")
-    account, cookie = request.presence.accounts.login(assertion, request.remote_addr, previous)
-    _set_cookie(request, request.response, cookie, request.dpresence.settings.identity.session_seconds)
+    account, cookie = request.services.accounts.login(assertion, request.remote_addr, previous)
+    _set_cookie(request, request.response, cookie, request.shared.settings.identity.session_seconds)
     return LoggedIn(account.email, csrf_token(cookie))
 
 
 @logout.post(validators=(session, extent))
 def post_logout(request: Request) -> LoggedOut:
     """End this browser session, or all of them."""
-    request.presence.accounts.logout(request.validated["session"], extent.of(request).everywhere)
+    request.services.accounts.logout(request.validated["session"], extent.of(request).everywhere)
     _set_cookie(request, request.response, "", seconds=0)
     return LoggedOut()
 
@@ -58,10 +58,10 @@ def post_logout(request: Request) -> LoggedOut:
 @ticket.post(validators=(session, no_body))
 def post_ticket(request: Request) -> NewTicket:
     """Return a ticket, with which a page opens a device channel."""
-    return NewTicket(request.presence.accounts.issue_ticket(request.validated["signed_in"]))
+    return NewTicket(request.services.accounts.issue_ticket(request.validated["signed_in"]))
 
 
 def _set_cookie(request: Request, response: Response, value: str, seconds: int) -> None:
     """Set or delete the session cookie; browsers delete a ``__Host-`` cookie only if the attributes are the same."""
-    secure = request.dpresence.secure
+    secure = request.shared.secure
     response.set_cookie(cookie_name(request), value, max_age=seconds, secure=secure, httponly=True, samesite="Lax")

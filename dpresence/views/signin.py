@@ -55,7 +55,7 @@ def _client(request: Request, **_: Any) -> None:
 
     :raises NotFound: the provider is not configured.
     """
-    client = request.dpresence.clients.providers.get(request.matchdict["provider"])
+    client = request.shared.clients.providers.get(request.matchdict["provider"])
     if client is None:
         raise NotFound()
     request.validated["client"] = client
@@ -81,7 +81,7 @@ def _attempt(request: Request, **_: Any) -> None:
         raise
     except Forbidden:
         if _signed_in(request):
-            raise HTTPSeeOther(f"{request.dpresence.settings.identity.audience}{request.script_name}/") from None
+            raise HTTPSeeOther(f"{request.shared.settings.identity.audience}{request.script_name}/") from None
         raise
     request.validated["answer"] = answer
     request.add_response_callback(lambda request, response: _set(request, response, name, "", 0))
@@ -90,7 +90,7 @@ def _attempt(request: Request, **_: Any) -> None:
 def _signed_in(request: Request) -> bool:
     """Return whether the browser has a session, as when the callback of a completed sign-in is loaded again."""
     with suppress(Refused):
-        request.presence.accounts.session(request.cookies.get(cookie_name(request), ""))
+        request.services.accounts.session(request.cookies.get(cookie_name(request), ""))
         return True
     return False
 
@@ -124,10 +124,10 @@ def _make_room(request: Request, response: Response, size: int) -> None:
 @back.get(validators=(_client, _attempt))
 def get_back(request: Request) -> Response:
     """Open a browser session for the user that the provider asserts, and redirect to the page that required the sign-in."""
-    registry, attempt, answer = request.dpresence, request.validated["attempt"], request.validated["answer"]
+    registry, attempt, answer = request.shared, request.validated["attempt"], request.validated["answer"]
     client = request.validated["client"]
     previous = request.cookies.get(cookie_name(request), "")
-    _, cookie = request.presence.accounts.login_with_provider(
+    _, cookie = request.services.accounts.login_with_provider(
         lambda: client.finish(attempt, answer), attempt.state, request.remote_addr, previous
     )
     response = HTTPSeeOther(registry.settings.identity.audience + attempt.next)
@@ -140,7 +140,7 @@ def _name(request: Request, state: str) -> str:
 
 
 def _serializer(request: Request) -> SignedSerializer:
-    return SignedSerializer(request.dpresence.clients.secret, "oidc", serializer=_Attempts)
+    return SignedSerializer(request.shared.clients.secret, "oidc", serializer=_Attempts)
 
 
 def _read(request: Request, value: str) -> Attempt | None:
@@ -153,5 +153,5 @@ def _read(request: Request, value: str) -> Attempt | None:
 
 def _set(request: Request, response: Response, name: str, value: str, seconds: int) -> None:
     """Set a cookie with the attributes that ``__Host-`` requires; 0 seconds delete it."""
-    secure = request.dpresence.secure
+    secure = request.shared.secure
     response.set_cookie(name, value, max_age=seconds, secure=secure, httponly=True, samesite="Lax")

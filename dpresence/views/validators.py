@@ -25,7 +25,7 @@ _SAFE_METHODS = ("GET", "HEAD")
 
 def cookie_name(request: Request) -> str:
     """Return the name of the session cookie; over https it has a prefix that prevents other hosts from setting it."""
-    return "__Host-dpresence" if request.dpresence.secure else "dpresence"
+    return "__Host-dpresence" if request.shared.secure else "dpresence"
 
 
 # -- authentication
@@ -45,7 +45,7 @@ def user(request: Request, **_: Any) -> None:
         raise NoCredentials("Authorization: BrowserID or Bearer, and an assertion")
     else:
         check_is_assertion(assertion.strip())
-        account = request.presence.accounts.verify(assertion.strip(), request.remote_addr)
+        account = request.services.accounts.verify(assertion.strip(), request.remote_addr)
         request.validated["account"] = request.validated["proven"] = account
 
 
@@ -73,7 +73,7 @@ def session(request: Request, **_: Any) -> None:
     cookie = request.cookies.get(cookie_name(request))
     if not cookie:
         raise NoCredentials()
-    signed = request.validated["proven"] = request.validated["signed_in"] = request.presence.accounts.session(cookie)
+    signed = request.validated["proven"] = request.validated["signed_in"] = request.services.accounts.session(cookie)
     request.validated["session"], request.validated["account"] = signed
     if request.method not in _SAFE_METHODS or "X-CSRF-Token" in request.headers:
         _check_csrf(request, cookie)
@@ -92,13 +92,13 @@ def same_origin(request: Request, **_: Any) -> None:
     :raises Forbidden: the request has an ``Origin`` that is not the audience.
     """
     origin = request.headers.get("Origin")
-    if origin is not None and origin != request.dpresence.settings.identity.audience:
+    if origin is not None and origin != request.shared.settings.identity.audience:
         raise Forbidden("Origin: not a page of this service")
 
 
 def is_operator(request: Request, account: Account) -> bool:
     """Return whether an account's e-mail address is one of ``admin.emails``; both are normalized."""
-    return account.email in request.dpresence.settings.admin.emails
+    return account.email in request.shared.settings.admin.emails
 
 
 def operator(request: Request, **_: Any) -> None:
@@ -121,7 +121,7 @@ def appservice(request: Request, **_: Any) -> None:
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise NoCredentials("Authorization: Bearer and an API key")
-    application = request.presence.api_keys.authenticate(request.matchdict["appid"], key.strip(), request.remote_addr)
+    application = request.services.api_keys.authenticate(request.matchdict["appid"], key.strip(), request.remote_addr)
     request.validated["application"] = application
 
 
@@ -134,7 +134,7 @@ def owned_application(request: Request, **_: Any) -> None:
     :raises NotFound: the caller has no such application.
     """
     owner = request.validated["account"].id
-    request.validated["application"] = request.presence.applications.owned(owner, request.matchdict["appid"])
+    request.validated["application"] = request.services.applications.owned(owner, request.matchdict["appid"])
 
 
 def grantable_application(request: Request, **_: Any) -> None:
@@ -144,7 +144,7 @@ def grantable_application(request: Request, **_: Any) -> None:
     :raises DomainNotValidated: its domain is not validated.
     :raises NotActive: it is not active.
     """
-    request.validated["application"] = request.presence.grants.grantable(request.matchdict["appid"])
+    request.validated["application"] = request.services.grants.grantable(request.matchdict["appid"])
 
 
 def own_grant(request: Request, **_: Any) -> None:
@@ -152,7 +152,7 @@ def own_grant(request: Request, **_: Any) -> None:
 
     :raises NotFound: there is no such grant.
     """
-    request.validated["grant"] = request.presence.grants.find(request.validated["account"].id, request.matchdict["appid"])
+    request.validated["grant"] = request.services.grants.find(request.validated["account"].id, request.matchdict["appid"])
 
 
 def revocable_grant(request: Request, **_: Any) -> None:
@@ -160,7 +160,7 @@ def revocable_grant(request: Request, **_: Any) -> None:
 
     :raises NotFound: there is neither.
     """
-    request.presence.grants.revocable(request.validated["account"].id, request.matchdict["appid"])
+    request.services.grants.revocable(request.validated["account"].id, request.matchdict["appid"])
 
 
 # -- the body
@@ -171,7 +171,7 @@ def read_body(request: Request) -> bytes:
 
     :raises TooLarge: it exceeds ``channels.body_bytes``.
     """
-    most = request.dpresence.settings.channels.body_bytes
+    most = request.shared.settings.channels.body_bytes
     if (request.content_length or 0) > most:
         raise TooLarge(f"the body may have {most} bytes")
     chunked = request.headers.get("Transfer-Encoding", "").lower() == "chunked"

@@ -136,7 +136,7 @@ class App:
         self.clock = Clock()
         self.gate = Gate(settings, self.clock, Metrics(self.clock))
         self.registry = {"dpresence": self}
-        self.background = self.presence = self
+        self.background = self.services = self
         self.log = []
         self.closed = {}
         self.opened = self.left = self.ticks = self.bodies = 0

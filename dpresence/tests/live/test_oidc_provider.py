@@ -198,7 +198,7 @@ def sign_in(world: World, provider: RealProvider, login: str = "ada"):
 
 def reason(world: World, token: str) -> str:
     with pytest.raises(InvalidAssertion) as refused:
-        world.presence.accounts.verify(token, "127.0.0.1")
+        world.services.accounts.verify(token, "127.0.0.1")
     return refused.value.reason
 
 
@@ -343,11 +343,11 @@ def test_its_token_edited_in_any_part_is_refused(world, provider):
 
 def test_its_new_keys_are_picked_up_with_one_fetch(world, provider):
     old = provider.id_token()
-    world.presence.accounts.verify(old, "127.0.0.1")
+    world.services.accounts.verify(old, "127.0.0.1")
     before = provider.asked("/jwks")
     provider.again("rotate")
     for _ in range(3):
-        world.presence.accounts.verify(provider.id_token(), "127.0.0.1")
+        world.services.accounts.verify(provider.id_token(), "127.0.0.1")
     assert provider.asked("/jwks") == before + 1
     assert reason(world, old) == "key"
     assert provider.asked("/jwks") == before + 1
@@ -365,14 +365,14 @@ def test_a_thousand_unknown_keys_make_it_be_asked_once(world, provider):
 
 def test_its_keys_serve_for_a_day_while_it_is_away(world, provider):
     token = provider.id_token()
-    world.presence.accounts.verify(token, "127.0.0.1")
+    world.services.accounts.verify(token, "127.0.0.1")
     provider.again("away")
     world.clock.advance(3000)
     world.parts.clients.providers["corp"].renew()
-    world.presence.accounts.verify(token, "127.0.0.1")
+    world.services.accounts.verify(token, "127.0.0.1")
     world.clock.advance(24 * 3600)
     with pytest.raises(BackendUnavailable):
-        world.presence.accounts.verify(token, "127.0.0.1")
+        world.services.accounts.verify(token, "127.0.0.1")
 
 
 # --- over real sockets

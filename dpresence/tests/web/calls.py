@@ -18,7 +18,7 @@ def count_calls(world: World, patch: pytest.MonkeyPatch, *roles: str) -> Counter
     """Return a counter of calls by method, which counts the calls of some backends from now on."""
     calls: Counter[str] = Counter()
     for role in roles:
-        backend = getattr(world.parts.backends, role)
+        backend = getattr(world.registry.backends, role)
         for name in ROLES[role].__abstractmethods__:
             real = getattr(backend, name)
             patch.setattr(backend, name, lambda *given, real=real, name=name: calls.update([name]) or real(*given))

@@ -37,7 +37,7 @@ class Flood:
     def __init__(self, world: World) -> None:
         self.made = 0
         self._world = world
-        directory = world.parts.backends.directory
+        directory = world.registry.backends.directory
         accomplice = directory.sign_in(Identity("accomplice@example.org", "issuer", "accomplice", 0), 1).id
         owner = world.person("mallory@example.org")
         first = directory.application(world.validated(owner))
@@ -53,7 +53,7 @@ class Flood:
     def _go_on(self, application, n: int) -> None:
         items = [NewNotification(puid=f"accomplice-{n}", message="m" * 200) for _ in range(FRAME)]
         while True:
-            self._world.presence.notifications.notify(application, items)
+            self._world.services.notifications.notify(application, items)
             self.made += 1
 
     def during(self, call: Callable[[], object]) -> int:

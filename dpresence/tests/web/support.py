@@ -101,8 +101,8 @@ class World:
         ini = {**INI, **{key.replace("__", "."): value for key, value in overrides.items()}}
         with shared_start():
             self.app = make_app(ini, here, self.clock)
-        self.parts = self.app.registry["dpresence"]
-        self.presence = self.parts.presence
+        self.registry = self.app.registry["dpresence"]
+        self.services = self.registry.services
         self.connections: list[FakeConnection] = []
         self._open = True
 
@@ -111,10 +111,10 @@ class World:
         if self._open:
             self._open = False
             self.settle()
-            hub = self.parts.presence.hub
+            hub = self.registry.services.hub
             for user, device, channel in hub.devices():  # or what is still to be delivered to them is tried again for ever
                 hub.leave_device(user, device, channel)
-            self.parts.close()
+            self.registry.close()
 
     # -- people
 
@@ -208,22 +208,22 @@ class World:
         """Let what runs beside the calls run; the ping waits for the SQL that was under way."""
         for _ in range(5):
             gevent.sleep(0)
-            self.parts.backends.directory.ping()
+            self.registry.backends.directory.ping()
 
     def carry_out(self) -> None:
         """Tell the backends what they have yet to be told, as the sweeps do; what one sweep sees, the next carries out."""
-        self.presence.retries.flush()
+        self.services.retries.flush()
         for _ in range(2):
-            self.presence.outbox.sweep()
-        self.presence.comparison.sweep()
+            self.services.outbox.sweep()
+        self.services.comparison.sweep()
 
     def advance(self, seconds: float) -> None:
         """Let time pass, as the ticker and the sweeps see it."""
         self.clock.advance(seconds)
         for connection in self.connections:
             connection.tick()
-        self.presence.devices.sweep()
-        self.presence.devices.publish_postponed()
+        self.services.devices.sweep()
+        self.services.devices.publish_postponed()
         self.settle()
 
 

@@ -78,7 +78,7 @@ def test_erasure_of_one_leaves_the_other_alone(world: World, app: App) -> None:
 
 
 def test_an_account_is_pinned_to_who_vouched_for_it_first(world: World) -> None:
-    directory = world.parts.backends.directory
+    directory = world.registry.backends.directory
     directory.sign_in(Identity(ANN, "another.example.org", ANN, 0), 0)
     pinned = (409, ko(122, "email: its account belongs to another issuer or subject"))
     assert refusal(world.browser()("POST", "/login", {"assertion": world.assertion(ANN)})) == pinned

@@ -41,7 +41,7 @@ class Answer:
 
 def granted(world: World, app: App, count: int) -> str:
     """Let ann grant so many applications; returns her account."""
-    directory = world.parts.backends.directory
+    directory = world.registry.backends.directory
     puid = world.grant(ANN, app)
     [mine] = directory.grants_by_puid(app.id, [puid]).values()
     owner = directory.application(app.id).owner
@@ -67,7 +67,7 @@ def test_a_page_of_grants_is_one_query(world: World, app: App, monkeypatch: pyte
 def fill(world: World, user: str, count: int) -> None:
     for start in range(0, count, 100):
         items = [Notification(f"n{n}", "app-000", "puid-0", LARGE, LARGE, LARGE, 0) for n in range(start, start + 100)]
-        world.parts.backends.mailbox.push([Push(user, item, 86_400_000) for item in items], 10_000)
+        world.registry.backends.mailbox.push([Push(user, item, 86_400_000) for item in items], 10_000)
 
 
 def test_the_document_is_read_as_its_client_takes_it(world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ def test_one_reads_at_a_time_and_the_next_when_the_first_is_done_or_gone(world: 
 def test_a_backend_that_goes_away_in_between_is_said_at_the_end(world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     user = granted(world, app, 3)
     fill(world, user, 200)
-    ann, mailbox = world.person(ANN), world.parts.backends.mailbox
+    ann, mailbox = world.person(ANN), world.registry.backends.mailbox
     real = mailbox.pending
 
     def pending(user: str, after: int, limit: int) -> Any:
@@ -125,6 +125,6 @@ def test_one_that_is_away_from_the_start_refuses_the_whole(world: World, monkeyp
         raise BackendUnavailable
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.parts.backends.tracker, "devices", away)
+        patch.setattr(world.registry.backends.tracker, "devices", away)
         assert refusal(ann("GET", "/account"))[0] == 503
     assert ann("GET", "/account").status_int == 200

@@ -51,7 +51,7 @@ def test_an_address_that_has_another_account_is_in_conflict(world: World, provid
     assert login(world, provider, OLD).status_int == 200  # type: ignore[attr-defined]
     assert login(world, provider, NEW, sub="ada-2").status_int == 200  # type: ignore[attr-defined]
     assert refusal(login(world, provider, NEW)) == MERGE  # type: ignore[arg-type]
-    assert world.parts.backends.directory.merge(NEW, OLD)
+    assert world.registry.backends.directory.merge(NEW, OLD)
     assert login(world, provider, NEW).json["email"] == NEW  # type: ignore[attr-defined]
 
 
@@ -59,15 +59,15 @@ def test_applications_see_the_merged_person_under_the_names_they_know(one: World
     app = one.application()
     puid = one.grant(NEW, app)
     device, service = two.device(NEW, device="phone"), one.followed(app)
-    directory = one.parts.backends.directory
+    directory = one.registry.backends.directory
     directory.sign_in(Identity(OLD, "dev.invalid", OLD, 0), 0)
     kept = two.device(OLD, "unavailable", device="laptop")
     assert directory.merge(NEW, OLD)  # as by the command, which has no tracker
     for world in (one, two):
         world.advance(10)
-        world.presence.outbox.sweep()
+        world.services.outbox.sweep()
         world.advance(10)
-        world.presence.outbox.sweep()
+        world.services.outbox.sweep()
         world.settle()
     assert device.code == 4009
     eventually(lambda: updates(service)[-1:] == [(puid, "unavailable", "explicit")])

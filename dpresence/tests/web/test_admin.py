@@ -28,8 +28,8 @@ def admin(world) -> Browser:
 
 def figures(world: World, admin: Browser):
     """Return the figures right after a sample."""
-    world.presence.figures.ping_backends()
-    world.presence.figures.sample()
+    world.services.figures.ping_backends()
+    world.services.figures.sample()
     answer = admin("GET", "/admin/figures")
     assert answer.status_int == 200, answer.json
     return answer.json
@@ -75,7 +75,7 @@ def test_nobody_is_named_unless_the_ini_does(make_world):
 
 
 def test_the_domain_of_a_named_email_may_be_written_in_any_case(world, admin):
-    assert world.parts.settings.admin.emails == (ADMIN, "boss@example.net")
+    assert world.registry.settings.admin.emails == (ADMIN, "boss@example.net")
     assert admin("GET", "/admin", **HTML).status_int == 200
 
 
@@ -85,7 +85,7 @@ def test_the_page_is_in_the_menu_of_those_who_may_open_it(world, admin):
 
 
 def test_a_program_gets_the_figures_at_both_paths(world, admin):
-    world.presence.figures.sample()
+    world.services.figures.sample()
     assert admin("GET", "/admin").json.keys() == admin("GET", "/admin/figures").json.keys()
 
 
@@ -162,7 +162,7 @@ def test_the_health_of_each_backend_is_that_of_the_last_time_it_was_asked(world,
     def away():
         raise BackendUnavailable
 
-    monkeypatch.setattr(world.parts.backends.mailbox, "ping", away)
+    monkeypatch.setattr(world.registry.backends.mailbox, "ping", away)
     shown = figures(world, admin)
     assert shown["health"][2] == {"backend": "mailbox", "reached": 0, "asked": 1}
     assert shown["events"][-1]["what"] == "mailbox unavailable"
@@ -172,15 +172,15 @@ def test_while_the_tracker_is_away_a_process_shows_its_own(world, admin, monkeyp
     def away(*_):
         raise BackendUnavailable
 
-    monkeypatch.setattr(world.parts.backends.tracker, "publish", away)
-    monkeypatch.setattr(world.parts.backends.tracker, "published", away)
+    monkeypatch.setattr(world.registry.backends.tracker, "publish", away)
+    monkeypatch.setattr(world.registry.backends.tracker, "published", away)
     assert len(figures(world, admin)["processes"]) == 1
 
 
 def test_what_another_version_published_is_left_out(world, admin, monkeypatch):
-    world.presence.figures.sample()
-    own = world.parts.backends.tracker.published()
-    monkeypatch.setattr(world.parts.backends.tracker, "published", lambda: ["{}", "nonsense", *own])
+    world.services.figures.sample()
+    own = world.registry.backends.tracker.published()
+    monkeypatch.setattr(world.registry.backends.tracker, "published", lambda: ["{}", "nonsense", *own])
     assert len(admin("GET", "/admin/figures").json["processes"]) == 1
 
 
@@ -189,7 +189,7 @@ def test_each_process_shows_what_all_of_them_count(make_world, tmp_path, redis_s
     one, two = (make_world(admin__emails=ADMIN, **shared) for _ in range(2))
     for world, email in ((one, ANN), (two, "bob@example.org")):
         world.device(email).receive({"email": email, "status": "unavailable"})
-        world.presence.figures.sample()
+        world.services.figures.sample()
     for world in (one, two):
         shown = figures(world, world.person(ADMIN))
         assert [shown[name] for name in ("devices", "users", "updates")] == [2, 2, 2]
@@ -238,7 +238,7 @@ def test_events_name_people_by_masked_emails_and_applications_by_their_domain(wo
 
 def test_a_sign_in_of_somebody_who_is_blocked_is_an_event(world, admin):
     world.person(ANN)
-    world.parts.backends.directory.block(ANN, True)
+    world.registry.backends.directory.block(ANN, True)
     world.browser()("POST", "/login", {"assertion": world.assertion(ANN)})
     event = figures(world, admin)["events"][-1]
     assert (event["what"], event["who"]) == ("sign-in refused: blocked", "a…@example.org")

@@ -128,7 +128,7 @@ def test_a_frame_that_is_wrong_is_refused_in_words(shared: World, shared_app: Ap
 def test_a_channel_whose_auth_was_overtaken_by_the_end_of_its_application_is_closed(
     world: World, app: App, monkeypatch: pytest.MonkeyPatch, path: str, method: str, code: int
 ) -> None:
-    api_keys, channel = world.presence.api_keys, world.service_channel(app)
+    api_keys, channel = world.services.api_keys, world.service_channel(app)
     authenticate = api_keys.authenticate
 
     def overtaken(*arguments: Any) -> Any:
@@ -185,7 +185,7 @@ def granted_by_many(world: World, app: App, count: int) -> set[str]:
         connection.execute(insert(accounts), [ACCOUNTS.values(account) for account in people])
         connection.execute(insert(grants), [GRANTS.values(grant) for grant in made])
 
-    world.parts.backends.directory.database.run(add)
+    world.registry.backends.directory.database.run(add)
     return {grant.puid for grant in made}
 
 
@@ -207,8 +207,8 @@ def test_a_large_snapshot_or_replay_lets_others_have_their_turn_and_ends_with_th
     world = make_world(directory__url=f"sqlite:///{tmp_path}/large.db")  # a file: that is read without a pause
     app = world.application()
     cursor = world.service(app).sent[-1]["cursor"] if since else None
-    puids, tracker = granted_by_many(world, app, 1501), world.parts.backends.tracker
-    for grant in world.parts.backends.directory.grants_by_puid(app.id, list(puids)).values():
+    puids, tracker = granted_by_many(world, app, 1501), world.registry.backends.tracker
+    for grant in world.registry.backends.directory.grants_by_puid(app.id, list(puids)).values():
         tracker.granted(grant, 0)
     channel, turns = world.service_channel(app), []
 

@@ -207,7 +207,7 @@ def test_the_snapshot_waits_for_devices_that_were_asked_to_come_back_later(resta
     world, app, puid = restarted
     channel = held(world, app)
     world.advance(10)
-    world.parts.gate.on_wait(8)
+    world.registry.gate.on_wait(8)
     world.advance(22.9)
     assert channel.sent == []
     world.device(ANN)
@@ -221,7 +221,7 @@ def test_the_snapshot_waits_while_devices_come_back_in_numbers(restarted: tuple[
     for _ in range(2):  # a slow machine: each 7 s, 60 devices
         world.advance(7)
         for _number in range(60):
-            world.parts.presence.feeds.count_connect()
+            world.registry.services.feeds.count_connect()
     world.advance(14.9)
     assert channel.sent == []
     world.device(ANN)
@@ -235,7 +235,7 @@ def test_a_few_devices_that_come_do_not_hold_the_snapshot_back(restarted: tuple[
     world.device(ANN)
     for _ in range(40):
         world.advance(0.36)
-        world.parts.presence.feeds.count_connect()
+        world.registry.services.feeds.count_connect()
     world.advance(0.7)
     assert statuses(channel) == {puid: "online"}
 
@@ -244,7 +244,7 @@ def test_the_snapshot_waits_for_nobody_longer_than_a_lease(restarted: tuple[Worl
     world, app, puid = restarted
     channel = held(world, app)
     for _ in range(6):
-        world.parts.gate.on_wait(60)
+        world.registry.gate.on_wait(60)
         assert channel.sent == []
         world.advance(10)
     assert statuses(channel) == {puid: "offline"}

@@ -41,7 +41,7 @@ def messages(device: FakeConnection) -> list[str]:
 def test_unpinning_ends_what_the_old_holder_of_an_address_is_signed_in_with(one: World, two: World) -> None:
     holder, devices = one.person(ANN), [one.device(ANN), two.device(ANN, device="phone")]
     ticket = holder("POST", "/ticket").json["ticket"]
-    assert one.parts.backends.directory.unpin(ANN)
+    assert one.registry.backends.directory.unpin(ANN)
     settle(one, two)
     assert [device.code for device in devices] == [SIGNED_OUT, SIGNED_OUT]
     for world in (one, two):
@@ -51,13 +51,13 @@ def test_unpinning_ends_what_the_old_holder_of_an_address_is_signed_in_with(one:
 
 def test_a_block_ends_the_applications_of_a_developer_until_they_activate_them_again(one: World, two: World, app: App, puid: str) -> None:
     services = [one.followed(app), two.followed(app)]
-    assert one.parts.backends.directory.block(DEV, True)
+    assert one.registry.backends.directory.block(DEV, True)
     settle(one, two)
     assert [service.code for service in services] == [DEACTIVATED, DEACTIVATED]
     for world in (one, two):
         sent = world.browser()("POST", f"/myapps/{app.id}/notifications", [{"puid": puid}], Authorization=f"Bearer {app.key}")
         assert sent.json["errno"] == 142
-    one.parts.backends.directory.block(DEV, False)
+    one.registry.backends.directory.block(DEV, False)
     assert two.person(DEV)("POST", f"/myapps/{app.id}/activate").status_int == 200
 
 
@@ -69,13 +69,13 @@ END = {"block": lambda directory, email: directory.block(email, True), "unpin": 
 def test_a_developer_who_is_blocked_or_unpinned_in_the_middle_of_a_call_gets_no_key(
     one: World, two: World, monkeypatch: pytest.MonkeyPatch, end: str, verb: str
 ) -> None:
-    owner, directory = one.person(DEV), one.parts.backends.directory
+    owner, directory = one.person(DEV), one.registry.backends.directory
     appid = one.validated(owner)
     if verb == "key":
         owner("POST", f"/myapps/{appid}/activate")
     held, answers = Held(monkeypatch, directory, {"activate": "activate", "key": "add_key"}[verb]), []
     held.overtake(
-        lambda: answers.append(refusal(owner("POST", f"/myapps/{appid}/{verb}"))), lambda: END[end](two.parts.backends.directory, DEV)
+        lambda: answers.append(refusal(owner("POST", f"/myapps/{appid}/{verb}"))), lambda: END[end](two.registry.backends.directory, DEV)
     )
     assert answers == [(401, ko(130, "the session has ended; send a new assertion"))]
     application = directory.application(appid)
@@ -86,9 +86,9 @@ def test_a_developer_who_is_blocked_or_unpinned_in_the_middle_of_a_call_gets_no_
 def test_a_device_that_signs_in_while_its_account_is_blocked_or_unpinned_gets_no_ticket(
     one: World, two: World, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
-    held, channel = Held(monkeypatch, one.parts.backends.directory, "add_ticket"), one.channel()
+    held, channel = Held(monkeypatch, one.registry.backends.directory, "add_ticket"), one.channel()
     frame = {"email": ANN, "assertion": one.assertion(ANN), "status": "online", "device": "phone", "ticket": True}
-    held.overtake(lambda: channel.receive(frame), lambda: END[end](two.parts.backends.directory, ANN))
+    held.overtake(lambda: channel.receive(frame), lambda: END[end](two.registry.backends.directory, ANN))
     settle(one, two)
     assert [frame.get("errno") for frame in channel.sent] == [130]
     assert not any("ticket" in frame for frame in channel.sent)
@@ -97,10 +97,10 @@ def test_a_device_that_signs_in_while_its_account_is_blocked_or_unpinned_gets_no
 def test_a_device_that_signs_in_with_an_assertion_while_its_account_is_unpinned_is_signed_out(
     one: World, two: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held, channel = Held(monkeypatch, one.presence.devices, "connect"), one.channel()
+    held, channel = Held(monkeypatch, one.services.devices, "connect"), one.channel()
 
     def unpin() -> None:
-        two.parts.backends.directory.unpin(ANN)
+        two.registry.backends.directory.unpin(ANN)
         settle(one, two)
 
     frame = {"email": ANN, "assertion": one.assertion(ANN), "status": "online", "device": "phone"}
@@ -111,19 +111,19 @@ def test_a_device_that_signs_in_with_an_assertion_while_its_account_is_unpinned_
 
 def test_an_old_holder_who_comes_back_at_once_does_not_pin_the_account_to_themselves_again(one: World, two: World, app: App) -> None:
     repeated = two.signed(DEV)
-    assert one.parts.backends.directory.unpin(DEV)
+    assert one.registry.backends.directory.unpin(DEV)
     settle(one, two)
     pinned = (409, ko(122, "email: its account belongs to another issuer or subject"))
     assert refusal(two.browser()("GET", "/myapps", **repeated)) == pinned
     assert refusal(two.browser()("POST", "/login", {"assertion": two.assertion(DEV)})) == pinned
     sent = two.browser()("GET", f"/myapps/{app.id}/presence", Authorization=f"Bearer {app.key}")
     assert sent.json["errno"] == 142
-    new = two.parts.backends.directory.sign_in(Identity(DEV, "new.example.org", "dev-2", 0), 0)
+    new = two.registry.backends.directory.sign_in(Identity(DEV, "new.example.org", "dev-2", 0), 0)
     assert new.issuer == "new.example.org"
 
 
 def test_an_application_that_the_operator_stops_ends_and_cannot_be_activated(one: World, two: World, app: App, puid: str) -> None:
-    services, directory = [one.followed(app), two.followed(app)], one.parts.backends.directory
+    services, directory = [one.followed(app), two.followed(app)], one.registry.backends.directory
     assert directory.change_application(app.id, {"active": False, "stopped": True})
     settle(one, two)
     assert [service.code for service in services] == [DEACTIVATED, DEACTIVATED]
@@ -156,12 +156,12 @@ def test_what_waits_from_an_application_that_is_not_active_is_shown_to_nobody(
     one: World, two: World, app: App, puid: str, changes: dict[str, object]
 ) -> None:
     one.notify(app, {"puid": puid, "message": "waiting"})
-    one.parts.backends.directory.change_application(app.id, changes)
+    one.registry.backends.directory.change_application(app.id, changes)
     devices = [one.device(ANN), two.device(ANN, device="phone")]
     settle(one, two)
     assert [messages(device) for device in devices] == [[], []]
     again = {"proof": "http", "active": True, "stopped": False}
-    one.parts.backends.directory.change_application(app.id, again)
+    one.registry.backends.directory.change_application(app.id, again)
     late = two.channel()
     late.receive({"email": ANN, "assertion": two.assertion(ANN), "status": "online", "device": "laptop"})
     assert messages(late) == ["waiting"]

@@ -26,13 +26,13 @@ def test_a_session_a_ticket_and_a_channel_outlive_a_minute_of_wrong_time(world: 
     jump(world, seconds)
     for _ in range(65):
         world.advance(1)
-    world.presence.accounts.sweep()
+    world.services.accounts.sweep()
     assert device.code is None
     assert device.receive({"email": ANN, "status": "unavailable"}) == {"result": "OK"}
     assert ann("GET", "/devices").status_int == 200
     assert world.channel().receive({**frame, "assertion": following})["result"] == "OK"
     jump(world, -seconds)
-    world.presence.accounts.sweep()
+    world.services.accounts.sweep()
     assert ann("GET", "/devices").status_int == 200
     assert device.code is None
 
@@ -64,8 +64,8 @@ def test_a_jump_that_stays_counts_after_it_has_stood(world: World) -> None:
 def test_a_domain_is_not_looked_at_early_because_the_time_jumped(world: World, app: App) -> None:
     world.proof.paths.clear()
     jump(world, 400 * 86400)
-    world.presence.domain_checks.check_due()
+    world.services.domain_checks.check_due()
     assert world.proof.paths == []
     world.clock.advance(SETTLING_SECONDS)
-    world.presence.domain_checks.check_due()
+    world.services.domain_checks.check_due()
     assert world.proof.paths != []

@@ -17,13 +17,13 @@ ANN = "ann@example.org"
 def compare(world: World) -> None:
     """Compare as after signals were missed."""
     world.clock.advance(31)
-    world.presence.comparison.request()
-    world.presence.comparison.sweep()
+    world.services.comparison.request()
+    world.services.comparison.sweep()
     world.settle()
 
 
 def test_a_user_whose_grant_nobody_knows_is_revoked(world: World, app: App) -> None:
-    service, tracker = world.followed(app), world.parts.backends.tracker
+    service, tracker = world.followed(app), world.registry.backends.tracker
     lost = Grant(app.id, "puid-of-a-lost-grant", "somebody", 0, 0)
     tracker.connect("somebody", "phone", "c1", "online", GrantSet(0, (lost,)), 20, 0)
     world.settle()
@@ -34,17 +34,17 @@ def test_a_user_whose_grant_nobody_knows_is_revoked(world: World, app: App) -> N
 
 def test_a_user_who_is_paused_but_shown_is_hidden(world: World, app: App, puid: str) -> None:
     world.device(ANN)
-    service, directory = world.followed(app), world.parts.backends.directory
+    service, directory = world.followed(app), world.registry.backends.directory
     directory.database.run(lambda it: it.execute(grants.update().values(paused=True)))  # as if a restored store had it
-    world.presence.grants.invalidate_all()
+    world.services.grants.invalidate_all()
     compare(world)
     assert updates(service) == [(puid, "offline", "explicit")]
 
 
 def test_a_user_who_has_no_device_is_not_shown_online(world: World, app: App, puid: str) -> None:
-    service, tracker = world.followed(app), world.parts.backends.tracker
-    user = world.parts.backends.directory.grants_by_puid(app.id, [puid])[puid].user
-    known = world.presence.grants.of(user)
+    service, tracker = world.followed(app), world.registry.backends.tracker
+    user = world.registry.backends.directory.grants_by_puid(app.id, [puid])[puid].user
+    known = world.services.grants.of(user)
     tracker.connect(user, "phone", "c1", "online", known, 20, 0)
     tracker.remove(user, "phone", GrantSet(known.revision, ()))  # as by a sweep that did not know of the grant
     world.settle()
@@ -61,15 +61,15 @@ def test_what_is_right_is_not_told_again(world: World, app: App, puid: str) -> N
 
 
 def test_a_comparison_that_fails_is_made_again(world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    away = Away(monkeypatch, world.parts.backends.directory, "grants_by_puid")
+    away = Away(monkeypatch, world.registry.backends.directory, "grants_by_puid")
     with pytest.raises(BackendUnavailable):
         compare(world)
     away.back, looked = True, []
-    real = world.parts.backends.directory.grants_by_puid
-    monkeypatch.setattr(world.parts.backends.directory, "grants_by_puid", lambda *given: looked.append(given) or real(*given))
+    real = world.registry.backends.directory.grants_by_puid
+    monkeypatch.setattr(world.registry.backends.directory, "grants_by_puid", lambda *given: looked.append(given) or real(*given))
     world.clock.advance(31)
-    world.presence.comparison.sweep()
-    world.presence.comparison.sweep()
+    world.services.comparison.sweep()
+    world.services.comparison.sweep()
     assert len(looked) == 1
 
 
@@ -77,15 +77,15 @@ def test_a_process_that_stops_tells_what_it_can_and_logs_what_it_leaves(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ann, service = world.person(ANN), world.followed(app)
-    away = Away(monkeypatch, world.parts.backends.tracker, "signal", "revoked")
+    away = Away(monkeypatch, world.registry.backends.tracker, "signal", "revoked")
     assert ann("DELETE", f"/grant/{app.id}").status_int == 204
-    world.presence.finish()
+    world.services.finish()
     assert [text for text in caplog.messages if "are pending" in text] == [
         "at least 1 changes are pending; another process or the next start applies them"
     ]
     away.back = True
     caplog.clear()
-    world.presence.finish()
+    world.services.finish()
     world.settle()
     assert (updates(service), caplog.messages) == ([(puid, "offline", "revoked")], [])
 
@@ -94,7 +94,7 @@ def test_a_revoke_that_was_not_told_can_be_repeated_and_is_told_then(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann, service = world.person(ANN), world.followed(app)
-    away = Away(monkeypatch, world.parts.backends.tracker, "signal", "revoked")
+    away = Away(monkeypatch, world.registry.backends.tracker, "signal", "revoked")
     assert ann("DELETE", f"/grant/{app.id}").status_int == 204
     away.back = True
     assert ann("DELETE", f"/grant/{app.id}").status_int == 204
@@ -104,7 +104,7 @@ def test_a_revoke_that_was_not_told_can_be_repeated_and_is_told_then(
 
 
 def test_an_entry_of_a_kind_that_is_unknown_stays_and_holds_up_no_other(world: World, app: App, puid: str) -> None:
-    directory, service = world.parts.backends.directory, world.followed(app)
+    directory, service = world.registry.backends.directory, world.followed(app)
     user = directory.grants_by_puid(app.id, [puid])[puid].user
     directory.database.run(lambda it: outbox.add(it, user, "of a newer version", user))  # type: ignore[arg-type]
     directory.revoke(app.id, user)

@@ -39,12 +39,12 @@ def eventually(check) -> None:
 @pytest.mark.parametrize("broken", [None, b"garbage"])
 def test_a_device_whose_record_is_gone_connects_again_at_its_next_word(world: World, client, app: App, puid: str, broken) -> None:
     device = world.device(ANN)
-    user = world.presence.hub.devices()[0][0]
+    user = world.services.hub.devices()[0][0]
     client.delete(f"{T}user:{user}")
     if broken:
         client.set(f"{T}user:{user}", broken)
     assert say(device, "unavailable") == {"result": "OK"}
-    eventually(lambda: world.parts.backends.tracker.status(user) == "unavailable")
+    eventually(lambda: world.registry.backends.tracker.status(user) == "unavailable")
     assert seen(world, app) == "unavailable"
     assert device.code is None
     device.lose()
@@ -55,7 +55,7 @@ def test_a_device_whose_record_is_gone_connects_again_at_its_next_word(world: Wo
 def test_a_device_that_another_connection_has_by_now_is_closed_at_its_next_word(make_world, redis_server, tmp_path) -> None:
     shared = {"tracker": "redis", "redis__url": redis_server.url, "directory__url": f"sqlite:///{tmp_path}/shared.db"}
     one, two = make_world(**shared), make_world(**shared)
-    one.parts.backends.tracker._pubsub._on_message = lambda message: None  # it does not hear that it was replaced
+    one.registry.backends.tracker._pubsub._on_message = lambda message: None  # it does not hear that it was replaced
     older = one.device(ANN, device="phone")
     newer = two.device(ANN, device="phone")
     say(older, "unavailable")
@@ -66,7 +66,7 @@ def test_a_device_that_another_connection_has_by_now_is_closed_at_its_next_word(
 def test_a_device_that_was_signed_out_unheard_does_not_come_back_by_its_next_word(make_world, redis_server, tmp_path) -> None:
     shared = {"tracker": "redis", "redis__url": redis_server.url, "directory__url": f"sqlite:///{tmp_path}/shared.db"}
     one, two = make_world(**shared), make_world(**shared)
-    one.parts.backends.tracker._pubsub._on_message = lambda message: None
+    one.registry.backends.tracker._pubsub._on_message = lambda message: None
     device = one.device(ANN, device="phone")
     ann = two.person(ANN)
     assert ann("DELETE", "/devices/phone", X_CSRF_Token=ann.csrf).status_int == 204
@@ -82,7 +82,7 @@ def test_a_damaged_feed_is_rebuilt_and_its_application_gets_a_snapshot(world: Wo
     world.grant(ANN, other)
     device = world.device(ANN)
     service, neighbour = world.followed(app), world.followed(other)
-    cursor = world.parts.backends.tracker.cursor(world.parts.backends.tracker.snapshot(app.id)[1])
+    cursor = world.registry.backends.tracker.cursor(world.registry.backends.tracker.snapshot(app.id)[1])
     client.set(f"{T}{key}:{app.id}", "garbage")
     assert say(device, "unavailable") == {"result": "OK"}
     eventually(lambda: service.code == CloseCode.SLOW_READER)  # it is to come back with its cursor

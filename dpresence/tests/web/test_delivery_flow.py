@@ -30,13 +30,13 @@ class Peer:
     """A device whose socket the system takes little for, so that its service notices when it does not read."""
 
     def __init__(self, world: World, **fields: Any) -> None:
-        parts = world.parts
+        registry = world.registry
         ours, self._sock = socket.socketpair()
         for sock, option in ((ours, socket.SO_SNDBUF), (self._sock, socket.SO_RCVBUF)):
             sock.setsockopt(socket.SOL_SOCKET, option, 16_384)
         self._sock.settimeout(10)
-        self.channel = DeviceChannel(parts.presence, parts.settings, world.clock)
-        self.connection = Connection(parts.gate, "198.51.100.1")
+        self.channel = DeviceChannel(registry.services, registry.settings, world.clock)
+        self.connection = Connection(registry.gate, "198.51.100.1")
         self.connection.open(self.channel)
         self.connection.start(ours, b"")
         ours.close()
@@ -113,9 +113,9 @@ class Box:
     """What waits for ann, of one application."""
 
     def __init__(self, world: World, app: App, puid: str) -> None:
-        self._mailbox = world.parts.backends.mailbox
+        self._mailbox = world.registry.backends.mailbox
         self._world, self._app, self._puid = world, app, puid
-        self.user = world.parts.backends.directory.grants_by_puid(app.id, [puid])[puid].user
+        self.user = world.registry.backends.directory.grants_by_puid(app.id, [puid])[puid].user
         self.peers: list[Peer] = []
 
     def fill(self, count: int, text: str = "", source: str = "Chess") -> list[str]:
@@ -136,7 +136,7 @@ class Box:
         return self.peers[-1]
 
     def deliver(self) -> None:
-        self._world.presence.delivery.deliver(self.user)
+        self._world.services.delivery.deliver(self.user)
 
 
 @pytest.fixture
@@ -216,9 +216,9 @@ def test_it_goes_on_with_a_sweep_when_somebody_else_acknowledged(box: Box, world
     peer = box.peer(ack=True)
     ids = [item["id"] for _ in range(5) for item in peer.page()]
     assert peer.silent()
-    world.parts.backends.mailbox.settle(box.user, ids, (), 0)
+    world.registry.backends.mailbox.settle(box.user, ids, (), 0)
     assert peer.silent()
-    world.presence.notifications.sweep()
+    world.services.notifications.sweep()
     assert peer.read(200) == sent[500:]
 
 

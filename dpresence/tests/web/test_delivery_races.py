@@ -22,7 +22,7 @@ def messages(channel: FakeConnection) -> list[str]:
 
 
 def account(world: World) -> str:
-    return world.presence.hub.devices()[0][0]
+    return world.services.hub.devices()[0][0]
 
 
 def note(world: World, app: App, puid: str, message: str, user: str) -> Push:
@@ -30,7 +30,7 @@ def note(world: World, app: App, puid: str, message: str, user: str) -> Push:
 
 
 def waiting(world: World, app: App, user: str) -> int:
-    return sum(item.appid == app.id for _, item in world.parts.backends.mailbox.pending(user, 0, 1000))
+    return sum(item.appid == app.id for _, item in world.registry.backends.mailbox.pending(user, 0, 1000))
 
 
 def in_the_middle(patch: pytest.MonkeyPatch, owner: object, name: str, act: Callable[[], object], before: bool = False) -> None:
@@ -53,19 +53,19 @@ def in_the_middle(patch: pytest.MonkeyPatch, owner: object, name: str, act: Call
 def test_wakes_for_one_user_do_not_queue_up_behind_a_backend_that_hangs(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    channel, mailbox = world.device(ANN), world.parts.backends.mailbox
+    channel, mailbox = world.device(ANN), world.registry.backends.mailbox
     user, deliveries = account(world), []
-    deliver = world.presence.delivery.deliver
-    monkeypatch.setattr(world.presence.delivery, "deliver", lambda user: deliveries.append(user) or deliver(user))
+    deliver = world.services.delivery.deliver
+    monkeypatch.setattr(world.services.delivery, "deliver", lambda user: deliveries.append(user) or deliver(user))
 
     def wake() -> None:
         for _ in range(5):
             for _ in range(100):
-                world.parts.backends.tracker.signal("mail", user)
+                world.registry.backends.tracker.signal("mail", user)
             gevent.sleep(0)
         mailbox.push([note(world, app, puid, "late", user)], 100)
 
-    Held(monkeypatch, mailbox, "pending").overtake(lambda: world.presence.delivery.deliver_or_schedule(user), wake)
+    Held(monkeypatch, mailbox, "pending").overtake(lambda: world.services.delivery.deliver_or_schedule(user), wake)
     world.settle()
     assert messages(channel) == ["late"]
     assert len(deliveries) == 2  # the one that hung, and one for all that came meanwhile
@@ -73,8 +73,8 @@ def test_wakes_for_one_user_do_not_queue_up_behind_a_backend_that_hangs(
 
 def test_a_wake_for_who_is_not_here_does_nothing(world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[object] = []
-    monkeypatch.setattr(world.parts.backends.mailbox, "pending", lambda *arguments: reads.append(arguments) or [])
-    world.parts.backends.tracker.signal("mail", "nobody")
+    monkeypatch.setattr(world.registry.backends.mailbox, "pending", lambda *arguments: reads.append(arguments) or [])
+    world.registry.backends.tracker.signal("mail", "nobody")
     world.settle()
     assert reads == []
 
@@ -87,8 +87,8 @@ def test_what_was_about_to_be_sent_is_not_sent_once_the_grant_is_revoked(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch, ack: bool
 ) -> None:
     world.notify(app, {"puid": puid, "message": "secret"})
-    user = world.parts.backends.directory.grants_by_puid(app.id, [puid])[puid].user
-    in_the_middle(monkeypatch, world.parts.backends.mailbox, "pending", lambda: world.presence.grants.revoke(user, app.id))
+    user = world.registry.backends.directory.grants_by_puid(app.id, [puid])[puid].user
+    in_the_middle(monkeypatch, world.registry.backends.mailbox, "pending", lambda: world.services.grants.revoke(user, app.id))
     channel = world.channel()
     channel.receive({"email": ANN, "assertion": world.assertion(ANN), "status": "online", "ack": ack})
     world.settle()
@@ -100,8 +100,8 @@ def test_what_is_stored_right_after_the_grant_was_revoked_is_dropped_and_said_to
 ) -> None:
     channel = world.device(ANN)
     user = account(world)
-    revoke = lambda: world.presence.grants.revoke(user, app.id)  # noqa: E731
-    in_the_middle(monkeypatch, world.parts.backends.mailbox, "push", revoke, before=True)
+    revoke = lambda: world.services.grants.revoke(user, app.id)  # noqa: E731
+    in_the_middle(monkeypatch, world.registry.backends.mailbox, "push", revoke, before=True)
     assert world.notify(app, {"puid": puid, "message": "secret"}) == [{"puid": puid, **ko(110, "not found")}]
     assert (messages(channel), waiting(world, app, user)) == ([], 0)
 
@@ -110,19 +110,19 @@ def test_it_is_dropped_later_when_the_directory_does_not_say_whether_the_grant_s
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.device(ANN)
-    user, directory = account(world), world.parts.backends.directory
+    user, directory = account(world), world.registry.backends.directory
     away = Away(monkeypatch, directory, "grants_by_puid")
     away.back = True
 
     def revoke() -> None:
-        world.presence.grants.revoke(user, app.id)
+        world.services.grants.revoke(user, app.id)
         away.back = False
 
-    in_the_middle(monkeypatch, world.parts.backends.mailbox, "push", revoke, before=True)
+    in_the_middle(monkeypatch, world.registry.backends.mailbox, "push", revoke, before=True)
     world.notify(app, {"puid": puid, "message": "secret"})
     assert waiting(world, app, user) == 1
     away.back = True
-    world.presence.retries.flush()
+    world.services.retries.flush()
     assert waiting(world, app, user) == 0
 
 
@@ -133,7 +133,7 @@ def test_what_was_stored_is_answered_ok_though_the_tracker_is_away_then(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = world.device(ANN)
-    away = Away(monkeypatch, world.parts.backends.tracker, "devices", "signal")
+    away = Away(monkeypatch, world.registry.backends.tracker, "devices", "signal")
     answer = world.notify(app, {"puid": puid, "message": "kept"})[0]
     away.back = True
     assert (answer["result"], answer["delivered"]) == ("OK", True)
@@ -143,7 +143,7 @@ def test_what_was_stored_is_answered_ok_though_the_tracker_is_away_then(
 def test_of_many_people_one_waits_for_a_mailbox_that_hangs(world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     people = [f"u{number}@example.org" for number in range(5)]
     puids, channels = [world.grant(email, app) for email in people], [world.device(email) for email in people]
-    mailbox, waited = world.parts.backends.mailbox, []
+    mailbox, waited = world.registry.backends.mailbox, []
 
     def hang(user: str, after: int, limit: int) -> list[Waiting]:
         waited.append(user)
@@ -151,18 +151,18 @@ def test_of_many_people_one_waits_for_a_mailbox_that_hangs(world: World, app: Ap
 
     with monkeypatch.context() as patch:
         patch.setattr(mailbox, "pending", hang)
-        patch.setattr(world.presence.delivery, "schedule", lambda user: None)
+        patch.setattr(world.services.delivery, "schedule", lambda user: None)
         answers = world.notify(app, *[{"puid": puid, "message": "kept"} for puid in puids])
     assert [answer["result"] for answer in answers] == ["OK"] * 5 and len(waited) == 1
-    for user, _, _ in world.presence.hub.devices():
-        world.presence.delivery.deliver_or_schedule(user)
+    for user, _, _ in world.services.hub.devices():
+        world.services.delivery.deliver_or_schedule(user)
     assert [messages(channel) for channel in channels] == [["kept"]] * 5
 
 
 def test_a_delivery_that_failed_is_tried_again(world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dpresence.service.coalescer.RETRY_SECONDS", 0.02)
     channel = world.device(ANN)
-    away = Away(monkeypatch, world.parts.backends.mailbox, "pending")
+    away = Away(monkeypatch, world.registry.backends.mailbox, "pending")
     assert world.notify(app, {"puid": puid, "message": "kept"})[0]["delivered"] is False
     gevent.sleep(0.05)
     away.back = True
@@ -176,15 +176,15 @@ def test_what_could_not_be_discarded_is_not_sent_again_and_discarded_later(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = world.device(ANN)
-    user, away = account(world), Away(monkeypatch, world.parts.backends.mailbox, "settle")
+    user, away = account(world), Away(monkeypatch, world.registry.backends.mailbox, "settle")
     world.notify(app, {"puid": puid, "message": "once"})
     assert messages(channel) == ["once"]
     with pytest.raises(BackendUnavailable):
-        world.presence.notifications.sweep()
+        world.services.notifications.sweep()
     away.back = True
-    world.presence.notifications.sweep()
+    world.services.notifications.sweep()
     assert waiting(world, app, user) == 0
-    world.presence.delivery.deliver_or_schedule(user)
+    world.services.delivery.deliver_or_schedule(user)
     assert messages(channel) == []
 
 
@@ -192,8 +192,8 @@ def test_a_delivery_and_a_sweep_that_discard_the_same_at_once_do_not_trip(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = world.device(ANN)
-    held = Held(monkeypatch, world.parts.backends.mailbox, "settle")
-    held.overtake(lambda: world.notify(app, {"puid": puid, "message": "once"}), world.presence.notifications.sweep)
+    held = Held(monkeypatch, world.registry.backends.mailbox, "settle")
+    held.overtake(lambda: world.notify(app, {"puid": puid, "message": "once"}), world.services.notifications.sweep)
     assert messages(channel) == ["once"] and waiting(world, app, account(world)) == 0
 
 
@@ -204,7 +204,7 @@ def test_what_leaves_while_others_are_discarded_is_discarded_as_well(
     user, clogged = account(world), Clogged(monkeypatch, channel)
     world.notify(app, {"puid": puid, "message": "slow"})
     clogged.clear()
-    held = Held(monkeypatch, world.parts.backends.mailbox, "settle")
+    held = Held(monkeypatch, world.registry.backends.mailbox, "settle")
     held.overtake(lambda: world.notify(app, {"puid": puid, "message": "quick"}), clogged.flow)
     world.settle()
     assert messages(channel) == ["slow", "quick"] and waiting(world, app, user) == 0
@@ -245,7 +245,7 @@ def test_what_is_written_later_is_discarded_then_and_sent_once(world: World, app
     channel = world.device(ANN)
     user, clogged = account(world), Clogged(monkeypatch, channel)
     world.notify(app, {"puid": puid, "message": "slow"})
-    world.presence.delivery.deliver_or_schedule(user)
+    world.services.delivery.deliver_or_schedule(user)
     clogged.flow()
     world.settle()
     assert messages(channel) == ["slow"] and waiting(world, app, user) == 0
@@ -286,8 +286,8 @@ def test_of_very_many_those_that_were_written_before_it_failed_are_not_sent_agai
 
     monkeypatch.setattr(channel, "send", send)
     everything = [note(world, app, puid, str(number), user) for number in range(150)]
-    world.parts.backends.mailbox.push(everything, 200)
-    world.presence.delivery.deliver_or_schedule(user)
+    world.registry.backends.mailbox.push(everything, 200)
+    world.services.delivery.deliver_or_schedule(user)
     first, rest = messages(channel), messages(first_frame(world))
     assert (len(first), len(rest)) == (100, 50)
     assert first + rest == [item.notification.message for item in everything]

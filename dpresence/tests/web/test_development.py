@@ -93,9 +93,9 @@ def test_the_log_says_so_every_minute(
 
     def said(world: World) -> int:
         caplog.clear()
-        world.parts.background.start()
+        world.registry.background.start()
         gevent.sleep(0.15)
-        world.parts.background.stop()
+        world.registry.background.stop()
         return sum(record.levelno == logging.WARNING and record.message == background.DEVELOPMENT for record in caplog.records)
 
     assert said(make_world()) >= 3

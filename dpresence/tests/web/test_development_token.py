@@ -94,7 +94,7 @@ def test_the_sign_in_page_says_what_is_missing_until_the_link_was_opened(shared:
 
 def test_every_start_has_a_token_of_its_own(make_world: Callable[..., World]) -> None:
     first, second = (make_world(identity__development_token="") for _ in range(2))
-    tokens = {world.parts.development_token.value for world in (first, second)}
+    tokens = {world.registry.development_token.value for world in (first, second)}
     assert len(tokens) == 2 and all(len(token) >= 43 for token in tokens)
     assert refusal(first.browser()("POST", "/__dev__/assertion", BODY, **WITH_TOKEN)) == wrong("X-Development-Token")
 
@@ -107,6 +107,6 @@ def test_a_token_that_could_be_guessed_or_is_no_cookie_stops_the_start(make_worl
 
 def test_in_production_there_is_no_token(make_world: Callable[..., World]) -> None:
     world = make_world(identity__development="false", outbound__allow_loopback="false")
-    assert world.parts.development_token is None
+    assert world.registry.development_token is None
     answer = world.browser()("GET", f"/?token={DEVELOPMENT_TOKEN}", **HTML)
     assert answer.status_int == 200 and "Set-Cookie" not in answer.headers

@@ -176,7 +176,7 @@ def test_a_silent_device_whose_session_has_ended_is_closed_and_keeps_its_grace(w
 def test_a_sign_in_that_a_log_out_overtook_is_closed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     ann, channel = world.person(ANN), world.channel()
     first = {"email": ANN, "assertion": ann("POST", "/ticket").json["ticket"], "status": "online", "device": "page"}
-    held = Held(monkeypatch, world.parts.backends.tracker, "connect")
+    held = Held(monkeypatch, world.registry.backends.tracker, "connect")
     held.overtake(lambda: channel.receive(first), lambda: ann("POST", "/logout"))
     assert (channel.code, world.person(ANN)("GET", "/devices").json["devices"]) == (4009, [])
 
@@ -184,11 +184,11 @@ def test_a_sign_in_that_a_log_out_overtook_is_closed(world: World, monkeypatch: 
 def test_a_sign_in_of_which_nobody_can_say_whether_it_stands_is_closed_for_now(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     older = world.device(ANN, device="phone")
     channel, assertion = world.channel(), world.assertion(ANN)
-    held = Held(monkeypatch, world.parts.backends.tracker, "connect")
+    held = Held(monkeypatch, world.registry.backends.tracker, "connect")
 
     def overtake() -> None:
-        world.presence.hub.close_devices("somebody", "signed out")
-        Away(monkeypatch, world.parts.backends.directory, "account")
+        world.services.hub.close_devices("somebody", "signed out")
+        Away(monkeypatch, world.registry.backends.directory, "account")
 
     held.overtake(lambda: say(channel, assertion=assertion, device="phone"), overtake)
     assert (channel.sent, channel.code) == ([OK], 1013)
@@ -197,7 +197,7 @@ def test_a_sign_in_of_which_nobody_can_say_whether_it_stands_is_closed_for_now(w
 
 def test_a_renewal_that_a_log_out_overtook_closes_the_channel(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     ann, channel = world.person(ANN), world.device(ANN)
-    ticket, directory = ann("POST", "/ticket").json["ticket"], world.parts.backends.directory
+    ticket, directory = ann("POST", "/ticket").json["ticket"], world.registry.backends.directory
     use = directory.use_ticket
 
     def use_and_be_overtaken(*arguments: object) -> object:
@@ -215,7 +215,7 @@ def test_who_was_refused_because_a_backend_is_away_has_time_to_try_again(
     world: World, monkeypatch: pytest.MonkeyPatch, backend: str, method: str
 ) -> None:
     channel = world.channel()
-    away = Away(monkeypatch, getattr(world.parts.backends, backend), method)
+    away = Away(monkeypatch, getattr(world.registry.backends, backend), method)
     for _ in range(3):
         world.advance(9)
         assert say(channel, assertion=world.assertion(ANN))["errno"] == 201
@@ -242,7 +242,7 @@ def test_the_snapshot_waits_for_a_device_that_could_not_sign_in_for_a_backends_s
     before.close()
     world = make_world(FakeClock(before.clock.now() + 60_000), directory__url=url)
     service = world.service(app)
-    away = Away(monkeypatch, world.parts.backends.tracker, "connect")
+    away = Away(monkeypatch, world.registry.backends.tracker, "connect")
     world.advance(14)
     channel = world.channel()
     assert say(channel, assertion=world.assertion(ANN))["retry_after"] == 5

@@ -39,7 +39,7 @@ def test_what_waits_comes_right_after_the_sign_in_and_is_then_discarded(world: W
 
 def test_an_application_with_a_bank_in_front_of_its_domain_is_named_by_what_it_registered(world: World, app: App, puid: str) -> None:
     long = f"accounts.bank.com.{'security-check-now.' * 9}attacker.org"
-    world.parts.backends.directory.change_application(app.id, {"domain": long})
+    world.registry.backends.directory.change_application(app.id, {"domain": long})
     world.notify(app, {"puid": puid, "message": "one"})
     entry = first_frame(world, ack=True, device="phone").sent[1]["notifications"][0]
     assert (entry["domain"], entry["site"]) == (long, "attacker.org")

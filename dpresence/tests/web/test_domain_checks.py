@@ -14,7 +14,7 @@ def pass_days(world: World, days: int) -> int:
     world.proof.paths.clear()
     for _ in range(days * 24):
         world.clock.advance(3600)
-        world.presence.domain_checks.check_due()
+        world.services.domain_checks.check_due()
     return len(world.proof.paths)
 
 
@@ -25,7 +25,7 @@ def key(world: World, app: App) -> str:
 
 def state(world: World, app: App) -> tuple[bool, bool, int]:
     """Return whether the domain is validated, whether the application is active, and the failures in a row."""
-    application = world.parts.backends.directory.application(app.id)
+    application = world.registry.backends.directory.application(app.id)
     return application.valid_domain, application.active, application.failed_checks
 
 
@@ -65,21 +65,21 @@ def test_the_service_s_own_looks_do_not_count_as_the_developer_s(world: World, a
     owner = world.person("dev@example.org")
     for _ in range(9):  # and one when it was validated
         assert owner("POST", f"/myapps/{app.id}/validate").json["errno"] == 141
-    application = world.parts.backends.directory.application(app.id)
-    world.parts.backends.directory.change_application(app.id, {"check_at": world.clock.now()})
-    world.presence.domain_checks.check_due()
-    assert world.parts.backends.directory.application(app.id).failed_checks == application.failed_checks + 1
+    application = world.registry.backends.directory.application(app.id)
+    world.registry.backends.directory.change_application(app.id, {"check_at": world.clock.now()})
+    world.services.domain_checks.check_due()
+    assert world.registry.backends.directory.application(app.id).failed_checks == application.failed_checks + 1
 
 
 def test_a_domain_that_moves_during_the_look_keeps_its_own_state(world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = world.parts.backends.directory.application(app.id)
+    old = world.registry.backends.directory.application(app.id)
     world.proof.answer = (404, "")
 
     def move(domain: str) -> tuple[str, str]:
         app.owner("PATCH", f"/myapps/{app.id}", {"domain": world.proof.other_domain})
         return old.domain_key, "http"
 
-    monkeypatch.setattr(world.presence.domain_checks._proofs, "fetch", move)
-    world.parts.backends.directory.change_application(app.id, {"check_at": world.clock.now()})
-    world.presence.domain_checks.check_due()
+    monkeypatch.setattr(world.services.domain_checks._proofs, "fetch", move)
+    world.registry.backends.directory.change_application(app.id, {"check_at": world.clock.now()})
+    world.services.domain_checks.check_due()
     assert state(world, app) == (False, False, 0), "the proof was one of the old domain"

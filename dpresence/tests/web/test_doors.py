@@ -54,7 +54,7 @@ def test_no_origin_is_ever_let_in_by_cors(shared_ann: Browser) -> None:
 
 def ends() -> dict[str, Callable[[World, Browser], object]]:
     def block(world: World, _: Browser) -> None:
-        world.parts.backends.directory.block(ANN, True)
+        world.registry.backends.directory.block(ANN, True)
         world.carry_out()
 
     return {
@@ -67,7 +67,7 @@ def ends() -> dict[str, Callable[[World, Browser], object]]:
 
 @pytest.mark.parametrize("end", ends())
 def test_an_end_that_overtakes_the_sign_in_of_a_device_closes_it(world: World, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
-    ann, connect = world.person(ANN), world.presence.devices.connect
+    ann, connect = world.person(ANN), world.services.devices.connect
     ticket = ann("POST", "/ticket").json["ticket"]
     world.device(ANN, device="desk")  # for the sweep of blocked accounts to find
 
@@ -75,25 +75,25 @@ def test_an_end_that_overtakes_the_sign_in_of_a_device_closes_it(world: World, m
         ends()[end](world, ann)  # the proof was good; the device is in nobody's list yet
         return connect(*given)
 
-    monkeypatch.setattr(world.presence.devices, "connect", overtaken)
+    monkeypatch.setattr(world.services.devices, "connect", overtaken)
     channel = world.channel()
     channel.receive({"email": ANN, "assertion": ticket, "status": "online", "device": "page"})
     assert (channel.code, channel.reason) == (4009, "signed out")
 
 
 def test_a_sign_out_of_somebody_else_at_that_moment_closes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    bob, connect = world.person("bob@example.org"), world.presence.devices.connect
+    bob, connect = world.person("bob@example.org"), world.services.devices.connect
 
     def meanwhile(*given: Any) -> Any:
         bob("POST", "/logout", {"everywhere": True})
         return connect(*given)
 
-    monkeypatch.setattr(world.presence.devices, "connect", meanwhile)
+    monkeypatch.setattr(world.services.devices, "connect", meanwhile)
     assert world.device(ANN).code is None
 
 
 def test_no_browser_session_is_opened_when_a_block_came_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    directory = world.parts.backends.directory
+    directory = world.registry.backends.directory
     world.person(ANN)
     add_session = directory.add_session
 
@@ -112,7 +112,7 @@ def test_no_browser_session_is_opened_when_a_block_came_first(world: World, monk
 def test_a_blocked_account_is_signed_out_everywhere_and_stays_out_until_it_is_unblocked(world: World) -> None:
     ann, device, bystander = world.person(ANN), world.device(ANN), world.device("bob@example.org")
     ticket = ann("POST", "/ticket").json["ticket"]
-    assert world.parts.backends.directory.block(ANN, True)
+    assert world.registry.backends.directory.block(ANN, True)
     world.carry_out()
     assert (device.code, bystander.code) == (4009, None)
     assert refusal(ann("GET", "/devices"))[1]["errno"] == 130
@@ -120,7 +120,7 @@ def test_a_blocked_account_is_signed_out_everywhere_and_stays_out_until_it_is_un
     for proof, answer in ((ticket, ko(34, "Invalid assertion")), (world.assertion(ANN), told)):
         assert world.channel().receive({"email": ANN, "assertion": proof, "status": "online"}) == answer
     assert refusal(world.browser()("POST", "/login", {"assertion": world.assertion(ANN)})) == (401, told)
-    world.parts.backends.directory.block(ANN, False)
+    world.registry.backends.directory.block(ANN, False)
     assert world.person(ANN)("GET", "/devices").status_int == 200
 
 

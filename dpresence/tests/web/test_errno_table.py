@@ -138,12 +138,12 @@ def backend_unavailable(scene: Scene) -> Any:
     def away(*_: object) -> None:
         raise BackendUnavailable
 
-    scene.patch.setattr(scene.world.parts.backends.tracker, "devices", away)
+    scene.patch.setattr(scene.world.registry.backends.tracker, "devices", away)
     return scene.signed("GET", "/devices")
 
 
 def internal_error(scene: Scene) -> Any:
-    scene.patch.setattr(scene.world.presence, "devices", None)
+    scene.patch.setattr(scene.world.services, "devices", None)
     scene.patch.setattr("secrets.token_hex", lambda size: "c0ffee")
     return scene.signed("GET", "/devices")
 

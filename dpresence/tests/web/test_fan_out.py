@@ -39,7 +39,7 @@ def test_changes_of_one_iteration_are_read_and_encoded_once_for_all_channels(
 
 def test_a_channel_that_waits_for_its_snapshot_is_sent_no_updates(world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     world.grant(ANN, app)
-    monkeypatch.setattr(world.presence.feeds, "hold_seconds", lambda application: 5.0)
+    monkeypatch.setattr(world.services.feeds, "hold_seconds", lambda application: 5.0)
     service = world.service(app)
     world.device(ANN)
     world.settle()
@@ -48,7 +48,7 @@ def test_a_channel_that_waits_for_its_snapshot_is_sent_no_updates(world: World, 
 
 def test_an_application_without_a_channel_costs_no_read(world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     world.grant(ANN, app)
-    reads = counted(monkeypatch, world.presence.feeds, "read")
+    reads = counted(monkeypatch, world.services.feeds, "read")
     world.device(ANN)
     world.settle()
     assert reads == []

@@ -23,7 +23,7 @@ def others(request: pytest.FixtureRequest) -> int:
 
 def grant_others(world: World, app: App, count: int) -> None:
     """Add further grants: of Ann to other applications, and of other users to the application."""
-    directory = world.parts.backends.directory
+    directory = world.registry.backends.directory
     [mine] = directory.grants_by_puid(app.id, [world.grant(ANN, app)]).values()
     owner = directory.application(app.id).owner
     for n in range(count):
@@ -31,7 +31,7 @@ def grant_others(world: World, app: App, count: int) -> None:
         directory.add_grant(Grant(f"app-{n}", f"puid-{n}", mine.user, 0, 0))
         user = directory.sign_in(Identity(f"user{n}@example.org", "https://issuer.example", f"user{n}", 0), 0)
         directory.add_grant(Grant(app.id, f"puid-of-{n}", user.id, 0, 0))
-    world.presence.outbox.flush()
+    world.services.outbox.flush()
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ def test_the_end_of_an_account(world: World, app: App, ann: Browser, monkeypatch
 
 def test_a_merge_of_two_accounts(world: World, app: App, ann: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     world.person("eve@example.org")
-    assert world.parts.backends.directory.merge(ANN, "eve@example.org")
+    assert world.registry.backends.directory.merge(ANN, "eve@example.org")
     calls = count_calls(world, monkeypatch, "directory")
-    world.presence.outbox.flush()
+    world.services.outbox.flush()
     assert (calls["grants_of_user"], calls["clear_outbox"]) == (2, 1), "of both accounts; of all kinds of entries at once"
     assert calls.total() <= 10, calls

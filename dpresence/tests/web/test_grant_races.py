@@ -19,12 +19,12 @@ ANN = "ann@example.org"
 def user(world: World, app: App) -> str:
     """The account of Ann, who is online."""
     world.device(ANN)
-    return world.presence.hub.devices()[0][0]
+    return world.services.hub.devices()[0][0]
 
 
 def shown(world: World, app: App, puid: str) -> str | None:
     """Return the status of the newest entry of a PUID, None for a dead one."""
-    latest = world.parts.backends.tracker.latest(app.id, [puid])
+    latest = world.registry.backends.tracker.latest(app.id, [puid])
     return latest[puid].status if puid in latest else None
 
 
@@ -35,17 +35,17 @@ def shown(world: World, app: App, puid: str) -> str | None:
 def test_of_a_pause_and_its_end_at_once_the_one_that_was_stored_last_is_seen(
     world: World, app: App, puid: str, user: str, monkeypatch: pytest.MonkeyPatch, paused: bool
 ) -> None:
-    grants = world.presence.grants
+    grants = world.services.grants
     grants.pause(user, app.id, not paused)
-    held = Held(monkeypatch, world.parts.backends.tracker, "append_current_status")
+    held = Held(monkeypatch, world.registry.backends.tracker, "append_current_status")
     held.overtake(lambda: grants.pause(user, app.id, paused), lambda: grants.pause(user, app.id, not paused))
     assert grants.find(user, app.id).paused is not paused
     assert shown(world, app, puid) == ("online" if paused else "offline")
 
 
 def test_a_pause_that_overtakes_the_grant_is_seen(world: World, app: App, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    grants, application = world.presence.grants, world.parts.backends.directory.application(app.id)
-    held = Held(monkeypatch, world.parts.backends.tracker, "granted")
+    grants, application = world.services.grants, world.registry.backends.directory.application(app.id)
+    held = Held(monkeypatch, world.registry.backends.tracker, "granted")
     held.overtake(lambda: grants.grant(user, application), lambda: grants.pause(user, app.id, True))
     assert shown(world, app, grants.find(user, app.id).puid) == "offline"
 
@@ -54,9 +54,9 @@ def test_a_pause_that_overtakes_the_grant_is_seen(world: World, app: App, user: 
 def test_a_revocation_that_overtakes_a_pause_is_the_last_word(
     world: World, app: App, puid: str, user: str, monkeypatch: pytest.MonkeyPatch, paused: bool
 ) -> None:
-    grants, service = world.presence.grants, world.followed(app)
+    grants, service = world.services.grants, world.followed(app)
     grants.pause(user, app.id, not paused)
-    held = Held(monkeypatch, world.parts.backends.tracker, "append_current_status")
+    held = Held(monkeypatch, world.registry.backends.tracker, "append_current_status")
     held.overtake(lambda: grants.pause(user, app.id, paused), lambda: grants.revoke(user, app.id))
     world.settle()
     assert updates(service)[-1] == (puid, "offline", "revoked")
@@ -78,16 +78,16 @@ def test_a_revocation_that_overtakes_a_pause_is_the_last_word(
 def test_a_grant_that_was_overtaken_by_a_change_of_its_application_does_not_survive(
     world: World, app: App, user: str, monkeypatch: pytest.MonkeyPatch, change: Callable[[World, App], object], refusal: type[Exception]
 ) -> None:
-    application = world.parts.backends.directory.application(app.id)
-    held = Held(monkeypatch, world.parts.backends.directory, "add_grant")
+    application = world.registry.backends.directory.application(app.id)
+    held = Held(monkeypatch, world.registry.backends.directory, "add_grant")
 
     def grant() -> None:
         with pytest.raises(refusal):
-            world.presence.grants.grant(user, application)
+            world.services.grants.grant(user, application)
 
     held.overtake(grant, lambda: change(world, app))
-    assert world.parts.backends.directory.grants_of_user(user).grants == ()
-    assert world.parts.backends.tracker.snapshot(app.id)[0] == {}
+    assert world.registry.backends.directory.grants_of_user(user).grants == ()
+    assert world.registry.backends.tracker.snapshot(app.id)[0] == {}
 
 
 def move_and_prove(world: World, app: App) -> None:
@@ -104,8 +104,8 @@ def move_and_prove(world: World, app: App) -> None:
 def test_what_became_of_grants_while_the_tracker_was_away_is_told_later(
     world: World, app: App, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    grants, application = world.presence.grants, world.parts.backends.directory.application(app.id)
-    service, tracker = world.followed(app), world.parts.backends.tracker
+    grants, application = world.services.grants, world.registry.backends.directory.application(app.id)
+    service, tracker = world.followed(app), world.registry.backends.tracker
     away = Away(monkeypatch, tracker, "granted", "append_current_status", "revoked", "signal")
     puid = grants.grant(user, application).puid
     with pytest.raises(BackendUnavailable):
@@ -137,8 +137,8 @@ def test_what_became_of_grants_while_the_tracker_was_away_is_told_later(
 def test_what_the_directory_did_not_answer_is_found_out_later(
     world: World, app: App, puid: str, user: str, monkeypatch: pytest.MonkeyPatch, done: bool
 ) -> None:
-    grants, service = world.presence.grants, world.followed(app)
-    away = Away(monkeypatch, world.parts.backends.directory, "pause", "revoke", done=done)
+    grants, service = world.services.grants, world.followed(app)
+    away = Away(monkeypatch, world.registry.backends.directory, "pause", "revoke", done=done)
     with pytest.raises(BackendUnavailable):
         grants.pause(user, app.id, True)
     world.carry_out()
@@ -156,9 +156,9 @@ def test_what_the_directory_did_not_answer_is_found_out_later(
 def test_a_grant_the_directory_did_not_answer_is_told_if_it_stands_and_else_never_mentioned(
     world: World, app: App, user: str, monkeypatch: pytest.MonkeyPatch, done: bool
 ) -> None:
-    grants, service = world.presence.grants, world.followed(app)
-    application = world.parts.backends.directory.application(app.id)
-    Away(monkeypatch, world.parts.backends.directory, "add_grant", done=done)
+    grants, service = world.services.grants, world.followed(app)
+    application = world.registry.backends.directory.application(app.id)
+    Away(monkeypatch, world.registry.backends.directory, "add_grant", done=done)
     with pytest.raises(BackendUnavailable):
         grants.grant(user, application)
     world.carry_out()
@@ -169,9 +169,9 @@ def test_a_grant_the_directory_did_not_answer_is_told_if_it_stands_and_else_neve
 def test_a_grant_that_is_asked_for_again_because_the_answer_was_lost_is_told_once_and_as_a_new_one(
     world: World, app: App, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    grants, service = world.presence.grants, world.followed(app)
-    application = world.parts.backends.directory.application(app.id)
-    away = Away(monkeypatch, world.parts.backends.directory, "add_grant", done=True)
+    grants, service = world.services.grants, world.followed(app)
+    application = world.registry.backends.directory.application(app.id)
+    away = Away(monkeypatch, world.registry.backends.directory, "add_grant", done=True)
     with pytest.raises(BackendUnavailable):
         grants.grant(user, application)
     away.back = True
@@ -185,8 +185,8 @@ def test_an_application_that_is_deleted_while_the_tracker_is_away_is_gone_all_th
     world: World, app: App, puid: str, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.notify(app, {"puid": world.grant("bob@example.org", app)})
-    tracker, mailbox = world.parts.backends.tracker, world.parts.backends.mailbox
-    bob = next(grant.user for grant in world.parts.backends.directory.grants_of_application(app.id, "", 9) if grant.puid != puid)
+    tracker, mailbox = world.registry.backends.tracker, world.registry.backends.mailbox
+    bob = next(grant.user for grant in world.registry.backends.directory.grants_of_application(app.id, "", 9) if grant.puid != puid)
     away = Away(monkeypatch, tracker, "signal", "revoked", "drop")
     assert app.owner("DELETE", f"/myapps/{app.id}").status_int == 204
     away.back = True
@@ -199,7 +199,7 @@ def test_a_deactivation_while_the_tracker_is_away_closes_the_channel_within_a_mi
     world: World, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = world.followed(app)
-    Away(monkeypatch, world.parts.backends.tracker, "signal")
+    Away(monkeypatch, world.registry.backends.tracker, "signal")
     assert app.owner("POST", f"/myapps/{app.id}/deactivate").status_int == 200
     world.advance(60)
     assert service.code == CloseCode.DEACTIVATED
@@ -209,7 +209,7 @@ def test_signing_out_everywhere_while_the_tracker_is_away_is_done_later(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device, ann = world.device(ANN), world.person(ANN)
-    away = Away(monkeypatch, world.parts.backends.tracker, "signal", "remove_all")
+    away = Away(monkeypatch, world.registry.backends.tracker, "signal", "remove_all")
     assert ann("POST", "/logout", {"everywhere": True}).status_int == 200
     assert ann("GET", "/grants").status_int == 401
     away.back = True
@@ -219,7 +219,7 @@ def test_signing_out_everywhere_while_the_tracker_is_away_is_done_later(
 
 def test_who_signs_in_anew_after_signing_out_everywhere_stays(world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch) -> None:
     older, ann = world.device(ANN, device="phone"), world.person(ANN)
-    away = Away(monkeypatch, world.parts.backends.tracker, "signal", "remove_all")
+    away = Away(monkeypatch, world.registry.backends.tracker, "signal", "remove_all")
     assert ann("POST", "/logout", {"everywhere": True}).status_int == 200
     away.back = True
     newer = world.device(ANN, device="laptop")
@@ -235,23 +235,23 @@ def test_an_erasure_while_the_tracker_is_away_is_told_to_everybody_later(
     seen, hers, device = world.followed(app), world.followed(own), world.device(ANN)
     theirs = world.grant("bob@example.org", own)
     world.notify(app, {"puid": puid, "message": "gone", "ttl": 60})
-    away = Away(monkeypatch, world.parts.backends.tracker, "signal", "remove_all", "revoked", "drop")
-    unkept = Away(monkeypatch, world.parts.backends.mailbox, "purge", "purge_grants")
+    away = Away(monkeypatch, world.registry.backends.tracker, "signal", "remove_all", "revoked", "drop")
+    unkept = Away(monkeypatch, world.registry.backends.mailbox, "purge", "purge_grants")
     assert dev("DELETE", "/account").status_int == 204
     away.back = unkept.back = True
     world.carry_out()
     world.settle()
     assert updates(seen)[-1] == (puid, "offline", "revoked")
     assert (hers.code, device.code) == (CloseCode.UNKNOWN_APPLICATION, CloseCode.NOT_SIGNED_IN)
-    assert shown(world, own, theirs) is None and world.parts.backends.tracker.snapshot(own.id) == ({}, 0)
-    assert list(world.parts.backends.mailbox.pending(user, 0, 10)) == []
+    assert shown(world, own, theirs) is None and world.registry.backends.tracker.snapshot(own.id) == ({}, 0)
+    assert list(world.registry.backends.mailbox.pending(user, 0, 10)) == []
 
 
 def test_a_logout_while_the_tracker_is_away_closes_the_channels_of_its_tickets_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     ann, channel = world.person(ANN), world.channel()
     ticket = ann("POST", "/ticket").json["ticket"]
     assert channel.receive({"email": ANN, "assertion": ticket, "status": "online"}) == {"result": "OK"}
-    away = Away(monkeypatch, world.parts.backends.tracker, "signal")
+    away = Away(monkeypatch, world.registry.backends.tracker, "signal")
     assert ann("POST", "/logout").status_int == 200
     away.back = True
     world.carry_out()
@@ -264,7 +264,7 @@ def test_a_ticket_that_is_shown_twice_while_the_tracker_is_away_closes_its_chann
     channel = world.channel()
     ticket = world.person(ANN)("POST", "/ticket").json["ticket"]
     channel.receive({"email": ANN, "assertion": ticket, "status": "online", "device": "phone"})
-    away = Away(monkeypatch, world.parts.backends.tracker, "signal")
+    away = Away(monkeypatch, world.registry.backends.tracker, "signal")
     assert world.channel().receive({"email": ANN, "assertion": ticket, "status": "online", "device": "thief"})["errno"] == 34
     away.back = True
     world.carry_out()
@@ -273,7 +273,7 @@ def test_a_ticket_that_is_shown_twice_while_the_tracker_is_away_closes_its_chann
 
 def test_a_device_that_is_signed_out_while_signals_fail_is_closed_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     device, ann = world.device(ANN, device="phone"), world.person(ANN)
-    away = Away(monkeypatch, world.parts.backends.tracker, "signal")
+    away = Away(monkeypatch, world.registry.backends.tracker, "signal")
     assert ann("DELETE", "/devices/phone").status_int == 204
     away.back = True
     world.carry_out()
@@ -281,7 +281,7 @@ def test_a_device_that_is_signed_out_while_signals_fail_is_closed_later(world: W
 
 
 def test_devices_that_cannot_connect_while_the_tracker_is_away_leave_nothing_to_do(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    tracker, left = world.parts.backends.tracker, []
+    tracker, left = world.registry.backends.tracker, []
     away = Away(monkeypatch, tracker, "connect")
     monkeypatch.setattr(tracker, "leave", lambda *who: left.append(who))
     for _ in range(3):
@@ -298,10 +298,10 @@ def test_devices_that_cannot_connect_while_the_tracker_is_away_leave_nothing_to_
 def test_the_end_of_very_many_grants_lets_others_have_their_turn_and_visits_the_mailbox_seldom(
     world: World, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    visits, turns, database = [], [], world.parts.backends.directory.database
+    visits, turns, database = [], [], world.registry.backends.directory.database
     database.run(lambda it: [outbox.add(it, app.id, "revoked", f"user-{n}", app.id, f"puid-{n}") for n in range(1000)])
-    purge = world.parts.backends.mailbox.purge_grants
-    monkeypatch.setattr(world.parts.backends.mailbox, "purge_grants", lambda grants: visits.append(len(grants)) or purge(grants))
+    purge = world.registry.backends.mailbox.purge_grants
+    monkeypatch.setattr(world.registry.backends.mailbox, "purge_grants", lambda grants: visits.append(len(grants)) or purge(grants))
 
     def count() -> None:
         while True:
@@ -309,7 +309,7 @@ def test_the_end_of_very_many_grants_lets_others_have_their_turn_and_visits_the_
             gevent.sleep(0.0001)  # by the clock, as what waits for a socket
 
     counter = gevent.spawn(count)
-    world.presence.outbox.apply_now(app.id)
+    world.services.outbox.apply_now(app.id)
     counter.kill()
     assert sum(visits) == 1000 and len(visits) <= 5
     assert {1, 2, 3, 4} <= set(turns)

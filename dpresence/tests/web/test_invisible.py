@@ -132,7 +132,7 @@ def sizes_later(scene: Scene) -> Iterator[list[int]]:
     yield [answer["queue_size"] for answer in scene.notify(1)]
     scene.acknowledge()
     scene.world.clock.advance(1)
-    scene.world.presence.notifications.sweep()
+    scene.world.services.notifications.sweep()
     yield [answer["queue_size"] for answer in scene.notify(1)]
 
 
@@ -141,7 +141,7 @@ def work(scene: Scene) -> list[str]:
     calls: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         for role, base in (("directory", Directory), ("tracker", Tracker), ("mailbox", Mailbox)):
-            backend = getattr(scene.world.parts.backends, role)
+            backend = getattr(scene.world.registry.backends, role)
             for name in base.__abstractmethods__:
                 patch.setattr(backend, name, _counted(calls, f"{role}.{name}", getattr(backend, name)))
         scene.notify()
@@ -219,7 +219,7 @@ def test_nothing_is_sent_to_who_is_shown_as_offline_while_the_application_measur
     scene, scheduled = Scene(make_world(), True), []
     scene.say("offline")
     scene.device.take()
-    delivery = scene.world.presence.delivery
+    delivery = scene.world.services.delivery
     monkeypatch.setattr(delivery, "schedule", lambda user, real=delivery.schedule: (scheduled.append(user), real(user)))
     for n in range(5):
         scene.notify(message=str(n))

@@ -67,7 +67,7 @@ def recording(name: str, call: Callable[..., Any], asked: list[str]) -> Callable
 
 def test_every_way_to_be_wrong_takes_the_same_path(world: World, app: App, retired: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One look for the key's id, found or not, and nothing else; the times are printed for who doubts it."""
-    directory, authenticate, asked = world.parts.backends.directory, world.presence.api_keys.authenticate, list[str]()
+    directory, authenticate, asked = world.registry.backends.directory, world.services.api_keys.authenticate, list[str]()
     for name in ("key", "application", "touch_key", "grants_of_application"):
         monkeypatch.setattr(directory, name, recording(name, getattr(directory, name), asked))
     for what, (appid, key) in wrong_keys(app, retired).items():
@@ -104,12 +104,12 @@ def test_a_channel_outlives_its_key_by_a_minute_at_most(world: World, app: App) 
 
 def test_a_channel_whose_signal_was_lost_ends_all_the_same(world: World, app: App) -> None:
     deactivated = world.followed(app)
-    world.parts.backends.directory.change_application(app.id, {"active": False})
+    world.registry.backends.directory.change_application(app.id, {"active": False})
     let_pass(world, 60)
     assert deactivated.code == 4003
-    world.parts.backends.directory.change_application(app.id, {"active": True})
+    world.registry.backends.directory.change_application(app.id, {"active": True})
     gone = world.followed(app)
-    world.parts.backends.directory.delete_application(app.id)
+    world.registry.backends.directory.delete_application(app.id)
     let_pass(world, 60)
     assert gone.code == 4001
 
@@ -119,6 +119,6 @@ def test_a_database_that_is_away_ends_no_channel(world: World, app: App, monkeyp
         raise BackendUnavailable
 
     service = world.followed(app)
-    monkeypatch.setattr(world.parts.backends.directory, "key", away)
+    monkeypatch.setattr(world.registry.backends.directory, "key", away)
     let_pass(world, 300)
     assert service.code is None

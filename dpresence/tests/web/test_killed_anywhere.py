@@ -87,7 +87,7 @@ class Scene:
 
     @property
     def directory(self) -> Directory:
-        return self.one.parts.backends.directory
+        return self.one.registry.backends.directory
 
     def close(self) -> None:
         for connection in self.connections:
@@ -117,8 +117,8 @@ def scene(worlds: tuple[World, World], number: int) -> Scene:
     page.receive({"email": ann, "assertion": ticket, "status": "online", "device": "page", "ack": True})
     phone, bobs = one.device(ann, device="phone", ack=True), one.device(bob)
     one.notify(app, {"puid": puid, "message": "secret words"})  # waits: no device acknowledges it
-    user = next(user for user, device, channel in one.presence.hub.devices() if device == "page")
-    family = one.presence.hub.devices_of(user)["page"].session.family
+    user = next(user for user, device, channel in one.services.hub.devices() if device == "page")
+    family = one.services.hub.devices_of(user)["page"].session.family
     services = {application.id: one.service(application) for application in (app, mine)}
     everybody = [page, phone, bobs, *services.values()]
     return Scene(one, two, ann, user, app, mine, browser, phone, page, ticket, family, services, everybody)
@@ -148,7 +148,7 @@ CHANGES: dict[str, Callable[[Scene], object]] = {
     "stolen ticket": lambda it: it.two.channel().receive(
         {"email": it.email, "assertion": it.ticket, "status": "online", "device": "thief"}
     ),
-    "block": lambda it: it.two.parts.backends.directory.block(it.email, True),
+    "block": lambda it: it.two.registry.backends.directory.block(it.email, True),
     "deactivation": call("POST", "/myapps/{mine}/deactivate"),
     "new domain": call("PATCH", "/myapps/{mine}", {"domain": "new.example.org"}),
     "deletion of an application": call("DELETE", "/myapps/{mine}"),
@@ -176,7 +176,7 @@ def changed(it: Scene, change: Callable[[Scene], object], killer: Killer, monkey
     """Make a change at the second process; return whether it came to its end."""
     with monkeypatch.context() as patch:
         for name, role in _ROLES.items():
-            killer.watch(patch, getattr(it.two.parts.backends, name), role)
+            killer.watch(patch, getattr(it.two.registry.backends, name), role)
         try:
             change(it)
         except Killed:
@@ -211,16 +211,16 @@ def check(it: Scene, where: str) -> None:
     account = it.directory.account(it.user)
     signed_out = CloseCode.NOT_SIGNED_IN
     if account is None or account.blocked:
-        assert (it.phone.code, it.page.code, list(it.one.presence.devices.list(it.user))) == (signed_out, signed_out, []), where
+        assert (it.phone.code, it.page.code, list(it.one.services.devices.list(it.user))) == (signed_out, signed_out, []), where
     if account is None:
-        assert list(it.one.parts.backends.mailbox.pending(it.user, 0, 10)) == [], where
+        assert list(it.one.registry.backends.mailbox.pending(it.user, 0, 10)) == [], where
     if not it.directory.has_family(it.family):
         assert it.page.code == signed_out, where
 
 
 def truth(it: Scene, app: App) -> dict[str, str]:
     """Return the status of each user who grants an application, by what the directory says and which devices are connected."""
-    online = {user for user, _, channel in it.one.presence.hub.devices() if channel.session.status == "online"}
+    online = {user for user, _, channel in it.one.services.hub.devices() if channel.session.status == "online"}
     grants = it.directory.grants_of_application(app.id, "", 100)
     return {grant.puid: "online" if grant.user in online and not grant.paused else "offline" for grant in grants}
 

@@ -22,7 +22,7 @@ def kept(request: pytest.FixtureRequest, make_world: Callable[..., World]) -> tu
     """A service with that mailbox, and what tells how much is left in its store."""
     if request.param == "sql":
         world = make_world()
-        database = world.parts.backends.mailbox.database
+        database = world.registry.backends.mailbox.database
         counts = [select(func.count()).select_from(table) for table in (notifications, taken)]
         return world, lambda: [database.run(lambda connection, count=count: connection.scalar(count)) for count in counts]
     redis = request.getfixturevalue("redis_server")
@@ -33,13 +33,13 @@ def kept(request: pytest.FixtureRequest, make_world: Callable[..., World]) -> tu
 def push(world: World, user: str, puid: str, *names: str) -> None:
     """Store what no grant stands for, as a process that ended right after its push has left it."""
     items = [Notification(name, "app", puid, "Chess", "secret", "", world.clock.now()) for name in names]
-    world.parts.backends.mailbox.push([Push(user, item, DAY_MS, 0) for item in items], 1000)
+    world.registry.backends.mailbox.push([Push(user, item, DAY_MS, 0) for item in items], 1000)
 
 
 def later(world: World) -> None:
     """Let the sweep have its turn, in whichever process."""
     world.clock.advance(60)
-    world.presence.notifications.sweep()
+    world.services.notifications.sweep()
 
 
 def test_what_was_pushed_for_a_grant_that_had_ended_is_found_and_discarded(kept: tuple[World, Callable[[], Any]]) -> None:
@@ -48,7 +48,7 @@ def test_what_was_pushed_for_a_grant_that_had_ended_is_found_and_discarded(kept:
     puid = world.grant(ANN, app)
     world.notify(app, {"puid": puid, "message": "stays"})
     gone = [Notification(f"n{n}", "app", f"puid-{n}", "Chess", "secret", "", world.clock.now()) for n in range(700)]
-    world.parts.backends.mailbox.push([Push(f"gone-{n}", item, DAY_MS, 0) for n, item in enumerate(gone)], 1000)
+    world.registry.backends.mailbox.push([Push(f"gone-{n}", item, DAY_MS, 0) for n, item in enumerate(gone)], 1000)
     push(world, "gone-0", "puid-0", *(f"m{n}" for n in range(150)))
     later(world)
     assert world.notify(app, {"puid": puid})[0]["queue_size"] == 2
@@ -66,7 +66,7 @@ def test_after_everybody_is_erased_the_store_is_empty(kept: tuple[World, Callabl
     world.settle()
     ids = [item["id"] for frame in device.take() for item in frame["notifications"]]
     device.receive({"action": "ack", "notifications": ids[:10]})
-    users = [world.parts.backends.directory.grants_by_puid(app.id, [puid])[puid].user for puid in people.values()]
+    users = [world.registry.backends.directory.grants_by_puid(app.id, [puid])[puid].user for puid in people.values()]
     for email in people:
         world.person(email)("DELETE", "/account")
     world.carry_out()
@@ -79,8 +79,8 @@ def test_after_everybody_is_erased_the_store_is_empty(kept: tuple[World, Callabl
 
 def test_one_process_at_a_time_looks_for_them(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[object] = []
-    real = world.parts.backends.mailbox.queues
-    monkeypatch.setattr(world.parts.backends.mailbox, "queues", lambda *page: looks.append(page) or real(*page))
+    real = world.registry.backends.mailbox.queues
+    monkeypatch.setattr(world.registry.backends.mailbox, "queues", lambda *page: looks.append(page) or real(*page))
     for _ in range(3):
-        world.presence.notifications.sweep()
+        world.services.notifications.sweep()
     assert len(looks) == 1

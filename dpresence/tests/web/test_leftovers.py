@@ -38,10 +38,10 @@ def test_of_people_and_applications_that_are_deleted_no_key_is_left(on_redis, re
     for person in [*PEOPLE, "dev@example.org"]:
         assert on_redis.person(person)("DELETE", "/account").status_int == 204
     on_redis.advance(20)
-    on_redis.presence.feeds.sweep()
+    on_redis.services.feeds.sweep()
     lasting = {key.decode() for key in redis_server.client.scan_iter() if redis_server.client.ttl(key) < 0}
     assert lasting <= FIXED
-    assert on_redis.parts.backends.tracker.applications("", 10) == []
+    assert on_redis.registry.backends.tracker.applications("", 10) == []
 
 
 def test_an_erased_person_leaves_the_log_of_an_application_that_is_idle(on_redis, redis_server):
@@ -51,7 +51,7 @@ def test_an_erased_person_leaves_the_log_of_an_application_that_is_idle(on_redis
     say(on_redis.device(PEOPLE[0]), "unavailable", email=PEOPLE[0])
     on_redis.person(PEOPLE[0])("DELETE", "/account")
     on_redis.clock.advance(HOUR + 2)
-    on_redis.presence.feeds.sweep()
+    on_redis.services.feeds.sweep()
     kept = b"".join(redis_server.client.dump(key) for key in redis_server.client.keys("*t:*:*"))
     assert puid.encode() not in kept and other.encode() in kept
 
@@ -63,10 +63,10 @@ def test_the_history_of_an_idle_application_ends_with_its_hour_also_in_memory(ma
     world.grant(PEOPLE[0], app)
     for status in ("unavailable", "online") * 5:
         assert say(device, status, email=PEOPLE[0]) == {"result": "OK"}
-    feed = world.parts.backends.tracker._feeds[app.id]
+    feed = world.registry.backends.tracker._feeds[app.id]
     assert len(feed._log) == 11
     world.clock.advance(HOUR + 2)
-    world.presence.feeds.sweep()
+    world.services.feeds.sweep()
     assert len(feed._log) == 0
     assert [one.status for one in feed.view.values()] == ["online"]
 
@@ -74,10 +74,10 @@ def test_the_history_of_an_idle_application_ends_with_its_hour_also_in_memory(ma
 @pytest.mark.parametrize("backend", ["memory", "redis"])
 def test_a_feed_that_came_back_after_its_application_was_deleted_is_dropped(make_world, redis_server, backend):
     world = make_world(tracker=backend, redis__url=redis_server.url)
-    tracker, app = world.parts.backends.tracker, world.application()
+    tracker, app = world.registry.backends.tracker, world.application()
     tracker.granted(Grant("deleted", "p1", "jane", 0, 0), 0)
     tracker.granted(Grant(app.id, "p2", "jane", 0, 0), 0)
-    world.presence.feeds.sweep()
+    world.services.feeds.sweep()
     assert list(tracker.applications("", 10)) == [app.id]
 
 
@@ -85,6 +85,6 @@ def test_of_two_processes_one_sweeps(make_world, redis_server, monkeypatch):
     shared = {"tracker": "redis", "redis__url": redis_server.url}
     worlds, asked = [make_world(**shared), make_world(**shared)], []
     for world in worlds:
-        monkeypatch.setattr(world.parts.backends.tracker, "applications", lambda after, limit: asked.append(after) or [])
-        world.presence.feeds.sweep()
+        monkeypatch.setattr(world.registry.backends.tracker, "applications", lambda after, limit: asked.append(after) or [])
+        world.services.feeds.sweep()
     assert asked == [""]

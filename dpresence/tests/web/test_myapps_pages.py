@@ -132,7 +132,7 @@ def test_a_domain_that_fails_its_checks_is_marked(world: World) -> None:
     app = world.application()
     world.proof.answer = (404, "")
     world.clock.advance(7 * 86_400)
-    world.presence.domain_checks.check_due()
+    world.services.domain_checks.check_due()
     dev = world.person(DEV)
     assert "Domain check fails" in html(dev, "/myapps")
     assert "(1 of 3 times)" in html(dev, f"/myapps/{app.id}")
@@ -212,7 +212,7 @@ def test_every_way_the_question_can_fail_has_words_of_its_own(world: World, app:
     def away(*_: object) -> None:
         raise BackendUnavailable
 
-    monkeypatch.setattr(world.parts.backends.directory, "application", away)
+    monkeypatch.setattr(world.registry.backends.directory, "application", away)
     answer = ann("GET", f"{path}?{back(world)}", **HTML)
     assert (answer.status_int, answer.headers["Retry-After"]) == (503, "5")
     assert (
@@ -259,7 +259,7 @@ def test_a_refusal_is_a_page_to_a_browser_and_json_to_a_program(shared_ann: Brow
 
 def test_a_mistake_of_ours_is_a_page_with_a_number(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     dev = world.person(DEV)
-    monkeypatch.setattr(world.presence, "applications", None)
+    monkeypatch.setattr(world.services, "applications", None)
     monkeypatch.setattr("secrets.token_hex", lambda size: "c0ffee")
     shown = html(dev, "/myapps", 500)
     assert "Something went wrong" in shown and "c0ffee" in shown
@@ -272,7 +272,7 @@ def test_a_backend_that_is_away_is_a_page_that_says_when_to_try_again(world: Wor
     def away(*_: object) -> None:
         raise BackendUnavailable
 
-    monkeypatch.setattr(world.parts.backends.directory, "session", away)
+    monkeypatch.setattr(world.registry.backends.directory, "session", away)
     answer = dev("GET", "/myapps", **HTML)
     assert (answer.status_int, answer.headers["Retry-After"]) == (503, "5")
     assert "This service cannot answer right now" in answer.text and "Try again" in answer.text

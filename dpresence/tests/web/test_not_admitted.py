@@ -35,7 +35,7 @@ def page(sign_in):
 )
 def test_a_page_tells_a_person_why_they_may_not_sign_in(world, provider, claims, title, again):
     assert SignIn(world).give(provider).back().status_int == 303
-    world.parts.backends.directory.block("ada@example.org", not claims)
+    world.registry.backends.directory.block("ada@example.org", not claims)
     provider.profile = {"sub": "ada-1"}
     answer = page(SignIn(world).give(provider, **claims))
     assert f"<h1>{title}</h1>" in answer.text
@@ -68,7 +68,7 @@ def test_the_log_names_who_is_blocked_or_pinned_to_another_subject(world, provid
     assert SignIn(world).give(provider).back().status_int == 303
     with caplog.at_level(logging.INFO):
         SignIn(world).give(provider, sub="joe-1").back()
-        world.parts.backends.directory.block("ada@example.org", True)
+        world.registry.backends.directory.block("ada@example.org", True)
         SignIn(world).give(provider).back()
     about = f"(a…@example.org, {provider.issuer})"
     refused = [message for message in caplog.messages if message.startswith("sign-in refused")]
@@ -95,7 +95,7 @@ def test_the_heartbeat_says_which_providers_answered_when_they_were_asked_last(w
 
     provider.script["/jwks"] = lambda handler: handler.reply(500, b"")
     assert heartbeat() == {"corp": False}
-    renew = world.parts.clients.providers["corp"].renew
+    renew = world.registry.clients.providers["corp"].renew
     renew()
     assert heartbeat() == {"corp": False}
     provider.script.clear()
@@ -106,11 +106,11 @@ def test_the_heartbeat_says_which_providers_answered_when_they_were_asked_last(w
 
 def test_the_start_asks_each_provider(world, provider, caplog):
     provider.script["/jwks"] = lambda handler: handler.reply(500, b"")
-    world.parts.background.start()
+    world.registry.background.start()
     with gevent.Timeout(5):
         while not caplog.messages:
             gevent.sleep(0.01)
-    world.parts.background.stop()
+    world.registry.background.stop()
     where = f"{provider.issuer}/jwks at 127.0.0.1"
     assert f"oidc.corp: its keys could not be fetched: {where}: status 500 'Internal Server Error'" in caplog.messages
     assert world.browser()("GET", "/__heartbeat__").json["providers"] == {"corp": False}

@@ -196,7 +196,7 @@ def test_failures_of_an_address_are_slowed_down_and_a_good_sign_in_is_not(make, 
 
 def test_an_address_has_few_codes_checked_at_a_time_and_another_one_does_not_wait(make, provider):
     world = make()
-    entered = [world.presence.accounts._failures.slot("192.0.2.1") for _ in range(4)]
+    entered = [world.services.accounts._failures.slot("192.0.2.1") for _ in range(4)]
     for turn in entered:
         turn.__enter__()
     waiting = SignIn(world, address="192.0.2.1")

@@ -21,7 +21,7 @@ def test_an_account_stays_with_its_subject_until_it_is_released(world, provider)
     other = SignIn(world).give(provider, sub="ada-2")
     assert other.back().json["errno"] == 122
     assert other.browser("GET", "/account").status_int == 401
-    assert world.parts.backends.directory.unpin("ada@example.org")
+    assert world.registry.backends.directory.unpin("ada@example.org")
     assert SignIn(world).give(provider, sub="ada-2").back().status_int == 303
     assert SignIn(world).give(provider).back().json["errno"] == 122
 
@@ -48,7 +48,7 @@ def test_a_used_id_token_stays_used_to_its_last_second(world, provider, clock):
     token = provider.token(exp=clock.now() // 1000 + 60)
     assert world.browser()("POST", "/login", {"assertion": token}).status_int == 200
     clock.advance(119)
-    world.presence.accounts.sweep()
+    world.services.accounts.sweep()
     assert refusal(world.browser()("POST", "/login", {"assertion": token})) == INVALID
 
 
@@ -91,4 +91,4 @@ def test_both_kinds_of_verifier_can_be_configured(make, provider, tmp_path):
     world = make(identity__verifiers="browserid oidc", **browserid)
     assert world.browser()("POST", "/login", {"assertion": provider.token()}).status_int == 200
     with pytest.raises(InvalidAssertion):
-        world.presence.accounts.verify("a.b.c~d.e.f", "127.0.0.1")
+        world.services.accounts.verify("a.b.c~d.e.f", "127.0.0.1")

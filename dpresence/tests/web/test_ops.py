@@ -40,7 +40,7 @@ def test_the_heartbeat_names_each_backend(world: World, monkeypatch: pytest.Monk
     def away() -> None:
         raise BackendUnavailable
 
-    monkeypatch.setattr(world.parts.backends.tracker, "ping", away)
+    monkeypatch.setattr(world.registry.backends.tracker, "ping", away)
     answer = world.browser()("GET", "/__heartbeat__")
     assert (answer.status_int, answer.json) == (503, {"directory": True, "tracker": False, "mailbox": True})
     assert world.browser()("GET", "/__lbheartbeat__").status_int == 200
@@ -87,7 +87,7 @@ def test_a_query_that_is_not_utf_8_is_a_wrong_value(shared: World, shared_ann: B
 
 
 def test_a_mistake_of_ours_that_looks_like_undecodable_text_is_still_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world.presence.devices, "list", lambda user: b"\xff".decode())
+    monkeypatch.setattr(world.services.devices, "list", lambda user: b"\xff".decode())
     assert refusal(world.person(ANN)("GET", "/devices"))[1]["errno"] == 999
 
 
@@ -138,7 +138,7 @@ def test_a_mistake_of_ours_is_answered_with_the_id_under_which_the_log_has_it_on
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ann = world.person(ANN)
-    monkeypatch.setattr(world.presence, "devices", None)
+    monkeypatch.setattr(world.services, "devices", None)
     caplog.clear()
     status, body = refusal(ann("GET", "/devices"))
     request_id = body["details"]
@@ -150,7 +150,7 @@ def test_a_mistake_of_ours_is_answered_with_the_id_under_which_the_log_has_it_on
 
 def test_a_mistake_in_a_channel_reaches_whoever_keeps_the_connection(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     channel = world.device(ANN)
-    monkeypatch.setattr(world.presence, "devices", None)
+    monkeypatch.setattr(world.services, "devices", None)
     with pytest.raises(AttributeError):
         channel.receive({"email": ANN, "status": "offline"})
     monkeypatch.undo()
@@ -176,8 +176,8 @@ def test_a_backend_that_is_away_says_when_to_come_back(world: World, monkeypatch
     def away(*_: object) -> None:
         raise BackendUnavailable
 
-    monkeypatch.setattr(world.parts.backends.tracker, "devices", away)
-    monkeypatch.setattr(world.parts.backends.tracker, "update", away)
+    monkeypatch.setattr(world.registry.backends.tracker, "devices", away)
+    monkeypatch.setattr(world.registry.backends.tracker, "update", away)
     answer = ann("GET", "/devices")
     gone = ko(201, "the service is unavailable for a moment", retry_after=5)
     assert refusal(answer) == (503, gone) and answer.headers["Retry-After"] == "5"

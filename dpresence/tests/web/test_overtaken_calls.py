@@ -54,17 +54,17 @@ def overtake(monkeypatch, directory, method, first):
 @pytest.fixture(params=["block", "unpin", "log-out"])
 def end(request, two, dev):
     """What another process does meanwhile."""
-    directory = two.parts.backends.directory
+    directory = two.registry.backends.directory
     if request.param == "log-out":
         cookie = dev.web.cookies["dpresence"]
-        return lambda: two.presence.accounts.logout(two.presence.accounts.session(cookie).session, everywhere=False)
+        return lambda: two.services.accounts.logout(two.services.accounts.session(cookie).session, everywhere=False)
     return (lambda: directory.block(DEV, True)) if request.param == "block" else (lambda: directory.unpin(DEV))
 
 
 @pytest.mark.parametrize("method", CALLS)
 def test_a_call_that_is_overtaken_changes_nothing(one, dev, own, other, end, method, monkeypatch):
-    directory, device = one.parts.backends.directory, one.device(DEV, device="phone")
-    account = one.presence.accounts.session(dev.web.cookies["dpresence"]).account
+    directory, device = one.registry.backends.directory, one.device(DEV, device="phone")
+    account = one.services.accounts.session(dev.web.cookies["dpresence"]).account
     verb, path, body = CALLS[method]
     overtake(monkeypatch, directory, method, end)
     answer = dev(verb, path.format(own=own.id, other=other.id), body)
@@ -78,14 +78,14 @@ def test_a_call_that_is_overtaken_changes_nothing(one, dev, own, other, end, met
 
 @pytest.mark.parametrize(("method", "path"), [("change_application", "deactivate"), ("change_application", "validate")])
 def test_a_deactivation_and_a_proof_that_a_log_out_overtakes_change_nothing(one, two, dev, own, method, path, monkeypatch):
-    directory = one.parts.backends.directory
+    directory = one.registry.backends.directory
     before = directory.application(own.id)
-    session = two.presence.accounts.session(dev.web.cookies["dpresence"]).session
-    overtake(monkeypatch, directory, method, lambda: two.presence.accounts.logout(session, everywhere=False))
+    session = two.services.accounts.session(dev.web.cookies["dpresence"]).session
+    overtake(monkeypatch, directory, method, lambda: two.services.accounts.logout(session, everywhere=False))
     assert refusal(dev("POST", f"/myapps/{own.id}/{path}")) == ENDED
     assert directory.application(own.id) == before
 
 
 def test_a_ticket_that_an_unpin_overtakes_is_not_given(one, two, dev, monkeypatch):
-    overtake(monkeypatch, one.parts.backends.directory, "add_ticket", lambda: two.parts.backends.directory.unpin(DEV))
+    overtake(monkeypatch, one.registry.backends.directory, "add_ticket", lambda: two.registry.backends.directory.unpin(DEV))
     assert refusal(dev("POST", "/ticket")) == ENDED

@@ -54,7 +54,7 @@ def test_a_page_comes_also_while_the_directory_is_away(world: World, monkeypatch
         asked.append(1)
         raise BackendUnavailable
 
-    monkeypatch.setattr(world.parts.backends.directory, "session", away)
+    monkeypatch.setattr(world.registry.backends.directory, "session", away)
     assert ann("GET", "/", **HTML).status_int == 200
     answer = ann("GET", "/sidebar", **HTML)
     assert (answer.status_int, ANN in answer.text, len(asked)) == (503, False, 2), "it was not asked again to say that it is away"

@@ -44,7 +44,7 @@ def test_a_proof_that_was_not_looked_for_is_not_counted(world: World, monkeypatc
         raise SlowDown("too many domains are being validated", retry_after=5)
 
     with monkeypatch.context() as busy:
-        busy.setattr(world.presence.domain_checks._proofs, "fetch", refuse)
+        busy.setattr(world.services.domain_checks._proofs, "fetch", refuse)
         for _ in range(20):
             assert slow_down(dev("POST", f"/myapps/{appid}/validate"), "too many domains are being validated", 5)
     assert dev("POST", f"/myapps/{appid}/validate").json["errno"] == 141

@@ -39,7 +39,7 @@ class Site:
     def sweep(self) -> None:
         for _ in range(4):
             self.world.advance(10)
-            self.world.presence.comparison.sweep()
+            self.world.services.comparison.sweep()
             self.world.settle()
 
 
@@ -116,7 +116,7 @@ def test_a_newer_version_that_another_process_told_meanwhile_is_no_restoration(
     site: Site, app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = site.world
-    directory, comparison = world.parts.backends.directory, world.presence.comparison
+    directory, comparison = world.registry.backends.directory, world.services.comparison
     old = directory.version()
     world.grant(ANN, app)
     comparison.sweep()
@@ -125,14 +125,14 @@ def test_a_newer_version_that_another_process_told_meanwhile_is_no_restoration(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(directory, "version", lambda: next(answers))
         comparison.sweep()
-    assert world.parts.backends.tracker.offset(app.id, cursor) is not None
+    assert world.registry.backends.tracker.offset(app.id, cursor) is not None
     assert "restored" not in caplog.text
 
 
 def test_a_restoration_under_running_processes_is_put_right_too(site: Site, app: App) -> None:
     puid, device = site.world.grant(ANN, app), site.world.device(ANN, device="phone")
     site.sweep()
-    site.world.parts.backends.tracker.follows(site.world.parts.backends.directory.version()._replace(revision=1000))
+    site.world.registry.backends.tracker.follows(site.world.registry.backends.directory.version()._replace(revision=1000))
     site.sweep()
     assert present(site.world, app) == {puid: "online"}
     assert device.code is None

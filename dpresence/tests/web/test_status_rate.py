@@ -79,7 +79,7 @@ def test_two_processes_share_the_rate_and_keep_the_last_status(one: World, two: 
     told: list[tuple[str, str, str]] = []
 
     def settled() -> bool:
-        two.presence.devices.publish_postponed()
+        two.services.devices.publish_postponed()
         told.extend(updates(service))
         return seen(one, app) == status
 

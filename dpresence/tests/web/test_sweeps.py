@@ -10,12 +10,12 @@ from dpresence.tests.web.support import World
 
 
 def test_a_sweep_of_very_many_lost_devices_lets_others_have_their_turn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    tracker, swept, turns = world.parts.backends.tracker, [], []
+    tracker, swept, turns = world.registry.backends.tracker, [], []
     for number in range(1000):
         tracker.connect(f"user-{number}", "phone", f"c{number}", "online", GrantSet(0, ()), 20, 0)
         tracker.leave(f"user-{number}", "phone", f"c{number}")
     world.clock.advance(16)
-    monkeypatch.setattr(world.presence.grants, "of", lambda user: GrantSet(0, ()))  # as if they were all known
+    monkeypatch.setattr(world.services.grants, "of", lambda user: GrantSet(0, ()))  # as if they were all known
     expire = tracker.expire
     monkeypatch.setattr(tracker, "expire", lambda user, grants: swept.append(user) or expire(user, grants))
 
@@ -25,7 +25,7 @@ def test_a_sweep_of_very_many_lost_devices_lets_others_have_their_turn(world: Wo
             gevent.sleep(0.0001)  # by the clock, as what waits for a socket
 
     watcher = gevent.spawn(watch)
-    assert world.presence.devices.sweep() == 1000
+    assert world.services.devices.sweep() == 1000
     watcher.kill()
     assert len(swept) == 1000
     assert len({count // 100 for count in turns}) >= 8

@@ -114,7 +114,7 @@ def test_the_connection_whose_answer_was_lost_is_replaced(world: World, fields: 
 def test_a_backend_that_is_away_costs_no_ticket(world: World, monkeypatch: pytest.MonkeyPatch, backend: str, done: bool) -> None:
     ticket = ticket_of(world.person(ANN))
     method = {"directory": "use_ticket", "tracker": "connect"}[backend]
-    away = Away(monkeypatch, getattr(world.parts.backends, backend), method, done=done)
+    away = Away(monkeypatch, getattr(world.registry.backends, backend), method, done=done)
     assert enter(world, ticket, ticket=True, device="page")[1]["errno"] == 201
     away.back = True
     assert enter(world, ticket, ticket=True, device="page")[1]["result"] == "OK"
@@ -178,7 +178,7 @@ def test_log_out_kills_the_tickets_of_its_session_and_closes_their_channels(worl
 def test_log_out_closes_every_channel_of_its_tickets_though_the_tracker_goes_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     ann = world.person(ANN)
     pages = [enter(world, ticket_of(ann), device=name)[0] for name in ("one", "two", "three")]
-    Away(monkeypatch, world.parts.backends.tracker, "devices")
+    Away(monkeypatch, world.registry.backends.tracker, "devices")
     assert ann("POST", "/logout").status_int == 200
     assert [page.code for page in pages] == [4009] * 3
 

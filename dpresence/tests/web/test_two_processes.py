@@ -43,12 +43,12 @@ def _holds(check: Callable[[], object]) -> object:
 
 def deaf(world: World) -> None:
     """Let a process hear no signals of others until it ``recovers``."""
-    world.parts.backends.tracker._pubsub._on_message = lambda message: None
+    world.registry.backends.tracker._pubsub._on_message = lambda message: None
 
 
 def recovers(world: World, forgotten: bool = False) -> None:
-    world.presence._on_signal("forgotten" if forgotten else "missed", "")
-    eventually(lambda: not world.presence.recovery.running())
+    world.services._on_signal("forgotten" if forgotten else "missed", "")
+    eventually(lambda: not world.services.recovery.running())
 
 
 # -- what happens at one is seen at the other
@@ -97,7 +97,7 @@ def test_a_revoke_is_seen_by_the_other_at_once(one, two, app, puid):
     service = one.followed(app)
     ann = one.person(ANN)
     assert ann("DELETE", f"/grant/{app.id}", X_CSRF_Token=ann.csrf).status_int == 204
-    eventually(lambda: two.presence.grants.cached(two.presence.hub.devices()[0][0]) is None)
+    eventually(lambda: two.services.grants.cached(two.services.hub.devices()[0][0]) is None)
     say(device, "unavailable")
     eventually(lambda: service.sent)
     one.settle()
@@ -107,22 +107,22 @@ def test_a_revoke_is_seen_by_the_other_at_once(one, two, app, puid):
 @pytest.mark.parametrize("paused", [True, False])
 def test_of_changes_of_a_grant_at_both_at_once_the_one_that_was_stored_last_is_seen(one, two, app, puid, monkeypatch, paused):
     two.device(ANN)
-    user, tracker = two.presence.hub.devices()[0][0], two.parts.backends.tracker
-    one.presence.grants.pause(user, app.id, not paused)
-    held = Held(monkeypatch, one.parts.backends.tracker, "append_current_status")
-    held.overtake(lambda: one.presence.grants.pause(user, app.id, paused), lambda: two.presence.grants.pause(user, app.id, not paused))
-    assert two.presence.grants.find(user, app.id).paused is not paused
+    user, tracker = two.services.hub.devices()[0][0], two.registry.backends.tracker
+    one.services.grants.pause(user, app.id, not paused)
+    held = Held(monkeypatch, one.registry.backends.tracker, "append_current_status")
+    held.overtake(lambda: one.services.grants.pause(user, app.id, paused), lambda: two.services.grants.pause(user, app.id, not paused))
+    assert two.services.grants.find(user, app.id).paused is not paused
     eventually(lambda: tracker.latest(app.id, [puid])[puid].status == ("online" if paused else "offline"))
 
 
 @pytest.mark.parametrize("paused", [True, False])
 def test_an_update_made_with_grants_from_before_a_pause_or_its_end_is_made_with_those_of_now(one, two, app, puid, monkeypatch, paused):
     device = two.device(ANN)
-    user = two.presence.hub.devices()[0][0]
-    one.presence.grants.pause(user, app.id, not paused)
-    eventually(lambda: [grant.paused for grant in two.presence.grants.of(user).grants] == [not paused])
+    user = two.services.hub.devices()[0][0]
+    one.services.grants.pause(user, app.id, not paused)
+    eventually(lambda: [grant.paused for grant in two.services.grants.of(user).grants] == [not paused])
     deaf(two)
-    one.presence.grants.pause(user, app.id, paused)
+    one.services.grants.pause(user, app.id, paused)
     for status in ("unavailable", "online"):
         say(device, status)
         assert latest(two, app, puid) == ("offline" if paused else status)
@@ -189,24 +189,24 @@ def test_a_grant_that_was_missed_is_caught_up_with(one, two, app):
     one.grant(ANN, app)
     recovers(two)
     say(device, "unavailable")
-    assert two.presence.feeds.snapshot(two.parts.backends.directory.application(app.id))[0] == 2
+    assert two.services.feeds.snapshot(two.registry.backends.directory.application(app.id))[0] == 2
 
 
 def latest(world: World, app: App, puid: str) -> str:
-    return world.parts.backends.tracker.latest(app.id, [puid])[puid].status
+    return world.registry.backends.tracker.latest(app.id, [puid])[puid].status
 
 
 @pytest.mark.parametrize("paused", [True, False])
 def test_a_device_that_is_lost_at_a_deaf_process_is_lost_to_everybody_who_may_see_it_now(one, two, app, puid, paused):
     """The application of a new grant has to hear of it, and that of a grant that was paused meanwhile has not."""
     two.device(ANN)
-    user, other = two.presence.hub.devices()[0][0], one.application(name="Go")
-    one.presence.grants.pause(user, app.id, not paused)
-    eventually(lambda: [grant.paused for grant in two.presence.grants.of(user).grants] == [not paused])
+    user, other = two.services.hub.devices()[0][0], one.application(name="Go")
+    one.services.grants.pause(user, app.id, not paused)
+    eventually(lambda: [grant.paused for grant in two.services.grants.of(user).grants] == [not paused])
     deaf(two)
     two.connections[-1].lose()
     granted = one.grant(ANN, other)
-    one.presence.grants.pause(user, app.id, paused)
+    one.services.grants.pause(user, app.id, paused)
     assert latest(one, other, granted) == "online"
     two.advance(16)
     assert (latest(one, app, puid), latest(one, other, granted)) == ("offline", "offline")
@@ -215,7 +215,7 @@ def test_a_device_that_is_lost_at_a_deaf_process_is_lost_to_everybody_who_may_se
 
 
 def history(world: World, app: App) -> list[tuple[str, str]]:
-    return [(entry.status, entry.reason) for entry in world.parts.backends.tracker.read(app.id, 0, 100)]
+    return [(entry.status, entry.reason) for entry in world.registry.backends.tracker.read(app.id, 0, 100)]
 
 
 def test_who_is_signed_out_is_no_ghost_to_an_application_of_which_her_process_did_not_hear(one, two, app):
@@ -230,9 +230,9 @@ def test_who_is_signed_out_is_no_ghost_to_an_application_of_which_her_process_di
 
 def test_a_new_grant_is_told_once_and_before_the_updates_that_follow(one, two, app, monkeypatch):
     device, service = two.device(ANN), two.followed(app)
-    user, application = two.presence.hub.devices()[0][0], one.parts.backends.directory.application(app.id)
-    held = Held(monkeypatch, one.parts.backends.tracker, "granted")
-    held.overtake(lambda: one.presence.grants.grant(user, application), lambda: say(device, "unavailable"))
+    user, application = two.services.hub.devices()[0][0], one.registry.backends.directory.application(app.id)
+    held = Held(monkeypatch, one.registry.backends.tracker, "granted")
+    held.overtake(lambda: one.services.grants.grant(user, application), lambda: say(device, "unavailable"))
     eventually(lambda: service.sent)
     assert [(status, reason) for _, status, reason in updates(service)] == [("unavailable", "granted")]
     say(device, "online")
@@ -249,9 +249,9 @@ def test_devices_that_were_forgotten_connect_again(one, two, app, puid, redis_se
     say(phone, "unavailable")
     redis_server.client.flushall()
     say(laptop, "online")
-    eventually(lambda: one.parts.backends.tracker.status(one.presence.hub.devices()[0][0]) == "online")
-    eventually(lambda: not one.presence.recovery.running())
-    assert [(item.name, item.status) for item in one.presence.devices.list(one.presence.hub.devices()[0][0])] == [
+    eventually(lambda: one.registry.backends.tracker.status(one.services.hub.devices()[0][0]) == "online")
+    eventually(lambda: not one.services.recovery.running())
+    assert [(item.name, item.status) for item in one.services.devices.list(one.services.hub.devices()[0][0])] == [
         ("laptop", "online"),
         ("phone", "unavailable"),
     ]
@@ -266,13 +266,13 @@ def test_who_is_not_signed_in_any_more_does_not_connect_again(one, two):
     ticket = ann("POST", "/ticket").json["ticket"]
     device = one.channel()
     device.receive({"email": ANN, "assertion": ticket, "status": "online", "ticket": True})
-    user = one.presence.hub.devices()[0][0]
-    one.parts.backends.tracker.remove_all(user, GrantSet(ERASED, ()))
+    user = one.services.hub.devices()[0][0]
+    one.registry.backends.tracker.remove_all(user, GrantSet(ERASED, ()))
     deaf(one)
     ann("POST", "/logout")
     recovers(one, forgotten=True)
     assert device.code == NOT_SIGNED_IN
-    assert list(one.presence.devices.list(user)) == []
+    assert list(one.services.devices.list(user)) == []
 
 
 # -- while Redis is away
@@ -291,33 +291,33 @@ def test_an_update_is_refused_while_redis_is_away_and_taken_when_it_is_back(alon
     assert (refused["errno"], refused["retry_after"]) == (201, 5)
     assert device.code is None
     lost_redis.start()
-    eventually(lambda: alone.parts.backends.tracker.ping() is None)
+    eventually(lambda: alone.registry.backends.tracker.ping() is None)
     assert say(device, "unavailable") == {"result": "OK"}
-    assert alone.parts.backends.tracker.status(alone.presence.hub.devices()[0][0]) == "unavailable"
+    assert alone.registry.backends.tracker.status(alone.services.hub.devices()[0][0]) == "unavailable"
 
 
 def test_a_repetition_after_a_refusal_is_not_taken_for_no_change(alone, lost_redis):
     """The change that was refused may have happened."""
     device = alone.device(ANN)
-    user = alone.presence.hub.devices()[0][0]
+    user = alone.services.hub.devices()[0][0]
     with lost_redis.stopped():
         assert say(device, "unavailable")["errno"] == 201
-    eventually(lambda: alone.parts.backends.tracker.status(user) == "unavailable")
+    eventually(lambda: alone.registry.backends.tracker.status(user) == "unavailable")
     assert say(device, "online") == {"result": "OK"}
-    assert alone.parts.backends.tracker.status(user) == "online"
+    assert alone.registry.backends.tracker.status(user) == "online"
 
 
 def test_a_device_that_leaves_while_redis_is_away_is_no_ghost(alone, lost_redis):
     device = alone.device(ANN)
-    user = alone.presence.hub.devices()[0][0]
+    user = alone.services.hub.devices()[0][0]
     lost_redis.kill()
     device.lose()
     lost_redis.start()
-    eventually(lambda: alone.parts.backends.tracker.ping() is None)
-    assert alone.parts.backends.tracker.status(user) == "online"
-    alone.presence.retries.flush()
+    eventually(lambda: alone.registry.backends.tracker.ping() is None)
+    assert alone.registry.backends.tracker.status(user) == "online"
+    alone.services.retries.flush()
     alone.advance(16)
-    assert alone.parts.backends.tracker.status(user) == "offline"
+    assert alone.registry.backends.tracker.status(user) == "offline"
 
 
 def test_an_application_that_comes_while_redis_is_away_may_try_again(alone, lost_redis):
@@ -327,7 +327,7 @@ def test_an_application_that_comes_while_redis_is_away_may_try_again(alone, lost
     channel = alone.service_channel(app)
     assert channel.receive({"action": "auth", "key": app.key, "since": cursor})["errno"] == 201
     lost_redis.start()
-    eventually(lambda: alone.parts.backends.tracker.ping() is None)
+    eventually(lambda: alone.registry.backends.tracker.ping() is None)
     assert channel.receive({"action": "auth", "key": app.key, "since": cursor})["recovery"] == "replayed"
 
 
@@ -336,7 +336,7 @@ def test_notifications_that_wait_while_redis_is_away_are_sent_when_it_is_back(al
     app = alone.application()
     puid = alone.grant(ANN, app)
     alone.notify(app, {"puid": puid, "message": "kept"})
-    real = alone.parts.backends.mailbox.pending
+    real = alone.registry.backends.mailbox.pending
     away = [True]
 
     def pending(*arguments):
@@ -344,7 +344,7 @@ def test_notifications_that_wait_while_redis_is_away_are_sent_when_it_is_back(al
             raise BackendUnavailable
         return real(*arguments)
 
-    monkeypatch.setattr(alone.parts.backends.mailbox, "pending", pending)
+    monkeypatch.setattr(alone.registry.backends.mailbox, "pending", pending)
     device = alone.channel()
     device.receive({"email": ANN, "assertion": alone.assertion(ANN), "status": "online"})
     assert device.take() == [{"result": "OK"}]

@@ -227,17 +227,17 @@ def account(recorder: Recorder, ann: Browser, dev: Browser, monkeypatch: pytest.
     ann("POST", "/ticket")
     recorder.call("AccountDocument", ann, "GET", "/account")
     recorder.call("AccountDocument", dev, "GET", "/account")
-    world.presence.figures.ping_backends()
-    world.presence.metrics.closed(4013)
-    world.presence.metrics.closed(4999)
+    world.services.figures.ping_backends()
+    world.services.metrics.closed(4013)
+    world.services.metrics.closed(4999)
     world.advance(60)
-    world.presence.figures.sample()
+    world.services.figures.sample()
     recorder.call("Figures", dev, "GET", "/admin/figures")
-    mailbox = world.parts.backends.mailbox
+    mailbox = world.registry.backends.mailbox
     monkeypatch.setattr(mailbox, "pending", unavailable)
     recorder.call("AccountDocument", ann, "GET", "/account")
     monkeypatch.setattr(mailbox, "ping", unavailable)
-    world.parts.clients.providers["corp"] = SimpleNamespace(reached=True)
+    world.registry.clients.providers["corp"] = SimpleNamespace(reached=True)
     recorder.call("Heartbeat", dev, "GET", "/__heartbeat__")
 
 
