@@ -14,7 +14,7 @@ import gevent
 from gevent.pool import Pool
 from geventwebsocket.server import WebSocketServer
 
-from .channels.handshake import Gate, Handler, Ticker
+from .channels.handshake import Gate, Ticker, WebsocketHandler
 from .errors import SettingError
 from .private import warn_of_readers
 from .settings import ServerSettings
@@ -39,7 +39,7 @@ class Server(WebSocketServer):
     :param listener: file number of a listening socket, shared with other processes; None to bind one.
     """
 
-    handler_class = Handler
+    handler_class = WebsocketHandler
     backlog = 1024
     max_accept = 8  # per loop iteration, so that open connections have priority over new ones
 

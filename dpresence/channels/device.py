@@ -106,24 +106,24 @@ class DeviceChannel(JsonChannel):
 
     def _sign_in(self, frame: StatusUpdate) -> None:
         sessions = self._services.device_sessions
-        proof = sessions.verify(frame, self.connection.address, frame.device)
-        self._ticket = proof.signed.ticket
+        verified = sessions.verify(frame, self.connection.address, frame.device)
+        self._ticket = verified.signed.ticket
         try:
-            sessions.open(self, proof, frame)
+            sessions.open(self, verified, frame)
         except Refused as refused:
             self.allow_to_sign_in(refused.retry_after or 0)
             raise
         self.signed_in()
         self.accept(frame.id)
-        sessions.confirm(self, proof)
+        sessions.confirm(self, verified)
 
     def _renew(self, frame: StatusUpdate) -> None:
         """Renew the session with a new assertion of the same person. If it is refused, the connection stays open."""
         self._check_device(frame)
         sessions, session = self._services.device_sessions, self.session
-        proof = sessions.verify(frame, self.connection.address, session.device, session.user)
-        self._ticket = proof.signed.ticket
-        sessions.renew(self, proof, frame)
+        verified = sessions.verify(frame, self.connection.address, session.device, session.user)
+        self._ticket = verified.signed.ticket
+        sessions.renew(self, verified, frame)
         self._update(frame)
 
     # -- updating

@@ -26,9 +26,9 @@ class Forwarding:
     :param warns: also warn of forwarding headers from untrusted peers.
     """
 
-    def __init__(self, proxies: Sequence[str], hints: LogLimit, warns: bool = True) -> None:
+    def __init__(self, proxies: Sequence[str], warnings: LogLimit, warns: bool = True) -> None:
         self._proxies = [ipaddress.ip_network(proxy) for proxy in proxies]
-        self._hints = hints
+        self._warnings = warnings
         self._warns = warns
 
     def trusts(self, address: str | None) -> bool:
@@ -48,7 +48,7 @@ class Forwarding:
         listed, forwarded = environ.get("HTTP_X_FORWARDED_FOR", ""), environ.get("HTTP_FORWARDED", "")
         if not self.trusts(peer):
             if self._warns and (listed or forwarded):
-                self._hints.warn(log, f"a request from {peer} has forwarding headers, which are ignored: if it is your proxy, add it to "
+                self._warnings.warn(log, f"a request from {peer} has forwarding headers, which are ignored: if it is your proxy, add it to "
                                  "channels.trusted_proxies", "untrusted")  # fmt: skip
             return peer, None
         elements = forwarded_elements(forwarded)
@@ -59,7 +59,7 @@ class Forwarding:
     def _one_client(self, headers: Sequence[Sequence[str]], peer: str) -> str:
         found = {self._last_client(hops, peer) for hops in headers if hops}
         if len(found) > 1:
-            self._hints.warn(log, f"the proxy {peer} sends X-Forwarded-For and Forwarded that name two clients: it must remove the one "
+            self._warnings.warn(log, f"the proxy {peer} sends X-Forwarded-For and Forwarded that name two clients: it must remove the one "
                              "that it does not write; its own address counts instead", "two")  # fmt: skip
         return found.pop() if len(found) == 1 else peer
 
@@ -67,7 +67,7 @@ class Forwarding:
         for hop in reversed(hops):
             address = node_address(hop)
             if address is None:
-                self._hints.warn(log, f"the proxy {peer} sends X-Forwarded-For or Forwarded without the address of its client "
+                self._warnings.warn(log, f"the proxy {peer} sends X-Forwarded-For or Forwarded without the address of its client "
                                  f"({hop[:100]!r}): its own address counts instead", "unreadable")  # fmt: skip
                 return peer
             if not self.trusts(address):

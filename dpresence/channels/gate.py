@@ -35,7 +35,7 @@ _NEWCOMER_SECONDS = 1.0
 """Connections that have not signed in after this many seconds no longer count against ``channels.accept_burst``."""
 
 
-class Admitted(Protocol):
+class AdmittedConnection(Protocol):
     """A channel's connection, as the gate and the ticker see it."""
 
     id: str
@@ -65,7 +65,7 @@ class Gate:
     :ivar on_wait: called with the seconds of each ``retry_after`` that a refused channel receives.
     :ivar draining: the process is stopping and admits no channels.
     :ivar requests: rate of HTTP requests by address.
-    :ivar hints: rate-limited warnings of client and proxy errors that the operator can correct.
+    :ivar configuration_warnings: rate-limited warnings of client and proxy errors that the operator can correct.
     :ivar unread: bytes of HTTP responses that clients have not read, by address.
     :ivar plain: HTTP connections that are not channels.
     :ivar forwarding: finds the client behind a trusted proxy.
@@ -78,18 +78,20 @@ class Gate:
         self.clock = clock
         self.metrics = metrics
         self.workers = Workers()
-        self.connections: set[Admitted] = set()
+        self.connections: set[AdmittedConnection] = set()
         self.on_wait: Callable[[float], None] = lambda seconds: None
         self.draining = False
         self.unread: Counter[str] = Counter()
         self.plain = PlainConnections(settings.channels)
-        self.hints = LogLimit(clock)
-        self.forwarding = Forwarding(settings.channels.trusted_proxies, self.hints, warns=not settings.identity.development)
+        self.configuration_warnings = LogLimit(clock)
+        self.forwarding = Forwarding(
+            settings.channels.trusted_proxies, self.configuration_warnings, warns=not settings.identity.development
+        )
         self.most = settings.channels.sockets
         self.spare = SPARE
         self._ids = itertools.count(1)
-        self._unsigned: dict[str, set[Admitted]] = {}
-        self._newcomers: dict[Admitted, float] = {}  # time of admission, oldest first
+        self._not_signed_in: dict[str, set[AdmittedConnection]] = {}
+        self._newcomers: dict[AdmittedConnection, float] = {}  # time of admission, oldest first
         self._rate_by_address = Buckets(
             settings.channels.accept_rate / _ADDRESS_SHARE, max(1, settings.channels.accept_burst // _ADDRESS_SHARE)
         )
@@ -103,7 +105,7 @@ class Gate:
 
     def counts(self) -> dict[str, int]:
         """Return counts of open sockets, of channels without sign-in, and of channels whose outbox is more than half full."""
-        unsigned = sum(len(connections) for connections in self._unsigned.values())
+        unsigned = sum(len(connections) for connections in self._not_signed_in.values())
         return {
             "sockets": self.sockets,
             "unsigned": unsigned,
@@ -143,19 +145,19 @@ class Gate:
             raise BackendUnavailable("the server is stopping", retry_after=1)
         if self.sockets > self.most and not self.plain.make_room():  # ``plain`` contains the caller
             raise BackendUnavailable("no more sockets", retry_after=self._retry_after(now))
-        if len(self._unsigned.get(network(address), ())) >= limits.unsigned_per_address:
+        if len(self._not_signed_in.get(network(address), ())) >= limits.unsigned_per_address:
             raise SlowDown("too many channels of this address have not signed in", retry_after=limits.sign_in_seconds)
         if not self._within_rate(network(address), now):
             raise BackendUnavailable("too many new channels", retry_after=self._retry_after(now))
 
-    def admit(self, connection: Admitted) -> None:
+    def admit(self, connection: AdmittedConnection) -> None:
         """Add a new channel before its 101; ``leave`` removes it. Raises like ``check``."""
         self.check(connection.address)
         now, key = self.clock.monotonic(), network(connection.address)
         self._rate_by_address.take(key, now=now)
         self._rate.take(now=now)
         self.connections.add(connection)
-        self._unsigned.setdefault(key, set()).add(connection)
+        self._not_signed_in.setdefault(key, set()).add(connection)
         self._newcomers[connection] = now
 
     def _within_rate(self, key: str, now: float) -> bool:
@@ -176,17 +178,17 @@ class Gate:
         self.on_wait(wait)
         return wait
 
-    def signed_in(self, connection: Admitted) -> None:
+    def signed_in(self, connection: AdmittedConnection) -> None:
         """Stop counting a connection as one without sign-in. Idempotent."""
         self._newcomers.pop(connection, None)
         key = network(connection.address)
-        unsigned = self._unsigned.get(key)
+        unsigned = self._not_signed_in.get(key)
         if unsigned is not None:
             unsigned.discard(connection)
             if not unsigned:
-                del self._unsigned[key]
+                del self._not_signed_in[key]
 
-    def leave(self, connection: Admitted) -> None:
+    def leave(self, connection: AdmittedConnection) -> None:
         """Remove a connection. Idempotent."""
         self.signed_in(connection)
         self.connections.discard(connection)
@@ -231,14 +233,14 @@ class Ticker:
             if not index % self.SLICE:
                 yield_to_loop()
 
-    def _tick(self, connection: Admitted) -> None:
+    def _tick(self, connection: AdmittedConnection) -> None:
         """Tick one connection; if that raises, end it and go on with the others."""
         try:
             connection.tick(self._gate.clock.monotonic())
         except BaseException:
             self._end(connection)
 
-    def _end(self, connection: Admitted) -> None:
+    def _end(self, connection: AdmittedConnection) -> None:
         """End a connection whose tick has failed. If that fails too, remove it, so that the failure is logged only once."""
         try:
             connection.fail()

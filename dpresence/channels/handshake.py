@@ -16,7 +16,7 @@ from .connection import Connection
 from .gate import Gate, Ticker
 from .http import HttpHandler, printable
 
-__all__ = ["Gate", "Handler", "Ticker"]
+__all__ = ["Gate", "Ticker", "WebsocketHandler"]
 
 WEBSOCKET_VERSION = "13"
 UPGRADE_REMOVED = (
@@ -26,7 +26,7 @@ UPGRADE_REMOVED = (
 log = logging.getLogger("dpresence.server")
 
 
-class Handler(HttpHandler):
+class WebsocketHandler(HttpHandler):
     """Serves HTTP, and upgrades a request to a channel if its view has called ``environ["wsgi.websocket"].open``.
 
     If the view answers otherwise, its response is sent as plain HTTP.
@@ -42,7 +42,7 @@ class Handler(HttpHandler):
                 self._upgrade()
             else:
                 if "HTTP_SEC_WEBSOCKET_KEY" in self.environ:
-                    self.server.gate.hints.warn(log, UPGRADE_REMOVED)
+                    self.server.gate.configuration_warnings.warn(log, UPGRADE_REMOVED)
                 self.environ["wsgi.websocket.check"] = self._check_admission
                 self.buffer_body()
                 self.run_plain()
@@ -97,7 +97,7 @@ class Handler(HttpHandler):
         if origin is None or without_default_port(origin) in (settings.identity.audience, *settings.channels.origins):
             return
         refused = f"Origin {printable(origin)[:200]}: neither identity.audience nor in channels.origins"
-        self.server.gate.hints.warn(log, f"a channel was refused: {refused}")
+        self.server.gate.configuration_warnings.warn(log, f"a channel was refused: {refused}")
         raise Forbidden(refused)
 
     def _call_application(self, connection: Connection) -> None:

@@ -24,7 +24,7 @@ from ..limits import TokenBucket
 from ..messages import Refusal
 from ..service.single_flight import yield_to_loop
 from .addresses import network
-from .request import BadRequest, Head, own_cookies, read_body, read_head
+from .http_parser import BadRequest, Head, own_cookies, read_body, read_head
 
 access_log = logging.getLogger("dpresence.access")
 log = logging.getLogger("dpresence.server")

@@ -16,7 +16,7 @@ from .devices import Devices
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class VerifiedSignIn:
     """A verified assertion or ticket.
 
     :param digest: its digest; a device may repeat it in later frames.
@@ -41,11 +41,11 @@ class DeviceSessions:
         self._session_seconds = settings.session_seconds
         self._clock = clock
 
-    def verify(self, frame: StatusUpdate, address: str, device: str | None, user: str = "") -> Proof:
+    def verify(self, frame: StatusUpdate, address: str, device: str | None, user: str = "") -> VerifiedSignIn:
         """Verify the assertion or ticket of a frame; a ticket is used up.
 
         :param device: name of the device, None if it has none yet.
-        :param user: the account that the proof must be of; "" for any.
+        :param user: the account that it must be of; "" for any.
         :raises Refused: see ``Accounts.sign_in``; also if there is no assertion, or it is of another account.
         """
         if frame.assertion is None:
@@ -54,57 +54,57 @@ class DeviceSessions:
         signed = self._accounts.sign_in(frame.assertion, address, device, frame.ticket)
         if user not in ("", signed.account.id):
             raise OtherEmail()
-        return Proof(signed, digest_of(frame.assertion), sign_outs)
+        return VerifiedSignIn(signed, digest_of(frame.assertion), sign_outs)
 
-    def open(self, channel: DevicePort, proof: Proof, frame: StatusUpdate) -> None:
+    def open(self, channel: DevicePort, verified: VerifiedSignIn, frame: StatusUpdate) -> None:
         """Connect the device of a verified first frame, and register its channel, which replaces an earlier one of the device.
 
-        :raises OtherEmail: the frame names another e-mail address than the proof.
+        :raises OtherEmail: the frame names another e-mail address than the assertion or ticket.
         :raises Refused: see ``Devices.connect``.
         """
-        signed, session = proof.signed, channel.session
+        signed, session = verified.signed, channel.session
         check_email(frame, signed.account.email)
         connected = self._devices.connect(signed.account, signed.device, channel.connection_id, frame.status, signed.family)
         session.user, session.device = signed.account.id, connected.device
         session.status, session.acknowledges = frame.status, frame.ack
-        self._store(channel, proof)
+        self._store(channel, verified)
         previous = self._hub.join_device(session.user, session.device, channel)
         if previous:
             previous.close(CloseCode.REPLACED, REPLACED)
         elif connected.replaced:
             self._devices.signal_replaced(session.user, session.device, connected.replaced)
 
-    def renew(self, channel: DevicePort, proof: Proof, frame: StatusUpdate) -> None:
-        """Extend a session by a newer proof of the same account.
+    def renew(self, channel: DevicePort, verified: VerifiedSignIn, frame: StatusUpdate) -> None:
+        """Extend a session by a newer assertion or ticket of the same account.
 
         :raises OtherEmail: see ``open``.
         """
-        session, account = channel.session, proof.signed.account
+        session, account = channel.session, verified.signed.account
         check_email(frame, account.email)
         session.email = account.email  # the provider may have given the person another address
-        if account.revision != session.revision:  # otherwise a sign-out older than this proof would sign the device out
+        if account.revision != session.revision:  # otherwise a sign-out older than this assertion would sign the device out
             self._devices.renew(account, session.device, channel.connection_id, session.status)
-        self._store(channel, proof)
-        self._close_if_signed_out(channel, proof)
+        self._store(channel, verified)
+        self._close_if_signed_out(channel, verified)
 
-    def confirm(self, channel: DevicePort, proof: Proof) -> None:
-        """Finish a sign-in that was answered: close the channel if a sign-out overtook it, and send waiting notifications."""
-        self._close_if_signed_out(channel, proof)
+    def confirm(self, channel: DevicePort, verified: VerifiedSignIn) -> None:
+        """Finish a sign-in after its answer: close the channel if a sign-out came in between, and send waiting notifications."""
+        self._close_if_signed_out(channel, verified)
         self._delivery.deliver_or_schedule(channel.session.user)
 
-    def _store(self, channel: DevicePort, proof: Proof) -> None:
-        signed, session = proof.signed, channel.session
+    def _store(self, channel: DevicePort, verified: VerifiedSignIn) -> None:
+        signed, session = verified.signed, channel.session
         left = min((signed.ends_at - self._clock.steady.now()) / 1000, self._session_seconds)
         session.ends_at = self._clock.monotonic() + left
-        session.digest, session.family = proof.digest, signed.family
+        session.digest, session.family = verified.digest, signed.family
         session.revision, session.email = signed.account.revision, signed.account.email
 
-    def _close_if_signed_out(self, channel: DevicePort, proof: Proof) -> None:
+    def _close_if_signed_out(self, channel: DevicePort, verified: VerifiedSignIn) -> None:
         """Close the channel if a sign-out overtook the sign-in and did not find the channel in the hub."""
-        if proof.sign_outs == self._hub.sign_outs:
+        if verified.sign_outs == self._hub.sign_outs:
             return
         try:
-            current = self._accounts.is_current(proof.signed)
+            current = self._accounts.is_current(verified.signed)
         except BackendUnavailable as refused:
             channel.close(CloseCode.TRY_AGAIN_LATER, f"{refused.error}; retry_after={refused.retry_after}")
         else:

@@ -225,7 +225,7 @@ class App:
             "bodies": self.bodies,
         }
         stats |= {"gap": gap, "pss": pss, "cpu": time.process_time(), "files": len(os.listdir("/proc/self/fd"))}
-        stats |= {"connections": len(gate.connections), "plain": len(gate.plain), "unsigned": sum(map(len, gate._unsigned.values()))}
+        stats |= {"connections": len(gate.connections), "plain": len(gate.plain), "unsigned": sum(map(len, gate._not_signed_in.values()))}
         return "200 OK", json.dumps(stats).encode()
 
 
