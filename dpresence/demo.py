@@ -121,7 +121,7 @@ class Person:
         self._token = {"X-Development-Token": token}
 
     def assertion(self) -> str:
-        """Return a proof of the e-mail, from the development issuer."""
+        """Return an assertion of the e-mail, from the development issuer."""
         url = f"{self.origin}/__dev__/assertion"
         answer = requests.post(url, json={"email": self.email}, headers=self._token, timeout=ANSWER_SECONDS)
         return str(answer.json()["assertion"])

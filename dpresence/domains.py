@@ -64,13 +64,13 @@ def loopback_port(domain: str) -> int | None:
     return port if port is not None and port <= 65535 else None
 
 
-def redirect_url(redirect: str, domain: str, proof: Literal["https", "http"], parameter: tuple[str, str]) -> str:
+def redirect_url(redirect: str, domain: str, validated_scheme: Literal["https", "http"], parameter: tuple[str, str]) -> str:
     """Return the URL that redirects the browser to the application with the result of the grant page.
 
     It is composed of scheme, domain, path, the query without results of earlier grant pages, and ``parameter``.
 
     :param domain: the validated domain, canonical.
-    :param proof: scheme by which the domain was validated. A plain http redirect requires a proof over http.
+    :param validated_scheme: scheme by which the domain was validated. A plain http redirect requires http.
     :param parameter: name and value to append.
     :raises WrongValue: the redirect is not a URL of that domain.
     """
@@ -78,7 +78,7 @@ def redirect_url(redirect: str, domain: str, proof: Literal["https", "http"], pa
     if match is None or match[5] is not None or not _is_host(match[1].lower(), match[2].lower(), domain):
         raise WrongValue(f"redirect: a URL on {domain}, without user, other port or fragment, up to {MAX_REDIRECT} characters")
     scheme = match[1].lower()
-    if scheme == "http" and proof != "http":
+    if scheme == "http" and validated_scheme != "http":
         raise WrongValue("redirect: must be https")
     query = "&".join([*_own_parts(match[4]), urlencode([parameter])])
     return f"{scheme}://{domain}{match[3] or '/'}?{query}"

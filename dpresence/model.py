@@ -78,7 +78,7 @@ class Application:
     """A registered application.
 
     :param owner: account id of the developer.
-    :param proof: scheme by which the domain was validated; None while it is not validated.
+    :param validated_scheme: scheme by which the domain was validated; None while it is not validated.
     :param check_at: when the validated domain is checked again, milliseconds; None while it is not validated.
     :param failed_checks: number of consecutive checks that have failed.
     :param stopped: the operator has stopped the application; it cannot be activated.
@@ -91,7 +91,7 @@ class Application:
     description: str
     domain_key: str
     created_at: int
-    proof: Literal["https", "http"] | None = None
+    validated_scheme: Literal["https", "http"] | None = None
     active: bool = False
     check_at: int | None = None
     failed_checks: int = 0
@@ -100,7 +100,7 @@ class Application:
     @property
     def valid_domain(self) -> bool:
         """True if the domain key was found on the domain."""
-        return self.proof is not None
+        return self.validated_scheme is not None
 
 
 @dataclass(frozen=True, slots=True)

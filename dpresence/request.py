@@ -6,7 +6,7 @@ from typing import TypedDict, cast
 
 from pyramid import request as pyramid_request
 
-from .backends.directory import Proven, SignedIn
+from .backends.directory import Requester, SignedIn
 from .identity.oidc_client import Attempt, OidcClient
 from .model import Account, Application, Grant, Session
 from .registry import KEY, Registry
@@ -17,7 +17,7 @@ class Validated(TypedDict, total=False):
     """Results of the validators, by key; a view finds those of the validators it names."""
 
     account: Account
-    proven: Proven
+    requester: Requester
     signed_in: SignedIn
     session: Session
     application: Application

@@ -149,9 +149,9 @@ class BrowserIDVerifier(Verifier):
 
     @_translated()
     def _verify(self, assertion: str, tokens: dict[str, _Token]) -> Identity:
-        certificate, proof = tokens.values()
+        certificate, token = tokens.values()
         now = self._clock.now()
-        expires_at = min(_expiry(certificate.payload, _CERTIFICATE, now), _expiry(proof.payload, _ASSERTION, now))
+        expires_at = min(_expiry(certificate.payload, _CERTIFICATE, now), _expiry(token.payload, _ASSERTION, now))
         email = _email(certificate)
         result = _BundleVerifier(self._audience, self._issuers, self._keys, tokens).verify(assertion, now=now)
         return Identity(email=email, issuer=result["issuer"], subject=email, expires_at=expires_at)

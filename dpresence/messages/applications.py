@@ -64,7 +64,7 @@ class ApplicationBody(Struct, kw_only=True):
             "description": item.description,
             "domain_key": item.domain_key,
             "valid_domain": item.valid_domain,
-            "proof": item.proof,
+            "proof": item.validated_scheme,
             "active": item.active,
             "created_at": item.created_at,
         }

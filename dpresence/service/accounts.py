@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeVar
 
-from ..backends.directory import Directory, Proven, SignedIn
+from ..backends.directory import Directory, Requester, SignedIn
 from ..backends.mailbox import Mailbox
 from ..backends.tracker import Tracker
 from ..clock import Clock
@@ -94,7 +94,7 @@ class Accounts:
         self._tickets = RateLimit("too many tickets of this account", settings.tickets_per_hour, 3600, clock)
         self._erasures = RateLimit("this e-mail's account was erased too often", ERASURES_PER_HOUR, 3600, clock)
 
-    # -- proofs
+    # -- sign-in
 
     def verify(self, assertion: str, address: str) -> Account:
         """Verify an assertion and return its account.
@@ -105,7 +105,7 @@ class Accounts:
         """
         return self._account_of(self._verified(lambda: self._verifiers.verify(assertion), assertion, address), assertion, address)
 
-    def _account_of(self, identity: Identity, proof: str, address: str) -> Account:
+    def _account_of(self, identity: Identity, credential: str, address: str) -> Account:
         try:
             account = self._directory.sign_in(identity, self._clock.now())
         except Conflict:
@@ -114,22 +114,22 @@ class Accounts:
             raise
         if account.blocked:
             self._metrics.event("sign-in refused: blocked", identity.email)
-            raise self._refusal(NotAdmitted("blocked", f"{masked(identity.email)}, {identity.issuer}"), proof, address)
+            raise self._refusal(NotAdmitted("blocked", f"{masked(identity.email)}, {identity.issuer}"), credential, address)
         return account
 
-    def _verified(self, prove: Callable[[], T], proof: str, address: str) -> T:
+    def _verified(self, verify: Callable[[], T], credential: str, address: str) -> T:
         """Return the result of a verification; a failure counts for the client's address."""
         try:
-            return prove()
+            return verify()
         except InvalidAssertion as refused:
-            raise self._refusal(refused, proof, address) from None
+            raise self._refusal(refused, credential, address) from None
 
-    def _refusal(self, refused: InvalidAssertion, proof: str, address: str) -> InvalidAssertion:
+    def _refusal(self, refused: InvalidAssertion, credential: str, address: str) -> InvalidAssertion:
         """Count and log a failed sign-in.
 
         :raises SlowDown: there were too many.
         """
-        self._failures.record(address, proof)
+        self._failures.record(address, credential)
         log.info("sign-in refused: %s", f"{refused.reason} ({refused.about})" if refused.about else refused.reason)
         return refused
 
@@ -190,8 +190,8 @@ class Accounts:
         )
         return self._open_session(identity, assertion, address, previous, digest)
 
-    def login_with_provider(self, prove: Callable[[], Identity], attempt: str, address: str, previous: str = "") -> tuple[Account, str]:
-        """Open a browser session for the identity that ``prove`` returns: the last step of a sign-in at a provider.
+    def login_with_provider(self, verify: Callable[[], Identity], attempt: str, address: str, previous: str = "") -> tuple[Account, str]:
+        """Open a browser session for the identity that ``verify`` returns: the last step of a sign-in at a provider.
 
         :param attempt: name of this sign-in.
         :param previous: see ``login``.
@@ -199,18 +199,18 @@ class Accounts:
         :raises InvalidAssertion: see ``verify``; also Conflict and SlowDown.
         """
         with self._failures.slot(address):
-            identity = self._verified(prove, attempt, address)
+            identity = self._verified(verify, attempt, address)
         return self._open_session(identity, attempt, address, previous)
 
     def _open_session(
-        self, identity: Identity, proof: str, address: str, previous: str, digest: bytes | None = None
+        self, identity: Identity, credential: str, address: str, previous: str, digest: bytes | None = None
     ) -> tuple[Account, str]:
         """Open a session. The assertion's ``digest`` is recorded as used last, so that a refused log-in does not use it up."""
         now, cookie = self._clock.steady.now(), secrets.token_urlsafe(32)
-        account = self._account_of(identity, proof, address)
+        account = self._account_of(identity, credential, address)
         self._logins.check(account.id)
         if digest is not None and not self._directory.spend(digest, identity.expires_at):
-            raise self._refusal(InvalidAssertion("replayed", about=masked(identity.email)), proof, address)
+            raise self._refusal(InvalidAssertion("replayed", about=masked(identity.email)), credential, address)
         self._logins.record(account.id)
         session = Session(digest_of(cookie), account.id, now, now + self._settings.session_seconds * 1000)
         for user in self._directory.add_session(session, account, digest_of(previous) if previous else None):
@@ -257,14 +257,14 @@ class Accounts:
 
     # -- erasure and expiry
 
-    def erase(self, account: Account, proven: Proven | None = None) -> None:
+    def erase(self, account: Account, requester: Requester | None = None) -> None:
         """Erase an account and its applications. Applications with a grant are sent ``revoked``; the user's own applications are deleted.
 
         :raises SlowDown: accounts of this e-mail address were erased too often. A new account starts with unused rate
             limits, so no other limit would slow down a user who erases their account repeatedly.
         """
         self._erasures.charge(digest_of(account.email).hex())  # hashed, as the e-mail address must not be stored after the erasure
-        self._directory.erase(account.id, proven)
+        self._directory.erase(account.id, requester)
         self._outbox.apply_now(account.id)
         self._metrics.event("account erased")
 

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from ..backends.directory import Directory, Proven
+from ..backends.directory import Directory, Requester
 from ..clock import Clock
 from ..errors import InvalidKey, NotActive
 from ..limits import RateLimit
@@ -51,7 +51,7 @@ class ApiKeys:
         """Return an application's valid keys, newest first."""
         return self._directory.keys(application.id, self._clock.steady.now())
 
-    def issue(self, application: Application, owner: Proven) -> str:
+    def issue(self, application: Application, owner: Requester) -> str:
         """Return a new API key. The previous one remains valid for ``presence.key_overlap_seconds``.
 
         :raises NotActive: the application is not active.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET
 
-from ..backends.directory import Directory, Proven
+from ..backends.directory import Directory, Requester
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..domains import check_domain, without_scheme
@@ -43,10 +43,10 @@ class Applications:
         self._settings = settings
         self._clock = clock
 
-    def register(self, owner: str, wanted: NewApplication, address: str, proven: Proven) -> Application:
+    def register(self, owner: str, wanted: NewApplication, address: str, requester: Requester) -> Application:
         """Register an application.
 
-        :param proven: the requester as they authenticated. All changes of applications are made only if this is still valid.
+        :param requester: the requester as they authenticated. All changes of applications are made only if this is still valid.
         :raises SessionEnded: it is not: the account was blocked or unpinned, or the browser session has ended.
         :raises WrongValue: ``domain`` is not a domain, or ``name`` contains or resembles another domain.
         :raises TooMany: the owner has too many applications.
@@ -64,7 +64,7 @@ class Applications:
             domain_key=secrets.token_urlsafe(24),
             created_at=self._clock.now(),
         )
-        self._directory.add_application(application, self._settings.presence.applications_per_developer, proven)
+        self._directory.add_application(application, self._settings.presence.applications_per_developer, requester)
         self._metrics.event("application registered", domain)
         return application
 
@@ -82,7 +82,7 @@ class Applications:
         """Return a page of an owner's applications."""
         return self._directory.applications(owner, after, limit)
 
-    def change(self, application: Application, wanted: ApplicationChange, proven: Proven) -> Application:
+    def change(self, application: Application, wanted: ApplicationChange, requester: Requester) -> Application:
         """Change name, description or domain. A new domain resets the application: it is not validated, inactive, and without grants.
 
         :raises WrongValue: ``domain`` is not a domain, or ``name`` contains or resembles another domain.
@@ -93,15 +93,15 @@ class Applications:
         if given.keys() & {"name", "domain"}:
             _check_name(given.get("name", application.name), given.get("domain", application.domain))
         if given.get("domain", application.domain) == application.domain:
-            return self._store(application.id, given, proven)
+            return self._store(application.id, given, requester)
         anew = {**given, **NOT_VALIDATED, "domain_key": secrets.token_urlsafe(24)}
-        moved = self._directory.move_application(application.id, anew, proven)
+        moved = self._directory.move_application(application.id, anew, requester)
         if moved is None:
             raise NotFound()
         self._outbox.apply_now(application.id)
         return moved[0]
 
-    def activate(self, application: Application, owner: Proven) -> str:
+    def activate(self, application: Application, owner: Requester) -> str:
         """Activate an application and return its API key, which cannot be retrieved again.
 
         :raises DomainNotValidated: its domain is not validated.
@@ -115,16 +115,16 @@ class Applications:
         self._metrics.event("application activated", application.domain)
         return text
 
-    def deactivate(self, application: Application, proven: Proven) -> Application:
+    def deactivate(self, application: Application, requester: Requester) -> Application:
         """Deactivate an application; its channels are closed."""
-        changed = self._store(application.id, {"active": False}, proven)
+        changed = self._store(application.id, {"active": False}, requester)
         self._outbox.apply_now(application.id)
         self._metrics.event("application deactivated", application.domain)
         return changed
 
-    def delete(self, application: Application, proven: Proven) -> None:
+    def delete(self, application: Application, requester: Requester) -> None:
         """Delete an application; its users' grants end and its channels are closed."""
-        grants = self._directory.delete_application(application.id, proven)
+        grants = self._directory.delete_application(application.id, requester)
         self._outbox.apply_now(application.id)
         if grants is None:
             raise NotFound()
@@ -133,8 +133,8 @@ class Applications:
     def _domain(self, text: str) -> str:
         return check_domain(without_scheme(text), self._settings.outbound.allow_loopback)
 
-    def _store(self, appid: str, changes: Mapping[str, object], proven: Proven) -> Application:
-        changed = self._directory.change_application(appid, changes, proven=proven)
+    def _store(self, appid: str, changes: Mapping[str, object], requester: Requester) -> Application:
+        changed = self._directory.change_application(appid, changes, requester=requester)
         if changed is None:
             raise NotFound()
         return changed

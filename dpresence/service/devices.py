@@ -9,7 +9,7 @@ from math import ceil
 
 from gevent.pool import Pool
 
-from ..backends.directory import Directory, Proven
+from ..backends.directory import Directory, Requester
 from ..backends.tracker import Connected, Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable, NotFound, SlowDown
@@ -125,14 +125,14 @@ class Devices:
         """Return a user's live devices."""
         return self._tracker.devices(user)
 
-    def sign_out(self, user: str, device: str, proven: Proven | None = None) -> None:
+    def sign_out(self, user: str, device: str, requester: Requester | None = None) -> None:
         """Sign a device out: close its channel, revoke its tickets and remove it without grace.
 
         :raises NotFound: the user has no live device of that name.
         """
         if not self._is_known(user, device):  # a name that nobody uses must cost no write
             raise NotFound()
-        self._directory.end_tickets(user, device, proven)
+        self._directory.end_tickets(user, device, requester)
         live = self._is_live(user, device)
         self._outbox.apply_now(user)
         if not live:

@@ -7,7 +7,7 @@ import logging
 
 from gevent.pool import Pool
 
-from ..backends.directory import Directory, Proven
+from ..backends.directory import Directory, Requester
 from ..clock import Clock
 from ..errors import BackendUnavailable, Conflict, ProofFailed, SlowDown
 from ..limits import RateLimit
@@ -19,7 +19,7 @@ from .outbox import Outbox
 
 log = logging.getLogger(__name__)
 
-NOT_VALIDATED: dict[str, object] = {"proof": None, "active": False, "check_at": None, "failed_checks": 0}
+NOT_VALIDATED: dict[str, object] = {"validated_scheme": None, "active": False, "check_at": None, "failed_checks": 0}
 """Fields of an application whose domain is not validated."""
 _DAY_MS = 86_400_000
 _CHECK_DAYS = 7
@@ -40,7 +40,7 @@ class DomainChecks:
         self._limit = RateLimit("too many proofs of this application's domain", settings.proofs_per_hour, 3600, clock)
         self._clock = clock
 
-    def validate(self, application: Application, proven: Proven) -> Application:
+    def validate(self, application: Application, requester: Requester) -> Application:
         """Fetch the domain's proof and compare it with the domain key.
 
         :raises ProofFailed: the proof is missing or wrong; ``details`` is the class of the failure.
@@ -52,14 +52,14 @@ class DomainChecks:
         except SlowDown:  # nothing was fetched
             self._limit.give(application.id)
             raise
-        return self._prove(application, *fetched, proven)
+        return self._check_body(application, *fetched, requester)
 
-    def _prove(self, application: Application, body: str, proof: str, proven: Proven | None = None) -> Application:
+    def _check_body(self, application: Application, body: str, scheme: str, requester: Requester | None = None) -> Application:
         if not hmac.compare_digest(body.encode(), application.domain_key.encode()):
             log.info("the proof of %s failed: mismatch: the response is %s", application.domain, ascii(body[:100]))
             raise ProofFailed("domain: the response is not the domain key", details="mismatch")
-        checked = {"proof": proof, "check_at": self._clock.steady.now() + _CHECK_DAYS * _DAY_MS, "failed_checks": 0}
-        validated = self._directory.change_application(application.id, checked, application.domain_key, proven)
+        checked = {"validated_scheme": scheme, "check_at": self._clock.steady.now() + _CHECK_DAYS * _DAY_MS, "failed_checks": 0}
+        validated = self._directory.change_application(application.id, checked, application.domain_key, requester)
         if validated is None:
             raise Conflict("domain: was changed while it was being validated")
         return validated
@@ -75,7 +75,7 @@ class DomainChecks:
 
     def _check(self, application: Application) -> None:
         try:
-            self._prove(application, *self._proofs.fetch(application.domain))
+            self._check_body(application, *self._proofs.fetch(application.domain))
         except ProofFailed as error:
             self._check_failed(application, error)
         except (BackendUnavailable, Conflict) as error:

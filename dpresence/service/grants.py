@@ -11,7 +11,7 @@ from functools import partial
 from math import ceil
 from typing import TypeVar
 
-from ..backends.directory import Directory, Granted, Proven
+from ..backends.directory import Directory, GrantWithApplication, Requester
 from ..backends.mailbox import Mailbox
 from ..backends.tracker import StaleGrants, Tracker
 from ..clock import Clock
@@ -108,9 +108,9 @@ class Grants:
         except StaleGrants:
             raise BackendUnavailable from None
 
-    def list(self, user: str, after: str, limit: int) -> Sequence[Granted]:
+    def list(self, user: str, after: str, limit: int) -> Sequence[GrantWithApplication]:
         """Return up to ``limit`` grants of a user with their applications, ordered by application id, after the id ``after``."""
-        return self._directory.granted(user, after, limit)
+        return self._directory.grants_with_applications(user, after, limit)
 
     def grantable(self, appid: str) -> Application:
         """Return an application that users can grant.
@@ -148,13 +148,13 @@ class Grants:
             if not any(entry.kind == "revoked" and entry.appid == appid for entry in pending):
                 raise NotFound()
 
-    def grant(self, user: str, application: Application, proven: Proven | None = None) -> Grant:
+    def grant(self, user: str, application: Application, requester: Requester | None = None) -> Grant:
         """Grant an application, or return the existing grant.
 
         A new grant is charged to the rate of the user's status changes, because repeated grants and revokes would publish the status
         more often than that rate allows.
 
-        :param proven: the identity with which the caller signed in. Like every change of grants, the grant is stored only if it is
+        :param requester: the identity with which the caller signed in. Like every change of grants, the grant is stored only if it is
             still valid.
         :raises SessionEnded: the account was blocked or unpinned meanwhile, or the browser session has ended.
         :raises SlowDown: the rate is exceeded.
@@ -167,7 +167,7 @@ class Grants:
         self._charge(user)
         now = self._clock.steady.now()
         wanted = Grant(application.id, secrets.token_urlsafe(16), user, granted_at=now, since=now)
-        return self._changed(user, lambda: self._directory.add_grant(wanted, application.domain, proven))
+        return self._changed(user, lambda: self._directory.add_grant(wanted, application.domain, requester))
 
     def _charge(self, user: str) -> None:
         with suppress(BackendUnavailable):  # grants are stored while the tracker is unavailable, and published later
@@ -175,22 +175,22 @@ class Grants:
             if wait:
                 raise SlowDown("too many changes of status and new grants of this account", retry_after=ceil(wait))
 
-    def pause(self, user: str, appid: str, paused: bool, proven: Proven | None = None) -> Grant:
+    def pause(self, user: str, appid: str, paused: bool, requester: Requester | None = None) -> Grant:
         """Pause a user's grant, or end its pause.
 
         :raises NotFound: the user has not granted the application.
         """
-        grant = self._changed(user, lambda: self._directory.pause(appid, user, paused, self._clock.steady.now(), proven))
+        grant = self._changed(user, lambda: self._directory.pause(appid, user, paused, self._clock.steady.now(), requester))
         if grant is None:
             raise NotFound()
         return grant
 
-    def revoke(self, user: str, appid: str, proven: Proven | None = None) -> None:
+    def revoke(self, user: str, appid: str, requester: Requester | None = None) -> None:
         """Revoke a grant. Its PUID becomes invalid, and the application's waiting notifications are deleted.
 
         A grant that has been revoked already is not an error: its revocation is published if it has not been.
         """
-        self._changed(user, lambda: self._directory.revoke(appid, user, proven))
+        self._changed(user, lambda: self._directory.revoke(appid, user, requester))
 
     def republish(self, user: str, appid: str | None = None) -> None:
         """Publish a user's current status again, because earlier updates may have used outdated grants.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from ..backends.directory import Directory, Granted
+from ..backends.directory import Directory, GrantWithApplication
 from ..backends.mailbox import Mailbox, Waiting
 from ..backends.tracker import Tracker
 from ..clock import Clock
@@ -72,8 +72,8 @@ class PersonalData:
             ("status", self._tracker.status(user)),
         ]
 
-    def _grants_of(self, user: str) -> Callable[[str], Sequence[Granted]]:
-        return lambda after: self._directory.granted(user, after, _PAGE)
+    def _grants_of(self, user: str) -> Callable[[str], Sequence[GrantWithApplication]]:
+        return lambda after: self._directory.grants_with_applications(user, after, _PAGE)
 
     def _applications_of(self, user: str) -> Callable[[str], Sequence[Application]]:
         return lambda after: self._directory.applications(user, after, _PAGE)

@@ -45,7 +45,10 @@ class ChannelSettings:
         300, "Maximum number of HTTP requests on one connection at once; further ones get 429.", low=1, high=1000000
     )
     failures_per_minute: int = setting(
-        10, "Maximum number of failures of the same proof or key at one address; ten times as many of different ones.", low=1, high=100000
+        10,
+        "Maximum number of failures of the same assertion, ticket or key at one address; ten times as many of different ones.",
+        low=1,
+        high=100000,
     )
     registrations_per_hour: int = setting(60, "Maximum number of applications registered from one address.", low=1, high=100000)
     handshake_seconds: int = setting(

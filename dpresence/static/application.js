@@ -47,7 +47,7 @@ function onClick(id, action) {
  * @param {Application} application
  */
 function show(application) {
-  page.dataset.state = application.active ? "active" : application.valid_domain ? "proven" : "unproven";
+  page.dataset.state = application.active ? "active" : application.valid_domain ? "validated" : "registered";
   for (const place of page.querySelectorAll("[data-field]")) place.textContent = application[place.getAttribute("data-field") ?? ""] ?? "";
   document.title = `${application.domain}: ${isolate(application.name)}`;
   const redirect = encodeURIComponent(`${application.proof}://${application.domain}/`);

@@ -28,7 +28,7 @@ def list_devices(request: Request) -> DeviceList:
 @one_device.delete(validators=(user, no_body))
 def sign_out_device(request: Request) -> Response:
     """Sign a device out."""
-    request.services.devices.sign_out(request.validated["account"].id, request.matchdict["device"], request.validated["proven"])
+    request.services.devices.sign_out(request.validated["account"].id, request.matchdict["device"], request.validated["requester"])
     return Response(status=204)
 
 
@@ -85,5 +85,5 @@ def _list(pages: Iterator[list[Any]]) -> Iterator[bytes]:
 @account.delete(validators=(user, no_body))
 def delete_account(request: Request) -> Response:
     """Erase the caller's account."""
-    request.services.accounts.erase(request.validated["account"], request.validated["proven"])
+    request.services.accounts.erase(request.validated["account"], request.validated["requester"])
     return Response(status=204)

@@ -39,8 +39,8 @@ def _shows_page(request: Request) -> bool:
 
 
 def _state(application: Application) -> str:
-    """Return the step that an application has reached: ``unproven``, ``proven`` or ``active``."""
-    return "active" if application.active else "proven" if application.valid_domain else "unproven"
+    """Return the step that an application has reached: ``registered``, ``validated`` or ``active``."""
+    return "active" if application.active else "validated" if application.valid_domain else "registered"
 
 
 @applications.get(validators=(redirect_to_audience, user, paging))
@@ -59,7 +59,7 @@ def list_applications(request: Request) -> Response | ApplicationPage:
 def register_application(request: Request) -> ApplicationBody:
     """Register an application."""
     owner, wanted = request.validated["account"].id, registration.of(request)
-    registered = request.services.applications.register(owner, wanted, request.remote_addr, request.validated["proven"])
+    registered = request.services.applications.register(owner, wanted, request.remote_addr, request.validated["requester"])
     request.response.status_int = 201
     return ApplicationBody.of(registered)
 
@@ -86,38 +86,38 @@ def get_now(request: Request) -> CurrentUsers:
 def change_application(request: Request) -> ApplicationBody:
     """Change name, description or domain."""
     application, wanted = request.validated["application"], changes.of(request)
-    return ApplicationBody.of(request.services.applications.change(application, wanted, request.validated["proven"]))
+    return ApplicationBody.of(request.services.applications.change(application, wanted, request.validated["requester"]))
 
 
 @application.delete(validators=(user, owned_application, no_body))
 def delete_application(request: Request) -> Response:
     """Delete an application."""
-    request.services.applications.delete(request.validated["application"], request.validated["proven"])
+    request.services.applications.delete(request.validated["application"], request.validated["requester"])
     return Response(status=204)
 
 
 @validate.post(validators=(user, owned_application, no_body))
 def validate_domain(request: Request) -> ApplicationBody:
     """Check the domain for its domain key."""
-    return ApplicationBody.of(request.services.domain_checks.validate(request.validated["application"], request.validated["proven"]))
+    return ApplicationBody.of(request.services.domain_checks.validate(request.validated["application"], request.validated["requester"]))
 
 
 @activate.post(validators=(user, owned_application, no_body))
 def activate_application(request: Request) -> ActivatedApplication:
     """Activate an application; only this response contains its API key."""
     applications = request.services.applications
-    api_key = applications.activate(request.validated["application"], request.validated["proven"])
+    api_key = applications.activate(request.validated["application"], request.validated["requester"])
     return ActivatedApplication.of(request.validated["application"], active=True, api_key=api_key)
 
 
 @deactivate.post(validators=(user, owned_application, no_body))
 def deactivate_application(request: Request) -> ApplicationBody:
     """Deactivate an application."""
-    return ApplicationBody.of(request.services.applications.deactivate(request.validated["application"], request.validated["proven"]))
+    return ApplicationBody.of(request.services.applications.deactivate(request.validated["application"], request.validated["requester"]))
 
 
 @key.post(validators=(user, owned_application, no_body))
 def new_key(request: Request) -> NewKey:
     """Create a new API key; the previous one remains valid for a while."""
     application = request.validated["application"]
-    return NewKey(application.id, request.services.api_keys.issue(application, request.validated["proven"]))
+    return NewKey(application.id, request.services.api_keys.issue(application, request.validated["requester"]))

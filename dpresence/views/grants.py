@@ -49,7 +49,7 @@ def get_grant(request: Request) -> Response | GrantQuestion:
 
 def _scheme(application: Application) -> Literal["https", "http"]:
     """Return the scheme with which the domain of a grantable application was validated."""
-    return application.proof or "https"
+    return application.validated_scheme or "https"
 
 
 def _status(request: Request) -> Status | None:
@@ -72,7 +72,7 @@ def post_grant(request: Request) -> Response | NewGrant:
     """Grant an application access to the caller's presence: returns JSON to a program, and redirects a form to the application."""
     if is_form(request):
         return _answer_form(request)
-    given = request.services.grants.grant(request.validated["account"].id, request.validated["application"], request.validated["proven"])
+    given = request.services.grants.grant(request.validated["account"].id, request.validated["application"], request.validated["requester"])
     return NewGrant(given.appid, given.puid)
 
 
@@ -90,21 +90,21 @@ def _answer_form(request: Request) -> Response:
         check_age(request)
     if "deny" in fields:
         return HTTPSeeOther(denied)
-    given = request.services.grants.grant(request.validated["account"].id, application, request.validated["proven"])
+    given = request.services.grants.grant(request.validated["account"].id, application, request.validated["requester"])
     return HTTPSeeOther(back("Presence-UID", given.puid))
 
 
 @permission.patch(validators=(user, own_grant, change))
 def patch_grant(request: Request) -> GrantBody:
     """Pause or resume a grant."""
-    user, proven = request.validated["account"].id, request.validated["proven"]
-    return GrantBody.of(request.services.grants.pause(user, request.matchdict["appid"], change.of(request).paused, proven))
+    user, requester = request.validated["account"].id, request.validated["requester"]
+    return GrantBody.of(request.services.grants.pause(user, request.matchdict["appid"], change.of(request).paused, requester))
 
 
 @permission.delete(validators=(user, revocable_grant, no_body))
 def delete_grant(request: Request) -> Response:
     """Revoke a grant."""
-    request.services.grants.revoke(request.validated["account"].id, request.matchdict["appid"], request.validated["proven"])
+    request.services.grants.revoke(request.validated["account"].id, request.matchdict["appid"], request.validated["requester"])
     return Response(status=204)
 
 

@@ -32,7 +32,7 @@ def cookie_name(request: Request) -> str:
 
 
 def user(request: Request, **_: Any) -> None:
-    """Fill ``account`` and ``proven`` from an assertion in the header, or from the session cookie and its CSRF token.
+    """Fill ``account`` and ``requester`` from an assertion in the header, or from the session cookie and its CSRF token.
 
     :raises NoCredentials: the request has neither.
     :raises InvalidAssertion: the assertion is invalid; the cookie is then ignored.
@@ -46,7 +46,7 @@ def user(request: Request, **_: Any) -> None:
     else:
         check_is_assertion(assertion.strip())
         account = request.services.accounts.verify(assertion.strip(), request.remote_addr)
-        request.validated["account"] = request.validated["proven"] = account
+        request.validated["account"] = request.validated["requester"] = account
 
 
 def check_is_assertion(text: str) -> None:
@@ -55,13 +55,15 @@ def check_is_assertion(text: str) -> None:
     :raises InvalidAssertion: the message names the purpose of the credential.
     """
     if text.startswith(KEY_PREFIX):
-        raise InvalidAssertion("an API key", "Invalid assertion: an API key is for an app service's calls; this one takes a user's proof")
+        raise InvalidAssertion(
+            "an API key", "Invalid assertion: an API key is for an app service's calls; this call needs a user's assertion"
+        )
     if text.startswith(TICKET_PREFIX):
         raise InvalidAssertion("a ticket", "Invalid assertion: a ticket opens the device channel and nothing else")
 
 
 def session(request: Request, **_: Any) -> None:
-    """Fill ``session``, ``account`` and ``proven`` (both) from the cookie; requests that change something need the CSRF token.
+    """Fill ``session``, ``account`` and ``requester`` (both) from the cookie; requests that change something need the CSRF token.
 
     Pages also send the token with read requests, so that a page that was opened before another user signed in shows none of the other
     user's data.
@@ -73,7 +75,7 @@ def session(request: Request, **_: Any) -> None:
     cookie = request.cookies.get(cookie_name(request))
     if not cookie:
         raise NoCredentials()
-    signed = request.validated["proven"] = request.validated["signed_in"] = request.services.accounts.session(cookie)
+    signed = request.validated["requester"] = request.validated["signed_in"] = request.services.accounts.session(cookie)
     request.validated["session"], request.validated["account"] = signed
     if request.method not in _SAFE_METHODS or "X-CSRF-Token" in request.headers:
         _check_csrf(request, cookie)

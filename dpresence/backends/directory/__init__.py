@@ -16,9 +16,9 @@ from .applications import ApplicationStore
 from .grants import GrantStore
 from .sessions import SessionStore
 from .tickets import TicketStore
-from .values import Erased, Granted, Proven, Redeemed, SignedIn
+from .values import Erased, GrantWithApplication, Redeemed, Requester, SignedIn
 
-__all__ = ["Directory", "Erased", "Granted", "Proven", "Redeemed", "SignedIn"]
+__all__ = ["Directory", "Erased", "GrantWithApplication", "Redeemed", "Requester", "SignedIn"]
 
 
 class Directory(AccountStore, SessionStore, TicketStore, ApplicationStore, GrantStore):
@@ -30,7 +30,7 @@ class Directory(AccountStore, SessionStore, TicketStore, ApplicationStore, Grant
     Entries that the tracker and the mailbox must apply are written to the outbox in the transaction of the change that causes them.
     A change of a user's own grants, and each sign-out, increments the revision of their account.
 
-    A method that takes ``proven`` makes the change only if the proof still holds in the transaction of the change: the account exists,
+    A method that takes ``requester`` makes the change only if the proof still holds in the transaction of the change: the account exists,
     is not blocked and has the same pin, and the session, if there is one, has not ended. Otherwise the method raises ``SessionEnded``.
     None skips this check; the service and the operator pass it for their own changes.
     """

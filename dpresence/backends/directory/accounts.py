@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from ...model import Account, Identity
-from .values import Erased, Proven
+from .values import Erased, Requester
 
 
 class AccountStore(ABC):
@@ -46,7 +46,7 @@ class AccountStore(ABC):
         """
 
     @abstractmethod
-    def erase(self, user: str, proven: Proven | None = None) -> Erased:
+    def erase(self, user: str, requester: Requester | None = None) -> Erased:
         """Delete an account with its sessions, tickets and grants, and its applications with their keys and grants.
 
         :returns: every grant that ended (the user's own and those to their applications), and the deleted applications.

@@ -6,14 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 from ...model import ApiKey, Application, Grant
-from .values import Proven
+from .values import Requester
 
 
 class ApplicationStore(ABC):
     """Applications and their API keys; a part of ``Directory``."""
 
     @abstractmethod
-    def add_application(self, application: Application, limit: int, proven: Proven | None = None) -> None:
+    def add_application(self, application: Application, limit: int, requester: Requester | None = None) -> None:
         """Store a new application.
 
         :raises TooMany: its owner already has ``limit`` applications.
@@ -41,7 +41,7 @@ class ApplicationStore(ABC):
 
     @abstractmethod
     def change_application(
-        self, appid: str, changes: Mapping[str, object], domain_key: str | None = None, proven: Proven | None = None
+        self, appid: str, changes: Mapping[str, object], domain_key: str | None = None, requester: Requester | None = None
     ) -> Application | None:
         """Update some fields of an application and return the updated application.
 
@@ -51,7 +51,7 @@ class ApplicationStore(ABC):
 
     @abstractmethod
     def move_application(
-        self, appid: str, changes: Mapping[str, object], proven: Proven | None = None
+        self, appid: str, changes: Mapping[str, object], requester: Requester | None = None
     ) -> tuple[Application, Sequence[Grant]] | None:
         """Update an application whose domain changes and end every grant to it, in one transaction.
 
@@ -66,25 +66,25 @@ class ApplicationStore(ABC):
         """
 
     @abstractmethod
-    def delete_application(self, appid: str, proven: Proven | None = None) -> Sequence[Grant] | None:
+    def delete_application(self, appid: str, requester: Requester | None = None) -> Sequence[Grant] | None:
         """Delete an application with its keys and grants; return the grants that ended, None if the application does not exist."""
 
     @abstractmethod
-    def activate(self, appid: str, key: ApiKey, proven: Proven | None = None) -> bool:
+    def activate(self, appid: str, key: ApiKey, requester: Requester | None = None) -> bool:
         """Activate an application with ``key`` as its only key, in one transaction; return False if it is already active.
 
         :raises NotFound: the application does not exist.
-        :raises SessionEnded: its owner is blocked, also without ``proven``.
+        :raises SessionEnded: its owner is blocked, also without ``requester``.
         :raises Conflict: the operator has stopped the application.
         :raises DomainNotValidated: its domain is not validated.
         """
 
     @abstractmethod
-    def add_key(self, key: ApiKey, retire_at: int, proven: Proven | None = None) -> None:
+    def add_key(self, key: ApiKey, retire_at: int, requester: Requester | None = None) -> None:
         """Store a new key. The current keys retire at ``retire_at``, unless they already retire earlier.
 
         :raises NotFound: the application does not exist.
-        :raises SessionEnded: its owner is blocked, also without ``proven``.
+        :raises SessionEnded: its owner is blocked, also without ``requester``.
         """
 
     @abstractmethod

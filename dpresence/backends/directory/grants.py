@@ -6,14 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 
 from ...model import Grant, GrantSet
-from .values import Granted, Proven
+from .values import GrantWithApplication, Requester
 
 
 class GrantStore(ABC):
     """Grants of users to applications; a part of ``Directory``."""
 
     @abstractmethod
-    def add_grant(self, grant: Grant, domain: str | None = None, proven: Proven | None = None) -> Grant:
+    def add_grant(self, grant: Grant, domain: str | None = None, requester: Requester | None = None) -> Grant:
         """Store a grant and return it; if (application, user) already has a grant, return that one unchanged.
 
         :param domain: the domain that the user consented to; the application must be active and have this domain, validated.
@@ -35,7 +35,7 @@ class GrantStore(ABC):
         """Return every grant of a user, oldest first, with the revision of their account."""
 
     @abstractmethod
-    def granted(self, user: str, after: str, limit: int) -> Sequence[Granted]:
+    def grants_with_applications(self, user: str, after: str, limit: int) -> Sequence[GrantWithApplication]:
         """Return up to ``limit`` grants of a user, with their applications, in order of application id, starting after ``after``."""
 
     @abstractmethod
@@ -51,9 +51,9 @@ class GrantStore(ABC):
         """Return the number of users who have granted an application access, including paused grants."""
 
     @abstractmethod
-    def pause(self, appid: str, user: str, paused: bool, since: int, proven: Proven | None = None) -> Grant | None:
+    def pause(self, appid: str, user: str, paused: bool, since: int, requester: Requester | None = None) -> Grant | None:
         """Pause or resume a grant (resuming sets its ``since``); return the updated grant, None if there is none."""
 
     @abstractmethod
-    def revoke(self, appid: str, user: str, proven: Proven | None = None) -> Grant | None:
+    def revoke(self, appid: str, user: str, requester: Requester | None = None) -> Grant | None:
         """Delete a grant and return it; return None if there was none."""

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from ...model import Session
-from .values import Proven, SignedIn
+from .values import Requester, SignedIn
 
 
 class SessionStore(ABC):
@@ -17,12 +17,12 @@ class SessionStore(ABC):
         """Record a digest as used until ``expires_at``; return False if it has been used before."""
 
     @abstractmethod
-    def add_session(self, session: Session, proven: Proven | None = None, previous: bytes | None = None) -> Sequence[str]:
+    def add_session(self, session: Session, requester: Requester | None = None, previous: bytes | None = None) -> Sequence[str]:
         """Store a browser session and end the sessions that it replaces, as ``end_session`` does; return the users of those.
 
         :param previous: hash of the browser's previous cookie. The new session replaces the session of that cookie and every session
             that has already replaced it: of several concurrent log-ins with the same cookie, only the latest session remains.
-        :raises SessionEnded: the account is deleted or blocked, also without ``proven``.
+        :raises SessionEnded: the account is deleted or blocked, also without ``requester``.
         """
 
     @abstractmethod

@@ -6,14 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from ...model import Ticket
-from .values import Proven, Redeemed
+from .values import Redeemed, Requester
 
 
 class TicketStore(ABC):
     """Tickets; a part of ``Directory``."""
 
     @abstractmethod
-    def add_ticket(self, ticket: Ticket, proven: Proven | None = None) -> None:
+    def add_ticket(self, ticket: Ticket, requester: Requester | None = None) -> None:
         """Store a new ticket.
 
         :raises SessionEnded: see ``add_session``; or the session that the ticket belongs to has ended.
@@ -46,5 +46,5 @@ class TicketStore(ABC):
         """Record the device of a ticket family that signed in without a device name."""
 
     @abstractmethod
-    def end_tickets(self, user: str, device: str, proven: Proven | None = None) -> None:
+    def end_tickets(self, user: str, device: str, requester: Requester | None = None) -> None:
         """Delete the ticket families that ``device`` of ``user`` was the last to use."""

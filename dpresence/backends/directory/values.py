@@ -17,7 +17,7 @@ class Erased:
     applications: Sequence[Application]
 
 
-class Granted(NamedTuple):
+class GrantWithApplication(NamedTuple):
     """A user's grant with its application.
 
     :param last_looked: the day (``YYYY-MM-DD``) on which the application last used one of its current keys; None if it never did.
@@ -35,7 +35,7 @@ class SignedIn(NamedTuple):
     account: Account
 
 
-Proven = Account | SignedIn
+Requester = Account | SignedIn
 """The requester of a change: the account as it was when the user authenticated, with the browser session if they authenticated by one."""
 
 

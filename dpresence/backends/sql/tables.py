@@ -76,8 +76,9 @@ accounts = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("blocked", Boolean, nullable=False, index=True),
     Column("revision", BigInteger, nullable=False, server_default="0"),
-    Column("taken_issuer", Text, nullable=False, server_default=""),  # the pin removed by an unpin; it cannot pin the account again
-    Column("taken_subject", Text, nullable=False, server_default=""),
+    # the pin removed by an unpin; it cannot pin the account again
+    Column("taken_issuer", Text, key="removed_issuer", nullable=False, server_default=""),
+    Column("taken_subject", Text, key="removed_subject", nullable=False, server_default=""),
     Index(None, "issuer", "subject"),
 )
 
@@ -124,7 +125,7 @@ applications = Table(
     Column("description", Text, nullable=False),
     Column("domain_key", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("proof", Text),
+    Column("proof", Text, key="validated_scheme"),
     Column("active", Boolean, nullable=False),
     Column("check_at", BigInteger, index=True),
     Column("failed_checks", Integer, nullable=False),

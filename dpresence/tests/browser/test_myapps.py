@@ -54,7 +54,7 @@ def prove(browser: Browser, scene: Scene) -> None:
     """Serve the text that the page shows, and let the service look."""
     scene.site.pages["/__presence"] = shown(browser, "#domain-key")
     browser.click("Check now")
-    browser.wait(lambda it: it.find("#application").get_attribute("data-state") == "proven")
+    browser.wait(lambda it: it.find("#application").get_attribute("data-state") == "validated")
 
 
 def activate(browser: Browser) -> str:
@@ -289,7 +289,7 @@ def test_a_page_that_is_open_follows_what_happens_elsewhere(browser: Browser, sc
     appid, _ = start(browser, scene, email="otto@example.org")
     owner = Person(home, "otto@example.org")
     owner.call("POST", f"/myapps/{appid}/deactivate")
-    browser.wait(lambda it: it.count("[data-state=proven]") == 1 and it.run("return document.readyState") == "complete")
+    browser.wait(lambda it: it.count("[data-state=validated]") == 1 and it.run("return document.readyState") == "complete")
     browser.click("Activate")
     browser.wait(lambda it: it.count("[data-state=active]") == 1)
     owner.call("DELETE", f"/myapps/{appid}")
@@ -335,7 +335,7 @@ def test_a_new_name_is_saved_and_a_new_domain_starts_over(browser: Browser, scen
     browser.wait(lambda it: it.find("#question").is_displayed())
     assert "ask people again." in shown(browser, "#question")
     browser.click("Change the domain")
-    browser.wait(lambda it: it.count("[data-state=unproven]") == 1 and scene.evil.domain in shown(it, "#address"))
+    browser.wait(lambda it: it.count("[data-state=registered]") == 1 and scene.evil.domain in shown(it, "#address"))
     assert shown(browser, "#domain-key") != before
     assert owner.call("GET", f"/myapps/{appid}")["domain"] == scene.evil.domain
     assert scene.granted("una@example.org") == []

@@ -61,7 +61,7 @@ class ApplicationContract:
         assert backend.applications(jane.id, "app-3", 2) == []
 
     def test_an_application_changes_in_the_fields_named(self, backend, app):
-        changes = {"name": "Go", "description": "Stones", "domain_key": "new", "proof": "http", "active": True}
+        changes = {"name": "Go", "description": "Stones", "domain_key": "new", "validated_scheme": "http", "active": True}
         changed = replace(app, **changes)
         assert backend.change_application(app.id, changes) == changed
         assert backend.application(app.id) == changed
@@ -71,14 +71,14 @@ class ApplicationContract:
         at_once(
             lambda: backend.change_application(app.id, {"name": "Go"}),
             lambda: backend.change_application(app.id, {"description": "Stones"}),
-            lambda: backend.change_application(app.id, {"proof": "https"}),
+            lambda: backend.change_application(app.id, {"validated_scheme": "https"}),
         )
-        assert backend.application(app.id) == replace(app, name="Go", description="Stones", proof="https")
+        assert backend.application(app.id) == replace(app, name="Go", description="Stones", validated_scheme="https")
 
     def test_a_change_can_depend_on_the_domain_key(self, backend, app):
-        assert backend.change_application(app.id, {"proof": "http"}, "another") is None
+        assert backend.change_application(app.id, {"validated_scheme": "http"}, "another") is None
         assert backend.application(app.id) == app
-        assert backend.change_application(app.id, {"proof": "http"}, app.domain_key) == replace(app, proof="http")
+        assert backend.change_application(app.id, {"validated_scheme": "http"}, app.domain_key) == replace(app, validated_scheme="http")
 
     def test_an_application_that_is_gone_cannot_change(self, backend, jane):
         assert backend.change_application("app-1", {"name": "Go"}) is None
@@ -119,29 +119,29 @@ class ApplicationContract:
         assert backend.delete_application(app.id) is None
 
     def test_activating_makes_the_new_key_the_only_one(self, backend, app):
-        backend.change_application(app.id, {"proof": "https"})
+        backend.change_application(app.id, {"validated_scheme": "https"})
         backend.add_key(replace(KEY, id="old"), NOW)
         assert backend.activate(app.id, KEY) is True
-        assert backend.application(app.id) == replace(app, proof="https", active=True)
+        assert backend.application(app.id) == replace(app, validated_scheme="https", active=True)
         assert backend.key(KEY.id, NOW) == KEY
         assert backend.key("old", NOW) is None
 
     def test_the_active_ones_are_read_with_their_domains(self, backend, app, jane):
         assert backend.active([app.id, "unknown"]) == {}
-        backend.change_application(app.id, {"proof": "https"})
+        backend.change_application(app.id, {"validated_scheme": "https"})
         assert backend.active([app.id]) == {}
         backend.activate(app.id, KEY)
         assert backend.active([app.id, "unknown"]) == {app.id: app.domain}
 
     def test_activating_twice_changes_nothing(self, backend, app):
-        backend.change_application(app.id, {"proof": "https"})
+        backend.change_application(app.id, {"validated_scheme": "https"})
         backend.activate(app.id, KEY)
         assert backend.activate(app.id, replace(KEY, id="key-2")) is False
         assert backend.key(KEY.id, NOW) == KEY
         assert backend.key("key-2", NOW) is None
 
     def test_of_two_activations_at_once_one_wins(self, backend, app):
-        backend.change_application(app.id, {"proof": "https"})
+        backend.change_application(app.id, {"validated_scheme": "https"})
         keys = [replace(KEY, id=f"key-{n}") for n in range(2)]
         won = at_once(*[lambda key=key: backend.activate(app.id, key) for key in keys])
         assert sorted(won) == [False, True]
@@ -150,7 +150,7 @@ class ApplicationContract:
     def test_activating_another_application_leaves_keys_alone(self, backend, app, jane):
         other = application(backend, jane, "app-2")
         for one in (app, other):
-            backend.change_application(one.id, {"proof": "https"})
+            backend.change_application(one.id, {"validated_scheme": "https"})
         backend.activate(app.id, KEY)
         backend.activate(other.id, ApiKey("key-2", "app-2", b"2", NOW))
         assert backend.key(KEY.id, NOW) == KEY

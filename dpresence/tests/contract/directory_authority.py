@@ -38,7 +38,7 @@ CHANGES = {
     "pause": lambda it, jane, who: it.pause("app-1", jane.id, True, NOW, who),
     "revoke": lambda it, jane, who: it.revoke("app-1", jane.id, who),
 }
-"""Every change that a person asks for; a method that takes ``proven`` is missing here until it is added."""
+"""Every change that a person asks for; a method that takes ``requester`` is missing here until it is added."""
 
 
 def stored(backend: Directory, user: str) -> list[object]:
@@ -57,7 +57,7 @@ class AuthorityContract:
 
     def test_every_change_that_a_person_asks_for_is_tried(self):
         methods = inspect.getmembers(Directory, inspect.isfunction)
-        assert set(CHANGES) == {name for name, method in methods if "proven" in inspect.signature(method).parameters}
+        assert set(CHANGES) == {name for name, method in methods if "requester" in inspect.signature(method).parameters}
 
     @pytest.mark.parametrize("change", CHANGES)
     @pytest.mark.parametrize("by", ["assertion", "session"])
@@ -103,7 +103,7 @@ class AuthorityContract:
     @pytest.fixture
     def proven(self, backend, jane):
         app = application(backend, jane)
-        backend.change_application(app.id, {"proof": "https"})
+        backend.change_application(app.id, {"validated_scheme": "https"})
         return app
 
     @pytest.fixture(params=ENDS)
@@ -143,16 +143,16 @@ class AuthorityContract:
         joe = person(backend, "joe")
         running = application(backend, joe, "app-2")
         for app in (proven, running):
-            backend.change_application(app.id, {"proof": "https", "active": True})
+            backend.change_application(app.id, {"validated_scheme": "https", "active": True})
         backend.block(f"{blocked}@example.org", True)
         backend.merge(joe.email, jane.email)
         assert [backend.application(app.id).active for app in (proven, running)] == [False, False]
 
     def test_nothing_is_activated_that_lost_its_domain_or_was_stopped_meanwhile(self, backend, jane, proven):
-        backend.change_application(proven.id, {"proof": None})
+        backend.change_application(proven.id, {"validated_scheme": None})
         with pytest.raises(DomainNotValidated):
             backend.activate(proven.id, KEY, jane)
-        backend.change_application(proven.id, {"proof": "https", "stopped": True})
+        backend.change_application(proven.id, {"validated_scheme": "https", "stopped": True})
         with pytest.raises(Conflict, match="stopped"):
             backend.activate(proven.id, KEY, jane)
         assert not backend.application(proven.id).active

@@ -35,12 +35,15 @@ class GrantContract:
                 backend.add_key(ApiKey(f"{appid}-{number}", appid, b"", NOW), LATER)
                 day and backend.touch_key(f"{appid}-{number}", day)
         first = grant(backend, app, jane)
-        assert backend.granted(jane.id, "", 10) == [(first, app, None)]
+        assert backend.grants_with_applications(jane.id, "", 10) == [(first, app, None)]
         second = grant(backend, replace(made, id="app-2"), jane, "puid-2")
         both = [(first, app, None), (second, backend.application("app-2"), "2026-11-22")]
-        assert backend.granted(jane.id, "", 10) == both
-        assert (backend.granted(jane.id, "", 1), backend.granted(jane.id, app.id, 1)) == (both[:1], both[1:])
-        assert backend.granted("nobody", "", 10) == []
+        assert backend.grants_with_applications(jane.id, "", 10) == both
+        assert (backend.grants_with_applications(jane.id, "", 1), backend.grants_with_applications(jane.id, app.id, 1)) == (
+            both[:1],
+            both[1:],
+        )
+        assert backend.grants_with_applications("nobody", "", 10) == []
 
     def test_which_grants_stand_is_asked_for_by_puid(self, backend, app, jane):
         made = grant(backend, app, jane)
@@ -73,18 +76,18 @@ class GrantContract:
         ("changes", "refusal"),
         [
             ({"active": False}, NotActive),
-            ({"proof": None}, DomainNotValidated),
-            ({"proof": None, "active": False}, DomainNotValidated),
+            ({"validated_scheme": None}, DomainNotValidated),
+            ({"validated_scheme": None, "active": False}, DomainNotValidated),
             ({"domain": "go.example.org"}, DomainNotValidated),
         ],
     )
     def test_an_application_that_is_not_what_was_consented_to_is_not_granted(self, backend, app, jane, changes, refusal):
         wanted = Grant(app.id, "puid-1", jane.id, NOW, NOW)
-        backend.change_application(app.id, {"proof": "https", "active": True, **changes})
+        backend.change_application(app.id, {"validated_scheme": "https", "active": True, **changes})
         with pytest.raises(refusal):
             backend.add_grant(wanted, app.domain)
         assert backend.grants_of_application(app.id, "", 10) == []
-        backend.change_application(app.id, {"proof": "https", "active": True, "domain": app.domain})
+        backend.change_application(app.id, {"validated_scheme": "https", "active": True, "domain": app.domain})
         assert backend.add_grant(wanted, app.domain) == wanted
 
     def test_puids_lead_to_the_grants_of_their_application_only(self, backend, app, jane):

@@ -69,7 +69,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "grant": lambda it: it.grant("app-1", "jane"),
     "grants_by_puid": lambda it: it.grants_by_puid("app-1", ["puid-1"]),
     "grants_of_user": lambda it: it.grants_of_user("jane"),
-    "granted": lambda it: it.granted("jane", "", 10),
+    "grants_with_applications": lambda it: it.grants_with_applications("jane", "", 10),
     "standing": lambda it: it.standing(["puid-1"]),
     "grants_of_application": lambda it: it.grants_of_application("app-1", "", 10),
     "count_grants": lambda it: it.count_grants("app-1"),

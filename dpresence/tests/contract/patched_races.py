@@ -178,10 +178,10 @@ class TestDirectory:
         for n in ROUNDS:
             app = application(one, jane, f"app-{n}")
             at_once(
-                lambda: one.change_application(app.id, {"domain_key": "new", "proof": None}),
-                lambda: two.change_application(app.id, {"proof": "https"}, app.domain_key),
+                lambda: one.change_application(app.id, {"domain_key": "new", "validated_scheme": None}),
+                lambda: two.change_application(app.id, {"validated_scheme": "https"}, app.domain_key),
             )
-            assert one.application(app.id).proof is None
+            assert one.application(app.id).validated_scheme is None
 
     def test_a_domain_that_is_due_is_claimed_by_one(self, sides):
         jane = person(sides[0])
@@ -199,7 +199,7 @@ class TestDirectory:
             keys = [replace(KEY, id=f"{n}-{m}", appid=app.id) for m in range(4)]
             at_once(*[lambda key=key, m=m: sides[m % 2].add_key(key, NOW) for m, key in enumerate(keys)])
             assert len([key for key in keys if two.key(key.id, NOW)]) == 1
-            one.change_application(app.id, {"proof": "https"})
+            one.change_application(app.id, {"validated_scheme": "https"})
             keys = [replace(key, id=f"{key.id}-a") for key in keys]
             won = at_once(*[lambda key=key, m=m: sides[m % 2].activate(app.id, key) for m, key in enumerate(keys)])
             assert [two.key(key.id, NOW) is not None for key in keys] == won and won.count(True) == 1
@@ -210,7 +210,7 @@ class TestDirectory:
         for n in ROUNDS:
             jane = person(one, f"jane{n}")
             app = application(one, jane, f"app-{n}")
-            one.change_application(app.id, {"proof": "https"})
+            one.change_application(app.id, {"validated_scheme": "https"})
             ends = {"block": lambda: two.block(jane.email, True), "unpin": lambda: two.unpin(jane.email)}
             calls = (
                 lambda: one.activate(app.id, replace(KEY, id=f"key-{n}", appid=app.id), jane),

@@ -63,7 +63,7 @@ class TestInAFile(DirectoryContract, AddressContract):
                 directory = SqlDirectory(database)
                 jane = person(directory)
                 app = application(directory, jane)
-                directory.change_application(app.id, {{"proof": "https"}})
+                directory.change_application(app.id, {{"validated_scheme": "https"}})
                 directory.activate(app.id, KEY)
                 grant(directory, app, jane)
                 directory.add_session(replace(SESSION, user=jane.id))

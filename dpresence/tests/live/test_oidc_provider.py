@@ -246,7 +246,7 @@ def test_the_text_true_counts_where_the_provider_is_marked(make, provider):
 def test_somebody_else_with_the_same_address_is_refused(world, provider):
     assert sign_in(world, provider)[1].status_int == 303
     assert sign_in(world, provider, "twin")[1].json["errno"] == 122
-    assert world.parts.backends.directory.unpin("ada@example.org")
+    assert world.registry.backends.directory.unpin("ada@example.org")
     assert account(sign_in(world, provider, "twin")[0]) == ("ada@example.org", "twin")
 
 
@@ -310,7 +310,7 @@ def test_its_token_for_another_client_is_refused(world, provider):
 
 def test_its_token_with_another_nonce_is_refused(world, provider):
     token = parse(provider.id_token())
-    checker = world.parts.clients.providers["corp"]._provider
+    checker = world.registry.clients.providers["corp"]._provider
     assert checker.check(token, "n-1").sub == "ada"
     with pytest.raises(InvalidAssertion) as refused:
         checker.check(token, "n-2")
@@ -368,7 +368,7 @@ def test_its_keys_serve_for_a_day_while_it_is_away(world, provider):
     world.services.accounts.verify(token, "127.0.0.1")
     provider.again("away")
     world.clock.advance(3000)
-    world.parts.clients.providers["corp"].renew()
+    world.registry.clients.providers["corp"].renew()
     world.services.accounts.verify(token, "127.0.0.1")
     world.clock.advance(24 * 3600)
     with pytest.raises(BackendUnavailable):

@@ -151,7 +151,7 @@ def test_a_log_in_that_is_refused_ends_no_session(one: World) -> None:
     assert browser("GET", "/devices").status_int == 200
 
 
-@pytest.mark.parametrize("changes", [{"proof": None, "active": False}, {"active": False}, {"active": False, "stopped": True}])
+@pytest.mark.parametrize("changes", [{"validated_scheme": None, "active": False}, {"active": False}, {"active": False, "stopped": True}])
 def test_what_waits_from_an_application_that_is_not_active_is_shown_to_nobody(
     one: World, two: World, app: App, puid: str, changes: dict[str, object]
 ) -> None:
@@ -160,7 +160,7 @@ def test_what_waits_from_an_application_that_is_not_active_is_shown_to_nobody(
     devices = [one.device(ANN), two.device(ANN, device="phone")]
     settle(one, two)
     assert [messages(device) for device in devices] == [[], []]
-    again = {"proof": "http", "active": True, "stopped": False}
+    again = {"validated_scheme": "http", "active": True, "stopped": False}
     one.registry.backends.directory.change_application(app.id, again)
     late = two.channel()
     late.receive({"email": ANN, "assertion": two.assertion(ANN), "status": "online", "device": "laptop"})

@@ -145,11 +145,11 @@ def test_the_page_of_an_application_has_its_state_its_file_and_what_connects(wor
     dev = world.person(DEV)
     made = world.registered(dev, "chess.example.org")
     shown = html(dev, f"/myapps/{made['appid']}")
-    assert 'data-state="unproven"' in shown and made["domain_key"] in shown
+    assert 'data-state="registered"' in shown and made["domain_key"] in shown
     assert "https://chess.example.org/__presence" in shown and "<noscript>" in shown
     assert f"ws://127.0.0.1:8282/myapps/{made['appid']}" in shown
     proven = world.validated(dev)
-    assert 'data-state="proven"' in html(dev, f"/myapps/{proven}")
+    assert 'data-state="validated"' in html(dev, f"/myapps/{proven}")
     assert f"http://{world.proof.domain}/__presence" in html(dev, f"/myapps/{proven}")
     dev("POST", f"/myapps/{proven}/activate")
     shown = html(dev, f"/myapps/{proven}")

@@ -9,10 +9,10 @@ from ....model import ERASED, Account, Identity
 from ...sql.engine import Database
 from ...sql.tables import accounts, applications, grants
 from ...sql.transactions import reading, transaction
-from .. import Erased, Proven
+from .. import Erased, Requester
 from ..accounts import AccountStore
-from . import outbox, people
-from .authority import lock_account
+from . import account_changes, outbox
+from .requester_checks import lock_account
 from .rows import ACCOUNTS, APPLICATIONS, GRANTS
 
 _ACCOUNT = ACCOUNTS.prepare(accounts.c.id == bindparam("user"))
@@ -36,7 +36,7 @@ class SqlAccounts(AccountStore):
 
     @transaction
     def _find_person(self, connection: Connection, identity: Identity, now: int) -> Account:
-        return people.sign_in(connection, identity, now)
+        return account_changes.sign_in(connection, identity, now)
 
     @reading
     def account(self, connection: Connection, user: str) -> Account | None:
@@ -47,7 +47,7 @@ class SqlAccounts(AccountStore):
         account = ACCOUNTS.lock_for_update(connection, accounts.c.email == email)
         if account is None:
             return False
-        people.unpin(connection, account, same)
+        account_changes.unpin(connection, account, same)
         return True
 
     @transaction
@@ -57,16 +57,16 @@ class SqlAccounts(AccountStore):
             return False
         connection.execute(update(accounts).where(accounts.c.id == account.id).values(blocked=blocked))
         if blocked:
-            people.end_authority(connection, account.id)
+            account_changes.sign_out_and_deactivate(connection, account.id)
         return True
 
     @transaction
     def merge(self, connection: Connection, email: str, into: str) -> bool:
-        return people.merge(connection, email, into)
+        return account_changes.merge(connection, email, into)
 
     @transaction
-    def erase(self, connection: Connection, user: str, proven: Proven | None = None) -> Erased:
-        if lock_account(connection, user, proven) is None:
+    def erase(self, connection: Connection, user: str, requester: Requester | None = None) -> Erased:
+        if lock_account(connection, user, requester) is None:
             return Erased([], [])
         owned = APPLICATIONS.all(connection, applications.c.owner == user, order_by=applications.c.id, for_update=True)
         owned_ids = select(applications.c.id).where(applications.c.owner == user)

@@ -13,10 +13,10 @@ from ....model import ApiKey, Application, Grant
 from ...sql.engine import Database
 from ...sql.tables import api_keys, applications, grants
 from ...sql.transactions import nondurable, reading, transaction
-from .. import Proven
+from .. import Requester
 from ..applications import ApplicationStore
 from . import outbox
-from .authority import check_owner, lock_account, lock_own_application
+from .requester_checks import check_owner, lock_account, lock_own_application
 from .rows import APPLICATIONS, GRANTS, KEYS
 
 
@@ -26,8 +26,8 @@ class SqlApplications(ApplicationStore):
     database: Database
 
     @transaction
-    def add_application(self, connection: Connection, application: Application, limit: int, proven: Proven | None = None) -> None:
-        if lock_account(connection, application.owner, proven) is None:
+    def add_application(self, connection: Connection, application: Application, limit: int, requester: Requester | None = None) -> None:
+        if lock_account(connection, application.owner, requester) is None:
             raise NotFound
         owned = select(func.count()).where(applications.c.owner == application.owner)
         if connection.scalars(owned).one() >= limit:
@@ -40,7 +40,7 @@ class SqlApplications(ApplicationStore):
 
     @reading
     def active(self, connection: Connection, appids: Sequence[str]) -> dict[str, str]:
-        running = (applications.c.id.in_(appids), applications.c.active, applications.c.proof.is_not(None))
+        running = (applications.c.id.in_(appids), applications.c.active, applications.c.validated_scheme.is_not(None))
         return {row.id: row.domain for row in connection.execute(select(applications.c.id, applications.c.domain).where(*running))}
 
     @reading
@@ -63,17 +63,17 @@ class SqlApplications(ApplicationStore):
         appid: str,
         changes: Mapping[str, object],
         domain_key: str | None = None,
-        proven: Proven | None = None,
+        requester: Requester | None = None,
     ) -> Application | None:
-        check_owner(connection, appid, proven)
+        check_owner(connection, appid, requester)
         same = applications.c.domain_key == domain_key if domain_key is not None else true()
         return _change(connection, changes, applications.c.id == appid, same)
 
     @transaction
     def move_application(
-        self, connection: Connection, appid: str, changes: Mapping[str, object], proven: Proven | None = None
+        self, connection: Connection, appid: str, changes: Mapping[str, object], requester: Requester | None = None
     ) -> tuple[Application, Sequence[Grant]] | None:
-        check_owner(connection, appid, proven)
+        check_owner(connection, appid, requester)
         changed = _change(connection, changes, applications.c.id == appid)
         return (changed, _end_grants(connection, appid)) if changed else None
 
@@ -85,8 +85,8 @@ class SqlApplications(ApplicationStore):
         return [replace(application, check_at=check_at) for application in due]
 
     @transaction
-    def delete_application(self, connection: Connection, appid: str, proven: Proven | None = None) -> Sequence[Grant] | None:
-        check_owner(connection, appid, proven)
+    def delete_application(self, connection: Connection, appid: str, requester: Requester | None = None) -> Sequence[Grant] | None:
+        check_owner(connection, appid, requester)
         if APPLICATIONS.lock_for_update(connection, applications.c.id == appid) is None:
             return None
         outbox.add(connection, appid, "application", appid=appid)
@@ -96,8 +96,8 @@ class SqlApplications(ApplicationStore):
         return ended
 
     @transaction
-    def activate(self, connection: Connection, appid: str, key: ApiKey, proven: Proven | None = None) -> bool:
-        application = lock_own_application(connection, appid, proven)
+    def activate(self, connection: Connection, appid: str, key: ApiKey, requester: Requester | None = None) -> bool:
+        application = lock_own_application(connection, appid, requester)
         if application.stopped:
             raise Conflict("the operator has stopped this application")
         if not application.valid_domain:
@@ -111,8 +111,8 @@ class SqlApplications(ApplicationStore):
         return True
 
     @transaction
-    def add_key(self, connection: Connection, key: ApiKey, retire_at: int, proven: Proven | None = None) -> None:
-        lock_own_application(connection, key.appid, proven)
+    def add_key(self, connection: Connection, key: ApiKey, retire_at: int, requester: Requester | None = None) -> None:
+        lock_own_application(connection, key.appid, requester)
         later = or_(api_keys.c.retires_at.is_(None), api_keys.c.retires_at > retire_at)
         connection.execute(update(api_keys).where(api_keys.c.appid == key.appid, later).values(retires_at=retire_at))
         KEYS.add(connection, key)

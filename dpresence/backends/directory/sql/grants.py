@@ -14,10 +14,10 @@ from ...sql.engine import Database
 from ...sql.statements import Statement
 from ...sql.tables import accounts, api_keys, applications, grants
 from ...sql.transactions import reading, transaction
-from .. import Granted, Proven
+from .. import GrantWithApplication, Requester
 from ..grants import GrantStore
 from . import outbox
-from .authority import lock_account
+from .requester_checks import lock_account
 from .rows import APPLICATIONS, GRANTS
 
 _GRANTS_OF_USER = Statement(  # a single statement, so that the revision matches the grants
@@ -39,8 +39,8 @@ class SqlGrants(GrantStore):
     database: Database
 
     @transaction
-    def add_grant(self, connection: Connection, grant: Grant, domain: str | None = None, proven: Proven | None = None) -> Grant:
-        account = lock_account(connection, grant.user, proven)
+    def add_grant(self, connection: Connection, grant: Grant, domain: str | None = None, requester: Requester | None = None) -> Grant:
+        account = lock_account(connection, grant.user, requester)
         application = APPLICATIONS.lock_key_share(connection, applications.c.id == grant.appid)
         if account is None or application is None:
             raise NotFound
@@ -67,10 +67,10 @@ class SqlGrants(GrantStore):
         return GrantSet(rows[0][0] if rows else ERASED, tuple(Grant(*row[1:]) for row in rows if row[1] is not None))
 
     @reading
-    def granted(self, connection: Connection, user: str, after: str, limit: int) -> Sequence[Granted]:
+    def grants_with_applications(self, connection: Connection, user: str, after: str, limit: int) -> Sequence[GrantWithApplication]:
         page = _GRANTED.where(grants.c.user == user, grants.c.appid > after).order_by(grants.c.appid).limit(limit)
         rows = connection.execute(page).all()
-        return [Granted(Grant(*row[:_GRANT_FIELDS]), Application(*row[_GRANT_FIELDS:-1]), row[-1]) for row in rows]
+        return [GrantWithApplication(Grant(*row[:_GRANT_FIELDS]), Application(*row[_GRANT_FIELDS:-1]), row[-1]) for row in rows]
 
     @reading
     def standing(self, connection: Connection, puids: Collection[str]) -> set[str]:
@@ -86,8 +86,10 @@ class SqlGrants(GrantStore):
         return connection.scalars(select(func.count()).where(grants.c.appid == appid)).one()
 
     @transaction
-    def pause(self, connection: Connection, appid: str, user: str, paused: bool, since: int, proven: Proven | None = None) -> Grant | None:
-        lock_account(connection, user, proven)
+    def pause(
+        self, connection: Connection, appid: str, user: str, paused: bool, since: int, requester: Requester | None = None
+    ) -> Grant | None:
+        lock_account(connection, user, requester)
         grant = GRANTS.lock_for_update(connection, *_between(appid, user))
         if grant is None or grant.paused == paused:
             return grant
@@ -98,8 +100,8 @@ class SqlGrants(GrantStore):
         return changed
 
     @transaction
-    def revoke(self, connection: Connection, appid: str, user: str, proven: Proven | None = None) -> Grant | None:
-        lock_account(connection, user, proven)
+    def revoke(self, connection: Connection, appid: str, user: str, requester: Requester | None = None) -> Grant | None:
+        lock_account(connection, user, requester)
         grant = GRANTS.lock_for_update(connection, *_between(appid, user))
         if grant is not None:
             GRANTS.delete(connection, grants.c.puid == grant.puid)

@@ -13,10 +13,10 @@ from ...sql.locks import lock_names
 from ...sql.rows import insert_new
 from ...sql.tables import accounts, sessions, spent, tickets
 from ...sql.transactions import reading, transaction
-from .. import Proven, SignedIn
+from .. import Requester, SignedIn
 from ..sessions import SessionStore
-from . import outbox, people
-from .authority import check_holder
+from . import account_changes, outbox
+from .requester_checks import check_holder
 from .rows import ACCOUNTS, SESSIONS
 
 _SESSION = (  # a single statement, so that session and account are read at the same moment
@@ -40,14 +40,14 @@ class SqlSessions(SessionStore):
 
     @transaction
     def add_session(
-        self, connection: Connection, session: Session, proven: Proven | None = None, previous: bytes | None = None
+        self, connection: Connection, session: Session, requester: Requester | None = None, previous: bytes | None = None
     ) -> Sequence[str]:
         lock_names(connection, "cookie", [previous.hex()] if previous else [])
         succeeded = (sessions.c.succeeds == previous) & (sessions.c.created_at > session.created_at - PARALLEL_MS)
         before = or_(sessions.c.id_hash == previous, succeeded) if previous else false()
         users = or_(accounts.c.id == session.user, accounts.c.id.in_(select(sessions.c.user).where(before)))
         locked = ACCOUNTS.all(connection, users, order_by=accounts.c.id, for_update=True)
-        check_holder(connection, next((account for account in locked if account.id == session.user), None), proven)
+        check_holder(connection, next((account for account in locked if account.id == session.user), None), requester)
         ended = SESSIONS.all(connection, before, order_by=sessions.c.id_hash)
         for one in ended:
             _end_session(connection, one.user, one.id_hash)
@@ -73,7 +73,7 @@ class SqlSessions(SessionStore):
     @transaction
     def end_sessions(self, connection: Connection, user: str) -> None:
         ACCOUNTS.lock_for_update(connection, accounts.c.id == user)
-        people.end_sessions(connection, user)
+        account_changes.end_sessions(connection, user)
 
 
 def _end_session(connection: Connection, user: str, id_hash: bytes) -> Sequence[tuple[str, str | None]]:

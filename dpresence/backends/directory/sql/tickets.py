@@ -14,10 +14,10 @@ from ...sql.engine import Database
 from ...sql.statements import Statement
 from ...sql.tables import accounts, sessions, tickets
 from ...sql.transactions import nondurable, reading, transaction
-from .. import Proven, Redeemed
+from .. import Redeemed, Requester
 from ..tickets import TicketStore
 from . import outbox
-from .authority import check_holder, lock_account
+from .requester_checks import check_holder, lock_account
 from .rows import ACCOUNTS, SESSIONS, TICKETS
 
 UNUSED, USED, ENDED = "unused", "used", "ended"
@@ -41,8 +41,8 @@ class SqlTickets(TicketStore):
     database: Database
 
     @transaction
-    def add_ticket(self, connection: Connection, ticket: Ticket, proven: Proven | None = None) -> None:
-        check_holder(connection, ACCOUNTS.lock_key_share(connection, accounts.c.id == ticket.user), proven)
+    def add_ticket(self, connection: Connection, ticket: Ticket, requester: Requester | None = None) -> None:
+        check_holder(connection, ACCOUNTS.lock_key_share(connection, accounts.c.id == ticket.user), requester)
         if ticket.session is not None and SESSIONS.lock_key_share(connection, sessions.c.id_hash == ticket.session) is None:
             raise SessionEnded
         TICKETS.add(connection, ticket)
@@ -85,8 +85,8 @@ class SqlTickets(TicketStore):
         _SET_DEVICE.run(connection, chain=family, by=device)
 
     @transaction
-    def end_tickets(self, connection: Connection, user: str, device: str, proven: Proven | None = None) -> None:
-        lock_account(connection, user, proven)
+    def end_tickets(self, connection: Connection, user: str, device: str, requester: Requester | None = None) -> None:
+        lock_account(connection, user, requester)
         TICKETS.delete(connection, tickets.c.user == user, tickets.c.device == device)
         revision = outbox.raise_revision(connection, user)
         if revision:

@@ -7,27 +7,27 @@ from sqlalchemy import Connection, select
 from ....errors import NotFound, SessionEnded
 from ....model import Account, Application
 from ...sql.tables import accounts, applications, sessions
-from .. import Proven, SignedIn
+from .. import Requester, SignedIn
 from .rows import ACCOUNTS, APPLICATIONS, SESSIONS
 
 
-def check_holder(connection: Connection, account: Account | None, proven: Proven | None) -> None:
+def check_holder(connection: Connection, account: Account | None, requester: Requester | None) -> None:
     """Raise ``SessionEnded`` if the requester may no longer act for an account.
 
     :param account: locked by the caller, so that the result holds until the transaction ends; the session is locked here.
     """
-    then, session = (proven.account, proven.session) if isinstance(proven, SignedIn) else (proven, None)
+    then, session = (requester.account, requester.session) if isinstance(requester, SignedIn) else (requester, None)
     if account is None or account.blocked or (then is not None and (account.id, account.pin) != (then.id, then.pin)):
         raise SessionEnded
     if session is not None and SESSIONS.lock_key_share(connection, sessions.c.id_hash == session.id_hash) is None:
         raise SessionEnded
 
 
-def lock_account(connection: Connection, user: str, proven: Proven | None) -> Account | None:
-    """Lock an account; if ``proven`` is given, verify that the requester is still its holder."""
+def lock_account(connection: Connection, user: str, requester: Requester | None) -> Account | None:
+    """Lock an account; if ``requester`` is given, verify that the requester is still its holder."""
     account = ACCOUNTS.lock_for_update(connection, accounts.c.id == user)
-    if proven is not None:
-        check_holder(connection, account, proven)
+    if requester is not None:
+        check_holder(connection, account, requester)
     return account
 
 
@@ -37,17 +37,17 @@ def lock_owner(connection: Connection, appid: str) -> Account | None:
     return ACCOUNTS.lock_key_share(connection, accounts.c.id == owner)
 
 
-def check_owner(connection: Connection, appid: str, proven: Proven | None) -> None:
-    """If ``proven`` is given, lock the owner of an application, if it exists, and verify that the requester still holds that account."""
-    if proven is not None and (owner := lock_owner(connection, appid)) is not None:
-        check_holder(connection, owner, proven)
+def check_owner(connection: Connection, appid: str, requester: Requester | None) -> None:
+    """If ``requester`` is given, lock the owner of an application, if it exists, and verify that the requester still holds that account."""
+    if requester is not None and (owner := lock_owner(connection, appid)) is not None:
+        check_holder(connection, owner, requester)
 
 
-def lock_own_application(connection: Connection, appid: str, proven: Proven | None) -> Application:
-    """Lock an application, and its owner in share mode; the owner must be the account in ``proven`` and must not be blocked."""
+def lock_own_application(connection: Connection, appid: str, requester: Requester | None) -> Application:
+    """Lock an application, and its owner in share mode; the owner must be the account in ``requester`` and must not be blocked."""
     account = lock_owner(connection, appid)
     application = APPLICATIONS.lock_for_update(connection, applications.c.id == appid)
     if account is None or application is None or application.owner != account.id:
         raise NotFound
-    check_holder(connection, account, proven)
+    check_holder(connection, account, requester)
     return application

@@ -8,14 +8,11 @@ from dataclasses import replace
 from sqlalchemy import Connection, and_, or_, select, update
 
 from ....errors import Conflict
-from ....model import ERASED, Account, Application, Identity
+from ....model import ERASED, Account, Identity
 from ...sql.locks import lock_names
-from ...sql.rows import Rows
 from ...sql.tables import accounts, applications, grants, sessions, tickets
 from . import outbox
-
-_ACCOUNTS = Rows(accounts, Account)
-_APPLICATIONS = Rows(applications, Application)
+from .rows import ACCOUNTS, APPLICATIONS
 
 
 def sign_in(connection: Connection, identity: Identity, now: int) -> Account:
@@ -23,7 +20,7 @@ def sign_in(connection: Connection, identity: Identity, now: int) -> Account:
     person, email = identity.pin, identity.email
     lock_names(connection, "person", (" ".join(person), email))  # only one of several concurrent sign-ins creates the account
     is_person = and_(accounts.c.issuer == identity.issuer, accounts.c.subject == identity.subject)
-    found = _ACCOUNTS.all(connection, or_(is_person, accounts.c.email == email), order_by=accounts.c.id, for_update=True)
+    found = ACCOUNTS.all(connection, or_(is_person, accounts.c.email == email), order_by=accounts.c.id, for_update=True)
     theirs = [account for account in found if account.pin == person]
     there = next((account for account in found if account.email == email), None)
     if there is not None and (there in theirs or not (there.issuer or theirs)):
@@ -35,15 +32,15 @@ def sign_in(connection: Connection, identity: Identity, now: int) -> Account:
     if theirs:
         return _change(connection, theirs[0], email=email)
     made = Account(secrets.token_urlsafe(16), email, *person, now)
-    _ACCOUNTS.add(connection, made)
+    ACCOUNTS.add(connection, made)
     return made
 
 
 def _pin(connection: Connection, account: Account, identity: Identity) -> Account:
-    other = or_(accounts.c.taken_issuer != identity.issuer, accounts.c.taken_subject != identity.subject)
+    other = or_(accounts.c.removed_issuer != identity.issuer, accounts.c.removed_subject != identity.subject)
     pinned = {"issuer": identity.issuer, "subject": identity.subject}
     free = update(accounts).where(accounts.c.id == account.id, other)
-    if not connection.execute(free.values({**pinned, "taken_issuer": "", "taken_subject": ""})).rowcount:
+    if not connection.execute(free.values({**pinned, "removed_issuer": "", "removed_subject": ""})).rowcount:
         raise Conflict("email: its account belongs to another issuer or subject")
     return replace(account, issuer=identity.issuer, subject=identity.subject)
 
@@ -52,14 +49,14 @@ def unpin(connection: Connection, account: Account, same: bool) -> None:
     """Remove the pin of an account, whose row the caller has locked; see ``Directory.unpin``."""
     values = {"issuer": "", "subject": ""}
     if same or account.issuer:  # otherwise the pin that was removed earlier stays recorded
-        values |= {"taken_issuer": "" if same else account.issuer, "taken_subject": "" if same else account.subject}
+        values |= {"removed_issuer": "" if same else account.issuer, "removed_subject": "" if same else account.subject}
     connection.execute(update(accounts).where(accounts.c.id == account.id).values(values))
-    end_authority(connection, account.id)
+    sign_out_and_deactivate(connection, account.id)
 
 
 def merge(connection: Connection, email: str, into: str) -> bool:
     """Merge the account of an address into another one; see ``Directory.merge``."""
-    found = _ACCOUNTS.all(connection, accounts.c.email.in_((email, into)), order_by=accounts.c.id, for_update=True)
+    found = ACCOUNTS.all(connection, accounts.c.email.in_((email, into)), order_by=accounts.c.id, for_update=True)
     if len(found) != 2:
         return False
     old, target = sorted(found, key=lambda account: account.email != email)
@@ -73,7 +70,7 @@ def merge(connection: Connection, email: str, into: str) -> bool:
     connection.execute(accounts.delete().where(accounts.c.id == old.id))
     connection.execute(update(accounts).where(accounts.c.id == target.id).values(blocked=target.blocked or old.blocked))
     if old.blocked or target.blocked:
-        end_authority(connection, target.id)
+        sign_out_and_deactivate(connection, target.id)
     return True
 
 
@@ -93,11 +90,11 @@ def end_sessions(connection: Connection, user: str) -> None:
     connection.execute(tickets.delete().where(tickets.c.user == user))
 
 
-def end_authority(connection: Connection, user: str) -> None:
+def sign_out_and_deactivate(connection: Connection, user: str) -> None:
     """Delete all sessions and tickets of a user, whose account the caller has locked, and deactivate their applications."""
     end_sessions(connection, user)
     running = (applications.c.owner == user, applications.c.active)
-    for application in _APPLICATIONS.all(connection, *running, order_by=applications.c.id, for_update=True):
+    for application in APPLICATIONS.all(connection, *running, order_by=applications.c.id, for_update=True):
         connection.execute(update(applications).where(applications.c.id == application.id).values(active=False))
         outbox.add(connection, application.id, "application", appid=application.id)
 
