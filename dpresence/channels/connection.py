@@ -124,7 +124,7 @@ class Connection:
     def start(self, sock: Any, received: bytes) -> None:
         """Take over the socket of an upgraded request. The channel's events begin in the next iteration of the event loop.
 
-        :param sock: a gevent socket, plain or TLS. It stays open until this connection ends, even if the caller closes it.
+        :param sock: see ``Wire.attach``.
         :param received: bytes that the client sent after its request.
         """
         assert self.channel is not None

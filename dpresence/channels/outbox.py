@@ -21,7 +21,7 @@ _WRITE = 2
 class Outbox:
     """Frames that wait for the socket. A connection has an outbox only while it has unsent bytes.
 
-    :param sock: a non-blocking gevent socket.
+    :param sock: a non-blocking socket.
     :param frame: the first frame, which may be partly sent. Its rest is always sent first.
     :param sent: number of bytes of ``frame`` that were sent.
     :param emptied: called in the hub when all frames are sent; the outbox must not be used afterwards.

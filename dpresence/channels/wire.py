@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import enum
 import logging
 import math
@@ -50,12 +51,9 @@ class Wire:
     """
 
     __slots__ = (  # saves memory: a process has thousands of connections
-        *("_clock", "_deadline", "_file", "_id", "_limits", "_outbox", "_receive", "_runs", "_send", "_sock", "_watcher"),
+        *("_clock", "_deadline", "_file", "_id", "_limits", "_outbox", "_runs", "_sock", "_watcher"),
         *("clean", "code", "discards", "state"),
     )
-
-    _receive: Callable[[int], bytes]
-    _send: Callable[[bytes], int]
 
     def __init__(self, id: str, limits: ChannelSettings, clock: Clock, runs: Runs) -> None:
         self.state = State.NEW
@@ -72,12 +70,19 @@ class Wire:
         self._watcher: Any = None
 
     def attach(self, sock: Any) -> None:
-        """Take over a non-blocking gevent socket, plain or TLS. It stays open until this wire closes it, even if the caller does."""
-        self._sock = sock
-        raw = sock if isinstance(sock, ssl.SSLSocket) else sock._sock  # gevent's wrapper would block
-        self._receive, self._send = raw.recv, raw.send
-        self._file = sock.makefile("rb", 0)  # the socket stays open until its last file is closed
-        self._watcher = gevent.get_hub().loop.io(sock.fileno(), _READ)
+        """Take over a non-blocking socket: gevent's, plain or TLS, or the C module's. The caller may close a TLS socket.
+
+        Of a plain socket only the object of the C module remains. gevent's own has two watchers and a hub, which nothing here uses:
+        1 KiB per connection.
+        """
+        if isinstance(sock, ssl.SSLSocket):
+            self._sock, self._file = sock, sock.makefile("rb", 0)  # the socket stays open until its last file is closed
+        elif isinstance(sock, _socket.socket):
+            self._sock = sock
+        else:
+            self._sock = _socket.socket(sock.family, sock.type, sock.proto, sock.detach())
+            self._sock.setblocking(False)
+        self._watcher = gevent.get_hub().loop.io(self._sock.fileno(), _READ)
 
     @property
     def closed(self) -> bool:
@@ -107,7 +112,7 @@ class Wire:
     def receive(self) -> bytes:
         """Read up to ``RECEIVE_BYTES``; return b"" if there are none. At the end of the stream, the socket is closed."""
         try:
-            data = self._receive(RECEIVE_BYTES)
+            data: bytes = self._sock.recv(RECEIVE_BYTES)
         except WOULD_BLOCK:
             return b""
         except OSError:
@@ -155,7 +160,7 @@ class Wire:
             self._outbox.put(frame)
             return
         try:
-            sent = self._send(frame)
+            sent = self._sock.send(frame)
         except WOULD_BLOCK:
             sent = 0
         except OSError:
