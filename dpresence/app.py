@@ -139,7 +139,7 @@ def _verifiers(settings: Settings, issuer: DevelopmentIssuer | None, providers: 
 def _check_mode(settings: Settings, backends: Backends) -> None:
     """Refuse a development database, whose users are not authenticated, in production, and the other way round (section 8)."""
     mode = "development" if settings.identity.development else "production"
-    stamp = backends.directory.stamp(mode)
-    if stamp != mode:
+    stored = backends.directory.claim_mode(mode)
+    if stored != mode:
         backends.close()
-        raise SettingError(f"directory.url: must be a {mode} database; this one was made by a {stamp} service")
+        raise SettingError(f"directory.url: must be a {mode} database; this one was made by a {stored} service")

@@ -57,7 +57,7 @@ class SteadyClock:
             self._offset = offset
         return self._clock.now() if self._offset == offset else round((self._offset + monotonic) * 1000)
 
-    def settled(self) -> int:
+    def trusted(self) -> int:
         """Return the time of day (ms), or 0 while the last jump is less than ``SETTLING_SECONDS`` ago, so that nothing expires."""
         now = self.now()
         return now if self._is_stable(self._clock.monotonic()) else 0

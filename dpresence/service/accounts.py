@@ -209,7 +209,7 @@ class Accounts:
         now, cookie = self._clock.steady.now(), secrets.token_urlsafe(32)
         account = self._account_of(identity, credential, address)
         self._logins.check(account.id)
-        if digest is not None and not self._directory.spend(digest, identity.expires_at):
+        if digest is not None and not self._directory.use_assertion(digest, identity.expires_at):
             raise self._refusal(InvalidAssertion("replayed", about=masked(identity.email)), credential, address)
         self._logins.record(account.id)
         session = Session(digest_of(cookie), account.id, now, now + self._settings.session_seconds * 1000)

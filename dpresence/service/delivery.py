@@ -142,7 +142,7 @@ class Delivery:
                 channel.when_sent(partial(self._on_drained, user, channel))
             return False
         if _full(channel):  # notifications may have been acknowledged by other devices, or have expired
-            progress.sent &= self._mailbox.among(user, progress.sent)
+            progress.sent &= self._mailbox.undelivered_ids(user, progress.sent)
         return not _full(channel)
 
     def _on_drained(self, user: str, channel: DevicePort) -> None:
@@ -212,7 +212,7 @@ class Delivery:
                 self.schedule(user)
 
     def _settle(self, user: str, ids: Sequence[str]) -> None:
-        self._mailbox.settle(user, ids, self._unseen(user), self._clock.steady.now())
+        self._mailbox.discard_received(user, ids, self._unseen(user), self._clock.steady.now())
 
     def _unseen(self, user: str) -> Collection[str] | None:
         """Return the PUIDs whose applications see a user as offline; None for all, also if the status cannot be determined."""

@@ -232,7 +232,8 @@ class Notifications:
         """Delete queues whose grant was revoked. They remain when a process ends between a push and its check of the grant."""
         for _ in range(_SWEPT_PAGES):
             queues = self._mailbox.queues(self._swept, _PAGE)
-            existing = self._directory.standing([queue.puid for queue in queues])  # read last, because a grant is created before its queue
+            # read last, because a grant is created before its queue
+            existing = self._directory.existing_puids([queue.puid for queue in queues])
             ended = [queue for queue in queues if queue.puid not in existing]
             if ended:
                 self._mailbox.purge_grants(ended)

@@ -43,7 +43,7 @@ class Directory(AccountStore, SessionStore, TicketStore, ApplicationStore, Grant
         """
 
     @abstractmethod
-    def stamp(self, mode: str) -> str:
+    def claim_mode(self, mode: str) -> str:
         """Write ``mode`` (``production`` or ``development``) to a store that has no mode yet; return the stored mode."""
 
     @abstractmethod

@@ -39,7 +39,7 @@ class GrantStore(ABC):
         """Return up to ``limit`` grants of a user, with their applications, in order of application id, starting after ``after``."""
 
     @abstractmethod
-    def standing(self, puids: Collection[str]) -> set[str]:
+    def existing_puids(self, puids: Collection[str]) -> set[str]:
         """Return the subset of ``puids`` that belong to existing grants."""
 
     @abstractmethod

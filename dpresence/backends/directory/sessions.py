@@ -13,7 +13,7 @@ class SessionStore(ABC):
     """Browser sessions and used assertions; a part of ``Directory``."""
 
     @abstractmethod
-    def spend(self, digest: bytes, expires_at: int) -> bool:
+    def use_assertion(self, digest: bytes, expires_at: int) -> bool:
         """Record a digest as used until ``expires_at``; return False if it has been used before."""
 
     @abstractmethod

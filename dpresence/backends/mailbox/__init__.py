@@ -1,9 +1,9 @@
 """The mailbox stores undelivered notifications, first in first out per user and application.
 
-A notification that ``push`` has acknowledged survives a crash until it is settled, expires, is dropped in favour of a newer one or is
-purged. Expiry uses the clock of the store: a time to live starts at the push, so that a process with a wrong clock neither deletes
-notifications of others too early nor stores them too long. The cost of a call depends on its arguments, never on the amount of other
-stored data. A call holds a shared store for a few milliseconds at most; a larger call takes several steps.
+A notification that ``push`` has acknowledged survives a crash until its user has received it, it expires, or it is purged or dropped in
+favour of a newer one. Expiry uses the clock of the store: a time to live starts at the push, so that a process with a wrong clock neither
+deletes notifications of others too early nor stores them too long. The cost of a call depends on its arguments, never on the amount of
+other stored data. A call holds a shared store for a few milliseconds at most; a larger call takes several steps.
 
 A queue belongs to one grant and is identified by its PUID. It has two views: the notifications still to be delivered, and the count that
 the application sees. They differ while the application is shown the user as offline: notifications that the user receives then
@@ -61,8 +61,8 @@ class Queue(NamedTuple):
     puid: str
 
 
-class Granted(Protocol):
-    """Anything that identifies a queue: a grant, or a ``Queue``."""
+class QueueKey(Protocol):
+    """The fields that identify a queue; a grant and a ``Queue`` have them."""
 
     @property
     def user(self) -> str:
@@ -90,7 +90,7 @@ class Mailbox(ABC):
         """Return up to ``limit`` undelivered notifications with a position after ``after``, oldest first; fewer only at the end."""
 
     @abstractmethod
-    def among(self, user: str, ids: Collection[str]) -> set[str]:
+    def undelivered_ids(self, user: str, ids: Collection[str]) -> set[str]:
         """Return the subset of ``ids`` that are still to be delivered to a user."""
 
     @abstractmethod
@@ -98,7 +98,7 @@ class Mailbox(ABC):
         """Return the size of a queue as its application sees it; for ``shown_until`` see ``Push``."""
 
     @abstractmethod
-    def settle(self, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
+    def discard_received(self, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
         """Discard notifications that a user has received; return how many of them were undelivered.
 
         :param unseen: PUIDs whose applications see the user as offline, None for all; their notifications remain counted.
@@ -110,7 +110,7 @@ class Mailbox(ABC):
         """Discard everything stored for a user; return the number of undelivered notifications."""
 
     @abstractmethod
-    def purge_grants(self, grants: Sequence[Granted]) -> int:
+    def purge_grants(self, grants: Sequence[QueueKey]) -> int:
         """Discard everything stored in some queues; return the number of undelivered notifications."""
 
     @abstractmethod

@@ -24,7 +24,7 @@ from ...model import Notification
 from ..redis.client import BatchingClient, ExecuteBatch, Operation
 from ..redis.connections import ConnectionFactory, RedisConnection, ask
 from ..redis.scripts import load, script
-from . import Granted, Mailbox, Push, Queue, Stored, Waiting
+from . import Mailbox, Push, Queue, QueueKey, Stored, Waiting
 
 log = logging.getLogger(__name__)
 
@@ -117,15 +117,15 @@ class RedisMailbox(Mailbox):
                 break
         return found
 
-    def among(self, user: str, ids: Collection[str]) -> set[str]:
-        return {name for some in _slices(list(ids)) for name in self._call("among", (user,), user, some)}
+    def undelivered_ids(self, user: str, ids: Collection[str]) -> set[str]:
+        return {name for some in _slices(list(ids)) for name in self._call("undelivered_ids", (user,), user, some)}
 
     def waiting(self, user: str, puid: str, shown_until: int) -> int:
         return cast("int", self._tidied("waiting", {(user, puid): 0}, _NO_LIMIT, user, puid, shown_until))
 
-    def settle(self, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
+    def discard_received(self, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
         hidden = None if unseen is None else set(unseen)
-        return sum(self._call("settle", (user,), user, some, self._hidden(user, some, hidden), at) for some in _slices(ids))
+        return sum(self._call("discard_received", (user,), user, some, self._hidden(user, some, hidden), at) for some in _slices(ids))
 
     def _hidden(self, user: str, ids: Sequence[str], unseen: set[str] | None) -> Any:
         """Return the PUIDs whose notifications remain counted, in the form the script takes; a large set is reduced to those of ``ids``."""
@@ -136,7 +136,7 @@ class RedisMailbox(Mailbox):
     def purge(self, user: str) -> int:
         return self._repeat("purge", (user,), user)
 
-    def purge_grants(self, grants: Sequence[Granted]) -> int:
+    def purge_grants(self, grants: Sequence[QueueKey]) -> int:
         queues, total = [(grant.user, grant.puid) for grant in grants], 0
         while queues:
             some = queues[:_MANY]

@@ -1,7 +1,7 @@
 """The mailbox in an SQL database. Each method except the sweep is one transaction; ``position`` orders a queue.
 
 Expiry times use the database's clock; see ``Database.now``. Notifications that a user receives while shown as offline
-move from ``notifications`` to ``taken``, which stores no content and is only counted.
+move from ``notifications`` to ``received_unseen``, which stores no content and is only counted.
 """
 # ruff: noqa: D102 - the abstract base documents each method
 
@@ -18,9 +18,9 @@ from ..sql.engine import Database
 from ..sql.locks import lock_names
 from ..sql.rows import Rows
 from ..sql.tables import notifications as table
-from ..sql.tables import taken
+from ..sql.tables import received_unseen
 from ..sql.transactions import reading, transaction, transaction_of
-from . import Granted, Mailbox, Push, Queue, Stored, Waiting
+from . import Mailbox, Push, Queue, QueueKey, Stored, Waiting
 
 NOTIFICATIONS = Rows(table, Notification)
 _PENDING = (  # runs at each sign-in
@@ -30,10 +30,12 @@ _PENDING = (  # runs at each sign-in
     .limit(bindparam("most"))
 )
 _ADD = insert(table)
-_COUNT_NO_LONGER = delete(taken).where(
-    taken.c.user == bindparam("owner"), taken.c.puid == bindparam("name"), taken.c.taken_at < bindparam("until")
+_COUNT_NO_LONGER = delete(received_unseen).where(
+    received_unseen.c.user == bindparam("owner"),
+    received_unseen.c.puid == bindparam("name"),
+    received_unseen.c.taken_at < bindparam("until"),
 )
-_BOTH = (table, taken)
+_BOTH = (table, received_unseen)
 _SWEPT = 500
 """Maximum number of rows that one transaction of the sweep deletes."""
 
@@ -53,9 +55,9 @@ class SqlMailbox(Mailbox):
             return []
         users = {item.user for item in items}
         lock_names(connection, "mailbox", users)  # no concurrent call may change the counts and positions of these users
-        now, settled = self.database.now(connection), self.database.settled_now(connection)
+        now, trusted = self.database.now(connection), self.database.trusted_now(connection)
         queues = {Queue(item.user, item.notification.puid): item.shown_until for item in items}
-        _tidy(connection, queues, settled)
+        _tidy(connection, queues, trusted)
         sizes = _sizes(connection, queues, now)
         connection.execute(_ADD, [_row(item, now) for item in items])
         positions = _positions(connection, users, [item.notification.id for item in items])
@@ -64,7 +66,7 @@ class SqlMailbox(Mailbox):
             queue = Queue(item.user, item.notification.puid)
             sizes[queue] += 1
             answers.append(Stored(positions[item.notification.id], min(sizes[queue], limit)))
-        full = [queue for queue, size in sizes.items() if size > limit or not settled]  # not settled: expired rows are still there
+        full = [queue for queue, size in sizes.items() if size > limit or not trusted]  # not trusted: expired rows are still there
         if full:
             _keep_newest(connection, full, limit, now)
         return answers
@@ -75,18 +77,18 @@ class SqlMailbox(Mailbox):
         return [Waiting(position, Notification(*fields)) for *fields, position in connection.execute(_PENDING, values)]
 
     @reading
-    def among(self, connection: Connection, user: str, ids: Collection[str]) -> set[str]:
+    def undelivered_ids(self, connection: Connection, user: str, ids: Collection[str]) -> set[str]:
         return set(connection.scalars(select(table.c.id).where(table.c.user == user, table.c.id.in_(ids))))
 
     @reading
     def waiting(self, connection: Connection, user: str, puid: str, shown_until: int) -> int:
         now = self.database.now(connection)
         mine = [(each.c.user == user, each.c.puid == puid, each.c.expires_at > now) for each in _BOTH]
-        counts = [select(func.count()).where(*mine[0]), select(func.count()).where(*mine[1], taken.c.taken_at >= shown_until)]
+        counts = [select(func.count()).where(*mine[0]), select(func.count()).where(*mine[1], received_unseen.c.taken_at >= shown_until)]
         return sum(connection.scalars(count).one() for count in counts)
 
     @transaction
-    def settle(self, connection: Connection, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
+    def discard_received(self, connection: Connection, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
         named = (table.c.user == user, table.c.id.in_(ids))
         hidden = named if unseen is None else (*named, table.c.puid.in_(unseen))
         count = 0
@@ -95,18 +97,18 @@ class SqlMailbox(Mailbox):
             rows = [{**row, "taken_at": at} for row in connection.execute(moved).mappings()]
             count = len(rows)
             if rows:
-                connection.execute(insert(taken), rows)
+                connection.execute(insert(received_unseen), rows)
         return count + (0 if unseen is None else NOTIFICATIONS.delete(connection, *named))
 
     @transaction
     def purge(self, connection: Connection, user: str) -> int:
-        connection.execute(delete(taken).where(taken.c.user == user))
+        connection.execute(delete(received_unseen).where(received_unseen.c.user == user))
         return NOTIFICATIONS.delete(connection, table.c.user == user)
 
     @transaction
-    def purge_grants(self, connection: Connection, grants: Sequence[Granted]) -> int:
+    def purge_grants(self, connection: Connection, grants: Sequence[QueueKey]) -> int:
         users, puids = {grant.user for grant in grants}, {grant.puid for grant in grants}
-        connection.execute(delete(taken).where(taken.c.user.in_(users), taken.c.puid.in_(puids)))
+        connection.execute(delete(received_unseen).where(received_unseen.c.user.in_(users), received_unseen.c.puid.in_(puids)))
         return NOTIFICATIONS.delete(connection, table.c.user.in_(users), table.c.puid.in_(puids))
 
     @reading
@@ -128,11 +130,11 @@ class SqlMailbox(Mailbox):
 
     @transaction
     def _sweep(self, connection: Connection, each: Table) -> int:
-        over = select(each.c.position).where(each.c.expires_at <= self.database.settled_now(connection)).limit(_SWEPT)
+        over = select(each.c.position).where(each.c.expires_at <= self.database.trusted_now(connection)).limit(_SWEPT)
         return connection.execute(delete(each).where(each.c.position.in_(over))).rowcount
 
     def ping(self) -> None:
-        self.database.prove()
+        self.database.check_writable()
         self._look()
 
     @reading
@@ -151,7 +153,9 @@ def _tidy(connection: Connection, queues: dict[Queue, int], now: int) -> None:
     """Discard expired entries of some queues, and entries that are no longer counted."""
     for each in _BOTH:
         connection.execute(delete(each).where(_in(each, queues), each.c.expires_at <= now))
-    affected = connection.execute(select(taken.c.user, taken.c.puid).distinct().where(_in(taken, queues))).all()
+    affected = connection.execute(
+        select(received_unseen.c.user, received_unseen.c.puid).distinct().where(_in(received_unseen, queues))
+    ).all()
     if affected:
         connection.execute(_COUNT_NO_LONGER, [{"owner": user, "name": puid, "until": queues[Queue(user, puid)]} for user, puid in affected])
 

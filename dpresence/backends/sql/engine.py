@@ -21,7 +21,7 @@ from . import postgresql, sqlite
 from .calls import Call, Checkpoint
 from .fair import FairQueue
 from .file import DatabaseFile
-from .proof import WriteProof
+from .write_check import WriteCheck
 from .write_group import Locked, WriteGroup
 
 log = logging.getLogger(__name__)
@@ -84,8 +84,8 @@ class Database:
             self._thread = ThreadPool(1)
         slots = postgresql.SLOTS if at_server else sqlite.SLOTS
         self._queue = FairQueue(**slots, most=waiting)
-        self._prove_write = postgresql.prove_write if at_server else sqlite.prove_write
-        self._proof = WriteProof(lambda: self.run(self._prove_write, urgent=True), self._clock)
+        self._probe_write = postgresql.probe_write if at_server else sqlite.probe_write
+        self._write_check = WriteCheck(lambda: self.run(self._probe_write, urgent=True), self._clock)
         self._closed = False
 
     @property
@@ -158,23 +158,23 @@ class Database:
         """Return the time of day (ms) by the store's clock, which all processes share; expiry uses it."""
         return postgresql.now(connection) if connection.dialect.name == "postgresql" else self._steady.now()
 
-    def settled_now(self, connection: Connection) -> int:
+    def trusted_now(self, connection: Connection) -> int:
         """Return the time of day (ms) by the store's clock up to which a sweep may delete; 0 while the clock may be wrong."""
         if connection.dialect.name != "postgresql":
-            return self._steady.settled()
+            return self._steady.trusted()
         now = postgresql.now(connection)
         ahead = (self._clock.now() - now) / 1000
         if abs(ahead) > JUMP_SECONDS:
             log.warning("database: the clocks of this machine and the database differ by %+d s: synchronize both by NTP", ahead)
         return now
 
-    def prove(self) -> None:
+    def check_writable(self) -> None:
         """Verify that the store accepts writes, by a write that is at most 5 s old.
 
         :raises BackendUnavailable: it does not: the disk is full or read-only, the file was deleted or replaced, the server is read-only.
         """
         self._check_usable()
-        self._proof.check()
+        self._write_check.check()
 
     def scrub(self) -> None:
         """Remove deleted data from SQLite's write-ahead log as well. A failure is not an error: the next call tries again."""

@@ -28,7 +28,7 @@ READ_ONLY = "25006"
 """SQLSTATE of a write to a server that has become a standby or was set read-only."""
 _CONNECTION_LOST = ("08", "25P03", "57P", READ_ONLY)
 """SQLSTATEs, or their prefixes, of a server that no longer serves this connection (PostgreSQL, appendix A)."""
-_PROOF = "UPDATE service SET mode = mode WHERE id = (SELECT id FROM service WHERE id = 1 FOR UPDATE SKIP LOCKED)"
+_PROBE = "UPDATE service SET mode = mode WHERE id = (SELECT id FROM service WHERE id = 1 FOR UPDATE SKIP LOCKED)"
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _DURABILITY = "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes')"
 _MUST_BE_DURABLE = (
@@ -90,9 +90,9 @@ def give_time(connection: Connection, seconds: float) -> None:
     connection.exec_driver_sql(f"SET LOCAL statement_timeout = {_milliseconds(seconds)}")
 
 
-def prove_write(connection: Connection) -> None:
+def probe_write(connection: Connection) -> None:
     """Update a row without a change, which the commit writes to disk. Skips the row if another transaction has locked it."""
-    connection.exec_driver_sql(_PROOF)
+    connection.exec_driver_sql(_PROBE)
 
 
 def now(connection: Connection) -> int:

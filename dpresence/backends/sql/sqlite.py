@@ -92,7 +92,7 @@ def is_locked(error: Exception | None) -> bool:
     return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
 
 
-def prove_write(connection: Connection) -> None:
+def probe_write(connection: Connection) -> None:
     """Write one page: a random number in a header field that is otherwise unused."""
     connection.exec_driver_sql(f"PRAGMA user_version = {secrets.randbits(31)}")
 
@@ -114,7 +114,7 @@ def checkpoint(engine: Engine, mode: CheckpointMode) -> bool:
         cursor.close()
         connection.close()
     with engine.begin() as opened:
-        prove_write(opened)
+        probe_write(opened)
     return not busy
 
 

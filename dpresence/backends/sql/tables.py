@@ -1,6 +1,7 @@
 """The tables, named as in docs/protocol.md, section 1. ``migrations`` creates them; a test compares the two.
 
 Times are milliseconds since the epoch. Columns are named like the fields in ``model``; a comment explains each column without a field.
+A name in Python that differs from the one in the database is the clearer of the two: a migration would rewrite tables for a name alone.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ sessions = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     # hash of the browser's cookie before the log-in; a later log-in with the same cookie replaces this session
-    Column("succeeds", LargeBinary, index=True),
+    Column("succeeds", LargeBinary, key="previous_cookie_hash", index=True),
 )
 
 tickets = Table(
@@ -108,7 +109,7 @@ tickets = Table(
     Index(None, "user", "device"),
 )
 
-spent = Table(
+used_assertions = Table(
     "spent",
     metadata,
     Column("digest", LargeBinary, primary_key=True),
@@ -193,7 +194,7 @@ notifications = Table(
 )
 
 # Notifications that a user received while shown as offline to the application: they are counted until they expire.
-taken = Table(
+received_unseen = Table(
     "taken",
     metadata,
     Column("position", BigInteger, primary_key=True, autoincrement=False),

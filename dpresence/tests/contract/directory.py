@@ -29,8 +29,8 @@ class DirectoryContract(
     OutboxContract,
 ):
     def test_the_stamp_that_was_written_first_stands(self, backend):
-        assert backend.stamp("development") == "development"
-        assert backend.stamp("production") == "development"
+        assert backend.claim_mode("development") == "development"
+        assert backend.claim_mode("production") == "development"
 
     def test_a_reachable_store_answers_a_ping(self, backend):
         assert backend.ping() is None

@@ -47,9 +47,9 @@ class GrantContract:
 
     def test_which_grants_stand_is_asked_for_by_puid(self, backend, app, jane):
         made = grant(backend, app, jane)
-        assert backend.standing([made.puid, "unknown"]) == {made.puid}
+        assert backend.existing_puids([made.puid, "unknown"]) == {made.puid}
         backend.revoke(app.id, jane.id)
-        assert backend.standing([made.puid]) == backend.standing([]) == set()
+        assert backend.existing_puids([made.puid]) == backend.existing_puids([]) == set()
 
     def test_granting_again_returns_the_first_grant(self, backend, app, jane):
         first = grant(backend, app, jane)

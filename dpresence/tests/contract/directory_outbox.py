@@ -45,7 +45,7 @@ class OutboxContract:
         return backend.grants_of_user(user).revision
 
     def test_the_version_of_the_directory_only_grows(self, backend, chess, jane):
-        backend.stamp("production")
+        backend.claim_mode("production")
         versions = [backend.version()]
         for _ in range(3):
             grant(backend, chess, jane)

@@ -140,19 +140,19 @@ class SessionContract:
         return person(backend)
 
     def test_a_digest_is_spent_once(self, backend):
-        assert backend.spend(b"digest", END) is True
-        assert backend.spend(b"digest", END) is False
-        assert backend.spend(b"another", END) is True
+        assert backend.use_assertion(b"digest", END) is True
+        assert backend.use_assertion(b"digest", END) is False
+        assert backend.use_assertion(b"another", END) is True
 
     def test_of_many_who_spend_a_digest_at_once_one_wins(self, backend):
-        assert sorted(at_once(*[lambda: backend.spend(b"digest", END)] * 10)) == [False] * 9 + [True]
+        assert sorted(at_once(*[lambda: backend.use_assertion(b"digest", END)] * 10)) == [False] * 9 + [True]
 
     def test_a_spent_digest_is_forgotten_by_a_sweep_once_it_is_over(self, backend):
-        backend.spend(b"digest", PAST)
-        backend.spend(b"another", LATER)
+        backend.use_assertion(b"digest", PAST)
+        backend.use_assertion(b"another", LATER)
         assert backend.sweep() == 1
-        assert backend.spend(b"digest", END) is True
-        assert backend.spend(b"another", END) is False
+        assert backend.use_assertion(b"digest", END) is True
+        assert backend.use_assertion(b"another", END) is False
 
     def test_a_session_is_found_until_it_ends(self, backend, jane):
         session = replace(SESSION, user=jane.id)
@@ -225,10 +225,10 @@ class SessionContract:
         for name in ("unused", "used"):
             backend.add_ticket(replace(TICKET, hash=name.encode(), family=name, user=jane.id))
         backend.use_ticket(b"used", NOW, "phone", b"next")
-        backend.spend(b"digest", END)
+        backend.use_assertion(b"digest", END)
         assert backend.session(b"s1", wrong) is None
         assert [backend.use_ticket(hash, wrong, "phone", None) for hash in (b"unused", b"used", b"next")] == [None] * 3
         assert backend.sweep() == 0
         assert backend.session(b"s1", NOW)
         assert [backend.use_ticket(hash, NOW, "phone", None).good for hash in (b"unused", b"used")] == [True, True]
-        assert backend.spend(b"digest", END) is False
+        assert backend.use_assertion(b"digest", END) is False

@@ -29,7 +29,7 @@ TICKET = Ticket(b"t1", "family-1", "jane", LATER, END)
 # one call of each method; a new method of the base is missing here until it is added
 CALLS: dict[str, Callable[[Directory], Any]] = {
     "ping": lambda it: it.ping(),
-    "stamp": lambda it: it.stamp("production"),
+    "claim_mode": lambda it: it.claim_mode("production"),
     "sweep": lambda it: it.sweep(),
     "sign_in": lambda it: it.sign_in(IDENTITY, NOW),
     "account": lambda it: it.account("jane"),
@@ -37,7 +37,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "unpin": lambda it: it.unpin("jane@example.org"),
     "block": lambda it: it.block("jane@example.org", True),
     "erase": lambda it: it.erase("jane"),
-    "spend": lambda it: it.spend(b"digest", END),
+    "use_assertion": lambda it: it.use_assertion(b"digest", END),
     "add_session": lambda it: it.add_session(SESSION),
     "session": lambda it: it.session(b"s1", NOW),
     "sessions": lambda it: it.sessions("jane", NOW),
@@ -70,7 +70,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "grants_by_puid": lambda it: it.grants_by_puid("app-1", ["puid-1"]),
     "grants_of_user": lambda it: it.grants_of_user("jane"),
     "grants_with_applications": lambda it: it.grants_with_applications("jane", "", 10),
-    "standing": lambda it: it.standing(["puid-1"]),
+    "existing_puids": lambda it: it.existing_puids(["puid-1"]),
     "grants_of_application": lambda it: it.grants_of_application("app-1", "", 10),
     "count_grants": lambda it: it.count_grants("app-1"),
     "pause": lambda it: it.pause("app-1", "jane", True, NOW),

@@ -49,7 +49,7 @@ def kept(backend: Mailbox, user: str = "jane") -> list[str]:
 
 
 def settle(backend: Mailbox, user: str, ids: list[str], unseen: Any = (), at: int = NOW) -> int:
-    return backend.settle(user, ids, unseen, at)
+    return backend.discard_received(user, ids, unseen, at)
 
 
 def waiting(backend: Mailbox, puid: str = "puid-of-app-1", user: str = "jane", shown_until: int = SHOWN_NOW) -> int:
@@ -60,9 +60,9 @@ def waiting(backend: Mailbox, puid: str = "puid-of-app-1", user: str = "jane", s
 CALLS: dict[str, Callable[[Mailbox], Any]] = {
     "push": lambda it: it.push([one("a")], 100),
     "pending": lambda it: it.pending("jane", 0, 10),
-    "among": lambda it: it.among("jane", ["a"]),
+    "undelivered_ids": lambda it: it.undelivered_ids("jane", ["a"]),
     "waiting": lambda it: it.waiting("jane", "puid-of-app-1", SHOWN_NOW),
-    "settle": lambda it: it.settle("jane", ["a"], (), NOW),
+    "discard_received": lambda it: it.discard_received("jane", ["a"], (), NOW),
     "purge": lambda it: it.purge("jane"),
     "purge_grants": lambda it: it.purge_grants([grant()]),
     "queues": lambda it: it.queues(Queue("", ""), 10),
@@ -224,8 +224,8 @@ class MailboxContract:
     def test_one_can_ask_what_of_some_still_waits(self, backend):
         push(backend, "a", "b", one("c", "joe"))
         settle(backend, "jane", ["a"])
-        assert backend.among("jane", ["a", "b", "c", "d"]) == {"b"}
-        assert backend.among("jane", []) == set()
+        assert backend.undelivered_ids("jane", ["a", "b", "c", "d"]) == {"b"}
+        assert backend.undelivered_ids("jane", []) == set()
 
     def test_a_reachable_store_answers_a_ping(self, backend):
         assert backend.ping() is None

@@ -322,7 +322,7 @@ class TestLosses:
     def test_what_was_answered_survives_a_crash_of_the_server(self, postgresql, database):
         directory, box = SqlDirectory(database), SqlMailbox(database)
         jane = person(directory)
-        directory.spend(b"digest", END)
+        directory.use_assertion(b"digest", END)
         mailbox.push(box, mailbox.one("a", jane.id))
         postgresql.crash()
         with pytest.raises(BackendUnavailable):
@@ -330,5 +330,5 @@ class TestLosses:
         postgresql.start()
         assert within(5, directory.ping) < 5
         assert directory.account(jane.id) == jane
-        assert directory.spend(b"digest", END) is False
+        assert directory.use_assertion(b"digest", END) is False
         assert mailbox.kept(box, jane.id) == ["a"]

@@ -57,7 +57,7 @@ class TestDirectory:
             two.unpin(IDENTITY.email)
 
     def test_a_stamp_is_written_once(self, sides):
-        stamps = at_once(*[lambda side=side, mode=mode: side.stamp(mode) for side in sides for mode in ("development", "production")])
+        stamps = at_once(*[lambda side=side, mode=mode: side.claim_mode(mode) for side in sides for mode in ("development", "production")])
         assert len(set(stamps)) == 1
 
     def test_a_replayed_ticket_leaves_nothing_of_its_family(self, sides):

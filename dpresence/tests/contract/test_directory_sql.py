@@ -69,7 +69,7 @@ class TestInAFile(DirectoryContract, AddressContract):
                 directory.add_session(replace(SESSION, user=jane.id))
                 directory.add_ticket(replace(TICKET, user=jane.id))
                 directory.use_ticket(TICKET.hash, NOW, "phone", b"t2")
-                directory.spend(b"digest", END)
+                directory.use_assertion(b"digest", END)
                 wait_to_be_killed()
             """
         )
@@ -80,5 +80,5 @@ class TestInAFile(DirectoryContract, AddressContract):
             assert directory.grant("app-1", jane.id).puid == "puid-1"
             assert directory.key("key-1", NOW)
             assert directory.session(b"s1", NOW)
-            assert directory.spend(b"digest", END) is False
+            assert directory.use_assertion(b"digest", END) is False
             assert directory.use_ticket(b"t2", NOW, "phone", None)[0].device == "phone"

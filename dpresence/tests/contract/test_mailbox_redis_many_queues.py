@@ -38,7 +38,7 @@ def fill(backend: RedisMailbox, ttl_ms: int = DAY, count: int = 100, limit: int 
 def take(backend: RedisMailbox) -> None:
     """Have each user get everything while the application is shown them as offline."""
     for queue in QUEUES:
-        assert backend.settle(f"user-{queue}", kept(backend, f"user-{queue}"), None, NOW) == 100
+        assert backend.discard_received(f"user-{queue}", kept(backend, f"user-{queue}"), None, NOW) == 100
 
 
 def empty(backend: RedisMailbox) -> None:
@@ -133,7 +133,7 @@ def test_a_page_and_its_acknowledgement_over_a_hundred_queues_of_a_person_with_v
 
     def act():
         ids = kept(backend, "one")
-        assert backend.settle("one", ids[:100], paused, NOW) == backend.settle("one", ids[100:200], None, NOW) == 100
+        assert backend.discard_received("one", ids[:100], paused, NOW) == backend.discard_received("one", ids[100:200], None, NOW) == 100
 
     check_longest_script(redis_server, prepare, act)
     assert [backend.waiting("one", f"puid-{n}", 0) for n in QUEUES] == [9] * 100

@@ -12,7 +12,7 @@ from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
-from dpresence.backends.sql.proof import ACCEPTED_SECONDS, REFUSED_SECONDS
+from dpresence.backends.sql.write_check import ACCEPTED_SECONDS, REFUSED_SECONDS
 from dpresence.errors import BackendUnavailable
 from dpresence.tests.faults.proxy import Proxy, to_unix
 from dpresence.tests.support import FakeClock
@@ -47,7 +47,7 @@ def test_a_server_that_turned_read_only_is_unavailable_to_writers_and_readers(da
     with demote():
         for _ in range(3):
             with pytest.raises(BackendUnavailable):
-                directory.spend(b"digest", END)
+                directory.use_assertion(b"digest", END)
             with pytest.raises(BackendUnavailable):
                 directory.account(jane.id)
 
@@ -56,7 +56,7 @@ def test_its_heartbeat_proves_a_write(migrated, demote):
     clock = FakeClock()
     database = Database(migrated, clock=clock)
     backends = SqlDirectory(database), SqlMailbox(database)
-    SqlDirectory(database).stamp("production")
+    SqlDirectory(database).claim_mode("production")
     for backend in backends:
         backend.ping()
     with demote():
@@ -74,15 +74,15 @@ def test_it_is_used_again_as_soon_as_it_is_writable(database, demote):
     directory = SqlDirectory(database)
     jane = person(directory)
     with demote(), pytest.raises(BackendUnavailable):
-        directory.spend(b"digest", END)
-    assert directory.spend(b"digest", END)
+        directory.use_assertion(b"digest", END)
+    assert directory.use_assertion(b"digest", END)
     assert directory.account(jane.id) == jane
 
 
 def test_no_connection_outlives_the_demotion(database, demote):
     before = session(database)
     with demote(), pytest.raises(BackendUnavailable):
-        SqlDirectory(database).spend(b"digest", END)
+        SqlDirectory(database).use_assertion(b"digest", END)
     assert session(database) != before
 
 
@@ -145,10 +145,10 @@ def test_the_promoted_standby_behind_the_same_name_takes_over(pair, demote, post
     standby.catch_up(postgresql)
     with demote():
         with pytest.raises(BackendUnavailable):
-            directory.spend(b"lost", END)
+            directory.use_assertion(b"lost", END)
         standby.promote()
         targets[0] = to_unix(standby.socket)
-        assert directory.spend(b"kept", END), "the first call after the name leads elsewhere"
+        assert directory.use_assertion(b"kept", END), "the first call after the name leads elsewhere"
         calls = [gevent.spawn(directory.spend, bytes([n]), END) for n in range(50)]
         gevent.joinall(calls, raise_error=True)
         assert directory.account(jane.id) == jane
@@ -161,8 +161,8 @@ def test_the_name_may_lead_to_a_standby_for_a_while(pair, postgresql):
     jane = person(directory)
     targets[0] = to_unix(standby.socket)
     postgresql.end_sessions()
-    for call in (lambda: directory.account(jane.id), lambda: directory.spend(b"x", END), directory.ping):
+    for call in (lambda: directory.account(jane.id), lambda: directory.use_assertion(b"x", END), directory.ping):
         with pytest.raises(BackendUnavailable):
             call()
     standby.promote()
-    assert directory.spend(b"x", END)
+    assert directory.use_assertion(b"x", END)

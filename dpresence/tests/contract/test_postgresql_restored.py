@@ -28,7 +28,7 @@ def directory(postgresql):
 
 
 def test_a_restored_directory_is_as_old_as_its_backup(directory, postgresql, tmp_path):
-    directory.stamp("production")
+    directory.claim_mode("production")
     jane, joe = person(directory, "jane"), person(directory, "joe")
     chess = application(directory, joe)
     kept = grant(directory, chess, jane)

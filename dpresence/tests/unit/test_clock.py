@@ -36,46 +36,46 @@ def test_nothing_has_expired_until_the_time_of_day_has_stood_for_a_while_after_t
     steady = SteadyClock(clock)
     for _ in range(SETTLING_SECONDS // 60 - 1):
         clock.advance(60)
-        assert steady.settled() == 0
+        assert steady.trusted() == 0
     clock.advance(60)
-    assert steady.settled() == clock.now()
+    assert steady.trusted() == clock.now()
 
 
 @pytest.mark.parametrize("seconds", [61, HOUR, 13 * HOUR, -61, -HOUR])
 def test_a_jump_is_waited_for_and_logged_once(clock, steady, seconds, caplog):
-    assert steady.settled() == clock.now()
+    assert steady.trusted() == clock.now()
     clock.set(seconds)
-    assert steady.settled() == 0
+    assert steady.trusted() == 0
     clock.advance(SETTLING_SECONDS - 1)
-    assert steady.settled() == 0
+    assert steady.trusted() == 0
     clock.advance(1)
-    assert steady.settled() == clock.now()
+    assert steady.trusted() == clock.now()
     said = f"the time of day jumped by {seconds:+d} s: it does not expire stored data for 600 s"
     assert [record.getMessage() for record in caplog.records] == [said]
 
 
 def test_a_clock_that_jumps_ahead_and_back_has_deleted_nothing(clock, steady):
     clock.set(13 * HOUR)
-    assert steady.settled() == 0
+    assert steady.trusted() == 0
     clock.advance(65)
-    assert steady.settled() == 0
+    assert steady.trusted() == 0
     clock.set(-13 * HOUR)
-    assert steady.settled() == 0
+    assert steady.trusted() == 0
     clock.advance(SETTLING_SECONDS)
-    assert steady.settled() == clock.now()
+    assert steady.trusted() == clock.now()
 
 
 def test_a_clock_that_is_slewed_has_not_jumped(clock, steady, caplog):
     for _ in range(60):
         clock.advance(60)
         clock.set(30)
-        assert steady.settled() == clock.now()
+        assert steady.trusted() == clock.now()
     assert caplog.records == []
 
 
 def test_an_hour_of_silence_is_no_jump(clock, steady, caplog):
     clock.advance(HOUR)
-    assert steady.settled() == clock.now()
+    assert steady.trusted() == clock.now()
     assert caplog.records == []
 
 
@@ -104,7 +104,7 @@ def test_a_board_whose_clock_jumps_keeps_its_sessions(clock, tmp_path):
     database = Database(f"sqlite:///{tmp_path}/presence.db", clock=clock)
     migrate(database)
     directory = SqlDirectory(database)
-    directory.spend(b"digest", clock.now() + HOUR * 1000)
+    directory.use_assertion(b"digest", clock.now() + HOUR * 1000)
     clock.advance(SETTLING_SECONDS)
     assert directory.sweep() == 0
     clock.set(13 * HOUR)

@@ -81,7 +81,7 @@ def settle() -> None:
 
 SIGN_IN = {
     "sign_in": lambda it: it.sign_in(IDENTITY, NOW),
-    "spend": lambda it: it.spend(b"digest", END),
+    "use_assertion": lambda it: it.use_assertion(b"digest", END),
     "ping": lambda it: it.ping(),
     "account": lambda it: it.account("jane"),
     "session": lambda it: it.session(b"s1", NOW),

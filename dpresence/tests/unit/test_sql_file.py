@@ -148,7 +148,7 @@ def test_a_file_that_is_gone_or_another_one_is_written_to_no_more(directory, pat
     how(path)
     for call in (
         directory.ping,
-        lambda: directory.spend(b"x", END),
+        lambda: directory.use_assertion(b"x", END),
         lambda: directory.account(jane.id),
         lambda: directory.touch_key("k", "d"),
     ):
@@ -166,7 +166,7 @@ def test_a_file_that_was_put_back_is_used_again(directory, path, tmp_path):
         directory.ping()
     (tmp_path / "moved.db").rename(path)
     directory.ping()
-    assert directory.spend(b"x", END)
+    assert directory.use_assertion(b"x", END)
     assert directory.account(jane.id) == jane
 
 

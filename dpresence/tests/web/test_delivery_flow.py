@@ -216,7 +216,7 @@ def test_it_goes_on_with_a_sweep_when_somebody_else_acknowledged(box: Box, world
     peer = box.peer(ack=True)
     ids = [item["id"] for _ in range(5) for item in peer.page()]
     assert peer.silent()
-    world.registry.backends.mailbox.settle(box.user, ids, (), 0)
+    world.registry.backends.mailbox.discard_received(box.user, ids, (), 0)
     assert peer.silent()
     world.services.notifications.sweep()
     assert peer.read(200) == sent[500:]

@@ -176,7 +176,7 @@ def test_what_could_not_be_discarded_is_not_sent_again_and_discarded_later(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = world.device(ANN)
-    user, away = account(world), Away(monkeypatch, world.registry.backends.mailbox, "settle")
+    user, away = account(world), Away(monkeypatch, world.registry.backends.mailbox, "discard_received")
     world.notify(app, {"puid": puid, "message": "once"})
     assert messages(channel) == ["once"]
     with pytest.raises(BackendUnavailable):
@@ -192,7 +192,7 @@ def test_a_delivery_and_a_sweep_that_discard_the_same_at_once_do_not_trip(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = world.device(ANN)
-    held = Held(monkeypatch, world.registry.backends.mailbox, "settle")
+    held = Held(monkeypatch, world.registry.backends.mailbox, "discard_received")
     held.overtake(lambda: world.notify(app, {"puid": puid, "message": "once"}), world.services.notifications.sweep)
     assert messages(channel) == ["once"] and waiting(world, app, account(world)) == 0
 
@@ -204,7 +204,7 @@ def test_what_leaves_while_others_are_discarded_is_discarded_as_well(
     user, clogged = account(world), Clogged(monkeypatch, channel)
     world.notify(app, {"puid": puid, "message": "slow"})
     clogged.clear()
-    held = Held(monkeypatch, world.registry.backends.mailbox, "settle")
+    held = Held(monkeypatch, world.registry.backends.mailbox, "discard_received")
     held.overtake(lambda: world.notify(app, {"puid": puid, "message": "quick"}), clogged.flow)
     world.settle()
     assert messages(channel) == ["slow", "quick"] and waiting(world, app, user) == 0

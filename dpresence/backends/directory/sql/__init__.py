@@ -24,7 +24,7 @@ from .tickets import UNUSED, SqlTickets
 
 __all__ = ["ACCOUNTS", "APPLICATIONS", "GRANTS", "KEYS", "PARALLEL_MS", "SESSIONS", "TICKETS", "SqlDirectory"]
 
-_IN_A_SESSION = ("_account_of", "_find_person", "account", "spend", "add_session", "session")
+_IN_A_SESSION = ("_account_of", "_find_person", "account", "use_assertion", "add_session", "session")
 _IN_A_SIGN_IN = (*_IN_A_SESSION, "add_ticket", "use_ticket", "has_family", "set_family_device")
 _IN_A_SIGN_OUT = ("end_session", "end_sessions", "end_tickets", "outbox", "clear_outbox", "grants_of_user")
 
@@ -47,7 +47,7 @@ class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlApplications, SqlGra
     # -- the directory as a whole
 
     def ping(self) -> None:
-        self.database.prove()
+        self.database.check_writable()
         self._look()
 
     @reading
@@ -55,7 +55,7 @@ class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlApplications, SqlGra
         connection.execute(select(tables.service.c.mode))
 
     @transaction
-    def stamp(self, connection: Connection, mode: str) -> str:
+    def claim_mode(self, connection: Connection, mode: str) -> str:
         insert_new(connection, tables.service, id=1, mode=mode)
         connection.execute(update(tables.service).where(tables.service.c.generation.is_(None)).values(generation=secrets.token_hex(8)))
         stored: str = connection.scalars(select(tables.service.c.mode)).one()
@@ -67,12 +67,12 @@ class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlApplications, SqlGra
 
     @transaction
     def sweep(self, connection: Connection) -> int:
-        now = self.database.settled_now(connection)
+        now = self.database.trusted_now(connection)
         unused = (tables.tickets.c.state == UNUSED) & (tables.tickets.c.expires_at <= now)
         deleted = TICKETS.delete(connection, or_(tables.tickets.c.session_ends_at <= now, unused))
         deleted += SESSIONS.delete(connection, tables.sessions.c.expires_at <= now)
         deleted += KEYS.delete(connection, tables.api_keys.c.retires_at <= now)
-        return deleted + connection.execute(delete(tables.spent).where(tables.spent.c.expires_at <= now)).rowcount
+        return deleted + connection.execute(delete(tables.used_assertions).where(tables.used_assertions.c.expires_at <= now)).rowcount
 
     def close(self) -> None:
         self.database.close()

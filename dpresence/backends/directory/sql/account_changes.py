@@ -1,4 +1,4 @@
-"""The holder of an account: sign-in, change of the e-mail address, pins, end of sessions, and merging of two accounts."""
+"""Changes of accounts: sign-in, change of the e-mail address, pins, end of sessions, and merging of two accounts."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def merge(connection: Connection, email: str, into: str) -> bool:
     old, target = sorted(found, key=lambda account: account.email != email)
     outbox.add(connection, old.id, "account", old.id, revision=ERASED)
     twice = and_(grants.c.user == old.id, grants.c.appid.in_(select(grants.c.appid).where(grants.c.user == target.id)))
-    outbox.add_ended(connection, old.id, twice)
+    outbox.add_revoked_entries(connection, old.id, twice)
     connection.execute(grants.delete().where(twice))
     _move_grants(connection, old.id, target.id)
     connection.execute(update(applications).where(applications.c.owner == old.id).values(owner=target.id))

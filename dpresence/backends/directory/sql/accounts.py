@@ -75,7 +75,7 @@ class SqlAccounts(AccountStore):
         outbox.add(connection, user, "account", user, revision=ERASED)
         for application in owned:
             outbox.add(connection, user, "application", appid=application.id)
-        outbox.add_ended(connection, user, affected)
+        outbox.add_revoked_entries(connection, user, affected)
         for application in owned:
             outbox.add(connection, user, "dropped", appid=application.id)
         outbox.add(connection, user, "erased", user)

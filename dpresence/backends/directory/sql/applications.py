@@ -148,6 +148,6 @@ def _works(now: int) -> ColumnElement[bool]:
 
 def _end_grants(connection: Connection, appid: str) -> Sequence[Grant]:
     ended = GRANTS.all(connection, grants.c.appid == appid, order_by=grants.c.puid, for_update=True)
-    outbox.add_ended(connection, appid, grants.c.appid == appid)
+    outbox.add_revoked_entries(connection, appid, grants.c.appid == appid)
     GRANTS.delete(connection, grants.c.appid == appid)
     return ended

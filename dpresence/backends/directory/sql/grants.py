@@ -49,7 +49,7 @@ class SqlGrants(GrantStore):
         present = GRANTS.find(connection, *_between(grant.appid, grant.user))
         if present is None:
             GRANTS.add(connection, grant)
-            _add_changed(connection, "granted", grant)
+            _add_grant_entry(connection, "granted", grant)
         return present or grant
 
     @reading
@@ -73,7 +73,7 @@ class SqlGrants(GrantStore):
         return [GrantWithApplication(Grant(*row[:_GRANT_FIELDS]), Application(*row[_GRANT_FIELDS:-1]), row[-1]) for row in rows]
 
     @reading
-    def standing(self, connection: Connection, puids: Collection[str]) -> set[str]:
+    def existing_puids(self, connection: Connection, puids: Collection[str]) -> set[str]:
         return set(connection.scalars(select(grants.c.puid).where(grants.c.puid.in_(puids))))
 
     @reading
@@ -96,7 +96,7 @@ class SqlGrants(GrantStore):
         changed = replace(grant, paused=paused, since=grant.since if paused else since)
         values = {"paused": changed.paused, "since": changed.since}
         connection.execute(update(grants).where(grants.c.puid == grant.puid).values(values))
-        _add_changed(connection, "changed", grant)
+        _add_grant_entry(connection, "changed", grant)
         return changed
 
     @transaction
@@ -105,7 +105,7 @@ class SqlGrants(GrantStore):
         grant = GRANTS.lock_for_update(connection, *_between(appid, user))
         if grant is not None:
             GRANTS.delete(connection, grants.c.puid == grant.puid)
-            _add_changed(connection, "revoked", grant)
+            _add_grant_entry(connection, "revoked", grant)
         return grant
 
 
@@ -120,7 +120,7 @@ def _between(appid: str, user: str) -> tuple[ColumnElement[bool], ColumnElement[
     return grants.c.appid == appid, grants.c.user == user
 
 
-def _add_changed(connection: Connection, kind: OutboxKind, grant: Grant) -> None:
+def _add_grant_entry(connection: Connection, kind: OutboxKind, grant: Grant) -> None:
     """Increment the revision of a grant's user and add the change to the outbox."""
     revision = outbox.raise_revision(connection, grant.user)
     outbox.add(connection, grant.user, kind, grant.user, grant.appid, grant.puid, revision)

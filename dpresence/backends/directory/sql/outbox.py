@@ -30,7 +30,7 @@ def add(connection: Connection, owner: str, kind: OutboxKind, user: str = "", ap
     connection.execute(insert(outbox).values(values))
 
 
-def add_ended(connection: Connection, owner: str, *which: ColumnElement[bool]) -> None:
+def add_revoked_entries(connection: Connection, owner: str, *which: ColumnElement[bool]) -> None:
     """Add a ``revoked`` entry for each matching grant. Must be called before the grants are deleted."""
     ended = select(literal(owner), literal("revoked"), grants.c.user, grants.c.appid, grants.c.puid, literal(0)).where(*which)
     columns = ("owner", "kind", "user", "appid", "detail", "revision")

@@ -11,7 +11,7 @@ from ....model import Account, Session
 from ...sql.engine import Database
 from ...sql.locks import lock_names
 from ...sql.rows import insert_new
-from ...sql.tables import accounts, sessions, spent, tickets
+from ...sql.tables import accounts, sessions, tickets, used_assertions
 from ...sql.transactions import reading, transaction
 from .. import Requester, SignedIn
 from ..sessions import SessionStore
@@ -35,23 +35,23 @@ class SqlSessions(SessionStore):
     database: Database
 
     @transaction
-    def spend(self, connection: Connection, digest: bytes, expires_at: int) -> bool:
-        return insert_new(connection, spent, digest=digest, expires_at=expires_at)
+    def use_assertion(self, connection: Connection, digest: bytes, expires_at: int) -> bool:
+        return insert_new(connection, used_assertions, digest=digest, expires_at=expires_at)
 
     @transaction
     def add_session(
         self, connection: Connection, session: Session, requester: Requester | None = None, previous: bytes | None = None
     ) -> Sequence[str]:
         lock_names(connection, "cookie", [previous.hex()] if previous else [])
-        succeeded = (sessions.c.succeeds == previous) & (sessions.c.created_at > session.created_at - PARALLEL_MS)
-        before = or_(sessions.c.id_hash == previous, succeeded) if previous else false()
+        replaced_before = (sessions.c.previous_cookie_hash == previous) & (sessions.c.created_at > session.created_at - PARALLEL_MS)
+        before = or_(sessions.c.id_hash == previous, replaced_before) if previous else false()
         users = or_(accounts.c.id == session.user, accounts.c.id.in_(select(sessions.c.user).where(before)))
         locked = ACCOUNTS.all(connection, users, order_by=accounts.c.id, for_update=True)
         check_holder(connection, next((account for account in locked if account.id == session.user), None), requester)
         ended = SESSIONS.all(connection, before, order_by=sessions.c.id_hash)
         for one in ended:
             _end_session(connection, one.user, one.id_hash)
-        connection.execute(insert(sessions).values({**SESSIONS.values(session), "succeeds": previous}))
+        connection.execute(insert(sessions).values({**SESSIONS.values(session), "previous_cookie_hash": previous}))
         return sorted({one.user for one in ended})
 
     @reading

@@ -71,7 +71,7 @@ function run.pending(user, after, limit)
   return { #ids == limit and tonumber(found[#found]) or 0, page }
 end
 
-function run.among(user, ids)
+function run.undelivered_ids(user, ids)
   local found = {}
   for index, score in ipairs(call('ZMSCORE', key('order', user), unpack(ids))) do
     if score then found[#found + 1] = ids[index] end
@@ -94,7 +94,7 @@ function run.puids(user, ids)
 end
 
 -- unseen: "all", or a list of PUIDs.
-function run.settle(user, ids, unseen, at)
+function run.discard_received(user, ids, unseen, at)
   local named, count = {}, 0
   for index, facts in ipairs(call('HMGET', key('facts', user), unpack(ids))) do
     local puid = facts and string.match(facts, ' (.*)$')

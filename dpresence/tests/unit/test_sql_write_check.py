@@ -14,7 +14,7 @@ from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
-from dpresence.backends.sql.proof import ACCEPTED_SECONDS, REFUSED_SECONDS, WriteProof
+from dpresence.backends.sql.write_check import ACCEPTED_SECONDS, REFUSED_SECONDS, WriteCheck
 from dpresence.errors import BackendUnavailable
 from dpresence.tests.support import FakeClock
 
@@ -42,39 +42,39 @@ def store():
 
 
 @pytest.fixture
-def proof(store, clock):
-    return WriteProof(store.write, clock)
+def check(store, clock):
+    return WriteCheck(store.write, clock)
 
 
-def keeps(proof: WriteProof) -> bool:
+def keeps(check: WriteCheck) -> bool:
     try:
-        proof.check()
+        check.check()
     except BackendUnavailable:
         return False
     return True
 
 
-def test_many_who_ask_at_once_cost_one_write(proof, store, clock):
+def test_many_who_ask_at_once_cost_one_write(check, store, clock):
     for round in (1, 2):
-        asked = [gevent.spawn(keeps, proof) for _ in range(50)]
+        asked = [gevent.spawn(keeps, check) for _ in range(50)]
         gevent.joinall(asked)
         assert all(one.value for one in asked)
         assert store.writes == round
         clock.advance(ACCEPTED_SECONDS)
 
 
-def test_a_write_that_failed_is_tried_again_sooner_than_one_that_did_not(proof, store, clock):
+def test_a_write_that_failed_is_tried_again_sooner_than_one_that_did_not(check, store, clock):
     store.full = True
-    assert [keeps(proof) for _ in range(5)] == [False] * 5
+    assert [keeps(check) for _ in range(5)] == [False] * 5
     assert store.writes == 1
     store.full = False
     clock.advance(REFUSED_SECONDS)
-    assert keeps(proof)
+    assert keeps(check)
     store.full = True
     clock.advance(ACCEPTED_SECONDS - 0.1)
-    assert keeps(proof)
+    assert keeps(check)
     clock.advance(0.1)
-    assert not keeps(proof)
+    assert not keeps(check)
     assert store.writes == 3
 
 

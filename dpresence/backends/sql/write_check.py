@@ -15,7 +15,7 @@ REFUSED_SECONDS = 1.0
 """Seconds for which the result of a failed write is reused."""
 
 
-class WriteProof:
+class WriteCheck:
     """Writes at intervals; calls in between reuse the latest result.
 
     :param write: performs the write or raises ``BackendUnavailable``.
