@@ -12,7 +12,7 @@ log = logging.getLogger("dpresence.server")
 
 OTHER_FILES = 64
 """Files reserved for the database, Redis, fetches and the heartbeat. With a low limit, a quarter of the limit is reserved instead."""
-LEAST_SOCKETS = 8
+MIN_SOCKETS = 8
 """Minimum number of sockets. With fewer the service does not start."""
 
 
@@ -20,7 +20,7 @@ def free_files(sockets: int) -> int:
     """Raise this process's limit of open files as far as needed and allowed, and return how many sockets may be open.
 
     :param sockets: number of sockets wanted. A smaller result is logged.
-    :raises SettingError: the limit allows fewer than ``LEAST_SOCKETS``.
+    :raises SettingError: the limit allows fewer than ``MIN_SOCKETS``.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     used = len(os.listdir("/proc/self/fd"))
@@ -30,8 +30,8 @@ def free_files(sockets: int) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     soft = wanted if soft == resource.RLIM_INFINITY else soft
     free = soft - used - min(OTHER_FILES, soft // 4)
-    if free < LEAST_SOCKETS:
-        raise SettingError(f"the limit of open files is {soft}: must be at least {used + 2 * LEAST_SOCKETS + soft // 4} (ulimit -n)")
+    if free < MIN_SOCKETS:
+        raise SettingError(f"the limit of open files is {soft}: must be at least {used + 2 * MIN_SOCKETS + soft // 4} (ulimit -n)")
     if free < sockets:
         log.warning("the limit of open files is %d: it allows %d connections; channels.sockets needs %d", soft, free, wanted)
     return free

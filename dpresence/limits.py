@@ -77,14 +77,14 @@ class QueueBucket(TokenBucket):
 class Buckets:
     """Token buckets by key, with least-recently-used eviction. An evicted key starts again with a full bucket.
 
-    :param most: maximum number of keys.
+    :param max_keys: maximum number of keys.
     :param kind: the class of the buckets.
     """
 
-    def __init__(self, rate: float, burst: float, most: int = 10_000, kind: type[TokenBucket] = TokenBucket) -> None:
+    def __init__(self, rate: float, burst: float, max_keys: int = 10_000, kind: type[TokenBucket] = TokenBucket) -> None:
         self._rate = rate
         self._burst = burst
-        self._most = most
+        self._max_keys = max_keys
         self._kind = kind
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
@@ -92,7 +92,7 @@ class Buckets:
         """Take ``n`` tokens of a key, all or none; see ``TokenBucket.take``."""
         bucket = self._buckets.get(key) or self._buckets.setdefault(key, self._kind(self._rate, self._burst))
         self._buckets.move_to_end(key)
-        if len(self._buckets) > self._most:
+        if len(self._buckets) > self._max_keys:
             self._buckets.popitem(last=False)
         return bucket.take(n, now=now)
 
@@ -111,12 +111,12 @@ class RateLimit:
     """Limit on an operation per key, which is a client address, account or application.
 
     :param what: error text of a refusal.
-    :param most: maximum number of operations within ``seconds``.
+    :param limit: maximum number of operations within ``seconds``.
     """
 
-    def __init__(self, what: str, most: int, seconds: float, clock: Clock) -> None:
+    def __init__(self, what: str, limit: int, seconds: float, clock: Clock) -> None:
         self._what = what
-        self._buckets = Buckets(most / seconds, most)
+        self._buckets = Buckets(limit / seconds, limit)
         self._clock = clock
 
     def check(self, key: str) -> None:
@@ -150,7 +150,7 @@ class LogLimit:
     """Logs warnings to the operator: the same one once an hour, 20 an hour in all, so that no client can flood the log."""
 
     def __init__(self, clock: Clock) -> None:
-        self._kinds = Buckets(1 / 3600, 1, most=100)
+        self._kinds = Buckets(1 / 3600, 1, max_keys=100)
         self._all = TokenBucket(20 / 3600, 20)
         self._clock = clock
 

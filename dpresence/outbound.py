@@ -193,9 +193,9 @@ class Fetcher:
             with closing(http), http.getresponse() as response:
                 if response.status not in statuses:
                     raise FetchFailed("status", f"status {response.status} {ascii(response.reason)[:LOGGED_CHARACTERS]}")
-                most = self._body_bytes
-                if (response.length or 0) > most or len(received := response.read(most + 1)) > most:
-                    raise FetchFailed("size", f"status {response.status} with more than {most} bytes")
+                limit = self._body_bytes
+                if (response.length or 0) > limit or len(received := response.read(limit + 1)) > limit:
+                    raise FetchFailed("size", f"status {response.status} with more than {limit} bytes")
                 return Response(response.status, received, "".join(where))
 
     def _connect(self, target: Target, addresses: Sequence[str], where: list[str]) -> socket.socket:

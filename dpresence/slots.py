@@ -14,13 +14,13 @@ from .errors import SlowDown
 class Slots:
     """A semaphore with a limit per owner. When no slot is free, a new caller waits and the holder of the oldest slot is notified.
 
-    :param most: total number of slots.
-    :param each: maximum number of slots that one owner may hold or wait for.
+    :param total: number of slots.
+    :param max_each: maximum number of slots that one owner may hold or wait for.
     """
 
-    def __init__(self, most: int, each: int) -> None:
-        self._free = most
-        self._each = each
+    def __init__(self, total: int, max_each: int) -> None:
+        self._free = total
+        self._max_each = max_each
         self._of_owner: Counter[str] = Counter()
         self._holders: dict[Event, None] = {}  # holders that were not notified yet, oldest first
         self._waiters: dict[Event, None] = {}  # oldest first; empty while a slot is free
@@ -33,7 +33,7 @@ class Slots:
         :param patience_seconds: maximum seconds to wait for a slot.
         :raises SlowDown: the owner is at its limit, or no slot became free in time.
         """
-        if self._of_owner[owner] >= self._each:
+        if self._of_owner[owner] >= self._max_each:
             raise SlowDown(f"too many of your {what}", retry_after=patience_seconds)
         self._of_owner[owner] += 1
         try:

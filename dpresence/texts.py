@@ -8,8 +8,8 @@ import regex
 
 from .lookalikes import passes_for_latin
 
-MOST_LINES = 10
-MOST_MARKS = 4
+MAX_LINES = 10
+MAX_MARKS = 4
 """Maximum number of consecutive nonspacing marks: UTS 39, section 5.4."""
 
 _JOINING = (
@@ -34,7 +34,7 @@ _NAME = regex.compile(
 )
 _PROSE = regex.compile(rf"(?:{_FLAG}|[^\p{{Cs}}\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202d\u202e\U000e0000-\U000e007f])*+")
 _VISIBLE = regex.compile(r"[\p{L}\p{N}\p{P}\p{S}]")
-_MARKS = regex.compile(rf"\A\p{{M}}|[\p{{Mn}}\p{{Me}}]{{{MOST_MARKS + 1}}}")
+_MARKS = regex.compile(rf"\A\p{{M}}|[\p{{Mn}}\p{{Me}}]{{{MAX_MARKS + 1}}}")
 _DIRECTION_MARK = regex.compile(r"[\u200e\u200f\u061c]")
 _RIGHT_TO_LEFT = regex.compile(r"(?![\u200f\u061c])[\p{Bidi_Class=R}\p{Bidi_Class=AL}]")
 _BIDI = regex.compile(r"[\u202a-\u202c\u2066-\u2069]")
@@ -60,7 +60,7 @@ def name(text: str) -> str:
 def _check_name(text: str) -> None:
     _check_characters(_NAME, text)
     if _MARKS.search(text):
-        raise ValueError(f"with up to {MOST_MARKS} combining marks in a row, after a letter")
+        raise ValueError(f"with up to {MAX_MARKS} combining marks in a row, after a letter")
     mark = _DIRECTION_MARK.search(text)
     if mark and not _RIGHT_TO_LEFT.search(text):
         raise ValueError(f"without {_code(mark[0])}, which is for text that runs from right to left")
@@ -74,8 +74,8 @@ def description(text: str) -> str:
     :raises ValueError: see ``check_prose``, or the description has too many lines.
     """
     lines = [line.strip() for line in regex.split(r"\r\n?|\n", unicodedata.normalize("NFC", text).strip())]
-    if len(lines) > MOST_LINES:
-        raise ValueError(f"in up to {MOST_LINES} lines")
+    if len(lines) > MAX_LINES:
+        raise ValueError(f"in up to {MAX_LINES} lines")
     stored = "\n".join(lines)
     check_prose(stored)
     return stored

@@ -10,7 +10,7 @@ from ..errors import BackendUnavailable, CloseCode, Conflict, InvalidKey, NoCred
 from ..messages import Authenticate, AuthReply, Notify, NotifyReply, Snapshot, or_unset, parse
 from ..service import Services
 from ..service.app_sessions import AppSession, ChannelsFull
-from ..service.single_flight import yield_to_loop
+from ..service.scheduling import yield_to_loop
 from ..settings import Settings
 from .base import JsonChannel
 from .frames import FrameLimits

@@ -17,7 +17,7 @@ from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, SlowDown
 from ..limits import Buckets, LogLimit, QueueBucket
 from ..metrics import Metrics
-from ..service.single_flight import yield_to_loop
+from ..service.scheduling import yield_to_loop
 from ..settings import Settings
 from ..tasks import Task
 from .addresses import network, plain_address

@@ -22,7 +22,7 @@ from msgspec import to_builtins
 from ..errors import Refused, SlowDown, WrongValue
 from ..limits import TokenBucket
 from ..messages import Refusal
-from ..service.single_flight import yield_to_loop
+from ..service.scheduling import yield_to_loop
 from .addresses import network
 from .http_parser import BadRequest, Head, own_cookies, read_body, read_head
 

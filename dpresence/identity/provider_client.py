@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -38,7 +38,10 @@ class ProviderClient:
             seconds=DEADLINE_SECONDS,
             body_bytes=BODY_BYTES,
         )
-        self.deadline = self._fetcher.deadline
+
+    def deadline(self) -> AbstractContextManager[None]:
+        """Limit the total time of requests in this context; see ``Fetcher.deadline``."""
+        return self._fetcher.deadline()
 
     def get(self, url: str, kind: type[T], token: str = "") -> T:
         """Return the JSON document at a URL; must be called within ``deadline``.

@@ -91,8 +91,12 @@ class Services:
         )
         self.rebuilding = Rebuilding(directory, tracker, self.grants)
         self.personal = PersonalData(directory, tracker, mailbox, clock)
-        self.renew_lease = tracker.renew
+        self._tracker = tracker
         tracker.subscribe(self._on_signal)
+
+    def renew_lease(self) -> None:
+        """Renew the lease of this process, by which others know that it is alive."""
+        self._tracker.renew()
 
     def _on_signal(self, topic: Topic, key: str) -> None:
         """Handle a signal. It is called by the tracker in every process and must not block.

@@ -36,7 +36,7 @@ class AppSessions:
         self._api_keys = api_keys
         self._feeds = feeds
         self._hub = hub
-        self._most = settings.sockets_per_application
+        self._max_channels = settings.sockets_per_application
 
     def open(self, channel: ApplicationPort, appid: str, key: str, since: str | None, address: str) -> AppSession:
         """Sign an app service in and register its channel.
@@ -47,8 +47,8 @@ class AppSessions:
         """
         application = self._api_keys.authenticate(appid, key, address)
         offset = self._feeds.offset(appid, since) if since is not None else None
-        if len(self._hub.channels_of(appid)) >= self._most:
-            raise ChannelsFull(f"{self._most} channels of this application are open already")
+        if len(self._hub.channels_of(appid)) >= self._max_channels:
+            raise ChannelsFull(f"{self._max_channels} channels of this application are open already")
         self._hub.join_application(appid, channel)
         return AppSession(application, key_id(key), offset)
 

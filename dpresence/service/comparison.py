@@ -14,7 +14,7 @@ from ..backends.tracker import Tracker
 from ..messages import MAX_ENTRIES
 from ..model import Grant, Update
 from .grants import Grants
-from .single_flight import yield_to_loop
+from .scheduling import yield_to_loop
 
 log = logging.getLogger(__name__)
 

@@ -23,9 +23,10 @@ from ..messages import MAX_NOTIFICATIONS
 from ..model import Grant
 from .coalescer import Coalescer
 from .grants import Grants
-from .single_flight import SingleFlight, yield_to_loop
+from .scheduling import yield_to_loop
+from .single_flight import SingleFlight
 
-MOST_UNACKNOWLEDGED = 500
+MAX_UNACKNOWLEDGED = 500
 """Maximum number of notifications sent on one channel without an acknowledgement."""
 _PAGES = 10
 """Maximum number of pages of one delivery; then other callers for the same user proceed."""
@@ -234,7 +235,7 @@ class Delivery:
 
 def _full(channel: DevicePort) -> bool:
     """Return whether another page would exceed the limit of unacknowledged notifications."""
-    return len(channel.session.progress.sent) > MOST_UNACKNOWLEDGED - MAX_NOTIFICATIONS
+    return len(channel.session.progress.sent) > MAX_UNACKNOWLEDGED - MAX_NOTIFICATIONS
 
 
 def _more(page: Sequence[Waiting], position: int) -> bool:

@@ -21,7 +21,7 @@ from .feeds import Feeds
 from .grants import Grants
 from .outbox import Outbox
 from .retry import RetryQueue
-from .single_flight import yield_to_loop
+from .scheduling import yield_to_loop
 
 _GREENLETS = 20
 _PAGE = 100

@@ -26,12 +26,12 @@ class Failures:
     The number of checks is limited by the number of requests, channels and frames of an address; checks that call a provider are also
     limited in concurrency.
 
-    :param most: maximum number of failures of one credential at one address per minute.
+    :param per_minute: maximum number of failures of one credential at one address per minute.
     """
 
-    def __init__(self, most: int, clock: Clock) -> None:
+    def __init__(self, per_minute: int, clock: Clock) -> None:
         text = "too many failures from this address"
-        self._repeated, self._different = RateLimit(text, most, 60, clock), RateLimit(text, DIFFERENT_FACTOR * most, 60, clock)
+        self._repeated, self._different = RateLimit(text, per_minute, 60, clock), RateLimit(text, DIFFERENT_FACTOR * per_minute, 60, clock)
         self._slots: WeakValueDictionary[str, BoundedSemaphore] = WeakValueDictionary()
 
     def record(self, address: str, credential: str) -> None:

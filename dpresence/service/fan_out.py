@@ -10,7 +10,7 @@ from ..hub import ApplicationPort, Hub
 from ..messages import MAX_ENTRIES, Updates, encode
 from .coalescer import Coalescer
 from .feeds import Feeds
-from .single_flight import yield_to_loop
+from .scheduling import yield_to_loop
 
 
 class FanOut:

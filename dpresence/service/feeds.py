@@ -12,7 +12,7 @@ from ..errors import BackendUnavailable, NotFound
 from ..messages import MAX_ENTRIES, PresenceEntry
 from ..model import Application, Grant, Update
 from ..settings import PresenceSettings
-from .single_flight import yield_to_loop
+from .scheduling import yield_to_loop
 
 SWEEP_SECONDS = 45
 """Minimum seconds between two sweeps of feeds, over all processes."""
@@ -40,8 +40,6 @@ class Feeds:
         self._newest = directory.newest_application()  # its creation time, because the clock may have been set back since
         self._memory_start = (0, 0.0)  # start of the tracker's data, as time of day (ms) and as monotonic time
         self._update_memory_start()
-        self.cursor = tracker.cursor
-        self.offset = tracker.offset
 
     def sweep(self) -> None:
         """Delete old updates from every feed, and feeds of deleted applications. Only one process at a time does this.
@@ -100,6 +98,14 @@ class Feeds:
         self._recent += 1
         if self._recent >= max(_RETURN_LEAST, self._connected // _RETURN_SHARE):
             self.expect_reconnect(0)
+
+    def cursor(self, offset: int) -> str:
+        """Return the cursor of an offset; see ``Tracker.cursor``."""
+        return self._tracker.cursor(offset)
+
+    def offset(self, appid: str, cursor: str) -> int | None:
+        """Return the offset of a cursor; see ``Tracker.offset``."""
+        return self._tracker.offset(appid, cursor)
 
     def read(self, appid: str, offset: int) -> Sequence[Update] | None:
         """Return the next updates after an offset; None if some of them have been deleted."""

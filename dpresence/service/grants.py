@@ -22,7 +22,7 @@ from .outbox import Outbox
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_MOST_USERS = 100_000
+_MAX_USERS = 100_000
 _ENTRIES = 200
 """Number of entries of an account's outbox that are searched."""
 _LOADS = 3
@@ -51,7 +51,7 @@ class _Cache:
                     del self._loading[user]
             if valid:
                 self._grants[user] = grants
-                if len(self._grants) > _MOST_USERS:
+                if len(self._grants) > _MAX_USERS:
                     self._grants.popitem(last=False)
                 return grants
             if user in self._grants:  # a concurrent load has stored them
@@ -67,11 +67,7 @@ class _Cache:
 
 
 class Grants:
-    """Operations on grants. Each change is stored first; the outbox then publishes it to the application.
-
-    :ivar invalidate: function that removes a user's grants from the cache. Does not block.
-    :ivar invalidate_all: function that clears the cache. Does not block.
-    """
+    """Operations on grants. Each change is stored first; the outbox then publishes it to the application."""
 
     def __init__(self, directory: Directory, tracker: Tracker, mailbox: Mailbox, outbox: Outbox, clock: Clock) -> None:
         self._directory = directory
@@ -80,11 +76,18 @@ class Grants:
         self._outbox = outbox
         self._clock = clock
         self._cache = _Cache(directory)
-        self.invalidate, self.invalidate_all = self._cache.invalidate, self._cache.clear
 
     def cached(self, user: str) -> GrantSet | None:
         """Return a user's grants from the cache, None if they are not cached. Does not block."""
         return self._cache.get(user)
+
+    def invalidate(self, user: str) -> None:
+        """Remove a user's grants from the cache. Does not block."""
+        self._cache.invalidate(user)
+
+    def invalidate_all(self) -> None:
+        """Clear the cache. Does not block."""
+        self._cache.clear()
 
     def of(self, user: str) -> GrantSet:
         """Return all grants of a user, from the cache or the directory."""

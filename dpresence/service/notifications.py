@@ -30,7 +30,7 @@ from ..settings import PresenceSettings
 from .coalescer import Coalescer
 from .delivery import Delivery
 from .retry import RetryQueue
-from .single_flight import yield_to_loop
+from .scheduling import yield_to_loop
 
 _TRANSIENT_MS = 5000
 """Maximum milliseconds that a notification with ``ttl`` 0 is stored for delivery to connected devices."""
@@ -43,7 +43,7 @@ _START = Queue("", "")
 
 
 @dataclass(slots=True)
-class _Post:
+class _Accepted:
     """An accepted notification with its grant and the values of its answer.
 
     :ivar shown_until: until when the feed last showed the user as reachable; see ``backends.mailbox.Push``.
@@ -61,7 +61,7 @@ class _Post:
     revoked: bool = False
 
     @property
-    def seen(self) -> bool:
+    def shown_now(self) -> bool:
         """True if the application's feed shows the user as reachable."""
         return self.shown_until == SHOWN_NOW
 
@@ -99,17 +99,17 @@ class Notifications:
         :raises WrongValue: a ``source`` looks like another domain; nothing was stored.
         :raises SlowDown: the application sends too many notifications; nothing was stored.
         """
-        self._check_claims(application, items)
+        self._check_texts(application, items)
         grants = self._directory.grants_by_puid(application.id, [item.puid for item in items])
         self._charge(application.id, len(items))
         known = [item for item in items if item.puid in grants]
-        posts = self._posts(application, [(grants[item.puid], item) for item in known])
-        self._store(application, posts)
-        self._send(posts)
-        answers = iter(posts)
+        accepted = self._accept(application, [(grants[item.puid], item) for item in known])
+        self._store(application, accepted)
+        self._send(accepted)
+        answers = iter(accepted)
         return [_answer(item, next(answers) if item.puid in grants else None) for item in items]
 
-    def _check_claims(self, application: Application, items: Sequence[NewNotification]) -> None:
+    def _check_texts(self, application: Application, items: Sequence[NewNotification]) -> None:
         for index, item in enumerate(items):
             try:
                 check_action(item.action, application.domain)
@@ -123,17 +123,17 @@ class Notifications:
         if wait:
             raise SlowDown("notifications: too many of this application", retry_after=ceil(wait))
 
-    def _posts(self, application: Application, items: Sequence[tuple[Grant, NewNotification]]) -> list[_Post]:
+    def _accept(self, application: Application, items: Sequence[tuple[Grant, NewNotification]]) -> list[_Accepted]:
         now, view = self._clock.steady.now(), self._view(application.id, [grant.puid for grant, _ in items])
-        posts = [
-            _Post(grant, _notification(application, grant, item, now), _shown_until(grant, view.get(grant.puid), now), item.ttl * 1000)
+        accepted = [
+            _Accepted(grant, _notification(application, grant, item, now), _shown_until(grant, view.get(grant.puid), now), item.ttl * 1000)
             for grant, item in items
         ]
-        transient = [post for post in posts if post.seen and not post.ttl_ms]
-        connected = {user for user in {post.grant.user for post in transient} if self._connected(user)}
-        for post in transient:
-            post.ttl_ms = _TRANSIENT_MS if post.grant.user in connected else 0
-        return posts
+        transient = [each for each in accepted if each.shown_now and not each.ttl_ms]
+        connected = {user for user in {each.grant.user for each in transient} if self._connected(user)}
+        for each in transient:
+            each.ttl_ms = _TRANSIENT_MS if each.grant.user in connected else 0
+        return accepted
 
     def _view(self, appid: str, puids: Sequence[str]) -> Mapping[str, Update]:
         """Return the latest updates of some PUIDs in an application's feed; empty while the tracker is unavailable."""
@@ -145,38 +145,38 @@ class Notifications:
     def _connected(self, user: str) -> bool:
         return any(device.connected for device in self._tracker.devices(user))
 
-    def _store(self, application: Application, posts: Sequence[_Post]) -> None:
-        queued = [post for post in posts if post.ttl_ms]
-        pushes = [Push(post.grant.user, post.notification, post.ttl_ms, post.shown_until) for post in queued]
+    def _store(self, application: Application, accepted: Sequence[_Accepted]) -> None:
+        queued = [each for each in accepted if each.ttl_ms]
+        pushes = [Push(each.grant.user, each.notification, each.ttl_ms, each.shown_until) for each in queued]
         results = self._mailbox.push(pushes, self._settings.waiting_notifications, application.owner)
-        for post, stored in zip(queued, results, strict=True):
-            post.position, post.queue_size = stored
-        for post in posts:
-            if not post.ttl_ms:
-                post.queue_size = self._mailbox.waiting(post.grant.user, post.grant.puid, post.shown_until)
+        for each, stored in zip(queued, results, strict=True):
+            each.position, each.queue_size = stored
+        for each in accepted:
+            if not each.ttl_ms:
+                each.queue_size = self._mailbox.waiting(each.grant.user, each.grant.puid, each.shown_until)
         if queued:
             self._retries.run(queued[0].notification.id, partial(self._drop_revoked, application.id, queued))
 
-    def _drop_revoked(self, appid: str, posts: Sequence[_Post]) -> None:
+    def _drop_revoked(self, appid: str, accepted: Sequence[_Accepted]) -> None:
         """Delete notifications whose grant was revoked before they were stored, because the revoke has already purged the mailbox."""
-        existing = self._directory.grants_by_puid(appid, [post.grant.puid for post in posts])
-        revoked = [post for post in posts if post.grant.puid not in existing]
+        existing = self._directory.grants_by_puid(appid, [each.grant.puid for each in accepted])
+        revoked = [each for each in accepted if each.grant.puid not in existing]
         if revoked:
-            self._mailbox.purge_grants([post.grant for post in revoked])
-        for post in revoked:
-            post.revoked = True
+            self._mailbox.purge_grants([each.grant for each in revoked])
+        for each in revoked:
+            each.revoked = True
 
-    def _send(self, posts: Sequence[_Post]) -> None:
+    def _send(self, accepted: Sequence[_Accepted]) -> None:
         """Send stored notifications: at once if the application may know whether they were delivered, else after the answer."""
-        queued = [post for post in posts if post.ttl_ms]
-        seen = dict.fromkeys(post.grant.user for post in queued if post.seen)
-        unseen = dict.fromkeys(post.grant.user for post in queued if not post.seen and post.grant.user not in seen)
-        self._send_now(seen)
-        for post in queued:
-            channels = self._hub.devices_of(post.grant.user).values() if post.seen else ()
-            post.delivered = any(channel.session.progress.position >= post.position for channel in channels)
-        if unseen:
-            gevent.spawn(self._send_delayed, unseen)
+        queued = [each for each in accepted if each.ttl_ms]
+        visible = dict.fromkeys(each.grant.user for each in queued if each.shown_now)
+        hidden = dict.fromkeys(each.grant.user for each in queued if not each.shown_now and each.grant.user not in visible)
+        self._send_now(visible)
+        for each in queued:
+            channels = self._hub.devices_of(each.grant.user).values() if each.shown_now else ()
+            each.delivered = any(channel.session.progress.position >= each.position for channel in channels)
+        if hidden:
+            gevent.spawn(self._send_delayed, hidden)
 
     def _send_delayed(self, users: Iterable[str]) -> None:
         """Send the waiting notifications of users whom the application's feed shows as offline.
@@ -244,10 +244,10 @@ class Notifications:
             yield_to_loop()
 
 
-def _answer(item: NewNotification, post: _Post | None) -> NotificationResult:
-    if post is None or post.revoked:
+def _answer(item: NewNotification, each: _Accepted | None) -> NotificationResult:
+    if each is None or each.revoked:
         return NotificationResult.refused(item.puid, NotFound())
-    return NotificationResult(puid=item.puid, id=post.notification.id, result="OK", queue_size=post.queue_size, delivered=post.delivered)
+    return NotificationResult(puid=item.puid, id=each.notification.id, result="OK", queue_size=each.queue_size, delivered=each.delivered)
 
 
 def _shown_until(grant: Grant, seen: Update | None, now: int) -> int:

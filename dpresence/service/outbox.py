@@ -17,11 +17,11 @@ from gevent.lock import BoundedSemaphore
 from ..backends.directory import Directory
 from ..errors import BackendUnavailable
 from ..model import OutboxEntry, OutboxKind
-from .single_flight import yield_to_loop
+from .scheduling import yield_to_loop
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[Sequence[OutboxEntry]], None]
+EntryHandler = Callable[[Sequence[OutboxEntry]], None]
 
 _PAGE = 200
 """Maximum number of entries that are applied before yielding to the event loop. They take a few milliseconds."""
@@ -37,7 +37,7 @@ class Outbox:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self.handlers: dict[OutboxKind, Handler] = {}
+        self.handlers: dict[OutboxKind, EntryHandler] = {}
         self._one_sweep = BoundedSemaphore(1)
         self._newest_seen = 0
         self._after = 0

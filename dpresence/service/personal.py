@@ -12,7 +12,7 @@ from ..clock import Clock
 from ..errors import SlowDown
 from ..messages import AccountBody, ApplicationBody, DeviceBody, SessionBody, StoredGrant, StoredNotification, TicketBody
 from ..model import Account, Application
-from .single_flight import yield_to_loop
+from .scheduling import yield_to_loop
 
 _PAGE = 100
 _RETRY_SECONDS = 2

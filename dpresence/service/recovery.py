@@ -56,7 +56,6 @@ class Recovery:
         self._delivery = delivery
         self._recoveries = Coalescer("recovery", self._recover)
         self._checks = Coalescer("the check of a user's devices", self._check_user)
-        self.running = self._recoveries.running
 
     def start(self) -> None:
         """Start a recovery in a new greenlet. Does not block."""
@@ -64,6 +63,10 @@ class Recovery:
         self._comparison.request()
         self._hub.sign_outs += 1  # makes a sign-in in progress check again that it is still valid
         self._recoveries.request()
+
+    def running(self) -> bool:
+        """Return whether a recovery is in progress or requested."""
+        return self._recoveries.running()
 
     def check_devices(self, user: str) -> None:
         """Check a user's devices at this process in a new greenlet. Does not block.

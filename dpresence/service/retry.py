@@ -9,7 +9,7 @@ from ..errors import BackendUnavailable
 
 log = logging.getLogger(__name__)
 
-_MOST = 100_000
+_MAX_PENDING = 100_000
 
 
 class RetryQueue:
@@ -17,11 +17,11 @@ class RetryQueue:
 
     The queue is in memory and is lost with the process. Effects that must survive the process use the directory's outbox.
 
-    :param most: maximum number of pending operations. When it is exceeded, the oldest operation is discarded.
+    :param max_pending: maximum number of pending operations. When it is exceeded, the oldest operation is discarded.
     """
 
-    def __init__(self, most: int = _MOST) -> None:
-        self._most = most
+    def __init__(self, max_pending: int = _MAX_PENDING) -> None:
+        self._max_pending = max_pending
         self._pending: dict[Hashable, Callable[[], object]] = {}
 
     def run(self, key: Hashable, operation: Callable[[], object]) -> None:
@@ -57,7 +57,7 @@ class RetryQueue:
     def later(self, key: Hashable, operation: Callable[[], object]) -> None:
         """Run an operation by the next ``flush``."""
         self._pending[key] = operation
-        if len(self._pending) > self._most:
+        if len(self._pending) > self._max_pending:
             del self._pending[next(iter(self._pending))]
 
     def _remove(self, key: Hashable, operation: Callable[[], object] | None) -> None:

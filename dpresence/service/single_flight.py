@@ -1,30 +1,18 @@
-"""Cooperative scheduling: one run per key at a time, shared by concurrent callers, and yielding to the event loop in long work."""
+"""Work that runs once at a time per key, shared by concurrent callers that wait for it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import gevent
 from gevent import Timeout
 from gevent.event import AsyncResult
 from gevent.lock import BoundedSemaphore
 
 from ..errors import BackendUnavailable
 
-_PAUSE_SECONDS = 0.001
 
-
-def yield_to_loop() -> None:
-    """Yield to the event loop in the middle of long work, so that it handles sockets and timers.
-
-    ``gevent.sleep(0)`` is not sufficient: it only runs other greenlets that are ready, and gevent polls sockets only after up to 50
-    such switches.
-    """
-    gevent.sleep(_PAUSE_SECONDS)
-
-
-class _Runs:
-    """The runs of one key: the lock of the current run, and the result of the next run if a caller waits for it."""
+class _KeyState:
+    """The state of one key: the lock of the current run, and the result of the next run if a caller waits for it."""
 
     __slots__ = ("lock", "next")
 
@@ -44,7 +32,7 @@ class SingleFlight:
     def __init__(self, work: Callable[[str], None], seconds: float) -> None:
         self._work = work
         self._seconds = seconds
-        self._keys: dict[str, _Runs] = {}
+        self._keys: dict[str, _KeyState] = {}
 
     def running(self, key: str) -> bool:
         """Return whether a run of a key is in progress or scheduled."""
@@ -59,11 +47,11 @@ class SingleFlight:
 
         :raises BackendUnavailable: no run started in time, or the run of another caller failed.
         """
-        runs = self._keys.setdefault(key, _Runs())
-        if runs.next is None:
-            self._lead(key, runs)
+        state = self._keys.setdefault(key, _KeyState())
+        if state.next is None:
+            self._lead(key, state)
         else:
-            self._share(runs.next)
+            self._share(state.next)
 
     def _share(self, result: AsyncResult) -> None:
         try:
@@ -71,28 +59,28 @@ class SingleFlight:
         except Timeout:
             raise BackendUnavailable from None
 
-    def _lead(self, key: str, runs: _Runs) -> None:
+    def _lead(self, key: str, state: _KeyState) -> None:
         """Run the work for all callers that wait for it."""
-        result = runs.next = AsyncResult()
+        result = state.next = AsyncResult()
         try:
-            self._wait(runs)
-            self._run(key, runs)
+            self._wait(state)
+            self._run(key, state)
             result.set()
         finally:
             if not result.ready():
                 result.set_exception(BackendUnavailable())
-            if runs.next is None and not runs.lock.locked():
+            if state.next is None and not state.lock.locked():
                 del self._keys[key]
 
-    def _wait(self, runs: _Runs) -> None:
+    def _wait(self, state: _KeyState) -> None:
         try:
-            if not runs.lock.acquire(timeout=self._seconds):
+            if not state.lock.acquire(timeout=self._seconds):
                 raise BackendUnavailable
         finally:
-            runs.next = None  # later callers need another run, because this one starts now
+            state.next = None  # later callers need another run, because this one starts now
 
-    def _run(self, key: str, runs: _Runs) -> None:
+    def _run(self, key: str, state: _KeyState) -> None:
         try:
             self._work(key)
         finally:
-            runs.lock.release()
+            state.lock.release()

@@ -23,7 +23,7 @@ class _Json:
         return encode(value)
 
 
-def service(name: str, path: str) -> Service:
+def cornice_service(name: str, path: str) -> Service:
     """Return a Cornice service with this project's JSON renderer."""
     return Service(name=name, path=path, depth=2, renderer="presence-json")
 

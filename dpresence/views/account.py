@@ -11,12 +11,12 @@ from pyramid.response import Response
 from ..errors import BackendUnavailable
 from ..messages import DeviceBody, DeviceList, encode
 from ..request import Request
-from . import service
+from . import cornice_service
 from .validators import no_body, user
 
-devices = service("devices", "/devices")
-one_device = service("device", "/devices/{device}")
-account = service("account", "/account")
+devices = cornice_service("devices", "/devices")
+one_device = cornice_service("device", "/devices/{device}")
+account = cornice_service("account", "/account")
 
 
 @devices.get(validators=(user,))

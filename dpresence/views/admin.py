@@ -6,12 +6,12 @@ from pyramid.response import Response
 
 from ..messages import Figures
 from ..request import Request
-from . import service
+from . import cornice_service
 from .pages import page, redirect_to_audience, wants_page
 from .validators import operator
 
-admin = service("admin", "/admin")
-admin_figures = service("admin-figures", "/admin/figures")
+admin = cornice_service("admin", "/admin")
+admin_figures = cornice_service("admin-figures", "/admin/figures")
 
 
 @admin.get(validators=(redirect_to_audience, operator))

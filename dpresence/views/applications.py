@@ -18,17 +18,17 @@ from ..messages import (
 )
 from ..model import Application
 from ..request import Request
-from . import service
+from . import cornice_service
 from .pages import page, redirect_to_audience, wants_page
 from .validators import Body, no_body, owned_application, paging, user
 
-applications = service("applications", "/myapps")
-application = service("application", "/myapps/{appid}")
-validate = service("validate", "/myapps/{appid}/validate")
-activate = service("activate", "/myapps/{appid}/activate")
-deactivate = service("deactivate", "/myapps/{appid}/deactivate")
-key = service("key", "/myapps/{appid}/key")
-now = service("now", "/myapps/{appid}/now")
+applications = cornice_service("applications", "/myapps")
+application = cornice_service("application", "/myapps/{appid}")
+validate = cornice_service("validate", "/myapps/{appid}/validate")
+activate = cornice_service("activate", "/myapps/{appid}/activate")
+deactivate = cornice_service("deactivate", "/myapps/{appid}/deactivate")
+key = cornice_service("key", "/myapps/{appid}/key")
+now = cornice_service("now", "/myapps/{appid}/now")
 
 registration, changes = Body(NewApplication), Body(ApplicationChange)
 

@@ -13,11 +13,11 @@ from pyramid.view import view_config
 from ..errors import Forbidden, UnknownPath
 from ..messages import DevelopmentAssertion, MintedAssertion
 from ..request import Request
-from . import service
+from . import cornice_service
 from .pages import development_cookie, redirect_to_audience
 from .validators import Body, same_origin
 
-assertion = service("development_assertion", "/__dev__/assertion")
+assertion = cornice_service("development_assertion", "/__dev__/assertion")
 
 minted = Body(DevelopmentAssertion)
 

@@ -14,13 +14,13 @@ from ..errors import WrongField
 from ..messages import GrantBody, GrantChange, GrantPage, GrantQuestion, ListedGrant, NewGrant
 from ..model import Application, Grant, Status, merge
 from ..request import Request
-from . import service
+from . import cornice_service
 from .grant_form import check_age, form_token_of
 from .pages import page, redirect_to_audience, wants_page
 from .validators import Body, form, grantable_application, is_form, no_body, own_grant, paging, revocable_grant, user
 
-grants = service("grants", "/grants")
-permission = service("grant", "/grant/{appid}")
+grants = cornice_service("grants", "/grants")
+grant_resource = cornice_service("grant", "/grant/{appid}")
 
 change = Body(GrantChange)
 
@@ -30,7 +30,7 @@ def _json_or_form(request: Request, **kwargs: Any) -> None:
         no_body(request, **kwargs)
 
 
-@permission.get(validators=(redirect_to_audience, user, grantable_application))
+@grant_resource.get(validators=(redirect_to_audience, user, grantable_application))
 def get_grant(request: Request) -> Response | GrantQuestion:
     """Ask the user to allow or deny an application access to their presence."""
     application, redirect = request.validated["application"], request.GET.get("redirect")
@@ -39,8 +39,8 @@ def get_grant(request: Request) -> Response | GrantQuestion:
         redirect_url(redirect or "", application.domain, _scheme(application), ("Presence-Error", "denied"))  # refuses an invalid redirect
     if not is_page:
         return GrantQuestion.of(application)
-    given = (grant for grant in request.services.grants.of(request.validated["account"].id).grants if grant.appid == application.id)
-    granted = next(given, None)
+    matching = (grant for grant in request.services.grants.of(request.validated["account"].id).grants if grant.appid == application.id)
+    granted = next(matching, None)
     values = {"application": application, "redirect": redirect, "granted": granted, "on": granted and _day(granted.granted_at)}
     values["form_token"] = form_token_of(request)
     values["status"] = _status(request)
@@ -67,13 +67,13 @@ def _day(milliseconds: int) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
-@permission.post(validators=(user, grantable_application, _json_or_form))
+@grant_resource.post(validators=(user, grantable_application, _json_or_form))
 def post_grant(request: Request) -> Response | NewGrant:
     """Grant an application access to the caller's presence: returns JSON to a program, and redirects a form to the application."""
     if is_form(request):
         return _answer_form(request)
-    given = request.services.grants.grant(request.validated["account"].id, request.validated["application"], request.validated["requester"])
-    return NewGrant(given.appid, given.puid)
+    grant = request.services.grants.grant(request.validated["account"].id, request.validated["application"], request.validated["requester"])
+    return NewGrant(grant.appid, grant.puid)
 
 
 def _answer_form(request: Request) -> Response:
@@ -90,18 +90,18 @@ def _answer_form(request: Request) -> Response:
         check_age(request)
     if "deny" in fields:
         return HTTPSeeOther(denied)
-    given = request.services.grants.grant(request.validated["account"].id, application, request.validated["requester"])
-    return HTTPSeeOther(back("Presence-UID", given.puid))
+    grant = request.services.grants.grant(request.validated["account"].id, application, request.validated["requester"])
+    return HTTPSeeOther(back("Presence-UID", grant.puid))
 
 
-@permission.patch(validators=(user, own_grant, change))
+@grant_resource.patch(validators=(user, own_grant, change))
 def patch_grant(request: Request) -> GrantBody:
     """Pause or resume a grant."""
     user, requester = request.validated["account"].id, request.validated["requester"]
     return GrantBody.of(request.services.grants.pause(user, request.matchdict["appid"], change.of(request).paused, requester))
 
 
-@permission.delete(validators=(user, revocable_grant, no_body))
+@grant_resource.delete(validators=(user, revocable_grant, no_body))
 def delete_grant(request: Request) -> Response:
     """Revoke a grant."""
     request.services.grants.revoke(request.validated["account"].id, request.matchdict["appid"], request.validated["requester"])

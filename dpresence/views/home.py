@@ -7,13 +7,13 @@ from pyramid.response import Response
 from ..errors import UnknownPath
 from ..messages import Version
 from ..request import Request
-from . import service
+from . import cornice_service
 from .ops import service_version
 from .pages import page, redirect_to_audience, wants_page
 from .validators import session
 
-home = service("home", "/")
-sidebar = service("sidebar", "/sidebar")
+home = cornice_service("home", "/")
+sidebar = cornice_service("sidebar", "/sidebar")
 
 
 def _for_browsers(request: Request, **_: object) -> None:

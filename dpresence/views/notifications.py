@@ -9,11 +9,11 @@ from msgspec import UNSET
 from ..errors import WrongValue
 from ..messages import MAX_ENTRIES, NewNotifications, NotifyAnswer, PresencePage
 from ..request import Request
-from . import service
+from . import cornice_service
 from .validators import Body, appservice, paging
 
-present = service("present", "/myapps/{appid}/presence")
-notifications = service("notifications", "/myapps/{appid}/notifications")
+present = cornice_service("present", "/myapps/{appid}/presence")
+notifications = cornice_service("notifications", "/myapps/{appid}/notifications")
 
 outgoing = Body(NewNotifications)
 

@@ -7,11 +7,11 @@ from msgspec import UNSET
 from .. import __version__
 from ..messages import Alive, Heartbeat, Version
 from ..request import Request
-from . import service
+from . import cornice_service
 
-heartbeat = service("heartbeat", "/__heartbeat__")
-lbheartbeat = service("lbheartbeat", "/__lbheartbeat__")
-version = service("version", "/__version__")
+heartbeat = cornice_service("heartbeat", "/__heartbeat__")
+lbheartbeat = cornice_service("lbheartbeat", "/__lbheartbeat__")
+version = cornice_service("version", "/__version__")
 
 
 @heartbeat.get()

@@ -9,13 +9,13 @@ from ..errors import MethodNotAllowed
 from ..messages import LoggedIn, LoggedOut, Login, Logout, NewTicket
 from ..request import Request
 from ..service.accounts import csrf_token
-from . import service
+from . import cornice_service
 from .pages import development_cookie, page, redirect_to_audience, wants_page
 from .validators import Body, check_is_assertion, cookie_name, no_body, same_origin, session
 
-login = service("login", "/login")
-logout = service("logout", "/logout")
-ticket = service("ticket", "/ticket")
+login = cornice_service("login", "/login")
+logout = cornice_service("logout", "/logout")
+ticket = cornice_service("ticket", "/ticket")
 
 credentials, extent = Body(Login), Body(Logout, optional=True)
 

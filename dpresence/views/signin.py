@@ -20,13 +20,13 @@ from ..domains import local_path
 from ..errors import Forbidden, NotFound, Refused, SignInEnded, WrongValue
 from ..identity.oidc_client import ATTEMPT_SECONDS, Attempt
 from ..request import Request
-from . import service
+from . import cornice_service
 from .validators import cookie_name
 
 log = logging.getLogger(__name__)
 
-away = service("signin", "/login/{provider}")
-back = service("signin_back", "/login/{provider}/callback")
+away = cornice_service("signin", "/login/{provider}")
+back = cornice_service("signin_back", "/login/{provider}/callback")
 
 COOKIE_BYTES = 3900
 """Maximum size of an attempt's cookie in bytes: browsers accept 4096 including name and attributes."""

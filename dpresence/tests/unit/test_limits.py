@@ -57,7 +57,7 @@ def test_keys_do_not_share_their_tokens() -> None:
 
 
 def test_the_key_used_longest_ago_is_forgotten_first() -> None:
-    buckets = Buckets(rate=1, burst=1, most=2)
+    buckets = Buckets(rate=1, burst=1, max_keys=2)
     for key in ("a", "b", "a", "c"):
         buckets.take(key, now=0)
     assert buckets.wait("a", now=0) == 1.0
@@ -65,7 +65,7 @@ def test_the_key_used_longest_ago_is_forgotten_first() -> None:
 
 
 def test_looking_at_a_key_remembers_nothing() -> None:
-    buckets = Buckets(rate=1, burst=1, most=1)
+    buckets = Buckets(rate=1, burst=1, max_keys=1)
     buckets.take("a", now=0)
     assert buckets.wait("b", now=0) == 0.0
     assert buckets.wait("a", now=0) == 1.0

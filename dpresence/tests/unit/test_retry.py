@@ -126,7 +126,7 @@ def test_an_operation_that_raises_is_logged_once_and_dropped(queue: RetryQueue, 
 
 
 def test_the_oldest_operation_is_given_up_when_there_are_too_many(backend: Backend) -> None:
-    queue = RetryQueue(most=2)
+    queue = RetryQueue(max_pending=2)
     for word in ("a", "b", "c"):
         queue.later(word, lambda word=word: backend.say(word))
     queue.flush()

@@ -18,7 +18,7 @@ from dpresence.channels.connection import Connection
 from dpresence.channels.device import DeviceChannel
 from dpresence.messages import MAX_NOTIFICATIONS
 from dpresence.model import Notification
-from dpresence.service.delivery import MOST_UNACKNOWLEDGED
+from dpresence.service.delivery import MAX_UNACKNOWLEDGED
 from dpresence.tests.web.support import App, World
 
 ANN = "ann@example.org"
@@ -180,7 +180,7 @@ def test_ten_thousand_come_in_order_and_once(box: Box, ack: bool) -> None:
     peer = box.peer(ack=ack)
     assert peer.read(10_000, acknowledge=ack) == sent
     eventually(lambda: box.waiting() == 0)
-    assert peer.most_on_the_way <= MOST_UNACKNOWLEDGED
+    assert peer.most_on_the_way <= MAX_UNACKNOWLEDGED
     assert peer.silent() and not peer.connection.closed
 
 
@@ -190,7 +190,7 @@ def test_one_that_never_acknowledges_has_as_many_as_may_be_on_their_way_whatever
     peer = box.peer(ack=True)
     found = peer.rest()
     assert found == sent[: len(found)]
-    assert MOST_UNACKNOWLEDGED - MAX_NOTIFICATIONS < len(found) == len(peer.channel.session.progress.sent) <= MOST_UNACKNOWLEDGED
+    assert MAX_UNACKNOWLEDGED - MAX_NOTIFICATIONS < len(found) == len(peer.channel.session.progress.sent) <= MAX_UNACKNOWLEDGED
 
 
 def test_one_that_acknowledges_only_the_first_page_has_the_others_later(box: Box) -> None:
@@ -199,7 +199,7 @@ def test_one_that_acknowledges_only_the_first_page_has_the_others_later(box: Box
     page = peer.page()
     peer.acknowledge([item["id"] for item in page])
     rest = [peer.page() for _ in range(5)]
-    assert peer.silent() and len(peer.channel.session.progress.sent) == MOST_UNACKNOWLEDGED
+    assert peer.silent() and len(peer.channel.session.progress.sent) == MAX_UNACKNOWLEDGED
     sent += box.fill(10)
     for _ in range(3):
         box.deliver()
