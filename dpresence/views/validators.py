@@ -165,22 +165,7 @@ def revocable_grant(request: Request, **_: Any) -> None:
     request.services.grants.revocable(request.validated["account"].id, request.matchdict["appid"])
 
 
-# -- the body
-
-
-def read_body(request: Request) -> bytes:
-    """Return the body.
-
-    :raises TooLarge: it exceeds ``channels.body_bytes``.
-    """
-    most = request.shared.settings.channels.body_bytes
-    if (request.content_length or 0) > most:
-        raise TooLarge(f"the body may have {most} bytes")
-    chunked = request.headers.get("Transfer-Encoding", "").lower() == "chunked"
-    data: bytes = request.environ["wsgi.input"].read(most + 1) if chunked else request.body
-    if len(data) > most:
-        raise TooLarge(f"the body may have {most} bytes")
-    return data
+# -- the body, which ``channels.http`` has read and limited
 
 
 def is_form(request: Request) -> bool:
@@ -195,7 +180,7 @@ def form(request: Request) -> dict[str, str]:
     :raises WrongValue: it is not a form in UTF-8.
     """
     if not hasattr(request, "form_fields"):
-        data = read_body(request)
+        data = request.body
         if len(data) > FORM_BYTES:
             raise TooLarge(f"a form may have {FORM_BYTES} bytes")
         try:
@@ -220,9 +205,9 @@ class Body(Generic[T]):
     def __call__(self, request: Request, **_: Any) -> None:
         """Fill ``body``.
 
-        :raises Refused: see ``parse``; also ``TooLarge``.
+        :raises Refused: see ``parse``.
         """
-        request.validated["body"] = parse(self.kind, read_body(request) or (b"{}" if self.optional else b""))
+        request.validated["body"] = parse(self.kind, request.body or (b"{}" if self.optional else b""))
 
     def of(self, request: Request) -> T:
         """Return the body that this validator has parsed."""

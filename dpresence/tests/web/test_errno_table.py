@@ -69,7 +69,8 @@ def unknown_path(scene: Scene) -> Any:
 
 
 def too_large(scene: Scene) -> Any:
-    return scene.signed("POST", "/myapps", b" " * 131073)
+    form = {"Content_Type": "application/x-www-form-urlencoded"}
+    return scene.signed("POST", f"/grant/{scene.app.id}", b"x" * 16385, **form)
 
 
 def too_many(scene: Scene) -> Any:
@@ -157,7 +158,7 @@ REFUSALS: dict[Callable[[Scene], Any], tuple[int | None, dict[str, Any]]] = {
     wrong_field: (400, ko(108, "domain: is missing")),
     not_found: (404, ko(110, "not found")),
     unknown_path: (404, ko(111, "there is no such path")),
-    too_large: (413, ko(113, "the body may have 131072 bytes")),
+    too_large: (413, ko(113, "a form may have 16384 bytes")),
     too_many: (409, ko(114, "applications: at most 100 for one developer")),
     method_not_allowed: (405, ko(115, "the method is not allowed here")),
     slow_down: (429, ko(117, "too many failures from this address", retry_after=6)),
