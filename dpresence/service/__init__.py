@@ -92,7 +92,7 @@ class Services:
         self.rebuilding = Rebuilding(directory, tracker, self.grants)
         self.personal = PersonalData(directory, tracker, mailbox, clock)
         self._tracker = tracker
-        tracker.subscribe(self._on_signal)
+        tracker.subscribe(self._on_signal, self.hub.has_application)
 
     def renew_lease(self) -> None:
         """Renew the lease of this process, by which others know that it is alive."""
@@ -105,7 +105,7 @@ class Services:
         """
         owner, _, detail = key.partition(" ")
         if topic == "feed":
-            self.fan_out.request(owner)
+            self.fan_out.request_signalled(owner)
         elif topic == "mail":
             self.delivery.schedule(owner)
         elif topic == "grants":

@@ -2,57 +2,97 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
+
+import gevent
 
 from ..errors import CloseCode
 from ..hub import ApplicationPort, Hub
 from ..messages import MAX_ENTRIES, Updates, encode
+from ..model import Update
 from .coalescer import Coalescer
 from .feeds import Feeds
 from .scheduling import yield_to_loop
 
+log = logging.getLogger(__name__)
+
 
 class FanOut:
-    """Sends updates to the channels of applications. Channels at the same offset share one encoded payload."""
+    """Sends updates to the channels of applications. Channels at the same offset are sent the same payload, which is encoded once."""
 
     def __init__(self, feeds: Feeds, hub: Hub) -> None:
         self._feeds = feeds
         self._hub = hub
-        self._coalescer = Coalescer("the fan-out of a feed", self._send_new)
+        self._coalescer = Coalescer("the fan-out of a feed", self._send_all)
+        self._scheduled: set[str] = set()
+        self._loop = gevent.get_hub().loop
 
     def request(self, appid: str) -> None:
-        """Send new updates to an application's channels at the end of this iteration of the event loop. Does not block.
+        """Send all updates that an application's channels have not been sent, in a greenlet. Does not block.
 
         One greenlet at a time sends updates of an application, so that no update overtakes another.
         """
         if self._hub.has_application(appid):
             self._coalescer.request(appid)
 
-    def _send_new(self, appid: str) -> None:
+    def request_signalled(self, appid: str) -> None:
+        """Send the updates of a signal at the end of this iteration of the event loop. Does not block.
+
+        No greenlet is needed if they can be read without waiting and fit into one frame.
+        """
+        if appid not in self._scheduled and self._hub.has_application(appid):
+            self._scheduled.add(appid)
+            self._loop.run_callback(self._send_now, appid)
+
+    def _send_now(self, appid: str) -> None:
+        """Send updates that can be read without waiting. Called in the hub."""
+        self._scheduled.discard(appid)
+        try:
+            if not self._coalescer.running(appid) and all(self._send_read(appid, one) for one in self._by_offset(appid)):
+                return
+        except Exception:  # a bug in this service; the greenlet tries again
+            log.exception("the fan-out of a feed failed")
+        self.request(appid)
+
+    def _send_read(self, appid: str, channels: Sequence[ApplicationPort]) -> bool:
+        """Send updates that can be read without waiting; return False if there may be more."""
+        updates = self._feeds.read_now(appid, channels[0].offset)
+        if updates:
+            self._send(updates, channels)
+        return updates is not None and len(updates) < MAX_ENTRIES
+
+    def _send_all(self, appid: str) -> None:
+        for channels in self._by_offset(appid):
+            while self.send_next(appid, channels):
+                yield_to_loop()
+
+    def _by_offset(self, appid: str) -> Iterable[Sequence[ApplicationPort]]:
+        """Return the channels that this fan-out serves, grouped by their offset."""
         by_offset: defaultdict[int, list[ApplicationPort]] = defaultdict(list)
         for channel in self._hub.channels_of(appid):
             if channel.following:
                 by_offset[channel.offset].append(channel)
-        for channels in by_offset.values():
-            while self.send_next(appid, channels):
-                yield_to_loop()
+        return by_offset.values()
 
-    def send_next(self, appid: str, channels: Collection[ApplicationPort]) -> bool:
+    def send_next(self, appid: str, channels: Sequence[ApplicationPort]) -> bool:
         """Send the next frame of updates; return whether there may be more.
 
         :param channels: channels of the application at the same offset.
         :raises BackendUnavailable: the tracker is unavailable.
         """
-        updates = self._feeds.read(appid, next(iter(channels)).offset)
+        updates = self._feeds.read(appid, channels[0].offset)
         if updates is None:
             for channel in channels:
                 channel.close(CloseCode.SLOW_READER, "updates after this offset were deleted")
             return False
-        if not updates:
-            return False
+        if updates:
+            self._send(updates, channels)
+        return len(updates) == MAX_ENTRIES
+
+    def _send(self, updates: Sequence[Update], channels: Collection[ApplicationPort]) -> None:
         last = updates[-1].offset
         payload = encode(Updates.of(updates, self._feeds.cursor(last)))
         for channel in channels:
             channel.send_updates(payload, last)
-        return len(updates) == MAX_ENTRIES

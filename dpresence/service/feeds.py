@@ -111,6 +111,10 @@ class Feeds:
         """Return the next updates after an offset; None if some of them have been deleted."""
         return self._tracker.read(appid, offset, MAX_ENTRIES)
 
+    def read_now(self, appid: str, offset: int) -> Sequence[Update] | None:
+        """Return the updates of a signal after an offset, without waiting; None if they must be read with ``read``."""
+        return self._tracker.read_now(appid, offset, MAX_ENTRIES)
+
     def snapshot(self, application: Application) -> tuple[int, Iterator[list[PresenceEntry]]]:
         """Return the offset of a snapshot and its pages, at least one.
 

@@ -21,16 +21,19 @@ PAUSE_SECONDS = (0.1, 2.0)
 
 
 class PubSub:
-    """A subscription to one channel.
+    """A subscription to one channel for all processes, and to one of this process, by which a script recognizes this subscription.
 
+    :param own: name of the channel of this process.
     :param on_message: called with each message, in order; must not raise.
     :param on_gap: called after a reconnection, when messages may have been missed, before the next message.
     :raises BackendUnavailable: the first connection fails.
     """
 
-    def __init__(self, server: ConnectionFactory, channel: str, on_message: Callable[[bytes], None], on_gap: Callable[[], None]) -> None:
+    def __init__(
+        self, server: ConnectionFactory, channel: str, own: str, on_message: Callable[[bytes], None], on_gap: Callable[[], None]
+    ) -> None:
         self._server = server
-        self._channel = channel
+        self._channels = (channel, own)
         self._on_message = on_message
         self._on_gap = on_gap
         self._gap = False
@@ -46,7 +49,7 @@ class PubSub:
 
     def _subscribe(self) -> RedisConnection:
         connection = self._server.connect()
-        ask(connection, "SUBSCRIBE", self._channel)
+        ask(connection, "SUBSCRIBE", *self._channels)  # in one command: a script sees both or none
         return connection
 
     def _serve(self) -> None:

@@ -71,8 +71,11 @@ class Tracker(ABC):
     # -- signals between processes
 
     @abstractmethod
-    def subscribe(self, listener: Listener) -> None:
-        """Call ``listener(topic, key)`` for each signal of any process. The listener must neither block nor raise."""
+    def subscribe(self, listener: Listener, reads: Callable[[str], bool] = lambda appid: False) -> None:
+        """Call ``listener(topic, key)`` for each signal of any process. The listener must neither block nor raise.
+
+        :param reads: returns whether the listener reads an application's feed after its signal, see ``read_now``.
+        """
 
     @abstractmethod
     def signal(self, topic: Topic, key: str) -> None:
@@ -202,6 +205,14 @@ class Tracker(ABC):
     @abstractmethod
     def read(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
         """Return up to ``limit`` entries after ``offset``, oldest first; None if the log no longer covers that offset."""
+
+    @abstractmethod
+    def read_now(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
+        """Return entries as ``read`` does, without waiting; None if only ``read`` knows the answer.
+
+        Listeners of the signal ``feed`` call this, at the latest in a callback that they add to the event loop. Anybody else may miss
+        entries whose signal is on its way.
+        """
 
     @abstractmethod
     def cursor(self, offset: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import takewhile
 from math import inf
 
@@ -42,7 +42,7 @@ class MemoryTracker(MemoryFeeds):
 
     # -- signals
 
-    def subscribe(self, listener: Listener) -> None:
+    def subscribe(self, listener: Listener, reads: Callable[[str], bool] = lambda appid: False) -> None:
         self._listeners.append(listener)
 
     def signal(self, topic: Topic, key: str) -> None:

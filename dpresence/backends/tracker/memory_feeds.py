@@ -37,6 +37,9 @@ class MemoryFeeds(Tracker):
         feed = self._feed(appid)
         return feed.after(offset, limit) if feed.covers(offset, self._clock.steady.now()) else None
 
+    def read_now(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
+        return self.read(appid, offset, limit)
+
     def cursor(self, offset: int) -> str:
         return f"{self._epoch}:{offset}"
 

@@ -18,16 +18,15 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
-import gevent
 import msgspec
 
 from ...clock import Clock
 from ...errors import BackendUnavailable, TooMany
-from ...model import ERASED, Device, DirectoryVersion, Grant, GrantSet, Status
+from ...model import ERASED, Device, DirectoryVersion, Grant, GrantSet, Status, Update
 from ...settings import PresenceSettings
 from ..redis.client import BatchingClient, ExecuteBatch, Operation, Unanswered
 from ..redis.connections import ConnectionFactory, RedisConnection, ask, info
@@ -35,7 +34,8 @@ from ..redis.pubsub import PubSub
 from ..redis.scripts import load, script
 from . import Connected, Listener, StaleGrants, Topic
 from .redis_feeds import RedisFeeds
-from .redis_values import Known, encode_grant, encode_grants, weight
+from .redis_signals import Signals
+from .redis_values import EncodedGrant, Known, decode_entry, weight
 
 log = logging.getLogger(__name__)
 
@@ -72,14 +72,15 @@ class RedisTracker(RedisFeeds):
         self._process = secrets.token_hex(8)
         self._generation = 0
         self._known = Known()
-        self._listeners: list[Listener] = []
+        self._signals = Signals()
         self._lost_cursor = "0"  # cursor of the search for users whose record is lost
         self._unanswered: dict[tuple[str, str], object] = {}  # (user, connection) that may own a device after an unanswered call
         self.remembers_since = clock.now()
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder().decode
         self._client = BatchingClient(server, self._begin, weigh=weight)
-        self._pubsub = PubSub(server, self._prefix + _CHANNEL, self._on_message, lambda: self._signal_here("missed"))
+        channel = self._prefix + _CHANNEL
+        self._pubsub = PubSub(server, channel, f"{channel}:{self._process}", self._on_message, lambda: self._signals.schedule(["missed "]))
         self.ping()
 
     # -- batches
@@ -109,10 +110,10 @@ class RedisTracker(RedisFeeds):
         self.remembers_since = since
         if not known.epoch:
             return
-        self._signal_here("missed")  # a reply that was lost may have contained signals
+        self._signals.schedule(["missed "])  # a reply that was lost may have contained signals
         if epoch != known.epoch or not was_known:
             log.warning("redis: the server does not know this process; its devices are connected again")
-            self._signal_here("forgotten")
+            self._signals.schedule(["forgotten "])
 
     def _execute(self, connection: RedisConnection, batch: bytes, operations: Sequence[Operation]) -> Sequence[Any]:
         settings, now, ticks = self._settings, self._clock.steady.now(), round(self._clock.monotonic() * 1000)
@@ -122,11 +123,10 @@ class RedisTracker(RedisFeeds):
         answer = self._evaluate(connection, batch, (self._prefix, self._process, self._generation, now, ticks, bounds, operations))
         if answer is None:
             raise _Unknown
-        self._known.batches, signals, results, local_signals, failed = answer
+        self._known.batches, signals, results, local_signals, failed, entries = answer
         if signals or local_signals:
-            gevent.spawn(
-                self._dispatch, [signal for signal in (*signals.split("\n"), *local_signals.split("\n")) if signal], tuple(self._listeners)
-            )
+            here = [signal for signal in (*signals.split("\n"), *local_signals.split("\n")) if signal]
+            self._signals.schedule(here, {appid: list(map(decode_entry, texts)) for appid, *texts in entries})
         for position, reason in failed:
             log.warning("redis: %s failed: %s", operations[position - 1][0], reason)
             results[position - 1] = BackendUnavailable()
@@ -138,8 +138,8 @@ class RedisTracker(RedisFeeds):
 
     # -- signals
 
-    def subscribe(self, listener: Listener) -> None:
-        self._listeners.append(listener)
+    def subscribe(self, listener: Listener, reads: Callable[[str], bool] = lambda appid: False) -> None:
+        self._signals.subscribe(listener, reads)
 
     def signal(self, topic: Topic, key: str) -> None:
         self._client.call("signal", f"{topic} {key}")
@@ -147,19 +147,17 @@ class RedisTracker(RedisFeeds):
     def _on_message(self, message: bytes) -> None:
         process, *signals = message.decode().split("\n")
         if process != self._process:  # the listeners of this process were called when the reply arrived
-            self._dispatch(signals, tuple(self._listeners))
+            self._signals.dispatch(signals)
 
-    def _signal_here(self, topic: Topic) -> None:
-        gevent.spawn(self._dispatch, [f"{topic} "], tuple(self._listeners))
+    def read_now(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
+        return self._signals.entries.after(appid, offset, limit)
 
-    def _dispatch(self, signals: Sequence[str], listeners: Sequence[Listener]) -> None:
-        for signal in signals:
-            topic, _, key = signal.partition(" ")
-            for listener in listeners:
-                try:
-                    listener(cast("Topic", topic), key)
-                except Exception:  # a bug of the listener; later signals are still dispatched
-                    log.exception("redis: a listener failed")
+    def _encode_grants(self, grants: GrantSet) -> tuple[list[EncodedGrant], int]:
+        """Return the parts of a user's grants that a script needs, and their revision."""
+        return [self._encode_grant(grant) for grant in grants.grants], grants.revision
+
+    def _encode_grant(self, grant: Grant) -> EncodedGrant:
+        return grant.appid, grant.puid, grant.since, grant.paused, self._signals.read_by_listener(grant.appid)
 
     # -- devices
 
@@ -169,7 +167,7 @@ class RedisTracker(RedisFeeds):
         generated = "~" + secrets.token_urlsafe(6)
         self._unanswered.pop((user, connection), None)  # before the call: abandoning it later would end the new connection
         try:
-            found = self._change("connect", user, device or "", connection, status, *encode_grants(grants), limit, generated, signed)
+            found = self._change("connect", user, device or "", connection, status, *self._encode_grants(grants), limit, generated, signed)
         except Unanswered:
             self._unanswered[user, connection] = object()
             raise
@@ -178,16 +176,16 @@ class RedisTracker(RedisFeeds):
         return Connected(found[0], found[1] or None)
 
     def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, signed: int = 0) -> bool:
-        return bool(self._change("update", user, device, connection, status, *encode_grants(grants), signed))
+        return bool(self._change("update", user, device, connection, status, *self._encode_grants(grants), signed))
 
     def leave(self, user: str, device: str, connection: str) -> None:
         self._client.call("leave", user, device, connection)
 
     def remove(self, user: str, device: str, grants: GrantSet, before: int = ERASED) -> bool:
-        return bool(self._change("remove", user, device, *encode_grants(grants), before))
+        return bool(self._change("remove", user, device, *self._encode_grants(grants), before))
 
     def remove_all(self, user: str, grants: GrantSet, before: int = ERASED) -> None:
-        self._change("remove_all", user, *encode_grants(grants), before)
+        self._change("remove_all", user, *self._encode_grants(grants), before)
 
     def signed_out(self, connection: str) -> bool:
         return bool(self._client.call("signed_out", connection))
@@ -217,7 +215,7 @@ class RedisTracker(RedisFeeds):
             yield from users
 
     def expire(self, user: str, grants: GrantSet) -> None:
-        self._change("expire", user, *encode_grants(grants))
+        self._change("expire", user, *self._encode_grants(grants))
 
     def _change(self, *operation: Any) -> Any:
         """Execute an operation that takes grants.
@@ -252,18 +250,18 @@ class RedisTracker(RedisFeeds):
         return cast("list[str]", self._client.call("postponed"))
 
     def append_postponed(self, user: str, grants: GrantSet) -> None:
-        self._change("append_postponed", user, *encode_grants(grants))
+        self._change("append_postponed", user, *self._encode_grants(grants))
 
     # -- feeds
 
     def granted(self, grant: Grant, revision: int) -> None:
-        self._change("granted", grant.user, encode_grant(grant), revision)
+        self._change("granted", grant.user, self._encode_grant(grant), revision)
 
     def revoked(self, grant: Grant, revision: int = 0) -> None:
-        self._client.call("revoked", grant.user, encode_grant(grant), revision)
+        self._client.call("revoked", grant.user, self._encode_grant(grant), revision)
 
     def append_current_status(self, grant: Grant, revision: int) -> None:
-        self._change("append_current_status", grant.user, encode_grant(grant), revision)
+        self._change("append_current_status", grant.user, self._encode_grant(grant), revision)
 
     def forget_revision(self, user: str) -> None:
         self._client.call("forget_revision", user)
@@ -296,4 +294,4 @@ class RedisTracker(RedisFeeds):
             self._client.call("retire")
         self._pubsub.close()
         self._client.close()
-        self._listeners.clear()
+        self._signals.unsubscribe_all()

@@ -10,7 +10,7 @@ from ...errors import BackendUnavailable
 from ...model import Update
 from ..redis.client import BatchingClient
 from . import DROPPED_SECONDS, Tracker, offset_of
-from .redis_values import Known, updates
+from .redis_values import Known, decode_entries
 
 _ATTEMPTS = 3
 """Maximum number of snapshots started before the caller must retry; each reads a few seconds of the log at most."""
@@ -72,7 +72,7 @@ class RedisFeeds(Tracker):
         :raises BackendUnavailable: an entry cannot be decoded.
         """
         try:
-            return updates(text)
+            return decode_entries(text)
         except ValueError:
             self._client.call("damaged", appid)
             raise BackendUnavailable from None

@@ -7,7 +7,7 @@ from typing import cast
 
 import gevent
 
-from ...model import Grant, GrantSet, Reason, Status, Update
+from ...model import Reason, Status, Update
 from ..redis.client import Operation
 
 _DECODED_AT_ONCE = 2000
@@ -26,25 +26,27 @@ class Known:
     batches: int = 0
 
 
-EncodedGrant = tuple[str, str, int, bool]
+EncodedGrant = tuple[str, str, int, bool, bool]
+"""The parts of a grant that a script needs, and whether the process wants the new entry of the application's feed in the answer."""
 
 
-def encode_grants(grants: GrantSet) -> tuple[list[EncodedGrant], int]:
-    """Return the parts of a user's grants that a script needs, and their revision."""
-    return [encode_grant(grant) for grant in grants.grants], grants.revision
+def decode_entry(text: str) -> Update:
+    """Decode an entry as ``lua/feeds.lua`` writes it.
+
+    :raises ValueError: the text is not an entry.
+    """
+    offset, puid, status, at, reason = text.split(" ")
+    return Update(int(offset), puid, cast("Status", status), int(at), cast("Reason", reason))
 
 
-def encode_grant(grant: Grant) -> EncodedGrant:
-    """Return the parts of a grant that a script needs."""
-    return (grant.appid, grant.puid, grant.since, grant.paused)
+def decode_entries(text: str) -> list[Update]:
+    """Decode lines of entries; yields to the event loop if there are very many.
 
-
-def updates(text: str) -> list[Update]:
-    """Decode entries as ``lua/feeds.lua`` writes them; yields to the event loop if there are very many."""
+    :raises ValueError: a line is not an entry.
+    """
     found: list[Update] = []
     for line in text.split("\n") if text else ():
-        offset, puid, status, at, reason = line.split(" ")
-        found.append(Update(int(offset), puid, cast("Status", status), int(at), cast("Reason", reason)))
+        found.append(decode_entry(line))
         if len(found) % _DECODED_AT_ONCE == 0:
             gevent.sleep(0)
     return found

@@ -27,7 +27,7 @@ class TrackerContract(DeviceContract, GraceContract, GrantContract, FeedContract
 
     def test_an_entry_wakes_its_application_after_it_can_be_read(self, backend):
         found = []
-        backend.subscribe(lambda topic, key: found.append((topic, key, told(backend, key))))
+        backend.subscribe(lambda topic, key: gevent.spawn(lambda: found.append((topic, key, told(backend, key)))))
         connect(backend, grants=(JANE, GO))
         with gevent.Timeout(5):
             while len(found) < 2:

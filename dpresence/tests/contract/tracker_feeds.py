@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
+import gevent
 import pytest
 
 from dpresence.model import Update
 from dpresence.tests.support import EPOCH
 
+from .redis import eventually
 from .tracker_values import GO, JANE, RUBBISH, SECOND, Ear, connect, flap, grant, head, read, seen, told, update
 
 
@@ -259,3 +261,25 @@ class FeedContract:
         backend.granted(JANE, 0)
         backend.drop("chess")
         assert list(backend.applications("", 10)) == ["go"]
+
+    def test_a_listener_reads_the_entries_of_its_signal_at_once(self, backend):
+        found = []
+        backend.subscribe(lambda topic, key: found.append((topic, key, backend.read_now(key, 0, 10))), lambda appid: True)
+        connect(backend, grants=(JANE, GO))
+        eventually(lambda: len(found) == 2)
+        assert found == [("feed", appid, read(backend, appid)) for appid in ("chess", "go")]
+
+    def test_a_listener_that_reads_in_a_callback_of_the_loop_reads_them_too(self, backend):
+        found, loop = [], gevent.get_hub().loop
+        backend.subscribe(
+            lambda topic, key: loop.run_callback(lambda: found.append(backend.read_now(key, 1, 10))), lambda appid: appid == "chess"
+        )
+        connect(backend)
+        eventually(lambda: found)
+        update(backend, "unavailable")
+        eventually(lambda: len(found) == 2)
+        assert [one.status for one in found[1]] == ["unavailable"]
+
+    def test_entries_that_cannot_be_read_are_not_read_at_once_either(self, backend):
+        connect(backend)
+        assert backend.read_now("chess", head(backend) + 1, 10) is None

@@ -1,8 +1,9 @@
 -- Executes one batch of operations of one process, in order and atomically. Their documentation: backends/tracker/__init__.py.
 -- ARGV[1], cmsgpack: prefix, process, generation, now (ms), ticks (monotonic ms of that process), settings, operations.
--- Returns cmsgpack: number of batches so far, signals, results, signals for this process only, failures (position, reason);
+-- Returns cmsgpack: number of batches so far, signals, results, signals for this process only, failures (position, reason),
+-- new entries of feeds that this process reads (see docs/decisions/0021-entries-in-the-answer.md);
 -- returns false if the process is unknown or has a newer connection.
--- The other processes get the signals in a pub/sub message: the process, then one signal per line.
+-- The other processes, if there are any, get the signals in a pub/sub message: the process, then one signal per line.
 --
 --   user:USER        cmsgpack: status; newest revision of the account that was seen; devices by name, each with status, connection,
 --                    process, since, revision at the sign-in (signed) and, in grace, the end of it (over); full, the time at which the
@@ -35,6 +36,14 @@ local function find(name)
   end
 end
 
+local channel = context.prefix .. 'wakes'
+
+-- Return whether another process receives signals. Each one subscribes to a channel of its own too, so that it is not counted itself.
+local function has_other_subscribers()
+  local counts = call('PUBSUB', 'NUMSUB', channel, channel .. ':' .. context.process)
+  return counts[2] > counts[4]
+end
+
 local results, failed = {}, {}
 for position, operation in ipairs(context.operations) do
   local done, result = pcall(find(operation[1]), unpack(operation, 2))
@@ -45,9 +54,11 @@ for position, operation in ipairs(context.operations) do
   if result == nil then result = true end
   results[position] = result
 end
-feeds.save_all()
+local entries = feeds.save_all()
 local text = table.concat(context.signals, '\n')
-if #context.signals > 0 then call('PUBLISH', context.prefix .. 'wakes', context.process .. '\n' .. text) end -- see tracker/redis.py
+if #context.signals > 0 and has_other_subscribers() then
+  call('PUBLISH', channel, context.process .. '\n' .. text) -- see tracker/redis.py
+end
 local batches = call('HINCRBY', context.meta, 'batches', 1)
 if context.reset then call('UNLINK', context.meta, context.processes) end -- the next registration deletes all data, see open.lua
-return cmsgpack.pack({ batches, text, results, table.concat(context.local_signals, '\n'), failed })
+return cmsgpack.pack({ batches, text, results, table.concat(context.local_signals, '\n'), failed, entries })

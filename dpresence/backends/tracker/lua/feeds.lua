@@ -28,6 +28,7 @@ end
 
 -- Feeds used by this batch; "save_all" saves them.
 --   compacted: up to this offset, entries beyond feed_entries have been reduced to the newest of each PUID.
+--   added: the texts of all entries that this batch has added, if the process reads the feed and could have read all of them.
 local feeds = {}
 
 local function feed(app)
@@ -129,11 +130,15 @@ local function guarded(app, act, ...)
   return result
 end
 
--- Save the feeds that the batch has used.
+-- Save the feeds that the batch has used; return the entries that it has added: lists of an application and its new entries.
 local function save_all()
-  local all = {}
+  local all, added = {}, {}
   for app in pairs(feeds) do all[#all + 1] = app end
-  for _, app in ipairs(all) do guarded(app, function() save(app, feed(app)) end) end
+  for _, app in ipairs(all) do
+    guarded(app, function() save(app, feed(app)) end)
+    if feeds[app].added then added[#added + 1] = { app, unpack(feeds[app].added) } end
+  end
+  return added
 end
 
 -- last: the newest entry of the PUID before this one.
@@ -142,6 +147,11 @@ local function append(grant, last, status, reason)
   if not last and call('SISMEMBER', prefix .. 'gone:' .. app, puid) == 1 then return false end
   local found = feed(app)
   if found.dropped then return false end
+  if reason == 'revoked' or not grant[5] or found.damaged then
+    found.added = nil -- the process reads the feed; before a revocation, for example, there may be entries that are not readable now
+  elseif not found.appended then
+    found.added = {}
+  end
   found.head, found.appended, found.changed = found.head + 1, true, true
   if reason == 'revoked' then
     found.size = found.size - (last and 1 or 0) -- grants.lua deletes it from the view
@@ -152,6 +162,7 @@ local function append(grant, last, status, reason)
   local text = table.concat({ found.head, puid, status, at, reason }, ' ')
   call('HSET', prefix .. 'view:' .. app, puid, text)
   call('XADD', prefix .. 'log:' .. app, id(found.head), 'e', text)
+  if found.added then found.added[#found.added + 1] = text end
   if last and last.offset <= found.compacted then call('XDEL', prefix .. 'log:' .. app, id(last.offset)) end
   context.signal('feed ' .. app)
   return true
