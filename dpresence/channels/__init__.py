@@ -5,6 +5,7 @@ Only ``connection.py`` and ``wire.py`` use the socket of a websocket. A channel 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pyramid.config import Configurator
@@ -12,6 +13,7 @@ from pyramid.httpexceptions import HTTPMethodNotAllowed
 from pyramid.response import Response
 
 from ..errors import WrongField
+from ..registry import KEY, Registry
 from ..request import Request
 from .appservice import AppServiceChannel
 from .channel import Channel
@@ -67,8 +69,11 @@ def device_channel(request: Request) -> Response:
         raise HTTPMethodNotAllowed(headers=[("Allow", "GET")])
     if request.environ.get("wsgi.websocket") is None:
         _report_refusal(request)
-    registry = request.shared
-    return _open(request, DeviceChannel(registry.services, registry.settings, registry.clock))
+    return _open(request, _new_device_channel(request.shared))
+
+
+def _new_device_channel(registry: Registry) -> DeviceChannel:
+    return DeviceChannel(registry.services, registry.settings, registry.clock)
 
 
 def appservice_channel(request: Request) -> Response:
@@ -82,7 +87,12 @@ def appservice_channel(request: Request) -> Response:
 
 
 def includeme(config: Configurator) -> None:
-    """Add the routes of the channels. Without a websocket, the REST view answers at the path of an application."""
+    """Add the routes of the channels. Without a websocket, the REST view answers at the path of an application.
+
+    The view of the device channel has nothing to check in an ordinary handshake, so ``first_request`` opens the channel without it.
+    """
+    registry = config.registry[KEY]
+    registry.gate.direct_channels["/presence"] = partial(_new_device_channel, registry)
     config.add_route_predicate("websocket", _Websocket)
     config.add_route("device_channel", "/presence")
     config.add_view(device_channel, route_name="device_channel")

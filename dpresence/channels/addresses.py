@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 
 def network(address: str) -> str:
@@ -12,6 +13,7 @@ def network(address: str) -> str:
     return str(ipaddress.ip_network((address, 64), strict=False))
 
 
+@lru_cache(1024)  # a connection looks its peer up several times, and parsing takes 4 us
 def plain_address(text: str) -> str | None:
     """Return an IP address in canonical form, or None if ``text`` is none. An IPv4-mapped IPv6 address becomes IPv4."""
     try:

@@ -21,6 +21,7 @@ from ..service.scheduling import yield_to_loop
 from ..settings import Settings
 from ..tasks import Task
 from .addresses import network, plain_address
+from .channel import Channel
 from .forwarded import Forwarding
 from .plain import PlainConnections
 from .workers import Workers
@@ -71,6 +72,7 @@ class Gate:
     :ivar forwarding: finds the client behind a trusted proxy.
     :ivar most: maximum number of connections: ``channels.sockets``, or fewer if the limit of open files is lower.
     :ivar spare: number of connections accepted beyond ``most``, so that they can be answered with 503.
+    :ivar direct_channels: by path, the constructor of a channel that any ordinary handshake gets; see ``first_request``.
     """
 
     def __init__(self, settings: Settings, clock: Clock, metrics: Metrics) -> None:
@@ -89,6 +91,7 @@ class Gate:
         )
         self.most = settings.channels.sockets
         self.spare = SPARE
+        self.direct_channels: dict[str, Callable[[], Channel]] = {}
         self._ids = itertools.count(1)
         self._not_signed_in: dict[str, set[AdmittedConnection]] = {}
         self._newcomers: dict[AdmittedConnection, float] = {}  # time of admission, oldest first
@@ -143,12 +146,18 @@ class Gate:
         limits, now = self.settings.channels, self.clock.monotonic()
         if self.draining:
             raise BackendUnavailable("the server is stopping", retry_after=1)
-        if self.sockets > self.most and not self.plain.make_room():  # ``plain`` contains the caller
+        if self._full() and not self.plain.make_room():
             raise BackendUnavailable("no more sockets", retry_after=self._retry_after(now))
-        if len(self._not_signed_in.get(network(address), ())) >= limits.unsigned_per_address:
+        if self._too_many_not_signed_in(network(address)):
             raise SlowDown("too many channels of this address have not signed in", retry_after=limits.sign_in_seconds)
         if not self._within_rate(network(address), now):
             raise BackendUnavailable("too many new channels", retry_after=self._retry_after(now))
+
+    def would_admit(self, address: str) -> bool:
+        """Return whether ``check`` would pass without closing another connection. Unlike a failed ``check``, this changes nothing."""
+        key = network(address)
+        refused = self.draining or self._full() or self._too_many_not_signed_in(key)
+        return not refused and self._within_rate(key, self.clock.monotonic())
 
     def admit(self, connection: AdmittedConnection) -> None:
         """Add a new channel before its 101; ``leave`` removes it. Raises like ``check``."""
@@ -159,6 +168,12 @@ class Gate:
         self.connections.add(connection)
         self._not_signed_in.setdefault(key, set()).add(connection)
         self._newcomers[connection] = now
+
+    def _full(self) -> bool:
+        return self.sockets > self.most  # ``plain`` contains the caller
+
+    def _too_many_not_signed_in(self, key: str) -> bool:
+        return len(self._not_signed_in.get(key, ())) >= self.settings.channels.unsigned_per_address
 
     def _within_rate(self, key: str, now: float) -> bool:
         """Return whether the rate and the burst allow one more channel of an address.

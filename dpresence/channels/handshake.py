@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import Forbidden, MethodNotAllowed, Refused, WrongValue
 from ..origins import without_default_port
+from ..settings import Settings
 from .connection import Connection
 from .gate import Gate, Ticker
 from .http import HttpHandler, printable
@@ -50,7 +51,7 @@ class WebsocketHandler(HttpHandler):
             self.refuse(refused)
 
     def _asks_for_websocket(self) -> bool:
-        return "websocket" in _tokens(self.environ, "HTTP_UPGRADE") and "upgrade" in _tokens(self.environ, "HTTP_CONNECTION")
+        return asks_for_websocket(self.environ.get("HTTP_UPGRADE", ""), self.environ.get("HTTP_CONNECTION", ""))
 
     def _upgrade(self) -> None:
         version = self.environ.get("HTTP_SEC_WEBSOCKET_VERSION", "")
@@ -93,8 +94,7 @@ class WebsocketHandler(HttpHandler):
 
         :raises Forbidden: the origin is not allowed.
         """
-        settings = self.server.gate.settings
-        if origin is None or without_default_port(origin) in (settings.identity.audience, *settings.channels.origins):
+        if origin is None or origin_allowed(origin, self.server.gate.settings):
             return
         refused = f"Origin {printable(origin)[:200]}: neither identity.audience nor in channels.origins"
         self.server.gate.configuration_warnings.warn(log, f"a channel was refused: {refused}")
@@ -129,8 +129,18 @@ class WebsocketHandler(HttpHandler):
         self.socket = None  # otherwise pywsgi closes it with the request
 
 
-def _tokens(environ: dict[str, Any], name: str) -> set[str]:
-    return {token.strip().lower() for token in environ.get(name, "").split(",")}
+def asks_for_websocket(upgrade: str, connection: str) -> bool:
+    """Return whether these values of ``Upgrade`` and ``Connection`` ask for a websocket."""
+    return "websocket" in _tokens(upgrade) and "upgrade" in _tokens(connection)
+
+
+def _tokens(value: str) -> set[str]:
+    return {token.strip().lower() for token in value.split(",")}
+
+
+def origin_allowed(origin: str, settings: Settings) -> bool:
+    """Return whether pages of an origin may open channels."""
+    return without_default_port(origin) in (settings.identity.audience, *settings.channels.origins)
 
 
 def accept_key(key: str, guid: str) -> str:

@@ -41,6 +41,8 @@ class HttpHandler(WebSocketHandler):
     """Reads a request and its body within ``channels.handshake_seconds`` before it calls the application.
 
     ``channels.idle_seconds`` is the limit between two requests of a connection, and for the client to read a response.
+
+    :ivar waited: seconds for which the first request was waited for before this handler was created.
     """
 
     environ: Any
@@ -49,6 +51,7 @@ class HttpHandler(WebSocketHandler):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.limits = self.server.gate.settings.channels
+        self.waited = 0.0
         self._first = True
         self._deadline: Any = None
         self._bucket = TokenBucket(self.limits.connection_request_rate, self.limits.connection_request_burst)
@@ -64,7 +67,8 @@ class HttpHandler(WebSocketHandler):
 
     def handle_one_request(self) -> Any:
         """Read and answer one request; return True, or None to close the connection."""
-        self._deadline = gevent.Timeout(self.limits.handshake_seconds)
+        self._deadline = gevent.Timeout(max(0.0, self.limits.handshake_seconds - self.waited))
+        self.waited = 0.0
         self.requestline, self.environ = "", None
         try:
             result = super().handle_one_request()
@@ -237,15 +241,10 @@ class HttpHandler(WebSocketHandler):
 
     def log_request(self) -> None:
         """Write one line for each request to the access log, without its query."""
-        if not access_log.isEnabledFor(logging.INFO):
-            return
-        method, _, rest = (self.requestline or "").partition(" ")
-        path = rest.partition(" ")[0].partition("?")[0]
         address = (self.environ or {}).get("REMOTE_ADDR") or self.client_address[0]
         status = (self._orig_status or "000").split()[0]
-        milliseconds = 1000 * (self.time_finish - self.time_start) if self.time_finish else 0
-        access_log.info("%s %s %s %s %d bytes %.1f ms", address, printable(method), printable(path), status,
-                        self.response_length, milliseconds)  # fmt: skip
+        log_access(address, self.requestline or "", status, self.response_length,
+                   self.time_finish - self.time_start if self.time_finish else 0)  # fmt: skip
 
     def log_error(self, msg: str, *args: Any) -> None:
         """Write one line to the server log."""
@@ -264,6 +263,17 @@ class HttpHandler(WebSocketHandler):
     def _log_error(self, t: Any, v: Any, tb: Any) -> None:
         if not issubclass(t, gevent.GreenletExit):
             log.error("unhandled exception in %s", printable(self.requestline.partition("?")[0]), exc_info=(t, v, tb))
+
+
+def log_access(address: str, line: str, status: str, length: int, seconds: float) -> None:
+    """Write one line to the access log.
+
+    :param line: the request line; its query is not logged.
+    """
+    if access_log.isEnabledFor(logging.INFO):
+        method, _, rest = line.partition(" ")
+        path = rest.partition(" ")[0].partition("?")[0]
+        access_log.info("%s %s %s %s %d bytes %.1f ms", address, printable(method), printable(path), status, length, 1000 * seconds)
 
 
 def path_below(prefix: str, path: str) -> str:

@@ -49,6 +49,11 @@ class PlainConnections:
         self._counts[address] -= 1
         self._forget_unused(address)
 
+    def replace(self, sock: Any, successor: Any) -> None:
+        """Continue a connection with another object for its socket. It counts as busy until ``mark_waiting``."""
+        self.mark_busy(sock)
+        self._addresses[successor] = self._addresses.pop(sock)
+
     def mark_waiting(self, sock: Any) -> None:
         """Mark a connection as waiting for a request from now on."""
         if sock in self._addresses:
@@ -61,7 +66,7 @@ class PlainConnections:
             self._waiting.pop(sock, None)
 
     def make_room(self) -> bool:
-        """Close the connection that has waited longest; return False if none waits. Its greenlet then calls ``leave``."""
+        """Close the connection that has waited longest; return False if none waits. Its reader then calls ``leave``."""
         return self._close_oldest(self._waiting)
 
     def _close_oldest(self, waiting: OrderedDict[Any, None]) -> bool:
@@ -70,7 +75,7 @@ class PlainConnections:
         sock = next(iter(waiting))
         self.mark_busy(sock)
         with suppress(OSError):
-            sock._sock.shutdown(socket.SHUT_RDWR)  # its greenlet reads EOF; the shutdown of gevent's socket would block
+            getattr(sock, "_sock", sock).shutdown(socket.SHUT_RDWR)  # its reader gets EOF; the shutdown of gevent's socket would block
         return True
 
     def _forget_unused(self, address: str) -> None:

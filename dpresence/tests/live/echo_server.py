@@ -135,11 +135,12 @@ class App:
         self.settings = settings
         self.clock = Clock()
         self.gate = Gate(settings, self.clock, Metrics(self.clock))
+        self.gate.direct_channels["/echo"] = lambda: Echo(self.limits(), self)
         self.registry = {"dpresence": self}
         self.background = self.services = self
         self.log = []
         self.closed = {}
-        self.opened = self.left = self.ticks = self.bodies = 0
+        self.opened = self.left = self.ticks = self.bodies = self.viewed = 0
         self.drained = False
         self.gap = 0.0
 
@@ -173,11 +174,16 @@ class App:
         return FrameLimits(channels.device_frame_bytes, channels.device_frame_rate, channels.device_frame_burst, channels.fragments)
 
     def page_echo(self, environ):
-        environ["wsgi.websocket"].open(Echo(self.limits(), self))
-        return "200 OK", b""
+        return self._open(environ, Echo)
 
     def page_text(self, environ):
-        environ["wsgi.websocket"].open(Text(self.limits(), self))
+        return self._open(environ, Text)
+
+    def _open(self, environ, kind):
+        self.viewed += 1
+        if "wsgi.websocket" not in environ:
+            return "400 Bad Request", b"no websocket"
+        environ["wsgi.websocket"].open(kind(self.limits(), self))
         return "200 OK", b""
 
     def page_failing(self, environ):
@@ -224,6 +230,7 @@ class App:
             "drained": self.drained,
             "bodies": self.bodies,
         }
+        stats |= {"errors": dict(gate.metrics.errors), "viewed": self.viewed}
         stats |= {"gap": gap, "pss": pss, "cpu": time.process_time(), "files": len(os.listdir("/proc/self/fd"))}
         stats |= {"connections": len(gate.connections), "plain": len(gate.plain), "unsigned": sum(map(len, gate._not_signed_in.values()))}
         return "200 OK", json.dumps(stats).encode()

@@ -47,7 +47,7 @@ def test_the_first_byte_is_that_of_the_101(server):
 
 def test_the_applications_iterable_is_closed_before_the_channel_runs(server):
     before = server.stats()["bodies"]
-    with server.connect() as client:
+    with server.connect("/text") as client:
         client.text("x")
         client.answer()
         assert server.stats()["bodies"] == before + 2  # with the one of the first look

@@ -1,0 +1,117 @@
+"""Which handshakes are ordinary; those that a limit refuses are not, and looking at them changes nothing. The clock is a fake."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
+from dpresence.channels.first_request import ordinary_handshake
+from dpresence.channels.gate import Gate
+from dpresence.channels.http import MAX_UNREAD_BYTES
+from dpresence.errors import BackendUnavailable, SlowDown
+from dpresence.metrics import Metrics
+from dpresence.settings import ChannelSettings, IdentitySettings, Settings
+from dpresence.tests.support import FakeClock
+
+PEER = "198.51.100.1"
+LIMITS = ChannelSettings(accept_rate=1.0, accept_burst=4, unsigned_per_address=2, request_rate=1.0, request_burst=3)
+REQUEST = (
+    b"GET %s HTTP/1.1\r\nHost: presence.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+class Channel:
+    """As much of a channel as a connection stores."""
+
+
+def make(limits: ChannelSettings = LIMITS, path: str = "") -> Gate:
+    clock = FakeClock()
+    identity = IdentitySettings(audience="https://presence.example", path=path)
+    gate = Gate(dataclasses.replace(Settings(), channels=limits, identity=identity), clock, Metrics(clock))
+    gate.direct_channels["/presence"] = Channel  # type: ignore[assignment]
+    return gate
+
+
+def open_one(gate: Gate, path: bytes = b"/presence") -> bool:
+    """Admit the connection of a handshake; return whether it is ordinary."""
+    found = ordinary_handshake(gate, PEER, REQUEST % path)
+    if found is not None:
+        gate.admit(found.connection)
+    return found is not None
+
+
+def test_an_ordinary_handshake_has_its_channel_and_its_answer() -> None:
+    found = ordinary_handshake(make(), PEER, REQUEST % b"/presence" + b"behind it")
+    assert found is not None
+    assert isinstance(found.connection.channel, Channel)
+    assert found.connection.address == PEER
+    assert (found.line, found.size) == ("GET /presence HTTP/1.1", len(REQUEST % b"/presence"))
+    assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n" in found.answer
+
+
+@pytest.mark.parametrize(("path", "ordinary"), [(b"/presence", True), (b"/p/presence", True), (b"/q/presence", False), (b"/p", False)])
+def test_a_path_may_have_the_prefix_of_the_service(path: bytes, ordinary: bool) -> None:
+    assert open_one(make(path="/p"), path) is ordinary
+
+
+def draining(gate: Gate) -> None:
+    gate.draining = True
+
+
+def full(gate: Gate) -> None:
+    gate.most = -1
+
+
+def crowded(gate: Gate) -> None:
+    assert open_one(gate)
+    assert open_one(gate)
+
+
+def hurried(gate: Gate) -> None:
+    """Use up the rate of new channels."""
+    while not gate._rate.wait(now=gate.clock.monotonic()):
+        gate._rate.take(now=gate.clock.monotonic())
+
+
+@pytest.mark.parametrize("limit", [draining, full, crowded, hurried])
+def test_a_channel_that_would_be_refused_is_left_to_the_handler(limit: Callable[[Gate], None]) -> None:
+    looked_at, other = make(), make()
+    for gate in (looked_at, other):
+        limit(gate)
+    for _ in range(5):
+        assert not open_one(looked_at)
+    assert refusal(looked_at) == refusal(other)  # with the same ``retry_after``: a look reserves no place
+
+
+def refusal(gate: Gate) -> tuple[str, float | None]:
+    with pytest.raises((BackendUnavailable, SlowDown)) as refused:
+        gate.check(PEER)
+    return refused.value.error, refused.value.retry_after
+
+
+def test_a_request_over_the_rate_of_its_address_is_left_to_the_handler() -> None:
+    gate = make()
+    for _ in range(3):
+        assert not gate.requests.take(PEER, now=gate.clock.monotonic())
+    assert not open_one(gate)
+    gate.clock.advance(1)  # type: ignore[attr-defined]
+    assert open_one(gate)
+
+
+def test_a_request_of_an_address_that_does_not_read_is_left_to_the_handler() -> None:
+    gate = make()
+    gate.unread[PEER] = MAX_UNREAD_BYTES + 1
+    assert not open_one(gate)
+
+
+def test_a_channel_that_cannot_be_made_is_left_to_the_handler() -> None:
+    gate = make()
+
+    def fail() -> Channel:
+        raise RuntimeError("a bug in a channel")
+
+    gate.direct_channels["/presence"] = fail  # type: ignore[assignment]
+    assert not open_one(gate)
