@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -132,14 +133,16 @@ class Database:
 
         SQLite: runs in the calling thread, together with the other writes of this iteration of the event loop, or in the SQL thread if
         the database stays locked. The write survives a crash of this process, but a loss of power may undo it. Suitable for writes
-        that can be repeated, such as the use of a ticket.
+        that can be repeated, such as the use of a ticket. All attempts together have the deadline of one call.
 
         :raises BackendUnavailable: see ``run``.
         """
         if self._writer is None:
             return self.run(work, key=key, urgent=urgent)
+        ends_at = time.monotonic() + self.deadline_seconds
         for pause in _PAUSES:
-            self._log_ready.wait(self.deadline_seconds)
+            if not self._log_ready.wait(max(0.0, ends_at - time.monotonic())):
+                raise self._no_answer(self.deadline_seconds)
             self._check_usable()
             try:
                 result = self._writer.run(work)
@@ -152,7 +155,7 @@ class Database:
             else:
                 self._count_write()
                 return result
-        return self.run(work, key=key, urgent=urgent)
+        return self.run(work, max(0.001, ends_at - time.monotonic()), key=key, urgent=urgent)
 
     def now(self, connection: Connection) -> int:
         """Return the time of day (ms) by the store's clock, which all processes share; expiry uses it."""
@@ -178,7 +181,11 @@ class Database:
 
     def scrub(self) -> None:
         """Remove deleted data from SQLite's write-ahead log as well. A failure is not an error: the next call tries again."""
-        if self._file is not None and not self._begin_log("TRUNCATE"):
+        if self._file is None:
+            return
+        copy = gevent.spawn(self._begin_log, "TRUNCATE")
+        copy.join(self.deadline_seconds)
+        if not copy.value:
             log.info("database: the write-ahead log could not be truncated; the next deletion tries again")
 
     def _count_write(self) -> None:
@@ -191,12 +198,13 @@ class Database:
     def _begin_log(self, mode: sqlite.CheckpointMode) -> bool:
         """Copy the log into the database and begin a new one, in the SQL thread. Return False if it fails.
 
-        Writes of the hub's thread wait meanwhile: the first one into a new log, and no other, waits for the disk.
+        Writes of the hub's thread wait meanwhile: the first one into a new log, and no other, waits for the disk. So this call has no
+        deadline: it returns when the SQL thread has ended the copy.
         """
         with self._one_checkpoint:
             self._log_ready.clear()
             try:
-                return self._through_queue(Checkpoint(self._engine, mode), self.deadline_seconds, "", urgent=False)
+                return self._through_queue(Checkpoint(self._engine, mode), None, "", urgent=False)
             except BackendUnavailable:
                 return False
             finally:
@@ -208,21 +216,24 @@ class Database:
         if self._file is not None:
             self._file.check()
 
-    def _through_queue(self, call: Call[T], seconds: float, key: str, urgent: bool) -> T:
+    def _through_queue(self, call: Call[T], seconds: float | None, key: str, urgent: bool) -> T:
         self._check_usable()
         try:
             return self._wait(call, seconds, key, urgent)
         finally:
             call.abandoned = True
 
-    def _wait(self, call: Call[T], seconds: float, key: str, urgent: bool) -> T:
+    def _wait(self, call: Call[T], seconds: float | None, key: str, urgent: bool) -> T:
         with Timeout(seconds, False), self._queue.slot(key, urgent):
             self._execute(call.execute)
             if call.error is not None:
                 raise self._refusal(call.error)
             return call.result
+        raise self._no_answer(seconds)
+
+    def _no_answer(self, seconds: float | None) -> BackendUnavailable:
         log.warning("database: no answer within %s s", seconds)
-        raise BackendUnavailable
+        return BackendUnavailable()
 
     def _execute(self, function: Callable[[], None]) -> None:
         if self._thread is None:

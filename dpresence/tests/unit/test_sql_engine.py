@@ -16,7 +16,6 @@ from gevent import monkey
 from sqlalchemy import insert, select, text
 
 from dpresence.backends.sql.engine import Database
-from dpresence.backends.sql.migrate import migrate
 from dpresence.backends.sql.tables import metadata, service
 from dpresence.errors import BackendUnavailable, Conflict, SettingError
 
@@ -255,40 +254,3 @@ def test_a_missed_deadline_is_logged(make, caplog):
     with pytest.raises(BackendUnavailable):
         database.run(lambda connection: native_sleep(0.05), deadline_seconds=0.01)
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(logging.WARNING, "database: no answer within 0.01 s")]
-
-
-def test_a_note_waits_for_nobody_and_is_there_for_everybody(tmp_path):
-    database = Database(f"sqlite:///{tmp_path}/presence.db")
-    migrate(database)
-    started = gevent.spawn(database.run, lambda connection: native_sleep(0.2))
-    assert database.write_nondurable(lambda connection: connection.scalar(text("select 1"))) == 1
-    assert not started.ready() or started.get() is None
-    database.write_nondurable(lambda connection: connection.execute(text("insert into service (id, mode) values (1, 'production')")))
-    for way in (database.run, database.read):
-        assert way(lambda connection: connection.scalar(text("select mode from service"))) == "production"
-    database.close()
-
-
-def test_a_note_takes_its_turn_while_somebody_else_writes(tmp_path):
-    database = Database(f"sqlite:///{tmp_path}/presence.db")
-    migrate(database)
-
-    def slow(connection):
-        connection.execute(text("insert into spent values (x'01', 1)"))
-        native_sleep(0.2)
-
-    writer = gevent.spawn(database.run, slow)
-    gevent.sleep(0.05)
-    assert database.read(lambda connection: connection.scalar(text("select count(*) from spent"))) == 0, "not written yet"
-    database.write_nondurable(lambda connection: connection.execute(text("insert into spent values (x'02', 1)")))
-    assert writer.ready()
-    assert database.read(lambda connection: connection.scalar(text("select count(*) from spent"))) == 2
-    database.close()
-
-
-def test_a_reader_cannot_write(tmp_path):
-    database = Database(f"sqlite:///{tmp_path}/presence.db")
-    migrate(database)
-    with pytest.raises(BackendUnavailable):
-        database.read(lambda connection: connection.execute(text("insert into spent values (x'01', 1)")))
-    database.close()
