@@ -43,9 +43,6 @@ _SWEPT = 500
 class SqlMailbox(Mailbox):
     """Undelivered notifications in a ``Database`` that is shared with the directory. Closing either backend closes the database."""
 
-    urgent = frozenset(("_look",))
-    erasing = frozenset(("purge", "_sweep"))
-
     def __init__(self, database: Database) -> None:
         self.database = database
 
@@ -71,23 +68,23 @@ class SqlMailbox(Mailbox):
             _keep_newest(connection, full, limit, now)
         return answers
 
-    @reading
+    @reading()
     def pending(self, connection: Connection, user: str, after: int, limit: int) -> Sequence[Waiting]:
         values = {"owner": user, "after": after, "now": self.database.now(connection), "most": limit}
         return [Waiting(position, Notification(*fields)) for *fields, position in connection.execute(_PENDING, values)]
 
-    @reading
+    @reading()
     def undelivered_ids(self, connection: Connection, user: str, ids: Collection[str]) -> set[str]:
         return set(connection.scalars(select(table.c.id).where(table.c.user == user, table.c.id.in_(ids))))
 
-    @reading
+    @reading()
     def waiting(self, connection: Connection, user: str, puid: str, shown_until: int) -> int:
         now = self.database.now(connection)
         mine = [(each.c.user == user, each.c.puid == puid, each.c.expires_at > now) for each in _BOTH]
         counts = [select(func.count()).where(*mine[0]), select(func.count()).where(*mine[1], received_unseen.c.taken_at >= shown_until)]
         return sum(connection.scalars(count).one() for count in counts)
 
-    @transaction
+    @transaction()
     def discard_received(self, connection: Connection, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
         named = (table.c.user == user, table.c.id.in_(ids))
         hidden = named if unseen is None else (*named, table.c.puid.in_(unseen))
@@ -100,18 +97,18 @@ class SqlMailbox(Mailbox):
                 connection.execute(insert(received_unseen), rows)
         return count + (0 if unseen is None else NOTIFICATIONS.delete(connection, *named))
 
-    @transaction
+    @transaction(erasing=True)
     def purge(self, connection: Connection, user: str) -> int:
         connection.execute(delete(received_unseen).where(received_unseen.c.user == user))
         return NOTIFICATIONS.delete(connection, table.c.user == user)
 
-    @transaction
+    @transaction()
     def purge_grants(self, connection: Connection, grants: Sequence[QueueKey]) -> int:
         users, puids = {grant.user for grant in grants}, {grant.puid for grant in grants}
         connection.execute(delete(received_unseen).where(received_unseen.c.user.in_(users), received_unseen.c.puid.in_(puids)))
         return NOTIFICATIONS.delete(connection, table.c.user.in_(users), table.c.puid.in_(puids))
 
-    @reading
+    @reading()
     def queues(self, connection: Connection, after: Queue, limit: int) -> Sequence[Queue]:
         found: set[Queue] = set()
         for each in _BOTH:
@@ -128,7 +125,7 @@ class SqlMailbox(Mailbox):
             total += count
         return total
 
-    @transaction
+    @transaction(erasing=True)
     def _sweep(self, connection: Connection, each: Table) -> int:
         over = select(each.c.position).where(each.c.expires_at <= self.database.trusted_now(connection)).limit(_SWEPT)
         return connection.execute(delete(each).where(each.c.position.in_(over))).rowcount
@@ -137,7 +134,7 @@ class SqlMailbox(Mailbox):
         self.database.check_writable()
         self._look()
 
-    @reading
+    @reading(urgent=True)
     def _look(self, connection: Connection) -> None:
         connection.execute(select(table.c.position).limit(1))
 

@@ -84,7 +84,7 @@ class Database:
         if not (at_server and monkey.is_module_patched("select")):
             self._thread = ThreadPool(1)
         slots = postgresql.SLOTS if at_server else sqlite.SLOTS
-        self._queue = FairQueue(**slots, most=waiting)
+        self._queue = FairQueue(**slots, max_calls=waiting)
         self._probe_write = postgresql.probe_write if at_server else sqlite.probe_write
         self._write_check = WriteCheck(lambda: self.run(self._probe_write, urgent=True), self._clock)
         self._closed = False

@@ -34,16 +34,16 @@ class FairQueue:
     :param slots: maximum number of concurrent calls.
     :param reserved: number of slots that only urgent calls may use.
     :param each: maximum number of slots that the calls of one key may hold.
-    :param most: maximum number of calls that wait or run; the same number of urgent calls is allowed beside them.
-    :param most_each: maximum number of waiting calls of one key.
+    :param max_calls: maximum number of calls that wait or run; the same number of urgent calls is allowed beside them.
+    :param max_waiting_each: maximum number of waiting calls of one key.
     """
 
-    def __init__(self, slots: int, reserved: int = 0, each: int | None = None, most: int = 1000, most_each: int = 100) -> None:
+    def __init__(self, slots: int, reserved: int = 0, each: int | None = None, max_calls: int = 1000, max_waiting_each: int = 100) -> None:
         self._slots = slots
         self._reserved = reserved
         self._each = each or slots
-        self._most = most
-        self._most_each = most_each
+        self._max_calls = max_calls
+        self._max_waiting_each = max_waiting_each
         self._waiting: dict[bool, OrderedDict[str, deque[_Waiter]]] = {True: OrderedDict(), False: OrderedDict()}  # by urgency, key
         self._calls: Counter[bool] = Counter()  # waiting or running
         self._held: Counter[str] = Counter()  # slots by key, urgent calls not counted
@@ -74,7 +74,7 @@ class FairQueue:
     def _join(self, key: str, urgent: bool) -> _Waiter:
         queue = self._waiting[urgent]
         own = len(queue.get(key, ()))
-        if (not urgent and own >= self._most_each) or (self._calls[urgent] >= self._most and not self._make_room(queue, own)):
+        if (not urgent and own >= self._max_waiting_each) or (self._calls[urgent] >= self._max_calls and not self._make_room(queue, own)):
             raise BackendUnavailable
         waiter = _Waiter(key, urgent)
         queue.setdefault(key, deque()).append(waiter)

@@ -18,9 +18,7 @@ P = ParamSpec("P")
 class HasDatabase(Protocol):
     """A backend that stores its rows in a ``Database``.
 
-    The first argument of a method determines the key of the call in the database's queue: the id of an account or
-    application, or an object that belongs to one. Methods named in ``urgent``, if the class defines it, are queued as urgent calls;
-    methods named in ``erasing`` remove deleted data from the files.
+    The arguments of a method determine the key of the call in the database's queue; see ``owner_of``.
     """
 
     database: Database
@@ -31,34 +29,49 @@ Method = Callable[Concatenate[B, Connection, P], T]
 Caller = Callable[Concatenate[B, P], T]
 
 
-def transaction(method: Method[B, P, T]) -> Caller[B, P, T]:
-    """Run a backend's method in one transaction. The method takes the connection as an argument that its callers do not pass."""
-    return _in_transaction(method, Database.run)
+def transaction(*, urgent: bool = False, erasing: bool = False) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:
+    """Run a backend's method in one transaction. The method takes the connection as an argument that its callers do not pass.
+
+    :param urgent: the calls do not wait behind calls that are not urgent: those of a sign-in or a sign-out, and the health checks.
+    :param erasing: each call also removes the deleted data from the files; see ``Database.scrub``.
+    """
+
+    def decorate(method: Method[B, P, T]) -> Caller[B, P, T]:
+        run = _in_transaction(method, Database.run, urgent)
+
+        @functools.wraps(method)
+        def run_and_scrub(self: B, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            result = run(self, *args, **kwargs)
+            self.database.scrub()
+            return result
+
+        return run_and_scrub if erasing else run
+
+    return decorate
 
 
 def transaction_of(key: Callable[P, str]) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:
     """Run a backend's method in one transaction whose queue key is ``key`` of its arguments."""
-    return lambda method: _in_transaction(method, Database.run, key)
+    return lambda method: _in_transaction(method, Database.run, key=key)
 
 
-def reading(method: Method[B, P, T]) -> Caller[B, P, T]:
+def reading(*, urgent: bool = False) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:
     """Run a backend's method in one read-only transaction; see ``Database.read``."""
-    return _in_transaction(method, Database.read)
+    return lambda method: _in_transaction(method, Database.read, urgent)
 
 
-def nondurable(method: Method[B, P, T]) -> Caller[B, P, T]:
+def nondurable(*, urgent: bool = False) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:
     """Run a backend's method in one non-durable transaction; see ``Database.write_nondurable``."""
-    return _in_transaction(method, Database.write_nondurable)
+    return lambda method: _in_transaction(method, Database.write_nondurable, urgent)
 
 
-def _in_transaction(method: Method[B, P, T], execute: Callable[..., Any], key: Callable[P, str] | None = None) -> Caller[B, P, T]:
+def _in_transaction(
+    method: Method[B, P, T], execute: Callable[..., Any], urgent: bool = False, key: Callable[P, str] | None = None
+) -> Caller[B, P, T]:
     @functools.wraps(method)
     def run(self: B, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        whose = key(*args, **kwargs) if key else owner_of([*args, *kwargs.values()])
-        urgent = method.__name__ in getattr(self, "urgent", ())
-        result: T = execute(self.database, lambda connection: method(self, connection, *args, **kwargs), key=whose, urgent=urgent)
-        if method.__name__ in getattr(self, "erasing", ()):
-            self.database.scrub()
+        owner = key(*args, **kwargs) if key else owner_of([*args, *kwargs.values()])
+        result: T = execute(self.database, lambda connection: method(self, connection, *args, **kwargs), key=owner, urgent=urgent)
         return result
 
     return run

@@ -126,7 +126,7 @@ def test_one_key_holds_so_many_slots_and_some_are_for_urgent_calls():
 
 
 def test_a_full_queue_refuses_whom_it_belongs_to():
-    calls = Calls(FairQueue(1, most_each=10))
+    calls = Calls(FairQueue(1, max_waiting_each=10))
     for n in range(15):
         calls.call("app", name=f"{n}")
     calls.call("jane")
@@ -136,7 +136,7 @@ def test_a_full_queue_refuses_whom_it_belongs_to():
 
 
 def test_where_all_queues_together_are_full_the_longest_makes_room():
-    calls = Calls(FairQueue(1, most=20, most_each=100))
+    calls = Calls(FairQueue(1, max_calls=20, max_waiting_each=100))
     for n in range(19):
         calls.call("app", name=f"{n}")
     calls.call("jane")
@@ -150,7 +150,7 @@ def test_where_all_queues_together_are_full_the_longest_makes_room():
 
 
 def test_urgent_calls_have_a_bound_of_their_own():
-    calls = Calls(FairQueue(1, most=3))
+    calls = Calls(FairQueue(1, max_calls=3))
     for _ in range(4):
         calls.call("app")
     for n in range(4):
@@ -161,7 +161,7 @@ def test_urgent_calls_have_a_bound_of_their_own():
 
 @pytest.mark.parametrize("urgent", [False, True])
 def test_who_gives_up_leaves_nothing_behind(urgent):
-    calls = Calls(FairQueue(1, most=2))
+    calls = Calls(FairQueue(1, max_calls=2))
     calls.call("a")
     for _ in range(5):
         waiting = calls.call("b", urgent)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -161,8 +160,3 @@ def test_pushes_of_all_applications_of_one_developer_are_one_queue(database):
     pushes = [gevent.spawn(push, f"app-{n}", "mallory") for n in range(FLOOD)] + [gevent.spawn(push, "other", "dev")]
     gevent.joinall([began, *pushes], raise_error=True)
     assert made.index("dev") <= AHEAD
-
-
-def test_every_urgent_method_is_one():
-    methods = dict(inspect.getmembers(SqlDirectory, inspect.isfunction))
-    assert set(SqlDirectory.urgent) - {"_look"} <= set(methods)

@@ -24,10 +24,6 @@ from .tickets import UNUSED, SqlTickets
 
 __all__ = ["ACCOUNTS", "APPLICATIONS", "GRANTS", "KEYS", "PARALLEL_MS", "SESSIONS", "TICKETS", "SqlDirectory"]
 
-_IN_A_SESSION = ("_account_of", "_find_person", "account", "use_assertion", "add_session", "session")
-_IN_A_SIGN_IN = (*_IN_A_SESSION, "add_ticket", "use_ticket", "has_family", "set_family_device")
-_IN_A_SIGN_OUT = ("end_session", "end_sessions", "end_tickets", "outbox", "clear_outbox", "grants_of_user")
-
 
 class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlApplications, SqlGrants, Directory):
     """Durable facts in a ``Database`` that is shared with the mailbox. Closing either backend closes the database.
@@ -38,9 +34,6 @@ class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlApplications, SqlGra
     serializes such methods. Locks are taken in the order accounts, applications, grants.
     """
 
-    urgent = frozenset(("_look", *_IN_A_SIGN_IN, *_IN_A_SIGN_OUT))
-    erasing = frozenset(("erase", "sweep"))
-
     def __init__(self, database: Database) -> None:
         self.database = database
 
@@ -50,22 +43,22 @@ class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlApplications, SqlGra
         self.database.check_writable()
         self._look()
 
-    @reading
+    @reading(urgent=True)
     def _look(self, connection: Connection) -> None:
         connection.execute(select(tables.service.c.mode))
 
-    @transaction
+    @transaction()
     def claim_mode(self, connection: Connection, mode: str) -> str:
         insert_new(connection, tables.service, id=1, mode=mode)
         connection.execute(update(tables.service).where(tables.service.c.generation.is_(None)).values(generation=secrets.token_hex(8)))
         stored: str = connection.scalars(select(tables.service.c.mode)).one()
         return stored
 
-    @reading
+    @reading()
     def version(self, connection: Connection) -> DirectoryVersion:
         return DirectoryVersion(connection.scalar(select(tables.service.c.generation)) or "", outbox.last(connection))
 
-    @transaction
+    @transaction(erasing=True)
     def sweep(self, connection: Connection) -> int:
         now = self.database.trusted_now(connection)
         unused = (tables.tickets.c.state == UNUSED) & (tables.tickets.c.expires_at <= now)
@@ -77,10 +70,10 @@ class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlApplications, SqlGra
     def close(self) -> None:
         self.database.close()
 
-    @reading
+    @reading(urgent=True)
     def outbox(self, connection: Connection, owner: str | None, after: int, limit: int) -> Sequence[OutboxEntry]:
         return outbox.read(connection, owner, after, limit)
 
-    @nondurable
+    @nondurable(urgent=True)
     def clear_outbox(self, connection: Connection, ids: Sequence[int]) -> None:
         outbox.remove(connection, ids)

@@ -30,19 +30,19 @@ class SqlAccounts(AccountStore):
             return self._find_person(identity, now)
         return account
 
-    @reading
+    @reading(urgent=True)
     def _account_of(self, connection: Connection, email: str) -> Account | None:
         return _ACCOUNT_BY_EMAIL.one(connection, email=email)
 
-    @transaction
+    @transaction(urgent=True)
     def _find_person(self, connection: Connection, identity: Identity, now: int) -> Account:
         return account_changes.sign_in(connection, identity, now)
 
-    @reading
+    @reading(urgent=True)
     def account(self, connection: Connection, user: str) -> Account | None:
         return _ACCOUNT.one(connection, user=user)
 
-    @transaction
+    @transaction()
     def unpin(self, connection: Connection, email: str, same: bool = False) -> bool:
         account = ACCOUNTS.lock_for_update(connection, accounts.c.email == email)
         if account is None:
@@ -50,7 +50,7 @@ class SqlAccounts(AccountStore):
         account_changes.unpin(connection, account, same)
         return True
 
-    @transaction
+    @transaction()
     def block(self, connection: Connection, email: str, blocked: bool) -> bool:
         account = ACCOUNTS.lock_for_update(connection, accounts.c.email == email)
         if account is None:
@@ -60,11 +60,11 @@ class SqlAccounts(AccountStore):
             account_changes.sign_out_and_deactivate(connection, account.id)
         return True
 
-    @transaction
+    @transaction()
     def merge(self, connection: Connection, email: str, into: str) -> bool:
         return account_changes.merge(connection, email, into)
 
-    @transaction
+    @transaction(erasing=True)
     def erase(self, connection: Connection, user: str, requester: Requester | None = None) -> Erased:
         if lock_account(connection, user, requester) is None:
             return Erased([], [])

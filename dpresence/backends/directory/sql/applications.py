@@ -25,7 +25,7 @@ class SqlApplications(ApplicationStore):
 
     database: Database
 
-    @transaction
+    @transaction()
     def add_application(self, connection: Connection, application: Application, limit: int, requester: Requester | None = None) -> None:
         if lock_account(connection, application.owner, requester) is None:
             raise NotFound
@@ -34,29 +34,29 @@ class SqlApplications(ApplicationStore):
             raise TooMany(f"applications: at most {limit} for one developer")
         APPLICATIONS.add(connection, application)
 
-    @reading
+    @reading()
     def application(self, connection: Connection, appid: str) -> Application | None:
         return APPLICATIONS.find(connection, applications.c.id == appid)
 
-    @reading
+    @reading()
     def active(self, connection: Connection, appids: Sequence[str]) -> dict[str, str]:
         running = (applications.c.id.in_(appids), applications.c.active, applications.c.validated_scheme.is_not(None))
         return {row.id: row.domain for row in connection.execute(select(applications.c.id, applications.c.domain).where(*running))}
 
-    @reading
+    @reading()
     def existing(self, connection: Connection, appids: Sequence[str]) -> set[str]:
         return set(connection.scalars(select(applications.c.id).where(applications.c.id.in_(appids))))
 
-    @reading
+    @reading()
     def newest_application(self, connection: Connection) -> int:
         return connection.scalar(select(func.max(applications.c.created_at))) or 0
 
-    @reading
+    @reading()
     def applications(self, connection: Connection, owner: str, after: str, limit: int) -> Sequence[Application]:
         page = (applications.c.owner == owner, applications.c.id > after)
         return APPLICATIONS.all(connection, *page, order_by=applications.c.id, limit=limit)
 
-    @transaction
+    @transaction()
     def change_application(
         self,
         connection: Connection,
@@ -69,7 +69,7 @@ class SqlApplications(ApplicationStore):
         same = applications.c.domain_key == domain_key if domain_key is not None else true()
         return _change(connection, changes, applications.c.id == appid, same)
 
-    @transaction
+    @transaction()
     def move_application(
         self, connection: Connection, appid: str, changes: Mapping[str, object], requester: Requester | None = None
     ) -> tuple[Application, Sequence[Grant]] | None:
@@ -77,14 +77,14 @@ class SqlApplications(ApplicationStore):
         changed = _change(connection, changes, applications.c.id == appid)
         return (changed, _end_grants(connection, appid)) if changed else None
 
-    @transaction
+    @transaction()
     def claim_checks(self, connection: Connection, now: int, check_at: int, limit: int) -> Sequence[Application]:
         due = APPLICATIONS.all(connection, applications.c.check_at <= now, order_by=applications.c.check_at, limit=limit, for_update=True)
         claimed = applications.c.id.in_([application.id for application in due])
         connection.execute(update(applications).where(claimed).values(check_at=check_at))
         return [replace(application, check_at=check_at) for application in due]
 
-    @transaction
+    @transaction()
     def delete_application(self, connection: Connection, appid: str, requester: Requester | None = None) -> Sequence[Grant] | None:
         check_owner(connection, appid, requester)
         if APPLICATIONS.lock_for_update(connection, applications.c.id == appid) is None:
@@ -95,7 +95,7 @@ class SqlApplications(ApplicationStore):
         APPLICATIONS.delete(connection, applications.c.id == appid)
         return ended
 
-    @transaction
+    @transaction()
     def activate(self, connection: Connection, appid: str, key: ApiKey, requester: Requester | None = None) -> bool:
         application = lock_own_application(connection, appid, requester)
         if application.stopped:
@@ -110,23 +110,23 @@ class SqlApplications(ApplicationStore):
         KEYS.add(connection, key)
         return True
 
-    @transaction
+    @transaction()
     def add_key(self, connection: Connection, key: ApiKey, retire_at: int, requester: Requester | None = None) -> None:
         lock_own_application(connection, key.appid, requester)
         later = or_(api_keys.c.retires_at.is_(None), api_keys.c.retires_at > retire_at)
         connection.execute(update(api_keys).where(api_keys.c.appid == key.appid, later).values(retires_at=retire_at))
         KEYS.add(connection, key)
 
-    @reading
+    @reading()
     def key(self, connection: Connection, key_id: str, now: int) -> ApiKey | None:
         return KEYS.find(connection, api_keys.c.id == key_id, _works(now))
 
-    @reading
+    @reading()
     def keys(self, connection: Connection, appid: str, now: int) -> Sequence[ApiKey]:
         newest = (api_keys.c.created_at.desc(), api_keys.c.id)
         return KEYS.all(connection, api_keys.c.appid == appid, _works(now), order_by=newest)
 
-    @nondurable
+    @nondurable()
     def touch_key(self, connection: Connection, key_id: str, day: str) -> None:
         news = api_keys.c.used_on.is_distinct_from(day)  # an update of no row needs no fsync
         connection.execute(update(api_keys).where(api_keys.c.id == key_id, news).values(used_on=day))

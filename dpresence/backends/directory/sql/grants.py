@@ -38,7 +38,7 @@ class SqlGrants(GrantStore):
 
     database: Database
 
-    @transaction
+    @transaction()
     def add_grant(self, connection: Connection, grant: Grant, domain: str | None = None, requester: Requester | None = None) -> Grant:
         account = lock_account(connection, grant.user, requester)
         application = APPLICATIONS.lock_key_share(connection, applications.c.id == grant.appid)
@@ -52,40 +52,40 @@ class SqlGrants(GrantStore):
             _add_grant_entry(connection, "granted", grant)
         return present or grant
 
-    @reading
+    @reading()
     def grant(self, connection: Connection, appid: str, user: str) -> Grant | None:
         return GRANTS.find(connection, *_between(appid, user))
 
-    @reading
+    @reading()
     def grants_by_puid(self, connection: Connection, appid: str, puids: Sequence[str]) -> dict[str, Grant]:
         named = (grants.c.appid == appid, grants.c.puid.in_(puids))
         return {grant.puid: grant for grant in GRANTS.all(connection, *named, order_by=grants.c.puid)}
 
-    @reading
+    @reading(urgent=True)
     def grants_of_user(self, connection: Connection, user: str) -> GrantSet:
         rows = _GRANTS_OF_USER.rows(connection, user=user)
         return GrantSet(rows[0][0] if rows else ERASED, tuple(Grant(*row[1:]) for row in rows if row[1] is not None))
 
-    @reading
+    @reading()
     def grants_with_applications(self, connection: Connection, user: str, after: str, limit: int) -> Sequence[GrantWithApplication]:
         page = _GRANTED.where(grants.c.user == user, grants.c.appid > after).order_by(grants.c.appid).limit(limit)
         rows = connection.execute(page).all()
         return [GrantWithApplication(Grant(*row[:_GRANT_FIELDS]), Application(*row[_GRANT_FIELDS:-1]), row[-1]) for row in rows]
 
-    @reading
+    @reading()
     def existing_puids(self, connection: Connection, puids: Collection[str]) -> set[str]:
         return set(connection.scalars(select(grants.c.puid).where(grants.c.puid.in_(puids))))
 
-    @reading
+    @reading()
     def grants_of_application(self, connection: Connection, appid: str, after: str, limit: int) -> Sequence[Grant]:
         page = (grants.c.appid == appid, grants.c.puid > after)
         return GRANTS.all(connection, *page, order_by=grants.c.puid, limit=limit)
 
-    @reading
+    @reading()
     def count_grants(self, connection: Connection, appid: str) -> int:
         return connection.scalars(select(func.count()).where(grants.c.appid == appid)).one()
 
-    @transaction
+    @transaction()
     def pause(
         self, connection: Connection, appid: str, user: str, paused: bool, since: int, requester: Requester | None = None
     ) -> Grant | None:
@@ -99,7 +99,7 @@ class SqlGrants(GrantStore):
         _add_grant_entry(connection, "changed", grant)
         return changed
 
-    @transaction
+    @transaction()
     def revoke(self, connection: Connection, appid: str, user: str, requester: Requester | None = None) -> Grant | None:
         lock_account(connection, user, requester)
         grant = GRANTS.lock_for_update(connection, *_between(appid, user))

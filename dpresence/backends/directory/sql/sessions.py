@@ -34,11 +34,11 @@ class SqlSessions(SessionStore):
 
     database: Database
 
-    @transaction
+    @transaction(urgent=True)
     def use_assertion(self, connection: Connection, digest: bytes, expires_at: int) -> bool:
         return insert_new(connection, used_assertions, digest=digest, expires_at=expires_at)
 
-    @transaction
+    @transaction(urgent=True)
     def add_session(
         self, connection: Connection, session: Session, requester: Requester | None = None, previous: bytes | None = None
     ) -> Sequence[str]:
@@ -54,23 +54,23 @@ class SqlSessions(SessionStore):
         connection.execute(insert(sessions).values({**SESSIONS.values(session), "previous_cookie_hash": previous}))
         return sorted({one.user for one in ended})
 
-    @reading
+    @reading(urgent=True)
     def session(self, connection: Connection, id_hash: bytes, now: int) -> SignedIn | None:
         row = connection.execute(_SESSION, {"shown": id_hash, "now": now}).one_or_none()
         return None if row is None else SignedIn(Session(*row[:_SESSION_FIELDS]), Account(*row[_SESSION_FIELDS:]))
 
-    @reading
+    @reading()
     def sessions(self, connection: Connection, user: str, now: int) -> Sequence[Session]:
         oldest = (sessions.c.created_at, sessions.c.id_hash)
         return SESSIONS.all(connection, sessions.c.user == user, sessions.c.expires_at > now, order_by=oldest)
 
-    @transaction
+    @transaction(urgent=True)
     def end_session(self, connection: Connection, id_hash: bytes) -> Sequence[tuple[str, str | None]]:
         owner = select(sessions.c.user).where(sessions.c.id_hash == id_hash).scalar_subquery()
         account = ACCOUNTS.lock_for_update(connection, accounts.c.id == owner)
         return _end_session(connection, account.id, id_hash) if account is not None else []
 
-    @transaction
+    @transaction(urgent=True)
     def end_sessions(self, connection: Connection, user: str) -> None:
         ACCOUNTS.lock_for_update(connection, accounts.c.id == user)
         account_changes.end_sessions(connection, user)

@@ -40,14 +40,14 @@ class SqlTickets(TicketStore):
 
     database: Database
 
-    @transaction
+    @transaction(urgent=True)
     def add_ticket(self, connection: Connection, ticket: Ticket, requester: Requester | None = None) -> None:
         check_holder(connection, ACCOUNTS.lock_key_share(connection, accounts.c.id == ticket.user), requester)
         if ticket.session is not None and SESSIONS.lock_key_share(connection, sessions.c.id_hash == ticket.session) is None:
             raise SessionEnded
         TICKETS.add(connection, ticket)
 
-    @nondurable
+    @nondurable(urgent=True)
     def use_ticket(self, connection: Connection, hash: bytes, now: int, device: str | None, successor: bytes | None) -> Redeemed | None:
         account = _OWNER_OF_TICKET.one(connection, shown=hash)
         rows = _TICKET.rows(connection, shown=hash)
@@ -71,20 +71,20 @@ class SqlTickets(TicketStore):
             _ADD_TICKET.run(connection, **TICKETS.values(follower))
         return Redeemed(ticket, True, account)
 
-    @reading
+    @reading()
     def tickets(self, connection: Connection, user: str, now: int) -> Sequence[Ticket]:
         unused = (tickets.c.user == user, tickets.c.state == UNUSED, tickets.c.expires_at > now)
         return TICKETS.all(connection, *unused, order_by=(tickets.c.expires_at, tickets.c.hash))
 
-    @reading
+    @reading(urgent=True)
     def has_family(self, connection: Connection, family: str) -> bool:
         return connection.scalar(select(tickets.c.hash).where(tickets.c.family == family).limit(1)) is not None
 
-    @nondurable
+    @nondurable(urgent=True)
     def set_family_device(self, connection: Connection, family: str, device: str) -> None:
         _SET_DEVICE.run(connection, chain=family, by=device)
 
-    @transaction
+    @transaction(urgent=True)
     def end_tickets(self, connection: Connection, user: str, device: str, requester: Requester | None = None) -> None:
         lock_account(connection, user, requester)
         TICKETS.delete(connection, tickets.c.user == user, tickets.c.device == device)
