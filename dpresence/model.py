@@ -19,9 +19,9 @@ def merge(statuses: Collection[Status]) -> Status:
     return "online" if "online" in statuses else "unavailable" if "unavailable" in statuses else "offline"
 
 
-def digest_of(secret: str) -> bytes:
-    """Return the SHA-256 of a secret, the form in which secrets are stored and compared."""
-    return sha256(secret.encode()).digest()
+def digest_of(text: str) -> bytes:
+    """Return the SHA-256 of a text in UTF-8. It is the form in which secrets are stored and compared."""
+    return sha256(text.encode()).digest()
 
 
 def canonical_email(email: str) -> str:

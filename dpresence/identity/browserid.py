@@ -7,7 +7,6 @@ Python, holds the GIL, and accepts user keys of any size.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import re
@@ -25,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from ..clock import Clock
 from ..errors import InvalidAssertion
-from ..model import Identity
+from ..model import Identity, digest_of
 from . import Verifier, claimed_by, normalize_email
 from .browserid_keys import ISSUER_BITS, Issuer, is_signed, rsa_key, user_key
 
@@ -168,7 +167,7 @@ def replay_digest(assertion: str) -> bytes:
         certificate, token = _parse_bundle(assertion).values()
     except (ValueError, RecursionError):
         raise InvalidAssertion("malformed") from None
-    return hashlib.sha256(f"{_email(certificate)}\n{token.signed_data}".encode("ascii")).digest()
+    return digest_of(f"{_email(certificate)}\n{token.signed_data}")
 
 
 def _parse_bundle(bundle: Any) -> dict[str, _Token]:

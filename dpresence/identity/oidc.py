@@ -11,7 +11,6 @@ import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -21,7 +20,7 @@ from joserfc.jwk import Key
 
 from ..clock import Clock
 from ..errors import InvalidAssertion, NotAdmitted
-from ..model import Identity
+from ..model import Identity, digest_of
 from ..settings import OidcSettings, ProviderSettings
 from . import Verifier, claimed_by, normalize_email
 from .jwks import ProviderKeys
@@ -243,7 +242,7 @@ class OidcVerifier(Verifier):
         """
         token = parse(assertion)
         self._provider(token).check_recent(token.claims)
-        return sha256(assertion.rpartition(".")[0].encode("ascii")).digest()
+        return digest_of(assertion.rpartition(".")[0])
 
     def _provider(self, token: IdToken) -> Provider:
         provider = self._providers.get(token.claims.iss)

@@ -11,7 +11,6 @@ import stat
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote_plus, urlencode
 
@@ -19,7 +18,7 @@ import msgspec
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, Forbidden, InvalidAssertion, NotAdmitted, SettingError, SignInEnded, WrongValue
-from ..model import Identity
+from ..model import Identity, digest_of
 from ..outbound import FetchFailed
 from ..settings import Settings
 from . import claimed_by
@@ -98,7 +97,7 @@ class OidcClient:
             "scope": "openid email",
             "state": state,
             "nonce": nonce,
-            "code_challenge": urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode(),
+            "code_challenge": urlsafe_b64encode(digest_of(verifier)).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
         }
         attempt = Attempt(self.name, state, nonce, verifier, next, self._clock.now() + ATTEMPT_SECONDS * 1000)

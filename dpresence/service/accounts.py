@@ -7,7 +7,6 @@ import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TypeVar
 
 from ..backends.directory import Directory, Requester, SignedIn
@@ -51,11 +50,7 @@ class SignIn:
 
 def csrf_token(cookie: str) -> str:
     """Return the CSRF token of a browser session; only the holder of the cookie and the service's own pages can know it."""
-    return _text(sha256(b"csrf:" + cookie.encode()).digest())
-
-
-def _text(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
+    return urlsafe_b64encode(digest_of(f"csrf:{cookie}")).rstrip(b"=").decode()
 
 
 class Accounts:

@@ -31,11 +31,11 @@ class Comparison:
         self._directory = directory
         self._tracker = tracker
         self._grants = grants
-        self._wanted = True  # every process requests a comparison at its start
+        self._requested = True  # every process requests a comparison at its start
 
     def request(self) -> None:
         """Request a comparison by the next ``sweep``. Does not block."""
-        self._wanted = True
+        self._requested = True
 
     def sweep(self) -> None:
         """Compare every application, if it was requested and no other process has just done so.
@@ -43,14 +43,21 @@ class Comparison:
         :raises BackendUnavailable: a backend is unavailable; the next sweep tries again.
         """
         self._detect_restored_directory()
-        if not self._wanted or not self._tracker.claim("comparison", _CLAIM_SECONDS):
+        if not self._requested or not self._tracker.claim("comparison", _CLAIM_SECONDS):
             return
+        self._requested = False  # a request during the comparison causes another one
+        try:
+            self._compare_all()
+        except BaseException:
+            self._requested = True
+            raise
+
+    def _compare_all(self) -> None:
         after = ""
         while appids := self._tracker.applications(after, _PAGE):
             for appid in appids:
                 self._compare(appid)
             after = appids[-1]
-        self._wanted = False
 
     def _detect_restored_directory(self) -> None:
         """Reset the tracker if it has seen a newer version of the directory, which was restored from a backup since.

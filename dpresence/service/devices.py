@@ -7,8 +7,6 @@ from contextlib import suppress
 from functools import partial
 from math import ceil
 
-from gevent.pool import Pool
-
 from ..backends.directory import Directory, Requester
 from ..backends.tracker import Connected, Tracker
 from ..clock import Clock
@@ -21,9 +19,8 @@ from .feeds import Feeds
 from .grants import Grants
 from .outbox import Outbox
 from .retry import RetryQueue
-from .scheduling import yield_to_loop
+from .scheduling import map_concurrently, yield_to_loop
 
-_GREENLETS = 20
 _PAGE = 100
 """Users that a sweep processes before it yields to the event loop. They take a few milliseconds."""
 
@@ -194,8 +191,7 @@ class Devices:
 
         :raises BackendUnavailable: a backend is unavailable; the next call continues.
         """
-        for _ in Pool(_GREENLETS).imap_unordered(self._publish_postponed, self._tracker.postponed()):
-            pass
+        map_concurrently(self._publish_postponed, self._tracker.postponed())
 
     def _publish_postponed(self, user: str) -> None:
         self._grants.apply(user, partial(self._tracker.append_postponed, user))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from weakref import WeakValueDictionary
 
 from gevent.lock import BoundedSemaphore
@@ -12,6 +11,7 @@ from gevent.lock import BoundedSemaphore
 from ..clock import Clock
 from ..errors import SlowDown
 from ..limits import RateLimit
+from ..model import digest_of
 
 DIFFERENT_FACTOR = 10
 """Factor by which the failures of different credentials at an address may exceed those of a single credential."""
@@ -42,7 +42,7 @@ class Failures:
 
         :raises SlowDown: this credential or this address has failed too often; replaces the refusal.
         """
-        self._repeated.charge(f"{address} {sha256(credential.encode()).hexdigest()}")
+        self._repeated.charge(f"{address} {digest_of(credential).hex()}")
         self._different.charge(address)
 
     @contextmanager

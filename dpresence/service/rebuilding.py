@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from gevent.pool import Pool
-
 from ..backends.directory import Directory
 from ..backends.tracker import Tracker
 from ..messages import MAX_ENTRIES
 from .coalescer import Coalescer
 from .grants import Grants
+from .scheduling import map_concurrently
 
 log = logging.getLogger(__name__)
-
-_GREENLETS = 20
 
 
 class Rebuilding:
@@ -36,7 +33,6 @@ class Rebuilding:
         """Publish the status of every user who granted an application again."""
         after = ""
         while grants := self._directory.grants_of_application(appid, after, MAX_ENTRIES):
-            for _ in Pool(_GREENLETS).imap_unordered(self._grants.republish, [grant.user for grant in grants]):
-                pass
+            map_concurrently(self._grants.republish, [grant.user for grant in grants])
             after = grants[-1].puid
         self._tracker.rebuilt(appid)

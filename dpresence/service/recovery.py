@@ -10,8 +10,6 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from gevent.pool import Pool
-
 from ..errors import BackendUnavailable, CloseCode, Refused
 from ..hub import REPLACED, DevicePort, Hub
 from ..model import Status
@@ -24,10 +22,9 @@ from .fan_out import FanOut
 from .grants import Grants
 from .outbox import Outbox
 from .retry import RetryQueue
+from .scheduling import map_concurrently
 
 log = logging.getLogger(__name__)
-
-_GREENLETS = 20
 
 
 class Recovery:
@@ -89,9 +86,9 @@ class Recovery:
             self._fan_out.request(appid)
         devices = self._hub.devices()
         users = dict.fromkeys(user for user, _, _ in devices)
-        checked = all([self._apply_pending(), *Pool(_GREENLETS).map(self._try_check, devices)])
-        published = all(Pool(_GREENLETS).map(self._publish, users))
-        Pool(_GREENLETS).map(self._delivery.deliver_or_schedule, users)
+        checked = all([self._apply_pending(), *map_concurrently(self._try_check, devices)])
+        published = all(map_concurrently(self._publish, users))
+        map_concurrently(self._delivery.deliver_or_schedule, users)
         if not (checked and published):
             raise BackendUnavailable
 

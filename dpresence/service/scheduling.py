@@ -1,9 +1,17 @@
-"""Yielding to the event loop in long work."""
+"""Scheduling of long work: in several greenlets, and yielding to the event loop."""
 
 from __future__ import annotations
 
-import gevent
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
+import gevent
+from gevent.pool import Pool
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+_GREENLETS = 20
 _PAUSE_SECONDS = 0.001
 
 
@@ -14,3 +22,11 @@ def yield_to_loop() -> None:
     such switches.
     """
     gevent.sleep(_PAUSE_SECONDS)
+
+
+def map_concurrently(work: Callable[[S], T], items: Iterable[S]) -> list[T]:
+    """Call ``work`` for each item, in up to 20 greenlets at a time, and return the results in any order.
+
+    The first exception is raised at once; the other calls are not stopped.
+    """
+    return list(Pool(_GREENLETS).imap_unordered(work, items))

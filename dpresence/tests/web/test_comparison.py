@@ -60,6 +60,24 @@ def test_what_is_right_is_not_told_again(world: World, app: App, puid: str) -> N
     assert updates(service) == []
 
 
+def test_a_request_during_a_comparison_causes_another_one(world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.device(ANN)
+    comparison, compared = world.services.comparison, list[str]()
+
+    def once_requested_again(appid: str) -> None:
+        compared.append(appid)
+        if len(compared) == 1:
+            comparison.request()
+
+    monkeypatch.setattr(comparison, "_compare", once_requested_again)
+    compare(world)
+    assert compared == [app.id]
+    for _ in range(2):
+        world.clock.advance(31)
+        comparison.sweep()
+        assert compared == [app.id, app.id]
+
+
 def test_a_comparison_that_fails_is_made_again(world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch) -> None:
     away = Away(monkeypatch, world.registry.backends.directory, "grants_by_puid")
     with pytest.raises(BackendUnavailable):
