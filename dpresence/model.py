@@ -170,8 +170,8 @@ class OutboxEntry:
     It is written in the transaction of the change and deleted after it was applied (docs/decisions/0012-outbox.md).
 
     :param owner: id of the account or application that was changed.
-    :param detail: the PUID for ``granted``, ``changed`` and ``revoked``; the name for ``device``; for ``ticket`` the family and, if
-        it is known, the device that used it, separated by a space.
+    :param detail: the PUID for ``granted``, ``changed`` and ``revoked``; the name for ``device``; see ``ended_family`` for
+        ``ticket``; what the operator did, such as ``blocked``, for ``account`` and ``application``, or nothing.
     :param revision: revision of the account after the change, 0 if the change did not raise it.
     """
 
@@ -182,6 +182,12 @@ class OutboxEntry:
     appid: str = ""
     detail: str = ""
     revision: int = 0
+
+    @property
+    def ended_family(self) -> tuple[str, str]:
+        """The ticket family of a ``ticket`` entry, and the device that used it, ``""`` if none did."""
+        family, _, device = self.detail.partition(" ")
+        return family, device
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Mapping, Sequence
 
@@ -21,6 +22,8 @@ from ..settings import Settings
 from .api_keys import generate_key
 from .domain_checks import NOT_VALIDATED
 from .outbox import Outbox
+
+log = logging.getLogger(__name__)
 
 
 class Applications:
@@ -144,6 +147,8 @@ class Applications:
     def check_channels(self, entries: Sequence[OutboxEntry]) -> None:
         """Signal all processes to check whether the applications' channels may stay open and to resume delivery of their notifications."""
         for entry in entries:
+            if entry.detail:
+                log.info("the operator has %s application %s", entry.detail, entry.appid)
             self._tracker.signal("application", entry.appid)
 
     def drop_feeds(self, entries: Sequence[OutboxEntry]) -> None:

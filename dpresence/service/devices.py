@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -20,6 +21,8 @@ from .grants import Grants
 from .outbox import Outbox
 from .retry import RetryQueue
 from .scheduling import map_concurrently, yield_to_loop
+
+log = logging.getLogger(__name__)
 
 _PAGE = 100
 """Users that a sweep processes before it yields to the event loop. They take a few milliseconds."""
@@ -154,6 +157,8 @@ class Devices:
         """Sign out all devices of accounts that signed in before the change."""
         for entry in entries:
             user, before = entry.user, entry.revision
+            if entry.detail:
+                log.info("the operator has %s account %s; its devices are signed out", entry.detail, user)
             self._tracker.signal("account", f"{user} {before}")
             self._grants.invalidate(user)
             self._grants.apply(user, partial(self._tracker.remove_all, user, before=before))
@@ -167,9 +172,9 @@ class Devices:
     def sign_out_families(self, entries: Sequence[OutboxEntry]) -> None:
         """Sign out the devices of ticket families."""
         for entry in entries:
-            self._tracker.signal("ticket", f"{entry.user} {entry.detail.partition(' ')[0]}")
+            self._tracker.signal("ticket", f"{entry.user} {entry.ended_family[0]}")
         for entry in entries:
-            device = entry.detail.partition(" ")[2]
+            _, device = entry.ended_family
             if any(item.name == device and not item.connected for item in self._tracker.devices(entry.user)):
                 self._remove(entry.user, device, entry.revision)
 

@@ -87,7 +87,7 @@ class AddressContract:
         assert backend.application(hers.id).owner == ada.id
         revision = backend.account(ada.id).revision
         assert pending(backend) == [
-            ("account", king.id, "", "", ERASED),
+            ("account", king.id, "", "merged", ERASED),
             ("revoked", king.id, chess.id, twice.puid, 0),
             ("changed", ada.id, go.id, moved.puid, revision),
             ("erased", king.id, "", "", 0),

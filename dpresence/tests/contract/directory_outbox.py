@@ -113,7 +113,16 @@ class OutboxContract:
     def test_a_block_is_to_be_told_and_its_end_is_not(self, backend, jane):
         backend.block(jane.email, True)
         backend.block(jane.email, False)
-        assert pending(backend) == [("account", jane.id, "", "", 1)]
+        assert pending(backend) == [("account", jane.id, "", "blocked", 1)]
+
+    def test_an_unpin_is_to_be_told_with_its_name(self, backend, jane):
+        backend.unpin(jane.email)
+        assert pending(backend) == [("account", jane.id, "", "unpinned", 1)]
+
+    def test_a_stop_is_to_be_told_with_its_name_also_of_an_application_that_is_not_active(self, backend, chess):
+        backend.change_application(chess.id, {"active": False, "stopped": True})
+        backend.change_application(chess.id, {"stopped": False})
+        assert pending(backend) == [("application", "", chess.id, "stopped", 0)]
 
     def test_an_application_that_is_no_longer_active_is_to_be_told(self, backend, chess):
         backend.change_application(chess.id, {"active": True})

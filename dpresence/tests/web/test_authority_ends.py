@@ -122,11 +122,15 @@ def test_an_old_holder_who_comes_back_at_once_does_not_pin_the_account_to_themse
     assert new.issuer == "new.example.org"
 
 
-def test_an_application_that_the_operator_stops_ends_and_cannot_be_activated(one: World, two: World, app: App, puid: str) -> None:
+def test_an_application_that_the_operator_stops_ends_and_cannot_be_activated(
+    one: World, two: World, app: App, puid: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "dpresence.service")
     services, directory = [one.followed(app), two.followed(app)], one.registry.backends.directory
     assert directory.change_application(app.id, {"active": False, "stopped": True})
     settle(one, two)
     assert [service.code for service in services] == [DEACTIVATED, DEACTIVATED]
+    assert f"the operator has stopped application {app.id}" in caplog.messages
     refused = refusal(app.owner("POST", f"/myapps/{app.id}/activate"))
     assert refused == (409, ko(122, "the operator has stopped this application"))
     directory.change_application(app.id, {"stopped": False})

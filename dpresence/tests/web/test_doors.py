@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cornice.service import get_services
 
+from dpresence.model import Identity
 from dpresence.tests.web.support import FORM, App, Browser, World, ko, refusal
 
 ANN, DEV = "ann@example.org", "dev@example.org"
@@ -109,12 +110,17 @@ def test_no_browser_session_is_opened_when_a_block_came_first(world: World, monk
 # -- the operator's word
 
 
-def test_a_blocked_account_is_signed_out_everywhere_and_stays_out_until_it_is_unblocked(world: World) -> None:
+def test_a_blocked_account_is_signed_out_everywhere_and_stays_out_until_it_is_unblocked(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "dpresence.service")
     ann, device, bystander = world.person(ANN), world.device(ANN), world.device("bob@example.org")
     ticket = ann("POST", "/ticket").json["ticket"]
     assert world.registry.backends.directory.block(ANN, True)
     world.carry_out()
     assert (device.code, bystander.code) == (4009, None)
+    user = world.registry.backends.directory.sign_in(Identity(ANN, "dev.invalid", ANN, 0), 0).id
+    assert f"the operator has blocked account {user}; its devices are signed out" in caplog.messages
     assert refusal(ann("GET", "/devices"))[1]["errno"] == 130
     told = ko(34, "Invalid assertion: the operator of this service has blocked this account", details="blocked")
     for proof, answer in ((ticket, ko(34, "Invalid assertion")), (world.assertion(ANN), told)):

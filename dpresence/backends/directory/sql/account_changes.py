@@ -51,7 +51,7 @@ def unpin(connection: Connection, account: Account, same: bool) -> None:
     if same or account.issuer:  # otherwise the pin that was removed earlier stays recorded
         values |= {"removed_issuer": "" if same else account.issuer, "removed_subject": "" if same else account.subject}
     connection.execute(update(accounts).where(accounts.c.id == account.id).values(values))
-    sign_out_and_deactivate(connection, account.id)
+    sign_out_and_deactivate(connection, account.id, "unpinned")
 
 
 def merge(connection: Connection, email: str, into: str) -> bool:
@@ -60,7 +60,7 @@ def merge(connection: Connection, email: str, into: str) -> bool:
     if len(found) != 2:
         return False
     old, target = sorted(found, key=lambda account: account.email != email)
-    outbox.add(connection, old.id, "account", old.id, revision=ERASED)
+    outbox.add(connection, old.id, "account", old.id, detail="merged", revision=ERASED)
     twice = and_(grants.c.user == old.id, grants.c.appid.in_(select(grants.c.appid).where(grants.c.user == target.id)))
     outbox.add_revoked_entries(connection, old.id, twice)
     connection.execute(grants.delete().where(twice))
@@ -70,7 +70,7 @@ def merge(connection: Connection, email: str, into: str) -> bool:
     connection.execute(accounts.delete().where(accounts.c.id == old.id))
     connection.execute(update(accounts).where(accounts.c.id == target.id).values(blocked=target.blocked or old.blocked))
     if old.blocked or target.blocked:
-        sign_out_and_deactivate(connection, target.id)
+        sign_out_and_deactivate(connection, target.id, "blocked")
     return True
 
 
@@ -81,18 +81,24 @@ def _move_grants(connection: Connection, old: str, target: str) -> None:
         outbox.add(connection, target, "changed", target, appid, puid, outbox.raise_revision(connection, target))
 
 
-def end_sessions(connection: Connection, user: str) -> None:
-    """Delete all sessions and tickets of a user and add this to the outbox."""
+def end_sessions(connection: Connection, user: str, change: str = "") -> None:
+    """Delete all sessions and tickets of a user and add this to the outbox.
+
+    :param change: what the operator did to the account, for the log.
+    """
     revision = outbox.raise_revision(connection, user)
     if revision:
-        outbox.add(connection, user, "account", user, revision=revision)
+        outbox.add(connection, user, "account", user, detail=change, revision=revision)
     connection.execute(sessions.delete().where(sessions.c.user == user))
     connection.execute(tickets.delete().where(tickets.c.user == user))
 
 
-def sign_out_and_deactivate(connection: Connection, user: str) -> None:
-    """Delete all sessions and tickets of a user, whose account the caller has locked, and deactivate their applications."""
-    end_sessions(connection, user)
+def sign_out_and_deactivate(connection: Connection, user: str, change: str) -> None:
+    """Delete all sessions and tickets of a user, whose account the caller has locked, and deactivate their applications.
+
+    :param change: see ``end_sessions``.
+    """
+    end_sessions(connection, user, change)
     running = (applications.c.owner == user, applications.c.active)
     for application in APPLICATIONS.all(connection, *running, order_by=applications.c.id, for_update=True):
         connection.execute(update(applications).where(applications.c.id == application.id).values(active=False))

@@ -57,7 +57,7 @@ class SqlAccounts(AccountStore):
             return False
         connection.execute(update(accounts).where(accounts.c.id == account.id).values(blocked=blocked))
         if blocked:
-            account_changes.sign_out_and_deactivate(connection, account.id)
+            account_changes.sign_out_and_deactivate(connection, account.id, "blocked")
         return True
 
     @transaction()

@@ -137,8 +137,9 @@ def _change(connection: Connection, changes: Mapping[str, object], *where: Colum
     if found is None or not changes:
         return found
     connection.execute(update(applications).where(applications.c.id == found.id).values(changes))
-    if found.active and changes.get("active") is False:
-        outbox.add(connection, found.id, "application", appid=found.id)
+    stopped = "stopped" if changes.get("stopped") else ""
+    if stopped or (found.active and changes.get("active") is False):
+        outbox.add(connection, found.id, "application", appid=found.id, detail=stopped)
     return APPLICATIONS.find(connection, applications.c.id == found.id)
 
 

@@ -37,6 +37,11 @@ def add_revoked_entries(connection: Connection, owner: str, *which: ColumnElemen
     connection.execute(insert(outbox).from_select(columns, ended.order_by(grants.c.puid)))
 
 
+def add_ended_family(connection: Connection, user: str, family: str, device: str | None = None, revision: int = 0) -> None:
+    """Add the entry for a ticket family that ended; see ``OutboxEntry.ended_family``."""
+    add(connection, user, "ticket", user, detail=f"{family} {device}" if device else family, revision=revision)
+
+
 def read(connection: Connection, owner: str | None, after: int, limit: int) -> Sequence[OutboxEntry]:
     """Return up to ``limit`` entries with an id greater than ``after``, oldest first."""
     mine = (outbox.c.owner == owner,) if owner is not None else ()

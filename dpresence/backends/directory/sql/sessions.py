@@ -83,6 +83,5 @@ def _end_session(connection: Connection, user: str, id_hash: bytes) -> Sequence[
     SESSIONS.delete(connection, sessions.c.id_hash == id_hash)
     revision = outbox.raise_revision(connection, user)
     for family, device in ended:
-        used = f"{family} {device}" if device else family
-        outbox.add(connection, user, "ticket", user, detail=used, revision=revision)
+        outbox.add_ended_family(connection, user, family, device, revision)
     return ended

@@ -61,7 +61,7 @@ class SqlTickets(TicketStore):
             return None
         if state == ENDED or (state == USED and (expired or not _same_device(device, ticket.device))):
             TICKETS.delete(connection, tickets.c.family == ticket.family)
-            outbox.add(connection, ticket.user, "ticket", ticket.user, detail=ticket.family)
+            outbox.add_ended_family(connection, ticket.user, ticket.family)
             return Redeemed(ticket, False, account)
         ticket = replace(ticket, device=device if state == UNUSED else ticket.device)
         then = USED if successor else ENDED
