@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import gevent
-from gevent import Timeout
-from gevent.event import AsyncResult, Event
+from gevent.event import Event
+from gevent.hub import Waiter
 from redis import RedisError
 
 from ...errors import BackendUnavailable
@@ -27,6 +28,8 @@ Operation = tuple[Any, ...]
 ExecuteBatch = Callable[[Sequence[Operation]], Sequence[Any]]
 """Executes a batch and returns one result per operation; a ``BackendUnavailable`` among them fails only its operation."""
 OpenConnection = Callable[[RedisConnection], ExecuteBatch]
+Done = Callable[[Any], object]
+"""Receives the result of an operation, or a ``BackendUnavailable``. It must neither block nor raise."""
 
 BATCH = 200
 """Maximum weight of one batch; a batch takes a few milliseconds of the server's time."""
@@ -39,19 +42,32 @@ class Unanswered(BackendUnavailable):
 
 
 class _Call:
-    """One operation in progress. ``wanted`` is true until its caller stops waiting."""
+    """One operation in progress.
 
-    __slots__ = ("operation", "result", "sent", "wanted")
+    :ivar done: None once it was called, or if the caller no longer waits.
+    """
 
-    def __init__(self, operation: Operation) -> None:
+    __slots__ = ("deadline", "done", "operation", "sent")
+
+    def __init__(self, operation: Operation, done: Done, deadline: float) -> None:
         self.operation = operation
-        self.result = AsyncResult()
+        self.done: Done | None = done
+        self.deadline = deadline
         self.sent = False
-        self.wanted = True
 
-    def failure(self) -> BackendUnavailable:
-        """Return the error for a caller that receives no result."""
-        return Unanswered() if self.sent else BackendUnavailable()
+    def finish(self, result: Any) -> None:
+        """Pass the result to the caller, unless that was done before. Called in the hub."""
+        done, self.done = self.done, None
+        if done is not None:
+            try:
+                done(result)
+            except Exception:  # a bug of the caller; others still receive their results
+                log.exception("redis: a result was not handled")
+
+    def fail(self) -> None:
+        """Pass an error to the caller that receives no result."""
+        if self.done is not None:
+            self.finish(Unanswered() if self.sent else BackendUnavailable())
 
 
 class BatchingClient:
@@ -74,6 +90,9 @@ class BatchingClient:
         self._max_waiting = waiting
         self._weigh = weigh
         self._calls: deque[_Call] = deque()
+        self._in_flight: Sequence[_Call] = ()
+        self._loop = gevent.get_hub().loop
+        self._deadline_timer: Any = None
         self._work = Event()
         self._connection: RedisConnection | None = None
         self._execute: ExecuteBatch | None = None
@@ -89,24 +108,65 @@ class BatchingClient:
         :raises Unanswered: the server failed or the deadline passed after the operation was sent.
         :raises BackendUnavailable: the same before it was sent, or too many operations are waiting; the operation is not executed.
         """
+        waiter = Waiter()
+        call = self._start(operation, waiter.switch)
+        try:
+            result = waiter.get()
+        finally:
+            call.done = None
+        if isinstance(result, BackendUnavailable):
+            raise result
+        return result
+
+    def submit(self, operation: Operation, done: Done) -> None:
+        """Execute one operation like ``call``, without waiting: ``done`` is called once, in the hub, with its result or error.
+
+        :raises BackendUnavailable: the operation is not executed, and ``done`` is not called.
+        """
+        self._start(operation, done)
+
+    def _start(self, operation: Operation, done: Done) -> _Call:
         if self._paused or self._closed or len(self._calls) >= self._max_waiting:
             raise BackendUnavailable
-        call = _Call(operation)
+        call = _Call(operation, done, time.monotonic() + self._server.seconds)
         self._calls.append(call)
         self._work.set()
-        try:
-            return call.result.get(timeout=self._server.seconds)
-        except Timeout:
-            raise call.failure() from None
-        finally:
-            call.wanted = False
+        if self._deadline_timer is None:
+            self._start_timer(self._server.seconds)
+        return call
 
     def close(self) -> None:
         """Close the connection and fail all waiting calls. Idempotent."""
         self._closed = True
+        waiting = [*self._in_flight, *self._calls]
         self._worker.stop()
         self._disconnect()
-        self._fail(self._calls)
+        self._fail(waiting)
+        self._stop_timer()
+
+    # -- deadlines: one timer for all calls, as most of them end long before
+
+    def _start_timer(self, seconds: float) -> None:
+        self._deadline_timer = self._loop.timer(seconds)
+        self._deadline_timer.start(self._expire)
+
+    def _stop_timer(self) -> None:
+        timer, self._deadline_timer = self._deadline_timer, None
+        if timer is not None:
+            timer.stop()
+            timer.close()
+
+    def _expire(self) -> None:
+        """Fail the calls whose deadline has passed. Called in the hub."""
+        self._stop_timer()
+        now, following = time.monotonic(), None
+        for call in [*self._in_flight, *self._calls]:  # in the order of their deadlines
+            if call.deadline > now:
+                following = call.deadline
+                break
+            call.fail()
+        if following is not None and self._deadline_timer is None and not self._closed:
+            self._start_timer(following - now)
 
     # -- the worker
 
@@ -126,23 +186,23 @@ class BatchingClient:
         return batch
 
     def _send(self, batch: list[_Call]) -> None:
+        self._in_flight = batch
         try:
             execute = self._ready()
-            wanted = [call for call in batch if call.wanted]
+            wanted = [call for call in batch if call.done is not None]
             for call in wanted:
                 call.sent = True
-            results = execute([call.operation for call in wanted]) if wanted else ()
-            for call, result in zip(wanted, results, strict=True):
-                if isinstance(result, BackendUnavailable):  # only this operation failed
-                    call.result.set_exception(result)
-                else:
-                    call.result.set(result)
+            if wanted:
+                results = execute([call.operation for call in wanted])
+                self._loop.run_callback(_finish, list(zip(wanted, results, strict=True)))
         except (RedisError, OSError) as error:
             self._server.unavailable(error)
             self._give_up(batch)
         except Exception:  # a bug in this service; the next batch may succeed
             log.exception("redis: a batch failed")
             self._give_up(batch)
+        finally:
+            self._in_flight = ()
 
     def _ready(self) -> ExecuteBatch:
         if self._execute is None:
@@ -155,20 +215,27 @@ class BatchingClient:
         self._disconnect()
         self._paused = True
         gevent.spawn_later(PAUSE_SECONDS * random.uniform(0.5, 1), self._resume)  # noqa: S311 a jitter
-        self._fail(batch)
-        self._fail(self._calls)
+        waiting = [*batch, *self._calls]
+        self._calls.clear()
+        self._fail(waiting)
 
     def _resume(self) -> None:
         self._paused = False
 
-    def _fail(self, calls: Sequence[_Call]) -> None:
-        for call in calls:
-            if not call.result.ready():
-                call.result.set_exception(call.failure())
-        if calls is self._calls:
-            self._calls.clear()
+    def _fail(self, calls: Iterable[_Call]) -> None:
+        self._loop.run_callback(_fail, calls)
 
     def _disconnect(self) -> None:
         connection, self._connection, self._execute = self._connection, None, None
         if connection is not None:
             connection.disconnect()
+
+
+def _finish(results: Iterable[tuple[_Call, Any]]) -> None:
+    for call, result in results:
+        call.finish(result)
+
+
+def _fail(calls: Iterable[_Call]) -> None:
+    for call in calls:
+        call.fail()

@@ -54,7 +54,7 @@ CALLS: dict[str, Callable[[Tracker], Any]] = {
     "published": lambda it: it.published(),
     "ping": lambda it: it.ping(),
 }
-LOCAL = {"subscribe", "cursor", "close"}
+LOCAL = {"subscribe", "cursor", "read_now", "close"}
 
 
 @pytest.fixture
