@@ -94,7 +94,7 @@ class DevicePort(Protocol):
         """Close the channel. Does not block."""
 
 
-class ApplicationPort(Protocol):
+class AppServicePort(Protocol):
     """Interface of an app service's channel for the hub and the service.
 
     :ivar following: all updates up to ``offset`` were sent, and the fan-out sends the next ones.
@@ -123,7 +123,7 @@ class Hub:
     def __init__(self) -> None:
         self.sign_outs = 0
         self._devices: dict[str, dict[str, DevicePort]] = {}
-        self._applications: defaultdict[str, set[ApplicationPort]] = defaultdict(set)
+        self._applications: defaultdict[str, set[AppServicePort]] = defaultdict(set)
 
     # -- devices
 
@@ -165,11 +165,11 @@ class Hub:
 
     # -- applications
 
-    def join_application(self, appid: str, channel: ApplicationPort) -> None:
+    def join_application(self, appid: str, channel: AppServicePort) -> None:
         """Register a channel of an application."""
         self._applications[appid].add(channel)
 
-    def leave_application(self, appid: str, channel: ApplicationPort) -> None:
+    def leave_application(self, appid: str, channel: AppServicePort) -> None:
         """Remove a channel. Idempotent."""
         self._applications[appid].discard(channel)
         if not self._applications[appid]:
@@ -183,7 +183,7 @@ class Hub:
         """Return whether an application has a channel in this process."""
         return appid in self._applications
 
-    def channels_of(self, appid: str) -> Collection[ApplicationPort]:
+    def channels_of(self, appid: str) -> Collection[AppServicePort]:
         """Return the channels of an application in this process."""
         return tuple(self._applications.get(appid, ()))
 

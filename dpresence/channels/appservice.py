@@ -28,13 +28,13 @@ _INACTIVE = (CloseCode.DEACTIVATED, "the application is not active")
 
 
 class AppServiceChannel(JsonChannel):
-    """One connection of an application's service. Implements ``hub.ApplicationPort``.
+    """One connection of an application's service. Implements ``hub.AppServicePort``.
 
     :param appid: the application in the path. Its existence and state were checked before the 101.
     """
 
     __slots__ = (
-        *("_appid", "_check_at", "_failed_sign_ins", "_presence", "_session", "_snapshot_due"),
+        *("_appid", "_check_at", "_failed_sign_ins", "_services", "_session", "_snapshot_due"),
         *("following", "offset"),
     )
 

@@ -53,7 +53,7 @@ class JsonChannel(Channel):
     def opened(self, connection: ChannelConnection) -> None:
         """Store the connection and start the sign-in deadline."""
         self.connection = connection
-        self.allow_to_sign_in(0)
+        self.restart_sign_in_deadline(0)
 
     def message(self, text: str) -> None:
         """Handle one frame."""
@@ -69,7 +69,7 @@ class JsonChannel(Channel):
 
     # -- for subclasses
 
-    def allow_to_sign_in(self, seconds: float) -> None:
+    def restart_sign_in_deadline(self, seconds: float) -> None:
         """Set the sign-in deadline to ``channels.sign_in_seconds`` after ``seconds`` from now."""
         self._sign_in_deadline = self._clock.monotonic() + seconds + self._settings.sign_in_seconds
 

@@ -34,7 +34,7 @@ class ChannelConnection(Protocol):
         """Call ``function``, which neither blocks nor raises, once the kernel has accepted all sent frames; not if they are lost."""
 
     def drain(self) -> None:
-        """Block until half of the outbox is free. Only for deferred functions."""
+        """Block until half of the send buffer is free. Only for deferred functions."""
 
     def defer(self, function: Callable[[], None]) -> None:
         """Run ``function``, which may block, in a greenlet; the next messages are handled after it."""

@@ -15,10 +15,10 @@ import gevent
 from ..errors import CloseCode
 from . import frames
 from .channel import Channel
+from .connection_scheduler import ConnectionScheduler
+from .frame_receiver import FrameReceiver
 from .frames import FrameLimits
 from .gate import Gate
-from .inbox import Inbox
-from .runs import Runs
 from .wire import LOST, State, Wire
 
 __all__ = ["Channel", "Connection", "FrameLimits"]
@@ -30,23 +30,23 @@ DISCARD_SECONDS = 0.01
 
 
 class Connection:
-    """Server side of a websocket. It has a ``Wire``, its socket, and ``Runs``, which schedule its work.
+    """Server side of a websocket. It has a ``Wire``, its socket, and a ``ConnectionScheduler`` for its work.
 
     :ivar id: unguessable id, unique in this process.
     :ivar address: IP address of the client.
     :ivar channel: receives the events; None before a view has called ``open`` and after ``Channel.closed``.
     """
 
-    __slots__ = ("_gate", "_inbox", "_opened", "_reading_paused", "_runs", "_wire", "address", "channel", "id")
+    __slots__ = ("_gate", "_opened", "_reading_paused", "_receiver", "_scheduler", "_wire", "address", "channel", "id")
 
     def __init__(self, gate: Gate, address: str) -> None:
         self.id = gate.new_id()
         self.address = address
         self.channel: Channel | None = None
         self._gate = gate
-        self._runs = Runs(gate.workers, self)
-        self._wire = Wire(self.id, gate.settings.channels, gate.clock, self._runs)
-        self._inbox: Inbox | None = None  # None before the start
+        self._scheduler = ConnectionScheduler(gate.workers, self)
+        self._wire = Wire(self.id, gate.settings.channels, gate.clock, self._scheduler)
+        self._receiver: FrameReceiver | None = None  # None before the start
         self._opened = False  # ``Channel.opened`` was called, so ``Channel.closed`` must be
         self._reading_paused = True  # the wire is not watched
 
@@ -62,12 +62,12 @@ class Connection:
 
     @property
     def idle(self) -> bool:
-        """True if the outbox is empty."""
+        """True if the send buffer is empty."""
         return self._wire.idle
 
     @property
-    def outbox_half_full(self) -> bool:
-        """True if more than half of the outbox is in use."""
+    def send_buffer_half_full(self) -> bool:
+        """True if more than half of the send buffer is in use."""
         return self._wire.half_full
 
     # What views, channels and the hub call
@@ -92,7 +92,7 @@ class Connection:
         self._wire.when_sent(function)
 
     def drain(self) -> None:
-        """Block until half of the outbox is free. Only for deferred functions.
+        """Block until half of the send buffer is free. Only for deferred functions.
 
         After ``channels.send_seconds`` the connection is closed with 4102. Returns at once if the connection is closed.
         """
@@ -112,8 +112,8 @@ class Connection:
 
         It runs even if the connection ends before. ``Channel.closed`` is called after it and may defer further functions.
         """
-        self._runs.defer(function)
-        self._runs.schedule(self._run_pending)
+        self._scheduler.defer(function)
+        self._scheduler.schedule(self._run_pending)
 
     def signed_in(self) -> None:
         """Report the sign-in to ``Gate``, so that its limits on connections without sign-in no longer count this one. Idempotent."""
@@ -132,9 +132,9 @@ class Connection:
         self._wire.state = State.OPEN
         try:
             self._wire.attach(sock)
-            self._inbox = Inbox(self.channel.limits, self._gate.settings.presence.ping_seconds, self._now())
-            self._inbox.feed(received, self._now())
-            self._runs.schedule(self._run_first)
+            self._receiver = FrameReceiver(self.channel.limits, self._gate.settings.presence.ping_seconds, self._now())
+            self._receiver.feed(received, self._now())
+            self._scheduler.schedule(self._run_first)
         except BaseException:
             self.fail()
 
@@ -144,11 +144,11 @@ class Connection:
         :param now: ``Clock.monotonic()``.
         :raises RuntimeError: a scheduled run has not started.
         """
-        self._runs.check()
+        self._scheduler.check()
         if self._wire.state is State.CLOSED:
-            self._runs.schedule_finish()
-        if not self._wire.tick(now) and self._inbox is not None and not self.closed and self._runs.idle:
-            self._check_peer(self._inbox, now)
+            self._scheduler.schedule_finish()
+        if not self._wire.tick(now) and self._receiver is not None and not self.closed and self._scheduler.idle:
+            self._check_peer(self._receiver, now)
             self._call_channel("tick")
 
     def fail(self) -> None:
@@ -159,14 +159,14 @@ class Connection:
         """Log the exception that is being handled; never raises."""
         self._wire.log_failure()
 
-    def _check_peer(self, inbox: Inbox, now: float) -> None:
+    def _check_peer(self, receiver: FrameReceiver, now: float) -> None:
         """Ping a silent peer; end the connection if the pong or the rest of a frame is overdue (docs/protocol.md, section 4)."""
         settings = self._gate.settings
-        if inbox.frame_overdue(now, settings):
+        if receiver.frame_overdue(now, settings):
             self._wire.drop(LOST)
-        elif inbox.pong_overdue(now, settings):
+        elif receiver.pong_overdue(now, settings):
             self._wire.close_unresponsive(now)  # grace begins at the next tick
-        elif inbox.ping_due(now, settings):
+        elif receiver.ping_due(now, settings):
             self._wire.send_frame(frames.ping_frame())
 
     def _now(self) -> float:
@@ -176,8 +176,8 @@ class Connection:
 
     def _on_readable(self) -> None:
         """Start a run when bytes have arrived, or pause reading while another run is active. Called in the hub."""
-        if self._runs.idle:
-            self._runs.start(self._run_reads)
+        if self._scheduler.idle:
+            self._scheduler.start(self._run_reads)
         else:
             self._wire.unwatch()
             self._reading_paused = True
@@ -190,7 +190,7 @@ class Connection:
         self._run_pending()
 
     def _run_pending(self) -> None:
-        self._runs.run_deferred()
+        self._scheduler.run_deferred()
         self._handle_frames(self._now())
         self.finish_run()
 
@@ -201,16 +201,16 @@ class Connection:
 
     def finish_run(self) -> None:
         """End a run: finish a closed connection, or wait for bytes again."""
-        self._runs.run_deferred()
+        self._scheduler.run_deferred()
         if self._wire.state is State.CLOSED:
             self._report_end()
-            self._runs.release()
+            self._scheduler.release()
             return
-        self._runs.end()
+        self._scheduler.end()
         if self._reading_paused:
             self._reading_paused = False
-            if self._inbox is not None:
-                self._inbox.restart_ping_timer(self._now())  # bytes may have arrived while reading was paused
+            if self._receiver is not None:
+                self._receiver.restart_ping_timer(self._now())  # bytes may have arrived while reading was paused
             self._wire.watch(self._on_readable)
 
     def _report_end(self) -> None:
@@ -218,7 +218,7 @@ class Connection:
         channel, self.channel = self.channel, None
         if channel is not None and self._opened:
             self.call_guarded(channel.closed, self._wire.code, self._wire.clean)
-        self._runs.run_deferred()
+        self._scheduler.run_deferred()
         self._gate.leave(self)
         self._gate.metrics.closed(self._wire.code)
 
@@ -245,17 +245,17 @@ class Connection:
         if not data or wire.discards:
             return bool(data)
         now = self._now()
-        assert self._inbox is not None
-        self._inbox.feed(data, now)
+        assert self._receiver is not None
+        self._receiver.feed(data, now)
         self._handle_frames(now)
         return wire.may_have_more(data)
 
     def _handle_frames(self, now: float) -> None:
         """Handle the complete frames; yield to the event loop every ``FRAMES_PER_BATCH`` frames."""
-        count, inbox = 0, self._inbox
-        while inbox is not None and not self._wire.discards:
+        count, receiver = 0, self._receiver
+        while receiver is not None and not self._wire.discards:
             try:
-                event = inbox.next(now)
+                event = receiver.next(now)
             except frames.Violation as violation:
                 self._wire.discards = True
                 self.close(violation.code, violation.reason)
@@ -263,7 +263,7 @@ class Connection:
             if event is None:
                 return
             self._dispatch(event)
-            self._runs.run_deferred()
+            self._scheduler.run_deferred()
             count += 1
             if not count % FRAMES_PER_BATCH:
                 gevent.sleep(0)

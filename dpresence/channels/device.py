@@ -31,12 +31,12 @@ class DeviceChannel(JsonChannel):
     """One connection of a device. Implements ``hub.DevicePort``."""
 
     __slots__ = (
+        "_all_settings",
         "_bucket",
         "_ignored_waits",
-        "_limits",
         "_pending_at",
         "_pending_status",
-        "_presence",
+        "_services",
         "_ticket",
         "_update_unconfirmed",
         "_wait_ends_at",
@@ -48,7 +48,7 @@ class DeviceChannel(JsonChannel):
         channels = settings.channels
         self.limits = FrameLimits(channels.device_frame_bytes, channels.device_frame_rate, channels.device_frame_burst, channels.fragments)
         self._services = services
-        self._limits = settings
+        self._all_settings = settings
         self._bucket: TokenBucket | None = None
         self._pending_status: Status | None = None  # the newest status that was refused by the rate limit
         self._pending_at = 0.0
@@ -111,7 +111,7 @@ class DeviceChannel(JsonChannel):
         try:
             sessions.open(self, verified, frame)
         except Refused as refused:
-            self.allow_to_sign_in(refused.retry_after or 0)
+            self.restart_sign_in_deadline(refused.retry_after or 0)
             raise
         self.signed_in()
         self.accept(frame.id)
@@ -148,7 +148,7 @@ class DeviceChannel(JsonChannel):
 
         :raises SlowDown: there are too many changes; the status is applied later.
         """
-        now, presence = self._clock.monotonic(), self._limits.presence
+        now, presence = self._clock.monotonic(), self._all_settings.presence
         if self._bucket is None:
             self._bucket = TokenBucket(presence.status_rate, presence.status_burst)
         wait = self._bucket.take(now=now)
@@ -174,7 +174,7 @@ class DeviceChannel(JsonChannel):
 
     def _expect_retry(self, seconds: float) -> None:
         """Extend the sign-in deadline, and delay snapshots, because this device may be reconnecting."""
-        self.allow_to_sign_in(seconds)
+        self.restart_sign_in_deadline(seconds)
         self._services.feeds.expect_reconnect(seconds)
 
     def _apply(self, status: Status) -> None:
@@ -201,7 +201,7 @@ class DeviceChannel(JsonChannel):
         if self._pending_status is not None and self._bucket is not None and self._clock.monotonic() >= self._pending_at:
             self._bucket.take(now=self._clock.monotonic())
             self.connection.defer(self._try_pending)
-        if self._clock.monotonic() >= self.session.ends_at + self._limits.identity.renewal_seconds:
+        if self._clock.monotonic() >= self.session.ends_at + self._all_settings.identity.renewal_seconds:
             self.close(CloseCode.SESSION_ENDED, "the session has ended")
 
     def _try_pending(self) -> None:
@@ -254,8 +254,8 @@ class DeviceChannel(JsonChannel):
         return self.connection.idle
 
     def room_for(self, notifications: Sequence[Notification]) -> int:
-        """Return how many notifications, at least one, fit into a quarter of the outbox."""
-        most, size = self._limits.channels.outbox_bytes // 4, 0
+        """Return how many notifications, at least one, fit into a quarter of the send buffer."""
+        most, size = self._all_settings.channels.outbox_bytes // 4, 0
         for count, item in enumerate(notifications if len(notifications) > 1 else ()):
             size += len(encode(notifications_frame([item], self.session.acknowledges, {})))
             if size > most and count:
@@ -270,4 +270,4 @@ class DeviceChannel(JsonChannel):
         if self.connection.closed:
             return False
         self.send(notifications_frame(notifications, self.session.acknowledges, domains))
-        return not self.connection.closed  # a full outbox or a broken socket closes the connection
+        return not self.connection.closed  # a full send buffer or a broken socket closes the connection

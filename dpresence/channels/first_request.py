@@ -23,7 +23,7 @@ from .gate import Gate
 from .handshake import WEBSOCKET_VERSION, WebsocketHandler, accept_key, asks_for_websocket, origin_allowed
 from .http import MAX_UNREAD_BYTES, log_access, path_below
 from .http_parser import Head, read_head
-from .outbox import WOULD_BLOCK
+from .send_buffer import WOULD_BLOCK
 
 PEEK_BYTES = 4096
 """Maximum size of an ordinary handshake."""

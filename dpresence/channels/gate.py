@@ -43,8 +43,8 @@ class AdmittedConnection(Protocol):
     address: str
 
     @property
-    def outbox_half_full(self) -> bool:
-        """True if more than half of the outbox is in use."""
+    def send_buffer_half_full(self) -> bool:
+        """True if more than half of the send buffer is in use."""
 
     def tick(self, now: float) -> None:
         """Check the deadlines. May raise; the connection is then ended."""
@@ -107,12 +107,12 @@ class Gate:
         return len(self.plain) + len(self.connections)
 
     def counts(self) -> dict[str, int]:
-        """Return counts of open sockets, of channels without sign-in, and of channels whose outbox is more than half full."""
+        """Return counts of open sockets, of channels without sign-in, and of channels whose send buffer is more than half full."""
         unsigned = sum(len(connections) for connections in self._not_signed_in.values())
         return {
             "sockets": self.sockets,
             "unsigned": unsigned,
-            "behind": sum(connection.outbox_half_full for connection in self.connections),
+            "behind": sum(connection.send_buffer_half_full for connection in self.connections),
         }
 
     def new_id(self) -> str:

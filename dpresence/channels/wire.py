@@ -1,4 +1,4 @@
-"""The socket of a websocket: writing, the outbox, the close handshake and the end of the socket."""
+"""The socket of a websocket: writing, the send buffer, the close handshake and the end of the socket."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ..clock import Clock
 from ..errors import CloseCode
 from ..settings import ChannelSettings
 from . import frames
-from .outbox import WOULD_BLOCK, Outbox
-from .runs import Runs
+from .connection_scheduler import ConnectionScheduler
+from .send_buffer import WOULD_BLOCK, SendBuffer
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Wire:
     """The socket and the state of one websocket. Its methods do not block, except ``drain``.
 
     :param id: id of the connection in the log.
-    :param runs: schedules the last run of the connection when the socket is closed.
+    :param scheduler: schedules the last run of the connection when the socket is closed.
     :ivar state: see ``State``.
     :ivar code: the close code that was sent or received first; 1006 without one.
     :ivar clean: the peer has sent a close frame.
@@ -51,20 +51,20 @@ class Wire:
     """
 
     __slots__ = (  # saves memory: a process has thousands of connections
-        *("_clock", "_deadline", "_file", "_id", "_limits", "_outbox", "_runs", "_sock", "_watcher"),
+        *("_clock", "_deadline", "_file", "_id", "_limits", "_send_buffer", "_scheduler", "_sock", "_watcher"),
         *("clean", "code", "discards", "state"),
     )
 
-    def __init__(self, id: str, limits: ChannelSettings, clock: Clock, runs: Runs) -> None:
+    def __init__(self, id: str, limits: ChannelSettings, clock: Clock, scheduler: ConnectionScheduler) -> None:
         self.state = State.NEW
         self.code = LOST
         self.clean = self.discards = False
         self._id = id
         self._limits = limits
         self._clock = clock
-        self._runs = runs
+        self._scheduler = scheduler
         self._deadline = math.inf  # of the close handshake
-        self._outbox: Outbox | None = None
+        self._send_buffer: SendBuffer | None = None
         self._sock: Any = None
         self._file: Any = None
         self._watcher: Any = None
@@ -91,13 +91,13 @@ class Wire:
 
     @property
     def idle(self) -> bool:
-        """True if the outbox is empty."""
-        return self._outbox is None
+        """True if the send buffer is empty."""
+        return self._send_buffer is None
 
     @property
     def half_full(self) -> bool:
-        """True if more than half of the outbox is in use."""
-        return self._outbox is not None and not self._outbox.half_free
+        """True if more than half of the send buffer is in use."""
+        return self._send_buffer is not None and not self._send_buffer.half_free
 
     # Reading
 
@@ -127,14 +127,14 @@ class Wire:
             return True
         return isinstance(self._sock, ssl.SSLSocket) and self.state is not State.CLOSED and self._sock.pending() > 0
 
-    # Writing: to the socket first; bytes that it does not accept go to the outbox
+    # Writing: to the socket first; bytes that it does not accept go to the send buffer
 
     def send_frame(self, frame: bytes) -> None:
         """Send or queue an encoded frame; does nothing if the connection is closing or closed."""
         if self.state is not State.OPEN:
             return
         try:
-            if self._outbox is None or self._outbox.fits(frame):
+            if self._send_buffer is None or self._send_buffer.fits(frame):
                 self._write(frame)
             else:
                 self._close_slow_reader()
@@ -145,19 +145,19 @@ class Wire:
         """Call ``function`` once the kernel has accepted all sent frames; see ``Connection.when_sent``."""
         if self.closed:
             return
-        if self._outbox is None:
+        if self._send_buffer is None:
             function()
         else:
-            self._outbox.when_sent(function)
+            self._send_buffer.when_sent(function)
 
     def drain(self) -> None:
-        """Block until half of the outbox is free; after ``channels.send_seconds``, close with 4102."""
-        if self._outbox is not None and not self._outbox.wait_until_half_free():
+        """Block until half of the send buffer is free; after ``channels.send_seconds``, close with 4102."""
+        if self._send_buffer is not None and not self._send_buffer.wait_until_half_free():
             self._close_slow_reader()
 
     def _write(self, frame: bytes) -> None:
-        if self._outbox is not None:
-            self._outbox.put(frame)
+        if self._send_buffer is not None:
+            self._send_buffer.put(frame)
             return
         try:
             sent = self._sock.send(frame)
@@ -170,15 +170,15 @@ class Wire:
             self._queue_rest(frame, sent)
 
     def _queue_rest(self, frame: bytes, sent: int) -> None:
-        """Create the outbox for a frame that the socket did not accept completely."""
+        """Create the send buffer for a frame that the socket did not accept completely."""
         try:
-            self._outbox = Outbox(self._sock, frame, sent, self._limits, self._clock, self._emptied, self.end, self._call_from_hub)
+            self._send_buffer = SendBuffer(self._sock, frame, sent, self._limits, self._clock, self._emptied, self.end, self._call_from_hub)
         except BaseException:
             self.drop(CloseCode.INTERNAL_ERROR)  # no frame can follow a partly sent one
             raise
 
     def _emptied(self) -> None:
-        self._outbox = None
+        self._send_buffer = None
         if self.state is State.CLOSING:
             self._close_frame_sent()
 
@@ -200,11 +200,11 @@ class Wire:
         """
         self.log_failure()
         self.discards = True
-        if self.state is State.OPEN and self._outbox is None:
+        if self.state is State.OPEN and self._send_buffer is None:
             self.close(CloseCode.INTERNAL_ERROR, "internal error")
         else:
             self.drop(CloseCode.INTERNAL_ERROR)
-        self._runs.schedule_finish()
+        self._scheduler.schedule_finish()
 
     def log_failure(self) -> None:
         """Log the exception that is being handled; never raises."""
@@ -222,7 +222,7 @@ class Wire:
         self.discards = self.clean = True
         if self.state is State.OPEN:
             self._start_closing(event.code, frames.close_frame(event.code))
-        elif self._outbox is None:
+        elif self._send_buffer is None:
             self.end()
 
     def close_unresponsive(self, now: float) -> None:
@@ -235,7 +235,7 @@ class Wire:
 
         :param now: ``Clock.monotonic()``.
         """
-        if self._outbox is not None and now - self._outbox.progress_at >= self._limits.send_seconds:
+        if self._send_buffer is not None and now - self._send_buffer.progress_at >= self._limits.send_seconds:
             self.drop(CloseCode.SLOW_READER)
         elif self.state is State.CLOSING and now >= self._deadline:
             self.end()
@@ -248,28 +248,28 @@ class Wire:
         if self.state is State.CLOSED:
             return
         self.state, self.discards = State.CLOSED, True
-        outbox, self._outbox = self._outbox, None
+        send_buffer, self._send_buffer = self._send_buffer, None
         with ExitStack() as steps:  # runs all steps, last added first, even if one of them raises
-            steps.callback(self._runs.schedule_finish)
+            steps.callback(self._scheduler.schedule_finish)
             for closable in (self._sock, self._file, self._watcher):
                 if closable is not None:
                     steps.callback(closable.close)
             if self._watcher is not None:
                 steps.callback(self._watcher.stop)
-            if outbox is not None:
-                steps.callback(outbox.stop)
+            if send_buffer is not None:
+                steps.callback(send_buffer.stop)
 
     def _close_slow_reader(self) -> None:
         """Discard the queued frames and close with 4102."""
-        if self._outbox is not None:
-            self._outbox.discard_queued()
+        if self._send_buffer is not None:
+            self._send_buffer.discard_queued()
         self.close(CloseCode.SLOW_READER, "too slow")
 
     def _start_closing(self, code: int, frame: bytes) -> None:
         self.state, self.code = State.CLOSING, code
         self._write(frame)
         self._deadline = self._clock.monotonic() + self._limits.send_seconds
-        if self._outbox is None and self.state is State.CLOSING:
+        if self._send_buffer is None and self.state is State.CLOSING:
             self._close_frame_sent()
 
     def _close_frame_sent(self) -> None:

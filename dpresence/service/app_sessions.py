@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import Conflict
-from ..hub import ApplicationPort, Hub
+from ..hub import AppServicePort, Hub
 from ..model import Application
 from ..settings import PresenceSettings
 from .api_keys import ApiKeys, key_id
@@ -38,7 +38,7 @@ class AppSessions:
         self._hub = hub
         self._max_channels = settings.sockets_per_application
 
-    def open(self, channel: ApplicationPort, appid: str, key: str, since: str | None, address: str) -> AppSession:
+    def open(self, channel: AppServicePort, appid: str, key: str, since: str | None, address: str) -> AppSession:
         """Sign an app service in and register its channel.
 
         :param since: the cursor of the last updates that it received, None for a snapshot.

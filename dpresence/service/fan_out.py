@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 import gevent
 
 from ..errors import CloseCode
-from ..hub import ApplicationPort, Hub
+from ..hub import AppServicePort, Hub
 from ..messages import MAX_ENTRIES, Updates, encode
 from ..model import Update
 from .coalescer import Coalescer
@@ -56,7 +56,7 @@ class FanOut:
             log.exception("the fan-out of a feed failed")
         self.request(appid)
 
-    def _send_read(self, appid: str, channels: Sequence[ApplicationPort]) -> bool:
+    def _send_read(self, appid: str, channels: Sequence[AppServicePort]) -> bool:
         """Send updates that can be read without waiting; return False if there may be more."""
         updates = self._feeds.read_now(appid, channels[0].offset)
         if updates:
@@ -68,15 +68,15 @@ class FanOut:
             while self.send_next(appid, channels):
                 yield_to_loop()
 
-    def _by_offset(self, appid: str) -> Iterable[Sequence[ApplicationPort]]:
+    def _by_offset(self, appid: str) -> Iterable[Sequence[AppServicePort]]:
         """Return the channels that this fan-out serves, grouped by their offset."""
-        by_offset: defaultdict[int, list[ApplicationPort]] = defaultdict(list)
+        by_offset: defaultdict[int, list[AppServicePort]] = defaultdict(list)
         for channel in self._hub.channels_of(appid):
             if channel.following:
                 by_offset[channel.offset].append(channel)
         return by_offset.values()
 
-    def send_next(self, appid: str, channels: Sequence[ApplicationPort]) -> bool:
+    def send_next(self, appid: str, channels: Sequence[AppServicePort]) -> bool:
         """Send the next frame of updates; return whether there may be more.
 
         :param channels: channels of the application at the same offset.
@@ -91,7 +91,7 @@ class FanOut:
             self._send(updates, channels)
         return len(updates) == MAX_ENTRIES
 
-    def _send(self, updates: Sequence[Update], channels: Collection[ApplicationPort]) -> None:
+    def _send(self, updates: Sequence[Update], channels: Collection[AppServicePort]) -> None:
         last = updates[-1].offset
         payload = encode(Updates.of(updates, self._feeds.cursor(last)))
         for channel in channels:

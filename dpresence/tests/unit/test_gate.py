@@ -20,7 +20,7 @@ class Socket:
 
     def __init__(self, address="198.51.100.1", behind=False):
         self.address = address
-        self.outbox_half_full = behind
+        self.send_buffer_half_full = behind
         self.ended = None
 
     def close(self, code, reason):

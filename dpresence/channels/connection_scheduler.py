@@ -1,4 +1,4 @@
-"""Runs of one connection: its work in greenlets of the pool, one run at a time, so that events of a connection never overlap."""
+"""Scheduling of one connection: its work in greenlets of the pool, one run at a time, so that events of a connection never overlap."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class RunOwner(Protocol):
         """Log the exception that is being handled, and end the connection."""
 
     def finish_run(self) -> None:
-        """Do the last step of a run, which calls ``Runs.end`` or ``Runs.release``."""
+        """Do the last step of a run, which calls ``end`` or ``release`` of ``ConnectionScheduler``."""
 
     def log_failure(self) -> None:
         """Log the exception that is being handled; never raises."""
@@ -28,7 +28,7 @@ class RunOwner(Protocol):
         """Call a function; its exception closes the connection and is not raised."""
 
 
-class Runs:
+class ConnectionScheduler:
     """Schedules the runs of one connection, and stores the functions that it deferred."""
 
     __slots__ = ("_deferred", "_owner", "_state", "_workers")

@@ -11,7 +11,7 @@ from ..settings import Settings
 from .frames import Event, FrameLimits, Parser, Violation
 
 
-class Inbox:
+class FrameReceiver:
     """Parser, rate limit and ping timer of one peer. Every ``now`` is ``Clock.monotonic()``.
 
     :param ping_seconds: seconds without received bytes before a ping. The first ping comes up to a fifth earlier, at random,

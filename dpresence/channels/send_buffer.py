@@ -18,13 +18,13 @@ WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _WRITE = 2
 
 
-class Outbox:
-    """Frames that wait for the socket. A connection has an outbox only while it has unsent bytes.
+class SendBuffer:
+    """Frames that wait for the socket. A connection has a send buffer only while it has unsent bytes.
 
     :param sock: a non-blocking socket.
     :param frame: the first frame, which may be partly sent. Its rest is always sent first.
     :param sent: number of bytes of ``frame`` that were sent.
-    :param emptied: called in the hub when all frames are sent; the outbox must not be used afterwards.
+    :param emptied: called in the hub when all frames are sent; the send buffer must not be used afterwards.
     :param broken: called in the hub when sending fails.
     :param guarded: calls a function in the hub and handles all its exceptions.
     :ivar progress_at: ``Clock.monotonic()`` of the last bytes that the socket accepted.
@@ -79,7 +79,7 @@ class Outbox:
         return self._size + len(frame) <= self._limits.outbox_bytes and len(self._frames) < self._limits.outbox_frames
 
     def wait_until_half_free(self) -> bool:
-        """Block until half of the outbox is free or ``stop`` is called; return False after ``channels.send_seconds``."""
+        """Block until half of the send buffer is free or ``stop`` is called; return False after ``channels.send_seconds``."""
         return self.half_free or bool(self._half_free.wait(self._limits.send_seconds))
 
     def put(self, frame: bytes) -> None:
@@ -107,7 +107,7 @@ class Outbox:
 
     @property
     def half_free(self) -> bool:
-        """True if at least half of the outbox is free."""
+        """True if at least half of the send buffer is free."""
         return self._size * 2 <= self._limits.outbox_bytes and len(self._frames) * 2 <= self._limits.outbox_frames
 
     def _flush(self) -> None:
