@@ -6,7 +6,7 @@ from pyramid.response import Response
 
 from ..messages import Figures
 from ..request import Request
-from . import cornice_service
+from . import cornice_service, templates
 from .pages import page, redirect_to_audience, wants_page
 from .validators import operator
 
@@ -20,7 +20,7 @@ def get_admin(request: Request) -> Response | Figures:
     if not wants_page(request):
         return get_figures(request)
     request.services.figures.log_access(request.validated["account"].email, opened=True)
-    return page(request, "admin", {})
+    return page(request, templates.Admin())
 
 
 @admin_figures.get(validators=(operator,))

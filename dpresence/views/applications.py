@@ -18,7 +18,7 @@ from ..messages import (
 )
 from ..model import Application
 from ..request import Request
-from . import cornice_service
+from . import cornice_service, templates
 from .pages import page, redirect_to_audience, wants_page
 from .validators import Body, no_body, owned_application, paging, user
 
@@ -38,8 +38,8 @@ def _shows_page(request: Request) -> bool:
     return wants_page(request) and "session" in request.validated
 
 
-def _state(application: Application) -> str:
-    """Return the step that an application has reached: ``registered``, ``validated`` or ``active``."""
+def _state(application: Application) -> templates.State:
+    """Return the step that an application has reached."""
     return "active" if application.active else "validated" if application.valid_domain else "registered"
 
 
@@ -52,7 +52,7 @@ def list_applications(request: Request) -> Response | ApplicationPage:
     if not _shows_page(request):
         return ApplicationPage([ApplicationBody.of(item) for item in found], following or UNSET)
     shown = [(item, _state(item)) for item in sorted(found, key=lambda item: (item.name.casefold(), item.id))]
-    return page(request, "myapps", {"applications": shown, "following": following, "after": after, "limit": limit})
+    return page(request, templates.MyApps(shown, following, after, limit))
 
 
 @applications.post(validators=(user, registration))
@@ -72,8 +72,7 @@ def get_application(request: Request) -> Response | ApplicationDetails:
         keys = [KeyBody.of(item) for item in request.services.api_keys.list(application)]
         return ApplicationDetails.of(application, keys=keys)
     audience = request.shared.settings.identity.audience
-    values = {"application": application, "state": _state(application), "socket": audience.replace("http", "ws", 1)}
-    return page(request, "application", values)
+    return page(request, templates.OneApplication(application, _state(application), audience.replace("http", "ws", 1)))
 
 
 @now.get(validators=(user, owned_application))

@@ -15,6 +15,7 @@ from pyramid.response import Response
 from ..errors import Forbidden, InternalError, MethodNotAllowed, NoCredentials, NotAnObject, Refused, SessionEnded, UnknownPath, WrongValue
 from ..messages import Refusal, encode
 from ..request import Request
+from . import templates
 from .explanations import explain
 from .pages import page, sign_in_first, wants_page
 from .validators import form, is_form
@@ -46,9 +47,9 @@ def _page_of(refused: Refused, request: Request) -> Response:
     explanation, again = explain(refused.errno, route, refused.details), _again(request, route)
     login = f"{request.script_name}/login"
     ways = {"again": again, "sign in": f"{login}?next={quote(again, safe='')}" if again else login, "": None}
-    values = {"explanation": explanation, "way": ways[explanation.way], "question": route == "grant"}
-    values |= {"errno": refused.errno, "error": refused.error, "retry_after": refused.retry_after}
-    return page(request, "error", values, status=refused.status)
+    way, question = ways[explanation.way], route == "grant"
+    template = templates.Error(explanation, way, question, refused.errno, refused.error, refused.retry_after)
+    return page(request, template, status=refused.status)
 
 
 def _again(request: Request, route: str) -> str | None:

@@ -14,7 +14,7 @@ from ..errors import WrongField
 from ..messages import GrantBody, GrantChange, GrantPage, GrantQuestion, ListedGrant, NewGrant
 from ..model import Application, Grant, Status, merge
 from ..request import Request
-from . import cornice_service
+from . import cornice_service, templates
 from .grant_form import check_age, form_token_of
 from .pages import page, redirect_to_audience, wants_page
 from .validators import Body, form, grantable_application, is_form, no_body, own_grant, paging, revocable_grant, user
@@ -41,10 +41,15 @@ def get_grant(request: Request) -> Response | GrantQuestion:
         return GrantQuestion.of(application)
     matching = (grant for grant in request.services.grants.of(request.validated["account"].id).grants if grant.appid == application.id)
     granted = next(matching, None)
-    values = {"application": application, "redirect": redirect, "granted": granted, "on": granted and _day(granted.granted_at)}
-    values["form_token"] = form_token_of(request)
-    values["status"] = _status(request)
-    return page(request, "grant", values, form_target=f"{_scheme(application)}://{application.domain}")
+    template = templates.Question(
+        application=application,
+        redirect=redirect or "",
+        granted=granted,
+        on=_day(granted.granted_at) if granted else None,
+        form_token=form_token_of(request),
+        status=_status(request),
+    )
+    return page(request, template, form_target=f"{_scheme(application)}://{application.domain}")
 
 
 def _scheme(application: Application) -> Literal["https", "http"]:

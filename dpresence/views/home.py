@@ -7,7 +7,7 @@ from pyramid.response import Response
 from ..errors import UnknownPath
 from ..messages import Version
 from ..request import Request
-from . import cornice_service
+from . import cornice_service, templates
 from .ops import service_version
 from .pages import page, redirect_to_audience, wants_page
 from .validators import session
@@ -30,10 +30,10 @@ def get_home(request: Request) -> Response | Version:
     """Return the home page, or the service's name and version for a program."""
     if not wants_page(request):
         return service_version()
-    return page(request, "home", {"audience": request.shared.settings.identity.audience})
+    return page(request, templates.Home(request.shared.settings.identity.audience))
 
 
 @sidebar.get(validators=(_for_browsers, redirect_to_audience, session))
 def get_sidebar(request: Request) -> Response:
     """Return the page with the user's status, devices and grants; the page connects as a device itself."""
-    return page(request, "sidebar", {})
+    return page(request, templates.Sidebar())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass, fields, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -14,6 +15,7 @@ from ..errors import Refused
 from ..request import Request
 from ..service.accounts import csrf_token
 from .headers import page_policy
+from .templates import Template
 from .validators import cookie_name, is_operator
 
 
@@ -23,30 +25,45 @@ def wants_page(request: Request) -> bool:
     return any(str(range_[0]).lower() == "text/html" and range_[1] > 0 for range_ in ranges)
 
 
-def page(request: Request, template: str, values: dict[str, Any], *, status: int = 200, form_target: str = "") -> Response:
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """The variables that the templates of all pages have.
+
+    :param root: path of this service, without a final slash.
+    :param email: address of the signed-in user, None without a session.
+    :param csrf: CSRF token of the session, None without one.
+    :param admin: the user is an operator.
+    """
+
+    root: str
+    development: bool
+    email: str | None = None
+    csrf: str | None = None
+    admin: bool = False
+
+
+def page(request: Request, template: Template, *, status: int = 200, form_target: str = "") -> Response:
     """Return a page; its header shows the signed-in user.
 
-    :param values: template variables besides ``root``, ``email``, ``csrf``, ``admin`` and ``development``.
     :param form_target: another origin that the page's form may redirect to.
     """
-    registry = request.shared
-    shown = {
-        "root": request.script_name,
-        "development": registry.settings.identity.development,
-        **_visitor(request, look=status < 500),
-        **values,
-    }
-    response = render_to_response(f"dpresence:templates/{template}.jinja2", shown, request=request)
+    values = {**_variables(_visitor(request, look=status < 500)), **_variables(template)}
+    response = render_to_response(f"dpresence:templates/{template.name}.jinja2", values, request=request)
     response.status_int = status
-    response.headers["Content-Security-Policy"] = page_policy(registry.settings.identity.audience, form_target)
+    response.headers["Content-Security-Policy"] = page_policy(request.shared.settings.identity.audience, form_target)
     return response
 
 
-def _visitor(request: Request, look: bool) -> dict[str, Any]:
-    """Return the template variables of the visitor: ``email`` and ``csrf``, None without a session, and ``admin``.
+def _variables(item: Visitor | Template) -> dict[str, object]:
+    return {field.name: getattr(item, field.name) for field in fields(item)}
+
+
+def _visitor(request: Request, look: bool) -> Visitor:
+    """Return the variables of the visitor.
 
     :param look: whether to look up the session if no validator has; False if the directory may be unavailable.
     """
+    visitor = Visitor(request.script_name, request.shared.settings.identity.development)
     cookie = request.cookies.get(cookie_name(request), "")
     known = getattr(request, "validated", {})  # missing if a tween refused the request
     account = known.get("account") if "session" in known else None
@@ -54,8 +71,8 @@ def _visitor(request: Request, look: bool) -> dict[str, Any]:
         with suppress(Refused):
             _, account = request.services.accounts.session(cookie)
     if account is None:
-        return {"email": None, "csrf": None, "admin": False}
-    return {"email": account.email, "csrf": csrf_token(cookie), "admin": is_operator(request, account)}
+        return visitor
+    return replace(visitor, email=account.email, csrf=csrf_token(cookie), admin=is_operator(request, account))
 
 
 def sign_in_first(request: Request) -> Response:

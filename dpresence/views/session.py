@@ -9,7 +9,7 @@ from ..errors import MethodNotAllowed
 from ..messages import LoggedIn, LoggedOut, Login, Logout, NewTicket
 from ..request import Request
 from ..service.accounts import csrf_token
-from . import cornice_service
+from . import cornice_service, templates
 from .pages import development_cookie, page, redirect_to_audience, wants_page
 from .validators import Body, check_is_assertion, cookie_name, no_body, same_origin, session
 
@@ -27,13 +27,13 @@ def get_login(request: Request) -> Response:
         raise MethodNotAllowed("POST an assertion; the page is for browsers")
     registry = request.shared
     token = registry.development_token
-    values = {
-        "next": local_path(request.GET.get("next", ""), f"{request.script_name}/"),
-        "providers": list(registry.clients.providers.values()),
-        "issuers": registry.settings.browserid.issuers,
-        "token_file": token.file.name if token and not token.matches(request.cookies.get(development_cookie(request), "")) else None,
-    }
-    return page(request, "login", values)
+    template = templates.Login(
+        next=local_path(request.GET.get("next", ""), f"{request.script_name}/"),
+        providers=list(registry.clients.providers.values()),
+        issuers=registry.settings.browserid.issuers,
+        token_file=token.file.name if token and not token.matches(request.cookies.get(development_cookie(request), "")) else None,
+    )
+    return page(request, template)
 
 
 @login.post(validators=(same_origin, credentials))

@@ -151,6 +151,7 @@ def test_the_page_of_an_application_has_its_state_its_file_and_what_connects(wor
     proven = world.validated(dev)
     assert 'data-state="validated"' in html(dev, f"/myapps/{proven}")
     assert f"http://{world.proof.domain}/__presence" in html(dev, f"/myapps/{proven}")
+    assert '<span data-field="proof">http</span>' in html(dev, f"/myapps/{proven}")
     dev("POST", f"/myapps/{proven}/activate")
     shown = html(dev, f"/myapps/{proven}")
     assert 'data-state="active"' in shown and "dpk_" not in shown

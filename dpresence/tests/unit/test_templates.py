@@ -1,0 +1,37 @@
+"""The variables of the pages' templates are those that ``views.templates`` declares."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from jinja2 import Environment, meta
+
+import dpresence
+from dpresence.views.pages import Visitor
+from dpresence.views.templates import Template
+
+FOLDER = Path(dpresence.__file__).parent / "templates"
+KINDS = {kind.name: kind for kind in Template.__subclasses__()}
+
+
+def variables(name: str) -> set[str]:
+    return meta.find_undeclared_variables(Environment(autoescape=True).parse((FOLDER / f"{name}.jinja2").read_text()))
+
+
+def names(kind: type) -> set[str]:
+    return {field.name for field in fields(kind)}
+
+
+def test_every_template_has_a_class() -> None:
+    assert set(KINDS) == {file.stem for file in FOLDER.glob("*.jinja2")} - {"base"}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_template_has_exactly_the_variables_of_its_class(name: str) -> None:
+    assert variables(name) - names(Visitor) == names(KINDS[name])
+
+
+def test_the_frame_of_all_pages_has_the_variables_of_a_visitor() -> None:
+    assert variables("base") - {"request"} == names(Visitor)

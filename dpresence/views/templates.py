@@ -1,0 +1,123 @@
+"""The variables of each page's template, besides those that every page has (``pages.Visitor``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from ..identity.oidc_client import OidcClient
+from ..model import Application, Grant, Status
+from .explanations import Explanation
+
+State = Literal["registered", "validated", "active"]
+"""The step that an application has reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A page. A subclass names its file in ``templates/``; its fields are the variables."""
+
+    name: ClassVar[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Home(Template):
+    """The home page."""
+
+    name = "home"
+    audience: str
+
+
+@dataclass(frozen=True, slots=True)
+class Login(Template):
+    """The sign-in page.
+
+    :param next: path to go to after the sign-in.
+    :param issuers: names of the BrowserID issuers.
+    :param token_file: name of the file with the development token, if this browser has not sent it; else None.
+    """
+
+    name = "login"
+    next: str
+    providers: Sequence[OidcClient]
+    issuers: Sequence[str]
+    token_file: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sidebar(Template):
+    """The page with the user's status, devices and grants, which it loads itself."""
+
+    name = "sidebar"
+
+
+@dataclass(frozen=True, slots=True)
+class MyApps(Template):
+    """A page of a developer's applications.
+
+    :param following: ``after`` of the next page, None on the last one.
+    """
+
+    name = "myapps"
+    applications: Sequence[tuple[Application, State]]
+    following: str | None
+    after: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class OneApplication(Template):
+    """The page of one application.
+
+    :param socket: base URL of this service's websockets.
+    """
+
+    name = "application"
+    application: Application
+    state: State
+    socket: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Template):
+    """The question whether to grant an application access.
+
+    :param granted: the existing grant, if there is one.
+    :param on: date of that grant, in words.
+    :param status: merged status of the user's connected devices, None without any.
+    """
+
+    name = "grant"
+    application: Application
+    redirect: str
+    granted: Grant | None
+    on: str | None
+    form_token: str
+    status: Status | None
+
+
+@dataclass(frozen=True, slots=True)
+class Admin(Template):
+    """The operator's page, which loads the figures itself."""
+
+    name = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Error(Template):
+    """A refusal.
+
+    :param way: address of the first button, None without one.
+    :param question: the refusal is of an answer to a ``Question``.
+    :param error: the service's error text.
+    :param retry_after: seconds, or None.
+    """
+
+    name = "error"
+    explanation: Explanation
+    way: str | None
+    question: bool
+    errno: int
+    error: str
+    retry_after: int | None
