@@ -7,14 +7,18 @@ contain the same object (``messages.Refusal``). This module does not depend on t
 from __future__ import annotations
 
 import enum
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import ClassVar
+
+Details = str | Mapping[str, list[str]]
+"""Details of a refusal for programs: a word, a request id, or the PUIDs that do not exist."""
 
 
 class Refused(Exception):
     """A request or frame that is answered with KO; it changed nothing.
 
     :param error: one sentence that names the field and what is allowed; never contains a key, an assertion or a traceback.
-    :param details: a word or object for programs, where the protocol defines one.
+    :param details: see ``Details``; None where the protocol defines none.
     :param retry_after: whole seconds to wait before a retry.
     """
 
@@ -22,7 +26,7 @@ class Refused(Exception):
     status: ClassVar[int]
     text: ClassVar[str]
 
-    def __init__(self, error: str = "", *, details: Any = None, retry_after: int | None = None) -> None:
+    def __init__(self, error: str = "", *, details: Details | None = None, retry_after: int | None = None) -> None:
         super().__init__(error or self.text)
         self.error = error or self.text
         self.details = details
@@ -165,7 +169,7 @@ class BackendUnavailable(Refused):
 
     errno, status, text = 201, 503, "the service is unavailable for a moment"
 
-    def __init__(self, error: str = "", *, details: Any = None, retry_after: int = 5) -> None:
+    def __init__(self, error: str = "", *, details: Details | None = None, retry_after: int = 5) -> None:
         super().__init__(error, details=details, retry_after=retry_after)
 
 

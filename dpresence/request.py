@@ -35,9 +35,11 @@ class Request(pyramid_request.Request):
     """A request to this service.
 
     :ivar validated: set by Cornice before the first validator runs.
+    :ivar form_fields: fields of an HTML form, once ``views.validators.form`` has parsed it.
     """
 
     validated: Validated
+    form_fields: dict[str, str] | None = None
 
     @property
     def shared(self) -> Registry:

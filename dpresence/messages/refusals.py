@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from msgspec import UNSET, Struct, UnsetType
 
-from ..errors import Refused
+from ..errors import Details, Refused
 from .fields import or_unset
 
 
@@ -22,14 +22,14 @@ class Refusal(Struct, kw_only=True):
     result: Literal["KO"] = "KO"
     errno: int
     error: str
-    details: str | dict[str, list[str]] | UnsetType = UNSET
+    details: Details | UnsetType = UNSET
     retry_after: int | UnsetType = UNSET
 
     @classmethod
     def of(cls, refused: Refused) -> Self:
         """Return the error object of a refusal."""
-        details, retry_after = or_unset(refused.details), or_unset(refused.retry_after)
-        return cls(errno=refused.errno, error=refused.error, details=details, retry_after=retry_after)
+        details: Details | UnsetType = UNSET if refused.details is None else refused.details
+        return cls(errno=refused.errno, error=refused.error, details=details, retry_after=or_unset(refused.retry_after))
 
 
 class KoReply(Refusal, kw_only=True):

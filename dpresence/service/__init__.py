@@ -37,6 +37,7 @@ from .personal import PersonalData
 from .rebuilding import Rebuilding
 from .recovery import Recovery
 from .retry import RetryQueue
+from .signals import Signal
 
 log = logging.getLogger(__name__)
 
@@ -101,24 +102,25 @@ class Services:
     def _on_signal(self, topic: Topic, key: str) -> None:
         """Handle a signal. It is called by the tracker in every process and must not block.
 
-        :param key: id of an account or application, which may be followed by details, separated by spaces.
+        :param key: see ``Signal.key``.
         """
-        owner, _, detail = key.partition(" ")
-        if topic == "feed":
-            self.fan_out.request_signalled(owner)
-        elif topic == "mail":
+        if topic == "feed":  # by far the most frequent one
+            self.fan_out.request_signalled(key)
+            return
+        signal = Signal.parse(topic, key)
+        owner, device, before = signal.owner, signal.device, signal.revision
+        if topic == "mail":
             self.delivery.schedule(owner)
         elif topic == "grants":
             self.grants.invalidate(owner)
         elif topic == "account":
-            self.hub.close_devices(owner, "signed out", lambda name, channel: channel.session.revision < int(detail))
+            self.hub.close_devices(owner, "signed out", lambda name, channel: channel.session.revision < before)
         elif topic == "ticket":
-            self.hub.close_devices(owner, "signed out", lambda name, channel: channel.session.family == detail)
+            self.hub.close_devices(owner, "signed out", lambda name, channel: channel.session.family == signal.family)
         elif topic == "device":
-            device, _, revision = detail.partition(" ")
-            self.hub.close_devices(owner, "signed out", lambda name, channel: name == device and channel.session.revision < int(revision))
+            self.hub.close_devices(owner, "signed out", lambda name, channel: name == device and channel.session.revision < before)
         elif topic == "replaced":
-            self.hub.close_replaced(owner, *detail.split(" "))
+            self.hub.close_replaced(owner, device, signal.connection)
         elif topic == "damaged":
             self.rebuilding.start(owner)
         elif topic == "forgotten" and owner:

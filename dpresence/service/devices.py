@@ -21,6 +21,7 @@ from .grants import Grants
 from .outbox import Outbox
 from .retry import RetryQueue
 from .scheduling import map_concurrently, yield_to_loop
+from .signals import Signal
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class Devices:
     def signal_replaced(self, user: str, device: str, connection: str) -> None:
         """Signal the process of a replaced connection to close it. If this fails, the connection still cannot update the device."""
         with suppress(BackendUnavailable):
-            self._tracker.signal("replaced", f"{user} {device} {connection}")
+            self._signal(Signal("replaced", user, device=device, connection=connection))
 
     def leave(self, user: str, device: str, connection: str) -> None:
         """Disconnect a device; its grace begins. While the tracker is unavailable, this is retried."""
@@ -159,24 +160,27 @@ class Devices:
             user, before = entry.user, entry.revision
             if entry.detail:
                 log.info("the operator has %s account %s; its devices are signed out", entry.detail, user)
-            self._tracker.signal("account", f"{user} {before}")
+            self._signal(Signal("account", user, revision=before))
             self._grants.invalidate(user)
             self._grants.apply(user, partial(self._tracker.remove_all, user, before=before))
 
     def sign_out_devices(self, entries: Sequence[OutboxEntry]) -> None:
         """Sign out single devices."""
         for entry in entries:
-            self._tracker.signal("device", f"{entry.user} {entry.detail} {entry.revision}")
+            self._signal(Signal("device", entry.user, device=entry.detail, revision=entry.revision))
             self._remove(entry.user, entry.detail, entry.revision)
 
     def sign_out_families(self, entries: Sequence[OutboxEntry]) -> None:
         """Sign out the devices of ticket families."""
         for entry in entries:
-            self._tracker.signal("ticket", f"{entry.user} {entry.ended_family[0]}")
+            self._signal(Signal("ticket", entry.user, family=entry.ended_family[0]))
         for entry in entries:
             _, device = entry.ended_family
             if any(item.name == device and not item.connected for item in self._tracker.devices(entry.user)):
                 self._remove(entry.user, device, entry.revision)
+
+    def _signal(self, signal: Signal) -> None:
+        self._tracker.signal(signal.topic, signal.key)
 
     def _remove(self, user: str, device: str, before: int) -> None:
         self._grants.invalidate(user)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import TypeVar
 
 from ..backends.directory import Directory, GrantWithApplication
 from ..backends.mailbox import Mailbox, Waiting
@@ -11,7 +11,7 @@ from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import SlowDown
 from ..messages import AccountBody, ApplicationBody, DeviceBody, SessionBody, StoredGrant, StoredNotification, TicketBody
-from ..model import Account, Application
+from ..model import Account, Application, Status
 from .scheduling import yield_to_loop
 
 _PAGE = 100
@@ -19,7 +19,12 @@ _RETRY_SECONDS = 2
 K = TypeVar("K", str, int)
 T = TypeVar("T")
 
-Pages = Iterator[list[Any]]
+Item = StoredGrant | ApplicationBody | StoredNotification
+Pages = Iterator[Sequence[Item]]
+"""The pages of a long list."""
+Value = AccountBody | Status | Sequence[SessionBody] | Sequence[TicketBody] | Sequence[DeviceBody]
+Document = Generator[tuple[str, Value | Pages]]
+"""The fields of ``AccountDocument`` as (name, value)."""
 
 
 class PersonalData:
@@ -32,7 +37,7 @@ class PersonalData:
         self._clock = clock
         self._reading: set[str] = set()
 
-    def document(self, account: Account) -> Iterator[tuple[str, Any | Pages]]:
+    def document(self, account: Account) -> Document:
         """Yield the fields of ``AccountDocument`` as (name, value); the value of a long part is an iterator of pages.
 
         Each part is read when it is requested. Another reader of the account is allowed once the iterator ends or is closed.
@@ -61,7 +66,7 @@ class PersonalData:
         finally:
             self._reading.discard(account.id)
 
-    def _small_parts(self, account: Account) -> list[tuple[str, Any]]:
+    def _small_parts(self, account: Account) -> list[tuple[str, Value]]:
         now, user = self._clock.steady.now(), account.id
         sessions, tickets = self._directory.sessions(user, now), self._directory.tickets(user, now)
         return [
@@ -82,7 +87,7 @@ class PersonalData:
         return lambda after: self._mailbox.pending(user, after, _PAGE)
 
 
-def _pages(read: Callable[[K], Sequence[T]], key: Callable[[T], K], show: Callable[[T], Any], after: K) -> Pages:
+def _pages(read: Callable[[K], Sequence[T]], key: Callable[[T], K], show: Callable[[T], Item], after: K) -> Pages:
     """Yield pages until one is not full, and yield to the event loop after each."""
     while True:
         page = read(after)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
 
 from pyramid.response import Response
 
 from ..errors import BackendUnavailable
 from ..messages import DeviceBody, DeviceList, encode
 from ..request import Request
+from ..service.personal import Document, Pages
 from . import cornice_service
 from .validators import no_body, user
 
@@ -46,7 +46,7 @@ class _Document:
         backend fails later, the object ends there with ``"complete": false``.
     """
 
-    def __init__(self, parts: Iterator[tuple[str, Any]]) -> None:
+    def __init__(self, parts: Document) -> None:
         self._parts = parts
         self._first = next(parts)
 
@@ -64,10 +64,10 @@ class _Document:
 
     def close(self) -> None:
         """Stop reading the parts."""
-        self._parts.close()  # type: ignore[attr-defined]
+        self._parts.close()
 
 
-def _list(pages: Iterator[list[Any]]) -> Iterator[bytes]:
+def _list(pages: Pages) -> Iterator[bytes]:
     """Yield a JSON list, which is closed even if a page cannot be read."""
     yield b"["
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ..errors import Details
+
 Way = Literal["", "again", "sign in"]
 
 
@@ -167,7 +169,7 @@ ADMIN: dict[int, Explanation] = {
 _BY_ROUTE = {"admin": ADMIN, "grant": GRANT, "home": HOME, "signin": SIGN_IN, "signin_back": SIGN_IN}
 
 
-NOT_ADMITTED: dict[object, Explanation] = {
+NOT_ADMITTED: dict[str, Explanation] = {
     "blocked": Explanation(
         "Your account is blocked",
         "You signed in correctly, but the operator has blocked your account.",
@@ -201,12 +203,12 @@ NOT_ADMITTED: dict[object, Explanation] = {
 """Texts for a person who may not sign in, or whose provider ended the sign-in, by the details of errno 34."""
 
 
-def explain(errno: int, route: str = "", details: object = None) -> Explanation:
+def explain(errno: int, route: str = "", details: Details | None = None) -> Explanation:
     """Return the texts for a refusal.
 
     :param route: the name of the route it happened on.
     :param details: details of the refusal.
     """
-    if errno == 34 and details in NOT_ADMITTED:
+    if errno == 34 and isinstance(details, str) and details in NOT_ADMITTED:
         return NOT_ADMITTED[details]
     return _BY_ROUTE.get(route, {}).get(errno) or ANYWHERE.get(errno) or OTHERS

@@ -179,7 +179,7 @@ def form(request: Request) -> dict[str, str]:
     :raises TooLarge: it exceeds ``FORM_BYTES``.
     :raises WrongValue: it is not a form in UTF-8.
     """
-    if not hasattr(request, "form_fields"):
+    if request.form_fields is None:
         data = request.body
         if len(data) > FORM_BYTES:
             raise TooLarge(f"a form may have {FORM_BYTES} bytes")
@@ -188,7 +188,7 @@ def form(request: Request) -> dict[str, str]:
             request.form_fields = dict(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100))
         except ValueError:
             raise WrongValue("the body: a form of up to 100 fields, in UTF-8") from None
-    return cast("dict[str, str]", request.form_fields)
+    return request.form_fields
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def test_a_page_of_grants_is_one_query(world: World, app: App, monkeypatch: pyte
     calls = count_calls(world, monkeypatch, "directory")
     page = ann("GET", "/grants?limit=100").json
     assert len(page["grants"]) == 100 and page["grants"][5]["last_looked"] == "2026-11-20"
-    assert calls == Counter({"session": 1, "granted": 1})
+    assert calls == Counter({"session": 1, "grants_with_applications": 1})
     rest = ann("GET", f"/grants?limit=100&after={page['next']}").json
     assert len(rest["grants"]) == 21 and "next" not in rest
 
@@ -77,7 +77,7 @@ def test_the_document_is_read_as_its_client_takes_it(world: World, app: App, mon
     calls = count_calls(world, monkeypatch, "directory", "mailbox")
     answer = Answer(world, ann)
     next(answer.pieces)
-    assert answer.status == "200 OK" and calls["granted"] == calls["pending"] == 0
+    assert answer.status == "200 OK" and calls["grants_with_applications"] == calls["pending"] == 0
     largest, text = 0, b"{"
     for piece in answer.pieces:
         largest, text = max(largest, len(piece)), text + piece
@@ -85,7 +85,7 @@ def test_the_document_is_read_as_its_client_takes_it(world: World, app: App, mon
     document = json.loads(text)
     assert [len(document[key]) for key in ("grants", "notifications", "applications")] == [121, 1000, 0]
     assert document["complete"] is True and len(text) > 6_000_000 and largest < 700_000
-    assert (calls["granted"], calls["pending"], calls["application"]) == (2, 11, 0)
+    assert (calls["grants_with_applications"], calls["pending"], calls["application"]) == (2, 11, 0)
 
 
 def test_one_reads_at_a_time_and_the_next_when_the_first_is_done_or_gone(world: World, app: App) -> None:
