@@ -10,7 +10,7 @@ from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable, NotFound
 from ..messages import MAX_ENTRIES, PresenceEntry
-from ..model import Application, Grant, Update
+from ..model import Application, Update
 from ..settings import PresenceSettings
 from .scheduling import yield_to_loop
 
@@ -126,20 +126,21 @@ class Feeds:
     def _pages(self, appid: str, view: dict[str, Update]) -> Iterator[list[PresenceEntry]]:
         after = ""
         while True:
-            grants = self._directory.grants_of_application(appid, after, MAX_ENTRIES)
+            grants = self._directory.grant_times(appid, after, MAX_ENTRIES)
             yield self._entries(grants, view)
             if len(grants) < MAX_ENTRIES:
                 return
-            after = grants[-1].puid
+            after = grants[-1][0]
 
-    def _entries(self, grants: Iterable[Grant], view: dict[str, Update]) -> list[PresenceEntry]:
-        return [self._entry(grant, view.get(grant.puid)) for grant in grants]
-
-    def _entry(self, grant: Grant, seen: Update | None) -> PresenceEntry:
-        if seen:
-            return PresenceEntry(grant.puid, seen.status, seen.at)
-        since = max(grant.granted_at, self._tracker.remembers_since)  # not grant.since, which would reveal the end of a pause
-        return PresenceEntry(grant.puid, "offline", since // 1000 * 1000)
+    def _entries(self, grants: Iterable[tuple[str, int]], view: dict[str, Update]) -> list[PresenceEntry]:
+        """Return an entry for each (PUID, ``granted_at``). The time of a grant does not reveal the end of a pause, as ``since`` would."""
+        since = self._tracker.remembers_since
+        return [
+            PresenceEntry(puid, seen.status, seen.at)
+            if (seen := view.get(puid))
+            else PresenceEntry(puid, "offline", (granted_at if granted_at > since else since) // 1000 * 1000)
+            for puid, granted_at in grants
+        ]
 
     def presence(self, application: Application, puids: Sequence[str]) -> list[PresenceEntry]:
         """Return the current status of some PUIDs, in the given order.
@@ -152,7 +153,8 @@ class Feeds:
         unknown = [puid for puid in puids if puid not in grants]
         if unknown:
             raise NotFound(details={"puid": unknown})
-        return self._entries((grants[puid] for puid in puids), self._tracker.latest(application.id, puids))
+        times = [(puid, grants[puid].granted_at) for puid in puids]
+        return self._entries(times, self._tracker.latest(application.id, puids))
 
     def presence_page(self, application: Application, after: str, limit: int) -> tuple[list[PresenceEntry], str | None]:
         """Return a page of the current status of all users who granted an application, and the ``after`` of the next page or None.
@@ -160,9 +162,9 @@ class Feeds:
         :raises BackendUnavailable: snapshots are held back, see ``hold_seconds``.
         """
         self.raise_while_held(application)
-        grants = self._directory.grants_of_application(application.id, after, limit)
-        view = self._tracker.latest(application.id, [grant.puid for grant in grants])
-        return self._entries(grants, view), grants[-1].puid if len(grants) == limit else None
+        grants = self._directory.grant_times(application.id, after, limit)
+        view = self._tracker.latest(application.id, [puid for puid, _ in grants])
+        return self._entries(grants, view), grants[-1][0] if len(grants) == limit else None
 
     def raise_while_held(self, application: Application) -> None:
         """Raise while snapshots are held back.

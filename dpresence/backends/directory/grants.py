@@ -47,6 +47,10 @@ class GrantStore(ABC):
         """Return up to ``limit`` grants of an application with a PUID greater than ``after``, in order of PUID."""
 
     @abstractmethod
+    def grant_times(self, appid: str, after: str, limit: int) -> Sequence[tuple[str, int]]:
+        """Return PUID and ``granted_at`` of the grants that ``grants_of_application`` returns; a snapshot needs no more of them."""
+
+    @abstractmethod
     def count_grants(self, appid: str) -> int:
         """Return the number of users who have granted an application access, including paused grants."""
 

@@ -111,6 +111,15 @@ class GrantContract:
         assert backend.grants_of_application(app.id, "puid-1", 2) == [made[0]]
         assert backend.grants_of_application(app.id, "puid-2", 2) == []
 
+    def test_the_times_of_grants_are_listed_in_the_same_pages(self, backend, app, jane):
+        for n in (2, 0, 1):
+            grant(backend, app, person(backend, f"p{n}"), f"puid-{n}", NOW + n)
+        grant(backend, application(backend, jane, "app-2"), jane, "puid-3")
+        backend.pause(app.id, backend.grants_by_puid(app.id, ["puid-1"])["puid-1"].user, True, LATER)
+        assert [tuple(row) for row in backend.grant_times(app.id, "", 2)] == [("puid-0", NOW), ("puid-1", NOW + 1)]
+        assert [tuple(row) for row in backend.grant_times(app.id, "puid-1", 2)] == [("puid-2", NOW + 2)]
+        assert list(backend.grant_times(app.id, "puid-2", 2)) == list(backend.grant_times("app-\0", "", 2)) == []
+
     def test_grants_of_an_application_are_counted(self, backend, app, jane):
         assert backend.count_grants(app.id) == 0
         for name in ("puid-1", "puid-2"):

@@ -72,6 +72,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "grants_with_applications": lambda it: it.grants_with_applications("jane", "", 10),
     "existing_puids": lambda it: it.existing_puids(["puid-1"]),
     "grants_of_application": lambda it: it.grants_of_application("app-1", "", 10),
+    "grant_times": lambda it: it.grant_times("app-1", "", 10),
     "count_grants": lambda it: it.count_grants("app-1"),
     "pause": lambda it: it.pause("app-1", "jane", True, NOW),
     "outbox": lambda it: it.outbox("jane", 0, 10),

@@ -47,6 +47,16 @@ class TestInAFile(DirectoryContract, AddressContract):
         other.close()
         assert accounts == [accounts[0]] * 20
 
+    def test_a_page_of_a_snapshot_reads_an_index_alone(self, backend):
+        statements: list[str] = []
+        backend.database.read(lambda connection: connection.connection.dbapi_connection.set_trace_callback(statements.append))
+        backend.grant_times("app-1", "", 500)
+        (page,) = [statement for statement in statements if statement.startswith("SELECT")]
+        plan = backend.database.read(lambda connection: connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {page}").all())
+        assert [row.detail.partition(" (")[0] for row in plan] == [
+            "SEARCH grants USING COVERING INDEX ix_grants_appid_puid_granted_at",
+        ]
+
     def test_erasing_leaves_no_trace_in_the_file(self, backend, tmp_path):
         backend.erase(person(backend, "jane.the.erased").id)
         backend.close()

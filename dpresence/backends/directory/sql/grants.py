@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import cast
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
@@ -25,6 +26,12 @@ _GRANTS_OF_USER = Statement(  # a single statement, so that the revision matches
     .join_from(accounts, grants, grants.c.user == accounts.c.id, isouter=True)
     .where(accounts.c.id == bindparam("user"))
     .order_by(grants.c.granted_at, grants.c.puid)
+)
+_GRANT_TIMES = Statement(
+    select(grants.c.puid, grants.c.granted_at)
+    .where(grants.c.appid == bindparam("application"), grants.c.puid > bindparam("after"))
+    .order_by(grants.c.puid)
+    .limit(bindparam("most"))
 )
 _LAST_LOOKED = select(func.max(api_keys.c.used_on)).where(api_keys.c.appid == applications.c.id).scalar_subquery()
 _GRANT_FIELDS = len(GRANTS.query.selected_columns)
@@ -80,6 +87,10 @@ class SqlGrants(GrantStore):
     def grants_of_application(self, connection: Connection, appid: str, after: str, limit: int) -> Sequence[Grant]:
         page = (grants.c.appid == appid, grants.c.puid > after)
         return GRANTS.all(connection, *page, order_by=grants.c.puid, limit=limit)
+
+    @reading()
+    def grant_times(self, connection: Connection, appid: str, after: str, limit: int) -> Sequence[tuple[str, int]]:
+        return cast("Sequence[tuple[str, int]]", _GRANT_TIMES.rows(connection, application=appid, after=after, most=limit))
 
     @reading()
     def count_grants(self, connection: Connection, appid: str) -> int:
