@@ -162,7 +162,7 @@ def templates() -> dict[tuple[str, ...], re.Pattern[str]]:
     """
     found = set()
     for path in (ROOT / "dpresence").rglob("*.py"):
-        if "tests" not in path.parts:
+        if "tests" not in path.relative_to(ROOT).parts:
             found |= set(texts(ast.parse(path.read_text(encoding="utf-8"))))
     found |= {(*parts[:end], parts[end].rstrip(": (")) for parts in found for end in range(len(parts) - 1)}
     return {parts: re.compile("(.+?)".join(map(re.escape, parts)), re.DOTALL) for parts in found if re.search(r"[a-z]{3}", " ".join(parts))}
