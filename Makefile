@@ -84,7 +84,7 @@ conformance: build .venv-autobahn/.built ## Run the Autobahn|Testsuite against t
 	@touch $@
 
 pages: build ## Test the pages in Chromium; writes the pictures of docs/pages.md to docs/pages
-	$(BIN)/python -m pytest -m browser dpresence/tests/browser
+	PICTURES=1 $(BIN)/python -m pytest -m browser dpresence/tests/browser
 	@mkdir -p docs/pages
 	for picture in $$(grep -o 'pages/[a-z-]*\.png' docs/pages.md); do cp build/$$picture docs/$$picture; done
 
@@ -93,7 +93,7 @@ TESTS = dpresence/tests
 CLOCKS = $(TESTS)/faults/test_clocks.py
 
 faults: build ## Attack and break a service; writes figures to build/faults.md
-	$(BIN)/python -m pytest -m faults -n 4 --dist loadfile --durations=10 $(CLOCKS) $(addprefix $(TESTS)/,live unit web)
+	$(BIN)/python -m pytest -m faults -n 4 --dist loadfile --durations=10 $(CLOCKS) $(addprefix $(TESTS)/,browser live unit web)
 	$(BIN)/python -m pytest -m faults --durations=10 --ignore $(CLOCKS) $(addprefix $(TESTS)/,contract faults)
 
 SOAK_MINUTES ?= 60

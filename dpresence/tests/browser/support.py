@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,14 @@ from dpresence.tests.support import DEVELOPMENT_TOKEN, WITH_TOKEN
 WAIT_SECONDS = 10
 WIDTHS = {320: "narrow", 1440: "wide"}
 PICTURE_WIDTH = 1024
+PICTURES = "PICTURES" in os.environ
+"""Set by ``make pages``: keep pictures of the pages."""
 BUILD = Path(__file__).parents[3] / "build"
+# The last line keeps everything in few processes: to start one for each page that is opened takes more CPU time than the page.
 FLAGS = """
     --headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
-    --disable-component-update --disable-sync --disable-dev-shm-usage --no-proxy-server
-    --disable-lcd-text
+    --disable-component-update --disable-sync --disable-dev-shm-usage --no-proxy-server --disable-lcd-text --disable-extensions
+    --in-process-gpu --renderer-process-limit=1 --disable-site-isolation-trials --disable-features=SpareRendererForSitePerProcess
 """
 # What a page's policy refused goes to the console under this word, whether the browser says it there or not.
 REPORT = "policy report:"
@@ -39,6 +43,11 @@ HASTE = """
     const measured = location.pathname.startsWith("/grant/");
     const passes = (milliseconds) => milliseconds === 1000 && !measured && Error().stack.includes("/click-guard.js");
     globalThis.setTimeout = (run, milliseconds, ...rest) => wait(run, passes(milliseconds) ? 0 : milliseconds, ...rest);
+"""
+SETTLED = """
+    const [done] = arguments;
+    const look = () => document.querySelector(".settling, .refocused") || document.getAnimations().length ? setTimeout(look, 20) : done();
+    look();
 """
 AXE = """
     const [done] = [...arguments].slice(-1);
@@ -129,7 +138,7 @@ class Browser:
 
     def settled(self) -> None:
         """Wait until the buttons of a page of ours are alive (``static/click-guard.js``)."""
-        self.wait(lambda it: it.run("return !document.querySelector('.settling, .refocused') && !document.getAnimations().length"))
+        self.run_async(SETTLED)
 
     def click(self, words: str) -> None:
         """Click the button or link that says so, once it is alive."""
@@ -234,7 +243,7 @@ class Browser:
                 wrong += [f"{where}: {one}" for one in found]
                 if (over := self.run("const {scrollWidth, clientWidth} = document.documentElement; return scrollWidth - clientWidth")) > 0:
                     wrong.append(f"{where}: {over} px too wide")
-                if (width < 400) == dark:
+                if (width < 400) == dark and PICTURES:
                     self.screenshot(f"{name}-{word}")
         self.look()
         assert not wrong, "\n".join(wrong)
