@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from dpresence.tests.live.clients import Application, Person, activate
-from dpresence.tests.live.service import Service, running
+from dpresence.tests.live.service import Service
+from dpresence.tests.live.warm import running
 
 from .sidebar import Stage
 from .support import BUILD, Browser, Website

@@ -12,7 +12,8 @@ import requests
 from dpresence.tests.contract.redis import RedisServer
 from dpresence.tests.contract.redis import running as running_redis
 from dpresence.tests.live.clients import Person, activate
-from dpresence.tests.live.service import Service, Site, running
+from dpresence.tests.live.service import Service, Site
+from dpresence.tests.live.warm import running
 
 from .support import Browser
 

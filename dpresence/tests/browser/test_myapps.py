@@ -13,7 +13,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from dpresence.tests.live.clients import Application, Person
-from dpresence.tests.live.service import running
+from dpresence.tests.live.warm import running
 
 from .conftest import Scene
 from .support import Browser

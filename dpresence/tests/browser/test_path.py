@@ -11,7 +11,8 @@ import requests
 from dpresence.demo import free_port
 from dpresence.tests.live.clients import Person
 from dpresence.tests.live.proxies import installed, nginx
-from dpresence.tests.live.service import Process, Service
+from dpresence.tests.live.service import Process
+from dpresence.tests.live.warm import WarmService
 
 from .support import Browser
 
@@ -36,7 +37,7 @@ def home(request, tmp_path: Path) -> Iterator[str]:
     """The address of the service behind nginx."""
     installed("nginx")
     port = free_port()
-    service = Service(tmp_path, {"identity.audience": f"http://127.0.0.1:{port}", "identity.path": PATH})
+    service = WarmService(tmp_path, {"identity.audience": f"http://127.0.0.1:{port}", "identity.path": PATH})
     service.start()
     site = NGINX.format(port=port, service=service.port, path=PATH, passed=request.param)
     proxy = Process(nginx(tmp_path, site), tmp_path / "proxy.log", port)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dpresence.tests.live.clients import Person, activate
-from dpresence.tests.live.service import running
+from dpresence.tests.live.warm import running
 
 from .conftest import Scene, Steps
 from .support import Browser, Website

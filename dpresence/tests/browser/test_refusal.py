@@ -12,7 +12,8 @@ import requests
 from dpresence.demo import free_port
 from dpresence.tests.live.clients import Device, Person
 from dpresence.tests.live.proxies import installed, nginx
-from dpresence.tests.live.service import Process, Service, running
+from dpresence.tests.live.service import Process
+from dpresence.tests.live.warm import WarmService, running
 
 from .conftest import Scene, Steps
 from .support import Browser
@@ -116,7 +117,7 @@ def behind(tmp_path: Path) -> Iterator[str]:
     """A service behind nginx that does not pass Upgrade on."""
     installed("nginx")
     port = free_port()
-    service = Service(tmp_path, {"identity.audience": f"http://127.0.0.1:{port}"})
+    service = WarmService(tmp_path, {"identity.audience": f"http://127.0.0.1:{port}"})
     service.start()
     proxy = Process(nginx(tmp_path, SITE.format(port=port, service=service.port)), tmp_path / "proxy.log", port)
     proxy.start()

@@ -36,6 +36,7 @@ def test_who_has_paused_everything_is_said_to_look_offline(stage: Stage) -> None
     stage.browser.wait(lambda it: seen(it) == "Applications that you have not paused see you as online.")
 
 
+@pytest.mark.faults
 def test_in_an_outage_everything_is_in_the_past_from_the_first_moment(stage: Stage) -> None:
     stage.browser.wait(lambda it: seen(it) == "Applications see you as online.")
     stage.scene.service.kill()
@@ -83,6 +84,7 @@ def test_a_device_that_says_offline_is_not_called_connected_in_one_breath(stage:
     stage.browser.wait(lambda it: seen(it) == "Applications see you as offline.")
 
 
+@pytest.mark.faults
 def test_a_device_in_grace_is_looked_at_until_it_is_gone(stage: Stage) -> None:
     with stage.sue.device("online", device="phone"):
         stage.browser.click("Offline")

@@ -7,7 +7,6 @@ from dpresence.tests.live import echo_server  # first: it patches the standard l
 # isort: split
 import functools
 import json
-import sys
 
 from dpresence.tests.faults.methods import KINDS, MODULES, functions
 
@@ -55,7 +54,7 @@ def _install(app):
                     setattr(module, attribute, vars(owner)[attribute])
 
 
-def main(argument):
+def main():
     echo_server.Echo = FaultyEcho
     echo_server.App = FaultyApp
     made = FaultyApp.__init__
@@ -67,8 +66,8 @@ def main(argument):
         _install(app)
 
     FaultyApp.__init__ = make
-    echo_server.main(argument)
+    echo_server.main()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -251,8 +251,8 @@ def app_factory(global_config, **ini):
     return App(settings_from(json.loads(ini.get("overrides", "{}"))))
 
 
-def main(argument):
-    overrides = json.loads(argument)
+def main():
+    overrides = json.loads(sys.argv[1] if len(sys.argv) > 1 else "{}")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     own = overrides.pop("server", {})
     Ticker.INTERVAL = overrides.pop("interval", 1.0)
@@ -260,4 +260,4 @@ def main(argument):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "{}")
+    main()

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import requests
 
@@ -80,6 +80,9 @@ def open_files(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+S = TypeVar("S", bound="Service")
+
+
 class Process:
     """A server as a process: its log in a file, its CPU, memory and open files as the kernel counts them."""
 
@@ -88,7 +91,7 @@ class Process:
         self.log_path = log
         self.port = port
         self.origin = f"http://127.0.0.1:{port}"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Any = None  # what ``launch`` started
 
     @property
     def pid(self) -> int:
@@ -216,7 +219,13 @@ def running(folder: Path, **settings: object) -> Iterator[Service]:
 
     :param settings: ``presence__grace_seconds=1`` is ``presence.grace_seconds = 1``.
     """
-    service = Service(folder, {key.replace("__", "."): value for key, value in settings.items()})
+    with kept_running(Service(folder, {key.replace("__", "."): value for key, value in settings.items()})) as service:
+        yield service
+
+
+@contextmanager
+def kept_running(service: S) -> Iterator[S]:
+    """Start a service and stop it in the end; its log must be clean then."""
     service.start()
     try:
         yield service

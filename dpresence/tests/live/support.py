@@ -9,39 +9,59 @@ import select
 import signal
 import socket
 import subprocess
-import sys
-import threading
+import tempfile
 import time
 import urllib.request
+from pathlib import Path
+
+from .warm import Fork
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455, 1.3
 
 
 class EchoServer:
-    """``echo_server`` as a process. ``log`` is what it logged, ``output`` what it printed; both complete after ``stop``."""
+    """``echo_server`` as a process. ``log`` is what it logged, ``output`` what it printed; both complete after ``stop``.
+
+    :param command: a command line to start it by; a fork without one.
+    """
 
     def __init__(self, overrides=None, *, command=None, scheme="http"):
-        argument = json.dumps(overrides or {})
-        command = command or [sys.executable, "-m", "dpresence.tests.live.echo_server", argument]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.log = self.output = ""
-        self._threads = [threading.Thread(target=self._read, args=pair) for pair in (("log", "stderr"), ("output", "stdout"))]
-        for thread in self._threads:
-            thread.start()
+        self._folder = tempfile.TemporaryDirectory()
+        self._files = {name: Path(self._folder.name) / name for name in ("log", "output")}
+        self._texts = {}
+        self.process = self._launch(command) if command else self._fork(json.dumps(overrides or {}))
         found = self.wait_for_log(rf"Listening on {scheme}://\S+:(\d+)\n")
         self.port = int(found[1])
 
-    def _read(self, name, stream):
-        for line in getattr(self.process, stream):
-            setattr(self, name, getattr(self, name) + line)
+    def _fork(self, argument):
+        return Fork(["echo_server", argument], *self._files.values(), module="dpresence.tests.live.echo_server")
+
+    def _launch(self, command):
+        with self._files["log"].open("w") as log, self._files["output"].open("w") as output:
+            return subprocess.Popen(command, stdout=output, stderr=log)
+
+    def _text(self, name):
+        if name in self._texts:
+            return self._texts[name]
+        file = self._files[name]
+        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+
+    @property
+    def log(self):
+        return self._text("log")
+
+    @property
+    def output(self):
+        return self._text("output")
 
     def wait_for_log(self, pattern, seconds=20):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
+            ended = self.process.poll() is not None
             if found := re.search(pattern, self.log):
                 return found
-            if self.process.poll() is not None and not any(thread.is_alive() for thread in self._threads):
+            if ended:
                 break
             time.sleep(0.01)
         raise AssertionError(f"{pattern} is not in the log:\n{self.log}")
@@ -55,11 +75,9 @@ class EchoServer:
         finally:
             if self.process.poll() is None:
                 self.process.kill()
-                self.process.wait()
-            for thread in self._threads:
-                thread.join()
-            self.process.stdout.close()
-            self.process.stderr.close()
+                self.process.wait(15)
+            self._texts = {name: self._text(name) for name in self._files}
+            self._folder.cleanup()
 
     def __enter__(self):
         return self

@@ -10,7 +10,8 @@ import pytest
 import requests
 
 from .clients import ANSWER_SECONDS
-from .service import Service, running
+from .service import Service
+from .warm import WarmService, running
 
 EMPTY = {"identity__development_token": ""}
 
@@ -61,7 +62,7 @@ def test_a_start_that_finds_its_port_taken_leaves_the_token_of_who_has_it(tmp_pa
     with running(tmp_path, **EMPTY) as service:
         service.alive_within(ANSWER_SECONDS)
         token = (tmp_path / "live.token").read_text()
-        second = Service(tmp_path, {"identity.development_token": ""}, service.port)
+        second = WarmService(tmp_path, {"identity.development_token": ""}, service.port)
         second.launch()
         assert second.wait() != 0
         assert (tmp_path / "live.token").read_text() == token
@@ -70,7 +71,7 @@ def test_a_start_that_finds_its_port_taken_leaves_the_token_of_who_has_it(tmp_pa
 
 @pytest.mark.parametrize("token", ["guessable", "x" * 15])
 def test_a_token_of_the_ini_that_could_be_guessed_stops_the_start(tmp_path: Path, token: str) -> None:
-    service = Service(tmp_path, {"identity.development_token": token})
+    service = WarmService(tmp_path, {"identity.development_token": token})
     service.launch()
     assert service.wait() != 0
     assert "identity.development_token" in service.log() and not (tmp_path / "live.token").exists()

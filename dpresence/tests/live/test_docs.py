@@ -18,6 +18,7 @@ from dpresence.tests.support import DEVELOPMENT_TOKEN
 
 from .clients import Application, Person, activate
 from .service import Service, Site
+from .warm import WarmService
 
 ROOT = Path(__file__).parents[3]
 
@@ -30,7 +31,7 @@ def blocks(name: str, language: str) -> list[str]:
 @pytest.fixture
 def own(tmp_path):
     """A service that a test may stop and start."""
-    service = Service(tmp_path, {"presence.grace_seconds": 1, "presence.sweep_seconds": 1})
+    service = WarmService(tmp_path, {"presence.grace_seconds": 1, "presence.sweep_seconds": 1})
     service.start()
     yield service
     service.kill()

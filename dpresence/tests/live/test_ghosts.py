@@ -13,7 +13,8 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from .clients import Device, Person, activate
-from .service import Site, running
+from .service import Site
+from .warm import running
 
 PING, PONG, GRACE, SWEEP = 5, 2, 1, 1
 TICK = 1

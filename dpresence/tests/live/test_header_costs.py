@@ -11,8 +11,8 @@ from dpresence.channels.forwarded import Forwarding
 from dpresence.limits import LogLimit
 from dpresence.tests.support import FakeClock
 
-from .service import running
 from .support import KEY, Client
+from .warm import running
 
 GOAL_SECONDS = 0.05
 """CPU of one request; nobody else has a turn meanwhile."""

@@ -19,6 +19,8 @@ from bench.seed import register, seed
 from dpresence.tests.contract.redis import eventually
 from dpresence.tests.live.service import Process, running
 
+pytestmark = pytest.mark.faults
+
 DEVICES = 1500
 """Each sign-in is a write without fsync. SQLite alone would copy its log into the database several times, in the thread that writes."""
 

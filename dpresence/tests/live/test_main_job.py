@@ -9,7 +9,8 @@ import requests
 from websockets.exceptions import InvalidStatus
 
 from .clients import AppService, Device, activate
-from .service import Site, running
+from .service import Site
+from .warm import running
 
 
 @pytest.fixture(scope="module")

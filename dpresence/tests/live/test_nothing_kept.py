@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from .clients import Person
-from .service import Service, running
+from .warm import WarmService, running
 
 LATEST_SECONDS = 15
 """Within so long a heartbeat shows it: a write is at most 5 s old, and machines are slow."""
@@ -35,7 +35,7 @@ KEEPS_NOTHING = (503, {"directory": False, "tracker": True, "mailbox": False})
 
 @contextmanager
 def service_in(folder):
-    service = Service(folder)
+    service = WarmService(folder)
     service.start()
     try:
         yield service
@@ -86,7 +86,7 @@ def test_a_database_that_was_replaced_under_the_service_shows_on_the_heartbeat(t
 def test_a_second_service_on_one_database_says_what_to_do(tmp_path, tmp_path_factory):
     with running(tmp_path) as first:
         other = tmp_path_factory.mktemp("other")
-        second = Service(other, {"directory.url": f"sqlite:///{tmp_path}/live.db"})
+        second = WarmService(other, {"directory.url": f"sqlite:///{tmp_path}/live.db"})
         second.launch()
         assert second.wait() != 0
         last = second.log().strip().splitlines()[-1]

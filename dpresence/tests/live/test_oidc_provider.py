@@ -23,7 +23,7 @@ from websockets.sync.client import connect
 
 from dpresence.errors import BackendUnavailable, InvalidAssertion, NotAdmitted
 from dpresence.identity.oidc import parse
-from dpresence.tests.live.service import Service
+from dpresence.tests.live.warm import WarmService
 from dpresence.tests.oidc_support import part, raw, sign
 from dpresence.tests.support import FakeClock
 from dpresence.tests.web.support import AUDIENCE, Browser, World, ko, refusal
@@ -380,7 +380,7 @@ def test_its_keys_serve_for_a_day_while_it_is_away(world, provider):
 
 def test_a_service_process_signs_people_in(provider, tmp_path):
     settings = {name.replace("__", "."): value for name, value in trusting(provider.issuer, tmp_path).items()}
-    service = Service(tmp_path, settings)
+    service = WarmService(tmp_path, settings)
     provider.again(urlencode({"redirect": f"{service.origin}/login/corp/callback"}))
     service.start()
     try:

@@ -9,8 +9,9 @@ import pytest
 import requests
 from sqlalchemy import create_engine, text
 
+from . import warm
 from .clients import Channel, Person
-from .service import running
+from .warm import running
 
 ANN = "ann@example.org"
 
@@ -23,9 +24,9 @@ def service(tmp_path_factory):
 
 def operate(service, *arguments):
     """Run ``dpresence`` as an operator does; return exit status and what it said."""
-    command = [sys.executable, "-m", "dpresence.command", "--ini", str(service.ini), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    return done.returncode, done.stdout + done.stderr
+    log = service.ini.with_name("said")
+    log.unlink(missing_ok=True)
+    return warm.run(["dpresence", "--ini", str(service.ini), *arguments], log, 60, "dpresence.command"), log.read_text()
 
 
 def update(person):

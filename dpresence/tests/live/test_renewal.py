@@ -14,8 +14,9 @@ import requests
 
 from .clients import Person, activate
 from .cluster import Cluster, eventually, stores
-from .service import PSERVE, Service, Site, running
+from .service import PSERVE, Service, Site
 from .test_workers import Caller
+from .warm import running
 
 GRACE = 8
 PAUSE = 0.1
@@ -46,6 +47,7 @@ def change(service, old, new):
     service.ini.write_text(text.replace(old, new), encoding="utf-8")
 
 
+@pytest.mark.faults
 def test_it_starts_anew_with_the_present_ini_and_nobody_is_refused_or_looks_offline(service, application):
     ann = Person(service.origin, "ann@example.org")
     puid = ann.grant(application)
@@ -68,6 +70,7 @@ def test_it_starts_anew_with_the_present_ini_and_nobody_is_refused_or_looks_offl
             ann.device(device="laptop")
 
 
+@pytest.mark.faults
 def test_with_a_broken_ini_it_stays_and_the_log_says_why(service):
     change(service, f"presence.grace_seconds = {GRACE}", "presence.grace_seconds = soon")
     with Person(service.origin, "ann@example.org").device() as device:
@@ -111,6 +114,7 @@ def test_several_in_a_row_and_a_stop_right_after_are_heeded(service):
         socket.create_connection(("127.0.0.1", service.port), 2)
 
 
+@pytest.mark.faults
 def test_a_terminal_that_is_closed_ends_it(tmp_path):
     service = Service(tmp_path)
     pid, terminal = pty.fork()

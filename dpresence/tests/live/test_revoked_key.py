@@ -7,7 +7,8 @@ import time
 import requests
 
 from .clients import activate
-from .service import Site, running
+from .service import Site
+from .warm import running
 
 
 def test_a_revoked_key_loses_its_channel_within_two_seconds_and_opens_no_other(tmp_path):

@@ -9,7 +9,6 @@ import json
 import re
 import signal
 import socket
-import subprocess
 import sys
 import time
 
@@ -20,7 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.sync.client import connect
 
 from .clients import trusting
+from .cluster import eventually
 from .support import EchoServer, frame
+from .warm import Fork, run
 
 INI = """
 [app:main]
@@ -53,6 +54,11 @@ def write_ini(path, overrides=None, sleep=0, server=""):
     ini = path / "echo.ini"
     ini.write_text(INI.format(overrides=json.dumps(overrides or {}), sleep=sleep, server=server))
     return [sys.executable, "-m", "pyramid.scripts.pserve", str(ini)]
+
+
+def pserve_of(path):
+    """Return the arguments of a fork that serves the ini in a folder."""
+    return ["pserve", str(path / "echo.ini")]
 
 
 @pytest.fixture
@@ -136,13 +142,12 @@ def test_a_stop_does_not_wait_for_those_who_do_not_answer(pserve):
 
 
 def test_a_stop_while_the_application_is_being_built_is_a_clean_end(tmp_path):
-    command = write_ini(tmp_path, sleep=30)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "building\n"
+    write_ini(tmp_path, sleep=30)
+    process = Fork(pserve_of(tmp_path), tmp_path / "log", tmp_path / "output")
+    eventually(lambda: (tmp_path / "output").read_text() == "building\n")
     process.send_signal(signal.SIGTERM)
-    output = process.communicate(timeout=10)
-    assert process.returncode == 0, output
-    assert "Traceback" not in output[1]
+    assert process.wait(10) == 0
+    assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 @pytest.mark.parametrize(("overrides", "server", "key"), [
@@ -154,9 +159,10 @@ def test_a_stop_while_the_application_is_being_built_is_a_clean_end(tmp_path):
     ({}, "threads = 8", "threads"),
 ])  # fmt: skip
 def test_a_server_that_must_not_run_does_not_start(tmp_path, overrides, server, key):
-    done = subprocess.run(write_ini(tmp_path, overrides, server=server), capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode != 0
-    assert f"{key}: must be" in done.stderr or f"{key}: no such setting" in done.stderr
+    write_ini(tmp_path, overrides, server=server)
+    assert run(pserve_of(tmp_path), tmp_path / "log", 30) != 0
+    said = (tmp_path / "log").read_text()
+    assert f"{key}: must be" in said or f"{key}: no such setting" in said
 
 
 def test_tls_carries_large_messages_and_many_small_ones(secure):

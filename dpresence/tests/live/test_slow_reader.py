@@ -11,7 +11,8 @@ from bench.load import Load
 from bench.seed import seed
 
 from .clients import activate
-from .service import Site, running
+from .service import Site
+from .warm import running
 
 PEOPLE = 100
 SECONDS = 4

@@ -9,9 +9,9 @@ import requests
 
 from dpresence.demo import free_port
 
-from . import warm
 from .clients import Channel
-from .service import PSERVE, Process, Service
+from .service import PSERVE, Process
+from .warm import Warm, WarmService
 
 ROOT = Path(__file__).parents[3]
 START_SECONDS = 20
@@ -40,9 +40,14 @@ class Shipped(Process):
         ini.write_text(text, encoding="utf-8")
         super().__init__([str(PSERVE), str(ini)], folder / "log", port)
 
+
+class WarmShipped(Warm, Shipped):
+    """The same in a fork."""
+
     def fail_to_start(self) -> str:
-        """Start in a fork (``warm``), expect it to end by itself with an error status, and return what it said."""
-        assert warm.run(self._command, self.log_path, START_SECONDS) != 0
+        """Expect it to end by itself with an error status, and return what it said."""
+        self.launch()
+        assert self.wait(START_SECONDS) != 0
         return self.log()
 
 
@@ -109,7 +114,7 @@ def test_as_shipped_there_is_no_development_issuer(shipped, method):
     ],
 )
 def test_a_bad_setting_stops_the_start_and_is_named(tmp_path, changes, named):
-    said = Shipped(tmp_path, changes).fail_to_start()
+    said = WarmShipped(tmp_path, changes).fail_to_start()
     assert named in said
 
 
@@ -123,25 +128,25 @@ def test_a_bad_setting_is_told_in_one_line(tmp_path):
 
 
 def test_a_production_database_is_not_opened_in_development(tmp_path):
-    production = Shipped(tmp_path, ELSEWHERE)
+    production = WarmShipped(tmp_path, ELSEWHERE)
     production.start()
     assert production.stop() == 0
-    development = Shipped(tmp_path, ELSEWHERE | DEVELOPMENT)
+    development = WarmShipped(tmp_path, ELSEWHERE | DEVELOPMENT)
     said = development.fail_to_start()
     assert "directory.url" in said
     assert "must be a development database; this one was made by a production service" in said
 
 
 def test_a_development_database_is_not_opened_in_production(tmp_path):
-    development = Service(tmp_path)
+    development = WarmService(tmp_path)
     development.start()
     assert development.stop() == 0
-    said = Shipped(tmp_path, {DATABASE: DATABASE.replace("presence.db", "live.db")}).fail_to_start()
+    said = WarmShipped(tmp_path, {DATABASE: DATABASE.replace("presence.db", "live.db")}).fail_to_start()
     assert "must be a production database; this one was made by a development service" in said
 
 
 def test_a_port_that_is_taken_stops_the_start(shipped, tmp_path):
-    second = Service(tmp_path, port=shipped.port)
+    second = WarmService(tmp_path, port=shipped.port)
     second.launch()
     assert second.wait(START_SECONDS) != 0
     assert "in use" in second.log()

@@ -8,7 +8,7 @@ import pytest
 
 from dpresence.tests.unit.test_setting_secrets import CANARY, MAIN, MISSPELLED, SERVER
 
-from .test_start import DATABASE, Shipped
+from .test_start import DATABASE, WarmShipped
 
 ANYWHERE = "redis.url = redis://127.0.0.1:6379/0"
 SECTION = "[server:main]"
@@ -46,7 +46,7 @@ LINES = {
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)
 def test_a_line_that_cannot_be_read_is_told_without_what_is_in_it(tmp_path: Path, line: str) -> None:
-    service = Shipped(tmp_path, {})
+    service = WarmShipped(tmp_path, {})
     ini = tmp_path / "presence.ini"
     ini.write_text(ini.read_text().replace(f"\n{ANYWHERE}\n", f"\n{line}\n"), errors="surrogateescape")
     check(service.fail_to_start())
@@ -63,14 +63,14 @@ TOPS = {
 
 @pytest.mark.parametrize("lines", TOPS.values(), ids=TOPS)
 def test_what_stands_outside_of_the_sections_of_this_service_is_not_told(tmp_path: Path, lines: str) -> None:
-    service = Shipped(tmp_path, {})
+    service = WarmShipped(tmp_path, {})
     ini = tmp_path / "presence.ini"
     ini.write_text(f"{lines}\n{ini.read_text()}")
     check(service.fail_to_start())
 
 
 def test_an_ini_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
-    service = Shipped(tmp_path, {})
+    service = WarmShipped(tmp_path, {})
     (tmp_path / "presence.ini").unlink()
     said = service.fail_to_start()
     check(said)
@@ -89,7 +89,7 @@ ALONE = f"postgresql+psycopg://{CANARY}/db"
     ],
 )
 def test_a_password_that_was_written_as_a_host_is_not_told(tmp_path: Path, changes: dict[str, str]) -> None:
-    check(Shipped(tmp_path, changes).fail_to_start())
+    check(WarmShipped(tmp_path, changes).fail_to_start())
 
 
 FEW = [
@@ -110,26 +110,26 @@ FEW = [
 
 @pytest.mark.parametrize(("key", "value", "section"), FEW)
 def test_a_start_that_fails_tells_no_secret(tmp_path: Path, key: str, value: str, section: str) -> None:
-    check(Shipped(tmp_path, with_key(key, value, section)).fail_to_start())
+    check(WarmShipped(tmp_path, with_key(key, value, section)).fail_to_start())
 
 
 @pytest.mark.parametrize("changes", [{}, {"redis.url = redis://127.0.0.1:6379/0": f"redis.url = {URL}"}])
 def test_a_redis_that_is_away_or_has_an_unknown_option_tells_no_secret(tmp_path: Path, changes: dict[str, str]) -> None:
     away = {ANYWHERE: f"redis.url = redis://:{CANARY}%40x@127.0.0.1:1/0"}
-    said = Shipped(tmp_path, {**ON_REDIS, **away, **changes}).fail_to_start()
+    said = WarmShipped(tmp_path, {**ON_REDIS, **away, **changes}).fail_to_start()
     check(said)
     assert changes or said.endswith("dpresence does not start: redis.url: the Redis does not answer\n")
 
 
 def test_a_database_that_is_away_is_named_without_secrets(tmp_path: Path) -> None:
     away = {DATABASE: f"directory.url = postgresql+psycopg://u:{CANARY}@127.0.0.1:1/db"}
-    said = Shipped(tmp_path, away).fail_to_start()
+    said = WarmShipped(tmp_path, away).fail_to_start()
     check(said)
     assert said.endswith("dpresence does not start: directory.url: the database does not answer\n")
 
 
 def test_a_percent_sign_is_a_character_like_any_other(tmp_path: Path) -> None:
-    service = Shipped(tmp_path, {"admin.emails =": "admin.emails = 100%sure@example.org 5%%@example.org"})
+    service = WarmShipped(tmp_path, {"admin.emails =": "admin.emails = 100%sure@example.org 5%%@example.org"})
     service.start()
     assert service.stop() == 0
     service.assert_clean()
@@ -142,4 +142,4 @@ def test_a_percent_sign_is_a_character_like_any_other(tmp_path: Path) -> None:
 def test_no_key_in_either_section_tells_a_password(tmp_path: Path, key: str, section: str, value: str) -> None:
     if (key, section) in (("identity.secret_file", "app:main"), ("redis.url", "app:main"), ("browserid.issuers", "app:main")):
         pytest.skip("starts, or is tried above")
-    check(Shipped(tmp_path, with_key(key, value, section)).fail_to_start())
+    check(WarmShipped(tmp_path, with_key(key, value, section)).fail_to_start())

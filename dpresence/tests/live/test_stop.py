@@ -12,7 +12,8 @@ import pytest
 import requests
 
 from .clients import Person, activate
-from .service import Site, running
+from .service import Site
+from .warm import running
 
 STOP_SECONDS = 10
 

@@ -15,8 +15,9 @@ from websockets.exceptions import ConnectionClosed
 
 from .clients import AppService, Device
 from .cluster import Citizen, Cluster, activate, answers, eventually, issuer, stores
-from .service import Service, free_port
-from .test_start import ELSEWHERE, Shipped
+from .service import free_port
+from .test_start import ELSEWHERE, WarmShipped
+from .warm import Warm, WarmService
 
 RESTART_SECONDS = 60
 
@@ -110,6 +111,7 @@ def alive(pid):
 # -- as shipped
 
 
+@pytest.mark.faults
 def test_it_starts_as_shipped_but_for_the_urls_and_a_mistake_made_later_harms_nobody(alone):
     alone.start()
     assert answers(alone.origin)
@@ -159,6 +161,7 @@ def test_a_ticket_and_a_session_of_one_worker_are_good_at_the_other(cluster, per
 # -- one dies
 
 
+@pytest.mark.faults
 def test_a_worker_that_is_killed_is_replaced_and_the_port_never_refuses(cluster, application, person):
     puid = person.grant(application)
     with person.device(device="phone", ticket=True) as device:
@@ -255,6 +258,7 @@ def test_a_stop_drains_every_worker(urls, tmp_path):
     cluster.assert_clean()
 
 
+@pytest.mark.faults
 def test_a_stop_while_workers_start_leaves_nobody_behind(alone):
     alone.launch()
     (worker,) = eventually(alone.workers)
@@ -279,6 +283,10 @@ def test_workers_whose_supervisor_was_killed_drain_and_end(urls, tmp_path):
 # -- what stops the start
 
 
+class WarmCluster(Warm, Cluster):
+    """The same in a fork: its workers are no forks."""
+
+
 def fails(process):
     """Start, expect it to end by itself with an error status, and return the one line that says why."""
     process.launch()
@@ -293,13 +301,13 @@ def refusal(what):
 
 
 def test_several_workers_are_refused_with_a_tracker_in_memory(tmp_path):
-    shipped = Shipped(tmp_path, {"workers = 1": "workers = 2"} | ELSEWHERE)
+    shipped = WarmShipped(tmp_path, {"workers = 1": "workers = 2"} | ELSEWHERE)
     assert fails(shipped).startswith(refusal("tracker = memory"))
 
 
 def test_several_workers_are_refused_with_the_development_issuer(urls, tmp_path):
     redis = next(line for line in urls.values() if line.startswith("redis.url"))
-    service = Service(tmp_path, {"tracker": "redis", redis.partition(" = ")[0]: redis.partition(" = ")[2]})
+    service = WarmService(tmp_path, {"tracker": "redis", redis.partition(" = ")[0]: redis.partition(" = ")[2]})
     text = service.ini.read_text().replace("[server:main]", "[server:main]\nworkers = 2")
     service.ini.write_text(text)
     assert fails(service).startswith(refusal("identity.development is on"))
@@ -309,12 +317,12 @@ def test_a_backend_that_is_away_stops_the_start_with_one_line(urls, tmp_path):
     away = {line: changed for line, changed in urls.items() if line.startswith("directory")} | {
         "redis.url = redis://127.0.0.1:6379/0": f"redis.url = redis://127.0.0.1:{free_port()}/0",
     }
-    assert fails(Cluster(tmp_path, away)).startswith("dpresence does not start: ")
+    assert fails(WarmCluster(tmp_path, away)).startswith("dpresence does not start: ")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_port_that_is_taken_is_said_once(urls, tmp_path, workers):
-    cluster = Cluster(tmp_path, urls | {"workers = 2": f"workers = {workers}"})
+    cluster = WarmCluster(tmp_path, urls | {"workers = 2": f"workers = {workers}"})
     with socket.create_server(("127.0.0.1", cluster.port)):
         expected = f"dpresence does not start: port = {cluster.port}, host = 127.0.0.1: must be free to listen on (Address already in use)"
         assert fails(cluster) == expected

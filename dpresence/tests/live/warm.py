@@ -1,7 +1,7 @@
-"""``pserve`` in a fork of a process that has imported the service, for starts that fail: they take no second of imports.
+"""Programs of the service in a fork of a process that has imported it (``warm_process``): a start takes no second of imports.
 
-Everything else is as in a process of its own: the arguments, the ini, standard output and error, the exit status. Run as a module, this
-is the process that forks; tests call ``run``.
+Everything else is as in a process of its own: the arguments, standard output and error, signals, the exit status. Starts from the
+command line are tested by ``test_start``, ``test_serving``, ``test_workers`` and the tests in ``faults``.
 """
 
 from __future__ import annotations
@@ -9,77 +9,103 @@ from __future__ import annotations
 import functools
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
+from dpresence.tests.live.service import Process, Service, kept_running
 
-def run(arguments: list[str], log: Path, seconds: float) -> int:
-    """Run ``pserve``, append what it prints to a file, and return its exit status.
+PSERVE = "dpresence.pserve"
+_lock = threading.Lock()
+
+
+class Fork:
+    """A program that was forked: the part of ``subprocess.Popen`` that the tests use.
 
     :param arguments: those of the command line, the script first.
+    :param log: a file to which its standard output and error are appended.
+    :param output: a file for its standard output, if it has one of its own.
+    :param module: the one whose ``main()`` it calls; its value is the exit status.
+    """
+
+    def __init__(self, arguments: list[str], log: Path, output: Path | None = None, module: str = PSERVE) -> None:
+        order = {"arguments": arguments, "log": str(log), "output": str(output or log), "module": module}
+        self.pid: int = _ask(order | {"environment": dict(os.environ), "folder": os.getcwd()})
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Return the exit status, None while it runs."""
+        if self.returncode is None:
+            self.returncode = _ask({"ended": self.pid})
+        return self.returncode
+
+    def wait(self, timeout: float = 60) -> int:
+        """Return the exit status once it has ended.
+
+        :raises subprocess.TimeoutExpired: it has not ended after so many seconds.
+        """
+        until = time.monotonic() + timeout
+        while (status := self.poll()) is None:
+            if time.monotonic() > until:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout)
+            time.sleep(0.005)
+        return status
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if it has not ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it without a warning."""
+        self.send_signal(signal.SIGKILL)
+
+
+class Warm(Process):
+    """A ``pserve`` whose process is a fork."""
+
+    def launch(self) -> None:
+        """Fork, not waiting for the start."""
+        self._process = Fork(self._command, self.log_path)
+
+
+class WarmService(Warm, Service):
+    """A service whose process is a fork."""
+
+
+def running(folder: Path, **settings: object) -> Any:
+    """Return the context of ``service.running`` with a fork."""
+    return kept_running(WarmService(folder, {key.replace("__", "."): value for key, value in settings.items()}))
+
+
+def run(arguments: list[str], log: Path, seconds: float, module: str = PSERVE) -> int:
+    """Run a program, append what it prints to a file, and return its exit status.
+
     :raises AssertionError: it does not end in time.
     """
-    process = _process()
-    process.stdin.write(json.dumps({"arguments": arguments, "log": str(log), "seconds": seconds}) + "\n")
-    process.stdin.flush()
-    status: int | None = json.loads(process.stdout.readline())
-    assert status is not None, f"the service did not end within {seconds} s:\n{log.read_text()}"
-    return status
+    fork = Fork(arguments, log, module=module)
+    try:
+        return fork.wait(seconds)
+    except subprocess.TimeoutExpired:
+        fork.kill()
+        fork.wait(10)
+        raise AssertionError(f"it did not end within {seconds} s:\n{log.read_text()}") from None
 
 
 @functools.cache
 def _process() -> Any:
     """The process that forks; it ends with this one, which closes its standard input."""
-    return subprocess.Popen([sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, "-m", f"{__name__}_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def _serve() -> None:
-    """Fork for each line of standard input; return in the child."""
-    from gevent.monkey import get_original
-
-    fork, waitpid, sleep = get_original("os", "fork"), get_original("os", "waitpid"), get_original("time", "sleep")
-    while line := sys.stdin.readline():
-        order = json.loads(line)
-        pid, until, status = fork(), time.monotonic() + order["seconds"], None
-        if pid == 0:
-            sys.argv = order["arguments"]
-            _redirect(order["log"])
-            return
-        while time.monotonic() < until:
-            done, ended = waitpid(pid, os.WNOHANG)
-            if done:
-                status = os.waitstatus_to_exitcode(ended)
-                break
-            sleep(0.005)
-        else:
-            os.kill(pid, 9)
-            waitpid(pid, 0)
-        print(json.dumps(status), flush=True)
-    sys.exit()
-
-
-def _redirect(log: str) -> None:
-    for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)):
-        file = os.open(path, flags, 0o644)
-        os.dup2(file, number)
-        os.close(file)
-    os.dup2(1, 2)
-
-
-if __name__ == "__main__":
-    from pyramid.scripts import pserve as _pyramid  # noqa: F401
-
-    from dpresence.pserve import main
-
-    import dpresence.server  # isort: skip  # patches the standard library, as in a start, before what follows imports it
-    import dpresence.app
-    import dpresence.backends.directory.sql
-    import dpresence.backends.mailbox.redis
-    import dpresence.backends.sql.migrate
-    import dpresence.backends.tracker.redis  # noqa: F401
-
-    _serve()
-    sys.exit(main())
+def _ask(order: dict[str, Any]) -> Any:
+    """Send an order and return the answer."""
+    with _lock:
+        process = _process()
+        process.stdin.write(json.dumps(order) + "\n")
+        process.stdin.flush()
+        return json.loads(process.stdout.readline())

@@ -1,0 +1,72 @@
+"""The process of ``warm`` that imports the service and forks; it ends when its standard input does."""
+
+from __future__ import annotations
+
+import dpresence.server  # first: it patches the standard library
+
+# isort: split
+import gc
+import importlib
+import inspect
+import json
+import os
+import pkgutil
+import sys
+from typing import Any
+
+import plaster.loaders
+import plaster_pastedeploy  # noqa: F401
+import pyramid_jinja2  # noqa: F401
+from gevent.monkey import get_original
+
+import dpresence.tests.live.echo_server
+from dpresence import lookalikes
+
+
+def _serve() -> dict[str, Any]:
+    """Carry out the orders of standard input; return the order in the child that is to carry it out."""
+    fork, waitpid = get_original("os", ("fork", "waitpid"))
+    while line := sys.stdin.readline():
+        order: dict[str, Any] = json.loads(line)
+        if pid := order.get("ended"):
+            done, status = waitpid(pid, os.WNOHANG)
+            answer = os.waitstatus_to_exitcode(status) if done else None
+        else:
+            answer = fork()
+            if answer == 0:
+                return order
+        print(json.dumps(answer), flush=True)
+    sys.exit()
+
+
+def _become(order: dict[str, Any]) -> None:
+    """Take over the arguments, the files, the folder and the environment of an order."""
+    sys.argv = order["arguments"]
+    sys.orig_argv = [sys.executable, *sys.argv]
+    writing = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, order["output"], writing), (2, order["log"], writing)):
+        file = os.open(path, flags, 0o644)
+        os.dup2(file, number)
+        os.close(file)
+    os.chdir(order["folder"])
+    os.environ.clear()
+    os.environ.update(order["environment"])
+
+
+def _prepare() -> None:
+    """Import all that a start imports, and do what has the same result at every start."""
+    for module in pkgutil.walk_packages(dpresence.__path__, "dpresence."):
+        if not module.name.startswith(("dpresence.tests", "dpresence.backends.sql.migrations")):
+            importlib.import_module(module.name)
+    lookalikes.load()
+    inspect.stack()  # pyramid_jinja2 calls it, and the first call looks at every module
+    found = plaster.loaders.find_loaders("file+ini", protocols=["wsgi"])  # reads the metadata of every installed package
+    plaster.loaders.find_loaders = lambda *_, **__: found
+    gc.freeze()  # or each child copies the memory when it looks through it
+
+
+if __name__ == "__main__":
+    _prepare()
+    _order = _serve()
+    _become(_order)
+    sys.exit(importlib.import_module(_order["module"]).main())
