@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from math import ceil
 from typing import TypeVar
 
@@ -30,11 +30,11 @@ _LOADS = 3
 
 
 class _Cache:
-    """LRU cache of grants by user. A load during which the user is invalidated is not stored."""
+    """Cache of grants by user. A load during which the user is invalidated is not stored."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._grants: OrderedDict[str, GrantSet] = OrderedDict()
+        self._grants: dict[str, GrantSet] = {}  # oldest first; an ordered dict takes 90 bytes more for each user
         self._loading: dict[str, object] = {}
 
     def get(self, user: str) -> GrantSet | None:
@@ -50,12 +50,17 @@ class _Cache:
                 if valid:
                     del self._loading[user]
             if valid:
-                self._grants[user] = grants
-                if len(self._grants) > _MAX_USERS:
-                    self._grants.popitem(last=False)
+                self._store(user, grants)
                 return grants
             if user in self._grants:  # a concurrent load has stored them
                 return self._grants[user]
+
+    def _store(self, user: str, grants: GrantSet) -> None:
+        """Store grants. A full cache discards its oldest tenth at once: finding the first key of a dict again and again is slow."""
+        if len(self._grants) >= _MAX_USERS:
+            for oldest in list(islice(self._grants, _MAX_USERS // 10)):
+                del self._grants[oldest]
+        self._grants[user] = grants
 
     def invalidate(self, user: str) -> None:
         self._grants.pop(user, None)

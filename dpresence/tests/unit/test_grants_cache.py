@@ -73,3 +73,11 @@ def test_a_newer_load_stands(cache: Any, directory: SlowDirectory) -> None:
     cache.invalidate("ann")
     loads += load(cache, 1)
     assert finish(loads) == ["second"] * 2
+
+
+def test_a_full_cache_discards_the_oldest_tenth(cache: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dpresence.service.grants._MAX_USERS", 20)
+    users = [f"user-{n}" for n in range(21)]
+    for user in users:
+        cache.load(user)
+    assert [user for user in users if cache.get(user) is None] == users[:2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from sys import intern
 from typing import cast
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
@@ -71,7 +72,7 @@ class SqlGrants(GrantStore):
     @reading(urgent=True)
     def grants_of_user(self, connection: Connection, user: str) -> GrantSet:
         rows = _GRANTS_OF_USER.rows(connection, user=user)
-        return GrantSet(rows[0][0] if rows else ERASED, tuple(Grant(*row[1:]) for row in rows if row[1] is not None))
+        return GrantSet(rows[0][0] if rows else ERASED, tuple(_cached(user, *row[1:]) for row in rows if row[1] is not None))
 
     @reading()
     def grants_with_applications(self, connection: Connection, user: str, after: str, limit: int) -> Sequence[GrantWithApplication]:
@@ -118,6 +119,11 @@ class SqlGrants(GrantStore):
             GRANTS.delete(connection, grants.c.puid == grant.puid)
             _add_grant_entry(connection, "revoked", grant)
         return grant
+
+
+def _cached(user: str, appid: str, puid: str, _user: str, granted_at: int, since: int, paused: bool) -> Grant:
+    """Return a grant whose equal values are one object: every user with a device has their grants in the cache."""
+    return Grant(intern(appid), puid, user, granted_at, granted_at if since == granted_at else since, paused)
 
 
 def _refuse_changed(application: Application, domain: str) -> None:
