@@ -17,13 +17,14 @@ from ...model import Notification
 from ..sql.engine import Database
 from ..sql.locks import lock_names
 from ..sql.rows import Rows
+from ..sql.statements import Statement
 from ..sql.tables import notifications as table
 from ..sql.tables import received_unseen
 from ..sql.transactions import reading, transaction, transaction_of
 from . import Mailbox, Push, Queue, QueueKey, Stored, Waiting
 
 NOTIFICATIONS = Rows(table, Notification)
-_PENDING = (  # runs at each sign-in
+_PENDING = Statement(  # runs at each sign-in
     NOTIFICATIONS.query.add_columns(table.c.position)
     .where(table.c.user == bindparam("owner"), table.c.position > bindparam("after"), table.c.expires_at > bindparam("now"))
     .order_by(table.c.position)
@@ -68,10 +69,10 @@ class SqlMailbox(Mailbox):
             _keep_newest(connection, full, limit, now)
         return answers
 
-    @reading()
+    @reading(single=True)
     def pending(self, connection: Connection, user: str, after: int, limit: int) -> Sequence[Waiting]:
-        values = {"owner": user, "after": after, "now": self.database.now(connection), "most": limit}
-        return [Waiting(position, Notification(*fields)) for *fields, position in connection.execute(_PENDING, values)]
+        rows = _PENDING.rows(connection, owner=user, after=after, now=self.database.now(connection), most=limit)
+        return [Waiting(position, Notification(*fields)) for *fields, position in rows]
 
     @reading()
     def undelivered_ids(self, connection: Connection, user: str, ids: Collection[str]) -> set[str]:

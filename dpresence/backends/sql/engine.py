@@ -110,19 +110,21 @@ class Database:
         self._count_write()
         return result
 
-    def read(self, work: Callable[[Connection], T], *, key: str = "", urgent: bool = False) -> T:
+    def read(self, work: Callable[[Connection], T], *, key: str = "", urgent: bool = False, single: bool = False) -> T:
         """Run read-only ``work`` in one transaction and return its result.
 
         SQLite: runs in the calling thread, on a connection of its own. A WAL reader waits for no lock, and while this thread is busy,
         a switch to the SQL thread takes a hundred times as long as a short read, because that thread must acquire the GIL repeatedly.
 
+        :param single: ``work`` executes one ``Statement``, which SQLite runs in a transaction of its own; to begin and end one
+            takes as long as the statement.
         :raises BackendUnavailable: see ``run``.
         """
         if self._reader is None:
             return self.run(work, key=key, urgent=urgent)
         self._check_usable()
         try:
-            return self._reader.run(work)
+            return self._reader.run(work, begins=not single)
         except Exception as error:
             if not sqlite.is_locked(error):  # another process recovers or restores the file
                 raise self._refusal(error) from error.__cause__

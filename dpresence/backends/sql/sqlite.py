@@ -51,11 +51,16 @@ class HubConnection:
         self._begin = begin
         self._connection: Connection | None = None
 
-    def run(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in one transaction and return its result; an exception rolls the transaction back."""
+    def run(self, work: Callable[[Connection], T], begins: bool = True) -> T:
+        """Run ``work`` in one transaction and return its result; an exception rolls the transaction back.
+
+        :param begins: begin a transaction; False for a single statement of the driver.
+        """
         if self._connection is None:
             self._connection = self._engine.connect()
         driver: Any = self._connection.connection.dbapi_connection
+        if not begins:
+            return work(self._connection)
         driver.execute(self._begin)
         try:
             result = work(self._connection)

@@ -55,9 +55,12 @@ def transaction_of(key: Callable[P, str]) -> Callable[[Method[B, P, T]], Caller[
     return lambda method: _in_transaction(method, Database.run, key=key)
 
 
-def reading(*, urgent: bool = False) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:
-    """Run a backend's method in one read-only transaction; see ``Database.read``."""
-    return lambda method: _in_transaction(method, Database.read, urgent)
+def reading(*, urgent: bool = False, single: bool = False) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:
+    """Run a backend's method in one read-only transaction; see ``Database.read``.
+
+    :param single: the method executes one statement.
+    """
+    return lambda method: _in_transaction(method, functools.partial(Database.read, single=True) if single else Database.read, urgent)
 
 
 def nondurable(*, urgent: bool = False) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:

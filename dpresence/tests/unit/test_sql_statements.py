@@ -46,3 +46,25 @@ def test_constants_in_a_statement_and_a_value_used_twice_are_kept(connected):
 def test_a_missing_value_is_an_error(connected):
     with pytest.raises(KeyError):
         connected(lambda connection: Statement(select(items).where(items.c.id == bindparam("wanted"))).rows(connection))
+
+
+def test_a_limit_may_be_a_value(connected):
+    add, found = Statement(insert(items), list(ROW)), Statement(select(items.c.id).order_by(items.c.id).limit(bindparam("most")))
+    connected(lambda connection: [add.run(connection, **{**ROW, "id": number}) for number in range(5)])
+    assert connected(lambda connection: [tuple(row) for row in found.rows(connection, most=2)]) == [(0,), (1,)]
+
+
+def test_a_single_statement_of_a_reader_is_all_that_the_driver_executes(tmp_path):
+    found, executed = Statement(select(items.c.id)), []
+    with opened(f"sqlite:///{tmp_path}/file.db") as database:
+        database.run(lambda connection: items.create(connection))
+
+        def read(connection):
+            connection.connection.dbapi_connection.set_trace_callback(executed.append)
+            return found.rows(connection)
+
+        assert database.read(read, single=True) == []
+        assert executed == ["SELECT items.id \nFROM items"]
+        database.run(lambda connection: Statement(insert(items), list(ROW)).run(connection, **ROW))
+        assert database.read(found.rows, single=True) == [(1,)]  # no older snapshot is still open
+        assert database.read(found.rows) == [(1,)]

@@ -69,7 +69,7 @@ class SqlGrants(GrantStore):
         named = (grants.c.appid == appid, grants.c.puid.in_(puids))
         return {grant.puid: grant for grant in GRANTS.all(connection, *named, order_by=grants.c.puid)}
 
-    @reading(urgent=True)
+    @reading(urgent=True, single=True)
     def grants_of_user(self, connection: Connection, user: str) -> GrantSet:
         rows = _GRANTS_OF_USER.rows(connection, user=user)
         return GrantSet(rows[0][0] if rows else ERASED, tuple(_cached(user, *row[1:]) for row in rows if row[1] is not None))
