@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ..errors import BackendUnavailable, InvalidAssertion
 from ..metrics import masked
-from ..model import Identity, digest_of
+from ..model import Identity, canonical_email, digest_of
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _EMAIL = re.compile(rf"[\w!#$%&'*+/=?^`{{|}}~.-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*", re.ASCII)
@@ -23,8 +23,7 @@ def normalize_email(email: Any) -> str | None:
     """Return an e-mail address with its domain in lower case; None if it is not an ASCII address of at most 254 characters."""
     if not isinstance(email, str) or len(email) > 254 or _EMAIL.fullmatch(email) is None:
         return None
-    local, _, domain = email.rpartition("@")
-    return f"{local}@{domain.lower()}"
+    return canonical_email(email)
 
 
 @contextmanager

@@ -66,9 +66,7 @@ class Services:
         self.applications = Applications(directory, tracker, self.outbox, metrics, settings, clock)
         self.domain_checks = DomainChecks(directory, proofs, self.outbox, metrics, settings.outbound, clock)
         self.api_keys = ApiKeys(directory, self.grants, failures, settings.presence, clock)
-        self.accounts = Accounts(
-            directory, tracker, mailbox, verifiers, self.grants, self.devices, self.outbox, failures, metrics, settings.identity, clock
-        )
+        self.accounts = Accounts(directory, mailbox, verifiers, self.outbox, failures, metrics, settings.identity, clock)
         self.outbox.handlers = {
             "account": self.devices.sign_out_accounts,
             "device": self.devices.sign_out_devices,

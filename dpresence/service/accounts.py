@@ -11,7 +11,6 @@ from typing import TypeVar
 
 from ..backends.directory import Directory, Requester, SignedIn
 from ..backends.mailbox import Mailbox
-from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import Conflict, InvalidAssertion, NotAdmitted, SessionEnded
 from ..identity import Verifiers
@@ -19,9 +18,7 @@ from ..limits import RateLimit
 from ..metrics import Metrics, masked
 from ..model import Account, Identity, OutboxEntry, Session, Ticket, digest_of
 from ..settings import IdentitySettings
-from .devices import Devices
 from .failures import Failures
-from .grants import Grants
 from .outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -63,11 +60,8 @@ class Accounts:
     def __init__(
         self,
         directory: Directory,
-        tracker: Tracker,
         mailbox: Mailbox,
         verifiers: Verifiers,
-        grants: Grants,
-        devices: Devices,
         outbox: Outbox,
         failures: Failures,
         metrics: Metrics,
@@ -75,11 +69,8 @@ class Accounts:
         clock: Clock,
     ) -> None:
         self._directory = directory
-        self._tracker = tracker
         self._mailbox = mailbox
         self._verifiers = verifiers
-        self._grants = grants
-        self._devices = devices
         self._outbox = outbox
         self._settings = settings
         self._clock = clock

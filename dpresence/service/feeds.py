@@ -18,12 +18,12 @@ SWEEP_SECONDS = 45
 """Minimum seconds between two sweeps of feeds, over all processes."""
 _PAGE = 100
 """Applications that a sweep processes before it yields to the event loop."""
-_RETURN_SECONDS = 5
-"""Seconds in which the devices are counted that connect. After a restart, many do so at the same time."""
-_RETURN_LEAST = 50
-"""Minimum number of devices in this time that counts as many."""
-_RETURN_SHARE = 20
-"""Many are also at least one device of this number that have connected since the start."""
+_RECONNECT_SECONDS = 5
+"""Length of the period in which connecting devices are counted, to detect that many reconnect after a restart."""
+_MIN_RECONNECTS = 50
+"""Devices that must connect in a period for it to count as such."""
+_MIN_RECONNECT_SHARE = 1 / 20
+"""Minimum share of the devices of that period in all that have connected since the start."""
 
 
 class Feeds:
@@ -92,11 +92,11 @@ class Feeds:
         now = self._clock.monotonic()
         if now > self._update_memory_start() + self._settings.lease_seconds:
             return
-        if now - self._recent_since > _RETURN_SECONDS:
+        if now - self._recent_since > _RECONNECT_SECONDS:
             self._recent, self._recent_since = 0, now
         self._connected += 1
         self._recent += 1
-        if self._recent >= max(_RETURN_LEAST, self._connected // _RETURN_SHARE):
+        if self._recent >= max(_MIN_RECONNECTS, int(self._connected * _MIN_RECONNECT_SHARE)):
             self.expect_reconnect(0)
 
     def cursor(self, offset: int) -> str:

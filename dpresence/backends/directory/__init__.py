@@ -16,9 +16,9 @@ from .applications import ApplicationStore
 from .grants import GrantStore
 from .sessions import SessionStore
 from .tickets import TicketStore
-from .values import Erased, GrantWithApplication, Redeemed, Requester, SignedIn
+from .values import GrantWithApplication, Redeemed, Requester, SignedIn
 
-__all__ = ["Directory", "Erased", "GrantWithApplication", "Redeemed", "Requester", "SignedIn"]
+__all__ = ["Directory", "GrantWithApplication", "Redeemed", "Requester", "SignedIn"]
 
 
 class Directory(AccountStore, SessionStore, TicketStore, ApplicationStore, GrantStore):

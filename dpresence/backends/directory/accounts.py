@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from ...model import Account, Identity
-from .values import Erased, Requester
+from .values import Requester
 
 
 class AccountStore(ABC):
@@ -46,8 +46,5 @@ class AccountStore(ABC):
         """
 
     @abstractmethod
-    def erase(self, user: str, requester: Requester | None = None) -> Erased:
-        """Delete an account with its sessions, tickets and grants, and its applications with their keys and grants.
-
-        :returns: every grant that ended (the user's own and those to their applications), and the deleted applications.
-        """
+    def erase(self, user: str, requester: Requester | None = None) -> None:
+        """Delete an account with its sessions, tickets and grants, and its applications with their keys and grants, if it exists."""

@@ -34,8 +34,8 @@ class SessionStore(ABC):
         """Return a user's sessions that have not ended, oldest first."""
 
     @abstractmethod
-    def end_session(self, id_hash: bytes) -> Sequence[tuple[str, str | None]]:
-        """Delete a session and its tickets; return (family, device) of those tickets."""
+    def end_session(self, id_hash: bytes) -> None:
+        """Delete a session and its tickets, if it exists."""
 
     @abstractmethod
     def end_sessions(self, user: str) -> None:

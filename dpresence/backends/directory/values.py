@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...model import Account, Application, Grant, Session, Ticket
-
-
-@dataclass(frozen=True, slots=True)
-class Erased:
-    """The result of an erasure: the grants that ended and the applications that were deleted."""
-
-    grants: Sequence[Grant]
-    applications: Sequence[Application]
 
 
 class GrantWithApplication(NamedTuple):

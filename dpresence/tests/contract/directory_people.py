@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from dpresence.backends.directory import Erased
 from dpresence.errors import Conflict, SessionEnded
 from dpresence.model import ERASED, Account, GrantSet, Session, Ticket
 
 from .directory_values import END, IDENTITY, KEY, LATER, NOW, PAST, SESSION, TICKET, application, at_once, grant, person
+
+
+def ended_families(backend):
+    return sorted(entry.ended_family for entry in backend.outbox(None, 0, 100) if entry.kind == "ticket")
 
 
 class AccountContract:
@@ -111,9 +114,12 @@ class AccountContract:
         to_his = [grant(backend, his, jane, "puid-3"), grant(backend, his, joe, "puid-4")]
         backend.add_session(replace(SESSION, user=jane.id))
         backend.add_ticket(replace(TICKET, user=jane.id))
-        erased = backend.erase(jane.id)
-        assert sorted(erased.grants, key=lambda one: one.puid) == [*to_mine, to_his[0]]
-        assert list(erased.applications) == [mine]
+        backend.clear_outbox([entry.id for entry in backend.outbox(None, 0, 100)])
+        backend.erase(jane.id)
+        entries = backend.outbox(None, 0, 100)
+        ended = [(entry.appid, entry.user, entry.detail) for entry in entries if entry.kind == "revoked"]
+        assert sorted(ended) == sorted((one.appid, one.user, one.puid) for one in [*to_mine, to_his[0]])
+        assert [entry.appid for entry in entries if entry.kind == "dropped"] == [mine.id]
         assert backend.account(jane.id) is None
         assert backend.session(SESSION.id_hash, NOW) is None
         assert backend.use_ticket(TICKET.hash, NOW, None, None) is None
@@ -131,7 +137,8 @@ class AccountContract:
 
     def test_erasing_nobody_takes_nothing(self, backend):
         person(backend)
-        assert backend.erase("nobody") == Erased([], [])
+        backend.erase("nobody")
+        assert backend.outbox(None, 0, 100) == []
 
 
 class SessionContract:
@@ -179,7 +186,8 @@ class SessionContract:
         for hash, family, session in ((b"t1", "a", b"s1"), (b"t2", "b", b"s1"), (b"t3", "c", b"s2"), (b"t4", "d", None)):
             backend.add_ticket(Ticket(hash, family, jane.id, LATER, END, session=session))
         backend.use_ticket(b"t1", NOW, "tab", b"t5")
-        assert sorted(backend.end_session(b"s1")) == [("a", "tab"), ("b", None)]
+        backend.end_session(b"s1")
+        assert ended_families(backend) == [("a", "tab"), ("b", "")]
         assert backend.session(b"s1", NOW) is None
         opened = [backend.use_ticket(hash, NOW, None, None) for hash in (b"t5", b"t2", b"t3", b"t4")]
         assert [found and found[0].family for found in opened] == [None, None, "c", "d"]
@@ -187,7 +195,8 @@ class SessionContract:
 
     def test_ending_an_unknown_session_ends_nothing(self, backend, jane):
         backend.add_ticket(replace(TICKET, user=jane.id))
-        assert backend.end_session(b"s1") == []
+        backend.end_session(b"s1")
+        assert ended_families(backend) == []
         assert backend.use_ticket(b"t1", NOW, None, None)
 
     def test_logging_out_everywhere_ends_every_session_and_ticket(self, backend, jane):

@@ -149,7 +149,7 @@ def test_the_promoted_standby_behind_the_same_name_takes_over(pair, demote, post
         standby.promote()
         targets[0] = to_unix(standby.socket)
         assert directory.use_assertion(b"kept", END), "the first call after the name leads elsewhere"
-        calls = [gevent.spawn(directory.spend, bytes([n]), END) for n in range(50)]
+        calls = [gevent.spawn(directory.use_assertion, bytes([n]), END) for n in range(50)]
         gevent.joinall(calls, raise_error=True)
         assert directory.account(jane.id) == jane
         assert mailbox.kept(box, jane.id) == ["a"]

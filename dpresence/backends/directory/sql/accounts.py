@@ -9,7 +9,7 @@ from ....model import ERASED, Account, Identity
 from ...sql.engine import Database
 from ...sql.tables import accounts, applications, grants
 from ...sql.transactions import reading, transaction
-from .. import Erased, Requester
+from .. import Requester
 from ..accounts import AccountStore
 from . import account_changes, outbox
 from .requester_checks import lock_account
@@ -65,13 +65,13 @@ class SqlAccounts(AccountStore):
         return account_changes.merge(connection, email, into)
 
     @transaction(erasing=True)
-    def erase(self, connection: Connection, user: str, requester: Requester | None = None) -> Erased:
+    def erase(self, connection: Connection, user: str, requester: Requester | None = None) -> None:
         if lock_account(connection, user, requester) is None:
-            return Erased([], [])
+            return
         owned = APPLICATIONS.all(connection, applications.c.owner == user, order_by=applications.c.id, for_update=True)
         owned_ids = select(applications.c.id).where(applications.c.owner == user)
         affected = or_(grants.c.user == user, grants.c.appid.in_(owned_ids))
-        ended = GRANTS.all(connection, affected, order_by=grants.c.puid, for_update=True)
+        GRANTS.all(connection, affected, order_by=grants.c.puid, for_update=True)  # so that each grant ends once
         outbox.add(connection, user, "account", user, revision=ERASED)
         for application in owned:
             outbox.add(connection, user, "application", appid=application.id)
@@ -80,4 +80,3 @@ class SqlAccounts(AccountStore):
             outbox.add(connection, user, "dropped", appid=application.id)
         outbox.add(connection, user, "erased", user)
         ACCOUNTS.delete(connection, accounts.c.id == user)
-        return Erased(ended, owned)

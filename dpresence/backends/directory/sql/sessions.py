@@ -65,10 +65,11 @@ class SqlSessions(SessionStore):
         return SESSIONS.all(connection, sessions.c.user == user, sessions.c.expires_at > now, order_by=oldest)
 
     @transaction(urgent=True)
-    def end_session(self, connection: Connection, id_hash: bytes) -> Sequence[tuple[str, str | None]]:
+    def end_session(self, connection: Connection, id_hash: bytes) -> None:
         owner = select(sessions.c.user).where(sessions.c.id_hash == id_hash).scalar_subquery()
         account = ACCOUNTS.lock_for_update(connection, accounts.c.id == owner)
-        return _end_session(connection, account.id, id_hash) if account is not None else []
+        if account is not None:
+            _end_session(connection, account.id, id_hash)
 
     @transaction(urgent=True)
     def end_sessions(self, connection: Connection, user: str) -> None:
@@ -76,12 +77,11 @@ class SqlSessions(SessionStore):
         account_changes.end_sessions(connection, user)
 
 
-def _end_session(connection: Connection, user: str, id_hash: bytes) -> Sequence[tuple[str, str | None]]:
-    """Delete a session of an account that the caller has locked, and its tickets; return (family, device) of those tickets."""
+def _end_session(connection: Connection, user: str, id_hash: bytes) -> None:
+    """Delete a session of an account that the caller has locked, and its tickets."""
     families = select(tickets.c.family, tickets.c.device).distinct().where(tickets.c.session == id_hash)
-    ended = [(family, device) for family, device in connection.execute(families.order_by(tickets.c.family))]
+    ended = connection.execute(families.order_by(tickets.c.family)).all()
     SESSIONS.delete(connection, sessions.c.id_hash == id_hash)
     revision = outbox.raise_revision(connection, user)
     for family, device in ended:
         outbox.add_ended_family(connection, user, family, device, revision)
-    return ended
