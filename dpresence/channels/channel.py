@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..errors import CloseCode
 from .frames import FrameLimits
@@ -38,6 +38,12 @@ class ChannelConnection(Protocol):
 
     def defer(self, function: Callable[[], None]) -> None:
         """Run ``function``, which may block, in a greenlet; the next messages are handled after it."""
+
+    def suspend(self) -> None:
+        """Handle no further message until ``resume``. Only for ``Channel.message``, after ``resume`` has been arranged for."""
+
+    def resume(self, function: Callable[..., None], *arguments: Any) -> None:
+        """End a suspension: call ``function``, which must not block, then handle messages again. Must be called in the hub."""
 
     def signed_in(self) -> None:
         """Report the sign-in. Idempotent."""

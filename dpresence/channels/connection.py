@@ -37,7 +37,10 @@ class Connection:
     :ivar channel: receives the events; None before a view has called ``open`` and after ``Channel.closed``.
     """
 
-    __slots__ = ("_gate", "_opened", "_reading_paused", "_receiver", "_scheduler", "_wire", "address", "channel", "id")
+    __slots__ = (
+        *("_gate", "_opened", "_reading_paused", "_receiver", "_scheduler", "_suspended", "_unread", "_wire"),
+        *("address", "channel", "id"),
+    )
 
     def __init__(self, gate: Gate, address: str) -> None:
         self.id = gate.new_id()
@@ -49,6 +52,8 @@ class Connection:
         self._receiver: FrameReceiver | None = None  # None before the start
         self._opened = False  # ``Channel.opened`` was called, so ``Channel.closed`` must be
         self._reading_paused = True  # the wire is not watched
+        self._suspended = False
+        self._unread = False  # more bytes may be available, for which the wire's watcher does not fire
 
     @property
     def started(self) -> bool:
@@ -114,6 +119,20 @@ class Connection:
         """
         self._scheduler.defer(function)
         self._scheduler.schedule(self._run_pending)
+
+    def suspend(self) -> None:
+        """See ``ChannelConnection``. What is deferred meanwhile waits too."""
+        self._suspended = True
+
+    def resume(self, function: Callable[..., None], *arguments: Any) -> None:
+        """See ``ChannelConnection``. A greenlet is needed only if there is more to do."""
+        self._suspended = False
+        self.call_guarded(function, *arguments)
+        if self._scheduler.parked:
+            if self._unread or self.closed or not self._scheduler.nothing_deferred or not (self._receiver and self._receiver.empty):
+                self._scheduler.start(self._run_resumed)
+            else:
+                self.finish_run()
 
     def signed_in(self) -> None:
         """Report the sign-in to ``Gate``, so that its limits on connections without sign-in no longer count this one. Idempotent."""
@@ -195,12 +214,23 @@ class Connection:
         self.finish_run()
 
     def _run_reads(self) -> None:
-        while self._read():
+        while self._read() and not self._suspended:
             gevent.sleep(DISCARD_SECONDS if self._wire.discards else 0)
         self.finish_run()
 
+    def _run_resumed(self) -> None:
+        self._scheduler.run_deferred()
+        self._handle_frames(self._now())
+        if self._unread and not self._suspended:
+            self._run_reads()
+        else:
+            self.finish_run()
+
     def finish_run(self) -> None:
-        """End a run: finish a closed connection, or wait for bytes again."""
+        """End a run: finish a closed connection, or wait for bytes again. A suspended run ends later."""
+        if self._suspended:
+            self._scheduler.park()
+            return
         self._scheduler.run_deferred()
         if self._wire.state is State.CLOSED:
             self._report_end()
@@ -248,7 +278,8 @@ class Connection:
         assert self._receiver is not None
         self._receiver.feed(data, now)
         self._handle_frames(now)
-        return wire.may_have_more(data)
+        self._unread = wire.may_have_more(data)
+        return self._unread
 
     def _handle_frames(self, now: float) -> None:
         """Handle the complete frames; yield to the event loop every ``FRAMES_PER_BATCH`` frames."""
@@ -263,6 +294,8 @@ class Connection:
             if event is None:
                 return
             self._dispatch(event)
+            if self._suspended:
+                return
             self._scheduler.run_deferred()
             count += 1
             if not count % FRAMES_PER_BATCH:

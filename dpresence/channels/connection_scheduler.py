@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from .workers import Workers
 
-_IDLE, _SCHEDULED, _OVERDUE, _RUNNING = range(4)
-"""States: no run; scheduled; scheduled but not started before the last tick, or failed twice; running."""
+_IDLE, _SCHEDULED, _OVERDUE, _RUNNING, _PARKED = range(5)
+"""States: no run; scheduled; scheduled but not started before the last tick, or failed twice; running; to be continued by ``start``."""
 
 
 class RunOwner(Protocol):
@@ -44,6 +44,11 @@ class ConnectionScheduler:
         """True if no run is scheduled or running."""
         return self._state == _IDLE
 
+    @property
+    def nothing_deferred(self) -> bool:
+        """True if no deferred function waits."""
+        return not self._deferred
+
     def schedule(self, body: Callable[[], None]) -> None:
         """Run ``body`` in the next iteration of the event loop, unless a run is scheduled or running."""
         if self._state == _IDLE:
@@ -56,7 +61,7 @@ class ConnectionScheduler:
             self.schedule(self._owner.finish_run)
 
     def start(self, body: Callable[[], None]) -> None:
-        """Run ``body`` at once. Must be called in the hub, while no run is scheduled or running."""
+        """Run ``body`` at once. Must be called in the hub, while no run is scheduled or running; it may be parked."""
         self._state = _SCHEDULED
         self._workers.run(self._run, body)
 
@@ -71,6 +76,15 @@ class ConnectionScheduler:
         while self._deferred:
             self._owner.call_guarded(self._deferred.popleft())
         self._deferred = None
+
+    @property
+    def parked(self) -> bool:
+        """True if a run is to be continued by ``start``, or ended."""
+        return self._state == _PARKED
+
+    def park(self) -> None:
+        """Interrupt a run without blocking its greenlet. Nothing else can be scheduled."""
+        self._state = _PARKED
 
     def end(self) -> None:
         """End a run; the next one may be scheduled."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from math import ceil
 
 from msgspec import UnsetType
@@ -88,6 +89,8 @@ class DeviceChannel(JsonChannel):
             self.defer(lambda: self._renew(frame), text)
         elif self._services.devices.can_update_now(session.user):
             self._update(frame)
+        elif self._services.devices.can_begin_update(session.user):
+            self._begin_update(frame, text)
         else:
             self.defer(lambda: self._update(frame), text)
 
@@ -129,6 +132,40 @@ class DeviceChannel(JsonChannel):
     # -- updating
 
     def _update(self, frame: StatusUpdate) -> None:
+        self._check_update(frame)
+        self._apply(frame.status)
+        self.accept(frame.id)
+
+    def _begin_update(self, frame: StatusUpdate, text: str) -> None:
+        """Update without a greenlet: the connection handles its next message after the answer of the tracker."""
+        self._check_update(frame)
+        session = self.session
+        if frame.status == session.status and not self._update_unconfirmed:
+            self.accept(frame.id)
+            return
+        self._update_unconfirmed = True
+        done = partial(self.connection.resume, self._end_update, frame, text)
+        self._services.devices.begin_update(session.user, session.device, self.connection.id, frame.status, done)
+        self.connection.suspend()
+
+    def _end_update(self, frame: StatusUpdate, text: str, result: bool | BackendUnavailable | None) -> None:
+        if result is None:  # the grants were outdated
+            self.defer(lambda: self._repeat_update(frame), text)
+        elif isinstance(result, BackendUnavailable):
+            self.refuse(result, text)
+        else:
+            self._confirm(frame.status, result)
+            self.accept(frame.id)
+
+    def _repeat_update(self, frame: StatusUpdate) -> None:
+        self._apply(frame.status)
+        self.accept(frame.id)
+
+    def _check_update(self, frame: StatusUpdate) -> None:
+        """Check an update and count it.
+
+        :raises Refused: it is not applied, or later.
+        """
         self._check_device(frame)
         check_email(frame, self.session.email)
         if self._clock.monotonic() >= self.session.ends_at:
@@ -136,8 +173,6 @@ class DeviceChannel(JsonChannel):
         if frame.status not in (self.session.status, "offline"):
             self._count_change(frame.status)
         self._pending_status, self._ignored_waits = None, 0
-        self._apply(frame.status)
-        self.accept(frame.id)
 
     def _check_device(self, frame: StatusUpdate) -> None:
         if frame.device not in (None, self.session.device):
@@ -182,9 +217,16 @@ class DeviceChannel(JsonChannel):
         if session.user and (status != session.status or self._update_unconfirmed):
             self._update_unconfirmed = True
             known = self._services.devices.update_status(session.user, session.device, self.connection.id, status)
-            session.status, self._update_unconfirmed = status, False
-            if not known:  # the device was replaced or signed out, or the tracker has lost it
-                self._services.recovery.check_devices(session.user)
+            self._confirm(status, known)
+
+    def _confirm(self, status: Status, known: bool) -> None:
+        """Store the status that the tracker has confirmed.
+
+        :param known: False if the device was replaced or signed out, or if the tracker has lost it.
+        """
+        self.session.status, self._update_unconfirmed = status, False
+        if not known:
+            self._services.recovery.check_devices(self.session.user)
 
     def _apply_pending(self) -> None:
         status, self._pending_status = self._pending_status, None

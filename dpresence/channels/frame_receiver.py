@@ -39,6 +39,11 @@ class FrameReceiver:
         if not self._parser.partial:
             self._frame_began_at = now
 
+    @property
+    def empty(self) -> bool:
+        """True if no bytes wait, not even those of an incomplete message."""
+        return not self._parser.partial
+
     def next(self, now: float) -> Event | None:
         """Return the event of the next complete frame, or None.
 

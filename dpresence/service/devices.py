@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from math import ceil
 
 from ..backends.directory import Directory, Requester
-from ..backends.tracker import Connected, Tracker
+from ..backends.tracker import Connected, StaleGrants, Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable, NotFound, SlowDown
 from ..limits import Buckets
@@ -95,6 +95,33 @@ class Devices:
         """Update a device's status; return False without a change if the device has another connection now."""
         self._metrics.updates += 1
         return self._grants.apply(user, lambda grants: self._tracker.update(user, device, connection, status, grants))
+
+    def can_begin_update(self, user: str) -> bool:
+        """Return whether ``begin_update`` can be called for this user."""
+        return self._grants.cached(user) is not None
+
+    def begin_update(
+        self, user: str, device: str, connection: str, status: Status, done: Callable[[bool | BackendUnavailable | None], None]
+    ) -> None:
+        """Update a device's status without waiting.
+
+        :param done: called once, later, in the hub, with the result or the error of ``update_status``, or with None if nothing was
+            changed and ``update_status`` must be called, because newer grants have to be loaded.
+        :raises BackendUnavailable: the tracker is unavailable; ``done`` is not called.
+        """
+        grants = self._grants.cached(user)
+        assert grants is not None
+        self._tracker.begin_update(user, device, connection, status, grants, partial(self._end_update, user, done))
+
+    def _end_update(
+        self, user: str, done: Callable[[bool | BackendUnavailable | None], None], result: bool | BackendUnavailable | StaleGrants
+    ) -> None:
+        if isinstance(result, StaleGrants):
+            self._grants.invalidate(user)
+            done(None)
+        else:
+            self._metrics.updates += 1
+            done(result)
 
     def renew(self, account: Account, device: str, connection: str, status: Status) -> None:
         """Record a repeated sign-in of a connection, so that sign-outs before the revision of ``account`` do not close it."""

@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from gevent.event import AsyncResult
+
 from dpresence.clock import Clock
 from dpresence.errors import Refused
 from dpresence.messages import Refusal, encode
@@ -57,6 +59,7 @@ class FakeConnection:
         self.known = False
         self.idle = True
         self._clean = True
+        self._resumed = AsyncResult()
         self._depth = 0
 
     # -- what views, channels and the hub call
@@ -92,6 +95,15 @@ class FakeConnection:
 
     def drain(self) -> None:
         pass
+
+    def suspend(self) -> None:
+        """Wait for ``resume``, so that the test finds the answer; the real connection returns and handles no further message."""
+        function, arguments = self._resumed.get(timeout=10)
+        self._resumed = AsyncResult()
+        function(*arguments)
+
+    def resume(self, function: Callable[..., None], *arguments: Any) -> None:
+        self._resumed.set((function, arguments))
 
     def signed_in(self) -> None:
         self.known = True

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ...errors import BackendUnavailable
 from ...model import ERASED, Device, DirectoryVersion, Grant, GrantSet, Status, Update
 
 Topic = Literal["feed", "mail", "grants", "account", "ticket", "device", "replaced", "application", "missed", "forgotten", "damaged"]
@@ -32,6 +33,10 @@ def offset_of(cursor: str, epoch: str) -> int | None:
     """Return the offset in a cursor ``epoch:offset``; None if it has another epoch or the text is not a cursor."""
     given, _, digits = cursor.partition(":")
     return int(digits) if given == epoch and digits.isascii() and digits.isdigit() and len(digits) <= 18 else None
+
+
+Updated = Callable[["bool | BackendUnavailable | StaleGrants"], None]
+"""Receives the result or the error of an update: once, in the hub, after ``begin_update`` has returned. It must neither block nor raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,13 @@ class Tracker(ABC):
         """Change a device's status; return False without a change if another connection owns the device.
 
         :param signed: revision of the account when the connection signed in again, 0 if it did not.
+        """
+
+    @abstractmethod
+    def begin_update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, done: Updated) -> None:
+        """Start an ``update`` without waiting for its end.
+
+        :raises BackendUnavailable: nothing was changed, and ``done`` is not called.
         """
 
     @abstractmethod

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import takewhile
 from math import inf
 
+import gevent
+
 from ...clock import Clock
 from ...errors import TooMany
 from ...limits import Buckets
 from ...model import ERASED, Device, Grant, GrantSet, Reason, Status, merge
 from ...settings import PresenceSettings
-from . import Connected, Listener, StaleGrants, Topic
+from . import Connected, Listener, StaleGrants, Topic, Updated
 from .live import LiveDevice, LiveUser
 from .memory_feeds import MemoryFeeds
 
@@ -83,6 +85,13 @@ class MemoryTracker(MemoryFeeds):
         found.status, found.signed = status, max(found.signed, signed)
         self._merge(user, grants.grants, "explicit")
         return True
+
+    def begin_update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, done: Updated) -> None:
+        try:
+            result: bool | StaleGrants = self.update(user, device, connection, status, grants)
+        except StaleGrants as stale:
+            result = stale
+        gevent.get_hub().loop.run_callback(done, result)
 
     def leave(self, user: str, device: str, connection: str) -> None:
         found = self._owned(user, device, connection)

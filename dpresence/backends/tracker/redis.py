@@ -20,6 +20,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -32,7 +33,7 @@ from ..redis.client import BatchingClient, ExecuteBatch, Operation, Unanswered
 from ..redis.connections import ConnectionFactory, RedisConnection, ask, info
 from ..redis.pubsub import PubSub
 from ..redis.scripts import load, script
-from . import Connected, Listener, StaleGrants, Topic
+from . import Connected, Listener, StaleGrants, Topic, Updated
 from .redis_feeds import RedisFeeds
 from .redis_signals import Signals
 from .redis_values import EncodedGrant, Known, decode_entry, weight
@@ -76,11 +77,10 @@ class RedisTracker(RedisFeeds):
         self._lost_cursor = "0"  # cursor of the search for users whose record is lost
         self._unanswered: dict[tuple[str, str], object] = {}  # (user, connection) that may own a device after an unanswered call
         self.remembers_since = clock.now()
-        self._encode = msgspec.msgpack.Encoder().encode
-        self._decode = msgspec.msgpack.Decoder().decode
+        self._encode, self._decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder().decode
         self._client = BatchingClient(server, self._begin, weigh=weight)
-        channel = self._prefix + _CHANNEL
-        self._pubsub = PubSub(server, channel, f"{channel}:{self._process}", self._on_message, lambda: self._signals.schedule(["missed "]))
+        channel, on_gap = self._prefix + _CHANNEL, partial(self._signals.schedule, ["missed "])
+        self._pubsub = PubSub(server, channel, f"{channel}:{self._process}", self._on_message, on_gap)
         self.ping()
 
     # -- batches
@@ -177,6 +177,10 @@ class RedisTracker(RedisFeeds):
 
     def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, signed: int = 0) -> bool:
         return bool(self._change("update", user, device, connection, status, *self._encode_grants(grants), signed))
+
+    def begin_update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, done: Updated) -> None:
+        operation = ("update", user, device, connection, status, *self._encode_grants(grants), 0)
+        self._client.submit(operation, lambda answer: done(StaleGrants() if answer == _STALE else answer))
 
     def leave(self, user: str, device: str, connection: str) -> None:
         self._client.call("leave", user, device, connection)

@@ -16,12 +16,21 @@ from dpresence.model import DirectoryVersion, GrantSet
 from dpresence.tests.support import FakeClock, body_of
 
 from .redis import eventually
-from .tracker_values import JANE, Ear, connect, seen, sweep, told, update
+from .tracker_values import JANE, Ear, begin_update, connect, seen, sweep, told, update
+
+
+def result_of(result: object) -> object:
+    """Raise a result that is an error."""
+    if isinstance(result, Exception):
+        raise result
+    return result
+
 
 CALLS: dict[str, Callable[[Tracker], Any]] = {
     "signal": lambda it: it.signal("mail", "jane"),
     "connect": connect,
     "update": lambda it: update(it, "online"),
+    "begin_update": lambda it: result_of(begin_update(it, "online")),
     "leave": lambda it: it.leave("jane", "phone", "c1"),
     "remove": lambda it: it.remove("jane", "phone", GrantSet(0, (JANE,))),
     "remove_all": lambda it: it.remove_all("jane", GrantSet(0, (JANE,))),

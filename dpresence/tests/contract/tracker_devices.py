@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gevent
 import pytest
 
 from dpresence.backends.tracker import Connected
@@ -9,7 +10,7 @@ from dpresence.errors import TooMany
 from dpresence.model import Device, GrantSet, Update
 from dpresence.tests.support import EPOCH
 
-from .tracker_values import GO, JANE, SECOND, connect, grant, head, read, seen, sweep, told, update
+from .tracker_values import GO, JANE, SECOND, begin_update, connect, grant, head, read, seen, sweep, told, update
 
 
 class DeviceContract:
@@ -52,6 +53,23 @@ class DeviceContract:
         update(backend, "unavailable", device="laptop", connection="c2")
         update(backend, "offline")
         assert told(backend) == [("online", "explicit"), ("unavailable", "explicit")]
+
+    def test_an_update_without_waiting_passes_its_result_to_a_callback(self, backend):
+        connect(backend)
+        assert begin_update(backend, "unavailable") is True
+        assert begin_update(backend, "offline", connection="c2") is False
+        assert told(backend) == [("online", "explicit"), ("unavailable", "explicit")]
+
+    def test_updates_without_waiting_are_made_in_their_order(self, backend):
+        connect(backend)
+        results = []
+        for status in ("unavailable", "offline", "online"):
+            backend.begin_update("jane", "phone", "c1", status, GrantSet(0, (JANE,)), results.append)
+        assert results == []
+        assert update(backend, "unavailable")
+        gevent.sleep(0)
+        assert results == [True] * 3
+        assert [status for status, _ in told(backend)] == ["online", "unavailable", "offline", "online", "unavailable"]
 
     def test_two_steady_devices_cause_nothing(self, backend, clock):
         connect(backend)

@@ -9,7 +9,7 @@ import pytest
 from dpresence.backends.tracker import StaleGrants
 from dpresence.model import GrantSet
 
-from .tracker_values import GO, JANE, LIMIT, connect, grant, seen, told
+from .tracker_values import GO, JANE, LIMIT, begin_update, connect, grant, seen, told
 
 
 class RevisionContract:
@@ -31,6 +31,12 @@ class RevisionContract:
                 tell(replace(JANE, paused=True), 1)
         assert [device.name for device in backend.devices("jane")] == ["phone"]
         assert seen(backend) == {JANE.puid: "online"} and seen(backend, "go") == {GO.puid: "online"}
+
+    def test_an_update_without_waiting_passes_on_that_its_grants_are_older(self, backend):
+        connect(backend)
+        backend.granted(GO, 2)
+        assert isinstance(begin_update(backend, "unavailable", revision=1), StaleGrants)
+        assert seen(backend) == {JANE.puid: "online"}
 
     @pytest.mark.parametrize("revision", [2, 3])
     def test_grants_of_the_newest_revision_count(self, backend, revision):

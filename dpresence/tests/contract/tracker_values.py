@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import gevent
+from gevent.event import AsyncResult
 
 from dpresence.backends.tracker import Connected, Tracker
 from dpresence.model import Grant, GrantSet, Status, Update
@@ -45,6 +46,14 @@ def connect(
 
 def update(backend: Tracker, status: Status, grants: Iterable[Grant] = (JANE,), device: str = "phone", connection: str = "c1") -> bool:
     return backend.update("jane", device, connection, status, GrantSet(0, tuple(grants)))
+
+
+def begin_update(backend: Tracker, status: Status, connection: str = "c1", revision: int = 0) -> object:
+    """Update jane's phone without waiting, and wait for the result."""
+    result = AsyncResult()
+    backend.begin_update("jane", "phone", connection, status, GrantSet(revision, (JANE,)), result.set)
+    assert not result.ready()
+    return result.get(timeout=5)
 
 
 def sweep(backend: Tracker, *grants: Grant) -> None:

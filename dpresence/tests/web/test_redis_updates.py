@@ -1,0 +1,94 @@
+"""Updates of devices with the tracker in Redis: no greenlet waits for the answer, and nothing else changes."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+
+from dpresence.backends.tracker import StaleGrants
+from dpresence.errors import BackendUnavailable
+from dpresence.model import GrantSet
+from dpresence.tests.web.support import World, say, updates
+from dpresence.tests.web.test_two_processes import ANN, REPLACED, app, eventually, puid  # noqa: F401 fixtures
+
+
+@pytest.fixture
+def begun(one, monkeypatch):
+    """The statuses of the updates that were started without waiting."""
+    tracker, statuses = one.registry.backends.tracker, []
+    real = tracker.begin_update
+    monkeypatch.setattr(tracker, "begin_update", lambda *arguments: statuses.append(arguments[3]) or real(*arguments))
+    return statuses
+
+
+def user_of(world: World) -> str:
+    return world.services.hub.devices()[0][0]
+
+
+def test_an_update_is_made_without_waiting(one, app, puid, begun):  # noqa: F811
+    service, device = one.followed(app), one.device(ANN)
+    assert say(device, "unavailable") == {"result": "OK"}
+    assert begun == ["unavailable"]
+    seen = []
+    eventually(lambda: seen.extend(updates(service)) or len(seen) == 2)
+    assert seen == [(puid, "online", "explicit"), (puid, "unavailable", "explicit")]
+
+
+def test_an_update_that_changes_nothing_is_not_sent_to_the_tracker(one, app, puid, begun):  # noqa: F811
+    device = one.device(ANN)
+    assert say(device, "online") == {"result": "OK"}
+    assert begun == []
+
+
+def test_an_update_with_outdated_grants_is_repeated_with_the_new_ones(one, app, puid, begun):  # noqa: F811
+    device, user = one.device(ANN), user_of(one)
+    other = one.application(name="Go")
+    one.grant(ANN, other)
+    service = one.followed(other)
+    counted = one.services.metrics.updates
+    one.services.grants._cache._grants[user] = GrantSet(0, ())  # as if the signal of the grant were still on its way
+    assert say(device, "unavailable") == {"result": "OK"}
+    assert begun == ["unavailable"]
+    seen = []
+    eventually(lambda: seen.extend(updates(service)) or seen)
+    assert [status for _, status, _ in seen] == ["unavailable"]
+    assert one.services.metrics.updates == counted + 1
+
+
+def test_an_update_while_redis_is_away_is_refused_and_made_when_it_is_repeated(one, app, puid, monkeypatch):  # noqa: F811
+    device, tracker = one.device(ANN), one.registry.backends.tracker
+    real = tracker.begin_update
+
+    def away(*arguments):
+        gevent.get_hub().loop.run_callback(arguments[-1], BackendUnavailable())
+
+    def away_at_once(*arguments):
+        raise BackendUnavailable
+
+    for fault in (away, away_at_once):
+        monkeypatch.setattr(tracker, "begin_update", fault)
+        answer = say(device, "unavailable")
+        assert (answer["result"], answer["errno"]) == ("KO", 201)
+    monkeypatch.setattr(tracker, "begin_update", real)
+    assert tracker.status(user_of(one)) == "online"
+    assert say(device, "online") == {"result": "OK"}  # its result is unknown, so the same status is sent too
+    assert say(device, "unavailable") == {"result": "OK"}
+    assert tracker.status(user_of(one)) == "unavailable"
+
+
+def test_grants_that_stay_outdated_are_refused(one, app, puid, monkeypatch):  # noqa: F811
+    device, tracker = one.device(ANN), one.registry.backends.tracker
+
+    def stale(*arguments):
+        raise StaleGrants
+
+    monkeypatch.setattr(tracker, "begin_update", lambda *arguments: gevent.get_hub().loop.run_callback(arguments[-1], StaleGrants()))
+    monkeypatch.setattr(tracker, "update", stale)
+    assert say(device, "unavailable")["errno"] == 201
+
+
+def test_an_update_of_a_replaced_device_closes_it(one, two, app, puid):  # noqa: F811
+    device = one.device(ANN, device="phone")
+    two.registry.backends.tracker.connect(user_of(one), "phone", "other", "online", GrantSet(10**6, ()), 20, 10**6)
+    say(device, "unavailable")
+    eventually(lambda: device.code == REPLACED)
