@@ -1,6 +1,7 @@
-"""The tables of SQLite that the tests create from one script, as running every migration takes longer than a test.
+"""The tables of SQLite that the tests create from one script, and the compiled statements that they share.
 
-Tests of the migrations themselves, and every process that a test starts, run the real ones.
+Running every migration takes longer than a test, and an engine of SQLAlchemy compiles each statement anew, which takes longer than to
+execute it. Tests of the migrations themselves, and every process that a test starts, run the real ones.
 """
 
 from __future__ import annotations
@@ -9,22 +10,34 @@ import functools
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from unittest.mock import patch
 
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import URL, Connection, Engine, create_engine
 
-from dpresence.backends.sql import migrate
+from dpresence.backends.sql import migrate, sqlite
 from dpresence.backends.sql.engine import Database
 
 _upgrade = migrate._upgrade
+_engines: dict[str | None, Engine] = {}
+"""The first engine of each isolation level."""
 
 
 @contextmanager
 def shared_tables() -> Iterator[None]:
-    """Create the tables of an SQLite database in this context from a script instead of by every migration."""
-    with patch.object(migrate, "_upgrade", _upgrade_by_script):
+    """Create the tables of an SQLite database in this context from a script; databases made in it share compiled statements."""
+    with patch.object(migrate, "_upgrade", _upgrade_by_script), patch.object(sqlite, "create_engine", _create_engine):
         yield
+
+
+def _create_engine(url: URL, **options: Any) -> Engine:
+    """Return an engine with the dialect of the first one of its kind: the key of a compiled statement contains it."""
+    engine = create_engine(url, **options)
+    first = _engines.setdefault(options.get("isolation_level"), engine)
+    engine.dialect = engine.pool._dialect = first.dialect
+    engine._compiled_cache = first._compiled_cache
+    return engine
 
 
 @functools.cache

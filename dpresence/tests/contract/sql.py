@@ -29,7 +29,8 @@ def wait_to_be_killed():
 def opened(url: str, clock: FakeClock | None = None) -> Iterator[Database]:
     """A migrated database, closed at the end; its clock is the present, if none is given."""
     clock = clock or FakeClock(time.time_ns() // 1_000_000 - SETTLING_SECONDS * 1000)
-    database = Database(url, clock=clock)
+    with shared_tables():
+        database = Database(url, clock=clock)
     clock.advance(SETTLING_SECONDS)  # it has stood for long enough
     try:
         with shared_tables():

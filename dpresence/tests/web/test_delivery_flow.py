@@ -174,6 +174,7 @@ def test_two_mebibytes_reach_a_plain_device_and_are_discarded_as_they_leave(box:
     assert peer.silent() and not peer.connection.closed
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("ack", [True, False])
 def test_ten_thousand_come_in_order_and_once(box: Box, ack: bool) -> None:
     sent = box.fill(10_000)
