@@ -13,6 +13,8 @@ from .errors import CloseCode
 from .model import Notification, Status
 
 REPLACED = "replaced by a newer connection of this device"
+_NOTHING_SENT: frozenset[str] = frozenset()
+"""Shared by nearly all devices, because an empty set takes 216 bytes."""
 
 
 class Progress:
@@ -28,7 +30,7 @@ class Progress:
 
     def __init__(self) -> None:
         self.position = 0
-        self.sent: set[str] = set()
+        self.sent = _NOTHING_SENT
         self.skipped: dict[str, int] = {}
         self.stalled = False
 

@@ -143,7 +143,8 @@ class Delivery:
                 channel.when_sent(partial(self._on_drained, user, channel))
             return False
         if _full(channel):  # notifications may have been acknowledged by other devices, or have expired
-            progress.sent &= self._mailbox.undelivered_ids(user, progress.sent)
+            undelivered = self._mailbox.undelivered_ids(user, progress.sent)
+            progress.sent &= undelivered  # as it is now, after the call
         return not _full(channel)
 
     def _on_drained(self, user: str, channel: DevicePort) -> None:
@@ -208,7 +209,7 @@ class Delivery:
         self._settle(user, ids)
         for channel in self._hub.devices_of(user).values():
             was_full = _full(channel)
-            channel.session.progress.sent.difference_update(ids)
+            channel.session.progress.sent = channel.session.progress.sent.difference(ids)
             if was_full:
                 self.schedule(user)
 

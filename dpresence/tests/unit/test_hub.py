@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from dpresence.errors import CloseCode
-from dpresence.hub import DeviceSession, Hub
+from dpresence.hub import DeviceSession, Hub, Progress
 from dpresence.model import Notification
 
 
@@ -78,3 +78,7 @@ def test_an_application_has_several_channels(hub: Hub) -> None:
         hub.leave_application("chess", channel)
     hub.leave_application("never", one)
     assert hub.channels_of("chess") == () and hub.counts()["applications"] == 1
+
+
+def test_devices_without_notifications_in_flight_share_one_empty_set() -> None:
+    assert Progress().sent is Progress().sent
