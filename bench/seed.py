@@ -22,6 +22,8 @@ from dpresence.service.api_keys import KEY_PREFIX
 DAY_MS = 86_400_000
 CHUNK = 5_000
 """Rows of one transaction, which has a deadline."""
+SECONDS = 60.0
+"""Deadline of one transaction that writes test data, on a machine that does other work."""
 
 
 def register(database: Path | str, number: int = 0) -> tuple[str, str]:
@@ -68,7 +70,8 @@ def _ticket(proof: str, person: Account, ends: int) -> Ticket:
 
 
 def _write(database: Path | str, *what: tuple[Rows[Any], Sequence[Any]]) -> None:
-    with closing(Database(database if isinstance(database, str) else f"sqlite:///{database}")) as opened:
+    url = database if isinstance(database, str) else f"sqlite:///{database}"
+    with closing(Database(url, deadline_seconds=SECONDS)) as opened:
         for rows, items in what:
             for start in range(0, len(items), CHUNK):
                 opened.run(partial(_insert, rows, items[start : start + CHUNK]))

@@ -64,7 +64,8 @@ class SqlMailbox(Mailbox):
             queue = Queue(item.user, item.notification.puid)
             sizes[queue] += 1
             answers.append(Stored(positions[item.notification.id], min(sizes[queue], limit)))
-        full = [queue for queue, size in sizes.items() if size > limit or not trusted]  # not trusted: expired rows are still there
+        # while the clock may be wrong, expired rows are neither deleted nor counted, so that any queue may hold more than ``limit`` rows
+        full = [queue for queue, size in sizes.items() if size > limit or not trusted]
         if full:
             _keep_newest(connection, full, limit, now)
         return answers
