@@ -123,3 +123,9 @@ def stage(browser: Browser, scene: Scene) -> Iterator[Stage]:
     stage = Stage(browser, scene)
     yield stage
     stage.service.close()
+
+
+@pytest.fixture
+def home(scene: Scene) -> str:
+    """The address of the service."""
+    return scene.service.origin

@@ -100,6 +100,13 @@ def puid(world: World, app: App) -> str:
     return world.grant("ann@example.org", app)
 
 
+@pytest.fixture
+def user(world: World, app: App) -> str:
+    """The account of Ann, who is online."""
+    world.device("ann@example.org")
+    return world.services.hub.devices()[0][0]
+
+
 @pytest.fixture(scope="session")
 def shared(proof: ProofServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A service for tests that are only refused: nothing in it changes, and no address is limited."""

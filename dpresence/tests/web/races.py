@@ -10,6 +10,7 @@ import pytest
 from gevent.event import Event
 
 from dpresence.errors import BackendUnavailable
+from dpresence.tests.web.support import App, World
 
 
 class Held:
@@ -55,3 +56,9 @@ class Away:
             raise BackendUnavailable
 
         return call
+
+
+def shown(world: World, app: App, puid: str) -> str | None:
+    """Return the status of the newest entry of a PUID, None for a dead one."""
+    latest = world.registry.backends.tracker.latest(app.id, [puid])
+    return latest[puid].status if puid in latest else None
