@@ -6,16 +6,9 @@ It wants Node 20 and npm; where they are missing, or npm reaches no registry, th
 from __future__ import annotations
 
 import json
-import os
-import re
-import secrets
 import shutil
-import subprocess
 import time
-from base64 import urlsafe_b64encode
-from hashlib import sha256
-from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 import requests
@@ -23,108 +16,18 @@ from websockets.sync.client import connect
 
 from dpresence.errors import BackendUnavailable, InvalidAssertion, NotAdmitted
 from dpresence.identity.oidc import parse
+from dpresence.tests.live.real_provider import CALLBACK, SECONDS, SECRET, RealProvider, give_up, install
 from dpresence.tests.live.warm import WarmService
 from dpresence.tests.oidc_support import part, raw, sign
 from dpresence.tests.support import FakeClock
 from dpresence.tests.web.support import AUDIENCE, Browser, World, ko, refusal
 
-SOURCE = Path(__file__).parent / "oidc_provider"
-BUILD = Path(__file__).parents[3] / "build" / "oidc-provider"
-HOW = "needs Node 20 and npm with a registry: pytest dpresence/tests/live/test_oidc_provider.py"
 ALGORITHMS = ("RS256", "ES256", "EdDSA", "Ed25519")
-SECRET = "a secret: of 100%"
-CALLBACK = f"{AUDIENCE}/login/corp/callback"
 INVALID = (401, ko(34, "Invalid assertion"))
 ENDED = (401, ko(34, "Invalid assertion: the identity provider ended the sign-in", details="ended"))
-SECONDS = 10
-
-
-def give_up(why: str) -> None:
-    """Skip the module with one line; on CI, where all of this is there, fail."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{why}; {HOW}")
-    pytest.skip(f"{why}; {HOW}", allow_module_level=True)
-
 
 if not shutil.which("node") or not shutil.which("npm"):
     give_up("node or npm is missing")
-
-
-def install() -> None:
-    """Bring the provider into ``build/``; does nothing more when it is there."""
-    BUILD.mkdir(parents=True, exist_ok=True)
-    for name in ("op.mjs", "package.json"):
-        shutil.copyfile(SOURCE / name, BUILD / name)
-    if (BUILD / "node_modules" / "oidc-provider").exists():
-        return
-    command = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"]
-    done = subprocess.run(command, cwd=BUILD, capture_output=True, text=True, timeout=120, check=False)
-    if done.returncode:
-        give_up(f"npm install failed: {done.stderr.strip().splitlines()[0] if done.stderr.strip() else done.returncode}")
-
-
-class RealProvider:
-    """The provider as a process, and people who walk through its pages."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            ["node", "op.mjs"], cwd=BUILD, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        assert self._process.stdout is not None
-        line = next((line for line in self._process.stdout if line.strip().isdigit()), None)
-        assert line, "the provider did not start"
-        self.issuer = f"http://127.0.0.1:{int(line)}"
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
-
-    def again(self, query: str = "") -> None:
-        requests.post(f"{self.issuer}/__again?{query}", timeout=SECONDS).raise_for_status()
-
-    def asked(self, path: str) -> int:
-        """Return how often a path was asked for."""
-        return int(requests.get(f"{self.issuer}/__counts", timeout=SECONDS).json().get(path, 0))
-
-    def walk(self, url: str, login: str, abort: bool = False) -> str:
-        """Sign in and consent on its pages, as a browser does; return the URL it sends the browser back to.
-
-        :param abort: turn round at the first page.
-        """
-        with requests.Session() as session:
-            answer = session.get(url, allow_redirects=False, timeout=SECONDS)
-            for _ in range(12):
-                if answer.is_redirect:
-                    url = urljoin(answer.url, answer.headers["Location"])
-                    if not url.startswith(self.issuer):
-                        return url
-                    answer = session.get(url, allow_redirects=False, timeout=SECONDS)
-                    continue
-                assert answer.status_code == 200, answer.text
-                if abort:
-                    way = re.search(r'href="([^"]*/abort)"', answer.text)[1]
-                    answer = session.get(way, allow_redirects=False, timeout=SECONDS)
-                    continue
-                action = re.search(r'action="([^"]+)"', answer.text)[1]
-                prompt = re.search(r'name="prompt" value="(\w+)"', answer.text)[1]
-                form = {"prompt": prompt, "login": login, "password": "any"}
-                answer = session.post(action, data=form, allow_redirects=False, timeout=SECONDS)
-        raise AssertionError(f"lost on the pages at {answer.url}")
-
-    def id_token(self, login: str = "ada", client: str = "dpresence-RS256") -> str:
-        """Return an ID token as a native client gets one, without this service."""
-        verifier = secrets.token_urlsafe(32)
-        challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-        query = {
-            "response_type": "code", "client_id": client, "redirect_uri": CALLBACK, "scope": "openid email", "nonce": "n-1",
-            "code_challenge": challenge, "code_challenge_method": "S256",
-        }  # fmt: skip
-        back = dict(parse_qsl(urlsplit(self.walk(f"{self.issuer}/auth?{urlencode(query)}", login)).query))
-        form = {"grant_type": "authorization_code", "code": back["code"], "redirect_uri": CALLBACK, "code_verifier": verifier}
-        auth = (client, requests.utils.quote(SECRET, safe=""))
-        answer = requests.post(f"{self.issuer}/token", data=form, auth=auth, timeout=SECONDS).json()
-        return str(answer["id_token"])
 
 
 @pytest.fixture(scope="module")
