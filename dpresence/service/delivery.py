@@ -135,7 +135,10 @@ class Delivery:
         return {grant.puid: active[grant.appid] for grant in grants if grant.appid in active}
 
     def _has_room(self, user: str, channel: DevicePort) -> bool:
-        """Return whether a channel can take the next page; if not, its delivery resumes when earlier frames are sent or acknowledged."""
+        """Return whether a channel can take the next page.
+
+        If it cannot, its delivery resumes when earlier frames were sent or acknowledged.
+        """
         progress = channel.session.progress
         if not channel.idle:
             if not progress.stalled:

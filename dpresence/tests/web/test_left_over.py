@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from dpresence.backends.mailbox import Push
-from dpresence.backends.sql.tables import notifications, taken
+from dpresence.backends.sql.tables import notifications, received_unseen
 from dpresence.model import Notification
 from dpresence.tests.web.support import App, World
 
@@ -23,7 +23,7 @@ def kept(request: pytest.FixtureRequest, make_world: Callable[..., World]) -> tu
     if request.param == "sql":
         world = make_world()
         database = world.registry.backends.mailbox.database
-        counts = [select(func.count()).select_from(table) for table in (notifications, taken)]
+        counts = [select(func.count()).select_from(table) for table in (notifications, received_unseen)]
         return world, lambda: [database.run(lambda connection, count=count: connection.scalar(count)) for count in counts]
     redis = request.getfixturevalue("redis_server")
     world = make_world(mailbox="redis", redis__url=redis.url)
