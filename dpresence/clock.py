@@ -43,19 +43,20 @@ class SteadyClock:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._offset = self._last_offset = self._read()  # the offset in use, and the last one read
+        self._offset = self._last_offset = clock.now() / 1000 - clock.monotonic()  # the offset in use, and the last one read, in seconds
         self._stable_since = clock.monotonic()
 
     def now(self) -> int:
         """Return the time of day (ms) without jumps."""
-        offset, monotonic = self._read(), self._clock.monotonic()
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        offset = now / 1000 - monotonic
         jump, self._last_offset = offset - self._last_offset, offset
         if abs(jump) > JUMP_SECONDS:
             self._stable_since = monotonic
             log.warning("the time of day jumped by %+d s: it does not expire stored data for %d s", jump, SETTLING_SECONDS)
         if abs(offset - self._offset) <= JUMP_SECONDS or self._is_stable(monotonic):
             self._offset = offset
-        return self._clock.now() if self._offset == offset else round((self._offset + monotonic) * 1000)
+        return now if self._offset == offset else round((self._offset + monotonic) * 1000)
 
     def trusted(self) -> int:
         """Return the time of day (ms), or 0 while the last jump is less than ``SETTLING_SECONDS`` ago, so that nothing expires."""
@@ -64,7 +65,3 @@ class SteadyClock:
 
     def _is_stable(self, monotonic: float) -> bool:
         return monotonic - self._stable_since >= SETTLING_SECONDS
-
-    def _read(self) -> float:
-        """Return the difference between the time of day and the monotonic clock, in seconds."""
-        return self._clock.now() / 1000 - self._clock.monotonic()

@@ -1,4 +1,4 @@
-"""Domain values, as frozen data classes that do not depend on ORM, JSON or web. Times are integer milliseconds since the epoch, UTC.
+"""Domain values, as frozen classes that do not depend on ORM, JSON or web. Times are integer milliseconds since the epoch, UTC.
 
 The terms are defined in docs/protocol.md, section 1.
 """
@@ -9,6 +9,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal, NamedTuple
+
+from msgspec import Struct
 
 Status = Literal["online", "unavailable", "offline"]
 Reason = Literal["explicit", "lost", "granted", "revoked"]
@@ -239,8 +241,8 @@ class Device:
     since: int
 
 
-class Update(NamedTuple):
-    """One entry of an application's feed. It is a tuple because one is created for every change, and tuples are fast to create.
+class Update(Struct, frozen=True, gc=False):
+    """One entry of an application's feed. One is created for every change: creating a named tuple takes six times as long.
 
     :param offset: position in the feed.
     :param at: time of the change, rounded down to a second.

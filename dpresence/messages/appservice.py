@@ -145,7 +145,7 @@ class Updates(Struct, gc=False):
     @classmethod
     def of(cls, updates: Iterable[Update], cursor: str) -> Self:
         """Return a frame of entries of the feed."""
-        return cls([UpdateEntry(puid, status, at, reason) for _, puid, status, at, reason in updates], cursor)
+        return cls([UpdateEntry(update.puid, update.status, update.at, update.reason) for update in updates], cursor)
 
 
 class PresencePage(Struct):

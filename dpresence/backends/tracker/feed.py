@@ -42,14 +42,16 @@ class Feed:
 
         :param now: milliseconds. The time of the entry is not before the grant's ``since`` or the PUID's previous entry.
         """
-        if grant.puid in self._revoked:
+        puid = grant.puid
+        if puid in self._revoked:
             return False
-        last = self.view.get(grant.puid)
-        at = _second(max(now, grant.since, last.at if last else 0))
+        last = self.view.get(puid)
+        at = max(now, grant.since, last.at if last else 0)
         self.head += 1
-        entry = self.view[grant.puid] = Update(self.head, grant.puid, status, at, reason)
+        entry = self.view[puid] = Update(self.head, puid, status, at - at % 1000, reason)
         self._log.append(entry)
-        self._older.pop(grant.puid, None)
+        if self._older:
+            self._older.pop(puid, None)
         self.trim(now)
         return True
 

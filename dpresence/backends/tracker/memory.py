@@ -185,8 +185,7 @@ class MemoryTracker(MemoryFeeds):
         if not unseen or self._may_append(user, known.status, reason):
             known.sent_status = known.status
             self._postponed.pop(user, None)
-            for grant in unseen:
-                self._append(grant, known.status, reason)
+            self._append(unseen, known.status, reason)
 
     def _may_append(self, user: str, status: Status, reason: Reason) -> bool:
         """Take a token for a status of a user; if there is none, record when the change is due."""
@@ -221,7 +220,7 @@ class MemoryTracker(MemoryFeeds):
         self._raise_revision(grant.user, revision)
         status, last = self._visible(grant), self._feed(grant.appid).view.get(grant.puid)
         if last is None or (last.reason, last.status) != ("granted", status):
-            self._append(grant, status, "granted")
+            self._append((grant,), status, "granted")
 
     def revoked(self, grant: Grant, revision: int = 0) -> None:
         if revision > self._revisions.get(grant.user, 0):
@@ -233,7 +232,7 @@ class MemoryTracker(MemoryFeeds):
         self._raise_revision(grant.user, revision)
         status = self._visible(grant)
         if self._is_change(grant, status) and self._may_append(grant.user, status, "explicit"):
-            self._append(grant, status, "explicit")
+            self._append((grant,), status, "explicit")
 
     def forget_revision(self, user: str) -> None:
         self._revisions.pop(user, None)

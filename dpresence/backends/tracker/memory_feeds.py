@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from heapq import nsmallest
 
 from ...clock import Clock
@@ -81,12 +81,20 @@ class MemoryFeeds(Tracker):
 
     def _was_dropped(self, appid: str) -> bool:
         """Return whether a feed was dropped within ``DROPPED_SECONDS``."""
-        return self._dropped.get(appid, 0) > self._clock.monotonic()
+        return appid in self._dropped and self._dropped[appid] > self._clock.monotonic()
 
     def _is_change(self, grant: Grant, status: Status) -> bool:
         """Return whether the application sees another status; a pause or resume may already have shown it this one."""
-        return status != self._feed(grant.appid).status(grant.puid)
+        feed = self._feeds.get(grant.appid)
+        return status != (feed.status(grant.puid) if feed else "offline")
 
-    def _append(self, grant: Grant, status: Status, reason: Reason) -> None:
-        if not self._was_dropped(grant.appid) and self._stored_feed(grant.appid).append(grant, status, reason, self._clock.steady.now()):
-            self.signal("feed", grant.appid)
+    def _append(self, grants: Iterable[Grant], status: Status, reason: Reason) -> None:
+        """Append a status of a user to the feeds of some grants, and signal this to the applications."""
+        now = self._clock.steady.now()
+        for grant in grants:
+            appid = grant.appid
+            if self._was_dropped(appid):
+                continue
+            feed = self._feeds.get(appid) or self._stored_feed(appid)
+            if feed.append(grant, status, reason, now):
+                self.signal("feed", appid)
