@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import gevent
 from gevent.event import AsyncResult
 
 from dpresence.clock import Clock
@@ -142,6 +143,9 @@ class FakeConnection:
         return sent
 
     def _event(self, function: Callable[[], Any]) -> None:
+        if gevent.getcurrent() is gevent.get_hub():  # where nothing may block; the real connection uses a greenlet for what may
+            gevent.spawn(self._event, function)
+            return
         self._depth += 1
         try:
             function()
