@@ -3,7 +3,7 @@
 A handshake is ordinary if it came whole, asks for one of ``Gate.direct_channels``, and neither its head nor a limit gives a reason to
 refuse it. Such a request needs no greenlet, no pywsgi, no WSGI environ and no view, which together take a third or more of the CPU time
 of a connection with its sign-in. Any other request stays unread in the socket, so that refusals, limits and their answers are in the
-handler alone (docs/decisions/0021-first-request.md).
+handler alone (docs/decisions/0022-first-request.md).
 """
 
 from __future__ import annotations
