@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from functools import cache
 from math import ceil
 
 from .clock import Clock
@@ -49,6 +50,39 @@ class TokenBucket:
     def give(self, n: float = 1) -> None:
         """Put ``n`` tokens back."""
         self._tokens = min(self.burst, self._tokens + n)
+
+
+class RateRule:
+    """A token bucket without a state of its own (the generic cell rate algorithm), for limits that thousands of objects have.
+
+    Its state is one number, which the object that is limited stores: the time at which the bucket is full again, 0.0 at first.
+
+    :param rate: tokens added per second.
+    :param burst: maximum number of tokens.
+    """
+
+    __slots__ = ("_interval", "_seconds")
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._interval = 1 / rate
+        self._seconds = burst / rate + 1e-6  # the sum of many intervals is not exact
+
+    def take(self, full_at: float, now: float) -> float:
+        """Return the state after one token was taken, 0.0 if there is none.
+
+        :param full_at: the state.
+        :param now: ``Clock.monotonic()``.
+        """
+        full_at = (full_at if full_at > now else now) + self._interval
+        return full_at if full_at - now <= self._seconds else 0.0
+
+    def wait(self, full_at: float, now: float) -> float:
+        """Return the seconds until a token is available."""
+        return max(0.0, max(full_at, now) + self._interval - self._seconds - now)
+
+
+rate_rule = cache(RateRule)
+"""Return the ``RateRule`` of a rate and a burst, which all objects with these limits share."""
 
 
 class QueueBucket(TokenBucket):

@@ -70,6 +70,15 @@ class Channel(ABC):
     def message(self, text: str) -> None:
         """Handle a complete text message. The connection does not call this once it is closing."""
 
+    def try_message(self, payload: bytes) -> bool:
+        """Handle a complete text message at once, in gevent's hub, and return True; or return False without any effect.
+
+        False, the default, has the connection call ``message`` from a greenlet. No function is deferred or running.
+
+        :param payload: the message, ASCII.
+        """
+        return False
+
     def binary(self, data: bytes) -> bool:
         """Handle a complete binary message and return True, or return False (the default) to close with 1003."""
         return False

@@ -13,7 +13,7 @@ from msgspec import UnsetType
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, Conflict, NoCredentials, Refused, SessionEnded, SlowDown, WrongField
 from ..hub import DeviceSession
-from ..limits import TokenBucket
+from ..limits import RateRule, rate_rule
 from ..messages import Acknowledge, StatusUpdate, encode, notifications_frame, or_unset, parse, try_parse
 from ..model import Notification, Status, digest_of
 from ..service import Services
@@ -33,11 +33,11 @@ class DeviceChannel(JsonChannel):
 
     __slots__ = (
         "_all_settings",
-        "_bucket",
         "_ignored_waits",
         "_pending_at",
         "_pending_status",
         "_services",
+        "_status_full_at",
         "_ticket",
         "_update_unconfirmed",
         "_wait_ends_at",
@@ -50,7 +50,7 @@ class DeviceChannel(JsonChannel):
         self.limits = FrameLimits(channels.device_frame_bytes, channels.device_frame_rate, channels.device_frame_burst, channels.fragments)
         self._services = services
         self._all_settings = settings
-        self._bucket: TokenBucket | None = None
+        self._status_full_at = 0.0  # state of the rule for changes of status
         self._pending_status: Status | None = None  # the newest status that was refused by the rate limit
         self._pending_at = 0.0
         self._ignored_waits = 0
@@ -60,6 +60,40 @@ class DeviceChannel(JsonChannel):
         self.session = DeviceSession()
 
     # -- frames
+
+    def try_message(self, payload: bytes) -> bool:
+        """Handle an ordinary update: of a signed-in device, with its e-mail address, within the rate, with nothing to wait for.
+
+        Everything else returns False, so that only ``message`` and what it calls refuse, sign in or renew.
+        """
+        frame, session = try_parse(StatusUpdate, payload), self.session
+        if (
+            frame is None
+            or not session.user
+            or frame.email != session.email
+            or frame.assertion is not None
+            or frame.device not in (None, session.device)
+            or self._ticket is not None
+            or self._clock.monotonic() >= session.ends_at
+        ):
+            return False
+        if (frame.status != session.status or self._update_unconfirmed) and not self._try_change(frame.status):
+            return False
+        self._pending_status, self._ignored_waits = None, 0
+        self.accept(frame.id)
+        return True
+
+    def _try_change(self, status: Status) -> bool:
+        """Change the status without waiting; return False, without any effect, if the rate or a backend prevents this."""
+        session, full_at = self.session, self._status_full_at
+        if status not in (session.status, "offline"):
+            full_at = self._status_rule.take(full_at, self._clock.monotonic())
+            if not full_at:
+                return False
+        if not self._services.devices.try_update_status(session.user, session.device, self.connection.id, status):
+            return False
+        self._status_full_at, session.status, self._update_unconfirmed = full_at, status, False
+        return True
 
     def message(self, text: str) -> None:
         """Handle one frame. The usual case, a valid update, is decoded only once."""
@@ -183,16 +217,21 @@ class DeviceChannel(JsonChannel):
 
         :raises SlowDown: there are too many changes; the status is applied later.
         """
-        now, presence = self._clock.monotonic(), self._all_settings.presence
-        if self._bucket is None:
-            self._bucket = TokenBucket(presence.status_rate, presence.status_burst)
-        wait = self._bucket.take(now=now)
-        if not wait:
+        now, rule = self._clock.monotonic(), self._status_rule
+        full_at = rule.take(self._status_full_at, now)
+        if full_at:
+            self._status_full_at = full_at
             return
+        wait = rule.wait(self._status_full_at, now)
         self._pending_status, self._pending_at = status, now + wait
         self._ignored_waits += now < self._wait_ends_at
         self._wait_ends_at = now + ceil(wait)
         raise SlowDown("status: changes too quickly", retry_after=ceil(wait))
+
+    @property
+    def _status_rule(self) -> RateRule:
+        presence = self._all_settings.presence
+        return rate_rule(presence.status_rate, presence.status_burst)
 
     def next_ticket(self) -> str | UnsetType:
         """Return the next ticket, once: the first answer after the sign-in carries it, OK or KO."""
@@ -240,10 +279,11 @@ class DeviceChannel(JsonChannel):
         super().tick()
         if not self.session.user:
             return
-        if self._pending_status is not None and self._bucket is not None and self._clock.monotonic() >= self._pending_at:
-            self._bucket.take(now=self._clock.monotonic())
+        now = self._clock.monotonic()
+        if self._pending_status is not None and now >= self._pending_at:
+            self._status_full_at = self._status_rule.take(self._status_full_at, now) or self._status_full_at
             self.connection.defer(self._try_pending)
-        if self._clock.monotonic() >= self.session.ends_at + self._all_settings.identity.renewal_seconds:
+        if now >= self.session.ends_at + self._all_settings.identity.renewal_seconds:
             self.close(CloseCode.SESSION_ENDED, "the session has ended")
 
     def _try_pending(self) -> None:

@@ -6,9 +6,8 @@ import math
 import random
 
 from ..errors import CloseCode
-from ..limits import TokenBucket
 from ..settings import Settings
-from .frames import Event, FrameLimits, Parser, Violation
+from .frames import Event, FrameLimits, Parser, Violation, small_text
 
 
 class FrameReceiver:
@@ -18,11 +17,12 @@ class FrameReceiver:
         so that peers that connected together are not pinged together.
     """
 
-    __slots__ = ("_bucket", "_frame_began_at", "_parser", "_pinged_at", "_received_at")
+    __slots__ = ("_frame_began_at", "_full_at", "_limits", "_parser", "_pinged_at", "_received_at")
 
     def __init__(self, limits: FrameLimits, ping_seconds: float, now: float) -> None:
-        self._parser = Parser(limits)
-        self._bucket = TokenBucket(limits.rate, limits.burst)
+        self._limits = limits
+        self._parser: Parser | None = None  # only while frames arrive that ``small_text`` does not return; saves memory
+        self._full_at = 0.0  # state of ``limits.rule``
         self._frame_began_at = now  # when the incomplete frame began
         self._received_at = now - random.uniform(0, ping_seconds / 5)  # noqa: S311
         self._pinged_at: float | None = None
@@ -30,37 +30,61 @@ class FrameReceiver:
     def feed(self, data: bytes, now: float) -> None:
         """Add received bytes."""
         self.restart_ping_timer(now)
+        if self._parser is None:
+            self._parser = Parser(self._limits)
         self._parser.feed(data)
+
+    def small_text(self, data: bytes, now: float) -> bytes | None:
+        """Return the payload of ``data`` if it is exactly one small text frame that neither ``Parser`` nor the rate refuses; else None.
+
+        This has no effect: the caller calls ``count_small_text`` or ``feed`` with the same data.
+        """
+        if self._parser is not None or not self._limits.rule.take(self._full_at, now):
+            return None
+        return small_text(data)
+
+    def count_small_text(self, now: float) -> None:
+        """Count the frame that ``small_text`` returned, which the channel has handled."""
+        self._full_at = self._limits.rule.take(self._full_at, now)
+        self._received_at = self._frame_began_at = now
+        self._pinged_at = None
 
     def restart_ping_timer(self, now: float) -> None:
         """Restart the ping timer: the peer is alive."""
         self._received_at = now
         self._pinged_at = None
-        if not self._parser.partial:
+        if self._parser is None:
             self._frame_began_at = now
 
     @property
     def empty(self) -> bool:
         """True if no bytes wait, not even those of an incomplete message."""
-        return not self._parser.partial
+        return self._parser is None
 
     def next(self, now: float) -> Event | None:
         """Return the event of the next complete frame, or None.
 
         :raises Violation: the peer broke RFC 6455, a size limit or the frame rate.
         """
-        event = self._parser.next()
+        parser, rule = self._parser, self._limits.rule
+        if parser is None:
+            return None
+        event = parser.next()
+        if not parser.partial:
+            self._parser = None
         if event is None:
             return None
         self._frame_began_at = now
-        wait = self._bucket.take(now=now)
-        if wait:
-            raise Violation(CloseCode.TOO_MANY_FRAMES, f"too many frames; retry_after={math.ceil(wait)}")
+        full_at = rule.take(self._full_at, now)
+        if not full_at:
+            wait = math.ceil(rule.wait(self._full_at, now))
+            raise Violation(CloseCode.TOO_MANY_FRAMES, f"too many frames; retry_after={wait}")
+        self._full_at = full_at
         return event
 
     def frame_overdue(self, now: float, settings: Settings) -> bool:
         """Return whether a frame has been incomplete for ``channels.idle_seconds``, even if bytes keep arriving."""
-        return self._parser.partial and now - self._frame_began_at >= settings.channels.idle_seconds
+        return self._parser is not None and now - self._frame_began_at >= settings.channels.idle_seconds
 
     def pong_overdue(self, now: float, settings: Settings) -> bool:
         """Return whether no bytes have arrived within ``presence.pong_seconds`` of the last ping."""

@@ -99,6 +99,11 @@ class Wire:
         """True if more than half of the send buffer is in use."""
         return self._send_buffer is not None and not self._send_buffer.half_free
 
+    @property
+    def plain(self) -> bool:
+        """True if the socket is not TLS, so that the watcher fires while unread bytes are left."""
+        return self._file is None
+
     # Reading
 
     def watch(self, readable: Callable[[], None]) -> None:

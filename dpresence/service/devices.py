@@ -123,6 +123,18 @@ class Devices:
             self._metrics.updates += 1
             done(result)
 
+    def try_update_status(self, user: str, device: str, connection: str, status: Status) -> bool:
+        """Update a device's status without waiting; return False, without any effect, if ``update_status`` must do it."""
+        grants = None if self._tracker.waits else self._grants.cached(user)
+        if grants is None:
+            return False
+        try:
+            done = self._tracker.update(user, device, connection, status, grants)
+        except StaleGrants:
+            return False
+        self._metrics.updates += done
+        return done
+
     def renew(self, account: Account, device: str, connection: str, status: Status) -> None:
         """Record a repeated sign-in of a connection, so that sign-outs before the revision of ``account`` do not close it."""
         update = partial(self._tracker.update, account.id, device, connection, status, signed=account.revision)

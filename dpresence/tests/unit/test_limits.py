@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpresence.errors import SlowDown
-from dpresence.limits import Buckets, LogLimit, RateLimit, TokenBucket
+from dpresence.limits import Buckets, LogLimit, RateLimit, RateRule, TokenBucket
 from dpresence.tests.support import FakeClock, body_of
 
 
@@ -109,3 +109,15 @@ def test_a_warning_is_logged_once_an_hour_and_no_client_can_fill_the_log(caplog:
     clock.advance(3601)
     limit.warn(log, "set it")
     assert caplog.messages[-1] == "set it" and len(caplog.messages) == 21
+
+
+@pytest.mark.parametrize(("rate", "burst"), [(2, 5), (0.1, 1), (1 / 3, 8), (50, 200)])
+def test_a_rule_takes_and_waits_as_a_bucket_does(rate: float, burst: int) -> None:
+    rule, bucket, full_at, now = RateRule(rate, burst), TokenBucket(rate, burst), 0.0, 1000.0
+    for step in (0, 0, 0, 0.5, 0.1, 7, 0, 0, 0, 0, 0, 0, 3, 30, 0, 0.2, *[0.0137] * 300):
+        now += step
+        wait = bucket.take(now=now)
+        state = rule.take(full_at, now)
+        assert bool(state) == (wait == 0)
+        assert rule.wait(full_at, now) == pytest.approx(wait, abs=1e-5)
+        full_at = state or full_at
