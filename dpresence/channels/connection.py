@@ -91,17 +91,11 @@ class Connection:
         self._wire.send_frame(frame)
 
     def when_sent(self, function: Callable[[], None]) -> None:
-        """Call ``function``, which must neither block nor raise, once the kernel has accepted all sent frames.
-
-        The call happens at once or in the hub. It does not happen if the connection is closing, or ends or discards frames before.
-        """
+        """See ``ChannelConnection``. The call happens at once or in the hub."""
         self._wire.when_sent(function)
 
     def drain(self) -> None:
-        """Block until half of the send buffer is free. Only for deferred functions.
-
-        After ``channels.send_seconds`` the connection is closed with 4102. Returns at once if the connection is closed.
-        """
+        """See ``ChannelConnection``. After ``channels.send_seconds`` the connection is closed with 4102."""
         self._wire.drain()
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
@@ -114,10 +108,7 @@ class Connection:
             self._wire.end()
 
     def defer(self, function: Callable[[], None]) -> None:
-        """Run ``function``, which may block, in a greenlet. Messages that arrive meanwhile are handled after it, in order.
-
-        It runs even if the connection ends before. ``Channel.closed`` is called after it and may defer further functions.
-        """
+        """See ``ChannelConnection``. The function runs even if the connection ends before; ``Channel.closed`` is called after it."""
         self._scheduler.defer(function)
         self._scheduler.schedule(self._run_pending)
 
@@ -167,9 +158,9 @@ class Connection:
         self._scheduler.check()
         if self._wire.state is State.CLOSED:
             self._scheduler.schedule_finish()
-        if not self._wire.tick(now) and self._receiver is not None and not self.closed and self._scheduler.idle:
+        if not self._wire.tick(now) and self._receiver and self.channel and not self.closed and self._scheduler.idle:
             self._check_peer(self._receiver, now)
-            self._call_channel("tick")
+            self.call_guarded(self.channel.tick)
 
     def fail(self) -> None:
         """Log the exception that is being handled, an internal error, and end the connection; see ``Wire.fail``."""
@@ -224,7 +215,8 @@ class Connection:
 
     def _run_first(self) -> None:
         self._opened = True
-        self._call_channel("opened", self)
+        if self.channel is not None:
+            self.call_guarded(self.channel.opened, self)
         if self._gate.draining:
             self.close(CloseCode.STOPPING, "the server is stopping; retry_after=1")
         self._run_pending()
@@ -236,10 +228,9 @@ class Connection:
 
     def _run_reads(self, data: bytes = b"") -> None:
         """Handle ``data``, which was read already, and read until no more bytes are available."""
-        more = self._handle_data(data) if data else self._read()
-        while more and not self._suspended:
+        while self._handle_data(data or self._wire.receive()) and not self._suspended:
             gevent.sleep(DISCARD_SECONDS if self._wire.discards else 0)
-            more = self._read()
+            data = b""
         self.finish_run()
 
     def _run_resumed(self) -> None:
@@ -276,9 +267,6 @@ class Connection:
         self._gate.leave(self)
         self._gate.metrics.closed(self._wire.code)
 
-    def _call_channel(self, event: str, *arguments: Any) -> Any:
-        return self.call_guarded(getattr(self.channel, event), *arguments)
-
     def call_guarded(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function of the channel; its exception is logged and closes the connection with 1011."""
         try:
@@ -290,19 +278,11 @@ class Connection:
 
     # Reading
 
-    def _read(self) -> bool:
-        """Read once and handle complete frames; return whether more bytes may be available."""
-        wire = self._wire
-        if wire.state is State.CLOSED:
-            return False
-        data = wire.receive()
-        return bool(data) and self._handle_data(data)
-
     def _handle_data(self, data: bytes) -> bool:
         """Handle complete frames; return whether more bytes may be available."""
         wire = self._wire
-        if wire.discards:
-            return wire.state is not State.CLOSED
+        if not data or wire.discards:
+            return bool(data) and wire.state is not State.CLOSED
         now = self._now()
         assert self._receiver is not None
         self._receiver.feed(data, now)
@@ -332,13 +312,14 @@ class Connection:
                 now = self._now()
 
     def _dispatch(self, event: frames.Event) -> None:
+        channel = self.channel
         if isinstance(event, frames.Close):
             self._wire.peer_closed(event)
-        elif self.closed:
+        elif self.closed or channel is None:
             return
         elif isinstance(event, frames.Text):
-            self._call_channel("message", event.text)
+            self.call_guarded(channel.message, event.text)
         elif isinstance(event, frames.Ping):
             self._wire.send_frame(frames.pong_frame(event.data))
-        elif isinstance(event, frames.Binary) and self._call_channel("binary", event.data) is False:
+        elif isinstance(event, frames.Binary) and self.call_guarded(channel.binary, event.data) is False:
             self.close(CloseCode.UNSUPPORTED_DATA, "text messages only")

@@ -6,14 +6,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from math import ceil
 
 from msgspec import UnsetType
 
 from ..clock import Clock
-from ..errors import BackendUnavailable, CloseCode, Conflict, NoCredentials, Refused, SessionEnded, SlowDown, WrongField
+from ..errors import BackendUnavailable, CloseCode, Conflict, NoCredentials, Refused, SessionEnded, WrongField
 from ..hub import DeviceSession
-from ..limits import RateRule, rate_rule
+from ..limits import rate_rule
 from ..messages import Acknowledge, StatusUpdate, encode, notifications_frame, or_unset, parse, try_parse
 from ..model import Notification, Status, digest_of
 from ..service import Services
@@ -21,28 +20,15 @@ from ..service.device_sessions import check_email
 from ..settings import Settings
 from .base import JsonChannel
 from .frames import FrameLimits
+from .status_limit import StatusLimit
 
 log = logging.getLogger(__name__)
-
-_MAX_IGNORED_WAITS = 20
-"""Maximum number of refused updates within the wait of a slow-down; more close the channel."""
 
 
 class DeviceChannel(JsonChannel):
     """One connection of a device. Implements ``hub.DevicePort``."""
 
-    __slots__ = (
-        "_all_settings",
-        "_ignored_waits",
-        "_pending_at",
-        "_pending_status",
-        "_services",
-        "_status_full_at",
-        "_ticket",
-        "_update_unconfirmed",
-        "_wait_ends_at",
-        "session",
-    )
+    __slots__ = ("_all_settings", "_services", "_status_limit", "_ticket", "_update_unconfirmed", "session")
 
     def __init__(self, services: Services, settings: Settings, clock: Clock) -> None:
         super().__init__(settings.channels, clock, services.metrics)
@@ -50,12 +36,8 @@ class DeviceChannel(JsonChannel):
         self.limits = FrameLimits(channels.device_frame_bytes, channels.device_frame_rate, channels.device_frame_burst, channels.fragments)
         self._services = services
         self._all_settings = settings
-        self._status_full_at = 0.0  # state of the rule for changes of status
-        self._pending_status: Status | None = None  # the newest status that was refused by the rate limit
-        self._pending_at = 0.0
-        self._ignored_waits = 0
+        self._status_limit: StatusLimit | None = None  # None before the first change
         self._ticket: str | None = None  # the next ticket, until an answer carries it
-        self._wait_ends_at = 0.0  # end of the last ``retry_after``
         self._update_unconfirmed = False  # the result of the last tracker call is unknown
         self.session = DeviceSession()
 
@@ -79,20 +61,21 @@ class DeviceChannel(JsonChannel):
             return False
         if (frame.status != session.status or self._update_unconfirmed) and not self._try_change(frame.status):
             return False
-        self._pending_status, self._ignored_waits = None, 0
+        self._supersede_pending()
         self.accept(frame.id)
         return True
 
     def _try_change(self, status: Status) -> bool:
         """Change the status without waiting; return False, without any effect, if the rate or a backend prevents this."""
-        session, full_at = self.session, self._status_full_at
-        if status not in (session.status, "offline"):
-            full_at = self._status_rule.take(full_at, self._clock.monotonic())
-            if not full_at:
-                return False
+        session, limit, now = self.session, self._limit(), self._clock.monotonic()
+        counted = status not in (session.status, "offline")
+        if counted and not limit.allows(now):
+            return False
         if not self._services.devices.try_update_status(session.user, session.device, self.connection.id, status):
             return False
-        self._status_full_at, session.status, self._update_unconfirmed = full_at, status, False
+        if counted:
+            limit.count(status, now)
+        session.status, self._update_unconfirmed = status, False
         return True
 
     def message(self, text: str) -> None:
@@ -167,8 +150,7 @@ class DeviceChannel(JsonChannel):
 
     def _update(self, frame: StatusUpdate) -> None:
         self._check_update(frame)
-        self._apply(frame.status)
-        self.accept(frame.id)
+        self._apply_update(frame)
 
     def _begin_update(self, frame: StatusUpdate, text: str) -> None:
         """Update without a greenlet: the connection handles its next message after the answer of the tracker."""
@@ -184,14 +166,14 @@ class DeviceChannel(JsonChannel):
 
     def _end_update(self, frame: StatusUpdate, text: str, result: bool | BackendUnavailable | None) -> None:
         if result is None:  # the grants were outdated
-            self.defer(lambda: self._repeat_update(frame), text)
+            self.defer(lambda: self._apply_update(frame), text)
         elif isinstance(result, BackendUnavailable):
             self.refuse(result, text)
         else:
             self._confirm(frame.status, result)
             self.accept(frame.id)
 
-    def _repeat_update(self, frame: StatusUpdate) -> None:
+    def _apply_update(self, frame: StatusUpdate) -> None:
         self._apply(frame.status)
         self.accept(frame.id)
 
@@ -205,33 +187,22 @@ class DeviceChannel(JsonChannel):
         if self._clock.monotonic() >= self.session.ends_at:
             raise SessionEnded()
         if frame.status not in (self.session.status, "offline"):
-            self._count_change(frame.status)
-        self._pending_status, self._ignored_waits = None, 0
+            self._limit().count(frame.status, self._clock.monotonic())
+        self._supersede_pending()
 
     def _check_device(self, frame: StatusUpdate) -> None:
         if frame.device not in (None, self.session.device):
             raise Conflict("device: is fixed by the first frame of a connection")
 
-    def _count_change(self, status: Status) -> None:
-        """Count a change of status.
+    def _limit(self) -> StatusLimit:
+        if self._status_limit is None:
+            presence = self._all_settings.presence
+            self._status_limit = StatusLimit(rate_rule(presence.status_rate, presence.status_burst))
+        return self._status_limit
 
-        :raises SlowDown: there are too many changes; the status is applied later.
-        """
-        now, rule = self._clock.monotonic(), self._status_rule
-        full_at = rule.take(self._status_full_at, now)
-        if full_at:
-            self._status_full_at = full_at
-            return
-        wait = rule.wait(self._status_full_at, now)
-        self._pending_status, self._pending_at = status, now + wait
-        self._ignored_waits += now < self._wait_ends_at
-        self._wait_ends_at = now + ceil(wait)
-        raise SlowDown("status: changes too quickly", retry_after=ceil(wait))
-
-    @property
-    def _status_rule(self) -> RateRule:
-        presence = self._all_settings.presence
-        return rate_rule(presence.status_rate, presence.status_burst)
+    def _supersede_pending(self) -> None:
+        if self._status_limit is not None:
+            self._status_limit.supersede()
 
     def next_ticket(self) -> str | UnsetType:
         """Return the next ticket, once: the first answer after the sign-in carries it, OK or KO."""
@@ -243,7 +214,7 @@ class DeviceChannel(JsonChannel):
         super().refuse(refused, text)
         if not self.session.user and isinstance(refused, BackendUnavailable):
             self._expect_retry(refused.retry_after or 0)
-        if self._ignored_waits >= _MAX_IGNORED_WAITS:
+        if self._status_limit is not None and self._status_limit.ignored:
             self.close(CloseCode.SLOW_DOWN_IGNORED, f"the slow-down was ignored, retry_after={refused.retry_after or 1}")
 
     def _expect_retry(self, seconds: float) -> None:
@@ -268,8 +239,9 @@ class DeviceChannel(JsonChannel):
             self._services.recovery.check_devices(self.session.user)
 
     def _apply_pending(self) -> None:
-        status, self._pending_status = self._pending_status, None
-        if status is not None:
+        limit = self._status_limit
+        if limit is not None and limit.pending is not None:
+            status, limit.pending = limit.pending, None
             self._apply(status)
 
     # -- events
@@ -280,19 +252,19 @@ class DeviceChannel(JsonChannel):
         if not self.session.user:
             return
         now = self._clock.monotonic()
-        if self._pending_status is not None and now >= self._pending_at:
-            self._status_full_at = self._status_rule.take(self._status_full_at, now) or self._status_full_at
+        if self._status_limit is not None and self._status_limit.take_due(now):
             self.connection.defer(self._try_pending)
         if now >= self.session.ends_at + self._all_settings.identity.renewal_seconds:
             self.close(CloseCode.SESSION_ENDED, "the session has ended")
 
     def _try_pending(self) -> None:
-        pending = self._pending_status
+        limit = self._limit()
+        pending = limit.pending
         try:
             self._apply_pending()
         except BackendUnavailable:
             # the next tick tries again; a sign-out may have set the status to offline meanwhile
-            self._pending_status = self._pending_status or pending
+            limit.pending = limit.pending or pending
 
     def closed(self, code: int, clean: bool) -> None:
         """Log the end of the session and leave: grace begins, or none after a sign-out."""
@@ -327,7 +299,7 @@ class DeviceChannel(JsonChannel):
         """Close the channel. After a sign-out, the device becomes offline at once, without grace."""
         super().close(code, reason)
         if code == CloseCode.NOT_SIGNED_IN and self.session.user:
-            self._pending_status = "offline"
+            self._limit().pending = "offline"
             self._leave()
 
     @property

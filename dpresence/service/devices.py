@@ -130,7 +130,7 @@ class Devices:
             return False
         try:
             done = self._tracker.update(user, device, connection, status, grants)
-        except StaleGrants:
+        except (StaleGrants, BackendUnavailable):
             return False
         self._metrics.updates += done
         return done

@@ -120,7 +120,7 @@ class FakeConnection:
         """Take a frame of the peer; return the last frame it was answered with, None without one."""
         text = frame if isinstance(frame, str) else json.dumps(frame)
         before = len(self.sent)
-        if self.code is None:
+        if self.code is None and not (text.isascii() and len(text) <= 125 and self.channel.try_message(text.encode())):
             self._event(lambda: self.channel.message(text))
         return self.sent[-1] if len(self.sent) > before else None
 

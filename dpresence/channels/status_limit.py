@@ -1,0 +1,66 @@
+"""The limit on changes of status by one device (docs/protocol.md, section 3)."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from ..errors import SlowDown
+from ..limits import RateRule
+from ..model import Status
+
+_MAX_IGNORED_WAITS = 20
+"""Maximum number of refused updates within the wait of a slow-down; more close the channel."""
+
+
+class StatusLimit:
+    """Counts changes of status. The newest change that was refused is pending: it is applied as soon as the rate allows it.
+
+    Every ``now`` is ``Clock.monotonic()``.
+
+    :ivar pending: the status of the pending change, None without one.
+    """
+
+    __slots__ = ("_full_at", "_ignored_waits", "_pending_at", "_rule", "_wait_ends_at", "pending")
+
+    def __init__(self, rule: RateRule) -> None:
+        self.pending: Status | None = None
+        self._rule = rule
+        self._full_at = 0.0  # state of the rule
+        self._pending_at = 0.0
+        self._ignored_waits = 0
+        self._wait_ends_at = 0.0  # end of the last ``retry_after``
+
+    @property
+    def ignored(self) -> bool:
+        """True if the device keeps ignoring the slow-down."""
+        return self._ignored_waits >= _MAX_IGNORED_WAITS
+
+    def allows(self, now: float) -> bool:
+        """Return whether ``count`` would not raise."""
+        return bool(self._rule.take(self._full_at, now))
+
+    def count(self, status: Status, now: float) -> None:
+        """Count a change.
+
+        :raises SlowDown: there are too many changes; this one is pending.
+        """
+        full_at = self._rule.take(self._full_at, now)
+        if full_at:
+            self._full_at = full_at
+            return
+        wait = self._rule.wait(self._full_at, now)
+        self.pending, self._pending_at = status, now + wait
+        self._ignored_waits += now < self._wait_ends_at
+        self._wait_ends_at = now + ceil(wait)
+        raise SlowDown("status: changes too quickly", retry_after=ceil(wait))
+
+    def supersede(self) -> None:
+        """Forget the pending change: a newer update was accepted."""
+        self.pending, self._ignored_waits = None, 0
+
+    def take_due(self, now: float) -> bool:
+        """Return whether the pending change is due; if so, count it."""
+        if self.pending is None or now < self._pending_at:
+            return False
+        self._full_at = self._rule.take(self._full_at, now) or self._full_at
+        return True
