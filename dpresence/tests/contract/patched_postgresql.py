@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 
 import gevent
 import pytest
 from gevent import monkey
-from sqlalchemy import insert, select, text
+from sqlalchemy import text
 
 from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.postgresql import CONNECTIONS, SLOTS
-from dpresence.backends.sql.tables import service
 from dpresence.errors import BackendUnavailable
 
 from . import mailbox
 from .directory_values import CALLS, END, NOW, application, at_once, person
 from .postgresql import empty, sessions
+from .postgresql_calls import check_sessions, fill, mode, sleep, turning, within, write
 
 assert monkey.is_module_patched("select"), "a query that hangs would hang the tests"
 
@@ -37,60 +36,6 @@ def make(migrated):
     yield make
     for database in made:
         database.close()
-
-
-@contextmanager
-def turning(times: int = 10):
-    """Fail when the hub turned less often: a wait that blocks it lets it turn once."""
-    turns = []
-
-    def tick():
-        while True:
-            gevent.sleep(0.005)
-            turns.append(1)
-
-    ticker = gevent.spawn(tick)
-    gevent.sleep(0)
-    yield
-    ticker.kill()
-    assert len(turns) >= times
-
-
-def sleep(seconds):
-    return lambda connection: connection.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": seconds})
-
-
-def fill(database, seconds):
-    """Use every connection at the same time."""
-    calls = [gevent.spawn(database.run, sleep(seconds), key=f"user-{n}", urgent=n < SLOTS["reserved"]) for n in range(CONNECTIONS)]
-    gevent.joinall(calls, raise_error=True)
-
-
-def write(connection):
-    connection.execute(insert(service).values(id=1, mode="development"))
-
-
-def mode(connection):
-    return connection.scalar(select(service.c.mode))
-
-
-def check_sessions(database):
-    """The server ends what was abandoned as soon as it notices."""
-    with gevent.Timeout(5):
-        while database.run(sessions) > CONNECTIONS + 1:
-            gevent.sleep(0.05)
-
-
-def within(seconds, call):
-    """Call until it succeeds; return after how many seconds it did."""
-    began = time.monotonic()
-    while True:
-        try:
-            call()
-            return time.monotonic() - began
-        except BackendUnavailable:
-            assert time.monotonic() - began < seconds
-            gevent.sleep(0.05)
 
 
 def test_the_hub_keeps_turning_during_a_query(make):

@@ -107,3 +107,22 @@ class RealProvider:
         auth = (client, requests.utils.quote(SECRET, safe=""))
         answer = requests.post(f"{self.issuer}/token", data=form, auth=auth, timeout=SECONDS).json()
         return str(answer["id_token"])
+
+
+def trusting(issuer, folder, **changed):
+    """Return the settings of a service that trusts the provider."""
+    secret = folder / "corp.secret"
+    secret.write_text(SECRET)
+    return {
+        "identity__development": "false",
+        "identity__verifiers": "oidc",
+        "outbound__allow_loopback": "false",
+        "oidc__providers": "corp",
+        "oidc__corp__issuer": issuer,
+        "oidc__corp__client_id": "dpresence-RS256",
+        "oidc__corp__client_secret_file": str(secret),
+        "oidc__corp__domains": "example.org",
+        "oidc__corp__allow_private": "true",
+        "channels__failures_per_minute": "10000",
+        **changed,
+    }

@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 from dpresence.errors import BackendUnavailable, InvalidAssertion, NotAdmitted
 from dpresence.identity.oidc import parse
-from dpresence.tests.live.real_provider import CALLBACK, SECONDS, SECRET, RealProvider, give_up, install
+from dpresence.tests.live.real_provider import CALLBACK, SECONDS, RealProvider, give_up, install, trusting
 from dpresence.tests.live.warm import WarmService
 from dpresence.tests.oidc_support import part, raw, sign
 from dpresence.tests.support import FakeClock
@@ -43,25 +43,6 @@ def provider(running):
     """The provider; whatever a test made of it, the next one finds it as it was."""
     yield running
     running.again()
-
-
-def trusting(issuer, folder, **changed):
-    """Return the settings of a service that trusts the provider."""
-    secret = folder / "corp.secret"
-    secret.write_text(SECRET)
-    return {
-        "identity__development": "false",
-        "identity__verifiers": "oidc",
-        "outbound__allow_loopback": "false",
-        "oidc__providers": "corp",
-        "oidc__corp__issuer": issuer,
-        "oidc__corp__client_id": "dpresence-RS256",
-        "oidc__corp__client_secret_file": str(secret),
-        "oidc__corp__domains": "example.org",
-        "oidc__corp__allow_private": "true",
-        "channels__failures_per_minute": "10000",
-        **changed,
-    }
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -62,3 +63,18 @@ def shown(world: World, app: App, puid: str) -> str | None:
     """Return the status of the newest entry of a PUID, None for a dead one."""
     latest = world.registry.backends.tracker.latest(app.id, [puid])
     return latest[puid].status if puid in latest else None
+
+
+def eventually(check: Callable[[], object]) -> None:
+    """Wait until a check returns something true, also while a backend is unavailable."""
+    until = time.monotonic() + 5
+    while not _holds(check):
+        assert time.monotonic() < until
+        gevent.sleep(0.01)
+
+
+def _holds(check: Callable[[], object]) -> object:
+    try:
+        return check()
+    except BackendUnavailable:
+        return False

@@ -1,0 +1,86 @@
+"""What devices and applications see of a process whose Redis is away, and once it is back."""
+
+from __future__ import annotations
+
+import pytest
+
+from dpresence.errors import BackendUnavailable
+from dpresence.tests.web.races import eventually
+from dpresence.tests.web.support import say
+
+ANN = "ann@example.org"
+
+
+@pytest.fixture
+def alone(make_world, tmp_path, lost_redis):
+    lost_redis.start()
+    return make_world(tracker="redis", mailbox="redis", redis__url=lost_redis.url, redis__timeout_seconds="0.3")
+
+
+def test_an_update_is_refused_while_redis_is_away_and_taken_when_it_is_back(alone, lost_redis):
+    device = alone.device(ANN)
+    lost_redis.kill()
+    refused = say(device, "unavailable")
+    assert (refused["errno"], refused["retry_after"]) == (201, 5)
+    assert device.code is None
+    lost_redis.start()
+    eventually(lambda: alone.registry.backends.tracker.ping() is None)
+    assert say(device, "unavailable") == {"result": "OK"}
+    assert alone.registry.backends.tracker.status(alone.services.hub.devices()[0][0]) == "unavailable"
+
+
+def test_a_repetition_after_a_refusal_is_not_taken_for_no_change(alone, lost_redis):
+    """The change that was refused may have happened."""
+    device = alone.device(ANN)
+    user = alone.services.hub.devices()[0][0]
+    with lost_redis.stopped():
+        assert say(device, "unavailable")["errno"] == 201
+    eventually(lambda: alone.registry.backends.tracker.status(user) == "unavailable")
+    assert say(device, "online") == {"result": "OK"}
+    assert alone.registry.backends.tracker.status(user) == "online"
+
+
+def test_a_device_that_leaves_while_redis_is_away_is_no_ghost(alone, lost_redis):
+    device = alone.device(ANN)
+    user = alone.services.hub.devices()[0][0]
+    lost_redis.kill()
+    device.lose()
+    lost_redis.start()
+    eventually(lambda: alone.registry.backends.tracker.ping() is None)
+    assert alone.registry.backends.tracker.status(user) == "online"
+    alone.services.retries.flush()
+    alone.advance(16)
+    assert alone.registry.backends.tracker.status(user) == "offline"
+
+
+def test_an_application_that_comes_while_redis_is_away_may_try_again(alone, lost_redis):
+    app = alone.application()
+    cursor = alone.service(app).sent[-1]["cursor"]
+    lost_redis.kill()
+    channel = alone.service_channel(app)
+    assert channel.receive({"action": "auth", "key": app.key, "since": cursor})["errno"] == 201
+    lost_redis.start()
+    eventually(lambda: alone.registry.backends.tracker.ping() is None)
+    assert channel.receive({"action": "auth", "key": app.key, "since": cursor})["recovery"] == "replayed"
+
+
+def test_notifications_that_wait_while_redis_is_away_are_sent_when_it_is_back(alone, lost_redis, monkeypatch):
+    monkeypatch.setattr("dpresence.service.coalescer.RETRY_SECONDS", 0.1)
+    app = alone.application()
+    puid = alone.grant(ANN, app)
+    alone.notify(app, {"puid": puid, "message": "kept"})
+    real = alone.registry.backends.mailbox.pending
+    away = [True]
+
+    def pending(*arguments):
+        if away[0]:
+            raise BackendUnavailable
+        return real(*arguments)
+
+    monkeypatch.setattr(alone.registry.backends.mailbox, "pending", pending)
+    device = alone.channel()
+    device.receive({"email": ANN, "assertion": alone.assertion(ANN), "status": "online"})
+    assert device.take() == [{"result": "OK"}]
+    away[0] = False
+    eventually(lambda: device.sent)
+    assert device.sent[0]["notifications"][0]["message"] == "kept"
