@@ -20,11 +20,11 @@ from ...limits import Buckets
 from ...model import ERASED, Device, Grant, GrantSet, Reason, Status, merge
 from ...settings import PresenceSettings
 from . import Connected, Listener, StaleGrants, Topic, Updated
-from .live import LiveDevice, LiveUser
 from .memory_feeds import MemoryFeeds
+from .memory_values import LiveDevice, LiveUser
 
-_MOST_REVISIONS = 100_000
-_MOST_BUCKETS = 100_000
+_MAX_REVISIONS = 100_000
+_MAX_BUCKETS = 100_000
 
 
 class MemoryTracker(MemoryFeeds):
@@ -35,7 +35,7 @@ class MemoryTracker(MemoryFeeds):
         self._users: dict[str, LiveUser] = {}
         self._grace: dict[tuple[str, str], float] = {}  # (user, device) -> end of the grace period, in ascending order
         self._revisions: OrderedDict[str, int] = OrderedDict()  # newest revision of the users whose grants were changed last
-        self._buckets = Buckets(settings.status_rate, settings.status_burst, _MOST_BUCKETS)
+        self._buckets = Buckets(settings.status_rate, settings.status_burst, _MAX_BUCKETS)
         self._postponed: dict[str, tuple[float, Reason]] = {}  # user -> time of the next token, and the reason of the change
         self._claims: dict[str, float] = {}  # task -> end of the claim
         self._listeners: list[Listener] = []
@@ -156,7 +156,7 @@ class MemoryTracker(MemoryFeeds):
         self._refuse_stale(user, revision)
         self._revisions[user] = revision
         self._revisions.move_to_end(user)
-        if len(self._revisions) > _MOST_REVISIONS:
+        if len(self._revisions) > _MAX_REVISIONS:
             self._revisions.popitem(last=False)
 
     def _owned(self, user: str, device: str, connection: str) -> LiveDevice | None:
