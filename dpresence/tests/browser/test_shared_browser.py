@@ -30,8 +30,7 @@ def test_who_signs_in_after_somebody_who_went_offline_is_online_under_a_name_of_
     browser.click("Offline")
     browser.wait(lambda _: status_of(scene, "sharing.ada@example.org") == ["offline"])
     browser.click("Sign out")
-    browser.wait(lambda it: it.count("meta[name=csrf]") == 0)
-    assert browser.run(KEPT) == []
+    browser.wait(lambda it: it.count("meta[name=csrf]") == 0 and it.run(KEPT) == [])
     second = open_sidebar(browser, scene, "sharing.bob@example.org")
     assert browser.find(".choice [aria-pressed=true]").text == "Online"
     assert status_of(scene, "sharing.bob@example.org") == ["online"] and first != second

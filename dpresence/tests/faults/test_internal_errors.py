@@ -21,9 +21,9 @@ OVERRIDES = {"channels": LIMITS, "presence": {"ping_seconds": 0.2, "pong_seconds
 GONE = (OSError, EOFError, AssertionError)
 """What a client meets whose connection has ended."""
 AFTER = {
-    "connection_scheduler.ConnectionScheduler._end_failed": "connection.Connection._read",
-    "wire.Wire.fail": "connection.Connection._read",
-    "connection.Connection.fail": "connection.Connection._read",
+    "connection_scheduler.ConnectionScheduler._end_failed": "connection.Connection._handle_data",
+    "wire.Wire.fail": "connection.Connection._handle_data",
+    "connection.Connection.fail": "connection.Connection._handle_data",
     "gate.Ticker._end": "connection.Connection.tick",
 }
 """What is called only when something else has raised."""
@@ -114,7 +114,9 @@ def test_a_method_that_raises_leaves_nothing_behind(faulty, name, kind):
 
 
 @pytest.mark.parametrize(("name", "kind"), [
-    ("connection.Connection._read", "MemoryError"), ("send_buffer.SendBuffer._flush", "Timeout"), ("workers.Workers.run", "GreenletExit"),
+    ("connection.Connection._handle_data", "MemoryError"),
+    ("send_buffer.SendBuffer._flush", "Timeout"),
+    ("workers.Workers.run", "GreenletExit"),
 ])  # fmt: skip
 def test_an_error_in_a_read_a_write_or_between_leaves_nothing_behind(faulty, name, kind):
     check(faulty, name, kind)
