@@ -117,7 +117,18 @@ class Server(WebSocketServer):
         self._first_requests.discard(first)
         sock = GeventSocket(first.sock.family, first.sock.type, first.sock.proto, first.sock.detach())
         self.gate.plain.replace(first.sock, sock)
-        super().do_handle(sock, first.address, first.waited)
+        try:  # without ``do_handle``: a server that is draining has none any more, and the hub must not wait for the pool
+            self.pool.start(gevent.Greenlet(self._handle_and_close, sock, first.address, first.waited), blocking=False)
+        except BaseException:
+            self.gate.plain.leave(sock)
+            sock.close()
+            raise
+
+    def _handle_and_close(self, sock: Any, address: Any, waited: float) -> None:
+        try:
+            self.handle(sock, address, waited)
+        finally:
+            sock.close()
 
     def _warn_full(self, what: str) -> None:
         if (now := self.gate.clock.monotonic()) >= self._next_full_warning_at:

@@ -117,8 +117,16 @@ class Connection:
         self._suspended = True
 
     def resume(self, function: Callable[..., None], *arguments: Any) -> None:
-        """See ``ChannelConnection``. A greenlet is needed only if there is more to do."""
+        """See ``ChannelConnection``. An internal error ends the connection: nobody else would continue the parked run."""
         self._suspended = False
+        try:
+            self._continue(function, *arguments)
+        except BaseException:
+            self._scheduler.end()
+            self.fail()
+
+    def _continue(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Call ``function``, and continue the parked run. A greenlet is needed only if there is more to do."""
         self.call_guarded(function, *arguments)
         if self._scheduler.parked:
             if self._unread or self.closed or not self._scheduler.nothing_deferred or not (self._receiver and self._receiver.empty):

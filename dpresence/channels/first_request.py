@@ -8,6 +8,7 @@ handler alone (docs/decisions/0022-first-request.md).
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,6 +25,8 @@ from .handshake import WEBSOCKET_VERSION, WebsocketHandler, accept_key, asks_for
 from .http import MAX_UNREAD_BYTES, log_access, path_below
 from .http_parser import Head, read_head
 from .send_buffer import WOULD_BLOCK
+
+log = logging.getLogger(__name__)
 
 PEEK_BYTES = 4096
 """Maximum size of an ordinary handshake."""
@@ -67,8 +70,8 @@ class FirstRequest:
         self._began_at = gate.clock.monotonic()
         self._watcher = loop.io(sock.fileno(), _READ)
         self._timer = loop.timer(gate.settings.channels.handshake_seconds)
-        self._watcher.start(self._on_readable)
-        self._timer.start(self._on_timeout)
+        self._watcher.start(self._guarded, self._on_readable)
+        self._timer.start(self._guarded, self._on_timeout)
 
     @property
     def waited(self) -> float:
@@ -86,6 +89,16 @@ class FirstRequest:
         for watcher in (self._timer, self._watcher):
             watcher.stop()
             watcher.close()
+
+    def _guarded(self, function: Callable[[], None]) -> None:
+        """Call a function; its exception is an internal error, which ends the connection. gevent's hub would only print it."""
+        try:
+            function()
+        except BaseException:
+            with suppress(Exception):
+                log.exception("internal error at a first request")
+            if self.sock in self._gate.plain:
+                self.close()
 
     def _on_timeout(self) -> None:
         self._stop_watching()
@@ -111,20 +124,28 @@ class FirstRequest:
 
     def _switch(self, handshake: OrdinaryHandshake, began: float) -> None:
         """Send the 101 and pass the socket to the connection, as ``WebsocketHandler._switch`` does."""
-        gate, connection = self._gate, handshake.connection
-        gate.admit(connection)
-        sent = 0
+        gate, connection, started = self._gate, handshake.connection, False
+        try:
+            gate.admit(connection)
+            sent = self._send(handshake)
+            if sent == len(handshake.answer):
+                connection.start(self.sock, b"")
+                started = True
+        finally:
+            if not started:  # the peer has disconnected, or an internal error occurred
+                gate.leave(connection)
+                self.close()
+        if started:
+            gate.plain.leave(self.sock)
+            self._ended(self)
+            log_access(connection.address, handshake.line, "101", sent, time.time() - began)
+
+    def _send(self, handshake: OrdinaryHandshake) -> int:
+        """Read the request and send the response; return how many bytes the socket accepted."""
         with suppress(OSError):
             self.sock.recv(handshake.size)
-            sent = self.sock.send(handshake.answer)
-        if sent < len(handshake.answer):  # the peer has disconnected
-            gate.leave(connection)
-            self.close()
-            return
-        gate.plain.leave(self.sock)
-        log_access(connection.address, handshake.line, "101", sent, time.time() - began)
-        self._ended(self)
-        connection.start(self.sock, b"")
+            return int(self.sock.send(handshake.answer))
+        return 0
 
 
 class OrdinaryHandshake:

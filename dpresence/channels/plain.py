@@ -28,6 +28,10 @@ class PlainConnections:
         """Return the number of connections."""
         return len(self._addresses)
 
+    def __contains__(self, sock: object) -> bool:
+        """Return whether a connection is registered."""
+        return sock in self._addresses
+
     def enter(self, sock: Any, address: str, shared: bool = False) -> bool:
         """Add a connection; the caller must call ``leave`` at its end.
 

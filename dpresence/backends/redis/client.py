@@ -159,14 +159,13 @@ class BatchingClient:
     def _expire(self) -> None:
         """Fail the calls whose deadline has passed. Called in the hub."""
         self._stop_timer()
-        now, following = time.monotonic(), None
-        for call in [*self._in_flight, *self._calls]:  # in the order of their deadlines
-            if call.deadline > now:
-                following = call.deadline
-                break
-            call.fail()
-        if following is not None and self._deadline_timer is None and not self._closed:
-            self._start_timer(following - now)
+        now, calls = time.monotonic(), [*self._in_flight, *self._calls]  # in the order of their deadlines
+        following = next((call.deadline for call in calls if call.deadline > now), None)
+        if following is not None and not self._closed:
+            self._start_timer(following - now)  # first, because a failed call may start another one
+        for call in calls:
+            if call.deadline <= now:
+                call.fail()
 
     # -- the worker
 
@@ -201,6 +200,9 @@ class BatchingClient:
         except Exception:  # a bug in this service; the next batch may succeed
             log.exception("redis: a batch failed")
             self._give_up(batch)
+        except BaseException:  # the worker ends, and starts again
+            self._fail(batch)
+            raise
         finally:
             self._in_flight = ()
 

@@ -93,6 +93,36 @@ def test_a_call_that_waits_for_a_slow_connection_ends_at_its_deadline(redis_serv
     eventually(lambda: client.call("2") == 2)
 
 
+def test_a_failed_call_that_calls_again_does_not_delay_the_deadline_of_the_next(redis_server, clients):
+    def slow(connection):
+        gevent.sleep(0.9)
+        return echo(connection)
+
+    client, failed = clients(redis_server.server(seconds=0.2), slow), []
+    client.submit(("1",), lambda result: client.submit(("1",), lambda result: None))
+    gevent.sleep(0.02)
+    began = time.monotonic()
+    client.submit(("2",), lambda result: failed.append(time.monotonic() - began))
+    eventually(lambda: failed)
+    assert failed[0] < 0.35
+
+
+def test_a_batch_whose_greenlet_is_killed_fails_once_and_the_next_call_succeeds(redis_server, clients):
+    def killed(connection):
+        def execute(operations):
+            if operations[0] == ("killed",):
+                raise gevent.GreenletExit
+            return echo(connection)(operations)
+
+        return execute
+
+    client, failed = clients(redis_server.server(), killed), []
+    client.submit(("killed",), failed.append)
+    eventually(lambda: failed)
+    assert [type(result) for result in failed] == [Unanswered]
+    eventually(lambda: client.call("1") == 1)
+
+
 def test_the_end_of_a_client_fails_what_is_under_way(redis_server, clients):
     client, found = clients(redis_server.server()), []
     assert client.call("1") == 1

@@ -19,6 +19,7 @@ ELSEWHERE = frozenset((
     "gate.Gate.close_all", "gate.Ticker.stop",  # at the end
     "gate.Gate.counts", "gate.Gate._retry_after", "connection.Connection.send_buffer_half_full", "connection.Connection.idle",
     "wire.Wire.half_full", "wire.Wire.idle",  # not called for open connections
+    "connection.Connection.resume",  # the one that guards the rest
 ))  # fmt: skip
 """What no open connection depends on."""
 

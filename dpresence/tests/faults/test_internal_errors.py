@@ -56,6 +56,8 @@ def busy(client):
     client.send(frame(1, b"a" * 200, final=False) + frame(0, b"b") + frame(2, b"a", final=False) + frame(0, b"b") + frame(9) + frame(10))
     client.send(frame(1, b"long" * 4000) + frame(2, b"x") * 12)
     client.text("marked")
+    client.send(frame(1, b"suspend 0.01") + frame(1, b"text"))
+    client.text("suspend 0.01")
     client.text("close 4001")
 
 

@@ -83,6 +83,10 @@ class Echo(Channel):
         gevent.sleep(seconds)
         self.connection.send(b"slowly done")
 
+    def do_suspend(self, seconds):
+        self.connection.suspend()
+        gevent.spawn_later(float(seconds), gevent.get_hub().loop.run_callback, self.connection.resume, self.connection.send, b"resumed")
+
     def do_wait(self, seconds):
         gevent.sleep(float(seconds))
         self.connection.send(b"waited")

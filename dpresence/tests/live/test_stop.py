@@ -47,7 +47,7 @@ def test_a_stop_admits_nobody_and_does_not_wait_for_who_does_not_answer(tmp_path
     )
     with ExitStack() as stack:
         service = stack.enter_context(running(tmp_path))
-        half, mute = (stack.enter_context(socket.create_connection(("127.0.0.1", service.port))) for _ in range(2))
+        half, mute, silent = (stack.enter_context(socket.create_connection(("127.0.0.1", service.port))) for _ in range(3))
         half.sendall(b"GET / HTTP/1.1\r\n")
         mute.sendall(request.encode())
         assert mute.recv(4096).startswith(b"HTTP/1.1 101")
@@ -55,6 +55,9 @@ def test_a_stop_admits_nobody_and_does_not_wait_for_who_does_not_answer(tmp_path
         start = time.monotonic()
         service.send_signal(signal.SIGTERM)
         device.wait_closed()
+        silent.sendall(request.encode())  # while the mute one is waited for
+        refusal = silent.recv(4096)
+        assert refusal.startswith(b"HTTP/1.1 503") and b"Retry-After" in refusal
         with pytest.raises(requests.RequestException):
             requests.get(f"{service.origin}/__lbheartbeat__", timeout=2).raise_for_status()
         assert service.wait() == 0

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import _socket
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
+import gevent
 import pytest
+from gevent import socket
 
-from dpresence.channels.first_request import ordinary_handshake
+from dpresence.channels.first_request import FirstRequest, ordinary_handshake
 from dpresence.channels.gate import Gate
 from dpresence.channels.http import MAX_UNREAD_BYTES
 from dpresence.errors import BackendUnavailable, SlowDown
@@ -115,3 +119,19 @@ def test_a_channel_that_cannot_be_made_is_left_to_the_handler() -> None:
 
     gate.direct_channels["/presence"] = fail  # type: ignore[assignment]
     assert not open_one(gate)
+
+
+def test_an_internal_error_at_the_switch_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = make()
+    ended: list[Any] = []
+    ours, peer = socket.socketpair()
+    sock = _socket.socket(fileno=ours.detach())
+    sock.setblocking(False)
+    gate.plain.enter(sock, PEER)
+    monkeypatch.setattr(gate, "admit", lambda connection: 1 / 0)
+    FirstRequest(gate, sock, (PEER, 1), ended.append, ended.append)
+    with peer, gevent.Timeout(5):
+        peer.sendall(REQUEST % b"/presence")
+        with pytest.raises(ConnectionResetError):  # the request was not read
+            peer.recv(100)
+    assert len(ended) == 1 and len(gate.plain) == 0 and not gate.connections

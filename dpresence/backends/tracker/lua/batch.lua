@@ -38,10 +38,10 @@ end
 
 local channel = context.prefix .. 'wakes'
 
--- Return whether another process receives signals. Each one subscribes to a channel of its own too, so that it is not counted itself.
-local function has_other_subscribers()
-  local counts = call('PUBSUB', 'NUMSUB', channel, channel .. ':' .. context.process)
-  return counts[2] > counts[4]
+-- Return whether another process may receive signals. Each one subscribes to a channel of its own too, so that it is not counted itself.
+local function may_have_other_subscribers()
+  local known, counts = pcall(call, 'PUBSUB', 'NUMSUB', channel, channel .. ':' .. context.process)
+  return not known or counts[4] == 0 or counts[2] > counts[4]
 end
 
 local results, failed = {}, {}
@@ -56,7 +56,7 @@ for position, operation in ipairs(context.operations) do
 end
 local entries = feeds.save_all()
 local text = table.concat(context.signals, '\n')
-if #context.signals > 0 and has_other_subscribers() then
+if #context.signals > 0 and may_have_other_subscribers() then
   call('PUBLISH', channel, context.process .. '\n' .. text) -- see tracker/redis.py
 end
 local batches = call('HINCRBY', context.meta, 'batches', 1)
