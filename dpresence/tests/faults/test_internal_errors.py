@@ -101,6 +101,8 @@ def raising(client):
 
 
 def unreadable(client):
+    client.text("quick")
+    time.sleep(0.02)  # it comes alone
     client.send(frame(1, b"\xff"))
 
 

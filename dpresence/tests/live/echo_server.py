@@ -38,6 +38,13 @@ class Echo(Channel):
         self.connection = connection
         self.app.opened += 1
 
+    def try_message(self, payload):
+        """Handle one word in the hub."""
+        if payload != b"quick":
+            return False
+        self.connection.send(payload)
+        return True
+
     def message(self, text):
         word, _, rest = text.partition(" ")
         act = getattr(self, f"do_{word}", None)
