@@ -25,7 +25,7 @@ _PAGE = 100
 
 
 class Comparison:
-    """Compares on request. Only one process compares at a time; processes that request it at the same time share one comparison."""
+    """Compares on request, at most one process at a time: another one that requests it compares after ``_CLAIM_SECONDS``."""
 
     def __init__(self, directory: Directory, tracker: Tracker, grants: Grants) -> None:
         self._directory = directory

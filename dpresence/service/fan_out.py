@@ -49,12 +49,14 @@ class FanOut:
     def _send_now(self, appid: str) -> None:
         """Send updates that can be read without waiting. Called in the hub."""
         self._scheduled.discard(appid)
+        sent = False
         try:
-            if not self._coalescer.running(appid) and all(self._send_read(appid, one) for one in self._by_offset(appid)):
-                return
+            sent = not self._coalescer.running(appid) and all(self._send_read(appid, one) for one in self._by_offset(appid))
         except Exception:  # a bug in this service; the greenlet tries again
             log.exception("the fan-out of a feed failed")
-        self.request(appid)
+        finally:  # also if logging fails
+            if not sent:
+                self.request(appid)
 
     def _send_read(self, appid: str, channels: Sequence[AppServicePort]) -> bool:
         """Send updates that can be read without waiting; return False if there may be more."""

@@ -57,7 +57,7 @@ class _Cache:
 
     def _store(self, user: str, grants: GrantSet) -> None:
         """Store grants. A full cache discards its oldest tenth at once: finding the first key of a dict again and again is slow."""
-        if len(self._grants) >= _MAX_USERS:
+        if user not in self._grants and len(self._grants) >= _MAX_USERS:
             for oldest in list(islice(self._grants, _MAX_USERS // 10)):
                 del self._grants[oldest]
         self._grants[user] = grants

@@ -1,4 +1,4 @@
-"""What the tests of PostgreSQL in a patched process call, and how long they wait."""
+"""Calls and waits that the tests of PostgreSQL in a patched process share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a peer sends, counted, and its silences; time is a number."""
+"""The frame rate, the ping timer and incomplete frames of a peer. The tests pass the time as a number."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def test_an_erasure_while_the_tracker_is_away_is_told_to_everybody_later(
 ) -> None:
     dev = world.person(ANN)
     own = world.application(dev, name="Go")
-    seen, hers, device = world.followed(app), world.followed(own), world.device(ANN)
+    seen, owned, device = world.followed(app), world.followed(own), world.device(ANN)
     theirs = world.grant("bob@example.org", own)
     world.notify(app, {"puid": puid, "message": "gone", "ttl": 60})
     away = Away(monkeypatch, world.registry.backends.tracker, "signal", "remove_all", "revoked", "drop")
@@ -152,7 +152,7 @@ def test_an_erasure_while_the_tracker_is_away_is_told_to_everybody_later(
     world.carry_out()
     world.settle()
     assert updates(seen)[-1] == (puid, "offline", "revoked")
-    assert (hers.code, device.code) == (CloseCode.UNKNOWN_APPLICATION, CloseCode.NOT_SIGNED_IN)
+    assert (owned.code, device.code) == (CloseCode.UNKNOWN_APPLICATION, CloseCode.NOT_SIGNED_IN)
     assert shown(world, own, theirs) is None and world.registry.backends.tracker.snapshot(own.id) == ({}, 0)
     assert list(world.registry.backends.mailbox.pending(user, 0, 10)) == []
 

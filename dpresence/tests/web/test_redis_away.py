@@ -1,4 +1,4 @@
-"""What devices and applications see of a process whose Redis is away, and once it is back."""
+"""A service whose Redis is unavailable for a while: what devices and applications receive meanwhile and afterwards."""
 
 from __future__ import annotations
 
