@@ -38,6 +38,7 @@ setup(
         "regex>=2025.9.1",  # Unicode 17
         "publicsuffixlist>=1.0.2.20251001",
         "confusable_homoglyphs>=3.3.1,<4",  # lookalikes.py reads its data file
+        "segno>=1.6,<2",
         "setuptools<82",  # Pyramid and Cornice import pkg_resources
     ],
     extras_require={

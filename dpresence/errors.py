@@ -152,6 +152,22 @@ class NotActive(Refused):
     errno, status, text = 142, 403, "the application is not active"
 
 
+class PairingIncomplete(Refused):
+    """A pairing has no credential yet, or will not have one; ``details`` is an error code of RFC 8628, section 3.5."""
+
+    errno, status, text = 143, 400, "the pairing is not complete"
+
+    REASONS: ClassVar[dict[str, str]] = {
+        "authorization_pending": "the user has not answered yet",
+        "slow_down": "the device polls too often",
+        "access_denied": "the user has refused it",
+        "expired_token": "device_code: is unknown, has expired, or its credential is in use",
+    }
+
+    def __init__(self, reason: str, retry_after: int | None = None) -> None:
+        super().__init__(f"{self.text}: {self.REASONS[reason]}", details=reason, retry_after=retry_after)
+
+
 class FieldTooLong(Refused):
     errno, status, text = 151, 400, "a field is too long"
 

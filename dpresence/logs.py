@@ -6,7 +6,7 @@ import logging
 import re
 
 _SECRET = re.compile(
-    r"(?P<prefix>dpk_[A-Za-z0-9_-]{12}_|ticket:|(?:BrowserID|Bearer)\s+)[A-Za-z0-9._~=-]+"  # keys, tickets, headers
+    r"(?P<prefix>dpk_[A-Za-z0-9_-]{12}_|ticket:|device:|(?:BrowserID|Bearer)\s+)[A-Za-z0-9._~=-]+"  # keys, tickets, headers
     r"|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_~.-]+"  # JSON web tokens, which include assertions
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")

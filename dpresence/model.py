@@ -14,6 +14,7 @@ from msgspec import Struct
 
 Status = Literal["online", "unavailable", "offline"]
 Reason = Literal["explicit", "lost", "granted", "revoked"]
+PairingState = Literal["waiting", "allowed", "denied"]
 
 
 def merge(statuses: Collection[Status]) -> Status:
@@ -224,6 +225,51 @@ class Ticket:
     session_ends_at: int
     session: bytes | None = None
     device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """A device's request for a credential, which a user has to confirm (docs/protocol.md, section 6).
+
+    :param hash: SHA-256 of the device code, by which the device asks for the result.
+    :param code: the code that the user enters.
+    :param device: name of the device.
+    :param client: name of the program, as the device gives it.
+    :param address: the address from which the device asked.
+    :param expires_at: until then the user can confirm it and the device can get the credential.
+    :param family: the ``family`` of the credential.
+    :param user: the user who has allowed it; None before, and after a refusal.
+    """
+
+    hash: bytes
+    code: str
+    device: str
+    client: str
+    address: str
+    family: str
+    expires_at: int
+    state: PairingState = "waiting"
+    user: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCredential:
+    """A credential of a paired device. It opens the device channel and nothing else.
+
+    :param hash: SHA-256 of the credential.
+    :param family: its id among the ticket families of the user.
+    :param client: see ``Pairing``.
+    :param used_at: when it was last used, accurate to a day; None before the first use.
+    """
+
+    hash: bytes
+    family: str
+    user: str
+    device: str
+    client: str
+    created_at: int
+    expires_at: int
+    used_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,16 @@ from .encoding import encode
 from .fields import MAX_ENTRIES, MAX_NOTIFICATIONS, or_unset
 from .grants import GrantBody, GrantChange, GrantPage, GrantQuestion, ListedGrant, NewGrant
 from .ops import Alive, Heartbeat, Version
+from .pairing import (
+    BeginPairing,
+    NewCredential,
+    PairedDeviceBody,
+    PairingAnswer,
+    PairingAnswered,
+    PairingQuestion,
+    RedeemPairing,
+    StartedPairing,
+)
 from .parsing import action_of, id_of, parse, try_parse
 from .refusals import KoReply, Refusal
 from .session import LoggedIn, LoggedOut, Login, Logout, NewTicket
@@ -51,6 +61,7 @@ INCOMING: tuple[Any, ...] = (
     *(StatusUpdate, Acknowledge),  # frames of devices
     *(Authenticate, Notify),  # frames of app services
     *(Login, Logout, NewApplication, ApplicationChange, NewNotifications, GrantChange, DevelopmentAssertion, Empty),  # bodies
+    *(BeginPairing, RedeemPairing, PairingAnswer),
 )
 """Every frame and body that the service receives."""
 
@@ -60,6 +71,7 @@ OUTGOING: tuple[Any, ...] = (
     *(Refusal, LoggedIn, LoggedOut, NewTicket, MintedAssertion),  # bodies
     *(ApplicationBody, ActivatedApplication, ApplicationDetails, ApplicationPage, NewKey, CurrentUsers),
     *(NotifyAnswer, PresencePage, GrantQuestion, NewGrant, GrantBody, GrantPage, DeviceList, AccountDocument),
+    *(StartedPairing, NewCredential, PairingQuestion, PairingAnswered),
     *(Heartbeat, Alive, Version, Figures),
 )
 """Every frame and body that the service sends."""
@@ -81,6 +93,7 @@ __all__ = [
     "AuthReply",
     "Authenticate",
     "BackendHealth",
+    "BeginPairing",
     "CloseCount",
     "CurrentUsers",
     "DevelopmentAssertion",
@@ -106,6 +119,7 @@ __all__ = [
     "MintedAssertion",
     "Minute",
     "NewApplication",
+    "NewCredential",
     "NewGrant",
     "NewKey",
     "NewNotification",
@@ -117,13 +131,19 @@ __all__ = [
     "NotifyAnswer",
     "NotifyReply",
     "OkReply",
+    "PairedDeviceBody",
+    "PairingAnswer",
+    "PairingAnswered",
+    "PairingQuestion",
     "PlainNotifications",
     "PresenceEntry",
     "PresencePage",
     "ProcessBody",
+    "RedeemPairing",
     "Refusal",
     "SessionBody",
     "Snapshot",
+    "StartedPairing",
     "StatusUpdate",
     "StoredGrant",
     "StoredNotification",

@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from ..model import Account, Device, Grant, Notification, Status
 from .applications import ApplicationBody
+from .pairing import PairedDeviceBody
 
 
 class DeviceBody(Struct):
@@ -29,9 +30,14 @@ class DeviceBody(Struct):
 
 
 class DeviceList(Struct):
-    """The answer to ``GET /devices`` (section 6)."""
+    """The answer to ``GET /devices`` (section 6).
+
+    :param devices: the live devices.
+    :param paired: the devices with a credential.
+    """
 
     devices: list[DeviceBody]
+    paired: list[PairedDeviceBody]
 
 
 class AccountBody(Struct):
@@ -120,6 +126,7 @@ class AccountDocument(Struct, kw_only=True):
     account: AccountBody
     sessions: list[SessionBody]
     tickets: list[TicketBody]
+    paired: list[PairedDeviceBody]
     devices: list[DeviceBody]
     status: Status
     grants: list[StoredGrant]

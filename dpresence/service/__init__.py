@@ -33,6 +33,7 @@ from .grants import Grants
 from .notifications import Notifications
 from .outbox import Outbox
 from .overview import Overview
+from .pairing import Pairings
 from .personal import PersonalData
 from .rebuilding import Rebuilding
 from .recovery import Recovery
@@ -67,6 +68,7 @@ class Services:
         self.domain_checks = DomainChecks(directory, proofs, self.outbox, metrics, settings.outbound, clock)
         self.api_keys = ApiKeys(directory, self.grants, failures, settings.presence, clock)
         self.accounts = Accounts(directory, mailbox, verifiers, self.outbox, failures, metrics, settings.identity, clock)
+        self.pairings = Pairings(directory, self.accounts, self.outbox, metrics, settings.identity, clock)
         self.outbox.handlers = {
             "account": self.devices.sign_out_accounts,
             "device": self.devices.sign_out_devices,
@@ -81,7 +83,7 @@ class Services:
         self.fan_out = FanOut(self.feeds, hub)
         self.overview = Overview(directory, tracker, self.feeds, hub, clock)
         self.delivery = Delivery(directory, tracker, mailbox, self.grants, hub, clock)
-        self.device_sessions = DeviceSessions(self.accounts, self.devices, self.delivery, hub, settings.identity, clock)
+        self.device_sessions = DeviceSessions(self.accounts, self.pairings, self.devices, self.delivery, hub, settings.identity, clock)
         self.app_sessions = AppSessions(self.api_keys, self.feeds, hub, settings.presence)
         self.notifications = Notifications(directory, tracker, mailbox, self.delivery, self.retries, hub, settings.presence, clock)
         self.comparison = Comparison(directory, tracker, self.grants)

@@ -100,7 +100,7 @@ class Accounts:
             raise
         if account.blocked:
             self._metrics.event("sign-in refused: blocked", identity.email)
-            raise self._refusal(NotAdmitted("blocked", f"{masked(identity.email)}, {identity.issuer}"), credential, address)
+            raise self.refusal(NotAdmitted("blocked", f"{masked(identity.email)}, {identity.issuer}"), credential, address)
         return account
 
     def _verified(self, verify: Callable[[], T], credential: str, address: str) -> T:
@@ -108,16 +108,23 @@ class Accounts:
         try:
             return verify()
         except InvalidAssertion as refused:
-            raise self._refusal(refused, credential, address) from None
+            raise self.refusal(refused, credential, address) from None
 
-    def _refusal(self, refused: InvalidAssertion, credential: str, address: str) -> InvalidAssertion:
+    def refusal(self, refused: InvalidAssertion, credential: str, address: str) -> InvalidAssertion:
         """Count and log a failed sign-in.
 
         :raises SlowDown: there were too many.
         """
-        self._failures.record(address, credential)
+        self.count_failure(credential, address)
         log.info("sign-in refused: %s", f"{refused.reason} ({refused.about})" if refused.about else refused.reason)
         return refused
+
+    def count_failure(self, credential: str, address: str) -> None:
+        """Count a credential that is not valid.
+
+        :raises SlowDown: this address has presented too many.
+        """
+        self._failures.record(address, credential)
 
     def sign_in(self, assertion: str, address: str, device: str | None = None, ticket: bool = False) -> SignIn:
         """Sign a device in with an assertion, or with a ticket, which is used up.
@@ -142,11 +149,11 @@ class Accounts:
         successor = _new_ticket() if again else None
         used = self._directory.use_ticket(digest_of(value), self._clock.steady.now(), device, digest_of(successor) if successor else None)
         if used is None or used.account.blocked:
-            raise self._refusal(InvalidAssertion("ticket"), value, address)
+            raise self.refusal(InvalidAssertion("ticket"), value, address)
         ticket = used.ticket
         if not used.good:  # the ticket was copied: every connection of its family must sign in again
             self._outbox.apply_now(ticket.user)
-            raise self._refusal(InvalidAssertion("ticket used before", about=masked(used.account.email)), value, address)
+            raise self.refusal(InvalidAssertion("ticket used before", about=masked(used.account.email)), value, address)
         return SignIn(used.account, ticket.session_ends_at, ticket.device, ticket.family, successor)
 
     def is_current(self, signed: SignIn) -> bool:
@@ -196,7 +203,7 @@ class Accounts:
         account = self._account_of(identity, credential, address)
         self._logins.check(account.id)
         if digest is not None and not self._directory.use_assertion(digest, identity.expires_at):
-            raise self._refusal(InvalidAssertion("replayed", about=masked(identity.email)), credential, address)
+            raise self.refusal(InvalidAssertion("replayed", about=masked(identity.email)), credential, address)
         self._logins.record(account.id)
         session = Session(digest_of(cookie), account.id, now, now + self._settings.session_seconds * 1000)
         for user in self._directory.add_session(session, account, digest_of(previous) if previous else None):

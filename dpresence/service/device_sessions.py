@@ -13,13 +13,14 @@ from ..settings import IdentitySettings
 from .accounts import Accounts, SignIn
 from .delivery import Delivery
 from .devices import Devices
+from .pairing import CREDENTIAL_PREFIX, Pairings
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedSignIn:
-    """A verified assertion or ticket.
+    """A verified assertion, ticket or device credential.
 
-    :param digest: its digest; a device may repeat it in later frames.
+    :param digest: its digest; a device may repeat it in later frames. Empty if a repetition is verified again.
     :param sign_outs: ``Hub.sign_outs`` before the verification, by which ``confirm`` detects a sign-out since.
     """
 
@@ -32,9 +33,17 @@ class DeviceSessions:
     """Signs devices in: ``verify``, ``open``, the answer of the channel, ``confirm``. ``renew`` replaces ``open`` for a later assertion."""
 
     def __init__(
-        self, accounts: Accounts, devices: Devices, delivery: Delivery, hub: Hub, settings: IdentitySettings, clock: Clock
+        self,
+        accounts: Accounts,
+        pairings: Pairings,
+        devices: Devices,
+        delivery: Delivery,
+        hub: Hub,
+        settings: IdentitySettings,
+        clock: Clock,
     ) -> None:
         self._accounts = accounts
+        self._pairings = pairings
         self._devices = devices
         self._delivery = delivery
         self._hub = hub
@@ -51,10 +60,13 @@ class DeviceSessions:
         if frame.assertion is None:
             raise WrongField("assertion: is missing")
         sign_outs = self._hub.sign_outs
-        signed = self._accounts.sign_in(frame.assertion, address, device, frame.ticket)
+        if frame.assertion.startswith(CREDENTIAL_PREFIX):
+            signed, digest = self._pairings.sign_in(frame.assertion, address, device), b""  # each frame that contains it renews it
+        else:
+            signed, digest = self._accounts.sign_in(frame.assertion, address, device, frame.ticket), digest_of(frame.assertion)
         if user not in ("", signed.account.id):
             raise OtherEmail()
-        return VerifiedSignIn(signed, digest_of(frame.assertion), sign_outs)
+        return VerifiedSignIn(signed, digest, sign_outs)
 
     def open(self, channel: DevicePort, verified: VerifiedSignIn, frame: StatusUpdate) -> None:
         """Connect the device of a verified first frame, and register its channel, which replaces an earlier one of the device.

@@ -168,15 +168,19 @@ class Devices:
     def sign_out(self, user: str, device: str, requester: Requester | None = None) -> None:
         """Sign a device out: close its channel, revoke its tickets and remove it without grace.
 
-        :raises NotFound: the user has no live device of that name.
+        :raises NotFound: the user has no live or paired device of that name.
         """
-        if not self._is_known(user, device):  # a name that nobody uses must cost no write
+        paired = self._is_paired(user, device)
+        if not paired and not self._is_known(user, device):  # a name that nobody uses must cost no write
             raise NotFound()
         self._directory.end_tickets(user, device, requester)
         live = self._is_live(user, device)
         self._outbox.apply_now(user)
-        if not live:
+        if not (live or paired):
             raise NotFound()
+
+    def _is_paired(self, user: str, device: str) -> bool:
+        return any(item.device == device for item in self._directory.credentials(user, self._clock.steady.now()))
 
     def _is_known(self, user: str, device: str) -> bool:
         """Return whether a device is live or has a ticket; True while the tracker is unavailable, so that its sign-out is stored."""

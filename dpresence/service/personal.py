@@ -10,7 +10,7 @@ from ..backends.mailbox import Mailbox, Waiting
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import SlowDown
-from ..messages import AccountBody, ApplicationBody, DeviceBody, SessionBody, StoredGrant, StoredNotification, TicketBody
+from ..messages import AccountBody, ApplicationBody, DeviceBody, PairedDeviceBody, SessionBody, StoredGrant, StoredNotification, TicketBody
 from ..model import Account, Application, Status
 from .scheduling import yield_to_loop
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 Item = StoredGrant | ApplicationBody | StoredNotification
 Pages = Iterator[Sequence[Item]]
 """The pages of a long list."""
-Value = AccountBody | Status | Sequence[SessionBody] | Sequence[TicketBody] | Sequence[DeviceBody]
+Value = AccountBody | Status | Sequence[SessionBody] | Sequence[TicketBody] | Sequence[PairedDeviceBody] | Sequence[DeviceBody]
 Document = Generator[tuple[str, Value | Pages]]
 """The fields of ``AccountDocument`` as (name, value)."""
 
@@ -73,6 +73,7 @@ class PersonalData:
             ("account", AccountBody.of(account)),
             ("sessions", [SessionBody(item.created_at, item.expires_at) for item in sessions]),
             ("tickets", [TicketBody(item.device, item.expires_at) for item in tickets]),
+            ("paired", [PairedDeviceBody.of(item) for item in self._directory.credentials(user, now)]),
             ("devices", [DeviceBody.of(item) for item in self._tracker.devices(user)]),
             ("status", self._tracker.status(user)),
         ]

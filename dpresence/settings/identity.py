@@ -37,6 +37,11 @@ class IdentitySettings:
     session_seconds: int = setting(43200, "How long a sign-in lasts, on a channel and in a browser.", low=60, high=2592000)
     renewal_seconds: int = setting(60, "How long a channel whose sign-in has expired may take to send a new assertion.", low=5, high=600)
     ticket_seconds: int = setting(60, "How long a ticket made for a page is valid.", low=5, high=600)
+    pairing_seconds: int = setting(600, "How long the code of a pairing is valid.", low=60, high=1800)
+    credential_seconds: int = setting(
+        7776000, "How long the credential of a paired device is valid after its last use.", low=86400, high=31536000
+    )
+    pairings_per_hour: int = setting(60, "Maximum number of pairings that devices at one address begin.", low=1, high=100000)
     logins_per_hour: int = setting(60, "Maximum number of browser sessions opened for one account.", low=1, high=100000)
     tickets_per_hour: int = setting(600, "Maximum number of tickets issued to one account.", low=1, high=100000)
     secret_file: str = setting(

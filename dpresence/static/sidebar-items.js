@@ -4,6 +4,7 @@ import { element, isolate, webAddress } from "./dom.js";
 import { dayInWords, timeElement } from "./times.js";
 
 /** @typedef {{device: string, status: string, connected: boolean, since: number}} Device `since` is in milliseconds */
+/** @typedef {{device: string, client: string, last_used: number | null}} PairedDevice `last_used` is in milliseconds */
 /**
  * @typedef {{appid: string, name: string, domain: string, paused: boolean, granted_at: number, last_looked: string | null}} Grant
  *   `granted_at` is in milliseconds, `last_looked` is a day
@@ -38,6 +39,19 @@ export function deviceItem({ device, status, connected, since }, own, outdated, 
   const sign = element("span", { class: "status small", "data-status": outdated ? "" : status }, outdated ? `was ${status}` : status);
   return element("li", { class: "row" },
     element("div", { class: "fill" }, element("div", {}, name), sign, " ", about),
+    itemButton("Sign out", device, `out ${device}`, "quiet", signOut));
+}
+
+/**
+ * Return the item of a paired device that is not connected.
+ * @param {PairedDevice} paired
+ * @param {(button: HTMLElement) => void} signOut
+ */
+export function pairedDeviceItem({ device, client, last_used: lastUsed }, signOut) {
+  const used = lastUsed === null ? ["never connected"] : ["not connected; last connected about ", timeElement(lastUsed)];
+  const about = [element("bdi", { class: "name" }, client), "; ", ...used];
+  return element("li", { class: "row" },
+    element("div", { class: "fill" }, element("span", { class: "name" }, device), element("p", { class: "small" }, ...about)),
     itemButton("Sign out", device, `out ${device}`, "quiet", signOut));
 }
 

@@ -5,10 +5,11 @@ import { DesktopNotifications } from "./desktop-notifications.js";
 import { byId, isolate, setText } from "./dom.js";
 import { account, announce, attempt, call, callForAll, confirmAction, toServiceError } from "./page.js";
 import { SharedDevice } from "./shared-device.js";
-import { desktopTitle, deviceItem, grantItem, notificationItem, senderOf } from "./sidebar-items.js";
+import { desktopTitle, deviceItem, grantItem, notificationItem, pairedDeviceItem, senderOf } from "./sidebar-items.js";
 import { ageInWords, describeVisibility } from "./visibility.js";
 
 /** @typedef {import("./sidebar-items.js").Device} Device */
+/** @typedef {import("./sidebar-items.js").PairedDevice} PairedDevice */
 /** @typedef {import("./sidebar-items.js").Grant} Grant */
 
 const REFRESH_SECONDS = 20; // of the lists, while the page is visible
@@ -21,6 +22,8 @@ const NO_UPGRADE = 108;
 let grants = null;
 /** @type {Device[] | null} the same */
 let devices = null;
+/** @type {PairedDevice[]} the devices with a credential, connected or not */
+let paired = [];
 let answeredAt = 0; // time of the call for the last answer, in milliseconds since the epoch
 let lostAt = 0; // time at which the connection was lost: an answer from before may be outdated
 let problem = ""; // why the last call failed
@@ -127,7 +130,10 @@ function showVisibility() {
 function showDevices() {
   const item = (/** @type {Device} */ one) =>
     deviceItem(one, one.device === me.name, shownAsOutdated, (button) => signOutDevice(button, one.device));
-  showList("devices", (devices ?? []).map(item));
+  const live = new Set(devices?.map((one) => one.device));
+  const others = paired.filter((one) => !live.has(one.device));
+  const pairedItem = (/** @type {PairedDevice} */ one) => pairedDeviceItem(one, (button) => signOutDevice(button, one.device));
+  showList("devices", [...(devices ?? []).map(item), ...others.map(pairedItem)]);
 }
 
 function showGrants() {
@@ -189,7 +195,7 @@ async function refresh() {
     if (number !== calls) return;
     [answeredAt, problem] = [began, ""];
     given.sort((one, other) => one.domain.localeCompare(other.domain));
-    update(found.devices, given);
+    update(found.devices, found.paired, given);
   } catch (caught) {
     if (number !== calls) return;
     const error = toServiceError(caught);
@@ -201,10 +207,10 @@ async function refresh() {
   if (expectsChange()) earlyRefresh = setTimeout(() => document.hidden || refresh(), EARLY_REFRESH_MS);
 }
 
-/** @param {Device[]} newDevices @param {Grant[]} newGrants */
-function update(newDevices, newGrants) {
-  if (JSON.stringify(newDevices) !== JSON.stringify(devices)) {
-    devices = newDevices;
+/** @param {Device[]} newDevices @param {PairedDevice[]} newPaired @param {Grant[]} newGrants */
+function update(newDevices, newPaired, newGrants) {
+  if (JSON.stringify([newDevices, newPaired]) !== JSON.stringify([devices, paired])) {
+    [devices, paired] = [newDevices, newPaired];
     showDevices();
   }
   if (JSON.stringify(newGrants) !== JSON.stringify(grants)) {

@@ -8,7 +8,7 @@ from itertools import chain
 from pyramid.response import Response
 
 from ..errors import BackendUnavailable
-from ..messages import DeviceBody, DeviceList, encode
+from ..messages import DeviceBody, DeviceList, PairedDeviceBody, encode
 from ..request import Request
 from ..service.personal import Document, Pages
 from . import cornice_service
@@ -21,8 +21,10 @@ account = cornice_service("account", "/account")
 
 @devices.get(validators=(user,))
 def list_devices(request: Request) -> DeviceList:
-    """List the caller's live devices."""
-    return DeviceList([DeviceBody.of(item) for item in request.services.devices.list(request.validated["account"].id)])
+    """List the caller's live devices, and those with a credential."""
+    account, services = request.validated["account"], request.services
+    live = [DeviceBody.of(item) for item in services.devices.list(account.id)]
+    return DeviceList(live, [PairedDeviceBody.of(item) for item in services.pairings.list(account)])
 
 
 @one_device.delete(validators=(user, no_body))

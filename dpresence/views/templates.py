@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ..identity.oidc_client import OidcClient
-from ..model import Application, Grant, Status
+from ..model import Application, Grant, Pairing, Status
 from .explanations import Explanation
 
 State = Literal["registered", "validated", "active"]
@@ -95,6 +95,22 @@ class Question(Template):
     on: str | None
     form_token: str
     status: Status | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair(Template):
+    """The page that pairs a device: it asks for a code, then whether the device may connect.
+
+    :param pairing: the pairing of the code, None without a code.
+    :param wrong: a code that was entered and does not exist, "" without one.
+    :param outcome: the answer that the user has just given, None without one.
+    """
+
+    name = "pair"
+    pairing: Pairing | None
+    form_token: str
+    wrong: str
+    outcome: Literal["allowed", "denied"] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from ..model import Account
 from ..request import Request
 from ..service.accounts import TICKET_PREFIX, csrf_token
 from ..service.api_keys import KEY_PREFIX
+from ..service.pairing import CREDENTIAL_PREFIX
 
 T = TypeVar("T")
 
@@ -60,6 +61,8 @@ def check_is_assertion(text: str) -> None:
         )
     if text.startswith(TICKET_PREFIX):
         raise InvalidAssertion("a ticket", "Invalid assertion: a ticket opens the device channel and nothing else")
+    if text.startswith(CREDENTIAL_PREFIX):
+        raise InvalidAssertion("a device credential", "Invalid assertion: a device credential opens the device channel and nothing else")
 
 
 def session(request: Request, **_: Any) -> None:

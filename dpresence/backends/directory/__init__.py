@@ -14,14 +14,15 @@ from ...model import DirectoryVersion, OutboxEntry
 from .accounts import AccountStore
 from .applications import ApplicationStore
 from .grants import GrantStore
+from .pairings import PairedDevice, PairingStore
 from .sessions import SessionStore
 from .tickets import TicketStore
 from .values import GrantWithApplication, Redeemed, Requester, SignedIn
 
-__all__ = ["Directory", "GrantWithApplication", "Redeemed", "Requester", "SignedIn"]
+__all__ = ["Directory", "GrantWithApplication", "PairedDevice", "Redeemed", "Requester", "SignedIn"]
 
 
-class Directory(AccountStore, SessionStore, TicketStore, ApplicationStore, GrantStore):
+class Directory(AccountStore, SessionStore, TicketStore, PairingStore, ApplicationStore, GrantStore):
     """Durable facts. Times are milliseconds since the epoch.
 
     A ``now`` argument determines what is returned, never what is deleted: a process with a wrong clock may miss existing rows,
@@ -52,7 +53,10 @@ class Directory(AccountStore, SessionStore, TicketStore, ApplicationStore, Grant
 
     @abstractmethod
     def sweep(self) -> int:
-        """Delete the sessions, tickets, used assertions and retired keys that have expired; return the number of deleted rows."""
+        """Delete all rows that have expired: sessions, tickets, pairings, device credentials, used assertions and retired keys.
+
+        :returns: the number of deleted rows.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -39,7 +39,7 @@ class TicketStore(ABC):
 
     @abstractmethod
     def has_family(self, family: str) -> bool:
-        """Return whether a ticket family exists."""
+        """Return whether a ticket or a device credential of a family exists."""
 
     @abstractmethod
     def set_family_device(self, family: str, device: str) -> None:
@@ -47,4 +47,4 @@ class TicketStore(ABC):
 
     @abstractmethod
     def end_tickets(self, user: str, device: str, requester: Requester | None = None) -> None:
-        """Delete the ticket families that ``device`` of ``user`` was the last to use."""
+        """Delete the ticket families that ``device`` of ``user`` was the last to use, and its credential."""

@@ -18,6 +18,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    UniqueConstraint,
     false,
 )
 from sqlalchemy.engine import Dialect
@@ -107,6 +108,34 @@ tickets = Table(
     # unused; used: the same device may use it again until expires_at; ended: stored until session_ends_at, to detect copies
     Column("state", Text, nullable=False, server_default="unused"),
     Index(None, "user", "device"),
+)
+
+pairings = Table(
+    "pairings",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("code", Text, nullable=False, unique=True),
+    Column("device", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("family", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("state", Text, nullable=False),
+    Column("user", Text, _part_of("accounts"), index=True),
+)
+
+device_credentials = Table(
+    "device_credentials",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("family", Text, nullable=False, index=True),
+    Column("user", Text, _part_of("accounts"), nullable=False),
+    Column("device", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("used_at", BigInteger),
+    UniqueConstraint("user", "device"),
 )
 
 used_assertions = Table(

@@ -63,9 +63,12 @@ def reading(*, urgent: bool = False, single: bool = False) -> Callable[[Method[B
     return lambda method: _in_transaction(method, functools.partial(Database.read, single=True) if single else Database.read, urgent)
 
 
-def nondurable(*, urgent: bool = False) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:
-    """Run a backend's method in one non-durable transaction; see ``Database.write_nondurable``."""
-    return lambda method: _in_transaction(method, Database.write_nondurable, urgent)
+def nondurable(*, urgent: bool = False, key: Callable[..., str] | None = None) -> Callable[[Method[B, P, T]], Caller[B, P, T]]:
+    """Run a backend's method in one non-durable transaction; see ``Database.write_nondurable``.
+
+    :param key: returns the queue key of a call from its arguments; ``owner_of`` by default.
+    """
+    return lambda method: _in_transaction(method, Database.write_nondurable, urgent, key)
 
 
 def _in_transaction(

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import ActionChains, Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
@@ -18,7 +19,9 @@ from selenium.webdriver.support.ui import WebDriverWait
 from dpresence.tests.live.service import Site
 from dpresence.tests.support import DEVELOPMENT_TOKEN, WITH_TOKEN
 
-WAIT_SECONDS = 10
+WAIT_SECONDS = 60
+GONE = (NoSuchElementException, StaleElementReferenceException)
+"""Errors of a look at a page while the browser replaces it by another one."""
 WIDTHS = {320: "narrow", 1440: "wide"}
 PICTURE_WIDTH = 1024
 PICTURES = "PICTURES" in os.environ
@@ -36,11 +39,11 @@ COLLECTOR = f"""
     addEventListener("securitypolicyviolation", ({{effectiveDirective, blockedURI}}) =>
       console.error("{REPORT}", effectiveDirective, blockedURI));
 """
-# The second in which the buttons of a page are dead (static/click-guard.js) passes at once, but not on the grant page: there, the service
-# measures that second as well.
+# The second in which the buttons of a page are dead (static/click-guard.js) passes at once, but not on pages that ask for a consent: there,
+# the service measures that second as well.
 HASTE = """
     const wait = setTimeout;
-    const measured = location.pathname.startsWith("/grant/");
+    const measured = /^\\/(grant\\/|pair$)/.test(location.pathname);
     const passes = (milliseconds) => milliseconds === 1000 && !measured && Error().stack.includes("/click-guard.js");
     globalThis.setTimeout = (run, milliseconds, ...rest) => wait(run, passes(milliseconds) ? 0 : milliseconds, ...rest);
 """
@@ -180,7 +183,7 @@ class Browser:
 
     def wait(self, arrived: Callable[[Browser], bool], seconds: float = WAIT_SECONDS) -> None:
         """Wait until something is so."""
-        WebDriverWait(self._driver, seconds, 0.05).until(lambda _: arrived(self), f"still at {self.url}: {self.title}")
+        WebDriverWait(self._driver, seconds, 0.05, GONE).until(lambda _: arrived(self), f"still at {self.url}: {self.title}")
 
     def console(self) -> list[str]:
         """Return what the console said since the last time: refusals of the content security policy among it."""

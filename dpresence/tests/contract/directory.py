@@ -12,6 +12,7 @@ from .directory_applications import ApplicationContract
 from .directory_authority import AuthorityContract
 from .directory_grants import GrantContract
 from .directory_outbox import OutboxContract
+from .directory_pairings import PairingContract
 from .directory_people import AccountContract, SessionContract
 from .directory_succession import SuccessionContract
 from .directory_tickets import TicketContract
@@ -24,6 +25,7 @@ class DirectoryContract(
     SessionContract,
     SuccessionContract,
     TicketContract,
+    PairingContract,
     ApplicationContract,
     GrantContract,
     OutboxContract,

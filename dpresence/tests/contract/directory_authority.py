@@ -11,7 +11,7 @@ from dpresence.backends.directory import Directory
 from dpresence.errors import Conflict, DomainNotValidated, SessionEnded
 from dpresence.model import Grant
 
-from .directory_values import APPLICATION, IDENTITY, KEY, LATER, NOW, SESSION, TICKET, application, grant, person
+from .directory_values import APPLICATION, IDENTITY, KEY, LATER, NOW, PAIRING, SESSION, TICKET, application, grant, person
 
 OTHER = replace(IDENTITY, issuer="new.example.org")
 
@@ -28,6 +28,7 @@ CHANGES = {
     "end_tickets": lambda it, jane, who: it.end_tickets(jane.id, "phone", who),
     "add_ticket": lambda it, jane, who: it.add_ticket(replace(TICKET, user=jane.id, hash=b"t2", family="f2"), who),
     "add_session": lambda it, jane, who: it.add_session(replace(SESSION, user=jane.id, id_hash=b"s2"), who),
+    "answer_pairing": lambda it, jane, who: it.answer_pairing(PAIRING.code, NOW, jane.id, True, who),
     "add_application": lambda it, jane, who: it.add_application(replace(APPLICATION, id="app-2", owner=jane.id), 100, who),
     "change_application": lambda it, jane, who: it.change_application("app-1", {"name": "Go"}, None, who),
     "move_application": lambda it, jane, who: it.move_application("app-1", {"domain": "go.example.org"}, who),
@@ -45,6 +46,7 @@ def stored(backend: Directory, user: str) -> list[object]:
     """All that a change could have changed."""
     apps = [backend.application(appid) for appid in ("app-1", "app-2", "app-3")]
     accounts = [backend.account(user), backend.grants_of_user(user), list(backend.sessions(user, NOW)), list(backend.tickets(user, NOW))]
+    accounts.append(backend.waiting_pairing(PAIRING.code, NOW))
     return [*apps, *accounts, list(backend.keys("app-1", NOW)), list(backend.outbox(None, 0, 100))]
 
 
@@ -54,6 +56,7 @@ class AuthorityContract:
         """Jane's application, granted by her, and one of somebody else that she may grant."""
         application(backend, person(backend, "joe"), "app-3")
         grant(backend, proven, jane)
+        backend.add_pairing(PAIRING)
 
     def test_every_change_that_a_person_asks_for_is_tried(self):
         methods = inspect.getmembers(Directory, inspect.isfunction)

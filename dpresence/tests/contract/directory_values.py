@@ -11,7 +11,7 @@ import gevent
 
 from dpresence.backends.directory import Directory
 from dpresence.errors import Refused
-from dpresence.model import Account, ApiKey, Application, Grant, Identity, Session, Ticket
+from dpresence.model import Account, ApiKey, Application, Grant, Identity, Pairing, Session, Ticket
 
 NOW = time.time_ns() // 1_000_000
 """The present: a store deletes by its own clock, and that of a server cannot be set here."""
@@ -25,6 +25,7 @@ KEY = ApiKey("key-1", "app-1", b"1" * 32, NOW)
 GRANT = Grant("app-1", "puid-1", "jane", NOW, NOW)
 SESSION = Session(b"s1", "jane", NOW, END)
 TICKET = Ticket(b"t1", "family-1", "jane", LATER, END)
+PAIRING = Pairing(b"device-code", "BCDFGHJK", "lamp", "Example lamp", "192.0.2.1", "family-9", LATER)
 
 # one call of each method; a new method of the base is missing here until it is added
 CALLS: dict[str, Callable[[Directory], Any]] = {
@@ -49,6 +50,14 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "has_family": lambda it: it.has_family("family-1"),
     "set_family_device": lambda it: it.set_family_device("family-1", "phone"),
     "end_tickets": lambda it: it.end_tickets("jane", "phone"),
+    "add_pairing": lambda it: it.add_pairing(PAIRING),
+    "pairing": lambda it: it.pairing(b"device-code", NOW),
+    "waiting_pairing": lambda it: it.waiting_pairing("BCDFGHJK", NOW),
+    "answer_pairing": lambda it: it.answer_pairing("BCDFGHJK", NOW, "jane", True),
+    "add_credential": lambda it: it.add_credential(b"device-code", NOW, b"c1", END),
+    "credential": lambda it: it.credential(b"c1", NOW),
+    "renew_credential": lambda it: it.renew_credential(b"c1", NOW, END),
+    "credentials": lambda it: it.credentials("jane", NOW),
     "add_application": lambda it: it.add_application(APPLICATION, 100),
     "application": lambda it: it.application("app-1"),
     "active": lambda it: it.active(["app-1"]),

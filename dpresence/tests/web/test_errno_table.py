@@ -123,6 +123,10 @@ def not_active(scene: Scene) -> Any:
     return refusal(scene.app.owner("POST", f"/myapps/{appid}/key"))
 
 
+def pairing_incomplete(scene: Scene) -> Any:
+    return refusal(scene.world.browser()("POST", "/pair/token", {"device_code": "unknown"}))
+
+
 def field_too_long(scene: Scene) -> Any:
     return scene.service({"message": "x" * 513})
 
@@ -169,6 +173,14 @@ REFUSALS: dict[Callable[[Scene], Any], tuple[int | None, dict[str, Any]]] = {
     domain_not_validated: (403, ko(140, "the application's domain is not validated")),
     proof_failed: (400, ko(141, "the domain could not be validated: status", details="status")),
     not_active: (403, ko(142, "the application is not active")),
+    pairing_incomplete: (
+        400,
+        ko(
+            143,
+            "the pairing is not complete: device_code: is unknown, has expired, or its credential is in use",
+            details="expired_token",
+        ),
+    ),
     field_too_long: (400, ko(151, "notifications[0].message: text of up to 512 characters")),
     bad_ttl: (400, ko(153, "notifications[0].ttl: whole seconds from 0 to 2592000")),
     bad_action: (400, ko(156, WORD)),

@@ -18,14 +18,15 @@ from . import outbox
 from .accounts import SqlAccounts
 from .applications import SqlApplications
 from .grants import SqlGrants
-from .rows import ACCOUNTS, APPLICATIONS, GRANTS, KEYS, SESSIONS, TICKETS
+from .pairings import SqlPairings
+from .rows import ACCOUNTS, APPLICATIONS, CREDENTIALS, GRANTS, KEYS, PAIRINGS, SESSIONS, TICKETS
 from .sessions import PARALLEL_MS, SqlSessions
 from .tickets import UNUSED, SqlTickets
 
 __all__ = ["ACCOUNTS", "APPLICATIONS", "GRANTS", "KEYS", "PARALLEL_MS", "SESSIONS", "TICKETS", "SqlDirectory"]
 
 
-class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlApplications, SqlGrants, Directory):
+class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlPairings, SqlApplications, SqlGrants, Directory):
     """Durable facts in a ``Database`` that is shared with the mailbox. Closing either backend closes the database.
 
     In addition to the base class, methods raise ``NotFound`` if the owner or application of a new row has been deleted concurrently.
@@ -63,6 +64,8 @@ class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlApplications, SqlGra
         now = self.database.trusted_now(connection)
         unused = (tables.tickets.c.state == UNUSED) & (tables.tickets.c.expires_at <= now)
         deleted = TICKETS.delete(connection, or_(tables.tickets.c.session_ends_at <= now, unused))
+        deleted += PAIRINGS.delete(connection, tables.pairings.c.expires_at <= now)
+        deleted += CREDENTIALS.delete(connection, tables.device_credentials.c.expires_at <= now)
         deleted += SESSIONS.delete(connection, tables.sessions.c.expires_at <= now)
         deleted += KEYS.delete(connection, tables.api_keys.c.retires_at <= now)
         return deleted + connection.execute(delete(tables.used_assertions).where(tables.used_assertions.c.expires_at <= now)).rowcount

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, or_, select, update
 from ....errors import Conflict
 from ....model import ERASED, Account, Identity
 from ...sql.locks import lock_names
-from ...sql.tables import accounts, applications, grants, sessions, tickets
+from ...sql.tables import accounts, applications, device_credentials, grants, pairings, sessions, tickets
 from . import outbox
 from .rows import ACCOUNTS, APPLICATIONS
 
@@ -82,7 +82,7 @@ def _move_grants(connection: Connection, old: str, target: str) -> None:
 
 
 def end_sessions(connection: Connection, user: str, change: str = "") -> None:
-    """Delete all sessions and tickets of a user and add this to the outbox.
+    """Delete all sessions, tickets, pairings and device credentials of a user and add this to the outbox.
 
     :param change: what the operator did to the account, for the log.
     """
@@ -90,7 +90,17 @@ def end_sessions(connection: Connection, user: str, change: str = "") -> None:
     if revision:
         outbox.add(connection, user, "account", user, detail=change, revision=revision)
     connection.execute(sessions.delete().where(sessions.c.user == user))
-    connection.execute(tickets.delete().where(tickets.c.user == user))
+    for table in (tickets, device_credentials, pairings):
+        connection.execute(table.delete().where(table.c.user == user))
+
+
+def sign_out_device(connection: Connection, user: str, device: str) -> None:
+    """Delete the tickets and the credential of a device of an account that the caller has locked, and add this to the outbox."""
+    for table in (tickets, device_credentials):
+        connection.execute(table.delete().where(table.c.user == user, table.c.device == device))
+    revision = outbox.raise_revision(connection, user)
+    if revision:
+        outbox.add(connection, user, "device", user, detail=device, revision=revision)
 
 
 def sign_out_and_deactivate(connection: Connection, user: str, change: str) -> None:

@@ -12,11 +12,11 @@ from ....errors import SessionEnded
 from ....model import Ticket
 from ...sql.engine import Database
 from ...sql.statements import Statement
-from ...sql.tables import accounts, sessions, tickets
+from ...sql.tables import accounts, device_credentials, sessions, tickets
 from ...sql.transactions import nondurable, reading, transaction
 from .. import Redeemed, Requester
 from ..tickets import TicketStore
-from . import outbox
+from . import account_changes, outbox
 from .requester_checks import check_holder, lock_account
 from .rows import ACCOUNTS, SESSIONS, TICKETS
 
@@ -78,7 +78,8 @@ class SqlTickets(TicketStore):
 
     @reading(urgent=True)
     def has_family(self, connection: Connection, family: str) -> bool:
-        return connection.scalar(select(tickets.c.hash).where(tickets.c.family == family).limit(1)) is not None
+        members = (select(table.c.hash).where(table.c.family == family).limit(1) for table in (tickets, device_credentials))
+        return any(connection.scalar(member) is not None for member in members)
 
     @nondurable(urgent=True)
     def set_family_device(self, connection: Connection, family: str, device: str) -> None:
@@ -87,10 +88,7 @@ class SqlTickets(TicketStore):
     @transaction(urgent=True)
     def end_tickets(self, connection: Connection, user: str, device: str, requester: Requester | None = None) -> None:
         lock_account(connection, user, requester)
-        TICKETS.delete(connection, tickets.c.user == user, tickets.c.device == device)
-        revision = outbox.raise_revision(connection, user)
-        if revision:
-            outbox.add(connection, user, "device", user, detail=device, revision=revision)
+        account_changes.sign_out_device(connection, user, device)
 
 
 def _same_device(given: str | None, recorded: str | None) -> bool:

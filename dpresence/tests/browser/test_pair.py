@@ -1,0 +1,37 @@
+"""Pairing a device in a browser, by clicking (docs/protocol.md, section 6)."""
+
+from __future__ import annotations
+
+import pytest
+
+from dpresence.tests.live.clients import Person
+
+from .conftest import Scene
+from .support import Browser
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_device_that_shows_a_code_is_connected_and_listed_and_signed_out(browser: Browser, scene: Scene, axe: str) -> None:
+    anybody = Person(scene.service.origin, "pat@example.org")
+    codes = anybody.call("POST", "/pair", {"device": "lamp", "client": "Example lamp"})
+    browser.open(codes["verification_uri"])
+    browser.sign_in("pat@example.org")
+    browser.check_page("pair-code", axe)
+    browser.run("document.querySelector('#code').value = 'wrong code'")
+    browser.click("Continue")
+    browser.wait(lambda it: "There is no such code" in it.text())
+    browser.run(f"document.querySelector('#code').value = '{codes['user_code'].lower()}'")
+    browser.click("Continue")
+    browser.wait(lambda it: "Example lamp" in it.text() and codes["user_code"] in it.text())
+    browser.check_page("pair-question", axe)
+    browser.click("Connect")
+    browser.wait(lambda it: "The device is connected" in it.text())
+    credential = anybody.call("POST", "/pair/token", {"device_code": codes["device_code"]})["credential"]
+    assert credential.startswith("device:")
+    browser.click("My presence")
+    browser.wait(lambda it: "never connected" in it.text())
+    browser.click("Sign out lamp")
+    browser.confirm()
+    browser.wait(lambda it: "lamp is signed out" in it.text() and "Example lamp" not in it.text())
+    assert [line for line in browser.console() if " 404 " not in line] == []

@@ -1,0 +1,329 @@
+"""Pairing of devices without a browser, and their credentials (sections 2 and 6; RFC 8628)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dpresence.errors import CloseCode
+from dpresence.service.pairing import CODE_LETTERS, canonical_code
+from dpresence.tests.support import FakeConnection
+from dpresence.tests.web.support import Browser, World, ko, refusal
+
+ANN, BOB = "ann@example.org", "bob@example.org"
+LAMP = {"device": "lamp", "client": "Example lamp"}
+NO_CODE = (404, ko(110, "code: there is no such code, or it has expired"))
+DAY = 86400
+
+
+def begin(world: World, **fields: str) -> dict[str, Any]:
+    answer = world.browser("192.0.2.7")("POST", "/pair", {**LAMP, **fields})
+    assert answer.status_int == 201
+    body: dict[str, Any] = answer.json
+    return body
+
+
+def poll(world: World, device_code: str) -> tuple[int, dict[str, Any]]:
+    answer = world.browser("192.0.2.7")("POST", "/pair/token", {"device_code": device_code})
+    return answer.status_int, answer.json
+
+
+def paired(world: World, email: str = ANN, **fields: str) -> str:
+    """Pair a device and return its credential."""
+    codes = begin(world, **fields)
+    assert world.person(email)("POST", "/pair/answer", {"code": codes["user_code"], "allow": True}).json == {"result": "OK"}
+    status, body = poll(world, codes["device_code"])
+    assert (status, body["email"], body["device"]) == (200, email, fields.get("device", "lamp"))
+    return str(body["credential"])
+
+
+def enter(world: World, credential: str, email: str = ANN, **fields: object) -> tuple[FakeConnection, dict[str, Any]]:
+    channel = world.channel()
+    return channel, channel.receive({"email": email, "assertion": credential, "status": "online", **fields})
+
+
+def incomplete(details: str, retry_after: int | None = None) -> tuple[int, dict[str, Any]]:
+    more = {} if retry_after is None else {"retry_after": retry_after}
+    texts = {
+        "authorization_pending": "the user has not answered yet",
+        "slow_down": "the device polls too often",
+        "access_denied": "the user has refused it",
+        "expired_token": "device_code: is unknown, has expired, or its credential is in use",
+    }
+    return 400, ko(143, f"the pairing is not complete: {texts[details]}", details=details, **more)
+
+
+# -- the device
+
+
+def test_a_pairing_begins_with_two_codes_and_the_address_of_a_page(world: World) -> None:
+    codes = begin(world)
+    uri = "http://127.0.0.1:8282/pair"
+    shown = codes["user_code"]
+    assert re.fullmatch(rf"[{CODE_LETTERS}]{{4}}-[{CODE_LETTERS}]{{4}}", shown)
+    assert len(codes.pop("device_code")) == 43
+    complete = f"{uri}?code={shown}"
+    expected = {"user_code": shown, "verification_uri": uri, "verification_uri_complete": complete, "expires_in": 600, "interval": 5}
+    assert codes == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "errno", "error"),
+    [
+        ({"device": "lamp"}, 108, "client: is missing"),
+        ({**LAMP, "device": "a b"}, 107, "device: 1 to 64 of A-Z a-z 0-9 . _ : -"),
+        ({**LAMP, "client": ""}, 107, "client: 1 to 64 printable characters"),
+        ({**LAMP, "client": "Your bank.com"}, 107, "client: may not contain a web address"),
+        ({**LAMP, "client": "a\u202eb"}, 107, "client: 1 to 64 printable characters, without U+202E, which cannot be seen or is not text"),
+        ({**LAMP, "scope": "all"}, 108, "scope: is not known here"),
+    ],
+)
+def test_wrong_fields_are_named(world: World, body: dict[str, str], errno: int, error: str) -> None:
+    assert refusal(world.browser()("POST", "/pair", body)) == (400, ko(errno, error))
+
+
+def test_the_device_gets_a_credential_when_the_user_has_allowed_it(world: World) -> None:
+    codes = begin(world)
+    assert poll(world, codes["device_code"]) == incomplete("authorization_pending", 5)
+    ann = world.person(ANN)
+    ann("POST", "/pair/answer", {"code": codes["user_code"], "allow": True})
+    world.clock.advance(5)
+    status, body = poll(world, codes["device_code"])
+    assert (status, set(body)) == (200, {"credential", "email", "device"})
+    assert re.fullmatch(r"device:[A-Za-z0-9_-]{43}", body["credential"])
+    assert enter(world, body["credential"])[1] == {"result": "OK"}
+
+
+def test_a_device_that_polls_too_often_is_told_to_slow_down(world: World) -> None:
+    codes = begin(world)
+    assert [poll(world, codes["device_code"]) for _ in range(2)] == [incomplete("authorization_pending", 5)] * 2
+    assert poll(world, codes["device_code"]) == incomplete("slow_down", 5)
+    world.clock.advance(5)
+    assert poll(world, codes["device_code"]) == incomplete("authorization_pending", 5)
+
+
+def test_a_refused_device_gets_no_credential(world: World) -> None:
+    codes = begin(world)
+    world.person(ANN)("POST", "/pair/answer", {"code": codes["user_code"], "allow": False})
+    assert poll(world, codes["device_code"]) == incomplete("access_denied")
+
+
+def test_codes_expire_after_ten_minutes(world: World) -> None:
+    codes, ann = begin(world), world.person(ANN)
+    world.clock.advance(600)
+    assert refusal(ann("GET", f"/pair?code={codes['user_code']}")) == NO_CODE
+    assert refusal(ann("POST", "/pair/answer", {"code": codes["user_code"], "allow": True})) == NO_CODE
+    assert poll(world, codes["device_code"]) == incomplete("expired_token")
+    assert poll(world, "x" * 43) == incomplete("expired_token")
+
+
+def test_a_credential_whose_answer_was_lost_is_replaced_until_it_is_used(world: World) -> None:
+    codes = begin(world)
+    world.person(ANN)("POST", "/pair/answer", {"code": codes["user_code"], "allow": True})
+    first, second = (poll(world, codes["device_code"])[1]["credential"] for _ in range(2))
+    assert enter(world, first)[1] == ko(34, "Invalid assertion")
+    assert enter(world, second)[1] == {"result": "OK"}
+    world.clock.advance(10)
+    assert poll(world, codes["device_code"]) == incomplete("expired_token")
+
+
+def test_an_address_can_begin_sixty_pairings_an_hour(make_world: Callable[..., World]) -> None:
+    world = make_world(identity__pairings_per_hour="2")
+    for _ in range(2):
+        begin(world)
+    status, body = refusal(world.browser("192.0.2.7")("POST", "/pair", LAMP))
+    assert (status, body["errno"], body["error"]) == (429, 117, "too many pairings from this address")
+    assert world.browser("192.0.2.8")("POST", "/pair", LAMP).status_int == 201
+
+
+# -- the user
+
+
+def test_the_user_learns_which_device_asks_and_from_where(world: World) -> None:
+    codes, ann = begin(world), world.person(ANN)
+    for entered in (codes["user_code"], codes["user_code"].lower().replace("-", " ")):
+        body = ann("GET", f"/pair?code={entered}").json
+        assert body.pop("expires_at") > world.clock.now()
+        assert body == {"device": "lamp", "client": "Example lamp", "address": "192.0.2.7"}
+
+
+def test_an_answer_needs_a_session_and_its_token(world: World) -> None:
+    codes = begin(world)
+    body = {"code": codes["user_code"], "allow": True}
+    assert refusal(world.browser()("POST", "/pair/answer", body)) == (401, ko(104, "credentials are missing"))
+    assert world.browser()("POST", "/pair/answer", body, **world.signed(ANN)).status_int == 401
+    ann = world.person(ANN)
+    assert refusal(ann("POST", "/pair/answer", body, **{"X-CSRF-Token": "x"}))[1]["errno"] == 121
+    assert poll(world, codes["device_code"]) == incomplete("authorization_pending", 5)
+
+
+def test_a_code_is_answered_once(world: World) -> None:
+    codes = begin(world)
+    world.person(ANN)("POST", "/pair/answer", {"code": codes["user_code"], "allow": True})
+    assert refusal(world.person(BOB)("POST", "/pair/answer", {"code": codes["user_code"], "allow": True})) == NO_CODE
+    assert poll(world, codes["device_code"])[1]["email"] == ANN
+
+
+def test_an_account_can_enter_twenty_wrong_codes_an_hour(make_world: Callable[..., World]) -> None:
+    world = make_world(channels__failures_per_minute="100000")
+    codes, ann = begin(world), world.person(ANN)
+    for n in range(20):
+        call = ("GET", "/pair?code=BBBB-BBBB") if n % 2 else ("POST", "/pair/answer", {"code": "BBBB-BBBB", "allow": True})
+        assert refusal(ann(*call)) == NO_CODE
+    right = {"code": codes["user_code"], "allow": True}
+    assert refusal(ann("GET", f"/pair?code={codes['user_code']}"))[1]["errno"] == 117
+    assert refusal(ann("POST", "/pair/answer", right))[1]["errno"] == 117
+    assert world.person(BOB)("POST", "/pair/answer", right).status_int == 200
+
+
+def page_of(ann: Browser, path: str) -> Any:
+    return ann("GET", path, Accept="text/html")
+
+
+def answer_form(ann: Browser, code: str, name: str) -> Any:
+    token = re.search(r'name="csrf" value="([^"]+)"', page_of(ann, f"/pair?code={code}").text)
+    assert token
+    return lambda: ann.form("/pair/answer", {"csrf": token[1], "code": code, name: "1"})
+
+
+@pytest.mark.parametrize(("name", "outcome", "text"), [("allow", "allowed", "is connected"), ("deny", "denied", "is not connected")])
+def test_the_page_asks_and_its_form_answers(world: World, name: str, outcome: str, text: str) -> None:
+    codes, ann = begin(world), world.person(ANN)
+    page = page_of(ann, f"/pair?code={codes['user_code']}")
+    assert "Example lamp" in page.text and "192.0.2.7" in page.text and codes["user_code"] in page.text
+    send = answer_form(ann, codes["user_code"], name)
+    assert send().status_int == 429, "nobody reads a page in less than a second"
+    world.clock.advance(1)
+    sent = send()
+    assert (sent.status_int, sent.headers["Location"].partition("8282")[2]) == (303, f"/pair?answered={outcome}")
+    assert text in page_of(ann, f"/pair?answered={outcome}").text
+    assert poll(world, codes["device_code"])[0] == (200 if name == "allow" else 400)
+
+
+def test_the_page_says_that_a_code_is_wrong(world: World) -> None:
+    page = page_of(world.person(ANN), "/pair?code=<b>B")
+    assert page.status_int == 404 and "There is no such code" in page.text and "&lt;b&gt;B" in page.text
+
+
+def test_the_page_leads_to_the_sign_in_and_back(world: World) -> None:
+    page = world.browser()("GET", "/pair?code=BBBB-CCCC", Accept="text/html")
+    assert page.status_int == 303 and page.headers["Location"].endswith("/login?next=%2Fpair%3Fcode%3DBBBB-CCCC")
+
+
+def test_the_qr_code_is_a_picture_or_text_and_reveals_nothing(world: World) -> None:
+    picture = world.browser()("GET", "/pair/qr?code=BBBB-CCCC")
+    assert (picture.content_type, picture.text[:4]) == ("image/svg+xml", "<svg")
+    text = world.browser()("GET", "/pair/qr?code=bbbbcccc", Accept="text/plain")
+    assert text.content_type == "text/plain" and set(text.text) <= set("█▀▄ \n")
+    assert refusal(world.browser()("GET", "/pair/qr?code=B"))[0] == 404
+
+
+# -- the credential
+
+
+def test_a_credential_opens_the_device_channel_and_nothing_else(world: World) -> None:
+    credential = paired(world)
+    no_user = (401, ko(34, "Invalid assertion: a device credential opens the device channel and nothing else"))
+    for scheme in ("BrowserID", "Bearer"):
+        assert refusal(world.browser()("GET", "/devices", Authorization=f"{scheme} {credential}")) == no_user
+    assert refusal(world.browser()("POST", "/login", {"assertion": credential})) == no_user
+    channel, answer = enter(world, credential, ticket=True)
+    assert answer == {"result": "OK"}, "it needs no ticket"
+    channel.lose()
+    assert enter(world, credential)[1] == {"result": "OK"}, "it can be used again"
+
+
+def test_a_credential_is_for_one_device_and_one_user(world: World) -> None:
+    credential = paired(world)
+    assert enter(world, credential, device="desk")[1] == ko(122, "device: differs from that of the credential")
+    assert enter(world, credential, email=BOB)[1]["errno"] == 133
+    assert enter(world, credential, device="lamp")[1] == {"result": "OK"}
+    assert [one["device"] for one in world.person(ANN)("GET", "/devices").json["devices"]] == ["lamp"]
+
+
+def test_a_credential_renews_the_identity_of_its_channel(world: World) -> None:
+    credential = paired(world)
+    channel, _ = enter(world, credential)
+    world.clock.advance(43000)
+    assert channel.receive({"email": ANN, "assertion": credential, "status": "online"}) == {"result": "OK"}
+    world.clock.advance(43000)
+    assert channel.receive({"email": ANN, "status": "unavailable"}) == {"result": "OK"}
+    world.clock.advance(300)
+    assert channel.receive({"email": ANN, "status": "online"})["errno"] == 130
+    assert channel.receive({"email": ANN, "assertion": credential, "status": "online"}) == {"result": "OK"}
+
+
+def test_a_credential_expires_ninety_days_after_its_last_use(world: World) -> None:
+    credential = paired(world)
+    for _ in range(2):
+        world.clock.advance(89 * DAY)
+        assert enter(world, credential)[1] == {"result": "OK"}
+    world.clock.advance(90 * DAY)
+    assert enter(world, credential)[1] == ko(34, "Invalid assertion")
+
+
+def test_paired_devices_are_listed_and_exported_with_the_day_of_use(world: World) -> None:
+    ann = world.person(ANN)
+    credential = paired(world)
+    (listed,) = ann("GET", "/devices").json["paired"]
+    assert (listed["device"], listed["client"], listed["last_used"]) == ("lamp", "Example lamp", None)
+    assert listed["expires_at"] - listed["paired_at"] == 90 * DAY * 1000
+    assert [one["device"] for one in ann("GET", "/account").json["paired"]] == ["lamp"]
+    channel, _ = enter(world, credential)
+    assert ann("GET", "/devices").json["paired"][0]["last_used"] is not None
+    assert credential not in str(ann("GET", "/account").json)
+    channel.lose()
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_signing_the_device_out_ends_its_credential(world: World, live: bool) -> None:
+    credential, ann = paired(world), world.person(ANN)
+    channel = enter(world, credential)[0] if live else None
+    assert ann("DELETE", "/devices/lamp").status_int == 204
+    assert channel is None or channel.code == CloseCode.NOT_SIGNED_IN
+    assert enter(world, credential)[1] == ko(34, "Invalid assertion")
+    assert ann("GET", "/devices").json["paired"] == []
+    assert ann("DELETE", "/devices/lamp").status_int == 404
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda world, ann: ann("POST", "/logout", {"everywhere": True}),
+        lambda world, ann: ann("DELETE", "/account"),
+        lambda world, ann: world.registry.backends.directory.block(ANN, True) and world.carry_out(),
+    ],
+    ids=["everywhere", "erasure", "block"],
+)
+def test_whatever_ends_every_sign_in_ends_the_credential_and_its_channel(world: World, end: Callable[..., Any]) -> None:
+    credential, ann = paired(world), world.person(ANN)
+    channel, _ = enter(world, credential)
+    end(world, ann)
+    world.settle()
+    assert channel.code == CloseCode.NOT_SIGNED_IN
+    assert enter(world, credential)[1]["errno"] == 34
+
+
+def test_logging_out_of_the_browser_keeps_the_device(world: World) -> None:
+    codes, ann = begin(world), world.person(ANN)
+    ann("POST", "/pair/answer", {"code": codes["user_code"], "allow": True})
+    channel, _ = enter(world, poll(world, codes["device_code"])[1]["credential"])
+    ann("POST", "/logout")
+    assert channel.code is None
+
+
+def test_pairing_a_device_of_the_same_name_signs_the_earlier_one_out(world: World) -> None:
+    earlier = paired(world)
+    channel, _ = enter(world, earlier)
+    later = paired(world)
+    assert channel.code == CloseCode.NOT_SIGNED_IN
+    assert enter(world, earlier)[1] == ko(34, "Invalid assertion")
+    assert enter(world, later)[1] == {"result": "OK"}
+
+
+def test_a_code_that_was_entered_is_read_whatever_its_form() -> None:
+    assert canonical_code(" wdjb-mjht ") == "WDJBMJHT"
+    assert canonical_code("aeiou 123") == ""
