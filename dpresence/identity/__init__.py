@@ -54,9 +54,10 @@ class Verifier(ABC):
         """Return whether the assertion has the form this verifier checks."""
 
     @abstractmethod
-    def verify(self, assertion: str) -> Identity:
+    def verify(self, assertion: str, for_device: bool = False) -> Identity:
         """Verify an assertion.
 
+        :param for_device: it is to open a device channel.
         :raises InvalidAssertion: the assertion is invalid; the exception's ``reason`` is for the log.
         :raises BackendUnavailable: the keys of its issuer are not available at the moment.
         """
@@ -75,13 +76,14 @@ class Verifiers:
     def __init__(self, verifiers: Sequence[Verifier]) -> None:
         self._verifiers = tuple(verifiers)
 
-    def verify(self, assertion: str) -> Identity:
+    def verify(self, assertion: str, for_device: bool = False) -> Identity:
         """Verify an assertion.
 
+        :param for_device: it is to open a device channel.
         :raises InvalidAssertion: the assertion is invalid.
         :raises BackendUnavailable: no verifier is configured, or the keys of its issuer are not available at the moment.
         """
-        return self._for(assertion).verify(assertion)
+        return self._for(assertion).verify(assertion, for_device)
 
     def digest(self, assertion: str) -> bytes:
         """Return the digest that is recorded for a single-use assertion; see ``Verifier.digest``."""

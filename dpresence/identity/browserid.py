@@ -128,7 +128,7 @@ class BrowserIDVerifier(Verifier):
         """Return whether an assertion has the form of a bundle."""
         return "~" in assertion
 
-    def verify(self, assertion: str) -> Identity:
+    def verify(self, assertion: str, for_device: bool = False) -> Identity:
         """Verify a bundle; the identity expires with the earlier of its two tokens.
 
         :raises InvalidAssertion: with ``reason`` one of too_long, malformed, algorithm, time, expired, audience, email,

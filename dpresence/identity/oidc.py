@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,10 +129,11 @@ class Provider:
         """Label of the provider's sign-in button."""
         return self.settings.title
 
-    def check(self, token: IdToken, nonce: str | None = None) -> Claims:
+    def check(self, token: IdToken, nonce: str | None = None, *, for_device: bool = False) -> Claims:
         """Verify everything except the e-mail address.
 
         :param nonce: nonce of the sign-in, which the token must contain; None outside the code flow.
+        :param for_device: the token is to open a device channel, for which tokens of other clients are also accepted.
         :raises InvalidAssertion: with ``reason`` one of algorithm, type, key, signature, issuer, audience, subject, time, expired,
             old, nonce.
         :raises BackendUnavailable: the provider's keys are not available at the moment.
@@ -145,7 +146,7 @@ class Provider:
         if token.claims.iss != self.settings.issuer:
             raise InvalidAssertion("issuer")
         claims = _verified(token.text, self.keys.key(header.kid, header.alg))
-        self._check_parties(claims)
+        self._check_parties(claims, (self.settings.client_id, *(self.settings.audiences if for_device else ())))
         self._check_times(claims)
         if nonce is not None:
             if not hmac.compare_digest((claims.nonce or "").encode(), nonce.encode()):
@@ -153,10 +154,10 @@ class Provider:
             self.check_recent(claims)
         return claims
 
-    def _check_parties(self, claims: Claims) -> None:
+    def _check_parties(self, claims: Claims, clients: Sequence[str]) -> None:
         audiences = (claims.aud,) if isinstance(claims.aud, str) else claims.aud
-        client = self.settings.client_id
-        if client not in audiences or (len(audiences) > 1 and claims.azp != client):
+        accepted = [client for client in clients if client in audiences]
+        if not accepted or (len(audiences) > 1 and claims.azp not in accepted):
             raise InvalidAssertion("audience")
         if not (0 < len(claims.sub) <= 255 and claims.sub.isascii() and claims.sub.isprintable()):
             raise InvalidAssertion("subject")
@@ -223,7 +224,7 @@ class OidcVerifier(Verifier):
         """Return whether an assertion has the form of a JWS in compact serialization."""
         return _FORM.fullmatch(assertion) is not None
 
-    def verify(self, assertion: str) -> Identity:
+    def verify(self, assertion: str, for_device: bool = False) -> Identity:
         """Verify a token.
 
         :raises InvalidAssertion: with ``reason`` one of too_long, malformed, those of ``Provider.check`` and of ``Provider.identity``.
@@ -232,7 +233,7 @@ class OidcVerifier(Verifier):
         token = parse(assertion)
         provider = self._provider(token)
         with claimed_by(provider.name, token.claims.email):
-            claims = provider.check(token)
+            claims = provider.check(token, for_device=for_device)
             return provider.identity(claims, claims)
 
     def digest(self, assertion: str) -> bytes:

@@ -82,14 +82,16 @@ class Accounts:
 
     # -- sign-in
 
-    def verify(self, assertion: str, address: str) -> Account:
+    def verify(self, assertion: str, address: str, for_device: bool = False) -> Account:
         """Verify an assertion and return its account.
 
+        :param for_device: it is to open a device channel.
         :raises InvalidAssertion: the assertion is invalid, or the account is blocked.
         :raises Conflict: the account is pinned to another issuer or subject.
         :raises SlowDown: too many assertions were invalid.
         """
-        return self._account_of(self._verified(lambda: self._verifiers.verify(assertion), assertion, address), assertion, address)
+        identity = self._verified(lambda: self._verifiers.verify(assertion, for_device), assertion, address)
+        return self._account_of(identity, assertion, address)
 
     def _account_of(self, identity: Identity, credential: str, address: str) -> Account:
         try:
@@ -136,7 +138,7 @@ class Accounts:
         """
         if assertion.startswith(TICKET_PREFIX):
             return self._redeem(assertion, address, device, ticket)
-        account = self.verify(assertion, address)
+        account = self.verify(assertion, address, for_device=True)
         ends_at = self._clock.steady.now() + self._settings.session_seconds * 1000
         if not ticket:
             return SignIn(account, ends_at, device)

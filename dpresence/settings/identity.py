@@ -98,6 +98,11 @@ class ProviderSettings:
     name: str
     issuer: str = setting("", "Issuer URL, spelled as in the provider's tokens; https.", check=allowed.issuer_url, allowed="a URL")
     client_id: str = setting("", "The client id of this service at the provider.", check=allowed.required)
+    audiences: tuple[str, ...] = setting(
+        (),
+        "Further client ids at the provider, such as those of phone apps, whose ID tokens open the device channel and nothing else.",
+        allowed="client ids",
+    )
     client_secret_file: str = setting("", "File with the client secret; empty: a public client, by PKCE alone.", allowed="a file")
     algorithms: tuple[str, ...] = setting(
         ("RS256",), "Permitted signature algorithms of ID tokens.", one_of=("RS256", "ES256", "EdDSA", "Ed25519"), check=allowed.required

@@ -73,6 +73,25 @@ def test_a_device_signs_in_with_an_id_token_and_again_after_a_loss(world, provid
     assert world.channel().receive({**frame, "assertion": provider.token(number=5)})["errno"] == 34
 
 
+def test_a_token_of_another_client_of_the_provider_opens_the_device_channel_and_nothing_else(make, provider):
+    world = make(oidc__corp__audiences="phone-app desktop-app")
+    for audience in ("phone-app", ["desktop-app"]):
+        token = provider.token(aud=audience)
+        assert world.channel().receive({"email": "ada@example.org", "assertion": token, "status": "online"}) == {"result": "OK"}
+        assert refusal(world.browser()("POST", "/login", {"assertion": token})) == INVALID
+        assert refusal(world.browser()("GET", "/account", Authorization=f"Bearer {token}")) == INVALID
+    for wrong in ({"aud": "other"}, {"aud": ["phone-app", "other"]}, {"aud": ["phone-app", "other"], "azp": "other"}):
+        frame = {"email": "ada@example.org", "assertion": provider.token(**wrong), "status": "online"}
+        assert world.channel().receive(frame)["errno"] == 34
+    both = provider.token(aud=["phone-app", "other"], azp="phone-app")
+    assert world.channel().receive({"email": "ada@example.org", "assertion": both, "status": "online"}) == {"result": "OK"}
+
+
+def test_a_token_of_another_client_is_refused_unless_it_is_configured(world, provider):
+    frame = {"email": "ada@example.org", "assertion": provider.token(aud="phone-app"), "status": "online"}
+    assert world.channel().receive(frame)["errno"] == 34
+
+
 def test_a_provider_that_is_away_is_no_failure_of_the_client(make, provider):
     world = make(channels__failures_per_minute="1")
     provider.script["/jwks"] = lambda handler: handler.reply(500, b"")
