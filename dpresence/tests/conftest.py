@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadFileScheduling
+
+from dpresence.backends.sql import engine, postgresql
+from dpresence.tests.waiting import PATIENCE_SECONDS
+
+SHIPPED = {module: module.DEADLINE_SECONDS for module in (engine, postgresql)}
 
 
 class Scheduling(LoadFileScheduling):
@@ -30,6 +36,22 @@ def pytest_xdist_make_scheduler(config: Any, log: Any) -> Scheduling | None:
         return None
     config.option.loadscopereorder = False  # or long files of few tests come last, when nothing is left to run beside them
     return Scheduling(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_databases() -> Iterator[None]:
+    """Give the databases of this process the deadline of the tests, where a test names none: a loaded machine stands still at times."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in SHIPPED:
+            patch.setattr(module, "DEADLINE_SECONDS", PATIENCE_SECONDS)
+        yield
+
+
+@pytest.fixture
+def shipped_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the databases of a test the deadlines they have in a service."""
+    for module, seconds in SHIPPED.items():
+        monkeypatch.setattr(module, "DEADLINE_SECONDS", seconds)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -12,6 +12,7 @@ import gevent
 from dpresence.backends.directory import Directory
 from dpresence.errors import Refused
 from dpresence.model import Account, ApiKey, Application, Grant, Identity, Pairing, Session, Ticket
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 NOW = time.time_ns() // 1_000_000
 """The present: a store deletes by its own clock, and that of a server cannot be set here."""
@@ -115,5 +116,5 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
             return refusal
 
     greenlets = [gevent.spawn(outcome, call) for call in calls]
-    gevent.joinall(greenlets, timeout=10, raise_error=True)
+    gevent.joinall(greenlets, timeout=PATIENCE_SECONDS, raise_error=True)
     return [greenlet.value for greenlet in greenlets]

@@ -13,6 +13,7 @@ from dpresence.backends.mailbox import SHOWN_NOW, Mailbox, Push, Queue, Waiting
 from dpresence.errors import BackendUnavailable
 from dpresence.model import Grant, Notification
 from dpresence.tests.support import body_of
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 NOW = 1_795_364_497_250
 DAY = 86_400_000
@@ -172,7 +173,7 @@ class MailboxContract:
 
     def test_pushes_at_once_keep_the_limit_and_the_order_of_each(self, backend):
         senders = [gevent.spawn(push, backend, *[f"{n}-{m}" for m in range(5)], limit=20) for n in range(8)]
-        gevent.joinall(senders, timeout=10, raise_error=True)
+        gevent.joinall(senders, timeout=PATIENCE_SECONDS, raise_error=True)
         found = kept(backend)
         assert len(found) == 20
         assert all(found[start : start + 5] == [f"{found[start][0]}-{m}" for m in range(5)] for start in range(0, 20, 5))
@@ -213,7 +214,7 @@ class MailboxContract:
     def test_of_two_who_settle_at_once_one_counts_it(self, backend):
         push(backend, "a")
         settled = [gevent.spawn(settle, backend, "jane", ["a"]) for _ in range(2)]
-        gevent.joinall(settled, timeout=10, raise_error=True)
+        gevent.joinall(settled, timeout=PATIENCE_SECONDS, raise_error=True)
         assert sorted(each.value for each in settled) == [0, 1]
 
     def test_nobody_settles_for_another(self, backend):

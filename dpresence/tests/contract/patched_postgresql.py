@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import gevent
+import gevent.event
 import pytest
 from gevent import monkey
 from sqlalchemy import text
@@ -14,11 +15,12 @@ from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.postgresql import CONNECTIONS, SLOTS
 from dpresence.errors import BackendUnavailable
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 from . import mailbox
 from .directory_values import CALLS, END, NOW, application, at_once, person
 from .postgresql import empty, sessions
-from .postgresql_calls import check_sessions, fill, mode, sleep, turning, within, write
+from .postgresql_calls import check_sessions, fill, fill_at_once, mode, sleep, turning, write
 
 assert monkey.is_module_patched("select"), "a query that hangs would hang the tests"
 
@@ -62,7 +64,8 @@ def test_calls_run_side_by_side_on_a_bounded_number_of_connections(make):
 
     gevent.joinall([gevent.spawn(database.run, work) for _ in range(3 * CONNECTIONS)], raise_error=True)
     assert max(seen) <= CONNECTIONS + 1  # one is the fixture's
-    assert 0.3 <= time.monotonic() - began < 1.5
+    assert time.monotonic() - began >= 0.3
+    assert max(seen) > CONNECTIONS / 2, "side by side"
 
 
 def test_one_application_holds_no_more_than_its_share_of_the_connections(make):
@@ -110,14 +113,13 @@ def test_a_statement_of_an_abandoned_call_ends_soon_at_the_server(make):
 
     def slow(connection):
         write(connection)
-        sleep(3)(connection)
+        sleep(30)(connection)
 
     began = time.monotonic()
     with pytest.raises(BackendUnavailable):
         ours.run(slow, deadline_seconds=0.1)
-    assert time.monotonic() - began < 0.3
     theirs.run(write)  # waits for the row of the other
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 20, "the server cancelled the statement"
 
 
 def test_a_caller_that_froze_in_a_transaction_holds_nobody_up_for_long(make):
@@ -125,14 +127,15 @@ def test_a_caller_that_froze_in_a_transaction_holds_nobody_up_for_long(make):
 
     def freeze(connection):
         write(connection)
-        gevent.sleep(1)
+        written.set()
+        woken.wait(PATIENCE_SECONDS)
         write(connection)
 
-    frozen = gevent.spawn(ours.run, freeze, 5)
-    gevent.sleep(0.1)
-    began = time.monotonic()
-    theirs.run(write)
-    assert time.monotonic() - began < 1.5
+    written, woken = gevent.event.Event(), gevent.event.Event()
+    frozen = gevent.spawn(ours.run, freeze, PATIENCE_SECONDS)
+    assert written.wait(PATIENCE_SECONDS)
+    theirs.run(write)  # waits for the row until the server ends the frozen transaction
+    woken.set()
     with pytest.raises(BackendUnavailable):
         frozen.get()
 
@@ -153,9 +156,7 @@ def test_missed_deadlines_leave_no_connection_behind(make):
 
     for _ in range(3):
         gevent.joinall([gevent.spawn(hurry, n) for n in range(50)], raise_error=True)
-    began = time.monotonic()
-    fill(database, 0.2)
-    assert time.monotonic() - began < 0.5, "all at once"
+    fill_at_once(database)
     check_sessions(database)
 
 
@@ -232,17 +233,15 @@ class TestLosses:
         backends = (CALLS, SqlDirectory(database)), (mailbox.CALLS, SqlMailbox(database))
         return [lambda call=call, backend=backend: call(backend) for calls, backend in backends for call in calls.values()]
 
-    def check_away(self, calls, seconds):
+    def check_away(self, calls):
         def check(call):
-            began = time.monotonic()
-            with pytest.raises(BackendUnavailable):
+            with pytest.raises(BackendUnavailable), gevent.Timeout(PATIENCE_SECONDS):
                 call()
-            assert time.monotonic() - began < seconds
 
         gevent.joinall([gevent.spawn(check, call) for call in calls], raise_error=True)
 
     def check_back(self, calls, database):
-        assert within(5, lambda: database.run(mode)) < 5
+        eventually(lambda: database.run(mode) is None)
         outcomes = at_once(*calls)
         assert not [outcome for outcome in outcomes if isinstance(outcome, BackendUnavailable)]
 
@@ -250,7 +249,7 @@ class TestLosses:
         at_once(*calls)
         postgresql.stop()
         try:
-            self.check_away(calls, 1.5)
+            self.check_away(calls)
         finally:
             postgresql.start()
         self.check_back(calls, database)
@@ -260,7 +259,7 @@ class TestLosses:
         with postgresql.frozen():
             for _ in range(3):  # longer than any statement may take
                 with turning():
-                    self.check_away(calls, 1.5)
+                    self.check_away(calls)
         self.check_back(calls, database)
         check_sessions(database)
 
@@ -273,7 +272,7 @@ class TestLosses:
         with pytest.raises(BackendUnavailable):
             directory.ping()
         postgresql.start()
-        assert within(5, directory.ping) < 5
+        eventually(lambda: directory.ping() is None)
         assert directory.account(jane.id) == jane
         assert directory.use_assertion(b"digest", END) is False
         assert mailbox.kept(box, jane.id) == ["a"]

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, text
 
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.tables import metadata
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 SOCKET = ".s.PGSQL.5432"
 
@@ -52,7 +53,7 @@ class Server:
         for process in ended:
             process.kill()
         for process in ended:
-            process.wait(10)
+            process.wait(PATIENCE_SECONDS)
         self._server.cleanup()  # it has ended; now pgserver knows
 
     def remove(self) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 
 import gevent
+import gevent.event
 from sqlalchemy import insert, select, text
 
 from dpresence.backends.sql.postgresql import CONNECTIONS, SLOTS
 from dpresence.backends.sql.tables import service
-from dpresence.errors import BackendUnavailable
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 from .postgresql import sessions
 
@@ -42,6 +42,20 @@ def fill(database, seconds):
     gevent.joinall(calls, raise_error=True)
 
 
+def fill_at_once(database):
+    """Use every connection, each until all are in use."""
+    begun, everybody = [], gevent.event.Event()
+
+    def work(connection):
+        begun.append(1)
+        if len(begun) == CONNECTIONS:
+            everybody.set()
+        assert everybody.wait(PATIENCE_SECONDS)
+
+    calls = [gevent.spawn(database.run, work, PATIENCE_SECONDS, key=f"user-{n}", urgent=n < SLOTS["reserved"]) for n in range(CONNECTIONS)]
+    gevent.joinall(calls, raise_error=True)
+
+
 def write(connection):
     connection.execute(insert(service).values(id=1, mode="development"))
 
@@ -52,18 +66,4 @@ def mode(connection):
 
 def check_sessions(database):
     """The server ends what was abandoned as soon as it notices."""
-    with gevent.Timeout(5):
-        while database.run(sessions) > CONNECTIONS + 1:
-            gevent.sleep(0.05)
-
-
-def within(seconds, call):
-    """Call until it succeeds; return after how many seconds it did."""
-    began = time.monotonic()
-    while True:
-        try:
-            call()
-            return time.monotonic() - began
-        except BackendUnavailable:
-            assert time.monotonic() - began < seconds
-            gevent.sleep(0.05)
+    eventually(lambda: database.run(sessions) <= CONNECTIONS + 1)

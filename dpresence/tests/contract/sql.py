@@ -17,6 +17,7 @@ from dpresence.backends.sql.tables import metadata
 from dpresence.clock import SETTLING_SECONDS
 from dpresence.tests.shared_tables import shared_tables
 from dpresence.tests.support import FakeClock
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 WAIT = """
 def wait_to_be_killed():
@@ -74,4 +75,4 @@ def killed_after_ok(script: str) -> None:
             assert process.stdout.readline() == "OK\n"
         finally:
             process.send_signal(signal.SIGKILL)
-        assert process.wait(10) == -signal.SIGKILL
+        assert process.wait(PATIENCE_SECONDS) == -signal.SIGKILL

@@ -13,8 +13,9 @@ from dpresence.backends.tracker.redis import RedisTracker
 from dpresence.errors import BackendUnavailable, SettingError
 from dpresence.settings import RedisSettings, Settings, StorageSettings
 from dpresence.tests.support import FakeClock
+from dpresence.tests.waiting import eventually
 
-from .redis import eventually, running
+from .redis import running
 
 
 def on_redis(url: str) -> Settings:

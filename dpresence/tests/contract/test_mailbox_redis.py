@@ -7,10 +7,11 @@ import pytest
 
 from dpresence.backends.mailbox.redis import RedisMailbox
 from dpresence.errors import BackendUnavailable, SettingError
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 from .mailbox import CALLS, SHORT, MailboxContract, kept, one, push, settle
 from .mailbox_ends import MailboxEndsContract
-from .redis import eventually, running
+from .redis import running
 
 
 class TestOnRedis(MailboxContract, MailboxEndsContract):
@@ -23,8 +24,8 @@ class TestOnRedis(MailboxContract, MailboxEndsContract):
     @pytest.fixture
     def lost(self, lost_redis):
         lost_redis.start()
-        mailbox = RedisMailbox(lost_redis.server(), allow_volatile=False)
-        mailbox.ping()
+        mailbox = RedisMailbox(lost_redis.server(seconds=2), allow_volatile=False)
+        eventually(lambda: mailbox.ping() is None)
         lost_redis.kill()
         yield mailbox
         mailbox.close()
@@ -42,7 +43,7 @@ class TestOnRedis(MailboxContract, MailboxEndsContract):
         eventually(lambda: lost.ping() is None)
         with lost_redis.stopped():
             calls = [gevent.spawn(pytest.raises, BackendUnavailable, call, lost) for call in CALLS.values()]
-            gevent.joinall(calls, timeout=10, raise_error=True)
+            gevent.joinall(calls, timeout=PATIENCE_SECONDS, raise_error=True)
         for call in CALLS.values():
             eventually(lambda call=call: call(lost) or True)
 

@@ -18,6 +18,7 @@ from dpresence.backends.mailbox.redis import RedisMailbox
 from dpresence.backends.redis.connections import ask
 from dpresence.backends.redis.scripts import load
 from dpresence.model import Notification
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from .mailbox import DAY, NOW, grant, kept, one, push, settle, waiting
 
@@ -113,8 +114,8 @@ def test_processes_of_both_versions_push_at_once_and_nothing_is_lost_or_twice(ea
         return found
 
     reader = gevent.spawn(read)
-    gevent.joinall([gevent.spawn(old), gevent.spawn(new)], timeout=20, raise_error=True)
-    found = reader.get(timeout=20)
+    gevent.joinall([gevent.spawn(old), gevent.spawn(new)], timeout=PATIENCE_SECONDS, raise_error=True)
+    found = reader.get(timeout=PATIENCE_SECONDS)
     assert [name for name in found if name[0] == "o"] == [f"old-{n}" for n in range(100)]
     assert [name for name in found if name[0] == "n"] == [f"new-{n}" for n in range(100)]
     assert settle(backend, "jane", found) == 200 and kept(backend) == [] and waiting(backend) == 0

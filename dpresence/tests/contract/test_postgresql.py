@@ -20,6 +20,7 @@ from dpresence.backends.sql.migrate import configuration, migrate, revision
 from dpresence.backends.sql.postgresql import DEADLINE_SECONDS
 from dpresence.backends.sql.tables import metadata
 from dpresence.errors import BackendUnavailable, SettingError
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from .directory_values import application, person
 from .earlier_tickets import check_migrated_tickets
@@ -134,7 +135,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(make):
     assert database.run(lambda connection: connection.scalars(text(names)).all()) == ["notifications"]
 
 
-def test_a_migration_may_take_longer_than_a_call(make, monkeypatch):
+def test_a_migration_may_take_longer_than_a_call(shipped_deadlines, make, monkeypatch):
     told = []
 
     def look(connection):
@@ -165,7 +166,7 @@ def test_a_missing_driver_stops_the_start(monkeypatch):
     assert str(caught.value) == words
 
 
-def test_the_url_may_say_otherwise_but_cannot_take_the_limits_away(migrated):
+def test_the_url_may_say_otherwise_but_cannot_take_the_limits_away(shipped_deadlines, migrated):
     database = Database(f"{migrated}&application_name=mine&options=-c%20statement_timeout%3D1h%20-c%20work_mem%3D1MB")
     asked = ("application_name", "work_mem", "statement_timeout", "idle_in_transaction_session_timeout", "transaction_isolation")
     told = database.run(lambda connection: [connection.scalar(text(f"SHOW {name}")) for name in asked])
@@ -201,7 +202,7 @@ def test_a_command_that_nothing_has_patched_does_not_wait_for_ever(postgresql, m
         try:
             assert process.stdout.readline() == "ready\n"
             with postgresql.frozen():
-                seconds, _ = process.communicate("go\n", timeout=10 * DEADLINE_SECONDS)
+                seconds, _ = process.communicate("go\n", timeout=PATIENCE_SECONDS)
             assert float(seconds) < 5 * DEADLINE_SECONDS
             assert process.returncode == 0
         finally:

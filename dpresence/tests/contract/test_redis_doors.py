@@ -39,7 +39,7 @@ except BackendUnavailable:
 heard = []
 two.subscribe(lambda *wake: heard.append(wake))
 one.signal("mail", "jane")
-with gevent.Timeout(5):
+with gevent.Timeout(60):
     while ("mail", "jane") not in heard:
         gevent.sleep(0.01)
 mailbox = RedisMailbox(server(), allow_volatile=False)

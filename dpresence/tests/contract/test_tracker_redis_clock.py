@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 
 import gevent
@@ -11,9 +12,10 @@ import pytest
 from dpresence.model import GrantSet
 from dpresence.tests.faketime import needed
 from dpresence.tests.support import FakeClock
+from dpresence.tests.waiting import eventually
 
-from .redis import RedisOfItsOwnTime, eventually, running
-from .test_tracker_redis_processes import QUICK, lose
+from .leases import QUICK, lease_clock, leased, lose
+from .redis import RedisOfItsOwnTime, running
 from .tracker_rates import append_postponed
 from .tracker_values import Ear, connect, grant, told, update
 
@@ -62,7 +64,7 @@ def test_a_dead_process_is_swept_in_time_although_the_clock_was_set(redis, one, 
     two.due()
     lose(one)
     redis.set(jump)
-    assert 0.2 < eventually(lambda: is_swept(two)) < 2
+    assert 0.1 < leased(redis, lambda: is_swept(two)) < 1
     assert told(two) == [("online", "explicit"), ("offline", "lost")]
 
 
@@ -72,7 +74,7 @@ def test_a_dead_process_is_swept_in_time_although_the_clock_was_set_back_again_a
     for number in range(1, 4):
         redis.set(-number * HOUR)
         two.due()
-    assert eventually(lambda: is_swept(two)) < 2
+    assert leased(redis, lambda: is_swept(two)) < 1
 
 
 def test_nobody_alive_is_swept_whatever_the_clock_is_set_to(redis, one, two):
@@ -100,20 +102,20 @@ def test_applications_are_told_at_the_rate_again_after_the_clock_was_set(redis, 
     redis.set(jump)
     for status in ("unavailable", "online"):
         update(one, status)
-        eventually(partial(is_told, one, status), 5)
+        eventually(partial(is_told, one, status))
 
 
 @pytest.mark.parametrize("jump", [-HOUR, HOUR])
 def test_time_that_jumped_is_no_time_by_the_lease_clock(redis_server, trackers, jump):
     """The same without libfaketime: the time of the last look is moved instead of the clock."""
-    tracker = trackers(redis_server.server(), QUICK, FakeClock())
-    before = int(redis_server.client.hget(META, "clock"))
+    tracker = trackers(redis_server.server(), replace(QUICK, lease_seconds=120), FakeClock())
+    before = lease_clock(redis_server)
     redis_server.client.hincrby(META, "time", -jump * 1000)
     tracker.renew()
-    assert before <= int(redis_server.client.hget(META, "clock")) < before + 200
+    assert lease_clock(redis_server) == before
     gevent.sleep(0.1)
     tracker.renew()
-    assert before + 100 <= int(redis_server.client.hget(META, "clock")) < before + 400
+    assert before + 0.1 <= lease_clock(redis_server) < before + 60
 
 
 def test_what_a_dead_process_published_ends_with_its_lease_although_the_clock_was_set_back(redis, one, two):

@@ -9,8 +9,8 @@ import pytest
 from dpresence.errors import BackendUnavailable
 from dpresence.model import GrantSet
 from dpresence.tests.support import FakeClock
+from dpresence.tests.waiting import eventually
 
-from .redis import eventually
 from .tracker_values import GO, JANE, Ear, connect, flap, grant, head, seen, sweep, told, update
 
 T = "dpresence:t:"

@@ -6,8 +6,8 @@ import pytest
 
 from dpresence.model import DirectoryVersion
 from dpresence.tests.support import FakeClock
+from dpresence.tests.waiting import eventually
 
-from .redis import eventually
 from .tracker_values import JANE, Ear, connect, seen
 
 

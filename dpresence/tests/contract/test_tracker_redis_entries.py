@@ -6,8 +6,8 @@ import gevent
 import pytest
 
 from dpresence.tests.support import FakeClock
+from dpresence.tests.waiting import eventually
 
-from .redis import eventually
 from .tracker_values import GO, JANE, connect, grant, head, read, update
 
 

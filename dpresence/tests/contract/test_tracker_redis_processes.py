@@ -14,27 +14,19 @@ import pytest
 
 from dpresence.backends.redis.connections import ConnectionFactory
 from dpresence.backends.tracker import Connected, Tracker
-from dpresence.backends.tracker.redis import RedisTracker
 from dpresence.clock import Clock
 from dpresence.model import GrantSet
-from dpresence.settings import PresenceSettings, RedisSettings
+from dpresence.settings import RedisSettings
 from dpresence.tests.support import FakeClock
+from dpresence.tests.waiting import eventually
 
-from .redis import eventually
+from .leases import QUICK, SLOW, leased, lose
 from .tracker_values import JANE, Ear, connect, flap, grant, read, sweep, told, update
-
-QUICK = PresenceSettings(grace_seconds=15, lease_seconds=0.4, refresh_seconds=0, feed_seconds=60, feed_entries=100)
 
 
 @pytest.fixture
 def clock():
     return FakeClock()
-
-
-def lose(tracker: RedisTracker) -> None:
-    """Let a process die without a word."""
-    tracker._client.close()
-    tracker._pubsub.close()
 
 
 class TestTwoProcesses:
@@ -48,6 +40,10 @@ class TestTwoProcesses:
         clock.advance(123_456)  # nobody may compare the clocks of two processes
         clock.start -= 123_456_000
         return trackers(redis_server.server(), QUICK, clock)
+
+    @pytest.fixture
+    def slow(self, redis_server, trackers):
+        return [trackers(redis_server.server(), SLOW, FakeClock()) for _ in range(2)]
 
     def test_signals_cross(self, one, two):
         ears = Ear(one), Ear(two)
@@ -76,7 +72,8 @@ class TestTwoProcesses:
         eventually(lambda: ("mail", "jack") in ear._signals)
         assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
 
-    def test_what_each_process_publishes_all_can_read(self, one, two):
+    def test_what_each_process_publishes_all_can_read(self, slow):
+        one, two = slow
         one.publish("of one")
         two.publish("of two")
         assert sorted(one.published()) == sorted(two.published()) == ["of one", "of two"]
@@ -86,10 +83,17 @@ class TestTwoProcesses:
         one.close()
         assert two.published() == []
 
-    def test_what_a_process_published_ends_with_its_lease(self, one, two, redis_server):
+    def test_what_a_process_published_outlives_it_until_its_lease_ends(self, slow, redis_server):
+        one, two = slow
         one.publish("of one")
         lose(one)
         assert two.published() == ["of one"]
+        (key,) = redis_server.client.keys("*figures*")
+        assert 0 < redis_server.client.pttl(key) <= SLOW.lease_seconds * 1000
+
+    def test_what_a_process_published_ends_with_its_lease(self, one, two, redis_server):
+        one.publish("of one")
+        lose(one)
         eventually(lambda: not redis_server.client.keys("*figures*"))
         assert two.published() == []
 
@@ -152,11 +156,11 @@ class TestTwoProcesses:
         assert other.status("jane") == "offline"
         assert ear.heard() == []
 
-    def test_a_task_that_one_claimed_is_free_again_after_its_time_also_when_it_died(self, one, two):
-        assert one.claim("task", 0.3)
+    def test_a_task_that_one_claimed_is_free_again_after_its_time_also_when_it_died(self, one, two, redis_server):
+        assert one.claim("task", 1)
         lose(one)
-        assert not two.claim("task", 0.3)
-        assert 0.1 < eventually(lambda: two.claim("task", 0.3)) < 2
+        assert not two.claim("task", 1)
+        assert 0.3 < leased(redis_server, lambda: two.claim("task", 1)) < 1.5
 
     # -- leases
 
@@ -168,9 +172,10 @@ class TestTwoProcesses:
         connect(one, user="joe", grants=(grant("joe"),))
         two.due()
         lose(one)
-        sweeps = [gevent.spawn(eventually, lambda it=it: _sweep_all(it) or it.status("joe") == "offline") for it in (two, three)]
-        gevent.joinall(sweeps, raise_error=True)
-        assert 0.2 < max(one.value for one in sweeps) < 2
+        sweeps = [lambda it=it: _sweep_all(it) or it.status("joe") == "offline" for it in (two, three)]
+        waits = [gevent.spawn(leased, redis_server, sweep) for sweep in sweeps]
+        gevent.joinall(waits, raise_error=True)
+        assert 0.1 < max(wait.value for wait in waits) < 1
         assert sorted((one.puid, one.status, one.reason) for one in read(two)[2:]) == [
             ("jane-in-chess", "unavailable", "lost"),
             ("joe-in-chess", "offline", "lost"),
@@ -187,11 +192,12 @@ class TestTwoProcesses:
             assert list(two.due()) == []
         assert (one.status("jane"), one.status("joe")) == ("online", "online")
 
-    def test_a_device_of_a_dead_process_that_came_back_elsewhere_stays(self, one, two):
+    def test_a_device_of_a_dead_process_that_came_back_elsewhere_stays(self, one, two, redis_server):
         connect(one)
         lose(one)
         connect(two, connection="c2")
-        _sweep_for(two, 0.7)
+        eventually(lambda: _sweep_all(two) or redis_server.client.hlen("dpresence:t:processes") == 1)
+        _sweep_all(two)
         assert told(two) == [("online", "explicit")]
 
     def test_a_process_that_ends_leaves_a_grace_and_no_more(self, redis_server, trackers):
@@ -201,12 +207,12 @@ class TestTwoProcesses:
         connect(one)
         one.close()
         redis_server.client.hset("dpresence:t:meta", "patient", 0)  # the moment after a start is over
-        assert 0.4 < eventually(lambda: _sweep_all(two) or two.status("jane") == "offline") < 2
+        assert 0.3 < leased(redis_server, lambda: _sweep_all(two) or two.status("jane") == "offline") < settings.lease_seconds / 2
 
     def test_a_process_that_was_taken_for_dead_is_told_that_its_devices_are_forgotten(self, one, two, redis_server):
         ear = Ear(one)
         connect(one)
-        _sweep_for(two, 0.7)
+        eventually(lambda: _sweep_all(two) or two.status("jane") == "offline")
         assert one.status("jane") == "offline"
         assert ("forgotten", "") in ear.heard()
         assert update(one, "online") is False
@@ -221,7 +227,7 @@ class TestTwoProcesses:
         gevent.sleep(0.5)  # as when Redis was away: both leases ran out
         assert list(two.due()) == []
         one.renew()
-        _sweep_for(two, 0.3)
+        _sweep_for(two, 0.15)
         assert told(two) == [("online", "explicit")]
 
     def test_a_dead_process_is_swept_whose_users_records_are_lost(self, one, two, redis_server):
@@ -238,7 +244,7 @@ class TestTwoProcesses:
         connect(two, user="joe", grants=(grant("joe"),))
         lose(one)
         redis_server.client.delete("dpresence:t:processes")
-        assert 0.2 < eventually(lambda: _sweep_all(two) or two.status("jane") == "offline") < 2
+        assert 0.1 < leased(redis_server, lambda: _sweep_all(two) or two.status("jane") == "offline") < 1
         assert update(two, "unavailable", device="phone", connection="c1") is False
         assert two.status("joe") == "online"
         assert ("forgotten", "") not in ear.heard()
@@ -248,6 +254,7 @@ class TestTwoProcesses:
         script = f"""
             import sys
             from dpresence.tests.contract.redis import cooperative
+            from dpresence.backends.tracker.redis import RedisTracker
             from dpresence.tests.contract.test_tracker_redis_processes import *
             with cooperative():
                 one = RedisTracker({ConnectionFactory.__name__}({RedisSettings.__name__}({redis_server.url!r})), QUICK, Clock())
@@ -261,7 +268,7 @@ class TestTwoProcesses:
             assert process.stdout.readline() == "OK\n"
             assert two.status("jane") == "online"
             process.send_signal(signal.SIGKILL)
-        assert eventually(lambda: _sweep_all(two) or two.status("jane") == "offline") < 2.5
+        assert leased(redis_server, lambda: _sweep_all(two) or two.status("jane") == "offline") < 1
         assert told(two) == [("online", "explicit"), ("offline", "lost")]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dpresence.tests.support import FakeClock
+from dpresence.tests.waiting import eventually
 
-from .redis import eventually
 from .tracker_values import JANE, Ear, connect, flap, head, seen, told, update
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gevent
 
+from dpresence.tests.waiting import eventually
+
 from .tracker_devices import DeviceContract
 from .tracker_feeds import FeedContract
 from .tracker_grace import GraceContract
@@ -29,9 +31,7 @@ class TrackerContract(DeviceContract, GraceContract, GrantContract, FeedContract
         found = []
         backend.subscribe(lambda topic, key: gevent.spawn(lambda: found.append((topic, key, told(backend, key)))))
         connect(backend, grants=(JANE, GO))
-        with gevent.Timeout(5):
-            while len(found) < 2:
-                gevent.sleep(0.01)
+        eventually(lambda: len(found) == 2)
         assert found == [("feed", "chess", [("online", "explicit")]), ("feed", "go", [("online", "explicit")])]
 
     def test_what_adds_no_entry_wakes_nobody(self, backend):

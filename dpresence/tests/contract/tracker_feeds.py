@@ -10,8 +10,8 @@ import pytest
 
 from dpresence.model import Update
 from dpresence.tests.support import EPOCH
+from dpresence.tests.waiting import eventually
 
-from .redis import eventually
 from .tracker_values import GO, JANE, RUBBISH, SECOND, Ear, connect, flap, grant, head, read, seen, told, update
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import gevent
 from gevent.event import AsyncResult
 
 from dpresence.backends.tracker import Connected, Tracker
 from dpresence.model import Grant, GrantSet, Status, Update
 from dpresence.settings import PresenceSettings
 from dpresence.tests.support import EPOCH
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 SETTINGS = PresenceSettings(grace_seconds=15, feed_seconds=60, feed_entries=100, status_burst=10000)
 RATED = PresenceSettings(grace_seconds=15, feed_seconds=3600, feed_entries=100, status_rate=0.5, status_burst=3)
@@ -53,7 +53,7 @@ def begin_update(backend: Tracker, status: Status, connection: str = "c1", revis
     result = AsyncResult()
     backend.begin_update("jane", "phone", connection, status, GrantSet(revision, (JANE,)), result.set)
     assert not result.ready()
-    return result.get(timeout=5)
+    return result.get(timeout=PATIENCE_SECONDS)
 
 
 def sweep(backend: Tracker, *grants: Grant) -> None:
@@ -96,9 +96,7 @@ class Ear:
 
     def heard(self) -> list[tuple[str, str]]:
         self._backend.signal("account", "mark")
-        with gevent.Timeout(5):
-            while ("account", "mark") not in self._signals:
-                gevent.sleep(0.01)
+        eventually(lambda: ("account", "mark") in self._signals)
         signals = self._signals[: self._signals.index(("account", "mark"))]
         self._signals.clear()
         return signals

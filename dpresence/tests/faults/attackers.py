@@ -23,6 +23,8 @@ from contextlib import suppress
 import gevent
 from gevent.pool import Pool
 
+from dpresence.tests.waiting import PATIENCE_SECONDS
+
 LIFE_SECONDS = 300
 MIB = 1 << 20
 MASK = b"\x01\x02\x03\x04"
@@ -49,7 +51,7 @@ class Peer:
 
     def __init__(self, port, number=0):
         self.sock = socket.socket()
-        self.sock.settimeout(10)
+        self.sock.settimeout(PATIENCE_SECONDS)
         self.sock.bind((f"127.2.{number // 250 % 250}.{number % 250 + 1}", 0))
         self.sock.connect(("127.0.0.1", port))
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import requests
 
+from dpresence.tests.waiting import PATIENCE_SECONDS
+
 from ..live.service import Service
 from .support import Figures, p99
 
@@ -82,5 +84,5 @@ while not over.wait(0.03):
 
 def backends(service: Service) -> tuple[int, dict[str, bool]]:
     """Return the status and the body of the heartbeat."""
-    answer = requests.get(f"{service.origin}/__heartbeat__", timeout=30)
+    answer = requests.get(f"{service.origin}/__heartbeat__", timeout=PATIENCE_SECONDS)
     return answer.status_code, answer.json()

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from dpresence.tests.contract.redis import RedisOfItsOwnTime, eventually, running
+from dpresence.tests.contract.redis import RedisOfItsOwnTime, running
 from dpresence.tests.faketime import FakeTime, needed
 from dpresence.tests.live.clients import Application, Person, activate
 from dpresence.tests.live.service import Service, Site
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.faults
 
@@ -92,12 +93,12 @@ def board(request, tmp_path):
 def signed_in(person: Person) -> Iterator[requests.Session]:
     """A browser in which somebody is signed in."""
     with requests.Session() as browser:
-        browser.post(f"{person.origin}/login", json={"assertion": person.assertion()}, timeout=10).raise_for_status()
+        browser.post(f"{person.origin}/login", json={"assertion": person.assertion()}, timeout=PATIENCE_SECONDS).raise_for_status()
         yield browser
 
 
 def devices(browser: requests.Session, board: Board) -> int:
-    return browser.get(f"{board.service.origin}/devices", timeout=10).status_code
+    return browser.get(f"{board.service.origin}/devices", timeout=PATIENCE_SECONDS).status_code
 
 
 def ticket_of(person: Person, name: str) -> str:

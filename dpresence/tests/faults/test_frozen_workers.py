@@ -8,7 +8,9 @@ import time
 
 import pytest
 
-from ..live.cluster import Cluster, answers, eventually, stores
+from dpresence.tests.waiting import eventually
+
+from ..live.cluster import Cluster, answers, stores
 
 pytestmark = pytest.mark.faults
 

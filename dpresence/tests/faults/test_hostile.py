@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from bench.seed import seed
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from ..live.clients import Person, activate
 from ..live.service import Site, running
@@ -113,5 +114,5 @@ def test_t17_what_is_no_good_handshake_is_refused_without_a_101(service, figures
         sock.sendall(UPGRADE.replace(*change))
         answer = sock.recv(4096)
     figures.count("T17", f"{change[1][:40]!r}: other statuses than {status}", int(not answer.startswith(b"HTTP/1.1 %d" % status)), 0)
-    assert requests.get(f"{service.origin}/__lbheartbeat__", timeout=5).ok
+    assert requests.get(f"{service.origin}/__lbheartbeat__", timeout=PATIENCE_SECONDS).ok
     service.assert_clean()

@@ -10,6 +10,8 @@ from threading import Thread
 import pytest
 import requests
 
+from dpresence.tests.waiting import PATIENCE_SECONDS
+
 from ..live.clients import Person, activate
 from ..live.service import Site
 from .cluster import LEASE, SWEEP, Cluster, stores
@@ -85,7 +87,9 @@ class Changes:
         assert [self.service.statuses[puid] for puid in self._puids.values()] == ["online"] * 4
         self._session = requests.Session()
         proof = {"assertion": self._at(self._dying, "leaver").assertion()}
-        self._session.headers["X-CSRF-Token"] = self._session.post(f"{self._dying.origin}/login", json=proof, timeout=10).json()["csrf"]
+        self._session.headers["X-CSRF-Token"] = self._session.post(
+            f"{self._dying.origin}/login", json=proof, timeout=PATIENCE_SECONDS
+        ).json()["csrf"]
         return self
 
     def __exit__(self, *_):
@@ -102,7 +106,7 @@ class Changes:
         self._at(self._dying, "revoker").call("DELETE", path, status=204)
         self._at(self._dying, "pauser").call("PATCH", path, {"paused": True}, status=200)
         self._at(self._dying, "eraser").call("DELETE", "/account", status=204)
-        self._session.post(f"{self._dying.origin}/logout", json={"everywhere": True}, timeout=10).raise_for_status()
+        self._session.post(f"{self._dying.origin}/logout", json={"everywhere": True}, timeout=PATIENCE_SECONDS).raise_for_status()
         self._puids["granter"] = self._at(self._dying, "granter").grant(self._application)
 
     def await_truth(self, seconds):
@@ -180,7 +184,7 @@ def test_a_revoke_that_a_killed_process_had_begun_is_completed(application, stay
 
 def _abandoned(url, headers):
     try:
-        requests.delete(url, headers=headers, timeout=10)
+        requests.delete(url, headers=headers, timeout=PATIENCE_SECONDS)
     except requests.ConnectionError:
         return
 

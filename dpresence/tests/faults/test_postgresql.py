@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.postgresql import CONNECTIONS
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from ..live.clients import Device, Person, activate
 from ..live.service import Site
@@ -114,7 +115,7 @@ class Outage:
     def _call(self):
         key = {"Authorization": f"Bearer {self._app_service.application.key}"}
         path = f"{self._process.origin}/myapps/{self._app_service.application.appid}/presence"
-        self._refused(lambda: requests.get(path, headers=key, timeout=30).json())
+        self._refused(lambda: requests.get(path, headers=key, timeout=PATIENCE_SECONDS).json())
 
     def _refused(self, ask):
         start = time.monotonic()

@@ -14,8 +14,9 @@ import pytest
 
 from bench.loop import Loop
 from dpresence.errors import BackendUnavailable
+from dpresence.tests.waiting import eventually
 
-from ..live.cluster import URLS, Citizen, Cluster, activate, eventually, issuer
+from ..live.cluster import URLS, Citizen, Cluster, activate, issuer
 from ..live.service import cpu_seconds, open_files, own_bytes
 from .beside import Meanwhile
 from .cluster import stores

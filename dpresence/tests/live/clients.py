@@ -20,10 +20,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from dpresence.tests.support import WITH_TOKEN
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from .service import Site
 
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = PATIENCE_SECONDS
 QUIET_SECONDS = 0.3
 
 

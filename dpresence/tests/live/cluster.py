@@ -9,10 +9,9 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import requests
 
@@ -21,6 +20,7 @@ from dpresence.backends.sql.engine import Database
 from dpresence.demo import free_port
 from dpresence.tests import browserid_support as browserid
 from dpresence.tests.contract import postgresql, redis
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 from .clients import Application, Channel, Person
 from .service import PSERVE, Process
@@ -121,15 +121,6 @@ def activate(owner: Person, database: str) -> Application:
     return Application(owner.origin, made["appid"], key, owner, DOMAIN)
 
 
-def eventually(check: Callable[[], Any], seconds: float = 60) -> Any:
-    """Wait until a check returns something true, and return that."""
-    until = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < until, "it did not come about in time"
-        time.sleep(0.05)
-    return found
-
-
 def answers(origin: str) -> bool:
     """Whether all backends answer to the service."""
-    return requests.get(f"{origin}/__heartbeat__", timeout=5).status_code == 200
+    return requests.get(f"{origin}/__heartbeat__", timeout=PATIENCE_SECONDS).status_code == 200

@@ -8,7 +8,7 @@ from .clients import Person, activate
 from .service import Site
 from .support import EchoServer
 
-HASTY = {"close_seconds": 0.4, "send_seconds": 0.6, "handshake_seconds": 0.6, "idle_seconds": 1.0}
+HASTY = {"close_seconds": 1.0, "send_seconds": 1.0, "handshake_seconds": 1.0, "idle_seconds": 2.0}
 
 
 def serve(overrides):
@@ -25,14 +25,20 @@ def server():
 
 @pytest.fixture(scope="session")
 def hasty():
-    """Deadlines of under a second."""
+    """Deadlines of a second or two."""
     yield from serve({"channels": HASTY, "presence": {"ping_seconds": 60}, "interval": 0.05})
 
 
 @pytest.fixture(scope="session")
 def pinging():
-    """Pings after 0.5 s of silence, and gives up 0.4 s later."""
-    yield from serve({"channels": HASTY, "presence": {"ping_seconds": 0.5, "pong_seconds": 0.4}, "interval": 0.05})
+    """Pings after 0.5 s of silence, and waits long for an answer."""
+    yield from serve({"presence": {"ping_seconds": 0.5, "pong_seconds": 30}, "interval": 0.05})
+
+
+@pytest.fixture(scope="session")
+def giving_up():
+    """Pings after 0.5 s of silence, and gives up 0.5 s later."""
+    yield from serve({"channels": HASTY, "presence": {"ping_seconds": 0.5, "pong_seconds": 0.5}, "interval": 0.05})
 
 
 @pytest.fixture

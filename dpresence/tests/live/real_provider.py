@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 import pytest
 import requests
 
+from dpresence.tests.waiting import PATIENCE_SECONDS
 from dpresence.tests.web.support import AUDIENCE
 
 SOURCE = Path(__file__).parent / "oidc_provider"
@@ -22,7 +23,7 @@ BUILD = Path(__file__).parents[3] / "build" / "oidc-provider"
 HOW = "needs Node 20 and npm with a registry: pytest dpresence/tests/live/test_oidc_provider.py"
 SECRET = "a secret: of 100%"
 CALLBACK = f"{AUDIENCE}/login/corp/callback"
-SECONDS = 10
+SECONDS = PATIENCE_SECONDS
 
 
 def give_up(why: str) -> None:

@@ -23,9 +23,10 @@ import requests
 
 from dpresence.demo import free_port
 from dpresence.tests.support import DEVELOPMENT_TOKEN
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 START_SECONDS = 90
-STOP_SECONDS = 15
+STOP_SECONDS = PATIENCE_SECONDS
 PSERVE = Path(sys.executable).with_name("pserve")
 
 LOGGING = """

@@ -14,6 +14,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
+
 from .warm import Fork
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -55,27 +57,27 @@ class EchoServer:
     def output(self):
         return self._text("output")
 
-    def wait_for_log(self, pattern, seconds=20):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+    def wait_for_log(self, pattern):
+        """Return the match of a pattern in the log."""
+
+        def find():
             ended = self.process.poll() is not None
-            if found := re.search(pattern, self.log):
-                return found
-            if ended:
-                break
-            time.sleep(0.01)
-        raise AssertionError(f"{pattern} is not in the log:\n{self.log}")
+            found = re.search(pattern, self.log)
+            assert found or not ended, f"{pattern} is not in the log:\n{self.log}"
+            return found
+
+        return eventually(find)
 
     def stop(self, number=signal.SIGTERM):
         """Send a signal, wait, and return the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            return self.process.wait(15)
+            return self.process.wait(PATIENCE_SECONDS)
         finally:
             if self.process.poll() is None:
                 self.process.kill()
-                self.process.wait(15)
+                self.process.wait(PATIENCE_SECONDS)
             self._texts = {name: self._text(name) for name in self._files}
             self._folder.cleanup()
 
@@ -86,19 +88,22 @@ class EchoServer:
         self.stop()
 
     def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE_SECONDS) as answer:
             return answer.read().decode()
 
     def stats(self):
         return json.loads(self.get("/stats"))
 
-    def wait_for(self, condition, seconds=10):
+    def wait_for(self, condition):
         """Return the first statistics that meet a condition."""
-        deadline = time.monotonic() + seconds
-        while not condition(stats := self.stats()):
-            assert time.monotonic() < deadline, stats
-            time.sleep(0.02)
-        return stats
+        found = []
+
+        def check():
+            found[:] = [self.stats()]
+            return condition(found[0])
+
+        eventually(check)
+        return found[0]
 
     def end_of(self, name):
         """Wait for a channel to be told of its end; return [code, clean]."""
@@ -117,7 +122,7 @@ class Client:
         self.sock.bind((source, 0))
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.sock.settimeout(10)
+        self.sock.settimeout(PATIENCE_SECONDS)
         self.sock.connect(("127.0.0.1", port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
@@ -202,7 +207,7 @@ class Client:
             opcode, payload = self.receive()
         return int.from_bytes(payload[:2], "big"), payload[2:].decode()
 
-    def hung_up(self, seconds=5):
+    def hung_up(self, seconds=PATIENCE_SECONDS):
         """Whether the server ends the connection within this time; what it sends before is thrown away."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:

@@ -7,7 +7,9 @@ from contextlib import ExitStack
 import pytest
 import requests
 
-from .cluster import Citizen, Cluster, eventually, issuer, stores
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
+
+from .cluster import Citizen, Cluster, issuer, stores
 
 pytestmark = pytest.mark.faults
 
@@ -20,11 +22,11 @@ def test_every_worker_shows_what_all_of_them_count(tmp_path):
         stack.callback(cluster.kill)
         cluster.start()
         cookies = requests.post(
-            f"{cluster.origin}/login", json={"assertion": Citizen(cluster.origin, ADMIN).assertion()}, timeout=10
+            f"{cluster.origin}/login", json={"assertion": Citizen(cluster.origin, ADMIN).assertion()}, timeout=PATIENCE_SECONDS
         ).cookies
 
         def shown():
-            return requests.get(f"{cluster.origin}/admin/figures", cookies=cookies, timeout=10).json()
+            return requests.get(f"{cluster.origin}/admin/figures", cookies=cookies, timeout=PATIENCE_SECONDS).json()
 
         devices = [stack.enter_context(Citizen(cluster.origin, f"user-{n}@example.org").device()) for n in range(8)]
         assert len({cluster.worker_of(device) for device in devices}) == 2  # or there is nothing to add up

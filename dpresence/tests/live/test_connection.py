@@ -9,7 +9,7 @@ import time
 from .support import EchoServer, frame
 
 GAP = 0.5
-"""Seconds for which nobody else may be kept waiting: five times the goal, for slow machines."""
+"""CPU seconds for which nobody else may be kept waiting: five times the goal, for slow machines."""
 
 
 # Echoes
@@ -55,13 +55,12 @@ def test_the_applications_iterable_is_closed_before_the_channel_runs(server):
 
 def test_what_is_deferred_holds_up_this_connection_and_no_other(server):
     with server.connect() as client, server.connect() as other:
-        client.text("slowly 0.5")
+        client.text("hold")
         client.text("after")
         other.text("meanwhile")
-        started = time.monotonic()
         assert other.answer() == "meanwhile"
-        assert time.monotonic() - started < 0.4
-        assert [client.answer(), client.answer()] == ["slowly done", "after"]
+        other.text("release")
+        assert [client.answer(), client.answer()] == ["released", "after"]
 
 
 def test_a_client_that_leaves_during_what_is_deferred_is_cleaned_up_after_it(server):
@@ -188,7 +187,7 @@ def test_rubbish_is_refused(server):
         with server.connect() as client:
             client.send(rubbish)
             assert client.close_code()[0] == 1002
-            assert client.hung_up(1)  # on its side only, so that the close frame is not lost to a reset
+            assert client.hung_up()  # on its side only, so that the close frame is not lost to a reset
 
 
 def test_the_payload_of_a_ping_comes_back_as_it_was(server):

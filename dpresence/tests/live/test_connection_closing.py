@@ -75,7 +75,7 @@ def test_every_open_has_its_close(server):
 def test_an_aborted_client_is_gone_at_once(server):
     with server.connect() as client:
         client.text("abort")
-        assert client.hung_up(1)
+        assert client.hung_up()
 
 
 def test_a_kicked_client_that_does_not_answer_is_really_gone(hasty):
@@ -84,6 +84,6 @@ def test_a_kicked_client_that_does_not_answer_is_really_gone(hasty):
         name = client.name()
         client.text("close 4010 replaced")
         assert client.close_code() == (4010, "replaced")
-        assert client.hung_up(3)
+        assert client.hung_up()
         assert hasty.end_of(name) == [4010, False]
         hasty.wait_for(lambda stats: stats["files"] <= files)

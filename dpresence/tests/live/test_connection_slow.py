@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from .conftest import HASTY
 from .support import frame
 from .test_connection import GAP
 
@@ -59,18 +60,16 @@ def test_half_a_frame_that_goes_on_for_ever_is_dropped(hasty):
     with hasty.connect() as client:
         name, started = client.name(), time.monotonic()
         data = frame(1, b"x" * 1000)
-        for index in range(100):
-            client.send(data[index : index + 1])
-            if client.hung_up(0.05):
-                break
-        assert 0.8 < time.monotonic() - started < 3
+        sent = next(index for index in range(100) if client.send(data[index : index + 1]) or client.hung_up(0.05))
+        assert time.monotonic() - started > HASTY["idle_seconds"] * 0.8
+        assert sent * 0.05 < HASTY["idle_seconds"] * 2
     assert hasty.end_of(name) == [1006, False]
 
 
 def test_half_a_message_is_dropped_too(hasty):
     with hasty.connect() as client:
         client.send(frame(1, b"x", final=False))
-        assert client.hung_up(3)
+        assert client.hung_up()
 
 
 def test_a_silent_client_is_pinged_and_a_pong_keeps_it(pinging):
@@ -92,13 +91,13 @@ def test_any_bytes_at_all_are_an_answer_to_a_ping(pinging):
             assert client.answer() == "hello"
 
 
-def test_a_client_that_does_not_answer_a_ping_is_given_up(pinging):
-    with pinging.connect() as client:
+def test_a_client_that_does_not_answer_a_ping_is_given_up(giving_up):
+    with giving_up.connect() as client:
         name = client.name()
         assert client.receive()[0] == 9
         assert client.close_code() == (4201, "no pong")
-        assert client.hung_up(3)
-    assert pinging.end_of(name) == [4201, False]
+        assert client.hung_up()
+    assert giving_up.end_of(name) == [4201, False]
 
 
 def test_pings_of_clients_that_came_together_do_not_leave_together(pinging):
@@ -109,7 +108,7 @@ def test_pings_of_clients_that_came_together_do_not_leave_together(pinging):
         first.append(time.monotonic() - started)
     for client in clients:
         client.sock.close()
-    assert first[0] < 0.65
+    assert first[0] < 30
     assert max(first) - min(first) > 0
 
 

@@ -10,6 +10,7 @@ import requests
 
 from dpresence.demo import free_port
 from dpresence.tests.support import WITH_TOKEN
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from .proxies import installed, nginx
 from .service import Process, Service, running
@@ -58,7 +59,7 @@ def front(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def mint(front: tuple[Service, str], **headers: str) -> requests.Response:
     service, proxy = front
     given = {"Host": f"127.0.0.1:{service.port}", **headers}  # as a client writes it where the proxy passes it on
-    return requests.post(f"{proxy}/__dev__/assertion", json={"email": "admin@example.org"}, headers=given, timeout=10)
+    return requests.post(f"{proxy}/__dev__/assertion", json={"email": "admin@example.org"}, headers=given, timeout=PATIENCE_SECONDS)
 
 
 def test_a_proxy_without_forwarding_headers_mints_for_nobody_who_lacks_the_token(front: tuple[Service, str]) -> None:
@@ -73,7 +74,7 @@ def test_it_is_the_token_that_stopped_it(front: tuple[Service, str]) -> None:
 
 def test_the_link_with_a_wrong_token_opens_nothing_through_the_proxy(front: tuple[Service, str]) -> None:
     service, proxy = front
-    answer = requests.get(f"{proxy}/?token=guess", headers={"Host": f"127.0.0.1:{service.port}"}, timeout=10)
+    answer = requests.get(f"{proxy}/?token=guess", headers={"Host": f"127.0.0.1:{service.port}"}, timeout=PATIENCE_SECONDS)
     assert answer.status_code == 403 and not answer.cookies
 
 
@@ -82,7 +83,7 @@ def test_a_proxy_without_upgrade_is_told_to_the_client_and_once_in_the_log(front
     service, proxy = front
     for _ in range(3):
         handshake = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": KEY}
-        answer = requests.get(f"{proxy}/presence", headers=handshake, timeout=10)
+        answer = requests.get(f"{proxy}/presence", headers=handshake, timeout=PATIENCE_SECONDS)
         assert (answer.status_code, answer.json()["errno"]) == (400, 108)
         assert "a proxy in front has to pass Upgrade and Connection on" in answer.json()["error"]
     assert service.log().count("a websocket handshake came without Upgrade") == 1

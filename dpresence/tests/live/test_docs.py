@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from dpresence.tests.support import DEVELOPMENT_TOKEN
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from .clients import Application, Person, activate
 from .service import Service, Site
@@ -40,7 +41,7 @@ def own(tmp_path):
 def shell(command: str, service: Service, folder: Path) -> str:
     (folder / "development.token").write_text(DEVELOPMENT_TOKEN)
     command = command.replace("http://127.0.0.1:8282", service.origin)
-    done = subprocess.run(["sh", "-ec", command], cwd=folder, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(["sh", "-ec", command], cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)
     return done.stdout
 
 
@@ -107,7 +108,7 @@ def test_the_program_that_keeps_the_table_ends_where_it_should_not_come_back(own
         try:
             table.until({})
             application.owner.call("DELETE", f"/myapps/{application.appid}")
-            assert table.process.wait(20) == 1
+            assert table.process.wait(PATIENCE_SECONDS) == 1
         finally:
             table.end()
 
@@ -115,7 +116,7 @@ def test_the_program_that_keeps_the_table_ends_where_it_should_not_come_back(own
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"], ids=["nothing", "503"])
 def test_the_program_that_keeps_the_table_comes_back_after_a_handshake_that_was_not_answered(answer: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(20)
+        listener.settimeout(PATIENCE_SECONDS)
         application = Application("", "chess", "dpk_key", Person("", "dev@example.org"), "")
         table = Table(application, listener.getsockname()[1])
         try:

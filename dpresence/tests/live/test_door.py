@@ -8,10 +8,12 @@ from contextlib import ExitStack
 
 import pytest
 
+from dpresence.tests.waiting import PATIENCE_SECONDS
+
 from .conftest import serve
 from .support import Client
 
-DOOR = {"accept_rate": 5.0, "accept_burst": 40, "unsigned_per_address": 1000, "trusted_proxies": ["127.0.0.1"]}
+DOOR = {"accept_rate": 0.1, "accept_burst": 40, "unsigned_per_address": 1000, "trusted_proxies": ["127.0.0.1"]}
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ def test_idle_connections_of_one_address_keep_nobody_out(small):
             assert client.answer() == "hello"
         sockets[-1].sendall(b"GET /page HTTP/1.1\r\nHost: x\r\n\r\n")
         assert sockets[-1].recv(12) == b"HTTP/1.1 200"  # it is the oldest that goes
-        sockets[0].settimeout(2)
+        sockets[0].settimeout(PATIENCE_SECONDS)
         assert sockets[0].recv(1) == b""
 
 

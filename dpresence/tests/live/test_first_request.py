@@ -208,7 +208,7 @@ def test_a_handshake_in_pieces_is_answered_by_the_handler(pair, pieces):
 def test_a_request_that_does_not_come_in_time_is_answered_with_408(pair, sent):
     began = time.monotonic()
     assert answer(pair[0], sent) == b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-    assert CHANNELS["handshake_seconds"] * 0.9 < time.monotonic() - began < CHANNELS["handshake_seconds"] * 5
+    assert CHANNELS["handshake_seconds"] * 0.9 < time.monotonic() - began
 
 
 def test_connections_that_end_before_their_request_leave_nothing(pair):

@@ -144,7 +144,7 @@ def test_a_connection_that_is_to_be_closed_is_closed(server, options):
         client.send(get(b"Connection: " + options) + BEHIND)
         client.read_head()
         assert client.status == 200
-        assert client.hung_up(2)
+        assert client.hung_up()
 
 
 def test_a_chunked_body_with_extensions_and_trailers_is_read(server):

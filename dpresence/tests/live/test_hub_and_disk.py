@@ -16,8 +16,8 @@ import pytest
 
 from bench.load import Load
 from bench.seed import register, seed
-from dpresence.tests.contract.redis import eventually
 from dpresence.tests.live.service import Process, running
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.faults
 
@@ -39,11 +39,11 @@ def counted_syncs(process: Process, folder: Path) -> Iterator[Counter[int]]:
     command = ["strace", "-f", "-qq", "-e", "trace=fsync,fdatasync", "-o", str(trace), "-p", str(process.pid)]
     tracer = subprocess.Popen(command)
     try:
-        eventually(lambda: f"TracerPid:\t{tracer.pid}" in Path(f"/proc/{process.pid}/status").read_text(), 10)
+        eventually(lambda: f"TracerPid:\t{tracer.pid}" in Path(f"/proc/{process.pid}/status").read_text())
         yield syncs
     finally:
         tracer.send_signal(signal.SIGINT)
-        tracer.wait(10)
+        tracer.wait(PATIENCE_SECONDS)
     syncs.update(int(thread) for thread in re.findall(r"^(\d+) +f(?:data)?sync\(", trace.read_text(), re.MULTILINE))
 
 

@@ -8,6 +8,8 @@ import pytest
 import requests
 from websockets.exceptions import InvalidStatus
 
+from dpresence.tests.waiting import PATIENCE_SECONDS
+
 from .clients import AppService, Device, activate
 from .service import Site
 from .warm import running
@@ -172,5 +174,9 @@ def test_a_wrong_key_three_times_ends_the_channel(application):
 
 
 def test_the_service_answers_operators(service):
-    assert requests.get(f"{service.origin}/__heartbeat__", timeout=5).json() == {"directory": True, "mailbox": True, "tracker": True}
-    assert requests.get(f"{service.origin}/__version__", timeout=5).json()["name"] == "dpresence"
+    assert requests.get(f"{service.origin}/__heartbeat__", timeout=PATIENCE_SECONDS).json() == {
+        "directory": True,
+        "mailbox": True,
+        "tracker": True,
+    }
+    assert requests.get(f"{service.origin}/__version__", timeout=PATIENCE_SECONDS).json()["name"] == "dpresence"

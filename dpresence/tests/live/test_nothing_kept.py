@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from contextlib import contextmanager
 
 import pytest
 import requests
 
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
+
 from .clients import Person
 from .warm import WarmService, running
 
-LATEST_SECONDS = 15
-"""Within so long a heartbeat shows it: a write is at most 5 s old, and machines are slow."""
-
 
 def heartbeat(service):
-    answer = requests.get(f"{service.origin}/__heartbeat__", timeout=10)
+    answer = requests.get(f"{service.origin}/__heartbeat__", timeout=PATIENCE_SECONDS)
     return answer.status_code, answer.json()
 
 
 def becomes(service, wanted):
-    until = time.monotonic() + LATEST_SECONDS
-    while heartbeat(service) != wanted:
-        assert time.monotonic() < until, heartbeat(service)
-        time.sleep(0.2)
+    eventually(lambda: heartbeat(service) == wanted)
 
 
 WELL = (200, {"directory": True, "tracker": True, "mailbox": True})

@@ -9,6 +9,8 @@ import pytest
 import requests
 from sqlalchemy import create_engine, text
 
+from dpresence.tests.waiting import PATIENCE_SECONDS
+
 from . import warm
 from .clients import Channel, Person
 from .warm import running
@@ -37,10 +39,10 @@ def test_a_block_reaches_a_running_service_and_an_unblock_undoes_it(service):
     ann, bob = Person(service.origin, ANN), Person(service.origin, "bob@example.org")
     device, bystander = ann.device(), bob.device()
     with requests.Session() as browser:
-        browser.post(f"{service.origin}/login", json={"assertion": ann.assertion()}, timeout=5).raise_for_status()
+        browser.post(f"{service.origin}/login", json={"assertion": ann.assertion()}, timeout=PATIENCE_SECONDS).raise_for_status()
         assert operate(service, "block", "ann@EXAMPLE.org") == (0, f"{ANN}: block done\n")
-        assert device.wait_closed(3) == (4009, "signed out")
-        assert browser.get(f"{service.origin}/devices", timeout=5).json()["errno"] == 130
+        assert device.wait_closed() == (4009, "signed out")
+        assert browser.get(f"{service.origin}/devices", timeout=PATIENCE_SECONDS).json()["errno"] == 130
     with Channel(service.origin, "/presence") as channel:
         assert channel.ask(**update(ann))["errno"] == 34
         bystander.assert_silent()
@@ -70,7 +72,7 @@ def test_a_merge_ends_one_account_and_gives_what_it_has_to_the_other(service):
     made = old.call("POST", "/myapps", {"name": "Go", "domain": "go.example.org", "description": ""}, status=201)
     device, bystander = old.device(), kept.device()
     assert operate(service, "merge", "old@EXAMPLE.org", "kept@example.org") == (0, "old@example.org: merged into kept@example.org\n")
-    assert device.wait_closed(3) == (4009, "signed out")
+    assert device.wait_closed() == (4009, "signed out")
     assert [one["appid"] for one in kept.call("GET", "/myapps")["applications"]] == [made["appid"]]
     bystander.assert_silent()
     bystander.close()

@@ -19,9 +19,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from dpresence.demo import free_port
 from dpresence.settings import PresenceSettings
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 from .clients import AppService, Device, trusting
-from .cluster import ROOT, Citizen, Cluster, activate, answers, eventually, issuer, stores
+from .cluster import ROOT, Citizen, Cluster, activate, answers, issuer, stores
 from .proxies import installed, nginx
 from .service import Process
 
@@ -96,7 +97,7 @@ class Front:
 
     def reaches(self, service: Cluster) -> bool:
         """Call once; return whether a service has taken such a call since it began to listen."""
-        assert requests.get(f"{self.origin}/__version__", timeout=10).ok
+        assert requests.get(f"{self.origin}/__version__", timeout=PATIENCE_SECONDS).ok
         return "GET /__version__" in service.log().rpartition("Listening on")[2]
 
     def device(self, person: Citizen, **options) -> Device:
@@ -172,7 +173,7 @@ def test_two_services_behind_a_proxy_are_one(front):
 def test_the_client_is_who_the_proxy_says_and_not_who_the_client_says(front):
     port = int(front.origin.rpartition(":")[2])
     for _ in range(4):
-        call = http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=front.trust, source_address=(ELSEWHERE, 0))
+        call = http.client.HTTPSConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS, context=front.trust, source_address=(ELSEWHERE, 0))
         call.request("GET", "/__version__", headers={"X-Forwarded-For": "203.0.113.9"})
         assert call.getresponse().status == 200
         call.close()
@@ -181,6 +182,8 @@ def test_the_client_is_who_the_proxy_says_and_not_who_the_client_says(front):
 
 
 def test_a_browser_signs_in_over_https(front):
-    answer = requests.post(f"{front.origin}/login", json={"assertion": Citizen(front.origin, "ann@example.org").assertion()}, timeout=5)
+    answer = requests.post(
+        f"{front.origin}/login", json={"assertion": Citizen(front.origin, "ann@example.org").assertion()}, timeout=PATIENCE_SECONDS
+    )
     assert answer.status_code == 200
     assert re.match(r"__Host-dpresence=.*; secure;", answer.headers["Set-Cookie"])

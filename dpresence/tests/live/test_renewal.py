@@ -12,8 +12,10 @@ from contextlib import suppress
 import pytest
 import requests
 
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
+
 from .clients import Person, activate
-from .cluster import Cluster, eventually, stores
+from .cluster import Cluster, stores
 from .service import PSERVE, Service, Site
 from .test_workers import Caller
 from .warm import running
@@ -97,7 +99,7 @@ def test_a_mistake_for_the_server_changes_nothing_either(service, key):
     change(service, f"port = {service.port}", f"port = {service.port}\n{key}")
     service.send_signal(signal.SIGHUP)
     eventually(lambda: "SIGHUP: not restarted, the service keeps running: dpresence does not start: " in service.log())
-    assert requests.get(f"{service.origin}/__heartbeat__", timeout=10).ok
+    assert requests.get(f"{service.origin}/__heartbeat__", timeout=PATIENCE_SECONDS).ok
     assert service.log().count("Listening on ") == 1
 
 

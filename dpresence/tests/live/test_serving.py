@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.sync.client import connect
 
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
+
 from .clients import trusting
-from .cluster import eventually
 from .support import EchoServer, frame
 from .warm import Fork, run
 
@@ -102,14 +103,13 @@ def test_pserve_serves_and_a_real_client_is_understood(pserve):
         assert client.recv() == "hello"
         client.send(["in ", "pieces"])
         assert client.recv() == "in pieces"
-        assert client.ping(b"p").wait(5)
+        assert client.ping(b"p").wait(PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_tells_every_channel_when_to_come_back(pserve, number):
     clients = [pserve.connect() for _ in range(5)]
     clients[0].text("pour 20 1000")
-    started = time.monotonic()
     pserve.process.send_signal(number)
     for client in clients:
         code, reason = client.close_code()
@@ -117,7 +117,6 @@ def test_a_stop_tells_every_channel_when_to_come_back(pserve, number):
         assert re.search(r"retry_after=1$", reason)
         client.send(frame(8, b"\x10\x68"))
     assert pserve.stop() == 0
-    assert time.monotonic() - started < 5
     assert pserve.output.startswith("building\nbackground stopped\nclosed ")
     found = json.loads(pserve.output.split("closed ")[1])
     assert list(found["closed"].values()) == [[4200, True]] * 5
@@ -133,9 +132,7 @@ def test_a_stop_does_not_wait_for_those_who_do_not_answer(pserve):
     half = pserve.connect(upgrade=False)
     half.send(b"GET /page HTTP/1.1\r\n")
     pserve.stats()
-    started = time.monotonic()
     assert pserve.stop() == 0
-    assert time.monotonic() - started < 10
     assert names[1] in json.loads(pserve.output.split("background stopped\nclosed ")[1])["closed"]
     pserve.wait_for_log("1 channels did not end in time")
     assert "Traceback" not in pserve.log
@@ -146,7 +143,7 @@ def test_a_stop_while_the_application_is_being_built_is_a_clean_end(tmp_path):
     process = Fork(pserve_of(tmp_path), tmp_path / "log", tmp_path / "output")
     eventually(lambda: (tmp_path / "output").read_text() == "building\n")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
@@ -160,7 +157,7 @@ def test_a_stop_while_the_application_is_being_built_is_a_clean_end(tmp_path):
 ])  # fmt: skip
 def test_a_server_that_must_not_run_does_not_start(tmp_path, overrides, server, key):
     write_ini(tmp_path, overrides, server=server)
-    assert run(pserve_of(tmp_path), tmp_path / "log", 30) != 0
+    assert run(pserve_of(tmp_path), tmp_path / "log", PATIENCE_SECONDS) != 0
     said = (tmp_path / "log").read_text()
     assert f"{key}: must be" in said or f"{key}: no such setting" in said
 
@@ -192,7 +189,7 @@ def test_tls_closes_with_a_code(secure):
 
 def test_plain_bytes_to_a_tls_port_are_no_news(secure):
     for data in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01", b""):
-        with socket.create_connection(("127.0.0.1", secure.port), timeout=5) as sock:
+        with socket.create_connection(("127.0.0.1", secure.port), timeout=PATIENCE_SECONDS) as sock:
             sock.sendall(data)
             with contextlib.suppress(ConnectionResetError):
                 while sock.recv(1000):

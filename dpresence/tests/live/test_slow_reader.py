@@ -44,7 +44,7 @@ def test_a_slow_reader_is_dropped_nobody_waits_for_it_and_it_finds_its_place_aga
         with application.service() as truth, application.service(slow.cursor) as resumed:
             assert resumed.recovery == "replayed"
             assert resumed.follow(truth.cursor) == truth.statuses
-        assert worst < 1.0, worst
+        assert worst < 5.0, worst
 
 
 def most_patience(service, seconds):

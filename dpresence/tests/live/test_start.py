@@ -8,13 +8,14 @@ import pytest
 import requests
 
 from dpresence.demo import free_port
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from .clients import Channel
 from .service import PSERVE, Process
 from .warm import Warm, WarmService
 
 ROOT = Path(__file__).parents[3]
-START_SECONDS = 20
+START_SECONDS = PATIENCE_SECONDS
 DATABASE = "directory.url = sqlite:///%(here)s/presence.db"
 DEVELOPMENT = {"identity.development = false": "identity.development = true"}
 ELSEWHERE = {DATABASE: DATABASE.replace("presence.db", "elsewhere.db")}
@@ -61,12 +62,12 @@ def shipped(tmp_path_factory):
 
 
 def test_as_shipped_it_serves_and_says_that_sign_in_is_closed(shipped):
-    assert requests.get(f"{shipped.origin}/__heartbeat__", timeout=5).status_code == 200
+    assert requests.get(f"{shipped.origin}/__heartbeat__", timeout=PATIENCE_SECONDS).status_code == 200
     assert "sign-in is closed: set identity.verifiers" in shipped.log()
 
 
 def test_as_shipped_sign_in_is_closed_and_the_answer_names_the_key_to_set(shipped):
-    answer = requests.post(f"{shipped.origin}/login", json={"assertion": "a~b"}, timeout=5)
+    answer = requests.post(f"{shipped.origin}/login", json={"assertion": "a~b"}, timeout=PATIENCE_SECONDS)
     assert (answer.status_code, answer.json()["errno"]) == (503, 201)
     assert "identity.verifiers" in answer.json()["error"]
     with Channel(shipped.origin, "/presence") as device:
@@ -77,7 +78,7 @@ def test_as_shipped_sign_in_is_closed_and_the_answer_names_the_key_to_set(shippe
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_as_shipped_there_is_no_development_issuer(shipped, method):
-    answer = requests.request(method, f"{shipped.origin}/__dev__/assertion", json={"email": "a@example.org"}, timeout=5)
+    answer = requests.request(method, f"{shipped.origin}/__dev__/assertion", json={"email": "a@example.org"}, timeout=PATIENCE_SECONDS)
     assert (answer.status_code, answer.json()["errno"]) == (404, 111)
 
 

@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from dpresence.demo import free_port
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from .cluster import Citizen, issuer
 from .service import Process
@@ -124,15 +125,15 @@ def test_the_installed_service_is_that_of_the_wheel_and_lacks_nothing(root):
 def test_somebody_signs_in_to_the_installed_service(service):
     with requests.Session() as browser:
         login = browser.post(
-            f"{service.origin}/login", json={"assertion": Citizen(service.origin, "ann@example.org").assertion()}, timeout=10
+            f"{service.origin}/login", json={"assertion": Citizen(service.origin, "ann@example.org").assertion()}, timeout=PATIENCE_SECONDS
         )
         assert login.status_code == 200, login.text
-        assert browser.get(f"{service.origin}/account", timeout=10).json()["account"]["email"] == "ann@example.org"
-        page = browser.get(f"{service.origin}/sidebar", headers={"Accept": "text/html"}, timeout=10)
+        assert browser.get(f"{service.origin}/account", timeout=PATIENCE_SECONDS).json()["account"]["email"] == "ann@example.org"
+        page = browser.get(f"{service.origin}/sidebar", headers={"Accept": "text/html"}, timeout=PATIENCE_SECONDS)
         scripts = re.findall(r'src="([^"]+\.js)"', page.text)
         assert page.status_code == 200 and scripts
         for script in scripts:
-            assert browser.get(service.origin + script, timeout=10).status_code == 200
+            assert browser.get(service.origin + script, timeout=PATIENCE_SECONDS).status_code == 200
 
 
 def test_data_lies_where_the_settings_say_and_is_its_owners_alone(service):

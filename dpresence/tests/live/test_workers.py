@@ -13,10 +13,10 @@ import pytest
 import requests
 from websockets.exceptions import ConnectionClosed
 
-from .clients import AppService, Device
-from .cluster import Citizen, Cluster, activate, answers, eventually, issuer, stores
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
-RESTART_SECONDS = 60
+from .clients import AppService, Device
+from .cluster import Citizen, Cluster, activate, answers, issuer, stores
 
 
 @pytest.fixture(scope="module")
@@ -145,10 +145,10 @@ def test_a_device_at_one_worker_is_seen_by_an_application_at_the_other(cluster, 
 def test_a_ticket_and_a_session_of_one_worker_are_good_at_the_other(cluster, person):
     with person.device(ticket=True) as device, elsewhere(cluster, cluster.worker_of(device), lambda: Device(person)) as other:
         other.sign_in("online", assertion=device.ticket)
-    session = requests.post(f"{cluster.origin}/login", json={"assertion": person.assertion()}, timeout=5)
+    session = requests.post(f"{cluster.origin}/login", json={"assertion": person.assertion()}, timeout=PATIENCE_SECONDS)
     for _ in range(20):  # each call is a connection of its own
         headers = {"X-CSRF-Token": session.json()["csrf"]}
-        answer = requests.post(f"{cluster.origin}/ticket", headers=headers, cookies=session.cookies, timeout=5)
+        answer = requests.post(f"{cluster.origin}/ticket", headers=headers, cookies=session.cookies, timeout=PATIENCE_SECONDS)
         assert answer.ok, answer.text
 
 
@@ -214,11 +214,11 @@ def test_a_rolling_restart_is_seen_by_nobody(cluster, application):
     devices = [Patient(person, person.assertion()) for person in people]
     for device in devices:
         device.start()
-    assert all(device.there.wait(30) for device in devices)
+    assert all(device.there.wait(PATIENCE_SECONDS) for device in devices)
     before, seen, (_, cursor) = set(cluster.workers()), [], heard(application, None)
     with Caller(cluster.port) as caller:
         cluster.send_signal(signal.SIGHUP)
-        until = time.monotonic() + RESTART_SECONDS
+        until = time.monotonic() + PATIENCE_SECONDS
         while len(cluster.ready() - before) < 2 or before & set(cluster.workers()):
             assert time.monotonic() < until, cluster.log()
             updates, cursor = heard(application, cursor)
@@ -227,7 +227,7 @@ def test_a_rolling_restart_is_seen_by_nobody(cluster, application):
     for device in devices:
         device.over.set()
     for device in devices:
-        device.join(30)
+        device.join(PATIENCE_SECONDS)
     assert not caller.failures
     assert [update for update in seen if update[0] in puids] == []
     assert {code for device in devices for code in device.codes} == {4200}

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dpresence.tests.live.service import Process, Service, kept_running
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 PSERVE = "dpresence.pserve"
 _lock = threading.Lock()
@@ -92,7 +93,7 @@ def run(arguments: list[str], log: Path, seconds: float, module: str = PSERVE) -
         return fork.wait(seconds)
     except subprocess.TimeoutExpired:
         fork.kill()
-        fork.wait(10)
+        fork.wait(PATIENCE_SECONDS)
         raise AssertionError(f"it did not end within {seconds} s:\n{log.read_text()}") from None
 
 

@@ -16,6 +16,7 @@ from dpresence.errors import BackendUnavailable, SettingError
 from dpresence.settings import Settings, StorageSettings
 from dpresence.tests.contract.sql import drop_tables
 from dpresence.tests.support import FakeClock
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 
 def settings(url: str) -> Settings:
@@ -67,7 +68,7 @@ def test_drivers_are_not_imported_with_the_package():
     script = (
         "import sys, dpresence.backends; print(sorted({'sqlalchemy', 'alembic', 'sqlite3', 'gevent', 'redis', 'ssl'} & set(sys.modules)))"
     )
-    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20).stdout == "[]\n"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE_SECONDS).stdout == "[]\n"
 
 
 def test_backends_cannot_be_exchanged_while_running(backends):

@@ -9,6 +9,7 @@ from gevent.event import Event
 from dpresence.errors import BackendUnavailable
 from dpresence.service import coalescer
 from dpresence.service.coalescer import Coalescer
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 
 class Work:
@@ -38,7 +39,7 @@ def runs(work: Work) -> Coalescer:
 
 
 def settle(runs: Coalescer, key: str = "") -> None:
-    with gevent.Timeout(5):
+    with gevent.Timeout(PATIENCE_SECONDS):
         while runs.running(key):
             gevent.sleep(0)
 

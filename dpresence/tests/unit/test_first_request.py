@@ -18,6 +18,7 @@ from dpresence.errors import BackendUnavailable, SlowDown
 from dpresence.metrics import Metrics
 from dpresence.settings import ChannelSettings, IdentitySettings, Settings
 from dpresence.tests.support import FakeClock
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 PEER = "198.51.100.1"
 LIMITS = ChannelSettings(accept_rate=1.0, accept_burst=4, unsigned_per_address=2, request_rate=1.0, request_burst=3)
@@ -130,7 +131,7 @@ def test_an_internal_error_at_the_switch_leaves_nothing_behind(monkeypatch: pyte
     gate.plain.enter(sock, PEER)
     monkeypatch.setattr(gate, "admit", lambda connection: 1 / 0)
     FirstRequest(gate, sock, (PEER, 1), ended.append, ended.append)
-    with peer, gevent.Timeout(5):
+    with peer, gevent.Timeout(PATIENCE_SECONDS):
         peer.sendall(REQUEST % b"/presence")
         with pytest.raises(ConnectionResetError):  # the request was not read
             peer.recv(100)

@@ -9,6 +9,7 @@ import pytest
 
 from dpresence.model import Grant, GrantSet
 from dpresence.service.grants import _Cache
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 
 class SlowDirectory:
@@ -46,7 +47,7 @@ def load(cache: Any, count: int) -> list[Any]:
 
 
 def finish(loads: list[Any]) -> list[str]:
-    with gevent.Timeout(2):
+    with gevent.Timeout(PATIENCE_SECONDS):
         gevent.joinall(loads, raise_error=True)
     return [one.value.grants[0].puid for one in loads]
 

@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from dpresence.supervisor import IDLE_SECONDS, START_SECONDS, TRACE_SECONDS, Supervisor
 from dpresence.tests.support import FakeClock
+from dpresence.tests.waiting import eventually
 from dpresence.worker import Worker, listen
 
 LEASE = 60
@@ -61,11 +61,13 @@ class Run:
 
     def sees(self, check: Callable[[], object]) -> None:
         """Step without letting time pass until a check holds."""
-        until = time.monotonic() + 20
-        while not check():
-            assert time.monotonic() < until
+
+        def stepped() -> object:
             self.supervisor.step()
-            time.sleep(0.01)
+            return check()
+
+        if not check():
+            eventually(stepped)
 
     def beat(self, *pids: int) -> None:
         """Have workers send a heartbeat, and the supervisor take it."""

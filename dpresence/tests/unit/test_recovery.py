@@ -9,6 +9,7 @@ from dpresence.hub import DeviceSession, Hub
 from dpresence.model import Device
 from dpresence.service.recovery import Recovery
 from dpresence.service.retry import RetryQueue
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 
 class Channel:
@@ -111,7 +112,7 @@ def recovery(hub, devices):
 
 
 def run(recovery):
-    with gevent.Timeout(5):
+    with gevent.Timeout(PATIENCE_SECONDS):
         while recovery.running():
             gevent.sleep(0)
 

@@ -8,6 +8,7 @@ from gevent.event import Event
 
 from dpresence.errors import BackendUnavailable
 from dpresence.service.single_flight import SingleFlight
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 
 class Work:
@@ -23,7 +24,7 @@ class Work:
         self.running += 1
         assert self.running == 1
         try:
-            self.go.wait(5)
+            self.go.wait(PATIENCE_SECONDS)
             if self.error:
                 raise self.error
         finally:
@@ -57,7 +58,7 @@ def _outcome(flight: SingleFlight) -> str:
 
 
 def outcomes(asked: list[gevent.Greenlet]) -> list[object]:
-    gevent.joinall(asked, timeout=5, raise_error=True)
+    gevent.joinall(asked, timeout=PATIENCE_SECONDS, raise_error=True)
     return [one.value for one in asked]
 
 
@@ -96,7 +97,7 @@ def test_keys_do_not_wait_for_each_other(flight: SingleFlight, work: Work) -> No
     other = gevent.spawn(flight.run, "b")
     gevent.sleep(0)
     work.go.set()
-    other.get(timeout=5)
+    other.get(timeout=PATIENCE_SECONDS)
     assert work.count == 2
 
 
@@ -114,7 +115,7 @@ def test_a_failure_is_that_of_all_who_shared_it_and_nobody_elses(flight: SingleF
 def test_nobody_waits_for_longer_than_the_deadline_and_all_who_do_give_up_together(work: Work) -> None:
     flight = SingleFlight(work, seconds=0.05)
     first, others = ask(flight, 1), ask(flight, 10)
-    with gevent.Timeout(1):
+    with gevent.Timeout(PATIENCE_SECONDS):
         assert outcomes(others) == ["away"] * 10
     assert flight.running("a") and not flight.pending("a")
     work.go.set()

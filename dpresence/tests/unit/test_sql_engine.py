@@ -18,6 +18,7 @@ from sqlalchemy import insert, select, text
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.tables import metadata, service
 from dpresence.errors import BackendUnavailable, Conflict, SettingError
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 native_sleep = monkey.get_original("time", "sleep")
 
@@ -161,7 +162,7 @@ def test_a_file_that_was_no_database_is_tried_again(tmp_path, make):
     make().run(write)
 
 
-def test_sqlite_is_told_to_keep_what_was_answered(make):
+def test_sqlite_is_told_to_keep_what_was_answered(shipped_deadlines, make):
     database = make()
     asked = ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "busy_timeout")
     told = database.run(lambda connection: [connection.scalar(text(f"PRAGMA {name}")) for name in asked])
@@ -216,7 +217,7 @@ def test_closing_does_not_wait_longer_than_the_deadline(make):
     database = make(deadline_seconds=0.1)
     stuck = gevent.spawn(database.run, lambda connection: native_sleep(3))
     gevent.sleep(0)
-    with gevent.Timeout(1):
+    with gevent.Timeout(PATIENCE_SECONDS):
         database.close()
     with pytest.raises(BackendUnavailable):
         stuck.get()
@@ -245,7 +246,9 @@ def test_it_works_the_same_in_a_patched_process(tmp_path):
             assert len(ticks) - before > 10, ticks
         print("OK")
     """
-    run = subprocess.run([sys.executable, "-W", "error", "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=20)
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
     assert (run.stdout, run.stderr) == ("OK\n", "")
 
 

@@ -21,6 +21,7 @@ from dpresence.errors import BackendUnavailable, NotFound
 from dpresence.model import Account
 from dpresence.tests.contract import directory_values, mailbox
 from dpresence.tests.contract.directory_values import END, IDENTITY, KEY, NOW, SESSION, TICKET, person
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 native_sleep = monkey.get_original("time", "sleep")
 FLOOD = 90
@@ -45,7 +46,7 @@ class Flood:
     def __init__(self, database: Database) -> None:
         self.made: list[str] = []
         self._go_on = threading.Event()
-        self._calls = [gevent.spawn(database.run, lambda connection: self._go_on.wait(5), key="app-1")]
+        self._calls = [gevent.spawn(database.run, lambda connection: self._go_on.wait(PATIENCE_SECONDS), key="app-1")]
         self._calls += [gevent.spawn(database.run, self._call, key="app-1") for _ in range(FLOOD)]
         settle()
 
@@ -58,7 +59,7 @@ class Flood:
         asked = gevent.spawn(lambda: (call(), len(self.made))[1])
         settle()
         self._go_on.set()
-        return int(asked.get(timeout=10))
+        return int(asked.get(timeout=PATIENCE_SECONDS))
 
     def end(self) -> None:
         self._go_on.set()

@@ -25,6 +25,7 @@ from dpresence.private import warn_of_secrets
 from dpresence.settings import Settings, StorageSettings
 from dpresence.tests.contract.directory_values import END, NOW, person
 from dpresence.tests.support import FakeClock
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 ALONE = (
     "must be a database that no other service uses while tracker = memory, which is known to one process only: stop the other "
@@ -90,7 +91,7 @@ def test_a_service_that_was_killed_holds_nothing(make, path):
         Database("sqlite:///{path}", alone=True)
         os.kill(os.getpid(), signal.SIGKILL)
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=20, check=False)
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=PATIENCE_SECONDS, check=False)
     assert path.with_name("presence.db.lock").exists()
     make(alone=True)
 
@@ -229,7 +230,7 @@ def test_the_documented_backup_is_whole_and_its_owners_only(directory, path):
     command = command.replace("/var/lib/dpresence", shlex.quote(str(path.parent)))
     before = os.umask(0o022)
     try:
-        subprocess.run(["sh", "-c", command], cwd=path.parent, check=True, timeout=20)
+        subprocess.run(["sh", "-c", command], cwd=path.parent, check=True, timeout=PATIENCE_SECONDS)
     finally:
         os.umask(before)
     backup = path.with_name("presence-backup.db")
@@ -290,7 +291,7 @@ def test_what_a_killed_service_left_in_its_log_goes_with_the_first_sweep(path):
         database.scrub = lambda: os.kill(os.getpid(), signal.SIGKILL)
         directory.erase(jane.id)
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=20, check=False)
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=PATIENCE_SECONDS, check=False)
     assert left(path, "jane.the.erased") != []
     database = Database(f"sqlite:///{path}")
     assert SqlDirectory(database).session(b"x", NOW) is None

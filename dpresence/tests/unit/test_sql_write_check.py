@@ -17,6 +17,7 @@ from dpresence.backends.sql.migrate import migrate
 from dpresence.backends.sql.write_check import ACCEPTED_SECONDS, REFUSED_SECONDS, WriteCheck
 from dpresence.errors import BackendUnavailable
 from dpresence.tests.support import FakeClock
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 
 class Store:
@@ -198,5 +199,5 @@ LIMITED = """
 
 def test_a_file_that_may_not_grow_is_seen(tmp_path):
     script = textwrap.dedent(LIMITED).format(path=tmp_path / "presence.db")
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert run.stdout == "refused\nkept\n", run.stderr

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from dpresence.errors import SettingError
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 from dpresence.worker import listen, not_free
 
 PROGRAM = """
@@ -53,12 +54,6 @@ class Run:
         self.process.send_signal(signal.SIGTERM)
         return self.wait()
 
-    def sees(self, check: Callable[[], object], seconds: float = 60) -> None:
-        until = time.monotonic() + seconds
-        while not check():
-            assert time.monotonic() < until, self.log
-            time.sleep(0.02)
-
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
@@ -71,19 +66,19 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
     yield start
     for each in made:
         each.process.kill()
-        each.process.wait(10)
+        each.process.wait(PATIENCE_SECONDS)
 
 
 def test_it_ends_with_status_0_when_all_have_stopped(run: Callable[..., Run]) -> None:
     service = run(READY + "trap 'exit 0' TERM; " + SLEEP)
-    service.sees(lambda: len(service.pids("is ready")) == 2)
+    eventually(lambda: len(service.pids("is ready")) == 2)
     assert service.stop() == 0
     assert sorted(service.pids(r"has stopped \(exit status 0\)")) == sorted(service.pids("is ready"))
 
 
 def test_who_does_not_stop_in_time_is_killed(run: Callable[..., Run]) -> None:
     service = run(READY + "trap '' TERM; " + SLEEP, count=1, stop=0.3)
-    service.sees(lambda: service.pids("is ready"))
+    eventually(lambda: service.pids("is ready"))
     assert service.stop() == 0
     assert service.pids("takes too long") == service.pids("gets SIGKILL") == service.pids("is ready")
     assert service.pids(r"has stopped \(signal 9\)") == service.pids("is ready")
@@ -110,16 +105,16 @@ def test_a_later_one_that_fails_at_the_start_ends_all(run: Callable[..., Run], t
 
 def test_workers_that_die_early_again_and_again_are_started_ever_later(run: Callable[..., Run]) -> None:
     service = run(READY + "sleep 0.1; exit 5", count=1)
-    service.sees(lambda: len(service.pids("died")) == 4)
+    eventually(lambda: len(service.pids("died")) == 4)
     assert re.findall(r"died \(exit status 5\); its replacement starts in (.*) s", service.log)[:4] == ["0.05", "0.1", "0.2", "0.4"]
     assert service.stop() == 0
 
 
 def test_all_are_replaced_one_after_the_other(run: Callable[..., Run]) -> None:
     service = run(READY + "trap 'exit 0' TERM; " + SLEEP, count=3)
-    service.sees(lambda: len(service.pids("is ready")) == 3)
+    eventually(lambda: len(service.pids("is ready")) == 3)
     service.process.send_signal(signal.SIGHUP)
-    service.sees(lambda: len(service.pids("has stopped")) == 3)
+    eventually(lambda: len(service.pids("has stopped")) == 3)
     assert sorted(service.pids("has stopped")) == sorted(service.pids("is ready")[:3])
     events = re.findall(r"is ready|has stopped", service.log)
     assert events == ["is ready"] * 3 + ["is ready", "has stopped"] * 3
@@ -128,16 +123,16 @@ def test_all_are_replaced_one_after_the_other(run: Callable[..., Run]) -> None:
 
 def test_a_successor_that_dies_leaves_the_old_ones(run: Callable[..., Run], tmp_path: Path) -> None:
     service = run(f"test ! -e {tmp_path}/broken || exit 1; {READY} trap 'exit 0' TERM; {SLEEP}")
-    service.sees(lambda: len(service.pids("is ready")) == 2)
+    eventually(lambda: len(service.pids("is ready")) == 2)
     (tmp_path / "broken").touch()
     service.process.send_signal(signal.SIGHUP)
-    service.sees(lambda: "the running workers are not replaced" in service.log)
+    eventually(lambda: "the running workers are not replaced" in service.log)
     time.sleep(0.3)
     assert service.log.count("exit status 1") == 1
     assert service.pids("has stopped") == []
     (tmp_path / "broken").unlink()
     service.process.send_signal(signal.SIGHUP)
-    service.sees(lambda: len(service.pids("has stopped")) == 2)
+    eventually(lambda: len(service.pids("has stopped")) == 2)
     assert service.stop() == 0
 
 
@@ -156,7 +151,7 @@ def test_a_port_that_only_root_may_use_is_refused_as_such() -> None:
 
 def test_the_socket_is_inherited_and_the_supervisors_end_of_the_lifeline_is_not(run: Callable[..., Run]) -> None:
     service = run(READY + "ls -l /proc/$$/fd; trap 'exit 0' TERM; " + SLEEP, count=1)
-    service.sees(lambda: service.pids("is ready"))
+    eventually(lambda: service.pids("is ready"))
     assert service.stop() == 0
     assert service.log.count("socket:[") == 1
     assert service.log.count("pipe:[") == 2

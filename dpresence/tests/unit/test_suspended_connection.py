@@ -14,6 +14,7 @@ from dpresence.channels.gate import Gate
 from dpresence.metrics import Metrics
 from dpresence.settings import Settings
 from dpresence.tests.support import FakeClock
+from dpresence.tests.waiting import eventually
 
 
 def masked(text: str) -> bytes:
@@ -150,9 +151,7 @@ def test_more_bytes_than_one_read_takes_are_all_handled(pair: Pair) -> None:
     gevent.spawn(pair.peer.sendall, b"".join(map(masked, [*texts[:1], *filler, *texts[1:]])))
     gevent.sleep(0.01)
     for number in range(100):
-        with gevent.Timeout(5):
-            while not pair.events or pair.events[-1] != texts[number]:
-                gevent.sleep(0.001)
+        eventually(lambda text=texts[number]: pair.events and pair.events[-1] == text)
         gevent.get_hub().loop.run_callback(pair.connection.resume, lambda: None)
     gevent.sleep(0.01)
     assert [text for text in pair.events if text.startswith("slow")] == texts

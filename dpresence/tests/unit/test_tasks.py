@@ -10,6 +10,7 @@ import pytest
 
 from dpresence import tasks
 from dpresence.tasks import Task
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 
 class Time:
@@ -52,7 +53,7 @@ def failing(
 
 
 def run(work: Callable[[], object]) -> None:
-    with gevent.Timeout(5):
+    with gevent.Timeout(PATIENCE_SECONDS):
         Task("sweep", work)._greenlet.get()
 
 

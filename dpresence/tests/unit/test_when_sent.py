@@ -15,6 +15,7 @@ from dpresence.channels.gate import Gate
 from dpresence.metrics import Metrics
 from dpresence.settings import ChannelSettings, Settings
 from dpresence.tests.support import FakeClock
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 LARGE = b"x" * 300_000
 """More than the system takes of a peer that does not read."""
@@ -57,7 +58,7 @@ class ConnectionPair:
 
     def read(self, size: int) -> None:
         """Let the peer read so many bytes, and what follows of it happen."""
-        with gevent.Timeout(5):
+        with gevent.Timeout(PATIENCE_SECONDS):
             while size > 0:
                 size -= len(self.peer.recv(size))
         gevent.sleep(0.01)

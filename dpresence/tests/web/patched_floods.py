@@ -19,6 +19,7 @@ from dpresence.model import Grant, Identity
 from dpresence.tests.contract.postgresql import empty
 from dpresence.tests.contract.postgresql_fixtures import migrated as postgresql_url
 from dpresence.tests.contract.postgresql_fixtures import postgresql
+from dpresence.tests.waiting import eventually
 from dpresence.tests.web.support import Browser, World
 
 __all__ = ["postgresql", "postgresql_url"]
@@ -46,9 +47,7 @@ class Flood:
             directory.add_application(app, 100)
             directory.add_grant(Grant(app.id, f"accomplice-{n}", accomplice, 1, 1))
         self._greenlets = [gevent.spawn(self._go_on, directory.application(f"flood-{n}"), n) for n in range(APPLICATIONS)]
-        with gevent.Timeout(30):
-            while self.made < APPLICATIONS // 2:
-                gevent.sleep(0.01)
+        eventually(lambda: self.made >= APPLICATIONS // 2)
 
     def _go_on(self, application, n: int) -> None:
         items = [NewNotification(puid=f"accomplice-{n}", message="m" * 200) for _ in range(FRAME)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from gevent.event import Event
 
 from dpresence.errors import BackendUnavailable
+from dpresence.tests.waiting import PATIENCE_SECONDS
 from dpresence.tests.web.support import App, World
 
 
@@ -25,16 +25,16 @@ class Held:
     def __call__(self, *arguments: Any) -> Any:
         if not self.reached.is_set():
             self.reached.set()
-            assert self._go.wait(5)
+            assert self._go.wait(PATIENCE_SECONDS)
         return self._real(*arguments)
 
     def overtake(self, first: Callable[[], object], second: Callable[[], object]) -> None:
         """Run ``first`` up to the call, then ``second``, then the rest of ``first``."""
         one = gevent.spawn(first)
-        assert self.reached.wait(5)
+        assert self.reached.wait(PATIENCE_SECONDS)
         second()
         self._go.set()
-        one.get(timeout=5)
+        one.get(timeout=PATIENCE_SECONDS)
 
 
 class Away:
@@ -63,18 +63,3 @@ def shown(world: World, app: App, puid: str) -> str | None:
     """Return the status of the newest entry of a PUID, None for a dead one."""
     latest = world.registry.backends.tracker.latest(app.id, [puid])
     return latest[puid].status if puid in latest else None
-
-
-def eventually(check: Callable[[], object]) -> None:
-    """Wait until a check returns something true, also while a backend is unavailable."""
-    until = time.monotonic() + 5
-    while not _holds(check):
-        assert time.monotonic() < until
-        gevent.sleep(0.01)
-
-
-def _holds(check: Callable[[], object]) -> object:
-    try:
-        return check()
-    except BackendUnavailable:
-        return False

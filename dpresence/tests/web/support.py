@@ -23,6 +23,7 @@ INI = {
     "identity.development": "true",
     "identity.development_token": DEVELOPMENT_TOKEN,
     "outbound.allow_loopback": "true",
+    "redis.timeout_seconds": "30",
 }
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"

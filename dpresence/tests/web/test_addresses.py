@@ -8,9 +8,9 @@ import pytest
 
 from dpresence.model import Identity
 from dpresence.tests.oidc_support import TinyProvider
+from dpresence.tests.waiting import eventually
 from dpresence.tests.web.oidc_sign_in import clock, make, provider  # noqa: F401
 from dpresence.tests.web.support import World, ko, refusal, updates
-from dpresence.tests.web.test_two_processes import eventually
 
 OLD, CASED, NEW = "Ada.Lovelace@example.org", "ada.lovelace@example.org", "ada.king@example.org"
 MERGE = (409, ko(122, "email: you have another account; the operator can merge the two"))

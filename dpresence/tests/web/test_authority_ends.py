@@ -8,6 +8,7 @@ import pytest
 from dpresence.errors import CloseCode
 from dpresence.model import Identity
 from dpresence.tests.support import FakeConnection
+from dpresence.tests.waiting import eventually
 from dpresence.tests.web.races import Held
 from dpresence.tests.web.support import App, World, ko, refusal
 
@@ -183,9 +184,7 @@ def test_what_waited_goes_to_devices_that_are_connected_when_the_application_is_
     assert [item["message"] for item in held] == ["waiting"], "who asks for all that is held about them sees it"
     assert app.owner("POST", f"/myapps/{app.id}/activate").status_int == 200
     settle(one, two)
-    with gevent.Timeout(5):
-        while [messages(device) for device in devices] != [["waiting"], ["waiting"]]:
-            gevent.sleep(0.01)
+    eventually(lambda: [messages(device) for device in devices] == [["waiting"], ["waiting"]])
 
 
 def test_of_log_ins_in_parallel_from_one_browser_one_session_stays(one: World, two: World) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
-import gevent
 import pytest
 
-from dpresence.errors import BackendUnavailable, CloseCode
+from dpresence.errors import CloseCode
+from dpresence.tests.waiting import eventually
 from dpresence.tests.web.support import App, World, say, seen
 
 ANN = "ann@example.org"
@@ -22,18 +20,6 @@ def world(make_world, redis_server) -> World:
 @pytest.fixture
 def client(redis_server):
     return redis_server.client
-
-
-def eventually(check) -> None:
-    until = time.monotonic() + 5
-    while True:
-        try:
-            if check():
-                return
-        except BackendUnavailable:
-            pass
-        assert time.monotonic() < until
-        gevent.sleep(0.01)
 
 
 @pytest.mark.parametrize("broken", [None, b"garbage"])

@@ -19,6 +19,7 @@ from dpresence.channels.device import DeviceChannel
 from dpresence.messages import MAX_NOTIFICATIONS
 from dpresence.model import Notification
 from dpresence.service.delivery import MAX_UNACKNOWLEDGED
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 from dpresence.tests.web.support import App, World
 
 ANN = "ann@example.org"
@@ -34,7 +35,7 @@ class Peer:
         ours, self._sock = socket.socketpair()
         for sock, option in ((ours, socket.SO_SNDBUF), (self._sock, socket.SO_RCVBUF)):
             sock.setsockopt(socket.SOL_SOCKET, option, 16_384)
-        self._sock.settimeout(10)
+        self._sock.settimeout(PATIENCE_SECONDS)
         self.channel = DeviceChannel(registry.services, registry.settings, world.clock)
         self.connection = Connection(registry.gate, "198.51.100.1")
         self.connection.open(self.channel)
@@ -146,12 +147,6 @@ def box(world: World, app: App, puid: str) -> Iterator[Box]:
     for peer in box.peers:
         peer.close()
     gevent.sleep(0.01)
-
-
-def eventually(check: Callable[[], object]) -> None:
-    with gevent.Timeout(10):
-        while not check():
-            gevent.sleep(0.01)
 
 
 def test_two_mebibytes_reach_a_device_that_acknowledges_and_reads_late(box: Box) -> None:

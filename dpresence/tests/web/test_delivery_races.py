@@ -11,6 +11,7 @@ from dpresence.backends.mailbox import Push, Waiting
 from dpresence.errors import BackendUnavailable
 from dpresence.model import Notification
 from dpresence.tests.support import FakeConnection
+from dpresence.tests.waiting import eventually
 from dpresence.tests.web.races import Away, Held
 from dpresence.tests.web.support import App, World, ko
 
@@ -166,9 +167,7 @@ def test_a_delivery_that_failed_is_tried_again(world: World, app: App, puid: str
     assert world.notify(app, {"puid": puid, "message": "kept"})[0]["delivered"] is False
     gevent.sleep(0.05)
     away.back = True
-    with gevent.Timeout(5):
-        while not channel.sent:
-            gevent.sleep(0.01)
+    eventually(lambda: channel.sent)
     assert messages(channel) == ["kept"]
 
 

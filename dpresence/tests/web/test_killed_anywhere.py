@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import gevent
 import pytest
 
 from dpresence.backends.directory import Directory
@@ -21,6 +19,7 @@ from dpresence.backends.mailbox import Mailbox
 from dpresence.backends.tracker import Tracker
 from dpresence.errors import CloseCode
 from dpresence.tests.support import FakeClock, FakeConnection
+from dpresence.tests.waiting import eventually
 from dpresence.tests.web.support import App, Browser, World
 
 _MOST_CALLS = 60
@@ -164,7 +163,7 @@ def test_a_change_is_told_or_undone_wherever_its_process_is_killed(
         done = changed(it, CHANGES[name], killer, monkeypatch)
         it.one.carry_out()
         it.one.advance(1)
-        eventually(lambda it=it, killer=killer: check(it, str(killer)))
+        eventually(lambda it=it, killer=killer: check(it, str(killer)) or True, also=(AssertionError,))
         it.close()
         if done:
             assert number, "nothing was interrupted"
@@ -185,18 +184,6 @@ def changed(it: Scene, change: Callable[[Scene], object], killer: Killer, monkey
 
 
 # -- the truth
-
-
-def eventually(check: Callable[[], None]) -> None:
-    """Check until it holds: what a process published before it was killed may be on its way."""
-    until = time.monotonic() + 5
-    while True:
-        try:
-            return check()
-        except AssertionError:
-            if time.monotonic() >= until:
-                raise
-            gevent.sleep(0.01)
 
 
 def check(it: Scene, where: str) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-import gevent
 import pytest
 
+from dpresence.tests.waiting import eventually
 from dpresence.tests.web.oidc_sign_in import SignIn, clock, make, provider, world
 from dpresence.tests.web.support import refusal
 
@@ -107,9 +107,7 @@ def test_the_heartbeat_says_which_providers_answered_when_they_were_asked_last(w
 def test_the_start_asks_each_provider(world, provider, caplog):
     provider.script["/jwks"] = lambda handler: handler.reply(500, b"")
     world.registry.background.start()
-    with gevent.Timeout(5):
-        while not caplog.messages:
-            gevent.sleep(0.01)
+    eventually(lambda: caplog.messages)
     world.registry.background.stop()
     where = f"{provider.issuer}/jwks at 127.0.0.1"
     assert f"oidc.corp: its keys could not be fetched: {where}: status 500 'Internal Server Error'" in caplog.messages

@@ -6,6 +6,7 @@ import logging
 
 import gevent
 
+from dpresence.tests.waiting import PATIENCE_SECONDS
 from dpresence.tests.web.support import AUDIENCE, ko, refusal
 
 from .oidc_sign_in import AWAY, DOMAIN, ENDED, INVALID, NO_EMAIL, UNVERIFIED, SignIn, clock, cookies, make, provider, world
@@ -205,7 +206,7 @@ def test_an_address_has_few_codes_checked_at_a_time_and_another_one_does_not_wai
     assert not answer.ready()
     waiting.give(provider)
     entered[0].__exit__(None, None, None)
-    assert answer.get(timeout=5).status_int == 303
+    assert answer.get(timeout=PATIENCE_SECONDS).status_int == 303
 
 
 def test_nothing_secret_reaches_the_log_or_an_answer(world, provider, caplog):

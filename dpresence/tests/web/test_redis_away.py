@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dpresence.errors import BackendUnavailable
-from dpresence.tests.web.races import eventually
+from dpresence.tests.waiting import eventually
 from dpresence.tests.web.support import say
 
 ANN = "ann@example.org"

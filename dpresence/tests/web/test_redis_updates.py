@@ -8,8 +8,9 @@ import pytest
 from dpresence.backends.tracker import StaleGrants
 from dpresence.errors import BackendUnavailable
 from dpresence.model import GrantSet
+from dpresence.tests.waiting import eventually
 from dpresence.tests.web.support import World, say, updates
-from dpresence.tests.web.test_two_processes import ANN, REPLACED, app, eventually, puid  # noqa: F401 fixtures
+from dpresence.tests.web.test_two_processes import ANN, REPLACED, app, puid  # noqa: F401 fixtures
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from dpresence.channels.connection import Connection
 from dpresence.channels.connection_scheduler import ConnectionScheduler
 from dpresence.channels.device import DeviceChannel
 from dpresence.tests.live.support import frame
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 from dpresence.tests.web.support import App, World, updates
 
 ANN = "ann@example.org"
@@ -85,7 +86,7 @@ class Device:
     def __init__(self, world: World) -> None:
         self._world = world
         ours, self._sock = socket.socketpair()
-        self._sock.settimeout(5)
+        self._sock.settimeout(PATIENCE_SECONDS)
         self.connection = Connection(world.registry.gate, "198.51.100.1")
         self.connection.open(DeviceChannel(world.services, world.registry.settings, world.clock))
         self.connection.start(ours, b"")
@@ -111,9 +112,7 @@ class Device:
         self._wait_for_end()
 
     def _wait_for_end(self) -> None:
-        with gevent.Timeout(5):
-            while self.connection.channel is not None:
-                gevent.sleep(0.002)
+        eventually(lambda: self.connection.channel is None)
 
     def _wait(self) -> None:
         """Wait until no greenlet of the connection runs and the socket was polled afterwards, for a second at most."""
@@ -134,7 +133,7 @@ class Device:
         except OSError:
             return b"end"
         finally:
-            self._sock.settimeout(5)
+            self._sock.settimeout(PATIENCE_SECONDS)
 
 
 def transcript(world: World, app: App, script: list[Any]) -> tuple[list[bytes], list[tuple[str, str]]]:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from dpresence.tests.waiting import eventually
 from dpresence.tests.web.support import World, ko, say, seen, updates
-from dpresence.tests.web.test_two_processes import eventually
 
 ANN = "ann@example.org"
 BURST = 20

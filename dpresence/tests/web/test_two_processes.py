@@ -6,7 +6,8 @@ import pytest
 
 from dpresence.errors import CloseCode
 from dpresence.model import ERASED, GrantSet
-from dpresence.tests.web.races import Held, eventually
+from dpresence.tests.waiting import eventually
+from dpresence.tests.web.races import Held
 from dpresence.tests.web.support import App, World, say, updates
 
 ANN = "ann@example.org"

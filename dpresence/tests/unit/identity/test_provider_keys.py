@@ -12,6 +12,7 @@ from dpresence.identity import jwks
 from dpresence.identity.jwks import ProviderKeys
 from dpresence.settings import ProviderSettings
 from dpresence.tests.oidc_support import jwk, key, sign
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from .support import HOUR, reason
 
@@ -127,13 +128,13 @@ def test_sign_ins_that_come_at_once_share_a_fetch(clock):
     slow = Slow("https://id.example.org")
     issuer = ProviderKeys(ProviderSettings("corp", issuer=slow.issuer), slow, clock)
     first = [gevent.spawn(issuer.key, "rsa-1", "RS256") for _ in range(20)]
-    gevent.joinall(first, timeout=5)
+    gevent.joinall(first, timeout=PATIENCE_SECONDS)
     assert all(greenlet.value for greenlet in first)
     assert slow.fetches == 1
     unknown = [gevent.spawn(issuer.key, f"unknown-{number}", "RS256") for number in range(20)]
     known = issuer.key("rsa-1", "RS256")
     assert known and slow.fetches == 1
-    gevent.joinall(unknown, timeout=5)
+    gevent.joinall(unknown, timeout=PATIENCE_SECONDS)
     assert {type(greenlet.exception) for greenlet in unknown} == {InvalidAssertion}
     assert slow.fetches == 2
 

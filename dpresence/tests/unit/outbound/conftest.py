@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from dpresence.tests.waiting import PATIENCE_SECONDS
+
 from .child import DOMAIN, Fetcher
 from .peers import certificate
 
@@ -29,7 +31,7 @@ def fetch(certificates) -> Iterator[Fetcher]:
     with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Fetcher(process)
         process.stdin.close()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from dpresence.errors import ProofFailed
 from dpresence.proofs import DomainProofs
 from dpresence.tests.support import body_of
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from .child import DOMAIN, PATIENT, SECONDS
 
@@ -76,7 +77,7 @@ def peer(script: Script, pem: Path | None = None) -> Iterator[tuple[int, list[by
             yield listener.getsockname()[1], requests
         finally:
             listener.shutdown(socket.SHUT_RDWR)  # wakes accept
-            thread.join(10)
+            thread.join(PATIENCE_SECONDS)
             assert not thread.is_alive()
 
 
@@ -89,7 +90,7 @@ def says_again(start: bytes, again: bytes, pause: float = 0.0) -> Script:
 
     def script(connection: socket.socket) -> None:
         connection.sendall(start)
-        end = time.monotonic() + 2.0
+        end = time.monotonic() + 20.0
         while time.monotonic() < end:
             connection.sendall(again)
             time.sleep(pause)
@@ -98,7 +99,7 @@ def says_again(start: bytes, again: bytes, pause: float = 0.0) -> Script:
 
 
 def hangs(connection: socket.socket) -> None:
-    connection.settimeout(10)
+    connection.settimeout(PATIENCE_SECONDS)
     connection.recv(1)  # returns when the other side goes
 
 

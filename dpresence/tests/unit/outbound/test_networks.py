@@ -13,6 +13,7 @@ import pytest
 from dpresence.errors import SettingError
 from dpresence.proofs import DomainProofs
 from dpresence.settings import OutboundSettings
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from .child import DOMAIN, LOOPBACK, found
 from .peers import details, failure, ok, peer, says
@@ -47,7 +48,7 @@ def answers_on_ipv6(port: int) -> Iterator[None]:
         thread = threading.Thread(target=serve)
         thread.start()
         yield
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("first", ["silent", "refuses"])
