@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PORT ?= 8282
 BIN = .venv/bin
-SOURCES = setup.py dpresence bench packaging
+SOURCES = setup.py dpresence bench packaging clients
 
 # Where bytecode is not written, each of some hundred processes that the tests start compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE

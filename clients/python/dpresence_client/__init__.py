@@ -1,0 +1,1 @@
+"""Client of dpresence. README.md has examples; docs/protocol.md is the contract."""

@@ -1,0 +1,144 @@
+"""The core of an application's service: signs in, follows the updates, sends notifications (docs/protocol.md, section 5)."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Union
+
+from .core import TRANSIENT, Core, Phase
+from .errors import ClientClosed, OutcomeUnknown, PresenceError, ProtocolError, refusal
+from .outputs import Answered, Deliver, Send
+from .values import Batch, Delivery, Update
+
+_AUTH = "auth"
+_FULL = 122
+"""Too many channels of this application; another one may end."""
+_LOST = "the connection ended before the answer: the notifications may have been accepted or not"
+
+
+class AppServiceCore(Core):
+    """One channel of an application's service, over all its connections.
+
+    :param key: API key of the application.
+    :param cursor: position of a stored table; None begins with a snapshot.
+    :param random: returns a number from 0 to 1, for the backoff.
+    """
+
+    def __init__(self, key: str, cursor: str | None, random: Callable[[], float]) -> None:
+        super().__init__(random)
+        self._key = key
+        self._cursor = cursor
+        self._pages: List[Update] = []  # of an incomplete snapshot
+        self._number = 0
+        self._requests: Dict[int, Dict[str, Any]] = {}  # without an answer
+        self._sent: Dict[int, None] = {}  # those of them that were sent on this connection
+
+    @property
+    def has_requests(self) -> bool:
+        """True if a request has no answer yet."""
+        return bool(self._requests)
+
+    def notify(self, notifications: Sequence[Mapping[str, Any]]) -> int:
+        """Send 1 to 100 notifications, now or once signed in; return the number that the answer will have."""
+        self._number += 1
+        number = self._number
+        if self.phase is Phase.STOPPED:
+            self._put(Answered(number, self.error or ClientClosed()))
+            return number
+        self._requests[number] = {"action": "notify", "notifications": list(notifications), "id": number}
+        if self.phase is Phase.CONNECTED:
+            self._send_request(number)
+        return number
+
+    def abandon(self, number: int) -> bool:
+        """Expect no answer to a request any more, and send it no more; return True if it was sent."""
+        self._requests.pop(number, None)
+        return self._sent.pop(number, self) is not self
+
+    def _send_request(self, number: int) -> None:
+        self._sent[number] = None
+        self._put(Send(self._requests[number]))
+
+    def _sign_in(self) -> None:
+        frame = {"action": "auth", "key": self._key, "id": _AUTH}
+        if self._cursor is not None:
+            frame["since"] = self._cursor
+        self._put(Send(frame))
+
+    def _frame(self, frame: Dict[str, Any], now: float) -> None:
+        if "updates" in frame:
+            self._deliver(_updates(frame["updates"]), frame.get("cursor"), False)
+        elif "snapshot" in frame:
+            self._snapshot(frame)
+        elif frame.get("id") == _AUTH:
+            self._authenticated(frame, now)
+        elif type(frame.get("id")) is int and frame["id"] in self._requests:
+            self._answer(frame)
+
+    def _authenticated(self, frame: Dict[str, Any], now: float) -> None:
+        if frame.get("result") == "OK":
+            self._signed_in(now)
+            for number in self._requests:
+                self._send_request(number)
+        else:
+            error = refusal(frame)
+            self._sign_in_refused(error, error.errno in (*TRANSIENT, _FULL), now)
+
+    def _snapshot(self, frame: Dict[str, Any]) -> None:
+        self._pages += _updates(frame["snapshot"], "snapshot")
+        if frame.get("last"):
+            pages, self._pages = self._pages, []
+            self._deliver(pages, frame.get("cursor"), True)
+
+    def _deliver(self, updates: List[Update], cursor: object, snapshot: bool) -> None:
+        if not isinstance(cursor, str):
+            raise ProtocolError("cursor: text is expected")
+        self._cursor = cursor
+        self._put(Deliver(Batch(updates, cursor, snapshot)))
+
+    def _answer(self, frame: Dict[str, Any]) -> None:
+        number = frame["id"]
+        if frame.get("result") == "OK":
+            asked = len(self._requests[number]["notifications"])
+            results: Union[Sequence[Union[Delivery, PresenceError]], PresenceError] = _results(frame.get("notifications"), asked)
+        else:
+            results = refusal(frame)
+        self._sent.pop(number, None)
+        del self._requests[number]
+        self._put(Answered(number, results))
+
+    def _connection_ended(self) -> None:
+        self._pages = []
+        for number in self._sent:
+            del self._requests[number]
+            self._put(Answered(number, OutcomeUnknown(_LOST)))
+        self._sent = {}
+
+    def _ended(self) -> None:
+        for number in self._requests:
+            self._put(Answered(number, self.error or ClientClosed()))
+        self._requests = {}
+
+
+def _updates(entries: Any, reason: str = "") -> List[Update]:
+    """Return the entries of a frame; the text of an error contains none of them."""
+    try:
+        updates = [Update(entry["puid"], entry["status"], reason or entry["reason"], entry["at"]) for entry in entries]
+    except (KeyError, TypeError, IndexError):
+        raise ProtocolError("an entry of updates or of a snapshot is incomplete") from None
+    for puid, status, why, at in updates:
+        if not (type(puid) is type(status) is type(why) is str and type(at) is int):
+            raise ProtocolError("an entry of updates or of a snapshot has a wrong value")
+    return updates
+
+
+def _results(entries: Any, count: int) -> List[Union[Delivery, PresenceError]]:
+    try:
+        results: List[Union[Delivery, PresenceError]] = [
+            Delivery(entry["puid"], entry["id"], entry["queue_size"], entry["delivered"]) if entry["result"] == "OK" else refusal(entry)
+            for entry in entries
+        ]
+    except (KeyError, TypeError, AttributeError):
+        raise ProtocolError("an answer to notify is incomplete") from None
+    if len(results) != count:
+        raise ProtocolError(f"an answer to {count} notifications has {len(results)} results")
+    return results

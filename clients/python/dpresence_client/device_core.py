@@ -1,0 +1,259 @@
+"""The core of a device: signs in, keeps its ticket, sets its status, acknowledges notifications (docs/protocol.md, section 3)."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Iterable, List
+
+from .acknowledgements import Acknowledgements
+from .core import ANSWER_SECONDS, TRANSIENT, Core, Phase, log
+from .errors import ProtocolError, Refused, SignedOut, refusal
+from .outputs import AskCredentials, Notified, SaveTicket, Send
+from .retry import Retry
+from .values import Notification
+
+MAX_REFUSED = 3
+"""Number of refused assertions in a row after which the client stops."""
+_SIGN_IN, _STATUS, _RENEWAL, _ACK = "sign-in", "status", "renewal", "ack"
+_INVALID, _SLOW_DOWN, _ENDED = 34, 117, 130
+_UNAVAILABLE = (201, 999)
+_LEAST_SECONDS = 1
+_SIGNED_OUT = 4009
+
+
+class DeviceCore(Core):
+    """One device of a user, over all its connections. At most one status and one acknowledgement wait for an answer at any time.
+
+    :param email: e-mail address of the user.
+    :param device: name of the device; None for a nameless one.
+    :param status: first status.
+    :param ticket: stored ticket; None without one.
+    :param random: returns a number from 0 to 1, for the backoff.
+    :ivar status: the status that this device has or will have.
+    """
+
+    def __init__(self, email: str, device: str | None, status: str, ticket: str | None, random: Callable[[], float]) -> None:
+        super().__init__(random)
+        self.status = status
+        self._email = email
+        self._device = device
+        self._ticket = ticket
+        self._assertion: str | None = None
+        self._asking = self._renewing = False
+        self._refused = 0
+        self._acks = Acknowledgements()
+        self._confirmed: str | None = None  # the status that the service has, or applies by itself
+        self._in_flight: str | None = None
+        self._status_not_before = 0.0
+        self._repeat_at: float | None = None  # after errno 201
+        self._answer_by: Dict[str, float] = {}
+
+    # -- for the program
+
+    def set_status(self, status: str, now: float) -> None:
+        """Set the status, now or once signed in. The latest one wins."""
+        self.status = status
+        self._flush(now)
+
+    def acknowledge(self, ids: Iterable[str], now: float) -> None:
+        """Acknowledge notifications that the program has processed."""
+        self._acks.processed(ids)
+        self._flush(now)
+
+    def failed(self, ids: Iterable[str]) -> None:
+        """Note that the program could not process notifications; the next connection shows them again."""
+        self._acks.failed(ids)
+
+    def credentials(self, assertion: str | None, now: float) -> None:
+        """Handle an assertion or ticket from ``AskCredentials``; None means that nobody is signed in."""
+        self._asking = False
+        if assertion is None and self.phase in (Phase.ASKING, Phase.CONNECTED):
+            self.stop(SignedOut(_SIGNED_OUT, "the credentials say that nobody is signed in"))
+        elif assertion is not None and self.phase is Phase.ASKING:
+            self._assertion = assertion
+            self._connect(now)
+        elif assertion is not None and self._renewing:
+            self._send_update(_RENEWAL, now, assertion=assertion, ticket=True)
+
+    def credentials_failed(self, text: str, least: float, now: float) -> None:
+        """Handle credentials that could not be obtained now.
+
+        :param least: least number of seconds until the next attempt.
+        """
+        self._asking = False
+        if self.phase is Phase.ASKING or self._renewing:
+            self._wait(Retry.LATER, least, text, now)
+
+    @property
+    def deadline(self) -> float | None:
+        """Time of the next ``tick``; None if there is none."""
+        if self.phase is not Phase.CONNECTED:
+            return self._deadline
+        times: List[float] = list(self._answer_by.values())
+        if self._repeat_at is not None:
+            times.append(self._repeat_at)
+        elif self._status_differs:
+            times.append(self._status_not_before)
+        return min(times, default=None)
+
+    @property
+    def settled(self) -> bool:
+        """True if a client that closes now has nothing left to send and no answer to wait for."""
+        return self.phase is not Phase.CONNECTED or (self._confirmed == self.status and self._acks.settled)
+
+    def tick(self, now: float) -> None:
+        """Handle the time."""
+        super().tick(now)
+        if self.phase is not Phase.CONNECTED:
+            return
+        if any(now >= until for until in self._answer_by.values()):
+            self._wait(Retry.SOON, 0, "no answer", now)
+            return
+        if self._repeat_at is not None and now >= self._repeat_at:
+            self._repeat_at = None
+        self._flush(now)
+
+    # -- connecting
+
+    def _begin(self, now: float) -> None:
+        if self._ticket is not None:
+            self._connect(now)
+            return
+        self.phase, self._deadline = Phase.ASKING, None  # a person may have to do something
+        self._ask()
+
+    def _ask(self) -> None:
+        if not self._asking:
+            self._asking = True
+            self._put(AskCredentials())
+
+    def _sign_in(self) -> None:
+        frame: Dict[str, Any] = {"email": self._email, "assertion": self._ticket or self._assertion, "status": self.status}
+        if self._device is not None:
+            frame["device"] = self._device
+        self._in_flight = self.status
+        self._put(Send({**frame, "ack": True, "ticket": True, "id": _SIGN_IN}))
+
+    def _frame(self, frame: Dict[str, Any], now: float) -> None:
+        if isinstance(frame.get("ticket"), str):
+            self._save_ticket(frame["ticket"])
+        if "notifications" in frame:
+            new = self._acks.add(_notifications(frame["notifications"]))
+            self._flush(now)
+            if new:
+                self._put(Notified(new))
+            return
+        id_ = frame.get("id")
+        error = None if frame.get("result") == "OK" else refusal(frame)
+        if id_ == _SIGN_IN:
+            self._sign_in_answered(error, now)
+        elif isinstance(id_, str) and self._answer_by.pop(id_, None) is not None:
+            {_STATUS: self._status_answered, _RENEWAL: self._renewal_answered, _ACK: self._ack_answered}[id_](error, now)
+
+    def _sign_in_answered(self, error: Refused | None, now: float) -> None:
+        if error is None:
+            self._refused, self._confirmed, self._in_flight = 0, self._in_flight, None
+            self._signed_in(now)
+            self._flush(now)
+        elif error.errno == _INVALID:
+            self._credentials_refused(error, now)
+        else:
+            self._sign_in_refused(error, error.errno in TRANSIENT, now)
+
+    def _credentials_refused(self, error: Refused, now: float) -> None:
+        """Try again with new credentials; stop after ``MAX_REFUSED`` in a row."""
+        self._save_ticket(None)
+        self._refused += 1
+        if self._refused < MAX_REFUSED:
+            self._wait(Retry.SOON, error.retry_after or 0, str(error), now)
+        else:
+            self.stop(error)
+
+    # -- connected
+
+    def _status_answered(self, error: Refused | None, now: float) -> None:
+        status, self._in_flight = self._in_flight, None
+        if error is None:
+            self._confirmed = status
+        elif error.errno == _SLOW_DOWN:  # the service applies the status by itself when the time is over
+            self._confirmed, self._status_not_before = status, now + (error.retry_after or _LEAST_SECONDS)
+        elif error.errno == _ENDED:
+            self._renewing = True
+            self._save_ticket(None)
+            self._ask()
+        elif error.errno in _UNAVAILABLE:
+            self._repeat_at = now + (error.retry_after or _LEAST_SECONDS)
+        else:
+            self._wait(Retry.LATER, 0, str(error), now)
+        self._flush(now)
+
+    def _renewal_answered(self, error: Refused | None, now: float) -> None:
+        status, self._in_flight, self._renewing = self._in_flight, None, False
+        if error is None or error.errno == _SLOW_DOWN:
+            self._confirmed = status
+            self._flush(now)
+        else:
+            self._wait(Retry.RENEW, error.retry_after or 0, str(error), now)
+
+    def _ack_answered(self, error: Refused | None, now: float) -> None:
+        transient = error is not None and error.errno in (*TRANSIENT, _ENDED)
+        self._acks.answered(discard=not transient)
+        if error is not None:
+            log.warning("an acknowledgement was refused: %s", error)
+        if error is not None and transient:
+            self._repeat_at = now + (error.retry_after or _LEAST_SECONDS)
+        self._flush(now)
+
+    @property
+    def _status_differs(self) -> bool:
+        return self.status != self._confirmed and self._in_flight is None and not self._renewing
+
+    def _flush(self, now: float) -> None:
+        """Send what has yet to be sent and may be sent now."""
+        if self.phase is not Phase.CONNECTED or self._repeat_at is not None:
+            return
+        if self._status_differs and (now >= self._status_not_before or self.status == "offline"):
+            self._send_update(_STATUS, now)
+        ids = self._acks.next() if _ACK not in self._answer_by else ()
+        if ids:
+            self._send(_ACK, now, {"action": "ack", "notifications": list(ids)})
+
+    def _send_update(self, id_: str, now: float, **fields: Any) -> None:
+        self._in_flight = self.status
+        self._send(id_, now, {"email": self._email, "status": self.status, **fields})
+
+    def _send(self, id_: str, now: float, frame: Dict[str, Any]) -> None:
+        self._answer_by[id_] = now + ANSWER_SECONDS
+        self._put(Send({**frame, "id": id_}))
+
+    # -- the end of a connection
+
+    def closed(self, code: int, reason: str, now: float) -> None:
+        """Handle the end of the connection; a session that has ended, and a sign-out, end the ticket as well."""
+        if code in (4202, _SIGNED_OUT):
+            self._save_ticket(None)
+        super().closed(code, reason, now)
+
+    def _connection_ended(self) -> None:
+        self._acks.answered(discard=False)
+        self._answer_by = {}
+        self._confirmed = self._in_flight = self._repeat_at = None
+        self._renewing = False
+        self._status_not_before = 0.0
+
+    def _ended(self) -> None:
+        self._asking = False
+
+    def _save_ticket(self, ticket: str | None) -> None:
+        if ticket != self._ticket:
+            self._ticket = ticket
+            self._put(SaveTicket(ticket))
+
+
+def _notifications(entries: Any) -> List[Notification]:
+    try:
+        notifications = [Notification(*(entry[name] for name in Notification._fields)) for entry in entries]
+    except (KeyError, TypeError):
+        raise ProtocolError("an entry of notifications is incomplete") from None
+    if not all(isinstance(one.id, str) for one in notifications):
+        raise ProtocolError("an entry of notifications has a wrong value")
+    return notifications
