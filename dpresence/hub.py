@@ -13,12 +13,10 @@ from .errors import CloseCode
 from .model import Notification, Status
 
 REPLACED = "replaced by a newer connection of this device"
-_NOTHING_SENT: frozenset[str] = frozenset()
-"""Shared by nearly all devices, because an empty set takes 216 bytes."""
 
 
 class Progress:
-    """Delivery state of one channel: which of the user's notifications were sent.
+    """Delivery state of one channel: which of the user's notifications were sent. See ``DeviceSession.progress``.
 
     :ivar position: position of the last notification that was sent or skipped.
     :ivar sent: ids of notifications in flight: not acknowledged, or, for a plain device, not accepted by the kernel yet.
@@ -30,7 +28,7 @@ class Progress:
 
     def __init__(self) -> None:
         self.position = 0
-        self.sent = _NOTHING_SENT
+        self.sent: frozenset[str] = frozenset()
         self.skipped: dict[str, int] = {}
         self.stalled = False
 
@@ -38,6 +36,9 @@ class Progress:
         """Move ``position`` back before the first skipped notification of the PUIDs ``shown``."""
         for puid in [puid for puid in self.skipped if puid in shown]:
             self.position = min(self.position, self.skipped.pop(puid) - 1)
+
+
+_NOTHING_SENT = Progress()
 
 
 class DeviceSession:
@@ -54,7 +55,7 @@ class DeviceSession:
     :ivar ends_at: ``Clock.monotonic()`` at which the session ends.
     """
 
-    __slots__ = ("acknowledges", "device", "digest", "email", "ends_at", "family", "progress", "revision", "status", "user")
+    __slots__ = ("_progress", "acknowledges", "device", "digest", "email", "ends_at", "family", "revision", "status", "user")
 
     def __init__(self) -> None:
         self.user = self.email = self.device = ""
@@ -64,7 +65,21 @@ class DeviceSession:
         self.revision = 0
         self.digest = b""
         self.ends_at = 0.0
-        self.progress = Progress()
+        self._progress: Progress | None = None
+
+    @property
+    def progress(self) -> Progress:
+        """The delivery state, to be read; ``begin_progress`` returns it to be changed.
+
+        Nearly all devices have no notifications and share one object, because its own one, with its containers, takes 350 bytes.
+        """
+        return self._progress or _NOTHING_SENT
+
+    def begin_progress(self) -> Progress:
+        """Return the delivery state of this device alone."""
+        if self._progress is None:
+            self._progress = Progress()
+        return self._progress
 
 
 class DevicePort(Protocol):
@@ -124,29 +139,38 @@ class Hub:
 
     def __init__(self) -> None:
         self.sign_outs = 0
-        self._devices: dict[str, dict[str, DevicePort]] = {}
+        self._devices: dict[str, DevicePort | dict[str, DevicePort]] = {}  # no dict for a user's only channel: it takes 184 bytes
         self._applications: defaultdict[str, set[AppServicePort]] = defaultdict(set)
 
     # -- devices
 
     def join_device(self, user: str, device: str, channel: DevicePort) -> DevicePort | None:
         """Register the channel of a device; return the channel that it replaces."""
-        channels = self._devices.setdefault(user, {})
+        channels = self.devices_of(user)
         previous = channels.get(device)
         channels[device] = channel
+        self._store(user, channels)
         return previous if previous is not channel else None
 
     def leave_device(self, user: str, device: str, channel: DevicePort) -> None:
         """Remove a channel if it is the registered one of its device."""
-        channels = self._devices.get(user, {})
+        channels = self.devices_of(user)
         if channels.get(device) is channel:
             del channels[device]
-            if not channels:
-                del self._devices[user]
+            self._store(user, channels)
+
+    def _store(self, user: str, channels: dict[str, DevicePort]) -> None:
+        if channels:
+            self._devices[user] = channels if len(channels) > 1 else next(iter(channels.values()))
+        else:
+            del self._devices[user]
 
     def devices_of(self, user: str) -> dict[str, DevicePort]:
-        """Return a user's channels in this process by device."""
-        return dict(self._devices.get(user, {}))
+        """Return a user's channels in this process by device, as a new dict."""
+        channels = self._devices.get(user)
+        if channels is None:
+            return {}
+        return channels.copy() if isinstance(channels, dict) else {channels.session.device: channels}
 
     def close_devices(self, user: str, reason: str, which: Callable[[str, DevicePort], bool] = lambda name, channel: True) -> None:
         """Close a user's channels for which ``which(device, channel)`` is true, as signed out."""
@@ -163,7 +187,7 @@ class Hub:
 
     def devices(self) -> list[tuple[str, str, DevicePort]]:
         """Return every user, device and channel in this process."""
-        return [(user, device, channel) for user, channels in self._devices.items() for device, channel in channels.items()]
+        return [(user, device, channel) for user in self._devices for device, channel in self.devices_of(user).items()]
 
     # -- applications
 
@@ -197,7 +221,7 @@ class Hub:
     def counts(self) -> dict[str, int]:
         """Return how many devices, users and application channels are connected here."""
         return {
-            "devices": sum(len(channels) for channels in self._devices.values()),
+            "devices": sum(len(channels) if isinstance(channels, dict) else 1 for channels in self._devices.values()),
             "users": len(self._devices),
             "applications": sum(len(channels) for channels in self._applications.values()),
         }

@@ -12,6 +12,8 @@ from .errors import SlowDown
 
 LONGEST_WAIT = 60
 """Maximum ``retry_after`` of a ``QueueBucket``, in seconds."""
+_LOOKED_AT = 2
+"""Number of buckets that are looked at for each new one, to delete those that are full again."""
 
 
 class TokenBucket:
@@ -50,6 +52,10 @@ class TokenBucket:
     def give(self, n: float = 1) -> None:
         """Put ``n`` tokens back."""
         self._tokens = min(self.burst, self._tokens + n)
+
+    def unused(self, *, now: float) -> bool:
+        """Return whether the bucket is as a new one would be, so that it need not be stored."""
+        return not self.wait(self.burst, now=now)
 
 
 class RateRule:
@@ -107,9 +113,15 @@ class QueueBucket(TokenBucket):
         self._last_slot = min(max(self._last_slot, now) + 1 / self.rate, now + LONGEST_WAIT)
         return self._last_slot - now
 
+    def unused(self, *, now: float) -> bool:
+        """Return whether the bucket is full, and all reserved slots are over."""
+        return self._last_slot <= now and super().unused(now=now)
+
 
 class Buckets:
     """Token buckets by key, with least-recently-used eviction. An evicted key starts again with a full bucket.
+
+    A new bucket deletes up to two that are full again: each takes 250 bytes, and most keys are silent most of the time.
 
     :param max_keys: maximum number of keys.
     :param kind: the class of the buckets.
@@ -124,11 +136,19 @@ class Buckets:
 
     def take(self, key: str, n: float = 1, *, now: float) -> float:
         """Take ``n`` tokens of a key, all or none; see ``TokenBucket.take``."""
-        bucket = self._buckets.get(key) or self._buckets.setdefault(key, self._kind(self._rate, self._burst))
+        bucket = self._buckets.get(key) or self._new(key, now)
         self._buckets.move_to_end(key)
-        if len(self._buckets) > self._max_keys:
-            self._buckets.popitem(last=False)
         return bucket.take(n, now=now)
+
+    def _new(self, key: str, now: float) -> TokenBucket:
+        for _ in range(min(_LOOKED_AT, len(self._buckets))):
+            if not next(iter(self._buckets.values())).unused(now=now):
+                break
+            self._buckets.popitem(last=False)
+        if len(self._buckets) >= self._max_keys:
+            self._buckets.popitem(last=False)
+        bucket = self._buckets[key] = self._kind(self._rate, self._burst)
+        return bucket
 
     def give(self, key: str, n: float = 1) -> None:
         """Put ``n`` tokens of a key back."""

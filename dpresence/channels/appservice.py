@@ -12,8 +12,7 @@ from ..service import Services
 from ..service.app_sessions import AppSession, ChannelsFull
 from ..service.scheduling import yield_to_loop
 from ..settings import Settings
-from .base import JsonChannel
-from .frames import FrameLimits
+from .base import JsonChannel, frame_limits
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ class AppServiceChannel(JsonChannel):
     def __init__(self, appid: str, services: Services, settings: Settings, clock: Clock) -> None:
         super().__init__(settings.channels, clock, services.metrics)
         channels = settings.channels
-        self.limits = FrameLimits(
+        self.limits = frame_limits(
             channels.appservice_frame_bytes, channels.appservice_frame_rate, channels.appservice_frame_burst, channels.fragments
         )
         self._appid = appid

@@ -59,6 +59,8 @@ class Channel(ABC):
     exception is logged and closes this connection with 1011; other connections are not affected.
     """
 
+    __slots__ = ("limits",)
+
     limits: FrameLimits
     """Limits on the frames of the peer; the connection reads them once, when it starts."""
 

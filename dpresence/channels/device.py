@@ -18,8 +18,7 @@ from ..model import Notification, Status, digest_of
 from ..service import Services
 from ..service.device_sessions import check_email
 from ..settings import Settings
-from .base import JsonChannel
-from .frames import FrameLimits
+from .base import JsonChannel, frame_limits
 from .status_limit import StatusLimit
 
 log = logging.getLogger(__name__)
@@ -33,7 +32,7 @@ class DeviceChannel(JsonChannel):
     def __init__(self, services: Services, settings: Settings, clock: Clock) -> None:
         super().__init__(settings.channels, clock, services.metrics)
         channels = settings.channels
-        self.limits = FrameLimits(channels.device_frame_bytes, channels.device_frame_rate, channels.device_frame_burst, channels.fragments)
+        self.limits = frame_limits(channels.device_frame_bytes, channels.device_frame_rate, channels.device_frame_burst, channels.fragments)
         self._services = services
         self._all_settings = settings
         self._status_limit: StatusLimit | None = None  # None before the first change

@@ -102,7 +102,7 @@ class Delivery:
         if skipped:
             shown = self._visible_domains(user, skipped)
             for channel in channels:
-                channel.session.progress.rewind(shown)
+                channel.session.begin_progress().rewind(shown)
 
     def resume(self, appid: str) -> None:
         """Send notifications that were skipped while an application was not active, to one user after another; never blocks.
@@ -142,7 +142,7 @@ class Delivery:
         progress = channel.session.progress
         if not channel.idle:
             if not progress.stalled:
-                progress.stalled = True
+                channel.session.begin_progress().stalled = True
                 channel.when_sent(partial(self._on_drained, user, channel))
             return False
         if _full(channel):  # notifications may have been acknowledged by other devices, or have expired
@@ -151,7 +151,7 @@ class Delivery:
         return not _full(channel)
 
     def _on_drained(self, user: str, channel: DevicePort) -> None:
-        channel.session.progress.stalled = False
+        channel.session.begin_progress().stalled = False
         self.schedule(user)
 
     def _send_page(self, user: str, channels: Sequence[DevicePort]) -> list[DevicePort]:
@@ -168,7 +168,9 @@ class Delivery:
 
     def _offer(self, user: str, channel: DevicePort, page: Sequence[Waiting], shown: Mapping[str, str]) -> bool:
         """Send a channel those notifications of a page that fit and were not sent yet; return whether it accepted them."""
-        progress, unsettled = channel.session.progress, self._written.get(user, ())
+        if not page:
+            return True
+        progress, unsettled = channel.session.begin_progress(), self._written.get(user, ())
         taken = page[: channel.room_for([waiting.notification for waiting in page])]
         for position, item in taken:
             if item.puid not in shown:
@@ -189,7 +191,7 @@ class Delivery:
 
     def _on_written(self, user: str, channel: DevicePort, ids: set[str]) -> None:
         """Record what was written to the socket of a device without acknowledgements; never blocks."""
-        channel.session.progress.sent -= ids
+        channel.session.begin_progress().sent -= ids
         self._written.setdefault(user, set()).update(ids)
         if not self._deliveries.running(user):  # a running delivery settles it itself
             gevent.spawn(self._try_settle_written, user)
@@ -212,7 +214,8 @@ class Delivery:
         self._settle(user, ids)
         for channel in self._hub.devices_of(user).values():
             was_full = _full(channel)
-            channel.session.progress.sent = channel.session.progress.sent.difference(ids)
+            if channel.session.progress.sent:
+                channel.session.begin_progress().sent -= frozenset(ids)
             if was_full:
                 self.schedule(user)
 

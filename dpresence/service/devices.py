@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from math import ceil
+from sys import intern
 
 from ..backends.directory import Directory, Requester
 from ..backends.tracker import Connected, StaleGrants, Tracker
@@ -70,6 +71,7 @@ class Devices:
         :raises SlowDown: the connection of the device is replaced too often, as by two clients with the same device name.
         """
         user = account.id
+        device = device and intern(device)  # many users' devices have the same name, which is then stored once
         if device and any(other.connected for other in self._tracker.devices(user) if other.name == device):
             wait = self._replacements.take(f"{user} {device}", now=self._clock.monotonic())
             if wait:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import takewhile
 from math import inf
 
@@ -17,7 +17,7 @@ import gevent
 from ...clock import Clock
 from ...errors import TooMany
 from ...limits import Buckets
-from ...model import ERASED, Device, Grant, GrantSet, Reason, Status, merge
+from ...model import ERASED, Device, Grant, GrantSet, Reason, Status
 from ...settings import PresenceSettings
 from . import Connected, Listener, StaleGrants, Topic, Updated
 from .memory_feeds import MemoryFeeds
@@ -58,13 +58,13 @@ class MemoryTracker(MemoryFeeds):
     ) -> Connected:
         self._refuse_stale(user, grants.revision)
         known = self._users.get(user) or LiveUser()
-        found = known.devices.get(device) if device else self._nameless_in_grace(known)
-        others = sum(1 for other in known.devices.values() if other.connection and other is not found)
+        found = known.device(device) if device else self._nameless_in_grace(known)
+        others = sum(1 for other in known.devices if other.connection and other is not found)
         if others >= limit:
             raise TooMany(f"device: {limit} of this e-mail are connected already")
         if found is None:
             found = LiveDevice(device or "~" + secrets.token_urlsafe(6))
-            known.devices[found.name] = found
+            known.add(found)
         replaced, found.connection = found.connection, connection
         found.status, found.signed = status, signed
         if replaced != connection:
@@ -75,7 +75,7 @@ class MemoryTracker(MemoryFeeds):
         return Connected(found.name, replaced)
 
     def _nameless_in_grace(self, known: LiveUser) -> LiveDevice | None:
-        return next((item for item in known.devices.values() if item.name[0] == "~" and item.connection is None), None)
+        return next((item for item in known.devices if item.name[0] == "~" and item.connection is None), None)
 
     def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, signed: int = 0) -> bool:
         self._refuse_stale(user, grants.revision)
@@ -99,7 +99,7 @@ class MemoryTracker(MemoryFeeds):
             return
         found.connection = None
         if found.status == "offline":
-            self._delete_device(user, device)
+            self._delete_device(user, found)
             self._merge(user, (), "lost")  # the status stays the same, but a user without devices is deleted
         else:
             self._grace[user, device] = self._clock.monotonic() + self._settings.grace_seconds
@@ -113,10 +113,10 @@ class MemoryTracker(MemoryFeeds):
     def _sign_out(self, user: str, names: Iterable[str], grants: GrantSet, before: int) -> bool:
         """Delete the devices that signed in before a revision; return whether there were any."""
         self._refuse_stale(user, grants.revision)
-        devices = self._users[user].devices if user in self._users else {}
-        removed = [name for name in names if name in devices and devices[name].signed < before]
-        for name in removed:
-            self._delete_device(user, name)
+        known = self._users.get(user) or LiveUser()
+        removed = [device for device in map(known.device, names) if device and device.signed < before]
+        for device in removed:
+            self._delete_device(user, device)
         self._merge(user, grants.grants, "explicit")
         return bool(removed)
 
@@ -131,18 +131,21 @@ class MemoryTracker(MemoryFeeds):
     def expire(self, user: str, grants: GrantSet) -> None:
         self._refuse_stale(user, grants.revision)
         now = self._clock.monotonic()
-        for device in self.devices(user):
+        for device in self._live_devices(user):
             if self._grace.get((user, device.name), inf) <= now:
-                self._delete_device(user, device.name)
+                self._delete_device(user, device)
         self._merge(user, grants.grants, "lost")
 
     def renew(self) -> None:
         """Do nothing: there is no lease."""
 
     def devices(self, user: str) -> Sequence[Device]:
-        known = self._users.get(user)
-        items = sorted(known.devices.values(), key=lambda item: item.name) if known else ()
+        items = sorted(self._live_devices(user), key=lambda item: item.name)
         return [Device(item.name, item.status, item.connection is not None, item.since) for item in items]
+
+    def _live_devices(self, user: str) -> Collection[LiveDevice]:
+        known = self._users.get(user)
+        return known.devices if known else ()
 
     def status(self, user: str) -> Status:
         known = self._users.get(user)
@@ -161,20 +164,20 @@ class MemoryTracker(MemoryFeeds):
 
     def _owned(self, user: str, device: str, connection: str) -> LiveDevice | None:
         known = self._users.get(user)
-        found = known.devices.get(device) if known else None
+        found = known.device(device) if known else None
         return found if found and found.connection == connection else None
 
-    def _delete_device(self, user: str, device: str) -> None:
-        del self._users[user].devices[device]
-        self._grace.pop((user, device), None)
+    def _delete_device(self, user: str, device: LiveDevice) -> None:
+        self._users[user].remove(device)
+        self._grace.pop((user, device.name), None)
 
     def _merge(self, user: str, grants: Iterable[Grant], reason: Reason) -> None:
         """Recompute a user's status and, if it changed, append it to feeds."""
         known = self._users.get(user)
         if known is None:
             return
-        before, known.status = known.status, merge([device.status for device in known.devices.values()])
-        if not known.devices:
+        before, known.status = known.status, known.merged
+        if known.empty:
             del self._users[user]
         if known.status != before:
             self._append_status(user, known, grants, reason)

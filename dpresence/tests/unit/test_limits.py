@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpresence.errors import SlowDown
-from dpresence.limits import Buckets, LogLimit, RateLimit, RateRule, TokenBucket
+from dpresence.limits import Buckets, LogLimit, QueueBucket, RateLimit, RateRule, TokenBucket
 from dpresence.tests.support import FakeClock, body_of
 
 
@@ -62,6 +62,21 @@ def test_the_key_used_longest_ago_is_forgotten_first() -> None:
         buckets.take(key, now=0)
     assert buckets.wait("a", now=0) == 1.0
     assert buckets.wait("b", now=0) == 0.0
+
+
+def test_buckets_that_are_full_again_are_not_stored() -> None:
+    buckets = Buckets(rate=1, burst=5)
+    for second in range(100):
+        for number in range(10):
+            buckets.take(f"{second} {number}", now=float(second))
+        assert len(buckets._buckets) <= 20
+    assert buckets.take("99 9", 4, now=99.0) == 0.0 and buckets.take("99 9", now=99.0) == 1.0
+
+
+def test_a_bucket_with_reserved_slots_is_stored_until_they_are_over() -> None:
+    bucket = QueueBucket(1, 1)
+    bucket.take(now=0.0), bucket.take(now=0.0), bucket.take(now=0.0)
+    assert [bucket.unused(now=second) for second in (0.5, 1.5, 2.0)] == [False, False, True]
 
 
 def test_looking_at_a_key_remembers_nothing() -> None:
