@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ from xdist.scheduler import LoadFileScheduling
 from dpresence.backends.sql import engine, postgresql
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
+TESTS = Path(__file__).parent
+REAL_FOLDERS = {"browser", "conformance", "faults", "live"}
+REAL_FIXTURES = {"redis_process", "breakable_redis", "postgresql"}
 SHIPPED = {module: module.DEADLINE_SECONDS for module in (engine, postgresql)}
 
 
@@ -52,6 +56,19 @@ def shipped_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the databases of a test the deadlines they have in a service."""
     for module, seconds in SHIPPED.items():
         monkeypatch.setattr(module, "DEADLINE_SECONDS", seconds)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Have ``--reruns`` run no test a second time that uses neither processes nor sockets nor a browser."""
+    if config.getoption("reruns", None):
+        for item in items:
+            if not _is_real(item):
+                item.add_marker(pytest.mark.flaky(reruns=0))
+
+
+def _is_real(item: pytest.Item) -> bool:
+    folder = item.path.relative_to(TESTS).parts[0]
+    return folder in REAL_FOLDERS or not REAL_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
