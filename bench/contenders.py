@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +57,8 @@ class Workers(Service):
 class Contender:
     """A server under test and those who use it: people for memory and people for updates.
 
-    :param redis: process of the Redis behind it, None without one.
+    :param redis: the Redis behind it, None without one.
+    :param others: more applications that see everybody, as [id, key].
     """
 
     server: Process
@@ -65,19 +66,21 @@ class Contender:
     key: str
     idle: list[list[str]]
     updating: list[list[str]]
-    redis: int | None = None
+    redis: redis.RedisServer | None = None
     mqtt: bool = False
+    others: Sequence[list[str]] = ()
 
 
 @contextmanager
-def ours(folder: Path, devices: int, workers: int = 1, **settings: object) -> Iterator[Contender]:
-    """Run the service with an application that everybody granted; its log must be clean in the end."""
+def ours(folder: Path, devices: int, workers: int = 1, applications: int = 1, **settings: object) -> Iterator[Contender]:
+    """Run the service with applications that everybody granted; its log must be clean in the end."""
     service = Workers(folder, {**SETTINGS, **settings}, workers)
     service.start()
     try:
         database = folder / "live.db"
-        appid, key = register(database)
-        yield Contender(service, appid, key, seed(database, [appid], devices, "idle"), seed(database, [appid], UPDATING, "busy"))
+        keys = [list(register(database, number)) for number in range(applications)]
+        idle, updating = (seed(database, [appid for appid, _ in keys], *group) for group in ((devices, "idle"), (UPDATING, "busy")))
+        yield Contender(service, *keys[0], idle, updating, others=keys[1:])
         service.stop()
     finally:
         service.kill()
@@ -88,8 +91,7 @@ def ours(folder: Path, devices: int, workers: int = 1, **settings: object) -> It
 def on_redis(folder: Path, devices: int, workers: int = 1) -> Iterator[Contender]:
     """Run the service with its tracker in a Redis of its own."""
     with redis.running() as server, ours(folder, devices, workers, tracker="redis", **{"redis.url": server.url}) as contender:
-        assert server.process is not None
-        contender.redis = server.process.pid
+        contender.redis = server
         yield contender
 
 

@@ -98,20 +98,39 @@ def by_workers(numbers: Sequence[int], seconds: float) -> None:
             row(workers, f"{cost_of_updates(made, 1, seconds):.1f}")
 
 
+@dataclass
+class SnapshotCost:
+    """Cost of a snapshot.
+
+    :param cpu: seconds of CPU.
+    :param more: bytes by which the service has grown.
+    :param longest_ms: the longest time that another device waited for an answer meanwhile.
+    """
+
+    cpu: float
+    more: int
+    longest_ms: float
+
+
+def snapshot_cost(grants: int) -> SnapshotCost:
+    """Measure a snapshot of an application that so many people granted."""
+    with scene(grants) as made:
+        memory, before = made.server.pss_bytes(), made.server.cpu_seconds()
+        read_snapshot(made, grants)
+        cost, more = made.server.cpu_seconds() - before, made.server.pss_bytes() - memory
+        with Load() as probe:
+            probe.do("devices", port=made.server.port, people=made.people[:1])
+            probe.start("rate", seconds=max(2.0, grants / 20_000), per_second=PROBES)
+            read_snapshot(made, grants)
+            return SnapshotCost(cost, more, probe.result()["max_ms"])
+
+
 def by_grants(numbers: Sequence[int]) -> None:
     """Print the cost of a snapshot by how many people granted the application, and for how long nobody else was answered."""
     table("grants", "ms of CPU per snapshot", "us per grant", "longest answer meanwhile, ms", "MiB more after it")
     for grants in numbers:
-        with scene(grants) as made:
-            memory, before = made.server.pss_bytes(), made.server.cpu_seconds()
-            read_snapshot(made, grants)
-            cost, more = made.server.cpu_seconds() - before, made.server.pss_bytes() - memory
-            with Load() as probe:
-                probe.do("devices", port=made.server.port, people=made.people[:1])
-                probe.start("rate", seconds=max(2.0, grants / 20_000), per_second=PROBES)
-                read_snapshot(made, grants)
-                answers = probe.result()
-        row(grants, f"{cost * 1e3:.0f}", f"{cost / grants * 1e6:.1f}", answers["max_ms"], f"{more / MIB:.0f}")
+        cost = snapshot_cost(grants)
+        row(grants, f"{cost.cpu * 1e3:.0f}", f"{cost.cpu / grants * 1e6:.1f}", cost.longest_ms, f"{cost.more / MIB:.0f}")
 
 
 def read_snapshot(made: Scene, grants: int) -> None:
