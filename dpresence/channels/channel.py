@@ -40,7 +40,7 @@ class ChannelConnection(Protocol):
         """Run ``function``, which may block, in a greenlet; the next messages are handled after it."""
 
     def suspend(self) -> None:
-        """Handle no further message until ``resume``. Only for ``Channel.message``, after ``resume`` has been arranged for."""
+        """Handle no further message until ``resume``. Only for ``message`` and ``try_message``, after ``resume`` was arranged for."""
 
     def resume(self, function: Callable[..., None], *arguments: Any) -> None:
         """End a suspension: call ``function``, which must not block, then handle messages again. Must be called in the hub."""

@@ -219,6 +219,9 @@ class Connection:
         if payload is None or self.call_guarded(channel.try_message, payload) is False:  # None: it failed, and the connection is closing
             return False
         receiver.count_small_text(now)
+        if self._suspended:
+            self._unread = False
+            self._scheduler.park()  # there is no run; ``resume`` ends the suspension as if there were one
         return True
 
     def _run_first(self) -> None:

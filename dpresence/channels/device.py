@@ -58,23 +58,42 @@ class DeviceChannel(JsonChannel):
             or self._clock.monotonic() >= session.ends_at
         ):
             return False
-        if (frame.status != session.status or self._update_unconfirmed) and not self._try_change(frame.status):
-            return False
+        if frame.status != session.status or self._update_unconfirmed:
+            return self._try_change(frame, payload)
         self._supersede_pending()
         self.accept(frame.id)
         return True
 
-    def _try_change(self, status: Status) -> bool:
-        """Change the status without waiting; return False, without any effect, if the rate or a backend prevents this."""
-        session, limit, now = self.session, self._limit(), self._clock.monotonic()
+    def _try_change(self, frame: StatusUpdate, payload: bytes) -> bool:
+        """Change the status without waiting, or begin to; return False, without any effect, if the rate or a backend prevents this."""
+        session, limit, status, now = self.session, self._limit(), frame.status, self._clock.monotonic()
+        devices = self._services.devices
         counted = status not in (session.status, "offline")
         if counted and not limit.allows(now):
             return False
-        if not self._services.devices.try_update_status(session.user, session.device, self.connection.id, status):
+        begins = devices.can_begin_update(session.user)
+        if begins:
+            changed = self._try_begin(frame, payload)
+        else:
+            changed = devices.try_update_status(session.user, session.device, self.connection.id, status)
+        if not changed:
             return False
         if counted:
             limit.count(status, now)
-        session.status, self._update_unconfirmed = status, False
+        self._supersede_pending()
+        if begins:
+            self.connection.suspend()
+        else:
+            session.status, self._update_unconfirmed = status, False
+            self.accept(frame.id)
+        return True
+
+    def _try_begin(self, frame: StatusUpdate, payload: bytes) -> bool:
+        """Begin to change the status; return False, without any effect, if the tracker is unavailable."""
+        try:
+            self._begin(frame, payload.decode())
+        except BackendUnavailable:
+            return False
         return True
 
     def message(self, text: str) -> None:
@@ -152,16 +171,21 @@ class DeviceChannel(JsonChannel):
         self._apply_update(frame)
 
     def _begin_update(self, frame: StatusUpdate, text: str) -> None:
-        """Update without a greenlet: the connection handles its next message after the answer of the tracker."""
+        """Update without waiting: the connection handles its next message after the answer of the tracker."""
         self._check_update(frame)
         session = self.session
         if frame.status == session.status and not self._update_unconfirmed:
             self.accept(frame.id)
             return
-        self._update_unconfirmed = True
+        self._begin(frame, text)
+        self.connection.suspend()
+
+    def _begin(self, frame: StatusUpdate, text: str) -> None:
+        """Begin to change the status. The caller suspends the connection."""
+        session = self.session
         done = partial(self.connection.resume, self._end_update, frame, text)
         self._services.devices.begin_update(session.user, session.device, self.connection.id, frame.status, done)
-        self.connection.suspend()
+        self._update_unconfirmed = True
 
     def _end_update(self, frame: StatusUpdate, text: str, result: bool | BackendUnavailable | None) -> None:
         if result is None:  # the grants were outdated

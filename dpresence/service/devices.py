@@ -99,8 +99,8 @@ class Devices:
         return self._grants.apply(user, lambda grants: self._tracker.update(user, device, connection, status, grants))
 
     def can_begin_update(self, user: str) -> bool:
-        """Return whether ``begin_update`` can be called for this user."""
-        return self._grants.cached(user) is not None
+        """Return whether ``begin_update`` can be called for this user: the tracker waits for a store, and no grants have to be loaded."""
+        return self._tracker.waits and self._grants.cached(user) is not None
 
     def begin_update(
         self, user: str, device: str, connection: str, status: Status, done: Callable[[bool | BackendUnavailable | None], None]

@@ -47,13 +47,23 @@ class Slow(Channel):
         self.events.append(f"closed {code}")
 
 
+class SlowAtOnce(Slow):
+    """Handles messages that start with "slow" in the hub."""
+
+    def try_message(self, payload: bytes) -> bool:
+        if payload.startswith(b"slow"):
+            self.message(payload.decode())
+            return True
+        return False
+
+
 class Pair:
     """A connection with its channel, and the socket of its peer."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[Slow]) -> None:
         clock = FakeClock()
         ours, self.peer = socket.socketpair()
-        self.connection, self.channel = Connection(Gate(Settings(), clock, Metrics(clock)), "198.51.100.1"), Slow()
+        self.connection, self.channel = Connection(Gate(Settings(), clock, Metrics(clock)), "198.51.100.1"), kind()
         self.connection.open(self.channel)
         self.connection.start(ours, b"")
         ours.close()
@@ -68,9 +78,9 @@ class Pair:
         gevent.sleep(0.01)
 
 
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    pair = Pair()
+@pytest.fixture(params=[Slow, SlowAtOnce])
+def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    pair = Pair(request.param)
     yield pair
     pair.connection.abort()
     pair.peer.close()
@@ -143,6 +153,16 @@ def test_ticks_wait_for_the_answer(pair: Pair) -> None:
     pair.channel.answer("answer")
     pair.connection.tick(0)
     assert ticks == [1]
+
+
+def test_an_error_after_the_suspension_closes_the_connection_after_the_answer(pair: Pair) -> None:
+    real = pair.channel.message
+    pair.channel.message = lambda text: real(text) or 1 / 0  # type: ignore[method-assign, func-returns-value]
+    pair.receive("slow")
+    assert b"internal error" in pair.peer.recv(100)
+    pair.peer.close()
+    pair.channel.answer("answer")
+    assert pair.events == ["slow", "answer", "closed 1011"]
 
 
 def test_more_bytes_than_one_read_takes_are_all_handled(pair: Pair) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import gevent
 import pytest
 
 from dpresence.backends.tracker import StaleGrants
+from dpresence.channels.device import DeviceChannel
 from dpresence.errors import BackendUnavailable
 from dpresence.model import GrantSet
 from dpresence.tests.waiting import eventually
 from dpresence.tests.web.support import World, say, updates
+from dpresence.tests.web.test_small_updates import AWAY, ONLINE, SCRIPTS, Device, update
+from dpresence.tests.web.test_small_updates import runs as runs
 from dpresence.tests.web.test_two_processes import ANN, REPLACED, app, puid  # noqa: F401 fixtures
 
 
@@ -93,3 +98,39 @@ def test_an_update_of_a_replaced_device_closes_it(one, two, app, puid):  # noqa:
     two.registry.backends.tracker.connect(user_of(one), "phone", "other", "online", GrantSet(10**6, ()), 20, 10**6)
     say(device, "unavailable")
     eventually(lambda: device.code == REPLACED)
+
+
+# -- ordinary updates, which are handled in the event loop's callback
+
+
+@pytest.fixture
+def world(make_world, redis_server) -> World:
+    rates = {"channels__device_frame_burst": "25", "presence__status_burst": "8", "channels__device_frame_rate": "2"}
+    return make_world(tracker="redis", redis__url=redis_server.url, **rates)
+
+
+@pytest.fixture
+def device(world) -> Iterator[Device]:
+    made = Device(world)
+    yield made
+    made.close()
+
+
+def test_ordinary_updates_start_no_greenlet(device, runs):
+    del runs[:]
+    for step in (AWAY, ONLINE, update(id="a"), update("offline"), ONLINE, update("unavailable", device="phone")):
+        assert b'"OK"' in device.play(step)
+    assert not runs
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_both_paths_answer_the_same_bytes(world, monkeypatch, name):
+    answers = []
+    for _ in range(2):
+        device = Device(world)
+        answers.append([device.play(step) for step in SCRIPTS[name]])
+        device.close()
+        world.advance(3600)
+        monkeypatch.setattr(DeviceChannel, "try_message", lambda self, payload: False)
+    assert answers[0] == answers[1]
+    assert any(answers[0]), "the script is answered"
