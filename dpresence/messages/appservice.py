@@ -8,22 +8,32 @@ from typing import Annotated, Literal, Self
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from .. import texts
-from ..errors import Refused
+from ..errors import NotFound, Refused
 from ..model import Reason, Status, Update
 from .base import Frame
 from .fields import MAX_NOTIFICATIONS, Cursor, Source, checked
 
 
 class Authenticate(Frame, kw_only=True):
-    """A sign-in of an app service (section 5)."""
+    """A sign-in of an app service (section 5).
 
-    action: str
+    :param since: the ``cursor`` of an earlier frame; without it, or with one that the log no longer covers, a snapshot follows.
+    """
+
+    action: Literal["auth"]
     key: Annotated[str, Meta(max_length=256, description="an API key, as text")]
     since: Cursor | None = None
 
 
 class NewNotification(Struct, forbid_unknown_fields=True):
-    """One notification in a request of an app service (section 5)."""
+    """One notification in a request of an app service (section 5).
+
+    :param puid: a PUID of the application. One that is unknown gets errno 110, for this entry only.
+    :param message: prose of up to 512 characters (section 6).
+    :param action: empty, a word of ``A-Z a-z 0-9 . _ -``, or an http(s) URL on the application's domain; up to 512 characters.
+    :param source: name of the sender, up to 254 characters; the application's own name when empty or omitted.
+    :param ttl: seconds for which the notification may wait.
+    """
 
     puid: Annotated[str, Meta(max_length=254, description="a PUID, as text")]
     message: Annotated[str, Meta(max_length=512, description="text of up to 512 characters")] = ""
@@ -48,7 +58,7 @@ NewNotifications = Annotated[
 class Notify(Frame, kw_only=True):
     """A frame with notifications from an app service (section 5)."""
 
-    action: str
+    action: Literal["notify"]
     notifications: NewNotifications
 
 
@@ -69,7 +79,7 @@ class NotificationResult(Struct, kw_only=True, gc=False):
     """The answer to one notification (section 5).
 
     :param id: id of the notification. Only if it was accepted, as are ``queue_size`` and ``delivered``.
-    :param errno: see ``Refusal``. Only if it was refused, as is ``error``.
+    :param errno: 110: no such PUID. Only if it was refused, as is ``error``.
     :param queue_size: number of this application's notifications that wait for the user.
     :param delivered: the user is shown as reachable, and the answering process has sent the notification to a device.
     """
@@ -77,7 +87,7 @@ class NotificationResult(Struct, kw_only=True, gc=False):
     puid: str
     id: str | UnsetType = UNSET
     result: Literal["OK", "KO"]
-    errno: int | UnsetType = UNSET
+    errno: Annotated[int, Meta(extra_json_schema={"enum": [NotFound.errno]})] | UnsetType = UNSET
     error: str | UnsetType = UNSET
     queue_size: int | UnsetType = UNSET
     delivered: bool | UnsetType = UNSET

@@ -14,7 +14,14 @@ from .fields import Assertion, DeviceName, Email, Flag
 
 
 class StatusUpdate(Frame, kw_only=True):
-    """A status update from a device (section 3)."""
+    """A status update from a device (section 3).
+
+    :param email: the address that the assertion proves.
+    :param assertion: an assertion or a ticket. The first frame needs it; later frames may omit or repeat it.
+    :param device: name of the device, which the first frame fixes. Without it the device is nameless.
+    :param ack: this device acknowledges notifications. Has effect in the first frame.
+    :param ticket: asks for a ticket in the reply. Has effect in the first frame, and later together with a new assertion.
+    """
 
     email: Email
     status: Annotated[Status, Meta(description="one of online, unavailable, offline")]
@@ -25,9 +32,12 @@ class StatusUpdate(Frame, kw_only=True):
 
 
 class Acknowledge(Frame, kw_only=True):
-    """An acknowledgement of notifications from a device (section 3)."""
+    """An acknowledgement of notifications from a device (section 3).
 
-    action: str
+    :param notifications: ids of notifications; those that no longer wait are no error.
+    """
+
+    action: Literal["ack"]
     notifications: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=10_000, description="a list of notification ids")]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ..errors import Details, Refused
+from ..errors import Details, Refused, errno_table
 from .fields import or_unset
+
+Errno = Annotated[int, Meta(extra_json_schema={"enum": sorted(errno_table())})]
 
 
 class Refusal(Struct, kw_only=True):
@@ -20,7 +22,7 @@ class Refusal(Struct, kw_only=True):
     """
 
     result: Literal["KO"] = "KO"
-    errno: int
+    errno: Errno
     error: str
     details: Details | UnsetType = UNSET
     retry_after: int | UnsetType = UNSET

@@ -33,6 +33,7 @@ def includeme(config: Configurator) -> None:
     config.add_renderer("presence-json", _Json)
     for module in ("home", "session", "signin", "applications", "grants", "notifications", "account", "pairing", "ops", "admin"):
         config.scan(f"{__name__}.{module}")
+    config.include(f"{__name__}.contract")
     config.include(f"{__name__}.errors")
     config.include(f"{__name__}.headers")
     config.include(f"{__name__}.static")

@@ -1,0 +1,52 @@
+"""Descriptions of operations, parameters and headers of REST."""
+
+from __future__ import annotations
+
+from ..messages import MAX_ENTRIES
+from .schemas import Schema
+
+TEXT: Schema = {"type": "string"}
+PARAMETERS: dict[str, tuple[str, Schema]] = {
+    "appid": ("The application.", TEXT),
+    "device": ("The name of the device.", TEXT),
+    "provider": ("The name of the provider.", TEXT),
+    "file": ("The name of the file.", TEXT),
+    "after": ("The `next` of the page before.", TEXT),
+    "limit": ("Number of entries of a page.", {"type": "integer", "minimum": 1, "maximum": MAX_ENTRIES, "default": MAX_ENTRIES}),
+    "next": ("Path of this service to go to after the sign-in.", TEXT),
+    "code": ("The code that the device shows.", TEXT),
+    "puid": ("A PUID; it may be repeated.", {"type": "array", "items": TEXT, "maxItems": MAX_ENTRIES}),
+    "redirect": ("An https URL on the application's domain, to which the page leads back.", TEXT),
+    "origin": ("The origin of the page that asks, if it is not that of the header `Origin`.", TEXT),
+}
+"""Description and schema of each parameter, of a path or of a query."""
+FORMS = {"postGrant": ("redirect", "csrf"), "postAnswer": ("code", "csrf")}
+"""The fields of the forms of pages, besides one of ``allow`` and ``deny``, by operation."""
+HEADERS: dict[str, tuple[str, Schema]] = {
+    "Retry-After": ("Seconds until a retry may succeed; the same as `retry_after`.", {"type": "integer"}),
+    "WWW-Authenticate": ("The schemes of `Authorization`.", TEXT),
+    "Allow": ("The methods that this path has.", TEXT),
+    "Location": ("Where the browser goes on.", TEXT),
+    "Set-Cookie": ("A cookie.", TEXT),
+    "ETag": ("The version of the document; `If-None-Match` with it gets 304.", TEXT),
+}
+"""Description and schema of each header of an answer."""
+NOTES = {
+    "getPairing": "Browsers get the page that asks for the code, and then whether to connect the device.",
+    "redeemPairing": "The device polls until the user has answered; `details` of errno 143 says how far the pairing is.",
+    "postAnswer": "The form of the page is answered with 303 to the page.",
+    "postLogin": "The answer sets the session cookie. The session that the browser had before ends. An assertion is accepted once.",
+    "getApplication": "A websocket handshake at this path opens the channel of an app service: see the AsyncAPI document.",
+    "changeApplication": "A new domain starts over: the application is neither validated nor active, and every grant is revoked.",
+    "activateApplication": "Only this answer has the new API key.",
+    "newKey": "The previous key works for `presence.key_overlap_seconds` more. Only this answer has the new key.",
+    "getPresence": "With `puid`, the answer has these users in the order asked and is not paged.",
+    "getGrant": "Browsers get the page that asks the user.",
+    "postGrant": "If the application has access already, the answer has the same PUID. The form of the page is answered with 303 to its "
+    "`redirect`, with `Presence-UID` or `Presence-Error` in the query.",
+    "openDeviceChannel": "The AsyncAPI document has its frames. Without an upgrade, the answer is the refusal that a handshake would get, "
+    "or errno 108 where it would be accepted. Other websocket versions than 13 get 426.",
+    "getHeartbeat": "503 if a backend does not answer.",
+    "mint": "Only on a development service; elsewhere this path does not exist.",
+}
+"""Descriptions of operations that need one, by their id."""

@@ -1,0 +1,132 @@
+"""Examples of bodies and frames, by the name of their struct. Values are those of docs/protocol.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_APPID, _PUID, _AT = "3fVZhsi7n1yBSfwv", "1ik2ExyySaaQ6Dpi501BWQ", 1795364497000
+_ADA, _ASSERTION, _TICKET = "ada@example.org", "eyJhbGci..~eyJhbGci..", "ticket:b9r9rXxg.."
+_KEY, _NOTIFICATION, _CURSOR = "dpk_3S_tPpx-3m8G_jH1u..", "n_PKnnB7ZKJhP7hZNp", "a09382be157d087b:5"
+_CHESS: dict[str, Any] = {"name": "Chess club", "domain": "chess.example.org", "description": "Who is up for a game?"}
+_APPLICATION: dict[str, Any] = {
+    "appid": _APPID,
+    **_CHESS,
+    "domain_key": "Ib6zndP6o2FU9fvaJ_0b8Ur2FS22KgM9",
+    "valid_domain": True,
+    "proof": "https",
+    "active": True,
+    "created_at": _AT,
+}
+_REGISTERED: dict[str, Any] = {**_APPLICATION, "valid_domain": False, "proof": None, "active": False}
+_PLAIN = {"source": "Chess club", "message": "Your move", "action": "https://chess.example.org/game/7"}
+_DEVICE: dict[str, Any] = {"device": "laptop", "status": "online", "connected": True, "since": _AT}
+_PAGE = "https://presence.example.org/pair"
+_PAIRED: dict[str, Any] = {
+    "device": "lamp",
+    "client": "Example lamp",
+    "paired_at": _AT,
+    "last_used": _AT,
+    "expires_at": _AT + 7_776_000_000,
+}
+_GRANT: dict[str, Any] = {"appid": _APPID, "puid": _PUID, "granted_at": _AT, "paused": False}
+_PRESENT: dict[str, Any] = {"puid": _PUID, "status": "online", "at": _AT}
+_NOTIFIED: dict[str, Any] = {
+    "action": "notify",
+    "notifications": [
+        {"puid": _PUID, "id": "n_ekMbc_GcyDx-WDRz", "result": "OK", "queue_size": 1, "delivered": True},
+        {"puid": "nobody", "result": "KO", "errno": 110, "error": "not found"},
+    ],
+}
+_SLOW_DOWN: dict[str, Any] = {"result": "KO", "errno": 117, "error": "status: changes too quickly", "retry_after": 1}
+_ACCOUNT: dict[str, Any] = {
+    "account": {"email": _ADA, "issuer": "login.example.org", "subject": "248289761001", "created_at": _AT},
+    "sessions": [{"created_at": _AT, "expires_at": _AT + 43_200_000}],
+    "paired": [_PAIRED],
+    "tickets": [{"device": "laptop", "expires_at": _AT + 43_200_000}],
+    "devices": [_DEVICE],
+    "status": "online",
+    "grants": [{"appid": _APPID, "puid": _PUID, "granted_at": _AT, "since": _AT, "paused": False, "last_looked": "2026-11-22"}],
+    "applications": [],
+    "notifications": [{"appid": _APPID, **_PLAIN, "sent": _AT}],
+    "complete": True,
+}
+_FIGURES: dict[str, Any] = {
+    **{"at": _AT, "devices": 2, "users": 1, "applications": 1, "sockets": 4, "unsigned": 0, "behind": 0},
+    **{"updates_per_second": 0.02, "updates": 61, "slow_readers": 0},
+    "health": [{"backend": "directory", "reached": 1, "asked": 1}],
+    "errors": [{"errno": 104, "meaning": "credentials are missing", "count": 3}],
+    "closes": [{"code": 4010, "meaning": "replaced", "count": 1}],
+    "minutes": [{"at": _AT, "devices": 2, "users": 1, "applications": 1, "updates": 1, "errors": 0, "slow_readers": 0}],
+    "events": [{"at": _AT, "what": "sign-ins fail", "who": "a…@example.org", "times": 10}],
+    "processes": [{"pid": 4711, "started_at": _AT, "sockets": 4, "memory_bytes": 70_000_000}],
+}
+
+EXAMPLES: dict[str, list[Any]] = {
+    # frames of devices
+    "StatusUpdate": [
+        {"email": _ADA, "assertion": _ASSERTION, "status": "online", "device": "laptop"},
+        {"email": _ADA, "status": "unavailable", "id": 7},
+    ],
+    "Acknowledge": [{"action": "ack", "notifications": [_NOTIFICATION], "id": 8}],
+    "OkReply": [{"result": "OK"}, {"result": "OK", "ticket": _TICKET, "id": 7}],
+    "KoReply": [{"result": "KO", "errno": 34, "error": "Invalid assertion"}, _SLOW_DOWN],
+    "PlainNotifications": [{"notifications": [_PLAIN]}],
+    "Notifications": [
+        {
+            "notifications": [
+                {**_PLAIN, "id": _NOTIFICATION, "appid": _APPID, "domain": "chess.example.org", "site": "example.org", "sent": _AT}
+            ]
+        }
+    ],
+    # frames of app services
+    "Authenticate": [{"action": "auth", "key": _KEY}, {"action": "auth", "key": _KEY, "since": "a09382be157d087b:4"}],
+    "AuthReply": [{"result": "OK", "action": "auth", "recovery": "replayed"}],
+    "Notify": [{"action": "notify", "id": 1, "notifications": [{"puid": _PUID, "message": "Your move", "action": _PLAIN["action"]}]}],
+    "NotifyReply": [{"result": "OK", **_NOTIFIED, "id": 1}],
+    "Snapshot": [{"snapshot": [_PRESENT], "last": True, "cursor": _CURSOR}],
+    "Updates": [{"updates": [{"puid": _PUID, "status": "offline", "at": _AT + 15_000, "reason": "lost"}], "cursor": "a09382be157d087b:6"}],
+    # bodies of requests
+    "Login": [{"assertion": _ASSERTION}],
+    "Logout": [{"everywhere": True}],
+    "NewApplication": [_CHESS],
+    "ApplicationChange": [{"description": "Who is up for a game of chess?"}],
+    "GrantChange": [{"paused": True}],
+    "BeginPairing": [{"device": "lamp", "client": "Example lamp"}],
+    "RedeemPairing": [{"device_code": "gJ3c0x.."}],
+    "PairingAnswer": [{"code": "WDJB-MJHT", "allow": True}],
+    "DevelopmentAssertion": [{"email": _ADA}],
+    "NewNotification": [{"puid": _PUID, "message": "Your move", "action": _PLAIN["action"], "ttl": 3600}],
+    # bodies of answers
+    "Refusal": [{"result": "KO", "errno": 117, "error": "too many failures from this address", "retry_after": 6}],
+    "LoggedIn": [{"email": _ADA, "csrf": "Zl9hK3nVqk5b0yq0bF0a1w"}],
+    "LoggedOut": [{"result": "OK"}],
+    "NewTicket": [{"ticket": _TICKET}],
+    "MintedAssertion": [{"assertion": _ASSERTION}],
+    "ApplicationBody": [_REGISTERED],
+    "ActivatedApplication": [{**_APPLICATION, "api_key": _KEY}],
+    "ApplicationDetails": [{**_APPLICATION, "keys": [{"id": "3S", "created_at": _AT, "last_used": "2026-11-22", "expires_at": None}]}],
+    "ApplicationPage": [{"applications": [_APPLICATION]}],
+    "NewKey": [{"appid": _APPID, "api_key": _KEY}],
+    "CurrentUsers": [{"online": 12, "unavailable": 3, "offline": 85, "sockets": 1, "updates": 4051}],
+    "NotifyAnswer": [{"result": "OK", **_NOTIFIED}],
+    "PresencePage": [{"presence": [_PRESENT]}],
+    "GrantQuestion": [{"appid": _APPID, **_CHESS}],
+    "NewGrant": [{"appid": _APPID, "puid": _PUID}],
+    "GrantBody": [{**_GRANT, "paused": True}],
+    "GrantPage": [{"grants": [{**_GRANT, "name": "Chess club", "domain": "chess.example.org", "last_looked": None}]}],
+    "DeviceList": [{"devices": [_DEVICE], "paired": [_PAIRED]}],
+    "StartedPairing": [
+        {
+            **{"device_code": "gJ3c0x..", "user_code": "WDJB-MJHT", "verification_uri": _PAGE},
+            **{"verification_uri_complete": f"{_PAGE}?code=WDJB-MJHT", "expires_in": 600, "interval": 5},
+        }
+    ],
+    "NewCredential": [{"credential": "device:b9r9rXxg..", "email": _ADA, "device": "lamp"}],
+    "PairingQuestion": [{"device": "lamp", "client": "Example lamp", "address": "192.0.2.7", "expires_at": _AT + 600_000}],
+    "PairingAnswered": [{"result": "OK"}],
+    "AccountDocument": [_ACCOUNT],
+    "Heartbeat": [{"directory": True, "tracker": True, "mailbox": True}],
+    "Alive": [{}],
+    "Version": [{"name": "dpresence", "version": "0.1.0", "source": None, "commit": None, "build": None}],
+    "Figures": [_FIGURES],
+}
