@@ -31,6 +31,7 @@ CHANGING = [
     (r'"(assertion|csrf|version|error|meaning|what)":"[^"]*"', r'"\1":".."'),
     (r"0{7,}[0-9a-f]+", "0"),
     (r"127\.0\.0\.1:\d+", "chess.example.org"),
+    (r"[A-Z]{4}-[A-Z]{4}", "WDJB-MJHT"),
     (r'"(pid|memory_bytes)":\d+', r'"\1":1'),
 ]
 
@@ -102,6 +103,7 @@ def test_the_bytes_of_every_body_and_frame_are_those_recorded(recorder: Recorder
     devices(recorder, ann, app, puids)
     app_service(recorder, app, puids, monkeypatch)
     account(recorder, ann, dev, monkeypatch)
+    pairing(recorder, ann)
     (tmp_path / RECORDED.name).write_text("\n".join([*recorder.lines, ""]), encoding="utf-8")  # replaces the file if the change is meant
     assert recorder.lines == recorded()
 
@@ -200,6 +202,17 @@ def devices(recorder: Recorder, ann: Browser, app: App, puids: list[str]) -> Non
     recorder.call("DeviceList", ann, "GET", "/devices")
     plain.leave()
     world.notify(app, item)
+    recorder.call("DeviceList", ann, "GET", "/devices")
+
+
+def pairing(recorder: Recorder, ann: Browser) -> None:
+    anybody = recorder.world.browser()
+    codes = recorder.call("StartedPairing", anybody, "POST", "/pair", {"device": "lamp", "client": "Example lamp"})
+    recorder.call("Refusal", anybody, "POST", "/pair/token", {"device_code": codes["device_code"]})
+    recorder.call("PairingQuestion", ann, "GET", f"/pair?code={codes['user_code']}")
+    recorder.call("PairingAnswered", ann, "POST", "/pair/answer", {"code": codes["user_code"], "allow": True})
+    recorder.world.advance(10)
+    recorder.call("NewCredential", anybody, "POST", "/pair/token", {"device_code": codes["device_code"]})
     recorder.call("DeviceList", ann, "GET", "/devices")
 
 
