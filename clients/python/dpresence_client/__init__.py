@@ -1,1 +1,82 @@
-"""Client of dpresence. README.md has examples; docs/protocol.md is the contract."""
+"""Client of dpresence: an application's service that knows who is reachable, and devices that set a status.
+
+``AppService`` and ``Device`` are for ordinary programs, ``dpresence_client.aio`` has the same for asyncio. README.md has examples;
+docs/protocol.md of dpresence is the contract. Everything is logged under the name ``dpresence_client``.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from .credentials import Credentials, DevelopmentIssuer
+from .errors import (
+    ClientClosed,
+    Closed,
+    Conflict,
+    CredentialsError,
+    Deactivated,
+    Forbidden,
+    InvalidCredentials,
+    InvalidField,
+    InvalidKey,
+    NotActive,
+    NotConnected,
+    NotFound,
+    OutcomeUnknown,
+    PresenceError,
+    ProtocolError,
+    Refused,
+    Replaced,
+    SignedOut,
+    SlowDown,
+    StoreError,
+    TooMany,
+    Unavailable,
+)
+from .stores import FileStore, FileTickets, MemoryStore, MemoryTickets, Store, Tickets
+from .sync import AppService, Device
+from .table import Table
+from .values import Change, Delivery, Entry, Notification, Outgoing
+
+__all__ = [
+    "AppService",
+    "Change",
+    "ClientClosed",
+    "Closed",
+    "Conflict",
+    "Credentials",
+    "CredentialsError",
+    "Deactivated",
+    "Delivery",
+    "DevelopmentIssuer",
+    "Device",
+    "Entry",
+    "FileStore",
+    "FileTickets",
+    "Forbidden",
+    "InvalidCredentials",
+    "InvalidField",
+    "InvalidKey",
+    "MemoryStore",
+    "MemoryTickets",
+    "NotActive",
+    "NotConnected",
+    "NotFound",
+    "Notification",
+    "OutcomeUnknown",
+    "Outgoing",
+    "PresenceError",
+    "ProtocolError",
+    "Refused",
+    "Replaced",
+    "SignedOut",
+    "SlowDown",
+    "Store",
+    "StoreError",
+    "Table",
+    "Tickets",
+    "TooMany",
+    "Unavailable",
+]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -1,0 +1,9 @@
+"""The clients for asyncio: ``async with AppService(..) as app: async for change in app: ..``."""
+
+from __future__ import annotations
+
+from .appservice import AppService
+from .client import OPEN_SECONDS, Client
+from .device import Device
+
+__all__ = ["OPEN_SECONDS", "AppService", "Client", "Device"]

@@ -1,0 +1,155 @@
+"""A device of a user, for asyncio."""
+
+from __future__ import annotations
+
+import inspect
+import ssl
+from typing import Any, AsyncIterator, Callable, Dict
+
+from ..core import log
+from ..credentials import Credentials
+from ..device_core import DeviceCore
+from ..driver import RANDOM, DeviceDriver
+from ..inbox import Inbox
+from ..outputs import Notified, Stopped
+from ..stores import MemoryTickets, Tickets
+from ..values import STATUSES, Notification
+from ..websocket import channel_url
+from .client import OPEN_SECONDS, Client
+
+
+class Device(Client):
+    """A device of a user (docs/protocol.md, section 3).
+
+    :param url: URL of the dpresence service, such as ``https://presence.example.org``.
+    :param email: e-mail address of the user.
+    :param credentials: returns an assertion each time one is needed; see ``Credentials``.
+    :param device: name of this device: 1 to 64 of ``A-Z a-z 0-9 . _ : -``. Two programs with one name replace each other.
+    :param status: first status: ``online``, ``unavailable`` or ``offline``.
+    :param tickets: keeps the ticket of the next connection, for example ``FileTickets("ticket")``; None: in memory only.
+    :param context: TLS settings; None for the default ones.
+    :param open_seconds: longest wait of ``start`` for the first sign-in.
+    :raises ValueError: the URL is not one of a service, or the status is none.
+    :raises StoreError: the stored ticket cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        email: str,
+        credentials: Credentials,
+        *,
+        device: str | None = None,
+        status: str = "online",
+        tickets: Tickets | None = None,
+        context: ssl.SSLContext | None = None,
+        open_seconds: float = OPEN_SECONDS,
+    ) -> None:
+        super().__init__(open_seconds)
+        self._url = channel_url(url, "/presence")
+        self._email, self._credentials, self._name, self._context = email, credentials, device, context
+        self._status = _checked(status)
+        self._tickets = tickets or MemoryTickets()
+        self._ticket = self._tickets.load()
+
+    def __repr__(self) -> str:
+        return f"<Device {self._name or 'without a name'}>"
+
+    def _make(self) -> None:
+        self.core = DeviceCore(self._email, self._name, self._status, self._ticket, RANDOM)
+        self.inbox = Inbox(lambda: True)  # the service sends at most 500 notifications before they are acknowledged
+        handlers: Dict[type, Callable[[Any], None]] = {Notified: self._notified, Stopped: self._stopped}
+        self.driver = DeviceDriver(
+            self.core,
+            self._credentials,
+            self._tickets,
+            url=self._url,
+            context=self._context,
+            handlers=handlers,
+            may_read=self.inbox.may_read,
+        )
+
+    def _notified(self, output: Notified) -> None:
+        for notification in output.notifications:
+            self.inbox.put(notification)
+
+    def _stopped(self, output: Stopped) -> None:
+        self.inbox.end()
+        self.driver.note_stopped()
+
+    @property
+    def status(self) -> str:
+        """The status that this device has or will have. It can be set at any time: the latest one is sent, now or once signed in.
+
+        :raises ValueError: the new status is not ``online``, ``unavailable`` or ``offline``.
+        :raises PresenceError: the client has stopped.
+        """
+        return self._status
+
+    @status.setter
+    def status(self, status: str) -> None:
+        self._status = _checked(status)
+        if self._started:
+            self.check_running()
+            self.driver.event("set_status", status)
+
+    async def wait_closed(self) -> None:
+        """Wait until the client is closed.
+
+        :raises PresenceError: the service refused the client for good, for example ``SignedOut`` or ``Replaced``.
+        """
+        await self.driver.stopped.wait()
+        self.end_of_iteration()
+
+    async def __aiter__(self) -> AsyncIterator[Notification]:
+        """Return the notifications as they come, each once; the iteration ends when the client is closed.
+
+        A notification is acknowledged when the next one is asked for. One that was being processed during a crash comes again.
+
+        :raises PresenceError: the service refused the client for good.
+        """
+        while True:
+            notification = await self.inbox.get_soon(None)
+            if notification is None or self.driver.stopped.is_set():  # what cannot be acknowledged any more comes again
+                self.end_of_iteration()
+                return
+            yield notification
+            self.acknowledge(notification)
+
+    def acknowledge(self, notification: Notification) -> None:
+        """Acknowledge a notification that the program has processed."""
+        self.driver.event("acknowledge", [notification.id])
+
+    def failed(self, notification: Notification) -> None:
+        """Note that the program could not process a notification: it comes again with the next connection."""
+        self.core.failed([notification.id])
+
+    def on_notification(self, callback: Callable[[Notification], Any]) -> None:
+        """Call a function, or a coroutine function, for each notification; it is acknowledged afterwards.
+
+        If the function raises, the error is logged, and the notification comes again with the next connection. Use this or the
+        iteration, not both.
+        """
+        self.check_running()
+        self.driver.spawn(self._call(callback))
+
+    async def _call(self, callback: Callable[[Notification], Any]) -> None:
+        while True:
+            notification = await self.inbox.get_soon(None)
+            if notification is None or self.driver.stopped.is_set():
+                return
+            try:
+                result = callback(notification)
+                if inspect.isawaitable(result):
+                    await result
+            except Exception:  # of the program's own code
+                log.exception("a notification could not be processed")
+                self.failed(notification)
+            else:
+                self.acknowledge(notification)
+
+
+def _checked(status: str) -> str:
+    if status not in STATUSES:
+        raise ValueError(f"status: one of {', '.join(STATUSES)}; not {status!r}")
+    return status

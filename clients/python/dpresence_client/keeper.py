@@ -1,0 +1,74 @@
+"""Keeps the table of an application and stores it together with its cursor, after the program has processed the changes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Callable, List
+
+from .core import log
+from .errors import StoreError
+from .stores import Store
+from .table import Table
+from .values import Batch, Change
+
+_MOST_SHARE = 0.05
+"""Saving takes at most this share of the time: the next one waits 20 times as long as the last one took."""
+
+
+class Keeper:
+    """The table of one application, and its store. It is thread-safe, but has one batch at a time.
+
+    :param seconds: least time between two saves. Their number costs; what was not saved is delivered again after a crash.
+    :param clock: a monotonic clock, seconds.
+    """
+
+    def __init__(self, store: Store, appid: str, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.table = store.load(appid) or Table()
+        self._store, self._appid, self._seconds, self._clock = store, appid, seconds, clock
+        self._changed = self._busy = False
+        self._not_before = clock()
+        self._lock = threading.Lock()
+
+    def apply(self, batch: Batch) -> List[Change]:
+        """Bring the table to the state after a batch; call ``processed`` after the program has processed the changes."""
+        with self._lock:
+            self._busy = True
+            return self.table.apply(batch)
+
+    def processed(self) -> None:
+        """Note that the program has processed all changes of the batch."""
+        self._busy, self._changed = False, True
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the next save; None if there is nothing to save."""
+        return max(0.0, self._not_before - self._clock()) if self._changed else None
+
+    def save_if_due(self) -> None:
+        """Save if there is something to save and enough time has passed. A failure is logged and tried again."""
+        if self.seconds_left != 0:
+            return
+        try:
+            self._save()
+        except StoreError as error:
+            log.error("the table is not stored: %s", error)
+
+    def close(self) -> None:
+        """Save, unless the program has processed only a part of the last batch: it is then delivered again.
+
+        :raises StoreError: the table cannot be stored.
+        """
+        if self._changed:
+            self._save()
+
+    def _save(self) -> None:
+        start = self._clock()
+        try:
+            with self._lock:
+                if not self._busy:
+                    self._store.save(self._appid, self.table)
+                    self._changed = False
+        finally:
+            took = self._clock() - start
+            self._not_before = start + took + max(self._seconds, took / _MOST_SHARE)

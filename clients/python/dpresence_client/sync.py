@@ -1,0 +1,284 @@
+"""The clients for programs without asyncio: each runs the asyncio client in an event loop in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import ssl
+import threading
+from types import TracebackType
+from typing import Any, Callable, Coroutine, Generic, Iterator, List, Sequence, Type, TypeVar, Union
+
+from . import aio
+from .core import log
+from .credentials import Credentials
+from .errors import ClientClosed, Refused
+from .stores import Store, Tickets
+from .table import Table
+from .values import Change, Delivery, Notification, Outgoing
+
+A = TypeVar("A", bound=aio.Client)
+C = TypeVar("C", bound="Client[Any]")
+T = TypeVar("T")
+
+
+class LoopThread:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="dpresence-client", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the loop and return its result; an exception, such as KeyboardInterrupt, cancels it."""
+        future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """End the loop and its thread."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+class Client(Generic[A]):
+    """What both clients share.
+
+    :param client: the asyncio client.
+    """
+
+    def __init__(self, client: A) -> None:
+        self._client = client
+        self._thread: LoopThread | None = None
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return repr(self._client)
+
+    def start(self) -> None:
+        """Connect; return when the client has signed in, or after ``open_seconds``, when it goes on trying by itself.
+
+        :raises PresenceError: the service refused the client for good, for example ``InvalidKey``.
+        """
+        if self._thread is not None:
+            raise ClientClosed("a client can be started once")
+        self._thread = LoopThread()
+        try:
+            self._thread.call(self._client.start())
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Disconnect; return when no thread of the client is left. It can be called again, and from any thread."""
+        with self._lock:
+            thread = self._thread
+            if thread is None or thread.loop.is_closed():
+                return
+            try:
+                thread.call(self._client.close())
+            finally:
+                thread.close()
+
+    def __enter__(self: C) -> C:
+        self.start()
+        return self
+
+    def __exit__(self, kind: Type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def connected(self) -> bool:
+        """True if the client is signed in at this moment."""
+        return self._client.connected
+
+    def _running(self) -> LoopThread:
+        self._client.check_running()
+        if self._thread is None or self._thread.loop.is_closed():
+            raise ClientClosed()
+        return self._thread
+
+
+class AppService(Client[aio.AppService]):
+    """An application's service. Its parameters and errors are those of ``dpresence_client.aio.AppService``."""
+
+    def __init__(
+        self,
+        url: str,
+        appid: str,
+        key: str,
+        *,
+        store: Store | None = None,
+        context: ssl.SSLContext | None = None,
+        open_seconds: float = aio.OPEN_SECONDS,
+        answer_seconds: float = 30.0,
+        save_seconds: float = 1.0,
+    ) -> None:
+        client = aio.AppService(
+            url,
+            appid,
+            key,
+            store=store,
+            context=context,
+            open_seconds=open_seconds,
+            answer_seconds=answer_seconds,
+            save_seconds=save_seconds,
+        )
+        super().__init__(client)
+
+    @property
+    def table(self) -> Table:
+        """The status of every user who granted access, by PUID, up to the last change that was iterated."""
+        return self._client.table
+
+    def __iter__(self) -> Iterator[Change]:
+        """Return the changes as they come; the iteration ends when the client is closed.
+
+        A change is processed when the next one is asked for. Only then its cursor is stored, so that a change that was being processed
+        during a crash comes again. Use one iteration at a time.
+
+        :raises PresenceError: the service refused the client for good.
+        """
+        keeper, inbox = self._client.keeper, self._inbox()
+        while True:
+            try:
+                batch = inbox.get(keeper.seconds_left)
+            except queue.Empty:
+                keeper.save_if_due()
+                continue
+            if batch is None:
+                self._client.end_of_iteration()
+                return
+            yield from keeper.apply(batch)
+            keeper.processed()
+            keeper.save_if_due()
+
+    def _inbox(self) -> Any:
+        if self._thread is None:
+            raise ClientClosed("this client is not started")
+        return self._client.inbox
+
+    def notify(self, puid: str, message: str = "", *, action: str = "", source: str | None = None, ttl: int | None = None) -> Delivery:
+        """Send a notification to one user; see ``Outgoing`` for the values.
+
+        :raises Refused: the service refused it, for example ``NotFound`` after the grant was revoked, ``InvalidField``, ``SlowDown``.
+        :raises NotConnected: there was no connection within ``answer_seconds``. Nothing was sent.
+        :raises OutcomeUnknown: the connection ended before the answer. It is not sent again, because it might then come twice.
+        """
+        return self._running().call(self._client.notify(puid, message, action=action, source=source, ttl=ttl))
+
+    def notify_many(self, notifications: Sequence[Outgoing]) -> List[Union[Delivery, Refused]]:
+        """Send notifications to several users; return a ``Delivery`` or ``NotFound`` for each, in the same order.
+
+        :raises PresenceError: as in ``notify``. More than 100 are sent in several frames; those before the refused one were accepted.
+        """
+        return self._running().call(self._client.notify_many(notifications))
+
+
+class Device(Client[aio.Device]):
+    """A device of a user. Its parameters and errors are those of ``dpresence_client.aio.Device``."""
+
+    def __init__(
+        self,
+        url: str,
+        email: str,
+        credentials: Credentials,
+        *,
+        device: str | None = None,
+        status: str = "online",
+        tickets: Tickets | None = None,
+        context: ssl.SSLContext | None = None,
+        open_seconds: float = aio.OPEN_SECONDS,
+    ) -> None:
+        client = aio.Device(
+            url, email, credentials, device=device, status=status, tickets=tickets, context=context, open_seconds=open_seconds
+        )
+        super().__init__(client)
+        self._callbacks: List[threading.Thread] = []
+
+    @property
+    def status(self) -> str:
+        """The status that this device has or will have. It can be set at any time: the latest one is sent, now or once signed in.
+
+        :raises ValueError: the new status is not ``online``, ``unavailable`` or ``offline``.
+        :raises PresenceError: the client has stopped.
+        """
+        return self._client.status
+
+    @status.setter
+    def status(self, status: str) -> None:
+        if self._thread is None:
+            self._client.status = status
+        else:
+            self._running().call(self._set_status(status))
+
+    async def _set_status(self, status: str) -> None:
+        self._client.status = status
+
+    def wait_closed(self) -> None:
+        """Wait until the client is closed.
+
+        :raises PresenceError: the service refused the client for good, for example ``SignedOut`` or ``Replaced``.
+        """
+        self._running().call(self._client.wait_closed())
+
+    def __iter__(self) -> Iterator[Notification]:
+        """Return the notifications as they come, each once; the iteration ends when the client is closed.
+
+        A notification is acknowledged when the next one is asked for. One that was being processed during a crash comes again.
+
+        :raises PresenceError: the service refused the client for good.
+        """
+        while (notification := self._next()) is not None:
+            yield notification
+            self._post(self._client.acknowledge, notification)
+        self._client.end_of_iteration()
+
+    def on_notification(self, callback: Callable[[Notification], Any]) -> None:
+        """Call a function for each notification, in a thread that ends with ``close``; the notification is acknowledged afterwards.
+
+        If the function raises, the error is logged, and the notification comes again with the next connection. Use this or the
+        iteration, not both.
+        """
+        self._running()
+        thread = threading.Thread(target=self._call, args=(callback,), name="dpresence-notifications", daemon=True)
+        self._callbacks.append(thread)
+        thread.start()
+
+    def _call(self, callback: Callable[[Notification], Any]) -> None:
+        while (notification := self._next()) is not None:
+            try:
+                callback(notification)
+            except Exception:  # of the program's own code
+                log.exception("a notification could not be processed")
+                self._post(self._client.failed, notification)
+            else:
+                self._post(self._client.acknowledge, notification)
+
+    def _next(self) -> Notification | None:
+        """Return the next notification; None at the end. What cannot be acknowledged any more comes again."""
+        found: Notification | None = self._client.inbox.get(None)
+        return None if self._client.driver.stopped.is_set() else found
+
+    def _post(self, work: Callable[[Notification], None], notification: Notification) -> None:
+        if self._thread is not None and not self._thread.loop.is_closed():
+            self._thread.loop.call_soon_threadsafe(work, notification)
+
+    def close(self) -> None:
+        """Disconnect; return when no thread of the client is left. A function that is being called is waited for.
+
+        The device keeps its status for the grace of the service (15 s), unless ``status`` was set to ``offline`` before.
+        """
+        super().close()
+        for thread in self._callbacks:
+            if thread is not threading.current_thread():
+                thread.join()

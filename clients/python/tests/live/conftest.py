@@ -1,0 +1,36 @@
+"""A running service of the project, an application and a person."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from dpresence.tests.live.clients import Person, activate
+from dpresence.tests.live.service import Site
+from dpresence.tests.live.warm import running
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("service"), presence__grace_seconds=1, presence__sweep_seconds=1) as service:
+        yield service
+
+
+@pytest.fixture
+def application(service):
+    """One for each test, so that it hears nothing of the others' devices."""
+    with Site() as site:
+        yield activate(service.origin, site)
+
+
+@pytest.fixture
+def person(service, request):
+    name = request.node.name[:60].translate(str.maketrans("[]", "--"))
+    return Person(service.origin, f"{name}@example.org")
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left():
+    """No thread of a client outlives its ``close``."""
+    yield
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("dpresence")] == []

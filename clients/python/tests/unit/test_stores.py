@@ -1,0 +1,154 @@
+"""The files of a table and of a ticket, and when they are written."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from dpresence_client import stores
+from dpresence_client.errors import StoreError
+from dpresence_client.keeper import Keeper
+from dpresence_client.stores import FileStore, FileTickets
+from dpresence_client.table import Table
+from dpresence_client.values import Batch, Entry, Update
+
+
+def batch(number: int) -> Batch:
+    return Batch([Update("p1", "online", "explicit", number)], f"e:{number}", False)
+
+
+class Recorder:
+    """A store that counts; each save takes as long as ``takes``."""
+
+    def __init__(self, takes: float = 0.0) -> None:
+        self.now = 100.0
+        self.saved: list = []
+        self.fails = False
+        self._takes = takes
+
+    def clock(self) -> float:
+        return self.now
+
+    def load(self, appid):
+        return None
+
+    def save(self, appid, table):
+        self.now += self._takes
+        if self.fails:
+            raise StoreError("disk full")
+        self.saved.append((table.cursor, table.copy()))
+
+
+def test_a_table_is_loaded_as_it_was_saved_and_only_its_owner_can_read_it(tmp_path) -> None:
+    path = tmp_path / "table.json"
+    table = Table({"p1": Entry("online", 1000), "p2": Entry("offline", 2000)}, "e:7")
+    FileStore(path).save("app", table)
+    loaded = FileStore(str(path)).load("app")
+    assert dict(loaded) == dict(table) and loaded.cursor == "e:7"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert os.listdir(tmp_path) == ["table.json"]
+
+
+def test_a_missing_file_is_no_table(tmp_path) -> None:
+    assert FileStore(tmp_path / "none").load("app") is None and FileTickets(tmp_path / "none").load() is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "not json", '{"appid": "app"}', '{"appid": "app", "cursor": 7, "table": {}}',
+     '{"appid": "app", "cursor": "e:1", "table": {"p1": 3}}', '{"appid": "app", "cursor": "e:1", "table": {"p1": ["online", "x"]}}',
+     "\udcff"],
+)  # fmt: skip
+def test_a_file_with_something_else_is_a_clear_error(tmp_path, text) -> None:
+    path = tmp_path / "table.json"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(StoreError, match=r"table\.json: "):
+        FileStore(path).load("app")
+
+
+def test_the_table_of_another_application_is_refused(tmp_path) -> None:
+    FileStore(tmp_path / "t").save("app", Table({}, "e:1"))
+    with pytest.raises(StoreError, match="another application"):
+        FileStore(tmp_path / "t").load("other")
+
+
+def test_a_failed_save_keeps_the_old_file_and_leaves_nothing(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "table.json"
+    FileStore(path).save("app", Table({}, "e:1"))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(stores.os, "fsync", full)
+    with pytest.raises(StoreError, match="No space left"):
+        FileStore(path).save("app", Table({}, "e:2"))
+    assert json.loads(path.read_text())["cursor"] == "e:1" and os.listdir(tmp_path) == ["table.json"]
+
+
+def test_a_ticket_is_stored_and_removed_and_not_shown(tmp_path) -> None:
+    tickets = FileTickets(tmp_path / "ticket")
+    tickets.save("ticket:secret")
+    assert tickets.load() == "ticket:secret" and "secret" not in repr(tickets)
+    assert (tmp_path / "ticket").stat().st_mode & 0o777 == 0o600
+    tickets.save(None)
+    assert tickets.load() is None
+
+
+def test_a_table_is_saved_after_its_batch_was_processed_and_not_too_often() -> None:
+    store = Recorder()
+    keeper = Keeper(store, "app", 1.0, store.clock)
+    keeper.apply(batch(1))
+    keeper.save_if_due()
+    assert store.saved == [] and keeper.seconds_left is None
+    keeper.processed()
+    keeper.save_if_due()
+    assert [cursor for cursor, _ in store.saved] == ["e:1"]
+    keeper.apply(batch(2))
+    keeper.processed()
+    store.now += 0.25
+    keeper.save_if_due()
+    assert keeper.seconds_left == 0.75 and len(store.saved) == 1
+    store.now += 0.75
+    keeper.save_if_due()
+    assert store.saved[-1] == ("e:2", {"p1": Entry("online", 2)})
+
+
+def test_a_batch_that_is_being_processed_is_not_saved_at_the_end() -> None:
+    store = Recorder()
+    keeper = Keeper(store, "app", 5.0, store.clock)
+    keeper.apply(batch(1))
+    keeper.close()
+    assert store.saved == []
+    keeper.processed()
+    keeper.close()
+    keeper.close()
+    assert [cursor for cursor, _ in store.saved] == ["e:1"]
+
+
+def test_a_slow_store_is_used_less_often() -> None:
+    store = Recorder(takes=2.0)
+    keeper = Keeper(store, "app", 1.0, store.clock)
+    keeper.apply(batch(1))
+    keeper.processed()
+    keeper.save_if_due()
+    keeper.apply(batch(2))
+    keeper.processed()
+    assert keeper.seconds_left == 40
+
+
+def test_a_store_that_fails_is_tried_again_and_reported_at_the_end(caplog) -> None:
+    store = Recorder()
+    keeper = Keeper(store, "app", 1.0, store.clock)
+    store.fails = True
+    keeper.apply(batch(1))
+    keeper.processed()
+    keeper.save_if_due()
+    assert "the table is not stored: disk full" in caplog.text and keeper.seconds_left == 1
+    with pytest.raises(StoreError):
+        keeper.close()
+    store.fails = False
+    store.now += 1
+    keeper.save_if_due()
+    assert [cursor for cursor, _ in store.saved] == ["e:1"]
