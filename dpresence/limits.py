@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from functools import cache
+from itertools import islice
 from math import ceil
 
 from .clock import Clock
@@ -12,6 +13,8 @@ from .errors import SlowDown
 
 LONGEST_WAIT = 60
 """Maximum ``retry_after`` of a ``QueueBucket``, in seconds."""
+_MIN_STATES = 1000
+"""Number of keys up to which ``RateStates`` stores full buckets."""
 _LOOKED_AT = 2
 """Number of buckets that are looked at for each new one, to delete those that are full again."""
 
@@ -89,6 +92,44 @@ class RateRule:
 
 rate_rule = cache(RateRule)
 """Return the ``RateRule`` of a rate and a burst, which all objects with these limits share."""
+
+
+class RateStates:
+    """A ``RateRule`` for many keys. It stores a number for each key whose bucket is not full; a token bucket costs three times the CPU.
+
+    :param max_keys: maximum number of keys. Beyond it, the oldest tenth starts again with full buckets.
+    """
+
+    __slots__ = ("_full_at", "_max_keys", "_purge_at", "_rule")
+
+    def __init__(self, rate: float, burst: float, max_keys: int) -> None:
+        self._rule = rate_rule(rate, burst)
+        self._max_keys = max_keys
+        self._full_at: dict[str, float] = {}
+        self._purge_at = _MIN_STATES  # number of keys at which those with full buckets are deleted
+
+    def take(self, key: str, now: float) -> float:
+        """Take a token of a key.
+
+        :param now: ``Clock.monotonic()``.
+        :return: 0.0 when it was taken, else the seconds until there is one.
+        """
+        before = self._full_at.get(key, 0.0)
+        full_at = self._rule.take(before, now)
+        if not full_at:
+            return self._rule.wait(before, now)
+        self._full_at[key] = full_at
+        if len(self._full_at) >= self._purge_at:
+            self._purge(now)
+        return 0.0
+
+    def _purge(self, now: float) -> None:
+        """Delete what need not be stored. The next time is when there are twice as many keys, so that a key costs one step on average."""
+        left = {key: full_at for key, full_at in self._full_at.items() if full_at > now}
+        if len(left) >= self._max_keys:
+            left = dict(islice(left.items(), self._max_keys // 10, None))
+        self._full_at = left
+        self._purge_at = min(max(_MIN_STATES, 2 * len(left)), self._max_keys)
 
 
 class QueueBucket(TokenBucket):

@@ -2,15 +2,21 @@
 
 ``view`` contains the newest entry of every PUID that is not revoked. The log is limited by age and by number of entries; beyond that
 number only the newest entry of each PUID is stored. This leaves no gap: every deleted entry is superseded by a stored one.
+
+An append is most of what an update costs, so it does not trim the log: that happens once a second, as ages are whole seconds, and
+when there are a few entries too many, so that many are deleted at once.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 
 from ...model import Grant, Reason, Status, Update
+
+_SURPLUS = 128
+"""Reciprocal of the share by which the log may exceed its number of entries."""
 
 
 class Feed:
@@ -20,12 +26,14 @@ class Feed:
     :param entries: number of entries beyond which only the newest of each PUID is stored.
     """
 
-    __slots__ = ("_entries", "_floor", "_log", "_older", "_revoked", "_seconds", "head", "view")
+    __slots__ = ("_entries", "_floor", "_log", "_max_log", "_older", "_revoked", "_seconds", "_trimmed_in", "head", "view")
 
     def __init__(self, seconds: int, entries: int) -> None:
         self._seconds = seconds
         self._entries = entries
-        self._log: deque[Update] = deque()  # its offsets are contiguous and end at head
+        self._max_log = entries + entries // _SURPLUS
+        self._trimmed_in = -1  # the second (ms) of the last ``trim``: until it is over, no entry becomes too old
+        self._log: list[Update] = []  # its offsets are contiguous and end at head
         self._older: OrderedDict[str, Update] = OrderedDict()  # the newest entries of PUIDs that are older than the log
         self._revoked: set[str] = set()  # revoked PUIDs whose last entry is still stored; no entry may follow for them
         self._floor = 0  # entries up to this offset may be missing
@@ -46,13 +54,16 @@ class Feed:
         if puid in self._revoked:
             return False
         last = self.view.get(puid)
-        at = max(now, grant.since, last.at if last else 0)
-        self.head += 1
-        entry = self.view[puid] = Update(self.head, puid, status, at - at % 1000, reason)
+        at = grant.since if grant.since > now else now
+        if last and last.at > at:
+            at = last.at
+        head = self.head = self.head + 1
+        entry = self.view[puid] = Update(head, puid, status, at - at % 1000, reason)
         self._log.append(entry)
         if self._older:
             self._older.pop(puid, None)
-        self.trim(now)
+        if len(self._log) > self._max_log or now - now % 1000 != self._trimmed_in:
+            self.trim(now)
         return True
 
     def revoke(self, grant: Grant, now: int) -> bool:
@@ -66,26 +77,32 @@ class Feed:
     def after(self, offset: int, limit: int) -> Sequence[Update]:
         """Return up to ``limit`` entries after ``offset``, oldest first."""
         before = self.head - len(self._log)
+        start = max(offset - before, 0)
+        if not self._revoked and offset >= before:
+            return self._log[start : start + limit]
         older = (entry for entry in self._older.values() if entry.offset > offset) if offset < before else ()
-        recent = (self._log[index] for index in range(max(offset - before, 0), len(self._log)))
-        return list(islice(self._live(chain(older, recent)), limit))
+        return list(islice(self._live(chain(older, islice(self._log, start, None))), limit))
 
     def covers(self, offset: int, now: int) -> bool:
         """Return whether no entry after ``offset`` is missing; ``now`` in milliseconds."""
-        self.trim(now)
+        if _second(now) != self._trimmed_in:
+            self.trim(now)
         return self._floor <= offset <= self.head
 
     def trim(self, now: int) -> None:
         """Delete entries beyond the limits of age and number; ``now`` in milliseconds."""
-        while len(self._log) > self._entries:
-            entry = self._log.popleft()
+        self._trimmed_in = _second(now)
+        surplus = max(len(self._log) - self._entries, 0)
+        for entry in self._log[:surplus]:
             if entry.reason == "revoked" or self.view.get(entry.puid) is entry:
                 self._older[entry.puid] = entry
-        oldest = _second(now) - self._seconds * 1000
+        oldest = self._trimmed_in - self._seconds * 1000
         while self._older and (len(self._older) > self._entries + len(self.view) or next(iter(self._older.values())).at < oldest):
             self._forget(self._older.popitem(last=False)[1])
-        while not self._older and self._log and self._log[0].at < oldest:
-            self._forget(self._log.popleft())
+        while not self._older and surplus < len(self._log) and self._log[surplus].at < oldest:
+            self._forget(self._log[surplus])
+            surplus += 1
+        del self._log[:surplus]
 
     def _live(self, entries: Iterable[Update]) -> Iterable[Update]:
         """Filter out entries before a revocation. They stay in the log until they are too old, as searching it would take too long."""

@@ -16,7 +16,7 @@ import gevent
 
 from ...clock import Clock
 from ...errors import TooMany
-from ...limits import Buckets
+from ...limits import RateStates
 from ...model import ERASED, Device, Grant, GrantSet, Reason, Status
 from ...settings import PresenceSettings
 from . import Connected, Listener, StaleGrants, Topic, Updated
@@ -24,7 +24,7 @@ from .memory_feeds import MemoryFeeds
 from .memory_values import LiveDevice, LiveUser
 
 _MAX_REVISIONS = 100_000
-_MAX_BUCKETS = 100_000
+_MAX_RATES = 100_000
 
 
 class MemoryTracker(MemoryFeeds):
@@ -35,7 +35,7 @@ class MemoryTracker(MemoryFeeds):
         self._users: dict[str, LiveUser] = {}
         self._grace: dict[tuple[str, str], float] = {}  # (user, device) -> end of the grace period, in ascending order
         self._revisions: OrderedDict[str, int] = OrderedDict()  # newest revision of the users whose grants were changed last
-        self._buckets = Buckets(settings.status_rate, settings.status_burst, _MAX_BUCKETS)
+        self._rates = RateStates(settings.status_rate, settings.status_burst, _MAX_RATES)
         self._postponed: dict[str, tuple[float, Reason]] = {}  # user -> time of the next token, and the reason of the change
         self._claims: dict[str, float] = {}  # task -> end of the claim
         self._listeners: list[Listener] = []
@@ -184,11 +184,12 @@ class MemoryTracker(MemoryFeeds):
 
     def _append_status(self, user: str, known: LiveUser, grants: Iterable[Grant], reason: Reason) -> None:
         """Append a user's status to the feeds that do not show it yet, or postpone this if there is no token."""
-        unseen = [grant for grant in grants if not grant.paused and self._is_change(grant, known.status)]
-        if not unseen or self._may_append(user, known.status, reason):
-            known.sent_status = known.status
+        status = known.status
+        unseen = self._unseen(grants, status)
+        if not unseen or self._may_append(user, status, reason):
+            known.sent_status = status
             self._postponed.pop(user, None)
-            self._append(unseen, known.status, reason)
+            self._append(unseen, status, reason)
 
     def _may_append(self, user: str, status: Status, reason: Reason) -> bool:
         """Take a token for a status of a user; if there is none, record when the change is due."""
@@ -204,7 +205,7 @@ class MemoryTracker(MemoryFeeds):
     # -- the rate of a user's changes
 
     def charge(self, user: str) -> float:
-        return self._buckets.take(user, now=self._clock.monotonic())
+        return self._rates.take(user, self._clock.monotonic())
 
     def postponed(self) -> Sequence[str]:
         now = self._clock.monotonic()

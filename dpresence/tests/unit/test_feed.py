@@ -47,6 +47,22 @@ def test_an_entry_is_the_present_of_its_puid(feed):
     assert (feed.status("a"), feed.status("b")) == ("unavailable", "offline")
 
 
+def test_a_log_may_exceed_its_number_a_little_so_that_many_entries_are_deleted_at_once() -> None:
+    feed = Feed(seconds=60, entries=1280)
+    add(feed, *["a"] * 1290)
+    assert offsets(feed, limit=2000) == list(range(1, 1291))
+    add(feed, "a")
+    assert offsets(feed, limit=2000) == list(range(12, 1292))
+
+
+def test_old_entries_are_deleted_after_the_time_of_day_was_set_back() -> None:
+    feed = Feed(seconds=60, entries=5)
+    add(feed, "a", now=NOW + 10_000_000)
+    add(feed, "a")
+    assert feed.covers(0, NOW) and feed.covers(0, NOW + 10_060_000)
+    assert not feed.covers(0, NOW + 10_061_000)
+
+
 @pytest.mark.parametrize(("offset", "limit", "expected"), [(0, 2, [1, 2]), (2, 2, [3, 4]), (3, 9, [4, 5]), (5, 9, []), (0, 0, [])])
 def test_a_page_starts_behind_its_offset(feed, offset, limit, expected):
     add(feed, *"abcab")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpresence.errors import SlowDown
-from dpresence.limits import Buckets, LogLimit, QueueBucket, RateLimit, RateRule, TokenBucket
+from dpresence.limits import Buckets, LogLimit, QueueBucket, RateLimit, RateRule, RateStates, TokenBucket
 from dpresence.tests.support import FakeClock, body_of
 
 
@@ -71,6 +71,33 @@ def test_buckets_that_are_full_again_are_not_stored() -> None:
             buckets.take(f"{second} {number}", now=float(second))
         assert len(buckets._buckets) <= 20
     assert buckets.take("99 9", 4, now=99.0) == 0.0 and buckets.take("99 9", now=99.0) == 1.0
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 3)), max_size=60))
+def test_states_apply_the_rule_to_each_key_alone(steps: list[tuple[str, float]]) -> None:
+    states, rule, now = RateStates(rate=1, burst=2, max_keys=100), RateRule(rate=1, burst=2), 0.0
+    full_at = dict.fromkeys("abc", 0.0)
+    for key, wait in steps:
+        now += wait
+        taken = rule.take(full_at[key], now)
+        assert states.take(key, now) == (0.0 if taken else rule.wait(full_at[key], now))
+        full_at[key] = taken or full_at[key]
+
+
+def test_states_of_full_buckets_are_deleted_now_and_then() -> None:
+    states = RateStates(rate=1, burst=1, max_keys=100_000)
+    for number in range(20_000):
+        states.take(str(number), now=number / 100)
+        assert len(states._full_at) <= 1001
+    assert states.take("19999", now=200.0) > 0
+
+
+def test_the_states_that_were_stored_first_are_deleted_when_there_are_too_many() -> None:
+    states = RateStates(rate=1, burst=1, max_keys=2000)
+    for number in range(2000):
+        states.take(str(number), now=0)
+    assert len(states._full_at) == 1800
+    assert (states.take("1999", now=0), states.take("0", now=0)) == (pytest.approx(1, abs=1e-5), 0.0)
 
 
 def test_a_bucket_with_reserved_slots_is_stored_until_they_are_over() -> None:
