@@ -23,35 +23,27 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
-import msgspec
-
 from ...clock import Clock
 from ...errors import BackendUnavailable, TooMany
 from ...model import ERASED, Device, DirectoryVersion, Grant, GrantSet, Status, Update
 from ...settings import PresenceSettings
-from ..redis.client import BatchingClient, ExecuteBatch, Operation, Unanswered
-from ..redis.connections import ConnectionFactory, RedisConnection, ask, info
+from ..redis.client import BatchingClient, Unanswered
+from ..redis.connections import ConnectionFactory
 from ..redis.pubsub import PubSub
-from ..redis.scripts import load, script
 from . import Connected, Listener, StaleGrants, Topic, Updated
+from .redis_batches import Batches
 from .redis_feeds import RedisFeeds
 from .redis_signals import Signals
-from .redis_values import EncodedGrant, Known, decode_entry, weight
+from .redis_values import EncodedGrant, weight
 
 log = logging.getLogger(__name__)
 
-_OPEN = script(__package__, "open")
-_BATCH = script(__package__, "batch")
 _CHANNEL = "wakes"
 """Suffix of the pub/sub channel; ``lua/batch.lua`` publishes on it. Processes of all versions use this name."""
 _STALE = "stale"
 """Result of an operation whose grants are older than those the server has seen; see ``lua/batch_context.lua``."""
 _PAGES = 4
 """Parts of the index of users, 50 users each, that are checked with each renewal of the lease."""
-
-
-class _Unknown(Exception):
-    """The server no longer knows this process."""
 
 
 class RedisTracker(RedisFeeds):
@@ -66,75 +58,19 @@ class RedisTracker(RedisFeeds):
     def __init__(self, server: ConnectionFactory, settings: PresenceSettings, clock: Clock) -> None:
         server.check()
         server.refuse_eviction()
-        self._server = server
-        self._prefix = f"{server.prefix}t:"
-        self._settings = settings
-        self._clock = clock
-        self._process = secrets.token_hex(8)
-        self._generation = 0
-        self._known = Known()
         self._signals = Signals()
+        self._batches = Batches(f"{server.prefix}t:", self._signals, settings, clock)
+        self._epochs, self._process = self._batches.epochs, self._batches.process
         self._lost_cursor = "0"  # cursor of the search for users whose record is lost
         self._unanswered: dict[tuple[str, str], object] = {}  # (user, connection) that may own a device after an unanswered call
-        self.remembers_since = clock.now()
-        self._encode, self._decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder().decode
-        self._client = BatchingClient(server, self._begin, weigh=weight)
-        channel, on_gap = self._prefix + _CHANNEL, partial(self._signals.schedule, ["missed "])
+        self._client = BatchingClient(server, self._batches.begin, weigh=weight)
+        channel, on_gap = f"{server.prefix}t:{_CHANNEL}", partial(self._signals.schedule, ["missed "])
         self._pubsub = PubSub(server, channel, f"{channel}:{self._process}", self._on_message, on_gap)
         self.ping()
 
-    # -- batches
-
-    def _begin(self, connection: RedisConnection) -> ExecuteBatch:
-        """Register this process on a new connection; the server no longer executes what was sent on an older one."""
-        run_id = info(connection, "server")["run_id"]
-        registration, batch = load(connection, _OPEN), load(connection, _BATCH)
-        self._register(connection, registration, run_id)
-
-        def execute(operations: Sequence[Operation]) -> Sequence[Any]:
-            try:
-                return self._execute(connection, batch, operations)
-            except _Unknown:
-                self._register(connection, registration, run_id)
-                return self._execute(connection, batch, operations)
-
-        return execute
-
-    def _register(self, connection: RedisConnection, registration: bytes, run_id: str) -> None:
-        self._generation += 1
-        known, now, lease = self._known, self._clock.now(), self._settings.lease_seconds * 1000
-        seen = (known.epoch, known.run, known.batches)
-        request = (self._prefix, self._process, self._generation, lease, now, run_id, seen, secrets.token_hex(8))
-        epoch, since, was_known = self._evaluate(connection, registration, request)
-        self._known = Known(epoch, run_id, known.batches if epoch == known.epoch else 0)
-        self.remembers_since = since
-        if not known.epoch:
-            return
-        self._signals.schedule(["missed "])  # a reply that was lost may have contained signals
-        if epoch != known.epoch or not was_known:
-            log.warning("redis: the server does not know this process; its devices are connected again")
-            self._signals.schedule(["forgotten "])
-
-    def _execute(self, connection: RedisConnection, batch: bytes, operations: Sequence[Operation]) -> Sequence[Any]:
-        settings, now, ticks = self._settings, self._clock.steady.now(), round(self._clock.monotonic() * 1000)
-        interval = 1000 / settings.status_rate
-        rate = (interval, interval * settings.status_burst)
-        bounds = (settings.grace_seconds * 1000, settings.lease_seconds * 1000, settings.feed_seconds, settings.feed_entries, *rate)
-        answer = self._evaluate(connection, batch, (self._prefix, self._process, self._generation, now, ticks, bounds, operations))
-        if answer is None:
-            raise _Unknown
-        self._known.batches, signals, results, local_signals, failed, entries = answer
-        if signals or local_signals:
-            here = [signal for signal in (*signals.split("\n"), *local_signals.split("\n")) if signal]
-            self._signals.schedule(here, {appid: list(map(decode_entry, texts)) for appid, *texts in entries})
-        for position, reason in failed:
-            log.warning("redis: %s failed: %s", operations[position - 1][0], reason)
-            results[position - 1] = BackendUnavailable()
-        return cast("Sequence[Any]", results)
-
-    def _evaluate(self, connection: RedisConnection, name: bytes, request: tuple[Any, ...]) -> Any:
-        reply = ask(connection, "EVALSHA", name, 0, self._encode(request))
-        return None if reply is None else self._decode(reply)
+    @property
+    def remembers_since(self) -> int:  # type: ignore[override]
+        return self._batches.remembers_since
 
     # -- signals
 

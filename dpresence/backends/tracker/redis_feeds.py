@@ -10,7 +10,7 @@ from ...errors import BackendUnavailable
 from ...model import Update
 from ..redis.client import BatchingClient
 from . import DROPPED_SECONDS, Tracker, offset_of
-from .redis_values import Known, decode_entries
+from .redis_values import Epochs, decode_entries
 
 _ATTEMPTS = 3
 """Maximum number of snapshots started before the caller must retry; each reads a few seconds of the log at most."""
@@ -22,7 +22,7 @@ class RedisFeeds(Tracker):
     """Operations on feeds, implemented in ``lua/feeds.lua`` and ``lua/reading.lua``; ``RedisTracker`` creates the client."""
 
     _client: BatchingClient
-    _known: Known
+    _epochs: Epochs
 
     def snapshot(self, appid: str) -> tuple[dict[str, Update], int]:
         for _ in range(_ATTEMPTS):
@@ -33,13 +33,17 @@ class RedisFeeds(Tracker):
 
     def _view(self, appid: str) -> tuple[dict[str, Update], int | None]:
         """Read the view in pages and then the changes since; the offset is None if the log no longer covers those."""
-        offset, text, cursor = self._client.call("snapshot", appid, "0")
-        view = {update.puid: update for update in self._read(appid, text)}
+        epoch, head, text, cursor = self._client.call("snapshot", appid, "", "0")
+        start = self._epochs.start_of(epoch)
+        view, offset = {update.puid: update for update in self._read(appid, text, start)}, start + head
         if cursor == "0":
             return view, offset
         while cursor != "0":
-            _, text, cursor = self._client.call("snapshot", appid, cursor)
-            view |= {update.puid: update for update in self._read(appid, text)}
+            page = self._client.call("snapshot", appid, epoch, cursor)
+            if page is False:
+                return view, None
+            *_, text, cursor = page
+            view |= {update.puid: update for update in self._read(appid, text, start)}
         return view, self._catch_up(appid, view, offset)
 
     def _catch_up(self, appid: str, view: dict[str, Update], offset: int) -> int | None:
@@ -53,26 +57,27 @@ class RedisFeeds(Tracker):
         return None if updates is None else offset
 
     def latest(self, appid: str, puids: Sequence[str]) -> dict[str, Update]:
-        return {update.puid: update for update in self._read(appid, self._client.call("latest", appid, puids))}
+        return {update.puid: update for update in self._read(appid, self._client.call("latest", appid, puids), self._epochs.start)}
 
     def read(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
         found: list[Update] = []
-        after: int | Literal[False] = offset
+        epoch, number = self._epochs.split(offset)
+        after: int | Literal[False] = number
         while after is not False and len(found) < limit:
-            answer = self._client.call("read", appid, after, limit - len(found))
+            answer = self._client.call("read", appid, epoch, after, limit - len(found))
             if answer is False:
                 return None
             text, after = answer
-            found += self._read(appid, text)
+            found += self._read(appid, text, offset - number)
         return found
 
-    def _read(self, appid: str, text: str) -> list[Update]:
+    def _read(self, appid: str, text: str, start: int) -> list[Update]:
         """Decode entries; report a feed with an undecodable entry as damaged.
 
         :raises BackendUnavailable: an entry cannot be decoded.
         """
         try:
-            return decode_entries(text)
+            return decode_entries(text, start)
         except ValueError:
             self._client.call("damaged", appid)
             raise BackendUnavailable from None
@@ -81,11 +86,13 @@ class RedisFeeds(Tracker):
         self._client.call("rebuilt", appid)
 
     def cursor(self, offset: int) -> str:
-        return f"{self._known.epoch}:{offset}"
+        epoch, number = self._epochs.split(offset)
+        return f"{epoch}:{number}"
 
     def offset(self, appid: str, cursor: str) -> int | None:
-        offset = offset_of(cursor, self._known.epoch)
-        return offset if offset is not None and self._client.call("covers", appid, offset) else None
+        epoch, start = self._epochs.current, self._epochs.start
+        number = offset_of(cursor, epoch)
+        return start + number if number is not None and self._client.call("covers", appid, epoch, number) else None
 
     def applications(self, after: str, limit: int) -> Sequence[str]:
         return cast("list[str]", self._client.call("applications", after, limit))

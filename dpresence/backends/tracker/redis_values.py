@@ -17,11 +17,47 @@ _MIN_WEIGHT = 8
 _WEIGHTS = {"read": 10, "snapshot": 100, "trim": 200, "find_lost": 50, "postponed": 50, "over": 25, "users": 25}
 
 
+class Epochs:
+    """The epochs of the server's data, in the order in which this process saw them, and the offsets of feeds.
+
+    The server's offsets are unique within an epoch only. So each offset that leaves ``tracker/redis*.py`` has the position of its epoch
+    in its upper bits: an offset of an earlier epoch, in an open channel for example, is never taken for one of the present feeds.
+
+    :ivar start: what is added to the server's offsets in the present epoch.
+    """
+
+    _BITS = 60  # the server's offsets are smaller, also those of forged cursors, see ``offset_of``
+
+    def __init__(self) -> None:
+        self._epochs = [""]
+        self.start = 0
+
+    @property
+    def current(self) -> str:
+        """The present epoch, ``""`` before the first registration."""
+        return self._epochs[-1]
+
+    def add(self, epoch: str) -> None:
+        """Record the epoch of a registration."""
+        if not self.current:
+            self._epochs = [epoch]
+        elif epoch != self.current:
+            self._epochs.append(epoch)
+        self.start = len(self._epochs) - 1 << self._BITS
+
+    def start_of(self, epoch: str) -> int:
+        """Return what is added to the server's offsets in an epoch."""
+        return max(position for position, known in enumerate(self._epochs) if known == epoch) << self._BITS
+
+    def split(self, offset: int) -> tuple[str, int]:
+        """Return the epoch of an offset, and the server's offset."""
+        return self._epochs[offset >> self._BITS], offset & (1 << self._BITS) - 1
+
+
 @dataclass
 class Known:
-    """The state of the server's data according to its last reply."""
+    """The state of the server according to its last reply."""
 
-    epoch: str = ""
     run: str = ""
     batches: int = 0
 
@@ -30,23 +66,25 @@ EncodedGrant = tuple[str, str, int, bool, bool]
 """The parts of a grant that a script needs, and whether the process wants the new entry of the application's feed in the answer."""
 
 
-def decode_entry(text: str) -> Update:
+def decode_entry(text: str, start: int) -> Update:
     """Decode an entry as ``lua/feeds.lua`` writes it.
 
+    :param start: see ``Epochs``.
     :raises ValueError: the text is not an entry.
     """
     offset, puid, status, at, reason = text.split(" ")
-    return Update(int(offset), puid, cast("Status", status), int(at), cast("Reason", reason))
+    return Update(start + int(offset), puid, cast("Status", status), int(at), cast("Reason", reason))
 
 
-def decode_entries(text: str) -> list[Update]:
+def decode_entries(text: str, start: int) -> list[Update]:
     """Decode lines of entries; yields to the event loop if there are very many.
 
+    :param start: see ``Epochs``.
     :raises ValueError: a line is not an entry.
     """
     found: list[Update] = []
     for line in text.split("\n") if text else ():
-        found.append(decode_entry(line))
+        found.append(decode_entry(line, start))
         if len(found) % _DECODED_AT_ONCE == 0:
             gevent.sleep(0)
     return found

@@ -16,7 +16,7 @@ from .redis import RedisServer
 GOAL_MS = 5
 """The longest a script may take. A machine whose cores are shared counts more: tests accept five times that."""
 _ATTEMPTS = 3
-_MODULES = ("dpresence.backends.mailbox.redis.ask", "dpresence.backends.tracker.redis.ask")
+_MODULES = ("dpresence.backends.mailbox.redis.ask", "dpresence.backends.tracker.redis_batches.ask")
 
 
 @contextmanager

@@ -31,13 +31,13 @@ local function covers(app, offset)
   return not (first and feeds.is_too_old(feeds.decode(first[2][2])))
 end
 
--- Return the newest offset, part of the view and the next cursor ("0" at the end). The view may change between two calls.
-function operations.snapshot(app, cursor)
+-- Return the epoch, the newest offset, part of the view and the next cursor ("0" at the end). The view may change between two calls.
+function operations.snapshot(app, epoch, cursor)
   feeds.check(app)
   local after, page = unpack(call('HSCAN', prefix .. 'view:' .. app, cursor, 'COUNT', SOME))
   local found = {}
   for index = 2, #page, 2 do found[#found + 1] = page[index] end
-  return { feeds.feed(app).head, table.concat(found, '\n'), after }
+  return { epoch, feeds.feed(app).head, table.concat(found, '\n'), after }
 end
 
 function operations.latest(app, puids)
@@ -50,7 +50,9 @@ function operations.latest(app, puids)
   return table.concat(found, '\n')
 end
 
-operations.covers = covers
+function operations.covers(app, _, offset)
+  return covers(app, offset)
+end
 
 -- Return, for each entry of a page of the log, whether its PUID is revoked.
 local function find_revoked(app, page)
@@ -64,7 +66,7 @@ end
 local unread = SOME -- number of entries that this batch may still read
 
 -- Return entries and the offset to continue after, false at the end of the log.
-function operations.read(app, offset, limit)
+function operations.read(app, _, offset, limit)
   if not covers(app, offset) then return false end
   local most = math.min(limit, unread)
   if most == 0 then return { '', offset } end
@@ -104,6 +106,15 @@ end
 for _, name in ipairs({ 'snapshot', 'latest', 'covers', 'read' }) do
   local read = operations[name]
   operations[name] = function(app, ...) return feeds.guarded_reading(app, read, ...) end
+end
+
+-- These take the epoch of the offset or the cursor that follows, '' at the start, and return false if the present one is another.
+for _, name in ipairs({ 'snapshot', 'covers', 'read' }) do
+  local read = operations[name]
+  operations[name] = function(app, epoch, ...)
+    local present = call('HGET', context.meta, 'epoch')
+    return (epoch == '' or epoch == present) and read(app, present, ...)
+  end
 end
 
 return operations
