@@ -240,6 +240,9 @@ class Ticker:
     def _run(self) -> None:
         while True:
             gevent.sleep(self.INTERVAL)
+            # Callbacks run in order, so every run that was scheduled before the last tick has started after this. With many connections
+            # or little CPU the event loop is behind by more than the interval, and a run that only waits would be taken for a lost one.
+            gevent.sleep(0)
             self._tick_all()
 
     def _tick_all(self) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
+import gevent
 import pytest
 
+from dpresence.channels.connection_scheduler import ConnectionScheduler
 from dpresence.channels.gate import Gate, Ticker
 from dpresence.metrics import Metrics
 from dpresence.settings import Settings
@@ -53,3 +56,58 @@ def test_one_that_fails_is_dropped_and_said_once_and_the_others_keep_their_deadl
     assert [record.getMessage() for record in caplog.records if record.name == "dpresence.channels.gate"] == [
         "connection socket-1 could not be ended"
     ]
+
+
+class BusySocket(Socket):
+    """A connection whose run waits behind other callbacks of the event loop."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__(1)
+        self.scheduler = ConnectionScheduler(gate.workers, self)  # type: ignore[arg-type]
+        self.started = False
+        self.failures: list[BaseException] = []
+
+    def run(self) -> None:
+        self.started = True
+        self.scheduler.end()
+
+    def tick(self, now: float) -> None:
+        try:
+            self.scheduler.check()
+        except RuntimeError as error:
+            self.failures.append(error)
+        self.ticks += 1
+
+
+def test_a_run_that_waits_while_the_event_loop_is_behind_is_not_lost(gate: Gate) -> None:
+    socket = BusySocket(gate)
+    gate.admit(socket)  # type: ignore[arg-type]
+    eventually(lambda: socket.ticks > 0)
+    for _ in range(200):  # after each 50 callbacks, gevent handles timers, and so the ticks, if they took 5 ms
+        gevent.get_hub().loop.run_callback(work_for, 0.001)
+    socket.scheduler.schedule(socket.run)
+    eventually(lambda: socket.started or bool(socket.failures))
+    assert not socket.failures
+
+
+def test_a_run_that_is_lost_is_an_error(gate: Gate) -> None:
+    socket = BusySocket(gate)
+    socket.scheduler._workers = LosingWorkers()  # type: ignore[assignment]
+    gate.admit(socket)  # type: ignore[arg-type]
+    socket.scheduler.schedule(socket.run)
+    eventually(lambda: bool(socket.failures))
+    assert not socket.started
+
+
+class LosingWorkers:
+    """A pool that loses its work, as by an internal error."""
+
+    def spawn(self, work: Any, argument: Any) -> None:
+        """Do nothing."""
+
+
+def work_for(seconds: float) -> None:
+    """Use the CPU."""
+    ends_at = time.process_time() + seconds
+    while time.process_time() < ends_at:
+        """Nothing else can run."""
