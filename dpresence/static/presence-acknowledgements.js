@@ -12,6 +12,17 @@ export class Acknowledgements {
   #pending = new Set();
   /** @type {string[]} those of them that were sent and not answered */
   #sent = [];
+  #notBefore = 0;
+
+  /** Whether an acknowledgement has no answer yet. */
+  get isSent() {
+    return this.#sent.length > 0;
+  }
+
+  /** Time (milliseconds) from which there is something to send; Infinity without anything. */
+  get dueAt() {
+    return this.#pending.size && !this.isSent ? this.#notBefore : Infinity;
+  }
 
   /**
    * Add received notifications; each one is shown once.
@@ -38,19 +49,30 @@ export class Acknowledgements {
   }
 
   /**
+   * Forget notifications, so that they are shown again.
+   * @param {string[]} ids
+   */
+  forget(ids) {
+    for (const id of ids) this.#known.delete(id);
+  }
+
+  /**
    * Return the ids for the next acknowledgement; [] while one has no answer yet. Refused ids are part of the next one.
+   * @param {number} now milliseconds
    * @returns {string[]}
    */
-  next() {
-    if (this.#sent.length) return [];
+  next(now) {
+    if (this.dueAt > now) return [];
     return (this.#sent = [...this.#pending].slice(0, MAX_KNOWN));
   }
 
   /**
    * Process the answer to an acknowledgement.
    * @param {boolean} accepted
+   * @param {number} [retryAt] time (milliseconds) until which the service permits no other one
    */
-  answered(accepted) {
+  answered(accepted, retryAt = 0) {
+    this.#notBefore = retryAt;
     if (accepted) for (const id of this.#sent) this.#pending.delete(id);
     this.#sent = [];
   }

@@ -2,33 +2,25 @@
 // It needs no build step and no dependencies except its own parts, presence-*.js. docs/clients.md describes how to use it.
 
 import { Acknowledgements } from "./presence-acknowledgements.js";
+import { Credentials } from "./presence-credentials.js";
 import { FailedAttempts } from "./presence-diagnosis.js";
+import { ChannelEventTarget } from "./presence-events.js";
+import { toFrame } from "./presence-frames.js";
 import { onResume } from "./presence-resume.js";
 import { LEAST_SECONDS, RetrySchedule, afterClose, retryAfter } from "./presence-retry.js";
+import { DeviceStatus } from "./presence-status.js";
 import { Timer } from "./presence-timer.js";
 
 export { afterClose, backoff, retryAfter } from "./presence-retry.js";
 
-/** @typedef {import("./presence-types.js").Status} Status */
-/** @typedef {import("./presence-types.js").Notification} Notification */
-/** @typedef {import("./presence-types.js").State} State */
-/** @typedef {import("./presence-types.js").Tickets} Tickets */
-/** @typedef {import("./presence-types.js").Options} Options */
-/** @typedef {import("./presence-types.js").Frame} Frame */
-/** @typedef {Exclude<import("./presence-retry.js").AfterClose, "stop">} Retry */
+/** @import { Frame, Notification, Options, State, Status } from "./presence-types.js" */
 
 const ANSWER_SECONDS = 15; // limit for a sign-in and for an answer; then the connection is treated as dead
 const SILENCE_SECONDS = 60; // after this silence the status is repeated, which changes nothing but is answered
 const RESUMED_SECONDS = 5; // limit for an answer after the page was asleep, when the connection is likely to be dead
-const MAX_REFUSED = 3; // assertions in a row
 const SIGNED_OUT = 4009;
-
-/** @returns {Tickets} */
-function ticketInMemory() {
-  /** @type {string | null} */
-  let stored = null;
-  return { get: () => stored, set: (ticket) => void (stored = ticket) };
-}
+const BAD_FRAME = 4000; // close code of this client: programs in a browser can send 1000 and 3000 to 4999 only
+const TRANSIENT = [117, 201, 999];
 
 /**
  * The channel of one device. It reconnects until it is stopped, or until the service refuses it permanently.
@@ -36,10 +28,9 @@ function ticketInMemory() {
  * Events: `state` (detail: State), and `notification` (detail: Notification), which is acknowledged after its listeners have run. A
  * listener that calls `preventDefault` must call `acknowledge` later.
  */
-export class PresenceChannel extends EventTarget {
+export class PresenceChannel extends ChannelEventTarget {
   /** @type {Options & {url: string}} */
   #options;
-  /** @type {Status} */
   #status;
   /** @type {State} */
   #state = { state: "stopped", code: 1000, reason: "not started" };
@@ -47,12 +38,11 @@ export class PresenceChannel extends EventTarget {
   #socket = null;
   #timer = new Timer(); // the next step unless an event comes first
   #attempt = 0; // results of an earlier attempt are ignored
-  /** @type {Tickets} */
-  #tickets;
+  #credentials;
   #retries = new RetrySchedule();
   #failedAttempts = new FailedAttempts();
-  #refused = 0;
-  #checking = false; // a repeated status has no answer yet
+  #renewing = false;
+  #answerBy = Infinity; // time at which a connection without the answers that it owes is treated as dead
   #acknowledgements = new Acknowledgements();
   #ignoreResume = () => {};
 
@@ -60,8 +50,8 @@ export class PresenceChannel extends EventTarget {
   constructor(options) {
     super();
     this.#options = { url: new URL("../presence", import.meta.url).href.replace(/^http/, "ws"), ...options };
-    this.#status = options.status ?? "online";
-    this.#tickets = options.tickets ?? ticketInMemory();
+    this.#status = new DeviceStatus(options.status ?? "online");
+    this.#credentials = new Credentials(options);
   }
 
   /** @returns {State} */
@@ -71,20 +61,20 @@ export class PresenceChannel extends EventTarget {
 
   /** The status that this device has set. @returns {Status} */
   get status() {
-    return this.#status;
+    return this.#status.wanted;
   }
 
-  /** Set the status: at once, or with the next connection. @param {Status} status */
+  /** Set the status: at once, when the service permits it, or with the next connection. @param {Status} status */
   setStatus(status) {
-    this.#status = status;
-    this.#update("status"); // also during the sign-in: the service processes frames in order
+    this.#status.wanted = status;
+    this.#proceed();
   }
 
   /** Connect, and reconnect when the connection is lost. */
   start() {
     if (this.#state.state !== "stopped") return;
     this.#retries.reset();
-    this.#refused = 0;
+    this.#credentials.accepted();
     this.#ignoreResume = onResume(() => this.check());
     this.#connect();
   }
@@ -96,34 +86,43 @@ export class PresenceChannel extends EventTarget {
 
   /** Check now whether the connection is alive, as after a sleep; during a wait, connect at once if the service permits it. */
   check() {
-    if (this.#state.state === "connected" && !this.#checking) this.#repeatStatus(RESUMED_SECONDS);
+    if (this.#state.state === "connected") this.#check(RESUMED_SECONDS);
     if (this.#state.state === "waiting" && performance.now() >= this.#retries.notBefore) this.#connect();
   }
 
   /** Acknowledge notifications whose listener called `preventDefault`. @param {...string} ids */
   acknowledge(...ids) {
     this.#acknowledgements.permit(ids);
-    this.#acknowledge();
+    this.#proceed();
   }
 
-  // Connecting
+  /** Have notifications shown again when the service repeats them; their listener called `preventDefault` and failed. @param {...string} ids */
+  failed(...ids) {
+    this.#acknowledgements.forget(ids);
+  }
 
   async #connect() {
     const attempt = this.#disconnect();
     this.#setState({ state: "connecting" });
-    this.#timer.after(ANSWER_SECONDS, () => this.#wait("soon", 0, "no answer"));
     const assertion = await this.#getAssertion(attempt);
     if (!assertion || attempt !== this.#attempt) return;
+    this.#expectAnswer(ANSWER_SECONDS);
     const socket = new WebSocket(this.#options.url);
     this.#socket = socket;
     socket.onopen = () => attempt === this.#attempt && this.#opened(socket, attempt, assertion);
-    socket.onmessage = ({ data }) => attempt === this.#attempt && this.#receive(JSON.parse(data));
+    socket.onmessage = ({ data }) => attempt === this.#attempt && this.#received(data);
     socket.onclose = () => this.#notOpened(attempt);
+  }
+
+  /** Wait for an answer. @param {number} seconds */
+  #expectAnswer(seconds) {
+    this.#timer.after(seconds, () => this.#wait("soon", 0, "no answer"));
   }
 
   /** @param {WebSocket} socket @param {number} attempt @param {string} assertion */
   #opened(socket, attempt, assertion) {
     this.#failedAttempts.reset();
+    this.#expectAnswer(ANSWER_SECONDS);
     socket.onclose = ({ code, reason }) => attempt === this.#attempt && this.#closed(code, reason);
     this.#update("sign-in", { assertion, device: this.#options.device, ack: true, ticket: true });
   }
@@ -137,16 +136,10 @@ export class PresenceChannel extends EventTarget {
     else this.#wait(what, least, reason, errno);
   }
 
-  /**
-   * Return a ticket or an assertion; without one, stop or wait, and return null.
-   * @param {number} attempt
-   * @returns {Promise<string | null>}
-   */
+  /** Return a ticket or an assertion; without one, stop or wait, and return null. @param {number} attempt */
   async #getAssertion(attempt) {
-    const ticket = this.#tickets.get();
-    if (ticket) return ticket; // until the next one has arrived: an answer may get lost
     try {
-      const assertion = await this.#options.signIn();
+      const assertion = await this.#credentials.get();
       if (assertion === null && attempt === this.#attempt) this.#stop(SIGNED_OUT, "signed out");
       return assertion;
     } catch (caught) {
@@ -159,29 +152,31 @@ export class PresenceChannel extends EventTarget {
   /** @param {number} code @param {string} reason */
   #closed(code, reason) {
     const what = afterClose(code);
-    if (what === "renew") this.#tickets.set(null);
+    if (what === "renew" || code === SIGNED_OUT) this.#credentials.keep(null);
     if (what === "stop") this.#stop(code, reason);
     else this.#wait(what, retryAfter(reason), reason || "the connection was lost");
   }
 
   /**
    * Disconnect and wait for the next attempt.
-   * @param {Retry} what
+   * @param {Exclude<import("./presence-retry.js").AfterClose, "stop">} what
    * @param {number} least seconds that the service demands
-   * @param {string} reason @param {number} [errno]
+   * @param {string} reason @param {number} [errno] @param {number} [code] close code
    */
-  #wait(what, least, reason, errno) {
-    this.#disconnect();
+  #wait(what, least, reason, errno, code) {
+    this.#disconnect(code);
     const until = this.#retries.failed(what, least, performance.now());
     this.#timer.countDown(until, (seconds) => this.#setState({ state: "waiting", seconds, reason, errno }), () => this.#connect());
   }
 
-  /** Close the connection; return the number of the next attempt. */
-  #disconnect() {
+  /** Close the connection; return the number of the next attempt. @param {number} [code] */
+  #disconnect(code = 1000) {
     this.#timer.clear();
-    this.#checking = false;
+    this.#renewing = false;
+    this.#answerBy = Infinity;
+    this.#status.ended();
     this.#acknowledgements.answered(false);
-    this.#socket?.close(1000);
+    this.#socket?.close(code);
     this.#socket = null;
     return ++this.#attempt;
   }
@@ -193,7 +188,6 @@ export class PresenceChannel extends EventTarget {
    */
   #stop(code, reason, errno) {
     this.#disconnect();
-    if (code === SIGNED_OUT) this.#tickets.set(null);
     this.#ignoreResume();
     this.#setState({ state: "stopped", code, reason, errno });
   }
@@ -204,8 +198,6 @@ export class PresenceChannel extends EventTarget {
     this.dispatchEvent(new CustomEvent("state", { detail: state }));
   }
 
-  // Connected
-
   /** @param {object} frame */
   #send(frame) {
     if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(frame));
@@ -213,85 +205,95 @@ export class PresenceChannel extends EventTarget {
 
   /** Send the status; its answer has the id. @param {string} id @param {object} [fields] */
   #update(id, fields = {}) {
-    this.#send({ email: this.#options.email, status: this.#status, id, ...fields });
+    this.#send({ email: this.#options.email, status: this.#status.send(), id, ...fields });
   }
 
-  /** Repeat the status after a silence. */
-  #awaitFrame() {
-    const until = performance.now() + SILENCE_SECONDS * 1000;
-    this.#timer.awaitSilence(until, (slept) => this.#repeatStatus(slept ? RESUMED_SECONDS : ANSWER_SECONDS));
+  /** Send what is due, and set the timer for what comes next. */
+  #proceed() {
+    if (this.#state.state !== "connected") return;
+    const now = performance.now();
+    if (this.#status.dueAt <= now && !this.#renewing) this.#update("status");
+    this.#acknowledge(now);
+    this.#setTimer(now);
   }
 
-  /** Send the status again, and reconnect if no answer arrives in time. */
-  #repeatStatus(seconds = ANSWER_SECONDS) {
-    this.#checking = true;
-    this.#update("status");
-    this.#acknowledge();
-    this.#timer.after(seconds, () => this.#wait("soon", 0, "no answer"));
+  /** @param {number} now */
+  #setTimer(now) {
+    const owed = this.#status.isSent || this.#acknowledgements.isSent;
+    if (!owed) this.#answerBy = Infinity;
+    else if (this.#answerBy === Infinity) this.#answerBy = now + ANSWER_SECONDS * 1000;
+    const dueAt = Math.min(this.#status.dueAt, this.#acknowledgements.dueAt);
+    if (owed) this.#expectAnswer((this.#answerBy - now) / 1000);
+    else if (dueAt < Infinity && !this.#renewing) this.#timer.after((dueAt - now) / 1000, () => this.#proceed());
+    else this.#timer.awaitSilence(now + SILENCE_SECONDS * 1000, (slept) => this.#check(slept ? RESUMED_SECONDS : ANSWER_SECONDS));
+  }
+
+  /** Send the status again, and reconnect if no answer arrives in time. @param {number} seconds */
+  #check(seconds) {
+    this.#answerBy = Math.min(this.#answerBy, performance.now() + seconds * 1000);
+    if (!this.#status.isSent) this.#update("status");
+    this.#proceed();
+  }
+
+  /** Handle a message. One that is not understood ends the connection; unknown fields and unknown frames are ignored. @param {any} data */
+  #received(data) {
+    const frame = toFrame(data);
+    if (!frame) return this.#wait("later", 0, "the service sent a frame that this client cannot read", undefined, BAD_FRAME);
+    if (frame.ticket) this.#credentials.keep(frame.ticket);
+    if (frame.id === "sign-in" && this.#state.state === "connecting") this.#signInAnswered(frame);
+    else if (frame.notifications) this.#notify(frame.notifications);
+    else if (frame.result) this.#answered(frame);
+    this.#proceed();
   }
 
   /** @param {Frame} frame */
-  #receive(frame) {
-    if (frame.ticket) this.#tickets.set(frame.ticket);
-    this.#checking = false;
-    if (this.#state.state === "connected") this.#awaitFrame();
-    if (frame.notifications) return this.#notify(frame.notifications);
-    const accepted = frame.result === "OK";
-    if (frame.id === "sign-in") return accepted ? this.#signedIn() : this.#signInRefused(frame);
-    if (frame.id === "ack") this.#acknowledged(accepted);
-    if (!accepted) this.#refusedFrame(frame);
-  }
-
-  /** @param {Frame} frame */
-  #refusedFrame({ errno, error = "", id, retry_after: seconds = LEAST_SECONDS }) {
+  #answered({ id, result, errno = 0, error = "", retry_after: seconds = LEAST_SECONDS }) {
+    const retryAt = performance.now() + seconds * 1000;
+    const known = id === "status" || id === "renewal";
+    if (known && this.#status.isSent) this.#status.answered(errno, retryAt);
+    if (id === "ack") this.#acknowledgements.answered(result === "OK", errno && retryAt);
+    if (known || id === "ack") this.#answerBy = Infinity;
+    if (id === "renewal") this.#renewing = false;
     if (errno === 130) this.#renew();
-    else if (errno === 201) this.#timer.after(seconds, () => this.#repeatStatus()); // a repetition has everything that was refused
-    else if (id === "renewal") this.#closed(4202, error);
-    // After 117, "too quickly", the service applies the status by itself when the time is over.
+    else if (id === "renewal" && errno && errno !== 201) this.#closed(4202, error);
   }
 
-  #signedIn() {
-    this.#refused = 0;
+  /** @param {Frame} frame */
+  #signInAnswered(frame) {
+    this.#status.answered(frame.errno ?? 0, 0);
+    if (frame.result !== "OK") return this.#signInRefused(frame);
+    this.#credentials.accepted();
     this.#retries.connected(performance.now());
-    this.#awaitFrame();
     this.#setState({ state: "connected" });
-    this.#acknowledge();
   }
 
   /** Try again after a transient refusal; stop after a permanent one or MAX_REFUSED refused assertions. @param {Frame} frame */
   #signInRefused({ errno = 0, error = "", retry_after: least = 0 }) {
-    if (errno === 34) this.#tickets.set(null);
-    if (errno === 34 && ++this.#refused < MAX_REFUSED) this.#wait("soon", 0, error);
-    else if ([117, 201, 999].includes(errno)) this.#wait("later", least, error);
-    else this.#stop(SIGNED_OUT, error);
+    if (errno === 34 && this.#credentials.refused()) this.#wait("soon", 0, error);
+    else if (TRANSIENT.includes(errno)) this.#wait("later", least, error);
+    else this.#stop(SIGNED_OUT, error, errno);
   }
 
   /** Sign in again on the same connection, after the sign-in has expired. */
   async #renew() {
+    if (this.#renewing) return;
+    this.#renewing = true;
     const attempt = this.#attempt;
-    this.#tickets.set(null);
+    this.#credentials.keep(null);
     const assertion = await this.#getAssertion(attempt);
-    if (assertion && attempt === this.#attempt) this.#update("renewal", { assertion, ticket: true });
+    if (!assertion || attempt !== this.#attempt) return;
+    this.#update("renewal", { assertion, ticket: true });
+    this.#proceed();
   }
 
-  // Notifications
-
-  /** Dispatch the events of notifications and acknowledge them. @param {Notification[]} notifications */
+  /** Dispatch the events of notifications. @param {Notification[]} notifications */
   #notify(notifications) {
-    const show = (/** @type {Notification} */ one) => this.dispatchEvent(new CustomEvent("notification", { detail: one, cancelable: true }));
-    this.#acknowledgements.add(notifications, show);
-    this.#acknowledge();
+    this.#acknowledgements.add(notifications, (one) => this.dispatchEvent(new CustomEvent("notification", { detail: one, cancelable: true })));
   }
 
-  /** Send the pending acknowledgements, one frame at a time. */
-  #acknowledge() {
-    const ids = this.#state.state === "connected" ? this.#acknowledgements.next() : [];
+  /** Send the pending acknowledgements, one frame at a time. @param {number} now */
+  #acknowledge(now) {
+    const ids = this.#acknowledgements.next(now);
     if (ids.length) this.#send({ action: "ack", notifications: ids, id: "ack" });
-  }
-
-  /** @param {boolean} accepted */
-  #acknowledged(accepted) {
-    this.#acknowledgements.answered(accepted);
-    if (accepted) this.#acknowledge();
   }
 }

@@ -5,9 +5,9 @@
 import { AccountStorage } from "./account-storage.js";
 import { PresenceChannel } from "./presence.js";
 
-/** @typedef {import("./presence.js").Status} Status */
-/** @typedef {import("./presence.js").State} State */
-/** @typedef {import("./presence.js").Notification} Notification */
+/** @typedef {import("./presence-types.js").Status} Status */
+/** @typedef {import("./presence-types.js").State} State */
+/** @typedef {import("./presence-types.js").Notification} Notification */
 /** @typedef {"hello" | "welcome" | "state" | "status" | "notification" | "clear"} Message between tabs */
 
 const MAX_NOTIFICATIONS = 50;
@@ -69,7 +69,7 @@ export class SharedDevice extends EventTarget {
     this.#storage = storage;
     this.name = deviceName(storage);
     this.status = storedStatus(storage);
-    /** @type {import("./presence.js").Tickets} */
+    /** @type {import("./presence-types.js").Tickets} */
     const tickets = { get: () => storage.get("ticket"), set: (ticket) => storage.set("ticket", ticket) };
     this.#options = { email, signIn, device: this.name, tickets };
     this.#tabs = new BroadcastChannel(`dpresence ${email}`);

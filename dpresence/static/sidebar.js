@@ -151,7 +151,7 @@ function showNotifications() {
 
 for (const button of statusButtons) {
   button.addEventListener("click", () => {
-    me.setStatus(/** @type {import("./presence.js").Status} */ (button.dataset.status));
+    me.setStatus(/** @type {import("./presence-types.js").Status} */ (button.dataset.status));
     setTimeout(refresh, 300);
   });
 }
@@ -242,7 +242,7 @@ me.addEventListener("change", () => {
 
 me.addEventListener("notifications", (event) => {
   showNotifications();
-  const { detail } = /** @type {CustomEvent<import("./presence.js").Notification | null>} */ (event);
+  const { detail } = /** @type {CustomEvent<import("./presence-types.js").Notification | null>} */ (event);
   if (!detail) return;
   announce(`${senderOf(detail, grants)}: ${isolate(detail.source)}: ${isolate(detail.message)}`);
   if (me.hasChannel) desktop.show(desktopTitle(detail, grants), detail);

@@ -139,7 +139,7 @@ def test_assertions_that_are_refused_again_and_again_end_it(steps: Steps) -> Non
         for (let n = 0; n < 3; n++) { await settle(); await say({result: "KO", errno: 34, error: "no", id: "sign-in"}); await pass(3); }
         await pass(99); return [channel.state, sockets.length];
     """
-    assert steps(script) == [{"state": "stopped", "code": 4009, "reason": "no"}, 3]
+    assert steps(script) == [{"state": "stopped", "code": 4009, "reason": "no", "errno": 34}, 3]
 
 
 def test_a_refusal_that_passes_is_waited_for(steps: Steps) -> None:

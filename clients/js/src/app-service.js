@@ -1,0 +1,233 @@
+// The client of an application's backend: keeps the table of its users' statuses, and sends notifications (docs/protocol.md, section 5).
+
+import { AppCore } from "./app-core.js";
+import { PresenceError, Refused } from "./errors.js";
+import { askService } from "./handshake.js";
+import { Table } from "./table.js";
+
+/** @typedef {import("./table.js").Change} Change */
+/** @typedef {import("./table.js").Stored} Stored */
+/** @typedef {import("./app-core.js").Output} Output */
+/** @typedef {import("./app-frames.js").Delivery} Delivery */
+/** @typedef {import("./app-frames.js").Result} Result */
+/**
+ * Keeps the table and its cursor together, from one run of the program to the next.
+ * @typedef {object} Store
+ * @property {() => Promise<Stored | null>} load
+ * @property {(stored: Stored) => Promise<void>} save
+ */
+/**
+ * @typedef {object} AppServiceOptions
+ * @property {string} url base URL of the service, such as `https://presence.example.org`
+ * @property {string} appid
+ * @property {string} key API key
+ * @property {Store} [store] without one, each run begins with a snapshot
+ * @property {typeof WebSocket} [WebSocket] for Node 20, which has none unless it runs with `--experimental-websocket`
+ */
+/**
+ * @typedef {object} NotificationOptions
+ * @property {string} [action] "", a word, or a URL on the application's domain
+ * @property {string} [source] a name; the application's own when omitted
+ * @property {number} [ttl] seconds that it may wait, 0 to 2592000; a day when omitted
+ */
+/** @typedef {{puid: string, message?: string} & NotificationOptions} OutgoingNotification */
+/**
+ * `waiting`: the client tries again at `retryAt` (milliseconds since the epoch). `stopped` without an error: by the program.
+ * @typedef {{state: "connecting"} | {state: "connected"} | {state: "waiting", reason: string, retryAt: number}
+ *   | {state: "stopped", error: PresenceError | null}} AppState
+ */
+/** @typedef {{change: CustomEvent<Change>, state: CustomEvent<AppState>}} AppServiceEvents */
+
+const SAVE_MS = 1000; // the table is stored at most this often
+const TypedEvents = /** @type {{new(): import("./device/presence-events.js").TypedEventTarget<AppServiceEvents>}} */ (
+  /** @type {unknown} */ (EventTarget)
+);
+export const MAX_NOTIFICATIONS = 100; // in one frame
+
+/**
+ * One channel of an application. It reconnects until it is stopped, or until the service refuses it for good.
+ *
+ * Events: `change` (detail: Change) for each change of the table, and `state` (detail: AppState).
+ */
+export class AppService extends TypedEvents {
+  /** The present status of every user who granted the application access. */
+  table = new Table();
+  #options;
+  #url;
+  /** @type {AppCore | null} */
+  #core = null;
+  /** @type {AppState} */
+  #state = { state: "stopped", error: null };
+  /** @type {WebSocket | null} */
+  #socket = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  /** @type {Map<number, (found: Result[] | PresenceError) => void>} */
+  #asked = new Map();
+  /** @type {Promise<void> | null} */
+  #saving = null;
+
+  /** @param {AppServiceOptions} options */
+  constructor(options) {
+    super();
+    this.#options = options;
+    this.#url = new URL(`${options.url.replace(/\/+$/, "")}/myapps/${encodeURIComponent(options.appid)}`);
+    if (!this.#webSocket) {
+      throw new PresenceError("this JavaScript has no WebSocket: with Node 20, pass one as the option WebSocket, or run node --experimental-websocket");
+    }
+  }
+
+  get #webSocket() {
+    return this.#options.WebSocket ?? globalThis.WebSocket;
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  /** Load the stored table and connect. A client starts once. @throws {StoreError} the stored table cannot be used */
+  async start() {
+    if (this.#core) throw new PresenceError("this client was started before");
+    const core = (this.#core = new AppCore(this.#options.key));
+    const stored = await this.#options.store?.load();
+    if (stored) {
+      this.table = new Table(stored);
+      core.restore(stored.cursor);
+    }
+    core.start(performance.now());
+    this.#carryOut();
+  }
+
+  /** Disconnect, store the table, and stop for good. Requests without an answer fail with ClientStopped or OutcomeUnknown. */
+  async stop() {
+    this.#core?.stop();
+    this.#carryOut();
+    await this.#saving;
+    await this.#save();
+  }
+
+  /**
+   * Send a notification to one user.
+   * @param {string} puid @param {string} message prose of up to 512 characters @param {NotificationOptions} [options]
+   * @returns {Promise<Delivery>}
+   * @throws {Refused} the service does not accept it
+   * @throws {OutcomeUnknown} the connection ended before the answer; also ClientStopped and Closed
+   */
+  async notify(puid, message, options = {}) {
+    const [result] = await this.notifyMany([{ puid, message, ...options }]);
+    if (result instanceof Refused) throw result;
+    return result;
+  }
+
+  /**
+   * Send up to 100 notifications in one frame; return one result for each, in order. A refused one is a Refused, which is not thrown.
+   * @param {OutgoingNotification[]} notifications
+   * @returns {Promise<Result[]>}
+   * @throws {Refused} the service does not accept any of them; see also `notify`
+   */
+  notifyMany(notifications) {
+    if (!this.#core) return Promise.reject(new PresenceError("start the client first"));
+    const number = this.#core.notify(notifications);
+    const answered = new Promise((resolve, reject) => {
+      this.#asked.set(number, (found) => (found instanceof PresenceError ? reject(found) : resolve(found)));
+    });
+    this.#carryOut();
+    return answered;
+  }
+
+  /** Yield each change of the table from now on, until the client stops; throw the error that stopped it. */
+  async *[Symbol.asyncIterator]() {
+    /** @type {Change[]} */
+    let changes = [];
+    let wake = () => {};
+    const onChange = (/** @type {CustomEvent<Change>} */ { detail }) => (changes.push(detail), wake());
+    const onState = () => wake();
+    this.addEventListener("change", onChange);
+    this.addEventListener("state", onState);
+    try {
+      while (changes.length || this.#state.state !== "stopped") {
+        const found = changes;
+        changes = [];
+        yield* found;
+        if (!changes.length && this.#state.state !== "stopped") await new Promise((resolve) => (wake = () => resolve(undefined)));
+      }
+    } finally {
+      this.removeEventListener("change", onChange);
+      this.removeEventListener("state", onState);
+    }
+    if (this.#state.state === "stopped" && this.#state.error) throw this.#state.error;
+  }
+
+  // Outputs of the core
+
+  #carryOut() {
+    const core = this.#core;
+    if (!core) return;
+    for (const output of core.take()) this.#do(output, core);
+    clearTimeout(this.#timer);
+    if (core.deadline < Infinity) this.#timer = setTimeout(() => this.#event((at) => core.tick(at)), core.deadline - performance.now());
+  }
+
+  /** Pass an event to the core. @param {(now: number, core: AppCore) => void} event */
+  #event(event) {
+    if (this.#core) event(performance.now(), this.#core);
+    this.#carryOut();
+  }
+
+  /** @param {Output} output @param {AppCore} core */
+  #do(output, core) {
+    if (output.type === "send") this.#socket?.send(JSON.stringify(output.frame));
+    else if (output.type === "deliver") this.#deliver(output.batch);
+    else if (output.type === "answer") this.#answer(output.number, output.results);
+    else if (output.type === "connect") this.#connect();
+    else if (output.type === "disconnect") this.#disconnect(output.code);
+    else if (output.type === "connected") this.#setState({ state: "connected" });
+    else if (output.type === "stopped") this.#setState({ state: "stopped", error: output.error });
+    else this.#setState({ state: "waiting", reason: core.reason, retryAt: Date.now() + core.deadline - performance.now() });
+  }
+
+  /** @param {import("./table.js").Batch} batch */
+  #deliver(batch) {
+    for (const change of this.table.apply(batch)) this.dispatchEvent(new CustomEvent("change", { detail: change }));
+    if (this.#options.store) this.#saving ??= new Promise((resolve) => setTimeout(resolve, SAVE_MS)).then(() => this.#save());
+  }
+
+  async #save() {
+    this.#saving = null;
+    const stored = this.table.toJSON();
+    if (stored) await this.#options.store?.save(stored);
+  }
+
+  /** @param {number} number @param {Result[] | PresenceError} found */
+  #answer(number, found) {
+    this.#asked.get(number)?.(found);
+    this.#asked.delete(number);
+  }
+
+  #connect() {
+    this.#setState({ state: "connecting" });
+    const url = this.#url.href.replace(/^http/, "ws");
+    const socket = (this.#socket = new this.#webSocket(url));
+    let open = false;
+    const own = (/** @type {(at: number, core: AppCore) => void} */ event) => socket === this.#socket && this.#event(event);
+    socket.onopen = () => own((now, core) => ((open = true), core.opened(now)));
+    socket.onmessage = ({ data }) => own((now, core) => core.received(data, now));
+    socket.onclose = async ({ code, reason }) => {
+      const answer = open ? null : await askService(this.#url, this.#options.key); // a WebSocket hides the answer to its handshake
+      own((now, core) => (answer ? core.refused(answer, now) : core.closed(code, reason, now)));
+    };
+  }
+
+  /** @param {number} code */
+  #disconnect(code) {
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close(code === 1000 ? code : 4000); // programs may close with 1000 or 3000 to 4999
+  }
+
+  /** @param {AppState} state */
+  #setState(state) {
+    this.#state = state;
+    this.dispatchEvent(new CustomEvent("state", { detail: state }));
+  }
+}

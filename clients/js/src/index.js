@@ -1,0 +1,20 @@
+// Client of a dpresence service: `PresenceChannel` is one device of a user, `AppService` the backend of an application.
+
+export { AppService, MAX_NOTIFICATIONS } from "./app-service.js";
+export { PresenceChannel, PresenceChannel as Device } from "./device/presence.js";
+export { ClientStopped, Closed, OutcomeUnknown, PresenceError, ProtocolError, Refused, StoreError } from "./errors.js";
+export { Table } from "./table.js";
+
+/** @typedef {import("./app-service.js").AppServiceOptions} AppServiceOptions */
+/** @typedef {import("./app-service.js").AppState} AppState */
+/** @typedef {import("./app-service.js").OutgoingNotification} OutgoingNotification */
+/** @typedef {import("./app-service.js").Store} Store */
+/** @typedef {import("./app-frames.js").Delivery} Delivery */
+/** @typedef {import("./table.js").Change} Change */
+/** @typedef {import("./table.js").Entry} Entry */
+/** @typedef {import("./table.js").Stored} Stored */
+/** @typedef {import("./device/presence-types.js").Notification} Notification */
+/** @typedef {import("./device/presence-types.js").Options} DeviceOptions */
+/** @typedef {import("./device/presence-types.js").State} DeviceState */
+/** @typedef {import("./device/presence-types.js").Status} Status */
+/** @typedef {import("./device/presence-types.js").Tickets} Tickets */

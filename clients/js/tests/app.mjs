@@ -1,0 +1,24 @@
+// An app service for tests: writes each change, state and answer as a line of JSON, and reads requests from standard input.
+// Usage: node --experimental-websocket app.mjs <url> <appid> <key> <file of the table>
+
+import { createInterface } from "node:readline";
+import { FileStore } from "../src/file-store.js";
+import { AppService } from "../src/index.js";
+
+const [url, appid, key, file] = process.argv.slice(2);
+const app = new AppService({ url, appid, key, store: new FileStore(file) });
+const write = (value) => console.log(JSON.stringify(value));
+
+app.addEventListener("state", ({ detail }) => write({ state: detail.state, error: detail.error?.message }));
+app.addEventListener("change", ({ detail }) => write({ change: detail }));
+await app.start();
+for await (const line of createInterface({ input: process.stdin })) {
+  const request = JSON.parse(line);
+  if (request.notify) {
+    const { puid, message } = request.notify;
+    app.notify(puid, message).then((answer) => write({ answer }), (error) => write({ failed: error.name, errno: error.errno }));
+  } else if (request.table) {
+    write({ table: Object.fromEntries(Array.from(app.table, ([puid, { status }]) => [puid, status])) });
+  }
+}
+await app.stop();

@@ -1,0 +1,19 @@
+// A part of presence.js: reads the frames of the service (docs/protocol.md, section 3).
+
+/** @typedef {import("./presence-types.js").Frame} Frame */
+
+/**
+ * Return a message as a frame, null if it is not one. Unknown fields are ignored.
+ * @param {unknown} data
+ * @returns {Frame | null}
+ */
+export function toFrame(data) {
+  try {
+    const frame = JSON.parse(String(data));
+    const isObject = typeof frame === "object" && frame !== null && !Array.isArray(frame);
+    const { notifications = [] } = isObject ? frame : {};
+    return isObject && notifications.every((/** @type {any} */ one) => typeof one.id === "string") ? frame : null;
+  } catch {
+    return null;
+  }
+}

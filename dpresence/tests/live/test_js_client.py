@@ -1,0 +1,150 @@
+"""The JavaScript client in Node: its vectors, and both roles against a real service (clients/js)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Queue
+from typing import Any, Self
+
+import pytest
+
+from .clients import ANSWER_SECONDS, Application, Person, activate
+from .service import Service, Site, running
+
+CLIENT = Path(__file__).parents[3] / "clients" / "js"
+SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def node() -> str:
+    found = shutil.which("node")
+    if found is None:
+        assert os.environ.get("CI") != "true", "node is not installed"
+        pytest.skip("needs node")
+    subprocess.run([found, "scripts/copy-device.mjs"], cwd=CLIENT, check=True, timeout=SECONDS)
+    return str(found)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running(tmp_path_factory.mktemp("js"), presence__grace_seconds=1) as service:
+        yield service
+
+
+@pytest.fixture
+def application(service: Service) -> Iterator[Application]:
+    with Site() as site:
+        yield activate(service.origin, site)
+
+
+class Script:
+    """A script of the client's tests; a context that stops it."""
+
+    def __init__(self, node: str, *arguments: str) -> None:
+        command = [node, "--no-warnings", "--experimental-websocket", *arguments]
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self._process = subprocess.Popen(command, cwd=CLIENT / "tests", **pipes)
+        self._lines: Queue[Any] = Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            self._lines.put(json.loads(line))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.close()
+        try:
+            assert self._process.wait(SECONDS) == 0
+        finally:
+            self._process.kill()
+            self._reader.join(SECONDS)
+            self._process.stdout.close()
+
+    def say(self, value: object) -> None:
+        """Write a line."""
+        assert self._process.stdin
+        self._process.stdin.write(f"{value if isinstance(value, str) else json.dumps(value)}\n")
+        self._process.stdin.flush()
+
+    def until(self, wanted: Callable[[Any], bool]) -> list[Any]:
+        """Return the lines up to the first that is wanted."""
+        found = [self._lines.get(timeout=SECONDS)]
+        while not wanted(found[-1]):
+            found.append(self._lines.get(timeout=SECONDS))
+        return found
+
+
+def test_the_cores_of_the_javascript_client_pass_the_vectors(node: str) -> None:
+    tests = sorted(str(path) for path in (CLIENT / "tests").glob("*.test.mjs"))
+    ran = subprocess.run([node, "--test", *tests], cwd=CLIENT, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert ran.returncode == 0, ran.stdout[-4000:]
+
+
+def test_an_app_service_follows_a_person_and_reaches_them_across_a_crash(
+    node: str, service: Service, application: Application, tmp_path: Path
+) -> None:
+    ann = Person(service.origin, "ann-js@example.org")
+    puid, table = ann.grant(application), tmp_path / "table.json"
+    arguments = ("app.mjs", service.origin, application.appid, application.key, str(table))
+    with Script(node, *arguments) as app:
+        app.until(lambda line: line.get("change", {}).get("puid") == puid)
+        with ann.device(ack=True) as device:
+            (*_, last) = app.until(lambda line: line.get("change", {}).get("status") == "online")
+            assert last["change"] == {
+                "puid": puid,
+                "status": "online",
+                "reason": "explicit",
+                "at": last["change"]["at"],
+                "origin": "update",
+            }
+            app.say({"notify": {"puid": puid, "message": "Your move"}})
+            (*_, answered) = app.until(lambda line: "answer" in line)
+            assert [item["id"] for item in device.notifications(1)] == [answered["answer"]["id"]]
+            app.say({"notify": {"puid": "nobody", "message": "Your move"}})
+            assert app.until(lambda line: "failed" in line)[-1] == {"failed": "Refused", "errno": 110}
+            service.crash()
+        app.until(lambda line: line.get("state") == "connected")
+        app.until(lambda line: line.get("change", {}).get("status") == "offline")
+        app.say({"table": True})
+        assert app.until(lambda line: "table" in line)[-1] == {"table": {puid: "offline"}}
+    stored = json.loads(table.read_text())
+    assert [entry[:2] for entry in stored["table"]] == [[puid, "offline"]]
+    assert table.stat().st_mode & 0o777 == 0o600
+    with Script(node, *arguments) as app, ann.device():
+        first = app.until(lambda line: line.get("change", {}).get("status") == "online")
+        assert [line["change"]["origin"] for line in first if "change" in line] == ["update"], "it continues from the stored cursor"
+
+
+def test_an_app_service_with_a_wrong_key_stops_and_says_so(node: str, service: Service, application: Application, tmp_path: Path) -> None:
+    with Script(node, "app.mjs", service.origin, application.appid, "dpk_wrong", str(tmp_path / "table.json")) as app:
+        (*_, last) = app.until(lambda line: line.get("state") == "stopped")
+    assert last["error"] == "errno 105: the API key is not valid"
+
+
+def test_a_device_sets_its_status_and_receives_notifications_across_a_crash(node: str, service: Service, application: Application) -> None:
+    dan = Person(service.origin, "dan-js@example.org")
+    puid = dan.grant(application)
+    url = f"{service.origin.replace('http', 'ws', 1)}/presence"
+    with application.service() as app, Script(node, "device.mjs", url, dan.email, "desk") as device:
+        device.say(dan.assertion())
+        device.until(lambda line: line.get("state") == "connected")
+        device.say("unavailable")
+        while (puid, "unavailable", "explicit") not in app.next_updates(seconds=ANSWER_SECONDS):
+            pass
+        (answer,) = app.notify({"puid": puid, "message": "Your move"})
+        (*_, shown) = device.until(lambda line: "notification" in line)
+        assert (shown["notification"]["id"], shown["notification"]["message"]) == (answer["id"], "Your move")
+        service.crash()
+        device.until(lambda line: line.get("state") == "connected")
+        assert [(one["device"], one["status"]) for one in dan.call("GET", "/devices")["devices"]] == [("desk", "unavailable")]
