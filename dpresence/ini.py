@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from configparser import RawConfigParser
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
@@ -67,9 +68,13 @@ def keys(cls: type, prefix: str) -> dict[str, dataclasses.Field[Any]]:
     return {name.replace("_", ".", 1) if cls is StorageSettings else name: field for name, field in fields.items()}
 
 
+_kinds = cache(get_type_hints)
+"""Return the type of each field of a settings class."""
+
+
 def _read(cls: type, prefix: str, ini: dict[str, str]) -> dict[str, Any]:
     """Remove a class's keys from ``ini`` and return their checked values."""
-    kinds = get_type_hints(cls)
+    kinds = _kinds(cls)
     values = {}
     for key, field in keys(cls, prefix).items():
         if key in ini:

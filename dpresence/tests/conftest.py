@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,17 @@ def shipped_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the databases of a test the deadlines they have in a service."""
     for module, seconds in SHIPPED.items():
         monkeypatch.setattr(module, "DEADLINE_SECONDS", seconds)
+
+
+def pytest_sessionstart() -> None:
+    """Collect without looking for garbage: thousands of tests are made, and none is thrown away."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is there now out of every later look for garbage."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -16,25 +16,38 @@ from unittest.mock import patch
 from alembic.migration import MigrationContext
 from sqlalchemy import URL, Connection, Engine, create_engine
 
-from dpresence.backends.sql import migrate, sqlite
+from dpresence.backends.sql import migrate, postgresql, sqlite
 from dpresence.backends.sql.engine import Database
 
 _upgrade = migrate._upgrade
-_engines: dict[str | None, Engine] = {}
-"""The first engine of each isolation level."""
+_engines: dict[tuple[str, str | None], Engine] = {}
+"""The first engine of each driver and isolation level."""
 
 
 @contextmanager
 def shared_tables() -> Iterator[None]:
     """Create the tables of an SQLite database in this context from a script; databases made in it share compiled statements."""
-    with patch.object(migrate, "_upgrade", _upgrade_by_script), patch.object(sqlite, "create_engine", _create_engine):
+    with patch.object(migrate, "_upgrade", _upgrade_by_script), shared_statements():
+        yield
+
+
+def make_tables(database: Database) -> None:
+    """Create the tables of an SQLite database that is empty."""
+    with shared_tables():
+        migrate.migrate(database)
+
+
+@contextmanager
+def shared_statements() -> Iterator[None]:
+    """Let databases that are made in this context share compiled statements."""
+    with patch.object(sqlite, "create_engine", _create_engine), patch.object(postgresql, "create_engine", _create_engine):
         yield
 
 
 def _create_engine(url: URL, **options: Any) -> Engine:
     """Return an engine with the dialect of the first one of its kind: the key of a compiled statement contains it."""
     engine = create_engine(url, **options)
-    first = _engines.setdefault(options.get("isolation_level"), engine)
+    first = _engines.setdefault((url.drivername, options.get("isolation_level")), engine)
     engine.dialect = engine.pool._dialect = first.dialect
     engine._compiled_cache = first._compiled_cache
     return engine

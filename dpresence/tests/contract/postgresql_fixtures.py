@@ -6,6 +6,7 @@ import pytest
 
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
+from dpresence.tests.shared_tables import shared_statements
 
 from .postgresql import Server, empty
 
@@ -31,7 +32,8 @@ def migrated(postgresql):
 @pytest.fixture
 def database(migrated):
     """An empty database in PostgreSQL."""
-    database = Database(migrated)
+    with shared_statements():
+        database = Database(migrated)
     empty(database)
     yield database
     database.close()

@@ -6,8 +6,8 @@ import pytest
 
 from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.sql.engine import Database
-from dpresence.backends.sql.migrate import migrate
 from dpresence.clock import SETTLING_SECONDS, SteadyClock
+from dpresence.tests.shared_tables import make_tables
 from dpresence.tests.support import FakeClock
 
 HOUR = 3600
@@ -102,7 +102,7 @@ def test_small_steps_are_followed_at_once(clock, steady):
 
 def test_a_board_whose_clock_jumps_keeps_its_sessions(clock, tmp_path):
     database = Database(f"sqlite:///{tmp_path}/presence.db", clock=clock)
-    migrate(database)
+    make_tables(database)
     directory = SqlDirectory(database)
     directory.use_assertion(b"digest", clock.now() + HOUR * 1000)
     clock.advance(SETTLING_SECONDS)

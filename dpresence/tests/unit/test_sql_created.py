@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from dpresence.backends.sql.engine import Database
-from dpresence.backends.sql.migrate import migrate
+from dpresence.tests.shared_tables import make_tables
 
 
 def test_a_new_database_is_logged_with_its_path_and_an_existing_one_is_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "dpresence")
     for _ in range(2):
         database = Database(f"sqlite:///{tmp_path}/x.db")
-        migrate(database)
+        make_tables(database)
         database.close()
     assert [message for message in caplog.messages if "created" in message] == [f"created a new database: {tmp_path}/x.db"]
 

@@ -15,12 +15,12 @@ from dpresence.backends.directory import SignedIn
 from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
-from dpresence.backends.sql.migrate import migrate
 from dpresence.backends.sql.transactions import owner_of
 from dpresence.errors import BackendUnavailable, NotFound
 from dpresence.model import Account
 from dpresence.tests.contract import directory_values, mailbox
 from dpresence.tests.contract.directory_values import END, IDENTITY, KEY, NOW, SESSION, TICKET, person
+from dpresence.tests.shared_tables import make_tables
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
 native_sleep = monkey.get_original("time", "sleep")
@@ -35,7 +35,7 @@ AHEAD = 2 + 1
 def database(request, tmp_path):
     url = "sqlite://" if request.param == "memory" else f"sqlite:///{tmp_path}/presence.db"
     database = Database(url, deadline_seconds=60)
-    migrate(database)
+    make_tables(database)
     yield database
     database.close()
 

@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from dpresence.backends.sql import sqlite
 from dpresence.backends.sql.engine import Database
-from dpresence.backends.sql.migrate import migrate
 from dpresence.errors import BackendUnavailable
+from dpresence.tests.shared_tables import make_tables
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
 native_sleep = monkey.get_original("time", "sleep")
@@ -21,7 +21,7 @@ DEADLINE_SECONDS = 0.2
 
 def test_a_note_waits_for_nobody_and_is_there_for_everybody(tmp_path):
     database = Database(f"sqlite:///{tmp_path}/presence.db")
-    migrate(database)
+    make_tables(database)
     started = gevent.spawn(database.run, lambda connection: native_sleep(0.2))
     assert database.write_nondurable(lambda connection: connection.scalar(text("select 1"))) == 1
     assert not started.ready() or started.get() is None
@@ -33,7 +33,7 @@ def test_a_note_waits_for_nobody_and_is_there_for_everybody(tmp_path):
 
 def test_a_note_takes_its_turn_while_somebody_else_writes(tmp_path):
     database = Database(f"sqlite:///{tmp_path}/presence.db")
-    migrate(database)
+    make_tables(database)
 
     def slow(connection):
         connection.execute(text("insert into spent values (x'01', 1)"))
@@ -50,7 +50,7 @@ def test_a_note_takes_its_turn_while_somebody_else_writes(tmp_path):
 
 def test_a_reader_cannot_write(tmp_path):
     database = Database(f"sqlite:///{tmp_path}/presence.db")
-    migrate(database)
+    make_tables(database)
     with pytest.raises(BackendUnavailable):
         database.read(lambda connection: connection.execute(text("insert into spent values (x'01', 1)")))
     database.close()
@@ -60,7 +60,7 @@ def test_a_reader_cannot_write(tmp_path):
 def stuck(tmp_path, monkeypatch):
     """A database whose disk does not answer while the log is copied; ``threads`` are those of the transactions that began meanwhile."""
     setup = Database(f"sqlite:///{tmp_path}/presence.db")
-    migrate(setup)
+    make_tables(setup)
     setup.close()
     database = Database(f"sqlite:///{tmp_path}/presence.db", deadline_seconds=DEADLINE_SECONDS)
     real, ended = sqlite.checkpoint, threading.Event()

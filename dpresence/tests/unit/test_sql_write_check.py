@@ -13,9 +13,9 @@ import pytest
 from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
-from dpresence.backends.sql.migrate import migrate
 from dpresence.backends.sql.write_check import ACCEPTED_SECONDS, REFUSED_SECONDS, WriteCheck
 from dpresence.errors import BackendUnavailable
+from dpresence.tests.shared_tables import make_tables
 from dpresence.tests.support import FakeClock
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
@@ -94,7 +94,7 @@ def small_disk(tmp_path):
 @pytest.fixture
 def database(small_disk, clock):
     database = Database(f"sqlite:///{small_disk}/presence.db", clock=clock)
-    migrate(database)
+    make_tables(database)
     yield database
     database.close()
 
@@ -159,7 +159,7 @@ def failing_disk(tmp_path):
 @pytest.mark.parametrize("kind", [SqlDirectory, SqlMailbox])
 def test_a_disk_that_turned_read_only_is_seen(kind, failing_disk, clock, caplog):
     database = Database(f"sqlite:///{failing_disk}/presence.db", clock=clock)
-    migrate(database)
+    make_tables(database)
     backend = kind(database)
     assert not refused(backend)
     subprocess.run(["mount", "-o", "remount,abort", failing_disk], check=True)
