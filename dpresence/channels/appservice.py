@@ -12,7 +12,8 @@ from ..service import Services
 from ..service.app_sessions import AppSession, ChannelsFull
 from ..service.scheduling import yield_to_loop
 from ..settings import Settings
-from .base import JsonChannel, frame_limits
+from .base import JsonChannel
+from .frame_limits import frame_limits
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from functools import cache
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -14,14 +13,12 @@ from ..messages import KoReply, OkReply, action_of, encode, id_of, or_unset
 from ..metrics import Metrics
 from ..settings import ChannelSettings
 from .channel import Channel, ChannelConnection
-from .frames import FrameLimits, text_frame
+from .frames import text_frame
 
 _BAD_FRAME_ERRNOS = frozenset({106, 107, 108, 151, 153, BadAction.errno})
 _BAD_FRAME_WINDOW_SECONDS = 60.0
-_OK = text_frame(encode(OkReply()))
+OK_FRAME = text_frame(encode(OkReply()))
 """Encoded once, because it is the answer to nearly every frame."""
-frame_limits = cache(FrameLimits)
-"""Return the ``FrameLimits`` of four numbers, which all channels of a kind share."""
 
 
 class JsonChannel(Channel):
@@ -103,7 +100,7 @@ class JsonChannel(Channel):
         """Answer OK."""
         ticket = self.next_ticket()
         if frame_id is None and ticket is UNSET:
-            self.connection.send_frame(_OK)
+            self.connection.send_frame(OK_FRAME)
         else:
             self.send(OkReply(ticket=ticket, id=or_unset(frame_id)))
 

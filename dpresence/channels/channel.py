@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..errors import CloseCode
-from .frames import FrameLimits
+from .frame_limits import FrameLimits
 
 
 class ChannelConnection(Protocol):
@@ -72,12 +72,13 @@ class Channel(ABC):
     def message(self, text: str) -> None:
         """Handle a complete text message. The connection does not call this once it is closing."""
 
-    def try_message(self, payload: bytes) -> bool:
+    def try_message(self, payload: bytes, now: float) -> bool:
         """Handle a complete text message at once, in gevent's hub, and return True; or return False without any effect.
 
         False, the default, has the connection call ``message`` from a greenlet. No function is deferred or running.
 
         :param payload: the message, ASCII.
+        :param now: ``Clock.monotonic()``.
         """
         return False
 

@@ -17,8 +17,8 @@ from ..errors import CloseCode
 from . import frames
 from .channel import Channel
 from .connection_scheduler import ConnectionScheduler
+from .frame_limits import FrameLimits
 from .frame_receiver import FrameReceiver
-from .frames import FrameLimits
 from .gate import Gate
 from .wire import LOST, State, Wire
 
@@ -214,11 +214,13 @@ class Connection:
         receiver, channel = self._receiver, self.channel
         if receiver is None or channel is None or self._wire.state is not State.OPEN or self._wire.discards:
             return False
-        now = self._now()
+        now, full_at = self._gate.clock.monotonic(), receiver.full_at
         payload = receiver.small_text(data, now)
-        if payload is None or self.call_guarded(channel.try_message, payload) is False:  # None: it failed, and the connection is closing
+        if payload is None:
             return False
-        receiver.count_small_text(now)
+        if self.call_guarded(channel.try_message, payload, now) is False:  # None: it failed, and the connection is closing
+            receiver.full_at = full_at
+            return False
         if self._suspended:
             self._unread = False
             self._scheduler.park()  # there is no run; ``resume`` ends the suspension as if there were one

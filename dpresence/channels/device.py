@@ -5,100 +5,36 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 
 from msgspec import UnsetType
 
 from ..clock import Clock
-from ..errors import BackendUnavailable, CloseCode, Conflict, NoCredentials, Refused, SessionEnded, WrongField
-from ..hub import DeviceSession
-from ..limits import rate_rule
-from ..messages import Acknowledge, StatusUpdate, encode, notifications_frame, or_unset, parse, try_parse
-from ..model import Notification, Status, digest_of
+from ..errors import BackendUnavailable, CloseCode, NoCredentials, Refused, WrongField
+from ..messages import Acknowledge, StatusUpdate, encode, notifications_frame, or_unset, parse
+from ..model import Notification, digest_of
 from ..service import Services
-from ..service.device_sessions import check_email
 from ..settings import Settings
-from .base import JsonChannel, frame_limits
-from .status_limit import StatusLimit
+from .device_updates import UpdatingChannel, try_parse_update
+from .frame_limits import frame_limits
 
 log = logging.getLogger(__name__)
 
 
-class DeviceChannel(JsonChannel):
+class DeviceChannel(UpdatingChannel):
     """One connection of a device. Implements ``hub.DevicePort``."""
 
-    __slots__ = ("_all_settings", "_services", "_status_limit", "_ticket", "_update_unconfirmed", "session")
+    __slots__ = ()
 
     def __init__(self, services: Services, settings: Settings, clock: Clock) -> None:
-        super().__init__(settings.channels, clock, services.metrics)
+        super().__init__(services, settings, clock)
         channels = settings.channels
         self.limits = frame_limits(channels.device_frame_bytes, channels.device_frame_rate, channels.device_frame_burst, channels.fragments)
-        self._services = services
-        self._all_settings = settings
-        self._status_limit: StatusLimit | None = None  # None before the first change
-        self._ticket: str | None = None  # the next ticket, until an answer carries it
-        self._update_unconfirmed = False  # the result of the last tracker call is unknown
-        self.session = DeviceSession()
 
     # -- frames
 
-    def try_message(self, payload: bytes) -> bool:
-        """Handle an ordinary update: of a signed-in device, with its e-mail address, within the rate, with nothing to wait for.
-
-        Everything else returns False, so that only ``message`` and what it calls refuse, sign in or renew.
-        """
-        frame, session = try_parse(StatusUpdate, payload), self.session
-        if (
-            frame is None
-            or not session.user
-            or frame.email != session.email
-            or frame.assertion is not None
-            or frame.device not in (None, session.device)
-            or self._ticket is not None
-            or self._clock.monotonic() >= session.ends_at
-        ):
-            return False
-        if frame.status != session.status or self._update_unconfirmed:
-            return self._try_change(frame, payload)
-        self._supersede_pending()
-        self.accept(frame.id)
-        return True
-
-    def _try_change(self, frame: StatusUpdate, payload: bytes) -> bool:
-        """Change the status without waiting, or begin to; return False, without any effect, if the rate or a backend prevents this."""
-        session, limit, status, now = self.session, self._limit(), frame.status, self._clock.monotonic()
-        devices = self._services.devices
-        counted = status not in (session.status, "offline")
-        if counted and not limit.allows(now):
-            return False
-        begins = devices.can_begin_update(session.user)
-        if begins:
-            changed = self._try_begin(frame, payload)
-        else:
-            changed = devices.try_update_status(session.user, session.device, self.connection.id, status)
-        if not changed:
-            return False
-        if counted:
-            limit.count(status, now)
-        self._supersede_pending()
-        if begins:
-            self.connection.suspend()
-        else:
-            session.status, self._update_unconfirmed = status, False
-            self.accept(frame.id)
-        return True
-
-    def _try_begin(self, frame: StatusUpdate, payload: bytes) -> bool:
-        """Begin to change the status; return False, without any effect, if the tracker is unavailable."""
-        try:
-            self._begin(frame, payload.decode())
-        except BackendUnavailable:
-            return False
-        return True
-
     def message(self, text: str) -> None:
         """Handle one frame. The usual case, a valid update, is decoded only once."""
-        frame = try_parse(StatusUpdate, text)
+        frame = try_parse_update(text)
         if frame is None:
             super().message(text)
             return
@@ -164,69 +100,6 @@ class DeviceChannel(JsonChannel):
         sessions.renew(self, verified, frame)
         self._update(frame)
 
-    # -- updating
-
-    def _update(self, frame: StatusUpdate) -> None:
-        self._check_update(frame)
-        self._apply_update(frame)
-
-    def _begin_update(self, frame: StatusUpdate, text: str) -> None:
-        """Update without waiting: the connection handles its next message after the answer of the tracker."""
-        self._check_update(frame)
-        session = self.session
-        if frame.status == session.status and not self._update_unconfirmed:
-            self.accept(frame.id)
-            return
-        self._begin(frame, text)
-        self.connection.suspend()
-
-    def _begin(self, frame: StatusUpdate, text: str) -> None:
-        """Begin to change the status. The caller suspends the connection."""
-        session = self.session
-        done = partial(self.connection.resume, self._end_update, frame, text)
-        self._services.devices.begin_update(session.user, session.device, self.connection.id, frame.status, done)
-        self._update_unconfirmed = True
-
-    def _end_update(self, frame: StatusUpdate, text: str, result: bool | BackendUnavailable | None) -> None:
-        if result is None:  # the grants were outdated
-            self.defer(lambda: self._apply_update(frame), text)
-        elif isinstance(result, BackendUnavailable):
-            self.refuse(result, text)
-        else:
-            self._confirm(frame.status, result)
-            self.accept(frame.id)
-
-    def _apply_update(self, frame: StatusUpdate) -> None:
-        self._apply(frame.status)
-        self.accept(frame.id)
-
-    def _check_update(self, frame: StatusUpdate) -> None:
-        """Check an update and count it.
-
-        :raises Refused: it is not applied, or later.
-        """
-        self._check_device(frame)
-        check_email(frame, self.session.email)
-        if self._clock.monotonic() >= self.session.ends_at:
-            raise SessionEnded()
-        if frame.status not in (self.session.status, "offline"):
-            self._limit().count(frame.status, self._clock.monotonic())
-        self._supersede_pending()
-
-    def _check_device(self, frame: StatusUpdate) -> None:
-        if frame.device not in (None, self.session.device):
-            raise Conflict("device: is fixed by the first frame of a connection")
-
-    def _limit(self) -> StatusLimit:
-        if self._status_limit is None:
-            presence = self._all_settings.presence
-            self._status_limit = StatusLimit(rate_rule(presence.status_rate, presence.status_burst))
-        return self._status_limit
-
-    def _supersede_pending(self) -> None:
-        if self._status_limit is not None:
-            self._status_limit.supersede()
-
     def next_ticket(self) -> str | UnsetType:
         """Return the next ticket, once: the first answer after the sign-in carries it, OK or KO."""
         ticket, self._ticket = self._ticket, None
@@ -245,28 +118,6 @@ class DeviceChannel(JsonChannel):
         self.restart_sign_in_deadline(seconds)
         self._services.feeds.expect_reconnect(seconds)
 
-    def _apply(self, status: Status) -> None:
-        session = self.session
-        if session.user and (status != session.status or self._update_unconfirmed):
-            self._update_unconfirmed = True
-            known = self._services.devices.update_status(session.user, session.device, self.connection.id, status)
-            self._confirm(status, known)
-
-    def _confirm(self, status: Status, known: bool) -> None:
-        """Store the status that the tracker has confirmed.
-
-        :param known: False if the device was replaced or signed out, or if the tracker has lost it.
-        """
-        self.session.status, self._update_unconfirmed = status, False
-        if not known:
-            self._services.recovery.check_devices(self.session.user)
-
-    def _apply_pending(self) -> None:
-        limit = self._status_limit
-        if limit is not None and limit.pending is not None:
-            status, limit.pending = limit.pending, None
-            self._apply(status)
-
     # -- events
 
     def tick(self) -> None:
@@ -279,15 +130,6 @@ class DeviceChannel(JsonChannel):
             self.connection.defer(self._try_pending)
         if now >= self.session.ends_at + self._all_settings.identity.renewal_seconds:
             self.close(CloseCode.SESSION_ENDED, "the session has ended")
-
-    def _try_pending(self) -> None:
-        limit = self._limit()
-        pending = limit.pending
-        try:
-            self._apply_pending()
-        except BackendUnavailable:
-            # the next tick tries again; a sign-out may have set the status to offline meanwhile
-            limit.pending = limit.pending or pending
 
     def closed(self, code: int, clean: bool) -> None:
         """Log the end of the session and leave: grace begins, or none after a sign-out."""

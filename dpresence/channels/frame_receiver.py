@@ -7,7 +7,8 @@ import random
 
 from ..errors import CloseCode
 from ..settings import Settings
-from .frames import Event, FrameLimits, Parser, Violation, small_text
+from .frame_limits import FrameLimits
+from .frames import Event, Parser, Violation, small_text
 
 
 class FrameReceiver:
@@ -15,14 +16,15 @@ class FrameReceiver:
 
     :param ping_seconds: seconds without received bytes before a ping. The first ping comes up to a fifth earlier, at random,
         so that peers that connected together are not pinged together.
+    :ivar full_at: the state of the frame rate (``limits.RateRule``).
     """
 
-    __slots__ = ("_frame_began_at", "_full_at", "_limits", "_parser", "_pinged_at", "_received_at")
+    __slots__ = ("_frame_began_at", "_limits", "_parser", "_pinged_at", "_received_at", "full_at")
 
     def __init__(self, limits: FrameLimits, ping_seconds: float, now: float) -> None:
         self._limits = limits
         self._parser: Parser | None = None  # only while frames arrive that ``small_text`` does not return; saves memory
-        self._full_at = 0.0  # state of ``limits.rule``
+        self.full_at = 0.0
         self._frame_began_at = now  # when the incomplete frame began
         self._received_at = now - random.uniform(0, ping_seconds / 5)  # noqa: S311
         self._pinged_at: float | None = None
@@ -37,17 +39,16 @@ class FrameReceiver:
     def small_text(self, data: bytes, now: float) -> bytes | None:
         """Return the payload of ``data`` if it is exactly one small text frame that neither ``Parser`` nor the rate refuses; else None.
 
-        This has no effect: the caller calls ``count_small_text`` or ``feed`` with the same data.
+        This counts the frame. If the channel does not handle it, the caller restores ``full_at`` and calls ``feed`` with the same data.
         """
-        if self._parser is not None or not self._limits.rule.take(self._full_at, now):
+        payload = small_text(data) if self._parser is None else None
+        full_at = self._limits.rule.take(self.full_at, now) if payload is not None else 0.0
+        if not full_at:
             return None
-        return small_text(data)
-
-    def count_small_text(self, now: float) -> None:
-        """Count the frame that ``small_text`` returned, which the channel has handled."""
-        self._full_at = self._limits.rule.take(self._full_at, now)
+        self.full_at = full_at
         self._received_at = self._frame_began_at = now
         self._pinged_at = None
+        return payload
 
     def restart_ping_timer(self, now: float) -> None:
         """Restart the ping timer: the peer is alive."""
@@ -75,11 +76,11 @@ class FrameReceiver:
         if event is None:
             return None
         self._frame_began_at = now
-        full_at = rule.take(self._full_at, now)
+        full_at = rule.take(self.full_at, now)
         if not full_at:
-            wait = math.ceil(rule.wait(self._full_at, now))
+            wait = math.ceil(rule.wait(self.full_at, now))
             raise Violation(CloseCode.TOO_MANY_FRAMES, f"too many frames; retry_after={wait}")
-        self._full_at = full_at
+        self.full_at = full_at
         return event
 
     def frame_overdue(self, now: float, settings: Settings) -> bool:

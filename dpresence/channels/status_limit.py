@@ -17,15 +17,16 @@ class StatusLimit:
 
     Every ``now`` is ``Clock.monotonic()``.
 
+    :ivar full_at: the state of the rate (``limits.RateRule``).
     :ivar pending: the status of the pending change, None without one.
     """
 
-    __slots__ = ("_full_at", "_ignored_waits", "_pending_at", "_rule", "_wait_ends_at", "pending")
+    __slots__ = ("_ignored_waits", "_pending_at", "_rule", "_wait_ends_at", "full_at", "pending")
 
     def __init__(self, rule: RateRule) -> None:
+        self.full_at = 0.0
         self.pending: Status | None = None
         self._rule = rule
-        self._full_at = 0.0  # state of the rule
         self._pending_at = 0.0
         self._ignored_waits = 0
         self._wait_ends_at = 0.0  # end of the last ``retry_after``
@@ -35,20 +36,25 @@ class StatusLimit:
         """True if the device keeps ignoring the slow-down."""
         return self._ignored_waits >= _MAX_IGNORED_WAITS
 
-    def allows(self, now: float) -> bool:
-        """Return whether ``count`` would not raise."""
-        return bool(self._rule.take(self._full_at, now))
+    def take(self, now: float) -> float:
+        """Return the state after one more change, 0.0 if there are too many. This counts nothing: see ``accept``."""
+        return self._rule.take(self.full_at, now)
+
+    def accept(self, full_at: float) -> None:
+        """Store the state of ``take`` after the change, and forget the pending one."""
+        self.full_at = full_at
+        self.supersede()
 
     def count(self, status: Status, now: float) -> None:
         """Count a change.
 
         :raises SlowDown: there are too many changes; this one is pending.
         """
-        full_at = self._rule.take(self._full_at, now)
+        full_at = self._rule.take(self.full_at, now)
         if full_at:
-            self._full_at = full_at
+            self.full_at = full_at
             return
-        wait = self._rule.wait(self._full_at, now)
+        wait = self._rule.wait(self.full_at, now)
         self.pending, self._pending_at = status, now + wait
         self._ignored_waits += now < self._wait_ends_at
         self._wait_ends_at = now + ceil(wait)
@@ -62,5 +68,5 @@ class StatusLimit:
         """Return whether the pending change is due; if so, count it."""
         if self.pending is None or now < self._pending_at:
             return False
-        self._full_at = self._rule.take(self._full_at, now) or self._full_at
+        self.full_at = self._rule.take(self.full_at, now) or self.full_at
         return True

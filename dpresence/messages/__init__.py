@@ -53,7 +53,7 @@ from .pairing import (
     RedeemPairing,
     StartedPairing,
 )
-from .parsing import action_of, id_of, parse, try_parse
+from .parsing import action_of, id_of, parse, try_parser
 from .refusals import KoReply, Refusal
 from .session import LoggedIn, LoggedOut, Login, Logout, NewTicket
 
@@ -157,5 +157,5 @@ __all__ = [
     "notifications_frame",
     "or_unset",
     "parse",
-    "try_parse",
+    "try_parser",
 ]

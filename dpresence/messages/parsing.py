@@ -7,6 +7,7 @@ field contains its ``description``, which therefore describes the allowed values
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar, cast, get_origin
 
@@ -48,12 +49,17 @@ def parse(kind: type[T], data: str | bytes) -> T:
     raise _refusal(kind, data, message)
 
 
-def try_parse(kind: type[F], data: str | bytes) -> F | None:
-    """Parse a frame; return None if it is not a valid frame of that kind. Call ``parse`` for the error."""
-    try:
-        return _decoder(kind).decode(data)  # type: ignore[no-any-return]
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
+def try_parser(kind: type[F]) -> Callable[[str | bytes], F | None]:
+    """Return a function that parses a frame and returns None if it is not a valid one of that kind. Call ``parse`` for the error."""
+    decode = _decoder(kind).decode  # looked up once, not for each frame
+
+    def try_parse(data: str | bytes) -> F | None:
+        try:
+            return decode(data)  # type: ignore[no-any-return]
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return None
+
+    return try_parse
 
 
 def action_of(text: str) -> str | None:
@@ -70,12 +76,15 @@ def action_of(text: str) -> str | None:
 
 def id_of(text: str) -> str | int | None:
     """Return the ``id`` of an invalid frame, which the error reply repeats; None if it has no valid one."""
-    frame = try_parse(_AnyFrame, text)
+    frame = _try_any(text)
     return frame.id if frame else None
 
 
 class _AnyFrame(Frame, forbid_unknown_fields=False):
     """Any frame with a valid ``id`` or without one."""
+
+
+_try_any = try_parser(_AnyFrame)
 
 
 def _refusal(kind: Any, data: str | bytes, message: str) -> Refused:

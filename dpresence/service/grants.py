@@ -36,9 +36,7 @@ class _Cache:
         self._directory = directory
         self._grants: dict[str, GrantSet] = {}  # oldest first; an ordered dict takes 90 bytes more for each user
         self._loading: dict[str, object] = {}
-
-    def get(self, user: str) -> GrantSet | None:
-        return self._grants.get(user)
+        self.get = self._grants.get  # not a method that calls it: each update needs it twice
 
     def load(self, user: str) -> GrantSet:
         while True:
@@ -72,7 +70,10 @@ class _Cache:
 
 
 class Grants:
-    """Operations on grants. Each change is stored first; the outbox then publishes it to the application."""
+    """Operations on grants. Each change is stored first; the outbox then publishes it to the application.
+
+    :ivar cached: returns a user's grants from the cache, None if they are not cached. Does not block.
+    """
 
     def __init__(self, directory: Directory, tracker: Tracker, mailbox: Mailbox, outbox: Outbox, clock: Clock) -> None:
         self._directory = directory
@@ -81,10 +82,7 @@ class Grants:
         self._outbox = outbox
         self._clock = clock
         self._cache = _Cache(directory)
-
-    def cached(self, user: str) -> GrantSet | None:
-        """Return a user's grants from the cache, None if they are not cached. Does not block."""
-        return self._cache.get(user)
+        self.cached = self._cache.get
 
     def invalidate(self, user: str) -> None:
         """Remove a user's grants from the cache. Does not block."""

@@ -120,9 +120,13 @@ class FakeConnection:
         """Take a frame of the peer; return the last frame it was answered with, None without one."""
         text = frame if isinstance(frame, str) else json.dumps(frame)
         before = len(self.sent)
-        if self.code is None and not (text.isascii() and len(text) <= 125 and self.channel.try_message(text.encode())):
+        if self.code is None and not self._handled_at_once(text):
             self._event(lambda: self.channel.message(text))
         return self.sent[-1] if len(self.sent) > before else None
+
+    def _handled_at_once(self, text: str) -> bool:
+        small = text.isascii() and len(text) <= 125
+        return small and bool(self.channel.try_message(text.encode(), self.channel._clock.monotonic()))
 
     def tick(self) -> None:
         if self.code is None:

@@ -78,12 +78,18 @@ class MemoryTracker(MemoryFeeds):
         return next((item for item in known.devices if item.name[0] == "~" and item.connection is None), None)
 
     def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, signed: int = 0) -> bool:
-        self._refuse_stale(user, grants.revision)
-        found = self._owned(user, device, connection)
-        if found is None:
+        if grants.revision < self._revisions.get(user, 0):  # as ``_refuse_stale``, ``_owned`` and ``_merge``, without the calls
+            raise StaleGrants
+        known = self._users.get(user)
+        found = known.device(device) if known else None
+        if known is None or found is None or found.connection != connection:
             return False
-        found.status, found.signed = status, max(found.signed, signed)
-        self._merge(user, grants.grants, "explicit")
+        found.status = status
+        found.signed = max(found.signed, signed)
+        merged = known.merged
+        if merged != known.status:
+            known.status = merged
+            self._append_status(user, known, grants.grants, "explicit")
         return True
 
     def begin_update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, done: Updated) -> None:

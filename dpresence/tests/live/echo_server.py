@@ -39,7 +39,7 @@ class Echo(Channel):
         self.connection = connection
         self.app.opened += 1
 
-    def try_message(self, payload):
+    def try_message(self, payload, now):
         """Handle one word in the hub."""
         if payload != b"quick":
             return False

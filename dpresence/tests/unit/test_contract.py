@@ -101,10 +101,10 @@ def test_regular_expressions_are_in_the_dialect_of_json_schema() -> None:
 
 
 def test_a_device_name_is_refused_by_the_schema_exactly_as_by_the_service() -> None:
-    check = validator({"$ref": "#/components/schemas/StatusUpdate"})
+    check, try_parse = validator({"$ref": "#/components/schemas/StatusUpdate"}), messages.try_parser(messages.StatusUpdate)
     for device in ("a", "A.b_c:d-9", "x" * 64, "", "x" * 65, "a\n", "\na", "a b", "ä", "a\nb"):
         frame = {"email": "a@example.org", "status": "online", "device": device}
-        accepted = messages.try_parse(messages.StatusUpdate, json.dumps(frame)) is not None
+        accepted = try_parse(json.dumps(frame)) is not None
         assert check.is_valid(frame) == accepted, device
 
 

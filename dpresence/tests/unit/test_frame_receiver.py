@@ -6,8 +6,9 @@ import dataclasses
 
 import pytest
 
+from dpresence.channels.frame_limits import FrameLimits
 from dpresence.channels.frame_receiver import FrameReceiver
-from dpresence.channels.frames import FrameLimits, Part, Text, Violation
+from dpresence.channels.frames import Part, Text, Violation
 from dpresence.settings import Settings
 from dpresence.tests.live.support import frame
 

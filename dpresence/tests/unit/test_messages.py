@@ -34,7 +34,7 @@ from dpresence.messages import (
     encode,
     id_of,
     parse,
-    try_parse,
+    try_parser,
 )
 
 KINDS: list[Any] = [
@@ -226,11 +226,12 @@ def test_omitted_fields_have_their_defaults() -> None:
     assert parse(ApplicationChange, "{}") == ApplicationChange()
 
 
-def test_try_parse_returns_the_frames_that_parse_returns():
+def test_a_parser_that_returns_none_returns_the_frames_that_parse_returns():
+    try_parse = try_parser(StatusUpdate)
     good = '{"email":"a@example.org","status":"online","id":7}'
-    assert try_parse(StatusUpdate, good) == parse(StatusUpdate, good)
+    assert try_parse(good) == parse(StatusUpdate, good)
     for bad in ("", "[]", "[" * 5000, "{}", '{"action":null,' + good[1:], good.replace("online", "asleep"), '"\ud800"'):
-        assert try_parse(StatusUpdate, bad) is None
+        assert try_parse(bad) is None
 
 
 def test_action_and_id_are_found_in_frames_of_any_shape() -> None:

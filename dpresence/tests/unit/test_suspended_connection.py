@@ -50,7 +50,7 @@ class Slow(Channel):
 class SlowAtOnce(Slow):
     """Handles messages that start with "slow" in the hub."""
 
-    def try_message(self, payload: bytes) -> bool:
+    def try_message(self, payload: bytes, now: float) -> bool:
         if payload.startswith(b"slow"):
             self.message(payload.decode())
             return True

@@ -156,7 +156,7 @@ def test_both_paths_answer_the_same_bytes_and_append_the_same_updates(world, app
     transcript(world, app, [])  # the first sign-in takes a token of the user's rate more than the next ones
     at_once = transcript(world, app, script)
     with monkeypatch.context() as patch:
-        patch.setattr(DeviceChannel, "try_message", lambda self, payload: False)
+        patch.setattr(DeviceChannel, "try_message", lambda self, payload, now: False)
         assert transcript(world, app, script) == at_once
     assert any(at_once[0]), "the script is answered"
 
@@ -203,7 +203,7 @@ def test_an_update_waits_for_what_is_deferred(device):
 
 
 def test_an_error_of_the_channel_closes_the_connection_once(device, monkeypatch, caplog):
-    monkeypatch.setattr(DeviceChannel, "try_message", lambda self, payload: 1 / 0)
+    monkeypatch.setattr(DeviceChannel, "try_message", lambda self, payload, now: 1 / 0)
     assert device.play(AWAY)[2:4] == (1011).to_bytes(2, "big")
     assert len([record for record in caplog.records if record.exc_info]) == 1
     device.play(frame(8, b"\x03\xf3"))

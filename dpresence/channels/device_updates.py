@@ -1,0 +1,190 @@
+"""Updates of a signed-in device: on the fast path, in order on the ordinary one, and pending ones (docs/protocol.md, section 3)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ..clock import Clock
+from ..errors import BackendUnavailable, Conflict, SessionEnded
+from ..hub import DeviceSession
+from ..limits import rate_rule
+from ..messages import StatusUpdate, try_parser
+from ..model import Status
+from ..service import Services
+from ..service.device_sessions import check_email
+from ..settings import Settings
+from .base import OK_FRAME, JsonChannel
+from .status_limit import StatusLimit
+
+try_parse_update = try_parser(StatusUpdate)
+"""Parse an update; return None if it is not valid."""
+
+
+class UpdatingChannel(JsonChannel):
+    """The part of a device's channel that changes the status."""
+
+    __slots__ = ("_all_settings", "_services", "_status_limit", "_ticket", "_update_unconfirmed", "session")
+
+    def __init__(self, services: Services, settings: Settings, clock: Clock) -> None:
+        super().__init__(settings.channels, clock, services.metrics)
+        self._services = services
+        self._all_settings = settings
+        self._status_limit: StatusLimit | None = None  # None before the first change
+        self._ticket: str | None = None  # the next ticket, until an answer carries it
+        self._update_unconfirmed = False  # the result of the last tracker call is unknown
+        self.session = DeviceSession()
+
+    # -- the fast path. Every call and every attribute counts here: nearly all frames are ordinary updates
+
+    def try_message(self, payload: bytes, now: float) -> bool:
+        """Handle an ordinary update: of a signed-in device, with its e-mail address, within the rate, with nothing to wait for.
+
+        Everything else returns False, so that only ``message`` and what it calls refuse, sign in or renew.
+        """
+        frame, session = try_parse_update(payload), self.session
+        if (
+            frame is None
+            or not session.user
+            or frame.email != session.email
+            or frame.assertion is not None
+            or (frame.device is not None and frame.device != session.device)
+            or self._ticket is not None
+            or now >= session.ends_at
+        ):
+            return False
+        if frame.status != session.status or self._update_unconfirmed:
+            return self._try_change(frame, payload, now)
+        self._supersede_pending()
+        self._accept_update(frame)
+        return True
+
+    def _try_change(self, frame: StatusUpdate, payload: bytes, now: float) -> bool:
+        """Change the status without waiting, or begin to; return False, without any effect, if the rate or a backend prevents this."""
+        session, limit, status, devices = self.session, self._limit(), frame.status, self._services.devices
+        counted = status not in (session.status, "offline")
+        full_at = limit.take(now) if counted else limit.full_at
+        if counted and not full_at:
+            return False
+        begins = devices.can_begin_update(session.user)
+        if begins:
+            if not self._try_begin(frame, payload):
+                return False
+        elif not devices.try_update_status(session.user, session.device, self.connection.id, status):
+            return False
+        limit.accept(full_at)
+        if begins:
+            self.connection.suspend()
+        else:
+            session.status, self._update_unconfirmed = status, False
+            self._accept_update(frame)
+        return True
+
+    def _try_begin(self, frame: StatusUpdate, payload: bytes) -> bool:
+        """Begin to change the status; return False, without any effect, if the tracker is unavailable."""
+        try:
+            self._begin(frame, payload.decode())
+        except BackendUnavailable:
+            return False
+        return True
+
+    def _accept_update(self, frame: StatusUpdate) -> None:
+        """Answer OK to an update, while no ticket waits for an answer."""
+        if frame.id is None:
+            self.connection.send_frame(OK_FRAME)
+        else:
+            self.accept(frame.id)
+
+    # -- the ordinary path
+
+    def _update(self, frame: StatusUpdate) -> None:
+        self._check_update(frame)
+        self._apply_update(frame)
+
+    def _begin_update(self, frame: StatusUpdate, text: str) -> None:
+        """Update without waiting: the connection handles its next message after the answer of the tracker."""
+        self._check_update(frame)
+        session = self.session
+        if frame.status == session.status and not self._update_unconfirmed:
+            self.accept(frame.id)
+            return
+        self._begin(frame, text)
+        self.connection.suspend()
+
+    def _begin(self, frame: StatusUpdate, text: str) -> None:
+        """Begin to change the status. The caller suspends the connection."""
+        session = self.session
+        done = partial(self.connection.resume, self._end_update, frame, text)
+        self._services.devices.begin_update(session.user, session.device, self.connection.id, frame.status, done)
+        self._update_unconfirmed = True
+
+    def _end_update(self, frame: StatusUpdate, text: str, result: bool | BackendUnavailable | None) -> None:
+        if result is None:  # the grants were outdated
+            self.defer(lambda: self._apply_update(frame), text)
+        elif isinstance(result, BackendUnavailable):
+            self.refuse(result, text)
+        else:
+            self._confirm(frame.status, result)
+            self.accept(frame.id)
+
+    def _apply_update(self, frame: StatusUpdate) -> None:
+        self._apply(frame.status)
+        self.accept(frame.id)
+
+    def _check_update(self, frame: StatusUpdate) -> None:
+        """Check an update and count it.
+
+        :raises Refused: it is not applied, or later.
+        """
+        self._check_device(frame)
+        check_email(frame, self.session.email)
+        now = self._clock.monotonic()
+        if now >= self.session.ends_at:
+            raise SessionEnded()
+        if frame.status not in (self.session.status, "offline"):
+            self._limit().count(frame.status, now)
+        self._supersede_pending()
+
+    def _check_device(self, frame: StatusUpdate) -> None:
+        if frame.device not in (None, self.session.device):
+            raise Conflict("device: is fixed by the first frame of a connection")
+
+    def _limit(self) -> StatusLimit:
+        if self._status_limit is None:
+            presence = self._all_settings.presence
+            self._status_limit = StatusLimit(rate_rule(presence.status_rate, presence.status_burst))
+        return self._status_limit
+
+    def _supersede_pending(self) -> None:
+        if self._status_limit is not None:
+            self._status_limit.supersede()
+
+    def _apply(self, status: Status) -> None:
+        session = self.session
+        if session.user and (status != session.status or self._update_unconfirmed):
+            self._update_unconfirmed = True
+            known = self._services.devices.update_status(session.user, session.device, self.connection.id, status)
+            self._confirm(status, known)
+
+    def _confirm(self, status: Status, known: bool) -> None:
+        """Store the status that the tracker has confirmed.
+
+        :param known: False if the device was replaced or signed out, or if the tracker has lost it.
+        """
+        self.session.status, self._update_unconfirmed = status, False
+        if not known:
+            self._services.recovery.check_devices(self.session.user)
+
+    def _apply_pending(self) -> None:
+        limit = self._status_limit
+        if limit is not None and limit.pending is not None:
+            status, limit.pending = limit.pending, None
+            self._apply(status)
+
+    def _try_pending(self) -> None:
+        limit = self._limit()
+        pending = limit.pending
+        try:
+            self._apply_pending()
+        except BackendUnavailable:
+            # the next tick tries again; a sign-out may have set the status to offline meanwhile
+            limit.pending = limit.pending or pending
