@@ -2,12 +2,13 @@
 PYTHON ?= python3
 PORT ?= 8282
 BIN = .venv/bin
+CLIENT = clients/python
 SOURCES = setup.py dpresence bench packaging clients
 
 # Where bytecode is not written, each of some hundred processes that the tests start compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help build wheel run test check check-js lint format settings api demo bench growth clean conformance faults soak pages
+.PHONY: help build wheel run test check check-js lint format settings api demo bench bench-client growth clean conformance faults soak pages
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -20,9 +21,11 @@ build: .venv/.built ## Create .venv with the project installed; does nothing whe
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,check]'
 	@touch $@
 
-wheel: build ## Build the wheel for `pip install` in dist
+wheel: build ## Build the wheels of the service and of the Python client in dist
 	rm -rf build/lib build/bdist.*
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	rm -rf $(CLIENT)/build
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist ./$(CLIENT)
 
 run: build ## Serve on http://127.0.0.1:8282 with the development issuer; PORT=9000 uses another port
 ifeq ($(PORT),8282)
@@ -74,6 +77,9 @@ demo: build ## Start a service of its own, play every role over real sockets, an
 bench: build ## Print server CPU per update and memory per connection; PEERS=1 compares with Mosquitto
 	$(BIN)/python -m bench $(if $(PEERS),--peers)
 
+bench-client: build ## Print how many updates a second the Python client takes, as a ratio to parsing them
+	PYTHONPATH=$(CLIENT) $(BIN)/python $(CLIENT)/bench/updates.py
+
 growth: build ## Print how cost grows with applications, grants, accounts, devices and workers; takes half an hour
 	$(BIN)/python -m bench.growth
 
@@ -97,7 +103,7 @@ TESTS = dpresence/tests
 CLOCKS = $(TESTS)/faults/test_clocks.py
 
 faults: build ## Attack and break a service; writes figures to build/faults.md
-	$(BIN)/python -m pytest -m faults -n 4 --dist loadfile --durations=10 $(CLOCKS) $(addprefix $(TESTS)/,browser live unit web)
+	$(BIN)/python -m pytest -m faults -n 4 --dist loadfile --durations=10 $(CLOCKS) $(addprefix $(TESTS)/,browser live unit web) $(CLIENT)/tests
 	$(BIN)/python -m pytest -m faults --durations=10 --ignore $(CLOCKS) $(addprefix $(TESTS)/,contract faults)
 
 SOAK_MINUTES ?= 60

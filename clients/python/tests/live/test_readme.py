@@ -1,0 +1,62 @@
+"""The README's programs, run as they stand there but for the address of the service and the application."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+from dpresence.tests.support import DEVELOPMENT_TOKEN
+
+CLIENT = Path(__file__).parents[2]
+APP_SERVICE, DEVICE, ASYNCIO = re.findall(r"```python\n(.*?)```", (CLIENT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+@contextmanager
+def program(code, service, application, folder):
+    """Run a program; yields the lines that it prints. Its only error is the KeyboardInterrupt that ends it."""
+    for own, actual in (
+        ("https://presence.example.org", service.origin),
+        ("http://127.0.0.1:8282", service.origin),
+        ("3fVZhsi7n1yBSfwv", application.appid),
+        ("https://chess.example.org", f"http://{application.domain}"),
+    ):
+        code = code.replace(own, actual)
+    (folder / "development.token").write_text(DEVELOPMENT_TOKEN)
+    environment = {**os.environ, "PYTHONPATH": str(CLIENT), "DPRESENCE_KEY": application.key}
+    command = [sys.executable, "-u", "-W", "error", "-c", code]
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    limit = threading.Timer(60, process.kill)
+    limit.start()
+    try:
+        yield process.stdout
+        process.send_signal(2)
+        errors = process.communicate()[1]
+        assert errors.splitlines()[-1] == "KeyboardInterrupt" and application.key not in errors, errors
+    finally:
+        limit.cancel()
+        process.kill()
+        process.communicate()
+
+
+def test_the_application_s_service_and_the_device_meet(service, application, person, tmp_path):
+    person.email = "ada@example.org"
+    puid = person.grant(application)
+    with program(APP_SERVICE, service, application, tmp_path) as changes:
+        assert next(changes) == f"{puid} offline snapshot\n"
+        with program(DEVICE, service, application, tmp_path) as notifications:
+            assert next(changes).split()[:2] in ([puid, "online"], [puid, "unavailable"])
+            with person.device("online"):
+                assert any("Delivery(" in line for line in changes)
+                assert "message='Your move'" in next(notifications)
+    assert (tmp_path / "table.json").exists()
+
+
+def test_the_program_with_asyncio(service, application, person, tmp_path):
+    puid = person.grant(application)
+    with program(ASYNCIO, service, application, tmp_path) as changes:
+        assert next(changes) == f"{puid} offline snapshot\n"
