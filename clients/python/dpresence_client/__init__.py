@@ -23,6 +23,7 @@ from .errors import (
     NotConnected,
     NotFound,
     OutcomeUnknown,
+    PairingFailed,
     PresenceError,
     ProtocolError,
     Refused,
@@ -33,6 +34,8 @@ from .errors import (
     TooMany,
     Unavailable,
 )
+from .pairing import PairedDevice, PairingCodes, begin_pairing, finish_pairing
+from .rest import Rest
 from .stores import FileStore, FileTickets, MemoryStore, MemoryTickets, Store, Tickets
 from .sync import AppService, Device
 from .table import Table
@@ -65,10 +68,14 @@ __all__ = [
     "Notification",
     "OutcomeUnknown",
     "Outgoing",
+    "PairedDevice",
+    "PairingCodes",
+    "PairingFailed",
     "PresenceError",
     "ProtocolError",
     "Refused",
     "Replaced",
+    "Rest",
     "SignedOut",
     "SlowDown",
     "Store",
@@ -77,6 +84,8 @@ __all__ = [
     "Tickets",
     "TooMany",
     "Unavailable",
+    "begin_pairing",
+    "finish_pairing",
 ]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())

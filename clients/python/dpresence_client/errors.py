@@ -155,6 +155,10 @@ class CredentialsError(PresenceError):
         self.retry_after = retry_after
 
 
+class PairingFailed(PresenceError):
+    """The user has refused to connect this device, or the codes have expired."""
+
+
 class StoreError(PresenceError):
     """A stored table or ticket cannot be used; the text names the file and what to do."""
 

@@ -1,0 +1,60 @@
+"""The command ``dpresence-client``: connect this computer as a device, watch an application's users, notify them, manage applications."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from typing import Sequence
+
+from ..errors import PresenceError
+from . import applications, devices, services
+from .output import Output, printable
+
+DEFAULT_URL = "http://127.0.0.1:8282"
+EXIT_CODES = """
+exit codes:
+  0    done
+  1    the service refused it, or does not answer; the text says why
+  2    wrong arguments
+  130  ended by Ctrl-C
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    found = argparse.ArgumentParser(
+        prog="dpresence-client", description=__doc__, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    url = os.environ.get("DPRESENCE_URL", DEFAULT_URL)
+    found.add_argument("--service", metavar="URL", default=url, help="default: $DPRESENCE_URL, or %(default)s")
+    found.add_argument("--json", action="store_true", help="write one JSON object per line")
+    commands = found.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in (devices, services, applications):
+        module.add_commands(commands)
+    _add_completion(found)
+    return found
+
+
+def _add_completion(found: argparse.ArgumentParser) -> None:
+    try:
+        shtab = importlib.import_module("shtab")
+    except ImportError:  # the extra "completion" installs it
+        return
+    text = 'write the completion of a shell: eval "$(dpresence-client --print-completion bash)"'
+    shtab.add_argument_to(found, ["--print-completion"], help=text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    options = parser().parse_args(arguments)
+    output = Output(sys.stdout, options.json)
+    try:
+        options.run(options, output)
+    except (PresenceError, ValueError, OSError) as error:
+        sys.stderr.write(f"dpresence-client: {printable(str(error))}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0

@@ -1,0 +1,68 @@
+"""The commands of an application's service: ``watch`` and ``notify``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from ..errors import InvalidKey
+from ..sync import AppService
+from ..table import Table
+from .output import Output
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands to the parser."""
+    watch = commands.add_parser("watch", help="show an application's users and their statuses until Ctrl-C")
+    _add_application(watch)
+    watch.set_defaults(run=_watch)
+    notify = commands.add_parser("notify", help="send a notification to a user of an application")
+    _add_application(notify)
+    notify.add_argument("puid", help="the user's identifier for this application")
+    notify.add_argument("message", help="up to 512 characters")
+    notify.add_argument("--action", default="", help="a word, or a URL on the application's domain")
+    notify.add_argument("--source", help="name of the sender; default: the application's")
+    notify.add_argument("--ttl", type=int, help="seconds that it may wait; default: a day")
+    notify.set_defaults(run=_notify)
+
+
+def _add_application(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("appid")
+    parser.add_argument("--key-file", type=Path, help="file with the API key; default: the key is in $DPRESENCE_KEY")
+
+
+def _service(options: argparse.Namespace) -> AppService:
+    key = options.key_file.read_text(encoding="utf-8").strip() if options.key_file else os.environ.get("DPRESENCE_KEY", "")
+    if not key:
+        raise InvalidKey(105, "no API key: give --key-file, or set DPRESENCE_KEY")
+    return AppService(options.service, options.appid, key)
+
+
+def _watch(options: argparse.Namespace, output: Output) -> None:
+    with _service(options) as app:
+        if output.is_terminal:
+            _show(app.table, output)
+        for change in app:
+            if output.is_terminal:
+                _show(app.table, output)
+            else:
+                output.result(change._asdict(), f"{_time(change.at)}  {change.puid}  {change.status}  {change.reason}")
+
+
+def _show(table: Table, output: Output) -> None:
+    rows = sorted(((entry.status, puid, _time(entry.at)) for puid, entry in table.items()), key=lambda row: (row[0] == "offline", row))
+    output.table(("status", "puid", "since"), rows)
+
+
+def _time(milliseconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(milliseconds / 1000))
+
+
+def _notify(options: argparse.Namespace, output: Output) -> None:
+    with _service(options) as app:
+        answer = app.notify(options.puid, options.message, action=options.action, source=options.source, ttl=options.ttl)
+    delivered = "It was sent to a device." if answer.delivered else "It waits until a device gets it."
+    output.result(answer._asdict(), f"{answer.id}: {delivered}")

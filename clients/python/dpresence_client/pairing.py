@@ -1,0 +1,91 @@
+"""Pairing of a device without a browser (docs/protocol.md, section 6; RFC 8628)."""
+
+from __future__ import annotations
+
+import time
+from typing import Callable, NamedTuple
+
+from .errors import NotConnected, PairingFailed, Refused, Unavailable
+from .rest import Rest
+
+_INCOMPLETE = 143
+
+
+class PairingCodes(NamedTuple):
+    """A pairing that has begun. Show the user ``user_code`` and ``verification_uri``.
+
+    :ivar device_code: the secret by which this device asks for the result.
+    :ivar verification_uri_complete: the page with the code, for a link or a QR code.
+    :ivar expires_in: seconds until the codes expire.
+    :ivar interval: shortest time between two polls, in seconds.
+    """
+
+    device_code: str
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str
+    expires_in: int
+    interval: int
+
+    def __repr__(self) -> str:
+        """Leave out the device code."""
+        return f"PairingCodes({self.user_code!r}, {self.verification_uri!r})"
+
+
+class PairedDevice(NamedTuple):
+    """A device that the user has connected.
+
+    :ivar credential: what ``Device`` takes from its credentials; store it where only this device can read it.
+    :ivar email: the user's address.
+    :ivar device: name of the device.
+    """
+
+    credential: str
+    email: str
+    device: str
+
+    def __repr__(self) -> str:
+        """Leave out the credential."""
+        return f"PairedDevice({self.email!r}, {self.device!r})"
+
+
+def begin_pairing(url: str, device: str, client: str) -> PairingCodes:
+    """Ask a service for the codes of a new pairing.
+
+    :param url: URL of the service.
+    :param device: name of this device: 1 to 64 of ``A-Z a-z 0-9 . _ : -``.
+    :param client: name of this program, which the user sees: 1 to 64 characters.
+    :raises Refused: a name is wrong, or too many pairings began at this address.
+    :raises NotConnected: the service does not answer.
+    """
+    answer = Rest(url).call("POST", "/pair", {"device": device, "client": client})
+    return PairingCodes(**{name: answer[name] for name in PairingCodes._fields})
+
+
+def finish_pairing(url: str, codes: PairingCodes, sleep: Callable[[float], object] = time.sleep) -> PairedDevice:
+    """Wait until the user has answered, and return the credential.
+
+    :param sleep: waits for some seconds.
+    :raises PairingFailed: the user has refused, or the codes have expired.
+    """
+    rest, interval = Rest(url), float(codes.interval)
+    while True:
+        sleep(interval)
+        try:
+            answer = rest.call("POST", "/pair/token", {"device_code": codes.device_code})
+        except (NotConnected, Unavailable):
+            continue
+        except Refused as refused:
+            interval = _next_interval(refused, interval)
+        else:
+            return PairedDevice(answer["credential"], answer["email"], answer["device"])
+
+
+def _next_interval(refused: Refused, interval: float) -> float:
+    if refused.errno != _INCOMPLETE:
+        raise refused
+    if refused.details == "authorization_pending":
+        return interval
+    if refused.details == "slow_down":
+        return interval + 5  # RFC 8628, section 3.5
+    raise PairingFailed(refused.error)

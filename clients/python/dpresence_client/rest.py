@@ -1,0 +1,76 @@
+"""The REST calls of the service (docs/protocol.md, section 6), with the standard library."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any, Dict, Mapping
+
+from .errors import NotConnected, refusal
+from .websocket import channel_url
+
+ANSWER_SECONDS = 15.0
+_MAX_BYTES = 16 * 2**20
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: another address must not get the credentials."""
+
+    def redirect_request(self, *args: Any) -> None:
+        """Return nothing, so that the redirect is an error."""
+
+
+class Rest:
+    """Calls of one service.
+
+    :param url: URL of the service, as for ``AppService``.
+    :param authorization: value of the header ``Authorization``; "" for calls that need none.
+    """
+
+    def __init__(self, url: str, authorization: str = "") -> None:
+        channel_url(url, "/")  # checks it
+        self.url = url.rstrip("/")
+        self._authorization = authorization
+        self._opener = urllib.request.build_opener(_NoRedirect)
+
+    def __repr__(self) -> str:
+        return f"Rest({self.url!r})"
+
+    def call(self, method: str, path: str, body: Any = None, accept: str = "application/json") -> Any:
+        """Make a call; return the body of its answer, None without one.
+
+        :param path: quoted.
+        :param accept: for another type than JSON, the answer is returned as text.
+        :raises Refused: the service refused it.
+        :raises NotConnected: the service does not answer.
+        """
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, self._headers(data, accept), method=method)  # noqa: S310
+        try:
+            with self._opener.open(request, timeout=ANSWER_SECONDS) as answer:
+                content: bytes = answer.read(_MAX_BYTES)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise refusal(_refused(error), error.code) from None
+        except OSError as error:
+            raise NotConnected(f"{self.url} does not answer: {getattr(error, 'reason', error)}") from None
+        if accept != "application/json":
+            return content.decode()
+        return json.loads(content) if content else None
+
+    def _headers(self, data: bytes | None, accept: str) -> Dict[str, str]:
+        headers = {"Accept": accept}
+        if data is not None:
+            headers["Content-Type"] = "application/json"
+        if self._authorization:
+            headers["Authorization"] = self._authorization
+        return headers
+
+
+def _refused(error: urllib.error.HTTPError) -> Mapping[str, Any]:
+    try:
+        answer = json.loads(error.read(_MAX_BYTES))
+    except (OSError, ValueError):
+        answer = None
+    return answer if isinstance(answer, dict) and "errno" in answer else {"error": f"HTTP {error.code}, not from dpresence"}

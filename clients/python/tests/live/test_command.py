@@ -1,0 +1,153 @@
+"""The command ``dpresence-client`` against a running dpresence."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from dpresence.tests.support import DEVELOPMENT_TOKEN
+
+from dpresence_client.cli import main
+from dpresence_client.cli.output import printable
+
+from .support import wait_until
+
+PACKAGE = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch, tmp_path, service):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("DPRESENCE_URL", service.origin)
+    monkeypatch.delenv("DPRESENCE_KEY", raising=False)
+    return tmp_path
+
+
+class Running:
+    """The command in a process of its own, as somebody starts it."""
+
+    def __init__(self, *arguments):
+        self.ends_by_interrupt = arguments[0] != "login"
+        env = {**os.environ, "PYTHONPATH": str(PACKAGE)}
+        command = [sys.executable, "-m", "dpresence_client.cli", *arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+        self.lines = []
+        self._thread = threading.Thread(target=lambda: self.lines.extend(iter(self.process.stdout.readline, "")))
+        self._thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if self.ends_by_interrupt or kind:
+            self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(60)
+        errors = self.process.stderr.read()
+        assert kind or code == (130 if self.ends_by_interrupt else 0), errors
+        self._thread.join()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def line(self, pattern):
+        """Return the match of the first line with a pattern."""
+        return wait_until(lambda: next(filter(None, (re.search(pattern, line) for line in self.lines)), None), 60)
+
+
+def written(capsys):
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_login_connects_this_computer_and_status_shows_the_person_and_prints_their_notifications(application, person, home):
+    puid = person.grant(application)
+    with Running("login", "--device", "desk") as login:
+        code = login.line(r"[B-Z]{4}-[B-Z]{4}")[0]
+        answer(person, code)
+        login.line(f"device desk of {person.email}")
+    (file,) = (home / "config" / "dpresence-client").iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    with application.service() as app, Running("status", "unavailable") as status:
+        status.line("is unavailable on desk")
+        wait_until(lambda: (puid, "unavailable", "explicit") in app.next_updates())
+        app.notify({"puid": puid, "message": "Your move"})
+        status.line("Chess club: Your move")
+
+
+def answer(person, code):
+    """Confirm a pairing as a browser does."""
+    import requests
+
+    session = requests.Session()
+    csrf = session.post(f"{person.origin}/login", json={"assertion": person.assertion()}, timeout=30).json()["csrf"]
+    headers = {"X-CSRF-Token": csrf}
+    assert session.post(f"{person.origin}/pair/answer", json={"code": code, "allow": True}, headers=headers, timeout=30).ok
+
+
+def test_status_and_logout_without_a_login_say_what_to_do(capsys, service):
+    for command in (["status", "online"], ["logout"]):
+        assert main(command) == 1
+        assert f"run dpresence-client --service {service.origin} login" in capsys.readouterr().err
+
+
+def test_watch_shows_each_change(application, person, monkeypatch):
+    puid = person.grant(application)
+    monkeypatch.setenv("DPRESENCE_KEY", application.key)
+    with Running("watch", application.appid) as watch:
+        watch.line(f"{puid}  offline")
+        with person.device():
+            watch.line(f"{puid}  online  explicit")
+
+
+def test_notify_answers_the_id_and_refuses_by_name(application, person, capsys, home):
+    puid = person.grant(application)
+    key = home / "key"
+    key.write_text(f"{application.key}\n")
+    assert main(["--json", "notify", application.appid, puid, "Your move", "--key-file", str(key)]) == 0
+    (answer,) = written(capsys)
+    assert answer["puid"] == puid and answer["id"].startswith("n_")
+    assert main(["notify", application.appid, "nobody", "Your move", "--key-file", str(key)]) == 1
+    assert capsys.readouterr().err == "dpresence-client: errno 110: not found\n"
+    assert main(["notify", application.appid, puid, "Your move"]) == 1
+    assert "DPRESENCE_KEY" in capsys.readouterr().err
+
+
+def test_an_application_is_registered_listed_and_deleted(capsys, home):
+    token = home / "token"
+    token.write_text(DEVELOPMENT_TOKEN)
+    apps = ["--json", "apps", "--email", "dev@example.org", "--token-file", str(token)]
+    assert main([*apps, "register", "Chess", "chess.example.org"]) == 0
+    (made,) = written(capsys)
+    assert main([*apps, "list"]) == 0
+    assert made in written(capsys)
+    assert main([*apps, "validate", made["appid"]]) == 1
+    assert "errno 141" in capsys.readouterr().err
+    assert main([*apps, "delete", made["appid"]]) == 0
+    assert main([*apps, "show", made["appid"]]) == 1
+
+
+def test_apps_without_credentials_say_what_to_do(capsys):
+    assert main(["apps", "list"]) == 1
+    assert "DPRESENCE_ASSERTION" in capsys.readouterr().err
+
+
+def test_a_service_that_does_not_answer_is_named(capsys, monkeypatch):
+    monkeypatch.setenv("DPRESENCE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("DPRESENCE_ASSERTION", "a.b.c")
+    assert main(["apps", "list"]) == 1
+    assert "http://127.0.0.1:9 does not answer" in capsys.readouterr().err
+
+
+def test_text_of_others_cannot_control_the_terminal():
+    assert printable("a\x1b[2Jb\u202e") == "a?[2Jb?"
+
+
+def test_the_completion_of_a_shell_is_written(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--print-completion", "bash"])
+    assert ended.value.code == 0 and "dpresence" in capsys.readouterr().out
