@@ -78,6 +78,7 @@ def _upgrade_by_script(connection: Connection) -> bool:
         return False
     if connection.exec_driver_sql("SELECT 1 FROM sqlite_master").first():
         return _upgrade(connection)
+    cursor = _driver(connection).cursor()
     for statement in statements:
-        connection.exec_driver_sql(statement)
+        cursor.execute(statement)
     return True
