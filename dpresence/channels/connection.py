@@ -218,9 +218,13 @@ class Connection:
         payload = receiver.small_text(data, now)
         if payload is None:
             return False
-        if self.call_guarded(channel.try_message, payload, now) is False:  # None: it failed, and the connection is closing
-            receiver.full_at = full_at
-            return False
+        try:
+            if not channel.try_message(payload, now):
+                receiver.full_at = full_at
+                return False
+        except BaseException:  # as ``call_guarded``
+            self.log_failure()
+            self.close(CloseCode.INTERNAL_ERROR, "internal error")
         if self._suspended:
             self._unread = False
             self._scheduler.park()  # there is no run; ``resume`` ends the suspension as if there were one

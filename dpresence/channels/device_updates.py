@@ -53,46 +53,39 @@ class UpdatingChannel(JsonChannel):
         ):
             return False
         if frame.status != session.status or self._update_unconfirmed:
-            return self._try_change(frame, payload, now)
-        self._supersede_pending()
-        self._accept_update(frame)
-        return True
-
-    def _try_change(self, frame: StatusUpdate, payload: bytes, now: float) -> bool:
-        """Change the status without waiting, or begin to; return False, without any effect, if the rate or a backend prevents this."""
-        session, limit, status, devices = self.session, self._limit(), frame.status, self._services.devices
-        counted = status not in (session.status, "offline")
-        full_at = limit.take(now) if counted else limit.full_at
-        if counted and not full_at:
-            return False
-        begins = devices.can_begin_update(session.user)
-        if begins:
-            if not self._try_begin(frame, payload):
+            limit = self._status_limit or self._limit()
+            counted = frame.status not in (session.status, "offline")
+            full_at = limit.take(now) if counted else limit.full_at
+            if counted and not full_at:
                 return False
-        elif not devices.try_update_status(session.user, session.device, self.connection.id, status):
-            return False
-        limit.accept(full_at)
-        if begins:
-            self.connection.suspend()
+            if self._services.devices.waits:
+                return self._try_begin(frame, payload, full_at)
+            if not self._services.devices.try_update_status(session.user, session.device, self.connection.id, frame.status):
+                return False
+            session.status, self._update_unconfirmed = frame.status, False
+            limit.accept(full_at)
         else:
-            session.status, self._update_unconfirmed = status, False
-            self._accept_update(frame)
+            self._supersede_pending()
+        if frame.id is None:  # as ``accept``: no ticket waits for an answer
+            self.connection.send_frame(OK_FRAME)
+        else:
+            self.accept(frame.id)
         return True
 
-    def _try_begin(self, frame: StatusUpdate, payload: bytes) -> bool:
-        """Begin to change the status; return False, without any effect, if the tracker is unavailable."""
+    def _try_begin(self, frame: StatusUpdate, payload: bytes, full_at: float) -> bool:
+        """Begin to change the status; return False, without any effect, if grants have to be loaded or the tracker is unavailable.
+
+        :param full_at: the state of the limit after the change.
+        """
+        if not self._services.devices.can_begin_update(self.session.user):
+            return False
         try:
             self._begin(frame, payload.decode())
         except BackendUnavailable:
             return False
+        self._limit().accept(full_at)
+        self.connection.suspend()
         return True
-
-    def _accept_update(self, frame: StatusUpdate) -> None:
-        """Answer OK to an update, while no ticket waits for an answer."""
-        if frame.id is None:
-            self.connection.send_frame(OK_FRAME)
-        else:
-            self.accept(frame.id)
 
     # -- the ordinary path
 

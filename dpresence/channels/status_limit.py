@@ -43,7 +43,7 @@ class StatusLimit:
     def accept(self, full_at: float) -> None:
         """Store the state of ``take`` after the change, and forget the pending one."""
         self.full_at = full_at
-        self.supersede()
+        self.pending, self._ignored_waits = None, 0
 
     def count(self, status: Status, now: float) -> None:
         """Count a change.

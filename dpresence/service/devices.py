@@ -31,7 +31,10 @@ _PAGE = 100
 
 
 class Devices:
-    """Operations on devices."""
+    """Operations on devices.
+
+    :ivar waits: the tracker waits for a store: see ``begin_update``.
+    """
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class Devices:
     ) -> None:
         self._directory = directory
         self._tracker = tracker
+        self.waits = tracker.waits
         self._grants = grants
         self._feeds = feeds
         self._outbox = outbox
@@ -58,7 +62,7 @@ class Devices:
 
     def can_update_now(self, user: str) -> bool:
         """Return whether ``update_status`` of this user can complete without blocking."""
-        return not self._tracker.waits and self._grants.cached(user) is not None
+        return not self.waits and self._grants.cached(user) is not None
 
     def connect(self, account: Account, device: str | None, connection: str, status: Status, family: str | None = None) -> Connected:
         """Connect a device: the connection becomes the only one that may update it.
@@ -100,7 +104,7 @@ class Devices:
 
     def can_begin_update(self, user: str) -> bool:
         """Return whether ``begin_update`` can be called for this user: the tracker waits for a store, and no grants have to be loaded."""
-        return self._tracker.waits and self._grants.cached(user) is not None
+        return self.waits and self._grants.cached(user) is not None
 
     def begin_update(
         self, user: str, device: str, connection: str, status: Status, done: Callable[[bool | BackendUnavailable | None], None]
@@ -127,7 +131,7 @@ class Devices:
 
     def try_update_status(self, user: str, device: str, connection: str, status: Status) -> bool:
         """Update a device's status without waiting; return False, without any effect, if ``update_status`` must do it."""
-        grants = None if self._tracker.waits else self._grants.cached(user)
+        grants = None if self.waits else self._grants.cached(user)
         if grants is None:
             return False
         try:

@@ -38,7 +38,6 @@ class MemoryTracker(MemoryFeeds):
         self._rates = RateStates(settings.status_rate, settings.status_burst, _MAX_RATES)
         self._postponed: dict[str, tuple[float, Reason]] = {}  # user -> time of the next token, and the reason of the change
         self._claims: dict[str, float] = {}  # task -> end of the claim
-        self._listeners: list[Listener] = []
         self._published: list[str] = []
         self.remembers_since = clock.now()
 
@@ -199,9 +198,12 @@ class MemoryTracker(MemoryFeeds):
 
     def _may_append(self, user: str, status: Status, reason: Reason) -> bool:
         """Take a token for a status of a user; if there is none, record when the change is due."""
-        wait = 0.0 if status == "offline" else self.charge(user)
+        if status == "offline":
+            return True
+        now = self._clock.monotonic()
+        wait = self._rates.take(user, now)
         if wait:
-            self._postponed[user] = (self._clock.monotonic() + wait, reason)
+            self._postponed[user] = (now + wait, reason)
         return not wait
 
     def sent_status(self, user: str) -> Status:

@@ -11,7 +11,7 @@ from heapq import nsmallest
 from ...clock import Clock
 from ...model import DirectoryVersion, Grant, Reason, Status, Update
 from ...settings import PresenceSettings
-from . import DROPPED_SECONDS, Tracker, offset_of
+from . import DROPPED_SECONDS, Listener, Tracker, offset_of
 from .feed import Feed
 
 
@@ -21,6 +21,7 @@ class MemoryFeeds(Tracker):
     def __init__(self, settings: PresenceSettings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
+        self._listeners: list[Listener] = []
         self._epoch = secrets.token_hex(8)
         self._feeds: dict[str, Feed] = {}
         self._dropped: OrderedDict[str, float] = OrderedDict()  # application -> time until which its feed stays deleted, ascending
@@ -107,4 +108,5 @@ class MemoryFeeds(Tracker):
                 continue
             feed = self._feeds.get(appid) or self._stored_feed(appid)
             if feed.append(grant, status, reason, now):
-                self.signal("feed", appid)
+                for listener in self._listeners:  # as ``signal``
+                    listener("feed", appid)
