@@ -14,6 +14,7 @@ PARAMETERS: dict[str, tuple[str, Schema]] = {
     "after": ("The `next` of the page before.", TEXT),
     "limit": ("Number of entries of a page.", {"type": "integer", "minimum": 1, "maximum": MAX_ENTRIES, "default": MAX_ENTRIES}),
     "next": ("Path of this service to go to after the sign-in.", TEXT),
+    "token": ("The token of a development service.", TEXT),
     "code": ("The code that the device shows.", TEXT),
     "puid": ("A PUID; it may be repeated.", {"type": "array", "items": TEXT, "maxItems": MAX_ENTRIES}),
     "redirect": ("An https URL on the application's domain, to which the page leads back.", TEXT),
@@ -32,6 +33,7 @@ HEADERS: dict[str, tuple[str, Schema]] = {
 }
 """Description and schema of each header of an answer."""
 NOTES = {
+    "getHome": "On a development service, the link with `token` stores the token in a cookie (section 8).",
     "getPairing": "Browsers get the page that asks for the code, and then whether to connect the device.",
     "redeemPairing": "The device polls until the user has answered; `details` of errno 143 says how far the pairing is.",
     "postAnswer": "The form of the page is answered with 303 to the page.",

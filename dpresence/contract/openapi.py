@@ -128,6 +128,8 @@ def _schema(kind: Any) -> Schema:
 
 def _responses(operation: Operation) -> dict[str, Any]:
     found = {str(status): _answer(operation, status, kind) for status, kind in operation.answers.items()}
+    if operation.method == "GET" and operation.caller in ("user", "session", "operator"):
+        found["303"] = _with_headers({"description": "A browser has to sign in first"}, ["Location"])
     by_status: dict[int, list[int]] = {}
     for errno in operation.all_errnos:
         by_status.setdefault(errno_table()[errno].status, []).append(errno)

@@ -53,7 +53,7 @@ _NONE: dict[str, Any] = {"body": Empty, "optional": True}
 
 OPERATIONS: dict[str, tuple[Operation, ...]] = {
     "Signing in": (
-        Operation("GET /sidebar", "getSidebar", "The page *My presence*", "session", {200: str}, errnos=(111,), page=True),
+        Operation("GET /sidebar", "getSidebar", "The page My presence", "session", {200: str}, errnos=(111,), page=True),
         Operation("GET /login", "getLogin", "The page to sign in", "anybody", {200: str}, errnos=(115,), query=("next",), page=True),
         Operation(
             "POST /login",
@@ -62,7 +62,7 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
             "anybody",
             {200: LoggedIn},
             body=Login,
-            errnos=(34, 121, 122),
+            errnos=(34, 121, 122, 130),
         ),
         Operation(
             "GET /login/{provider}",
@@ -79,7 +79,7 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
             "Open a session with the provider's answer",
             "anybody",
             {303: None},
-            errnos=(34, 110, 121, 122),
+            errnos=(34, 110, 121, 122, 130),
         ),
         Operation(
             "POST /logout", "postLogout", "End this browser session, or everything", "session", {200: LoggedOut}, body=Logout, optional=True
@@ -150,8 +150,8 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
             "getApplication",
             "Read an application and its keys",
             "user",
-            {200: ApplicationDetails},
-            errnos=(110,),
+            {101: None, 200: ApplicationDetails},
+            errnos=(108, 110, 140, 142),
             page=True,
         ),
         Operation(
@@ -263,9 +263,19 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
         ),
     ),
     "Service": (
-        Operation("GET /", "getHome", "The home page; for programs, name and version", "anybody", {200: Version}, page=True),
+        Operation(
+            "GET /",
+            "getHome",
+            "The home page; for programs, name and version",
+            "anybody",
+            {200: Version, 303: None},
+            errnos=(111, 121),
+            query=("token",),
+            page=True,
+        ),
         Operation("GET /__api__", "getOpenapi", "This document, OpenAPI", "anybody", {200: dict, 304: None}),
         Operation("GET /__api__/asyncapi", "getAsyncapi", "The frames of the channels, AsyncAPI", "anybody", {200: dict, 304: None}),
+        Operation("GET /__api__/docs", "getDocs", "Both documents as a page", "anybody", {200: str}, errnos=(111,), page=True),
         Operation("GET /static/{file}", "getFile", "A file of the pages, and `presence.js`", "anybody", {200: bytes, 304: None}),
     ),
     "Operators": (

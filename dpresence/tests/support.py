@@ -13,6 +13,7 @@ from gevent.event import AsyncResult
 from dpresence.clock import Clock
 from dpresence.errors import Refused
 from dpresence.messages import Refusal, encode
+from dpresence.tests.contract_check import check_accepted, check_frame
 
 EPOCH = 1_795_364_497_250
 DEVELOPMENT_TOKEN = "token-of-the-tests"
@@ -73,8 +74,17 @@ class FakeConnection:
         self.channel = channel
 
     def send(self, payload: bytes) -> None:
+        frame = json.loads(payload)
+        if path := self._path:
+            check_frame(path, frame)
         if self.code is None:
-            self.sent.append(json.loads(payload))
+            self.sent.append(frame)
+
+    @property
+    def _path(self) -> str:
+        """The path of the channel; "" for a channel that a test made."""
+        paths = {"DeviceChannel": "/presence", "AppServiceChannel": "/myapps/appid"}
+        return next((paths[cls.__name__] for cls in type(self.channel).__mro__ if cls.__name__ in paths), "")
 
     def send_frame(self, frame: bytes) -> None:
         self.send(text_of(frame))
@@ -122,7 +132,10 @@ class FakeConnection:
         before = len(self.sent)
         if self.code is None and not self._handled_at_once(text):
             self._event(lambda: self.channel.message(text))
-        return self.sent[-1] if len(self.sent) > before else None
+        answer = self.sent[-1] if len(self.sent) > before else None
+        if len(self.sent) == before + 1 and (path := self._path):
+            check_accepted(path, text, answer)
+        return answer
 
     def _handled_at_once(self, text: str) -> bool:
         small = text.isascii() and len(text) <= 125

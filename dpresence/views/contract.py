@@ -2,34 +2,56 @@
 
 from __future__ import annotations
 
-from typing import cast
+from dataclasses import dataclass
+from functools import cached_property
 
+from markupsafe import Markup
 from pyramid.config import Configurator
+from pyramid.renderers import render
 from pyramid.response import Response
 
 from .. import __version__
 from ..contract import Contract, Document
 from ..registry import KEY
 from ..request import Request
-from . import cornice_service
+from . import cornice_service, templates
+from .pages import for_browsers, page, redirect_to_audience
 
 openapi = cornice_service("openapi", "/__api__")
 asyncapi = cornice_service("asyncapi", "/__api__/asyncapi")
-
-
+docs = cornice_service("api_docs", "/__api__/docs")
 _KEY = "dpresence.contract"
+
+
+@dataclass(frozen=True)
+class Published:
+    """The documents of a service, and their page. Each is made when it is first requested."""
+
+    contract: Contract
+
+    @cached_property
+    def content(self) -> Markup:
+        """The part of the page that is the same for everybody."""
+        variables = {"openapi": self.contract.openapi.content, "asyncapi": self.contract.asyncapi.content}
+        return Markup(render(f"dpresence:templates/{templates.ApiContent.name}.jinja2", variables))  # noqa: S704  # a template, which escapes
 
 
 @openapi.get()
 def get_openapi(request: Request) -> Response:
     """Return the OpenAPI document of REST, or 304 if the client's copy is current."""
-    return _answer(_contract(request).openapi)
+    return _answer(_published(request).contract.openapi)
 
 
 @asyncapi.get()
 def get_asyncapi(request: Request) -> Response:
     """Return the AsyncAPI document of the channels, or 304 if the client's copy is current."""
-    return _answer(_contract(request).asyncapi)
+    return _answer(_published(request).contract.asyncapi)
+
+
+@docs.get(validators=(for_browsers, redirect_to_audience))
+def get_docs(request: Request) -> Response:
+    """Return both documents as a page."""
+    return page(request, templates.Api(_published(request).content))
 
 
 def _answer(document: Document) -> Response:
@@ -38,11 +60,12 @@ def _answer(document: Document) -> Response:
     return response
 
 
-def _contract(request: Request) -> Contract:
-    return cast("Contract", request.registry[_KEY])
+def _published(request: Request) -> Published:
+    published: Published = request.registry[_KEY]
+    return published
 
 
 def includeme(config: Configurator) -> None:
-    """Add the views, and the documents, which are generated when they are first requested."""
-    config.registry[_KEY] = Contract(config.registry[KEY].settings, __version__)
+    """Add the views and what they serve."""
+    config.registry[_KEY] = Published(Contract(config.registry[KEY].settings, __version__))
     config.scan(__name__)

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from pyramid.response import Response
 
-from ..errors import UnknownPath
 from ..messages import Version
 from ..request import Request
 from . import cornice_service, templates
 from .ops import service_version
-from .pages import page, redirect_to_audience, wants_page
+from .pages import for_browsers, page, redirect_to_audience, wants_page
 from .validators import session
 
 home = cornice_service("home", "/")
 sidebar = cornice_service("sidebar", "/sidebar")
-
-
-def _for_browsers(request: Request, **_: object) -> None:
-    """Refuse requests that do not accept a page.
-
-    :raises UnknownPath: this path has no other representation.
-    """
-    if not wants_page(request):
-        raise UnknownPath("this path is a page: Accept has to name text/html")
 
 
 @home.get(validators=(redirect_to_audience,))
@@ -33,7 +23,7 @@ def get_home(request: Request) -> Response | Version:
     return page(request, templates.Home(request.shared.settings.identity.audience))
 
 
-@sidebar.get(validators=(_for_browsers, redirect_to_audience, session))
+@sidebar.get(validators=(for_browsers, redirect_to_audience, session))
 def get_sidebar(request: Request) -> Response:
     """Return the page with the user's status, devices and grants; the page connects as a device itself."""
     return page(request, templates.Sidebar())

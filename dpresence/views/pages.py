@@ -11,7 +11,7 @@ from pyramid.httpexceptions import HTTPSeeOther, HTTPTemporaryRedirect
 from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
-from ..errors import Refused
+from ..errors import Refused, UnknownPath
 from ..request import Request
 from ..service.accounts import csrf_token
 from .headers import page_policy
@@ -83,6 +83,15 @@ def sign_in_first(request: Request) -> Response:
 def development_cookie(request: Request) -> str:
     """Return the name of the development token's cookie. It contains the port, as all ports of a host share their cookies."""
     return f"dpresence-development-{urlsplit(request.shared.settings.identity.audience).port or 80}"
+
+
+def for_browsers(request: Request, **_: object) -> None:
+    """Refuse requests that do not accept a page.
+
+    :raises UnknownPath: this path has no other representation.
+    """
+    if not wants_page(request):
+        raise UnknownPath("this path is a page: Accept has to name text/html")
 
 
 def redirect_to_audience(request: Request, **_: Any) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from markupsafe import Markup
+
 from ..identity.oidc_client import OidcClient
 from ..model import Application, Grant, Pairing, Status
 from .explanations import Explanation
@@ -118,6 +120,30 @@ class Admin(Template):
     """The operator's page, which loads the figures itself."""
 
     name = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Api(Template):
+    """The page that shows the contract.
+
+    :param content: the rendered ``ApiContent``, which is the same for everybody.
+    """
+
+    name = "api"
+    content: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContent(Template):
+    """The contract as a part of a page.
+
+    :param openapi: the OpenAPI document.
+    :param asyncapi: the AsyncAPI document.
+    """
+
+    name = "api-content"
+    openapi: dict[str, object]
+    asyncapi: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)

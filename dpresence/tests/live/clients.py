@@ -19,6 +19,7 @@ import requests
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from dpresence.tests.contract_check import check_accepted, check_answer, check_frame
 from dpresence.tests.support import WITH_TOKEN
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
@@ -60,6 +61,7 @@ class Person:
         """
         headers = {"Authorization": f"BrowserID {self.assertion()}"}
         answer = requests.request(method, self.origin + path, json=body, headers=headers, timeout=ANSWER_SECONDS)
+        check_answer(method, path, answer.status_code, answer.headers.get("Content-Type", ""), answer.content)
         assert answer.status_code == status if status else answer.ok, f"{answer.status_code}: {answer.text}"
         return answer.json() if answer.content else None
 
@@ -115,6 +117,7 @@ class Channel:
 
     def __init__(self, origin: str, path: str, **options: Any) -> None:
         url = origin.replace("http", "ws", 1) + path
+        self.path = path
         self._open = ExitStack()
         self.socket = self._open.enter_context(connect(url, ping_interval=None, close_timeout=2, proxy=None, compression=None, **options))
 
@@ -130,12 +133,16 @@ class Channel:
 
     def receive(self, seconds: float = ANSWER_SECONDS) -> Any:
         """Return the next frame."""
-        return json.loads(self.socket.recv(timeout=seconds))
+        frame = json.loads(self.socket.recv(timeout=seconds))
+        check_frame(self.path, frame)
+        return frame
 
     def ask(self, **frame: Any) -> Any:
         """Send a frame and return what comes next."""
         self.send(**frame)
-        return self.receive()
+        answer = self.receive()
+        check_accepted(self.path, json.dumps(frame), answer)
+        return answer
 
     def assert_silent(self, seconds: float = QUIET_SECONDS) -> None:
         """Fail when anything arrives within some time."""

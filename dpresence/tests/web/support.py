@@ -12,6 +12,7 @@ import gevent
 from webtest import TestApp, TestResponse
 
 from dpresence.app import make_app
+from dpresence.tests.contract_check import check_answer
 from dpresence.tests.shared_start import shared_start
 from dpresence.tests.support import DEVELOPMENT_TOKEN, WITH_TOKEN, FakeClock, FakeConnection
 from dpresence.views.grant_form import form_token
@@ -75,7 +76,9 @@ class Browser:
             body = json.dumps(body).encode()
             given.setdefault("Content-Type", JSON)
         data = {} if body is None else {"body": body}
-        return self.web.request(path, method=method, headers=given, environ=self.web.extra_environ, expect_errors=True, **data)
+        answer = self.web.request(path, method=method, headers=given, environ=self.web.extra_environ, expect_errors=True, **data)
+        check_answer(method, path, answer.status_int, answer.content_type, answer.body)
+        return answer
 
     def form(self, path: str, fields: dict[str, str], **headers: str) -> TestResponse:
         """Send the form of a page that was opened long ago; the CSRF token is one of its fields."""

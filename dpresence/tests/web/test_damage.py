@@ -58,7 +58,7 @@ def test_a_device_that_was_signed_out_unheard_does_not_come_back_by_its_next_wor
     assert ann("DELETE", "/devices/phone", X_CSRF_Token=ann.csrf).status_int == 204
     say(device, "unavailable")
     eventually(lambda: device.code == CloseCode.NOT_SIGNED_IN)
-    assert ann("GET", "/devices").json == {"devices": []}
+    assert ann("GET", "/devices").json == {"devices": [], "paired": []}
 
 
 @pytest.mark.parametrize("key", ["feed", "view", "log"])

@@ -15,7 +15,7 @@ from dpresence.tests.web.support import FORM, App, Browser, World, ko, refusal
 ANN, DEV = "ann@example.org", "dev@example.org"
 HTML = {"Accept": "text/html"}
 EVIL = "https://evil.example.org"
-NOT_BY_COOKIE = {("POST", "/login"), ("POST", "/myapps/{appid}/notifications")}
+NOT_BY_COOKIE = {("POST", "/login"), ("POST", "/myapps/{appid}/notifications"), ("POST", "/pair"), ("POST", "/pair/token")}
 
 
 # -- CSRF
