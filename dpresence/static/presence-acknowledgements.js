@@ -3,6 +3,7 @@
 /** @typedef {import("./presence-types.js").Notification} Notification */
 
 const MAX_KNOWN = 2000; // ids of notifications
+const MAX_IDS = 500; // ids in one frame: they take 11 KiB, and a device may send 16 KiB
 
 /** Notifications that a channel received over all its connections, and their acknowledgements. */
 export class Acknowledgements {
@@ -63,17 +64,17 @@ export class Acknowledgements {
    */
   next(now) {
     if (this.dueAt > now) return [];
-    return (this.#sent = [...this.#pending].slice(0, MAX_KNOWN));
+    return (this.#sent = [...this.#pending].slice(0, MAX_IDS));
   }
 
   /**
    * Process the answer to an acknowledgement.
-   * @param {boolean} accepted
+   * @param {boolean} discard the ids need not be sent again
    * @param {number} [retryAt] time (milliseconds) until which the service permits no other one
    */
-  answered(accepted, retryAt = 0) {
+  answered(discard, retryAt = 0) {
     this.#notBefore = retryAt;
-    if (accepted) for (const id of this.#sent) this.#pending.delete(id);
+    if (discard) for (const id of this.#sent) this.#pending.delete(id);
     this.#sent = [];
   }
 }

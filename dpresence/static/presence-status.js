@@ -3,7 +3,7 @@
 /** @typedef {import("./presence-types.js").Status} Status */
 
 const SLOW_DOWN = 117; // the service applies the status by itself when the time is over
-const UNAVAILABLE = 201;
+const UNAVAILABLE = [201, 999];
 
 /** The status of a device. At most one frame with a status is under way, so that only the latest of several follows it. */
 export class DeviceStatus {
@@ -46,8 +46,8 @@ export class DeviceStatus {
    */
   answered(errno, retryAt) {
     if (!errno || errno === SLOW_DOWN) this.#known = this.#sent;
-    else if (errno === UNAVAILABLE) this.#known = null;
-    if (errno === SLOW_DOWN || errno === UNAVAILABLE) this.#notBefore = retryAt;
+    else if (UNAVAILABLE.includes(errno)) this.#known = null;
+    if (errno === SLOW_DOWN || UNAVAILABLE.includes(errno)) this.#notBefore = retryAt;
     this.#sent = null;
   }
 

@@ -21,6 +21,7 @@ const RESUMED_SECONDS = 5; // limit for an answer after the page was asleep, whe
 const SIGNED_OUT = 4009;
 const BAD_FRAME = 4000; // close code of this client: programs in a browser can send 1000 and 3000 to 4999 only
 const TRANSIENT = [117, 201, 999];
+const REPEATED = [...TRANSIENT, 130]; // errnos after which a refused status or acknowledgement is sent again
 
 /**
  * The channel of one device. It reconnects until it is stopped, or until the service refuses it permanently.
@@ -247,15 +248,16 @@ export class PresenceChannel extends ChannelEventTarget {
   }
 
   /** @param {Frame} frame */
-  #answered({ id, result, errno = 0, error = "", retry_after: seconds = LEAST_SECONDS }) {
+  #answered({ id, errno = 0, error = "", retry_after: seconds = LEAST_SECONDS }) {
     const retryAt = performance.now() + seconds * 1000;
     const known = id === "status" || id === "renewal";
     if (known && this.#status.isSent) this.#status.answered(errno, retryAt);
-    if (id === "ack") this.#acknowledgements.answered(result === "OK", errno && retryAt);
+    if (id === "ack") this.#acknowledgements.answered(!REPEATED.includes(errno), errno && retryAt);
     if (known || id === "ack") this.#answerBy = Infinity;
     if (id === "renewal") this.#renewing = false;
     if (errno === 130) this.#renew();
     else if (id === "renewal" && errno && errno !== 201) this.#closed(4202, error);
+    else if (id === "status" && errno && !REPEATED.includes(errno)) this.#wait("later", 0, error); // the sign-in shows the reason
   }
 
   /** @param {Frame} frame */
