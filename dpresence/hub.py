@@ -209,7 +209,7 @@ class Hub:
         """Return whether an application has a channel in this process."""
         return appid in self._applications
 
-    def channels_of(self, appid: str) -> Collection[AppServicePort]:
+    def channels_of(self, appid: str) -> Sequence[AppServicePort]:
         """Return the channels of an application in this process."""
         return tuple(self._applications.get(appid, ()))
 

@@ -72,8 +72,11 @@ class FanOut:
 
     def _by_offset(self, appid: str) -> Iterable[Sequence[AppServicePort]]:
         """Return the channels that this fan-out serves, grouped by their offset."""
+        channels = self._hub.channels_of(appid)
+        if len(channels) == 1:  # nearly always
+            return (channels,) if channels[0].following else ()
         by_offset: defaultdict[int, list[AppServicePort]] = defaultdict(list)
-        for channel in self._hub.channels_of(appid):
+        for channel in channels:
             if channel.following:
                 by_offset[channel.offset].append(channel)
         return by_offset.values()

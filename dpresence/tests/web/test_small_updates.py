@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -187,6 +188,24 @@ def test_ordinary_updates_start_no_greenlet(device, runs):
     for step in (AWAY, ONLINE, update(id="a"), update("offline"), ONLINE, update("unavailable", device="phone")):
         assert b'"OK"' in device.play(step)
     assert not runs
+
+
+@pytest.mark.parametrize(("applications", "most"), [(1, 34), (5, 54)])
+def test_an_ordinary_update_takes_few_calls(world, device, applications, most):
+    """Calls are most of what an update costs, and unlike time they can be counted anywhere."""
+    for number in range(applications):
+        followed = world.application(name=f"Chess {number}")
+        world.grant(ANN, followed)
+        world.followed(followed)
+    for step in (AWAY, ONLINE):
+        device.play(step)
+    calls: list[str] = []
+    sys.setprofile(lambda frame, event, argument: calls.append(frame.f_code.co_qualname) if event == "call" else None)
+    try:
+        assert device.connection._handle_small(AWAY)
+    finally:
+        sys.setprofile(None)
+    assert len(calls) <= most, calls
 
 
 def test_an_update_waits_for_what_is_deferred(device):
