@@ -73,6 +73,21 @@ def check_answer(method: str, url: str, status: int, content_type: str, body: by
     assert _answer_validator(path, method.lower(), str(status)).is_valid(json.loads(body)), f"{method} {path}: {status} {body[:600]!r}"
 
 
+@cache
+def _body_validator(path: str, method: str) -> Draft202012Validator:
+    content = _document()["paths"][path][method]["requestBody"]["content"]
+    return _validator(content["application/json"]["schema"])
+
+
+def check_body(method: str, path: str, content_type: str, body: bytes | str | None) -> None:
+    """Fail if the JSON of an accepted call is not one that the OpenAPI document has.
+
+    :param path: the path as in the document.
+    """
+    if body and content_type == "application/json" and "requestBody" in _document()["paths"][path][method.lower()]:
+        assert _body_validator(path, method.lower()).is_valid(json.loads(body)), f"{method} {path}: accepted {body!r}"
+
+
 # -- frames
 
 
