@@ -9,7 +9,7 @@ import sys
 from typing import Sequence
 
 from ..errors import PresenceError
-from . import applications, devices, services
+from . import applications, devices, services, simulate
 from .output import Output, printable
 
 DEFAULT_URL = "http://127.0.0.1:8282"
@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--service", metavar="URL", default=url, help="default: $DPRESENCE_URL, or %(default)s")
     found.add_argument("--json", action="store_true", help="write one JSON object per line")
     commands = found.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (devices, services, applications):
+    for module in (devices, services, applications, simulate):
         module.add_commands(commands)
     _add_completion(found)
     return found

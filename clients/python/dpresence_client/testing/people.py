@@ -8,6 +8,7 @@ from urllib.parse import quote
 from ..credentials import DevelopmentIssuer
 from ..rest import Rest
 from ..sync import AppService, Device
+from .proof import ProofServer
 
 
 class Application(NamedTuple):
@@ -31,23 +32,24 @@ class Person:
     """A user of a development service.
 
     :param token: the development token.
+    :ivar credentials: what ``Device`` takes.
     """
 
     def __init__(self, url: str, email: str, token: str) -> None:
         self.email = email
-        self._url = url
-        self._issuer = DevelopmentIssuer(url, email, token)
+        self.url = url
+        self.credentials = DevelopmentIssuer(url, email, token)
 
     def __repr__(self) -> str:
         return f"Person({self.email!r})"
 
     def rest(self) -> Rest:
         """Return the REST calls of this user; they work for two minutes."""
-        return Rest(self._url, f"BrowserID {self._issuer()}")
+        return Rest(self.url, f"BrowserID {self.credentials()}")
 
     def device(self, name: str = "desk", status: str = "online", **options: Any) -> Device:
         """Return a device of this user, which connects as a context; see ``Device`` for the options."""
-        return Device(self._url, self.email, self._issuer, device=name, status=status, **options)
+        return Device(self.url, self.email, self.credentials, device=name, status=status, **options)
 
     def grant(self, application: Application) -> str:
         """Let an application see this user; return the PUID."""
@@ -60,3 +62,16 @@ class Person:
     def revoke(self, application: Application) -> None:
         """End the grant."""
         self.rest().call("DELETE", f"/grant/{quote(application.appid)}")
+
+
+def register(owner: Person, name: str, proof: ProofServer) -> Application:
+    """Register, validate and activate an application.
+
+    :param proof: proves its domain; it must run as long as the application.
+    """
+    rest = owner.rest()
+    made = rest.call("POST", "/myapps", {"name": name, "domain": proof.domain, "description": ""})
+    proof.text = made["domain_key"]
+    path = f"/myapps/{made['appid']}"
+    rest.call("POST", f"{path}/validate")
+    return Application(owner.url, made["appid"], rest.call("POST", f"{path}/activate")["api_key"], proof.domain)

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import List, Mapping, Type
 
 from ..errors import PresenceError
-from .people import Application, Person
+from .people import Application, Person, register
 from .proof import ProofServer
 
 START_SECONDS = 90.0
@@ -136,12 +136,7 @@ class DevelopmentService:
         """Return a new active application."""
         proof = ProofServer()
         self._proofs.append(proof)
-        rest = self.person(owner).rest()
-        made = rest.call("POST", "/myapps", {"name": name, "domain": proof.domain, "description": ""})
-        proof.text = made["domain_key"]
-        path = f"/myapps/{made['appid']}"
-        rest.call("POST", f"{path}/validate")
-        return Application(self.url, made["appid"], rest.call("POST", f"{path}/activate")["api_key"], proof.domain)
+        return register(self.person(owner), name, proof)
 
 
 def _free_port() -> int:

@@ -151,3 +151,19 @@ def test_the_completion_of_a_shell_is_written(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--print-completion", "bash"])
     assert ended.value.code == 0 and "dpresence" in capsys.readouterr().out
+
+
+def test_simulated_people_are_seen_by_their_application(capsys, home):
+    (home / "token").write_text(DEVELOPMENT_TOKEN)
+    scenario = home / "scenario.toml"
+    script = '[[0, "online"], [0.1, "unavailable"], [0.2, "cut"], [0.3, "online"]]'
+    scenario.write_text(
+        f'seconds = 3\napplications = ["Go"]\n[[people]]\nemail = "sim@example.org"\nscript = {script}\n[[people]]\ncount = 2\n'
+    )
+    assert main(["--json", "simulate", str(scenario), "--token-file", str(home / "token")]) == 0
+    application, *steps = written(capsys)
+    assert application["application"] == "Go" and application["key"].startswith("dpk_")
+    assert [step["action"] for step in steps if step["email"] == "sim@example.org"] == ["online", "unavailable", "cut", "online"]
+    assert {step["email"] for step in steps} == {"sim@example.org", "person-1-0@example.org", "person-1-1@example.org"}
+    scenario.write_text("people = 7")
+    assert main(["simulate", str(scenario), "--token-file", str(home / "token")]) == 1
