@@ -49,6 +49,12 @@ def eventually(check: Callable[[], T], seconds: float = PATIENCE_SECONDS, also: 
         gevent.sleep(0.01)
 
 
+def turn_loop(times: int = 20) -> None:
+    """Let the event loop turn so many times, however long that takes: what is under way in this process happens meanwhile."""
+    for _ in range(times):
+        gevent.sleep(0.0005)
+
+
 def _quoted(check: Callable[[], object]) -> str:
     """Return the source of a check, or its name where it has none."""
     try:

@@ -132,7 +132,7 @@ def test_the_end_of_a_client_fails_what_is_under_way(redis_server, clients):
         gevent.sleep(0.05)
         client.submit(("3",), found.append)
         client.close()
-        gevent.sleep(0.01)
+        eventually(lambda: len(found) == 2)
         assert [type(result) for result in found] == [Unanswered, BackendUnavailable]
     with pytest.raises(BackendUnavailable):
         client.submit(("4",), found.append)

@@ -18,7 +18,7 @@ from sqlalchemy import insert, select, text
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.tables import metadata, service
 from dpresence.errors import BackendUnavailable, Conflict, SettingError
-from dpresence.tests.waiting import PATIENCE_SECONDS
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 native_sleep = monkey.get_original("time", "sleep")
 
@@ -87,40 +87,53 @@ def test_the_hub_keeps_turning_during_a_slow_call(make):
             ticks.append(1)
             gevent.sleep(0.005)
 
+    def wait_for_ticks(connection):
+        return any(len(ticks) > 10 or native_sleep(0.005) for _ in range(2000))
+
     ticker = gevent.spawn(tick)
-    database.run(lambda connection: native_sleep(0.2))
+    assert database.run(wait_for_ticks)
     ticker.kill()
-    assert len(ticks) > 10
 
 
-def test_a_call_past_its_deadline_changes_nothing(make):
+@pytest.fixture
+def held():
+    """A call that takes until ``held.end`` is set; ``held.begun`` is set meanwhile."""
+
+    def call(connection):
+        call.begun.set()
+        assert call.end.wait(PATIENCE_SECONDS)
+
+    call.begun, call.end = threading.Event(), threading.Event()
+    yield call
+    call.end.set()
+
+
+def test_a_call_past_its_deadline_changes_nothing(make, held):
     database = make()
-
-    def slow(connection):
-        write(connection)
-        native_sleep(0.2)
-
     with pytest.raises(BackendUnavailable):
-        database.run(slow, deadline_seconds=0.05)
-    assert database.run(mode, deadline_seconds=5) is None
+        database.run(lambda connection: write(connection) or held(connection), deadline_seconds=0.05)
+    held.end.set()
+    assert database.run(mode) is None
 
 
-def test_a_call_that_waited_in_vain_is_never_made(make):
+def test_a_call_that_waited_in_vain_is_never_made(make, held):
     database, made = make(), []
-    slow = gevent.spawn(database.run, lambda connection: native_sleep(0.2))
+    slow = gevent.spawn(database.run, held)
     gevent.sleep(0)
     for _ in range(3):
         with pytest.raises(BackendUnavailable):
             database.run(lambda connection: made.append(1), deadline_seconds=0.02)
+    held.end.set()
     slow.get()
     assert database.run(mode) is None
     assert made == []
 
 
-def test_somebody_elses_timeout_is_left_alone(make):
+def test_somebody_elses_timeout_is_left_alone(make, held):
     database = make()
     with pytest.raises(gevent.Timeout), gevent.Timeout(0.02):
-        database.run(lambda connection: native_sleep(0.1))
+        database.run(held)
+    held.end.set()
     assert database.run(mode) is None
 
 
@@ -134,14 +147,15 @@ def test_too_many_waiting_calls_are_refused_at_once(make):
     assert database.run(mode) is None
 
 
-def test_a_database_locked_by_another_process_is_unavailable_then_back(make):
+def test_a_database_locked_by_another_process_is_unavailable_then_back(make, held):
     ours, theirs = make(deadline_seconds=0.3), make()
-    holding = gevent.spawn(theirs.run, lambda connection: native_sleep(0.6))
-    gevent.sleep(0.05)
+    holding = gevent.spawn(theirs.run, held)
+    eventually(held.begun.is_set)
     with pytest.raises(BackendUnavailable):
         ours.run(write)
+    held.end.set()
     holding.get()
-    ours.run(write)
+    eventually(lambda: ours.run(write) or True)
     assert theirs.run(mode) == "development"
 
 
@@ -252,8 +266,8 @@ def test_it_works_the_same_in_a_patched_process(tmp_path):
     assert (run.stdout, run.stderr) == ("OK\n", "")
 
 
-def test_a_missed_deadline_is_logged(make, caplog):
+def test_a_missed_deadline_is_logged(make, held, caplog):
     database = make()
     with pytest.raises(BackendUnavailable):
-        database.run(lambda connection: native_sleep(0.05), deadline_seconds=0.01)
+        database.run(held, deadline_seconds=0.01)
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(logging.WARNING, "database: no answer within 0.01 s")]

@@ -13,7 +13,7 @@ from dpresence.backends.sql import sqlite
 from dpresence.backends.sql.engine import Database
 from dpresence.errors import BackendUnavailable
 from dpresence.tests.shared_tables import make_tables
-from dpresence.tests.waiting import PATIENCE_SECONDS
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 native_sleep = monkey.get_original("time", "sleep")
 DEADLINE_SECONDS = 0.2
@@ -37,11 +37,14 @@ def test_a_note_takes_its_turn_while_somebody_else_writes(tmp_path):
 
     def slow(connection):
         connection.execute(text("insert into spent values (x'01', 1)"))
-        native_sleep(0.2)
+        begun.set()
+        assert end.wait(PATIENCE_SECONDS)
 
+    begun, end = threading.Event(), threading.Event()
     writer = gevent.spawn(database.run, slow)
-    gevent.sleep(0.05)
+    eventually(begun.is_set)
     assert database.read(lambda connection: connection.scalar(text("select count(*) from spent"))) == 0, "not written yet"
+    gevent.spawn_later(0.1, end.set)
     database.write_nondurable(lambda connection: connection.execute(text("insert into spent values (x'02', 1)")))
     assert writer.ready()
     assert database.read(lambda connection: connection.scalar(text("select count(*) from spent"))) == 2

@@ -14,7 +14,7 @@ from dpresence.channels.gate import Gate
 from dpresence.metrics import Metrics
 from dpresence.settings import Settings
 from dpresence.tests.support import FakeClock
-from dpresence.tests.waiting import eventually
+from dpresence.tests.waiting import eventually, turn_loop
 
 
 def masked(text: str) -> bytes:
@@ -41,7 +41,7 @@ class Slow(Channel):
     def answer(self, text: str) -> None:
         """Answer as a backend does, in the hub."""
         gevent.get_hub().loop.run_callback(self.connection.resume, self.events.append, text)
-        gevent.sleep(0.01)
+        turn_loop()
 
     def closed(self, code: int, clean: bool) -> None:
         self.events.append(f"closed {code}")
@@ -67,7 +67,7 @@ class Pair:
         self.connection.open(self.channel)
         self.connection.start(ours, b"")
         ours.close()
-        gevent.sleep(0.01)
+        turn_loop()
 
     @property
     def events(self) -> list[str]:
@@ -75,7 +75,7 @@ class Pair:
 
     def receive(self, *texts: str) -> None:
         self.peer.sendall(b"".join(map(masked, texts)))
-        gevent.sleep(0.01)
+        turn_loop()
 
 
 @pytest.fixture(params=[Slow, SlowAtOnce])
@@ -114,23 +114,23 @@ def test_each_slow_message_waits_for_its_own_answer(pair: Pair) -> None:
 def test_deferred_functions_wait_for_the_answer(pair: Pair) -> None:
     pair.receive("slow")
     pair.connection.defer(lambda: pair.events.append("deferred"))
-    gevent.sleep(0.01)
+    turn_loop()
     pair.channel.answer("answer")
     assert pair.events == ["slow", "answer", "deferred"]
 
 
 def test_an_answer_may_defer_a_function_that_blocks(pair: Pair) -> None:
     pair.receive("slow", "next")
-    blocking = lambda: gevent.sleep(0.02) or pair.events.append("blocked")  # noqa: E731
+    blocking = lambda: gevent.sleep(0.001) or pair.events.append("blocked")  # noqa: E731
     gevent.get_hub().loop.run_callback(pair.connection.resume, pair.connection.defer, blocking)
-    gevent.sleep(0.05)
+    turn_loop()
     assert pair.events == ["slow", "blocked", "next"]
 
 
 def test_a_connection_that_is_lost_meanwhile_ends_after_the_answer(pair: Pair) -> None:
     pair.receive("slow")
     pair.connection.abort()
-    gevent.sleep(0.01)
+    turn_loop()
     assert pair.events == ["slow"]
     pair.channel.answer("answer")
     assert pair.events == ["slow", "answer", "closed 1006"]
@@ -139,7 +139,7 @@ def test_a_connection_that_is_lost_meanwhile_ends_after_the_answer(pair: Pair) -
 def test_an_answer_that_fails_closes_the_connection(pair: Pair) -> None:
     pair.receive("slow", "next")
     gevent.get_hub().loop.run_callback(pair.connection.resume, lambda: 1 / 0)
-    gevent.sleep(0.01)
+    turn_loop()
     assert pair.events == ["slow"]
     assert b"internal error" in pair.peer.recv(100)
 
@@ -169,9 +169,9 @@ def test_more_bytes_than_one_read_takes_are_all_handled(pair: Pair) -> None:
     texts = [f"slow {number:03}" for number in range(100)]
     filler = ["x" * 120] * 700
     gevent.spawn(pair.peer.sendall, b"".join(map(masked, [*texts[:1], *filler, *texts[1:]])))
-    gevent.sleep(0.01)
+    turn_loop()
     for number in range(100):
         eventually(lambda text=texts[number]: pair.events and pair.events[-1] == text)
         gevent.get_hub().loop.run_callback(pair.connection.resume, lambda: None)
-    gevent.sleep(0.01)
+    turn_loop()
     assert [text for text in pair.events if text.startswith("slow")] == texts

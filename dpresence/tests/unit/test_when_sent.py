@@ -15,7 +15,7 @@ from dpresence.channels.gate import Gate
 from dpresence.metrics import Metrics
 from dpresence.settings import ChannelSettings, Settings
 from dpresence.tests.support import FakeClock
-from dpresence.tests.waiting import PATIENCE_SECONDS
+from dpresence.tests.waiting import PATIENCE_SECONDS, turn_loop
 
 LARGE = b"x" * 300_000
 """More than the system takes of a peer that does not read."""
@@ -61,7 +61,7 @@ class ConnectionPair:
         with gevent.Timeout(PATIENCE_SECONDS):
             while size > 0:
                 size -= len(self.peer.recv(size))
-        gevent.sleep(0.01)
+        turn_loop()
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_what_waits_when_the_peer_is_lost_is_never_told(line: ConnectionPair) ->
     line.offer(LARGE, "second")
     line.read(len(LARGE) + 100)
     line.peer.close()
-    gevent.sleep(0.01)
+    turn_loop()
     assert line.connection.closed
     assert line.told == ["first"]
 

@@ -20,6 +20,7 @@ from dpresence.backends.mailbox import Mailbox
 from dpresence.backends.tracker import Tracker
 from dpresence.service.delivery import Delivery
 from dpresence.tests.support import FakeConnection
+from dpresence.tests.waiting import eventually
 from dpresence.tests.web.support import App, Browser, World
 
 ANN = "ann@example.org"
@@ -215,7 +216,7 @@ def test_a_device_that_is_connected_and_offline_gets_them_all_the_same(make_worl
 def test_nothing_is_sent_to_who_is_shown_as_offline_while_the_application_measures_its_next_calls(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Delivery, "delay_seconds", (0.3, 0.4))
+    monkeypatch.setattr(Delivery, "delay_seconds", (2.0, 2.1))
     scene, scheduled = Scene(make_world(), True), []
     scene.say("offline")
     scene.device.take()
@@ -225,7 +226,7 @@ def test_nothing_is_sent_to_who_is_shown_as_offline_while_the_application_measur
         scene.notify(message=str(n))
         scene.world.settle()
     assert (scheduled, scene.device.take()) == ([], [])
-    gevent.sleep(0.5)
+    eventually(lambda: scheduled)
     scene.world.settle()
     assert len(scheduled) == 1, "one delivery for all of them"
     assert [item["message"] for frame in scene.device.take() for item in frame["notifications"]] == list("01234")

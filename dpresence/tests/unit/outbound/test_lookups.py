@@ -20,6 +20,7 @@ from dpresence.errors import ProofFailed, SlowDown
 from dpresence.proofs import FETCHES_IN_FLIGHT, FETCHES_OF_OWNER, DomainProofs
 from dpresence.settings import OutboundSettings
 from dpresence.tests.support import body_of
+from dpresence.tests.waiting import eventually
 
 from .child import DOMAIN, LOOPBACK, found
 from .peers import details, failure, peer, says
@@ -100,8 +101,7 @@ def test_names_that_get_no_answer_hold_up_no_look_up_of_anybody_else(names: Name
     assert sum(not greenlet.dead for greenlet in hanging) == 60, "meanwhile all of them still waited"
     assert threads() == before
     assert [greenlet.get() for greenlet in hanging] == ["timeout"] * 60
-    gevent.sleep(0.05)
-    assert len(os.listdir("/proc/self/fd")) <= open_before + 1, "none is waited for any more"
+    eventually(lambda: len(os.listdir("/proc/self/fd")) <= open_before + 1)  # none is waited for any more
 
 
 def test_a_developer_has_two_proofs_under_way_and_leaves_the_others_theirs(names: NameServer) -> None:
