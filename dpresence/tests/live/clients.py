@@ -27,6 +27,8 @@ from .service import Site
 
 ANSWER_SECONDS = PATIENCE_SECONDS
 QUIET_SECONDS = 0.3
+SOCKET: Any = {"ping_interval": None, "open_timeout": PATIENCE_SECONDS, "close_timeout": 2, "proxy": None, "compression": None}
+"""Options of every websocket."""
 
 
 def trusting(certificate: Path) -> ssl.SSLContext:
@@ -119,7 +121,7 @@ class Channel:
         url = origin.replace("http", "ws", 1) + path
         self.path = path
         self._open = ExitStack()
-        self.socket = self._open.enter_context(connect(url, ping_interval=None, close_timeout=2, proxy=None, compression=None, **options))
+        self.socket = self._open.enter_context(connect(url, **SOCKET, **options))
 
     def __enter__(self) -> Self:
         return self
