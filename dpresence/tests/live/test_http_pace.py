@@ -27,14 +27,14 @@ def open_server():
 @pytest.fixture(scope="module")
 def strict():
     """Few requests on one connection, some more of one address."""
-    rates = {"request_rate": 1.0, "request_burst": 60, "connection_request_rate": 1.0, "connection_request_burst": 20}
+    rates = {"request_rate": 0.2, "request_burst": 60, "connection_request_rate": 0.2, "connection_request_burst": 20}
     yield from serve({"channels": {**rates, "trusted_proxies": ["127.0.0.2"]}})
 
 
 @pytest.fixture(scope="module")
 def proxied():
     """The same behind a proxy that is trusted."""
-    rates = {"request_rate": 1.0, "request_burst": 60, "connection_request_rate": 1.0, "connection_request_burst": 20}
+    rates = {"request_rate": 0.2, "request_burst": 60, "connection_request_rate": 0.2, "connection_request_burst": 20}
     yield from serve({"channels": {**rates, "trusted_proxies": ["127.0.0.1"]}})
 
 
