@@ -59,15 +59,15 @@ def shipped_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "DEADLINE_SECONDS", seconds)
 
 
-def pytest_sessionstart() -> None:
-    """Collect without looking for garbage: thousands of tests are made, and none is thrown away."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect without looking for garbage, and leave what is there then out of every later look: thousands of tests, of which none goes."""
     gc.disable()
-
-
-def pytest_collection_finish() -> None:
-    """Leave what is there now out of every later look for garbage."""
-    gc.freeze()
-    gc.enable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
