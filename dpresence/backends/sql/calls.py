@@ -1,4 +1,4 @@
-"""A call to the database: one transaction that is rolled back if its caller has stopped waiting."""
+"""A call to the database: usually one transaction, which is rolled back if its caller has stopped waiting."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import postgresql, sqlite
+from . import postgresql
 
 T = TypeVar("T")
 
@@ -63,19 +63,19 @@ class Call(Generic[T]):
             raise _Abandoned
 
 
-class Checkpoint(Call[bool]):
-    """A checkpoint of SQLite's write-ahead log, which is not a transaction; see ``sqlite.checkpoint``."""
+class EngineCall(Call[T]):
+    """Work that begins no transaction, such as a checkpoint of SQLite's write-ahead log."""
 
-    __slots__ = ("_mode",)
+    __slots__ = ("_on_engine",)
 
-    def __init__(self, engine: Engine, mode: sqlite.CheckpointMode) -> None:
-        super().__init__(engine, lambda connection: False)
-        self._mode = mode
+    def __init__(self, engine: Engine, on_engine: Callable[[Engine], T]) -> None:
+        super().__init__(engine, lambda connection: on_engine(engine))
+        self._on_engine = on_engine
 
     def _attempt(self) -> Exception | None:
         try:
             self._check_wanted()
-            self.result = sqlite.checkpoint(self.engine, self._mode)
+            self.result = self._on_engine(self.engine)
         except Exception as error:  # re-raised in the caller's greenlet
             return error
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import gevent
@@ -18,8 +19,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from ...clock import JUMP_SECONDS, Clock
 from ...errors import BackendUnavailable, SettingError
 from ...private import without_lone_host
-from . import postgresql, sqlite
-from .calls import Call, Checkpoint
+from . import online, postgresql, sqlite
+from .calls import Call, EngineCall
 from .fair import FairQueue
 from .file import DatabaseFile
 from .write_check import WriteCheck
@@ -109,6 +110,14 @@ class Database:
         result = self._through_queue(Call(self._engine, work), deadline_seconds or self.deadline_seconds, key, urgent)
         self._count_write()
         return result
+
+    def replace_indexes(self, seconds: float) -> None:
+        """Have PostgreSQL replace the indexes of earlier versions while it is in use; see ``online``.
+
+        :raises BackendUnavailable: see ``run``.
+        """
+        if self._engine.dialect.name == "postgresql":
+            self._through_queue(EngineCall(self._engine, partial(online.replace_indexes, seconds=seconds)), seconds, "", urgent=False)
 
     def read(self, work: Callable[[Connection], T], *, key: str = "", urgent: bool = False, single: bool = False) -> T:
         """Run read-only ``work`` in one transaction and return its result.
@@ -206,7 +215,7 @@ class Database:
         with self._one_checkpoint:
             self._log_ready.clear()
             try:
-                return self._through_queue(Checkpoint(self._engine, mode), None, "", urgent=False)
+                return self._through_queue(EngineCall(self._engine, partial(sqlite.checkpoint, mode=mode)), None, "", urgent=False)
             except BackendUnavailable:
                 return False
             finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import blake2b
 
-from sqlalchemy import ARRAY, BigInteger, Connection, bindparam, text
+from sqlalchemy import ARRAY, BigInteger, Connection, bindparam, func, select, text
 
 _TAKE = text("SELECT pg_advisory_xact_lock(key) FROM unnest(:keys) AS key").bindparams(bindparam("keys", type_=ARRAY(BigInteger)))
 
@@ -21,6 +21,16 @@ def lock_names(connection: Connection, kind: str, names: Iterable[str]) -> None:
     keys = sorted({_key(kind, name) for name in names})
     if keys and connection.dialect.name == "postgresql":
         connection.execute(_TAKE, {"keys": keys})
+
+
+def try_lock_name(connection: Connection, kind: str, name: str) -> bool:
+    """Acquire the lock on a name for the session, of PostgreSQL, unless it is held; return whether it was acquired."""
+    return bool(connection.scalar(select(func.pg_try_advisory_lock(_key(kind, name)))))
+
+
+def unlock_name(connection: Connection, kind: str, name: str) -> None:
+    """Release a lock of ``try_lock_name``."""
+    connection.execute(select(func.pg_advisory_unlock(_key(kind, name))))
 
 
 def _key(kind: str, name: str) -> int:

@@ -35,10 +35,13 @@ def configuration(connection: Connection) -> Config:
 def migrate(database: Database) -> None:
     """Upgrade to the newest revision in one transaction, one process at a time. Does nothing if the database is up to date.
 
+    Large indexes of PostgreSQL are replaced before, without stopping processes that use them (``online``).
+
     :raises SettingError: a newer version created the database, or its server does not store commits durably.
     :raises BackendUnavailable: the server is unreachable, or the file is not a database.
     """
     try:
+        database.replace_indexes(UPGRADE_SECONDS)
         created = database.run(_upgrade, UPGRADE_SECONDS)
     except CommandError as error:
         raise SettingError(f"directory.url: must be a database of this version or an older one ({error})") from None

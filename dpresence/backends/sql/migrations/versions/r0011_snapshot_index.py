@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alembic import op
+from sqlalchemy import inspect
 
 revision = "0011"
 down_revision = "0010"
@@ -11,7 +12,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Replace the index by (appid, puid) with one that continues with ``granted_at``."""
+    """Replace the index by (appid, puid) with one that continues with ``granted_at``, unless ``online`` has done so before."""
+    if not inspect(op.get_bind()).has_index("grants", "ix_grants_appid_puid"):
+        return
     op.create_index("ix_grants_appid_puid_granted_at", "grants", ["appid", "puid", "granted_at"])
     op.drop_index("ix_grants_appid_puid", "grants")
 
