@@ -163,36 +163,6 @@ ERASED = 2**53 - 1
 """Revision of a deleted account. It is higher than every revision of an existing account."""
 
 
-OutboxKind = Literal["granted", "changed", "revoked", "account", "device", "ticket", "application", "dropped", "erased"]
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxEntry:
-    """An effect of a stored change that has not been applied to the tracker or the mailbox yet.
-
-    It is written in the transaction of the change and deleted after it was applied (docs/decisions/0012-outbox.md).
-
-    :param owner: id of the account or application that was changed.
-    :param detail: the PUID for ``granted``, ``changed`` and ``revoked``; the name for ``device``; see ``ended_family`` for
-        ``ticket``; what the operator did, such as ``blocked``, for ``account`` and ``application``, or nothing.
-    :param revision: revision of the account after the change, 0 if the change did not raise it.
-    """
-
-    id: int
-    owner: str
-    kind: OutboxKind
-    user: str = ""
-    appid: str = ""
-    detail: str = ""
-    revision: int = 0
-
-    @property
-    def ended_family(self) -> tuple[str, str]:
-        """The ticket family of a ``ticket`` entry, and the device that used it, ``""`` if none did."""
-        family, _, device = self.detail.partition(" ")
-        return family, device
-
-
 @dataclass(frozen=True, slots=True)
 class Session:
     """A browser session.

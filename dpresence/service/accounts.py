@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..backends.directory import Directory, Requester, SignedIn
+from ..backends.directory import Directory, OutboxEntry, Requester, SignedIn
 from ..backends.mailbox import Mailbox
 from ..clock import Clock
 from ..errors import Conflict, InvalidAssertion, NotAdmitted, SessionEnded
 from ..identity import Verifiers
 from ..limits import RateLimit
 from ..metrics import Metrics, masked
-from ..model import Account, Identity, OutboxEntry, Session, Ticket, digest_of
+from ..model import Account, Identity, Session, Ticket, digest_of
 from ..settings import IdentitySettings
 from .failures import Failures
 from .outbox import Outbox

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET
 
-from ..backends.directory import Directory, Requester
+from ..backends.directory import Directory, OutboxEntry, Requester
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..domains import check_domain, without_scheme
@@ -17,7 +17,7 @@ from ..limits import RateLimit
 from ..lookalikes import names_another_domain
 from ..messages import ApplicationChange, NewApplication
 from ..metrics import Metrics
-from ..model import Application, OutboxEntry
+from ..model import Application
 from ..settings import Settings
 from .api_keys import generate_key
 from .domain_checks import NOT_VALIDATED

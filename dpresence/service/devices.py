@@ -9,13 +9,13 @@ from functools import partial
 from math import ceil
 from sys import intern
 
-from ..backends.directory import Directory, Requester
+from ..backends.directory import Directory, OutboxEntry, Requester
 from ..backends.tracker import Connected, StaleGrants, Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable, NotFound, SlowDown
 from ..limits import Buckets
 from ..metrics import Metrics
-from ..model import Account, Device, OutboxEntry, Status
+from ..model import Account, Device, Status
 from ..settings import PresenceSettings
 from .feeds import Feeds
 from .grants import Grants

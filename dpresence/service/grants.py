@@ -11,12 +11,12 @@ from itertools import islice
 from math import ceil
 from typing import TypeVar
 
-from ..backends.directory import Directory, GrantWithApplication, Requester
+from ..backends.directory import Directory, GrantWithApplication, OutboxEntry, Requester
 from ..backends.mailbox import Mailbox
 from ..backends.tracker import StaleGrants, Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable, DomainNotValidated, NotActive, NotFound, SlowDown
-from ..model import Application, Grant, GrantSet, OutboxEntry
+from ..model import Application, Grant, GrantSet
 from .outbox import Outbox
 
 log = logging.getLogger(__name__)

@@ -14,9 +14,8 @@ from itertools import groupby
 
 from gevent.lock import BoundedSemaphore
 
-from ..backends.directory import Directory
+from ..backends.directory import Directory, OutboxEntry, OutboxKind
 from ..errors import BackendUnavailable
-from ..model import OutboxEntry, OutboxKind
 from .scheduling import yield_to_loop
 
 log = logging.getLogger(__name__)

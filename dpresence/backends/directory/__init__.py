@@ -10,16 +10,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from ...model import DirectoryVersion, OutboxEntry
+from ...model import DirectoryVersion
 from .accounts import AccountStore
 from .applications import ApplicationStore
 from .grants import GrantStore
 from .pairings import PairedDevice, PairingStore
 from .sessions import SessionStore
 from .tickets import TicketStore
-from .values import GrantWithApplication, Redeemed, Requester, SignedIn
+from .values import GrantWithApplication, OutboxEntry, OutboxKind, Redeemed, Requester, SignedIn
 
-__all__ = ["Directory", "GrantWithApplication", "PairedDevice", "Redeemed", "Requester", "SignedIn"]
+__all__ = ["Directory", "GrantWithApplication", "OutboxEntry", "OutboxKind", "PairedDevice", "Redeemed", "Requester", "SignedIn"]
 
 
 class Directory(AccountStore, SessionStore, TicketStore, PairingStore, ApplicationStore, GrantStore):

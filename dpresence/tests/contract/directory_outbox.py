@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from dpresence.backends.directory import Directory
+from dpresence.backends.directory import Directory, OutboxEntry
 from dpresence.errors import NotFound
-from dpresence.model import ERASED, Application, Grant, OutboxEntry
+from dpresence.model import ERASED, Application, Grant
 
 from .directory_values import LATER, NOW, SESSION, TICKET, application, grant, person
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import gevent
 import pytest
 
-from dpresence.model import OutboxEntry
+from dpresence.backends.directory import OutboxEntry
 from dpresence.service.outbox import Outbox
 
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, or_, select, update
 
-from ....model import DirectoryVersion, OutboxEntry
+from ....model import DirectoryVersion
 from ...sql import tables  # as a whole: modules of this package have the same names
 from ...sql.engine import Database
 from ...sql.rows import insert_new
 from ...sql.transactions import nondurable, reading, transaction
-from .. import Directory
+from .. import Directory, OutboxEntry
 from . import outbox
 from .accounts import SqlAccounts
 from .applications import SqlApplications

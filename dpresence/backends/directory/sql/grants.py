@@ -11,12 +11,12 @@ from typing import cast
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
 from ....errors import DomainNotValidated, NotActive, NotFound
-from ....model import ERASED, Application, Grant, GrantSet, OutboxKind
+from ....model import ERASED, Application, Grant, GrantSet
 from ...sql.engine import Database
 from ...sql.statements import Statement
 from ...sql.tables import accounts, api_keys, applications, grants
 from ...sql.transactions import reading, transaction
-from .. import GrantWithApplication, Requester
+from .. import GrantWithApplication, OutboxKind, Requester
 from ..grants import GrantStore
 from . import outbox
 from .requester_checks import lock_account

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, literal, select, text, update
 
-from ....model import OutboxEntry, OutboxKind
 from ...sql.rows import Rows
 from ...sql.tables import accounts, grants, outbox
+from .. import OutboxEntry, OutboxKind
 
 ENTRIES = Rows(outbox, OutboxEntry)
 _RAISE = update(accounts).values(revision=accounts.c.revision + 1).returning(accounts.c.revision)
