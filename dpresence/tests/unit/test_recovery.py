@@ -19,7 +19,7 @@ class Channel:
 
     def __init__(self):
         self.session, self.closed = DeviceSession(), None
-        self.session.status, self.session.revision = "online", 3
+        self.session.device, self.session.status, self.session.revision = "phone", "online", 3
 
     def deliver(self, notifications, domains):
         return True

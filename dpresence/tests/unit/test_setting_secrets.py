@@ -73,6 +73,7 @@ def test_no_key_tells_its_value_where_that_may_be_a_secret(key: str) -> None:
     assert CANARY.lower() not in "".join(found).lower()
     free = (
         "oidc.corp.client_id",
+        "oidc.corp.audiences",
         "oidc.corp.title",
         "oidc.corp.client_secret_file",
         "identity.secret_file",

@@ -87,7 +87,7 @@ def test_settings_ini_and_docs_agree_on_the_keys_of_a_provider():
     docs = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(oidc\.<provider>\.\w+)` \| .* \| (.*) \|$", docs, re.MULTILINE))
     assert rows == {name: field.metadata["doc"] for name, field in fields.items()}
-    shown = re.findall(r"^# oidc\.corp\.(\w+) = ", (ROOT / "presence.ini").read_text(encoding="utf-8"), re.MULTILINE)
+    shown = re.findall(r"^# oidc\.corp\.(\w+) =", (ROOT / "presence.ini").read_text(encoding="utf-8"), re.MULTILINE)
     assert [f"oidc.<provider>.{name}" for name in shown] == list(fields)
 
 
