@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 from bench.crowd import Device, Watcher
 from bench.load import Commands
 from bench.loop import Loop
+from dpresence.tests.contract_check import check_frame
 
 
 class Auditor(Watcher):
@@ -30,6 +32,7 @@ class Auditor(Watcher):
     def message(self, payload: bytes) -> None:
         before = self.cursor
         told = self.delivered
+        check_frame(self._path, json.loads(payload))
         super().message(payload)
         if b'"KO"' in payload:
             self.drop("refused")

@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.loop import Loop
 from bench.sockets import Socket, text
+from dpresence.tests.contract_check import check_frame
 
 from .crowd import Auditor
 
@@ -76,6 +77,7 @@ class Device(Socket):
 
     def message(self, payload: bytes) -> None:
         frame = json.loads(payload)
+        check_frame("/presence", frame)
         if "notifications" in frame:
             self._take(frame["notifications"])
         elif frame["id"] == FIRST:
@@ -174,6 +176,7 @@ class Service(Auditor):
     def message(self, payload: bytes) -> None:
         frame = json.loads(payload)
         if "id" in frame:
+            check_frame(self._path, frame)
             self._notified(frame)
             return
         super().message(payload)

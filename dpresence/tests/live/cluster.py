@@ -114,7 +114,7 @@ def activate(owner: Person, database: str) -> Application:
     made = owner.call("POST", "/myapps", {"name": "Chess club", "domain": DOMAIN, "description": ""}, 201)
     directory = SqlDirectory(Database(database))
     try:
-        directory.change_application(made["appid"], {"validated_scheme": "file", "check_at": int(time.time() + 86400) * 1000})
+        directory.change_application(made["appid"], {"validated_scheme": "https", "check_at": int(time.time() + 86400) * 1000})
     finally:
         directory.close()
     key = owner.call("POST", f"/myapps/{made['appid']}/activate")["api_key"]
