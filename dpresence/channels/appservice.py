@@ -103,14 +103,18 @@ class AppServiceChannel(JsonChannel):
 
     # -- snapshot and updates
 
-    def tick(self) -> None:
+    def tick(self) -> float:
         """Check the key every ``_CHECK_SECONDS``, and send a snapshot that was held back."""
-        super().tick()
-        if self._session is not None and self._clock.monotonic() >= self._check_at:
-            self._check_at = self._clock.monotonic() + _CHECK_SECONDS
+        if self._session is None:
+            return super().tick()
+        now = self._clock.monotonic()
+        if now >= self._check_at:
+            self._check_at = now + _CHECK_SECONDS
             self.connection.defer(self._check_now)
         if self._snapshot_due:
             self.connection.defer(self._send_due_snapshot)
+            return now
+        return self._check_at
 
     def check(self) -> None:
         """Check whether the application exists, is active, and still has the key of this channel."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 
@@ -62,10 +63,13 @@ class JsonChannel(Channel):
         except Refused as refused:
             self.refuse(refused, text)
 
-    def tick(self) -> None:
+    def tick(self) -> float:
         """Close the channel if the sign-in deadline has passed."""
-        if self._sign_in_deadline is not None and self._clock.monotonic() >= self._sign_in_deadline:
+        if self._sign_in_deadline is None:
+            return math.inf
+        if self._clock.monotonic() >= self._sign_in_deadline:
             self.close(CloseCode.NOT_SIGNED_IN, "not signed in in time")
+        return self._sign_in_deadline
 
     # -- for subclasses
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -94,5 +95,10 @@ class Channel(ABC):
         :param clean: both sides have sent a close frame.
         """
 
-    def tick(self) -> None:  # noqa: B027 - a hook, not a duty
-        """Check deadlines. Called about once a second while the connection is open and no deferred function runs."""
+    def tick(self) -> float:
+        """Check deadlines, and return when the next one is (``Clock.monotonic()``). The default has none.
+
+        Called when it has passed, within a second after any other event except ``try_message``, and in between for other reasons;
+        only while the connection is open and no deferred function runs.
+        """
+        return math.inf

@@ -17,6 +17,7 @@ from ..errors import CloseCode
 from . import frames
 from .channel import Channel
 from .connection_scheduler import ConnectionScheduler
+from .deadlines import Bucket
 from .frame_limits import FrameLimits
 from .frame_receiver import FrameReceiver
 from .gate import Gate
@@ -26,6 +27,7 @@ __all__ = ["Channel", "Connection", "FrameLimits"]
 
 FRAMES_PER_BATCH = 8
 """Frames handled before the connection yields to the event loop."""
+PING = frames.ping_frame()
 DISCARD_SECONDS = 0.01
 """Pause between two reads of input that is discarded."""
 
@@ -40,12 +42,13 @@ class Connection:
 
     __slots__ = (
         *("_gate", "_opened", "_reading_paused", "_receiver", "_scheduler", "_suspended", "_unread", "_wire"),
-        *("address", "channel", "id"),
+        *("address", "bucket", "channel", "id"),
     )
 
     def __init__(self, gate: Gate, address: str) -> None:
         self.id = gate.new_id()
         self.address = address
+        self.bucket: Bucket | None = None
         self.channel: Channel | None = None
         self._gate = gate
         self._scheduler = ConnectionScheduler(gate.workers, self)
@@ -157,8 +160,10 @@ class Connection:
         except BaseException:
             self.fail()
 
-    def tick(self, now: float) -> None:
-        """Check the deadlines. Called about once a second.
+    def tick(self, now: float) -> float:
+        """Check the deadlines, and return when the next one is.
+
+        Called when it has passed, and soon after each run and each frame that the socket did not accept, which may change it.
 
         :param now: ``Clock.monotonic()``.
         :raises RuntimeError: a scheduled run has not started.
@@ -166,9 +171,17 @@ class Connection:
         self._scheduler.check()
         if self._wire.state is State.CLOSED:
             self._scheduler.schedule_finish()
-        if not self._wire.tick(now) and self._receiver and self.channel and not self.closed and self._scheduler.idle:
-            self._check_peer(self._receiver, now)
-            self.call_guarded(self.channel.tick)
+        self._wire.tick(now)
+        receiver, channel = self._receiver, self.channel
+        if receiver is None or channel is None or self.closed or not self._scheduler.idle:
+            return now  # look again in the next round
+        self._check_peer(receiver, now)
+        at: float | None = self.call_guarded(channel.tick)
+        return now if at is None else min(at, receiver.deadline(self._gate.settings), self._wire.deadline)
+
+    def hasten_tick(self) -> None:
+        """Have ``tick`` called in the next round."""
+        self._gate.connections.hasten(self)
 
     def fail(self) -> None:
         """Log the exception that is being handled, an internal error, and end the connection; see ``Wire.fail``."""
@@ -186,7 +199,7 @@ class Connection:
         elif receiver.pong_overdue(now, settings):
             self._wire.close_unresponsive(now)  # grace begins at the next tick
         elif receiver.ping_due(now, settings):
-            self._wire.send_frame(frames.ping_frame())
+            self._wire.send_frame(PING)
 
     def _now(self) -> float:
         return self._gate.clock.monotonic()
@@ -206,10 +219,10 @@ class Connection:
             self._scheduler.start(self._run_reads)
 
     def _handle_small(self, data: bytes) -> bool:
-        """Have the channel handle ``data`` in the hub if it is one small message; return False, without any effect, if not.
+        """Handle ``data`` in the hub if it is one small message or pong; return False, without any effect, if not.
 
-        Nearly every read is an update that takes this path. It saves the switch to a greenlet and back, and the parser. Whatever is
-        not ordinary, also what is to be refused, is handled by a run (docs/decisions/0023-small-updates-in-the-hub.md).
+        Nearly every read is an update or a pong that takes this path. It saves the switch to a greenlet and back, and the parser. Whatever
+        is not ordinary, also what is to be refused, is handled by a run (docs/decisions/0023-small-updates-in-the-hub.md).
         """
         receiver, channel = self._receiver, self.channel
         if receiver is None or channel is None or self._wire.state is not State.OPEN or self._wire.discards:
@@ -217,7 +230,7 @@ class Connection:
         now, full_at = self._gate.clock.monotonic(), receiver.full_at
         payload = receiver.small_text(data, now)
         if payload is None:
-            return False
+            return receiver.take_pong(data, now)
         try:
             if not channel.try_message(payload, now):
                 receiver.full_at = full_at

@@ -21,6 +21,9 @@ class RunOwner(Protocol):
     def finish_run(self) -> None:
         """Do the last step of a run, which calls ``end`` or ``release`` of ``ConnectionScheduler``."""
 
+    def hasten_tick(self) -> None:
+        """Have ``tick`` called in the next round."""
+
     def log_failure(self) -> None:
         """Log the exception that is being handled; never raises."""
 
@@ -52,6 +55,7 @@ class ConnectionScheduler:
     def schedule(self, body: Callable[[], None]) -> None:
         """Run ``body`` in the next iteration of the event loop, unless a run is scheduled or running."""
         if self._state == _IDLE:
+            self.hasten_tick()
             self._state = _SCHEDULED
             self._workers.spawn(self._run, body)
 
@@ -62,8 +66,13 @@ class ConnectionScheduler:
 
     def start(self, body: Callable[[], None]) -> None:
         """Run ``body`` at once. Must be called in the hub, while no run is scheduled or running; it may be parked."""
+        self.hasten_tick()
         self._state = _SCHEDULED
         self._workers.run(self._run, body)
+
+    def hasten_tick(self) -> None:
+        """Have ``check`` called within a second, and while a run goes on: it detects one that fails to start, or to end."""
+        self._owner.hasten_tick()
 
     def defer(self, function: Callable[[], None]) -> None:
         """Store a function for ``run_deferred``."""

@@ -120,16 +120,16 @@ class DeviceChannel(UpdatingChannel):
 
     # -- events
 
-    def tick(self) -> None:
+    def tick(self) -> float:
         """Apply the pending status when it is due; close the channel when its session has ended."""
-        super().tick()
         if not self.session.user:
-            return
-        now = self._clock.monotonic()
-        if self._status_limit is not None and self._status_limit.take_due(now):
+            return super().tick()
+        now, end, limit = self._clock.monotonic(), self.session.ends_at + self._all_settings.identity.renewal_seconds, self._status_limit
+        if limit is not None and limit.take_due(now):
             self.connection.defer(self._try_pending)
-        if now >= self.session.ends_at + self._all_settings.identity.renewal_seconds:
+        if now >= end:
             self.close(CloseCode.SESSION_ENDED, "the session has ended")
+        return end if limit is None else min(end, limit.due_at)
 
     def closed(self, code: int, clean: bool) -> None:
         """Log the end of the session and leave: grace begins, or none after a sign-out."""

@@ -8,7 +8,7 @@ import random
 from ..errors import CloseCode
 from ..settings import Settings
 from .frame_limits import FrameLimits
-from .frames import Event, Parser, Violation, small_text
+from .frames import Event, Parser, Violation, is_pong, small_text
 
 
 class FrameReceiver:
@@ -50,6 +50,14 @@ class FrameReceiver:
         self._pinged_at = None
         return payload
 
+    def take_pong(self, data: bytes, now: float) -> bool:
+        """Handle ``data`` and return True if it is exactly one pong that neither ``Parser`` nor the rate refuses; else return False."""
+        full_at = self._limits.rule.take(self.full_at, now) if self._parser is None and is_pong(data) else 0.0
+        if full_at:
+            self.full_at = full_at
+            self.restart_ping_timer(now)
+        return bool(full_at)
+
     def restart_ping_timer(self, now: float) -> None:
         """Restart the ping timer: the peer is alive."""
         self._received_at = now
@@ -82,6 +90,14 @@ class FrameReceiver:
             raise Violation(CloseCode.TOO_MANY_FRAMES, f"too many frames; retry_after={wait}")
         self.full_at = full_at
         return event
+
+    def deadline(self, settings: Settings) -> float:
+        """Return the time before which neither a ping is due nor a pong or the rest of a frame is overdue."""
+        if self._pinged_at is not None:
+            at = self._pinged_at + settings.presence.pong_seconds
+        else:
+            at = self._received_at + settings.presence.ping_seconds
+        return at if self._parser is None else min(at, self._frame_began_at + settings.channels.idle_seconds)
 
     def frame_overdue(self, now: float, settings: Settings) -> bool:
         """Return whether a frame has been incomplete for ``channels.idle_seconds``, even if bytes keep arriving."""

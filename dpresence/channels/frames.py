@@ -202,6 +202,12 @@ def small_text(data: bytes) -> bytes | None:
     return payload if payload.isascii() else None
 
 
+def is_pong(data: bytes) -> bool:
+    """Return whether ``data`` is exactly one whole masked pong, whose payload nobody reads."""
+    size = len(data) - 6
+    return 0 <= size <= CONTROL_BYTES and data[0] == _FIN | PONG and data[1] == _MASKED | size
+
+
 def unmask(data: bytes | bytearray, mask: bytes | bytearray) -> bytes:
     """Return ``data`` XORed with the four bytes of ``mask``. Big integers are faster than a loop over the bytes."""
     size = len(data)

@@ -22,6 +22,7 @@ from ..settings import Settings
 from ..tasks import Task
 from .addresses import network, plain_address
 from .channel import Channel
+from .deadlines import Bucket, Deadlines
 from .forwarded import Forwarding
 from .plain import PlainConnections
 from .workers import Workers
@@ -41,13 +42,14 @@ class AdmittedConnection(Protocol):
 
     id: str
     address: str
+    bucket: Bucket | None
 
     @property
     def send_buffer_half_full(self) -> bool:
         """True if more than half of the send buffer is in use."""
 
-    def tick(self, now: float) -> None:
-        """Check the deadlines. May raise; the connection is then ended."""
+    def tick(self, now: float) -> float:
+        """Check the deadlines, and return when the next one is. May raise; the connection is then ended."""
 
     def fail(self) -> None:
         """Log the exception that is being handled, and end the connection."""
@@ -62,7 +64,7 @@ class AdmittedConnection(Protocol):
 class Gate:
     """Admits new channels and closes the open ones. Each process has one instance.
 
-    :ivar connections: channels that were admitted and have not ended.
+    :ivar connections: channels that were admitted and have not ended, by the time at which their ``tick`` is due.
     :ivar on_wait: called with the seconds of each ``retry_after`` that a refused channel receives.
     :ivar draining: the process is stopping and admits no channels.
     :ivar requests: rate of HTTP requests by address.
@@ -80,7 +82,7 @@ class Gate:
         self.clock = clock
         self.metrics = metrics
         self.workers = Workers()
-        self.connections: set[AdmittedConnection] = set()
+        self.connections: Deadlines[AdmittedConnection] = Deadlines(Ticker.INTERVAL)
         self.on_wait: Callable[[float], None] = lambda seconds: None
         self.draining = False
         self.unread: Counter[str] = Counter()
@@ -206,7 +208,7 @@ class Gate:
     def leave(self, connection: AdmittedConnection) -> None:
         """Remove a connection. Idempotent."""
         self.signed_in(connection)
-        self.connections.discard(connection)
+        self.connections.remove(connection)
 
     def close_all(self, code: int = CloseCode.STOPPING, reason: str = "the server is stopping") -> None:
         """Close every channel with a random ``retry_after``, so that clients reconnect no faster than the accept rate."""
@@ -218,7 +220,10 @@ class Gate:
 
 
 class Ticker:
-    """Calls ``tick`` of every open connection about once a second, and yields to the event loop between slices."""
+    """Calls ``tick`` of the connections that are due, about once a second, and yields to the event loop between slices.
+
+    An idle connection is due twice for each ping: when it is to be sent, and when its pong would be overdue.
+    """
 
     INTERVAL = 1.0
     SLICE = 256
@@ -243,18 +248,19 @@ class Ticker:
             # Callbacks run in order, so every run that was scheduled before the last tick has started after this. With many connections
             # or little CPU the event loop is behind by more than the interval, and a run that only waits would be taken for a lost one.
             gevent.sleep(0)
-            self._tick_all()
+            self._tick_due()
 
-    def _tick_all(self) -> None:
-        for index, connection in enumerate(list(self._gate.connections), 1):
-            self._tick(connection)
+    def _tick_due(self) -> None:
+        for index, connection in enumerate(self._gate.connections.due(self._gate.clock.monotonic()), 1):
+            if connection.bucket is not None:  # it has not ended since
+                self._tick(connection)
             if not index % self.SLICE:
                 yield_to_loop()
 
     def _tick(self, connection: AdmittedConnection) -> None:
         """Tick one connection; if that raises, end it and go on with the others."""
         try:
-            connection.tick(self._gate.clock.monotonic())
+            self._gate.connections.settle(connection, connection.tick(self._gate.clock.monotonic()))
         except BaseException:
             self._end(connection)
 

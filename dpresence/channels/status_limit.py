@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, inf
 
 from ..errors import SlowDown
 from ..limits import RateRule
@@ -63,6 +63,11 @@ class StatusLimit:
     def supersede(self) -> None:
         """Forget the pending change: a newer update was accepted."""
         self.pending, self._ignored_waits = None, 0
+
+    @property
+    def due_at(self) -> float:
+        """When the pending change is due; never without one."""
+        return inf if self.pending is None else self._pending_at
 
     def take_due(self, now: float) -> bool:
         """Return whether the pending change is due; if so, count it."""

@@ -176,6 +176,7 @@ class Wire:
 
     def _queue_rest(self, frame: bytes, sent: int) -> None:
         """Create the send buffer for a frame that the socket did not accept completely."""
+        self._scheduler.hasten_tick()
         try:
             self._send_buffer = SendBuffer(self._sock, frame, sent, self._limits, self._clock, self._emptied, self.end, self._call_from_hub)
         except BaseException:
@@ -235,18 +236,20 @@ class Wire:
         self.close(CloseCode.NO_PONG, "no pong")
         self._deadline = now
 
-    def tick(self, now: float) -> bool:
-        """End a connection that does not read or does not answer the server's close frame in time; return whether it was ended.
+    @property
+    def deadline(self) -> float:
+        """The time at which ``tick`` may have to end an open connection; never without a send buffer."""
+        return math.inf if self._send_buffer is None else self._send_buffer.progress_at + self._limits.send_seconds
+
+    def tick(self, now: float) -> None:
+        """End a connection that does not read or does not answer the server's close frame in time.
 
         :param now: ``Clock.monotonic()``.
         """
-        if self._send_buffer is not None and now - self._send_buffer.progress_at >= self._limits.send_seconds:
+        if now >= self.deadline:
             self.drop(CloseCode.SLOW_READER)
         elif self.state is State.CLOSING and now >= self._deadline:
             self.end()
-        else:
-            return False
-        return True
 
     def end(self) -> None:
         """Close the socket. ``Channel.closed`` is called after the current run of the connection."""
@@ -271,6 +274,7 @@ class Wire:
         self.close(CloseCode.SLOW_READER, "too slow")
 
     def _start_closing(self, code: int, frame: bytes) -> None:
+        self._scheduler.hasten_tick()
         self.state, self.code = State.CLOSING, code
         self._write(frame)
         self._deadline = self._clock.monotonic() + self._limits.send_seconds

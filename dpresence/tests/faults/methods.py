@@ -8,15 +8,16 @@ import inspect
 
 import gevent
 
-from dpresence.channels import connection, connection_scheduler, frame_receiver, frames, gate, send_buffer, wire, workers
+from dpresence.channels import connection, connection_scheduler, deadlines, frame_receiver, frames, gate, send_buffer, wire, workers
 
-MODULES = (connection, wire, connection_scheduler, frame_receiver, send_buffer, frames, gate, workers)
+MODULES = (connection, wire, connection_scheduler, deadlines, frame_receiver, send_buffer, frames, gate, workers)
 KINDS = {"MemoryError": MemoryError, "GreenletExit": gevent.GreenletExit, "Timeout": gevent.Timeout}
 ELSEWHERE = frozenset((
     "frames.binary_frame",  # used by the tests only
     "gate.Gate.__init__", "gate.Gate.limit_to_files",  # at the start
     "gate.Ticker.__init__", "gate.Ticker.start", "gate.Ticker._run", "workers.Workers.__init__",  # at the start
-    "gate.Gate.close_all", "gate.Ticker.stop",  # at the end
+    "deadlines.Deadlines.__init__", "frames.ping_frame",  # at the start
+    "gate.Gate.close_all", "gate.Ticker.stop", "deadlines.Deadlines.__iter__",  # at the end
     "gate.Gate.counts", "gate.Gate._retry_after", "connection.Connection.send_buffer_half_full", "connection.Connection.idle",
     "wire.Wire.half_full", "wire.Wire.idle",  # not called for open connections
     "connection.Connection.resume",  # the one that guards the rest

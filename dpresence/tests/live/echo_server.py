@@ -67,6 +67,7 @@ class Echo(Channel):
 
     def tick(self):
         self.app.ticks += 1
+        return 0.0  # again in the next round
 
     def do_id(self):
         self.connection.send(self.connection.id.encode())

@@ -116,3 +116,40 @@ def test_each_frame_of_a_message_has_its_own_time(receiver):
 
 def test_a_peer_that_has_sent_nothing_is_not_stuck(receiver):
     assert not receiver.frame_overdue(10000.0, SETTINGS)
+
+
+def test_nothing_is_due_before_the_deadline(receiver):
+    receiver.restart_ping_timer(100.0)
+    assert receiver.deadline(SETTINGS) == 125.0
+    assert not receiver.ping_due(124.9, SETTINGS) and receiver.ping_due(125.0, SETTINGS)
+    assert receiver.deadline(SETTINGS) == 135.0
+    assert not receiver.pong_overdue(134.9, SETTINGS) and receiver.pong_overdue(135.0, SETTINGS)
+    receiver.restart_ping_timer(130.0)
+    receiver.feed(frame(1, b"xyz")[:2], 130.0)
+    assert receiver.next(130.0) is None
+    for second in range(140, 181, 10):
+        receiver.restart_ping_timer(float(second))
+    assert receiver.deadline(SETTINGS) == 190.0
+    assert not receiver.frame_overdue(189.9, SETTINGS) and receiver.frame_overdue(190.0, SETTINGS)
+
+
+@pytest.mark.parametrize("payload", [b"", b"x", b"x" * 125])
+def test_a_pong_is_handled_without_the_parser_and_counts_as_any_frame(receiver, payload):
+    receiver.restart_ping_timer(100.0)
+    receiver.ping_due(125.0, SETTINGS)
+    assert [receiver.take_pong(frame(10, payload), 125.0) for _ in range(6)] == [True] * 5 + [False]
+    assert receiver.empty and receiver.deadline(SETTINGS) == 150.0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"", b"\x8a", frame(10)[:5], frame(10, b"x")[:-1], frame(10) + b"x", frame(10) * 2, frame(9), frame(8), frame(1)),
+        *(b"\x8a\x00", b"\x0a\x80abcd", b"\xca\x80abcd", frame(10, b"x" * 126)),
+    ],
+    ids=lambda data: f"{len(data)} bytes",
+)
+def test_whatever_is_not_exactly_one_pong_is_left_to_the_parser(receiver, data):
+    assert not receiver.take_pong(data, 100.0)
+    receiver.feed(frame(1, b"xyz")[:2], 100.0)
+    assert not receiver.take_pong(frame(10), 100.0), "these bytes belong to the frame that has begun"

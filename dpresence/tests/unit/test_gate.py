@@ -22,6 +22,7 @@ class Socket:
         self.address = address
         self.send_buffer_half_full = behind
         self.ended = None
+        self.bucket = None
 
     def close(self, code, reason):
         self.ended = (int(code), reason)
