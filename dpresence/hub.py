@@ -139,6 +139,7 @@ class Hub:
 
     def __init__(self) -> None:
         self.sign_outs = 0
+        self._device_count = 0
         self._devices: dict[str, DevicePort | dict[str, DevicePort]] = {}  # no dict for a user's only channel: it takes 184 bytes
         self._applications: defaultdict[str, set[AppServicePort]] = defaultdict(set)
 
@@ -148,6 +149,7 @@ class Hub:
         """Register the channel of a device; return the channel that it replaces."""
         channels = self.devices_of(user)
         previous = channels.get(device)
+        self._device_count += previous is None
         channels[device] = channel
         self._store(user, channels)
         return previous if previous is not channel else None
@@ -157,6 +159,7 @@ class Hub:
         channels = self.devices_of(user)
         if channels.get(device) is channel:
             del channels[device]
+            self._device_count -= 1
             self._store(user, channels)
 
     def _store(self, user: str, channels: dict[str, DevicePort]) -> None:
@@ -221,7 +224,7 @@ class Hub:
     def counts(self) -> dict[str, int]:
         """Return how many devices, users and application channels are connected here."""
         return {
-            "devices": sum(len(channels) if isinstance(channels, dict) else 1 for channels in self._devices.values()),
+            "devices": self._device_count,
             "users": len(self._devices),
             "applications": sum(len(channels) for channels in self._applications.values()),
         }

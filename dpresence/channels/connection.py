@@ -1,6 +1,6 @@
 """One websocket connection: reading, dispatching events to the channel, and running deferred functions.
 
-An idle connection has a watcher in gevent's hub and no greenlet. The hub handles an ordinary small message at once. When other bytes
+An idle connection has no greenlet; ``Readiness`` watches its socket. The hub handles an ordinary small message at once. When other bytes
 arrive or a function is deferred, a greenlet of the pool runs: it handles everything in order and ends. There is one run at a time, so
 events of a connection never overlap, and the socket is not read while a deferred function blocks.
 """
@@ -52,7 +52,7 @@ class Connection:
         self.channel: Channel | None = None
         self._gate = gate
         self._scheduler = ConnectionScheduler(gate.workers, self)
-        self._wire = Wire(self.id, gate.settings.channels, gate.clock, self._scheduler)
+        self._wire = Wire(self.id, gate.settings.channels, gate.clock, self._scheduler, gate.readiness)
         self._receiver: FrameReceiver | None = None  # None before the start
         self._opened = False  # ``Channel.opened`` was called, so ``Channel.closed`` must be
         self._reading_paused = True  # the wire is not watched
@@ -172,6 +172,7 @@ class Connection:
         if self._wire.state is State.CLOSED:
             self._scheduler.schedule_finish()
         self._wire.tick(now)
+        (self._gate.sending.discard if self._wire.idle else self._gate.sending.add)(self)
         receiver, channel = self._receiver, self.channel
         if receiver is None or channel is None or self.closed or not self._scheduler.idle:
             return now  # look again in the next round
@@ -206,8 +207,15 @@ class Connection:
 
     # Bodies of runs
 
+    def on_readable(self) -> None:
+        """Handle bytes that have arrived; an internal error ends the connection. Called in the hub."""
+        try:
+            self._on_readable()
+        except BaseException:
+            self.fail()
+
     def _on_readable(self) -> None:
-        """Handle a small message, or start a run for anything else; pause reading while another run is active. Called in the hub."""
+        """Handle a small message, or start a run for anything else; pause reading while another run is active."""
         if not self._scheduler.idle:
             self._wire.unwatch()
             self._reading_paused = True
@@ -286,7 +294,7 @@ class Connection:
             self._reading_paused = False
             if self._receiver is not None:
                 self._receiver.restart_ping_timer(self._now())  # bytes may have arrived while reading was paused
-            self._wire.watch(self._on_readable)
+            self._wire.watch(self)
 
     def _report_end(self) -> None:
         """Call ``Channel.closed`` once, then remove the connection from ``Gate``. Called again if it raises."""

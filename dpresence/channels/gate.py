@@ -25,6 +25,7 @@ from .channel import Channel
 from .deadlines import Bucket, Deadlines
 from .forwarded import Forwarding
 from .plain import PlainConnections
+from .readiness import readiness_of
 from .workers import Workers
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,8 @@ class Gate:
     """Admits new channels and closes the open ones. Each process has one instance.
 
     :ivar connections: channels that were admitted and have not ended, by the time at which their ``tick`` is due.
+    :ivar sending: those of them that had a send buffer at their last tick, so that the figures need not look at every connection.
+    :ivar readiness: watches their sockets.
     :ivar on_wait: called with the seconds of each ``retry_after`` that a refused channel receives.
     :ivar draining: the process is stopping and admits no channels.
     :ivar requests: rate of HTTP requests by address.
@@ -83,6 +86,8 @@ class Gate:
         self.metrics = metrics
         self.workers = Workers()
         self.connections: Deadlines[AdmittedConnection] = Deadlines(Ticker.INTERVAL)
+        self.sending: set[AdmittedConnection] = set()
+        self.readiness = readiness_of(gevent.get_hub())
         self.on_wait: Callable[[float], None] = lambda seconds: None
         self.draining = False
         self.unread: Counter[str] = Counter()
@@ -114,7 +119,7 @@ class Gate:
         return {
             "sockets": self.sockets,
             "unsigned": unsigned,
-            "behind": sum(connection.send_buffer_half_full for connection in self.connections),
+            "behind": sum(connection.send_buffer_half_full for connection in self.sending),
         }
 
     def new_id(self) -> str:
@@ -209,6 +214,7 @@ class Gate:
         """Remove a connection. Idempotent."""
         self.signed_in(connection)
         self.connections.remove(connection)
+        self.sending.discard(connection)
 
     def close_all(self, code: int = CloseCode.STOPPING, reason: str = "the server is stopping") -> None:
         """Close every channel with a random ``retry_after``, so that clients reconnect no faster than the accept rate."""

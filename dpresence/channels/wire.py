@@ -12,13 +12,12 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Any
 
-import gevent
-
 from ..clock import Clock
 from ..errors import CloseCode
 from ..settings import ChannelSettings
 from . import frames
 from .connection_scheduler import ConnectionScheduler
+from .readiness import Readable, Readiness
 from .send_buffer import WOULD_BLOCK, SendBuffer
 
 log = logging.getLogger(__name__)
@@ -27,7 +26,6 @@ LOST = 1006
 """Close code of a connection that ended without a close frame; never sent (RFC 6455, 7.4.1)."""
 RECEIVE_BYTES = 16384
 """Maximum size of one read; also the size of a TLS record."""
-_READ = 1
 
 
 class State(enum.Enum):
@@ -51,11 +49,11 @@ class Wire:
     """
 
     __slots__ = (  # saves memory: a process has thousands of connections
-        *("_clock", "_deadline", "_file", "_id", "_limits", "_send_buffer", "_scheduler", "_sock", "_watcher"),
+        *("_clock", "_deadline", "_file", "_id", "_limits", "_send_buffer", "_scheduler", "_sock", "_readiness"),
         *("clean", "code", "discards", "state"),
     )
 
-    def __init__(self, id: str, limits: ChannelSettings, clock: Clock, scheduler: ConnectionScheduler) -> None:
+    def __init__(self, id: str, limits: ChannelSettings, clock: Clock, scheduler: ConnectionScheduler, readiness: Readiness) -> None:
         self.state = State.NEW
         self.code = LOST
         self.clean = self.discards = False
@@ -67,7 +65,7 @@ class Wire:
         self._send_buffer: SendBuffer | None = None
         self._sock: Any = None
         self._file: Any = None
-        self._watcher: Any = None
+        self._readiness = readiness
 
     def attach(self, sock: Any) -> None:
         """Take over a non-blocking socket: gevent's, plain or TLS, or the C module's. The caller may close a TLS socket.
@@ -82,7 +80,6 @@ class Wire:
         else:
             self._sock = _socket.socket(sock.family, sock.type, sock.proto, sock.detach())
             self._sock.setblocking(False)
-        self._watcher = gevent.get_hub().loop.io(self._sock.fileno(), _READ)
 
     @property
     def closed(self) -> bool:
@@ -106,13 +103,13 @@ class Wire:
 
     # Reading
 
-    def watch(self, readable: Callable[[], None]) -> None:
-        """Call ``readable`` in the hub whenever bytes have arrived, until ``unwatch``."""
-        self._watcher.start(self._call_from_hub, readable)
+    def watch(self, connection: Readable) -> None:
+        """Call ``connection.on_readable`` in the hub whenever bytes have arrived, until ``unwatch``."""
+        self._readiness.watch(self._sock.fileno(), connection)
 
     def unwatch(self) -> None:
-        """Stop ``watch``."""
-        self._watcher.stop()
+        """Stop ``watch``. Idempotent."""
+        self._readiness.unwatch(self._sock.fileno())
 
     def receive(self) -> bytes:
         """Read up to ``RECEIVE_BYTES``; return b"" if there are none. At the end of the stream, the socket is closed."""
@@ -259,11 +256,11 @@ class Wire:
         send_buffer, self._send_buffer = self._send_buffer, None
         with ExitStack() as steps:  # runs all steps, last added first, even if one of them raises
             steps.callback(self._scheduler.schedule_finish)
-            for closable in (self._sock, self._file, self._watcher):
+            for closable in (self._sock, self._file):
                 if closable is not None:
                     steps.callback(closable.close)
-            if self._watcher is not None:
-                steps.callback(self._watcher.stop)
+            if self._sock is not None:
+                steps.callback(self.unwatch)
             if send_buffer is not None:
                 steps.callback(send_buffer.stop)
 
@@ -296,7 +293,7 @@ class Wire:
                 self._sock.shutdown(socket.SHUT_WR)
 
     def _call_from_hub(self, function: Callable[[], None]) -> None:
-        """Call ``function`` from a watcher and handle all its exceptions, which gevent's hub would only print."""
+        """Call ``function`` in the hub and handle all its exceptions, which gevent's hub would only print."""
         try:
             function()
         except BaseException:

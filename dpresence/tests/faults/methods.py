@@ -8,7 +8,17 @@ import inspect
 
 import gevent
 
-from dpresence.channels import connection, connection_scheduler, deadlines, frame_receiver, frames, gate, send_buffer, wire, workers
+from dpresence.channels import (
+    connection,
+    connection_scheduler,
+    deadlines,
+    frame_receiver,
+    frames,
+    gate,
+    send_buffer,
+    wire,
+    workers,
+)
 
 MODULES = (connection, wire, connection_scheduler, deadlines, frame_receiver, send_buffer, frames, gate, workers)
 KINDS = {"MemoryError": MemoryError, "GreenletExit": gevent.GreenletExit, "Timeout": gevent.Timeout}
@@ -16,11 +26,11 @@ ELSEWHERE = frozenset((
     "frames.binary_frame",  # used by the tests only
     "gate.Gate.__init__", "gate.Gate.limit_to_files",  # at the start
     "gate.Ticker.__init__", "gate.Ticker.start", "gate.Ticker._run", "workers.Workers.__init__",  # at the start
-    "deadlines.Deadlines.__init__", "frames.ping_frame",  # at the start
+    "deadlines.Deadlines.__init__", "frames.ping_frame", "readiness.Readiness.__init__", "readiness.readiness_of",  # at the start
     "gate.Gate.close_all", "gate.Ticker.stop", "deadlines.Deadlines.__iter__",  # at the end
     "gate.Gate.counts", "gate.Gate._retry_after", "connection.Connection.send_buffer_half_full", "connection.Connection.idle",
-    "wire.Wire.half_full", "wire.Wire.idle",  # not called for open connections
-    "connection.Connection.resume",  # the one that guards the rest
+    "wire.Wire.half_full",  # not called for open connections
+    "connection.Connection.resume", "connection.Connection.on_readable", "readiness.Readiness._dispatch",  # those that guard the rest
 ))  # fmt: skip
 """What no open connection depends on."""
 

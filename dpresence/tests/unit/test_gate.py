@@ -65,6 +65,7 @@ def test_what_is_open_unsigned_and_behind_is_counted(clock):
     for socket in sockets:
         one.admit(socket)
     one.signed_in(sockets[2])
+    one.sending.add(sockets[1])
     assert one.counts() == {"sockets": 6, "unsigned": 2, "behind": 1}
     for socket in sockets:
         one.leave(socket)
