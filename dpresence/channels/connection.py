@@ -16,12 +16,10 @@ import gevent
 from ..errors import CloseCode
 from . import frames
 from .channel import Channel
-from .connection_scheduler import ConnectionScheduler
-from .deadlines import Bucket
+from .connection_base import ConnectionBase
 from .frame_limits import FrameLimits
 from .frame_receiver import FrameReceiver
-from .gate import Gate
-from .wire import LOST, State, Wire
+from .wire import LOST, State
 
 __all__ = ["Channel", "Connection", "FrameLimits"]
 
@@ -32,92 +30,17 @@ DISCARD_SECONDS = 0.01
 """Pause between two reads of input that is discarded."""
 
 
-class Connection:
-    """Server side of a websocket. It has a ``Wire``, its socket, and a ``ConnectionScheduler`` for its work.
+class Connection(ConnectionBase):
+    """Server side of a websocket: its runs, and the reading of frames."""
 
-    :ivar id: unguessable id, unique in this process.
-    :ivar address: IP address of the client.
-    :ivar channel: receives the events; None before a view has called ``open`` and after ``Channel.closed``.
-    """
+    __slots__ = ()
 
-    __slots__ = (
-        *("_gate", "_opened", "_reading_paused", "_receiver", "_scheduler", "_suspended", "_unread", "_wire"),
-        *("address", "bucket", "channel", "id"),
-    )
-
-    def __init__(self, gate: Gate, address: str) -> None:
-        self.id = gate.new_id()
-        self.address = address
-        self.bucket: Bucket | None = None
-        self.channel: Channel | None = None
-        self._gate = gate
-        self._scheduler = ConnectionScheduler(gate.workers, self)
-        self._wire = Wire(self.id, gate.settings.channels, gate.clock, self._scheduler, gate.readiness)
-        self._receiver: FrameReceiver | None = None  # None before the start
-        self._opened = False  # ``Channel.opened`` was called, so ``Channel.closed`` must be
-        self._reading_paused = True  # the wire is not watched
-        self._suspended = False
-        self._unread = False  # more bytes may be available, for which the wire's watcher does not fire
-
-    @property
-    def started(self) -> bool:
-        """True if ``start`` was called. From then on, the connection calls ``Gate.leave`` itself."""
-        return self._wire.state is not State.NEW
-
-    @property
-    def closed(self) -> bool:
-        """True if the connection is closing or closed, so that nothing can be sent."""
-        return self._wire.closed
-
-    @property
-    def idle(self) -> bool:
-        """True if the send buffer is empty."""
-        return self._wire.idle
-
-    @property
-    def send_buffer_half_full(self) -> bool:
-        """True if more than half of the send buffer is in use."""
-        return self._wire.half_full
-
-    # What views, channels and the hub call
-
-    def open(self, channel: Channel) -> None:
-        """Set the channel. A view calls this before the 101; the connection starts later."""
-        self.channel = channel
-
-    def send(self, payload: bytes) -> None:
-        """Send or queue one text message (UTF-8). Does not block; does nothing if the connection is closing or closed."""
-        self._wire.send_frame(frames.text_frame(payload))
-
-    def send_frame(self, frame: bytes) -> None:
-        """Send or queue an encoded frame (``frames.text_frame``), so that a frame that is sent often is encoded once."""
-        self._wire.send_frame(frame)
-
-    def when_sent(self, function: Callable[[], None]) -> None:
-        """See ``ChannelConnection``. The call happens at once or in the hub."""
-        self._wire.when_sent(function)
-
-    def drain(self) -> None:
-        """See ``ChannelConnection``. After ``channels.send_seconds`` the connection is closed with 4102."""
-        self._wire.drain()
-
-    def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        """Queue the close frame after the waiting frames; the close handshake finishes in the background. Does not block."""
-        self._wire.close(code, reason)
-
-    def abort(self) -> None:
-        """Close the socket at once, without a close frame."""
-        if self.started:
-            self._wire.end()
+    # What channels and the hub call, besides ``ConnectionBase``
 
     def defer(self, function: Callable[[], None]) -> None:
         """See ``ChannelConnection``. The function runs even if the connection ends before; ``Channel.closed`` is called after it."""
         self._scheduler.defer(function)
         self._scheduler.schedule(self._run_pending)
-
-    def suspend(self) -> None:
-        """See ``ChannelConnection``. What is deferred meanwhile waits too."""
-        self._suspended = True
 
     def resume(self, function: Callable[..., None], *arguments: Any) -> None:
         """See ``ChannelConnection``. An internal error ends the connection: nobody else would continue the parked run."""
@@ -136,10 +59,6 @@ class Connection:
                 self._scheduler.start(self._run_resumed)
             else:
                 self.finish_run()
-
-    def signed_in(self) -> None:
-        """Report the sign-in to ``Gate``, so that its limits on connections without sign-in no longer count this one. Idempotent."""
-        self._gate.signed_in(self)
 
     # Called by the handshake and the ticker
 
@@ -179,18 +98,6 @@ class Connection:
         self._check_peer(receiver, now)
         at: float | None = self.call_guarded(channel.tick)
         return now if at is None else min(at, receiver.deadline(self._gate.settings), self._wire.deadline)
-
-    def hasten_tick(self) -> None:
-        """Have ``tick`` called in the next round."""
-        self._gate.connections.hasten(self)
-
-    def fail(self) -> None:
-        """Log the exception that is being handled, an internal error, and end the connection; see ``Wire.fail``."""
-        self._wire.fail()
-
-    def log_failure(self) -> None:
-        """Log the exception that is being handled; never raises."""
-        self._wire.log_failure()
 
     def _check_peer(self, receiver: FrameReceiver, now: float) -> None:
         """Ping a silent peer; end the connection if the pong or the rest of a frame is overdue (docs/protocol.md, section 4)."""
@@ -304,15 +211,6 @@ class Connection:
         self._scheduler.run_deferred()
         self._gate.leave(self)
         self._gate.metrics.closed(self._wire.code)
-
-    def call_guarded(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function of the channel; its exception is logged and closes the connection with 1011."""
-        try:
-            return function(*arguments)
-        except BaseException:
-            self.log_failure()
-            self.close(CloseCode.INTERNAL_ERROR, "internal error")
-            return None
 
     # Reading
 

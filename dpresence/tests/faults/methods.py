@@ -10,17 +10,31 @@ import gevent
 
 from dpresence.channels import (
     connection,
+    connection_base,
     connection_scheduler,
     deadlines,
     frame_receiver,
     frames,
     gate,
+    readiness,
     send_buffer,
     wire,
     workers,
 )
 
-MODULES = (connection, wire, connection_scheduler, deadlines, frame_receiver, send_buffer, frames, gate, workers)
+MODULES = (
+    connection,
+    connection_base,
+    wire,
+    connection_scheduler,
+    deadlines,
+    frame_receiver,
+    send_buffer,
+    frames,
+    gate,
+    readiness,
+    workers,
+)
 KINDS = {"MemoryError": MemoryError, "GreenletExit": gevent.GreenletExit, "Timeout": gevent.Timeout}
 ELSEWHERE = frozenset((
     "frames.binary_frame",  # used by the tests only
@@ -28,7 +42,8 @@ ELSEWHERE = frozenset((
     "gate.Ticker.__init__", "gate.Ticker.start", "gate.Ticker._run", "workers.Workers.__init__",  # at the start
     "deadlines.Deadlines.__init__", "frames.ping_frame", "readiness.Readiness.__init__", "readiness.readiness_of",  # at the start
     "gate.Gate.close_all", "gate.Ticker.stop", "deadlines.Deadlines.__iter__",  # at the end
-    "gate.Gate.counts", "gate.Gate._retry_after", "connection.Connection.send_buffer_half_full", "connection.Connection.idle",
+    "gate.Gate.counts", "gate.Gate._retry_after",
+    "connection_base.ConnectionBase.send_buffer_half_full", "connection_base.ConnectionBase.idle",
     "wire.Wire.half_full",  # not called for open connections
     "connection.Connection.resume", "connection.Connection.on_readable", "readiness.Readiness._dispatch",  # those that guard the rest
 ))  # fmt: skip

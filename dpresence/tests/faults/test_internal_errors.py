@@ -24,7 +24,7 @@ GONE = (OSError, EOFError, AssertionError)
 AFTER = {
     "connection_scheduler.ConnectionScheduler._end_failed": "connection.Connection._handle_data",
     "wire.Wire.fail": "connection.Connection._handle_data",
-    "connection.Connection.fail": "connection.Connection._handle_data",
+    "connection_base.ConnectionBase.fail": "connection.Connection._handle_data",
     "gate.Ticker._end": "connection.Connection.tick",
 }
 """What is called only when something else has raised."""
