@@ -6,8 +6,6 @@ docs/protocol.md of dpresence is the contract. Everything is logged under the na
 
 from __future__ import annotations
 
-import logging
-
 from .credentials import Credentials, DevelopmentIssuer
 from .errors import (
     ClientClosed,
@@ -87,5 +85,3 @@ __all__ = [
     "begin_pairing",
     "finish_pairing",
 ]
-
-logging.getLogger(__name__).addHandler(logging.NullHandler())

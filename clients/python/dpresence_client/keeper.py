@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Callable, List
+from typing import Callable, Iterator
 
 from .core import log
 from .errors import StoreError
@@ -21,24 +21,26 @@ class Keeper:
 
     :param seconds: least time between two saves. Their number costs; what was not saved is delivered again after a crash.
     :param clock: a monotonic clock, seconds.
+    :ivar changes: the rest of the batch that is being processed. It stays when the program leaves its loop, for the next one.
     """
 
     def __init__(self, store: Store, appid: str, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.table = store.load(appid) or Table()
         self._store, self._appid, self._seconds, self._clock = store, appid, seconds, clock
+        self.changes: Iterator[Change] = iter(())
         self._changed = self._busy = False
         self._not_before = clock()
         self._lock = threading.Lock()
 
-    def apply(self, batch: Batch) -> List[Change]:
-        """Bring the table to the state after a batch; call ``processed`` after the program has processed the changes."""
+    def apply(self, batch: Batch) -> None:
+        """Bring the table to the state after a batch; ``changes`` are then those that the program has yet to process."""
         with self._lock:
             self._busy = True
-            return self.table.apply(batch)
+            self.changes = iter(self.table.apply(batch))
 
     def processed(self) -> None:
         """Note that the program has processed all changes of the batch."""
-        self._busy, self._changed = False, True
+        self._busy, self._changed = False, self._changed or self._busy
 
     @property
     def seconds_left(self) -> float | None:

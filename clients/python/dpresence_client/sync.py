@@ -150,17 +150,17 @@ class AppService(Client[aio.AppService]):
         """
         keeper, inbox = self._client.keeper, self._inbox()
         while True:
+            yield from keeper.changes
+            keeper.processed()
+            keeper.save_if_due()
             try:
                 batch = inbox.get(keeper.seconds_left)
             except queue.Empty:
-                keeper.save_if_due()
                 continue
             if batch is None:
                 self._client.end_of_iteration()
                 return
-            yield from keeper.apply(batch)
-            keeper.processed()
-            keeper.save_if_due()
+            keeper.apply(batch)
 
     def _inbox(self) -> Any:
         if self._thread is None:
@@ -234,12 +234,17 @@ class Device(Client[aio.Device]):
     def __iter__(self) -> Iterator[Notification]:
         """Return the notifications as they come, each once; the iteration ends when the client is closed.
 
-        A notification is acknowledged when the next one is asked for. One that was being processed during a crash comes again.
+        A notification is acknowledged when the next one is asked for. The last one of a loop that was left comes again with the next
+        connection, and so does one that was being processed during a crash.
 
         :raises PresenceError: the service refused the client for good.
         """
         while (notification := self._next()) is not None:
-            yield notification
+            try:
+                yield notification
+            except GeneratorExit:  # the program has left its loop
+                self._post(self._client.failed, notification)
+                raise
             self._post(self._client.acknowledge, notification)
         self._client.end_of_iteration()
 

@@ -94,6 +94,9 @@ class Websocket:
         except asyncio.CancelledError:
             if self._active:  # not by ``disconnect``: the event loop ends
                 raise
+        except Exception:
+            log.exception("an error in the client ended the connection")
+            self._report("closed", _NO_CLOSE_FRAME, "an error in the client")
         finally:
             if websocket is not None:
                 with contextlib.suppress(WebSocketException, OSError):

@@ -99,19 +99,19 @@ class AppService(Client):
         """
         keeper = self.keeper
         while True:
-            try:
-                batch = await self.inbox.get_soon(keeper.seconds_left)
-            except queue.Empty:
-                await self._save()
-                continue
-            if batch is None:
-                self.end_of_iteration()
-                return
-            for change in keeper.apply(batch):
+            for change in keeper.changes:
                 yield change
             keeper.processed()
             if keeper.seconds_left == 0:
                 await self._save()
+            try:
+                batch = await self.inbox.get_soon(keeper.seconds_left)
+            except queue.Empty:
+                continue
+            if batch is None:
+                self.end_of_iteration()
+                return
+            keeper.apply(batch)
 
     async def _save(self) -> None:
         """Save the table if it is time, in a thread, as the file may be large."""

@@ -104,7 +104,8 @@ class Device(Client):
     async def __aiter__(self) -> AsyncIterator[Notification]:
         """Return the notifications as they come, each once; the iteration ends when the client is closed.
 
-        A notification is acknowledged when the next one is asked for. One that was being processed during a crash comes again.
+        A notification is acknowledged when the next one is asked for. The last one of a loop that was left comes again with the next
+        connection, and so does one that was being processed during a crash.
 
         :raises PresenceError: the service refused the client for good.
         """
@@ -113,7 +114,11 @@ class Device(Client):
             if notification is None or self.driver.stopped.is_set():  # what cannot be acknowledged any more comes again
                 self.end_of_iteration()
                 return
-            yield notification
+            try:
+                yield notification
+            except GeneratorExit:  # the program has left its loop
+                self.failed(notification)
+                raise
             self.acknowledge(notification)
 
     def acknowledge(self, notification: Notification) -> None:

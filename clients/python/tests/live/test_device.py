@@ -162,3 +162,17 @@ def test_the_same_for_asyncio_with_credentials_that_are_a_coroutine_function(app
         return seen
 
     assert asyncio.run(run()) == ["one", "two", "two"]  # the second was being processed at the end
+
+
+def test_a_notification_at_which_the_loop_was_left_comes_again(application, person):
+    puid = person.grant(application)
+    with application.service() as app, device_of(person) as device:
+        app.notify({"puid": puid, "message": "one"})
+        for notification in device:
+            assert notification.message == "one"
+            break
+        person.device("online", device="desk", ack=True).close()
+        with pytest.raises(Replaced):
+            device.wait_closed()
+        with device_of(person) as again:
+            assert next(iter(again)).message == "one"

@@ -127,6 +127,19 @@ def test_a_batch_that_is_being_processed_is_not_saved_at_the_end() -> None:
     assert [cursor for cursor, _ in store.saved] == ["e:1"]
 
 
+def test_changes_that_a_program_has_left_are_there_for_its_next_loop() -> None:
+    store = Recorder()
+    keeper = Keeper(store, "app", 0.0, store.clock)
+    keeper.apply(Batch([Update(f"p{number}", "online", "explicit", 1) for number in range(3)], "e:1", False))
+    assert [next(keeper.changes).puid] == ["p0"]
+    keeper.close()
+    assert store.saved == [] and [change.puid for change in keeper.changes] == ["p1", "p2"]
+    keeper.processed()
+    keeper.processed()
+    keeper.save_if_due()
+    assert len(store.saved) == 1 and keeper.seconds_left is None
+
+
 def test_a_slow_store_is_used_less_often() -> None:
     store = Recorder(takes=2.0)
     keeper = Keeper(store, "app", 1.0, store.clock)

@@ -141,3 +141,42 @@ def test_a_program_that_does_not_take_the_changes_stops_the_reading_but_not_its_
                     return
 
     asyncio.run(with_server(handler, work))
+
+
+def test_a_loop_that_was_left_goes_on_where_it_was() -> None:
+    async def handler(connection):
+        await sign_in(connection)
+        entries = [{"puid": f"p{number}", "status": "online", "at": 1} for number in range(5)]
+        await connection.send(json.dumps({"snapshot": entries, "last": True, "cursor": "e:1"}))
+        await connection.wait_closed()
+
+    async def work(app, port):
+        seen = []
+        async with app:
+            while len(seen) < 5:
+                async for change in app:
+                    seen.append(change.puid)
+                    break
+        return seen
+
+    assert asyncio.run(with_server(handler, work)) == ["p0", "p1", "p2", "p3", "p4"]
+
+
+def test_an_error_in_the_client_ends_the_connection_and_not_the_client(monkeypatch, caplog) -> None:
+    monkeypatch.setattr(retry, "MAX_SECONDS", 0.01)
+    connections = []
+
+    async def handler(connection):
+        connections.append(1)
+        await sign_in(connection)
+        await connection.send(json.dumps({"snapshot": [], "last": True, "cursor": "e:1"}))
+        await connection.wait_closed()
+
+    async def work(app, port):
+        app._deliver = lambda _: 1 / 0
+        async with app:
+            while len(connections) < 2:
+                await asyncio.sleep(0.001)
+
+    asyncio.run(with_server(handler, work))
+    assert "an error in the client ended the connection" in caplog.text
