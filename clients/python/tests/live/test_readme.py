@@ -12,8 +12,20 @@ from pathlib import Path
 
 from dpresence.tests.support import DEVELOPMENT_TOKEN
 
+from .support import wait_until
+from .test_command import answer
+
 CLIENT = Path(__file__).parents[2]
-APP_SERVICE, DEVICE, ASYNCIO = re.findall(r"```python\n(.*?)```", (CLIENT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+PROGRAMS = re.findall(r"```python\n(.*?)```", (CLIENT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+def readme(words: str) -> str:
+    """Return the only program that contains some words."""
+    [code] = [code for code in PROGRAMS if words in code]
+    return code
+
+
+APP_SERVICE, DEVICE, ASYNCIO = readme("FileStore"), readme("DevelopmentIssuer"), readme("import asyncio")
 
 
 @contextmanager
@@ -60,3 +72,9 @@ def test_the_program_with_asyncio(service, application, person, tmp_path):
     puid = person.grant(application)
     with program(ASYNCIO, service, application, tmp_path) as changes:
         assert next(changes) == f"{puid} offline snapshot\n"
+
+
+def test_the_program_without_a_browser(service, application, person, tmp_path):
+    with program(readme("begin_pairing"), service, application, tmp_path) as printed:
+        answer(person, next(printed).split()[-1])
+        wait_until(lambda: [device["device"] for device in person.call("GET", "/devices")["devices"]] == ["lamp"])
