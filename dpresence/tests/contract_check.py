@@ -50,6 +50,11 @@ def _paths() -> list[tuple[re.Pattern[str], str]]:
     return [(re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))), path) for path in paths]
 
 
+def _path_of(url: str) -> str:
+    """Return the path of a call as in the document, "" if it has none."""
+    return next((path for pattern, path in _paths() if pattern.fullmatch(urlsplit(url).path)), "")
+
+
 @cache
 def _answer_validator(path: str, method: str, status: str) -> Draft202012Validator:
     response = _document()["paths"][path][method]["responses"][status]
@@ -58,7 +63,7 @@ def _answer_validator(path: str, method: str, status: str) -> Draft202012Validat
 
 def check_answer(method: str, url: str, status: int, content_type: str, body: bytes) -> None:
     """Fail if the answer to a call is not one that the OpenAPI document has."""
-    path = next((path for pattern, path in _paths() if pattern.fullmatch(urlsplit(url).path)), "")
+    path = _path_of(url)
     if method == "HEAD" or (status in BODYLESS and not body):
         return
     operation = _document()["paths"].get(path, {}).get(method.lower())
@@ -79,11 +84,9 @@ def _body_validator(path: str, method: str) -> Draft202012Validator:
     return _validator(content["application/json"]["schema"])
 
 
-def check_body(method: str, path: str, content_type: str, body: bytes | str | None) -> None:
-    """Fail if the JSON of an accepted call is not one that the OpenAPI document has.
-
-    :param path: the path as in the document.
-    """
+def check_body(method: str, url: str, content_type: str, body: bytes | str | None) -> None:
+    """Fail if the JSON of an accepted call is not one that the OpenAPI document has."""
+    path = _path_of(url)
     if body and content_type == "application/json" and "requestBody" in _document()["paths"][path][method.lower()]:
         assert _body_validator(path, method.lower()).is_valid(json.loads(body)), f"{method} {path}: accepted {body!r}"
 

@@ -114,7 +114,7 @@ def make_calls(operation: Any, mode: GenerationMode, caller: Caller, appid: str,
         response = case.call(session=session, allow_redirects=False, timeout=10)
         statuses[response.status_code] += 1
         if response.status_code < 400:
-            check_body(operation.method, operation.path, response.request.headers.get("Content-Type", ""), response.request.body)
+            check_body(operation.method, response.request.url, response.request.headers.get("Content-Type", ""), response.request.body)
         case.validate_response(response, checks=CHECKS)
 
     calls()

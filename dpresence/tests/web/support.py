@@ -12,7 +12,7 @@ import gevent
 from webtest import TestApp, TestResponse
 
 from dpresence.app import make_app
-from dpresence.tests.contract_check import check_answer
+from dpresence.tests.contract_check import check_answer, check_body
 from dpresence.tests.shared_start import shared_start
 from dpresence.tests.support import DEVELOPMENT_TOKEN, WITH_TOKEN, FakeClock, FakeConnection
 from dpresence.views.grant_form import form_token
@@ -78,6 +78,8 @@ class Browser:
         data = {} if body is None else {"body": body}
         answer = self.web.request(path, method=method, headers=given, environ=self.web.extra_environ, expect_errors=True, **data)
         check_answer(method, path, answer.status_int, answer.content_type, answer.body)
+        if answer.status_int < 300:
+            check_body(method, path, given.get("Content-Type", ""), body)
         return answer
 
     def form(self, path: str, fields: dict[str, str], **headers: str) -> TestResponse:
