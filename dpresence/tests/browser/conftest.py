@@ -17,6 +17,7 @@ from dpresence.tests.live.clients import Application, Person, activate
 from dpresence.tests.live.service import Service
 from dpresence.tests.live.warm import running
 
+from .accessibility import OTHERS, PICTURED, Axe
 from .sidebar import Stage
 from .support import BUILD, Browser, Website
 
@@ -42,10 +43,11 @@ class Scene:
     site: Website
     evil: Website
 
-    def application(self, name: str = "Chess club", description: str = "") -> Application:
+    def application(self, name: str = "Chess club", description: str = "", owner: str = "owner@example.org") -> Application:
         """Return an active application at ``localhost``, which for a browser is another site than ``127.0.0.1``."""
-        application = activate(self.service.origin, self.site, "owner@example.org", name)
-        application.owner.call("PATCH", f"/myapps/{application.appid}", {"description": description})
+        application = activate(self.service.origin, self.site, owner, name)
+        if description:
+            application.owner.call("PATCH", f"/myapps/{application.appid}", {"description": description})
         return application
 
     def asking(self, application: Application) -> str:
@@ -69,8 +71,8 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def axe() -> str:
-    """The source of axe-core, for ``browser.check_page``."""
+def axe_source() -> str:
+    """The source of axe-core."""
     source = BUILD / "axe" / "node_modules" / "axe-core" / "axe.min.js"
     if not source.exists():
         (BUILD / "axe").mkdir(parents=True, exist_ok=True)
@@ -80,6 +82,12 @@ def axe() -> str:
         except (OSError, subprocess.SubprocessError):
             give_up(NO_AXE)
     return source.read_text(encoding="utf-8")
+
+
+@pytest.fixture(params=[PICTURED, pytest.param(OTHERS, marks=pytest.mark.faults)], ids=["pictured", "others"])
+def axe(axe_source: str, request: Any) -> Axe:
+    """Checks of a page with each width and each scheme; `make faults` tries the other half of the combinations."""
+    return Axe(axe_source, request.param)
 
 
 @pytest.fixture
@@ -117,12 +125,24 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
     return run
 
 
+@pytest.fixture(scope="module")
+def stages() -> Iterator[list[Stage]]:
+    """The stages of a module; the last one may be open."""
+    stages: list[Stage] = []
+    yield stages
+    for stage in stages:
+        stage.service.close()
+
+
 @pytest.fixture
-def stage(browser: Browser, scene: Scene) -> Iterator[Stage]:
-    """A user with the sidebar open."""
-    stage = Stage(browser, scene)
-    yield stage
-    stage.service.close()
+def stage(chromium: Browser, scene: Scene, stages: list[Stage]) -> Stage:
+    """A user with the sidebar open: that of the test before, unless it changed anything."""
+    if stages and stages[-1].is_as_opened():
+        chromium.console()
+    else:
+        chromium.forget()
+        stages.append(Stage(chromium, scene))
+    return stages[-1]
 
 
 @pytest.fixture

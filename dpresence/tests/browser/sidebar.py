@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from websockets.exceptions import ConnectionClosed
+
 from dpresence.tests.live.clients import Application, AppService, Person
 
 from .support import WAIT_SECONDS, Browser
@@ -18,10 +20,22 @@ LOST = ("WebSocket connection to", "net::ERR_CONNECTION_REFUSED")
 BACKOFF_SECONDS = 60
 names = (f"sue{number}@example.org" for number in itertools.count())
 SPY = """
+    window.changed = true;
     window.shown = [];
     window.Notification = Object.assign(function (title, options) { shown.push([title, options.body]); },
       {permission: Notification.permission, requestPermission: async () => (window.Notification.permission = "granted")});
 """
+
+
+AS_OPENED = """
+    const shown = (selector) => [...document.querySelectorAll(selector)].filter((it) => it.checkVisibility()).map((it) => it.innerText);
+    return window.changed ? null : [
+      document.getElementById("me")?.dataset.email, shown("#connection, #seen, [aria-pressed=true], #stale, #desktop-notifications"),
+      shown("#notifications li, dialog, details div, .note").length, shown("#devices li").length, shown("#grants h3").length,
+      shown("#grants").join().includes("Paused"),
+    ];
+"""
+"""What a page shows that nobody has done anything to. Scripts that change the page in another way set ``changed``."""
 
 
 class Stage:
@@ -36,6 +50,18 @@ class Stage:
         self.service: AppService = self.application.service()
         browser.enter(self.origin, self.sue.email, "/sidebar")
         self.wait_connected()
+        assert self.updates() == [("online", "explicit")]
+        browser.wait(lambda it: it.find("#seen").text == "Applications see you as online.")
+        self._opened = browser.run(AS_OPENED)
+
+    def is_as_opened(self) -> bool:
+        """Return whether another test can begin here: the page, the person and the application are as they were in the beginning."""
+        try:
+            self.service.socket.ping().wait(WAIT_SECONDS)
+        except ConnectionClosed:
+            return False
+        browser = self.browser
+        return browser.tabs == 1 and browser.url == f"{self.origin}/sidebar" and browser.run(AS_OPENED) == self._opened
 
     def wait_connected(self, seconds: float = WAIT_SECONDS) -> None:
         self.browser.wait(lambda it: self.connection == "Connected" and it.count("#devices li") > 0, seconds)

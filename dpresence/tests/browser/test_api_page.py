@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from .accessibility import Axe
 from .conftest import Scene
 from .support import Browser
 
 pytestmark = pytest.mark.browser
 
 
-def test_the_contract_is_readable_by_everybody_without_scripts_of_its_own(browser: Browser, scene: Scene, axe: str) -> None:
+def test_the_contract_is_readable_by_everybody_without_scripts_of_its_own(browser: Browser, scene: Scene, axe: Axe) -> None:
     browser.open(f"{scene.service.origin}/__api__/docs")
-    browser.check_page("api", axe)
+    axe.check(browser, "api")
     assert browser.run("return [...document.scripts].map((it) => new URL(it.src).pathname)") == ["/static/page.js"]
     for call in ("PATCH /myapps/{appid}", "GET /account", "websocket /presence", "4010", "StatusUpdate"):
         assert call in browser.text()

@@ -7,22 +7,58 @@ from selenium.webdriver.common.keys import Keys
 
 from dpresence.tests.support import DEVELOPMENT_TOKEN
 
+from .accessibility import Axe
 from .conftest import Scene
 from .support import Browser
 
 pytestmark = pytest.mark.browser
 
 
-def test_the_home_page_is_usable_by_everybody(browser: Browser, scene: Scene, axe: str) -> None:
+TWICE = """
+    const [done] = arguments;
+    import("/static/page.js").then(async ({attempt}) => {
+      const button = document.createElement("button"); let begun = 0, end;
+      const work = () => (begun++, new Promise((resolve) => (end = resolve)));
+      const first = attempt(button, work), second = await attempt(button, work), busy = button.ariaBusy;
+      end(); done([begun, await first, second, busy, button.ariaBusy]);
+    });
+"""
+
+
+def test_the_home_page_is_usable_by_everybody(browser: Browser, scene: Scene, axe: Axe) -> None:
     browser.open(f"{scene.service.origin}/")
-    browser.check_page("home", axe)
+    browser.press(Keys.TAB)
+    assert browser.run("return document.activeElement.textContent") == "Skip to content", "the first tab stop"
+    browser.press(Keys.ENTER, Keys.TAB)
+    assert browser.run("return document.activeElement.getAttribute('href')") == "/login?next=/sidebar", "past the header"
+    assert browser.run_async(TWICE) == [1, True, False, "true", None], "what was clicked twice is done once"
+    axe.check(browser, "home")
+    browser.allow("clipboardReadWrite", "clipboardSanitizedWrite")
+    browser.click("Copy the address that asks for access")
+    browser.wait(lambda it: it.find("#status").text == "Copied.")
+    copied = browser.run("return navigator.clipboard.readText()")
+    assert copied == f"{scene.service.origin}/grant/APPID?redirect=http://localhost:8000/", "what is shown to copy can be copied"
     browser.assert_quiet()
 
 
-def test_the_sign_in_page_is_usable_by_everybody(browser: Browser, scene: Scene, axe: str) -> None:
+DISPLAYED = "return [...document.querySelectorAll('[role=status], [role=alert]')].map((it) => getComputedStyle(it).display)"
+
+
+def test_the_sign_in_page_is_usable_by_everybody(browser: Browser, scene: Scene, axe: Axe) -> None:
     browser.open(f"{scene.service.origin}/login")
-    browser.check_page("login", axe)
+    displayed = browser.run(DISPLAYED)  # screen readers announce changes of regions that were displayed before
+    assert len(displayed) == 3 and "none" not in displayed, "a region that will speak is there before it does"
+    axe.check(browser, "login")
     browser.assert_quiet()
+    browser.hold_token()
+    browser.run("document.getElementById('development').noValidate = true")
+    browser.write("email", "nobody at all")
+    browser.click("Sign in")
+    browser.wait(lambda it: it.find("#problem").text != "")
+    assert "email" in browser.find("#problem").text, "a refused sign-in is explained in the service's words"
+    assert browser.find("#email").get_attribute("aria-invalid") == "true"
+    assert browser.run("return document.activeElement.id") == "email"
+    browser.assert_quiet("400")
 
 
 def test_the_way_in_and_out_by_clicking(browser: Browser, scene: Scene) -> None:
@@ -63,59 +99,6 @@ def test_somebody_who_is_signed_in_is_told_so_on_the_sign_in_page(browser: Brows
     assert "You are signed in as ina@example.org" in browser.text()
     browser.click("Continue")
     assert browser.url == f"{scene.service.origin}/sidebar"
-
-
-def test_a_refused_sign_in_is_explained_in_the_services_words(browser: Browser, scene: Scene) -> None:
-    browser.open(f"{scene.service.origin}/login")
-    browser.hold_token()
-    browser.run("document.getElementById('development').noValidate = true")
-    browser.write("email", "nobody at all")
-    browser.click("Sign in")
-    browser.wait(lambda it: it.find("#problem").text != "")
-    assert "email" in browser.find("#problem").text
-    assert browser.find("#email").get_attribute("aria-invalid") == "true"
-    assert browser.run("return document.activeElement.id") == "email"
-    browser.assert_quiet("400")
-
-
-def test_what_is_shown_to_copy_can_be_copied(browser: Browser, scene: Scene) -> None:
-    browser.open(f"{scene.service.origin}/")
-    browser.allow("clipboardReadWrite", "clipboardSanitizedWrite")
-    browser.click("Copy the address that asks for access")
-    browser.wait(lambda it: it.find("#status").text == "Copied.")
-    assert browser.run("return navigator.clipboard.readText()") == f"{scene.service.origin}/grant/APPID?redirect=http://localhost:8000/"
-    browser.assert_quiet()
-
-
-TWICE = """
-    const [done] = arguments;
-    import("/static/page.js").then(async ({attempt}) => {
-      const button = document.createElement("button"); let begun = 0, end;
-      const work = () => (begun++, new Promise((resolve) => (end = resolve)));
-      const first = attempt(button, work), second = await attempt(button, work), busy = button.ariaBusy;
-      end(); done([begun, await first, second, busy, button.ariaBusy]);
-    });
-"""
-
-
-def test_what_was_clicked_twice_is_done_once(browser: Browser, scene: Scene) -> None:
-    browser.open(f"{scene.service.origin}/")
-    assert browser.run_async(TWICE) == [1, True, False, "true", None]
-
-
-def test_the_first_tab_stop_leads_past_the_header(browser: Browser, scene: Scene) -> None:
-    browser.open(f"{scene.service.origin}/")
-    browser.press(Keys.TAB)
-    assert browser.run("return document.activeElement.textContent") == "Skip to content"
-    browser.press(Keys.ENTER, Keys.TAB)
-    assert browser.run("return document.activeElement.getAttribute('href')") == "/login?next=/sidebar"
-
-
-def test_a_region_that_will_speak_is_there_before_it_does(browser: Browser, scene: Scene) -> None:
-    """Screen readers hear changes of what they know; what was not displayed they do not know."""
-    browser.open(f"{scene.service.origin}/login")
-    displayed = "return [...document.querySelectorAll('[role=status], [role=alert]')].map((it) => getComputedStyle(it).display)"
-    assert len(browser.run(displayed)) == 3 and "none" not in browser.run(displayed)
 
 
 def test_a_page_that_was_opened_before_somebody_signed_in_anew_says_so(browser: Browser, scene: Scene) -> None:

@@ -9,6 +9,7 @@ from selenium.webdriver.common.keys import Keys
 
 from dpresence.tests.live.clients import Person
 
+from .accessibility import Axe
 from .conftest import Scene
 from .support import Browser
 
@@ -29,10 +30,16 @@ def shown(browser: Browser, selector: str) -> str:
     return browser.find(selector).text
 
 
-def register(browser: Browser, home: str, domain: str, name: str = "Chess club", email: str = DEV) -> str:
+def open_new(browser: Browser, home: str, domain: str, email: str, name: str = "Chess club") -> str:
+    """Register an application without the page, and open its own; return the id."""
+    appid = Person(home, email).call("POST", "/myapps", {"name": name, "domain": domain})["appid"]
+    browser.enter(home, email, f"/myapps/{appid}")
+    return appid
+
+
+def register(browser: Browser, domain: str) -> str:
     """Register by clicking; return the id."""
-    browser.enter(home, email, "/myapps")
-    for field, text in (("name", name), ("domain", domain), ("description", "Who is up for a game?")):
+    for field, text in (("name", "Chess club"), ("domain", domain), ("description", "Who is up for a game?")):
         browser.write(field, text)
     browser.click("Register")
     browser.wait(lambda it: "/myapps/" in it.url)
@@ -53,21 +60,19 @@ def activate(browser: Browser) -> str:
     return shown(browser, "#key")
 
 
-def start(browser: Browser, scene: Scene, email: str = DEV) -> tuple[str, str]:
-    """Return id and key of an application that was made by clicking; its page is open."""
-    appid = register(browser, scene.service.origin, scene.site.domain, email=email)
-    prove(browser, scene)
-    key = activate(browser)
-    browser.click("I have stored it")
-    return appid, key
+def start(browser: Browser, scene: Scene, email: str) -> tuple[str, str]:
+    """Return id and key of an active application, which was made without the pages; its page is open."""
+    application = scene.application(owner=email)
+    browser.enter(scene.service.origin, email, f"/myapps/{application.appid}")
+    return application.appid, application.key
 
 
-def test_the_whole_way_from_a_registration_to_a_deletion(browser: Browser, scene: Scene, home: str, axe: str) -> None:
+def test_the_whole_way_from_a_registration_to_a_deletion(browser: Browser, scene: Scene, home: str, axe: Axe) -> None:
     browser.enter(home, DEV, "/myapps")
     assert "You have no applications yet." in browser.text()
-    appid = register(browser, home, scene.site.domain)
+    appid = register(browser, scene.site.domain)
     assert shown(browser, "h1") == "Chess club" and "Domain not proven" in browser.text()
-    browser.check_page("application-new", axe)
+    axe.check(browser, "application-new")
 
     browser.click("Check now")
     browser.wait(lambda it: "The check failed." in it.text())
@@ -89,11 +94,11 @@ def test_the_whole_way_from_a_registration_to_a_deletion(browser: Browser, scene
     assert key[:16] in shown(browser, "#keys") and "never" in shown(browser, "#keys")
     assert key[17:] not in browser.run("return document.documentElement.outerHTML")
     browser.wait(lambda it: shown(it, "#online") == "0")
-    browser.check_page("application", axe)
+    axe.check(browser, "application")
 
     browser.open(f"{home}/myapps")
     assert "Active" in browser.text()
-    browser.check_page("myapps", axe)
+    axe.check(browser, "myapps")
     browser.run("document.querySelector('#applications a').click()")
     browser.wait(lambda it: it.count("#delete") == 1)
 
@@ -116,7 +121,7 @@ def test_the_whole_way_from_a_registration_to_a_deletion(browser: Browser, scene
     browser.assert_quiet()
 
 
-def test_what_the_service_says_of_a_field_stands_at_that_field(browser: Browser, scene: Scene, home: str, axe: str) -> None:
+def test_what_the_service_says_of_a_field_stands_at_that_field(browser: Browser, scene: Scene, home: str, axe: Axe) -> None:
     browser.enter(home, "eva@example.org", "/myapps")
     browser.write("name", "Chess club")
     browser.write("domain", "https://chess.example.org/game")
@@ -125,7 +130,7 @@ def test_what_the_service_says_of_a_field_stands_at_that_field(browser: Browser,
     assert shown(browser, "#domain-error") == "Domain: a host name such as app.example.org, without scheme, port or path."
     assert browser.run("return document.activeElement.name") == "domain"
     assert browser.count("[aria-invalid=true]") == 1 and "/myapps" in browser.url
-    browser.check_page("myapps-refused", axe)
+    axe.check(browser, "myapps-refused")
     browser.find("[name=name]").clear()
     browser.write("name", "www.bank.example")
     browser.find("[name=domain]").clear()
@@ -151,7 +156,7 @@ def test_the_list_is_paged(browser: Browser, scene: Scene, home: str) -> None:
 
 
 def test_markup_of_a_developer_is_text(browser: Browser, scene: Scene, home: str) -> None:
-    register(browser, home, scene.site.domain, name=MARKUP, email="mal@example.org")
+    open_new(browser, home, scene.site.domain, "mal@example.org", MARKUP)
     assert shown(browser, "h1") == MARKUP and browser.title.endswith(f": \u2068{MARKUP}\u2069")
     prove(browser, scene)
     browser.click("Delete the application")
@@ -164,7 +169,7 @@ def test_markup_of_a_developer_is_text(browser: Browser, scene: Scene, home: str
 
 
 def test_the_file_can_be_copied_and_downloaded(browser: Browser, scene: Scene, home: str, tmp_path: Path) -> None:
-    register(browser, home, "chess.example.org", email="don@example.org")
+    open_new(browser, home, "chess.example.org", "don@example.org")
     assert "https://chess.example.org/__presence" in shown(browser, "#address")
     browser.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     browser.click("Download the file")
@@ -206,7 +211,7 @@ def test_a_new_name_is_saved_and_a_new_domain_starts_over(browser: Browser, scen
 
 
 def test_without_javascript_the_pages_say_so(browser: Browser, scene: Scene, home: str) -> None:
-    appid = register(browser, home, scene.site.domain, email="nora@example.org")
+    appid = open_new(browser, home, scene.site.domain, "nora@example.org")
     browser.cdp("Emulation.setScriptExecutionDisabled", value=True)
     try:
         browser.open(f"{home}/myapps/{appid}")

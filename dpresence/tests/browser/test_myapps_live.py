@@ -14,6 +14,7 @@ import pytest
 from dpresence.tests.live.clients import Application, Person
 from dpresence.tests.live.warm import running
 
+from .accessibility import Axe
 from .conftest import Scene
 from .support import Browser
 from .test_myapps import shown, start
@@ -52,16 +53,14 @@ def first_lines(command: list[str], key: str, count: int) -> Iterator[str]:
             it.kill()
 
 
-@pytest.mark.parametrize("language", ["python", "node"])
-def test_what_the_page_offers_to_paste_connects(
-    browser: Browser, scene: Scene, home: str, language: str, request: pytest.FixtureRequest
-) -> None:
-    command = [sys.executable, "-c"] if language == "python" else request.getfixturevalue("node")
+def test_what_the_page_offers_to_paste_connects(browser: Browser, scene: Scene, home: str, request: pytest.FixtureRequest) -> None:
     appid, key = start(browser, scene, email="snip@example.org")
     Person(home, "lea@example.org").call("POST", f"/grant/{appid}")
-    auth, snapshot = first_lines([*command, browser.find(f"#{language}").get_property("textContent")], key, 2)
-    assert "snapshot" in auth and "OK" in auth
-    assert "puid" in snapshot and "offline" in snapshot
+    for language in ("python", "node"):
+        command = [sys.executable, "-c"] if language == "python" else request.getfixturevalue("node")
+        auth, snapshot = first_lines([*command, browser.find(f"#{language}").get_property("textContent")], key, 2)
+        assert "snapshot" in auth and "OK" in auth, language
+        assert "puid" in snapshot and "offline" in snapshot, language
     browser.wait(lambda it: it.find("#online").text == "0")
     browser.open(browser.url)
     browser.wait(lambda it: "today" in shown(it, "#keys"))
@@ -80,14 +79,14 @@ def test_the_line_that_the_page_offers_sends_a_notification_from_its_program(bro
     browser.assert_quiet()
 
 
-def test_a_new_key_is_shown_once_and_says_how_long_the_old_one_works(browser: Browser, scene: Scene, home: str, axe: str) -> None:
+def test_a_new_key_is_shown_once_and_says_how_long_the_old_one_works(browser: Browser, scene: Scene, home: str, axe: Axe) -> None:
     _, old = start(browser, scene, email="rob@example.org")
     browser.click("Create a new key")
     browser.wait(lambda it: it.find("#new-key").is_displayed())
     new = shown(browser, "#key")
     assert new.startswith("dpk_") and new != old
     assert "it stops in 23 hours" in shown(browser, "#overlap") or "it stops tomorrow" in shown(browser, "#overlap")
-    browser.check_page("application-key", axe)
+    axe.check(browser, "application-key")
     browser.wait(lambda it: it.count("#keys tr") == 2)
     rows = [row.text for row in browser.find("#keys").find_elements("css selector", "tr")]
     assert new[:16] in rows[0] and "current key" in rows[0]

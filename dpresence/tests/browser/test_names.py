@@ -15,6 +15,7 @@ pytestmark = pytest.mark.browser
 HEBREW = "\u05e9\u05d7\u05de\u05d8 \u05dc\u05db\u05d5\u05dc\u05dd (C++)\u200f"
 DIRECTION = "return [...document.querySelectorAll('%s')].map((one) => getComputedStyle(one).direction)"
 EARLIER = """
+    window.changed = true;
     const others = new BroadcastChannel("dpresence %s");
     const odd = {source: "\\u202e\\u2069evil\\u2068", message: "\\u202e?\\u2069", sent: 0};
     for (const [id, action] of Object.entries(%s)) others.postMessage(["notification", {...odd, id, action, appid: "%s"}]);
@@ -78,6 +79,7 @@ def test_what_was_stored_before_the_rules_neither_stops_the_page_nor_turns_its_t
 
 LONG = "accounts.bank.com.sign-in.security-check-now.attacker.org"
 SENT = """
+    window.changed = true;
     new BroadcastChannel("dpresence %s").postMessage(["notification",
       {source: "Bank", message: "Pay", action: "", sent: 0, id: "long", appid: "x", domain: "%s", site: "attacker.org"}]);
 """

@@ -6,25 +6,26 @@ import pytest
 
 from dpresence.tests.live.clients import Person
 
+from .accessibility import Axe
 from .conftest import Scene
 from .support import Browser
 
 pytestmark = pytest.mark.browser
 
 
-def test_a_device_that_shows_a_code_is_connected_and_listed_and_signed_out(browser: Browser, scene: Scene, axe: str) -> None:
-    anybody = Person(scene.service.origin, "pat@example.org")
+def test_a_device_that_shows_a_code_is_connected_and_listed_and_signed_out(browser: Browser, scene: Scene, axe: Axe) -> None:
+    anybody = Person(scene.service.origin, "lampowner@example.org")
     codes = anybody.call("POST", "/pair", {"device": "lamp", "client": "Example lamp"})
     browser.open(codes["verification_uri"])
-    browser.sign_in("pat@example.org")
-    browser.check_page("pair-code", axe)
+    browser.sign_in("lampowner@example.org")
+    axe.check(browser, "pair-code")
     browser.run("document.querySelector('#code').value = 'wrong code'")
     browser.click("Continue")
     browser.wait(lambda it: "There is no such code" in it.text())
     browser.run(f"document.querySelector('#code').value = '{codes['user_code'].lower()}'")
     browser.click("Continue")
     browser.wait(lambda it: "Example lamp" in it.text() and codes["user_code"] in it.text())
-    browser.check_page("pair-question", axe)
+    axe.check(browser, "pair-question")
     browser.click("Connect")
     browser.wait(lambda it: "The device is connected" in it.text())
     credential = anybody.call("POST", "/pair/token", {"device_code": codes["device_code"]})["credential"]

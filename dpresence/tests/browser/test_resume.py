@@ -153,6 +153,7 @@ def test_a_hidden_tab_that_is_shown_again_comes_back_when_the_proxy_has_forgotte
 
 
 @pytest.mark.browser
+@pytest.mark.faults
 def test_a_throttled_tab_comes_back_when_the_proxy_has_forgotten_it(browser: Browser, proxied: Forgetful) -> None:
     browser.cdp("Emulation.setCPUThrottlingRate", rate=20)
     proxied.forget()
@@ -165,6 +166,7 @@ BUSY = "dispatchEvent(new Event('online')); const end = performance.now() + 6000
 
 
 @pytest.mark.browser
+@pytest.mark.faults
 def test_a_page_that_was_too_busy_to_hear_the_answer_keeps_its_connection(browser: Browser, proxied: Forgetful) -> None:
     browser.cdp("Emulation.setCPUThrottlingRate", rate=4)
     browser.run(BUSY)

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .conftest import Scene
+from .accessibility import Axe
 from .sidebar import Stage
-from .support import Browser
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def stage(browser: Browser, scene: Scene) -> Iterator[Stage]:
-    stage = Stage(browser, scene)
-    assert stage.updates() == [("online", "explicit")]
-    browser.find("details summary").click()
-    yield stage
-    stage.service.close()
+def stage(stage: Stage) -> Stage:
+    stage.browser.find("details summary").click()
+    return stage
 
 
-def test_all_that_is_held_about_her_comes_as_a_file(stage: Stage, axe: str, tmp_path: Path) -> None:
+def test_all_that_is_held_about_her_comes_as_a_file(stage: Stage, axe: Axe, tmp_path: Path) -> None:
     stage.browser.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     stage.browser.click("Download your data")
     file = tmp_path / "dpresence.json"
     stage.browser.wait(lambda _: file.exists() and file.stat().st_size > 0)
     held = json.loads(file.read_text(encoding="utf-8"))
     assert held["account"]["email"] == stage.sue.email and [one["puid"] for one in held["grants"]] == [stage.puid]
-    stage.browser.check_page("sidebar-account", axe)
+    axe.check(stage.browser, "sidebar-account")
     stage.browser.assert_quiet()
 
 

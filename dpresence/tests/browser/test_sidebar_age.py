@@ -54,6 +54,7 @@ def test_in_an_outage_everything_is_in_the_past_from_the_first_moment(stage: Sta
 
 
 DEAF = """
+    window.changed = true;
     window.fetch = () => new Promise(() => {});
     const then = Date.now;
     Date.now = () => then() + 61000;

@@ -34,6 +34,7 @@ def test_a_page_of_who_is_not_signed_in_any_more_never_shows_the_lists_of_who_is
 
 
 LOOK = """
+    window.changed = true;
     addEventListener("DOMContentLoaded", () => {
       window.said = [];
       const seen = document.getElementById("seen");
@@ -58,6 +59,7 @@ def test_another_device_is_never_blamed_while_the_list_of_devices_is_on_its_way(
 
 
 OVERTAKEN = """
+    window.changed = true;
     const other = new BroadcastChannel("dpresence %s");
     window.heard = [];
     other.onmessage = ({data: [what, value]}) => what === "state" && heard.push(value.state);
@@ -73,6 +75,7 @@ def test_a_tab_that_wakes_up_overtaken_does_not_speak_for_the_one_that_is_connec
 
 
 LATE = """
+    window.changed = true;
     const [fetching, waiting] = [window.fetch, {}];
     let late = true;
     window.fetch = async (path, options) => {
@@ -104,6 +107,7 @@ def test_a_notification_of_an_application_allowed_just_now_names_its_domain(stag
 
 
 REFUSES = """
+    window.changed = true;
     window.Notification = Object.assign(function () { throw new TypeError("Illegal constructor"); },
       {permission: "granted", requestPermission: async () => "granted"});
 """
