@@ -51,7 +51,7 @@ class DeviceSession:
     :ivar acknowledges: the device acknowledges notifications.
     :ivar family: the ticket family that the sign-in belongs to, or None.
     :ivar revision: revision of the account at the sign-in.
-    :ivar digest: digest of the last assertion or ticket.
+    :ivar digest: digest of the last assertion or ticket; empty after a device credential.
     :ivar ends_at: ``Clock.monotonic()`` at which the session ends.
     """
 

@@ -44,7 +44,7 @@ class ChannelConnection(Protocol):
         """Handle no further message until ``resume``. Only for ``message`` and ``try_message``, after ``resume`` was arranged for."""
 
     def resume(self, function: Callable[..., None], *arguments: Any) -> None:
-        """End a suspension: call ``function``, which must not block, then handle messages again. Must be called in the hub."""
+        """End a suspension: call ``function``, which must not block, then handle messages again. Must be called in the event loop."""
 
     def signed_in(self) -> None:
         """Report the sign-in. Idempotent."""
@@ -74,7 +74,7 @@ class Channel(ABC):
         """Handle a complete text message. The connection does not call this once it is closing."""
 
     def try_message(self, payload: bytes, now: float) -> bool:
-        """Handle a complete text message at once, in gevent's hub, and return True; or return False without any effect.
+        """Handle a complete text message at once, in the event loop, and return True; or return False without any effect.
 
         False, the default, has the connection call ``message`` from a greenlet. No function is deferred or running.
 

@@ -115,7 +115,7 @@ class Connection(ConnectionBase):
     # Bodies of runs
 
     def on_readable(self) -> None:
-        """Handle bytes that have arrived; an internal error ends the connection. Called in the hub."""
+        """Handle bytes that have arrived; an internal error ends the connection. Called in the event loop."""
         try:
             self._on_readable()
         except BaseException:
@@ -134,7 +134,7 @@ class Connection(ConnectionBase):
             self._scheduler.start(self._run_reads)
 
     def _handle_small(self, data: bytes) -> bool:
-        """Handle ``data`` in the hub if it is one small message or pong; return False, without any effect, if not.
+        """Handle ``data`` in the event loop if it is one small message or pong; return False, without any effect, if not.
 
         Nearly every read is an update or a pong that takes this path. It saves the switch to a greenlet and back, and the parser. Whatever
         is not ordinary, also what is to be refused, is handled by a run (docs/decisions/0023-small-updates-in-the-hub.md).

@@ -78,7 +78,7 @@ class ConnectionBase(ABC):
         self._wire.send_frame(frame)
 
     def when_sent(self, function: Callable[[], None]) -> None:
-        """See ``ChannelConnection``. The call happens at once or in the hub."""
+        """See ``ChannelConnection``. The call happens at once or in the event loop."""
         self._wire.when_sent(function)
 
     def drain(self) -> None:

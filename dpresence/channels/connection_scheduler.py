@@ -65,7 +65,7 @@ class ConnectionScheduler:
             self.schedule(self._owner.finish_run)
 
     def start(self, body: Callable[[], None]) -> None:
-        """Run ``body`` at once. Must be called in the hub, while no run is scheduled or running; it may be parked."""
+        """Run ``body`` at once. Must be called in the event loop, while no run is scheduled or running; it may be parked."""
         self.hasten_tick()
         self._state = _SCHEDULED
         self._workers.run(self._run, body)

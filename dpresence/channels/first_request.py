@@ -42,7 +42,7 @@ _FORWARDING = {
 
 
 class FirstRequest:
-    """A plain connection that has not sent anything yet. It has a watcher and no greenlet; its methods are called in the hub.
+    """A plain connection that has not sent anything yet. It has a watcher and no greenlet; its methods are called in the event loop.
 
     :param sock: a non-blocking socket of the C module, registered in ``gate.plain``.
     :param address: of the peer, as the socket module returns it.

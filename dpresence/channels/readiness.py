@@ -23,11 +23,11 @@ class Readable(Protocol):
     """A connection, as ``Readiness`` sees it."""
 
     def on_readable(self) -> None:
-        """Handle that bytes may have arrived, in the hub. Must not raise."""
+        """Handle that bytes may have arrived, in the event loop. Must not raise."""
 
 
 class Readiness:
-    """Calls ``on_readable`` of connections whose socket has bytes to read, in gevent's hub. See ``readiness_of``."""
+    """Calls ``on_readable`` of connections whose socket has bytes to read, in the event loop. See ``readiness_of``."""
 
     def __init__(self, hub: Any) -> None:
         self._epoll = _epoll()

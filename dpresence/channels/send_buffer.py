@@ -24,8 +24,8 @@ class SendBuffer:
     :param sock: a non-blocking socket.
     :param frame: the first frame, which may be partly sent. Its rest is always sent first.
     :param sent: number of bytes of ``frame`` that were sent.
-    :param emptied: called in the hub when all frames are sent; the send buffer must not be used afterwards.
-    :param broken: called in the hub when sending fails.
+    :param emptied: called in the event loop when all frames are sent; the send buffer must not be used afterwards.
+    :param broken: called in the event loop when sending fails.
     :param guarded: calls a function in the hub and handles all its exceptions.
     :ivar progress_at: ``Clock.monotonic()`` of the last bytes that the socket accepted.
     """
@@ -89,7 +89,7 @@ class SendBuffer:
         self._half_free.clear()
 
     def when_sent(self, function: Callable[[], None]) -> None:
-        """Call ``function`` in the hub when all present frames are sent. It is not called if they are discarded."""
+        """Call ``function`` in the event loop when all present frames are sent. It is not called if they are discarded."""
         self._callbacks.append((self._frames_sent + len(self._frames), function))
 
     def discard_queued(self) -> None:

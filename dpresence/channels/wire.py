@@ -104,7 +104,7 @@ class Wire:
     # Reading
 
     def watch(self, connection: Readable) -> None:
-        """Call ``connection.on_readable`` in the hub whenever bytes have arrived, until ``unwatch``."""
+        """Call ``connection.on_readable`` in the event loop whenever bytes have arrived, until ``unwatch``."""
         self._readiness.watch(self._sock.fileno(), connection)
 
     def unwatch(self) -> None:

@@ -27,7 +27,7 @@ class Workers:
         self._idle: list[Any] = []
 
     def run(self, work: Callable[[Any], None], argument: Any) -> None:
-        """Run ``work(argument)`` at once, until it blocks. Must be called in the hub, to which a blocked greenlet switches."""
+        """Run ``work(argument)`` at once, until it blocks. Must be called in the event loop, to which a blocked greenlet switches."""
         worker = self._idle.pop() if self._idle else greenlet(self._serve, self._hub)
         worker.switch(work, argument)
 

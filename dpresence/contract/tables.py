@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..errors import CloseCode
 
 ERRNOS: dict[int, str] = {
-    34: "The assertion or ticket is not valid, for any reason",
+    34: "The assertion, ticket or device credential is not valid, for any reason",
     104: "Credentials are missing",
     105: "The API key is not valid",
     106: "Not one JSON object (or list, where one is asked for)",

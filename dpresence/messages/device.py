@@ -17,7 +17,7 @@ class StatusUpdate(Frame, kw_only=True):
     """A status update from a device (section 3).
 
     :param email: the address that the assertion proves.
-    :param assertion: an assertion or a ticket. The first frame needs it; later frames may omit or repeat it.
+    :param assertion: an assertion, a ticket or a device credential. The first frame needs it; later frames may omit or repeat it.
     :param device: name of the device, which the first frame fixes. Without it the device is nameless.
     :param ack: this device acknowledges notifications. Has effect in the first frame.
     :param ticket: asks for a ticket in the reply. Has effect in the first frame, and later together with a new assertion.

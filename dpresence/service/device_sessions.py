@@ -51,7 +51,7 @@ class DeviceSessions:
         self._clock = clock
 
     def verify(self, frame: StatusUpdate, address: str, device: str | None, user: str = "") -> VerifiedSignIn:
-        """Verify the assertion or ticket of a frame; a ticket is used up.
+        """Verify the assertion, ticket or device credential of a frame; a ticket is used up.
 
         :param device: name of the device, None if it has none yet.
         :param user: the account that it must be of; "" for any.
@@ -71,7 +71,7 @@ class DeviceSessions:
     def open(self, channel: DevicePort, verified: VerifiedSignIn, frame: StatusUpdate) -> None:
         """Connect the device of a verified first frame, and register its channel, which replaces an earlier one of the device.
 
-        :raises OtherEmail: the frame names another e-mail address than the assertion or ticket.
+        :raises OtherEmail: the frame names another e-mail address than the assertion, ticket or credential.
         :raises Refused: see ``Devices.connect``.
         """
         signed, session = verified.signed, channel.session
@@ -87,7 +87,7 @@ class DeviceSessions:
             self._devices.signal_replaced(session.user, session.device, connected.replaced)
 
     def renew(self, channel: DevicePort, verified: VerifiedSignIn, frame: StatusUpdate) -> None:
-        """Extend a session by a newer assertion or ticket of the same account.
+        """Extend a session by a newer assertion, ticket or credential of the same account.
 
         :raises OtherEmail: see ``open``.
         """

@@ -111,7 +111,7 @@ class Devices:
     ) -> None:
         """Update a device's status without waiting.
 
-        :param done: called once, later, in the hub, with the result or the error of ``update_status``, or with None if nothing was
+        :param done: called once, later, in the event loop, with the result or the error of ``update_status``, or with None if nothing was
             changed and ``update_status`` must be called, because newer grants have to be loaded.
         :raises BackendUnavailable: the tracker is unavailable; ``done`` is not called.
         """
@@ -180,9 +180,9 @@ class Devices:
         if not paired and not self._is_known(user, device):  # a name that nobody uses must cost no write
             raise NotFound()
         self._directory.end_tickets(user, device, requester)
-        live = self._is_live(user, device)
+        found = paired or self._is_live(user, device)
         self._outbox.apply_now(user)
-        if not (live or paired):
+        if not found:
             raise NotFound()
 
     def _is_paired(self, user: str, device: str) -> bool:

@@ -47,7 +47,7 @@ class FanOut:
             self._loop.run_callback(self._send_now, appid)
 
     def _send_now(self, appid: str) -> None:
-        """Send updates that can be read without waiting. Called in the hub."""
+        """Send updates that can be read without waiting. Called in the event loop."""
         self._scheduled.discard(appid)
         sent = False
         try:

@@ -56,7 +56,7 @@ class _Call:
         self.sent = False
 
     def finish(self, result: Any) -> None:
-        """Pass the result to the caller, unless that was done before. Called in the hub."""
+        """Pass the result to the caller, unless that was done before. Called in the event loop."""
         done, self.done = self.done, None
         if done is not None:
             try:
@@ -119,7 +119,7 @@ class BatchingClient:
         return result
 
     def submit(self, operation: Operation, done: Done) -> None:
-        """Execute one operation like ``call``, without waiting: ``done`` is called once, in the hub, with its result or error.
+        """Execute one operation like ``call``, without waiting: ``done`` is called once, in the event loop, with its result or error.
 
         :raises BackendUnavailable: the operation is not executed, and ``done`` is not called.
         """
@@ -157,7 +157,7 @@ class BatchingClient:
             timer.close()
 
     def _expire(self) -> None:
-        """Fail the calls whose deadline has passed. Called in the hub."""
+        """Fail the calls whose deadline has passed. Called in the event loop."""
         self._stop_timer()
         now, calls = time.monotonic(), [*self._in_flight, *self._calls]  # in the order of their deadlines
         following = next((call.deadline for call in calls if call.deadline > now), None)

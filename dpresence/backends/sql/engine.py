@@ -209,8 +209,8 @@ class Database:
     def _begin_log(self, mode: sqlite.CheckpointMode) -> bool:
         """Copy the log into the database and begin a new one, in the SQL thread. Return False if it fails.
 
-        Writes of the hub's thread wait meanwhile: the first one into a new log, and no other, waits for the disk. So this call has no
-        deadline: it returns when the SQL thread has ended the copy.
+        Writes of the event loop's thread wait meanwhile: the first one into a new log, and no other, waits for the disk. So this call has
+        no deadline: it returns when the SQL thread has ended the copy.
         """
         with self._one_checkpoint:
             self._log_ready.clear()

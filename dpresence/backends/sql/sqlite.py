@@ -37,7 +37,7 @@ def understands(url: URL) -> bool:
 
 
 class HubConnection:
-    """One connection for short transactions in the hub's own thread, which never waits for a lock.
+    """One connection for short transactions in the event loop's own thread, which never waits for a lock.
 
     It stays open, and the driver begins and ends the transactions: SQLAlchemy takes longer for both than SQLite for what is between.
 

@@ -1,4 +1,4 @@
-"""Short writes of the hub's thread. Those of one iteration of the event loop share a transaction, which costs more than they do."""
+"""Short writes of the event loop's thread. Those of one iteration of the event loop share a transaction, which costs more than they do."""
 
 from __future__ import annotations
 

@@ -36,7 +36,10 @@ def offset_of(cursor: str, epoch: str) -> int | None:
 
 
 Updated = Callable[["bool | BackendUnavailable | StaleGrants"], None]
-"""Receives the result or the error of an update: once, in the hub, after ``begin_update`` has returned. It must neither block nor raise."""
+"""Receives the result or the error of an update: once, in the event loop, after ``begin_update`` has returned.
+
+It must neither block nor raise.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class Tracker(ABC):
     """
 
     waits: bool = False
-    """True if methods may wait for a store. If so, code that must not block, such as a callback of the hub, must not call them."""
+    """True if methods may wait for a store. If so, code that must not block, such as a callback of the event loop, must not call them."""
 
     remembers_since: int
     """Start (milliseconds) of this tracker's data; anything earlier is lost."""

@@ -1,4 +1,4 @@
--- Registers a process on a new connection: see tracker/redis.py, RedisTracker._begin.
+-- Registers a process on a new connection: see tracker/redis_batches.py, Batches.
 -- ARGV[1], cmsgpack: prefix, process, generation, lease (ms), now (ms), run id of the server,
 --   last state known to the process (epoch, run id, number of batches), a new epoch in case one is needed.
 -- Returns cmsgpack: epoch, start of the stored data (ms), whether the process was known.
