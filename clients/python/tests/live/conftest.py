@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import pytest
 from dpresence.tests.live.clients import Person, activate
 from dpresence.tests.live.service import Site
 from dpresence.tests.live.warm import running
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background job of a shell; the programs that the tests end inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module")
