@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from xdist.scheduler import LoadFileScheduling
 from dpresence.backends.sql import engine, postgresql
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
-TESTS = Path(__file__).parent
 REAL_FOLDERS = {"browser", "conformance", "faults", "live"}
 REAL_FIXTURES = {"redis_process", "breakable_redis", "postgresql"}
 SHIPPED = {module: module.DEADLINE_SECONDS for module in (engine, postgresql)}
@@ -79,8 +77,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_real(item: pytest.Item) -> bool:
-    folder = item.path.relative_to(TESTS).parts[0]
-    return folder in REAL_FOLDERS or not REAL_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+    folders = item.nodeid.partition("::")[0].split("/")  # of these tests, and of those of the clients
+    return not REAL_FOLDERS.isdisjoint(folders) or not REAL_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
