@@ -18,8 +18,7 @@ export { afterClose, backoff, retryAfter } from "./presence-retry.js";
 const ANSWER_SECONDS = 15; // limit for a sign-in and for an answer; then the connection is treated as dead
 const SILENCE_SECONDS = 60; // after this silence the status is repeated, which changes nothing but is answered
 const RESUMED_SECONDS = 5; // limit for an answer after the page was asleep, when the connection is likely to be dead
-const SIGNED_OUT = 4009;
-const BAD_FRAME = 4000; // close code of this client: programs in a browser can send 1000 and 3000 to 4999 only
+const SIGNED_OUT = 4009, BAD_FRAME = 4000; // close codes; the second is this client's, as programs in a browser cannot send 1002
 const TRANSIENT = [117, 201, 999];
 const REPEATED = [...TRANSIENT, 130]; // errnos after which a refused status or acknowledgement is sent again
 
