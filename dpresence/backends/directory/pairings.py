@@ -36,7 +36,7 @@ class PairingStore(ABC):
     def answer_pairing(self, code: str, now: int, user: str, allow: bool, requester: Requester | None = None) -> bool:
         """Store a user's answer to a pairing.
 
-        :returns: False without a change if ``waiting_pairing`` returns None.
+        :returns: False without a change if ``waiting_pairing`` returns None, or if the account does not exist.
         :raises SessionEnded: see ``Directory``.
         """
 

@@ -69,6 +69,11 @@ class PairingContract:
         backend.add_session(session)
         assert backend.answer_pairing(CODE, NOW, account.id, True, SignedIn(session, account))
 
+    def test_an_account_that_does_not_exist_answers_nothing(self, backend):
+        backend.add_pairing(PAIRING)
+        assert not backend.answer_pairing(CODE, NOW, "nobody", True)
+        assert backend.waiting_pairing(CODE, NOW) == PAIRING
+
     def test_a_consent_gives_a_credential(self, backend):
         got = paired(backend)
         user = person(backend).id

@@ -47,7 +47,8 @@ class SqlPairings(PairingStore):
     def answer_pairing(
         self, connection: Connection, code: str, now: int, user: str, allow: bool, requester: Requester | None = None
     ) -> bool:
-        lock_account(connection, user, requester)
+        if lock_account(connection, user, requester) is None:
+            return False
         values = {"state": "allowed", "user": user} if allow else {"state": "denied"}
         return connection.execute(update(pairings).where(*_waiting(code, now)).values(values)).rowcount > 0
 
