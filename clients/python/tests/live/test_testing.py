@@ -36,7 +36,8 @@ def test_the_service_can_crash(dpresence_service):
 
 def test_the_test_of_an_integrator_passes(tmp_path):
     (tmp_path / "test_club.py").write_text(TEST)
-    env = {**os.environ, "PYTHONPATH": str(PACKAGE)}
+    # `make wheel` leaves metadata there that would load the plugin a second time; and the options of this run are not those of that one
+    env = {**os.environ, "PYTHONPATH": str(PACKAGE), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "dpresence_client.testing.plugin", "-p", "no:cacheprovider", str(tmp_path)]
     ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode == 0, ran.stdout[-3000:]
