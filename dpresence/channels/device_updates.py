@@ -106,9 +106,9 @@ class UpdatingChannel(JsonChannel):
     def _begin(self, frame: StatusUpdate, text: str) -> None:
         """Begin to change the status. The caller suspends the connection."""
         session = self.session
+        self._update_unconfirmed = True  # also if the tracker is unavailable: until it answers, no status counts as the present one
         done = partial(self.connection.resume, self._end_update, frame, text)
         self._services.devices.begin_update(session.user, session.device, self.connection.id, frame.status, done)
-        self._update_unconfirmed = True
 
     def _end_update(self, frame: StatusUpdate, text: str, result: bool | BackendUnavailable | None) -> None:
         if result is None:  # the grants were outdated
