@@ -12,8 +12,6 @@ from xdist.scheduler import LoadFileScheduling
 from dpresence.backends.sql import engine, postgresql
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
-REAL_FOLDERS = {"browser", "conformance", "faults", "live"}
-REAL_FIXTURES = {"redis_process", "breakable_redis", "postgresql"}
 SHIPPED = {module: module.DEADLINE_SECONDS for module in (engine, postgresql)}
 
 
@@ -66,19 +64,6 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Have ``--reruns`` run no test a second time that uses neither processes nor sockets nor a browser."""
-    if config.getoption("reruns", None):
-        for item in items:
-            if not _is_real(item):
-                item.add_marker(pytest.mark.flaky(reruns=0))
-
-
-def _is_real(item: pytest.Item) -> bool:
-    folders = item.nodeid.partition("::")[0].split("/")  # of these tests, and of those of the clients
-    return not REAL_FOLDERS.isdisjoint(folders) or not REAL_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
