@@ -1,8 +1,8 @@
 """One websocket connection: reading, dispatching events to the channel, and running deferred functions.
 
-An idle connection has no greenlet; ``Readiness`` watches its socket. The hub handles an ordinary small message at once. When other bytes
-arrive or a function is deferred, a greenlet of the pool runs: it handles everything in order and ends. There is one run at a time, so
-events of a connection never overlap, and the socket is not read while a deferred function blocks.
+An idle connection has no greenlet; ``Readiness`` watches its socket. An ordinary small message is handled at once, in the event loop. When
+other bytes arrive or a function is deferred, a greenlet of the pool runs: it handles everything in order and ends. There is one run at a
+time, so events of a connection never overlap, and the socket is not read while a deferred function blocks.
 """
 
 from __future__ import annotations

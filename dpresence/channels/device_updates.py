@@ -73,7 +73,7 @@ class UpdatingChannel(JsonChannel):
         return True
 
     def _try_begin(self, frame: StatusUpdate, payload: bytes, full_at: float) -> bool:
-        """Begin to change the status; return False, without any effect, if grants have to be loaded or the tracker is unavailable.
+        """Begin to change the status; return False if grants have to be loaded or the tracker is unavailable: then nothing is changed.
 
         :param full_at: the state of the limit after the change.
         """

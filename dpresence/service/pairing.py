@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +16,6 @@ from ..model import Account, DeviceCredential, Pairing, digest_of
 from ..settings import IdentitySettings
 from .accounts import Accounts, SignIn
 from .outbox import Outbox
-
-log = logging.getLogger(__name__)
 
 CREDENTIAL_PREFIX = "device:"
 POLL_SECONDS = 5

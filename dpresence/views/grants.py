@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import UNSET
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.response import Response
 
 from ..domains import redirect_url
-from ..errors import WrongField
 from ..messages import GrantBody, GrantChange, GrantPage, GrantQuestion, ListedGrant, NewGrant
 from ..model import Application, Grant, Status, merge
 from ..request import Request
 from . import cornice_service, templates
-from .grant_form import check_age, form_token_of
+from .consent_form import check_age, form_token_of, is_allowed
 from .pages import page, redirect_to_audience, wants_page
-from .validators import Body, form, grantable_application, is_form, no_body, own_grant, paging, revocable_grant, user
+from .validators import Body, form, grantable_application, is_form, no_body, own_grant, paging, revocable_grant, unless_form, user
 
 grants = cornice_service("grants", "/grants")
 grant_resource = cornice_service("grant", "/grant/{appid}")
 
 change = Body(GrantChange)
-
-
-def _json_or_form(request: Request, **kwargs: Any) -> None:
-    if not is_form(request):
-        no_body(request, **kwargs)
 
 
 @grant_resource.get(validators=(redirect_to_audience, user, grantable_application))
@@ -72,7 +66,7 @@ def _day(milliseconds: int) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
-@grant_resource.post(validators=(user, grantable_application, _json_or_form))
+@grant_resource.post(validators=(user, grantable_application, unless_form(no_body)))
 def post_grant(request: Request) -> Response | NewGrant:
     """Grant an application access to the caller's presence: returns JSON to a program, and redirects a form to the application."""
     if is_form(request):
@@ -83,17 +77,15 @@ def post_grant(request: Request) -> Response | NewGrant:
 
 def _answer_form(request: Request) -> Response:
     """Grant or deny, and redirect the browser; the redirect is validated before the grant is stored."""
-    fields, application = form(request), request.validated["application"]
-    if ("allow" in fields) == ("deny" in fields):
-        raise WrongField("allow: is missing; either allow or deny")
+    application, allowed = request.validated["application"], is_allowed(request)
 
     def back(name: str, value: str) -> str:
-        return redirect_url(fields.get("redirect", ""), application.domain, _scheme(application), (name, value))
+        return redirect_url(form(request).get("redirect", ""), application.domain, _scheme(application), (name, value))
 
     denied = back("Presence-Error", "denied")
     if "session" in request.validated:
         check_age(request)
-    if "deny" in fields:
+    if not allowed:
         return HTTPSeeOther(denied)
     grant = request.services.grants.grant(request.validated["account"].id, application, request.validated["requester"])
     return HTTPSeeOther(back("Presence-UID", grant.puid))

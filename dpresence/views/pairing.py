@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from io import BytesIO, StringIO
-from typing import Any, Literal
 
-import segno
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.response import Response
 
-from ..errors import NotFound, WrongField
+from ..errors import NotFound
 from ..messages import BeginPairing, NewCredential, PairingAnswer, PairingAnswered, PairingQuestion, RedeemPairing, StartedPairing
+from ..model import Pairing
 from ..request import Request
 from ..service.pairing import CODE_LENGTH, POLL_SECONDS, canonical_code, shown_code
 from . import cornice_service, templates
-from .grant_form import check_age, form_token_of
+from .consent_form import check_age, form_token_of, is_allowed
 from .pages import page, redirect_to_audience, wants_page
-from .validators import Body, form, is_form, session
+from .validators import Body, form, is_form, session, unless_form
 
 pair = cornice_service("pair", "/pair")
 token = cornice_service("pair token", "/pair/token")
@@ -24,7 +23,6 @@ qr = cornice_service("pair qr", "/pair/qr")
 answer = cornice_service("pair answer", "/pair/answer")
 
 beginning, redeeming, given = Body(BeginPairing), Body(RedeemPairing), Body(PairingAnswer)
-_OUTCOMES: dict[str, Literal["allowed", "denied"]] = {"allowed": "allowed", "denied": "denied"}
 
 
 @pair.post(validators=(beginning,))
@@ -48,6 +46,8 @@ def redeem_pairing(request: Request) -> NewCredential:
 @qr.get()
 def get_qr(request: Request) -> Response:
     """Return the address of the page, with a code, as a QR code. It does not reveal whether the code exists."""
+    import segno  # only here, as it takes a service that nobody pairs with longer to start
+
     code = canonical_code(request.GET.get("code", ""))
     if len(code) != CODE_LENGTH:
         raise NotFound()
@@ -67,24 +67,20 @@ def get_pairing(request: Request) -> Response | PairingQuestion:
     code = request.GET.get("code", "")
     if not wants_page(request):
         return PairingQuestion.of(_find(request, code))
-    outcome = _OUTCOMES.get(request.GET.get("answered", ""))
     try:
         pairing = _find(request, code) if code else None
     except NotFound:
-        return page(request, templates.Pair(None, "", wrong=code, outcome=None), status=404)
-    return page(request, templates.Pair(pairing, form_token_of(request) if pairing else "", wrong="", outcome=outcome))
+        return page(request, templates.Pair(wrong=code), status=404)
+    if pairing is None:
+        return page(request, templates.Pair(outcome=request.GET.get("answered")))
+    return page(request, templates.Pair(pairing, shown_code(pairing.code), form_token_of(request)))
 
 
-def _find(request: Request, code: str) -> Any:
+def _find(request: Request, code: str) -> Pairing:
     return request.services.pairings.find(code, request.validated["account"].id, request.remote_addr)
 
 
-def _json_answer(request: Request, **kwargs: Any) -> None:
-    if not is_form(request):
-        given(request, **kwargs)
-
-
-@answer.post(validators=(session, _json_answer))
+@answer.post(validators=(session, unless_form(given)))
 def post_answer(request: Request) -> Response | PairingAnswered:
     """Allow or deny a device: returns JSON to a program, and redirects a form to the page."""
     signed, services = request.validated["signed_in"], request.services
@@ -92,12 +88,10 @@ def post_answer(request: Request) -> Response | PairingAnswered:
         body = given.of(request)
         services.pairings.answer(body.code, body.allow, signed, request.remote_addr)
         return PairingAnswered()
-    fields = form(request)
-    if ("allow" in fields) == ("deny" in fields):
-        raise WrongField("allow: is missing; either allow or deny")
+    allowed = is_allowed(request)
     check_age(request)
-    services.pairings.answer(fields.get("code", ""), "allow" in fields, signed, request.remote_addr)
-    return HTTPSeeOther(f"{request.script_name}/pair?answered={'allowed' if 'allow' in fields else 'denied'}")
+    services.pairings.answer(form(request).get("code", ""), allowed, signed, request.remote_addr)
+    return HTTPSeeOther(f"{request.script_name}/pair?answered={'allowed' if allowed else 'denied'}")
 
 
 def _page_uri(request: Request) -> str:

@@ -104,15 +104,17 @@ class Pair(Template):
     """The page that pairs a device: it asks for a code, then whether the device may connect.
 
     :param pairing: the pairing of the code, None without a code.
+    :param code: its code, as the device shows it.
     :param wrong: a code that was entered and does not exist, "" without one.
-    :param outcome: the answer that the user has just given, None without one.
+    :param outcome: the answer that the user has just given: ``allowed`` or ``denied``; anything else is none.
     """
 
     name = "pair"
-    pairing: Pairing | None
-    form_token: str
-    wrong: str
-    outcome: Literal["allowed", "denied"] | None
+    pairing: Pairing | None = None
+    code: str = ""
+    form_token: str = ""
+    wrong: str = ""
+    outcome: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ and the view handles the valid request only. A refusal is raised and ``errors`` 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 from urllib.parse import parse_qsl
@@ -218,6 +219,16 @@ class Body(Generic[T]):
 
 
 no_body = Body(Empty, optional=True)
+
+
+def unless_form(body: Body[Any]) -> Callable[..., None]:
+    """Return a validator that parses the body unless it is an HTML form."""
+
+    def validate(request: Request, **kwargs: Any) -> None:
+        if not is_form(request):
+            body(request, **kwargs)
+
+    return validate
 
 
 # -- pages of lists

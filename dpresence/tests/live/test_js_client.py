@@ -14,8 +14,8 @@ from typing import Any, Self
 
 import pytest
 
-from .clients import ANSWER_SECONDS, Application, Person, activate
-from .service import Service, Site, running
+from .clients import ANSWER_SECONDS, Application, Person
+from .service import Service, running
 
 CLIENT = Path(__file__).parents[3] / "clients" / "js"
 SECONDS = 60.0
@@ -35,12 +35,6 @@ def node() -> str:
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with running(tmp_path_factory.mktemp("js"), presence__grace_seconds=1) as service:
         yield service
-
-
-@pytest.fixture
-def application(service: Service) -> Iterator[Application]:
-    with Site() as site:
-        yield activate(service.origin, site)
 
 
 class Script:

@@ -15,7 +15,7 @@ from dpresence.app import make_app
 from dpresence.tests.contract_check import check_answer, check_body
 from dpresence.tests.shared_start import shared_start
 from dpresence.tests.support import DEVELOPMENT_TOKEN, WITH_TOKEN, FakeClock, FakeConnection
-from dpresence.views.grant_form import form_token
+from dpresence.views.consent_form import form_token
 
 HOST = "127.0.0.1:8282"
 AUDIENCE = f"http://{HOST}"

@@ -1,4 +1,4 @@
-"""Protection of the grant page: an answer counts only if the user had time to read the question (docs/protocol.md, section 6).
+"""Forms of pages that ask for a consent: an answer counts only if the user had time to read the question (docs/protocol.md, section 6).
 
 Another site can open the page under the pointer between the two clicks of a double click. A page with scripts disables its buttons
 during that time (``static/click-guard.js``). For a page without scripts, the form contains the time at which it was created.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from math import ceil
 
-from ..errors import Forbidden, SlowDown
+from ..errors import Forbidden, SlowDown, WrongField
 from ..request import Request
 from ..service.accounts import csrf_token
 from .validators import cookie_name, form
@@ -25,6 +25,17 @@ def form_token(cookie: str, made_at: int) -> str:
 def form_token_of(request: Request) -> str:
     """Return the form field ``csrf`` of a form created now, for the session of a request."""
     return form_token(request.cookies.get(cookie_name(request), ""), _now(request))
+
+
+def is_allowed(request: Request) -> bool:
+    """Return whether the form allows or denies.
+
+    :raises WrongField: it does both or neither.
+    """
+    fields = form(request)
+    if ("allow" in fields) == ("deny" in fields):
+        raise WrongField("allow: is missing; either allow or deny")
+    return "allow" in fields
 
 
 def check_age(request: Request) -> None:
