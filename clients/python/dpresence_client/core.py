@@ -28,7 +28,7 @@ _BLOCKED = "a proxy on the way does not pass the websocket's Upgrade and Connect
 
 
 class Phase(enum.Enum):
-    """Where a client is."""
+    """The phase of a connection that a client is in."""
 
     IDLE = "idle"
     ASKING = "asking for credentials"

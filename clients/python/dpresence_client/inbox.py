@@ -1,4 +1,4 @@
-"""What a client has received and its program has not yet taken: bounded, filled in the event loop, emptied in any thread."""
+"""A bounded queue of received items that the program has not taken yet. The event loop fills it; any thread may empty it."""
 
 from __future__ import annotations
 

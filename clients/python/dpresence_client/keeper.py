@@ -19,7 +19,7 @@ _MOST_SHARE = 0.05
 class Keeper:
     """The table of one application, and its store. It is thread-safe, but has one batch at a time.
 
-    :param seconds: least time between two saves. Their number costs; what was not saved is delivered again after a crash.
+    :param seconds: least time between two saves, as each writes the whole table. Changes that were not saved come again after a crash.
     :param clock: a monotonic clock, seconds.
     :ivar changes: the rest of the batch that is being processed. It stays when the program leaves its loop, for the next one.
     """

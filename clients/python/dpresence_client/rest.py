@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.request
 from typing import Any, Dict, Mapping
+from urllib.parse import urlsplit
 
 from .errors import NotConnected, refusal
-from .websocket import channel_url
+from .websocket import LOOPBACK, channel_url
 
 ANSWER_SECONDS = 15.0
 _MAX_BYTES = 16 * 2**20
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: another address must not get the credentials."""
+    """Treats a redirect as an error, because another address must not get the credentials."""
 
     def redirect_request(self, *args: Any) -> None:
         """Return nothing, so that the redirect is an error."""
@@ -25,14 +27,15 @@ class Rest:
     """Calls of one service.
 
     :param url: URL of the service, as for ``AppService``.
-    :param authorization: value of the header ``Authorization``; "" for calls that need none.
+    :param credentials: headers that authenticate the calls; None for calls that need none.
     """
 
-    def __init__(self, url: str, authorization: str = "") -> None:
+    def __init__(self, url: str, credentials: Mapping[str, str] | None = None) -> None:
         channel_url(url, "/")  # checks it
         self.url = url.rstrip("/")
-        self._authorization = authorization
-        self._opener = urllib.request.build_opener(_NoRedirect)
+        self._credentials = dict(credentials or {})
+        proxies = [urllib.request.ProxyHandler({})] if urlsplit(url).hostname in LOOPBACK else []  # no proxy reaches this machine
+        self._opener = urllib.request.build_opener(_NoRedirect, *proxies)
 
     def __repr__(self) -> str:
         return f"Rest({self.url!r})"
@@ -53,18 +56,16 @@ class Rest:
         except urllib.error.HTTPError as error:
             with error:
                 raise refusal(_refused(error), error.code) from None
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             raise NotConnected(f"{self.url} does not answer: {getattr(error, 'reason', error)}") from None
         if accept != "application/json":
             return content.decode()
         return json.loads(content) if content else None
 
     def _headers(self, data: bytes | None, accept: str) -> Dict[str, str]:
-        headers = {"Accept": accept}
+        headers = {"Accept": accept, **self._credentials}
         if data is not None:
             headers["Content-Type"] = "application/json"
-        if self._authorization:
-            headers["Authorization"] = self._authorization
         return headers
 
 

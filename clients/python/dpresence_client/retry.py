@@ -18,7 +18,7 @@ _MAX_EXPONENT = 6
 
 
 class Retry(enum.Enum):
-    """What a client does after the end of a connection."""
+    """The step after the end of a connection."""
 
     STOP = "stop"
     LATER = "later"

@@ -51,7 +51,7 @@ class LoopThread:
 
 
 class Client(Generic[A]):
-    """What both clients share.
+    """The common part of both clients.
 
     :param client: the asyncio client.
     """

@@ -20,7 +20,7 @@ PING_SECONDS = 20.0
 PONG_SECONDS = 10.0
 _CLOSE_SECONDS = 2.0
 _NO_CLOSE_FRAME = 1006
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def channel_url(url: str, path: str) -> str:
@@ -34,7 +34,7 @@ def channel_url(url: str, path: str) -> str:
     scheme = {"https": "wss", "wss": "wss", "http": "ws", "ws": "ws"}.get(parts.scheme)
     if scheme is None or not parts.hostname or parts.query or parts.fragment or parts.username is not None:
         raise ValueError("url: the URL of the service, such as https://presence.example.org, without user, query and fragment")
-    if scheme == "ws" and parts.hostname not in _LOOPBACK:
+    if scheme == "ws" and parts.hostname not in LOOPBACK:
         log.warning("the connection to %s is not encrypted: keys and assertions can be read on the way", parts.hostname)
     return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}{quote(path)}"
 
@@ -52,7 +52,7 @@ class _Log(logging.LoggerAdapter):  # type: ignore[type-arg]  # not subscriptabl
 
 
 class _Connect(connect):
-    """Follows no redirect: what comes next on the channel is a key or an assertion, which no other address may get."""
+    """Treats a redirect as an error: the channel begins with a key or an assertion, which no other address may get."""
 
     def process_redirect(self, exc: Exception) -> Exception:
         """Return the answer as an error."""

@@ -1,4 +1,4 @@
-"""What both asyncio clients share."""
+"""The common part of both asyncio clients."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPEN_SECONDS = 10.0
 
 
 class Client:
-    """What both clients share: start, close, and the reason why they have stopped.
+    """The common part of both clients: start, close, and the reason why they have stopped.
 
     :ivar driver: runs the core; made by ``start``.
     :ivar inbox: what was received and not taken yet; made by ``start``.

@@ -52,7 +52,7 @@ def _rest(options: argparse.Namespace) -> Rest:
         assertion = DevelopmentIssuer(options.service, options.email, options.token_file.read_text(encoding="utf-8"))()
     if not assertion:
         raise InvalidCredentials(104, _NO_ASSERTION)
-    return Rest(options.service, f"{'BrowserID' if '~' in assertion else 'Bearer'} {assertion}")
+    return Rest(options.service, {"Authorization": f"{'BrowserID' if '~' in assertion else 'Bearer'} {assertion}"})
 
 
 def _list(options: argparse.Namespace, output: Output) -> None:

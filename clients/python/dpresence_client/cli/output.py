@@ -1,4 +1,4 @@
-"""What the command writes: text for people, or JSON for programs."""
+"""The output of the command: text for people, or JSON for programs."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Person:
 
     def rest(self) -> Rest:
         """Return the REST calls of this user; they work for two minutes."""
-        return Rest(self.url, f"BrowserID {self.credentials()}")
+        return Rest(self.url, {"Authorization": f"BrowserID {self.credentials()}"})
 
     def device(self, name: str = "desk", status: str = "online", **options: Any) -> Device:
         """Return a device of this user, which connects as a context; see ``Device`` for the options."""

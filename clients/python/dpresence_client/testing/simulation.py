@@ -14,7 +14,7 @@ MAX_SECONDS = 86400
 
 
 class Step(NamedTuple):
-    """What a device does.
+    """One step of a simulated device.
 
     :ivar seconds: wait before it, since the previous step.
     :ivar action: a status, or ``CUT``.
