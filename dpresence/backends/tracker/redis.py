@@ -19,7 +19,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any, cast
 
@@ -63,10 +63,14 @@ class RedisTracker(RedisFeeds):
         self._epochs, self._process = self._batches.epochs, self._batches.process
         self._lost_cursor = "0"  # cursor of the search for users whose record is lost
         self._unanswered: dict[tuple[str, str], object] = {}  # (user, connection) that may own a device after an unanswered call
-        self._client = BatchingClient(server, self._batches.begin, weigh=weight)
         channel, on_gap = f"{server.prefix}t:{_CHANNEL}", partial(self._signals.schedule, ["missed "])
-        self._pubsub = PubSub(server, channel, f"{channel}:{self._process}", self._on_message, on_gap)
-        self.ping()
+        with ExitStack() as started:  # closes what has started when a later step fails
+            self._client = BatchingClient(server, self._batches.begin, weigh=weight)
+            started.callback(self._client.close)
+            self._pubsub = PubSub(server, channel, f"{channel}:{self._process}", self._on_message, on_gap)
+            started.callback(self._pubsub.close)
+            self.ping()
+            started.pop_all()
 
     @property
     def remembers_since(self) -> int:  # type: ignore[override]

@@ -9,13 +9,15 @@ from typing import Any
 import gevent
 import pytest
 
+from dpresence.backends.redis.pubsub import PubSub
 from dpresence.backends.tracker import Connected, Tracker
+from dpresence.backends.tracker.redis import RedisTracker
 from dpresence.errors import BackendUnavailable
 from dpresence.model import DirectoryVersion, GrantSet
 from dpresence.tests.support import FakeClock, body_of
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
-from .tracker_values import JANE, Ear, begin_update, connect, seen, sweep, told, update
+from .tracker_values import JANE, SETTINGS, Ear, begin_update, connect, seen, sweep, told, update
 
 
 def result_of(result: object) -> object:
@@ -223,3 +225,16 @@ def _refused(call: Callable[[], object]) -> bool:
     except BackendUnavailable:
         return True
     return False
+
+
+def test_a_tracker_that_cannot_start_leaves_no_connection_behind(redis_server, monkeypatch):
+    def connections():
+        return len(redis_server.client.client_list())
+
+    before = connections()
+    for owner, step in ((RedisTracker, "ping"), (PubSub, "_subscribe")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, step, lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                RedisTracker(redis_server.server(), SETTINGS, FakeClock())
+        eventually(lambda: connections() == before)
