@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
-from typing import Sequence
+from typing import Any, Sequence
 
 from ..errors import PresenceError
 from . import applications, devices, services, simulate
@@ -22,11 +23,17 @@ exit codes:
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """Takes an application's id or a PUID that begins with a hyphen for a value, as argparse does a negative number."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._negative_number_matcher = re.compile(r"-[A-Za-z0-9_-]{15,21}$")  # argparse has no public way
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    found = argparse.ArgumentParser(
-        prog="dpresence-client", description=__doc__, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    found = _Parser(prog="dpresence-client", description=__doc__, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter)
     url = os.environ.get("DPRESENCE_URL", DEFAULT_URL)
     found.add_argument("--service", metavar="URL", default=url, help="default: $DPRESENCE_URL, or %(default)s")
     found.add_argument("--json", action="store_true", help="write one JSON object per line")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from dpresence.tests.support import DEVELOPMENT_TOKEN
 
-from dpresence_client.cli import main
+from dpresence_client.cli import main, parser
 from dpresence_client.cli.output import printable
 
 from .support import wait_until
@@ -129,6 +129,16 @@ def test_an_application_is_registered_listed_and_deleted(capsys, home):
     assert "errno 141" in capsys.readouterr().err
     assert main([*apps, "delete", made["appid"]]) == 0
     assert main([*apps, "show", made["appid"]]) == 1
+
+
+@pytest.mark.parametrize("hyphens", ["-", "--"])
+def test_ids_may_begin_with_a_hyphen(hyphens):
+    appid, puid = hyphens.ljust(16, "a"), hyphens.ljust(22, "b")
+    assert parser().parse_args(["apps", "show", appid]).appid == appid
+    found = parser().parse_args(["notify", appid, puid, "Your move", "--ttl", "5"])
+    assert (found.appid, found.puid, found.ttl) == (appid, puid, 5)
+    with pytest.raises(SystemExit):
+        parser().parse_args(["notify", appid, puid, "Your move", "--tll", "5"])
 
 
 def test_apps_without_credentials_say_what_to_do(capsys):
