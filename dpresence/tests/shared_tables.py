@@ -57,8 +57,7 @@ def _create_engine(url: URL, **options: Any) -> Engine:
 def _script() -> tuple[str, list[str]]:
     """Return the revision of this version and the statements that create its tables."""
     database = Database("sqlite://")
-    with patch.object(migrate, "_upgrade", _upgrade):
-        migrate.migrate(database)
+    database.run(_upgrade, migrate.UPGRADE_SECONDS)  # not ``migrate.migrate``, which logs that a database was created
     revision = migrate.revision(database)
     statements = database.run(lambda connection: list(_driver(connection).iterdump()))
     database.close()
