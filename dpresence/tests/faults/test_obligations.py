@@ -22,6 +22,8 @@ pytestmark = pytest.mark.faults
 
 TOLD_SECONDS = LEASE + SWEEP
 """How long an application may see somebody who revoked at a process that died."""
+REPEATED_SECONDS = 2 * SWEEP + 1
+"""How long after an update the same one may come again."""
 DELAY_SECONDS = 1.0
 """How long the slow Redis takes for each answer; less than ``redis.timeout_seconds``."""
 ENDS = {"kill -9": lambda process: process.kill(), "SIGTERM": lambda process: process.stop()}
@@ -121,10 +123,19 @@ class Changes:
                 raise AssertionError(f"after {seconds} s the application believes {wrong}") from None
         return time.monotonic() - start
 
+    def _await_repetitions(self):
+        """Wait for updates that come twice, as section 6 permits here; they change nothing of what the application knows."""
+        known = dict(self.service.statuses)
+        with suppress(TimeoutError):
+            while True:
+                self.service.next_updates(1, REPEATED_SECONDS)
+                assert self.service.statuses == known
+
     def check_devices(self):
         """Who signed out is closed; what the others do is no longer told to who must not see it."""
         for name in ("eraser", "leaver"):
             assert self._devices[name].wait_closed()[0] == 4009, name
+        self._await_repetitions()
         for name in ("revoker", "pauser"):
             self._devices[name].say("unavailable")
         self._devices["granter"].say("unavailable")
