@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8282
 BIN = .venv/bin
 CLIENT = clients/python
-SOURCES = setup.py dpresence bench packaging clients
+SOURCES = setup.py dpresence bench packaging clients examples
 
 # Where bytecode is not written, each of some hundred processes that the tests start compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -27,11 +27,11 @@ wheel: build ## Build the wheels of the service and of the Python client in dist
 	rm -rf $(CLIENT)/build
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist ./$(CLIENT)
 
-run: build ## Serve on http://127.0.0.1:8282 with the development issuer; PORT=9000 uses another port
-ifeq ($(PORT),8282)
+run: build ## Serve on http://127.0.0.1:8282 with the development issuer; PORT=9000 uses another port, ORIGINS=http://localhost:8000 allows devices there
+ifeq ($(PORT)$(ORIGINS),8282)
 	$(BIN)/pserve development.ini
 else
-	sed 's/\b8282\b/$(PORT)/g' development.ini > .development-$(PORT).ini
+	sed 's/\b8282\b/$(PORT)/g; s|^\[app:main\]$$|&\nchannels.origins = $(ORIGINS)|' development.ini > .development-$(PORT).ini
 	$(BIN)/pserve .development-$(PORT).ini
 endif
 
@@ -112,5 +112,5 @@ soak: build ## Run a cluster for SOAK_MINUTES (60) under faults; writes figures 
 	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m pytest -m faults dpresence/tests/faults/test_soak.py
 
 clean: ## Remove all build output
-	rm -rf .venv $(JS)/node_modules build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .development-*.ini *.token .*.token
+	rm -rf .venv $(JS)/node_modules examples/*/node_modules build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .development-*.ini *.token .*.token
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

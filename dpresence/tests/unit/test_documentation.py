@@ -15,12 +15,12 @@ from dpresence.ini import documented, keys
 from dpresence.settings import IssuerSettings, ProviderSettings, ServerSettings
 
 ROOT = Path(__file__).resolve().parents[3]
-DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("examples/README.md"), *ROOT.glob("examples/*/README.md")])
 PAGES = [path for path in DOCS if path.parent.name != "decisions" and path.name != "CHANGES.md"]
 """Documents that describe the present; the others are about the past."""
 MESSAGES = [ROOT / "docs" / f"{name}.md" for name in ("operations", "reliability", "security", "identity", "scaling", "settings")]
 
-ids = {"ids": lambda path: path.name if isinstance(path, Path) else None}
+ids = {"ids": lambda path: path.relative_to(ROOT).as_posix() if isinstance(path, Path) else None}
 
 
 def prose(path: Path) -> str:
@@ -76,9 +76,8 @@ def test_every_picture_is_used() -> None:
 # -- files and settings
 
 SOURCE = re.compile(r"[\w./-]*\w\.(py|js|mjs|lua|jinja2|css|service)")
-TRACKED = [path.relative_to(ROOT).as_posix() for folder in ("dpresence", "bench", "packaging") for path in (ROOT / folder).rglob("*.*")] + [
-    "setup.py"
-]
+FOLDERS = ("dpresence", "bench", "packaging", "examples")
+TRACKED = [path.relative_to(ROOT).as_posix() for folder in FOLDERS for path in (ROOT / folder).rglob("*.*")] + ["setup.py"]
 NO_FILES = ("Node.js", "/js/presence.js", "/js/worker.js")
 """A name, and files of the prototype that docs/migration.md compares with."""
 

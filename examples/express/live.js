@@ -1,0 +1,62 @@
+// The statuses of the members, live: follows dpresence, and tells the pages that are open.
+
+const ALIVE_MS = 15000; // a comment is sent this often, so that no proxy ends the stream for its silence
+const MAX_UNREAD_BYTES = 65536;
+
+/** Follows one `AppService`. */
+export class Live {
+  #presence;
+  #members;
+  #pages = new Set();
+
+  constructor(presence, members) {
+    this.#presence = presence;
+    this.#members = members;
+    setInterval(() => this.#pages.forEach((page) => page.write(": still here\n\n")), ALIVE_MS).unref();
+  }
+
+  /** Follow the changes, and forget the PUIDs that were revoked; throw when dpresence has refused the application for good. */
+  async run() {
+    this.#presence.addEventListener("change", ({ detail: { puid, reason } }) => {
+      const name = this.#members.name(puid);
+      if (reason === "revoked") this.#members.forget(puid);
+      if (name !== undefined) this.publish(name);
+    });
+    const stopped = new Promise((resolve, reject) => {
+      this.#presence.addEventListener("state", ({ detail }) => {
+        if (detail.state !== "stopped") return;
+        if (detail.error) reject(detail.error);
+        else resolve();
+      });
+    });
+    await this.#presence.start();
+    await stopped;
+  }
+
+  /** Return the status of a member; null for one who does not let the club see it. */
+  status(name) {
+    const puid = this.#members.puid(name);
+    return puid === undefined ? null : (this.#presence.table.get(puid)?.status ?? "offline");
+  }
+
+  /** Send the status of a member to all pages. One that does not read is cut off: its browser comes back and begins anew. */
+  publish(name) {
+    for (const page of this.#pages) {
+      if (page.writableLength > MAX_UNREAD_BYTES) page.destroy();
+      else this.#send(page, "change", [name]);
+    }
+  }
+
+  /** Send a page the statuses of all members by name, then those that change, until it is closed. */
+  stream(response) {
+    response.set({ "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
+    response.on("close", () => this.#pages.delete(response));
+    this.#pages.add(response);
+    this.#send(response, "all", this.#members.names());
+  }
+
+  #send(page, kind, names) {
+    const statuses = Object.fromEntries(names.map((name) => [name, this.status(name)]));
+    page.write(`event: ${kind}\ndata: ${JSON.stringify(statuses)}\n\n`);
+  }
+}
