@@ -108,6 +108,8 @@ def make_registry(settings: Settings, clock: Clock, token_file: Path) -> ServerR
 def _warn_of_readers(settings: Settings) -> None:
     """Log secret files that others may read, and key files that they may write; ``DatabaseFile`` checks the database itself."""
     warn_of_readers(settings.identity.secret_file, "the key of browsers' sign-ins")
+    for key, file in settings.secret_files.items():
+        warn_of_readers(file, key)
     for provider in settings.oidc.configured:
         warn_of_readers(provider.client_secret_file, f"the client secret of oidc.{provider.name}")
     for issuer in settings.browserid.configured:

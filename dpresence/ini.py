@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from configparser import RawConfigParser
+from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -17,22 +18,18 @@ from .model import canonical_email
 from .settings import (
     LOOPBACK_HOSTS,
     RESERVED,
-    AdminSettings,
-    BrowserIDSettings,
-    ChannelSettings,
     IdentitySettings,
     IssuerSettings,
-    OidcSettings,
-    OutboundSettings,
-    PresenceSettings,
     ProviderSettings,
-    RedisMailboxSettings,
     RedisSettings,
     ServerSettings,
     Settings,
     StorageSettings,
     refuse,
 )
+from .settings.catalog import CONCERNS, documented, keys, secrets
+from .settings.environment import PREFIX, from_environment, override, read_secrets, unknown_variable, variable
+from .settings.passwords import with_password
 
 
 def _convert(key: str, text: str, kind: Any) -> Any:
@@ -55,17 +52,6 @@ def _check(key: str, value: Any, rules: Mapping[str, Any]) -> None:
     refuse(bool(one_of) and not set(words) <= set(one_of), key, " ".join(words) if one_of else "", f"one of {', '.join(one_of)}")
     allowed = check(value) if check else None
     refuse(allowed is not None, key, " ".join(map(str, words)), str(allowed))
-
-
-def keys(cls: type, prefix: str) -> dict[str, dataclasses.Field[Any]]:
-    """Return the keys of a settings class, with their fields.
-
-    The field names of ``StorageSettings`` are whole keys: ``directory_url`` is ``directory.url``.
-    """
-    fields = {field.name: field for field in dataclasses.fields(cls) if "doc" in field.metadata}
-    if prefix:
-        return {f"{prefix}.{name}": field for name, field in fields.items()}
-    return {name.replace("_", ".", 1) if cls is StorageSettings else name: field for name, field in fields.items()}
 
 
 _kinds = cache(get_type_hints)
@@ -108,18 +94,6 @@ def _providers(names: tuple[str, ...], ini: dict[str, str]) -> tuple[ProviderSet
     return tuple(found)
 
 
-_CONCERNS: dict[str, tuple[str, type]] = {
-    "storage": ("", StorageSettings),
-    "redis": ("redis", RedisSettings),
-    "redis_mailbox": ("mailbox.redis", RedisMailboxSettings),
-    "presence": ("presence", PresenceSettings),
-    "identity": ("identity", IdentitySettings),
-    "browserid": ("browserid", BrowserIDSettings),
-    "oidc": ("oidc", OidcSettings),
-    "channels": ("channels", ChannelSettings),
-    "outbound": ("outbound", OutboundSettings),
-    "admin": ("admin", AdminSettings),
-}
 _EXPECTED = ("password", "secret", "token", "user", "host", "port", "url")
 """Words of keys that are not settings but that operators may try."""
 _OURS = re.compile(r"(directory|tracker|mailbox|redis|admin|presence|identity|browserid|oidc|channels|outbound)(\..*)?", re.IGNORECASE)
@@ -127,11 +101,6 @@ _OURS_ANYWHERE = re.compile(rf"tracker|mailbox|{_OURS.pattern.removesuffix('?')}
 """Keys that no other package uses, whatever the section."""
 _SECTIONS = re.compile(r"DEFAULT|(app|server):main|pserve|loggers|handlers|formatters|(logger|handler|formatter)_\w+")
 """Names of sections that are shown in errors."""
-
-
-def documented() -> dict[str, dataclasses.Field[Any]]:
-    """Return every key of ``[app:main]`` with its field, in the order of the ini."""
-    return {key: field for prefix, cls in _CONCERNS.values() for key, field in keys(cls, prefix).items()}
 
 
 def shown_key(key: str, names: Iterable[str] = ()) -> str:
@@ -181,15 +150,26 @@ def _check_section(key: str, section: str) -> None:
         raise SettingError(f"{key}: must be in [server:main], not in {shown_section(section)}")
 
 
-def load(ini: Mapping[str, str], here: str) -> Settings:
-    """Read and validate ``[app:main]``.
+def load(ini: Mapping[str, str], here: str, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read and validate ``[app:main]``, overridden by the environment.
 
     :param ini: its keys; those of Pyramid and of other packages are ignored.
     :param here: folder of the ini, which replaces ``%(here)s``.
-    :raises SettingError: an unknown key with a prefix of this service, an invalid value or an invalid combination.
+    :param environment: variables; None for those of this process.
+    :raises SettingError: an unknown key or variable of this service, an invalid value or an invalid combination.
     """
-    rest = {key: value for key, value in ini.items() if _OURS.fullmatch(key)}
-    values = {name: _read(cls, prefix, rest) for name, (prefix, cls) in _CONCERNS.items()}
+    environment, folder = os.environ if environment is None else environment, str(Path(here).resolve())
+    ours = {key: value for key, value in ini.items() if _OURS.fullmatch(key)}
+    known = _app_keys(ours, environment)
+    _check_variables(environment, [*known, *keys(ServerSettings, "")])
+    given = from_environment(environment, known, folder)
+    with _naming_variables(given):
+        return _load(override(ours, given), folder)
+
+
+def _load(rest: dict[str, str], here: str) -> Settings:
+    files = read_secrets(rest, secrets())
+    values = {name: _read(cls, prefix, rest) for name, (prefix, cls) in CONCERNS.items()}
     values["browserid"]["configured"] = _issuers(values["browserid"].get("issuers", ()), rest)
     values["admin"]["emails"] = tuple(canonical_email(email) for email in values["admin"].get("emails", ()))
     values["oidc"]["configured"] = _providers(values["oidc"].get("providers", ()), rest)
@@ -197,12 +177,53 @@ def load(ini: Mapping[str, str], here: str) -> Settings:
         raise _unknown(min(rest), [*values["oidc"].get("providers", ()), *values["browserid"].get("issuers", ())])
     for concern, key, default in (("storage", "directory_url", StorageSettings()), ("identity", "secret_file", IdentitySettings())):
         text = values[concern].get(key, getattr(default, key))
-        values[concern][key] = text.replace("%(here)s", str(Path(here).resolve()))
-    settings = Settings(**{name: cls(**values[name]) for name, (_, cls) in _CONCERNS.items()})
+        values[concern][key] = text.replace("%(here)s", here)
+    _insert_passwords(values)
+    settings = Settings(**{name: cls(**values[name]) for name, (_, cls) in CONCERNS.items()}, secret_files=files)
     settings.presence.check()
     _check_identity(settings)
     _check_oidc(settings)
     return settings
+
+
+def _app_keys(ini: Mapping[str, str], environment: Mapping[str, str]) -> list[str]:
+    """Return every key that ``[app:main]`` may have, with those of the issuers and providers that are configured."""
+    listed = [environment.get(variable(key), ini.get(key, "")).split() for key in ("browserid.issuers", "oidc.providers")]
+    return [
+        *documented(),
+        *(key for name in listed[0] for key in keys(IssuerSettings, f"browserid.{name}")),
+        *(key for name in listed[1] for key in keys(ProviderSettings, f"oidc.{name}")),
+    ]
+
+
+def _check_variables(environment: Mapping[str, str], known: Sequence[str]) -> None:
+    name = unknown_variable(environment, known)
+    ini_only = next((key for key, field in documented().items() if field.metadata["ini_only"] and variable(key) in environment), None)
+    if ini_only:
+        raise SettingError(f"{variable(ini_only)}: {ini_only} can be set in the ini only")
+    if name:
+        key = name.removeprefix(PREFIX)
+        shown = shown_key(key.lower(), [name for key in known for name in key.split(".")]).upper() if key.isupper() else "*"
+        raise SettingError(f"{PREFIX}{shown}: no setting has this environment variable; docs/settings.md lists them")
+
+
+@contextmanager
+def _naming_variables(given: Mapping[str, str]) -> Iterator[None]:
+    """Name the variable in the error of a setting that the environment contains."""
+    try:
+        yield
+    except SettingError as error:
+        key = re.split("[ :]", str(error), maxsplit=1)[0]
+        if key not in given:
+            raise
+        raise SettingError(f"{error} ({variable(key)} sets it)") from None
+
+
+def _insert_passwords(values: Mapping[str, dict[str, Any]]) -> None:
+    """Put the passwords that are settings of their own into the URLs."""
+    storage, redis = values["storage"], values["redis"]
+    storage["directory_url"] = with_password(storage["directory_url"], storage.pop("directory_password", ""), "directory")
+    redis["url"] = with_password(redis.get("url", RedisSettings().url), redis.pop("password", ""), "redis")
 
 
 def _check_identity(settings: Settings) -> None:
@@ -244,14 +265,18 @@ def _check_oidc(settings: Settings) -> None:
                 f"https, or http on loopback with oidc.{provider.name}.allow_private")  # fmt: skip
 
 
-def load_server(section: Mapping[str, str]) -> ServerSettings:
-    """Read and validate ``[server:main]``, whose keys all belong to this service.
+def load_server(section: Mapping[str, str], here: str = ".", environment: Mapping[str, str] | None = None) -> ServerSettings:
+    """Read and validate ``[server:main]``, whose keys all belong to this service, overridden by the environment.
 
+    :param here: see ``load``; ``environment`` as well.
     :raises SettingError: an unknown key, an invalid value or an invalid combination.
     """
-    rest = dict(section)
-    settings = ServerSettings(**_read(ServerSettings, "", rest))
-    if rest:
-        raise _unknown(min(rest), section=" of [server:main]")
-    settings.check()
+    environment = os.environ if environment is None else environment
+    given = from_environment(environment, keys(ServerSettings, ""), str(Path(here).resolve()))
+    rest = override(section, given)
+    with _naming_variables(given):
+        settings = ServerSettings(**_read(ServerSettings, "", rest))
+        if rest:
+            raise _unknown(min(rest), section=" of [server:main]")
+        settings.check()
     return settings

@@ -57,7 +57,7 @@ def main(global_config: dict[str, str], **section: str) -> Callable[[Any], None]
     sys.excepthook = report_failed_start
     faulthandler.enable()  # writes a stack trace on a crash in native code
     faulthandler.register(TRACE_SIGNAL)
-    settings, worker, listener = load_server(section), this_worker(), inherited_listener()
+    settings, worker, listener = load_server(section, global_config.get("here", ".")), this_worker(), inherited_listener()
     if only_checks():
         return lambda checked: check(checked, settings)
     if settings.workers > 1 and not worker:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..ini import documented
 from ..settings import Settings
+from ..settings.catalog import documented
 
 _RATES = ("presence.status_rate", "presence.status_burst", "presence.notification_rate", "presence.notification_burst")
 REST = (

@@ -6,6 +6,7 @@ allowed values. ``make settings`` writes the ini files and ``docs/settings.md`` 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .allowed import REDIS_URL
@@ -35,7 +36,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of ``[app:main]``, with one field per concern."""
+    """All settings of ``[app:main]``, with one field per concern.
+
+    :ivar secret_files: the files that secrets were read from, by the key of the secret.
+    """
 
     storage: StorageSettings = field(default_factory=StorageSettings)
     redis: RedisSettings = field(default_factory=RedisSettings)
@@ -47,3 +51,4 @@ class Settings:
     channels: ChannelSettings = field(default_factory=ChannelSettings)
     outbound: OutboundSettings = field(default_factory=OutboundSettings)
     admin: AdminSettings = field(default_factory=AdminSettings)
+    secret_files: Mapping[str, str] = field(default_factory=dict, compare=False)

@@ -23,6 +23,8 @@ def setting(
     one_of: tuple[str, ...] = (),
     check: Callable[[Any], str | None] | None = None,
     allowed: str = "",
+    secret: bool = False,
+    ini_only: bool = False,
 ) -> Any:
     """Declare one key: its type is the annotation, its unit is part of its name (``_seconds``, ``_bytes``, ``_rate``, ``_per_hour``).
 
@@ -32,8 +34,11 @@ def setting(
     :param one_of: allowed words.
     :param check: returns a description of the allowed values if the value is not allowed, else None.
     :param allowed: allowed values as ``docs/settings.md`` describes them, if neither the type nor the range does.
+    :param secret: the value may contain a secret; it may be in the file that the key ``<key>_file`` names.
+    :param ini_only: no environment variable sets it.
     """
-    metadata = {"doc": doc, "low": low, "high": high, "one_of": one_of, "check": check, "allowed": allowed}
+    rules = {"low": low, "high": high, "one_of": one_of, "check": check, "allowed": allowed}
+    metadata = {"doc": doc, **rules, "secret": secret, "ini_only": ini_only}
     return dataclasses.field(default=default, metadata=metadata)
 
 

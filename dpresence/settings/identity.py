@@ -27,12 +27,13 @@ class IdentitySettings:
     verifiers: tuple[str, ...] = setting(
         (), "Verifiers to try, by name: `browserid`, `oidc`. Empty: sign-in is closed.", one_of=("browserid", "oidc")
     )
-    development: bool = setting(False, "Issue assertions for any e-mail, on loopback only, to try the service.")
+    development: bool = setting(False, "Issue assertions for any e-mail, on loopback only, to try the service.", ini_only=True)
     development_token: str = setting(
         "",
         "Token that a call to the development issuer must have; empty: a new one at each start.",
         check=allowed.development_token,
         allowed="16 to 128 of A-Z a-z 0-9 _ -",
+        secret=True,
     )
     session_seconds: int = setting(43200, "How long a sign-in lasts, on a channel and in a browser.", low=60, high=2592000)
     renewal_seconds: int = setting(60, "How long a channel whose sign-in has expired may take to send a new assertion.", low=5, high=600)

@@ -16,6 +16,10 @@ class StorageSettings:
         "sqlite:///%(here)s/presence.db",
         "SQLAlchemy URL of the database, `sqlite` or `postgresql+psycopg`: accounts, applications, grants, keys.",
         allowed="a URL",
+        secret=True,
+    )
+    directory_password: str = setting(
+        "", "Password of the database's user, if `directory.url` does not contain it.", allowed="text", secret=True
     )
     tracker: str = setting(
         "memory", "Users' presence: `memory` (one process), `redis` (any number of processes).", one_of=("memory", "redis")
@@ -27,7 +31,8 @@ class StorageSettings:
 class RedisSettings:
     """The Redis, 6.2 or later, of ``tracker = redis`` and ``mailbox = redis``."""
 
-    url: str = setting("redis://127.0.0.1:6379/0", "URL of Redis.", check=allowed.redis_url, allowed="a URL")
+    url: str = setting("redis://127.0.0.1:6379/0", "URL of Redis.", check=allowed.redis_url, allowed="a URL", secret=True)
+    password: str = setting("", "Password of Redis, if `redis.url` does not contain it.", allowed="text", secret=True)
     timeout_seconds: float = setting(2.0, "Timeout of a call to Redis.", low=0.1, high=30)
     prefix: str = setting(
         "dpresence:",

@@ -17,8 +17,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
-from dpresence.ini import documented, keys
 from dpresence.settings import IssuerSettings, ProviderSettings, ServerSettings
+from dpresence.settings.catalog import documented, keys, secrets
+from dpresence.settings.environment import variable
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("presence.ini", "presence-cluster.ini", "development.ini", "docs/settings.md")
@@ -81,10 +82,12 @@ def table(fields: Fields) -> str:
 
 def generate() -> dict[str, str]:
     """Return the text of each file, by its path in the repository."""
+    ini_only = [key for key, field in APP.items() if field.metadata["ini_only"]]
     loader = FileSystemLoader(Path(__file__).parent)
     # the text is no HTML
     templates = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)  # noqa: S701
     templates.globals |= {"show": show, "example": example, "table": table, "app": APP, "server": SERVER}
+    templates.globals |= {"variable": variable, "secrets": secrets(), "ini_only": ini_only}
     templates.globals |= {"issuer": lambda name: keys(IssuerSettings, f"browserid.{name}")}
     templates.globals |= {"provider": lambda name: keys(ProviderSettings, f"oidc.{name}")}
     return {file: templates.get_template(f"{Path(file).name}.jinja2").render() for file in FILES}

@@ -93,7 +93,7 @@ def test_a_password_that_was_written_as_a_host_is_not_told(tmp_path: Path, chang
 
 
 FEW = [
-    ("redis.password", CANARY, "app:main"),
+    ("redis.passwd", CANARY, "app:main"),
     ("redis.ulr", URL, "app:main"),
     ("oidc.corp.client_secret", CANARY, "app:main"),
     ("redis.url", URL, "server:main"),
@@ -143,3 +143,17 @@ def test_no_key_in_either_section_tells_a_password(tmp_path: Path, key: str, sec
     if (key, section) in (("identity.secret_file", "app:main"), ("redis.url", "app:main"), ("browserid.issuers", "app:main")):
         pytest.skip("starts, or is tried above")
     check(WarmShipped(tmp_path, with_key(key, value, section)).fail_to_start())
+
+
+def test_a_start_takes_settings_from_the_environment_and_names_a_wrong_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = WarmShipped(tmp_path, {ANYWHERE: "redis.url =", "tracker = memory": "tracker = redis"})
+    (tmp_path / "url").write_text(f"redis://{CANARY}@127.0.0.1:1/0\n")
+    monkeypatch.setenv("DPRESENCE_TRACKER", "memory")
+    monkeypatch.setenv("DPRESENCE_REDIS_URL_FILE", "%(here)s/url")
+    monkeypatch.setenv("DPRESENCE_PORT", str(service.port))
+    service.start()
+    assert service.stop() == 0
+    assert f"{tmp_path}/url holds redis.url, and others may read or write it" in service.log()
+    monkeypatch.setenv("DPRESENCE_REDIS_PORT", CANARY)
+    check(said := service.fail_to_start())
+    assert said.endswith("does not start: DPRESENCE_REDIS_PORT: no setting has this environment variable; docs/settings.md lists them\n")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from dpresence.errors import CloseCode, Refused
-from dpresence.ini import documented, keys
 from dpresence.settings import IssuerSettings, ProviderSettings, ServerSettings
+from dpresence.settings.catalog import documented, keys
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("examples/README.md"), *ROOT.glob("examples/*/README.md")])

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from dpresence import main
-from dpresence.ini import documented, keys, load, load_server
+from dpresence.ini import load, load_server
 from dpresence.settings import ServerSettings
+from dpresence.settings.catalog import documented, keys
 
 ROOT = Path(__file__).resolve().parents[3]
 INIS = ("presence.ini", "development.ini")

@@ -7,11 +7,12 @@ import pytest
 from dpresence.backends.redis.connections import ConnectionFactory
 from dpresence.backends.sql.engine import Database
 from dpresence.errors import SettingError
-from dpresence.ini import documented, keys, load, load_server
+from dpresence.ini import load, load_server
 from dpresence.ini_file import read_section
 from dpresence.origins import canonical_origin, is_app_origin
 from dpresence.private import without_lone_host
 from dpresence.settings import ProviderSettings, RedisSettings, ServerSettings
+from dpresence.settings.catalog import documented, keys
 
 CANARY = "Canary7x"
 PROVIDER = [f"oidc.corp.{name}" for name in keys(ProviderSettings, "x")]
@@ -22,8 +23,8 @@ MAIN = [
     "browserid.a.example.domains",
 ]
 SERVER = list(keys(ServerSettings, ""))
-MISSPELLED = ["redis.password", "redis.ulr", "oidc.corp.client_secret", "oidc.corp.secret", "identity.development_tokn", "identity.secret",
-              "directory.password", "directory", "redis", "mailbox.url", "tracker.url", "admin.password", "presence.key"]  # fmt: skip
+MISSPELLED = ["redis.passwd", "redis.ulr", "oidc.corp.client_secret", "oidc.corp.secret", "identity.development_tokn", "identity.secret",
+              "directory.passwd", "directory", "redis", "mailbox.url", "tracker.url", "admin.password", "presence.key"]  # fmt: skip
 SECRETS = [
     CANARY,
     f"{CANARY} other words",
@@ -77,6 +78,7 @@ def test_no_key_tells_its_value_where_that_may_be_a_secret(key: str) -> None:
         "oidc.corp.title",
         "oidc.corp.client_secret_file",
         "identity.secret_file",
+        "redis.password",
         "outbound.ca_file",
         "browserid.a.example.keys",
     )

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from dpresence.errors import SettingError
-from dpresence.ini import documented, keys, load, load_server
+from dpresence.ini import load, load_server
 from dpresence.settings import REDIS_URL, ServerSettings, Settings
+from dpresence.settings.catalog import documented, keys
 
 SERVER = keys(ServerSettings, "")
 MAIN = documented()

@@ -123,7 +123,10 @@ def test_production_does_not_even_load_it(development: str, loaded: bool, tmp_pa
 
 
 def test_no_environment_turns_it_on(make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("IDENTITY_DEVELOPMENT", "identity.development", "DPRESENCE_IDENTITY_DEVELOPMENT", "DEVELOPMENT"):
+    for name in ("IDENTITY_DEVELOPMENT", "identity.development", "DEVELOPMENT"):
         monkeypatch.setenv(name, "true")
     world = make_world(identity__development="false", outbound__allow_loopback="false")
     assert refusal(ask(world)) == UNKNOWN_PATH  # type: ignore[arg-type]
+    monkeypatch.setenv("DPRESENCE_IDENTITY_DEVELOPMENT", "true")
+    with pytest.raises(SettingError, match=r"^DPRESENCE_IDENTITY_DEVELOPMENT: identity.development can be set in the ini only$"):
+        make_world(identity__development="false", outbound__allow_loopback="false")

@@ -11,8 +11,9 @@ from dpresence import outbound
 from dpresence.errors import SettingError
 from dpresence.identity.oidc import load_providers
 from dpresence.identity.oidc_client import load_clients
-from dpresence.ini import keys, load
+from dpresence.ini import load
 from dpresence.settings import ProviderSettings
+from dpresence.settings.catalog import keys
 from dpresence.tests.oidc_support import CLIENT, trust
 
 ROOT = Path(__file__).parents[4]
