@@ -17,7 +17,7 @@ build: .venv/.built ## Create .venv with the project installed; does nothing whe
 
 .venv/.built: setup.py
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check 'setuptools<82' wheel
+	$(BIN)/pip install --quiet --disable-pip-version-check 'setuptools>=78.1.1,<82' wheel
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,check]'
 	@touch $@
 

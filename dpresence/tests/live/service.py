@@ -152,8 +152,8 @@ class Process:
         return self.log_path.read_text(encoding="utf-8", errors="replace")
 
     def assert_clean(self) -> None:
-        """Fail when the log holds a traceback or an ERROR line."""
-        wrong = re.search(r"Traceback|^\S+ \S+ (ERROR|CRITICAL) .*|^ERROR", self.log(), re.MULTILINE)
+        """Fail when the log holds a traceback, an ERROR line or a warning of Python's."""
+        wrong = re.search(r"Traceback|^\S+ \S+ (ERROR|CRITICAL) .*|^ERROR|\bUserWarning: ", self.log(), re.MULTILINE)
         assert wrong is None, f"the log is not clean:\n{self.log()[max(0, wrong.start() - 500) : wrong.start() + 4000]}"
 
     # -- what the kernel says

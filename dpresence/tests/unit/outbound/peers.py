@@ -44,6 +44,10 @@ def certificate(folder: Path, name: str, issuer: str, *, names: tuple[str, ...] 
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )
+    if name == issuer:  # Python 3.13 checks it
+        usage = dict.fromkeys(("data_encipherment", "key_agreement", "encipher_only", "decipher_only", "content_commitment"), False)
+        usage |= {"digital_signature": True, "key_encipherment": False, "key_cert_sign": True, "crl_sign": True}
+        builder = builder.add_extension(x509.KeyUsage(**usage), critical=True)
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False)
     pem = builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
