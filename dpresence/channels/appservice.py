@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, Conflict, InvalidKey, NoCredentials, NotFound, Refused, WrongField
-from ..messages import Authenticate, AuthReply, Notify, NotifyReply, Snapshot, or_unset, parse
+from ..messages import Authenticate, AuthReply, Notify, NotifyReply, Ping, Snapshot, or_unset, parse
 from ..service import Services
 from ..service.app_sessions import AppSession, ChannelsFull
 from ..service.scheduling import yield_to_loop
@@ -56,15 +56,16 @@ class AppServiceChannel(JsonChannel):
     # -- frames
 
     def handle(self, action: str | None, text: str) -> None:
-        """Handle ``auth`` and, after it, ``notify``."""
-        frames: dict[str, tuple[type[Authenticate] | type[Notify], Callable[..., None]]] = {
+        """Handle ``auth`` and, after it, ``notify`` and ``ping``."""
+        frames: dict[str, tuple[type[Authenticate | Notify | Ping], Callable[..., None]]] = {
             "auth": (Authenticate, self._authenticate),
             "notify": (Notify, self._notify),
+            "ping": (Ping, self._ping),
         }
         if action is None:
             raise WrongField("action: is missing")
         if action not in frames:
-            raise WrongField(f"action: is not known here; {' or '.join(frames)}")
+            raise WrongField(f"action: is not known here; one of {', '.join(frames)}")
         kind, handler = frames[action]
         frame = parse(kind, text)
         if self._session is None and action != "auth":
@@ -100,6 +101,10 @@ class AppServiceChannel(JsonChannel):
         assert self._session is not None
         results = self._services.notifications.notify(self._session.application, frame.notifications)
         self.send(NotifyReply(notifications=results, id=or_unset(frame.id)))
+
+    def _ping(self, frame: Ping) -> None:
+        """Answer. The frames of a connection are handled in order, so the answer follows the updates that ``auth`` has sent."""
+        self.accept(frame.id)
 
     # -- snapshot and updates
 

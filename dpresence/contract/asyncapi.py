@@ -16,6 +16,7 @@ from ..messages import (
     Notify,
     NotifyReply,
     OkReply,
+    Ping,
     PlainNotifications,
     Snapshot,
     StatusUpdate,
@@ -112,6 +113,7 @@ APP_SERVICE = Channel(
     received=(
         Exchange("auth", "An app service signs in, from a cursor or anew", (Authenticate,), (AuthReply, KoReply)),
         Exchange("notify", "An app service sends notifications", (Notify,), (NotifyReply, KoReply)),
+        Exchange("ping", "An app service asks for an answer: the missed updates come before it", (Ping,), (OkReply, KoReply)),
     ),
     sent=(
         Exchange("snapshot", "The present status of everybody, in up to 500 entries a frame", (Snapshot,)),

@@ -82,6 +82,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "Authenticate": [{"action": "auth", "key": _KEY}, {"action": "auth", "key": _KEY, "since": "a09382be157d087b:4"}],
     "AuthReply": [{"result": "OK", "action": "auth", "recovery": "replayed"}],
     "Notify": [{"action": "notify", "id": 1, "notifications": [{"puid": _PUID, "message": "Your move", "action": _PLAIN["action"]}]}],
+    "Ping": [{"action": "ping", "id": "ping"}],
     "NotifyReply": [{"result": "OK", **_NOTIFIED, "id": 1}],
     "Snapshot": [{"snapshot": [_PRESENT], "last": True, "cursor": _CURSOR}],
     "Updates": [{"updates": [{"puid": _PUID, "status": "offline", "at": _AT + 15_000, "reason": "lost"}], "cursor": "a09382be157d087b:6"}],

@@ -30,6 +30,7 @@ from .appservice import (
     Notify,
     NotifyAnswer,
     NotifyReply,
+    Ping,
     PresenceEntry,
     PresencePage,
     Snapshot,
@@ -59,7 +60,7 @@ from .session import LoggedIn, LoggedOut, Login, Logout, NewTicket
 
 INCOMING: tuple[Any, ...] = (
     *(StatusUpdate, Acknowledge),  # frames of devices
-    *(Authenticate, Notify),  # frames of app services
+    *(Authenticate, Notify, Ping),  # frames of app services
     *(Login, Logout, NewApplication, ApplicationChange, NewNotifications, GrantChange, DevelopmentAssertion, Empty),  # bodies
     *(BeginPairing, RedeemPairing, PairingAnswer),
 )
@@ -67,7 +68,7 @@ INCOMING: tuple[Any, ...] = (
 
 OUTGOING: tuple[Any, ...] = (
     *(OkReply, KoReply, PlainNotifications, Notifications),  # frames to devices
-    *(AuthReply, NotifyReply, Snapshot, Updates),  # frames to app services, besides KoReply
+    *(AuthReply, NotifyReply, Snapshot, Updates),  # frames to app services, besides OkReply and KoReply
     *(Refusal, LoggedIn, LoggedOut, NewTicket, MintedAssertion),  # bodies
     *(ApplicationBody, ActivatedApplication, ApplicationDetails, ApplicationPage, NewKey, CurrentUsers),
     *(NotifyAnswer, PresencePage, GrantQuestion, NewGrant, GrantBody, GrantPage, DeviceList, AccountDocument),
@@ -135,6 +136,7 @@ __all__ = [
     "PairingAnswer",
     "PairingAnswered",
     "PairingQuestion",
+    "Ping",
     "PlainNotifications",
     "PresenceEntry",
     "PresencePage",

@@ -62,6 +62,12 @@ class Notify(Frame, kw_only=True):
     notifications: NewNotifications
 
 
+class Ping(Frame, kw_only=True):
+    """A frame that only asks for an answer (section 5). After ``auth``, the answer follows the missed updates."""
+
+    action: Literal["ping"]
+
+
 class AuthReply(Struct, kw_only=True):
     """The answer to ``auth`` (section 5).
 

@@ -250,6 +250,12 @@ class AppService(Channel):
             self._take_until(lambda frame: frame.get("cursor") == cursor, ANSWER_SECONDS)
         return self.statuses
 
+    def catch_up(self) -> dict[str, str]:
+        """Read until a ping is answered, which is after everything missed; return what it believes then."""
+        self.send(action="ping", id="ping")
+        self._take_until(lambda frame: frame.get("id") == "ping", ANSWER_SECONDS)
+        return self.statuses
+
     def assert_no_updates(self, seconds: float = QUIET_SECONDS) -> None:
         """Fail when an update arrives within some time."""
         assert not self.updates

@@ -107,7 +107,7 @@ def test_one_signs_in_once(world: World, app: App) -> None:
     [
         ("nonsense", 106, "not JSON: expected one JSON object"),
         ({}, 108, "action: is missing"),
-        ({"action": "dance"}, 108, "action: is not known here; auth or notify"),
+        ({"action": "dance"}, 108, "action: is not known here; one of auth, notify, ping"),
         ({"action": ["auth"]}, 107, "action: one of the actions of this channel, as text"),
         ({"action": "auth"}, 108, "key: is missing"),
         ({"action": "auth", "key": 5}, 107, "key: an API key, as text"),

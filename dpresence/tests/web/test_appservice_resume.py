@@ -42,6 +42,20 @@ def test_who_missed_nothing_is_sent_nothing(world: World, app: App) -> None:
     assert world.service(app, since=cursor).sent == [{"result": "OK", "action": "auth", "recovery": "replayed"}]
 
 
+def test_a_ping_is_answered_after_what_was_missed_and_only_after_auth(world: World, app: App) -> None:
+    world.grant(ANN, app)
+    cursor = world.service(app).sent[-1]["cursor"]
+    world.device(ANN)
+    channel = world.service_channel(app)
+    assert channel.receive({"action": "ping", "id": 1}) == ko(104, "action: auth comes first", id=1)
+    channel.receive({"action": "auth", "key": app.key, "since": cursor})
+    channel.receive({"action": "ping", "id": 2})
+    _, auth, missed, pong = channel.sent
+    assert (auth["recovery"], list(missed)) == ("replayed", ["updates", "cursor"])
+    assert pong == {"result": "OK", "id": 2}
+    assert channel.receive({"action": "ping"}) == {"result": "OK"}
+
+
 @pytest.mark.parametrize("since", ["", "nonsense", "0:0", ":", "1", "\u0661:\u0661", "x" * 128])
 def test_a_cursor_nobody_can_read_leads_to_a_snapshot(shared: World, shared_app: App, since: str) -> None:
     channel = shared.service(shared_app, since=since)
