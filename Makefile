@@ -77,7 +77,8 @@ demo: build ## Start a service of its own, play every role over real sockets, an
 bench: build ## Print server CPU per update and memory per connection; PEERS=1 compares with Mosquitto
 	$(BIN)/python -m bench $(if $(PEERS),--peers)
 
-bench-client: build ## Print how many updates a second the Python client takes, as a ratio to parsing them
+bench-client: build ## Print how many updates a second the clients take, as a ratio to parsing them
+	@if command -v node >/dev/null; then node clients/js/scripts/copy-device.mjs; fi
 	PYTHONPATH=$(CLIENT) $(BIN)/python $(CLIENT)/bench/updates.py
 
 growth: build ## Print how cost grows with applications, grants, accounts, devices and workers; takes half an hour
