@@ -19,7 +19,8 @@ import { results, toBatch } from "./app-frames.js";
  *   | {type: "stopped", error: PresenceError | null}} Output `stopped` without an error: by the program
  */
 
-export const ANSWER_SECONDS = 15; // limit for opening the websocket and for the sign-in; then the connection is treated as dead
+export const ANSWER_SECONDS = 15; // limit for opening the websocket, the sign-in and a ping; then the connection is treated as dead
+const SILENT_SECONDS = 60; // then a ping finds out whether the connection still exists
 const TRANSIENT = new Set([117, 201, 999, 122]); // of a sign-in; 122: too many channels of this application, of which another may end
 const TRANSIENT_HTTP = new Set([408, 425, 429]);
 const NO_UPGRADE = 108;
@@ -49,6 +50,8 @@ export class AppCore {
   #sent = new Set();
   /** @type {PresenceError | null} */
   #error = null;
+  #replaying = false;
+  #pinged = false; // a ping has no answer yet
 
   /** @param {string} key API key */
   constructor(key) {
@@ -100,6 +103,7 @@ export class AppCore {
     if (!this.#isOpen()) return;
     try {
       this.#frame(toObject(data), now);
+      if (this.phase === "connected") this.deadline = now + (this.#pinged ? ANSWER_SECONDS : SILENT_SECONDS) * 1000;
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#wait("later", 0, error.message, now, 1002);
@@ -131,6 +135,7 @@ export class AppCore {
   tick(now) {
     if (now < this.deadline) return;
     if (this.phase === "waiting") this.#connect(now);
+    else if (this.phase === "connected" && !this.#pinged) this.#ping(now);
     else this.#wait("soon", 0, "no answer", now);
   }
 
@@ -168,18 +173,19 @@ export class AppCore {
 
   /** @param {Record<string, any>} frame @param {number} now */
   #frame(frame, now) {
-    if ("updates" in frame) this.#deliver(toBatch(frame.updates, frame.cursor, false));
+    if ("updates" in frame) this.#deliver(toBatch(frame.updates, frame.cursor, this.#replaying ? "replay" : "update"));
     else if ("snapshot" in frame) this.#snapshot(frame);
     else if (frame.id === "auth") this.#authenticated(frame, now);
+    else if (frame.id === "ping") this.#ponged();
     else if (this.#requests.has(frame.id)) this.#answered(frame);
   }
 
   /** @param {Record<string, any>} frame */
   #snapshot({ snapshot, last, cursor }) {
-    const batch = toBatch(snapshot, last ? cursor : "", true);
+    const batch = toBatch(snapshot, last ? cursor : "", "snapshot");
     this.#pages.push(...batch.updates);
     if (!last) return;
-    this.#deliver({ ...batch, updates: this.#pages });
+    this.#deliver({ ...batch, updates: this.#pages, current: true });
     this.#pages = [];
   }
 
@@ -198,11 +204,26 @@ export class AppCore {
       return;
     }
     this.phase = "connected";
-    this.deadline = Infinity;
     this.reason = "";
     this.#retries.connected(now);
     this.#put({ type: "connected" });
+    this.#replaying = frame.recovery === "replayed";
+    if (this.#replaying) this.#ping(now); // its answer comes after what was missed
     for (const number of this.#requests.keys()) this.#sendRequest(number);
+  }
+
+  /** @param {number} now */
+  #ping(now) {
+    this.#pinged = true;
+    this.deadline = now + ANSWER_SECONDS * 1000;
+    this.#put({ type: "send", frame: { action: "ping", id: "ping" } });
+  }
+
+  /** Handle the answer to a ping, also that of an older service, which refuses it: it comes after everything that was missed. */
+  #ponged() {
+    this.#pinged = false;
+    if (this.#replaying && this.#cursor !== null) this.#deliver({ updates: [], cursor: this.#cursor, origin: "replay", current: true });
+    this.#replaying = false;
   }
 
   /** @param {Record<string, any>} frame */
@@ -242,6 +263,7 @@ export class AppCore {
 
   #connectionEnded() {
     this.#pages = [];
+    this.#replaying = this.#pinged = false;
     for (const number of this.#sent) this.#answer(number, new OutcomeUnknown(LOST));
   }
 

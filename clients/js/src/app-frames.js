@@ -17,14 +17,14 @@ import { ProtocolError, Refused } from "./errors.js";
  * Return the updates of a frame, or the entries of a part of a snapshot.
  * @param {any} entries
  * @param {unknown} cursor
- * @param {boolean} snapshot
+ * @param {import("./table.js").Origin} origin
  * @returns {Batch}
  */
-export function toBatch(entries, cursor, snapshot) {
+export function toBatch(entries, cursor, origin) {
   if (typeof cursor !== "string") throw new ProtocolError("cursor: text is expected");
   if (!Array.isArray(entries)) throw new ProtocolError("updates or a snapshot are no list");
-  const reason = snapshot ? "snapshot" : undefined;
-  return { updates: entries.map((entry) => toUpdate(entry, reason)), cursor, snapshot };
+  const reason = origin === "snapshot" ? origin : undefined;
+  return { updates: entries.map((entry) => toUpdate(entry, reason)), cursor, origin };
 }
 
 /** @param {any} entry @param {string} [fixed] the reason of all entries of a snapshot */

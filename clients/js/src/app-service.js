@@ -36,7 +36,7 @@ import { Table } from "./table.js";
  * @typedef {{state: "connecting"} | {state: "connected"} | {state: "waiting", reason: string, retryAt: number}
  *   | {state: "stopped", error: PresenceError | null}} AppState
  */
-/** @typedef {{change: CustomEvent<Change>, state: CustomEvent<AppState>}} AppServiceEvents */
+/** @typedef {{change: CustomEvent<Change>, current: Event, state: CustomEvent<AppState>}} AppServiceEvents */
 
 const SAVE_MS = 1000; // the table is stored at most this often
 const TypedEvents = /** @type {{new(): import("./device/presence-events.js").TypedEventTarget<AppServiceEvents>}} */ (
@@ -47,7 +47,8 @@ export const MAX_NOTIFICATIONS = 100; // in one frame
 /**
  * One channel of an application. It reconnects until it is stopped, or until the service refuses it for good.
  *
- * Events: `change` (detail: Change) for each change of the table, and `state` (detail: AppState).
+ * Events: `change` (detail: Change) for each change of the table, `current` when the table has become current, and `state` (detail:
+ * AppState).
  */
 export class AppService extends TypedEvents {
   /** The present status of every user who granted the application access. */
@@ -62,6 +63,8 @@ export class AppService extends TypedEvents {
   #socket = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
+  #timerAt = Infinity;
+  #current = false;
   /** @type {Map<number, (found: Result[] | PresenceError) => void>} */
   #asked = new Map();
   /** @type {Promise<void> | null} */
@@ -83,6 +86,11 @@ export class AppService extends TypedEvents {
 
   get state() {
     return this.#state;
+  }
+
+  /** Whether the client is connected and the table has everything: the snapshot or what was missed, and each change since then. */
+  get current() {
+    return this.#current;
   }
 
   /** Load the stored table and connect. A client starts once. @throws {StoreError} the stored table cannot be used */
@@ -164,8 +172,19 @@ export class AppService extends TypedEvents {
     const core = this.#core;
     if (!core) return;
     for (const output of core.take()) this.#do(output, core);
+    this.#setTimer(core);
+  }
+
+  /** Set the timer, unless it fires before the deadline, as it does after each frame: then it is set again. @param {AppCore} core */
+  #setTimer(core) {
+    if (this.#timerAt <= core.deadline && core.deadline < Infinity) return;
     clearTimeout(this.#timer);
-    if (core.deadline < Infinity) this.#timer = setTimeout(() => this.#event((at) => core.tick(at)), core.deadline - performance.now());
+    this.#timerAt = core.deadline;
+    if (core.deadline === Infinity) return;
+    this.#timer = setTimeout(() => {
+      this.#timerAt = Infinity;
+      this.#event((at) => core.tick(at));
+    }, core.deadline - performance.now());
   }
 
   /** Pass an event to the core. @param {(now: number, core: AppCore) => void} event */
@@ -189,6 +208,10 @@ export class AppService extends TypedEvents {
   /** @param {import("./table.js").Batch} batch */
   #deliver(batch) {
     for (const change of this.table.apply(batch)) this.dispatchEvent(new CustomEvent("change", { detail: change }));
+    if (batch.current) {
+      this.#current = true;
+      this.dispatchEvent(new Event("current"));
+    }
     if (this.#options.store) this.#saving ??= new Promise((resolve) => setTimeout(resolve, SAVE_MS)).then(() => this.#save());
   }
 
@@ -228,6 +251,7 @@ export class AppService extends TypedEvents {
   /** @param {AppState} state */
   #setState(state) {
     this.#state = state;
+    this.#current = false;
     this.dispatchEvent(new CustomEvent("state", { detail: state }));
   }
 }

@@ -9,10 +9,19 @@
  * @property {string} reason `explicit`, `lost`, `granted` or `revoked`; after `revoked` the PUID is invalid for good. `snapshot` if the
  *   status comes from a snapshot, which gives no reason
  * @property {number} at when the status began, in milliseconds since the epoch
- * @property {"update" | "snapshot"} origin `update`: none is missing before it. `snapshot`: a difference between the table and a snapshot
+ * @property {Origin} origin
  */
 /** @typedef {{puid: string, status: string, reason: string, at: number}} Update */
-/** @typedef {{updates: Update[], cursor: string, snapshot: boolean}} Batch the updates of one frame, or a complete snapshot */
+/**
+ * `update`: it has just happened. `replay`: it happened while the client was not connected; none is missing before it. `snapshot`: a
+ * difference between the table and a snapshot; intermediate statuses are unknown.
+ * @typedef {"update" | "replay" | "snapshot"} Origin
+ */
+/**
+ * The updates of one frame, or a complete snapshot.
+ * @typedef {{updates: Update[], cursor: string, origin: Origin, current?: boolean}} Batch `current`: nothing is missing after these, as
+ *   after a snapshot and at the end of a replay
+ */
 /** @typedef {{cursor: string, table: [puid: string, status: string, at: number][]}} Stored a table and its cursor, as JSON */
 
 const MAX_REVOKED = 10000; // remembered, to recognise a repeated `revoked`
@@ -71,13 +80,13 @@ export class Table {
    * @param {Batch} batch
    * @returns {Change[]}
    */
-  apply({ updates, cursor, snapshot }) {
+  apply({ updates, cursor, origin }) {
     this.#cursor = cursor;
-    return snapshot ? this.#replace(updates) : this.#update(updates);
+    return origin === "snapshot" ? this.#replace(updates) : this.#update(updates, origin);
   }
 
-  /** @param {Update[]} updates @returns {Change[]} */
-  #update(updates) {
+  /** @param {Update[]} updates @param {Origin} origin @returns {Change[]} */
+  #update(updates, origin) {
     /** @type {Change[]} */
     const changes = [];
     for (const { puid, status, reason, at } of updates) {
@@ -88,7 +97,7 @@ export class Table {
       if (reason === "revoked") this.#revoke(puid);
       else if (!granted && before?.status === status && before.at === at) continue;
       else this.#entries.set(puid, { status, at });
-      changes.push({ puid, status, reason, at, origin: "update" });
+      changes.push({ puid, status, reason, at, origin });
     }
     return changes;
   }

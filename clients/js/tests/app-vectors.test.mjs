@@ -69,7 +69,8 @@ class Run {
   shown(output) {
     if (output.type === "deliver") {
       const changes = this.table.apply(output.batch);
-      return { changes: changes.map(({ puid, status, reason, at, origin }) => [puid, status, reason, at, origin]) };
+      const current = output.batch.current ? { current: true } : {};
+      return { changes: changes.map(({ puid, status, reason, at, origin }) => [puid, status, reason, at, origin]), ...current };
     }
     if (output.type === "answer") return { answer: output.number, ...shownResults(output.results) };
     if (output.type === "stopped") return { stopped: output.error ? shownError(output.error) : {} };

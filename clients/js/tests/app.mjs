@@ -10,6 +10,7 @@ const app = new AppService({ url, appid, key, store: new FileStore(file) });
 const write = (value) => console.log(JSON.stringify(value));
 
 app.addEventListener("state", ({ detail }) => write({ state: detail.state, error: detail.error?.message }));
+app.addEventListener("current", () => write({ current: app.current }));
 app.addEventListener("change", ({ detail }) => write({ change: detail }));
 await app.start();
 for await (const line of createInterface({ input: process.stdin })) {

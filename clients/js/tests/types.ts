@@ -6,9 +6,10 @@ import { FileStore } from "dpresence-client/file-store";
 const app = new AppService({ url: "https://presence.example.org", appid: "a", key: "k", store: new FileStore("table.json") });
 app.addEventListener("change", ({ detail }) => {
   const change: Change = detail;
-  const origin: "update" | "snapshot" = change.origin;
+  const origin: "update" | "replay" | "snapshot" = change.origin;
   console.log(change.puid, change.status, change.reason, change.at.toFixed(), origin);
 });
+app.addEventListener("current", () => console.log(app.current ? app.table.size.toFixed() : ""));
 app.addEventListener("state", ({ detail }) => detail.state === "waiting" && console.log(detail.reason, detail.retryAt.toFixed()));
 // @ts-expect-error there is no such event
 app.addEventListener("changed", () => undefined);

@@ -9,7 +9,7 @@ from .errors import ClientClosed, OutcomeUnknown, PresenceError, ProtocolError, 
 from .outputs import Answered, Deliver, Send
 from .values import Batch, Delivery, Update
 
-_AUTH = "auth"
+_AUTH, _PING = "auth", "ping"
 _FULL = 122
 """Too many channels of this application; another one may end."""
 _LOST = "the connection ended before the answer: the notifications may have been accepted or not"
@@ -21,13 +21,16 @@ class AppServiceCore(Core):
     :param key: API key of the application.
     :param cursor: position of a stored table; None begins with a snapshot.
     :param random: returns a number from 0 to 1, for the backoff.
+    :ivar connections: number of sign-ins so far.
     """
 
     def __init__(self, key: str, cursor: str | None, random: Callable[[], float]) -> None:
         super().__init__(random)
         self._key = key
         self._cursor = cursor
+        self.connections = 0
         self._pages: List[Update] = []  # of an incomplete snapshot
+        self._replaying = False
         self._number = 0
         self._requests: Dict[int, Dict[str, Any]] = {}  # without an answer
         self._sent: Dict[int, None] = {}  # those of them that were sent on this connection
@@ -66,17 +69,24 @@ class AppServiceCore(Core):
 
     def _frame(self, frame: Dict[str, Any], now: float) -> None:
         if "updates" in frame:
-            self._deliver(_updates(frame["updates"]), frame.get("cursor"), False)
+            self._deliver(_updates(frame["updates"]), frame.get("cursor"), "replay" if self._replaying else "update")
         elif "snapshot" in frame:
             self._snapshot(frame)
         elif frame.get("id") == _AUTH:
             self._authenticated(frame, now)
+        elif frame.get("id") == _PING and self._replaying:  # refused (108) by an older service, which also handles frames in order
+            self._replaying = False
+            self._deliver([], self._cursor, "replay", self.connections)
         elif type(frame.get("id")) is int and frame["id"] in self._requests:
             self._answer(frame)
 
     def _authenticated(self, frame: Dict[str, Any], now: float) -> None:
         if frame.get("result") == "OK":
+            self.connections += 1
             self._signed_in(now)
+            if frame.get("recovery") == "replayed":
+                self._replaying = True
+                self._put(Send({"action": "ping", "id": _PING}))
             for number in self._requests:
                 self._send_request(number)
         else:
@@ -87,13 +97,13 @@ class AppServiceCore(Core):
         self._pages += _updates(frame["snapshot"], "snapshot")
         if frame.get("last"):
             pages, self._pages = self._pages, []
-            self._deliver(pages, frame.get("cursor"), True)
+            self._deliver(pages, frame.get("cursor"), "snapshot", self.connections)
 
-    def _deliver(self, updates: List[Update], cursor: object, snapshot: bool) -> None:
+    def _deliver(self, updates: List[Update], cursor: object, origin: str, completes: int = 0) -> None:
         if not isinstance(cursor, str):
             raise ProtocolError("cursor: text is expected")
         self._cursor = cursor
-        self._put(Deliver(Batch(updates, cursor, snapshot)))
+        self._put(Deliver(Batch(updates, cursor, origin, completes)))
 
     def _answer(self, frame: Dict[str, Any]) -> None:
         number = frame["id"]
@@ -107,7 +117,7 @@ class AppServiceCore(Core):
         self._put(Answered(number, results))
 
     def _connection_ended(self) -> None:
-        self._pages = []
+        self._pages, self._replaying = [], False
         for number in self._sent:
             del self._requests[number]
             self._put(Answered(number, OutcomeUnknown(_LOST)))

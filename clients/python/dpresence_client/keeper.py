@@ -22,6 +22,7 @@ class Keeper:
     :param seconds: least time between two saves, as each writes the whole table. Changes that were not saved come again after a crash.
     :param clock: a monotonic clock, seconds.
     :ivar changes: the rest of the batch that is being processed. It stays when the program leaves its loop, for the next one.
+    :ivar completed: number of the newest connection on which the table was current; 0 if there is none.
     """
 
     def __init__(self, store: Store, appid: str, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -29,6 +30,7 @@ class Keeper:
         self._store, self._appid, self._seconds, self._clock = store, appid, seconds, clock
         self.changes: Iterator[Change] = iter(())
         self._changed = self._busy = False
+        self.completed = 0
         self._not_before = clock()
         self._lock = threading.Lock()
 
@@ -37,6 +39,7 @@ class Keeper:
         with self._lock:
             self._busy = True
             self.changes = iter(self.table.apply(batch))
+            self.completed = batch.completes or self.completed
 
     def processed(self) -> None:
         """Note that the program has processed all changes of the batch."""

@@ -140,6 +140,11 @@ class AppService(Client[aio.AppService]):
         """The status of every user who granted access, by PUID, up to the last change that was iterated."""
         return self._client.table
 
+    @property
+    def current(self) -> bool:
+        """True if the client is connected and the table has everything: the snapshot or what was missed, and each change since then."""
+        return self._client.current
+
     def __iter__(self) -> Iterator[Change]:
         """Return the changes as they come; the iteration ends when the client is closed.
 

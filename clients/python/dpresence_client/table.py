@@ -46,9 +46,9 @@ class Table(Mapping[str, Entry]):
     def apply(self, batch: Batch) -> List[Change]:
         """Bring the table to the state after a batch; return the changes. Repeated updates are no changes."""
         self.cursor = batch.cursor
-        return self._replace(batch.updates) if batch.snapshot else self._update(batch.updates)
+        return self._replace(batch.updates) if batch.origin == "snapshot" else self._update(batch.updates, batch.origin)
 
-    def _update(self, updates: Sequence[Update]) -> List[Change]:
+    def _update(self, updates: Sequence[Update], origin: str) -> List[Change]:
         changes: List[Change] = []
         entries, revoked = self._entries, self._revoked
         for puid, status, reason, at in updates:
@@ -61,7 +61,7 @@ class Table(Mapping[str, Entry]):
                 continue
             else:
                 entries[puid] = Entry(status, at)
-            changes.append(Change(puid, status, reason, at, "update"))
+            changes.append(Change(puid, status, reason, at, origin))
         return changes
 
     def _revoke(self, puid: str) -> None:

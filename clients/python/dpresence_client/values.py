@@ -26,8 +26,8 @@ class Change(NamedTuple):
     :ivar reason: ``explicit``, ``lost``, ``granted`` or ``revoked``; after ``revoked`` the PUID is invalid for good. ``snapshot``
         if the status comes from a snapshot, which gives no reason.
     :ivar at: when the status began: milliseconds since the epoch, whole seconds.
-    :ivar origin: ``update``: the user's updates come one by one, none is missing. ``snapshot``: the difference between the table and a
-        snapshot; intermediate statuses are unknown.
+    :ivar origin: ``update``: it has just happened. ``replay``: it happened while the client was not connected; the user's updates come
+        one by one, none is missing. ``snapshot``: the difference between the table and a snapshot; intermediate statuses are unknown.
     """
 
     puid: str
@@ -50,12 +50,14 @@ class Batch(NamedTuple):
     """The updates of one frame, or a complete snapshot.
 
     :ivar cursor: position after these, the ``since`` of a later sign-in.
-    :ivar snapshot: these replace the table.
+    :ivar origin: as in ``Change``; a ``snapshot`` replaces the table.
+    :ivar completes: number of the connection on which the table is current after these; 0 if it is not yet, or was before.
     """
 
     updates: Sequence[Update]
     cursor: str
-    snapshot: bool
+    origin: str
+    completes: int = 0
 
 
 class Notification(NamedTuple):

@@ -137,7 +137,8 @@ class Run:
 
     def _shown(self, output: Output) -> Dict[str, Any]:
         if isinstance(output, Deliver):
-            return {"changes": [list(change) for change in self.table.apply(output.batch)]}
+            current = {"current": True} if output.batch.completes else {}
+            return {"changes": [list(change) for change in self.table.apply(output.batch)], **current}
         if isinstance(output, Answered):
             return {"answer": output.number, **_results(output.results)}
         return _PLAIN[type(output)](output)

@@ -117,7 +117,8 @@ def test_an_app_service_follows_a_person_and_reaches_them_across_a_crash(
     assert table.stat().st_mode & 0o777 == 0o600
     with Script(node, *arguments) as app, ann.device():
         first = app.until(lambda line: line.get("change", {}).get("status") == "online")
-        assert [line["change"]["origin"] for line in first if "change" in line] == ["update"], "it continues from the stored cursor"
+        assert [line["change"]["origin"] for line in first if "change" in line] == ["replay"], "it continues from the stored cursor"
+        app.until(lambda line: line.get("current"))
 
 
 def test_an_app_service_with_a_wrong_key_stops_and_says_so(node: str, service: Service, application: Application, tmp_path: Path) -> None:

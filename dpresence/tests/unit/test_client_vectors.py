@@ -52,7 +52,9 @@ def is_one_of(frame: dict[str, Any], kinds: tuple[Any, ...]) -> bool:
 def test_the_service_accepts_what_the_client_sends(name):
     for frame in sent(VECTORS[name]):
         device = VECTORS[name]["client"] == "device"
-        kind = {"auth": messages.Authenticate, "notify": messages.Notify, "ack": messages.Acknowledge}.get(frame.get("action"))
+        kind = {"auth": messages.Authenticate, "notify": messages.Notify, "ping": messages.Ping, "ack": messages.Acknowledge}.get(
+            frame.get("action")
+        )
         messages.parse(kind or messages.StatusUpdate, json.dumps(frame))
         assert device == (kind in (None, messages.Acknowledge))
 

@@ -63,6 +63,11 @@ class AppService(Client):
         """The status of every user who granted access, by PUID, up to the last change that was iterated."""
         return self.keeper.table
 
+    @property
+    def current(self) -> bool:
+        """True if the client is connected and the table has everything: the snapshot or what was missed, and each change since then."""
+        return self.connected and self.keeper.completed == self.core.connections
+
     def _make(self) -> None:
         self.core = AppServiceCore(self._key, self.table.cursor, RANDOM)
         self.inbox = Inbox(lambda: self.core.has_requests)

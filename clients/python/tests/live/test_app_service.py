@@ -75,7 +75,15 @@ def test_its_table_and_cursor_survive_its_end(application, person, tmp_path):
         person.call("PATCH", f"/grant/{application.appid}", {"paused": False})
         with service_of(application, store=FileStore(store)) as app:
             assert app.table[puid].status == "offline"
-            assert next(iter(app)) == Change(puid, "unavailable", "explicit", app.table[puid].at, "update")
+            assert next(iter(app)) == Change(puid, "unavailable", "explicit", app.table[puid].at, "replay")
+            wait_until_current(app)
+
+
+def wait_until_current(app):
+    """Iterate until the table is current; nothing more may come before."""
+    follower = Follower(app)
+    wait_until(lambda: app.current)
+    assert follower.seen == []
 
 
 def test_it_notifies_and_gets_results_or_typed_errors(application, person):

@@ -16,7 +16,7 @@ from dpresence_client.values import Batch, Entry, Update
 
 
 def batch(number: int) -> Batch:
-    return Batch([Update("p1", "online", "explicit", number)], f"e:{number}", False)
+    return Batch([Update("p1", "online", "explicit", number)], f"e:{number}", "update")
 
 
 class Recorder:
@@ -130,7 +130,7 @@ def test_a_batch_that_is_being_processed_is_not_saved_at_the_end() -> None:
 def test_changes_that_a_program_has_left_are_there_for_its_next_loop() -> None:
     store = Recorder()
     keeper = Keeper(store, "app", 0.0, store.clock)
-    keeper.apply(Batch([Update(f"p{number}", "online", "explicit", 1) for number in range(3)], "e:1", False))
+    keeper.apply(Batch([Update(f"p{number}", "online", "explicit", 1) for number in range(3)], "e:1", "update"))
     assert [next(keeper.changes).puid] == ["p0"]
     keeper.close()
     assert store.saved == [] and [change.puid for change in keeper.changes] == ["p1", "p2"]

@@ -24,7 +24,7 @@ def test_the_changes_lead_from_any_table_to_the_next_one() -> None:
         if snapshot:
             truth = {puid: entry for puid, entry in truth.items() if chance.random() < 0.8}
             updates = [Update(puid, entry.status, "snapshot", entry.at) for puid, entry in truth.items()]
-        for change in table.apply(Batch(updates, f"e:{number}", snapshot)):
+        for change in table.apply(Batch(updates, f"e:{number}", "snapshot" if snapshot else "update")):
             copy[change.puid] = Entry(change.status, change.at)
             if change.reason == "revoked":
                 del copy[change.puid]
@@ -35,7 +35,7 @@ def test_the_changes_lead_from_any_table_to_the_next_one() -> None:
 
 def test_the_memory_of_revoked_puids_is_bounded() -> None:
     table = Table()
-    table.apply(Batch([Update(f"p{number}", "offline", "revoked", 1) for number in range(MAX_REVOKED + 5)], "e:1", False))
+    table.apply(Batch([Update(f"p{number}", "offline", "revoked", 1) for number in range(MAX_REVOKED + 5)], "e:1", "update"))
     assert not table.is_revoked("p4") and table.is_revoked("p5")
     assert len(table) == 0
 
