@@ -27,11 +27,11 @@ wheel: build ## Build the wheels of the service and of the Python client in dist
 	rm -rf $(CLIENT)/build
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist ./$(CLIENT)
 
-run: build ## Serve on http://127.0.0.1:8282 with the development issuer; PORT=9000 uses another port, ORIGINS=http://localhost:8000 allows devices there
-ifeq ($(PORT)$(ORIGINS),8282)
+run: build ## Serve on http://127.0.0.1:8282 with the development issuer; PORT=9000 uses another port
+ifeq ($(PORT),8282)
 	$(BIN)/pserve development.ini
 else
-	sed 's/\b8282\b/$(PORT)/g; s|^\[app:main\]$$|&\nchannels.origins = $(ORIGINS)|' development.ini > .development-$(PORT).ini
+	sed 's/\b8282\b/$(PORT)/g' development.ini > .development-$(PORT).ini
 	$(BIN)/pserve .development-$(PORT).ini
 endif
 

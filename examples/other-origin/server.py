@@ -1,6 +1,6 @@
 """The web site of another origin: serves the page, and gets an assertion for it from the development issuer of the service.
 
-    python3 examples/other-origin/server.py .development-8282.token
+    python3 examples/other-origin/server.py development.token
 
 In production, the assertion is the ID token that the site's own sign-in received, and the site gives each user their own.
 """

@@ -15,6 +15,8 @@ from dpresence.demo import free_port
 from dpresence.tests.support import DEVELOPMENT_TOKEN
 from dpresence.tests.waiting import eventually
 
+from .clients import Application, Person
+from .desktop import Computer
 from .rest_document import Shell, calls, steps
 from .service import Service
 from .warm import running
@@ -26,14 +28,19 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield service
 
 
+def need(command: str) -> None:
+    """Skip without a command, but not in CI."""
+    if shutil.which(command) is None:
+        assert os.environ.get("CI") != "true", f"{command} is not installed"
+        pytest.skip(f"needs {command}")
+
+
 def test_the_page_of_rest_has_every_call() -> None:
     assert calls() == {operation.call for subject in OPERATIONS.values() for operation in subject}
 
 
 def test_the_calls_of_the_page_of_rest_are_answered_as_it_shows(service: Service, tmp_path: Path) -> None:
-    if shutil.which("curl") is None:
-        assert os.environ.get("CI") != "true", "curl is not installed"
-        pytest.skip("needs curl")
+    need("curl")
     site = free_port()
     (tmp_path / "development.token").write_text(DEVELOPMENT_TOKEN)
     real = {"127.0.0.1:8282": f"127.0.0.1:{service.port}", "localhost:8000": f"localhost:{site}", "http.server 8000": f"http.server {site}"}
@@ -42,3 +49,38 @@ def test_the_calls_of_the_page_of_rest_are_answered_as_it_shows(service: Service
             shell.run(step)
             if "http.server" in step.commands:
                 eventually(lambda: requests.get(f"http://localhost:{site}/", timeout=5).ok)
+
+
+def confirm(person: Person, link: str) -> None:
+    """Allow the device that shows a link, in a browser session of a person."""
+    with requests.Session() as browser:
+        signed_in = browser.post(f"{person.origin}/login", json={"assertion": person.assertion()}, timeout=30).json()
+        body = {"code": link.rpartition("=")[2], "allow": True}
+        assert browser.post(f"{person.origin}/pair/answer", json=body, headers={"X-CSRF-Token": signed_in["csrf"]}, timeout=30).ok
+
+
+def test_the_desktop_shows_its_user_by_the_screen_lock_and_the_sleep_until_they_sign_it_out(
+    service: Service, application: Application, person: Person, tmp_path: Path
+) -> None:
+    need("dbus-daemon")
+    puid = person.grant(application)
+    with application.service() as app, Computer(tmp_path) as computer:
+        desktop = computer.desktop(service.origin)
+        confirm(person, desktop.line().split()[1])
+        assert person.email in desktop.line()
+        assert computer.logind.line() == "delayed"
+        assert app.next_updates() == [(puid, "online", "explicit")]
+        for command, status in (("hint true", "unavailable"), ("hint false", "online"), ("lock", "unavailable"), ("unlock", "online")):
+            computer.logind.say(command)
+            assert app.next_updates() == [(puid, status, "explicit")], command
+        computer.logind.say("sleep")
+        assert app.next_updates() == [(puid, "offline", "explicit")]
+        assert computer.logind.line() == "released"
+        computer.logind.say("wake")
+        assert app.next_updates() == [(puid, "online", "explicit")]
+        [stored] = tmp_path.iterdir()
+        assert stored.stat().st_mode & 0o777 == 0o600
+        [device] = person.call("GET", "/devices")["paired"]
+        person.call("DELETE", f"/devices/{device['device']}")
+        assert "signed out" in desktop.line()
+        assert (desktop.process.wait(30), stored.exists()) == (2, False)
