@@ -47,7 +47,8 @@ async function ask(url) {
     const answer = await fetch(asked, { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(ASK_SECONDS * 1000) });
     const { errno, error, retry_after: least = 0 } = await answer.json();
     if (errno === FORBIDDEN) return { what: "stop", least, reason: error, errno };
-    return { what: "later", least, reason: errno === NO_UPGRADE ? BLOCKED : error, errno };
+    if (errno === NO_UPGRADE) return { what: "later", least, reason: BLOCKED, errno };
+    return { what: least ? "soon" : "later", least, reason: error, errno };
   } catch {
     return null;
   }

@@ -1,6 +1,10 @@
 // A part of presence.js: when to reconnect after a connection ended (docs/protocol.md, section 7).
 
-/** @typedef {"stop" | "later" | "soon" | "renew"} AfterClose `later`: with a longer backoff; `renew`: soon, with a new assertion */
+/**
+ * `later`: with a longer backoff; `renew`: soon, with a new assertion; `slot`: at the time that the service has assigned, without a longer
+ * backoff, as whoever comes much later looks offline meanwhile.
+ * @typedef {"stop" | "later" | "soon" | "renew" | "slot"} AfterClose
+ */
 
 export const LEAST_SECONDS = 1;
 const MAX_SECONDS = 60;
@@ -69,6 +73,7 @@ export class RetrySchedule {
    * @returns {number} time of the next attempt
    */
   failed(what, least, now) {
+    if (what === "slot") return now + backoff(0, least) * 1000;
     const steady = now - this.#connectedAt >= STEADY_MS;
     const failures = Math.max(steady ? 0 : this.#failures, what === "later" ? LATER : 0);
     this.#connectedAt = Infinity;

@@ -127,7 +127,7 @@ export class AppCore {
     this.phase = "idle";
     const error = new Refused(errno ? answer : { error: `the handshake was answered with HTTP ${status}` }, status);
     if (errno === NO_UPGRADE) this.#wait("later", least, BLOCKED, now);
-    else if (status >= 500 || TRANSIENT_HTTP.has(status)) this.#wait("later", least, error.message, now);
+    else if (status >= 500 || TRANSIENT_HTTP.has(status)) this.#wait(errno && least ? "slot" : "later", least, error.message, now);
     else this.stop(error);
   }
 

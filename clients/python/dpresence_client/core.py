@@ -132,7 +132,7 @@ class Core(ABC):
         if error.errno == _NO_UPGRADE:
             self._wait(Retry.LATER, retry_after, _BLOCKED, now)
         elif status >= 500 or status in _TRANSIENT_HTTP:
-            self._wait(Retry.LATER, error.retry_after or retry_after, str(error), now)
+            self._wait(Retry.SLOT if error.retry_after else Retry.LATER, error.retry_after or retry_after, str(error), now)
         else:
             self.stop(error)
 

@@ -24,6 +24,8 @@ class Retry(enum.Enum):
     LATER = "later"
     """Come back, with a backoff that begins at some seconds."""
     SOON = "soon"
+    SLOT = "slot"
+    """Come back at the time that the service has assigned, without a longer backoff: whoever comes much later looks offline meanwhile."""
     RENEW = "renew"
     """Come back soon, with a new assertion."""
 
@@ -68,7 +70,9 @@ class RetrySchedule:
         self._connected_at = now
 
     def failed(self, retry: Retry, least: float, now: float) -> float:
-        """Note a failure; return the time of the next attempt."""
+        """Note a failure; return the time of the next attempt. A slot is no failure, as the service limits the rate itself."""
+        if retry is Retry.SLOT:
+            return now + backoff(0, least, self._random)
         if self._connected_at is not None and now - self._connected_at >= STEADY_SECONDS:
             self._failures = 0
         if retry is Retry.LATER:
