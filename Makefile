@@ -8,7 +8,7 @@ SOURCES = setup.py dpresence bench packaging clients examples
 # Where bytecode is not written, each of some hundred processes that the tests start compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help build wheel run test check check-js lint format settings api demo bench bench-client growth clean conformance faults soak pages
+.PHONY: help build wheel run test check check-js lint format settings api demo bench bench-client load growth clean conformance faults soak pages
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -80,6 +80,10 @@ bench: build ## Print server CPU per update and memory per connection; PEERS=1 c
 bench-client: build ## Print how many updates a second the clients take, as a ratio to parsing them
 	@if command -v node >/dev/null; then node clients/js/scripts/copy-device.mjs; fi
 	PYTHONPATH=$(CLIENT) $(BIN)/python $(CLIENT)/bench/updates.py
+
+load: build ## Load the development service of `make run`; SERVICE=url TOKEN=file DEVICES=200 RATE=100 SECONDS=10
+	PYTHONPATH=$(CLIENT) $(BIN)/python -m bench.service $(if $(SERVICE),--service $(SERVICE)) $(if $(TOKEN),--token-file $(TOKEN)) \
+	  $(if $(DEVICES),--devices $(DEVICES)) $(if $(RATE),--rate $(RATE)) $(if $(SECONDS),--seconds $(SECONDS))
 
 growth: build ## Print how cost grows with applications, grants, accounts, devices and workers; takes half an hour
 	$(BIN)/python -m bench.growth
