@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -96,11 +96,16 @@ class Cluster:
 
     def seed(self, appid: str, count: int) -> dict[str, tuple[str, str]]:
         """Make people who granted an application; return the ticket and PUID of each by e-mail."""
-        database = Database(self.url)
-        try:
-            return dict(_person(SqlDirectory(database), appid, f"user{number}@example.org") for number in range(count))
-        finally:
-            database.close()
+        return seed_people(self.url, appid, [f"user{number}@example.org" for number in range(count)])
+
+
+def seed_people(url: str, appid: str, emails: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Make people who granted an application, in the database at a URL; return the ticket and PUID of each by e-mail."""
+    database = Database(url)
+    try:
+        return dict(_person(SqlDirectory(database), appid, email) for email in emails)
+    finally:
+        database.close()
 
 
 def _person(directory: SqlDirectory, appid: str, email: str) -> tuple[str, tuple[str, str]]:

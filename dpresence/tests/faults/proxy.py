@@ -35,11 +35,13 @@ class Proxy:
 
     :param connect: makes a connection to the server; what it raises closes the client's.
     :param tls: makes it a TLS server, with a plain one behind it.
+    :param send_bytes: size of the buffer to the client; the system's if 0.
     :ivar delay: seconds that each piece of data waits on its way; may be changed at any time.
     """
 
-    def __init__(self, connect: Callable[[], socket.socket], tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, connect: Callable[[], socket.socket], tls: ssl.SSLContext | None = None, send_bytes: int = 0) -> None:
         self._connect = connect
+        self._send_bytes = send_bytes
         self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = [self._listener]
@@ -78,6 +80,8 @@ class Proxy:
 
     def _serve(self, near: socket.socket) -> None:
         self._whole.wait()
+        if self._send_bytes:
+            near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_bytes)
         try:
             if self._tls is not None:
                 near = self._tls.wrap_socket(near, server_side=True)

@@ -202,6 +202,11 @@ class Service(Process):
         server = f"[server:main]\nuse = egg:dpresence\nport = {self.port}"
         self.ini.write_text(f"[app:main]\n{app}\n\n{server}\n{LOGGING}", encoding="utf-8")
 
+    def change_settings(self, settings: Mapping[str, object]) -> None:
+        """Change keys of ``[app:main]``; the next start reads them."""
+        self.settings |= {key: str(value) for key, value in settings.items()}
+        self._write()
+
     def crash(self) -> float:
         """``kill -9`` and start again on the same port and database; return the time of day of the start."""
         self.kill()
