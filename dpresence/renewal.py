@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 60.0
 """Maximum seconds for the check of the new configuration."""
+START_SECONDS = 600.0
+"""Maximum seconds from the drain to the end of the new start, as of a worker: it may have to upgrade the database."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 

@@ -31,7 +31,8 @@ from .files import free_files  # noqa: E402
 from .ini import load_server  # noqa: E402
 from .listener import Server, tls_context  # noqa: E402
 from .pserve import report_failed_start  # noqa: E402
-from .renewal import Renewal, command, restart  # noqa: E402
+from .renewal import START_SECONDS, Renewal, command, restart  # noqa: E402
+from .service_manager import ServiceManager  # noqa: E402
 from .settings import ServerSettings, Settings, wrong_setting  # noqa: E402
 from .supervisor import Supervisor  # noqa: E402
 from .tasks import Task  # noqa: E402
@@ -105,7 +106,7 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
     check_exposure(registry.settings, settings)
     check_workers(registry.settings, settings)
     registry.gate.limit_to_files(free_files(registry.settings.channels.sockets + SPARE))
-    server, stopping = Server(settings, application, registry.gate, listener), Event()
+    server, stopping, manager = Server(settings, application, registry.gate, listener), Event(), ServiceManager()
     renewal = Renewal(stopping.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, renewal.cancel)
@@ -124,7 +125,7 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
             Task("watch on the supervisor", partial(_stop_after_supervisor, worker, stopping))
         else:
             listener = os.dup(server.socket.fileno())
-        stopping.wait()
+        _tell_service_manager(manager, renewal, stopping)
         log.info("Stopping: %d channels", len(registry.gate.connections))
     finally:
         server.drain()
@@ -135,6 +136,18 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
         registry.close()
     if renewal.wanted and listener is not None:
         restart(renewal, listener)
+
+
+def _tell_service_manager(manager: ServiceManager, renewal: Renewal, stopping: Event) -> None:
+    """Report that the service serves, send heartbeats while the event loop runs, and report why it stops; returns when it stops."""
+    manager.ready()
+    if manager.watchdog_seconds:
+        Task("watchdog", partial(_beat, manager))
+    stopping.wait()
+    if renewal.wanted:
+        manager.reloading(START_SECONDS)
+    else:
+        manager.stopping()
 
 
 def show_token(token: Any, home: str) -> None:
@@ -174,6 +187,12 @@ def check_workers(settings: Settings, server: ServerSettings) -> None:
         raise SettingError(f"{refused} tracker = memory, which is known to one process only; tracker = redis is for several")
     if server.workers > 1 and settings.identity.development:
         raise SettingError(f"{refused} identity.development is on: each process has an issuer's key of its own")
+
+
+def _beat(manager: ServiceManager) -> None:
+    while True:
+        manager.beat()
+        gevent.sleep(manager.watchdog_seconds / 4)
 
 
 def _send_heartbeats(worker: Worker, lease_seconds: int) -> None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from gevent import monkey
 
 from .clock import Clock
+from .service_manager import SOCKET_VARIABLE, ServiceManager
 from .worker import TRACE_SIGNAL, VARIABLE
 
 # The functions that gevent patches would start an event loop in this process.
@@ -84,9 +85,11 @@ class Supervisor:
     listener: socket.socket
     stop_seconds: float = STOP_SECONDS
     clock: Clock = field(default_factory=Clock)
+    manager: ServiceManager = field(default_factory=ServiceManager)
     _processes: dict[int, _Process] = field(default_factory=dict)
     _outdated: list[_Process] = field(default_factory=list)  # workers that a SIGHUP replaces
     _started: bool = False  # all workers have been ready at the same time
+    _reloading: bool = False  # the service manager waits for the end of a replacement
     _stopping: bool = False
     _status: int = 0
     _pause: float = 0.0
@@ -125,6 +128,7 @@ class Supervisor:
         if not self._stopping:
             self._start_missing(now)
             self._replace_outdated(now)
+        self.manager.beat()
         return True
 
     # -- events: signals, heartbeats and ended workers
@@ -135,6 +139,8 @@ class Supervisor:
             self._stop(0)
         elif number == signal.SIGHUP and self._started and not self._stopping:
             log.info("Replacing %d workers, one after the other", self.count)
+            self._reloading = True
+            self.manager.reloading()
             self._outdated = self._serving()
 
     def _read_heartbeats(self) -> None:
@@ -150,6 +156,7 @@ class Supervisor:
                 process.take_heartbeat(self.clock.monotonic(), seconds)
         if not self._started and sum(process.ready for process in self._serving()) == self.count:
             self._started = True
+            self.manager.ready()
 
     def _reap(self) -> None:
         """Reap the workers that have ended."""
@@ -233,11 +240,14 @@ class Supervisor:
             self._terminate(self._outdated.pop(0) if self._outdated else serving[0])
         elif self._outdated and len(serving) == self.count == len(self._processes):
             self._start(now)
+        elif self._reloading and not self._outdated and not self._busy():
+            self._reloading = False
+            self.manager.ready()
 
     def _start(self, now: float) -> None:
         files = f"{self.listener.fileno()},{self._heartbeats[1]},{self._lifeline[0]}"
         try:
-            pid = _posix_spawn(self.command[0], self.command, {**os.environ, VARIABLE: files}, setsigmask=(), setsigdef=SIGNALS)
+            pid = _posix_spawn(self.command[0], self.command, _environment(files), setsigmask=(), setsigdef=SIGNALS)
         except OSError as error:
             log.error("no worker can be started: %s", error)
             self._next_start = now + LONGEST_PAUSE
@@ -254,8 +264,14 @@ class Supervisor:
         """Stop the service with this exit status; later calls have no effect."""
         if not self._stopping:
             self._stopping, self._status = True, status
+            self.manager.stopping()
             self.listener.close()
             if self._processes:
                 log.info("Stopping %d workers", len(self._processes))
             for process in self._serving():
                 self._terminate(process)
+
+
+def _environment(files: str) -> dict[str, str]:
+    """Return the environment of a worker. Only the supervisor reports to the service manager."""
+    return {name: value for name, value in os.environ.items() if name != SOCKET_VARIABLE} | {VARIABLE: files}

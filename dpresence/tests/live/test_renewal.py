@@ -12,13 +12,13 @@ from contextlib import suppress
 import pytest
 import requests
 
+from dpresence.tests.systemd import SystemdSocket
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 from .clients import Person, activate
 from .cluster import Cluster, stores
-from .service import PSERVE, Service, Site
+from .service import PSERVE, Service, Site, kept_running
 from .test_workers import Caller
-from .warm import running
 
 GRACE = 8
 PAUSE = 0.1
@@ -26,8 +26,16 @@ PAUSE = 0.1
 
 
 @pytest.fixture
-def service(tmp_path):
-    with running(tmp_path, presence__grace_seconds=GRACE, presence__lease_seconds=60) as service:
+def systemd(tmp_path, monkeypatch):
+    monkeypatch.setenv("NOTIFY_SOCKET", f"{tmp_path}/notify")
+    monkeypatch.setenv("WATCHDOG_USEC", "60000000")
+    with SystemdSocket(f"{tmp_path}/notify") as systemd:
+        yield systemd
+
+
+@pytest.fixture
+def service(tmp_path, systemd):
+    with kept_running(Service(tmp_path, {"presence.grace_seconds": GRACE, "presence.lease_seconds": 60})) as service:
         yield service
 
 
@@ -50,7 +58,7 @@ def change(service, old, new):
 
 
 @pytest.mark.faults
-def test_it_starts_anew_with_the_present_ini_and_nobody_is_refused_or_looks_offline(service, application):
+def test_it_starts_anew_with_the_present_ini_and_nobody_is_refused_or_looks_offline(service, application, systemd):
     ann = Person(service.origin, "ann@example.org")
     puid = ann.grant(application)
     before = service.pid
@@ -66,6 +74,8 @@ def test_it_starts_anew_with_the_present_ini_and_nobody_is_refused_or_looks_offl
         listens(service, 2)
     assert caller.calls and not caller.failures
     assert (service.pid, service.alive) == (before, True)
+    eventually(lambda: systemd.states() == ["READY=1", "RELOADING=1", "READY=1"])  # systemd 252 and later keep the unit up
+    eventually(lambda: systemd.received().count("WATCHDOG=1") >= 2)  # each start begins with one
     with ann.device(device="phone", assertion=ticket), application.service(cursor) as app_service:
         assert (app_service.recovery, app_service.statuses[puid]) == ("snapshot", "online")
         with pytest.raises(AssertionError, match="'errno': 114"):

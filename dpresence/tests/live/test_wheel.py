@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from dpresence.demo import free_port
-from dpresence.tests.waiting import PATIENCE_SECONDS
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 from .cluster import Citizen, issuer
 from .service import Process
@@ -71,7 +71,10 @@ def root(tmp_path_factory, wheel):
         run("sh", "-ec", line, cwd=folder)
         if "-m venv" in line:
             ours = Path(sysconfig.get_path("purelib"))
-            (folder / "opt/dpresence" / ours.relative_to(sys.prefix) / "of_the_tests.pth").write_text(f"{ours}\n")
+            packages = folder / "opt/dpresence" / ours.relative_to(sys.prefix)
+            (packages / "of_the_tests.pth").write_text(f"{ours}\n")
+            for older in packages.glob("setuptools*"):  # that of Python 3.11; pip would replace it
+                shutil.rmtree(older)
     return folder
 
 
@@ -90,7 +93,8 @@ class Installed(Process):
             assert f"\n{line}\n" in text
             text = text.replace(f"\n{line}\n", f"\n{changed}\n")
         ini.write_text(text, encoding="utf-8")
-        super().__init__(["env", "-C", "/", str(pserve), str(ini)], root / "log", port)
+        self.command = ["env", "-C", "/", str(pserve), str(ini)]
+        super().__init__(self.command, root / "log", port)
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +164,35 @@ def test_systemd_understands_the_unit(root, tmp_path):
     )
     about = [line for line in done.stderr.splitlines() if "dpresence" in line]
     assert about == [], done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+def test_the_unit_permits_little(root):
+    unit = root / "etc/systemd/system/dpresence.service"
+    said = run("systemd-analyze", "security", "--offline=yes", "--threshold=20", "--no-pager", unit, cwd=root)  # in tenths
+    assert float(re.findall(r"Overall exposure level for dpresence.service: (\S+)", said)[0]) < 2
+
+
+def calls_of(group: str) -> set[str]:
+    """Return the system calls of a group of systemd's."""
+    listed = run("systemd-analyze", "syscall-filter", "--no-pager", group, cwd=Path("/")).splitlines()[1:]
+    names = {line.strip() for line in listed if line.strip() and not line.strip().startswith("#")}
+    return {name for name in names if not name.startswith("@")}.union(*(calls_of(name) for name in names if name.startswith("@")))
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze") or not shutil.which("strace"), reason="needs systemd-analyze and strace")
+def test_the_unit_permits_every_system_call_of_the_service(root, service, tmp_path):
+    unit = (root / "etc/systemd/system/dpresence.service").read_text(encoding="utf-8")
+    [permitted], refused = (groups.split() for groups in re.findall(r"^SystemCallFilter=~?(.*)$", unit, re.MULTILINE))
+    counts = tmp_path / "counts"
+    assert service.stop() == 0
+    traced = Process(["strace", "-D", "-f", "-qq", "-c", "-U", "name", "-o", str(counts), *service.command], tmp_path / "log", service.port)
+    traced.start()
+    requests.get(f"{service.origin}/__heartbeat__", timeout=PATIENCE_SECONDS).raise_for_status()
+    assert traced.stop() == 0
+    service.start()
+    eventually(lambda: counts.exists() and counts.stat().st_size)
+    made = set(re.findall(r"^[a-z]\w*$", counts.read_text(encoding="utf-8"), re.MULTILINE)) - {"syscall", "total"}
+    assert {"openat", "accept4", "epoll_ctl"} <= made
+    assert made <= calls_of(permitted)
+    assert made & set().union(*map(calls_of, refused)) <= {"setrlimit", "fchown"}  # it raises a limit that LimitNOFILE sets; as root

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from dpresence.errors import SettingError
+from dpresence.tests.systemd import SystemdSocket
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 from dpresence.worker import listen, not_free
 
@@ -69,6 +70,15 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         each.process.wait(PATIENCE_SECONDS)
 
 
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SystemdSocket]:
+    """Stand in for systemd with a watchdog; used by the supervisors that are started after it."""
+    monkeypatch.setenv("NOTIFY_SOCKET", f"{tmp_path}/notify")
+    monkeypatch.setenv("WATCHDOG_USEC", "60000000")
+    with SystemdSocket(f"{tmp_path}/notify") as systemd:
+        yield systemd
+
+
 def test_it_ends_with_status_0_when_all_have_stopped(run: Callable[..., Run]) -> None:
     service = run(READY + "trap 'exit 0' TERM; " + SLEEP)
     eventually(lambda: len(service.pids("is ready")) == 2)
@@ -110,23 +120,27 @@ def test_workers_that_die_early_again_and_again_are_started_ever_later(run: Call
     assert service.stop() == 0
 
 
-def test_all_are_replaced_one_after_the_other(run: Callable[..., Run]) -> None:
-    service = run(READY + "trap 'exit 0' TERM; " + SLEEP, count=3)
+def test_all_are_replaced_one_after_the_other(run: Callable[..., Run], systemd: SystemdSocket) -> None:
+    service = run(f"test -z $NOTIFY_SOCKET || exit 9; {READY} trap 'exit 0' TERM; {SLEEP}", count=3)
     eventually(lambda: len(service.pids("is ready")) == 3)
     service.process.send_signal(signal.SIGHUP)
     eventually(lambda: len(service.pids("has stopped")) == 3)
     assert sorted(service.pids("has stopped")) == sorted(service.pids("is ready")[:3])
     events = re.findall(r"is ready|has stopped", service.log)
     assert events == ["is ready"] * 3 + ["is ready", "has stopped"] * 3
+    eventually(lambda: systemd.states() == ["READY=1", "RELOADING=1", "READY=1"])
     assert service.stop() == 0
+    assert systemd.states() == ["READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
+    assert "WATCHDOG=1" in systemd.received()
 
 
-def test_a_successor_that_dies_leaves_the_old_ones(run: Callable[..., Run], tmp_path: Path) -> None:
+def test_a_successor_that_dies_leaves_the_old_ones(run: Callable[..., Run], tmp_path: Path, systemd: SystemdSocket) -> None:
     service = run(f"test ! -e {tmp_path}/broken || exit 1; {READY} trap 'exit 0' TERM; {SLEEP}")
     eventually(lambda: len(service.pids("is ready")) == 2)
     (tmp_path / "broken").touch()
     service.process.send_signal(signal.SIGHUP)
     eventually(lambda: "the running workers are not replaced" in service.log)
+    eventually(lambda: systemd.states() == ["READY=1", "RELOADING=1", "READY=1"])
     time.sleep(0.3)
     assert service.log.count("exit status 1") == 1
     assert service.pids("has stopped") == []
