@@ -116,7 +116,7 @@ class RedisServer:
 
     def server(self, seconds: float = PATIENCE_SECONDS, prefix: str = "dpresence:") -> ConnectionFactory:
         """What a backend gets."""
-        return ConnectionFactory(RedisSettings(self.url, seconds, prefix))
+        return ConnectionFactory(RedisSettings(self.url, timeout_seconds=seconds, prefix=prefix))
 
 
 class RedisOfItsOwnTime(RedisServer):

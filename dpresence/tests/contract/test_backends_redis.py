@@ -19,7 +19,7 @@ from .redis import running
 
 
 def on_redis(url: str) -> Settings:
-    return Settings(storage=StorageSettings("sqlite://", "redis", "redis"), redis=RedisSettings(url, 0.3))
+    return Settings(storage=StorageSettings("sqlite://", "redis", "redis"), redis=RedisSettings(url, timeout_seconds=0.3))
 
 
 def test_the_settings_choose_redis_and_a_ping_names_what_is_away(lost_redis):

@@ -30,7 +30,7 @@ from dpresence.settings import PresenceSettings, RedisSettings
 from dpresence.tests.contract.mailbox import kept, push
 
 def server():
-    return ConnectionFactory(RedisSettings(sys.argv[1], 2.0))
+    return ConnectionFactory(RedisSettings(sys.argv[1], timeout_seconds=2.0))
 
 try:
     one, two = (RedisTracker(server(), PresenceSettings(), Clock()) for _ in range(2))
