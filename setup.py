@@ -39,13 +39,14 @@ setup(
         "publicsuffixlist>=1.0.2.20251001",
         "confusable_homoglyphs>=3.3.1,<4",  # lookalikes.py reads its data file
         "segno>=1.6,<2",
+        "websockets>=13",  # frames.py unmasks by its C function
         "setuptools>=78.1.1,<82",  # Pyramid and Cornice import pkg_resources; CVE-2025-47273
     ],
     extras_require={
         "postgresql": ["psycopg[binary]>=3.2,<4"],  # 3.2 looks host names up in Python: cooperatively
         "redis": ["redis>=5,<9"],
         "test": [
-            *("pytest>=8", "pytest-xdist>=3.5", "WebTest>=3,<4", "websockets>=13", "hypothesis>=6.100", "selenium>=4.20", "shtab>=1.7"),
+            *("pytest>=8", "pytest-xdist>=3.5", "WebTest>=3,<4", "hypothesis>=6.100", "selenium>=4.20", "shtab>=1.7"),
             *("openapi-spec-validator>=0.9", "jsonschema-rs>=0.60", "schemathesis>=4.32"),
             *("flask>=3.1", "dbus-fast>=2.24"),  # of examples/
             *("psycopg[binary]>=3.2,<4", "redis>=5,<9"),

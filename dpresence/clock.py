@@ -44,6 +44,18 @@ class SteadyClock:
         self._clock = clock
         self._offset = self._last_offset = clock.now() / 1000 - clock.monotonic()  # the offset in use, and the last one read, in seconds
         self._stable_since = clock.monotonic()
+        self._second, self._second_ends_at = 0, 0.0  # see ``second``
+
+    def second(self, monotonic: float) -> int:
+        """Return ``now`` rounded down to a second, in milliseconds. An update needs no more, and saves the calls of ``now``.
+
+        :param monotonic: ``Clock.monotonic()``.
+        """
+        if monotonic >= self._second_ends_at:
+            now = self.now()
+            self._second = now // 1000 * 1000
+            self._second_ends_at = monotonic + 1 - (now - self._second) / 1000
+        return self._second
 
     def now(self) -> int:
         """Return the time of day (ms) without jumps."""

@@ -73,15 +73,16 @@ class Channel(ABC):
     def message(self, text: str) -> None:
         """Handle a complete text message. The connection does not call this once it is closing."""
 
-    def try_message(self, payload: bytes, now: float) -> bool:
-        """Handle a complete text message at once, in the event loop, and return True; or return False without any effect.
+    def try_message(self, payload: bytes, now: float) -> bytes | None:
+        """Handle a complete text message at once, in the event loop, and return the answer; or return None without any effect.
 
-        False, the default, has the connection call ``message`` from a greenlet. No function is deferred or running.
+        None, the default, has the connection call ``message`` from a greenlet. No function is deferred or running.
 
         :param payload: the message, ASCII.
         :param now: ``Clock.monotonic()``.
+        :return: the encoded frame that answers it; empty if the connection was suspended, so that the answer follows later.
         """
-        return False
+        return None
 
     def binary(self, data: bytes) -> bool:
         """Handle a complete binary message and return True, or return False (the default) to close with 1003."""

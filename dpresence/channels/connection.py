@@ -17,6 +17,7 @@ from ..errors import CloseCode
 from . import frames
 from .channel import Channel
 from .connection_base import ConnectionBase
+from .connection_scheduler import IDLE
 from .frame_limits import FrameLimits
 from .frame_receiver import FrameReceiver
 from .wire import LOST, State
@@ -26,6 +27,8 @@ __all__ = ["Channel", "Connection", "FrameLimits"]
 FRAMES_PER_BATCH = 8
 """Frames handled before the connection yields to the event loop."""
 PING = frames.ping_frame()
+_OPEN = State.OPEN
+"""Looked up once: a member of an enumeration costs as much as a call, for each update."""
 DISCARD_SECONDS = 0.01
 """Pause between two reads of input that is discarded."""
 
@@ -117,21 +120,17 @@ class Connection(ConnectionBase):
     def on_readable(self) -> None:
         """Handle bytes that have arrived; an internal error ends the connection. Called in the event loop."""
         try:
-            self._on_readable()
+            if self._scheduler.state != IDLE:  # the bytes wait for the end of the run
+                self._wire.unwatch()
+                self._reading_paused = True
+                return
+            data = self._wire.receive_plain()
+            if data is None:
+                self._scheduler.start(self._run_reads)
+            elif data and not self._handle_small(data):
+                self._scheduler.start(partial(self._run_reads, data))
         except BaseException:
             self.fail()
-
-    def _on_readable(self) -> None:
-        """Handle a small message, or start a run for anything else; pause reading while another run is active."""
-        if not self._scheduler.idle:
-            self._wire.unwatch()
-            self._reading_paused = True
-        elif self._wire.plain:
-            data = self._wire.receive()
-            if data and not self._handle_small(data):
-                self._scheduler.start(partial(self._run_reads, data))
-        else:
-            self._scheduler.start(self._run_reads)
 
     def _handle_small(self, data: bytes) -> bool:
         """Handle ``data`` in the event loop if it is one small message or pong; return False, without any effect, if not.
@@ -139,17 +138,20 @@ class Connection(ConnectionBase):
         Nearly every read is an update or a pong that takes this path. It saves the switch to a greenlet and back, and the parser. Whatever
         is not ordinary, also what is to be refused, is handled by a run (docs/decisions/0023-small-updates-in-the-hub.md).
         """
-        receiver, channel = self._receiver, self.channel
-        if receiver is None or channel is None or self._wire.state is not State.OPEN or self._wire.discards:
+        receiver, channel, wire = self._receiver, self.channel, self._wire
+        if receiver is None or channel is None or wire.state is not _OPEN or wire.discards:
             return False
         now, full_at = self._gate.clock.monotonic(), receiver.full_at
         payload = receiver.small_text(data, now)
         if payload is None:
             return receiver.take_pong(data, now)
         try:
-            if not channel.try_message(payload, now):
+            answer = channel.try_message(payload, now)
+            if answer is None:
                 receiver.full_at = full_at
                 return False
+            if answer:
+                wire.send_frame(answer)
         except BaseException:  # as ``call_guarded``
             self.log_failure()
             self.close(CloseCode.INTERNAL_ERROR, "internal error")

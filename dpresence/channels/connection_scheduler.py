@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from .workers import Workers
 
-_IDLE, _SCHEDULED, _OVERDUE, _RUNNING, _PARKED = range(5)
+IDLE, _SCHEDULED, _OVERDUE, _RUNNING, _PARKED = range(5)
 """States: no run; scheduled; scheduled but not started before the last tick, or failed twice; running; to be continued by ``start``."""
 
 
@@ -32,20 +32,23 @@ class RunOwner(Protocol):
 
 
 class ConnectionScheduler:
-    """Schedules the runs of one connection, and stores the functions that it deferred."""
+    """Schedules the runs of one connection, and stores the functions that it deferred.
 
-    __slots__ = ("_deferred", "_owner", "_state", "_workers")
+    :ivar state: one of the states above.
+    """
+
+    __slots__ = ("_deferred", "_owner", "_workers", "state")
 
     def __init__(self, workers: Workers, owner: RunOwner) -> None:
         self._workers = workers
         self._owner = owner
-        self._state = _IDLE
+        self.state = IDLE
         self._deferred: deque[Callable[[], None]] | None = None
 
     @property
     def idle(self) -> bool:
         """True if no run is scheduled or running."""
-        return self._state == _IDLE
+        return self.state == IDLE
 
     @property
     def nothing_deferred(self) -> bool:
@@ -54,20 +57,20 @@ class ConnectionScheduler:
 
     def schedule(self, body: Callable[[], None]) -> None:
         """Run ``body`` in the next iteration of the event loop, unless a run is scheduled or running."""
-        if self._state == _IDLE:
+        if self.state == IDLE:
             self.hasten_tick()
-            self._state = _SCHEDULED
+            self.state = _SCHEDULED
             self._workers.spawn(self._run, body)
 
     def schedule_finish(self) -> None:
         """Schedule a run of the last step only. May be called from any greenlet."""
-        if self._state == _IDLE:
+        if self.state == IDLE:
             self.schedule(self._owner.finish_run)
 
     def start(self, body: Callable[[], None]) -> None:
         """Run ``body`` at once. Must be called in the event loop, while no run is scheduled or running; it may be parked."""
         self.hasten_tick()
-        self._state = _SCHEDULED
+        self.state = _SCHEDULED
         self._workers.run(self._run, body)
 
     def hasten_tick(self) -> None:
@@ -89,15 +92,15 @@ class ConnectionScheduler:
     @property
     def parked(self) -> bool:
         """True if a run is to be continued by ``start``, or ended."""
-        return self._state == _PARKED
+        return self.state == _PARKED
 
     def park(self) -> None:
         """Interrupt a run without blocking its greenlet. Nothing else can be scheduled."""
-        self._state = _PARKED
+        self.state = _PARKED
 
     def end(self) -> None:
         """End a run; the next one may be scheduled."""
-        self._state = _IDLE
+        self.state = IDLE
 
     def release(self) -> None:
         """End the last run of a connection that has ended. Nothing is scheduled any more."""
@@ -108,28 +111,28 @@ class ConnectionScheduler:
 
         :raises RuntimeError: it has not. Callbacks run in order, so it should have started since the last check.
         """
-        if self._state == _SCHEDULED:
-            self._state = _OVERDUE
-        elif self._state == _OVERDUE:
-            self._state = _IDLE
+        if self.state == _SCHEDULED:
+            self.state = _OVERDUE
+        elif self.state == _OVERDUE:
+            self.state = IDLE
             raise RuntimeError("a scheduled run has not started")
 
     def _run(self, body: Callable[[], None]) -> None:
         """Call ``body`` and handle all its exceptions, so that the connection does not stay busy."""
-        self._state = _RUNNING
+        self.state = _RUNNING
         try:
             body()
         except BaseException:
-            self._state = _OVERDUE  # if the next line fails as well, the next tick ends the connection
+            self.state = _OVERDUE  # if the next line fails as well, the next tick ends the connection
             self._end_failed()
 
     def _end_failed(self) -> None:
         """End a connection whose run has failed."""
         owner = self._owner
-        self._state = _RUNNING
+        self.state = _RUNNING
         try:
             owner.fail()
             owner.finish_run()
         except BaseException:
-            self._state = _OVERDUE
+            self.state = _OVERDUE
             owner.log_failure()

@@ -8,12 +8,13 @@ from ..clock import Clock
 from ..errors import BackendUnavailable, Conflict, SessionEnded
 from ..hub import DeviceSession
 from ..limits import rate_rule
-from ..messages import StatusUpdate, try_parser
+from ..messages import OkReply, StatusUpdate, encode, try_parser
 from ..model import Status
 from ..service import Services
 from ..service.device_sessions import check_email
 from ..settings import Settings
 from .base import OK_FRAME, JsonChannel
+from .frames import text_frame
 from .status_limit import StatusLimit
 
 try_parse_update = try_parser(StatusUpdate)
@@ -36,10 +37,10 @@ class UpdatingChannel(JsonChannel):
 
     # -- the fast path. Every call and every attribute counts here: nearly all frames are ordinary updates
 
-    def try_message(self, payload: bytes, now: float) -> bool:
+    def try_message(self, payload: bytes, now: float) -> bytes | None:
         """Handle an ordinary update: of a signed-in device, with its e-mail address, within the rate, with nothing to wait for.
 
-        Everything else returns False, so that only ``message`` and what it calls refuse, sign in or renew.
+        Everything else returns None, so that only ``message`` and what it calls refuse, sign in or renew.
         """
         frame, session = try_parse_update(payload), self.session
         if (
@@ -51,41 +52,39 @@ class UpdatingChannel(JsonChannel):
             or self._ticket is not None
             or now >= session.ends_at
         ):
-            return False
-        if frame.status != session.status or self._update_unconfirmed:
-            limit = self._status_limit or self._limit()
-            counted = frame.status not in (session.status, "offline")
-            full_at = limit.take(now) if counted else limit.full_at
-            if counted and not full_at:
-                return False
-            if self._services.devices.waits:
+            return None
+        status = frame.status
+        if status != session.status or self._update_unconfirmed:
+            limit, devices = self._status_limit or self._limit(), self._services.devices
+            full_at = limit.full_at
+            if status not in (session.status, "offline"):
+                full_at = limit.rule.take(full_at, now)
+                if not full_at:
+                    return None
+            if devices.waits:
                 return self._try_begin(frame, payload, full_at)
-            if not self._services.devices.try_update_status(session.user, session.device, self.connection.id, frame.status):
-                return False
-            session.status, self._update_unconfirmed = frame.status, False
+            if not devices.try_update_status(session.user, session.device, self.connection.id, status):
+                return None
+            session.status, self._update_unconfirmed = status, False
             limit.accept(full_at)
         else:
             self._supersede_pending()
-        if frame.id is None:  # as ``accept``: no ticket waits for an answer
-            self.connection.send_frame(OK_FRAME)
-        else:
-            self.accept(frame.id)
-        return True
+        return OK_FRAME if frame.id is None else text_frame(encode(OkReply(id=frame.id)))  # no ticket waits for an answer
 
-    def _try_begin(self, frame: StatusUpdate, payload: bytes, full_at: float) -> bool:
-        """Begin to change the status; return False if grants have to be loaded or the tracker is unavailable: then nothing is changed.
+    def _try_begin(self, frame: StatusUpdate, payload: bytes, full_at: float) -> bytes | None:
+        """Begin to change the status; return None if grants have to be loaded or the tracker is unavailable: then nothing is changed.
 
         :param full_at: the state of the limit after the change.
         """
         if not self._services.devices.can_begin_update(self.session.user):
-            return False
+            return None
         try:
             self._begin(frame, payload.decode())
         except BackendUnavailable:
-            return False
+            return None
         self._limit().accept(full_at)
         self.connection.suspend()
-        return True
+        return b""
 
     # -- the ordinary path
 

@@ -17,16 +17,17 @@ class StatusLimit:
 
     Every ``now`` is ``Clock.monotonic()``.
 
-    :ivar full_at: the state of the rate (``limits.RateRule``).
+    :ivar rule: the rate of changes.
+    :ivar full_at: its state. ``rule.take`` returns the one after a change, and counts nothing: see ``accept``.
     :ivar pending: the status of the pending change, None without one.
     """
 
-    __slots__ = ("_ignored_waits", "_pending_at", "_rule", "_wait_ends_at", "full_at", "pending")
+    __slots__ = ("_ignored_waits", "_pending_at", "_wait_ends_at", "full_at", "pending", "rule")
 
     def __init__(self, rule: RateRule) -> None:
         self.full_at = 0.0
         self.pending: Status | None = None
-        self._rule = rule
+        self.rule = rule
         self._pending_at = 0.0
         self._ignored_waits = 0
         self._wait_ends_at = 0.0  # end of the last ``retry_after``
@@ -36,12 +37,8 @@ class StatusLimit:
         """True if the device keeps ignoring the slow-down."""
         return self._ignored_waits >= _MAX_IGNORED_WAITS
 
-    def take(self, now: float) -> float:
-        """Return the state after one more change, 0.0 if there are too many. This counts nothing: see ``accept``."""
-        return self._rule.take(self.full_at, now)
-
     def accept(self, full_at: float) -> None:
-        """Store the state of ``take`` after the change, and forget the pending one."""
+        """Store the state after a change, and forget the pending one."""
         self.full_at = full_at
         self.pending, self._ignored_waits = None, 0
 
@@ -50,11 +47,11 @@ class StatusLimit:
 
         :raises SlowDown: there are too many changes; this one is pending.
         """
-        full_at = self._rule.take(self.full_at, now)
+        full_at = self.rule.take(self.full_at, now)
         if full_at:
             self.full_at = full_at
             return
-        wait = self._rule.wait(self.full_at, now)
+        wait = self.rule.wait(self.full_at, now)
         self.pending, self._pending_at = status, now + wait
         self._ignored_waits += now < self._wait_ends_at
         self._wait_ends_at = now + ceil(wait)
@@ -73,5 +70,5 @@ class StatusLimit:
         """Return whether the pending change is due; if so, count it."""
         if self.pending is None or now < self._pending_at:
             return False
-        self.full_at = self._rule.take(self.full_at, now) or self.full_at
+        self.full_at = self.rule.take(self.full_at, now) or self.full_at
         return True

@@ -37,6 +37,10 @@ class State(enum.Enum):
     CLOSED = "the socket is closed"
 
 
+_OPEN = State.OPEN
+"""Looked up once: a member of an enumeration costs as much as a call, for each frame."""
+
+
 class Wire:
     """The socket and the state of one websocket. Its methods do not block, except ``drain``.
 
@@ -96,11 +100,6 @@ class Wire:
         """True if more than half of the send buffer is in use."""
         return self._send_buffer is not None and not self._send_buffer.half_free
 
-    @property
-    def plain(self) -> bool:
-        """True if the socket is not TLS, so that the watcher fires while unread bytes are left."""
-        return self._file is None
-
     # Reading
 
     def watch(self, connection: Readable) -> None:
@@ -110,6 +109,10 @@ class Wire:
     def unwatch(self) -> None:
         """Stop ``watch``. Idempotent."""
         self._readiness.unwatch(self._sock.fileno())
+
+    def receive_plain(self) -> bytes | None:
+        """Read as ``receive``; return None for TLS, for which the watcher may not fire although decrypted bytes are left."""
+        return self.receive() if self._file is None else None
 
     def receive(self) -> bytes:
         """Read up to ``RECEIVE_BYTES``; return b"" if there are none. At the end of the stream, the socket is closed."""
@@ -133,7 +136,7 @@ class Wire:
 
     def send_frame(self, frame: bytes) -> None:
         """Send or queue an encoded frame; does nothing if the connection is closing or closed."""
-        if self.state is not State.OPEN:
+        if self.state is not _OPEN:
             return
         try:
             if self._send_buffer is None or self._send_buffer.fits(frame):

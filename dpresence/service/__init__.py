@@ -105,7 +105,8 @@ class Services:
         :param key: see ``Signal.key``.
         """
         if topic == "feed":  # by far the most frequent one
-            self.fan_out.request_signalled(key)
+            if key not in self.fan_out.scheduled:  # as ``request_signalled``, without the call
+                self.fan_out.request_signalled(key)
             return
         signal = Signal.parse(topic, key)
         owner, device, before = signal.owner, signal.device, signal.revision

@@ -20,13 +20,16 @@ log = logging.getLogger(__name__)
 
 
 class FanOut:
-    """Sends updates to the channels of applications. Channels at the same offset are sent the same payload, which is encoded once."""
+    """Sends updates to the channels of applications. Channels at the same offset are sent the same payload, which is encoded once.
+
+    :ivar scheduled: applications whose updates are sent at the end of this iteration of the event loop.
+    """
 
     def __init__(self, feeds: Feeds, hub: Hub) -> None:
         self._feeds = feeds
         self._hub = hub
         self._coalescer = Coalescer("the fan-out of a feed", self._send_all)
-        self._scheduled: set[str] = set()
+        self.scheduled: set[str] = set()
         self._loop = gevent.get_hub().loop
 
     def request(self, appid: str) -> None:
@@ -42,13 +45,13 @@ class FanOut:
 
         No greenlet is needed if they can be read without waiting and fit into one frame.
         """
-        if appid not in self._scheduled and self._hub.has_application(appid):
-            self._scheduled.add(appid)
+        if appid not in self.scheduled and self._hub.has_application(appid):
+            self.scheduled.add(appid)
             self._loop.run_callback(self._send_now, appid)
 
     def _send_now(self, appid: str) -> None:
         """Send updates that can be read without waiting. Called in the event loop."""
-        self._scheduled.discard(appid)
+        self.scheduled.discard(appid)
         sent = False
         try:
             sent = not self._coalescer.running(appid) and all(self._send_read(appid, one) for one in self._by_offset(appid))

@@ -139,7 +139,10 @@ class FakeConnection:
 
     def _handled_at_once(self, text: str) -> bool:
         small = text.isascii() and len(text) <= 125
-        return small and bool(self.channel.try_message(text.encode(), self.channel._clock.monotonic()))
+        answer = self.channel.try_message(text.encode(), self.channel._clock.monotonic()) if small else None
+        if answer:
+            self.send_frame(answer)
+        return answer is not None
 
     def tick(self) -> None:
         if self.code is None:

@@ -80,12 +80,9 @@ class MemoryTracker(MemoryFeeds):
         if grants.revision < self._revisions.get(user, 0):  # as ``_refuse_stale``, ``_owned`` and ``_merge``, without the calls
             raise StaleGrants
         known = self._users.get(user)
-        found = known.device(device) if known else None
-        if known is None or found is None or found.connection != connection:
+        merged = known.set_status(device, connection, status, signed) if known else None
+        if known is None or merged is None:
             return False
-        found.status = status
-        found.signed = max(found.signed, signed)
-        merged = known.merged
         if merged != known.status:
             known.status = merged
             self._append_status(user, known, grants.grants, "explicit")
@@ -193,7 +190,8 @@ class MemoryTracker(MemoryFeeds):
         unseen = self._unseen(grants, status)
         if not unseen or self._may_append(user, status, reason):
             known.sent_status = status
-            self._postponed.pop(user, None)
+            if self._postponed:
+                self._postponed.pop(user, None)
             self._append(unseen, status, reason)
 
     def _may_append(self, user: str, status: Status, reason: Reason) -> bool:

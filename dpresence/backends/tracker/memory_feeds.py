@@ -35,8 +35,8 @@ class MemoryFeeds(Tracker):
         return {puid: view[puid] for puid in puids if puid in view}
 
     def read(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
-        feed = self._feed(appid)
-        return feed.after(offset, limit) if feed.covers(offset, self._clock.steady.now()) else None
+        feed = self._feeds.get(appid) or self._feed(appid)
+        return feed.after(offset, limit) if feed.covers(offset, self._clock.steady.second(self._clock.monotonic())) else None
 
     def read_now(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
         return self.read(appid, offset, limit)
@@ -101,7 +101,7 @@ class MemoryFeeds(Tracker):
 
     def _append(self, grants: Iterable[Grant], status: Status, reason: Reason) -> None:
         """Append a status of a user to the feeds of some grants, and signal this to the applications."""
-        now = self._clock.steady.now()
+        now = self._clock.steady.second(self._clock.monotonic())
         for grant in grants:
             appid = grant.appid
             if self._dropped and self._was_dropped(appid):

@@ -56,6 +56,21 @@ class LiveUser(Struct, gc=False):
             return stored.get(name)
         return stored if stored and stored.name == name else None
 
+    def set_status(self, name: str, connection: str, status: Status, signed: int) -> Status | None:
+        """Set the status of a device whose connection this is; return the merged status, None if there is no such device.
+
+        :param signed: revision of the account at a sign-in; a lower one than before has no effect.
+        """
+        stored = self._devices  # as ``device`` and ``merged``, without the calls
+        several = isinstance(stored, dict)
+        found = stored.get(name) if isinstance(stored, dict) else stored
+        if found is None or found.name != name or found.connection != connection:
+            return None
+        found.status = status
+        if signed:
+            found.signed = max(found.signed, signed)
+        return self.merged if several else status
+
     def add(self, device: LiveDevice) -> None:
         """Add a device with a new name."""
         if self._devices is None:

@@ -41,10 +41,7 @@ class Echo(Channel):
 
     def try_message(self, payload, now):
         """Handle one word in the hub."""
-        if payload != b"quick":
-            return False
-        self.connection.send(payload)
-        return True
+        return text_frame(payload) if payload == b"quick" else None
 
     def message(self, text):
         word, _, rest = text.partition(" ")

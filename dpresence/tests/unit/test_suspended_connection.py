@@ -50,11 +50,11 @@ class Slow(Channel):
 class SlowAtOnce(Slow):
     """Handles messages that start with "slow" in the hub."""
 
-    def try_message(self, payload: bytes, now: float) -> bool:
+    def try_message(self, payload: bytes, now: float) -> bytes | None:
         if payload.startswith(b"slow"):
             self.message(payload.decode())
-            return True
-        return False
+            return b""
+        return None
 
 
 class Pair:
