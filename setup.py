@@ -45,6 +45,7 @@ setup(
     extras_require={
         "postgresql": ["psycopg[binary]>=3.2,<4"],  # 3.2 looks host names up in Python: cooperatively
         "redis": ["redis>=5,<9"],
+        "completion": ["shtab>=1.7"],
         "test": [
             *("pytest>=8", "pytest-xdist>=3.5", "WebTest>=3,<4", "hypothesis>=6.100", "selenium>=4.20", "shtab>=1.7"),
             *("openapi-spec-validator>=0.9", "jsonschema-rs>=0.60", "schemathesis>=4.32"),
@@ -58,7 +59,7 @@ setup(
         "check": ["ruff>=0.17,<0.18", "mypy>=2.4,<2.5", "types-requests"],
     },
     entry_points={
-        "console_scripts": ["dpresence = dpresence.command:main", "pserve = dpresence.pserve:main"],
+        "console_scripts": ["dpresence = dpresence.commands.__main__:run", "pserve = dpresence.pserve:main"],
         "paste.app_factory": ["main = dpresence:main"],
         "paste.server_factory": ["main = dpresence.server:main"],
     },

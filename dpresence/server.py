@@ -36,7 +36,7 @@ from .service_manager import ServiceManager  # noqa: E402
 from .settings import ServerSettings, Settings, wrong_setting  # noqa: E402
 from .supervisor import Supervisor  # noqa: E402
 from .tasks import Task  # noqa: E402
-from .worker import TRACE_SIGNAL, Worker, adopt, inherited_listener, listen, only_checks, this_worker  # noqa: E402
+from .worker import CHANGES_SIGNAL, TRACE_SIGNAL, Worker, adopt, inherited_listener, listen, only_checks, this_worker  # noqa: E402
 
 log = logging.getLogger("dpresence.server")
 
@@ -63,6 +63,7 @@ def main(global_config: dict[str, str], **section: str) -> Callable[[Any], None]
         return lambda checked: check(checked, settings)
     if settings.workers > 1 and not worker:
         supervise(settings, listener)
+    signal.signal(CHANGES_SIGNAL, signal.SIG_IGN)  # until ``serve`` handles it
     for number in (signal.SIGTERM, signal.SIGINT):  # while the application is being built
         signal.signal(number, lambda *_: sys.exit(0))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))  # after ``restart``
@@ -110,6 +111,7 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
     renewal = Renewal(stopping.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, renewal.cancel)
+    gevent.signal_handler(CHANGES_SIGNAL, registry.services.apply_changes)
     if not worker:
         gevent.signal_handler(signal.SIGHUP, renewal.request)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))

@@ -25,6 +25,10 @@ TRACE_SIGNAL = signal.SIGUSR2
 """Signal that makes a process write its stack trace to stderr (``faulthandler``), also while it is blocked in C code."""
 
 
+CHANGES_SIGNAL = signal.SIGUSR1
+"""Signal by which the operator's command asks a service with the tracker in memory to apply what it has changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """File descriptors that a worker inherits from its supervisor.

@@ -12,10 +12,11 @@ from ..errors import BackendUnavailable, SettingError
 from ..settings import Settings
 from .directory import Directory
 from .mailbox import Mailbox
-from .tracker import Tracker
+from .tracker import Topic, Tracker
 
 if TYPE_CHECKING:
     from .directory.sql import SqlDirectory
+    from .sql.engine import Database
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,6 @@ def load(settings: Settings, clock: Clock, serving: bool = False) -> Backends:
     :raises SettingError: a URL is invalid, or this version cannot use the database or the Redis server.
     :raises BackendUnavailable: the database or the Redis server does not answer.
     """
-    from .mailbox.sql import SqlMailbox
     from .tracker.memory import MemoryTracker
 
     storage = settings.storage
@@ -59,7 +59,7 @@ def load(settings: Settings, clock: Clock, serving: bool = False) -> Backends:
     with ExitStack() as opened:  # closes the backends that are open when a later one fails to open
         directory = load_directory(settings, clock, alone)
         opened.callback(directory.close)
-        mailbox = _redis_mailbox(settings) if storage.mailbox == "redis" else SqlMailbox(directory.database)
+        mailbox = load_mailbox(settings, directory)
         opened.callback(mailbox.close)
         tracker = _redis_tracker(settings, clock) if storage.tracker == "redis" else MemoryTracker(settings.presence, clock)
         opened.pop_all()
@@ -84,6 +84,76 @@ def load_directory(settings: Settings, clock: Clock, alone: bool | None = None) 
             migrate(directory.database)
         opened.pop_all()
     return directory
+
+
+@contextmanager
+def opened_database(settings: Settings, clock: Clock) -> Iterator[Database]:
+    """Open the database without migrating it; an SQLite file must exist.
+
+    :raises SettingError: the URL is invalid, or there is no file.
+    """
+    from .sql.migrate import open_existing
+
+    database = open_existing(settings.storage.directory_url, clock)
+    try:
+        with _named("directory.url: the database"):
+            yield database
+    finally:
+        database.close()
+
+
+def check_database(settings: Settings, clock: Clock) -> tuple[str | None, str, str | None]:
+    """Return the revision of the database, that of this version, and the mode of the service that made it, without a change.
+
+    :raises SettingError: this version cannot use the database.
+    :raises BackendUnavailable: the database does not answer.
+    """
+    from .directory.sql import SqlDirectory
+    from .sql import migrate
+
+    with opened_database(settings, clock) as database:
+        present, newest = migrate.check(database)
+        return present, newest, SqlDirectory(database).mode() if present else None
+
+
+def check_redis(settings: Settings) -> None:
+    """Check that this version can use the Redis server, if it is used, without a change.
+
+    :raises SettingError: it cannot, or the server may lose acknowledged notifications.
+    :raises BackendUnavailable: the server does not answer.
+    """
+    if settings.storage.tracker == "redis":
+        with _named("redis.url: the Redis"), _needing("tracker = redis", "redis"):
+            from .redis.connections import ConnectionFactory
+
+            server = ConnectionFactory(settings.redis)
+            server.check()
+            server.refuse_eviction()
+    if settings.storage.mailbox == "redis":
+        _redis_mailbox(settings).close()
+
+
+def load_mailbox(settings: Settings, directory: SqlDirectory) -> Mailbox:
+    """Open the configured mailbox.
+
+    :raises SettingError: this version cannot use the Redis server, or it may lose acknowledged notifications.
+    :raises BackendUnavailable: the Redis server does not answer.
+    """
+    from .mailbox.sql import SqlMailbox
+
+    return _redis_mailbox(settings) if settings.storage.mailbox == "redis" else SqlMailbox(directory.database)
+
+
+def send_signal(settings: Settings, topic: Topic, key: str) -> None:
+    """Send a signal to the services that share the tracker in Redis, from a process that is not a service.
+
+    :raises BackendUnavailable: the Redis server does not answer.
+    """
+    with _named("redis.url: the Redis"), _needing("tracker = redis", "redis"):
+        from .redis.connections import ConnectionFactory
+        from .tracker.redis import signal
+
+        signal(ConnectionFactory(settings.redis), topic, key)
 
 
 def _redis_tracker(settings: Settings, clock: Clock) -> Tracker:

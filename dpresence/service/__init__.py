@@ -17,9 +17,11 @@ from ..metrics import Metrics
 from ..proofs import DomainProofs
 from ..settings import Settings
 from .accounts import Accounts
+from .administration import log_notes
 from .api_keys import ApiKeys
 from .app_sessions import AppSessions
 from .applications import Applications
+from .coalescer import Coalescer
 from .comparison import Comparison
 from .delivery import Delivery
 from .device_sessions import DeviceSessions
@@ -41,6 +43,8 @@ from .retry import RetryQueue
 from .signals import Signal
 
 log = logging.getLogger(__name__)
+
+_CLAIM_SECONDS = 60
 
 
 class Services:
@@ -79,6 +83,7 @@ class Services:
             "changed": self.grants.publish_changed,
             "revoked": self.grants.publish_revoked,
             "erased": self.accounts.purge_erased,
+            "note": log_notes,
         }
         self.fan_out = FanOut(self.feeds, hub)
         self.overview = Overview(directory, tracker, self.feeds, hub, clock)
@@ -93,11 +98,23 @@ class Services:
         self.rebuilding = Rebuilding(directory, tracker, self.grants)
         self.personal = PersonalData(directory, tracker, mailbox, clock)
         self._tracker = tracker
+        self._changes_of_operator = Coalescer("the application of the operator's changes", self._apply_once)
         tracker.subscribe(self._on_signal, self.hub.has_application)
 
     def renew_lease(self) -> None:
         """Renew the lease of this process, by which others know that it is alive."""
         self._tracker.renew()
+
+    def apply_changes(self, change: str = "") -> None:
+        """Apply what the operator's command has changed, in a greenlet. Does not block.
+
+        :param change: identifies the change if several processes are asked; one of them applies it.
+        """
+        self._changes_of_operator.request(change)
+
+    def _apply_once(self, change: str) -> None:
+        if not change or self._tracker.claim(f"changes {change}", _CLAIM_SECONDS):
+            self.outbox.apply_all()
 
     def _on_signal(self, topic: Topic, key: str) -> None:
         """Handle a signal. It is called by the tracker in every process and must not block.
@@ -128,6 +145,8 @@ class Services:
             self.recovery.check_devices(owner)
         elif topic in ("missed", "forgotten"):
             self.recovery.start()
+        elif topic == "changes":
+            self.apply_changes(owner)
         elif topic == "application":
             self.hub.check_application(owner)
             self.delivery.resume(owner)

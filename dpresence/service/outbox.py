@@ -56,7 +56,7 @@ class Outbox:
 
     def sweep(self) -> None:
         """Apply the entries that existed at the last sweep. The process that wrote newer entries applies them itself, unless it is the
-        operator's command, which has neither tracker nor channels.
+        operator's command, which has neither tracker nor channels and asks a service for ``apply_all``.
 
         :raises BackendUnavailable: a backend is unavailable. The next sweep continues after the entries that failed.
         """
@@ -76,6 +76,18 @@ class Outbox:
         self._after = 0
         if failures:
             raise BackendUnavailable
+
+    def apply_all(self) -> None:
+        """Apply all entries now, because the operator's command has written some.
+
+        An entry that another greenlet or process is applying is applied twice.
+        """
+        after = 0
+        with self._one_sweep:
+            while entries := self._directory.outbox(None, after, _PAGE):
+                self._apply(entries)
+                after = entries[-1].id
+                yield_to_loop()
 
     def flush(self) -> int:
         """Apply all entries once, at the end of the process; return how many remain, up to ``_PAGE``."""

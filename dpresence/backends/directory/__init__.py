@@ -70,5 +70,16 @@ class Directory(AccountStore, SessionStore, TicketStore, PairingStore, Applicati
         """
 
     @abstractmethod
+    def note(self, text: str, owner: str) -> int:
+        """Add an entry to the outbox that a running service writes to its log; return the id of the entry.
+
+        :param owner: the account or application that the operator has changed.
+        """
+
+    @abstractmethod
+    def counts(self) -> dict[str, int]:
+        """Return the number of accounts, applications and grants, by the names of these lists."""
+
+    @abstractmethod
     def clear_outbox(self, ids: Sequence[int]) -> None:
         """Delete entries that have been applied. Entries that do not exist are ignored."""

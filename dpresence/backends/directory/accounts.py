@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from ...model import Account, Identity
 from .values import Requester
@@ -22,6 +23,14 @@ class AccountStore(ABC):
     @abstractmethod
     def account(self, user: str) -> Account | None:
         """Return an account by its id."""
+
+    @abstractmethod
+    def account_of(self, email: str) -> Account | None:
+        """Return the account of an e-mail address."""
+
+    @abstractmethod
+    def accounts(self, after: str, limit: int) -> Sequence[Account]:
+        """Return up to ``limit`` accounts with an e-mail address greater than ``after``, in order of the address."""
 
     @abstractmethod
     def unpin(self, email: str, same: bool = False) -> bool:

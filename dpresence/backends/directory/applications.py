@@ -40,6 +40,10 @@ class ApplicationStore(ABC):
         """Return up to ``limit`` applications of ``owner`` with an id greater than ``after``, in order of id."""
 
     @abstractmethod
+    def all_applications(self, after: str, limit: int) -> Sequence[Application]:
+        """Return up to ``limit`` applications with an id greater than ``after``, in order of id."""
+
+    @abstractmethod
     def change_application(
         self, appid: str, changes: Mapping[str, object], domain_key: str | None = None, requester: Requester | None = None
     ) -> Application | None:

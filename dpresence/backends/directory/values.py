@@ -43,7 +43,7 @@ class Redeemed(NamedTuple):
     account: Account
 
 
-OutboxKind = Literal["granted", "changed", "revoked", "account", "device", "ticket", "application", "dropped", "erased"]
+OutboxKind = Literal["granted", "changed", "revoked", "account", "device", "ticket", "application", "dropped", "erased", "note"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ class OutboxEntry:
 
     :param owner: id of the account or application that was changed.
     :param detail: the PUID for ``granted``, ``changed`` and ``revoked``; the name for ``device``; see ``ended_family`` for
-        ``ticket``; what the operator did, such as ``blocked``, for ``account`` and ``application``, or nothing.
+        ``ticket``; what the operator did, such as ``blocked``, for ``account`` and ``application``, or nothing;
+        the text of a ``note``.
     :param revision: revision of the account after the change, 0 if the change did not raise it.
     """
 

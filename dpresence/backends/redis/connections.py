@@ -100,6 +100,14 @@ class ConnectionFactory:
                 return None
         return found[1].decode() if found else None
 
+    def command(self, *words: str | bytes | int) -> Any:
+        """Execute one rare command on a connection of its own and return its reply.
+
+        :raises BackendUnavailable: the server does not answer, or refuses the command.
+        """
+        with self._once() as connection:
+            return ask(connection, *words)
+
     @contextmanager
     def _once(self) -> Iterator[RedisConnection]:
         """Open a connection for a single rare command."""

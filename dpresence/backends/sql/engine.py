@@ -96,6 +96,10 @@ class Database:
         url = self._engine.url
         return self._file.path if self._file else f"{url.database} at {url.host or url.query.get('host', 'localhost')}"
 
+    def service_pid(self) -> int | None:
+        """Return the process of a service that uses this SQLite database alone; None if there is none."""
+        return self._file.service_pid() if self._file else None
+
     def run(self, work: Callable[[Connection], T], deadline_seconds: float | None = None, *, key: str = "", urgent: bool = False) -> T:
         """Run ``work`` in one transaction and return its result; an exception rolls the transaction back.
 

@@ -81,3 +81,31 @@ class DatabaseFile:
         except BlockingIOError:
             self.close()
             raise SettingError(f"{self._setting}: {_ALONE if alone else _TOGETHER}") from None
+        if alone:
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+
+    def service_pid(self) -> int | None:
+        """Return the process of the service that uses the file alone; None if there is none, or if it is in another container."""
+        try:
+            lock = os.open(f"{self.path}.lock", os.O_RDONLY)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.read(lock, 20).decode()
+            return int(pid) if pid.isdigit() and _has_open(int(pid), lock) else None
+        finally:
+            os.close(lock)
+        return None
+
+
+def _has_open(pid: int, file: int) -> bool:
+    """Return whether a process has a file open. A process of another container may have the same number as one of this one."""
+    found = os.fstat(file)
+    try:
+        opened = [os.stat(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd") if name != "0"]
+    except OSError:
+        return False
+    return any((each.st_dev, each.st_ino) == (found.st_dev, found.st_ino) for each in opened)

@@ -11,9 +11,11 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
+from ...clock import Clock
 from ...errors import SettingError
 from . import postgresql
 from .engine import Database
@@ -58,6 +60,34 @@ def _upgrade(connection: Connection) -> bool:
     created = MigrationContext.configure(connection).get_current_revision() is None
     command.upgrade(configuration(connection), "head")
     return created
+
+
+def check(database: Database) -> tuple[str | None, str]:
+    """Return the revision of a database, None if it is empty, and that of this version, without a change.
+
+    :raises SettingError: a newer version created the database, or its server does not store commits durably.
+    """
+    present, newest = revision(database), str(_scripts().get_current_head())
+    if database.run(lambda connection: connection.dialect.name) == "postgresql":
+        database.run(postgresql.check_durable)
+    if present and present not in {each.revision for each in _scripts().walk_revisions()}:
+        raise SettingError(f"directory.url: must be a database of this version or an older one (it has the unknown revision {present})")
+    return present, newest
+
+
+def open_existing(url: str, clock: Clock) -> Database:
+    """Open a database without migrating it.
+
+    :raises SettingError: the URL is invalid, or there is no file of an SQLite database.
+    """
+    path = url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else ""
+    if path and not Path(path).is_file():
+        raise SettingError(f"directory.url: there is no database yet at {path}; the first start creates it")
+    return Database(url, clock=clock)
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(Path(__file__).with_name("migrations")))
 
 
 def revision(database: Database) -> str | None:

@@ -15,7 +15,9 @@ from typing import Literal
 from ...errors import BackendUnavailable
 from ...model import ERASED, Device, DirectoryVersion, Grant, GrantSet, Status, Update
 
-Topic = Literal["feed", "mail", "grants", "account", "ticket", "device", "replaced", "application", "missed", "forgotten", "damaged"]
+Topic = Literal[
+    "feed", "mail", "grants", "account", "ticket", "device", "replaced", "application", "changes", "missed", "forgotten", "damaged"
+]
 """Topic of a signal; docs/architecture.md describes all of them. The tracker itself sends these:
 
 - ``missed``, without a key: signals of any topic may have been lost.

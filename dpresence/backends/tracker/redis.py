@@ -239,3 +239,11 @@ class RedisTracker(RedisFeeds):
         self._pubsub.close()
         self._client.close()
         self._signals.unsubscribe_all()
+
+
+def signal(server: ConnectionFactory, topic: Topic, key: str) -> None:
+    """Send a signal from a process that is not a service.
+
+    :raises BackendUnavailable: the server does not answer.
+    """
+    server.command("PUBLISH", f"{server.prefix}t:{_CHANNEL}", f"\n{topic} {key}")

@@ -11,6 +11,7 @@ from dpresence.tests.support import body_of
 from .directory_applications import ApplicationContract
 from .directory_authority import AuthorityContract
 from .directory_grants import GrantContract
+from .directory_operator import OperatorContract
 from .directory_outbox import OutboxContract
 from .directory_pairings import PairingContract
 from .directory_people import AccountContract, SessionContract
@@ -29,6 +30,7 @@ class DirectoryContract(
     ApplicationContract,
     GrantContract,
     OutboxContract,
+    OperatorContract,
 ):
     def test_the_stamp_that_was_written_first_stands(self, backend):
         assert backend.claim_mode("development") == "development"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 
@@ -9,10 +11,11 @@ import pytest
 import requests
 from sqlalchemy import create_engine, text
 
-from dpresence.tests.waiting import PATIENCE_SECONDS
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 from . import warm
-from .clients import Channel, Person
+from .clients import Channel, Person, activate
+from .service import Site
 from .warm import running
 
 ANN = "ann@example.org"
@@ -20,7 +23,7 @@ ANN = "ann@example.org"
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("operator"), presence__sweep_seconds=1) as service:
+    with running(tmp_path_factory.mktemp("operator"), presence__sweep_seconds=60) as service:
         yield service
 
 
@@ -28,7 +31,7 @@ def operate(service, *arguments):
     """Run ``dpresence`` as an operator does; return exit status and what it said."""
     log = service.ini.with_name("said")
     log.unlink(missing_ok=True)
-    return warm.run(["dpresence", "--ini", str(service.ini), *arguments], log, 60, "dpresence.command"), log.read_text()
+    return warm.run(["dpresence", "--ini", str(service.ini), *arguments], log, 60, "dpresence.commands"), log.read_text()
 
 
 def update(person):
@@ -40,13 +43,13 @@ def test_a_block_reaches_a_running_service_and_an_unblock_undoes_it(service):
     device, bystander = ann.device(), bob.device()
     with requests.Session() as browser:
         browser.post(f"{service.origin}/login", json={"assertion": ann.assertion()}, timeout=PATIENCE_SECONDS).raise_for_status()
-        assert operate(service, "block", "ann@EXAMPLE.org") == (0, f"{ANN}: block done\n")
+        assert operate(service, "accounts", "block", "ann@EXAMPLE.org") == (0, f"{ANN}: blocked\n")
         assert device.wait_closed() == (4009, "signed out")
         assert browser.get(f"{service.origin}/devices", timeout=PATIENCE_SECONDS).json()["errno"] == 130
     with Channel(service.origin, "/presence") as channel:
         assert channel.ask(**update(ann))["errno"] == 34
         bystander.assert_silent()
-        assert operate(service, "unblock", ANN) == (0, f"{ANN}: unblock done\n")
+        assert operate(service, "accounts", "unblock", ANN) == (0, f"{ANN}: unblocked\n")
         assert channel.ask(**update(ann)) == {"result": "OK"}
     bystander.close()
 
@@ -59,11 +62,11 @@ def test_an_unpin_lets_the_next_issuer_have_the_account(service):
         connection.execute(text("UPDATE accounts SET issuer = 'https://old.example.org', subject = '1'"))
     engine.dispose()
     assert ann.call("GET", "/devices", status=409)["errno"] == 122
-    assert operate(service, "unpin", ANN) == (0, f"{ANN}: unpin done\n")
+    assert operate(service, "accounts", "unpin", ANN) == (0, f"{ANN}: unpinned\n")
     assert ann.call("GET", "/account")["account"]["issuer"] == "dev.invalid"
-    operate(service, "unpin", ANN)
+    operate(service, "accounts", "unpin", ANN)
     assert ann.call("GET", "/devices", status=409)["errno"] == 122, "that is who was unpinned"
-    assert operate(service, "unpin", "--same", ANN) == (0, f"{ANN}: unpin done\n")
+    assert operate(service, "accounts", "unpin", "--same", ANN) == (0, f"{ANN}: unpinned\n")
     assert ann.call("GET", "/account")["account"]["issuer"] == "dev.invalid"
 
 
@@ -71,37 +74,126 @@ def test_a_merge_ends_one_account_and_gives_what_it_has_to_the_other(service):
     old, kept = Person(service.origin, "old@example.org"), Person(service.origin, "kept@example.org")
     made = old.call("POST", "/myapps", {"name": "Go", "domain": "go.example.org", "description": ""}, status=201)
     device, bystander = old.device(), kept.device()
-    assert operate(service, "merge", "old@EXAMPLE.org", "kept@example.org") == (0, "old@example.org: merged into kept@example.org\n")
+    assert operate(service, "accounts", "merge", "old@EXAMPLE.org", "kept@example.org") == (
+        0,
+        "old@example.org: merged into kept@example.org\n",
+    )
     assert device.wait_closed() == (4009, "signed out")
     assert [one["appid"] for one in kept.call("GET", "/myapps")["applications"]] == [made["appid"]]
     bystander.assert_silent()
     bystander.close()
-    refused = "there is no account of old@example.org, or none of kept@example.org\n"
-    assert operate(service, "merge", "old@example.org", "kept@example.org") == (1, refused)
-    same = "kept@example.org: an account cannot be merged into itself\n"
-    assert operate(service, "merge", "kept@EXAMPLE.org", "kept@example.org") == (1, same)
+    refused = "dpresence: there is no account of old@example.org, or none of kept@example.org\n"
+    assert operate(service, "accounts", "merge", "old@example.org", "kept@example.org") == (1, refused)
+    same = "dpresence: kept@example.org: an account cannot be merged into itself\n"
+    assert operate(service, "accounts", "merge", "kept@EXAMPLE.org", "kept@example.org") == (1, same)
 
 
-@pytest.mark.parametrize("command", ["block", "unblock", "unpin"])
+@pytest.mark.parametrize("command", ["show", "block", "unblock", "unpin", "sign-out", "export", "erase"])
 def test_an_account_that_is_not_there_is_said_to_be_missing(service, command):
-    assert operate(service, command, "nobody@example.org") == (1, "there is no account of nobody@example.org\n")
+    assert operate(service, "accounts", command, "nobody@example.org") == (1, "dpresence: there is no account of nobody@example.org\n")
+
+
+def test_a_sign_out_and_an_erasure_take_effect_at_once_and_are_logged(service):
+    person = Person(service.origin, "bea@example.org")
+    device = person.device()
+    assert operate(service, "accounts", "sign-out", "bea@example.org") == (0, "bea@example.org: signed out\n")
+    assert device.wait_closed() == (4009, "signed out")
+    device, exported = person.device(), json.loads(operate(service, "accounts", "export", "bea@example.org")[1])
+    assert exported["account"]["email"] == "bea@example.org" and "devices" not in exported
+    shown = json.loads(operate(service, "accounts", "show", "bea@example.org", "--json")[1])
+    assert operate(service, "accounts", "erase", "bea@example.org") == (0, "bea@example.org: erased\n")
+    assert device.wait_closed() == (4009, "signed out")
+    eventually(lambda: all(f"the operator has {what} account {shown['id']}" in service.log() for what in ("signed out", "erased")))
+
+
+def test_a_grant_that_is_revoked_and_an_application_that_is_deleted_are_gone_at_once(service):
+    with Site() as site:
+        application = activate(service.origin, site, "ona@example.org")
+        cy = Person(service.origin, "cy@example.org")
+        puid = cy.grant(application)
+        with application.service() as channel:
+            listed = json.loads(operate(service, "grants", "list", "--email", "cy@example.org", "--json")[1])
+            assert (listed["appid"], listed["puid"]) == (application.appid, puid)
+            assert json.loads(operate(service, "--json", "grants", "list", "--app", application.appid)[1])["puid"] == puid
+            assert operate(service, "grants", "revoke", "cy@example.org", application.appid)[0] == 0
+            assert channel.receive()["updates"][0]["reason"] == "revoked"
+            assert operate(service, "notifications", "purge", "cy@example.org") == (0, "cy@example.org: 0 notifications discarded\n")
+            assert operate(service, "apps", "delete", application.appid) == (0, f"{application.domain}: deleted\n")
+            assert channel.wait_closed()[0] in (4001, 4003)
+    assert operate(service, "apps", "show", application.appid) == (1, f"dpresence: there is no application {application.appid}\n")
+
+
+def test_lists_and_details_are_text_or_json(service):
+    dev = Person(service.origin, "zoe@example.org")
+    made = dev.call("POST", "/myapps", {"name": "Zoo", "domain": "zoo.example.org", "description": ""}, status=201)
+    status, text = operate(service, "apps", "list")
+    assert status == 0 and f"{made['appid']}  inactive  zoo.example.org  Zoo\n" in text
+    shown = json.loads(operate(service, "apps", "show", made["appid"], "--json")[1])
+    assert (shown["owner"], shown["state"], shown["users"]) == ("zoe@example.org", "inactive", 0)
+    emails = [json.loads(line)["email"] for line in operate(service, "--json", "accounts", "list")[1].splitlines()]
+    assert emails == sorted(emails) and "zoe@example.org" in emails
+    assert "applications:   " + made["appid"] in operate(service, "accounts", "show", "zoe@example.org")[1]
 
 
 def test_an_application_that_is_stopped_or_started_is_named(service):
-    assert operate(service, "stop", "nothing") == (1, "there is no application nothing\n")
+    assert operate(service, "apps", "stop", "nothing") == (1, "dpresence: there is no application nothing\n")
     dev = Person(service.origin, "dev@example.org")
     made = dev.call("POST", "/myapps", {"name": "Chess", "domain": "chess.example.org", "description": ""}, status=201)
-    assert operate(service, "stop", made["appid"]) == (0, "chess.example.org: stop done\n")
+    assert operate(service, "apps", "stop", made["appid"]) == (0, "chess.example.org: stopped\n")
     assert dev.call("POST", f"/myapps/{made['appid']}/activate", status=409)["error"] == "the operator has stopped this application"
-    assert operate(service, "start", made["appid"]) == (0, "chess.example.org: start done\n")
+    assert operate(service, "apps", "start", made["appid"]) == (0, "chess.example.org: started\n")
     assert dev.call("POST", f"/myapps/{made['appid']}/activate", status=403)["errno"] == 140
 
 
 def test_a_command_works_while_the_ini_names_a_redis_that_is_away(service, tmp_path):
+    Person(service.origin, "zoe@example.org").call("GET", "/devices")
     redis = "tracker = redis\nmailbox = redis\nredis.url = redis://127.0.0.1:1/0\n"
     kept = [line for line in service.ini.read_text().splitlines() if not line.startswith(("tracker", "mailbox", "redis."))]
     ini = tmp_path / "cluster.ini"
     ini.write_text("\n".join(kept).replace("%(here)s", str(service.ini.parent)).replace("[app:main]\n", f"[app:main]\n{redis}", 1))
-    command = [sys.executable, "-m", "dpresence.command", "--ini", str(ini), "block", "nobody@example.org"]
+    command = [sys.executable, "-m", "dpresence.commands", "--ini", str(ini), "accounts", "unblock", "zoe@example.org"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (1, "there is no account of nobody@example.org\n"), done.stderr
+    assert (done.returncode, done.stdout.partition(";")[0]) == (0, "zoe@example.org: unblocked"), done.stderr
+    assert "no service could be asked" in done.stdout and "redis: ConnectionError" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["--ini", "/nowhere/presence.ini", "accounts", "list"], 3, "no such file: /nowhere/presence.ini; --ini names the service's ini"),
+        (["--deadline", "0.000001", "accounts", "list"], 5, "not done within 1e-06 s"),
+    ],
+)
+def test_the_exit_status_says_what_is_wrong(arguments, status, said, service):
+    assert operate(service, *arguments) == (status, f"dpresence: {said}\n")
+
+
+def test_the_state_of_a_running_service_is_shown(service):
+    found = json.loads(operate(service, "status", "--json")[1])
+    assert (found["address"], found["running"], found["healthy"], found["tracker"]) == (service.origin, True, True, "memory")
+    assert found["accounts"] == len(operate(service, "accounts", "list")[1].splitlines())
+
+
+def test_an_ini_and_a_database_are_checked_without_a_change(service, tmp_path):
+    assert operate(service, "check") == (0, f"{service.ini}: a start would succeed\n")
+    assert operate(service, "migrate", "--check") == (0, "the database is of this version\n")
+    assert operate(service, "migrate")[0] == 0
+    wrong = tmp_path / "wrong.ini"
+    wrong.write_text(service.ini.read_text().replace("identity.development = true", "identity.development = maybe"))
+    assert operate(service, "check", str(wrong)) == (1, "identity.development: must be true or false\n")
+    text = service.ini.read_text().replace("%(here)s", str(service.ini.parent))
+    wrong.write_text(re.sub("identity.development.*|outbound.allow_loopback.*", "", text))
+    said = "directory.url: must be a production database; this one was made by a development service\n"
+    assert operate(service, "check", str(wrong)) == (1, said)
+    wrong.write_text(re.sub("directory.url.*", f"directory.url = sqlite:///{tmp_path}/none.db", text))
+    assert operate(service, "check", str(wrong)) == (0, f"{wrong}: a start would succeed\n")
+    assert operate(service, "--ini", str(wrong), "migrate", "--check")[0] == 3 and not (tmp_path / "none.db").exists()
+
+
+def test_a_secret_is_replaced(service):
+    secret = service.ini.parent / "presence.secret"
+    assert operate(service, "rotate", "secret")[0] == 0
+    first = secret.read_bytes()
+    assert operate(service, "rotate", "secret")[0] == 0 and secret.read_bytes() != first
+    assert len(first) == 64 and secret.stat().st_mode & 0o777 == 0o600
+    eventually(lambda: "the operator has replaced the secret of identity.secret_file" in service.log())

@@ -49,10 +49,11 @@ SIDEWAYS = {  # within a level: importer and imported module
     ("renewal", "worker"),
     ("", "worker"),
     ("supervisor", "worker"),
-    ("command", ""),
+    ("commands", ""),
+    ("commands", "worker"),
     ("demo", ""),
 }
-COMPOSITION = {"app", "server", "command", "demo"}
+COMPOSITION = {"app", "server", "commands", "demo"}
 """The modules that create the objects, and so import implementations."""
 
 

@@ -54,3 +54,9 @@ def test_applied_entries_are_deleted_together_at_the_end(applied: list[int]) -> 
     entries = Entries("account", "revoked", "revoked", "erased")
     outbox(entries, applied).apply_now("ann")
     assert applied == [1, 2, 3, 4] and entries.deleted == [[1, 2, 3, 4]]
+
+
+def test_what_the_operator_has_changed_is_applied_without_a_sweep(applied: list[int]) -> None:
+    entries = Entries("account", "revoked", "revoked", "erased")
+    outbox(entries, applied).apply_all()
+    assert applied == [1, 2, 3, 4] and entries.stored == []

@@ -6,7 +6,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, delete, func, or_, select, update
 
 from ....model import DirectoryVersion
 from ...sql import tables  # as a whole: modules of this package have the same names
@@ -56,6 +56,11 @@ class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlPairings, SqlApplica
         return stored
 
     @reading()
+    def mode(self, connection: Connection) -> str | None:
+        """Return the stored mode, None if no service has started on this directory."""
+        return connection.scalar(select(tables.service.c.mode))
+
+    @reading()
     def version(self, connection: Connection) -> DirectoryVersion:
         return DirectoryVersion(connection.scalar(select(tables.service.c.generation)) or "", outbox.last(connection))
 
@@ -76,6 +81,16 @@ class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlPairings, SqlApplica
     @reading(urgent=True)
     def outbox(self, connection: Connection, owner: str | None, after: int, limit: int) -> Sequence[OutboxEntry]:
         return outbox.read(connection, owner, after, limit)
+
+    @transaction()
+    def note(self, connection: Connection, text: str, owner: str) -> int:
+        outbox.add(connection, owner, "note", detail=text)
+        return outbox.last(connection)
+
+    @reading()
+    def counts(self, connection: Connection) -> dict[str, int]:
+        counted = {"accounts": tables.accounts, "applications": tables.applications, "grants": tables.grants}
+        return {name: connection.scalar(select(func.count()).select_from(table)) or 0 for name, table in counted.items()}
 
     @nondurable(urgent=True)
     def clear_outbox(self, connection: Connection, ids: Sequence[int]) -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, bindparam, or_, select, update
 
 from ....model import ERASED, Account, Identity
@@ -25,14 +27,18 @@ class SqlAccounts(AccountStore):
     database: Database
 
     def sign_in(self, identity: Identity, now: int) -> Account:
-        account = self._account_of(identity.email)
+        account = self.account_of(identity.email)
         if account is None or account.pin != identity.pin:
             return self._find_person(identity, now)
         return account
 
     @reading(urgent=True)
-    def _account_of(self, connection: Connection, email: str) -> Account | None:
+    def account_of(self, connection: Connection, email: str) -> Account | None:
         return _ACCOUNT_BY_EMAIL.one(connection, email=email)
+
+    @reading()
+    def accounts(self, connection: Connection, after: str, limit: int) -> Sequence[Account]:
+        return ACCOUNTS.all(connection, accounts.c.email > after, order_by=accounts.c.email, limit=limit)
 
     @transaction(urgent=True)
     def _find_person(self, connection: Connection, identity: Identity, now: int) -> Account:

@@ -56,6 +56,10 @@ class SqlApplications(ApplicationStore):
         page = (applications.c.owner == owner, applications.c.id > after)
         return APPLICATIONS.all(connection, *page, order_by=applications.c.id, limit=limit)
 
+    @reading()
+    def all_applications(self, connection: Connection, after: str, limit: int) -> Sequence[Application]:
+        return APPLICATIONS.all(connection, applications.c.id > after, order_by=applications.c.id, limit=limit)
+
     @transaction()
     def change_application(
         self,

@@ -1,0 +1,41 @@
+"""The script ``dpresence``: patches the standard library, so that every wait has the deadline of the command."""
+
+from __future__ import annotations
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import os  # noqa: E402
+import sys  # noqa: E402
+from typing import Any  # noqa: E402
+
+from . import log_to_stderr, main, parser  # noqa: E402
+
+SPARE_SECONDS = 5.0
+"""Seconds after the deadline at which the process ends itself, whatever blocks it."""
+
+
+def run() -> int:
+    """Run the command of this process's command line; return the exit status."""
+    options = parser().parse_args()
+    log_to_stderr()
+    _end_after((options.deadline or options.seconds) + SPARE_SECONDS)
+    return main()
+
+
+def _end_after(seconds: float) -> None:
+    """End this process after some seconds, by a native thread."""
+    start: Any = monkey.get_original("_thread", "start_new_thread")
+    sleep: Any = monkey.get_original("time", "sleep")
+
+    def end() -> None:
+        sleep(seconds)
+        os.write(2, b"dpresence: not done within the deadline\n")
+        os._exit(5)
+
+    start(end, ())
+
+
+if __name__ == "__main__":
+    sys.exit(run())

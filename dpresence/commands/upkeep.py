@@ -1,0 +1,153 @@
+"""``dpresence check``, ``migrate``, ``status`` and ``rotate``: the state of the service as a whole."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from ..backends import check_database, check_redis
+from ..errors import BackendUnavailable, SettingError
+from ..worker import CHECK_VARIABLE
+from .context import Context, Refused, Subparsers, add, add_group
+
+LONG_SECONDS = 3600
+"""Deadline of a command whose duration depends on the amount of data."""
+_PSERVE = "import sys; from dpresence.pserve import main; sys.exit(main())"
+_ANSWER_SECONDS = 5
+
+
+def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    """Add the commands of this module."""
+    checking = add(commands, common, "check", "check everything that would stop a start, without starting", _check)
+    checking.add_argument("file", metavar="INI", nargs="?", type=Path, help="instead of --ini")
+    migrating = add(commands, common, "migrate", "upgrade the database to this version; a start also does this", _migrate, LONG_SECONDS)
+    migrating.add_argument("--check", action="store_true", help="change nothing; exit with 1 if the database is not of this version")
+    add(commands, common, "status", "show whether the service runs, and how much it stores", _status)
+    rotating = add_group(commands, "rotate", "replace secrets of the service")
+    add(rotating, common, "secret", "write a new secret into the file of identity.secret_file", _rotate)
+
+
+def _check(options: argparse.Namespace, context: Context) -> int:
+    if options.file:
+        context.ini = options.file.absolute()
+    errors = [error for error in (start_error(context), *backend_errors(context)) if error]
+    for error in errors:
+        context.output.write(error, error=error)
+    if not errors:
+        context.output.write(f"{context.ini}: a start would succeed", ini=str(context.ini), ok=True)
+    return int(bool(errors))
+
+
+def start_error(context: Context) -> str:
+    """Return what stops a start before it reaches a backend, "" if nothing does. The same code runs as in a start."""
+    context.section("app:main")  # a file that does not exist is an error of the command
+    arguments = [sys.executable, "-c", _PSERVE, str(context.ini)]
+    environment = {**os.environ, CHECK_VARIABLE: "1"}
+    done = subprocess.run(arguments, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # noqa: S603
+    lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]
+    return lines[-1].removeprefix("dpresence does not start: ") if done.returncode else ""
+
+
+def backend_errors(context: Context) -> list[str]:
+    """Return what stops a start at a backend."""
+    try:
+        settings = context.settings
+    except SettingError:
+        return []  # ``start_error`` names it
+    found = []
+    for check in (_check_database, check_redis):
+        try:
+            check(settings, *([context.clock] if check is _check_database else []))
+        except SettingError as error:
+            found.append(str(error))
+        except BackendUnavailable as error:
+            found.append(str(error) or error.error)
+    return found
+
+
+def _check_database(settings: Any, clock: Any) -> None:
+    if settings.storage.directory_url.startswith("sqlite:///"):
+        path = Path(settings.storage.directory_url.removeprefix("sqlite:///"))
+        if not path.exists():
+            if not os.access(path.parent, os.W_OK):
+                raise SettingError(f"directory.url: must be in a folder that can be written to ({path.parent})")
+            return
+    *_, mode = check_database(settings, clock)
+    wanted = "development" if settings.identity.development else "production"
+    if mode and mode != wanted:
+        raise SettingError(f"directory.url: must be a {wanted} database; this one was made by a {mode} service")
+
+
+def _migrate(options: argparse.Namespace, context: Context) -> int:
+    if options.check:
+        present, newest, _ = check_database(context.settings, context.clock)
+        text = (
+            "the database is of this version" if present == newest else f"the database has revision {present}; this version needs {newest}"
+        )
+        context.output.write(text, present=present, newest=newest)
+        return int(present != newest)
+    revision = context.directory and check_database(context.settings, context.clock)[0]
+    context.output.write("the database is up to date", present=revision, newest=revision)
+    return 0
+
+
+def _status(options: argparse.Namespace, context: Context) -> None:
+    url = service_url(context)
+    version, health = _answer(context, f"{url}/__version__"), _answer(context, f"{url}/__heartbeat__")
+    storage = context.settings.storage
+    context.output.show(
+        address=url,
+        running=version is not None,
+        version=(version or {}).get("version"),
+        healthy=bool(health) and all(value is True for value in (health or {}).values() if isinstance(value, bool)),
+        backends=[f"{name} {'ok' if good is True else 'fails'}" for name, good in (health or {}).items() if isinstance(good, bool)],
+        tracker=storage.tracker,
+        mailbox=storage.mailbox,
+        workers=context.server.workers,
+        **context.directory.counts(),
+        pending_changes=len(context.directory.outbox(None, 0, 1000)),
+    )
+
+
+def service_url(context: Context) -> str:
+    """Return the URL at which this machine reaches the service that the ini describes."""
+    server, path = context.server, context.settings.identity.path
+    host = {"": "[::1]", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(server.host, f"[{server.host}]" if ":" in server.host else server.host)  # noqa: S104
+    return f"{'https' if server.certfile else 'http'}://{host}:{server.port}{path}"
+
+
+def _answer(context: Context, url: str) -> dict[str, Any] | None:
+    """Return the object that the service answers, None if it does not."""
+    warnings.simplefilter("ignore")  # the certificate is for the public name, not for this address
+    try:
+        answer = requests.get(url, timeout=_ANSWER_SECONDS, verify=not context.server.certfile)
+        found = answer.json()
+    except (requests.RequestException, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _rotate(options: argparse.Namespace, context: Context) -> None:
+    file = Path(context.settings.identity.secret_file)
+    new = file.with_name(f"{file.name}.new")
+    try:
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as opened:
+            opened.write(secrets.token_urlsafe(48))
+            opened.flush()
+            os.fsync(opened.fileno())
+        if file.exists() and os.geteuid() == 0:
+            os.chown(new, file.stat().st_uid, file.stat().st_gid)
+        new.replace(file)
+    except OSError as error:
+        raise Refused(f"{file}: {error.strerror}; the secret is unchanged") from None
+    context.administration.note("replaced the secret of identity.secret_file")
+    text = f"{file}: replaced. Copy it to every machine and reload the service; sign-ins in progress must begin again"
+    context.changed(text, file=str(file), done="rotated")
