@@ -6,6 +6,7 @@ It depends on the abstract bases of the backends and of identity, not on their i
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from ..backends import Backends
 from ..backends.tracker import Topic
@@ -99,6 +100,12 @@ class Services:
         self.personal = PersonalData(directory, tracker, mailbox, clock)
         self._tracker = tracker
         self._changes_of_operator = Coalescer("the application of the operator's changes", self._apply_once)
+        self._handlers: dict[Topic, Callable[[str], object]] = {
+            "mail": self.delivery.schedule,
+            "grants": self.grants.invalidate,
+            "damaged": self.rebuilding.start,
+            "changes": self.apply_changes,
+        }
         tracker.subscribe(self._on_signal, self.hub.has_application)
 
     def renew_lease(self) -> None:
@@ -127,10 +134,8 @@ class Services:
             return
         signal = Signal.parse(topic, key)
         owner, device, before = signal.owner, signal.device, signal.revision
-        if topic == "mail":
-            self.delivery.schedule(owner)
-        elif topic == "grants":
-            self.grants.invalidate(owner)
+        if handler := self._handlers.get(topic):
+            handler(owner)
         elif topic == "account":
             self.hub.close_devices(owner, "signed out", lambda name, channel: channel.session.revision < before)
         elif topic == "ticket":
@@ -139,14 +144,10 @@ class Services:
             self.hub.close_devices(owner, "signed out", lambda name, channel: name == device and channel.session.revision < before)
         elif topic == "replaced":
             self.hub.close_replaced(owner, device, signal.connection)
-        elif topic == "damaged":
-            self.rebuilding.start(owner)
         elif topic == "forgotten" and owner:
             self.recovery.check_devices(owner)
         elif topic in ("missed", "forgotten"):
             self.recovery.start()
-        elif topic == "changes":
-            self.apply_changes(owner)
         elif topic == "application":
             self.hub.check_application(owner)
             self.delivery.resume(owner)
