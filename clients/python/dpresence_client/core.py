@@ -22,6 +22,7 @@ ANSWER_SECONDS = 15.0
 """Limit for opening the websocket and signing in, and for an answer; after it the connection is treated as dead."""
 TRANSIENT = (117, 201, 999)
 """Errnos of a refused sign-in after which the client tries again."""
+STOPPED = "the client stopped: %s"
 _NO_UPGRADE = 108
 _TRANSIENT_HTTP = (408, 425, 429)
 _BLOCKED = "a proxy on the way does not pass the websocket's Upgrade and Connection headers on"
@@ -86,7 +87,7 @@ class Core(ABC):
         self._end_connection()
         self.phase, self._deadline, self.error = Phase.STOPPED, None, error
         if error is not None:
-            log.error("the client stopped: %s", error)
+            log.error(STOPPED, error)
         self._ended()
         self._put(Stopped(error))
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import os
 import re
 import sys
 from typing import Any, Sequence
 
+from ..core import STOPPED, log
 from ..errors import PresenceError
 from . import applications, devices, services, simulate
 from .output import Output, printable
@@ -57,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = parser().parse_args(arguments)
     output = Output(sys.stdout, options.json)
+    log.addFilter(_is_no_stop)
     try:
         options.run(options, output)
     except (PresenceError, ValueError, OSError) as error:
@@ -64,4 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    finally:
+        log.removeFilter(_is_no_stop)
     return 0
+
+
+def _is_no_stop(record: logging.LogRecord) -> bool:
+    """Leave out the error that stops a client: it ends the command, which writes it."""
+    return record.msg != STOPPED

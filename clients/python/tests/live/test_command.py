@@ -104,7 +104,7 @@ def test_watch_shows_each_change(application, person, monkeypatch):
             watch.line(f"{puid}  online  explicit")
 
 
-def test_notify_answers_the_id_and_refuses_by_name(application, person, capsys, home):
+def test_notify_answers_the_id_and_refuses_by_name(application, person, capsys, caplog, home):
     puid = person.grant(application)
     key = home / "key"
     key.write_text(f"{application.key}\n")
@@ -115,6 +115,10 @@ def test_notify_answers_the_id_and_refuses_by_name(application, person, capsys, 
     assert capsys.readouterr().err == "dpresence-client: errno 110: not found\n"
     assert main(["notify", application.appid, puid, "Your move"]) == 1
     assert "DPRESENCE_KEY" in capsys.readouterr().err
+    (home / "key").write_text("dpk_wrong")
+    with caplog.at_level("WARNING"):
+        assert main(["notify", application.appid, puid, "--key-file", str(home / "key"), "Your move"]) == 1
+    assert caplog.records == [] and capsys.readouterr().err == "dpresence-client: errno 105: the API key is not valid\n"
 
 
 def test_an_application_is_registered_listed_and_deleted(capsys, home):
