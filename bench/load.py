@@ -20,6 +20,7 @@ from typing import Any
 from .crowd import AnyDevice, Device, Fleet, Watcher
 from .loop import Control, Loop, percentiles
 from .mqtt import MqttDevice, MqttWatcher
+from .sockets import Socket
 
 LIFE_SECONDS = 3600
 ROOT = Path(__file__).parent.parent
@@ -174,8 +175,17 @@ class Commands:
         return {}
 
 
+def compare(path: str, payload: bytes) -> None:
+    """Fail if the service should not have sent a message on a channel."""
+    from dpresence.tests.contract_check import check_frame
+
+    check_frame(path, json.loads(payload))
+
+
 def main() -> None:
-    """Do what standard input says until it ends."""
+    """Do what standard input says until it ends. With ``--checked``, a frame that is not in the AsyncAPI document ends it at once."""
+    if "--checked" in sys.argv:
+        Socket.check = compare
     signal.alarm(LIFE_SECONDS)
     loop = Loop()
     control, commands = Control(loop), Commands(loop)
@@ -186,11 +196,18 @@ def main() -> None:
 
 
 class Load:
-    """The load as its parent sees it; a context that ends it."""
+    """The load as its parent sees it; a context that ends it.
 
-    def __init__(self) -> None:
+    :param checked: compare every frame with the AsyncAPI document, which takes time.
+    """
+
+    def __init__(self, checked: bool = False) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bench.load"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "bench.load", *(["--checked"] if checked else [])],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def __enter__(self) -> Load:

@@ -6,7 +6,9 @@ import os
 import select
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
+from typing import ClassVar
 
 from .loop import RECEIVE_BYTES, Loop
 
@@ -139,9 +141,13 @@ class Tcp:
 
 
 class Socket(Tcp):
-    """One websocket, client side. Subclasses implement ``opened``, ``message`` and ``ended``."""
+    """One websocket, client side. Subclasses implement ``opened``, ``message`` and ``ended``.
 
-    __slots__ = ("_request", "open")
+    :cvar check: called with the path and each message, before ``message``; tests compare the messages with the contract.
+    """
+
+    __slots__ = ("_request", "open", "path")
+    check: ClassVar[Callable[[str, bytes], None] | None] = None
 
     def __init__(self, loop: Loop) -> None:
         super().__init__(loop)
@@ -161,6 +167,7 @@ class Socket(Tcp):
     def connect(self, port: int, path: str, source: str = "127.0.0.1") -> None:
         """Begin to connect to a path."""
         self.open = False
+        self.path = path
         self._request = (
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {_KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -216,6 +223,8 @@ class Socket(Tcp):
 
     def _frame(self, opcode: int, payload: bytes) -> None:
         if opcode == _TEXT:
+            if Socket.check is not None:
+                Socket.check(self.path, payload)
             self.message(payload)
         elif opcode == _PING:
             self.send(masked_frame(10, payload))

@@ -17,9 +17,9 @@ import time
 from collections import Counter
 from typing import Any
 
-from dpresence_client import AppService, Change, Device, FileStore, NotConnected, OutcomeUnknown, aio, websocket
+from dpresence_client import AppService, Change, Device, FileStore, NotConnected, OutcomeUnknown, aio
 
-from dpresence.tests.contract_check import check_frame
+from dpresence.tests.checked_client import check_frames
 
 LIFE_SECONDS = 300
 STATUSES = ("online", "unavailable", "offline")
@@ -60,21 +60,6 @@ class Book:
         self.repeated += self.copy.get(change.puid) == (change.status, change.at)
         self.copy[change.puid] = (change.status, change.at)
         self.seen[f"{change.status} {change.origin}"] += 1
-
-    def check_frames(self) -> None:
-        """Compare every frame from now on with the AsyncAPI document."""
-        report = websocket.Websocket._report
-        book = self
-
-        def checked(self: Any, event: str, *values: Any) -> None:
-            if event == "received":
-                try:
-                    check_frame(self._url, json.loads(values[0]))
-                except AssertionError as error:
-                    book.errors.append(str(error))
-            report(self, event, *values)
-
-        websocket.Websocket._report = checked  # type: ignore[method-assign]
 
     def report(self, app: Any, devices: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -202,7 +187,7 @@ def main() -> None:
     signal.alarm(LIFE_SECONDS)
     logging.getLogger("dpresence_client").setLevel(logging.ERROR)
     book = Book()
-    book.check_frames()
+    check_frames(book.errors)
     given = json.loads(sys.stdin.readline())
     if sys.argv[1] == "sync":
         run_sync(given, book)

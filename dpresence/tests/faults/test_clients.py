@@ -167,7 +167,7 @@ def test_the_clients_continue_after_they_were_too_slow(kinds, tmp_path, figures)
         running(tmp_path, **FAST, **slow) as service,
         Proxy(lambda: small_buffers(service.port), send_bytes=4096) as proxy,
         clients(kinds, tmp_path, service.origin, proxy.port, database_of(service), 0) as worlds,
-        Load() as load,
+        Load(checked=True) as load,
     ):
         appids = [world.application.appid for world in worlds]
         people = seed(service.ini.with_name("live.db"), appids, 100)

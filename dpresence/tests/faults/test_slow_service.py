@@ -50,7 +50,7 @@ class Reader(threading.Thread):
 
 
 def test_t5_nobody_waits_for_an_app_service_that_does_not_read(service, figures):
-    with Site() as site, Site() as other_site, Load() as load:
+    with Site() as site, Site() as other_site, Load(checked=True) as load:
         application, other = activate(service.origin, site), activate(service.origin, other_site, name="Other")
         person = Person(service.origin, "reader@example.org")
         person.grant(other)

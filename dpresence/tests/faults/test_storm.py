@@ -35,7 +35,7 @@ class Storm:
 @pytest.fixture(scope="module")
 def storm(tmp_path_factory):
     """With the settings as shipped: bring everybody, kill, restart, and have everybody back."""
-    with running(tmp_path_factory.mktemp("storm")) as service, Site() as site, Load() as load:
+    with running(tmp_path_factory.mktemp("storm")) as service, Site() as site, Load(checked=True) as load:
         application = activate(service.origin, site)
         people = seed(service.ini.with_name("live.db"), [application.appid], DEVICES)
         came = load.do("devices", port=service.port, people=people, rate=RATE, tickets=True, returns=True, seconds=300)

@@ -159,7 +159,7 @@ class Channel:
         end = time.monotonic() + seconds
         try:
             while True:
-                self.socket.recv(timeout=max(0.0, end - time.monotonic()))
+                self.receive(max(0.0, end - time.monotonic()))
         except ConnectionClosed as closed:
             return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "")
 

@@ -49,7 +49,7 @@ def counted_syncs(process: Process, folder: Path) -> Iterator[Counter[int]]:
 
 def test_the_thread_of_the_event_loop_syncs_nothing_while_devices_sign_in(tmp_path: Path) -> None:
     needed()
-    with running(tmp_path, channels__accept_rate=100000, channels__accept_burst=100000) as service, Load() as load:
+    with running(tmp_path, channels__accept_rate=100000, channels__accept_burst=100000) as service, Load(checked=True) as load:
         database = tmp_path / "live.db"
         people = seed(database, [register(database)[0]], DEVICES)
         with counted_syncs(service, tmp_path) as syncs:

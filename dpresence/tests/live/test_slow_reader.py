@@ -30,7 +30,7 @@ def service(tmp_path_factory):
 
 def test_a_slow_reader_is_dropped_nobody_waits_for_it_and_it_finds_its_place_again(service):
     """T5 in small."""
-    with Site() as site, Load() as load:
+    with Site() as site, Load(checked=True) as load:
         application = activate(service.origin, site)
         people = seed(service.ini.with_name("live.db"), [application.appid], PEOPLE)
         assert load.do("devices", port=service.port, people=people)["signed_in"] == PEOPLE

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from bench.load import compare
 from bench.loop import Loop
 from bench.sockets import LOST, Socket, text
 
@@ -85,3 +86,12 @@ def test_an_end_without_a_close_frame_is_a_loss(peer: Peer) -> None:
     peer.reset()
     assert peer.loop.run(lambda: bool(peer.client.ends), 5)
     assert [code for code, _ in peer.client.ends] == [LOST]
+
+
+def test_a_frame_that_is_not_in_the_contract_is_found_where_frames_are_checked(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Socket, "check", compare)
+    peer.server.sendall(b'\x81\x0f{"result":"OK"}')
+    assert peer.loop.run(lambda: bool(peer.client.messages), 5)
+    peer.server.sendall(b'\x81\x10{"result":"Yes"}')
+    with pytest.raises(AssertionError, match=r"sent .*Yes"):
+        peer.loop.run(lambda: False, 5)

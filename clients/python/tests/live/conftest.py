@@ -6,6 +6,7 @@ import signal
 import threading
 
 import pytest
+from dpresence.tests.checked_client import check_frames
 from dpresence.tests.live.clients import Person, activate
 from dpresence.tests.live.service import Site
 from dpresence.tests.live.warm import running
@@ -31,6 +32,18 @@ def application(service):
 def person(service, request):
     name = request.node.name[:60].translate(str.maketrans("[]", "--"))
     return Person(service.origin, f"{name}@example.org")
+
+
+WRONG_FRAMES: list[str] = []
+check_frames(WRONG_FRAMES)
+
+
+@pytest.fixture(autouse=True)
+def every_frame_is_in_the_document():
+    """What the client receives is in the AsyncAPI document."""
+    yield
+    wrong, WRONG_FRAMES[:] = [*WRONG_FRAMES], []
+    assert wrong == []
 
 
 @pytest.fixture(autouse=True)
