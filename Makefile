@@ -8,7 +8,7 @@ SOURCES = setup.py dpresence bench packaging clients examples
 # Where bytecode is not written, each of some hundred processes that the tests start compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help build wheel run test check check-js lint format settings api demo bench bench-client load growth clean conformance faults soak pages
+.PHONY: help build wheel run test check check-js lint format settings api demo bench bench-client load growth clean conformance faults soak pages lock sbom audit newest
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,6 +44,7 @@ check: build check-js ## Check format, lint, types, the Lua scripts and the file
 	$(BIN)/mypy
 	$(BIN)/python packaging/settings/generate.py --check
 	$(BIN)/python packaging/api/documents.py --check
+	@if [ "$(CI)" = true ]; then $(MAKE) -s audit; fi
 	@if command -v luacheck >/dev/null || [ -n "$$CI" ]; then luacheck --quiet dpresence/backends; \
 	else echo "luacheck is not installed (Debian: lua-check): the Lua scripts are not checked"; fi
 
@@ -57,6 +58,33 @@ check-js: ## Check types and lint of the JavaScript; needs Node and npm, without
 $(JS)/node_modules/.built: $(JS)/package.json $(JS)/package-lock.json
 	npm --prefix $(JS) ci --loglevel=error
 	@touch $@
+
+# Programs for the image, apart from the project: they have many dependencies of their own
+.venv-tools/.built:
+	$(PYTHON) -m venv .venv-tools
+	.venv-tools/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9' 'cyclonedx-bom>=7.5,<8' 'pip-audit>=2.10,<3'
+	@touch $@
+
+IMAGE = packaging/container
+LOCK = .venv-tools/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+
+lock: .venv-tools/.built ## Pin the dependencies of the image, with hashes
+	$(LOCK) --extra postgresql --extra redis setup.py --output-file $(IMAGE)/requirements.txt
+	$(LOCK) $(IMAGE)/build.in --output-file $(IMAGE)/build.txt
+
+sbom: .venv-tools/.built ## Write build/sbom.json, a CycloneDX list of what the image contains
+	@mkdir -p build
+	.venv-tools/bin/cyclonedx-py requirements --output-reproducible --output-file build/sbom.json $(IMAGE)/requirements.txt
+
+audit: .venv-tools/.built ## Look up known vulnerabilities of what the image contains; says if they cannot be looked up
+	@$(PYTHON) $(IMAGE)/audit.py .venv-tools/bin/pip-audit $(IMAGE)/requirements.txt
+
+newest: ## Run the tests on the newest of everything that setup.py permits, in an environment of its own
+	rm -rf .venv-newest
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/pip install --quiet --disable-pip-version-check 'setuptools>=78.1.1,<82' wheel
+	.venv-newest/bin/pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[test]'
+	.venv-newest/bin/python -m pytest -n 3 --dist loadfile
 
 lint: build ## Lint only
 	$(BIN)/ruff check $(SOURCES)

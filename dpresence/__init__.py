@@ -9,7 +9,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-__version__ = "0.1.0"
+from .built import BUILD
+
+RELEASE = "0.1.0"
+__version__ = f"{RELEASE}+g{BUILD['commit'][:12]}" if "commit" in BUILD else RELEASE
 
 if "paste.deploy.loadwsgi" in sys.modules:  # pserve is about to read the sections; its logging imports this package first
     from .ini_file import read_raw

@@ -16,19 +16,28 @@ _SECRET_KEYS = re.compile(r"(^|[._])(password|client_secret|secret|token)$")
 
 
 def warn_of_readers(path: str, holds: str) -> None:
-    """Log a warning if other users than its owner may read or write a file. A missing file is ignored.
-
-    The group may read a file that belongs to root if this process is in the group, as is common below ``/etc``.
-    If this process runs as root, the group may be any but root's: it may be that of the service.
+    """Log a warning if other users than its owner may read or write a file; see ``others_may_access``. A missing file is ignored.
 
     :param holds: the content of the file, for the message.
     """
     found = _status(path)
-    groups = {os.getegid(), *os.getgroups()}
-    for_group = found is not None and found.st_uid == 0 and (found.st_gid != 0 if os.geteuid() == 0 else found.st_gid in groups)
-    if found and found.st_mode & (0o037 if for_group else 0o077):
-        mode, right = stat.S_IMODE(found.st_mode), 640 if for_group else 600
+    if found and others_may_access(found):
+        mode, right = stat.S_IMODE(found.st_mode), 640 if _is_for_group(found) else 600
         log.warning("%s holds %s, and others may read or write it (mode %04o): chmod %d %s", path, holds, mode, right, path)
+
+
+def others_may_access(found: os.stat_result) -> bool:
+    """Return whether other users than the owner of a file may read or write it.
+
+    The group may read a file that belongs to root if this process is in the group, as is common below ``/etc`` and in Kubernetes.
+    If this process runs as root, the group may be any but root's: it may be that of the service.
+    """
+    return bool(found.st_mode & (0o037 if _is_for_group(found) else 0o077))
+
+
+def _is_for_group(found: os.stat_result) -> bool:
+    groups = {os.getegid(), *os.getgroups()}
+    return found.st_uid == 0 and (found.st_gid != 0 if os.geteuid() == 0 else found.st_gid in groups)
 
 
 def warn_of_writers(path: str, holds: str) -> None:

@@ -25,6 +25,7 @@ import gevent  # noqa: E402
 from gevent.event import Event  # noqa: E402
 from gevent.socket import wait_read  # noqa: E402
 
+from . import __version__  # noqa: E402
 from .channels.gate import SPARE  # noqa: E402
 from .errors import SettingError  # noqa: E402
 from .files import free_files  # noqa: E402
@@ -115,6 +116,7 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
     if not worker:
         gevent.signal_handler(signal.SIGHUP, renewal.request)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
+    log.info("Version %s, Python %s", __version__, sys.version.split()[0])
     gc.collect()
     gc.freeze()  # collecting these long-lived objects would block the event loop for 0.1 s each time
     try:

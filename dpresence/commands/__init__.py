@@ -16,6 +16,7 @@ from typing import Any
 
 import gevent
 
+from .. import __version__
 from ..errors import BackendUnavailable, NotFound, SettingError
 from . import accounts, applications, grants, upkeep
 from .context import Context, Refused
@@ -47,6 +48,7 @@ class _Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     found = _Parser(prog="dpresence", description="Operate a dpresence service.", epilog=EXIT_CODES)
+    found.add_argument("--version", action="version", version=__version__)
     _add_common(found, {"ini": Path("presence.ini"), "json": False, "deadline": None})
     common = argparse.ArgumentParser(add_help=False)
     _add_common(common, dict.fromkeys(("ini", "json", "deadline"), argparse.SUPPRESS))

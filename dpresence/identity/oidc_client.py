@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import secrets
-import stat
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from ..clock import Clock
 from ..errors import BackendUnavailable, Forbidden, InvalidAssertion, NotAdmitted, SettingError, SignInEnded, WrongValue
 from ..model import Identity, digest_of
 from ..outbound import FetchFailed
+from ..private import others_may_access
 from ..settings import Settings
 from . import claimed_by
 from .jwks import Discovery
@@ -240,17 +240,17 @@ def _client_secret(provider: Provider) -> str:
 def load_secret(settings: Settings) -> bytes:
     """Return the secret of ``identity.secret_file``. With an SQLite database a missing file is created, readable by its owner only.
 
-    :raises SettingError: the secret is missing or shorter than 32 bytes, or others can read it.
+    :raises SettingError: the secret is missing or shorter than 32 bytes, or others can read it (``private.others_may_access``).
     """
     file = Path(settings.identity.secret_file)
     key = "identity.secret_file: must be"
     if settings.storage.directory_url.startswith("sqlite") and not file.exists():
         _make_secret(file)
     try:
-        mode, secret = file.stat().st_mode, file.read_bytes().strip()
+        found, secret = file.stat(), file.read_bytes().strip()
     except OSError as error:
         raise SettingError(f"{key} a readable file of {SECRET_BYTES} random bytes or more ({error.strerror})") from None
-    if stat.S_IMODE(mode) & 0o077:
+    if others_may_access(found):
         raise SettingError(f"{key} readable by its owner alone, as after chmod 600")
     if len(secret) < SECRET_BYTES:
         raise SettingError(f"{key} {SECRET_BYTES} random bytes or more")

@@ -10,7 +10,7 @@ from pyramid.config import Configurator
 from pyramid.renderers import render
 from pyramid.response import Response
 
-from .. import __version__
+from .. import RELEASE
 from ..contract import Contract, Document
 from ..registry import KEY
 from ..request import Request
@@ -67,5 +67,5 @@ def _published(request: Request) -> Published:
 
 def includeme(config: Configurator) -> None:
     """Add the views and what they serve."""
-    config.registry[_KEY] = Published(Contract(config.registry[KEY].settings, __version__))
+    config.registry[_KEY] = Published(Contract(config.registry[KEY].settings, RELEASE))
     config.scan(__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from .. import __version__
+from ..built import BUILD
 from ..messages import Alive, Heartbeat, Version
 from ..request import Request
 from . import cornice_service
@@ -37,5 +38,5 @@ def get_version(request: Request) -> Version:
 
 
 def service_version() -> Version:
-    """Return the name and version of this service in Dockerflow's format."""
-    return Version("dpresence", __version__)
+    """Return the name, version and commit of this service in Dockerflow's format."""
+    return Version("dpresence", __version__, **BUILD)

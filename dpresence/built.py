@@ -1,0 +1,5 @@
+"""What the package was built from: ``source``, ``commit`` and ``build``, as far as they are known. setup.py writes this module anew."""
+
+from __future__ import annotations
+
+BUILD: dict[str, str] = {}
