@@ -24,6 +24,7 @@ export class Live {
     });
     const stopped = new Promise((resolve, reject) => {
       this.#presence.addEventListener("state", ({ detail }) => {
+        if (detail.state === "waiting") console.warn(`not connected to dpresence: ${detail.reason}`);
         if (detail.state !== "stopped") return;
         if (detail.error) reject(detail.error);
         else resolve();
