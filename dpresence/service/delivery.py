@@ -68,6 +68,18 @@ class Delivery:
         except BackendUnavailable:
             self.schedule(user)
 
+    def begin(self, user: str) -> None:
+        """Send the notifications that waited for a device that has signed in; while a backend is unavailable, this is retried.
+
+        Usually none do, which one look at the mailbox finds, without the lock of a delivery. A later one is delivered by its signal, as
+        the device is in the hub.
+        """
+        try:
+            if self._deliveries.running(user) or self._mailbox.pending(user, 0, 1):
+                self.deliver(user)
+        except BackendUnavailable:
+            self.schedule(user)
+
     def schedule(self, user: str) -> None:
         """Deliver in a greenlet, unless the user has no device here or a delivery is about to start. Does not block.
 

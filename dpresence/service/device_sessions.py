@@ -102,7 +102,7 @@ class DeviceSessions:
     def confirm(self, channel: DevicePort, verified: VerifiedSignIn) -> None:
         """Finish a sign-in after its answer: close the channel if a sign-out came in between, and send waiting notifications."""
         self._close_if_signed_out(channel, verified)
-        self._delivery.deliver_or_schedule(channel.session.user)
+        self._delivery.begin(channel.session.user)
 
     def _store(self, channel: DevicePort, verified: VerifiedSignIn) -> None:
         signed, session = verified.signed, channel.session

@@ -82,6 +82,7 @@ class Database:
             if path:
                 self._reader = sqlite.make_reader(parsed)
                 self._writer = WriteGroup(sqlite.make_nondurable_writer(parsed), self._log_ready.is_set)
+        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT") if at_server else self._engine
         if not (at_server and monkey.is_module_patched("select")):
             self._thread = ThreadPool(1)
         slots = postgresql.SLOTS if at_server else sqlite.SLOTS
@@ -129,12 +130,12 @@ class Database:
         SQLite: runs in the calling thread, on a connection of its own. A WAL reader waits for no lock, and while this thread is busy,
         a switch to the SQL thread takes a hundred times as long as a short read, because that thread must acquire the GIL repeatedly.
 
-        :param single: ``work`` executes one ``Statement``, which SQLite runs in a transaction of its own; to begin and end one
-            takes as long as the statement.
+        :param single: ``work`` executes one ``Statement``, a transaction of its own: to begin and end one takes as long, or longer.
         :raises BackendUnavailable: see ``run``.
         """
         if self._reader is None:
-            return self.run(work, key=key, urgent=urgent)
+            call = Call(self._autocommit if single else self._engine, work)
+            return self._through_queue(call, self.deadline_seconds, key, urgent)
         self._check_usable()
         try:
             return self._reader.run(work, begins=not single)

@@ -22,34 +22,48 @@ LOCK_PAUSE_SECONDS = 0.2
 """Pause in seconds between attempts at the lock."""
 _VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
 
+_COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND NOT attisdropped"
+
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """An index whose columns a migration has extended.
+    """An index that a migration has replaced by another one.
 
     :param columns: the columns of the new one.
     :param replaced: the columns of the old one.
+    :param where: condition for the rows that the new one contains; "" for all.
     """
 
     table: str
     columns: tuple[str, ...]
     replaced: tuple[str, ...]
+    where: str = ""
 
     @property
     def name(self) -> str:
         """The name of the new index."""
-        return f"ix_{self.table}_{'_'.join(self.columns)}"
+        return f"ix_{self.table}_{'_'.join(self.columns)}{'_partial' if self.where else ''}"
 
     @property
     def old_name(self) -> str:
         """The name of the old index."""
         return f"ix_{self.table}_{'_'.join(self.replaced)}"
 
+    @property
+    def definition(self) -> str:
+        """The rest of the statement that creates the new index."""
+        columns = ", ".join(f'"{column}"' for column in self.columns)
+        return f"ON {self.table} ({columns})" + (f" WHERE {self.where}" if self.where else "")
+
 
 REPLACEMENTS = (
     Replacement("notifications", ("user", "puid", "expires_at"), ("user", "puid")),  # 0008
     Replacement("taken", ("user", "puid", "expires_at"), ("user", "puid")),  # 0008
     Replacement("grants", ("appid", "puid", "granted_at"), ("appid", "puid")),  # 0011
+    Replacement("tickets", ("family", "state"), ("family",)),  # 0013
+    Replacement("tickets", ("user",), ("user", "device")),  # 0013
+    Replacement("tickets", ("session",), ("session",), "session IS NOT NULL"),  # 0013
+    Replacement("tickets", ("expires_at",), ("expires_at",), "expires_at < session_ends_at"),  # 0013
 )
 """Migrations that consist of such a replacement find it done."""
 
@@ -63,19 +77,25 @@ def replace_indexes(engine: Engine, seconds: float) -> None:
     :raises BackendUnavailable: another process still holds the lock.
     """
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if not any(_validity(connection, change.old_name) is not None for change in REPLACEMENTS):
+        if not any(_due(connection, change) for change in REPLACEMENTS):
             return
         with _longer(connection, seconds), _locked(connection, seconds):
             for change in REPLACEMENTS:
-                if _validity(connection, change.old_name) is not None:
+                if _due(connection, change):
                     _replace(connection, change)
+
+
+def _due(connection: Connection, change: Replacement) -> bool:
+    """Return whether the old index exists and the new one is possible: a column may be added by a migration that has not run yet."""
+    if _validity(connection, change.old_name) is None:
+        return False
+    return set(change.columns) <= set(connection.exec_driver_sql(_COLUMNS, (change.table,)).scalars())
 
 
 def _replace(connection: Connection, change: Replacement) -> None:
     if not _validity(connection, change.name):
-        columns = ", ".join(f'"{column}"' for column in change.columns)
         connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {change.name}")
-        connection.exec_driver_sql(f"CREATE INDEX CONCURRENTLY {change.name} ON {change.table} ({columns})")
+        connection.exec_driver_sql(f"CREATE INDEX CONCURRENTLY {change.name} {change.definition}")
     connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY {change.old_name}")
 
 

@@ -9,9 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Insert, Select, Update
+from sqlalchemy import Connection, Dialect, Insert, LargeBinary, Select, Update
+from sqlalchemy.types import TypeEngine
+
+from .tables import Text
 
 Converter = Callable[[Any], Any]
+_UNCONVERTED = (Text, LargeBinary)
 
 
 @dataclass(slots=True)
@@ -45,7 +49,7 @@ class Statement:
     def run(self, connection: Connection, **values: Any) -> None:
         """Execute an insert or an update."""
         if connection.dialect.name == "sqlite":
-            self._execute(connection, values)
+            self._execute(connection, values, self._compiled or self._compile(connection.dialect))
         else:
             connection.execute(self._query, values)
 
@@ -53,35 +57,39 @@ class Statement:
         """Execute a select and return its rows."""
         if connection.dialect.name != "sqlite":
             return connection.execute(self._query, values).all()
-        found: list[Sequence[Any]] = self._execute(connection, values).fetchall()
-        outgoing = self._form(connection.dialect).outgoing
-        return [_convert(row, outgoing) for row in found] if outgoing else found
+        form = self._compiled or self._compile(connection.dialect)
+        found: list[Sequence[Any]] = self._execute(connection, values, form).fetchall()
+        return [_convert(row, form.outgoing) for row in found] if form.outgoing else found
 
-    def _execute(self, connection: Connection, values: dict[str, Any]) -> Any:
-        form = self._form(connection.dialect)
-        values = {**form.constants, **values}
+    @staticmethod
+    def _execute(connection: Connection, values: dict[str, Any], form: _Compiled) -> Any:
+        if form.constants:
+            values = form.constants | values
         for name, convert in form.incoming:
             values[name] = convert(values[name])
         driver: Any = connection.connection.dbapi_connection
-        return driver.execute(form.text, [values[name] for name in form.order])
-
-    def _form(self, dialect: Dialect) -> _Compiled:
-        if self._compiled is None:
-            self._compiled = self._compile(dialect)
-        return self._compiled
+        return driver.execute(form.text, list(map(values.__getitem__, form.order)))
 
     def _compile(self, dialect: Dialect) -> _Compiled:
         compiled: Any = self._query.compile(dialect=dialect, column_keys=list(self._columns) or None)
-        incoming = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for bind, name in compiled.bind_names.items()}
+        incoming = [(name, _converter(bind.type, dialect, "bind_processor")) for bind, name in compiled.bind_names.items()]
         columns = getattr(self._query, "selected_columns", ())
-        outgoing = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
-        return _Compiled(
+        outgoing = [_converter(column.type, dialect, "result_processor", None) for column in columns]
+        self._compiled = _Compiled(
             compiled.string,
             compiled.positiontup,
             {name: compiled.params[name] for bind, name in compiled.bind_names.items() if not bind.required},
-            [(name, convert) for name, convert in incoming.items() if convert],
+            [(name, convert) for name, convert in incoming if convert],
             [(index, convert) for index, convert in enumerate(outgoing) if convert],
         )
+        return self._compiled
+
+
+def _converter(kind: TypeEngine[Any], dialect: Dialect, processor: str, *arguments: Any) -> Converter | None:
+    """Return SQLAlchemy's converter for a type; None for text and bytes, which SQLite takes and returns as they are."""
+    made = None if isinstance(kind, _UNCONVERTED) else getattr(kind.dialect_impl(dialect), processor)(dialect, *arguments)
+    converter: Converter | None = made
+    return converter
 
 
 def _convert(row: Sequence[Any], outgoing: Sequence[tuple[int, Converter]]) -> Sequence[Any]:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     false,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -57,6 +58,11 @@ class Text(TypeDecorator[str]):
 def _part_of(table: str, column: str = "id") -> ForeignKey:
     """Return a foreign key that deletes the row together with the referenced row."""
     return ForeignKey(f"{table}.{column}", ondelete="CASCADE")
+
+
+def _partial_index(table: str, column: str, where: str) -> Index:
+    """Return an index of the rows of a table for which a condition holds."""
+    return Index(f"ix_{table}_{column}_partial", column, sqlite_where=text(where), postgresql_where=text(where))
 
 
 service = Table(
@@ -99,15 +105,18 @@ tickets = Table(
     "tickets",
     metadata,
     Column("hash", LargeBinary, primary_key=True),
-    Column("family", Text, nullable=False, index=True),
-    Column("user", Text, _part_of("accounts"), nullable=False),
-    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("family", Text, nullable=False),
+    Column("user", Text, _part_of("accounts"), nullable=False, index=True),
+    Column("expires_at", BigInteger, nullable=False),
     Column("session_ends_at", BigInteger, nullable=False, index=True),
-    Column("session", LargeBinary, _part_of("sessions", "id_hash"), index=True),
+    Column("session", LargeBinary, _part_of("sessions", "id_hash")),
     Column("device", Text),  # the same in all tickets of a family
     # unused; used: the same device may use it again until expires_at; ended: stored until session_ends_at, to detect copies
     Column("state", Text, nullable=False, server_default="unused"),
-    Index(None, "user", "device"),
+    Index(None, "family", "state"),
+    # each sign-in with a ticket writes the indexes. Tickets of devices have no session, and expire with the sign-in
+    _partial_index("tickets", "session", "session IS NOT NULL"),
+    _partial_index("tickets", "expires_at", "expires_at < session_ends_at"),
 )
 
 pairings = Table(

@@ -24,6 +24,8 @@ class HasDatabase(Protocol):
     database: Database
 
 
+_PLAIN = (str, bytes, int, type(None))
+
 B = TypeVar("B", bound=HasDatabase)
 Method = Callable[Concatenate[B, Connection, P], T]
 Caller = Callable[Concatenate[B, P], T]
@@ -89,9 +91,11 @@ def owner_of(args: Sequence[object]) -> str:
     Every hash and number is a key of its own, so that calls of different users do not share one. A call without arguments is the
     service's own and has the empty key.
     """
-    holder = next((account for arg in args[1:] if isinstance(account := getattr(arg, "account", arg), Account)), None)
-    if holder is not None:
-        return holder.id
+    for arg in args[1:]:
+        if not isinstance(arg, _PLAIN):
+            account = getattr(arg, "account", arg)
+            if isinstance(account, Account):
+                return account.id
     first = args[0] if args else ""
     if isinstance(first, Sequence) and not isinstance(first, str | bytes):
         first = first[0] if first else ""

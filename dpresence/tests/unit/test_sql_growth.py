@@ -89,3 +89,24 @@ def test_no_call_of_the_mailbox_reads_a_whole_table(database: Database, name: st
 
 def test_a_call_that_reads_a_whole_table_is_noticed(database: Database) -> None:
     assert unbounded(database, ["SELECT id FROM accounts WHERE revision = 1"]) != []
+
+
+def steps_of_use(database: Database, earlier: int) -> int:
+    """Return the steps of SQLite's virtual machine for the use of a ticket whose device has signed in so many times before."""
+    directory, steps = SqlDirectory(database), 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    database.run(fill)
+    for number in range(earlier):
+        assert directory.use_ticket(b"%d" % number if number else TICKET.hash, NOW, "phone", b"%d" % (number + 1))
+    database.run(lambda connection: driver_of(connection).set_progress_handler(count, 1))
+    assert directory.use_ticket(b"%d" % earlier, NOW, "phone", b"%d" % (earlier + 1))
+    database.run(lambda connection: driver_of(connection).set_progress_handler(None, 1))
+    return steps
+
+
+def test_the_use_of_a_ticket_costs_the_same_however_often_its_device_has_signed_in(database: Database) -> None:
+    assert steps_of_use(database, 200) == steps_of_use(database, 20)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from ....model import DirectoryVersion
 from ...sql import tables  # as a whole: modules of this package have the same names
@@ -67,8 +67,13 @@ class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlPairings, SqlApplica
     @transaction(erasing=True)
     def sweep(self, connection: Connection) -> int:
         now = self.database.trusted_now(connection)
-        unused = (tables.tickets.c.state == UNUSED) & (tables.tickets.c.expires_at <= now)
-        deleted = TICKETS.delete(connection, or_(tables.tickets.c.session_ends_at <= now, unused))
+        ticket = tables.tickets.c
+        unused = (
+            ticket.expires_at < ticket.session_ends_at,
+            ticket.expires_at <= now,
+            ticket.state == UNUSED,
+        )  # others end with the sign-in
+        deleted = TICKETS.delete(connection, *unused) + TICKETS.delete(connection, ticket.session_ends_at <= now)
         deleted += PAIRINGS.delete(connection, tables.pairings.c.expires_at <= now)
         deleted += CREDENTIALS.delete(connection, tables.device_credentials.c.expires_at <= now)
         deleted += SESSIONS.delete(connection, tables.sessions.c.expires_at <= now)

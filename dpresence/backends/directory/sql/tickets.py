@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, bindparam, case, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, case, insert, literal_column, select, update
 
 from ....errors import SessionEnded
-from ....model import Ticket
+from ....model import Account, Ticket
 from ...sql.engine import Database
 from ...sql.statements import Statement
 from ...sql.tables import accounts, device_credentials, sessions, tickets
@@ -23,14 +23,19 @@ from .rows import ACCOUNTS, SESSIONS, TICKETS
 UNUSED, USED, ENDED = "unused", "used", "ended"
 """States of a ticket; see the table."""
 _SHOWN = tickets.c.hash == bindparam("shown")
-_OWNER_OF_TICKET = ACCOUNTS.prepare(accounts.c.id == select(tickets.c.user).where(_SHOWN).scalar_subquery(), for_update=True)
-_TICKET = Statement(TICKETS.query.add_columns(tickets.c.state).where(_SHOWN).with_for_update())
+_TICKET = Statement(  # locks the account before the ticket, in the order of FROM, as every other transaction does
+    ACCOUNTS.query.add_columns(*TICKETS.query.selected_columns, tickets.c.state)
+    .join_from(accounts, tickets, tickets.c.user == accounts.c.id)
+    .where(_SHOWN)
+    .with_for_update()
+)
+_ACCOUNT_FIELDS = len(ACCOUNTS.names)
 _ADD_TICKET = Statement(insert(tickets), TICKETS.names)
 _BY, _THEN = bindparam("by", type_=tickets.c.device.type), bindparam("then", type_=tickets.c.state.type)
-_USE = Statement(  # ends every other ticket of the family; tickets that have ended change only when another device takes over the family
+_USE = Statement(  # ends every other ticket of the family. At most one other has not ended, so its cost does not grow with the family
     update(tickets)
-    .where(tickets.c.family == bindparam("chain"), or_(tickets.c.state != ENDED, tickets.c.device.is_distinct_from(_BY)))
-    .values(state=case((_SHOWN, _THEN), else_=ENDED), device=_BY)
+    .where(tickets.c.family == bindparam("chain"), tickets.c.state.in_((literal_column("'unused'"), literal_column("'used'"))))
+    .values(state=case((_SHOWN, _THEN), else_=literal_column("'ended'")))
 )
 _SET_DEVICE = Statement(update(tickets).where(tickets.c.family == bindparam("chain")).values(device=_BY))
 
@@ -49,12 +54,11 @@ class SqlTickets(TicketStore):
 
     @nondurable(urgent=True)
     def use_ticket(self, connection: Connection, hash: bytes, now: int, device: str | None, successor: bytes | None) -> Redeemed | None:
-        account = _OWNER_OF_TICKET.one(connection, shown=hash)
         rows = _TICKET.rows(connection, shown=hash)
-        if account is None or not rows:
+        if not rows:
             return None
         *values, state = rows[0]
-        ticket = Ticket(*values)
+        account, ticket = Account(*values[:_ACCOUNT_FIELDS]), Ticket(*values[_ACCOUNT_FIELDS:])
         ends_at = min(ticket.expires_at, ticket.session_ends_at)
         expired = now >= ends_at
         if expired and (state == UNUSED or (state == USED and self.database.now(connection) < ends_at)):
@@ -63,12 +67,12 @@ class SqlTickets(TicketStore):
             TICKETS.delete(connection, tickets.c.family == ticket.family)
             outbox.add_ended_family(connection, ticket.user, ticket.family)
             return Redeemed(ticket, False, account)
-        ticket = replace(ticket, device=device if state == UNUSED else ticket.device)
-        then = USED if successor else ENDED
-        _USE.run(connection, shown=hash, chain=ticket.family, by=ticket.device, then=then)
+        if state == UNUSED and device != ticket.device:  # another device takes over the family
+            _SET_DEVICE.run(connection, chain=ticket.family, by=device)
+            ticket = replace(ticket, device=device)
+        _USE.run(connection, shown=hash, chain=ticket.family, then=USED if successor else ENDED)
         if successor is not None:
-            follower = replace(ticket, hash=successor, expires_at=ticket.session_ends_at)
-            _ADD_TICKET.run(connection, **TICKETS.values(follower))
+            _ADD_TICKET.run(connection, **TICKETS.values(ticket) | {"hash": successor, "expires_at": ticket.session_ends_at})
         return Redeemed(ticket, True, account)
 
     @reading()
