@@ -6,6 +6,7 @@ import ipaddress
 from functools import lru_cache
 
 
+@lru_cache(1024)  # each limit looks it up
 def network(address: str) -> str:
     """Return the key of an address for limits: the address itself for IPv4, its /64 network for IPv6."""
     if ":" not in address:

@@ -9,16 +9,20 @@ handler alone (docs/decisions/0022-first-request.md).
 from __future__ import annotations
 
 import logging
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from io import BytesIO
 from socket import MSG_PEEK
 from typing import Any
 
 import gevent
 
+from ..settings import Settings
 from .addresses import network
+from .channel import Channel
 from .connection import Connection
 from .gate import Gate
 from .handshake import WEBSOCKET_VERSION, WebsocketHandler, accept_key, asks_for_websocket, origin_allowed
@@ -30,7 +34,10 @@ log = logging.getLogger(__name__)
 
 PEEK_BYTES = 4096
 """Maximum size of an ordinary handshake."""
+MAX_HEADS = 100
+"""Maximum number of stored heads; beyond it, all are parsed again."""
 SWITCHING_PROTOCOLS = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n"
+_KEY = re.compile(rb"\r\n(?i:sec-websocket-key):[ \t]*([!-~]+)[ \t]*\r\n")
 _READ = 1
 _EXTRAORDINARY = frozenset(("content-length", "transfer-encoding", "expect"))
 """Headers of a request that has a body."""
@@ -126,7 +133,7 @@ class FirstRequest:
         """Send the 101 and pass the socket to the connection, as ``WebsocketHandler._switch`` does."""
         gate, connection, started = self._gate, handshake.connection, False
         try:
-            gate.admit(connection)
+            gate.add(connection)
             sent = self._send(handshake)
             if sent == len(handshake.answer):
                 connection.start(self.sock, b"")
@@ -158,11 +165,24 @@ class OrdinaryHandshake:
 
     __slots__ = ("answer", "connection", "line", "size")
 
-    def __init__(self, connection: Connection, head: Head, size: int, accept: str) -> None:
+    def __init__(self, connection: Connection, line: str, size: int, accept: str) -> None:
         self.connection = connection
-        self.line = f"{head.method} {head.target} {head.version}"
+        self.line = line
         self.size = size
         self.answer = SWITCHING_PROTOCOLS.format(accept).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class OrdinaryHead:
+    """The head of an ordinary handshake without the value of its ``Sec-WebSocket-Key``.
+
+    :ivar line: the request line.
+    :ivar forwarding: its forwarding headers, as in a WSGI environ.
+    """
+
+    line: str
+    make_channel: Callable[[], Channel]
+    forwarding: dict[str, str]
 
 
 def ordinary_handshake(gate: Gate, peer: str, data: bytes) -> OrdinaryHandshake | None:
@@ -176,43 +196,60 @@ def ordinary_handshake(gate: Gate, peer: str, data: bytes) -> OrdinaryHandshake 
     if size < 4 or not data.startswith(b"GET "):
         return None
     try:
-        rfile = BytesIO(data[:size])
-        head = read_head(rfile.readline(), rfile)
-        make_channel = gate.direct_channels.get(path_below(gate.settings.identity.path, head.target))
-        if make_channel is None:
+        found = _find_head(gate, data[:size])
+        if found is None:
             return None
-        accept = _accept(gate, head)
-        address = _client_of(gate, head, peer) if accept else ""
-        if not accept or not _may_open(gate, address):
+        head, accept = found
+        address = gate.forwarding.client({**head.forwarding, "REMOTE_ADDR": peer})[0]
+        if not _may_open(gate, address):
             return None
         connection = Connection(gate, address)
-        connection.open(make_channel())
+        connection.open(head.make_channel())
     except Exception:  # the handler meets the same error, and answers it
         return None
-    return OrdinaryHandshake(connection, head, size, accept)
+    return OrdinaryHandshake(connection, head.line, size, accept)
 
 
-def _accept(gate: Gate, head: Head) -> str:
-    """Return the ``Sec-WebSocket-Accept``; "" if the head is not that of an ordinary handshake.
+def _find_head(gate: Gate, data: bytes) -> tuple[OrdinaryHead, str] | None:
+    """Return the head of an ordinary handshake with its ``Sec-WebSocket-Accept``; None if it is not ordinary.
 
-    :raises WrongValue: the ``Sec-WebSocket-Key`` is malformed.
+    Heads of one kind of client differ in the key alone, so the others are parsed once.
     """
+    match = _KEY.search(data)
+    if match is None:
+        return None
+    rest, key = data[: match.start(1)] + data[match.end(1) :], match[1].decode("ascii")
+    head: OrdinaryHead | None = gate.ordinary_heads.get(rest)
+    if head is None:
+        head = _parse(gate, data)
+        if head is None:
+            return None
+        if len(gate.ordinary_heads) >= MAX_HEADS:
+            gate.ordinary_heads.clear()
+        gate.ordinary_heads[rest] = head
+    return head, accept_key(key, WebsocketHandler.GUID)
+
+
+def _parse(gate: Gate, data: bytes) -> OrdinaryHead | None:
+    rfile = BytesIO(data)
+    head = read_head(rfile.readline(), rfile)
+    make_channel = gate.direct_channels.get(path_below(gate.settings.identity.path, head.target))
+    if make_channel is None or not _is_ordinary(head, gate.settings):
+        return None
+    forwarding = {_FORWARDING[name]: value for name, value in head.fields if name in _FORWARDING}
+    return OrdinaryHead(f"{head.method} {head.target} {head.version}", make_channel, forwarding)
+
+
+def _is_ordinary(head: Head, settings: Settings) -> bool:
     fields = dict(head.fields)
-    ordinary = (
+    return (
         head.version == "HTTP/1.1"
         and len(fields) == len(head.fields)
         and fields.keys().isdisjoint(_EXTRAORDINARY)
         and asks_for_websocket(fields.get("upgrade", ""), fields.get("connection", ""))
         and fields.get("sec-websocket-version") == WEBSOCKET_VERSION
-        and ("origin" not in fields or origin_allowed(fields["origin"], gate.settings))
+        and ("origin" not in fields or origin_allowed(fields["origin"], settings))
     )
-    return accept_key(fields.get("sec-websocket-key", ""), WebsocketHandler.GUID) if ordinary else ""
-
-
-def _client_of(gate: Gate, head: Head, peer: str) -> str:
-    """Return the client's address, which is the peer or stated by it."""
-    environ: Mapping[str, str] = {_FORWARDING[name]: value for name, value in head.fields if name in _FORWARDING}
-    return gate.forwarding.client({**environ, "REMOTE_ADDR": peer})[0]
 
 
 def _may_open(gate: Gate, address: str) -> bool:

@@ -78,6 +78,7 @@ class Gate:
     :ivar most: maximum number of connections: ``channels.sockets``, or fewer if the limit of open files is lower.
     :ivar spare: number of connections accepted beyond ``most``, so that they can be answered with 503.
     :ivar direct_channels: by path, the constructor of a channel that any ordinary handshake gets; see ``first_request``.
+    :ivar ordinary_heads: the heads of requests that ``first_request`` has recognized.
     """
 
     def __init__(self, settings: Settings, clock: Clock, metrics: Metrics) -> None:
@@ -99,6 +100,7 @@ class Gate:
         self.most = settings.channels.sockets
         self.spare = SPARE
         self.direct_channels: dict[str, Callable[[], Channel]] = {}
+        self.ordinary_heads: dict[bytes, Any] = {}
         self._ids = itertools.count(1)
         self._not_signed_in: dict[str, set[AdmittedConnection]] = {}
         self._newcomers: dict[AdmittedConnection, float] = {}  # time of admission, oldest first
@@ -169,6 +171,10 @@ class Gate:
     def admit(self, connection: AdmittedConnection) -> None:
         """Add a new channel before its 101; ``leave`` removes it. Raises like ``check``."""
         self.check(connection.address)
+        self.add(connection)
+
+    def add(self, connection: AdmittedConnection) -> None:
+        """Add a new channel that ``would_admit`` has just allowed."""
         now, key = self.clock.monotonic(), network(connection.address)
         self._rate_by_address.take(key, now=now)
         self._rate.take(now=now)

@@ -97,7 +97,7 @@ def owner_of(args: Sequence[object]) -> str:
             if isinstance(account, Account):
                 return account.id
     first = args[0] if args else ""
-    if isinstance(first, Sequence) and not isinstance(first, str | bytes):
+    if not isinstance(first, _PLAIN) and isinstance(first, Sequence):
         first = first[0] if first else ""
     if isinstance(first, str | bytes | int):
         return first.hex() if isinstance(first, bytes) else str(first)

@@ -11,7 +11,7 @@ import gevent
 import pytest
 from gevent import socket
 
-from dpresence.channels.first_request import FirstRequest, ordinary_handshake
+from dpresence.channels.first_request import MAX_HEADS, FirstRequest, ordinary_handshake
 from dpresence.channels.gate import Gate
 from dpresence.channels.http import MAX_UNREAD_BYTES
 from dpresence.errors import BackendUnavailable, SlowDown
@@ -55,6 +55,32 @@ def test_an_ordinary_handshake_has_its_channel_and_its_answer() -> None:
     assert found.connection.address == PEER
     assert (found.line, found.size) == ("GET /presence HTTP/1.1", len(REQUEST % b"/presence"))
     assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n" in found.answer
+
+
+def test_a_later_handshake_of_the_same_client_has_the_answer_to_its_own_key() -> None:
+    gate = make()
+    answers = []
+    for key in (b"dGhlIHNhbXBsZSBub25jZQ==", b"AAAAAAAAAAAAAAAAAAAAAA=="):
+        found = ordinary_handshake(gate, PEER, (REQUEST % b"/presence").replace(b"dGhlIHNhbXBsZSBub25jZQ==", key))
+        assert found is not None
+        answers.append(found.answer)
+    assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in answers[0]
+    assert b"Sec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\n" in answers[1]
+
+
+@pytest.mark.parametrize("key", [b"", b"dGhl", b"dGhlIHNhbXBsZSBub25jZQ== x", b"dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Key: x", b"\xe9"])
+def test_a_malformed_key_is_left_to_the_handler_also_after_an_ordinary_handshake(key: bytes) -> None:
+    gate = make()
+    assert open_one(gate)
+    assert ordinary_handshake(gate, PEER, (REQUEST % b"/presence").replace(b"dGhlIHNhbXBsZSBub25jZQ==", key)) is None
+
+
+def test_the_heads_that_are_stored_are_bounded() -> None:
+    gate = make()
+    for number in range(3 * MAX_HEADS):
+        host = b"presence%d.example" % number
+        assert ordinary_handshake(gate, PEER, (REQUEST % b"/presence").replace(b"presence.example", host)) is not None
+    assert len(gate.ordinary_heads) <= MAX_HEADS
 
 
 @pytest.mark.parametrize(("path", "ordinary"), [(b"/presence", True), (b"/p/presence", True), (b"/q/presence", False), (b"/p", False)])
@@ -129,7 +155,7 @@ def test_an_internal_error_at_the_switch_leaves_nothing_behind(monkeypatch: pyte
     sock = _socket.socket(fileno=ours.detach())
     sock.setblocking(False)
     gate.plain.enter(sock, PEER)
-    monkeypatch.setattr(gate, "admit", lambda connection: 1 / 0)
+    monkeypatch.setattr(gate, "add", lambda connection: 1 / 0)
     FirstRequest(gate, sock, (PEER, 1), ended.append, ended.append)
     with peer, gevent.Timeout(PATIENCE_SECONDS):
         peer.sendall(REQUEST % b"/presence")
