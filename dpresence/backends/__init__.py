@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
@@ -59,7 +59,7 @@ def load(settings: Settings, clock: Clock, serving: bool = False) -> Backends:
     with ExitStack() as opened:  # closes the backends that are open when a later one fails to open
         directory = load_directory(settings, clock, alone)
         opened.callback(directory.close)
-        mailbox = load_mailbox(settings, directory)
+        mailbox = load_mailbox(settings, lambda: directory)
         opened.callback(mailbox.close)
         tracker = _redis_tracker(settings, clock) if storage.tracker == "redis" else MemoryTracker(settings.presence, clock)
         opened.pop_all()
@@ -133,15 +133,17 @@ def check_redis(settings: Settings) -> None:
         _redis_mailbox(settings).close()
 
 
-def load_mailbox(settings: Settings, directory: SqlDirectory) -> Mailbox:
+def load_mailbox(settings: Settings, directory: Callable[[], SqlDirectory]) -> Mailbox:
     """Open the configured mailbox.
+
+    :param directory: returns the directory, whose database the mailbox in SQL shares.
 
     :raises SettingError: this version cannot use the Redis server, or it may lose acknowledged notifications.
     :raises BackendUnavailable: the Redis server does not answer.
     """
     from .mailbox.sql import SqlMailbox
 
-    return _redis_mailbox(settings) if settings.storage.mailbox == "redis" else SqlMailbox(directory.database)
+    return _redis_mailbox(settings) if settings.storage.mailbox == "redis" else SqlMailbox(directory().database)
 
 
 def send_signal(settings: Settings, topic: Topic, key: str) -> None:

@@ -82,7 +82,7 @@ class Context:
     @cached_property
     def mailbox(self) -> Mailbox:
         """The mailbox."""
-        mailbox = load_mailbox(self.settings, self.directory)
+        mailbox = load_mailbox(self.settings, lambda: self.directory)
         self._opened.callback(mailbox.close)
         return mailbox
 

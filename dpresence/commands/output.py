@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any, TextIO
 
 
@@ -24,6 +25,10 @@ class Output:
         """
         self._stream.write(f"{json.dumps(values, ensure_ascii=False) if self.as_json else printable(text)}\n")
         self._stream.flush()
+
+    def note(self, text: str) -> None:
+        """Write a remark to standard error."""
+        sys.stderr.write(f"dpresence: {printable(text)}\n")
 
     def show(self, **values: Any) -> None:
         """Write one object, for people as lines of name and value."""

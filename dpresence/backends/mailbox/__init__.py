@@ -15,9 +15,9 @@ Each storage technology is one file of this package; ``tests/contract/mailbox.py
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypedDict
 
 from ...model import Notification
 
@@ -45,6 +45,23 @@ class Stored(NamedTuple):
 
     position: int
     size: int
+
+
+class Record(TypedDict):
+    """Everything that is stored of one notification, in the form of a backup.
+
+    :ivar expires_at: by the clock of the store, milliseconds.
+    :ivar notification: the fields of ``Notification``; None if the user has received it and it is only counted.
+    :ivar taken_at: when the user received it, milliseconds; None if it is undelivered.
+    """
+
+    user: str
+    puid: str
+    id: str
+    position: int
+    expires_at: int
+    notification: dict[str, Any] | None
+    taken_at: int | None
 
 
 class Waiting(NamedTuple):
@@ -116,6 +133,14 @@ class Mailbox(ABC):
     @abstractmethod
     def queues(self, after: Queue, limit: int) -> Sequence[Queue]:
         """Return up to ``limit`` non-empty queues after ``after``, in order of user and PUID."""
+
+    @abstractmethod
+    def records(self) -> Iterator[Record]:
+        """Yield everything that is stored, for a backup; what changes meanwhile may be missing."""
+
+    @abstractmethod
+    def restore(self, records: Sequence[Record]) -> None:
+        """Store records with their positions in an empty mailbox; later pushes get higher positions."""
 
     @abstractmethod
     def sweep(self) -> int:

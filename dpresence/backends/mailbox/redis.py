@@ -14,8 +14,9 @@ processes of this version: the data that they store is migrated in the same way,
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -24,9 +25,10 @@ from ...model import Notification
 from ..redis.client import BatchingClient, ExecuteBatch, Operation
 from ..redis.connections import ConnectionFactory, RedisConnection, ask
 from ..redis.scripts import load, script
-from . import Mailbox, Push, Queue, QueueKey, Stored, Waiting
+from . import Mailbox, Push, Queue, QueueKey, Record, Stored, Waiting
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _SCRIPT = script(__package__, "batch")
 _encode_json = msgspec.json.Encoder().encode
@@ -148,6 +150,27 @@ class RedisMailbox(Mailbox):
         found = self._call("queues", (), f"{after.user} {after.puid}", limit)
         return [Queue(*name.split(" ")) for name in found]
 
+    def records(self) -> Iterator[Record]:
+        while self._client.call("migrate_some", ()):
+            pass
+        after = Queue("", "")
+        while page := self.queues(after, _MANY):
+            for user, puid in page:
+                for name, position, ends, text, taken_at in self._call("records", (user,), user, puid):
+                    content = asdict(_notification(text)) if text else None
+                    yield Record(
+                        user=user, puid=puid, id=name, position=position, expires_at=ends, notification=content, taken_at=taken_at or None
+                    )
+            after = page[-1]
+
+    def restore(self, records: Sequence[Record]) -> None:
+        for some in _slices(records):
+            items = [
+                (one["user"], one["puid"], one["id"], one["position"], one["expires_at"], _text(one), one["taken_at"] or False)
+                for one in some
+            ]
+            self._call("restore", {one["user"] for one in some}, items)
+
     def sweep(self) -> int:
         while self._client.call("migrate_some", ()):
             pass
@@ -172,7 +195,11 @@ def _weight(operation: Operation) -> int:
     return {"ping": 1, "waiting": _TIDY_WEIGHT}.get(name, _MANY)
 
 
-def _slices(ids: Sequence[str]) -> list[Sequence[str]]:
+def _text(record: Record) -> str:
+    return _encode_json(record["notification"]).decode() if record["notification"] else ""
+
+
+def _slices(ids: Sequence[T]) -> list[Sequence[T]]:
     return [ids[start : start + _MANY] for start in range(0, len(ids), _MANY)]
 
 

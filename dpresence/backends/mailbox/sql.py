@@ -8,8 +8,8 @@ move from ``notifications`` to ``received_unseen``, which stores no content and 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, tuple_, union_all
 
@@ -21,7 +21,7 @@ from ..sql.statements import Statement
 from ..sql.tables import notifications as table
 from ..sql.tables import received_unseen
 from ..sql.transactions import reading, transaction, transaction_of
-from . import Mailbox, Push, Queue, QueueKey, Stored, Waiting
+from . import Mailbox, Push, Queue, QueueKey, Record, Stored, Waiting
 
 NOTIFICATIONS = Rows(table, Notification)
 _PENDING = Statement(  # runs at each sign-in
@@ -119,6 +119,28 @@ class SqlMailbox(Mailbox):
             found.update(Queue(*row) for row in connection.execute(page))
         return sorted(found)[:limit]
 
+    def records(self) -> Iterator[Record]:
+        for each in _BOTH:
+            after = 0
+            while rows := self._page(each, after):
+                yield from map(_record, rows)
+                after = rows[-1]["position"]
+
+    @reading()
+    def _page(self, connection: Connection, each: Table, after: int) -> Sequence[Mapping[str, Any]]:
+        page = select(each).where(each.c.position > after).order_by(each.c.position).limit(_SWEPT)
+        return [dict(row) for row in connection.execute(page).mappings()]
+
+    @transaction()
+    def restore(self, connection: Connection, records: Sequence[Record]) -> None:
+        waiting = [{**one["notification"], **_places(one)} for one in records if one["notification"]]
+        received = [{**_places(one), "taken_at": one["taken_at"]} for one in records if not one["notification"]]
+        for each, rows in zip(_BOTH, (waiting, received), strict=True):
+            if rows:
+                connection.execute(insert(each), rows)
+        if connection.dialect.name == "postgresql" and records:  # SQLite continues after the highest position by itself
+            connection.execute(select(func.setval("notifications_position_seq", max(one["position"] for one in records))))
+
     def sweep(self) -> int:
         total = count = 0
         for each in _BOTH:
@@ -142,6 +164,17 @@ class SqlMailbox(Mailbox):
 
     def close(self) -> None:
         self.database.close()
+
+
+def _record(row: Mapping[str, Any]) -> Record:
+    content = {name: row[name] for name in NOTIFICATIONS.names} if "id" in row else None
+    places = {name: row[name] for name in ("user", "puid", "position", "expires_at")}
+    name = row["id"] if content else f"received-{row['position']}"  # an id of its own, which Redis needs
+    return cast("Record", {**places, "id": name, "notification": content, "taken_at": row.get("taken_at")})
+
+
+def _places(record: Record) -> dict[str, Any]:
+    return {"user": record["user"], "puid": record["puid"], "position": record["position"], "expires_at": record["expires_at"]}
 
 
 def _row(item: Push, now: int) -> dict[str, Any]:

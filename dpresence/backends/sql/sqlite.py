@@ -128,16 +128,17 @@ def path_of(url: URL) -> str | None:
     return None if url.database in (None, "", ":memory:") else url.database
 
 
-def make_engine(url: URL, busy_seconds: float) -> Engine:
+def make_engine(url: URL, busy_seconds: float, begin: str = _BEGIN) -> Engine:
     """Return an engine with one connection, which the thread that first uses it opens.
 
     :param busy_seconds: time limit of waiting for another process's lock.
+    :param begin: the statement that begins a transaction.
     """
     # isolation_level None: the driver does not begin transactions implicitly
     options = {"isolation_level": None, "timeout": busy_seconds, "check_same_thread": False}
     engine = create_engine(url, poolclass=StaticPool, connect_args=options, hide_parameters=True)
     event.listen(engine, "connect", _configure)
-    _begin_with(engine, _BEGIN)
+    _begin_with(engine, begin)
     return engine
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import gevent
 import pytest
 
-from dpresence.backends.mailbox import SHOWN_NOW, Mailbox, Push, Queue, Waiting
+from dpresence.backends.mailbox import SHOWN_NOW, Mailbox, Push, Queue, Record, Waiting
 from dpresence.errors import BackendUnavailable
 from dpresence.model import Grant, Notification
 from dpresence.tests.support import body_of
@@ -57,6 +57,9 @@ def waiting(backend: Mailbox, puid: str = "puid-of-app-1", user: str = "jane", s
     return backend.waiting(user, puid, shown_until)
 
 
+RECORD: Record = {"user": "jane", "puid": "p", "id": "a", "position": 5, "expires_at": 2 * NOW, "notification": None, "taken_at": NOW}
+
+
 # one call of each method; a new method of the base is missing here until it is added
 CALLS: dict[str, Callable[[Mailbox], Any]] = {
     "push": lambda it: it.push([one("a")], 100),
@@ -67,12 +70,28 @@ CALLS: dict[str, Callable[[Mailbox], Any]] = {
     "purge": lambda it: it.purge("jane"),
     "purge_grants": lambda it: it.purge_grants([grant()]),
     "queues": lambda it: it.queues(Queue("", ""), 10),
+    "records": lambda it: list(it.records()),
+    "restore": lambda it: it.restore([RECORD]),
     "sweep": lambda it: it.sweep(),
     "ping": lambda it: it.ping(),
 }
 
 
 class MailboxContract:
+    def test_a_backup_contains_everything_and_restores_it(self, backend):
+        push(backend, *(one(name, shown_until=0) for name in ("a", "b", "c")), one("d", user="joe"))
+        settle(backend, "jane", ["b"], None, NOW)
+        before, positions = list(backend.records()), [each.position for each in backend.pending("jane", 0, 10)]
+        assert sorted(record["taken_at"] is None for record in before) == [False, True, True, True]
+        for user in ("jane", "joe"):
+            backend.purge(user)
+        assert list(backend.records()) == []
+        backend.restore(before)
+        assert sorted(map(str, backend.records())) == sorted(map(str, before))
+        assert kept(backend) == ["a", "c"] and waiting(backend, shown_until=0) == 3 and waiting(backend) == 2
+        assert [each.position for each in backend.pending("jane", 0, 10)] == positions
+        assert backend.push([one("e")], 100)[0].position > max(record["position"] for record in before)
+
     @pytest.fixture
     def pass_by(self):
         """Let so many milliseconds of the store's time pass."""

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
-import shlex
-import shutil
 import stat
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -217,27 +213,6 @@ def test_an_ini_with_secrets_that_others_may_read_is_warned_of(tmp_path, ini, mo
     warn_of_secrets(str(path), ini)
     said = f"{path} holds passwords or secrets, and others may read or write it (mode {mode:04o}): chmod 600 {path}"
     assert logged(caplog) == [said] * warned
-
-
-@pytest.mark.skipif(not shutil.which("sqlite3"), reason="needs the program sqlite3")
-def test_the_documented_backup_is_whole_and_its_owners_only(directory, path):
-    """The command as it stands in docs/operations.md, beside a running service."""
-    jane = person(directory)
-    operations = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
-    [documented] = re.findall(r"^runuser .*VACUUM INTO.*$", operations, re.MULTILINE)
-    *as_user, command = shlex.split(documented)
-    assert as_user == ["runuser", "-u", "dpresence", "--", "sh", "-c"]
-    command = command.replace("/var/lib/dpresence", shlex.quote(str(path.parent)))
-    before = os.umask(0o022)
-    try:
-        subprocess.run(["sh", "-c", command], cwd=path.parent, check=True, timeout=PATIENCE_SECONDS)
-    finally:
-        os.umask(before)
-    backup = path.with_name("presence-backup.db")
-    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
-    database = Database(f"sqlite:///{backup}")
-    assert SqlDirectory(database).account(jane.id) == jane
-    database.close()
 
 
 # -- what was erased

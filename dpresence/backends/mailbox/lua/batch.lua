@@ -29,7 +29,7 @@ for index, operation in ipairs(queues.operations) do
   if migration.has_earlier(operation[2]) then
     results[index] = false
   else
-    local run = delivery[name] or require('purging')[name] or migration.operations[name]
+    local run = delivery[name] or require('purging')[name] or migration.operations[name] or require('records')[name]
     results[index] = run(unpack(operation, 3))
   end
 end

@@ -1,0 +1,156 @@
+"""``dpresence backup`` and ``restore``: database, secret, ini and, if it is in Redis, the mailbox, as one folder."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..backends import check_database
+from ..backends.mailbox import Queue
+from ..errors import SettingError
+from ..ini_file import read_section
+from .context import Context, Refused, Subparsers, add
+from .sql import DATABASES, dump, is_filled, load_dump
+from .upkeep import LONG_SECONDS
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+"""Version of the layout of a backup."""
+_PAGE = 100
+_MAILBOX, _SECRET, _INI = "mailbox.jsonl", "presence.secret", "presence.ini"
+
+
+def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    """Add the commands of this module."""
+    saving = add(commands, common, "backup", "write a backup into a new folder, also while the service runs", _backup, LONG_SECONDS)
+    saving.add_argument("folder", metavar="DIR", type=Path)
+    restoring = add(commands, common, "restore", "restore a backup while the service is stopped", _restore, LONG_SECONDS)
+    restoring.add_argument("folder", metavar="DIR", type=Path)
+    restoring.add_argument("--force", action="store_true", help="overwrite a database, a secret and a mailbox that are not empty")
+    restoring.add_argument("--check", action="store_true", help="only verify the backup")
+
+
+def _backup(options: argparse.Namespace, context: Context) -> None:
+    folder: Path = options.folder.absolute()
+    if folder.exists():
+        raise Refused(f"{folder}: exists already; a backup needs a new folder")
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(mode=0o700, parents=True)
+        manifest = _write_parts(partial, context)
+        _write(partial / MANIFEST, json.dumps(manifest, indent=2))
+        partial.rename(folder)
+    except OSError as error:
+        raise Refused(f"{folder}: {error.strerror}") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    context.output.write(f"{folder}: written, {size} bytes", folder=str(folder), bytes=size, files=sorted(manifest["files"]))
+
+
+def _write_parts(folder: Path, context: Context) -> dict[str, Any]:
+    """Write everything but the manifest, and return that."""
+    settings = context.settings
+    database = DATABASES[settings.storage.directory_url.startswith("sqlite")]
+    revision, *_ = check_database(settings, context.clock)
+    dump(settings.storage.directory_url, folder / database)
+    if settings.storage.mailbox == "redis":
+        _write(folder / _MAILBOX, "".join(f"{json.dumps(record)}\n" for record in context.mailbox.records()))
+    secret = Path(settings.identity.secret_file)
+    if secret.exists():
+        _write(folder / _SECRET, secret.read_text(encoding="utf-8"))
+    _write(folder / _INI, context.ini.read_text(encoding="utf-8-sig"))
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "revision": revision,
+        "database": database,
+        "made_at": context.clock.now(),
+        "variables": sorted(name for name in os.environ if name.startswith("DPRESENCE_")),
+        "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()},
+    }
+
+
+def _write(file: Path, content: str) -> None:
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+        opened.write(content)
+
+
+def verified(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a backup whose files are complete.
+
+    :raises Refused: a file is missing or was changed, or another version made the backup.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        for name, expected in manifest["files"].items():
+            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != expected:
+                raise Refused(f"{folder / name}: was changed after the backup")
+    except (OSError, ValueError, KeyError) as error:
+        raise Refused(f"{folder}: is not a complete backup ({error})") from None
+    if manifest.get("format") != FORMAT:
+        raise Refused(f"{folder}: was written by another version ({manifest.get('version')})")
+    return manifest
+
+
+def _restore(options: argparse.Namespace, context: Context) -> None:
+    folder: Path = options.folder.absolute()
+    manifest = verified(folder)
+    if not options.check:
+        _prepare(folder, context)
+        _refuse_loss(folder, manifest, options.force, context)
+        load_dump(folder / manifest["database"], context.settings, context.clock)
+        _restore_others(folder, manifest, context)
+    text = f"{folder}: complete" if options.check else f"{folder}: restored; start the service"
+    context.output.write(text, folder=str(folder), **{key: manifest[key] for key in ("version", "revision", "made_at", "variables")})
+
+
+def _prepare(folder: Path, context: Context) -> None:
+    """Use the ini of the backup if there is none."""
+    if not context.ini.exists():
+        _write(context.ini, (folder / _INI).read_text(encoding="utf-8"))
+    elif read_section(context.ini, "app:main") != read_section(folder / _INI, "app:main"):
+        context.output.note(f"{context.ini} is not the ini of the backup, and stays as it is")
+
+
+def _refuse_loss(folder: Path, manifest: dict[str, Any], force: bool, context: Context) -> None:
+    """Refuse to overwrite anything without ``--force``.
+
+    :raises Refused: something would be overwritten, or the backup is of another kind of database.
+    """
+    settings = context.settings
+    kind = DATABASES[settings.storage.directory_url.startswith("sqlite")]
+    if kind != manifest["database"]:
+        raise Refused(
+            f"the backup has {manifest['database']}, and directory.url is of the other kind: restore it there, and use dpresence copy"
+        )
+    filled = []
+    if is_filled(settings, context.clock):
+        filled.append("the database")
+    secret = Path(settings.identity.secret_file)
+    if _SECRET in manifest["files"] and secret.exists() and secret.read_bytes() != (folder / _SECRET).read_bytes():
+        filled.append(str(secret))
+    if settings.storage.mailbox == "redis" and next(context.mailbox.records(), None):
+        filled.append("the mailbox")
+    if filled and not force:
+        raise Refused(f"not empty: {' and '.join(filled)}; --force overwrites")
+
+
+def _restore_others(folder: Path, manifest: dict[str, Any], context: Context) -> None:
+    if _SECRET in manifest["files"]:
+        secret = Path(context.settings.identity.secret_file)
+        secret.unlink(missing_ok=True)
+        _write(secret, (folder / _SECRET).read_text(encoding="utf-8"))
+    if _MAILBOX in manifest["files"]:
+        if context.settings.storage.mailbox != "redis":
+            raise SettingError("mailbox: must be redis, as in the backup")
+        while queues := context.mailbox.queues(Queue("", ""), _PAGE):
+            context.mailbox.purge_grants(queues)
+        context.mailbox.restore([json.loads(line) for line in (folder / _MAILBOX).read_text(encoding="utf-8").splitlines()])

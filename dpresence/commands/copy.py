@@ -1,0 +1,64 @@
+"""``dpresence copy``: the database, or the waiting notifications, from one place to another."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from ..backends import load_mailbox
+from ..backends.mailbox import Record
+from .context import Context, Refused, Subparsers, add
+from .output import Output
+from .sql import copy_database
+from .upkeep import LONG_SECONDS
+
+MAILBOXES = ("sql", "redis")
+
+
+def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    """Add the commands of this module."""
+    purpose = "copy a database to an empty one, or the notifications from one mailbox to the other; stop the service first"
+    copying = add(commands, common, "copy", purpose, _copy, LONG_SECONDS)
+    copying.add_argument(
+        "--from", dest="source", metavar="URL", required=True, help="as in directory.url, or sql or redis: a mailbox of the ini"
+    )
+    copying.add_argument("--to", dest="target", metavar="URL", required=True, help="the same; it must be empty")
+
+
+def _copy(options: argparse.Namespace, context: Context) -> None:
+    if options.source in MAILBOXES or options.target in MAILBOXES:
+        _copy_mailbox(options, context)
+        return
+    counts: dict[str, int] = {}
+    copy_database(_url(options.source), _url(options.target), context.clock, counts.__setitem__)
+    context.output.show(**counts)
+
+
+def _url(text: str) -> str:
+    """Return the URL of a database; for an ini, which need not show its password to other users, that of the ini."""
+    return Context(Path(text), Output(sys.stdout, False)).settings.storage.directory_url if text.endswith(".ini") else text
+
+
+def _copy_mailbox(options: argparse.Namespace, context: Context) -> None:
+    if {options.source, options.target} != set(MAILBOXES):
+        raise Refused("--from and --to must be two databases, or sql and redis")
+    settings = context.settings
+    source, target = (
+        load_mailbox(replace(settings, storage=replace(settings.storage, mailbox=name)), lambda: context.directory)
+        for name in (options.source, options.target)
+    )
+    if next(target.records(), None):
+        raise Refused(f"the mailbox in {options.target} has notifications: it must be empty")
+    records = list(source.records())
+    target.restore(records)
+    if sorted(map(_content, records)) != sorted(map(_content, target.records())):
+        raise Refused("the copied notifications are not the same")
+    context.output.show(notifications=len(records))
+
+
+def _content(record: Record) -> str:
+    """Return what a copy preserves: SQL has no id of a notification that was received."""
+    return json.dumps({**record, "id": "" if record["notification"] is None else record["id"]}, sort_keys=True)

@@ -1,0 +1,114 @@
+"""Databases as files and as copies: SQLite by its backup interface, PostgreSQL by ``pg_dump`` and ``pg_restore``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..backends.sql import copying
+from ..backends.sql.engine import Database
+from ..backends.sql.migrate import check
+from ..backends.sql.tables import metadata
+from ..clock import Clock
+from ..settings import Settings
+from .context import Refused
+
+DATABASES = {True: "presence.db", False: "presence.dump"}
+"""Name of the database in a backup, by whether it is SQLite."""
+
+
+def dump(url: str, file: Path) -> None:
+    """Write a database into a new file, while services use it.
+
+    :raises Refused: ``pg_dump`` is missing or failed.
+    """
+    if url.startswith("sqlite"):
+        copying.back_up(url, str(file))
+        return
+    os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    _run_tool("pg_dump", url, "--format=custom", "--no-owner", "--no-privileges", f"--file={file}")
+
+
+def copy_database(source: str, target: str, clock: Clock, done: Callable[[str, int], None]) -> None:
+    """Copy all rows into an empty database; see ``copying.copy``.
+
+    :raises Refused: the copy is not the same.
+    """
+    try:
+        copying.copy(source, target, clock, done)
+    except copying.Differs as error:
+        raise Refused(f"{error}; nothing was copied") from None
+    except SQLAlchemyError as error:
+        raise Refused(f"nothing was copied: {str(getattr(error, 'orig', error)).splitlines()[0]}") from None
+
+
+def is_filled(settings: Settings, clock: Clock) -> bool:
+    """Return whether the database has accounts.
+
+    :raises Refused: a service with the tracker in memory uses it.
+    """
+    url = settings.storage.directory_url
+    path = make_url(url).database
+    if url.startswith("sqlite") and not Path(str(path)).exists():
+        return False
+    database = Database(url, clock=clock)
+    try:
+        if database.service_pid():
+            raise Refused(f"process {database.service_pid()} uses the database: stop the service first")
+        accounts = metadata.tables["accounts"]
+        return (
+            check(database)[0] is not None
+            and database.run(lambda connection: connection.execute(accounts.select().limit(1)).first()) is not None
+        )
+    finally:
+        database.close()
+
+
+def load_dump(file: Path, settings: Settings, clock: Clock) -> None:
+    """Replace the database by the one in a backup.
+
+    :raises Refused: ``pg_restore`` is missing or failed.
+    """
+    url = settings.storage.directory_url
+    if not url.startswith("sqlite"):
+        _run_tool(
+            "pg_restore",
+            url,
+            "--clean",
+            "--if-exists",
+            "--no-owner",
+            "--no-privileges",
+            "--single-transaction",
+            "--exit-on-error",
+            str(file),
+        )
+        return
+    path = Path(str(make_url(url).database))
+    new = path.with_name(f"{path.name}.restored")
+    new.unlink(missing_ok=True)
+    shutil.copyfile(file, new)
+    new.chmod(0o600)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    new.replace(path)
+
+
+def _run_tool(name: str, url: str, *options: str) -> None:
+    """Run a program of PostgreSQL. The password is in its environment, where other users cannot read it."""
+    program = shutil.which(name)
+    if program is None:
+        raise Refused(f"{name} is not installed; it is in the package postgresql-client")
+    parsed = make_url(url)
+    plain = parsed.set(drivername="postgresql", password=None).render_as_string()
+    environment: dict[str, Any] = {**os.environ, **({"PGPASSWORD": str(parsed.password)} if parsed.password else {})}
+    done = subprocess.run([program, f"--dbname={plain}", *options], env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise Refused(f"{name}: {lines[0]}")

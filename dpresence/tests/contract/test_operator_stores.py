@@ -1,0 +1,133 @@
+"""The operator's command on real stores: copies and backups of PostgreSQL, SQLite and Redis, and their restoration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dpresence.backends.directory.sql import SqlDirectory
+from dpresence.backends.mailbox.redis import RedisMailbox
+from dpresence.backends.sql.copying import summaries
+from dpresence.backends.sql.engine import Database
+from dpresence.backends.sql.migrate import migrate
+from dpresence.commands import main
+from dpresence.model import Session
+
+from .directory_values import NOW, application, grant, person
+from .mailbox import one
+
+
+def fill(database: Database) -> SqlDirectory:
+    """Store something in most tables, and leave a gap in the numbers of the outbox."""
+    directory = SqlDirectory(database)
+    directory.claim_mode("production")
+    ann, bob = person(directory, "ann"), person(directory, "Zoë")
+    made = application(directory, ann)
+    directory.change_application(made.id, {"validated_scheme": "https", "active": True})
+    grant(directory, made, bob)
+    directory.add_session(Session(b"\x00\xff", bob.id, NOW, 2 * NOW))
+    directory.end_sessions(ann.id)
+    directory.clear_outbox([entry.id for entry in directory.outbox(None, 0, 100)][1:])
+    return directory
+
+
+@pytest.fixture
+def ini(tmp_path: Path, redis_server, migrated, database) -> Path:
+    """The ini of a service on PostgreSQL and Redis, with an empty database."""
+    file = tmp_path / "presence.ini"
+    keys = {
+        "directory.url": migrated,
+        "tracker": "redis",
+        "mailbox": "redis",
+        "redis.url": redis_server.url,
+        "mailbox.redis.allow_volatile": "true",
+    }
+    lines = "\n".join(f"{key} = {value}" for key, value in keys.items())
+    file.write_text(f"[app:main]\nuse = egg:dpresence\n{lines}\n[server:main]\nuse = egg:dpresence\n")
+    return file
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> str:
+    """The URL of an SQLite database that is not empty."""
+    url = f"sqlite:///{tmp_path}/filled.db"
+    database = Database(url)
+    migrate(database)
+    fill(database).close()
+    return url
+
+
+def test_a_copy_to_the_other_kind_of_database_and_back_is_the_same(ini, filled, tmp_path, capsys) -> None:
+    postgresql, back = str(ini), f"sqlite:///{tmp_path}/back.db"
+    assert main(["copy", "--from", filled, "--to", postgresql, "--json"]) == 0
+    counts = json.loads(capsys.readouterr().out)
+    assert (counts["accounts"], counts["grants"], counts["outbox"]) == (2, 1, 1)
+    assert main(["copy", "--from", postgresql, "--to", back]) == 0
+    assert summaries(back) == summaries(filled)
+    versions = []
+    for url in (filled, back):
+        directory = SqlDirectory(Database(url))
+        versions.append((directory.version(), directory.note("x", "y")))
+        directory.close()
+    assert versions[0] == versions[1] and versions[0][0].revision > 1, "Redis sees the same version of the directory"
+
+
+def test_a_copy_into_a_database_with_rows_is_refused(ini, filled, capsys) -> None:
+    before = summaries(filled)
+    assert main(["copy", "--from", filled, "--to", filled]) == 3
+    assert capsys.readouterr().err == "dpresence: the target has rows in the table accounts: it must be empty\n"
+    assert main(["copy", "--from", "sqlite:////none/x.db", "--to", str(ini)]) == 3
+    assert summaries(filled) == before
+
+
+def test_waiting_notifications_move_from_one_mailbox_to_the_other_and_back(ini, redis_server, capsys) -> None:
+    mailbox = RedisMailbox(redis_server.server(), allow_volatile=False)
+    mailbox.push([one("a"), one("b"), one("c", user="joe")], 100)
+    mailbox.discard_received("jane", ["a"], None, NOW)
+    before = [each.notification for each in mailbox.pending("jane", 0, 10)]
+    assert main(["--ini", str(ini), "copy", "--from", "redis", "--to", "sql", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"notifications": 3}
+    assert main(["--ini", str(ini), "copy", "--from", "sql", "--to", "redis"]) == 1
+    assert capsys.readouterr().err == "dpresence: the mailbox in redis has notifications: it must be empty\n"
+    redis_server.client.flushall()
+    assert main(["--ini", str(ini), "copy", "--from", "sql", "--to", "redis"]) == 0
+    assert [each.notification for each in mailbox.pending("jane", 0, 10)] == before
+    mailbox.close()
+
+
+def test_a_backup_of_postgresql_and_redis_is_restored(ini, database, migrated, redis_server, tmp_path, monkeypatch, capsys) -> None:
+    import pgserver
+
+    monkeypatch.setenv("PATH", f"{Path(pgserver.__file__).parent}/pginstall/bin")
+    fill(database)
+    mailbox, before = RedisMailbox(redis_server.server(), allow_volatile=False), summaries(migrated)
+    version = SqlDirectory(database).version()
+    mailbox.push([one("a")], 100)
+    folder = tmp_path / "backup"
+    assert main(["--ini", str(ini), "backup", str(folder)]) == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["mailbox.jsonl", "manifest.json", "presence.dump", "presence.ini"]
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600} and folder.stat().st_mode & 0o777 == 0o700
+    mailbox.push([one("b")], 100)
+    SqlDirectory(database).end_sessions(SqlDirectory(database).account_of("ann@example.org").id)
+    capsys.readouterr()
+    assert main(["--ini", str(ini), "restore", str(folder)]) == 1
+    assert capsys.readouterr().err == "dpresence: not empty: the database and the mailbox; --force overwrites\n"
+    assert main(["--ini", str(ini), "restore", str(folder), "--force"]) == 0, capsys.readouterr()
+    assert summaries(migrated) == before
+    assert SqlDirectory(database).version() == version, "the services see that the directory was restored"
+    assert [each.notification.id for each in mailbox.pending("jane", 0, 10)] == ["a"]
+    mailbox.close()
+
+
+def test_a_backup_that_was_changed_is_not_restored(ini, filled, tmp_path, capsys) -> None:
+    ini.write_text(f"[app:main]\ndirectory.url = {filled}\n")
+    folder = tmp_path / "backup"
+    assert main(["--ini", str(ini), "backup", str(folder)]) == 0
+    assert main(["--ini", str(ini), "restore", str(folder), "--check"]) == 0
+    with (folder / "presence.db").open("ab") as file:
+        file.write(b"x")
+    capsys.readouterr()
+    assert main(["--ini", str(ini), "restore", str(folder), "--force"]) == 1
+    assert capsys.readouterr().err == f"dpresence: {folder}/presence.db: was changed after the backup\n"
