@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from dpresence.settings import ServerSettings
 from dpresence.settings.catalog import documented, keys
@@ -109,3 +112,15 @@ def test_what_compose_refers_to_is_declared() -> None:
         assert set(service.get("secrets", ())) <= set(both["secrets"])
         named = {volume.partition(":")[0] for volume in service.get("volumes", ())}
         assert {name for name in named if not name.startswith(".")} <= set(both["volumes"])
+
+
+def test_the_image_has_a_pinned_version_of_every_requirement() -> None:
+    """`make lock` pins them after a change of setup.py."""
+    text = (ROOT / "packaging/container/requirements.txt").read_text(encoding="utf-8")
+    pinned = dict(re.findall(r"^([\w-]+)==(\S+)", text, re.MULTILINE))
+    for line in requires("dpresence") or ():
+        wanted = Requirement(line)
+        if wanted.marker is None or any(wanted.marker.evaluate({"extra": extra}) for extra in ("postgresql", "redis")):
+            name = canonicalize_name(wanted.name)
+            assert name in pinned, f"{name} is not pinned: make lock"
+            assert wanted.specifier.contains(pinned[name]), f"{name} {pinned[name]} is not permitted: make lock"
