@@ -17,7 +17,7 @@ from pathlib import Path
 from dpresence.tests.contract import postgresql, redis
 
 from .contenders import SETTINGS, Workers
-from .files import allow_open_files
+from .files import allow_open_files, open_files
 from .load import Load
 from .seed import register, seed
 
@@ -26,6 +26,8 @@ PROBES = 200
 """Updates per second of the device that measures for how long the service answers nobody."""
 MEASURED = 1000
 """Devices whose sign-ins are measured."""
+SPARE_FILES = 500
+"""Open files of the service and of the load besides the devices' sockets."""
 SEEDED = 20_000
 """People that are written to the database at once."""
 
@@ -176,7 +178,8 @@ def closing_server() -> Iterator[postgresql.Server]:
 def by_devices(numbers: Sequence[int]) -> None:
     """Print what idle devices cost by how many there are, and what it takes until all are back after a crash."""
     table("devices", "KiB each", "us per sign-in", "% of a core, idle", "s until all are back", "us each of coming back")
-    for devices in numbers:
+    for number in numbers:
+        devices = min(number, open_files() - SPARE_FILES)
         with scene(devices, 1, **{"channels.sockets": devices + 100}) as made, Load() as load:
             memory, before = made.server.pss_bytes(), made.server.cpu_seconds()
             load.do("devices", port=made.server.port, people=made.people, tickets=True, returns=True, rate=3000, under_way=200)

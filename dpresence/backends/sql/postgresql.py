@@ -29,7 +29,8 @@ READ_ONLY = "25006"
 _CONNECTION_LOST = ("08", "25P03", "57P", READ_ONLY)
 """SQLSTATEs, or their prefixes, of a server that no longer serves this connection (PostgreSQL, appendix A)."""
 _PROBE = "UPDATE service SET mode = mode WHERE id = (SELECT id FROM service WHERE id = 1 FOR UPDATE SKIP LOCKED)"
-_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+"""The server's time of day (ms), as an expression of a statement."""
 _DURABILITY = "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes')"
 _MUST_BE_DURABLE = (
     "a database with synchronous_commit = on, or a crash of the server loses acknowledged changes; "
@@ -97,7 +98,7 @@ def probe_write(connection: Connection) -> None:
 
 def now(connection: Connection) -> int:
     """Return the server's time of day (ms)."""
-    milliseconds: int = connection.exec_driver_sql(_NOW).scalar_one()
+    milliseconds: int = connection.exec_driver_sql(f"SELECT {NOW}").scalar_one()
     return milliseconds
 
 

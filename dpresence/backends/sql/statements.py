@@ -36,14 +36,10 @@ class _Compiled:
 
 
 class Statement:
-    """A statement with ``bindparam`` placeholders.
+    """A statement with ``bindparam`` placeholders."""
 
-    :param columns: the columns to which an insert assigns values; empty for other statements.
-    """
-
-    def __init__(self, query: Select[Any] | Insert | Update, columns: Sequence[str] = ()) -> None:
+    def __init__(self, query: Select[Any] | Insert | Update) -> None:
         self._query = query
-        self._columns = columns
         self._compiled: _Compiled | None = None
 
     def run(self, connection: Connection, **values: Any) -> None:
@@ -71,7 +67,7 @@ class Statement:
         return driver.execute(form.text, list(map(values.__getitem__, form.order)))
 
     def _compile(self, dialect: Dialect) -> _Compiled:
-        compiled: Any = self._query.compile(dialect=dialect, column_keys=list(self._columns) or None)
+        compiled: Any = self._query.compile(dialect=dialect)
         incoming = [(name, _converter(bind.type, dialect, "bind_processor")) for bind, name in compiled.bind_names.items()]
         columns = getattr(self._query, "selected_columns", ())
         outgoing = [_converter(column.type, dialect, "result_processor", None) for column in columns]

@@ -10,7 +10,12 @@ from dpresence.backends.sql.tables import Text
 from dpresence.tests.contract.sql import opened
 
 items = Table("items", MetaData(), Column("id", Integer), Column("name", Text), Column("hash", LargeBinary), Column("on", Boolean))
+ADD = insert(items).values({name: bindparam(f"new_{name}", type_=column.type) for name, column in items.c.items()})
 ROW = {"id": 1, "name": "ann", "hash": b"\0\xff", "on": True}
+
+
+def new(row):
+    return {f"new_{name}": value for name, value in row.items()}
 
 
 @pytest.fixture
@@ -22,22 +27,22 @@ def connected():
 
 
 def test_values_of_every_type_come_back_as_they_went(connected):
-    add, found = Statement(insert(items), list(ROW)), Statement(select(items).where(items.c.id == bindparam("wanted")))
+    add, found = Statement(ADD), Statement(select(items).where(items.c.id == bindparam("wanted")))
     nothing = dict.fromkeys(ROW) | {"id": 2}
-    connected(lambda connection: [add.run(connection, **row) for row in (ROW, nothing)])
+    connected(lambda connection: [add.run(connection, **new(row)) for row in (ROW, nothing)])
     rows = connected(lambda connection: [found.rows(connection, wanted=number) for number in (1, 2, 3)])
     assert [[tuple(row) for row in each] for each in rows] == [[tuple(ROW.values())], [tuple(nothing.values())], []]
     assert rows[0][0][3] is True
 
 
 def test_constants_in_a_statement_and_a_value_used_twice_are_kept(connected):
-    add = Statement(insert(items), list(ROW))
+    add = Statement(ADD)
     change = Statement(
         update(items)
         .where(items.c.name != "bob")
         .values(name=case((items.c.hash == bindparam("shown"), bindparam("to")), else_="no"), on=False)
     )
-    connected(lambda connection: [add.run(connection, **{**ROW, "id": number, "hash": bytes([number])}) for number in (1, 2)])
+    connected(lambda connection: [add.run(connection, **new({**ROW, "id": number, "hash": bytes([number])})) for number in (1, 2)])
     connected(lambda connection: change.run(connection, shown=b"\2", to="yes"))
     names = Statement(select(items.c.name, items.c.on).order_by(items.c.id))
     assert connected(lambda connection: [tuple(row) for row in names.rows(connection)]) == [("no", False), ("yes", False)]
@@ -49,8 +54,8 @@ def test_a_missing_value_is_an_error(connected):
 
 
 def test_a_limit_may_be_a_value(connected):
-    add, found = Statement(insert(items), list(ROW)), Statement(select(items.c.id).order_by(items.c.id).limit(bindparam("most")))
-    connected(lambda connection: [add.run(connection, **{**ROW, "id": number}) for number in range(5)])
+    add, found = Statement(ADD), Statement(select(items.c.id).order_by(items.c.id).limit(bindparam("most")))
+    connected(lambda connection: [add.run(connection, **new({**ROW, "id": number})) for number in range(5)])
     assert connected(lambda connection: [tuple(row) for row in found.rows(connection, most=2)]) == [(0,), (1,)]
 
 
@@ -65,6 +70,6 @@ def test_a_single_statement_of_a_reader_is_all_that_the_driver_executes(tmp_path
 
         assert database.read(read, single=True) == []
         assert executed == ["SELECT items.id \nFROM items"]
-        database.run(lambda connection: Statement(insert(items), list(ROW)).run(connection, **ROW))
+        database.run(lambda connection: Statement(ADD).run(connection, **new(ROW)))
         assert database.read(found.rows, single=True) == [(1,)]  # no older snapshot is still open
         assert database.read(found.rows) == [(1,)]

@@ -30,13 +30,16 @@ _TICKET = Statement(  # locks the account before the ticket, in the order of FRO
     .with_for_update()
 )
 _ACCOUNT_FIELDS = len(ACCOUNTS.names)
-_ADD_TICKET = Statement(insert(tickets), TICKETS.names)
 _BY, _THEN = bindparam("by", type_=tickets.c.device.type), bindparam("then", type_=tickets.c.state.type)
-_USE = Statement(  # ends every other ticket of the family. At most one other has not ended, so its cost does not grow with the family
+_USED = (  # ends every other ticket of the family. At most one other has not ended, so its cost does not grow with the family
     update(tickets)
     .where(tickets.c.family == bindparam("chain"), tickets.c.state.in_((literal_column("'unused'"), literal_column("'used'"))))
     .values(state=case((_SHOWN, _THEN), else_=literal_column("'ended'")))
 )
+_USE = Statement(_USED)
+_ADDED = insert(tickets).values({name: bindparam(f"next_{name}", type_=tickets.c[name].type) for name in TICKETS.names})
+_ADD = Statement(_ADDED)
+_USE_AND_ADD = Statement(_ADDED.add_cte(_USED.cte("used")))  # for PostgreSQL, where each statement waits for an answer
 _SET_DEVICE = Statement(update(tickets).where(tickets.c.family == bindparam("chain")).values(device=_BY))
 
 
@@ -70,9 +73,7 @@ class SqlTickets(TicketStore):
         if state == UNUSED and device != ticket.device:  # another device takes over the family
             _SET_DEVICE.run(connection, chain=ticket.family, by=device)
             ticket = replace(ticket, device=device)
-        _USE.run(connection, shown=hash, chain=ticket.family, then=USED if successor else ENDED)
-        if successor is not None:
-            _ADD_TICKET.run(connection, **TICKETS.values(ticket) | {"hash": successor, "expires_at": ticket.session_ends_at})
+        _use(connection, ticket, successor)
         return Redeemed(ticket, True, account)
 
     @reading()
@@ -93,6 +94,21 @@ class SqlTickets(TicketStore):
     def end_tickets(self, connection: Connection, user: str, device: str, requester: Requester | None = None) -> None:
         lock_account(connection, user, requester)
         account_changes.sign_out_device(connection, user, device)
+
+
+def _use(connection: Connection, ticket: Ticket, successor: bytes | None) -> None:
+    """Record the use of a ticket, and add its successor."""
+    used = {"shown": ticket.hash, "chain": ticket.family, "then": USED if successor else ENDED}
+    if successor is None:
+        _USE.run(connection, **used)
+        return
+    added = {f"next_{name}": value for name, value in TICKETS.values(ticket).items()}
+    added |= {"next_hash": successor, "next_expires_at": ticket.session_ends_at}
+    if connection.dialect.name == "postgresql":
+        _USE_AND_ADD.run(connection, **used, **added)
+    else:
+        _USE.run(connection, **used)
+        _ADD.run(connection, **added)
 
 
 def _same_device(given: str | None, recorded: str | None) -> bool:
