@@ -124,10 +124,11 @@ class Connection(ConnectionBase):
                 self._wire.unwatch()
                 self._reading_paused = True
                 return
-            data = self._wire.receive_plain()
-            if data is None:
+            if self._wire.tls_file is not None:
                 self._scheduler.start(self._run_reads)
-            elif data and not self._handle_small(data):
+                return
+            data = self._wire.receive()
+            if data and not self._handle_small(data):
                 self._scheduler.start(partial(self._run_reads, data))
         except BaseException:
             self.fail()

@@ -214,7 +214,8 @@ def is_pong(data: bytes) -> bool:
 
 def text_frame(payload: bytes) -> bytes:
     """Return ``payload``, UTF-8, as one unmasked text frame."""
-    return _frame(TEXT, payload)
+    size = len(payload)
+    return bytes((_FIN | TEXT, size)) + payload if size <= CONTROL_BYTES else _frame(TEXT, payload)
 
 
 def binary_frame(payload: bytes) -> bytes:

@@ -47,14 +47,15 @@ class Wire:
     :param id: id of the connection in the log.
     :param scheduler: schedules the last run of the connection when the socket is closed.
     :ivar state: see ``State``.
+    :ivar tls_file: a file of a TLS socket, for which the watcher may not fire although decrypted bytes are left; None if it is plain.
     :ivar code: the close code that was sent or received first; 1006 without one.
     :ivar clean: the peer has sent a close frame.
     :ivar discards: received bytes are discarded: the peer has sent a close frame or broken the protocol, or an internal error occurred.
     """
 
     __slots__ = (  # saves memory: a process has thousands of connections
-        *("_clock", "_deadline", "_file", "_id", "_limits", "_send_buffer", "_scheduler", "_sock", "_readiness"),
-        *("clean", "code", "discards", "state"),
+        *("_clock", "_deadline", "_id", "_limits", "_send_buffer", "_scheduler", "_sock", "_readiness"),
+        *("clean", "code", "discards", "state", "tls_file"),
     )
 
     def __init__(self, id: str, limits: ChannelSettings, clock: Clock, scheduler: ConnectionScheduler, readiness: Readiness) -> None:
@@ -68,7 +69,7 @@ class Wire:
         self._deadline = math.inf  # of the close handshake
         self._send_buffer: SendBuffer | None = None
         self._sock: Any = None
-        self._file: Any = None
+        self.tls_file: Any = None
         self._readiness = readiness
 
     def attach(self, sock: Any) -> None:
@@ -78,7 +79,7 @@ class Wire:
         1 KiB per connection.
         """
         if isinstance(sock, ssl.SSLSocket):
-            self._sock, self._file = sock, sock.makefile("rb", 0)  # the socket stays open until its last file is closed
+            self._sock, self.tls_file = sock, sock.makefile("rb", 0)  # the socket stays open until its last file is closed
         elif isinstance(sock, _socket.socket):
             self._sock = sock
         else:
@@ -110,10 +111,6 @@ class Wire:
         """Stop ``watch``. Idempotent."""
         self._readiness.unwatch(self._sock.fileno())
 
-    def receive_plain(self) -> bytes | None:
-        """Read as ``receive``; return None for TLS, for which the watcher may not fire although decrypted bytes are left."""
-        return self.receive() if self._file is None else None
-
     def receive(self) -> bytes:
         """Read up to ``RECEIVE_BYTES``; return b"" if there are none. At the end of the stream, the socket is closed."""
         try:
@@ -139,7 +136,15 @@ class Wire:
         if self.state is not _OPEN:
             return
         try:
-            if self._send_buffer is None or self._send_buffer.fits(frame):
+            if self._send_buffer is None:  # as ``_write``, without the call
+                try:
+                    sent = self._sock.send(frame)
+                except OSError:
+                    self._write(frame)
+                    return
+                if sent < len(frame):
+                    self._queue_rest(frame, sent)
+            elif self._send_buffer.fits(frame):
                 self._write(frame)
             else:
                 self._close_slow_reader()
@@ -259,7 +264,7 @@ class Wire:
         send_buffer, self._send_buffer = self._send_buffer, None
         with ExitStack() as steps:  # runs all steps, last added first, even if one of them raises
             steps.callback(self._scheduler.schedule_finish)
-            for closable in (self._sock, self._file):
+            for closable in (self._sock, self.tls_file):
                 if closable is not None:
                     steps.callback(closable.close)
             if self._sock is not None:

@@ -54,19 +54,22 @@ class FanOut:
         self.scheduled.discard(appid)
         sent = False
         try:
-            sent = not self._coalescer.running(appid) and all(self._send_read(appid, one) for one in self._by_offset(appid))
+            sent = not self._coalescer.running(appid) and self._send_read_all(appid)
         except Exception:  # a bug in this service; the greenlet tries again
             log.exception("the fan-out of a feed failed")
         finally:  # also if logging fails
             if not sent:
                 self.request(appid)
 
-    def _send_read(self, appid: str, channels: Sequence[AppServicePort]) -> bool:
+    def _send_read_all(self, appid: str) -> bool:
         """Send updates that can be read without waiting; return False if there may be more."""
-        updates = self._feeds.read_now(appid, channels[0].offset)
-        if updates:
-            self._send(updates, channels)
-        return updates is not None and len(updates) < MAX_ENTRIES
+        for channels in self._by_offset(appid):
+            updates = self._feeds.read_now(appid, channels[0].offset)
+            if updates:
+                self._send(updates, channels)
+            if updates is None or len(updates) >= MAX_ENTRIES:
+                return False
+        return True
 
     def _send_all(self, appid: str) -> None:
         for channels in self._by_offset(appid):

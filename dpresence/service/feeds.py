@@ -27,11 +27,15 @@ _MIN_RECONNECT_SHARE = 1 / 20
 
 
 class Feeds:
-    """Operations on feeds."""
+    """Operations on feeds.
+
+    :ivar cursor: returns the cursor of an offset; see ``Tracker.cursor``.
+    """
 
     def __init__(self, directory: Directory, tracker: Tracker, settings: PresenceSettings, clock: Clock) -> None:
         self._directory = directory
         self._tracker = tracker
+        self.cursor = tracker.cursor
         self._settings = settings
         self._connected = self._recent = 0  # connected devices: in total, and since ``_recent_since``
         self._recent_since = -inf
@@ -98,10 +102,6 @@ class Feeds:
         self._recent += 1
         if self._recent >= max(_MIN_RECONNECTS, int(self._connected * _MIN_RECONNECT_SHARE)):
             self.expect_reconnect(0)
-
-    def cursor(self, offset: int) -> str:
-        """Return the cursor of an offset; see ``Tracker.cursor``."""
-        return self._tracker.cursor(offset)
 
     def offset(self, appid: str, cursor: str) -> int | None:
         """Return the offset of a cursor; see ``Tracker.offset``."""

@@ -85,7 +85,7 @@ class Feed:
 
     def covers(self, offset: int, now: int) -> bool:
         """Return whether no entry after ``offset`` is missing; ``now`` in milliseconds."""
-        if _second(now) != self._trimmed_in:
+        if now - now % 1000 != self._trimmed_in:
             self.trim(now)
         return self._floor <= offset <= self.head
 
