@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -62,7 +64,12 @@ def show_busy(busy: dict[str, Busy], paced: dict[str, Busy], rate: int) -> None:
 def _show_ratios(busy: dict[str, Busy]) -> None:
     stock, memory, redis, workers = (busy[name].us for name in ("stock", "memory", "Redis", "2 workers"))
     print(f"memory / stock {memory / stock:.2f}, Redis / memory {redis / memory:.2f}, 2 workers / Redis {workers / redis:.2f}", end="")
-    print(f"; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {python_build()}")
+
+
+def python_build() -> str:
+    """Return the version and the file of Python: builds of the same version differ in speed (docs/operations.md, Which Python)."""
+    return f"Python {platform.python_version()} at {os.path.realpath(sys.executable)}"
 
 
 def _heads(columns: dict[str, Idle] | dict[str, Busy]) -> None:

@@ -20,15 +20,13 @@ from .connection_base import ConnectionBase
 from .connection_scheduler import IDLE
 from .frame_limits import FrameLimits
 from .frame_receiver import FrameReceiver
-from .wire import LOST, State
+from .wire import LOST, OPEN, State
 
 __all__ = ["Channel", "Connection", "FrameLimits"]
 
 FRAMES_PER_BATCH = 8
 """Frames handled before the connection yields to the event loop."""
 PING = frames.ping_frame()
-_OPEN = State.OPEN
-"""Looked up once: a member of an enumeration costs as much as a call, for each update."""
 DISCARD_SECONDS = 0.01
 """Pause between two reads of input that is discarded."""
 
@@ -140,7 +138,7 @@ class Connection(ConnectionBase):
         is not ordinary, also what is to be refused, is handled by a run (docs/decisions/0023-small-updates-in-the-hub.md).
         """
         receiver, channel, wire = self._receiver, self.channel, self._wire
-        if receiver is None or channel is None or wire.state is not _OPEN or wire.discards:
+        if receiver is None or channel is None or wire.state is not OPEN or wire.discards:
             return False
         now, full_at = self._gate.clock.monotonic(), receiver.full_at
         payload = receiver.small_text(data, now)

@@ -37,8 +37,8 @@ class State(enum.Enum):
     CLOSED = "the socket is closed"
 
 
-_OPEN = State.OPEN
-"""Looked up once: a member of an enumeration costs as much as a call, for each frame."""
+OPEN = State.OPEN
+"""For the fast path: a member of an enumeration costs as much as a call."""
 
 
 class Wire:
@@ -133,18 +133,10 @@ class Wire:
 
     def send_frame(self, frame: bytes) -> None:
         """Send or queue an encoded frame; does nothing if the connection is closing or closed."""
-        if self.state is not _OPEN:
+        if self.state is not OPEN:
             return
         try:
-            if self._send_buffer is None:  # as ``_write``, without the call
-                try:
-                    sent = self._sock.send(frame)
-                except OSError:
-                    self._write(frame)
-                    return
-                if sent < len(frame):
-                    self._queue_rest(frame, sent)
-            elif self._send_buffer.fits(frame):
+            if self._send_buffer is None or self._send_buffer.fits(frame):
                 self._write(frame)
             else:
                 self._close_slow_reader()
