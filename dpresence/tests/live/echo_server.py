@@ -174,6 +174,9 @@ class App:
     def finish(self):
         """Have nothing to tell."""
 
+    def apply_changes(self):
+        """Have no changes of the operator's command."""
+
     def close(self):
         print("closed", json.dumps({"closed": self.closed, "left": self.left}), flush=True)
 
