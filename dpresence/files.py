@@ -16,6 +16,12 @@ MIN_SOCKETS = 8
 """Minimum number of sockets. With fewer the service does not start."""
 
 
+def limit_of(pid: int | None) -> int:
+    """Return up to how many files a process may raise its limit; None for this process. An unlimited number counts as 2**31."""
+    _, hard = resource.prlimit(pid or 0, resource.RLIMIT_NOFILE)
+    return 2**31 if hard == resource.RLIM_INFINITY else hard
+
+
 def free_files(sockets: int) -> int:
     """Raise this process's limit of open files as far as needed and allowed, and return how many sockets may be open.
 

@@ -20,10 +20,16 @@ def warn_of_readers(path: str, holds: str) -> None:
 
     :param holds: the content of the file, for the message.
     """
+    _warn(readers(path, holds))
+
+
+def readers(path: str, holds: str) -> str:
+    """Return the warning of ``warn_of_readers``, "" if there is nothing to warn of."""
     found = _status(path)
-    if found and others_may_access(found):
-        mode, right = stat.S_IMODE(found.st_mode), 640 if _is_for_group(found) else 600
-        log.warning("%s holds %s, and others may read or write it (mode %04o): chmod %d %s", path, holds, mode, right, path)
+    if not found or not others_may_access(found):
+        return ""
+    mode, right = stat.S_IMODE(found.st_mode), 640 if _is_for_group(found) else 600
+    return f"{path} holds {holds}, and others may read or write it (mode {mode:04o}): chmod {right} {path}"
 
 
 def others_may_access(found: os.stat_result) -> bool:
@@ -42,9 +48,20 @@ def _is_for_group(found: os.stat_result) -> bool:
 
 def warn_of_writers(path: str, holds: str) -> None:
     """Log a warning if other users than its owner may write a file that contains no secrets; see ``warn_of_readers``."""
+    _warn(writers(path, holds))
+
+
+def writers(path: str, holds: str) -> str:
+    """Return the warning of ``warn_of_writers``, "" if there is nothing to warn of."""
     found = _status(path)
-    if found and found.st_mode & 0o022:
-        log.warning("%s holds %s, and others may write it (mode %04o): chmod go-w %s", path, holds, stat.S_IMODE(found.st_mode), path)
+    if not found or not found.st_mode & 0o022:
+        return ""
+    return f"{path} holds {holds}, and others may write it (mode {stat.S_IMODE(found.st_mode):04o}): chmod go-w {path}"
+
+
+def _warn(text: str) -> None:
+    if text:
+        log.warning("%s", text)
 
 
 def _status(path: str) -> os.stat_result | None:

@@ -18,7 +18,7 @@ import gevent
 
 from .. import __version__
 from ..errors import BackendUnavailable, NotFound, SettingError
-from . import accounts, applications, backup, copy, grants, upkeep
+from . import accounts, applications, backup, copy, doctor, grants, upkeep
 from .context import Context, Refused
 from .output import Output
 
@@ -32,7 +32,7 @@ exit status:
   5    not done within --deadline
   130  ended by Ctrl-C
 """
-GROUPS = (upkeep, accounts, applications, grants, backup, copy)
+GROUPS = (upkeep, doctor, accounts, applications, grants, backup, copy)
 """Modules with a function ``add_commands``."""
 
 

@@ -17,7 +17,7 @@ class Output:
         self._stream = stream
         self.as_json = as_json
 
-    def write(self, text: str, **values: Any) -> None:
+    def write(self, text: str, /, **values: Any) -> None:
         """Write one result.
 
         :param text: the line for people.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,21 @@ def copy_database(source: str, target: str, clock: Clock, done: Callable[[str, i
         raise Refused(f"{error}; nothing was copied") from None
     except SQLAlchemyError as error:
         raise Refused(f"nothing was copied: {str(getattr(error, 'orig', error)).splitlines()[0]}") from None
+
+
+def version_and_clock(settings: Settings, clock: Clock) -> tuple[str, int | None]:
+    """Return name and version of the database, and the server's time of day (ms); None for SQLite, which has the clock of this machine.
+
+    :raises BackendUnavailable: the database does not answer.
+    """
+    if settings.storage.directory_url.startswith("sqlite"):
+        return f"SQLite {sqlite3.sqlite_version}", None
+    database = Database(settings.storage.directory_url, clock=clock)
+    try:
+        version = database.run(lambda connection: connection.exec_driver_sql("SHOW server_version").scalar_one())
+        return f"PostgreSQL {version}", database.run(database.now)
+    finally:
+        database.close()
 
 
 def is_filled(settings: Settings, clock: Clock) -> bool:

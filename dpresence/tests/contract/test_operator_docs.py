@@ -45,7 +45,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory.change_application(APPID, {"validated_scheme": "https", "active": True})
     grant(directory, made, people[0])
     directory.close()
-    shutil.copy(DOCS.parent / "presence.ini", folder)
+    text = (DOCS.parent / "presence.ini").read_text(encoding="utf-8")
+    (folder / "presence.ini").write_text(text.replace("127.0.0.1:8282", "127.0.0.1:1"))  # where nothing answers
     return folder
 
 

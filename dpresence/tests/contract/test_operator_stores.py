@@ -42,6 +42,7 @@ def ini(tmp_path: Path, redis_server, migrated, database) -> Path:
         "tracker": "redis",
         "mailbox": "redis",
         "redis.url": redis_server.url,
+        "identity.audience": "http://127.0.0.1:1",
         "mailbox.redis.allow_volatile": "true",
     }
     lines = "\n".join(f"{key} = {value}" for key, value in keys.items())
@@ -131,3 +132,22 @@ def test_a_backup_that_was_changed_is_not_restored(ini, filled, tmp_path, capsys
     capsys.readouterr()
     assert main(["--ini", str(ini), "restore", str(folder), "--force"]) == 1
     assert capsys.readouterr().err == f"dpresence: {folder}/presence.db: was changed after the backup\n"
+
+
+def test_the_doctor_examines_the_stores_and_says_what_to_do(ini, database, capsys) -> None:
+    SqlDirectory(database).claim_mode("production")
+    assert main(["--ini", str(ini), "--json", "doctor"]) == 1, "nothing answers at the public URL"
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    texts = {(each["check"], each["level"]): each["text"] for each in found}
+    assert texts["database", "ok"].startswith("its clock differs by") and texts["redis", "ok"].startswith("its clock differs by")
+    assert texts["public URL", "error"] == "http://127.0.0.1:1 does not answer (ConnectionError)"
+    assert texts["sign-in", "warning"] == "nobody can sign in: identity.verifiers is empty"
+    assert all(each["advice"] for each in found if each["level"] != "ok")
+    assert ("file modes", "warning") in texts, "the ini is not private"
+
+
+def test_the_doctor_names_what_is_away(ini, database, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("DPRESENCE_REDIS_URL", "redis://:Canary7x@127.0.0.1:1/0")
+    assert main(["--ini", str(ini), "doctor"]) == 1
+    written = capsys.readouterr().out
+    assert "error    redis: " in written and "start it, and check the address" in written and "Canary7x" not in written
