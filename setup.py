@@ -69,6 +69,7 @@ setup(
         "confusable_homoglyphs>=3.3.1,<4",  # lookalikes.py reads its data file
         "segno>=1.6,<2",
         "websockets>=13",  # frames.py unmasks by its C function
+        "prometheus-client>=0.22,<1",  # choose_encoder and metrics_core
         "setuptools>=78.1.1,<82",  # Pyramid and Cornice import pkg_resources; CVE-2025-47273
     ],
     extras_require={

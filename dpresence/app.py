@@ -24,6 +24,7 @@ from .identity.oidc import OidcVerifier, Provider, load_providers
 from .identity.oidc_client import load_clients
 from .ini import load as load_settings
 from .metrics import Metrics
+from .observation import Observation
 from .private import warn_of_readers, warn_of_secrets, warn_of_writers
 from .proofs import DomainProofs
 from .registry import KEY, Registry
@@ -98,9 +99,10 @@ def make_registry(settings: Settings, clock: Clock, token_file: Path) -> ServerR
     metrics, hub = Metrics(clock), Hub()
     gate = Gate(settings, clock, metrics)
     services = Services(backends, verifiers, DomainProofs(settings.outbound), hub, metrics, settings, clock)
-    services.figures.gauges = lambda: {**hub.counts(), **gate.counts()}
+    observation = Observation(services, gate, backends, clients)
+    services.figures.gauges, services.figures.counts = observation.gauges, observation.counts
     gate.on_wait = services.feeds.expect_reconnect
-    background = Background(services, clients.providers, settings)
+    background = Background(services, clients.providers, observation.runtime, settings)
     return ServerRegistry(settings, clock, backends, services, clients, issuer, token, gate, background)
 
 

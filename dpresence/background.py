@@ -11,6 +11,7 @@ import gevent
 
 from .errors import BackendUnavailable
 from .identity.oidc_client import OidcClient
+from .runtime import RuntimeMeasures
 from .service import Services
 from .settings import Settings
 from .tasks import Task, stop
@@ -27,7 +28,8 @@ _JITTER = 0.1
 class Background:
     """The periodic jobs of one process."""
 
-    def __init__(self, services: Services, clients: Mapping[str, OidcClient], settings: Settings) -> None:
+    def __init__(self, services: Services, clients: Mapping[str, OidcClient], runtime: RuntimeMeasures, settings: Settings) -> None:
+        self._runtime = runtime
         self._jobs: list[tuple[str, float, Callable[[], object]]] = [
             ("sweep of devices", settings.presence.sweep_seconds, services.devices.sweep),
             ("publishing of postponed status changes", POSTPONED_SECONDS, services.devices.publish_postponed),
@@ -51,9 +53,11 @@ class Background:
         """Start every job. Provider keys are fetched at once; every other job first runs after its interval."""
         self._tasks = [Task(job[0], partial(_repeat, *job)) for job in [*self._jobs, *self._providers]]
         self._tasks += [Task(name, renew) for name, _, renew in self._providers]
+        self._runtime.start()
 
     def stop(self) -> None:
         """Kill the greenlets. This is safe at any time, because each job changes a backend in atomic steps only."""
+        self._runtime.stop()
         stop(self._tasks)
 
 

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter, process_time
 
 import msgspec
 
 from .clock import Clock
-from .errors import CloseCode, InternalError, errno_table
+from .errors import BackendUnavailable, CloseCode, InternalError, Refused, SlowDown, errno_table
+from .measures import Histogram
 from .messages import BackendHealth, CloseCount, ErrorCount, Event, Figures, Minute, ProcessBody
+from .model import Status
 
 MINUTES = 60
 MAX_EVENTS = 50
@@ -48,7 +52,7 @@ class Report(msgspec.Struct):
     pid: int
     started_at: int
     memory_bytes: int
-    gauges: dict[str, int]
+    gauges: dict[str, float]
     rate: float
     updates: int
     errors: dict[int, int]
@@ -61,25 +65,52 @@ class Report(msgspec.Struct):
 class Metrics:
     """The metrics of this process.
 
-    :ivar updates: number of status changes of devices.
+    :ivar changes: number of status changes of devices, by status.
+    :ivar sent: number of updates sent to channels of app services, by status and reason.
+    :ivar counted: other counts; see ``measures``.
     :ivar health: see ``Report``.
     """
 
     def __init__(self, clock: Clock) -> None:
-        self.updates = 0
+        self.changes: dict[Status, int] = {"online": 0, "unavailable": 0, "offline": 0}
+        self.sent: Counter[tuple[str, str]] = Counter()
+        self.counted: Counter[str] = Counter({"process_starts": 1})
         self.errors: Counter[int] = Counter()
         self.closes: Counter[int] = Counter()
         self.minutes: deque[Minute] = deque(maxlen=MINUTES)
         self.events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self.health: dict[str, bool] = {}
         self._clock = clock
+        self._verifications: dict[str, Histogram] = {}
         self._started_at = clock.now()
-        self._gauges = dict.fromkeys(GAUGES, 0)
+        self._gauges: dict[str, float] = dict.fromkeys(GAUGES, 0)
         self._totals = self._totals_before_minute = (0, 0, 0)
         self._rate_samples = deque([(clock.monotonic(), 0)], maxlen=_RATE_SAMPLES)
         self.event("process started")
 
     # -- counting
+
+    @property
+    def updates(self) -> int:
+        """Number of status changes of devices."""
+        return sum(self.changes.values())
+
+    @contextmanager
+    def sign_in(self, verifier: str) -> Iterator[None]:
+        """Count a check of a credential, with its outcome and duration.
+
+        :param verifier: the verifier of an assertion, or the kind of another credential.
+        """
+        began, outcome = perf_counter(), "failed"
+        try:
+            yield
+            outcome = "ok"
+        except Refused as refused:
+            outcome = {SlowDown: "slow_down", BackendUnavailable: "unavailable"}.get(type(refused), "refused")
+            raise
+        finally:
+            self.counted[f"sign_ins {verifier} {outcome}"] += 1
+            self._verifications.setdefault(verifier, Histogram()).observe(perf_counter() - began)
 
     def refused(self, errno: int) -> None:
         """Count a KO reply on a channel or by HTTP."""
@@ -113,21 +144,32 @@ class Metrics:
 
     # -- sampling
 
-    def sample(self, gauges: Mapping[str, int]) -> None:
+    def sample(self, gauges: Mapping[str, float]) -> None:
         """Take a sample. It is called every few seconds.
 
-        :param gauges: current values by the names in ``GAUGES``; a missing one is 0.
+        :param gauges: current values; a missing one of ``GAUGES`` is 0.
         """
         at = self._clock.now() // _MINUTE_MS * _MINUTE_MS
         if not self.minutes or self.minutes[-1].at != at:
             self._totals_before_minute = self._totals
         else:
             self.minutes.pop()
-        self._gauges = {name: gauges.get(name, 0) for name in GAUGES}
+        self._gauges = {**dict.fromkeys(GAUGES, 0), **gauges}
         self._totals = (self.updates, self.errors.total(), self.closes[CloseCode.SLOW_READER])
         counted = (total - before for total, before in zip(self._totals, self._totals_before_minute, strict=True))
-        self.minutes.append(Minute(at, *(self._gauges[name] for name in GAUGES[:3]), *counted))
+        self.minutes.append(Minute(at, *(int(self._gauges[name]) for name in GAUGES[:3]), *counted))
         self._rate_samples.append((self._clock.monotonic(), self.updates))
+
+    def counts(self) -> dict[str, float]:
+        """Return all counts of this process by key, see ``measures``."""
+        found: dict[str, float] = {**self.counted, "cpu_seconds": process_time()}
+        found |= {f"status_changes {status}": count for status, count in self.changes.items()}
+        found |= {f"updates_sent {status} {reason}": count for (status, reason), count in self.sent.items()}
+        found |= {f"refusals {errno}": count for errno, count in self.errors.items()}
+        found |= {f"channels_closed {code or 'other'}": count for code, count in self.closes.items()}
+        for verifier, histogram in self._verifications.items():
+            histogram.add_to(found, f"verification {verifier}")
+        return found
 
     def report(self) -> Report:
         """Return the metrics of this process; gauges, minutes and rate are those of the last sample."""
@@ -173,7 +215,7 @@ def merge_reports(reports: Sequence[Report], now: int) -> Figures:
     texts = {errno: cls.text for errno, cls in errno_table().items()}
     return Figures(
         at=now,
-        **{name: sum(report.gauges.get(name, 0) for report in reports) for name in GAUGES},
+        **{name: int(sum(report.gauges.get(name, 0) for report in reports)) for name in GAUGES},
         updates_per_second=round(sum(report.rate for report in reports), 2),
         updates=sum(report.updates for report in reports),
         slow_readers=sum(report.closes.get(CloseCode.SLOW_READER, 0) for report in reports),
@@ -183,7 +225,7 @@ def merge_reports(reports: Sequence[Report], now: int) -> Figures:
         minutes=_minutes(minute for report in reports for minute in report.minutes),
         events=sorted((event for report in reports for event in report.events), key=lambda event: event.at)[-MAX_EVENTS:],
         processes=[
-            ProcessBody(report.pid, report.started_at, report.gauges.get("sockets", 0), report.memory_bytes)
+            ProcessBody(report.pid, report.started_at, int(report.gauges.get("sockets", 0)), report.memory_bytes)
             for report in sorted(reports, key=lambda report: report.started_at)
         ],
     )

@@ -59,9 +59,9 @@ class ConnectionBase(ABC):
         return self._wire.idle
 
     @property
-    def send_buffer_half_full(self) -> bool:
-        """True if more than half of the send buffer is in use."""
-        return self._wire.half_full
+    def backlog(self) -> tuple[int, bool]:
+        """Bytes in the send buffer, and whether more than half of it is in use."""
+        return self._wire.backlog
 
     # What views, channels and the hub call
 

@@ -46,8 +46,8 @@ class AdmittedConnection(Protocol):
     bucket: Bucket | None
 
     @property
-    def send_buffer_half_full(self) -> bool:
-        """True if more than half of the send buffer is in use."""
+    def backlog(self) -> tuple[int, bool]:
+        """Bytes in the send buffer, and whether more than half of it is in use."""
 
     def tick(self, now: float) -> float:
         """Check the deadlines, and return when the next one is. May raise; the connection is then ended."""
@@ -116,12 +116,17 @@ class Gate:
         return len(self.plain) + len(self.connections)
 
     def counts(self) -> dict[str, int]:
-        """Return counts of open sockets, of channels without sign-in, and of channels whose send buffer is more than half full."""
+        """Return the gauges of connections: those of ``metrics.GAUGES``, and others by key."""
         unsigned = sum(len(connections) for connections in self._not_signed_in.values())
+        backlogs = [connection.backlog for connection in self.sending]
         return {
             "sockets": self.sockets,
             "unsigned": unsigned,
-            "behind": sum(connection.send_buffer_half_full for connection in self.sending),
+            "behind": sum(half_full for _, half_full in backlogs),
+            "outbox_bytes": sum(size for size, _ in backlogs),
+            "channels": len(self.connections),
+            "waiting": self.plain.waiting,
+            "most": self.most,
         }
 
     def new_id(self) -> str:

@@ -28,6 +28,11 @@ class PlainConnections:
         """Return the number of connections."""
         return len(self._addresses)
 
+    @property
+    def waiting(self) -> int:
+        """Number of connections that wait for a request."""
+        return len(self._waiting)
+
     def __contains__(self, sock: object) -> bool:
         """Return whether a connection is registered."""
         return sock in self._addresses

@@ -27,6 +27,7 @@ class SendBuffer:
     :param emptied: called in the event loop when all frames are sent; the send buffer must not be used afterwards.
     :param broken: called in the event loop when sending fails.
     :param guarded: calls a function in the hub and handles all its exceptions.
+    :ivar size: number of bytes of the frames, including the sent part of the first.
     :ivar progress_at: ``Clock.monotonic()`` of the last bytes that the socket accepted.
     """
 
@@ -41,11 +42,11 @@ class SendBuffer:
             "_frames_sent",
             "_half_free",
             "_sent",
-            "_size",
             "_sock",
             "_watcher",
         ),
         "progress_at",
+        "size",
     )
 
     def __init__(
@@ -61,7 +62,7 @@ class SendBuffer:
     ) -> None:
         self._sock = sock
         self._frames = deque((frame,))
-        self._size = len(frame)
+        self.size = len(frame)
         self._sent = sent
         self._frames_sent = 0  # number of frames sent completely
         self._callbacks: deque[tuple[int, Callable[[], None]]] = deque()  # (value of ``_frames_sent`` to wait for, callback)
@@ -76,7 +77,7 @@ class SendBuffer:
 
     def fits(self, frame: bytes) -> bool:
         """Return whether one more frame stays within ``channels.outbox_bytes`` and ``channels.outbox_frames``."""
-        return self._size + len(frame) <= self._limits.outbox_bytes and len(self._frames) < self._limits.outbox_frames
+        return self.size + len(frame) <= self._limits.outbox_bytes and len(self._frames) < self._limits.outbox_frames
 
     def wait_until_half_free(self) -> bool:
         """Block until half of the send buffer is free or ``stop`` is called; return False after ``channels.send_seconds``."""
@@ -85,7 +86,7 @@ class SendBuffer:
     def put(self, frame: bytes) -> None:
         """Add a frame without checking limits; the caller calls ``fits`` first."""
         self._frames.append(frame)
-        self._size += len(frame)
+        self.size += len(frame)
         self._half_free.clear()
 
     def when_sent(self, function: Callable[[], None]) -> None:
@@ -95,7 +96,7 @@ class SendBuffer:
     def discard_queued(self) -> None:
         """Discard all frames except the first, which may be partly sent."""
         while len(self._frames) > 1:
-            self._size -= len(self._frames.pop())
+            self.size -= len(self._frames.pop())
         while self._callbacks and self._callbacks[-1][0] > self._frames_sent + 1:
             self._callbacks.pop()
 
@@ -108,7 +109,7 @@ class SendBuffer:
     @property
     def half_free(self) -> bool:
         """True if at least half of the send buffer is free."""
-        return self._size * 2 <= self._limits.outbox_bytes and len(self._frames) * 2 <= self._limits.outbox_frames
+        return self.size * 2 <= self._limits.outbox_bytes and len(self._frames) * 2 <= self._limits.outbox_frames
 
     def _flush(self) -> None:
         while self._frames:
@@ -126,7 +127,7 @@ class SendBuffer:
             self._sent += sent
             if self._sent == len(frame):
                 self._sent = 0
-                self._size -= len(frame)
+                self.size -= len(frame)
                 self._frames.popleft()
                 self._frames_sent += 1
                 if self.half_free:

@@ -97,9 +97,9 @@ class Wire:
         return self._send_buffer is None
 
     @property
-    def half_full(self) -> bool:
-        """True if more than half of the send buffer is in use."""
-        return self._send_buffer is not None and not self._send_buffer.half_free
+    def backlog(self) -> tuple[int, bool]:
+        """Bytes in the send buffer, and whether more than half of it is in use."""
+        return (self._send_buffer.size, not self._send_buffer.half_free) if self._send_buffer else (0, False)
 
     # Reading
 

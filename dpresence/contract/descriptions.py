@@ -49,6 +49,7 @@ NOTES = {
     "openDeviceChannel": "The AsyncAPI document has its frames. Without an upgrade, the answer is the refusal that a handshake would get, "
     "or errno 108 where it would be accepted. Other websocket versions than 13 get 426.",
     "getHeartbeat": "503 if a backend does not answer.",
+    "getMetrics": "OpenMetrics, or Prometheus' text format, by `Accept`.",
     "mint": "Only on a development service; elsewhere this path does not exist.",
 }
 """Descriptions of operations that need one, by their id."""

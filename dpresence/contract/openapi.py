@@ -32,6 +32,7 @@ _REQUIRED: dict[Caller, list[dict[str, list[str]]]] = {
     "user": [{"browserid": []}, {"idToken": []}, {"session": []}],
     "service": [{"apiKey": []}],
     "development": [{"developmentToken": []}],
+    "monitor": [{"metricsToken": []}, {}],
 }
 
 
@@ -74,6 +75,11 @@ def security_schemes(settings: Settings) -> dict[str, Any]:
         "browserid": {"type": "http", "scheme": "BrowserID", "description": "A BrowserID bundle: `Authorization: BrowserID <assertion>`."},
         "idToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An ID token of a configured provider."},
         "apiKey": {"type": "http", "scheme": "bearer", "bearerFormat": "dpk_<id>_<secret>", "description": "An application's API key."},
+        "metricsToken": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "`metrics.token`, or no proxy and an address in `metrics.networks`.",
+        },
         "developmentToken": {
             **{"type": "apiKey", "in": "header", "name": "X-Development-Token"},
             "description": "The token that a development service writes to a file when it starts.",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Caller = Literal["anybody", "user", "session", "operator", "service", "development"]
+Caller = Literal["anybody", "user", "session", "operator", "service", "development", "monitor"]
 ERRNOS_OF: dict[Caller, tuple[int, ...]] = {
     "anybody": (),
     "user": (34, 104, 121, 122, 130),
@@ -14,6 +14,7 @@ ERRNOS_OF: dict[Caller, tuple[int, ...]] = {
     "operator": (104, 121, 130),
     "service": (104, 105, 140, 142),
     "development": (111, 121),
+    "monitor": (121,),
 }
 """Errnos by which a caller is refused."""
 EVERY_CALL = (107, 113, 117, 201, 999)

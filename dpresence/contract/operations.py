@@ -282,6 +282,7 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
         Operation("GET /__heartbeat__", "getHeartbeat", "Health of each backend and provider", "anybody", {200: Heartbeat, 503: Heartbeat}),
         Operation("GET /__lbheartbeat__", "getLbheartbeat", "This process answers", "anybody", {200: Alive}),
         Operation("GET /__version__", "getVersion", "Name and version", "anybody", {200: Version}),
+        Operation("GET /__metrics__", "getMetrics", "Metrics of all processes, OpenMetrics", "monitor", {200: bytes}),
         Operation("GET /admin", "getAdmin", "The operator's page; for programs, the figures", "operator", {200: Figures}, page=True),
         Operation("GET /admin/figures", "getFigures", "The figures of all processes", "operator", {200: Figures}),
     ),

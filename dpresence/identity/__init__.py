@@ -9,7 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from ..errors import BackendUnavailable, InvalidAssertion
 from ..metrics import masked
@@ -47,7 +47,12 @@ class Minter(Protocol):
 
 
 class Verifier(ABC):
-    """Checks assertions of one form."""
+    """Checks assertions of one form.
+
+    :cvar name: its name in ``identity.verifiers``.
+    """
+
+    name: ClassVar[str]
 
     @abstractmethod
     def accepts(self, assertion: str) -> bool:
@@ -89,10 +94,18 @@ class Verifiers:
         """Return the digest that is recorded for a single-use assertion; see ``Verifier.digest``."""
         return self._for(assertion).digest(assertion)
 
+    def name_of(self, assertion: str) -> str:
+        """Return the name of the verifier of an assertion, ``none`` if there is none."""
+        found = self._find(assertion)
+        return found.name if found else "none"
+
+    def _find(self, assertion: str) -> Verifier | None:
+        return next((verifier for verifier in self._verifiers if verifier.accepts(assertion)), None)
+
     def _for(self, assertion: str) -> Verifier:
         if not self._verifiers:
             raise BackendUnavailable("sign-in is closed: set identity.verifiers in the ini", retry_after=60)
-        found = next((verifier for verifier in self._verifiers if verifier.accepts(assertion)), None)
+        found = self._find(assertion)
         if found is None:
             raise InvalidAssertion("form")
         return found

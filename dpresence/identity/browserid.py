@@ -118,6 +118,8 @@ class BrowserIDVerifier(Verifier):
     :raises ValueError: an issuer's key is not an RS key of 2048 bits.
     """
 
+    name = "browserid"
+
     def __init__(self, audience: str, issuers: Sequence[Issuer], clock: Clock) -> None:
         self._audience = audience
         self._issuers = {issuer.name: issuer for issuer in issuers}

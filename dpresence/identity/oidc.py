@@ -217,6 +217,8 @@ class OidcVerifier(Verifier):
     :param providers: providers with distinct issuers.
     """
 
+    name = "oidc"
+
     def __init__(self, providers: Iterable[Provider]) -> None:
         self._providers = {provider.settings.issuer: provider for provider in providers}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from ..backends import Backends
 from ..backends.tracker import Topic
@@ -71,7 +72,7 @@ class Services:
         self.devices = Devices(directory, tracker, self.grants, self.feeds, self.outbox, self.retries, metrics, settings.presence, clock)
         self.applications = Applications(directory, tracker, self.outbox, metrics, settings, clock)
         self.domain_checks = DomainChecks(directory, proofs, self.outbox, metrics, settings.outbound, clock)
-        self.api_keys = ApiKeys(directory, self.grants, failures, settings.presence, clock)
+        self.api_keys = ApiKeys(directory, self.grants, failures, metrics, settings.presence, clock)
         self.accounts = Accounts(directory, mailbox, verifiers, self.outbox, failures, metrics, settings.identity, clock)
         self.pairings = Pairings(directory, self.accounts, self.outbox, metrics, settings.identity, clock)
         self.outbox.handlers = {
@@ -86,12 +87,12 @@ class Services:
             "erased": self.accounts.purge_erased,
             "note": log_notes,
         }
-        self.fan_out = FanOut(self.feeds, hub)
+        self.fan_out = FanOut(self.feeds, hub, metrics, clock)
         self.overview = Overview(directory, tracker, self.feeds, hub, clock)
-        self.delivery = Delivery(directory, tracker, mailbox, self.grants, hub, clock)
+        self.delivery = Delivery(directory, tracker, mailbox, self.grants, hub, metrics, clock)
         self.device_sessions = DeviceSessions(self.accounts, self.pairings, self.devices, self.delivery, hub, settings.identity, clock)
-        self.app_sessions = AppSessions(self.api_keys, self.feeds, hub, settings.presence)
-        self.notifications = Notifications(directory, tracker, mailbox, self.delivery, self.retries, hub, settings.presence, clock)
+        self.app_sessions = AppSessions(self.api_keys, self.feeds, hub, metrics, settings.presence)
+        self.notifications = Notifications(directory, tracker, mailbox, self.delivery, self.retries, hub, metrics, settings.presence, clock)
         self.comparison = Comparison(directory, tracker, self.grants)
         self.recovery = Recovery(
             hub, self.devices, self.grants, self.accounts, self.outbox, self.retries, self.comparison, self.fan_out, self.delivery
@@ -162,3 +163,5 @@ class Services:
         else:
             if left:
                 log.warning("at least %d changes are pending; another process or the next start applies them", left)
+        with suppress(BackendUnavailable):
+            self.figures.publish()  # the counts since the last sample

@@ -90,8 +90,9 @@ class Accounts:
         :raises Conflict: the account is pinned to another issuer or subject.
         :raises SlowDown: too many assertions were invalid.
         """
-        identity = self._verified(lambda: self._verifiers.verify(assertion, for_device), assertion, address)
-        return self._account_of(identity, assertion, address)
+        with self._metrics.sign_in(self._verifiers.name_of(assertion)):
+            identity = self._verified(lambda: self._verifiers.verify(assertion, for_device), assertion, address)
+            return self._account_of(identity, assertion, address)
 
     def _account_of(self, identity: Identity, credential: str, address: str) -> Account:
         try:
@@ -137,7 +138,8 @@ class Accounts:
         :raises SlowDown: see ``verify``; also if too many tickets were issued to the account.
         """
         if assertion.startswith(TICKET_PREFIX):
-            return self._redeem(assertion, address, device, ticket)
+            with self._metrics.sign_in("ticket"):
+                return self._redeem(assertion, address, device, ticket)
         account = self.verify(assertion, address, for_device=True)
         ends_at = self._clock.steady.now() + self._settings.session_seconds * 1000
         if not ticket:
@@ -180,10 +182,11 @@ class Accounts:
         :returns: the account and the value of the session's cookie.
         :raises InvalidAssertion: see ``verify``; also if the assertion has been used for a session before.
         """
-        identity, digest = self._verified(
-            lambda: (self._verifiers.verify(assertion), self._verifiers.digest(assertion)), assertion, address
-        )
-        return self._open_session(identity, assertion, address, previous, digest)
+        with self._metrics.sign_in(self._verifiers.name_of(assertion)):
+            identity, digest = self._verified(
+                lambda: (self._verifiers.verify(assertion), self._verifiers.digest(assertion)), assertion, address
+            )
+            return self._open_session(identity, assertion, address, previous, digest)
 
     def login_with_provider(self, verify: Callable[[], Identity], attempt: str, address: str, previous: str = "") -> tuple[Account, str]:
         """Open a browser session for the identity that ``verify`` returns: the last step of a sign-in at a provider.
@@ -193,9 +196,10 @@ class Accounts:
         :returns: see ``login``.
         :raises InvalidAssertion: see ``verify``; also Conflict and SlowDown.
         """
-        with self._failures.slot(address):
-            identity = self._verified(verify, attempt, address)
-        return self._open_session(identity, attempt, address, previous)
+        with self._metrics.sign_in("oidc"):
+            with self._failures.slot(address):
+                identity = self._verified(verify, attempt, address)
+            return self._open_session(identity, attempt, address, previous)
 
     def _open_session(
         self, identity: Identity, credential: str, address: str, previous: str, digest: bytes | None = None

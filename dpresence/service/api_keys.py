@@ -12,6 +12,7 @@ from ..backends.directory import Directory, Requester
 from ..clock import Clock
 from ..errors import InvalidKey, NotActive
 from ..limits import RateLimit
+from ..metrics import Metrics
 from ..model import ApiKey, Application, digest_of
 from ..settings import PresenceSettings
 from .failures import Failures
@@ -39,8 +40,11 @@ def key_id(text: str) -> str:
 class ApiKeys:
     """Service methods for API keys."""
 
-    def __init__(self, directory: Directory, grants: Grants, failures: Failures, settings: PresenceSettings, clock: Clock) -> None:
+    def __init__(
+        self, directory: Directory, grants: Grants, failures: Failures, metrics: Metrics, settings: PresenceSettings, clock: Clock
+    ) -> None:
         self._directory = directory
+        self._metrics = metrics
         self._grants = grants
         self._failures = failures
         self._new_keys = RateLimit("too many new keys of this application", settings.keys_per_hour, 3600, clock)
@@ -83,6 +87,10 @@ class ApiKeys:
         :raises NotActive: it is not active.
         :raises SlowDown: too many keys were invalid.
         """
+        with self._metrics.sign_in("key"):
+            return self._authenticate(appid, text, address)
+
+    def _authenticate(self, appid: str, text: str, address: str) -> Application:
         now = self._clock.steady.now()
         match = _KEY.fullmatch(text)
         key = self._directory.key(match[1], now) if match else None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import Conflict
 from ..hub import AppServicePort, Hub
+from ..metrics import Metrics
 from ..model import Application
 from ..settings import PresenceSettings
 from .api_keys import ApiKeys, key_id
@@ -32,10 +33,11 @@ class AppSession:
 class AppSessions:
     """Signs app services in."""
 
-    def __init__(self, api_keys: ApiKeys, feeds: Feeds, hub: Hub, settings: PresenceSettings) -> None:
+    def __init__(self, api_keys: ApiKeys, feeds: Feeds, hub: Hub, metrics: Metrics, settings: PresenceSettings) -> None:
         self._api_keys = api_keys
         self._feeds = feeds
         self._hub = hub
+        self._metrics = metrics
         self._max_channels = settings.sockets_per_application
 
     def open(self, channel: AppServicePort, appid: str, key: str, since: str | None, address: str) -> AppSession:
@@ -50,6 +52,7 @@ class AppSessions:
         if len(self._hub.channels_of(appid)) >= self._max_channels:
             raise ChannelsFull(f"{self._max_channels} channels of this application are open already")
         self._hub.join_application(appid, channel)
+        self._metrics.counted["feed_starts snapshot" if offset is None else "feed_starts replayed"] += 1
         return AppSession(application, key_id(key), offset)
 
     def check(self, session: AppSession) -> None:

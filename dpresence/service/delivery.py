@@ -20,6 +20,7 @@ from ..clock import Clock
 from ..errors import BackendUnavailable
 from ..hub import DevicePort, Hub
 from ..messages import MAX_NOTIFICATIONS
+from ..metrics import Metrics
 from ..model import Grant
 from .coalescer import Coalescer
 from .grants import Grants
@@ -42,12 +43,15 @@ class Delivery:
 
     delay_seconds = (0.2, 2.0)
 
-    def __init__(self, directory: Directory, tracker: Tracker, mailbox: Mailbox, grants: Grants, hub: Hub, clock: Clock) -> None:
+    def __init__(
+        self, directory: Directory, tracker: Tracker, mailbox: Mailbox, grants: Grants, hub: Hub, metrics: Metrics, clock: Clock
+    ) -> None:
         self._directory = directory
         self._tracker = tracker
         self._mailbox = mailbox
         self._grants = grants
         self._hub = hub
+        self._metrics = metrics
         self._clock = clock
         self._deliveries = SingleFlight(self._deliver_pages, _WAIT_SECONDS)
         self._scheduled = Coalescer("the delivery of notifications", self._deliver_here)
@@ -232,7 +236,8 @@ class Delivery:
                 self.schedule(user)
 
     def _settle(self, user: str, ids: Sequence[str]) -> None:
-        self._mailbox.discard_received(user, ids, self._unseen(user), self._clock.steady.now())
+        count = self._mailbox.discard_received(user, ids, self._unseen(user), self._clock.steady.now())
+        self._metrics.counted["notifications delivered"] += count
 
     def _unseen(self, user: str) -> Collection[str] | None:
         """Return the PUIDs whose applications see a user as offline; None for all, also if the status cannot be determined."""

@@ -81,6 +81,8 @@ class Devices:
             if wait:
                 raise SlowDown("device: its connection is replaced too often", retry_after=ceil(wait))
         connected = self._connect(user, device, connection, status, account.revision)
+        how = "resumed" if connected.resumed else "replaced" if connected.replaced else "new"
+        self._metrics.counted[f"connects {how}"] += 1
         self._feeds.count_connect()
         if family is not None and device is None:
             self._store_device(user, connected.device, connection, family)
@@ -99,7 +101,7 @@ class Devices:
 
     def update_status(self, user: str, device: str, connection: str, status: Status) -> bool:
         """Update a device's status; return False without a change if the device has another connection now."""
-        self._metrics.updates += 1
+        self._metrics.changes[status] += 1
         return self._grants.apply(user, lambda grants: self._tracker.update(user, device, connection, status, grants))
 
     def can_begin_update(self, user: str) -> bool:
@@ -117,16 +119,20 @@ class Devices:
         """
         grants = self._grants.cached(user)
         assert grants is not None
-        self._tracker.begin_update(user, device, connection, status, grants, partial(self._end_update, user, done))
+        self._tracker.begin_update(user, device, connection, status, grants, partial(self._end_update, user, status, done))
 
     def _end_update(
-        self, user: str, done: Callable[[bool | BackendUnavailable | None], None], result: bool | BackendUnavailable | StaleGrants
+        self,
+        user: str,
+        status: Status,
+        done: Callable[[bool | BackendUnavailable | None], None],
+        result: bool | BackendUnavailable | StaleGrants,
     ) -> None:
         if isinstance(result, StaleGrants):
             self._grants.invalidate(user)
             done(None)
         else:
-            self._metrics.updates += 1
+            self._metrics.changes[status] += 1
             done(result)
 
     def try_update_status(self, user: str, device: str, connection: str, status: Status) -> bool:
@@ -138,7 +144,7 @@ class Devices:
             done = self._tracker.update(user, device, connection, status, grants)
         except (StaleGrants, BackendUnavailable):
             return False
-        self._metrics.updates += done
+        self._metrics.changes[status] += done
         return done
 
     def renew(self, account: Account, device: str, connection: str, status: Status) -> None:
@@ -239,7 +245,9 @@ class Devices:
         """Remove devices whose grace has expired; return the number of users who had one."""
         users = self._tracker.due()
         for count, user in enumerate(users, 1):
-            self._grants.apply(user, partial(self._tracker.expire, user))
+            lost = self._grants.apply(user, partial(self._tracker.expire, user))
+            self._metrics.counted["devices_lost grace"] += lost.grace
+            self._metrics.counted["devices_lost process"] += lost.process
             if not count % _PAGE:
                 yield_to_loop()
         return len(users)

@@ -8,9 +8,11 @@ from collections.abc import Collection, Iterable, Sequence
 
 import gevent
 
+from ..clock import Clock
 from ..errors import CloseCode
 from ..hub import AppServicePort, Hub
 from ..messages import MAX_ENTRIES, Updates, encode
+from ..metrics import Metrics
 from ..model import Update
 from .coalescer import Coalescer
 from .feeds import Feeds
@@ -25,9 +27,12 @@ class FanOut:
     :ivar scheduled: applications whose updates are sent at the end of this iteration of the event loop.
     """
 
-    def __init__(self, feeds: Feeds, hub: Hub) -> None:
+    def __init__(self, feeds: Feeds, hub: Hub, metrics: Metrics, clock: Clock) -> None:
         self._feeds = feeds
         self._hub = hub
+        self._metrics = metrics
+        self._clock = clock
+        self._late: dict[str, float] = {}  # applications with updates that could not be read at once, by the time of the first
         self._coalescer = Coalescer("the fan-out of a feed", self._send_all)
         self.scheduled: set[str] = set()
         self._loop = gevent.get_hub().loop
@@ -38,6 +43,7 @@ class FanOut:
         One greenlet at a time sends updates of an application, so that no update overtakes another.
         """
         if self._hub.has_application(appid):
+            self._late.setdefault(appid, self._clock.monotonic())
             self._coalescer.request(appid)
 
     def request_signalled(self, appid: str) -> None:
@@ -75,6 +81,12 @@ class FanOut:
         for channels in self._by_offset(appid):
             while self.send_next(appid, channels):
                 yield_to_loop()
+        self._late.pop(appid, None)
+
+    @property
+    def lag_seconds(self) -> float:
+        """Seconds for which the oldest updates have waited that could not be read at once."""
+        return max(0.0, self._clock.monotonic() - min(self._late.values())) if self._late else 0.0
 
     def _by_offset(self, appid: str) -> Iterable[Sequence[AppServicePort]]:
         """Return the channels that this fan-out serves, grouped by their offset."""
@@ -105,5 +117,7 @@ class FanOut:
     def _send(self, updates: Sequence[Update], channels: Collection[AppServicePort]) -> None:
         last = updates[-1].offset
         payload = encode(Updates.of(updates, self._feeds.cursor(last)))
+        for update in updates:
+            self._metrics.sent[update.status, update.reason] += len(channels)
         for channel in channels:
             channel.send_updates(payload, last)

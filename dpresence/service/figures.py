@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 import msgspec
@@ -12,6 +12,7 @@ from .. import messages
 from ..backends import Backends
 from ..clock import Clock
 from ..errors import BackendUnavailable
+from ..exposition import expose, merge_gauges
 from ..limits import Buckets
 from ..metrics import Metrics, Report, merge_reports
 
@@ -24,11 +25,13 @@ _LOG_SECONDS = 600
 class Figures:
     """The metrics of all processes. Each process publishes its own through the tracker.
 
-    :ivar gauges: function that returns the current gauges of this process, by the names in ``metrics.GAUGES``.
+    :ivar gauges: function that returns the current gauges of this process.
+    :ivar counts: function that returns its counts, besides those of ``metrics``, by key; see ``measures``.
     """
 
     def __init__(self, metrics: Metrics, backends: Backends, clock: Clock) -> None:
-        self.gauges: Callable[[], dict[str, int]] = dict
+        self.gauges: Callable[[], Mapping[str, float]] = dict
+        self.counts: Callable[[], Mapping[str, float]] = dict
         self._metrics = metrics
         self._backends = backends
         self._clock = clock
@@ -38,7 +41,15 @@ class Figures:
         """Take a sample and publish it. It is called every few seconds."""
         self._metrics.sample(self.gauges())
         with suppress(BackendUnavailable):  # the next sample replaces it
-            self._backends.tracker.publish(msgspec.json.encode(self._metrics.report()).decode())
+            self.publish()
+
+    def publish(self) -> None:
+        """Publish the last sample and the present counts.
+
+        :raises BackendUnavailable: the tracker is unavailable.
+        """
+        counts = {**self._metrics.counts(), **self.counts()}
+        self._backends.tracker.publish(msgspec.json.encode(self._metrics.report()).decode(), counts)
 
     def ping_backends(self) -> None:
         """Ping every backend and record the results. Blocks until all have answered or timed out."""
@@ -47,11 +58,27 @@ class Figures:
     def read(self) -> messages.Figures:
         """Return the metrics of the service. While none are published or the tracker is unavailable, return those of this process."""
         try:
-            published = self._backends.tracker.published()
+            published = self._backends.tracker.published().figures
         except BackendUnavailable:
             published = []
-        reports = [report for text in published if (report := _report(text))]
-        return merge_reports(reports or [self._metrics.report()], self._clock.now())
+        return merge_reports(_reports(published) or [self._metrics.report()], self._clock.now())
+
+    def expose(self, version: str, accept: str) -> tuple[bytes, str]:
+        """Return the metrics of all processes for Prometheus, and their content type.
+
+        Counts are shown only after they were stored, so that no counter falls when a process is killed. While the tracker is unavailable,
+        those of the other processes are not known, and the answer only has which backends this process reaches.
+
+        :param version: that of the service.
+        :param accept: the ``Accept`` header of the request.
+        """
+        try:
+            self.publish()
+            published = self._backends.tracker.published()
+        except BackendUnavailable:
+            health = {key: value for key, value in merge_gauges([self._metrics.report()]).items() if key.startswith("backend_up ")}
+            return expose({**health, "backend_up tracker": 0.0}, None, version, accept)
+        return expose(merge_gauges(_reports(published.figures)), published.counts, version, accept)
 
     def log_access(self, email: str, opened: bool) -> None:
         """Log access by an operator: each time they open the page, and at most every ten minutes while it reads the metrics.
@@ -61,6 +88,10 @@ class Figures:
         first = not self._accesses.take(email, now=self._clock.monotonic())
         if opened or first:
             log.info("%s %s", email, "opened /admin" if opened else "reads the figures of /admin")
+
+
+def _reports(texts: Iterable[str]) -> list[Report]:
+    return [report for text in texts if (report := _report(text))]
 
 
 def _report(text: str) -> Report | None:

@@ -25,6 +25,7 @@ from ..hub import Hub
 from ..limits import Buckets
 from ..lookalikes import names_another_domain
 from ..messages import NewNotification, NotificationResult
+from ..metrics import Metrics
 from ..model import Application, Grant, Notification, Update
 from ..settings import PresenceSettings
 from .coalescer import Coalescer
@@ -77,6 +78,7 @@ class Notifications:
         delivery: Delivery,
         retries: RetryQueue,
         hub: Hub,
+        metrics: Metrics,
         settings: PresenceSettings,
         clock: Clock,
     ) -> None:
@@ -86,6 +88,7 @@ class Notifications:
         self._delivery = delivery
         self._retries = retries
         self._hub = hub
+        self._metrics = metrics
         self._settings = settings
         self._clock = clock
         self._swept = _START
@@ -149,6 +152,7 @@ class Notifications:
         queued = [each for each in accepted if each.ttl_ms]
         pushes = [Push(each.grant.user, each.notification, each.ttl_ms, each.shown_until) for each in queued]
         results = self._mailbox.push(pushes, self._settings.waiting_notifications, application.owner)
+        self._metrics.counted["notifications accepted"] += len(queued)
         for each, stored in zip(queued, results, strict=True):
             each.position, each.queue_size = stored
         for each in accepted:

@@ -108,6 +108,10 @@ class Pairings:
         :raises Conflict: it is for another device name.
         :raises SlowDown: too many credentials from this address were not valid.
         """
+        with self._metrics.sign_in("credential"):
+            return self._sign_in(credential, address, device)
+
+    def _sign_in(self, credential: str, address: str, device: str | None) -> SignIn:
         hash, now = digest_of(credential), self._clock.steady.now()
         found = self._directory.credential(hash, now)
         if found is None or found.account.blocked:

@@ -24,6 +24,10 @@ class RetryQueue:
         self._max_pending = max_pending
         self._pending: dict[Hashable, Callable[[], object]] = {}
 
+    def __len__(self) -> int:
+        """Return the number of pending operations."""
+        return len(self._pending)
+
     def run(self, key: Hashable, operation: Callable[[], object]) -> None:
         """Run an operation now or, if a backend is unavailable, later. It replaces the pending operation of the same key."""
         before = self._pending.get(key)

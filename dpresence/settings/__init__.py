@@ -22,6 +22,7 @@ from .identity import (
     OidcSettings,
     ProviderSettings,
 )
+from .monitoring import MetricsSettings
 from .outbound import OutboundSettings
 from .presence import PresenceSettings
 from .server import ServerSettings
@@ -29,7 +30,7 @@ from .storage import RedisMailboxSettings, RedisSettings, StorageSettings
 
 __all__ = [
     "LOOPBACK_HOSTS", "REDIS_URL", "RESERVED", "AdminSettings", "BrowserIDSettings", "ChannelSettings", "IdentitySettings",
-    "IssuerSettings", "OidcSettings", "OutboundSettings", "PresenceSettings", "ProviderSettings", "RedisMailboxSettings",
+    "IssuerSettings", "MetricsSettings", "OidcSettings", "OutboundSettings", "PresenceSettings", "ProviderSettings", "RedisMailboxSettings",
     "RedisSettings", "ServerSettings", "Settings", "StorageSettings", "refuse", "wrong_setting",
 ]  # fmt: skip
 
@@ -51,4 +52,5 @@ class Settings:
     channels: ChannelSettings = field(default_factory=ChannelSettings)
     outbound: OutboundSettings = field(default_factory=OutboundSettings)
     admin: AdminSettings = field(default_factory=AdminSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
     secret_files: Mapping[str, str] = field(default_factory=dict, compare=False)

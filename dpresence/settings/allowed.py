@@ -59,8 +59,8 @@ def redis_prefix(value: str) -> str | None:
     return None if re.fullmatch(r"[A-Za-z0-9_.:-]+", value) else "one or more of A-Z a-z 0-9 _ . : -"
 
 
-def development_token(value: str) -> str | None:
-    """Check a token of the development issuer."""
+def token(value: str) -> str | None:
+    """Check a token."""
     return None if re.fullmatch(r"([A-Za-z0-9_-]{16,128})?", value) else "16 to 128 of A-Z a-z 0-9 _ -, or empty"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from .channels import ChannelSettings
 from .declaration import setting
 from .identity import AdminSettings, BrowserIDSettings, IdentitySettings, OidcSettings
+from .monitoring import MetricsSettings
 from .outbound import OutboundSettings
 from .presence import PresenceSettings
 from .storage import RedisMailboxSettings, RedisSettings, StorageSettings
@@ -25,6 +26,7 @@ CONCERNS: dict[str, tuple[str, type]] = {
     "channels": ("channels", ChannelSettings),
     "outbound": ("outbound", OutboundSettings),
     "admin": ("admin", AdminSettings),
+    "metrics": ("metrics", MetricsSettings),
 }
 """The fields of ``Settings``, each with the prefix of its keys and its class."""
 

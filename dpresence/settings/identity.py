@@ -31,7 +31,7 @@ class IdentitySettings:
     development_token: str = setting(
         "",
         "Token that a call to the development issuer must have; empty: a new one at each start.",
-        check=allowed.development_token,
+        check=allowed.token,
         allowed="16 to 128 of A-Z a-z 0-9 _ -",
         secret=True,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 
+from ...measures import StoreMeasures
 from ...model import DirectoryVersion
 from .accounts import AccountStore
 from .applications import ApplicationStore
@@ -35,6 +36,9 @@ class Directory(AccountStore, SessionStore, TicketStore, PairingStore, Applicati
     is not blocked and has the same pin, and the session, if there is one, has not ended. Otherwise the method raises ``SessionEnded``.
     None skips this check; the service and the operator pass it for their own changes.
     """
+
+    measures: StoreMeasures | None = None
+    """Counts of the calls to the store."""
 
     @abstractmethod
     def ping(self) -> None:

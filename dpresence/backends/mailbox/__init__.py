@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypedDict
 
+from ...measures import StoreMeasures
 from ...model import Notification
 
 SHOWN_NOW = 2**52
@@ -91,7 +92,17 @@ class QueueKey(Protocol):
 
 
 class Mailbox(ABC):
-    """Undelivered notifications. Every method may raise ``BackendUnavailable``; a method of a single step then changes nothing."""
+    """Undelivered notifications. Every method may raise ``BackendUnavailable``; a method of a single step then changes nothing.
+
+    :ivar discarded: number of undelivered notifications that this process has discarded because they had ``expired``, or ``dropped``
+        because their queue exceeded its limit.
+    """
+
+    measures: StoreMeasures | None = None
+    """Counts of the calls to a store of its own; None if it shares the directory's."""
+
+    def __init__(self) -> None:
+        self.discarded = {"expired": 0, "dropped": 0}
 
     @abstractmethod
     def push(self, items: Sequence[Push], limit: int, sender: str = "") -> Sequence[Stored]:

@@ -51,6 +51,7 @@ class RedisMailbox(Mailbox):
     """
 
     def __init__(self, server: ConnectionFactory, allow_volatile: bool) -> None:
+        super().__init__()
         server.check()
         reason = _why_volatile(server)
         if reason and not allow_volatile:
@@ -62,14 +63,18 @@ class RedisMailbox(Mailbox):
         self._prefix = f"{server.prefix}m:"
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder().decode
-        self._client = BatchingClient(server, self._begin, weigh=_weight)
+        self._client = BatchingClient(server, self._begin, "mailbox", weigh=_weight)
+        self.measures = self._client.measures
 
     def _begin(self, connection: RedisConnection) -> ExecuteBatch:
         batch = load(connection, _SCRIPT)
 
         def execute(operations: Sequence[Operation]) -> Sequence[Any]:
             reply = ask(connection, "EVALSHA", batch, 0, self._encode((self._prefix, operations)))
-            return cast("Sequence[Any]", self._decode(reply))
+            results, discarded = self._decode(reply)
+            for reason, count in discarded.items():
+                self.discarded[reason] += count
+            return cast("Sequence[Any]", results)
 
         return execute
 

@@ -54,17 +54,25 @@ class SqlMailbox(Mailbox):
     """Undelivered notifications in a ``Database`` that is shared with the directory. Closing either backend closes the database."""
 
     def __init__(self, database: Database) -> None:
+        super().__init__()
         self.database = database
 
-    @transaction_of(lambda items, limit, sender="": sender or (items[0].notification.appid if items else ""))
-    def push(self, connection: Connection, items: Sequence[Push], limit: int, sender: str = "") -> Sequence[Stored]:
+    def push(self, items: Sequence[Push], limit: int, sender: str = "") -> Sequence[Stored]:
         if not items:
             return []
+        stored, expired, dropped = self._push(items, limit, sender)
+        self.discarded["expired"] += expired
+        self.discarded["dropped"] += dropped
+        return stored
+
+    @transaction_of(lambda items, limit, sender: sender or items[0].notification.appid)
+    def _push(self, connection: Connection, items: Sequence[Push], limit: int, sender: str) -> tuple[Sequence[Stored], int, int]:
+        """Store notifications; return their results, and how many undelivered ones were discarded: expired, dropped."""
         users = {item.user for item in items}
         lock_names(connection, "mailbox", users)  # no concurrent call may change the counts and positions of these users
         now, trusted = self.database.now(connection), self.database.trusted_now(connection)
         queues = {Queue(item.user, item.notification.puid): item.shown_until for item in items}
-        _tidy(connection, queues, trusted)
+        expired = _tidy(connection, queues, trusted)
         sizes = _sizes(connection, queues, now)
         connection.execute(_ADD, [_row(item, now) for item in items])
         positions = _positions(connection, users, [item.notification.id for item in items])
@@ -75,9 +83,8 @@ class SqlMailbox(Mailbox):
             answers.append(Stored(positions[item.notification.id], min(sizes[queue], limit)))
         # while the clock may be wrong, expired rows are neither deleted nor counted, so that any queue may hold more than ``limit`` rows
         full = [queue for queue, size in sizes.items() if size > limit or not trusted]
-        if full:
-            _keep_newest(connection, full, limit, now)
-        return answers
+        dropped = _keep_newest(connection, full, limit, now) if full else 0
+        return answers, expired, dropped
 
     @reading(single=True)
     def pending(self, connection: Connection, user: str, after: int, limit: int) -> Sequence[Waiting]:
@@ -160,6 +167,8 @@ class SqlMailbox(Mailbox):
             while (count := self._sweep(each)) == _SWEPT:
                 total += count
             total += count
+            if each is table:
+                self.discarded["expired"] += total
         return total
 
     @transaction(erasing=True)
@@ -194,15 +203,15 @@ def _row(item: Push, now: int) -> dict[str, Any]:
     return {"user": item.user, **NOTIFICATIONS.values(item.notification), "expires_at": now + item.ttl_ms}
 
 
-def _tidy(connection: Connection, queues: dict[Queue, int], now: int) -> None:
-    """Discard expired entries of some queues, and entries that are no longer counted."""
-    for each in _BOTH:
-        connection.execute(delete(each).where(_in(each, queues), each.c.expires_at <= now))
+def _tidy(connection: Connection, queues: dict[Queue, int], now: int) -> int:
+    """Discard expired entries of some queues, and entries that are no longer counted; return how many undelivered ones."""
+    expired, _ = (connection.execute(delete(each).where(_in(each, queues), each.c.expires_at <= now)).rowcount for each in _BOTH)
     affected = connection.execute(
         select(received_unseen.c.user, received_unseen.c.puid).distinct().where(_in(received_unseen, queues))
     ).all()
     if affected:
         connection.execute(_COUNT_NO_LONGER, [{"owner": user, "name": puid, "until": queues[Queue(user, puid)]} for user, puid in affected])
+    return int(expired)
 
 
 def _sizes(connection: Connection, queues: Iterable[Queue], now: int) -> Counter[Queue]:
@@ -225,13 +234,16 @@ def _positions(connection: Connection, users: Iterable[str], ids: Collection[str
     return dict(connection.execute(select(table.c.id, table.c.position).where(table.c.user.in_(users), table.c.id.in_(ids))).all())
 
 
-def _keep_newest(connection: Connection, queues: Iterable[Queue], limit: int, now: int) -> None:
-    """Delete the entries beyond ``limit`` in each queue, expired ones first. Queues may have shrunk since they were counted."""
+def _keep_newest(connection: Connection, queues: Iterable[Queue], limit: int, now: int) -> int:
+    """Delete the entries beyond ``limit`` in each queue, expired ones first; return how many undelivered ones.
+
+    Queues may have shrunk since they were counted.
+    """
     each_stored = [select(each.c.user, each.c.puid, each.c.position, each.c.expires_at).where(_in(each, queues)) for each in _BOTH]
     stored = union_all(*each_stored).subquery()
     newest = (stored.c.expires_at <= now, stored.c.position.desc())
     rank = func.row_number().over(partition_by=(stored.c.user, stored.c.puid), order_by=newest).label("rank")
     ranked = select(stored.c.position, rank).subquery()
     beyond = connection.scalars(select(ranked.c.position).where(ranked.c.rank > limit)).all()
-    for each in _BOTH:
-        connection.execute(delete(each).where(each.c.position.in_(beyond)))
+    dropped, _ = (connection.execute(delete(each).where(each.c.position.in_(beyond))).rowcount for each in _BOTH)
+    return int(dropped)

@@ -74,6 +74,7 @@ class BatchingClient:
     """Executes operations in the order of the calls. Any greenlet of the native thread that created the client may use it.
 
     :param begin: called with each new connection; returns the function that executes a batch on it. Raises the driver's errors.
+    :param name: name of its calls in the metrics.
     :param waiting: maximum number of operations that wait for the next batch.
     :param weigh: returns the weight of an operation in a batch, 1 or more; an operation heavier than a batch is sent alone.
     """
@@ -82,6 +83,7 @@ class BatchingClient:
         self,
         server: ConnectionFactory,
         begin: OpenConnection,
+        name: str = "",
         waiting: int = 10_000,
         weigh: Callable[[Operation], int] = lambda operation: 1,
     ) -> None:
@@ -98,6 +100,8 @@ class BatchingClient:
         self._execute: ExecuteBatch | None = None
         self._paused = False
         self._closed = False
+        self.measures = server.measures(name, lambda: len(self._calls) + len(self._in_flight))
+        self._seconds = self.measures.seconds[name]
         self._worker = Task("redis: the client", self._serve)
 
     def call(self, *operation: Any) -> Any:
@@ -192,7 +196,9 @@ class BatchingClient:
             for call in wanted:
                 call.sent = True
             if wanted:
+                began = time.monotonic()
                 results = execute([call.operation for call in wanted])
+                self._seconds.observe(time.monotonic() - began)
                 self._loop.run_callback(_finish, list(zip(wanted, results, strict=True)))
         except (RedisError, OSError) as error:
             self._server.unavailable(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
 
@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ...errors import BackendUnavailable, SettingError
+from ...measures import StoreMeasures
 from ...private import without_lone_host
 from ...settings import REDIS_URL, RedisSettings
 
@@ -49,6 +50,7 @@ class ConnectionFactory:
         self.seconds = settings.timeout_seconds
         self.prefix = settings.prefix
         self._url = settings.url
+        self._measures: StoreMeasures | None = None
         tls = {"ssl_check_hostname": True} if settings.url.startswith("rediss:") else {}  # not the default of redis-py 5
         try:
             self._pool = ConnectionPool.from_url(
@@ -64,6 +66,15 @@ class ConnectionFactory:
             raise SettingError(f"redis.url: must be {REDIS_URL}") from None
         except TypeError:
             raise SettingError("redis.url: must have no options but those of redis-py's connections") from None
+
+    def measures(self, call: str, waiting: Callable[[], int]) -> StoreMeasures:
+        """Return the measures of a client of these connections, which count their errors from now on.
+
+        :param call: name of its calls.
+        :param waiting: see ``StoreMeasures``.
+        """
+        self._measures = StoreMeasures("redis", (call,), waiting)
+        return self._measures
 
     def connect(self) -> RedisConnection:
         """Return a new connection; every wait on it is limited to ``redis.timeout_seconds``. Raises the driver's errors."""
@@ -120,6 +131,8 @@ class ConnectionFactory:
 
     def unavailable(self, error: Exception) -> BackendUnavailable:
         """Log an error of the driver and return the exception for the caller."""
+        if self._measures is not None:
+            self._measures.errors += 1
         log.warning("redis: %s: %s", type(error).__name__, self.message_of(error))
         return BackendUnavailable()
 

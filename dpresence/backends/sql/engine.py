@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ...clock import JUMP_SECONDS, Clock
 from ...errors import BackendUnavailable, SettingError
+from ...measures import StoreMeasures
 from ...private import without_lone_host
 from . import online, postgresql, sqlite
 from .calls import Call, EngineCall
@@ -87,6 +88,7 @@ class Database:
             self._thread = ThreadPool(1)
         slots = postgresql.SLOTS if at_server else sqlite.SLOTS
         self._queue = FairQueue(**slots, max_calls=waiting)
+        self.measures = StoreMeasures("database", ("read", "write"), lambda: self._queue.calls)
         self._probe_write = postgresql.probe_write if at_server else sqlite.probe_write
         self._write_check = WriteCheck(lambda: self.run(self._probe_write, urgent=True), self._clock)
         self._closed = False
@@ -248,6 +250,7 @@ class Database:
         raise self._no_answer(seconds)
 
     def _no_answer(self, seconds: float | None) -> BackendUnavailable:
+        self.measures.errors += 1
         log.warning("database: no answer within %s s", seconds)
         return BackendUnavailable()
 
@@ -262,6 +265,7 @@ class Database:
         driver = self._engine.dialect.loaded_dbapi
         if not isinstance(error, SQLAlchemyError | driver.Error):
             return error
+        self.measures.errors += 1
         log.warning("database: %s: %s", type(error).__name__, without_lone_host(_message(error), self._url))
         refusal = BackendUnavailable()
         refusal.__cause__ = error

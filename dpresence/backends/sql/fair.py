@@ -67,6 +67,11 @@ class FairQueue:
             self._leave(waiter)
 
     @property
+    def calls(self) -> int:
+        """Number of calls that wait or run."""
+        return self._calls.total()
+
+    @property
     def crowded(self) -> bool:
         """True if non-urgent calls are waiting because all slots are in use."""
         return bool(self._waiting[False])

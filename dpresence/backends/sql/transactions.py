@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -76,10 +77,15 @@ def nondurable(*, urgent: bool = False, key: Callable[..., str] | None = None) -
 def _in_transaction(
     method: Method[B, P, T], execute: Callable[..., Any], urgent: bool = False, key: Callable[P, str] | None = None
 ) -> Caller[B, P, T]:
+    kind = "read" if getattr(execute, "func", execute) is Database.read else "write"
+
     @functools.wraps(method)
     def run(self: B, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        owner = key(*args, **kwargs) if key else owner_of([*args, *kwargs.values()])
-        result: T = execute(self.database, lambda connection: method(self, connection, *args, **kwargs), key=owner, urgent=urgent)
+        owner, began = key(*args, **kwargs) if key else owner_of([*args, *kwargs.values()]), perf_counter()
+        try:
+            result: T = execute(self.database, lambda connection: method(self, connection, *args, **kwargs), key=owner, urgent=urgent)
+        finally:
+            self.database.measures.seconds[kind].observe(perf_counter() - began)
         return result
 
     return run

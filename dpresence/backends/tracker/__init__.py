@@ -8,12 +8,15 @@ Each storage technology is one file of this package; ``tests/contract/tracker.py
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from ...errors import BackendUnavailable
+from ...measures import StoreMeasures
 from ...model import ERASED, Device, DirectoryVersion, Grant, GrantSet, Status, Update
+from .results import Connected, Lost, Published
+
+__all__ = ["DROPPED_SECONDS", "Connected", "Listener", "Lost", "Published", "StaleGrants", "Topic", "Tracker", "Updated", "offset_of"]
 
 Topic = Literal[
     "feed", "mail", "grants", "account", "ticket", "device", "replaced", "application", "changes", "missed", "forgotten", "damaged"
@@ -44,18 +47,6 @@ It must neither block nor raise.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """The result of connecting a device.
-
-    :param device: the device's name; a nameless device gets a generated one that starts with ``~``.
-    :param replaced: the connection that had the device before, if that was still open.
-    """
-
-    device: str
-    replaced: str | None
-
-
 class StaleGrants(Exception):
     """The passed grants are older than a revision that the tracker has seen; nothing was changed. Load them and call again."""
 
@@ -74,6 +65,9 @@ class Tracker(ABC):
 
     waits: bool = False
     """True if methods may wait for a store. If so, code that must not block, such as a callback of the event loop, must not call them."""
+
+    measures: StoreMeasures | None = None
+    """Counts of the calls to the store; None if there is none."""
 
     remembers_since: int
     """Start (milliseconds) of this tracker's data; anything earlier is lost."""
@@ -144,7 +138,7 @@ class Tracker(ABC):
         """Return users who have a device whose grace period, or whose process's lease, has ended."""
 
     @abstractmethod
-    def expire(self, user: str, grants: GrantSet) -> None:
+    def expire(self, user: str, grants: GrantSet) -> Lost:
         """Delete the devices of a user that are due, as read again now; the reason of the change is ``lost``."""
 
     @abstractmethod
@@ -258,12 +252,15 @@ class Tracker(ABC):
     # -- between processes
 
     @abstractmethod
-    def publish(self, figures: str) -> None:
-        """Publish a text of this process to all processes, replacing its previous one; it is deleted with this process or its lease."""
+    def publish(self, figures: str, counts: Mapping[str, float]) -> None:
+        """Publish a text and counts of this process to all processes, replacing its previous ones.
+
+        The text is deleted with this process or its lease. The counts are then added to those of other processes that have ended.
+        """
 
     @abstractmethod
-    def published(self) -> Sequence[str]:
-        """Return the texts of all processes, in any order."""
+    def published(self) -> Published:
+        """Return what all processes have published, as of one moment."""
 
     @abstractmethod
     def claim(self, task: str, seconds: float) -> bool:

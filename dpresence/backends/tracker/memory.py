@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import takewhile
 from math import inf
 
@@ -19,7 +19,7 @@ from ...errors import TooMany
 from ...limits import RateStates
 from ...model import ERASED, Device, Grant, GrantSet, Reason, Status
 from ...settings import PresenceSettings
-from . import Connected, Listener, StaleGrants, Topic, Updated
+from . import Connected, Listener, Lost, Published, StaleGrants, Topic, Updated
 from .memory_feeds import MemoryFeeds
 from .memory_values import LiveDevice, LiveUser
 
@@ -38,7 +38,7 @@ class MemoryTracker(MemoryFeeds):
         self._rates = RateStates(settings.status_rate, settings.status_burst, _MAX_RATES)
         self._postponed: dict[str, tuple[float, Reason]] = {}  # user -> time of the next token, and the reason of the change
         self._claims: dict[str, float] = {}  # task -> end of the claim
-        self._published: list[str] = []
+        self._published = Published([], {})
         self.remembers_since = clock.now()
 
     # -- signals
@@ -58,6 +58,7 @@ class MemoryTracker(MemoryFeeds):
         self._refuse_stale(user, grants.revision)
         known = self._users.get(user) or LiveUser()
         found = known.device(device) if device else self._nameless_in_grace(known)
+        resumed = found is not None and found.connection is None
         others = sum(1 for other in known.devices if other.connection and other is not found)
         if others >= limit:
             raise TooMany(f"device: {limit} of this e-mail are connected already")
@@ -71,7 +72,7 @@ class MemoryTracker(MemoryFeeds):
         self._users[user] = known
         self._grace.pop((user, found.name), None)
         self._merge(user, grants.grants, "explicit")
-        return Connected(found.name, replaced)
+        return Connected(found.name, replaced, resumed)
 
     def _nameless_in_grace(self, known: LiveUser) -> LiveDevice | None:
         return next((item for item in known.devices if item.name[0] == "~" and item.connection is None), None)
@@ -130,13 +131,14 @@ class MemoryTracker(MemoryFeeds):
         over = takewhile(lambda item: item[1] <= now, self._grace.items())
         return list(dict.fromkeys(user for (user, _), _ in over))
 
-    def expire(self, user: str, grants: GrantSet) -> None:
+    def expire(self, user: str, grants: GrantSet) -> Lost:
         self._refuse_stale(user, grants.revision)
         now = self._clock.monotonic()
-        for device in self._live_devices(user):
-            if self._grace.get((user, device.name), inf) <= now:
-                self._delete_device(user, device)
+        over = [device for device in self._live_devices(user) if self._grace.get((user, device.name), inf) <= now]
+        for device in over:
+            self._delete_device(user, device)
         self._merge(user, grants.grants, "lost")
+        return Lost(len(over), 0)
 
     def renew(self) -> None:
         """Do nothing: there is no lease."""
@@ -252,11 +254,11 @@ class MemoryTracker(MemoryFeeds):
 
     # -- between processes
 
-    def publish(self, figures: str) -> None:
-        self._published = [figures]
+    def publish(self, figures: str, counts: Mapping[str, float]) -> None:
+        self._published = Published([figures], dict(counts))
 
-    def published(self) -> Sequence[str]:
-        return list(self._published)
+    def published(self) -> Published:
+        return self._published
 
     def claim(self, task: str, seconds: float) -> bool:
         now = self._clock.monotonic()
@@ -279,4 +281,4 @@ class MemoryTracker(MemoryFeeds):
         self._dropped.clear()
         self._postponed.clear()
         self._listeners.clear()
-        self._published.clear()
+        self._published = Published([], {})

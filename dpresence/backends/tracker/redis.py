@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any, cast
+
+import msgspec
 
 from ...clock import Clock
 from ...errors import BackendUnavailable, TooMany
@@ -30,11 +32,11 @@ from ...settings import PresenceSettings
 from ..redis.client import BatchingClient, Unanswered
 from ..redis.connections import ConnectionFactory
 from ..redis.pubsub import PubSub
-from . import Connected, Listener, StaleGrants, Topic, Updated
+from . import Connected, Listener, Lost, Published, StaleGrants, Topic, Updated
 from .redis_batches import Batches
 from .redis_feeds import RedisFeeds
 from .redis_signals import Signals
-from .redis_values import EncodedGrant, weight
+from .redis_values import EncodedGrant, read_published, weight
 
 log = logging.getLogger(__name__)
 
@@ -65,11 +67,12 @@ class RedisTracker(RedisFeeds):
         self._unanswered: dict[tuple[str, str], object] = {}  # (user, connection) that may own a device after an unanswered call
         channel, on_gap = f"{server.prefix}t:{_CHANNEL}", partial(self._signals.schedule, ["missed "])
         with ExitStack() as started:  # closes what has started when a later step fails
-            self._client = BatchingClient(server, self._batches.begin, weigh=weight)
+            self._client = BatchingClient(server, self._batches.begin, "tracker", weigh=weight)
             started.callback(self._client.close)
             self._pubsub = PubSub(server, channel, f"{channel}:{self._process}", self._on_message, on_gap)
             started.callback(self._pubsub.close)
             self.ping()
+            self.measures = self._client.measures
             started.pop_all()
 
     @property
@@ -113,7 +116,7 @@ class RedisTracker(RedisFeeds):
             raise
         if not found:
             raise TooMany(f"device: {limit} of this e-mail are connected already")
-        return Connected(found[0], found[1] or None)
+        return Connected(found[0], found[1] or None, found[2])
 
     def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, signed: int = 0) -> bool:
         return bool(self._change("update", user, device, connection, status, *self._encode_grants(grants), signed))
@@ -158,8 +161,8 @@ class RedisTracker(RedisFeeds):
             cursor, users = self._client.call("users", process, cursor or "0")
             yield from users
 
-    def expire(self, user: str, grants: GrantSet) -> None:
-        self._change("expire", user, *self._encode_grants(grants))
+    def expire(self, user: str, grants: GrantSet) -> Lost:
+        return Lost(*self._change("expire", user, *self._encode_grants(grants)))
 
     def _change(self, *operation: Any) -> Any:
         """Execute an operation that takes grants.
@@ -212,11 +215,11 @@ class RedisTracker(RedisFeeds):
 
     # -- between processes
 
-    def publish(self, figures: str) -> None:
-        self._client.call("publish", figures)
+    def publish(self, figures: str, counts: Mapping[str, float]) -> None:
+        self._client.call("publish", figures, msgspec.json.encode(counts).decode())
 
-    def published(self) -> Sequence[str]:
-        return cast("list[str]", self._client.call("published"))
+    def published(self) -> Published:
+        return read_published(self._client.call("published"))
 
     def claim(self, task: str, seconds: float) -> bool:
         return bool(self._client.call("claim", task, seconds * 1000))

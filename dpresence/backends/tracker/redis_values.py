@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import gevent
+import msgspec
 
 from ...model import Reason, Status, Update
 from ..redis.client import Operation
+from . import Published
 
 _DECODED_AT_ONCE = 2000
 """Entries decoded without yielding to the event loop, which takes a few milliseconds; a snapshot may have very many."""
@@ -97,3 +101,13 @@ def weight(operation: Operation) -> int:
     if name == "latest":
         return _MIN_WEIGHT + longest // 5
     return _WEIGHTS.get(name, _MIN_WEIGHT + 2 * longest)
+
+
+def read_published(answer: tuple[Sequence[str], Sequence[str], Sequence[str]]) -> Published:
+    """Return what ``lua/figures.lua`` answers: texts, the counts of each process, and names and counts of those that have ended."""
+    texts, counts, ended = answer
+    total: Counter[str] = Counter()
+    for text in counts:
+        total.update(msgspec.json.decode(text, type=dict[str, float]))
+    total.update(dict(zip(ended[::2], map(float, ended[1::2]), strict=True)))
+    return Published(texts, total)

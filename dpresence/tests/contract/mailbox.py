@@ -146,6 +146,7 @@ class MailboxContract:
         assert push(backend, "a", "b", "c", limit=3) == [1, 2, 3]
         assert push(backend, "d", "e", limit=3) == [3, 3]
         assert kept(backend) == ["c", "d", "e"]
+        assert backend.discarded == {"expired": 0, "dropped": 2}
         assert waiting(backend) == 3
 
     def test_more_than_a_queue_holds_leaves_the_newest(self, backend):
@@ -159,6 +160,7 @@ class MailboxContract:
         pass_by(SHORT if expired else 0)
         assert push(backend, "a", "b", limit=3) == [3, 3]
         assert kept(backend) == ["249", "a", "b"] and waiting(backend) == 3
+        assert backend.discarded == {"expired": expired, "dropped": 249}
 
     def test_a_full_queue_leaves_the_others_alone(self, backend):
         push(backend, "a", "b", limit=2)
@@ -185,6 +187,7 @@ class MailboxContract:
         pass_by(SHORT)
         assert push(backend, "d", limit=3) == [3]
         assert kept(backend) == ["a", "c", "d"]
+        assert backend.discarded == {"expired": 1, "dropped": 0}
 
     def test_a_hundred_are_pushed_in_one_go(self, backend):
         assert push(backend, *[one(f"n{n}", f"user-{n % 10}") for n in range(100)]) == [1 + n // 10 for n in range(100)]

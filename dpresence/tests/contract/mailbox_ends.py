@@ -59,6 +59,14 @@ class MailboxEndsContract:
         assert backend.sweep() == 2
         assert backend.sweep() == 0
         assert kept(backend, "joe") == ["c"]
+        assert backend.discarded == {"expired": 2, "dropped": 0}
+
+    def test_what_was_received_has_not_expired(self, backend, pass_by):
+        push(backend, one("a", ttl_ms=SHORT), one("b", ttl_ms=SHORT))
+        settle(backend, "jane", ["a"], unseen=None)
+        pass_by(SHORT)
+        assert backend.sweep() == 2
+        assert backend.discarded == {"expired": 1, "dropped": 0}
 
     def test_a_sweep_of_very_many_counts_them_all(self, backend, pass_by):
         for n in range(12):

@@ -74,28 +74,41 @@ class TestTwoProcesses:
 
     def test_what_each_process_publishes_all_can_read(self, slow):
         one, two = slow
-        one.publish("of one")
-        two.publish("of two")
-        assert sorted(one.published()) == sorted(two.published()) == ["of one", "of two"]
+        one.publish("of one", {"refusals 34": 1, "cpu_seconds": 0.25})
+        two.publish("of two", {"refusals 34": 2, "refusals 107": 1})
+        for tracker in (one, two):
+            published = tracker.published()
+            assert sorted(published.figures) == ["of one", "of two"]
+            assert published.counts == {"refusals 34": 3, "refusals 107": 1, "cpu_seconds": 0.25}
 
-    def test_what_a_process_published_ends_with_it(self, one, two):
-        one.publish("of one")
+    def test_the_text_that_a_process_published_ends_with_it_and_its_counts_stay(self, one, two):
+        one.publish("of one", {"refusals 34": 2, "cpu_seconds": 0.25})
+        two.publish("of two", {"refusals 34": 1})
         one.close()
-        assert two.published() == []
+        assert two.published() == (["of two"], {"refusals 34": 3, "cpu_seconds": 0.25})
 
     def test_what_a_process_published_outlives_it_until_its_lease_ends(self, slow, redis_server):
         one, two = slow
-        one.publish("of one")
+        one.publish("of one", {"refusals 34": 2})
         lose(one)
-        assert two.published() == ["of one"]
+        assert two.published() == (["of one"], {"refusals 34": 2})
         (key,) = redis_server.client.keys("*figures*")
         assert 0 < redis_server.client.pttl(key) <= SLOW.lease_seconds * 1000
 
-    def test_what_a_process_published_ends_with_its_lease(self, one, two, redis_server):
-        one.publish("of one")
+    def test_the_counts_of_a_process_outlive_its_lease(self, one, two, redis_server):
+        one.publish("of one", {"refusals 34": 2})
         lose(one)
-        eventually(lambda: not redis_server.client.keys("*figures*"))
-        assert two.published() == []
+        eventually(lambda: two.due() == [] and not redis_server.client.keys("*counts:*"))
+        assert two.published() == ([], {"refusals 34": 2})
+
+    def test_the_counts_of_a_process_that_comes_back_are_not_added_twice(self, one, two, redis_server):
+        one.publish("of one", {"refusals 34": 2})
+        eventually(lambda: two.due() == [] and not redis_server.client.keys("*counts:*"))
+        assert two.published().counts == {"refusals 34": 2}
+        one.publish("of one", {"refusals 34": 3})
+        assert two.published() == (["of one"], {"refusals 34": 3})
+        one.close()
+        assert two.published() == ([], {"refusals 34": 3})
 
     def test_both_read_the_same_feed_with_the_same_cursors(self, one, two):
         connect(one)
@@ -125,7 +138,7 @@ class TestTwoProcesses:
         name = connect(one, device).device
         one.leave("jane", name, "c1")
         clock.advance(14)
-        assert connect(two, device, "c2") == Connected(name, None)
+        assert connect(two, device, "c2") == Connected(name, None, resumed=True)
         clock.advance(14)
         assert list(one.due()) == list(two.due()) == []
         assert told(two) == [("online", "explicit")]

@@ -53,10 +53,10 @@ class TrackerContract(DeviceContract, GraceContract, GrantContract, FeedContract
     # -- between processes
 
     def test_what_a_process_publishes_takes_the_place_of_its_last(self, backend):
-        assert list(backend.published()) == []
-        backend.publish("first")
-        backend.publish('{"who": "a…@example.org"}')
-        assert list(backend.published()) == ['{"who": "a…@example.org"}']
+        assert backend.published() == ([], {})
+        backend.publish("first", {"refusals 34": 1, "cpu_seconds": 0.5})
+        backend.publish('{"who": "a…@example.org"}', {"refusals 34": 2, "cpu_seconds": 1.5})
+        assert backend.published() == (['{"who": "a…@example.org"}'], {"refusals 34": 2, "cpu_seconds": 1.5})
 
     def test_a_task_is_claimed_by_the_first_who_asks_and_by_nobody_else_for_its_time(self, backend):
         assert [backend.claim("task", 60), backend.claim("task", 60), backend.claim("other", 60)] == [True, False, True]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dpresence.backends.tracker import Connected
+from dpresence.backends.tracker import Connected, Lost
 from dpresence.model import Device, GrantSet, Update
 from dpresence.tests.support import EPOCH
 
@@ -17,7 +17,7 @@ class GraceContract:
         backend.leave("jane", "phone", "c1")
         clock.advance(14.9)
         assert list(backend.due()) == []
-        backend.expire("jane", GrantSet(0, (JANE,)))
+        assert backend.expire("jane", GrantSet(0, (JANE,))) == Lost(grace=0, process=0)
         assert list(backend.devices("jane")) == [Device("phone", "online", False, EPOCH)]
         assert told(backend) == [("online", "explicit")]
 
@@ -27,7 +27,7 @@ class GraceContract:
         backend.leave("jane", "phone", "c1")
         clock.advance(15)
         assert list(backend.due()) == ["jane"]
-        backend.expire("jane", GrantSet(0, (JANE,)))
+        assert backend.expire("jane", GrantSet(0, (JANE,))) == Lost(grace=1, process=0)
         assert list(backend.due()) == []
         assert (backend.status("jane"), list(backend.devices("jane"))) == ("offline", [])
         assert read(backend)[-1] == Update(2, JANE.puid, "offline", SECOND + 25_000, "lost")
@@ -72,7 +72,7 @@ class GraceContract:
         first = connect(backend, device).device
         backend.leave("jane", first, "c1")
         clock.advance(14)
-        assert connect(backend, device, "c2") == Connected(first, None)
+        assert connect(backend, device, "c2") == Connected(first, None, resumed=True)
         clock.advance(60)
         sweep(backend)
         assert list(backend.devices("jane")) == [Device(first, "online", True, EPOCH + 14_000)]

@@ -43,8 +43,8 @@ ELSEWHERE = frozenset((
     "deadlines.Deadlines.__init__", "frames.ping_frame", "readiness.Readiness.__init__", "readiness.readiness_of",  # at the start
     "gate.Gate.close_all", "gate.Ticker.stop", "deadlines.Deadlines.__iter__",  # at the end
     "gate.Gate.counts", "gate.Gate._retry_after",
-    "connection_base.ConnectionBase.send_buffer_half_full", "connection_base.ConnectionBase.idle",
-    "wire.Wire.half_full",  # not called for open connections
+    "connection_base.ConnectionBase.backlog", "connection_base.ConnectionBase.idle",
+    "wire.Wire.backlog",  # not called for open connections
     "connection.Connection.resume", "connection.Connection.on_readable", "readiness.Readiness._dispatch",  # those that guard the rest
 ))  # fmt: skip
 """What no open connection depends on."""

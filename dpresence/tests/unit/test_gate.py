@@ -20,7 +20,7 @@ class Socket:
 
     def __init__(self, address="198.51.100.1", behind=False):
         self.address = address
-        self.send_buffer_half_full = behind
+        self.backlog = (7, True) if behind else (0, False)
         self.ended = None
         self.bucket = None
 
@@ -66,10 +66,12 @@ def test_what_is_open_unsigned_and_behind_is_counted(clock):
         one.admit(socket)
     one.signed_in(sockets[2])
     one.sending.add(sockets[1])
-    assert one.counts() == {"sockets": 6, "unsigned": 2, "behind": 1}
+    most = one.settings.channels.sockets
+    counts = {"sockets": 6, "channels": 3, "unsigned": 2, "behind": 1, "outbox_bytes": 7, "waiting": 0, "most": most}
+    assert one.counts() == counts
     for socket in sockets:
         one.leave(socket)
-    assert one.counts() == {"sockets": 3, "unsigned": 0, "behind": 0}
+    assert one.counts() == {**dict.fromkeys(counts, 0), "sockets": 3, "most": most}
 
 
 def test_names_are_unique_and_not_to_be_guessed(clock):

@@ -105,14 +105,14 @@ def test_a_backend_that_goes_and_comes_back_is_an_event_each(metrics):
 
 
 def test_a_minute_has_what_was_there_at_its_end_and_what_was_counted_in_it(metrics, clock):
-    metrics.updates += 3
+    metrics.changes["online"] += 3
     metrics.sample({**NOTHING, "devices": 1, "users": 1})
     clock.advance(30)
-    metrics.updates += 2
+    metrics.changes["online"] += 2
     metrics.refused(34)
     metrics.sample({**NOTHING, "devices": 4, "users": 2, "applications": 1})
     clock.advance(30)
-    metrics.updates += 1
+    metrics.changes["online"] += 1
     metrics.closed(4102)
     metrics.sample(NOTHING)
     first, second = picture(metrics)["minutes"]
@@ -133,7 +133,7 @@ def test_the_rate_is_that_of_the_last_samples(metrics, clock):
     assert metrics.report().rate == 0
     for _ in range(20):
         clock.advance(2)
-        metrics.updates += 5
+        metrics.changes["online"] += 5
         metrics.sample(NOTHING)
     assert metrics.report().rate == 2.5
     for _ in range(5):
@@ -146,7 +146,7 @@ def test_several_processes_make_one_picture(metrics, clock):
     clock.advance(1)
     other = Metrics(clock)
     for one, devices, updates in ((metrics, 2, 10), (other, 3, 1)):
-        one.updates += updates
+        one.changes["online"] += updates
         one.refused(34)
         one.record_health({"directory": True, "tracker": one is other})
         one.sample({**NOTHING, "devices": devices, "sockets": 7})

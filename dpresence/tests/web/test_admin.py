@@ -7,6 +7,7 @@ import logging
 
 import pytest
 
+from dpresence.backends.tracker import Published
 from dpresence.errors import BackendUnavailable, SettingError
 from dpresence.ini import load
 from dpresence.tests.web.support import Browser, World, ko, refusal
@@ -180,7 +181,8 @@ def test_while_the_tracker_is_away_a_process_shows_its_own(world, admin, monkeyp
 def test_what_another_version_published_is_left_out(world, admin, monkeypatch):
     world.services.figures.sample()
     own = world.registry.backends.tracker.published()
-    monkeypatch.setattr(world.registry.backends.tracker, "published", lambda: ["{}", "nonsense", *own])
+    others = Published(["{}", "nonsense", *own.figures], own.counts)
+    monkeypatch.setattr(world.registry.backends.tracker, "published", lambda: others)
     assert len(admin("GET", "/admin/figures").json["processes"]) == 1
 
 

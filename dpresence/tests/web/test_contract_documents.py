@@ -15,13 +15,20 @@ from dpresence import __version__, views
 from dpresence.contract.operations import OPERATIONS
 from dpresence.messages import AccountDocument, Empty
 from dpresence.tests.web.support import World, ko, refusal
-from dpresence.views import development, validators
+from dpresence.views import development, metrics, validators
 from dpresence.views.validators import Body
 
 BY_CALL = {operation.call: operation for group in OPERATIONS.values() for operation in group}
 STREAMED = {"GET /account": {AccountDocument}}
 """Answers that a view writes itself."""
-CALLERS = {"user": "user", "session": "session", "operator": "operator", "appservice": "service", "has_token": "development"}
+CALLERS = {
+    "user": "user",
+    "session": "session",
+    "operator": "operator",
+    "appservice": "service",
+    "has_token": "development",
+    "monitor": "monitor",
+}
 
 
 @dataclass
@@ -71,7 +78,7 @@ def test_an_operation_has_the_caller_that_its_view_checks(found: dict[str, View]
     for call, view in found.items():
         callers = {CALLERS[name] for name in view.names & set(CALLERS)} or {"anybody"}
         assert {BY_CALL[call].caller} == callers, call
-    named = {validators.user, validators.session, validators.operator, validators.appservice, development.has_token}
+    named = {validators.user, validators.session, validators.operator, validators.appservice, development.has_token, metrics.monitor}
     assert {validator.__name__ for validator in named} == set(CALLERS)
 
 

@@ -37,6 +37,7 @@ class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlPairings, SqlApplica
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.measures = database.measures
 
     # -- the directory as a whole
 

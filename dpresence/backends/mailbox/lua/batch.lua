@@ -1,5 +1,5 @@
 -- Executes one batch of operations, in order and atomically. Their documentation: backends/mailbox/__init__.py.
--- ARGV[1], cmsgpack: prefix, operations. Returns cmsgpack: results.
+-- ARGV[1], cmsgpack: prefix, operations. Returns cmsgpack: results, and numbers of undelivered notifications discarded by reason.
 --
 --   count          the latest position; positions only increase, even after the server has lost data
 --   order:USER     sorted set: ids of undelivered notifications by position
@@ -33,4 +33,4 @@ for index, operation in ipairs(queues.operations) do
     results[index] = run(unpack(operation, 3))
   end
 end
-return cmsgpack.pack(results)
+return cmsgpack.pack({ results, queues.discarded })

@@ -52,7 +52,10 @@ function run.push(items, limit)
   queues.add(some)
   for _, queue in ipairs(some) do
     local over = queue.size + #queue.items - limit
-    if over > 0 then queues.forget(queue.user, queue.puid, call('ZRANGE', key('queue', queue.puid), 0, over - 1)) end
+    if over > 0 then
+      local dropped = queues.forget(queue.user, queue.puid, call('ZRANGE', key('queue', queue.puid), 0, over - 1))
+      queues.discarded.dropped = queues.discarded.dropped + dropped
+    end
   end
   return results
 end

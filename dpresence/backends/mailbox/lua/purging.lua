@@ -42,7 +42,7 @@ function run.sweep()
     if count >= queues.MANY then return { count, true } end
     local user, puid = string.match(queue, '^(.*) (%S+)$')
     local ids = call('ZRANGEBYSCORE', queues.key('ends', puid), '-inf', queues.now, 'LIMIT', 0, queues.MANY)
-    queues.discard(user, puid, ids)
+    queues.discarded.expired = queues.discarded.expired + queues.discard(user, puid, ids)
     count = count + #ids
     local next = call('ZRANGE', queues.key('ends', puid), 0, 0, 'WITHSCORES')[2]
     if next then call('ZADD', queues.due, next, queue) else call('ZREM', queues.due, queue) end

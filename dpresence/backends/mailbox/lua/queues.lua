@@ -16,6 +16,8 @@ local function number(value) -- without an exponent for large values
   return string.format('%.0f', value)
 end
 
+local discarded = { expired = 0, dropped = 0 } -- undelivered notifications that this script has discarded, by reason
+
 -- Delete notifications of a queue that remains non-empty; return how many were undelivered.
 local function forget(user, puid, ids)
   call('HDEL', key('facts', user), unpack(ids))
@@ -82,30 +84,30 @@ local function add(some)
   call('ZADD', due, 'LT', unpack(firsts))
 end
 
--- Discard up to ``left`` notifications of one queue; return how many more may be discarded, nil if some remain.
-local function discard_some(user, puid, ids, left)
+-- Discard up to ``left`` notifications of one queue for a reason; return how many more may be discarded, nil if some remain.
+local function discard_some(reason, user, puid, ids, left)
   local more = #ids > left
   if more then ids[#ids] = nil end -- callers pass at most one id too many
-  discard(user, puid, ids)
+  discarded[reason] = discarded[reason] + discard(user, puid, ids)
   if not more then return left - #ids end
 end
 
 -- Discard notifications of a queue that have expired, are no longer counted or exceed the limit, up to ``left`` notifications.
 -- Return how many more may be discarded and the size of the queue; nil if some remain.
 local function tidy(user, puid, shown_until, limit, left)
-  left = discard_some(user, puid, call('ZRANGEBYSCORE', key('ends', puid), '-inf', now, 'LIMIT', 0, left + 1), left)
+  left = discard_some('expired', user, puid, call('ZRANGEBYSCORE', key('ends', puid), '-inf', now, 'LIMIT', 0, left + 1), left)
   if not left then return nil end
   local before = '(' .. number(shown_until)
-  left = discard_some(user, puid, call('ZRANGEBYSCORE', key('taken', puid), '-inf', before, 'LIMIT', 0, left + 1), left)
+  left = discard_some('expired', user, puid, call('ZRANGEBYSCORE', key('taken', puid), '-inf', before, 'LIMIT', 0, left + 1), left)
   if not left then return nil end
   local size = call('ZCARD', key('queue', puid))
   local over = math.min(size - limit, left + 1)
   if over <= 0 then return left, size end
-  return discard_some(user, puid, call('ZRANGE', key('queue', puid), 0, over - 1), left), limit
+  return discard_some('dropped', user, puid, call('ZRANGE', key('queue', puid), 0, over - 1), left), limit
 end
 
 return {
   prefix = prefix, operations = operations, queues = queues, due = due, microseconds = microseconds, now = now,
   MANY = MANY, SOME = SOME, key = key, number = number, forget = forget, discard = discard, take = take, add = add,
-  tidy = tidy,
+  tidy = tidy, discarded = discarded,
 }

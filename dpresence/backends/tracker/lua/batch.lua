@@ -16,6 +16,8 @@
 --   out:CONNECTION   exists for feed_seconds after the connection's device was signed out
 --   users:PROCESS    set of users with a device of that process
 --   figures:PROCESS  text published by that process, until its lease expires
+--   counts:PROCESS   counts published by that process, JSON; after its end settled:PROCESS, for a day
+--   ended            hash: sums of the counts of processes that have ended
 --   grace:PROCESS    sorted set of users by the earliest end of a grace period of theirs, in ticks of that process
 --   postponed        see rates.lua; the keys of feeds: see feeds.lua
 -- Keys are computed here and not declared: Redis Cluster is not supported.
@@ -26,7 +28,7 @@ local registered = call('HGET', context.processes, context.process)
 if not registered or tonumber(string.match(registered, '^%d+')) ~= context.generation then return false end
 
 local damage, feeds = require('damage'), require('feeds')
-local PARTS = { 'devices', 'reading', 'grants', 'statuses', 'leases' } -- modules that return operations by name
+local PARTS = { 'devices', 'reading', 'grants', 'statuses', 'leases', 'figures' } -- modules that return operations by name
 
 -- Return the function of an operation. A module is loaded when an operation is looked up that no earlier one has.
 local function find(name)

@@ -109,7 +109,7 @@ function operations.connect(user, name, connection, status, grants, revision, li
   if before and before.process ~= me then index(user, record, before.process) end
   index(user, record, me)
   save_devices(user, record, grants, 'explicit')
-  return { name, before and not before.over and before.connection or '' }
+  return { name, before and not before.over and before.connection or '', before and before.over and true or false }
 end
 
 function operations.update(user, name, connection, status, grants, revision, signed)
@@ -173,13 +173,22 @@ function operations.devices(user)
   return found
 end
 
+-- Return how many devices were deleted because their grace period, and because the lease of their process, had ended.
 function operations.expire(user, grants, revision)
+  local grace, process = 0, 0
   local found = delete_devices(user, grants, revision, 'lost', function(_, device)
-    if device.process == me then return device.over and device.over <= ticks end
-    return call('HEXISTS', context.processes, device.process) == 0
+    if device.process == me then
+      local over = device.over and device.over <= ticks
+      grace = grace + (over and 1 or 0)
+      return over
+    end
+    local dead = call('HEXISTS', context.processes, device.process) == 0
+    process = process + (dead and 1 or 0)
+    return dead
   end)
-  if found == false then repair(user, grants) end
-  return found
+  if found == STALE then return STALE end
+  if not found then repair(user, grants) end
+  return { grace, process }
 end
 
 return operations

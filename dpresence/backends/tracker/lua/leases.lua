@@ -1,5 +1,5 @@
--- Leases, by the lease clock, and the texts that processes publish while they have a lease.
-local clock, feeds, context = require('clock'), require('feeds'), require('batch_context')
+-- Leases, by the lease clock.
+local clock, feeds, context, figures = require('clock'), require('feeds'), require('batch_context'), require('figures')
 local call, prefix, me, processes, meta = redis.call, context.prefix, context.process, context.processes, context.meta
 local operations = {}
 
@@ -16,7 +16,7 @@ end
 
 -- Regular end of a process: devices that are still connected or in grace expire after one more grace period.
 function operations.retire()
-  call('DEL', prefix .. 'figures:' .. me)
+  figures.settle(me)
   end_lease_after(context.grace)
 end
 
@@ -27,7 +27,7 @@ local function expire_leases(present)
     if tonumber(string.match(all[index + 1], ' (%S+)$')) <= present then
       call('HDEL', processes, all[index])
       call('SADD', prefix .. 'dead', all[index])
-      call('DEL', prefix .. 'figures:' .. all[index])
+      figures.settle(all[index])
     end
   end
 end
@@ -55,19 +55,6 @@ end
 -- Return up to feeds.SOME users of this process who have a device whose grace period has ended, fewer at the end.
 function operations.over(first)
   return call('ZRANGEBYSCORE', prefix .. 'grace:' .. me, '-inf', context.ticks, 'LIMIT', first, feeds.SOME)
-end
-
-function operations.publish(text)
-  call('SET', prefix .. 'figures:' .. me, text, 'PX', context.lease)
-end
-
-function operations.published()
-  local found = {}
-  for _, process in ipairs(call('HKEYS', processes)) do
-    local text = call('GET', prefix .. 'figures:' .. process)
-    if text then found[#found + 1] = text end
-  end
-  return found
 end
 
 -- Return true to the first process that claims a task, and false to all for some time afterwards.

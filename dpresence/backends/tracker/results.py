@@ -1,0 +1,43 @@
+"""Results of the methods of a tracker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The result of connecting a device.
+
+    :param device: the device's name; a nameless device gets a generated one that starts with ``~``.
+    :param replaced: the connection that had the device before, if that was still open.
+    :param resumed: the device was in grace.
+    """
+
+    device: str
+    replaced: str | None
+    resumed: bool = False
+
+
+class Lost(NamedTuple):
+    """How many devices were deleted.
+
+    :param grace: their grace period had ended.
+    :param process: the lease of their process had ended.
+    """
+
+    grace: int
+    process: int
+
+
+class Published(NamedTuple):
+    """What all processes have published.
+
+    :param figures: the texts of the processes that are alive, in any order.
+    :param counts: the sums of the counts of all processes, also of those that have ended.
+    """
+
+    figures: Sequence[str]
+    counts: Mapping[str, float]

@@ -1,0 +1,60 @@
+"""Collects what the parts of a process measure, for ``service.figures``."""
+
+from __future__ import annotations
+
+from .backends import Backends
+from .channels.gate import Gate
+from .identity.oidc_client import Clients
+from .runtime import RuntimeMeasures
+from .service import Services
+
+
+class Observation:
+    """The gauges and counts of one process, by key; see ``measures``.
+
+    :ivar runtime: measures the event loop and the garbage collector while the process serves.
+    """
+
+    def __init__(self, services: Services, gate: Gate, backends: Backends, clients: Clients) -> None:
+        self.runtime = RuntimeMeasures()
+        self._services = services
+        self._gate = gate
+        self._mailbox = backends.mailbox
+        stores = (backends.directory.measures, backends.tracker.measures, backends.mailbox.measures)
+        self._stores = [measures for measures in stores if measures is not None]
+        self._clients = clients
+
+    def gauges(self) -> dict[str, float]:
+        """Return the present gauges."""
+        services, found = self._services, dict[str, float]()
+        for measures in self._stores:
+            for key, value in measures.gauges().items():
+                found[key] = found.get(key, 0) + value
+        found |= {f"provider_up {name}": float(client.reached) for name, client in self._clients.providers.items()}
+        found |= {"retry_operations": len(services.retries), "feed_lag_seconds": services.fan_out.lag_seconds}
+        return found | self._connections()
+
+    def counts(self) -> dict[str, float]:
+        """Return the counts so far."""
+        found = self.runtime.counts()
+        for measures in self._stores:
+            for key, value in measures.counts().items():
+                found[key] = found.get(key, 0) + value
+        return found | {f"notifications {reason}": count for reason, count in self._mailbox.discarded.items()}
+
+    def _connections(self) -> dict[str, float]:
+        hub, gate = self._services.hub.counts(), self._gate.counts()
+        signed_in = hub["devices"] + hub["applications"]
+        return {
+            **hub,
+            **gate,
+            "application_channels": hub["applications"],
+            "channels_behind": gate["behind"],
+            "sockets_limit": gate["most"],
+            "sockets http waiting": gate["waiting"],
+            "sockets http busy": gate["sockets"] - gate["channels"] - gate["waiting"],
+            "sockets channel unsigned": gate["unsigned"],
+            "sockets channel closing": max(0, gate["channels"] - gate["unsigned"] - signed_in),
+            "sockets device signed_in": hub["devices"],
+            "sockets application signed_in": hub["applications"],
+        }
