@@ -31,7 +31,7 @@ _TICKET = Statement(  # locks the account before the ticket, in the order of FRO
 )
 _ACCOUNT_FIELDS = len(ACCOUNTS.names)
 _BY, _THEN = bindparam("by", type_=tickets.c.device.type), bindparam("then", type_=tickets.c.state.type)
-_USED = (  # ends every other ticket of the family. At most one other has not ended, so its cost does not grow with the family
+_USED = (  # ends every other ticket of the family. At most one other has not ended. SQLite finds it by the index
     update(tickets)
     .where(tickets.c.family == bindparam("chain"), tickets.c.state.in_((literal_column("'unused'"), literal_column("'used'"))))
     .values(state=case((_SHOWN, _THEN), else_=literal_column("'ended'")))
