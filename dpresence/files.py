@@ -12,6 +12,8 @@ log = logging.getLogger("dpresence.server")
 
 OTHER_FILES = 64
 """Files reserved for the database, Redis, fetches and the heartbeat. With a low limit, a quarter of the limit is reserved instead."""
+SPARE = 100
+"""Connections accepted beyond ``channels.sockets``, so that they can be answered with 503."""
 MIN_SOCKETS = 8
 """Minimum number of sockets. With fewer the service does not start."""
 

@@ -26,9 +26,8 @@ from gevent.event import Event  # noqa: E402
 from gevent.socket import wait_read  # noqa: E402
 
 from . import __version__  # noqa: E402
-from .channels.gate import SPARE  # noqa: E402
 from .errors import SettingError  # noqa: E402
-from .files import free_files  # noqa: E402
+from .files import SPARE, free_files  # noqa: E402
 from .ini import load_server  # noqa: E402
 from .listener import Server, tls_context  # noqa: E402
 from .pserve import report_failed_start  # noqa: E402

@@ -15,6 +15,7 @@ import gevent
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, SlowDown
+from ..files import SPARE
 from ..limits import Buckets, LogLimit, QueueBucket
 from ..metrics import Metrics
 from ..service.scheduling import yield_to_loop
@@ -30,8 +31,6 @@ from .workers import Workers
 
 log = logging.getLogger(__name__)
 
-SPARE = 100
-"""Connections accepted beyond ``channels.sockets``, so that they can be answered with 503."""
 _ADDRESS_SHARE = 10
 """Divisor of the accept rate: an address that uses less than a tenth of it has priority over those that use more."""
 _NEWCOMER_SECONDS = 1.0

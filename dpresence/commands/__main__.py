@@ -10,7 +10,7 @@ import os  # noqa: E402
 import sys  # noqa: E402
 from typing import Any  # noqa: E402
 
-from . import log_to_stderr, main, parser  # noqa: E402
+from .cli import log_to_stderr, main, parser  # noqa: E402
 
 SPARE_SECONDS = 5.0
 """Seconds after the deadline at which the process ends itself, whatever blocks it."""

@@ -108,7 +108,10 @@ class Context:
         pid = self.directory.database.service_pid()
         if pid is None:
             return False
-        os.kill(pid, CHANGES_SIGNAL)
+        try:
+            os.kill(pid, CHANGES_SIGNAL)
+        except OSError:  # it has ended, or belongs to another user
+            return False
         return True
 
 

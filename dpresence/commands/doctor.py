@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from ..backends import check_database, opened_database
-from ..channels.gate import SPARE
 from ..clock import Clock
 from ..errors import BackendUnavailable, SettingError
-from ..files import OTHER_FILES, limit_of
+from ..files import OTHER_FILES, SPARE, limit_of
 from ..identity.oidc import load_providers
 from ..private import readers, writers
 from .context import Context, Subparsers, add

@@ -36,13 +36,16 @@ def copy(source: str, target: str, clock: Clock, done: Callable[[str, int], None
     :param source: URL; the tables are read as they are at one moment.
     :param target: URL; its tables are created if they do not exist.
     :param done: called with the name of each table and the number of its rows.
-    :raises SettingError: the source is not of this version, or the target has rows.
+    :raises SettingError: the source is not of this version or in use, or the target has rows.
     :raises Differs: the rows of the target are not those of the source; nothing was written.
     :raises BackendUnavailable: a database does not answer.
     """
     database = migrate.open_existing(source, clock)
     present, newest = migrate.check(database)
+    pid = database.service_pid()
     database.close()
+    if pid:
+        raise SettingError(f"process {pid} uses the source: stop the service first, or what it stores meanwhile is lost")
     if present != newest:
         raise SettingError(f"the source has revision {present}; this version needs {newest}: dpresence migrate upgrades it")
     made = Database(target, clock=clock)

@@ -13,7 +13,7 @@ import pytest
 from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
-from dpresence.commands import main, parser
+from dpresence.commands.cli import main, parser
 from dpresence.model import Identity
 
 from .directory_values import END, NOW, application, grant

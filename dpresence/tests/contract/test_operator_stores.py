@@ -12,7 +12,7 @@ from dpresence.backends.mailbox.redis import RedisMailbox
 from dpresence.backends.sql.copying import summaries
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
-from dpresence.commands import main
+from dpresence.commands.cli import main
 from dpresence.model import Session
 
 from .directory_values import NOW, application, grant, person

@@ -31,7 +31,7 @@ def operate(service, *arguments):
     """Run ``dpresence`` as an operator does; return exit status and what it said."""
     log = service.ini.with_name("said")
     log.unlink(missing_ok=True)
-    return warm.run(["dpresence", "--ini", str(service.ini), *arguments], log, 60, "dpresence.commands"), log.read_text()
+    return warm.run(["dpresence", "--ini", str(service.ini), *arguments], log, 60, "dpresence.commands.cli"), log.read_text()
 
 
 def update(person):
@@ -151,7 +151,7 @@ def test_a_command_works_while_the_ini_names_a_redis_that_is_away(service, tmp_p
     kept = [line for line in service.ini.read_text().splitlines() if not line.startswith(("tracker", "mailbox", "redis."))]
     ini = tmp_path / "cluster.ini"
     ini.write_text("\n".join(kept).replace("%(here)s", str(service.ini.parent)).replace("[app:main]\n", f"[app:main]\n{redis}", 1))
-    command = [sys.executable, "-m", "dpresence.commands", "--ini", str(ini), "accounts", "unblock", "zoe@example.org"]
+    command = [sys.executable, "-W", "error", "-m", "dpresence.commands", "--ini", str(ini), "accounts", "unblock", "zoe@example.org"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout.partition(";")[0]) == (0, "zoe@example.org: unblocked"), done.stderr
     assert "no service could be asked" in done.stdout and "redis: ConnectionError" in done.stderr

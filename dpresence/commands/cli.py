@@ -1,0 +1,104 @@
+"""The command line of ``dpresence``: the parser, and the exit status of each error."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gevent
+
+from .. import __version__
+from ..errors import BackendUnavailable, NotFound, SettingError
+from . import accounts, applications, backup, copy, doctor, grants, upkeep
+from .context import Context, Refused
+from .output import Output
+
+EXIT_CODES = """
+exit status:
+  0    done
+  1    refused, not found, or (check, doctor, migrate --check) something has to be changed
+  2    wrong arguments
+  3    the ini or the environment is wrong
+  4    the database or Redis does not answer
+  5    not done within --deadline
+  130  ended by Ctrl-C
+"""
+GROUPS = (upkeep, doctor, accounts, applications, grants, backup, copy)
+"""Modules with a function ``add_commands``."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Takes an id that begins with a hyphen for a value, as argparse does a negative number."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(*arguments, **options)
+        self._negative_number_matcher = re.compile(r"-[A-Za-z0-9_-]{15,21}$")  # argparse has no public way
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    found = _Parser(prog="dpresence", description="Operate a dpresence service.", epilog=EXIT_CODES)
+    found.add_argument("--version", action="version", version=__version__)
+    _add_common(found, {"ini": Path("presence.ini"), "json": False, "deadline": None})
+    common = argparse.ArgumentParser(add_help=False)
+    _add_common(common, dict.fromkeys(("ini", "json", "deadline"), argparse.SUPPRESS))
+    commands = found.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for group in GROUPS:
+        group.add_commands(commands, common)
+    shtab = _optional("shtab")
+    if shtab:
+        shtab.add_argument_to(
+            found, ["--print-completion"], help='write the completion of a shell: eval "$(dpresence --print-completion bash)"'
+        )
+    return found
+
+
+def _add_common(found: argparse.ArgumentParser, defaults: dict[str, Any]) -> None:
+    """Add the options that every command has, before and after its name."""
+    found.add_argument("--ini", type=Path, default=defaults["ini"], help="the service's ini (default: presence.ini)")
+    found.add_argument("--json", action="store_true", default=defaults["json"], help="write one JSON object per line")
+    found.add_argument("--deadline", type=float, metavar="SECONDS", default=defaults["deadline"],
+                       help="give up after so many seconds (default: 60; 3600 for backup, restore, copy and migrate)")  # fmt: skip
+
+
+def _optional(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:  # an extra of the package installs it
+        return None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command in this process; return the exit status."""
+    options = parser().parse_args(arguments)
+    seconds = options.deadline or options.seconds
+    try:
+        with gevent.Timeout(seconds), Context(options.ini, Output(sys.stdout, options.json)) as context:
+            return int(options.run(options, context) or 0)
+    except gevent.Timeout:
+        return _fail(f"not done within {seconds:g} s", 5)
+    except (NotFound, Refused) as error:
+        return _fail(error.error if isinstance(error, NotFound) else str(error), 1)
+    except SettingError as error:
+        return _fail(str(error), 3)
+    except BackendUnavailable as error:
+        return _fail(str(error) or error.error, 4)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _fail(text: str, status: int) -> int:
+    sys.stderr.write(f"dpresence: {text}\n")
+    return status
+
+
+def log_to_stderr() -> None:
+    """Show warnings of the service's modules, which name the cause of a failure, on standard error."""
+    logging.basicConfig(format="%(levelname)s %(name)s %(message)s", level=logging.WARNING, stream=sys.stderr)
