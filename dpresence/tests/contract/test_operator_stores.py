@@ -14,6 +14,7 @@ from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
 from dpresence.commands.cli import main
 from dpresence.model import Session
+from dpresence.tests.waiting import eventually
 
 from .directory_values import NOW, application, grant, person
 from .mailbox import one
@@ -151,3 +152,12 @@ def test_the_doctor_names_what_is_away(ini, database, capsys, monkeypatch) -> No
     assert main(["--ini", str(ini), "doctor"]) == 1
     written = capsys.readouterr().out
     assert "error    redis: " in written and "start it, and check the address" in written and "Canary7x" not in written
+
+
+def test_a_change_is_signalled_to_the_services_on_redis(ini, database, redis_server, trackers, capsys) -> None:
+    directory, received = SqlDirectory(database), []
+    person(directory, "ann")
+    trackers(redis_server.server()).subscribe(lambda *signal: received.append(signal))
+    assert main(["--ini", str(ini), "--json", "accounts", "sign-out", "ann@example.org"]) == 0
+    assert json.loads(capsys.readouterr().out)["applied"] is True
+    eventually(lambda: ("changes", str(directory.version().revision)) in received)
