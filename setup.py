@@ -10,6 +10,7 @@ from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'RELEASE = "([^"]+)"', (HERE / "dpresence" / "__init__.py").read_text(encoding="utf-8"))[1]
+MONITORING = ["contrib/prometheus/alerts.yml", "contrib/grafana/dpresence.json"]
 
 
 class BuildWithCommit(build_py):
@@ -47,7 +48,7 @@ setup(
     packages=find_packages(include=["dpresence", "dpresence.*"], exclude=["dpresence.tests", "dpresence.tests.*"]),
     include_package_data=True,
     package_data={"dpresence": ["templates/*", "static/*", "backends/sql/migrations/*.mako", "backends/*/lua/*.lua"]},
-    data_files=[("share/dpresence", ["presence.ini", "presence-cluster.ini", "packaging/dpresence.service"])],
+    data_files=[("share/dpresence", ["presence.ini", "presence-cluster.ini", "packaging/dpresence.service", *MONITORING])],
     python_requires=">=3.11",
     install_requires=[
         "gevent>=24.10,<27",  # listener.py and channels/ use private parts of its sockets and servers
