@@ -153,19 +153,19 @@ class AppService(Client[aio.AppService]):
 
         :raises PresenceError: the service refused the client for good.
         """
-        keeper, inbox = self._client.keeper, self._inbox()
+        saver, inbox = self._client.saver, self._inbox()
         while True:
-            yield from keeper.changes
-            keeper.processed()
-            keeper.save_if_due()
+            yield from saver.changes
+            saver.processed()
+            saver.save_if_due()
             try:
-                batch = inbox.get(keeper.seconds_left)
+                batch = inbox.get(saver.seconds_left)
             except queue.Empty:
                 continue
             if batch is None:
                 self._client.end_of_iteration()
                 return
-            keeper.apply(batch)
+            saver.apply(batch)
 
     def _inbox(self) -> Any:
         if self._thread is None:

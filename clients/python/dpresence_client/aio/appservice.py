@@ -11,11 +11,11 @@ from ..app_core import AppServiceCore
 from ..driver import RANDOM, Driver
 from ..errors import NotConnected, OutcomeUnknown, PresenceError, Refused
 from ..inbox import Inbox
-from ..keeper import Keeper
 from ..outputs import Answered, Deliver, Stopped
 from ..requests import pages
 from ..stores import MemoryStore, Store
 from ..table import Table
+from ..table_saver import TableSaver
 from ..values import Change, Delivery, Outgoing
 from ..websocket import channel_url
 from .client import OPEN_SECONDS, Client
@@ -53,7 +53,7 @@ class AppService(Client):
         self._appid, self._key, self._context = appid, key, context
         self._answer_seconds = answer_seconds
         self._answers: Dict[int, asyncio.Future[Any]] = {}
-        self.keeper = Keeper(store or MemoryStore(), appid, save_seconds)
+        self.saver = TableSaver(store or MemoryStore(), appid, save_seconds)
 
     def __repr__(self) -> str:
         return f"<AppService {self._appid}>"
@@ -61,12 +61,12 @@ class AppService(Client):
     @property
     def table(self) -> Table:
         """The status of every user who granted access, by PUID, up to the last change that was iterated."""
-        return self.keeper.table
+        return self.saver.table
 
     @property
     def current(self) -> bool:
         """True if the client is connected and the table has everything: the snapshot or what was missed, and each change since then."""
-        return self.connected and self.keeper.completed == self.core.connections
+        return self.connected and self.saver.completed == self.core.connections
 
     def _make(self) -> None:
         self.core = AppServiceCore(self._key, self.table.cursor, RANDOM)
@@ -92,7 +92,7 @@ class AppService(Client):
         :raises StoreError: the table cannot be stored.
         """
         await super().close()
-        self.keeper.close()
+        self.saver.close()
 
     async def __aiter__(self) -> AsyncIterator[Change]:
         """Return the changes as they come; the iteration ends when the client is closed.
@@ -102,28 +102,28 @@ class AppService(Client):
 
         :raises PresenceError: the service refused the client for good.
         """
-        keeper = self.keeper
+        saver = self.saver
         while True:
-            for change in keeper.changes:
+            for change in saver.changes:
                 yield change
-            keeper.processed()
-            if keeper.seconds_left == 0:
+            saver.processed()
+            if saver.seconds_left == 0:
                 await self._save()
             try:
-                batch = await self.inbox.get_soon(keeper.seconds_left)
+                batch = await self.inbox.get_soon(saver.seconds_left)
             except queue.Empty:
                 continue
             if batch is None:
                 self.end_of_iteration()
                 return
-            keeper.apply(batch)
+            saver.apply(batch)
 
     async def _save(self) -> None:
         """Save the table if it is time, in a thread, as the file may be large."""
         if self.driver.stopped.is_set():
-            self.keeper.save_if_due()
+            self.saver.save_if_due()
         else:
-            await asyncio.get_running_loop().run_in_executor(self.driver.threads, self.keeper.save_if_due)
+            await asyncio.get_running_loop().run_in_executor(self.driver.threads, self.saver.save_if_due)
 
     async def notify(
         self, puid: str, message: str = "", *, action: str = "", source: str | None = None, ttl: int | None = None

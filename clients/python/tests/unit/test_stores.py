@@ -9,9 +9,9 @@ import pytest
 
 from dpresence_client import stores
 from dpresence_client.errors import StoreError
-from dpresence_client.keeper import Keeper
 from dpresence_client.stores import FileStore, FileTickets
 from dpresence_client.table import Table
+from dpresence_client.table_saver import TableSaver
 from dpresence_client.values import Batch, Entry, Update
 
 
@@ -98,70 +98,70 @@ def test_a_ticket_is_stored_and_removed_and_not_shown(tmp_path) -> None:
 
 def test_a_table_is_saved_after_its_batch_was_processed_and_not_too_often() -> None:
     store = Recorder()
-    keeper = Keeper(store, "app", 1.0, store.clock)
-    keeper.apply(batch(1))
-    keeper.save_if_due()
-    assert store.saved == [] and keeper.seconds_left is None
-    keeper.processed()
-    keeper.save_if_due()
+    saver = TableSaver(store, "app", 1.0, store.clock)
+    saver.apply(batch(1))
+    saver.save_if_due()
+    assert store.saved == [] and saver.seconds_left is None
+    saver.processed()
+    saver.save_if_due()
     assert [cursor for cursor, _ in store.saved] == ["e:1"]
-    keeper.apply(batch(2))
-    keeper.processed()
+    saver.apply(batch(2))
+    saver.processed()
     store.now += 0.25
-    keeper.save_if_due()
-    assert keeper.seconds_left == 0.75 and len(store.saved) == 1
+    saver.save_if_due()
+    assert saver.seconds_left == 0.75 and len(store.saved) == 1
     store.now += 0.75
-    keeper.save_if_due()
+    saver.save_if_due()
     assert store.saved[-1] == ("e:2", {"p1": Entry("online", 2)})
 
 
 def test_a_batch_that_is_being_processed_is_not_saved_at_the_end() -> None:
     store = Recorder()
-    keeper = Keeper(store, "app", 5.0, store.clock)
-    keeper.apply(batch(1))
-    keeper.close()
+    saver = TableSaver(store, "app", 5.0, store.clock)
+    saver.apply(batch(1))
+    saver.close()
     assert store.saved == []
-    keeper.processed()
-    keeper.close()
-    keeper.close()
+    saver.processed()
+    saver.close()
+    saver.close()
     assert [cursor for cursor, _ in store.saved] == ["e:1"]
 
 
 def test_changes_that_a_program_has_left_are_there_for_its_next_loop() -> None:
     store = Recorder()
-    keeper = Keeper(store, "app", 0.0, store.clock)
-    keeper.apply(Batch([Update(f"p{number}", "online", "explicit", 1) for number in range(3)], "e:1", "update"))
-    assert [next(keeper.changes).puid] == ["p0"]
-    keeper.close()
-    assert store.saved == [] and [change.puid for change in keeper.changes] == ["p1", "p2"]
-    keeper.processed()
-    keeper.processed()
-    keeper.save_if_due()
-    assert len(store.saved) == 1 and keeper.seconds_left is None
+    saver = TableSaver(store, "app", 0.0, store.clock)
+    saver.apply(Batch([Update(f"p{number}", "online", "explicit", 1) for number in range(3)], "e:1", "update"))
+    assert [next(saver.changes).puid] == ["p0"]
+    saver.close()
+    assert store.saved == [] and [change.puid for change in saver.changes] == ["p1", "p2"]
+    saver.processed()
+    saver.processed()
+    saver.save_if_due()
+    assert len(store.saved) == 1 and saver.seconds_left is None
 
 
 def test_a_slow_store_is_used_less_often() -> None:
     store = Recorder(takes=2.0)
-    keeper = Keeper(store, "app", 1.0, store.clock)
-    keeper.apply(batch(1))
-    keeper.processed()
-    keeper.save_if_due()
-    keeper.apply(batch(2))
-    keeper.processed()
-    assert keeper.seconds_left == 40
+    saver = TableSaver(store, "app", 1.0, store.clock)
+    saver.apply(batch(1))
+    saver.processed()
+    saver.save_if_due()
+    saver.apply(batch(2))
+    saver.processed()
+    assert saver.seconds_left == 40
 
 
 def test_a_store_that_fails_is_tried_again_and_reported_at_the_end(caplog) -> None:
     store = Recorder()
-    keeper = Keeper(store, "app", 1.0, store.clock)
+    saver = TableSaver(store, "app", 1.0, store.clock)
     store.fails = True
-    keeper.apply(batch(1))
-    keeper.processed()
-    keeper.save_if_due()
-    assert "the table is not stored: disk full" in caplog.text and keeper.seconds_left == 1
+    saver.apply(batch(1))
+    saver.processed()
+    saver.save_if_due()
+    assert "the table is not stored: disk full" in caplog.text and saver.seconds_left == 1
     with pytest.raises(StoreError):
-        keeper.close()
+        saver.close()
     store.fails = False
     store.now += 1
-    keeper.save_if_due()
+    saver.save_if_due()
     assert [cursor for cursor, _ in store.saved] == ["e:1"]

@@ -1,4 +1,4 @@
-"""Keeps the table of an application and stores it together with its cursor, after the program has processed the changes."""
+"""Saves the table of an application together with its cursor, after the program has processed the changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_SHARE = 0.05
 """Saving takes at most this share of the time: the next one waits 20 times as long as the last one took."""
 
 
-class Keeper:
+class TableSaver:
     """The table of one application, and its store. It is thread-safe, but has one batch at a time.
 
     :param seconds: least time between two saves, as each writes the whole table. Changes that were not saved come again after a crash.
@@ -42,7 +42,7 @@ class Keeper:
             self.completed = batch.completes or self.completed
 
     def processed(self) -> None:
-        """Note that the program has processed all changes of the batch."""
+        """Record that the program has processed all changes of the batch."""
         self._busy, self._changed = False, self._changed or self._busy
 
     @property
