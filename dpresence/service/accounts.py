@@ -171,7 +171,7 @@ class Accounts:
         return account is not None and self._may_stay(account, family)
 
     def _may_stay(self, account: Account, family: str | None) -> bool:
-        return not account.blocked and (family is None or self._directory.has_family(family))
+        return not account.blocked and (family is None or self._directory.family_exists(family))
 
     # -- browser sessions
 

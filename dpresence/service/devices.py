@@ -185,7 +185,7 @@ class Devices:
         paired = self._is_paired(user, device)
         if not paired and not self._is_known(user, device):  # a name that nobody uses must cost no write
             raise NotFound()
-        self._directory.end_tickets(user, device, requester)
+        self._directory.sign_out_device(user, device, requester)
         found = paired or self._is_live(user, device)
         self._outbox.apply_now(user)
         if not found:

@@ -38,7 +38,7 @@ class TicketStore(ABC):
         """Return a user's usable tickets in order of expiry."""
 
     @abstractmethod
-    def has_family(self, family: str) -> bool:
+    def family_exists(self, family: str) -> bool:
         """Return whether a ticket or a device credential of a family exists."""
 
     @abstractmethod
@@ -46,5 +46,5 @@ class TicketStore(ABC):
         """Record the device of a ticket family that signed in without a device name."""
 
     @abstractmethod
-    def end_tickets(self, user: str, device: str, requester: Requester | None = None) -> None:
+    def sign_out_device(self, user: str, device: str, requester: Requester | None = None) -> None:
         """Delete the ticket families that ``device`` of ``user`` was the last to use, and its credential."""

@@ -25,7 +25,7 @@ ENDS = {
 
 CHANGES = {
     "erase": lambda it, jane, who: it.erase(jane.id, who),
-    "end_tickets": lambda it, jane, who: it.end_tickets(jane.id, "phone", who),
+    "sign_out_device": lambda it, jane, who: it.sign_out_device(jane.id, "phone", who),
     "add_ticket": lambda it, jane, who: it.add_ticket(replace(TICKET, user=jane.id, hash=b"t2", family="f2"), who),
     "add_session": lambda it, jane, who: it.add_session(replace(SESSION, user=jane.id, id_hash=b"s2"), who),
     "answer_pairing": lambda it, jane, who: it.answer_pairing(PAIRING.code, NOW, jane.id, True, who),
@@ -119,7 +119,7 @@ class AuthorityContract:
             backend.add_session(replace(SESSION, user=jane.id), jane)
         with pytest.raises(SessionEnded):
             backend.add_ticket(replace(TICKET, user=jane.id), jane)
-        assert list(backend.sessions(jane.id, NOW)) == [] and not backend.has_family(TICKET.family)
+        assert list(backend.sessions(jane.id, NOW)) == [] and not backend.family_exists(TICKET.family)
 
     def test_no_application_is_activated_by_who_is_the_holder_no_longer(self, backend, jane, proven, end):
         end()

@@ -105,9 +105,9 @@ class OutboxContract:
         assert pending(backend) == [("ticket", jane.id, "", TICKET.family, 0)]
 
     def test_signing_out_a_device_is_to_be_told(self, backend, jane):
-        backend.end_tickets(jane.id, "phone")
+        backend.sign_out_device(jane.id, "phone")
         assert pending(backend) == [("device", jane.id, "", "phone", 1)]
-        backend.end_tickets("nobody", "phone")
+        backend.sign_out_device("nobody", "phone")
         assert len(pending(backend)) == 1
 
     def test_a_block_is_to_be_told_and_its_end_is_not(self, backend, jane):

@@ -80,7 +80,7 @@ class PairingContract:
         expected = DeviceCredential(b"c1", PAIRING.family, user, PAIRING.device, PAIRING.client, NOW, END)
         assert got == backend.credential(b"c1", NOW) == PairedDevice(expected, person(backend))
         assert backend.credentials(user, NOW) == [expected]
-        assert backend.has_family(PAIRING.family)
+        assert backend.family_exists(PAIRING.family)
 
     def test_a_credential_whose_answer_was_lost_is_replaced(self, backend):
         paired(backend)
@@ -110,7 +110,7 @@ class PairingContract:
         got = paired(backend, b"c2", again())
         assert backend.credential(b"c1", NOW) is None
         assert [one.hash for one in backend.credentials(user, NOW)] == [b"c2"]
-        assert not backend.has_family(TICKET.family)
+        assert not backend.family_exists(TICKET.family)
         (entry,) = backend.outbox(user, 0, 10)
         assert (entry.kind, entry.detail, entry.revision) == ("device", PAIRING.device, got.account.revision)
 
@@ -119,7 +119,7 @@ class PairingContract:
         paired(backend, b"c2", again("desk"))
         paired(backend, b"c3", again(n=3), "joe")
         assert [one.device for one in backend.credentials(person(backend).id, NOW)] == ["desk", "lamp"]
-        backend.end_tickets(person(backend).id, "lamp")
+        backend.sign_out_device(person(backend).id, "lamp")
         assert [backend.credential(hash, NOW) is not None for hash in (b"c1", b"c2", b"c3")] == [False, True, True]
 
     @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ class PairingContract:
         backend.answer_pairing(again().code, NOW, person(backend).id, True)
         end(backend)
         assert backend.credential(b"c1", NOW) is None
-        assert not backend.has_family(PAIRING.family)
+        assert not backend.family_exists(PAIRING.family)
         assert backend.add_credential(again().hash, NOW, b"c2", END) is None
 
     def test_the_end_of_a_browser_session_ends_no_credential(self, backend):

@@ -89,7 +89,7 @@ class AccountContract:
         assert backend.block("jane@example.org", True) is True
         assert backend.sign_in(IDENTITY, LATER).blocked is True
         assert backend.session(b"s1", NOW) is None and backend.session(b"s2", NOW) is not None
-        assert backend.has_family(TICKET.family) is False
+        assert backend.family_exists(TICKET.family) is False
 
     def test_an_unblocked_person_is_as_before(self, backend):
         jane = person(backend, "jane")
@@ -100,11 +100,11 @@ class AccountContract:
 
     def test_a_family_stands_until_it_is_ended(self, backend):
         jane = person(backend, "jane")
-        assert backend.has_family(TICKET.family) is False
+        assert backend.family_exists(TICKET.family) is False
         backend.add_ticket(replace(TICKET, user=jane.id))
-        assert backend.has_family(TICKET.family) is True
+        assert backend.family_exists(TICKET.family) is True
         backend.end_sessions(jane.id)
-        assert backend.has_family(TICKET.family) is False
+        assert backend.family_exists(TICKET.family) is False
 
     def test_erasing_takes_everything_of_a_person(self, backend):
         jane, joe = person(backend, "jane"), person(backend, "joe")

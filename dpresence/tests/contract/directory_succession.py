@@ -22,7 +22,7 @@ class SuccessionContract:
             backend.add_ticket(Ticket(b"ticket-" + name, f"family-{name.decode()}", jane.id, LATER, END, session=name))
         assert list(backend.add_session(Session(b"new", joe.id, NOW, END), joe, b"old")) == [jane.id]
         assert self.stays(backend, b"old", b"elsewhere", b"new") == [b"elsewhere", b"new"]
-        assert [backend.has_family(f"family-{name}") for name in ("old", "elsewhere")] == [False, True]
+        assert [backend.family_exists(f"family-{name}") for name in ("old", "elsewhere")] == [False, True]
         assert [(entry.owner, entry.kind, entry.detail) for entry in backend.outbox(None, 0, 10)] == [(jane.id, "ticket", "family-old")]
 
     def test_a_log_in_without_a_session_before_ends_none(self, backend):

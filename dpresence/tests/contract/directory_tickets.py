@@ -85,7 +85,7 @@ class TicketContract:
             backend.add_ticket(replace(ticket, hash=b"a%d" % n, family=f"{n}"))
             backend.use_ticket(b"a%d" % n, NOW, first, b"b%d" % n)
             assert not backend.use_ticket(b"a%d" % n, NOW, second, b"c%d" % n).good
-            assert not backend.has_family(f"{n}")
+            assert not backend.family_exists(f"{n}")
 
     def test_a_nameless_device_that_uses_a_ticket_again_has_the_name_it_got(self, backend, ticket):
         backend.use_ticket(b"t1", NOW, None, b"t2")
@@ -117,7 +117,7 @@ class TicketContract:
         backend.add_ticket(replace(ticket, hash=b"other", family="other"))
         backend.use_ticket(b"t1", NOW, None, b"t2")
         backend.set_family_device(ticket.family, "~x")
-        backend.end_tickets(ticket.user, "~x")
+        backend.sign_out_device(ticket.user, "~x")
         assert [one.hash for one in backend.tickets(ticket.user, NOW)] == [b"other"]
 
     def test_a_device_ends_the_families_it_used_last(self, backend, ticket):
@@ -126,14 +126,14 @@ class TicketContract:
         backend.use_ticket(b"t1", NOW, "phone", b"t2")
         backend.use_ticket(b"b", NOW, "phone", b"b2")
         backend.use_ticket(b"b2", NOW, "tablet", b"b3")
-        backend.end_tickets(ticket.user, "phone")
+        backend.sign_out_device(ticket.user, "phone")
         assert backend.use_ticket(b"t2", NOW, None, None) is None
         assert backend.use_ticket(b"b3", NOW, None, None)
         assert backend.use_ticket(b"c", NOW, None, None)
 
     def test_a_device_ends_no_tickets_of_another_person(self, backend, ticket):
         backend.use_ticket(b"t1", NOW, "phone", b"t2")
-        backend.end_tickets(person(backend, "joe").id, "phone")
+        backend.sign_out_device(person(backend, "joe").id, "phone")
         assert backend.use_ticket(b"t2", NOW, None, None)
 
     def test_a_ticket_of_a_session_or_account_that_is_gone_is_refused(self, backend, ticket):

@@ -90,7 +90,7 @@ class TestDirectory:
             one.add_ticket(Ticket(b"a%d" % n, f"family-{n}", jane.id, LATER, END))
             end = two.end_sessions if n % 2 else lambda user: two.block(IDENTITY.email, True)
             at_once(lambda: one.use_ticket(b"a%d" % n, NOW, "phone", b"b%d" % n), lambda: end(jane.id))
-            assert not one.has_family(f"family-{n}")
+            assert not one.family_exists(f"family-{n}")
 
     def test_no_ticket_of_a_device_outlives_its_end(self, sides):
         one, two = sides
@@ -98,9 +98,9 @@ class TestDirectory:
         for n in ROUNDS:
             one.add_ticket(Ticket(b"a%d" % n, f"family-{n}", jane.id, LATER, END))
             one.use_ticket(b"a%d" % n, NOW, "phone", b"b%d" % n)
-            use, end = lambda: one.use_ticket(b"b%d" % n, NOW, "phone", b"c%d" % n), lambda: two.end_tickets(jane.id, "phone")
+            use, end = lambda: one.use_ticket(b"b%d" % n, NOW, "phone", b"c%d" % n), lambda: two.sign_out_device(jane.id, "phone")
             at_once(use, after(n, end))
-            assert not one.has_family(f"family-{n}")
+            assert not one.family_exists(f"family-{n}")
 
     def test_the_end_of_a_session_names_every_family_it_took(self, sides):
         one, two = sides
@@ -114,7 +114,7 @@ class TestDirectory:
             kept = [ticket.family for ticket, outcome in zip(made, added, strict=True) if outcome is None]
             assert sorted(family for family, _ in ended) == kept
             assert all(outcome is None or isinstance(outcome, SessionEnded) for outcome in added)
-            assert not any(one.has_family(ticket.family) for ticket in made)
+            assert not any(one.family_exists(ticket.family) for ticket in made)
 
     def test_the_limit_of_applications_holds_in_all_processes(self, sides):
         jane = person(sides[0])
@@ -230,7 +230,7 @@ class TestDirectory:
             )
             *outcomes, _ = at_once(*calls)
             assert all(outcome in (None, True, []) or isinstance(outcome, SessionEnded) for outcome in outcomes)
-            assert not one.application(app.id).active and one.session(b"%d" % n, NOW) is None and not one.has_family(f"family-{n}")
+            assert not one.application(app.id).active and one.session(b"%d" % n, NOW) is None and not one.family_exists(f"family-{n}")
 
     def test_sweeps_and_uses_and_ends_at_once_all_end_well(self, sides):
         """They do wait for each other in a circle; the server breaks it after a while, and who lost tries again."""
@@ -243,7 +243,7 @@ class TestDirectory:
             uses = [lambda m=m, n=n: one.use_ticket(b"%d-%d" % (n, m), NOW, "phone", b"next%d-%d" % (n, m)) for m in range(5)]
             outcomes = at_once(*uses, lambda: one.sweep(), lambda: two.sweep(), lambda: two.end_sessions(jane.id))
             assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-            assert not any(one.has_family(f"{n}-{m}") for m in range(5))
+            assert not any(one.family_exists(f"{n}-{m}") for m in range(5))
 
 
 class TestMailbox:

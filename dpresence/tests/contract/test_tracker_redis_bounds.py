@@ -33,7 +33,7 @@ def tracker(redis_server, trackers, clock):
     return trackers(redis_server.server(seconds=20), LARGE, clock)
 
 
-def together(calls: Iterable[tuple[Any, ...]]) -> list[Any]:
+def run_concurrently(calls: Iterable[tuple[Any, ...]]) -> list[Any]:
     """Make calls at once; return their results."""
     greenlets = [gevent.spawn(*call) for call in calls]
     gevent.joinall(greenlets, timeout=60, raise_error=True)
@@ -45,12 +45,12 @@ def grants_of(user: str, turn: int = 0) -> GrantSet:
 
 
 def connect_all(tracker: Any, users: dict[str, GrantSet]) -> None:
-    together((connect, tracker, "phone", "c1", "online", grants.grants, user) for user, grants in users.items())
+    run_concurrently((connect, tracker, "phone", "c1", "online", grants.grants, user) for user, grants in users.items())
 
 
 def update_all(tracker: Any, users: dict[str, GrantSet], turn: int) -> None:
     status = ("unavailable", "online")[turn % 2]
-    assert all(together((tracker.update, user, "phone", "c1", status, grants) for user, grants in users.items()))
+    assert all(run_concurrently((tracker.update, user, "phone", "c1", status, grants) for user, grants in users.items()))
 
 
 def full_feeds(tracker: Any, turn: int) -> dict[str, GrantSet]:
@@ -79,10 +79,10 @@ def test_a_change_and_a_sweep_when_all_that_a_hundred_feeds_hold_is_too_old(trac
     def act():
         user, grants = next(iter(users.items()))
         cursor = tracker.cursor(PEOPLE * CHANGES - 1)
-        assert together((tracker.offset, one.appid, cursor) for one in grants.grants) == [None] * APPLICATIONS
+        assert run_concurrently((tracker.offset, one.appid, cursor) for one in grants.grants) == [None] * APPLICATIONS
         tracker.update(user, "phone", "c1", "offline", grants)
-        assert together((tracker.trim, one.appid) for one in grants.grants) == [False] * APPLICATIONS
-        assert together((tracker.read, one.appid, 0, 500) for one in grants.grants) == [None] * APPLICATIONS
+        assert run_concurrently((tracker.trim, one.appid) for one in grants.grants) == [False] * APPLICATIONS
+        assert run_concurrently((tracker.read, one.appid, 0, 500) for one in grants.grants) == [None] * APPLICATIONS
 
     check_longest_script(redis_server, prepare, act)
 
@@ -91,7 +91,7 @@ def test_reading_a_hundred_feeds_at_once(tracker, redis_server):
     grants = next(iter(full_feeds(tracker, 0).values())).grants
 
     def act():
-        found = together((tracker.read, one.appid, 0, 500) for one in grants)
+        found = run_concurrently((tracker.read, one.appid, 0, 500) for one in grants)
         assert [[update.offset for update in each] for each in found] == [list(range(1, PEOPLE * CHANGES + 1))] * APPLICATIONS
 
     check_longest_script(redis_server, lambda: None, act)
@@ -99,7 +99,7 @@ def test_reading_a_hundred_feeds_at_once(tracker, redis_server):
 
 def test_reading_past_thousands_of_changes_of_somebody_who_revoked(tracker, redis_server):
     connect(tracker)
-    together((tracker.update, "jane", "phone", "c1", ("unavailable", "online")[n % 2], GrantSet(0, (JANE,))) for n in range(5000))
+    run_concurrently((tracker.update, "jane", "phone", "c1", ("unavailable", "online")[n % 2], GrantSet(0, (JANE,))) for n in range(5000))
     tracker.revoked(JANE)
     tracker.granted(grant("joe"), 0)
 
@@ -112,14 +112,14 @@ def test_reading_past_thousands_of_changes_of_somebody_who_revoked(tracker, redi
 def test_people_with_as_many_devices_as_they_may_have(tracker, redis_server):
     people = [f"user-{n}" for n in range(200)]
     for n in range(20):
-        together((connect, tracker, f"device-{n}", f"c{n}", "online", (), user) for user in people)
+        run_concurrently((connect, tracker, f"device-{n}", f"c{n}", "online", (), user) for user in people)
 
     def act():
-        together((tracker.update, user, "device-1", "c1", "unavailable", GrantSet(0, ())) for user in people)
-        together((tracker.devices, user) for user in people)
+        run_concurrently((tracker.update, user, "device-1", "c1", "unavailable", GrantSet(0, ())) for user in people)
+        run_concurrently((tracker.devices, user) for user in people)
         tracker.renew()
-        together((tracker.leave, user, "device-1", "c1") for user in people)
-        together((connect, tracker, "device-1", "c1", "online", (), user) for user in people)
+        run_concurrently((tracker.leave, user, "device-1", "c1") for user in people)
+        run_concurrently((connect, tracker, "device-1", "c1", "online", (), user) for user in people)
 
     check_longest_script(redis_server, lambda: None, act)
 
@@ -129,12 +129,12 @@ def test_thousands_whose_grace_or_process_is_over(redis_server, trackers, clock,
     tracker = trackers(redis_server.server(seconds=20), LARGE, clock)
     other = trackers(redis_server.server(seconds=20), LARGE, clock) if dead else tracker
     people = [f"user-{n}" for n in range(5000)]
-    together((connect, other, "phone", "c1", "online", (), user) for user in people)
+    run_concurrently((connect, other, "phone", "c1", "online", (), user) for user in people)
     if dead:
         other.close()
         redis_server.client.hset("dpresence:t:processes", other._process, "1 0")  # its lease is over
     else:
-        together((tracker.leave, user, "phone", "c1") for user in people)
+        run_concurrently((tracker.leave, user, "phone", "c1") for user in people)
         clock.advance(LARGE.grace_seconds)
 
     with script_costs(redis_server) as costs:
@@ -143,7 +143,7 @@ def test_thousands_whose_grace_or_process_is_over(redis_server, trackers, clock,
 
 
 def test_a_snapshot_of_very_many(tracker, redis_server):
-    together((tracker.granted, grant(f"user-{n}"), 0) for n in range(9000))
+    run_concurrently((tracker.granted, grant(f"user-{n}"), 0) for n in range(9000))
     check_longest_script(redis_server, lambda: None, lambda: tracker.snapshot("chess"))
     view, offset = tracker.snapshot("chess")
     assert (len(view), offset) == (9000, 9000)
@@ -151,8 +151,8 @@ def test_a_snapshot_of_very_many(tracker, redis_server):
 
 def test_a_snapshot_shows_one_moment_although_it_is_read_in_pages_and_the_feed_goes_on(tracker):
     grants, chance = [grant(f"user-{n}") for n in range(4000)], random.Random(1)
-    together((tracker.granted, one, 0) for one in grants)
-    together((connect, tracker, "phone", "c1", "online", (one,), one.user) for one in grants[:500])
+    run_concurrently((tracker.granted, one, 0) for one in grants)
+    run_concurrently((connect, tracker, "phone", "c1", "online", (one,), one.user) for one in grants[:500])
 
     def change():
         for _ in range(60):

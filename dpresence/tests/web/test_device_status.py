@@ -167,7 +167,7 @@ def test_a_device_that_is_unknown_or_anothers_cannot_be_signed_out(world: World)
 
 def test_names_of_no_device_signed_out_again_and_again_cost_no_write(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     ann, written = world.person(ANN), []
-    monkeypatch.setattr(world.registry.backends.directory, "end_tickets", lambda *given: written.append(given))
+    monkeypatch.setattr(world.registry.backends.directory, "sign_out_device", lambda *given: written.append(given))
     assert [ann("DELETE", f"/devices/x{n}").status_int for n in range(20)] == [404] * 20
     assert written == []
 

@@ -201,7 +201,7 @@ def check(it: Scene, where: str) -> None:
         assert (it.phone.code, it.page.code, list(it.one.services.devices.list(it.user))) == (signed_out, signed_out, []), where
     if account is None:
         assert list(it.one.registry.backends.mailbox.pending(it.user, 0, 10)) == [], where
-    if not it.directory.has_family(it.family):
+    if not it.directory.family_exists(it.family):
         assert it.page.code == signed_out, where
 
 

@@ -16,7 +16,7 @@ CALLS = {
     "add_grant": ("POST", "/grant/{other}", None),
     "pause": ("PATCH", "/grant/{own}", {"paused": True}),
     "revoke": ("DELETE", "/grant/{own}", None),
-    "end_tickets": ("DELETE", "/devices/phone", None),
+    "sign_out_device": ("DELETE", "/devices/phone", None),
     "erase": ("DELETE", "/account", None),
 }
 """By the method of the directory that makes the change."""

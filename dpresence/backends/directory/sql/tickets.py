@@ -82,7 +82,7 @@ class SqlTickets(TicketStore):
         return TICKETS.all(connection, *unused, order_by=(tickets.c.expires_at, tickets.c.hash))
 
     @reading(urgent=True)
-    def has_family(self, connection: Connection, family: str) -> bool:
+    def family_exists(self, connection: Connection, family: str) -> bool:
         members = (select(table.c.hash).where(table.c.family == family).limit(1) for table in (tickets, device_credentials))
         return any(connection.scalar(member) is not None for member in members)
 
@@ -91,7 +91,7 @@ class SqlTickets(TicketStore):
         _SET_DEVICE.run(connection, chain=family, by=device)
 
     @transaction(urgent=True)
-    def end_tickets(self, connection: Connection, user: str, device: str, requester: Requester | None = None) -> None:
+    def sign_out_device(self, connection: Connection, user: str, device: str, requester: Requester | None = None) -> None:
         lock_account(connection, user, requester)
         account_changes.sign_out_device(connection, user, device)
 
