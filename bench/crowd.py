@@ -79,7 +79,7 @@ class Device(Socket):
 
     @property
     def status(self) -> str:
-        """What it said last."""
+        """The status that the device sent last."""
         return _STATUSES[self._turn]
 
     def message(self, payload: bytes) -> None:

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 
 
 class Commands:
-    """What the parent may ask for; each returns what it saw."""
+    """Commands of the parent process. Each method returns its result."""
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop

@@ -1,4 +1,4 @@
-"""What the commands share: the settings, the opened backends, the output, and the request to a running service."""
+"""Shared by the commands: the settings, the opened backends, the output, and the request to a running service."""
 
 from __future__ import annotations
 

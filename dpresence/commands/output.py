@@ -1,4 +1,4 @@
-"""What a command prints: text for people, or one JSON object per line."""
+"""Output of a command: text for people, or one JSON object per line."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def log_notes(entries: Sequence[OutboxEntry]) -> None:
 
 
 class Administration:
-    """What the operator reads and changes. Each method raises ``NotFound`` if the account or the application does not exist."""
+    """Data that the operator reads and changes. Each method raises ``NotFound`` if the account or the application does not exist."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory

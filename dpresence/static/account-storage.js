@@ -17,7 +17,7 @@ const storage = open();
 /** @type {Map<string, string | null>} values of this page if the browser stores nothing */
 const memory = new Map();
 
-/** Whether stored values outlive the page. */
+/** True if stored values outlive the page. */
 export const isPersistent = storage !== null;
 
 /** Values of one account, by name. */

@@ -42,12 +42,12 @@ export class ServiceError extends Error {
     this.retryAfter = body.retry_after;
   }
 
-  /** Whether the session is over and the user must sign in again. */
+  /** True if the session is over and the user must sign in again. */
   get signedOut() {
     return this.errno === 104 || this.errno === 130;
   }
 
-  /** Whether a user, perhaps the same one, has signed in since the page was loaded, so that it must be reloaded. */
+  /** True if a user, perhaps the same one, has signed in since the page was loaded, so that it must be reloaded. */
   get outdated() {
     return this.errno === 121;
   }

@@ -15,7 +15,7 @@ export class Acknowledgements {
   #sent = [];
   #notBefore = 0;
 
-  /** Whether an acknowledgement has no answer yet. */
+  /** True if an acknowledgement has no answer yet. */
   get isSent() {
     return this.#sent.length > 0;
   }

@@ -20,7 +20,7 @@ export class DeviceStatus {
     this.wanted = status;
   }
 
-  /** Whether a frame with a status has no answer yet. */
+  /** True if a frame with a status has no answer yet. */
   get isSent() {
     return this.#sent !== null;
   }

@@ -79,7 +79,7 @@ export class SharedDevice extends EventTarget {
     document.addEventListener("visibilitychange", () => document.hidden || this.#findChannel());
   }
 
-  /** Whether this tab has the channel. */
+  /** True if this tab has the channel. */
   get hasChannel() {
     return this.#channel !== null;
   }

@@ -103,7 +103,7 @@ class TinyProvider:
 
     @property
     def fetches(self) -> int:
-        """How often its keys were asked for."""
+        """Number of requests for its keys."""
         return self.asked["/jwks"]
 
     def claims(self, **changed: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the tests share: a clock that is moved by hand, a connection without a socket and a few values."""
+"""Shared by the tests: a clock that is moved by hand, a connection without a socket and a few values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How tests wait: one function for whatever comes about beside the test, and one deadline, which costs nothing where the test passes."""
+"""Waiting in tests: one function for every condition that another process or greenlet meets, and one deadline for all of them."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ export class AppService extends TypedEvents {
     return this.#state;
   }
 
-  /** Whether the client is connected and the table has everything: the snapshot or what was missed, and each change since then. */
+  /** True if the client is connected and the table has everything: the snapshot or what was missed, and each change since then. */
   get current() {
     return this.#current;
   }

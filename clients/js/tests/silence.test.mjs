@@ -1,4 +1,4 @@
-// What an app service does while nothing comes: JavaScript has no websocket pings, and learns nothing from those of the service.
+// An app service while it receives nothing: JavaScript has no websocket pings, and learns nothing from those of the service.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

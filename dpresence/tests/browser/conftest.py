@@ -38,7 +38,7 @@ def give_up(why: str) -> None:
 
 @dataclass
 class Scene:
-    """Who takes part: a service, an application on ``site``, somebody else's site, and the domain whose pages may be devices."""
+    """The participants: a service, an application on ``site``, somebody else's site, and the domain whose pages may be devices."""
 
     service: Service
     site: Website

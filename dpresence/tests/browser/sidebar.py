@@ -39,7 +39,7 @@ AS_OPENED = """
 
 
 class Stage:
-    """Sue with the sidebar open, and an application she has granted, whose service is signed in."""
+    """Sue with the sidebar open, and an application that has their grant, whose service is signed in."""
 
     def __init__(self, browser: Browser, scene: Scene, name: str = "Chess club") -> None:
         self.browser, self.scene = browser, scene
@@ -82,5 +82,5 @@ class Stage:
         return str(self.browser.find(".choice [aria-pressed=true]").text)
 
     def updates(self, count: int = 1) -> list[tuple[str, str]]:
-        """Return (status, reason) of the next updates the application's service is sent about her."""
+        """Return (status, reason) of the next updates the application's service is sent about them."""
         return [(status, reason) for puid, status, reason in self.service.next_updates(count) if puid == self.puid]

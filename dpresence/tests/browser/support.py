@@ -136,7 +136,7 @@ class Browser:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Address of the present page."""
         return str(self._driver.current_url)
 
     @property
@@ -221,7 +221,7 @@ class Browser:
 
     @property
     def tabs(self) -> int:
-        """How many tabs and windows there are."""
+        """Number of tabs and windows."""
         return len(self._driver.window_handles)
 
     def leave(self) -> None:
@@ -231,7 +231,7 @@ class Browser:
         self._first = self._driver.current_window_handle
 
     def allow(self, *permissions: str) -> None:
-        """Allow the present page something, as a person does when the browser asks her."""
+        """Allow the present page something, as a person does when the browser asks them."""
         self.cdp("Browser.grantPermissions", origin=self.run("return location.origin"), permissions=permissions)
 
     def look(self, width: int = 1440, dark: bool = False, height: int = 900) -> None:

@@ -1,4 +1,4 @@
-"""What the page of another origin can do to somebody who is signed in: nothing (section 2).
+"""A page of another origin can do nothing in the name of a signed-in user (section 2).
 
 ``127.0.0.1`` with another port is another origin, but the same site: there the cookie comes along, whatever its SameSite says.
 """

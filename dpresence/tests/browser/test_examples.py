@@ -87,7 +87,7 @@ def club(request: Any, scene: Scene, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def join(browser: Browser, club: Club, ada: Person) -> None:
-    """Enter the club as Ada, and let it see her."""
+    """Enter the club as Ada, and let it see them."""
     browser.open(f"{club.url}/")
     browser.write("name", "Ada")
     browser.click("Enter")

@@ -1,4 +1,4 @@
-"""The sidebar in a browser, by clicking: a real device, and what a person may do about who sees her (sections 3 and 6)."""
+"""The sidebar in a browser, by clicking: a real device, and a person's control over who sees them (sections 3 and 6)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_pause_hides_her_and_resume_shows_her_again(stage: Stage) -> None:
     stage.browser.click("Pause")
     stage.wait_for("grants", lambda text: "Paused" in text)
     assert stage.updates()[0][0] == "offline"
-    assert stage.browser.run("return document.activeElement.textContent") == "Resume", "the focus stays where she was"
+    assert stage.browser.run("return document.activeElement.textContent") == "Resume", "the focus stays where it was"
     stage.browser.click("Resume")
     stage.wait_for("grants", lambda text: "Paused" not in text)
     assert stage.updates()[0][0] == "online"

@@ -1,4 +1,4 @@
-"""The whole person, on the sidebar by clicking: all that is held about her, signing out everywhere, erasing (section 6)."""
+"""The account on the sidebar, by clicking: the person's data, signing out everywhere, erasing (section 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the sidebar says of the person is what the service said last, with its age when that is not now (docs/pages.md)."""
+"""The sidebar shows the state that the service sent last, with its age if it is not current (docs/pages.md)."""
 
 from __future__ import annotations
 

@@ -50,19 +50,19 @@ def run(name, python, overrides):
 
 
 def by_the_book(case, result):
-    """Whether a case came out as it must with limits that no case reaches."""
+    """Return whether a case has the required result under limits that no case reaches."""
     behavior = "NON-STRICT" if case in NON_STRICT else "INFORMATIONAL" if case in INFORMATIONAL else "OK"
     close = "INFORMATIONAL" if case in INFORMATIONAL else "OK"
     return (result["behavior"], result["behaviorClose"]) == (behavior, close)
 
 
 def within_limits(case, result):
-    """Whether a case came out by the book, or was closed with the code of the limit it is over."""
+    """Return whether a case has the required result, or was closed with the code of the limit that it exceeds."""
     return by_the_book(case, result) or (over_limits(case) and result["remoteCloseCode"] in ("1008", "1009", 1008, 1009))
 
 
 def over_limits(case):
-    """Whether a case sends more than production takes."""
+    """Return whether a case sends more than the limits of production allow."""
     return case.startswith("9.")
 
 

@@ -1,4 +1,4 @@
-"""What every directory must do. Subclasses give ``backend`` (empty, open) and ``lost`` (its store is gone)."""
+"""Contract of every directory. Subclasses give ``backend`` (empty, open) and ``lost`` (its store is gone)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a directory must refuse to who was the holder of an account, or was not blocked, when they were asked last."""
+"""A directory refuses changes by requesters who no longer hold the account or who were blocked after they authenticated."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def stored(backend: Directory, user: str) -> list[object]:
 class AuthorityContract:
     @pytest.fixture
     def settled(self, backend, jane, proven):
-        """Jane's application, granted by her, and one of somebody else that she may grant."""
+        """Jane's application, granted by Jane, and one of somebody else that Jane may grant."""
         application(backend, person(backend, "joe"), "app-3")
         grant(backend, proven, jane)
         backend.add_pairing(PAIRING)

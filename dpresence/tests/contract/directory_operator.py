@@ -1,4 +1,4 @@
-"""What every directory must do for the operator: lists over everybody, counts, and notes for the log of a service."""
+"""Contract of every directory for the operator: lists over all users, counts, and notes for the log of a service."""
 
 from __future__ import annotations
 

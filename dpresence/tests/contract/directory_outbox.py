@@ -1,4 +1,4 @@
-"""What a directory writes to the outbox in the transaction of a change, and how it raises an account's revision."""
+"""Entries that a directory writes to the outbox in the transaction of a change, and the revision of the account that it raises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every directory must do with pairings and the credentials of devices (docs/protocol.md, sections 2 and 6)."""
+"""Contract of every directory for pairings and the credentials of devices (docs/protocol.md, sections 2 and 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every directory must do: accounts, sessions, tickets, spent assertions."""
+"""Contract of every directory: accounts, sessions, tickets, used assertions."""
 
 from __future__ import annotations
 

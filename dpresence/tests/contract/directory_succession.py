@@ -1,4 +1,4 @@
-"""What a directory must do with a log-in in a browser that had a session: it succeeds that one, and only one stays."""
+"""A log-in in a browser that has a session replaces that session, so that only one stays."""
 
 from __future__ import annotations
 

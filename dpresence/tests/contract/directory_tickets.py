@@ -1,4 +1,4 @@
-"""What every directory must do with tickets (docs/protocol.md, section 2)."""
+"""Contract of every directory for tickets (docs/protocol.md, section 2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every mailbox must do. Subclasses give ``backend`` (empty, open), ``lost`` (its store is gone) and ``pass_by`` (time)."""
+"""Contract of every mailbox. Subclasses give ``backend`` (empty, open), ``lost`` (its store is gone) and ``pass_by`` (time)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every mailbox must do when something ends: a grant, a user, a time to live, or the secret of who has got what.
+"""Contract of every mailbox when a grant, a user or a time to live ends, or when the receipt of a notification may be shown.
 
 A part of the contract of its own; see ``mailbox``.
 """

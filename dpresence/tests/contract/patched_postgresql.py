@@ -222,7 +222,7 @@ def test_an_error_is_logged_without_the_values(make, caplog):
 
 
 class TestLosses:
-    """What every method does while the server is away, and after."""
+    """Every method while the server is unavailable, and afterwards."""
 
     @pytest.fixture
     def database(self, make):

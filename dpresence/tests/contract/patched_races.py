@@ -1,4 +1,4 @@
-"""What two processes do at the same moment to the same person, application or queue, on PostgreSQL.
+"""Concurrent changes of the same account, application or queue by two processes, on PostgreSQL.
 
 Run in a process that gevent has patched, so that calls interleave at every statement; ``test_postgresql`` starts one.
 """

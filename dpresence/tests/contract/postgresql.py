@@ -154,6 +154,6 @@ def empty(database: Database) -> None:
 
 
 def sessions(connection: Connection) -> int:
-    """How many connections the service has on this connection's database, this one included."""
+    """Number of connections that the service has on this connection's database, this one included."""
     named = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'dpresence'"
     return connection.scalar(text(named))

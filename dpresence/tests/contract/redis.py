@@ -1,4 +1,4 @@
-"""What the tests of the Redis backends share: a real server that is started, stopped, killed and started again."""
+"""Shared by the tests of the Redis backends: a real server that is started, stopped, killed and started again."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class RedisServer:
             self.signal(signal.SIGCONT)
 
     def server(self, seconds: float = PATIENCE_SECONDS, prefix: str = "dpresence:") -> ConnectionFactory:
-        """What a backend gets."""
+        """Return the connections for a backend."""
         return ConnectionFactory(RedisSettings(self.url, timeout_seconds=seconds, prefix=prefix))
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the SQL backends share: databases that are opened, lost and killed for real."""
+"""Shared by the tests of the SQL backends: databases that are opened, lost and killed for real."""
 
 from __future__ import annotations
 

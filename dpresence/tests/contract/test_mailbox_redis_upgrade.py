@@ -1,4 +1,4 @@
-"""What an earlier version stored in Redis is still there after the upgrade, also while processes of both versions run.
+"""Data that an earlier version stored in Redis remain after the upgrade, also while processes of both versions run.
 
 ``mailbox_earlier.lua`` is the script of that version, byte for byte.
 """

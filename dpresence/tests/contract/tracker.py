@@ -1,4 +1,4 @@
-"""What every tracker must do. Subclasses give ``backend`` (empty, open, made with ``SETTINGS``) and the ``clock`` it runs by.
+"""Contract of every tracker. Subclasses give ``backend`` (empty, open, made with ``SETTINGS``) and the ``clock`` it runs by.
 
 Nothing here looks behind the public interface. A signal may take a moment to arrive (see ``Ear``), everything else is there at once.
 """

@@ -68,7 +68,7 @@ def read(backend: Tracker, appid: str = "chess", offset: int = 0, limit: int = 1
 
 
 def told(backend: Tracker, appid: str = "chess", offset: int = 0) -> list[tuple[str, str]]:
-    """What an application was told since an offset, without the names."""
+    """Return the status and reason of each entry that an application was sent since an offset."""
     return [(one.status, one.reason) for one in read(backend, appid, offset)]
 
 

@@ -1,4 +1,4 @@
-"""What goes on beside a crowd: a fault that is made, and a look at whether the service still answers."""
+"""Greenlets that run beside a crowd: one causes a fault, one checks that the service still answers."""
 
 from __future__ import annotations
 

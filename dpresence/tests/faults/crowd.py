@@ -45,7 +45,7 @@ class Auditor(Watcher):
         self.holes += epoch != later or step != updates
 
     def offlines(self) -> int:
-        """How often anybody was said to be offline."""
+        """Return the number of updates that showed a user as offline."""
         return sum(count for what, count in self.counts.items() if what.startswith("offline"))
 
 

@@ -50,7 +50,7 @@ class Device(Socket):
 
     @property
     def agreed(self) -> bool:
-        """Whether it is where it wants to be and was answered OK."""
+        """True if the device has the wanted status and was answered OK."""
         return not self.signed_in if self.away else self.signed_in and self.settled == self.wanted
 
     def come(self) -> None:

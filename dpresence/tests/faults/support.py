@@ -1,4 +1,4 @@
-"""What the fault tests share: an attacker as a process, a probe beside it, and the table of figures."""
+"""Shared by the fault tests: an attacker as a process, a probe beside it, and the table of figures."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Stalls(threading.Thread):
 
 @dataclass
 class Figures:
-    """What was measured, what was stated, and whether that holds strictly."""
+    """The measured values, the stated limits, and whether each limit is strict."""
 
     rows: list[tuple[str, str, str, str, str]] = field(default_factory=list)
     stalls: Stalls = field(default_factory=Stalls)

@@ -92,7 +92,7 @@ class Round:
 
     @property
     def waiting(self):
-        """What must come again; an acknowledgement that was not answered may or may not have counted."""
+        """Notifications that must be sent again; an acknowledgement that was not answered may or may not have counted."""
         return self.answered - self.acknowledged - set(self.asked)
 
     def send(self, app_service, puid):

@@ -77,7 +77,7 @@ def test_t8_half_requests_and_half_frames_are_gone_in_time(service, figures):
 
 
 def sign_in_seconds(person, assertion):
-    """How long a connection and a sign-in take; a short pause follows."""
+    """Return the seconds that a connection and a sign-in take. A short pause follows."""
     start = time.perf_counter()
     with person.device(assertion=assertion):
         took = time.perf_counter() - start

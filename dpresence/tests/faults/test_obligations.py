@@ -65,7 +65,7 @@ def application(staying):
 
 @pytest.fixture(params=list(ENDS))
 def end(request):
-    """How the process ends that owes something; a stop by SIGTERM has exit status 0."""
+    """The way in which a process with unapplied effects ends. A stop by SIGTERM has exit status 0."""
 
     def end(process):
         assert ENDS[request.param](process) in (None, 0)
@@ -132,7 +132,7 @@ class Changes:
                 assert self.service.statuses == known
 
     def check_devices(self):
-        """Who signed out is closed; what the others do is no longer told to who must not see it."""
+        """Check that signed-out users' channels are closed, and that the others are hidden from applications that must not see them."""
         for name in ("eraser", "leaver"):
             assert self._devices[name].wait_closed()[0] == 4009, name
         self._await_repetitions()

@@ -98,7 +98,7 @@ class Outage:
         with Device(Person(self._process.origin, "new@example.org")) as stranger:
             first = {"email": "new@example.org", "assertion": stranger.person.assertion(), "status": "online"}
             self._refused(lambda: stranger.ask(**first))
-        self._device.say("unavailable")  # her grants are known: this needs no database
+        self._device.say("unavailable")  # the user's grants are cached: this needs no database
         self._device.say("online")
         status, told = backends(self._process)
         assert (status, told["directory"], told["tracker"]) == (503, False, True)

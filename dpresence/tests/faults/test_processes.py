@@ -169,7 +169,7 @@ class Witnesses:
         assert self._notify() == 110  # looked up at each send, also by who has not heard of it
 
     def once_healed(self):
-        """What was missed is made good."""
+        """Check that missed updates arrive after the recovery."""
         while backends(self._cut)[0] != 200:
             time.sleep(0.05)
         hear(self._there, (self._puid, "offline", "revoked"))
@@ -242,7 +242,7 @@ def test_a_revoke_is_seen_by_every_process_at_once_and_checked_at_send(cluster, 
                 hear(service, (puid, "online", "granted"))
             for device in devices:
                 device.say("unavailable")
-                device.say("online")  # now each process has her grants at hand
+                device.say("online")  # now each process has cached the user's grants
             people[(turn + 1) % 3].call("DELETE", f"/grant/{application.appid}", status=204)
             start = time.monotonic()
             sent += sum(service.notify({"puid": puid})[0].get("errno") != 110 for service in services)

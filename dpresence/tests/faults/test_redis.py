@@ -28,7 +28,7 @@ CASES = [("always", "killed"), ("always", "emptied"), ("always", "restarted"), (
 
 @pytest.fixture(scope="module")
 def fsync(request):
-    """What ``appendfsync`` is."""
+    """Value of ``appendfsync``."""
     return request.param
 
 

@@ -115,7 +115,7 @@ class Life:
 
     @property
     def waiting(self):
-        """What must come again; an acknowledgement that was not answered OK may or may not have counted."""
+        """Notifications that must be sent again; an acknowledgement that was not answered OK may or may not have counted."""
         return self.answered - self.acknowledged - set(self.asked.values())
 
     def send(self, app_service, puid):

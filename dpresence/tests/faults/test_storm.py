@@ -24,7 +24,7 @@ RATE = 150
 
 @dataclass
 class Storm:
-    """What was seen of it; times are seconds since the new server's start."""
+    """Measurements of a reconnection storm; times are seconds since the new server's start."""
 
     all_in_seconds: float
     back: dict[str, Any]

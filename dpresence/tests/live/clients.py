@@ -1,4 +1,4 @@
-"""Those who use the service, for the live tests: a person, her devices, an application and its app service.
+"""Clients of the service, for the live tests: a person, their devices, an application and its app service.
 
 The websockets are the ``websockets`` library's, a client we did not write.
 """
@@ -68,11 +68,11 @@ class Person:
         return answer.json() if answer.content else None
 
     def grant(self, application: Application) -> str:
-        """Let an application see her; return the PUID."""
+        """Let an application see the person; return the PUID."""
         return str(self.call("POST", f"/grant/{application.appid}")["puid"])
 
     def device(self, status: str = "online", **fields: Any) -> Device:
-        """Return a device of hers that has signed in."""
+        """Return a signed-in device of the person."""
         device = Device(self)
         device.sign_in(status, **fields)
         return device

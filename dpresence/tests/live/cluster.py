@@ -122,5 +122,5 @@ def activate(owner: Person, database: str) -> Application:
 
 
 def answers(origin: str) -> bool:
-    """Whether all backends answer to the service."""
+    """Return whether all backends answer to the service."""
     return requests.get(f"{origin}/__heartbeat__", timeout=PATIENCE_SECONDS).status_code == 200

@@ -1,4 +1,4 @@
-"""What the live tests share: a server that is a process, and a client that sends whatever it is told to."""
+"""Shared by the live tests: a server that is a process, and a client that sends arbitrary bytes."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ class Client:
         return int.from_bytes(payload[:2], "big"), payload[2:].decode()
 
     def hung_up(self, seconds=PATIENCE_SECONDS):
-        """Whether the server ends the connection within this time; what it sends before is thrown away."""
+        """Return whether the server ends the connection within this time. Bytes that it sends before are discarded."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             if not select.select([self.sock], [], [], left)[0]:

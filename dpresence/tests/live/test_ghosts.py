@@ -154,7 +154,7 @@ def test_a_lost_device_is_held_up_by_another_that_is_less_reachable(application,
 
 @pytest.fixture(scope="module")
 def lost(ghosts):
-    """What the application heard of the ghosts; the last tests of this module, since they have been waiting meanwhile."""
+    """Updates about the ghosts that the application received; the last tests of this module, since they have been waiting meanwhile."""
     heard = ghosts.app_service.next_updates(2, WORST + CLOSE)
     ghosts.app_service.assert_no_updates(1)
     return heard, time.time() - 1 - ghosts.started_at

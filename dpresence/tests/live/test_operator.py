@@ -58,7 +58,7 @@ def test_an_unpin_lets_the_next_issuer_have_the_account(service):
     ann = Person(service.origin, ANN)
     ann.call("GET", "/devices")
     engine = create_engine(service.settings["directory.url"].replace("%(here)s", str(service.ini.parent)))
-    with engine.begin() as connection:  # as if she had come by a provider that is gone
+    with engine.begin() as connection:  # as if the user had signed in by a provider that no longer exists
         connection.execute(text("UPDATE accounts SET issuer = 'https://old.example.org', subject = '1'"))
     engine.dispose()
     assert ann.call("GET", "/devices", status=409)["errno"] == 122

@@ -1,4 +1,4 @@
-"""What a running service does about a key that was taken away."""
+"""An API key that a deactivation revoked: its channel is closed, and it opens no other."""
 
 from __future__ import annotations
 

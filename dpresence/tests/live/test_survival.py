@@ -1,4 +1,4 @@
-"""What was acknowledged survives ``kill -9`` and a restart; what cannot be known is a snapshot, never a hole."""
+"""Acknowledged changes survive ``kill -9`` and a restart. Lost updates lead to a snapshot, never to a gap."""
 
 from __future__ import annotations
 

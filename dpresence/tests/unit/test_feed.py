@@ -215,7 +215,7 @@ class Naive:
 
 
 def replay(feed: Feed, offset: int, state: dict[str, str], limit: int) -> dict[str, str]:
-    """What a reader holds who had ``state`` at ``offset`` and goes on from there, page by page."""
+    """Return the state of a reader who had ``state`` at ``offset`` and reads on from there, page by page."""
     state = dict(state)
     while True:
         page = feed.after(offset, limit)

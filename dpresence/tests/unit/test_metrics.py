@@ -1,4 +1,4 @@
-"""What a process counts: bounded, cheap, about nobody, and one picture of several processes."""
+"""Counters of a process: bounded, cheap, without data about users, and merged over several processes."""
 
 from __future__ import annotations
 

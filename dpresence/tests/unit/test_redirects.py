@@ -1,4 +1,4 @@
-"""Where a redirect and an action may lead (docs/protocol.md, sections 5 and 6)."""
+"""Allowed targets of redirects and actions (docs/protocol.md, sections 5 and 6)."""
 
 from urllib.parse import parse_qsl, urlsplit
 

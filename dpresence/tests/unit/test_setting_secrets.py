@@ -1,4 +1,4 @@
-"""What stops the start is told without any secret, wherever in the ini it was written, and origins are as browsers send them."""
+"""An error that stops the start shows no secret, wherever in the ini it was written; origins are written as browsers send them."""
 
 from __future__ import annotations
 

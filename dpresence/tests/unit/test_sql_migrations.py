@@ -33,7 +33,7 @@ def database(tmp_path):
 
 
 def statements(connection):
-    """What SQLite was told to make, spelled the same."""
+    """Return the statements that created the schema in SQLite, with uniform white space."""
     rows = connection.execute(text("select sql from sqlite_master where sql is not null and tbl_name <> 'alembic_version'"))
     return sorted(re.sub(r"\s+", " ", sql) for (sql,) in rows)
 

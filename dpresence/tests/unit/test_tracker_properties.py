@@ -68,7 +68,7 @@ class Reader:
             self.view[update.puid] = update.status
 
     def check(self, update: Update) -> None:
-        """What holds between entries of one PUID when none was left out."""
+        """Check the invariants between entries of one PUID when none was left out."""
         before = self.last.get(update.puid)
         self.last[update.puid] = update
         assert update.at % 1000 == 0
@@ -107,7 +107,7 @@ class TrackerMachine(RuleBasedStateMachine):
         return "offline" if grant.paused else self.merged(grant.user)
 
     def grants_of(self, user: str) -> GrantSet:
-        """Her grants, and one that was revoked a moment ago: what a caller may still have at hand."""
+        """Return a user's grants, and one that was revoked a moment ago, as a caller may still have cached it."""
         stale = [grant for at, grant in self.revoked[-2:] if self.age() - at < SETTINGS.feed_seconds and grant.user == user]
         return GrantSet(0, tuple(stale + [grant for grant in self.grants.values() if grant.user == user]))
 
@@ -234,7 +234,7 @@ class TrackerMachine(RuleBasedStateMachine):
     # -- readers
 
     def unread(self, app: str, offset: int, limit: int) -> Iterator[Update]:
-        """What follows an offset that the log covers, read page by page."""
+        """Return the entries after an offset that the log covers, read page by page."""
         while True:
             page = self.tracker.read(app, offset, limit)
             assert page is not None

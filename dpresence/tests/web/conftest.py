@@ -96,7 +96,7 @@ def app(world: World) -> App:
 
 @pytest.fixture
 def puid(world: World, app: App) -> str:
-    """What the application knows ann@example.org by."""
+    """The PUID of ann@example.org for the application."""
     return world.grant("ann@example.org", app)
 
 

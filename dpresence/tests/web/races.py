@@ -1,4 +1,4 @@
-"""What interferes with a call: another one that overtakes it, or a backend that does not answer."""
+"""Interference with a call: another one that overtakes it, or a backend that does not answer."""
 
 from __future__ import annotations
 

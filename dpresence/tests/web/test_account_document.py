@@ -40,7 +40,7 @@ class Answer:
 
 
 def granted(world: World, app: App, count: int) -> str:
-    """Let ann grant so many applications; returns her account."""
+    """Let ann grant so many applications; return ann's account."""
     directory = world.registry.backends.directory
     puid = world.grant(ANN, app)
     [mine] = directory.grants_by_puid(app.id, [puid]).values()

@@ -1,4 +1,4 @@
-"""What an operator sees at ``/admin``: for the e-mails of ``admin.emails`` only, logged, and nothing of who is online."""
+"""The operator's page ``/admin``: for the e-mails of ``admin.emails`` only, logged, and without the status of any user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an application that was away is told: by its cursor, by a snapshot, and after a restart of this service (section 5)."""
+"""Updates for an application that reconnects: by its cursor, by a snapshot, and after a restart of this service (section 5)."""
 
 from __future__ import annotations
 

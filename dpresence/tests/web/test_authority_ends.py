@@ -1,4 +1,4 @@
-"""What somebody was allowed ends everywhere at once: at the process that ends it and at the other one."""
+"""A permission ends at all processes at once: at the one that ends it and at the other one."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_what_waited_goes_to_devices_that_are_connected_when_the_application_is_
     settle(one, two)
     assert [messages(device) for device in devices] == [[], []]
     held = one.browser()("GET", "/account", **one.signed(ANN)).json["notifications"]
-    assert [item["message"] for item in held] == ["waiting"], "who asks for all that is held about them sees it"
+    assert [item["message"] for item in held] == ["waiting"], "the user's data shows it"
     assert app.owner("POST", f"/myapps/{app.id}/activate").status_int == 200
     settle(one, two)
     eventually(lambda: [messages(device) for device in devices] == [["waiting"], ["waiting"]])

@@ -1,4 +1,4 @@
-"""What the tracker shows is compared with the directory, at the start and after signals may have been missed."""
+"""The tracker's feeds are compared with the directory, at the start and after signals may have been missed."""
 
 from __future__ import annotations
 

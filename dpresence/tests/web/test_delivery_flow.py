@@ -111,7 +111,7 @@ class Peer:
 
 
 class Box:
-    """What waits for ann, of one application."""
+    """Return ann's waiting notifications of one application."""
 
     def __init__(self, world: World, app: App, puid: str) -> None:
         self._mailbox = world.registry.backends.mailbox

@@ -1,4 +1,4 @@
-"""What happens to a device that changes its status too quickly (section 3)."""
+"""Refusal of a device that changes its status too quickly (section 3)."""
 
 from __future__ import annotations
 

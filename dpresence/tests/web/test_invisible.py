@@ -1,4 +1,4 @@
-"""Who is shown as offline cannot be told from who has no device: the table of section 5, walked surface by surface.
+"""A user who is shown as offline cannot be distinguished from one without a device: the table of section 5, row by row.
 
 Two services with the same past are asked the same things; in one the person is in the state of a column, in the other they have
 no device. The answers must be equal, bytes and effects.

@@ -1,4 +1,4 @@
-"""What is deleted is gone from the tracker too: nothing of an erased person or a deleted application stays anywhere."""
+"""A deletion also reaches the tracker: no data of an erased person or a deleted application stays anywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The main job from end to end: a developer registers, a user grants, her devices speak, the application hears and notifies."""
+"""The main job from end to end: a developer registers, a user grants, their devices set a status, the application gets it and notifies."""
 
 from __future__ import annotations
 

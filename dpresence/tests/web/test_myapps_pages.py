@@ -1,4 +1,4 @@
-"""What a developer's pages and the pages of refusals are made of; JSON goes to programs as ever (section 6)."""
+"""The developer's pages and the pages of refusals; programs get JSON (section 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an app service does without a channel: look at the present, and notify (section 6)."""
+"""REST calls of an app service without a channel: presence and notifications (section 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators see, and what every answer has in common: methods, paths, sizes, mistakes of ours (sections 6 and 7)."""
+"""Calls for operators, and rules for all answers: methods, paths, sizes, internal errors (sections 6 and 7)."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def overtake(monkeypatch, directory, method, first):
 
 @pytest.fixture(params=["block", "unpin", "log-out"])
 def end(request, two, dev):
-    """What another process does meanwhile."""
+    """The change that another process makes meanwhile."""
     directory = two.registry.backends.directory
     if request.param == "log-out":
         cookie = dev.web.cookies["dpresence"]

@@ -1,4 +1,4 @@
-"""What one account or one application may do too often: errno 117 with the time to wait, and nothing has happened (section 7)."""
+"""Rates of an account and of an application: a call above them changes nothing; errno 117 has the time to wait (section 7)."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ check_frames(WRONG_FRAMES)
 
 @pytest.fixture(autouse=True)
 def every_frame_is_in_the_document():
-    """What the client receives is in the AsyncAPI document."""
+    """Check after each test that the AsyncAPI document has every frame that the client received."""
     yield
     wrong, WRONG_FRAMES[:] = [*WRONG_FRAMES], []
     assert wrong == []

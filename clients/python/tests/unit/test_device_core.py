@@ -1,4 +1,4 @@
-"""What a device does beside the vectors: bounds, and the moment at which it may be closed."""
+"""Behaviour of a device that the vectors do not cover: bounds, and the moment at which it may be closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue between the event loop and the program: bounded, with no lost wake-up."""
+"""The queue between the event loop and the program: bounded, and a waiting program always gets what is added."""
 
 from __future__ import annotations
 
