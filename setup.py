@@ -41,7 +41,7 @@ setup(
     cmdclass={"build_py": BuildWithCommit},
     name="dpresence",
     version=VERSION,
-    description="A presence service: who is reachable now, told only to whom she granted it",
+    description="A presence service: shows who is reachable now, only to the applications that they have granted",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MPL-2.0",

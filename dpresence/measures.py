@@ -1,4 +1,4 @@
-"""What a process counts for its metrics: counts by key, and histograms of seconds.
+"""Counters of a process for its metrics: counts by key, and histograms of seconds.
 
 A key is the name of a metric in ``metric_families`` without its prefix and suffix, followed by the values of its labels, with spaces in
 between: ``refusals 34``. Such counts are numbers by text, so that those of several processes and versions can be added.
@@ -39,7 +39,7 @@ class Histogram:
 
 
 class StoreMeasures:
-    """What a process counts of the calls to one store.
+    """Counts of a process about the calls to one store.
 
     :param store: its name: ``database``, ``redis``.
     :param calls: the kinds of calls whose duration is measured.

@@ -22,7 +22,7 @@ class Connected:
 
 
 class Lost(NamedTuple):
-    """How many devices were deleted.
+    """Number of deleted devices.
 
     :param grace: their grace period had ended.
     :param process: the lease of their process had ended.
@@ -33,7 +33,7 @@ class Lost(NamedTuple):
 
 
 class Published(NamedTuple):
-    """What all processes have published.
+    """Texts that all processes have published.
 
     :param figures: the texts of the processes that are alive, in any order.
     :param counts: the sums of the counts of all processes, also of those that have ended.

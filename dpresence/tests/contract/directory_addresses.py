@@ -77,14 +77,14 @@ class AddressContract:
 
     def test_a_merge_moves_applications_and_grants_with_their_puids(self, backend, ada):
         king, joe = person(backend, "ada.king"), person(backend, "joe")
-        chess, go, hers = application(backend, joe), application(backend, joe, "go"), application(backend, king, "hers")
+        chess, go, adas = application(backend, joe), application(backend, joe, "go"), application(backend, king, "adas")
         both = grant(backend, chess, ada, "puid-1")
         twice, moved = grant(backend, chess, king, "puid-2"), grant(backend, go, king, "puid-3")
         clear(backend)
         assert backend.merge(king.email, ada.email)
         assert backend.account(king.id) is None
         assert backend.grants_of_user(ada.id).grants == (both, replace(moved, user=ada.id))
-        assert backend.application(hers.id).owner == ada.id
+        assert backend.application(adas.id).owner == ada.id
         revision = backend.account(ada.id).revision
         assert pending(backend) == [
             ("account", king.id, "", "merged", ERASED),

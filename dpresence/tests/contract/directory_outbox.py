@@ -148,17 +148,17 @@ class OutboxContract:
         assert pending(backend, chess.id) == [("application", "", chess.id, "", 0), revoked, ("dropped", "", chess.id, "", 0)]
 
     def test_an_erased_person_is_signed_out_first_and_purged_last(self, backend, chess, jane, joe, allowed):
-        hers = application(backend, jane, "app-2")
-        to_hers = grant(backend, hers, joe, "puid-2")
+        second = application(backend, jane, "app-2")
+        to_second = grant(backend, second, joe, "puid-2")
         clear(backend)
         backend.erase(jane.id)
         backend.erase(jane.id)
         assert pending(backend, jane.id) == [
             ("account", jane.id, "", "", ERASED),
-            ("application", "", hers.id, "", 0),
+            ("application", "", second.id, "", 0),
             ("revoked", jane.id, chess.id, allowed.puid, 0),
-            ("revoked", joe.id, hers.id, to_hers.puid, 0),
-            ("dropped", "", hers.id, "", 0),
+            ("revoked", joe.id, second.id, to_second.puid, 0),
+            ("dropped", "", second.id, "", 0),
             ("erased", jane.id, "", "", 0),
         ]
 

@@ -108,27 +108,27 @@ class AccountContract:
 
     def test_erasing_takes_everything_of_a_person(self, backend):
         jane, joe = person(backend, "jane"), person(backend, "joe")
-        mine, his = application(backend, jane, "app-1"), application(backend, joe, "app-2")
-        backend.add_key(replace(KEY, appid=mine.id), NOW)
-        to_mine = [grant(backend, mine, jane, "puid-1"), grant(backend, mine, joe, "puid-2")]
-        to_his = [grant(backend, his, jane, "puid-3"), grant(backend, his, joe, "puid-4")]
+        janes, joes = application(backend, jane, "app-1"), application(backend, joe, "app-2")
+        backend.add_key(replace(KEY, appid=janes.id), NOW)
+        to_janes = [grant(backend, janes, jane, "puid-1"), grant(backend, janes, joe, "puid-2")]
+        to_joes = [grant(backend, joes, jane, "puid-3"), grant(backend, joes, joe, "puid-4")]
         backend.add_session(replace(SESSION, user=jane.id))
         backend.add_ticket(replace(TICKET, user=jane.id))
         backend.clear_outbox([entry.id for entry in backend.outbox(None, 0, 100)])
         backend.erase(jane.id)
         entries = backend.outbox(None, 0, 100)
         ended = [(entry.appid, entry.user, entry.detail) for entry in entries if entry.kind == "revoked"]
-        assert sorted(ended) == sorted((one.appid, one.user, one.puid) for one in [*to_mine, to_his[0]])
-        assert [entry.appid for entry in entries if entry.kind == "dropped"] == [mine.id]
+        assert sorted(ended) == sorted((one.appid, one.user, one.puid) for one in [*to_janes, to_joes[0]])
+        assert [entry.appid for entry in entries if entry.kind == "dropped"] == [janes.id]
         assert backend.account(jane.id) is None
         assert backend.session(SESSION.id_hash, NOW) is None
         assert backend.use_ticket(TICKET.hash, NOW, None, None) is None
-        assert backend.application(mine.id) is None
+        assert backend.application(janes.id) is None
         assert backend.key(KEY.id, NOW) is None
         assert backend.grants_of_user(jane.id) == GrantSet(ERASED, ())
-        assert backend.grants_of_application(mine.id, "", 10) == []
-        assert backend.grants_of_user(joe.id).grants == (to_his[1],)
-        assert backend.application(his.id) == his
+        assert backend.grants_of_application(janes.id, "", 10) == []
+        assert backend.grants_of_user(joe.id).grants == (to_joes[1],)
+        assert backend.application(joes.id) == joes
 
     def test_an_erased_person_who_comes_back_is_a_new_one(self, backend):
         before = person(backend)
@@ -172,7 +172,7 @@ class SessionContract:
         kept = [Session(bytes([n]), jane.id, NOW + n, END) for n in (3, 1, 2)]
         for session in (*kept, Session(b"over", jane.id, NOW, LATER)):
             backend.add_session(session)
-        backend.add_session(Session(b"his", person(backend, "joe").id, NOW, END))
+        backend.add_session(Session(b"joes", person(backend, "joe").id, NOW, END))
         assert backend.sessions(jane.id, LATER) == [kept[1], kept[2], kept[0]]
 
     def test_a_session_of_an_account_that_is_gone_is_refused(self, backend):

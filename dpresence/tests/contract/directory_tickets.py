@@ -55,9 +55,9 @@ class TicketContract:
         assert backend.use_ticket(b"t4", LATER, "phone", None).good
 
     def test_a_successor_that_was_replaced_kills_the_family(self, backend, ticket):
-        backend.use_ticket(b"t1", NOW, "phone", b"hers")
+        backend.use_ticket(b"t1", NOW, "phone", b"successor")
         backend.use_ticket(b"t1", NOW, "phone", b"of the thief")
-        assert not backend.use_ticket(b"hers", NOW, "phone", b"t4").good
+        assert not backend.use_ticket(b"successor", NOW, "phone", b"t4").good
         assert [backend.use_ticket(hash, NOW, "phone", None) for hash in (b"t1", b"of the thief", b"t4")] == [None] * 3
 
     def test_a_ticket_whose_successor_was_used_kills_its_family_only(self, backend, ticket):

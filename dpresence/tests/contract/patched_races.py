@@ -161,12 +161,12 @@ class TestDirectory:
 
     def test_an_erasure_names_all_that_was_hers_or_comes_first(self, sides):
         one, two = sides
-        his = application(one, person(one, "joe"), "his")
+        joes = application(one, person(one, "joe"), "joes")
         for n in ROUNDS:
             jane = person(one)
             kept = grant(one, application(one, person(one, "jim"), f"other-{n}"), jane, f"kept-{n}")
             calls = (
-                lambda: grant(one, his, jane, f"puid-{n}"),
+                lambda: grant(one, joes, jane, f"puid-{n}"),
                 lambda: application(two, jane, f"app-{n}"),
                 lambda: one.add_session(Session(b"%d" % n, jane.id, NOW, END)),
                 lambda: two.add_ticket(Ticket(b"%d" % n, f"family-{n}", jane.id, LATER, END)),

@@ -148,8 +148,8 @@ def test_a_code_is_good_once_and_for_the_browser_that_asked(world, provider):
     assert stolen["iss"] == provider.issuer
 
     def inject():
-        mallory, hers = begin(world)
-        state = dict(parse_qsl(urlsplit(hers).query))["state"]
+        mallory, begun = begin(world)
+        state = dict(parse_qsl(urlsplit(begun).query))["state"]
         return come_back(mallory, f"{CALLBACK}?{urlencode({**stolen, 'state': state})}")
 
     assert come_back(begin(world)[0], back).json["errno"] == 121

@@ -122,28 +122,28 @@ def test_a_backend_that_is_away_costs_no_ticket(world: World, monkeypatch: pytes
 
 def test_a_thief_who_uses_a_ticket_again_is_noticed_when_its_owner_comes_back(world: World) -> None:
     ticket = ticket_of(world.person(ANN))
-    hers, answer = enter(world, ticket, ticket=True, device="page")
-    his, stolen = enter(world, ticket, ticket=True, device="page")
-    assert (hers.code, his.code) == (4010, None)
+    owner, answer = enter(world, ticket, ticket=True, device="page")
+    copier, stolen = enter(world, ticket, ticket=True, device="page")
+    assert (owner.code, copier.code) == (4010, None)
     assert enter(world, str(answer["ticket"]), device="page")[1] == ko(34, "Invalid assertion")
-    assert his.code == 4009
+    assert copier.code == 4009
     assert enter(world, str(stolen["ticket"]), device="page")[1] == ko(34, "Invalid assertion")
 
 
 def test_a_thief_who_was_first_is_noticed_when_he_comes_back(world: World) -> None:
     ticket = ticket_of(world.person(ANN))
-    his, stolen = enter(world, ticket, ticket=True, device="page")
-    hers, _ = enter(world, ticket, ticket=True, device="page")
-    assert (his.code, hers.code) == (4010, None)
+    copier, stolen = enter(world, ticket, ticket=True, device="page")
+    owner, _ = enter(world, ticket, ticket=True, device="page")
+    assert (copier.code, owner.code) == (4010, None)
     assert enter(world, str(stolen["ticket"]), device="page")[1] == ko(34, "Invalid assertion")
-    assert hers.code == 4009
+    assert owner.code == 4009
 
 
 def test_a_thief_with_another_device_is_noticed_at_once(world: World) -> None:
     ticket = ticket_of(world.person(ANN))
-    hers, answer = enter(world, ticket, ticket=True, device="page")
+    owner, answer = enter(world, ticket, ticket=True, device="page")
     assert enter(world, ticket, ticket=True, device="mine")[1] == ko(34, "Invalid assertion")
-    assert hers.code == 4009
+    assert owner.code == 4009
     assert enter(world, str(answer["ticket"]), device="page")[1] == ko(34, "Invalid assertion")
 
 
