@@ -88,8 +88,10 @@ class Devices:
             self._store_device(user, connected.device, connection, family)
         return connected
 
-    def _connect(self, user: str, device: str | None, connection: str, status: Status, signed: int) -> Connected:
-        return self._grants.apply(user, lambda grants: self._tracker.connect(user, device, connection, status, grants, self._limit, signed))
+    def _connect(self, user: str, device: str | None, connection: str, status: Status, sign_in_revision: int) -> Connected:
+        return self._grants.apply(
+            user, lambda grants: self._tracker.connect(user, device, connection, status, grants, self._limit, sign_in_revision)
+        )
 
     def _store_device(self, user: str, device: str, connection: str, family: str) -> None:
         """Store the device of a ticket family, so that signing the device out revokes its tickets."""
@@ -149,16 +151,16 @@ class Devices:
 
     def renew(self, account: Account, device: str, connection: str, status: Status) -> None:
         """Record a repeated sign-in of a connection, so that sign-outs before the revision of ``account`` do not close it."""
-        update = partial(self._tracker.update, account.id, device, connection, status, signed=account.revision)
+        update = partial(self._tracker.update, account.id, device, connection, status, sign_in_revision=account.revision)
         self._grants.apply(account.id, update)
 
-    def connect_again(self, user: str, device: str, connection: str, signed: int, status: Status) -> None:
+    def connect_again(self, user: str, device: str, connection: str, sign_in_revision: int, status: Status) -> None:
         """Connect a device again that the tracker has lost, for the same connection.
 
-        :param signed: revision of the account at the sign-in of the connection.
+        :param sign_in_revision: revision of the account at the sign-in of the connection.
         :raises TooMany: see ``connect``.
         """
-        self._connect(user, device, connection, status, signed)
+        self._connect(user, device, connection, status, sign_in_revision)
 
     def signed_out(self, connection: str) -> bool:
         """Return whether a connection lost its device because the device was signed out."""
@@ -212,12 +214,12 @@ class Devices:
     def sign_out_accounts(self, entries: Sequence[OutboxEntry]) -> None:
         """Sign out all devices of accounts that signed in before the change."""
         for entry in entries:
-            user, before = entry.user, entry.revision
+            user, revision = entry.user, entry.revision
             if entry.detail:
                 log.info("the operator has %s account %s; its devices are signed out", entry.detail, user)
-            self._signal(Signal("account", user, revision=before))
+            self._signal(Signal("account", user, revision=revision))
             self._grants.invalidate(user)
-            self._grants.apply(user, partial(self._tracker.remove_all, user, before=before))
+            self._grants.apply(user, partial(self._tracker.remove_all, user, before_revision=revision))
 
     def sign_out_devices(self, entries: Sequence[OutboxEntry]) -> None:
         """Sign out single devices."""
@@ -237,9 +239,9 @@ class Devices:
     def _signal(self, signal: Signal) -> None:
         self._tracker.signal(signal.topic, signal.key)
 
-    def _remove(self, user: str, device: str, before: int) -> None:
+    def _remove(self, user: str, device: str, before_revision: int) -> None:
         self._grants.invalidate(user)
-        self._grants.apply(user, lambda grants: self._tracker.remove(user, device, grants, before))
+        self._grants.apply(user, lambda grants: self._tracker.remove(user, device, grants, before_revision))
 
     def sweep(self) -> int:
         """Remove devices whose grace has expired; return the number of users who had one."""

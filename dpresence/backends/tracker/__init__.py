@@ -89,22 +89,22 @@ class Tracker(ABC):
 
     @abstractmethod
     def connect(
-        self, user: str, device: str | None, connection: str, status: Status, grants: GrantSet, limit: int, signed: int
+        self, user: str, device: str | None, connection: str, status: Status, grants: GrantSet, limit: int, sign_in_revision: int
     ) -> Connected:
         """Connect a device with ``status``; ``connection`` owns the device from now on.
 
         A device in grace is taken over without a visible change. A connection without a name takes over a nameless device in grace.
 
         :param limit: maximum number of connected devices of a user.
-        :param signed: revision of the account when this connection signed in.
+        :param sign_in_revision: revision of the account when this connection signed in.
         :raises TooMany: the user already has ``limit`` other devices connected.
         """
 
     @abstractmethod
-    def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, signed: int = 0) -> bool:
+    def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, sign_in_revision: int = 0) -> bool:
         """Change a device's status; return False without a change if another connection owns the device.
 
-        :param signed: revision of the account when the connection signed in again, 0 if it did not.
+        :param sign_in_revision: revision of the account when the connection signed in again, 0 if it did not.
         """
 
     @abstractmethod
@@ -119,15 +119,15 @@ class Tracker(ABC):
         """End a connection: the device's grace period starts, unless another connection owns the device."""
 
     @abstractmethod
-    def remove(self, user: str, device: str, grants: GrantSet, before: int = ERASED) -> bool:
+    def remove(self, user: str, device: str, grants: GrantSet, before_revision: int = ERASED) -> bool:
         """Sign a device out at once, whichever connection owns it; return False if there is no such device.
 
-        :param before: only if the device signed in before the account had this revision.
+        :param before_revision: only if the device signed in before the account had this revision.
         """
 
     @abstractmethod
-    def remove_all(self, user: str, grants: GrantSet, before: int = ERASED) -> None:
-        """Sign out at once every device of a user that signed in before the account had the revision ``before``."""
+    def remove_all(self, user: str, grants: GrantSet, before_revision: int = ERASED) -> None:
+        """Sign out at once every device of a user that signed in before the account had the revision ``before_revision``."""
 
     @abstractmethod
     def signed_out(self, connection: str) -> bool:

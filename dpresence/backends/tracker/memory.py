@@ -53,7 +53,7 @@ class MemoryTracker(MemoryFeeds):
     # -- devices
 
     def connect(
-        self, user: str, device: str | None, connection: str, status: Status, grants: GrantSet, limit: int, signed: int
+        self, user: str, device: str | None, connection: str, status: Status, grants: GrantSet, limit: int, sign_in_revision: int
     ) -> Connected:
         self._refuse_stale(user, grants.revision)
         known = self._users.get(user) or LiveUser()
@@ -66,7 +66,7 @@ class MemoryTracker(MemoryFeeds):
             found = LiveDevice(device or "~" + secrets.token_urlsafe(6))
             known.add(found)
         replaced, found.connection = found.connection, connection
-        found.status, found.signed = status, signed
+        found.status, found.sign_in_revision = status, sign_in_revision
         if replaced != connection:
             found.since = self._clock.now()
         self._users[user] = known
@@ -77,11 +77,11 @@ class MemoryTracker(MemoryFeeds):
     def _nameless_in_grace(self, known: LiveUser) -> LiveDevice | None:
         return next((item for item in known.devices if item.name[0] == "~" and item.connection is None), None)
 
-    def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, signed: int = 0) -> bool:
+    def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, sign_in_revision: int = 0) -> bool:
         if grants.revision < self._revisions.get(user, 0):  # as ``_refuse_stale``, ``_owned`` and ``_merge``, without the calls
             raise StaleGrants
         known = self._users.get(user)
-        merged = known.set_status(device, connection, status, signed) if known else None
+        merged = known.set_status(device, connection, status, sign_in_revision) if known else None
         if known is None or merged is None:
             return False
         if merged != known.status:
@@ -107,17 +107,17 @@ class MemoryTracker(MemoryFeeds):
         else:
             self._grace[user, device] = self._clock.monotonic() + self._settings.grace_seconds
 
-    def remove(self, user: str, device: str, grants: GrantSet, before: int = ERASED) -> bool:
-        return self._sign_out(user, [device], grants, before)
+    def remove(self, user: str, device: str, grants: GrantSet, before_revision: int = ERASED) -> bool:
+        return self._sign_out(user, [device], grants, before_revision)
 
-    def remove_all(self, user: str, grants: GrantSet, before: int = ERASED) -> None:
-        self._sign_out(user, [device.name for device in self.devices(user)], grants, before)
+    def remove_all(self, user: str, grants: GrantSet, before_revision: int = ERASED) -> None:
+        self._sign_out(user, [device.name for device in self.devices(user)], grants, before_revision)
 
-    def _sign_out(self, user: str, names: Iterable[str], grants: GrantSet, before: int) -> bool:
+    def _sign_out(self, user: str, names: Iterable[str], grants: GrantSet, before_revision: int) -> bool:
         """Delete the devices that signed in before a revision; return whether there were any."""
         self._refuse_stale(user, grants.revision)
         known = self._users.get(user) or LiveUser()
-        removed = [device for device in map(known.device, names) if device and device.signed < before]
+        removed = [device for device in map(known.device, names) if device and device.sign_in_revision < before_revision]
         for device in removed:
             self._delete_device(user, device)
         self._merge(user, grants.grants, "explicit")

@@ -13,14 +13,14 @@ class LiveDevice(Struct, gc=False):
     """A live device; a device without a connection is in grace.
 
     :ivar since: when its current connection was opened, milliseconds.
-    :ivar signed: revision of the account at the newest sign-in.
+    :ivar sign_in_revision: revision of the account at the newest sign-in.
     """
 
     name: str
     status: Status = "offline"
     connection: str | None = None
     since: int = 0
-    signed: int = 0
+    sign_in_revision: int = 0
 
 
 class LiveUser(Struct, gc=False):
@@ -56,10 +56,10 @@ class LiveUser(Struct, gc=False):
             return stored.get(name)
         return stored if stored and stored.name == name else None
 
-    def set_status(self, name: str, connection: str, status: Status, signed: int) -> Status | None:
+    def set_status(self, name: str, connection: str, status: Status, sign_in_revision: int) -> Status | None:
         """Set the status of a device whose connection this is; return the merged status, None if there is no such device.
 
-        :param signed: revision of the account at a sign-in; a lower one than before has no effect.
+        :param sign_in_revision: revision of the account at a sign-in; a lower one than before has no effect.
         """
         stored = self._devices  # as ``device`` and ``merged``, without the calls
         several = isinstance(stored, dict)
@@ -67,8 +67,8 @@ class LiveUser(Struct, gc=False):
         if found is None or found.name != name or found.connection != connection:
             return None
         found.status = status
-        if signed:
-            found.signed = max(found.signed, signed)
+        if sign_in_revision:
+            found.sign_in_revision = max(found.sign_in_revision, sign_in_revision)
         return self.merged if several else status
 
     def add(self, device: LiveDevice) -> None:

@@ -105,12 +105,14 @@ class RedisTracker(RedisFeeds):
     # -- devices
 
     def connect(
-        self, user: str, device: str | None, connection: str, status: Status, grants: GrantSet, limit: int, signed: int
+        self, user: str, device: str | None, connection: str, status: Status, grants: GrantSet, limit: int, sign_in_revision: int
     ) -> Connected:
         generated = "~" + secrets.token_urlsafe(6)
         self._unanswered.pop((user, connection), None)  # before the call: abandoning it later would end the new connection
         try:
-            found = self._change("connect", user, device or "", connection, status, *self._encode_grants(grants), limit, generated, signed)
+            found = self._change(
+                "connect", user, device or "", connection, status, *self._encode_grants(grants), limit, generated, sign_in_revision
+            )
         except Unanswered:
             self._unanswered[user, connection] = object()
             raise
@@ -118,8 +120,8 @@ class RedisTracker(RedisFeeds):
             raise TooMany(f"device: {limit} of this e-mail are connected already")
         return Connected(found[0], found[1] or None, found[2])
 
-    def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, signed: int = 0) -> bool:
-        return bool(self._change("update", user, device, connection, status, *self._encode_grants(grants), signed))
+    def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, sign_in_revision: int = 0) -> bool:
+        return bool(self._change("update", user, device, connection, status, *self._encode_grants(grants), sign_in_revision))
 
     def begin_update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, done: Updated) -> None:
         operation = ("update", user, device, connection, status, *self._encode_grants(grants), 0)
@@ -128,11 +130,11 @@ class RedisTracker(RedisFeeds):
     def leave(self, user: str, device: str, connection: str) -> None:
         self._client.call("leave", user, device, connection)
 
-    def remove(self, user: str, device: str, grants: GrantSet, before: int = ERASED) -> bool:
-        return bool(self._change("remove", user, device, *self._encode_grants(grants), before))
+    def remove(self, user: str, device: str, grants: GrantSet, before_revision: int = ERASED) -> bool:
+        return bool(self._change("remove", user, device, *self._encode_grants(grants), before_revision))
 
-    def remove_all(self, user: str, grants: GrantSet, before: int = ERASED) -> None:
-        self._change("remove_all", user, *self._encode_grants(grants), before)
+    def remove_all(self, user: str, grants: GrantSet, before_revision: int = ERASED) -> None:
+        self._change("remove_all", user, *self._encode_grants(grants), before_revision)
 
     def signed_out(self, connection: str) -> bool:
         return bool(self._client.call("signed_out", connection))

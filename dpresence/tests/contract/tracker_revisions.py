@@ -88,15 +88,15 @@ class RevisionContract:
     def test_signing_out_spares_what_signed_in_later(self, backend):
         for number, name in enumerate(["old", "new"]):
             backend.connect("jane", name, f"c{number}", "online", GrantSet(0, (JANE,)), LIMIT, number)
-        assert backend.remove("jane", "new", GrantSet(0, (JANE,)), before=1) is False
-        backend.remove_all("jane", GrantSet(0, (JANE,)), before=1)
+        assert backend.remove("jane", "new", GrantSet(0, (JANE,)), before_revision=1) is False
+        backend.remove_all("jane", GrantSet(0, (JANE,)), before_revision=1)
         assert [device.name for device in backend.devices("jane")] == ["new"]
-        assert backend.remove("jane", "new", GrantSet(0, (JANE,)), before=2) is True
+        assert backend.remove("jane", "new", GrantSet(0, (JANE,)), before_revision=2) is True
 
     def test_a_connection_that_signed_in_again_is_spared_by_earlier_sign_outs(self, backend):
         connect(backend)
-        assert backend.update("jane", "phone", "c1", "online", GrantSet(0, (JANE,)), signed=3) is True
-        backend.remove_all("jane", GrantSet(0, (JANE,)), before=3)
+        assert backend.update("jane", "phone", "c1", "online", GrantSet(0, (JANE,)), sign_in_revision=3) is True
+        backend.remove_all("jane", GrantSet(0, (JANE,)), before_revision=3)
         assert [device.name for device in backend.devices("jane")] == ["phone"]
 
     def test_connecting_the_same_connection_again_keeps_when_it_was_made(self, backend, clock):

@@ -47,8 +47,8 @@ class Devices:
         self.looked()
         return self.listed
 
-    def connect_again(self, user, device, connection, signed, status):
-        assert signed == 3
+    def connect_again(self, user, device, connection, sign_in_revision, status):
+        assert sign_in_revision == 3
         self.connecting()
         self.again.append((user, device, connection, status))
 

@@ -20,6 +20,7 @@
 -- No operation handles more than MANY notifications of all its queues together; results say whether more remain, and the
 -- caller repeats the operation. The result UNTIDY means that the operation only discarded FEW notifications: the caller has to tidy the
 -- queues ("tidy") and retry.
+-- Keys and fields keep these names: processes of several versions use them at the same time during an upgrade.
 -- Keys are computed here and not declared: Redis Cluster is not supported.
 local delivery, migration, queues = require('delivery'), require('migration'), require('queues')
 

@@ -20,6 +20,7 @@
 --   ended            hash: sums of the counts of processes that have ended
 --   grace:PROCESS    sorted set of users by the earliest end of a grace period of theirs, in ticks of that process
 --   postponed        see rates.lua; the keys of feeds: see feeds.lua
+-- Keys and fields keep these names: processes of several versions use them at the same time during an upgrade.
 -- Keys are computed here and not declared: Redis Cluster is not supported.
 local context = require('batch_context')
 local call = redis.call

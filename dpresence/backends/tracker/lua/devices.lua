@@ -93,7 +93,7 @@ function operations.find_lost(cursor)
   return after
 end
 
-function operations.connect(user, name, connection, status, grants, revision, limit, generated, signed)
+function operations.connect(user, name, connection, status, grants, revision, limit, generated, sign_in_revision)
   local record = records.load(user)
   if revision < record.revision then return STALE end
   -- A connection that retries after a lost reply may already own a device.
@@ -105,20 +105,20 @@ function operations.connect(user, name, connection, status, grants, revision, li
   if others >= limit then return false end
   local before = record.devices[name]
   local since = before and before.connection == connection and before.since or context.now
-  record.devices[name] = { status = status, connection = connection, process = me, since = since, signed = signed }
+  record.devices[name] = { status = status, connection = connection, process = me, since = since, signed = sign_in_revision }
   if before and before.process ~= me then index(user, record, before.process) end
   index(user, record, me)
   save_devices(user, record, grants, 'explicit')
   return { name, before and not before.over and before.connection or '', before and before.over and true or false }
 end
 
-function operations.update(user, name, connection, status, grants, revision, signed)
+function operations.update(user, name, connection, status, grants, revision, sign_in_revision)
   local record = records.load(user)
   if revision < record.revision then return STALE end
   local device = find_owned(record, name, connection)
   if not device then return false end
-  if device.status ~= status or signed > (device.signed or 0) then
-    device.status, device.signed = status, math.max(signed, device.signed or 0)
+  if device.status ~= status or sign_in_revision > (device.signed or 0) then
+    device.status, device.signed = status, math.max(sign_in_revision, device.signed or 0)
     save_devices(user, record, grants, 'explicit')
   end
   return true
@@ -146,15 +146,15 @@ function operations.abandon(user, connection)
   if name then operations.leave(user, name, connection) end
 end
 
--- before: sign the device out only if it signed in before the account had this revision.
-function operations.remove(user, name, grants, revision, before)
+-- before_revision: sign the device out only if it signed in before the account had this revision.
+function operations.remove(user, name, grants, revision, before_revision)
   return delete_devices(user, grants, revision, 'explicit', function(other, device)
-    return other == name and (device.signed or 0) < before
+    return other == name and (device.signed or 0) < before_revision
   end)
 end
 
-function operations.remove_all(user, grants, revision, before)
-  local found = delete_devices(user, grants, revision, 'explicit', function(_, device) return (device.signed or 0) < before end)
+function operations.remove_all(user, grants, revision, before_revision)
+  local found = delete_devices(user, grants, revision, 'explicit', function(_, device) return (device.signed or 0) < before_revision end)
   if found ~= STALE and records.load(user).status == 'offline' then
     rates.append_status_at_once(grants, 'offline', 'explicit') -- changes a feed only if the record was lost
   end
