@@ -19,7 +19,7 @@ from .redis import running
 
 
 def on_redis(url: str) -> Settings:
-    return Settings(storage=StorageSettings("sqlite://", "redis", "redis"), redis=RedisSettings(url, timeout_seconds=0.3))
+    return Settings(storage=StorageSettings("sqlite://", tracker="redis", mailbox="redis"), redis=RedisSettings(url, timeout_seconds=0.3))
 
 
 def test_the_settings_choose_redis_and_a_ping_names_what_is_away(lost_redis):
@@ -73,7 +73,7 @@ def test_a_missing_driver_stops_the_start_and_is_named(monkeypatch, role, mailbo
     for name in [name for name in sys.modules if name.startswith("dpresence.backends.") and "redis" in name]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "redis", None)
-    settings = Settings(storage=StorageSettings("sqlite://", "redis" if role == "tracker" else "memory", mailbox))
+    settings = Settings(storage=StorageSettings("sqlite://", tracker="redis" if role == "tracker" else "memory", mailbox=mailbox))
     with pytest.raises(SettingError) as caught:
         load(settings, FakeClock())
     assert str(caught.value) == f"{role} = redis: needs redis: install dpresence[redis]"
@@ -83,14 +83,14 @@ def test_a_volatile_redis_stops_the_start_of_the_mailbox_alone(cooperative_redis
     with running(appendonly=False) as redis:
         with pytest.raises(SettingError, match=r"^redis\.url: this Redis loses acknowledged notifications"):
             load(on_redis(redis.url), FakeClock())
-        settings = Settings(storage=StorageSettings("sqlite://", "redis", "sql"), redis=RedisSettings(redis.url))
+        settings = Settings(storage=StorageSettings("sqlite://", tracker="redis", mailbox="sql"), redis=RedisSettings(redis.url))
         load(settings, FakeClock()).close()
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-lfu", "allkeys-random"])
 def test_a_redis_that_drops_any_key_when_it_is_full_stops_the_start_of_the_tracker_alone(cooperative_redis, policy):
     with running(maxmemory="100mb", **{"maxmemory-policy": policy}) as redis:
-        settings = Settings(storage=StorageSettings("sqlite://", "redis", "sql"), redis=RedisSettings(redis.url))
+        settings = Settings(storage=StorageSettings("sqlite://", tracker="redis", mailbox="sql"), redis=RedisSettings(redis.url))
         with pytest.raises(SettingError) as caught:
             load(settings, FakeClock())
     what = f"must be a Redis with maxmemory-policy noeviction; with {policy} devices and feeds vanish when its memory is full"
@@ -99,7 +99,9 @@ def test_a_redis_that_drops_any_key_when_it_is_full_stops_the_start_of_the_track
 
 def test_what_a_volatile_policy_may_drop_is_not_missed(cooperative_redis):
     with running(maxmemory="100mb", **{"maxmemory-policy": "volatile-ttl"}) as redis:
-        load(Settings(storage=StorageSettings("sqlite://", "redis", "sql"), redis=RedisSettings(redis.url)), FakeClock()).close()
+        load(
+            Settings(storage=StorageSettings("sqlite://", tracker="redis", mailbox="sql"), redis=RedisSettings(redis.url)), FakeClock()
+        ).close()
 
 
 def test_a_server_is_reached_however_often_it_was_away(lost_redis):
