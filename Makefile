@@ -69,7 +69,7 @@ IMAGE = packaging/container
 LOCK = .venv-tools/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 lock: .venv-tools/.built ## Pin the dependencies of the image, with hashes
-	$(LOCK) --extra postgresql --extra redis setup.py --output-file $(IMAGE)/requirements.txt
+	$(LOCK) --extra postgresql --extra redis --extra sentry setup.py --output-file $(IMAGE)/requirements.txt
 	$(LOCK) $(IMAGE)/build.in --output-file $(IMAGE)/build.txt
 
 sbom: .venv-tools/.built ## Write build/sbom.json, a CycloneDX list of what the image contains

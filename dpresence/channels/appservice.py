@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, Conflict, InvalidKey, NoCredentials, NotFound, Refused, WrongField
@@ -14,8 +13,6 @@ from ..service.scheduling import yield_to_loop
 from ..settings import Settings
 from .base import JsonChannel
 from .frame_limits import frame_limits
-
-log = logging.getLogger(__name__)
 
 _MAX_FAILED_SIGN_INS = 3
 _CHECK_SECONDS = 60
@@ -37,6 +34,8 @@ class AppServiceChannel(JsonChannel):
         *("_appid", "_check_at", "_failed_sign_ins", "_services", "_session", "_snapshot_due"),
         *("following", "offset"),
     )
+
+    kind = "app service"
 
     def __init__(self, appid: str, services: Services, settings: Settings, clock: Clock) -> None:
         super().__init__(settings.channels, clock, services.metrics)
@@ -176,8 +175,12 @@ class AppServiceChannel(JsonChannel):
         self.offset = offset
         self.connection.send(payload)
 
+    @property
+    def peer(self) -> Mapping[str, str] | None:
+        """The application."""
+        return None if self._session is None else {"application": self._appid}
+
     def closed(self, code: int, clean: bool) -> None:
-        """Leave the hub and log the end of the session."""
+        """Leave the hub."""
         if self._session is not None:
-            log.info("app service session ended: application %s, code %d%s", self._appid, code, "" if clean else ", not clean")
             self._services.hub.leave_application(self._appid, self)

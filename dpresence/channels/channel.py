@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Protocol
 
 from ..errors import CloseCode
 from .frame_limits import FrameLimits
@@ -62,8 +62,15 @@ class Channel(ABC):
 
     __slots__ = ("limits",)
 
+    kind: ClassVar[str] = "channel"
+    """Its name in the log."""
     limits: FrameLimits
     """Limits on the frames of the peer; the connection reads them once, when it starts."""
+
+    @property
+    def peer(self) -> Mapping[str, str] | None:
+        """What the log says about the peer at the end; None, the default, if nobody has signed in."""
+        return None
 
     @abstractmethod
     def opened(self, connection: ChannelConnection) -> None:

@@ -20,6 +20,7 @@ from .connection_base import ConnectionBase
 from .connection_scheduler import IDLE
 from .frame_limits import FrameLimits
 from .frame_receiver import FrameReceiver
+from .session_log import log_end
 from .wire import LOST, OPEN, State
 
 __all__ = ["Channel", "Connection", "FrameLimits"]
@@ -149,6 +150,7 @@ class Connection(ConnectionBase):
             if answer is None:
                 receiver.full_at = full_at
                 return False
+            receiver.count += 1
             if answer:
                 wire.send_frame(answer)
         except BaseException:  # as ``call_guarded``
@@ -208,10 +210,16 @@ class Connection(ConnectionBase):
         """Call ``Channel.closed`` once, then remove the connection from ``Gate``. Called again if it raises."""
         channel, self.channel = self.channel, None
         if channel is not None and self._opened:
+            self._log_end(channel)
             self.call_guarded(channel.closed, self._wire.code, self._wire.clean)
         self._scheduler.run_deferred()
         self._gate.leave(self)
         self._gate.metrics.closed(self._wire.code)
+
+    def _log_end(self, channel: Channel) -> None:
+        receiver = self._receiver
+        if receiver is not None:
+            log_end(channel, self.id, self._wire.code, self._wire.clean, self._now() - receiver.began_at, receiver.count)
 
     # Reading
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from ..logs import enter_session
 from .workers import Workers
 
 IDLE, _SCHEDULED, _OVERDUE, _RUNNING, _PARKED = range(5)
@@ -14,6 +15,8 @@ IDLE, _SCHEDULED, _OVERDUE, _RUNNING, _PARKED = range(5)
 
 class RunOwner(Protocol):
     """The connection, as its runs see it."""
+
+    id: str
 
     def fail(self) -> None:
         """Log the exception that is being handled, and end the connection."""
@@ -120,6 +123,7 @@ class ConnectionScheduler:
     def _run(self, body: Callable[[], None]) -> None:
         """Call ``body`` and handle all its exceptions, so that the connection does not stay busy."""
         self.state = _RUNNING
+        enter_session(self._owner.id)
         try:
             body()
         except BaseException:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -17,13 +16,13 @@ from ..settings import Settings
 from .device_updates import UpdatingChannel, try_parse_update
 from .frame_limits import frame_limits
 
-log = logging.getLogger(__name__)
-
 
 class DeviceChannel(UpdatingChannel):
     """One connection of a device. Implements ``hub.DevicePort``."""
 
     __slots__ = ()
+
+    kind = "device"
 
     def __init__(self, services: Services, settings: Settings, clock: Clock) -> None:
         super().__init__(services, settings, clock)
@@ -120,6 +119,11 @@ class DeviceChannel(UpdatingChannel):
 
     # -- events
 
+    @property
+    def peer(self) -> Mapping[str, str] | None:
+        """Nothing: the log names no user and no device."""
+        return {} if self.session.user else None
+
     def tick(self) -> float:
         """Apply the pending status when it is due; close the channel when its session has ended."""
         if not self.session.user:
@@ -132,11 +136,9 @@ class DeviceChannel(UpdatingChannel):
         return end if limit is None else min(end, limit.due_at)
 
     def closed(self, code: int, clean: bool) -> None:
-        """Log the end of the session and leave: grace begins, or none after a sign-out."""
-        if not self.session.user:
-            return
-        log.info("device session ended: code %d%s", code, "" if clean else ", not clean")
-        self._leave()
+        """Leave: grace begins, or none after a sign-out."""
+        if self.session.user:
+            self._leave()
 
     def _leave(self) -> None:
         """Leave the hub and the tracker. Idempotent: a sign-out calls this before ``closed`` does."""

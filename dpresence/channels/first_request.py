@@ -145,7 +145,7 @@ class FirstRequest:
         if started:
             gate.plain.leave(self.sock)
             self._ended(self)
-            log_access(connection.address, handshake.line, "101", sent, time.time() - began)
+            log_access(connection.address, handshake.line, "101", sent, time.time() - began, session=connection.id)
 
     def _send(self, handshake: OrdinaryHandshake) -> int:
         """Read the request and send the response; return how many bytes the socket accepted."""

@@ -16,15 +16,19 @@ class FrameReceiver:
 
     :param ping_seconds: seconds without received bytes before a ping. The first ping comes up to a fifth earlier, at random,
         so that peers that connected together are not pinged together.
+    :ivar began_at: when the connection began.
+    :ivar count: number of frames; the caller counts those of ``small_text`` that the channel handles.
     :ivar full_at: the state of the frame rate (``limits.RateRule``).
     """
 
-    __slots__ = ("_frame_began_at", "_limits", "_parser", "_pinged_at", "_received_at", "full_at")
+    __slots__ = ("_frame_began_at", "_limits", "_parser", "_pinged_at", "_received_at", "began_at", "count", "full_at")
 
     def __init__(self, limits: FrameLimits, ping_seconds: float, now: float) -> None:
         self._limits = limits
         self._parser: Parser | None = None  # only while frames arrive that ``small_text`` does not return; saves memory
         self.full_at = 0.0
+        self.count = 0
+        self.began_at = now
         self._frame_began_at = now  # when the incomplete frame began
         self._received_at = now - random.uniform(0, ping_seconds / 5)  # noqa: S311
         self._pinged_at: float | None = None
@@ -89,6 +93,7 @@ class FrameReceiver:
             wait = math.ceil(rule.wait(self.full_at, now))
             raise Violation(CloseCode.TOO_MANY_FRAMES, f"too many frames; retry_after={wait}")
         self.full_at = full_at
+        self.count += 1
         return event
 
     def deadline(self, settings: Settings) -> float:

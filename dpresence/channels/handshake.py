@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..errors import Forbidden, MethodNotAllowed, Refused, WrongValue
+from ..logs import enter_session
 from ..origins import without_default_port
 from ..settings import Settings
 from .connection import Connection
@@ -65,6 +66,7 @@ class WebsocketHandler(HttpHandler):
         gate = self.server.gate
         gate.check(self.environ["REMOTE_ADDR"])
         connection = Connection(gate, self.environ["REMOTE_ADDR"])
+        enter_session(connection.id)
         try:
             self._call_application(connection)
             if connection.channel is not None and self.code < 400:

@@ -21,6 +21,7 @@ from msgspec import to_builtins
 
 from ..errors import Refused, SlowDown, WrongValue
 from ..limits import TokenBucket
+from ..logs import begin_request
 from ..messages import Refusal
 from ..service.scheduling import yield_to_loop
 from .addresses import network
@@ -70,6 +71,7 @@ class HttpHandler(WebSocketHandler):
         self._deadline = gevent.Timeout(max(0.0, self.limits.handshake_seconds - self.waited))
         self.waited = 0.0
         self.requestline, self.environ = "", None
+        begin_request()
         try:
             result = super().handle_one_request()
         except gevent.Timeout as timeout:
@@ -265,15 +267,18 @@ class HttpHandler(WebSocketHandler):
             log.error("unhandled exception in %s", printable(self.requestline.partition("?")[0]), exc_info=(t, v, tb))
 
 
-def log_access(address: str, line: str, status: str, length: int, seconds: float) -> None:
+def log_access(address: str, line: str, status: str, length: int, seconds: float, **ids: str) -> None:
     """Write one line to the access log.
 
     :param line: the request line; its query is not logged.
+    :param ids: ids that the context of the greenlet does not have.
     """
     if access_log.isEnabledFor(logging.INFO):
         method, _, rest = line.partition(" ")
         path = rest.partition(" ")[0].partition("?")[0]
-        access_log.info("%s %s %s %s %d bytes %.1f ms", address, printable(method), printable(path), status, length, 1000 * seconds)
+        fields = {"method": printable(method), "path": printable(path), "code": int(status), "bytes": length, "t": round(1000 * seconds, 1)}
+        text = "%s %s %s %s %d bytes %.1f ms"
+        access_log.info(text, address, fields["method"], fields["path"], status, length, 1000 * seconds, extra={**fields, **ids})
 
 
 def path_below(prefix: str, path: str) -> str:

@@ -212,7 +212,7 @@ class Wire:
     def log_failure(self) -> None:
         """Log the exception that is being handled; never raises."""
         with suppress(Exception):
-            log.exception("internal error on connection %s", self._id)
+            log.exception("internal error on connection %s", self._id, extra={"session": self._id})
 
     def drop(self, code: int) -> None:
         """Close the socket without a close frame; report ``code`` to the channel unless it was closing already."""

@@ -22,7 +22,7 @@ from .identity import (
     OidcSettings,
     ProviderSettings,
 )
-from .monitoring import MetricsSettings
+from .monitoring import MetricsSettings, SentrySettings
 from .outbound import OutboundSettings
 from .presence import PresenceSettings
 from .server import ServerSettings
@@ -31,7 +31,7 @@ from .storage import RedisMailboxSettings, RedisSettings, StorageSettings
 __all__ = [
     "LOOPBACK_HOSTS", "REDIS_URL", "RESERVED", "AdminSettings", "BrowserIDSettings", "ChannelSettings", "IdentitySettings",
     "IssuerSettings", "MetricsSettings", "OidcSettings", "OutboundSettings", "PresenceSettings", "ProviderSettings", "RedisMailboxSettings",
-    "RedisSettings", "ServerSettings", "Settings", "StorageSettings", "refuse", "wrong_setting",
+    "RedisSettings", "SentrySettings", "ServerSettings", "Settings", "StorageSettings", "refuse", "wrong_setting",
 ]  # fmt: skip
 
 
@@ -53,4 +53,5 @@ class Settings:
     outbound: OutboundSettings = field(default_factory=OutboundSettings)
     admin: AdminSettings = field(default_factory=AdminSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    sentry: SentrySettings = field(default_factory=SentrySettings)
     secret_files: Mapping[str, str] = field(default_factory=dict, compare=False)

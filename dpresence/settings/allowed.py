@@ -64,6 +64,15 @@ def token(value: str) -> str | None:
     return None if re.fullmatch(r"([A-Za-z0-9_-]{16,128})?", value) else "16 to 128 of A-Z a-z 0-9 _ -, or empty"
 
 
+def dsn(value: str) -> str | None:
+    """Check a DSN of Sentry."""
+    return (
+        None
+        if re.fullmatch(r"(https?://[A-Za-z0-9]+@[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~-]+)*/[0-9]+)?", value)
+        else "https://key@host/project, or empty"
+    )
+
+
 def required(value: str | tuple[str, ...]) -> str | None:
     """Check that a value is set."""
     return None if value else "set"

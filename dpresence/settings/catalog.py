@@ -8,7 +8,7 @@ from typing import Any
 from .channels import ChannelSettings
 from .declaration import setting
 from .identity import AdminSettings, BrowserIDSettings, IdentitySettings, OidcSettings
-from .monitoring import MetricsSettings
+from .monitoring import MetricsSettings, SentrySettings
 from .outbound import OutboundSettings
 from .presence import PresenceSettings
 from .storage import RedisMailboxSettings, RedisSettings, StorageSettings
@@ -27,6 +27,7 @@ CONCERNS: dict[str, tuple[str, type]] = {
     "outbound": ("outbound", OutboundSettings),
     "admin": ("admin", AdminSettings),
     "metrics": ("metrics", MetricsSettings),
+    "sentry": ("sentry", SentrySettings),
 }
 """The fields of ``Settings``, each with the prefix of its keys and its class."""
 

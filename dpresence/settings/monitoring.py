@@ -1,4 +1,4 @@
-"""Monitoring of the service by programs."""
+"""Monitoring of the service by programs, and reports of its errors."""
 
 from __future__ import annotations
 
@@ -23,5 +23,18 @@ class MetricsSettings:
         "Bearer token with which `/__metrics__` may be read from anywhere, also through a proxy; empty: none.",
         check=allowed.token,
         allowed="16 to 128 of A-Z a-z 0-9 _ -",
+        secret=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SentrySettings:
+    """Reports of internal errors."""
+
+    dsn: str = setting(
+        "",
+        "DSN of a project of Sentry that gets internal errors, without anything personal; empty: none.",
+        check=allowed.dsn,
+        allowed="https://key@host/project",
         secret=True,
     )

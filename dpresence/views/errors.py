@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +12,7 @@ from pyramid.httpexceptions import HTTPException
 from pyramid.response import Response
 
 from ..errors import Forbidden, InternalError, MethodNotAllowed, NoCredentials, NotAnObject, Refused, SessionEnded, UnknownPath, WrongValue
+from ..logs import current_request
 from ..messages import Refusal, encode
 from ..request import Request
 from . import templates
@@ -86,7 +86,7 @@ def http_exception(context: HTTPException, request: Request) -> Any:
 
 def unexpected(context: Exception, request: Request) -> Response:
     """Respond to an unexpected exception: the log contains it under the request id that the client receives."""
-    request_id = secrets.token_hex(8)
+    request_id = current_request()
     log.error("request %s: %s %s failed", request_id, request.method, request.path, exc_info=context)
     return answer(InternalError(f"internal error, request {request_id}", details=request_id), request)
 

@@ -43,6 +43,7 @@ SIDEWAYS = {  # within a level: importer and imported module
     ("request", "registry"),
     ("app", "background"),
     ("app", "observation"),
+    ("app", "sentry"),
     ("server", ""),
     ("server", "supervisor"),
     ("server", "listener"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import sys
+from typing import Any
 
+import gevent
 import pytest
 
-from dpresence.logs import LineFormatter, clean
+from dpresence.logs import JsonFormatter, LineFormatter, begin_request, clean, context, enter_session
 
 KEY = "dpk_AbCdEfGhIjKl_" + "s" * 43
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJlbWFpbCI6ImFubiJ9.c2lnbmF0dXJl"
@@ -55,3 +59,54 @@ def test_a_traceback_keeps_its_lines_and_loses_its_secrets() -> None:
     assert text.startswith("INFO dpresence failed\nTraceback (most recent call last):\n")
     assert text.endswith("ValueError: no\\x1b dpk_AbCdEfGhIjKl_***")
     assert "sss" not in text and "\x1b" not in text
+
+
+def json_line(message: str, *arguments: object, exc_info: object = None, **extra: object) -> dict[str, Any]:
+    record = logging.LogRecord("dpresence.x", logging.WARNING, "file", 1, message, arguments, exc_info)  # type: ignore[arg-type]
+    vars(record).update(extra)
+    text = JsonFormatter().format(record)
+    assert len(text.splitlines()) == 1
+    return dict(json.loads(text))
+
+
+def test_a_json_line_has_the_shape_of_mozlog_and_its_values_as_fields() -> None:
+    line = json_line("%d left", 3, code=1006)
+    assert line["EnvVersion"] == "2.0"
+    assert (line["Type"], line["Logger"], line["Severity"], line["Pid"]) == ("dpresence.x", "dpresence", 4, os.getpid())
+    assert isinstance(line["Timestamp"], int)
+    assert line["Fields"] == {"msg": "3 left", "code": 1006}
+
+
+def test_a_json_line_has_no_secret_and_keeps_a_message_that_looks_like_json() -> None:
+    assert json_line("%s", '{"key": "' + KEY + '"}', path=f"/{KEY}\x1b")["Fields"] == {
+        "msg": '{"key": "dpk_AbCdEfGhIjKl_***"}',
+        "path": "/dpk_AbCdEfGhIjKl_***\\x1b",
+    }
+
+
+def test_a_json_line_has_the_traceback_with_its_causes_and_without_secrets() -> None:
+    try:
+        try:
+            raise KeyError(KEY)
+        except KeyError as error:
+            raise ValueError(f"no {TOKEN}") from error
+    except ValueError:
+        fields = json_line("failed", exc_info=sys.exc_info())["Fields"]
+    assert fields["error"] == "ValueError('no ***')"
+    assert "KeyError: 'dpk_AbCdEfGhIjKl_***'" in fields["traceback"]
+    assert "sss" not in json.dumps(fields) and "eyJ" not in json.dumps(fields)
+
+
+def test_lines_of_a_greenlet_have_the_ids_of_its_request_and_channel() -> None:
+    def work() -> None:
+        first = begin_request()
+        enter_session("1-c0ffee")
+        seen.append((first, json_line("x")["Fields"]))
+        seen.append((begin_request(), context()))
+
+    seen: list[tuple[str, dict[str, str]]] = []
+    gevent.spawn(work).join()
+    (first, fields), (second, ids) = seen
+    assert fields == {"rid": first, "session": "1-c0ffee", "msg": "x"}
+    assert ids == {"rid": second} and second != first
+    assert context() == {}
