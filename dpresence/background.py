@@ -40,7 +40,7 @@ class Background:
             ("sweep of notifications", HOUSEKEEPING_SECONDS, services.notifications.sweep),
             ("sweep of feeds", HOUSEKEEPING_SECONDS, services.feeds.sweep),
             ("sweep of the outbox", settings.presence.sweep_seconds, services.outbox.sweep),
-            ("comparison with the directory", settings.presence.sweep_seconds, services.comparison.sweep),
+            ("reconciliation with the directory", settings.presence.sweep_seconds, services.reconciliation.sweep),
             ("retry of failed operations", settings.presence.sweep_seconds, services.retries.flush),
             ("sweep of accounts", HOUSEKEEPING_SECONDS, services.accounts.sweep),
         ]

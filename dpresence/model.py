@@ -257,7 +257,7 @@ class Device:
     since: int
 
 
-class Update(Struct, frozen=True, gc=False):
+class FeedEntry(Struct, frozen=True, gc=False):
     """One entry of an application's feed. One is created for every change: creating a named tuple takes six times as long.
 
     :param offset: position in the feed.

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from .. import texts
 from ..errors import NotFound, Refused
-from ..model import Reason, Status, Update
+from ..model import FeedEntry, Reason, Status
 from .base import Frame
 from .fields import MAX_NOTIFICATIONS, Cursor, Source, checked
 
@@ -159,7 +159,7 @@ class Updates(Struct, gc=False):
     cursor: str
 
     @classmethod
-    def of(cls, updates: Iterable[Update], cursor: str) -> Self:
+    def of(cls, updates: Iterable[FeedEntry], cursor: str) -> Self:
         """Return a frame of entries of the feed."""
         return cls([UpdateEntry(update.puid, update.status, update.at, update.reason) for update in updates], cursor)
 

@@ -24,7 +24,6 @@ from .api_keys import ApiKeys
 from .app_sessions import AppSessions
 from .applications import Applications
 from .coalescer import Coalescer
-from .comparison import Comparison
 from .delivery import Delivery
 from .device_sessions import DeviceSessions
 from .devices import Devices
@@ -40,6 +39,7 @@ from .overview import Overview
 from .pairing import Pairings
 from .personal import PersonalData
 from .rebuilding import Rebuilding
+from .reconciliation import Reconciliation
 from .recovery import Recovery
 from .retry import RetryQueue
 from .signals import Signal
@@ -93,9 +93,9 @@ class Services:
         self.device_sessions = DeviceSessions(self.accounts, self.pairings, self.devices, self.delivery, hub, settings.identity, clock)
         self.app_sessions = AppSessions(self.api_keys, self.feeds, hub, metrics, settings.presence)
         self.notifications = Notifications(directory, tracker, mailbox, self.delivery, self.retries, hub, metrics, settings.presence, clock)
-        self.comparison = Comparison(directory, tracker, self.grants)
+        self.reconciliation = Reconciliation(directory, tracker, self.grants)
         self.recovery = Recovery(
-            hub, self.devices, self.grants, self.accounts, self.outbox, self.retries, self.comparison, self.fan_out, self.delivery
+            hub, self.devices, self.grants, self.accounts, self.outbox, self.retries, self.reconciliation, self.fan_out, self.delivery
         )
         self.rebuilding = Rebuilding(directory, tracker, self.grants)
         self.personal = PersonalData(directory, tracker, mailbox, clock)

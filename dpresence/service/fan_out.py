@@ -13,7 +13,7 @@ from ..errors import CloseCode
 from ..hub import AppServicePort, Hub
 from ..messages import MAX_ENTRIES, Updates, encode
 from ..metrics import Metrics
-from ..model import Update
+from ..model import FeedEntry
 from .coalescer import Coalescer
 from .feeds import Feeds
 from .scheduling import yield_to_loop
@@ -114,7 +114,7 @@ class FanOut:
             self._send(updates, channels)
         return len(updates) == MAX_ENTRIES
 
-    def _send(self, updates: Sequence[Update], channels: Collection[AppServicePort]) -> None:
+    def _send(self, updates: Sequence[FeedEntry], channels: Collection[AppServicePort]) -> None:
         last = updates[-1].offset
         payload = encode(Updates.of(updates, self._feeds.cursor(last)))
         for update in updates:

@@ -10,7 +10,7 @@ from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable, NotFound
 from ..messages import MAX_ENTRIES, PresenceEntry
-from ..model import Application, Update
+from ..model import Application, FeedEntry
 from ..settings import PresenceSettings
 from .scheduling import yield_to_loop
 
@@ -107,11 +107,11 @@ class Feeds:
         """Return the offset of a cursor; see ``Tracker.offset``."""
         return self._tracker.offset(appid, cursor)
 
-    def read(self, appid: str, offset: int) -> Sequence[Update] | None:
+    def read(self, appid: str, offset: int) -> Sequence[FeedEntry] | None:
         """Return the next updates after an offset; None if some of them have been deleted."""
         return self._tracker.read(appid, offset, MAX_ENTRIES)
 
-    def read_now(self, appid: str, offset: int) -> Sequence[Update] | None:
+    def read_now(self, appid: str, offset: int) -> Sequence[FeedEntry] | None:
         """Return the updates of a signal after an offset, without waiting; None if they must be read with ``read``."""
         return self._tracker.read_now(appid, offset, MAX_ENTRIES)
 
@@ -123,7 +123,7 @@ class Feeds:
         view, offset = self._tracker.snapshot(application.id)
         return offset, self._pages(application.id, view)
 
-    def _pages(self, appid: str, view: dict[str, Update]) -> Iterator[list[PresenceEntry]]:
+    def _pages(self, appid: str, view: dict[str, FeedEntry]) -> Iterator[list[PresenceEntry]]:
         after = ""
         while True:
             grants = self._directory.grant_times(appid, after, MAX_ENTRIES)
@@ -132,7 +132,7 @@ class Feeds:
                 return
             after = grants[-1][0]
 
-    def _entries(self, grants: Iterable[tuple[str, int]], view: dict[str, Update]) -> list[PresenceEntry]:
+    def _entries(self, grants: Iterable[tuple[str, int]], view: dict[str, FeedEntry]) -> list[PresenceEntry]:
         """Return an entry for each (PUID, ``granted_at``). The time of a grant does not reveal the end of a pause, as ``since`` would."""
         since = self._tracker.remembers_since
         return [

@@ -26,7 +26,7 @@ from ..limits import Buckets
 from ..lookalikes import names_another_domain
 from ..messages import NewNotification, NotificationResult
 from ..metrics import Metrics
-from ..model import Application, Grant, Notification, Update
+from ..model import Application, FeedEntry, Grant, Notification
 from ..settings import PresenceSettings
 from .coalescer import Coalescer
 from .delivery import Delivery
@@ -138,7 +138,7 @@ class Notifications:
             each.ttl_ms = _TRANSIENT_MS if each.grant.user in connected else 0
         return accepted
 
-    def _view(self, appid: str, puids: Sequence[str]) -> Mapping[str, Update]:
+    def _view(self, appid: str, puids: Sequence[str]) -> Mapping[str, FeedEntry]:
         """Return the latest updates of some PUIDs in an application's feed; empty while the tracker is unavailable."""
         try:
             return self._tracker.latest(appid, puids)
@@ -254,7 +254,7 @@ def _answer(item: NewNotification, each: _Accepted | None) -> NotificationResult
     return NotificationResult(puid=item.puid, id=each.notification.id, result="OK", queue_size=each.queue_size, delivered=each.delivered)
 
 
-def _shown_until(grant: Grant, seen: Update | None, now: int) -> int:
+def _shown_until(grant: Grant, seen: FeedEntry | None, now: int) -> int:
     """Return until when an application's feed last showed a user as reachable.
 
     :param seen: the user's latest update in the feed, if there is one.

@@ -15,12 +15,12 @@ from ..hub import REPLACED, DevicePort, Hub
 from ..model import Status
 from .accounts import Accounts
 from .coalescer import Coalescer
-from .comparison import Comparison
 from .delivery import Delivery
 from .devices import Devices
 from .fan_out import FanOut
 from .grants import Grants
 from .outbox import Outbox
+from .reconciliation import Reconciliation
 from .retry import RetryQueue
 from .scheduling import map_concurrently
 
@@ -38,7 +38,7 @@ class Recovery:
         accounts: Accounts,
         outbox: Outbox,
         retries: RetryQueue,
-        comparison: Comparison,
+        reconciliation: Reconciliation,
         fan_out: FanOut,
         delivery: Delivery,
     ) -> None:
@@ -48,7 +48,7 @@ class Recovery:
         self._accounts = accounts
         self._outbox = outbox
         self._retries = retries
-        self._comparison = comparison
+        self._reconciliation = reconciliation
         self._fan_out = fan_out
         self._delivery = delivery
         self._recoveries = Coalescer("recovery", self._recover)
@@ -57,7 +57,7 @@ class Recovery:
     def start(self) -> None:
         """Start a recovery in a new greenlet. Does not block."""
         self._grants.invalidate_all()
-        self._comparison.request()
+        self._reconciliation.request()
         self._hub.sign_outs += 1  # makes a sign-in in progress check again that it is still valid
         self._recoveries.request()
 

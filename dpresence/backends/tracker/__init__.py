@@ -13,7 +13,7 @@ from typing import Literal
 
 from ...errors import BackendUnavailable
 from ...measures import StoreMeasures
-from ...model import ERASED, Device, DirectoryVersion, Grant, GrantSet, Status, Update
+from ...model import ERASED, Device, DirectoryVersion, FeedEntry, Grant, GrantSet, Status
 from .results import Connected, Lost, Published
 
 __all__ = ["DROPPED_SECONDS", "Connected", "Listener", "Lost", "Published", "StaleGrants", "Topic", "Tracker", "Updated", "offset_of"]
@@ -203,22 +203,22 @@ class Tracker(ABC):
         """Forget the newest revision seen of an account and accept older ones: the directory was restored from a backup."""
 
     @abstractmethod
-    def snapshot(self, appid: str) -> tuple[dict[str, Update], int]:
+    def snapshot(self, appid: str) -> tuple[dict[str, FeedEntry], int]:
         """Return the newest entry of each PUID and the current offset of the feed, both of the same moment.
 
         A PUID without an entry has been ``offline`` since ``remembers_since``.
         """
 
     @abstractmethod
-    def latest(self, appid: str, puids: Sequence[str]) -> dict[str, Update]:
+    def latest(self, appid: str, puids: Sequence[str]) -> dict[str, FeedEntry]:
         """Return the newest entries of some PUIDs."""
 
     @abstractmethod
-    def read(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
+    def read(self, appid: str, offset: int, limit: int) -> Sequence[FeedEntry] | None:
         """Return up to ``limit`` entries after ``offset``, oldest first; None if the log no longer covers that offset."""
 
     @abstractmethod
-    def read_now(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
+    def read_now(self, appid: str, offset: int, limit: int) -> Sequence[FeedEntry] | None:
         """Return entries as ``read`` does, without waiting; None if only ``read`` knows the answer.
 
         Listeners of the signal ``feed`` call this, at the latest in a callback that they add to the event loop. Anybody else may miss

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 
-from ...model import Grant, Reason, Status, Update
+from ...model import FeedEntry, Grant, Reason, Status
 
 _SURPLUS = 128
 """Reciprocal of the share by which the log may exceed its number of entries."""
@@ -33,11 +33,11 @@ class Feed:
         self._entries = entries
         self._max_log = entries + entries // _SURPLUS
         self._trimmed_in = -1  # the second (ms) of the last ``trim``: until it is over, no entry becomes too old
-        self._log: list[Update] = []  # its offsets are contiguous and end at head
-        self._older: OrderedDict[str, Update] = OrderedDict()  # the newest entries of PUIDs that are older than the log
+        self._log: list[FeedEntry] = []  # its offsets are contiguous and end at head
+        self._older: OrderedDict[str, FeedEntry] = OrderedDict()  # the newest entries of PUIDs that are older than the log
         self._revoked: set[str] = set()  # revoked PUIDs whose last entry is still stored; no entry may follow for them
         self._floor = 0  # entries up to this offset may be missing
-        self.view: dict[str, Update] = {}
+        self.view: dict[str, FeedEntry] = {}
         self.head = 0
 
     def status(self, puid: str) -> Status:
@@ -58,7 +58,7 @@ class Feed:
         if last and last.at > at:
             at = last.at
         head = self.head = self.head + 1
-        entry = self.view[puid] = Update(head, puid, status, at - at % 1000, reason)
+        entry = self.view[puid] = FeedEntry(head, puid, status, at - at % 1000, reason)
         self._log.append(entry)
         if self._older:
             self._older.pop(puid, None)
@@ -74,7 +74,7 @@ class Feed:
         self._revoked.add(grant.puid)
         return True
 
-    def after(self, offset: int, limit: int) -> Sequence[Update]:
+    def after(self, offset: int, limit: int) -> Sequence[FeedEntry]:
         """Return up to ``limit`` entries after ``offset``, oldest first."""
         before = self.head - len(self._log)
         start = max(offset - before, 0)
@@ -104,11 +104,11 @@ class Feed:
             surplus += 1
         del self._log[:surplus]
 
-    def _live(self, entries: Iterable[Update]) -> Iterable[Update]:
+    def _live(self, entries: Iterable[FeedEntry]) -> Iterable[FeedEntry]:
         """Filter out entries before a revocation. They stay in the log until they are too old, as searching it would take too long."""
         return (entry for entry in entries if entry.reason == "revoked" or entry.puid not in self._revoked)
 
-    def _forget(self, entry: Update) -> None:
+    def _forget(self, entry: FeedEntry) -> None:
         self._floor = entry.offset
         if entry.reason == "revoked":
             self._revoked.discard(entry.puid)

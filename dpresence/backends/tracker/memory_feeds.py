@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from heapq import nsmallest
 
 from ...clock import Clock
-from ...model import DirectoryVersion, Grant, Reason, Status, Update
+from ...model import DirectoryVersion, FeedEntry, Grant, Reason, Status
 from ...settings import PresenceSettings
 from . import DROPPED_SECONDS, Listener, Tracker, offset_of
 from .feed import Feed
@@ -26,19 +26,19 @@ class MemoryFeeds(Tracker):
         self._feeds: dict[str, Feed] = {}
         self._dropped: OrderedDict[str, float] = OrderedDict()  # application -> time until which its feed stays deleted, ascending
 
-    def snapshot(self, appid: str) -> tuple[dict[str, Update], int]:
+    def snapshot(self, appid: str) -> tuple[dict[str, FeedEntry], int]:
         feed = self._feed(appid)
         return dict(feed.view), feed.head
 
-    def latest(self, appid: str, puids: Sequence[str]) -> dict[str, Update]:
+    def latest(self, appid: str, puids: Sequence[str]) -> dict[str, FeedEntry]:
         view = self._feed(appid).view
         return {puid: view[puid] for puid in puids if puid in view}
 
-    def read(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
+    def read(self, appid: str, offset: int, limit: int) -> Sequence[FeedEntry] | None:
         feed = self._feeds.get(appid) or self._feed(appid)
         return feed.after(offset, limit) if feed.covers(offset, self._clock.steady.second(self._clock.monotonic())) else None
 
-    def read_now(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
+    def read_now(self, appid: str, offset: int, limit: int) -> Sequence[FeedEntry] | None:
         return self.read(appid, offset, limit)
 
     def cursor(self, offset: int) -> str:

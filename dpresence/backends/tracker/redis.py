@@ -27,7 +27,7 @@ import msgspec
 
 from ...clock import Clock
 from ...errors import BackendUnavailable, TooMany
-from ...model import ERASED, Device, DirectoryVersion, Grant, GrantSet, Status, Update
+from ...model import ERASED, Device, DirectoryVersion, FeedEntry, Grant, GrantSet, Status
 from ...settings import PresenceSettings
 from ..redis.client import BatchingClient, Unanswered
 from ..redis.connections import ConnectionFactory
@@ -40,7 +40,7 @@ from .redis_values import EncodedGrant, read_published, weight
 
 log = logging.getLogger(__name__)
 
-_CHANNEL = "wakes"
+_SIGNALS_CHANNEL = "wakes"
 """Suffix of the pub/sub channel; ``lua/batch.lua`` publishes on it. Processes of all versions use this name."""
 _STALE = "stale"
 """Result of an operation whose grants are older than those the server has seen; see ``lua/batch_context.lua``."""
@@ -65,7 +65,7 @@ class RedisTracker(RedisFeeds):
         self._epochs, self._process = self._batches.epochs, self._batches.process
         self._lost_cursor = "0"  # cursor of the search for users whose record is lost
         self._unanswered: dict[tuple[str, str], object] = {}  # (user, connection) that may own a device after an unanswered call
-        channel, on_gap = f"{server.prefix}t:{_CHANNEL}", partial(self._signals.schedule, ["missed "])
+        channel, on_gap = f"{server.prefix}t:{_SIGNALS_CHANNEL}", partial(self._signals.schedule, ["missed "])
         with ExitStack() as started:  # closes what has started when a later step fails
             self._client = BatchingClient(server, self._batches.begin, "tracker", weigh=weight)
             started.callback(self._client.close)
@@ -92,7 +92,7 @@ class RedisTracker(RedisFeeds):
         if process != self._process:  # the listeners of this process were called when the reply arrived
             self._signals.dispatch(signals)
 
-    def read_now(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
+    def read_now(self, appid: str, offset: int, limit: int) -> Sequence[FeedEntry] | None:
         return self._signals.entries.after(appid, offset, limit)
 
     def _encode_grants(self, grants: GrantSet) -> tuple[list[EncodedGrant], int]:
@@ -152,7 +152,7 @@ class RedisTracker(RedisFeeds):
         """Yield the users of this process who have a device whose grace period has ended."""
         first, page = 0, [""]
         while page:
-            page = self._client.call("over", first)
+            page = self._client.call("ended_grace", first)
             first += len(page)
             yield from page
 
@@ -251,4 +251,4 @@ def signal(server: ConnectionFactory, topic: Topic, key: str) -> None:
 
     :raises BackendUnavailable: the server does not answer.
     """
-    server.command("PUBLISH", f"{server.prefix}t:{_CHANNEL}", f"\n{topic} {key}")
+    server.command("PUBLISH", f"{server.prefix}t:{_SIGNALS_CHANNEL}", f"\n{topic} {key}")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal, cast
 
 from ...errors import BackendUnavailable
-from ...model import Update
+from ...model import FeedEntry
 from ..redis.client import BatchingClient
 from . import DROPPED_SECONDS, Tracker, offset_of
 from .redis_values import Epochs, decode_entries
@@ -24,14 +24,14 @@ class RedisFeeds(Tracker):
     _client: BatchingClient
     _epochs: Epochs
 
-    def snapshot(self, appid: str) -> tuple[dict[str, Update], int]:
+    def snapshot(self, appid: str) -> tuple[dict[str, FeedEntry], int]:
         for _ in range(_ATTEMPTS):
             view, offset = self._view(appid)
             if offset is not None:
                 return view, offset
         raise BackendUnavailable
 
-    def _view(self, appid: str) -> tuple[dict[str, Update], int | None]:
+    def _view(self, appid: str) -> tuple[dict[str, FeedEntry], int | None]:
         """Read the view in pages and then the changes since; the offset is None if the log no longer covers those."""
         epoch, head, text, cursor = self._client.call("snapshot", appid, "", "0")
         start = self._epochs.start_of(epoch)
@@ -46,7 +46,7 @@ class RedisFeeds(Tracker):
             view |= {update.puid: update for update in self._read(appid, text, start)}
         return view, self._catch_up(appid, view, offset)
 
-    def _catch_up(self, appid: str, view: dict[str, Update], offset: int) -> int | None:
+    def _catch_up(self, appid: str, view: dict[str, FeedEntry], offset: int) -> int | None:
         """Apply to a view the entries after an offset, and return the offset that the view then has; None if the log lacks entries."""
         while updates := self.read(appid, offset, _READ_ENTRIES):
             for update in updates:
@@ -56,11 +56,11 @@ class RedisFeeds(Tracker):
             offset = updates[-1].offset
         return None if updates is None else offset
 
-    def latest(self, appid: str, puids: Sequence[str]) -> dict[str, Update]:
+    def latest(self, appid: str, puids: Sequence[str]) -> dict[str, FeedEntry]:
         return {update.puid: update for update in self._read(appid, self._client.call("latest", appid, puids), self._epochs.start)}
 
-    def read(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
-        found: list[Update] = []
+    def read(self, appid: str, offset: int, limit: int) -> Sequence[FeedEntry] | None:
+        found: list[FeedEntry] = []
         epoch, number = self._epochs.split(offset)
         after: int | Literal[False] = number
         while after is not False and len(found) < limit:
@@ -71,7 +71,7 @@ class RedisFeeds(Tracker):
             found += self._read(appid, text, offset - number)
         return found
 
-    def _read(self, appid: str, text: str, start: int) -> list[Update]:
+    def _read(self, appid: str, text: str, start: int) -> list[FeedEntry]:
         """Decode entries; report a feed with an undecodable entry as damaged.
 
         :raises BackendUnavailable: an entry cannot be decoded.

@@ -8,7 +8,7 @@ from typing import cast
 
 import gevent
 
-from ...model import Update
+from ...model import FeedEntry
 from . import Listener, Topic
 
 log = logging.getLogger(__name__)
@@ -22,9 +22,9 @@ class NewEntries:
     """
 
     def __init__(self) -> None:
-        self._feeds: dict[str, list[Update]] = {}  # without a gap in the offsets; empty: newer entries exist that are not known
+        self._feeds: dict[str, list[FeedEntry]] = {}  # without a gap in the offsets; empty: newer entries exist that are not known
 
-    def add(self, appid: str, entries: list[Update]) -> list[Update]:
+    def add(self, appid: str, entries: list[FeedEntry]) -> list[FeedEntry]:
         """Add the entries of one signal of a feed, none if they are not known; return the list in which the feed's entries are stored."""
         known = self._feeds.get(appid)
         if known is None or not entries or (known and known[-1].offset + 1 != entries[0].offset):
@@ -33,12 +33,12 @@ class NewEntries:
             known.extend(entries)
         return known
 
-    def delete(self, appid: str, entries: list[Update]) -> None:
+    def delete(self, appid: str, entries: list[FeedEntry]) -> None:
         """Delete the entries of a feed if they are stored in this list."""
         if self._feeds.get(appid) is entries:
             del self._feeds[appid]
 
-    def after(self, appid: str, offset: int, limit: int) -> Sequence[Update] | None:
+    def after(self, appid: str, offset: int, limit: int) -> Sequence[FeedEntry] | None:
         """Return up to ``limit`` entries after an offset; None if the next one is not known."""
         entries = self._feeds.get(appid)
         if not entries:
@@ -72,14 +72,14 @@ class Signals:
         """Return whether a listener reads the feed of an application."""
         return any(reads(appid) for reads in self._reads)
 
-    def schedule(self, signals: Iterable[str], entries: Mapping[str, list[Update]] = {}) -> None:
+    def schedule(self, signals: Iterable[str], entries: Mapping[str, list[FeedEntry]] = {}) -> None:
         """Dispatch signals in the event loop, to the present listeners."""
         self._loop.run_callback(self.dispatch, signals, entries, tuple(self._listeners))
 
     def dispatch(
         self,
         signals: Iterable[str],
-        entries: Mapping[str, list[Update]] = {},
+        entries: Mapping[str, list[FeedEntry]] = {},
         listeners: Sequence[Listener] | None = None,
     ) -> None:
         """Call the listeners.

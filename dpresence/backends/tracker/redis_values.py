@@ -10,7 +10,7 @@ from typing import cast
 import gevent
 import msgspec
 
-from ...model import Reason, Status, Update
+from ...model import FeedEntry, Reason, Status
 from ..redis.client import Operation
 from . import Published
 
@@ -18,7 +18,7 @@ _DECODED_AT_ONCE = 2000
 """Entries decoded without yielding to the event loop, which takes a few milliseconds; a snapshot may have very many."""
 _MIN_WEIGHT = 8
 """Weight of an operation on a user who has the maximum number of devices."""
-_WEIGHTS = {"read": 10, "snapshot": 100, "trim": 200, "find_lost": 50, "postponed": 50, "over": 25, "users": 25}
+_WEIGHTS = {"read": 10, "snapshot": 100, "trim": 200, "find_lost": 50, "postponed": 50, "ended_grace": 25, "users": 25}
 
 
 class Epochs:
@@ -70,23 +70,23 @@ EncodedGrant = tuple[str, str, int, bool, bool]
 """The parts of a grant that a script needs, and whether the process wants the new entry of the application's feed in the answer."""
 
 
-def decode_entry(text: str, start: int) -> Update:
+def decode_entry(text: str, start: int) -> FeedEntry:
     """Decode an entry as ``lua/feeds.lua`` writes it.
 
     :param start: see ``Epochs``.
     :raises ValueError: the text is not an entry.
     """
     offset, puid, status, at, reason = text.split(" ")
-    return Update(start + int(offset), puid, cast("Status", status), int(at), cast("Reason", reason))
+    return FeedEntry(start + int(offset), puid, cast("Status", status), int(at), cast("Reason", reason))
 
 
-def decode_entries(text: str, start: int) -> list[Update]:
+def decode_entries(text: str, start: int) -> list[FeedEntry]:
     """Decode lines of entries; yields to the event loop if there are very many.
 
     :param start: see ``Epochs``.
     :raises ValueError: a line is not an entry.
     """
-    found: list[Update] = []
+    found: list[FeedEntry] = []
     for line in text.split("\n") if text else ():
         found.append(decode_entry(line, start))
         if len(found) % _DECODED_AT_ONCE == 0:

@@ -7,7 +7,7 @@ import pytest
 
 from dpresence.backends.tracker import Connected
 from dpresence.errors import TooMany
-from dpresence.model import Device, GrantSet, Update
+from dpresence.model import Device, FeedEntry, GrantSet
 from dpresence.tests.support import EPOCH
 
 from .tracker_values import GO, JANE, SECOND, begin_update, connect, grant, head, read, seen, sweep, told, update
@@ -24,7 +24,7 @@ class DeviceContract:
         assert connect(backend, status="unavailable") == Connected("phone", None)
         assert backend.status("jane") == "unavailable"
         assert list(backend.devices("jane")) == [Device("phone", "unavailable", True, EPOCH)]
-        assert read(backend) == [Update(1, JANE.puid, "unavailable", SECOND, "explicit")]
+        assert read(backend) == [FeedEntry(1, JANE.puid, "unavailable", SECOND, "explicit")]
 
     @pytest.mark.parametrize("phone", ["online", "unavailable", "offline"])
     @pytest.mark.parametrize("laptop", ["online", "unavailable", "offline"])

@@ -8,7 +8,7 @@ from itertools import pairwise
 import gevent
 import pytest
 
-from dpresence.model import Update
+from dpresence.model import FeedEntry
 from dpresence.tests.support import EPOCH
 from dpresence.tests.waiting import eventually
 
@@ -98,11 +98,11 @@ class FeedContract:
         flap(backend, 250)
         updates = read(backend)
         assert backend.offset("chess", backend.cursor(0)) == 0
-        assert updates[0] == Update(1, joe.puid, "online", SECOND, "explicit")
+        assert updates[0] == FeedEntry(1, joe.puid, "online", SECOND, "explicit")
         assert len(updates) < 220
         assert [one.offset for one in updates[1:]] == list(range(updates[1].offset, 253))
         assert updates[-1].status == "online"
-        paged: list[Update] = []
+        paged: list[FeedEntry] = []
         for _ in range(40):
             paged += read(backend, offset=paged[-1].offset if paged else 0, limit=7)
         assert paged == updates
@@ -147,8 +147,8 @@ class FeedContract:
         flap(backend, 2)
         view, offset = backend.snapshot("chess")
         assert view == {
-            JANE.puid: Update(4, JANE.puid, "online", SECOND, "explicit"),
-            joe.puid: Update(2, joe.puid, "online", SECOND, "explicit"),
+            JANE.puid: FeedEntry(4, JANE.puid, "online", SECOND, "explicit"),
+            joe.puid: FeedEntry(2, joe.puid, "online", SECOND, "explicit"),
         }
         assert offset == 4
         flap(backend, 1)
@@ -160,7 +160,7 @@ class FeedContract:
         connect(backend)
         connect(backend, user="joe", grants=(joe,))
         flap(backend, 1)
-        assert backend.latest("chess", [JANE.puid, "unknown"]) == {JANE.puid: Update(3, JANE.puid, "unavailable", SECOND, "explicit")}
+        assert backend.latest("chess", [JANE.puid, "unknown"]) == {JANE.puid: FeedEntry(3, JANE.puid, "unavailable", SECOND, "explicit")}
         assert backend.latest("chess", []) == {}
         assert backend.latest("go", [JANE.puid]) == {}
         assert backend.latest("chess", [joe.puid, JANE.puid]) == backend.snapshot("chess")[0]
@@ -226,7 +226,7 @@ class FeedContract:
 
     def test_what_is_handed_out_is_nobody_elses(self, backend):
         connect(backend, grants=(JANE, GO))
-        expected = [Update(1, JANE.puid, "online", SECOND, "explicit")]
+        expected = [FeedEntry(1, JANE.puid, "online", SECOND, "explicit")]
         view, _ = backend.snapshot("chess")
         found = [view, backend.latest("chess", [JANE.puid]), backend.read("chess", 0, 10), backend.devices("jane")]
         for one in found:
@@ -236,7 +236,7 @@ class FeedContract:
             read(backend)[0].status = "offline"
         assert read(backend) == expected
         assert seen(backend) == {JANE.puid: "online"}
-        assert read(backend, "go") == [Update(1, GO.puid, "online", SECOND, "explicit")]
+        assert read(backend, "go") == [FeedEntry(1, GO.puid, "online", SECOND, "explicit")]
         assert len(backend.devices("jane")) == 1
 
     def test_a_reader_of_every_step_sees_increasing_offsets_and_no_repetition(self, backend, clock):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dpresence.backends.tracker import Connected, Lost
-from dpresence.model import Device, GrantSet, Update
+from dpresence.model import Device, FeedEntry, GrantSet
 from dpresence.tests.support import EPOCH
 
 from .tracker_values import JANE, SECOND, connect, head, read, sweep, told, update
@@ -30,7 +30,7 @@ class GraceContract:
         assert backend.expire("jane", GrantSet(0, (JANE,))) == Lost(grace=1, process=0)
         assert list(backend.due()) == []
         assert (backend.status("jane"), list(backend.devices("jane"))) == ("offline", [])
-        assert read(backend)[-1] == Update(2, JANE.puid, "offline", SECOND + 25_000, "lost")
+        assert read(backend)[-1] == FeedEntry(2, JANE.puid, "offline", SECOND + 25_000, "lost")
 
     def test_each_lost_device_has_its_own_grace(self, backend, clock):
         connect(backend)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dpresence.clock import SETTLING_SECONDS
-from dpresence.model import GrantSet, Update
+from dpresence.model import FeedEntry, GrantSet
 from dpresence.tests.support import EPOCH
 
 from .tracker_values import GO, JANE, SECOND, Ear, connect, flap, grant, read, seen, sweep, told, update
@@ -21,7 +21,7 @@ class GrantContract:
         connect(backend, status=status, grants=())
         clock.advance(5)
         backend.granted(JANE, 0)
-        assert read(backend) == [Update(1, JANE.puid, status, SECOND + 5000, "granted")]
+        assert read(backend) == [FeedEntry(1, JANE.puid, status, SECOND + 5000, "granted")]
 
     def test_a_grant_of_a_user_never_seen_is_offline(self, backend):
         backend.granted(JANE, 0)
@@ -50,7 +50,7 @@ class GrantContract:
         update(backend, "unavailable", (paused,))
         clock.advance(10)
         backend.append_current_status(replace(JANE, since=clock.now()), 0)
-        assert read(backend, offset=2) == [Update(3, JANE.puid, "unavailable", SECOND + 10_000, "explicit")]
+        assert read(backend, offset=2) == [FeedEntry(3, JANE.puid, "unavailable", SECOND + 10_000, "explicit")]
 
     def test_a_pause_of_somebody_offline_is_seen_by_nobody(self, backend):
         backend.granted(JANE, 0)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from gevent.event import AsyncResult
 
 from dpresence.backends.tracker import Connected, Tracker
-from dpresence.model import Grant, GrantSet, Status, Update
+from dpresence.model import FeedEntry, Grant, GrantSet, Status
 from dpresence.settings import PresenceSettings
 from dpresence.tests.support import EPOCH
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
@@ -61,7 +61,7 @@ def sweep(backend: Tracker, *grants: Grant) -> None:
         backend.expire(user, GrantSet(0, grants or (JANE,)))
 
 
-def read(backend: Tracker, appid: str = "chess", offset: int = 0, limit: int = 1000) -> list[Update]:
+def read(backend: Tracker, appid: str = "chess", offset: int = 0, limit: int = 1000) -> list[FeedEntry]:
     updates = backend.read(appid, offset, limit)
     assert updates is not None
     return list(updates)

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dpresence.backends.tracker.feed import Feed
-from dpresence.model import Grant, Update
+from dpresence.model import FeedEntry, Grant
 
 NOW = 1_795_364_497_250
 SECOND = NOW // 1000 * 1000
@@ -41,7 +41,7 @@ def test_a_new_feed_is_empty_and_covers_its_beginning(feed):
 
 def test_an_entry_is_the_present_of_its_puid(feed):
     feed.append(grant("a"), "unavailable", "granted", NOW)
-    entry = Update(1, "a", "unavailable", SECOND, "granted")
+    entry = FeedEntry(1, "a", "unavailable", SECOND, "granted")
     assert list(feed.after(0, 10)) == [entry]
     assert feed.view == {"a": entry}
     assert (feed.status("a"), feed.status("b")) == ("unavailable", "offline")

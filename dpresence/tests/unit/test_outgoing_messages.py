@@ -15,7 +15,7 @@ from pyramid.response import Response
 from dpresence import messages, views
 from dpresence.errors import SlowDown
 from dpresence.messages import KoReply, OkReply, Snapshot, Updates, encode, notifications_frame
-from dpresence.model import Notification, Update
+from dpresence.model import FeedEntry, Notification
 
 
 @pytest.mark.parametrize("kind", [*messages.INCOMING, *messages.OUTGOING], ids=lambda kind: getattr(kind, "__name__", "list"))
@@ -55,7 +55,7 @@ def test_a_ko_reply_is_the_error_object_and_the_id() -> None:
 
 
 def test_updates_are_encoded_as_json_would() -> None:
-    entries = [Update(7, "p-_1", "online", 1_795_364_497_000, "explicit"), Update(8, "q", "offline", 0, "revoked")]
+    entries = [FeedEntry(7, "p-_1", "online", 1_795_364_497_000, "explicit"), FeedEntry(8, "q", "offline", 0, "revoked")]
     expected = [
         {"puid": "p-_1", "status": "online", "at": 1_795_364_497_000, "reason": "explicit"},
         {"puid": "q", "status": "offline", "at": 0, "reason": "revoked"},

@@ -64,7 +64,7 @@ class Grants:
         pass
 
 
-class Comparison:
+class Reconciliation:
     def request(self):
         pass
 
@@ -108,7 +108,7 @@ def hub(channel):
 
 @pytest.fixture
 def recovery(hub, devices):
-    return Recovery(hub, devices, Grants(), Accounts(), Outbox(), RetryQueue(), Comparison(), FanOut(), Delivery())
+    return Recovery(hub, devices, Grants(), Accounts(), Outbox(), RetryQueue(), Reconciliation(), FanOut(), Delivery())
 
 
 def run(recovery):

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from dpresence.backends.tracker import Tracker
 from dpresence.backends.tracker.memory import MemoryTracker
 from dpresence.errors import TooMany
-from dpresence.model import Grant, GrantSet, Status, Update
+from dpresence.model import FeedEntry, Grant, GrantSet, Status
 from dpresence.settings import PresenceSettings
 from dpresence.tests.support import FakeClock
 
@@ -55,9 +55,9 @@ class Reader:
     offset: int = 0
     view: dict[str, Status] = field(default_factory=dict)
     dead: set[str] = field(default_factory=set)
-    last: dict[str, Update] = field(default_factory=dict)
+    last: dict[str, FeedEntry] = field(default_factory=dict)
 
-    def fold(self, update: Update) -> None:
+    def fold(self, update: FeedEntry) -> None:
         assert update.offset > self.offset
         assert update.puid not in self.dead
         self.offset = update.offset
@@ -67,7 +67,7 @@ class Reader:
         else:
             self.view[update.puid] = update.status
 
-    def check(self, update: Update) -> None:
+    def check(self, update: FeedEntry) -> None:
         """Check the invariants between entries of one PUID when none was left out."""
         before = self.last.get(update.puid)
         self.last[update.puid] = update
@@ -233,7 +233,7 @@ class TrackerMachine(RuleBasedStateMachine):
 
     # -- readers
 
-    def unread(self, app: str, offset: int, limit: int) -> Iterator[Update]:
+    def unread(self, app: str, offset: int, limit: int) -> Iterator[FeedEntry]:
         """Return the entries after an offset that the log covers, read page by page."""
         while True:
             page = self.tracker.read(app, offset, limit)
@@ -269,7 +269,7 @@ class TrackerMachine(RuleBasedStateMachine):
             view, offset = self.tracker.snapshot(app)
             assert ({puid: one.status for puid, one in view.items()}, offset) == (expected, reader.offset)
 
-    def at_is_not_before_the_grant(self, update: Update) -> None:
+    def at_is_not_before_the_grant(self, update: FeedEntry) -> None:
         granted = [one for one in (*self.grants.values(), *(grant for _, grant in self.revoked)) if one.puid == update.puid]
         assert [one for one in granted if update.at < one.since // 1000 * 1000] == []
 

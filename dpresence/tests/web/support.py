@@ -221,7 +221,7 @@ class World:
         self.services.retries.flush()
         for _ in range(2):
             self.services.outbox.sweep()
-        self.services.comparison.sweep()
+        self.services.reconciliation.sweep()
 
     def advance(self, seconds: float) -> None:
         """Let time pass, as the ticker and the sweeps see it."""

@@ -39,7 +39,7 @@ class Site:
     def sweep(self) -> None:
         for _ in range(4):
             self.world.advance(10)
-            self.world.services.comparison.sweep()
+            self.world.services.reconciliation.sweep()
             self.world.settle()
 
 
@@ -116,15 +116,15 @@ def test_a_newer_version_that_another_process_told_meanwhile_is_no_restoration(
     site: Site, app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = site.world
-    directory, comparison = world.registry.backends.directory, world.services.comparison
+    directory, reconciliation = world.registry.backends.directory, world.services.reconciliation
     old = directory.version()
     world.grant(ANN, app)
-    comparison.sweep()
+    reconciliation.sweep()
     answers = iter((old, directory.version()))
     cursor = world.service(app).sent[1]["cursor"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(directory, "version", lambda: next(answers))
-        comparison.sweep()
+        reconciliation.sweep()
     assert world.registry.backends.tracker.offset(app.id, cursor) is not None
     assert "restored" not in caplog.text
 

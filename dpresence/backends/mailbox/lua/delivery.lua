@@ -51,9 +51,9 @@ function run.push(items, limit)
   end
   queues.add(some)
   for _, queue in ipairs(some) do
-    local over = queue.size + #queue.items - limit
-    if over > 0 then
-      local dropped = queues.forget(queue.user, queue.puid, call('ZRANGE', key('queue', queue.puid), 0, over - 1))
+    local excess = queue.size + #queue.items - limit
+    if excess > 0 then
+      local dropped = queues.forget(queue.user, queue.puid, call('ZRANGE', key('queue', queue.puid), 0, excess - 1))
       queues.discarded.dropped = queues.discarded.dropped + dropped
     end
   end
@@ -84,8 +84,8 @@ end
 
 -- Return the size of a queue as its application sees it.
 function run.waiting(user, puid, shown_until)
-  local left, size = queues.tidy(user, puid, 0, math.huge, FEW) -- otherwise expired entries of "taken" would be subtracted twice
-  return left and size - call('ZCOUNT', key('taken', puid), '-inf', '(' .. number(shown_until)) or UNTIDY
+  local left, size = queues.tidy(user, puid, 0, math.huge, FEW) -- otherwise expired received entries would be subtracted twice
+  return left and size - call('ZCOUNT', key(queues.RECEIVED, puid), '-inf', '(' .. number(shown_until)) or UNTIDY
 end
 
 function run.puids(user, ids)
@@ -112,7 +112,7 @@ function run.discard_received(user, ids, unseen, at)
   end
   for puid, some in pairs(named) do
     local hidden = unseen == 'all' or hide[puid]
-    count = count + (hidden and queues.take(user, puid, some, at) or not hidden and queues.discard(user, puid, some) or 0)
+    count = count + (hidden and queues.mark_received(user, puid, some, at) or not hidden and queues.discard(user, puid, some) or 0)
   end
   return count
 end

@@ -37,8 +37,8 @@ end
 
 -- Return how many have expired, and whether more may remain.
 function run.sweep()
-  local over, count = call('ZRANGEBYSCORE', queues.due, '-inf', queues.now, 'LIMIT', 0, queues.SOME), 0
-  for _, queue in ipairs(over) do
+  local overdue, count = call('ZRANGEBYSCORE', queues.due, '-inf', queues.now, 'LIMIT', 0, queues.SOME), 0
+  for _, queue in ipairs(overdue) do
     if count >= queues.MANY then return { count, true } end
     local user, puid = string.match(queue, '^(.*) (%S+)$')
     local ids = call('ZRANGEBYSCORE', queues.key('ends', puid), '-inf', queues.now, 'LIMIT', 0, queues.MANY)
@@ -47,7 +47,7 @@ function run.sweep()
     local next = call('ZRANGE', queues.key('ends', puid), 0, 0, 'WITHSCORES')[2]
     if next then call('ZADD', queues.due, next, queue) else call('ZREM', queues.due, queue) end
   end
-  return { count, #over > 0 }
+  return { count, #overdue > 0 }
 end
 
 -- A server that is full, read-only or lacks replicas answers reads but refuses writes.

@@ -8,6 +8,8 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000) -- ms
 local MANY = 100 -- notifications that one operation handles
 local SOME = 20 -- queues that one sweep handles
 
+local RECEIVED = 'taken' -- name of the key with the notifications that are only counted
+
 local function key(name, owner)
   return prefix .. name .. ':' .. owner
 end
@@ -23,7 +25,7 @@ local function forget(user, puid, ids)
   call('HDEL', key('facts', user), unpack(ids))
   call('HDEL', key('text', user), unpack(ids))
   call('ZREM', key('ends', puid), unpack(ids))
-  call('ZREM', key('taken', puid), unpack(ids))
+  call('ZREM', key(RECEIVED, puid), unpack(ids))
   call('ZREM', key('queue', puid), unpack(ids))
   return call('ZREM', key('order', user), unpack(ids))
 end
@@ -40,12 +42,12 @@ local function discard(user, puid, ids)
 end
 
 -- Mark notifications of one queue as received, delete their text and continue to count them; return how many there were.
-local function take(user, puid, ids, at)
+local function mark_received(user, puid, ids, at)
   local count = 0
   for _, id in ipairs(ids) do
     if call('ZREM', key('order', user), id) == 1 then
       call('HDEL', key('text', user), id)
-      call('ZADD', key('taken', puid), number(at), id)
+      call('ZADD', key(RECEIVED, puid), number(at), id)
       count = count + 1
     end
   end
@@ -56,13 +58,13 @@ end
 local function add_to(user, puid, items)
   local facts, texts, places, ends, first = {}, {}, {}, {}, nil
   for index, item in ipairs(items) do
-    local id, position, over, text = unpack(item)
+    local id, position, ends_at, text = unpack(item)
     local two, one = 2 * index, 2 * index - 1
-    facts[one], facts[two] = id, number(over) .. ' ' .. puid
+    facts[one], facts[two] = id, number(ends_at) .. ' ' .. puid
     texts[one], texts[two] = id, text
     places[one], places[two] = number(position), id
-    ends[one], ends[two] = number(over), id
-    first = math.min(first or over, over)
+    ends[one], ends[two] = number(ends_at), id
+    first = math.min(first or ends_at, ends_at)
   end
   call('HSET', key('facts', user), unpack(facts))
   call('HSET', key('text', user), unpack(texts))
@@ -97,17 +99,17 @@ end
 local function tidy(user, puid, shown_until, limit, left)
   left = discard_some('expired', user, puid, call('ZRANGEBYSCORE', key('ends', puid), '-inf', now, 'LIMIT', 0, left + 1), left)
   if not left then return nil end
-  local before = '(' .. number(shown_until)
-  left = discard_some('expired', user, puid, call('ZRANGEBYSCORE', key('taken', puid), '-inf', before, 'LIMIT', 0, left + 1), left)
+  local earlier = '(' .. number(shown_until)
+  left = discard_some('expired', user, puid, call('ZRANGEBYSCORE', key(RECEIVED, puid), '-inf', earlier, 'LIMIT', 0, left + 1), left)
   if not left then return nil end
   local size = call('ZCARD', key('queue', puid))
-  local over = math.min(size - limit, left + 1)
-  if over <= 0 then return left, size end
-  return discard_some('dropped', user, puid, call('ZRANGE', key('queue', puid), 0, over - 1), left), limit
+  local excess = math.min(size - limit, left + 1)
+  if excess <= 0 then return left, size end
+  return discard_some('dropped', user, puid, call('ZRANGE', key('queue', puid), 0, excess - 1), left), limit
 end
 
 return {
   prefix = prefix, operations = operations, queues = queues, due = due, microseconds = microseconds, now = now,
-  MANY = MANY, SOME = SOME, key = key, number = number, forget = forget, discard = discard, take = take, add = add,
-  tidy = tidy, discarded = discarded,
+  MANY = MANY, SOME = SOME, RECEIVED = RECEIVED, key = key, number = number, forget = forget,
+  discard = discard, mark_received = mark_received, add = add, tidy = tidy, discarded = discarded,
 }

@@ -8,11 +8,11 @@ function run.records(user, puid)
   local found, places = {}, call('ZRANGE', key('queue', puid), 0, -1, 'WITHSCORES')
   for index = 1, #places, 2 do
     local id = places[index]
-    local facts, taken = call('HGET', key('facts', user), id), call('ZSCORE', key('taken', puid), id)
+    local facts, received_at = call('HGET', key('facts', user), id), call('ZSCORE', key(queues.RECEIVED, puid), id)
     if facts then
       local ends = tonumber(string.match(facts, '^%d+'))
       local text = call('HGET', key('text', user), id)
-      found[#found + 1] = { id, tonumber(places[index + 1]), ends, text, taken and tonumber(taken) }
+      found[#found + 1] = { id, tonumber(places[index + 1]), ends, text, received_at and tonumber(received_at) }
     end
   end
   return found
@@ -22,9 +22,9 @@ end
 function run.restore(items)
   local last = tonumber(call('GET', queues.prefix .. 'count') or 0)
   for _, item in ipairs(items) do
-    local user, puid, id, position, ends, text, taken = unpack(item)
+    local user, puid, id, position, ends, text, received_at = unpack(item)
     queues.add({ { user = user, puid = puid, items = { { id, position, ends, text } } } })
-    if taken then queues.take(user, puid, { id }, taken) end
+    if received_at then queues.mark_received(user, puid, { id }, received_at) end
     last = math.max(last, position)
   end
   call('SET', queues.prefix .. 'count', number(last))

@@ -39,11 +39,11 @@ local function find(name)
   end
 end
 
-local channel = context.prefix .. 'wakes'
+local signals_channel = context.prefix .. 'wakes'
 
 -- Return whether another process may receive signals. Each one subscribes to a channel of its own too, so that it is not counted itself.
 local function may_have_other_subscribers()
-  local known, counts = pcall(call, 'PUBSUB', 'NUMSUB', channel, channel .. ':' .. context.process)
+  local known, counts = pcall(call, 'PUBSUB', 'NUMSUB', signals_channel, signals_channel .. ':' .. context.process)
   return not known or counts[4] == 0 or counts[2] > counts[4]
 end
 
@@ -60,7 +60,7 @@ end
 local entries = feeds.save_all()
 local text = table.concat(context.signals, '\n')
 if #context.signals > 0 and may_have_other_subscribers() then
-  call('PUBLISH', channel, context.process .. '\n' .. text) -- see tracker/redis.py
+  call('PUBLISH', signals_channel, context.process .. '\n' .. text) -- see tracker/redis.py
 end
 local batches = call('HINCRBY', context.meta, 'batches', 1)
 if context.reset then call('UNLINK', context.meta, context.processes) end -- the next registration deletes all data, see open.lua

@@ -1,11 +1,12 @@
 -- Operations on devices, and on their grace periods.
 local rates, records, context = require('rates'), require('records'), require('batch_context')
 local call, prefix, me, ticks, STALE = redis.call, context.prefix, context.process, context.ticks, context.STALE
+local GRACE_END, SIGN_IN_REVISION = records.GRACE_END, records.SIGN_IN_REVISION
 local operations = {}
 
 local function find_owned(record, name, connection)
   local device = record.devices[name]
-  return device and not device.over and device.connection == connection and device.process == me and device or nil
+  return device and not device[GRACE_END] and device.connection == connection and device.process == me and device or nil
 end
 
 -- Return the name of the device that a connection owns.
@@ -21,7 +22,7 @@ local function index(user, record, process)
   for _, device in pairs(record.devices) do
     if device.process == process then
       any = true
-      if device.over and (not soonest or device.over < soonest) then soonest = device.over end
+      if device[GRACE_END] and (not soonest or device[GRACE_END] < soonest) then soonest = device[GRACE_END] end
     end
   end
   call(any and 'SADD' or 'SREM', prefix .. 'users:' .. process, user)
@@ -38,9 +39,9 @@ local function save_devices(user, record, grants, reason)
   for _, device in pairs(record.devices) do
     if records.RANK[device.status] > records.RANK[status] then status = device.status end
   end
-  local before = record.status
+  local previous = record.status
   record.status = status
-  if status ~= before then rates.append_status(user, record, grants, before, reason) end
+  if status ~= previous then rates.append_status(user, record, grants, previous, reason) end
   records.store(user, record)
 end
 
@@ -51,7 +52,7 @@ local function delete_devices(user, grants, revision, reason, which)
   for name, device in pairs(record.devices) do
     if which(name, device) then
       at[device.process] = true
-      if reason == 'explicit' and not device.over then
+      if reason == 'explicit' and not device[GRACE_END] then
         call('SET', prefix .. 'out:' .. device.connection, '', 'EX', context.feed_seconds)
       end
       record.devices[name] = nil
@@ -74,7 +75,7 @@ end
 local function nameless_in_grace(record)
   local found
   for name, device in pairs(record.devices) do
-    if device.over and string.sub(name, 1, 1) == '~' and (not found or name < found) then found = name end
+    if device[GRACE_END] and string.sub(name, 1, 1) == '~' and (not found or name < found) then found = name end
   end
   return found
 end
@@ -100,16 +101,16 @@ function operations.connect(user, name, connection, status, grants, revision, li
   if name == '' then name = name_of(record, connection) or nameless_in_grace(record) or generated end
   local others = 0
   for other, device in pairs(record.devices) do
-    if other ~= name and not device.over then others = others + 1 end
+    if other ~= name and not device[GRACE_END] then others = others + 1 end
   end
   if others >= limit then return false end
-  local before = record.devices[name]
-  local since = before and before.connection == connection and before.since or context.now
+  local previous = record.devices[name]
+  local since = previous and previous.connection == connection and previous.since or context.now
   record.devices[name] = { status = status, connection = connection, process = me, since = since, signed = sign_in_revision }
-  if before and before.process ~= me then index(user, record, before.process) end
+  if previous and previous.process ~= me then index(user, record, previous.process) end
   index(user, record, me)
   save_devices(user, record, grants, 'explicit')
-  return { name, before and not before.over and before.connection or '', before and before.over and true or false }
+  return { name, previous and not previous[GRACE_END] and previous.connection or '', previous and previous[GRACE_END] and true or false }
 end
 
 function operations.update(user, name, connection, status, grants, revision, sign_in_revision)
@@ -117,8 +118,8 @@ function operations.update(user, name, connection, status, grants, revision, sig
   if revision < record.revision then return STALE end
   local device = find_owned(record, name, connection)
   if not device then return false end
-  if device.status ~= status or sign_in_revision > (device.signed or 0) then
-    device.status, device.signed = status, math.max(sign_in_revision, device.signed or 0)
+  if device.status ~= status or sign_in_revision > (device[SIGN_IN_REVISION] or 0) then
+    device.status, device[SIGN_IN_REVISION] = status, math.max(sign_in_revision, device[SIGN_IN_REVISION] or 0)
     save_devices(user, record, grants, 'explicit')
   end
   return true
@@ -134,7 +135,7 @@ function operations.leave(user, name, connection)
   if device.status == 'offline' then
     record.devices[name] = nil
   else
-    device.connection, device.over = '', ticks + context.grace
+    device.connection, device[GRACE_END] = '', ticks + context.grace
   end
   index(user, record, me)
   save_devices(user, record, {}, 'lost')
@@ -149,12 +150,14 @@ end
 -- before_revision: sign the device out only if it signed in before the account had this revision.
 function operations.remove(user, name, grants, revision, before_revision)
   return delete_devices(user, grants, revision, 'explicit', function(other, device)
-    return other == name and (device.signed or 0) < before_revision
+    return other == name and (device[SIGN_IN_REVISION] or 0) < before_revision
   end)
 end
 
 function operations.remove_all(user, grants, revision, before_revision)
-  local found = delete_devices(user, grants, revision, 'explicit', function(_, device) return (device.signed or 0) < before_revision end)
+  local found = delete_devices(user, grants, revision, 'explicit', function(_, device)
+    return (device[SIGN_IN_REVISION] or 0) < before_revision
+  end)
   if found ~= STALE and records.load(user).status == 'offline' then
     rates.append_status_at_once(grants, 'offline', 'explicit') -- changes a feed only if the record was lost
   end
@@ -168,7 +171,7 @@ end
 function operations.devices(user)
   local found = {}
   for name, device in pairs(records.load(user).devices) do
-    found[#found + 1] = { name, device.status, not device.over, device.since }
+    found[#found + 1] = { name, device.status, not device[GRACE_END], device.since }
   end
   return found
 end
@@ -178,9 +181,9 @@ function operations.expire(user, grants, revision)
   local grace, process = 0, 0
   local found = delete_devices(user, grants, revision, 'lost', function(_, device)
     if device.process == me then
-      local over = device.over and device.over <= ticks
-      grace = grace + (over and 1 or 0)
-      return over
+      local ended = device[GRACE_END] and device[GRACE_END] <= ticks
+      grace = grace + (ended and 1 or 0)
+      return ended
     end
     local dead = call('HEXISTS', context.processes, device.process) == 0
     process = process + (dead and 1 or 0)

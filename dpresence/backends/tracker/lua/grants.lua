@@ -29,7 +29,7 @@ end
 function operations.append_current_status(user, grant, revision)
   local record = records.load(user)
   if revision < record.revision then return context.STALE end
-  local status, full = grant[4] and 'offline' or record.told or record.status, record.full
+  local status, full = grant[4] and 'offline' or record[records.SENT_STATUS] or record.status, record.full
   feeds.show(grant, status, 'explicit', status ~= 'offline' and rates.allowance(user, record) or nil)
   if revision > record.revision or full ~= record.full then
     record.revision = revision

@@ -53,7 +53,7 @@ function operations.users(process, cursor)
 end
 
 -- Return up to feeds.SOME users of this process who have a device whose grace period has ended, fewer at the end.
-function operations.over(first)
+function operations.ended_grace(first)
   return call('ZRANGEBYSCORE', prefix .. 'grace:' .. me, '-inf', context.ticks, 'LIMIT', first, feeds.SOME)
 end
 

@@ -3,7 +3,8 @@
 -- A bucket is represented by the time, by the server's clock, at which it is full. The value is clamped when read, so that a step of
 -- the clock gains or loses the tokens of one bucket at most.
 
-local feeds, context = require('feeds'), require('batch_context')
+local feeds, records, context = require('feeds'), require('records'), require('batch_context')
+local SENT_STATUS = records.SENT_STATUS
 
 local present
 
@@ -41,16 +42,16 @@ end
 
 -- Append a user's status to the feeds that do not show it, or postpone this; return whether all feeds show it. The caller stores the
 -- record.
---   before: the status that applications were sent last, if no change is postponed.
-local function append_status(user, record, grants, before, reason)
+--   previous: the status that applications were sent last, if no change is postponed.
+local function append_status(user, record, grants, previous, reason)
   local all, may = true, record.status ~= 'offline' and allowance(user, record) or nil
   for _, grant in ipairs(grants) do
     if not grant[4] then all = feeds.show(grant, record.status, reason, may) and all end
   end
   if all then
-    record.told, record.reason = nil, nil
+    record[SENT_STATUS], record.reason = nil, nil
   else
-    record.told, record.reason = record.told or before, reason
+    record[SENT_STATUS], record.reason = record[SENT_STATUS] or previous, reason
   end
   return all
 end

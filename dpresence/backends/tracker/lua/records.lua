@@ -2,6 +2,11 @@
 local damage, context = require('damage'), require('batch_context')
 local call, prefix = redis.call, context.prefix
 
+-- Fields of a stored record whose names are older than the terms of this code.
+local SENT_STATUS = 'told' -- while a change is postponed: the status last sent to applications
+local GRACE_END = 'over' -- of a device in grace, in ticks of its process
+local SIGN_IN_REVISION = 'signed' -- of a device
+
 local RANK = { offline = 0, unavailable = 1, online = 2 }
 
 local function is_record(record)
@@ -56,9 +61,10 @@ end
 -- Return the status that applications were sent last.
 local function sent_status(user)
   local record = load(user)
-  return record.told or record.status
+  return record[SENT_STATUS] or record.status
 end
 
 return {
+  SENT_STATUS = SENT_STATUS, GRACE_END = GRACE_END, SIGN_IN_REVISION = SIGN_IN_REVISION,
   RANK = RANK, load = load, store = store, raise_revision = raise_revision, sent_status = sent_status,
 }

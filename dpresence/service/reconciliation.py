@@ -1,6 +1,6 @@
-"""Compares the tracker's feeds with the directory and corrects differences (docs/decisions/0012-outbox.md).
+"""Reconciles the tracker's feeds with the directory (docs/decisions/0012-outbox.md).
 
-The outbox applies each change to the tracker. The comparison finds differences for which no entry exists any more: after a store was
+The outbox applies each change to the tracker. The reconciliation corrects differences for which no entry exists any more: after a store was
 restored from a backup or lost acknowledged writes, and after a sweep that used outdated grants.
 """
 
@@ -12,51 +12,52 @@ from collections.abc import Sequence
 from ..backends.directory import Directory
 from ..backends.tracker import Tracker
 from ..messages import MAX_ENTRIES
-from ..model import Grant, Update
+from ..model import FeedEntry, Grant
 from .grants import Grants
 from .scheduling import yield_to_loop
 
 log = logging.getLogger(__name__)
 
+_CLAIM = "comparison"  # a stored name
 _CLAIM_SECONDS = 30
-"""Minimum seconds between two comparisons, over all processes."""
+"""Minimum seconds between two reconciliations, over all processes."""
 _PAGE = 100
 """Number of application ids that are read from the tracker in one call."""
 
 
-class Comparison:
-    """Compares on request, at most one process at a time: another one that requests it compares after ``_CLAIM_SECONDS``."""
+class Reconciliation:
+    """Runs on request, in at most one process at a time; another process whose request is pending runs after ``_CLAIM_SECONDS``."""
 
     def __init__(self, directory: Directory, tracker: Tracker, grants: Grants) -> None:
         self._directory = directory
         self._tracker = tracker
         self._grants = grants
-        self._requested = True  # every process requests a comparison at its start
+        self._requested = True  # every process requests a reconciliation at its start
 
     def request(self) -> None:
-        """Request a comparison by the next ``sweep``. Does not block."""
+        """Request a reconciliation by the next ``sweep``. Does not block."""
         self._requested = True
 
     def sweep(self) -> None:
-        """Compare every application, if it was requested and no other process has just done so.
+        """Reconcile every feed, if this was requested and no other process has just done so.
 
         :raises BackendUnavailable: a backend is unavailable; the next sweep tries again.
         """
         self._detect_restored_directory()
-        if not self._requested or not self._tracker.claim("comparison", _CLAIM_SECONDS):
+        if not self._requested or not self._tracker.claim(_CLAIM, _CLAIM_SECONDS):
             return
-        self._requested = False  # a request during the comparison causes another one
+        self._requested = False  # a request during the reconciliation causes another one
         try:
-            self._compare_all()
+            self._reconcile_all()
         except BaseException:
             self._requested = True
             raise
 
-    def _compare_all(self) -> None:
+    def _reconcile_all(self) -> None:
         after = ""
         while appids := self._tracker.applications(after, _PAGE):
             for appid in appids:
-                self._compare(appid)
+                self._reconcile(appid)
             after = appids[-1]
 
     def _detect_restored_directory(self) -> None:
@@ -72,8 +73,8 @@ class Comparison:
             )
             tracker.reset()
 
-    def _compare(self, appid: str) -> None:
-        """Compare the feed of one application.
+    def _reconcile(self, appid: str) -> None:
+        """Reconcile the feed of one application.
 
         The tracker is read before the directory: a grant that is added or revoked in between has an outbox entry of its own.
         """
@@ -96,6 +97,6 @@ class Comparison:
             self._grants.republish(grant.user, grant.appid)
 
 
-def _may_be_wrong(seen: Update) -> bool:
+def _may_be_wrong(seen: FeedEntry) -> bool:
     """Return whether an entry may show more than the user's grants allow. An entry that is ``offline`` cannot."""
     return seen.status != "offline"

@@ -1,4 +1,4 @@
-"""The tracker's feeds are compared with the directory, at the start and after signals may have been missed."""
+"""Reconciliation of the tracker's feeds with the directory, at the start and after signals may have been missed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from dpresence.tests.web.support import App, World, updates
 ANN = "ann@example.org"
 
 
-def compare(world: World) -> None:
-    """Compare as after signals were missed."""
+def reconcile(world: World) -> None:
+    """Reconcile as after signals were missed."""
     world.clock.advance(31)
-    world.services.comparison.request()
-    world.services.comparison.sweep()
+    world.services.reconciliation.request()
+    world.services.reconciliation.sweep()
     world.settle()
 
 
@@ -28,7 +28,7 @@ def test_a_user_whose_grant_nobody_knows_is_revoked(world: World, app: App) -> N
     tracker.connect("somebody", "phone", "c1", "online", GrantSet(0, (lost,)), 20, 0)
     world.settle()
     assert updates(service) == [(lost.puid, "online", "explicit")]
-    compare(world)
+    reconcile(world)
     assert updates(service) == [(lost.puid, "offline", "revoked")]
 
 
@@ -37,7 +37,7 @@ def test_a_user_who_is_paused_but_shown_is_hidden(world: World, app: App, puid: 
     service, directory = world.followed(app), world.registry.backends.directory
     directory.database.run(lambda it: it.execute(grants.update().values(paused=True)))  # as if a restored store had it
     world.services.grants.invalidate_all()
-    compare(world)
+    reconcile(world)
     assert updates(service) == [(puid, "offline", "explicit")]
 
 
@@ -49,45 +49,45 @@ def test_a_user_who_has_no_device_is_not_shown_online(world: World, app: App, pu
     tracker.remove(user, "phone", GrantSet(known.revision, ()))  # as by a sweep that did not know of the grant
     world.settle()
     assert updates(service) == [(puid, "online", "explicit")]
-    compare(world)
+    reconcile(world)
     assert updates(service) == [(puid, "offline", "explicit")]
 
 
 def test_what_is_right_is_not_told_again(world: World, app: App, puid: str) -> None:
     world.device(ANN)
     service = world.followed(app)
-    compare(world)
+    reconcile(world)
     assert updates(service) == []
 
 
 def test_a_request_during_a_comparison_causes_another_one(world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch) -> None:
     world.device(ANN)
-    comparison, compared = world.services.comparison, list[str]()
+    reconciliation, reconciled = world.services.reconciliation, list[str]()
 
     def once_requested_again(appid: str) -> None:
-        compared.append(appid)
-        if len(compared) == 1:
-            comparison.request()
+        reconciled.append(appid)
+        if len(reconciled) == 1:
+            reconciliation.request()
 
-    monkeypatch.setattr(comparison, "_compare", once_requested_again)
-    compare(world)
-    assert compared == [app.id]
+    monkeypatch.setattr(reconciliation, "_reconcile", once_requested_again)
+    reconcile(world)
+    assert reconciled == [app.id]
     for _ in range(2):
         world.clock.advance(31)
-        comparison.sweep()
-        assert compared == [app.id, app.id]
+        reconciliation.sweep()
+        assert reconciled == [app.id, app.id]
 
 
 def test_a_comparison_that_fails_is_made_again(world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch) -> None:
     away = Away(monkeypatch, world.registry.backends.directory, "grants_by_puid")
     with pytest.raises(BackendUnavailable):
-        compare(world)
+        reconcile(world)
     away.back, looked = True, []
     real = world.registry.backends.directory.grants_by_puid
     monkeypatch.setattr(world.registry.backends.directory, "grants_by_puid", lambda *given: looked.append(given) or real(*given))
     world.clock.advance(31)
-    world.services.comparison.sweep()
-    world.services.comparison.sweep()
+    world.services.reconciliation.sweep()
+    world.services.reconciliation.sweep()
     assert len(looked) == 1
 
 
