@@ -110,8 +110,8 @@ class Device(Socket):
         self.signed_in, self.sent_at = False, 0.0
         if self._fleet.returns and not self._fleet.closing:
             self._attempts += 1
-            told = re.search(r"retry_after=(\d+)", reason)
-            least = float(told[1]) if told else 0.0
+            assigned = re.search(r"retry_after=(\d+)", reason)
+            least = float(assigned[1]) if assigned else 0.0
             self.loop.later(least + random.uniform(0, min(MOST_BACKOFF_SECONDS, 0.5 * 2**self._attempts)), self.come)
 
 
@@ -158,7 +158,7 @@ class Fleet:
 
 
 class Watcher(Socket):
-    """An application's channel. It keeps what it was told last of each PUID and where it stands."""
+    """An application's channel. It keeps what it received last for each PUID and its cursor."""
 
     __slots__ = ("_first", "_key", "_path", "_port", "at_snapshot", "closing", "counts", "cursor", "delivered", "returns", "seen")
 

@@ -1,4 +1,4 @@
-"""The load: a process of its own with thousands of devices and one watching application, told what to do line by line.
+"""The load: a process of its own with thousands of devices and one watching application, controlled by lines of text.
 
 ``Load`` starts it and talks to it: ``load.do("devices", port=.., people=[[email, proof], ..])``. It speaks to loopback
 only, and ends when its parent does, or after ``LIFE_SECONDS``.

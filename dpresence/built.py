@@ -1,4 +1,4 @@
-"""What the package was built from: ``source``, ``commit`` and ``build``, as far as they are known. setup.py writes this module anew."""
+"""Origin of the package: ``source``, ``commit`` and ``build``, as far as they are known. setup.py writes this module anew."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When each connection is looked at next: a timing wheel, so that a round with nothing due touches no connection."""
+"""Timing wheel of the next tick of each connection: a round with nothing due touches no connection."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class StatusLimit:
 
     @property
     def due_at(self) -> float:
-        """When the pending change is due; never without one."""
+        """Time at which the pending change is due; infinity without one."""
         return inf if self.pending is None else self._pending_at
 
     def take_due(self, now: float) -> bool:

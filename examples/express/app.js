@@ -28,7 +28,7 @@ app.use(express.static(new URL("public", import.meta.url).pathname));
 app.use(cookieSession({ name: "club", secret: config.session_secret, sameSite: "lax" }));
 app.use(express.urlencoded());
 
-/** Return what a member has to be told on the next page, once. */
+/** Return the message for a member on the next page, once. */
 function takeMessage(session) {
   const { message } = session;
   delete session.message;

@@ -1,4 +1,4 @@
-"""Which member has which PUID, in a SQLite file. A PUID is private data of its member: no page shows it."""
+"""The PUID of each member, in a SQLite file. A PUID is private data of its member: no page shows it."""
 
 from __future__ import annotations
 

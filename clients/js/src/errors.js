@@ -30,7 +30,7 @@ export class Refused extends PresenceError {
   }
 }
 
-/** The service closed the channel for good: the client does not come back. */
+/** The service closed the channel for good: the client does not reconnect. */
 export class Closed extends PresenceError {
   /** @param {number} code close code of section 7 @param {string} reason */
   constructor(code, reason) {

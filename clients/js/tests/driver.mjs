@@ -1,4 +1,4 @@
-// The client in a process of its own: devices and one application's service, told what to do by lines of JSON. The service's fault tests
+// The client in a process of its own: devices and one application's service, controlled by lines of JSON. The service's fault tests
 // (dpresence/tests/faults/test_clients.py) run it. The first line is {url, appid, key, store, people: [[puid, email, ticket], ..]}. Each
 // command is answered by what was seen so far, with the frames that have come since the last answer.
 

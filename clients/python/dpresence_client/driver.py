@@ -70,7 +70,7 @@ class Driver:
         self.pump()
 
     async def start(self, seconds: float) -> None:
-        """Start; return when the client has signed in, or goes on trying after some seconds.
+        """Start; return when the client has signed in, or keeps trying after some seconds.
 
         :raises PresenceError: the service refused the client for good.
         """

@@ -101,7 +101,7 @@ class Unavailable(Refused):
 
 
 class Closed(PresenceError):
-    """The service closed the channel for good: the client does not come back.
+    """The service closed the channel for good: the client does not reconnect.
 
     :ivar code: close code of section 7.
     :ivar reason: short text of the service.

@@ -1,4 +1,4 @@
-"""When to come back after a connection has ended (docs/protocol.md, section 7). Times are seconds of any monotonic clock."""
+"""Time of the reconnection after a connection has ended (docs/protocol.md, section 7). Times are seconds of any monotonic clock."""
 
 from __future__ import annotations
 

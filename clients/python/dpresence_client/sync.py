@@ -65,7 +65,7 @@ class Client(Generic[A]):
         return repr(self._client)
 
     def start(self) -> None:
-        """Connect; return when the client has signed in, or after ``open_seconds``, when it goes on trying by itself.
+        """Connect; return when the client has signed in, or after ``open_seconds``, when it keeps trying by itself.
 
         :raises PresenceError: the service refused the client for good, for example ``InvalidKey``.
         """

@@ -61,8 +61,8 @@ def test_another_device_is_never_blamed_while_the_list_of_devices_is_on_its_way(
 OVERTAKEN = """
     window.changed = true;
     const other = new BroadcastChannel("dpresence %s");
-    window.heard = [];
-    other.onmessage = ({data: [what, value]}) => what === "state" && heard.push(value.state);
+    window.states = [];
+    other.onmessage = ({data: [what, value]}) => what === "state" && states.push(value.state);
     other.postMessage(["state", {state: "stopped", code: 4010, reason: "a newer connection has this device"}]);
     other.postMessage(["welcome", [{state: "stopped", code: 4010, reason: "x"}, "offline", []]]);
 """
@@ -70,7 +70,7 @@ OVERTAKEN = """
 
 def test_a_tab_that_wakes_up_overtaken_does_not_speak_for_the_one_that_is_connected(stage: Stage) -> None:
     stage.browser.run(OVERTAKEN % stage.sue.email)
-    stage.browser.wait(lambda it: it.run("return heard").count("connected") == 1)
+    stage.browser.wait(lambda it: it.run("return states").count("connected") == 1)
     assert stage.connection == "Connected" and stage.pressed() == "Online"
 
 

@@ -1,4 +1,4 @@
-"""Browsers that are told to store nothing: the pages say so, and do what is left (docs/pages.md)."""
+"""Browsers that store nothing: the pages say so and offer what works without storage (docs/pages.md)."""
 
 from __future__ import annotations
 

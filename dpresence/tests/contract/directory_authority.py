@@ -138,8 +138,8 @@ class AuthorityContract:
         backend.activate(proven.id, KEY, jane)
         end()
         assert not backend.application(proven.id).active
-        told = [(entry.kind, entry.appid) for entry in backend.outbox(None, 0, 10)]
-        assert ("application", proven.id) in told
+        entries = [(entry.kind, entry.appid) for entry in backend.outbox(None, 0, 10)]
+        assert ("application", proven.id) in entries
 
     @pytest.mark.parametrize("blocked", ["jane", "joe"])
     def test_a_merge_with_a_blocked_account_deactivates_what_the_other_runs(self, backend, jane, proven, blocked):

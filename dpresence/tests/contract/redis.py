@@ -37,7 +37,7 @@ EXECUTABLE = os.environ.get("REDIS_SERVER") or _executable()
 
 
 class RedisServer:
-    """A ``redis-server`` on a unix socket, with an append-only file unless told otherwise.
+    """A ``redis-server`` on a unix socket, with an append-only file unless configured otherwise.
 
     :param fsync: with "everysec" a kill may take back the last second or two.
     :param password: what a client has to know.

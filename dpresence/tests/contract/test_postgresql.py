@@ -136,16 +136,16 @@ def test_a_migration_that_fails_leaves_nothing_behind(make):
 
 
 def test_a_migration_may_take_longer_than_a_call(shipped_deadlines, make, monkeypatch):
-    told = []
+    values = []
 
     def look(connection):
-        told.append(connection.scalar(text("SHOW statement_timeout")))
+        values.append(connection.scalar(text("SHOW statement_timeout")))
 
     database = make()
     monkeypatch.setattr("alembic.command.upgrade", lambda config, _: look(config.attributes["connection"]))
     migrate(database)
     database.run(look)
-    assert told == ["5min", "2s"]
+    assert values == ["5min", "2s"]
 
 
 def test_a_database_of_a_newer_version_stops_the_start_and_hides_its_password(make):
@@ -169,9 +169,9 @@ def test_a_missing_driver_stops_the_start(monkeypatch):
 def test_the_url_may_say_otherwise_but_cannot_take_the_limits_away(shipped_deadlines, migrated):
     database = Database(f"{migrated}&application_name=mine&options=-c%20statement_timeout%3D1h%20-c%20work_mem%3D1MB")
     asked = ("application_name", "work_mem", "statement_timeout", "idle_in_transaction_session_timeout", "transaction_isolation")
-    told = database.run(lambda connection: [connection.scalar(text(f"SHOW {name}")) for name in asked])
+    values = database.run(lambda connection: [connection.scalar(text(f"SHOW {name}")) for name in asked])
     database.close()
-    assert told == ["mine", "1MB", "2s", "5s", "read committed"]
+    assert values == ["mine", "1MB", "2s", "5s", "read committed"]
 
 
 def test_a_server_that_is_not_there_is_unavailable_at_the_start(tmp_path):

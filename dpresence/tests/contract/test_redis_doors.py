@@ -36,11 +36,11 @@ try:
     one, two = (RedisTracker(server(), PresenceSettings(), Clock()) for _ in range(2))
 except BackendUnavailable:
     sys.exit("unavailable")
-heard = []
-two.subscribe(lambda *wake: heard.append(wake))
+received = []
+two.subscribe(lambda *signal: received.append(signal))
 one.signal("mail", "jane")
 with gevent.Timeout(60):
-    while ("mail", "jane") not in heard:
+    while ("mail", "jane") not in received:
         gevent.sleep(0.01)
 mailbox = RedisMailbox(server(), allow_volatile=False)
 mailbox.purge("jane")

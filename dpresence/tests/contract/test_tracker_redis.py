@@ -16,7 +16,7 @@ from dpresence.tests.support import FakeClock
 from .redis_fixtures import let_buckets_fill
 from .tracker import TrackerContract
 from .tracker_rates import RateContract
-from .tracker_values import GO, JANE, RATED, SETTINGS, connect, grant, sweep, told
+from .tracker_values import GO, JANE, RATED, SETTINGS, changes, connect, grant, sweep
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_a_device_in_grace_whose_record_is_lost_is_offline_after_it_and_leaves_n
     redis_server.client.delete("dpresence:t:user:jane")
     clock.advance(15)
     sweep(tracker)
-    assert told(tracker) == [("online", "explicit"), ("offline", "lost")]
+    assert changes(tracker) == [("online", "explicit"), ("offline", "lost")]
     assert list(tracker.due()) == []
     tracker.drop("chess")
     assert lasting(redis_server) == {"meta", "processes"}
@@ -122,4 +122,4 @@ def test_who_signs_out_everywhere_is_offline_although_the_record_is_lost(redis_s
     connect(tracker)
     redis_server.client.delete("dpresence:t:user:jane")
     tracker.remove_all("jane", GrantSet(0, (JANE,)))
-    assert told(tracker) == [("online", "explicit"), ("offline", "explicit")]
+    assert changes(tracker) == [("online", "explicit"), ("offline", "explicit")]

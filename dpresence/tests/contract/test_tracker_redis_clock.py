@@ -17,7 +17,7 @@ from dpresence.tests.waiting import eventually
 from .leases import QUICK, lease_clock, leased, lose
 from .redis import RedisOfItsOwnTime, running
 from .tracker_rates import append_postponed
-from .tracker_values import Ear, connect, grant, told, update
+from .tracker_values import SignalListener, changes, connect, grant, update
 
 HOUR = 3600
 META = "dpresence:t:meta"
@@ -65,7 +65,7 @@ def test_a_dead_process_is_swept_in_time_although_the_clock_was_set(redis, one, 
     lose(one)
     redis.set(jump)
     assert 0.1 < leased(redis, lambda: is_swept(two)) < 1
-    assert told(two) == [("online", "explicit"), ("offline", "lost")]
+    assert changes(two) == [("online", "explicit"), ("offline", "lost")]
 
 
 def test_a_dead_process_is_swept_in_time_although_the_clock_was_set_back_again_and_again(redis, one, two):
@@ -78,7 +78,7 @@ def test_a_dead_process_is_swept_in_time_although_the_clock_was_set_back_again_a
 
 
 def test_nobody_alive_is_swept_whatever_the_clock_is_set_to(redis, one, two):
-    ear = Ear(one)
+    listener = SignalListener(one)
     connect(one)
     until, jumps = time.monotonic() + 1.2, [HOUR, -HOUR, 0, 24 * HOUR, 0, HOUR]
     while time.monotonic() < until:
@@ -87,13 +87,13 @@ def test_nobody_alive_is_swept_whatever_the_clock_is_set_to(redis, one, two):
         sweep_all(two)
         gevent.sleep(0.05)
         one.renew()
-    assert told(two) == [("online", "explicit")]
-    assert ("forgotten", "") not in ear.heard()
+    assert changes(two) == [("online", "explicit")]
+    assert ("forgotten", "") not in listener.received()
 
 
 def is_told(tracker, status):
     append_postponed(tracker)
-    return told(tracker)[-1] == (status, "explicit")
+    return changes(tracker)[-1] == (status, "explicit")
 
 
 @pytest.mark.parametrize("jump", [-HOUR, HOUR])
@@ -119,8 +119,8 @@ def test_time_that_jumped_is_no_time_by_the_lease_clock(redis_server, trackers, 
 
 
 def test_what_a_dead_process_published_ends_with_its_lease_although_the_clock_was_set_back(redis, one, two):
-    one.publish("of one")
+    one.publish("of one", {})
     lose(one)
     redis.set(-HOUR)
-    eventually(lambda: two.due() or not two.published())
+    eventually(lambda: two.due() or not two.published().figures)
     assert redis.client.keys("*figures*") == []

@@ -11,7 +11,7 @@ from dpresence.model import GrantSet
 from dpresence.tests.support import FakeClock
 from dpresence.tests.waiting import eventually
 
-from .tracker_values import GO, JANE, Ear, connect, flap, grant, head, seen, sweep, told, update
+from .tracker_values import GO, JANE, SignalListener, changes, connect, flap, grant, head, seen, sweep, update
 
 T = "dpresence:t:"
 JOE = grant("joe", "go")
@@ -58,13 +58,13 @@ def test_a_damaged_feed_concerns_its_application_alone_and_is_whole_again_when_r
     connect(tracker, grants=(JANE, GO))
     flap(tracker, 3, JANE, GO)
     old = [tracker.cursor(offset) for offset in range(head(tracker) + 1)]
-    ear = Ear(tracker)
+    listener = SignalListener(tracker)
     damage(client, f"{T}{key}:chess", how)
     tracker.revoked(grant("jack"))
     assert update(tracker, "online", (JANE, GO)) is True  # the feed is not all there is
     assert connect(tracker, user="joe", grants=(JOE,)).device == "phone"
     assert seen(tracker, "go") == {GO.puid: "online", JOE.puid: "online"}
-    assert ("damaged", "chess") in ear.heard()
+    assert ("damaged", "chess") in listener.received()
     refused(tracker.snapshot, "chess")
     refused(tracker.latest, "chess", [JANE.puid])
     refused(tracker.read, "chess", 0, 10)
@@ -76,7 +76,7 @@ def test_a_damaged_feed_concerns_its_application_alone_and_is_whole_again_when_r
     start = head(tracker)
     assert tracker.offset("chess", tracker.cursor(start)) == start
     update(tracker, "unavailable", (JANE, GO))
-    assert told(tracker, offset=start) == [("unavailable", "explicit")]
+    assert changes(tracker, offset=start) == [("unavailable", "explicit")]
 
 
 @pytest.mark.parametrize(
@@ -87,19 +87,19 @@ def test_who_reads_a_damaged_feed_is_refused_and_has_it_rebuilt(tracker, client,
     connect(tracker)
     flap(tracker, 3)
     args = {"snapshot": (), "latest": ([JANE.puid],), "read": (2, 10), "offset": (tracker.cursor(2),)}[call]
-    ear = Ear(tracker)
+    listener = SignalListener(tracker)
     client.set(f"{T}{key}:chess", "garbage")
     refused(getattr(tracker, call), "chess", *args)
-    assert ("damaged", "chess") in ear.heard()
+    assert ("damaged", "chess") in listener.received()
 
 
 @pytest.mark.parametrize("text", ["garbage", " ", "1 p online", "x p online 1 explicit", "1 p online x explicit"])
 def test_an_entry_that_cannot_be_read_has_the_feed_rebuilt(tracker, client, text):
     connect(tracker)
-    ear = Ear(tracker)
+    listener = SignalListener(tracker)
     client.hset(f"{T}view:chess", JANE.puid, text)
     refused(tracker.snapshot, "chess")
-    assert ("damaged", "chess") in ear.heard()
+    assert ("damaged", "chess") in listener.received()
     tracker.append_current_status(JANE, 0)
     tracker.rebuilt("chess")
     client.xadd(f"{T}log:chess", {"e": text})
@@ -113,10 +113,10 @@ def test_a_rebuilt_feed_wakes_its_application(tracker, client):
     connect(tracker)
     client.set(f"{T}feed:chess", "garbage")
     update(tracker, "unavailable")
-    ear = Ear(tracker)
+    listener = SignalListener(tracker)
     tracker.rebuilt("chess")
     tracker.rebuilt("chess")
-    assert ear.heard() == [("feed", "chess")]
+    assert listener.received() == [("feed", "chess")]
 
 
 def test_of_the_operations_of_a_batch_one_that_fails_fails_alone(tracker, client):
@@ -141,18 +141,18 @@ BAD_RECORDS = {
 @pytest.mark.parametrize("kind", [*BAD_RECORDS, "a list"])
 def test_a_record_that_cannot_be_read_is_gone_and_its_devices_are_told_to_connect_again(tracker, client, kind):
     connect(tracker)
-    ear = Ear(tracker)
+    listener = SignalListener(tracker)
     client.delete(f"{T}user:jane")
     if kind == "a list":
         client.rpush(f"{T}user:jane", "garbage")
     else:
         client.set(f"{T}user:jane", BAD_RECORDS[kind])
     assert update(tracker, "unavailable") is False
-    assert ("forgotten", "jane") in ear.heard()
+    assert ("forgotten", "jane") in listener.received()
     assert tracker.signed_out("c1") is False
     assert (tracker.status("jane"), list(tracker.devices("jane"))) == ("offline", [])
     connect(tracker, status="unavailable")
-    assert told(tracker) == [("online", "explicit"), ("unavailable", "explicit")]
+    assert changes(tracker) == [("online", "explicit"), ("unavailable", "explicit")]
 
 
 def test_a_device_in_grace_whose_record_cannot_be_read_is_offline_after_it(tracker, client, clock):
@@ -161,7 +161,7 @@ def test_a_device_in_grace_whose_record_cannot_be_read_is_offline_after_it(track
     client.set(f"{T}user:jane", "garbage")
     clock.advance(15)
     sweep(tracker)
-    assert told(tracker) == [("online", "explicit"), ("offline", "lost")]
+    assert changes(tracker) == [("online", "explicit"), ("offline", "lost")]
     assert list(tracker.due()) == []
 
 
@@ -170,11 +170,11 @@ def test_an_idle_device_whose_record_is_lost_is_told_to_connect_again(tracker, c
         connect(tracker, user=f"user-{number}", grants=())
     connect(tracker)
     client.delete(f"{T}user:jane")
-    ear = Ear(tracker)
+    listener = SignalListener(tracker)
     for _ in range(300):
         tracker.renew()
-    told_of = [wake for wake in ear.heard() if wake[0] == "forgotten"]
-    assert set(told_of) == {("forgotten", "jane")}
+    forgotten = [signal for signal in listener.received() if signal[0] == "forgotten"]
+    assert set(forgotten) == {("forgotten", "jane")}
 
 
 def test_a_device_that_leaves_while_its_record_is_lost_is_offline_after_grace(tracker, client, clock):
@@ -186,7 +186,7 @@ def test_a_device_that_leaves_while_its_record_is_lost_is_offline_after_grace(tr
     assert seen(tracker) == {JANE.puid: "online"}
     clock.advance(1)
     sweep(tracker)
-    assert told(tracker) == [("online", "explicit"), ("offline", "lost")]
+    assert changes(tracker) == [("online", "explicit"), ("offline", "lost")]
     assert list(tracker.due()) == []
 
 
@@ -200,10 +200,10 @@ def test_a_device_that_leaves_after_it_was_signed_out_is_not_looked_for(tracker,
 
 @pytest.mark.parametrize("key", ["meta", "processes"])
 def test_without_what_says_who_is_there_everything_begins_anew(tracker, client, key):
-    ear = Ear(tracker)
+    listener = SignalListener(tracker)
     connect(tracker)
     client.set(f"{T}{key}", "garbage")
     eventually(lambda: tracker.ping() is None)
-    assert ("forgotten", "") in ear.heard()
+    assert ("forgotten", "") in listener.received()
     connect(tracker, connection="c2")
     assert seen(tracker) == {JANE.puid: "online"}

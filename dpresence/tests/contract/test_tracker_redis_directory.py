@@ -1,4 +1,4 @@
-"""A tracker in Redis knows how new the directory is, and begins anew when it is told to."""
+"""A tracker in Redis knows how new the directory is, and starts again after a reset."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dpresence.model import DirectoryVersion
 from dpresence.tests.support import FakeClock
 from dpresence.tests.waiting import eventually
 
-from .tracker_values import JANE, Ear, connect, seen
+from .tracker_values import JANE, SignalListener, connect, seen
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_directory_that_is_older_or_another_one_is_told_from_the_one_that_was_
 
 
 def test_a_new_beginning_forgets_feeds_devices_and_the_directory_at_every_process(one, two, clock):
-    ears = Ear(one), Ear(two)
+    listeners = SignalListener(one), SignalListener(two)
     one.follows(DirectoryVersion("a", 5))
     connect(one)
     one.revoked(JANE)
@@ -44,7 +44,7 @@ def test_a_new_beginning_forgets_feeds_devices_and_the_directory_at_every_proces
     assert [one.offset("chess", cursors[0]), two.offset("chess", cursors[1])] == [None, None]
     assert one.read("chess", 2, 10) is None
     assert one.remembers_since == two.remembers_since == clock.now()
-    eventually(lambda: all(("forgotten", "") in ear._signals for ear in ears))
+    eventually(lambda: all(("forgotten", "") in listener._signals for listener in listeners))
     assert one.follows(DirectoryVersion("b", 1))
     connect(two)
     assert seen(one) == {JANE.puid: "online"}, "the PUID is not dead any more"

@@ -1,4 +1,4 @@
-"""A Redis that is killed, stopped, restarted or emptied: everybody is told, nobody waits, all recovers."""
+"""A Redis that is killed, stopped, restarted or emptied: every listener gets a signal, no caller waits, all data recovers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dpresence.model import DirectoryVersion, GrantSet
 from dpresence.tests.support import FakeClock, body_of
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
-from .tracker_values import JANE, SETTINGS, Ear, begin_update, connect, seen, sweep, told, update
+from .tracker_values import JANE, SETTINGS, SignalListener, begin_update, changes, connect, seen, sweep, update
 
 
 def result_of(result: object) -> object:
@@ -121,13 +121,13 @@ class TestLostServer:
         eventually(lambda: update(backend, "offline"))
 
     def test_missed_signals_are_told_of_and_those_that_follow_are_heard(self, backend, redis):
-        ear = Ear(backend)
+        listener = SignalListener(backend)
         redis.restart()
-        eventually(lambda: ("missed", "") in ear._signals)
+        eventually(lambda: ("missed", "") in listener._signals)
         eventually(lambda: backend.ping() is None)
-        ear._signals.clear()
+        listener._signals.clear()
         backend.signal("mail", "jane")
-        assert ear.heard() == [("mail", "jane")]
+        assert listener.received() == [("mail", "jane")]
 
     def test_scripts_that_were_flushed_are_loaded_again(self, backend, redis):
         eventually(lambda: connect(backend))
@@ -158,7 +158,7 @@ class TestLostServer:
             gevent.sleep(0.1)
         last.get(timeout=PATIENCE_SECONDS)
         assert backend.status("jane") == "offline"
-        assert told(backend)[-1] == ("offline", "explicit")
+        assert changes(backend)[-1] == ("offline", "explicit")
 
     def test_a_connection_nobody_was_told_of_is_given_up(self, backend, redis, clock):
         with redis.stopped():

@@ -21,7 +21,7 @@ from dpresence.tests.support import FakeClock
 from dpresence.tests.waiting import eventually
 
 from .leases import QUICK, SLOW, leased, lose
-from .tracker_values import JANE, Ear, connect, flap, grant, read, sweep, told, update
+from .tracker_values import JANE, SignalListener, changes, connect, flap, grant, read, sweep, update
 
 
 @pytest.fixture
@@ -46,30 +46,30 @@ class TestTwoProcesses:
         return [trackers(redis_server.server(), SLOW, FakeClock()) for _ in range(2)]
 
     def test_signals_cross(self, one, two):
-        ears = Ear(one), Ear(two)
+        listeners = SignalListener(one), SignalListener(two)
         one.signal("mail", "jane")
         connect(two)
-        for ear in ears:
-            eventually(lambda ear=ear: len(ear._signals) == 2)
-            assert sorted(ear._signals) == [("feed", "chess"), ("mail", "jane")]
+        for listener in listeners:
+            eventually(lambda listener=listener: len(listener._signals) == 2)
+            assert sorted(listener._signals) == [("feed", "chess"), ("mail", "jane")]
 
     def test_each_signal_is_heard_once_by_each_process(self, one, two):
-        ears = Ear(one), Ear(two)
+        listeners = SignalListener(one), SignalListener(two)
         for n in range(20):
             one.signal("mail", f"user-{n}")
-        for ear in ears:
-            eventually(lambda ear=ear: ("mail", "user-19") in ear._signals)
-            assert ear._signals == [("mail", f"user-{n}") for n in range(20)]
+        for listener in listeners:
+            eventually(lambda listener=listener: ("mail", "user-19") in listener._signals)
+            assert listener._signals == [("mail", f"user-{n}") for n in range(20)]
 
     def test_a_bug_in_the_handling_of_a_signal_ends_no_subscription(self, one, two, monkeypatch, caplog):
-        ear, handle = Ear(two), two._pubsub._on_message
+        listener, handle = SignalListener(two), two._pubsub._on_message
         monkeypatch.setattr(two._pubsub, "_on_message", lambda message: 1 / 0)
         one.signal("mail", "jane")
         eventually(lambda: "redis: the subscription failed" in caplog.text)
         monkeypatch.setattr(two._pubsub, "_on_message", handle)
-        eventually(lambda: ("missed", "") in ear._signals)
+        eventually(lambda: ("missed", "") in listener._signals)
         one.signal("mail", "jack")
-        eventually(lambda: ("mail", "jack") in ear._signals)
+        eventually(lambda: ("mail", "jack") in listener._signals)
         assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
 
     def test_what_each_process_publishes_all_can_read(self, slow):
@@ -125,7 +125,7 @@ class TestTwoProcesses:
         assert update(one, "offline") is False
         one.leave("jane", "phone", "c1")
         assert update(two, "unavailable", connection="c2") is True
-        assert told(one) == [("online", "explicit"), ("unavailable", "explicit")]
+        assert changes(one) == [("online", "explicit"), ("unavailable", "explicit")]
 
     def test_a_connection_is_known_by_its_process_too(self, one, two):
         connect(one)
@@ -141,7 +141,7 @@ class TestTwoProcesses:
         assert connect(two, device, "c2") == Connected(name, None, resumed=True)
         clock.advance(14)
         assert list(one.due()) == list(two.due()) == []
-        assert told(two) == [("online", "explicit")]
+        assert changes(two) == [("online", "explicit")]
 
     def test_the_process_that_lost_a_device_looks_after_its_grace(self, one, two, clock):
         connect(one)
@@ -151,23 +151,23 @@ class TestTwoProcesses:
         assert list(two.due()) == []
         assert [device.connected for device in two.devices("jane")] == [False]
         sweep(one)
-        assert told(two) == [("online", "explicit"), ("offline", "lost")]
+        assert changes(two) == [("online", "explicit"), ("offline", "lost")]
 
     def test_devices_of_several_processes_are_merged(self, one, two):
         connect(one)
         connect(two, "laptop", "c2", "unavailable")
         update(one, "offline")
-        assert told(two) == [("online", "explicit"), ("unavailable", "explicit")]
+        assert changes(two) == [("online", "explicit"), ("unavailable", "explicit")]
         assert [device.name for device in one.devices("jane")] == ["laptop", "phone"]
         two.remove_all("jane", GrantSet(0, (JANE,)))
         assert list(one.devices("jane")) == []
 
     def test_two_services_share_one_redis_unseen(self, one, redis_server, trackers):
         other = trackers(redis_server.server(prefix="other:"))
-        ear = Ear(other)
+        listener = SignalListener(other)
         connect(one)
         assert other.status("jane") == "offline"
-        assert ear.heard() == []
+        assert listener.received() == []
 
     def test_a_task_that_one_claimed_is_free_again_after_its_time_also_when_it_died(self, one, two, redis_server):
         assert one.claim("task", 1)
@@ -211,7 +211,7 @@ class TestTwoProcesses:
         connect(two, connection="c2")
         eventually(lambda: _sweep_all(two) or redis_server.client.hlen("dpresence:t:processes") == 1)
         _sweep_all(two)
-        assert told(two) == [("online", "explicit")]
+        assert changes(two) == [("online", "explicit")]
 
     def test_a_process_that_ends_leaves_a_grace_and_no_more(self, redis_server, trackers):
         settings = replace(QUICK, grace_seconds=0.5, lease_seconds=60)
@@ -223,15 +223,15 @@ class TestTwoProcesses:
         assert 0.3 < leased(redis_server, lambda: _sweep_all(two) or two.status("jane") == "offline") < settings.lease_seconds / 2
 
     def test_a_process_that_was_taken_for_dead_is_told_that_its_devices_are_forgotten(self, one, two, redis_server):
-        ear = Ear(one)
+        listener = SignalListener(one)
         connect(one)
         eventually(lambda: _sweep_all(two) or two.status("jane") == "offline")
         assert one.status("jane") == "offline"
-        assert ("forgotten", "") in ear.heard()
+        assert ("forgotten", "") in listener.received()
         assert update(one, "online") is False
         assert connect(one) == Connected("phone", None)
         _sweep_all(two)
-        assert told(two) == [("online", "explicit"), ("offline", "lost"), ("online", "explicit")]
+        assert changes(two) == [("online", "explicit"), ("offline", "lost"), ("online", "explicit")]
 
     def test_after_a_time_in_which_nobody_looked_everybody_gets_a_moment_to_come_back(self, one, two, redis_server):
         connect(one)
@@ -241,18 +241,18 @@ class TestTwoProcesses:
         assert list(two.due()) == []
         one.renew()
         _sweep_for(two, 0.15)
-        assert told(two) == [("online", "explicit")]
+        assert changes(two) == [("online", "explicit")]
 
     def test_a_dead_process_is_swept_whose_users_records_are_lost(self, one, two, redis_server):
         connect(one)
         lose(one)
         redis_server.client.delete("dpresence:t:user:jane")
-        eventually(lambda: _sweep_all(two) or told(two)[-1] == ("offline", "lost"))
+        eventually(lambda: _sweep_all(two) or changes(two)[-1] == ("offline", "lost"))
         eventually(lambda: two.due() or not redis_server.client.exists("dpresence:t:dead"))
         assert redis_server.client.keys("*t:users:*") == []
 
     def test_a_dead_process_is_swept_although_the_list_of_processes_is_lost(self, one, two, redis_server):
-        ear = Ear(two)
+        listener = SignalListener(two)
         connect(one)
         connect(two, user="joe", grants=(grant("joe"),))
         lose(one)
@@ -260,7 +260,7 @@ class TestTwoProcesses:
         assert 0.1 < leased(redis_server, lambda: _sweep_all(two) or two.status("jane") == "offline") < 1
         assert update(two, "unavailable", device="phone", connection="c1") is False
         assert two.status("joe") == "online"
-        assert ("forgotten", "") not in ear.heard()
+        assert ("forgotten", "") not in listener.received()
 
     def test_a_process_killed_for_real_leaves_no_ghost(self, redis_server, trackers):
         two = trackers(redis_server.server(), QUICK, Clock())
@@ -282,7 +282,7 @@ class TestTwoProcesses:
             assert two.status("jane") == "online"
             process.send_signal(signal.SIGKILL)
         assert leased(redis_server, lambda: _sweep_all(two) or two.status("jane") == "offline") < 1
-        assert told(two) == [("online", "explicit"), ("offline", "lost")]
+        assert changes(two) == [("online", "explicit"), ("offline", "lost")]
 
 
 def _sweep_all(tracker: Tracker) -> None:

@@ -7,7 +7,7 @@ import pytest
 from dpresence.tests.support import FakeClock
 from dpresence.tests.waiting import eventually
 
-from .tracker_values import JANE, Ear, connect, flap, head, seen, told, update
+from .tracker_values import JANE, SignalListener, changes, connect, flap, head, seen, update
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def backend(redis, trackers, clock):
 
 
 def test_a_restart_that_forgets_nothing_is_seen_by_nobody(backend, redis):
-    ear = Ear(backend)
+    listener = SignalListener(backend)
     connect(backend)
     backend.leave("jane", "phone", "c1")
     cursor, since = backend.cursor(1), backend.remembers_since
@@ -34,13 +34,13 @@ def test_a_restart_that_forgets_nothing_is_seen_by_nobody(backend, redis):
     eventually(lambda: backend.ping() is None)
     assert (backend.offset("chess", cursor), backend.remembers_since) == (1, since)
     connect(backend, connection="c2")
-    eventually(lambda: ("missed", "") in ear._signals)
-    assert ("forgotten", "") not in ear._signals
-    assert told(backend) == [("online", "explicit")]
+    eventually(lambda: ("missed", "") in listener._signals)
+    assert ("forgotten", "") not in listener._signals
+    assert changes(backend) == [("online", "explicit")]
 
 
 def test_a_server_that_lost_its_data_begins_anew(backend, redis, clock):
-    ear = Ear(backend)
+    listener = SignalListener(backend)
     connect(backend)
     flap(backend, 5)
     cursor = backend.cursor(6)
@@ -48,7 +48,7 @@ def test_a_server_that_lost_its_data_begins_anew(backend, redis, clock):
     clock.advance(100)
     redis.start()
     eventually(lambda: backend.ping() is None)
-    assert ("forgotten", "") in ear._signals
+    assert ("forgotten", "") in listener._signals
     assert backend.remembers_since == clock.now()
     assert backend.offset("chess", cursor) is None
     assert update(backend, "unavailable") is False
@@ -69,7 +69,7 @@ def test_a_server_that_came_back_without_what_it_acknowledged_has_all_of_it_forg
         file.write_bytes(content)
     redis.start()
     eventually(lambda: other.ping() is None)  # it knows of no more than the server: all is as it was
-    assert told(other) == [("online", "explicit")]
+    assert changes(other) == [("online", "explicit")]
     eventually(lambda: backend.ping() is None)
     assert backend.offset("chess", old) is None
     assert other.offset("chess", backend.cursor(0)) is None
@@ -99,7 +99,7 @@ def test_lost_writes_are_noticed_however_often_it_was_restarted_before_their_pro
 
 
 def test_many_restarts_that_forget_nothing_are_seen_by_nobody(backend, redis, trackers):
-    ear = Ear(backend)
+    listener = SignalListener(backend)
     connect(backend)
     other = trackers(redis.server(), clock=FakeClock())
     for _ in range(4):
@@ -108,7 +108,7 @@ def test_many_restarts_that_forget_nothing_are_seen_by_nobody(backend, redis, tr
     eventually(lambda: backend.ping() is None)
     assert backend.offset("chess", backend.cursor(1)) == 1
     assert update(backend, "unavailable") is True
-    assert ("forgotten", "") not in ear.heard()
+    assert ("forgotten", "") not in listener.received()
 
 
 def test_the_runs_that_are_remembered_are_bounded(backend, redis):
@@ -121,8 +121,8 @@ def test_the_runs_that_are_remembered_are_bounded(backend, redis):
 
 
 def test_a_flushed_server_is_noticed_at_once(backend, redis):
-    ear = Ear(backend)
+    listener = SignalListener(backend)
     connect(backend)
     redis.client.flushall()
     assert update(backend, "unavailable") is False
-    assert ("forgotten", "") in ear._signals
+    assert ("forgotten", "") in listener._signals

@@ -1,6 +1,6 @@
 """Contract of every tracker. Subclasses give ``backend`` (empty, open, made with ``SETTINGS``) and the ``clock`` it runs by.
 
-Nothing here looks behind the public interface. A signal may take a moment to arrive (see ``Ear``), everything else is there at once.
+The tests use the public interface only. A signal may take a moment to arrive (see ``SignalListener``); all else has effect at once.
 """
 
 from __future__ import annotations
@@ -14,41 +14,41 @@ from .tracker_feeds import FeedContract
 from .tracker_grace import GraceContract
 from .tracker_grants import GrantContract
 from .tracker_revisions import RevisionContract
-from .tracker_values import GO, JANE, Ear, connect, told, update
+from .tracker_values import GO, JANE, SignalListener, changes, connect, update
 
 
 class TrackerContract(DeviceContract, GraceContract, GrantContract, FeedContract, RevisionContract):
     # -- signals
 
     def test_every_listener_hears_a_signal(self, backend):
-        ears = [Ear(backend), Ear(backend)]
+        listeners = [SignalListener(backend), SignalListener(backend)]
         backend.signal("mail", "jane")
         backend.signal("device", "jane phone")
-        assert ears[0].heard() == [("mail", "jane"), ("device", "jane phone")]
-        assert ears[1].heard()[:2] == [("mail", "jane"), ("device", "jane phone")]
+        assert listeners[0].received() == [("mail", "jane"), ("device", "jane phone")]
+        assert listeners[1].received()[:2] == [("mail", "jane"), ("device", "jane phone")]
 
     def test_an_entry_wakes_its_application_after_it_can_be_read(self, backend):
         found = []
-        backend.subscribe(lambda topic, key: gevent.spawn(lambda: found.append((topic, key, told(backend, key)))))
+        backend.subscribe(lambda topic, key: gevent.spawn(lambda: found.append((topic, key, changes(backend, key)))))
         connect(backend, grants=(JANE, GO))
         eventually(lambda: len(found) == 2)
         assert found == [("feed", "chess", [("online", "explicit")]), ("feed", "go", [("online", "explicit")])]
 
     def test_what_adds_no_entry_wakes_nobody(self, backend):
         connect(backend)
-        ear = Ear(backend)
+        listener = SignalListener(backend)
         update(backend, "online")
         connect(backend, "laptop", "c2", "unavailable")
         backend.leave("jane", "phone", "c1")
         connect(backend, connection="c3")
         backend.append_current_status(JANE, 0)
-        assert ear.heard() == []
+        assert listener.received() == []
 
     def test_grants_that_come_and_go_wake_their_application(self, backend):
-        ear = Ear(backend)
+        listener = SignalListener(backend)
         backend.granted(JANE, 0)
         backend.revoked(JANE)
-        assert ear.heard() == [("feed", "chess")] * 2
+        assert listener.received() == [("feed", "chess")] * 2
 
     # -- between processes
 

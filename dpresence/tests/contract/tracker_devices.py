@@ -10,7 +10,7 @@ from dpresence.errors import TooMany
 from dpresence.model import Device, FeedEntry, GrantSet
 from dpresence.tests.support import EPOCH
 
-from .tracker_values import GO, JANE, SECOND, begin_update, connect, grant, head, read, seen, sweep, told, update
+from .tracker_values import GO, JANE, SECOND, begin_update, changes, connect, grant, head, read, seen, sweep, update
 
 
 class DeviceContract:
@@ -52,13 +52,13 @@ class DeviceContract:
         update(backend, "unavailable")
         update(backend, "unavailable", device="laptop", connection="c2")
         update(backend, "offline")
-        assert told(backend) == [("online", "explicit"), ("unavailable", "explicit")]
+        assert changes(backend) == [("online", "explicit"), ("unavailable", "explicit")]
 
     def test_an_update_without_waiting_passes_its_result_to_a_callback(self, backend):
         connect(backend)
         assert begin_update(backend, "unavailable") is True
         assert begin_update(backend, "offline", connection="c2") is False
-        assert told(backend) == [("online", "explicit"), ("unavailable", "explicit")]
+        assert changes(backend) == [("online", "explicit"), ("unavailable", "explicit")]
 
     def test_updates_without_waiting_are_made_in_their_order(self, backend):
         connect(backend)
@@ -69,7 +69,7 @@ class DeviceContract:
         assert update(backend, "unavailable")
         gevent.sleep(0)
         assert results == [True] * 3
-        assert [status for status, _ in told(backend)] == ["online", "unavailable", "offline", "online", "unavailable"]
+        assert [status for status, _ in changes(backend)] == ["online", "unavailable", "offline", "online", "unavailable"]
 
     def test_two_steady_devices_cause_nothing(self, backend, clock):
         connect(backend)
@@ -88,11 +88,11 @@ class DeviceContract:
         assert update(backend, "offline")
         assert list(backend.devices("jane")) == [Device("phone", "offline", True, EPOCH)]
         assert update(backend, "online")
-        assert told(backend) == [("online", "explicit"), ("offline", "explicit"), ("online", "explicit")]
+        assert changes(backend) == [("online", "explicit"), ("offline", "explicit"), ("online", "explicit")]
 
     def test_a_device_that_starts_offline_tells_nothing(self, backend):
         connect(backend, status="offline")
-        assert told(backend) == []
+        assert changes(backend) == []
         assert seen(backend) == {}
 
     def test_users_are_told_apart(self, backend):
@@ -107,7 +107,7 @@ class DeviceContract:
         connect(backend, grants=iter((JANE, GO)))
         assert [(one.offset, one.puid) for one in read(backend)] == [(1, JANE.puid)]
         assert [(one.offset, one.puid) for one in read(backend, "go")] == [(1, GO.puid)]
-        assert told(backend, "checkers") == []
+        assert changes(backend, "checkers") == []
 
     # -- connections of a device
 
@@ -116,7 +116,7 @@ class DeviceContract:
         clock.advance(1)
         assert connect(backend, connection="c2") == Connected("phone", "c1")
         assert list(backend.devices("jane")) == [Device("phone", "online", True, EPOCH + 1000)]
-        assert told(backend) == [("online", "explicit")]
+        assert changes(backend) == [("online", "explicit")]
 
     def test_a_replaced_connection_changes_nothing_any_more(self, backend, clock):
         connect(backend)
@@ -126,13 +126,13 @@ class DeviceContract:
         clock.advance(16)
         sweep(backend)
         assert list(backend.devices("jane")) == [Device("phone", "online", True, EPOCH)]
-        assert told(backend) == [("online", "explicit")]
+        assert changes(backend) == [("online", "explicit")]
 
     def test_a_connection_that_left_changes_nothing_any_more(self, backend):
         connect(backend)
         backend.leave("jane", "phone", "c1")
         assert update(backend, "offline") is False
-        assert told(backend) == [("online", "explicit")]
+        assert changes(backend) == [("online", "explicit")]
 
     def test_what_nobody_connected_cannot_be_changed(self, backend):
         assert update(backend, "online") is False
@@ -140,7 +140,7 @@ class DeviceContract:
         connect(backend)
         assert update(backend, "offline", device="laptop") is False
         backend.leave("jane", "laptop", "c1")
-        assert told(backend) == [("online", "explicit")]
+        assert changes(backend) == [("online", "explicit")]
 
     def test_nameless_devices_get_names_of_their_own(self, backend):
         names = {connect(backend, None, f"c{n}").device for n in range(3)}
@@ -164,7 +164,7 @@ class DeviceContract:
         with pytest.raises(TooMany):
             connect(backend, limit=0)
         assert list(backend.devices("jane")) == []
-        assert (backend.status("jane"), told(backend)) == ("offline", [])
+        assert (backend.status("jane"), changes(backend)) == ("offline", [])
 
     def test_a_replaced_connection_does_not_count(self, backend):
         connect(backend, limit=1)
@@ -185,7 +185,7 @@ class DeviceContract:
         connect(backend, "laptop", "c2", "unavailable")
         assert backend.remove("jane", "phone", GrantSet(0, (JANE,))) is True
         assert [one.name for one in backend.devices("jane")] == ["laptop"]
-        assert told(backend) == [("online", "explicit"), ("unavailable", "explicit")]
+        assert changes(backend) == [("online", "explicit"), ("unavailable", "explicit")]
         assert update(backend, "online") is False
         backend.leave("jane", "phone", "c1")
         assert [one.name for one in backend.devices("jane")] == ["laptop"]
@@ -196,14 +196,14 @@ class DeviceContract:
         assert backend.remove("jane", "phone", GrantSet(0, (JANE,))) is True
         clock.advance(15)
         assert list(backend.due()) == []
-        assert told(backend) == [("online", "explicit"), ("offline", "explicit")]
+        assert changes(backend) == [("online", "explicit"), ("offline", "explicit")]
 
     def test_signing_out_what_is_not_there_is_false(self, backend):
         assert backend.remove("jane", "phone", GrantSet(0, (JANE,))) is False
         connect(backend)
         assert backend.remove("jane", "laptop", GrantSet(0, (JANE,))) is False
         assert backend.remove("joe", "phone", GrantSet(0, (JANE,))) is False
-        assert told(backend) == [("online", "explicit")]
+        assert changes(backend) == [("online", "explicit")]
 
     def test_an_old_connection_cannot_touch_a_device_that_came_back_after_sign_out(self, backend):
         connect(backend)
@@ -222,7 +222,7 @@ class DeviceContract:
         clock.advance(15)
         assert list(backend.due()) == []
         assert (list(backend.devices("jane")), backend.status("jane"), backend.status("joe")) == ([], "offline", "online")
-        assert told(backend) == [("online", "explicit"), ("offline", "explicit")]
+        assert changes(backend) == [("online", "explicit"), ("offline", "explicit")]
 
     @pytest.mark.parametrize("everywhere", [False, True])
     def test_a_connection_whose_device_was_signed_out_is_known_to_be(self, backend, everywhere):

@@ -12,7 +12,7 @@ from dpresence.model import FeedEntry
 from dpresence.tests.support import EPOCH
 from dpresence.tests.waiting import eventually
 
-from .tracker_values import GO, JANE, RUBBISH, SECOND, Ear, connect, flap, grant, head, read, seen, told, update
+from .tracker_values import GO, JANE, RUBBISH, SECOND, SignalListener, changes, connect, flap, grant, head, read, seen, update
 
 
 class FeedContract:
@@ -62,7 +62,7 @@ class FeedContract:
         assert backend.offset("chess", backend.cursor(0)) is None
         assert backend.read("chess", 0, 10) is None
         assert backend.offset("chess", backend.cursor(1)) == 1
-        assert told(backend, offset=1) == [("unavailable", "explicit")]
+        assert changes(backend, offset=1) == [("unavailable", "explicit")]
 
     def test_a_cursor_of_any_age_is_covered_while_nothing_followed(self, backend, clock):
         connect(backend)
@@ -173,7 +173,7 @@ class FeedContract:
         assert backend.trim("chess") is False
         clock.start -= 1_000_000  # what was forgotten does not come back
         assert backend.offset("chess", backend.cursor(0)) is None
-        assert told(backend, offset=1) == [("unavailable", "explicit")]
+        assert changes(backend, offset=1) == [("unavailable", "explicit")]
         clock.start += 1_000_000
         clock.advance(1000)
         backend.trim("chess")
@@ -187,7 +187,7 @@ class FeedContract:
     def test_a_dropped_feed_does_not_come_back_by_a_late_change(self, backend, clock):
         connect(backend, grants=(JANE, GO))
         backend.drop("chess")
-        ear = Ear(backend)
+        listener = SignalListener(backend)
         update(backend, "unavailable", (JANE, GO))
         backend.granted(grant("joe"), 0)
         backend.append_current_status(JANE, 0)
@@ -195,7 +195,7 @@ class FeedContract:
         backend.revoked(grant("jim"))
         assert list(backend.applications("", 10)) == ["go"]
         assert (read(backend), seen(backend)) == ([], {})
-        assert ear.heard() == [("feed", "go")]
+        assert listener.received() == [("feed", "go")]
 
     def test_a_dropped_feed_is_empty(self, backend):
         connect(backend, grants=(JANE, GO))
@@ -221,8 +221,8 @@ class FeedContract:
         assert head(backend, "go") == 1
         backend.append_current_status(replace(GO, paused=True), 0)
         backend.revoked(JANE)
-        assert told(backend, "go") == [("online", "explicit"), ("offline", "explicit")]
-        assert told(backend, offset=151) == [("offline", "revoked")]
+        assert changes(backend, "go") == [("online", "explicit"), ("offline", "explicit")]
+        assert changes(backend, offset=151) == [("offline", "revoked")]
 
     def test_what_is_handed_out_is_nobody_elses(self, backend):
         connect(backend, grants=(JANE, GO))

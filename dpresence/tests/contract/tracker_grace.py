@@ -8,7 +8,7 @@ from dpresence.backends.tracker import Connected, Lost
 from dpresence.model import Device, FeedEntry, GrantSet
 from dpresence.tests.support import EPOCH
 
-from .tracker_values import JANE, SECOND, connect, head, read, sweep, told, update
+from .tracker_values import JANE, SECOND, changes, connect, head, read, sweep, update
 
 
 class GraceContract:
@@ -19,7 +19,7 @@ class GraceContract:
         assert list(backend.due()) == []
         assert backend.expire("jane", GrantSet(0, (JANE,))) == Lost(grace=0, process=0)
         assert list(backend.devices("jane")) == [Device("phone", "online", False, EPOCH)]
-        assert told(backend) == [("online", "explicit")]
+        assert changes(backend) == [("online", "explicit")]
 
     def test_after_grace_it_is_lost(self, backend, clock):
         connect(backend)
@@ -40,10 +40,10 @@ class GraceContract:
         backend.leave("jane", "laptop", "c2")
         clock.advance(5)
         sweep(backend)
-        assert told(backend)[1:] == [("unavailable", "lost")]
+        assert changes(backend)[1:] == [("unavailable", "lost")]
         clock.advance(10)
         sweep(backend)
-        assert told(backend)[1:] == [("unavailable", "lost"), ("offline", "lost")]
+        assert changes(backend)[1:] == [("unavailable", "lost"), ("offline", "lost")]
 
     def test_losing_one_of_two_that_say_the_same_is_seen_by_nobody(self, backend, clock):
         connect(backend)
@@ -52,7 +52,7 @@ class GraceContract:
         clock.advance(15)
         sweep(backend)
         assert [one.name for one in backend.devices("jane")] == ["laptop"]
-        assert told(backend) == [("online", "explicit")]
+        assert changes(backend) == [("online", "explicit")]
 
     def test_due_names_each_user_once_and_only_those_whose_time_is_over(self, backend, clock):
         for user in ("jane", "joe", "jim"):
@@ -102,7 +102,7 @@ class GraceContract:
         connect(backend)
         backend.leave("jane", "phone", "c1")
         connect(backend, connection="c2", status="unavailable")
-        assert told(backend) == [("online", "explicit"), ("unavailable", "explicit")]
+        assert changes(backend) == [("online", "explicit"), ("unavailable", "explicit")]
 
     def test_a_second_loss_begins_grace_anew(self, backend, clock):
         connect(backend)
@@ -130,7 +130,7 @@ class GraceContract:
         assert list(backend.devices("jane")) == []
         clock.advance(60)
         assert list(backend.due()) == []
-        assert told(backend) == [("online", "explicit"), ("offline", "explicit")]
+        assert changes(backend) == [("online", "explicit"), ("offline", "explicit")]
 
     def test_leaving_after_offline_leaves_the_other_devices(self, backend):
         connect(backend, status="offline")
@@ -147,7 +147,7 @@ class GraceContract:
         connect(backend, connection="c2")
         backend.expire("jane", GrantSet(0, (JANE,)))
         assert [one.connected for one in backend.devices("jane")] == [True]
-        assert told(backend) == [("online", "explicit")]
+        assert changes(backend) == [("online", "explicit")]
 
     def test_a_new_loss_between_due_and_expire_keeps_its_grace(self, backend, clock):
         connect(backend)
@@ -159,11 +159,11 @@ class GraceContract:
         for user in users:
             backend.expire(user, GrantSet(0, (JANE,)))
         assert [one.connected for one in backend.devices("jane")] == [False]
-        assert told(backend) == [("online", "explicit")]
+        assert changes(backend) == [("online", "explicit")]
 
     def test_expiring_an_unknown_user_does_nothing(self, backend):
         backend.expire("jane", GrantSet(0, (JANE,)))
-        assert told(backend) == []
+        assert changes(backend) == []
 
     def test_grace_runs_by_a_clock_that_is_never_set_back(self, backend, clock):
         connect(backend)

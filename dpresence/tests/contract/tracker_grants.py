@@ -10,7 +10,7 @@ from dpresence.clock import SETTLING_SECONDS
 from dpresence.model import FeedEntry, GrantSet
 from dpresence.tests.support import EPOCH
 
-from .tracker_values import GO, JANE, SECOND, Ear, connect, flap, grant, read, seen, sweep, told, update
+from .tracker_values import GO, JANE, SECOND, SignalListener, changes, connect, flap, grant, read, seen, sweep, update
 
 
 class GrantContract:
@@ -25,7 +25,7 @@ class GrantContract:
 
     def test_a_grant_of_a_user_never_seen_is_offline(self, backend):
         backend.granted(JANE, 0)
-        assert told(backend) == [("offline", "granted")]
+        assert changes(backend) == [("offline", "granted")]
 
     def test_a_paused_grant_is_told_nothing(self, backend, clock):
         paused = replace(JANE, paused=True)
@@ -34,13 +34,13 @@ class GrantContract:
         backend.leave("jane", "phone", "c1")
         clock.advance(15)
         sweep(backend, paused, GO)
-        assert told(backend) == []
-        assert len(told(backend, "go")) == 3
+        assert changes(backend) == []
+        assert len(changes(backend, "go")) == 3
 
     def test_a_pause_looks_like_going_offline(self, backend):
         connect(backend)
         backend.append_current_status(replace(JANE, paused=True), 0)
-        assert told(backend) == [("online", "explicit"), ("offline", "explicit")]
+        assert changes(backend) == [("online", "explicit"), ("offline", "explicit")]
         assert backend.status("jane") == "online"
 
     def test_resuming_tells_what_was_missed_and_nothing_before_it(self, backend, clock):
@@ -56,21 +56,21 @@ class GrantContract:
         backend.granted(JANE, 0)
         backend.append_current_status(replace(JANE, paused=True), 0)
         backend.append_current_status(JANE, 0)
-        assert told(backend) == [("offline", "granted")]
+        assert changes(backend) == [("offline", "granted")]
 
     @pytest.mark.parametrize("paused", [True, False])
     def test_a_refresh_that_shows_nothing_new_is_told_once(self, backend, paused):
         connect(backend)
         for _ in range(3):
             backend.append_current_status(replace(JANE, paused=paused), 0)
-        assert len(told(backend)) == 1 + paused
+        assert len(changes(backend)) == 1 + paused
 
     def test_a_change_that_ends_where_the_application_thinks_the_user_is_tells_nothing(self, backend):
         connect(backend)
         backend.append_current_status(replace(JANE, paused=True), 0)
         update(backend, "offline", (JANE,))  # resumed, and this change overtook the refresh
         backend.append_current_status(JANE, 0)
-        assert told(backend) == [("online", "explicit"), ("offline", "explicit")]
+        assert changes(backend) == [("online", "explicit"), ("offline", "explicit")]
 
     def test_no_user_is_seen_online_twice(self, backend):
         connect(backend)
@@ -79,7 +79,7 @@ class GrantContract:
         backend.append_current_status(JANE, 0)
         update(backend, "unavailable", ())
         update(backend, "online", (JANE,))
-        assert told(backend) == [("online", "explicit"), ("offline", "explicit"), ("online", "explicit")]
+        assert changes(backend) == [("online", "explicit"), ("offline", "explicit"), ("online", "explicit")]
 
     def test_revoking_leaves_one_entry_of_the_puid(self, backend):
         joe = grant("joe")
@@ -98,12 +98,12 @@ class GrantContract:
     def test_revoking_one_application_leaves_the_others(self, backend):
         connect(backend, grants=(JANE, GO))
         backend.revoked(JANE)
-        assert told(backend, "go") == [("online", "explicit")]
+        assert changes(backend, "go") == [("online", "explicit")]
 
     def test_nothing_follows_for_a_dead_puid(self, backend):
         connect(backend)
         backend.revoked(JANE)
-        ear = Ear(backend)
+        listener = SignalListener(backend)
         backend.revoked(JANE)
         backend.granted(JANE, 0)
         backend.append_current_status(JANE, 0)
@@ -111,13 +111,13 @@ class GrantContract:
         update(backend, "unavailable")
         connect(backend, connection="c2")
         backend.remove("jane", "phone", GrantSet(0, (JANE,)))
-        assert told(backend) == [("offline", "revoked")]
+        assert changes(backend) == [("offline", "revoked")]
         assert seen(backend) == {}
-        assert ear.heard() == []
+        assert listener.received() == []
 
     def test_a_grant_never_told_of_can_be_revoked(self, backend):
         backend.revoked(JANE)
-        assert told(backend) == [("offline", "revoked")]
+        assert changes(backend) == [("offline", "revoked")]
         assert seen(backend) == {}
 
     def test_granting_again_is_another_puid(self, backend):

@@ -13,7 +13,7 @@ import pytest
 from dpresence.backends.tracker import StaleGrants, Tracker
 from dpresence.model import Grant, GrantSet
 
-from .tracker_values import GO, JANE, Ear, connect, flap, read, seen, sweep, told, update
+from .tracker_values import GO, JANE, SignalListener, changes, connect, flap, read, seen, sweep, update
 
 ONLINE, UNAVAILABLE, OFFLINE = ("online", "explicit"), ("unavailable", "explicit"), ("offline", "explicit")
 PAUSED = replace(JANE, paused=True)
@@ -33,11 +33,11 @@ class RateContract:
         for number in range(10):
             connect(backend, f"device-{number}", f"c{number}", ("unavailable", "online")[number % 2])
             backend.remove("jane", f"device-{number}", GrantSet(0, (JANE,)))
-        assert [status for status, _ in told(backend)].count("offline") == 3
-        assert len(told(backend)) == 6
+        assert [status for status, _ in changes(backend)].count("offline") == 3
+        assert len(changes(backend)) == 6
         pass_time(60)
         assert append_postponed(backend) in ([], ["jane"])  # nothing is published: the user is offline
-        assert len(told(backend)) == 6
+        assert len(changes(backend)) == 6
 
     def test_reconnecting_under_new_names_tells_no_more_than_the_rate(self, backend):
         for number in range(10):
@@ -45,7 +45,7 @@ class RateContract:
             if number:
                 backend.leave("jane", f"device-{number - 1}", f"c{number - 1}")
                 backend.remove("jane", f"device-{number - 1}", GrantSet(0, (JANE,)))
-        assert len(told(backend)) == 3
+        assert len(changes(backend)) == 3
         assert backend.status("jane") == "online"
 
     def test_pause_and_resume_tell_no_more_than_the_rate(self, backend, pass_time):
@@ -53,17 +53,17 @@ class RateContract:
         for _ in range(10):
             backend.append_current_status(PAUSED, 0)
             backend.append_current_status(JANE, 0)
-        assert told(backend) == [ONLINE, OFFLINE, ONLINE, OFFLINE, ONLINE, OFFLINE]
+        assert changes(backend) == [ONLINE, OFFLINE, ONLINE, OFFLINE, ONLINE, OFFLINE]
         pass_time(2)
         append_postponed(backend)
-        assert told(backend)[6:] == [ONLINE]
+        assert changes(backend)[6:] == [ONLINE]
 
     def test_grants_are_charged_like_changes(self, backend, pass_time):
         connect(backend)
         assert [backend.charge("jane"), backend.charge("jane")] == [0, 0]
         assert backend.charge("jane") == pytest.approx(2, abs=0.2)
         flap(backend, 1)
-        assert told(backend) == [ONLINE]
+        assert changes(backend) == [ONLINE]
         pass_time(2)
         assert backend.charge("jane") == 0
         assert backend.charge("joe") == 0
@@ -73,17 +73,17 @@ class RateContract:
         for _ in range(10):
             update(backend, "offline")
             update(backend, "unavailable")
-        assert told(backend) == [ONLINE, OFFLINE, UNAVAILABLE, OFFLINE, UNAVAILABLE, OFFLINE]
+        assert changes(backend) == [ONLINE, OFFLINE, UNAVAILABLE, OFFLINE, UNAVAILABLE, OFFLINE]
 
     def test_going_away_and_coming_back_gives_no_new_tokens(self, backend, pass_time):
         connect(backend)
         flap(backend, 2)
         backend.remove("jane", "phone", GrantSet(0, (JANE,)))
         connect(backend, connection="c2")
-        assert told(backend)[-1] == OFFLINE
+        assert changes(backend)[-1] == OFFLINE
         pass_time(2)
         append_postponed(backend)
-        assert told(backend)[-1] == ONLINE
+        assert changes(backend)[-1] == ONLINE
 
     def test_the_rate_is_of_all_applications_together(self, backend):
         connect(backend, grants=(JANE, GO))
@@ -91,7 +91,7 @@ class RateContract:
             backend.append_current_status(PAUSED, 0)
             backend.append_current_status(JANE, 0)
         update(backend, "unavailable", (JANE, GO))
-        assert told(backend, "go") == [ONLINE]
+        assert changes(backend, "go") == [ONLINE]
 
     # -- what is never lost
 
@@ -99,15 +99,15 @@ class RateContract:
         connect(backend)
         flap(backend, 6)
         update(backend, "unavailable")
-        assert told(backend) == [ONLINE, UNAVAILABLE, ONLINE]
+        assert changes(backend) == [ONLINE, UNAVAILABLE, ONLINE]
         assert append_postponed(backend) == []
         pass_time(1)
         assert append_postponed(backend) == []
         pass_time(1)
-        ear = Ear(backend)
+        listener = SignalListener(backend)
         assert append_postponed(backend) == ["jane"]
-        assert ear.heard() == [("feed", "chess")]
-        assert told(backend)[3:] == [UNAVAILABLE]
+        assert listener.received() == [("feed", "chess")]
+        assert changes(backend)[3:] == [UNAVAILABLE]
         pass_time(60)
         assert append_postponed(backend) == []
 
@@ -122,7 +122,7 @@ class RateContract:
         assert backend.status("jane") == "unavailable"
         pass_time(2)
         append_postponed(backend)
-        assert told(backend)[-1] == ("unavailable", "lost")
+        assert changes(backend)[-1] == ("unavailable", "lost")
         assert read(backend)[-1].at == clock.now() // 1000 * 1000
 
     def test_a_status_that_came_back_to_what_was_told_tells_nothing(self, backend, pass_time):
@@ -130,7 +130,7 @@ class RateContract:
         flap(backend, 4)
         pass_time(10)
         append_postponed(backend)
-        assert told(backend) == [ONLINE, UNAVAILABLE, ONLINE]
+        assert changes(backend) == [ONLINE, UNAVAILABLE, ONLINE]
 
     @pytest.mark.parametrize("end", ["says", "signs out", "signs out everywhere", "pauses", "revokes", "is lost"])
     def test_offline_is_told_at_once_and_ends_what_was_postponed(self, backend, pass_time, end):
@@ -147,20 +147,20 @@ class RateContract:
             "is lost": lambda: [pass_time(15), sweep(backend)],
         }
         ends[end]()
-        assert told(backend)[-1][0] == "offline"
-        known = len(told(backend))
+        assert changes(backend)[-1][0] == "offline"
+        known = len(changes(backend))
         pass_time(60)
         append_postponed(backend, *{"pauses": [PAUSED], "revokes": [GO]}.get(end, []))
-        assert len(told(backend)) == known
+        assert len(changes(backend)) == known
 
     def test_a_burst_is_there_again_after_a_while(self, backend, pass_time):
         connect(backend)
         flap(backend, 2)
         pass_time(60)
         flap(backend, 10)
-        assert len(told(backend)) == 6
+        assert len(changes(backend)) == 6
 
-    # -- what is shown is what was told
+    # -- the status shown is the one that was sent
 
     def test_nothing_shows_more_than_was_told(self, backend):
         connect(backend, grants=(JANE, GO))
@@ -171,14 +171,14 @@ class RateContract:
         maps = replace(GO, appid="maps", puid="jane-in-maps")
         backend.granted(maps, 0)
         backend.append_current_status(GO, 0)
-        assert told(backend, "maps") == [("online", "granted")]
-        assert told(backend, "go") == [ONLINE, UNAVAILABLE, ONLINE]
+        assert changes(backend, "maps") == [("online", "granted")]
+        assert changes(backend, "go") == [ONLINE, UNAVAILABLE, ONLINE]
 
     def test_what_no_application_may_see_costs_nothing(self, backend):
         connect(backend, grants=())
         flap(backend, 10, PAUSED)
         flap(backend, 4)
-        assert told(backend) == [UNAVAILABLE, ONLINE, UNAVAILABLE]
+        assert changes(backend) == [UNAVAILABLE, ONLINE, UNAVAILABLE]
 
     def test_one_user_does_not_slow_another(self, backend):
         connect(backend)
@@ -196,4 +196,4 @@ class RateContract:
             backend.append_postponed("jane", GrantSet(6, (JANE,)))
         assert list(backend.postponed()) == ["jane"]
         backend.append_postponed("jane", GrantSet(7, (JANE,)))
-        assert told(backend)[-1] == UNAVAILABLE
+        assert changes(backend)[-1] == UNAVAILABLE

@@ -1,4 +1,4 @@
-"""Revisions of an account: grants that are older than what was told are refused, and sign-outs spare who signed in later."""
+"""Revisions of an account: grants that are older than those seen are refused, and sign-outs spare who signed in later."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from dpresence.backends.tracker import StaleGrants
 from dpresence.model import GrantSet
 
-from .tracker_values import GO, JANE, LIMIT, begin_update, connect, grant, seen, told
+from .tracker_values import GO, JANE, LIMIT, begin_update, changes, connect, grant, seen
 
 
 class RevisionContract:
@@ -83,7 +83,7 @@ class RevisionContract:
         connect(backend, grants=())
         for _ in range(2):
             backend.granted(JANE, 1)
-        assert told(backend) == [("online", "granted")]
+        assert changes(backend) == [("online", "granted")]
 
     def test_signing_out_spares_what_signed_in_later(self, backend):
         for number, name in enumerate(["old", "new"]):

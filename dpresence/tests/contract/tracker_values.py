@@ -67,7 +67,7 @@ def read(backend: Tracker, appid: str = "chess", offset: int = 0, limit: int = 1
     return list(updates)
 
 
-def told(backend: Tracker, appid: str = "chess", offset: int = 0) -> list[tuple[str, str]]:
+def changes(backend: Tracker, appid: str = "chess", offset: int = 0) -> list[tuple[str, str]]:
     """Return the status and reason of each entry that an application was sent since an offset."""
     return [(one.status, one.reason) for one in read(backend, appid, offset)]
 
@@ -86,15 +86,15 @@ def flap(backend: Tracker, times: int, *grants: Grant) -> None:
         assert update(backend, ("unavailable", "online")[n % 2], grants or (JANE,))
 
 
-class Ear:
-    """A listener; ``heard`` waits until a mark of its own came through behind everything that was woken before."""
+class SignalListener:
+    """A listener; ``received`` waits for a mark that it sends after all earlier signals."""
 
     def __init__(self, backend: Tracker) -> None:
         self._backend = backend
         self._signals: list[tuple[str, str]] = []
         backend.subscribe(lambda topic, key: self._signals.append((topic, key)))
 
-    def heard(self) -> list[tuple[str, str]]:
+    def received(self) -> list[tuple[str, str]]:
         self._backend.signal("account", "mark")
         eventually(lambda: ("account", "mark") in self._signals)
         signals = self._signals[: self._signals.index(("account", "mark"))]

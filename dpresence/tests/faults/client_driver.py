@@ -1,4 +1,4 @@
-"""The Python client in a process of its own: devices and one application's service, told what to do by lines of JSON.
+"""The Python client in a process of its own: devices and one application's service, controlled by lines of JSON.
 
 The argument is ``sync`` or ``asyncio``, the first line ``{"url", "appid", "key", "store", "people": [[puid, email, ticket], ..]}``. Each
 command is answered by what was seen so far. Every frame is compared with the AsyncAPI document.

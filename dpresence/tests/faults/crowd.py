@@ -31,13 +31,13 @@ class Auditor(Watcher):
 
     def message(self, payload: bytes) -> None:
         before = self.cursor
-        told = self.delivered
+        earlier = self.delivered
         check_frame(self._path, json.loads(payload))
         super().message(payload)
         if b'"KO"' in payload:
             self.drop("refused")
-        if before and self.cursor and self.delivered > told:
-            self._compare(before, self.cursor, self.delivered - told)
+        if before and self.cursor and self.delivered > earlier:
+            self._compare(before, self.cursor, self.delivered - earlier)
 
     def _compare(self, before: str, after: str, updates: int) -> None:
         (epoch, start), (later, end) = before.split(":"), after.split(":")

@@ -12,7 +12,7 @@ from dpresence.tests.faults.methods import KINDS, MODULES, functions
 
 
 class FaultyApp(echo_server.App):
-    """Counts the ends that channels are told of, besides; ``armed`` is the fault to come."""
+    """Also counts the ends of channels; ``armed`` is the fault to come."""
 
     def page_arm(self, environ):
         kind, *names = environ["QUERY_STRING"].split("&")
@@ -24,13 +24,13 @@ class FaultyApp(echo_server.App):
 
 
 class FaultyEcho(echo_server.Echo):
-    """Counts how often it is told of its end."""
+    """Counts the calls of ``closed``."""
 
     ends = 0
 
     def closed(self, code, clean):
         self.ends += 1
-        assert self.ends == 1, "told twice"
+        assert self.ends == 1, "ended twice"
         super().closed(code, clean)
 
 

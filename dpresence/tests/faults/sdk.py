@@ -93,10 +93,10 @@ class Device(Socket):
         self._acks.clear()
         if code == SIGNED_OUT:  # somebody signed it out: its person signs in again
             self._ticket = ""
-        told = re.search(r"retry_after=(\d+)", reason)
+        assigned = re.search(r"retry_after=(\d+)", reason)
         self._attempts += 1
         backoff = random.uniform(0, min(MOST_BACKOFF_SECONDS, 0.5 * 2**self._attempts))
-        self.loop.later((float(told[1]) if told else 0.0) + backoff, self.come)
+        self.loop.later((float(assigned[1]) if assigned else 0.0) + backoff, self.come)
 
     def _send(self, frame: dict[str, Any]) -> None:
         self.send(text(json.dumps(frame)))
@@ -152,7 +152,7 @@ class Device(Socket):
 class Service(Auditor):
     """An application's service: its table is ``seen``; it sends notifications on its channel.
 
-    :ivar after_revoke: how often it was told of a PUID after that had been revoked.
+    :ivar after_revoke: number of updates of a PUID received after its revocation.
     """
 
     __slots__ = ("_asked", "_book", "_dead", "_gaps", "_page", "_trace", "after_revoke", "appid", "signed_in")
@@ -201,7 +201,7 @@ class Service(Auditor):
 
     def _update(self, update: dict[str, Any]) -> None:
         puid = update["puid"]
-        self._trace(puid, f"{self.appid} is told", update["status"], update["reason"])
+        self._trace(puid, f"{self.appid} receives", update["status"], update["reason"])
         if update["reason"] == "revoked":
             self._dead.add(puid)
             self.seen.pop(puid, None)

@@ -112,25 +112,25 @@ def ticket_of(person: Person, name: str) -> str:
 def test_a_minute_of_wrong_time_ends_nothing_and_nobody_is_told_offline(board: Board, seconds: int) -> None:
     ann = Person(board.service.origin, "ann@example.org")
     puid, ticket = ann.grant(board.application), ticket_of(ann, "laptop")
-    with signed_in(ann) as browser, board.application.service() as told, ann.device(device="phone") as phone:
-        assert told.next_updates() == [(puid, "online", "explicit")]
-        told.notify({"puid": puid, "message": "before"})
+    with signed_in(ann) as browser, board.application.service() as watcher, ann.device(device="phone") as phone:
+        assert watcher.next_updates() == [(puid, "online", "explicit")]
+        watcher.notify({"puid": puid, "message": "before"})
         assert [each["message"] for each in phone.notifications(1)] == ["before"]
         board.set(seconds)
         end, turn = time.monotonic() + WRONG_SECONDS, 0
         while time.monotonic() < end:
             status = ("unavailable", "online")[turn % 2]
             phone.say(status)
-            assert told.next_updates() == [(puid, status, "explicit")]
+            assert watcher.next_updates() == [(puid, status, "explicit")]
             assert devices(browser, board) == 200
             time.sleep(2)
             turn += 1
-        told.assert_no_updates()
+        watcher.assert_no_updates()
         board.set(0)
         assert devices(browser, board) == 200
         with ann.device("unavailable", assertion=ticket, device="laptop"):
             phone.say(status)
-        told.assert_no_updates(GRACE + 3)
+        watcher.assert_no_updates(GRACE + 3)
     jumps = [int(jump) for jump in re.findall(r"the time of day jumped by (\S+) s", board.service.log())]
     assert [round(jump / HOUR) for jump in jumps] == [seconds // HOUR, -seconds // HOUR]
 
@@ -139,15 +139,15 @@ def test_a_board_that_boots_an_hour_behind_tells_nobody_offline(board: Board) ->
     ann = Person(board.service.origin, "ann@example.org")
     puid = ann.grant(board.application)
     with signed_in(ann) as browser:
-        with board.application.service() as told, ann.device(ticket=True, device="phone") as phone:
-            assert told.next_updates() == [(puid, "online", "explicit")]
-            cursor, ticket = told.cursor, phone.ticket
+        with board.application.service() as watcher, ann.device(ticket=True, device="phone") as phone:
+            assert watcher.next_updates() == [(puid, "online", "explicit")]
+            cursor, ticket = watcher.cursor, phone.ticket
             board.boot(-HOUR)
-        with ann.device(assertion=ticket, device="phone"), board.application.service(cursor) as told:
+        with ann.device(assertion=ticket, device="phone"), board.application.service(cursor) as watcher:
             assert devices(browser, board) == 200
-            assert told.statuses.get(puid, "online") == "online"
-            told.assert_no_updates(2 * GRACE)
+            assert watcher.statuses.get(puid, "online") == "online"
+            watcher.assert_no_updates(2 * GRACE)
             board.set(0)  # NTP has set it
-            told.assert_no_updates(2 * GRACE)
+            watcher.assert_no_updates(2 * GRACE)
             assert devices(browser, board) == 200
             assert ann.call("GET", "/devices")["devices"]

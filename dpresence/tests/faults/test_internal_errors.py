@@ -150,7 +150,7 @@ def check(faulty, name, kind):
     after = faulty.wait_for(lambda stats: stats["connections"] == 0 and stats["plain"] == 1 and stats["opened"] == stats["left"])
     assert after["files"] <= before["files"]
     assert after["unsigned"] == 0
-    assert "told twice" not in faulty.log
+    assert "ended twice" not in faulty.log
     assert "was destroyed while" not in faulty.log
     with faulty.connect() as client:
         client.text("still there")

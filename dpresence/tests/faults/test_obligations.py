@@ -20,7 +20,7 @@ from .stored import redis_values
 
 pytestmark = pytest.mark.faults
 
-TOLD_SECONDS = LEASE + SWEEP
+PUBLISHED_SECONDS = LEASE + SWEEP
 """How long an application may see somebody who revoked at a process that died."""
 REPEATED_SECONDS = 2 * SWEEP + 1
 """How long after an update the same one may come again."""
@@ -112,7 +112,7 @@ class Changes:
         self._puids["granter"] = self._at(self._dying, "granter").grant(self._application)
 
     def await_truth(self, seconds):
-        """Wait until the application has heard of all changes; return how long that took."""
+        """Wait until the application has received all changes; return how long that took."""
         start = time.monotonic()
         wanted = dict.fromkeys(self._puids.values(), "offline") | {self._puids["granter"]: "online"}
         while self.service.statuses != wanted:
@@ -153,7 +153,9 @@ def test_what_a_process_without_redis_answered_ok_is_told_by_another_one(applica
         proxy.cut()
         changes.make()
         end(dying)
-        figures.time(name, "the application at the other knows all of them after", changes.await_truth(5 * TOLD_SECONDS), TOLD_SECONDS)
+        figures.time(
+            name, "the application at the other knows all of them after", changes.await_truth(5 * PUBLISHED_SECONDS), PUBLISHED_SECONDS
+        )
         changes.check_devices()
 
 
@@ -166,7 +168,9 @@ def test_what_was_answered_ok_while_redis_was_away_for_all_is_told_when_it_is_ba
             end(dying)
         finally:
             servers.redis.start()
-        figures.time(name, "the application at the other knows all of them after", changes.await_truth(5 * TOLD_SECONDS), TOLD_SECONDS)
+        figures.time(
+            name, "the application at the other knows all of them after", changes.await_truth(5 * PUBLISHED_SECONDS), PUBLISHED_SECONDS
+        )
         changes.check_devices()
 
 
@@ -186,8 +190,8 @@ def test_a_revoke_that_a_killed_process_had_begun_is_completed(application, stay
         call.join(10)
         start = time.monotonic()
         ann.call("DELETE", path, status=204)
-        assert service.next_updates(1, 5 * TOLD_SECONDS) == [(puid, "offline", "revoked")]
-        figures.time(name, "the application hears of it after", time.monotonic() - start, TOLD_SECONDS)
+        assert service.next_updates(1, 5 * PUBLISHED_SECONDS) == [(puid, "offline", "revoked")]
+        figures.time(name, "the application receives it after", time.monotonic() - start, PUBLISHED_SECONDS)
         ann.call("DELETE", path, status=404)
         device.say("unavailable")
         service.assert_no_updates()
@@ -211,7 +215,7 @@ def test_a_waiting_notification_of_an_erased_person_leaves_redis(application, st
         end(dying)
         start = time.monotonic()
         while any(text.encode() in value for value in redis_values(cluster)):
-            assert time.monotonic() - start < 5 * TOLD_SECONDS, "it is still there"
+            assert time.monotonic() - start < 5 * PUBLISHED_SECONDS, "it is still there"
             time.sleep(0.2)
         name = f"erasure at a process cut off from Redis, then {end.name}"
-        figures.time(name, "no key of Redis holds the notification after", time.monotonic() - start, TOLD_SECONDS)
+        figures.time(name, "no key of Redis holds the notification after", time.monotonic() - start, PUBLISHED_SECONDS)

@@ -100,8 +100,8 @@ class Outage:
             self._refused(lambda: stranger.ask(**first))
         self._device.say("unavailable")  # the user's grants are cached: this needs no database
         self._device.say("online")
-        status, told = backends(self._process)
-        assert (status, told["directory"], told["tracker"]) == (503, False, True)
+        status, answer = backends(self._process)
+        assert (status, answer["directory"], answer["tracker"]) == (503, False, True)
         for one in crowd:
             one.__exit__()
 

@@ -22,7 +22,7 @@ CUT_SECONDS = [float(os.environ["AWAY_SECONDS"])] if "AWAY_SECONDS" in os.enviro
 BACK_SECONDS = 5.0
 REVOKED_SECONDS = 1.0
 RETURN_SECONDS = 10
-"""The grace of a rolling restart: told to come back in a second, a device does so within two, or is turned away once more."""
+"""The grace of a rolling restart: asked to reconnect in a second, a device does so within two, or is turned away once more."""
 TURNS = 20
 
 
@@ -51,8 +51,8 @@ def site():
         yield site
 
 
-def hear(service, wanted):
-    """Wait until an application's service is told something, whatever else it is told before."""
+def wait_for_update(service, wanted):
+    """Wait until an application's service receives an update; ignore earlier ones."""
     while service.next_updates()[0] != wanted:
         pass
 
@@ -166,13 +166,13 @@ class Witnesses:
         self._revoker.call("DELETE", f"/grant/{self._application.appid}", status=204)
         self._newer = self._enter(Device(self._mover))
         self._newer.sign_in("online", device="phone")
-        assert self._notify() == 110  # looked up at each send, also by who has not heard of it
+        assert self._notify() == 110  # looked up at each send, also by a process that got no signal
 
     def once_healed(self):
         """Check that missed updates arrive after the recovery."""
         while backends(self._cut)[0] != 200:
             time.sleep(0.05)
-        hear(self._there, (self._puid, "offline", "revoked"))
+        wait_for_update(self._there, (self._puid, "offline", "revoked"))
         assert self._older.wait_closed()[0] == 4010
         self._newer.say("unavailable")
         self._device.say("online")
@@ -239,7 +239,7 @@ def test_a_revoke_is_seen_by_every_process_at_once_and_checked_at_send(cluster, 
         for turn in range(TURNS):
             puid = people[turn % 3].grant(application)
             for service in services:
-                hear(service, (puid, "online", "granted"))
+                wait_for_update(service, (puid, "online", "granted"))
             for device in devices:
                 device.say("unavailable")
                 device.say("online")  # now each process has cached the user's grants
@@ -247,7 +247,7 @@ def test_a_revoke_is_seen_by_every_process_at_once_and_checked_at_send(cluster, 
             start = time.monotonic()
             sent += sum(service.notify({"puid": puid})[0].get("errno") != 110 for service in services)
             for service in services:
-                hear(service, (puid, "offline", "revoked"))
+                wait_for_update(service, (puid, "offline", "revoked"))
             slowest = max(slowest, time.monotonic() - start)
             for device in devices:
                 device.say("unavailable")

@@ -100,10 +100,10 @@ def check_told(cluster, process, application, figures, name):
         new = granted.grant(application)
         cluster.stores.redis.start()
         start = time.monotonic()
-        told = set()
-        while told != {(hidden, "offline", "explicit"), (gone, "offline", "revoked"), (new, "online", "granted")}:
-            told |= set(app_service.next_updates(1, 70))
-        figures.time(name, "until an application is told after Redis is back", time.monotonic() - start, BACK_SECONDS)
+        received = set()
+        while received != {(hidden, "offline", "explicit"), (gone, "offline", "revoked"), (new, "online", "granted")}:
+            received |= set(app_service.next_updates(1, 70))
+        figures.time(name, "until an application gets updates after Redis is back", time.monotonic() - start, BACK_SECONDS)
 
 
 def change(device):

@@ -106,7 +106,7 @@ def test_t2_what_was_not_acknowledged_at_kill_9_comes_again(servers, service, ap
 
 
 class Life:
-    """One life of the service: what it answered OK, and what it was told is acknowledged, until something died."""
+    """One life of the service: what it answered OK, and what was acknowledged to it, until a process died."""
 
     def __init__(self):
         self.answered, self.acknowledged, self.asked = set(), set(), {}

@@ -253,13 +253,13 @@ def tell(figures, soak, first, steady_at, seconds, used):
     figures.tell("T20", "minutes, seed", f"{MINUTES:g}, {SEED}")
     figures.tell("T20", "people, devices, applications, workers", f"{PEOPLE}, {len(society.devices)}, {APPLICATIONS}, {WORKERS}")
     figures.tell("T20", "faults", ", ".join(f"{name} {count}" for name, count in sorted(soak.faults.items())))
-    figures.tell("T20", "calls, updates told, notifications answered OK", f"{sum(actor.calls for actor in soak.actors)}, "
+    figures.tell("T20", "calls, updates received, notifications answered OK", f"{sum(actor.calls for actor in soak.actors)}, "
                  f"{sum(service.delivered for service in society.services)}, {society.book.total}")  # fmt: skip
     figures.tell("T20", "ends of devices by code; refusals", f"{dict(ends)}; {dict(refused)}")
     figures.tell("T20", "quiet points", len(soak.files))
     figures.tell("T20", "wrong views or clients that stay away, stated 0", soak.wrong)
     figures.tell("T20", "notifications lost, doubled, stated 0", f"{soak.lost}, {society.book.doubled}")
-    figures.tell("T20", "holes in feeds, told after a revoke, stated 0", f"{sum(one.holes for one in society.services)}, "
+    figures.tell("T20", "holes in feeds, updates after a revocation, stated 0", f"{sum(one.holes for one in society.services)}, "
                  f"{sum(one.after_revoke for one in society.services)}")  # fmt: skip
     figures.tell("T20", "CPU of the workers, per cent of a core", f"{used / seconds * 100:.0f}")
     for pid, samples in soak.samples.items():

@@ -70,6 +70,6 @@ def test_t19_no_device_needs_a_new_assertion(storm, figures):
 
 
 def test_t19_no_application_sees_a_false_offline(storm, figures):
-    told = sum(count for what, count in storm.after["watched"].items() if what.startswith("offline"))
-    figures.count("T19", "false offline in updates", told, 0)
+    offline = sum(count for what, count in storm.after["watched"].items() if what.startswith("offline"))
+    figures.count("T19", "false offline in updates", offline, 0)
     figures.count("T19", "false offline in the snapshot after the restart", storm.after["snapshot"].get("offline", 0), 0)

@@ -204,7 +204,7 @@ class Device(Channel):
 
 
 class AppService(Channel):
-    """An application's service: ``statuses`` is what it believes by PUID, ``cursor`` how far it was told."""
+    """An application's service: ``statuses`` is its view by PUID, ``cursor`` its position."""
 
     def __init__(self, application: Application, **options: Any) -> None:
         origin = options.pop("origin", application.origin)

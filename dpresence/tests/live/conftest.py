@@ -43,7 +43,7 @@ def giving_up():
 
 @pytest.fixture
 def application(service):
-    """One for each test, so that it hears nothing of the others' devices."""
+    """One for each test, so that it receives nothing about devices of other tests."""
     with Site() as site:
         yield activate(service.origin, site)
 

@@ -106,7 +106,7 @@ class EchoServer:
         return found[0]
 
     def end_of(self, name):
-        """Wait for a channel to be told of its end; return [code, clean]."""
+        """Wait for the end of a channel; return [code, clean]."""
         return self.wait_for(lambda stats: name in stats["closed"])["closed"][name]
 
     def connect(self, *arguments, **options):

@@ -35,7 +35,7 @@ with connect(url, proxy=None) as socket:
 
 
 class BlackHole:
-    """A TCP proxy that stops to forward when told, as a pulled cable does: nobody gets a FIN or a reset."""
+    """A TCP proxy that stops forwarding on request, as a pulled cable does: nobody gets a FIN or a reset."""
 
     def __init__(self, port):
         self._target = port
@@ -155,15 +155,15 @@ def test_a_lost_device_is_held_up_by_another_that_is_less_reachable(application,
 @pytest.fixture(scope="module")
 def lost(ghosts):
     """Updates about the ghosts that the application received; the last tests of this module, since they have been waiting meanwhile."""
-    heard = ghosts.app_service.next_updates(2, WORST + CLOSE)
+    received = ghosts.app_service.next_updates(2, WORST + CLOSE)
     ghosts.app_service.assert_no_updates(1)
-    return heard, time.time() - 1 - ghosts.started_at
+    return received, time.time() - 1 - ghosts.started_at
 
 
 def test_a_pulled_cable_and_a_frozen_device_end_in_offline_and_a_silent_device_does_not(ghosts, lost):
-    heard, _ = lost
+    received, _ = lost
     names = {puid: name for name, puid in ghosts.puids.items()}
-    assert {(names[puid], status, reason) for puid, status, reason in heard} == {
+    assert {(names[puid], status, reason) for puid, status, reason in received} == {
         ("cut", "offline", "lost"),
         ("frozen", "offline", "lost"),
     }

@@ -91,10 +91,10 @@ def test_a_trusted_proxys_connection_carries_the_requests_of_many(proxied):
 def test_refusals_are_told_different_times_to_come_back(proxied):
     request = [b"GET /page HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.77\r\n\r\n"]
     waits = [re.findall(rb"Retry-After: (\d+)", statuses(proxied, request)[1]) for _ in range(70)]
-    told = [int(wait[0]) for wait in waits if wait]
-    assert len(told) >= 8
-    assert told == sorted(told)
-    assert told[-1] >= told[0] + 5
+    waits_assigned = [int(wait[0]) for wait in waits if wait]
+    assert len(waits_assigned) >= 8
+    assert waits_assigned == sorted(waits_assigned)
+    assert waits_assigned[-1] >= waits_assigned[0] + 5
 
 
 def test_a_body_in_a_thousand_chunks_costs_little(open_server):

@@ -118,8 +118,8 @@ def test_a_mail_address_in_userinfo_only_is_asked_for(world, provider):
 @pytest.mark.parametrize(("login", "why"), [("mallory", "unverified"), ("text", "unverified"), ("far", "domain")])
 def test_a_mail_address_that_is_not_proven_is_refused(world, provider, login, why):
     browser, answer = sign_in(world, provider, login)
-    told = ko(34, f"Invalid assertion: {NotAdmitted.REASONS[why]}", details=why)
-    assert refusal(answer) == (401, told)
+    expected = ko(34, f"Invalid assertion: {NotAdmitted.REASONS[why]}", details=why)
+    assert refusal(answer) == (401, expected)
     assert browser("GET", "/account").status_int == 401
 
 

@@ -1,4 +1,4 @@
-"""A stop by SIGTERM or SIGINT: no new connections, every channel told when to come back, everything kept, status 0 in time."""
+"""A stop by SIGTERM or SIGINT: no new connections, every channel gets the time to reconnect, no data is lost, exit status 0 in time."""
 
 from __future__ import annotations
 

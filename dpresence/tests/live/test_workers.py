@@ -196,7 +196,7 @@ class Patient(threading.Thread):
                         break
 
 
-def heard(application, cursor):
+def read_updates(application, cursor):
     """Listen for a second, or until the channel ends; return the updates that came and the next cursor."""
     with application.service(cursor) as app_service:
         assert cursor is None or app_service.recovery == "replayed"
@@ -215,15 +215,15 @@ def test_a_rolling_restart_is_seen_by_nobody(cluster, application):
     for device in devices:
         device.start()
     assert all(device.there.wait(PATIENCE_SECONDS) for device in devices)
-    before, seen, (_, cursor) = set(cluster.workers()), [], heard(application, None)
+    before, seen, (_, cursor) = set(cluster.workers()), [], read_updates(application, None)
     with Caller(cluster.port) as caller:
         cluster.send_signal(signal.SIGHUP)
         until = time.monotonic() + PATIENCE_SECONDS
         while len(cluster.ready() - before) < 2 or before & set(cluster.workers()):
             assert time.monotonic() < until, cluster.log()
-            updates, cursor = heard(application, cursor)
+            updates, cursor = read_updates(application, cursor)
             seen += updates
-    seen += heard(application, cursor)[0]
+    seen += read_updates(application, cursor)[0]
     for device in devices:
         device.over.set()
     for device in devices:

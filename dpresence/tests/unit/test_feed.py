@@ -264,8 +264,8 @@ def test_whoever_is_covered_and_replays_ends_at_the_present(plan, entries, limit
     for offset, state in enumerate(naive.states):
         if feed.covers(offset, now):
             assert replay(feed, offset, state, limit) == present
-            told = {one.puid for one in feed.after(offset, 1000)}
-            assert told == {puid for puid, _, _ in naive.entries[offset:]}
+            puids = {one.puid for one in feed.after(offset, 1000)}
+            assert puids == {puid for puid, _, _ in naive.entries[offset:]}
         else:
             assert not naive.must_be_covered(offset, latest, 10, entries)
     for one in feed.after(0, 1000):

@@ -18,7 +18,7 @@ CLOSE = b"\x88\x05\x10\x68bye"
 
 
 class Recorder(Socket):
-    """Notes what it is told."""
+    """Records the calls it receives."""
 
     def __init__(self, loop: Loop) -> None:
         super().__init__(loop)

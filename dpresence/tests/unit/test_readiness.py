@@ -13,15 +13,15 @@ from dpresence.tests.waiting import eventually
 
 
 class Reader:
-    """Counts how often it is told of bytes; reads them unless ``leaves`` is set."""
+    """Counts the events of readable bytes; reads them unless ``leaves`` is set."""
 
     def __init__(self) -> None:
         self.ours, self.peer = socket.socketpair()
         self.leaves = False
-        self.told = 0
+        self.events = 0
 
     def on_readable(self) -> None:
-        self.told += 1
+        self.events += 1
         if not self.leaves:
             self.ours.recv(100)
 
@@ -52,15 +52,15 @@ def test_a_hub_has_one(readiness: Readiness) -> None:
 
 def test_only_a_connection_whose_socket_has_bytes_is_told(readers: list[Reader]) -> None:
     readers[1].peer.send(b"x")
-    eventually(lambda: readers[1].told)
+    eventually(lambda: readers[1].events)
     gevent.sleep(0.01)
-    assert [reader.told for reader in readers] == [0, 1, 0]
+    assert [reader.events for reader in readers] == [0, 1, 0]
 
 
 def test_bytes_that_are_left_are_told_again(readers: list[Reader]) -> None:
     readers[0].leaves = True
     readers[0].peer.send(b"x")
-    eventually(lambda: readers[0].told >= 3)
+    eventually(lambda: readers[0].events >= 3)
 
 
 def test_a_connection_that_is_not_watched_is_not_told_until_it_is_again(readiness: Readiness, readers: list[Reader]) -> None:
@@ -69,17 +69,17 @@ def test_a_connection_that_is_not_watched_is_not_told_until_it_is_again(readines
     readiness.unwatch(file)
     for reader in readers:
         reader.peer.send(b"x")
-    eventually(lambda: readers[1].told and readers[2].told)
-    assert not readers[0].told
+    eventually(lambda: readers[1].events and readers[2].events)
+    assert not readers[0].events
     readiness.watch(file, readers[0])
-    eventually(lambda: readers[0].told)
+    eventually(lambda: readers[0].events)
 
 
 def test_a_connection_that_another_one_of_the_batch_closed_is_not_told(readiness: Readiness, readers: list[Reader]) -> None:
-    told: list[int] = []
+    events: list[int] = []
 
     def close_the_others(number: int) -> None:
-        told.append(number)
+        events.append(number)
         readers[number].ours.recv(100)
         for reader in readers:
             if reader is not readers[number]:
@@ -88,9 +88,9 @@ def test_a_connection_that_another_one_of_the_batch_closed_is_not_told(readiness
     for number, reader in enumerate(readers):
         reader.on_readable = lambda number=number: close_the_others(number)  # type: ignore[method-assign,misc]
         reader.peer.send(b"x")
-    eventually(lambda: told)
+    eventually(lambda: events)
     gevent.sleep(0.01)
-    assert len(told) == 1
+    assert len(events) == 1
 
 
 def test_a_number_that_a_new_socket_has_again_is_watched_for_the_new_one(readiness: Readiness) -> None:
@@ -105,8 +105,8 @@ def test_a_number_that_a_new_socket_has_again_is_watched_for_the_new_one(readine
         new.ours, new.peer = new.peer, new.ours
     readiness.watch(file, new)
     new.peer.send(b"x")
-    eventually(lambda: new.told)
-    assert not old.told
+    eventually(lambda: new.events)
+    assert not old.events
     readiness.unwatch(file)
     new.close()
 
@@ -116,7 +116,7 @@ def test_more_sockets_than_one_batch_are_all_told(readiness: Readiness) -> None:
     for reader in many:
         readiness.watch(reader.ours.fileno(), reader)
         reader.peer.send(b"x")
-    eventually(lambda: all(reader.told for reader in many))
+    eventually(lambda: all(reader.events for reader in many))
     for reader in many:
         readiness.unwatch(reader.ours.fileno())
         reader.close()

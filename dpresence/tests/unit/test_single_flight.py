@@ -12,7 +12,7 @@ from dpresence.tests.waiting import PATIENCE_SECONDS
 
 
 class Work:
-    """Waits, each time, until it is let go; fails when told to."""
+    """Waits, each time, until it is let go; fails on request."""
 
     def __init__(self) -> None:
         self.count = self.running = 0

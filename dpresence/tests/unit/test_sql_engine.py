@@ -179,8 +179,8 @@ def test_a_file_that_was_no_database_is_tried_again(tmp_path, make):
 def test_sqlite_is_told_to_keep_what_was_answered(shipped_deadlines, make):
     database = make()
     asked = ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "busy_timeout")
-    told = database.run(lambda connection: [connection.scalar(text(f"PRAGMA {name}")) for name in asked])
-    assert told == ["wal", 2, 1, 1, 4000]
+    values = database.run(lambda connection: [connection.scalar(text(f"PRAGMA {name}")) for name in asked])
+    assert values == ["wal", 2, 1, 1, 4000]
 
 
 def test_the_files_are_their_owners_only(make, tmp_path):

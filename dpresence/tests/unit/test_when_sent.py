@@ -50,11 +50,11 @@ class ConnectionPair:
         self.connection.start(ours, b"")
         ours.close()
         gevent.sleep(0)
-        self.told: list[str] = []
+        self.called: list[str] = []
 
     def offer(self, payload: bytes, name: str) -> None:
         self.connection.send(payload)
-        self.connection.when_sent(lambda: self.told.append(name))
+        self.connection.when_sent(lambda: self.called.append(name))
 
     def read(self, size: int) -> None:
         """Let the peer read so many bytes, and what follows of it happen."""
@@ -75,18 +75,18 @@ def line() -> Iterator[Any]:
 
 def test_what_the_system_takes_at_once_is_told_at_once(line: ConnectionPair) -> None:
     line.offer(b"hello", "hello")
-    assert line.told == ["hello"]
+    assert line.called == ["hello"]
 
 
 def test_what_it_does_not_take_is_told_when_the_peer_has_read_and_in_order(line: ConnectionPair) -> None:
     line.offer(LARGE, "first")
     line.offer(LARGE, "second")
     line.offer(b"x", "third")
-    assert line.told == []
+    assert line.called == []
     line.read(len(LARGE) + 100)
-    assert line.told == ["first"]
+    assert line.called == ["first"]
     line.read(len(LARGE) - 77)
-    assert line.told == ["first", "second", "third"]
+    assert line.called == ["first", "second", "third"]
 
 
 def test_what_waits_when_the_peer_is_lost_is_never_told(line: ConnectionPair) -> None:
@@ -96,7 +96,7 @@ def test_what_waits_when_the_peer_is_lost_is_never_told(line: ConnectionPair) ->
     line.peer.close()
     turn_loop()
     assert line.connection.closed
-    assert line.told == ["first"]
+    assert line.called == ["first"]
 
 
 def test_what_is_dropped_because_the_reader_is_slow_is_never_told_but_what_was_begun_is(line: ConnectionPair) -> None:
@@ -105,19 +105,19 @@ def test_what_is_dropped_because_the_reader_is_slow_is_never_told_but_what_was_b
         line.offer(LARGE, str(number))
     assert line.connection.closed
     line.read(len(LARGE) + 10)
-    assert line.told == ["begun"]
+    assert line.called == ["begun"]
     line.read(12)  # the close frame
-    assert line.told == ["begun"]
+    assert line.called == ["begun"]
 
 
 def test_nothing_is_told_of_a_connection_that_is_gone(line: ConnectionPair) -> None:
     line.connection.abort()
     line.offer(b"hello", "hello")
-    assert line.told == []
+    assert line.called == []
 
 
 def test_what_waits_before_a_close_is_told(line: ConnectionPair) -> None:
     line.offer(LARGE, "last")
     line.connection.close(4001, "bye")
     line.read(len(LARGE) + 10 + 7)
-    assert line.told == ["last"]
+    assert line.called == ["last"]

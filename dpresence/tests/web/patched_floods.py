@@ -107,7 +107,7 @@ def test_a_new_log_in_in_a_browser_waits_behind_no_notifications(world, flood):
     device, proof = device_of(world, browser), world.assertion("ann@example.org")
     count = flood().during(lambda: browser("POST", "/login", {"assertion": proof}))
     assert device.code == 4009
-    assert count <= 4 * AHEAD, "it spends the proof, keeps the session, ends the one before and has told so"
+    assert count <= 4 * AHEAD, "it spends the proof, keeps the session, ends the previous one and signals that"
 
 
 @pytest.mark.parametrize("everywhere", [True, False])

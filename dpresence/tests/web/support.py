@@ -217,7 +217,7 @@ class World:
             self.registry.backends.directory.ping()
 
     def carry_out(self) -> None:
-        """Tell the backends what they have yet to be told, as the sweeps do; what one sweep sees, the next carries out."""
+        """Sweep until all effects of stored changes are applied; a sweep may leave work to the next."""
         self.services.retries.flush()
         for _ in range(2):
             self.services.outbox.sweep()

@@ -20,7 +20,7 @@ LARGE = "\U0001f600" * 500
 
 
 class Answer:
-    """An answer of the WSGI application whose client reads when told to."""
+    """An answer of the WSGI application whose client reads on request."""
 
     def __init__(self, world: World, browser: Browser) -> None:
         cookie = "; ".join(f"{name}={value}" for name, value in browser.web.cookies.items())

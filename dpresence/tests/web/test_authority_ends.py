@@ -28,7 +28,7 @@ def puid(one: World, app: App) -> str:
 
 
 def settle(*worlds: World) -> None:
-    """Carry out what a command of the operator left in the outbox, and let both hear of it."""
+    """Carry out what a command of the operator left in the outbox, at both processes."""
     worlds[0].carry_out()
     for world in worlds:
         for _ in range(20):

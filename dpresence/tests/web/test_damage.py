@@ -41,7 +41,7 @@ def test_a_device_whose_record_is_gone_connects_again_at_its_next_word(world: Wo
 def test_a_device_that_another_connection_has_by_now_is_closed_at_its_next_word(make_world, redis_server, tmp_path) -> None:
     shared = {"tracker": "redis", "redis__url": redis_server.url, "directory__url": f"sqlite:///{tmp_path}/shared.db"}
     one, two = make_world(**shared), make_world(**shared)
-    one.registry.backends.tracker._pubsub._on_message = lambda message: None  # it does not hear that it was replaced
+    one.registry.backends.tracker._pubsub._on_message = lambda message: None  # it receives no signal of the replacement
     older = one.device(ANN, device="phone")
     newer = two.device(ANN, device="phone")
     say(older, "unavailable")

@@ -122,10 +122,10 @@ def test_a_blocked_account_is_signed_out_everywhere_and_stays_out_until_it_is_un
     user = world.registry.backends.directory.sign_in(Identity(ANN, "dev.invalid", ANN, 0), 0).id
     assert f"the operator has blocked account {user}; its devices are signed out" in caplog.messages
     assert refusal(ann("GET", "/devices"))[1]["errno"] == 130
-    told = ko(34, "Invalid assertion: the operator of this service has blocked this account", details="blocked")
-    for proof, answer in ((ticket, ko(34, "Invalid assertion")), (world.assertion(ANN), told)):
+    blocked = ko(34, "Invalid assertion: the operator of this service has blocked this account", details="blocked")
+    for proof, answer in ((ticket, ko(34, "Invalid assertion")), (world.assertion(ANN), blocked)):
         assert world.channel().receive({"email": ANN, "assertion": proof, "status": "online"}) == answer
-    assert refusal(world.browser()("POST", "/login", {"assertion": world.assertion(ANN)})) == (401, told)
+    assert refusal(world.browser()("POST", "/login", {"assertion": world.assertion(ANN)})) == (401, blocked)
     world.registry.backends.directory.block(ANN, False)
     assert world.person(ANN)("GET", "/devices").status_int == 200
 

@@ -1,4 +1,4 @@
-"""API keys at their doors: what is wrong with one is not told, guessing is slow, and a channel ends with its key (sections 5 and 6)."""
+"""API keys at their doors: a refusal says nothing about them, guessing is slow, and a channel ends with its key (sections 5 and 6)."""
 
 from __future__ import annotations
 

@@ -143,13 +143,13 @@ def test_a_token_that_proves_nothing_opens_nothing(world, provider):
         {"header": {"kid": "rsa-9"}},
         {"number": 5},
     ]
-    told = [
+    disclosed = [
         ({"email": "ada@elsewhere.example"}, DOMAIN),
         ({"email_verified": False}, UNVERIFIED),
         ({"email_verified": "true"}, UNVERIFIED),
         ({"email": "ädä@example.org"}, NO_EMAIL),
     ]
-    for claims, expected in [*((claims, INVALID) for claims in tokens), *told]:
+    for claims, expected in [*((claims, INVALID) for claims in tokens), *disclosed]:
         sign_in = SignIn(world).give(provider, **claims)
         answer = sign_in.back()
         assert refusal(answer) == expected, claims

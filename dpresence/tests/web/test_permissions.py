@@ -107,7 +107,7 @@ def test_a_redirect_that_leads_elsewhere_is_refused_and_grants_nothing(
     assert (status, body["errno"]) == (400, 107)
     assert body["error"].startswith("redirect: ") and "Location" not in answer.headers
     status, asked = refusal(shared_ann("GET", f"/grant/{shared_app.id}?{urlencode({'redirect': address})}"))
-    assert (status, asked["error"]) == (400, body["error"]), "a program that tries the address is told what a person would be"
+    assert (status, asked["error"]) == (400, body["error"]), "a program that tries the address gets the error that a person would see"
     assert shared_ann("GET", "/grants").json == {"grants": []}
 
 

@@ -15,7 +15,7 @@ STATUSES = ("unavailable", "online")
 
 
 def visible(channel) -> int:
-    """Return how many changes that are not to ``offline`` an application was told."""
+    """Return how many changes that are not to ``offline`` an application received."""
     return sum(status != "offline" for _, status, _ in updates(channel))
 
 
@@ -76,15 +76,15 @@ def test_two_processes_share_the_rate_and_keep_the_last_status(one: World, two: 
         say(channel, "offline")
     for channel in channels:
         say(channel, status)
-    told: list[tuple[str, str, str]] = []
+    received: list[tuple[str, str, str]] = []
 
     def settled() -> bool:
         two.services.devices.publish_postponed()
-        told.extend(updates(service))
+        received.extend(updates(service))
         return seen(one, app) == status
 
     eventually(settled)
-    assert sum(shown != "offline" for _, shown, _ in told) <= BURST + 8  # and the seconds that the test takes
+    assert sum(shown != "offline" for _, shown, _ in received) <= BURST + 8  # and the seconds that the test takes
 
 
 def test_an_acknowledgement_shows_nobody_whose_status_is_postponed(make_world: Callable[..., World]) -> None:

@@ -25,7 +25,7 @@ def puid(one, app) -> str:
 
 
 def deaf(world: World) -> None:
-    """Let a process hear no signals of others until it ``recovers``."""
+    """Have a process receive no signals of others until it ``recovers``."""
     world.registry.backends.tracker._pubsub._on_message = lambda message: None
 
 
@@ -181,7 +181,7 @@ def latest(world: World, app: App, puid: str) -> str:
 
 @pytest.mark.parametrize("paused", [True, False])
 def test_a_device_that_is_lost_at_a_deaf_process_is_lost_to_everybody_who_may_see_it_now(one, two, app, puid, paused):
-    """The application of a new grant has to hear of it, and that of a grant that was paused meanwhile has not."""
+    """The application of a new grant must receive it, and that of a grant that was paused meanwhile must not."""
     two.device(ANN)
     user, other = two.services.hub.devices()[0][0], one.application(name="Go")
     one.services.grants.pause(user, app.id, not paused)

@@ -29,7 +29,7 @@ class Client:
         self._started = False
 
     async def start(self) -> None:
-        """Connect; return when the client has signed in, or after ``open_seconds``, when it goes on trying by itself.
+        """Connect; return when the client has signed in, or after ``open_seconds``, when it keeps trying by itself.
 
         :raises PresenceError: the service refused the client for good, for example ``InvalidKey``.
         """

@@ -23,7 +23,7 @@ def service(tmp_path_factory):
 
 @pytest.fixture
 def application(service):
-    """One for each test, so that it hears nothing of the others' devices."""
+    """One for each test, so that it receives nothing about devices of other tests."""
     with Site() as site:
         yield activate(service.origin, site)
 

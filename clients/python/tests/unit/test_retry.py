@@ -1,4 +1,4 @@
-"""When a client comes back."""
+"""Times at which a client reconnects."""
 
 from __future__ import annotations
 

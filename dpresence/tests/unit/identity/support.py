@@ -16,9 +16,9 @@ def reason(verifier, token):
     """Return why a token is refused."""
     with pytest.raises(InvalidAssertion) as refused:
         verifier.verify(token)
-    body, told = body_of(refused.value), NotAdmitted.REASONS.get(refused.value.reason)
-    if told is None:
+    body, reason = body_of(refused.value), NotAdmitted.REASONS.get(refused.value.reason)
+    if reason is None:
         assert body == {"result": "KO", "errno": 34, "error": "Invalid assertion"}
     else:
-        assert body == {"result": "KO", "errno": 34, "error": f"Invalid assertion: {told}", "details": refused.value.reason}
+        assert body == {"result": "KO", "errno": 34, "error": f"Invalid assertion: {reason}", "details": refused.value.reason}
     return refused.value.reason

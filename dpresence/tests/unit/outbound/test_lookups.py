@@ -108,9 +108,9 @@ def test_a_developer_has_two_proofs_under_way_and_leaves_the_others_theirs(names
     outbound = DomainProofs(OutboundSettings(timeout_seconds=SECONDS))
 
     def ask(owner: str) -> str:
-        with pytest.raises((ProofFailed, SlowDown)) as told:
+        with pytest.raises((ProofFailed, SlowDown)) as refused:
             outbound.fetch(DOMAIN, owner)
-        return told.value.error
+        return refused.value.error
 
     greedy = [gevent.spawn(ask, "dev") for _ in range(10)]
     others = [gevent.spawn(ask, f"other-{number}") for number in range(20)]
@@ -157,13 +157,13 @@ def test_a_private_name_and_one_that_does_not_exist_look_the_same_but_in_the_log
     names: NameServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     names.addresses |= {"inside.example.org": "10.1.2.3", "nowhere.example.org": ""}
-    outbound, told = DomainProofs(OutboundSettings()), []
+    outbound, errors = DomainProofs(OutboundSettings()), []
     with caplog.at_level(logging.INFO):
         for domain in ("inside.example.org", "nowhere.example.org"):
             with pytest.raises(ProofFailed) as failed:
                 outbound.fetch(domain)
-            told.append(body_of(failed.value))
-    assert told == [failure("dns")] * 2
+            errors.append(body_of(failed.value))
+    assert errors == [failure("dns")] * 2
     inside, nowhere = (record.getMessage() for record in caplog.records if record.name == "dpresence.proofs")
     url = "https://inside.example.org/__presence"
     assert (
