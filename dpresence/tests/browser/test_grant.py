@@ -77,7 +77,7 @@ def test_who_chooses_so_allows_without_opening_anything(browser: Browser, scene:
     assert browser.tabs == 1
 
 
-def test_who_is_connected_already_is_told_so_and_nothing_is_opened(browser: Browser, scene: Scene) -> None:
+def test_who_is_connected_already_is_informed_and_nothing_is_opened(browser: Browser, scene: Scene) -> None:
     application, sal = scene.application(), Person(scene.service.origin, "sal@example.org")
     with sal.device("unavailable", device="phone") as phone:
         ask(browser, scene, application, sal.email)
@@ -128,7 +128,7 @@ def test_the_question_can_be_answered_by_keyboard(browser: Browser, scene: Scene
     assert scene.granted("gus@example.org") == [application.appid]
 
 
-def test_who_was_signed_out_meanwhile_is_asked_again_and_gets_where_she_was_going(browser: Browser, scene: Scene, axe: Axe) -> None:
+def test_who_was_signed_out_meanwhile_is_asked_again_and_gets_where_they_were_going(browser: Browser, scene: Scene, axe: Axe) -> None:
     application = scene.application()
     browser.open(scene.asking(application))
     browser.sign_in("hal@example.org")

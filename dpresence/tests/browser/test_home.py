@@ -94,7 +94,7 @@ def test_the_sign_in_page_believes_only_who_opened_the_link_of_the_start(browser
     browser.assert_quiet("403")
 
 
-def test_somebody_who_is_signed_in_is_told_so_on_the_sign_in_page(browser: Browser, scene: Scene) -> None:
+def test_somebody_who_is_signed_in_is_informed_on_the_sign_in_page(browser: Browser, scene: Scene) -> None:
     browser.enter(scene.service.origin, "ina@example.org", "/login?next=/sidebar")
     assert "You are signed in as ina@example.org" in browser.text()
     browser.click("Continue")

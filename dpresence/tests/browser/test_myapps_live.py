@@ -135,7 +135,7 @@ def test_a_page_that_is_open_follows_what_happens_elsewhere(browser: Browser, sc
     browser.assert_quiet(REFUSED)
 
 
-def test_who_was_signed_out_meanwhile_is_told_and_comes_back_to_the_page(browser: Browser, scene: Scene, home: str) -> None:
+def test_who_was_signed_out_meanwhile_is_informed_and_comes_back_to_the_page(browser: Browser, scene: Scene, home: str) -> None:
     appid, _ = start(browser, scene, email="sam@example.org")
     browser.run("return fetch('/logout', {method: 'POST', headers: {'X-CSRF-Token': document.querySelector('[name=csrf]').content}})")
     browser.wait(lambda it: "You are signed out" in it.text())

@@ -212,7 +212,7 @@ def test_a_network_that_is_back_ends_the_wait_but_not_what_the_service_asked_for
     assert steps(script) == [1, 2, 2]
 
 
-def test_each_notification_is_shown_once_and_acknowledged_until_that_is_heard(steps: Steps) -> None:
+def test_each_notification_is_shown_once_and_acknowledged_until_that_is_answered(steps: Steps) -> None:
     script = """
         const ids = (...all) => ({notifications: all.map((id) => ({id}))});
         proofs.push("A"); channel.start(); await signed();

@@ -93,7 +93,7 @@ def test_the_service_says_without_an_upgrade_what_a_handshake_would_be_refused_w
 
 
 @pytest.mark.browser
-def test_a_page_of_another_origin_may_import_it_and_is_told_which_setting_lets_it_connect(browser: Browser, scene: Scene) -> None:
+def test_a_page_of_another_origin_may_import_it_and_learns_which_setting_lets_it_connect(browser: Browser, scene: Scene) -> None:
     scene.site.pages["/client"] = "<!doctype html><title>client</title>"
     browser.open(f"{scene.site.origin}/client")
     connect(browser, Person(scene.service.origin, "quinn@example.org"))

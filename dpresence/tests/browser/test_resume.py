@@ -167,7 +167,7 @@ BUSY = "dispatchEvent(new Event('online')); const end = performance.now() + 6000
 
 @pytest.mark.browser
 @pytest.mark.faults
-def test_a_page_that_was_too_busy_to_hear_the_answer_keeps_its_connection(browser: Browser, proxied: Forgetful) -> None:
+def test_a_page_that_was_too_busy_to_read_the_answer_keeps_its_connection(browser: Browser, proxied: Forgetful) -> None:
     browser.cdp("Emulation.setCPUThrottlingRate", rate=4)
     browser.run(BUSY)
     browser.run_async("setTimeout(arguments[0], 2000)")

@@ -48,7 +48,7 @@ def test_a_reload_is_seen_by_nobody_and_keeps_the_status(stage: Stage) -> None:
     assert stage.updates() == [("online", "explicit")]
 
 
-def test_another_device_that_is_more_reachable_is_told(stage: Stage) -> None:
+def test_another_device_that_is_more_reachable_is_reported(stage: Stage) -> None:
     with stage.sue.device("online", device="phone"):
         stage.browser.click("Offline")
         stage.browser.wait(lambda it: "see you as online, because of another device." in it.text())
@@ -63,7 +63,7 @@ def test_another_device_that_is_more_reachable_is_told(stage: Stage) -> None:
     assert stage.updates(2) == [("offline", "explicit"), ("online", "explicit")]
 
 
-def test_pause_hides_her_and_resume_shows_her_again(stage: Stage) -> None:
+def test_pause_hides_a_user_and_resume_shows_them_again(stage: Stage) -> None:
     stage.browser.click("Pause")
     stage.wait_for("grants", lambda text: "Paused" in text)
     assert stage.updates()[0][0] == "offline"
@@ -111,14 +111,14 @@ def test_an_action_that_is_a_word_is_no_link_and_clear_takes_all_away(stage: Sta
     assert stage.browser.run("return document.activeElement.id") == "notifications-title"
 
 
-def test_what_waited_while_she_was_away_is_shown_when_she_comes(browser: Browser, scene: Scene, stage: Stage) -> None:
+def test_what_waited_while_a_user_was_away_is_shown_when_they_connect(browser: Browser, scene: Scene, stage: Stage) -> None:
     browser.open("about:blank")
     stage.service.notify({"puid": stage.puid, "message": "Miss you"})
     browser.open(f"{stage.origin}/sidebar")
     stage.wait_for("notifications", lambda text: "Miss you" in text)
 
 
-def test_notifications_go_outside_the_page_only_when_she_wants(stage: Stage) -> None:
+def test_notifications_go_outside_the_page_only_when_the_user_wants(stage: Stage) -> None:
     stage.browser.run(SPY)
     stage.service.notify({"puid": stage.puid, "message": "one"})
     stage.wait_for("notifications", lambda text: "one" in text)

@@ -19,7 +19,7 @@ def stage(stage: Stage) -> Stage:
     return stage
 
 
-def test_all_that_is_held_about_her_comes_as_a_file(stage: Stage, axe: Axe, tmp_path: Path) -> None:
+def test_all_data_of_a_user_comes_as_a_file(stage: Stage, axe: Axe, tmp_path: Path) -> None:
     stage.browser.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     stage.browser.click("Download your data")
     file = tmp_path / "dpresence.json"

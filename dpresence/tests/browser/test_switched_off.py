@@ -38,14 +38,14 @@ def strict(browser: Browser, tmp_path: Path) -> Iterator[Browser]:
     strict.close()
 
 
-def test_a_browser_that_takes_no_cookies_is_told_why_signing_in_leads_nowhere(strict: Browser, scene: Scene) -> None:
+def test_a_browser_that_takes_no_cookies_sees_why_signing_in_fails(strict: Browser, scene: Scene) -> None:
     for path in ("/", "/login", "/nothing/such"):
         strict.open(scene.service.origin + path)
         strict.wait(lambda it: NO_COOKIES in it.text())
     strict.assert_quiet("404")
 
 
-def test_a_browser_that_takes_cookies_is_told_nothing(browser: Browser, scene: Scene) -> None:
+def test_a_browser_that_takes_cookies_sees_no_hint(browser: Browser, scene: Scene) -> None:
     browser.open(f"{scene.service.origin}/login")
     assert NO_COOKIES not in browser.text() and browser.run("return document.cookie") == ""
     browser.enter(scene.service.origin, "tom@example.org", "/sidebar")

@@ -48,7 +48,7 @@ class ApplicationContract:
             backend.add_application(replace(APPLICATION, id=f"app-{number}", owner=jane.id, created_at=made_at), 100)
         assert backend.newest_application() == NOW + 2
 
-    def test_of_some_applications_those_that_exist_are_told(self, backend, app):
+    def test_of_some_applications_those_that_exist_are_reported(self, backend, app):
         assert backend.existing([app.id, "unknown"]) == {app.id}
         assert backend.existing(["unknown"]) == backend.existing([]) == set()
 

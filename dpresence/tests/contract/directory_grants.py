@@ -28,7 +28,7 @@ class GrantContract:
         assert backend.grant("app-2", jane.id) is None
         assert backend.grant(app.id, "nobody") is None
 
-    def test_who_looked_when_is_told_of_granted_applications_only(self, backend, app, jane):
+    def test_who_looked_when_is_stored_for_granted_applications_only(self, backend, app, jane):
         for appid, days in (("app-2", ["2026-11-20", "2026-11-22", None]), ("app-3", ["2026-11-23"])):
             made = application(backend, jane, appid)
             for number, day in enumerate(days):

@@ -58,7 +58,7 @@ class OutboxContract:
         assert versions == sorted(set(versions))
         assert len({version.generation for version in versions}) == 1 and versions[0].generation
 
-    def test_a_new_grant_raises_the_revision_and_is_to_be_told(self, backend, chess, jane):
+    def test_a_new_grant_raises_the_revision_and_is_recorded_in_the_outbox(self, backend, chess, jane):
         assert self.revision(backend, jane.id) == 0
         made = grant(backend, chess, jane)
         assert backend.grants_of_user(jane.id) == (1, (made,))
@@ -68,13 +68,13 @@ class OutboxContract:
         grant(backend, chess, jane, "another")
         assert (pending(backend), self.revision(backend, jane.id)) == ([], 1)
 
-    def test_a_pause_and_its_end_are_to_be_told_once_each(self, backend, chess, jane, allowed):
+    def test_a_pause_and_its_end_are_recorded_in_the_outbox_once_each(self, backend, chess, jane, allowed):
         for paused in (True, True, False):
             backend.pause(chess.id, jane.id, paused, LATER)
         assert pending(backend) == [("changed", jane.id, chess.id, allowed.puid, revision) for revision in (2, 3)]
         assert backend.grants_of_user(jane.id) == (3, (replace(allowed, since=LATER),))
 
-    def test_a_revoke_is_to_be_told(self, backend, chess, jane, allowed):
+    def test_a_revoke_is_recorded_in_the_outbox(self, backend, chess, jane, allowed):
         backend.revoke(chess.id, jane.id)
         backend.revoke(chess.id, jane.id)
         assert pending(backend) == [("revoked", jane.id, chess.id, allowed.puid, 2)]
@@ -83,13 +83,13 @@ class OutboxContract:
     def test_grants_of_nobody_have_the_newest_of_all_revisions(self, backend):
         assert backend.grants_of_user("nobody") == (ERASED, ())
 
-    def test_signing_out_everywhere_is_to_be_told(self, backend, jane):
+    def test_signing_out_everywhere_is_recorded_in_the_outbox(self, backend, jane):
         backend.add_session(replace(SESSION, user=jane.id))
         backend.end_sessions(jane.id)
         assert pending(backend) == [("account", jane.id, "", "", 1)]
         assert backend.account(jane.id).revision == 1
 
-    def test_the_end_of_a_session_is_to_be_told_to_the_channels_of_its_tickets(self, backend, jane):
+    def test_the_end_of_a_session_is_recorded_for_the_channels_of_its_tickets(self, backend, jane):
         backend.add_session(replace(SESSION, user=jane.id))
         for number, device in enumerate([None, "phone"]):
             ticket = replace(TICKET, hash=b"t%d" % number, family=f"f{number}", user=jane.id, session=SESSION.id_hash)
@@ -98,33 +98,33 @@ class OutboxContract:
         backend.end_session(SESSION.id_hash)
         assert pending(backend) == [("ticket", jane.id, "", "f0", 1), ("ticket", jane.id, "", "f1 phone", 1)]
 
-    def test_a_ticket_that_was_copied_is_to_be_told_to_its_channel(self, backend, jane):
+    def test_a_ticket_that_was_copied_is_recorded_for_its_channel(self, backend, jane):
         backend.add_ticket(replace(TICKET, user=jane.id))
         backend.use_ticket(TICKET.hash, NOW, "phone", None)
         assert backend.use_ticket(TICKET.hash, NOW, "other", None).good is False
         assert pending(backend) == [("ticket", jane.id, "", TICKET.family, 0)]
 
-    def test_signing_out_a_device_is_to_be_told(self, backend, jane):
+    def test_signing_out_a_device_is_recorded_in_the_outbox(self, backend, jane):
         backend.sign_out_device(jane.id, "phone")
         assert pending(backend) == [("device", jane.id, "", "phone", 1)]
         backend.sign_out_device("nobody", "phone")
         assert len(pending(backend)) == 1
 
-    def test_a_block_is_to_be_told_and_its_end_is_not(self, backend, jane):
+    def test_a_block_is_recorded_in_the_outbox_and_its_end_is_not(self, backend, jane):
         backend.block(jane.email, True)
         backend.block(jane.email, False)
         assert pending(backend) == [("account", jane.id, "", "blocked", 1)]
 
-    def test_an_unpin_is_to_be_told_with_its_name(self, backend, jane):
+    def test_an_unpin_is_recorded_in_the_outbox_with_its_name(self, backend, jane):
         backend.unpin(jane.email)
         assert pending(backend) == [("account", jane.id, "", "unpinned", 1)]
 
-    def test_a_stop_is_to_be_told_with_its_name_also_of_an_application_that_is_not_active(self, backend, chess):
+    def test_a_stop_is_recorded_in_the_outbox_with_its_name_also_of_an_application_that_is_not_active(self, backend, chess):
         backend.change_application(chess.id, {"active": False, "stopped": True})
         backend.change_application(chess.id, {"stopped": False})
         assert pending(backend) == [("application", "", chess.id, "stopped", 0)]
 
-    def test_an_application_that_is_no_longer_active_is_to_be_told(self, backend, chess):
+    def test_an_application_that_is_no_longer_active_is_recorded_in_the_outbox(self, backend, chess):
         backend.change_application(chess.id, {"active": True})
         backend.change_application(chess.id, {"name": "Go"})
         assert pending(backend) == []
@@ -132,7 +132,7 @@ class OutboxContract:
             backend.change_application(chess.id, {"active": False})
         assert pending(backend) == [("application", "", chess.id, "", 0)]
 
-    def test_an_application_that_moves_is_to_be_told_with_every_grant_that_ends(self, backend, chess, jane, joe, allowed):
+    def test_an_application_that_moves_is_recorded_in_the_outbox_with_every_grant_that_ends(self, backend, chess, jane, joe, allowed):
         other = grant(backend, chess, joe, "puid-2")
         backend.change_application(chess.id, {"active": True})
         clear(backend)
@@ -141,7 +141,7 @@ class OutboxContract:
         assert pending(backend, chess.id) == [("application", "", chess.id, "", 0), *ended]
         assert self.revision(backend, jane.id) == 1
 
-    def test_a_deleted_application_is_to_be_told_and_its_feed_dropped_last(self, backend, chess, jane, allowed):
+    def test_a_deleted_application_is_recorded_in_the_outbox_and_its_feed_dropped_last(self, backend, chess, jane, allowed):
         backend.delete_application(chess.id)
         backend.delete_application(chess.id)
         revoked = ("revoked", jane.id, chess.id, allowed.puid, 0)

@@ -159,7 +159,7 @@ class TestDirectory:
             *ended, paused = at_once(*calls)
             assert [one for one in ended if one is not None] == [paused or made]
 
-    def test_an_erasure_names_all_that_was_hers_or_comes_first(self, sides):
+    def test_an_erasure_names_all_data_of_the_user_or_comes_first(self, sides):
         one, two = sides
         joes = application(one, person(one, "joe"), "joes")
         for n in ROUNDS:

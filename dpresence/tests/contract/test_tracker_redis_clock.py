@@ -91,18 +91,18 @@ def test_nobody_alive_is_swept_whatever_the_clock_is_set_to(redis, one, two):
     assert ("forgotten", "") not in listener.received()
 
 
-def is_told(tracker, status):
+def was_sent(tracker, status):
     append_postponed(tracker)
     return changes(tracker)[-1] == (status, "explicit")
 
 
 @pytest.mark.parametrize("jump", [-HOUR, HOUR])
-def test_applications_are_told_at_the_rate_again_after_the_clock_was_set(redis, one, jump):
+def test_applications_are_updated_at_the_rate_again_after_the_clock_was_set(redis, one, jump):
     connect(one)
     redis.set(jump)
     for status in ("unavailable", "online"):
         update(one, status)
-        eventually(partial(is_told, one, status))
+        eventually(partial(was_sent, one, status))
 
 
 @pytest.mark.parametrize("jump", [-HOUR, HOUR])

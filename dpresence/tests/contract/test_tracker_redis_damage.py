@@ -139,7 +139,7 @@ BAD_RECORDS = {
 
 
 @pytest.mark.parametrize("kind", [*BAD_RECORDS, "a list"])
-def test_a_record_that_cannot_be_read_is_gone_and_its_devices_are_told_to_connect_again(tracker, client, kind):
+def test_a_record_that_cannot_be_read_is_gone_and_its_devices_are_asked_to_connect_again(tracker, client, kind):
     connect(tracker)
     listener = SignalListener(tracker)
     client.delete(f"{T}user:jane")
@@ -165,7 +165,7 @@ def test_a_device_in_grace_whose_record_cannot_be_read_is_offline_after_it(track
     assert list(tracker.due()) == []
 
 
-def test_an_idle_device_whose_record_is_lost_is_told_to_connect_again(tracker, client):
+def test_an_idle_device_whose_record_is_lost_is_asked_to_connect_again(tracker, client):
     for number in range(300):
         connect(tracker, user=f"user-{number}", grants=())
     connect(tracker)

@@ -26,7 +26,7 @@ def two(redis_server, trackers, clock):
     return trackers(redis_server.server(), clock=clock)
 
 
-def test_a_directory_that_is_older_or_another_one_is_told_from_the_one_that_was_seen(one, two):
+def test_a_directory_that_is_older_or_another_one_is_distinguished_from_the_one_that_was_seen(one, two):
     assert one.follows(DirectoryVersion("a", 5)) and two.follows(DirectoryVersion("a", 7))
     assert not one.follows(DirectoryVersion("a", 6))
     assert not one.follows(DirectoryVersion("b", 8))

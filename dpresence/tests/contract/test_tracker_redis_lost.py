@@ -120,7 +120,7 @@ class TestLostServer:
         redis.start()
         eventually(lambda: update(backend, "offline"))
 
-    def test_missed_signals_are_told_of_and_those_that_follow_are_heard(self, backend, redis):
+    def test_missed_signals_are_reported_and_those_that_follow_arrive(self, backend, redis):
         listener = SignalListener(backend)
         redis.restart()
         eventually(lambda: ("missed", "") in listener._signals)
@@ -160,7 +160,7 @@ class TestLostServer:
         assert backend.status("jane") == "offline"
         assert changes(backend)[-1] == ("offline", "explicit")
 
-    def test_a_connection_nobody_was_told_of_is_given_up(self, backend, redis, clock):
+    def test_a_connection_nobody_was_informed_of_is_given_up(self, backend, redis, clock):
         with redis.stopped():
             calls = [gevent.spawn(_refused, lambda who=who: connect(backend, *who)) for who in ((None, "c1"), ("phone", "c2"))]
             assert [call.get(timeout=PATIENCE_SECONDS) for call in calls] == [True, True]

@@ -53,7 +53,7 @@ class TestTwoProcesses:
             eventually(lambda listener=listener: len(listener._signals) == 2)
             assert sorted(listener._signals) == [("feed", "chess"), ("mail", "jane")]
 
-    def test_each_signal_is_heard_once_by_each_process(self, one, two):
+    def test_each_process_receives_each_signal_once(self, one, two):
         listeners = SignalListener(one), SignalListener(two)
         for n in range(20):
             one.signal("mail", f"user-{n}")
@@ -222,7 +222,7 @@ class TestTwoProcesses:
         redis_server.client.hset("dpresence:t:meta", "patient", 0)  # the moment after a start is over
         assert 0.3 < leased(redis_server, lambda: _sweep_all(two) or two.status("jane") == "offline") < settings.lease_seconds / 2
 
-    def test_a_process_that_was_taken_for_dead_is_told_that_its_devices_are_forgotten(self, one, two, redis_server):
+    def test_a_process_that_was_taken_for_dead_gets_a_signal_that_its_devices_are_forgotten(self, one, two, redis_server):
         listener = SignalListener(one)
         connect(one)
         eventually(lambda: _sweep_all(two) or two.status("jane") == "offline")

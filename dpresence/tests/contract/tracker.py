@@ -20,7 +20,7 @@ from .tracker_values import GO, JANE, SignalListener, changes, connect, update
 class TrackerContract(DeviceContract, GraceContract, GrantContract, FeedContract, RevisionContract):
     # -- signals
 
-    def test_every_listener_hears_a_signal(self, backend):
+    def test_every_listener_receives_a_signal(self, backend):
         listeners = [SignalListener(backend), SignalListener(backend)]
         backend.signal("mail", "jane")
         backend.signal("device", "jane phone")

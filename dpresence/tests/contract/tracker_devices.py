@@ -45,7 +45,7 @@ class DeviceContract:
             Device("phone", "online", False, EPOCH),
         ]
 
-    def test_only_a_change_is_told(self, backend):
+    def test_only_a_change_is_reported(self, backend):
         connect(backend)
         update(backend, "online")
         connect(backend, "laptop", "c2")
@@ -83,7 +83,7 @@ class DeviceContract:
             sweep(backend)
         assert head(backend) == start
 
-    def test_offline_keeps_the_connection_and_is_told_at_once(self, backend):
+    def test_offline_keeps_the_connection_and_is_reported_at_once(self, backend):
         connect(backend)
         assert update(backend, "offline")
         assert list(backend.devices("jane")) == [Device("phone", "offline", True, EPOCH)]
@@ -95,7 +95,7 @@ class DeviceContract:
         assert changes(backend) == []
         assert seen(backend) == {}
 
-    def test_users_are_told_apart(self, backend):
+    def test_users_are_distinguished(self, backend):
         joe = grant("joe")
         connect(backend)
         connect(backend, user="joe", grants=(joe,), status="unavailable")
@@ -103,7 +103,7 @@ class DeviceContract:
         assert (backend.status("jane"), backend.status("joe")) == ("online", "offline")
         assert [one.puid for one in read(backend)] == [JANE.puid, joe.puid, joe.puid]
 
-    def test_each_granting_application_is_told_under_its_own_puid(self, backend):
+    def test_each_granting_application_is_updated_under_its_own_puid(self, backend):
         connect(backend, grants=iter((JANE, GO)))
         assert [(one.offset, one.puid) for one in read(backend)] == [(1, JANE.puid)]
         assert [(one.offset, one.puid) for one in read(backend, "go")] == [(1, GO.puid)]

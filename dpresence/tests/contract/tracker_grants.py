@@ -17,7 +17,7 @@ class GrantContract:
     # -- grants
 
     @pytest.mark.parametrize("status", ["online", "unavailable", "offline"])
-    def test_a_new_grant_is_told_with_the_present_status(self, backend, clock, status):
+    def test_a_new_grant_is_reported_with_the_present_status(self, backend, clock, status):
         connect(backend, status=status, grants=())
         clock.advance(5)
         backend.granted(JANE, 0)
@@ -27,7 +27,7 @@ class GrantContract:
         backend.granted(JANE, 0)
         assert changes(backend) == [("offline", "granted")]
 
-    def test_a_paused_grant_is_told_nothing(self, backend, clock):
+    def test_a_paused_grant_gets_no_entry(self, backend, clock):
         paused = replace(JANE, paused=True)
         connect(backend, grants=(paused, GO))
         update(backend, "unavailable", (paused, GO))
@@ -59,7 +59,7 @@ class GrantContract:
         assert changes(backend) == [("offline", "granted")]
 
     @pytest.mark.parametrize("paused", [True, False])
-    def test_a_refresh_that_shows_nothing_new_is_told_once(self, backend, paused):
+    def test_a_refresh_that_shows_nothing_new_is_reported_once(self, backend, paused):
         connect(backend)
         for _ in range(3):
             backend.append_current_status(replace(JANE, paused=paused), 0)
@@ -115,7 +115,7 @@ class GrantContract:
         assert seen(backend) == {}
         assert listener.received() == []
 
-    def test_a_grant_never_told_of_can_be_revoked(self, backend):
+    def test_a_grant_that_was_never_published_can_be_revoked(self, backend):
         backend.revoked(JANE)
         assert changes(backend) == [("offline", "revoked")]
         assert seen(backend) == {}

@@ -95,7 +95,7 @@ class RateContract:
 
     # -- what is never lost
 
-    def test_the_newest_status_is_told_once_as_soon_as_there_is_a_token(self, backend, pass_time):
+    def test_the_newest_status_is_reported_once_as_soon_as_there_is_a_token(self, backend, pass_time):
         connect(backend)
         flap(backend, 6)
         update(backend, "unavailable")
@@ -111,7 +111,7 @@ class RateContract:
         pass_time(60)
         assert append_postponed(backend) == []
 
-    def test_what_is_told_later_has_the_time_and_the_reason_of_its_own(self, backend, clock, pass_time):
+    def test_what_is_reported_later_has_the_time_and_the_reason_of_its_own(self, backend, clock, pass_time):
         connect(backend, "tablet", "c2", "unavailable")
         connect(backend)
         backend.leave("jane", "phone", "c1")
@@ -125,7 +125,7 @@ class RateContract:
         assert changes(backend)[-1] == ("unavailable", "lost")
         assert read(backend)[-1].at == clock.now() // 1000 * 1000
 
-    def test_a_status_that_came_back_to_what_was_told_tells_nothing(self, backend, pass_time):
+    def test_a_status_that_returned_to_the_one_sent_adds_no_entry(self, backend, pass_time):
         connect(backend)
         flap(backend, 4)
         pass_time(10)
@@ -133,7 +133,7 @@ class RateContract:
         assert changes(backend) == [ONLINE, UNAVAILABLE, ONLINE]
 
     @pytest.mark.parametrize("end", ["says", "signs out", "signs out everywhere", "pauses", "revokes", "is lost"])
-    def test_offline_is_told_at_once_and_ends_what_was_postponed(self, backend, pass_time, end):
+    def test_offline_is_reported_at_once_and_ends_what_was_postponed(self, backend, pass_time, end):
         connect(backend)
         flap(backend, 3)
         grants = GrantSet(0, (JANE,))
@@ -162,7 +162,7 @@ class RateContract:
 
     # -- the status shown is the one that was sent
 
-    def test_nothing_shows_more_than_was_told(self, backend):
+    def test_nothing_shows_more_than_was_sent(self, backend):
         connect(backend, grants=(JANE, GO))
         flap(backend, 3, JANE, GO)
         assert (backend.status("jane"), backend.sent_status("jane")) == ("unavailable", "online")

@@ -13,7 +13,7 @@ from .tracker_values import GO, JANE, LIMIT, begin_update, changes, connect, gra
 
 
 class RevisionContract:
-    def test_grants_that_are_older_than_what_was_told_are_refused_and_change_nothing(self, backend):
+    def test_grants_that_are_older_than_those_seen_are_refused_and_change_nothing(self, backend):
         connect(backend)
         backend.granted(GO, 2)
         calls = [
@@ -79,7 +79,7 @@ class RevisionContract:
         connect(backend)
         assert seen(backend) == {JANE.puid: "online"}
 
-    def test_an_application_is_told_once_of_a_grant_that_is_told_twice(self, backend):
+    def test_a_grant_that_is_applied_twice_adds_one_entry(self, backend):
         connect(backend, grants=())
         for _ in range(2):
             backend.granted(JANE, 1)

@@ -109,7 +109,7 @@ def ticket_of(person: Person, name: str) -> str:
 
 
 @pytest.mark.parametrize("seconds", [13 * HOUR, -13 * HOUR])
-def test_a_minute_of_wrong_time_ends_nothing_and_nobody_is_told_offline(board: Board, seconds: int) -> None:
+def test_a_minute_of_wrong_time_ends_nothing_and_nobody_is_reported_offline(board: Board, seconds: int) -> None:
     ann = Person(board.service.origin, "ann@example.org")
     puid, ticket = ann.grant(board.application), ticket_of(ann, "laptop")
     with signed_in(ann) as browser, board.application.service() as watcher, ann.device(device="phone") as phone:

@@ -81,13 +81,13 @@ def test_t3_the_service_outlives_redis(cluster, process, application, figures, h
 
 
 @pytest.mark.parametrize("fsync", ["always"], indirect=True)
-def test_what_is_granted_paused_and_revoked_while_redis_is_away_is_told_once_it_is_back(servers, figures, fsync):
+def test_what_is_granted_paused_and_revoked_while_redis_is_away_is_reported_once_it_is_back(servers, figures, fsync):
     with Cluster(servers, {"presence.sweep_seconds": 60}) as cluster, Site() as site:
         process = cluster.start()
-        check_told(cluster, process, activate(process.origin, site), figures, f"grants, fsync {fsync}")
+        check_sent(cluster, process, activate(process.origin, site), figures, f"grants, fsync {fsync}")
 
 
-def check_told(cluster, process, application, figures, name):
+def check_sent(cluster, process, application, figures, name):
     """Nobody waits for a sweep."""
     paused, revoked, granted = (Person(process.origin, f"{name}@example.org") for name in ("paused", "revoked", "granted"))
     hidden, gone = paused.grant(application), revoked.grant(application)

@@ -55,7 +55,7 @@ def test_frames_behind_a_close_are_ignored(server):
         assert client.buffer == b""
 
 
-def test_a_lost_client_is_told_from_one_that_closed(server):
+def test_a_lost_client_is_distinguished_from_one_that_closed(server):
     with server.connect() as client:
         name = client.name()
     assert server.end_of(name) == [1006, False]

@@ -79,7 +79,7 @@ def test_the_link_with_a_wrong_token_opens_nothing_through_the_proxy(front: tupl
 
 
 @pytest.mark.parametrize("front", [(nginx, NGINX)], indirect=True, ids=["nginx"])
-def test_a_proxy_without_upgrade_is_told_to_the_client_and_once_in_the_log(front: tuple[Service, str]) -> None:
+def test_a_proxy_without_upgrade_is_reported_to_the_client_and_once_in_the_log(front: tuple[Service, str]) -> None:
     service, proxy = front
     for _ in range(3):
         handshake = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": KEY}

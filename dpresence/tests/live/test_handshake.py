@@ -77,7 +77,7 @@ def test_an_unknown_path_is_404_and_no_101(server):
         assert (client.status, client.body()) == (404, "no such page")
 
 
-def test_an_application_that_fails_after_opening_is_heard(server):
+def test_an_application_that_fails_after_opening_is_reported(server):
     opened = server.stats()["opened"]
     with server.connect("/failing") as client:
         assert (client.status, client.body()) == (503, "after all not")
@@ -86,7 +86,7 @@ def test_an_application_that_fails_after_opening_is_heard(server):
 
 
 @pytest.mark.parametrize("version", ["7", "8", "0", "14", "013", "13, 8", "", None])
-def test_other_versions_are_told_which_one_is_right(server, version):
+def test_other_versions_are_refused_with_the_right_one(server, version):
     status, body, headers = refusal(server, headers={"Sec-WebSocket-Version": version})
     assert (status, headers["sec-websocket-version"]) == (426, "13")
     assert body == {"result": "KO", "errno": 107, "error": "Sec-WebSocket-Version: 13"}
@@ -172,7 +172,7 @@ def test_an_ipv6_network_counts_as_one_address(narrow):
     narrow.wait_for(lambda stats: not stats["connections"])
 
 
-def test_beyond_all_sockets_newcomers_are_told_to_come_back_and_pages_still_work(narrow):
+def test_beyond_all_sockets_newcomers_are_asked_to_reconnect_and_pages_still_work(narrow):
     clients = [narrow.connect(headers={"X-Forwarded-For": f"198.51.100.{number}"}) for number in range(6)]
     assert [client.status for client in clients] == [101] * 6
     status, body, headers = refusal(narrow, headers={"X-Forwarded-For": "198.51.100.9"})
@@ -184,7 +184,7 @@ def test_beyond_all_sockets_newcomers_are_told_to_come_back_and_pages_still_work
     narrow.wait_for(lambda stats: not stats["connections"])
 
 
-def test_too_many_newcomers_at_once_are_told_to_come_back_one_after_the_other(slow):
+def test_too_many_newcomers_at_once_are_asked_to_reconnect_one_after_the_other(slow):
     clients = [slow.connect() for _ in range(3)]
     assert [client.status for client in clients] == [101] * 3
     waits = []

@@ -88,7 +88,7 @@ def test_a_trusted_proxys_connection_carries_the_requests_of_many(proxied):
     assert statuses(proxied, requests)[0] == [200] * 80
 
 
-def test_refusals_are_told_different_times_to_come_back(proxied):
+def test_refusals_are_assigned_different_times_to_reconnect(proxied):
     request = [b"GET /page HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.77\r\n\r\n"]
     waits = [re.findall(rb"Retry-After: (\d+)", statuses(proxied, request)[1]) for _ in range(70)]
     waits_assigned = [int(wait[0]) for wait in waits if wait]

@@ -137,7 +137,7 @@ def test_revoking_says_offline_for_the_last_time_and_kills_the_puid(person, appl
         assert person.grant(application) != puid
 
 
-def test_an_application_that_was_away_is_told_what_it_missed(person, application):
+def test_an_application_that_was_away_receives_what_it_missed(person, application):
     puid = person.grant(application)
     with application.service() as app_service:
         cursor = app_service.cursor

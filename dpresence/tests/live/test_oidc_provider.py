@@ -158,7 +158,7 @@ def test_a_code_is_good_once_and_for_the_browser_that_asked(world, provider):
     assert refusal(inject()) == INVALID
 
 
-def test_a_wrong_client_secret_is_told_to_the_operator(make, provider, tmp_path, caplog):
+def test_a_wrong_client_secret_is_reported_to_the_operator(make, provider, tmp_path, caplog):
     (tmp_path / "wrong").write_text("wrong")
     world = make(oidc__corp__client_secret_file=str(tmp_path / "wrong"))
     assert sign_in(world, provider)[1].json["errno"] == 201

@@ -32,7 +32,7 @@ def scarce():
     assert "Traceback" not in server.log, server.log
 
 
-def test_channels_beyond_the_files_are_told_to_come_back_and_pages_still_work(scarce):
+def test_channels_beyond_the_files_are_asked_to_reconnect_and_pages_still_work(scarce):
     with ExitStack() as open_clients:
         answers = [open_clients.enter_context(Client(scarce.port)) for _ in range(FILES)]
         statuses = [client.status for client in answers]

@@ -64,7 +64,7 @@ def test_the_device_of_the_readme_signs_in(running) -> None:
         assert next(printed, "") == "{'result': 'OK'}\n"
 
 
-def test_the_app_service_of_the_readme_hears_and_notifies(running) -> None:
+def test_the_app_service_of_the_readme_receives_updates_and_notifies(running) -> None:
     with running(REGISTRATION, APP_SERVICE) as printed:
         assert "'recovery': 'snapshot'" in next(printed, "")
         snapshot = next(printed, "")

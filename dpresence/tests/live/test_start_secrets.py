@@ -45,7 +45,7 @@ LINES = {
 
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)
-def test_a_line_that_cannot_be_read_is_told_without_what_is_in_it(tmp_path: Path, line: str) -> None:
+def test_a_line_that_cannot_be_read_is_reported_without_what_is_in_it(tmp_path: Path, line: str) -> None:
     service = WarmShipped(tmp_path, {})
     ini = tmp_path / "presence.ini"
     ini.write_text(ini.read_text().replace(f"\n{ANYWHERE}\n", f"\n{line}\n"), errors="surrogateescape")
@@ -62,14 +62,14 @@ TOPS = {
 
 
 @pytest.mark.parametrize("lines", TOPS.values(), ids=TOPS)
-def test_what_stands_outside_of_the_sections_of_this_service_is_not_told(tmp_path: Path, lines: str) -> None:
+def test_what_stands_outside_of_the_sections_of_this_service_is_not_reported(tmp_path: Path, lines: str) -> None:
     service = WarmShipped(tmp_path, {})
     ini = tmp_path / "presence.ini"
     ini.write_text(f"{lines}\n{ini.read_text()}")
     check(service.fail_to_start())
 
 
-def test_an_ini_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
+def test_an_ini_that_is_not_there_is_reported_in_one_line(tmp_path: Path) -> None:
     service = WarmShipped(tmp_path, {})
     (tmp_path / "presence.ini").unlink()
     said = service.fail_to_start()
@@ -88,7 +88,7 @@ ALONE = f"postgresql+psycopg://{CANARY}/db"
         {DATABASE: f"directory.url = {ALONE}", "identity.secret_file = %(here)s/presence.secret": "identity.secret_file = s"},
     ],
 )
-def test_a_password_that_was_written_as_a_host_is_not_told(tmp_path: Path, changes: dict[str, str]) -> None:
+def test_a_password_that_was_written_as_a_host_is_not_reported(tmp_path: Path, changes: dict[str, str]) -> None:
     check(WarmShipped(tmp_path, changes).fail_to_start())
 
 

@@ -170,7 +170,7 @@ def test_who_is_slow_to_sign_in_keeps_nobody_out(clock):
         clock.advance(0.4)
 
 
-def test_nobody_is_told_to_stay_away_for_more_than_a_minute(clock):
+def test_nobody_is_asked_to_stay_away_for_more_than_a_minute(clock):
     doors = gate(clock, accept_rate=1.0, accept_burst=1)
     doors.admit(Socket())
     for _ in range(200):

@@ -60,7 +60,7 @@ def test_a_key_that_others_may_write_is_warned_of(tmp_path: Path, mode: int, war
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 @pytest.mark.parametrize(("group", "mode", "right"), [(NOBODY, 0o640, None), (NOBODY, 0o644, 640), (0, 0o640, 600)])
-def test_root_is_not_told_to_take_a_file_from_the_services_group(
+def test_root_is_not_asked_to_take_a_file_from_the_services_group(
     tmp_path: Path, group: int, mode: int, right: int | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = tmp_path / "secret"

@@ -10,7 +10,7 @@ def test_each_refusal_gets_a_later_turn() -> None:
     assert [bucket.take(now=10.0) for _ in range(4)] == [0.0, 0.5, 1.0, 1.5]
 
 
-def test_nobody_is_told_to_stay_away_for_longer_than_the_longest_wait() -> None:
+def test_nobody_is_asked_to_stay_away_for_longer_than_the_longest_wait() -> None:
     bucket = QueueBucket(1, 1)
     assert max(bucket.take(now=0.0) for _ in range(200)) == LONGEST_WAIT
 

@@ -50,20 +50,20 @@ def test_a_hub_has_one(readiness: Readiness) -> None:
     assert readiness_of(gevent.get_hub()) is readiness
 
 
-def test_only_a_connection_whose_socket_has_bytes_is_told(readers: list[Reader]) -> None:
+def test_only_a_connection_whose_socket_has_bytes_is_reported(readers: list[Reader]) -> None:
     readers[1].peer.send(b"x")
     eventually(lambda: readers[1].events)
     gevent.sleep(0.01)
     assert [reader.events for reader in readers] == [0, 1, 0]
 
 
-def test_bytes_that_are_left_are_told_again(readers: list[Reader]) -> None:
+def test_bytes_that_are_left_are_reported_again(readers: list[Reader]) -> None:
     readers[0].leaves = True
     readers[0].peer.send(b"x")
     eventually(lambda: readers[0].events >= 3)
 
 
-def test_a_connection_that_is_not_watched_is_not_told_until_it_is_again(readiness: Readiness, readers: list[Reader]) -> None:
+def test_a_connection_that_is_not_watched_is_not_reported_until_it_is_again(readiness: Readiness, readers: list[Reader]) -> None:
     file = readers[0].ours.fileno()
     readiness.unwatch(file)
     readiness.unwatch(file)
@@ -75,7 +75,7 @@ def test_a_connection_that_is_not_watched_is_not_told_until_it_is_again(readines
     eventually(lambda: readers[0].events)
 
 
-def test_a_connection_that_another_one_of_the_batch_closed_is_not_told(readiness: Readiness, readers: list[Reader]) -> None:
+def test_a_connection_that_another_one_of_the_batch_closed_is_not_reported(readiness: Readiness, readers: list[Reader]) -> None:
     events: list[int] = []
 
     def close_the_others(number: int) -> None:
@@ -111,7 +111,7 @@ def test_a_number_that_a_new_socket_has_again_is_watched_for_the_new_one(readine
     new.close()
 
 
-def test_more_sockets_than_one_batch_are_all_told(readiness: Readiness) -> None:
+def test_more_sockets_than_one_batch_are_all_reported(readiness: Readiness) -> None:
     many = [Reader() for _ in range(BATCH + 20)]
     for reader in many:
         readiness.watch(reader.ours.fileno(), reader)

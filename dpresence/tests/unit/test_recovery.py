@@ -117,7 +117,7 @@ def run(recovery):
             gevent.sleep(0)
 
 
-def test_a_device_that_was_signed_out_unheard_is_closed(recovery, channel, devices):
+def test_a_device_that_was_signed_out_without_a_signal_is_closed(recovery, channel, devices):
     devices.out = True
     recovery.start()
     run(recovery)

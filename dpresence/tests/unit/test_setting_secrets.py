@@ -107,25 +107,25 @@ def test_no_key_of_the_server_section_tells_its_value(key: str) -> None:
         ("redis.ulr", "redis.ulr"),
     ],
 )
-def test_a_word_of_a_key_is_told_only_where_it_resembles_a_setting(key: str, shown: str) -> None:
+def test_a_word_of_a_key_is_reported_only_where_it_resembles_a_setting(key: str, shown: str) -> None:
     with pytest.raises(SettingError) as refused:
         load({key: "1"}, "/tmp")
     assert str(refused.value) == f"{shown}: no such setting; docs/settings.md lists them"
 
 
 @pytest.mark.parametrize("url", [f"redis://{CANARY}", f"redis://{CANARY}/0", f"postgresql+psycopg://{CANARY}/db"])
-def test_a_password_in_the_place_of_a_host_is_not_told(url: str) -> None:
+def test_a_password_in_the_place_of_a_host_is_not_reported(url: str) -> None:
     said = without_lone_host(f"Error -2 connecting to {CANARY.lower()}:6379. Name or service not known.", url)
     assert said == "Error -2 connecting to the host of its URL:6379. Name or service not known."
 
 
 @pytest.mark.parametrize("url", ["redis://db.example:6379", "redis://db:6379/0", "redis://:x@db/0", "redis://10.0.0.1", "sqlite:///db"])
-def test_a_host_that_is_none_is_told(url: str) -> None:
+def test_a_host_that_is_none_is_reported(url: str) -> None:
     assert without_lone_host("connecting to db: db.example, 10.0.0.1", url) == "connecting to db: db.example, 10.0.0.1"
 
 
 @pytest.mark.parametrize("token", ["1234567", "localhost", "10.0.0.1"])
-def test_a_token_is_not_told_even_where_it_looks_harmless(token: str) -> None:
+def test_a_token_is_not_reported_even_where_it_looks_harmless(token: str) -> None:
     assert said("identity.development_token", token) == "identity.development_token: must be 16 to 128 of A-Z a-z 0-9 _ -, or empty"
 
 
@@ -170,7 +170,7 @@ def test_a_section_is_read_as_it_is_written(tmp_path) -> None:
         (f"[app:main]\nredis.url = {CANARY}\udcff\n", "not UTF-8"),
     ],
 )
-def test_a_file_that_is_no_ini_is_told_in_one_line_without_what_is_in_it(tmp_path, text: str, where: str) -> None:
+def test_a_file_that_is_no_ini_is_reported_in_one_line_without_what_is_in_it(tmp_path, text: str, where: str) -> None:
     file = tmp_path / "presence.ini"
     file.write_text(text, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(SettingError) as refused:

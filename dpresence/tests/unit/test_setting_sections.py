@@ -76,7 +76,7 @@ def test_the_lines_of_the_documentation_at_the_end_of_the_file_stop_the_start(re
     assert refusal(read, tmp_path / "presence.ini", text) == "identity.verifiers: must be in [app:main], not in [formatter_line]"
 
 
-def test_unknown_words_of_a_key_and_of_a_section_are_not_told(read, tmp_path: Path) -> None:
+def test_unknown_words_of_a_key_and_of_a_section_are_not_reported(read, tmp_path: Path) -> None:
     text = with_line(f"redis.{CANARY.lower()} = 1", CANARY)
     said = refusal(read, tmp_path / "presence.ini", text)
     assert said == "redis.c…: must be in [app:main], not in a section of another name"

@@ -124,7 +124,7 @@ def test_nobody_waits_for_longer_than_the_deadline_and_all_who_do_give_up_togeth
     assert work.count == 2 and not flight.running("a")
 
 
-def test_when_the_one_who_waits_is_killed_the_others_hear_of_it(flight: SingleFlight, work: Work) -> None:
+def test_when_the_one_who_waits_is_killed_the_others_get_an_error(flight: SingleFlight, work: Work) -> None:
     first, others = ask(flight, 1), ask(flight, 3)
     others[0].kill()
     assert outcomes(others[1:]) == ["away"] * 2

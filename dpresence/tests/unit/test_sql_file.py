@@ -59,7 +59,7 @@ def directory(make):
 
 
 @pytest.mark.parametrize(("first", "second", "why"), [(True, True, ALONE), (False, True, ALONE), (True, False, TOGETHER)])
-def test_a_second_service_is_refused_and_told_what_to_do(make, path, first, second, why):
+def test_a_second_service_is_refused_with_advice(make, path, first, second, why):
     make(alone=first)
     with pytest.raises(SettingError) as refused:
         make(alone=second)

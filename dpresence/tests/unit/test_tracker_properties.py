@@ -274,7 +274,7 @@ class TrackerMachine(RuleBasedStateMachine):
         assert [one for one in granted if update.at < one.since // 1000 * 1000] == []
 
     @invariant()
-    def each_user_is_what_her_devices_are(self) -> None:
+    def each_user_is_what_their_devices_are(self) -> None:
         for user in ("jane", "joe"):
             assert self.tracker.status(user) == self.merged(user)
             found = {one.name: (one.status, one.connected) for one in self.tracker.devices(user)}

@@ -73,12 +73,12 @@ def line() -> Iterator[Any]:
     gevent.sleep(0)
 
 
-def test_what_the_system_takes_at_once_is_told_at_once(line: ConnectionPair) -> None:
+def test_what_the_system_takes_at_once_is_reported_at_once(line: ConnectionPair) -> None:
     line.offer(b"hello", "hello")
     assert line.called == ["hello"]
 
 
-def test_what_it_does_not_take_is_told_when_the_peer_has_read_and_in_order(line: ConnectionPair) -> None:
+def test_what_it_does_not_take_is_reported_when_the_peer_has_read_and_in_order(line: ConnectionPair) -> None:
     line.offer(LARGE, "first")
     line.offer(LARGE, "second")
     line.offer(b"x", "third")
@@ -89,7 +89,7 @@ def test_what_it_does_not_take_is_told_when_the_peer_has_read_and_in_order(line:
     assert line.called == ["first", "second", "third"]
 
 
-def test_what_waits_when_the_peer_is_lost_is_never_told(line: ConnectionPair) -> None:
+def test_what_waits_when_the_peer_is_lost_is_never_reported(line: ConnectionPair) -> None:
     line.offer(LARGE, "first")
     line.offer(LARGE, "second")
     line.read(len(LARGE) + 100)
@@ -99,7 +99,7 @@ def test_what_waits_when_the_peer_is_lost_is_never_told(line: ConnectionPair) ->
     assert line.called == ["first"]
 
 
-def test_what_is_dropped_because_the_reader_is_slow_is_never_told_but_what_was_begun_is(line: ConnectionPair) -> None:
+def test_what_is_dropped_because_the_reader_is_slow_is_never_reported_but_what_was_begun_is(line: ConnectionPair) -> None:
     line.offer(LARGE, "begun")
     for number in range(4):
         line.offer(LARGE, str(number))
@@ -110,13 +110,13 @@ def test_what_is_dropped_because_the_reader_is_slow_is_never_told_but_what_was_b
     assert line.called == ["begun"]
 
 
-def test_nothing_is_told_of_a_connection_that_is_gone(line: ConnectionPair) -> None:
+def test_nothing_is_reported_of_a_connection_that_is_gone(line: ConnectionPair) -> None:
     line.connection.abort()
     line.offer(b"hello", "hello")
     assert line.called == []
 
 
-def test_what_waits_before_a_close_is_told(line: ConnectionPair) -> None:
+def test_what_waits_before_a_close_is_reported(line: ConnectionPair) -> None:
     line.offer(LARGE, "last")
     line.connection.close(4001, "bye")
     line.read(len(LARGE) + 10 + 7)

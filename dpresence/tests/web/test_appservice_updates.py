@@ -27,7 +27,7 @@ def test_updates_come_in_order_each_with_a_whole_second_and_a_reason(world: Worl
     assert all(set(frame) == {"updates", "cursor"} and isinstance(frame["cursor"], str) for frame in frames)
 
 
-def test_two_people_who_change_at_once_are_told_apart_by_nothing_but_their_puids(world: World, app: App) -> None:
+def test_two_people_who_change_at_once_are_distinguished_by_nothing_but_their_puids(world: World, app: App) -> None:
     other = world.application(app.owner, name="Go")
     mine, theirs = world.grant(ANN, app), world.grant(ANN, other)
     here, there = world.followed(app), world.followed(other)

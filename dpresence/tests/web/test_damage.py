@@ -49,7 +49,9 @@ def test_a_device_that_another_connection_has_by_now_is_closed_at_its_next_word(
     assert newer.code is None
 
 
-def test_a_device_that_was_signed_out_unheard_does_not_come_back_by_its_next_word(make_world, redis_server, tmp_path) -> None:
+def test_a_device_that_was_signed_out_without_a_signal_is_not_connected_again_by_its_next_update(
+    make_world, redis_server, tmp_path
+) -> None:
     shared = {"tracker": "redis", "redis__url": redis_server.url, "directory__url": f"sqlite:///{tmp_path}/shared.db"}
     one, two = make_world(**shared), make_world(**shared)
     one.registry.backends.tracker._pubsub._on_message = lambda message: None
@@ -83,7 +85,7 @@ def test_a_damaged_feed_is_rebuilt_and_its_application_gets_a_snapshot(world: Wo
     assert neighbour.code is None
 
 
-def test_an_application_whose_feed_is_broken_is_told_that_it_is_a_moment(world: World, client, app: App, puid: str) -> None:
+def test_an_application_whose_feed_is_broken_is_asked_to_retry(world: World, client, app: App, puid: str) -> None:
     world.device(ANN)
     client.set(f"{T}view:{app.id}", "garbage")
     answer = world.browser()("GET", f"/myapps/{app.id}/presence", Authorization=f"Bearer {app.key}")

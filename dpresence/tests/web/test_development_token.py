@@ -35,7 +35,7 @@ def visitor(shared: World) -> Browser:
 
 
 @pytest.mark.parametrize("token", [None, *WRONG])
-def test_a_program_without_the_token_is_told_where_it_is(shared: World, token: str | None) -> None:
+def test_a_program_without_the_token_is_informed_where_it_is(shared: World, token: str | None) -> None:
     header = {} if token is None else {"X-Development-Token": token}
     assert refusal(shared.browser()("POST", "/__dev__/assertion", BODY, **header)) == wrong("X-Development-Token")
 

@@ -224,7 +224,7 @@ def test_who_was_refused_because_a_backend_is_away_has_time_to_try_again(
     assert say(channel, assertion=world.assertion(ANN)) == OK
 
 
-def test_who_proved_who_she_is_and_was_refused_has_time_to_try_again(world: World) -> None:
+def test_who_proved_their_identity_and_was_refused_has_time_to_try_again(world: World) -> None:
     channel = world.channel()
     world.advance(9)
     assert say(channel, assertion=world.assertion(BOB)) == OTHER_EMAIL

@@ -51,7 +51,7 @@ def test_a_new_one_comes_as_it_arrives(world: World, app: App, puid: str) -> Non
     assert channel.take() == [{"notifications": [{"source": "Chess", "message": "now", "action": ""}]}]
 
 
-def test_who_is_connected_gets_them_whatever_her_status(world: World, app: App, puid: str) -> None:
+def test_who_is_connected_gets_them_whatever_their_status(world: World, app: App, puid: str) -> None:
     channel = world.device(ANN, "offline")
     assert world.notify(app, {"puid": puid, "message": "now"})[0]["delivered"] is False
     world.settle()

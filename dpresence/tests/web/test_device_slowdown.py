@@ -78,7 +78,7 @@ def test_twenty_more_refused_updates_close_the_channel(make_world: Callable[...,
     assert (channel.code, channel.reason) == (4101, "the slow-down was ignored, retry_after=1")
 
 
-def test_who_waits_as_told_is_not_closed_however_often_it_is_refused(make_world: Callable[..., World]) -> None:
+def test_who_waits_as_long_as_assigned_is_not_closed_however_often_it_is_refused(make_world: Callable[..., World]) -> None:
     world = make_world(**QUICK)
     channel = world.device(ANN)
     statuses = ("unavailable", "online")

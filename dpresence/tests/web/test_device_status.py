@@ -24,7 +24,7 @@ def test_the_device_is_fixed_by_the_first_frame(world: World) -> None:
     assert say(nameless, device="phone") == FIXED
 
 
-def test_a_user_is_as_reachable_as_her_most_reachable_device(world: World, app: App, puid: str) -> None:
+def test_a_user_is_as_reachable_as_their_most_reachable_device(world: World, app: App, puid: str) -> None:
     phone, laptop = world.device(ANN, "unavailable", device="phone"), world.device(ANN, "online", device="laptop")
     assert seen(world, app) == "online"
     say(laptop, "offline")
@@ -33,7 +33,7 @@ def test_a_user_is_as_reachable_as_her_most_reachable_device(world: World, app: 
     assert seen(world, app) == "offline"
 
 
-def test_an_application_is_told_only_when_the_merged_status_changes(world: World, app: App, puid: str) -> None:
+def test_an_application_is_informed_only_when_the_merged_status_changes(world: World, app: App, puid: str) -> None:
     service = world.followed(app)
     phone = world.device(ANN, "online", device="phone")
     laptop = world.device(ANN, "online", device="laptop")

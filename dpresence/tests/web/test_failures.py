@@ -39,7 +39,7 @@ def test_the_same_wrong_proof_is_slowed_down(world: World) -> None:
     assert refusal(fail(world)) == INVALID
 
 
-def test_who_shows_an_expired_proof_is_told_so_while_a_neighbour_repeats_theirs(world: World) -> None:
+def test_an_expired_proof_is_refused_as_such_while_a_neighbour_repeats_theirs(world: World) -> None:
     for _ in range(50):
         fail(world)
     assert refusal(fail(world, 2)) == INVALID

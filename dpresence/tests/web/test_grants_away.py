@@ -11,7 +11,7 @@ from dpresence.tests.web.support import App, World, updates
 ANN = "ann@example.org"
 
 
-def test_what_became_of_grants_while_the_tracker_was_away_is_told_later(
+def test_what_became_of_grants_while_the_tracker_was_away_is_reported_later(
     world: World, app: App, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grants, application = world.services.grants, world.registry.backends.directory.application(app.id)
@@ -63,7 +63,7 @@ def test_what_the_directory_did_not_answer_is_found_out_later(
 
 
 @pytest.mark.parametrize("done", [True, False])
-def test_a_grant_the_directory_did_not_answer_is_told_if_it_stands_and_else_never_mentioned(
+def test_a_grant_the_directory_did_not_answer_is_reported_if_it_stands_and_else_never_mentioned(
     world: World, app: App, user: str, monkeypatch: pytest.MonkeyPatch, done: bool
 ) -> None:
     grants, service = world.services.grants, world.followed(app)
@@ -76,7 +76,7 @@ def test_a_grant_the_directory_did_not_answer_is_told_if_it_stands_and_else_neve
     assert [reason for _, _, reason in updates(service)] == (["granted"] if done else [])
 
 
-def test_a_grant_that_is_asked_for_again_because_the_answer_was_lost_is_told_once_and_as_a_new_one(
+def test_a_grant_that_is_asked_for_again_because_the_answer_was_lost_is_reported_once_and_as_a_new_one(
     world: World, app: App, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grants, service = world.services.grants, world.followed(app)
@@ -137,7 +137,7 @@ def test_who_signs_in_anew_after_signing_out_everywhere_stays(world: World, app:
     assert (older.code, newer.code, shown(world, app, puid)) == (CloseCode.NOT_SIGNED_IN, None, "online")
 
 
-def test_an_erasure_while_the_tracker_is_away_is_told_to_everybody_later(
+def test_an_erasure_while_the_tracker_is_away_is_published_later(
     world: World, app: App, puid: str, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dev = world.person(ANN)

@@ -48,7 +48,7 @@ def test_whatever_is_wrong_with_a_key_the_answer_is_the_same(world: World, app: 
         assert (answer.status, answer.headers, answer.body) == (expected.status, expected.headers, expected.body), what
 
 
-def test_a_right_key_with_the_door_shut_is_not_told_from_a_wrong_one_by_who_has_none(world: World, app: App) -> None:
+def test_a_right_key_from_a_refused_address_looks_like_a_wrong_one(world: World, app: App) -> None:
     app.owner("POST", f"/myapps/{app.id}/deactivate")
     path = f"/myapps/{app.id}/presence"
     assert refusal(world.browser()("GET", path, Authorization=f"Bearer {another_secret(app.key)}")) == (401, INVALID)

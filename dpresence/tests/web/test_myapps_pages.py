@@ -49,7 +49,7 @@ def test_an_owner_sees_what_keys_work_and_when_they_were_used(world: World, app:
     assert [key["id"] for key in world.person(DEV)("GET", f"/myapps/{app.id}").json["keys"]] == [new[4:16]]
 
 
-def test_the_counts_are_what_the_service_would_be_told(world: World, app: App) -> None:
+def test_the_counts_are_those_that_the_service_would_receive(world: World, app: App) -> None:
     def now() -> Any:
         return app.owner("GET", f"/myapps/{app.id}/now").json
 

@@ -162,7 +162,7 @@ def test_a_token_that_was_issued_long_ago_opens_nothing(world, provider, clock):
     assert refusal(sign_in.back()) == INVALID
 
 
-def test_a_token_endpoint_that_gives_nothing_is_told_apart(world, provider, caplog):
+def test_a_token_endpoint_that_gives_nothing_has_an_error_of_its_own(world, provider, caplog):
     failed = f"oidc.corp: a sign-in failed: {provider.issuer}/token at 127.0.0.1"
     answers = [
         ((400, {"error": "invalid_grant"}), INVALID, "sign-in refused: code"),

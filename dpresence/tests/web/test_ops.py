@@ -97,7 +97,7 @@ def test_head_answers_as_get_does_without_a_body(shared: World, shared_ann: Brow
         assert head.content_type == get.content_type
 
 
-def test_who_is_not_signed_in_is_told_how_to_be(shared: World) -> None:
+def test_who_is_not_signed_in_is_informed_how_to_sign_in(shared: World) -> None:
     answer = shared.browser()("GET", "/devices")
     assert answer.status_int == 401 and answer.headers["WWW-Authenticate"] == "BrowserID, Bearer"
 

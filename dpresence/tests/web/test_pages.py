@@ -21,7 +21,7 @@ def names_in_header(browser: Browser, path: str) -> list[str]:
     return [word for word in (ANN, "Sign out", 'name="csrf"', 'href="/login', "Try every role") if word in text]
 
 
-def test_a_program_is_told_what_a_page_needs(world: World) -> None:
+def test_a_program_gets_what_a_page_needs(world: World) -> None:
     assert refusal(world.person(ANN)("GET", "/sidebar")) == (404, ko(111, "this path is a page: Accept has to name text/html"))
 
 
@@ -86,7 +86,7 @@ def test_nothing_else_is_served(world: World, path: str) -> None:
     assert refusal(world.browser()("GET", path)) == (404, ko(111, "there is no such path"))
 
 
-def test_a_page_that_was_opened_before_somebody_else_signed_in_reads_nothing_of_hers(world: World) -> None:
+def test_a_page_that_was_opened_before_somebody_else_signed_in_reads_nothing_of_theirs(world: World) -> None:
     browser = world.person(ANN)
     old = browser.csrf or ""
     browser.csrf = browser("POST", "/login", {"assertion": world.assertion("bob@example.org")}).json["csrf"]

@@ -67,7 +67,7 @@ def test_the_device_gets_a_credential_when_the_user_has_allowed_it(world: World)
     assert enter(world, body["credential"])[1] == {"result": "OK"}
 
 
-def test_a_device_that_polls_too_often_is_told_to_slow_down(world: World) -> None:
+def test_a_device_that_polls_too_often_is_asked_to_slow_down(world: World) -> None:
     codes = begin(world)
     assert [poll(world, codes["device_code"]) for _ in range(2)] == [incomplete("authorization_pending", 5)] * 2
     assert poll(world, codes["device_code"]) == incomplete("slow_down", 5)

@@ -34,7 +34,7 @@ def test_puids_differ_between_applications_and_between_people(world: World, app:
     assert len({world.grant(ANN, app), world.grant(ANN, other), world.grant(BOB, app)}) == 3
 
 
-def test_an_application_hears_granted_once_with_the_present_status(world: World, app: App) -> None:
+def test_an_application_receives_granted_once_with_the_present_status(world: World, app: App) -> None:
     service = world.followed(app)
     world.device(ANN, "unavailable")
     puid = world.grant(ANN, app)

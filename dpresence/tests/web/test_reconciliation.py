@@ -53,7 +53,7 @@ def test_a_user_who_has_no_device_is_not_shown_online(world: World, app: App, pu
     assert updates(service) == [(puid, "offline", "explicit")]
 
 
-def test_what_is_right_is_not_told_again(world: World, app: App, puid: str) -> None:
+def test_what_is_right_is_not_reported_again(world: World, app: App, puid: str) -> None:
     world.device(ANN)
     service = world.followed(app)
     reconcile(world)
@@ -108,7 +108,7 @@ def test_a_process_that_stops_tells_what_it_can_and_logs_what_it_leaves(
     assert (updates(service), caplog.messages) == ([(puid, "offline", "revoked")], [])
 
 
-def test_a_revoke_that_was_not_told_can_be_repeated_and_is_told_then(
+def test_a_revoke_that_was_not_reported_can_be_repeated_and_is_reported_then(
     world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann, service = world.person(ANN), world.followed(app)

@@ -270,7 +270,7 @@ def test_a_call_without_a_documented_body_accepts_none_or_an_empty_object(world:
     assert refusal(app.owner("POST", f"/myapps/{app.id}/key", b"[]")) == (400, ko(106, "expected one JSON object"))
 
 
-def test_no_application_hears_of_another(world: World, app: App) -> None:
+def test_no_application_learns_of_another(world: World, app: App) -> None:
     other = world.application(world.person("other@example.org"))
     service = world.followed(other)
     world.grant(ANN, app)

@@ -112,7 +112,7 @@ def test_a_sign_out_reaches_a_device_that_signed_in_after_the_restoration(site: 
     assert device.code == 4009
 
 
-def test_a_newer_version_that_another_process_told_meanwhile_is_no_restoration(
+def test_a_newer_version_that_another_process_reported_meanwhile_is_no_restoration(
     site: Site, app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = site.world

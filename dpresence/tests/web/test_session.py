@@ -139,7 +139,7 @@ def test_a_header_that_proves_nothing_is_an_invalid_assertion(shared: World, val
     assert refusal(shared.browser()("GET", "/devices", Authorization=value)) == INVALID
 
 
-def test_an_api_key_is_no_user_and_is_told_so(world: World, app: App) -> None:
+def test_an_api_key_is_no_user_and_the_error_says_so(world: World, app: App) -> None:
     no_user = (401, ko(34, "Invalid assertion: an API key is for an app service's calls; this call needs a user's assertion"))
     assert refusal(world.browser()("GET", f"/myapps/{app.id}", Authorization=f"Bearer {app.key}")) == no_user
     assert refusal(world.browser()("POST", "/login", {"assertion": app.key})) == no_user

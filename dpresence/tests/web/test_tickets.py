@@ -130,7 +130,7 @@ def test_a_thief_who_uses_a_ticket_again_is_noticed_when_its_owner_comes_back(wo
     assert enter(world, str(stolen["ticket"]), device="page")[1] == ko(34, "Invalid assertion")
 
 
-def test_a_thief_who_was_first_is_noticed_when_he_comes_back(world: World) -> None:
+def test_a_thief_who_was_first_is_noticed_when_they_reconnect(world: World) -> None:
     ticket = ticket_of(world.person(ANN))
     copier, stolen = enter(world, ticket, ticket=True, device="page")
     owner, _ = enter(world, ticket, ticket=True, device="page")

@@ -37,7 +37,7 @@ def recovers(world: World, forgotten: bool = False) -> None:
 # -- what happens at one is seen at the other
 
 
-def test_an_application_at_one_hears_of_a_device_at_the_other(one, two, app, puid):
+def test_an_application_at_one_process_sees_a_device_at_the_other(one, two, app, puid):
     service = one.followed(app)
     device = two.device(ANN)
     say(device, "unavailable")
@@ -132,7 +132,7 @@ def test_a_sign_out_that_was_missed_is_caught_up_with(one, two):
     assert (device.code, other.code) == (NOT_SIGNED_IN, None)
 
 
-def test_a_ticket_that_ended_unheard_ends_its_channel(one, two):
+def test_a_ticket_that_ended_without_a_signal_ends_its_channel(one, two):
     ann = one.person(ANN)
     ticket = ann("POST", "/ticket").json["ticket"]
     device = two.channel()
@@ -201,7 +201,7 @@ def history(world: World, app: App) -> list[tuple[str, str]]:
     return [(entry.status, entry.reason) for entry in world.registry.backends.tracker.read(app.id, 0, 100)]
 
 
-def test_who_is_signed_out_is_no_ghost_to_an_application_of_which_her_process_did_not_hear(one, two, app):
+def test_a_signed_out_user_is_offline_to_an_application_unknown_to_their_process(one, two, app):
     two.device(ANN, device="phone")
     ann = two.person(ANN)
     deaf(two)
@@ -211,7 +211,7 @@ def test_who_is_signed_out_is_no_ghost_to_an_application_of_which_her_process_di
     assert latest(one, app, puid) == "offline"
 
 
-def test_a_new_grant_is_told_once_and_before_the_updates_that_follow(one, two, app, monkeypatch):
+def test_a_new_grant_is_reported_once_and_before_the_updates_that_follow(one, two, app, monkeypatch):
     device, service = two.device(ANN), two.followed(app)
     user, application = two.services.hub.devices()[0][0], one.registry.backends.directory.application(app.id)
     held = Held(monkeypatch, one.registry.backends.tracker, "granted")
