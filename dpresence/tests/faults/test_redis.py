@@ -119,14 +119,14 @@ class Outage:
         self._process, self._redis = process, redis
         self._end = {"killed": redis.kill, "emptied": redis.forget, "restarted": redis.stop}[how]
         self.seconds = 0.5 if how == "restarted" else AWAY_SECONDS
-        self._told, self._answers, self._back_after = [], [], float("inf")
+        self._heartbeats, self._answers, self._back_after = [], [], float("inf")
 
     def run(self, device, after):
         time.sleep(after)
         self._end()
         end = time.monotonic() + self.seconds
         while time.monotonic() < end:
-            self._told.append(backends(self._process))
+            self._heartbeats.append(backends(self._process))
             self._answers.append(change(device))
             time.sleep(0.5)
         self._redis.start()
@@ -137,7 +137,7 @@ class Outage:
         self._back_after = time.monotonic() - start
 
     def tell(self, figures, name):
-        assert set(map(str, self._told)) == {str((503, {"directory": True, "tracker": False, "mailbox": False}))}
+        assert set(map(str, self._heartbeats)) == {str((503, {"directory": True, "tracker": False, "mailbox": False}))}
         assert {(answer["errno"], answer["retry_after"]) for answer in self._answers} == {(201, 5)}
         assert self._process.alive
         figures.time(name, "all is well after Redis is back", self._back_after, BACK_SECONDS)
