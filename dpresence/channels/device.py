@@ -80,7 +80,7 @@ class DeviceChannel(UpdatingChannel):
     def _sign_in(self, frame: StatusUpdate) -> None:
         sessions = self._services.device_sessions
         verified = sessions.verify(frame, self.connection.address, frame.device)
-        self._ticket = verified.signed.ticket
+        self._ticket = verified.sign_in.ticket
         try:
             sessions.open(self, verified, frame)
         except Refused as refused:
@@ -95,7 +95,7 @@ class DeviceChannel(UpdatingChannel):
         self._check_device(frame)
         sessions, session = self._services.device_sessions, self.session
         verified = sessions.verify(frame, self.connection.address, session.device, session.user)
-        self._ticket = verified.signed.ticket
+        self._ticket = verified.sign_in.ticket
         sessions.renew(self, verified, frame)
         self._update(frame)
 

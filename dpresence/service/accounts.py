@@ -160,13 +160,13 @@ class Accounts:
             raise self.refusal(InvalidAssertion("ticket used before", about=masked(used.account.email)), value, address)
         return SignIn(used.account, ticket.session_ends_at, ticket.device, ticket.family, successor)
 
-    def is_current(self, signed: SignIn) -> bool:
+    def is_current(self, sign_in: SignIn) -> bool:
         """Return whether a sign-in is still valid after concurrent log-outs, erasures, blocks and unpins."""
-        account = self._directory.account(signed.account.id)
-        return account is not None and account.pin == signed.account.pin and self._may_stay(account, signed.family)
+        account = self._directory.account(sign_in.account.id)
+        return account is not None and account.pin == sign_in.account.pin and self._may_stay(account, sign_in.family)
 
     def still_signed_in(self, user: str, family: str | None) -> bool:
-        """Return whether a user may stay signed in, and the ticket ``family``, if given, exists."""
+        """Return whether a user may stay sign_in in, and the ticket ``family``, if given, exists."""
         account = self._directory.account(user)
         return account is not None and self._may_stay(account, family)
 
@@ -222,10 +222,10 @@ class Accounts:
 
         :raises SessionEnded: the session does not exist or has expired, or the account is blocked.
         """
-        signed = self._directory.session(digest_of(cookie), self._clock.steady.now())
-        if signed is None or signed.account.blocked:
+        signed_in = self._directory.session(digest_of(cookie), self._clock.steady.now())
+        if signed_in is None or signed_in.account.blocked:
             raise SessionEnded()
-        return signed
+        return signed_in
 
     def logout(self, session: Session, everywhere: bool) -> None:
         """End a session with its tickets and their channels, or all sessions and tickets of the user."""
@@ -235,12 +235,12 @@ class Accounts:
             self._directory.end_session(session.id_hash)
         self._outbox.apply_now(session.user)
 
-    def issue_ticket(self, signed: SignedIn) -> str:
+    def issue_ticket(self, signed_in: SignedIn) -> str:
         """Return a ticket with which a page can connect as a device.
 
         :raises SlowDown: too many tickets were issued to the account.
         """
-        session = signed.session
+        session = signed_in.session
         self._tickets.charge(session.user)
         value, now = _new_ticket(), self._clock.steady.now()
         ticket = Ticket(
@@ -251,7 +251,7 @@ class Accounts:
             session_ends_at=session.expires_at,
             session=session.id_hash,
         )
-        self._directory.add_ticket(ticket, signed)
+        self._directory.add_ticket(ticket, signed_in)
         return value
 
     # -- erasure and expiry

@@ -24,7 +24,7 @@ class VerifiedSignIn:
     :param sign_outs: ``Hub.sign_outs`` before the verification, by which ``confirm`` detects a sign-out since.
     """
 
-    signed: SignIn
+    sign_in: SignIn
     digest: bytes
     sign_outs: int
 
@@ -61,12 +61,12 @@ class DeviceSessions:
             raise WrongField("assertion: is missing")
         sign_outs = self._hub.sign_outs
         if frame.assertion.startswith(CREDENTIAL_PREFIX):
-            signed, digest = self._pairings.sign_in(frame.assertion, address, device), b""  # each frame that contains it renews it
+            sign_in, digest = self._pairings.sign_in(frame.assertion, address, device), b""  # each frame that contains it renews it
         else:
-            signed, digest = self._accounts.sign_in(frame.assertion, address, device, frame.ticket), digest_of(frame.assertion)
-        if user not in ("", signed.account.id):
+            sign_in, digest = self._accounts.sign_in(frame.assertion, address, device, frame.ticket), digest_of(frame.assertion)
+        if user not in ("", sign_in.account.id):
             raise OtherEmail()
-        return VerifiedSignIn(signed, digest, sign_outs)
+        return VerifiedSignIn(sign_in, digest, sign_outs)
 
     def open(self, channel: DevicePort, verified: VerifiedSignIn, frame: StatusUpdate) -> None:
         """Connect the device of a verified first frame, and register its channel, which replaces an earlier one of the device.
@@ -74,10 +74,10 @@ class DeviceSessions:
         :raises OtherEmail: the frame names another e-mail address than the assertion, ticket or credential.
         :raises Refused: see ``Devices.connect``.
         """
-        signed, session = verified.signed, channel.session
-        check_email(frame, signed.account.email)
-        connected = self._devices.connect(signed.account, signed.device, channel.connection_id, frame.status, signed.family)
-        session.user, session.device = signed.account.id, connected.device
+        sign_in, session = verified.sign_in, channel.session
+        check_email(frame, sign_in.account.email)
+        connected = self._devices.connect(sign_in.account, sign_in.device, channel.connection_id, frame.status, sign_in.family)
+        session.user, session.device = sign_in.account.id, connected.device
         session.status, session.acknowledges = frame.status, frame.ack
         self._store(channel, verified)
         previous = self._hub.join_device(session.user, session.device, channel)
@@ -91,7 +91,7 @@ class DeviceSessions:
 
         :raises OtherEmail: see ``open``.
         """
-        session, account = channel.session, verified.signed.account
+        session, account = channel.session, verified.sign_in.account
         check_email(frame, account.email)
         session.email = account.email  # the provider may have given the person another address
         if account.revision != session.revision:  # otherwise a sign-out older than this assertion would sign the device out
@@ -105,18 +105,18 @@ class DeviceSessions:
         self._delivery.begin(channel.session.user)
 
     def _store(self, channel: DevicePort, verified: VerifiedSignIn) -> None:
-        signed, session = verified.signed, channel.session
-        left = min((signed.ends_at - self._clock.steady.now()) / 1000, self._session_seconds)
+        sign_in, session = verified.sign_in, channel.session
+        left = min((sign_in.ends_at - self._clock.steady.now()) / 1000, self._session_seconds)
         session.ends_at = self._clock.monotonic() + left
-        session.digest, session.family = verified.digest, signed.family
-        session.revision, session.email = signed.account.revision, signed.account.email
+        session.digest, session.family = verified.digest, sign_in.family
+        session.revision, session.email = sign_in.account.revision, sign_in.account.email
 
     def _close_if_signed_out(self, channel: DevicePort, verified: VerifiedSignIn) -> None:
         """Close the channel if a sign-out overtook the sign-in and did not find the channel in the hub."""
         if verified.sign_outs == self._hub.sign_outs:
             return
         try:
-            current = self._accounts.is_current(verified.signed)
+            current = self._accounts.is_current(verified.sign_in)
         except BackendUnavailable as refused:
             channel.close(CloseCode.TRY_AGAIN_LATER, f"{refused.error}; retry_after={refused.retry_after}")
         else:

@@ -141,14 +141,14 @@ class Pairings:
             raise self._wrong_code(code, user, address)
         return pairing
 
-    def answer(self, code: str, allow: bool, signed: SignedIn, address: str) -> None:
+    def answer(self, code: str, allow: bool, signed_in: SignedIn, address: str) -> None:
         """Allow or deny a pairing.
 
         :raises NotFound: see ``find``; also SlowDown.
         """
-        user = signed.account.id
+        user = signed_in.account.id
         self._wrong.check(user)
-        if not self._directory.answer_pairing(canonical_code(code), self._clock.steady.now(), user, allow, signed):
+        if not self._directory.answer_pairing(canonical_code(code), self._clock.steady.now(), user, allow, signed_in):
             raise self._wrong_code(code, user, address)
 
     def _wrong_code(self, code: str, user: str, address: str) -> NotFound:

@@ -153,7 +153,7 @@ class FakeConnection:
         self.close(1000)
 
     def lose(self) -> None:
-        """The peer is gone without a word."""
+        """Lose the connection without a close handshake."""
         self._clean = False
         self.close(1006)
 

@@ -83,14 +83,14 @@ def _find(request: Request, code: str) -> Pairing:
 @answer.post(validators=(session, unless_form(given)))
 def post_answer(request: Request) -> Response | PairingAnswered:
     """Allow or deny a device: returns JSON to a program, and redirects a form to the page."""
-    signed, services = request.validated["signed_in"], request.services
+    signed_in, services = request.validated["signed_in"], request.services
     if not is_form(request):
         body = given.of(request)
-        services.pairings.answer(body.code, body.allow, signed, request.remote_addr)
+        services.pairings.answer(body.code, body.allow, signed_in, request.remote_addr)
         return PairingAnswered()
     allowed = is_allowed(request)
     check_age(request)
-    services.pairings.answer(form(request).get("code", ""), allowed, signed, request.remote_addr)
+    services.pairings.answer(form(request).get("code", ""), allowed, signed_in, request.remote_addr)
     return HTTPSeeOther(f"{request.script_name}/pair?answered={'allowed' if allowed else 'denied'}")
 
 

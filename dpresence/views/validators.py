@@ -79,8 +79,8 @@ def session(request: Request, **_: Any) -> None:
     cookie = request.cookies.get(cookie_name(request))
     if not cookie:
         raise NoCredentials()
-    signed = request.validated["requester"] = request.validated["signed_in"] = request.services.accounts.session(cookie)
-    request.validated["session"], request.validated["account"] = signed
+    signed_in = request.validated["requester"] = request.validated["signed_in"] = request.services.accounts.session(cookie)
+    request.validated["session"], request.validated["account"] = signed_in
     if request.method not in _SAFE_METHODS or "X-CSRF-Token" in request.headers:
         _check_csrf(request, cookie)
 

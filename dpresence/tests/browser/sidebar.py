@@ -35,7 +35,7 @@ AS_OPENED = """
       shown("#grants").join().includes("Paused"),
     ];
 """
-"""What a page shows that nobody has done anything to. Scripts that change the page in another way set ``changed``."""
+"""State of a page without any user action. Scripts that change the page in another way set ``changed``."""
 
 
 class Stage:

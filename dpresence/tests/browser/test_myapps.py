@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 DEV = "dev@example.org"
 MARKUP = "<script>document['title']=1</script><img src=x onerror=pwn()>"
 REFUSED = "Failed to load resource"
-"""How Chromium logs a call that was refused; the refusal is shown in the page."""
+"""Chromium's log message of a refused call; the page shows the refusal."""
 
 
 @pytest.fixture(autouse=True)

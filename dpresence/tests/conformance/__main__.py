@@ -23,7 +23,7 @@ EXPECTED_CASES = 301
 NON_STRICT = {"6.4.3", "6.4.4"}
 """Bad text inside a frame is found when the frame is there, which RFC 6455 allows."""
 INFORMATIONAL = {"7.1.6", "7.13.1", "7.13.2"}
-"""What the RFC leaves open."""
+"""Cases that the RFC leaves open."""
 
 RAISED = {
     "channels": {
@@ -32,7 +32,7 @@ RAISED = {
     }
 }  # fmt: skip
 PRODUCTION = {"channels": {"device_frame_bytes": 131072, "device_frame_rate": 200.0, "device_frame_burst": 400}}
-"""Those of an app service; the rest is as it stands in the ini."""
+"""Limits of an app service; all other settings are those of the ini."""
 
 
 def run(name, python, overrides):

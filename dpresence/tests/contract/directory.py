@@ -1,4 +1,4 @@
-"""Contract of every directory. Subclasses give ``backend`` (empty, open) and ``lost`` (its store is gone)."""
+"""Contract of every directory. Subclasses give ``backend`` (empty, open) and ``lost`` (its store has been lost)."""
 
 from __future__ import annotations
 

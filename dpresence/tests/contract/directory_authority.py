@@ -20,7 +20,7 @@ ENDS = {
     "unpin": lambda it: it.unpin(IDENTITY.email),
     "unpin and a new holder": lambda it: (it.unpin(IDENTITY.email), it.sign_in(OTHER, NOW)),
 }
-"""What ends the authority of a person; each is made after they were asked, and before what they asked for is done."""
+"""Changes that end the authority of a requester, each made between the authentication and the requested change."""
 
 
 CHANGES = {

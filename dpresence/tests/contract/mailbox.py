@@ -1,4 +1,4 @@
-"""Contract of every mailbox. Subclasses give ``backend`` (empty, open), ``lost`` (its store is gone) and ``pass_by`` (time)."""
+"""Contract of every mailbox. Subclasses give ``backend`` (empty, open), ``lost`` (its store has been lost) and ``pass_by`` (time)."""
 
 from __future__ import annotations
 

@@ -233,7 +233,7 @@ class TestDirectory:
             assert not one.application(app.id).active and one.session(b"%d" % n, NOW) is None and not one.family_exists(f"family-{n}")
 
     def test_sweeps_and_uses_and_ends_at_once_all_end_well(self, sides):
-        """They do wait for each other in a circle; the server breaks it after a while, and who lost tries again."""
+        """The two transactions deadlock; the server cancels one after a while, and its caller retries."""
         one, two = sides
         jane = person(one)
         for n in range(3):

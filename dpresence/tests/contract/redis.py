@@ -107,7 +107,7 @@ class RedisServer:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """It takes connections and data, and answers nothing."""
+        """A server that accepts connections and data, and never answers."""
         self.signal(signal.SIGSTOP)
         try:
             yield

@@ -1,4 +1,4 @@
-"""Whatever happens in any order, the tracker on Redis says what the model says; see ``unit/test_tracker_properties.py``."""
+"""Property: after any sequence of events, the tracker on Redis agrees with the model; see ``unit/test_tracker_properties.py``."""
 
 from __future__ import annotations
 

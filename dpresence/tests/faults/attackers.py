@@ -111,7 +111,7 @@ NONSENSE = {
 
 
 def fuzz(port, count):
-    """So many connections of every kind of nonsense."""
+    """Connections that send malformed data of each kind."""
     ends = Counter()
 
     def one(number):

@@ -24,7 +24,7 @@ COMMANDS = {
     "asyncio": [sys.executable, "-W", "ignore", "-m", "dpresence.tests.faults.client_driver", "asyncio"],
     "Node": ["node", "--no-warnings", "--experimental-websocket", str(CLIENTS / "js" / "tests" / "driver.mjs")],
 }
-"""How to start each client: ``client_driver`` and ``driver.mjs`` say the same."""
+"""Command of each client; ``client_driver`` and ``driver.mjs`` have the same interface."""
 
 
 class World:

@@ -86,7 +86,7 @@ class Crowd(Commands):
         return auditor
 
     def lose(self, devices: list[Device]) -> None:
-        """Let some devices go that do not come back."""
+        """Disconnect some devices for good."""
         fleet = self.fleet
         fleet.returns = False
         for device in devices:

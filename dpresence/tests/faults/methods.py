@@ -47,7 +47,7 @@ ELSEWHERE = frozenset((
     "wire.Wire.backlog",  # not called for open connections
     "connection.Connection.resume", "connection.Connection.on_readable", "readiness.Readiness._dispatch",  # those that guard the rest
 ))  # fmt: skip
-"""What no open connection depends on."""
+"""Methods that no open connection depends on."""
 
 
 def _is_ours(module, item):

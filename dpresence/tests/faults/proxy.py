@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 RECORD_BYTES = 16384
-"""What one TLS record holds at most, so that none is left half read where ``select`` does not see it."""
+"""Maximum size of a TLS record: a read of this size leaves no data in the TLS layer, where ``select`` does not see it."""
 
 
 def to_unix(path: Path) -> Callable[[], socket.socket]:

@@ -1,4 +1,4 @@
-"""Clients as a careful SDK writes them: they come back with backoff, keep their ticket, their cursor and their table, and acknowledge."""
+"""Clients like those of a careful SDK: they reconnect with backoff, keep their ticket, their cursor and their table, and acknowledge."""
 
 from __future__ import annotations
 

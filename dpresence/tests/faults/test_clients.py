@@ -32,7 +32,7 @@ pytestmark = pytest.mark.faults
 PEOPLE = 6
 STORMERS = 30
 NOTICED_SECONDS = {"sync": 32, "asyncio": 32, "Node": 77}
-"""What the READMEs say of a dead connection, and two seconds."""
+"""Seconds after which a client notices a dead connection according to the READMEs, plus two."""
 PAUSE_SECONDS = 10
 RATE = 400
 FAST = {"presence__status_rate": 1000, "presence__status_burst": 10000, "channels__device_frame_rate": 10000}

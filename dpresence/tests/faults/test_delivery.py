@@ -77,7 +77,7 @@ def test_t2_what_was_not_acknowledged_at_kill_9_comes_again(service, application
 
 
 class Round:
-    """One life of the service: what it answered OK, and what was acknowledged until it died."""
+    """One run of the service: the notifications that it answered OK, and the acknowledged ones, until it died."""
 
     RECEIVED = 150
     """Notifications the device gets before it pulls the plug; it leaves every tenth unacknowledged."""

@@ -20,14 +20,14 @@ from .methods import KINDS, names
 LIMITS = {"close_seconds": 0.2, "send_seconds": 0.3, "handshake_seconds": 5, "idle_seconds": 0.5, "unsigned_per_address": 1000}
 OVERRIDES = {"channels": LIMITS, "presence": {"ping_seconds": 0.2, "pong_seconds": 0.2}, "interval": 0.02}
 GONE = (OSError, EOFError, AssertionError)
-"""What a client meets whose connection has ended."""
+"""Exceptions of a client whose connection has ended."""
 AFTER = {
     "connection_scheduler.ConnectionScheduler._end_failed": "connection.Connection._handle_data",
     "wire.Wire.fail": "connection.Connection._handle_data",
     "connection_base.ConnectionBase.fail": "connection.Connection._handle_data",
     "gate.Ticker._end": "connection.Connection.tick",
 }
-"""What is called only when something else has raised."""
+"""Methods that are called only after another one has raised."""
 
 
 @pytest.fixture(scope="module")

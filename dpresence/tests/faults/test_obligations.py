@@ -21,11 +21,11 @@ from .stored import redis_values
 pytestmark = pytest.mark.faults
 
 PUBLISHED_SECONDS = LEASE + SWEEP
-"""How long an application may see somebody who revoked at a process that died."""
+"""Maximum seconds for which an application sees a user who revoked at a process that died."""
 REPEATED_SECONDS = 2 * SWEEP + 1
-"""How long after an update the same one may come again."""
+"""Seconds after an update within which it may be repeated."""
 DELAY_SECONDS = 1.0
-"""How long the slow Redis takes for each answer; less than ``redis.timeout_seconds``."""
+"""Seconds that the slow Redis takes for each answer; less than ``redis.timeout_seconds``."""
 ENDS = {"kill -9": lambda process: process.kill(), "SIGTERM": lambda process: process.stop()}
 
 

@@ -1,4 +1,4 @@
-"""T4: PostgreSQL stands still, as a machine that hangs: connections stand and nothing is answered. The service goes on."""
+"""T4: PostgreSQL hangs, as on a frozen machine: connections stay open and nothing is answered. The service continues."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def cluster(servers):
 
 @pytest.fixture
 def patient_cluster(servers):
-    """Nearly as patient with a device that is lost as a service is by default."""
+    """A grace period for lost devices that is nearly the default."""
     with Cluster(servers, {"presence.grace_seconds": RETURN_SECONDS}) as cluster:
         yield cluster
 

@@ -1,4 +1,4 @@
-"""T3: Redis dies under load and comes back, with all it had or with nothing, or is restarted by the book; the service goes on."""
+"""T3: Redis is killed under load and restarted, with or without its data, or is restarted in order; the service continues."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .crowd import crowd
 pytestmark = pytest.mark.faults
 
 AWAY_SECONDS = float(os.environ.get("AWAY_SECONDS", "8"))
-"""How long Redis is away; T3 asks for 30."""
+"""Seconds for which Redis is unavailable; T3 asks for 30."""
 DEVICES, RATE = 300, 200
 LOST = 40
 """Devices that are lost while it is away."""

@@ -21,7 +21,7 @@ PEOPLE = 50
 TURNS = 20
 CRASHES = ["redis", "service", "both", "redis"]
 RECEIVED, AHEAD = 151, 50
-"""What a device gets before the plug is pulled, and how far the sender runs ahead of it: 100 may wait, no more."""
+"""Notifications that a device gets before the fault, and the lead of the sender over the device: at most 100 may wait."""
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_t2_what_was_not_acknowledged_at_kill_9_comes_again(servers, service, ap
 
 
 class Life:
-    """One life of the service: what it answered OK, and what was acknowledged to it, until a process died."""
+    """One run of the service: the notifications that it answered OK, and the acknowledged ones, until a process died."""
 
     def __init__(self):
         self.answered, self.acknowledged, self.asked = set(), set(), {}

@@ -39,7 +39,7 @@ SETTLED_SECONDS = 2 * (LEASE + LEASE / 4 + SWEEP + GRACE)
 """After this a view that is still wrong counts as wrong; twice what is stated, as machines are shared."""
 SAMPLE_SECONDS = 5.0
 LEFT_SECONDS = 240.0
-"""How long the sweeps may take after everything was deleted: an assertion that was spent is kept until it ends, 2 minutes, and the
+"""Maximum seconds of the sweeps after all data was deleted: a used assertion is stored until it expires, 2 minutes, and the
 sweep of accounts runs once a minute."""
 STEADY_MINUTES = 10
 """The slope of memory is judged when the part without kills takes this long; what is shorter is noise."""
@@ -96,7 +96,7 @@ OF_STORES = (kill_redis, restart_redis, restart_postgresql, crash_postgresql)
 
 
 class Soak:
-    """One run."""
+    """One run of the soak test."""
 
     def __init__(self, stores, cluster):
         self.stores, self.cluster = stores, cluster

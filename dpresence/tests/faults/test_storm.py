@@ -1,4 +1,4 @@
-"""T19: 5,000 devices lose their server at once and come back; no application believes that anybody was away."""
+"""T19: 5,000 devices lose their server at once and reconnect; no application sees a user offline."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def trusting(certificate: Path) -> ssl.SSLContext:
 
 
 class Person:
-    """Somebody with an e-mail, who signs each call with a fresh assertion of the development issuer."""
+    """A person with an e-mail address, who signs each call with a fresh assertion of the development issuer."""
 
     def __init__(self, origin: str, email: str) -> None:
         self.origin = origin

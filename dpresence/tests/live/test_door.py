@@ -1,4 +1,4 @@
-"""One address in front of the door, with openings that are none or with idle connections: others come in all the same."""
+"""One address with incomplete handshakes or idle connections does not keep others from connecting."""
 
 from __future__ import annotations
 

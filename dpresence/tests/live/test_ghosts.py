@@ -1,4 +1,4 @@
-"""No ghosts: a device that cannot answer is gone after ping, pong and grace; one that comes back in time was never away."""
+"""No ghosts: a device that cannot answer is offline after ping, pong and grace; one that reconnects in time is never offline."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def service(tmp_path_factory):
 
 
 class Ghosts:
-    """Three devices that say nothing any more: one behind a pulled cable, one frozen, one that is only silent."""
+    """Three devices that send nothing any more: one behind a pulled cable, one frozen, one that is only silent."""
 
     def __init__(self, service, stack):
         site = stack.enter_context(Site())

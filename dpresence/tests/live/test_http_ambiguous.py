@@ -7,7 +7,7 @@ import pytest
 from .support import Client
 
 BEHIND = b"GET /page HTTP/1.1\r\nHost: x\r\n\r\n"
-"""What a smuggler hides behind a request."""
+"""A request smuggled behind another one."""
 
 
 def get(*lines, target=b"/page", version=b"HTTP/1.1", host=b"Host: x"):

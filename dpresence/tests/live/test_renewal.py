@@ -1,4 +1,4 @@
-"""SIGHUP to a single process: it drains and starts anew on the same socket, or says why it does not and stays."""
+"""SIGHUP to a single process: it drains and starts again on the same socket, or logs why not and continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nobody waits for an app service that does not read; it is dropped and finds its place again (docs/protocol.md, section 5)."""
+"""An app service that does not read delays no one; it is disconnected, and resumes with its cursor (docs/protocol.md, section 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which handshakes are ordinary; those that a limit refuses are not, and looking at them changes nothing. The clock is a fake."""
+"""Ordinary handshakes: those that a limit refuses are not, and checking them changes nothing. The clock is a fake."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REQUEST = (
 
 
 class Channel:
-    """As much of a channel as a connection stores."""
+    """Attributes of a channel that a connection stores."""
 
 
 def make(limits: ChannelSettings = LIMITS, path: str = "") -> Gate:

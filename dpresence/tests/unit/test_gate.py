@@ -1,4 +1,4 @@
-"""Which sockets come in; time is a fake clock's."""
+"""Admission of sockets; the clock is a fake."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dpresence.tests.support import FakeClock
 
 
 class Socket:
-    """As much of a connection as the gate sees."""
+    """The part of a connection that the gate uses."""
 
     def __init__(self, address="198.51.100.1", behind=False):
         self.address = address
@@ -34,7 +34,7 @@ def clock():
 
 
 class PlainSocket:
-    """As much of a plain connection's socket as is asked to end."""
+    """The part of a plain connection's socket that closing it uses."""
 
     def __init__(self):
         self._sock = self

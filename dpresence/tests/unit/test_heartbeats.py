@@ -184,7 +184,7 @@ def test_a_worker_that_is_not_ready_yet_sends_none_and_has_the_time_of_a_start(r
 
 
 def test_time_in_which_the_supervisor_did_not_run_counts_for_nobody(run: Callable[[int], Run]) -> None:
-    """As when the machine was suspended: whoever is looked at first has had no time either."""
+    """Simulate a suspended machine: the worker that is checked first has had no time either."""
     service = run(2)
     workers = service.start()
     service.clock.advance(3600)

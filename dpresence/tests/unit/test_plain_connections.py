@@ -9,7 +9,7 @@ from dpresence.settings import ChannelSettings
 
 
 class Socket:
-    """As much of a socket as is asked to end."""
+    """The part of a socket that closing it uses."""
 
     def __init__(self) -> None:
         self._sock = self

@@ -1,4 +1,4 @@
-"""Catching up: what is learned while it is under way counts, too."""
+"""Recovery: a change during a recovery is recovered, too."""
 
 from __future__ import annotations
 

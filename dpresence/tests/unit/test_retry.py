@@ -9,7 +9,7 @@ from dpresence.service.retry import RetryQueue
 
 
 class Backend:
-    """Away until it is back; remembers what was said."""
+    """A backend that is unavailable until ``back`` is set; it records the calls."""
 
     def __init__(self) -> None:
         self.away: set[str] = set()

@@ -1,4 +1,4 @@
-"""One application floods the database: log-in, heartbeat and everybody else go on. Positions are counted, not seconds."""
+"""One application floods the database: log-in, heartbeat and all other users continue. Positions are counted, not seconds."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ listener = worker.listen("127.0.0.1", 0, 16)
 sys.exit(supervisor.Supervisor(["/bin/sh", "-c", script], int(count), listener, stop_seconds=float(stop)).run())
 """
 READY = 'set -- $(echo $DPRESENCE_WORKER | tr , " "); trap "echo a stack trace" USR2; eval "echo $$ 60 >&$2"; '
-"""What each script begins with; a shell knows open files of one digit only."""
+"""Start of each script; a shell accepts file descriptors of one digit only."""
 SLEEP = "while :; do sleep 0.02; done"
 
 

@@ -18,7 +18,7 @@ from dpresence.tests.waiting import eventually
 
 
 class Socket:
-    """As much of a connection as the ticker sees; a bad one fails at each tick and cannot even be ended."""
+    """The part of a connection that the ticker uses; a bad one fails at each tick and when it is closed."""
 
     def __init__(self, number: int, bad: bool = False) -> None:
         self.id = f"socket-{number}"

@@ -1,4 +1,4 @@
-"""Whatever devices, people and time do, each application sees each user as the merge rule says, once for each change.
+"""Property: after any events of devices, users and the clock, each application sees each user by the merge rule, once per change.
 
 A small model says what is true. Two readers follow each application's feed: one reads after every step, the other now and
 then, from the cursor it has. Both must come to what the model says.
@@ -41,7 +41,7 @@ class ModelDevice:
 
 @dataclass(frozen=True)
 class Connection:
-    """One that was opened at some time; it may be closed or replaced by now."""
+    """A connection that was opened earlier; it may be closed or replaced by now."""
 
     id: str
     user: str
@@ -194,7 +194,7 @@ class TrackerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.due)
     @rule()
     def drop_lost_devices(self) -> None:
-        """Whatever has happened since they were looked for."""
+        """Expire devices, after any events since they were found."""
         for user in self.due:
             for name in [name for name in self.live(user) if self.over(user, name)]:
                 del self.devices[user, name]

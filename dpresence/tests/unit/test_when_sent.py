@@ -27,13 +27,13 @@ class Silent(Channel):
     limits = FrameLimits(1000, 100, 100, 10)
 
     def opened(self, connection: Connection) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def message(self, text: str) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def closed(self, code: int, clean: bool) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 class ConnectionPair:

@@ -1,4 +1,4 @@
-"""One developer's applications flood the mailbox; sign-in, sign-out and everybody else go on. Pushes are counted, not seconds.
+"""One developer's applications flood the mailbox; sign-in, sign-out and all other users continue. Pushes are counted, not seconds.
 
 Run in a process that gevent has patched, as the service is; ``test_floods`` starts one.
 """

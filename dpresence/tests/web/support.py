@@ -136,7 +136,7 @@ class World:
         browser.csrf = browser("POST", "/login", {"assertion": self.assertion(email)}).json["csrf"]
         return browser
 
-    def signed(self, email: str) -> dict[str, str]:
+    def authorization(self, email: str) -> dict[str, str]:
         """Return the header that signs a call without a cookie."""
         return {"Authorization": f"BrowserID {self.assertion(email)}"}
 
@@ -161,7 +161,7 @@ class World:
 
     def grant(self, email: str, app: App) -> str:
         """Let an application see somebody; returns the PUID."""
-        return str(self.browser()("POST", f"/grant/{app.id}", **self.signed(email)).json["puid"])
+        return str(self.browser()("POST", f"/grant/{app.id}", **self.authorization(email)).json["puid"])
 
     # -- channels
 

@@ -52,7 +52,7 @@ def test_without_a_session_a_program_is_refused_and_a_browser_is_sent_to_sign_in
 
 @pytest.mark.parametrize("path", PATHS)
 def test_an_assertion_is_no_session(world, path):
-    assert refusal(world.browser()("GET", path, **world.signed(ADMIN))) == (401, ko(104, "credentials are missing"))
+    assert refusal(world.browser()("GET", path, **world.authorization(ADMIN))) == (401, ko(104, "credentials are missing"))
 
 
 @pytest.mark.parametrize("value", ["admin", "admin@", "@example.org", "admin@example.org,boss@example.org"])

@@ -111,7 +111,7 @@ def test_a_device_that_signs_in_with_an_assertion_while_its_account_is_unpinned_
 
 
 def test_an_old_holder_who_comes_back_at_once_does_not_pin_the_account_to_themselves_again(one: World, two: World, app: App) -> None:
-    repeated = two.signed(DEV)
+    repeated = two.authorization(DEV)
     assert one.registry.backends.directory.unpin(DEV)
     settle(one, two)
     pinned = (409, ko(122, "email: its account belongs to another issuer or subject"))
@@ -180,7 +180,7 @@ def test_what_waited_goes_to_devices_that_are_connected_when_the_application_is_
     devices = [one.device(ANN, device="laptop", ack=True), two.device(ANN, device="phone", ack=True)]
     settle(one, two)
     assert [messages(device) for device in devices] == [[], []]
-    held = one.browser()("GET", "/account", **one.signed(ANN)).json["notifications"]
+    held = one.browser()("GET", "/account", **one.authorization(ANN)).json["notifications"]
     assert [item["message"] for item in held] == ["waiting"], "the user's data shows it"
     assert app.owner("POST", f"/myapps/{app.id}/activate").status_int == 200
     settle(one, two)

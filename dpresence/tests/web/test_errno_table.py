@@ -23,8 +23,8 @@ class Scene:
     app: App
     patch: pytest.MonkeyPatch
 
-    def signed(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        return refusal(self.world.browser()(method, path, body, **self.world.signed(ANN), **headers))
+    def signed_call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        return refusal(self.world.browser()(method, path, body, **self.world.authorization(ANN), **headers))
 
     def service(self, item: dict[str, Any]) -> Any:
         puid = self.world.grant(ANN, self.app)
@@ -49,28 +49,28 @@ def invalid_key(scene: Scene) -> Any:
 
 
 def not_an_object(scene: Scene) -> Any:
-    return scene.signed("POST", "/myapps", b"nonsense")
+    return scene.signed_call("POST", "/myapps", b"nonsense")
 
 
 def wrong_value(scene: Scene) -> Any:
-    return scene.signed("POST", "/myapps", {"name": "", "domain": "chess.example.org"})
+    return scene.signed_call("POST", "/myapps", {"name": "", "domain": "chess.example.org"})
 
 
 def wrong_field(scene: Scene) -> Any:
-    return scene.signed("POST", "/myapps", {"name": "Chess"})
+    return scene.signed_call("POST", "/myapps", {"name": "Chess"})
 
 
 def not_found(scene: Scene) -> Any:
-    return scene.signed("GET", f"/myapps/{scene.app.id}")
+    return scene.signed_call("GET", f"/myapps/{scene.app.id}")
 
 
 def unknown_path(scene: Scene) -> Any:
-    return scene.signed("GET", "/nothing")
+    return scene.signed_call("GET", "/nothing")
 
 
 def too_large(scene: Scene) -> Any:
     form = {"Content_Type": "application/x-www-form-urlencoded"}
-    return scene.signed("POST", f"/grant/{scene.app.id}", b"x" * 16385, **form)
+    return scene.signed_call("POST", f"/grant/{scene.app.id}", b"x" * 16385, **form)
 
 
 def too_many(scene: Scene) -> Any:
@@ -81,7 +81,7 @@ def too_many(scene: Scene) -> Any:
 
 
 def method_not_allowed(scene: Scene) -> Any:
-    return scene.signed("PUT", "/myapps")
+    return scene.signed_call("PUT", "/myapps")
 
 
 def slow_down(scene: Scene) -> Any:
@@ -144,13 +144,13 @@ def backend_unavailable(scene: Scene) -> Any:
         raise BackendUnavailable
 
     scene.patch.setattr(scene.world.registry.backends.tracker, "devices", away)
-    return scene.signed("GET", "/devices")
+    return scene.signed_call("GET", "/devices")
 
 
 def internal_error(scene: Scene) -> Any:
     scene.patch.setattr(scene.world.services, "devices", None)
     scene.patch.setattr("secrets.token_hex", lambda size: "c0ffee")
-    return scene.signed("GET", "/devices")
+    return scene.signed_call("GET", "/devices")
 
 
 REFUSALS: dict[Callable[[Scene], Any], tuple[int | None, dict[str, Any]]] = {

@@ -1,4 +1,4 @@
-"""Failed sign-ins and keys: the one who fails is slowed down, never a neighbour at the same address with a good proof."""
+"""Failed sign-ins and keys: the client that fails is slowed down, never another user at the same address with a good proof."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_an_expired_proof_is_refused_as_such_while_a_neighbour_repeats_theirs(wo
 
 
 def test_good_assertions_are_taken_whatever_others_at_the_address_did(noisy: World) -> None:
-    assert noisy.browser()("GET", "/devices", **noisy.signed(ANN)).status_int == 200
+    assert noisy.browser()("GET", "/devices", **noisy.authorization(ANN)).status_int == 200
     assert noisy.person(ANN).csrf
     assert noisy.device(BOB).code is None
 

@@ -30,7 +30,7 @@ _LOCAL = {"subscribe", "close", "cursor", "offset"}
 
 
 class Killed(BaseException):
-    """The process is gone."""
+    """The process was killed."""
 
 
 @dataclass

@@ -106,7 +106,9 @@ def test_the_list_is_a_page_to_a_browser_and_json_to_a_program(world: World) -> 
     assert places == sorted(places), "by name, each with its state"
     assert f'href="/myapps/{active.id}"' in shown and "chess.example.org" in shown
     assert len(dev("GET", "/myapps").json["applications"]) == 3
-    assert len(world.browser()("GET", "/myapps", **world.signed(DEV), **HTML).json["applications"]) == 3, "nobody could act on a page"
+    assert len(world.browser()("GET", "/myapps", **world.authorization(DEV), **HTML).json["applications"]) == 3, (
+        "nobody could act on a page"
+    )
 
 
 def test_the_list_is_paged(world: World) -> None:

@@ -25,7 +25,7 @@ def test_a_call_of_a_service_needs_its_key(world: World, app: App, path: str) ->
     missing = (401, ko(104, "Authorization: Bearer and an API key"))
     assert refusal(world.browser()(method, f"/myapps/{app.id}/{path}")) == missing
     assert refusal(app.owner(method, f"/myapps/{app.id}/{path}")) == missing
-    assert refusal(world.browser()(method, f"/myapps/{app.id}/{path}", **world.signed("dev@example.org"))) == missing
+    assert refusal(world.browser()(method, f"/myapps/{app.id}/{path}", **world.authorization("dev@example.org"))) == missing
 
 
 def test_a_wrong_key_is_invalid_whatever_is_wrong_with_it(world: World, app: App) -> None:

@@ -124,7 +124,7 @@ def test_an_answer_needs_a_session_and_its_token(world: World) -> None:
     codes = begin(world)
     body = {"code": codes["user_code"], "allow": True}
     assert refusal(world.browser()("POST", "/pair/answer", body)) == (401, ko(104, "credentials are missing"))
-    assert world.browser()("POST", "/pair/answer", body, **world.signed(ANN)).status_int == 401
+    assert world.browser()("POST", "/pair/answer", body, **world.authorization(ANN)).status_int == 401
     ann = world.person(ANN)
     assert refusal(ann("POST", "/pair/answer", body, **{"X-CSRF-Token": "x"}))[1]["errno"] == 121
     assert poll(world, codes["device_code"]) == incomplete("authorization_pending", 5)

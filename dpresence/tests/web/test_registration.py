@@ -166,7 +166,7 @@ def test_deactivating_closes_the_sockets_and_shuts_the_doors(world: World, app: 
     assert (service.code, service.reason) == (4003, "the application is not active")
     not_active = (403, ko(142, "the application is not active"))
     assert refusal(world.browser()("GET", f"/myapps/{app.id}/presence", Authorization=f"Bearer {app.key}")) == not_active
-    assert refusal(world.browser()("POST", f"/grant/{app.id}", **world.signed(ANN))) == not_active
+    assert refusal(world.browser()("POST", f"/grant/{app.id}", **world.authorization(ANN))) == not_active
     assert refusal(app.owner("POST", f"/myapps/{app.id}/key")) == not_active
 
 
@@ -241,7 +241,7 @@ def test_deleting_closes_the_sockets_and_leaves_nothing(world: World, app: App) 
     assert (service.code, service.reason) == (4001, "the application was deleted")
     assert refusal(app.owner("GET", f"/myapps/{app.id}")) == NOT_FOUND
     assert world.person(ANN)("GET", "/grants").json == {"grants": []}
-    assert refusal(world.browser()("POST", f"/grant/{app.id}", **world.signed(ANN))) == NOT_FOUND
+    assert refusal(world.browser()("POST", f"/grant/{app.id}", **world.authorization(ANN))) == NOT_FOUND
 
 
 def test_a_developer_has_a_bounded_number_of_applications(make_world: Callable[..., World]) -> None:

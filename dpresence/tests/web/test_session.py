@@ -76,7 +76,7 @@ def test_logout_everywhere_ends_every_session_and_signs_every_device_out(world: 
 
 
 def test_logout_needs_a_session(world: World) -> None:
-    assert refusal(world.browser()("POST", "/logout", **world.signed(ANN))) == NO_CREDENTIALS
+    assert refusal(world.browser()("POST", "/logout", **world.authorization(ANN))) == NO_CREDENTIALS
 
 
 # -- CSRF and origins
@@ -117,17 +117,17 @@ def test_the_csrf_token_of_another_session_is_no_good(world: World) -> None:
 
 
 def test_a_signed_call_needs_no_csrf_token(world: World) -> None:
-    assert world.browser()("POST", "/myapps", APPLICATION, **world.signed(ANN)).status_int == 201
+    assert world.browser()("POST", "/myapps", APPLICATION, **world.authorization(ANN)).status_int == 201
 
 
 def test_beside_a_header_no_cookie_counts(world: World) -> None:
     ann = world.person(ANN)
     assert refusal(ann("GET", "/account", Authorization="BrowserID nonsense")) == INVALID
-    assert ann("GET", "/account", **world.signed("bob@example.org")).json["account"]["email"] == "bob@example.org"
+    assert ann("GET", "/account", **world.authorization("bob@example.org")).json["account"]["email"] == "bob@example.org"
 
 
 def test_a_header_may_repeat_its_assertion_until_it_expires(world: World) -> None:
-    header, anybody = world.signed(ANN), world.browser()
+    header, anybody = world.authorization(ANN), world.browser()
     assert anybody("GET", "/devices", **header).status_int == 200
     assert anybody("GET", "/devices", **header).status_int == 200
     world.clock.advance(3600)

@@ -105,8 +105,8 @@ def test_erasing_the_account_and_coming_back_does_not_get_round_the_rate(world: 
     service, ann = world.followed(app), "ann@example.org"
     answers = []
     for _ in range(20):
-        world.browser()("POST", f"/grant/{app.id}", **world.signed(ann))
-        answers.append(world.browser()("DELETE", "/account", **world.signed(ann)).status_int)
+        world.browser()("POST", f"/grant/{app.id}", **world.authorization(ann))
+        answers.append(world.browser()("DELETE", "/account", **world.authorization(ann)).status_int)
     world.settle()
     assert answers == [204] * 5 + [429] * 15
     assert len(updates(service)) == 2 * 5 + 1, "granted and revoked for each account, and the grant of the one that stays"

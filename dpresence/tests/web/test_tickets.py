@@ -198,7 +198,7 @@ def test_erasure_kills_tickets(world: World) -> None:
 
 
 def test_a_ticket_needs_a_browser_session(world: World) -> None:
-    assert refusal(world.browser()("POST", "/ticket", **world.signed(ANN))) == NO_CREDENTIALS
+    assert refusal(world.browser()("POST", "/ticket", **world.authorization(ANN))) == NO_CREDENTIALS
 
 
 def test_the_channel_of_a_page_ends_with_its_session(world: World) -> None:

@@ -229,7 +229,7 @@ def app_service(recorder: Recorder, app: App, puids: list[str], monkeypatch: pyt
     channel.receive({"action": "notify", "id": 3, "notifications": [{"puid": puids[1], "action": "no word"}]})
     recorder.frames(channel)
     world.device(BOB)
-    world.browser()("DELETE", f"/grant/{app.id}", **world.signed(BOB))
+    world.browser()("DELETE", f"/grant/{app.id}", **world.authorization(BOB))
     world.settle()
     recorder.frames(channel)
     recorder.frames(world.service(app, cursor))
