@@ -166,7 +166,7 @@ class Accounts:
         return account is not None and account.pin == sign_in.account.pin and self._may_stay(account, sign_in.family)
 
     def still_signed_in(self, user: str, family: str | None) -> bool:
-        """Return whether a user may stay sign_in in, and the ticket ``family``, if given, exists."""
+        """Return whether a user may stay signed in, and the ticket ``family``, if given, exists."""
         account = self._directory.account(user)
         return account is not None and self._may_stay(account, family)
 
