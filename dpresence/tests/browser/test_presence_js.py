@@ -30,7 +30,7 @@ def test_each_close_code_is_obeyed_as_the_protocol_says(steps: Steps) -> None:
     codes = documented()
     assert len(codes) > 15
     found = steps(f"return {list(codes)}.map(afterClose)")
-    words = {"do not reconnect": "stop", "reconnect, with": "later", "reconnect soon": "soon", "as you like": "soon"}
+    words = {"do not come back": "stop", "come back, with": "later", "come back soon": "soon", "as you like": "soon"}
     expected = [next(verb for start, verb in words.items() if what.startswith(start)) for what in codes.values()]
     assert found == ["renew" if code == 4202 else verb for code, verb in zip(codes, expected, strict=True)]
 
@@ -212,7 +212,7 @@ def test_a_network_that_is_back_ends_the_wait_but_not_what_the_service_asked_for
     assert steps(script) == [1, 2, 2]
 
 
-def test_each_notification_is_shown_once_and_acknowledged_until_that_is_answered(steps: Steps) -> None:
+def test_each_notification_is_shown_once_and_acknowledged_until_that_is_heard(steps: Steps) -> None:
     script = """
         const ids = (...all) => ({notifications: all.map((id) => ({id}))});
         proofs.push("A"); channel.start(); await signed();

@@ -6,6 +6,7 @@ local settings
 M.prefix, M.process, M.generation, M.now, M.ticks, settings, M.operations = unpack(cmsgpack.unpack(ARGV[1]), 1, 7)
 M.grace, M.lease, M.feed_seconds, M.feed_entries, M.status_interval, M.status_window = unpack(settings)
 M.meta, M.processes = M.prefix .. 'meta', M.prefix .. 'processes'
+M.revoked = M.prefix .. 'gone:' -- followed by an application: the key with its revoked PUIDs
 M.signals, M.local_signals = {}, {} -- in order, without duplicates; local_signals: signals for this process only
 M.reset = false -- whether to delete all data at the end of the batch
 

@@ -96,7 +96,7 @@ end
 local function reset(app)
   local base = math.max(now, feeds[app] and feeds[app].head or 0) -- above any earlier offset, which invalidates earlier cursors
   feeds[app] = nil
-  call('UNLINK', prefix .. 'feed:' .. app, prefix .. 'view:' .. app, prefix .. 'log:' .. app, prefix .. 'gone:' .. app)
+  call('UNLINK', prefix .. 'feed:' .. app, prefix .. 'view:' .. app, prefix .. 'log:' .. app, context.revoked .. app)
   call('HSET', prefix .. 'feed:' .. app, 'head', base, 'floor', base, 'size', 0, 'damaged', 1)
   call('ZADD', prefix .. 'feeds', 0, app)
 end
@@ -112,7 +112,7 @@ local function drop(app, seconds)
   feeds[app] = nil
   call('ZREM', prefix .. 'feeds', app)
   call('SET', prefix .. 'dropped:' .. app, '', 'EX', seconds)
-  call('UNLINK', prefix .. 'feed:' .. app, prefix .. 'view:' .. app, prefix .. 'log:' .. app, prefix .. 'gone:' .. app)
+  call('UNLINK', prefix .. 'feed:' .. app, prefix .. 'view:' .. app, prefix .. 'log:' .. app, context.revoked .. app)
 end
 
 -- Call a function on the feed of an application; if the feed turns out to be damaged, reset it and call the function again.
@@ -144,7 +144,7 @@ end
 -- last: the newest entry of the PUID before this one.
 local function append(grant, last, status, reason)
   local app, puid, since = grant[1], grant[2], grant[3]
-  if not last and call('SISMEMBER', prefix .. 'gone:' .. app, puid) == 1 then return false end
+  if not last and call('SISMEMBER', context.revoked .. app, puid) == 1 then return false end
   local found = feed(app)
   if found.dropped then return false end
   if reason == 'revoked' or not grant[5] or found.damaged then

@@ -13,7 +13,7 @@ local function revoked(user, grant, revision)
   if revision > 0 then records.raise_revision(user, revision) end
   if feeds.append(grant, feeds.newest(grant[1], grant[2]), 'offline', 'revoked') then
     call('HDEL', prefix .. 'view:' .. grant[1], grant[2])
-    call('SADD', prefix .. 'gone:' .. grant[1], grant[2])
+    call('SADD', context.revoked .. grant[1], grant[2])
   end
 end
 

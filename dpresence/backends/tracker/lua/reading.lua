@@ -18,7 +18,7 @@ local function trim(app)
     found.floor, found.changed = item.offset, true
   end
   call('XDEL', log, unpack(ids))
-  if #revoked > 0 then call('SREM', prefix .. 'gone:' .. app, unpack(revoked)) end
+  if #revoked > 0 then call('SREM', context.revoked .. app, unpack(revoked)) end
   return #ids == SOME
 end
 
@@ -56,7 +56,7 @@ end
 
 -- Return, for each entry of a page of the log, whether its PUID is revoked.
 local function find_revoked(app, page)
-  local revoked, found, puids = prefix .. 'gone:' .. app, {}, {}
+  local revoked, found, puids = context.revoked .. app, {}, {}
   if #page == 0 or call('SCARD', revoked) == 0 then return found end
   for index, one in ipairs(page) do puids[index] = feeds.decode(one[2][2]).puid end
   for index, is in ipairs(call('SMISMEMBER', revoked, unpack(puids))) do found[index] = is == 1 end
