@@ -147,7 +147,7 @@ def test_who_was_signed_out_meanwhile_is_informed_and_comes_back_to_the_page(bro
 
 def test_the_page_survives_a_restart_of_the_service(browser: Browser, scene: Scene, tmp_path: Path) -> None:
     with running(tmp_path, presence__grace_seconds=2) as service:
-        start(browser, Scene(service, scene.site, scene.evil), email="ria@example.org")
+        start(browser, Scene(service, scene.site, scene.evil, scene.allowed), email="ria@example.org")
         browser.wait(lambda it: it.find("#offline").text == "0")
         service.kill()
         browser.wait(lambda it: "These figures are out of date: The service cannot be reached." in it.text())
