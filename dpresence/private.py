@@ -90,3 +90,9 @@ def without_lone_host(words: str, url: str) -> str:
     if not host or set(host) & set("@:."):
         return words
     return re.sub(re.escape(host), "the host of its URL", words, flags=re.IGNORECASE)
+
+
+def driver_message(error: Exception) -> str:
+    """Return a driver's error message without PostgreSQL's DETAIL, which repeats values."""
+    cause = getattr(error, "orig", None) or error
+    return getattr(getattr(cause, "diag", None), "message_primary", None) or str(cause).partition("\n")[0]

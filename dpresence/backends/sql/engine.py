@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from ...clock import JUMP_SECONDS, Clock
 from ...errors import BackendUnavailable, SettingError
 from ...measures import StoreMeasures
-from ...private import without_lone_host
+from ...private import driver_message, without_lone_host
 from . import online, postgresql, sqlite
 from .calls import Call, EngineCall
 from .fair import FairQueue
@@ -266,7 +266,7 @@ class Database:
         if not isinstance(error, SQLAlchemyError | driver.Error):
             return error
         self.measures.errors += 1
-        log.warning("database: %s: %s", type(error).__name__, without_lone_host(_message(error), self._url))
+        log.warning("database: %s: %s", type(error).__name__, without_lone_host(driver_message(error), self._url))
         refusal = BackendUnavailable()
         refusal.__cause__ = error
         return refusal
@@ -285,12 +285,6 @@ class Database:
                 self._thread.kill()
         if self._file is not None:
             self._file.close()
-
-
-def _message(error: Exception) -> str:
-    """Return a driver's error message without PostgreSQL's DETAIL, which repeats values."""
-    cause = getattr(error, "orig", None) or error
-    return getattr(getattr(cause, "diag", None), "message_primary", None) or str(cause).partition("\n")[0]
 
 
 def _parse(text: str) -> URL:
