@@ -10,6 +10,7 @@ import pytest
 
 from dpresence.errors import BackendUnavailable, Refused, errno_table
 from dpresence.tests.web.support import App, World, ko, refusal
+from dpresence.views import errors
 
 ANN, BOB = "ann@example.org", "bob@example.org"
 WORD = "notifications[0].action: a word, or an http(s) URL on the application's validated domain"
@@ -149,7 +150,7 @@ def backend_unavailable(scene: Scene) -> Any:
 
 def internal_error(scene: Scene) -> Any:
     scene.patch.setattr(scene.world.services, "devices", None)
-    scene.patch.setattr("secrets.token_hex", lambda size: "c0ffee")
+    scene.patch.setattr(errors, "current_request", lambda: "c0ffee")
     return scene.signed_call("GET", "/devices")
 
 

@@ -15,6 +15,7 @@ from dpresence import views
 from dpresence.errors import BackendUnavailable, errno_table
 from dpresence.outbound import Failure
 from dpresence.tests.web.support import NOT_FOUND, App, Browser, World, ko, refusal
+from dpresence.views import errors
 from dpresence.views.explanations import ADMIN, ANYWHERE, GRANT, OTHERS, SIGN_IN, explain
 
 ANN, BOB, DEV = "ann@example.org", "bob@example.org", "dev@example.org"
@@ -263,7 +264,7 @@ def test_a_refusal_is_a_page_to_a_browser_and_json_to_a_program(shared_ann: Brow
 def test_a_mistake_of_ours_is_a_page_with_a_number(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     dev = world.person(DEV)
     monkeypatch.setattr(world.services, "applications", None)
-    monkeypatch.setattr("secrets.token_hex", lambda size: "c0ffee")
+    monkeypatch.setattr(errors, "current_request", lambda: "c0ffee")
     shown = html(dev, "/myapps", 500)
     assert "Something went wrong" in shown and "c0ffee" in shown
     monkeypatch.undo()
