@@ -139,7 +139,7 @@ class UpdateEntry(PresenceEntry, gc=False):
 
 
 class Snapshot(Struct):
-    """A frame of a snapshot, up to ``MAX_ENTRIES`` entries (section 5).
+    """A frame of a snapshot, up to 500 entries (section 5).
 
     :param cursor: see ``Updates``. Only in the last frame of a snapshot.
     """
@@ -150,7 +150,7 @@ class Snapshot(Struct):
 
 
 class Updates(Struct, gc=False):
-    """A frame of updates, 1 to ``MAX_ENTRIES`` (section 5).
+    """A frame of updates, 1 to 500 (section 5).
 
     :param cursor: position after this frame, the ``since`` of a later ``auth``.
     """

@@ -81,13 +81,13 @@ class AcknowledgedNotification(PlainNotification, gc=False):
 
 
 class PlainNotifications(Struct):
-    """A frame of notifications for a device without ``ack``, up to ``MAX_NOTIFICATIONS`` (section 3)."""
+    """A frame of notifications for a device without ``ack``, up to 100 (section 3)."""
 
     notifications: list[PlainNotification]
 
 
 class Notifications(Struct):
-    """A frame of notifications for a device with ``ack``, up to ``MAX_NOTIFICATIONS`` (section 3)."""
+    """A frame of notifications for a device with ``ack``, up to 100 (section 3)."""
 
     notifications: list[AcknowledgedNotification]
 

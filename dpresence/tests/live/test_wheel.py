@@ -26,7 +26,17 @@ from .service import Process
 pytestmark = pytest.mark.faults
 
 ROOT = Path(__file__).parents[3]
-SOURCES = ("dpresence", "packaging", "setup.py", "pyproject.toml", "README.md", "LICENSE", "presence.ini", "presence-cluster.ini")
+SOURCES = (
+    "dpresence",
+    "packaging",
+    "contrib",
+    "setup.py",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "presence.ini",
+    "presence-cluster.ini",
+)
 PLACES = ("/opt/dpresence", "/etc/dpresence", "/etc/systemd/system", "/var/lib/dpresence")
 OUTSIDE = ("useradd", "systemctl")
 """Commands of the documentation that would change this machine."""
@@ -116,7 +126,7 @@ def test_the_wheel_holds_all_that_is_no_test(wheel):
         held = {name for name in archive.namelist() if name.startswith("dpresence/")}
         shared = {name.rpartition("/")[2] for name in archive.namelist() if "/share/dpresence/" in name}
     assert held == files
-    assert shared == {"presence.ini", "presence-cluster.ini", "dpresence.service"}
+    assert shared == {"presence.ini", "presence-cluster.ini", "dpresence.service", "alerts.yml", "dpresence.json"}
 
 
 def test_the_installed_service_is_that_of_the_wheel_and_lacks_nothing(root):
