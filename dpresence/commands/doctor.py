@@ -17,7 +17,6 @@ from ..identity.oidc import load_providers
 from ..private import readers, writers
 from .context import Context, Subparsers, add
 from .public import check_public_url
-from .redis import check_redis_server
 from .sql import version_and_clock
 from .upkeep import backend_errors, start_error
 
@@ -95,6 +94,8 @@ def _clock(name: str, milliseconds: int, clock: Clock) -> tuple[Level, str, str]
 def _redis(context: Context) -> Iterator[tuple[Level, str, str]]:
     storage = context.settings.storage
     if "redis" in (storage.tracker, storage.mailbox):
+        from .redis import check_redis_server  # imported only here, with the driver, which is an extra
+
         now = yield from check_redis_server(context.settings)
         yield _clock("its clock", now, context.clock)
 

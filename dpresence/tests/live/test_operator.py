@@ -11,6 +11,7 @@ import pytest
 import requests
 from sqlalchemy import create_engine, text
 
+from dpresence import __version__
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 from . import warm
@@ -197,3 +198,10 @@ def test_a_secret_is_replaced(service):
     assert operate(service, "rotate", "secret")[0] == 0 and secret.read_bytes() != first
     assert len(first) == 64 and secret.stat().st_mode & 0o777 == 0o600
     eventually(lambda: "the operator has replaced the secret of identity.secret_file" in service.log())
+
+
+def test_the_command_runs_without_the_drivers_that_are_extras(tmp_path):
+    without = "import sys; sys.modules.update(dict.fromkeys(('redis', 'psycopg', 'sentry_sdk', 'shtab')));"
+    program = f"{without} sys.argv = ['dpresence', '--version']; from dpresence.commands.__main__ import run; run()"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == (f"{__version__}\n", "", 0)
