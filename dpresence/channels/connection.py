@@ -210,8 +210,8 @@ class Connection(ConnectionBase):
         """Call ``Channel.closed`` once, then remove the connection from ``Gate``. Called again if it raises."""
         channel, self.channel = self.channel, None
         if channel is not None and self._opened:
-            self._log_end(channel)
             self.call_guarded(channel.closed, self._wire.code, self._wire.clean)
+            self.call_guarded(self._log_end, channel)
         self._scheduler.run_deferred()
         self._gate.leave(self)
         self._gate.metrics.closed(self._wire.code)
