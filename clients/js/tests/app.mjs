@@ -1,13 +1,15 @@
-// An app service for tests: writes each change, state and answer as a line of JSON, and reads requests from standard input.
+// An app service for tests: writes each change, state, answer and frame as a line of JSON, and reads requests from standard input.
 // Usage: node --experimental-websocket app.mjs <url> <appid> <key> <file of the table>
 
 import { createInterface } from "node:readline";
 import { FileStore } from "../src/file-store.js";
 import { AppService } from "../src/index.js";
+import { recordFrames } from "./recorded.mjs";
 
 const [url, appid, key, file] = process.argv.slice(2);
 const app = new AppService({ url, appid, key, store: new FileStore(file) });
 const write = (value) => console.log(JSON.stringify(value));
+recordFrames((path, frame) => write({ path, frame }));
 
 app.addEventListener("state", ({ detail }) => write({ state: detail.state, error: detail.error?.message }));
 app.addEventListener("current", () => write({ current: app.current }));

@@ -5,6 +5,7 @@
 import { createInterface } from "node:readline";
 import { FileStore } from "../src/file-store.js";
 import { AppService, Device, OutcomeUnknown } from "../src/index.js";
+import { recordFrames } from "./recorded.mjs";
 
 const LIFE_SECONDS = 300, STATUSES = ["online", "unavailable", "offline"];
 setTimeout(() => process.exit(3), LIFE_SECONDS * 1000).unref();
@@ -12,14 +13,7 @@ setTimeout(() => process.exit(3), LIFE_SECONDS * 1000).unref();
 const received = new Map(), accepted = new Set(), copy = new Map(), seen = {}, errors = [];
 let uncertain = 0, repeated = 0, acting = 0, frames = [];
 
-/** A WebSocket whose messages are kept for the test, which compares them with the AsyncAPI document. */
-class Recorded extends WebSocket {
-  constructor(url) {
-    super(url);
-    this.addEventListener("message", ({ data }) => frames.push([new URL(url).pathname, data]));
-  }
-}
-globalThis.WebSocket = Recorded;
+recordFrames((path, frame) => frames.push([path, frame]));
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const given = JSON.parse((await lines.next()).value);

@@ -14,6 +14,8 @@ from typing import Any, Self
 
 import pytest
 
+from dpresence.tests.contract_check import check_frame
+
 from .clients import ANSWER_SECONDS, Application, Person
 from .service import Service, running
 
@@ -38,19 +40,24 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 class Script:
-    """A script of the client's tests; a context that stops it."""
+    """A script of the client's tests; a context that stops it, and then compares the frames that it received with the contract."""
 
     def __init__(self, node: str, *arguments: str) -> None:
         command = [node, "--no-warnings", "--experimental-websocket", *arguments]
         pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self._process = subprocess.Popen(command, cwd=CLIENT / "tests", **pipes)
         self._lines: Queue[Any] = Queue()
+        self._frames: list[dict[str, str]] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
-        for line in self._process.stdout or ():
-            self._lines.put(json.loads(line))
+        for text in self._process.stdout or ():
+            line = json.loads(text)
+            if "frame" in line:
+                self._frames.append(line)
+            else:
+                self._lines.put(line)
 
     def __enter__(self) -> Self:
         return self
@@ -64,6 +71,9 @@ class Script:
             self._process.kill()
             self._reader.join(SECONDS)
             self._process.stdout.close()
+        assert self._frames, "it received nothing"
+        for each in self._frames:
+            check_frame(each["path"], json.loads(each["frame"]))
 
     def say(self, value: object) -> None:
         """Write a line."""
