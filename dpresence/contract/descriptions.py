@@ -35,7 +35,8 @@ HEADERS: dict[str, tuple[str, Schema]] = {
 NOTES = {
     "getHome": "On a development service, the link with `token` stores the token in a cookie (section 8).",
     "getPairing": "Browsers get the page that asks for the code, and then whether to connect the device.",
-    "redeemPairing": "The device polls until the user has answered; `details` of errno 143 says how far the pairing is.",
+    "redeemPairing": "The device polls until the user has answered. `details` of errno 143 is an error code of RFC 8628: "
+    "`authorization_pending`, `slow_down`, `access_denied` or `expired_token`.",
     "postAnswer": "The form of the page is answered with 303 to the page.",
     "postLogin": "The answer sets the session cookie. The session that the browser had before ends. An assertion is accepted once.",
     "getApplication": "A websocket handshake at this path opens the channel of an app service: see the AsyncAPI document.",
