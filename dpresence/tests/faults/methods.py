@@ -45,7 +45,6 @@ ELSEWHERE = frozenset((
     "gate.Gate.counts", "gate.Gate._retry_after",
     "connection_base.ConnectionBase.backlog", "connection_base.ConnectionBase.idle",
     "wire.Wire.backlog",  # not called for open connections
-    "gate.Gate.admit", "gate.Gate.check",  # for handshakes that are not ordinary, which the clients here do not make
     "connection.Connection.resume", "connection.Connection.on_readable", "readiness.Readiness._dispatch",  # those that guard the rest
 ))  # fmt: skip
 """Methods that no open connection depends on."""

@@ -21,6 +21,8 @@ LIMITS = {"close_seconds": 0.2, "send_seconds": 0.3, "handshake_seconds": 5, "id
 OVERRIDES = {"channels": LIMITS, "presence": {"ping_seconds": 0.2, "pong_seconds": 0.2}, "interval": 0.02}
 GONE = (OSError, EOFError, AssertionError)
 """Exceptions of a client whose connection has ended."""
+UNUSUAL = {"Content-Length": "0"}
+"""Headers of a handshake that the ordinary handler of requests answers."""
 AFTER = {
     "connection_scheduler.ConnectionScheduler._end_failed": "connection.Connection._handle_data",
     "wire.Wire.fail": "connection.Connection._handle_data",
@@ -40,11 +42,11 @@ def faulty():
 def visit(server):
     """Do what makes every method run: all kinds of frames, and of ends."""
     clients = []
-    for act in (busy, rude, slow, closing, silent, cut, aborting, draining, early, raising, unreadable):
+    for act in (busy, rude, slow, closing, silent, cut, aborting, draining, early, raising, unreadable, unusual):
         with suppress(*GONE):
             client = Client(server.port, upgrade=False, receive_buffer=4096 if act in (slow, draining) else 0)
             clients.append(client)
-            client.request("/echo", {}, behind=frame(1, b"early") if act is early else b"")
+            client.request("/echo", UNUSUAL if act is unusual else {}, behind=frame(1, b"early") if act is early else b"")
             act(client)
     return clients
 
@@ -108,6 +110,10 @@ def unreadable(client):
 
 
 def early(client):
+    client.text("id")
+
+
+def unusual(client):
     client.text("id")
 
 
