@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -49,6 +50,12 @@ class Container(Process):
         user, _, group = self.image.set["USER"].partition(":")
         drop = ["setpriv", "--reuid", user, "--regid", group, "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
         return self.image.sandbox(*drop, *command, writable=False, environment=self.settings)
+
+    def kill(self) -> None:
+        """End the service as well: it does not end with the sandbox, as the change of its user clears that wish."""
+        if self.alive:
+            os.kill(self.pid, signal.SIGKILL)
+        super().kill()
 
     @property
     def pid(self) -> int:
