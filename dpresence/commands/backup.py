@@ -121,9 +121,10 @@ def _prepare(folder: Path, context: Context) -> None:
 
 
 def _refuse_loss(folder: Path, manifest: dict[str, Any], force: bool, context: Context) -> None:
-    """Refuse to overwrite anything without ``--force``.
+    """Refuse what would overwrite anything without ``--force``, and a backup for which the ini has no place, before anything is changed.
 
     :raises Refused: something would be overwritten, or the backup is of another kind of database.
+    :raises SettingError: the backup has a mailbox in Redis, and the ini has none.
     """
     settings = context.settings
     kind = DATABASES[settings.storage.directory_url.startswith("sqlite")]
@@ -131,6 +132,8 @@ def _refuse_loss(folder: Path, manifest: dict[str, Any], force: bool, context: C
         raise Refused(
             f"the backup has {manifest['database']}, and directory.url is of the other kind: restore it there, and use dpresence copy"
         )
+    if _MAILBOX in manifest["files"] and settings.storage.mailbox != "redis":
+        raise SettingError("mailbox: must be redis, as in the backup")
     filled = []
     if is_filled(settings, context.clock):
         filled.append("the database")
@@ -149,8 +152,6 @@ def _restore_others(folder: Path, manifest: dict[str, Any], context: Context) ->
         secret.unlink(missing_ok=True)
         _write(secret, (folder / _SECRET).read_text(encoding="utf-8"))
     if _MAILBOX in manifest["files"]:
-        if context.settings.storage.mailbox != "redis":
-            raise SettingError("mailbox: must be redis, as in the backup")
         while queues := context.mailbox.queues(Queue("", ""), _PAGE):
             context.mailbox.purge_grants(queues)
         context.mailbox.restore([json.loads(line) for line in (folder / _MAILBOX).read_text(encoding="utf-8").splitlines()])

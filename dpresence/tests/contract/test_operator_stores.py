@@ -52,6 +52,14 @@ def ini(tmp_path: Path, redis_server, migrated, database) -> Path:
 
 
 @pytest.fixture
+def pg_dump(monkeypatch) -> None:
+    """Put the programs of the PostgreSQL of the tests into the PATH."""
+    import pgserver
+
+    monkeypatch.setenv("PATH", f"{Path(pgserver.__file__).parent}/pginstall/bin")
+
+
+@pytest.fixture
 def filled(tmp_path: Path) -> str:
     """The URL of an SQLite database that is not empty."""
     url = f"sqlite:///{tmp_path}/filled.db"
@@ -99,10 +107,7 @@ def test_waiting_notifications_move_from_one_mailbox_to_the_other_and_back(ini, 
     mailbox.close()
 
 
-def test_a_backup_of_postgresql_and_redis_is_restored(ini, database, migrated, redis_server, tmp_path, monkeypatch, capsys) -> None:
-    import pgserver
-
-    monkeypatch.setenv("PATH", f"{Path(pgserver.__file__).parent}/pginstall/bin")
+def test_a_backup_of_postgresql_and_redis_is_restored(ini, database, migrated, redis_server, pg_dump, tmp_path, capsys) -> None:
     fill(database)
     mailbox, before = RedisMailbox(redis_server.server(), allow_volatile=False), summaries(migrated)
     version = SqlDirectory(database).version()
@@ -121,6 +126,18 @@ def test_a_backup_of_postgresql_and_redis_is_restored(ini, database, migrated, r
     assert SqlDirectory(database).version() == version, "the services see that the directory was restored"
     assert [each.notification.id for each in mailbox.pending("jane", 0, 10)] == ["a"]
     mailbox.close()
+
+
+def test_a_backup_with_a_mailbox_for_which_the_ini_has_no_place_is_not_restored(ini, database, pg_dump, tmp_path, capsys) -> None:
+    fill(database)
+    folder = tmp_path / "saved"
+    assert main(["--ini", str(ini), "backup", str(folder)]) == 0
+    database.run(lambda connection: connection.exec_driver_sql("UPDATE accounts SET blocked = true"))
+    ini.write_text(ini.read_text().replace("mailbox = redis", "mailbox = sql"))
+    capsys.readouterr()
+    assert main(["--ini", str(ini), "restore", str(folder), "--force"]) == 3
+    assert capsys.readouterr().err.endswith("dpresence: mailbox: must be redis, as in the backup\n")
+    assert database.run(lambda connection: connection.exec_driver_sql("SELECT blocked FROM accounts").scalars().all()) == [True, True]
 
 
 def test_a_backup_that_was_changed_is_not_restored(ini, filled, tmp_path, capsys) -> None:
