@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from .backends import Backends
 from .channels.gate import Gate
 from .identity.oidc_client import Clients
@@ -26,20 +28,14 @@ class Observation:
 
     def gauges(self) -> dict[str, float]:
         """Return the present gauges."""
-        services, found = self._services, dict[str, float]()
-        for measures in self._stores:
-            for key, value in measures.gauges().items():
-                found[key] = found.get(key, 0) + value
+        services, found = self._services, _sum(measures.gauges() for measures in self._stores)
         found |= {f"provider_up {name}": float(client.reached) for name, client in self._clients.providers.items()}
         found |= {"retry_operations": len(services.retries), "feed_lag_seconds": services.fan_out.lag_seconds}
         return found | self._connections()
 
     def counts(self) -> dict[str, float]:
         """Return the counts so far."""
-        found = self.runtime.counts()
-        for measures in self._stores:
-            for key, value in measures.counts().items():
-                found[key] = found.get(key, 0) + value
+        found = self.runtime.counts() | _sum(measures.counts() for measures in self._stores)
         return found | {f"notifications {reason}": count for reason, count in self._mailbox.discarded.items()}
 
     def _connections(self) -> dict[str, float]:
@@ -58,3 +54,12 @@ class Observation:
             "sockets device signed_in": hub["devices"],
             "sockets application signed_in": hub["applications"],
         }
+
+
+def _sum(samples: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Return the sums by key: stores may have the same name."""
+    found: dict[str, float] = {}
+    for sample in samples:
+        for key, value in sample.items():
+            found[key] = found.get(key, 0) + value
+    return found

@@ -54,7 +54,7 @@ class Administration:
         account = self.account(email)
         self._directory.block(account.email, blocked)
         if not blocked:
-            self._note(f"unblocked account {account.id}", account.id)
+            self.note(f"unblocked account {account.id}", account.id)
 
     def unpin(self, email: str, same: bool) -> None:
         """Let the next sign-in of an e-mail address pin its account to another issuer.
@@ -77,13 +77,13 @@ class Administration:
         """End all sessions, tickets and device credentials of an account, and close its channels."""
         account = self.account(email)
         self._directory.end_sessions(account.id)
-        self._note(f"signed out account {account.id}", account.id)
+        self.note(f"signed out account {account.id}", account.id)
 
     def erase(self, email: str) -> None:
         """Erase an account with its grants, and its applications with their grants."""
         account = self.account(email)
         self._directory.erase(account.id)
-        self._note(f"erased account {account.id}", account.id)
+        self.note(f"erased account {account.id}", account.id)
 
     # -- applications
 
@@ -113,14 +113,14 @@ class Administration:
         changes = {"active": False, "stopped": True} if stopped else {"stopped": False}
         application = _found(self._directory.change_application(appid, changes), appid)
         if not stopped:
-            self._note(f"started application {appid}", appid)
+            self.note(f"started application {appid}", appid)
         return application
 
     def delete(self, appid: str) -> Application:
         """Delete an application; its users' grants end and its channels are closed."""
         application = self.application(appid)
         self._directory.delete_application(appid)
-        self._note(f"deleted application {appid}", appid)
+        self.note(f"deleted application {appid}", appid)
         return application
 
     # -- grants and notifications
@@ -140,20 +140,20 @@ class Administration:
         account = self.account(email)
         if self._directory.revoke(appid, account.id) is None:
             raise NotFound(f"{account.email} has not granted {appid}")
-        self._note(f"revoked the grant of account {account.id} to application {appid}", account.id)
+        self.note(f"revoked the grant of account {account.id} to application {appid}", account.id)
 
     def purge(self, email: str, mailbox: Mailbox) -> int:
         """Discard the notifications that wait for an account; return how many."""
         account = self.account(email)
         count = mailbox.purge(account.id)
-        self._note(f"discarded {count} notifications of account {account.id}", account.id)
+        self.note(f"discarded {count} notifications of account {account.id}", account.id)
         return count
 
-    def note(self, text: str) -> int:
-        """Have a running service log a change that is not in the directory; return the entry of the outbox."""
-        return self._directory.note(text, "")
+    def note(self, text: str, owner: str = "") -> None:
+        """Have a running service log a change.
 
-    def _note(self, text: str, owner: str) -> None:
+        :param owner: the account or application; "" if the change is not in the directory.
+        """
         self._directory.note(text, owner)
 
 
