@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 log = logging.getLogger(__name__)
@@ -96,3 +97,11 @@ def driver_message(error: Exception) -> str:
     """Return a driver's error message without PostgreSQL's DETAIL, which repeats values."""
     cause = getattr(error, "orig", None) or error
     return getattr(getattr(cause, "diag", None), "message_primary", None) or str(cause).partition("\n")[0]
+
+
+def create(path: str | Path) -> int:
+    """Create a file that only its owner may read and write; return its descriptor.
+
+    :raises FileExistsError: there is such a file.
+    """
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -10,7 +10,7 @@ import os  # noqa: E402
 import sys  # noqa: E402
 from typing import Any  # noqa: E402
 
-from .cli import log_to_stderr, main, parser  # noqa: E402
+from .cli import execute, log_to_stderr, parser, seconds_of  # noqa: E402
 
 SPARE_SECONDS = 5.0
 """Seconds after the deadline at which the process ends itself, whatever blocks it."""
@@ -20,8 +20,8 @@ def run() -> int:
     """Run the command of this process's command line; return the exit status."""
     options = parser().parse_args()
     log_to_stderr()
-    _end_after((options.deadline or options.seconds) + SPARE_SECONDS)
-    return main()
+    _end_after(seconds_of(options) + SPARE_SECONDS)
+    return execute(options)
 
 
 def _end_after(seconds: float) -> None:

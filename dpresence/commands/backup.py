@@ -15,8 +15,9 @@ from ..backends import check_database
 from ..backends.mailbox import Queue
 from ..errors import SettingError
 from ..ini_file import read_section
+from ..private import create
 from .context import Context, Refused, Subparsers, add
-from .sql import DATABASES, dump, is_filled, load_dump
+from .sql import dump, is_filled, load_dump, name_in_backup
 from .upkeep import LONG_SECONDS
 
 MANIFEST = "manifest.json"
@@ -58,9 +59,9 @@ def _backup(options: argparse.Namespace, context: Context) -> None:
 def _write_parts(folder: Path, context: Context) -> dict[str, Any]:
     """Write everything but the manifest, and return that."""
     settings = context.settings
-    database = DATABASES[settings.storage.directory_url.startswith("sqlite")]
+    database = name_in_backup(settings)
     revision, *_ = check_database(settings, context.clock)
-    dump(settings.storage.directory_url, folder / database)
+    dump(settings, folder / database)
     if settings.storage.mailbox == "redis":
         _write(folder / _MAILBOX, "".join(f"{json.dumps(record)}\n" for record in context.mailbox.records()))
     secret = Path(settings.identity.secret_file)
@@ -79,7 +80,7 @@ def _write_parts(folder: Path, context: Context) -> dict[str, Any]:
 
 
 def _write(file: Path, content: str) -> None:
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+    with open(create(file), "w", encoding="utf-8") as opened:
         opened.write(content)
 
 
@@ -127,8 +128,7 @@ def _refuse_loss(folder: Path, manifest: dict[str, Any], force: bool, context: C
     :raises SettingError: the backup has a mailbox in Redis, and the ini has none.
     """
     settings = context.settings
-    kind = DATABASES[settings.storage.directory_url.startswith("sqlite")]
-    if kind != manifest["database"]:
+    if name_in_backup(settings) != manifest["database"]:
         raise Refused(
             f"the backup has {manifest['database']}, and directory.url is of the other kind: restore it there, and use dpresence copy"
         )

@@ -77,8 +77,17 @@ def _optional(name: str) -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command in this process; return the exit status."""
-    options = parser().parse_args(arguments)
-    seconds = options.deadline or options.seconds
+    return execute(parser().parse_args(arguments))
+
+
+def seconds_of(options: argparse.Namespace) -> float:
+    """Return the deadline of a command in seconds."""
+    return float(options.deadline or options.seconds)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Execute a parsed command; return the exit status."""
+    seconds = seconds_of(options)
     try:
         with gevent.Timeout(seconds), Context(options.ini, Output(sys.stdout, options.json)) as context:
             return int(options.run(options, context) or 0)

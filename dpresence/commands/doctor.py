@@ -5,9 +5,6 @@ from __future__ import annotations
 import argparse
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 from ..backends import check_database, opened_database
 from ..clock import Clock
@@ -16,28 +13,15 @@ from ..files import OTHER_FILES, SPARE, limit_of
 from ..identity.oidc import load_providers
 from ..private import readers, writers
 from .context import Context, Subparsers, add
+from .output import Finding
 from .public import check_public_url
-from .sql import version_and_clock
-from .upkeep import backend_errors, start_error
+from .sql import sqlite_file, version_and_clock
+from .upkeep import start_errors
 
-Level = Literal["ok", "warning", "error"]
 CLOCK_SECONDS = 1.0
 """Difference of two clocks that is reported."""
 FREE_SHARE, FREE_BYTES = 0.1, 2**30
 """Free space of the disk below which both are reported: its share, and bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One result of a check.
-
-    :param advice: what to do; empty if there is nothing to do.
-    """
-
-    check: str
-    level: Level
-    text: str
-    advice: str = ""
 
 
 def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -48,32 +32,31 @@ def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 def _doctor(options: argparse.Namespace, context: Context) -> int:
     worst = 0
     for name, check in CHECKS.items():
-        for finding in _results(name, check, context):
-            advice = f"\n         {finding.advice}" if finding.advice else ""
-            context.output.write(f"{finding.level:8} {finding.check}: {finding.text}{advice}", check=finding.check, level=finding.level,
-                                 text=finding.text, advice=finding.advice)  # fmt: skip
-            worst |= finding.level == "error"
+        for level, text, advice in _results(check, context):
+            line = f"{level:8} {name}: {text}" + (f"\n         {advice}" if advice else "")
+            context.output.write(line, check=name, level=level, text=text, advice=advice)
+            worst |= level == "error"
     return int(worst)
 
 
-def _results(name: str, check: Callable[[Context], Iterator[tuple[Level, str, str]]], context: Context) -> Iterator[Finding]:
+def _results(check: Callable[[Context], Iterator[Finding]], context: Context) -> Iterator[Finding]:
     """Yield the findings of one check; one that cannot be made is a finding as well."""
     try:
-        yield from (Finding(name, *values) for values in check(context))
+        yield from check(context)
     except SettingError as error:
-        yield Finding(name, "error", str(error), "correct the setting; dpresence check names all that stop a start")
+        yield "error", str(error), "correct the setting; dpresence check names all that stop a start"
     except BackendUnavailable as error:
-        yield Finding(name, "error", str(error) or error.error, "start it, and check the address, the password and the network")
+        yield "error", str(error) or error.error, "start it, and check the address, the password and the network"
 
 
-def _start(context: Context) -> Iterator[tuple[Level, str, str]]:
-    errors = [error for error in (start_error(context), *backend_errors(context)) if error]
+def _start(context: Context) -> Iterator[Finding]:
+    errors = start_errors(context)
     yield from (("error", error, "correct it before the next start") for error in errors)
     if not errors:
         yield "ok", "a start would succeed", ""
 
 
-def _database(context: Context) -> Iterator[tuple[Level, str, str]]:
+def _database(context: Context) -> Iterator[Finding]:
     present, newest, mode = check_database(context.settings, context.clock)
     version, clock = version_and_clock(context.settings, context.clock)
     yield "ok", f"{version}, made by a {mode} service", ""
@@ -84,14 +67,14 @@ def _database(context: Context) -> Iterator[tuple[Level, str, str]]:
         yield _clock("its clock", clock, context.clock)
 
 
-def _clock(name: str, milliseconds: int, clock: Clock) -> tuple[Level, str, str]:
+def _clock(name: str, milliseconds: int, clock: Clock) -> Finding:
     seconds = (milliseconds - clock.now()) / 1000
     differs = abs(seconds) > CLOCK_SECONDS
     advice = "synchronize the clocks of all machines by NTP" if differs else ""
     return "warning" if differs else "ok", f"{name} differs by {seconds:+.1f} s from the clock of this machine", advice
 
 
-def _redis(context: Context) -> Iterator[tuple[Level, str, str]]:
+def _redis(context: Context) -> Iterator[Finding]:
     storage = context.settings.storage
     if "redis" in (storage.tracker, storage.mailbox):
         from .redis import check_redis_server  # imported only here, with the driver, which is an extra
@@ -100,7 +83,7 @@ def _redis(context: Context) -> Iterator[tuple[Level, str, str]]:
         yield _clock("its clock", now, context.clock)
 
 
-def _providers(context: Context) -> Iterator[tuple[Level, str, str]]:
+def _providers(context: Context) -> Iterator[Finding]:
     settings = context.settings
     if not settings.identity.verifiers and not settings.identity.development:
         yield "warning", "nobody can sign in: identity.verifiers is empty", "configure an identity provider (docs/identity.md)"
@@ -112,13 +95,13 @@ def _providers(context: Context) -> Iterator[tuple[Level, str, str]]:
             yield "error", f"oidc.{provider.name}: its keys could not be fetched", "the warning above has the URL and the cause"
 
 
-def _files(context: Context) -> Iterator[tuple[Level, str, str]]:
+def _files(context: Context) -> Iterator[Finding]:
     settings = context.settings
     secret = {str(context.ini): "the ini", settings.identity.secret_file: "the secret of identity.secret_file"}
     secret |= {file: key for key, file in settings.secret_files.items()}
     secret |= {each.client_secret_file: f"the client secret of oidc.{each.name}" for each in settings.oidc.configured}
-    if settings.storage.directory_url.startswith("sqlite:///"):
-        secret[settings.storage.directory_url.removeprefix("sqlite:///")] = "the database"
+    if database := sqlite_file(settings):
+        secret[str(database)] = "the database"
     found = [text for file, holds in secret.items() if file and (text := readers(file, holds))]
     found += [text for issuer in settings.browserid.configured for file in issuer.keys if (text := writers(file, "a key"))]
     for text in found:
@@ -128,17 +111,16 @@ def _files(context: Context) -> Iterator[tuple[Level, str, str]]:
         yield "ok", "only the service's user can read the files with secrets", ""
 
 
-def _disk(context: Context) -> Iterator[tuple[Level, str, str]]:
-    url = context.settings.storage.directory_url
-    if url.startswith("sqlite:///"):
-        folder = Path(url.removeprefix("sqlite:///")).parent
+def _disk(context: Context) -> Iterator[Finding]:
+    if database := sqlite_file(context.settings):
+        folder = database.parent
         total, _, free = shutil.disk_usage(folder)
         low = free < FREE_BYTES and free / total < FREE_SHARE
         text = f"{free / 2**30:.1f} GiB of {total / 2**30:.1f} are free in {folder}"
         yield "warning" if low else "ok", text, "free space: a full disk refuses every change" if low else ""
 
 
-def _open_files(context: Context) -> Iterator[tuple[Level, str, str]]:
+def _open_files(context: Context) -> Iterator[Finding]:
     with opened_database(context.settings, context.clock) as database:
         pid = database.service_pid()
     allowed, needed = limit_of(pid), context.settings.channels.sockets + SPARE + OTHER_FILES
@@ -148,7 +130,7 @@ def _open_files(context: Context) -> Iterator[tuple[Level, str, str]]:
     yield "warning" if low else "ok", text, "raise LimitNOFILE of the unit, or lower channels.sockets" if low else ""
 
 
-CHECKS: dict[str, Callable[[Context], Iterator[tuple[Level, str, str]]]] = {
+CHECKS: dict[str, Callable[[Context], Iterator[Finding]]] = {
     "start": _start,
     "database": _database,
     "redis": _redis,

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
+
+Level = Literal["ok", "warning", "error"]
+Finding = tuple[Level, str, str]
+"""What a check of ``doctor`` has found, and what to do; "" if there is nothing to do."""
 
 
 class Output:

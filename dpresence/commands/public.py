@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 from urllib.parse import urlsplit
 
 import requests
 
 from ..settings import LOOPBACK_HOSTS
 from .context import Context
+from .output import Finding
 
 _SECONDS = 10
 _HANDSHAKE = {
@@ -18,10 +18,9 @@ _HANDSHAKE = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
-Found = tuple[Literal["ok", "warning", "error"], str, str]
 
 
-def check_public_url(context: Context) -> Iterator[Found]:
+def check_public_url(context: Context) -> Iterator[Finding]:
     """Yield findings about ``identity.audience`` as users reach it."""
     settings, server = context.settings, context.server
     home, host = settings.identity.home, urlsplit(settings.identity.audience).hostname

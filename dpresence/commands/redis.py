@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Literal
 
 from ..backends.redis.connections import ConnectionFactory
 from ..settings import Settings
+from .output import Finding, Level
 
-Found = tuple[Literal["ok", "warning", "error"], str, str]
 
-
-def check_redis_server(settings: Settings) -> Generator[Found, None, int]:
+def check_redis_server(settings: Settings) -> Generator[Finding, None, int]:
     """Yield findings about version, durability and memory; return the server's time of day (ms).
 
     :raises BackendUnavailable: the server does not answer.
@@ -21,7 +19,7 @@ def check_redis_server(settings: Settings) -> Generator[Found, None, int]:
     role = server.info("replication").get("role", "master")
     yield "ok" if role == "master" else "error", f"version {about['redis_version']}, {role}", \
         "" if role == "master" else "let redis.url name the primary server: a replica accepts no writes"  # fmt: skip
-    level: Literal["warning", "error"] = "error" if settings.storage.mailbox == "redis" else "warning"
+    level: Level = "error" if settings.storage.mailbox == "redis" else "warning"
     if persistence.get("aof_enabled") != "1":
         yield level, "appendonly is no: a restart loses presence and waiting notifications", "set appendonly yes"
     else:

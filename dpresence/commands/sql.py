@@ -13,27 +13,40 @@ from typing import Any
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..backends.sql import copying
-from ..backends.sql.engine import Database
+from ..backends.sql import copying, sqlite
+from ..backends.sql.engine import Database, parse_url
 from ..backends.sql.migrate import check
 from ..backends.sql.tables import metadata
 from ..clock import Clock
+from ..private import create
 from ..settings import Settings
 from .context import Refused
 
-DATABASES = {True: "presence.db", False: "presence.dump"}
-"""Name of the database in a backup, by whether it is SQLite."""
+
+def sqlite_file(settings: Settings) -> Path | None:
+    """Return the file of an SQLite database; None for another kind of database.
+
+    :raises SettingError: ``directory.url`` is invalid.
+    """
+    path = sqlite.path_of(parse_url(settings.storage.directory_url))
+    return Path(path) if path else None
 
 
-def dump(url: str, file: Path) -> None:
+def name_in_backup(settings: Settings) -> str:
+    """Return the name of the database in a backup."""
+    return "presence.db" if sqlite_file(settings) else "presence.dump"
+
+
+def dump(settings: Settings, file: Path) -> None:
     """Write a database into a new file, while services use it.
 
     :raises Refused: ``pg_dump`` is missing or failed.
     """
-    if url.startswith("sqlite"):
-        copying.back_up(url, str(file))
+    url, path = settings.storage.directory_url, sqlite_file(settings)
+    if path:
+        copying.back_up(str(path), str(file))
         return
-    os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    os.close(create(file))
     _run_tool("pg_dump", url, "--format=custom", "--no-owner", "--no-privileges", f"--file={file}")
 
 
@@ -55,7 +68,7 @@ def version_and_clock(settings: Settings, clock: Clock) -> tuple[str, int | None
 
     :raises BackendUnavailable: the database does not answer.
     """
-    if settings.storage.directory_url.startswith("sqlite"):
+    if sqlite_file(settings):
         return f"SQLite {sqlite3.sqlite_version}", None
     database = Database(settings.storage.directory_url, clock=clock)
     try:
@@ -70,11 +83,10 @@ def is_filled(settings: Settings, clock: Clock) -> bool:
 
     :raises Refused: a service with the tracker in memory uses it.
     """
-    url = settings.storage.directory_url
-    path = make_url(url).database
-    if url.startswith("sqlite") and not Path(str(path)).exists():
+    path = sqlite_file(settings)
+    if path and not path.exists():
         return False
-    database = Database(url, clock=clock)
+    database = Database(settings.storage.directory_url, clock=clock)
     try:
         if database.service_pid():
             raise Refused(f"process {database.service_pid()} uses the database: stop the service first")
@@ -92,8 +104,8 @@ def load_dump(file: Path, settings: Settings, clock: Clock) -> None:
 
     :raises Refused: ``pg_restore`` is missing or failed.
     """
-    url = settings.storage.directory_url
-    if not url.startswith("sqlite"):
+    url, path = settings.storage.directory_url, sqlite_file(settings)
+    if not path:
         _run_tool(
             "pg_restore",
             url,
@@ -106,7 +118,6 @@ def load_dump(file: Path, settings: Settings, clock: Clock) -> None:
             str(file),
         )
         return
-    path = Path(str(make_url(url).database))
     new = path.with_name(f"{path.name}.restored")
     new.unlink(missing_ok=True)
     shutil.copyfile(file, new)

@@ -8,15 +8,20 @@ import secrets
 import subprocess
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import requests
 
 from ..backends import check_database, check_redis
+from ..clock import Clock
 from ..errors import BackendUnavailable, SettingError
+from ..private import create
+from ..settings import Settings
 from ..worker import CHECK_VARIABLE
 from .context import Context, Refused, Subparsers, add, add_group
+from .sql import sqlite_file
 
 LONG_SECONDS = 3600
 """Deadline of a command whose duration depends on the amount of data."""
@@ -38,7 +43,7 @@ def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 def _check(options: argparse.Namespace, context: Context) -> int:
     if options.file:
         context.ini = options.file.absolute()
-    errors = [error for error in (start_error(context), *backend_errors(context)) if error]
+    errors = start_errors(context)
     for error in errors:
         context.output.write(error, error=error)
     if not errors:
@@ -46,7 +51,12 @@ def _check(options: argparse.Namespace, context: Context) -> int:
     return int(bool(errors))
 
 
-def start_error(context: Context) -> str:
+def start_errors(context: Context) -> list[str]:
+    """Return everything that would stop a start."""
+    return [error for error in (_start_error(context), *_backend_errors(context)) if error]
+
+
+def _start_error(context: Context) -> str:
     """Return what stops a start before it reaches a backend, "" if nothing does. The same code runs as in a start."""
     context.section("app:main")  # a file that does not exist is an error of the command
     arguments = [sys.executable, "-c", _PSERVE, str(context.ini)]
@@ -56,16 +66,16 @@ def start_error(context: Context) -> str:
     return lines[-1].removeprefix("dpresence does not start: ") if done.returncode else ""
 
 
-def backend_errors(context: Context) -> list[str]:
+def _backend_errors(context: Context) -> list[str]:
     """Return what stops a start at a backend."""
     try:
         settings = context.settings
     except SettingError:
-        return []  # ``start_error`` names it
+        return []  # ``_start_error`` names it
     found = []
-    for check in (_check_database, check_redis):
+    for check in (partial(_check_database, settings, context.clock), partial(check_redis, settings)):
         try:
-            check(settings, *([context.clock] if check is _check_database else []))
+            check()
         except SettingError as error:
             found.append(str(error))
         except BackendUnavailable as error:
@@ -73,13 +83,12 @@ def backend_errors(context: Context) -> list[str]:
     return found
 
 
-def _check_database(settings: Any, clock: Any) -> None:
-    if settings.storage.directory_url.startswith("sqlite:///"):
-        path = Path(settings.storage.directory_url.removeprefix("sqlite:///"))
-        if not path.exists():
-            if not os.access(path.parent, os.W_OK):
-                raise SettingError(f"directory.url: must be in a folder that can be written to ({path.parent})")
-            return
+def _check_database(settings: Settings, clock: Clock) -> None:
+    path = sqlite_file(settings)
+    if path and not path.exists():
+        if not os.access(path.parent, os.W_OK):
+            raise SettingError(f"directory.url: must be in a folder that can be written to ({path.parent})")
+        return
     *_, mode = check_database(settings, clock)
     wanted = "development" if settings.identity.development else "production"
     if mode and mode != wanted:
@@ -139,7 +148,7 @@ def _rotate(options: argparse.Namespace, context: Context) -> None:
     file = Path(context.settings.identity.secret_file)
     new = file.with_name(f"{file.name}.new")
     try:
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as opened:
+        with open(create(new), "w", encoding="ascii") as opened:
             opened.write(secrets.token_urlsafe(48))
             opened.flush()
             os.fsync(opened.fileno())

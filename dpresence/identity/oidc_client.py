@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import logging
-import os
 import re
 import secrets
 from base64 import b64encode, urlsafe_b64encode
@@ -19,7 +18,7 @@ from ..clock import Clock
 from ..errors import BackendUnavailable, Forbidden, InvalidAssertion, NotAdmitted, SettingError, SignInEnded, WrongValue
 from ..model import Identity, digest_of
 from ..outbound import FetchFailed
-from ..private import others_may_access
+from ..private import create, others_may_access
 from ..settings import Settings
 from . import claimed_by
 from .jwks import Discovery
@@ -259,7 +258,7 @@ def load_secret(settings: Settings) -> bytes:
 
 def _make_secret(file: Path) -> None:
     try:
-        with open(file, "x", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as new:
+        with open(create(file), "w", encoding="ascii") as new:
             new.write(secrets.token_urlsafe(48))
     except OSError as error:
         raise SettingError(f"identity.secret_file: must be in a folder that can be written to ({error.strerror})") from None

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, Table, func, insert, make_url, select
 
 from ...clock import Clock
 from ...errors import SettingError
+from ...private import create
 from . import migrate, postgresql, sqlite
 from .engine import Database
 from .tables import metadata
@@ -142,11 +143,10 @@ def _engine(url: str, begin: str) -> Engine:
     return postgresql.make_engine(parsed.update_query_dict(timeout), _SECONDS)
 
 
-def back_up(url: str, file: str) -> None:
+def back_up(path: str, file: str) -> None:
     """Write a copy of an SQLite database, readable by its owner only, while services use the database."""
-    path = sqlite.path_of(make_url(url))
-    os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    source = sqlite3.connect(f"file:{quote(os.path.abspath(str(path)))}?mode=ro", uri=True)
+    os.close(create(file))
+    source = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?mode=ro", uri=True)
     target = sqlite3.connect(file)
     try:
         source.backup(target)

@@ -59,7 +59,7 @@ class Database:
     def __init__(
         self, url: str, deadline_seconds: float | None = None, waiting: int = 1000, clock: Clock | None = None, alone: bool | None = None
     ) -> None:
-        parsed = _parse(url)
+        parsed = parse_url(url)
         at_server = postgresql.understands(parsed)
         self.deadline_seconds = deadline_seconds or (postgresql.DEADLINE_SECONDS if at_server else DEADLINE_SECONDS)
         self._url = url
@@ -287,7 +287,11 @@ class Database:
             self._file.close()
 
 
-def _parse(text: str) -> URL:
+def parse_url(text: str) -> URL:
+    """Parse ``directory.url``.
+
+    :raises SettingError: it is not a URL of a database that this version can use.
+    """
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):

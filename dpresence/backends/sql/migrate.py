@@ -17,8 +17,8 @@ from sqlalchemy import Connection
 
 from ...clock import Clock
 from ...errors import SettingError
-from . import postgresql
-from .engine import Database
+from . import postgresql, sqlite
+from .engine import Database, parse_url
 from .locks import lock_names
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def open_existing(url: str, clock: Clock) -> Database:
 
     :raises SettingError: the URL is invalid, or there is no file of an SQLite database.
     """
-    path = url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else ""
+    path = sqlite.path_of(parse_url(url))
     if path and not Path(path).is_file():
         raise SettingError(f"directory.url: there is no database yet at {path}; the first start creates it")
     return Database(url, clock=clock)

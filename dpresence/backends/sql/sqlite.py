@@ -124,8 +124,8 @@ def checkpoint(engine: Engine, mode: CheckpointMode) -> bool:
 
 
 def path_of(url: URL) -> str | None:
-    """Return the path of the file; None for a database in memory."""
-    return None if url.database in (None, "", ":memory:") else url.database
+    """Return the path of the file; None for a database in memory, or of another kind."""
+    return None if not understands(url) or url.database in (None, "", ":memory:") else url.database
 
 
 def make_engine(url: URL, busy_seconds: float, begin: str = _BEGIN) -> Engine:
