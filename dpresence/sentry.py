@@ -68,7 +68,7 @@ class SentryHandler(logging.Handler):
             self._senders.spawn(self._client.capture_event, event)
 
     def close(self) -> None:
-        """Send what waits, for a while; ``logging`` calls this when the process ends."""
+        """Send the pending events, for up to twice ``CLOSE_SECONDS``. ``logging`` calls this when the process ends."""
         self._senders.join(CLOSE_SECONDS)
         self._client.close(timeout=CLOSE_SECONDS)
         super().close()

@@ -69,7 +69,7 @@ class Channel(ABC):
 
     @property
     def peer(self) -> Mapping[str, str] | None:
-        """What the log says about the peer at the end; None, the default, if nobody has signed in."""
+        """Fields of the peer in the log line at the end of the channel; None, the default, if nobody has signed in."""
         return None
 
     @abstractmethod

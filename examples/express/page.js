@@ -9,7 +9,7 @@ const MEMBERS = `<h2>Members</h2>
 <template id="member"><li><b></b> <span></span> <form method="post" action="/greet"><input type="hidden" name="name"><button>Say hello</button></form></li></template>
 <script src="/club.js"></script>`;
 
-/** Return the page for a member, or for somebody who has not entered yet. */
+/** Return the page for a member, or the form to enter for a visitor. */
 export function page({ name, joined, service, message }) {
   const seen = `<p>The club sees when you are reachable. You can end that on <a href="${escape(service)}/sidebar">My presence</a>.</p>`;
   const member = () => `<form method="post" action="/leave"><p>You are ${escape(name)}. <button>Leave</button></p></form>

@@ -25,7 +25,7 @@ DEVICE = "ann-marias-telephone"
 
 
 class Written(NamedTuple):
-    """What a service wrote: its lines of JSON, the events that it sent, whom they are about, and the answer to a failed call."""
+    """Output of a service: its lines of JSON, the events that it sent, the persons that they are about, and the answer to a failed call."""
 
     lines: list[dict[str, Any]]
     events: list[str]
