@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -97,6 +98,16 @@ class Cluster:
     def seed(self, appid: str, count: int) -> dict[str, tuple[str, str]]:
         """Make people who granted an application; return the ticket and PUID of each by e-mail."""
         return seed_people(self.url, appid, [f"user{number}@example.org" for number in range(count)])
+
+
+def replace_each(processes: Iterable[Service], ports: list[int]) -> None:
+    """Stop and start the processes one after the other, as a rolling restart does; ``ports`` are those that serve."""
+    for process in processes:
+        ports.remove(process.port)
+        assert process.stop() == 0
+        process.start()
+        ports.append(process.port)
+        time.sleep(3)
 
 
 def seed_people(url: str, appid: str, emails: Iterable[str]) -> dict[str, tuple[str, str]]:

@@ -24,7 +24,7 @@ from ..live.clients import activate
 from ..live.service import Site
 from ..live.warm import running
 from .client_process import CLIENTS, COMMANDS, World, act, agree
-from .cluster import Cluster, stores
+from .cluster import Cluster, replace_each, stores
 from .proxy import Proxy
 
 pytestmark = pytest.mark.faults
@@ -146,12 +146,7 @@ def test_the_clients_survive_a_rolling_restart_and_nobody_looks_offline(kinds, t
             clients(kinds, tmp_path, processes[0].origin, proxy.port, cluster.url) as worlds,
         ):
             before = [world.do()["seen"] for world in worlds]
-            for process in processes:
-                ports.remove(process.port)
-                assert process.stop() == 0
-                process.start()
-                ports.append(process.port)
-                time.sleep(3)
+            replace_each(processes, ports)
             agree(worlds)
             for world, seen in zip(worlds, before, strict=True):
                 after = world.do()["seen"]

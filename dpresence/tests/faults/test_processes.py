@@ -11,7 +11,7 @@ import pytest
 from ..live.clients import AppService, Device, Person, activate
 from ..live.service import Site
 from .beside import Meanwhile, Probe, backends
-from .cluster import GONE_SECONDS, LEASE, SWEEP, Cluster, stores
+from .cluster import GONE_SECONDS, LEASE, SWEEP, Cluster, replace_each, stores
 from .crowd import crowd
 from .proxy import Proxy, to_unix
 
@@ -201,12 +201,7 @@ def test_three_processes_replaced_one_by_one_make_nobody_look_offline(patient_cl
         all_.spread(ports)
 
         def replace_all():
-            for process in processes:
-                ports.remove(process.port)
-                assert process.stop() == 0
-                process.start()
-                ports.append(process.port)
-                time.sleep(3)
+            replace_each(processes, ports)
             time.sleep(RETURN_SECONDS + SWEEP)  # whoever is not back by now is said to be offline
             replace_all.over = True
 
