@@ -81,7 +81,7 @@ def check_app(ini: Mapping[str, str], here: str) -> Settings:
     if not settings.identity.development:
         _verifiers(settings, None, providers, clock)
     load_clients(settings, providers, clock)
-    sentry.make_handler(settings.sentry, "")
+    sentry.check(settings.sentry)
     return settings
 
 

@@ -22,27 +22,28 @@ _SENDERS = 16
 def start(settings: SentrySettings, version: str) -> None:
     """Report the errors that the service logs from now on.
 
-    :raises SettingError: see ``make_handler``.
+    ``check`` has accepted the settings.
     """
-    handler = make_handler(settings, version)
-    if handler is not None:
-        logging.getLogger("dpresence").addHandler(handler)
+    if settings.dsn:
+        from sentry_sdk import Client
+
+        client = Client(settings.dsn, release=f"dpresence@{version}", server_name="", default_integrations=False)
+        logging.getLogger("dpresence").addHandler(SentryHandler(client))
 
 
-def make_handler(settings: SentrySettings, version: str) -> SentryHandler | None:
-    """Return a handler that reports errors; None without ``sentry.dsn``.
+def check(settings: SentrySettings) -> None:
+    """Check that errors can be reported, if they are to be.
 
     :raises SettingError: sentry-sdk is not installed, or refuses the DSN.
     """
     if not settings.dsn:
-        return None
+        return
     try:
-        from sentry_sdk import Client  # an extra of the package installs it
-        from sentry_sdk.utils import BadDsn
+        from sentry_sdk.utils import BadDsn, Dsn  # an extra of the package installs it
     except ImportError:
         raise SettingError("sentry.dsn: needs sentry-sdk: install dpresence[sentry]") from None
     try:
-        return SentryHandler(Client(settings.dsn, release=f"dpresence@{version}", server_name="", default_integrations=False))
+        Dsn(settings.dsn)
     except BadDsn:
         raise SettingError("sentry.dsn: must be a DSN, such as https://key@sentry.example.org/1") from None
 

@@ -11,7 +11,10 @@ from typing import Any
 import gevent
 import pytest
 
+from dpresence import sentry
+from dpresence.errors import SettingError
 from dpresence.logs import JsonFormatter, LineFormatter, begin_request, clean, context, enter_session
+from dpresence.settings import SentrySettings
 
 KEY = "dpk_AbCdEfGhIjKl_" + "s" * 43
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJlbWFpbCI6ImFubiJ9.c2lnbmF0dXJl"
@@ -110,3 +113,12 @@ def test_lines_of_a_greenlet_have_the_ids_of_its_request_and_channel() -> None:
     assert fields == {"rid": first, "session": "1-c0ffee", "msg": "x"}
     assert ids == {"rid": second} and second != first
     assert context() == {}
+
+
+def test_a_missing_sdk_of_sentry_is_named_only_if_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("sentry_sdk", "sentry_sdk.utils"):
+        monkeypatch.setitem(sys.modules, name, None)
+    sentry.check(SentrySettings())
+    with pytest.raises(SettingError) as caught:
+        sentry.check(SentrySettings(dsn="https://key@sentry.example.org/1"))
+    assert str(caught.value) == "sentry.dsn: needs sentry-sdk: install dpresence[sentry]"
