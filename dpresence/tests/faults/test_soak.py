@@ -43,7 +43,7 @@ LEFT_SECONDS = 240.0
 sweep of accounts runs once a minute."""
 STEADY_MINUTES = 10
 """The slope of memory is judged when the part without kills takes this long; what is shorter is noise."""
-PERMANENT_KEYS = {"t:meta", "t:processes", "t:feeds", "t:dead", "m:count", "m:ends"}  # docs/scaling.md
+PERMANENT_KEYS = {"t:meta", "t:processes", "t:feeds", "t:dead", "t:ended", "m:count", "m:ends"}  # docs/scaling.md
 PERMANENT_ROWS = {"service": 1}
 SETTINGS = {
     "workers = 2": f"workers = {WORKERS}",
