@@ -24,14 +24,16 @@ from .identity import (
 )
 from .monitoring import MetricsSettings, SentrySettings
 from .outbound import OutboundSettings
+from .pages import PagesSettings
 from .presence import PresenceSettings
 from .server import ServerSettings
 from .storage import RedisMailboxSettings, RedisSettings, StorageSettings
 
 __all__ = [
     "LOOPBACK_HOSTS", "REDIS_URL", "RESERVED", "AdminSettings", "BrowserIDSettings", "ChannelSettings", "IdentitySettings",
-    "IssuerSettings", "MetricsSettings", "OidcSettings", "OutboundSettings", "PresenceSettings", "ProviderSettings", "RedisMailboxSettings",
-    "RedisSettings", "SentrySettings", "ServerSettings", "Settings", "StorageSettings", "refuse", "wrong_setting",
+    "IssuerSettings", "MetricsSettings", "OidcSettings", "OutboundSettings", "PagesSettings", "PresenceSettings", "ProviderSettings",
+    "RedisMailboxSettings", "RedisSettings", "SentrySettings", "ServerSettings", "Settings", "StorageSettings", "refuse",
+    "wrong_setting",
 ]  # fmt: skip
 
 
@@ -52,6 +54,7 @@ class Settings:
     channels: ChannelSettings = field(default_factory=ChannelSettings)
     outbound: OutboundSettings = field(default_factory=OutboundSettings)
     admin: AdminSettings = field(default_factory=AdminSettings)
+    pages: PagesSettings = field(default_factory=PagesSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     sentry: SentrySettings = field(default_factory=SentrySettings)
     secret_files: Mapping[str, str] = field(default_factory=dict, compare=False)

@@ -100,3 +100,20 @@ def emails(values: tuple[str, ...]) -> str | None:
     """Check e-mail addresses."""
     whole = all(re.fullmatch(r"[!-?A-~]+@[a-zA-Z0-9.-]+", value) for value in values)
     return None if whole else "e-mails with spaces between them"
+
+
+def title(value: str) -> str | None:
+    """Check a short text for people."""
+    return None if len(value) <= 64 and value.isprintable() else "up to 64 visible characters"
+
+
+def web_address(value: str) -> str | None:
+    """Check the address of a web page."""
+    parts = urlsplit(value) if value.isascii() and value.isprintable() and " " not in value else None
+    return None if not value or (parts and parts.scheme in ("https", "http") and parts.hostname) else "an https or http URL, or empty"
+
+
+def contact(value: str) -> str | None:
+    """Check an e-mail address, or the address of a web page."""
+    is_email = re.fullmatch(r"[^@\s:/?#&%]+@[A-Za-z0-9.-]+", value) is not None
+    return None if is_email or web_address(value) is None else "an e-mail, or an https or http URL, or empty"

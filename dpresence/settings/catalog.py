@@ -10,6 +10,7 @@ from .declaration import setting
 from .identity import AdminSettings, BrowserIDSettings, IdentitySettings, OidcSettings
 from .monitoring import MetricsSettings, SentrySettings
 from .outbound import OutboundSettings
+from .pages import PagesSettings
 from .presence import PresenceSettings
 from .storage import RedisMailboxSettings, RedisSettings, StorageSettings
 
@@ -26,6 +27,7 @@ CONCERNS: dict[str, tuple[str, type]] = {
     "channels": ("channels", ChannelSettings),
     "outbound": ("outbound", OutboundSettings),
     "admin": ("admin", AdminSettings),
+    "pages": ("pages", PagesSettings),
     "metrics": ("metrics", MetricsSettings),
     "sentry": ("sentry", SentrySettings),
 }

@@ -7,15 +7,16 @@ import { attempt, call, confirmAction, leaveSignedOut } from "./page.js";
  * Make a button send a call that signs the user out, after they have confirmed it.
  * @param {string} id
  * @param {[title: string, detail: string, verb: string]} question
+ * @param {string} done what the start page says afterwards
  * @param {string} method
  * @param {string} path
  * @param {unknown} [body]
  */
-function onConfirmed(id, question, method, path, body) {
+function onConfirmed(id, question, done, method, path, body) {
   const button = byId(id);
   button.addEventListener("click", async () => {
     if (!(await confirmAction(...question))) return;
-    if (await attempt(button, () => call(method, path, body))) leaveSignedOut();
+    if (await attempt(button, () => call(method, path, body))) leaveSignedOut(done);
   });
 }
 
@@ -25,8 +26,9 @@ exportButton.addEventListener("click", () =>
 );
 
 const EVERYWHERE = "All your browsers and devices have to sign in again. Until then, every application sees you as offline.";
-onConfirmed("everywhere", ["Sign out everywhere?", EVERYWHERE, "Sign out"], "POST", "/logout", { everywhere: true });
+onConfirmed("everywhere", ["Sign out everywhere?", EVERYWHERE, "Sign out"], "You are signed out everywhere.", "POST", "/logout", { everywhere: true });
 
 const ERASE =
   "Applications can no longer see you. Undelivered notifications and the applications that you registered are deleted. You cannot undo this.";
-onConfirmed("erase", ["Delete all your data?", ERASE, "Delete"], "DELETE", "/account");
+const ERASED = "All your data is deleted. No application can see you any more.";
+onConfirmed("erase", ["Delete all your data?", ERASE, "Delete"], ERASED, "DELETE", "/account");

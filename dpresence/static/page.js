@@ -5,6 +5,7 @@ import { disableButtons } from "./click-guard.js";
 import { byId } from "./dom.js";
 
 const OUTDATED = "Nothing was changed: someone has signed in again since you opened this page. Reload the page.";
+const OUTCOME = "dpresence outcome";
 /** Path prefix of this service: empty, or `identity.path` of the ini. */
 export const root = new URL("..", import.meta.url).pathname.slice(0, -1);
 const csrf = metaContent("csrf");
@@ -164,11 +165,30 @@ export function confirmAction(title, detail, verb) {
   return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
 }
 
-/** Delete the stored values of all accounts and open the start page, after a sign-out. */
-export function leaveSignedOut() {
+/**
+ * Delete the stored values of all accounts and open the start page, which says what was done.
+ * @param {string} done
+ */
+export function leaveSignedOut(done) {
   deleteAll();
+  keepOutcome(done);
   location.assign(`${root}/`);
 }
+
+/** @param {string} [done] to keep for the next page of this tab; without it, the kept one is removed and returned */
+function keepOutcome(done) {
+  try {
+    const kept = sessionStorage.getItem(OUTCOME) ?? "";
+    if (done) sessionStorage.setItem(OUTCOME, done);
+    else sessionStorage.removeItem(OUTCOME);
+    return kept;
+  } catch {
+    return ""; // the browser stores nothing for this site
+  }
+}
+
+const outcome = document.getElementById("outcome");
+if (outcome && !account) outcome.textContent = keepOutcome();
 
 document.addEventListener("click", async ({ target }) => {
   const button = target instanceof Element ? target.closest("[data-copy]") : null;
@@ -185,6 +205,6 @@ const signOutButton = document.getElementById("signout");
 signOutButton?.addEventListener("click", () =>
   attempt(signOutButton, async () => {
     await call("POST", "/logout");
-    leaveSignedOut();
+    leaveSignedOut("You are signed out.");
   }),
 );

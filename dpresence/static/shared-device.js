@@ -98,6 +98,12 @@ export class SharedDevice extends EventTarget {
     this.#requestLock(true);
   }
 
+  /** Check now whether the connection is alive; during a wait, connect at once if the service permits it. */
+  check() {
+    if (this.#channel) this.#channel.check();
+    else this.#findChannel();
+  }
+
   /** Remove the notifications from all tabs. */
   clear() {
     this.#sendAndHandle("clear");

@@ -3,6 +3,8 @@
 import { element, isolate, webAddress } from "./dom.js";
 import { dayInWords, timeElement } from "./times.js";
 
+const HUES = 12; // docs/design.md
+
 /** @typedef {{device: string, status: string, connected: boolean, since: number}} Device `since` is in milliseconds */
 /** @typedef {{device: string, client: string, last_used: number | null}} PairedDevice `last_used` is in milliseconds */
 /**
@@ -56,6 +58,16 @@ export function pairedDeviceItem({ device, client, last_used: lastUsed }, signOu
 }
 
 /**
+ * Return the sign of an application: the first letter of its domain, in a hue that its id chooses, as `hue_of` in `views/templates.py`.
+ * @param {string} appid
+ * @param {string} domain
+ */
+function applicationSign(appid, domain) {
+  const hue = [...appid].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % HUES;
+  return element("span", { class: "sign", "data-hue": String(hue), "aria-hidden": "true" }, domain[0].toUpperCase());
+}
+
+/**
  * Return the item of an application with a grant.
  * @param {Grant} grant
  * @param {(button: HTMLElement) => void} pause pauses or resumes the grant
@@ -67,10 +79,12 @@ export function grantItem({ appid, name, domain, paused, granted_at: grantedAt, 
     itemButton("Revoke", domain, `revoke ${appid}`, "danger quiet", revoke),
   ];
   const title = [element("h3", {}, domain), ...(paused ? [element("span", { class: "badge warn" }, "Paused: sees you as offline")] : [])];
-  return element("li", { class: "stack" },
+  const about = [
     element("div", {}, element("div", { class: "row" }, ...title), element("p", { class: "name", dir: "auto" }, name)),
     element("p", { class: "small" }, "Allowed ", timeElement(grantedAt), `; last active: ${dayInWords(lastLooked)}`),
-    element("p", { class: "row" }, ...buttons));
+    element("p", { class: "row" }, ...buttons),
+  ];
+  return element("li", { class: "signed" }, applicationSign(appid, domain), element("div", { class: "stack" }, ...about));
 }
 
 /**

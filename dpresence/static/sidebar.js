@@ -6,7 +6,7 @@ import { byId, isolate, setText } from "./dom.js";
 import { account, announce, attempt, call, callForAll, confirmAction, toServiceError } from "./page.js";
 import { SharedDevice } from "./shared-device.js";
 import { desktopTitle, deviceItem, grantItem, notificationItem, pairedDeviceItem, senderOf } from "./sidebar-items.js";
-import { ageInWords, describeVisibility } from "./visibility.js";
+import { ageInWords, describeVisibility, headline } from "./visibility.js";
 
 /** @typedef {import("./sidebar-items.js").Device} Device */
 /** @typedef {import("./sidebar-items.js").PairedDevice} PairedDevice */
@@ -118,9 +118,14 @@ function isCurrent() {
 function showVisibility() {
   const current = isCurrent();
   const known = devices !== null && grants !== null && !signedOut;
+  const [sign, word] = signedOut ? ["", "Signed out"] : headline(known ? devices : null, current);
+  byId("state").dataset.status = sign;
+  setText(byId("state"), word);
   setText(byId("seen"), known ? describeVisibility(devices ?? [], grants ?? [], me.name, current ? null : answeredAt) : "");
   const disconnected = known ? "This page is not connected to the service." : "";
-  setText(byId("stale"), signedOut || current ? "" : problem || disconnected);
+  const outage = signedOut || current ? "" : problem || disconnected;
+  setText(byId("stale"), outage);
+  byId("outage").classList.toggle("shown", outage !== "");
   setText(byId("stale-age"), known && !current ? `The lists below were read ${ageInWords(answeredAt)}.` : "");
   if (!known || shownAsOutdated === !current) return;
   shownAsOutdated = !current;
@@ -157,6 +162,10 @@ for (const button of statusButtons) {
 }
 byId("no-storage").hidden = isPersistent;
 byId("connect-again").addEventListener("click", () => me.start());
+byId("try-now").addEventListener("click", () => {
+  me.check();
+  refresh();
+});
 byId("clear").addEventListener("click", () => {
   me.clear();
   byId("notifications-title").focus();

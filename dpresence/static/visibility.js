@@ -24,6 +24,19 @@ function merge(statuses) {
 }
 
 /**
+ * Return the status as the largest word of the page, and the sign that goes with it.
+ * @param {{device: string, status: string}[] | null} devices the connected devices in the service's last answer
+ * @param {boolean} current whether that answer still holds
+ * @returns {[sign: string, word: string]} without a sign if the status is not known
+ */
+export function headline(devices, current) {
+  if (!devices) return ["", "…"];
+  const status = merge(devices.map((one) => one.status));
+  const word = status[0].toUpperCase() + status.slice(1);
+  return current ? [status, word] : ["", `Was ${status}`];
+}
+
+/**
  * Describe how applications see the user.
  * @param {{device: string, status: string}[]} devices the connected devices in the service's last answer
  * @param {{paused: boolean}[]} grants

@@ -37,6 +37,7 @@ def get_grant(request: Request) -> Response | GrantQuestion:
     granted = next(matching, None)
     template = templates.Question(
         application=application,
+        hue=templates.hue_of(application.id),
         redirect=redirect or "",
         granted=granted,
         on=_day(granted.granted_at) if granted else None,

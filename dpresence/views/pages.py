@@ -14,6 +14,7 @@ from pyramid.response import Response
 from ..errors import Refused, UnknownPath
 from ..request import Request
 from ..service.accounts import csrf_token
+from ..settings import PagesSettings
 from .headers import page_policy
 from .templates import Template
 from .validators import cookie_name, is_operator
@@ -32,10 +33,14 @@ class Visitor:
     :param root: path of this service, without a final slash.
     :param email: address of the signed-in user, None without a session.
     :param csrf: CSRF token of the session, None without one.
+    :param here: path of the page, without ``root``.
+    :param pages: the operator's name and links.
     :param admin: the user is an operator.
     """
 
     root: str
+    here: str
+    pages: PagesSettings
     development: bool
     email: str | None = None
     csrf: str | None = None
@@ -63,7 +68,9 @@ def _visitor(request: Request, look: bool) -> Visitor:
 
     :param look: whether to look up the session if no validator has; False if the directory may be unavailable.
     """
-    visitor = Visitor(request.script_name, request.shared.settings.identity.development)
+    settings = request.shared.settings
+    here = request.environ["PATH_INFO"]  # ``request.path`` fails where it is no text
+    visitor = Visitor(request.script_name, here, settings.pages, settings.identity.development)
     cookie = request.cookies.get(cookie_name(request), "")
     known = getattr(request, "validated", {})  # missing if a tween refused the request
     account = known.get("account") if "session" in known else None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
+
 from pyramid.response import Response
 
 from ..domains import local_path
-from ..errors import MethodNotAllowed
+from ..errors import MethodNotAllowed, Refused
 from ..messages import LoggedIn, LoggedOut, Login, Logout, NewTicket
+from ..model import Application
 from ..request import Request
 from ..service.accounts import csrf_token
 from . import cornice_service, templates
@@ -27,13 +31,23 @@ def get_login(request: Request) -> Response:
         raise MethodNotAllowed("POST an assertion; the page is for browsers")
     registry = request.shared
     token = registry.development_token
+    next = local_path(request.GET.get("next", ""), f"{request.script_name}/")
     template = templates.Login(
-        next=local_path(request.GET.get("next", ""), f"{request.script_name}/"),
+        next=next,
+        asking=_asking(request, next),
         providers=list(registry.clients.providers.values()),
         issuers=registry.settings.browserid.issuers,
         token_file=token.file.name if token and not token.matches(request.cookies.get(development_cookie(request), "")) else None,
     )
     return page(request, template)
+
+
+def _asking(request: Request, next: str) -> Application | None:
+    """Return the application whose request for access is at the path ``next``."""
+    asked = re.match(re.escape(request.script_name) + r"/grant/([A-Za-z0-9_-]+)(\?|$)", next)
+    with suppress(Refused):
+        return request.services.grants.grantable(asked[1]) if asked else None
+    return None
 
 
 @login.post(validators=(same_origin, credentials))

@@ -16,6 +16,15 @@ State = Literal["registered", "validated", "active"]
 """The step that an application has reached."""
 
 
+HUES = 12
+"""Number of hues of the signs of applications (docs/design.md)."""
+
+
+def hue_of(appid: str) -> int:
+    """Return the number of the hue of an application's sign; ``static/sidebar-items.js`` computes the same."""
+    return sum(appid.encode()) % HUES
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """A page. A subclass names its file in ``templates/``; its fields are the variables."""
@@ -37,11 +46,13 @@ class Login(Template):
 
     :param next: path to go to after the sign-in.
     :param issuers: names of the BrowserID issuers.
+    :param asking: the application whose request for access leads here, None without one.
     :param token_file: name of the file with the development token, if this browser has not sent it; else None.
     """
 
     name = "login"
     next: str
+    asking: Application | None
     providers: Sequence[OidcClient]
     issuers: Sequence[str]
     token_file: str | None
@@ -85,6 +96,7 @@ class OneApplication(Template):
 class Question(Template):
     """The question whether to grant an application access.
 
+    :param hue: see ``hue_of``.
     :param granted: the existing grant, if there is one.
     :param on: date of that grant, in words.
     :param status: merged status of the user's connected devices, None without any.
@@ -92,6 +104,7 @@ class Question(Template):
 
     name = "grant"
     application: Application
+    hue: int
     redirect: str
     granted: Grant | None
     on: str | None

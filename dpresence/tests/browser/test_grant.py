@@ -97,7 +97,10 @@ def test_markup_in_a_name_or_description_is_text_and_no_script_runs(browser: Bro
     assert text[:64] in shown and text in shown
     assert "53743561" not in shown, "the template engine evaluated the text"
     assert (
-        browser.count("script:not([src])") == browser.count("img") == browser.count("main :is([onmouseover], [onfocus], [autofocus])") == 0
+        browser.count("script:not([src])")
+        == browser.count("main img")
+        == browser.count("main :is([onmouseover], [onfocus], [autofocus])")
+        == 0
     )
     assert browser.title == f"{scene.site.domain} wants to see when you're online"
     assert browser.console() == [], "nothing even had to be refused by the policy"
@@ -106,7 +109,7 @@ def test_markup_in_a_name_or_description_is_text_and_no_script_runs(browser: Bro
 def test_the_page_is_usable_by_everybody(browser: Browser, scene: Scene, axe: Axe) -> None:
     application = scene.application(description="Who is up for a game?")
     ask(browser, scene, application, "fay@example.org")
-    assert browser.find("h1 strong").rect["height"] > browser.find("p.name").rect["height"], "the domain is larger than the name"
+    assert browser.find("h1 strong").rect["height"] > browser.find("main bdi").rect["height"], "the domain is larger than the name"
     assert "never sees" in browser.text() and "your e-mail address" in browser.text()
     axe.check(browser, "grant")
     Person(scene.service.origin, "fay@example.org").grant(application)
@@ -117,6 +120,13 @@ def test_the_page_is_usable_by_everybody(browser: Browser, scene: Scene, axe: Ax
     browser.wait(lambda it: it.title == "Chess")
     assert "Presence-UID" in query(browser.url)
     browser.assert_quiet()
+
+
+def test_the_answer_is_in_the_first_view_on_a_phone(browser: Browser, scene: Scene) -> None:
+    ask(browser, scene, scene.application(description="line\n" * 9), "gil@example.org")
+    browser.look(360, height=640)
+    assert browser.run("return document.querySelector('[name=allow]').getBoundingClientRect().bottom <= innerHeight")
+    browser.look()
 
 
 def test_the_question_can_be_answered_by_keyboard(browser: Browser, scene: Scene) -> None:

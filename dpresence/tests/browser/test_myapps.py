@@ -164,7 +164,7 @@ def test_markup_of_a_developer_is_text(browser: Browser, scene: Scene, home: str
     browser.press(Keys.ESCAPE)
     browser.open(f"{home}/myapps")
     assert MARKUP in browser.text()
-    assert browser.count("script:not([src])") == browser.count("img") == 0
+    assert browser.count("script:not([src])") == browser.count("main img") == 0
     browser.assert_quiet()
 
 

@@ -48,3 +48,6 @@ def test_erasing_leaves_nothing(stage: Stage) -> None:
     stage.browser.wait(lambda it: it.url == f"{stage.origin}/" and it.count("meta[name=csrf]") == 0)
     assert stage.updates() == [("offline", "revoked")]
     assert stage.scene.granted(stage.sue.email) == []
+    assert stage.browser.find("#outcome").text == "All your data is deleted. No application can see you any more."
+    stage.browser.open(f"{stage.origin}/")
+    assert stage.browser.find("#outcome").text == "", "it is said once"

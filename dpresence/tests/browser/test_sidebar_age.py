@@ -36,6 +36,12 @@ def test_who_has_paused_everything_is_said_to_look_offline(stage: Stage) -> None
     stage.browser.wait(lambda it: seen(it) == "Applications that you have not paused see you as online.")
 
 
+IN_VIEW = """
+    const {top, bottom} = document.getElementById("outage").getBoundingClientRect();
+    return bottom > top && top >= 0 && bottom <= innerHeight && scrollY > 0;
+"""
+
+
 @pytest.mark.faults
 def test_in_an_outage_everything_is_in_the_past_from_the_first_moment(stage: Stage) -> None:
     stage.browser.wait(lambda it: seen(it) == "Applications see you as online.")
@@ -46,8 +52,14 @@ def test_in_an_outage_everything_is_in_the_past_from_the_first_moment(stage: Sta
     assert "was online" in stage.part("devices") and stage.browser.count("#devices [data-status=online]") == 0
     stage.browser.run("document.dispatchEvent(new Event('visibilitychange'))")
     stage.browser.wait(lambda it: it.find("#stale").text == "The service cannot be reached.")
+    stage.browser.look(320, height=400)
+    stage.browser.run("scrollTo(0, document.documentElement.scrollHeight)")
+    stage.browser.wait(lambda it: it.run(IN_VIEW))
+    stage.browser.look()
     stage.scene.service.start()
+    stage.browser.run("document.getElementById('try-now').click()")  # by a script: the page may connect by itself meanwhile
     stage.wait_connected(BACKOFF_SECONDS)
+    assert stage.browser.count("#outage.shown") == 0
     stage.browser.wait(lambda it: seen(it) == "Applications see you as online." and NOT_NOW not in it.text())
     assert "online" in stage.part("devices") and "was online" not in stage.part("devices")
     stage.browser.assert_quiet(*LOST)

@@ -80,6 +80,7 @@ def test_no_key_tells_its_value_where_that_may_be_a_secret(key: str) -> None:
         "identity.secret_file",
         "redis.password",
         "outbound.ca_file",
+        "pages.operator",
         "browserid.a.example.keys",
     )
     assert any(key in text and "\n" not in text for text in found) or key in free or key in SERVER or key == "browserid.issuers"

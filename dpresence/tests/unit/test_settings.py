@@ -161,6 +161,10 @@ ONE_ORIGIN = "one origin, such as https://presence.example.org: no wildcard, no 
             {**DEVELOPMENT, "directory.url": "sqlite:////srv/presence.db"},
             "directory.url: must be a database of its own while identity.development is on, not presence.db",
         ),
+        ({"pages.operator": 65 * "x"}, "pages.operator: must be up to 64 visible characters"),
+        ({"pages.privacy_url": "javascript:alert(1)"}, "pages.privacy_url: must be an https or http URL, or empty"),
+        ({"pages.contact": "help"}, "pages.contact: must be an e-mail, or an https or http URL, or empty"),
+        ({"pages.contact": "a@b?bcc=c@d"}, "pages.contact: must be an e-mail, or an https or http URL, or empty"),
         ({"outbound.allow_loopback": "true"}, "outbound.allow_loopback = true: must be false unless identity.development is on"),
     ],
 )

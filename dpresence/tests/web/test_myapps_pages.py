@@ -203,6 +203,13 @@ def test_the_page_that_asks_says_what_was_allowed_already(world: World, app: App
     assert html(ann, path) == asked
 
 
+def test_the_sign_in_page_names_the_application_that_sends_somebody(world: World, app: App) -> None:
+    asked = html(world.browser(), f"/login?next=%2Fgrant%2F{app.id}%3F{back(world)}")
+    assert f"<strong>{world.proof.domain}</strong> wants to see when you're online. Sign in to allow or deny it." in asked
+    for path in ("/login", "/login?next=%2Fgrant%2Fnothing", f"/login?next=%2Fmyapps%2F{app.id}"):
+        assert world.proof.domain not in html(world.browser(), path)
+
+
 def test_every_way_the_question_can_fail_has_words_of_its_own(world: World, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     ann = world.person(ANN)
     unproven = world.registered(app.owner)["appid"]

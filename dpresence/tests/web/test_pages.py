@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,23 @@ def test_the_header_says_who_is_signed_in(world: World) -> None:
     assert names_in_header(world.browser(), "/") == ['href="/login', "Try every role"]
     assert names_in_header(world.person(ANN), "/") == [ANN, "Sign out", 'name="csrf"', 'href="/login', "Try every role"]
     assert names_in_header(world.person(ANN), "/nowhere") == [ANN, "Sign out", 'name="csrf"']
+
+
+def test_what_is_for_developers_is_in_the_footer_except_on_their_pages(world: World) -> None:
+    ann = world.person(ANN)
+    assert "My applications" not in ann("GET", "/sidebar", **HTML).text.partition("<main")[0]
+    assert "My applications" in ann("GET", "/myapps", **HTML).text.partition("<main")[0]
+    assert 'href="/myapps">For developers' in ann("GET", "/sidebar", **HTML).text.partition("</main>")[2]
+
+
+def test_every_page_names_the_operator_with_their_links(make_world: Callable[..., World]) -> None:
+    operator = {"operator": "Example & Co", "privacy_url": "https://example.org/privacy", "contact": "help@example.org"}
+    world = make_world(**{f"pages__{key}": value for key, value in operator.items()})
+    for path in ("/", "/login", "/nowhere"):
+        text = world.browser()("GET", path, **HTML).text
+        assert (
+            "Run by Example &amp; Co" in text and 'href="https://example.org/privacy"' in text and 'href="mailto:help@example.org"' in text
+        )
 
 
 def test_a_session_that_is_over_is_nobodys(world: World) -> None:
