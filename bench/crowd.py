@@ -36,8 +36,12 @@ class AnyDevice(Protocol):
     def update(self) -> None:
         """Set another status."""
 
-    def drop(self) -> None:
-        """End the connection."""
+    def leave(self) -> None:
+        """Close the connection as the protocol says."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether there is no connection."""
 
 
 class Device(Socket):

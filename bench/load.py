@@ -162,16 +162,16 @@ class Commands:
             seen |= {"watched": watcher.counts, "snapshot": watcher.at_snapshot, "view": Counter(watcher.seen.values())}
         return seen
 
-    def close(self) -> dict[str, Any]:
-        """Drop every socket."""
+    def leave(self, seconds: float = 10) -> dict[str, Any]:
+        """Close every connection, and wait until the service has answered that."""
         self.fleet.closing = True
-        for device in self.fleet.devices:
-            device.drop()
-        self.fleet = Fleet(self.loop)
-        for watcher in [*([self.watcher] if self.watcher else []), *self.others]:
+        watchers = [*([self.watcher] if self.watcher else []), *self.others]
+        for watcher in watchers:
             watcher.closing = True
-            watcher.drop()
-        self.watcher, self.others = None, []
+        connections = [*self.fleet.devices, *watchers]
+        for connection in connections:
+            connection.leave()
+        self.loop.run(lambda: all(connection.gone for connection in connections), seconds)
         return {}
 
 

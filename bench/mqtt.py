@@ -56,6 +56,10 @@ class Mqtt(Tcp):
     def packet(self, kind: int, body: bytes) -> None:
         """Another packet has arrived."""
 
+    def leave(self) -> None:
+        """End the connection."""
+        self.drop()
+
     def connected(self) -> None:
         self.send(connect_packet(self.user, self._password, self._will))
 

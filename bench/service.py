@@ -76,6 +76,7 @@ def run(url: str, token: str, devices: int, rate: float, seconds: float) -> dict
                 break
         updated = load.do("rate", seconds=seconds, per_second=rate)
         after = load.do("report")
+        load.do("leave")
     return {
         "devices": came["signed_in"],
         "sign_in_p50_ms": sorted(one["p50_ms"] or 0 for one in sign_ins)[len(sign_ins) // 2],

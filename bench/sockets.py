@@ -16,7 +16,7 @@ _KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 _TEXT, _CLOSE, _PING = 1, 8, 9
 _MASK = b"\x5a\xa5\x3c\xc3"
 """One mask for all: what it must be is fixed per frame, not secret (the peer is ours)."""
-LOST = 1006
+NORMAL, LOST = 1000, 1006
 
 
 def masked_frame(opcode: int, payload: bytes) -> bytes:
@@ -102,6 +102,11 @@ class Tcp:
         self._sock = None
         self.ended(code, reason)
 
+    @property
+    def gone(self) -> bool:
+        """Whether there is no connection, nor one under way."""
+        return self._sock is None
+
     def _may_read_on(self) -> bool:
         """Return whether the peer, which has closed, may have sent something that is worth reading."""
         return False
@@ -146,12 +151,12 @@ class Socket(Tcp):
     :cvar check: called with the path and each message, before ``message``; tests compare the messages with the contract.
     """
 
-    __slots__ = ("_request", "open", "path")
+    __slots__ = ("_request", "leaving", "open", "path")
     check: ClassVar[Callable[[str, bytes], None] | None] = None
 
     def __init__(self, loop: Loop) -> None:
         super().__init__(loop)
-        self.open = False
+        self.open = self.leaving = False
         self._request = b""
 
     # -- what a subclass implements
@@ -166,13 +171,21 @@ class Socket(Tcp):
 
     def connect(self, port: int, path: str, source: str = "127.0.0.1") -> None:
         """Begin to connect to a path."""
-        self.open = False
+        self.open = self.leaving = False
         self.path = path
         self._request = (
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {_KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
         ).encode()
         self.dial(port, source)
+
+    def leave(self) -> None:
+        """Send a close frame; ``ended`` is called when the service has answered it."""
+        if self.open:
+            self.leaving = True
+            self.send(masked_frame(_CLOSE, NORMAL.to_bytes(2, "big")))
+        else:
+            self.drop()
 
     def drop(self, reason: str = "dropped", code: int = LOST) -> None:
         """End without a close frame."""
@@ -229,6 +242,7 @@ class Socket(Tcp):
         elif opcode == _PING:
             self.send(masked_frame(10, payload))
         elif opcode == _CLOSE and self._sock is not None:
-            with suppress(OSError):  # whether it can be answered or not, the peer's code counts
-                self._sock.send(masked_frame(_CLOSE, payload[:2]))
+            if not self.leaving:
+                with suppress(OSError):  # whether it can be answered or not, the peer's code counts
+                    self._sock.send(masked_frame(_CLOSE, payload[:2]))
             self.drop(payload[2:].decode("utf-8", "replace"), int.from_bytes(payload[:2], "big") or 1005)

@@ -10,7 +10,7 @@ import pytest
 
 from bench.load import compare
 from bench.loop import Loop
-from bench.sockets import LOST, Socket, text
+from bench.sockets import LOST, Socket, masked_frame, text
 
 HEAD = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
 CLOSE = b"\x88\x05\x10\x68bye"
@@ -80,6 +80,15 @@ def test_a_ping_whose_answer_cannot_be_sent_does_not_hide_the_close_behind_it(pe
     peer.reset()
     assert peer.loop.run(lambda: bool(peer.client.ends), 5)
     assert peer.client.ends == [(4200, "bye")]
+
+
+def test_leaving_sends_one_close_frame_and_waits_for_the_answer(peer: Peer) -> None:
+    peer.server.recv(1000)  # the request
+    peer.client.leave()
+    assert peer.server.recv(100) == masked_frame(8, b"\x03\xe8") and not peer.client.gone
+    peer.server.sendall(b"\x88\x02\x03\xe8")
+    assert peer.loop.run(lambda: peer.client.gone, 5)
+    assert peer.client.ends == [(1000, "")] and peer.server.recv(100) == b""
 
 
 def test_an_end_without_a_close_frame_is_a_loss(peer: Peer) -> None:

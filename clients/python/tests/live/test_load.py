@@ -20,6 +20,8 @@ def test_it_reports_what_a_development_service_took(service, tmp_path, monkeypat
     figures = json.loads(capsys.readouterr().out)
     assert figures["devices"] == 5 and figures["delivered"] == figures["answered"] > 0
     assert (figures["refused"], figures["ends"]) == ({}, {})
+    sessions = [line for line in service.log().splitlines() if "session ended" in line]
+    assert len(sessions) == 5 + 1 and [line for line in sessions if "code 1000, " not in line or "not clean" in line] == []
 
 
 @pytest.mark.parametrize(
