@@ -116,7 +116,12 @@ def check_frame(path: str, frame: Any) -> None:
     assert _sent(_channel_at(path)).is_valid(frame), f"{path}: sent {frame}"
 
 
+def check_client_frame(path: str, frame: str) -> None:
+    """Fail if a frame is not one that a client may send."""
+    assert _received(_channel_at(path)).is_valid(json.loads(frame)), f"{path}: a client sent {frame}"
+
+
 def check_accepted(path: str, frame: str, answer: Any) -> None:
     """Fail if a frame was answered OK and is not one that a client may send. Tests send wrong frames on purpose."""
     if isinstance(answer, dict) and answer.get("result") == "OK":
-        assert _received(_channel_at(path)).is_valid(json.loads(frame)), f"{path}: accepted {frame}"
+        check_client_frame(path, frame)

@@ -93,10 +93,12 @@ def axe(axe_source: str, request: Any) -> Axe:
 
 
 @pytest.fixture
-def browser(chromium: Browser) -> Browser:
-    """The browser, with nobody signed in and nothing on its console."""
+def browser(chromium: Browser) -> Iterator[Browser]:
+    """The browser, with nobody signed in and nothing on its console; the frames of its channels are compared with the contract."""
     chromium.forget()
-    return chromium
+    chromium.frames.compare()
+    yield chromium
+    chromium.frames.compare()
 
 
 @pytest.fixture(scope="session")
@@ -139,14 +141,15 @@ def stages() -> Iterator[list[Stage]]:
 
 
 @pytest.fixture
-def stage(chromium: Browser, scene: Scene, stages: list[Stage]) -> Stage:
-    """A user with the sidebar open: that of the test before, unless it changed anything."""
+def stage(chromium: Browser, scene: Scene, stages: list[Stage]) -> Iterator[Stage]:
+    """A user with the sidebar open, as in the test before, unless that changed anything; with the frames compared as in ``browser``."""
     if stages and stages[-1].is_as_opened():
         chromium.console()
     else:
         chromium.forget()
         stages.append(Stage(chromium, scene))
-    return stages[-1]
+    yield stages[-1]
+    chromium.frames.compare()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import requests
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
-from selenium.webdriver import ActionChains, Chrome, ChromeOptions
+from selenium.webdriver import ActionChains, ChromeOptions
 from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -17,6 +17,9 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from dpresence.tests.live.service import Site
 from dpresence.tests.support import DEVELOPMENT_TOKEN, WITH_TOKEN
+
+from .elements import Window
+from .frames import Frames, record
 
 WAIT_SECONDS = 60
 POLL_SECONDS = 0.1
@@ -32,9 +35,6 @@ FLAGS = """
     --num-raster-threads=1 --enable-features=NetworkServiceInProcess2
     --disable-features=SpareRendererForSitePerProcess,BackForwardCache,RenderDocument,PaintHolding,Translate,OptimizationHints,MediaRouter
 """
-# Text as a person reads it, and whether there is any: in WebDriver's way, each takes ten times the CPU time.
-SHOWN = "arguments[0].checkVisibility({visibilityProperty: true})"
-READ = f"return {SHOWN} ? arguments[0].innerText.trim().replace(/[^\\S\\n]+/g, ' ').replace(/ *\\n\\s*/g, '\\n') : ''"
 # What a page's policy refused goes to the console under this word, whether the browser says it there or not.
 REPORT = "policy report:"
 COLLECTOR = f"""
@@ -58,25 +58,6 @@ SETTLED = """
 """
 
 
-class Element(WebElement):
-    """An element of a page."""
-
-    @property
-    def text(self) -> str:
-        """The text that somebody can read."""
-        return str(self.parent.execute_script(READ, self))
-
-    def is_displayed(self) -> bool:
-        """Return whether it is shown."""
-        return bool(self.parent.execute_script(f"return {SHOWN}", self))
-
-
-class Window(Chrome):
-    """The driver, with elements of this module."""
-
-    _web_element_cls = Element
-
-
 class Browser:
     """One Chromium with a profile of its own; nothing of it goes beyond this machine."""
 
@@ -85,8 +66,9 @@ class Browser:
         options.binary_location = chromium
         for flag in (*FLAGS.split(), f"--user-data-dir={profile}"):
             options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        record(options)
         self._driver = Window(options, Driver(driver))
+        self.frames = Frames(self._driver)
         self._scripts: dict[str, str] = {}
         self._prepare(COLLECTOR + HASTE)
         self._first = self._driver.current_window_handle

@@ -267,6 +267,7 @@ def test_a_page_is_a_device_with_a_few_lines(browser: Browser, scene: Scene) -> 
         browser.run("channel.setStatus('unavailable')")
         assert service.next_updates() == [(puid, "unavailable", "explicit")]
     assert browser.run("return states") == ["connecting", "connected"]
+    assert browser.frames.compare() >= 6, "sign-in, status and acknowledgement with their answers, and a notification"
     browser.assert_quiet()
 
 
