@@ -181,6 +181,7 @@ def _load(rest: dict[str, str], here: str) -> Settings:
     _insert_passwords(values)
     settings = Settings(**{name: cls(**values[name]) for name, (_, cls) in CONCERNS.items()}, secret_files=files)
     settings.presence.check()
+    settings.redis.check()
     _check_identity(settings)
     _check_oidc(settings)
     return settings

@@ -53,6 +53,11 @@ class StoreMeasures:
         self.errors = 0
         self._waiting = waiting
 
+    @property
+    def state(self) -> str:
+        """Word for the state of the store, "" if it is not known."""
+        return ""
+
     def counts(self) -> dict[str, float]:
         """Return the counts."""
         found: dict[str, float] = {f"backend_errors {self.store}": self.errors}

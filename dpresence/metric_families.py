@@ -123,6 +123,16 @@ FAMILIES = (
     ),
     Family("backend_calls", "gauge", "Calls to a store that wait or run.", ("store",)),
     Family(
+        "redis_state",
+        "gauge",
+        "1 for the present state of Redis, as some process sees it: ok, unreachable, no_primary (the Sentinels name none), replica, full, "
+        "refuses_writes (disk, or too few replicas), loading, denied, failing.",
+        ("state",),
+        "max",
+    ),
+    Family("redis_switches", "counter", "Connections to another Redis, after a restart or a failover; each process counts.", initial=((),)),
+    Family("redis_resets", "counter", "Processes that found that Redis had lost acknowledged writes or all data.", initial=((),)),
+    Family(
         "provider_up",
         "gauge",
         "1 if the last fetch of the OpenID Connect provider's keys succeeded in every process, else 0.",

@@ -16,6 +16,7 @@ from .tracker import Topic, Tracker
 
 if TYPE_CHECKING:
     from .directory.sql import SqlDirectory
+    from .redis.connections import ConnectionFactory
     from .sql.engine import Database
 
 
@@ -30,6 +31,11 @@ class Backends:
     def ping(self) -> dict[str, bool]:
         """Return for each role whether its store answers. In the worst case this takes the sum of the stores' timeouts."""
         return {field.name: _answers(getattr(self, field.name)) for field in fields(self)}
+
+    def redis_state(self) -> str:
+        """Return the state of Redis as the latest calls have shown it, "" if it is not used."""
+        measures = (self.tracker.measures, self.mailbox.measures)
+        return next((each.state for each in measures if each is not None and each.state), "")
 
     def close(self) -> None:
         """Release the resources of all backends. No method may be called afterwards."""
@@ -59,11 +65,20 @@ def load(settings: Settings, clock: Clock, serving: bool = False) -> Backends:
     with ExitStack() as opened:  # closes the backends that are open when a later one fails to open
         directory = load_directory(settings, clock, alone)
         opened.callback(directory.close)
-        mailbox = load_mailbox(settings, lambda: directory)
+        server = _shared_redis(settings)
+        mailbox = load_mailbox(settings, lambda: directory, server)
         opened.callback(mailbox.close)
-        tracker = _redis_tracker(settings, clock) if storage.tracker == "redis" else MemoryTracker(settings.presence, clock)
+        tracker = _redis_tracker(settings, clock, server) if storage.tracker == "redis" else MemoryTracker(settings.presence, clock)
         opened.pop_all()
     return Backends(directory, tracker, mailbox)
+
+
+def _shared_redis(settings: Settings) -> ConnectionFactory | None:
+    """Return connections to Redis that the tracker and the mailbox share, None if only one of them uses it."""
+    if (settings.storage.tracker, settings.storage.mailbox) != ("redis", "redis"):
+        return None
+    with _opening_redis(settings):
+        return open_redis(settings)
 
 
 def load_directory(settings: Settings, clock: Clock, alone: bool | None = None) -> SqlDirectory:
@@ -117,33 +132,36 @@ def check_database(settings: Settings, clock: Clock) -> tuple[str | None, str, s
 
 
 def check_redis(settings: Settings) -> None:
-    """Check that this version can use the Redis server, if it is used, without a change.
+    """Check that this version can use the Redis server, if it is used, and that the server accepts writes.
 
     :raises SettingError: it cannot, or the server may lose acknowledged notifications.
-    :raises BackendUnavailable: the server does not answer.
+    :raises BackendUnavailable: the server does not answer, or refuses writes.
     """
-    if settings.storage.tracker == "redis":
-        with _named("redis.url: the Redis"), _needing("tracker = redis", "redis"):
-            from .redis.connections import ConnectionFactory
+    storage = settings.storage
+    if "redis" in (storage.tracker, storage.mailbox):
+        with _opening_redis(settings):
+            from .redis.checks import check_server, refuse_eviction
 
-            server = ConnectionFactory(settings.redis)
-            server.check()
-            server.refuse_eviction()
-    if settings.storage.mailbox == "redis":
-        _redis_mailbox(settings).close()
+            server = open_redis(settings)
+            check_server(server)
+            if storage.tracker == "redis":
+                refuse_eviction(server)
+            if storage.mailbox == "redis":
+                _redis_mailbox(settings, server).close()
 
 
-def load_mailbox(settings: Settings, directory: Callable[[], SqlDirectory]) -> Mailbox:
+def load_mailbox(settings: Settings, directory: Callable[[], SqlDirectory], server: ConnectionFactory | None = None) -> Mailbox:
     """Open the configured mailbox.
 
     :param directory: returns the directory, whose database the mailbox in SQL shares.
+    :param server: connections to Redis that the tracker uses as well.
 
     :raises SettingError: this version cannot use the Redis server, or it may lose acknowledged notifications.
     :raises BackendUnavailable: the Redis server does not answer.
     """
     from .mailbox.sql import SqlMailbox
 
-    return _redis_mailbox(settings) if settings.storage.mailbox == "redis" else SqlMailbox(directory().database)
+    return _redis_mailbox(settings, server) if settings.storage.mailbox == "redis" else SqlMailbox(directory().database)
 
 
 def send_signal(settings: Settings, topic: Topic, key: str) -> None:
@@ -151,27 +169,46 @@ def send_signal(settings: Settings, topic: Topic, key: str) -> None:
 
     :raises BackendUnavailable: the Redis server does not answer.
     """
-    with _named("redis.url: the Redis"), _needing("tracker = redis", "redis"):
-        from .redis.connections import ConnectionFactory
+    with _opening_redis(settings):
         from .tracker.redis import signal
 
-        signal(ConnectionFactory(settings.redis), topic, key)
+        signal(open_redis(settings), topic, key)
 
 
-def _redis_tracker(settings: Settings, clock: Clock) -> Tracker:
-    with _named("redis.url: the Redis"), _needing("tracker = redis", "redis"):
-        from .redis.connections import ConnectionFactory
+def open_redis(settings: Settings) -> ConnectionFactory:
+    """Return connections to the Redis server; none is open yet.
+
+    :raises SettingError: the URL or a certificate is invalid.
+    """
+    from .redis.connections import ConnectionFactory
+
+    return ConnectionFactory(settings.redis)
+
+
+def _redis_tracker(settings: Settings, clock: Clock, server: ConnectionFactory | None) -> Tracker:
+    with _opening_redis(settings):
         from .tracker.redis import RedisTracker
 
-        return RedisTracker(ConnectionFactory(settings.redis), settings.presence, clock)
+        return RedisTracker(server or open_redis(settings), settings.presence, clock)
 
 
-def _redis_mailbox(settings: Settings) -> Mailbox:
-    with _named("redis.url: the Redis"), _needing("mailbox = redis", "redis"):
+def _redis_mailbox(settings: Settings, server: ConnectionFactory | None) -> Mailbox:
+    with _opening_redis(settings):
         from .mailbox.redis import RedisMailbox
-        from .redis.connections import ConnectionFactory
 
-        return RedisMailbox(ConnectionFactory(settings.redis), settings.redis_mailbox.allow_volatile)
+        return RedisMailbox(server or open_redis(settings), settings.redis_mailbox.allow_volatile)
+
+
+@contextmanager
+def _opening_redis(settings: Settings) -> Iterator[None]:
+    """Name the settings in the error of a start that Redis prevents.
+
+    :raises SettingError: the driver is not installed.
+    :raises BackendUnavailable: the server does not answer.
+    """
+    role = "tracker" if settings.storage.tracker == "redis" else "mailbox"
+    with _named("redis.url: the Redis"), _needing(f"{role} = redis", "redis"):
+        yield
 
 
 @contextmanager
@@ -197,4 +234,4 @@ def _named(backend: str) -> Iterator[None]:
     try:
         yield
     except BackendUnavailable as error:
-        raise BackendUnavailable(f"{backend} does not answer") from error
+        raise BackendUnavailable(f"{backend} {error.reason or 'does not answer'}") from error

@@ -8,12 +8,14 @@ from msgspec import UNSET, Struct, UnsetType
 class Heartbeat(Struct):
     """The answer to ``GET /__heartbeat__`` (section 6): whether each backend answers and stores what is written.
 
+    :param redis: the state of Redis (docs/operations.md, When Redis fails). Omitted if it is not used.
     :param providers: whether each OpenID Connect provider answered when it was last asked, by name. Omitted without providers.
     """
 
     directory: bool
     tracker: bool
     mailbox: bool
+    redis: str | UnsetType = UNSET
     providers: dict[str, bool] | UnsetType = UNSET
 
 

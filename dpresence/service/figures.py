@@ -76,7 +76,8 @@ class Figures:
             self.publish()
             published = self._backends.tracker.published()
         except BackendUnavailable:
-            health = {key: value for key, value in merge_gauges([self._metrics.report()]).items() if key.startswith("backend_up ")}
+            known = {**merge_gauges([self._metrics.report()]), **self.gauges()}
+            health = {key: value for key, value in known.items() if key.startswith(("backend_up ", "redis_state "))}
             return expose({**health, "backend_up tracker": 0.0}, None, version, accept)
         return expose(merge_gauges(_reports(published.figures)), published.counts, version, accept)
 

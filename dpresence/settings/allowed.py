@@ -54,6 +54,22 @@ def redis_url(value: str) -> str | None:
     return None if valid else REDIS_URL
 
 
+def sentinels(values: tuple[str, ...]) -> str | None:
+    """Check addresses of Sentinels."""
+    try:
+        wrong = any(
+            not urlsplit(f"//{value}").hostname or urlsplit(f"//{value}").port == 0 or set("/@?#,;") & set(value) for value in values
+        )
+    except ValueError:
+        wrong = True
+    return "host or host:port, with spaces between them, such as 10.0.0.11:26379 10.0.0.12:26379" if wrong else None
+
+
+def sentinel_master(value: str) -> str | None:
+    """Check the name of a primary at the Sentinels."""
+    return None if re.fullmatch(r"[A-Za-z0-9._-]+", value) else "one or more of A-Z a-z 0-9 . _ -"
+
+
 def redis_prefix(value: str) -> str | None:
     """Check a prefix of keys in Redis."""
     return None if re.fullmatch(r"[A-Za-z0-9_.:-]+", value) else "one or more of A-Z a-z 0-9 _ . : -"

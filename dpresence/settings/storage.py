@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from . import allowed
-from .declaration import setting
+from .declaration import refuse, setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,20 @@ class RedisSettings:
 
     url: str = setting("redis://127.0.0.1:6379/0", "URL of Redis.", check=allowed.redis_url, allowed="a URL", secret=True)
     password: str = setting("", "Password of Redis, if `redis.url` does not contain it.", allowed="text", secret=True)
+    sentinels: tuple[str, ...] = setting(
+        (),
+        "Redis Sentinels, which name the primary and follow a failover; host and port of `redis.url` are then not used.",
+        check=allowed.sentinels,
+        allowed="`host` or `host:port` each; the port is 26379 otherwise",
+    )
+    sentinel_master: str = setting(
+        "mymaster", "Name of the primary at the Sentinels (`sentinel monitor`).", check=allowed.sentinel_master, allowed="A-Z a-z 0-9 . _ -"
+    )
+    sentinel_user: str = setting("", "User at the Sentinels, if they have one.", allowed="text")
+    sentinel_password: str = setting("", "Password of the Sentinels, if they have one.", allowed="text", secret=True)
+    ca_file: str = setting("", "CA certificates for `rediss://` that are trusted besides those of the system.", allowed="a PEM file")
+    cert_file: str = setting("", "Client certificate for `rediss://`.", allowed="a PEM file")
+    key_file: str = setting("", "Key of `redis.cert_file`, if that file does not contain it.", allowed="a PEM file")
     timeout_seconds: float = setting(2.0, "Timeout of a call to Redis.", low=0.1, high=30)
     prefix: str = setting(
         "dpresence:",
@@ -40,6 +54,17 @@ class RedisSettings:
         check=allowed.redis_prefix,
         allowed="A-Z a-z 0-9 _ . : -",
     )
+
+    def check(self) -> None:
+        """Check combinations of keys.
+
+        :raises SettingError: names a key that has no effect with this ``redis.url``.
+        """
+        refuse(bool(self.sentinels) and self.url.startswith("unix:"), "redis.sentinels", "", "empty if redis.url is a unix:// URL")
+        for name in ("ca_file", "cert_file", "key_file"):
+            unused = bool(getattr(self, name)) and not self.url.startswith("rediss:")
+            refuse(unused, f"redis.{name}", "", "empty unless redis.url is a rediss:// URL")
+        refuse(bool(self.key_file) and not self.cert_file, "redis.key_file", "", "empty unless redis.cert_file is set")
 
 
 @dataclass(frozen=True, slots=True)

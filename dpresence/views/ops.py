@@ -22,7 +22,7 @@ def get_heartbeat(request: Request) -> Heartbeat:
     reachable = registry.backends.ping()
     request.response.status_int = 200 if all(reachable.values()) else 503
     providers = {name: client.reached for name, client in registry.clients.providers.items()}
-    return Heartbeat(**reachable, providers=providers or UNSET)
+    return Heartbeat(**reachable, redis=registry.backends.redis_state() or UNSET, providers=providers or UNSET)
 
 
 @lbheartbeat.get()

@@ -19,12 +19,16 @@ from dataclasses import asdict
 from typing import Any, TypeVar, cast
 
 import msgspec
+from redis.exceptions import ReadOnlyError, ResponseError
 
 from ...errors import SettingError
 from ...model import Notification
+from ..redis.checks import check_server
 from ..redis.client import BatchingClient, ExecuteBatch, Operation
-from ..redis.connections import ConnectionFactory, RedisConnection, ask
-from ..redis.scripts import load, script
+from ..redis.connection import RedisConnection
+from ..redis.connections import ConnectionFactory
+from ..redis.scripts import Script, script
+from ..redis.state import REPLICA, state_of
 from . import Mailbox, Push, Queue, QueueKey, Record, Stored, Waiting
 
 log = logging.getLogger(__name__)
@@ -40,6 +44,7 @@ _TIDY_WEIGHT = 5
 _UNTIDY = "untidy"
 """Result of an operation whose queues hold more discardable entries than it discards itself; see ``lua/delivery.lua``."""
 _NO_LIMIT = 2**52
+_MAY_LOSE = "acknowledged notifications may be lost at a crash: %s"
 
 
 class RedisMailbox(Mailbox):
@@ -52,14 +57,16 @@ class RedisMailbox(Mailbox):
 
     def __init__(self, server: ConnectionFactory, allow_volatile: bool) -> None:
         super().__init__()
-        server.check()
-        reason = _why_volatile(server)
+        check_server(server)
+        reason = _why_volatile(server.facts())
         if reason and not allow_volatile:
             choice = "or accept the loss with mailbox.redis.allow_volatile = true"
             raise SettingError(f"redis.url: this Redis loses acknowledged notifications: {reason}; {choice}")
         reason = reason or _why_not_durable(server)
         if reason:
-            log.warning("acknowledged notifications may be lost at a crash: %s", reason)
+            log.warning(_MAY_LOSE, reason)
+        server.on_switch(_warn_of_volatile)
+        self._server = server
         self._prefix = f"{server.prefix}m:"
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder().decode
@@ -67,13 +74,16 @@ class RedisMailbox(Mailbox):
         self.measures = self._client.measures
 
     def _begin(self, connection: RedisConnection) -> ExecuteBatch:
-        batch = load(connection, _SCRIPT)
+        batch = Script(connection, _SCRIPT)
 
         def execute(operations: Sequence[Operation]) -> Sequence[Any]:
-            reply = ask(connection, "EVALSHA", batch, 0, self._encode((self._prefix, operations)))
-            results, discarded = self._decode(reply)
+            results, discarded, failed = self._decode(batch.execute(self._encode((self._prefix, operations))))
             for reason, count in discarded.items():
                 self.discarded[reason] += count
+            for position, reason in failed:
+                if state_of(ResponseError(reason)) == REPLICA:
+                    raise ReadOnlyError(reason)
+                results[position - 1] = self._server.refused(operations[position - 1][0], reason)
             return cast("Sequence[Any]", results)
 
         return execute
@@ -214,14 +224,23 @@ def _notification(text: str) -> Notification:
     return Notification(*stored[:7]) if isinstance(stored, list) else msgspec.convert(stored, Notification)
 
 
-def _why_volatile(server: ConnectionFactory) -> str | None:
-    """Return why a server may lose acknowledged writes, None if it does not."""
-    if server.info("persistence").get("aof_enabled") != "1":
+def _why_volatile(facts: Mapping[str, str]) -> str | None:
+    """Return why a server may lose acknowledged writes, None if it does not.
+
+    :param facts: its INFO.
+    """
+    if facts.get("aof_enabled") != "1":
         return "it has no append-only file; set appendonly yes"
-    memory = server.info("memory")
-    if memory.get("maxmemory", "0") != "0" and memory.get("maxmemory_policy", "").startswith("allkeys"):
-        return f"it drops keys when its memory is full; set maxmemory-policy noeviction, not {memory['maxmemory_policy']}"
+    if facts.get("maxmemory", "0") != "0" and facts.get("maxmemory_policy", "").startswith("allkeys"):
+        return f"it drops keys when its memory is full; set maxmemory-policy noeviction, not {facts['maxmemory_policy']}"
     return None
+
+
+def _warn_of_volatile(facts: Mapping[str, str]) -> None:
+    """Log a warning about another server that may lose acknowledged writes: a replica may have other settings than its primary."""
+    reason = _why_volatile(facts)
+    if reason:
+        log.warning(_MAY_LOSE, reason)
 
 
 def _why_not_durable(server: ConnectionFactory) -> str | None:

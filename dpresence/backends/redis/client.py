@@ -20,7 +20,10 @@ from redis import RedisError
 
 from ...errors import BackendUnavailable
 from ...tasks import Task
-from .connections import ConnectionFactory, RedisConnection
+from .connection import RedisConnection
+from .connections import ConnectionFactory
+from .state import CONNECTED, state_of
+from .watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +105,9 @@ class BatchingClient:
         self._closed = False
         self.measures = server.measures(name, lambda: len(self._calls) + len(self._in_flight))
         self._seconds = self.measures.seconds[name]
+        self._generation = 0
         self._worker = Task("redis: the client", self._serve)
+        self._watch = Watch(server)
 
     def call(self, *operation: Any) -> Any:
         """Execute one operation and return its result, within ``redis.timeout_seconds``.
@@ -118,7 +123,7 @@ class BatchingClient:
             result = waiter.get()
         finally:
             call.done = None
-        if isinstance(result, BackendUnavailable):
+        if _is_error(result):
             raise result
         return result
 
@@ -143,6 +148,7 @@ class BatchingClient:
         """Close the connection and fail all waiting calls. Idempotent."""
         self._closed = True
         waiting = [*self._in_flight, *self._calls]
+        self._watch.stop()
         self._worker.stop()
         self._disconnect()
         self._fail(waiting)
@@ -199,10 +205,15 @@ class BatchingClient:
                 began = time.monotonic()
                 results = execute([call.operation for call in wanted])
                 self._seconds.observe(time.monotonic() - began)
-                self._loop.run_callback(_finish, list(zip(wanted, results, strict=True)))
+                done = list(zip(wanted, results, strict=True))
+                self._server.state.answered(wrote=any(call.operation[0] == "ping" and not _is_error(result) for call, result in done))
+                self._loop.run_callback(_finish, done)
         except (RedisError, OSError) as error:
             self._server.unavailable(error)
-            self._give_up(batch)
+            if self._execute and state_of(error) in CONNECTED:
+                self._fail(batch)
+            else:
+                self._give_up(batch)
         except Exception:  # a bug in this service; the next batch may succeed
             log.exception("redis: a batch failed")
             self._give_up(batch)
@@ -213,8 +224,11 @@ class BatchingClient:
             self._in_flight = ()
 
     def _ready(self) -> ExecuteBatch:
+        if self._execute is not None and self._generation != self._server.generation:
+            self._disconnect()
         if self._execute is None:
             self._connection = self._server.connect()
+            self._generation = self._server.generation
             self._execute = self._begin(self._connection)
         return self._execute
 
@@ -237,6 +251,10 @@ class BatchingClient:
         connection, self._connection, self._execute = self._connection, None, None
         if connection is not None:
             connection.disconnect()
+
+
+def _is_error(result: Any) -> bool:
+    return isinstance(result, BackendUnavailable)
 
 
 def _finish(results: Iterable[tuple[_Call, Any]]) -> None:

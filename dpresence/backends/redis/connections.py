@@ -1,11 +1,16 @@
-"""Connections with timeouts to one Redis server, 6.2 or later, and translation of the driver's errors."""
+"""Connections with timeouts to one Redis server, 6.2 or later, and translation of the driver's errors.
+
+With ``redis.sentinels``, every new connection leads to the server that the Sentinels name. A connection to a replica is refused, as it may
+have been the primary a moment ago.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+import ssl
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from redis import ConnectionPool, RedisError, ResponseError
 from redis.backoff import NoBackoff
@@ -15,73 +20,126 @@ from ...errors import BackendUnavailable, SettingError
 from ...measures import StoreMeasures
 from ...private import without_lone_host
 from ...settings import REDIS_URL, RedisSettings
+from .connection import RedisConnection, ask, info
+from .sentinels import Address, Sentinels
+from .state import FAILING, STATES, NotPrimary, RedisMeasures, ServerState, state_of
 
 log = logging.getLogger(__name__)
 
-_OLDEST = (6, 2)
-
-
-class RedisConnection(Protocol):
-    """The methods used of the driver's connections, which have no type hints. Every method raises the driver's errors."""
-
-    def connect(self) -> None:
-        """Connect and authenticate."""
-
-    def disconnect(self) -> None:
-        """Disconnect; never raises."""
-
-    def send_command(self, *command: str | bytes | int) -> None:
-        """Send a command."""
-
-    def read_response(self, disable_decoding: bool = False) -> Any:
-        """Wait for the next reply and return it: bytes, an integer, a list or None."""
-
-    def can_read(self, timeout: float) -> bool:
-        """Wait up to ``timeout`` seconds for a reply; return whether one has begun to arrive."""
+_FILES = {"ca_file": "ssl_ca_certs", "cert_file": "ssl_certfile", "key_file": "ssl_keyfile"}
+"""Settings of TLS, and the driver's options."""
 
 
 class ConnectionFactory:
-    """Creates connections to the server of ``redis.url``. They are cooperative if ``socket`` is patched or is gevent's.
+    """Creates connections to the primary. They are cooperative if ``socket`` is patched or is gevent's.
 
-    :raises SettingError: the URL is invalid; names ``redis.url``.
+    :ivar generation: raised when every connection should be replaced, because another server has become the primary.
+    :ivar sentinels: None without ``redis.sentinels``.
+    :ivar is_watched: whether a client follows the Sentinels.
+    :raises SettingError: the URL or a certificate is invalid; names the setting.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
         self.seconds = settings.timeout_seconds
         self.prefix = settings.prefix
+        self.state = ServerState()
+        self.generation = 0
+        self.is_watched = False
         self._url = settings.url
-        self._measures: StoreMeasures | None = None
-        tls = {"ssl_check_hostname": True} if settings.url.startswith("rediss:") else {}  # not the default of redis-py 5
+        self._measured = False
+        self._on_switch: list[Callable[[Mapping[str, str]], None]] = []
+        self._run = ""
+        self._address: Address | None = None
+        self._limits = {
+            **{"protocol": 2, "socket_timeout": self.seconds, "socket_connect_timeout": self.seconds},
+            **{"retry": Retry(NoBackoff(), 0)},
+        }
+        self._tls = _tls_options(settings)
         try:
-            self._pool = ConnectionPool.from_url(
-                settings.url,
-                protocol=2,
-                socket_timeout=self.seconds,
-                socket_connect_timeout=self.seconds,
-                retry=Retry(NoBackoff(), 0),
-                **tls,
-            )
-            self._pool.make_connection()  # does not connect, but validates the options of the URL
+            pool = ConnectionPool.from_url(settings.url, **self._limits, **self._tls)
+            pool.make_connection()  # does not connect, but validates the options of the URL
         except ValueError:
             raise SettingError(f"redis.url: must be {REDIS_URL}") from None
         except TypeError:
             raise SettingError("redis.url: must have no options but those of redis-py's connections") from None
+        # connections are not taken from the pool, which counts all connections it ever made and stops at a hundred
+        self._class, self._options = pool.connection_class, cast("Mapping[str, Any]", pool.connection_kwargs)
+        self.sentinels = self._sentinels(settings) if settings.sentinels else None
+
+    def _sentinels(self, settings: RedisSettings) -> Sentinels:
+        own = {"username": settings.sentinel_user or None, "password": settings.sentinel_password or None}
+        tls = {name: value for name, value in self._options.items() if name.startswith("ssl_")}
+
+        def connect(address: Address) -> RedisConnection:
+            connection = cast("RedisConnection", self._class(**address._asdict(), **self._limits, **own, **tls))
+            connection.connect()
+            return connection
+
+        return Sentinels(settings.sentinels, settings.sentinel_master, connect, self.seconds)
 
     def measures(self, call: str, waiting: Callable[[], int]) -> StoreMeasures:
-        """Return the measures of a client of these connections, which count their errors from now on.
+        """Return the measures of a client of these connections; the first one has the errors and the state of the server.
 
         :param call: name of its calls.
         :param waiting: see ``StoreMeasures``.
         """
-        self._measures = StoreMeasures("redis", (call,), waiting)
-        return self._measures
+        shared, self._measured = self._measured, True
+        return RedisMeasures((call,), waiting, self.state, shared)
 
     def connect(self) -> RedisConnection:
-        """Return a new connection; every wait on it is limited to ``redis.timeout_seconds``. Raises the driver's errors."""
-        # not taken from the pool, which counts all connections it ever made and stops at a hundred
-        connection = cast("RedisConnection", self._pool.connection_class(**self._pool.connection_kwargs))
+        """Return a new connection to the primary; every wait on it is limited to ``redis.timeout_seconds``.
+
+        :raises RedisError: also if the Sentinels name no primary, or the server is a replica. Raises OSError as well.
+        """
+        return self._connect()[0]
+
+    def _connect(self) -> tuple[RedisConnection, dict[str, str]]:
+        address = self.sentinels.primary() if self.sentinels else None
+        connection = self.connect_to(address)
+        try:
+            facts = info(connection)
+            if facts["role"] != "master":
+                raise NotPrimary(f"a replica of {facts.get('master_host')}:{facts.get('master_port')}")
+        except BaseException:
+            connection.disconnect()
+            raise
+        self._note_run(facts, address)
+        return connection, facts
+
+    def on_switch(self, look: Callable[[Mapping[str, str]], None]) -> None:
+        """Have a function called with INFO of each further server that is connected to."""
+        self._on_switch.append(look)
+
+    def connect_to(self, address: Address | None = None) -> RedisConnection:
+        """Return a new connection to any server, with the user, the database and the options of ``redis.url``.
+
+        :param address: None for that of ``redis.url``.
+        """
+        connection = cast("RedisConnection", self._class(**{**self._options, **(address._asdict() if address else {})}))
         connection.connect()
         return connection
+
+    def _note_run(self, facts: Mapping[str, str], address: Address | None) -> None:
+        """Have all other connections replaced if a connection has led to another server, or to one that was restarted."""
+        before, self._run, self._address = self._run, facts["run_id"], address
+        if before not in ("", self._run):
+            self.generation += 1
+            self.state.switches += 1
+            where = f": the primary is {address}" if address else ""
+            log.warning("redis: connected to another server, or to one that was restarted%s", where)
+            for look in self._on_switch:
+                look(facts)
+
+    def find_moved(self) -> None:
+        """Have all connections replaced if the Sentinels name another primary than the one that is connected to.
+
+        :raises RedisError: no Sentinel names one.
+        """
+        address = self.sentinels.primary() if self.sentinels else None
+        if address and self._address not in (None, address):
+            self._address = address
+            self.generation += 1
+            log.warning("redis: the Sentinels name another primary: %s", address)
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -91,13 +149,15 @@ class ConnectionFactory:
         except (RedisError, OSError) as error:
             raise self.unavailable(error) from error
 
-    def info(self, section: str) -> dict[str, str]:
-        """Return a section of INFO.
+    def facts(self) -> dict[str, str]:
+        """Return INFO of the primary.
 
         :raises BackendUnavailable: the server does not answer.
         """
-        with self._once() as connection:
-            return info(connection, section)
+        with self.errors():
+            connection, facts = self._connect()
+            connection.disconnect()
+        return facts
 
     def option(self, name: str) -> str | None:
         """Return the value of a CONFIG option; None if the server denies access to it.
@@ -105,11 +165,7 @@ class ConnectionFactory:
         :raises BackendUnavailable: the server does not answer.
         """
         with self._once() as connection:
-            try:
-                found = ask(connection, "CONFIG", "GET", name)
-            except ResponseError:
-                return None
-        return found[1].decode() if found else None
+            return option(connection, name)
 
     def command(self, *words: str | bytes | int) -> Any:
         """Execute one rare command on a connection of its own and return its reply.
@@ -130,47 +186,58 @@ class ConnectionFactory:
                 connection.disconnect()
 
     def unavailable(self, error: Exception) -> BackendUnavailable:
-        """Log an error of the driver and return the exception for the caller."""
-        if self._measures is not None:
-            self._measures.errors += 1
-        log.warning("redis: %s: %s", type(error).__name__, self.message_of(error))
-        return BackendUnavailable()
+        """Record and log an error of the driver, and return the exception for the caller."""
+        self.state.failed(error, self.message_of(error))
+        found = BackendUnavailable()
+        found.reason = STATES[state_of(error)]
+        return found
+
+    def refused(self, operation: str, reason: str) -> BackendUnavailable:
+        """Record the error of one operation of a script, and return the exception for the caller.
+
+        :param reason: the error as the script caught it.
+        """
+        error = ResponseError(reason)
+        if state_of(error) == FAILING:
+            log.warning("redis: %s failed: %s", operation, reason)
+            return BackendUnavailable()
+        return self.unavailable(error)
 
     def message_of(self, error: Exception) -> str:
         """Return the driver's error message without secrets, for the log."""
         return without_lone_host(str(error), self._url)
 
-    def check(self) -> None:
-        """Check the server's version and mode, once at startup.
 
-        :raises SettingError: the server is too old, or a cluster.
-        :raises BackendUnavailable: the server does not answer.
-        """
-        found = self.info("server")
-        version = tuple(int(part) for part in found["redis_version"].split(".")[:2])
-        if version < _OLDEST or found.get("redis_mode") == "cluster":
-            what = f"{found['redis_version']}, {found.get('redis_mode', 'standalone')}"
-            raise SettingError(f"redis.url: must be one Redis 6.2 or later, no cluster; this one is {what}")
-
-    def refuse_eviction(self) -> None:
-        """Refuse a server that may evict any key when its memory is full. It may evict keys that have a time to live.
-
-        :raises SettingError: the eviction policy covers all keys.
-        :raises BackendUnavailable: the server does not answer.
-        """
-        policy = self.info("memory").get("maxmemory_policy", "")
-        if policy.startswith("allkeys"):
-            what = f"with {policy} devices and feeds vanish when its memory is full"
-            raise SettingError(f"redis.url: must be a Redis with maxmemory-policy noeviction; {what}")
+def option(connection: RedisConnection, name: str) -> str | None:
+    """Return the value of a CONFIG option; None if the server denies access to it. Raises the driver's other errors."""
+    try:
+        found = ask(connection, "CONFIG", "GET", name)
+    except ResponseError:
+        return None
+    return found[1].decode() if found else None
 
 
-def ask(connection: RedisConnection, *command: str | bytes | int) -> Any:
-    """Send one command and return its reply: bytes, an integer, a list or None."""
-    connection.send_command(*command)
-    return connection.read_response(disable_decoding=True)
+def _tls_options(settings: RedisSettings) -> dict[str, Any]:
+    """Return the driver's options for TLS.
+
+    :raises SettingError: a file is missing or invalid.
+    """
+    if not settings.url.startswith("rediss:"):
+        return {}
+    for name in _FILES:
+        if getattr(settings, name):
+            _check_file(name, settings)
+    given = {option: getattr(settings, name) for name, option in _FILES.items() if getattr(settings, name)}
+    return {"ssl_check_hostname": True, **given}  # the former is not the default of redis-py 5
 
 
-def info(connection: RedisConnection, section: str) -> dict[str, str]:
-    """Return a section of INFO."""
-    lines = (line.partition(":") for line in ask(connection, "INFO", section).decode().splitlines())
-    return {key: value for key, colon, value in lines if colon}
+def _check_file(name: str, settings: RedisSettings) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if name == "ca_file":
+            context.load_verify_locations(settings.ca_file)
+        else:
+            context.load_cert_chain(settings.cert_file, settings.key_file or None, password="")
+    except OSError as error:  # ssl.SSLError as well
+        key = f"redis.{name}"
+        raise SettingError(f"{key}: must be a readable PEM file ({error.strerror or 'the key does not fit the certificate'})") from None

@@ -10,14 +10,21 @@ import gevent
 from redis import RedisError, TimeoutError
 
 from ...tasks import Task
-from .connections import ConnectionFactory, RedisConnection, ask
+from .connection import RedisConnection, ask
+from .connections import ConnectionFactory
 
 log = logging.getLogger(__name__)
 
 QUIET_SECONDS = 5.0
 """Seconds of silence after which the subscriber pings the server."""
+LOOK_SECONDS = 1.0
+"""Time after which the subscriber notices that the connections should be replaced."""
 PAUSE_SECONDS = (0.1, 2.0)
 """Minimum and maximum pause in seconds before a reconnection attempt."""
+
+
+class _Moved(Exception):
+    """Another server has become the primary."""
 
 
 class PubSub:
@@ -38,6 +45,7 @@ class PubSub:
         self._on_gap = on_gap
         self._gap = False
         self._pause = PAUSE_SECONDS[0]
+        self._generation = 0
         with server.errors():
             self._connection = self._subscribe()
         self._task = Task("redis: the subscription", self._serve)
@@ -49,6 +57,7 @@ class PubSub:
 
     def _subscribe(self) -> RedisConnection:
         connection = self._server.connect()
+        self._generation = self._server.generation
         ask(connection, "SUBSCRIBE", *self._channels)  # in one command: a script sees both or none
         return connection
 
@@ -56,8 +65,10 @@ class PubSub:
         while True:
             try:
                 self._follow()
+            except _Moved:
+                pass
             except (RedisError, OSError) as error:
-                log.warning("redis: signals interrupted: %s: %s", type(error).__name__, self._server.message_of(error))
+                self._server.unavailable(error)
             finally:
                 self._connection.disconnect()
                 self._gap = True
@@ -77,8 +88,17 @@ class PubSub:
                 self._on_message(reply[2])
 
     def _wait(self) -> None:
-        """Wait for the next message, pinging the server during long silences to detect a lost connection."""
-        if not self._connection.can_read(timeout=QUIET_SECONDS):
-            self._connection.send_command("PING")
-            if not self._connection.can_read(timeout=self._server.seconds):
-                raise TimeoutError("no answer to a ping")
+        """Wait for the next message, pinging the server during long silences to detect a lost connection.
+
+        A former primary still passes the messages of the present one on, but that does not count its subscribers and may send none.
+
+        :raises _Moved: the connections should be replaced.
+        """
+        for _ in range(round(QUIET_SECONDS / LOOK_SECONDS)):
+            if self._generation != self._server.generation:
+                raise _Moved
+            if self._connection.can_read(timeout=LOOK_SECONDS):
+                return
+        self._connection.send_command("PING")
+        if not self._connection.can_read(timeout=self._server.seconds):
+            raise TimeoutError("no answer to a ping")

@@ -7,9 +7,11 @@ the module is first needed. The modules are the files of the folder ``lua`` of a
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import cast
+from typing import Any
 
-from .connections import RedisConnection, ask
+from redis.exceptions import NoScriptError
+
+from .connection import RedisConnection, ask
 
 _REQUIRE = """\
 local modules, loaded = {}, {}
@@ -36,6 +38,21 @@ def script(package: str, name: str) -> bytes:
     return (_REQUIRE + "".join(modules) + main).encode()
 
 
-def load(connection: RedisConnection, text: bytes) -> bytes:
-    """Load a script into the server and return its SHA1 digest."""
-    return cast("bytes", ask(connection, "SCRIPT", "LOAD", text))
+class Script:
+    """A script on one connection. It is loaded again if the server has forgotten it (``SCRIPT FLUSH``). Raises the driver's errors."""
+
+    def __init__(self, connection: RedisConnection, text: bytes) -> None:
+        self._connection = connection
+        self._text = text
+        self._load()
+
+    def execute(self, argument: bytes) -> Any:
+        """Execute the script with one argument and return its reply."""
+        try:
+            return ask(self._connection, "EVALSHA", self._digest, 0, argument)
+        except NoScriptError:  # it was not executed
+            self._load()
+            return ask(self._connection, "EVALSHA", self._digest, 0, argument)
+
+    def _load(self) -> None:
+        self._digest = ask(self._connection, "SCRIPT", "LOAD", self._text)

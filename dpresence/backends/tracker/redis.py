@@ -29,6 +29,7 @@ from ...clock import Clock
 from ...errors import BackendUnavailable, TooMany
 from ...model import ERASED, Device, DirectoryVersion, FeedEntry, Grant, GrantSet, Status
 from ...settings import PresenceSettings
+from ..redis.checks import check_server, refuse_eviction, warn_of_eviction
 from ..redis.client import BatchingClient, Unanswered
 from ..redis.connections import ConnectionFactory
 from ..redis.pubsub import PubSub
@@ -58,10 +59,11 @@ class RedisTracker(RedisFeeds):
     waits = True
 
     def __init__(self, server: ConnectionFactory, settings: PresenceSettings, clock: Clock) -> None:
-        server.check()
-        server.refuse_eviction()
+        check_server(server)
+        refuse_eviction(server)
+        server.on_switch(warn_of_eviction)
         self._signals = Signals()
-        self._batches = Batches(f"{server.prefix}t:", self._signals, settings, clock)
+        self._batches = Batches(server, self._signals, settings, clock)
         self._epochs, self._process = self._batches.epochs, self._batches.process
         self._lost_cursor = "0"  # cursor of the search for users whose record is lost
         self._unanswered: dict[tuple[str, str], object] = {}  # (user, connection) that may own a device after an unanswered call

@@ -50,6 +50,7 @@ class RedisServer:
         self.url = f"unix://{f':{password}@' if password else ''}{self.socket}"
         self.process: subprocess.Popen[bytes] | None = None
         self.environment = dict(os.environ)
+        self.executable = EXECUTABLE
         self._password = password
         self._options = {
             **{"port": "0", "unixsocket": str(self.socket), "dir": str(folder), "save": "", "loglevel": "warning"},
@@ -59,7 +60,7 @@ class RedisServer:
 
     def start(self) -> RedisServer:
         words = [word for name, value in self._options.items() for word in (f"--{name}", value)]
-        self.process = subprocess.Popen([EXECUTABLE, *words], stdout=subprocess.DEVNULL, env=self.environment)
+        self.process = subprocess.Popen([self.executable, *words], stdout=subprocess.DEVNULL, env=self.environment)
         eventually(self._answers)
         return self
 

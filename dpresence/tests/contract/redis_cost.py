@@ -9,14 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from dpresence.backends.redis import connections
+from dpresence.backends.redis import connection as driver
 
 from .redis import RedisServer
 
 GOAL_MS = 5
 """The longest a script may take. A machine whose cores are shared counts more: tests accept five times that."""
 _ATTEMPTS = 3
-_MODULES = ("dpresence.backends.mailbox.redis.ask", "dpresence.backends.tracker.redis_batches.ask")
 
 
 @contextmanager
@@ -26,12 +25,12 @@ def script_costs(redis: RedisServer) -> Iterator[list[float]]:
 
     def ask(connection: Any, *command: Any) -> Any:
         before = _cpu_ms(redis)
-        reply = connections.ask(connection, *command)
+        reply = driver.ask(connection, *command)
         if command[0] == "EVALSHA":
             costs.append(_cpu_ms(redis) - before)
         return reply
 
-    with patch(_MODULES[0], ask), patch(_MODULES[1], ask):
+    with patch("dpresence.backends.redis.scripts.ask", ask):
         yield costs
 
 

@@ -9,6 +9,7 @@ import pytest
 from dpresence.backends import load
 from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox.redis import RedisMailbox
+from dpresence.backends.redis.state import STATES
 from dpresence.backends.tracker.redis import RedisTracker
 from dpresence.errors import BackendUnavailable, SettingError
 from dpresence.settings import RedisSettings, Settings, StorageSettings
@@ -35,14 +36,14 @@ def test_the_settings_choose_redis_and_a_ping_names_what_is_away(lost_redis):
 
 
 @pytest.mark.parametrize(
-    ("option", "refuses", "takes"),
+    ("option", "refuses", "takes", "state"),
     [
-        ("maxmemory", "1", "0"),  # OOM
-        ("replicaof", "127.0.0.1 1", "no one"),  # READONLY: a failover made a replica of it
-        ("min-replicas-to-write", "1", "0"),  # NOREPLICAS
+        ("maxmemory", "1", "0", "full"),
+        ("replicaof", "127.0.0.1 1", "no one", "replica"),  # a failover made a replica of it
+        ("min-replicas-to-write", "1", "0", "refuses_writes"),
     ],
 )
-def test_a_redis_that_answers_and_refuses_writes_is_named_by_a_ping(lost_redis, option, refuses, takes):
+def test_a_redis_that_answers_and_refuses_writes_is_named_by_a_ping(lost_redis, caplog, option, refuses, takes, state):
     lost_redis.start()
     backends = load(on_redis(lost_redis.url), FakeClock())
     assert backends.ping() == {"directory": True, "tracker": True, "mailbox": True}
@@ -54,8 +55,15 @@ def test_a_redis_that_answers_and_refuses_writes_is_named_by_a_ping(lost_redis, 
     tell(refuses)
     assert backends.ping() == {"directory": True, "tracker": False, "mailbox": False}
     assert lost_redis.client.ping(), "it is there"
+    assert backends.redis_state() == state
+    lines = [record.getMessage() for record in caplog.records if "this Redis" in record.getMessage()]
+    assert [STATES[state] in line for line in lines].count(True) == 1, "one line for both roles, with what to do"
+    with pytest.raises(BackendUnavailable) as caught:
+        load(on_redis(lost_redis.url), FakeClock())
+    assert str(caught.value) == f"redis.url: the Redis {STATES[state]}"
     tell(takes)
     eventually(lambda: all(backends.ping().values()))
+    assert backends.redis_state() == "ok"
     backends.close()
     assert not lost_redis.client.exists("dpresence:m:ping")
 
@@ -97,11 +105,12 @@ def test_a_redis_that_drops_any_key_when_it_is_full_stops_the_start_of_the_track
     assert str(caught.value) == f"redis.url: {what}"
 
 
-def test_what_a_volatile_policy_may_drop_is_not_missed(cooperative_redis):
+def test_what_a_volatile_policy_may_drop_is_warned_of(cooperative_redis, caplog):
     with running(maxmemory="100mb", **{"maxmemory-policy": "volatile-ttl"}) as redis:
         load(
             Settings(storage=StorageSettings("sqlite://", tracker="redis", mailbox="sql"), redis=RedisSettings(redis.url)), FakeClock()
         ).close()
+    assert "redis: keys may vanish when the memory of this Redis is full: set maxmemory-policy noeviction, not volatile-ttl" in caplog.text
 
 
 def test_a_server_is_reached_however_often_it_was_away(lost_redis):

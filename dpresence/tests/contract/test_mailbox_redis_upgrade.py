@@ -15,8 +15,7 @@ import pytest
 
 from dpresence.backends.mailbox import Queue
 from dpresence.backends.mailbox.redis import RedisMailbox
-from dpresence.backends.redis.connections import ask
-from dpresence.backends.redis.scripts import load
+from dpresence.backends.redis.scripts import Script
 from dpresence.model import Notification
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
@@ -29,12 +28,11 @@ class Earlier:
     """A process of that version."""
 
     def __init__(self, server):
-        self._connection = server.connect()
-        self._name = load(self._connection, SCRIPT)
+        self._script = Script(server.connect(), SCRIPT)
 
     def run(self, *operation):
         request = msgspec.msgpack.encode(("dpresence:m:", [operation]))
-        return msgspec.msgpack.decode(ask(self._connection, "EVALSHA", self._name, 0, request))[0]
+        return msgspec.msgpack.decode(self._script.execute(request))[0]
 
     def push(self, *names, user="jane", appid="app-1", ends=NOW + 10 * DAY):
         puid = f"puid-of-{appid}" + ("" if user == "jane" else f"-{user}")

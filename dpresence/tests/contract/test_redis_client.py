@@ -8,7 +8,7 @@ import gevent
 import pytest
 
 from dpresence.backends.redis.client import BatchingClient, Unanswered
-from dpresence.backends.redis.connections import ask
+from dpresence.backends.redis.connection import ask
 from dpresence.errors import BackendUnavailable
 from dpresence.tests.waiting import eventually
 

@@ -65,7 +65,7 @@ def test_a_script_deals_with_one_user_who_has_many_grants(redis_server, trackers
     tracker, sizes = trackers(redis_server.server()), []
     grants = {user: [grant(user, f"app-{n}") for n in range(100)] for user in map(str, range(16))}
     batches, execute = tracker._batches, tracker._batches._execute
-    monkeypatch.setattr(batches, "_execute", lambda connection, batch, calls: sizes.append(len(calls)) or execute(connection, batch, calls))
+    monkeypatch.setattr(batches, "_execute", lambda batch, calls: sizes.append(len(calls)) or execute(batch, calls))
     gevent.joinall([gevent.spawn(connect, tracker, grants=those, user=user) for user, those in grants.items()], raise_error=True)
     assert sum(sizes) == 16 and max(sizes) == 1
 

@@ -161,7 +161,7 @@ class Witnesses:
         """The one who is cut off says so; what happens at the other is done."""
         refused = self._device.ask(email=self._revoker.email, status="unavailable")
         assert (refused["errno"], refused["retry_after"]) == (201, 5)
-        assert backends(self._cut) == (503, {"directory": True, "tracker": False, "mailbox": False})
+        assert backends(self._cut) == (503, {"directory": True, "tracker": False, "mailbox": False, "redis": "unreachable"})
         assert backends(self._whole)[0] == 200
         self._revoker.call("DELETE", f"/grant/{self._application.appid}", status=204)
         self._newer = self._enter(Device(self._mover))

@@ -137,7 +137,9 @@ class Outage:
         self._back_after = time.monotonic() - start
 
     def tell(self, figures, name):
-        assert set(map(str, self._heartbeats)) == {str((503, {"directory": True, "tracker": False, "mailbox": False}))}
+        assert set(map(str, self._heartbeats)) == {
+            str((503, {"directory": True, "tracker": False, "mailbox": False, "redis": "unreachable"}))
+        }
         assert {(answer["errno"], answer["retry_after"]) for answer in self._answers} == {(201, 5)}
         assert self._process.alive
         figures.time(name, "all is well after Redis is back", self._back_after, BACK_SECONDS)

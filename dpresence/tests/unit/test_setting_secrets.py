@@ -79,6 +79,8 @@ def test_no_key_tells_its_value_where_that_may_be_a_secret(key: str) -> None:
         "oidc.corp.client_secret_file",
         "identity.secret_file",
         "redis.password",
+        "redis.sentinel_user",
+        "redis.sentinel_password",
         "outbound.ca_file",
         "pages.operator",
         "browserid.a.example.keys",
@@ -149,7 +151,7 @@ def test_an_option_that_the_driver_does_not_know_stops_the_start(key: str, text:
 def test_a_percent_encoded_password_arrives(password: str) -> None:
     assert said("redis.url", f"redis://:{password}@127.0.0.1:1/0") == ""
     assert said("directory.url", f"postgresql+psycopg://u:{password}@127.0.0.1:1/db") == ""
-    assert ConnectionFactory(RedisSettings("redis://:p%40ss@h/0"))._pool.connection_kwargs["password"] == "p@ss"
+    assert ConnectionFactory(RedisSettings("redis://:p%40ss@h/0"))._options["password"] == "p@ss"
 
 
 # -- the file

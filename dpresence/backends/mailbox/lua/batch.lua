@@ -1,5 +1,6 @@
 -- Executes one batch of operations, in order and atomically. Their documentation: backends/mailbox/__init__.py.
--- ARGV[1], cmsgpack: prefix, operations. Returns cmsgpack: results, and numbers of undelivered notifications discarded by reason.
+-- ARGV[1], cmsgpack: prefix, operations. Returns cmsgpack: results, numbers of undelivered notifications discarded by
+-- reason, and failures (position, reason): a server that is full refuses to store, and still discards.
 --
 --   count          the latest position; positions only increase, even after the server has lost data
 --   order:USER     sorted set: ids of undelivered notifications by position
@@ -24,14 +25,20 @@
 -- Keys are computed here and not declared: Redis Cluster is not supported.
 local delivery, migration, queues = require('delivery'), require('migration'), require('queues')
 
-local results = {}
-for index, operation in ipairs(queues.operations) do
+local function execute(operation)
   local name = operation[1]
-  if migration.has_earlier(operation[2]) then
-    results[index] = false
-  else
-    local run = delivery[name] or require('purging')[name] or migration.operations[name] or require('records')[name]
-    results[index] = run(unpack(operation, 3))
-  end
+  if migration.has_earlier(operation[2]) then return false end
+  local run = delivery[name] or require('purging')[name] or migration.operations[name] or require('records')[name]
+  return run(unpack(operation, 3))
 end
-return cmsgpack.pack({ results, queues.discarded })
+
+local results, failed = {}, {}
+for index, operation in ipairs(queues.operations) do
+  local done, result = pcall(execute, operation)
+  if not done then
+    failed[#failed + 1] = { index, type(result) == 'table' and tostring(result.err) or tostring(result) } -- a table from Redis 7 on
+    result = false
+  end
+  results[index] = result
+end
+return cmsgpack.pack({ results, queues.discarded, failed })

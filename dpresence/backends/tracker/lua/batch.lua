@@ -28,6 +28,9 @@ local call = redis.call
 local registered = call('HGET', context.processes, context.process)
 if not registered or tonumber(string.match(registered, '^%d+')) ~= context.generation then return false end
 
+-- The first write of a script. A server that is full or refuses writes fails it before anything has changed, and refuses none after it.
+local batches = call('HINCRBY', context.meta, 'batches', 1)
+
 local damage, feeds = require('damage'), require('feeds')
 local PARTS = { 'devices', 'reading', 'grants', 'statuses', 'leases', 'figures' } -- modules that return operations by name
 
@@ -62,6 +65,5 @@ local text = table.concat(context.signals, '\n')
 if #context.signals > 0 and may_have_other_subscribers() then
   call('PUBLISH', signals_channel, context.process .. '\n' .. text) -- see tracker/redis.py
 end
-local batches = call('HINCRBY', context.meta, 'batches', 1)
 if context.reset then call('UNLINK', context.meta, context.processes) end -- the next registration deletes all data, see open.lua
 return cmsgpack.pack({ batches, text, results, table.concat(context.local_signals, '\n'), failed, entries })
