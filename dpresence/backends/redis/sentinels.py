@@ -79,19 +79,16 @@ class Sentinels:
         waiting = {gevent.spawn(self._view, address): address for address in self.addresses}
         views: list[View] = []
         errors: dict[Address, Exception] = {}
-        try:
-            with gevent.Timeout(self._seconds, False), gevent.iwait(list(waiting)) as done:
-                for one in done:
-                    result = one.value
-                    if isinstance(result, View):
-                        views.append(result)
-                    else:
-                        errors[waiting[one]] = result
-                    if len(views) == enough:
-                        gevent.wait(list(waiting), STRAGGLER_SECONDS)
-                        return [one.value for one in waiting if isinstance(one.value, View)], errors
-        finally:
-            gevent.killall(list(waiting), block=False)
+        # Those that do not answer end at their own timeouts: a connection that is being opened cannot be abandoned without a leak.
+        with gevent.Timeout(self._seconds, False), gevent.iwait(list(waiting)) as done:
+            for one in done:
+                if isinstance(one.value, View):
+                    views.append(one.value)
+                else:
+                    errors[waiting[one]] = one.value
+                if len(views) == enough:
+                    gevent.wait(list(waiting), STRAGGLER_SECONDS)
+                    return [one.value for one in waiting if isinstance(one.value, View)], errors
         return views, errors
 
     @contextmanager
