@@ -57,6 +57,7 @@ class NotAdmitted(InvalidAssertion):
         "unverified": "the identity provider has not verified the e-mail address",
         "email": "the identity provider sent no e-mail address in ASCII",
         "domain": "this identity provider may not assert e-mail addresses of that domain",
+        "direct": "tokens of this identity provider are accepted only from a sign-in with the browser",
     }
 
     def __init__(self, reason: str, about: str = "") -> None:
@@ -166,6 +167,34 @@ class PairingIncomplete(Refused):
 
     def __init__(self, reason: str, retry_after: int | None = None) -> None:
         super().__init__(f"{self.text}: {self.REASONS[reason]}", details=reason, retry_after=retry_after)
+
+
+class InvalidLogout(Refused):
+    """A logout token of an identity provider is not valid; ``details`` is the reason in one word."""
+
+    errno, status, text = 144, 400, "the logout token is not valid"
+
+    REASONS: ClassVar[dict[str, str]] = {
+        "malformed": "it is not a signed JWT with the claims of a logout token",
+        "too_long": "it has more than 8192 characters",
+        "type": "it is of another type",
+        "algorithm": "its algorithm is not permitted",
+        "issuer": "iss: is not that of this provider",
+        "key": "the provider publishes no key with its kid",
+        "signature": "its signature is wrong",
+        "audience": "aud: does not contain the client id of this service",
+        "time": "iat or nbf: is in the future",
+        "expired": "exp: is over",
+        "old": "iat: is more than ten minutes ago",
+        "events": "events: does not name a back-channel logout",
+        "nonce": "nonce: must not be there",
+        "session": "sid: is missing",
+        "subject": "sub: is missing, and so is sid",
+        "replayed": "jti: was used before",
+    }
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{self.text}: {self.REASONS[reason]}", details=reason)
 
 
 class FieldTooLong(Refused):

@@ -50,18 +50,25 @@ class DeviceSession:
     :ivar status: the status that the tracker has confirmed last.
     :ivar acknowledges: the device acknowledges notifications.
     :ivar family: the ticket family that the sign-in belongs to, or None.
+    :ivar provider_session: key of the identity provider's session that an assertion belongs to, or None. Only the hub changes it.
+    :ivar began_at: when that sign-in began, in milliseconds since the epoch.
     :ivar revision: revision of the account at the sign-in.
     :ivar digest: digest of the last assertion or ticket; empty after a device credential.
     :ivar ends_at: ``Clock.monotonic()`` at which the session ends.
     """
 
-    __slots__ = ("_progress", "acknowledges", "device", "digest", "email", "ends_at", "family", "revision", "status", "user")
+    __slots__ = (
+        "_progress", "acknowledges", "began_at", "device", "digest", "email", "ends_at", "family", "provider_session", "revision",
+        "status", "user",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.user = self.email = self.device = ""
         self.status: Status = "offline"
         self.acknowledges = False
         self.family: str | None = None
+        self.provider_session: str | None = None
+        self.began_at = 0
         self.revision = 0
         self.digest = b""
         self.ends_at = 0.0
@@ -141,6 +148,7 @@ class Hub:
         self.sign_outs = 0
         self._device_count = 0
         self._devices: dict[str, DevicePort | dict[str, DevicePort]] = {}  # no dict for a user's only channel: it takes 184 bytes
+        self._of_provider_sessions: defaultdict[str, set[DevicePort]] = defaultdict(set)
         self._applications: defaultdict[str, set[AppServicePort]] = defaultdict(set)
 
     # -- devices
@@ -154,8 +162,20 @@ class Hub:
         self._store(user, channels)
         return previous if previous is not channel else None
 
+    def set_provider_session(self, channel: DevicePort, key: str | None, began_at: int = 0) -> None:
+        """Record the identity provider's session that a channel's sign-in belongs to, None for no session, and when the sign-in began."""
+        if channel.session.provider_session is not None:
+            channels = self._of_provider_sessions[channel.session.provider_session]
+            channels.discard(channel)
+            if not channels:
+                del self._of_provider_sessions[channel.session.provider_session]
+        if key is not None:
+            self._of_provider_sessions[key].add(channel)
+        channel.session.provider_session, channel.session.began_at = key, began_at
+
     def leave_device(self, user: str, device: str, channel: DevicePort) -> None:
         """Remove a channel if it is the registered one of its device."""
+        self.set_provider_session(channel, None)
         channels = self.devices_of(user)
         if channels.get(device) is channel:
             del channels[device]
@@ -181,6 +201,12 @@ class Hub:
         for name, channel in self.devices_of(user).items():
             if which(name, channel):
                 channel.close(CloseCode.NOT_SIGNED_IN, reason)
+
+    def close_provider_session(self, key: str, at: int) -> None:
+        """Close the channels whose sign-in belongs to a session that an identity provider has ended, and began until ``at``."""
+        self.sign_outs += 1
+        for channel in [each for each in self._of_provider_sessions.get(key, ()) if each.session.began_at <= at]:
+            channel.close(CloseCode.NOT_SIGNED_IN, "signed out")
 
     def close_replaced(self, user: str, device: str, connection: str) -> None:
         """Close the channel of a device if its connection is ``connection``, which another process has replaced."""

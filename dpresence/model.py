@@ -41,12 +41,16 @@ class Identity:
     :param issuer: the identity provider that asserts the address.
     :param subject: the issuer's identifier of the person; the e-mail address if the issuer has none.
     :param expires_at: when the assertion expires.
+    :param began_at: when the sign-in began or the assertion was issued; None if the issuer cannot end sign-ins.
+    :param provider_session: key of the issuer's session with the person (``logouts.provider_session``), or None.
     """
 
     email: str
     issuer: str
     subject: str
     expires_at: int
+    began_at: int | None = None
+    provider_session: str | None = None
 
     @property
     def pin(self) -> tuple[str, str]:
@@ -168,12 +172,14 @@ class Session:
     """A browser session.
 
     :param id_hash: SHA-256 of the value of the cookie.
+    :param provider_session: key of the identity provider's session that it was opened with, or None.
     """
 
     id_hash: bytes
     user: str
     created_at: int
     expires_at: int
+    provider_session: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +192,7 @@ class Ticket:
     :param device: the device that last used a ticket of the family, or None.
     :param expires_at: when the ticket expires.
     :param session_ends_at: when the sign-in of a channel that was opened with it expires.
+    :param provider_session: of a ticket of a device: see ``Session``.
     """
 
     hash: bytes
@@ -195,6 +202,7 @@ class Ticket:
     session_ends_at: int
     session: bytes | None = None
     device: str | None = None
+    provider_session: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

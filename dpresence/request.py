@@ -29,6 +29,7 @@ class Validated(TypedDict, total=False):
     client: OidcClient
     attempt: Attempt
     answer: dict[str, str]
+    logout_token: str
 
 
 class Request(pyramid_request.Request):

@@ -38,6 +38,8 @@ NOTES = {
     "redeemPairing": "The device polls until the user has answered. `details` of errno 143 is an error code of RFC 8628: "
     "`authorization_pending`, `slow_down`, `access_denied` or `expired_token`.",
     "postAnswer": "The form of the page is answered with 303 to the page.",
+    "postBackchannelLogout": "OpenID Connect Back-Channel Logout 1.0: the provider sends a logout token. `details` of errno 144 is the "
+    "reason in one word.",
     "postLogin": "The answer sets the session cookie. The session that the browser had before ends. An assertion is accepted once.",
     "getApplication": "A websocket handshake at this path opens the channel of an app service: see the AsyncAPI document.",
     "changeApplication": "A new domain starts over: the application is neither validated nor active, and every grant is revoked.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import errno_table
@@ -107,7 +108,7 @@ def _operation(operation: Operation, tag: str) -> dict[str, Any]:
         made["description"] = NOTES[operation.id]
     if operation.query:
         made["parameters"] = [_parameter(name, "query") for name in operation.query]
-    if operation.body is not None:
+    if operation.body is not None or operation.form:
         made["requestBody"] = _body(operation)
     made["responses"] = _responses(operation)
     made["security"] = _security(operation)
@@ -121,11 +122,16 @@ def _security(operation: Operation) -> list[dict[str, list[str]]]:
 
 
 def _body(operation: Operation) -> dict[str, Any]:
-    content: dict[str, Any] = {JSON: {"schema": _schema(operation.body)}}
+    content: dict[str, Any] = {JSON: {"schema": _schema(operation.body)}} if operation.body is not None else {}
     if operation.id in FORMS:
-        fields = dict.fromkeys(("allow", "deny", *FORMS[operation.id]), TEXT)
-        content[FORM] = {"schema": {"type": "object", "properties": fields, "required": list(FORMS[operation.id])}}
+        content[FORM] = _form(("allow", "deny", *FORMS[operation.id]), FORMS[operation.id])
+    elif operation.form:
+        content[FORM] = _form(operation.form, operation.form)
     return {"required": not operation.optional, "content": content}
+
+
+def _form(fields: Sequence[str], required: Sequence[str]) -> dict[str, Any]:
+    return {"schema": {"type": "object", "properties": dict.fromkeys(fields, TEXT), "required": list(required)}}
 
 
 def _schema(kind: Any) -> Schema:

@@ -30,6 +30,7 @@ class Operation:
     :param answers: the body of each HTTP status that is no error; None without one, ``str`` for a page only, ``bytes`` for a file,
         ``dict`` for a document.
     :param body: the struct of the body, ``Empty`` for a call without fields; None where a body is not read.
+    :param form: the fields of the HTML form that is its body; none of them may be omitted.
     :param optional: the body may be omitted.
     :param errnos: the errnos of this call, besides those of its caller, its body, its path and every call.
     :param query: its query parameters (``descriptions.PARAMETERS``).
@@ -42,6 +43,7 @@ class Operation:
     caller: Caller
     answers: Mapping[int, Any]
     body: Any = None
+    form: tuple[str, ...] = ()
     optional: bool = False
     errnos: tuple[int, ...] = ()
     query: tuple[str, ...] = ()

@@ -15,7 +15,6 @@ from ..messages import (
     ApplicationChange,
     ApplicationDetails,
     ApplicationPage,
-    BeginPairing,
     CurrentUsers,
     DevelopmentAssertion,
     DeviceList,
@@ -26,106 +25,24 @@ from ..messages import (
     GrantPage,
     GrantQuestion,
     Heartbeat,
-    LoggedIn,
-    LoggedOut,
-    Login,
-    Logout,
     MintedAssertion,
     NewApplication,
-    NewCredential,
     NewGrant,
     NewKey,
     NewNotifications,
-    NewTicket,
     NotifyAnswer,
-    PairingAnswer,
-    PairingAnswered,
-    PairingQuestion,
     PresencePage,
-    RedeemPairing,
-    StartedPairing,
     Version,
 )
 from .operation import Operation
+from .sign_in_operations import PAIRING, SIGNING_IN
 
 _PAGED = ("after", "limit")
 _NONE: dict[str, Any] = {"body": Empty, "optional": True}
 
 OPERATIONS: dict[str, tuple[Operation, ...]] = {
-    "Signing in": (
-        Operation("GET /sidebar", "getSidebar", "The page My presence", "session", {200: str}, errnos=(111,), page=True),
-        Operation("GET /login", "getLogin", "The page to sign in", "anybody", {200: str}, errnos=(115,), query=("next",), page=True),
-        Operation(
-            "POST /login",
-            "postLogin",
-            "Open a browser session with an assertion",
-            "anybody",
-            {200: LoggedIn},
-            body=Login,
-            errnos=(34, 121, 122, 130),
-        ),
-        Operation(
-            "GET /login/{provider}",
-            "getAway",
-            "Send the browser to an OpenID Connect provider",
-            "anybody",
-            {303: None},
-            errnos=(110,),
-            query=("next",),
-        ),
-        Operation(
-            "GET /login/{provider}/callback",
-            "getBack",
-            "Open a session with the provider's answer",
-            "anybody",
-            {303: None},
-            errnos=(34, 110, 121, 122, 130),
-        ),
-        Operation(
-            "POST /logout", "postLogout", "End this browser session, or everything", "session", {200: LoggedOut}, body=Logout, optional=True
-        ),
-        Operation("POST /ticket", "postTicket", "Get a ticket for the device channel", "session", {200: NewTicket}, **_NONE),
-    ),
-    "Pairing": (
-        Operation("POST /pair", "beginPairing", "Get the codes of a new pairing", "anybody", {201: StartedPairing}, body=BeginPairing),
-        Operation(
-            "POST /pair/token",
-            "redeemPairing",
-            "Get the credential of a device",
-            "anybody",
-            {200: NewCredential},
-            body=RedeemPairing,
-            errnos=(143,),
-        ),
-        Operation(
-            "GET /pair",
-            "getPairing",
-            "Read which device shows a code",
-            "session",
-            {200: PairingQuestion},
-            errnos=(110,),
-            query=("code",),
-            page=True,
-        ),
-        Operation(
-            "GET /pair/qr",
-            "getQr",
-            "The page of a code as a QR code: SVG, or text",
-            "anybody",
-            {200: bytes},
-            errnos=(110,),
-            query=("code",),
-        ),
-        Operation(
-            "POST /pair/answer",
-            "postAnswer",
-            "Allow or deny a device",
-            "session",
-            {200: PairingAnswered, 303: None},
-            body=PairingAnswer,
-            errnos=(110,),
-        ),
-    ),
+    "Signing in": SIGNING_IN,
+    "Pairing": PAIRING,
     "Applications": (
         Operation(
             "GET /myapps",

@@ -29,6 +29,7 @@ ERRNOS: dict[int, str] = {
     141: "The domain proof failed; `details` says how (section 6)",
     142: "The application is not active",
     143: "The pairing is not complete; `details` says why (section 6)",
+    144: "The logout token is not valid; `details` says why (section 6)",
     151: "`message`, `action` or `source` is too long",
     153: "Bad `ttl`",
     156: "Bad `action`",

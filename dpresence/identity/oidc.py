@@ -8,25 +8,18 @@ from __future__ import annotations
 
 import hmac
 import logging
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
-
-import msgspec
-from joserfc import jws, jwt
-from joserfc.errors import BadSignatureError, JoseError
-from joserfc.jwk import Key
 
 from ..clock import Clock
 from ..errors import InvalidAssertion, NotAdmitted
+from ..logouts import provider_session
 from ..model import Identity, digest_of
 from ..settings import OidcSettings, ProviderSettings
 from . import Verifier, claimed_by, normalize_email
 from .jwks import ProviderKeys
+from .oidc_tokens import FORM, C, Claims, CommonClaims, Profile, Token, audiences_of, parse, verified
 from .provider_client import ProviderClient
 
-MAX_CHARACTERS = 8192
 LEEWAY_SECONDS = 60
 RECENT_SECONDS = 600
 """Maximum age in seconds of a token that opens a browser session."""
@@ -34,80 +27,6 @@ LIFE_SECONDS = 24 * 3600
 """Maximum age in seconds of any token, regardless of its ``exp``."""
 
 _log = logging.getLogger(__name__)
-_FORM = re.compile(r"[\w-]*\.[\w-]*\.[\w-]*", re.ASCII)
-
-
-class _Registry(jws.JWSRegistry):
-    """joserfc's limits and algorithms for ID tokens. ``EdDSA`` means Ed25519; RFC 9864 deprecates that name."""
-
-    max_header_length = max_signature_length = MAX_CHARACTERS
-
-    def get_alg(self, name: str) -> Any:
-        return super().get_alg("Ed25519" if name == "EdDSA" else name)
-
-
-_REGISTRY = _Registry(algorithms=("RS256", "ES256", "Ed25519"), strict_check_header=False)
-
-
-class _Header(msgspec.Struct):
-    alg: str
-    kid: str | None = None
-    typ: str | None = None
-    crit: list[str] | None = None
-
-
-class Claims(msgspec.Struct):
-    """The used claims of an ID token; times are seconds since the epoch."""
-
-    iss: str
-    sub: str
-    aud: str | tuple[str, ...]
-    exp: float
-    iat: float
-    nbf: float | None = None
-    azp: str | None = None
-    nonce: str | None = None
-    typ: str | None = None
-    email: str | None = None
-    email_verified: bool | str | None = None
-    hd: str | None = None
-
-
-class Profile(msgspec.Struct):
-    """A userinfo response (OpenID Connect Core 1.0, 5.3)."""
-
-    sub: str
-    email: str | None = None
-    email_verified: bool | str | None = None
-    hd: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class IdToken:
-    """A parsed token that has not been verified."""
-
-    text: str
-    header: _Header
-    claims: Claims
-
-
-def parse(text: str) -> IdToken:
-    """Parse a JWS in compact serialization (RFC 7515, 7.1).
-
-    :raises InvalidAssertion: the text is not a JWS, or not an ID token; ``crit`` is refused, as it changes how the rest is read.
-    """
-    if len(text) > MAX_CHARACTERS:
-        raise InvalidAssertion("too_long")
-    if not _FORM.fullmatch(text):
-        raise InvalidAssertion("malformed")
-    try:
-        token = jws.extract_compact(text.encode("ascii"), registry=_REGISTRY)
-        header = msgspec.convert(token.protected, _Header)
-        if header.crit is not None:
-            raise InvalidAssertion("type")
-        return IdToken(text, header, msgspec.json.decode(token.payload or b"", type=Claims))
-    except (JoseError, ValueError, msgspec.DecodeError, RecursionError):
-        raise InvalidAssertion("malformed") from None
 
 
 class Provider:
@@ -129,60 +48,74 @@ class Provider:
         """Label of the provider's sign-in button."""
         return self.settings.title
 
-    def check(self, token: IdToken, nonce: str | None = None, *, for_device: bool = False) -> Claims:
+    def check(self, token: Token[Claims], nonce: str | None = None, *, for_device: bool = False) -> Claims:
         """Verify everything except the e-mail address.
 
-        :param nonce: nonce of the sign-in, which the token must contain; None outside the code flow.
+        :param nonce: nonce of the sign-in, which the token must contain unless ``nonce`` of the provider is off; None outside the code
+            flow.
         :param for_device: the token is to open a device channel, for which tokens of other clients are also accepted.
         :raises InvalidAssertion: with ``reason`` one of algorithm, type, key, signature, issuer, audience, subject, time, expired,
             old, nonce.
         :raises BackendUnavailable: the provider's keys are not available at the moment.
         """
-        header = token.header
-        if header.alg not in self.settings.algorithms:
-            raise InvalidAssertion("algorithm")
-        if (header.typ or "JWT").upper() != "JWT" or token.claims.typ == "Bearer":
-            raise InvalidAssertion("type")  # access tokens have typ at+jwt in the header (RFC 9068), or Bearer in the claims (Keycloak)
-        if token.claims.iss != self.settings.issuer:
-            raise InvalidAssertion("issuer")
-        claims = _verified(token.text, self.keys.key(header.kid, header.alg))
+        # access tokens have typ at+jwt in the header (RFC 9068), or Bearer in the claims (Keycloak); logout tokens have events
+        if token.typ != "jwt" or token.claims.typ == "Bearer" or token.claims.events is not None:
+            raise InvalidAssertion("type")
+        claims = self.verified(token)
         self._check_parties(claims, (self.settings.client_id, *(self.settings.audiences if for_device else ())))
-        self._check_times(claims)
+        self.check_times(claims, claims.exp)
         if nonce is not None:
-            if not hmac.compare_digest((claims.nonce or "").encode(), nonce.encode()):
+            if (self.settings.nonce or claims.nonce is not None) and not hmac.compare_digest((claims.nonce or "").encode(), nonce.encode()):
                 raise InvalidAssertion("nonce")
             self.check_recent(claims)
         return claims
 
+    def verified(self, token: Token[C]) -> C:
+        """Verify the algorithm, the issuer and the signature of a token, and return its claims.
+
+        :raises InvalidAssertion: with ``reason`` one of algorithm, issuer, key, signature, malformed; also BackendUnavailable.
+        """
+        header = token.header
+        if header.alg not in self.settings.algorithms:
+            raise InvalidAssertion("algorithm")
+        if token.claims.iss != self.settings.issuer:
+            raise InvalidAssertion("issuer")
+        return verified(token, self.keys.key(header.kid, header.alg))
+
     def _check_parties(self, claims: Claims, clients: Sequence[str]) -> None:
-        audiences = (claims.aud,) if isinstance(claims.aud, str) else claims.aud
+        audiences = audiences_of(claims)
         accepted = [client for client in clients if client in audiences]
         if not accepted or (len(audiences) > 1 and claims.azp not in accepted):
             raise InvalidAssertion("audience")
         if not (0 < len(claims.sub) <= 255 and claims.sub.isascii() and claims.sub.isprintable()):
             raise InvalidAssertion("subject")
 
-    def _check_times(self, claims: Claims) -> None:
+    def check_times(self, claims: CommonClaims, exp: float) -> None:
+        """Check the times of a token.
+
+        :raises InvalidAssertion: with ``reason`` one of time, expired, old.
+        """
         now = self._clock.now() / 1000
         if max(claims.iat, claims.nbf or 0) > now + LEEWAY_SECONDS:
             raise InvalidAssertion("time")
-        if claims.exp + LEEWAY_SECONDS <= now:
+        if exp + LEEWAY_SECONDS <= now:
             raise InvalidAssertion("expired")
         if claims.iat + LIFE_SECONDS + LEEWAY_SECONDS <= now:
             raise InvalidAssertion("old")
 
-    def check_recent(self, claims: Claims) -> None:
-        """Refuse a token that is too old to open a browser session.
+    def check_recent(self, claims: CommonClaims) -> None:
+        """Refuse a token that is too old to open a browser session or to end one.
 
         :raises InvalidAssertion: with ``reason`` old.
         """
         if claims.iat + RECENT_SECONDS + LEEWAY_SECONDS <= self._clock.now() / 1000:
             raise InvalidAssertion("old")
 
-    def identity(self, claims: Claims, profile: Claims | Profile) -> Identity:
+    def identity(self, claims: Claims, profile: Claims | Profile, began_at: int | None = None) -> Identity:
         """Return the identity in a verified token; it expires when the token is no longer accepted.
 
         :param profile: source of the e-mail address: the claims, or the userinfo response.
+        :param began_at: when the sign-in began, in milliseconds; None: when the token was issued.
         :raises NotAdmitted: with ``reason`` one of email, unverified, domain.
         """
         email = normalize_email(profile.email)
@@ -195,20 +128,15 @@ class Provider:
         if not hosted or not {domain, "*"} & set(self.settings.domains):
             raise NotAdmitted("domain")
         ends = min(claims.exp, claims.iat + LIFE_SECONDS) + LEEWAY_SECONDS
-        return Identity(email=email, issuer=claims.iss, subject=claims.sub, expires_at=int(ends * 1000))
-
-
-def _verified(text: str, key: Key) -> Claims:
-    """Verify the signature of a token and return its claims.
-
-    :raises InvalidAssertion: with ``reason`` signature or malformed.
-    """
-    try:
-        return msgspec.convert(jwt.decode(text, key, registry=_REGISTRY).claims, Claims)
-    except BadSignatureError:
-        raise InvalidAssertion("signature") from None
-    except (JoseError, ValueError, msgspec.DecodeError, RecursionError):
-        raise InvalidAssertion("malformed") from None
+        session = provider_session(claims.iss, claims.sid) if claims.sid is not None else None
+        return Identity(
+            email=email,
+            issuer=claims.iss,
+            subject=claims.sub,
+            expires_at=int(ends * 1000),
+            began_at=int(claims.iat * 1000) if began_at is None else began_at,
+            provider_session=session,
+        )
 
 
 class OidcVerifier(Verifier):
@@ -224,7 +152,7 @@ class OidcVerifier(Verifier):
 
     def accepts(self, assertion: str) -> bool:
         """Return whether an assertion has the form of a JWS in compact serialization."""
-        return _FORM.fullmatch(assertion) is not None
+        return FORM.fullmatch(assertion) is not None
 
     def verify(self, assertion: str, for_device: bool = False) -> Identity:
         """Verify a token.
@@ -236,7 +164,10 @@ class OidcVerifier(Verifier):
         provider = self._provider(token)
         with claimed_by(provider.name, token.claims.email):
             claims = provider.check(token, for_device=for_device)
-            return provider.identity(claims, claims)
+            identity = provider.identity(claims, claims)
+            if not provider.settings.nonce:
+                raise NotAdmitted("direct")
+            return identity
 
     def digest(self, assertion: str) -> bytes:
         """Return the digest of the signed part, as the signature has several valid encodings.
@@ -247,7 +178,7 @@ class OidcVerifier(Verifier):
         self._provider(token).check_recent(token.claims)
         return digest_of(assertion.rpartition(".")[0])
 
-    def _provider(self, token: IdToken) -> Provider:
+    def _provider(self, token: Token[Claims]) -> Provider:
         provider = self._providers.get(token.claims.iss)
         if provider is None:
             raise InvalidAssertion("issuer")

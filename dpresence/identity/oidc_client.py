@@ -16,13 +16,16 @@ import msgspec
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, Forbidden, InvalidAssertion, NotAdmitted, SettingError, SignInEnded, WrongValue
+from ..logouts import ProviderLogout
 from ..model import Identity, digest_of
 from ..outbound import FetchFailed
 from ..private import create, others_may_access
 from ..settings import Settings
 from . import claimed_by
 from .jwks import Discovery
-from .oidc import Claims, Profile, Provider, parse
+from .oidc import Provider
+from .oidc_logout import verify_logout
+from .oidc_tokens import Claims, Profile, parse
 from .provider_client import decode
 
 ATTEMPT_SECONDS = 600
@@ -130,7 +133,11 @@ class OidcClient:
         with claimed_by(self.name):
             claims, profile = self._ask(attempt, answer)
         with claimed_by(self.name, profile.email):
-            return self._provider.identity(claims, profile)
+            return self._provider.identity(claims, profile, attempt.expires_at - ATTEMPT_SECONDS * 1000)
+
+    def verify_logout(self, token: str) -> ProviderLogout:
+        """Verify a logout token of this provider; see ``oidc_logout.verify_logout``."""
+        return verify_logout(self._provider, token, self._clock)
 
     def _ask(self, attempt: Attempt, answer: Mapping[str, str]) -> tuple[Claims, Claims | Profile]:
         """Return the claims of the ID token, and the source of the e-mail address."""

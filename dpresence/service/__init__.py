@@ -38,6 +38,7 @@ from .outbox import Outbox
 from .overview import Overview
 from .pairing import Pairings
 from .personal import PersonalData
+from .provider_logouts import ProviderLogouts
 from .rebuilding import Rebuilding
 from .reconciliation import Reconciliation
 from .recovery import Recovery
@@ -74,6 +75,7 @@ class Services:
         self.domain_checks = DomainChecks(directory, proofs, self.outbox, metrics, settings.outbound, clock)
         self.api_keys = ApiKeys(directory, self.grants, failures, metrics, settings.presence, clock)
         self.accounts = Accounts(directory, mailbox, verifiers, self.outbox, failures, metrics, settings.identity, clock)
+        self.provider_logouts = ProviderLogouts(directory, self.accounts, self.outbox, metrics)
         self.pairings = Pairings(directory, self.accounts, self.outbox, metrics, settings.identity, clock)
         self.outbox.handlers = {
             "account": self.devices.sign_out_accounts,
@@ -86,6 +88,7 @@ class Services:
             "revoked": self.grants.publish_revoked,
             "erased": self.accounts.purge_erased,
             "note": log_notes,
+            "logout": self.devices.sign_out_provider_sessions,
         }
         self.fan_out = FanOut(self.feeds, hub, metrics, clock)
         self.overview = Overview(directory, tracker, self.feeds, hub, clock)
@@ -143,6 +146,8 @@ class Services:
             self.hub.close_devices(owner, "signed out", lambda name, channel: channel.session.family == signal.family)
         elif topic == "device":
             self.hub.close_devices(owner, "signed out", lambda name, channel: name == device and channel.session.revision < before)
+        elif topic == "logout":
+            self.hub.close_provider_session(owner, before)
         elif topic == "replaced":
             self.hub.close_replaced(owner, device, signal.connection)
         elif topic == "forgotten" and owner:

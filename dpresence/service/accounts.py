@@ -13,6 +13,7 @@ from ..backends.directory import Directory, OutboxEntry, Requester, SignedIn
 from ..backends.mailbox import Mailbox
 from ..clock import Clock
 from ..errors import Conflict, InvalidAssertion, NotAdmitted, SessionEnded
+from ..hub import DeviceSession
 from ..identity import Verifiers
 from ..limits import RateLimit
 from ..metrics import Metrics, masked
@@ -36,6 +37,7 @@ class SignIn:
     :param device: name of the device that signed in, None for a new nameless one.
     :param family: the ticket family that the sign-in belongs to, or None.
     :param ticket: the next ticket, if one was requested.
+    :param identity: the result of verifying an assertion, None for a ticket or a device credential.
     """
 
     account: Account
@@ -43,6 +45,7 @@ class SignIn:
     device: str | None
     family: str | None = None
     ticket: str | None = None
+    identity: Identity | None = None
 
 
 def csrf_token(cookie: str) -> str:
@@ -90,11 +93,16 @@ class Accounts:
         :raises Conflict: the account is pinned to another issuer or subject.
         :raises SlowDown: too many assertions were invalid.
         """
+        return self._verify(assertion, address, for_device)[0]
+
+    def _verify(self, assertion: str, address: str, for_device: bool) -> tuple[Account, Identity]:
         with self._metrics.sign_in(self._verifiers.name_of(assertion)):
             identity = self._verified(lambda: self._verifiers.verify(assertion, for_device), assertion, address)
-            return self._account_of(identity, assertion, address)
+            return self._account_of(identity, assertion, address), identity
 
     def _account_of(self, identity: Identity, credential: str, address: str) -> Account:
+        if self._has_ended(identity):
+            raise self.refusal(InvalidAssertion("logged_out", about=f"{masked(identity.email)}, {identity.issuer}"), credential, address)
         try:
             account = self._directory.sign_in(identity, self._clock.now())
         except Conflict:
@@ -105,6 +113,10 @@ class Accounts:
             self._metrics.event("sign-in refused: blocked", identity.email)
             raise self.refusal(NotAdmitted("blocked", f"{masked(identity.email)}, {identity.issuer}"), credential, address)
         return account
+
+    def _has_ended(self, identity: Identity | None) -> bool:
+        """Return whether the identity provider has ended the sign-in since."""
+        return identity is not None and identity.began_at is not None and self._directory.has_ended(identity)
 
     def _verified(self, verify: Callable[[], T], credential: str, address: str) -> T:
         """Return the result of a verification; a failure counts for the client's address."""
@@ -140,14 +152,15 @@ class Accounts:
         if assertion.startswith(TICKET_PREFIX):
             with self._metrics.sign_in("ticket"):
                 return self._redeem(assertion, address, device, ticket)
-        account = self.verify(assertion, address, for_device=True)
+        account, identity = self._verify(assertion, address, for_device=True)
         ends_at = self._clock.steady.now() + self._settings.session_seconds * 1000
         if not ticket:
-            return SignIn(account, ends_at, device)
+            return SignIn(account, ends_at, device, identity=identity)
         self._tickets.charge(account.id)
         value, family = _new_ticket(), secrets.token_urlsafe(12)
-        self._directory.add_ticket(Ticket(digest_of(value), family, account.id, ends_at, ends_at, device=device), account)
-        return SignIn(account, ends_at, device, family, value)
+        added = Ticket(digest_of(value), family, account.id, ends_at, ends_at, None, device, identity.provider_session)
+        self._directory.add_ticket(added, account, identity)
+        return SignIn(account, ends_at, device, family, value, identity)
 
     def _redeem(self, value: str, address: str, device: str | None, again: bool) -> SignIn:
         successor = _new_ticket() if again else None
@@ -163,12 +176,14 @@ class Accounts:
     def is_current(self, sign_in: SignIn) -> bool:
         """Return whether a sign-in is still valid after concurrent log-outs, erasures, blocks and unpins."""
         account = self._directory.account(sign_in.account.id)
-        return account is not None and account.pin == sign_in.account.pin and self._may_stay(account, sign_in.family)
+        valid = account is not None and account.pin == sign_in.account.pin and self._may_stay(account, sign_in.family)
+        return valid and not self._has_ended(sign_in.identity)
 
-    def still_signed_in(self, user: str, family: str | None) -> bool:
-        """Return whether a user may stay signed in, and the ticket ``family``, if given, exists."""
-        account = self._directory.account(user)
-        return account is not None and self._may_stay(account, family)
+    def still_signed_in(self, user: str, session: DeviceSession) -> bool:
+        """Return whether a user's channel may stay signed in: its ticket family exists, and the provider has not ended its session."""
+        account, key = self._directory.account(user), session.provider_session
+        ended = key is not None and self._directory.provider_session_ended(key, session.began_at)
+        return account is not None and self._may_stay(account, session.family) and not ended
 
     def _may_stay(self, account: Account, family: str | None) -> bool:
         return not account.blocked and (family is None or self._directory.family_exists(family))
@@ -211,8 +226,9 @@ class Accounts:
         if digest is not None and not self._directory.use_assertion(digest, identity.expires_at):
             raise self.refusal(InvalidAssertion("replayed", about=masked(identity.email)), credential, address)
         self._logins.record(account.id)
-        session = Session(digest_of(cookie), account.id, now, now + self._settings.session_seconds * 1000)
-        for user in self._directory.add_session(session, account, digest_of(previous) if previous else None):
+        ends_at = now + self._settings.session_seconds * 1000
+        session = Session(digest_of(cookie), account.id, now, ends_at, identity.provider_session)
+        for user in self._directory.add_session(session, account, digest_of(previous) if previous else None, identity):
             self._outbox.apply_now(user)  # closes channels of the previous session's tickets, which could not be ended later
         self._metrics.event("browser sign-in", account.email)
         return account, cookie

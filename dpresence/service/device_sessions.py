@@ -109,6 +109,10 @@ class DeviceSessions:
         left = min((sign_in.ends_at - self._clock.steady.now()) / 1000, self._session_seconds)
         session.ends_at = self._clock.monotonic() + left
         session.digest, session.family = verified.digest, sign_in.family
+        if identity := sign_in.identity:
+            self._hub.set_provider_session(channel, identity.provider_session, identity.began_at or 0)
+        else:
+            self._hub.set_provider_session(channel, None)
         session.revision, session.email = sign_in.account.revision, sign_in.account.email
 
     def _close_if_signed_out(self, channel: DevicePort, verified: VerifiedSignIn) -> None:

@@ -236,6 +236,11 @@ class Devices:
             if any(item.name == device and not item.connected for item in self._tracker.devices(entry.user)):
                 self._remove(entry.user, device, entry.revision)
 
+    def sign_out_provider_sessions(self, entries: Sequence[OutboxEntry]) -> None:
+        """Sign out the devices that signed in with an assertion of a session that an identity provider has ended."""
+        for entry in entries:
+            self._signal(Signal("logout", entry.detail, revision=entry.revision))
+
     def _signal(self, signal: Signal) -> None:
         self._tracker.signal(signal.topic, signal.key)
 

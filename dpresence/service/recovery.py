@@ -132,7 +132,7 @@ class Recovery:
         if self._hub.devices_of(user).get(device) is not channel:
             return
         update = partial(_repeat_until_stable, channel, partial(self._devices.update_status, user, device, channel.connection_id))
-        if not self._accounts.still_signed_in(user, channel.session.family):
+        if not self._accounts.still_signed_in(user, channel.session):
             channel.close(CloseCode.NOT_SIGNED_IN, "signed out")
         elif update():
             return

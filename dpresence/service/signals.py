@@ -12,6 +12,7 @@ _FIELDS: dict[Topic, tuple[str, ...]] = {
     "ticket": ("family",),
     "device": ("device", "revision"),
     "replaced": ("device", "connection"),
+    "logout": ("revision",),
 }
 """Names of the values that follow the owner in the text of a signal, for the topics that have any."""
 
@@ -20,8 +21,8 @@ _FIELDS: dict[Topic, tuple[str, ...]] = {
 class Signal:
     """A signal of one topic.
 
-    :param owner: id of an account or application, ``""`` for all.
-    :param revision: sign-ins before this revision of the account have ended.
+    :param owner: id of an account or application, ``""`` for all; the key of an identity provider's session for ``logout``.
+    :param revision: sign-ins before this revision of the account have ended; for ``logout``: that began until this time.
     :param connection: id of the connection that was replaced.
     """
 

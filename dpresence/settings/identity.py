@@ -114,6 +114,14 @@ class ProviderSettings:
         check=allowed.mail_domains,
         allowed="mail domains, or `*`",
     )
+    nonce: bool = setting(
+        True,
+        "The provider repeats `nonce` in its ID tokens. `false`, for Mozilla accounts: a sign-in with the browser needs none, and no other "
+        "tokens of the provider are accepted.",
+    )
+    backchannel_logout_session_required: bool = setting(
+        False, "Refuse logouts of the provider that name a person but no session; they end everything that the person is signed in with."
+    )
     require_hd: bool = setting(False, "Accept a mail domain only if the token's `hd` also names it: Google Workspace.")
     email_verified_string: bool = setting(False, 'Accept the text `"true"` for the boolean in `email_verified`.')
     allow_private: bool = setting(False, "Permit a private address, and on loopback also http.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import secrets
 import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
@@ -117,9 +118,32 @@ class TinyProvider:
 
     def token(self, header: dict[str, Any] | None = None, number: int = 0, **changed: Any) -> str:
         """Return an ID token, by RS256 unless the header says otherwise."""
-        head = {"alg": "RS256", "kid": "rsa-1", **(header or {})}
+        return self._signed(header or {}, number, self.claims(**changed))
+
+    @staticmethod
+    def _signed(header: dict[str, Any], number: int, claims: dict[str, Any]) -> str:
+        head = {"alg": "RS256", "kid": "rsa-1", **header}
         kind = {"RS256": "RSA", "ES256": "EC"}.get(head["alg"], "OKP")
-        return sign({name: value for name, value in head.items() if value is not None}, self.claims(**changed), key(kind, number))
+        return sign({name: value for name, value in head.items() if value is not None}, claims, key(kind, number))
+
+    def logout_claims(self, **changed: Any) -> dict[str, Any]:
+        """Return good claims of a logout token; None takes one away."""
+        now = self._clock.now() // 1000
+        event = {"http://schemas.openid.net/event/backchannel-logout": {}}
+        good = {
+            "iss": self.issuer, "sub": "ada-1", "aud": CLIENT, "iat": now, "exp": now + 120, "jti": secrets.token_hex(8), "sid": "sid-1",
+            "events": event, **changed,
+        }  # fmt: skip
+        return {name: value for name, value in good.items() if value is not None}
+
+    def logout_token(self, header: dict[str, Any] | None = None, number: int = 0, **changed: Any) -> str:
+        """Return a logout token, by RS256 unless the header says otherwise."""
+        return self._signed({"typ": "logout+jwt", **(header or {})}, number, self.logout_claims(**changed))
+
+    @staticmethod
+    def parsed(token: str) -> dict[str, Any]:
+        """Return the claims of a token."""
+        return dict(json.loads(raw(token.split(".")[1])))
 
     def give(self, **claims: Any) -> None:
         """Let the token endpoint give an ID token with these claims."""

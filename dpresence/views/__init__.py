@@ -31,7 +31,20 @@ def cornice_service(name: str, path: str) -> Service:
 def includeme(config: Configurator) -> None:
     """Add all views of this package; those of the development issuer only if it is on."""
     config.add_renderer("presence-json", _Json)
-    for module in ("home", "session", "signin", "applications", "grants", "notifications", "account", "pairing", "ops", "metrics", "admin"):
+    for module in (
+        "home",
+        "session",
+        "signin",
+        "provider",
+        "applications",
+        "grants",
+        "notifications",
+        "account",
+        "pairing",
+        "ops",
+        "metrics",
+        "admin",
+    ):
         config.scan(f"{__name__}.{module}")
     config.include(f"{__name__}.contract")
     config.include(f"{__name__}.errors")

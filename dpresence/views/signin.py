@@ -17,10 +17,11 @@ from pyramid.response import Response
 from webob.cookies import SignedSerializer
 
 from ..domains import local_path
-from ..errors import Forbidden, NotFound, Refused, SignInEnded, WrongValue
+from ..errors import Forbidden, Refused, SignInEnded, WrongValue
 from ..identity.oidc_client import ATTEMPT_SECONDS, Attempt
 from ..request import Request
 from . import cornice_service
+from .provider import client
 from .validators import cookie_name
 
 log = logging.getLogger(__name__)
@@ -48,17 +49,6 @@ class _Attempts:
     @staticmethod
     def loads(data: bytes) -> Attempt:
         return _decoder.decode(zlib.decompress(data))  # safe, as SignedSerializer has verified the signature
-
-
-def _client(request: Request, **_: Any) -> None:
-    """Fill ``client`` with the client of the provider in the path.
-
-    :raises NotFound: the provider is not configured.
-    """
-    client = request.shared.clients.providers.get(request.matchdict["provider"])
-    if client is None:
-        raise NotFound()
-    request.validated["client"] = client
 
 
 def _attempt(request: Request, **_: Any) -> None:
@@ -95,15 +85,15 @@ def _signed_in(request: Request) -> bool:
     return False
 
 
-@away.get(validators=(_client,))
+@away.get(validators=(client,))
 def get_away(request: Request) -> Response:
     """Send the browser to the provider."""
-    client, start = request.validated["client"], f"{request.script_name}/"
+    provider, start = request.validated["client"], f"{request.script_name}/"
     next = local_path(request.GET.get("next", ""), start)
-    url, attempt = client.begin(next)
+    url, attempt = provider.begin(next)
     cookie = _serializer(request).dumps(attempt).decode()
     if len(cookie) > COOKIE_BYTES:
-        url, attempt = client.begin(start)
+        url, attempt = provider.begin(start)
         cookie = _serializer(request).dumps(attempt).decode()
     response = HTTPSeeOther(url)
     _make_room(request, response, len(cookie))
@@ -121,14 +111,14 @@ def _make_room(request: Request, response: Response, size: int) -> None:
             _set(request, response, name, "", 0)
 
 
-@back.get(validators=(_client, _attempt))
+@back.get(validators=(client, _attempt))
 def get_back(request: Request) -> Response:
     """Open a browser session for the user that the provider asserts, and redirect to the page that required the sign-in."""
     registry, attempt, answer = request.shared, request.validated["attempt"], request.validated["answer"]
-    client = request.validated["client"]
+    provider = request.validated["client"]
     previous = request.cookies.get(cookie_name(request), "")
     _, cookie = request.services.accounts.login_with_provider(
-        lambda: client.finish(attempt, answer), attempt.state, request.remote_addr, previous
+        lambda: provider.finish(attempt, answer), attempt.state, request.remote_addr, previous
     )
     response = HTTPSeeOther(registry.settings.identity.audience + attempt.next)
     _set(request, response, cookie_name(request), cookie, registry.settings.identity.session_seconds)

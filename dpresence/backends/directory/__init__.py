@@ -16,6 +16,7 @@ from .accounts import AccountStore
 from .applications import ApplicationStore
 from .grants import GrantStore
 from .pairings import PairedDevice, PairingStore
+from .provider_logouts import ProviderLogoutStore
 from .sessions import SessionStore
 from .tickets import TicketStore
 from .values import GrantWithApplication, OutboxEntry, OutboxKind, Redeemed, Requester, SignedIn
@@ -23,7 +24,7 @@ from .values import GrantWithApplication, OutboxEntry, OutboxKind, Redeemed, Req
 __all__ = ["Directory", "GrantWithApplication", "OutboxEntry", "OutboxKind", "PairedDevice", "Redeemed", "Requester", "SignedIn"]
 
 
-class Directory(AccountStore, SessionStore, TicketStore, PairingStore, ApplicationStore, GrantStore):
+class Directory(AccountStore, SessionStore, TicketStore, ProviderLogoutStore, PairingStore, ApplicationStore, GrantStore):
     """Durable facts. Times are milliseconds since the epoch.
 
     A ``now`` argument determines what is returned, never what is deleted: a process with a wrong clock may miss existing rows,
@@ -57,7 +58,8 @@ class Directory(AccountStore, SessionStore, TicketStore, PairingStore, Applicati
 
     @abstractmethod
     def sweep(self) -> int:
-        """Delete all rows that have expired: sessions, tickets, pairings, device credentials, used assertions and retired keys.
+        """Delete all rows that have expired: sessions, tickets, pairings, device credentials, used assertions, logouts
+        of providers and retired keys.
 
         :returns: the number of deleted rows.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from ...model import Session
+from ...model import Identity, Session
 from .values import Requester, SignedIn
 
 
@@ -17,12 +17,15 @@ class SessionStore(ABC):
         """Record a digest as used until ``expires_at``; return False if it has been used before."""
 
     @abstractmethod
-    def add_session(self, session: Session, requester: Requester | None = None, previous: bytes | None = None) -> Sequence[str]:
+    def add_session(
+        self, session: Session, requester: Requester | None = None, previous: bytes | None = None, identity: Identity | None = None
+    ) -> Sequence[str]:
         """Store a browser session and end the sessions that it replaces, as ``end_session`` does; return the users of those.
 
         :param previous: hash of the browser's previous cookie. The new session replaces the session of that cookie and every session
             that has already replaced it: of several concurrent log-ins with the same cookie, only the latest session remains.
-        :raises SessionEnded: the account is deleted or blocked, also without ``requester``.
+        :param identity: the identity that the session is opened for.
+        :raises SessionEnded: the account is deleted or blocked, also without ``requester``; or the provider has ended the sign-in.
         """
 
     @abstractmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from ...model import Ticket
+from ...model import Identity, Ticket
 from .values import Redeemed, Requester
 
 
@@ -13,9 +13,10 @@ class TicketStore(ABC):
     """Tickets; a part of ``Directory``."""
 
     @abstractmethod
-    def add_ticket(self, ticket: Ticket, requester: Requester | None = None) -> None:
+    def add_ticket(self, ticket: Ticket, requester: Requester | None = None, identity: Identity | None = None) -> None:
         """Store a new ticket.
 
+        :param identity: see ``add_session``.
         :raises SessionEnded: see ``add_session``; or the session that the ticket belongs to has ended.
         """
 

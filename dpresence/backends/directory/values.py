@@ -43,7 +43,7 @@ class Redeemed(NamedTuple):
     account: Account
 
 
-OutboxKind = Literal["granted", "changed", "revoked", "account", "device", "ticket", "application", "dropped", "erased", "note"]
+OutboxKind = Literal["granted", "changed", "revoked", "account", "device", "ticket", "application", "dropped", "erased", "note", "logout"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,11 @@ class OutboxEntry:
 
     It is written in the transaction of the change and deleted after it was applied (docs/decisions/0012-outbox.md).
 
-    :param owner: id of the account or application that was changed.
+    :param owner: id of the account or application that was changed; the key of the provider's session for ``logout``.
     :param detail: the PUID for ``granted``, ``changed`` and ``revoked``; the name for ``device``; see ``ended_family`` for
         ``ticket``; what the operator did, such as ``blocked``, for ``account`` and ``application``, or nothing;
-        the text of a ``note``.
-    :param revision: revision of the account after the change, 0 if the change did not raise it.
+        the text of a ``note``; the key of the provider's session for ``logout``.
+    :param revision: revision of the account after the change, 0 if the change did not raise it; ``ProviderLogout.at`` for ``logout``.
     """
 
     id: int

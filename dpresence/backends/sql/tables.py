@@ -99,6 +99,8 @@ sessions = Table(
     Column("expires_at", BigInteger, nullable=False, index=True),
     # hash of the browser's cookie before the log-in; a later log-in with the same cookie replaces this session
     Column("succeeds", LargeBinary, key="previous_cookie_hash", index=True),
+    Column("provider_session", Text),
+    _partial_index("sessions", "provider_session", "provider_session IS NOT NULL"),
 )
 
 tickets = Table(
@@ -113,10 +115,12 @@ tickets = Table(
     Column("device", Text),  # the same in all tickets of a family
     # unused; used: the same device may use it again until expires_at; ended: stored until session_ends_at, to detect copies
     Column("state", Text, nullable=False, server_default="unused"),
+    Column("provider_session", Text),
     Index(None, "family", "state"),
     # each sign-in with a ticket writes the indexes. Tickets of devices have no session, and expire with the sign-in
     _partial_index("tickets", "session", "session IS NOT NULL"),
     _partial_index("tickets", "expires_at", "expires_at < session_ends_at"),
+    _partial_index("tickets", "provider_session", "provider_session IS NOT NULL"),
 )
 
 pairings = Table(
@@ -151,6 +155,14 @@ used_assertions = Table(
     "spent",
     metadata,
     Column("digest", LargeBinary, primary_key=True),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+provider_logouts = Table(
+    "provider_logouts",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
 )
 

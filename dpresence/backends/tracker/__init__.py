@@ -19,7 +19,19 @@ from .results import Connected, Lost, Published
 __all__ = ["DROPPED_SECONDS", "Connected", "Listener", "Lost", "Published", "StaleGrants", "Topic", "Tracker", "Updated", "offset_of"]
 
 Topic = Literal[
-    "feed", "mail", "grants", "account", "ticket", "device", "replaced", "application", "changes", "missed", "forgotten", "damaged"
+    "feed",
+    "mail",
+    "grants",
+    "account",
+    "ticket",
+    "device",
+    "replaced",
+    "logout",
+    "application",
+    "changes",
+    "missed",
+    "forgotten",
+    "damaged",
 ]
 """Topic of a signal; docs/architecture.md describes all of them. The tracker itself sends these:
 

@@ -11,6 +11,7 @@ from dpresence.tests.support import body_of
 from .directory_applications import ApplicationContract
 from .directory_authority import AuthorityContract
 from .directory_grants import GrantContract
+from .directory_logouts import LogoutContract
 from .directory_operator import OperatorContract
 from .directory_outbox import OutboxContract
 from .directory_pairings import PairingContract
@@ -26,6 +27,7 @@ class DirectoryContract(
     SessionContract,
     SuccessionContract,
     TicketContract,
+    LogoutContract,
     PairingContract,
     ApplicationContract,
     GrantContract,

@@ -11,6 +11,7 @@ import gevent
 
 from dpresence.backends.directory import Directory
 from dpresence.errors import Refused
+from dpresence.logouts import ProviderLogout
 from dpresence.model import Account, ApiKey, Application, Grant, Identity, Pairing, Session, Ticket
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
@@ -50,6 +51,9 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "sessions": lambda it: it.sessions("jane", NOW),
     "end_session": lambda it: it.end_session(b"s1"),
     "end_sessions": lambda it: it.end_sessions("jane"),
+    "end_provider_session": lambda it: it.end_provider_session(ProviderLogout(b"m", "https://id.example.org", "s", "jane", NOW, END)),
+    "has_ended": lambda it: it.has_ended(replace(IDENTITY, began_at=NOW)),
+    "provider_session_ended": lambda it: it.provider_session_ended("key", NOW),
     "add_ticket": lambda it: it.add_ticket(TICKET),
     "use_ticket": lambda it: it.use_ticket(b"t1", NOW, None, None),
     "tickets": lambda it: it.tickets("jane", NOW),

@@ -64,7 +64,13 @@ def built(connection):
 
 
 MEETING = "at_once or of_two or of_many or patched"
-SUITES = ("test_directory_postgresql.py", "test_mailbox_postgresql.py", "patched_races.py", "patched_postgresql.py")
+SUITES = (
+    "test_directory_postgresql.py",
+    "test_mailbox_postgresql.py",
+    "patched_races.py",
+    "patched_logout_races.py",
+    "patched_postgresql.py",
+)
 
 
 @pytest.mark.faults

@@ -14,6 +14,7 @@ SIGNALS = [
     (Signal("ticket", "jane", family="f1"), "jane f1"),
     (Signal("device", "jane", device="~a", revision=7), "jane ~a 7"),
     (Signal("replaced", "jane", device="phone", connection="c1"), "jane phone c1"),
+    (Signal("logout", "key", revision=1795917491460), "key 1795917491460"),
     *((Signal(topic, "chess"), "chess") for topic in ("feed", "mail", "grants", "application", "changes", "damaged", "forgotten")),
     (Signal("missed", ""), ""),
 ]

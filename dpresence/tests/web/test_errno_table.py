@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from dpresence.errors import BackendUnavailable, Refused, errno_table
-from dpresence.tests.web.support import App, World, ko, refusal
+from dpresence.identity.oidc import Provider
+from dpresence.identity.oidc_client import OidcClient
+from dpresence.identity.provider_client import ProviderClient
+from dpresence.settings import ProviderSettings
+from dpresence.tests.web.support import AUDIENCE, App, World, ko, refusal
 from dpresence.views import errors
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -128,6 +132,13 @@ def pairing_incomplete(scene: Scene) -> Any:
     return refusal(scene.world.browser()("POST", "/pair/token", {"device_code": "unknown"}))
 
 
+def invalid_logout(scene: Scene) -> Any:
+    settings = ProviderSettings("corp", issuer="https://id.example.org", client_id="dpresence", domains=("example.org",))
+    provider = Provider(settings, ProviderClient(allow_private=False), scene.world.clock)
+    scene.patch.setitem(scene.world.registry.clients.providers, "corp", OidcClient(provider, "", AUDIENCE, scene.world.clock))
+    return refusal(scene.world.browser().web.post("/login/corp/backchannel-logout", {"logout_token": "x"}, expect_errors=True))
+
+
 def field_too_long(scene: Scene) -> Any:
     return scene.service({"message": "x" * 513})
 
@@ -181,6 +192,10 @@ REFUSALS: dict[Callable[[Scene], Any], tuple[int | None, dict[str, Any]]] = {
             "the pairing is not complete: device_code: is unknown, has expired, or its credential is in use",
             details="expired_token",
         ),
+    ),
+    invalid_logout: (
+        400,
+        ko(144, "the logout token is not valid: it is not a signed JWT with the claims of a logout token", details="malformed"),
     ),
     field_too_long: (400, ko(151, "notifications[0].message: text of up to 512 characters")),
     bad_ttl: (400, ko(153, "notifications[0].ttl: whole seconds from 0 to 2592000")),

@@ -19,6 +19,7 @@ from .accounts import SqlAccounts
 from .applications import SqlApplications
 from .grants import SqlGrants
 from .pairings import SqlPairings
+from .provider_logouts import SqlProviderLogouts
 from .rows import ACCOUNTS, APPLICATIONS, CREDENTIALS, GRANTS, KEYS, PAIRINGS, SESSIONS, TICKETS
 from .sessions import PARALLEL_MS, SqlSessions
 from .tickets import UNUSED, SqlTickets
@@ -26,7 +27,7 @@ from .tickets import UNUSED, SqlTickets
 __all__ = ["ACCOUNTS", "APPLICATIONS", "GRANTS", "KEYS", "PARALLEL_MS", "SESSIONS", "TICKETS", "SqlDirectory"]
 
 
-class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlPairings, SqlApplications, SqlGrants, Directory):
+class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlProviderLogouts, SqlPairings, SqlApplications, SqlGrants, Directory):
     """Durable facts in a ``Database`` that is shared with the mailbox. Closing either backend closes the database.
 
     In addition to the base class, methods raise ``NotFound`` if the owner or application of a new row has been deleted concurrently.
@@ -79,7 +80,9 @@ class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlPairings, SqlApplica
         deleted += CREDENTIALS.delete(connection, tables.device_credentials.c.expires_at <= now)
         deleted += SESSIONS.delete(connection, tables.sessions.c.expires_at <= now)
         deleted += KEYS.delete(connection, tables.api_keys.c.retires_at <= now)
-        return deleted + connection.execute(delete(tables.used_assertions).where(tables.used_assertions.c.expires_at <= now)).rowcount
+        for table in (tables.used_assertions, tables.provider_logouts):
+            deleted += connection.execute(delete(table).where(table.c.expires_at <= now)).rowcount
+        return deleted
 
     def close(self) -> None:
         self.database.close()

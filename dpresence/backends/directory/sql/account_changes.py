@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import replace
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from ....errors import Conflict
 from ....model import ERASED, Account, Identity
@@ -92,6 +93,32 @@ def end_sessions(connection: Connection, user: str, change: str = "") -> None:
     connection.execute(sessions.delete().where(sessions.c.user == user))
     for table in (tickets, device_credentials, pairings):
         connection.execute(table.delete().where(table.c.user == user))
+
+
+def end_session(connection: Connection, user: str, id_hash: bytes) -> None:
+    """Delete a browser session of an account that the caller has locked, and its tickets."""
+    families = _families(connection, tickets.c.session == id_hash)
+    connection.execute(sessions.delete().where(sessions.c.id_hash == id_hash))
+    _add_ended_families(connection, user, families)
+
+
+def end_families(connection: Connection, user: str, *which: ColumnElement[bool]) -> None:
+    """Delete matching tickets of an account that the caller has locked."""
+    families = _families(connection, *which)
+    if families:
+        connection.execute(tickets.delete().where(*which))
+        _add_ended_families(connection, user, families)
+
+
+def _families(connection: Connection, *which: ColumnElement[bool]) -> list[tuple[str, str | None]]:
+    query = select(tickets.c.family, tickets.c.device).distinct().where(*which).order_by(tickets.c.family)
+    return [(family, device) for family, device in connection.execute(query)]
+
+
+def _add_ended_families(connection: Connection, user: str, families: Iterable[tuple[str, str | None]]) -> None:
+    revision = outbox.raise_revision(connection, user)
+    for family, device in families:
+        outbox.add_ended_family(connection, user, family, device, revision)
 
 
 def sign_out_device(connection: Connection, user: str, device: str) -> None:

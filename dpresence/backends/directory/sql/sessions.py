@@ -7,15 +7,16 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, false, insert, or_, select
 
-from ....model import Account, Session
+from ....model import Account, Identity, Session
 from ...sql.engine import Database
 from ...sql.locks import lock_names
 from ...sql.rows import insert_new
-from ...sql.tables import accounts, sessions, tickets, used_assertions
+from ...sql.tables import accounts, sessions, used_assertions
 from ...sql.transactions import reading, transaction
 from .. import Requester, SignedIn
 from ..sessions import SessionStore
-from . import account_changes, outbox
+from . import account_changes
+from .provider_logouts import check_not_ended
 from .requester_checks import check_holder
 from .rows import ACCOUNTS, SESSIONS
 
@@ -40,9 +41,15 @@ class SqlSessions(SessionStore):
 
     @transaction(urgent=True)
     def add_session(
-        self, connection: Connection, session: Session, requester: Requester | None = None, previous: bytes | None = None
+        self,
+        connection: Connection,
+        session: Session,
+        requester: Requester | None = None,
+        previous: bytes | None = None,
+        identity: Identity | None = None,
     ) -> Sequence[str]:
         lock_names(connection, "cookie", [previous.hex()] if previous else [])
+        check_not_ended(connection, identity)
         replaced_before = (sessions.c.previous_cookie_hash == previous) & (sessions.c.created_at > session.created_at - PARALLEL_MS)
         before = or_(sessions.c.id_hash == previous, replaced_before) if previous else false()
         users = or_(accounts.c.id == session.user, accounts.c.id.in_(select(sessions.c.user).where(before)))
@@ -50,7 +57,7 @@ class SqlSessions(SessionStore):
         check_holder(connection, next((account for account in locked if account.id == session.user), None), requester)
         ended = SESSIONS.all(connection, before, order_by=sessions.c.id_hash)
         for one in ended:
-            _end_session(connection, one.user, one.id_hash)
+            account_changes.end_session(connection, one.user, one.id_hash)
         connection.execute(insert(sessions).values({**SESSIONS.values(session), "previous_cookie_hash": previous}))
         return sorted({one.user for one in ended})
 
@@ -69,19 +76,9 @@ class SqlSessions(SessionStore):
         owner = select(sessions.c.user).where(sessions.c.id_hash == id_hash).scalar_subquery()
         account = ACCOUNTS.lock_for_update(connection, accounts.c.id == owner)
         if account is not None:
-            _end_session(connection, account.id, id_hash)
+            account_changes.end_session(connection, account.id, id_hash)
 
     @transaction(urgent=True)
     def end_sessions(self, connection: Connection, user: str) -> None:
         ACCOUNTS.lock_for_update(connection, accounts.c.id == user)
         account_changes.end_sessions(connection, user)
-
-
-def _end_session(connection: Connection, user: str, id_hash: bytes) -> None:
-    """Delete a session of an account that the caller has locked, and its tickets."""
-    families = select(tickets.c.family, tickets.c.device).distinct().where(tickets.c.session == id_hash)
-    ended = connection.execute(families.order_by(tickets.c.family)).all()
-    SESSIONS.delete(connection, sessions.c.id_hash == id_hash)
-    revision = outbox.raise_revision(connection, user)
-    for family, device in ended:
-        outbox.add_ended_family(connection, user, family, device, revision)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, bindparam, case, insert, literal_column, select, update
 
 from ....errors import SessionEnded
-from ....model import Account, Ticket
+from ....model import Account, Identity, Ticket
 from ...sql.engine import Database
 from ...sql.statements import Statement
 from ...sql.tables import accounts, device_credentials, sessions, tickets
@@ -17,6 +17,7 @@ from ...sql.transactions import nondurable, reading, transaction
 from .. import Redeemed, Requester
 from ..tickets import TicketStore
 from . import account_changes, outbox
+from .provider_logouts import check_not_ended
 from .requester_checks import check_holder, lock_account
 from .rows import ACCOUNTS, SESSIONS, TICKETS
 
@@ -49,7 +50,10 @@ class SqlTickets(TicketStore):
     database: Database
 
     @transaction(urgent=True)
-    def add_ticket(self, connection: Connection, ticket: Ticket, requester: Requester | None = None) -> None:
+    def add_ticket(
+        self, connection: Connection, ticket: Ticket, requester: Requester | None = None, identity: Identity | None = None
+    ) -> None:
+        check_not_ended(connection, identity)
         check_holder(connection, ACCOUNTS.lock_key_share(connection, accounts.c.id == ticket.user), requester)
         if ticket.session is not None and SESSIONS.lock_key_share(connection, sessions.c.id_hash == ticket.session) is None:
             raise SessionEnded

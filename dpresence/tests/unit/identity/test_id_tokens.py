@@ -6,6 +6,7 @@ import pytest
 
 from dpresence.errors import InvalidAssertion
 from dpresence.identity import jwks
+from dpresence.logouts import provider_session
 from dpresence.model import Identity
 from dpresence.tests.oidc_support import CLIENT, jwk, key, sign
 
@@ -15,8 +16,15 @@ from .support import ALGORITHMS, DAY, HOUR, KIDS, reason
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_good_token_names_its_person(verifier, provider, clock, algorithm):
     token = provider.token({"alg": algorithm, "kid": KIDS[algorithm], "typ": "JWT"})
-    ends_at = (clock.now() // 1000 + HOUR + 60) * 1000
-    assert verifier.verify(token) == Identity("ada@example.org", provider.issuer, "ada-1", ends_at)
+    now = clock.now() // 1000 * 1000
+    assert verifier.verify(token) == Identity("ada@example.org", provider.issuer, "ada-1", now + (HOUR + 60) * 1000, now)
+
+
+def test_a_token_names_the_session_of_its_provider(verifier, provider):
+    session = provider_session(provider.issuer, "sid-1")
+    assert verifier.verify(provider.token(sid="sid-1")).provider_session == session
+    assert len({session, provider_session(provider.issuer, "sid-2"), provider_session("https://other.example", "sid-1")}) == 3
+    assert reason(verifier, provider.token(sid=7)) == "malformed"
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from .support import DAY, KIDS, reason
         ({"sub": "a\x00b"}, "subject"),
         ({"sub": "é"}, "subject"),
         ({"typ": "Bearer"}, "type"),
+        ({"events": {}}, "type"),
         ({"email": None}, "email"),
         ({"email": "ada@example.org\n"}, "email"),
         ({"email": "ada"}, "email"),
