@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from pathlib import Path
 from typing import Any, Dict
@@ -69,17 +70,18 @@ def _list(options: argparse.Namespace, output: Output) -> None:
 def _register(options: argparse.Namespace, output: Output) -> None:
     body = {"name": options.name, "domain": options.domain, "description": options.description}
     made = _rest(options).call("POST", "/myapps", body)
-    proof = f"Next: have https://{made['domain']}/__presence answer {made['domain_key']}"
-    proof += f", then: dpresence-client apps validate {made['appid']}"
+    proof = f"Next: serve {made['domain_key']} at /__presence on {made['domain']}, then: dpresence-client apps validate {made['appid']}"
     output.result(made, f"{_in_words(made)}\n{proof}")
 
 
 def _act(options: argparse.Namespace, output: Output) -> None:
     method, path, _ = _ACTIONS[options.action]
     answer: Dict[str, Any] = _rest(options).call(method, f"/myapps/{quote(options.appid, safe='')}{path}") or {"appid": options.appid}
-    output.result(answer, _in_words(answer))
+    following = f"\nNext: dpresence-client apps activate {options.appid}" if options.action == "validate" else ""
+    output.result(answer, _in_words(answer) + following)
 
 
 def _in_words(answer: Dict[str, Any]) -> str:
-    """Return an answer as lines of ``name: value``, without empty values."""
-    return "\n".join(f"{name}: {value}" for name, value in answer.items() if value not in ("", None, []))
+    """Return an answer as lines of ``name: value``, without empty values; what is no text, as JSON."""
+    lines = {name: value if isinstance(value, str) else json.dumps(value) for name, value in answer.items() if value not in ("", None, [])}
+    return "\n".join(f"{name}: {line}" for name, line in lines.items())

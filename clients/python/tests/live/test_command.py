@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from dpresence.tests.live.service import Site
 from dpresence.tests.support import DEVELOPMENT_TOKEN
 
 from dpresence_client.cli import main, parser
@@ -133,6 +134,26 @@ def test_an_application_is_registered_listed_and_deleted(capsys, home):
     assert "errno 141" in capsys.readouterr().err
     assert main([*apps, "delete", made["appid"]]) == 0
     assert main([*apps, "show", made["appid"]]) == 1
+
+
+def test_an_application_is_activated_as_the_command_says(capsys, home):
+    (home / "token").write_text(DEVELOPMENT_TOKEN)
+    apps = ["apps", "--email", "dev@example.org", "--token-file", str(home / "token")]
+    with Site() as site:
+        assert main([*apps, "register", "Chess", site.domain]) == 0
+        said = re.search(
+            r"Next: serve (\S+) at /__presence on (\S+), then: dpresence-client (apps validate (\S+))\n", capsys.readouterr().out
+        )
+        key, domain, command, appid = said.groups()
+        assert domain == site.domain
+        site.pages["/__presence"] = key
+        assert main([*apps, *command.split()[1:]]) == 0
+        assert f"Next: dpresence-client apps activate {appid}\n" in capsys.readouterr().out
+        assert main([*apps, "activate", appid]) == 0
+        assert re.search(r"^api_key: dpk_", capsys.readouterr().out, re.MULTILINE)
+    assert main([*apps, "show", appid]) == 0
+    shown = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    assert shown["active"] == "true" and json.loads(shown["keys"])[0]["last_used"] is None
 
 
 @pytest.mark.parametrize("hyphens", ["-", "--"])
