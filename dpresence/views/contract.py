@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from markupsafe import Markup
 from pyramid.config import Configurator
@@ -32,8 +33,16 @@ class Published:
     @cached_property
     def content(self) -> Markup:
         """The part of the page that is the same for everybody."""
-        variables = {"openapi": self.contract.openapi.content, "asyncapi": self.contract.asyncapi.content}
+        rest = self.contract.openapi.content
+        variables = {"openapi": rest, "asyncapi": self.contract.asyncapi.content, "common": _common_errors(rest)}
         return Markup(render(f"dpresence:templates/{templates.ApiContent.name}.jinja2", variables))  # noqa: S704  # a template, which escapes
+
+
+def _common_errors(rest: dict[str, Any]) -> dict[str, str]:
+    """Return the description of each refusal that every call may answer, by HTTP status."""
+    calls = [call["responses"] for path in rest["paths"].values() for method, call in path.items() if method != "parameters"]
+    descriptions = [{status: answer["description"] for status, answer in answers.items() if status >= "400"} for answers in calls]
+    return {status: text for status, text in descriptions[0].items() if all(each.get(status) == text for each in descriptions)}
 
 
 @openapi.get()

@@ -154,11 +154,13 @@ class ApiContent(Template):
 
     :param openapi: the OpenAPI document.
     :param asyncapi: the AsyncAPI document.
+    :param common: refusals that every call may answer, by HTTP status.
     """
 
     name = "api-content"
     openapi: dict[str, object]
     asyncapi: dict[str, object]
+    common: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,14 @@ def test_a_client_that_has_the_document_gets_304(shared: World, path: str) -> No
     assert shared.browser()("HEAD", path).headers["ETag"] == etag
 
 
+def test_the_page_says_once_what_every_call_may_answer(shared: World) -> None:
+    text = shared.browser()("GET", "/__api__/docs", Accept="text/html").text
+    answers = text.partition('id="errnos"')[0]
+    for meaning in ("999: Internal error", "201: A backend is unavailable", "117: Too many", "113: The body is too large"):
+        assert answers.count(meaning) == 1
+    assert answers.count("107: A field has a wrong value") > 10, "which not every call may answer"
+
+
 def test_a_document_is_only_read(shared: World) -> None:
     assert refusal(shared.browser()("POST", "/__api__")) == (405, ko(115, "the method is not allowed here"))
 
