@@ -41,6 +41,7 @@ class Batches:
         self.remembers_since = clock.now()
         self._known = Known()
         self._generation = 0
+        self._run = 1  # number of the run of the server
         self._server = server
         self._prefix = f"{server.prefix}t:"
         self._signals = signals
@@ -69,8 +70,8 @@ class Batches:
         seen = (before, known.run, known.batches)
         lease = self._settings.lease_seconds * 1000
         request = (self._prefix, self.process, self._generation, lease, now, run_id, seen, secrets.token_hex(8))
-        epoch, since, was_known = self._evaluate(registration, request)
-        self.epochs.add(epoch)
+        epoch, since, was_known, self._run = self._evaluate(registration, request)
+        self.epochs.add(epoch, self._run)
         self._known = Known(run_id, known.batches if epoch == before else 0)
         self.remembers_since = since
         if not before:
@@ -86,7 +87,8 @@ class Batches:
         settings, now, ticks = self._settings, self._clock.steady.now(), round(self._clock.monotonic() * 1000)
         interval = 1000 / settings.status_rate
         rate = (interval, interval * settings.status_burst)
-        bounds = (settings.grace_seconds * 1000, settings.lease_seconds * 1000, settings.feed_seconds, settings.feed_entries, *rate)
+        times = (settings.grace_seconds * 1000, settings.lease_seconds * 1000)
+        bounds = (*times, settings.feed_seconds, settings.feed_entries, *rate, self._run)
         answer = self._evaluate(batch, (self._prefix, self.process, self._generation, now, ticks, bounds, operations))
         if answer is None:
             raise _Unknown

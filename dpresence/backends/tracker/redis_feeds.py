@@ -9,7 +9,7 @@ from typing import Literal, cast
 from ...errors import BackendUnavailable
 from ...model import FeedEntry
 from ..redis.client import BatchingClient
-from . import DROPPED_SECONDS, Tracker, offset_of
+from . import DROPPED_SECONDS, Tracker
 from .redis_values import Epochs, decode_entries
 
 _ATTEMPTS = 3
@@ -86,13 +86,12 @@ class RedisFeeds(Tracker):
         self._client.call("rebuilt", appid)
 
     def cursor(self, offset: int) -> str:
-        epoch, number = self._epochs.split(offset)
-        return f"{epoch}:{number}"
+        return self._epochs.cursor(offset)
 
     def offset(self, appid: str, cursor: str) -> int | None:
         epoch, start = self._epochs.current, self._epochs.start
-        number = offset_of(cursor, epoch)
-        return start + number if number is not None and self._client.call("covers", appid, epoch, number) else None
+        number, run = self._epochs.parse(cursor)
+        return start + number if number is not None and self._client.call("covers", appid, epoch, number, run) else None
 
     def applications(self, after: str, limit: int) -> Sequence[str]:
         return cast("list[str]", self._client.call("applications", after, limit))

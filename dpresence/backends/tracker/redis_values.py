@@ -12,7 +12,7 @@ import msgspec
 
 from ...model import FeedEntry, Reason, Status
 from ..redis.client import Operation
-from . import Published
+from . import Published, offset_of
 
 _DECODED_AT_ONCE = 2000
 """Entries decoded without yielding to the event loop, which takes a few milliseconds; a snapshot may have very many."""
@@ -35,14 +35,16 @@ class Epochs:
     def __init__(self) -> None:
         self._epochs = [""]
         self.start = 0
+        self._run = 1
 
     @property
     def current(self) -> str:
         """The present epoch, ``""`` before the first registration."""
         return self._epochs[-1]
 
-    def add(self, epoch: str) -> None:
-        """Record the epoch of a registration."""
+    def add(self, epoch: str, run: int) -> None:
+        """Record the epoch of a registration, and the number of the run of the server."""
+        self._run = run
         if not self.current:
             self._epochs = [epoch]
         elif epoch != self.current:
@@ -52,6 +54,19 @@ class Epochs:
     def start_of(self, epoch: str) -> int:
         """Return what is added to the server's offsets in an epoch."""
         return max(position for position, known in enumerate(self._epochs) if known == epoch) << self._BITS
+
+    def cursor(self, offset: int) -> str:
+        """Return the cursor of an offset. It has the number of the run in which it was made, except in the first."""
+        epoch, number = self.split(offset)
+        return f"{epoch}.{self._run}:{number}" if self._run > 1 else f"{epoch}:{number}"
+
+    def parse(self, cursor: str) -> tuple[int | None, int]:
+        """Return the server's offset in a cursor, None if it is of another epoch or no cursor, and the number of its run."""
+        given, colon, digits = cursor.partition(":")
+        epoch, dot, run = given.partition(".")
+        if dot and not (run.isascii() and run.isdigit() and len(run) < 10):
+            return None, 0
+        return offset_of(f"{epoch}{colon}{digits}", self.current), int(run or 1)
 
     def split(self, offset: int) -> tuple[str, int]:
         """Return the epoch of an offset, and the server's offset."""

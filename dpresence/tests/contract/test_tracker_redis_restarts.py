@@ -7,7 +7,10 @@ import pytest
 from dpresence.tests.support import FakeClock
 from dpresence.tests.waiting import eventually
 
-from .tracker_values import JANE, SignalListener, changes, connect, flap, head, seen, update
+from .leases import lose
+from .tracker_values import GO, JANE, SignalListener, changes, connect, flap, grant, head, read, seen, update
+
+JOE = grant("joe")
 
 
 @pytest.fixture
@@ -126,3 +129,82 @@ def test_a_flushed_server_is_noticed_at_once(backend, redis):
     redis.client.flushall()
     assert update(backend, "unavailable") is False
     assert ("forgotten", "") in listener._signals
+
+
+# -- writes that were acknowledged only to processes that have ended as well
+
+
+@pytest.fixture
+def promoted(backend, redis, trackers):
+    """Return a function that takes a tracker's last acts back and ends it; the server comes back as one that never had them."""
+
+    def promoted(act) -> None:
+        before = {file: file.read_bytes() for file in redis.files()}
+        dead = trackers(redis.server(), clock=FakeClock())
+        act(dead)
+        lose(dead)
+        redis.forget()
+        for file, content in before.items():
+            file.write_bytes(content)
+        redis.start()
+        eventually(lambda: backend.ping() is None)  # it has seen nothing that is lost
+
+    return promoted
+
+
+def test_a_cursor_of_lost_entries_is_never_continued_after_new_ones(backend, promoted):
+    connect(backend, "phone", "c1")
+    listener, kept, found = SignalListener(backend), backend.cursor(head(backend)), []
+
+    def act(dead):
+        for number in range(5):
+            connect(dead, "laptop", "c2", ("online", "unavailable")[number % 2], user="joe", grants=(JOE,))
+            found.append(dead.cursor(head(dead)))
+
+    promoted(act)
+    assert [backend.offset("chess", cursor) for cursor in found] == [None] * 5, "before there are new entries"
+    flap(backend, 20)
+    assert [backend.offset("chess", cursor) for cursor in found] == [None] * 5, "there are as many new ones as there were lost ones"
+    offset = backend.offset("chess", kept)
+    assert offset is not None and [entry.puid for entry in read(backend, offset=offset)] == [JANE.puid] * 20
+    assert ("forgotten", "") not in listener.received(), "nothing that a living process knows was lost"
+    present = backend.cursor(head(backend))
+    assert backend.offset("chess", present) == head(backend)
+
+
+def test_a_cursor_of_a_feed_that_was_lost_altogether_is_not_covered(backend, promoted):
+    found = []
+
+    def act(dead):
+        connect(dead, "laptop", "c2", grants=(GO,))
+        found.append(dead.cursor(head(dead, "go")))
+
+    promoted(act)
+    connect(backend, grants=(GO,))
+    update(backend, "unavailable", (GO,))
+    assert backend.offset("go", found[0]) is None
+    assert backend.offset("go", backend.cursor(head(backend, "go"))) == head(backend, "go")
+
+
+def test_cursors_survive_many_restarts_that_lose_nothing(backend, redis):
+    connect(backend)
+    first, cursors = backend.cursor(head(backend)), []
+    for number in range(3):
+        redis.restart()
+        eventually(lambda: backend.ping() is None)
+        update(backend, ("unavailable", "online")[number % 2])
+        cursors.append(backend.cursor(head(backend)))
+    assert [backend.offset("chess", cursor) for cursor in [first, *cursors]] == [1, 2, 3, 4]
+    assert len({cursor.partition(":")[0] for cursor in [first, *cursors]}) == 4
+
+
+def test_a_cursor_is_refused_when_more_restarts_have_passed_than_are_remembered(backend, redis):
+    connect(backend)
+    cursor, meta = backend.cursor(head(backend)), "dpresence:t:meta"
+    for number in range(25):
+        backend._batches._run = redis.client.hincrby(meta, "run", 1)
+        backend._epochs.add(backend._epochs.current, backend._batches._run)
+        update(backend, ("unavailable", "online")[number % 2])
+    assert backend.offset("chess", cursor) is None
+    assert len(redis.client.hget("dpresence:t:feed:chess", "turns").split()) == 40
+    assert backend.offset("chess", backend.cursor(head(backend))) == head(backend)

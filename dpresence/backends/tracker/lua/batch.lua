@@ -9,7 +9,7 @@
 --                    process, since, revision at the sign-in (signed) and, in grace, the end of it (over); full, the time at which the
 --                    bucket of changes is full; while a change is postponed, the status last sent to applications (told) and the
 --                    reason of the change. A record without devices expires after feed_seconds, or when the bucket is full
---   meta             hash: epoch, since, runs, batches, base (see open.lua); clock, time (see clock.lua); generation and revision of
+--   meta             hash: epoch, since, runs, run, batches, base (see open.lua); clock, time (see clock.lua); generation and revision of
 --                    the newest directory that was seen
 --   processes        hash: process -> "generation end-of-lease", by the lease clock
 --   dead             set of processes whose lease expired and whose devices have not all been deleted

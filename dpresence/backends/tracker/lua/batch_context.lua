@@ -1,10 +1,11 @@
 -- The request of a batch, the signals that the batch sends, and the names of shared keys.
 local M = { STALE = 'stale' } -- STALE: result of an operation whose grants are older than those seen before; it changed nothing
 
+-- M.run: number of the run of the server, see feeds.lua
 -- M.process, M.generation: the process that sent the batch, and its registration; M.now: ms; M.ticks: monotonic ms of that process
 local settings
 M.prefix, M.process, M.generation, M.now, M.ticks, settings, M.operations = unpack(cmsgpack.unpack(ARGV[1]), 1, 7)
-M.grace, M.lease, M.feed_seconds, M.feed_entries, M.status_interval, M.status_window = unpack(settings)
+M.grace, M.lease, M.feed_seconds, M.feed_entries, M.status_interval, M.status_window, M.run = unpack(settings)
 M.meta, M.processes = M.prefix .. 'meta', M.prefix .. 'processes'
 M.revoked = M.prefix .. 'gone:' -- followed by an application: the key with its revoked PUIDs
 M.signals, M.local_signals = {}, {} -- in order, without duplicates; local_signals: signals for this process only

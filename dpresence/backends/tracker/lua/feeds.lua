@@ -2,6 +2,7 @@
 --   feeds      sorted set of the applications that have a feed, in order of their ids
 --   feed:APP   hash    head: newest offset; floor: entries up to it may be missing; size: number of entries of the view;
 --                      damaged: the feed was reset and does not contain every PUID yet
+--                      run: the run of the server (see open.lua) in which an entry was added last; turns: see save_turn
 --   view:APP   hash    PUID -> newest entry, for every PUID that is not revoked
 --   log:APP    stream  the id of an entry is its offset; beyond feed_entries only the newest entry of each PUID is stored
 --   gone:APP   set     revoked PUIDs whose last entry is still in the log; no entry may follow for them
@@ -12,6 +13,7 @@ local damage, context = require('damage'), require('batch_context')
 local call = redis.call
 local prefix, meta, now, feed_entries = context.prefix, context.meta, context.now, context.feed_entries
 
+local TURNS = 20 -- maximum number of recorded turns of a feed
 local SOME = 500 -- maximum number of entries that one call reads or deletes, which takes one or two milliseconds
 local REBUILDING = 'a feed is being rebuilt'
 
@@ -34,12 +36,15 @@ local feeds = {}
 local function feed(app)
   local found = feeds[app]
   if not found then
-    local head, floor, size, damaged = unpack(call('HMGET', prefix .. 'feed:' .. app, 'head', 'floor', 'size', 'damaged'))
+    local stored = call('HMGET', prefix .. 'feed:' .. app, 'head', 'floor', 'size', 'damaged', 'run', 'turns')
+    local head, floor, size, damaged, run, turns = unpack(stored)
     if not head and call('EXISTS', prefix .. 'view:' .. app, prefix .. 'log:' .. app) > 0 then damage.raise('its head is lost') end
     local base = not head and call('HGET', meta, 'base')
     found = { head = tonumber(head or base), floor = tonumber(floor or base), size = tonumber(size or base and 0), damaged = damaged }
     if not (found.head and found.floor and found.size) then damage.raise('its head is no number') end
     found.compacted, found.new = found.head - feed_entries, not head
+    found.run, found.turns = tonumber(run or head and 1 or context.run), turns or ''
+    if found.new and context.run > 1 then found.turns = context.run .. ' -1' end -- an earlier feed of this name may be lost
     found.dropped = not head and call('EXISTS', prefix .. 'dropped:' .. app) == 1
     feeds[app] = found
   end
@@ -50,8 +55,12 @@ local function newest(app, puid)
   return decode(call('HGET', prefix .. 'view:' .. app, puid))
 end
 
+local function number(offset) -- without an exponent for large values
+  return string.format('%.0f', offset)
+end
+
 local function id(offset)
-  return string.format('%.0f-0', offset)
+  return number(offset) .. '-0'
 end
 
 -- Delete entries beyond feed_entries except the newest of each PUID; at most as many as this batch has added.
@@ -79,6 +88,30 @@ local function check(app)
   return length, size
 end
 
+-- Record the newest offset before the first entry of a new run. The server may have lost entries with higher offsets, and the processes
+-- that knew of them may have ended; a cursor of an earlier run beyond that offset is not covered.
+local function save_turn(found)
+  local turns = {}
+  for run, head in string.gmatch(found.turns .. ' ' .. context.run .. ' ' .. number(found.head), '(%d+) (%-?%d+)') do
+    turns[#turns + 1] = { run = run, head = head }
+  end
+  if #turns > TURNS then
+    table.remove(turns, 1)
+    turns[1].head = '-1' -- no cursor of an earlier run is covered
+  end
+  for index, turn in ipairs(turns) do turns[index] = turn.run .. ' ' .. turn.head end
+  found.run, found.turns = context.run, table.concat(turns, ' ')
+end
+
+-- Return whether the entries up to an offset, as they were in a run, are those of this feed.
+local function has_same_entries(app, run, offset)
+  if run > context.run then return false end
+  for turn, head in string.gmatch(feed(app).turns, '(%d+) (%-?%d+)') do
+    if run < tonumber(turn) and offset > tonumber(head) then return false end
+  end
+  return true
+end
+
 local function is_too_old(item)
   return item.at < second(now) - context.feed_seconds * 1000
 end
@@ -89,7 +122,9 @@ local function save(app, found)
     check(app)
   end
   if found.changed and found.new then call('ZADD', prefix .. 'feeds', 0, app) end
-  if found.changed then call('HSET', prefix .. 'feed:' .. app, 'head', found.head, 'floor', found.floor, 'size', found.size) end
+  if not found.changed then return end
+  call('HSET', prefix .. 'feed:' .. app, 'head', found.head, 'floor', found.floor, 'size', found.size, 'run', found.run)
+  if found.turns ~= '' then call('HSET', prefix .. 'feed:' .. app, 'turns', found.turns) end
 end
 
 -- Reset a feed. It accepts entries but cannot be read until it is rebuilt: PUIDs without an entry would be shown as offline.
@@ -97,7 +132,8 @@ local function reset(app)
   local base = math.max(now, feeds[app] and feeds[app].head or 0) -- above any earlier offset, which invalidates earlier cursors
   feeds[app] = nil
   call('UNLINK', prefix .. 'feed:' .. app, prefix .. 'view:' .. app, prefix .. 'log:' .. app, context.revoked .. app)
-  call('HSET', prefix .. 'feed:' .. app, 'head', base, 'floor', base, 'size', 0, 'damaged', 1)
+  local turns = context.run > 1 and context.run .. ' -1' or ''
+  call('HSET', prefix .. 'feed:' .. app, 'head', base, 'floor', base, 'size', 0, 'damaged', 1, 'run', context.run, 'turns', turns)
   call('ZADD', prefix .. 'feeds', 0, app)
 end
 
@@ -152,6 +188,7 @@ local function append(grant, last, status, reason)
   elseif not found.appended then
     found.added = {}
   end
+  if found.run < context.run then save_turn(found) end
   found.head, found.appended, found.changed = found.head + 1, true, true
   if reason == 'revoked' then
     found.size = found.size - (last and 1 or 0) -- grants.lua deletes it from the view
@@ -191,6 +228,7 @@ end
 
 return {
   SOME = SOME, decode = decode, feed = feed, newest = newest, id = id, check = check, is_too_old = is_too_old,
+  has_same_entries = has_same_entries,
   reset = reset, finish_rebuilding = finish_rebuilding, drop = drop, guarded = guarded, save_all = save_all,
   append = append, show = show, guarded_reading = guarded_reading,
 }

@@ -1,7 +1,7 @@
 -- Registers a process on a new connection: see tracker/redis_batches.py, Batches.
 -- ARGV[1], cmsgpack: prefix, process, generation, lease (ms), now (ms), run id of the server,
 --   last state known to the process (epoch, run id, number of batches), a new epoch in case one is needed.
--- Returns cmsgpack: epoch, start of the stored data (ms), whether the process was known.
+-- Returns cmsgpack: epoch, start of the stored data (ms), whether the process was known, the number of the run.
 local prefix, me, generation, lease, now, run, seen, new_epoch = unpack(cmsgpack.unpack(ARGV[1]))
 local clock = require('clock')
 local call = redis.call
@@ -32,9 +32,11 @@ local function has_lost_batches()
   return true -- the run that the process saw was lost or is no longer recorded
 end
 
-if epoch and (#runs == 0 or runs[#runs].id ~= run) then -- first registration after a restart of the server
+if epoch and (#runs == 0 or runs[#runs].id ~= run) then -- first registration after a restart of the server, or at a promoted replica
   runs[#runs + 1] = { id = run, start = tonumber(batches) }
   save_runs()
+  -- The steps are irregular, so that a run whose registration is lost with it does not share its number with the one that follows.
+  call('HSET', meta, 'run', (call('HGET', meta, 'run') or 1) + 1 + tonumber(string.sub(new_epoch, 1, 2), 16))
 end
 
 if not epoch or has_lost_batches() then
@@ -45,7 +47,7 @@ if not epoch or has_lost_batches() then
   -- A base above any earlier offset prevents readers of the old feeds from continuing in the new ones.
   local base = seen[1] == '' and 0 or now
   epoch, since, runs = new_epoch, now, { { id = run, start = 0 } }
-  call('HSET', meta, 'epoch', epoch, 'since', now, 'batches', 0, 'base', base)
+  call('HSET', meta, 'epoch', epoch, 'since', now, 'batches', 0, 'base', base, 'run', 1)
   save_runs()
 end
 
@@ -58,4 +60,4 @@ end
 local was_known = call('HEXISTS', processes, me) == 1
 call('HSET', processes, me, generation .. ' ' .. ends)
 call('SREM', prefix .. 'dead', me)
-return cmsgpack.pack({ epoch, tonumber(since), was_known })
+return cmsgpack.pack({ epoch, tonumber(since), was_known, tonumber(call('HGET', meta, 'run') or 1) })

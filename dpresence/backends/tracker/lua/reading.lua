@@ -50,8 +50,8 @@ function operations.latest(app, puids)
   return table.concat(found, '\n')
 end
 
-function operations.covers(app, _, offset)
-  return covers(app, offset)
+function operations.covers(app, _, offset, run)
+  return feeds.has_same_entries(app, run, offset) and covers(app, offset)
 end
 
 -- Return, for each entry of a page of the log, whether its PUID is revoked.
