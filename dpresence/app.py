@@ -91,6 +91,7 @@ def make_registry(settings: Settings, clock: Clock, token_file: Path) -> ServerR
     :param token_file: path for the token of a development service; the server writes it once its port is open.
     :raises SettingError: the database belongs to the other mode.
     """
+    _warn_of_former_names(settings)
     _warn_of_readers(settings)
     issuer, token = _development(settings, clock, token_file) if settings.identity.development else (None, None)
     providers = load_providers(settings.oidc, clock)
@@ -105,6 +106,11 @@ def make_registry(settings: Settings, clock: Clock, token_file: Path) -> ServerR
     gate.on_wait = services.feeds.expect_reconnect
     background = Background(services, clients.providers, observation.runtime, settings)
     return ServerRegistry(settings, clock, backends, services, clients, issuer, token, gate, background)
+
+
+def _warn_of_former_names(settings: Settings) -> None:
+    for former, present in settings.deprecated.items():
+        log.warning("%s is deprecated: write %s", former, present)
 
 
 def _warn_of_readers(settings: Settings) -> None:

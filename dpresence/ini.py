@@ -27,9 +27,10 @@ from .settings import (
     StorageSettings,
     refuse,
 )
-from .settings.catalog import CONCERNS, documented, keys, secrets
+from .settings.catalog import CONCERNS, documented, former_keys, keys, secrets
 from .settings.environment import PREFIX, from_environment, override, read_secrets, unknown_variable, variable
 from .settings.passwords import with_password
+from .settings.renamed import rename
 
 
 def _convert(key: str, text: str, kind: Any) -> Any:
@@ -108,7 +109,7 @@ def shown_key(key: str, names: Iterable[str] = ()) -> str:
 
     :param names: names of the configured providers and issuers.
     """
-    known = [*documented(), *keys(ServerSettings, ""), *keys(ProviderSettings, ""), *names, "browserid.domains", *_EXPECTED]
+    known = [*documented(), *former_keys(), *keys(ServerSettings, ""), *keys(ProviderSettings, ""), *names, "browserid.domains", *_EXPECTED]
     words = re.split("[._]", ".".join(known))
     if not re.fullmatch(r"[a-z0-9_.-]{1,60}", key):
         return "a key that is not written a-z 0-9 _ . -"
@@ -160,14 +161,18 @@ def load(ini: Mapping[str, str], here: str, environment: Mapping[str, str] | Non
     """
     environment, folder = os.environ if environment is None else environment, str(Path(here).resolve())
     ours = {key: value for key, value in ini.items() if _OURS.fullmatch(key)}
-    known = _app_keys(ours, environment)
+    formers = former_keys()
+    known = [*_app_keys(ours, environment), *formers]
     _check_variables(environment, [*known, *keys(ServerSettings, "")])
-    given = from_environment(environment, known, folder)
-    with _naming_variables(given):
-        return _load(override(ours, given), folder)
+    ours, deprecated = rename(ours, formers)
+    given, variables = rename(from_environment(environment, known, folder), formers, variable)
+    written = {**deprecated, **{key: variable(key) for key in given}, **variables}
+    presents = {former: key for key, former in deprecated.items()} | {former: variable(key) for key, former in variables.items()}
+    with _naming_source(written):
+        return _load(override(ours, given), folder, presents)
 
 
-def _load(rest: dict[str, str], here: str) -> Settings:
+def _load(rest: dict[str, str], here: str, deprecated: Mapping[str, str]) -> Settings:
     files = read_secrets(rest, secrets())
     values = {name: _read(cls, prefix, rest) for name, (prefix, cls) in CONCERNS.items()}
     values["browserid"]["configured"] = _issuers(values["browserid"].get("issuers", ()), rest)
@@ -179,7 +184,8 @@ def _load(rest: dict[str, str], here: str) -> Settings:
         text = values[concern].get(key, getattr(default, key))
         values[concern][key] = text.replace("%(here)s", here)
     _insert_passwords(values)
-    settings = Settings(**{name: cls(**values[name]) for name, (_, cls) in CONCERNS.items()}, secret_files=files)
+    concerns = {name: cls(**values[name]) for name, (_, cls) in CONCERNS.items()}
+    settings = Settings(**concerns, secret_files=files, deprecated=deprecated)
     settings.presence.check()
     settings.redis.check()
     _check_identity(settings)
@@ -209,15 +215,18 @@ def _check_variables(environment: Mapping[str, str], known: Sequence[str]) -> No
 
 
 @contextmanager
-def _naming_variables(given: Mapping[str, str]) -> Iterator[None]:
-    """Name the variable in the error of a setting that the environment contains."""
+def _naming_source(written: Mapping[str, str]) -> Iterator[None]:
+    """Name the variable or the former key in the error of a setting that has its value from it.
+
+    :param written: the variable or the former key, by the present key.
+    """
     try:
         yield
     except SettingError as error:
         key = re.split("[ :]", str(error), maxsplit=1)[0]
-        if key not in given:
+        if key not in written:
             raise
-        raise SettingError(f"{error} ({variable(key)} sets it)") from None
+        raise SettingError(f"{error} ({written[key]} sets it)") from None
 
 
 def _insert_passwords(values: Mapping[str, dict[str, Any]]) -> None:
@@ -275,7 +284,7 @@ def load_server(section: Mapping[str, str], here: str = ".", environment: Mappin
     environment = os.environ if environment is None else environment
     given = from_environment(environment, keys(ServerSettings, ""), str(Path(here).resolve()))
     rest = override(section, given)
-    with _naming_variables(given):
+    with _naming_source({key: variable(key) for key in given}):
         settings = ServerSettings(**_read(ServerSettings, "", rest))
         if rest:
             raise _unknown(min(rest), section=" of [server:main]")

@@ -57,7 +57,7 @@ FAMILIES = (
     ),
     Family("sockets_limit", "gauge", "Maximum number of open connections: channels.sockets of each process, or what open files allow."),
     Family("channels_behind", "gauge", "Channels whose send buffer is more than half full."),
-    Family("outbox_bytes", "gauge", "Bytes in the send buffers of channels."),
+    Family("send_buffer_bytes", "gauge", "Bytes in the send buffers of channels."),
     Family(
         "channels_closed",
         "counter",

@@ -176,7 +176,7 @@ class DeviceChannel(UpdatingChannel):
 
     def room_for(self, notifications: Sequence[Notification]) -> int:
         """Return how many notifications, at least one, fit into a quarter of the send buffer."""
-        most, size = self._all_settings.channels.outbox_bytes // 4, 0
+        most, size = self._all_settings.channels.send_buffer_bytes // 4, 0
         for count, item in enumerate(notifications if len(notifications) > 1 else ()):
             size += len(encode(notifications_frame([item], self.session.acknowledges, {})))
             if size > most and count:

@@ -122,7 +122,7 @@ class Gate:
             "sockets": self.sockets,
             "unsigned": unsigned,
             "behind": sum(half_full for _, half_full in backlogs),
-            "outbox_bytes": sum(size for size, _ in backlogs),
+            "send_buffer_bytes": sum(size for size, _ in backlogs),
             "channels": len(self.connections),
             "waiting": self.plain.waiting,
             "most": self.most,

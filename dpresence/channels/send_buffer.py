@@ -76,8 +76,8 @@ class SendBuffer:
         self._watcher.start(guarded, self._flush)
 
     def fits(self, frame: bytes) -> bool:
-        """Return whether one more frame stays within ``channels.outbox_bytes`` and ``channels.outbox_frames``."""
-        return self.size + len(frame) <= self._limits.outbox_bytes and len(self._frames) < self._limits.outbox_frames
+        """Return whether one more frame stays within ``channels.send_buffer_bytes`` and ``channels.send_buffer_frames``."""
+        return self.size + len(frame) <= self._limits.send_buffer_bytes and len(self._frames) < self._limits.send_buffer_frames
 
     def wait_until_half_free(self) -> bool:
         """Block until half of the send buffer is free or ``stop`` is called; return False after ``channels.send_seconds``."""
@@ -109,7 +109,7 @@ class SendBuffer:
     @property
     def half_free(self) -> bool:
         """True if at least half of the send buffer is free."""
-        return self.size * 2 <= self._limits.outbox_bytes and len(self._frames) * 2 <= self._limits.outbox_frames
+        return self.size * 2 <= self._limits.send_buffer_bytes and len(self._frames) * 2 <= self._limits.send_buffer_frames
 
     def _flush(self) -> None:
         while self._frames:

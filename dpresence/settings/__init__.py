@@ -42,6 +42,7 @@ class Settings:
     """All settings of ``[app:main]``, with one field per concern.
 
     :ivar secret_files: the files that secrets were read from, by the key of the secret.
+    :ivar deprecated: former names of settings that the ini and the environment use, with the present ones, both as they are written.
     """
 
     storage: StorageSettings = field(default_factory=StorageSettings)
@@ -58,3 +59,4 @@ class Settings:
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     sentry: SentrySettings = field(default_factory=SentrySettings)
     secret_files: Mapping[str, str] = field(default_factory=dict, compare=False)
+    deprecated: Mapping[str, str] = field(default_factory=dict, compare=False)

@@ -61,6 +61,12 @@ def secrets() -> tuple[str, ...]:
     return tuple(key for prefix, cls in CONCERNS.values() for key, field in keys(cls, prefix).items() if field.metadata["secret"])
 
 
+def former_keys() -> dict[str, str]:
+    """Return the keys of earlier versions that were renamed, with their present names."""
+    fields = [(key, field.metadata["former"]) for key, field in documented().items()]
+    return {f"{key.rpartition('.')[0]}.{former}": key for key, former in fields if former}
+
+
 def file_key(key: str) -> str:
     """Return the key of the file with a secret."""
     return f"{key}_file"

@@ -75,10 +75,18 @@ class ChannelSettings:
     )
     fragments: int = setting(64, "Maximum number of fragments of one message; more close the channel with 1008.", low=1, high=1000000)
     bad_frames: int = setting(20, "Number of bad frames in 60 seconds at which the channel is closed with 4013.", low=1, high=10000)
-    outbox_bytes: int = setting(
-        1048576, "Maximum number of bytes waiting for a slow reader; more close the channel with 4102.", low=65536, high=1073741824
+    send_buffer_bytes: int = setting(
+        1048576,
+        "Maximum number of bytes waiting for a slow reader; more close the channel with 4102.",
+        low=65536,
+        high=1073741824,
+        former="outbox_bytes",
     )
-    outbox_frames: int = setting(
-        1000, "Maximum number of frames waiting for a slow reader; more close the channel with 4102.", low=10, high=1000000
+    send_buffer_frames: int = setting(
+        1000,
+        "Maximum number of frames waiting for a slow reader; more close the channel with 4102.",
+        low=10,
+        high=1000000,
+        former="outbox_frames",
     )
     body_bytes: int = setting(131072, "Largest body of a REST call.", low=1024, high=16777216)

@@ -25,6 +25,7 @@ def setting(
     allowed: str = "",
     secret: bool = False,
     ini_only: bool = False,
+    former: str = "",
 ) -> Any:
     """Declare one key: its type is the annotation, its unit is part of its name (``_seconds``, ``_bytes``, ``_rate``, ``_per_hour``).
 
@@ -36,9 +37,10 @@ def setting(
     :param allowed: allowed values as ``docs/settings.md`` describes them, if neither the type nor the range does.
     :param secret: the value may contain a secret; it may be in the file that the key ``<key>_file`` names.
     :param ini_only: no environment variable sets it.
+    :param former: its name in earlier versions, without the prefix, which still works with a warning.
     """
     rules = {"low": low, "high": high, "one_of": one_of, "check": check, "allowed": allowed}
-    metadata = {"doc": doc, **rules, "secret": secret, "ini_only": ini_only}
+    metadata = {"doc": doc, **rules, "secret": secret, "ini_only": ini_only, "former": former}
     return dataclasses.field(default=default, metadata=metadata)
 
 

@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
 from dpresence.settings import IssuerSettings, ProviderSettings, ServerSettings
-from dpresence.settings.catalog import documented, keys, secrets
+from dpresence.settings.catalog import documented, former_keys, keys, secrets
 from dpresence.settings.environment import variable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,7 +87,7 @@ def generate() -> dict[str, str]:
     # the text is no HTML
     templates = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)  # noqa: S701
     templates.globals |= {"show": show, "example": example, "table": table, "app": APP, "server": SERVER}
-    templates.globals |= {"variable": variable, "secrets": secrets(), "ini_only": ini_only}
+    templates.globals |= {"variable": variable, "secrets": secrets(), "ini_only": ini_only, "former_keys": former_keys()}
     templates.globals |= {"issuer": lambda name: keys(IssuerSettings, f"browserid.{name}")}
     templates.globals |= {"provider": lambda name: keys(ProviderSettings, f"oidc.{name}")}
     return {file: templates.get_template(f"{Path(file).name}.jinja2").render() for file in FILES}

@@ -28,7 +28,7 @@ INFORMATIONAL = {"7.1.6", "7.13.1", "7.13.2"}
 RAISED = {
     "channels": {
         "device_frame_bytes": 1 << 24, "device_frame_rate": 1e6, "device_frame_burst": 1000000, "fragments": 1000000,
-        "outbox_bytes": 1 << 30, "outbox_frames": 1000000,
+        "send_buffer_bytes": 1 << 30, "send_buffer_frames": 1000000,
     }
 }  # fmt: skip
 PRODUCTION = {"channels": {"device_frame_bytes": 131072, "device_frame_rate": 200.0, "device_frame_burst": 400}}

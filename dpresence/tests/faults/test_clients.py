@@ -157,7 +157,7 @@ def test_the_clients_survive_a_rolling_restart_and_nobody_looks_offline(kinds, t
 
 
 def test_the_clients_continue_after_they_were_too_slow(kinds, tmp_path, figures):
-    slow = {"channels__outbox_frames": 20, "channels__outbox_bytes": 65536, "channels__send_seconds": 2}
+    slow = {"channels__send_buffer_frames": 20, "channels__send_buffer_bytes": 65536, "channels__send_seconds": 2}
     with (
         running(tmp_path, **FAST, **slow) as service,
         Proxy(lambda: small_buffers(service.port), send_bytes=4096) as proxy,

@@ -23,7 +23,7 @@ SECONDS = 4
 def service(tmp_path_factory):
     settings = {"presence__status_rate": 1000, "presence__status_burst": 10000, "presence__feed_entries": 1000}
     settings |= {"channels__device_frame_rate": 10000, "channels__device_frame_burst": 10000}
-    settings |= {"channels__outbox_frames": 20, "channels__outbox_bytes": 65536, "channels__send_seconds": 4}
+    settings |= {"channels__send_buffer_frames": 20, "channels__send_buffer_bytes": 65536, "channels__send_seconds": 4}
     with running(tmp_path_factory.mktemp("slow"), **settings) as service:
         yield service
 

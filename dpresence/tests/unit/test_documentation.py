@@ -12,7 +12,7 @@ import pytest
 
 from dpresence.errors import CloseCode, Refused
 from dpresence.settings import IssuerSettings, ProviderSettings, ServerSettings
-from dpresence.settings.catalog import documented, keys
+from dpresence.settings.catalog import documented, former_keys, keys
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("examples/README.md"), *ROOT.glob("examples/*/README.md")])
@@ -97,7 +97,7 @@ def test_the_layout_names_every_module_of_the_package_and_no_other() -> None:
 
 
 KEYS = {*documented(), *keys(ServerSettings, "")}
-KEYS |= {*keys(IssuerSettings, "browserid.x"), *keys(ProviderSettings, "oidc.x")}
+KEYS |= {*former_keys(), *keys(IssuerSettings, "browserid.x"), *keys(ProviderSettings, "oidc.x")}
 PREFIXES = "mailbox.redis|redis|presence|identity|browserid|oidc|channels|outbound|admin"
 SETTING = re.compile(rf"((?:{PREFIXES})\.[a-z0-9_<>.-]+)(?: = .*)?|(directory\.url|tracker|mailbox|host|port|workers) = .*")
 FILE_NAMES = re.compile(r"presence\.(ini|js|db|secret|dump|lock)|outbound\.py")

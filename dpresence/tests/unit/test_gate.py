@@ -67,7 +67,7 @@ def test_what_is_open_unsigned_and_behind_is_counted(clock):
     one.signed_in(sockets[2])
     one.sending.add(sockets[1])
     most = one.settings.channels.sockets
-    counts = {"sockets": 6, "channels": 3, "unsigned": 2, "behind": 1, "outbox_bytes": 7, "waiting": 0, "most": most}
+    counts = {"sockets": 6, "channels": 3, "unsigned": 2, "behind": 1, "send_buffer_bytes": 7, "waiting": 0, "most": most}
     assert one.counts() == counts
     for socket in sockets:
         one.leave(socket)

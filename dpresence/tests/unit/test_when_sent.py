@@ -41,7 +41,7 @@ class ConnectionPair:
 
     def __init__(self) -> None:
         clock = FakeClock()
-        settings = dataclasses.replace(Settings(), channels=ChannelSettings(outbox_bytes=1_000_000, outbox_frames=100))
+        settings = dataclasses.replace(Settings(), channels=ChannelSettings(send_buffer_bytes=1_000_000, send_buffer_frames=100))
         ours, self.peer = socket.socketpair()
         for sock, option in ((ours, socket.SO_SNDBUF), (self.peer, socket.SO_RCVBUF)):
             sock.setsockopt(socket.SOL_SOCKET, option, 16_384)

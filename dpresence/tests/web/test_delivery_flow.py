@@ -241,7 +241,7 @@ def test_what_a_pause_held_back_comes_after_it_and_nothing_else_again(box: Box, 
 
 
 def test_an_answer_still_fits_beside_a_page_in_the_smallest_outbox(make_world: Callable[..., World]) -> None:
-    world = make_world(channels__outbox_bytes="65536")
+    world = make_world(channels__send_buffer_bytes="65536")
     app = world.application()
     box = Box(world, app, world.grant(ANN, app))
     sent = box.fill(100, "\x01" * 500)
