@@ -8,7 +8,7 @@ SOURCES = setup.py dpresence bench packaging clients examples
 # Where bytecode is not written, each of some hundred processes that the tests start compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help build wheel run test check check-js lint format settings api demo bench bench-client load growth clean conformance faults soak pages lock sbom audit newest
+.PHONY: help build wheel run test check check-js lint format settings api demo bench bench-client load growth clean conformance faults soak pages previous lock sbom audit newest
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -143,6 +143,9 @@ SOAK_MINUTES ?= 60
 
 soak: build ## Run a cluster for SOAK_MINUTES (60) under faults; writes figures to build/soak.md
 	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m pytest -m faults dpresence/tests/faults/test_soak.py
+
+previous: ## Keep the version of COMMIT as the one that the test of upgrades upgrades; at each release, with the release before
+	git archive $(COMMIT) dpresence presence-cluster.ini presence.ini ':(exclude)dpresence/tests' | xz -9e >$(TESTS)/faults/previous.tar.xz
 
 clean: ## Remove all build output
 	rm -rf .venv $(JS)/node_modules examples/*/node_modules build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .development-*.ini *.token .*.token

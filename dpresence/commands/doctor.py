@@ -54,6 +54,8 @@ def _start(context: Context) -> Iterator[Finding]:
     yield from (("error", error, "correct it before the next start") for error in errors)
     if not errors:
         yield "ok", "a start would succeed", ""
+        for former, present in context.settings.deprecated.items():
+            yield "warning", f"{former} is deprecated", f"write {present}; a later version refuses the former name"
 
 
 def _database(context: Context) -> Iterator[Finding]:
@@ -62,6 +64,8 @@ def _database(context: Context) -> Iterator[Finding]:
     yield "ok", f"{version}, made by a {mode} service", ""
     if present != newest:
         advice = "the next start of the service upgrades it; dpresence migrate does it now"
+        if present and present > newest:
+            advice = "it is of a newer version, which this one can share it with: install that version here as well"
         yield "warning", f"it has revision {present}, and this version needs {newest}", advice
     if clock is not None:
         yield _clock("its clock", clock, context.clock)

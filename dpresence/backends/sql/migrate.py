@@ -6,6 +6,7 @@ To create a revision, call ``alembic.command.revision`` with ``configuration(con
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 from alembic import command
@@ -24,6 +25,8 @@ from .locks import lock_names
 log = logging.getLogger(__name__)
 
 UPGRADE_SECONDS = 300.0
+_SINCE = re.compile(r"[0-9]{4}_since_([0-9]{4})")
+"""Revision of a migration that versions of the service from an older revision on can use as well (docs/upgrades.md)."""
 
 
 def configuration(connection: Connection) -> Config:
@@ -39,7 +42,7 @@ def migrate(database: Database) -> None:
 
     Large indexes of PostgreSQL are replaced before, without stopping processes that use them (``online``).
 
-    :raises SettingError: a newer version created the database, or its server does not store commits durably.
+    :raises SettingError: this version cannot use a newer database, or its server does not store commits durably.
     :raises BackendUnavailable: the server is unreachable, or the file is not a database.
     """
     try:
@@ -52,25 +55,34 @@ def migrate(database: Database) -> None:
 
 
 def _upgrade(connection: Connection) -> bool:
-    """Return whether the database held nothing before."""
+    """Return whether the database held nothing before. A newer one that this version can use stays as it is."""
     if connection.dialect.name == "postgresql":
         postgresql.check_durable(connection)
         postgresql.give_time(connection, UPGRADE_SECONDS)
     lock_names(connection, "table", ["alembic_version"])
-    created = MigrationContext.configure(connection).get_current_revision() is None
-    command.upgrade(configuration(connection), "head")
-    return created
+    present = MigrationContext.configure(connection).get_current_revision()
+    if present and usable(present):
+        log.warning("the database is of a newer version, with revision %s, which this version can use", present)
+    else:
+        command.upgrade(configuration(connection), "head")
+    return present is None
+
+
+def usable(present: str) -> bool:
+    """Return whether a revision is unknown because it is of a newer version, but names this one among those that can use it."""
+    since = _SINCE.fullmatch(present)
+    return bool(since and since[1] <= _newest()) and present not in _known()
 
 
 def check(database: Database) -> tuple[str | None, str]:
     """Return the revision of a database, None if it is empty, and that of this version, without a change.
 
-    :raises SettingError: a newer version created the database, or its server does not store commits durably.
+    :raises SettingError: this version cannot use a newer database, or its server does not store commits durably.
     """
-    present, newest = revision(database), str(_scripts().get_current_head())
+    present, newest = revision(database), _newest()
     if database.run(lambda connection: connection.dialect.name) == "postgresql":
         database.run(postgresql.check_durable)
-    if present and present not in {each.revision for each in _scripts().walk_revisions()}:
+    if present and present not in _known() and not usable(present):
         raise SettingError(f"directory.url: must be a database of this version or an older one (it has the unknown revision {present})")
     return present, newest
 
@@ -84,6 +96,14 @@ def open_existing(url: str, clock: Clock) -> Database:
     if path and not Path(path).is_file():
         raise SettingError(f"directory.url: there is no database yet at {path}; the first start creates it")
     return Database(url, clock=clock)
+
+
+def _newest() -> str:
+    return str(_scripts().get_current_head())
+
+
+def _known() -> set[str]:
+    return {each.revision for each in _scripts().walk_revisions()}
 
 
 def _scripts() -> ScriptDirectory:

@@ -46,24 +46,31 @@ class Human:
 
 
 class Society:
-    """All of them, in the thread of the loop; the calls of REST are made by ``Actor``."""
+    """All of them, in the thread of the loop; the calls of REST are made by ``Actor``.
 
-    def __init__(self, loop: Loop, origin: str, port: int, people: int, seed: int) -> None:
+    :param ports: those of the processes that serve; people, devices and app services are spread over them.
+    """
+
+    def __init__(self, loop: Loop, ports: Sequence[int], people: int, seed: int) -> None:
         self.loop = loop
         self.book = Book()
         self.random = random.Random(seed)
-        self.humans = [Human(Citizen(origin, f"person{number}@example.org")) for number in range(people)]
+        self._ports = ports
+        self.humans = [Human(self._citizen(number, f"person{number}@example.org")) for number in range(people)]
         self.services: list[Service] = []
         self.owners: dict[str, Human] = {}
         self.busy = False
-        self._port = port
         for number, human in enumerate(self.humans):
             for device in range(1 + number % 2):
-                self._add(human, f"d{device}", f"127.2.{number // 250}.{number % 250 + 1}")
+                self._add(human, number + device, f"d{device}", f"127.2.{number // 250}.{number % 250 + 1}")
 
-    def _add(self, human: Human, name: str, source: str) -> None:
-        proof = human.citizen.assertion
-        human.devices.append(Device(self.loop, self._port, human.citizen.email, name, source, proof, self.book))
+    def _citizen(self, number: int, email: str) -> Citizen:
+        return Citizen(f"http://127.0.0.1:{self._ports[number % len(self._ports)]}", email)
+
+    def _add(self, human: Human, number: int, name: str, source: str) -> None:
+        citizen = self._citizen(number, human.citizen.email)
+        port = self._ports[number % len(self._ports)]
+        human.devices.append(Device(self.loop, port, citizen.email, name, source, citizen.assertion, self.book))
 
     @property
     def devices(self) -> list[Device]:
@@ -71,8 +78,9 @@ class Society:
 
     def serve(self, applications: Sequence[Application]) -> None:
         """Let the service of each application connect and read its snapshot."""
-        for application in applications:
-            service = Service(self.loop, self._port, application.appid, application.key, self.book, self.trace)
+        for number, application in enumerate(applications):
+            port = self._ports[number % len(self._ports)]
+            service = Service(self.loop, port, application.appid, application.key, self.book, self.trace)
             self.services.append(service)
             service.come()
 

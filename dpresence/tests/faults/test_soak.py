@@ -102,7 +102,7 @@ class Soak:
         self.stores, self.cluster = stores, cluster
         self.random = random.Random(SEED)
         self.loop = Loop()
-        self.society = Society(self.loop, cluster.origin, cluster.port, PEOPLE, SEED)
+        self.society = Society(self.loop, [cluster.port], PEOPLE, SEED)
         self.faults = Counter()
         self.wrong, self.lost, self.reports = 0, 0, []
         self.samples = {}

@@ -57,11 +57,14 @@ def issuer(folder: Path) -> dict[str, str]:
 
 
 class Cluster(Process):
-    """``pserve presence-cluster.ini``, a copy of it on another port; ``changes`` replace whole lines."""
+    """``pserve presence-cluster.ini``, a copy of it on another port; ``changes`` replace whole lines.
 
-    def __init__(self, folder: Path, changes: Mapping[str, str]) -> None:
+    :param source: folder of the ini.
+    """
+
+    def __init__(self, folder: Path, changes: Mapping[str, str], source: Path = ROOT) -> None:
         port = free_port()
-        text = (ROOT / "presence-cluster.ini").read_text(encoding="utf-8").replace("8282", str(port))
+        text = (source / "presence-cluster.ini").read_text(encoding="utf-8").replace("8282", str(port))
         for line, changed in changes.items():
             line = line.replace("8282", str(port))
             assert f"\n{line}\n" in text, line

@@ -85,13 +85,17 @@ S = TypeVar("S", bound="Service")
 
 
 class Process:
-    """A server as a process: its log in a file, its CPU, memory and open files as the kernel counts them."""
+    """A server as a process: its log in a file, its CPU, memory and open files as the kernel counts them.
+
+    :ivar environment: variables that the next start sets.
+    """
 
     def __init__(self, command: list[str], log: Path, port: int) -> None:
         self._command = command
         self.log_path = log
         self.port = port
         self.origin = f"http://127.0.0.1:{port}"
+        self.environment: dict[str, str] = {}
         self._process: Any = None  # what ``launch`` started
 
     @property
@@ -102,7 +106,8 @@ class Process:
     def launch(self) -> None:
         """Start the process, not waiting for it; its log goes on in the same file."""
         with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            environment = {**os.environ, **self.environment}
+            self._process = subprocess.Popen(self._command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def start(self) -> float:
         """Start and wait until it answers; return the time of day (seconds) of the start."""

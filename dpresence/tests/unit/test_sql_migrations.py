@@ -17,7 +17,7 @@ from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.mailbox import Push
 from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.backends.sql.engine import Database
-from dpresence.backends.sql.migrate import configuration, migrate, revision
+from dpresence.backends.sql.migrate import check, configuration, migrate, revision
 from dpresence.backends.sql.tables import metadata
 from dpresence.errors import BackendUnavailable, SettingError
 from dpresence.model import Notification
@@ -80,11 +80,29 @@ def test_a_migration_that_fails_leaves_nothing_behind(database):
     assert database.run(lambda connection: connection.scalars(text("select name from sqlite_master")).all()) == ["notifications"]
 
 
+def stamp(database, number):
+    database.run(lambda connection: connection.execute(text(f"update alembic_version set version_num = '{number}'")))
+
+
 def test_a_database_of_a_newer_version_stops_the_start(database):
     migrate(database)
-    database.run(lambda connection: connection.execute(text("update alembic_version set version_num = '9999'")))
+    stamp(database, "9999")
     with pytest.raises(SettingError, match=r"^directory.url: must be a database of this version or an older one \(.*9999"):
         migrate(database)
+
+
+def test_a_newer_database_that_names_this_revision_is_used_as_it_is(database, caplog):
+    migrate(database)
+    newest = revision(database)[:4]
+    stamp(database, f"9999_since_{newest}")
+    migrate(database)
+    assert revision(database) == f"9999_since_{newest}" and check(database) == (f"9999_since_{newest}", newest)
+    assert f"the database is of a newer version, with revision 9999_since_{newest}, which this version can use" in caplog.messages
+    SqlDirectory(database).counts()
+    stamp(database, "9999_since_9998")
+    for refusing in (migrate, check):
+        with pytest.raises(SettingError, match=r"^directory.url: must be a database of this version or an older one \(.*9999"):
+            refusing(database)
 
 
 def test_no_number_of_the_outbox_comes_twice_and_what_waited_before_that_held_waits_on(database):
