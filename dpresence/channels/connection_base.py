@@ -2,66 +2,45 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import CloseCode
 from . import frames
 from .channel import Channel
-from .connection_scheduler import ConnectionScheduler
 from .deadlines import Bucket
-from .frame_receiver import FrameReceiver
 from .gate import Gate
 from .wire import State, Wire
+from .workers import Workers
 
 
-class ConnectionBase(ABC):
-    """Server side of a websocket. It has a ``Wire``, its socket, and a ``ConnectionScheduler`` for its work.
+class ConnectionBase(Wire):
+    """The state of one websocket, and what others call of it.
 
-    :ivar id: unguessable id, unique in this process.
+    The parts of a connection are a chain of base classes, ``FrameReceiver``, ``ConnectionScheduler`` and ``Wire``. One object for each of
+    them would take 250 bytes more for each connection, which each update would have to fetch from memory.
+
     :ivar address: IP address of the client.
     :ivar channel: receives the events; None before a view has called ``open`` and after ``Channel.closed``.
     """
 
-    __slots__ = (
-        *("_gate", "_opened", "_reading_paused", "_receiver", "_scheduler", "_suspended", "_unread", "_wire"),
-        *("address", "bucket", "channel", "id"),
-    )
+    __slots__ = ("_opened", "_reading_paused", "_suspended", "_unread", "address", "bucket", "channel")
 
     def __init__(self, gate: Gate, address: str) -> None:
-        self.id = gate.new_id()
+        super().__init__(gate)
         self.address = address
         self.bucket: Bucket | None = None
         self.channel: Channel | None = None
-        self._gate = gate
-        self._scheduler = ConnectionScheduler(gate.workers, self)
-        self._wire = Wire(self.id, gate.settings.channels, gate.clock, self._scheduler, gate.readiness)
-        self._receiver: FrameReceiver | None = None  # None before the start
         self._opened = False  # ``Channel.opened`` was called, so ``Channel.closed`` must be
-        self._reading_paused = True  # the wire is not watched
+        self._reading_paused = True  # the socket is not watched
         self._suspended = False
-        self._unread = False  # more bytes may be available, for which the wire's watcher does not fire
+        self._unread = False  # more bytes may be available, for which ``on_readable`` is not called
 
     @property
     def started(self) -> bool:
         """True if ``start`` was called. From then on, the connection calls ``Gate.leave`` itself."""
-        return self._wire.state is not State.NEW
-
-    @property
-    def closed(self) -> bool:
-        """True if the connection is closing or closed, so that nothing can be sent."""
-        return self._wire.closed
-
-    @property
-    def idle(self) -> bool:
-        """True if the send buffer is empty."""
-        return self._wire.idle
-
-    @property
-    def backlog(self) -> tuple[int, bool]:
-        """Bytes in the send buffer, and whether more than half of it is in use."""
-        return self._wire.backlog
+        return self.state is not State.NEW
 
     # What views, channels and the hub call
 
@@ -71,28 +50,12 @@ class ConnectionBase(ABC):
 
     def send(self, payload: bytes) -> None:
         """Send or queue one text message (UTF-8). Does not block; does nothing if the connection is closing or closed."""
-        self._wire.send_frame(frames.text_frame(payload))
-
-    def send_frame(self, frame: bytes) -> None:
-        """Send or queue an encoded frame (``frames.text_frame``), so that a frame that is sent often is encoded once."""
-        self._wire.send_frame(frame)
-
-    def when_sent(self, function: Callable[[], None]) -> None:
-        """See ``ChannelConnection``. The call happens at once or in the event loop."""
-        self._wire.when_sent(function)
-
-    def drain(self) -> None:
-        """See ``ChannelConnection``. After ``channels.send_seconds`` the connection is closed with 4102."""
-        self._wire.drain()
-
-    def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        """Queue the close frame after the waiting frames; the close handshake finishes in the background. Does not block."""
-        self._wire.close(code, reason)
+        self.send_frame(frames.text_frame(payload))
 
     def abort(self) -> None:
         """Close the socket at once, without a close frame."""
         if self.started:
-            self._wire.end()
+            self.end()
 
     def suspend(self) -> None:
         """See ``ChannelConnection``. What is deferred meanwhile waits too."""
@@ -104,9 +67,9 @@ class ConnectionBase(ABC):
 
     # For ``ConnectionScheduler`` and the ticker
 
-    @abstractmethod
-    def finish_run(self) -> None:
-        """End a run."""
+    @property
+    def _workers(self) -> Workers:
+        return self._gate.workers
 
     @abstractmethod
     def tick(self, now: float) -> float:
@@ -115,14 +78,6 @@ class ConnectionBase(ABC):
     def hasten_tick(self) -> None:
         """Have ``tick`` called in the next round."""
         self._gate.connections.hasten(self)
-
-    def fail(self) -> None:
-        """Log the exception that is being handled, an internal error, and end the connection; see ``Wire.fail``."""
-        self._wire.fail()
-
-    def log_failure(self) -> None:
-        """Log the exception that is being handled; never raises."""
-        self._wire.log_failure()
 
     def call_guarded(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function of the channel; its exception is logged and closes the connection with 1011."""

@@ -10,76 +10,81 @@ from ..settings import Settings
 from .frame_limits import FrameLimits
 from .frames import Event, Parser, Violation, is_pong, small_text
 
+_NEVER = -math.inf
+
 
 class FrameReceiver:
-    """Parser, rate limit and ping timer of one peer. Every ``now`` is ``Clock.monotonic()``.
+    """The part of a connection with the parser, the rate limit and the ping timer of its peer. Every ``now`` is ``Clock.monotonic()``.
 
-    :param ping_seconds: seconds without received bytes before a ping. The first ping comes up to a fifth earlier, at random,
-        so that peers that connected together are not pinged together.
     :ivar began_at: when the connection began.
-    :ivar count: number of frames; the caller counts those of ``small_text`` that the channel handles.
-    :ivar full_at: the state of the frame rate (``limits.RateRule``).
+    :ivar frame_count: number of frames; the caller counts those of ``small_text`` that the channel handles.
+    :ivar frames_full_at: the state of the frame rate (``limits.RateRule``).
     """
 
-    __slots__ = ("_frame_began_at", "_limits", "_parser", "_pinged_at", "_received_at", "began_at", "count", "full_at")
+    __slots__ = ("_limits", "_parser", "_pinged_at", "_received_at", "began_at", "frame_count", "frames_full_at")
 
-    def __init__(self, limits: FrameLimits, ping_seconds: float, now: float) -> None:
+    def start_receiving(self, limits: FrameLimits, ping_seconds: float, now: float) -> None:
+        """Begin to receive.
+
+        :param ping_seconds: seconds without received bytes before a ping. The first ping comes up to a fifth earlier, at random,
+            so that peers that connected together are not pinged together.
+        """
         self._limits = limits
         self._parser: Parser | None = None  # only while frames arrive that ``small_text`` does not return; saves memory
-        self.full_at = 0.0
-        self.count = 0
+        self.frames_full_at = 0.0
+        self._pinged_at = _NEVER  # there is a ping without an answer if this is later than ``_received_at``
+        self.frame_count = 0
         self.began_at = now
-        self._frame_began_at = now  # when the incomplete frame began
         self._received_at = now - random.uniform(0, ping_seconds / 5)  # noqa: S311
-        self._pinged_at: float | None = None
 
     def feed(self, data: bytes, now: float) -> None:
         """Add received bytes."""
-        self.restart_ping_timer(now)
+        self._received_at = now
         if self._parser is None:
-            self._parser = Parser(self._limits)
+            self._parser = Parser(self._limits, now)
         self._parser.feed(data)
 
     def small_text(self, data: bytes, now: float) -> bytes | None:
         """Return the payload of ``data`` if it is exactly one small text frame that neither ``Parser`` nor the rate refuses; else None.
 
-        This counts the frame. If the channel does not handle it, the caller restores ``full_at`` and calls ``feed`` with the same data.
+        This takes a token. If the channel does not handle the frame, the caller restores ``frames_full_at`` and calls ``feed`` with
+        the same data.
         """
         payload = small_text(data) if self._parser is None else None
-        full_at = self._limits.rule.take(self.full_at, now) if payload is not None else 0.0
-        if not full_at:
+        if payload is None or not self._take_frame(now):
             return None
-        self.full_at = full_at
-        self._received_at = self._frame_began_at = now
-        self._pinged_at = None
+        self._received_at = now
         return payload
 
     def take_pong(self, data: bytes, now: float) -> bool:
         """Handle ``data`` and return True if it is exactly one pong that neither ``Parser`` nor the rate refuses; else return False."""
-        full_at = self._limits.rule.take(self.full_at, now) if self._parser is None and is_pong(data) else 0.0
+        if self._parser is not None or not is_pong(data) or not self._take_frame(now):
+            return False
+        self._received_at = now
+        return True
+
+    def _take_frame(self, now: float) -> bool:
+        """Take a token of the frame rate; return False if there is none."""
+        full_at = self._limits.rule.take(self.frames_full_at, now)
         if full_at:
-            self.full_at = full_at
-            self.restart_ping_timer(now)
+            self.frames_full_at = full_at
         return bool(full_at)
 
     def restart_ping_timer(self, now: float) -> None:
         """Restart the ping timer: the peer is alive."""
         self._received_at = now
-        self._pinged_at = None
-        if self._parser is None:
-            self._frame_began_at = now
 
     @property
-    def empty(self) -> bool:
+    def nothing_received(self) -> bool:
         """True if no bytes wait, not even those of an incomplete message."""
         return self._parser is None
 
-    def next(self, now: float) -> Event | None:
+    def next_event(self, now: float) -> Event | None:
         """Return the event of the next complete frame, or None.
 
         :raises Violation: the peer broke RFC 6455, a size limit or the frame rate.
         """
-        parser, rule = self._parser, self._limits.rule
+        parser = self._parser
         if parser is None:
             return None
         event = parser.next()
@@ -87,34 +92,32 @@ class FrameReceiver:
             self._parser = None
         if event is None:
             return None
-        self._frame_began_at = now
-        full_at = rule.take(self.full_at, now)
-        if not full_at:
-            wait = math.ceil(rule.wait(self.full_at, now))
+        parser.began_at = now
+        if not self._take_frame(now):
+            wait = math.ceil(self._limits.rule.wait(self.frames_full_at, now))
             raise Violation(CloseCode.TOO_MANY_FRAMES, f"too many frames; retry_after={wait}")
-        self.full_at = full_at
-        self.count += 1
+        self.frame_count += 1
         return event
 
-    def deadline(self, settings: Settings) -> float:
+    def receive_deadline(self, settings: Settings) -> float:
         """Return the time before which neither a ping is due nor a pong or the rest of a frame is overdue."""
-        if self._pinged_at is not None:
+        if self._pinged_at > self._received_at:
             at = self._pinged_at + settings.presence.pong_seconds
         else:
             at = self._received_at + settings.presence.ping_seconds
-        return at if self._parser is None else min(at, self._frame_began_at + settings.channels.idle_seconds)
+        return at if self._parser is None else min(at, self._parser.began_at + settings.channels.idle_seconds)
 
     def frame_overdue(self, now: float, settings: Settings) -> bool:
         """Return whether a frame has been incomplete for ``channels.idle_seconds``, even if bytes keep arriving."""
-        return self._parser is not None and now - self._frame_began_at >= settings.channels.idle_seconds
+        return self._parser is not None and now - self._parser.began_at >= settings.channels.idle_seconds
 
     def pong_overdue(self, now: float, settings: Settings) -> bool:
         """Return whether no bytes have arrived within ``presence.pong_seconds`` of the last ping."""
-        return self._pinged_at is not None and now - self._pinged_at >= settings.presence.pong_seconds
+        return self._pinged_at > self._received_at and now - self._pinged_at >= settings.presence.pong_seconds
 
     def ping_due(self, now: float, settings: Settings) -> bool:
         """Return whether a ping is due; if so, record it as sent."""
-        if self._pinged_at is not None or now - self._received_at < settings.presence.ping_seconds:
+        if self._pinged_at > self._received_at or now - self._received_at < settings.presence.ping_seconds:
             return False
         self._pinged_at = now
         return True

@@ -83,12 +83,16 @@ Event = Text | Binary | Part | Ping | Pong | Close
 
 
 class Parser:
-    """Parser of the frames of one client. Callers pass bytes to ``feed``, then call ``next`` until it returns None."""
+    """Parser of the frames of one client. Callers pass bytes to ``feed``, then call ``next`` until it returns None.
 
-    __slots__ = ("_buffer", "_fragments", "_limits", "_message", "_size")
+    :ivar began_at: when the incomplete frame began; only for callers.
+    """
 
-    def __init__(self, limits: FrameLimits) -> None:
+    __slots__ = ("_buffer", "_fragments", "_limits", "_message", "_size", "began_at")
+
+    def __init__(self, limits: FrameLimits, began_at: float = 0.0) -> None:
         self._limits = limits
+        self.began_at = began_at
         self._buffer = bytearray()
         self._message: _TextParts | _BinaryParts | None = None  # the incomplete message, of which fragments have arrived
         self._fragments = 0

@@ -8,16 +8,15 @@ import logging
 import math
 import socket
 import ssl
+from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from ..clock import Clock
 from ..errors import CloseCode
-from ..settings import ChannelSettings
 from . import frames
 from .connection_scheduler import ConnectionScheduler
-from .readiness import Readable, Readiness
+from .gate import Gate
 from .send_buffer import WOULD_BLOCK, SendBuffer
 
 log = logging.getLogger(__name__)
@@ -41,11 +40,9 @@ OPEN = State.OPEN
 """For the fast path: a member of an enumeration costs as much as a call."""
 
 
-class Wire:
-    """The socket and the state of one websocket. Its methods do not block, except ``drain``.
+class Wire(ConnectionScheduler):
+    """The part of a connection that has its socket and its state. Its methods do not block, except ``drain``.
 
-    :param id: id of the connection in the log.
-    :param scheduler: schedules the last run of the connection when the socket is closed.
     :ivar state: see ``State``.
     :ivar tls_file: a file of a TLS socket, for which the watcher may not fire although decrypted bytes are left; None if it is plain.
     :ivar code: the close code that was sent or received first; 1006 without one.
@@ -53,24 +50,18 @@ class Wire:
     :ivar discards: received bytes are discarded: the peer has sent a close frame or broken the protocol, or an internal error occurred.
     """
 
-    __slots__ = (  # saves memory: a process has thousands of connections
-        *("_clock", "_deadline", "_id", "_limits", "_send_buffer", "_scheduler", "_sock", "_readiness"),
-        *("clean", "code", "discards", "state", "tls_file"),
-    )
+    __slots__ = ("_close_deadline", "_gate", "_send_buffer", "_sock", "clean", "code", "discards", "state", "tls_file")
 
-    def __init__(self, id: str, limits: ChannelSettings, clock: Clock, scheduler: ConnectionScheduler, readiness: Readiness) -> None:
+    def __init__(self, gate: Gate) -> None:
+        super().__init__(gate.new_id())
         self.state = State.NEW
         self.code = LOST
         self.clean = self.discards = False
-        self._id = id
-        self._limits = limits
-        self._clock = clock
-        self._scheduler = scheduler
-        self._deadline = math.inf  # of the close handshake
+        self._gate = gate
+        self._close_deadline = math.inf  # of the close handshake
         self._send_buffer: SendBuffer | None = None
         self._sock: Any = None
         self.tls_file: Any = None
-        self._readiness = readiness
 
     def attach(self, sock: Any) -> None:
         """Take over a non-blocking socket: gevent's, plain or TLS, or the C module's. The caller may close a TLS socket.
@@ -103,13 +94,17 @@ class Wire:
 
     # Reading
 
-    def watch(self, connection: Readable) -> None:
-        """Call ``connection.on_readable`` in the event loop whenever bytes have arrived, until ``unwatch``."""
-        self._readiness.watch(self._sock.fileno(), connection)
+    @abstractmethod
+    def on_readable(self) -> None:
+        """Handle that bytes may have arrived, in the event loop. Must not raise."""
+
+    def watch(self) -> None:
+        """Call ``on_readable`` in the event loop whenever bytes have arrived, until ``unwatch``."""
+        self._gate.readiness.watch(self._sock.fileno(), self)
 
     def unwatch(self) -> None:
         """Stop ``watch``. Idempotent."""
-        self._readiness.unwatch(self._sock.fileno())
+        self._gate.readiness.unwatch(self._sock.fileno())
 
     def receive(self) -> bytes:
         """Read up to ``RECEIVE_BYTES``; return b"" if there are none. At the end of the stream, the socket is closed."""
@@ -136,15 +131,12 @@ class Wire:
         if self.state is not OPEN:
             return
         try:
-            if self._send_buffer is None or self._send_buffer.fits(frame):
-                self._write(frame)
-            else:
-                self._close_slow_reader()
+            self._write(frame)
         except BaseException:
             self.fail()  # the caller may have other connections to send to
 
     def when_sent(self, function: Callable[[], None]) -> None:
-        """Call ``function`` once the kernel has accepted all sent frames; see ``Connection.when_sent``."""
+        """Call ``function`` once the kernel has accepted all sent frames; see ``ChannelConnection``."""
         if self.closed:
             return
         if self._send_buffer is None:
@@ -158,8 +150,12 @@ class Wire:
             self._close_slow_reader()
 
     def _write(self, frame: bytes) -> None:
+        """Send or queue a frame; the connection must be open, or have no send buffer."""
         if self._send_buffer is not None:
-            self._send_buffer.put(frame)
+            if self._send_buffer.fits(frame):
+                self._send_buffer.put(frame)
+            else:
+                self._close_slow_reader()
             return
         try:
             sent = self._sock.send(frame)
@@ -173,9 +169,10 @@ class Wire:
 
     def _queue_rest(self, frame: bytes, sent: int) -> None:
         """Create the send buffer for a frame that the socket did not accept completely."""
-        self._scheduler.hasten_tick()
+        self.hasten_tick()
         try:
-            self._send_buffer = SendBuffer(self._sock, frame, sent, self._limits, self._clock, self._emptied, self.end, self._call_from_hub)
+            limits, clock = self._gate.settings.channels, self._gate.clock
+            self._send_buffer = SendBuffer(self._sock, frame, sent, limits, clock, self._emptied, self.end, self._call_from_hub)
         except BaseException:
             self.drop(CloseCode.INTERNAL_ERROR)  # no frame can follow a partly sent one
             raise
@@ -207,12 +204,12 @@ class Wire:
             self.close(CloseCode.INTERNAL_ERROR, "internal error")
         else:
             self.drop(CloseCode.INTERNAL_ERROR)
-        self._scheduler.schedule_finish()
+        self.schedule_finish()
 
     def log_failure(self) -> None:
         """Log the exception that is being handled; never raises."""
         with suppress(Exception):
-            log.exception("internal error on connection %s", self._id, extra={"session": self._id})
+            log.exception("internal error on connection %s", self.id, extra={"session": self.id})
 
     def drop(self, code: int) -> None:
         """Close the socket without a close frame; report ``code`` to the channel unless it was closing already."""
@@ -229,23 +226,23 @@ class Wire:
             self.end()
 
     def close_unresponsive(self, now: float) -> None:
-        """Close without waiting for the peer's close frame: the next ``tick`` closes the socket."""
+        """Close without waiting for the peer's close frame: the next tick closes the socket."""
         self.close(CloseCode.NO_PONG, "no pong")
-        self._deadline = now
+        self._close_deadline = now
 
     @property
-    def deadline(self) -> float:
-        """The time at which ``tick`` may have to end an open connection; never without a send buffer."""
-        return math.inf if self._send_buffer is None else self._send_buffer.progress_at + self._limits.send_seconds
+    def write_deadline(self) -> float:
+        """The time at which ``tick_wire`` may have to end an open connection; never without a send buffer."""
+        return math.inf if self._send_buffer is None else self._send_buffer.progress_at + self._gate.settings.channels.send_seconds
 
-    def tick(self, now: float) -> None:
+    def tick_wire(self, now: float) -> None:
         """End a connection that does not read or does not answer the server's close frame in time.
 
         :param now: ``Clock.monotonic()``.
         """
-        if now >= self.deadline:
+        if now >= self.write_deadline:
             self.drop(CloseCode.SLOW_READER)
-        elif self.state is State.CLOSING and now >= self._deadline:
+        elif self.state is State.CLOSING and now >= self._close_deadline:
             self.end()
 
     def end(self) -> None:
@@ -255,7 +252,7 @@ class Wire:
         self.state, self.discards = State.CLOSED, True
         send_buffer, self._send_buffer = self._send_buffer, None
         with ExitStack() as steps:  # runs all steps, last added first, even if one of them raises
-            steps.callback(self._scheduler.schedule_finish)
+            steps.callback(self.schedule_finish)
             for closable in (self._sock, self.tls_file):
                 if closable is not None:
                     steps.callback(closable.close)
@@ -271,10 +268,13 @@ class Wire:
         self.close(CloseCode.SLOW_READER, "too slow")
 
     def _start_closing(self, code: int, frame: bytes) -> None:
-        self._scheduler.hasten_tick()
+        self.hasten_tick()
         self.state, self.code = State.CLOSING, code
-        self._write(frame)
-        self._deadline = self._clock.monotonic() + self._limits.send_seconds
+        if self._send_buffer is None:
+            self._write(frame)
+        else:
+            self._send_buffer.put(frame)  # whether it fits or not
+        self._close_deadline = self._gate.clock.monotonic() + self._gate.settings.channels.send_seconds
         if self._send_buffer is None and self.state is State.CLOSING:
             self._close_frame_sent()
 
@@ -287,7 +287,7 @@ class Wire:
         if self.clean:
             self.end()
             return
-        self._deadline = self._clock.monotonic() + self._limits.close_seconds
+        self._close_deadline = self._gate.clock.monotonic() + self._gate.settings.channels.close_seconds
         if self.discards:
             with suppress(OSError):
                 self._sock.shutdown(socket.SHUT_WR)

@@ -43,7 +43,6 @@ ELSEWHERE = frozenset((
     "deadlines.Deadlines.__init__", "frames.ping_frame", "readiness.Readiness.__init__", "readiness.readiness_of",  # at the start
     "gate.Gate.close_all", "gate.Ticker.stop", "deadlines.Deadlines.__iter__",  # at the end
     "gate.Gate.counts", "gate.Gate._retry_after",
-    "connection_base.ConnectionBase.backlog", "connection_base.ConnectionBase.idle",
     "wire.Wire.backlog",  # not called for open connections
     "connection.Connection.resume", "connection.Connection.on_readable", "readiness.Readiness._dispatch",  # those that guard the rest
 ))  # fmt: skip

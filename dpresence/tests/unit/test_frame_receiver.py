@@ -16,16 +16,23 @@ SETTINGS = Settings()
 LIMITS = FrameLimits(message_bytes=1000, rate=2, burst=5, fragments=10)
 
 
+class Receiver(FrameReceiver):
+    """The part of a connection without the rest of it."""
+
+    def __init__(self, limits, ping_seconds, now):
+        self.start_receiving(limits, ping_seconds, now)
+
+
 @pytest.fixture
 def receiver():
-    return FrameReceiver(LIMITS, SETTINGS.presence.ping_seconds, 100.0)
+    return Receiver(LIMITS, SETTINGS.presence.ping_seconds, 100.0)
 
 
 def test_frames_within_the_rate_are_read(receiver):
     for second in range(10):
         receiver.feed(frame(1, b"x") * 2, 100.0 + second)
-        assert [receiver.next(100.0 + second), receiver.next(100.0 + second)] == [Text("x"), Text("x")]
-        assert receiver.next(100.0 + second) is None
+        assert [receiver.next_event(100.0 + second), receiver.next_event(100.0 + second)] == [Text("x"), Text("x")]
+        assert receiver.next_event(100.0 + second) is None
 
 
 @pytest.mark.parametrize(
@@ -36,23 +43,23 @@ def test_frames_within_the_rate_are_read(receiver):
 def test_every_kind_of_frame_counts(receiver, flood):
     receiver.feed(flood, 100.0)
     for _ in range(5):
-        receiver.next(100.0)
+        receiver.next_event(100.0)
     with pytest.raises(Violation) as caught:
-        receiver.next(100.0)
+        receiver.next_event(100.0)
     assert (caught.value.code, caught.value.reason) == (1008, "too many frames; retry_after=1")
 
 
 def test_a_slow_rate_tells_how_long_to_wait():
-    receiver = FrameReceiver(dataclasses.replace(LIMITS, rate=0.1, burst=1), 25, 0.0)
+    receiver = Receiver(dataclasses.replace(LIMITS, rate=0.1, burst=1), 25, 0.0)
     receiver.feed(frame(9) * 2, 0.0)
-    receiver.next(0.0)
+    receiver.next_event(0.0)
     with pytest.raises(Violation, match=r"retry_after=10$"):
-        receiver.next(0.0)
+        receiver.next_event(0.0)
 
 
 def test_a_ping_is_due_after_silence_and_only_once(receiver):
     receiver.feed(frame(9), 100.0)
-    receiver.next(100.0)
+    receiver.next_event(100.0)
     assert not receiver.ping_due(124.9, SETTINGS)
     assert receiver.ping_due(125.0, SETTINGS)
     assert not receiver.ping_due(200.0, SETTINGS)
@@ -61,7 +68,7 @@ def test_a_ping_is_due_after_silence_and_only_once(receiver):
 def test_the_first_pings_are_spread_over_a_fifth_of_the_time():
     times = []
     for _ in range(50):
-        receiver = FrameReceiver(LIMITS, 25, 0.0)
+        receiver = Receiver(LIMITS, 25, 0.0)
         times.append(next(step / 10 for step in range(300) if receiver.ping_due(step / 10, SETTINGS)))
     assert 20 <= min(times) <= max(times) <= 25
     assert len(set(times)) > 10
@@ -84,20 +91,20 @@ def test_half_a_frame_is_an_answer_too(receiver):
 def test_a_frame_is_stuck_when_it_takes_too_long_however_busily(receiver):
     for second, byte in enumerate(frame(1, b"x" * 61)[:61]):
         receiver.feed(bytes((byte,)), 100.0 + second)
-        assert receiver.next(100.0 + second) is None
+        assert receiver.next_event(100.0 + second) is None
         assert receiver.frame_overdue(100.0 + second, SETTINGS) == (second >= 60)
 
 
 def test_a_frame_that_begins_after_a_silence_has_all_its_time(receiver):
     receiver.feed(frame(1, b"xyz")[:2], 1000.0)
-    assert receiver.next(1000.0) is None
+    assert receiver.next_event(1000.0) is None
     assert not receiver.frame_overdue(1059.9, SETTINGS)
     assert receiver.frame_overdue(1060.0, SETTINGS)
 
 
 def test_a_pause_ends_the_silence_but_is_no_new_time_for_a_frame_that_is_arriving(receiver):
     receiver.feed(frame(1, b"xyz")[:2], 100.0)
-    assert receiver.next(100.0) is None
+    assert receiver.next_event(100.0) is None
     assert receiver.ping_due(125.0, SETTINGS)
     receiver.restart_ping_timer(150.0)  # nobody listened meanwhile
     assert not receiver.pong_overdue(159.0, SETTINGS) and not receiver.ping_due(174.9, SETTINGS)
@@ -107,9 +114,9 @@ def test_a_pause_ends_the_silence_but_is_no_new_time_for_a_frame_that_is_arrivin
 
 def test_each_frame_of_a_message_has_its_own_time(receiver):
     receiver.feed(frame(1, b"a", final=False), 100.0)
-    assert receiver.next(100.0) == Part(1)
+    assert receiver.next_event(100.0) == Part(1)
     receiver.feed(frame(0, b"b", final=False), 155.0)
-    assert receiver.next(155.0) == Part(1)
+    assert receiver.next_event(155.0) == Part(1)
     assert not receiver.frame_overdue(200.0, SETTINGS)
     assert receiver.frame_overdue(215.0, SETTINGS)
 
@@ -120,16 +127,16 @@ def test_a_peer_that_has_sent_nothing_is_not_stuck(receiver):
 
 def test_nothing_is_due_before_the_deadline(receiver):
     receiver.restart_ping_timer(100.0)
-    assert receiver.deadline(SETTINGS) == 125.0
+    assert receiver.receive_deadline(SETTINGS) == 125.0
     assert not receiver.ping_due(124.9, SETTINGS) and receiver.ping_due(125.0, SETTINGS)
-    assert receiver.deadline(SETTINGS) == 135.0
+    assert receiver.receive_deadline(SETTINGS) == 135.0
     assert not receiver.pong_overdue(134.9, SETTINGS) and receiver.pong_overdue(135.0, SETTINGS)
     receiver.restart_ping_timer(130.0)
     receiver.feed(frame(1, b"xyz")[:2], 130.0)
-    assert receiver.next(130.0) is None
+    assert receiver.next_event(130.0) is None
     for second in range(140, 181, 10):
         receiver.restart_ping_timer(float(second))
-    assert receiver.deadline(SETTINGS) == 190.0
+    assert receiver.receive_deadline(SETTINGS) == 190.0
     assert not receiver.frame_overdue(189.9, SETTINGS) and receiver.frame_overdue(190.0, SETTINGS)
 
 
@@ -138,7 +145,7 @@ def test_a_pong_is_handled_without_the_parser_and_counts_as_any_frame(receiver, 
     receiver.restart_ping_timer(100.0)
     receiver.ping_due(125.0, SETTINGS)
     assert [receiver.take_pong(frame(10, payload), 125.0) for _ in range(6)] == [True] * 5 + [False]
-    assert receiver.empty and receiver.deadline(SETTINGS) == 150.0
+    assert receiver.nothing_received and receiver.receive_deadline(SETTINGS) == 150.0
 
 
 @pytest.mark.parametrize(

@@ -60,26 +60,35 @@ def test_one_that_fails_is_dropped_and_said_once_and_the_others_keep_their_deadl
     ]
 
 
-class BusySocket(Socket):
+class BusySocket(Socket, ConnectionScheduler):
     """A connection whose run waits behind other callbacks of the event loop."""
 
+    _workers: Any = None
+
     def __init__(self, gate: Gate) -> None:
-        super().__init__(1)
+        ConnectionScheduler.__init__(self, "")
+        Socket.__init__(self, 1)
         self.gate = gate
-        self.scheduler = ConnectionScheduler(gate.workers, self)  # type: ignore[arg-type]
+        self._workers = gate.workers
         self.started = False
         self.failures: list[BaseException] = []
 
-    def run(self) -> None:
+    def finish_run(self) -> None:
         self.started = True
-        self.scheduler.end()
+        self.end_run()
+
+    def log_failure(self) -> None:
+        raise NotImplementedError
+
+    def call_guarded(self, function: Any, *arguments: Any) -> Any:
+        raise NotImplementedError
 
     def hasten_tick(self) -> None:
         self.gate.connections.hasten(self)  # type: ignore[arg-type]
 
     def tick(self, now: float) -> float:
         try:
-            self.scheduler.check()
+            self.check_run()
         except RuntimeError as error:
             self.failures.append(error)
         self.ticks += 1
@@ -92,16 +101,16 @@ def test_a_run_that_waits_while_the_event_loop_is_behind_is_not_lost(gate: Gate)
     eventually(lambda: socket.ticks > 0)
     for _ in range(200):  # after each 50 callbacks, gevent handles timers, and so the ticks, if they took 5 ms
         gevent.get_hub().loop.run_callback(work_for, 0.001)
-    socket.scheduler.schedule(socket.run)
+    socket.schedule_finish()
     eventually(lambda: socket.started or bool(socket.failures))
     assert not socket.failures
 
 
 def test_a_run_that_is_lost_is_an_error(gate: Gate) -> None:
     socket = BusySocket(gate)
-    socket.scheduler._workers = LosingWorkers()  # type: ignore[assignment]
+    socket._workers = LosingWorkers()
     gate.admit(socket)  # type: ignore[arg-type]
-    socket.scheduler.schedule(socket.run)
+    socket.schedule_finish()
     eventually(lambda: bool(socket.failures))
     assert not socket.started
 

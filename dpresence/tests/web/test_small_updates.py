@@ -13,7 +13,7 @@ import pytest
 from gevent import socket
 
 from dpresence.channels.connection import Connection
-from dpresence.channels.connection_scheduler import ConnectionScheduler
+from dpresence.channels.connection_scheduler import IDLE, ConnectionScheduler
 from dpresence.channels.device import DeviceChannel
 from dpresence.tests.live.support import frame
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
@@ -120,7 +120,7 @@ class Device:
         idle = 0
         for _ in range(500):
             gevent.sleep(0.002)
-            idle = idle + 1 if self.connection.closed or self.connection._scheduler.idle else 0
+            idle = idle + 1 if self.connection.closed or self.connection.run_state == IDLE else 0
             if idle == 2:
                 return
 
@@ -173,13 +173,13 @@ def device(world: World) -> Iterator[Device]:
 def runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """Return the runs in greenlets that bytes have started."""
     started: list[Any] = []
-    start = ConnectionScheduler.start
+    start = ConnectionScheduler.start_run
 
     def counted(self: ConnectionScheduler, body: Callable[[], None]) -> None:
         started.append(body)
         start(self, body)
 
-    monkeypatch.setattr(ConnectionScheduler, "start", counted)
+    monkeypatch.setattr(ConnectionScheduler, "start_run", counted)
     return started
 
 
