@@ -67,13 +67,15 @@ class RateRule:
     Its state is one number, which the object that is limited stores: the time at which the bucket is full again, 0.0 at first.
 
     :param rate: tokens added per second.
-    :param burst: maximum number of tokens.
+    :param burst: maximum number of tokens, at least one.
+    :ivar interval: seconds in which one is added. While the bucket is full, nearly always, the state after a token was taken is
+        ``now + interval``: an update computes that itself and saves three calls of ``take``.
     """
 
-    __slots__ = ("_interval", "_seconds")
+    __slots__ = ("_seconds", "interval")
 
     def __init__(self, rate: float, burst: float) -> None:
-        self._interval = 1 / rate
+        self.interval = 1 / rate
         self._seconds = burst / rate + 1e-6  # the sum of many intervals is not exact
 
     def take(self, full_at: float, now: float) -> float:
@@ -82,12 +84,12 @@ class RateRule:
         :param full_at: the state.
         :param now: ``Clock.monotonic()``.
         """
-        full_at = (full_at if full_at > now else now) + self._interval
+        full_at = (full_at if full_at > now else now) + self.interval
         return full_at if full_at - now <= self._seconds else 0.0
 
     def wait(self, full_at: float, now: float) -> float:
         """Return the seconds until a token is available."""
-        return max(0.0, max(full_at, now) + self._interval - self._seconds - now)
+        return max(0.0, max(full_at, now) + self.interval - self._seconds - now)
 
 
 rate_rule = cache(RateRule)
@@ -100,10 +102,10 @@ class RateStates:
     :param max_keys: maximum number of keys. Beyond it, the oldest tenth starts again with full buckets.
     """
 
-    __slots__ = ("_full_at", "_max_keys", "_purge_at", "_rule")
+    __slots__ = ("_full_at", "_max_keys", "_purge_at", "rule")
 
     def __init__(self, rate: float, burst: float, max_keys: int) -> None:
-        self._rule = rate_rule(rate, burst)
+        self.rule = rate_rule(rate, burst)
         self._max_keys = max_keys
         self._full_at: dict[str, float] = {}
         self._purge_at = _MIN_STATES  # number of keys at which those with full buckets are deleted
@@ -115,13 +117,21 @@ class RateStates:
         :return: 0.0 when it was taken, else the seconds until there is one.
         """
         before = self._full_at.get(key, 0.0)
-        full_at = self._rule.take(before, now)
+        full_at = self.rule.take(before, now)
         if not full_at:
-            return self._rule.wait(before, now)
+            return self.rule.wait(before, now)
+        self.put(key, full_at, now)
+        return 0.0
+
+    def pop(self, key: str) -> float:
+        """Remove the state of a key and return it."""
+        return self._full_at.pop(key, 0.0)
+
+    def put(self, key: str, full_at: float, now: float) -> None:
+        """Store the state of a key."""
         self._full_at[key] = full_at
         if len(self._full_at) >= self._purge_at:
             self._purge(now)
-        return 0.0
 
     def _purge(self, now: float) -> None:
         """Delete what need not be stored. The next time is when there are twice as many keys, so that a key costs one step on average."""

@@ -45,20 +45,20 @@ class UpdatingChannel(JsonChannel):
         frame, session = try_parse_update(payload), self.session
         if (
             frame is None
-            or not session.user
             or frame.email != session.email
+            or now >= session.ends_at  # also before the sign-in
             or frame.assertion is not None
-            or (frame.device is not None and frame.device != session.device)
             or self._ticket is not None
-            or now >= session.ends_at
+            or (frame.device is not None and frame.device != session.device)
         ):
             return None
         status = frame.status
-        if status != session.status or self._update_unconfirmed:
+        changed = status != session.status
+        if changed or self._update_unconfirmed:
             limit, devices = self._status_limit or self._limit(), self._services.devices
             full_at = limit.full_at
-            if status not in (session.status, "offline"):
-                full_at = limit.rule.take(full_at, now)
+            if changed and status != "offline":
+                full_at = now + limit.rule.interval if full_at <= now else limit.rule.take(full_at, now)
                 if not full_at:
                     return None
             if devices.waits:

@@ -51,7 +51,11 @@ class FrameReceiver:
         the same data.
         """
         payload = small_text(data) if self._parser is None else None
-        if payload is None or not self._take_frame(now):
+        if payload is None:
+            return None
+        if self.frames_full_at <= now:  # as ``_take_frame``, without the calls
+            self.frames_full_at = now + self._limits.rule.interval
+        elif not self._take_frame(now):
             return None
         self._received_at = now
         return payload

@@ -52,17 +52,19 @@ class Devices:
         self._tracker = tracker
         self.waits = tracker.waits
         self._grants = grants
+        self._cached_grants = grants.cached
         self._feeds = feeds
         self._outbox = outbox
         self._retries = retries
         self._metrics = metrics
+        self._changes = metrics.changes
         self._clock = clock
         self._limit = settings.devices_per_user
         self._replacements = Buckets(settings.replacements_per_minute / 60, settings.replacements_per_minute)
 
     def can_update_now(self, user: str) -> bool:
         """Return whether ``update_status`` of this user can complete without blocking."""
-        return not self.waits and self._grants.cached(user) is not None
+        return not self.waits and self._cached_grants(user) is not None
 
     def connect(self, account: Account, device: str | None, connection: str, status: Status, family: str | None = None) -> Connected:
         """Connect a device: the connection becomes the only one that may update it.
@@ -103,12 +105,12 @@ class Devices:
 
     def update_status(self, user: str, device: str, connection: str, status: Status) -> bool:
         """Update a device's status; return False without a change if the device has another connection now."""
-        self._metrics.changes[status] += 1
+        self._changes[status] += 1
         return self._grants.apply(user, lambda grants: self._tracker.update(user, device, connection, status, grants))
 
     def can_begin_update(self, user: str) -> bool:
         """Return whether ``begin_update`` can be called for this user: the tracker waits for a store, and no grants have to be loaded."""
-        return self.waits and self._grants.cached(user) is not None
+        return self.waits and self._cached_grants(user) is not None
 
     def begin_update(
         self, user: str, device: str, connection: str, status: Status, done: Callable[[bool | BackendUnavailable | None], None]
@@ -119,7 +121,7 @@ class Devices:
             changed and ``update_status`` must be called, because newer grants have to be loaded.
         :raises BackendUnavailable: the tracker is unavailable; ``done`` is not called.
         """
-        grants = self._grants.cached(user)
+        grants = self._cached_grants(user)
         assert grants is not None
         self._tracker.begin_update(user, device, connection, status, grants, partial(self._end_update, user, status, done))
 
@@ -134,19 +136,20 @@ class Devices:
             self._grants.invalidate(user)
             done(None)
         else:
-            self._metrics.changes[status] += 1
+            self._changes[status] += 1
             done(result)
 
     def try_update_status(self, user: str, device: str, connection: str, status: Status) -> bool:
-        """Update a device's status without waiting; return False, without any effect, if ``update_status`` must do it."""
-        grants = None if self.waits else self._grants.cached(user)
+        """Update a device's status; return False, without any effect, if ``update_status`` must do it. The tracker must not wait."""
+        grants = self._cached_grants(user)
         if grants is None:
             return False
         try:
             done = self._tracker.update(user, device, connection, status, grants)
         except (StaleGrants, BackendUnavailable):
             return False
-        self._metrics.changes[status] += done
+        if done:
+            self._changes[status] += 1
         return done
 
     def renew(self, account: Account, device: str, connection: str, status: Status) -> None:

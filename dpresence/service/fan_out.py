@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from operator import attrgetter
 
 import gevent
 
@@ -19,6 +20,8 @@ from .feeds import Feeds
 from .scheduling import yield_to_loop
 
 log = logging.getLogger(__name__)
+
+_kind = attrgetter("status", "reason")
 
 
 class FanOut:
@@ -117,7 +120,7 @@ class FanOut:
     def _send(self, updates: Sequence[FeedEntry], channels: Collection[AppServicePort]) -> None:
         last = updates[-1].offset
         payload = encode(Updates.of(updates, self._feeds.cursor(last)))
-        for update in updates:
-            self._metrics.sent[update.status, update.reason] += len(channels)
+        for kind, count in Counter(map(_kind, updates)).items():
+            self._metrics.sent[kind] += count * len(channels)
         for channel in channels:
             channel.send_updates(payload, last)

@@ -53,16 +53,17 @@ class Feed:
         puid = grant.puid
         if puid in self._revoked:
             return False
-        last = self.view.get(puid)
-        at = grant.since if grant.since > now else now
-        if last and last.at > at:
+        last, log = self.view.get(puid), self._log
+        now -= now % 1000
+        at = now if grant.since <= now else grant.since - grant.since % 1000
+        if last is not None and last.at > at:
             at = last.at
         head = self.head = self.head + 1
-        entry = self.view[puid] = FeedEntry(head, puid, status, at - at % 1000, reason)
-        self._log.append(entry)
+        entry = self.view[puid] = FeedEntry(head, puid, status, at, reason)
+        log.append(entry)
         if self._older:
             self._older.pop(puid, None)
-        if len(self._log) > self._max_log or now - now % 1000 != self._trimmed_in:
+        if now != self._trimmed_in or len(log) > self._max_log:
             self.trim(now)
         return True
 

@@ -69,7 +69,9 @@ class MemoryTracker(MemoryFeeds):
         found.status, found.sign_in_revision = status, sign_in_revision
         if replaced != connection:
             found.since = self._clock.now()
-        self._users[user] = known
+        if user not in self._users:
+            self._users[user] = known
+            known.rate_full_at = self._rates.pop(user)
         self._grace.pop((user, found.name), None)
         self._merge(user, grants.grants, "explicit")
         return Connected(found.name, replaced, resumed)
@@ -81,8 +83,10 @@ class MemoryTracker(MemoryFeeds):
         if grants.revision < self._revisions.get(user, 0):  # as ``_refuse_stale``, ``_owned`` and ``_merge``, without the calls
             raise StaleGrants
         known = self._users.get(user)
-        merged = known.set_status(device, connection, status, sign_in_revision) if known else None
-        if known is None or merged is None:
+        if known is None:
+            return False
+        merged = known.set_status(device, connection, status, sign_in_revision)
+        if merged is None:
             return False
         if merged != known.status:
             known.status = merged
@@ -183,28 +187,50 @@ class MemoryTracker(MemoryFeeds):
         before, known.status = known.status, known.merged
         if known.empty:
             del self._users[user]
+            now = self._clock.monotonic()
+            if known.rate_full_at > now:
+                self._rates.put(user, known.rate_full_at, now)
         if known.status != before:
             self._append_status(user, known, grants, reason)
 
     def _append_status(self, user: str, known: LiveUser, grants: Iterable[Grant], reason: Reason) -> None:
         """Append a user's status to the feeds that do not show it yet, or postpone this if there is no token."""
-        status = known.status
-        unseen = self._unseen(grants, status)
-        if not unseen or self._may_append(user, status, reason):
-            known.sent_status = status
-            if self._postponed:
-                self._postponed.pop(user, None)
-            self._append(unseen, status, reason)
+        status, feeds, second = known.status, self._feeds, 0
+        for grant in grants:
+            feed = feeds.get(grant.appid)
+            last = feed.view.get(grant.puid) if feed else None
+            if status == (last.status if last else "offline") or grant.paused:
+                continue
+            if not second:
+                now = self._clock.monotonic()
+                if status != "offline" and not self._take(user, known, reason, now):
+                    return
+                second = self._clock.steady.second(now)
+            self._append(feed, grant, status, reason, second)
+        known.sent_status = status
+        if self._postponed:
+            self._postponed.pop(user, None)
 
-    def _may_append(self, user: str, status: Status, reason: Reason) -> bool:
-        """Take a token for a status of a user; if there is none, record when the change is due."""
-        if status == "offline":
-            return True
-        now = self._clock.monotonic()
-        wait = self._rates.take(user, now)
+    def _take(self, user: str, known: LiveUser | None, reason: Reason, now: float) -> bool:
+        """Take a token for a status of a user, other than offline; if there is none, record when the change is due."""
+        wait = self._take_token(user, known, now)
         if wait:
             self._postponed[user] = (now + wait, reason)
         return not wait
+
+    def _take_token(self, user: str, known: LiveUser | None, now: float) -> float:
+        """Take a token; return 0.0, or the seconds until there is one.
+
+        :param known: has the state of the rate of a user with live devices, which saves an entry of ``_rates`` and its look-up.
+        """
+        if known is None:
+            return self._rates.take(user, now)
+        before, rule = known.rate_full_at, self._rates.rule
+        full_at = now + rule.interval if before <= now else rule.take(before, now)
+        if not full_at:
+            return rule.wait(before, now)
+        known.rate_full_at = full_at
+        return 0.0
 
     def sent_status(self, user: str) -> Status:
         known = self._users.get(user)
@@ -213,7 +239,7 @@ class MemoryTracker(MemoryFeeds):
     # -- the rate of a user's changes
 
     def charge(self, user: str) -> float:
-        return self._rates.take(user, self._clock.monotonic())
+        return self._take_token(user, self._users.get(user), self._clock.monotonic())
 
     def postponed(self) -> Sequence[str]:
         now = self._clock.monotonic()
@@ -232,7 +258,7 @@ class MemoryTracker(MemoryFeeds):
         self._raise_revision(grant.user, revision)
         status, last = self._visible(grant), self._feed(grant.appid).view.get(grant.puid)
         if last is None or (last.reason, last.status) != ("granted", status):
-            self._append((grant,), status, "granted")
+            self._append(self._feeds.get(grant.appid), grant, status, "granted", self._clock.steady.now())
 
     def revoked(self, grant: Grant, revision: int = 0) -> None:
         if revision > self._revisions.get(grant.user, 0):
@@ -243,8 +269,9 @@ class MemoryTracker(MemoryFeeds):
     def append_current_status(self, grant: Grant, revision: int) -> None:
         self._raise_revision(grant.user, revision)
         status = self._visible(grant)
-        if self._is_change(grant, status) and self._may_append(grant.user, status, "explicit"):
-            self._append((grant,), status, "explicit")
+        user, now = grant.user, self._clock.monotonic()
+        if self._is_change(grant, status) and (status == "offline" or self._take(user, self._users.get(user), "explicit", now)):
+            self._append(self._feeds.get(grant.appid), grant, status, "explicit", self._clock.steady.now())
 
     def forget_revision(self, user: str) -> None:
         self._revisions.pop(user, None)

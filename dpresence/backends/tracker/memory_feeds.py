@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from heapq import nsmallest
 
 from ...clock import Clock
@@ -89,24 +89,17 @@ class MemoryFeeds(Tracker):
         feed = self._feeds.get(grant.appid)
         return status != (feed.status(grant.puid) if feed else "offline")
 
-    def _unseen(self, grants: Iterable[Grant], status: Status) -> list[Grant]:
-        """Return the grants that are not paused and for which ``_is_change`` is true. Without a call for each, this takes half the time."""
-        feeds, unseen = self._feeds, []
-        for grant in grants:
-            feed = feeds.get(grant.appid)
-            last = feed.view.get(grant.puid) if feed else None
-            if status != (last.status if last else "offline") and not grant.paused:
-                unseen.append(grant)
-        return unseen
+    def _append(self, feed: Feed | None, grant: Grant, status: Status, reason: Reason, now: int) -> None:
+        """Append a status to the feed of a grant, and signal this to the application.
 
-    def _append(self, grants: Iterable[Grant], status: Status, reason: Reason) -> None:
-        """Append a status of a user to the feeds of some grants, and signal this to the applications."""
-        now = self._clock.steady.second(self._clock.monotonic())
-        for grant in grants:
-            appid = grant.appid
-            if self._dropped and self._was_dropped(appid):
-                continue
-            feed = self._feeds.get(appid) or self._stored_feed(appid)
-            if feed.append(grant, status, reason, now):
-                for listener in self._listeners:  # as ``signal``
-                    listener("feed", appid)
+        :param feed: the feed, None if it is not stored yet.
+        :param now: milliseconds.
+        """
+        appid = grant.appid
+        if self._dropped and self._was_dropped(appid):
+            return
+        if feed is None:
+            feed = self._stored_feed(appid)
+        if feed.append(grant, status, reason, now):
+            for listener in self._listeners:  # as ``signal``
+                listener("feed", appid)

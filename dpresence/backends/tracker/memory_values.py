@@ -24,11 +24,15 @@ class LiveDevice(Struct, gc=False):
 
 
 class LiveUser(Struct, gc=False):
-    """A user with at least one live device, their merged status, and the status that applications were last sent."""
+    """A user with at least one live device, their merged status, and the status that applications were last sent.
+
+    :ivar rate_full_at: the state of the rate of their changes (``limits.RateRule``).
+    """
 
     _devices: LiveDevice | dict[str, LiveDevice] | None = None  # a dict takes 184 bytes: most users have one device
     status: Status = "offline"
     sent_status: Status = "offline"
+    rate_full_at: float = 0.0
 
     @property
     def devices(self) -> Collection[LiveDevice]:
@@ -61,15 +65,14 @@ class LiveUser(Struct, gc=False):
 
         :param sign_in_revision: revision of the account at a sign-in; a lower one than before has no effect.
         """
-        stored = self._devices  # as ``device`` and ``merged``, without the calls
-        several = isinstance(stored, dict)
-        found = stored.get(name) if isinstance(stored, dict) else stored
-        if found is None or found.name != name or found.connection != connection:
+        stored = self._devices
+        found = self.device(name) if isinstance(stored, dict) else stored
+        if found is None or found.connection != connection or found.name != name:
             return None
         found.status = status
         if sign_in_revision:
             found.sign_in_revision = max(found.sign_in_revision, sign_in_revision)
-        return self.merged if several else status
+        return status if found is stored else self.merged
 
     def add(self, device: LiveDevice) -> None:
         """Add a device with a new name."""
