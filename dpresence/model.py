@@ -63,7 +63,9 @@ class Account:
     """A person's account, identified by a verified e-mail address and pinned to the issuer and subject of the first sign-in.
 
     :param blocked: the operator has blocked the account; nobody can sign in to it.
-    :param revision: number that is raised in the transaction of each change of the person's grants and of each sign-out.
+    :param revision: number that is raised in the transaction of each change of the person's grants or override, and of each sign-out.
+    :param override: the status that the person has set above those of their devices; None without one.
+    :param override_until: when the override ends; None if only the person ends it.
     """
 
     id: str
@@ -73,6 +75,8 @@ class Account:
     created_at: int
     blocked: bool = False
     revision: int = 0
+    override: Status | None = None
+    override_until: int | None = None
 
     @property
     def pin(self) -> tuple[str, str]:
@@ -154,13 +158,15 @@ class DirectoryVersion(NamedTuple):
 
 
 class GrantSet(NamedTuple):
-    """All grants of one user at one revision of their account.
+    """All grants of one user at one revision of their account, and the override that goes with them.
 
     :param revision: see ``Account.revision``; ``ERASED`` if the account does not exist any more.
+    :param override: see ``Account``.
     """
 
     revision: int
     grants: tuple[Grant, ...]
+    override: Status | None = None
 
 
 ERASED = 2**53 - 1

@@ -8,10 +8,11 @@ from contextlib import suppress
 from msgspec import UnsetType
 
 from ..clock import Clock
-from ..errors import BackendUnavailable, CloseCode, NoCredentials, Refused, WrongField
-from ..messages import Acknowledge, StatusUpdate, encode, notifications_frame, or_unset, parse
+from ..errors import BackendUnavailable, CloseCode, NoCredentials, Refused, SessionEnded, WrongField
+from ..messages import Acknowledge, OverrideUpdate, StatusUpdate, encode, has_field, notifications_frame, or_unset, parse
 from ..model import Notification, digest_of
 from ..service import Services
+from ..service.device_sessions import check_email
 from ..settings import Settings
 from .device_updates import UpdatingChannel, try_parse_update
 from .frame_limits import frame_limits
@@ -43,8 +44,10 @@ class DeviceChannel(UpdatingChannel):
             self.refuse(refused, text)
 
     def handle(self, action: str | None, text: str) -> None:
-        """Handle an update, which has no action, or an ``ack``."""
-        if action is None:
+        """Handle an update of the status or of the override, which have no action, or an ``ack``."""
+        if action is None and has_field(text, "override"):
+            self._take_override(parse(OverrideUpdate, text), text)
+        elif action is None:
             self._take_update(parse(StatusUpdate, text), text)
         elif action == "ack":
             self._take_acknowledgement(parse(Acknowledge, text), text)
@@ -63,6 +66,23 @@ class DeviceChannel(UpdatingChannel):
             self._begin_update(frame, text)
         else:
             self.defer(lambda: self._update(frame), text)
+
+    def _take_override(self, frame: OverrideUpdate, text: str) -> None:
+        session, services, now = self.session, self._services, self._clock.monotonic()
+        if not session.user:
+            raise NoCredentials()
+        check_email(frame, session.email)
+        if now >= session.ends_at:
+            raise SessionEnded()
+        self._limit().charge("override", now)
+
+        def change() -> None:
+            if not services.accounts.still_signed_in(session.user, session):
+                raise SessionEnded()
+            services.overrides.set(session.user, frame.override, frame.until)
+            self.accept(frame.id)
+
+        self.defer(change, text)
 
     def _take_acknowledgement(self, frame: Acknowledge, text: str) -> None:
         user = self.session.user

@@ -57,6 +57,17 @@ class StatusLimit:
         self._wait_ends_at = now + ceil(wait)
         raise SlowDown("status: changes too quickly", retry_after=ceil(wait))
 
+    def charge(self, name: str, now: float) -> None:
+        """Count a change that is not of the device's own status, and is not made later.
+
+        :param name: the field of the change.
+        :raises SlowDown: there are too many changes.
+        """
+        full_at = self.rule.take(self.full_at, now)
+        if not full_at:
+            raise SlowDown(f"{name}: changes too quickly", retry_after=ceil(self.rule.wait(self.full_at, now)))
+        self.full_at = full_at
+
     def supersede(self) -> None:
         """Forget the pending change: a newer update was accepted."""
         self.pending, self._ignored_waits = None, 0

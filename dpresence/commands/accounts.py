@@ -45,7 +45,8 @@ def moment(milliseconds: int | None) -> str | None:
 
 def _values(account: Account) -> dict[str, Any]:
     return {"id": account.id, "email": account.email, "issuer": account.issuer, "subject": account.subject,
-            "created_at": moment(account.created_at), "blocked": account.blocked}  # fmt: skip
+            "created_at": moment(account.created_at), "blocked": account.blocked,
+            "override": account.override, "override_until": moment(account.override_until)}  # fmt: skip
 
 
 def _list(options: argparse.Namespace, context: Context) -> None:

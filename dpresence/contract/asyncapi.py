@@ -16,6 +16,7 @@ from ..messages import (
     Notify,
     NotifyReply,
     OkReply,
+    OverrideUpdate,
     Ping,
     PlainNotifications,
     Snapshot,
@@ -93,6 +94,7 @@ DEVICE = Channel(
     description="A device of a user signs in with its first update, and sets the status of the user (section 3).",
     received=(
         Exchange("update", "A device signs in, sets its status, or renews its identity", (StatusUpdate,), (OkReply, KoReply)),
+        Exchange("override", "A device sets a status above those of all devices of the user", (OverrideUpdate,), (OkReply, KoReply)),
         Exchange("acknowledge", "A device has shown notifications", (Acknowledge,), (OkReply, KoReply)),
     ),
     sent=(

@@ -39,7 +39,10 @@ _NOTIFIED: dict[str, Any] = {
 }
 _SLOW_DOWN: dict[str, Any] = {"result": "KO", "errno": 117, "error": "status: changes too quickly", "retry_after": 1}
 _ACCOUNT: dict[str, Any] = {
-    "account": {"email": _ADA, "issuer": "login.example.org", "subject": "248289761001", "created_at": _AT},
+    "account": {
+        **{"email": _ADA, "issuer": "login.example.org", "subject": "248289761001", "created_at": _AT},
+        **{"override": None, "override_until": None},
+    },
     "sessions": [{"created_at": _AT, "expires_at": _AT + 43_200_000}],
     "paired": [_PAIRED],
     "tickets": [{"device": "laptop", "expires_at": _AT + 43_200_000}],
@@ -67,6 +70,7 @@ EXAMPLES: dict[str, list[Any]] = {
         {"email": _ADA, "assertion": _ASSERTION, "status": "online", "device": "laptop"},
         {"email": _ADA, "status": "unavailable", "id": 7},
     ],
+    "OverrideUpdate": [{"email": _ADA, "override": "unavailable", "until": _AT + 3_600_000}, {"email": _ADA, "override": None, "id": 9}],
     "Acknowledge": [{"action": "ack", "notifications": [_NOTIFICATION], "id": 8}],
     "OkReply": [{"result": "OK"}, {"result": "OK", "ticket": _TICKET, "id": 7}],
     "KoReply": [{"result": "KO", "errno": 34, "error": "Invalid assertion"}, _SLOW_DOWN],
@@ -94,6 +98,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "GrantChange": [{"paused": True}],
     "BeginPairing": [{"device": "lamp", "client": "Example lamp"}],
     "RedeemPairing": [{"device_code": "gJ3c0x.."}],
+    "StatusChange": [{"status": "unavailable", "until": _AT + 3_600_000}],
     "PairingAnswer": [{"code": "WDJB-MJHT", "allow": True}],
     "DevelopmentAssertion": [{"email": _ADA}],
     "NewNotification": [{"puid": _PUID, "message": "Your move", "action": _PLAIN["action"], "ttl": 3600}],
@@ -125,6 +130,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "NewCredential": [{"credential": "device:b9r9rXxg..", "email": _ADA, "device": "lamp"}],
     "PairingQuestion": [{"device": "lamp", "client": "Example lamp", "address": "192.0.2.7", "expires_at": _AT + 600_000}],
     "PairingAnswered": [{"result": "OK"}],
+    "StatusBody": [{"status": "unavailable", "merged": "online", "override": "unavailable", "until": _AT + 3_600_000}],
     "AccountDocument": [_ACCOUNT],
     "Heartbeat": [{"directory": True, "tracker": True, "mailbox": True}],
     "Alive": [{}],

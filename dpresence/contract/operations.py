@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from ..messages import (
-    AccountDocument,
     ActivatedApplication,
     Alive,
     ApplicationBody,
@@ -17,17 +16,11 @@ from ..messages import (
     ApplicationPage,
     CurrentUsers,
     DevelopmentAssertion,
-    DeviceList,
     Empty,
     Figures,
-    GrantBody,
-    GrantChange,
-    GrantPage,
-    GrantQuestion,
     Heartbeat,
     MintedAssertion,
     NewApplication,
-    NewGrant,
     NewKey,
     NewNotifications,
     NotifyAnswer,
@@ -35,6 +28,7 @@ from ..messages import (
     Version,
 )
 from .operation import Operation
+from .personal_operations import DEVICES_AND_ACCOUNT, GRANTS
 from .sign_in_operations import PAIRING, SIGNING_IN
 
 _PAGED = ("after", "limit")
@@ -138,47 +132,8 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
             errnos=(151, 153, 156),
         ),
     ),
-    "Grants": (
-        Operation("GET /grants", "listGrants", "List one's grants, in order of `appid`", "user", {200: GrantPage}, query=_PAGED),
-        Operation(
-            "GET /grant/{appid}",
-            "getGrant",
-            "Read what a grant is asked for",
-            "user",
-            {200: GrantQuestion},
-            errnos=(110, 140, 142),
-            query=("redirect",),
-            page=True,
-        ),
-        Operation(
-            "POST /grant/{appid}",
-            "postGrant",
-            "Grant an application access",
-            "user",
-            {200: NewGrant, 303: None},
-            errnos=(110, 140, 142),
-            **_NONE,
-        ),
-        Operation(
-            "PATCH /grant/{appid}", "patchGrant", "Pause or resume a grant", "user", {200: GrantBody}, body=GrantChange, errnos=(110,)
-        ),
-        Operation("DELETE /grant/{appid}", "deleteGrant", "Revoke a grant", "user", {204: None}, errnos=(110,), **_NONE),
-    ),
-    "Devices and account": (
-        Operation("GET /devices", "listDevices", "List one's live devices", "user", {200: DeviceList}),
-        Operation("DELETE /devices/{device}", "signOutDevice", "Sign a device out", "user", {204: None}, errnos=(110,), **_NONE),
-        Operation("GET /account", "getAccount", "Read all data stored about oneself", "user", {200: AccountDocument}),
-        Operation("DELETE /account", "deleteAccount", "Erase one's account", "user", {204: None}, **_NONE),
-        Operation(
-            "GET /presence",
-            "openDeviceChannel",
-            "Open the device channel, a websocket",
-            "anybody",
-            {101: None},
-            errnos=(108, 121),
-            query=("origin",),
-        ),
-    ),
+    "Grants": GRANTS,
+    "Devices and account": DEVICES_AND_ACCOUNT,
     "Service": (
         Operation(
             "GET /",

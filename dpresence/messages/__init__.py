@@ -54,15 +54,16 @@ from .pairing import (
     RedeemPairing,
     StartedPairing,
 )
-from .parsing import action_of, id_of, parse, try_parser
+from .parsing import action_of, has_field, id_of, parse, try_parser
 from .refusals import KoReply, Refusal
 from .session import LoggedIn, LoggedOut, Login, Logout, NewTicket
+from .status import OverrideUpdate, StatusBody, StatusChange
 
 INCOMING: tuple[Any, ...] = (
-    *(StatusUpdate, Acknowledge),  # frames of devices
+    *(StatusUpdate, OverrideUpdate, Acknowledge),  # frames of devices
     *(Authenticate, Notify, Ping),  # frames of app services
     *(Login, Logout, NewApplication, ApplicationChange, NewNotifications, GrantChange, DevelopmentAssertion, Empty),  # bodies
-    *(BeginPairing, RedeemPairing, PairingAnswer),
+    *(BeginPairing, RedeemPairing, PairingAnswer, StatusChange),
 )
 """Every frame and body that the service receives."""
 
@@ -72,7 +73,7 @@ OUTGOING: tuple[Any, ...] = (
     *(Refusal, LoggedIn, LoggedOut, NewTicket, MintedAssertion),  # bodies
     *(ApplicationBody, ActivatedApplication, ApplicationDetails, ApplicationPage, NewKey, CurrentUsers),
     *(NotifyAnswer, PresencePage, GrantQuestion, NewGrant, GrantBody, GrantPage, DeviceList, AccountDocument),
-    *(StartedPairing, NewCredential, PairingQuestion, PairingAnswered),
+    *(StartedPairing, NewCredential, PairingQuestion, PairingAnswered, StatusBody),
     *(Heartbeat, Alive, Version, Figures),
 )
 """Every frame and body that the service sends."""
@@ -132,6 +133,7 @@ __all__ = [
     "NotifyAnswer",
     "NotifyReply",
     "OkReply",
+    "OverrideUpdate",
     "PairedDeviceBody",
     "PairingAnswer",
     "PairingAnswered",
@@ -146,6 +148,8 @@ __all__ = [
     "SessionBody",
     "Snapshot",
     "StartedPairing",
+    "StatusBody",
+    "StatusChange",
     "StatusUpdate",
     "StoredGrant",
     "StoredNotification",
@@ -155,6 +159,7 @@ __all__ = [
     "Version",
     "action_of",
     "encode",
+    "has_field",
     "id_of",
     "notifications_frame",
     "or_unset",

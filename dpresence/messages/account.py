@@ -44,17 +44,21 @@ class AccountBody(Struct):
     """An account and its pin (section 6).
 
     :param created_at: milliseconds since the epoch.
+    :param override: the status that the user has set above those of their devices, or null.
+    :param override_until: when it ends by itself, milliseconds since the epoch, or null.
     """
 
     email: str
     issuer: str
     subject: str
     created_at: int
+    override: Status | None
+    override_until: int | None
 
     @classmethod
     def of(cls, item: Account) -> Self:
         """Return an account."""
-        return cls(item.email, item.issuer, item.subject, item.created_at)
+        return cls(item.email, item.issuer, item.subject, item.created_at, item.override, item.override_until)
 
 
 class SessionBody(Struct):
@@ -117,7 +121,7 @@ class StoredNotification(Struct):
 class AccountDocument(Struct, kw_only=True):
     """The answer to ``GET /account``: all data stored about the user (section 6). It is sent in parts, field by field.
 
-    :param status: the merged status of the devices.
+    :param status: the user's status; see ``StatusBody``.
     :param applications: the user's own applications. Omitted if a backend failed before, as is ``notifications``.
     :param notifications: the notifications that wait for the user.
     :param complete: false if a backend failed during the answer, which then lacks the rest.

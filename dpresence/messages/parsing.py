@@ -74,6 +74,11 @@ def action_of(text: str) -> str | None:
     return action
 
 
+def has_field(text: str, name: str) -> bool:
+    """Return whether a frame, a JSON object, has a field, whatever its value."""
+    return name in msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+
+
 def id_of(text: str) -> str | int | None:
     """Return the ``id`` of an invalid frame, which the error reply repeats; None if it has no valid one."""
     frame = _try_any(text)

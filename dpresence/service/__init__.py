@@ -35,6 +35,7 @@ from .figures import Figures
 from .grants import Grants
 from .notifications import Notifications
 from .outbox import Outbox
+from .overrides import Overrides
 from .overview import Overview
 from .pairing import Pairings
 from .personal import PersonalData
@@ -43,6 +44,7 @@ from .rebuilding import Rebuilding
 from .reconciliation import Reconciliation
 from .recovery import Recovery
 from .retry import RetryQueue
+from .schedule import Schedule
 from .signals import Signal
 
 log = logging.getLogger(__name__)
@@ -69,6 +71,8 @@ class Services:
         self.figures = Figures(metrics, backends, clock)
         self.outbox, self.retries = Outbox(directory), RetryQueue()
         self.grants = Grants(directory, tracker, mailbox, self.outbox, clock)
+        self.overrides = Overrides(directory, tracker, self.grants, clock)
+        self.schedule = Schedule(directory, tracker, self.outbox)
         self.feeds = Feeds(directory, tracker, settings.presence, clock)
         self.devices = Devices(directory, tracker, self.grants, self.feeds, self.outbox, self.retries, metrics, settings.presence, clock)
         self.applications = Applications(directory, tracker, self.outbox, metrics, settings, clock)
@@ -86,6 +90,7 @@ class Services:
             "granted": self.grants.publish_granted,
             "changed": self.grants.publish_changed,
             "revoked": self.grants.publish_revoked,
+            "override": self.grants.publish_override,
             "erased": self.accounts.purge_erased,
             "note": log_notes,
             "logout": self.devices.sign_out_provider_sessions,

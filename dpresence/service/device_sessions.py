@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, OtherEmail, WrongField
 from ..hub import REPLACED, DevicePort, Hub
-from ..messages import StatusUpdate
+from ..messages import OverrideUpdate, StatusUpdate
 from ..model import canonical_email, digest_of
 from ..settings import IdentitySettings
 from .accounts import Accounts, SignIn
@@ -128,7 +128,7 @@ class DeviceSessions:
                 channel.close(CloseCode.NOT_SIGNED_IN, "signed out")
 
 
-def check_email(frame: StatusUpdate, email: str) -> None:
+def check_email(frame: StatusUpdate | OverrideUpdate, email: str) -> None:
     """Check that a frame names the e-mail address of its account.
 
     :raises OtherEmail: it names another one.

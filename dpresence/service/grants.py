@@ -173,7 +173,7 @@ class Grants:
         self._charge(user)
         now = self._clock.steady.now()
         wanted = Grant(application.id, secrets.token_urlsafe(16), user, granted_at=now, since=now)
-        return self._changed(user, lambda: self._directory.add_grant(wanted, application.domain, requester))
+        return self.change(user, lambda: self._directory.add_grant(wanted, application.domain, requester))
 
     def _charge(self, user: str) -> None:
         with suppress(BackendUnavailable):  # grants are stored while the tracker is unavailable, and published later
@@ -186,7 +186,7 @@ class Grants:
 
         :raises NotFound: the user has not granted the application.
         """
-        grant = self._changed(user, lambda: self._directory.pause(appid, user, paused, self._clock.steady.now(), requester))
+        grant = self.change(user, lambda: self._directory.pause(appid, user, paused, self._clock.steady.now(), requester))
         if grant is None:
             raise NotFound()
         return grant
@@ -196,7 +196,7 @@ class Grants:
 
         A grant that has been revoked already is not an error: its revocation is published if it has not been.
         """
-        self._changed(user, lambda: self._directory.revoke(appid, user, requester))
+        self.change(user, lambda: self._directory.revoke(appid, user, requester))
 
     def republish(self, user: str, appid: str | None = None) -> None:
         """Publish a user's current status again, because earlier updates may have used outdated grants.
@@ -205,14 +205,15 @@ class Grants:
         """
 
         def refresh(known: GrantSet) -> None:
+            self._tracker.apply_override(user, known)
             for grant in known.grants:
                 if appid in (None, grant.appid):
                     self._tracker.append_current_status(grant, known.revision)
 
         self.apply(user, refresh)
 
-    def _changed(self, user: str, change: Callable[[], T]) -> T:
-        """Make a change in the directory and apply its effects."""
+    def change(self, user: str, change: Callable[[], T]) -> T:
+        """Make a change of a user's grants or override in the directory, and apply its effects."""
         try:
             result = change()
         finally:  # also after an error, because the transaction may have been committed
@@ -230,6 +231,13 @@ class Grants:
         """Publish pauses and their ends to the applications."""
         for user in self._publish(entries, self._tracker.append_current_status):
             self._tracker.signal("mail", user)  # delivers notifications that waited for the end of a pause
+
+    def publish_override(self, entries: Sequence[OutboxEntry]) -> None:
+        """Publish the status of users whose override has changed."""
+        for user in dict.fromkeys(entry.user for entry in entries):
+            self._cache.invalidate(user)
+            self.apply(user, partial(self._tracker.apply_override, user))
+            self._tracker.signal("grants", user)
 
     def _publish(self, entries: Sequence[OutboxEntry], publish: Callable[[Grant, int], None]) -> Collection[str]:
         """Publish the current state of grants to their applications; return their users, whose grants are loaded once each.

@@ -6,6 +6,7 @@ import { Credentials } from "./presence-credentials.js";
 import { FailedAttempts } from "./presence-diagnosis.js";
 import { ChannelEventTarget } from "./presence-events.js";
 import { toFrame } from "./presence-frames.js";
+import { Override } from "./presence-override.js";
 import { onResume } from "./presence-resume.js";
 import { LEAST_SECONDS, RetrySchedule, afterClose, retryAfter } from "./presence-retry.js";
 import { DeviceStatus } from "./presence-status.js";
@@ -44,6 +45,7 @@ export class PresenceChannel extends ChannelEventTarget {
   #renewing = false;
   #answerBy = Infinity; // time at which a connection without the answers that it owes is treated as dead
   #acknowledgements = new Acknowledgements();
+  #override = new Override();
   #ignoreResume = () => {};
 
   /** @param {Options} options */
@@ -55,18 +57,20 @@ export class PresenceChannel extends ChannelEventTarget {
   }
 
   /** @returns {State} */
-  get state() {
-    return this.#state;
-  }
+  get state() { return this.#state; }
 
   /** The status that this device has set. @returns {Status} */
-  get status() {
-    return this.#status.wanted;
-  }
+  get status() { return this.#status.wanted; }
 
   /** Set the status: at once, when the service permits it, or with the next connection. @param {Status} status */
   setStatus(status) {
     this.#status.wanted = status;
+    this.#proceed();
+  }
+
+  /** Set a status of the whole person, above all devices; null ends it. @param {Status | null} status @param {number} [until] milliseconds */
+  setOverride(status, until) {
+    this.#override.set(status, until);
     this.#proceed();
   }
 
@@ -80,9 +84,7 @@ export class PresenceChannel extends ChannelEventTarget {
   }
 
   /** Disconnect. The device keeps its status for the grace of the service, unless the status was set to `offline` before. */
-  stop() {
-    if (this.#state.state !== "stopped") this.#stop(1000, "stopped");
-  }
+  stop() { if (this.#state.state !== "stopped") this.#stop(1000, "stopped"); }
 
   /** Check now whether the connection is alive, as after a sleep; during a wait, connect at once if the service permits it. */
   check() {
@@ -97,9 +99,7 @@ export class PresenceChannel extends ChannelEventTarget {
   }
 
   /** Have notifications shown again when the service repeats them; their listener called `preventDefault` and failed. @param {...string} ids */
-  failed(...ids) {
-    this.#acknowledgements.forget(ids);
-  }
+  failed(...ids) { this.#acknowledgements.forget(ids); }
 
   async #connect() {
     const attempt = this.#disconnect();
@@ -115,9 +115,7 @@ export class PresenceChannel extends ChannelEventTarget {
   }
 
   /** Wait for an answer. @param {number} seconds */
-  #expectAnswer(seconds) {
-    this.#timer.after(seconds, () => this.#wait("soon", 0, "no answer"));
-  }
+  #expectAnswer(seconds) { this.#timer.after(seconds, () => this.#wait("soon", 0, "no answer")); }
 
   /** @param {WebSocket} socket @param {number} attempt @param {string} assertion */
   #opened(socket, attempt, assertion) {
@@ -176,6 +174,7 @@ export class PresenceChannel extends ChannelEventTarget {
     this.#answerBy = Infinity;
     this.#status.ended();
     this.#acknowledgements.answered(false);
+    this.#override.ended();
     this.#socket?.close(code);
     this.#socket = null;
     return ++this.#attempt;
@@ -194,14 +193,11 @@ export class PresenceChannel extends ChannelEventTarget {
 
   /** @param {State} state */
   #setState(state) {
-    this.#state = state;
-    this.dispatchEvent(new CustomEvent("state", { detail: state }));
+    this.dispatchEvent(new CustomEvent("state", { detail: (this.#state = state) }));
   }
 
   /** @param {object} frame */
-  #send(frame) {
-    if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(frame));
-  }
+  #send(frame) { if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(frame)); }
 
   /** Send the status; its answer has the id. @param {string} id @param {object} [fields] */
   #update(id, fields = {}) {
@@ -213,16 +209,18 @@ export class PresenceChannel extends ChannelEventTarget {
     if (this.#state.state !== "connected") return;
     const now = performance.now();
     if (this.#status.dueAt <= now && !this.#renewing) this.#update("status");
+    const override = this.#renewing ? null : this.#override.next(now);
+    if (override) this.#send({ email: this.#options.email, ...override, id: "override" });
     this.#acknowledge(now);
     this.#setTimer(now);
   }
 
   /** @param {number} now */
   #setTimer(now) {
-    const owed = this.#status.isSent || this.#acknowledgements.isSent;
+    const owed = this.#status.isSent || this.#acknowledgements.isSent || this.#override.isSent;
     if (!owed) this.#answerBy = Infinity;
     else if (this.#answerBy === Infinity) this.#answerBy = now + ANSWER_SECONDS * 1000;
-    const dueAt = Math.min(this.#status.dueAt, this.#acknowledgements.dueAt);
+    const dueAt = Math.min(this.#status.dueAt, this.#acknowledgements.dueAt, this.#override.dueAt);
     if (owed) this.#expectAnswer((this.#answerBy - now) / 1000);
     else if (dueAt < Infinity && !this.#renewing) this.#timer.after((dueAt - now) / 1000, () => this.#proceed());
     else this.#timer.awaitSilence(now + SILENCE_SECONDS * 1000, (slept) => this.#check(slept ? RESUMED_SECONDS : ANSWER_SECONDS));
@@ -252,7 +250,8 @@ export class PresenceChannel extends ChannelEventTarget {
     const known = id === "status" || id === "renewal";
     if (known && this.#status.isSent) this.#status.answered(errno, retryAt);
     if (id === "ack") this.#acknowledgements.answered(!REPEATED.includes(errno), errno && retryAt);
-    if (known || id === "ack") this.#answerBy = Infinity;
+    if (id === "override") this.#override.answered(errno, errno === 130 ? 0 : retryAt);
+    if (known || id === "ack" || id === "override") this.#answerBy = Infinity;
     if (id === "renewal") this.#renewing = false;
     if (errno === 130) this.#renew();
     else if (id === "renewal" && errno && errno !== 201) this.#closed(4202, error);

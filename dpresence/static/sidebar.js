@@ -3,6 +3,7 @@
 import { AccountStorage, isPersistent } from "./account-storage.js";
 import { DesktopNotifications } from "./desktop-notifications.js";
 import { byId, isolate, setText } from "./dom.js";
+import { offerOverride, showOverride } from "./override.js";
 import { account, announce, attempt, call, callForAll, confirmAction, toServiceError } from "./page.js";
 import { SharedDevice } from "./shared-device.js";
 import { desktopTitle, deviceItem, grantItem, notificationItem, pairedDeviceItem, senderOf } from "./sidebar-items.js";
@@ -22,6 +23,8 @@ const NO_UPGRADE = 108;
 let grants = null;
 /** @type {Device[] | null} the same */
 let devices = null;
+/** @type {string | null} the status that the user has set for all devices; null without one */
+let override = null;
 /** @type {PairedDevice[]} the devices with a credential, connected or not */
 let paired = [];
 let answeredAt = 0; // time of the call for the last answer, in milliseconds since the epoch
@@ -118,10 +121,10 @@ function isCurrent() {
 function showVisibility() {
   const current = isCurrent();
   const known = devices !== null && grants !== null && !signedOut;
-  const [sign, word] = signedOut ? ["", "Signed out"] : headline(known ? devices : null, current);
+  const [sign, word] = signedOut ? ["", "Signed out"] : headline(known ? devices : null, override, current);
   byId("state").dataset.status = sign;
   setText(byId("state"), word);
-  setText(byId("seen"), known ? describeVisibility(devices ?? [], grants ?? [], me.name, current ? null : answeredAt) : "");
+  setText(byId("seen"), known ? describeVisibility(devices ?? [], grants ?? [], override, me.name, current ? null : answeredAt) : "");
   const disconnected = known ? "This page is not connected to the service." : "";
   const outage = signedOut || current ? "" : problem || disconnected;
   setText(byId("stale"), outage);
@@ -160,6 +163,7 @@ for (const button of statusButtons) {
     setTimeout(refresh, 300);
   });
 }
+offerOverride(refresh);
 byId("no-storage").hidden = isPersistent;
 byId("connect-again").addEventListener("click", () => me.start());
 byId("try-now").addEventListener("click", () => {
@@ -200,8 +204,10 @@ async function refresh() {
   if (signedOut) return;
   const [number, began] = [++calls, Date.now()];
   try {
-    const [found, given] = await Promise.all([call("GET", "/devices"), callForAll("/grants", "grants")]);
+    const [found, given, person] = await Promise.all([call("GET", "/devices"), callForAll("/grants", "grants"), call("GET", "/status")]);
     if (number !== calls) return;
+    override = person.override;
+    showOverride(person);
     [answeredAt, problem] = [began, ""];
     given.sort((one, other) => one.domain.localeCompare(other.domain));
     update(found.devices, found.paired, given);

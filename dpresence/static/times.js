@@ -31,6 +31,15 @@ export function timeElement(at) {
 }
 
 /**
+ * Return a date and time of day, in the browser's time zone.
+ * @param {number} at milliseconds since the epoch
+ * @returns {string}
+ */
+export function momentInWords(at) {
+  return exact.format(at);
+}
+
+/**
  * Return a day in words: "today", "yesterday" or the date; "never" for null.
  * @param {string | null} date such as "2026-11-20", UTC
  * @param {number} [now] milliseconds since the epoch

@@ -24,14 +24,25 @@ function merge(statuses) {
 }
 
 /**
+ * Return the status of the user.
+ * @param {{status: string}[]} devices the connected devices
+ * @param {string | null} override the status that the user has set for all devices; null without one
+ * @returns {string}
+ */
+function statusOf(devices, override) {
+  return (devices.length && override) || merge(devices.map((one) => one.status));
+}
+
+/**
  * Return the status as the largest word of the page, and the sign that goes with it.
  * @param {{device: string, status: string}[] | null} devices the connected devices in the service's last answer
+ * @param {string | null} override see `statusOf`
  * @param {boolean} current whether that answer still holds
  * @returns {[sign: string, word: string]} without a sign if the status is not known
  */
-export function headline(devices, current) {
+export function headline(devices, override, current) {
   if (!devices) return ["", "…"];
-  const status = merge(devices.map((one) => one.status));
+  const status = statusOf(devices, override);
   const word = status[0].toUpperCase() + status.slice(1);
   return current ? [status, word] : ["", `Was ${status}`];
 }
@@ -40,18 +51,20 @@ export function headline(devices, current) {
  * Describe how applications see the user.
  * @param {{device: string, status: string}[]} devices the connected devices in the service's last answer
  * @param {{paused: boolean}[]} grants
+ * @param {string | null} override see `statusOf`
  * @param {string} own name of this browser's device
  * @param {number | null} at time of the answer in milliseconds since the epoch; null if it is current
  * @returns {string}
  */
-export function describeVisibility(devices, grants, own, at) {
+export function describeVisibility(devices, grants, override, own, at) {
   const open = grants.filter(({ paused }) => !paused);
-  const status = merge(devices.map((one) => one.status));
+  const status = statusOf(devices, override);
   if (at !== null) return open.length ? `Applications saw you as ${status} ${ageInWords(at)}.` : "";
   if (!grants.length) return "No application sees you: you have not allowed any.";
   if (!open.length) return "Applications see you as offline: you have paused all of them.";
   const mine = devices.find((one) => one.device === own);
-  const elsewhere = mine && mine.status !== status ? ", because of another device" : "";
+  const why = override ? ", as you have set it for all devices" : ", because of another device";
+  const elsewhere = mine && mine.status !== status ? why : "";
   const which = open.length < grants.length ? "Applications that you have not paused" : "Applications";
   return `${which} see you as ${status}${elsewhere}.`;
 }

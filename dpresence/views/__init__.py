@@ -40,6 +40,7 @@ def includeme(config: Configurator) -> None:
         "grants",
         "notifications",
         "account",
+        "status",
         "pairing",
         "ops",
         "metrics",

@@ -122,6 +122,7 @@ class Run {
     else if (name === "credentials") this.asked.resolve(value);
     else if (name === "credentials_failed") this.asked.reject(Object.assign(new Error(value.text), { retryAfter: value.retry_after }));
     else if (name === "set_status") channel.setStatus(value);
+    else if (name === "set_override") channel.setOverride(value.status, value.until);
     else if (name === "processed") channel.acknowledge(...value);
     else if (name === "failed") channel.failed(...value);
     else throw new Error(`no such input: ${name}`);

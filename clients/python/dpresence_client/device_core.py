@@ -13,7 +13,7 @@ from .values import Notification
 
 MAX_REFUSED = 3
 """Number of refused assertions in a row after which the client stops."""
-_SIGN_IN, _STATUS, _RENEWAL, _ACK = "sign-in", "status", "renewal", "ack"
+_SIGN_IN, _STATUS, _RENEWAL, _ACK, _OVERRIDE = "sign-in", "status", "renewal", "ack", "override"
 _INVALID, _SLOW_DOWN, _ENDED = 34, 117, 130
 _UNAVAILABLE = (201, 999)
 _LEAST_SECONDS = 1
@@ -45,6 +45,9 @@ class DeviceCore(Core):
         self._in_flight: str | None = None
         self._status_not_before = 0.0
         self._repeat_at: float | None = None  # after errno 201
+        self._override: Dict[str, Any] | None = None  # fields of the change that the service has not answered yet; the latest one
+        self._override_sent: Dict[str, Any] | None = None
+        self._override_not_before = 0.0
         self._answer_by: Dict[str, float] = {}
 
     # -- for the program
@@ -52,6 +55,11 @@ class DeviceCore(Core):
     def set_status(self, status: str, now: float) -> None:
         """Set the status, now or once signed in. The latest one wins."""
         self.status = status
+        self._flush(now)
+
+    def set_override(self, status: str | None, until: int | None, now: float) -> None:
+        """Set or end the status of the whole person, now or once signed in. The latest change wins."""
+        self._override = {"override": status} if until is None else {"override": status, "until": until}
         self._flush(now)
 
     def acknowledge(self, ids: Iterable[str], now: float) -> None:
@@ -93,12 +101,14 @@ class DeviceCore(Core):
             times.append(self._repeat_at)
         elif self._status_differs:
             times.append(self._status_not_before)
+        if self._override_waits and self._repeat_at is None:
+            times.append(self._override_not_before)
         return min(times, default=None)
 
     @property
     def settled(self) -> bool:
         """True if a client that closes now has nothing left to send and no answer to wait for."""
-        return self.phase is not Phase.CONNECTED or (self._confirmed == self.status and self._acks.settled)
+        return self.phase is not Phase.CONNECTED or (self._confirmed == self.status and self._acks.settled and self._override is None)
 
     def tick(self, now: float) -> None:
         """Handle the time."""
@@ -147,7 +157,9 @@ class DeviceCore(Core):
         if id_ == _SIGN_IN:
             self._sign_in_answered(error, now)
         elif isinstance(id_, str) and self._answer_by.pop(id_, None) is not None:
-            {_STATUS: self._status_answered, _RENEWAL: self._renewal_answered, _ACK: self._ack_answered}[id_](error, now)
+            answered = {_STATUS: self._status_answered, _RENEWAL: self._renewal_answered}
+            answered |= {_ACK: self._ack_answered, _OVERRIDE: self._override_answered}
+            answered[id_](error, now)
 
     def _sign_in_answered(self, error: Refused | None, now: float) -> None:
         if error is None:
@@ -177,13 +189,29 @@ class DeviceCore(Core):
         elif error.errno == _SLOW_DOWN:  # the service applies the status by itself when the time is over
             self._confirmed, self._status_not_before = status, now + (error.retry_after or _LEAST_SECONDS)
         elif error.errno == _ENDED:
-            self._renewing = True
-            self._save_ticket(None)
-            self._ask()
+            self._renew()
         elif error.errno in _UNAVAILABLE:
             self._repeat_at = now + (error.retry_after or _LEAST_SECONDS)
         else:
             self._wait(Retry.LATER, 0, str(error), now)
+        self._flush(now)
+
+    def _renew(self) -> None:
+        if not self._renewing:
+            self._renewing = True
+            self._save_ticket(None)
+            self._ask()
+
+    def _override_answered(self, error: Refused | None, now: float) -> None:
+        sent, self._override_sent = self._override_sent, None
+        if error is not None and error.errno == _ENDED:
+            self._renew()
+        elif error is not None and error.errno in TRANSIENT:
+            self._override_not_before = now + (error.retry_after or _LEAST_SECONDS)
+        else:
+            self._override = None if self._override is sent else self._override
+            if error is not None:
+                log.warning("a status of the person was refused: %s", error)
         self._flush(now)
 
     def _renewal_answered(self, error: Refused | None, now: float) -> None:
@@ -207,12 +235,19 @@ class DeviceCore(Core):
     def _status_differs(self) -> bool:
         return self.status != self._confirmed and self._in_flight is None and not self._renewing
 
+    @property
+    def _override_waits(self) -> bool:
+        return self._override is not None and self._override_sent is None and not self._renewing
+
     def _flush(self, now: float) -> None:
         """Send what has yet to be sent and may be sent now."""
         if self.phase is not Phase.CONNECTED or self._repeat_at is not None:
             return
         if self._status_differs and (now >= self._status_not_before or self.status == "offline"):
             self._send_update(_STATUS, now)
+        if self._override is not None and self._override_waits and now >= self._override_not_before:
+            self._override_sent = self._override
+            self._send(_OVERRIDE, now, {"email": self._email, **self._override})
         ids = self._acks.next() if _ACK not in self._answer_by else ()
         if ids:
             self._send(_ACK, now, {"action": "ack", "notifications": list(ids)})
@@ -236,9 +271,9 @@ class DeviceCore(Core):
     def _connection_ended(self) -> None:
         self._acks.answered(discard=False)
         self._answer_by = {}
-        self._confirmed = self._in_flight = self._repeat_at = None
+        self._confirmed = self._in_flight = self._repeat_at = self._override_sent = None
         self._renewing = False
-        self._status_not_before = 0.0
+        self._status_not_before = self._override_not_before = 0.0
 
     def _ended(self) -> None:
         self._asking = False

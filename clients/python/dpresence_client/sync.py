@@ -6,6 +6,7 @@ import asyncio
 import queue
 import ssl
 import threading
+from functools import partial
 from types import TracebackType
 from typing import Any, Callable, Coroutine, Generic, Iterator, List, Sequence, Type, TypeVar, Union
 
@@ -20,6 +21,10 @@ from .values import Change, Delivery, Notification, Outgoing
 A = TypeVar("A", bound=aio.Client)
 C = TypeVar("C", bound="Client[Any]")
 T = TypeVar("T")
+
+
+async def _in_loop(work: Callable[[], None]) -> None:
+    work()
 
 
 class LoopThread:
@@ -224,10 +229,11 @@ class Device(Client[aio.Device]):
         if self._thread is None:
             self._client.status = status
         else:
-            self._running().call(self._set_status(status))
+            self._running().call(_in_loop(partial(setattr, self._client, "status", status)))
 
-    async def _set_status(self, status: str) -> None:
-        self._client.status = status
+    def set_override(self, status: str | None, until: int | None = None) -> None:
+        """Set or end a status of the whole person; see ``dpresence_client.aio.Device.set_override``."""
+        self._running().call(_in_loop(partial(self._client.set_override, status, until)))
 
     def wait_closed(self) -> None:
         """Wait until the client is closed.

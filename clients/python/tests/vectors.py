@@ -111,6 +111,9 @@ class Run:
     def _set_status(self, status: str, now: float) -> None:
         self.device.set_status(status, now)
 
+    def _set_override(self, change: Dict[str, Any], now: float) -> None:
+        self.device.set_override(change["status"], change.get("until"), now)
+
     def _processed(self, ids: List[str], now: float) -> None:
         self.device.acknowledge(ids, now)
 

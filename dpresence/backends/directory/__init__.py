@@ -17,6 +17,7 @@ from .applications import ApplicationStore
 from .grants import GrantStore
 from .pairings import PairedDevice, PairingStore
 from .provider_logouts import ProviderLogoutStore
+from .schedule import ScheduleStore
 from .sessions import SessionStore
 from .tickets import TicketStore
 from .values import GrantWithApplication, OutboxEntry, OutboxKind, Redeemed, Requester, SignedIn
@@ -24,14 +25,14 @@ from .values import GrantWithApplication, OutboxEntry, OutboxKind, Redeemed, Req
 __all__ = ["Directory", "GrantWithApplication", "OutboxEntry", "OutboxKind", "PairedDevice", "Redeemed", "Requester", "SignedIn"]
 
 
-class Directory(AccountStore, SessionStore, TicketStore, ProviderLogoutStore, PairingStore, ApplicationStore, GrantStore):
+class Directory(AccountStore, SessionStore, TicketStore, ProviderLogoutStore, PairingStore, ApplicationStore, GrantStore, ScheduleStore):
     """Durable facts. Times are milliseconds since the epoch.
 
     A ``now`` argument determines what is returned, never what is deleted: a process with a wrong clock may miss existing rows,
     but deletes nothing. Expired rows are deleted by the clock of the store.
 
     Entries that the tracker and the mailbox must apply are written to the outbox in the transaction of the change that causes them.
-    A change of a user's own grants, and each sign-out, increments the revision of their account.
+    A change of a user's own grants or of their override, and each sign-out, increments the revision of their account.
 
     A method that takes ``requester`` makes the change only if the proof still holds in the transaction of the change: the account exists,
     is not blocked and has the same pin, and the session, if there is one, has not ended. Otherwise the method raises ``SessionEnded``.

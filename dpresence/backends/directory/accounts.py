@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from ...model import Account, Identity
+from ...model import Account, Identity, Status
 from .values import Requester
 
 
@@ -45,6 +45,14 @@ class AccountStore(ABC):
         """Block or unblock an account. Blocking ends its sessions and tickets and deactivates its applications.
 
         :returns: False if the account does not exist.
+        """
+
+    @abstractmethod
+    def set_override(self, user: str, status: Status | None, until: int | None, requester: Requester | None = None) -> Account | None:
+        """Set the status of a person above those of their devices, or end this; return the account, None if there is none.
+
+        :param status: None ends the override.
+        :param until: when the override ends by itself, milliseconds; None if never.
         """
 
     @abstractmethod

@@ -43,7 +43,9 @@ class Redeemed(NamedTuple):
     account: Account
 
 
-OutboxKind = Literal["granted", "changed", "revoked", "account", "device", "ticket", "application", "dropped", "erased", "note", "logout"]
+OutboxKind = Literal[
+    "granted", "changed", "revoked", "override", "account", "device", "ticket", "application", "dropped", "erased", "note", "logout"
+]
 
 
 @dataclass(frozen=True, slots=True)

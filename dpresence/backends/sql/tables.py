@@ -87,7 +87,11 @@ accounts = Table(
     # the pin removed by an unpin; it cannot pin the account again
     Column("taken_issuer", Text, key="removed_issuer", nullable=False, server_default=""),
     Column("taken_subject", Text, key="removed_subject", nullable=False, server_default=""),
+    Column("override", Text),
+    Column("override_until", BigInteger),
+    Column("due_at", BigInteger),  # earliest time at which something of this account is due: see directory/schedule.py
     Index(None, "issuer", "subject"),
+    _partial_index("accounts", "due_at", "due_at IS NOT NULL"),
 )
 
 sessions = Table(

@@ -14,7 +14,7 @@ from typing import Literal
 from ...errors import BackendUnavailable
 from ...measures import StoreMeasures
 from ...model import ERASED, Device, DirectoryVersion, FeedEntry, Grant, GrantSet, Status
-from .results import Connected, Lost, Published
+from .results import Connected, Lost, Published, StaleGrants
 
 __all__ = ["DROPPED_SECONDS", "Connected", "Listener", "Lost", "Published", "StaleGrants", "Topic", "Tracker", "Updated", "offset_of"]
 
@@ -59,15 +59,11 @@ It must neither block nor raise.
 """
 
 
-class StaleGrants(Exception):
-    """The passed grants are older than a revision that the tracker has seen; nothing was changed. Load them and call again."""
-
-
 class Tracker(ABC):
     """Users' presence. Every method may raise ``BackendUnavailable`` and then changes nothing.
 
-    Rules of status, grace and feeds: docs/protocol.md, sections 4 and 5. ``grants`` are always all grants of the user. A
-    method that takes them raises ``StaleGrants`` if the tracker has seen a newer revision of that user's account.
+    Rules of status, grace and feeds: docs/protocol.md, sections 4 and 5. ``grants`` are always all grants of the user, with their
+    override. A method that takes them raises ``StaleGrants`` if the tracker has seen a newer revision of that user's account.
     Status changes reach applications at a limited rate (docs/protocol.md, section 4): each change to a status other than
     ``offline`` takes a token from the user's bucket (``presence.status_rate``, ``presence.status_burst``). If the bucket is empty,
     the change is postponed, and ``append_postponed`` later sends the status of that time.
@@ -127,8 +123,15 @@ class Tracker(ABC):
         """
 
     @abstractmethod
+    def apply_override(self, user: str, grants: GrantSet) -> None:
+        """Compute a user's status again, because their override has changed; the reason of the change is ``explicit``."""
+
+    @abstractmethod
     def leave(self, user: str, device: str, connection: str) -> None:
-        """End a connection: the device's grace period starts, unless another connection owns the device."""
+        """End a connection: the device's grace period starts, unless another connection owns the device.
+
+        A device that is ``offline`` is deleted instead, unless that would change the user's status, which an override determines.
+        """
 
     @abstractmethod
     def remove(self, user: str, device: str, grants: GrantSet, before_revision: int = ERASED) -> bool:
@@ -163,11 +166,11 @@ class Tracker(ABC):
 
     @abstractmethod
     def status(self, user: str) -> Status:
-        """Return a user's merged status."""
+        """Return a user's status: the override, else the merged status of their devices; ``offline`` without a live device."""
 
     @abstractmethod
     def sent_status(self, user: str) -> Status:
-        """Return the merged status that applications were last sent; it differs from ``status`` while a change is postponed."""
+        """Return the status that applications were last sent; it differs from ``status`` while a change is postponed."""
 
     # -- the rate of a user's changes
 

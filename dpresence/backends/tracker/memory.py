@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import takewhile
 from math import inf
 
@@ -19,7 +19,7 @@ from ...errors import TooMany
 from ...limits import RateStates
 from ...model import ERASED, Device, Grant, GrantSet, Reason, Status
 from ...settings import PresenceSettings
-from . import Connected, Listener, Lost, Published, StaleGrants, Topic, Updated
+from . import Connected, Lost, Published, StaleGrants, Updated
 from .memory_feeds import MemoryFeeds
 from .memory_values import LiveDevice, LiveUser
 
@@ -37,18 +37,7 @@ class MemoryTracker(MemoryFeeds):
         self._revisions: OrderedDict[str, int] = OrderedDict()  # newest revision of the users whose grants were changed last
         self._rates = RateStates(settings.status_rate, settings.status_burst, _MAX_RATES)
         self._postponed: dict[str, tuple[float, Reason]] = {}  # user -> time of the next token, and the reason of the change
-        self._claims: dict[str, float] = {}  # task -> end of the claim
-        self._published = Published([], {})
         self.remembers_since = clock.now()
-
-    # -- signals
-
-    def subscribe(self, listener: Listener, reads: Callable[[str], bool] = lambda appid: False) -> None:
-        self._listeners.append(listener)
-
-    def signal(self, topic: Topic, key: str) -> None:
-        for listener in self._listeners:
-            listener(topic, key)
 
     # -- devices
 
@@ -73,7 +62,7 @@ class MemoryTracker(MemoryFeeds):
             self._users[user] = known
             known.rate_full_at = self._rates.pop(user)
         self._grace.pop((user, found.name), None)
-        self._merge(user, grants.grants, "explicit")
+        self._merge(user, grants, "explicit")
         return Connected(found.name, replaced, resumed)
 
     def _nameless_in_grace(self, known: LiveUser) -> LiveDevice | None:
@@ -88,6 +77,8 @@ class MemoryTracker(MemoryFeeds):
         merged = known.set_status(device, connection, status, sign_in_revision)
         if merged is None:
             return False
+        if grants.override:
+            merged = grants.override
         if merged != known.status:
             known.status = merged
             self._append_status(user, known, grants.grants, "explicit")
@@ -100,14 +91,19 @@ class MemoryTracker(MemoryFeeds):
             result = stale
         gevent.get_hub().loop.run_callback(done, result)
 
+    def apply_override(self, user: str, grants: GrantSet) -> None:
+        self._raise_revision(user, grants.revision)
+        self._merge(user, grants, "explicit")
+
     def leave(self, user: str, device: str, connection: str) -> None:
         found = self._owned(user, device, connection)
         if found is None:
             return
         found.connection = None
-        if found.status == "offline":
+        known = self._users[user]
+        if found.status == "offline" and (known.status == "offline" or len(known.devices) > 1):
             self._delete_device(user, found)
-            self._merge(user, (), "lost")  # the status stays the same, but a user without devices is deleted
+            self._delete_if_empty(user, known)
         else:
             self._grace[user, device] = self._clock.monotonic() + self._settings.grace_seconds
 
@@ -124,7 +120,7 @@ class MemoryTracker(MemoryFeeds):
         removed = [device for device in map(known.device, names) if device and device.sign_in_revision < before_revision]
         for device in removed:
             self._delete_device(user, device)
-        self._merge(user, grants.grants, "explicit")
+        self._merge(user, grants, "explicit")
         return bool(removed)
 
     def signed_out(self, connection: str) -> bool:
@@ -141,7 +137,7 @@ class MemoryTracker(MemoryFeeds):
         over = [device for device in self._live_devices(user) if self._grace.get((user, device.name), inf) <= now]
         for device in over:
             self._delete_device(user, device)
-        self._merge(user, grants.grants, "lost")
+        self._merge(user, grants, "lost")
         return Lost(len(over), 0)
 
     def renew(self) -> None:
@@ -179,19 +175,23 @@ class MemoryTracker(MemoryFeeds):
         self._users[user].remove(device)
         self._grace.pop((user, device.name), None)
 
-    def _merge(self, user: str, grants: Iterable[Grant], reason: Reason) -> None:
+    def _merge(self, user: str, grants: GrantSet, reason: Reason) -> None:
         """Recompute a user's status and, if it changed, append it to feeds."""
         known = self._users.get(user)
         if known is None:
             return
-        before, known.status = known.status, known.merged
+        before, known.status = known.status, known.merged if known.empty else grants.override or known.merged
+        self._delete_if_empty(user, known)
+        if known.status != before:
+            self._append_status(user, known, grants.grants, reason)
+
+    def _delete_if_empty(self, user: str, known: LiveUser) -> None:
+        """Delete a user without live devices; the state of their rate stays."""
         if known.empty:
             del self._users[user]
             now = self._clock.monotonic()
             if known.rate_full_at > now:
                 self._rates.put(user, known.rate_full_at, now)
-        if known.status != before:
-            self._append_status(user, known, grants, reason)
 
     def _append_status(self, user: str, known: LiveUser, grants: Iterable[Grant], reason: Reason) -> None:
         """Append a user's status to the feeds that do not show it yet, or postpone this if there is no token."""
@@ -279,25 +279,7 @@ class MemoryTracker(MemoryFeeds):
     def _visible(self, grant: Grant) -> Status:
         return "offline" if grant.paused else self.sent_status(grant.user)
 
-    # -- between processes
-
-    def publish(self, figures: str, counts: Mapping[str, float]) -> None:
-        self._published = Published([figures], dict(counts))
-
-    def published(self) -> Published:
-        return self._published
-
-    def claim(self, task: str, seconds: float) -> bool:
-        now = self._clock.monotonic()
-        if self._claims.get(task, now) > now:
-            return False
-        self._claims[task] = now + seconds
-        return True
-
     # -- the tracker as a whole
-
-    def ping(self) -> None:
-        """Do nothing: there is no external store."""
 
     def close(self) -> None:
         """Delete all data."""

@@ -11,17 +11,17 @@ from heapq import nsmallest
 from ...clock import Clock
 from ...model import DirectoryVersion, FeedEntry, Grant, Reason, Status
 from ...settings import PresenceSettings
-from . import DROPPED_SECONDS, Listener, Tracker, offset_of
+from . import DROPPED_SECONDS, offset_of
 from .feed import Feed
+from .memory_signals import MemorySignals
 
 
-class MemoryFeeds(Tracker):
+class MemoryFeeds(MemorySignals):
     """One feed per application; ``MemoryTracker`` decides which entries are added."""
 
     def __init__(self, settings: PresenceSettings, clock: Clock) -> None:
+        super().__init__(clock)
         self._settings = settings
-        self._clock = clock
-        self._listeners: list[Listener] = []
         self._epoch = secrets.token_hex(8)
         self._feeds: dict[str, Feed] = {}
         self._dropped: OrderedDict[str, float] = OrderedDict()  # application -> time until which its feed stays deleted, ascending

@@ -24,7 +24,7 @@ class LiveDevice(Struct, gc=False):
 
 
 class LiveUser(Struct, gc=False):
-    """A user with at least one live device, their merged status, and the status that applications were last sent.
+    """A user with at least one live device, their status, and the status that applications were last sent.
 
     :ivar rate_full_at: the state of the rate of their changes (``limits.RateRule``).
     """
@@ -47,7 +47,7 @@ class LiveUser(Struct, gc=False):
 
     @property
     def merged(self) -> Status:
-        """The merged status of the live devices, which the tracker stores in ``status``."""
+        """The merged status of the live devices. The tracker stores it in ``status``, or the override."""
         stored = self._devices
         if isinstance(stored, dict):
             return merge([device.status for device in stored.values()])

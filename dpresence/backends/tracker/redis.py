@@ -97,9 +97,9 @@ class RedisTracker(RedisFeeds):
     def read_now(self, appid: str, offset: int, limit: int) -> Sequence[FeedEntry] | None:
         return self._signals.entries.after(appid, offset, limit)
 
-    def _encode_grants(self, grants: GrantSet) -> tuple[list[EncodedGrant], int]:
-        """Return the parts of a user's grants that a script needs, and their revision."""
-        return [self._encode_grant(grant) for grant in grants.grants], grants.revision
+    def _encode_grants(self, grants: GrantSet) -> tuple[list[EncodedGrant], int, str]:
+        """Return the parts of a user's grants that a script needs, their revision, and the override, "" without one."""
+        return [self._encode_grant(grant) for grant in grants.grants], grants.revision, grants.override or ""
 
     def _encode_grant(self, grant: Grant) -> EncodedGrant:
         return grant.appid, grant.puid, grant.since, grant.paused, self._signals.read_by_listener(grant.appid)
@@ -128,6 +128,9 @@ class RedisTracker(RedisFeeds):
     def begin_update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, done: Updated) -> None:
         operation = ("update", user, device, connection, status, *self._encode_grants(grants), 0)
         self._client.submit(operation, lambda answer: done(StaleGrants() if answer == _STALE else answer))
+
+    def apply_override(self, user: str, grants: GrantSet) -> None:
+        self._change("apply_override", user, *self._encode_grants(grants))
 
     def leave(self, user: str, device: str, connection: str) -> None:
         self._client.call("leave", user, device, connection)

@@ -1,10 +1,14 @@
-"""Results of the methods of a tracker."""
+"""Results and an error of the methods of a tracker."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+
+class StaleGrants(Exception):
+    """The passed grants are older than a revision that the tracker has seen; nothing was changed. Load them and call again."""
 
 
 @dataclass(frozen=True, slots=True)

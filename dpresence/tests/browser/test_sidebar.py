@@ -36,6 +36,23 @@ def test_the_page_is_a_device_and_its_buttons_are_its_status(stage: Stage) -> No
     stage.browser.assert_quiet()
 
 
+def test_a_status_for_all_devices_counts_above_each_until_it_is_ended(stage: Stage) -> None:
+    def choose(control: str, value: str) -> None:
+        it = f"document.getElementById('{control}')"
+        stage.browser.run(f"{it}.value = '{value}'; {it}.dispatchEvent(new Event('change'))")
+
+    with stage.sue.device("online", device="phone"):
+        choose("override", "unavailable")
+        assert stage.updates() == [("unavailable", "explicit")]
+        stage.browser.wait(lambda it: "see you as unavailable, as you have set it for all devices." in it.text())
+        choose("override-for", "1")
+        stage.browser.wait(lambda it: it.find("#override-until").text.startswith("until "))
+        choose("override", "")
+        assert stage.updates() == [("online", "explicit")]
+        stage.browser.wait(lambda it: "see you as online." in it.text() and not it.find("#override-until").text)
+    stage.browser.assert_quiet()
+
+
 def test_a_reload_is_seen_by_nobody_and_keeps_the_status(stage: Stage) -> None:
     stage.browser.click("Unavailable")
     assert stage.updates() == [("unavailable", "explicit")]
@@ -252,14 +269,14 @@ def test_everything_can_be_done_with_the_keyboard(stage: Stage) -> None:
     reached = []
     for _ in range(20):
         stage.browser.press(Keys.TAB)
-        words = stage.browser.run("return document.activeElement.textContent")
+        words = stage.browser.run("const it = document.activeElement; return it.options ? it.dataset.key ?? it.id : it.textContent")
         assert stage.browser.run("return getComputedStyle(document.activeElement).outlineStyle") != "none", words
         reached.append(words)
         if words in ("Unavailable", "Revoke"):
             stage.browser.press(Keys.ENTER)
         if words == "Revoke":
             break
-    assert reached == ["Online", "Unavailable", "Offline", "Turn on desktop notifications", "Pause", "Revoke"]
+    assert reached == ["Online", "Unavailable", "Offline", "override", "Turn on desktop notifications", "Pause", "Revoke"]
     assert stage.updates() == [("unavailable", "explicit")]
     assert stage.browser.run("return document.activeElement.textContent") == "Cancel", "yes is never what Enter does at once"
     stage.browser.press(Keys.TAB, Keys.SPACE)

@@ -16,6 +16,7 @@ from .directory_operator import OperatorContract
 from .directory_outbox import OutboxContract
 from .directory_pairings import PairingContract
 from .directory_people import AccountContract, SessionContract
+from .directory_schedule import ScheduleContract
 from .directory_succession import SuccessionContract
 from .directory_tickets import TicketContract
 from .directory_values import CALLS
@@ -32,6 +33,7 @@ class DirectoryContract(
     ApplicationContract,
     GrantContract,
     OutboxContract,
+    ScheduleContract,
     OperatorContract,
 ):
     def test_the_stamp_that_was_written_first_stands(self, backend):

@@ -36,6 +36,7 @@ CHANGES = {
     "activate": lambda it, jane, who: it.activate("app-1", KEY, who),
     "add_key": lambda it, jane, who: it.add_key(KEY, LATER, who),
     "add_grant": lambda it, jane, who: it.add_grant(Grant("app-3", "puid-3", jane.id, NOW, NOW), None, who),
+    "set_override": lambda it, jane, who: it.set_override(jane.id, "offline", None, who),
     "pause": lambda it, jane, who: it.pause("app-1", jane.id, True, NOW, who),
     "revoke": lambda it, jane, who: it.revoke("app-1", jane.id, who),
 }

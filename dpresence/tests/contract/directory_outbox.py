@@ -8,7 +8,7 @@ import pytest
 
 from dpresence.backends.directory import Directory, OutboxEntry
 from dpresence.errors import NotFound
-from dpresence.model import ERASED, Application, Grant
+from dpresence.model import ERASED, Application, Grant, GrantSet
 
 from .directory_values import LATER, NOW, SESSION, TICKET, application, grant, person
 
@@ -61,7 +61,7 @@ class OutboxContract:
     def test_a_new_grant_raises_the_revision_and_is_recorded_in_the_outbox(self, backend, chess, jane):
         assert self.revision(backend, jane.id) == 0
         made = grant(backend, chess, jane)
-        assert backend.grants_of_user(jane.id) == (1, (made,))
+        assert backend.grants_of_user(jane.id) == GrantSet(1, (made,))
         assert pending(backend) == [("granted", jane.id, chess.id, made.puid, 1)]
 
     def test_granting_again_changes_nothing(self, backend, chess, jane, allowed):
@@ -72,16 +72,16 @@ class OutboxContract:
         for paused in (True, True, False):
             backend.pause(chess.id, jane.id, paused, LATER)
         assert pending(backend) == [("changed", jane.id, chess.id, allowed.puid, revision) for revision in (2, 3)]
-        assert backend.grants_of_user(jane.id) == (3, (replace(allowed, since=LATER),))
+        assert backend.grants_of_user(jane.id) == GrantSet(3, (replace(allowed, since=LATER),))
 
     def test_a_revoke_is_recorded_in_the_outbox(self, backend, chess, jane, allowed):
         backend.revoke(chess.id, jane.id)
         backend.revoke(chess.id, jane.id)
         assert pending(backend) == [("revoked", jane.id, chess.id, allowed.puid, 2)]
-        assert backend.grants_of_user(jane.id) == (2, ())
+        assert backend.grants_of_user(jane.id) == GrantSet(2, ())
 
     def test_grants_of_nobody_have_the_newest_of_all_revisions(self, backend):
-        assert backend.grants_of_user("nobody") == (ERASED, ())
+        assert backend.grants_of_user("nobody") == GrantSet(ERASED, ())
 
     def test_signing_out_everywhere_is_recorded_in_the_outbox(self, backend, jane):
         backend.add_session(replace(SESSION, user=jane.id))

@@ -47,6 +47,7 @@ CALLS: dict[str, Callable[[Tracker], Any]] = {
     "append_postponed": lambda it: it.append_postponed("jane", GrantSet(0, (JANE,))),
     "granted": lambda it: it.granted(JANE, 0),
     "revoked": lambda it: it.revoked(JANE),
+    "apply_override": lambda it: it.apply_override("jane", GrantSet(0, (JANE,))),
     "append_current_status": lambda it: it.append_current_status(JANE, 0),
     "forget_revision": lambda it: it.forget_revision("jane"),
     "snapshot": lambda it: it.snapshot("chess"),

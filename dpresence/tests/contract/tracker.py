@@ -13,11 +13,12 @@ from .tracker_devices import DeviceContract
 from .tracker_feeds import FeedContract
 from .tracker_grace import GraceContract
 from .tracker_grants import GrantContract
+from .tracker_overrides import OverrideContract
 from .tracker_revisions import RevisionContract
 from .tracker_values import GO, JANE, SignalListener, changes, connect, update
 
 
-class TrackerContract(DeviceContract, GraceContract, GrantContract, FeedContract, RevisionContract):
+class TrackerContract(DeviceContract, GraceContract, GrantContract, OverrideContract, FeedContract, RevisionContract):
     # -- signals
 
     def test_every_listener_receives_a_signal(self, backend):

@@ -48,10 +48,10 @@ def update(backend: Tracker, status: Status, grants: Iterable[Grant] = (JANE,), 
     return backend.update("jane", device, connection, status, GrantSet(0, tuple(grants)))
 
 
-def begin_update(backend: Tracker, status: Status, connection: str = "c1", revision: int = 0) -> object:
+def begin_update(backend: Tracker, status: Status, connection: str = "c1", revision: int = 0, override: Status | None = None) -> object:
     """Update jane's phone without waiting, and wait for the result."""
     result = AsyncResult()
-    backend.begin_update("jane", "phone", connection, status, GrantSet(revision, (JANE,)), result.set)
+    backend.begin_update("jane", "phone", connection, status, GrantSet(revision, (JANE,), override), result.set)
     assert not result.ready()
     return result.get(timeout=PATIENCE_SECONDS)
 

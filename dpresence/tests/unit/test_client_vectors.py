@@ -55,7 +55,8 @@ def test_the_service_accepts_what_the_client_sends(name):
         kind = {"auth": messages.Authenticate, "notify": messages.Notify, "ping": messages.Ping, "ack": messages.Acknowledge}.get(
             frame.get("action")
         )
-        messages.parse(kind or messages.StatusUpdate, json.dumps(frame))
+        update = messages.OverrideUpdate if "override" in frame else messages.StatusUpdate
+        messages.parse(kind or update, json.dumps(frame))
         assert device == (kind in (None, messages.Acknowledge))
 
 

@@ -165,7 +165,7 @@ def test_every_errno_is_an_answer_to_a_call_or_a_frame() -> None:
 
 
 def test_every_call_of_the_protocol_is_an_operation() -> None:
-    named = re.findall(r"^\| `(GET|POST|PATCH|DELETE) (/[^`?]*?)(?:\?[^`]*)?`(?:, `GET (/\w+)`)? \|", PROTOCOL, re.MULTILINE)
+    named = re.findall(r"^\| `(GET|POST|PUT|PATCH|DELETE) (/[^`?]*?)(?:\?[^`]*)?`(?:, `GET (/\w+)`)? \|", PROTOCOL, re.MULTILINE)
     calls = {f"{method} {path}".translate(str.maketrans("<>", "{}")) for method, path, _ in named}
     operations = {operation.call for group in OPERATIONS.values() for operation in group}
     assert len(calls) > 35

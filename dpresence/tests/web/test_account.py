@@ -17,7 +17,14 @@ def test_the_document_shows_everything_held_about_me(world: World, app: App) -> 
     mine = world.registered(ann, "mine.example.org")
     world.notify(app, {"puid": puid, "message": "hi", "action": "open"})
     document = ann("GET", "/account").json
-    assert document["account"] == {"email": ANN, "issuer": "dev.invalid", "subject": ANN, "created_at": now}
+    assert document["account"] == {
+        "email": ANN,
+        "issuer": "dev.invalid",
+        "subject": ANN,
+        "created_at": now,
+        "override": None,
+        "override_until": None,
+    }
     assert document["sessions"] == [{"created_at": now, "expires_at": now + 43_200_000}]
     assert document["devices"] == [{"device": "phone", "status": "unavailable", "connected": True, "since": now}]
     assert document["status"] == "unavailable"

@@ -95,6 +95,16 @@ def pause_and_end_offline(scene: Scene) -> None:
     scene.pause(False)
 
 
+def become_invisible(scene: Scene) -> None:
+    assert scene.ann("PUT", "/status", {"status": "offline"}).status_int == 200
+    scene.world.settle()
+
+
+def become_invisible_in_grace(scene: Scene) -> None:
+    become_invisible(scene)
+    scene.device.lose()
+
+
 def pause_in_grace(scene: Scene) -> None:
     scene.device.lose()
     scene.pause(True)
@@ -106,6 +116,8 @@ STATES: dict[str, Callable[[Scene], None]] = {
     "paused, offline": pause_offline,
     "pause ended, offline": pause_and_end_offline,
     "paused, in grace": pause_in_grace,
+    "invisible, online": become_invisible,
+    "invisible, in grace": become_invisible_in_grace,
     "in grace": lambda scene: scene.device.lose(),
 }
 

@@ -137,6 +137,7 @@ def pause_and_resume(it: Scene) -> None:
 
 CHANGES: dict[str, Callable[[Scene], object]] = {
     "revoke": call("DELETE", "/grant/{app}"),
+    "override": call("PUT", "/status", {"status": "unavailable"}),
     "pause": call("PATCH", "/grant/{app}", {"paused": True}),
     "pause and resume": pause_and_resume,
     "grant": call("POST", "/grant/{mine}"),

@@ -93,6 +93,18 @@ class Device(Client):
             self.check_running()
             self.driver.event("set_status", status)
 
+    def set_override(self, status: str | None, until: int | None = None) -> None:
+        """Set a status of the whole person, above those of all devices, or end it. The latest call is sent until the service answers.
+
+        :param status: None ends it.
+        :param until: when it ends by itself, milliseconds since the epoch; None: when it is ended.
+        :raises ValueError: the status is not ``online``, ``unavailable``, ``offline`` or None.
+        :raises PresenceError: the client has stopped, or was not started.
+        """
+        checked = None if status is None else _checked(status)
+        self.check_running()
+        self.driver.event("set_override", checked, until)
+
     async def wait_closed(self) -> None:
         """Wait until the client is closed.
 

@@ -21,13 +21,16 @@ from .grants import SqlGrants
 from .pairings import SqlPairings
 from .provider_logouts import SqlProviderLogouts
 from .rows import ACCOUNTS, APPLICATIONS, CREDENTIALS, GRANTS, KEYS, PAIRINGS, SESSIONS, TICKETS
+from .schedule import SqlSchedule
 from .sessions import PARALLEL_MS, SqlSessions
 from .tickets import UNUSED, SqlTickets
 
 __all__ = ["ACCOUNTS", "APPLICATIONS", "GRANTS", "KEYS", "PARALLEL_MS", "SESSIONS", "TICKETS", "SqlDirectory"]
 
 
-class SqlDirectory(SqlAccounts, SqlSessions, SqlTickets, SqlProviderLogouts, SqlPairings, SqlApplications, SqlGrants, Directory):
+class SqlDirectory(
+    SqlAccounts, SqlSessions, SqlTickets, SqlProviderLogouts, SqlPairings, SqlApplications, SqlGrants, SqlSchedule, Directory
+):
     """Durable facts in a ``Database`` that is shared with the mailbox. Closing either backend closes the database.
 
     In addition to the base class, methods raise ``NotFound`` if the owner or application of a new row has been deleted concurrently.

@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 
-from ....model import ERASED, Account, Identity
+from ....model import ERASED, Account, Identity, Status
 from ...sql.engine import Database
 from ...sql.tables import accounts, applications, grants
 from ...sql.transactions import reading, transaction
 from .. import Requester
 from ..accounts import AccountStore
-from . import account_changes, outbox
+from . import account_changes, outbox, schedule
 from .requester_checks import lock_account
 from .rows import ACCOUNTS, APPLICATIONS, GRANTS
 
@@ -65,6 +66,16 @@ class SqlAccounts(AccountStore):
         if blocked:
             account_changes.sign_out_and_deactivate(connection, account.id, "blocked")
         return True
+
+    @transaction()
+    def set_override(
+        self, connection: Connection, user: str, status: Status | None, until: int | None, requester: Requester | None = None
+    ) -> Account | None:
+        account = lock_account(connection, user, requester)
+        if account is None or (account.override, account.override_until) == (status, until):
+            return account
+        schedule.change_override(connection, user, status, until)
+        return replace(account, override=status, override_until=until, revision=account.revision + 1)
 
     @transaction()
     def merge(self, connection: Connection, email: str, into: str) -> bool:

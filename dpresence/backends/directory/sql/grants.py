@@ -23,7 +23,7 @@ from .requester_checks import lock_account
 from .rows import APPLICATIONS, GRANTS
 
 _GRANTS_OF_USER = Statement(  # a single statement, so that the revision matches the grants
-    select(accounts.c.revision, *GRANTS.query.selected_columns)
+    select(accounts.c.revision, accounts.c.override, *GRANTS.query.selected_columns)
     .join_from(accounts, grants, grants.c.user == accounts.c.id, isouter=True)
     .where(accounts.c.id == bindparam("user"))
     .order_by(grants.c.granted_at, grants.c.puid)
@@ -72,7 +72,9 @@ class SqlGrants(GrantStore):
     @reading(urgent=True, single=True)
     def grants_of_user(self, connection: Connection, user: str) -> GrantSet:
         rows = _GRANTS_OF_USER.rows(connection, user=user)
-        return GrantSet(rows[0][0] if rows else ERASED, tuple(_cached(user, *row[1:]) for row in rows if row[1] is not None))
+        if not rows:
+            return GrantSet(ERASED, ())
+        return GrantSet(rows[0][0], tuple(_cached(user, *row[2:]) for row in rows if row[2] is not None), rows[0][1])
 
     @reading()
     def grants_with_applications(self, connection: Connection, user: str, after: str, limit: int) -> Sequence[GrantWithApplication]:

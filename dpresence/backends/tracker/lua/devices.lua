@@ -34,11 +34,13 @@ local function index(user, record, process)
 end
 
 -- Store a user's devices, recompute the user's status and, if it changed, append it to the feeds.
-local function save_devices(user, record, grants, reason)
+--   override: the status that a user with a live device has whatever its own is; '' without one.
+local function save_devices(user, record, grants, override, reason)
   local status = 'offline'
   for _, device in pairs(record.devices) do
     if records.RANK[device.status] > records.RANK[status] then status = device.status end
   end
+  if override ~= '' and next(record.devices) then status = override end
   local previous = record.status
   record.status = status
   if status ~= previous then rates.append_status(user, record, grants, previous, reason) end
@@ -46,7 +48,7 @@ local function save_devices(user, record, grants, reason)
 end
 
 -- Delete the devices for which ``which(name, device)`` is true; return whether there were any.
-local function delete_devices(user, grants, revision, reason, which)
+local function delete_devices(user, grants, revision, override, reason, which)
   local record, at = records.load(user), {}
   if revision < record.revision then return STALE end
   for name, device in pairs(record.devices) do
@@ -60,7 +62,7 @@ local function delete_devices(user, grants, revision, reason, which)
   end
   if not next(at) then return false end
   for process in pairs(at) do index(user, record, process) end
-  save_devices(user, record, grants, reason)
+  save_devices(user, record, grants, override, reason)
   return true
 end
 
@@ -94,7 +96,7 @@ function operations.find_lost(cursor)
   return after
 end
 
-function operations.connect(user, name, connection, status, grants, revision, limit, generated, sign_in_revision)
+function operations.connect(user, name, connection, status, grants, revision, override, limit, generated, sign_in_revision)
   local record = records.load(user)
   if revision < record.revision then return STALE end
   -- A connection that retries after a lost reply may already own a device.
@@ -109,20 +111,27 @@ function operations.connect(user, name, connection, status, grants, revision, li
   record.devices[name] = { status = status, connection = connection, process = me, since = since, signed = sign_in_revision }
   if previous and previous.process ~= me then index(user, record, previous.process) end
   index(user, record, me)
-  save_devices(user, record, grants, 'explicit')
+  save_devices(user, record, grants, override, 'explicit')
   return { name, previous and not previous[GRACE_END] and previous.connection or '', previous and previous[GRACE_END] and true or false }
 end
 
-function operations.update(user, name, connection, status, grants, revision, sign_in_revision)
+function operations.update(user, name, connection, status, grants, revision, override, sign_in_revision)
   local record = records.load(user)
   if revision < record.revision then return STALE end
   local device = find_owned(record, name, connection)
   if not device then return false end
   if device.status ~= status or sign_in_revision > (device[SIGN_IN_REVISION] or 0) then
     device.status, device[SIGN_IN_REVISION] = status, math.max(sign_in_revision, device[SIGN_IN_REVISION] or 0)
-    save_devices(user, record, grants, 'explicit')
+    save_devices(user, record, grants, override, 'explicit')
   end
   return true
+end
+
+function operations.apply_override(user, grants, revision, override)
+  local record = records.load(user)
+  if revision < record.revision then return STALE end
+  record.revision = revision
+  save_devices(user, record, grants, override, 'explicit')
 end
 
 function operations.leave(user, name, connection)
@@ -132,13 +141,14 @@ function operations.leave(user, name, connection)
     if has_lost_record(user, record) then call('ZADD', prefix .. 'grace:' .. me, ticks + context.grace, user) end
     return
   end
-  if device.status == 'offline' then
+  local is_last = next(record.devices, next(record.devices)) == nil
+  if device.status == 'offline' and (record.status == 'offline' or not is_last) then
     record.devices[name] = nil
   else
     device.connection, device[GRACE_END] = '', ticks + context.grace
   end
   index(user, record, me)
-  save_devices(user, record, {}, 'lost')
+  records.store(user, record) -- the status stays the same
 end
 
 -- End a connection whose "connect" got no reply.
@@ -148,14 +158,14 @@ function operations.abandon(user, connection)
 end
 
 -- before_revision: sign the device out only if it signed in before the account had this revision.
-function operations.remove(user, name, grants, revision, before_revision)
-  return delete_devices(user, grants, revision, 'explicit', function(other, device)
+function operations.remove(user, name, grants, revision, override, before_revision)
+  return delete_devices(user, grants, revision, override, 'explicit', function(other, device)
     return other == name and (device[SIGN_IN_REVISION] or 0) < before_revision
   end)
 end
 
-function operations.remove_all(user, grants, revision, before_revision)
-  local found = delete_devices(user, grants, revision, 'explicit', function(_, device)
+function operations.remove_all(user, grants, revision, override, before_revision)
+  local found = delete_devices(user, grants, revision, override, 'explicit', function(_, device)
     return (device[SIGN_IN_REVISION] or 0) < before_revision
   end)
   if found ~= STALE and records.load(user).status == 'offline' then
@@ -177,9 +187,9 @@ function operations.devices(user)
 end
 
 -- Return how many devices were deleted because their grace period, and because the lease of their process, had ended.
-function operations.expire(user, grants, revision)
+function operations.expire(user, grants, revision, override)
   local grace, process = 0, 0
-  local found = delete_devices(user, grants, revision, 'lost', function(_, device)
+  local found = delete_devices(user, grants, revision, override, 'lost', function(_, device)
     if device.process == me then
       local ended = device[GRACE_END] and device[GRACE_END] <= ticks
       grace = grace + (ended and 1 or 0)

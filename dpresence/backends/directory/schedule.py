@@ -1,0 +1,24 @@
+"""The part of the directory that makes changes at their time: the end of an override."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+
+class ScheduleStore(ABC):
+    """Changes that are due at a time by the clock of the store; a part of ``Directory`` (docs/decisions/0033-schedule.md).
+
+    Each change that sets a time also stores the earliest time of its account.
+    """
+
+    @abstractmethod
+    def due(self, limit: int) -> Sequence[str]:
+        """Return up to ``limit`` accounts for which a change is due, the one that is due for longest first."""
+
+    @abstractmethod
+    def make_due_changes(self, users: Sequence[str]) -> Sequence[str]:
+        """Make the changes that are due for some accounts, with their entries of the outbox; return the accounts that were changed.
+
+        Accounts that another transaction is changing are skipped, so that each change is made once; they stay due.
+        """

@@ -1,0 +1,42 @@
+"""What a tracker does between processes, for the in-memory tracker, which has only one."""
+# ruff: noqa: D102 - the abstract base documents each method
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ...clock import Clock
+from . import Listener, Published, Topic, Tracker
+
+
+class MemorySignals(Tracker):
+    """Signals, claims, and what the process publishes."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._listeners: list[Listener] = []
+        self._claims: dict[str, float] = {}  # task -> end of the claim
+        self._published = Published([], {})
+
+    def subscribe(self, listener: Listener, reads: Callable[[str], bool] = lambda appid: False) -> None:
+        self._listeners.append(listener)
+
+    def signal(self, topic: Topic, key: str) -> None:
+        for listener in self._listeners:
+            listener(topic, key)
+
+    def publish(self, figures: str, counts: Mapping[str, float]) -> None:
+        self._published = Published([figures], dict(counts))
+
+    def published(self) -> Published:
+        return self._published
+
+    def claim(self, task: str, seconds: float) -> bool:
+        now = self._clock.monotonic()
+        if self._claims.get(task, now) > now:
+            return False
+        self._claims[task] = now + seconds
+        return True
+
+    def ping(self) -> None:
+        """Do nothing: there is no external store."""

@@ -1,0 +1,65 @@
+"""The REST calls of a user: their grants, status, devices and account (docs/protocol.md, section 6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..messages import (
+    AccountDocument,
+    DeviceList,
+    Empty,
+    GrantBody,
+    GrantChange,
+    GrantPage,
+    GrantQuestion,
+    NewGrant,
+    StatusBody,
+    StatusChange,
+)
+from .operation import Operation
+
+_PAGED = ("after", "limit")
+_NONE: dict[str, Any] = {"body": Empty, "optional": True}
+
+GRANTS = (
+    Operation("GET /grants", "listGrants", "List one's grants, in order of `appid`", "user", {200: GrantPage}, query=_PAGED),
+    Operation(
+        "GET /grant/{appid}",
+        "getGrant",
+        "Read what a grant is asked for",
+        "user",
+        {200: GrantQuestion},
+        errnos=(110, 140, 142),
+        query=("redirect",),
+        page=True,
+    ),
+    Operation(
+        "POST /grant/{appid}",
+        "postGrant",
+        "Grant an application access",
+        "user",
+        {200: NewGrant, 303: None},
+        errnos=(110, 140, 142),
+        **_NONE,
+    ),
+    Operation("PATCH /grant/{appid}", "patchGrant", "Pause or resume a grant", "user", {200: GrantBody}, body=GrantChange, errnos=(110,)),
+    Operation("DELETE /grant/{appid}", "deleteGrant", "Revoke a grant", "user", {204: None}, errnos=(110,), **_NONE),
+)
+DEVICES_AND_ACCOUNT = (
+    Operation("GET /status", "getStatus", "Read one's status and what it follows from", "user", {200: StatusBody}),
+    Operation("PUT /status", "putStatus", "Set a status above those of one's devices", "user", {200: StatusBody}, body=StatusChange),
+    Operation("DELETE /status", "deleteStatus", "Let one's devices determine the status again", "user", {204: None}, **_NONE),
+    Operation("GET /devices", "listDevices", "List one's live devices", "user", {200: DeviceList}),
+    Operation("DELETE /devices/{device}", "signOutDevice", "Sign a device out", "user", {204: None}, errnos=(110,), **_NONE),
+    Operation("GET /account", "getAccount", "Read all data stored about oneself", "user", {200: AccountDocument}),
+    Operation("DELETE /account", "deleteAccount", "Erase one's account", "user", {204: None}, **_NONE),
+    Operation(
+        "GET /presence",
+        "openDeviceChannel",
+        "Open the device channel, a websocket",
+        "anybody",
+        {101: None},
+        errnos=(108, 121),
+        query=("origin",),
+    ),
+)

@@ -1,0 +1,36 @@
+"""Makes the changes that are due at a time, such as the end of an override (docs/decisions/0033-schedule.md)."""
+
+from __future__ import annotations
+
+from ..backends.directory import Directory
+from ..backends.tracker import Tracker
+from .outbox import Outbox
+from .scheduling import map_concurrently
+
+SECONDS = 0.5
+"""Seconds between two runs; a change is made within two of them."""
+_CLAIM_SECONDS = 0.4
+_PAGE = 100
+"""Accounts that are changed in one transaction."""
+
+
+class Schedule:
+    """Makes due changes. One process at a time looks for them; a change is made once even if two do."""
+
+    def __init__(self, directory: Directory, tracker: Tracker, outbox: Outbox) -> None:
+        self._directory = directory
+        self._tracker = tracker
+        self._outbox = outbox
+
+    def run(self) -> None:
+        """Make all changes that are due, and apply their effects.
+
+        :raises BackendUnavailable: a backend is unavailable; the next run continues.
+        """
+        if not self._tracker.claim("schedule", _CLAIM_SECONDS):
+            return
+        while users := self._directory.due(_PAGE):
+            changed = self._directory.make_due_changes(users)
+            map_concurrently(self._outbox.apply_now, changed)
+            if len(changed) < len(users):  # another transaction is changing the others
+                return
