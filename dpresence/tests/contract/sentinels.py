@@ -162,6 +162,11 @@ class Group:
         )
 
     @property
+    def url(self) -> str:
+        """The setting ``redis.url``."""
+        return self.settings.url
+
+    @property
     def ini(self) -> dict[str, str]:
         """The keys of an ini."""
         names = ("url", "sentinels", "sentinel_password", "ca_file", "cert_file", "key_file")

@@ -137,10 +137,11 @@ class Crowd(Commands):
 
     def end(self) -> None:
         """Drop every socket."""
+        self.fleet.closing = True
         for auditor in self.auditors:
             auditor.closing = True
-            auditor.drop()
-        self.close()
+        for each in (*self.auditors, *self.fleet.devices):
+            each.drop()
 
 
 @contextmanager
