@@ -60,11 +60,12 @@ class RedisSettings:
 
         :raises SettingError: names a key that has no effect with this ``redis.url``.
         """
-        refuse(bool(self.sentinels) and self.url.startswith("unix:"), "redis.sentinels", "", "empty if redis.url is a unix:// URL")
+        named = " ".join(self.sentinels)
+        refuse(bool(named) and self.url.startswith("unix:"), "redis.sentinels", named, "empty if redis.url is a unix:// URL")
         for name in ("ca_file", "cert_file", "key_file"):
-            unused = bool(getattr(self, name)) and not self.url.startswith("rediss:")
-            refuse(unused, f"redis.{name}", "", "empty unless redis.url is a rediss:// URL")
-        refuse(bool(self.key_file) and not self.cert_file, "redis.key_file", "", "empty unless redis.cert_file is set")
+            file = getattr(self, name)
+            refuse(bool(file) and not self.url.startswith("rediss:"), f"redis.{name}", file, "empty unless redis.url is a rediss:// URL")
+        refuse(bool(self.key_file) and not self.cert_file, "redis.key_file", self.key_file, "empty unless redis.cert_file is set")
 
 
 @dataclass(frozen=True, slots=True)

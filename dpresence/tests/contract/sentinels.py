@@ -22,6 +22,8 @@ from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 from .redis import EXECUTABLE, RedisServer
 
 NAME = "mymaster"
+SERVER_WITH_TLS = shutil.which("redis-server") or ""
+"""That of the distribution: those of the wheels have no TLS."""
 DOWN_MS = 700
 """Time without an answer after which a Sentinel takes a server for down."""
 
@@ -41,7 +43,7 @@ class Sentinel:
 
     @property
     def client(self) -> Any:
-        return redis.Redis(port=self.port, socket_timeout=PATIENCE_SECONDS, decode_responses=True, **self._client)
+        return redis.Redis("127.0.0.1", self.port, socket_timeout=PATIENCE_SECONDS, decode_responses=True, **self._client)
 
     def start(self) -> None:
         command = [self._executable, str(self._file), "--sentinel"]
@@ -77,7 +79,7 @@ class Group:
         self._sentinel_password = sentinel_password
         self._settings = settings
         self._tls = dict(tls or {})
-        self._executable = "/usr/bin/redis-server" if tls else EXECUTABLE
+        self._executable = SERVER_WITH_TLS if tls else EXECUTABLE
         self._over_tls = (
             {"ssl": True, "ssl_ca_certs": tls["tls-ca-cert-file"], "ssl_certfile": tls["tls-cert-file"], "ssl_keyfile": tls["tls-key-file"]}
             if tls

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import json
+import os
 import ssl
 import subprocess
 import sys
@@ -14,13 +16,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from dpresence.backends.redis.connections import ConnectionFactory
+from dpresence.errors import SettingError
+from dpresence.settings import RedisSettings
 from dpresence.tests.faults.proxy import Proxy, to_unix
 
 from .redis import running
+from .sentinels import SERVER_WITH_TLS
+from .sentinels import guarded as guarded_by_sentinels
 
 SCRIPT = """
 from gevent import monkey; monkey.patch_all()
-import sys, gevent
+import json, sys, gevent
 from dpresence.backends.mailbox.redis import RedisMailbox
 from dpresence.backends.redis.connections import ConnectionFactory
 from dpresence.backends.tracker.redis import RedisTracker
@@ -30,7 +37,7 @@ from dpresence.settings import PresenceSettings, RedisSettings
 from dpresence.tests.contract.mailbox import kept, push
 
 def server():
-    return ConnectionFactory(RedisSettings(sys.argv[1], timeout_seconds=2.0))
+    return ConnectionFactory(RedisSettings(**json.loads(sys.argv[1]), timeout_seconds=2.0))
 
 try:
     one, two = (RedisTracker(server(), PresenceSettings(), Clock()) for _ in range(2))
@@ -53,9 +60,10 @@ print("OK")
 DAY = datetime.timedelta(days=1)
 
 
-def reach(url):
+def reach(url, **settings):
     """Use a Redis; return what is said of it, on either output."""
-    run = subprocess.run([sys.executable, "-c", SCRIPT, url], capture_output=True, text=True, timeout=60)
+    settings = {"url": url, **settings}
+    run = subprocess.run([sys.executable, "-c", SCRIPT, json.dumps(settings)], capture_output=True, text=True, timeout=60)
     return run.stdout + run.stderr
 
 
@@ -96,7 +104,9 @@ def test_without_the_right_password_it_is_unavailable_and_the_log_does_not_show_
 def test_tls_carries_calls_and_signals(guarded, tmp_path):
     pem, context = certify(tmp_path, "127.0.0.1")
     with Proxy(to_unix(guarded.socket), context) as proxy:
-        assert reach(f"rediss://:secret@127.0.0.1:{proxy.port}/0?ssl_ca_certs={pem}") == "OK\n"
+        url = f"rediss://:secret@127.0.0.1:{proxy.port}/0"
+        assert reach(f"{url}?ssl_ca_certs={pem}") == "OK\n"
+        assert reach(url, ca_file=str(pem)) == "OK\n"
         assert proxy.carried > 1000
 
 
@@ -107,3 +117,37 @@ def test_a_certificate_that_is_not_trusted_or_anothers_is_refused(guarded, tmp_p
         said = reach(f"rediss://:secret@127.0.0.1:{proxy.port}/0" + (f"?ssl_ca_certs={pem}" if trusted else ""))
     assert said.endswith("unavailable\n") and "CERTIFICATE_VERIFY_FAILED" in said
     assert proxy.carried == 0
+
+
+@pytest.mark.skipif(not SERVER_WITH_TLS and os.environ.get("CI") != "true", reason="redis-server is not installed")
+def test_servers_and_sentinels_that_ask_for_a_client_certificate_are_used_before_and_after_a_failover(tmp_path):
+    pem, _ = certify(tmp_path, "127.0.0.1")
+    key = str(tmp_path / "127.0.0.1.key")
+    tls = {"tls-cert-file": str(pem), "tls-key-file": key, "tls-ca-cert-file": str(pem)}
+    files = {"ca_file": str(pem), "cert_file": str(pem), "key_file": key}
+    with guarded_by_sentinels(password="of-redis", sentinel_password="of-sentinels", tls=tls, **files) as group:
+        used = {"sentinels": group.settings.sentinels, "sentinel_password": "of-sentinels"}
+        assert reach(group.url, **used, **files) == "OK\n"
+        group.fail_over()
+        assert reach(group.url, **used, **files) == "OK\n"
+        said = reach(group.url, **used, ca_file=str(pem))
+        assert said.endswith("unavailable\n") and "NoPrimary" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [("ca_file", None, "No such file or directory"), ("ca_file", "no PEM", ""), ("cert_file", None, "No such file or directory")],
+)
+def test_a_file_that_cannot_be_used_stops_the_start_and_is_named(tmp_path, name, content, reason):
+    file = tmp_path / "x.pem"
+    if content:
+        file.write_text(content)
+    with pytest.raises(SettingError, match=rf"^redis\.{name}: must be a readable PEM file \(.*{reason}.*\)$"):
+        ConnectionFactory(RedisSettings("rediss://127.0.0.1:1/0", **{name: str(file)}))
+
+
+def test_a_key_that_does_not_fit_its_certificate_stops_the_start(tmp_path):
+    pem, other = certify(tmp_path, "127.0.0.1")[0], certify(tmp_path, "127.0.0.2")[0]
+    settings = RedisSettings("rediss://127.0.0.1:1/0", cert_file=str(pem), key_file=str(other.with_name("127.0.0.2.key")))
+    with pytest.raises(SettingError, match=r"^redis\.cert_file: must be a readable PEM file \(.*KEY_VALUES_MISMATCH.*\)$"):
+        ConnectionFactory(settings)
