@@ -49,6 +49,7 @@ class DeviceSession:
     :ivar device: name of the device.
     :ivar status: the status that the tracker has confirmed last.
     :ivar acknowledges: the device acknowledges notifications.
+    :ivar inbox: the device is sent the number of unread notifications.
     :ivar family: the ticket family that the sign-in belongs to, or None.
     :ivar provider_session: key of the identity provider's session that an assertion belongs to, or None. Only the hub changes it.
     :ivar began_at: when that sign-in began, in milliseconds since the epoch.
@@ -58,14 +59,14 @@ class DeviceSession:
     """
 
     __slots__ = (
-        "_progress", "acknowledges", "began_at", "device", "digest", "email", "ends_at", "family", "provider_session", "revision",
-        "status", "user",
+        "_progress", "acknowledges", "began_at", "device", "digest", "email", "ends_at", "family", "inbox", "provider_session",
+        "revision", "status", "user",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.user = self.email = self.device = ""
         self.status: Status = "offline"
-        self.acknowledges = False
+        self.acknowledges = self.inbox = False
         self.family: str | None = None
         self.provider_session: str | None = None
         self.began_at = 0
@@ -110,6 +111,9 @@ class DevicePort(Protocol):
 
         :param domains: the domains of their applications, by PUID.
         """
+
+    def send_unread(self, count: int) -> None:
+        """Send or queue the number of unread notifications. Does not block."""
 
     def when_sent(self, function: Callable[[], None]) -> None:
         """Call ``function``, which neither blocks nor raises, once the kernel has accepted all sent frames; not if they are lost."""

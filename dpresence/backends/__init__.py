@@ -11,7 +11,7 @@ from ..clock import Clock
 from ..errors import BackendUnavailable, SettingError
 from ..settings import Settings
 from .directory import Directory
-from .mailbox import Mailbox
+from .mailbox import InboxLimits, Mailbox
 from .tracker import Topic, Tracker
 
 if TYPE_CHECKING:
@@ -161,7 +161,14 @@ def load_mailbox(settings: Settings, directory: Callable[[], SqlDirectory], serv
     """
     from .mailbox.sql import SqlMailbox
 
-    return _redis_mailbox(settings, server) if settings.storage.mailbox == "redis" else SqlMailbox(directory().database)
+    if settings.storage.mailbox == "redis":
+        return _redis_mailbox(settings, server)
+    return SqlMailbox(directory().database, _inbox_limits(settings))
+
+
+def _inbox_limits(settings: Settings) -> InboxLimits:
+    presence = settings.presence
+    return InboxLimits(presence.inbox_days, presence.inbox_entries, presence.waiting_notifications)
 
 
 def send_signal(settings: Settings, topic: Topic, key: str) -> None:
@@ -196,7 +203,7 @@ def _redis_mailbox(settings: Settings, server: ConnectionFactory | None) -> Mail
     with _opening_redis(settings):
         from .mailbox.redis import RedisMailbox
 
-        return RedisMailbox(server or open_redis(settings), settings.redis_mailbox.allow_volatile)
+        return RedisMailbox(server or open_redis(settings), settings.redis_mailbox.allow_volatile, _inbox_limits(settings))
 
 
 @contextmanager

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from msgspec import UnsetType
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, NoCredentials, Refused, SessionEnded, WrongField
-from ..messages import Acknowledge, OverrideUpdate, StatusUpdate, encode, has_field, notifications_frame, or_unset, parse
+from ..messages import Acknowledge, MarkRead, OverrideUpdate, StatusUpdate, Unread, encode, has_field, notifications_frame, or_unset, parse
 from ..model import Notification, digest_of
 from ..service import Services
 from ..service.device_sessions import check_email
@@ -44,15 +44,17 @@ class DeviceChannel(UpdatingChannel):
             self.refuse(refused, text)
 
     def handle(self, action: str | None, text: str) -> None:
-        """Handle an update of the status or of the override, which have no action, or an ``ack``."""
+        """Handle an update of the status or of the override, which have no action, an ``ack`` or a ``read``."""
         if action is None and has_field(text, "override"):
             self._take_override(parse(OverrideUpdate, text), text)
         elif action is None:
             self._take_update(parse(StatusUpdate, text), text)
         elif action == "ack":
             self._take_acknowledgement(parse(Acknowledge, text), text)
+        elif action == "read":
+            self._take_read(parse(MarkRead, text), text)
         else:
-            raise WrongField("action: is not known here; ack, or none for an update")
+            raise WrongField("action: is not known here; ack, read, or none for an update")
 
     def _take_update(self, frame: StatusUpdate, text: str) -> None:
         session = self.session
@@ -85,15 +87,21 @@ class DeviceChannel(UpdatingChannel):
         self.defer(change, text)
 
     def _take_acknowledgement(self, frame: Acknowledge, text: str) -> None:
+        self._take_ids(self._services.delivery.acknowledge, frame, text)
+
+    def _take_read(self, frame: MarkRead, text: str) -> None:
+        self._take_ids(self._services.inboxes.mark_read, frame, text)
+
+    def _take_ids(self, process: Callable[[str, Sequence[str]], None], frame: Acknowledge | MarkRead, text: str) -> None:
         user = self.session.user
         if not user:
             raise NoCredentials()
 
-        def acknowledge() -> None:
-            self._services.delivery.acknowledge(user, frame.notifications)
+        def run() -> None:
+            process(user, frame.notifications)
             self.accept(frame.id)
 
-        self.defer(acknowledge, text)
+        self.defer(run, text)
 
     # -- signing in
 
@@ -202,6 +210,11 @@ class DeviceChannel(UpdatingChannel):
             if size > most and count:
                 return count
         return len(notifications)
+
+    def send_unread(self, count: int) -> None:
+        """Send or queue the number of unread notifications."""
+        if not self.connection.closed:
+            self.send(Unread(count))
 
     def deliver(self, notifications: Sequence[Notification], domains: Mapping[str, str]) -> bool:
         """Send or queue up to 100 notifications in one frame; return False if the channel is closing.

@@ -7,12 +7,12 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..backends import check_database
-from ..backends.mailbox import Queue
 from ..errors import SettingError
 from ..ini_file import read_section
 from ..private import create
@@ -23,8 +23,7 @@ from .upkeep import LONG_SECONDS
 MANIFEST = "manifest.json"
 FORMAT = 1
 """Version of the layout of a backup."""
-_PAGE = 100
-_MAILBOX, _SECRET, _INI = "mailbox.jsonl", "presence.secret", "presence.ini"
+_MAILBOX, _INBOXES, _SECRET, _INI = "mailbox.jsonl", "inboxes.jsonl", "presence.secret", "presence.ini"
 
 
 def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -63,7 +62,8 @@ def _write_parts(folder: Path, context: Context) -> dict[str, Any]:
     revision, *_ = check_database(settings, context.clock)
     dump(settings, folder / database)
     if settings.storage.mailbox == "redis":
-        _write(folder / _MAILBOX, "".join(f"{json.dumps(record)}\n" for record in context.mailbox.records()))
+        for name, records in ((_MAILBOX, context.mailbox.records()), (_INBOXES, context.mailbox.inbox_records())):
+            _write(folder / name, (f"{json.dumps(record)}\n" for record in records))
     secret = Path(settings.identity.secret_file)
     if secret.exists():
         _write(folder / _SECRET, secret.read_text(encoding="utf-8"))
@@ -79,9 +79,9 @@ def _write_parts(folder: Path, context: Context) -> dict[str, Any]:
     }
 
 
-def _write(file: Path, content: str) -> None:
+def _write(file: Path, content: str | Iterator[str]) -> None:
     with open(create(file), "w", encoding="utf-8") as opened:
-        opened.write(content)
+        opened.writelines([content] if isinstance(content, str) else content)
 
 
 def verified(folder: Path) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _refuse_loss(folder: Path, manifest: dict[str, Any], force: bool, context: C
     secret = Path(settings.identity.secret_file)
     if _SECRET in manifest["files"] and secret.exists() and secret.read_bytes() != (folder / _SECRET).read_bytes():
         filled.append(str(secret))
-    if settings.storage.mailbox == "redis" and next(context.mailbox.records(), None):
+    if settings.storage.mailbox == "redis" and (next(context.mailbox.records(), None) or next(context.mailbox.inbox_records(), None)):
         filled.append("the mailbox")
     if filled and not force:
         raise Refused(f"not empty: {' and '.join(filled)}; --force overwrites")
@@ -152,6 +152,12 @@ def _restore_others(folder: Path, manifest: dict[str, Any], context: Context) ->
         secret.unlink(missing_ok=True)
         _write(secret, (folder / _SECRET).read_text(encoding="utf-8"))
     if _MAILBOX in manifest["files"]:
-        while queues := context.mailbox.queues(Queue("", ""), _PAGE):
-            context.mailbox.purge_grants(queues)
-        context.mailbox.restore([json.loads(line) for line in (folder / _MAILBOX).read_text(encoding="utf-8").splitlines()])
+        context.mailbox.empty()
+        context.mailbox.restore(list(_records(folder / _MAILBOX)))
+    if _INBOXES in manifest["files"]:  # not in a backup of an earlier version
+        context.mailbox.load_inboxes(_records(folder / _INBOXES))
+
+
+def _records(file: Path) -> Iterator[Any]:
+    with file.open(encoding="utf-8") as lines:
+        yield from map(json.loads, lines)

@@ -1,15 +1,17 @@
-"""``dpresence copy``: the database, or the waiting notifications, from one place to another."""
+"""``dpresence copy``: the database, or the notifications of a mailbox, from one place to another."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 from ..backends import load_mailbox
-from ..backends.mailbox import Record
+from ..backends.mailbox import InboxRecord, Record
 from .context import Context, Refused, Subparsers, add
 from .output import Output
 from .sql import copy_database
@@ -50,13 +52,23 @@ def _copy_mailbox(options: argparse.Namespace, context: Context) -> None:
         load_mailbox(replace(settings, storage=replace(settings.storage, mailbox=name)), lambda: context.directory)
         for name in (options.source, options.target)
     )
-    if next(target.records(), None):
+    if next(target.records(), None) or next(target.inbox_records(), None):
         raise Refused(f"the mailbox in {options.target} has notifications: it must be empty")
     records = list(source.records())
     target.restore(records)
-    if sorted(map(_content, records)) != sorted(map(_content, target.records())):
+    entries = target.load_inboxes(source.inbox_records())
+    same = sorted(map(_content, records)) == sorted(map(_content, target.records()))
+    if not same or _digest(source.inbox_records()) != _digest(target.inbox_records()):
         raise Refused("the copied notifications are not the same")
-    context.output.show(notifications=len(records))
+    context.output.show(notifications=len(records), inbox_entries=entries)
+
+
+def _digest(entries: Iterator[InboxRecord]) -> int:
+    """Return a digest of the entries of all inboxes, which does not depend on their order."""
+    digest = 0
+    for entry in entries:
+        digest ^= int.from_bytes(sha256(json.dumps(entry, sort_keys=True).encode()).digest())
+    return digest
 
 
 def _content(record: Record) -> str:

@@ -12,6 +12,7 @@ from ..messages import (
     Authenticate,
     AuthReply,
     KoReply,
+    MarkRead,
     Notifications,
     Notify,
     NotifyReply,
@@ -21,6 +22,7 @@ from ..messages import (
     PlainNotifications,
     Snapshot,
     StatusUpdate,
+    Unread,
     Updates,
 )
 from ..settings import Settings
@@ -96,11 +98,13 @@ DEVICE = Channel(
         Exchange("update", "A device signs in, sets its status, or renews its identity", (StatusUpdate,), (OkReply, KoReply)),
         Exchange("override", "A device sets a status above those of all devices of the user", (OverrideUpdate,), (OkReply, KoReply)),
         Exchange("acknowledge", "A device has shown notifications", (Acknowledge,), (OkReply, KoReply)),
+        Exchange("read", "The user of a device has read notifications", (MarkRead,), (OkReply, KoReply)),
     ),
     sent=(
         Exchange(
             "notifications", "Notifications of applications; the longer form is for devices with `ack`", (PlainNotifications, Notifications)
         ),
+        Exchange("unread", "The number of unread notifications, for devices with `inbox`", (Unread,)),
     ),
     errnos=(34, 104, 110, 114, 133, *_EVERY_FRAME),
     handshake=_EVERY_HANDSHAKE,

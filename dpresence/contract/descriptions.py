@@ -8,6 +8,7 @@ from .schemas import Schema
 TEXT: Schema = {"type": "string"}
 PARAMETERS: dict[str, tuple[str, Schema]] = {
     "appid": ("The application.", TEXT),
+    "notification": ("The id of the notification.", TEXT),
     "device": ("The name of the device.", TEXT),
     "provider": ("The name of the provider.", TEXT),
     "file": ("The name of the file.", TEXT),

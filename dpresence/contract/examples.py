@@ -19,6 +19,10 @@ _APPLICATION: dict[str, Any] = {
 }
 _REGISTERED: dict[str, Any] = {**_APPLICATION, "valid_domain": False, "proof": None, "active": False}
 _PLAIN = {"source": "Chess club", "message": "Your move", "action": "https://chess.example.org/game/7"}
+_ENTRY: dict[str, Any] = {
+    **{"id": _NOTIFICATION, "appid": _APPID, "domain": "chess.example.org", "site": "example.org"},
+    **{**_PLAIN, "sent": _AT, "read": False},
+}
 _DEVICE: dict[str, Any] = {"device": "laptop", "status": "online", "connected": True, "since": _AT}
 _PAGE = "https://presence.example.org/pair"
 _PAIRED: dict[str, Any] = {
@@ -51,6 +55,7 @@ _ACCOUNT: dict[str, Any] = {
     "grants": [{"appid": _APPID, "puid": _PUID, "granted_at": _AT, "since": _AT, "paused": False, "last_looked": "2026-11-22"}],
     "applications": [],
     "notifications": [{"appid": _APPID, **_PLAIN, "sent": _AT}],
+    "inbox": [_ENTRY],
     "complete": True,
 }
 _FIGURES: dict[str, Any] = {
@@ -82,6 +87,8 @@ EXAMPLES: dict[str, list[Any]] = {
             ]
         }
     ],
+    "MarkRead": [{"action": "read", "notifications": [_NOTIFICATION], "id": 9}],
+    "Unread": [{"unread": 2}],
     # frames of app services
     "Authenticate": [{"action": "auth", "key": _KEY}, {"action": "auth", "key": _KEY, "since": "a09382be157d087b:4"}],
     "AuthReply": [{"result": "OK", "action": "auth", "recovery": "replayed"}],
@@ -100,6 +107,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "RedeemPairing": [{"device_code": "gJ3c0x.."}],
     "StatusChange": [{"status": "unavailable", "until": _AT + 3_600_000}],
     "PairingAnswer": [{"code": "WDJB-MJHT", "allow": True}],
+    "ReadNotifications": [{"notifications": [_NOTIFICATION]}, {"until": _NOTIFICATION}],
     "DevelopmentAssertion": [{"email": _ADA}],
     "NewNotification": [{"puid": _PUID, "message": "Your move", "action": _PLAIN["action"], "ttl": 3600}],
     # bodies of answers
@@ -120,6 +128,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "NewGrant": [{"appid": _APPID, "puid": _PUID}],
     "GrantBody": [{**_GRANT, "paused": True}],
     "GrantPage": [{"grants": [{**_GRANT, "name": "Chess club", "domain": "chess.example.org", "last_looked": None}]}],
+    "InboxPage": [{"notifications": [_ENTRY], "unread": 1}],
     "DeviceList": [{"devices": [_DEVICE], "paired": [_PAIRED]}],
     "StartedPairing": [
         {

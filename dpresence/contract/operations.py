@@ -27,6 +27,7 @@ from ..messages import (
     PresencePage,
     Version,
 )
+from .inbox_operations import NOTIFICATIONS
 from .operation import Operation
 from .personal_operations import DEVICES_AND_ACCOUNT, GRANTS
 from .sign_in_operations import PAIRING, SIGNING_IN
@@ -133,6 +134,7 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
         ),
     ),
     "Grants": GRANTS,
+    "Notifications": NOTIFICATIONS,
     "Devices and account": DEVICES_AND_ACCOUNT,
     "Service": (
         Operation(

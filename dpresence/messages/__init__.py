@@ -43,6 +43,7 @@ from .device import Acknowledge, Notifications, OkReply, PlainNotifications, Sta
 from .encoding import encode
 from .fields import MAX_ENTRIES, MAX_NOTIFICATIONS, or_unset
 from .grants import GrantBody, GrantChange, GrantPage, GrantQuestion, ListedGrant, NewGrant
+from .inbox import InboxNotification, InboxPage, MarkRead, ReadNotifications, Unread
 from .ops import Alive, Heartbeat, Version
 from .pairing import (
     BeginPairing,
@@ -60,20 +61,20 @@ from .session import LoggedIn, LoggedOut, Login, Logout, NewTicket
 from .status import OverrideUpdate, StatusBody, StatusChange
 
 INCOMING: tuple[Any, ...] = (
-    *(StatusUpdate, OverrideUpdate, Acknowledge),  # frames of devices
+    *(StatusUpdate, OverrideUpdate, Acknowledge, MarkRead),  # frames of devices
     *(Authenticate, Notify, Ping),  # frames of app services
     *(Login, Logout, NewApplication, ApplicationChange, NewNotifications, GrantChange, DevelopmentAssertion, Empty),  # bodies
-    *(BeginPairing, RedeemPairing, PairingAnswer, StatusChange),
+    *(BeginPairing, RedeemPairing, PairingAnswer, StatusChange, ReadNotifications),
 )
 """Every frame and body that the service receives."""
 
 OUTGOING: tuple[Any, ...] = (
-    *(OkReply, KoReply, PlainNotifications, Notifications),  # frames to devices
+    *(OkReply, KoReply, PlainNotifications, Notifications, Unread),  # frames to devices
     *(AuthReply, NotifyReply, Snapshot, Updates),  # frames to app services, besides OkReply and KoReply
     *(Refusal, LoggedIn, LoggedOut, NewTicket, MintedAssertion),  # bodies
     *(ApplicationBody, ActivatedApplication, ApplicationDetails, ApplicationPage, NewKey, CurrentUsers),
     *(NotifyAnswer, PresencePage, GrantQuestion, NewGrant, GrantBody, GrantPage, DeviceList, AccountDocument),
-    *(StartedPairing, NewCredential, PairingQuestion, PairingAnswered, StatusBody),
+    *(StartedPairing, NewCredential, PairingQuestion, PairingAnswered, StatusBody, InboxPage),
     *(Heartbeat, Alive, Version, Figures),
 )
 """Every frame and body that the service sends."""
@@ -111,6 +112,8 @@ __all__ = [
     "GrantPage",
     "GrantQuestion",
     "Heartbeat",
+    "InboxNotification",
+    "InboxPage",
     "KeyBody",
     "KoReply",
     "ListedGrant",
@@ -118,6 +121,7 @@ __all__ = [
     "LoggedOut",
     "Login",
     "Logout",
+    "MarkRead",
     "MintedAssertion",
     "Minute",
     "NewApplication",
@@ -143,6 +147,7 @@ __all__ = [
     "PresenceEntry",
     "PresencePage",
     "ProcessBody",
+    "ReadNotifications",
     "RedeemPairing",
     "Refusal",
     "SessionBody",
@@ -154,6 +159,7 @@ __all__ = [
     "StoredGrant",
     "StoredNotification",
     "TicketBody",
+    "Unread",
     "UpdateEntry",
     "Updates",
     "Version",

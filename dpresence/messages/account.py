@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from ..model import Account, Device, Grant, Notification, Status
 from .applications import ApplicationBody
+from .inbox import InboxNotification
 from .pairing import PairedDeviceBody
 
 
@@ -122,8 +123,9 @@ class AccountDocument(Struct, kw_only=True):
     """The answer to ``GET /account``: all data stored about the user (section 6). It is sent in parts, field by field.
 
     :param status: the user's status; see ``StatusBody``.
-    :param applications: the user's own applications. Omitted if a backend failed before, as is ``notifications``.
+    :param applications: the user's own applications. Omitted if a backend failed before, as are ``notifications`` and ``inbox``.
     :param notifications: the notifications that wait for the user.
+    :param inbox: the notifications of the last days.
     :param complete: false if a backend failed during the answer, which then lacks the rest.
     """
 
@@ -136,4 +138,5 @@ class AccountDocument(Struct, kw_only=True):
     grants: list[StoredGrant]
     applications: list[ApplicationBody] | UnsetType = UNSET
     notifications: list[StoredNotification] | UnsetType = UNSET
+    inbox: list[InboxNotification] | UnsetType = UNSET
     complete: bool

@@ -20,6 +20,7 @@ class StatusUpdate(Frame, kw_only=True):
     :param assertion: an assertion, a ticket or a device credential. The first frame needs it; later frames may omit or repeat it.
     :param device: name of the device, which the first frame fixes. Without it the device is nameless.
     :param ack: this device acknowledges notifications. Has effect in the first frame.
+    :param inbox: asks for the number of unread notifications, now and after each change. Has effect in the first frame.
     :param ticket: asks for a ticket in the reply. Has effect in the first frame, and later together with a new assertion.
     """
 
@@ -28,6 +29,7 @@ class StatusUpdate(Frame, kw_only=True):
     assertion: Assertion | None = None
     device: DeviceName | None = None
     ack: Flag = False
+    inbox: Flag = False
     ticket: Flag = False
 
 

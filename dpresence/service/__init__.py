@@ -33,6 +33,7 @@ from .fan_out import FanOut
 from .feeds import Feeds
 from .figures import Figures
 from .grants import Grants
+from .inboxes import Inboxes
 from .notifications import Notifications
 from .outbox import Outbox
 from .overrides import Overrides
@@ -97,8 +98,11 @@ class Services:
         }
         self.fan_out = FanOut(self.feeds, hub, metrics, clock)
         self.overview = Overview(directory, tracker, self.feeds, hub, clock)
-        self.delivery = Delivery(directory, tracker, mailbox, self.grants, hub, metrics, clock)
-        self.device_sessions = DeviceSessions(self.accounts, self.pairings, self.devices, self.delivery, hub, settings.identity, clock)
+        self.inboxes = Inboxes(mailbox, tracker, hub)
+        self.delivery = Delivery(directory, tracker, mailbox, self.grants, self.inboxes, hub, metrics, clock)
+        self.device_sessions = DeviceSessions(
+            self.accounts, self.pairings, self.devices, self.delivery, self.inboxes, hub, settings.identity, clock
+        )
         self.app_sessions = AppSessions(self.api_keys, self.feeds, hub, metrics, settings.presence)
         self.notifications = Notifications(directory, tracker, mailbox, self.delivery, self.retries, hub, metrics, settings.presence, clock)
         self.reconciliation = Reconciliation(directory, tracker, self.grants)
@@ -111,6 +115,7 @@ class Services:
         self._changes_of_operator = Coalescer("the application of the operator's changes", self._apply_once)
         self._handlers: dict[Topic, Callable[[str], object]] = {
             "mail": self.delivery.schedule,
+            "inbox": self.inboxes.schedule,
             "grants": self.grants.invalidate,
             "damaged": self.rebuilding.start,
             "changes": self.apply_changes,

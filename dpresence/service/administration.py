@@ -143,7 +143,7 @@ class Administration:
         self.note(f"revoked the grant of account {account.id} to application {appid}", account.id)
 
     def purge(self, email: str, mailbox: Mailbox) -> int:
-        """Discard the notifications that wait for an account; return how many."""
+        """Discard the notifications that wait for an account, and its inbox; return how many waited."""
         account = self.account(email)
         count = mailbox.purge(account.id)
         self.note(f"discarded {count} notifications of account {account.id}", account.id)

@@ -24,6 +24,7 @@ from ..metrics import Metrics
 from ..model import Grant
 from .coalescer import Coalescer
 from .grants import Grants
+from .inboxes import Inboxes
 from .scheduling import yield_to_loop
 from .single_flight import SingleFlight
 
@@ -44,12 +45,21 @@ class Delivery:
     delay_seconds = (0.2, 2.0)
 
     def __init__(
-        self, directory: Directory, tracker: Tracker, mailbox: Mailbox, grants: Grants, hub: Hub, metrics: Metrics, clock: Clock
+        self,
+        directory: Directory,
+        tracker: Tracker,
+        mailbox: Mailbox,
+        grants: Grants,
+        inboxes: Inboxes,
+        hub: Hub,
+        metrics: Metrics,
+        clock: Clock,
     ) -> None:
         self._directory = directory
         self._tracker = tracker
         self._mailbox = mailbox
         self._grants = grants
+        self._inboxes = inboxes
         self._hub = hub
         self._metrics = metrics
         self._clock = clock
@@ -97,6 +107,7 @@ class Delivery:
             self.deliver(user)
 
     def _deliver_pages(self, user: str) -> None:
+        self._inboxes.schedule(user)
         self._settle_written(user)
         channels = list(self._hub.devices_of(user).values())
         self._rewind(user, channels)

@@ -13,6 +13,7 @@ from ..settings import IdentitySettings
 from .accounts import Accounts, SignIn
 from .delivery import Delivery
 from .devices import Devices
+from .inboxes import Inboxes
 from .pairing import CREDENTIAL_PREFIX, Pairings
 
 
@@ -38,6 +39,7 @@ class DeviceSessions:
         pairings: Pairings,
         devices: Devices,
         delivery: Delivery,
+        inboxes: Inboxes,
         hub: Hub,
         settings: IdentitySettings,
         clock: Clock,
@@ -46,6 +48,7 @@ class DeviceSessions:
         self._pairings = pairings
         self._devices = devices
         self._delivery = delivery
+        self._inboxes = inboxes
         self._hub = hub
         self._session_seconds = settings.session_seconds
         self._clock = clock
@@ -78,7 +81,7 @@ class DeviceSessions:
         check_email(frame, sign_in.account.email)
         connected = self._devices.connect(sign_in.account, sign_in.device, channel.connection_id, frame.status, sign_in.family)
         session.user, session.device = sign_in.account.id, connected.device
-        session.status, session.acknowledges = frame.status, frame.ack
+        session.status, session.acknowledges, session.inbox = frame.status, frame.ack, frame.inbox
         self._store(channel, verified)
         previous = self._hub.join_device(session.user, session.device, channel)
         if previous:
@@ -103,6 +106,7 @@ class DeviceSessions:
         """Finish a sign-in after its answer: close the channel if a sign-out came in between, and send waiting notifications."""
         self._close_if_signed_out(channel, verified)
         self._delivery.begin(channel.session.user)
+        self._inboxes.schedule(channel.session.user)
 
     def _store(self, channel: DevicePort, verified: VerifiedSignIn) -> None:
         sign_in, session = verified.sign_in, channel.session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -228,9 +228,12 @@ class Grants:
         self._publish(entries, self._tracker.granted)
 
     def publish_changed(self, entries: Sequence[OutboxEntry]) -> None:
-        """Publish pauses and their ends to the applications."""
-        for user in self._publish(entries, self._tracker.append_current_status):
-            self._tracker.signal("mail", user)  # delivers notifications that waited for the end of a pause
+        """Publish pauses and their ends to the applications. What waited for the end of a pause is shown in the inbox, then delivered."""
+        for user, grants in self._publish(entries, self._tracker.append_current_status).items():
+            for grant in grants:
+                if not grant.paused:
+                    self._mailbox.release(user, grant.puid)
+            self._tracker.signal("mail", user)
 
     def publish_override(self, entries: Sequence[OutboxEntry]) -> None:
         """Publish the status of users whose override has changed."""
@@ -239,19 +242,20 @@ class Grants:
             self.apply(user, partial(self._tracker.apply_override, user))
             self._tracker.signal("grants", user)
 
-    def _publish(self, entries: Sequence[OutboxEntry], publish: Callable[[Grant, int], None]) -> Collection[str]:
-        """Publish the current state of grants to their applications; return their users, whose grants are loaded once each.
+    def _publish(self, entries: Sequence[OutboxEntry], publish: Callable[[Grant, int], None]) -> Mapping[str, Sequence[Grant]]:
+        """Publish the current state of grants to their applications; return them by user. The grants of a user are loaded once.
 
         A revoked grant is skipped: it has an entry of its own.
         """
         puids: dict[str, set[str]] = {}
         for entry in entries:
             puids.setdefault(entry.user, set()).add(entry.detail)
+        published = {}
         for user, changed in puids.items():
             self._cache.invalidate(user)
-            self.apply(user, partial(_publish_some, changed, publish))
+            published[user] = self.apply(user, partial(_publish_some, changed, publish))
             self._tracker.signal("grants", user)
-        return puids
+        return published
 
     def publish_revoked(self, entries: Sequence[OutboxEntry]) -> None:
         """Publish the end of grants to their applications, and delete the notifications that waited."""
@@ -263,7 +267,8 @@ class Grants:
         self._mailbox.purge_grants(ended)
 
 
-def _publish_some(puids: Collection[str], publish: Callable[[Grant, int], None], known: GrantSet) -> None:
-    for grant in known.grants:
-        if grant.puid in puids:
-            publish(grant, known.revision)
+def _publish_some(puids: Collection[str], publish: Callable[[Grant, int], None], known: GrantSet) -> Sequence[Grant]:
+    changed = [grant for grant in known.grants if grant.puid in puids]
+    for grant in changed:
+        publish(grant, known.revision)
+    return changed

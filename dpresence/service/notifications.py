@@ -26,7 +26,7 @@ from ..limits import Buckets
 from ..lookalikes import names_another_domain
 from ..messages import NewNotification, NotificationResult
 from ..metrics import Metrics
-from ..model import Application, FeedEntry, Grant, Notification
+from ..model import ERASED, Application, FeedEntry, Grant, Notification
 from ..settings import PresenceSettings
 from .coalescer import Coalescer
 from .delivery import Delivery
@@ -92,6 +92,7 @@ class Notifications:
         self._settings = settings
         self._clock = clock
         self._swept = _START
+        self._pushed: set[tuple[str, str]] = set()  # user and PUID of what was stored since inboxes were trimmed last
         self._delayed = Coalescer("a delayed delivery", self._deliver_delayed, delivery.random_delay)
         self._rates = Buckets(settings.notification_rate, settings.notification_burst)
 
@@ -150,25 +151,36 @@ class Notifications:
 
     def _store(self, application: Application, accepted: Sequence[_Accepted]) -> None:
         queued = [each for each in accepted if each.ttl_ms]
-        pushes = [Push(each.grant.user, each.notification, each.ttl_ms, each.shown_until) for each in queued]
+        pushes = [
+            Push(each.grant.user, each.notification, each.ttl_ms, each.shown_until, application.domain, each.grant.paused)
+            for each in queued
+        ]
         results = self._mailbox.push(pushes, self._settings.waiting_notifications, application.owner)
         self._metrics.counted["notifications accepted"] += len(queued)
+        self._pushed.update((each.grant.user, each.grant.puid) for each in queued)
         for each, stored in zip(queued, results, strict=True):
             each.position, each.queue_size = stored
         for each in accepted:
             if not each.ttl_ms:
                 each.queue_size = self._mailbox.waiting(each.grant.user, each.grant.puid, each.shown_until)
         if queued:
-            self._retries.run(queued[0].notification.id, partial(self._drop_revoked, application.id, queued))
+            self._retries.run(queued[0].notification.id, partial(self._look_again, application.id, queued))
 
-    def _drop_revoked(self, appid: str, accepted: Sequence[_Accepted]) -> None:
-        """Delete notifications whose grant was revoked before they were stored, because the revoke has already purged the mailbox."""
+    def _look_again(self, appid: str, accepted: Sequence[_Accepted]) -> None:
+        """Delete notifications whose grant was revoked before they were stored, because the revoke has already purged the mailbox.
+
+        Likewise, show in the inbox those whose grant was paused until then.
+        """
         existing = self._directory.grants_by_puid(appid, [each.grant.puid for each in accepted])
         revoked = [each for each in accepted if each.grant.puid not in existing]
         if revoked:
             self._mailbox.purge_grants([each.grant for each in revoked])
         for each in revoked:
+            self._mailbox.remove_entry(each.grant.user, each.notification.id)
             each.revoked = True
+        for each in accepted:
+            if each.grant.paused and not each.revoked and not existing[each.grant.puid].paused:
+                self._mailbox.release(each.grant.user, each.grant.puid)
 
     def _send(self, accepted: Sequence[_Accepted]) -> None:
         """Send stored notifications: at once if the application may know whether they were delivered, else after the answer."""
@@ -226,8 +238,11 @@ class Notifications:
                         self._tracker.signal("mail", user)
 
     def sweep(self) -> None:
-        """Delete expired notifications and settle delivered ones. One process at a time also deletes queues without a grant."""
+        """Delete what has expired, trim inboxes and settle deliveries. One process at a time also deletes queues without a grant."""
         self._mailbox.sweep()
+        pushed = list(self._pushed)
+        self._mailbox.trim(pushed)
+        self._pushed.difference_update(pushed)
         self._delivery.sweep()
         if self._tracker.claim("sweep of queues", _SWEEP_SECONDS):
             self._purge_revoked()
@@ -241,11 +256,18 @@ class Notifications:
             ended = [queue for queue in queues if queue.puid not in existing]
             if ended:
                 self._mailbox.purge_grants(ended)
+                self._purge_erased({queue.user for queue in ended})
             if len(queues) < _PAGE:
                 self._swept = _START
                 return
             self._swept = queues[-1]
             yield_to_loop()
+
+    def _purge_erased(self, users: Iterable[str]) -> None:
+        """Delete inboxes of erased accounts, for the same reason. Other users keep theirs when a grant ends."""
+        for user in users:
+            if self._directory.grants_of_user(user).revision == ERASED:
+                self._mailbox.purge(user)
 
 
 def _answer(item: NewNotification, each: _Accepted | None) -> NotificationResult:

@@ -6,11 +6,21 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TypeVar
 
 from ..backends.directory import Directory, GrantWithApplication
-from ..backends.mailbox import Mailbox, Waiting
+from ..backends.mailbox import InboxEntry, Mailbox, Waiting
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import SlowDown
-from ..messages import AccountBody, ApplicationBody, DeviceBody, PairedDeviceBody, SessionBody, StoredGrant, StoredNotification, TicketBody
+from ..messages import (
+    AccountBody,
+    ApplicationBody,
+    DeviceBody,
+    InboxNotification,
+    PairedDeviceBody,
+    SessionBody,
+    StoredGrant,
+    StoredNotification,
+    TicketBody,
+)
 from ..model import Account, Application, Status
 from .scheduling import yield_to_loop
 
@@ -19,7 +29,7 @@ _RETRY_SECONDS = 2
 K = TypeVar("K", str, int)
 T = TypeVar("T")
 
-Item = StoredGrant | ApplicationBody | StoredNotification
+Item = StoredGrant | ApplicationBody | StoredNotification | InboxNotification
 Pages = Iterator[Sequence[Item]]
 """The pages of a long list."""
 Value = AccountBody | Status | Sequence[SessionBody] | Sequence[TicketBody] | Sequence[PairedDeviceBody] | Sequence[DeviceBody]
@@ -63,6 +73,7 @@ class PersonalData:
                 "notifications",
                 _pages(self._waiting_for(account.id), lambda item: item.position, _notification, 0),
             )
+            yield "inbox", _pages(self._inbox_of(account.id), lambda item: item.position, _entry, 0)
         finally:
             self._reading.discard(account.id)
 
@@ -87,6 +98,9 @@ class PersonalData:
     def _waiting_for(self, user: str) -> Callable[[int], Sequence[Waiting]]:
         return lambda after: self._mailbox.pending(user, after, _PAGE)
 
+    def _inbox_of(self, user: str) -> Callable[[int], Sequence[InboxEntry]]:
+        return lambda before: self._mailbox.inbox(user, before or None, _PAGE)
+
 
 def _pages(read: Callable[[K], Sequence[T]], key: Callable[[T], K], show: Callable[[T], Item], after: K) -> Pages:
     """Yield pages until one is not full, and yield to the event loop after each."""
@@ -101,3 +115,7 @@ def _pages(read: Callable[[K], Sequence[T]], key: Callable[[T], K], show: Callab
 
 def _notification(waiting: Waiting) -> StoredNotification:
     return StoredNotification.of(waiting.notification)
+
+
+def _entry(entry: InboxEntry) -> InboxNotification:
+    return InboxNotification.of(entry.notification, entry.domain, entry.read)

@@ -88,7 +88,7 @@ class Recovery:
         users = dict.fromkeys(user for user, _, _ in devices)
         checked = all([self._apply_pending(), *map_concurrently(self._try_check, devices)])
         published = all(map_concurrently(self._publish, users))
-        map_concurrently(self._delivery.deliver_or_schedule, users)
+        map_concurrently(self._delivery.deliver_or_schedule, users)  # also has the number of unread notifications sent
         if not (checked and published):
             raise BackendUnavailable
 

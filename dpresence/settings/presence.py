@@ -37,6 +37,8 @@ class PresenceSettings:
     waiting_notifications: int = setting(
         100, "Maximum number of notifications waiting for one user from one application.", low=1, high=1000
     )
+    inbox_days: int = setting(7, "How long a notification stays in the inbox of its user; 0 turns inboxes off.", low=0, high=90)
+    inbox_entries: int = setting(200, "Maximum number of notifications in the inbox of a user.", low=10, high=1000)
     status_rate: float = setting(1.0, "Maximum number of status changes of a device, and of an account, per second.", low=0.01, high=1000)
     status_burst: int = setting(20, "Maximum number of status changes of a device, and of an account, at once.", low=1, high=10000)
     notification_rate: float = setting(100.0, "Maximum number of notifications of an application, per second.", low=0.01, high=100000)

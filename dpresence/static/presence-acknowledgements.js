@@ -35,7 +35,7 @@ export class Acknowledgements {
       if (!this.#known.has(one.id)) this.#known.set(one.id, show(one));
       if (this.#known.get(one.id)) this.#pending.add(one.id); // also if it is repeated: then the service did not receive the first one
     }
-    for (const id of this.#known.keys()) if (this.#known.size > MAX_KNOWN) this.#known.delete(id);
+    this.#forget();
   }
 
   /**
@@ -47,6 +47,11 @@ export class Acknowledgements {
       this.#known.set(id, true);
       this.#pending.add(id);
     }
+    this.#forget();
+  }
+
+  #forget() {
+    for (const id of this.#known.keys()) if (this.#known.size > MAX_KNOWN) this.#known.delete(id);
   }
 
   /**

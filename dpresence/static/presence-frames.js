@@ -12,6 +12,7 @@ export function toFrame(data) {
     const frame = JSON.parse(String(data));
     const isObject = typeof frame === "object" && frame !== null && !Array.isArray(frame);
     const { notifications = [] } = isObject ? frame : {};
+    if (isObject && !["undefined", "number"].includes(typeof frame.unread)) return null;
     return isObject && notifications.every((/** @type {any} */ one) => typeof one.id === "string") ? frame : null;
   } catch {
     return null;

@@ -33,6 +33,7 @@
  *   signed out; throws if it cannot find out. The client waits for at least the seconds in the error's `retryAfter`.
  * @property {string} [device] name of the device: 1 to 64 of A-Z a-z 0-9 . _ : -
  * @property {Status} [status] first status; online by default
+ * @property {boolean} [inbox] have the channel dispatch `unread` events
  * @property {Tickets} [tickets] store for the ticket of the next connection; by default in this object
  * @property {string} [url] URL of the channel; by default that of the service that served this file
  */
@@ -47,6 +48,7 @@
  * @property {number} [retry_after] seconds
  * @property {string} [ticket] for the next connection
  * @property {Notification[]} [notifications]
+ * @property {number} [unread] number of unread notifications
  */
 
 export {};

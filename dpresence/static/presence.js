@@ -1,12 +1,11 @@
 // Client of the device channel (docs/protocol.md, section 3), for the pages of this service and of any other origin.
 // It needs no build step and no dependencies except its own parts, presence-*.js. docs/clients.md describes how to use it.
 
-import { Acknowledgements } from "./presence-acknowledgements.js";
 import { Credentials } from "./presence-credentials.js";
 import { FailedAttempts } from "./presence-diagnosis.js";
 import { ChannelEventTarget } from "./presence-events.js";
 import { toFrame } from "./presence-frames.js";
-import { Override } from "./presence-override.js";
+import { Reports } from "./presence-reports.js";
 import { onResume } from "./presence-resume.js";
 import { LEAST_SECONDS, RetrySchedule, afterClose, retryAfter } from "./presence-retry.js";
 import { DeviceStatus } from "./presence-status.js";
@@ -15,7 +14,6 @@ import { Timer } from "./presence-timer.js";
 export { afterClose, backoff, retryAfter } from "./presence-retry.js";
 
 /** @import { Frame, Notification, Options, State, Status } from "./presence-types.js" */
-
 const ANSWER_SECONDS = 15; // limit for a sign-in and for an answer; then the connection is treated as dead
 const SILENCE_SECONDS = 60; // after this silence the status is repeated, which changes nothing but is answered
 const RESUMED_SECONDS = 5; // limit for an answer after the page was asleep, when the connection is likely to be dead
@@ -26,8 +24,8 @@ const REPEATED = [...TRANSIENT, 130]; // errnos after which a refused status or 
 /**
  * The channel of one device. It reconnects until it is stopped, or until the service refuses it permanently.
  *
- * Events: `state` (detail: State), and `notification` (detail: Notification), which is acknowledged after its listeners have run. A
- * listener that calls `preventDefault` must call `acknowledge` later.
+ * Events: `state` (detail: State); `notification` (detail: Notification), which is acknowledged after its listeners have run, unless one
+ * calls `preventDefault` and later `acknowledge`; with the option `inbox` also `unread` (detail: number of unread notifications).
  */
 export class PresenceChannel extends ChannelEventTarget {
   /** @type {Options & {url: string}} */
@@ -44,8 +42,7 @@ export class PresenceChannel extends ChannelEventTarget {
   #failedAttempts = new FailedAttempts();
   #renewing = false;
   #answerBy = Infinity; // time at which a connection without the answers that it owes is treated as dead
-  #acknowledgements = new Acknowledgements();
-  #override = new Override();
+  #reports = new Reports();
   #ignoreResume = () => {};
 
   /** @param {Options} options */
@@ -70,7 +67,7 @@ export class PresenceChannel extends ChannelEventTarget {
 
   /** Set a status of the whole person, above all devices; null ends it. @param {Status | null} status @param {number} [until] milliseconds */
   setOverride(status, until) {
-    this.#override.set(status, until);
+    this.#reports.override.set(status, until);
     this.#proceed();
   }
 
@@ -94,12 +91,18 @@ export class PresenceChannel extends ChannelEventTarget {
 
   /** Acknowledge notifications whose listener called `preventDefault`. @param {...string} ids */
   acknowledge(...ids) {
-    this.#acknowledgements.permit(ids);
+    this.#reports.ack.permit(ids);
+    this.#proceed();
+  }
+
+  /** Mark notifications as read on all devices of the user. @param {...string} ids */
+  markRead(...ids) {
+    this.#reports.read.permit(ids);
     this.#proceed();
   }
 
   /** Have notifications shown again when the service repeats them; their listener called `preventDefault` and failed. @param {...string} ids */
-  failed(...ids) { this.#acknowledgements.forget(ids); }
+  failed(...ids) { this.#reports.ack.forget(ids); }
 
   async #connect() {
     const attempt = this.#disconnect();
@@ -122,7 +125,7 @@ export class PresenceChannel extends ChannelEventTarget {
     this.#failedAttempts.reset();
     this.#expectAnswer(ANSWER_SECONDS);
     socket.onclose = ({ code, reason }) => attempt === this.#attempt && this.#closed(code, reason);
-    this.#update("sign-in", { assertion, device: this.#options.device, ack: true, ticket: true });
+    this.#update("sign-in", { assertion, device: this.#options.device, ack: true, inbox: this.#options.inbox, ticket: true });
   }
 
   /** @param {number} attempt */
@@ -173,8 +176,7 @@ export class PresenceChannel extends ChannelEventTarget {
     this.#renewing = false;
     this.#answerBy = Infinity;
     this.#status.ended();
-    this.#acknowledgements.answered(false);
-    this.#override.ended();
+    this.#reports.lost();
     this.#socket?.close(code);
     this.#socket = null;
     return ++this.#attempt;
@@ -209,18 +211,16 @@ export class PresenceChannel extends ChannelEventTarget {
     if (this.#state.state !== "connected") return;
     const now = performance.now();
     if (this.#status.dueAt <= now && !this.#renewing) this.#update("status");
-    const override = this.#renewing ? null : this.#override.next(now);
-    if (override) this.#send({ email: this.#options.email, ...override, id: "override" });
-    this.#acknowledge(now);
+    for (const frame of this.#reports.frames(now, this.#options.email, this.#renewing)) this.#send(frame);
     this.#setTimer(now);
   }
 
   /** @param {number} now */
   #setTimer(now) {
-    const owed = this.#status.isSent || this.#acknowledgements.isSent || this.#override.isSent;
+    const owed = this.#status.isSent || this.#reports.isSent;
     if (!owed) this.#answerBy = Infinity;
     else if (this.#answerBy === Infinity) this.#answerBy = now + ANSWER_SECONDS * 1000;
-    const dueAt = Math.min(this.#status.dueAt, this.#acknowledgements.dueAt, this.#override.dueAt);
+    const dueAt = Math.min(this.#status.dueAt, this.#reports.dueAt);
     if (owed) this.#expectAnswer((this.#answerBy - now) / 1000);
     else if (dueAt < Infinity && !this.#renewing) this.#timer.after((dueAt - now) / 1000, () => this.#proceed());
     else this.#timer.awaitSilence(now + SILENCE_SECONDS * 1000, (slept) => this.#check(slept ? RESUMED_SECONDS : ANSWER_SECONDS));
@@ -240,6 +240,7 @@ export class PresenceChannel extends ChannelEventTarget {
     if (frame.ticket) this.#credentials.keep(frame.ticket);
     if (frame.id === "sign-in" && this.#state.state === "connecting") this.#signInAnswered(frame);
     else if (frame.notifications) this.#notify(frame.notifications);
+    else if (frame.unread !== undefined) this.dispatchEvent(new CustomEvent("unread", { detail: frame.unread }));
     else if (frame.result) this.#answered(frame);
     this.#proceed();
   }
@@ -249,9 +250,8 @@ export class PresenceChannel extends ChannelEventTarget {
     const retryAt = performance.now() + seconds * 1000;
     const known = id === "status" || id === "renewal";
     if (known && this.#status.isSent) this.#status.answered(errno, retryAt);
-    if (id === "ack") this.#acknowledgements.answered(!REPEATED.includes(errno), errno && retryAt);
-    if (id === "override") this.#override.answered(errno, errno === 130 ? 0 : retryAt);
-    if (known || id === "ack" || id === "override") this.#answerBy = Infinity;
+    const report = this.#reports.answered(id, errno, retryAt);
+    if (known || report) this.#answerBy = Infinity;
     if (id === "renewal") this.#renewing = false;
     if (errno === 130) this.#renew();
     else if (id === "renewal" && errno && errno !== 201) this.#closed(4202, error);
@@ -288,12 +288,6 @@ export class PresenceChannel extends ChannelEventTarget {
 
   /** Dispatch the events of notifications. @param {Notification[]} notifications */
   #notify(notifications) {
-    this.#acknowledgements.add(notifications, (one) => this.dispatchEvent(new CustomEvent("notification", { detail: one, cancelable: true })));
-  }
-
-  /** Send the pending acknowledgements, one frame at a time. @param {number} now */
-  #acknowledge(now) {
-    const ids = this.#acknowledgements.next(now);
-    if (ids.length) this.#send({ action: "ack", notifications: ids, id: "ack" });
+    this.#reports.ack.add(notifications, (one) => this.dispatchEvent(new CustomEvent("notification", { detail: one, cancelable: true })));
   }
 }

@@ -8,9 +8,9 @@ import { PresenceChannel } from "./presence.js";
 /** @typedef {import("./presence-types.js").Status} Status */
 /** @typedef {import("./presence-types.js").State} State */
 /** @typedef {import("./presence-types.js").Notification} Notification */
-/** @typedef {"hello" | "welcome" | "state" | "status" | "notification" | "clear"} Message between tabs */
+/** @typedef {"hello" | "welcome" | "state" | "status" | "notification" | "unread"} Message between tabs */
 
-const MAX_NOTIFICATIONS = 50;
+const MAX_KNOWN = 500; // ids of notifications: as many as a channel has unacknowledged
 const ANSWER_SECONDS = 3;
 
 /**
@@ -38,7 +38,8 @@ function storedStatus(storage) {
 /**
  * This browser's device, in every tab.
  *
- * Events: `change`, when `state` or `status` has changed, and `notifications`, when `notifications` has (detail: the new one, or null).
+ * Events: `change`, when `state` or `status` has changed; `notification` (detail: the new one), which is dispatched once; and `unread`
+ * (detail: the number of unread notifications), when the inbox may have changed.
  */
 export class SharedDevice extends EventTarget {
   /** @type {State} */
@@ -47,8 +48,8 @@ export class SharedDevice extends EventTarget {
   name;
   /** @type {Status} */
   status;
-  /** @type {Notification[]} newest first */
-  notifications = [];
+  /** @type {string[]} ids of notifications that have arrived, newest first */
+  #known = [];
   /** @type {PresenceChannel | null} null in tabs without the lock */
   #channel = null;
   #options;
@@ -104,11 +105,6 @@ export class SharedDevice extends EventTarget {
     else this.#findChannel();
   }
 
-  /** Remove the notifications from all tabs. */
-  clear() {
-    this.#sendAndHandle("clear");
-  }
-
   // The lock
 
   #requestLock(steal = false) {
@@ -122,7 +118,7 @@ export class SharedDevice extends EventTarget {
 
   /** Open a channel and keep the lock until the tab is closed or another tab takes the lock. A stopped channel stays stopped. */
   #openChannel() {
-    const [previous, channel] = [this.#channel, new PresenceChannel({ ...this.#options, status: this.status })];
+    const [previous, channel] = [this.#channel, new PresenceChannel({ ...this.#options, inbox: true, status: this.status })];
     this.#channel = channel;
     previous?.stop();
     channel.addEventListener("state", (event) => {
@@ -131,6 +127,7 @@ export class SharedDevice extends EventTarget {
     channel.addEventListener("notification", (event) => {
       this.#sendAndHandle("notification", /** @type {CustomEvent<Notification>} */ (event).detail);
     });
+    channel.addEventListener("unread", ({ detail }) => this.#sendAndHandle("unread", detail));
     if (this.state.state !== "stopped") channel.start();
     return new Promise(() => {});
   }
@@ -185,13 +182,12 @@ export class SharedDevice extends EventTarget {
   #handlers = {
     hello: () => {
       if (!this.#channel) return;
-      this.#send("welcome", [this.state, this.status, this.notifications]);
+      this.#send("welcome", [this.state, this.status, this.#known]);
       this.#channel.check(); // the other tab is visible; this one may have been asleep
     },
-    /** @param {[State, Status, Notification[]]} value */
-    welcome: ([state, status, notifications]) => {
-      Object.assign(this, { status, notifications });
-      this.#dispatchNotifications(null);
+    /** @param {[State, Status, string[]]} value */
+    welcome: ([state, status, known]) => {
+      [this.status, this.#known] = [status, known];
       const outdated = !this.#answered && state.state === "stopped"; // this tab was opened later: the user may have signed in again
       this.#handlers.state(state);
       if (outdated) this.start();
@@ -211,18 +207,13 @@ export class SharedDevice extends EventTarget {
     },
     /** @param {Notification} one */
     notification: (one) => {
-      if (this.notifications.some(({ id }) => id === one.id)) return; // the previous tab had no time to acknowledge it
-      this.notifications = [one, ...this.notifications].slice(0, MAX_NOTIFICATIONS);
-      this.#dispatchNotifications(one);
+      if (this.#known.includes(one.id)) return; // the previous tab had no time to acknowledge it
+      this.#known = [one.id, ...this.#known].slice(0, MAX_KNOWN);
+      this.dispatchEvent(new CustomEvent("notification", { detail: one }));
     },
-    clear: () => {
-      this.notifications = [];
-      this.#dispatchNotifications(null);
+    /** @param {number} count */
+    unread: (count) => {
+      this.dispatchEvent(new CustomEvent("unread", { detail: count }));
     },
   };
-
-  /** @param {Notification | null} detail */
-  #dispatchNotifications(detail) {
-    this.dispatchEvent(new CustomEvent("notifications", { detail }));
-  }
 }

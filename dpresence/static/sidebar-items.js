@@ -99,15 +99,25 @@ function actionLink({ action }) {
 
 /**
  * Return the item of a notification.
- * @param {Notification} one
+ * @param {Notification & {read: boolean}} one
  * @param {string} sender
+ * @param {(button: HTMLElement | null) => void} read marks it as read; following its link does so as well
+ * @param {(button: HTMLElement) => void} remove
  */
-export function notificationItem(one, sender) {
+export function notificationItem(one, sender, read, remove) {
   const name = element("strong", { class: "name" }, sender);
+  const sign = one.read ? [] : [element("span", { class: "badge good" }, "New")];
+  const links = actionLink(one);
+  for (const link of links) if (link.tagName === "A") link.addEventListener("click", () => read(null));
+  const subject = `the notification of ${sender}`;
+  const buttons = [
+    ...(one.read ? [] : [itemButton("Mark as read", subject, `read ${one.id}`, "quiet", read)]),
+    itemButton("Delete", subject, `delete ${one.id}`, "quiet", remove),
+  ];
   return element("li", {},
-    element("p", { class: "row small" }, name, element("bdi", { class: "name" }, one.source), timeElement(one.sent)),
+    element("p", { class: "row small" }, name, element("bdi", { class: "name" }, one.source), timeElement(one.sent), ...sign),
     element("p", { class: "name lines", dir: "auto" }, one.message),
-    element("p", { class: "small" }, ...actionLink(one)));
+    element("p", { class: "row small" }, ...links, ...buttons));
 }
 
 /**

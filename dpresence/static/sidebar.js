@@ -6,7 +6,8 @@ import { byId, isolate, setText } from "./dom.js";
 import { offerOverride, showOverride } from "./override.js";
 import { account, announce, attempt, call, callForAll, confirmAction, toServiceError } from "./page.js";
 import { SharedDevice } from "./shared-device.js";
-import { desktopTitle, deviceItem, grantItem, notificationItem, pairedDeviceItem, senderOf } from "./sidebar-items.js";
+import { InboxList } from "./sidebar-inbox.js";
+import { desktopTitle, deviceItem, grantItem, pairedDeviceItem, senderOf } from "./sidebar-items.js";
 import { ageInWords, describeVisibility, headline } from "./visibility.js";
 
 /** @typedef {import("./sidebar-items.js").Device} Device */
@@ -53,6 +54,7 @@ async function signIn() {
 
 const me = new SharedDevice(account, signIn);
 const desktop = new DesktopNotifications(byId("desktop-notifications"), new AccountStorage(account));
+const inbox = new InboxList((one) => senderOf(one, grants), (items) => showList("notifications", items));
 const statusButtons = /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll(".choice button"));
 
 // Display
@@ -105,6 +107,7 @@ function showConnection() {
   byId("blocked").hidden = !("errno" in now) || now.errno !== NO_UPGRADE;
   // another person may use the browser
   for (const section of document.querySelectorAll("main > section:not(#me)")) section.toggleAttribute("hidden", signedOut);
+  if (signedOut) inbox.forget();
   if (now.state === "stopped") byId("stopped-why").textContent = whyStopped(now);
   byId("connect-again").hidden = signedOut;
   byId("sign-in-again").hidden = !signedOut;
@@ -150,11 +153,6 @@ function showGrants() {
   showList("grants", (grants ?? []).map(item));
 }
 
-function showNotifications() {
-  showList("notifications", me.notifications.map((one) => notificationItem(one, senderOf(one, grants))));
-  byId("clear").hidden = me.notifications.length === 0;
-}
-
 // Actions
 
 for (const button of statusButtons) {
@@ -169,10 +167,6 @@ byId("connect-again").addEventListener("click", () => me.start());
 byId("try-now").addEventListener("click", () => {
   me.check();
   refresh();
-});
-byId("clear").addEventListener("click", () => {
-  me.clear();
-  byId("notifications-title").focus();
 });
 
 /** @param {HTMLElement} button @param {string} device */
@@ -231,7 +225,7 @@ function update(newDevices, newPaired, newGrants) {
   if (JSON.stringify(newGrants) !== JSON.stringify(grants)) {
     grants = newGrants;
     showGrants();
-    showNotifications();
+    inbox.show();
   }
 }
 
@@ -244,7 +238,11 @@ function expectsChange() {
 
 setInterval(() => document.hidden || refresh(), REFRESH_SECONDS * 1000);
 setInterval(showVisibility, 1000);
-document.addEventListener("visibilitychange", () => document.hidden || refresh());
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  refresh();
+  inbox.refresh();
+});
 
 let previousState = "";
 me.addEventListener("change", () => {
@@ -255,13 +253,17 @@ me.addEventListener("change", () => {
   showConnection();
 });
 
-me.addEventListener("notifications", (event) => {
-  showNotifications();
-  const { detail } = /** @type {CustomEvent<import("./presence-types.js").Notification | null>} */ (event);
-  if (!detail) return;
+me.addEventListener("unread", (event) => {
+  if (document.hidden) inbox.setUnread(/** @type {CustomEvent<number>} */ (event).detail);
+  else inbox.refresh();
+});
+me.addEventListener("notification", (event) => {
+  const { detail } = /** @type {CustomEvent<import("./presence-types.js").Notification>} */ (event);
+  inbox.add(detail);
   announce(`${senderOf(detail, grants)}: ${isolate(detail.source)}: ${isolate(detail.message)}`);
   if (me.hasChannel) desktop.show(desktopTitle(detail, grants), detail);
 });
 
 showConnection();
 refresh();
+inbox.refresh();

@@ -39,6 +39,7 @@ def includeme(config: Configurator) -> None:
         "applications",
         "grants",
         "notifications",
+        "inbox",
         "account",
         "status",
         "pairing",

@@ -26,4 +26,4 @@ def get_home(request: Request) -> Response | Version:
 @sidebar.get(validators=(for_browsers, redirect_to_audience, session))
 def get_sidebar(request: Request) -> Response:
     """Return the page with the user's status, devices and grants; the page connects as a device itself."""
-    return page(request, templates.Sidebar())
+    return page(request, templates.Sidebar(request.shared.settings.presence.inbox_days))

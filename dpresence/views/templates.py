@@ -60,9 +60,13 @@ class Login(Template):
 
 @dataclass(frozen=True, slots=True)
 class Sidebar(Template):
-    """The page with the user's status, devices and grants, which it loads itself."""
+    """The page with the user's status, devices, grants and notifications, which it loads itself.
+
+    :param inbox_days: how long notifications stay in the inbox; 0 if there are no inboxes.
+    """
 
     name = "sidebar"
+    inbox_days: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,10 +69,11 @@ class Run {
       outputs.push({ ask_credentials: true });
       this.asked = { resolve, reject };
     });
-    const { email, device = undefined, status } = given;
-    this.channel = new PresenceChannel({ url: "wss://x/presence", email, device: device ?? undefined, status, tickets, signIn });
+    const { email, device = undefined, status, inbox } = given;
+    this.channel = new PresenceChannel({ url: "wss://x/presence", email, device: device ?? undefined, status, inbox, tickets, signIn });
     this.channel.addEventListener("state", ({ detail }) => this.onState(detail));
     this.channel.addEventListener("notification", (event) => (event.preventDefault(), this.shown.push(event.detail.id)));
+    this.channel.addEventListener("unread", ({ detail }) => outputs.push({ unread: detail }));
     this.shown = [];
     this.state = "";
   }
@@ -124,6 +125,7 @@ class Run {
     else if (name === "set_status") channel.setStatus(value);
     else if (name === "set_override") channel.setOverride(value.status, value.until);
     else if (name === "processed") channel.acknowledge(...value);
+    else if (name === "mark_read") channel.markRead(...value);
     else if (name === "failed") channel.failed(...value);
     else throw new Error(`no such input: ${name}`);
   }

@@ -29,6 +29,8 @@ me.addEventListener("notification", ({ detail }) => {
   const notification: Notification = detail;
   console.log(notification.message, notification.sent.toFixed());
 });
+me.addEventListener("unread", ({ detail }) => console.log(detail.toFixed()));
+me.markRead("n_1", "n_2");
 me.addEventListener("state", ({ detail }) => {
   const state: DeviceState = detail;
   if (state.state === "stopped") console.log(state.code.toFixed(), state.reason);

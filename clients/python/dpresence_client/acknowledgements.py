@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Sequence
+from typing import Any, Dict, Iterable, List, Sequence
 
+from .errors import ProtocolError
 from .values import Notification
 
 MAX_KNOWN = 2000
@@ -38,6 +39,7 @@ class Acknowledgements:
         for id_ in ids:
             self._known[id_] = True
             self._pending[id_] = None
+        self._forget()
 
     def failed(self, ids: Iterable[str]) -> None:
         """Note that the program could not process notifications. They are new again when the service sends them again."""
@@ -73,3 +75,17 @@ class Acknowledgements:
             old = [id_ for id_, processed in self._known.items() if processed and id_ not in self._pending]
             for id_ in old[:surplus]:
                 del self._known[id_]
+
+
+def parsed(entries: Any) -> List[Notification]:
+    """Return the notifications of a frame.
+
+    :raises ProtocolError: they are not as documented.
+    """
+    try:
+        notifications = [Notification(*(entry[name] for name in Notification._fields)) for entry in entries]
+    except (KeyError, TypeError):
+        raise ProtocolError("an entry of notifications is incomplete") from None
+    if not all(isinstance(one.id, str) for one in notifications):
+        raise ProtocolError("an entry of notifications has a wrong value")
+    return notifications

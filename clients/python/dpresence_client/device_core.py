@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Callable, Dict, Iterable, List
 
-from .acknowledgements import Acknowledgements
+from .acknowledgements import Acknowledgements, parsed
 from .core import ANSWER_SECONDS, TRANSIENT, Core, Phase, log
-from .errors import ProtocolError, Refused, SignedOut, refusal
-from .outputs import AskCredentials, Notified, SaveTicket, Send
+from .errors import Refused, SignedOut, refusal
+from .outputs import AskCredentials, Notified, SaveTicket, Send, Unread
 from .retry import Retry
-from .values import Notification
 
 MAX_REFUSED = 3
 """Number of refused assertions in a row after which the client stops."""
-_SIGN_IN, _STATUS, _RENEWAL, _ACK, _OVERRIDE = "sign-in", "status", "renewal", "ack", "override"
+_SIGN_IN, _STATUS, _RENEWAL, _ACK, _READ, _OVERRIDE = "sign-in", "status", "renewal", "ack", "read", "override"
 _INVALID, _SLOW_DOWN, _ENDED = 34, 117, 130
 _UNAVAILABLE = (201, 999)
 _LEAST_SECONDS = 1
@@ -28,19 +28,20 @@ class DeviceCore(Core):
     :param status: first status.
     :param ticket: stored ticket; None without one.
     :param random: returns a number from 0 to 1, for the backoff.
+    :param inbox: ask for the number of unread notifications.
     :ivar status: the status that this device has or will have.
     """
 
-    def __init__(self, email: str, device: str | None, status: str, ticket: str | None, random: Callable[[], float]) -> None:
+    def __init__(
+        self, email: str, device: str | None, status: str, ticket: str | None, random: Callable[[], float], inbox: bool = False
+    ) -> None:
         super().__init__(random)
         self.status = status
-        self._email = email
-        self._device = device
-        self._ticket = ticket
+        self._email, self._device, self._ticket, self._inbox = email, device, ticket, inbox
         self._assertion: str | None = None
         self._asking = self._renewing = False
         self._refused = 0
-        self._acks = Acknowledgements()
+        self._acks, self._reads = Acknowledgements(), Acknowledgements()
         self._confirmed: str | None = None  # the status that the service has, or applies by itself
         self._in_flight: str | None = None
         self._status_not_before = 0.0
@@ -65,6 +66,11 @@ class DeviceCore(Core):
     def acknowledge(self, ids: Iterable[str], now: float) -> None:
         """Acknowledge notifications that the program has processed."""
         self._acks.processed(ids)
+        self._flush(now)
+
+    def mark_read(self, ids: Iterable[str], now: float) -> None:
+        """Mark notifications as read."""
+        self._reads.processed(ids)
         self._flush(now)
 
     def failed(self, ids: Iterable[str]) -> None:
@@ -108,7 +114,8 @@ class DeviceCore(Core):
     @property
     def settled(self) -> bool:
         """True if a client that closes now has nothing left to send and no answer to wait for."""
-        return self.phase is not Phase.CONNECTED or (self._confirmed == self.status and self._acks.settled and self._override is None)
+        done = self._acks.settled and self._reads.settled and self._override is None
+        return self.phase is not Phase.CONNECTED or (self._confirmed == self.status and done)
 
     def tick(self, now: float) -> None:
         """Handle the time."""
@@ -140,6 +147,8 @@ class DeviceCore(Core):
         frame: Dict[str, Any] = {"email": self._email, "assertion": self._ticket or self._assertion, "status": self.status}
         if self._device is not None:
             frame["device"] = self._device
+        if self._inbox:
+            frame["inbox"] = True
         self._in_flight = self.status
         self._put(Send({**frame, "ack": True, "ticket": True, "id": _SIGN_IN}))
 
@@ -147,10 +156,13 @@ class DeviceCore(Core):
         if isinstance(frame.get("ticket"), str):
             self._save_ticket(frame["ticket"])
         if "notifications" in frame:
-            new = self._acks.add(_notifications(frame["notifications"]))
+            new = self._acks.add(parsed(frame["notifications"]))
             self._flush(now)
             if new:
                 self._put(Notified(new))
+            return
+        if isinstance(frame.get("unread"), int):
+            self._put(Unread(frame["unread"]))
             return
         id_ = frame.get("id")
         error = None if frame.get("result") == "OK" else refusal(frame)
@@ -158,7 +170,8 @@ class DeviceCore(Core):
             self._sign_in_answered(error, now)
         elif isinstance(id_, str) and self._answer_by.pop(id_, None) is not None:
             answered = {_STATUS: self._status_answered, _RENEWAL: self._renewal_answered}
-            answered |= {_ACK: self._ack_answered, _OVERRIDE: self._override_answered}
+            answered |= {_ACK: partial(self._ids_answered, self._acks), _READ: partial(self._ids_answered, self._reads)}
+            answered[_OVERRIDE] = self._override_answered
             answered[id_](error, now)
 
     def _sign_in_answered(self, error: Refused | None, now: float) -> None:
@@ -222,9 +235,9 @@ class DeviceCore(Core):
         else:
             self._wait(Retry.RENEW, error.retry_after or 0, str(error), now)
 
-    def _ack_answered(self, error: Refused | None, now: float) -> None:
+    def _ids_answered(self, ids: Acknowledgements, error: Refused | None, now: float) -> None:
         transient = error is not None and error.errno in (*TRANSIENT, _ENDED)
-        self._acks.answered(discard=not transient)
+        ids.answered(discard=not transient)
         if error is not None:
             log.warning("an acknowledgement was refused: %s", error)
         if error is not None and transient:
@@ -248,9 +261,10 @@ class DeviceCore(Core):
         if self._override is not None and self._override_waits and now >= self._override_not_before:
             self._override_sent = self._override
             self._send(_OVERRIDE, now, {"email": self._email, **self._override})
-        ids = self._acks.next() if _ACK not in self._answer_by else ()
-        if ids:
-            self._send(_ACK, now, {"action": "ack", "notifications": list(ids)})
+        for action, queue in ((_ACK, self._acks), (_READ, self._reads)):
+            ids = queue.next() if action not in self._answer_by else ()
+            if ids:
+                self._send(action, now, {"action": action, "notifications": list(ids)})
 
     def _send_update(self, id_: str, now: float, **fields: Any) -> None:
         self._in_flight = self.status
@@ -269,7 +283,8 @@ class DeviceCore(Core):
         super().closed(code, reason, now)
 
     def _connection_ended(self) -> None:
-        self._acks.answered(discard=False)
+        for ids in (self._acks, self._reads):
+            ids.answered(discard=False)
         self._answer_by = {}
         self._confirmed = self._in_flight = self._repeat_at = self._override_sent = None
         self._renewing = False
@@ -282,13 +297,3 @@ class DeviceCore(Core):
         if ticket != self._ticket:
             self._ticket = ticket
             self._put(SaveTicket(ticket))
-
-
-def _notifications(entries: Any) -> List[Notification]:
-    try:
-        notifications = [Notification(*(entry[name] for name in Notification._fields)) for entry in entries]
-    except (KeyError, TypeError):
-        raise ProtocolError("an entry of notifications is incomplete") from None
-    if not all(isinstance(one.id, str) for one in notifications):
-        raise ProtocolError("an entry of notifications has a wrong value")
-    return notifications

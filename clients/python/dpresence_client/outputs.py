@@ -58,6 +58,12 @@ class Notified(NamedTuple):
     notifications: Sequence[Notification]
 
 
+class Unread(NamedTuple):
+    """The number of unread notifications in the inbox of the user."""
+
+    number: int
+
+
 class Answered(NamedTuple):
     """The answer to request ``number``: one result for each notification, or an error for all of them."""
 
@@ -74,4 +80,4 @@ class Stopped(NamedTuple):
     error: PresenceError | None
 
 
-Output = Union[Connect, Disconnect, Send, AskCredentials, SaveTicket, Connected, Deliver, Notified, Answered, Stopped]
+Output = Union[Connect, Disconnect, Send, AskCredentials, SaveTicket, Connected, Deliver, Notified, Unread, Answered, Stopped]

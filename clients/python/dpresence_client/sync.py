@@ -8,7 +8,7 @@ import ssl
 import threading
 from functools import partial
 from types import TracebackType
-from typing import Any, Callable, Coroutine, Generic, Iterator, List, Sequence, Type, TypeVar, Union
+from typing import Any, Callable, Coroutine, Dict, Generic, Iterator, List, Sequence, Type, TypeVar, Union
 
 from . import aio
 from .core import log
@@ -128,17 +128,8 @@ class AppService(Client[aio.AppService]):
         answer_seconds: float = 30.0,
         save_seconds: float = 1.0,
     ) -> None:
-        client = aio.AppService(
-            url,
-            appid,
-            key,
-            store=store,
-            context=context,
-            open_seconds=open_seconds,
-            answer_seconds=answer_seconds,
-            save_seconds=save_seconds,
-        )
-        super().__init__(client)
+        times = {"open_seconds": open_seconds, "answer_seconds": answer_seconds, "save_seconds": save_seconds}
+        super().__init__(aio.AppService(url, appid, key, store=store, context=context, **times))
 
     @property
     def table(self) -> Table:
@@ -206,12 +197,12 @@ class Device(Client[aio.Device]):
         device: str | None = None,
         status: str = "online",
         tickets: Tickets | None = None,
+        inbox: bool = False,
         context: ssl.SSLContext | None = None,
         open_seconds: float = aio.OPEN_SECONDS,
     ) -> None:
-        client = aio.Device(
-            url, email, credentials, device=device, status=status, tickets=tickets, context=context, open_seconds=open_seconds
-        )
+        options: Dict[str, Any] = {"device": device, "status": status, "tickets": tickets, "inbox": inbox}
+        client = aio.Device(url, email, credentials, **options, context=context, open_seconds=open_seconds)
         super().__init__(client)
         self._callbacks: List[threading.Thread] = []
 
@@ -234,6 +225,15 @@ class Device(Client[aio.Device]):
     def set_override(self, status: str | None, until: int | None = None) -> None:
         """Set or end a status of the whole person; see ``dpresence_client.aio.Device.set_override``."""
         self._running().call(_in_loop(partial(self._client.set_override, status, until)))
+
+    @property
+    def unread(self) -> int:
+        """See ``aio.Device.unread``."""
+        return self._client.unread
+
+    def mark_read(self, *notifications: Notification) -> None:
+        """See ``aio.Device.mark_read``."""
+        self._running().loop.call_soon_threadsafe(self._client.mark_read, *notifications)
 
     def wait_closed(self) -> None:
         """Wait until the client is closed.

@@ -22,6 +22,7 @@ from dpresence_client.outputs import (
     SaveTicket,
     Send,
     Stopped,
+    Unread,
 )
 from dpresence_client.table import Table
 from dpresence_client.values import Entry
@@ -48,7 +49,9 @@ class Run:
     def _core(self, client: str, given: Dict[str, Any], random: float) -> Core:
         if client == "appservice":
             return AppServiceCore(given["key"], self.table.cursor, lambda: random)
-        return DeviceCore(given["email"], given["device"], given.get("status", "online"), given.get("ticket"), lambda: random)
+        return DeviceCore(
+            given["email"], given["device"], given.get("status", "online"), given.get("ticket"), lambda: random, given.get("inbox", False)
+        )
 
     def play(self) -> None:
         """Run all steps.
@@ -117,6 +120,9 @@ class Run:
     def _processed(self, ids: List[str], now: float) -> None:
         self.device.acknowledge(ids, now)
 
+    def _mark_read(self, ids: List[str], now: float) -> None:
+        self.device.mark_read(ids, now)
+
     def _failed(self, ids: List[str], now: float) -> None:
         self.device.failed(ids)
 
@@ -170,6 +176,7 @@ _PLAIN: Any = {
     Disconnect: lambda output: {"disconnect": output.code},
     Send: lambda output: {"send": output.frame},
     SaveTicket: lambda output: {"save_ticket": output.ticket},
+    Unread: lambda output: {"unread": output.number},
     Notified: lambda output: {"notifications": [one.id for one in output.notifications]},
     Stopped: lambda output: {"stopped": _error(output.error)},
 }

@@ -9,19 +9,24 @@ A queue belongs to one grant and is identified by its PUID. It has two views: th
 the application sees. They differ while the application is shown the user as offline: notifications that the user receives then
 are discarded but still counted, so that the count does not reveal that the user is connected (docs/protocol.md, section 5).
 
-Each storage technology is one file of this package; ``tests/contract/mailbox.py`` runs against every one.
+Each storage technology is one folder of this package; ``tests/contract/mailbox.py`` runs against every one. ``inbox`` is the part of the
+inboxes.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypedDict
 
 from ...measures import StoreMeasures
 from ...model import Notification
+from .inbox import Inbox, InboxEntry, InboxLimits, InboxRecord
 
+__all__ = ["SHOWN_NOW", "InboxEntry", "InboxLimits", "InboxRecord", "Mailbox", "Push", "Queue", "QueueKey", "Record", "Stored", "Waiting"]
+
+_PAGE = 100
 SHOWN_NOW = 2**52
 """``shown_until`` of a user that the application currently sees as reachable."""
 
@@ -33,12 +38,16 @@ class Push:
     :param ttl_ms: time to live in milliseconds.
     :param shown_until: time (milliseconds) until which the application was last shown the user as reachable. Notifications that
         the user received before it are no longer counted. ``SHOWN_NOW`` if the user is shown as reachable, 0 if they never were.
+    :param domain: the application's validated domain, for the inbox.
+    :param held: its delivery waits; see ``inbox``.
     """
 
     user: str
     notification: Notification
     ttl_ms: int
     shown_until: int = SHOWN_NOW
+    domain: str = ""
+    held: bool = False
 
 
 class Stored(NamedTuple):
@@ -91,22 +100,25 @@ class QueueKey(Protocol):
         """Pseudonymous id of the user in one application."""
 
 
-class Mailbox(ABC):
-    """Undelivered notifications. Every method may raise ``BackendUnavailable``; a method of a single step then changes nothing.
+class Mailbox(Inbox):
+    """Undelivered notifications, and the inboxes. Every method may raise ``BackendUnavailable``; if it is a single step, it then changes
+    nothing.
 
     :ivar discarded: number of undelivered notifications that this process has discarded because they had ``expired``, or ``dropped``
         because their queue exceeded its limit.
+    :ivar limits: the limits of inboxes.
     """
 
     measures: StoreMeasures | None = None
     """Counts of the calls to a store of its own; None if it shares the directory's."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: InboxLimits) -> None:
+        self.limits = limits
         self.discarded = {"expired": 0, "dropped": 0}
 
     @abstractmethod
     def push(self, items: Sequence[Push], limit: int, sender: str = "") -> Sequence[Stored]:
-        """Store all notifications or none, in one step. If a queue exceeds ``limit``, its oldest notifications are dropped.
+        """Store all notifications or none, in queue and inbox, in one step. If a queue exceeds ``limit``, its oldest are dropped.
 
         :param items: in the order in which they were sent. The positions of one user are strictly increasing.
         :param limit: maximum number of stored notifications per user and application.
@@ -135,11 +147,11 @@ class Mailbox(ABC):
 
     @abstractmethod
     def purge(self, user: str) -> int:
-        """Discard everything stored for a user; return the number of undelivered notifications."""
+        """Discard everything stored for a user, with the inbox; return the number of undelivered notifications."""
 
     @abstractmethod
     def purge_grants(self, grants: Sequence[QueueKey]) -> int:
-        """Discard everything stored in some queues; return the number of undelivered notifications."""
+        """Discard everything stored in some queues, and held entries; return the number of undelivered notifications."""
 
     @abstractmethod
     def queues(self, after: Queue, limit: int) -> Sequence[Queue]:
@@ -153,9 +165,16 @@ class Mailbox(ABC):
     def restore(self, records: Sequence[Record]) -> None:
         """Store records with their positions in an empty mailbox; later pushes get higher positions."""
 
+    def empty(self) -> None:
+        """Discard everything that is stored."""
+        while queues := self.queues(Queue("", ""), _PAGE):
+            self.purge_grants(queues)
+        for user in {record["user"] for record in self.inbox_records()}:
+            self.purge(user)
+
     @abstractmethod
     def sweep(self) -> int:
-        """Discard expired notifications; return how many."""
+        """Discard expired notifications and entries of inboxes that are too old; return how many notifications."""
 
     @abstractmethod
     def ping(self) -> None:

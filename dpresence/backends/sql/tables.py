@@ -258,3 +258,24 @@ received_unseen = Table(
     Column("expires_at", BigInteger, nullable=False, index=True),
     Index(None, "user", "puid", "expires_at"),
 )
+
+# The inboxes: what a person has received, or would have received. Independent of the queue and of the directory.
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("user", Text, primary_key=True),
+    # microseconds since the epoch by the clock of the store, always above the user's last one
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False),
+    Column("appid", Text, nullable=False),
+    Column("puid", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("sent_at", BigInteger, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("read", Boolean, nullable=False),
+    Column("held_until", BigInteger),  # the end of its time to live while its delivery waits, for instance in a pause
+    Index(None, "position"),
+    _partial_index("inbox", "held_until", "held_until IS NOT NULL"),
+)

@@ -21,6 +21,7 @@ __all__ = ["DROPPED_SECONDS", "Connected", "Listener", "Lost", "Published", "Sta
 Topic = Literal[
     "feed",
     "mail",
+    "inbox",
     "grants",
     "account",
     "ticket",

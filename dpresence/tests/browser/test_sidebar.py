@@ -115,7 +115,26 @@ def test_a_notification_arrives_once_with_its_link_and_is_acknowledged(stage: St
     stage.browser.wait(lambda it: stage.sue.call("GET", "/account")["notifications"] == [])
     stage.browser.open(f"{stage.origin}/sidebar")
     stage.wait_connected()
-    assert stage.browser.count("#notifications li") == 0
+    stage.wait_for("notifications", lambda text: text.count(MARKUP) == 2 and stage.application.domain in text)
+    stage.browser.assert_quiet()
+
+
+def test_what_is_unread_is_counted_outside_the_page_and_the_same_on_all_devices(stage: Stage) -> None:
+    badge = "navigator.setAppBadge = async (count) => badges.push(count); navigator.clearAppBadge = async () => badges.push(0)"
+    stage.browser.run(f"window.badges = []; {badge}")
+    stage.service.notify(*({"puid": stage.puid, "message": message} for message in ("one", "two", "three")))
+    stage.browser.wait(lambda it: it.title == "(3) My presence" and it.find("#unread").text == "3 new")
+    assert stage.browser.run("return document.querySelector('link[rel=icon]').href").endswith("/static/icon-unread.svg")
+    stage.browser.run("document.querySelector('[data-key^=read]').click()")
+    stage.browser.wait(lambda it: it.title == "(2) My presence")
+    assert [one["read"] for one in stage.sue.call("GET", "/notifications")["notifications"]] == [True, False, False]
+    stage.sue.call("DELETE", f"/notifications/{stage.sue.call('GET', '/notifications')['notifications'][1]['id']}")
+    stage.browser.wait(lambda it: it.title == "(1) My presence" and it.count("#notifications li") == 2)
+    stage.browser.click("Mark all as read")
+    stage.browser.wait(lambda it: it.title == "My presence" and not it.find("#unread").is_displayed())
+    assert stage.sue.call("GET", "/notifications")["unread"] == 0
+    assert stage.browser.run("return document.querySelector('link[rel=icon]').href").endswith("/static/icon.svg")
+    assert stage.browser.run("return badges.at(-1)") == 0
     stage.browser.assert_quiet()
 
 
@@ -123,8 +142,10 @@ def test_an_action_that_is_a_word_is_no_link_and_clear_takes_all_away(stage: Sta
     stage.service.notify({"puid": stage.puid, "message": "Ring", "action": "call"}, {"puid": stage.puid, "message": "Ring again"})
     stage.wait_for("notifications", lambda text: "Ring again" in text and "call" in text)
     assert stage.browser.count("#notifications a") == 0 and stage.browser.count("#notifications li") == 2
-    stage.browser.click("Clear all")
-    assert stage.browser.count("#notifications li") == 0
+    stage.browser.click("Delete all")
+    stage.browser.confirm()
+    stage.browser.wait(lambda it: it.count("#notifications li") == 0)
+    assert stage.sue.call("GET", "/notifications")["notifications"] == []
     assert stage.browser.run("return document.activeElement.id") == "notifications-title"
 
 

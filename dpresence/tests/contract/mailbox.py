@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Any
 
 import gevent
 import pytest
 
-from dpresence.backends.mailbox import SHOWN_NOW, Mailbox, Push, Queue, Record, Waiting
+from dpresence.backends.mailbox import SHOWN_NOW, InboxRecord, Mailbox, Push, Queue, Record, Waiting
 from dpresence.errors import BackendUnavailable
 from dpresence.model import Grant, Notification
 from dpresence.tests.support import body_of
@@ -57,6 +58,7 @@ def waiting(backend: Mailbox, puid: str = "puid-of-app-1", user: str = "jane", s
     return backend.waiting(user, puid, shown_until)
 
 
+KEPT: InboxRecord = {"user": "jim", "position": 5, "notification": asdict(note("a")), "domain": "", "read": False, "held_until": None}
 RECORD: Record = {"user": "jane", "puid": "p", "id": "a", "position": 5, "expires_at": 2 * NOW, "notification": None, "taken_at": NOW}
 
 
@@ -74,6 +76,16 @@ CALLS: dict[str, Callable[[Mailbox], Any]] = {
     "restore": lambda it: it.restore([RECORD]),
     "sweep": lambda it: it.sweep(),
     "ping": lambda it: it.ping(),
+    "inbox": lambda it: it.inbox("jane", None, 10),
+    "unread": lambda it: it.unread("jane"),
+    "mark_read": lambda it: it.mark_read("jane", ["a"]),
+    "mark_read_until": lambda it: it.mark_read_until("jane", "a"),
+    "remove_entry": lambda it: it.remove_entry("jane", "a"),
+    "clear_inbox": lambda it: it.clear_inbox("jane"),
+    "release": lambda it: it.release("jane", "puid-of-app-1"),
+    "trim": lambda it: it.trim([("jane", "puid-of-app-1")]),
+    "inbox_records": lambda it: list(it.inbox_records()),
+    "restore_inbox": lambda it: it.restore_inbox([KEPT]),
 }
 
 

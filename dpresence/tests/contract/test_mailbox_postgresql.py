@@ -8,10 +8,11 @@ from dpresence.backends.mailbox.sql import SqlMailbox
 
 from .mailbox import MailboxContract
 from .mailbox_ends import MailboxEndsContract
+from .mailbox_inbox import MailboxInboxContract
 from .sql import nowhere
 
 
-class TestOnPostgreSQL(MailboxContract, MailboxEndsContract):
+class TestOnPostgreSQL(MailboxContract, MailboxEndsContract, MailboxInboxContract):
     @pytest.fixture
     def backend(self, database):
         return SqlMailbox(database)

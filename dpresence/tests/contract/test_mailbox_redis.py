@@ -11,10 +11,11 @@ from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 from .mailbox import CALLS, SHORT, MailboxContract, kept, one, push, settle
 from .mailbox_ends import MailboxEndsContract
+from .mailbox_inbox import MailboxInboxContract
 from .redis import running
 
 
-class TestOnRedis(MailboxContract, MailboxEndsContract):
+class TestOnRedis(MailboxContract, MailboxEndsContract, MailboxInboxContract):
     @pytest.fixture
     def backend(self, redis_server):
         mailbox = RedisMailbox(redis_server.server(), allow_volatile=False)

@@ -9,6 +9,7 @@ from dpresence.tests.support import FakeClock
 
 from .mailbox import DAY, MailboxContract, kept, one
 from .mailbox_ends import MailboxEndsContract
+from .mailbox_inbox import MailboxInboxContract
 from .sql import drop_tables, killed_after_ok, opened, spoil
 
 
@@ -17,7 +18,7 @@ def clock():
     return FakeClock()
 
 
-class TestInMemory(MailboxContract, MailboxEndsContract):
+class TestInMemory(MailboxContract, MailboxEndsContract, MailboxInboxContract):
     @pytest.fixture
     def backend(self, clock):
         with opened("sqlite://", clock) as database:
@@ -33,7 +34,7 @@ class TestInMemory(MailboxContract, MailboxEndsContract):
         return backend
 
 
-class TestInAFile(MailboxContract, MailboxEndsContract):
+class TestInAFile(MailboxContract, MailboxEndsContract, MailboxInboxContract):
     @pytest.fixture
     def backend(self, tmp_path, clock):
         with opened(f"sqlite:///{tmp_path}/presence.db", clock) as database:

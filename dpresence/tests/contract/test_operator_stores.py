@@ -96,14 +96,16 @@ def test_waiting_notifications_move_from_one_mailbox_to_the_other_and_back(ini, 
     mailbox = RedisMailbox(redis_server.server(), allow_volatile=False)
     mailbox.push([one("a"), one("b"), one("c", user="joe")], 100)
     mailbox.discard_received("jane", ["a"], None, NOW)
-    before = [each.notification for each in mailbox.pending("jane", 0, 10)]
+    mailbox.mark_read("jane", ["a"])
+    before, inbox = [each.notification for each in mailbox.pending("jane", 0, 10)], mailbox.inbox("jane", None, 10)
     assert main(["--ini", str(ini), "copy", "--from", "redis", "--to", "sql", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"notifications": 3}
+    assert json.loads(capsys.readouterr().out) == {"notifications": 3, "inbox_entries": 3}
     assert main(["--ini", str(ini), "copy", "--from", "sql", "--to", "redis"]) == 1
     assert capsys.readouterr().err == "dpresence: the mailbox in redis has notifications: it must be empty\n"
     redis_server.client.flushall()
     assert main(["--ini", str(ini), "copy", "--from", "sql", "--to", "redis"]) == 0
     assert [each.notification for each in mailbox.pending("jane", 0, 10)] == before
+    assert mailbox.inbox("jane", None, 10) == inbox and [each.read for each in inbox] == [False, True]
     mailbox.close()
 
 
@@ -114,7 +116,8 @@ def test_a_backup_of_postgresql_and_redis_is_restored(ini, database, migrated, r
     mailbox.push([one("a")], 100)
     folder = tmp_path / "backup"
     assert main(["--ini", str(ini), "backup", str(folder)]) == 0
-    assert sorted(path.name for path in folder.iterdir()) == ["mailbox.jsonl", "manifest.json", "presence.dump", "presence.ini"]
+    files = ["inboxes.jsonl", "mailbox.jsonl", "manifest.json", "presence.dump", "presence.ini"]
+    assert sorted(path.name for path in folder.iterdir()) == files
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600} and folder.stat().st_mode & 0o777 == 0o700
     mailbox.push([one("b")], 100)
     SqlDirectory(database).end_sessions(SqlDirectory(database).account_of("ann@example.org").id)
@@ -125,6 +128,7 @@ def test_a_backup_of_postgresql_and_redis_is_restored(ini, database, migrated, r
     assert summaries(migrated) == before
     assert SqlDirectory(database).version() == version, "the services see that the directory was restored"
     assert [each.notification.id for each in mailbox.pending("jane", 0, 10)] == ["a"]
+    assert [each.notification.id for each in mailbox.inbox("jane", None, 10)] == ["a"]
     mailbox.close()
 
 

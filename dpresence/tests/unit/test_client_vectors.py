@@ -13,7 +13,7 @@ from dpresence import messages
 from dpresence.errors import CloseCode, errno_table
 
 FOLDER = Path(__file__).parents[3] / "clients" / "vectors"
-SENT_TO_DEVICES = (messages.Notifications, messages.OkReply, messages.KoReply)
+SENT_TO_DEVICES = (messages.Notifications, messages.Unread, messages.OkReply, messages.KoReply)
 SENT_TO_SERVICES = (messages.Updates, messages.Snapshot, messages.AuthReply, messages.NotifyReply, messages.OkReply, messages.KoReply)
 BY_CLIENT = (1000, 1005, 1006)
 """Codes that no close frame of the service has: the client's own, or the lack of one."""
@@ -52,12 +52,16 @@ def is_one_of(frame: dict[str, Any], kinds: tuple[Any, ...]) -> bool:
 def test_the_service_accepts_what_the_client_sends(name):
     for frame in sent(VECTORS[name]):
         device = VECTORS[name]["client"] == "device"
-        kind = {"auth": messages.Authenticate, "notify": messages.Notify, "ping": messages.Ping, "ack": messages.Acknowledge}.get(
-            frame.get("action")
-        )
+        kind = {
+            "auth": messages.Authenticate,
+            "notify": messages.Notify,
+            "ping": messages.Ping,
+            "ack": messages.Acknowledge,
+            "read": messages.MarkRead,
+        }.get(frame.get("action"))
         update = messages.OverrideUpdate if "override" in frame else messages.StatusUpdate
         messages.parse(kind or update, json.dumps(frame))
-        assert device == (kind in (None, messages.Acknowledge))
+        assert device == (kind in (None, messages.Acknowledge, messages.MarkRead))
 
 
 @pytest.mark.parametrize("name", OWN)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from dpresence.backends.mailbox import Push
-from dpresence.backends.sql.tables import notifications, received_unseen
+from dpresence.backends.sql.tables import inbox, notifications, received_unseen
 from dpresence.model import Notification
 from dpresence.tests.web.support import App, World
 
@@ -23,11 +23,11 @@ def kept(request: pytest.FixtureRequest, make_world: Callable[..., World]) -> tu
     if request.param == "sql":
         world = make_world()
         database = world.registry.backends.mailbox.database
-        counts = [select(func.count()).select_from(table) for table in (notifications, received_unseen)]
+        counts = [select(func.count()).select_from(table) for table in (notifications, received_unseen, inbox)]
         return world, lambda: [database.run(lambda connection, count=count: connection.scalar(count)) for count in counts]
     redis = request.getfixturevalue("redis_server")
     world = make_world(mailbox="redis", redis__url=redis.url)
-    return world, lambda: [0 for _ in range(2)] if set(redis.client.keys()) <= {b"dpresence:m:count"} else redis.client.keys()
+    return world, lambda: [0 for _ in range(3)] if set(redis.client.keys()) <= {b"dpresence:m:count"} else redis.client.keys()
 
 
 def push(world: World, user: str, puid: str, *names: str) -> None:
@@ -52,8 +52,11 @@ def test_what_was_pushed_for_a_grant_that_had_ended_is_found_and_discarded(kept:
     push(world, "gone-0", "puid-0", *(f"m{n}" for n in range(150)))
     later(world)
     assert world.notify(app, {"puid": puid})[0]["queue_size"] == 2
-    world.person(ANN)("DELETE", f"/grant/{app.id}")
-    assert left() == [0, 0]
+    ann = world.person(ANN)
+    ann("DELETE", f"/grant/{app.id}")
+    assert len(ann("GET", "/notifications").json["notifications"]) == 2, "the history is the person's own"
+    ann("DELETE", "/notifications")
+    assert left() == [0, 0, 0]
 
 
 def test_after_everybody_is_erased_the_store_is_empty(kept: tuple[World, Callable[[], Any]]) -> None:
@@ -72,9 +75,9 @@ def test_after_everybody_is_erased_the_store_is_empty(kept: tuple[World, Callabl
     world.carry_out()
     for user, puid in zip(users, people.values(), strict=True):
         push(world, user, puid, "late")
-    assert left() != [0, 0]
+    assert left() != [0, 0, 0]
     later(world)
-    assert left() == [0, 0]
+    assert left() == [0, 0, 0]
 
 
 def test_one_process_at_a_time_looks_for_them(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from ..credentials import Credentials
 from ..device_core import DeviceCore
 from ..driver import RANDOM, DeviceDriver
 from ..inbox import Inbox
-from ..outputs import Notified, Stopped
+from ..outputs import Notified, Stopped, Unread
 from ..stores import MemoryTickets, Tickets
 from ..values import STATUSES, Notification
 from ..websocket import channel_url
@@ -27,6 +27,7 @@ class Device(Client):
     :param device: name of this device: 1 to 64 of ``A-Z a-z 0-9 . _ : -``. Two programs with one name replace each other.
     :param status: first status: ``online``, ``unavailable`` or ``offline``.
     :param tickets: keeps the ticket of the next connection, for example ``FileTickets("ticket")``; None: in memory only.
+    :param inbox: keep the number of unread notifications in ``unread``.
     :param context: TLS settings; None for the default ones.
     :param open_seconds: longest wait of ``start`` for the first sign-in.
     :raises ValueError: the URL is not one of a service, or the status is none.
@@ -42,6 +43,7 @@ class Device(Client):
         device: str | None = None,
         status: str = "online",
         tickets: Tickets | None = None,
+        inbox: bool = False,
         context: ssl.SSLContext | None = None,
         open_seconds: float = OPEN_SECONDS,
     ) -> None:
@@ -51,14 +53,15 @@ class Device(Client):
         self._status = _checked(status)
         self._tickets = tickets or MemoryTickets()
         self._ticket = self._tickets.load()
+        self._inbox, self._unread = inbox, 0
 
     def __repr__(self) -> str:
         return f"<Device {self._name or 'without a name'}>"
 
     def _make(self) -> None:
-        self.core = DeviceCore(self._email, self._name, self._status, self._ticket, RANDOM)
+        self.core = DeviceCore(self._email, self._name, self._status, self._ticket, RANDOM, self._inbox)
         self.inbox = Inbox(lambda: True)  # the service sends at most 500 notifications before they are acknowledged
-        handlers: Dict[type, Callable[[Any], None]] = {Notified: self._notified, Stopped: self._stopped}
+        handlers: Dict[type, Callable[[Any], None]] = {Notified: self._notified, Unread: self._count, Stopped: self._stopped}
         self.driver = DeviceDriver(
             self.core,
             self._credentials,
@@ -72,6 +75,9 @@ class Device(Client):
     def _notified(self, output: Notified) -> None:
         for notification in output.notifications:
             self.inbox.put(notification)
+
+    def _count(self, output: Unread) -> None:
+        self._unread = output.number
 
     def _stopped(self, output: Stopped) -> None:
         self.inbox.end()
@@ -104,6 +110,19 @@ class Device(Client):
         checked = None if status is None else _checked(status)
         self.check_running()
         self.driver.event("set_override", checked, until)
+
+    @property
+    def unread(self) -> int:
+        """The number of unread notifications in the inbox of the user, as the service has sent it last; 0 without ``inbox``."""
+        return self._unread
+
+    def mark_read(self, *notifications: Notification) -> None:
+        """Mark notifications as read on all devices of the user: now, or once signed in.
+
+        :raises PresenceError: the client has stopped.
+        """
+        self.check_running()
+        self.driver.event("mark_read", [one.id for one in notifications])
 
     async def wait_closed(self) -> None:
         """Wait until the client is closed.

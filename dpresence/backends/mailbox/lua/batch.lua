@@ -12,6 +12,14 @@
 --   queues         sorted set without scores: "USER PUID" of every queue that is not empty
 --   due            sorted set: "USER PUID" of the same queues by the earliest expiry in the queue, or an earlier time
 --
+--   inbox:USER     sorted set: ids of the entries of the inbox by position, microseconds since the epoch
+--   unread:USER    sorted set: ids of those that are unread, by position
+--   kept:USER      hash: id -> "end puid domain text", of these entries and of those that are held; the end is 0 unless one is held
+--   held:PUID      sorted set: ids of entries that are held, by position
+--   holds:USER     sorted set: the same for all PUIDs of a user
+--   held           sorted set: "USER PUID ID" of all entries that are held, by time of expiry (ms)
+--   inboxes        sorted set: users by the position of their oldest entry, or an earlier one
+--
 -- An earlier version used other keys. They are migrated when their data is needed, and by sweeps:
 --   for:USER       hash: id -> cmsgpack of position, application, end (ms) and a JSON list whose third element is the PUID
 --   ends           sorted set: "USER ID" by time of expiry
@@ -28,7 +36,8 @@ local delivery, migration, queues = require('delivery'), require('migration'), r
 local function execute(operation)
   local name = operation[1]
   if migration.has_earlier(operation[2]) then return false end
-  local run = delivery[name] or require('purging')[name] or migration.operations[name] or require('records')[name]
+  local run = delivery[name] or require('inbox').operations[name] or require('purging')[name] or migration.operations[name]
+    or require('records')[name]
   return run(unpack(operation, 3))
 end
 

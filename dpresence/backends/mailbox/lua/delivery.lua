@@ -25,22 +25,23 @@ end
 local function by_queue(items)
   local found, order = {}, {}
   for index, item in ipairs(items) do
-    local user, puid, id, ttl, shown_until, text = unpack(item)
+    local user, puid, id, ttl, shown_until, text, domain, held = unpack(item)
     local queue = found[puid]
     if not queue then
       queue = { user = user, puid = puid, shown_until = shown_until, items = {}, places = {} }
       found[puid] = queue
       order[#order + 1] = queue
     end
-    queue.items[#queue.items + 1] = { id, next_position(), now + ttl, text }
+    queue.items[#queue.items + 1] = { id, next_position(), now + ttl, text, domain, held }
     queue.places[#queue.places + 1] = index
   end
   call('SET', queues.prefix .. 'count', number(position))
   return order
 end
 
--- items: each with user, PUID, id, time to live (ms), shown_until (ms), text.
-function run.push(items, limit)
+-- items: each with user, PUID, id, time to live (ms), shown_until (ms), text, domain, and whether its entry of the inbox is held.
+-- keep: store entries of inboxes.
+function run.push(items, limit, keep)
   local results, left, some = {}, FEW, by_queue(items)
   for _, queue in ipairs(some) do
     left, queue.size = queues.tidy(queue.user, queue.puid, queue.shown_until, limit, left)
@@ -50,6 +51,7 @@ function run.push(items, limit)
     end
   end
   queues.add(some)
+  if keep then require('inbox').keep(some) end
   for _, queue in ipairs(some) do
     local excess = queue.size + #queue.items - limit
     if excess > 0 then

@@ -23,6 +23,8 @@ end
 function run.purge_queues(wanted)
   local count, left = 0, queues.MANY
   for index, queue in ipairs(wanted) do
+    left = left - require('inbox').purge_held(queue[1], queue[2], left)
+    if left == 0 then return { count, index - 1 } end
     local found, size, empty = purge_some(queue[1], queue[2], left)
     count, left = count + found, left - size
     if not empty then return { count, index - 1 } end

@@ -1,7 +1,7 @@
 """The mailbox in an SQL database. Each method except the sweep is one transaction; ``position`` orders a queue.
 
 Expiry times use the database's clock; see ``Database.now``. Notifications that a user receives while shown as offline
-move from ``notifications`` to ``received_unseen``, which stores no content and is only counted.
+move from ``notifications`` to ``received_unseen``, which stores no content and is only counted. ``inbox`` has the inboxes.
 """
 # ruff: noqa: D102 - the abstract base documents each method
 
@@ -13,16 +13,17 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, insert, literal_column, select, tuple_, union_all
 
-from ...model import Notification
-from ..sql import postgresql
-from ..sql.engine import Database
-from ..sql.locks import lock_names
-from ..sql.rows import Rows
-from ..sql.statements import Statement
-from ..sql.tables import notifications as table
-from ..sql.tables import received_unseen
-from ..sql.transactions import reading, transaction, transaction_of
-from . import Mailbox, Push, Queue, QueueKey, Record, Stored, Waiting
+from ....model import Notification
+from ...sql import postgresql
+from ...sql.engine import Database
+from ...sql.locks import lock_names
+from ...sql.rows import Rows
+from ...sql.statements import Statement
+from ...sql.tables import notifications as table
+from ...sql.tables import received_unseen
+from ...sql.transactions import reading, transaction, transaction_of
+from .. import InboxLimits, Mailbox, Push, Queue, QueueKey, Record, Stored, Waiting
+from .inbox import SqlInbox
 
 NOTIFICATIONS = Rows(table, Notification)
 
@@ -50,11 +51,14 @@ _SWEPT = 500
 """Maximum number of rows that one transaction of the sweep deletes."""
 
 
-class SqlMailbox(Mailbox):
+_DEFAULT_LIMITS = InboxLimits()
+
+
+class SqlMailbox(SqlInbox, Mailbox):
     """Undelivered notifications in a ``Database`` that is shared with the directory. Closing either backend closes the database."""
 
-    def __init__(self, database: Database) -> None:
-        super().__init__()
+    def __init__(self, database: Database, limits: InboxLimits = _DEFAULT_LIMITS) -> None:
+        super().__init__(limits)
         self.database = database
 
     def push(self, items: Sequence[Push], limit: int, sender: str = "") -> Sequence[Stored]:
@@ -75,6 +79,7 @@ class SqlMailbox(Mailbox):
         expired = _tidy(connection, queues, trusted)
         sizes = _sizes(connection, queues, now)
         connection.execute(_ADD, [_row(item, now) for item in items])
+        self._add_entries(connection, items, now)
         positions = _positions(connection, users, [item.notification.id for item in items])
         answers = []
         for item in items:
@@ -122,12 +127,14 @@ class SqlMailbox(Mailbox):
     @transaction(erasing=True)
     def purge(self, connection: Connection, user: str) -> int:
         connection.execute(delete(received_unseen).where(received_unseen.c.user == user))
+        self._purge_inbox(connection, user)
         return NOTIFICATIONS.delete(connection, table.c.user == user)
 
     @transaction()
     def purge_grants(self, connection: Connection, grants: Sequence[QueueKey]) -> int:
         users, puids = {grant.user for grant in grants}, {grant.puid for grant in grants}
         connection.execute(delete(received_unseen).where(received_unseen.c.user.in_(users), received_unseen.c.puid.in_(puids)))
+        self._purge_held(connection, users, puids)
         return NOTIFICATIONS.delete(connection, table.c.user.in_(users), table.c.puid.in_(puids))
 
     @reading()
@@ -169,6 +176,7 @@ class SqlMailbox(Mailbox):
             total += count
             if each is table:
                 self.discarded["expired"] += total
+        self._sweep_inboxes()
         return total
 
     @transaction(erasing=True)

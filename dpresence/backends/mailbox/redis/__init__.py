@@ -6,8 +6,9 @@ default of Redis, a crash may lose the last one or two seconds; the log contains
 The work of one script is bounded over all its queues, and so is the total weight of one batch (``_weight``). A larger call runs several
 scripts. A push remains atomic: earlier scripts discard entries of its queues that are due.
 
-Data of an earlier version is migrated when it is needed, and the rest by sweeps. Processes of that version may run beside
-processes of this version: the data that they store is migrated in the same way, but they do not see the data of this version.
+``inbox`` has the inboxes. Data of an earlier version is migrated when it is needed, and the rest by sweeps. Processes of that
+version may run beside processes of this version: the data that they store is migrated in the same way, but they do not see the data of
+this version.
 """
 # ruff: noqa: D102 - the abstract base documents each method
 
@@ -16,38 +17,36 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import msgspec
 from redis.exceptions import ReadOnlyError, ResponseError
 
-from ...errors import SettingError
-from ...model import Notification
-from ..redis.checks import check_server
-from ..redis.client import BatchingClient, ExecuteBatch, Operation
-from ..redis.connection import RedisConnection
-from ..redis.connections import ConnectionFactory
-from ..redis.scripts import Script, script
-from ..redis.state import REPLICA, state_of
-from . import Mailbox, Push, Queue, QueueKey, Record, Stored, Waiting
+from ....errors import SettingError
+from ...redis.checks import check_server
+from ...redis.client import BatchingClient, ExecuteBatch, Operation
+from ...redis.connection import RedisConnection
+from ...redis.connections import ConnectionFactory
+from ...redis.scripts import Script, script
+from ...redis.state import REPLICA, state_of
+from .. import InboxLimits, Mailbox, Push, Queue, QueueKey, Record, Stored, Waiting
+from .inbox import MANY, RedisInbox, notification_of, slices
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
-_SCRIPT = script(__package__, "batch")
+_SCRIPT = script(__package__.rpartition(".")[0], "batch")
 _encode_json = msgspec.json.Encoder().encode
-_MANY = 100
-"""Notifications handled in one step."""
-_PUSH_WEIGHT = 8
+_PUSH_WEIGHT = 12
 _TIDY_WEIGHT = 5
 """Weight of the entries that a push or a count discards itself."""
 _UNTIDY = "untidy"
 """Result of an operation whose queues hold more discardable entries than it discards itself; see ``lua/delivery.lua``."""
 _NO_LIMIT = 2**52
 _MAY_LOSE = "acknowledged notifications may be lost at a crash: %s"
+_DEFAULT_LIMITS = InboxLimits()
 
 
-class RedisMailbox(Mailbox):
+class RedisMailbox(RedisInbox, Mailbox):
     """See ``Mailbox``.
 
     :param allow_volatile: accept a server that may lose acknowledged writes.
@@ -55,8 +54,8 @@ class RedisMailbox(Mailbox):
     :raises BackendUnavailable: the server does not answer.
     """
 
-    def __init__(self, server: ConnectionFactory, allow_volatile: bool) -> None:
-        super().__init__()
+    def __init__(self, server: ConnectionFactory, allow_volatile: bool, limits: InboxLimits = _DEFAULT_LIMITS) -> None:
+        super().__init__(limits)
         check_server(server)
         reason = _why_volatile(server.facts())
         if reason and not allow_volatile:
@@ -107,12 +106,9 @@ class RedisMailbox(Mailbox):
     def push(self, items: Sequence[Push], limit: int, sender: str = "") -> Sequence[Stored]:
         if not items:
             return []
-        brief = [
-            (one.user, one.notification.puid, one.notification.id, one.ttl_ms, one.shown_until, _encode_json(one.notification).decode())
-            for one in items
-        ]
+        brief = [_brief(one) for one in items]
         queues = {(one.user, one.notification.puid): one.shown_until for one in items}
-        return [Stored(*stored) for stored in self._tidied("push", queues, limit, brief, limit)]
+        return [Stored(*stored) for stored in self._tidied("push", queues, limit, brief, limit, bool(self.limits.days))]
 
     def _tidied(self, name: str, queues: Mapping[tuple[str, str], int], limit: int, *arguments: Any) -> Any:
         """Run an operation on some queues, after entries that have expired, are no longer counted or exceed the limit are discarded.
@@ -128,35 +124,36 @@ class RedisMailbox(Mailbox):
     def pending(self, user: str, after: int, limit: int) -> Sequence[Waiting]:
         found: list[Waiting] = []
         while len(found) < limit:
-            after, page = self._call("pending", (user,), user, after, min(limit - len(found), _MANY))
-            found += [Waiting(position, _notification(text)) for position, text in page]
+            after, page = self._call("pending", (user,), user, after, min(limit - len(found), MANY))
+            found += [Waiting(position, notification_of(text)) for position, text in page]
             if not after:
                 break
         return found
 
     def undelivered_ids(self, user: str, ids: Collection[str]) -> set[str]:
-        return {name for some in _slices(list(ids)) for name in self._call("undelivered_ids", (user,), user, some)}
+        return {name for some in slices(list(ids)) for name in self._call("undelivered_ids", (user,), user, some)}
 
     def waiting(self, user: str, puid: str, shown_until: int) -> int:
         return cast("int", self._tidied("waiting", {(user, puid): 0}, _NO_LIMIT, user, puid, shown_until))
 
     def discard_received(self, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
         hidden = None if unseen is None else set(unseen)
-        return sum(self._call("discard_received", (user,), user, some, self._hidden(user, some, hidden), at) for some in _slices(ids))
+        return sum(self._call("discard_received", (user,), user, some, self._hidden(user, some, hidden), at) for some in slices(ids))
 
     def _hidden(self, user: str, ids: Sequence[str], unseen: set[str] | None) -> Any:
         """Return the PUIDs whose notifications remain counted, in the form the script takes; a large set is reduced to those of ``ids``."""
         if unseen is None:
             return "all"
-        return list(unseen if len(unseen) <= _MANY else unseen.intersection(self._call("puids", (user,), user, ids)))
+        return list(unseen if len(unseen) <= MANY else unseen.intersection(self._call("puids", (user,), user, ids)))
 
     def purge(self, user: str) -> int:
+        self._repeat("purge_inbox", (), user)
         return self._repeat("purge", (user,), user)
 
     def purge_grants(self, grants: Sequence[QueueKey]) -> int:
         queues, total = [(grant.user, grant.puid) for grant in grants], 0
         while queues:
-            some = queues[:_MANY]
+            some = queues[:MANY]
             count, done = self._call("purge_queues", {user for user, _ in some}, some)
             total, queues = total + count, queues[done:]
         return total
@@ -169,17 +166,17 @@ class RedisMailbox(Mailbox):
         while self._client.call("migrate_some", ()):
             pass
         after = Queue("", "")
-        while page := self.queues(after, _MANY):
+        while page := self.queues(after, MANY):
             for user, puid in page:
                 for name, position, ends, text, taken_at in self._call("records", (user,), user, puid):
-                    content = asdict(_notification(text)) if text else None
+                    content = asdict(notification_of(text)) if text else None
                     yield Record(
                         user=user, puid=puid, id=name, position=position, expires_at=ends, notification=content, taken_at=taken_at or None
                     )
             after = page[-1]
 
     def restore(self, records: Sequence[Record]) -> None:
-        for some in _slices(records):
+        for some in slices(records):
             items = [
                 (one["user"], one["puid"], one["id"], one["position"], one["expires_at"], _text(one), one["taken_at"] or False)
                 for one in some
@@ -189,6 +186,7 @@ class RedisMailbox(Mailbox):
     def sweep(self) -> int:
         while self._client.call("migrate_some", ()):
             pass
+        self._repeat("sweep_inboxes", (), self.limits.age_ms)
         return self._repeat("sweep", ())
 
     def ping(self) -> None:
@@ -196,6 +194,11 @@ class RedisMailbox(Mailbox):
 
     def close(self) -> None:
         self._client.close()
+
+
+def _brief(one: Push) -> tuple[Any, ...]:
+    item, text = one.notification, _encode_json(one.notification).decode()
+    return one.user, item.puid, item.id, one.ttl_ms, one.shown_until, text, one.domain, one.held
 
 
 def _weight(operation: Operation) -> int:
@@ -206,22 +209,12 @@ def _weight(operation: Operation) -> int:
     if name == "pending":
         return 2 * cast("int", arguments[2])
     if name in ("tidy", "purge_queues"):
-        return _MANY + len(arguments[0])
-    return {"ping": 1, "waiting": _TIDY_WEIGHT}.get(name, _MANY)
+        return MANY + len(arguments[0])
+    return {"ping": 1, "waiting": _TIDY_WEIGHT, "unread": _TIDY_WEIGHT}.get(name, MANY)
 
 
 def _text(record: Record) -> str:
     return _encode_json(record["notification"]).decode() if record["notification"] else ""
-
-
-def _slices(ids: Sequence[T]) -> list[Sequence[T]]:
-    return [ids[start : start + _MANY] for start in range(0, len(ids), _MANY)]
-
-
-def _notification(text: str) -> Notification:
-    """Decode a stored notification: an object, or a list of fields as written by an earlier version."""
-    stored = msgspec.json.decode(text)
-    return Notification(*stored[:7]) if isinstance(stored, list) else msgspec.convert(stored, Notification)
 
 
 def _why_volatile(facts: Mapping[str, str]) -> str | None:

@@ -1,0 +1,222 @@
+-- The inboxes: their keys are described in batch.lua. A push executes the same commands for an entry that is held as for one that is shown.
+local queues = require('queues')
+local call, key, number, now, MANY = redis.call, queues.key, queues.number, queues.now, queues.MANY
+local inboxes, held = queues.prefix .. 'inboxes', queues.prefix .. 'held'
+local M = { operations = {} }
+local run = M.operations
+
+local function show(user, id, position)
+  call('ZADD', key('inbox', user), number(position), id)
+  call('ZADD', key('unread', user), number(position), id)
+  call('ZADD', inboxes, 'LT', number(position), user)
+end
+
+local function hold(user, puid, id, position, ends)
+  call('ZADD', key('held', puid), number(position), id)
+  call('ZADD', key('holds', user), number(position), id)
+  call('ZADD', held, number(ends), user .. ' ' .. puid .. ' ' .. id)
+end
+
+-- Store one entry. held_until: 0 for one that is shown.
+local function keep(user, puid, id, position, text, domain, held_until)
+  call('HSET', key('kept', user), id, number(held_until) .. ' ' .. puid .. ' ' .. domain .. ' ' .. text)
+  if held_until > 0 then hold(user, puid, id, position, held_until) else show(user, id, position) end
+end
+
+-- Store the notifications of a push; each item: id, position, end (ms), text, domain, whether it is held.
+function M.keep(some)
+  for _, queue in ipairs(some) do
+    for _, item in ipairs(queue.items) do
+      local id, position, ends, text, domain, is_held = unpack(item)
+      keep(queue.user, queue.puid, id, position, text, domain, is_held and ends or 0)
+    end
+  end
+end
+
+local function remove(user, ids)
+  if #ids == 0 then return 0 end
+  call('ZREM', key('unread', user), unpack(ids))
+  call('HDEL', key('kept', user), unpack(ids))
+  local count = call('ZREM', key('inbox', user), unpack(ids))
+  if call('EXISTS', key('inbox', user)) == 0 then call('ZREM', inboxes, user) end
+  return count
+end
+
+local function let_go(user, puid, ids) -- of held entries, without their content
+  if #ids == 0 then return end
+  call('ZREM', key('held', puid), unpack(ids))
+  call('ZREM', key('holds', user), unpack(ids))
+  for index, id in ipairs(ids) do ids[index] = user .. ' ' .. puid .. ' ' .. id end
+  call('ZREM', held, unpack(ids))
+end
+
+local function drop_held(user, puid, ids)
+  if #ids > 0 then call('HDEL', key('kept', user), unpack(ids)) end
+  let_go(user, puid, ids)
+end
+
+-- Delete up to ``most`` held entries of a grant; return how many.
+function M.purge_held(user, puid, most)
+  local ids = call('ZRANGE', key('held', puid), 0, most - 1)
+  local count = #ids
+  drop_held(user, puid, ids)
+  return count
+end
+
+-- Return held_until, PUID, domain and text of a stored entry.
+local function parts(value)
+  local ends, puid, domain, text = string.match(value, '^(%d+) (%S*) (%S*) (.*)$')
+  return tonumber(ends), puid, domain, text
+end
+
+-- Return the position of the oldest entry within the limits, age in ms.
+local function floor(user, age, most)
+  local oldest = call('ZREVRANGE', key('inbox', user), most - 1, most - 1, 'WITHSCORES')[2]
+  return number(math.max(queues.microseconds - age * 1000 + 1, tonumber(oldest or 0)))
+end
+
+-- Return position, domain, text and whether it is unread, of up to MANY entries. before: 0 for the newest.
+function run.inbox(user, before, limit, age, most)
+  local highest = before > 0 and '(' .. number(before) or '+inf'
+  local found = call('ZREVRANGEBYSCORE', key('inbox', user), highest, floor(user, age, most), 'WITHSCORES', 'LIMIT', 0, limit)
+  local page = {}
+  for index = 1, #found, 2 do
+    local id = found[index]
+    local value, unread = call('HGET', key('kept', user), id), call('ZSCORE', key('unread', user), id)
+    if value then
+      local _, _, domain, text = parts(value)
+      page[#page + 1] = { tonumber(found[index + 1]), domain, text, unread and 1 or 0 }
+    end
+  end
+  return page
+end
+
+function run.unread(user, age, most)
+  return call('ZCOUNT', key('unread', user), floor(user, age, most), '+inf')
+end
+
+function run.mark_read(user, ids)
+  return call('ZREM', key('unread', user), unpack(ids))
+end
+
+function run.mark_read_until(user, id)
+  local position = call('ZSCORE', key('inbox', user), id)
+  return position and call('ZREMRANGEBYSCORE', key('unread', user), '-inf', position) or 0
+end
+
+function run.remove_entry(user, id)
+  return call('ZSCORE', key('inbox', user), id) and remove(user, { id }) or 0
+end
+
+-- Return how many were deleted, and whether more may remain.
+function run.clear_inbox(user)
+  local ids = call('ZRANGE', key('inbox', user), 0, MANY - 1)
+  return { remove(user, ids), #ids == MANY }
+end
+
+-- Show or delete held entries of a grant, oldest first; return 0 and whether more remain.
+function run.release(user, puid, most)
+  local size = call('ZCARD', key('held', puid))
+  if size > most then
+    M.purge_held(user, puid, math.min(size - most, MANY))
+    return { 0, true }
+  end
+  local ids, last = call('ZRANGE', key('held', puid), 0, MANY - 1), call('ZREVRANGE', key('inbox', user), 0, 0, 'WITHSCORES')[2]
+  local position = math.max(queues.microseconds, tonumber(last or 0) + 1)
+  for index, id in ipairs(ids) do
+    local value = call('HGET', key('kept', user), id)
+    local ends, _, domain, text = parts(value or '0   ')
+    if ends > now then
+      keep(user, puid, id, position + index, text, domain, 0)
+    else
+      call('HDEL', key('kept', user), id)
+    end
+  end
+  let_go(user, puid, ids)
+  return { 0, call('EXISTS', key('held', puid)) == 1 }
+end
+
+-- Delete entries beyond the limits. Each queue: user, PUID. Return how many queues are finished.
+function run.trim(some, most, most_held)
+  local left = MANY
+  for index, queue in ipairs(some) do
+    local user, puid = unpack(queue)
+    local excess = math.min(call('ZCARD', key('inbox', user)) - most, left)
+    if excess > 0 then left = left - remove(user, call('ZRANGE', key('inbox', user), 0, excess - 1)) end
+    local excess_held = math.min(call('ZCARD', key('held', puid)) - most_held, left)
+    if excess_held > 0 then left = left - M.purge_held(user, puid, excess_held) end
+    if left <= 0 then return index - 1 end
+  end
+  return #some
+end
+
+-- Delete entries that are too old and held ones that have expired; return how many, and whether more may remain. age: in ms.
+function run.sweep_inboxes(age)
+  local oldest, count = number(queues.microseconds - age * 1000), 0
+  local expired = call('ZRANGEBYSCORE', held, '-inf', now, 'LIMIT', 0, queues.SOME)
+  for _, name in ipairs(expired) do
+    local user, puid, id = string.match(name, '^(.*) (%S+) (%S+)$')
+    drop_held(user, puid, { id })
+  end
+  local due = call('ZRANGEBYSCORE', inboxes, '-inf', oldest, 'LIMIT', 0, queues.SOME)
+  for _, user in ipairs(due) do
+    if count >= MANY then break end
+    local ids = call('ZRANGEBYSCORE', key('inbox', user), '-inf', oldest, 'LIMIT', 0, MANY)
+    count = count + remove(user, ids)
+    local next = call('ZRANGE', key('inbox', user), 0, 0, 'WITHSCORES')[2]
+    if next then call('ZADD', inboxes, next, user) end
+  end
+  return { count, #due > 0 or #expired > 0 }
+end
+
+-- Delete everything of a user; return 0 and whether more may remain.
+function run.purge_inbox(user)
+  local shown, ids = call('ZRANGE', key('inbox', user), 0, MANY - 1), call('ZRANGE', key('holds', user), 0, MANY - 1)
+  remove(user, shown)
+  for _, id in ipairs(ids) do
+    local _, puid = parts(call('HGET', key('kept', user), id))
+    drop_held(user, puid, { id })
+  end
+  return { 0, #shown == MANY or #ids == MANY }
+end
+
+local function record(user, id, position)
+  local value = call('HGET', key('kept', user), id)
+  if not value then return nil end
+  local ends, _, domain, text = parts(value)
+  return { user, tonumber(position), text, domain, ends == 0 and not call('ZSCORE', key('unread', user), id), ends }
+end
+
+-- Return the users of MANY inboxes from the rank ``start`` on.
+function run.inbox_users(start)
+  return call('ZRANGE', inboxes, start, start + MANY - 1)
+end
+
+-- Return user, position, text, domain, whether it is read, and the end (ms) or 0, of MANY entries of a user from a rank on.
+function run.inbox_records(user, start)
+  local found, places = {}, call('ZRANGE', key('inbox', user), start, start + MANY - 1, 'WITHSCORES')
+  for index = 1, #places, 2 do found[#found + 1] = record(user, places[index], places[index + 1]) end
+  return found
+end
+
+-- Return the same of MANY held entries of all users from a rank on.
+function run.held_records(start)
+  local found = {}
+  for _, name in ipairs(call('ZRANGE', held, start, start + MANY - 1)) do
+    local user, puid, id = string.match(name, '^(.*) (%S+) (%S+)$')
+    found[#found + 1] = record(user, id, call('ZSCORE', key('held', puid), id))
+  end
+  return found
+end
+
+-- items: each with user, PUID, id, position, text, domain, whether it is read, held_until (ms) or 0.
+function run.restore_inbox(items)
+  for _, item in ipairs(items) do
+    local user, puid, id, position, text, domain, is_read, held_until = unpack(item)
+    keep(user, puid, id, position, text, domain, held_until)
+    if is_read then call('ZREM', key('unread', user), id) end
+  end
+  return #items
+end
+
+return M

@@ -1,0 +1,104 @@
+"""The inboxes in Redis. ``lua/inbox.lua`` executes their operations, each on a bounded number of entries."""
+# ruff: noqa: D102 - the abstract base documents each method
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+import msgspec
+
+from ....model import Notification
+from ..inbox import Inbox, InboxEntry, InboxLimits, InboxRecord
+
+T = TypeVar("T")
+
+MANY = 100
+"""Notifications handled in one step."""
+
+
+class RedisInbox(Inbox):
+    """The part of ``RedisMailbox`` that reads and changes inboxes."""
+
+    limits: InboxLimits
+
+    def _call(self, name: str, users: Collection[str], *arguments: Any) -> Any:
+        raise NotImplementedError
+
+    def _repeat(self, name: str, users: Collection[str], *arguments: Any) -> int:
+        raise NotImplementedError
+
+    def inbox(self, user: str, before: int | None, limit: int) -> Sequence[InboxEntry]:
+        found: list[InboxEntry] = []
+        while len(found) < limit:
+            wanted = min(limit - len(found), MANY)
+            page = self._call("inbox", (), user, before or 0, wanted, self.limits.age_ms, self.limits.entries)
+            found += [InboxEntry(position, notification_of(text), domain, not unread) for position, domain, text, unread in page]
+            if len(page) < wanted:
+                break
+            before = found[-1].position
+        return found
+
+    def unread(self, user: str) -> int:
+        count: int = self._call("unread", (), user, self.limits.age_ms, self.limits.entries)
+        return count
+
+    def mark_read(self, user: str, ids: Sequence[str]) -> int:
+        return sum(self._call("mark_read", (), user, some) for some in slices(ids))
+
+    def mark_read_until(self, user: str, id_: str) -> int:
+        count: int = self._call("mark_read_until", (), user, id_)
+        return count
+
+    def remove_entry(self, user: str, id_: str) -> bool:
+        return bool(self._call("remove_entry", (), user, id_))
+
+    def clear_inbox(self, user: str) -> int:
+        return self._repeat("clear_inbox", (), user)
+
+    def release(self, user: str, puid: str) -> None:
+        self._repeat("release", (), user, puid, self.limits.held)
+
+    def trim(self, queues: Sequence[tuple[str, str]]) -> None:
+        left = list(queues)
+        while left:
+            left = left[self._call("trim", (), left[:MANY], self.limits.entries, self.limits.held) :]
+
+    def inbox_records(self) -> Iterator[InboxRecord]:
+        start = 0
+        while users := self._call("inbox_users", (), start):
+            for user in users:
+                yield from self._records("inbox_records", user)
+            start += len(users)
+        yield from self._records("held_records")
+
+    def _records(self, name: str, *arguments: str) -> Iterator[InboxRecord]:
+        start = 0
+        while page := self._call(name, (), *arguments, start):
+            for user, position, text, domain, read, held_until in page:
+                content = asdict(notification_of(text))
+                yield InboxRecord(
+                    user=user, position=position, notification=content, domain=domain, read=bool(read), held_until=held_until or None
+                )
+            start += MANY
+
+    def restore_inbox(self, records: Sequence[InboxRecord]) -> None:
+        for some in slices(records):
+            self._call("restore_inbox", (), [_item(one) for one in some])
+
+
+def _item(one: InboxRecord) -> tuple[Any, ...]:
+    content, text = one["notification"], msgspec.json.encode(one["notification"]).decode()
+    return one["user"], content["puid"], content["id"], one["position"], text, one["domain"], one["read"], one["held_until"] or 0
+
+
+def slices(items: Sequence[T]) -> list[Sequence[T]]:
+    """Return the items in groups of ``MANY``."""
+    return [items[start : start + MANY] for start in range(0, len(items), MANY)]
+
+
+def notification_of(text: str) -> Notification:
+    """Decode a stored notification: an object, or a list of fields as written by an earlier version."""
+    stored = msgspec.json.decode(text)
+    return Notification(*stored[:7]) if isinstance(stored, list) else msgspec.convert(stored, Notification)

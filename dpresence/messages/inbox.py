@@ -1,0 +1,82 @@
+"""Bodies of a user's inbox, and the frames with which devices follow it (docs/protocol.md, sections 3 and 6)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from ..lookalikes import site
+from ..model import Notification
+from .base import Frame
+
+_Id = Annotated[str, Meta(max_length=64, description="the id of a notification")]
+_Ids = Annotated[list[_Id], Meta(max_length=10_000, description="a list of notification ids")]
+
+
+class MarkRead(Frame, kw_only=True):
+    """A device's user has read notifications (section 3).
+
+    :param notifications: ids of notifications; those that are not in the inbox are no error.
+    """
+
+    action: Literal["read"]
+    notifications: _Ids
+
+
+class Unread(Struct):
+    """The number of unread notifications: a frame for devices with ``inbox`` (section 3), and an answer (section 6)."""
+
+    unread: int
+
+
+class ReadNotifications(Struct, forbid_unknown_fields=True):
+    """``POST /notifications/read``: one of the two fields (section 6).
+
+    :param notifications: ids of notifications; those that are not in the inbox are no error.
+    :param until: id of a notification: it and all older ones are read.
+    """
+
+    notifications: _Ids | UnsetType = UNSET
+    until: _Id | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if (self.notifications is UNSET) == (self.until is UNSET):
+            raise ValueError("notifications, until: one of the two")
+
+
+class InboxNotification(Struct):
+    """A notification in the inbox (section 6).
+
+    :param domain: the application's validated domain when it sent the notification.
+    :param site: the registrable domain of ``domain``.
+    :param sent: when the application sent it, milliseconds since the epoch.
+    """
+
+    id: str
+    appid: str
+    domain: str
+    site: str
+    source: str
+    message: str
+    action: str
+    sent: int
+    read: bool
+
+    @classmethod
+    def of(cls, item: Notification, domain: str, read: bool) -> Self:
+        """Return a notification."""
+        return cls(item.id, item.appid, domain, site(domain), item.source, item.message, item.action, item.sent_at, read)
+
+
+class InboxPage(Struct):
+    """The answer to ``GET /notifications`` (section 6).
+
+    :param notifications: newest first.
+    :param unread: the number of unread ones in the whole inbox.
+    :param next: the ``after`` of the next page. Omitted if there is none.
+    """
+
+    notifications: list[InboxNotification]
+    unread: int
+    next: str | UnsetType = UNSET

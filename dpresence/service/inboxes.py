@@ -1,0 +1,86 @@
+"""A user's inbox: the notifications of the last days and which of them are read, the same on all devices (docs/protocol.md, section 6).
+
+Only the user's own calls and frames read or change it, and none of its effects is visible to an application.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from ..backends.mailbox import InboxEntry, Mailbox
+from ..backends.tracker import Tracker
+from ..errors import BackendUnavailable, NotFound, WrongValue
+from ..hub import DevicePort, Hub
+from .coalescer import Coalescer
+
+_DELAY_SECONDS = 0.1
+"""Seconds in which changes are collected before devices are sent the number of unread notifications."""
+_MAX_DIGITS = 16
+
+
+class Inboxes:
+    """Reads and changes inboxes, and sends the number of unread notifications to the devices that asked for it."""
+
+    def __init__(self, mailbox: Mailbox, tracker: Tracker, hub: Hub) -> None:
+        self._mailbox = mailbox
+        self._tracker = tracker
+        self._hub = hub
+        self._counts = Coalescer("the number of unread notifications", self._send_unread, lambda: _DELAY_SECONDS)
+
+    def entries(self, user: str, after: str, limit: int) -> tuple[Sequence[InboxEntry], str]:
+        """Return up to ``limit`` entries, newest first, and what to pass as ``after`` for the next ones; "" at the end.
+
+        :param after: "" for the newest.
+        :raises WrongValue: ``after`` is not of an earlier page.
+        """
+        if after and not (after.isascii() and after.isdigit() and len(after) <= _MAX_DIGITS):
+            raise WrongValue("after: the `next` of an earlier page")
+        found = self._mailbox.inbox(user, int(after) if after else None, limit)
+        return found, str(found[-1].position) if len(found) == limit else ""
+
+    def unread(self, user: str) -> int:
+        """Return the number of unread entries."""
+        return self._mailbox.unread(user)
+
+    def mark_read(self, user: str, ids: Sequence[str]) -> None:
+        """Mark entries as read; unknown ids are ignored."""
+        if ids and self._mailbox.mark_read(user, ids):
+            self._signal(user)
+
+    def mark_read_until(self, user: str, id_: str) -> None:
+        """Mark an entry and all older ones as read; without such an entry, none are."""
+        if self._mailbox.mark_read_until(user, id_):
+            self._signal(user)
+
+    def remove(self, user: str, id_: str) -> None:
+        """Delete an entry.
+
+        :raises NotFound: no entry has this id.
+        """
+        if not self._mailbox.remove_entry(user, id_):
+            raise NotFound()
+        self._signal(user)
+
+    def clear(self, user: str) -> None:
+        """Delete all entries."""
+        if self._mailbox.clear_inbox(user):
+            self._signal(user)
+
+    def _signal(self, user: str) -> None:
+        with suppress(BackendUnavailable):  # the change is stored; devices read the number again with the next change
+            self._tracker.signal("inbox", user)
+
+    def schedule(self, user: str) -> None:
+        """Send the number to a user's devices at this process, soon. Does not block."""
+        if self._interested(user):
+            self._counts.request(user)
+
+    def _interested(self, user: str) -> list[DevicePort]:
+        return [channel for channel in self._hub.devices_of(user).values() if channel.session.inbox]
+
+    def _send_unread(self, user: str) -> None:
+        if self._interested(user):
+            count = self._mailbox.unread(user)
+            for channel in self._interested(user):
+                channel.send_unread(count)

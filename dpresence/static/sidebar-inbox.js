@@ -1,0 +1,128 @@
+// The notifications on the sidebar: those of the user's inbox, newest first. If the service has no inboxes, those that have arrived.
+
+import { byId, setText } from "./dom.js";
+import { attempt, call, confirmAction } from "./page.js";
+import { notificationItem } from "./sidebar-items.js";
+import { showUnread } from "./unread-badge.js";
+
+/** @typedef {import("./presence-types.js").Notification & {read: boolean}} Entry */
+
+const PAGE = 20, MOST = 500; // entries of one call
+
+/** The list and its buttons. */
+export class InboxList {
+  /** @type {Entry[]} */
+  #entries = [];
+  #unread = 0;
+  /** @type {string | undefined} */
+  #next;
+  #calls = 0; // an answer that a later call has overtaken is ignored
+  #isKept = byId("inbox").dataset.days !== "0";
+  #senderOf;
+  #showList;
+
+  /**
+   * @param {(entry: Entry) => string} senderOf
+   * @param {(items: HTMLElement[]) => void} showList
+   */
+  constructor(senderOf, showList) {
+    this.#senderOf = senderOf;
+    this.#showList = showList;
+    byId("read-all").addEventListener("click", () => this.#readAll());
+    byId("clear").addEventListener("click", () => this.#clear());
+    byId("older").addEventListener("click", () => this.#older());
+  }
+
+  /** Read the list again: as many entries as it shows, and the new ones. */
+  async refresh() {
+    if (!this.#isKept) return;
+    const number = ++this.#calls;
+    try {
+      const page = await call("GET", `/notifications?limit=${Math.min(MOST, Math.max(PAGE, this.#entries.length))}`);
+      if (number === this.#calls) this.#replace(page.notifications, page.unread, page.next);
+    } catch {
+      // the page says that the service cannot be reached, and reads the list again when it is connected
+    }
+  }
+
+  /**
+   * Add a notification that has arrived.
+   * @param {import("./presence-types.js").Notification} one
+   */
+  add(one) {
+    if (this.#entries.some(({ id }) => id === one.id)) return;
+    this.#replace([{ ...one, read: false }, ...this.#entries].slice(0, MOST), this.#unread + 1, this.#next);
+  }
+
+  /** Show another number of unread entries, without reading the list. @param {number} count */
+  setUnread(count) {
+    if (this.#isKept) this.#replace(this.#entries, count, this.#next);
+  }
+
+  /** Remove everything from the page, after a sign-out. */
+  forget() {
+    this.#calls += 1;
+    this.#replace([], 0, undefined);
+  }
+
+  /** Show the list again. */
+  show() {
+    const item = (/** @type {Entry} */ one) =>
+      notificationItem(one, this.#senderOf(one), (button) => this.#read(button, one), (button) => this.#remove(button, one));
+    this.#showList(this.#entries.map(item));
+    byId("unread").hidden = this.#unread === 0;
+    setText(byId("unread"), `${this.#unread} new`);
+    byId("read-all").hidden = this.#unread === 0;
+    byId("inbox-actions").hidden = this.#entries.length === 0;
+    byId("more").hidden = this.#next === undefined;
+    showUnread(this.#unread);
+  }
+
+  /** @param {Entry[]} entries @param {number} unread @param {string | undefined} next */
+  #replace(entries, unread, next) {
+    [this.#entries, this.#unread, this.#next] = [entries, unread, next];
+    this.show();
+  }
+
+  /** Make a call, unless the service has no inboxes. @param {string} method @param {string} path @param {object} [body] */
+  async #call(method, path, body) {
+    if (this.#isKept) await call(method, path, body);
+    this.#calls += 1; // the answer to an earlier call is outdated
+  }
+
+  /** @param {HTMLElement | null} button @param {Entry} one */
+  async #read(button, one) {
+    if (one.read || !(await attempt(button, () => this.#call("POST", "/notifications/read", { notifications: [one.id] })))) return;
+    this.#replace(this.#entries.map((each) => (each.id === one.id ? { ...each, read: true } : each)), Math.max(0, this.#unread - 1), this.#next);
+  }
+
+  async #readAll() {
+    const [newest] = this.#entries;
+    if (!newest || !(await attempt(byId("read-all"), () => this.#call("POST", "/notifications/read", { until: newest.id })))) return;
+    this.#replace(this.#entries.map((each) => ({ ...each, read: true })), 0, this.#next);
+    byId("notifications-title").focus();
+  }
+
+  /** @param {HTMLElement} button @param {Entry} one */
+  async #remove(button, one) {
+    if (!(await attempt(button, () => this.#call("DELETE", `/notifications/${encodeURIComponent(one.id)}`)))) return;
+    const left = this.#entries.filter(({ id }) => id !== one.id);
+    this.#replace(left, one.read ? this.#unread : Math.max(0, this.#unread - 1), this.#next);
+  }
+
+  async #clear() {
+    const detail = "They are deleted on all your devices. What has not reached a device yet still arrives there.";
+    if (this.#isKept && !(await confirmAction("Delete all notifications?", detail, "Delete all"))) return;
+    if (!(await attempt(byId("clear"), () => this.#call("DELETE", "/notifications")))) return;
+    this.#replace([], 0, undefined);
+    byId("notifications-title").focus();
+  }
+
+  async #older() {
+    const after = this.#next;
+    await attempt(byId("older"), async () => {
+      const page = await call("GET", `/notifications?limit=${PAGE}&after=${after}`);
+      if (after === this.#next) this.#replace([...this.#entries, ...page.notifications], page.unread, page.next);
+    });
+  }
+}
