@@ -119,7 +119,8 @@ def _warn_of_readers(settings: Settings) -> None:
     for key, file in settings.secret_files.items():
         warn_of_readers(file, key)
     for provider in settings.oidc.configured:
-        warn_of_readers(provider.client_secret_file, f"the client secret of oidc.{provider.name}")
+        for file, what in provider.secret_files.items():
+            warn_of_readers(file, f"{what} of oidc.{provider.name}")
     for issuer in settings.browserid.configured:
         for file in issuer.keys:
             warn_of_writers(file, f"a key of browserid.{issuer.name}")

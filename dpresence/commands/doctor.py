@@ -103,7 +103,7 @@ def _files(context: Context) -> Iterator[Finding]:
     settings = context.settings
     secret = {str(context.ini): "the ini", settings.identity.secret_file: "the secret of identity.secret_file"}
     secret |= {file: key for key, file in settings.secret_files.items()}
-    secret |= {each.client_secret_file: f"the client secret of oidc.{each.name}" for each in settings.oidc.configured}
+    secret |= {file: f"{what} of oidc.{each.name}" for each in settings.oidc.configured for file, what in each.secret_files.items()}
     if database := sqlite_file(settings):
         secret[str(database)] = "the database"
     found = [text for file, holds in secret.items() if file and (text := readers(file, holds))]

@@ -114,6 +114,21 @@ EXAMPLES: dict[str, list[Any]] = {
     "Refusal": [{"result": "KO", "errno": 117, "error": "too many failures from this address", "retry_after": 6}],
     "LoggedIn": [{"email": _ADA, "csrf": "Zl9hK3nVqk5b0yq0bF0a1w"}],
     "LoggedOut": [{"result": "OK"}],
+    "JwkSet": [
+        {
+            "keys": [
+                {
+                    "kty": "EC",
+                    "crv": "P-256",
+                    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+                    "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+                    "kid": "2026-11",
+                    "use": "sig",
+                    "alg": "ES256",
+                }
+            ]
+        }
+    ],
     "NewTicket": [{"ticket": _TICKET}],
     "MintedAssertion": [{"assertion": _ASSERTION}],
     "ApplicationBody": [_REGISTERED],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..messages import (
     BeginPairing,
     Empty,
+    JwkSet,
     LoggedIn,
     LoggedOut,
     Login,
@@ -52,6 +53,16 @@ SIGNING_IN = (
         "POST /logout", "postLogout", "End this browser session, or everything", "session", {200: LoggedOut}, body=Logout, optional=True
     ),
     Operation("POST /ticket", "postTicket", "Get a ticket for the device channel", "session", {200: NewTicket}, body=Empty, optional=True),
+    Operation("GET /login/buttons.css", "getButtons", "The colours of the sign-in buttons", "anybody", {200: bytes}),
+    Operation("GET /login/{provider}/icon", "getIcon", "The icon of a sign-in button", "anybody", {200: bytes}, errnos=(110,)),
+    Operation(
+        "GET /login/{provider}/jwks",
+        "getJwks",
+        "The public keys of this service as a client of a provider",
+        "anybody",
+        {200: JwkSet},
+        errnos=(110,),
+    ),
     Operation(
         "POST /login/{provider}/backchannel-logout",
         "postBackchannelLogout",

@@ -23,6 +23,8 @@ from .provider_client import ProviderClient
 LEEWAY_SECONDS = 60
 RECENT_SECONDS = 600
 """Maximum age in seconds of a token that opens a browser session."""
+SKEW_SECONDS = 5
+"""Seconds by which the clock of a provider may be ahead without a token that it issued before a logout passing for a later one."""
 LIFE_SECONDS = 24 * 3600
 """Maximum age in seconds of any token, regardless of its ``exp``."""
 
@@ -103,6 +105,11 @@ class Provider:
         if claims.iat + LIFE_SECONDS + LEEWAY_SECONDS <= now:
             raise InvalidAssertion("old")
 
+    def _is_verified(self, value: bool | str | None) -> bool:
+        if value is None:
+            return self.settings.email_verified_missing
+        return value is True or (self.settings.email_verified_string and value == "true")
+
     def check_recent(self, claims: CommonClaims) -> None:
         """Refuse a token that is too old to open a browser session or to end one.
 
@@ -121,7 +128,7 @@ class Provider:
         email = normalize_email(profile.email)
         if email is None:
             raise NotAdmitted("email")
-        if profile.email_verified is not True and not (self.settings.email_verified_string and profile.email_verified == "true"):
+        if not self._is_verified(profile.email_verified):
             raise NotAdmitted("unverified")
         domain = email.rpartition("@")[2]
         hosted = not self.settings.require_hd or (profile.hd or "").lower() == domain
@@ -134,7 +141,7 @@ class Provider:
             issuer=claims.iss,
             subject=claims.sub,
             expires_at=int(ends * 1000),
-            began_at=int(claims.iat * 1000) if began_at is None else began_at,
+            began_at=(int(claims.iat) - SKEW_SECONDS) * 1000 if began_at is None else began_at,
             provider_session=session,
         )
 

@@ -22,6 +22,8 @@ from ..outbound import FetchFailed
 from ..private import create, others_may_access
 from ..settings import Settings
 from . import claimed_by
+from .buttons import PLAIN, Button, load_button
+from .client_keys import ASSERTION_TYPE, ClientKey, load_client_keys
 from .jwks import Discovery
 from .oidc import Provider
 from .oidc_logout import verify_logout
@@ -64,13 +66,19 @@ class _TokenError(msgspec.Struct):
 class OidcClient:
     """This service as a client of one provider.
 
-    :param secret: client secret; empty for a public client.
+    :param secret: client secret; empty for a public client, and with keys.
     :param home: public base URL of this service, which the provider redirects the browser to.
+    :param keys: the key that signs proofs for the provider, and the one that will replace it.
+    :ivar button: what the sign-in button looks like.
     """
 
-    def __init__(self, provider: Provider, secret: str, home: str, clock: Clock) -> None:
+    def __init__(
+        self, provider: Provider, secret: str, home: str, clock: Clock, keys: Sequence[ClientKey] = (), button: Button = PLAIN
+    ) -> None:
         self._provider = provider
         self._secret = secret
+        self._keys = tuple(keys)
+        self.button = button
         self._redirect = f"{home}/login/{provider.name}/callback"
         self._clock = clock
         self.name = provider.name
@@ -80,6 +88,10 @@ class OidcClient:
     def reached(self) -> bool:
         """True if the latest request to the provider for its keys succeeded."""
         return self._provider.keys.reached
+
+    def public_keys(self) -> list[dict[str, str]]:
+        """Return the public keys of this service as JWKs."""
+        return [key.public() for key in self._keys]
 
     def renew(self) -> None:
         """Fetch the provider's keys if the last fetch failed or is some minutes old."""
@@ -180,8 +192,11 @@ class OidcClient:
         raise FetchFailed("status", f"status {response.status} {_word(error)}", response.where)
 
     def _authenticate(self, discovery: Discovery, form: dict[str, str]) -> dict[str, str]:
-        """Add the client's credentials to the form, or return them as headers (RFC 6749, 2.3.1)."""
+        """Add the client's credentials to the form, or return them as headers (RFC 6749, 2.3.1; RFC 7523, 2.2)."""
         client = self._provider.settings.client_id
+        if self._keys:
+            form |= {"client_id": client, "client_assertion_type": ASSERTION_TYPE, "client_assertion": self._proof(discovery)}
+            return {}
         methods = discovery.token_endpoint_auth_methods_supported or ("client_secret_basic",)
         if self._secret and ("client_secret_basic" in methods or "client_secret_post" not in methods):
             pair = f"{quote_plus(client)}:{quote_plus(self._secret)}"
@@ -190,6 +205,11 @@ class OidcClient:
         if self._secret:
             form["client_secret"] = self._secret
         return {}
+
+    def _proof(self, discovery: Discovery) -> str:
+        settings = self._provider.settings
+        audience = discovery.issuer if settings.client_key_audience == "issuer" else discovery.token_endpoint
+        return self._keys[0].sign(settings.client_id, audience, self._clock, discovery.token_endpoint_auth_signing_alg_values_supported)
 
     def _userinfo(self, discovery: Discovery, access_token: str, claims: Claims) -> Profile:
         """Request the e-mail address (OpenID Connect Core 1.0, 5.3); the response must have the same subject as the token."""
@@ -223,8 +243,13 @@ def load_clients(settings: Settings, providers: Sequence[Provider], clock: Clock
 
     :raises SettingError: a secret is unreadable or invalid.
     """
-    clients = {each.name: OidcClient(each, _client_secret(each), settings.identity.home, clock) for each in providers}
+    clients = {each.name: _load_client(each, settings.identity.home, clock) for each in providers}
     return Clients(clients, load_secret(settings) if clients else b"")
+
+
+def _load_client(provider: Provider, home: str, clock: Clock) -> OidcClient:
+    keys, button = load_client_keys(provider.settings), load_button(provider.settings)
+    return OidcClient(provider, _client_secret(provider), home, clock, keys, button)
 
 
 def _client_secret(provider: Provider) -> str:

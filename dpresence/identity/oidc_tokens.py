@@ -27,7 +27,7 @@ class _Registry(jws.JWSRegistry):
         return super().get_alg("Ed25519" if name == "EdDSA" else name)
 
 
-_REGISTRY = _Registry(algorithms=("RS256", "ES256", "Ed25519"), strict_check_header=False)
+REGISTRY = _Registry(algorithms=("RS256", "ES256", "Ed25519"), strict_check_header=False)
 
 
 class Header(msgspec.Struct):
@@ -109,7 +109,7 @@ def parse_as(text: str, kind: type[C]) -> Token[C]:
     if not FORM.fullmatch(text):
         raise InvalidAssertion("malformed")
     try:
-        token = jws.extract_compact(text.encode("ascii"), registry=_REGISTRY)
+        token = jws.extract_compact(text.encode("ascii"), registry=REGISTRY)
         header = msgspec.convert(token.protected, Header)
         if header.crit is not None:
             raise InvalidAssertion("type")
@@ -129,7 +129,7 @@ def verified(token: Token[C], key: Key) -> C:
     :raises InvalidAssertion: with ``reason`` signature or malformed.
     """
     try:
-        return msgspec.convert(jwt.decode(token.text, key, registry=_REGISTRY).claims, type(token.claims))
+        return msgspec.convert(jwt.decode(token.text, key, registry=REGISTRY).claims, type(token.claims))
     except BadSignatureError:
         raise InvalidAssertion("signature") from None
     except (JoseError, ValueError, msgspec.DecodeError, RecursionError):

@@ -57,7 +57,7 @@ from .pairing import (
 )
 from .parsing import action_of, has_field, id_of, parse, try_parser
 from .refusals import KoReply, Refusal
-from .session import LoggedIn, LoggedOut, Login, Logout, NewTicket
+from .session import JwkSet, LoggedIn, LoggedOut, Login, Logout, NewTicket
 from .status import OverrideUpdate, StatusBody, StatusChange
 
 INCOMING: tuple[Any, ...] = (
@@ -71,7 +71,7 @@ INCOMING: tuple[Any, ...] = (
 OUTGOING: tuple[Any, ...] = (
     *(OkReply, KoReply, PlainNotifications, Notifications, Unread),  # frames to devices
     *(AuthReply, NotifyReply, Snapshot, Updates),  # frames to app services, besides OkReply and KoReply
-    *(Refusal, LoggedIn, LoggedOut, NewTicket, MintedAssertion),  # bodies
+    *(Refusal, LoggedIn, LoggedOut, NewTicket, MintedAssertion, JwkSet),  # bodies
     *(ApplicationBody, ActivatedApplication, ApplicationDetails, ApplicationPage, NewKey, CurrentUsers),
     *(NotifyAnswer, PresencePage, GrantQuestion, NewGrant, GrantBody, GrantPage, DeviceList, AccountDocument),
     *(StartedPairing, NewCredential, PairingQuestion, PairingAnswered, StatusBody, InboxPage),
@@ -114,6 +114,7 @@ __all__ = [
     "Heartbeat",
     "InboxNotification",
     "InboxPage",
+    "JwkSet",
     "KeyBody",
     "KoReply",
     "ListedGrant",

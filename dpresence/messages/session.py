@@ -38,6 +38,15 @@ class LoggedOut(Struct):
     result: Literal["OK"] = "OK"
 
 
+class JwkSet(Struct):
+    """The answer to ``GET /login/<provider>/jwks`` (section 6; RFC 7517, 5).
+
+    :param keys: public keys.
+    """
+
+    keys: list[dict[str, str]]
+
+
 class NewTicket(Struct):
     """The answer to ``POST /ticket`` (section 6).
 

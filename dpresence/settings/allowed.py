@@ -89,6 +89,11 @@ def dsn(value: str) -> str | None:
     )
 
 
+def color(value: str) -> str | None:
+    """Check a colour."""
+    return None if re.fullmatch(r"(#[0-9A-Fa-f]{6})?", value) else "a colour as #rrggbb, such as #24292f, or empty"
+
+
 def required(value: str | tuple[str, ...]) -> str | None:
     """Check that a value is set."""
     return None if value else "set"

@@ -104,7 +104,23 @@ class ProviderSettings:
         "Further client ids at the provider, such as those of phone apps, whose ID tokens open the device channel and nothing else.",
         allowed="client ids",
     )
-    client_secret_file: str = setting("", "File with the client secret; empty: a public client, by PKCE alone.", allowed="a file")
+    client_secret_file: str = setting(
+        "", "File with the client secret; empty, and no `client_key_file`: a public client, by PKCE alone.", allowed="a file"
+    )
+    client_key_file: str = setting(
+        "",
+        "File with the private key that authenticates this service at the provider (`private_key_jwt`), in place of a secret: PEM or JWK, "
+        "RSA of 2048 bits or more, P-256 or Ed25519.",
+        allowed="a file",
+    )
+    next_client_key_file: str = setting(
+        "", "File with the key that will replace it. It signs nothing; `/login/<provider>/jwks` publishes both.", allowed="a file"
+    )
+    client_key_audience: str = setting(
+        "token_endpoint",
+        "What a signed proof is made out for: the provider's `token_endpoint` or its `issuer`.",
+        one_of=("token_endpoint", "issuer"),
+    )
     algorithms: tuple[str, ...] = setting(
         ("RS256",), "Permitted signature algorithms of ID tokens.", one_of=("RS256", "ES256", "EdDSA", "Ed25519"), check=allowed.required
     )
@@ -124,8 +140,29 @@ class ProviderSettings:
     )
     require_hd: bool = setting(False, "Accept a mail domain only if the token's `hd` also names it: Google Workspace.")
     email_verified_string: bool = setting(False, 'Accept the text `"true"` for the boolean in `email_verified`.')
+    email_verified_missing: bool = setting(
+        False, "Accept an address without `email_verified`: for providers that sign in only people whose address they have verified."
+    )
     allow_private: bool = setting(False, "Permit a private address, and on loopback also http.")
     title: str = setting("", "Text of the sign-in button; empty: the provider's name in `oidc.providers`.")
+    icon: str = setting("", "File with the icon of the sign-in button, PNG or SVG, of up to 32 KiB; empty: none.", allowed="a file")
+    color: str = setting(
+        "",
+        "Colour of the sign-in button, such as `#24292f`; its text is black or white, whichever contrasts more. Empty: that of other "
+        "buttons.",
+        check=allowed.color,
+        allowed="a colour as `#rrggbb`",
+    )
+
+    @property
+    def secret_files(self) -> dict[str, str]:
+        """The files that only this service may read, with what they hold."""
+        held = {
+            self.client_secret_file: "the client secret",
+            self.client_key_file: "the client key",
+            self.next_client_key_file: "a client key",
+        }
+        return {file: what for file, what in held.items() if file}
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,8 @@ def includeme(config: Configurator) -> None:
     for module in (
         "home",
         "session",
-        "signin",
         "provider",
+        "signin",
         "applications",
         "grants",
         "notifications",

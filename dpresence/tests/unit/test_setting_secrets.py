@@ -77,6 +77,9 @@ def test_no_key_tells_its_value_where_that_may_be_a_secret(key: str) -> None:
         "oidc.corp.audiences",
         "oidc.corp.title",
         "oidc.corp.client_secret_file",
+        "oidc.corp.client_key_file",
+        "oidc.corp.next_client_key_file",
+        "oidc.corp.icon",
         "identity.secret_file",
         "redis.password",
         "redis.sentinel_user",
@@ -94,7 +97,7 @@ def test_no_key_of_the_server_section_tells_its_value(key: str) -> None:
         try:
             load_server({key: text})
         except SettingError as error:
-            assert CANARY not in str(error) and key.replace("corp", "c…") in str(error)
+            assert CANARY not in str(error) and key in str(error)
         else:
             assert key in SERVER
 

@@ -121,7 +121,9 @@ def test_the_person_may_sign_in_again_even_if_the_provider_keeps_the_session_id(
     clock.advance(1)
     browser = sign_in(world, provider)
     assert signed_in(browser)
-    clock.advance(1)
+    early = {"email": ADA, "assertion": provider.token(sid="sid-1"), "status": "online"}
+    assert world.channel().receive(early) == INVALID[1]
+    clock.advance(5)
     assert device(world, provider.token(sid="sid-1")).code is None
 
 

@@ -17,16 +17,29 @@ from typing import Any
 
 import msgspec
 import pytest
+from joserfc.jwk import import_key
 
 from dpresence import messages
 from dpresence.errors import BackendUnavailable
+from dpresence.identity.client_keys import ClientKey
+from dpresence.identity.oidc import Provider
+from dpresence.identity.oidc_client import OidcClient
+from dpresence.identity.provider_client import ProviderClient
 from dpresence.messages import encode
 from dpresence.service import feeds
+from dpresence.settings import ProviderSettings
 from dpresence.tests.support import WITH_TOKEN, FakeConnection, text_of
-from dpresence.tests.web.support import App, Browser, World
+from dpresence.tests.web.support import AUDIENCE, App, Browser, World
 
 RECORDED = Path(__file__).with_name("wire_bytes.txt")
 ANN, BOB, DEV = "ann@example.org", "bob@example.org", "dev@example.org"
+KEY = {  # RFC 7515, A.3.1
+    "kty": "EC",
+    "crv": "P-256",
+    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+    "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+    "d": "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI",
+}
 CHANGING = [
     (r'"(assertion|csrf|version|error|meaning|what)":"[^"]*"', r'"\1":".."'),
     (r"0{7,}[0-9a-f]+", "0"),
@@ -138,6 +151,12 @@ def session(recorder: Recorder) -> Browser:
     dev.csrf = recorder.call("LoggedIn", dev, "POST", "/login", {"assertion": world.assertion(DEV)})["csrf"]
     recorder.call("NewTicket", other, "POST", "/ticket")
     recorder.call("LoggedOut", other, "POST", "/logout")
+    settings = ProviderSettings("corp", issuer="https://id.example.org", client_id="dpresence", domains=("example.org",))
+    provider = Provider(settings, ProviderClient(allow_private=False), world.clock)
+    client = OidcClient(provider, "", AUDIENCE, world.clock, [ClientKey(import_key(KEY), "2026-11")])
+    world.registry.clients.providers["corp"] = client
+    recorder.call("JwkSet", other, "GET", "/login/corp/jwks")
+    del world.registry.clients.providers["corp"]
     return dev
 
 

@@ -43,7 +43,7 @@ def test_five_lines_make_a_provider():
 @pytest.mark.parametrize(
     ("changed", "key"),
     [
-        ({"oidc__providers": ""}, "oidc.c….client_id"),
+        ({"oidc__providers": ""}, "oidc.corp.client_id"),
         ({"oidc__providers": "Corp"}, "oidc.providers"),
         ({"oidc__providers": "a/b"}, "oidc.providers"),
         ({"identity__verifiers": ""}, "identity.verifiers"),
@@ -63,6 +63,10 @@ def test_five_lines_make_a_provider():
         ({"oidc__corp__algorithms": "RS256 none"}, "oidc.corp.algorithms"),
         ({"oidc__corp__algorithms": "HS256"}, "oidc.corp.algorithms"),
         ({"oidc__corp__verify": "false"}, "oidc.corp.verify"),
+        ({"oidc__corp__nonce": "maybe"}, "oidc.corp.nonce"),
+        ({"oidc__corp__color": "blue"}, "oidc.corp.color"),
+        ({"oidc__corp__color": "#12345g"}, "oidc.corp.color"),
+        ({"oidc__corp__client_key_audience": "me"}, "oidc.corp.client_key_audience"),
         ({"oidc__other__issuer": "https://other.example"}, "oidc.o….issuer"),
         ({"identity__development": "true"}, "identity.verifiers"),
     ],

@@ -1,0 +1,72 @@
+"""The sign-in buttons of providers: their icon and colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import SettingError
+from ..settings import ProviderSettings
+
+ICON_BYTES = 32_768
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A sign-in button.
+
+    :ivar icon: the file, empty without one.
+    :ivar icon_type: its media type.
+    :ivar color: colour of the button as ``#rrggbb``, "" for that of other buttons.
+    """
+
+    icon: bytes = b""
+    icon_type: str = ""
+    color: str = ""
+
+    @property
+    def text_color(self) -> str:
+        """Black or white, whichever contrasts more with the colour; the contrast is always 4.5 or more."""
+        return "#ffffff" if contrast(self.color, "#ffffff") >= contrast(self.color, "#000000") else "#000000"
+
+
+PLAIN = Button()
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of two colours (WCAG 2.2), from 1 to 21."""
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(color: str) -> float:
+    """Return the relative luminance of a colour ``#rrggbb``, from 0 to 1."""
+    channels = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def load_button(settings: ProviderSettings) -> Button:
+    """Return the button of a provider.
+
+    :raises SettingError: the icon is unreadable, too large, or neither PNG nor SVG.
+    """
+    icon = _read(settings) if settings.icon else b""
+    return (
+        Button(icon, "image/png" if icon.startswith(_PNG) else "image/svg+xml", settings.color.lower()) if icon or settings.color else PLAIN
+    )
+
+
+def _read(settings: ProviderSettings) -> bytes:
+    key = f"oidc.{settings.name}.icon: must be a PNG or SVG file of up to {ICON_BYTES} bytes"
+    try:
+        with Path(settings.icon).open("rb") as opened:
+            icon = opened.read(ICON_BYTES + 1)
+    except OSError as error:
+        raise SettingError(f"{key} ({error.strerror})") from None
+    if len(icon) > ICON_BYTES:
+        raise SettingError(f"{key} (it is larger)")
+    if not icon.startswith(_PNG) and not (icon.lstrip(b"\xef\xbb\xbf\r\n\t ").startswith((b"<svg", b"<?xml", b"<!--")) and b"<svg" in icon):
+        raise SettingError(f"{key} (it is neither)")
+    return icon
