@@ -8,6 +8,7 @@ import secrets
 import shutil
 import subprocess
 from base64 import urlsafe_b64encode
+from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
@@ -36,14 +37,16 @@ def give_up(why: str) -> None:
 def install() -> None:
     """Bring the provider into ``build/``; does nothing more when it is there."""
     BUILD.mkdir(parents=True, exist_ok=True)
-    for name in ("op.mjs", "package.json"):
+    lock, known = (SOURCE / "package-lock.json").read_bytes(), BUILD / "node_modules" / "installed.json"
+    for name in ("op.mjs", "package.json", "package-lock.json"):
         shutil.copyfile(SOURCE / name, BUILD / name)
-    if (BUILD / "node_modules" / "oidc-provider").exists():
+    if known.exists() and known.read_bytes() == lock:
         return
-    command = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"]
+    command = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]
     done = subprocess.run(command, cwd=BUILD, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode:
-        give_up(f"npm install failed: {done.stderr.strip().splitlines()[0] if done.stderr.strip() else done.returncode}")
+        give_up(f"npm ci failed: {done.stderr.strip().splitlines()[0] if done.stderr.strip() else done.returncode}")
+    known.write_bytes(lock)
 
 
 class RealProvider:
@@ -70,12 +73,19 @@ class RealProvider:
         """Return how often a path was asked for."""
         return int(requests.get(f"{self.issuer}/__counts", timeout=SECONDS).json().get(path, 0))
 
-    def walk(self, url: str, login: str, abort: bool = False) -> str:
+    def log_out(self, session: requests.Session) -> None:
+        """Sign out on its pages, which tells the services that the person has used."""
+        page = session.get(f"{self.issuer}/session/end", timeout=SECONDS)
+        action, xsrf = (re.search(pattern, page.text)[1] for pattern in (r'action="([^"]+)"', r'name="xsrf" value="([^"]+)"'))
+        session.post(action, data={"xsrf": xsrf, "logout": "yes"}, timeout=SECONDS).raise_for_status()
+
+    def walk(self, url: str, login: str, abort: bool = False, browser: requests.Session | None = None) -> str:
         """Sign in and consent on its pages, as a browser does; return the URL it sends the browser back to.
 
         :param abort: turn round at the first page.
+        :param browser: that browser; a new one if None.
         """
-        with requests.Session() as session:
+        with (browser and nullcontext(browser)) or requests.Session() as session:
             answer = session.get(url, allow_redirects=False, timeout=SECONDS)
             for _ in range(12):
                 if answer.is_redirect:

@@ -265,7 +265,7 @@ def test_its_keys_serve_for_a_day_while_it_is_away(world, provider):
 def test_a_service_process_signs_people_in(provider, tmp_path):
     settings = {name.replace("__", "."): value for name, value in trusting(provider.issuer, tmp_path).items()}
     service = WarmService(tmp_path, settings)
-    provider.again(urlencode({"redirect": f"{service.origin}/login/corp/callback"}))
+    provider.again(urlencode({"service": service.origin}))
     service.start()
     try:
         with requests.Session() as browser:

@@ -155,6 +155,6 @@ def test_a_button_has_the_icon_and_the_colour_of_its_provider(make, tmp_path):
 def test_a_button_without_icon_and_colour_is_as_the_others(world):
     browser = world.browser()
     page = browser.web.get("/login", headers={"Accept": "text/html"})
-    assert page.html.find("a", {"data-provider": "corp"}) and not page.html.find("img") and "buttons.css" not in page.text
+    assert not page.html.find("a", {"data-provider": "corp"}).img and "buttons.css" not in page.text
     assert refusal(browser("GET", "/login/corp/icon")) == (404, ko(110, "not found"))
     assert browser("GET", "/login/buttons.css").text == ""
