@@ -84,7 +84,7 @@ class Glewlwyd:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         eventually(self._answers)
         self.admin = requests.Session()
-        self._call(self.admin, "POST", "/auth/", {"username": "admin", "password": "password"})
+        self.call(self.admin, "POST", "/auth/", {"username": "admin", "password": "password"})
 
     def _answers(self) -> bool:
         try:
@@ -97,7 +97,7 @@ class Glewlwyd:
         self._process.terminate()
         self._process.wait(SECONDS)
 
-    def _call(self, session: requests.Session, method: str, path: str, body: Any = None) -> requests.Response:
+    def call(self, session: requests.Session, method: str, path: str, body: Any = None) -> requests.Response:
         answer = session.request(method, f"{self.url}/api{path}", json=body, timeout=SECONDS)
         assert answer.ok, (method, path, answer.status_code, answer.text)
         return answer
@@ -106,7 +106,11 @@ class Glewlwyd:
 
     def add(self, kind: str, **values: Any) -> None:
         """Add a user, a client, a scope, or a module: ``mod/plugin``, ``mod/scheme``."""
-        self._call(self.admin, "POST", f"/{kind}/", {"enabled": True, "display_name": values.get("name", ""), **values})
+        self.call(self.admin, "POST", f"/{kind}/", {"enabled": True, "display_name": values.get("name", ""), **values})
+
+    def change(self, path: str, values: dict[str, Any]) -> None:
+        """Change what has been added."""
+        self.call(self.admin, "PUT", f"/{path}", values)
 
     def add_plugin(self, module: str, name: str, **parameters: Any) -> None:
         """Add the plugin of a protocol, with a key of its own."""
@@ -117,10 +121,10 @@ class Glewlwyd:
 
     def add_property(self, name: str) -> None:
         """Add a property that users may have."""
-        [module] = self._call(self.admin, "GET", "/mod/user/").json()
+        [module] = self.call(self.admin, "GET", "/mod/user/").json()
         module["parameters"]["data-format"][name] = {"multiple": False, "read": True, "write": True}
-        self._call(self.admin, "PUT", f"/mod/user/{module['name']}", module)
-        self._call(self.admin, "PUT", f"/mod/user/{module['name']}/reset")
+        self.call(self.admin, "PUT", f"/mod/user/{module['name']}", module)
+        self.call(self.admin, "PUT", f"/mod/user/{module['name']}/reset")
 
     def add_person(self, name: str, **properties: Any) -> None:
         """Add a person with a verified address, who may use the scopes of OpenID Connect."""
@@ -130,7 +134,7 @@ class Glewlwyd:
     # -- what people do
 
     def sign_in(self, browser: requests.Session, name: str) -> None:
-        self._call(browser, "POST", "/auth/", {"username": name, "password": PASSWORD})
+        self.call(browser, "POST", "/auth/", {"username": name, "password": PASSWORD})
 
     def walk(self, browser: requests.Session, url: str, name: str) -> str:
         """Sign in and consent, as its login page does for a browser; return the URL that the browser is sent back to."""
@@ -140,7 +144,7 @@ class Glewlwyd:
         return self.consent(browser, client, scope, asked["callback_url"][0])
 
     def consent(self, browser: requests.Session, client: str, scope: str, callback: str) -> str:
-        self._call(browser, "PUT", f"/auth/grant/{client}", {"scope": scope})
+        self.call(browser, "PUT", f"/auth/grant/{client}", {"scope": scope})
         return self.redirect(browser, f"{callback}&g_continue")
 
     @staticmethod
@@ -154,5 +158,5 @@ class Glewlwyd:
         read = sqlite3.connect(self._database)
         [[sid]] = read.execute("SELECT gpoi_sid FROM gpo_id_token ORDER BY gpoi_id DESC LIMIT 1").fetchall()
         read.close()
-        self._call(browser, "DELETE", f"/oidc/session/{sid}/")
+        self.call(browser, "DELETE", f"/oidc/session/{sid}/")
         browser.delete(f"{self.url}/api/auth/", timeout=SECONDS)
