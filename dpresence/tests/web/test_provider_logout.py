@@ -3,58 +3,17 @@
 from __future__ import annotations
 
 import logging
-import shutil
 
 import pytest
 
-from dpresence.errors import CloseCode, InvalidLogout
 from dpresence.tests.oidc_support import TinyProvider
-from dpresence.tests.waiting import eventually
-from dpresence.tests.web.races import Away, Held
+from dpresence.tests.web.races import Away
 from dpresence.tests.web.support import FORM, ko, refusal
 
-from .oidc_sign_in import AWAY, INVALID, SignIn, clock, make, provider, world
+from .oidc_sign_in import AWAY, INVALID, clock, make, provider, world
+from .provider_logouts import ADA, ENDED, NOT_SIGNED_IN, csrf, device, log_out, log_out_well, refused, sign_in, signed_in
 
 __all__ = ["clock", "make", "provider", "world"]
-
-NOT_SIGNED_IN = CloseCode.NOT_SIGNED_IN
-ADA = "ada@example.org"
-ENDED = (401, ko(130, "the session has ended; send a new assertion"))
-
-
-def log_out(world, token, path="/login/corp/backchannel-logout", address="192.0.2.7"):
-    return world.browser(address)("POST", path, f"logout_token={token}".encode(), Content_Type=FORM)
-
-
-def log_out_well(world, provider, **claims):
-    answer = log_out(world, provider.logout_token(**claims))
-    assert (answer.status_int, answer.json, answer.headers["Cache-Control"]) == (200, {"result": "OK"}, "no-store")
-
-
-def refused(reason):
-    return 400, ko(144, f"the logout token is not valid: {InvalidLogout.REASONS[reason]}", details=reason)
-
-
-def sign_in(world, provider, **claims):
-    """Return a browser in which somebody has signed in with a session of the provider."""
-    browser = SignIn(world).give(provider, **{"sid": "sid-1", **claims})
-    assert browser.back().status_int == 303
-    return browser.browser
-
-
-def signed_in(browser):
-    return browser("GET", "/account").status_int == 200
-
-
-def csrf(browser):
-    browser.csrf = browser.web.get("/sidebar", headers={"Accept": "text/html"}).html.find("meta", {"name": "csrf"})["content"]
-    return browser
-
-
-def device(world, proof, **fields):
-    channel = world.channel()
-    assert channel.receive({"email": ADA, "assertion": proof, "status": "online", **fields})["result"] == "OK", channel.sent
-    return channel
 
 
 # -- what ends
@@ -250,75 +209,3 @@ def test_while_the_providers_keys_are_not_known_it_may_send_the_token_again(make
     provider.script["/jwks"] = lambda handler: handler.reply(503, b"")
     world = make()
     assert refusal(log_out(world, provider.logout_token())) == AWAY
-
-
-# -- races
-
-
-@pytest.mark.parametrize("claims", [{}, {"sid": None}], ids=["session", "person"])
-def test_a_logout_during_the_redemption_of_the_code_ends_the_sign_in(world, provider, claims):
-    sign_in(world, provider, sid="another")  # the account exists
-    late = SignIn(world).give(provider, sid="sid-1")
-    log_out_well(world, provider, **claims)
-    assert refusal(late.back()) == INVALID
-    assert not signed_in(late.browser)
-
-
-@pytest.mark.parametrize("claims", [{}, {"sid": None}], ids=["session", "person"])
-def test_a_logout_just_before_the_session_is_stored_ends_the_sign_in(world, provider, monkeypatch, claims):
-    late = SignIn(world).give(provider, sid="sid-1")
-    held = Held(monkeypatch, world.registry.backends.directory, "add_session")
-    answers = []
-    held.overtake(lambda: answers.append(late.back()), lambda: log_out_well(world, provider, **claims))
-    assert refusal(answers[0]) == ENDED
-    assert not signed_in(late.browser)
-
-
-@pytest.mark.parametrize("claims", [{}, {"sid": None}], ids=["session", "person"])
-def test_a_logout_while_a_channel_joins_closes_it(world, provider, monkeypatch, claims):
-    device(world, provider.token())  # the account exists
-    channel, frame = world.channel(), {"email": ADA, "assertion": provider.token(sid="sid-1"), "status": "online"}
-    held = Held(monkeypatch, world.services.devices, "connect")
-    held.overtake(lambda: channel.receive(frame), lambda: log_out_well(world, provider, **claims))
-    assert channel.code == NOT_SIGNED_IN
-
-
-def test_a_logout_just_before_a_ticket_is_stored_refuses_the_device(world, provider, monkeypatch):
-    channel = world.channel()
-    frame = {"email": ADA, "assertion": provider.token(sid="sid-1"), "status": "online", "ticket": True}
-    held = Held(monkeypatch, world.registry.backends.directory, "add_ticket")
-    held.overtake(lambda: channel.receive(frame), lambda: log_out_well(world, provider))
-    assert channel.sent == [ENDED[1]]
-
-
-# -- two processes
-
-
-@pytest.fixture
-def pair(make, tmp_path, redis_server, migrated):
-    """Two services that share everything."""
-    shutil.copy(migrated, tmp_path / "shared.db")
-    shared = {"directory__url": f"sqlite:///{tmp_path}/shared.db", "tracker": "redis", "mailbox": "redis", "redis__url": redis_server.url}
-    return make(**shared), make(**shared)
-
-
-def test_a_logout_at_one_process_ends_everything_at_the_other(pair, provider):
-    one, two = pair
-    browser = csrf(sign_in(two, provider))
-    channels = [device(two, browser("POST", "/ticket").json["ticket"]), device(two, provider.token(sid="sid-1"))]
-    stays = device(two, provider.token(sid="sid-2"))
-    log_out_well(one, provider)
-    eventually(lambda: [channel.code for channel in channels] == [NOT_SIGNED_IN] * 2)
-    assert not signed_in(browser)
-    assert stays.code is None
-
-
-def test_a_process_that_missed_the_signal_closes_the_channel_when_it_recovers(pair, provider):
-    one, two = pair
-    token, stays = device(two, provider.token(sid="sid-1")), device(two, provider.token(sid="sid-2"))
-    two.registry.backends.tracker._pubsub._on_message = lambda message: None
-    log_out_well(one, provider)
-    two.services._on_signal("missed", "")
-    eventually(lambda: token.code == NOT_SIGNED_IN)
-    eventually(lambda: not two.services.recovery.running())
-    assert stays.code is None
