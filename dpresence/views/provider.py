@@ -18,7 +18,7 @@ icon = cornice_service("provider icon", "/login/{provider}/icon")
 buttons = cornice_service("provider buttons", "/login/buttons.css")
 backchannel_logout = cornice_service("backchannel logout", "/login/{provider}/backchannel-logout")
 
-_REVALIDATED = "public, max-age=300"
+_CACHED = "public, max-age=300"
 
 
 def client(request: Request, **_: Any) -> None:
@@ -44,14 +44,14 @@ def get_icon(request: Request) -> Response:
     button = request.validated["client"].button
     if not button.icon:
         raise NotFound()
-    return Response(button.icon, content_type=button.icon_type, charset=None, cache_control=_REVALIDATED)
+    return Response(button.icon, content_type=button.icon_type, charset=None, cache_control=_CACHED)
 
 
 @buttons.get()
 def get_buttons(request: Request) -> Response:
     """Return the colours of the sign-in buttons as a stylesheet, because the policy of pages permits no style attributes."""
     rules = [_rule(provider) for provider in request.shared.clients.providers.values() if provider.button.color]
-    return Response("".join(rules), content_type="text/css", charset="utf-8", cache_control=_REVALIDATED)
+    return Response("".join(rules), content_type="text/css", charset="utf-8", cache_control=_CACHED)
 
 
 def _rule(provider: OidcClient) -> str:
