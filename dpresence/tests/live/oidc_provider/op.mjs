@@ -67,7 +67,7 @@ function start(port, { rotate = true, slim = false, away = false } = {}) {
     cookies: { keys: ['only a test'] },
     enabledJWA: { idTokenSigningAlgValues: algorithms, clientAuthSigningAlgValues: algorithms },
     // the provider's own dispatcher refuses loopback, where the service is
-    fetch: (url, { dispatcher, ...options }) => fetch(url, options),
+    fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined }),
     pkce: { required: () => true },
     findAccount: (ctx, id) => accounts[id] && { accountId: id, claims: () => ({ sub: id, ...accounts[id] }) },
     ttl: { Session: 600, Interaction: 600, Grant: 600, AccessToken: 600, IdToken: 3600 },
