@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
-from ..model import canonical_email
+from ..model import Grant, canonical_email
 from .accounts import moment
 from .context import Context, Subparsers, add, add_group
 
@@ -26,13 +27,20 @@ def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 def _list(options: argparse.Namespace, context: Context) -> None:
     if options.app:
         for grant in context.administration.grants_to(options.app):
-            paused = "  paused" if grant.paused else ""
-            context.output.write(f"{grant.puid}{paused}", puid=grant.puid, paused=grant.paused, granted_at=moment(grant.granted_at))
+            context.output.write(f"{grant.puid}{_remarks(grant)}", puid=grant.puid, **_values(grant))
         return
     for grant, application, last_looked in context.administration.grants_of(options.email):
-        context.output.write(f"{application.id}  {application.domain}{'  paused' if grant.paused else ''}", appid=application.id,
-                             domain=application.domain, puid=grant.puid, paused=grant.paused, granted_at=moment(grant.granted_at),
-                             last_looked=last_looked)  # fmt: skip
+        context.output.write(f"{application.id}  {application.domain}{_remarks(grant)}", appid=application.id, domain=application.domain,
+                             puid=grant.puid, **_values(grant), last_looked=last_looked)  # fmt: skip
+
+
+def _values(grant: Grant) -> dict[str, Any]:
+    return {"paused": grant.paused, "shows": grant.shows, "granted_at": moment(grant.granted_at)}
+
+
+def _remarks(grant: Grant) -> str:
+    """Return what is unusual about a grant, for people."""
+    return ("  paused" if grant.paused else "") + ("  shows only online" if grant.shows == "reachable" else "")
 
 
 def _revoke(options: argparse.Namespace, context: Context) -> None:

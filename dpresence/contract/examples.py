@@ -32,7 +32,7 @@ _PAIRED: dict[str, Any] = {
     "last_used": _AT,
     "expires_at": _AT + 7_776_000_000,
 }
-_GRANT: dict[str, Any] = {"appid": _APPID, "puid": _PUID, "granted_at": _AT, "paused": False}
+_GRANT: dict[str, Any] = {"appid": _APPID, "puid": _PUID, "granted_at": _AT, "paused": False, "shows": "status"}
 _PRESENT: dict[str, Any] = {"puid": _PUID, "status": "online", "at": _AT}
 _NOTIFIED: dict[str, Any] = {
     "action": "notify",
@@ -52,7 +52,9 @@ _ACCOUNT: dict[str, Any] = {
     "tickets": [{"device": "laptop", "expires_at": _AT + 43_200_000}],
     "devices": [_DEVICE],
     "status": "online",
-    "grants": [{"appid": _APPID, "puid": _PUID, "granted_at": _AT, "since": _AT, "paused": False, "last_looked": "2026-11-22"}],
+    "grants": [
+        {"appid": _APPID, "puid": _PUID, "granted_at": _AT, "since": _AT, "paused": False, "shows": "status", "last_looked": "2026-11-22"}
+    ],
     "applications": [],
     "notifications": [{"appid": _APPID, **_PLAIN, "sent": _AT}],
     "inbox": [_ENTRY],
@@ -102,7 +104,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "Logout": [{"everywhere": True}],
     "NewApplication": [_CHESS],
     "ApplicationChange": [{"description": "Who is up for a game of chess?"}],
-    "GrantChange": [{"paused": True}],
+    "GrantChange": [{"paused": True}, {"shows": "reachable"}],
     "BeginPairing": [{"device": "lamp", "client": "Example lamp"}],
     "RedeemPairing": [{"device_code": "gJ3c0x.."}],
     "StatusChange": [{"status": "unavailable", "until": _AT + 3_600_000}],

@@ -42,7 +42,15 @@ GRANTS = (
         errnos=(110, 140, 142),
         **_NONE,
     ),
-    Operation("PATCH /grant/{appid}", "patchGrant", "Pause or resume a grant", "user", {200: GrantBody}, body=GrantChange, errnos=(110,)),
+    Operation(
+        "PATCH /grant/{appid}",
+        "patchGrant",
+        "Change a grant: pause or resume it, or what it shows",
+        "user",
+        {200: GrantBody},
+        body=GrantChange,
+        errnos=(110,),
+    ),
     Operation("DELETE /grant/{appid}", "deleteGrant", "Revoke a grant", "user", {204: None}, errnos=(110,), **_NONE),
 )
 DEVICES_AND_ACCOUNT = (

@@ -6,7 +6,7 @@ from typing import Self
 
 from msgspec import UNSET, Struct, UnsetType
 
-from ..model import Account, Device, Grant, Notification, Status
+from ..model import Account, Device, Grant, Notification, Shows, Status
 from .applications import ApplicationBody
 from .inbox import InboxNotification
 from .pairing import PairedDeviceBody
@@ -85,6 +85,7 @@ class StoredGrant(Struct):
 
     :param granted_at: milliseconds since the epoch.
     :param since: when the grant was given or its last pause ended, milliseconds since the epoch.
+    :param shows: see ``GrantChange``.
     :param last_looked: see ``ListedGrant``.
     """
 
@@ -93,12 +94,13 @@ class StoredGrant(Struct):
     granted_at: int
     since: int
     paused: bool
+    shows: Shows
     last_looked: str | None
 
     @classmethod
     def of(cls, item: Grant, last_looked: str | None) -> Self:
         """Return a grant."""
-        return cls(item.appid, item.puid, item.granted_at, item.since, item.paused, last_looked)
+        return cls(item.appid, item.puid, item.granted_at, item.since, item.paused, item.shows, last_looked)
 
 
 class StoredNotification(Struct):

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Any, Self
 
-from msgspec import UNSET, Struct, UnsetType
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ..model import Application, Grant
+from ..model import Application, Grant, Shows
 from .fields import Flag
 
 
 class GrantChange(Struct, forbid_unknown_fields=True):
-    """``PATCH /grant/<appid>``."""
+    """``PATCH /grant/<appid>``. Omitted fields keep their value.
 
-    paused: Flag
+    :param paused: whether the application sees the user as offline.
+    :param shows: ``status``; or ``reachable``: the application sees the user as online or offline, and ``unavailable`` as offline.
+    """
+
+    paused: Flag | UnsetType = UNSET
+    shows: Annotated[Shows, Meta(description="one of status, reachable")] | UnsetType = UNSET
+
+    def changes(self) -> dict[str, Any]:
+        """Return the given values, by field."""
+        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not UNSET}
 
 
 class GrantQuestion(Struct):
@@ -41,12 +51,14 @@ class GrantBody(Struct):
     """The answer to ``PATCH /grant/<appid>`` (section 6).
 
     :param granted_at: milliseconds since the epoch.
+    :param shows: see ``GrantChange``.
     """
 
     appid: str
     puid: str
     granted_at: int
     paused: bool
+    shows: Shows
 
     @classmethod
     def of(cls, item: Grant, **more: str | None) -> Self:
@@ -54,7 +66,7 @@ class GrantBody(Struct):
 
         :param more: fields of the subclass.
         """
-        return cls(item.appid, item.puid, item.granted_at, item.paused, **more)
+        return cls(item.appid, item.puid, item.granted_at, item.paused, item.shows, **more)
 
 
 class ListedGrant(GrantBody):

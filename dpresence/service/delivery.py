@@ -253,9 +253,12 @@ class Delivery:
     def _unseen(self, user: str) -> Collection[str] | None:
         """Return the PUIDs whose applications see a user as offline; None for all, also if the status cannot be determined."""
         try:
-            if self._tracker.sent_status(user) == "offline":
+            sent, grants = self._tracker.sent_status(user), self._grants.of(user).grants
+            if sent == "offline":
                 return None
-            return [grant.puid for grant in self._grants.of(user).grants if grant.paused]
+            # a change that is postponed for other applications may have made the user look offline to this one
+            status = self._tracker.status(user) if any(grant.shows == "reachable" for grant in grants) else sent
+            return [grant.puid for grant in grants if "offline" in (grant.shown(sent), grant.shown(status))]
         except BackendUnavailable:
             return None
 

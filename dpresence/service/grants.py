@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import islice
 from math import ceil
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..backends.directory import Directory, GrantWithApplication, OutboxEntry, Requester
 from ..backends.mailbox import Mailbox
@@ -181,12 +181,13 @@ class Grants:
             if wait:
                 raise SlowDown("too many changes of status and new grants of this account", retry_after=ceil(wait))
 
-    def pause(self, user: str, appid: str, paused: bool, requester: Requester | None = None) -> Grant:
-        """Pause a user's grant, or end its pause.
+    def edit(self, user: str, appid: str, changes: Mapping[str, Any], requester: Requester | None = None) -> Grant:
+        """Change a user's grant: pause it or end its pause, or change what it shows.
 
+        :param changes: new values by field; see ``Directory.change_grant``.
         :raises NotFound: the user has not granted the application.
         """
-        grant = self.change(user, lambda: self._directory.pause(appid, user, paused, self._clock.steady.now(), requester))
+        grant = self.change(user, lambda: self._directory.change_grant(appid, user, changes, self._clock.steady.now(), requester))
         if grant is None:
             raise NotFound()
         return grant
@@ -228,7 +229,7 @@ class Grants:
         self._publish(entries, self._tracker.granted)
 
     def publish_changed(self, entries: Sequence[OutboxEntry]) -> None:
-        """Publish pauses and their ends to the applications. What waited for the end of a pause is shown in the inbox, then delivered."""
+        """Publish changed grants to the applications. What waited for the end of a pause is shown in the inbox, then delivered."""
         for user, grants in self._publish(entries, self._tracker.append_current_status).items():
             for grant in grants:
                 if not grant.paused:

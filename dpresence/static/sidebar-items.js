@@ -8,7 +8,7 @@ const HUES = 12; // docs/design.md
 /** @typedef {{device: string, status: string, connected: boolean, since: number}} Device `since` is in milliseconds */
 /** @typedef {{device: string, client: string, last_used: number | null}} PairedDevice `last_used` is in milliseconds */
 /**
- * @typedef {{appid: string, name: string, domain: string, paused: boolean, granted_at: number, last_looked: string | null}} Grant
+ * @typedef {{appid: string, name: string, domain: string, paused: boolean, shows: string, granted_at: number, last_looked: string | null}} Grant
  *   `granted_at` is in milliseconds, `last_looked` is a day
  */
 /** @typedef {import("./presence-types.js").Notification} Notification */
@@ -71,9 +71,10 @@ function applicationSign(appid, domain) {
  * Return the item of an application with a grant.
  * @param {Grant} grant
  * @param {(button: HTMLElement) => void} pause pauses or resumes the grant
+ * @param {(choice: HTMLElement, shows: string) => void} show changes what the grant shows
  * @param {(button: HTMLElement) => void} revoke
  */
-export function grantItem({ appid, name, domain, paused, granted_at: grantedAt, last_looked: lastLooked }, pause, revoke) {
+export function grantItem({ appid, name, domain, paused, shows, granted_at: grantedAt, last_looked: lastLooked }, pause, show, revoke) {
   const buttons = [
     itemButton(paused ? "Resume" : "Pause", domain, `pause ${appid}`, "quiet", pause),
     itemButton("Revoke", domain, `revoke ${appid}`, "danger quiet", revoke),
@@ -82,9 +83,23 @@ export function grantItem({ appid, name, domain, paused, granted_at: grantedAt, 
   const about = [
     element("div", {}, element("div", { class: "row" }, ...title), element("p", { class: "name", dir: "auto" }, name)),
     element("p", { class: "small" }, "Allowed ", timeElement(grantedAt), `; last active: ${dayInWords(lastLooked)}`),
+    showsChoice(appid, domain, shows, show),
     element("p", { class: "row" }, ...buttons),
   ];
   return element("li", { class: "signed" }, applicationSign(appid, domain), element("div", { class: "stack" }, ...about));
+}
+
+/**
+ * Return the choice of what a grant shows.
+ * @param {string} appid @param {string} domain @param {string} shows the present choice
+ * @param {(choice: HTMLElement, shows: string) => void} show
+ */
+function showsChoice(appid, domain, shows, show) {
+  const options = Object.entries({ status: "online, unavailable or offline", reachable: "only whether you are online" });
+  const attributes = { class: "compact fill", "data-key": `shows ${appid}`, "aria-label": `What ${domain} sees` };
+  const choice = element("select", attributes, ...options.map(([value, text]) => element("option", { value, selected: value === shows }, text)));
+  choice.addEventListener("change", () => show(choice, /** @type {HTMLSelectElement} */ (choice).value));
+  return element("p", { class: "row small" }, "Sees", choice);
 }
 
 /**

@@ -149,7 +149,7 @@ function showDevices() {
 
 function showGrants() {
   const item = (/** @type {Grant} */ one) =>
-    grantItem(one, (button) => pauseGrant(button, one), (button) => revokeGrant(button, one));
+    grantItem(one, (button) => pauseGrant(button, one), (choice, shows) => showGrant(choice, one, shows), (button) => revokeGrant(button, one));
   showList("grants", (grants ?? []).map(item));
 }
 
@@ -183,6 +183,13 @@ async function pauseGrant(button, { appid, domain, paused }) {
   const done = await attempt(button, () => call("PATCH", `/grant/${appid}`, { paused: !paused }));
   await refresh();
   if (done) announce(paused ? `${domain} sees your status again.` : `${domain} sees you as offline now.`);
+}
+
+/** @param {HTMLElement} choice @param {Grant} grant @param {string} shows */
+async function showGrant(choice, { appid, domain }, shows) {
+  const done = await attempt(choice, () => call("PATCH", `/grant/${appid}`, { shows }));
+  await refresh();
+  if (done) announce(shows === "reachable" ? `${domain} sees only whether you are online.` : `${domain} sees your status.`);
 }
 
 /** @param {HTMLElement} button @param {Grant} grant */

@@ -50,7 +50,7 @@ export function headline(devices, override, current) {
 /**
  * Describe how applications see the user.
  * @param {{device: string, status: string}[]} devices the connected devices in the service's last answer
- * @param {{paused: boolean}[]} grants
+ * @param {{paused: boolean, shows: string}[]} grants
  * @param {string | null} override see `statusOf`
  * @param {string} own name of this browser's device
  * @param {number | null} at time of the answer in milliseconds since the epoch; null if it is current
@@ -66,5 +66,7 @@ export function describeVisibility(devices, grants, override, own, at) {
   const why = override ? ", as you have set it for all devices" : ", because of another device";
   const elsewhere = mine && mine.status !== status ? why : "";
   const which = open.length < grants.length ? "Applications that you have not paused" : "Applications";
-  return `${which} see you as ${status}${elsewhere}.`;
+  const narrow = status === "unavailable" && open.some(({ shows }) => shows === "reachable");
+  const others = narrow ? " Those that see only whether you are online see you as offline." : "";
+  return `${which} see you as ${status}${elsewhere}.${others}`;
 }

@@ -94,9 +94,9 @@ def _answer_form(request: Request) -> Response:
 
 @grant_resource.patch(validators=(user, own_grant, change))
 def patch_grant(request: Request) -> GrantBody:
-    """Pause or resume a grant."""
+    """Change a grant."""
     user, requester = request.validated["account"].id, request.validated["requester"]
-    return GrantBody.of(request.services.grants.pause(user, request.matchdict["appid"], change.of(request).paused, requester))
+    return GrantBody.of(request.services.grants.edit(user, request.matchdict["appid"], change.of(request).changes(), requester))
 
 
 @grant_resource.delete(validators=(user, revocable_grant, no_body))

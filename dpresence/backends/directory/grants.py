@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from ...model import Grant, GrantSet
 from .values import GrantWithApplication, Requester
@@ -55,8 +56,12 @@ class GrantStore(ABC):
         """Return the number of users who have granted an application access, including paused grants."""
 
     @abstractmethod
-    def pause(self, appid: str, user: str, paused: bool, since: int, requester: Requester | None = None) -> Grant | None:
-        """Pause or resume a grant (resuming sets its ``since``); return the updated grant, None if there is none."""
+    def change_grant(self, appid: str, user: str, changes: Mapping[str, Any], now: int, requester: Requester | None = None) -> Grant | None:
+        """Change fields of a grant; return the changed grant, None if there is none.
+
+        :param changes: new values of ``paused`` and ``shows``.
+        :param now: the new ``since`` if this ends a pause.
+        """
 
     @abstractmethod
     def revoke(self, appid: str, user: str, requester: Requester | None = None) -> Grant | None:

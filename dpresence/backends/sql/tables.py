@@ -208,6 +208,7 @@ grants = Table(
     Column("granted_at", BigInteger, nullable=False),
     Column("since", BigInteger, nullable=False),
     Column("paused", Boolean, nullable=False),
+    Column("shows", Text, nullable=False, server_default="status"),
     Index(None, "user", "appid", unique=True),
     Index(None, "appid", "puid", "granted_at"),  # contains all that a snapshot reads
 )

@@ -191,7 +191,7 @@ class Tracker(ABC):
 
     @abstractmethod
     def granted(self, grant: Grant, revision: int) -> None:
-        """Append a new PUID with the user's ``sent_status`` to an application's feed, unless its newest entry says the same.
+        """Append a new PUID to an application's feed, with what the grant shows of ``sent_status``, unless its newest entry says the same.
 
         This takes no token: the caller has charged the user, see ``charge``.
 
@@ -207,7 +207,7 @@ class Tracker(ABC):
 
     @abstractmethod
     def append_current_status(self, grant: Grant, revision: int) -> None:
-        """Append the visible status after a grant was paused or resumed, unless the feed already shows it.
+        """Append what a changed grant shows, unless the feed already shows it.
 
         A status other than ``offline`` takes a token or is postponed.
 

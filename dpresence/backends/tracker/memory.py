@@ -196,17 +196,28 @@ class MemoryTracker(MemoryFeeds):
     def _append_status(self, user: str, known: LiveUser, grants: Iterable[Grant], reason: Reason) -> None:
         """Append a user's status to the feeds that do not show it yet, or postpone this if there is no token."""
         status, feeds, second = known.status, self._feeds, 0
+        taken: bool | None = None  # whether there was a token
         for grant in grants:
             feed = feeds.get(grant.appid)
             last = feed.view.get(grant.puid) if feed else None
-            if status == (last.status if last else "offline") or grant.paused:
+            seen = last.status if last else "offline"
+            if status == seen or grant.paused:
                 continue
+            shown = status
+            if status == "unavailable" and grant.shows == "reachable":
+                if seen == "offline":
+                    continue
+                shown = "offline"
             if not second:
                 now = self._clock.monotonic()
-                if status != "offline" and not self._take(user, known, reason, now):
-                    return
                 second = self._clock.steady.second(now)
-            self._append(feed, grant, status, reason, second)
+            if shown != "offline":
+                taken = self._take(user, known, reason, now) if taken is None else taken
+                if not taken:
+                    continue
+            self._append(feed, grant, shown, reason, second)
+        if taken is False:
+            return
         known.sent_status = status
         if self._postponed:
             self._postponed.pop(user, None)
@@ -277,7 +288,10 @@ class MemoryTracker(MemoryFeeds):
         self._revisions.pop(user, None)
 
     def _visible(self, grant: Grant) -> Status:
-        return "offline" if grant.paused else self.sent_status(grant.user)
+        known = self._users.get(grant.user)
+        if known is None or grant.shown(known.status) == "offline":  # ``offline`` is never postponed
+            return "offline"
+        return grant.shown(known.sent_status)
 
     # -- the tracker as a whole
 

@@ -102,7 +102,8 @@ class RedisTracker(RedisFeeds):
         return [self._encode_grant(grant) for grant in grants.grants], grants.revision, grants.override or ""
 
     def _encode_grant(self, grant: Grant) -> EncodedGrant:
-        return grant.appid, grant.puid, grant.since, grant.paused, self._signals.read_by_listener(grant.appid)
+        read = self._signals.read_by_listener(grant.appid)
+        return grant.appid, grant.puid, grant.since, grant.paused, read, grant.shows == "reachable"
 
     # -- devices
 

@@ -81,8 +81,9 @@ class Known:
     batches: int = 0
 
 
-EncodedGrant = tuple[str, str, int, bool, bool]
-"""The parts of a grant that a script needs, and whether the process wants the new entry of the application's feed in the answer."""
+EncodedGrant = tuple[str, str, int, bool, bool, bool]
+"""The parts of a grant that a script needs: ``appid``, ``puid``, ``since``, ``paused``, whether the process wants the new entry of the
+application's feed in the answer, and whether the grant shows only ``online``."""
 
 
 def decode_entry(text: str, start: int) -> FeedEntry:

@@ -297,7 +297,8 @@ def test_everything_can_be_done_with_the_keyboard(stage: Stage) -> None:
             stage.browser.press(Keys.ENTER)
         if words == "Revoke":
             break
-    assert reached == ["Online", "Unavailable", "Offline", "override", "Turn on desktop notifications", "Pause", "Revoke"]
+    status = ["Online", "Unavailable", "Offline", "override"]
+    assert reached == [*status, "Turn on desktop notifications", f"shows {stage.application.appid}", "Pause", "Revoke"]
     assert stage.updates() == [("unavailable", "explicit")]
     assert stage.browser.run("return document.activeElement.textContent") == "Cancel", "yes is never what Enter does at once"
     stage.browser.press(Keys.TAB, Keys.SPACE)

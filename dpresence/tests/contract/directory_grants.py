@@ -115,7 +115,7 @@ class GrantContract:
         for n in (2, 0, 1):
             grant(backend, app, person(backend, f"p{n}"), f"puid-{n}", NOW + n)
         grant(backend, application(backend, jane, "app-2"), jane, "puid-3")
-        backend.pause(app.id, backend.grants_by_puid(app.id, ["puid-1"])["puid-1"].user, True, LATER)
+        backend.change_grant(app.id, backend.grants_by_puid(app.id, ["puid-1"])["puid-1"].user, {"paused": True}, LATER)
         assert [tuple(row) for row in backend.grant_times(app.id, "", 2)] == [("puid-0", NOW), ("puid-1", NOW + 1)]
         assert [tuple(row) for row in backend.grant_times(app.id, "puid-1", 2)] == [("puid-2", NOW + 2)]
         assert list(backend.grant_times(app.id, "puid-2", 2)) == list(backend.grant_times("app-\0", "", 2)) == []
@@ -125,21 +125,21 @@ class GrantContract:
         for name in ("puid-1", "puid-2"):
             grant(backend, app, person(backend, name), name)
         grant(backend, application(backend, jane, "app-2"), jane, "puid-3")
-        backend.pause(app.id, person(backend, "puid-1").id, True, LATER)
+        backend.change_grant(app.id, person(backend, "puid-1").id, {"paused": True}, LATER)
         assert backend.count_grants(app.id) == 2
 
     def test_a_pause_keeps_since_and_its_end_moves_it(self, backend, app, jane):
         made = grant(backend, app, jane)
         paused = replace(made, paused=True)
-        assert backend.pause(app.id, jane.id, True, LATER) == paused
+        assert backend.change_grant(app.id, jane.id, {"paused": True}, LATER) == paused
         assert backend.grant(app.id, jane.id) == paused
         resumed = replace(made, since=LATER)
-        assert backend.pause(app.id, jane.id, False, LATER) == resumed
+        assert backend.change_grant(app.id, jane.id, {"paused": False}, LATER) == resumed
         assert backend.grant(app.id, jane.id) == resumed
 
     def test_ending_no_pause_moves_nothing(self, backend, app, jane):
         made = grant(backend, app, jane)
-        assert backend.pause(app.id, jane.id, False, LATER) == made
+        assert backend.change_grant(app.id, jane.id, {"paused": False}, LATER) == made
         assert backend.grant(app.id, jane.id) == made
 
     def test_a_pause_touches_no_other_grant(self, backend, app, jane):
@@ -148,11 +148,11 @@ class GrantContract:
             grant(backend, app, person(backend, "joe"), "puid-2"),
             grant(backend, application(backend, jane, "app-2"), jane, "puid-3"),
         ]
-        backend.pause(app.id, jane.id, True, LATER)
+        backend.change_grant(app.id, jane.id, {"paused": True}, LATER)
         assert [backend.grant(one.appid, one.user) for one in others] == others
 
     def test_what_was_not_granted_cannot_be_paused_or_revoked(self, backend, app, jane):
-        assert backend.pause(app.id, jane.id, True, NOW) is None
+        assert backend.change_grant(app.id, jane.id, {"paused": True}, NOW) is None
         assert backend.revoke(app.id, jane.id) is None
 
     def test_revoking_returns_the_grant_once(self, backend, app, jane):

@@ -70,7 +70,7 @@ class OutboxContract:
 
     def test_a_pause_and_its_end_are_recorded_in_the_outbox_once_each(self, backend, chess, jane, allowed):
         for paused in (True, True, False):
-            backend.pause(chess.id, jane.id, paused, LATER)
+            backend.change_grant(chess.id, jane.id, {"paused": paused}, LATER)
         assert pending(backend) == [("changed", jane.id, chess.id, allowed.puid, revision) for revision in (2, 3)]
         assert backend.grants_of_user(jane.id) == GrantSet(3, (replace(allowed, since=LATER),))
 

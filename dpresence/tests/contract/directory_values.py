@@ -93,7 +93,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "grants_of_application": lambda it: it.grants_of_application("app-1", "", 10),
     "grant_times": lambda it: it.grant_times("app-1", "", 10),
     "count_grants": lambda it: it.count_grants("app-1"),
-    "pause": lambda it: it.pause("app-1", "jane", True, NOW),
+    "change_grant": lambda it: it.change_grant("app-1", "jane", {"paused": True}, NOW),
     "set_override": lambda it: it.set_override("jane", "offline", None),
     "due": lambda it: it.due(10),
     "make_due_changes": lambda it: it.make_due_changes(["jane"]),

@@ -154,7 +154,7 @@ class TestDirectory:
                 after(n, lambda: one.revoke(app.id, jane.id)),
                 after(n, lambda: two.revoke(app.id, jane.id)),
                 after(n, lambda: next(iter(two.delete_application(app.id)), None)),
-                lambda: one.pause(app.id, jane.id, True, LATER),
+                lambda: one.change_grant(app.id, jane.id, {"paused": True}, LATER),
             )
             *ended, paused = at_once(*calls)
             assert [one for one in ended if one is not None] == [paused or made]

@@ -15,10 +15,11 @@ from .tracker_grace import GraceContract
 from .tracker_grants import GrantContract
 from .tracker_overrides import OverrideContract
 from .tracker_revisions import RevisionContract
+from .tracker_shows import ShowsContract
 from .tracker_values import GO, JANE, SignalListener, changes, connect, update
 
 
-class TrackerContract(DeviceContract, GraceContract, GrantContract, OverrideContract, FeedContract, RevisionContract):
+class TrackerContract(DeviceContract, GraceContract, GrantContract, OverrideContract, ShowsContract, FeedContract, RevisionContract):
     # -- signals
 
     def test_every_listener_receives_a_signal(self, backend):

@@ -13,6 +13,7 @@ import pytest
 from dpresence.backends.tracker import StaleGrants, Tracker
 from dpresence.model import Grant, GrantSet
 
+from .tracker_shows import RatedShowsContract
 from .tracker_values import GO, JANE, SignalListener, changes, connect, flap, read, seen, sweep, update
 
 ONLINE, UNAVAILABLE, OFFLINE = ("online", "explicit"), ("unavailable", "explicit"), ("offline", "explicit")
@@ -26,7 +27,7 @@ def append_postponed(backend: Tracker, *grants: Grant) -> list[str]:
     return users
 
 
-class RateContract:
+class RateContract(RatedShowsContract):
     # -- what an attacker does
 
     def test_new_device_names_tell_no_more_than_the_rate(self, backend, pass_time):

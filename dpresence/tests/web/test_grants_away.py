@@ -25,14 +25,14 @@ def test_what_became_of_grants_while_the_tracker_was_away_is_reported_later(
     world.settle()
     assert updates(service) == [(puid, "online", "granted")]
     away.back = False
-    grants.pause(user, app.id, True)
+    grants.edit(user, app.id, {"paused": True})
     away.back = True
     world.carry_out()
     world.carry_out()
     world.settle()
     assert updates(service) == [(puid, "offline", "explicit")]
     away.back = False
-    grants.pause(user, app.id, False)
+    grants.edit(user, app.id, {"paused": False})
     grants.revoke(user, app.id)
     away.back = True
     world.carry_out()
@@ -50,7 +50,7 @@ def test_what_the_directory_did_not_answer_is_found_out_later(
     grants, service = world.services.grants, world.followed(app)
     away = Away(monkeypatch, world.registry.backends.directory, "pause", "revoke", done=done)
     with pytest.raises(BackendUnavailable):
-        grants.pause(user, app.id, True)
+        grants.edit(user, app.id, {"paused": True})
     world.carry_out()
     world.settle()
     assert updates(service) == ([(puid, "offline", "explicit")] if done else [])

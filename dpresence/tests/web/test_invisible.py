@@ -105,6 +105,11 @@ def become_invisible_in_grace(scene: Scene) -> None:
     scene.device.lose()
 
 
+def show_only_online(scene: Scene) -> None:
+    assert scene.ann("PATCH", f"/grant/{scene.app.id}", {"shows": "reachable"}).status_int == 200
+    scene.say("unavailable")
+
+
 def pause_in_grace(scene: Scene) -> None:
     scene.device.lose()
     scene.pause(True)
@@ -116,6 +121,7 @@ STATES: dict[str, Callable[[Scene], None]] = {
     "paused, offline": pause_offline,
     "pause ended, offline": pause_and_end_offline,
     "paused, in grace": pause_in_grace,
+    "unavailable, shows `reachable`": show_only_online,
     "invisible, online": become_invisible,
     "invisible, in grace": become_invisible_in_grace,
     "in grace": lambda scene: scene.device.lose(),

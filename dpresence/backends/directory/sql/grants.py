@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from sys import intern
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
 from ....errors import DomainNotValidated, NotActive, NotFound
-from ....model import ERASED, Application, Grant, GrantSet
+from ....model import ERASED, Application, Grant, GrantSet, Shows
 from ...sql.engine import Database
 from ...sql.statements import Statement
 from ...sql.tables import accounts, api_keys, applications, grants
@@ -100,16 +100,18 @@ class SqlGrants(GrantStore):
         return connection.scalars(select(func.count()).where(grants.c.appid == appid)).one()
 
     @transaction()
-    def pause(
-        self, connection: Connection, appid: str, user: str, paused: bool, since: int, requester: Requester | None = None
+    def change_grant(
+        self, connection: Connection, appid: str, user: str, changes: Mapping[str, Any], now: int, requester: Requester | None = None
     ) -> Grant | None:
         lock_account(connection, user, requester)
         grant = GRANTS.lock_for_update(connection, *_between(appid, user))
-        if grant is None or grant.paused == paused:
+        if grant is None:
+            return None
+        changed = replace(grant, **changes)
+        if changed == grant:
             return grant
-        changed = replace(grant, paused=paused, since=grant.since if paused else since)
-        values = {"paused": changed.paused, "since": changed.since}
-        connection.execute(update(grants).where(grants.c.puid == grant.puid).values(values))
+        changed = replace(changed, since=now if grant.paused and not changed.paused else grant.since)
+        connection.execute(update(grants).where(grants.c.puid == grant.puid).values(GRANTS.values(changed)))
         _add_grant_entry(connection, "changed", grant)
         return changed
 
@@ -123,9 +125,9 @@ class SqlGrants(GrantStore):
         return grant
 
 
-def _cached(user: str, appid: str, puid: str, _user: str, granted_at: int, since: int, paused: bool) -> Grant:
+def _cached(user: str, appid: str, puid: str, _user: str, granted_at: int, since: int, paused: bool, shows: Shows) -> Grant:
     """Return a grant whose equal values are one object: every user with a device has their grants in the cache."""
-    return Grant(intern(appid), puid, user, granted_at, granted_at if since == granted_at else since, paused)
+    return Grant(intern(appid), puid, user, granted_at, granted_at if since == granted_at else since, paused, cast("Shows", intern(shows)))
 
 
 def _refuse_changed(application: Application, domain: str) -> None:

@@ -5,7 +5,7 @@ local operations = {}
 
 local function granted(user, grant, revision)
   if not records.raise_revision(user, revision) then return context.STALE end
-  local last, status = feeds.newest(grant[1], grant[2]), grant[4] and 'offline' or records.sent_status(user)
+  local last, status = feeds.newest(grant[1], grant[2]), records.visible(grant, records.load(user))
   if not last or last.reason ~= 'granted' or last.status ~= status then feeds.append(grant, last, status, 'granted') end
 end
 
@@ -29,7 +29,7 @@ end
 function operations.append_current_status(user, grant, revision)
   local record = records.load(user)
   if revision < record.revision then return context.STALE end
-  local status, full = grant[4] and 'offline' or record[records.SENT_STATUS] or record.status, record.full
+  local status, full = records.visible(grant, record), record.full
   feeds.show(grant, status, 'explicit', status ~= 'offline' and rates.allowance(user, record) or nil)
   if revision > record.revision or full ~= record.full then
     record.revision = revision

@@ -46,7 +46,8 @@ end
 local function append_status(user, record, grants, previous, reason)
   local all, may = true, record.status ~= 'offline' and allowance(user, record) or nil
   for _, grant in ipairs(grants) do
-    if not grant[4] then all = feeds.show(grant, record.status, reason, may) and all end
+    local status = records.shown(grant, record.status)
+    if not grant[4] then all = feeds.show(grant, status, reason, status ~= 'offline' and may or nil) and all end
   end
   if all then
     record[SENT_STATUS], record.reason = nil, nil

@@ -64,7 +64,20 @@ local function sent_status(user)
   return record[SENT_STATUS] or record.status
 end
 
+-- Return what an application is shown while its user has a status; see tracker/redis_values.py, EncodedGrant.
+local function shown(grant, status)
+  if grant[4] or grant[6] and status == 'unavailable' then return 'offline' end
+  return status
+end
+
+-- Return what an application is to be shown of a user now.
+local function visible(grant, record)
+  if shown(grant, record.status) == 'offline' then return 'offline' end -- it is never postponed
+  return shown(grant, record[SENT_STATUS] or record.status)
+end
+
 return {
   SENT_STATUS = SENT_STATUS, GRACE_END = GRACE_END, SIGN_IN_REVISION = SIGN_IN_REVISION,
   RANK = RANK, load = load, store = store, raise_revision = raise_revision, sent_status = sent_status,
+  shown = shown, visible = visible,
 }
