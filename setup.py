@@ -72,6 +72,7 @@ setup(
         "websockets>=13",  # frames.py unmasks by its C function
         "prometheus-client>=0.22,<1",  # choose_encoder and metrics_core
         "dockerflow>=2024.4,<2027",
+        "tzdata>=2025.2",  # where the system has no time zones
         "setuptools>=78.1.1,<82",  # Pyramid and Cornice import pkg_resources; CVE-2025-47273
     ],
     extras_require={

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ..backends.tracker.memory import MemoryTracker
-from ..model import Account, canonical_email
+from ..model import Account, canonical_email, decode_hours
 from ..service.personal import PersonalData
 from .context import Context, Subparsers, add, add_group
 
@@ -46,7 +46,8 @@ def moment(milliseconds: int | None) -> str | None:
 def _values(account: Account) -> dict[str, Any]:
     return {"id": account.id, "email": account.email, "issuer": account.issuer, "subject": account.subject,
             "created_at": moment(account.created_at), "blocked": account.blocked,
-            "override": account.override, "override_until": moment(account.override_until)}  # fmt: skip
+            "override": account.override, "override_until": moment(account.override_until),
+            "hours": msgspec.to_builtins(decode_hours(account.hours)) if account.hours else None}  # fmt: skip
 
 
 def _list(options: argparse.Namespace, context: Context) -> None:

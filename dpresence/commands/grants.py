@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..model import Grant, canonical_email
+import msgspec
+
+from ..model import Grant, canonical_email, decode_hours
 from .accounts import moment
 from .context import Context, Subparsers, add, add_group
 
@@ -35,12 +37,16 @@ def _list(options: argparse.Namespace, context: Context) -> None:
 
 
 def _values(grant: Grant) -> dict[str, Any]:
-    return {"paused": grant.paused, "shows": grant.shows, "granted_at": moment(grant.granted_at)}
+    hours = msgspec.to_builtins(decode_hours(grant.hours)) if grant.hours else None
+    return {"paused": grant.own_pause, "quiet": grant.quiet, "shows": grant.shows, "until": moment(grant.until), "hours": hours,
+            "granted_at": moment(grant.granted_at)}  # fmt: skip
 
 
 def _remarks(grant: Grant) -> str:
     """Return what is unusual about a grant, for people."""
-    return ("  paused" if grant.paused else "") + ("  shows only online" if grant.shows == "reachable" else "")
+    remarks = {"paused": grant.own_pause, "in quiet hours": grant.quiet, "shows only online": grant.shows == "reachable"}
+    said = [text for text, holds in remarks.items() if holds] + ([f"until {moment(grant.until)}"] if grant.until else [])
+    return "".join(f"  {text}" for text in said)
 
 
 def _revoke(options: argparse.Namespace, context: Context) -> None:

@@ -24,6 +24,8 @@ PARAMETERS: dict[str, tuple[str, Schema]] = {
 """Description and schema of each parameter, of a path or of a query."""
 FORMS = {"postGrant": ("redirect", "csrf"), "postAnswer": ("code", "csrf")}
 """The fields of the forms of pages, besides one of ``allow`` and ``deny``, by operation."""
+OPTIONAL_FIELDS = {"postGrant": ("until",)}
+"""The fields of these forms that may be missing."""
 HEADERS: dict[str, tuple[str, Schema]] = {
     "Retry-After": ("Seconds until a retry may succeed; the same as `retry_after`.", {"type": "integer"}),
     "WWW-Authenticate": ("The schemes of `Authorization`.", TEXT),

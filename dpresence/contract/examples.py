@@ -32,7 +32,10 @@ _PAIRED: dict[str, Any] = {
     "last_used": _AT,
     "expires_at": _AT + 7_776_000_000,
 }
-_GRANT: dict[str, Any] = {"appid": _APPID, "puid": _PUID, "granted_at": _AT, "paused": False, "shows": "status"}
+_STATE: dict[str, Any] = {"paused": False, "quiet": False, "shows": "status", "until": None, "hours": None}
+_EVENING = {"days": ["sun", "mon", "tue", "wed", "thu"], "from": "22:00", "to": "07:00"}
+_HOURS: dict[str, Any] = {"zone": "Europe/Berlin", "weekly": [_EVENING]}
+_GRANT: dict[str, Any] = {"appid": _APPID, "puid": _PUID, "granted_at": _AT, **_STATE}
 _PRESENT: dict[str, Any] = {"puid": _PUID, "status": "online", "at": _AT}
 _NOTIFIED: dict[str, Any] = {
     "action": "notify",
@@ -45,16 +48,14 @@ _SLOW_DOWN: dict[str, Any] = {"result": "KO", "errno": 117, "error": "status: ch
 _ACCOUNT: dict[str, Any] = {
     "account": {
         **{"email": _ADA, "issuer": "login.example.org", "subject": "248289761001", "created_at": _AT},
-        **{"override": None, "override_until": None},
+        **{"override": None, "override_until": None, "hours": None},
     },
     "sessions": [{"created_at": _AT, "expires_at": _AT + 43_200_000}],
     "paired": [_PAIRED],
     "tickets": [{"device": "laptop", "expires_at": _AT + 43_200_000}],
     "devices": [_DEVICE],
     "status": "online",
-    "grants": [
-        {"appid": _APPID, "puid": _PUID, "granted_at": _AT, "since": _AT, "paused": False, "shows": "status", "last_looked": "2026-11-22"}
-    ],
+    "grants": [{"appid": _APPID, "puid": _PUID, "granted_at": _AT, "since": _AT, "last_looked": "2026-11-22", **_STATE}],
     "applications": [],
     "notifications": [{"appid": _APPID, **_PLAIN, "sent": _AT}],
     "inbox": [_ENTRY],
@@ -104,7 +105,9 @@ EXAMPLES: dict[str, list[Any]] = {
     "Logout": [{"everywhere": True}],
     "NewApplication": [_CHESS],
     "ApplicationChange": [{"description": "Who is up for a game of chess?"}],
-    "GrantChange": [{"paused": True}, {"shows": "reachable"}],
+    "GrantChange": [{"paused": True}, {"shows": "reachable", "until": _AT + 3_600_000, "hours": _HOURS}],
+    "GrantRequest": [{"until": _AT + 3_600_000}],
+    "Hours": [_HOURS],
     "BeginPairing": [{"device": "lamp", "client": "Example lamp"}],
     "RedeemPairing": [{"device_code": "gJ3c0x.."}],
     "StatusChange": [{"status": "unavailable", "until": _AT + 3_600_000}],
@@ -156,6 +159,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "NewCredential": [{"credential": "device:b9r9rXxg..", "email": _ADA, "device": "lamp"}],
     "PairingQuestion": [{"device": "lamp", "client": "Example lamp", "address": "192.0.2.7", "expires_at": _AT + 600_000}],
     "PairingAnswered": [{"result": "OK"}],
+    "HoursBody": [{"hours": _HOURS, "quiet": False}],
     "StatusBody": [{"status": "unavailable", "merged": "online", "override": "unavailable", "until": _AT + 3_600_000}],
     "AccountDocument": [_ACCOUNT],
     "Heartbeat": [{"directory": True, "tracker": True, "mailbox": True}],

@@ -10,7 +10,7 @@ from ..errors import errno_table
 from ..messages import Refusal
 from ..settings import Settings
 from . import limits
-from .descriptions import FORMS, HEADERS, NOTES, PARAMETERS, TEXT
+from .descriptions import FORMS, HEADERS, NOTES, OPTIONAL_FIELDS, PARAMETERS, TEXT
 from .examples import EXAMPLES
 from .operation import Caller, Operation
 from .operations import OPERATIONS
@@ -124,7 +124,8 @@ def _security(operation: Operation) -> list[dict[str, list[str]]]:
 def _body(operation: Operation) -> dict[str, Any]:
     content: dict[str, Any] = {JSON: {"schema": _schema(operation.body)}} if operation.body is not None else {}
     if operation.id in FORMS:
-        content[FORM] = _form(("allow", "deny", *FORMS[operation.id]), FORMS[operation.id])
+        optional = ("allow", "deny", *OPTIONAL_FIELDS.get(operation.id, ()))
+        content[FORM] = _form((*optional, *FORMS[operation.id]), FORMS[operation.id])
     elif operation.form:
         content[FORM] = _form(operation.form, operation.form)
     return {"required": not operation.optional, "content": content}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..model import Hours
 from .account import AccountBody, AccountDocument, DeviceBody, DeviceList, SessionBody, StoredGrant, StoredNotification, TicketBody
 from .admin import BackendHealth, CloseCount, ErrorCount, Event, Figures, Minute, ProcessBody
 from .applications import (
@@ -42,7 +43,8 @@ from .development import DevelopmentAssertion, MintedAssertion
 from .device import Acknowledge, Notifications, OkReply, PlainNotifications, StatusUpdate, notifications_frame
 from .encoding import encode
 from .fields import MAX_ENTRIES, MAX_NOTIFICATIONS, or_unset
-from .grants import GrantBody, GrantChange, GrantPage, GrantQuestion, ListedGrant, NewGrant
+from .grants import GrantBody, GrantChange, GrantPage, GrantQuestion, GrantRequest, ListedGrant, NewGrant
+from .hours import HoursBody
 from .inbox import InboxNotification, InboxPage, MarkRead, ReadNotifications, Unread
 from .ops import Alive, Heartbeat, Version
 from .pairing import (
@@ -64,7 +66,7 @@ INCOMING: tuple[Any, ...] = (
     *(StatusUpdate, OverrideUpdate, Acknowledge, MarkRead),  # frames of devices
     *(Authenticate, Notify, Ping),  # frames of app services
     *(Login, Logout, NewApplication, ApplicationChange, NewNotifications, GrantChange, DevelopmentAssertion, Empty),  # bodies
-    *(BeginPairing, RedeemPairing, PairingAnswer, StatusChange, ReadNotifications),
+    *(BeginPairing, RedeemPairing, PairingAnswer, StatusChange, Hours, GrantRequest, ReadNotifications),
 )
 """Every frame and body that the service receives."""
 
@@ -74,7 +76,7 @@ OUTGOING: tuple[Any, ...] = (
     *(Refusal, LoggedIn, LoggedOut, NewTicket, MintedAssertion, JwkSet),  # bodies
     *(ApplicationBody, ActivatedApplication, ApplicationDetails, ApplicationPage, NewKey, CurrentUsers),
     *(NotifyAnswer, PresencePage, GrantQuestion, NewGrant, GrantBody, GrantPage, DeviceList, AccountDocument),
-    *(StartedPairing, NewCredential, PairingQuestion, PairingAnswered, StatusBody, InboxPage),
+    *(StartedPairing, NewCredential, PairingQuestion, PairingAnswered, StatusBody, HoursBody, InboxPage),
     *(Heartbeat, Alive, Version, Figures),
 )
 """Every frame and body that the service sends."""
@@ -111,7 +113,10 @@ __all__ = [
     "GrantChange",
     "GrantPage",
     "GrantQuestion",
+    "GrantRequest",
     "Heartbeat",
+    "Hours",
+    "HoursBody",
     "InboxNotification",
     "InboxPage",
     "JwkSet",

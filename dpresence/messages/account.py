@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from ..model import Account, Device, Grant, Notification, Shows, Status
 from .applications import ApplicationBody
+from .hours import ShownHours, shown_hours
 from .inbox import InboxNotification
 from .pairing import PairedDeviceBody
 
@@ -47,6 +48,7 @@ class AccountBody(Struct):
     :param created_at: milliseconds since the epoch.
     :param override: the status that the user has set above those of their devices, or null.
     :param override_until: when it ends by itself, milliseconds since the epoch, or null.
+    :param hours: the quiet hours of the user, or null.
     """
 
     email: str
@@ -55,11 +57,13 @@ class AccountBody(Struct):
     created_at: int
     override: Status | None
     override_until: int | None
+    hours: ShownHours | None
 
     @classmethod
     def of(cls, item: Account) -> Self:
         """Return an account."""
-        return cls(item.email, item.issuer, item.subject, item.created_at, item.override, item.override_until)
+        hours = shown_hours(item.hours)
+        return cls(item.email, item.issuer, item.subject, item.created_at, item.override, item.override_until, hours)
 
 
 class SessionBody(Struct):
@@ -85,7 +89,7 @@ class StoredGrant(Struct):
 
     :param granted_at: milliseconds since the epoch.
     :param since: when the grant was given or its last pause ended, milliseconds since the epoch.
-    :param shows: see ``GrantChange``.
+    :param quiet: see ``GrantBody``, as for ``shows``, ``until`` and ``hours``.
     :param last_looked: see ``ListedGrant``.
     """
 
@@ -94,13 +98,18 @@ class StoredGrant(Struct):
     granted_at: int
     since: int
     paused: bool
+    quiet: bool
     shows: Shows
+    until: int | None
+    hours: ShownHours | None
     last_looked: str | None
 
     @classmethod
     def of(cls, item: Grant, last_looked: str | None) -> Self:
         """Return a grant."""
-        return cls(item.appid, item.puid, item.granted_at, item.since, item.paused, item.shows, last_looked)
+        hours = shown_hours(item.hours)
+        pause = item.own_pause, item.quiet
+        return cls(item.appid, item.puid, item.granted_at, item.since, *pause, item.shows, item.until, hours, last_looked)
 
 
 class StoredNotification(Struct):

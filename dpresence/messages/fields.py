@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
+import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 T = TypeVar("T")
@@ -36,7 +37,8 @@ def descriptions(kind: Any) -> dict[str, str]:
     for part in get_args(kind):
         found.update(descriptions(part) if not isinstance(part, Meta) else {})
     if isinstance(kind, type) and issubclass(kind, Struct):
-        for name, hint in get_type_hints(kind, include_extras=True).items():
+        hints = get_type_hints(kind, include_extras=True)
+        for name, hint in ((field.encode_name, hints[field.name]) for field in msgspec.structs.fields(kind)):
             found.update(descriptions(hint))
             metas = [meta for part in (hint, *get_args(hint)) for meta in getattr(part, "__metadata__", ())]
             found[name] = next((meta.description for meta in metas if meta.description), "another value")

@@ -7,23 +7,39 @@ from typing import Annotated, Any, Self
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ..model import Application, Grant, Shows
-from .fields import Flag
+from ..model import Application, Grant, Hours, Shows, encode_hours
+from .fields import Flag, Until
+from .hours import ShownHours, shown_hours
 
 
 class GrantChange(Struct, forbid_unknown_fields=True):
     """``PATCH /grant/<appid>``. Omitted fields keep their value.
 
-    :param paused: whether the application sees the user as offline.
+    :param paused: whether the user pauses the grant: the application sees them as offline.
+    :param until: when the grant ends, milliseconds since the epoch; null: when the user ends it.
+    :param hours: weekly hours in which the application sees the user as offline, besides those of ``PUT /hours``; null: none.
     :param shows: ``status``; or ``reachable``: the application sees the user as online or offline, and ``unavailable`` as offline.
     """
 
     paused: Flag | UnsetType = UNSET
     shows: Annotated[Shows, Meta(description="one of status, reachable")] | UnsetType = UNSET
+    until: Until | UnsetType | None = UNSET
+    hours: Hours | UnsetType | None = UNSET
 
     def changes(self) -> dict[str, Any]:
-        """Return the given values, by field."""
-        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not UNSET}
+        """Return the given values, by field of ``model.Grant``."""
+        given = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not UNSET}
+        return given | ({"hours": encode_hours(self.hours)} if self.hours is not UNSET else {})
+
+
+class GrantRequest(Struct, forbid_unknown_fields=True):
+    """``POST /grant/<appid>``.
+
+    :param until: when the grant ends, milliseconds since the epoch. Null: when the user ends it. Omitted: the same for a new grant, and no
+        change for one that exists.
+    """
+
+    until: Until | UnsetType | None = UNSET
 
 
 class GrantQuestion(Struct):
@@ -51,14 +67,19 @@ class GrantBody(Struct):
     """The answer to ``PATCH /grant/<appid>`` (section 6).
 
     :param granted_at: milliseconds since the epoch.
-    :param shows: see ``GrantChange``.
+    :param paused: the user has paused the grant.
+    :param quiet: quiet hours pause the grant now, those of the grant or of the user; false while the user pauses it themselves.
+    :param shows: see ``GrantChange``, as for ``until`` and ``hours``.
     """
 
     appid: str
     puid: str
     granted_at: int
     paused: bool
+    quiet: bool
     shows: Shows
+    until: int | None
+    hours: ShownHours | None
 
     @classmethod
     def of(cls, item: Grant, **more: str | None) -> Self:
@@ -66,7 +87,8 @@ class GrantBody(Struct):
 
         :param more: fields of the subclass.
         """
-        return cls(item.appid, item.puid, item.granted_at, item.paused, item.shows, **more)
+        hours = shown_hours(item.hours)
+        return cls(item.appid, item.puid, item.granted_at, item.own_pause, item.quiet, item.shows, item.until, hours, **more)
 
 
 class ListedGrant(GrantBody):

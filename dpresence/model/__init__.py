@@ -6,12 +6,13 @@ The terms are defined in docs/protocol.md, section 1.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
+from .hours import Hours, decode_hours, encode_hours, next_change, within
 from .sign_ins import DeviceCredential, Pairing, PairingState, Session, Ticket
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "FeedEntry",
     "Grant",
     "GrantSet",
+    "Hours",
     "Identity",
     "Notification",
     "Pairing",
@@ -35,8 +37,12 @@ __all__ = [
     "Status",
     "Ticket",
     "canonical_email",
+    "decode_hours",
     "digest_of",
+    "encode_hours",
     "merge",
+    "next_change",
+    "within",
 ]
 
 Status = Literal["online", "unavailable", "offline"]
@@ -94,6 +100,7 @@ class Account:
     :param revision: number that is raised in the transaction of each change of the person's grants or override, and of each sign-out.
     :param override: the status that the person has set above those of their devices; None without one.
     :param override_until: when the override ends; None if only the person ends it.
+    :param hours: the person's quiet hours, encoded (``encode_hours``); None without any.
     """
 
     id: str
@@ -105,6 +112,7 @@ class Account:
     revision: int = 0
     override: Status | None = None
     override_until: int | None = None
+    hours: str | None = None
 
     @property
     def pin(self) -> tuple[str, str]:
@@ -164,7 +172,11 @@ class Grant:
 
     :param user: account id.
     :param since: time of the grant or of the end of the last pause. No update may have an earlier ``at``.
+    :param paused: the application sees the user as offline: they have paused the grant, or quiet hours do.
     :param shows: see ``Shows``.
+    :param until: when the grant ends, milliseconds; None if only the user ends it.
+    :param hours: the quiet hours of this grant, besides those of the account; see ``Account``.
+    :param quiet: only quiet hours pause the grant.
     """
 
     appid: str
@@ -174,6 +186,24 @@ class Grant:
     since: int
     paused: bool = False
     shows: Shows = "status"
+    until: int | None = None
+    hours: str | None = None
+    quiet: bool = False
+
+    @property
+    def own_pause(self) -> bool:
+        """True if the user has paused the grant."""
+        return self.paused and not self.quiet
+
+    def at(self, now: int, account_hours: str | None, own_pause: bool | None = None) -> Grant:
+        """Return the grant as its hours, and those of the account, have it at a time.
+
+        :param own_pause: whether the user pauses the grant; None if that stays as it is.
+        """
+        own = self.own_pause if own_pause is None else own_pause
+        quiet = not own and (within(self.hours, now) or within(account_hours, now))
+        paused = own or quiet
+        return replace(self, paused=paused, quiet=quiet, since=now if self.paused and not paused else self.since)
 
     def shown(self, status: Status) -> Status:
         """Return what the application is shown while its user has a status."""

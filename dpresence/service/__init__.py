@@ -41,6 +41,7 @@ from .overview import Overview
 from .pairing import Pairings
 from .personal import PersonalData
 from .provider_logouts import ProviderLogouts
+from .quiet_hours import QuietHours
 from .rebuilding import Rebuilding
 from .reconciliation import Reconciliation
 from .recovery import Recovery
@@ -73,6 +74,7 @@ class Services:
         self.outbox, self.retries = Outbox(directory), RetryQueue()
         self.grants = Grants(directory, tracker, mailbox, self.outbox, clock)
         self.overrides = Overrides(directory, tracker, self.grants, clock)
+        self.quiet_hours = QuietHours(directory, self.grants, clock)
         self.schedule = Schedule(directory, tracker, self.outbox)
         self.feeds = Feeds(directory, tracker, settings.presence, clock)
         self.devices = Devices(directory, tracker, self.grants, self.feeds, self.outbox, self.retries, metrics, settings.presence, clock)

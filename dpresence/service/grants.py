@@ -11,11 +11,13 @@ from itertools import islice
 from math import ceil
 from typing import Any, TypeVar
 
+from msgspec import UNSET, UnsetType
+
 from ..backends.directory import Directory, GrantWithApplication, OutboxEntry, Requester
 from ..backends.mailbox import Mailbox
 from ..backends.tracker import StaleGrants, Tracker
 from ..clock import Clock
-from ..errors import BackendUnavailable, DomainNotValidated, NotActive, NotFound, SlowDown
+from ..errors import BackendUnavailable, DomainNotValidated, NotActive, NotFound, SlowDown, WrongValue
 from ..model import Application, Grant, GrantSet
 from .outbox import Outbox
 
@@ -154,12 +156,15 @@ class Grants:
             if not any(entry.kind == "revoked" and entry.appid == appid for entry in pending):
                 raise NotFound()
 
-    def grant(self, user: str, application: Application, requester: Requester | None = None) -> Grant:
+    def grant(
+        self, user: str, application: Application, requester: Requester | None = None, until: int | UnsetType | None = UNSET
+    ) -> Grant:
         """Grant an application, or return the existing grant.
 
         A new grant is charged to the rate of the user's status changes, because repeated grants and revokes would publish the status
         more often than that rate allows.
 
+        :param until: when the grant ends, milliseconds; None if never; UNSET leaves that of an existing grant.
         :param requester: the identity with which the caller signed in. Like every change of grants, the grant is stored only if it is
             still valid.
         :raises SessionEnded: the account was blocked or unpinned meanwhile, or the browser session has ended.
@@ -167,13 +172,19 @@ class Grants:
         :raises Refused: the application was changed meanwhile, so that the user has not consented to its current state; see
             ``grantable``.
         """
+        self._check_until(until)
         existing = self._directory.grant(application.id, user)
         if existing is not None:
-            return existing
+            return existing if until in (UNSET, existing.until) else self.edit(user, application.id, {"until": until}, requester)
         self._charge(user)
         now = self._clock.steady.now()
-        wanted = Grant(application.id, secrets.token_urlsafe(16), user, granted_at=now, since=now)
+        ends_at = None if until is UNSET else until
+        wanted = Grant(application.id, secrets.token_urlsafe(16), user, granted_at=now, since=now, until=ends_at)
         return self.change(user, lambda: self._directory.add_grant(wanted, application.domain, requester))
+
+    def _check_until(self, until: object) -> None:
+        if isinstance(until, int) and until <= self._clock.steady.now():
+            raise WrongValue("until: a time in the future, in milliseconds since the epoch")
 
     def _charge(self, user: str) -> None:
         with suppress(BackendUnavailable):  # grants are stored while the tracker is unavailable, and published later
@@ -182,11 +193,12 @@ class Grants:
                 raise SlowDown("too many changes of status and new grants of this account", retry_after=ceil(wait))
 
     def edit(self, user: str, appid: str, changes: Mapping[str, Any], requester: Requester | None = None) -> Grant:
-        """Change a user's grant: pause it or end its pause, or change what it shows.
+        """Change a user's grant: pause it or end its pause, change what it shows, when it ends, or its quiet hours.
 
         :param changes: new values by field; see ``Directory.change_grant``.
         :raises NotFound: the user has not granted the application.
         """
+        self._check_until(changes.get("until"))
         grant = self.change(user, lambda: self._directory.change_grant(appid, user, changes, self._clock.steady.now(), requester))
         if grant is None:
             raise NotFound()

@@ -5,6 +5,12 @@ import { root } from "./page.js";
 
 const WINDOW = "popup,noopener,width=420,height=780";
 
+const today = document.getElementById("today");
+if (today instanceof HTMLOptionElement) {
+  today.value = String(new Date().setHours(24, 0, 0, 0)); // the end of the day here
+  today.hidden = today.disabled = false;
+}
+
 const choice = document.getElementById("open");
 if (choice instanceof HTMLInputElement) {
   byId("open-choice").hidden = false;

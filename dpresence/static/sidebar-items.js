@@ -1,14 +1,14 @@
 // The items of the lists of the sidebar: devices, applications with a grant, notifications.
 
 import { element, isolate, webAddress } from "./dom.js";
-import { dayInWords, timeElement } from "./times.js";
+import { dayInWords, momentInWords, timeElement } from "./times.js";
 
 const HUES = 12; // docs/design.md
 
 /** @typedef {{device: string, status: string, connected: boolean, since: number}} Device `since` is in milliseconds */
 /** @typedef {{device: string, client: string, last_used: number | null}} PairedDevice `last_used` is in milliseconds */
 /**
- * @typedef {{appid: string, name: string, domain: string, paused: boolean, shows: string, granted_at: number, last_looked: string | null}} Grant
+ * @typedef {{appid: string, name: string, domain: string, paused: boolean, quiet: boolean, shows: string, until: number | null, granted_at: number, last_looked: string | null}} Grant
  *   `granted_at` is in milliseconds, `last_looked` is a day
  */
 /** @typedef {import("./presence-types.js").Notification} Notification */
@@ -72,17 +72,22 @@ function applicationSign(appid, domain) {
  * @param {Grant} grant
  * @param {(button: HTMLElement) => void} pause pauses or resumes the grant
  * @param {(choice: HTMLElement, shows: string) => void} show changes what the grant shows
+ * @param {(button: HTMLElement) => void} keep removes the end of the grant
  * @param {(button: HTMLElement) => void} revoke
  */
-export function grantItem({ appid, name, domain, paused, shows, granted_at: grantedAt, last_looked: lastLooked }, pause, show, revoke) {
+export function grantItem(grant, pause, show, keep, revoke) {
+  const { appid, name, domain, paused, quiet, shows, until, granted_at: grantedAt, last_looked: lastLooked } = grant;
   const buttons = [
     itemButton(paused ? "Resume" : "Pause", domain, `pause ${appid}`, "quiet", pause),
     itemButton("Revoke", domain, `revoke ${appid}`, "danger quiet", revoke),
   ];
-  const title = [element("h3", {}, domain), ...(paused ? [element("span", { class: "badge warn" }, "Paused: sees you as offline")] : [])];
+  const hidden = paused ? "Paused" : quiet ? "Quiet hours" : "";
+  const title = [element("h3", {}, domain), ...(hidden ? [element("span", { class: "badge warn" }, `${hidden}: sees you as offline`)] : [])];
+  const end = until === null ? [] : [element("p", { class: "row small" }, `Ends on ${momentInWords(until)}`, itemButton("Keep", domain, `keep ${appid}`, "quiet", keep))];
   const about = [
     element("div", {}, element("div", { class: "row" }, ...title), element("p", { class: "name", dir: "auto" }, name)),
     element("p", { class: "small" }, "Allowed ", timeElement(grantedAt), `; last active: ${dayInWords(lastLooked)}`),
+    ...end,
     showsChoice(appid, domain, shows, show),
     element("p", { class: "row" }, ...buttons),
   ];

@@ -5,6 +5,7 @@ import { DesktopNotifications } from "./desktop-notifications.js";
 import { byId, isolate, setText } from "./dom.js";
 import { offerOverride, showOverride } from "./override.js";
 import { account, announce, attempt, call, callForAll, confirmAction, toServiceError } from "./page.js";
+import { offerQuietHours, showQuietHours } from "./quiet-hours.js";
 import { SharedDevice } from "./shared-device.js";
 import { InboxList } from "./sidebar-inbox.js";
 import { desktopTitle, deviceItem, grantItem, pairedDeviceItem, senderOf } from "./sidebar-items.js";
@@ -149,7 +150,8 @@ function showDevices() {
 
 function showGrants() {
   const item = (/** @type {Grant} */ one) =>
-    grantItem(one, (button) => pauseGrant(button, one), (choice, shows) => showGrant(choice, one, shows), (button) => revokeGrant(button, one));
+    grantItem(one, (button) => pauseGrant(button, one), (choice, shows) => showGrant(choice, one, shows),
+      (button) => keepGrant(button, one), (button) => revokeGrant(button, one));
   showList("grants", (grants ?? []).map(item));
 }
 
@@ -162,6 +164,7 @@ for (const button of statusButtons) {
   });
 }
 offerOverride(refresh);
+offerQuietHours(refresh);
 byId("no-storage").hidden = isPersistent;
 byId("connect-again").addEventListener("click", () => me.start());
 byId("try-now").addEventListener("click", () => {
@@ -193,6 +196,13 @@ async function showGrant(choice, { appid, domain }, shows) {
 }
 
 /** @param {HTMLElement} button @param {Grant} grant */
+async function keepGrant(button, { appid, domain }) {
+  const done = await attempt(button, () => call("PATCH", `/grant/${appid}`, { until: null }));
+  await refresh();
+  if (done) announce(`${domain} sees you until you stop it.`);
+}
+
+/** @param {HTMLElement} button @param {Grant} grant */
 async function revokeGrant(button, { appid, domain }) {
   const detail = "The application can no longer see you. Undelivered notifications are deleted. It can ask you again.";
   if (!(await confirmAction(`Revoke access for ${domain}?`, detail, "Revoke"))) return;
@@ -205,10 +215,13 @@ async function refresh() {
   if (signedOut) return;
   const [number, began] = [++calls, Date.now()];
   try {
-    const [found, given, person] = await Promise.all([call("GET", "/devices"), callForAll("/grants", "grants"), call("GET", "/status")]);
+    const [found, given, person, quiet] = await Promise.all([
+      call("GET", "/devices"), callForAll("/grants", "grants"), call("GET", "/status"), call("GET", "/hours"),
+    ]);
     if (number !== calls) return;
     override = person.override;
     showOverride(person);
+    showQuietHours(quiet);
     [answeredAt, problem] = [began, ""];
     given.sort((one, other) => one.domain.localeCompare(other.domain));
     update(found.devices, found.paired, given);

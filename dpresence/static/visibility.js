@@ -50,17 +50,18 @@ export function headline(devices, override, current) {
 /**
  * Describe how applications see the user.
  * @param {{device: string, status: string}[]} devices the connected devices in the service's last answer
- * @param {{paused: boolean, shows: string}[]} grants
+ * @param {{paused: boolean, quiet: boolean, shows: string}[]} grants
  * @param {string | null} override see `statusOf`
  * @param {string} own name of this browser's device
  * @param {number | null} at time of the answer in milliseconds since the epoch; null if it is current
  * @returns {string}
  */
 export function describeVisibility(devices, grants, override, own, at) {
-  const open = grants.filter(({ paused }) => !paused);
+  const open = grants.filter(({ paused, quiet }) => !paused && !quiet);
   const status = statusOf(devices, override);
   if (at !== null) return open.length ? `Applications saw you as ${status} ${ageInWords(at)}.` : "";
   if (!grants.length) return "No application sees you: you have not allowed any.";
+  if (!open.length && grants.some(({ quiet }) => quiet)) return "Applications see you as offline: these are your quiet hours.";
   if (!open.length) return "Applications see you as offline: you have paused all of them.";
   const mine = devices.find((one) => one.device === own);
   const why = override ? ", as you have set it for all devices" : ", because of another device";

@@ -42,6 +42,7 @@ def includeme(config: Configurator) -> None:
         "inbox",
         "account",
         "status",
+        "hours",
         "pairing",
         "ops",
         "metrics",

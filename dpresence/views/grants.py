@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.response import Response
 
 from ..domains import redirect_url
-from ..messages import GrantBody, GrantChange, GrantPage, GrantQuestion, ListedGrant, NewGrant
+from ..errors import WrongValue
+from ..messages import GrantBody, GrantChange, GrantPage, GrantQuestion, GrantRequest, ListedGrant, NewGrant
 from ..model import Application, Grant, Status, merge
 from ..request import Request
 from . import cornice_service, templates
@@ -22,6 +23,9 @@ grants = cornice_service("grants", "/grants")
 grant_resource = cornice_service("grant", "/grant/{appid}")
 
 change = Body(GrantChange)
+wish = Body(GrantRequest, optional=True)
+
+_HOUR_MS = 3_600_000
 
 
 @grant_resource.get(validators=(redirect_to_audience, user, grantable_application))
@@ -53,9 +57,10 @@ def _scheme(application: Application) -> Literal["https", "http"]:
 
 
 def _status(request: Request) -> Status | None:
-    """Return the merged status of the user's connected devices, None without any: then nothing keeps the user reachable."""
-    connected = [device.status for device in request.services.devices.list(request.validated["account"].id) if device.connected]
-    return merge(connected) if connected else None
+    """Return the status of a user with connected devices, None without any: then nothing keeps the user reachable."""
+    account = request.validated["account"]
+    connected = [device.status for device in request.services.devices.list(account.id) if device.connected]
+    return account.override or merge(connected) if connected else None
 
 
 def _day(milliseconds: int) -> str:
@@ -67,12 +72,13 @@ def _day(milliseconds: int) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
-@grant_resource.post(validators=(user, grantable_application, unless_form(no_body)))
+@grant_resource.post(validators=(user, grantable_application, unless_form(wish)))
 def post_grant(request: Request) -> Response | NewGrant:
     """Grant an application access to the caller's presence: returns JSON to a program, and redirects a form to the application."""
     if is_form(request):
         return _answer_form(request)
-    grant = request.services.grants.grant(request.validated["account"].id, request.validated["application"], request.validated["requester"])
+    user, requester, until = request.validated["account"].id, request.validated["requester"], wish.of(request).until
+    grant = request.services.grants.grant(user, request.validated["application"], requester, until)
     return NewGrant(grant.appid, grant.puid)
 
 
@@ -88,8 +94,24 @@ def _answer_form(request: Request) -> Response:
         check_age(request)
     if not allowed:
         return HTTPSeeOther(denied)
-    grant = request.services.grants.grant(request.validated["account"].id, application, request.validated["requester"])
+    until = _until(request)
+    grant = request.services.grants.grant(request.validated["account"].id, application, request.validated["requester"], until)
     return HTTPSeeOther(back("Presence-UID", grant.puid))
+
+
+def _until(request: Request) -> int | UnsetType | None:
+    """Return when the grant of a form ends: after an ``hour``, at a time in milliseconds, or never if the field is empty.
+
+    :raises WrongValue: the field has another value.
+    """
+    given = form(request).get("until")
+    if not given:
+        return UNSET if given is None else None
+    if given == "hour":
+        return request.shared.clock.now() + _HOUR_MS
+    if not (given.isascii() and given.isdigit() and len(given) < 16):
+        raise WrongValue("until: empty, hour, or a time in the future, in milliseconds since the epoch")
+    return int(given)
 
 
 @grant_resource.patch(validators=(user, own_grant, change))

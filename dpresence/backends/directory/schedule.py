@@ -1,9 +1,12 @@
-"""The part of the directory that makes changes at their time: the end of an override."""
+"""The part of the directory that makes changes at their time: ends of overrides and of grants, begins and ends of quiet hours."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+
+from ...model import Account
+from .values import Requester
 
 
 class ScheduleStore(ABC):
@@ -11,6 +14,10 @@ class ScheduleStore(ABC):
 
     Each change that sets a time also stores the earliest time of its account.
     """
+
+    @abstractmethod
+    def set_hours(self, user: str, hours: str | None, requester: Requester | None = None) -> Account | None:
+        """Set the quiet hours of a person, encoded, or None to remove them; return the account, None if there is none."""
 
     @abstractmethod
     def due(self, limit: int) -> Sequence[str]:

@@ -90,6 +90,7 @@ accounts = Table(
     Column("override", Text),
     Column("override_until", BigInteger),
     Column("due_at", BigInteger),  # earliest time at which something of this account is due: see directory/schedule.py
+    Column("hours", Text),
     Index(None, "issuer", "subject"),
     _partial_index("accounts", "due_at", "due_at IS NOT NULL"),
 )
@@ -209,6 +210,9 @@ grants = Table(
     Column("since", BigInteger, nullable=False),
     Column("paused", Boolean, nullable=False),
     Column("shows", Text, nullable=False, server_default="status"),
+    Column("until", BigInteger),
+    Column("hours", Text),
+    Column("quiet", Boolean, nullable=False, server_default=false()),
     Index(None, "user", "appid", unique=True),
     Index(None, "appid", "puid", "granted_at"),  # contains all that a snapshot reads
 )

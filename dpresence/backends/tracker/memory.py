@@ -19,7 +19,7 @@ from ...errors import TooMany
 from ...limits import RateStates
 from ...model import ERASED, Device, Grant, GrantSet, Reason, Status
 from ...settings import PresenceSettings
-from . import Connected, Lost, Published, StaleGrants, Updated
+from . import Connected, Lost, StaleGrants, Updated
 from .memory_feeds import MemoryFeeds
 from .memory_values import LiveDevice, LiveUser
 
@@ -123,9 +123,6 @@ class MemoryTracker(MemoryFeeds):
         self._merge(user, grants, "explicit")
         return bool(removed)
 
-    def signed_out(self, connection: str) -> bool:
-        return True  # this tracker never loses data
-
     def due(self) -> Sequence[str]:
         now = self._clock.monotonic()
         over = takewhile(lambda item: item[1] <= now, self._grace.items())
@@ -139,9 +136,6 @@ class MemoryTracker(MemoryFeeds):
             self._delete_device(user, device)
         self._merge(user, grants, "lost")
         return Lost(len(over), 0)
-
-    def renew(self) -> None:
-        """Do nothing: there is no lease."""
 
     def devices(self, user: str) -> Sequence[Device]:
         items = sorted(self._live_devices(user), key=lambda item: item.name)
@@ -300,8 +294,5 @@ class MemoryTracker(MemoryFeeds):
         self._users.clear()
         self._revisions.clear()
         self._grace.clear()
-        self._feeds.clear()
-        self._dropped.clear()
         self._postponed.clear()
-        self._listeners.clear()
-        self._published = Published([], {})
+        super().close()

@@ -72,6 +72,12 @@ class MemoryFeeds(MemorySignals):
         while self._dropped and next(iter(self._dropped.values())) <= self._clock.monotonic():
             self._dropped.popitem(last=False)
 
+    def close(self) -> None:
+        """Delete all feeds and listeners."""
+        self._feeds.clear()
+        self._dropped.clear()
+        self._listeners.clear()
+
     def _feed(self, appid: str) -> Feed:
         """Return an application's feed for reading; a feed without entries is not stored."""
         return self._feeds.get(appid) or Feed(self._settings.feed_seconds, self._settings.feed_entries)

@@ -40,3 +40,9 @@ class MemorySignals(Tracker):
 
     def ping(self) -> None:
         """Do nothing: there is no external store."""
+
+    def renew(self) -> None:
+        """Do nothing: there is no lease."""
+
+    def signed_out(self, connection: str) -> bool:
+        return True  # this tracker never loses data

@@ -37,6 +37,7 @@ CHANGES = {
     "add_key": lambda it, jane, who: it.add_key(KEY, LATER, who),
     "add_grant": lambda it, jane, who: it.add_grant(Grant("app-3", "puid-3", jane.id, NOW, NOW), None, who),
     "set_override": lambda it, jane, who: it.set_override(jane.id, "offline", None, who),
+    "set_hours": lambda it, jane, who: it.set_hours(jane.id, '{"zone":"UTC","weekly":[{"days":["mon"],"from":"01:00","to":"02:00"}]}', who),
     "change_grant": lambda it, jane, who: it.change_grant("app-1", jane.id, {"paused": True}, NOW, who),
     "revoke": lambda it, jane, who: it.revoke("app-1", jane.id, who),
 }

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
 
 from dpresence.errors import SessionEnded
-from dpresence.model import GrantSet
+from dpresence.messages import Hours, parse
+from dpresence.model import Grant, GrantSet, encode_hours
 
 from .directory_outbox import clear, pending
 from .directory_values import END, NOW, application, at_once, grant, person
 
 PAST = NOW - 1000
+EVERY_DAY = '["mon", "tue", "wed", "thu", "fri", "sat", "sun"]'
+
+
+def hours(start: str = "00:00", end: str = "24:00") -> str | None:
+    return encode_hours(parse(Hours, f'{{"zone": "UTC", "weekly": [{{"days": {EVERY_DAY}, "from": "{start}", "to": "{end}"}}]}}'))
+
+
+def later() -> str | None:
+    """Return hours that begin in some hours."""
+    hour = time.gmtime(NOW / 1000).tm_hour
+    return hours(f"{(hour + 4) % 24:02}:00", f"{(hour + 5) % 24:02}:00")
 
 
 class ScheduleContract:
@@ -65,3 +78,78 @@ class ScheduleContract:
         backend.set_override(jane.id, "unavailable", PAST)
         backend.set_override(jane.id, "unavailable", None)
         assert list(backend.due(10)) == []
+
+    # -- grants that end
+
+    def test_a_grant_ends_at_its_time_as_if_it_were_revoked(self, backend, jane):
+        chess, go = application(backend, jane), application(backend, jane, "app-2")
+        ended, kept = grant(backend, chess, jane, "puid-1"), grant(backend, go, jane, "puid-2")
+        assert backend.change_grant(chess.id, jane.id, {"until": PAST}, NOW) == replace(ended, until=PAST)
+        backend.change_grant(go.id, jane.id, {"until": END}, NOW)
+        clear(backend)
+        assert list(backend.due(10)) == [jane.id]
+        backend.make_due_changes([jane.id])
+        assert backend.grants_of_user(jane.id).grants == (replace(kept, until=END),)
+        assert pending(backend) == [("revoked", jane.id, chess.id, ended.puid, 5)]
+        assert list(backend.due(10)) == []
+
+    def test_a_new_grant_may_have_an_end(self, backend, jane):
+        wanted = Grant(application(backend, jane).id, "puid-1", jane.id, NOW, NOW, until=PAST)
+        assert backend.add_grant(wanted) == wanted
+        assert list(backend.due(10)) == [jane.id]
+
+    # -- quiet hours
+
+    @pytest.fixture
+    def chess(self, backend, jane):
+        return application(backend, jane)
+
+    def test_hours_of_the_account_pause_every_grant_until_they_are_over(self, backend, jane, chess):
+        made = grant(backend, chess, jane)
+        clear(backend)
+        account = backend.set_hours(jane.id, hours())
+        assert account == backend.account(jane.id) and account.hours == hours()
+        quiet = replace(made, paused=True, quiet=True)
+        assert (backend.grant(chess.id, jane.id), quiet.own_pause) == (quiet, False)
+        added = grant(backend, application(backend, jane, "app-2"), jane, "puid-2")
+        assert (added.paused, added.quiet) == (True, True)
+        assert [entry[:4] for entry in pending(backend)] == [
+            ("changed", jane.id, chess.id, made.puid),
+            ("granted", jane.id, "app-2", "puid-2"),
+        ]
+        backend.set_hours(jane.id, None)
+        resumed = backend.grant(chess.id, jane.id)
+        assert (resumed.paused, resumed.quiet, resumed.since >= NOW) == (False, False, True)
+
+    def test_hours_of_one_grant_pause_that_one_only(self, backend, jane, chess):
+        made, other = grant(backend, chess, jane), grant(backend, application(backend, jane, "app-2"), jane, "puid-2")
+        assert backend.change_grant(chess.id, jane.id, {"hours": hours()}, NOW).quiet
+        assert backend.grant("app-2", jane.id) == other
+        assert backend.change_grant(chess.id, jane.id, {"hours": None}, NOW) == made
+
+    def test_the_users_own_pause_and_the_hours_are_independent(self, backend, jane, chess):
+        grant(backend, chess, jane)
+        change = lambda **changes: backend.change_grant(chess.id, jane.id, changes, NOW)  # noqa: E731
+        change(hours=hours())
+        assert [(one.paused, one.own_pause) for one in (change(paused=True), change(hours=None))] == [(True, True), (True, True)]
+        change(hours=hours())
+        assert [(one.paused, one.own_pause) for one in (change(paused=False), change(hours=None))] == [(True, False), (False, False)]
+
+    def test_hours_that_have_begun_or_ended_are_followed(self, backend, jane, chess):
+        made = grant(backend, chess, jane)
+        backend.set_hours(jane.id, later())
+        assert backend.grant(chess.id, jane.id) == made and list(backend.due(10)) == []
+        backend.change_grant(chess.id, jane.id, {"hours": hours(), "until": PAST}, NOW)
+        backend.change_grant(chess.id, jane.id, {"until": None}, NOW)
+        assert list(backend.due(10)) == []
+        backend.set_override(jane.id, "offline", PAST)  # something is due: all is looked at again
+        backend.make_due_changes([jane.id])
+        assert backend.grant(chess.id, jane.id).quiet and list(backend.due(10)) == []
+
+    def test_a_merge_makes_the_moved_grants_follow_the_hours_of_the_account(self, backend, jane, chess):
+        joe = person(backend, "joe")
+        grant(backend, chess, joe)
+        backend.set_hours(jane.id, hours())
+        backend.merge(joe.email, jane.email)
+        backend.make_due_changes(list(backend.due(10)))
+        assert backend.grant(chess.id, jane.id).quiet

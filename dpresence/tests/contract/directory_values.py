@@ -95,6 +95,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "count_grants": lambda it: it.count_grants("app-1"),
     "change_grant": lambda it: it.change_grant("app-1", "jane", {"paused": True}, NOW),
     "set_override": lambda it: it.set_override("jane", "offline", None),
+    "set_hours": lambda it: it.set_hours("jane", None),
     "due": lambda it: it.due(10),
     "make_due_changes": lambda it: it.make_due_changes(["jane"]),
     "outbox": lambda it: it.outbox("jane", 0, 10),

@@ -121,7 +121,7 @@ def refused(kind: Any, data: str | bytes | dict[str, Any] | list[Any]) -> tuple[
         (Login, {}, 108, "assertion: is missing"),
         (Login, {"assertion": 5}, 107, "assertion: an assertion, as text"),
         (Logout, {"everywhere": 1}, 107, "everywhere: true or false"),
-        (GrantChange, {}, 108, "paused: is missing"),
+        (GrantChange, {"pause": True}, 108, "pause: is not known here"),
         (GrantChange, {"paused": "no"}, 107, "paused: true or false"),
         (NewApplication, {"name": "a"}, 108, "domain: is missing"),
         (NewApplication, {"name": "", "domain": "a"}, 107, "name: 1 to 64 printable characters"),

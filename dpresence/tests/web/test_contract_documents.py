@@ -13,7 +13,7 @@ from pyramid.response import Response
 
 from dpresence import __version__, views
 from dpresence.contract.operations import OPERATIONS
-from dpresence.messages import AccountDocument, Empty
+from dpresence.messages import AccountDocument
 from dpresence.tests.web.support import World, ko, refusal
 from dpresence.views import development, metrics, validators
 from dpresence.views.validators import Body
@@ -84,14 +84,14 @@ def test_an_operation_has_the_caller_that_its_view_checks(found: dict[str, View]
 
 def test_an_operation_has_the_body_of_its_view(found: dict[str, View]) -> None:
     """The views that also take a form parse the body in a validator of their own."""
-    forms = {"POST /grant/{appid}": (Empty, True), "POST /pair/answer": ("PairingAnswer", False)}
+    forms = {"POST /grant/{appid}": ("GrantRequest", True), "POST /pair/answer": ("PairingAnswer", False)}
     for call, view in found.items():
         bodies = [(each.kind, each.optional) for each in view.validators if isinstance(each, Body)]
         operation = BY_CALL[call]
         given = (operation.body, operation.optional) if operation.body is not None else None
         if call in forms:
             assert given is not None
-            assert (given[0] if given[0] is Empty else given[0].__name__, given[1]) == forms[call]
+            assert (given[0].__name__, given[1]) == forms[call]
         else:
             assert [given] == (bodies or [None]), call
 

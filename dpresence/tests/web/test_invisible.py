@@ -110,6 +110,12 @@ def show_only_online(scene: Scene) -> None:
     scene.say("unavailable")
 
 
+def be_quiet(scene: Scene) -> None:
+    weekly = [{"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "from": "00:00", "to": "24:00"}]
+    assert scene.ann("PUT", "/hours", {"zone": "Asia/Tokyo", "weekly": weekly}).status_int == 200
+    scene.world.settle()
+
+
 def pause_in_grace(scene: Scene) -> None:
     scene.device.lose()
     scene.pause(True)
@@ -121,6 +127,7 @@ STATES: dict[str, Callable[[Scene], None]] = {
     "paused, offline": pause_offline,
     "pause ended, offline": pause_and_end_offline,
     "paused, in grace": pause_in_grace,
+    "quiet hours, online": be_quiet,
     "unavailable, shows `reachable`": show_only_online,
     "invisible, online": become_invisible,
     "invisible, in grace": become_invisible_in_grace,

@@ -224,6 +224,7 @@ def devices(recorder: Recorder, ann: Browser, app: App, puids: list[str]) -> Non
     recorder.call("StatusBody", ann, "GET", "/status")
     entries = recorder.call("InboxPage", ann, "GET", "/notifications?limit=1")
     recorder.call("Unread", ann, "POST", "/notifications/read", {"until": entries["notifications"][0]["id"]})
+    recorder.call("HoursBody", ann, "GET", "/hours")
     plain.leave()
     world.notify(app, item)
     recorder.call("DeviceList", ann, "GET", "/devices")

@@ -80,6 +80,7 @@ def _move_grants(connection: Connection, old: str, target: str) -> None:
     moved = update(grants).where(grants.c.user == old).values(user=target).returning(grants.c.appid, grants.c.puid)
     for appid, puid in sorted(connection.execute(moved).all()):
         outbox.add(connection, target, "changed", target, appid, puid, outbox.raise_revision(connection, target))
+    connection.execute(update(accounts).where(accounts.c.id == target).values(due_at=0))  # the next run looks at the moved grants
 
 
 def end_sessions(connection: Connection, user: str, change: str = "") -> None:

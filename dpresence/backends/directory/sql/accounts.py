@@ -75,7 +75,9 @@ class SqlAccounts(AccountStore):
         if account is None or (account.override, account.override_until) == (status, until):
             return account
         schedule.change_override(connection, user, status, until)
-        return replace(account, override=status, override_until=until, revision=account.revision + 1)
+        changed = replace(account, override=status, override_until=until, revision=account.revision + 1)
+        schedule.store_due_time(connection, changed, self.database.now(connection))
+        return changed
 
     @transaction()
     def merge(self, connection: Connection, email: str, into: str) -> bool:

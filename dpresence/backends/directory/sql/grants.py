@@ -8,7 +8,7 @@ from dataclasses import replace
 from sys import intern
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
 from ....errors import DomainNotValidated, NotActive, NotFound
 from ....model import ERASED, Application, Grant, GrantSet, Shows
@@ -16,9 +16,9 @@ from ...sql.engine import Database
 from ...sql.statements import Statement
 from ...sql.tables import accounts, api_keys, applications, grants
 from ...sql.transactions import reading, transaction
-from .. import GrantWithApplication, OutboxKind, Requester
+from .. import GrantWithApplication, Requester
 from ..grants import GrantStore
-from . import outbox
+from . import outbox, schedule
 from .requester_checks import lock_account
 from .rows import APPLICATIONS, GRANTS
 
@@ -55,10 +55,15 @@ class SqlGrants(GrantStore):
         if domain is not None:
             _refuse_changed(application, domain)
         present = GRANTS.find(connection, *_between(grant.appid, grant.user))
-        if present is None:
-            GRANTS.add(connection, grant)
-            _add_grant_entry(connection, "granted", grant)
-        return present or grant
+        if present is not None:
+            return present
+        now = self.database.now(connection)
+        made = grant.at(now, account.hours)
+        GRANTS.add(connection, made)
+        outbox.add_change_of_grant(connection, "granted", made)
+        if made.until is not None:
+            schedule.store_due_time(connection, account, now)
+        return made
 
     @reading()
     def grant(self, connection: Connection, appid: str, user: str) -> Grant | None:
@@ -103,16 +108,15 @@ class SqlGrants(GrantStore):
     def change_grant(
         self, connection: Connection, appid: str, user: str, changes: Mapping[str, Any], now: int, requester: Requester | None = None
     ) -> Grant | None:
-        lock_account(connection, user, requester)
+        account = lock_account(connection, user, requester)
         grant = GRANTS.lock_for_update(connection, *_between(appid, user))
-        if grant is None:
+        if account is None or grant is None:
             return None
-        changed = replace(grant, **changes)
-        if changed == grant:
-            return grant
-        changed = replace(changed, since=now if grant.paused and not changed.paused else grant.since)
-        connection.execute(update(grants).where(grants.c.puid == grant.puid).values(GRANTS.values(changed)))
-        _add_grant_entry(connection, "changed", grant)
+        others = {name: value for name, value in changes.items() if name != "paused"}
+        changed = replace(grant, **others).at(now, account.hours, changes.get("paused"))
+        if changed != grant:
+            schedule.store_grant(connection, changed)
+            schedule.store_due_time(connection, account, now)
         return changed
 
     @transaction()
@@ -121,13 +125,14 @@ class SqlGrants(GrantStore):
         grant = GRANTS.lock_for_update(connection, *_between(appid, user))
         if grant is not None:
             GRANTS.delete(connection, grants.c.puid == grant.puid)
-            _add_grant_entry(connection, "revoked", grant)
+            outbox.add_change_of_grant(connection, "revoked", grant)
         return grant
 
 
-def _cached(user: str, appid: str, puid: str, _user: str, granted_at: int, since: int, paused: bool, shows: Shows) -> Grant:
+def _cached(user: str, appid: str, puid: str, _user: str, granted_at: int, since: int, paused: bool, shows: Shows, *rest: Any) -> Grant:
     """Return a grant whose equal values are one object: every user with a device has their grants in the cache."""
-    return Grant(intern(appid), puid, user, granted_at, granted_at if since == granted_at else since, paused, cast("Shows", intern(shows)))
+    began = granted_at if since == granted_at else since
+    return Grant(intern(appid), puid, user, granted_at, began, paused, cast("Shows", intern(shows)), *rest)
 
 
 def _refuse_changed(application: Application, domain: str) -> None:
@@ -139,9 +144,3 @@ def _refuse_changed(application: Application, domain: str) -> None:
 
 def _between(appid: str, user: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return grants.c.appid == appid, grants.c.user == user
-
-
-def _add_grant_entry(connection: Connection, kind: OutboxKind, grant: Grant) -> None:
-    """Increment the revision of a grant's user and add the change to the outbox."""
-    revision = outbox.raise_revision(connection, grant.user)
-    outbox.add(connection, grant.user, kind, grant.user, grant.appid, grant.puid, revision)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, literal, select, text, update
 
+from ....model import Grant
 from ...sql.rows import Rows
 from ...sql.tables import accounts, grants, outbox
 from .. import OutboxEntry, OutboxKind
@@ -28,6 +29,11 @@ def add(connection: Connection, owner: str, kind: OutboxKind, user: str = "", ap
     """Add one entry; see ``OutboxEntry``."""
     values = {"owner": owner, "kind": kind, "user": user, "appid": appid, "detail": detail, "revision": revision}
     connection.execute(insert(outbox).values(values))
+
+
+def add_change_of_grant(connection: Connection, kind: OutboxKind, grant: Grant) -> None:
+    """Increment the revision of a grant's user, whose account the caller has locked, and add the change of the grant."""
+    add(connection, grant.user, kind, grant.user, grant.appid, grant.puid, raise_revision(connection, grant.user))
 
 
 def add_revoked_entries(connection: Connection, owner: str, *which: ColumnElement[bool]) -> None:

@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
-from ....model import Account
+from ....model import Account, Grant, next_change
 from ...sql.engine import Database
 from ...sql.statements import Statement
-from ...sql.tables import accounts
+from ...sql.tables import accounts, grants
 from ...sql.transactions import reading, transaction
+from .. import Requester
 from ..schedule import ScheduleStore
 from . import outbox
-from .rows import ACCOUNTS
+from .requester_checks import lock_account
+from .rows import ACCOUNTS, GRANTS
 
 _DUE = Statement(select(accounts.c.id).where(accounts.c.due_at <= bindparam("now")).order_by(accounts.c.due_at).limit(bindparam("most")))
 
@@ -23,6 +26,17 @@ class SqlSchedule(ScheduleStore):
     """See ``ScheduleStore``."""
 
     database: Database
+
+    @transaction()
+    def set_hours(self, connection: Connection, user: str, hours: str | None, requester: Requester | None = None) -> Account | None:
+        account = lock_account(connection, user, requester)
+        if account is None or account.hours == hours:
+            return account
+        connection.execute(update(accounts).where(accounts.c.id == user).values(hours=hours))
+        changed, now = replace(account, hours=hours), self.database.now(connection)
+        _follow_hours(connection, changed, now)
+        store_due_time(connection, changed, now)
+        return ACCOUNTS.find(connection, accounts.c.id == user)
 
     @reading(urgent=True)
     def due(self, connection: Connection, limit: int) -> Sequence[str]:
@@ -42,17 +56,46 @@ def _make_due_changes(connection: Connection, account: Account, now: int) -> Non
     """Make the changes that are due for an account, whose row the caller has locked."""
     if account.override_until is not None and account.override_until <= now:
         change_override(connection, account.id, None, None)
-    else:
-        store_due_time(connection, account.id, account.override_until)
+        account = replace(account, override=None, override_until=None)
+    ended = (grants.c.user == account.id, grants.c.until <= now)
+    for grant in GRANTS.all(connection, *ended, order_by=grants.c.puid, for_update=True):
+        GRANTS.delete(connection, grants.c.puid == grant.puid)
+        outbox.add_change_of_grant(connection, "revoked", grant)
+    _follow_hours(connection, account, now)
+    store_due_time(connection, account, now)
+
+
+def _follow_hours(connection: Connection, account: Account, now: int) -> None:
+    """Pause or resume the grants of an account, whose row the caller has locked, as the quiet hours have it now."""
+    affected = [grants.c.user == account.id]
+    if account.hours is None:  # else all of them
+        affected.append(or_(grants.c.hours.is_not(None), grants.c.quiet))
+    for grant in GRANTS.all(connection, *affected, order_by=grants.c.puid, for_update=True):
+        changed = grant.at(now, account.hours)
+        if changed != grant:
+            store_grant(connection, changed)
+
+
+def store_grant(connection: Connection, changed: Grant) -> None:
+    """Store a changed grant of an account whose row the caller has locked, and add this to the outbox."""
+    connection.execute(update(grants).where(grants.c.puid == changed.puid).values(GRANTS.values(changed)))
+    outbox.add_change_of_grant(connection, "changed", changed)
 
 
 def change_override(connection: Connection, user: str, status: str | None, until: int | None) -> None:
     """Change the override of an account, whose row the caller has locked, and add this to the outbox."""
     connection.execute(update(accounts).where(accounts.c.id == user).values(override=status, override_until=until))
     outbox.add(connection, user, "override", user, revision=outbox.raise_revision(connection, user))
-    store_due_time(connection, user, until)
 
 
-def store_due_time(connection: Connection, user: str, override_until: int | None) -> None:
-    """Store the earliest time at which something is due for an account, whose row the caller has locked."""
-    connection.execute(update(accounts).where(accounts.c.id == user).values(due_at=override_until))
+def store_due_time(connection: Connection, account: Account, now: int) -> None:
+    """Store the earliest time at which something is due for an account, whose row the caller has locked.
+
+    :param account: as it is after the change.
+    """
+    until = connection.scalar(select(func.min(grants.c.until)).where(grants.c.user == account.id))
+    own = select(grants.c.hours).where(grants.c.user == account.id, grants.c.hours.is_not(None)).distinct()
+    hours = [account.hours, *connection.scalars(own)]
+    times = [account.override_until, until, *(next_change(one, now) for one in hours)]
+    due_at = min((time for time in times if time is not None), default=None)
+    connection.execute(update(accounts).where(accounts.c.id == account.id).values(due_at=due_at))
