@@ -175,6 +175,21 @@ def test_the_doctor_names_what_is_away(ini, database, capsys, monkeypatch) -> No
     assert "error    redis: " in written and "start it, and check the address" in written and "Canary7x" not in written
 
 
+def test_a_check_and_the_doctor_say_that_redis_is_full(ini, database, redis_server, capsys) -> None:
+    SqlDirectory(database).claim_mode("production")
+    redis_server.client.config_set("maxmemory", "1")
+    try:
+        assert main(["--ini", str(ini), "check"]) == 1
+        full = "redis.url: the Redis refuses writes because its memory is full: raise its maxmemory, or delete what fills it"
+        assert full in capsys.readouterr().out.splitlines()
+        assert main(["--ini", str(ini), "--json", "doctor"]) == 1
+    finally:
+        redis_server.client.config_set("maxmemory", "0")
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    texts = [(each["level"], each["text"]) for each in found if each["check"] == "redis"]
+    assert ("error", full) in texts and any(text.startswith("it uses 1 MiB of 0 MiB") or "of 0 MiB" in text for _, text in texts)
+
+
 def test_a_change_is_signalled_to_the_services_on_redis(ini, database, redis_server, trackers, capsys) -> None:
     directory, received = SqlDirectory(database), []
     person(directory, "ann")

@@ -106,10 +106,10 @@ def test_prometheus_fires_the_alert_of_each_fault_and_none_without_one(tmp_path:
         assert scrape is not None and scrape < 1
 
         store.kill()
-        eventually(lambda: "DpresenceBackendUnavailable" in prometheus.firing())
+        eventually(lambda: {"DpresenceBackendUnavailable", "DpresenceRedisFails"} <= prometheus.firing())
         assert prometheus.value('dpresence_backend_up{backend="tracker"}') == 0
         store.start()
-        eventually(lambda: "DpresenceBackendUnavailable" not in prometheus.firing())
+        eventually(lambda: not {"DpresenceBackendUnavailable", "DpresenceRedisFails"} & prometheus.firing())
         assert "DpresenceDown" not in prometheus.firing()
         eventually(lambda: (prometheus.value('dpresence_backend_errors_total{store="redis"}') or 0) > 0)
 

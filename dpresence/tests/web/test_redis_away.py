@@ -84,3 +84,22 @@ def test_notifications_that_wait_while_redis_is_away_are_sent_when_it_is_back(al
     away[0] = False
     eventually(lambda: device.sent)
     assert device.sent[0]["notifications"][0]["message"] == "kept"
+
+
+def test_a_full_redis_refuses_updates_says_so_and_damages_no_feed(alone, lost_redis):
+    app = alone.application()
+    puid = alone.grant(ANN, app)
+    device, service = alone.device(ANN), alone.followed(app)
+    frames = len(service.sent)
+    lost_redis.client.config_set("maxmemory", "1")
+    refused = say(device, "unavailable")
+    assert (refused["errno"], refused["retry_after"]) == (201, 5)
+    answer = alone.browser()("GET", "/__heartbeat__")
+    assert (answer.status_int, answer.json) == (503, {"directory": True, "tracker": False, "mailbox": False, "redis": "full"})
+    lost_redis.client.config_set("maxmemory", "0")
+    eventually(lambda: alone.registry.backends.tracker.ping() is None)
+    eventually(lambda: say(device, "unavailable") == {"result": "OK"})
+    eventually(lambda: len(service.sent) > frames)
+    received = [(entry["puid"], entry["status"]) for frame in service.sent[frames:] for entry in frame["updates"]]
+    assert received == [(puid, "unavailable")] and service.code is None
+    assert alone.browser()("GET", "/__heartbeat__").json["redis"] == "ok"
