@@ -118,6 +118,7 @@ def _status(options: argparse.Namespace, context: Context) -> None:
         version=(version or {}).get("version"),
         healthy=bool(health) and all(value is True for value in (health or {}).values() if isinstance(value, bool)),
         backends=[f"{name} {'ok' if good is True else 'fails'}" for name, good in (health or {}).items() if isinstance(good, bool)],
+        redis=(health or {}).get("redis"),
         tracker=storage.tracker,
         mailbox=storage.mailbox,
         workers=context.server.workers,
