@@ -186,6 +186,16 @@ def test_a_cursor_of_a_feed_that_was_lost_altogether_is_not_covered(backend, pro
     assert backend.offset("go", backend.cursor(head(backend, "go"))) == head(backend, "go")
 
 
+def test_a_cursor_without_entries_survives_a_restart(backend, redis):
+    cursor = backend.cursor(head(backend))
+    redis.restart()
+    eventually(lambda: backend.ping() is None)
+    assert backend.offset("chess", cursor) == 0
+    connect(backend)
+    assert changes(backend, offset=0) == [("online", "explicit")]
+    assert backend.offset("chess", cursor) == 0
+
+
 def test_cursors_survive_many_restarts_that_lose_nothing(backend, redis):
     connect(backend)
     first, cursors = backend.cursor(head(backend)), []

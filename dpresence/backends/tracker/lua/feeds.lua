@@ -17,6 +17,10 @@ local TURNS = 20 -- maximum number of recorded turns of a feed
 local SOME = 500 -- maximum number of entries that one call reads or deletes, which takes one or two milliseconds
 local REBUILDING = 'a feed is being rebuilt'
 
+local function number(offset) -- without an exponent for large values
+  return string.format('%.0f', offset)
+end
+
 local function second(milliseconds)
   return milliseconds - milliseconds % 1000
 end
@@ -44,7 +48,7 @@ local function feed(app)
     if not (found.head and found.floor and found.size) then damage.raise('its head is no number') end
     found.compacted, found.new = found.head - feed_entries, not head
     found.run, found.turns = tonumber(run or head and 1 or context.run), turns or ''
-    if found.new and context.run > 1 then found.turns = context.run .. ' -1' end -- an earlier feed of this name may be lost
+    if found.new and context.run > 1 then found.turns = context.run .. ' ' .. number(found.head) end -- entries may be lost
     found.dropped = not head and call('EXISTS', prefix .. 'dropped:' .. app) == 1
     feeds[app] = found
   end
@@ -53,10 +57,6 @@ end
 
 local function newest(app, puid)
   return decode(call('HGET', prefix .. 'view:' .. app, puid))
-end
-
-local function number(offset) -- without an exponent for large values
-  return string.format('%.0f', offset)
 end
 
 local function id(offset)
@@ -132,7 +132,7 @@ local function reset(app)
   local base = math.max(now, feeds[app] and feeds[app].head or 0) -- above any earlier offset, which invalidates earlier cursors
   feeds[app] = nil
   call('UNLINK', prefix .. 'feed:' .. app, prefix .. 'view:' .. app, prefix .. 'log:' .. app, context.revoked .. app)
-  local turns = context.run > 1 and context.run .. ' -1' or ''
+  local turns = context.run > 1 and context.run .. ' ' .. number(base) or ''
   call('HSET', prefix .. 'feed:' .. app, 'head', base, 'floor', base, 'size', 0, 'damaged', 1, 'run', context.run, 'turns', turns)
   call('ZADD', prefix .. 'feeds', 0, app)
 end
