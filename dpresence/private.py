@@ -104,4 +104,13 @@ def create(path: str | Path) -> int:
 
     :raises FileExistsError: there is such a file.
     """
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    return give_to_owner_of_folder(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), path)
+
+
+def give_to_owner_of_folder(descriptor: int, path: str | Path) -> int:
+    """Let a file belong to the owner of its folder if root made it there: the service's user could not open it. Return its descriptor."""
+    if os.geteuid() == 0 and os.fstat(descriptor).st_uid == 0:
+        folder = Path(path).absolute().parent.stat()
+        if folder.st_uid:
+            os.fchown(descriptor, folder.st_uid, folder.st_gid)
+    return descriptor

@@ -120,8 +120,8 @@ def load_dump(file: Path, settings: Settings, clock: Clock) -> None:
         return
     new = path.with_name(f"{path.name}.restored")
     new.unlink(missing_ok=True)
+    os.close(create(new))
     shutil.copyfile(file, new)
-    new.chmod(0o600)
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     new.replace(path)

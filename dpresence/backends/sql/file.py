@@ -7,7 +7,7 @@ import logging
 import os
 
 from ...errors import BackendUnavailable, SettingError
-from ...private import warn_of_readers
+from ...private import give_to_owner_of_folder, warn_of_readers
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class DatabaseFile:
     def _open(self, path: str) -> int:
         """Open or create a file with mode 0600, before SQLite creates it with a wider mode; SQLite uses the same mode for -wal and -shm."""
         try:
-            return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            return give_to_owner_of_folder(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), path)
         except OSError as error:
             raise SettingError(f"directory.url: must be a file that can be opened ({error.strerror})") from None
 

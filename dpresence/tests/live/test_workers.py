@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
+from . import warm
 from .clients import AppService, Device
 from .cluster import Citizen, Cluster, activate, answers, issuer, stores
 
@@ -298,3 +299,25 @@ def test_workers_of_one_machine_may_share_an_sqlite_file(urls, tmp_path):
         cluster.assert_clean()
     finally:
         cluster.kill()
+
+
+def test_a_block_by_the_operator_ends_the_devices_at_every_worker(cluster, application, person):
+    with ExitStack() as stack:
+        devices, workers = [], set()
+        while len(workers) < cluster.count and len(devices) < 20:
+            devices.append(stack.enter_context(person.device(device=f"d{len(devices)}")))
+            workers.add(cluster.worker_of(devices[-1]))
+        assert len(workers) == cluster.count
+        puid = person.grant(application)
+        with application.service() as service:
+            assert service.statuses[puid] == "online"
+            arguments = ["dpresence", "--ini", str(cluster.ini), "accounts", "block", person.email]
+            log = cluster.ini.with_name("said")
+            assert warm.run(arguments, log, 60, "dpresence.commands.cli") == 0, log.read_text()
+            assert log.read_text().endswith(f"{person.email}: blocked\n")
+            assert {device.wait_closed() for device in devices} == {(4009, "signed out")}
+            assert service.next_updates()[0][:2] == (puid, "offline")
+    answer = requests.get(
+        f"{cluster.origin}/devices", headers={"Authorization": f"BrowserID {person.assertion()}"}, timeout=PATIENCE_SECONDS
+    )
+    assert answer.json()["errno"] == 34

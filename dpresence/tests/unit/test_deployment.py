@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from importlib.metadata import requires
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import kubernetes_validate
 import pytest
 import yaml
@@ -58,6 +61,12 @@ def test_every_manifest_is_valid(release: str) -> None:
     whole = [deployment("single"), deployment("cluster"), *(read(path) for path in MANIFESTS if path not in patches)]
     for manifest in whole:
         kubernetes_validate.validate(manifest, release, strict=True)
+
+
+@pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
+def test_every_compose_file_is_valid_by_the_schema_of_its_specification(path: Path) -> None:
+    schema = json.loads((files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json").read_text(encoding="utf-8"))
+    assert [error.message for error in jsonschema_rs.validator_for(schema).iter_errors(read(path))] == []
 
 
 def test_every_manifest_is_a_resource_of_its_kustomization() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dpresence.private import warn_of_readers, warn_of_writers
+from dpresence.backends.sql.file import DatabaseFile
+from dpresence.private import create, warn_of_readers, warn_of_writers
 
 NOBODY = 65534
 PROGRAM = f"""
@@ -69,3 +70,15 @@ def test_root_is_not_asked_to_take_a_file_from_the_services_group(
     file.chmod(mode)
     warn_of_readers(str(file), "a secret")
     assert [message.rpartition("chmod ")[2] for message in caplog.messages] == ([] if right is None else [f"{right} {file}"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_what_root_creates_in_the_folder_of_the_service_belongs_to_the_services_user(tmp_path: Path) -> None:
+    for owner in (NOBODY, 0):
+        folder = tmp_path / str(owner)
+        folder.mkdir()
+        os.chown(folder, owner, owner)
+        os.close(create(folder / "secret"))
+        DatabaseFile(str(folder / "presence.db"), alone=True).close()
+        assert {(path.stat().st_uid, path.stat().st_mode & 0o777) for path in folder.iterdir()} == {(owner, 0o600)}
+        assert {path.name for path in folder.iterdir()} == {"secret", "presence.db", "presence.db.lock"}
