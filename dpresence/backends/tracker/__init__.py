@@ -19,21 +19,9 @@ from .results import Connected, Lost, Published, StaleGrants
 __all__ = ["DROPPED_SECONDS", "Connected", "Listener", "Lost", "Published", "StaleGrants", "Topic", "Tracker", "Updated", "offset_of"]
 
 Topic = Literal[
-    "feed",
-    "mail",
-    "inbox",
-    "grants",
-    "account",
-    "ticket",
-    "device",
-    "replaced",
-    "logout",
-    "application",
-    "changes",
-    "missed",
-    "forgotten",
-    "damaged",
-]
+    "feed", "mail", "inbox", "grants", "account", "ticket", "device", "replaced",
+    "logout", "application", "changes", "missed", "forgotten", "damaged",
+]  # fmt: skip
 """Topic of a signal; docs/architecture.md describes all of them. The tracker itself sends these:
 
 - ``missed``, without a key: signals of any topic may have been lost.
