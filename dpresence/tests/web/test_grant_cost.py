@@ -43,7 +43,7 @@ def ann(world: World, app: App, others: int) -> Browser:
 @pytest.mark.parametrize(
     ("method", "body", "calls"),
     [
-        ("PATCH", {"paused": True}, {"grant": 1, "pause": 1, "grants_of_user": 1}),
+        ("PATCH", {"paused": True}, {"grant": 1, "change_grant": 1, "grants_of_user": 1}),
         ("DELETE", None, {"grant": 1, "revoke": 1}),
     ],
 )

@@ -48,7 +48,7 @@ def test_what_the_directory_did_not_answer_is_found_out_later(
     world: World, app: App, puid: str, user: str, monkeypatch: pytest.MonkeyPatch, done: bool
 ) -> None:
     grants, service = world.services.grants, world.followed(app)
-    away = Away(monkeypatch, world.registry.backends.directory, "pause", "revoke", done=done)
+    away = Away(monkeypatch, world.registry.backends.directory, "change_grant", "revoke", done=done)
     with pytest.raises(BackendUnavailable):
         grants.edit(user, app.id, {"paused": True})
     world.carry_out()
