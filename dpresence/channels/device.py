@@ -9,7 +9,19 @@ from msgspec import UnsetType
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, NoCredentials, Refused, SessionEnded, WrongField
-from ..messages import Acknowledge, MarkRead, OverrideUpdate, StatusUpdate, Unread, encode, has_field, notifications_frame, or_unset, parse
+from ..messages import (
+    Acknowledge,
+    MarkRead,
+    OverrideUpdate,
+    StatusUpdate,
+    Unread,
+    checked_label,
+    encode,
+    has_field,
+    notifications_frame,
+    or_unset,
+    parse,
+)
 from ..model import Notification, digest_of
 from ..service import Services
 from ..service.device_sessions import check_email
@@ -106,6 +118,7 @@ class DeviceChannel(UpdatingChannel):
     # -- signing in
 
     def _sign_in(self, frame: StatusUpdate) -> None:
+        frame.label = checked_label(frame.label) or None
         sessions = self._services.device_sessions
         verified = sessions.verify(frame, self.connection.address, frame.device)
         self._ticket = verified.sign_in.ticket
@@ -117,6 +130,7 @@ class DeviceChannel(UpdatingChannel):
         self.signed_in()
         self.accept(frame.id)
         sessions.confirm(self, verified)
+        self._services.device_names.note(self.session.user, self.session.device, frame)
 
     def _renew(self, frame: StatusUpdate) -> None:
         """Renew the session with a new assertion of the same person. If it is refused, the connection stays open."""

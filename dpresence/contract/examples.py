@@ -24,6 +24,7 @@ _ENTRY: dict[str, Any] = {
     **{**_PLAIN, "sent": _AT, "read": False},
 }
 _DEVICE: dict[str, Any] = {"device": "laptop", "status": "online", "connected": True, "since": _AT}
+_KNOWN: dict[str, Any] = {"device": "laptop", "label": "Chrome on Windows", "kind": "browser", "last_seen": "2026-11-22"}
 _PAGE = "https://presence.example.org/pair"
 _PAIRED: dict[str, Any] = {
     "device": "lamp",
@@ -54,6 +55,7 @@ _ACCOUNT: dict[str, Any] = {
     "paired": [_PAIRED],
     "tickets": [{"device": "laptop", "expires_at": _AT + 43_200_000}],
     "devices": [_DEVICE],
+    "known_devices": [_KNOWN],
     "status": "online",
     "grants": [{"appid": _APPID, "puid": _PUID, "granted_at": _AT, "since": _AT, "last_looked": "2026-11-22", **_STATE}],
     "applications": [],
@@ -148,8 +150,10 @@ EXAMPLES: dict[str, list[Any]] = {
     "NewGrant": [{"appid": _APPID, "puid": _PUID}],
     "GrantBody": [{**_GRANT, "paused": True}],
     "GrantPage": [{"grants": [{**_GRANT, "name": "Chess club", "domain": "chess.example.org", "last_looked": None}]}],
+    "DeviceChange": [{"label": "Kitchen lamp"}],
+    "KnownDeviceBody": [_KNOWN],
     "InboxPage": [{"notifications": [_ENTRY], "unread": 1}],
-    "DeviceList": [{"devices": [_DEVICE], "paired": [_PAIRED]}],
+    "DeviceList": [{"devices": [_DEVICE], "paired": [_PAIRED], "known": [_KNOWN]}],
     "StartedPairing": [
         {
             **{"device_code": "gJ3c0x..", "user_code": "WDJB-MJHT", "verification_uri": _PAGE},

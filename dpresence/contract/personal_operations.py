@@ -6,6 +6,7 @@ from typing import Any
 
 from ..messages import (
     AccountDocument,
+    DeviceChange,
     DeviceList,
     Empty,
     GrantBody,
@@ -15,6 +16,7 @@ from ..messages import (
     GrantRequest,
     Hours,
     HoursBody,
+    KnownDeviceBody,
     NewGrant,
     StatusBody,
     StatusChange,
@@ -65,6 +67,15 @@ DEVICES_AND_ACCOUNT = (
     Operation("PUT /hours", "putHours", "Set one's quiet hours", "user", {200: HoursBody}, body=Hours),
     Operation("DELETE /hours", "deleteHours", "Remove one's quiet hours", "user", {204: None}, **_NONE),
     Operation("GET /devices", "listDevices", "List one's live devices", "user", {200: DeviceList}),
+    Operation(
+        "PATCH /devices/{device}",
+        "renameDevice",
+        "Give a device another label",
+        "user",
+        {200: KnownDeviceBody},
+        body=DeviceChange,
+        errnos=(110,),
+    ),
     Operation("DELETE /devices/{device}", "signOutDevice", "Sign a device out", "user", {204: None}, errnos=(110,), **_NONE),
     Operation("GET /account", "getAccount", "Read all data stored about oneself", "user", {200: AccountDocument}),
     Operation("DELETE /account", "deleteAccount", "Erase one's account", "user", {204: None}, **_NONE),

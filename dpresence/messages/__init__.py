@@ -46,6 +46,7 @@ from .fields import MAX_ENTRIES, MAX_NOTIFICATIONS, or_unset
 from .grants import GrantBody, GrantChange, GrantPage, GrantQuestion, GrantRequest, ListedGrant, NewGrant
 from .hours import HoursBody
 from .inbox import InboxNotification, InboxPage, MarkRead, ReadNotifications, Unread
+from .known_devices import DeviceChange, KnownDeviceBody, checked_label
 from .ops import Alive, Heartbeat, Version
 from .pairing import (
     BeginPairing,
@@ -66,7 +67,7 @@ INCOMING: tuple[Any, ...] = (
     *(StatusUpdate, OverrideUpdate, Acknowledge, MarkRead),  # frames of devices
     *(Authenticate, Notify, Ping),  # frames of app services
     *(Login, Logout, NewApplication, ApplicationChange, NewNotifications, GrantChange, DevelopmentAssertion, Empty),  # bodies
-    *(BeginPairing, RedeemPairing, PairingAnswer, StatusChange, Hours, GrantRequest, ReadNotifications),
+    *(BeginPairing, RedeemPairing, PairingAnswer, StatusChange, Hours, GrantRequest, ReadNotifications, DeviceChange),
 )
 """Every frame and body that the service receives."""
 
@@ -76,7 +77,7 @@ OUTGOING: tuple[Any, ...] = (
     *(Refusal, LoggedIn, LoggedOut, NewTicket, MintedAssertion, JwkSet),  # bodies
     *(ApplicationBody, ActivatedApplication, ApplicationDetails, ApplicationPage, NewKey, CurrentUsers),
     *(NotifyAnswer, PresencePage, GrantQuestion, NewGrant, GrantBody, GrantPage, DeviceList, AccountDocument),
-    *(StartedPairing, NewCredential, PairingQuestion, PairingAnswered, StatusBody, HoursBody, InboxPage),
+    *(StartedPairing, NewCredential, PairingQuestion, PairingAnswered, StatusBody, HoursBody, InboxPage, KnownDeviceBody),
     *(Heartbeat, Alive, Version, Figures),
 )
 """Every frame and body that the service sends."""
@@ -103,6 +104,7 @@ __all__ = [
     "CurrentUsers",
     "DevelopmentAssertion",
     "DeviceBody",
+    "DeviceChange",
     "DeviceList",
     "Empty",
     "ErrorCount",
@@ -121,6 +123,7 @@ __all__ = [
     "InboxPage",
     "JwkSet",
     "KeyBody",
+    "KnownDeviceBody",
     "KoReply",
     "ListedGrant",
     "LoggedIn",
@@ -170,6 +173,7 @@ __all__ = [
     "Updates",
     "Version",
     "action_of",
+    "checked_label",
     "encode",
     "has_field",
     "id_of",

@@ -10,6 +10,7 @@ from ..model import Account, Device, Grant, Notification, Shows, Status
 from .applications import ApplicationBody
 from .hours import ShownHours, shown_hours
 from .inbox import InboxNotification
+from .known_devices import KnownDeviceBody
 from .pairing import PairedDeviceBody
 
 
@@ -36,10 +37,12 @@ class DeviceList(Struct):
 
     :param devices: the live devices.
     :param paired: the devices with a credential.
+    :param known: labels and kinds of devices, connected or not.
     """
 
     devices: list[DeviceBody]
     paired: list[PairedDeviceBody]
+    known: list[KnownDeviceBody]
 
 
 class AccountBody(Struct):
@@ -145,6 +148,7 @@ class AccountDocument(Struct, kw_only=True):
     tickets: list[TicketBody]
     paired: list[PairedDeviceBody]
     devices: list[DeviceBody]
+    known_devices: list[KnownDeviceBody]
     status: Status
     grants: list[StoredGrant]
     applications: list[ApplicationBody] | UnsetType = UNSET

@@ -11,6 +11,7 @@ from ..lookalikes import site
 from ..model import Notification, Status
 from .base import Frame
 from .fields import Assertion, DeviceName, Email, Flag
+from .known_devices import Kind, Label
 
 
 class StatusUpdate(Frame, kw_only=True):
@@ -21,6 +22,8 @@ class StatusUpdate(Frame, kw_only=True):
     :param device: name of the device, which the first frame fixes. Without it the device is nameless.
     :param ack: this device acknowledges notifications. Has effect in the first frame.
     :param inbox: asks for the number of unread notifications, now and after each change. Has effect in the first frame.
+    :param label: the name that the device gives itself, for its user. Has effect in the first frame.
+    :param kind: what kind of device it is. Has effect in the first frame.
     :param ticket: asks for a ticket in the reply. Has effect in the first frame, and later together with a new assertion.
     """
 
@@ -30,6 +33,8 @@ class StatusUpdate(Frame, kw_only=True):
     device: DeviceName | None = None
     ack: Flag = False
     inbox: Flag = False
+    label: Label = None
+    kind: Kind = None
     ticket: Flag = False
 
 

@@ -238,6 +238,23 @@ ERASED = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
+class KnownDevice:
+    """What is known of a named device of a user. Each text is empty if it is not known.
+
+    :param given: the label that the device gives itself.
+    :param label: the label that the user gives it.
+    :param seen_on: last day (UTC) of a sign-in, ``YYYY-MM-DD``.
+    """
+
+    user: str
+    device: str
+    given: str = ""
+    label: str = ""
+    kind: str = ""
+    seen_on: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """A live device of a user in the tracker.
 

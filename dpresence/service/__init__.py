@@ -25,6 +25,7 @@ from .app_sessions import AppSessions
 from .applications import Applications
 from .coalescer import Coalescer
 from .delivery import Delivery
+from .device_names import DeviceNames
 from .device_sessions import DeviceSessions
 from .devices import Devices
 from .domain_checks import DomainChecks
@@ -100,6 +101,7 @@ class Services:
         }
         self.fan_out = FanOut(self.feeds, hub, metrics, clock)
         self.overview = Overview(directory, tracker, self.feeds, hub, clock)
+        self.device_names = DeviceNames(directory, tracker, clock)
         self.inboxes = Inboxes(mailbox, tracker, hub)
         self.delivery = Delivery(directory, tracker, mailbox, self.grants, self.inboxes, hub, metrics, clock)
         self.device_sessions = DeviceSessions(

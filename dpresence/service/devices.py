@@ -185,13 +185,14 @@ class Devices:
     def sign_out(self, user: str, device: str, requester: Requester | None = None) -> None:
         """Sign a device out: close its channel, revoke its tickets and remove it without grace.
 
-        :raises NotFound: the user has no live or paired device of that name.
+        :raises NotFound: the user has no live, paired or known device of that name.
         """
         paired = self._is_paired(user, device)
-        if not paired and not self._is_known(user, device):  # a name that nobody uses must cost no write
+        known = any(item.device == device for item in self._directory.known_devices(user))
+        if not paired and not known and not self._is_known(user, device):  # a name that nobody uses must cost no write
             raise NotFound()
         self._directory.sign_out_device(user, device, requester)
-        found = paired or self._is_live(user, device)
+        found = paired or known or self._is_live(user, device)
         self._outbox.apply_now(user)
         if not found:
             raise NotFound()

@@ -15,6 +15,7 @@ from ..messages import (
     ApplicationBody,
     DeviceBody,
     InboxNotification,
+    KnownDeviceBody,
     PairedDeviceBody,
     SessionBody,
     StoredGrant,
@@ -32,7 +33,15 @@ T = TypeVar("T")
 Item = StoredGrant | ApplicationBody | StoredNotification | InboxNotification
 Pages = Iterator[Sequence[Item]]
 """The pages of a long list."""
-Value = AccountBody | Status | Sequence[SessionBody] | Sequence[TicketBody] | Sequence[PairedDeviceBody] | Sequence[DeviceBody]
+Value = (
+    AccountBody
+    | Status
+    | Sequence[SessionBody]
+    | Sequence[TicketBody]
+    | Sequence[PairedDeviceBody]
+    | Sequence[DeviceBody]
+    | Sequence[KnownDeviceBody]
+)
 Document = Generator[tuple[str, Value | Pages]]
 """The fields of ``AccountDocument`` as (name, value)."""
 
@@ -86,6 +95,7 @@ class PersonalData:
             ("tickets", [TicketBody(item.device, item.expires_at) for item in tickets]),
             ("paired", [PairedDeviceBody.of(item) for item in self._directory.credentials(user, now)]),
             ("devices", [DeviceBody.of(item) for item in self._tracker.devices(user)]),
+            ("known_devices", [KnownDeviceBody.of(item) for item in self._directory.known_devices(user)]),
             ("status", self._tracker.status(user)),
         ]
 

@@ -33,6 +33,8 @@
  *   signed out; throws if it cannot find out. The client waits for at least the seconds in the error's `retryAfter`.
  * @property {string} [device] name of the device: 1 to 64 of A-Z a-z 0-9 . _ : -
  * @property {Status} [status] first status; online by default
+ * @property {string} [label] what the user sees of this device, such as "Kitchen lamp"
+ * @property {"browser" | "phone" | "program" | "terminal" | "other"} [kind] what kind of device it is
  * @property {boolean} [inbox] have the channel dispatch `unread` events
  * @property {Tickets} [tickets] store for the ticket of the next connection; by default in this object
  * @property {string} [url] URL of the channel; by default that of the service that served this file

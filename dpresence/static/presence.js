@@ -125,7 +125,8 @@ export class PresenceChannel extends ChannelEventTarget {
     this.#failedAttempts.reset();
     this.#expectAnswer(ANSWER_SECONDS);
     socket.onclose = ({ code, reason }) => attempt === this.#attempt && this.#closed(code, reason);
-    this.#update("sign-in", { assertion, device: this.#options.device, ack: true, inbox: this.#options.inbox, ticket: true });
+    const { device, inbox, label, kind } = this.#options;
+    this.#update("sign-in", { assertion, device, ack: true, inbox, label, kind, ticket: true });
   }
 
   /** @param {number} attempt */

@@ -3,6 +3,7 @@
 // the channel, and the others exchange messages with it. When it is closed, the next tab gets the lock.
 
 import { AccountStorage } from "./account-storage.js";
+import { describeBrowser } from "./device-description.js";
 import { PresenceChannel } from "./presence.js";
 
 /** @typedef {import("./presence-types.js").Status} Status */
@@ -118,7 +119,7 @@ export class SharedDevice extends EventTarget {
 
   /** Open a channel and keep the lock until the tab is closed or another tab takes the lock. A stopped channel stays stopped. */
   #openChannel() {
-    const [previous, channel] = [this.#channel, new PresenceChannel({ ...this.#options, inbox: true, status: this.status })];
+    const [previous, channel] = [this.#channel, new PresenceChannel({ ...this.#options, ...describeBrowser(), inbox: true, status: this.status })];
     this.#channel = channel;
     previous?.stop();
     channel.addEventListener("state", (event) => {

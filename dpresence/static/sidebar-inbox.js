@@ -80,8 +80,14 @@ export class InboxList {
 
   /** @param {Entry[]} entries @param {number} unread @param {string | undefined} next */
   #replace(entries, unread, next) {
+    const before = this.#shown();
     [this.#entries, this.#unread, this.#next] = [entries, unread, next];
-    this.show();
+    if (this.#shown() !== before) this.show();
+  }
+
+  /** Return a text that is another one when the list looks different. */
+  #shown() {
+    return JSON.stringify([this.#entries.map(({ id, read }) => [id, read]), this.#unread, this.#next ?? null]);
   }
 
   /** Make a call, unless the service has no inboxes. @param {string} method @param {string} path @param {object} [body] */

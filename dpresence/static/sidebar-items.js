@@ -11,7 +11,13 @@ const HUES = 12; // docs/design.md
  * @typedef {{appid: string, name: string, domain: string, paused: boolean, quiet: boolean, shows: string, until: number | null, granted_at: number, last_looked: string | null}} Grant
  *   `granted_at` is in milliseconds, `last_looked` is a day
  */
+/** @typedef {"browser" | "phone" | "program" | "terminal" | "other"} Kind */
+/** @typedef {{device: string, label: string | null, kind: Kind | null, last_seen: string | null}} Known `last_seen` is a day */
+/** @typedef {{rename: (button: HTMLElement) => void, signOut: (button: HTMLElement) => void}} DeviceActions */
 /** @typedef {import("./presence-types.js").Notification} Notification */
+
+/** @type {Record<Kind, string>} signs of kinds of devices */
+const KINDS = { browser: "🖥", phone: "📱", program: "⚙", terminal: "⌨", other: "•" };
 
 /**
  * Return a small button of an item.
@@ -29,32 +35,70 @@ function itemButton(label, subject, key, style, action) {
 }
 
 /**
+ * Return the name of a device: its sign, its label, and the name by which the service knows it.
+ * @param {string} device
+ * @param {Known | undefined} known
+ */
+function deviceTitle(device, known) {
+  const sign = element("span", { "aria-hidden": "true" }, KINDS[known?.kind ?? "other"]);
+  if (!known?.label) return [sign, " ", element("span", { class: "name" }, device)];
+  return [sign, " ", element("bdi", { class: "name" }, known.label), " ", element("span", { class: "small" }, device)];
+}
+
+/**
+ * Return the buttons of a device.
+ * @param {string} device
+ * @param {DeviceActions} actions
+ */
+function deviceButtons(device, { rename, signOut }) {
+  return [
+    itemButton("Rename", device, `name ${device}`, "quiet", rename),
+    itemButton("Sign out", device, `out ${device}`, "quiet", signOut),
+  ];
+}
+
+/**
+ * Return the item of a device that is neither connected nor paired.
+ * @param {Known} known
+ * @param {DeviceActions} actions
+ */
+export function knownDeviceItem(known, actions) {
+  const seen = known.last_seen ? `not connected; last connected: ${dayInWords(known.last_seen)}` : "not connected";
+  return element("li", { class: "row" },
+    element("div", { class: "fill" }, element("div", {}, ...deviceTitle(known.device, known)), element("p", { class: "small" }, seen)),
+    ...deviceButtons(known.device, actions));
+}
+
+/**
  * Return the item of a device.
  * @param {Device} device
+ * @param {Known | undefined} known
  * @param {boolean} own whether it is this browser
  * @param {boolean} outdated whether the status may have changed
- * @param {(button: HTMLElement) => void} signOut
+ * @param {DeviceActions} actions
  */
-export function deviceItem({ device, status, connected, since }, own, outdated, signOut) {
-  const name = element("span", { class: "name" }, device, ...(own ? [" ", element("span", { class: "badge" }, "this browser")] : []));
+export function deviceItem({ device, status, connected, since }, known, own, outdated, actions) {
+  const badge = own ? [" ", element("span", { class: "badge" }, "this browser")] : [];
+  const name = element("span", {}, ...deviceTitle(device, known), ...badge);
   const about = element("span", { class: "small" }, connected ? "connected " : "connection lost; it was made ", timeElement(since));
   const sign = element("span", { class: "status small", "data-status": outdated ? "" : status }, outdated ? `was ${status}` : status);
   return element("li", { class: "row" },
     element("div", { class: "fill" }, element("div", {}, name), sign, " ", about),
-    itemButton("Sign out", device, `out ${device}`, "quiet", signOut));
+    ...deviceButtons(device, actions));
 }
 
 /**
  * Return the item of a paired device that is not connected.
  * @param {PairedDevice} paired
- * @param {(button: HTMLElement) => void} signOut
+ * @param {Known | undefined} known
+ * @param {DeviceActions} actions
  */
-export function pairedDeviceItem({ device, client, last_used: lastUsed }, signOut) {
+export function pairedDeviceItem({ device, client, last_used: lastUsed }, known, actions) {
   const used = lastUsed === null ? ["never connected"] : ["not connected; last connected about ", timeElement(lastUsed)];
   const about = [element("bdi", { class: "name" }, client), "; ", ...used];
   return element("li", { class: "row" },
-    element("div", { class: "fill" }, element("span", { class: "name" }, device), element("p", { class: "small" }, ...about)),
-    itemButton("Sign out", device, `out ${device}`, "quiet", signOut));
+    element("div", { class: "fill" }, element("div", {}, ...deviceTitle(device, known)), element("p", { class: "small" }, ...about)),
+    ...deviceButtons(device, actions));
 }
 
 /**

@@ -8,11 +8,12 @@ import { account, announce, attempt, call, callForAll, confirmAction, toServiceE
 import { offerQuietHours, showQuietHours } from "./quiet-hours.js";
 import { SharedDevice } from "./shared-device.js";
 import { InboxList } from "./sidebar-inbox.js";
-import { desktopTitle, deviceItem, grantItem, pairedDeviceItem, senderOf } from "./sidebar-items.js";
+import { desktopTitle, deviceItem, grantItem, knownDeviceItem, pairedDeviceItem, senderOf } from "./sidebar-items.js";
 import { ageInWords, describeVisibility, headline } from "./visibility.js";
 
 /** @typedef {import("./sidebar-items.js").Device} Device */
 /** @typedef {import("./sidebar-items.js").PairedDevice} PairedDevice */
+/** @typedef {import("./sidebar-items.js").Known} Known */
 /** @typedef {import("./sidebar-items.js").Grant} Grant */
 
 const REFRESH_SECONDS = 20; // of the lists, while the page is visible
@@ -29,6 +30,8 @@ let devices = null;
 let override = null;
 /** @type {PairedDevice[]} the devices with a credential, connected or not */
 let paired = [];
+/** @type {Known[]} what is known of devices, connected or not */
+let knownDevices = [];
 let answeredAt = 0; // time of the call for the last answer, in milliseconds since the epoch
 let lostAt = 0; // time at which the connection was lost: an answer from before may be outdated
 let problem = ""; // why the last call failed
@@ -140,12 +143,18 @@ function showVisibility() {
 }
 
 function showDevices() {
-  const item = (/** @type {Device} */ one) =>
-    deviceItem(one, one.device === me.name, shownAsOutdated, (button) => signOutDevice(button, one.device));
-  const live = new Set(devices?.map((one) => one.device));
-  const others = paired.filter((one) => !live.has(one.device));
-  const pairedItem = (/** @type {PairedDevice} */ one) => pairedDeviceItem(one, (button) => signOutDevice(button, one.device));
-  showList("devices", [...(devices ?? []).map(item), ...others.map(pairedItem)]);
+  const actions = (/** @type {string} */ device) => ({
+    rename: (/** @type {HTMLElement} */ button) => renameDevice(button, device),
+    signOut: (/** @type {HTMLElement} */ button) => signOutDevice(button, device),
+  });
+  const about = new Map(knownDevices.map((one) => [one.device, one]));
+  const live = (devices ?? []).map((one) =>
+    deviceItem(one, about.get(one.device), one.device === me.name, shownAsOutdated, actions(one.device)));
+  const connected = new Set(devices?.map((one) => one.device));
+  const others = paired.filter((one) => !connected.has(one.device));
+  const listed = new Set([...connected, ...others.map((one) => one.device)]);
+  const rest = knownDevices.filter((one) => !listed.has(one.device)).map((one) => knownDeviceItem(one, actions(one.device)));
+  showList("devices", [...live, ...others.map((one) => pairedDeviceItem(one, about.get(one.device), actions(one.device))), ...rest]);
 }
 
 function showGrants() {
@@ -179,6 +188,16 @@ async function signOutDevice(button, device) {
   if (!(await confirmAction(`Sign out ${device}?`, detail, "Sign out"))) return;
   if (await attempt(button, () => call("DELETE", `/devices/${encodeURIComponent(device)}`))) announce(`${device} is signed out.`);
   refresh();
+}
+
+/** @param {HTMLElement} button @param {string} device */
+async function renameDevice(button, device) {
+  const before = knownDevices.find((one) => one.device === device)?.label ?? "";
+  const label = prompt(`Name of ${device}. Leave it empty for the name that the device gives itself.`, before)?.trim();
+  if (label === undefined || label === before) return;
+  const done = await attempt(button, () => call("PATCH", `/devices/${encodeURIComponent(device)}`, { label: label || null }));
+  await refresh();
+  if (done) announce(`${device} has another name.`);
 }
 
 /** @param {HTMLElement} button @param {Grant} grant */
@@ -224,7 +243,7 @@ async function refresh() {
     showQuietHours(quiet);
     [answeredAt, problem] = [began, ""];
     given.sort((one, other) => one.domain.localeCompare(other.domain));
-    update(found.devices, found.paired, given);
+    update(found, given);
   } catch (caught) {
     if (number !== calls) return;
     const error = toServiceError(caught);
@@ -236,10 +255,11 @@ async function refresh() {
   if (expectsChange()) earlyRefresh = setTimeout(() => document.hidden || refresh(), EARLY_REFRESH_MS);
 }
 
-/** @param {Device[]} newDevices @param {PairedDevice[]} newPaired @param {Grant[]} newGrants */
-function update(newDevices, newPaired, newGrants) {
-  if (JSON.stringify([newDevices, newPaired]) !== JSON.stringify([devices, paired])) {
-    [devices, paired] = [newDevices, newPaired];
+/** @param {{devices: Device[], paired: PairedDevice[], known: Known[]}} found @param {Grant[]} newGrants */
+function update(found, newGrants) {
+  const lists = [found.devices, found.paired, found.known];
+  if (JSON.stringify(lists) !== JSON.stringify([devices, paired, knownDevices])) {
+    [devices, paired, knownDevices] = [found.devices, found.paired, found.known];
     showDevices();
   }
   if (JSON.stringify(newGrants) !== JSON.stringify(grants)) {

@@ -8,15 +8,17 @@ from itertools import chain
 from pyramid.response import Response
 
 from ..errors import BackendUnavailable
-from ..messages import DeviceBody, DeviceList, PairedDeviceBody, encode
+from ..messages import DeviceBody, DeviceChange, DeviceList, KnownDeviceBody, PairedDeviceBody, checked_label, encode
 from ..request import Request
 from ..service.personal import Document, Pages
 from . import cornice_service
-from .validators import no_body, user
+from .validators import Body, no_body, user
 
 devices = cornice_service("devices", "/devices")
 one_device = cornice_service("device", "/devices/{device}")
 account = cornice_service("account", "/account")
+
+change = Body(DeviceChange)
 
 
 @devices.get(validators=(user,))
@@ -24,7 +26,16 @@ def list_devices(request: Request) -> DeviceList:
     """List the caller's live devices, and those with a credential."""
     account, services = request.validated["account"], request.services
     live = [DeviceBody.of(item) for item in services.devices.list(account.id)]
-    return DeviceList(live, [PairedDeviceBody.of(item) for item in services.pairings.list(account)])
+    paired = [PairedDeviceBody.of(item) for item in services.pairings.list(account)]
+    return DeviceList(live, paired, [KnownDeviceBody.of(item) for item in services.device_names.list(account.id)])
+
+
+@one_device.patch(validators=(user, change))
+def rename_device(request: Request) -> KnownDeviceBody:
+    """Give a device another label."""
+    label, device = checked_label(change.of(request).label), request.matchdict["device"]
+    validated = request.validated
+    return KnownDeviceBody.of(request.services.device_names.rename(validated["account"].id, device, label, validated["requester"]))
 
 
 @one_device.delete(validators=(user, no_body))

@@ -15,6 +15,7 @@ from ...model import DirectoryVersion
 from .accounts import AccountStore
 from .applications import ApplicationStore
 from .grants import GrantStore
+from .known_devices import KnownDeviceStore
 from .pairings import PairedDevice, PairingStore
 from .provider_logouts import ProviderLogoutStore
 from .schedule import ScheduleStore
@@ -25,7 +26,17 @@ from .values import GrantWithApplication, OutboxEntry, OutboxKind, Redeemed, Req
 __all__ = ["Directory", "GrantWithApplication", "OutboxEntry", "OutboxKind", "PairedDevice", "Redeemed", "Requester", "SignedIn"]
 
 
-class Directory(AccountStore, SessionStore, TicketStore, ProviderLogoutStore, PairingStore, ApplicationStore, GrantStore, ScheduleStore):
+class Directory(
+    AccountStore,
+    SessionStore,
+    TicketStore,
+    ProviderLogoutStore,
+    PairingStore,
+    KnownDeviceStore,
+    ApplicationStore,
+    GrantStore,
+    ScheduleStore,
+):
     """Durable facts. Times are milliseconds since the epoch.
 
     A ``now`` argument determines what is returned, never what is deleted: a process with a wrong clock may miss existing rows,

@@ -156,6 +156,17 @@ device_credentials = Table(
     UniqueConstraint("user", "device"),
 )
 
+known_devices = Table(
+    "known_devices",
+    metadata,
+    Column("user", Text, _part_of("accounts"), primary_key=True),
+    Column("device", Text, primary_key=True),
+    Column("given", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("seen_on", Text, nullable=False),
+)
+
 used_assertions = Table(
     "spent",
     metadata,

@@ -311,3 +311,12 @@ def test_a_name_full_of_markup_is_text(browser: Browser, scene: Scene) -> None:
     assert browser.count("main img") == 0
     browser.assert_quiet()
     stage.service.close()
+
+
+def test_a_device_says_what_it_is_and_is_renamed(stage: Stage) -> None:
+    stage.wait_for("devices", lambda text: "Chrome on Linux" in text)
+    stage.browser.run("window.prompt = () => 'Kitchen'; document.querySelector('[data-key^=\"name \"]').click()")
+    stage.wait_for("devices", lambda text: "Kitchen" in text and "Chrome on Linux" not in text)
+    [known] = stage.sue.call("GET", "/devices")["known"]
+    assert (known["label"], known["kind"]) == ("Kitchen", "browser")
+    stage.browser.assert_quiet()

@@ -11,6 +11,7 @@ from dpresence.tests.support import body_of
 from .directory_applications import ApplicationContract
 from .directory_authority import AuthorityContract
 from .directory_grants import GrantContract
+from .directory_known_devices import KnownDevicesContract
 from .directory_logouts import LogoutContract
 from .directory_operator import OperatorContract
 from .directory_outbox import OutboxContract
@@ -30,6 +31,7 @@ class DirectoryContract(
     TicketContract,
     LogoutContract,
     PairingContract,
+    KnownDevicesContract,
     ApplicationContract,
     GrantContract,
     OutboxContract,

@@ -26,6 +26,7 @@ ENDS = {
 CHANGES = {
     "erase": lambda it, jane, who: it.erase(jane.id, who),
     "sign_out_device": lambda it, jane, who: it.sign_out_device(jane.id, "phone", who),
+    "rename_device": lambda it, jane, who: it.rename_device(jane.id, "phone", "Mine", who),
     "add_ticket": lambda it, jane, who: it.add_ticket(replace(TICKET, user=jane.id, hash=b"t2", family="f2"), who),
     "add_session": lambda it, jane, who: it.add_session(replace(SESSION, user=jane.id, id_hash=b"s2"), who),
     "answer_pairing": lambda it, jane, who: it.answer_pairing(PAIRING.code, NOW, jane.id, True, who),
@@ -48,7 +49,7 @@ def stored(backend: Directory, user: str) -> list[object]:
     """All that a change could have changed."""
     apps = [backend.application(appid) for appid in ("app-1", "app-2", "app-3")]
     accounts = [backend.account(user), backend.grants_of_user(user), list(backend.sessions(user, NOW)), list(backend.tickets(user, NOW))]
-    accounts.append(backend.waiting_pairing(PAIRING.code, NOW))
+    accounts += [backend.waiting_pairing(PAIRING.code, NOW), list(backend.known_devices(user))]
     return [*apps, *accounts, list(backend.keys("app-1", NOW)), list(backend.outbox(None, 0, 100))]
 
 

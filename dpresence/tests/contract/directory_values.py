@@ -12,7 +12,7 @@ import gevent
 from dpresence.backends.directory import Directory
 from dpresence.errors import Refused
 from dpresence.logouts import ProviderLogout
-from dpresence.model import Account, ApiKey, Application, Grant, Identity, Pairing, Session, Ticket
+from dpresence.model import Account, ApiKey, Application, Grant, Identity, KnownDevice, Pairing, Session, Ticket
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
 NOW = time.time_ns() // 1_000_000
@@ -67,6 +67,9 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "add_credential": lambda it: it.add_credential(b"device-code", NOW, b"c1", END),
     "credential": lambda it: it.credential(b"c1", NOW),
     "renew_credential": lambda it: it.renew_credential(b"c1", NOW, END),
+    "known_devices": lambda it: it.known_devices("jane"),
+    "note_device": lambda it: it.note_device(KnownDevice("jane", "phone", given="Phone", kind="phone", seen_on="2026-11-22")),
+    "rename_device": lambda it: it.rename_device("jane", "phone", "Mine"),
     "credentials": lambda it: it.credentials("jane", NOW),
     "add_application": lambda it: it.add_application(APPLICATION, 100),
     "application": lambda it: it.application("app-1"),

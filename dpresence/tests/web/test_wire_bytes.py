@@ -222,6 +222,7 @@ def devices(recorder: Recorder, ann: Browser, app: App, puids: list[str]) -> Non
     recorder.call("StatusBody", ann, "PUT", "/status", {"status": "online", "until": 4_102_444_800_000})
     ann("DELETE", "/status")
     recorder.call("StatusBody", ann, "GET", "/status")
+    recorder.call("KnownDeviceBody", ann, "PATCH", "/devices/phone", {"label": "Mine"})
     entries = recorder.call("InboxPage", ann, "GET", "/notifications?limit=1")
     recorder.call("Unread", ann, "POST", "/notifications/read", {"until": entries["notifications"][0]["id"]})
     recorder.call("HoursBody", ann, "GET", "/hours")

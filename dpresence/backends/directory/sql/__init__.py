@@ -18,6 +18,7 @@ from . import outbox
 from .accounts import SqlAccounts
 from .applications import SqlApplications
 from .grants import SqlGrants
+from .known_devices import SqlKnownDevices
 from .pairings import SqlPairings
 from .provider_logouts import SqlProviderLogouts
 from .rows import ACCOUNTS, APPLICATIONS, CREDENTIALS, GRANTS, KEYS, PAIRINGS, SESSIONS, TICKETS
@@ -29,7 +30,16 @@ __all__ = ["ACCOUNTS", "APPLICATIONS", "GRANTS", "KEYS", "PARALLEL_MS", "SESSION
 
 
 class SqlDirectory(
-    SqlAccounts, SqlSessions, SqlTickets, SqlProviderLogouts, SqlPairings, SqlApplications, SqlGrants, SqlSchedule, Directory
+    SqlAccounts,
+    SqlSessions,
+    SqlTickets,
+    SqlProviderLogouts,
+    SqlPairings,
+    SqlKnownDevices,
+    SqlApplications,
+    SqlGrants,
+    SqlSchedule,
+    Directory,
 ):
     """Durable facts in a ``Database`` that is shared with the mailbox. Closing either backend closes the database.
 

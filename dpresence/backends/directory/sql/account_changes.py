@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 from ....errors import Conflict
 from ....model import ERASED, Account, Identity
 from ...sql.locks import lock_names
-from ...sql.tables import accounts, applications, device_credentials, grants, pairings, sessions, tickets
+from ...sql.tables import accounts, applications, device_credentials, grants, known_devices, pairings, sessions, tickets
 from . import outbox
 from .rows import ACCOUNTS, APPLICATIONS
 
@@ -124,7 +124,7 @@ def _add_ended_families(connection: Connection, user: str, families: Iterable[tu
 
 def sign_out_device(connection: Connection, user: str, device: str) -> None:
     """Delete the tickets and the credential of a device of an account that the caller has locked, and add this to the outbox."""
-    for table in (tickets, device_credentials):
+    for table in (tickets, device_credentials, known_devices):
         connection.execute(table.delete().where(table.c.user == user, table.c.device == device))
     revision = outbox.raise_revision(connection, user)
     if revision:
