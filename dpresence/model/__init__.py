@@ -28,6 +28,7 @@ __all__ = [
     "GrantSet",
     "Hours",
     "Identity",
+    "KnownDevice",
     "Notification",
     "Pairing",
     "PairingState",
