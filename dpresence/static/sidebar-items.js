@@ -62,7 +62,7 @@ function deviceButtons(device, { rename, signOut }) {
  * @param {Known} known
  * @param {DeviceActions} actions
  */
-export function knownDeviceItem(known, actions) {
+function knownDeviceItem(known, actions) {
   const seen = known.last_seen ? `not connected; last connected: ${dayInWords(known.last_seen)}` : "not connected";
   return element("li", { class: "row" },
     element("div", { class: "fill" }, element("div", {}, ...deviceTitle(known.device, known)), element("p", { class: "small" }, seen)),
@@ -77,7 +77,7 @@ export function knownDeviceItem(known, actions) {
  * @param {boolean} outdated whether the status may have changed
  * @param {DeviceActions} actions
  */
-export function deviceItem({ device, status, connected, since }, known, own, outdated, actions) {
+function deviceItem({ device, status, connected, since }, known, own, outdated, actions) {
   const badge = own ? [" ", element("span", { class: "badge" }, "this browser")] : [];
   const name = element("span", {}, ...deviceTitle(device, known), ...badge);
   const about = element("span", { class: "small" }, connected ? "connected " : "connection lost; it was made ", timeElement(since));
@@ -93,12 +93,32 @@ export function deviceItem({ device, status, connected, since }, known, own, out
  * @param {Known | undefined} known
  * @param {DeviceActions} actions
  */
-export function pairedDeviceItem({ device, client, last_used: lastUsed }, known, actions) {
+function pairedDeviceItem({ device, client, last_used: lastUsed }, known, actions) {
   const used = lastUsed === null ? ["never connected"] : ["not connected; last connected about ", timeElement(lastUsed)];
   const about = [element("bdi", { class: "name" }, client), "; ", ...used];
   return element("li", { class: "row" },
     element("div", { class: "fill" }, element("div", {}, ...deviceTitle(device, known)), element("p", { class: "small" }, ...about)),
     ...deviceButtons(device, actions));
+}
+
+/**
+ * Return the items of all devices: those that are connected, the other ones that are paired, and the rest.
+ * @param {{devices: Device[], paired: PairedDevice[], known: Known[]}} found
+ * @param {string} own name of this browser's device
+ * @param {boolean} outdated whether statuses may have changed
+ * @param {(device: string) => DeviceActions} actions
+ */
+export function deviceItems({ devices, paired, known }, own, outdated, actions) {
+  const about = new Map(known.map((one) => [one.device, one]));
+  const listed = new Set(devices.map(({ device }) => device));
+  const others = paired.filter(({ device }) => !listed.has(device));
+  for (const { device } of others) listed.add(device);
+  const rest = known.filter(({ device }) => !listed.has(device));
+  return [
+    ...devices.map((one) => deviceItem(one, about.get(one.device), one.device === own, outdated, actions(one.device))),
+    ...others.map((one) => pairedDeviceItem(one, about.get(one.device), actions(one.device))),
+    ...rest.map((one) => knownDeviceItem(one, actions(one.device))),
+  ];
 }
 
 /**

@@ -8,7 +8,7 @@ import { account, announce, attempt, call, callForAll, confirmAction, toServiceE
 import { offerQuietHours, showQuietHours } from "./quiet-hours.js";
 import { SharedDevice } from "./shared-device.js";
 import { InboxList } from "./sidebar-inbox.js";
-import { desktopTitle, deviceItem, grantItem, knownDeviceItem, pairedDeviceItem, senderOf } from "./sidebar-items.js";
+import { desktopTitle, deviceItems, grantItem, senderOf } from "./sidebar-items.js";
 import { ageInWords, describeVisibility, headline } from "./visibility.js";
 
 /** @typedef {import("./sidebar-items.js").Device} Device */
@@ -147,14 +147,7 @@ function showDevices() {
     rename: (/** @type {HTMLElement} */ button) => renameDevice(button, device),
     signOut: (/** @type {HTMLElement} */ button) => signOutDevice(button, device),
   });
-  const about = new Map(knownDevices.map((one) => [one.device, one]));
-  const live = (devices ?? []).map((one) =>
-    deviceItem(one, about.get(one.device), one.device === me.name, shownAsOutdated, actions(one.device)));
-  const connected = new Set(devices?.map((one) => one.device));
-  const others = paired.filter((one) => !connected.has(one.device));
-  const listed = new Set([...connected, ...others.map((one) => one.device)]);
-  const rest = knownDevices.filter((one) => !listed.has(one.device)).map((one) => knownDeviceItem(one, actions(one.device)));
-  showList("devices", [...live, ...others.map((one) => pairedDeviceItem(one, about.get(one.device), actions(one.device))), ...rest]);
+  showList("devices", deviceItems({ devices: devices ?? [], paired, known: knownDevices }, me.name, shownAsOutdated, actions));
 }
 
 function showGrants() {
