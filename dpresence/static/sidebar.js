@@ -143,10 +143,8 @@ function showVisibility() {
 }
 
 function showDevices() {
-  const actions = (/** @type {string} */ device) => ({
-    rename: (/** @type {HTMLElement} */ button) => renameDevice(button, device),
-    signOut: (/** @type {HTMLElement} */ button) => signOutDevice(button, device),
-  });
+  /** @param {string} device @returns {import("./sidebar-items.js").DeviceActions} */
+  const actions = (device) => ({ rename: (button) => renameDevice(button, device), signOut: (button) => signOutDevice(button, device) });
   showList("devices", deviceItems({ devices: devices ?? [], paired, known: knownDevices }, me.name, shownAsOutdated, actions));
 }
 
