@@ -209,8 +209,12 @@ def check(it: Scene, where: str) -> None:
 def truth(it: Scene, app: App) -> dict[str, str]:
     """Return the status of each user who grants an application, by what the directory says and which devices are connected."""
     online = {user for user, _, channel in it.one.services.hub.devices() if channel.session.status == "online"}
-    grants = it.directory.grants_of_application(app.id, "", 100)
-    return {grant.puid: "online" if grant.user in online and not grant.paused else "offline" for grant in grants}
+    shown: dict[str, str] = {}
+    for grant in it.directory.grants_of_application(app.id, "", 100):
+        account = it.directory.account(grant.user)
+        assert account is not None
+        shown[grant.puid] = grant.shown(account.override or "online") if grant.user in online else "offline"
+    return shown
 
 
 def table(service: FakeConnection) -> dict[str, str]:
