@@ -134,7 +134,7 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
         ),
     ),
     "Grants": GRANTS,
-    "Notifications": NOTIFICATIONS,
+    "Inbox": NOTIFICATIONS,
     "Devices and account": DEVICES_AND_ACCOUNT,
     "Service": (
         Operation(

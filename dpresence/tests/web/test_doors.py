@@ -173,7 +173,7 @@ def test_what_a_developer_writes_is_text(world: World, text: str) -> None:
     shown = Elements(page(ann, grant_path(world, app)).text)
     ordinary = Elements(page(ann, grant_path(world, plain)).text)
     assert (shown.tags, shown.attributes) == (ordinary.tags, ordinary.attributes)
-    assert shown.text.count(text) == 2
+    assert shown.text.count(text) == 3
 
 
 def test_every_page_says_that_this_is_development(world: World, app: App) -> None:
