@@ -60,7 +60,7 @@ def test_a_device_that_was_signed_out_without_a_signal_is_not_connected_again_by
     assert ann("DELETE", "/devices/phone", X_CSRF_Token=ann.csrf).status_int == 204
     say(device, "unavailable")
     eventually(lambda: device.code == CloseCode.NOT_SIGNED_IN)
-    assert ann("GET", "/devices").json == {"devices": [], "paired": []}
+    assert ann("GET", "/devices").json == {"devices": [], "paired": [], "known": []}
 
 
 @pytest.mark.parametrize("key", ["feed", "view", "log"])

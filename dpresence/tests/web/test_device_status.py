@@ -117,7 +117,7 @@ def test_offline_takes_effect_at_once_and_keeps_the_channel_open(world: World, a
     world.settle()
     assert updates(service) == [(puid, "offline", "explicit")] and channel.code is None
     channel.lose()
-    assert world.person(ANN)("GET", "/devices").json == {"devices": [], "paired": []}
+    assert world.person(ANN)("GET", "/devices").json == {"devices": [], "paired": [], "known": []}
     world.advance(60)
     assert updates(service) == []
 
@@ -146,6 +146,7 @@ def test_the_list_of_devices_and_signing_one_out(world: World, app: App, puid: s
             {"device": "tablet", "status": "unavailable", "connected": False, "since": since},
         ],
         "paired": [],
+        "known": [],
     }
     assert ann("DELETE", "/devices/tablet").status_int == 204
     answer = ann("DELETE", "/devices/phone")
@@ -153,7 +154,7 @@ def test_the_list_of_devices_and_signing_one_out(world: World, app: App, puid: s
     assert (phone.code, phone.reason) == (4009, "signed out")
     world.settle()
     assert [entry[1:] for entry in updates(service)] == [("online", "explicit"), ("offline", "explicit")]
-    assert ann("GET", "/devices").json == {"devices": [], "paired": []}
+    assert ann("GET", "/devices").json == {"devices": [], "paired": [], "known": []}
     assert say(world.channel(), device="phone", assertion=ticket) == INVALID
 
 
@@ -187,4 +188,4 @@ def test_a_status_left_behind_at_a_sign_out_is_not_applied(make_world: Callable[
     for status in ("unavailable", "online", "unavailable"):
         say(channel, status)
     world.person(ANN)("DELETE", "/devices/phone")
-    assert world.person(ANN)("GET", "/devices").json == {"devices": [], "paired": []}
+    assert world.person(ANN)("GET", "/devices").json == {"devices": [], "paired": [], "known": []}
