@@ -19,7 +19,7 @@ class ConnectionBase(Wire):
     """The state of one websocket, and what others call of it.
 
     The parts of a connection are a chain of base classes, ``FrameReceiver``, ``ConnectionScheduler`` and ``Wire``. One object for each of
-    them would take 250 bytes more for each connection, which each update would have to fetch from memory.
+    them would take about 120 bytes more for each connection, which each update would have to fetch from memory.
 
     :ivar address: IP address of the client.
     :ivar channel: receives the events; None before a view has called ``open`` and after ``Channel.closed``.
