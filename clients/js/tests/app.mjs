@@ -9,7 +9,7 @@ import { recordFrames } from "./recorded.mjs";
 const [url, appid, key, file] = process.argv.slice(2);
 const app = new AppService({ url, appid, key, store: new FileStore(file) });
 const write = (value) => console.log(JSON.stringify(value));
-recordFrames((path, frame) => write({ path, frame }));
+recordFrames((path, frame) => write({ path, frame }), (path, frame) => write({ path, frame, sent: true }));
 
 app.addEventListener("state", ({ detail }) => write({ state: detail.state, error: detail.error?.message }));
 app.addEventListener("current", () => write({ current: app.current }));

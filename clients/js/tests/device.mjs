@@ -7,7 +7,7 @@ import { recordFrames } from "./recorded.mjs";
 
 const [url, email, device] = process.argv.slice(2);
 const write = (value) => console.log(JSON.stringify(value));
-recordFrames((path, frame) => write({ path, frame }));
+recordFrames((path, frame) => write({ path, frame }), (path, frame) => write({ path, frame, sent: true }));
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const { value: assertion } = await lines.next();
 const me = new Device({ url, email, device, signIn: async () => assertion });

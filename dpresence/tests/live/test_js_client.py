@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import pytest
 
-from dpresence.tests.contract_check import check_frame
+from dpresence.tests.contract_check import check_client_frame, check_frame
 
 from .clients import ANSWER_SECONDS, Application, Person
 from .service import Service, running
@@ -40,14 +40,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 class Script:
-    """A script of the client's tests; a context that stops it, and then compares the frames that it received with the contract."""
+    """A script of the client's tests; a context that stops it, and then compares its frames with the contract."""
 
     def __init__(self, node: str, *arguments: str) -> None:
         command = [node, "--no-warnings", "--experimental-websocket", *arguments]
         pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self._process = subprocess.Popen(command, cwd=CLIENT / "tests", **pipes)
         self._lines: Queue[Any] = Queue()
-        self._frames: list[dict[str, str]] = []
+        self._frames: list[dict[str, Any]] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -71,9 +71,12 @@ class Script:
             self._process.kill()
             self._reader.join(SECONDS)
             self._process.stdout.close()
-        assert self._frames, "it received nothing"
+        assert {"sent" in each for each in self._frames} == {True, False}, "it sent or received nothing"
         for each in self._frames:
-            check_frame(each["path"], json.loads(each["frame"]))
+            if "sent" in each:
+                check_client_frame(each["path"], each["frame"])
+            else:
+                check_frame(each["path"], json.loads(each["frame"]))
 
     def say(self, value: object) -> None:
         """Write a line."""
