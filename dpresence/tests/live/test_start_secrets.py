@@ -135,12 +135,19 @@ def test_a_percent_sign_is_a_character_like_any_other(tmp_path: Path) -> None:
     service.assert_clean()
 
 
+STARTING = (
+    *("identity.secret_file", "redis.url", "redis.password", "browserid.issuers"),
+    *("redis.sentinel_user", "redis.sentinel_password", "pages.operator"),
+)
+"""Keys that accept the value or have no effect by themselves, so that the service starts; or that are tried above."""
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("section", ["app:main", "server:main"])
 @pytest.mark.parametrize("key", [*(key for key in MAIN if not key.startswith(("oidc.corp.", "browserid.a."))), *MISSPELLED, *SERVER])
 @pytest.mark.parametrize("value", [URL])
 def test_no_key_in_either_section_tells_a_password(tmp_path: Path, key: str, section: str, value: str) -> None:
-    if section == "app:main" and key in ("identity.secret_file", "redis.url", "redis.password", "browserid.issuers"):
+    if section == "app:main" and key in STARTING:
         pytest.skip("starts, or is tried above")
     check(WarmShipped(tmp_path, with_key(key, value, section)).fail_to_start())
 
