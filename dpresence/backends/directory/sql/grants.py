@@ -124,8 +124,7 @@ class SqlGrants(GrantStore):
         lock_account(connection, user, requester)
         grant = GRANTS.lock_for_update(connection, *_between(appid, user))
         if grant is not None:
-            GRANTS.delete(connection, grants.c.puid == grant.puid)
-            outbox.add_change_of_grant(connection, "revoked", grant)
+            schedule.delete_grant(connection, grant)
         return grant
 
 

@@ -59,8 +59,7 @@ def _make_due_changes(connection: Connection, account: Account, now: int) -> Non
         account = replace(account, override=None, override_until=None)
     ended = (grants.c.user == account.id, grants.c.until <= now)
     for grant in GRANTS.all(connection, *ended, order_by=grants.c.puid, for_update=True):
-        GRANTS.delete(connection, grants.c.puid == grant.puid)
-        outbox.add_change_of_grant(connection, "revoked", grant)
+        delete_grant(connection, grant)
     _follow_hours(connection, account, now)
     store_due_time(connection, account, now)
 
@@ -80,6 +79,12 @@ def store_grant(connection: Connection, changed: Grant) -> None:
     """Store a changed grant of an account whose row the caller has locked, and add this to the outbox."""
     connection.execute(update(grants).where(grants.c.puid == changed.puid).values(GRANTS.values(changed)))
     outbox.add_change_of_grant(connection, "changed", changed)
+
+
+def delete_grant(connection: Connection, grant: Grant) -> None:
+    """Delete a grant of an account whose row the caller has locked, and add this to the outbox."""
+    GRANTS.delete(connection, grants.c.puid == grant.puid)
+    outbox.add_change_of_grant(connection, "revoked", grant)
 
 
 def change_override(connection: Connection, user: str, status: str | None, until: int | None) -> None:
