@@ -41,7 +41,7 @@ class AnyDevice(Protocol):
 
     @property
     def gone(self) -> bool:
-        """Whether there is no connection."""
+        """True if there is no connection."""
 
 
 class Device(Socket):

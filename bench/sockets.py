@@ -104,7 +104,7 @@ class Tcp:
 
     @property
     def gone(self) -> bool:
-        """Whether there is no connection, nor one under way."""
+        """True if there is no connection and none is being opened."""
         return self._sock is None
 
     def _may_read_on(self) -> bool:

@@ -43,7 +43,7 @@ class DeviceChange(Struct, forbid_unknown_fields=True):
 
 
 class KnownDeviceBody(Struct):
-    """What is known of a device (section 6).
+    """The description of a device (section 6).
 
     :param label: the name that the user has given it, or that it gives itself.
     :param last_seen: the day of its last sign-in in which it said what it is, or null.

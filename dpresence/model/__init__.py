@@ -49,7 +49,7 @@ __all__ = [
 Status = Literal["online", "unavailable", "offline"]
 Reason = Literal["explicit", "lost", "granted", "revoked"]
 Shows = Literal["status", "reachable"]
-"""What a grant shows: the status, or only whether it is ``online``; anything else then looks like ``offline``."""
+"""Mode of a grant. ``status`` shows the status; ``reachable`` shows ``online``, and any other status as ``offline``."""
 
 
 def merge(statuses: Collection[Status]) -> Status:
@@ -240,7 +240,7 @@ ERASED = 2**53 - 1
 
 @dataclass(frozen=True, slots=True)
 class KnownDevice:
-    """What is known of a named device of a user. Each text is empty if it is not known.
+    """The stored description of a named device of a user. A text that is not known is empty.
 
     :param given: the label that the device gives itself.
     :param label: the label that the user gives it.

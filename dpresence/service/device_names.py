@@ -1,4 +1,4 @@
-"""What users see of their devices beside their names: a label, a kind and the day they were last seen (docs/protocol.md, section 6)."""
+"""Descriptions of devices, beside their names: a label, a kind and the day of the last sign-in (docs/protocol.md, section 6)."""
 
 from __future__ import annotations
 

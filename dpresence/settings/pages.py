@@ -10,7 +10,7 @@ from .declaration import setting
 
 @dataclass(frozen=True, slots=True)
 class PagesSettings:
-    """What the pages say about the operator (docs/pages.md)."""
+    """The operator's name and links, which every page shows (docs/pages.md)."""
 
     operator: str = setting(
         "",

@@ -1,4 +1,4 @@
-"""What identity providers call, and what their sign-in buttons look like (docs/protocol.md, section 6)."""
+"""The calls that identity providers make, and the styles of their sign-in buttons (docs/protocol.md, section 6)."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Address(NamedTuple):
 
 
 class View(NamedTuple):
-    """What one Sentinel says about the primary.
+    """The answer of one Sentinel about the primary.
 
     :ivar epoch: configuration epoch, which each failover raises.
     """

@@ -1,4 +1,4 @@
-"""What a tracker does between processes, for the in-memory tracker, which has only one."""
+"""Signals, claims and published counts of the in-memory tracker, which serves only one process."""
 # ruff: noqa: D102 - the abstract base documents each method
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ PEOPLE, APPLICATIONS, WORKERS = 60, 2, 2
 CHURN, CALLS = 25.0, 2.0
 """Things that devices and services do, and calls of each of two actors, per second."""
 BUSY_SECONDS = 8.0
-"""How long everything happens before, between and after the restarts."""
+"""Seconds of load before, between and after the restarts."""
 SETTLED_SECONDS = 60.0
 SETTINGS = {
     "presence.grace_seconds = 15": "presence.grace_seconds = 5",

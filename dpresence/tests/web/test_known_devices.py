@@ -1,4 +1,4 @@
-"""What users see of their devices: a label, a kind, the day they were last seen (docs/protocol.md, sections 3 and 6)."""
+"""Descriptions of devices that users see: a label, a kind and the day of the last sign-in (docs/protocol.md, sections 3 and 6)."""
 
 from __future__ import annotations
 
