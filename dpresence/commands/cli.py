@@ -31,15 +31,19 @@ exit status:
 """
 GROUPS = (upkeep, doctor, accounts, applications, grants, backup, copy)
 """Modules with a function ``add_commands``."""
+_ID = re.compile(r"-[A-Za-z0-9_-]{15,21}$")
 
 
 class _Parser(argparse.ArgumentParser):
-    """Takes an id that begins with a hyphen for a value, as argparse does a negative number."""
+    """Takes an id that begins with a hyphen for a value, even one that begins with an option's letter."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(*arguments, **options)
-        self._negative_number_matcher = re.compile(r"-[A-Za-z0-9_-]{15,21}$")  # argparse has no public way
+
+    def _parse_optional(self, arg_string: str) -> Any:  # argparse has no public way
+        is_id = _ID.match(arg_string) and arg_string not in self._option_string_actions
+        return None if is_id else super()._parse_optional(arg_string)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ import requests
 from sqlalchemy import create_engine, text
 
 from dpresence import __version__
+from dpresence.commands.cli import parser
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 from . import warm
@@ -205,3 +206,13 @@ def test_the_command_runs_without_the_drivers_that_are_extras(tmp_path):
     program = f"{without} sys.argv = ['dpresence', '--version']; from dpresence.commands.__main__ import run; run()"
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr, done.returncode) == (f"{__version__}\n", "", 0)
+
+
+@pytest.mark.parametrize("appid", ["-" * 16, "-hR-uZAcn32DqWpg", "--deadlineabcdef", "--json0123456789"])
+def test_ids_may_begin_with_a_hyphen(appid):
+    show = parser().parse_args(["apps", "show", appid, "--json"])
+    assert (show.appid, show.json) == (appid, True)
+    assert parser().parse_args(["grants", "list", "--app", appid]).app == appid
+    assert parser().parse_args(["grants", "revoke", "cy@example.org", appid]).appid == appid
+    with pytest.raises(SystemExit):
+        parser().parse_args(["apps", "list", "--jso-n"])

@@ -24,13 +24,15 @@ exit codes:
   130  ended by Ctrl-C
 """
 
+_ID = re.compile(r"-[A-Za-z0-9_-]{15,21}$")
+
 
 class _Parser(argparse.ArgumentParser):
-    """Takes an application's id or a PUID that begins with a hyphen for a value, as argparse does a negative number."""
+    """Takes an application's id or a PUID that begins with a hyphen for a value, even one that begins with an option's letter."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._negative_number_matcher = re.compile(r"-[A-Za-z0-9_-]{15,21}$")  # argparse has no public way
+    def _parse_optional(self, arg_string: str) -> Any:  # argparse has no public way
+        is_id = _ID.match(arg_string) and arg_string not in self._option_string_actions
+        return None if is_id else super()._parse_optional(arg_string)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -156,7 +156,7 @@ def test_an_application_is_activated_as_the_command_says(capsys, home):
     assert shown["active"] == "true" and json.loads(shown["keys"])[0]["last_used"] is None
 
 
-@pytest.mark.parametrize("hyphens", ["-", "--"])
+@pytest.mark.parametrize("hyphens", ["-", "--", "-h", "-hR-"])
 def test_ids_may_begin_with_a_hyphen(hyphens):
     appid, puid = hyphens.ljust(16, "a"), hyphens.ljust(22, "b")
     assert parser().parse_args(["apps", "show", appid]).appid == appid
