@@ -6,15 +6,19 @@ import datetime
 import ipaddress
 import json
 import os
+import re
 import ssl
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from redis import Redis
+from redis.exceptions import NoPermissionError
 
 from dpresence.backends.redis.connections import ConnectionFactory
 from dpresence.errors import SettingError
@@ -37,7 +41,7 @@ from dpresence.settings import PresenceSettings, RedisSettings
 from dpresence.tests.contract.mailbox import kept, push
 
 def server():
-    return ConnectionFactory(RedisSettings(**json.loads(sys.argv[1]), timeout_seconds=2.0))
+    return ConnectionFactory(RedisSettings(**json.loads(sys.argv[1]), timeout_seconds=10.0))
 
 try:
     one, two = (RedisTracker(server(), PresenceSettings(), Clock()) for _ in range(2))
@@ -92,6 +96,16 @@ def guarded():
 
 def test_a_password_opens_it(guarded):
     assert reach(guarded.url) == "OK\n"
+
+
+def test_the_rights_that_the_documents_name_are_enough_and_no_more(guarded):
+    text = (Path(__file__).parents[3] / "docs" / "scaling.md").read_text(encoding="utf-8")
+    guarded.client.execute_command(*re.search(r"^ +(ACL SETUSER dpresence .* ~dpresence:.*)$", text, re.MULTILINE)[1].split())
+    assert reach(f"unix://dpresence:password@{guarded.socket}") == "OK\n"
+    with Redis(unix_socket_path=str(guarded.socket), username="dpresence", password="password") as client:
+        for command in ("FLUSHALL", "SHUTDOWN", "CONFIG GET requirepass", "GET other:key"):
+            with pytest.raises(NoPermissionError):
+                client.execute_command(*command.split())
 
 
 @pytest.mark.parametrize("password", ["", ":wrong@"])

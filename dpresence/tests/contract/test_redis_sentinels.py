@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +85,21 @@ def test_a_planned_failover_is_followed_by_calls_signals_and_commands(settled, m
 
 def run_of(group: Group) -> str:
     return str(group.servers[group.primary].client.info("server")["run_id"])
+
+
+def test_the_rights_at_the_sentinels_that_the_documents_name_are_enough(settled, trackers):
+    text = (Path(__file__).parents[3] / "docs" / "scaling.md").read_text(encoding="utf-8")
+    command = re.search(r"^ +(ACL SETUSER dpresence .*&\+switch-master.*)$", text, re.MULTILINE)[1].split()
+    for sentinel in settled.sentinels:
+        sentinel.client.execute_command(*command)
+    tracker = trackers(ConnectionFactory(replace(settled.settings, sentinel_user="dpresence", sentinel_password="password")))
+    connect(tracker)
+    settled.fail_over()
+    eventually(lambda: tracker._client._server._run == run_of(settled) and tracker.ping() is None, seconds=10)
+    listener = SignalListener(tracker)
+    eventually(lambda: tracker.signal("mail", "jane") or ("mail", "jane") in listener.received(), seconds=10)
+    for sentinel in settled.sentinels:
+        sentinel.client.execute_command("ACL", "DELUSER", "dpresence")
 
 
 def test_nothing_is_forgotten_when_a_replica_that_has_everything_takes_over(settled, mailbox, trackers):

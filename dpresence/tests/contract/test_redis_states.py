@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +48,16 @@ def test_a_full_redis_refuses_what_has_to_be_stored_and_still_deletes(mailbox, f
     assert mailbox.purge("jane") == 1
     redis_server.client.config_set("maxmemory", "0")
     assert push(mailbox, "d") == [1]
+
+
+def test_the_command_that_the_documents_name_makes_room(mailbox, full, redis_server):
+    text = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    command = re.search(r"^redis-cli (CONFIG SET maxmemory .*)$", text, re.MULTILINE)[1]
+    full()
+    with pytest.raises(BackendUnavailable):
+        push(mailbox, "a")
+    redis_server.client.execute_command(*command.split())
+    assert push(mailbox, "a") == [1]
 
 
 def test_a_call_that_a_full_redis_refuses_costs_no_other_its_connection(tracker, full, redis_server):
