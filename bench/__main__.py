@@ -16,12 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from dpresence.tests.live.service import Process, cpu_seconds
 
 from . import goals
 from .contenders import Contender, mosquitto, on_redis, ours, stock
 from .files import allow_open_files
-from .growth import snapshot_cost
+from .growth import PROBES, snapshot_cost
 from .load import Load
 from .report import Busy, Idle, show_busy, show_idle
 
@@ -33,6 +35,9 @@ ROUNDS = 3
 PACED = 1000
 """Updates per second of the paced measurement."""
 SILENT_SECONDS = 10
+SCRAPES = 200
+SCRAPE_SECONDS = 3.0
+OPEN_METRICS = "application/openmetrics-text;version=1.0.0"
 MORE_APPLICATIONS = 5
 """Applications that see everybody beside the first one, in the column of that name."""
 MANY = f"{MORE_APPLICATIONS} more apps"
@@ -60,7 +65,34 @@ def measure_idle(contender: Contender) -> Idle:
         kib = (settled_pss(server) - memory) / count / KIB
         cpu = server.cpu_seconds()
         load.do("wait", seconds=SILENT_SECONDS)
-        return Idle(kib, cost / count, (server.cpu_seconds() - cpu) / SILENT_SECONDS / len(contender.idle) * 10_000)
+        idle = Idle(kib, cost / count, (server.cpu_seconds() - cpu) / SILENT_SECONDS / len(contender.idle) * 10_000)
+        if contender.metrics:
+            idle.scrape_ms, idle.held_ms = scrape_cost(contender)
+        return idle
+
+
+def scrape_cost(contender: Contender) -> tuple[float, float]:
+    """Return the CPU of a scrape, and the longest answer to a device while one scrape follows the other, both in ms."""
+    server, scrapes = contender.server, partial(scrape, contender.server.origin)
+    scrapes(WARM)
+    cpu = server.cpu_seconds()
+    scrapes(SCRAPES)
+    cost = (server.cpu_seconds() - cpu) / SCRAPES * 1e3
+    with Load() as probe:
+        sign_in(probe, contender, contender.updating[:1])
+        probe.start("rate", seconds=SCRAPE_SECONDS, per_second=PROBES)
+        scrapes(seconds=SCRAPE_SECONDS)
+        return cost, probe.result()["max_ms"]
+
+
+def scrape(origin: str, count: int = 10**9, seconds: float = 60.0) -> None:
+    """Read the metrics, as Prometheus does, so many times or for so long."""
+    until = time.monotonic() + seconds
+    with requests.Session() as session:
+        for _ in range(count):
+            session.get(f"{origin}/__metrics__", headers={"Accept": OPEN_METRICS}, timeout=60).raise_for_status()
+            if time.monotonic() > until:
+                break
 
 
 def sign_in(load: Load, contender: Contender, people: list[list[str]]) -> None:
@@ -139,7 +171,7 @@ def _figures(idle: Idle, busy: dict[str, Busy], paced: dict[str, Busy]) -> dict[
     us, more = busy["memory"].us, busy[MANY].us
     found = {goals.STOCK: us / busy["stock"].us, goals.APPLICATION: (more - us) / MORE_APPLICATIONS}
     found |= {goals.SIGN_IN: idle.connect_us, goals.MEMORY: idle.kib, goals.IDLE: idle.share * 100}
-    found[goals.ROUND_TRIPS] = paced["Redis"].round_trips
+    found |= {goals.SCRAPE: idle.scrape_ms, goals.ROUND_TRIPS: paced["Redis"].round_trips}
     if "Mosquitto" in busy:
         found |= {goals.BUSY: us / busy["Mosquitto"].us, goals.PACED: paced["memory"].us / paced["Mosquitto"].us}
         found[goals.REDIS] = busy["Redis"].us / busy["Mosquitto"].us

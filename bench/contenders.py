@@ -58,6 +58,7 @@ class Contender:
     """A server under test and those who use it: people for memory and people for updates.
 
     :param redis: the Redis behind it, None without one.
+    :param metrics: whether it has ``/__metrics__``.
     :param others: more applications that see everybody, as [id, key].
     """
 
@@ -68,6 +69,7 @@ class Contender:
     updating: list[list[str]]
     redis: redis.RedisServer | None = None
     mqtt: bool = False
+    metrics: bool = False
     others: Sequence[list[str]] = ()
 
 
@@ -80,7 +82,7 @@ def ours(folder: Path, devices: int, workers: int = 1, applications: int = 1, **
         database = folder / "live.db"
         keys = [list(register(database, number)) for number in range(applications)]
         idle, updating = (seed(database, [appid for appid, _ in keys], *group) for group in ((devices, "idle"), (UPDATING, "busy")))
-        yield Contender(service, *keys[0], idle, updating, others=keys[1:])
+        yield Contender(service, *keys[0], idle, updating, metrics=True, others=keys[1:])
         service.stop()
     finally:
         service.kill()

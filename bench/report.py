@@ -11,11 +11,16 @@ from dataclasses import dataclass
 
 @dataclass
 class Idle:
-    """Cost of silent devices: memory, CPU of a connection with its sign-in, and the share of one core that 10,000 of them take."""
+    """Cost of silent devices: memory, CPU of a connection with its sign-in, and the share of one core that 10,000 of them take.
+
+    ``scrape_ms`` is the CPU of reading the metrics while they are connected, ``held_ms`` the longest answer meanwhile; 0 without metrics.
+    """
 
     kib: float
     connect_us: float
     share: float
+    scrape_ms: float = 0.0
+    held_ms: float = 0.0
 
 
 @dataclass
@@ -36,6 +41,8 @@ def show_idle(idle: dict[str, Idle], devices: int) -> None:
     _row(f"KiB per idle device ({devices})", [found.kib for found in idle.values()])
     _row("server CPU us per connect and sign-in", [found.connect_us for found in idle.values()])
     _row("% of a core for 10,000 idle devices", [found.share * 100 for found in idle.values()], 2)
+    _row("server CPU ms per scrape of the metrics", [found.scrape_ms for found in idle.values()], 2)
+    _row("ms, longest answer during scrapes", [found.held_ms for found in idle.values()])
 
 
 def show_busy(busy: dict[str, Busy], paced: dict[str, Busy], rate: int) -> None:
