@@ -8,7 +8,7 @@ SOURCES = setup.py dpresence bench packaging clients examples
 # Where bytecode is not written, each of some hundred processes that the tests start compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help build wheel run test check check-js lint format settings api demo bench bench-client load growth clean conformance faults soak pages previous lock sbom audit newest
+.PHONY: help build wheel run test check check-js extension lint format settings api demo bench bench-client load growth clean conformance faults soak pages previous lock sbom audit newest
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ check-js: ## Check types and lint of the JavaScript; needs Node and npm, without
 $(JS)/node_modules/.built: $(JS)/package.json $(JS)/package-lock.json
 	npm --prefix $(JS) ci --loglevel=error
 	@touch $@
+
+extension: ## Build the extension for browsers in build/extension; SERVICE=url builds it for that service alone
+	node clients/extension/scripts/build.mjs build/extension $(SERVICE)
 
 # Programs for the image, apart from the project: they have many dependencies of their own
 .venv-tools/.built:

@@ -10,6 +10,7 @@ import idna
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _WEB_SCHEMES = ("http", "https", "ws", "wss", "ftp", "data", "blob", "about", "javascript", "file")
+_EXTENSION_ORIGIN = re.compile(r"(chrome|moz|safari-web)-extension://[A-Za-z0-9-]+")
 _APP_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(:[1-9][0-9]{0,4})?")
 
 
@@ -48,6 +49,11 @@ def is_app_origin(value: str) -> bool:
     """
     found = _APP_ORIGIN.fullmatch(value)
     return value in ("null", "file://") or (found is not None and found[1] not in _WEB_SCHEMES)
+
+
+def is_extension_origin(value: str) -> bool:
+    """Return whether this is the origin of a browser's extension. No web page can have it."""
+    return _EXTENSION_ORIGIN.fullmatch(value) is not None
 
 
 def without_default_port(origin: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import Forbidden, MethodNotAllowed, Refused, WrongValue
 from ..logs import enter_session
-from ..origins import without_default_port
+from ..origins import is_extension_origin, without_default_port
 from ..settings import Settings
 from .connection import Connection
 from .gate import Gate, Ticker
@@ -92,7 +92,7 @@ class WebsocketHandler(HttpHandler):
         self.server.gate.check(self.environ["REMOTE_ADDR"])
 
     def _check_origin(self, origin: str | None) -> None:
-        """Check that an origin is the service's own, one of ``channels.origins``, or None, as programs send no Origin.
+        """Check that an origin is allowed, or None, as programs send no Origin.
 
         :raises Forbidden: the origin is not allowed.
         """
@@ -141,8 +141,8 @@ def _tokens(value: str) -> set[str]:
 
 
 def origin_allowed(origin: str, settings: Settings) -> bool:
-    """Return whether pages of an origin may open channels."""
-    return without_default_port(origin) in (settings.identity.audience, *settings.channels.origins)
+    """Return whether an origin may open channels: one that the settings name, or that of a browser's extension, as of a program."""
+    return is_extension_origin(origin) or without_default_port(origin) in (settings.identity.audience, *settings.channels.origins)
 
 
 def accept_key(key: str, guid: str) -> str:

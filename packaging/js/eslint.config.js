@@ -2,7 +2,7 @@
 import js from "@eslint/js";
 
 export default [
-  { ignores: ["**/types/", "clients/js/src/device/", "**/*.ts", "**/.venv/"] },
+  { ignores: ["**/types/", "clients/js/src/device/", "clients/extension/src/lib/", "**/*.ts", "**/.venv/"] },
   js.configs.recommended,
   {
     languageOptions: { ecmaVersion: 2024, sourceType: "module" },

@@ -30,7 +30,7 @@ BUILD = Path(__file__).parents[3] / "build"
 # The last four lines halve the CPU time of a page that is opened: few processes and threads, and no new ones for each page.
 FLAGS = """
     --headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
-    --disable-component-update --disable-sync --disable-dev-shm-usage --no-proxy-server --disable-lcd-text --disable-extensions
+    --disable-component-update --disable-sync --disable-dev-shm-usage --no-proxy-server --disable-lcd-text
     --in-process-gpu --renderer-process-limit=1 --process-per-site --disable-site-isolation-trials
     --num-raster-threads=1 --enable-features=NetworkServiceInProcess2
     --disable-features=SpareRendererForSitePerProcess,BackForwardCache,RenderDocument,PaintHolding,Translate,OptimizationHints,MediaRouter
@@ -61,10 +61,11 @@ SETTLED = """
 class Browser:
     """One Chromium with a profile of its own; nothing of it goes beyond this machine."""
 
-    def __init__(self, chromium: str, driver: str, profile: Path) -> None:
+    def __init__(self, chromium: str, driver: str, profile: Path, extension: Path | None = None) -> None:
         options = ChromeOptions()
         options.binary_location = chromium
-        for flag in (*FLAGS.split(), f"--user-data-dir={profile}"):
+        extensions = f"--load-extension={extension}" if extension else "--disable-extensions"
+        for flag in (*FLAGS.split(), f"--user-data-dir={profile}", extensions):
             options.add_argument(flag)
         record(options)
         self._driver = Window(options, Driver(driver))

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import struct
+from uuid import UUID
 
 import pytest
 
@@ -134,6 +135,17 @@ def test_a_page_or_app_that_is_listed_may_open_a_channel(narrow, origin):
     with narrow.connect(headers={"Origin": origin}) as client:
         assert client.status == 101
     narrow.wait_for(lambda stats: not stats["connections"])
+
+
+@pytest.mark.parametrize("origin", [f"chrome-extension://{'a' * 32}", f"moz-extension://{UUID(int=1)}", "safari-web-extension://ABC"])
+def test_an_extension_may_open_a_channel_as_a_program_may(server, origin):
+    with server.connect(headers={"Origin": origin}) as client:
+        assert client.status == 101
+
+
+@pytest.mark.parametrize("origin", ["https://moz-extension.example", "moz-extension://", "moz-extension://a/", "x-moz-extension://a"])
+def test_a_page_that_looks_like_an_extension_is_refused(server, origin):
+    assert refusal(server, headers={"Origin": origin})[0] == 403
 
 
 def test_channels_of_one_address_that_have_not_signed_in_are_few(narrow):

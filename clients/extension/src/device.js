@@ -1,0 +1,139 @@
+// The device of this browser: its channel, and what arrives there.
+
+import { inWords, unreadIds, withNotification, withRead } from "./inbox.js";
+import { describeBrowser } from "./lib/device-description.js";
+import { PresenceChannel } from "./lib/presence.js";
+import { channelOf } from "./service.js";
+import { deviceStatus } from "./status.js";
+import { show, store, stored } from "./storage.js";
+
+/** @typedef {import("./storage.js").Account} Account */
+/** @typedef {import("./lib/presence-types.js").Notification} Notification */
+/** @typedef {import("./lib/presence-types.js").State} State */
+/** @typedef {import("./lib/presence-types.js").Status} Status */
+
+const SIGNED_OUT = 4009;
+const INVALID = 34;
+const ENDED = "This browser was signed out of your account, or was not used for 90 days. Connect it again.";
+
+/** One channel at most. Changes of the inbox are made one after the other. */
+export class Device {
+  /** @type {PresenceChannel | null} */
+  #channel = null;
+  /** @type {Status} */
+  #chosen = "online";
+  #away = false;
+  #retried = false;
+  #changes = Promise.resolve();
+
+  /** True while there is a channel that is open, or that opens by itself. */
+  get isActive() {
+    return this.#channel !== null && this.#channel.state.state !== "stopped";
+  }
+
+  /** Connect as a device of an account. @param {Account} account @param {Status} chosen */
+  open({ service, email, device, credential }, chosen) {
+    this.close();
+    this.#chosen = chosen;
+    this.#retried = false;
+    const signIn = async () => credential;
+    const options = { url: channelOf(service), email, device, signIn, inbox: true, status: this.status, ...describeBrowser() };
+    const channel = (this.#channel = new PresenceChannel(options));
+    channel.addEventListener("state", ({ detail }) => this.#channel === channel && this.#stateChanged(detail));
+    channel.addEventListener("unread", ({ detail }) => this.#channel === channel && this.#unreadChanged(detail));
+    channel.addEventListener("notification", (event) => {
+      event.preventDefault();
+      this.#change(() => this.#received(channel, event.detail)).catch(() => channel.failed(event.detail.id));
+    });
+    channel.start();
+  }
+
+  /** Disconnect. */
+  close() {
+    const channel = this.#channel;
+    this.#channel = null;
+    channel?.stop();
+  }
+
+  /** Disconnect for good: nobody waits for this device to come back. */
+  leave() {
+    this.#channel?.setStatus("offline");
+    this.close();
+  }
+
+  /** Connect again after the service has refused this device. */
+  restart() {
+    if (this.isActive) this.#channel?.check();
+    else this.#channel?.start();
+  }
+
+  /** The status of this device, as the service is told. */
+  get status() {
+    return deviceStatus(this.#chosen, this.#away);
+  }
+
+  /** @param {Status} chosen */
+  choose(chosen) {
+    this.#chosen = chosen;
+    this.#sendStatus();
+  }
+
+  /** @param {boolean} away */
+  setAway(away) {
+    this.#away = away;
+    this.#sendStatus();
+  }
+
+  #sendStatus() {
+    this.#channel?.setStatus(this.status);
+    show({ status: this.status });
+  }
+
+  /** Set a status for all devices of the person; null ends it. @param {Status | null} status @param {number} [until] */
+  override(status, until) {
+    this.#channel?.setOverride(status, until);
+  }
+
+  /** Mark notifications as read, here and on all devices. @param {string[]} ids */
+  read(ids) {
+    if (ids.length) this.#channel?.markRead(...ids);
+    return this.#change(async () => store({ inbox: withRead((await stored()).inbox, ids) }));
+  }
+
+  /** @param {() => Promise<void>} change */
+  #change(change) {
+    const done = this.#changes.then(change);
+    this.#changes = done.catch(() => {});
+    return done;
+  }
+
+  /** Store a notification, then show and acknowledge it. @param {PresenceChannel} channel @param {Notification} notification */
+  async #received(channel, notification) {
+    const { inbox, settings } = await stored();
+    const next = withNotification(inbox, notification, Date.now());
+    if (next !== inbox) await store({ inbox: next });
+    channel.acknowledge(notification.id);
+    if (next === inbox || !settings.notify) return;
+    const options = { type: /** @type {const} */ ("basic"), iconUrl: chrome.runtime.getURL("icons/128.png"), ...inWords(notification) };
+    await chrome.notifications.create(notification.id, options).catch(() => {}); // the system shows none; the inbox has it
+  }
+
+  /** @param {number} unread number in the whole inbox */
+  async #unreadChanged(unread) {
+    await show({ unread });
+    if (unread === 0) await this.#change(async () => store({ inbox: withRead((await stored()).inbox, unreadIds((await stored()).inbox)) }));
+  }
+
+  /** @param {State} state */
+  async #stateChanged(state) {
+    if (state.state === "connected") this.#retried = false;
+    if (state.state === "stopped" && state.errno === INVALID) {
+      await store({ account: null });
+      return show({ state, problem: ENDED });
+    }
+    await show({ state, status: this.status });
+    if (state.state !== "stopped" || state.code !== SIGNED_OUT || state.errno || this.#retried) return;
+    this.#retried = true; // the next sign-in shows whether the credential has ended
+    this.#channel?.start();
+  }
+}

@@ -1,0 +1,76 @@
+// The panel beside the page: status and notifications.
+
+import { unreadIds } from "./inbox.js";
+import { byId, element, setText, webAddress } from "./lib/dom.js";
+import { follow, order } from "./page.js";
+import { WORDS, connectionInWords } from "./status.js";
+import { shown, stored } from "./storage.js";
+
+/** @typedef {import("./inbox.js").Entry} Entry */
+
+const time = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const choices = [.../** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll(".choice button"))];
+let listed = "";
+
+/** Return a link or button that marks a notification as read. @param {HTMLElement} control @param {Entry} entry */
+function reading(control, entry) {
+  control.addEventListener("click", () => order("read", { ids: [entry.id] }));
+  return control;
+}
+
+/** @param {Entry} entry */
+function item(entry) {
+  const link = webAddress(entry.action);
+  const head = [element("strong", {}, entry.domain), " ", element("bdi", {}, entry.source), " ", element("time", {}, time.format(entry.sent))];
+  const actions = element("p");
+  if (link) actions.append(reading(element("a", { href: link.href, target: "_blank", rel: "noopener noreferrer" }, "Open"), entry), " ");
+  if (!entry.read) actions.append(reading(element("button", { type: "button", class: "quiet" }, "Mark as read"), entry));
+  return element("li", { class: entry.read ? "" : "unread" }, element("p", { class: "small" }, ...head),
+    element("p", { class: "message", dir: "auto" }, entry.message), actions);
+}
+
+/** @param {Entry[]} inbox @param {number} unread at the service */
+function showInbox(inbox, unread) {
+  const here = unreadIds(inbox).length;
+  if (JSON.stringify(inbox) !== listed) byId("inbox").replaceChildren(...inbox.map(item));
+  listed = JSON.stringify(inbox);
+  byId("empty").hidden = inbox.length > 0;
+  byId("inbox-actions").hidden = here === 0;
+  byId("unread").hidden = unread === 0;
+  setText(byId("unread"), `${unread} unread`);
+  byId("elsewhere").hidden = unread <= here;
+  setText(byId("elsewhere"), `${unread - here} more on “My presence”.`);
+}
+
+async function render() {
+  const [{ account, chosen, inbox }, { state, status, unread, problem }] = await Promise.all([stored(), shown()]);
+  byId("nobody").hidden = account !== null;
+  byId("somebody").hidden = account === null;
+  setText(byId("nobody-problem"), problem);
+  if (account === null) return;
+  const connected = state.state === "connected";
+  byId("state").dataset.status = connected ? status : "unknown";
+  setText(byId("state"), connected ? WORDS[status] : "Not connected");
+  setText(byId("connection"), connected && status !== chosen ? "You are away from the computer." : connectionInWords(state));
+  byId("stopped").hidden = connected || state.state === "connecting";
+  for (const button of choices) button.setAttribute("aria-pressed", String(button.dataset.status === chosen));
+  showInbox(inbox, unread);
+  setText(byId("email"), account.email);
+  byId("my-presence", HTMLAnchorElement).href = `${account.service}/sidebar`;
+}
+
+async function setEverything() {
+  const { value: status } = byId("override", HTMLSelectElement);
+  await order("override", { status: status || null, duration: status ? byId("duration", HTMLSelectElement).value : "" });
+  setText(byId("said"), status ? "Sent. “My presence” shows what others see." : "Each of your devices has its own status again.");
+}
+
+for (const button of choices) button.addEventListener("click", () => order("status", { status: button.dataset.status }));
+byId("everything").addEventListener("submit", (event) => {
+  event.preventDefault();
+  setEverything();
+});
+byId("retry").addEventListener("click", () => order("retry"));
+byId("read-all").addEventListener("click", () => order("read"));
+byId("set-up").addEventListener("click", () => chrome.runtime.openOptionsPage());
+follow(render);

@@ -1,0 +1,119 @@
+"""The extension in Chromium: its toolbar, its options and its panel (clients/extension)."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dpresence.tests.live.clients import Person
+from dpresence.tests.waiting import PATIENCE_SECONDS
+
+from .accessibility import Axe
+from .conftest import NO_NODE, Scene, give_up
+from .support import Browser
+
+pytestmark = pytest.mark.browser
+EXTENSION = Path(__file__).parents[3] / "clients" / "extension"
+TARGETS = "Target.getTargets"
+
+
+@pytest.fixture(scope="module")
+def node() -> str:
+    found = shutil.which("node")
+    if found is None:
+        give_up(NO_NODE)
+    return str(found)
+
+
+@pytest.fixture(scope="module")
+def extended(node: str, scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser with the extension, which was built for the service: so the browser does not ask whether it may connect there."""
+    folder = tmp_path_factory.mktemp("extension")
+    subprocess.run([node, EXTENSION / "scripts" / "build.mjs", folder, scene.service.origin], check=True, timeout=PATIENCE_SECONDS)
+    paths = shutil.which("chromium"), shutil.which("chromedriver")
+    if not all(paths):
+        give_up("the tests of the extension need Chromium")
+    browser = Browser(*map(str, paths), tmp_path_factory.mktemp("profile"), extension=folder / "chromium")
+    yield browser
+    browser.close()
+
+
+def address_of(browser: Browser, page: str) -> str:
+    """Return the address of a page of the extension."""
+    background = "/background.js"
+    found: list[str] = []
+
+    def started(it: Browser) -> bool:
+        urls = [target["url"] for target in it.cdp("Target.getTargets")["targetInfos"]]
+        found.extend(url.replace(background, f"/{page}") for url in urls if url.endswith(background))
+        return bool(found)
+
+    browser.wait(started)
+    return found[0]
+
+
+def test_the_logic_of_the_extension_passes_its_tests(node: str) -> None:
+    tests = sorted(str(path) for path in (EXTENSION / "tests").glob("*.test.mjs"))
+    ran = subprocess.run([node, "--test", *tests], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    assert ran.returncode == 0, ran.stdout[-4000:]
+
+
+def test_the_extension_is_a_device_with_a_status_an_inbox_and_a_badge(extended: Browser, scene: Scene, axe: Axe) -> None:
+    browser, sue = extended, Person(scene.service.origin, "sidebar-sue@example.org")
+    application = scene.application("Chess by the sidebar")
+    puid = sue.grant(application)
+    with application.service() as service:
+        options, panel = address_of(browser, "options.html"), address_of(browser, "panel.html")
+        pair(browser, scene, sue, options)
+        assert service.next_updates(1) == [(puid, "online", "explicit")]
+        axe.check(browser, "extension-options")
+
+        browser.open(panel)
+        browser.wait(lambda it: it.find("#state").text == "Online" and it.find("#connection").text == "Connected")
+        browser.click("Unavailable")
+        assert service.next_updates(1) == [(puid, "unavailable", "explicit")]
+        browser.wait(lambda it: it.find("#state").text == "Unavailable")
+        browser.find("#override [value=online]").click()
+        browser.click("Set")
+        assert service.next_updates(1) == [(puid, "online", "explicit")]
+        assert sue.call("GET", "/status") == {"status": "online", "merged": "unavailable", "override": "online", "until": None}
+
+        service.notify({"puid": puid, "message": "Your move"})
+        browser.wait(lambda it: "Your move" in it.find("#inbox").text)
+        shown = "chrome.notifications.getAll().then((all) => arguments[0](Object.keys(all).length))"
+        browser.wait(lambda it: it.run_async(shown) == 1)
+        axe.check(browser, "extension-panel")
+        assert (badge(browser), browser.find("#inbox strong").text) == ("1", application.domain)
+        browser.click("Mark as read")
+        browser.wait(lambda it: badge(it) == "")
+        assert sue.call("GET", "/notifications")["unread"] == 0
+
+        (device,) = sue.call("GET", "/devices")["known"]
+        assert (device["label"].partition(" on ")[0], device["kind"]) == ("Chrome", "browser")
+        sue.call("DELETE", f"/devices/{device['device']}")
+        browser.wait(lambda it: "was signed out of your account" in it.find("#nobody").text)
+        browser.assert_quiet()
+
+
+def badge(browser: Browser) -> str:
+    """Return the text on the icon in the toolbar."""
+    return str(browser.run_async("chrome.action.getBadgeText({}).then(arguments[0])"))
+
+
+def pair(browser: Browser, scene: Scene, person: Person, options: str) -> None:
+    """Connect the extension with the account of a person, as they do."""
+    browser.open(options)
+    browser.wait(lambda it: it.find("#service").get_attribute("value") == scene.service.origin)
+    browser.click("Connect")
+    browser.wait(lambda it: it.run("return document.querySelector('#qr').naturalWidth") > 0)
+    code = browser.find("#code").text
+    browser.tab()
+    browser.enter(scene.service.origin, person.email, f"/pair?code={code}")
+    browser.click("Connect")
+    browser.wait(lambda it: "The device is connected" in it.text())
+    browser.leave()
+    browser.wait(lambda it: person.email in it.find("#paired").text)
