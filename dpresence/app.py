@@ -27,6 +27,7 @@ from .metrics import Metrics
 from .observation import Observation
 from .private import warn_of_readers, warn_of_secrets, warn_of_writers
 from .proofs import DomainProofs
+from .push import PushServices
 from .registry import KEY, Registry
 from .request import Request
 from .service import Services
@@ -81,6 +82,7 @@ def check_app(ini: Mapping[str, str], here: str) -> Settings:
     if not settings.identity.development:
         _verifiers(settings, None, providers, clock)
     load_clients(settings, providers, clock)
+    PushServices(settings, clock)
     sentry.check(settings.sentry)
     return settings
 
@@ -100,7 +102,8 @@ def make_registry(settings: Settings, clock: Clock, token_file: Path) -> ServerR
     _check_mode(settings, backends)
     metrics, hub = Metrics(clock), Hub()
     gate = Gate(settings, clock, metrics)
-    services = Services(backends, verifiers, DomainProofs(settings.outbound), hub, metrics, settings, clock)
+    proofs, push_services = DomainProofs(settings.outbound), PushServices(settings, clock)
+    services = Services(backends, verifiers, proofs, push_services, hub, metrics, settings, clock)
     observation = Observation(services, gate, backends, clients)
     services.figures.gauges, services.figures.counts = observation.gauges, observation.counts
     gate.on_wait = services.feeds.expect_reconnect
@@ -116,6 +119,7 @@ def _warn_of_former_names(settings: Settings) -> None:
 def _warn_of_readers(settings: Settings) -> None:
     """Log secret files that others may read, and key files that they may write; ``DatabaseFile`` checks the database itself."""
     warn_of_readers(settings.identity.secret_file, "the key of browsers' sign-ins")
+    warn_of_readers(settings.push.key_file, "the keys for push services")
     for key, file in settings.secret_files.items():
         warn_of_readers(file, key)
     for provider in settings.oidc.configured:

@@ -13,6 +13,7 @@ from .errors import BackendUnavailable
 from .identity.oidc_client import OidcClient
 from .runtime import RuntimeMeasures
 from .service import Services
+from .service.pushes import SECONDS as PUSH_SECONDS
 from .service.schedule import SECONDS as SCHEDULE_SECONDS
 from .settings import Settings
 from .tasks import Task, stop
@@ -35,6 +36,7 @@ class Background:
             ("sweep of devices", settings.presence.sweep_seconds, services.devices.sweep),
             ("publishing of postponed status changes", POSTPONED_SECONDS, services.devices.publish_postponed),
             ("changes that are due", SCHEDULE_SECONDS, services.schedule.run),
+            ("pushes", PUSH_SECONDS, services.pushes.run),
             ("checks of domains", HOUSEKEEPING_SECONDS, services.domain_checks.check_due),
             ("renewal of the lease", settings.presence.refresh_seconds, services.renew_lease),
             ("publishing of figures", FIGURES_SECONDS, services.figures.sample),

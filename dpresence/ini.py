@@ -21,6 +21,7 @@ from .settings import (
     IdentitySettings,
     IssuerSettings,
     ProviderSettings,
+    PushSettings,
     RedisSettings,
     ServerSettings,
     Settings,
@@ -180,7 +181,11 @@ def _load(rest: dict[str, str], here: str, deprecated: Mapping[str, str]) -> Set
     values["oidc"]["configured"] = _providers(values["oidc"].get("providers", ()), rest)
     if rest:
         raise _unknown(min(rest), [*values["oidc"].get("providers", ()), *values["browserid"].get("issuers", ())])
-    for concern, key, default in (("storage", "directory_url", StorageSettings()), ("identity", "secret_file", IdentitySettings())):
+    for concern, key, default in (
+        ("storage", "directory_url", StorageSettings()),
+        ("identity", "secret_file", IdentitySettings()),
+        ("push", "key_file", PushSettings()),
+    ):
         text = values[concern].get(key, getattr(default, key))
         values[concern][key] = text.replace("%(here)s", here)
     _insert_passwords(values)

@@ -112,6 +112,14 @@ FAMILIES = (
         ("outcome",),
         initial=(("accepted",), ("delivered",), ("expired",), ("dropped",)),
     ),
+    Family(
+        "pushes",
+        "counter",
+        "Requests to push services: accepted, gone (the subscription has ended), refused, later (to be repeated), "
+        "and busy (not made, as too many are in flight).",
+        ("outcome",),
+        initial=(("accepted",), ("gone",), ("refused",), ("later",), ("busy",)),
+    ),
     Family("retry_operations", "gauge", "Operations that wait until a backend is available again."),
     Family("backend_up", "gauge", "1 if the backend answered the last ping of every process, else 0.", ("backend",), "min"),
     Family("backend_errors", "counter", "Errors of a store's driver, and calls without an answer in time.", ("store",)),

@@ -1,4 +1,4 @@
-"""HTTP requests to addresses that others name: domain proofs of applications, and the endpoints of identity providers.
+"""HTTP requests to addresses that others name: domain proofs, and the endpoints of identity providers and push services.
 
 The host name is resolved once, all its addresses must be allowed, and the connection goes to one of these checked addresses.
 This prevents DNS rebinding. Redirects, proxies, cookies and content encodings are not supported. Bytes and time are limited.
@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from email.message import Message
 from http.client import HTTPConnection, HTTPException, RemoteDisconnected
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
@@ -90,7 +91,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response with an accepted status.
+    """A response with an accepted status; its headers are found in any case.
 
     :ivar where: URL and address for the log, as in ``FetchFailed``.
     """
@@ -98,6 +99,7 @@ class Response:
     status: int
     body: bytes
     where: str
+    headers: Message
 
 
 class _Deadline(gevent.Timeout):  # type: ignore[misc]
@@ -196,7 +198,7 @@ class Fetcher:
                 limit = self._body_bytes
                 if (response.length or 0) > limit or len(received := response.read(limit + 1)) > limit:
                     raise FetchFailed("size", f"status {response.status} with more than {limit} bytes")
-                return Response(response.status, received, "".join(where))
+                return Response(response.status, received, "".join(where), response.headers)
 
     def _connect(self, target: Target, addresses: Sequence[str], where: list[str]) -> socket.socket:
         connection = self._connect_first(target, addresses, where)

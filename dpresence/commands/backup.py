@@ -1,4 +1,4 @@
-"""``dpresence backup`` and ``restore``: database, secret, ini and, if it is in Redis, the mailbox, as one folder."""
+"""``dpresence backup`` and ``restore``: database, secrets, ini and, if it is in Redis, the mailbox, as one folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .upkeep import LONG_SECONDS
 MANIFEST = "manifest.json"
 FORMAT = 1
 """Version of the layout of a backup."""
-_MAILBOX, _INBOXES, _SECRET, _INI = "mailbox.jsonl", "inboxes.jsonl", "presence.secret", "presence.ini"
+_MAILBOX, _INBOXES, _INI = "mailbox.jsonl", "inboxes.jsonl", "presence.ini"
 
 
 def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -64,9 +64,9 @@ def _write_parts(folder: Path, context: Context) -> dict[str, Any]:
     if settings.storage.mailbox == "redis":
         for name, records in ((_MAILBOX, context.mailbox.records()), (_INBOXES, context.mailbox.inbox_records())):
             _write(folder / name, (f"{json.dumps(record)}\n" for record in records))
-    secret = Path(settings.identity.secret_file)
-    if secret.exists():
-        _write(folder / _SECRET, secret.read_text(encoding="utf-8"))
+    for name, secret in _secrets(context).items():
+        if secret.exists():
+            _write(folder / name, secret.read_text(encoding="utf-8"))
     _write(folder / _INI, context.ini.read_text(encoding="utf-8-sig"))
     return {
         "format": FORMAT,
@@ -77,6 +77,12 @@ def _write_parts(folder: Path, context: Context) -> dict[str, Any]:
         "variables": sorted(name for name in os.environ if name.startswith("DPRESENCE_")),
         "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()},
     }
+
+
+def _secrets(context: Context) -> dict[str, Path]:
+    """Return the files with secrets of the service's own, by their names in a backup."""
+    settings = context.settings
+    return {"presence.secret": Path(settings.identity.secret_file), "presence-vapid.pem": Path(settings.push.key_file)}
 
 
 def _write(file: Path, content: str | Iterator[str]) -> None:
@@ -137,9 +143,9 @@ def _refuse_loss(folder: Path, manifest: dict[str, Any], force: bool, context: C
     filled = []
     if is_filled(settings, context.clock):
         filled.append("the database")
-    secret = Path(settings.identity.secret_file)
-    if _SECRET in manifest["files"] and secret.exists() and secret.read_bytes() != (folder / _SECRET).read_bytes():
-        filled.append(str(secret))
+    for name, secret in _secrets(context).items():
+        if name in manifest["files"] and secret.exists() and secret.read_bytes() != (folder / name).read_bytes():
+            filled.append(str(secret))
     if settings.storage.mailbox == "redis" and (next(context.mailbox.records(), None) or next(context.mailbox.inbox_records(), None)):
         filled.append("the mailbox")
     if filled and not force:
@@ -147,10 +153,10 @@ def _refuse_loss(folder: Path, manifest: dict[str, Any], force: bool, context: C
 
 
 def _restore_others(folder: Path, manifest: dict[str, Any], context: Context) -> None:
-    if _SECRET in manifest["files"]:
-        secret = Path(context.settings.identity.secret_file)
-        secret.unlink(missing_ok=True)
-        _write(secret, (folder / _SECRET).read_text(encoding="utf-8"))
+    for name, secret in _secrets(context).items():
+        if name in manifest["files"]:
+            secret.unlink(missing_ok=True)
+            _write(secret, (folder / name).read_text(encoding="utf-8"))
     if _MAILBOX in manifest["files"]:
         context.mailbox.empty()
         context.mailbox.restore(list(_records(folder / _MAILBOX)))

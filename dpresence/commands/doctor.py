@@ -12,6 +12,7 @@ from ..errors import BackendUnavailable, SettingError
 from ..files import OTHER_FILES, SPARE, limit_of
 from ..identity.oidc import load_providers
 from ..private import readers, writers
+from ..push.vapid import load_keys, subject
 from .context import Context, Subparsers, add
 from .output import Finding
 from .public import check_public_url
@@ -99,9 +100,19 @@ def _providers(context: Context) -> Iterator[Finding]:
             yield "error", f"oidc.{provider.name}: its keys could not be fetched", "the warning above has the URL and the cause"
 
 
+def _push(context: Context) -> Iterator[Finding]:
+    if load_keys(context.settings) is None:
+        yield "ok", "off: nobody is notified while no page is open", "dpresence rotate vapid makes the keys that turn it on"
+    elif not subject(context.settings):
+        yield "warning", "push services are not told whom to ask about this service", "set pages.contact"
+    else:
+        yield "ok", f"on; push services are told to ask {subject(context.settings)} about this service", ""
+
+
 def _files(context: Context) -> Iterator[Finding]:
     settings = context.settings
     secret = {str(context.ini): "the ini", settings.identity.secret_file: "the secret of identity.secret_file"}
+    secret[settings.push.key_file] = "the keys of push.key_file"
     secret |= {file: key for key, file in settings.secret_files.items()}
     secret |= {file: f"{what} of oidc.{each.name}" for each in settings.oidc.configured for file, what in each.secret_files.items()}
     if database := sqlite_file(settings):
@@ -139,6 +150,7 @@ CHECKS: dict[str, Callable[[Context], Iterator[Finding]]] = {
     "database": _database,
     "redis": _redis,
     "sign-in": _providers,
+    "push": _push,
     "public URL": check_public_url,
     "file modes": _files,
     "disk": _disk,

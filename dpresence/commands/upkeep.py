@@ -18,6 +18,7 @@ from ..backends import check_database, check_redis
 from ..clock import Clock
 from ..errors import BackendUnavailable, SettingError
 from ..private import create
+from ..push.vapid import renewed
 from ..settings import Settings
 from ..worker import CHECK_VARIABLE
 from .context import Context, Refused, Subparsers, add, add_group
@@ -38,6 +39,7 @@ def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     add(commands, common, "status", "show whether the service runs, and how much it stores", _status)
     rotating = add_group(commands, "rotate", "replace secrets of the service")
     add(rotating, common, "secret", "write a new secret into the file of identity.secret_file", _rotate)
+    add(rotating, common, "vapid", "make the keys for Web Push, or replace the older one, in the file of push.key_file", _rotate_vapid)
 
 
 def _check(options: argparse.Namespace, context: Context) -> int:
@@ -147,17 +149,36 @@ def _answer(context: Context, url: str) -> dict[str, Any] | None:
 
 def _rotate(options: argparse.Namespace, context: Context) -> None:
     file = Path(context.settings.identity.secret_file)
+    _replace(file, secrets.token_urlsafe(48))
+    context.administration.note("replaced the secret of identity.secret_file")
+    text = f"{file}: replaced. Copy it to every machine and reload the service; sign-ins in progress must begin again"
+    context.changed(text, file=str(file), done="rotated")
+
+
+def _rotate_vapid(options: argparse.Namespace, context: Context) -> None:
+    file = Path(context.settings.push.key_file)
+    before = file.read_text(encoding="ascii", errors="replace") if file.exists() else ""
+    _replace(file, renewed(before))
+    context.administration.note("replaced the keys of push.key_file" if before else "made the keys of push.key_file")
+    stays = "; the key before it stays valid for the browsers that have subscribed with it" if before else ""
+    text = f"{file}: {'replaced' if before else 'made'}. Copy it to every machine and reload the service{stays}"
+    context.changed(text, file=str(file), done="rotated")
+
+
+def _replace(file: Path, content: str) -> None:
+    """Replace a file with a secret by a new one for the same user.
+
+    :raises Refused: that failed, and the file is as it was.
+    """
     new = file.with_name(f"{file.name}.new")
     try:
+        new.unlink(missing_ok=True)  # of an attempt that was interrupted
         with open(create(new), "w", encoding="ascii") as opened:
-            opened.write(secrets.token_urlsafe(48))
+            opened.write(content)
             opened.flush()
             os.fsync(opened.fileno())
         if file.exists() and os.geteuid() == 0:
             os.chown(new, file.stat().st_uid, file.stat().st_gid)
         new.replace(file)
     except OSError as error:
-        raise Refused(f"{file}: {error.strerror}; the secret is unchanged") from None
-    context.administration.note("replaced the secret of identity.secret_file")
-    text = f"{file}: replaced. Copy it to every machine and reload the service; sign-ins in progress must begin again"
-    context.changed(text, file=str(file), done="rotated")
+        raise Refused(f"{file}: {error.strerror}; it is unchanged") from None

@@ -10,6 +10,7 @@ PARAMETERS: dict[str, tuple[str, Schema]] = {
     "appid": ("The application.", TEXT),
     "notification": ("The id of the notification.", TEXT),
     "device": ("The name of the device.", TEXT),
+    "subscription": ("The id of the subscription.", TEXT),
     "provider": ("The name of the provider.", TEXT),
     "file": ("The name of the file.", TEXT),
     "after": ("The `next` of the page before.", TEXT),
@@ -52,6 +53,8 @@ NOTES = {
     "getGrant": "Browsers get the page that asks the user.",
     "postGrant": "If the application has access already, the answer has the same PUID. The form of the page is answered with 303 to its "
     "`redirect`, with `Presence-UID` or `Presence-Error` in the query.",
+    "putPush": "The endpoint must be one of a push service that the operator allows (`push.services`). A browser that is stored already "
+    "keeps its place; one of another user changes hands.",
     "openDeviceChannel": "The AsyncAPI document has its frames. Without an upgrade, the answer is the refusal that a handshake would get, "
     "or errno 108 where it would be accepted. Other websocket versions than 13 get 426.",
     "getHeartbeat": "503 if a backend does not answer.",

@@ -25,6 +25,11 @@ _ENTRY: dict[str, Any] = {
 }
 _DEVICE: dict[str, Any] = {"device": "laptop", "status": "online", "connected": True, "since": _AT}
 _KNOWN: dict[str, Any] = {"device": "laptop", "label": "Chrome on Windows", "kind": "browser", "last_seen": "2026-11-22"}
+_SUBSCRIPTION: dict[str, Any] = {
+    **{"id": "q1Hc0x8TzJ2u7bJpY3mUeA", "endpoint": "https://push.example.org/wpush/v2/gAAAAABk", "label": "Chrome on Windows"},
+    **{"created_at": _AT, "expires_at": _AT + 7_776_000_000},
+}
+_VAPID_KEY = "BDWG8mPO9gn9CX0w9EtIyUsnd8VwP0ZzGbqMOIyO2wYFJSvu7b5T9lvsPDZzcHDpgBpI7fZrFHDZDmUXkRfQ3qM"
 _PAGE = "https://presence.example.org/pair"
 _PAIRED: dict[str, Any] = {
     "device": "lamp",
@@ -33,7 +38,7 @@ _PAIRED: dict[str, Any] = {
     "last_used": _AT,
     "expires_at": _AT + 7_776_000_000,
 }
-_STATE: dict[str, Any] = {"paused": False, "quiet": False, "shows": "status", "until": None, "hours": None}
+_STATE: dict[str, Any] = {"paused": False, "quiet": False, "shows": "status", "until": None, "hours": None, "push": False}
 _EVENING = {"days": ["sun", "mon", "tue", "wed", "thu"], "from": "22:00", "to": "07:00"}
 _HOURS: dict[str, Any] = {"zone": "Europe/Berlin", "weekly": [_EVENING]}
 _GRANT: dict[str, Any] = {"appid": _APPID, "puid": _PUID, "granted_at": _AT, **_STATE}
@@ -56,6 +61,7 @@ _ACCOUNT: dict[str, Any] = {
     "tickets": [{"device": "laptop", "expires_at": _AT + 43_200_000}],
     "devices": [_DEVICE],
     "known_devices": [_KNOWN],
+    "push_subscriptions": [_SUBSCRIPTION],
     "status": "online",
     "grants": [{"appid": _APPID, "puid": _PUID, "granted_at": _AT, "since": _AT, "last_looked": "2026-11-22", **_STATE}],
     "applications": [],
@@ -152,6 +158,14 @@ EXAMPLES: dict[str, list[Any]] = {
     "GrantPage": [{"grants": [{**_GRANT, "name": "Chess club", "domain": "chess.example.org", "last_looked": None}]}],
     "DeviceChange": [{"label": "Kitchen lamp"}],
     "KnownDeviceBody": [_KNOWN],
+    "NewPushSubscription": [
+        {
+            **{"endpoint": _SUBSCRIPTION["endpoint"], "key": _VAPID_KEY, "label": "Chrome on Windows"},
+            "keys": {"p256dh": _VAPID_KEY, "auth": "WAqaAhSXxK3UiFcLzJW3Cg"},
+        }
+    ],
+    "PushState": [{"key": _VAPID_KEY, "subscriptions": [_SUBSCRIPTION]}],
+    "PushSubscriptionBody": [_SUBSCRIPTION],
     "InboxPage": [{"notifications": [_ENTRY], "unread": 1}],
     "DeviceList": [{"devices": [_DEVICE], "paired": [_PAIRED], "known": [_KNOWN]}],
     "StartedPairing": [

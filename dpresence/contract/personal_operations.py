@@ -18,6 +18,9 @@ from ..messages import (
     HoursBody,
     KnownDeviceBody,
     NewGrant,
+    NewPushSubscription,
+    PushState,
+    PushSubscriptionBody,
     StatusBody,
     StatusChange,
 )
@@ -51,7 +54,7 @@ GRANTS = (
     Operation(
         "PATCH /grant/{appid}",
         "patchGrant",
-        "Change a grant: its pause, what it shows, when it ends, its quiet hours",
+        "Change a grant: its pause, what it shows, when it ends, its quiet hours, its pushes",
         "user",
         {200: GrantBody},
         body=GrantChange,
@@ -77,6 +80,17 @@ DEVICES_AND_ACCOUNT = (
         errnos=(110,),
     ),
     Operation("DELETE /devices/{device}", "signOutDevice", "Sign a device out", "user", {204: None}, errnos=(110,), **_NONE),
+    Operation("GET /push", "getPush", "List one's subscriptions to Web Push", "user", {200: PushState}),
+    Operation(
+        "PUT /push",
+        "putPush",
+        "Store a browser's subscription to Web Push",
+        "user",
+        {200: PushSubscriptionBody},
+        body=NewPushSubscription,
+        errnos=(122,),
+    ),
+    Operation("DELETE /push/{subscription}", "deletePush", "End a subscription", "user", {204: None}, errnos=(110,), **_NONE),
     Operation("GET /account", "getAccount", "Read all data stored about oneself", "user", {200: AccountDocument}),
     Operation("DELETE /account", "deleteAccount", "Erase one's account", "user", {204: None}, **_NONE),
     Operation(

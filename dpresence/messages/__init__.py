@@ -59,6 +59,7 @@ from .pairing import (
     StartedPairing,
 )
 from .parsing import action_of, has_field, id_of, parse, try_parser
+from .push import NewPushSubscription, PushState, PushSubscriptionBody
 from .refusals import KoReply, Refusal
 from .session import JwkSet, LoggedIn, LoggedOut, Login, Logout, NewTicket
 from .status import OverrideUpdate, StatusBody, StatusChange
@@ -67,7 +68,7 @@ INCOMING: tuple[Any, ...] = (
     *(StatusUpdate, OverrideUpdate, Acknowledge, MarkRead),  # frames of devices
     *(Authenticate, Notify, Ping),  # frames of app services
     *(Login, Logout, NewApplication, ApplicationChange, NewNotifications, GrantChange, DevelopmentAssertion, Empty),  # bodies
-    *(BeginPairing, RedeemPairing, PairingAnswer, StatusChange, Hours, GrantRequest, ReadNotifications, DeviceChange),
+    *(BeginPairing, RedeemPairing, PairingAnswer, StatusChange, Hours, GrantRequest, ReadNotifications, DeviceChange, NewPushSubscription),
 )
 """Every frame and body that the service receives."""
 
@@ -78,6 +79,7 @@ OUTGOING: tuple[Any, ...] = (
     *(ApplicationBody, ActivatedApplication, ApplicationDetails, ApplicationPage, NewKey, CurrentUsers),
     *(NotifyAnswer, PresencePage, GrantQuestion, NewGrant, GrantBody, GrantPage, DeviceList, AccountDocument),
     *(StartedPairing, NewCredential, PairingQuestion, PairingAnswered, StatusBody, HoursBody, InboxPage, KnownDeviceBody),
+    *(PushState, PushSubscriptionBody),
     *(Heartbeat, Alive, Version, Figures),
 )
 """Every frame and body that the service sends."""
@@ -139,6 +141,7 @@ __all__ = [
     "NewKey",
     "NewNotification",
     "NewNotifications",
+    "NewPushSubscription",
     "NewTicket",
     "NotificationResult",
     "Notifications",
@@ -156,6 +159,8 @@ __all__ = [
     "PresenceEntry",
     "PresencePage",
     "ProcessBody",
+    "PushState",
+    "PushSubscriptionBody",
     "ReadNotifications",
     "RedeemPairing",
     "Refusal",

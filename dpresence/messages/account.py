@@ -12,6 +12,7 @@ from .hours import ShownHours, shown_hours
 from .inbox import InboxNotification
 from .known_devices import KnownDeviceBody
 from .pairing import PairedDeviceBody
+from .push import PushSubscriptionBody
 
 
 class DeviceBody(Struct):
@@ -92,7 +93,7 @@ class StoredGrant(Struct):
 
     :param granted_at: milliseconds since the epoch.
     :param since: when the grant was given or its last pause ended, milliseconds since the epoch.
-    :param quiet: see ``GrantBody``, as for ``shows``, ``until`` and ``hours``.
+    :param quiet: see ``GrantBody``, as for ``shows``, ``until``, ``hours`` and ``push``.
     :param last_looked: see ``ListedGrant``.
     """
 
@@ -105,6 +106,7 @@ class StoredGrant(Struct):
     shows: Shows
     until: int | None
     hours: ShownHours | None
+    push: bool
     last_looked: str | None
 
     @classmethod
@@ -112,7 +114,7 @@ class StoredGrant(Struct):
         """Return a grant."""
         hours = shown_hours(item.hours)
         pause = item.own_pause, item.quiet
-        return cls(item.appid, item.puid, item.granted_at, item.since, *pause, item.shows, item.until, hours, last_looked)
+        return cls(item.appid, item.puid, item.granted_at, item.since, *pause, item.shows, item.until, hours, item.push, last_looked)
 
 
 class StoredNotification(Struct):
@@ -149,6 +151,7 @@ class AccountDocument(Struct, kw_only=True):
     paired: list[PairedDeviceBody]
     devices: list[DeviceBody]
     known_devices: list[KnownDeviceBody]
+    push_subscriptions: list[PushSubscriptionBody]
     status: Status
     grants: list[StoredGrant]
     applications: list[ApplicationBody] | UnsetType = UNSET

@@ -19,12 +19,14 @@ class GrantChange(Struct, forbid_unknown_fields=True):
     :param until: when the grant ends, milliseconds since the epoch; null: when the user ends it.
     :param hours: weekly hours in which the application sees the user as offline, besides those of ``PUT /hours``; null: none.
     :param shows: ``status``; or ``reachable``: the application sees the user as online or offline, and ``unavailable`` as offline.
+    :param push: whether notifications of the application are pushed to the user's browsers while they have no device.
     """
 
     paused: Flag | UnsetType = UNSET
     shows: Annotated[Shows, Meta(description="one of status, reachable")] | UnsetType = UNSET
     until: Until | UnsetType | None = UNSET
     hours: Hours | UnsetType | None = UNSET
+    push: Flag | UnsetType = UNSET
 
     def changes(self) -> dict[str, Any]:
         """Return the given values, by field of ``model.Grant``."""
@@ -69,7 +71,7 @@ class GrantBody(Struct):
     :param granted_at: milliseconds since the epoch.
     :param paused: the user has paused the grant.
     :param quiet: quiet hours pause the grant now, those of the grant or of the user; false while the user pauses it themselves.
-    :param shows: see ``GrantChange``, as for ``until`` and ``hours``.
+    :param shows: see ``GrantChange``, as for ``until``, ``hours`` and ``push``.
     """
 
     appid: str
@@ -80,6 +82,7 @@ class GrantBody(Struct):
     shows: Shows
     until: int | None
     hours: ShownHours | None
+    push: bool
 
     @classmethod
     def of(cls, item: Grant, **more: str | None) -> Self:
@@ -88,7 +91,7 @@ class GrantBody(Struct):
         :param more: fields of the subclass.
         """
         hours = shown_hours(item.hours)
-        return cls(item.appid, item.puid, item.granted_at, item.own_pause, item.quiet, item.shows, item.until, hours, **more)
+        return cls(item.appid, item.puid, item.granted_at, item.own_pause, item.quiet, item.shows, item.until, hours, item.push, **more)
 
 
 class ListedGrant(GrantBody):

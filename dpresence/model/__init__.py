@@ -12,7 +12,9 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
+from .devices import KnownDevice
 from .hours import Hours, decode_hours, encode_hours, next_change, within
+from .pushes import DuePush, PendingPush, PushSubscription
 from .sign_ins import DeviceCredential, Pairing, PairingState, Session, Ticket
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "Device",
     "DeviceCredential",
     "DirectoryVersion",
+    "DuePush",
     "FeedEntry",
     "Grant",
     "GrantSet",
@@ -32,6 +35,8 @@ __all__ = [
     "Notification",
     "Pairing",
     "PairingState",
+    "PendingPush",
+    "PushSubscription",
     "Reason",
     "Session",
     "Shows",
@@ -178,6 +183,7 @@ class Grant:
     :param until: when the grant ends, milliseconds; None if only the user ends it.
     :param hours: the quiet hours of this grant, besides those of the account; see ``Account``.
     :param quiet: only quiet hours pause the grant.
+    :param push: notifications of the application may be pushed to browsers without an open page.
     """
 
     appid: str
@@ -190,6 +196,7 @@ class Grant:
     until: int | None = None
     hours: str | None = None
     quiet: bool = False
+    push: bool = False
 
     @property
     def own_pause(self) -> bool:
@@ -236,23 +243,6 @@ class GrantSet(NamedTuple):
 
 ERASED = 2**53 - 1
 """Revision of a deleted account. It is higher than every revision of an existing account."""
-
-
-@dataclass(frozen=True, slots=True)
-class KnownDevice:
-    """The stored description of a named device of a user. A text that is not known is empty.
-
-    :param given: the label that the device gives itself.
-    :param label: the label that the user gives it.
-    :param seen_on: last day (UTC) of a sign-in, ``YYYY-MM-DD``.
-    """
-
-    user: str
-    device: str
-    given: str = ""
-    label: str = ""
-    kind: str = ""
-    seen_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from ..hub import Hub
 from ..identity import Verifiers
 from ..metrics import Metrics
 from ..proofs import DomainProofs
+from ..push import PushServices
 from ..settings import Settings
 from .accounts import Accounts
 from .administration import log_notes
@@ -42,6 +43,8 @@ from .overview import Overview
 from .pairing import Pairings
 from .personal import PersonalData
 from .provider_logouts import ProviderLogouts
+from .push_subscriptions import PushSubscriptions
+from .pushes import Pushes
 from .quiet_hours import QuietHours
 from .rebuilding import Rebuilding
 from .reconciliation import Reconciliation
@@ -63,6 +66,7 @@ class Services:
         backends: Backends,
         verifiers: Verifiers,
         proofs: DomainProofs,
+        push_services: PushServices,
         hub: Hub,
         metrics: Metrics,
         settings: Settings,
@@ -108,7 +112,11 @@ class Services:
             self.accounts, self.pairings, self.devices, self.delivery, self.inboxes, hub, settings.identity, clock
         )
         self.app_sessions = AppSessions(self.api_keys, self.feeds, hub, metrics, settings.presence)
-        self.notifications = Notifications(directory, tracker, mailbox, self.delivery, self.retries, hub, metrics, settings.presence, clock)
+        self.push_subscriptions = PushSubscriptions(directory, push_services, settings, clock)
+        self.pushes = Pushes(directory, tracker, mailbox, push_services, metrics, settings.push, clock)
+        self.notifications = Notifications(
+            directory, tracker, mailbox, self.delivery, self.pushes, self.retries, hub, metrics, settings.presence, clock
+        )
         self.reconciliation = Reconciliation(directory, tracker, self.grants)
         self.recovery = Recovery(
             hub, self.devices, self.grants, self.accounts, self.outbox, self.retries, self.reconciliation, self.fan_out, self.delivery

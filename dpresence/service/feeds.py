@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import ceil, inf
 
 from ..backends.directory import Directory
+from ..backends.mailbox import SHOWN_NOW
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable, NotFound
 from ..messages import MAX_ENTRIES, PresenceEntry
-from ..model import Application, FeedEntry
+from ..model import Application, FeedEntry, Grant
 from ..settings import PresenceSettings
 from .scheduling import yield_to_loop
 
@@ -174,3 +175,15 @@ class Feeds:
         seconds = self.hold_seconds(application)
         if seconds:
             raise BackendUnavailable("devices are reconnecting after a restart", retry_after=ceil(seconds))
+
+
+def shown_until(grant: Grant, seen: FeedEntry | None, now: int) -> int:
+    """Return until when an application's feed last showed a user as reachable.
+
+    :param seen: the user's latest update in the feed, if there is one.
+    """
+    if seen is None:
+        return 0
+    if seen.status == "offline":
+        return seen.at
+    return now if grant.paused else SHOWN_NOW  # the pause is about to be published

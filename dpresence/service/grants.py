@@ -246,6 +246,8 @@ class Grants:
             for grant in grants:
                 if not grant.paused:
                     self._mailbox.release(user, grant.puid)
+                    if grant.push:
+                        self._directory.release_pushes([grant.puid])
             self._tracker.signal("mail", user)
 
     def publish_override(self, entries: Sequence[OutboxEntry]) -> None:

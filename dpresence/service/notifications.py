@@ -30,6 +30,8 @@ from ..model import ERASED, Application, FeedEntry, Grant, Notification
 from ..settings import PresenceSettings
 from .coalescer import Coalescer
 from .delivery import Delivery
+from .feeds import shown_until
+from .pushes import Pushes
 from .retry import RetryQueue
 from .scheduling import yield_to_loop
 
@@ -76,6 +78,7 @@ class Notifications:
         tracker: Tracker,
         mailbox: Mailbox,
         delivery: Delivery,
+        pushes: Pushes,
         retries: RetryQueue,
         hub: Hub,
         metrics: Metrics,
@@ -86,6 +89,7 @@ class Notifications:
         self._tracker = tracker
         self._mailbox = mailbox
         self._delivery = delivery
+        self._pushes = pushes
         self._retries = retries
         self._hub = hub
         self._metrics = metrics
@@ -130,7 +134,7 @@ class Notifications:
     def _accept(self, application: Application, items: Sequence[tuple[Grant, NewNotification]]) -> list[_Accepted]:
         now, view = self._clock.steady.now(), self._view(application.id, [grant.puid for grant, _ in items])
         accepted = [
-            _Accepted(grant, _notification(application, grant, item, now), _shown_until(grant, view.get(grant.puid), now), item.ttl * 1000)
+            _Accepted(grant, _notification(application, grant, item, now), shown_until(grant, view.get(grant.puid), now), item.ttl * 1000)
             for grant, item in items
         ]
         transient = [each for each in accepted if each.shown_now and not each.ttl_ms]
@@ -160,6 +164,9 @@ class Notifications:
         self._pushed.update((each.grant.user, each.grant.puid) for each in queued)
         for each, stored in zip(queued, results, strict=True):
             each.position, each.queue_size = stored
+        wanted = [(push, each.position) for push, each in zip(pushes, queued, strict=True) if each.grant.push]
+        if wanted:
+            self._retries.run(("push", wanted[0][0].notification.id), partial(self._pushes.add, application.id, wanted))
         for each in accepted:
             if not each.ttl_ms:
                 each.queue_size = self._mailbox.waiting(each.grant.user, each.grant.puid, each.shown_until)
@@ -274,18 +281,6 @@ def _answer(item: NewNotification, each: _Accepted | None) -> NotificationResult
     if each is None or each.revoked:
         return NotificationResult.refused(item.puid, NotFound())
     return NotificationResult(puid=item.puid, id=each.notification.id, result="OK", queue_size=each.queue_size, delivered=each.delivered)
-
-
-def _shown_until(grant: Grant, seen: FeedEntry | None, now: int) -> int:
-    """Return until when an application's feed last showed a user as reachable.
-
-    :param seen: the user's latest update in the feed, if there is one.
-    """
-    if seen is None:
-        return 0
-    if seen.status == "offline":
-        return seen.at
-    return now if grant.paused else SHOWN_NOW  # the pause is about to be published
 
 
 def _notification(application: Application, grant: Grant, item: NewNotification, now: int) -> Notification:

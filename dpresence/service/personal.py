@@ -17,6 +17,7 @@ from ..messages import (
     InboxNotification,
     KnownDeviceBody,
     PairedDeviceBody,
+    PushSubscriptionBody,
     SessionBody,
     StoredGrant,
     StoredNotification,
@@ -41,6 +42,7 @@ Value = (
     | Sequence[PairedDeviceBody]
     | Sequence[DeviceBody]
     | Sequence[KnownDeviceBody]
+    | Sequence[PushSubscriptionBody]
 )
 Document = Generator[tuple[str, Value | Pages]]
 """The fields of ``AccountDocument`` as (name, value)."""
@@ -96,6 +98,7 @@ class PersonalData:
             ("paired", [PairedDeviceBody.of(item) for item in self._directory.credentials(user, now)]),
             ("devices", [DeviceBody.of(item) for item in self._tracker.devices(user)]),
             ("known_devices", [KnownDeviceBody.of(item) for item in self._directory.known_devices(user)]),
+            ("push_subscriptions", [PushSubscriptionBody.of(item) for item in self._directory.push_subscriptions(user)]),
             ("status", self._tracker.status(user)),
         ]
 

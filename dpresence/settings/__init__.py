@@ -26,14 +26,15 @@ from .monitoring import MetricsSettings, SentrySettings
 from .outbound import OutboundSettings
 from .pages import PagesSettings
 from .presence import PresenceSettings
+from .push import PushSettings
 from .server import ServerSettings
 from .storage import RedisMailboxSettings, RedisSettings, StorageSettings
 
 __all__ = [
     "LOOPBACK_HOSTS", "REDIS_URL", "RESERVED", "AdminSettings", "BrowserIDSettings", "ChannelSettings", "IdentitySettings",
     "IssuerSettings", "MetricsSettings", "OidcSettings", "OutboundSettings", "PagesSettings", "PresenceSettings", "ProviderSettings",
-    "RedisMailboxSettings", "RedisSettings", "SentrySettings", "ServerSettings", "Settings", "StorageSettings", "refuse",
-    "wrong_setting",
+    "PushSettings", "RedisMailboxSettings", "RedisSettings", "SentrySettings", "ServerSettings", "Settings", "StorageSettings",
+    "refuse", "wrong_setting",
 ]  # fmt: skip
 
 
@@ -54,6 +55,7 @@ class Settings:
     oidc: OidcSettings = field(default_factory=OidcSettings)
     channels: ChannelSettings = field(default_factory=ChannelSettings)
     outbound: OutboundSettings = field(default_factory=OutboundSettings)
+    push: PushSettings = field(default_factory=PushSettings)
     admin: AdminSettings = field(default_factory=AdminSettings)
     pages: PagesSettings = field(default_factory=PagesSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)

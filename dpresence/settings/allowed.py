@@ -134,6 +134,12 @@ def web_address(value: str) -> str | None:
     return None if not value or (parts and parts.scheme in ("https", "http") and parts.hostname) else "an https or http URL, or empty"
 
 
+def push_services(values: tuple[str, ...]) -> str | None:
+    """Check domains of push services."""
+    names = all(re.fullmatch(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]", value) for value in values)
+    return None if names else "host names in lower case with spaces between them, such as push.example.org"
+
+
 def contact(value: str) -> str | None:
     """Check an e-mail address, or the address of a web page."""
     is_email = re.fullmatch(r"[^@\s:/?#&%]+@[A-Za-z0-9.-]+", value) is not None

@@ -12,6 +12,7 @@ from .monitoring import MetricsSettings, SentrySettings
 from .outbound import OutboundSettings
 from .pages import PagesSettings
 from .presence import PresenceSettings
+from .push import PushSettings
 from .storage import RedisMailboxSettings, RedisSettings, StorageSettings
 
 Field = dataclasses.Field[Any]
@@ -26,6 +27,7 @@ CONCERNS: dict[str, tuple[str, type]] = {
     "oidc": ("oidc", OidcSettings),
     "channels": ("channels", ChannelSettings),
     "outbound": ("outbound", OutboundSettings),
+    "push": ("push", PushSettings),
     "admin": ("admin", AdminSettings),
     "pages": ("pages", PagesSettings),
     "metrics": ("metrics", MetricsSettings),

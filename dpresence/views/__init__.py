@@ -43,6 +43,7 @@ def includeme(config: Configurator) -> None:
         "account",
         "status",
         "hours",
+        "push",
         "pairing",
         "ops",
         "metrics",

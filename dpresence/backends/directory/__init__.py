@@ -18,6 +18,7 @@ from .grants import GrantStore
 from .known_devices import KnownDeviceStore
 from .pairings import PairedDevice, PairingStore
 from .provider_logouts import ProviderLogoutStore
+from .pushes import PushStore
 from .schedule import ScheduleStore
 from .sessions import SessionStore
 from .tickets import TicketStore
@@ -35,6 +36,7 @@ class Directory(
     KnownDeviceStore,
     ApplicationStore,
     GrantStore,
+    PushStore,
     ScheduleStore,
 ):
     """Durable facts. Times are milliseconds since the epoch.

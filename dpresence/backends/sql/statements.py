@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Dialect, Insert, LargeBinary, Select, Update
 from sqlalchemy.types import TypeEngine
 
-from .tables import Text
+from .columns import Text
 
 Converter = Callable[[Any], Any]
 _UNCONVERTED = (Text, LargeBinary)

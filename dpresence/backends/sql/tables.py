@@ -6,64 +6,15 @@ A name in Python that differs from the one in the database is the clearer of the
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    CheckConstraint,
-    Column,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    UniqueConstraint,
-    false,
-    text,
-)
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, LargeBinary, Table, UniqueConstraint, false
 
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-    }
-)
+from .columns import Text, metadata, part_of, partial_index
 
-
-class Text(TypeDecorator[str]):
-    """Text that behaves the same in both databases: it is ordered by its bytes, as pages of ids require, and accepts any value in a query.
-
-    PostgreSQL cannot represent NUL. No stored text contains one (``messages`` refuses it), but an id in a URL path may; it
-    matches nothing, like any other unknown id.
-    """
-
-    impl = String
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
-        """Return the column's type. Without a collation, PostgreSQL's order would depend on the C library of its machine."""
-        return dialect.type_descriptor(String(collation="C") if dialect.name == "postgresql" else String())
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Return a value in the form that is sent to the database."""
-        return value.replace("\0", "\1") if value and dialect.name == "postgresql" else value
-
-
-def _part_of(table: str, column: str = "id") -> ForeignKey:
-    """Return a foreign key that deletes the row together with the referenced row."""
-    return ForeignKey(f"{table}.{column}", ondelete="CASCADE")
-
-
-def _partial_index(table: str, column: str, where: str) -> Index:
-    """Return an index of the rows of a table for which a condition holds."""
-    return Index(f"ix_{table}_{column}_partial", column, sqlite_where=text(where), postgresql_where=text(where))
-
+__all__ = [
+    "accounts", "api_keys", "applications", "device_credentials", "grants", "inbox", "known_devices", "metadata", "notifications",
+    "outbox", "pairings", "provider_logouts", "push_subscriptions", "pushes", "received_unseen", "service", "sessions", "tickets",
+    "used_assertions",
+]  # fmt: skip
 
 service = Table(
     "service",
@@ -92,20 +43,20 @@ accounts = Table(
     Column("due_at", BigInteger),  # earliest time at which something of this account is due: see directory/schedule.py
     Column("hours", Text),
     Index(None, "issuer", "subject"),
-    _partial_index("accounts", "due_at", "due_at IS NOT NULL"),
+    partial_index("accounts", "due_at", "due_at IS NOT NULL"),
 )
 
 sessions = Table(
     "sessions",
     metadata,
     Column("id_hash", LargeBinary, primary_key=True),
-    Column("user", Text, _part_of("accounts"), nullable=False, index=True),
+    Column("user", Text, part_of("accounts"), nullable=False, index=True),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     # hash of the browser's cookie before the log-in; a later log-in with the same cookie replaces this session
     Column("succeeds", LargeBinary, key="previous_cookie_hash", index=True),
     Column("provider_session", Text),
-    _partial_index("sessions", "provider_session", "provider_session IS NOT NULL"),
+    partial_index("sessions", "provider_session", "provider_session IS NOT NULL"),
 )
 
 tickets = Table(
@@ -113,19 +64,19 @@ tickets = Table(
     metadata,
     Column("hash", LargeBinary, primary_key=True),
     Column("family", Text, nullable=False),
-    Column("user", Text, _part_of("accounts"), nullable=False, index=True),
+    Column("user", Text, part_of("accounts"), nullable=False, index=True),
     Column("expires_at", BigInteger, nullable=False),
     Column("session_ends_at", BigInteger, nullable=False, index=True),
-    Column("session", LargeBinary, _part_of("sessions", "id_hash")),
+    Column("session", LargeBinary, part_of("sessions", "id_hash")),
     Column("device", Text),  # the same in all tickets of a family
     # unused; used: the same device may use it again until expires_at; ended: stored until session_ends_at, to detect copies
     Column("state", Text, nullable=False, server_default="unused"),
     Column("provider_session", Text),
     Index(None, "family", "state"),
     # each sign-in with a ticket writes the indexes. Tickets of devices have no session, and expire with the sign-in
-    _partial_index("tickets", "session", "session IS NOT NULL"),
-    _partial_index("tickets", "expires_at", "expires_at < session_ends_at"),
-    _partial_index("tickets", "provider_session", "provider_session IS NOT NULL"),
+    partial_index("tickets", "session", "session IS NOT NULL"),
+    partial_index("tickets", "expires_at", "expires_at < session_ends_at"),
+    partial_index("tickets", "provider_session", "provider_session IS NOT NULL"),
 )
 
 pairings = Table(
@@ -139,7 +90,7 @@ pairings = Table(
     Column("family", Text, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     Column("state", Text, nullable=False),
-    Column("user", Text, _part_of("accounts"), index=True),
+    Column("user", Text, part_of("accounts"), index=True),
 )
 
 device_credentials = Table(
@@ -147,7 +98,7 @@ device_credentials = Table(
     metadata,
     Column("hash", LargeBinary, primary_key=True),
     Column("family", Text, nullable=False, index=True),
-    Column("user", Text, _part_of("accounts"), nullable=False),
+    Column("user", Text, part_of("accounts"), nullable=False),
     Column("device", Text, nullable=False),
     Column("client", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -159,12 +110,28 @@ device_credentials = Table(
 known_devices = Table(
     "known_devices",
     metadata,
-    Column("user", Text, _part_of("accounts"), primary_key=True),
+    Column("user", Text, part_of("accounts"), primary_key=True),
     Column("device", Text, primary_key=True),
     Column("given", Text, nullable=False),
     Column("label", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("seen_on", Text, nullable=False),
+)
+
+push_subscriptions = Table(
+    "push_subscriptions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user", Text, part_of("accounts"), nullable=False, index=True),
+    Column("endpoint", Text, nullable=False),
+    Column("p256dh", Text, nullable=False),
+    Column("auth", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    # no foreign key: a subscription outlives the end of its session by time, and is deleted with its sign-out
+    Column("session", LargeBinary, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
 )
 
 used_assertions = Table(
@@ -186,7 +153,7 @@ applications = Table(
     "applications",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("owner", Text, _part_of("accounts"), nullable=False),
+    Column("owner", Text, part_of("accounts"), nullable=False),
     Column("name", Text, nullable=False),
     Column("domain", Text, nullable=False),
     Column("description", Text, nullable=False),
@@ -204,7 +171,7 @@ api_keys = Table(
     "api_keys",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("appid", Text, _part_of("applications"), nullable=False, index=True),
+    Column("appid", Text, part_of("applications"), nullable=False, index=True),
     Column("secret_hash", LargeBinary, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("retires_at", BigInteger, index=True),
@@ -215,8 +182,8 @@ grants = Table(
     "grants",
     metadata,
     Column("puid", Text, primary_key=True),
-    Column("appid", Text, _part_of("applications"), nullable=False),
-    Column("user", Text, _part_of("accounts"), nullable=False),
+    Column("appid", Text, part_of("applications"), nullable=False),
+    Column("user", Text, part_of("accounts"), nullable=False),
     Column("granted_at", BigInteger, nullable=False),
     Column("since", BigInteger, nullable=False),
     Column("paused", Boolean, nullable=False),
@@ -224,8 +191,24 @@ grants = Table(
     Column("until", BigInteger),
     Column("hours", Text),
     Column("quiet", Boolean, nullable=False, server_default=false()),
+    Column("push", Boolean, nullable=False, server_default=false()),
     Index(None, "user", "appid", unique=True),
     Index(None, "appid", "puid", "granted_at"),  # contains all that a snapshot reads
+)
+
+# Notifications to push, and those pushed within the last hour.
+pushes = Table(
+    "pushes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("puid", Text, part_of("grants", "puid"), nullable=False, index=True),
+    Column("position", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("due_at", BigInteger),
+    Column("attempts", Integer, nullable=False),
+    Column("done", Text, nullable=False),
+    Column("pushed_at", BigInteger),
+    partial_index("pushes", "due_at", "due_at IS NOT NULL"),
 )
 
 # No foreign keys: an entry outlives the rows that it refers to.
@@ -293,5 +276,5 @@ inbox = Table(
     Column("read", Boolean, nullable=False),
     Column("held_until", BigInteger),  # the end of its time to live while its delivery waits, for instance in a pause
     Index(None, "position"),
-    _partial_index("inbox", "held_until", "held_until IS NOT NULL"),
+    partial_index("inbox", "held_until", "held_until IS NOT NULL"),
 )

@@ -17,6 +17,7 @@ from .directory_operator import OperatorContract
 from .directory_outbox import OutboxContract
 from .directory_pairings import PairingContract
 from .directory_people import AccountContract, SessionContract
+from .directory_pushes import PushContract
 from .directory_schedule import ScheduleContract
 from .directory_succession import SuccessionContract
 from .directory_tickets import TicketContract
@@ -32,6 +33,7 @@ class DirectoryContract(
     LogoutContract,
     PairingContract,
     KnownDevicesContract,
+    PushContract,
     ApplicationContract,
     GrantContract,
     OutboxContract,

@@ -11,7 +11,7 @@ from dpresence.backends.directory import Directory
 from dpresence.errors import Conflict, DomainNotValidated, SessionEnded
 from dpresence.model import Grant
 
-from .directory_values import APPLICATION, IDENTITY, KEY, LATER, NOW, PAIRING, SESSION, TICKET, application, grant, person
+from .directory_values import APPLICATION, IDENTITY, KEY, LATER, NOW, PAIRING, SESSION, SUBSCRIPTION, TICKET, application, grant, person
 
 OTHER = replace(IDENTITY, issuer="new.example.org")
 
@@ -27,6 +27,8 @@ CHANGES = {
     "erase": lambda it, jane, who: it.erase(jane.id, who),
     "sign_out_device": lambda it, jane, who: it.sign_out_device(jane.id, "phone", who),
     "rename_device": lambda it, jane, who: it.rename_device(jane.id, "phone", "Mine", who),
+    "put_push_subscription": lambda it, jane, who: it.put_push_subscription(replace(SUBSCRIPTION, user=jane.id), 10, who),
+    "remove_push_subscription": lambda it, jane, who: it.remove_push_subscription(jane.id, "browser-0", who),
     "add_ticket": lambda it, jane, who: it.add_ticket(replace(TICKET, user=jane.id, hash=b"t2", family="f2"), who),
     "add_session": lambda it, jane, who: it.add_session(replace(SESSION, user=jane.id, id_hash=b"s2"), who),
     "answer_pairing": lambda it, jane, who: it.answer_pairing(PAIRING.code, NOW, jane.id, True, who),
@@ -49,7 +51,7 @@ def stored(backend: Directory, user: str) -> list[object]:
     """All that a change could have changed."""
     apps = [backend.application(appid) for appid in ("app-1", "app-2", "app-3")]
     accounts = [backend.account(user), backend.grants_of_user(user), list(backend.sessions(user, NOW)), list(backend.tickets(user, NOW))]
-    accounts += [backend.waiting_pairing(PAIRING.code, NOW), list(backend.known_devices(user))]
+    accounts += [backend.waiting_pairing(PAIRING.code, NOW), list(backend.known_devices(user)), list(backend.push_subscriptions(user))]
     return [*apps, *accounts, list(backend.keys("app-1", NOW)), list(backend.outbox(None, 0, 100))]
 
 
@@ -60,6 +62,7 @@ class AuthorityContract:
         application(backend, person(backend, "joe"), "app-3")
         grant(backend, proven, jane)
         backend.add_pairing(PAIRING)
+        backend.put_push_subscription(replace(SUBSCRIPTION, id="browser-0", user=jane.id, session=None), 10)
 
     def test_every_change_that_a_person_asks_for_is_tried(self):
         methods = inspect.getmembers(Directory, inspect.isfunction)

@@ -12,7 +12,19 @@ import gevent
 from dpresence.backends.directory import Directory
 from dpresence.errors import Refused
 from dpresence.logouts import ProviderLogout
-from dpresence.model import Account, ApiKey, Application, Grant, Identity, KnownDevice, Pairing, Session, Ticket
+from dpresence.model import (
+    Account,
+    ApiKey,
+    Application,
+    Grant,
+    Identity,
+    KnownDevice,
+    Pairing,
+    PendingPush,
+    PushSubscription,
+    Session,
+    Ticket,
+)
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
 NOW = time.time_ns() // 1_000_000
@@ -27,6 +39,8 @@ KEY = ApiKey("key-1", "app-1", b"1" * 32, NOW)
 GRANT = Grant("app-1", "puid-1", "jane", NOW, NOW)
 SESSION = Session(b"s1", "jane", NOW, END)
 TICKET = Ticket(b"t1", "family-1", "jane", LATER, END)
+SUBSCRIPTION = PushSubscription("browser-1", "jane", "https://push.example.org/1", "p", "a", "k", "Chrome", b"s1", NOW, END)
+PUSH = PendingPush("n-1", "puid-1", 1, END)
 PAIRING = Pairing(b"device-code", "BCDFGHJK", "lamp", "Example lamp", "192.0.2.1", "family-9", LATER)
 
 # one call of each method; a new method of the base is missing here until it is added
@@ -69,6 +83,14 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "renew_credential": lambda it: it.renew_credential(b"c1", NOW, END),
     "known_devices": lambda it: it.known_devices("jane"),
     "note_device": lambda it: it.note_device(KnownDevice("jane", "phone", given="Phone", kind="phone", seen_on="2026-11-22")),
+    "push_subscriptions": lambda it: it.push_subscriptions("jane"),
+    "put_push_subscription": lambda it: it.put_push_subscription(SUBSCRIPTION, 10),
+    "remove_push_subscription": lambda it: it.remove_push_subscription("jane", "browser-1"),
+    "add_pushes": lambda it: it.add_pushes("app-1", [PUSH], 0, 10),
+    "pushes_due": lambda it: it.pushes_due(),
+    "claim_pushes": lambda it: it.claim_pushes(10, 1000, 20),
+    "settle_push": lambda it: it.settle_push(PUSH, None, False),
+    "release_pushes": lambda it: it.release_pushes(["puid-1"]),
     "rename_device": lambda it: it.rename_device("jane", "phone", "Mine"),
     "credentials": lambda it: it.credentials("jane", NOW),
     "add_application": lambda it: it.add_application(APPLICATION, 100),

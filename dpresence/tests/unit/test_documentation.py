@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dpresence.errors import CloseCode, Refused
-from dpresence.settings import IssuerSettings, ProviderSettings, ServerSettings
+from dpresence.settings import IssuerSettings, ProviderSettings, PushSettings, ServerSettings
 from dpresence.settings.catalog import documented, former_keys, keys
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -98,7 +98,7 @@ def test_the_layout_names_every_module_of_the_package_and_no_other() -> None:
 
 KEYS = {*documented(), *keys(ServerSettings, "")}
 KEYS |= {*former_keys(), *keys(IssuerSettings, "browserid.x"), *keys(ProviderSettings, "oidc.x")}
-PREFIXES = "mailbox.redis|redis|presence|identity|browserid|oidc|channels|outbound|admin"
+PREFIXES = "mailbox.redis|redis|presence|identity|browserid|oidc|channels|outbound|push|admin"
 SETTING = re.compile(rf"((?:{PREFIXES})\.[a-z0-9_<>.-]+)(?: = .*)?|(directory\.url|tracker|mailbox|host|port|workers) = .*")
 FILE_NAMES = re.compile(r"presence\.(ini|js|db|secret|dump|lock)|outbound\.py")
 
@@ -146,7 +146,7 @@ def test_every_errno_that_is_named_exists(path: Path) -> None:
 # -- messages
 
 COMMANDS = "dpresence|systemctl|journalctl|install|pg_restore|apt-get|pip|make|chmod|sudo|curl"
-OTHERS = {"http { }", "use = config:", "domains = *", ": / ? # @ %", "%3A %2F %3F %23 %40 %25"}
+OTHERS = {"http { }", "use = config:", "domains = *", ": / ? # @ %", "%3A %2F %3F %23 %40 %25", " ".join(PushSettings().services)}
 """Spans of several words that are neither a message nor a setting nor a command."""
 NO_MESSAGE = re.compile(rf"({COMMANDS}) .*|[\[{{].*|\"\w+\": .*")
 MAX_WORDS = 3

@@ -163,7 +163,7 @@ def test_only_the_modules_that_create_the_objects_import_an_implementation() -> 
 
 
 def test_the_service_knows_abstract_bases_only() -> None:
-    allowed = {"backends", "backends.directory", "backends.tracker", "backends.mailbox", "identity", "proofs"}
+    allowed = {"backends", "backends.directory", "backends.tracker", "backends.mailbox", "identity", "proofs", "push"}
     for name, imported in ours():
         if top(name) == "service" and LEVEL[top(imported)] == 2:
             assert imported in allowed, f"{name} imports {imported}"

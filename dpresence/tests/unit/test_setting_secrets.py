@@ -85,6 +85,7 @@ def test_no_key_tells_its_value_where_that_may_be_a_secret(key: str) -> None:
         "redis.sentinel_user",
         "redis.sentinel_password",
         "outbound.ca_file",
+        "push.key_file",
         "pages.operator",
         "browserid.a.example.keys",
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Boolean, Column, Integer, LargeBinary, MetaData, Table, bindparam, case, insert, select, update
 
+from dpresence.backends.sql.columns import Text
 from dpresence.backends.sql.statements import Statement
-from dpresence.backends.sql.tables import Text
 from dpresence.tests.contract.sql import opened
 
 items = Table("items", MetaData(), Column("id", Integer), Column("name", Text), Column("hash", LargeBinary), Column("on", Boolean))

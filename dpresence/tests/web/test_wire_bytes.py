@@ -28,6 +28,7 @@ from dpresence.identity.provider_client import ProviderClient
 from dpresence.messages import encode
 from dpresence.service import feeds
 from dpresence.settings import ProviderSettings
+from dpresence.tests.push_service import key_file
 from dpresence.tests.support import WITH_TOKEN, FakeConnection, text_of
 from dpresence.tests.web.support import AUDIENCE, App, Browser, World
 
@@ -46,6 +47,7 @@ CHANGING = [
     (r"127\.0\.0\.1:\d+", "chess.example.org"),
     (r"[A-Z]{4}-[A-Z]{4}", "WDJB-MJHT"),
     (r'"(pid|memory_bytes)":\d+', r'"\1":1'),
+    (r'"key":"B[\w-]{86}"', '"key":"0"'),
 ]
 
 
@@ -100,12 +102,12 @@ def kind_of(frame: dict[str, Any]) -> str:
 
 
 @pytest.fixture
-def recorder(make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> Recorder:
+def recorder(make_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     count = itertools.count(1)
     monkeypatch.setattr(secrets, "token_urlsafe", lambda size: f"{next(count):0{len('A' * (size * 4 // 3 + (size % 3 > 0)))}d}")
     monkeypatch.setattr(secrets, "token_hex", lambda size: f"{next(count):0{size * 2}x}")
     monkeypatch.setattr("dpresence.tests.web.support.FakeConnection", Connection)
-    return Recorder(make_world(admin__emails=DEV))
+    return Recorder(make_world(admin__emails=DEV, push__key_file=key_file(tmp_path)))
 
 
 def test_the_bytes_of_every_body_and_frame_are_those_recorded(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,6 +228,10 @@ def devices(recorder: Recorder, ann: Browser, app: App, puids: list[str]) -> Non
     entries = recorder.call("InboxPage", ann, "GET", "/notifications?limit=1")
     recorder.call("Unread", ann, "POST", "/notifications/read", {"until": entries["notifications"][0]["id"]})
     recorder.call("HoursBody", ann, "GET", "/hours")
+    key = ann("GET", "/push").json["key"]
+    subscription = {"endpoint": "https://updates.push.services.mozilla.com/wpush/v2/x", "keys": {"p256dh": key, "auth": "A" * 22}}
+    recorder.call("PushSubscriptionBody", ann, "PUT", "/push", {**subscription, "key": key, "label": "Mine"})
+    recorder.call("PushState", ann, "GET", "/push")
     plain.leave()
     world.notify(app, item)
     recorder.call("DeviceList", ann, "GET", "/devices")

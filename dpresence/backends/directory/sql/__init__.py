@@ -21,6 +21,7 @@ from .grants import SqlGrants
 from .known_devices import SqlKnownDevices
 from .pairings import SqlPairings
 from .provider_logouts import SqlProviderLogouts
+from .pushes import SqlPushes
 from .rows import ACCOUNTS, APPLICATIONS, CREDENTIALS, GRANTS, KEYS, PAIRINGS, SESSIONS, TICKETS
 from .schedule import SqlSchedule
 from .sessions import PARALLEL_MS, SqlSessions
@@ -38,6 +39,7 @@ class SqlDirectory(
     SqlKnownDevices,
     SqlApplications,
     SqlGrants,
+    SqlPushes,
     SqlSchedule,
     Directory,
 ):
@@ -93,7 +95,7 @@ class SqlDirectory(
         deleted += CREDENTIALS.delete(connection, tables.device_credentials.c.expires_at <= now)
         deleted += SESSIONS.delete(connection, tables.sessions.c.expires_at <= now)
         deleted += KEYS.delete(connection, tables.api_keys.c.retires_at <= now)
-        for table in (tables.used_assertions, tables.provider_logouts):
+        for table in (tables.used_assertions, tables.provider_logouts, tables.push_subscriptions, tables.pushes):
             deleted += connection.execute(delete(table).where(table.c.expires_at <= now)).rowcount
         return deleted
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 from ....errors import Conflict
 from ....model import ERASED, Account, Identity
 from ...sql.locks import lock_names
-from ...sql.tables import accounts, applications, device_credentials, grants, known_devices, pairings, sessions, tickets
+from ...sql.tables import accounts, applications, device_credentials, grants, known_devices, pairings, push_subscriptions, sessions, tickets
 from . import outbox
 from .rows import ACCOUNTS, APPLICATIONS
 
@@ -84,7 +84,7 @@ def _move_grants(connection: Connection, old: str, target: str) -> None:
 
 
 def end_sessions(connection: Connection, user: str, change: str = "") -> None:
-    """Delete all sessions, tickets, pairings and device credentials of a user and add this to the outbox.
+    """Delete all sessions, tickets, pairings, device credentials and push subscriptions of a user and add this to the outbox.
 
     :param change: what the operator did to the account, for the log.
     """
@@ -92,14 +92,15 @@ def end_sessions(connection: Connection, user: str, change: str = "") -> None:
     if revision:
         outbox.add(connection, user, "account", user, detail=change, revision=revision)
     connection.execute(sessions.delete().where(sessions.c.user == user))
-    for table in (tickets, device_credentials, pairings):
+    for table in (tickets, device_credentials, pairings, push_subscriptions):
         connection.execute(table.delete().where(table.c.user == user))
 
 
 def end_session(connection: Connection, user: str, id_hash: bytes) -> None:
-    """Delete a browser session of an account that the caller has locked, and its tickets."""
+    """Delete a browser session of an account that the caller has locked, its tickets and its push subscription."""
     families = _families(connection, tickets.c.session == id_hash)
     connection.execute(sessions.delete().where(sessions.c.id_hash == id_hash))
+    connection.execute(push_subscriptions.delete().where(push_subscriptions.c.session == id_hash))
     _add_ended_families(connection, user, families)
 
 

@@ -1,0 +1,147 @@
+"""Pushes notifications to users without a device, by Web Push (docs/protocol.md, section 6; docs/decisions/0037-web-push.md).
+
+A push is stored with its notification, attempted by the one process that has claimed it, and attempted again by any other if that ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from gevent.pool import Pool
+
+from ..backends.directory import Directory
+from ..backends.mailbox import Mailbox, Push
+from ..backends.tracker import Tracker
+from ..clock import Clock
+from ..errors import BackendUnavailable
+from ..messages import encode
+from ..messages.push import PushMessage
+from ..metrics import Metrics
+from ..model import DuePush, Notification, PendingPush, PushSubscription
+from ..push import PushServices, Sent
+from ..settings import PushSettings
+from .scheduling import map_concurrently
+
+log = logging.getLogger(__name__)
+
+SECONDS = 1.0
+"""Seconds between two looks for pushes that are due."""
+MAX_BYTES = 3072
+"""Maximum size of the content of a push; a larger one only says that there is a notification."""
+_DELAY_MS = 2000
+"""Milliseconds in which a connected device receives and acknowledges a notification, so that nothing is to be pushed."""
+_LIVE_MS = 20_000
+"""Milliseconds between two looks at a user with a live device that has not acknowledged a notification."""
+_LEAST_MS = 5000
+"""Notifications that expire within these milliseconds are not pushed."""
+_LEASE_MS = 60_000
+"""Milliseconds after which a push is attempted again whose process has ended; more than an attempt takes."""
+_CONCURRENT = 100
+_MAX_ATTEMPTS = 8
+_FIRST_WAIT_SECONDS, _LAST_WAIT_SECONDS = 15.0, 3600.0
+_PADDED_TO = 512
+
+
+class Pushes:
+    """Stores pushes and sends them. Sending neither blocks the caller of ``run`` nor delays pushes to other services."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        tracker: Tracker,
+        mailbox: Mailbox,
+        services: PushServices,
+        metrics: Metrics,
+        settings: PushSettings,
+        clock: Clock,
+    ) -> None:
+        self._directory = directory
+        self._tracker = tracker
+        self._mailbox = mailbox
+        self._services = services
+        self._metrics = metrics
+        self._per_hour = settings.pushes_per_hour
+        self._clock = clock
+        self._pool = Pool(_CONCURRENT)
+
+    def add(self, appid: str, stored: Sequence[tuple[Push, int]]) -> None:
+        """Store pushes of an application's notifications, whether or not their users have devices or a pause.
+
+        A call may be repeated. A notification that expires very soon is not pushed.
+
+        :param stored: notifications with their positions in the mailbox.
+        """
+        now = self._clock.steady.now()
+        lasting = [(item, position) for item, position in stored if item.ttl_ms > _LEAST_MS]
+        new = [PendingPush(item.notification.id, item.notification.puid, position, now + item.ttl_ms) for item, position in lasting]
+        if new and self._services.keys:
+            self._directory.add_pushes(appid, new, _DELAY_MS, self._per_hour)
+
+    def run(self) -> None:
+        """Begin the attempts of pushes that are due, as many as this process has room for."""
+        room = self._pool.free_count()
+        if self._services.keys and room and self._directory.pushes_due():
+            for due in self._directory.claim_pushes(room, _LEASE_MS, self._per_hour):
+                self._pool.spawn(self._attempt, due)
+
+    def _attempt(self, due: DuePush) -> None:
+        try:
+            with suppress(BackendUnavailable):  # it is due again at the end of its lease
+                self._push(due)
+        except Exception:
+            log.exception("a push failed")
+
+    def _push(self, due: DuePush) -> None:
+        push, user = due.push, due.user
+        if self._tracker.devices(user):
+            self._directory.settle_push(replace(push, attempts=push.attempts - 1), _LIVE_MS, pushed=False)
+            return
+        waiting = self._mailbox.pending(user, push.position - 1, 1)
+        domain = self._directory.active([due.appid]).get(due.appid)
+        subscriptions = [one for one in self._directory.push_subscriptions(user) if one.id not in push.done.split()]
+        if not (waiting and waiting[0].notification.id == push.id and domain and subscriptions):  # received, or nowhere to send it
+            self._directory.settle_push(push, None, pushed=False)
+            return
+        self._send(push, payload(waiting[0].notification, domain), subscriptions)
+
+    def _send(self, push: PendingPush, content: bytes, subscriptions: Sequence[PushSubscription]) -> None:
+        ttl_seconds = max(0, push.expires_at - self._clock.steady.now()) // 1000
+
+        def send(one: PushSubscription) -> tuple[PushSubscription, Sent]:
+            sent = self._services.send(one, content, push.id, ttl_seconds)
+            self._metrics.counted[f"pushes {sent.outcome}"] += 1
+            if sent.outcome == "gone":
+                self._directory.remove_push_subscription(one.user, one.id)
+            return one, sent
+
+        self._settle(push, map_concurrently(send, subscriptions))
+
+    def _settle(self, push: PendingPush, results: Sequence[tuple[PushSubscription, Sent]]) -> None:
+        """Store the outcome of an attempt. Here it is known whether a notification was pushed, and whether it may still be."""
+        again = [sent for _, sent in results if sent.outcome in ("later", "busy")]
+        done = "".join(f"{one.id} " for one, sent in results if sent.outcome in ("accepted", "refused"))
+        busy_only = bool(again) and all(sent.outcome == "busy" for sent in again)
+        settled = replace(push, done=push.done + done, attempts=push.attempts - busy_only)
+        delay_ms = None
+        if again and push.attempts < _MAX_ATTEMPTS:
+            wait_seconds = max(sent.wait_seconds for sent in again)
+            delay_ms = int(1000 * max(wait_seconds, 0 if busy_only else _backoff_seconds(push.attempts)))
+        self._directory.settle_push(settled, delay_ms, pushed=any(sent.outcome == "accepted" for _, sent in results))
+
+
+def payload(item: Notification, domain: str) -> bytes:
+    """Return the content of a push; spaces hide its exact length. One that would be too large has only the id."""
+    content = encode(PushMessage.of(item, domain))
+    if len(content) > MAX_BYTES:
+        content = encode(PushMessage(item.id))
+    return content + b" " * (-len(content) % _PADDED_TO)
+
+
+def _backoff_seconds(attempts: int) -> float:
+    """Return the seconds after an attempt until the next one, with a random part."""
+    longest = min(_FIRST_WAIT_SECONDS * 2**attempts, _LAST_WAIT_SECONDS)
+    return random.uniform(longest / 2, longest)  # noqa: S311 a jitter, not a secret
