@@ -10,6 +10,8 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 from dpresence.backends.sql import engine, postgresql
+from dpresence.tests.lean_reports import send_fewer
+from dpresence.tests.shared_start import shared_keys, without_certificates
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
 SHIPPED = {module: module.DEADLINE_SECONDS for module in (engine, postgresql)}
@@ -30,6 +32,11 @@ class Scheduling(LoadFileScheduling):
         return nodeid if name == "test_clocks.py" else file
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the traffic of a worker small."""
+    send_fewer(config)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: Any, log: Any) -> Scheduling | None:
     """Use this order with ``--dist loadfile``."""
@@ -45,6 +52,13 @@ def patient_databases() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in SHIPPED:
             patch.setattr(module, "DEADLINE_SECONDS", PATIENCE_SECONDS)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_start() -> Iterator[None]:
+    """Share what each application and development issuer of this process would make anew, more slowly than a test runs."""
+    with without_certificates(), shared_keys():
         yield
 
 

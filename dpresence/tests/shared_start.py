@@ -1,36 +1,64 @@
-"""Slow steps of a start whose results the tests share: Pyramid's configuration and the tables of SQLite.
+"""Slow steps of a start whose results the tests share: Pyramid's configuration, the tables of SQLite, keys and certificates.
 
-Tests of the steps themselves, and every process that a test starts, run the real ones.
+Tests of the steps themselves, and every process that is started from the command line, run the real ones.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
+import os
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from pyramid.registry import Registry
 from pyramid.router import Router
 
 from dpresence import app
+from dpresence.identity import development
 from dpresence.registry import KEY
 from dpresence.tests.shared_tables import shared_tables
 
 _configure = app.configure
 _configured: dict[bool, Router] = {}
+_load_certificates = ssl.SSLContext.load_default_certs
 
 
 @contextmanager
 def shared_start() -> Iterator[None]:
-    """Share the steps among the applications that are made in this context.
-
-    The certificates of the system, which take as long to load, are left out: these applications connect to the loopback only.
-    """
-    no_certificates = patch.object(ssl.SSLContext, "load_default_certs", lambda *_: None)
-    with shared_tables(), no_certificates, patch.object(app, "configure", _configure_once):
+    """Share the steps among the applications that are made in this context."""
+    with shared_tables(), patch.object(app, "configure", _configure_once):
         yield
+
+
+@contextmanager
+def without_certificates() -> Iterator[None]:
+    """Leave out the certificates of the system in this context: a context of TLS connects to the loopback only."""
+
+    def load(context: ssl.SSLContext, *purpose: Any) -> None:
+        if "SSL_CERT_FILE" in os.environ:  # set by tests of an authority of their own
+            _load_certificates(context, *purpose)
+
+    with patch.object(ssl.SSLContext, "load_default_certs", load):
+        yield
+
+
+@contextmanager
+def shared_keys() -> Iterator[None]:
+    """Have every development issuer in this context use the same two keys."""
+    keys = itertools.cycle(_keys())
+    with patch.object(development, "generate_private_key", lambda exponent, bits: next(keys)):
+        yield
+
+
+@functools.cache
+def _keys() -> list[RSAPrivateKey]:
+    """Return the issuer's key and that of its users."""
+    return [generate_private_key(65537, 2048) for _ in range(2)]
 
 
 def _configure_once(ini: Mapping[str, str], parts: Any) -> Router:

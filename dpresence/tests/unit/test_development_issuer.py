@@ -6,6 +6,7 @@ import json
 import time
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from dpresence.errors import InvalidAssertion, WrongValue
 from dpresence.identity.browserid import BrowserIDVerifier, replay_digest
@@ -63,7 +64,8 @@ def test_it_is_called_dev_invalid_and_speaks_for_all(development: DevelopmentIss
     assert all(key.keys() == {"algorithm", "n", "e"} for key in development.issuer.keys)
 
 
-def test_another_start_has_another_key(development: DevelopmentIssuer, clock: FakeClock) -> None:
+def test_another_start_has_another_key(development: DevelopmentIssuer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{DevelopmentIssuer.__module__}.generate_private_key", generate_private_key)  # which other tests share
     other = BrowserIDVerifier(AUDIENCE, (DevelopmentIssuer(AUDIENCE, clock).issuer,), clock)
     with pytest.raises(InvalidAssertion, check=lambda refused: refused.reason == "signature"):
         other.verify(development.mint("ann@example.org"))

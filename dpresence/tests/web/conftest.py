@@ -1,4 +1,4 @@
-"""Fixtures of the web tests: one proof server and one pair of keys for all, one service for each test."""
+"""Fixtures of the web tests: one proof server for all, one service for each test."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
 from dpresence.backends import load
-from dpresence.identity import development
 from dpresence.service.delivery import Delivery
 from dpresence.settings import Settings, StorageSettings
 from dpresence.tests.contract.redis_fixtures import breakable_redis, cooperative_redis, lost_redis, redis_process, redis_server  # noqa: F401
@@ -24,18 +22,6 @@ def proof() -> Iterator[ProofServer]:
     server = ProofServer()
     yield server
     server.close()
-
-
-@pytest.fixture(scope="session")
-def issuer_key() -> RSAPrivateKey:
-    """A key for every development issuer here: making one takes longer than a whole test."""
-    return generate_private_key(65537, 2048)
-
-
-@pytest.fixture(autouse=True)
-def one_key(issuer_key: RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the development issuer take that key."""
-    monkeypatch.setattr(development, "generate_private_key", lambda exponent, bits: issuer_key)
 
 
 @pytest.fixture(autouse=True)
