@@ -9,15 +9,19 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache, cached_property
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import gevent
 import gevent.socket
 import redis
 import redis.connection
+import redis.utils
+from redis.utils import get_lib_version
 
 from dpresence.backends.redis.connections import ConnectionFactory
 from dpresence.settings import RedisSettings
@@ -68,9 +72,9 @@ class RedisServer:
         assert self.process is not None and self.process.poll() is None, "the server ended"
         return bool(self.client.ping())
 
-    @property
+    @cached_property
     def client(self) -> Any:
-        """A client of the test's own."""
+        """A client of the test's own, which keeps its connections."""
         return redis.Redis(unix_socket_path=str(self.socket), password=self._password or None, socket_timeout=PATIENCE_SECONDS)
 
     def signal(self, number: int) -> None:
@@ -150,9 +154,9 @@ def running(kind: type[RedisServer] = RedisServer, **options: Any) -> Iterator[A
 
 @contextmanager
 def cooperative() -> Iterator[None]:
-    """Let the driver wait as it does under the service, which has patched the standard library; here nothing else is."""
-    plain, redis.connection.socket = redis.connection.socket, gevent.socket
-    try:
+    """Let the driver wait as it does under the service, which has patched the standard library; here nothing else is.
+
+    It also reads its own version once, which takes longer than a call, and not for each connection.
+    """
+    with patch.object(redis.connection, "socket", gevent.socket), patch.object(redis.utils, "get_lib_version", cache(get_lib_version)):
         yield
-    finally:
-        redis.connection.socket = plain

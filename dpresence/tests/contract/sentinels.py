@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Sentinel:
         self._file.write_text("".join(f"{name} {value}\n" for name, value in {**others, kind: str(self.port), **lines}.items()))
         self.process: subprocess.Popen[bytes] | None = None
 
-    @property
+    @cached_property
     def client(self) -> Any:
         return redis.Redis("127.0.0.1", self.port, socket_timeout=PATIENCE_SECONDS, decode_responses=True, **self._client)
 

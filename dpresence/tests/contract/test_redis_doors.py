@@ -133,6 +133,7 @@ def test_a_certificate_that_is_not_trusted_or_anothers_is_refused(guarded, tmp_p
     assert proxy.carried == 0
 
 
+@pytest.mark.faults
 @pytest.mark.skipif(not SERVER_WITH_TLS and os.environ.get("CI") != "true", reason="redis-server is not installed")
 def test_servers_and_sentinels_that_ask_for_a_client_certificate_are_used_before_and_after_a_failover(tmp_path):
     pem, _ = certify(tmp_path, "127.0.0.1")

@@ -132,6 +132,7 @@ def test_a_primary_that_the_sentinels_have_given_up_is_left_although_it_answers(
     assert seen(tracker) == {JANE.puid: "online"}
 
 
+@pytest.mark.faults
 def test_a_sentinel_that_is_down_delays_nobody(settled, trackers, caplog):
     settled.sentinels[0].kill()
     try:
@@ -193,6 +194,7 @@ def test_the_doctor_examines_sentinels_and_replicas(settled, tmp_path: Path, cap
     assert any(level == "warning" and f"127.0.0.1:{settled.sentinels[1].port} does not help" in text for level, text in texts)
 
 
+@pytest.mark.faults
 def test_a_replica_with_other_settings_that_takes_over_is_warned_of(settled, mailbox, trackers, caplog):
     tracker = trackers(settled.server(), SETTINGS, Clock())
     replica = next(port for port in settled.servers if port != settled.primary)

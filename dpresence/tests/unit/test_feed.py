@@ -241,7 +241,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=400, derandomize=True, deadline=None, database=None)
+@settings(max_examples=150, derandomize=True, deadline=None, database=None)
 @given(st.lists(steps, max_size=60), st.integers(1, 6), st.integers(1, 4))
 @example([("append", "p0", "online"), ("append", "p1", "online"), ("revoke", "p0", None), *[("append", "p1", "offline")] * 6], 2, 1)
 def test_whoever_is_covered_and_replays_ends_at_the_present(plan, entries, limit):

@@ -271,7 +271,7 @@ DATA = (
 )
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=100, deadline=None, database=None)
 @given(data=DATA)
 def test_parsing_raises_nothing_but_refusals(data: bytes) -> None:
     for kind in KINDS:
