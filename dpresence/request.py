@@ -7,6 +7,7 @@ from typing import TypedDict, cast
 from pyramid import request as pyramid_request
 
 from .backends.directory import Requester, SignedIn
+from .errors import NoCredentials
 from .identity.oidc_client import Attempt, OidcClient
 from .model import Account, Application, Grant, Session
 from .registry import KEY, Registry
@@ -46,6 +47,17 @@ class Request(pyramid_request.Request):
     def shared(self) -> Registry:
         """The objects that requests share."""
         return cast("Registry", self.registry[KEY])
+
+    @property
+    def api_key(self) -> str:
+        """The API key in the header.
+
+        :raises NoCredentials: there is none.
+        """
+        scheme, _, key = self.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise NoCredentials("Authorization: Bearer and an API key")
+        return str(key.strip())
 
     @property
     def services(self) -> Services:

@@ -1,4 +1,5 @@
-"""The routes and views of the two websocket channels. A view runs before the 101, so its errors are ordinary HTTP responses.
+"""The routes and views of the two websocket channels, and of the feed without a websocket. A view runs before the 101, or before the
+head of a stream, so its errors are ordinary HTTP responses.
 
 Only ``connection.py`` and ``wire.py`` use the socket of a websocket. A channel receives events from its connection.
 """
@@ -12,12 +13,16 @@ from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPMethodNotAllowed
 from pyramid.response import Response
 
-from ..errors import WrongField
+from ..errors import WrongField, WrongValue
+from ..messages import MAX_CURSOR, MAX_WAIT_SECONDS
 from ..registry import KEY, Registry
 from ..request import Request
 from .appservice import AppServiceChannel
 from .channel import Channel
 from .device import DeviceChannel
+from .event_stream import EventStream
+from .long_poll import CONTENT_TYPE, LongPoll
+from .stream_connection import StreamConnection, StreamOpener
 
 NO_UPGRADE = "Upgrade: websocket is missing; this path is a websocket, and a proxy in front has to pass Upgrade and Connection on"
 
@@ -86,6 +91,75 @@ def appservice_channel(request: Request) -> Response:
     return _open(request, AppServiceChannel(appid, registry.services, registry.settings, registry.clock))
 
 
+def feed(request: Request) -> Response:
+    """Send the feed of an application as an event stream, or with ``wait`` its next part.
+
+    :raises Refused: the key is not valid, a parameter is wrong, or there are too many channels of the application.
+    """
+    if request.method != "GET":
+        raise HTTPMethodNotAllowed(headers=[("Allow", "GET")])
+    registry, appid = request.shared, request.matchdict["appid"]
+    since, wait = _since(request), _wait(request)
+    request.response.headers["X-Accel-Buffering"] = "no"  # nginx sends each event at once
+    if wait is None:
+        EventStream(appid, registry.services, registry.settings, registry.clock).sign_in(_stream(request), request.api_key, since)
+        return request.response
+    poll = LongPoll(appid, registry.services, registry.settings, registry.clock)
+    poll.sign_in(request.api_key, since, request.remote_addr)
+    try:
+        return _poll(request, poll, wait)
+    except BaseException:
+        poll.leave()
+        raise
+
+
+def _poll(request: Request, poll: LongPoll, wait: int) -> Response:
+    payload = poll.next_updates()
+    if poll.needs_snapshot:
+        return Response(app_iter=poll.snapshot(), content_type=CONTENT_TYPE, charset=None)
+    if payload is None and wait:
+        poll.wait(_stream(request), wait)
+        return request.response
+    poll.leave()
+    return Response(payload or poll.nothing, content_type=CONTENT_TYPE, charset=None)
+
+
+def _stream(request: Request) -> StreamConnection:
+    """Return the connection by which the request is answered later.
+
+    :raises WrongField: the request asks for a websocket.
+    :raises Refused: see ``Gate.check_stream``.
+    """
+    open_stream: StreamOpener | None = request.environ.get("wsgi.stream")
+    if open_stream is None:
+        raise WrongField("Upgrade: is for the channel, not for this path")
+    return open_stream()
+
+
+def _since(request: Request) -> str | None:
+    """Return the cursor of the last event, or of the query.
+
+    :raises WrongValue: it is too long for a cursor.
+    """
+    since: str | None = request.headers.get("Last-Event-ID") or request.GET.get("since")
+    if since is not None and len(since) > MAX_CURSOR:
+        raise WrongValue(f"since: a cursor of up to {MAX_CURSOR} characters")
+    return since
+
+
+def _wait(request: Request) -> int | None:
+    """Return the number of seconds for which a long poll waits at most; None for an event stream.
+
+    :raises WrongValue: it is not a number from 0 to ``MAX_WAIT_SECONDS``.
+    """
+    text = request.GET.get("wait")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 2 and int(text) <= MAX_WAIT_SECONDS):
+        raise WrongValue(f"wait: whole seconds from 0 to {MAX_WAIT_SECONDS}")
+    return int(text)
+
+
 def includeme(config: Configurator) -> None:
     """Add the routes of the channels. Without a websocket, the REST view answers at the path of an application.
 
@@ -98,3 +172,5 @@ def includeme(config: Configurator) -> None:
     config.add_view(device_channel, route_name="device_channel")
     config.add_route("appservice_channel", "/myapps/{appid}", request_method="GET", websocket=True)
     config.add_view(appservice_channel, route_name="appservice_channel")
+    config.add_route("feed", "/myapps/{appid}/feed")
+    config.add_view(feed, route_name="feed")

@@ -64,6 +64,8 @@ class Channel(ABC):
 
     kind: ClassVar[str] = "channel"
     """Its name in the log."""
+    counted: ClassVar[bool] = True
+    """Its end counts as that of a channel in the figures."""
     limits: FrameLimits
     """Limits on the frames of the peer; the connection reads them once, when it starts."""
 

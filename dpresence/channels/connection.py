@@ -211,7 +211,8 @@ class Connection(ConnectionBase):
             self.call_guarded(log_end, channel, self.id, self.code, self.clean, self._now() - self.began_at, self.frame_count)
         self.run_deferred()
         self._gate.leave(self)
-        self._gate.metrics.closed(self.code)
+        if channel is None or channel.counted:
+            self._gate.metrics.closed(self.code)
 
     # Reading
 

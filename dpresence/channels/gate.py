@@ -157,14 +157,21 @@ class Gate:
         :raises SlowDown: the address has too many channels without sign-in.
         """
         limits, now = self.settings.channels, self.clock.monotonic()
-        if self.draining:
-            raise BackendUnavailable("the server is stopping", retry_after=1)
-        if self._full() and not self.plain.make_room():
-            raise BackendUnavailable("no more sockets", retry_after=self._retry_after(now))
+        self.check_room()
         if self._too_many_not_signed_in(network(address)):
             raise SlowDown("too many channels of this address have not signed in", retry_after=limits.sign_in_seconds)
         if not self._within_rate(network(address), now):
             raise BackendUnavailable("too many new channels", retry_after=self._retry_after(now))
+
+    def check_room(self) -> None:
+        """Check that there is room for one more connection.
+
+        :raises BackendUnavailable: there are too many sockets, or the process is stopping.
+        """
+        if self.draining:
+            raise BackendUnavailable("the server is stopping", retry_after=1)
+        if self._full() and not self.plain.make_room():
+            raise BackendUnavailable("no more sockets", retry_after=self._retry_after(self.clock.monotonic()))
 
     def would_admit(self, address: str) -> bool:
         """Return whether ``check`` would pass without closing another connection. Unlike a failed ``check``, this changes nothing."""
@@ -224,6 +231,7 @@ class Gate:
         """Remove a connection. Idempotent."""
         self.signed_in(connection)
         self.connections.remove(connection)
+        self.plain.release(connection)
         self.sending.discard(connection)
 
     def close_all(self, code: int = CloseCode.STOPPING, reason: str = "the server is stopping") -> None:

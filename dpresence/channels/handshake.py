@@ -17,6 +17,7 @@ from ..settings import Settings
 from .connection import Connection
 from .gate import Gate, Ticker
 from .http import HttpHandler, printable
+from .stream_connection import StreamConnection, new_stream
 
 __all__ = ["Gate", "Ticker", "WebsocketHandler"]
 
@@ -31,13 +32,16 @@ log = logging.getLogger("dpresence.server")
 class WebsocketHandler(HttpHandler):
     """Serves HTTP, and upgrades a request to a channel if its view has called ``environ["wsgi.websocket"].open``.
 
-    If the view answers otherwise, its response is sent as plain HTTP.
+    If the view answers otherwise, its response is sent as plain HTTP. A view that has called ``environ["wsgi.stream"]()``, and ``open`` of
+    the connection that this returns, is answered by that connection.
     """
 
     socket: Any
+    _stream: StreamConnection | None = None
 
     def run_application(self) -> None:
         """Handle one request, an upgrade or plain HTTP."""
+        self._stream = None
         try:
             self.count_request()
             if self._asks_for_websocket():
@@ -46,10 +50,34 @@ class WebsocketHandler(HttpHandler):
                 if "HTTP_SEC_WEBSOCKET_KEY" in self.environ:
                     self.server.gate.configuration_warnings.warn(log, UPGRADE_REMOVED)
                 self.environ["wsgi.websocket.check"] = self._check_admission
+                self.environ["wsgi.stream"] = self._open_stream
                 self.buffer_body()
                 self.run_plain()
         except Refused as refused:
             self.refuse(refused)
+
+    def _open_stream(self) -> StreamConnection:
+        """Return the connection by which this request may be answered later; see ``StreamOpener``."""
+        self._stream = new_stream(self.server.gate, self.environ["REMOTE_ADDR"])
+        return self._stream
+
+    def process_result(self) -> None:
+        """Send the response, or pass the socket to the connection that the view has opened; this greenlet then ends."""
+        stream = self._stream
+        if stream is None or stream.channel is None:
+            super().process_result()
+            return
+        self.close_connection = True
+        sock, self.socket = self.socket, None  # otherwise pywsgi closes it with the request
+        try:
+            stream.attach_answer(sock, self.response_headers, self.requestline)
+        finally:
+            self.rfile.close()
+
+    def log_request(self) -> None:
+        """Log the request, unless its answer is written later; its connection logs it then."""
+        if self._stream is None or self._stream.channel is None:
+            super().log_request()
 
     def _asks_for_websocket(self) -> bool:
         return asks_for_websocket(self.environ.get("HTTP_UPGRADE", ""), self.environ.get("HTTP_CONNECTION", ""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from contextlib import suppress
 from typing import Any
 
@@ -23,6 +23,8 @@ class PlainConnections:
         self._counts: defaultdict[str, int] = defaultdict(int)
         self._waiting_by_address: defaultdict[str, OrderedDict[Any, None]] = defaultdict(OrderedDict)
         self._waiting: OrderedDict[Any, None] = OrderedDict()
+        self._held: dict[Any, str] = {}
+        self._held_counts: Counter[str] = Counter()
 
     def __len__(self) -> int:
         """Return the number of connections."""
@@ -73,6 +75,23 @@ class PlainConnections:
         if sock in self._addresses:
             self._waiting_by_address[self._addresses[sock]].pop(sock, None)
             self._waiting.pop(sock, None)
+
+    def may_hold(self, address: str) -> bool:
+        """Return whether one more request of an address may be answered later. Also behind a proxy, this counts the client's address."""
+        return self._held_counts[address] < self.per_address
+
+    def hold(self, connection: Any, address: str) -> None:
+        """Count a connection that has left because its request is answered later, until ``release``."""
+        self._held[connection] = address
+        self._held_counts[address] += 1
+
+    def release(self, connection: Any) -> None:
+        """Stop counting a connection. Idempotent."""
+        address = self._held.pop(connection, None)
+        if address is not None:
+            self._held_counts[address] -= 1
+            if not self._held_counts[address]:
+                del self._held_counts[address]
 
     def make_room(self) -> bool:
         """Close the connection that has waited longest; return False if none waits. Its reader then calls ``leave``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..messages import MAX_ENTRIES
+from ..messages import MAX_ENTRIES, MAX_WAIT_SECONDS
 from .schemas import Schema
 
 TEXT: Schema = {"type": "string"}
@@ -19,6 +19,11 @@ PARAMETERS: dict[str, tuple[str, Schema]] = {
     "token": ("The token of a development service.", TEXT),
     "code": ("The code that the device shows.", TEXT),
     "puid": ("A PUID; it may be repeated.", {"type": "array", "items": TEXT, "maxItems": MAX_ENTRIES}),
+    "since": ("A cursor; the header `Last-Event-ID` takes precedence. Without one the answer begins with a snapshot.", TEXT),
+    "wait": (
+        "Long poll: seconds to wait for the next updates. Without it the answer is an event stream.",
+        {"type": "integer", "minimum": 0, "maximum": MAX_WAIT_SECONDS},
+    ),
     "redirect": ("An https URL on the application's domain, to which the page leads back.", TEXT),
     "origin": ("The origin of the page that asks, if it is not that of the header `Origin`.", TEXT),
 }
@@ -50,6 +55,8 @@ NOTES = {
     "activateApplication": "Only this answer has the new API key.",
     "newKey": "The previous key works for `presence.key_overlap_seconds` more. Only this answer has the new key.",
     "getPresence": "With `puid`, the answer has these users in the order asked and is not paged.",
+    "getFeed": "The frames and rules are those of the channel of an app service (section 5). An event has a frame as its data, and its "
+    "cursor as its id. By long poll, the answer is the next `Updates`, or one `Snapshot` with all entries.",
     "getGrant": "Browsers get the page that asks the user.",
     "postGrant": "If the application has access already, the answer has the same PUID. The form of the page is answered with 303 to its "
     "`redirect`, with `Presence-UID` or `Presence-Error` in the query.",

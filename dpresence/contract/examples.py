@@ -107,6 +107,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "Ping": [{"action": "ping", "id": "ping"}],
     "NotifyReply": [{"result": "OK", **_NOTIFIED, "id": 1}],
     "Snapshot": [{"snapshot": [_PRESENT], "last": True, "cursor": _CURSOR}],
+    "StreamEnd": [{"code": 4200, "reason": "the server is stopping; retry_after=2"}],
     "Updates": [{"updates": [{"puid": _PUID, "status": "offline", "at": _AT + 15_000, "reason": "lost"}], "cursor": "a09382be157d087b:6"}],
     # bodies of requests
     "Login": [{"assertion": _ASSERTION}],

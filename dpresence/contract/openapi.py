@@ -18,6 +18,13 @@ from .schemas import Schema, reference, schema_of, schemas
 from .tables import ERRNOS
 
 JSON, HTML, FORM = "application/json", "text/html", "application/x-www-form-urlencoded"
+EVENTS = "text/event-stream"
+EVENT: Schema = {
+    "type": "object",
+    "properties": {"event": {"enum": ["message", "auth", "current", "close"]}, "id": TEXT, "data": TEXT},
+    "required": ["data"],
+    "description": "One event. Its data is JSON; without a name it is a frame of the channel, and its id is the cursor.",
+}
 TITLE = "dpresence"
 LICENSE = "MPL-2.0"
 _ABOUT = (
@@ -136,6 +143,8 @@ def _form(fields: Sequence[str], required: Sequence[str]) -> dict[str, Any]:
 
 
 def _schema(kind: Any) -> Schema:
+    if isinstance(kind, tuple):
+        return {"oneOf": [reference(each) for each in kind]}
     return reference(kind) if isinstance(kind, type) else schema_of(kind)
 
 
@@ -167,6 +176,8 @@ def _answer(operation: Operation, status: int, kind: Any) -> dict[str, Any]:
         content[JSON] = {"schema": _schema(kind), "examples": _examples(kind)}
     if operation.page and kind is not None:
         content[HTML] = {"schema": TEXT}
+    if operation.stream:
+        content[EVENTS] = {"schema": EVENT}
     if content:
         made["content"] = content
     headers = {303: ["Location"], 304: ["ETag"]}.get(
@@ -175,8 +186,10 @@ def _answer(operation: Operation, status: int, kind: Any) -> dict[str, Any]:
     return _with_headers(made, headers)
 
 
-def _examples(kind: type) -> dict[str, Any]:
-    return {f"example{number}": {"value": value} for number, value in enumerate(EXAMPLES.get(kind.__name__, []), 1)}
+def _examples(kind: Any) -> dict[str, Any]:
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    values = [value for part in kinds for value in EXAMPLES.get(part.__name__, [])]
+    return {f"example{number}": {"value": value} for number, value in enumerate(values, 1)}
 
 
 def _refusal(status: int, numbers: list[int]) -> dict[str, Any]:

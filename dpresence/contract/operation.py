@@ -28,12 +28,13 @@ class Operation:
     :param call: method and path.
     :param id: its name in generated clients.
     :param answers: the body of each HTTP status that is no error; None without one, ``str`` for a page only, ``bytes`` for a file,
-        ``dict`` for a document.
+        ``dict`` for a document, a tuple of the bodies of which it is one.
     :param body: the struct of the body, ``Empty`` for a call without fields; None where a body is not read.
     :param form: the fields of the HTML form that is its body; none of them may be omitted.
     :param optional: the body may be omitted.
     :param errnos: the errnos of this call, besides those of its caller, its body, its path and every call.
     :param query: its query parameters (``descriptions.PARAMETERS``).
+    :param stream: the answer may also be an event stream.
     :param page: browsers, which name ``text/html`` in ``Accept``, get a page.
     """
 
@@ -48,6 +49,7 @@ class Operation:
     errnos: tuple[int, ...] = ()
     query: tuple[str, ...] = ()
     page: bool = False
+    stream: bool = False
 
     @property
     def method(self) -> str:

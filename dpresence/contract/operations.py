@@ -25,6 +25,8 @@ from ..messages import (
     NewNotifications,
     NotifyAnswer,
     PresencePage,
+    Snapshot,
+    Updates,
     Version,
 )
 from .inbox_operations import NOTIFICATIONS
@@ -122,6 +124,16 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
             {200: PresencePage},
             errnos=(110,),
             query=("puid", *_PAGED),
+        ),
+        Operation(
+            "GET /myapps/{appid}/feed",
+            "getFeed",
+            "Follow the feed without a websocket: as an event stream, or with `wait` by long poll",
+            "service",
+            {200: (Updates, Snapshot)},
+            errnos=(108, 122),
+            query=("since", "wait"),
+            stream=True,
         ),
         Operation(
             "POST /myapps/{appid}/notifications",

@@ -35,6 +35,7 @@ from .appservice import (
     PresenceEntry,
     PresencePage,
     Snapshot,
+    StreamEnd,
     UpdateEntry,
     Updates,
 )
@@ -42,7 +43,7 @@ from .base import Empty, Frame
 from .development import DevelopmentAssertion, MintedAssertion
 from .device import Acknowledge, Notifications, OkReply, PlainNotifications, StatusUpdate, notifications_frame
 from .encoding import encode
-from .fields import MAX_ENTRIES, MAX_NOTIFICATIONS, or_unset
+from .fields import MAX_CURSOR, MAX_ENTRIES, MAX_NOTIFICATIONS, MAX_WAIT_SECONDS, or_unset
 from .grants import GrantBody, GrantChange, GrantPage, GrantQuestion, GrantRequest, ListedGrant, NewGrant
 from .hours import HoursBody
 from .inbox import InboxNotification, InboxPage, MarkRead, ReadNotifications, Unread
@@ -74,7 +75,7 @@ INCOMING: tuple[Any, ...] = (
 
 OUTGOING: tuple[Any, ...] = (
     *(OkReply, KoReply, PlainNotifications, Notifications, Unread),  # frames to devices
-    *(AuthReply, NotifyReply, Snapshot, Updates),  # frames to app services, besides OkReply and KoReply
+    *(AuthReply, NotifyReply, Snapshot, Updates, StreamEnd),  # frames to app services, besides OkReply and KoReply
     *(Refusal, LoggedIn, LoggedOut, NewTicket, MintedAssertion, JwkSet),  # bodies
     *(ApplicationBody, ActivatedApplication, ApplicationDetails, ApplicationPage, NewKey, CurrentUsers),
     *(NotifyAnswer, PresencePage, GrantQuestion, NewGrant, GrantBody, GrantPage, DeviceList, AccountDocument),
@@ -86,8 +87,10 @@ OUTGOING: tuple[Any, ...] = (
 
 __all__ = [
     "INCOMING",
+    "MAX_CURSOR",
     "MAX_ENTRIES",
     "MAX_NOTIFICATIONS",
+    "MAX_WAIT_SECONDS",
     "OUTGOING",
     "AccountBody",
     "AccountDocument",
@@ -172,6 +175,7 @@ __all__ = [
     "StatusUpdate",
     "StoredGrant",
     "StoredNotification",
+    "StreamEnd",
     "TicketBody",
     "Unread",
     "UpdateEntry",

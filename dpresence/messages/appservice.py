@@ -150,7 +150,7 @@ class Snapshot(Struct):
 
 
 class Updates(Struct, gc=False):
-    """A frame of updates, 1 to 500 (section 5).
+    """A frame of updates, 1 to 500 (section 5). The answer to a long poll without any has none.
 
     :param cursor: position after this frame, the ``since`` of a later ``auth``.
     """
@@ -162,6 +162,17 @@ class Updates(Struct, gc=False):
     def of(cls, updates: Iterable[FeedEntry], cursor: str) -> Self:
         """Return a frame of entries of the feed."""
         return cls([UpdateEntry(update.puid, update.status, update.at, update.reason) for update in updates], cursor)
+
+
+class StreamEnd(Struct):
+    """The event ``close``, the last one of an event stream (section 5).
+
+    :param code: a close code (section 7).
+    :param reason: a short text.
+    """
+
+    code: int
+    reason: str
 
 
 class PresencePage(Struct):

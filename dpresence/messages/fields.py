@@ -13,6 +13,10 @@ T = TypeVar("T")
 
 MAX_NOTIFICATIONS = 100
 """Maximum number of notifications in one frame, in either direction."""
+MAX_WAIT_SECONDS = 50
+"""Maximum time for which a long poll waits, because proxies end a silent answer after 60 s."""
+MAX_CURSOR = 128
+"""Maximum number of characters of a cursor."""
 MAX_ENTRIES = 500
 """Maximum number of updates or snapshot entries in one frame, and of items in one page of a list."""
 
@@ -21,7 +25,7 @@ Id = Annotated[FrameId | None, Meta(description="a string of up to 64 characters
 Email = Annotated[str, Meta(max_length=254, description="an e-mail address of up to 254 characters")]
 Assertion = Annotated[str, Meta(description="an assertion, as text")]
 Flag = Annotated[bool, Meta(description="true or false")]
-Cursor = Annotated[str, Meta(max_length=128, description="a cursor, as text")]
+Cursor = Annotated[str, Meta(max_length=MAX_CURSOR, description="a cursor, as text")]
 DeviceName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:-]{1,64}\Z", description="1 to 64 of A-Z a-z 0-9 . _ : -")]
 Until = Annotated[int, Meta(ge=0, le=253_402_300_799_999, description="a time in the future, in milliseconds since the epoch")]
 Name = Annotated[str, Meta(min_length=1, max_length=64, description="1 to 64 printable characters")]

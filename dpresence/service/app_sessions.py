@@ -52,7 +52,6 @@ class AppSessions:
         if len(self._hub.channels_of(appid)) >= self._max_channels:
             raise ChannelsFull(f"{self._max_channels} channels of this application are open already")
         self._hub.join_application(appid, channel)
-        self._metrics.counted["feed_starts snapshot" if offset is None else "feed_starts replayed"] += 1
         return AppSession(application, key_id(key), offset)
 
     def check(self, session: AppSession) -> None:

@@ -124,10 +124,7 @@ def appservice(request: Request, **_: Any) -> None:
     :raises NoCredentials: there is no key.
     :raises InvalidKey: the key does not belong to the application in the path, or that application does not exist.
     """
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        raise NoCredentials("Authorization: Bearer and an API key")
-    application = request.services.api_keys.authenticate(request.matchdict["appid"], key.strip(), request.remote_addr)
+    application = request.services.api_keys.authenticate(request.matchdict["appid"], request.api_key, request.remote_addr)
     request.validated["application"] = application
 
 

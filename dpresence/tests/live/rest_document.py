@@ -12,7 +12,7 @@ from typing import Any, Self
 from dpresence.contract.operations import OPERATIONS
 
 PAGE = Path(__file__).parents[3] / "docs" / "rest.md"
-IDS = {"appid", "domain_key", "api_key", "id", "puid", "assertion", "csrf", "ticket", "credential", "device_code", "user_code"}
+IDS = {"appid", "domain_key", "api_key", "id", "puid", "assertion", "csrf", "ticket", "credential", "device_code", "user_code", "cursor"}
 """Texts that differ in each run. The one that the page shows stands for the real one in everything that follows."""
 VARYING = {"version", "commit", "build", "address", "last_used", "last_looked"}
 """Texts that differ in each run and are used nowhere else."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -23,6 +24,7 @@ from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 from .clients import AppService, Device, trusting
 from .cluster import ROOT, Citizen, Cluster, activate, answers, issuer, stores
+from .events import Events, poll
 from .proxies import installed, nginx
 from .service import Process
 
@@ -168,6 +170,21 @@ def test_two_services_behind_a_proxy_are_one(front):
         assert again.next_updates() == [(puids[1], "unavailable", "explicit")]
         two.start()
     assert all("device session ended" in service.log() for service in front.services)
+
+
+def test_events_and_long_polls_come_at_once(front):
+    person = Citizen(front.origin, f"{front.name}-events@example.org")
+    application = activate(Citizen(front.origin, "dev@example.org"), front.services[0].database)
+    puid = person.grant(application)
+    with Events(application) as events, ThreadPoolExecutor() as pool, front.device(person):
+        events.follow({puid: "online"})
+        polled = pool.submit(poll, application, f"since={events.cursor}&wait=50")
+        with pytest.raises(TimeoutError):
+            polled.result(0.3)
+        with front.device(person) as device:
+            device.say("unavailable")
+        events.follow({puid: "unavailable"})
+        assert polled.result(PATIENCE_SECONDS)[1]["cursor"] == events.cursor
 
 
 def test_the_client_is_who_the_proxy_says_and_not_who_the_client_says(front):

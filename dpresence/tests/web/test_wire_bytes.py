@@ -30,6 +30,7 @@ from dpresence.service import feeds
 from dpresence.settings import ProviderSettings
 from dpresence.tests.push_service import key_file
 from dpresence.tests.support import WITH_TOKEN, FakeConnection, text_of
+from dpresence.tests.web.streams import stream
 from dpresence.tests.web.support import AUDIENCE, App, Browser, World
 
 RECORDED = Path(__file__).with_name("wire_bytes.txt")
@@ -119,6 +120,7 @@ def test_the_bytes_of_every_body_and_frame_are_those_recorded(recorder: Recorder
     app_service(recorder, app, puids, monkeypatch)
     account(recorder, ann, dev, monkeypatch)
     pairing(recorder, ann)
+    feed(recorder, app)
     (tmp_path / RECORDED.name).write_text("\n".join([*recorder.lines, ""]), encoding="utf-8")  # replaces the file if the change is meant
     assert recorder.lines == recorded()
 
@@ -265,6 +267,16 @@ def app_service(recorder: Recorder, app: App, puids: list[str], monkeypatch: pyt
     world.settle()
     recorder.frames(channel)
     recorder.frames(world.service(app, cursor))
+
+
+def feed(recorder: Recorder, app: App) -> None:
+    world, as_service = recorder.world, {"Authorization": f"Bearer {app.key}"}
+    snapshot = recorder.call("Snapshot", world.browser(), "GET", f"/myapps/{app.id}/feed?wait=0", **as_service)
+    recorder.call("Updates", world.browser(), "GET", f"/myapps/{app.id}/feed?wait=0&since={snapshot['cursor']}", **as_service)
+    opened = stream(world, app, f"?since={snapshot['cursor']}")
+    opened.close(4200, "the server is stopping; retry_after=2")
+    for name, data in zip(("AuthReply", "OkReply", "StreamEnd"), re.findall(rb"data: (.*)\n", opened.written), strict=True):
+        recorder.add(name, data)
 
 
 def account(recorder: Recorder, ann: Browser, dev: Browser, monkeypatch: pytest.MonkeyPatch) -> None:

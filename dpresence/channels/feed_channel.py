@@ -1,0 +1,148 @@
+"""The feed of an application on a connection: a snapshot or the missed updates, then new ones (docs/protocol.md, section 5).
+
+A websocket (``appservice``) and an event stream (``event_stream``) send the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ..clock import Clock
+from ..errors import BackendUnavailable, CloseCode, InvalidKey, NotFound, Refused
+from ..messages import AuthReply, Snapshot
+from ..service import Services
+from ..service.app_sessions import AppSession
+from ..service.scheduling import yield_to_loop
+from ..settings import Settings
+from .base import JsonChannel
+from .frame_limits import frame_limits
+
+CHECK_SECONDS = 60
+"""Interval at which a channel's key is checked: the end of a key's overlap sends no signal, and a signal may be lost."""
+_CLOSE_REASONS: dict[type[Refused], tuple[CloseCode, str]] = {
+    NotFound: (CloseCode.UNKNOWN_APPLICATION, "the application was deleted"),
+    InvalidKey: (CloseCode.NOT_SIGNED_IN, InvalidKey.text),
+}
+_INACTIVE = (CloseCode.DEACTIVATED, "the application is not active")
+
+
+class FeedChannel(JsonChannel):
+    """The feed of an application on one connection. Implements ``hub.AppServicePort``.
+
+    :param appid: the application in the path. Its existence and state were checked before the answer's head.
+    """
+
+    __slots__ = (
+        *("_appid", "_check_at", "_services", "_session", "_snapshot_due"),
+        *("following", "offset"),
+    )
+
+    def __init__(self, appid: str, services: Services, settings: Settings, clock: Clock) -> None:
+        super().__init__(settings.channels, clock, services.metrics)
+        channels = settings.channels
+        self.limits = frame_limits(
+            channels.appservice_frame_bytes, channels.appservice_frame_rate, channels.appservice_frame_burst, channels.fragments
+        )
+        self._appid = appid
+        self._services = services
+        self._session: AppSession | None = None
+        self._check_at = 0.0
+        self._snapshot_due = False  # a snapshot must be sent, though it may be held back
+        self.following = False  # all updates up to ``offset`` were sent, and the fan-out sends the next ones
+        self.offset = 0
+
+    def begin(self, session: AppSession, reply: AuthReply) -> None:
+        """Send ``reply``, then the missed updates or a snapshot, then new updates. Blocks."""
+        self._session = session
+        self._check_at = self._clock.monotonic()  # check at the next tick: a deactivation may have overtaken the sign-in
+        self._metrics.counted[f"feed_starts {reply.recovery}"] += 1
+        self.signed_in()
+        self.send(reply)
+        if session.offset is not None:
+            self.offset = session.offset
+            self._catch_up(self._send_updates)
+        else:
+            self._snapshot_due = True
+            self._send_due_snapshot()
+
+    def tick(self) -> float:
+        """Check the key every ``CHECK_SECONDS``, and send a snapshot that was held back."""
+        if self._session is None:
+            return super().tick()
+        now = self._clock.monotonic()
+        if now >= self._check_at:
+            self._check_at = now + CHECK_SECONDS
+            self.connection.defer(self._check_now)
+        if self._snapshot_due:
+            self.connection.defer(self._send_due_snapshot)
+            return now
+        return self._check_at
+
+    def check(self) -> None:
+        """Check whether the application exists, is active, and still has the key of this channel."""
+        self.connection.defer(self._check_now)
+
+    def _check_now(self) -> None:
+        assert self._session is not None
+        try:
+            self._services.app_sessions.check(self._session)
+        except BackendUnavailable:
+            self._check_at = self._clock.monotonic()  # at the next tick
+        except Refused as refused:
+            self.close(*_CLOSE_REASONS.get(type(refused), _INACTIVE))
+
+    def _send_due_snapshot(self) -> None:
+        if self._snapshot_due and self._session is not None and not self._services.feeds.hold_seconds(self._session.application):
+            self._snapshot_due = False
+            self._catch_up(self._send_snapshot)
+
+    def _catch_up(self, send: Callable[[], None]) -> None:
+        """Call ``send``; if a backend is unavailable, close the channel, so that the application reconnects and tries again."""
+        try:
+            send()
+        except BackendUnavailable as error:
+            self.close(CloseCode.TRY_AGAIN_LATER, f"{error.error}, retry_after={error.retry_after}")
+
+    def _send_snapshot(self) -> None:
+        assert self._session is not None
+        offset, pages = self._services.feeds.snapshot(self._session.application)
+        page = next(pages)
+        for following in pages:
+            self.send(Snapshot(page, last=False))
+            self.connection.drain()
+            yield_to_loop()  # ``drain`` does not block if the socket accepts everything
+            if self.connection.closed:
+                return
+            page = following
+        self.send(Snapshot(page, last=True, cursor=self._services.feeds.cursor(offset)))
+        self.offset = offset
+        self._send_updates()
+
+    def _send_updates(self) -> None:
+        """Send the updates after ``offset``, then let the fan-out send new ones."""
+        while not self.connection.closed:
+            self.connection.drain()
+            if not self._services.fan_out.send_next(self._appid, [self]):
+                break
+            yield_to_loop()
+        self.caught_up()
+        self.following = True
+        self._services.fan_out.request(self._appid)
+
+    def caught_up(self) -> None:
+        """Report that the snapshot or the missed updates were sent. The default does nothing."""
+
+    def send_updates(self, payload: bytes, offset: int) -> None:
+        """Send or queue a frame of updates up to ``offset``."""
+        self.offset = offset
+        self.connection.send(payload)
+
+    @property
+    def peer(self) -> Mapping[str, str] | None:
+        """The application."""
+        return None if self._session is None else {"application": self._appid}
+
+    def closed(self, code: int, clean: bool) -> None:
+        """Leave the hub."""
+        if self._session is not None:
+            self._services.hub.leave_application(self._appid, self)
