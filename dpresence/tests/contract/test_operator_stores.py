@@ -18,6 +18,7 @@ from dpresence.tests.waiting import eventually
 
 from .directory_values import NOW, application, grant, person
 from .mailbox import one
+from .postgresql import pgserver
 
 
 def fill(database: Database) -> SqlDirectory:
@@ -54,9 +55,7 @@ def ini(tmp_path: Path, redis_server, migrated, database) -> Path:
 @pytest.fixture
 def pg_dump(monkeypatch) -> None:
     """Put the programs of the PostgreSQL of the tests into the PATH."""
-    import pgserver
-
-    monkeypatch.setenv("PATH", f"{Path(pgserver.__file__).parent}/pginstall/bin")
+    monkeypatch.setenv("PATH", f"{Path(str(pgserver().__file__)).parent}/pginstall/bin")
 
 
 @pytest.fixture
