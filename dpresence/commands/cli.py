@@ -69,7 +69,7 @@ def _add_common(found: argparse.ArgumentParser, defaults: dict[str, Any]) -> Non
     found.add_argument("--ini", type=Path, default=defaults["ini"], help="the service's ini (default: presence.ini)")
     found.add_argument("--json", action="store_true", default=defaults["json"], help="write one JSON object per line")
     found.add_argument("--deadline", type=float, metavar="SECONDS", default=defaults["deadline"],
-                       help="give up after so many seconds (default: 60; 3600 for backup, restore, copy and migrate)")  # fmt: skip
+                       help="give up after so many seconds (default: 60; doctor 180; backup, restore, copy and migrate 3600)")  # fmt: skip
 
 
 def _optional(name: str) -> Any:

@@ -13,6 +13,7 @@ from ..files import OTHER_FILES, SPARE, limit_of
 from ..identity.oidc import load_providers
 from ..private import readers, writers
 from ..push.vapid import load_keys, subject
+from .channel import check_channel
 from .context import Context, Subparsers, add
 from .output import Finding
 from .public import check_public_url
@@ -27,12 +28,16 @@ FREE_SHARE, FREE_BYTES = 0.1, 2**30
 
 def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add the command of this module."""
-    add(commands, common, "doctor", "examine the service and everything that it needs, and say what to do", _doctor)
+    doctor = add(commands, common, "doctor", "examine the service and everything that it needs, and say what to do", _doctor, 180)
+    doctor.add_argument("--account", metavar="EMAIL",
+                        help="also hold a channel of this account through the public URL, offline, for longer than a ping")  # fmt: skip
 
 
 def _doctor(options: argparse.Namespace, context: Context) -> int:
-    worst = 0
-    for name, check in CHECKS.items():
+    worst, checks = 0, dict(CHECKS)
+    if options.account:
+        checks["channel"] = lambda context: check_channel(context, options.account)
+    for name, check in checks.items():
         for level, text, advice in _results(check, context):
             line = f"{level:8} {name}: {text}" + (f"\n         {advice}" if advice else "")
             context.output.write(line, check=name, level=level, text=text, advice=advice)

@@ -23,7 +23,7 @@ _OF_PROXIES = ("Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip",
 def monitor(request: Request, **_: Any) -> None:
     """Check that the caller may read the metrics: by ``metrics.token``, or from ``metrics.networks`` without a proxy in between.
 
-    :raises Forbidden: they may not.
+    :raises Forbidden: they may not; the text names their address and scheme, which ``dpresence doctor`` reads.
     """
     settings = request.shared.settings.metrics
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -32,7 +32,7 @@ def monitor(request: Request, **_: Any) -> None:
     if scheme:
         raise Forbidden("Authorization: not metrics.token")
     if _came_through_a_proxy(request):
-        raise Forbidden("metrics.token: is needed through a proxy")
+        raise Forbidden(f"metrics.token: is needed through a proxy; the service sees you as {request.remote_addr}, by {request.scheme}")
     if not any(ipaddress.ip_address(request.remote_addr) in ipaddress.ip_network(network) for network in settings.networks):
         raise Forbidden("metrics.networks: does not contain your address")
 

@@ -50,7 +50,7 @@ RUN: dict[str, dict[str, tuple[str, ...]]] = {
         "apiVersion: kustomize": (f"{FILES}::test_kustomize_applies_the_overlay",),
         "kubectl create": ("unit/test_deployment.py::test_every_manifest_is_valid",),
         "identity.audience": (SETTINGS,),
-        "map $http_upgrade": (f"{FILES}::test_nginx_accepts_the_configuration_of_the_proxy",),
+        "map $http_upgrade": ("live/test_doctor.py::test_the_doctor_finds_nothing_to_change_behind_the_proxy_of_the_documents",),
         "dpresence [--ini INI]": ("contract/test_operator_docs.py::test_every_command_is_in_the_table",),
         "runuser -u dpresence -- /opt/dpresence/bin/dpresence --ini /etc/dpresence/presence.ini accounts": (COMMANDS,),
         "$ curl -s": ("live/test_docs.py::test_the_command_that_asks_for_the_heartbeat_prints_what_the_page_shows",),

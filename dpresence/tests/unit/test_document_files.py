@@ -22,7 +22,6 @@ from dpresence.errors import SettingError
 from dpresence.identity.client_keys import load_client_keys
 from dpresence.ini import load, load_server
 
-from ..live.proxies import nginx
 from .test_document_blocks import ROOT, blocks
 
 OPERATIONS, SCALING, IDENTITY = "docs/operations.md", "docs/scaling.md", "docs/identity.md"
@@ -166,15 +165,6 @@ def test_docker_knows_the_options_of_the_command(beginning: str, tmp_path: Path)
     command = re.sub(r"\$\(.*?\)", "0123", block(OPERATIONS, beginning))
     said = run(command, tmp_path, 1 if beginning != "docker run" else 125, DOCKER_HOST=f"unix://{tmp_path}/none", DOCKER_BUILDKIT="0")
     assert "Cannot connect to the Docker daemon" in said
-
-
-def test_nginx_accepts_the_configuration_of_the_proxy(tmp_path: Path) -> None:
-    run("openssl req -x509 -nodes -newkey rsa:2048 -subj /CN=presence.example.org -keyout key -out pem 2>/dev/null", tmp_path)
-    text = block(OPERATIONS, "map $http_upgrade")
-    for name, file in {"/etc/ssl/presence.example.org.pem": "pem", "/etc/ssl/private/presence.example.org.key": "key"}.items():
-        text = text.replace(name, str(tmp_path / file))
-    program("nginx")
-    run([*nginx(tmp_path, text), "-t"], tmp_path)
 
 
 # -- secrets and keys

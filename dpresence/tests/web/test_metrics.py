@@ -21,7 +21,11 @@ ANN, BOB = "ann@example.org", "bob@example.org"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 TOKEN = "t" * 32
 NETWORKS = ko(121, "metrics.networks: does not contain your address")
-PROXY = ko(121, "metrics.token: is needed through a proxy")
+
+
+def through(address: str, scheme: str = "http") -> dict[str, object]:
+    """Return the refusal of a request that came through a proxy."""
+    return ko(121, f"metrics.token: is needed through a proxy; the service sees you as {address}, by {scheme}")
 
 
 def text(world: World) -> str:
@@ -67,13 +71,13 @@ def test_the_addresses_may_be_others(make_world: Callable[..., World]) -> None:
 
 @pytest.mark.parametrize("name", ["X_Forwarded_For", "X_Forwarded_Host", "X_Forwarded_Proto", "Forwarded", "Via", "X_Real_IP"])
 def test_a_request_with_a_header_of_a_proxy_is_refused(shared: World, name: str) -> None:
-    assert refusal(shared.browser()("GET", "/__metrics__", **{name: "127.0.0.1"})) == (403, PROXY)
+    assert refusal(shared.browser()("GET", "/__metrics__", **{name: "127.0.0.1"})) == (403, through("127.0.0.1"))
 
 
 def test_a_request_for_the_public_name_is_refused_because_a_proxy_may_add_no_header(make_world: Callable[..., World]) -> None:
     world = make_world(identity__development="false", outbound__allow_loopback="false", identity__audience="https://presence.example.org")
     for host in ("presence.example.org", "PRESENCE.example.org:443"):
-        assert refusal(world.browser()("GET", "/__metrics__", Host=host)) == (403, PROXY)
+        assert refusal(world.browser()("GET", "/__metrics__", Host=host)) == (403, through("127.0.0.1"))
     assert world.browser()("GET", "/__metrics__", Host="127.0.0.1:8282").status_int == 200
 
 
