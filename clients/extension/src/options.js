@@ -55,4 +55,4 @@ byId("connect").addEventListener("submit", (event) => {
 byId("cancel").addEventListener("click", () => order("cancel"));
 byId("disconnect").addEventListener("click", () => order("disconnect"));
 byId("settings").addEventListener("change", () => order("settings", { settings: { notify: notify.checked, awayMinutes: Number(away.value) } }));
-follow(render).then(() => (service.value ||= chrome.runtime.getManifest().homepage_url ?? ""));
+follow(render).then(() => (service.value ||= serviceAddress(chrome.runtime.getManifest().homepage_url ?? "") ?? ""));

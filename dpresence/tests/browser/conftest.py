@@ -27,6 +27,7 @@ NO_AXE = "the accessibility tests need npm and a registry for axe-core"
 NO_NODE = "the tests of presence.js need node"
 AXE_CORE = "axe-core@4.14.1"
 STATIC = Path(__file__).parents[2] / "static"
+EXTENSION = Path(__file__).parents[3] / "clients" / "extension"
 STEPS = Path(__file__).parent / "presence_steps.mjs"
 Steps = Callable[[str], Any]
 
@@ -111,24 +112,39 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 @pytest.fixture(scope="session")
-def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
+def steps(node: str, tmp_path_factory: pytest.TempPathFactory) -> Steps:
     """Run steps of ``presence_steps.mjs``; returns what they return."""
-    node = shutil.which("node")
-    if node is None:
-        give_up(NO_NODE)
     client = tmp_path_factory.mktemp("client")
     (client / "package.json").write_text('{"type": "module"}', encoding="utf-8")
     for part in STATIC.glob("presence*.js"):
         shutil.copy(part, client)
 
     def run(script: str) -> Any:
-        done = subprocess.run(
-            [str(node), STEPS, client / "presence.js"], input=script, capture_output=True, text=True, timeout=30, check=False
-        )
+        done = subprocess.run([node, STEPS, client / "presence.js"], input=script, capture_output=True, text=True, timeout=30, check=False)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    found = shutil.which("node")
+    if found is None:
+        give_up(NO_NODE)
+    return str(found)
+
+
+@pytest.fixture(scope="session")
+def build_extension(node: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Build the extension for a service, so that the browser does not ask whether it may connect there; returns the folder."""
+
+    def build(service: str) -> Path:
+        folder: Path = tmp_path_factory.mktemp("extension")
+        subprocess.run([node, EXTENSION / "scripts" / "build.mjs", folder, service], check=True, timeout=60)
+        return folder
+
+    return build
 
 
 @pytest.fixture(scope="module")

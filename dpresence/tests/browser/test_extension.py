@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,31 +13,19 @@ from dpresence.tests.live.clients import Person
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from .accessibility import Axe
-from .conftest import NO_NODE, Scene, give_up
+from .conftest import EXTENSION, Scene, give_up
 from .support import Browser
 
 pytestmark = pytest.mark.browser
-EXTENSION = Path(__file__).parents[3] / "clients" / "extension"
-TARGETS = "Target.getTargets"
 
 
 @pytest.fixture(scope="module")
-def node() -> str:
-    found = shutil.which("node")
-    if found is None:
-        give_up(NO_NODE)
-    return str(found)
-
-
-@pytest.fixture(scope="module")
-def extended(node: str, scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """A browser with the extension, which was built for the service: so the browser does not ask whether it may connect there."""
-    folder = tmp_path_factory.mktemp("extension")
-    subprocess.run([node, EXTENSION / "scripts" / "build.mjs", folder, scene.service.origin], check=True, timeout=PATIENCE_SECONDS)
+def extended(scene: Scene, build_extension: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser with the extension."""
     paths = shutil.which("chromium"), shutil.which("chromedriver")
     if not all(paths):
         give_up("the tests of the extension need Chromium")
-    browser = Browser(*map(str, paths), tmp_path_factory.mktemp("profile"), extension=folder / "chromium")
+    browser = Browser(*map(str, paths), tmp_path_factory.mktemp("profile"), extension=build_extension(scene.service.origin) / "chromium")
     yield browser
     browser.close()
 
@@ -87,7 +75,8 @@ def test_the_extension_is_a_device_with_a_status_an_inbox_and_a_badge(extended: 
         shown = "chrome.notifications.getAll().then((all) => arguments[0](Object.keys(all).length))"
         browser.wait(lambda it: it.run_async(shown) == 1)
         axe.check(browser, "extension-panel")
-        assert (badge(browser), browser.find("#inbox strong").text) == ("1", application.domain)
+        browser.wait(lambda it: badge(it) == "1")
+        assert browser.find("#inbox strong").text == application.domain
         browser.click("Mark as read")
         browser.wait(lambda it: badge(it) == "")
         assert sue.call("GET", "/notifications")["unread"] == 0
