@@ -8,9 +8,11 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextvars import ContextVar, copy_context
 from typing import Any
 
+import gevent
 from dockerflow.logging import MozlogFormatter
 
 _SECRET = re.compile(
@@ -44,6 +46,14 @@ def enter_session(connection_id: str) -> None:
 def context() -> dict[str, str]:
     """Return the ids of this greenlet's request, ``rid``, and channel, ``session``, as far as it has them."""
     return {name: value for name, value in (("rid", _request.get()), ("session", _session.get())) if value}
+
+
+def spawn(function: Callable[..., Any], *arguments: Any) -> gevent.Greenlet[..., Any]:
+    """Start a greenlet that works for this one: its lines have the same ids."""
+    helper = gevent.Greenlet(function, *arguments)
+    helper.gr_context = copy_context()
+    helper.start()
+    return helper
 
 
 class LineFormatter(logging.Formatter):

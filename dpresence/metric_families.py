@@ -81,6 +81,13 @@ FAMILIES = (
         initial=tuple(product(_VERIFIERS, _OUTCOMES)),
     ),
     Family("verification", "histogram", "Duration of such a check.", ("verifier",)),
+    Family(
+        "provider_logouts",
+        "counter",
+        "Logouts that identity providers sent: ok, refused, slow_down, unavailable, failed.",
+        ("outcome",),
+        initial=tuple((outcome,) for outcome in _OUTCOMES),
+    ),
     Family("status_changes", "counter", "Status changes by devices.", ("status",), initial=(("online",), ("unavailable",), ("offline",))),
     Family(
         "connects",

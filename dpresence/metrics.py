@@ -106,11 +106,24 @@ class Metrics:
             yield
             outcome = "ok"
         except Refused as refused:
-            outcome = {SlowDown: "slow_down", BackendUnavailable: "unavailable"}.get(type(refused), "refused")
+            outcome = _outcome(refused)
             raise
         finally:
             self.counted[f"sign_ins {verifier} {outcome}"] += 1
             self._verifications.setdefault(verifier, Histogram()).observe(perf_counter() - began)
+
+    @contextmanager
+    def provider_logout(self) -> Iterator[None]:
+        """Count a logout that an identity provider sends, with its outcome."""
+        outcome = "failed"
+        try:
+            yield
+            outcome = "ok"
+        except Refused as refused:
+            outcome = _outcome(refused)
+            raise
+        finally:
+            self.counted[f"provider_logouts {outcome}"] += 1
 
     def refused(self, errno: int) -> None:
         """Count a KO reply on a channel or by HTTP."""
@@ -187,6 +200,11 @@ class Metrics:
             minutes=list(self.minutes),
             events=list(self.events),
         )
+
+
+def _outcome(refused: Refused) -> str:
+    """Return the value of the label ``outcome`` for a refusal."""
+    return {SlowDown: "slow_down", BackendUnavailable: "unavailable"}.get(type(refused), "refused")
 
 
 def masked(who: str) -> str:

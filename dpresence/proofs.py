@@ -13,6 +13,7 @@ from gevent.event import Event
 
 from .domains import check_domain, loopback_port
 from .errors import ProofFailed, SettingError, WrongValue
+from .logs import spawn
 from .networks import is_public, look_up
 from .outbound import Fetcher, FetchFailed, Resolve, Scheme, Target
 from .settings import OutboundSettings
@@ -87,7 +88,7 @@ class DomainProofs:
 
     def _fetch_in_slot(self, domain: str, wanted: Event) -> tuple[str, Scheme] | FetchFailed:
         """Fetch within the deadline, or within ``MIN_FETCH_SECONDS`` while another fetch waits for the slot."""
-        fetch = gevent.spawn(self._try, domain)
+        fetch = spawn(self._try, domain)
         try:
             fetch.join(MIN_FETCH_SECONDS)
             gevent.wait((fetch, wanted), count=1)

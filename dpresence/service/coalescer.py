@@ -8,6 +8,7 @@ from collections.abc import Callable
 import gevent
 
 from ..errors import BackendUnavailable
+from ..logs import spawn
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class Coalescer:
     def request(self, key: str = "") -> None:
         """Request a run that begins after this call. Does not block."""
         if key not in self._requested:
-            gevent.spawn(self._serve, key)
+            spawn(self._serve, key)
         self._requested[key] = True
 
     def running(self, key: str = "") -> bool:

@@ -11,14 +11,13 @@ from contextlib import suppress
 from functools import partial
 from random import SystemRandom
 
-import gevent
-
 from ..backends.directory import Directory
 from ..backends.mailbox import Mailbox, Waiting
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable
 from ..hub import DevicePort, Hub
+from ..logs import spawn
 from ..messages import MAX_NOTIFICATIONS
 from ..metrics import Metrics
 from ..model import Grant
@@ -221,7 +220,7 @@ class Delivery:
         channel.session.begin_progress().sent -= ids
         self._written.setdefault(user, set()).update(ids)
         if not self._deliveries.running(user):  # a running delivery settles it itself
-            gevent.spawn(self._try_settle_written, user)
+            spawn(self._try_settle_written, user)
 
     def _try_settle_written(self, user: str) -> None:
         with suppress(BackendUnavailable):

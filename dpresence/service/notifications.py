@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from math import ceil
 
-import gevent
-
 from ..backends.directory import Directory
 from ..backends.mailbox import SHOWN_NOW, Mailbox, Push, Queue
 from ..backends.tracker import Tracker
@@ -23,6 +21,7 @@ from ..domains import check_action
 from ..errors import BackendUnavailable, BadAction, NotFound, SlowDown, WrongValue
 from ..hub import Hub
 from ..limits import Buckets
+from ..logs import spawn
 from ..lookalikes import names_another_domain
 from ..messages import NewNotification, NotificationResult
 from ..metrics import Metrics
@@ -199,7 +198,7 @@ class Notifications:
             channels = self._hub.devices_of(each.grant.user).values() if each.shown_now else ()
             each.delivered = any(channel.session.progress.position >= each.position for channel in channels)
         if hidden:
-            gevent.spawn(self._send_delayed, hidden)
+            spawn(self._send_delayed, hidden)
 
     def _send_delayed(self, users: Iterable[str]) -> None:
         """Send the waiting notifications of users whom the application's feed shows as offline.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from ..backends.directory import Directory
 from ..errors import InvalidLogout
@@ -33,15 +33,19 @@ class ProviderLogouts:
         :raises InvalidLogout: the token is not valid, or was used before.
         :raises SlowDown: too many tokens from this address were not valid.
         """
+        with self._metrics.provider_logout():
+            for owner in self._end(verify, token, provider, address):
+                self._outbox.apply_now(owner)
+        self._metrics.event("logout by the identity provider")
+
+    def _end(self, verify: Callable[[], ProviderLogout], token: str, provider: str, address: str) -> Collection[str]:
+        """End what a logout names in the directory; return the owners of the entries in the outbox that this adds."""
         try:
-            logout = verify()
-            owners = self._directory.end_provider_session(logout)
+            owners = self._directory.end_provider_session(verify())
             if owners is None:
                 raise InvalidLogout("replayed")
         except InvalidLogout as refused:
             log.info("logout refused: %s (%s)", refused.details, provider)
             self._accounts.count_failure(token, address)
             raise
-        for owner in owners:
-            self._outbox.apply_now(owner)
-        self._metrics.event("logout by the identity provider")
+        return owners

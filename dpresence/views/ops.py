@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from .. import __version__
-from ..built import BUILD
+from ..built import origin
 from ..messages import Alive, Heartbeat, Version
 from ..request import Request
 from . import cornice_service
@@ -39,4 +39,4 @@ def get_version(request: Request) -> Version:
 
 def service_version() -> Version:
     """Return the name, version and commit of this service in Dockerflow's format."""
-    return Version("dpresence", __version__, **BUILD)
+    return Version("dpresence", __version__, **origin())

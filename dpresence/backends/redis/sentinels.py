@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import gevent
 from redis import RedisError
 
+from ...logs import spawn
 from .connection import RedisConnection, ask
 from .state import NoPrimary
 
@@ -76,7 +77,7 @@ class Sentinels:
 
         :param enough: number of answers after which the others are not awaited.
         """
-        waiting = {gevent.spawn(self._view, address): address for address in self.addresses}
+        waiting = {spawn(self._view, address): address for address in self.addresses}
         views: list[View] = []
         errors: dict[Address, Exception] = {}
         # Those that do not answer end at their own timeouts: a connection that is being opened cannot be abandoned without a leak.

@@ -22,6 +22,8 @@ NUMBERS = re.compile(
 """Names of numbers that differ in each run."""
 STEP = re.compile(r"```sh\n(?P<commands>.*?)```\n(?:\nHTTP (?P<status>\d{3})[:;,][^\n]*\n)?(?:\n```json\n(?P<answer>.*?)```\n)?", re.DOTALL)
 END = "-- end of the step --"
+OF_THE_BUILD = {"source", "commit", "build"}
+"""Fields whose values depend on where the service runs from."""
 
 
 @dataclass
@@ -129,6 +131,8 @@ class Shell:
         if isinstance(shown, str) and isinstance(real, str) and name in IDS | VARYING:
             if name in IDS:
                 assert self._texts.setdefault(shown, real) == real, (name, where)
+        elif name in OF_THE_BUILD:
+            assert real is None or isinstance(real, str), where
         elif isinstance(shown, int | float) and isinstance(real, int | float) and not isinstance(shown, bool) and NUMBERS.fullmatch(name):
             return
         else:

@@ -120,6 +120,12 @@ def test_the_lines_of_a_request_have_its_id(written: Written) -> None:
     assert len(ids) == len(set(ids)) > 3
 
 
+def test_the_lines_of_a_helper_of_a_request_have_its_id(written: Written) -> None:
+    [validation] = [fields["rid"] for fields in written.fields("dpresence.access") if fields["path"].endswith("/validate")]
+    [proof] = written.fields("dpresence.proofs")
+    assert proof["msg"].startswith("the proof of ") and proof["rid"] == validation
+
+
 def test_a_channel_has_one_line_at_its_end_under_the_id_of_its_other_lines(written: Written) -> None:
     (end,) = written.fields("dpresence.channels.session_log")  # nobody has signed in on the other channel
     assert (end["kind"], end["application"], end["code"], end["clean"]) == ("app service", written.application.appid, 1000, True)

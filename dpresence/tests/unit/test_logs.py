@@ -6,14 +6,15 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import gevent
 import pytest
 
-from dpresence import sentry
+from dpresence import logs, sentry
 from dpresence.errors import SettingError
-from dpresence.logs import JsonFormatter, LineFormatter, begin_request, clean, context, enter_session
+from dpresence.logs import JsonFormatter, LineFormatter, begin_request, clean, context, enter_session, spawn
 from dpresence.settings import SentrySettings
 
 KEY = "dpk_AbCdEfGhIjKl_" + "s" * 43
@@ -23,6 +24,16 @@ TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJlbWFpbCI6ImFubiJ9.c2lnbmF0dXJl"
 def line(message: str, *arguments: object, exc_info: object = None) -> str:
     record = logging.LogRecord("dpresence", logging.INFO, "file", 1, message, arguments, exc_info)  # type: ignore[arg-type]
     return LineFormatter("%(levelname)s %(name)s %(message)s").format(record)
+
+
+@pytest.fixture(autouse=True)
+def _outside_of_requests() -> Iterator[None]:
+    """Forget the request that a test in this process has made before."""
+    variables = (logs._request, logs._session)
+    tokens = [variable.set("") for variable in variables]
+    yield
+    for variable, token in zip(variables, tokens, strict=True):
+        variable.reset(token)
 
 
 def test_a_record_is_one_line() -> None:
@@ -113,6 +124,24 @@ def test_lines_of_a_greenlet_have_the_ids_of_its_request_and_channel() -> None:
     assert fields == {"rid": first, "session": "1-c0ffee", "msg": "x"}
     assert ids == {"rid": second} and second != first
     assert context() == {}
+
+
+def test_lines_of_a_greenlet_that_works_for_a_request_have_its_ids() -> None:
+    def serve() -> None:
+        rid = begin_request()
+        enter_session("1-c0ffee")
+        helper = spawn(work)
+        seen.append({"rid": rid, "session": "1-c0ffee"})
+        begin_request()  # the next one on this connection
+        helper.join()
+
+    def work() -> None:
+        gevent.sleep(0)
+        seen.append(context())
+
+    seen: list[dict[str, str]] = []
+    gevent.spawn(serve).join()
+    assert len(seen) == 2 and seen[0] == seen[1]
 
 
 def test_a_missing_sdk_of_sentry_is_named_only_if_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,6 +140,13 @@ def test_a_logout_of_nobody_who_is_known_is_answered_well(world, provider):
 # -- what is refused
 
 
+def test_logouts_are_counted_by_their_outcome(world, provider):
+    token = provider.logout_token()
+    assert [log_out(world, each).status_int for each in (token, token, "no token")] == [200, 400, 400]
+    counts = world.services.metrics.counts()
+    assert (counts["provider_logouts ok"], counts["provider_logouts refused"]) == (1, 2)
+
+
 def test_a_token_is_used_once(world, provider, clock):
     token = provider.logout_token(sid=None)
     assert log_out(world, token).json == {"result": "OK"}

@@ -108,6 +108,7 @@ def recorder(make_world: Callable[..., World], tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(secrets, "token_urlsafe", lambda size: f"{next(count):0{len('A' * (size * 4 // 3 + (size % 3 > 0)))}d}")
     monkeypatch.setattr(secrets, "token_hex", lambda size: f"{next(count):0{size * 2}x}")
     monkeypatch.setattr("dpresence.tests.web.support.FakeConnection", Connection)
+    monkeypatch.setattr("dpresence.views.ops.origin", dict)  # as in a package without a commit
     return Recorder(make_world(admin__emails=DEV, push__key_file=key_file(tmp_path)))
 
 
