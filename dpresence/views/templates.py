@@ -102,7 +102,6 @@ class Question(Template):
 
     :param hue: see ``hue_of``.
     :param granted: the existing grant, if there is one.
-    :param on: date of that grant, in words.
     :param status: merged status of the user's connected devices, None without any.
     """
 
@@ -111,7 +110,6 @@ class Question(Template):
     hue: int
     redirect: str
     granted: Grant | None
-    on: str | None
     form_token: str
     status: Status | None
 
