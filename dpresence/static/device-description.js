@@ -1,9 +1,7 @@
 // What this browser says of itself to its user: "Chrome on Windows", and whether it is a phone.
 
-import { _ } from "./texts.js";
-
-const BROWSERS = { Edg: "Edge", OPR: "Opera", Firefox: "Firefox", Chrome: "Chrome", Safari: "Safari" };
-const SYSTEMS = { "iPhone|iPad": "iOS", Android: "Android", Windows: "Windows", CrOS: "ChromeOS", Mac: "macOS", Linux: "Linux" };
+export const BROWSERS = { Edg: "Edge", OPR: "Opera", Firefox: "Firefox", Chrome: "Chrome", Safari: "Safari" };
+export const SYSTEMS = { "iPhone|iPad": "iOS", Android: "Android", Windows: "Windows", CrOS: "ChromeOS", Mac: "macOS", Linux: "Linux" };
 
 /**
  * Return the value of the first pattern that a text matches, "" if none does.
@@ -22,14 +20,4 @@ function firstOf(names, text) {
 export function describeBrowser(agent = navigator.userAgent) {
   const [browser, system] = [firstOf(BROWSERS, agent) || "Browser", firstOf(SYSTEMS, agent)];
   return { label: system ? `${browser} on ${system}` : browser, kind: /Mobi/.test(agent) ? "phone" : "browser" };
-}
-
-/**
- * Return a label as it is shown: the one that a browser gave itself is stored in English.
- * @param {string} label
- */
-export function labelInWords(label) {
-  const [browser, system] = label.split(" on ");
-  const given = Object.values(BROWSERS).includes(browser) && Object.values(SYSTEMS).includes(system);
-  return given ? _("%(browser)s on %(system)s", { browser, system }) : label;
 }

@@ -1,6 +1,6 @@
 // The items of the lists of the sidebar: devices, applications with a grant, notifications.
 
-import { labelInWords } from "./device-description.js";
+import { labelInWords } from "./device-words.js";
 import { element, isolate, webAddress } from "./dom.js";
 import { statusWord, wasStatus } from "./status-words.js";
 import { _, parts } from "./texts.js";
