@@ -32,6 +32,7 @@ from .registry import KEY, Registry
 from .request import Request
 from .service import Services
 from .settings import Settings
+from .webhook_requests import WebhookRequests
 
 if TYPE_CHECKING:
     from .identity.development import DevelopmentIssuer
@@ -102,8 +103,9 @@ def make_registry(settings: Settings, clock: Clock, token_file: Path) -> ServerR
     _check_mode(settings, backends)
     metrics, hub = Metrics(clock), Hub()
     gate = Gate(settings, clock, metrics)
-    proofs, push_services = DomainProofs(settings.outbound), PushServices(settings, clock)
-    services = Services(backends, verifiers, proofs, push_services, hub, metrics, settings, clock)
+    outbound = settings.outbound
+    fetching = DomainProofs(outbound), PushServices(settings, clock), WebhookRequests(outbound)
+    services = Services(backends, verifiers, *fetching, hub, metrics, settings, clock)
     observation = Observation(services, gate, backends, clients)
     services.figures.gauges, services.figures.counts = observation.gauges, observation.counts
     gate.on_wait = services.feeds.expect_reconnect

@@ -15,6 +15,7 @@ from .runtime import RuntimeMeasures
 from .service import Services
 from .service.pushes import SECONDS as PUSH_SECONDS
 from .service.schedule import SECONDS as SCHEDULE_SECONDS
+from .service.webhook_sender import DUE_CHECK_SECONDS, LEASE_CHECK_SECONDS
 from .settings import Settings
 from .tasks import Task, stop
 
@@ -46,6 +47,8 @@ class Background:
             ("sweep of the outbox", settings.presence.sweep_seconds, services.outbox.sweep),
             ("reconciliation with the directory", settings.presence.sweep_seconds, services.reconciliation.sweep),
             ("retry of failed operations", settings.presence.sweep_seconds, services.retries.flush),
+            ("lease of webhooks", LEASE_CHECK_SECONDS, services.webhook_sender.lease),
+            ("webhooks that are due", DUE_CHECK_SECONDS, services.webhook_sender.run_due),
             ("sweep of accounts", HOUSEKEEPING_SECONDS, services.accounts.sweep),
         ]
         if settings.identity.development:

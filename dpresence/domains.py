@@ -99,6 +99,21 @@ def check_action(action: str, domain: str) -> None:
         raise BadAction()
 
 
+def check_webhook_url(url: str, domain: str) -> None:
+    """Check the URL of a webhook: https on the domain or a subdomain; http only on a loopback domain.
+
+    :param domain: the validated domain, canonical.
+    :raises WrongValue: the URL is none of these.
+    """
+    match = _URL.fullmatch(url) if _URL_BYTES.fullmatch(url) else None
+    scheme = match[1].lower() if match else ""
+    loopback = loopback_port(domain) is not None
+    on_domain = match is not None and _is_host(scheme, match[2].lower(), domain, or_below=True)
+    if match is None or match[5] is not None or not on_domain or not (scheme == "https" or loopback):
+        where = f"an http URL on {domain}" if loopback else f"an https URL on {domain} or below it"
+        raise WrongValue(f"url: {where}, without user, other port or fragment")
+
+
 @lru_cache(maxsize=4096)
 def _is_readable(host: str) -> bool:
     """Return whether every browser can parse a host name. Browsers differ in the ``xn--`` labels that they accept.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
+from typing import Literal, get_args
 
 from .errors import CloseCode, errno_table
+from .model.webhooks import Outcome
 
 PREFIX = "dpresence_"
 _VERIFIERS = ("browserid", "oidc", "none", "ticket", "credential", "key")
@@ -127,6 +128,15 @@ FAMILIES = (
         ("outcome",),
         initial=(("accepted",), ("gone",), ("refused",), ("later",), ("busy",)),
     ),
+    Family("webhooks", "gauge", "Webhooks that a process sends (leased), of these: failing, waiting for a slot, sending.", ("state",)),
+    Family(
+        "webhook_attempts",
+        "counter",
+        "Requests to webhooks: delivered, status (refused by the endpoint), timeout, dns, refused (no connection), tls.",
+        ("outcome",),
+        initial=tuple((outcome,) for outcome in get_args(Outcome)),
+    ),
+    Family("webhook", "histogram", "Duration of requests to webhooks."),
     Family("retry_operations", "gauge", "Operations that wait until a backend is available again."),
     Family("backend_up", "gauge", "1 if the backend answered the last ping of every process, else 0.", ("backend",), "min"),
     Family("backend_errors", "counter", "Errors of a store's driver, and calls without an answer in time.", ("store",)),

@@ -31,11 +31,13 @@ class Observation:
         services, found = self._services, _sum(measures.gauges() for measures in self._stores)
         found |= {f"provider_up {name}": float(client.reached) for name, client in self._clients.providers.items()}
         found |= {"retry_operations": len(services.retries), "feed_lag_seconds": services.fan_out.lag_seconds}
+        found |= services.webhook_sender.gauges()
         return found | self._connections()
 
     def counts(self) -> dict[str, float]:
         """Return the counts so far."""
         found = self.runtime.counts() | _sum(measures.counts() for measures in self._stores)
+        self._services.webhook_sender.seconds.add_to(found, "webhook")
         return found | {f"notifications {reason}": count for reason, count in self._mailbox.discarded.items()}
 
     def _connections(self) -> dict[str, float]:

@@ -15,16 +15,18 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from http.client import HTTPConnection, HTTPException, RemoteDisconnected
-from typing import Any, Literal, cast
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 import gevent
 
 from .networks import look_up
+from .targets import Scheme, Target
 
 Failure = Literal["dns", "refused", "tls", "timeout", "status", "size"]
-Scheme = Literal["https", "http"]
 Resolve = Callable[..., Sequence[tuple[Any, ...]]]
+Prepare = Callable[[], tuple[bytes, Mapping[str, str]]]
+
+__all__ = ["FetchFailed", "Fetcher", "Resolve", "Response", "Scheme", "Target"]
 
 MAX_ADDRESSES = 4
 """Maximum number of addresses of a host name that are tried."""
@@ -34,9 +36,7 @@ LOGGED_CHARACTERS = 100
 """Maximum length of response data in the log."""
 HEADER_BYTES = 32768
 
-_URL = re.compile(r"[!-~]{1,2048}")
 _HEADER = re.compile(r"[ -~]*")
-_PORTS = {"https": 443, "http": 80}
 
 
 class FetchFailed(Exception):
@@ -55,38 +55,6 @@ class FetchFailed(Exception):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.cause}" if self.where else self.cause
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A URL to request, as text: ``https://host/path``, without the query.
-
-    :ivar host: host name or IP address, which the certificate must be valid for.
-    :ivar authority: value of the ``Host`` header.
-    :ivar path: path and query.
-    """
-
-    scheme: Scheme
-    host: str
-    port: int
-    authority: str
-    path: str
-
-    @classmethod
-    def parse(cls, url: str) -> Target:
-        """Return the target of an absolute URL.
-
-        :raises ValueError: the text is not an ASCII URL with http or https, or it contains a user name.
-        """
-        parts = urlsplit(url)
-        if not _URL.fullmatch(url) or parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
-            raise ValueError("not an http(s) URL in ASCII without a user name")
-        scheme = cast(Scheme, parts.scheme)
-        path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
-        return cls(scheme, parts.hostname, parts.port or _PORTS[scheme], parts.netloc, path)
-
-    def __str__(self) -> str:
-        return f"{self.scheme}://{self.authority}{self.path.partition('?')[0]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +146,16 @@ class Fetcher:
         addresses: Sequence[str] = (),
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        prepare: Prepare | None = None,
         statuses: Container[int] = (200,),
+        reads: bool = True,
     ) -> Response:
         """Send a request to the first address that accepts a connection; must be called within ``deadline``.
 
         :param addresses: addresses that were checked before; by default those that ``addresses`` returns.
+        :param prepare: returns the body and the headers in place of those arguments. It is called when the connection, with TLS, is there.
         :param statuses: statuses to accept.
+        :param reads: read the body of the response.
         :raises FetchFailed: there is no response, its status is not accepted, or it is too long.
         """
         addresses = addresses or self.addresses(target)
@@ -191,10 +163,14 @@ class Fetcher:
         with _located(where), self._connect(target, addresses, where) as connection:
             http = HTTPConnection(target.host)
             http.sock = _Bounded(connection, HEADER_BYTES + self._body_bytes)
+            if prepare:
+                body, headers = _prepared(connection, prepare)
             http.request(method, target.path, body, _headers(target, headers or {}))
             with closing(http), http.getresponse() as response:
                 if response.status not in statuses:
                     raise FetchFailed("status", f"status {response.status} {ascii(response.reason)[:LOGGED_CHARACTERS]}")
+                if not reads:
+                    return Response(response.status, b"", "".join(where), response.headers)
                 limit = self._body_bytes
                 if (response.length or 0) > limit or len(received := response.read(limit + 1)) > limit:
                     raise FetchFailed("size", f"status {response.status} with more than {limit} bytes")
@@ -226,6 +202,12 @@ class Fetcher:
                     where.append(f" ({_explain(error)[1]}),")
                 failed = failed if isinstance(failed, ConnectionRefusedError) else error
         raise failed
+
+
+def _prepared(connection: socket.socket, prepare: Prepare) -> tuple[bytes, Mapping[str, str]]:
+    if isinstance(connection, ssl.SSLSocket):
+        connection.do_handshake()
+    return prepare()
 
 
 def _headers(target: Target, more: Mapping[str, str]) -> dict[str, str]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-import gevent
 from gevent.event import Event
 
 from .domains import check_domain, loopback_port
-from .errors import ProofFailed, SettingError, WrongValue
-from .logs import spawn
+from .errors import ProofFailed, WrongValue
 from .networks import is_public, look_up
-from .outbound import Fetcher, FetchFailed, Resolve, Scheme, Target
+from .outbound import FetchFailed, Resolve, Scheme, Target
+from .public_fetcher import public_fetcher
 from .settings import OutboundSettings
-from .slots import Slots
+from .slots import Slots, run_until_wanted
 
 log = logging.getLogger(__name__)
 
@@ -46,21 +44,11 @@ class DomainProofs:
         ports: tuple[int, int] = (443, 80),
     ) -> None:
         self._settings = settings
-        self._is_public = is_public
-        self._allowed = tuple(ipaddress.ip_network(network) for network in settings.allow_networks)
         self._ports = dict(zip(("https", "http"), ports, strict=True))
         self._slots = Slots(FETCHES_IN_FLIGHT, FETCHES_OF_OWNER)
-        try:
-            self._fetcher = Fetcher(
-                self._may_connect,
-                "is not public and not in outbound.allow_networks",
-                seconds=settings.timeout_seconds,
-                body_bytes=settings.body_bytes,
-                ca_file=settings.ca_file,
-                resolve=resolve,
-            )
-        except OSError as error:
-            raise SettingError(f"outbound.ca_file: must be a file with certificates, PEM ({error.strerror})") from None
+        self._fetcher = public_fetcher(
+            settings, seconds=settings.timeout_seconds, body_bytes=settings.body_bytes, resolve=resolve, is_public=is_public
+        )
 
     def fetch(self, domain: str, owner: str = "") -> tuple[str, Scheme]:
         """Fetch ``/__presence`` of a domain; return its text, without byte order mark and surrounding whitespace, and the scheme.
@@ -88,16 +76,8 @@ class DomainProofs:
 
     def _fetch_in_slot(self, domain: str, wanted: Event) -> tuple[str, Scheme] | FetchFailed:
         """Fetch within the deadline, or within ``MIN_FETCH_SECONDS`` while another fetch waits for the slot."""
-        fetch = spawn(self._try, domain)
-        try:
-            fetch.join(MIN_FETCH_SECONDS)
-            gevent.wait((fetch, wanted), count=1)
-            if not fetch.ready():
-                return FetchFailed("timeout", "no answer within 1 s, and another fetch waited", f"https://{domain}{PATH}")
-            outcome: tuple[str, Scheme] | FetchFailed = fetch.get()
-            return outcome
-        finally:
-            fetch.kill()
+        outcome = run_until_wanted(lambda: self._try(domain), wanted, MIN_FETCH_SECONDS)
+        return outcome or FetchFailed("timeout", "no answer within 1 s, and another fetch waited", f"https://{domain}{PATH}")
 
     def _try(self, domain: str) -> tuple[str, Scheme] | FetchFailed:
         try:
@@ -133,11 +113,6 @@ class DomainProofs:
         response = self._fetcher.request("GET", target, addresses=addresses, headers={"Accept": "text/plain, */*"})
         log.info("the proof of %s was fetched: %s", target.authority, response.where)
         return _text(response.body), target.scheme
-
-    def _may_connect(self, address: str) -> bool:
-        ip = ipaddress.ip_address(address)
-        ip = getattr(ip, "ipv4_mapped", None) or ip
-        return self._is_public(address) or any(ip in network for network in self._allowed)
 
 
 def _text(body: bytes) -> str:

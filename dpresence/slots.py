@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
+import gevent
 from gevent.event import Event
 
 from .errors import SlowDown
+from .logs import spawn
+
+T = TypeVar("T")
+
+
+def run_until_wanted(work: Callable[[], T], wanted: Event, least_seconds: float) -> T | None:
+    """Run work that holds a slot and return its result; cut it short, and return None, when another caller waits for the slot.
+
+    :param wanted: the event that ``Slots.slot`` yields.
+    :param least_seconds: seconds that the work has in any case.
+    """
+    run = spawn(_outcome, work)
+    try:
+        run.join(least_seconds)
+        gevent.wait((run, wanted), count=1)
+        if not run.ready():
+            return None
+        result, error = run.get()
+        if error is not None:
+            raise error
+        return result  # type: ignore[no-any-return]
+    finally:
+        run.kill()
+
+
+def _outcome(work: Callable[[], T]) -> tuple[T | None, Exception | None]:
+    """Return the result or the error of work: gevent prints what a greenlet raises."""
+    try:
+        return work(), None
+    except Exception as error:  # raised again by the caller's greenlet
+        return None, error
 
 
 class Slots:

@@ -56,6 +56,9 @@ NOTES = {
     "changeApplication": "A new domain starts over: the application is neither validated nor active, and every grant is revoked.",
     "activateApplication": "Only this answer has the new API key.",
     "newKey": "The previous key works for `presence.key_overlap_seconds` more. Only this answer has the new key.",
+    "putWebhook": "Only the answer 201, to the first one, has the secret. The first message is a snapshot.",
+    "newSecret": "The previous secret signs as well for a day. Only this answer has the new one.",
+    "sendTest": "The answer comes when the endpoint has answered, after 15 s at most.",
     "getPresence": "With `puid`, the answer has these users in the order asked and is not paged.",
     "getFeed": "The frames and rules are those of the channel of an app service (section 5). An event has a frame as its data, and its "
     "cursor as its id. By long poll, the answer is the next `Updates`, or one `Snapshot` with all entries.",

@@ -69,6 +69,16 @@ _ACCOUNT: dict[str, Any] = {
     "inbox": [_ENTRY],
     "complete": True,
 }
+_HOOK: dict[str, Any] = {
+    **{"url": "https://chess.example.org/hooks/presence", "events": ["presence"], "state": "on", "reason": None, "created_at": _AT},
+    **{"cursor": _CURSOR, "failures": 0, "failing_since": None, "next_attempt_at": None},
+}
+_ATTEMPT: dict[str, Any] = {
+    **{"at": _AT + 15_000, "type": "presence.updates", "outcome": "delivered", "status": 204, "error": "", "milliseconds": 48},
+    **{"attempts": 3, "entries": 7, "since": _CURSOR},
+}
+_UPDATES = {"updates": [{"puid": _PUID, "status": "offline", "at": _AT + 15_000, "reason": "lost"}], "cursor": "a09382be157d087b:6"}
+_SNAPSHOT = {"snapshot": [_PRESENT], "last": True, "cursor": _CURSOR}
 _FIGURES: dict[str, Any] = {
     **{"at": _AT, "devices": 2, "users": 1, "applications": 1, "sockets": 4, "unsigned": 0, "behind": 0},
     **{"updates_per_second": 0.02, "updates": 61, "slow_readers": 0},
@@ -106,9 +116,13 @@ EXAMPLES: dict[str, list[Any]] = {
     "Notify": [{"action": "notify", "id": 1, "notifications": [{"puid": _PUID, "message": "Your move", "action": _PLAIN["action"]}]}],
     "Ping": [{"action": "ping", "id": "ping"}],
     "NotifyReply": [{"result": "OK", **_NOTIFIED, "id": 1}],
-    "Snapshot": [{"snapshot": [_PRESENT], "last": True, "cursor": _CURSOR}],
+    "Snapshot": [_SNAPSHOT],
     "StreamEnd": [{"code": 4200, "reason": "the server is stopping; retry_after=2"}],
-    "Updates": [{"updates": [{"puid": _PUID, "status": "offline", "at": _AT + 15_000, "reason": "lost"}], "cursor": "a09382be157d087b:6"}],
+    "Updates": [_UPDATES],
+    # messages to webhooks
+    "UpdatesMessage": [{"type": "presence.updates", "timestamp": "2026-11-22T16:21:52Z", "data": _UPDATES}],
+    "SnapshotMessage": [{"type": "presence.snapshot", "timestamp": "2026-11-22T16:21:37Z", "data": _SNAPSHOT}],
+    "WebhookTestMessage": [{"type": "webhook.test", "timestamp": "2026-11-22T16:21:37Z", "data": {}}],
     # bodies of requests
     "Login": [{"assertion": _ASSERTION}],
     "Logout": [{"everywhere": True}],
@@ -120,6 +134,8 @@ EXAMPLES: dict[str, list[Any]] = {
     "BeginPairing": [{"device": "lamp", "client": "Example lamp"}],
     "RedeemPairing": [{"device_code": "gJ3c0x.."}],
     "StatusChange": [{"status": "unavailable", "until": _AT + 3_600_000}],
+    "WebhookChange": [{"url": "https://chess.example.org/hooks/presence"}],
+    "WebhookReplay": [{"since": _CURSOR}, {"since": None}],
     "PairingAnswer": [{"code": "WDJB-MJHT", "allow": True}],
     "ReadNotifications": [{"notifications": [_NOTIFICATION]}, {"until": _NOTIFICATION}],
     "DevelopmentAssertion": [{"email": _ADA}],
@@ -150,6 +166,10 @@ EXAMPLES: dict[str, list[Any]] = {
     "ApplicationDetails": [{**_APPLICATION, "keys": [{"id": "3S", "created_at": _AT, "last_used": "2026-11-22", "expires_at": None}]}],
     "ApplicationPage": [{"applications": [_APPLICATION]}],
     "NewKey": [{"appid": _APPID, "api_key": _KEY}],
+    "WebhookBody": [_HOOK],
+    "WebhookWithSecret": [{**_HOOK, "cursor": None, "secret": "whsec_xLh7Cn.."}],
+    "WebhookDetails": [{**_HOOK, "log": [_ATTEMPT]}],
+    "AttemptBody": [_ATTEMPT],
     "CurrentUsers": [{"online": 12, "unavailable": 3, "offline": 85, "sockets": 1, "updates": 4051}],
     "NotifyAnswer": [{"result": "OK", **_NOTIFIED}],
     "PresencePage": [{"presence": [_PRESENT]}],

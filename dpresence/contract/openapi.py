@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import errno_table
 from ..messages import Refusal
 from ..settings import Settings
-from . import limits
+from . import limits, webhook_operations
 from .descriptions import FORMS, HEADERS, NOTES, OPTIONAL_FIELDS, PARAMETERS, TEXT
 from .examples import EXAMPLES
 from .operation import Caller, Operation
@@ -57,10 +57,26 @@ def document(settings: Settings, version: str) -> dict[str, Any]:
         "servers": [{"url": settings.identity.home}],
         "tags": [{"name": tag} for tag in OPERATIONS],
         "paths": paths,
+        "webhooks": _webhooks(),
         "components": {"schemas": schemas(), "securitySchemes": security_schemes(settings), "headers": _headers()},
         "x-errnos": errnos(),
         "x-limits": limits.limits(settings, limits.REST),
     }
+
+
+def _webhooks() -> dict[str, Any]:
+    """Return the requests that the service sends to webhooks, by type of message."""
+    headers = [
+        {"name": name, "in": "header", "required": True, "description": about, "schema": TEXT}
+        for name, about in webhook_operations.HEADERS.items()
+    ]
+    responses = {"2XX": {"description": "The message is confirmed"}, "410": {"description": "The webhook is turned off"}}
+    found = {}
+    for kind, name, summary in webhook_operations.MESSAGES:
+        body = {"required": True, "content": {JSON: {"schema": reference(kind)}}}
+        made = {"operationId": name, "summary": summary, "parameters": headers, "requestBody": body, "responses": responses}
+        found[str(EXAMPLES[kind.__name__][0]["type"])] = {"post": made}
+    return found
 
 
 def errnos() -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ from .inbox_operations import NOTIFICATIONS
 from .operation import Operation
 from .personal_operations import DEVICES_AND_ACCOUNT, GRANTS
 from .sign_in_operations import PAIRING, SIGNING_IN
+from .webhook_operations import WEBHOOKS
 
 _PAGED = ("after", "limit")
 _NONE: dict[str, Any] = {"body": Empty, "optional": True}
@@ -115,6 +116,7 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
         ),
         Operation("POST /myapps/{appid}/key", "newKey", "Make a new API key", "user", {200: NewKey}, errnos=(110, 142), **_NONE),
     ),
+    "Webhooks": WEBHOOKS,
     "App services": (
         Operation(
             "GET /myapps/{appid}/presence",

@@ -64,12 +64,25 @@ from .push import NewPushSubscription, PushState, PushSubscriptionBody
 from .refusals import KoReply, Refusal
 from .session import JwkSet, LoggedIn, LoggedOut, Login, Logout, NewTicket
 from .status import OverrideUpdate, StatusBody, StatusChange
+from .webhooks import (
+    AttemptBody,
+    NoData,
+    SnapshotMessage,
+    UpdatesMessage,
+    WebhookBody,
+    WebhookChange,
+    WebhookDetails,
+    WebhookReplay,
+    WebhookTestMessage,
+    WebhookWithSecret,
+)
 
 INCOMING: tuple[Any, ...] = (
     *(StatusUpdate, OverrideUpdate, Acknowledge, MarkRead),  # frames of devices
     *(Authenticate, Notify, Ping),  # frames of app services
     *(Login, Logout, NewApplication, ApplicationChange, NewNotifications, GrantChange, DevelopmentAssertion, Empty),  # bodies
     *(BeginPairing, RedeemPairing, PairingAnswer, StatusChange, Hours, GrantRequest, ReadNotifications, DeviceChange, NewPushSubscription),
+    *(WebhookChange, WebhookReplay),
 )
 """Every frame and body that the service receives."""
 
@@ -81,6 +94,8 @@ OUTGOING: tuple[Any, ...] = (
     *(NotifyAnswer, PresencePage, GrantQuestion, NewGrant, GrantBody, GrantPage, DeviceList, AccountDocument),
     *(StartedPairing, NewCredential, PairingQuestion, PairingAnswered, StatusBody, HoursBody, InboxPage, KnownDeviceBody),
     *(PushState, PushSubscriptionBody),
+    *(WebhookBody, WebhookWithSecret, WebhookDetails, AttemptBody),
+    *(UpdatesMessage, SnapshotMessage, WebhookTestMessage),  # messages to webhooks
     *(Heartbeat, Alive, Version, Figures),
 )
 """Every frame and body that the service sends."""
@@ -101,6 +116,7 @@ __all__ = [
     "ApplicationChange",
     "ApplicationDetails",
     "ApplicationPage",
+    "AttemptBody",
     "AuthReply",
     "Authenticate",
     "BackendHealth",
@@ -146,6 +162,7 @@ __all__ = [
     "NewNotifications",
     "NewPushSubscription",
     "NewTicket",
+    "NoData",
     "NotificationResult",
     "Notifications",
     "Notify",
@@ -169,6 +186,7 @@ __all__ = [
     "Refusal",
     "SessionBody",
     "Snapshot",
+    "SnapshotMessage",
     "StartedPairing",
     "StatusBody",
     "StatusChange",
@@ -180,7 +198,14 @@ __all__ = [
     "Unread",
     "UpdateEntry",
     "Updates",
+    "UpdatesMessage",
     "Version",
+    "WebhookBody",
+    "WebhookChange",
+    "WebhookDetails",
+    "WebhookReplay",
+    "WebhookTestMessage",
+    "WebhookWithSecret",
     "action_of",
     "checked_label",
     "encode",

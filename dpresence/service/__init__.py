@@ -19,6 +19,7 @@ from ..metrics import Metrics
 from ..proofs import DomainProofs
 from ..push import PushServices
 from ..settings import Settings
+from ..webhook_requests import WebhookRequests
 from .accounts import Accounts
 from .administration import log_notes
 from .api_keys import ApiKeys
@@ -52,6 +53,8 @@ from .recovery import Recovery
 from .retry import RetryQueue
 from .schedule import Schedule
 from .signals import Signal
+from .webhook_sender import WebhookSender
+from .webhooks import Webhooks
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +70,7 @@ class Services:
         verifiers: Verifiers,
         proofs: DomainProofs,
         push_services: PushServices,
+        requests: WebhookRequests,
         hub: Hub,
         metrics: Metrics,
         settings: Settings,
@@ -117,6 +121,8 @@ class Services:
         self.notifications = Notifications(
             directory, tracker, mailbox, self.delivery, self.pushes, self.retries, hub, metrics, settings.presence, clock
         )
+        self.webhooks = Webhooks(directory, tracker, clock)
+        self.webhook_sender = WebhookSender(directory, tracker, self.feeds, hub, requests, metrics, clock)
         self.reconciliation = Reconciliation(directory, tracker, self.grants)
         self.recovery = Recovery(
             hub, self.devices, self.grants, self.accounts, self.outbox, self.retries, self.reconciliation, self.fan_out, self.delivery
@@ -179,10 +185,12 @@ class Services:
         elif topic == "application":
             self.hub.check_application(owner)
             self.delivery.resume(owner)
+            self.webhook_sender.check(owner)
 
     def finish(self) -> None:
         """Apply pending retries and outbox entries at the end of this process. Other processes apply the entries that remain."""
         try:
+            self.webhook_sender.release()
             self.retries.flush()
             left = self.outbox.flush()
         except BackendUnavailable as error:

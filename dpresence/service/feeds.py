@@ -108,9 +108,9 @@ class Feeds:
         """Return the offset of a cursor; see ``Tracker.offset``."""
         return self._tracker.offset(appid, cursor)
 
-    def read(self, appid: str, offset: int) -> Sequence[FeedEntry] | None:
+    def read(self, appid: str, offset: int, limit: int = MAX_ENTRIES) -> Sequence[FeedEntry] | None:
         """Return the next updates after an offset; None if some of them have been deleted."""
-        return self._tracker.read(appid, offset, MAX_ENTRIES)
+        return self._tracker.read(appid, offset, limit)
 
     def read_now(self, appid: str, offset: int) -> Sequence[FeedEntry] | None:
         """Return the updates of a signal after an offset, without waiting; None if they must be read with ``read``."""

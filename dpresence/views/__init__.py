@@ -37,6 +37,7 @@ def includeme(config: Configurator) -> None:
         "provider",
         "signin",
         "applications",
+        "webhooks",
         "grants",
         "notifications",
         "inbox",

@@ -23,6 +23,7 @@ from .schedule import ScheduleStore
 from .sessions import SessionStore
 from .tickets import TicketStore
 from .values import GrantWithApplication, OutboxEntry, OutboxKind, Redeemed, Requester, SignedIn
+from .webhooks import WebhookStore
 
 __all__ = ["Directory", "GrantWithApplication", "OutboxEntry", "OutboxKind", "PairedDevice", "Redeemed", "Requester", "SignedIn"]
 
@@ -38,6 +39,7 @@ class Directory(
     GrantStore,
     PushStore,
     ScheduleStore,
+    WebhookStore,
 ):
     """Durable facts. Times are milliseconds since the epoch.
 
@@ -73,7 +75,7 @@ class Directory(
     @abstractmethod
     def sweep(self) -> int:
         """Delete all rows that have expired: sessions, tickets, pairings, device credentials, used assertions, logouts
-        of providers and retired keys.
+        of providers, retired keys and old attempts of webhooks.
 
         :returns: the number of deleted rows.
         """

@@ -9,11 +9,12 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, LargeBinary, Table, UniqueConstraint, false
 
 from .columns import Text, metadata, part_of, partial_index
+from .webhook_tables import webhook_attempts, webhooks
 
 __all__ = [
-    "accounts", "api_keys", "applications", "device_credentials", "grants", "inbox", "known_devices", "metadata", "notifications",
+    "Text", "accounts", "api_keys", "applications", "device_credentials", "grants", "inbox", "known_devices", "metadata", "notifications",
     "outbox", "pairings", "provider_logouts", "push_subscriptions", "pushes", "received_unseen", "service", "sessions", "tickets",
-    "used_assertions",
+    "used_assertions", "webhook_attempts", "webhooks",
 ]  # fmt: skip
 
 service = Table(

@@ -22,6 +22,7 @@ from .directory_schedule import ScheduleContract
 from .directory_succession import SuccessionContract
 from .directory_tickets import TicketContract
 from .directory_values import CALLS
+from .directory_webhooks import WebhooksContract
 
 
 class DirectoryContract(
@@ -39,6 +40,7 @@ class DirectoryContract(
     OutboxContract,
     ScheduleContract,
     OperatorContract,
+    WebhooksContract,
 ):
     def test_the_stamp_that_was_written_first_stands(self, backend):
         assert backend.claim_mode("development") == "development"

@@ -10,9 +10,11 @@ import pytest
 from dpresence.backends.directory import Directory
 from dpresence.errors import Conflict, DomainNotValidated, SessionEnded
 from dpresence.model import Grant
+from dpresence.model.webhooks import Webhook
 
 from .directory_values import APPLICATION, IDENTITY, KEY, LATER, NOW, PAIRING, SESSION, SUBSCRIPTION, TICKET, application, grant, person
 
+WEBHOOK = Webhook("app-1", "https://chess.example.org/hook", "presence", "whsec_x", NOW)
 OTHER = replace(IDENTITY, issuer="new.example.org")
 
 ENDS = {
@@ -42,6 +44,9 @@ CHANGES = {
     "set_override": lambda it, jane, who: it.set_override(jane.id, "offline", None, who),
     "set_hours": lambda it, jane, who: it.set_hours(jane.id, '{"zone":"UTC","weekly":[{"days":["mon"],"from":"01:00","to":"02:00"}]}', who),
     "change_grant": lambda it, jane, who: it.change_grant("app-1", jane.id, {"paused": True}, NOW, who),
+    "put_webhook": lambda it, jane, who: it.put_webhook(replace(WEBHOOK, url="https://chess.example.org/new"), APPLICATION.domain, who),
+    "change_webhook": lambda it, jane, who: it.change_webhook("app-1", {"secret": "whsec_new"}, who),
+    "delete_webhook": lambda it, jane, who: it.delete_webhook("app-1", who),
     "revoke": lambda it, jane, who: it.revoke("app-1", jane.id, who),
 }
 """Every change that a person asks for; a method that takes ``requester`` is missing here until it is added."""
@@ -52,6 +57,7 @@ def stored(backend: Directory, user: str) -> list[object]:
     apps = [backend.application(appid) for appid in ("app-1", "app-2", "app-3")]
     accounts = [backend.account(user), backend.grants_of_user(user), list(backend.sessions(user, NOW)), list(backend.tickets(user, NOW))]
     accounts += [backend.waiting_pairing(PAIRING.code, NOW), list(backend.known_devices(user)), list(backend.push_subscriptions(user))]
+    accounts += [backend.webhook("app-1")]
     return [*apps, *accounts, list(backend.keys("app-1", NOW)), list(backend.outbox(None, 0, 100))]
 
 
@@ -63,6 +69,7 @@ class AuthorityContract:
         grant(backend, proven, jane)
         backend.add_pairing(PAIRING)
         backend.put_push_subscription(replace(SUBSCRIPTION, id="browser-0", user=jane.id, session=None), 10)
+        backend.put_webhook(WEBHOOK, APPLICATION.domain)
 
     def test_every_change_that_a_person_asks_for_is_tried(self):
         methods = inspect.getmembers(Directory, inspect.isfunction)

@@ -25,6 +25,7 @@ from dpresence.model import (
     Session,
     Ticket,
 )
+from dpresence.model.webhooks import Webhook, WebhookAttempt
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
 NOW = time.time_ns() // 1_000_000
@@ -123,6 +124,15 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "set_hours": lambda it: it.set_hours("jane", None),
     "due": lambda it: it.due(10),
     "make_due_changes": lambda it: it.make_due_changes(["jane"]),
+    "webhook": lambda it: it.webhook("app-1"),
+    "put_webhook": lambda it: it.put_webhook(Webhook("app-1", "", "", "", NOW), "", None),
+    "change_webhook": lambda it: it.change_webhook("app-1", {"cursor": ""}),
+    "delete_webhook": lambda it: it.delete_webhook("app-1"),
+    "lease_webhooks": lambda it: it.lease_webhooks("a", 60, 20, 10),
+    "release_webhooks": lambda it: it.release_webhooks("a"),
+    "leased_webhook": lambda it: it.leased_webhook("app-1", "a"),
+    "record_attempt": lambda it: it.record_attempt(WebhookAttempt("app-1", NOW, "webhook.test", "delivered", 200, "", 1)),
+    "webhook_attempts": lambda it: it.webhook_attempts("app-1", 10),
     "outbox": lambda it: it.outbox("jane", 0, 10),
     "clear_outbox": lambda it: it.clear_outbox([1]),
     "revoke": lambda it: it.revoke("app-1", "jane"),

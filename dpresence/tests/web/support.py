@@ -36,6 +36,7 @@ class ProofServer:
     def __init__(self) -> None:
         self.answer: tuple[int, str] = (200, "")
         self.paths: list[str] = []
+        self.posted: list[tuple[dict[str, str], bytes]] = []
         proof = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -46,6 +47,13 @@ class ProofServer:
                 self.send_header("Location", "http://127.0.0.1:1/")
                 self.end_headers()
                 self.wfile.write(body.encode())
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                proof.posted.append(({name.lower(): value for name, value in self.headers.items()}, body))
+                self.send_response(proof.answer[0])
+                self.send_header("Location", "http://127.0.0.1:1/")
+                self.end_headers()
 
             def log_message(self, *_: Any) -> None:
                 pass

@@ -30,8 +30,8 @@ from dpresence.service import feeds
 from dpresence.settings import ProviderSettings
 from dpresence.tests.push_service import key_file
 from dpresence.tests.support import WITH_TOKEN, FakeConnection, text_of
-from dpresence.tests.web.streams import stream
 from dpresence.tests.web.support import AUDIENCE, App, Browser, World
+from dpresence.tests.web.wire_feeds import feed, webhooks
 
 RECORDED = Path(__file__).with_name("wire_bytes.txt")
 ANN, BOB, DEV = "ann@example.org", "bob@example.org", "dev@example.org"
@@ -48,6 +48,8 @@ CHANGING = [
     (r"127\.0\.0\.1:\d+", "chess.example.org"),
     (r"[A-Z]{4}-[A-Z]{4}", "WDJB-MJHT"),
     (r'"(pid|memory_bytes)":\d+', r'"\1":1'),
+    (r"whsec_[^\"]+", "whsec_0"),
+    (r'"milliseconds":\d+', '"milliseconds":1'),
     (r'"key":"B[\w-]{86}"', '"key":"0"'),
 ]
 
@@ -122,6 +124,7 @@ def test_the_bytes_of_every_body_and_frame_are_those_recorded(recorder: Recorder
     account(recorder, ann, dev, monkeypatch)
     pairing(recorder, ann)
     feed(recorder, app)
+    webhooks(recorder, app)
     (tmp_path / RECORDED.name).write_text("\n".join([*recorder.lines, ""]), encoding="utf-8")  # replaces the file if the change is meant
     assert recorder.lines == recorded()
 
@@ -268,16 +271,6 @@ def app_service(recorder: Recorder, app: App, puids: list[str], monkeypatch: pyt
     world.settle()
     recorder.frames(channel)
     recorder.frames(world.service(app, cursor))
-
-
-def feed(recorder: Recorder, app: App) -> None:
-    world, as_service = recorder.world, {"Authorization": f"Bearer {app.key}"}
-    snapshot = recorder.call("Snapshot", world.browser(), "GET", f"/myapps/{app.id}/feed?wait=0", **as_service)
-    recorder.call("Updates", world.browser(), "GET", f"/myapps/{app.id}/feed?wait=0&since={snapshot['cursor']}", **as_service)
-    opened = stream(world, app, f"?since={snapshot['cursor']}")
-    opened.close(4200, "the server is stopping; retry_after=2")
-    for name, data in zip(("AuthReply", "OkReply", "StreamEnd"), re.findall(rb"data: (.*)\n", opened.written), strict=True):
-        recorder.add(name, data)
 
 
 def account(recorder: Recorder, ann: Browser, dev: Browser, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ from .rows import ACCOUNTS, APPLICATIONS, CREDENTIALS, GRANTS, KEYS, PAIRINGS, S
 from .schedule import SqlSchedule
 from .sessions import PARALLEL_MS, SqlSessions
 from .tickets import UNUSED, SqlTickets
+from .webhooks import ATTEMPTS, ATTEMPTS_MS, SqlWebhooks
 
 __all__ = ["ACCOUNTS", "APPLICATIONS", "GRANTS", "KEYS", "PARALLEL_MS", "SESSIONS", "TICKETS", "SqlDirectory"]
 
@@ -41,6 +42,7 @@ class SqlDirectory(
     SqlGrants,
     SqlPushes,
     SqlSchedule,
+    SqlWebhooks,
     Directory,
 ):
     """Durable facts in a ``Database`` that is shared with the mailbox. Closing either backend closes the database.
@@ -95,6 +97,7 @@ class SqlDirectory(
         deleted += CREDENTIALS.delete(connection, tables.device_credentials.c.expires_at <= now)
         deleted += SESSIONS.delete(connection, tables.sessions.c.expires_at <= now)
         deleted += KEYS.delete(connection, tables.api_keys.c.retires_at <= now)
+        deleted += ATTEMPTS.delete(connection, tables.webhook_attempts.c.at <= now - ATTEMPTS_MS)
         for table in (tables.used_assertions, tables.provider_logouts, tables.push_subscriptions, tables.pushes):
             deleted += connection.execute(delete(table).where(table.c.expires_at <= now)).rowcount
         return deleted

@@ -18,6 +18,7 @@ from ..applications import ApplicationStore
 from . import outbox
 from .requester_checks import check_owner, lock_account, lock_own_application
 from .rows import APPLICATIONS, GRANTS, KEYS
+from .webhooks import delete_webhook
 
 
 class SqlApplications(ApplicationStore):
@@ -79,6 +80,7 @@ class SqlApplications(ApplicationStore):
     ) -> tuple[Application, Sequence[Grant]] | None:
         check_owner(connection, appid, requester)
         changed = _change(connection, changes, applications.c.id == appid)
+        delete_webhook(connection, appid)  # its URL is on the former domain
         return (changed, _end_grants(connection, appid)) if changed else None
 
     @transaction()

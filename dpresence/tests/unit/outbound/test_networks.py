@@ -12,6 +12,7 @@ import pytest
 
 from dpresence.errors import SettingError
 from dpresence.proofs import DomainProofs
+from dpresence.public_fetcher import public_fetcher
 from dpresence.settings import OutboundSettings
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
@@ -89,10 +90,10 @@ def test_an_allowed_network_is_fetched_from_although_it_is_not_public(fetch, cer
 
 @pytest.mark.parametrize(("allowed", "address"), [("10.0.0.0/8", "10.1.2.3"), ("10.0.0.0/8", "::ffff:10.1.2.3"), ("fd00::/8", "fd00::1")])
 def test_only_what_is_in_an_allowed_network_may_be_connected_to(allowed: str, address: str) -> None:
-    assert DomainProofs(OutboundSettings(allow_networks=(allowed,)))._may_connect(address)
+    assert public_fetcher(OutboundSettings(allow_networks=(allowed,)), seconds=1, body_bytes=1)._may_connect(address)
     for other in ("11.0.0.1" if allowed[0] == "f" else "192.168.0.1", "127.0.0.1", "169.254.169.254", "fe80::1"):
         if other != "11.0.0.1":
-            assert not DomainProofs(OutboundSettings(allow_networks=(allowed,)))._may_connect(other)
+            assert not public_fetcher(OutboundSettings(allow_networks=(allowed,)), seconds=1, body_bytes=1)._may_connect(other)
 
 
 def test_an_authority_of_the_operator_s_own_is_trusted_besides_the_system_s(fetch, certificates) -> None:

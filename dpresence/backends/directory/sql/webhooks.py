@@ -1,0 +1,149 @@
+"""Webhooks in an SQL database."""
+# ruff: noqa: D102 - the abstract base documents each method
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import ColumnElement, Connection, and_, case, insert, or_, select, update
+
+from ....errors import DomainNotValidated
+from ....model.webhooks import Webhook, WebhookAttempt
+from ...sql.engine import Database
+from ...sql.rows import Rows, insert_new
+from ...sql.tables import applications
+from ...sql.tables import webhook_attempts as attempts
+from ...sql.tables import webhooks as table
+from ...sql.transactions import nondurable, reading, transaction
+from .. import Requester
+from ..webhooks import WebhookStore
+from .requester_checks import check_owner, lock_own_application
+
+WEBHOOKS = Rows(table, Webhook)
+ATTEMPTS = Rows(attempts, WebhookAttempt)
+ATTEMPTS_MS = 7 * 86_400_000
+"""Milliseconds for which attempts are stored."""
+_MINUTE_MS = 60_000
+_TURNED_ON: dict[str, object] = {"off_at": None, "off_reason": None, "failures": 0, "failing_since": None, "next_at": None}
+"""Fields of a webhook that was just turned on."""
+_SENDABLE = table.c.appid.in_(select(applications.c.id).where(applications.c.active, applications.c.validated_scheme.is_not(None)))
+
+
+class SqlWebhooks(WebhookStore):
+    """See ``WebhookStore``."""
+
+    database: Database
+
+    @reading()
+    def webhook(self, connection: Connection, appid: str) -> Webhook | None:
+        return WEBHOOKS.find(connection, table.c.appid == appid)
+
+    @transaction()
+    def put_webhook(self, connection: Connection, webhook: Webhook, domain: str, requester: Requester | None = None) -> bool:
+        application = lock_own_application(connection, webhook.appid, requester)
+        if not application.valid_domain or application.domain != domain:
+            raise DomainNotValidated
+        if insert_new(connection, table, **WEBHOOKS.values(webhook)):
+            return True
+        given = {"url": webhook.url, "events": webhook.events, **_TURNED_ON}
+        connection.execute(update(table).where(table.c.appid == webhook.appid).values(given))
+        return False
+
+    @transaction()
+    def change_webhook(
+        self, connection: Connection, appid: str, changes: Mapping[str, object], requester: Requester | None = None
+    ) -> Webhook | None:
+        check_owner(connection, appid, requester)
+        if WEBHOOKS.lock_for_update(connection, table.c.appid == appid) is None:
+            return None
+        connection.execute(update(table).where(table.c.appid == appid).values(changes))
+        return WEBHOOKS.find(connection, table.c.appid == appid)
+
+    @transaction()
+    def delete_webhook(self, connection: Connection, appid: str, requester: Requester | None = None) -> bool:
+        check_owner(connection, appid, requester)
+        return delete_webhook(connection, appid)
+
+    def lease_webhooks(self, sender: str, seconds: float, renew_seconds: float, limit: int) -> Sequence[str]:
+        if self._any_to_lease(sender, renew_seconds):
+            return self._lease(sender, seconds, renew_seconds, limit)
+        return self._leased(sender)
+
+    @reading()
+    def _any_to_lease(self, connection: Connection, sender: str, renew_seconds: float) -> bool:
+        now = self.database.now(connection)
+        return connection.scalar(select(table.c.appid).where(_to_lease(sender, now, renew_seconds)).limit(1)) is not None
+
+    @reading()
+    def _leased(self, connection: Connection, sender: str) -> Sequence[str]:
+        return connection.scalars(select(table.c.appid).where(*_leased_by(sender, self.database.now(connection)))).all()
+
+    @nondurable()
+    def _lease(self, connection: Connection, sender: str, seconds: float, renew_seconds: float, limit: int) -> Sequence[str]:
+        now = self.database.now(connection)
+        until = now + int(seconds * 1000)
+        query = select(table.c.appid).where(_to_lease(sender, now, renew_seconds)).order_by(table.c.appid)
+        free = connection.scalars(query.where(table.c.leased_until <= now).limit(limit).with_for_update(skip_locked=True)).all()
+        mine = connection.scalars(query.where(table.c.leased_until > now).with_for_update(skip_locked=True)).all()
+        connection.execute(update(table).where(table.c.appid.in_([*free, *mine])).values(sender=sender, leased_until=until))
+        return connection.scalars(select(table.c.appid).where(*_leased_by(sender, now))).all()
+
+    @nondurable()
+    def release_webhooks(self, connection: Connection, sender: str) -> None:
+        connection.execute(update(table).where(table.c.sender == sender).values(leased_until=0))
+
+    @reading()
+    def leased_webhook(self, connection: Connection, appid: str, sender: str) -> Webhook | None:
+        return WEBHOOKS.find(connection, table.c.appid == appid, *_leased_by(sender, self.database.now(connection)))
+
+    @nondurable()
+    def record_attempt(
+        self,
+        connection: Connection,
+        attempt: WebhookAttempt,
+        before: Webhook | None = None,
+        after: Webhook | None = None,
+        sender: str = "",
+    ) -> bool:
+        found = WEBHOOKS.lock_for_update(connection, table.c.appid == attempt.appid)
+        if found is None:  # its attempts end with it
+            return False
+        _add_attempt(connection, attempt)
+        if before is None or after is None or found != before:
+            return False
+        mine = (table.c.appid == attempt.appid, table.c.sender == sender)
+        return connection.execute(update(table).where(*mine).values(WEBHOOKS.values(after))).rowcount > 0
+
+    @reading()
+    def webhook_attempts(self, connection: Connection, appid: str, limit: int) -> Sequence[WebhookAttempt]:
+        return ATTEMPTS.all(connection, attempts.c.appid == appid, order_by=attempts.c.id.desc(), limit=limit)
+
+
+def delete_webhook(connection: Connection, appid: str) -> bool:
+    """Delete the webhook of an application and its attempts; return False without one."""
+    deleted = WEBHOOKS.delete(connection, table.c.appid == appid)
+    ATTEMPTS.delete(connection, attempts.c.appid == appid)
+    return deleted > 0
+
+
+def _to_lease(sender: str, now: int, renew_seconds: float) -> ColumnElement[bool]:
+    """Return the condition for webhooks that nobody has leased, and for those of ``sender`` whose lease ends soon."""
+    ending = and_(table.c.sender == sender, table.c.leased_until <= now + int(renew_seconds * 1000))
+    return and_(or_(table.c.leased_until <= now, ending), table.c.off_at.is_(None), _SENDABLE)
+
+
+def _leased_by(sender: str, now: int) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for webhooks that a process has leased and may send."""
+    return table.c.sender == sender, table.c.leased_until > now, table.c.off_at.is_(None), _SENDABLE
+
+
+def _add_attempt(connection: Connection, attempt: WebhookAttempt) -> None:
+    newest = select(attempts.c.id).where(attempts.c.appid == attempt.appid).order_by(attempts.c.id.desc()).limit(1)
+    if attempt.outcome == "delivered" and (number := connection.scalar(newest)) is not None:
+        same = (attempts.c.type == attempt.type, attempts.c.outcome == "delivered", attempts.c.at > attempt.at - _MINUTE_MS)
+        longest = case((attempts.c.milliseconds > attempt.milliseconds, attempts.c.milliseconds), else_=attempt.milliseconds)
+        sums = {"attempts": attempts.c.attempts + 1, "entries": attempts.c.entries + attempt.entries}
+        changed = update(attempts).where(attempts.c.id == number, *same).values(**sums, milliseconds=longest, status=attempt.status)
+        if connection.execute(changed).rowcount:
+            return
+    connection.execute(insert(attempts).values(ATTEMPTS.values(attempt)))

@@ -1,0 +1,151 @@
+"""The messages of a webhook: what comes next in its application's feed, as updates or as a snapshot (docs/protocol.md, section 6)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from ..backends.directory import Directory
+from ..clock import Clock
+from ..messages import NoData, Snapshot, SnapshotMessage, Updates, UpdatesMessage, WebhookTestMessage, encode, or_unset
+from ..model import FeedEntry
+from ..model.webhooks import MessageType, Webhook
+from ..webhook_requests import SignedMessage, sign
+from .feeds import Feeds
+
+ENTRIES = 100
+"""Maximum number of updates, or of users in a snapshot, in one message."""
+
+
+class Changed(Exception):
+    """The message cannot be sent: there is none any more, or what it was made from has changed."""
+
+
+class Progress:
+    """The part of a webhook's position that only its sender has.
+
+    :ivar snapshot: series and feed offset of the snapshot in progress, None without one.
+    :ivar after: the last PUID of it that was confirmed.
+    :ivar batch_end: offset of the last update of the message that failed; None without one.
+    :ivar due_at: time (ms) at which to look at the webhook again; None without one.
+    :ivar sent_at: monotonic time of the last message, seconds.
+    :ivar failing: the last attempt failed.
+    """
+
+    __slots__ = ("after", "batch_end", "due_at", "failing", "sent_at", "snapshot")
+
+    def __init__(self) -> None:
+        self.snapshot: tuple[int, int] | None = None
+        self.after = ""
+        self.batch_end: int | None = None
+        self.due_at: int | None = None
+        self.sent_at = float("-inf")
+        self.failing = False
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that is ready to be sent.
+
+    :param entries: number of its updates or users.
+    :param cursor: the cursor of the webhook once this message is confirmed.
+    :param offset: offset of its last update, 0 for a snapshot.
+    :param after: for a snapshot, the PUID after which the next page begins, None on the last page.
+    """
+
+    type: MessageType
+    signed: SignedMessage
+    entries: int = 0
+    cursor: str = ""
+    offset: int = 0
+    after: str | None = None
+
+
+class WebhookMessages:
+    """Makes the messages of webhooks. Nothing is stored between two attempts, so that what was revoked is not sent."""
+
+    def __init__(self, directory: Directory, feeds: Feeds, clock: Clock) -> None:
+        self._directory = directory
+        self._feeds = feeds
+        self._clock = clock
+
+    def offset(self, webhook: Webhook) -> int | None:
+        """Return the offset after which updates follow; None if a snapshot is due."""
+        return self._feeds.offset(webhook.appid, webhook.cursor) if webhook.cursor else None
+
+    def waiting(self, webhook: Webhook, offset: int) -> int:
+        """Return how many updates wait, counted up to those of one message; one if only a read of them tells that they were deleted."""
+        updates = self._feeds.read(webhook.appid, offset, ENTRIES)
+        return 1 if updates is None else len(updates)
+
+    def hold_seconds(self, webhook: Webhook) -> float:
+        """Return for how many seconds a snapshot is held back; see ``Feeds.hold_seconds``.
+
+        :raises Changed: the application does not exist any more.
+        """
+        application = self._directory.application(webhook.appid)
+        if application is None:
+            raise Changed
+        return self._feeds.hold_seconds(application)
+
+    def updates(self, webhook: Webhook, progress: Progress, offset: int) -> Message:
+        """Return the message with the updates after an offset; after a failure with the same ones, as far as they are still there.
+
+        :raises Changed: there are none.
+        """
+        updates: Sequence[FeedEntry] = self._feeds.read(webhook.appid, offset, ENTRIES) or ()
+        end = progress.batch_end
+        if end is not None:
+            updates = [update for update in updates if update.offset <= end] or updates
+        if not updates:
+            raise Changed
+        last = updates[-1].offset
+        data = Updates.of(updates, self._feeds.cursor(last))
+        made = UpdatesMessage(timestamp=_text(max(update.at for update in updates)), data=data)
+        signed = self._sign(webhook, encode(data), encode(made))
+        return Message("presence.updates", signed, len(updates), data.cursor, last)
+
+    def page(self, webhook: Webhook, progress: Progress) -> Message:
+        """Return the message with the next page of a snapshot.
+
+        The statuses are the present ones. The updates since the snapshot began follow it.
+
+        :raises Changed: the application does not exist any more.
+        """
+        application = self._directory.application(webhook.appid)
+        if application is None:
+            raise Changed
+        if progress.snapshot is None or progress.snapshot[0] != webhook.series:
+            progress.snapshot, progress.after = (webhook.series, self._feeds.snapshot(application)[0]), ""
+        cursor = self._feeds.cursor(progress.snapshot[1])
+        entries, after = self._feeds.presence_page(application, progress.after, ENTRIES)
+        data = Snapshot(entries, last=after is None, cursor=or_unset(cursor if after is None else None))
+        made = SnapshotMessage(timestamp=_text(self._clock.now()), data=data)
+        signed = self._sign(webhook, f"{cursor} {progress.after} ".encode() + encode(data), encode(made))
+        return Message("presence.snapshot", signed, len(entries), cursor if after is None else "", after=after)
+
+    def test(self, webhook: Webhook) -> Message:
+        """Return a test message."""
+        now = self._clock.now()
+        made = WebhookTestMessage(timestamp=_text(now), data=NoData())
+        return Message("webhook.test", self._sign(webhook, str(now).encode(), encode(made)))
+
+    def _sign(self, webhook: Webhook, content: bytes, body: bytes) -> SignedMessage:
+        """Return a body with its headers.
+
+        :param content: determines the id of the message.
+        """
+        digest = sha256(f"{webhook.appid} {webhook.series} ".encode() + content).digest()
+        message_id = f"msg_{base64.urlsafe_b64encode(digest[:18]).decode()}"
+        keys = [webhook.secret]
+        if webhook.previous_secret and (webhook.previous_until or 0) > self._clock.steady.now():
+            keys.append(webhook.previous_secret)
+        return sign(message_id, self._clock.now() // 1000, body, keys)
+
+
+def _text(at: int) -> str:
+    """Return a time (ms) as RFC 3339, in whole seconds."""
+    return datetime.fromtimestamp(at // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

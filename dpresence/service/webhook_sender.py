@@ -1,0 +1,275 @@
+"""Sends the messages of webhooks: one process at a time for each application, in order, again after failures (decision 0038)."""
+
+from __future__ import annotations
+
+import logging
+import random
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from time import perf_counter
+
+from ..backends.directory import Directory
+from ..backends.tracker import Tracker
+from ..clock import Clock
+from ..errors import DomainNotValidated, NotFound, SlowDown
+from ..hub import Hub
+from ..limits import RateLimit
+from ..measures import Histogram
+from ..metrics import Metrics
+from ..model import Application
+from ..model.webhooks import OffReason, Webhook, WebhookAttempt
+from ..slots import Slots, run_until_wanted
+from ..targets import Target
+from ..webhook_requests import SECONDS, Result, SignedMessage, WebhookRequests
+from .coalescer import Coalescer
+from .feeds import Feeds
+from .scheduling import yield_to_loop
+from .webhook_messages import ENTRIES, Changed, Message, Progress, WebhookMessages
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 60.0
+RENEW_SECONDS = 25.0
+"""Leases that end within this time are renewed; an attempt ends before."""
+LEASE_CHECK_SECONDS = 5
+DUE_CHECK_SECONDS = 0.25
+BATCH_SECONDS = 1.0
+"""Minimum seconds between two messages to a webhook, unless a full one waits."""
+IN_FLIGHT, FAILING_IN_FLIGHT = 100, 20
+"""Maximum number of attempts at the same time: after a success or as the first one, and after a failure."""
+MIN_SECONDS = 1.0
+"""Seconds after which an attempt ends if another one waits for its slot."""
+RETRY_SECONDS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+"""Seconds after each consecutive failure, the schedule of Standard Webhooks; the last one is repeated."""
+_JITTER = 0.1
+_PATIENCE_SECONDS = 30
+_NEW_LEASES = 100
+_FAILING_MS = 5 * 86_400_000
+"""Milliseconds of failures after which a webhook is turned off."""
+_GONE = 410
+_TESTS_PER_MINUTE = 10
+
+
+class WebhookSender:
+    """Sends the messages of the webhooks that this process has leased.
+
+    :ivar seconds: durations of attempts.
+    """
+
+    def __init__(
+        self, directory: Directory, tracker: Tracker, feeds: Feeds, hub: Hub, requests: WebhookRequests, metrics: Metrics, clock: Clock
+    ) -> None:
+        self._directory = directory
+        self._tracker = tracker
+        self._hub = hub
+        self._requests = requests
+        self._metrics = metrics
+        self._clock = clock
+        self._messages = WebhookMessages(directory, feeds, clock)
+        self._id = secrets.token_urlsafe(12)
+        self._leased: dict[str, Progress] = {}
+        self._may_send_until = float("-inf")  # monotonic
+        self._work = Coalescer("the delivery to a webhook", self._send_all)
+        self._leasing = Coalescer("the lease of webhooks", lambda _: self.lease())
+        self._slots = {False: Slots(IN_FLIGHT, 1), True: Slots(FAILING_IN_FLIGHT, 1)}  # by whether the last attempt failed
+        self._tests = RateLimit("too many tests of this webhook", _TESTS_PER_MINUTE, 60, clock)
+        self._sending = 0
+        self.seconds = Histogram()
+
+    # -- which webhooks this process sends
+
+    def lease(self) -> None:
+        """Renew the leases of this process, and lease webhooks that no process sends.
+
+        :raises BackendUnavailable: the directory is unavailable; nothing is sent until the next run succeeds.
+        """
+        began = self._clock.monotonic()
+        leased = self._directory.lease_webhooks(self._id, LEASE_SECONDS, RENEW_SECONDS, _NEW_LEASES)
+        self._may_send_until = began + RENEW_SECONDS
+        for appid in self._leased.keys() - set(leased):
+            self._forget(appid)
+        for appid in leased:
+            if appid not in self._leased:
+                self._leased[appid] = Progress()
+                self._hub.follow(appid, partial(self._work.request, appid))
+                self._work.request(appid)
+
+    def check(self, appid: str) -> None:
+        """Look at a webhook that may have been changed, and lease it if no process has. Does not block."""
+        if appid in self._leased:
+            self._work.request(appid)
+        self._leasing.request()
+
+    def run_due(self) -> None:
+        """Look at the webhooks whose time has come."""
+        now = self._clock.steady.now()
+        for appid, progress in list(self._leased.items()):
+            if progress.due_at is not None and progress.due_at <= now:
+                progress.due_at = None
+                self._work.request(appid)
+
+    def release(self) -> None:
+        """End all leases, at the end of this process.
+
+        :raises BackendUnavailable: the directory is unavailable; the leases end by themselves.
+        """
+        for appid in list(self._leased):
+            self._forget(appid)
+        self._directory.release_webhooks(self._id)
+
+    def _forget(self, appid: str) -> None:
+        if self._leased.pop(appid, None):
+            self._hub.unfollow(appid)
+
+    def gauges(self) -> dict[str, float]:
+        """Return the present numbers of webhooks of this process, by state."""
+        failing = sum(progress.failing for progress in self._leased.values())
+        waiting = max(0, sum(map(self._work.running, self._leased)) - self._sending)
+        return {
+            "webhooks leased": len(self._leased),
+            "webhooks failing": failing,
+            "webhooks waiting": waiting,
+            "webhooks sending": self._sending,
+        }
+
+    # -- sending
+
+    def _send_all(self, appid: str) -> None:
+        while (progress := self._leased.get(appid)) and self._try_next(appid, progress):
+            yield_to_loop()
+
+    def _try_next(self, appid: str, progress: Progress) -> bool:
+        """Send the next message if there is one and it is time; return whether to look again at once."""
+        webhook = self._directory.leased_webhook(appid, self._id)
+        if webhook is None:
+            self._forget(appid)
+            return False
+        progress.failing = webhook.failures > 0
+        try:
+            wait = self._seconds_until_next(webhook, progress)
+            if wait is None:
+                return False
+            if wait <= 0:
+                return self._send(webhook, progress)
+        except (Changed, SlowDown):
+            wait = 1.0
+        progress.due_at = self._clock.steady.now() + int(wait * 1000)
+        return False
+
+    def _seconds_until_next(self, webhook: Webhook, progress: Progress) -> float | None:
+        """Return the seconds until the next message may be sent; None if there is none."""
+        offset = self._messages.offset(webhook)
+        if offset is None:
+            wait = self._messages.hold_seconds(webhook)
+        else:
+            progress.snapshot = None
+            waiting = self._messages.waiting(webhook, offset)
+            if not waiting:
+                return None
+            wait = 0.0 if waiting >= ENTRIES else progress.sent_at + BATCH_SECONDS - self._clock.monotonic()
+        if webhook.next_at is not None:
+            wait = max(wait, (webhook.next_at - self._clock.steady.now()) / 1000)
+        return wait if self._clock.monotonic() + SECONDS <= self._may_send_until else max(wait, 1.0)
+
+    def _send(self, webhook: Webhook, progress: Progress) -> bool:
+        """Send the next message, and store the result; return whether to look again at once.
+
+        :raises Changed: nothing was sent.
+        :raises SlowDown: no slot became free in time.
+        """
+        made: list[Message] = []
+
+        def make() -> SignedMessage:
+            if self._directory.leased_webhook(webhook.appid, self._id) != webhook:
+                raise Changed
+            offset = self._messages.offset(webhook)
+            page = offset is None
+            made[:] = [self._messages.page(webhook, progress) if page else self._messages.updates(webhook, progress, offset or 0)]
+            return made[0].signed
+
+        at = self._clock.now()
+        result = self._attempt(webhook, make, webhook.appid)
+        progress.sent_at = self._clock.monotonic()
+        message = made[0] if made else Message("presence.updates" if webhook.cursor else "presence.snapshot", SignedMessage(b"", {}))
+        succeeded = result.outcome == "delivered"
+        after = self._confirmed(webhook, message) if succeeded else self._failed(webhook, result)
+        stored = self._directory.record_attempt(_attempt(webhook, message, result, at), webhook, after, self._id)
+        if stored and succeeded:
+            progress.after, progress.batch_end = message.after or "", None
+        elif not succeeded:
+            progress.batch_end = message.offset or progress.batch_end
+        more = message.entries >= ENTRIES or webhook.failures > 0 or message.type == "presence.snapshot"
+        return more or not (stored and succeeded)
+
+    def _attempt(self, webhook: Webhook, make: Callable[[], SignedMessage], owner: str) -> Result:
+        """Make an attempt in a slot.
+
+        :param owner: owner of the slot, who has one at a time.
+        """
+        with self._slots[webhook.failures > 0].slot(owner, "messages to webhooks", _PATIENCE_SECONDS) as wanted:
+            self._sending += 1
+            began = perf_counter()
+            try:
+                result = run_until_wanted(lambda: self._requests.post(webhook.url, make), wanted, MIN_SECONDS)
+            finally:
+                self._sending -= 1
+                self.seconds.observe(perf_counter() - began)
+        if result is None:
+            result = Result("timeout", None, f"no answer within {MIN_SECONDS:g} s, and another webhook waited", int(MIN_SECONDS * 1000))
+        self._metrics.counted[f"webhook_attempts {result.outcome}"] += 1
+        return result
+
+    def _confirmed(self, webhook: Webhook, message: Message) -> Webhook:
+        return replace(webhook, cursor=message.cursor, failures=0, failing_since=None, next_at=None)
+
+    def _failed(self, webhook: Webhook, result: Result) -> Webhook:
+        """Return a webhook after a failure: with the time of the next attempt, or turned off."""
+        now = self._clock.steady.now()
+        since = webhook.failing_since or now
+        if result.status == _GONE:
+            return self._turned_off(webhook, "gone", now)
+        if now - since >= _FAILING_MS:
+            return self._turned_off(webhook, "failing", now)
+        wait = RETRY_SECONDS[min(webhook.failures, len(RETRY_SECONDS) - 1)] * random.uniform(1, 1 + _JITTER)  # noqa: S311 a jitter
+        return replace(webhook, failures=webhook.failures + 1, failing_since=since, next_at=now + int(wait * 1000))
+
+    def _turned_off(self, webhook: Webhook, reason: OffReason, now: int) -> Webhook:
+        host = Target.parse(webhook.url).host
+        log.warning("the webhook of application %s at %s is turned off: %s", webhook.appid, host, reason)
+        self._metrics.event(f"webhook turned off: {reason}", host)
+        return replace(webhook, off_at=now, off_reason=reason, next_at=None)
+
+    # -- tests
+
+    def test(self, application: Application) -> WebhookAttempt:
+        """Send a test message and return the attempt. After a success, what waits for its next attempt is sent at once.
+
+        :raises NotFound: the application has no webhook.
+        :raises DomainNotValidated: its domain is not validated.
+        :raises SlowDown: too many tests of this webhook, or too many attempts of all.
+        """
+        webhook = self._directory.webhook(application.id)
+        if webhook is None:
+            raise NotFound()
+        if not application.valid_domain:
+            raise DomainNotValidated()
+        self._tests.charge(application.id)
+        message, at = self._messages.test(webhook), self._clock.now()
+        result = self._attempt(webhook, lambda: message.signed, f"test {webhook.appid}")
+        attempt = _attempt(webhook, message, result, at)
+        self._directory.record_attempt(attempt)
+        if webhook.failures and result.outcome == "delivered":
+            self._directory.change_webhook(application.id, {"next_at": None})
+            self._tracker.signal("application", application.id)
+        return attempt
+
+
+def _attempt(webhook: Webhook, message: Message, result: Result, at: int) -> WebhookAttempt:
+    since = webhook.cursor if message.type == "presence.updates" else ""
+    return WebhookAttempt(
+        *(webhook.appid, at, message.type, result.outcome, result.status, result.error, result.milliseconds),
+        entries=message.entries,
+        cursor=since,
+    )
