@@ -62,7 +62,8 @@ async function render() {
 async function setEverything() {
   const { value: status } = byId("override", HTMLSelectElement);
   await order("override", { status: status || null, duration: status ? byId("duration", HTMLSelectElement).value : "" });
-  setText(byId("said"), status ? "Sent. “My presence” shows what others see." : "Each of your devices has its own status again.");
+  if ((await shown()).state.state !== "connected") setText(byId("said"), "This browser says so as soon as it is connected.");
+  else setText(byId("said"), status ? "Sent. “My presence” shows what others see." : "Each of your devices has its own status again.");
 }
 
 for (const button of choices) button.addEventListener("click", () => order("status", { status: button.dataset.status }));

@@ -137,7 +137,7 @@ def node() -> str:
 
 @pytest.fixture(scope="session")
 def build_extension(node: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Build the extension for a service, so that the browser does not ask whether it may connect there; returns the folder."""
+    """Build the extension for a service, which the browser then permits without asking, or for any; returns the folder."""
 
     def build(service: str) -> Path:
         folder: Path = tmp_path_factory.mktemp("extension")

@@ -22,8 +22,7 @@ FLAGS = "--headless --no-remote --remote-debugging-port=0 --remote-allow-system-
 PREFERENCES: dict[str, Any] = {
     "remote.prefs.recommended": True,  # nothing is asked, updated or reported
     "network.proxy.type": 0,
-    "dom.webnotifications.enabled": True,
-    "permissions.default.desktop-notification": 1,
+    "extensions.webextOptionalPermissionPrompts": False,  # what an extension asks for is permitted
     "dom.ipc.processCount": 1,
     "fission.autostart": False,
     "layers.acceleration.disabled": True,

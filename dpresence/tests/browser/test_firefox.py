@@ -63,11 +63,14 @@ def test_the_extension_is_a_device_in_firefox(firefox: Firefox, scene: Scene, bu
     application = scene.application("Chess by Firefox")
     puid = Person(origin, "sid@example.org").grant(application)
     firefox.command("storage.deleteCookies")
-    firefox.install(build_extension(origin) / "firefox")
+    firefox.install(build_extension("") / "firefox")
     firefox.open(f"{pages}/options.html")
-    firefox.wait(lambda it: it.run("document.querySelector('#service').value") == origin)
+    permitted = "chrome.permissions.getAll().then((all) => all.origins)"
+    assert firefox.run(permitted) == []
+    firefox.write("#service", f"{origin}/")
     firefox.click("Connect")
     firefox.wait(lambda it: it.text("#code"))
+    assert firefox.run(permitted) == ["http://127.0.0.1/*"]
     firefox.open(f"{origin}/pair?code={firefox.text('#code')}")
     firefox.sign_in("sid@example.org")
     firefox.wait_for("dpresence sidebar, Firefox on Linux")

@@ -76,7 +76,7 @@ def test_every_picture_is_used() -> None:
 # -- files and settings
 
 SOURCE = re.compile(r"[\w./-]*\w\.(py|js|mjs|lua|jinja2|css|service)")
-FOLDERS = ("dpresence", "bench", "packaging", "examples")
+FOLDERS = ("dpresence", "bench", "packaging", "examples", "clients")
 TRACKED = [path.relative_to(ROOT).as_posix() for folder in FOLDERS for path in (ROOT / folder).rglob("*.*")] + ["setup.py"]
 NO_FILES = ("Node.js", "/js/presence.js", "/js/worker.js")
 """A name, and files of the prototype that docs/migration.md compares with."""
