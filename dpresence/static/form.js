@@ -1,6 +1,5 @@
 // Forms whose fields the service checks: its error for a field is shown at that field.
 
-import { fieldErrorText } from "./error-texts.js";
 import { ServiceError, attempt } from "./page.js";
 
 /**
@@ -16,7 +15,7 @@ export function onSubmit(form, send) {
       try {
         await send(Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)])));
       } catch (error) {
-        if (!(error instanceof ServiceError && showAtField(form, error.error))) throw error;
+        if (!(error instanceof ServiceError && showAtField(form, error.message))) throw error;
       }
     });
   });
@@ -32,7 +31,7 @@ function showAtField(form, message) {
   const [name] = message.split(":", 1);
   const field = form.elements.namedItem(name);
   if (!(field instanceof HTMLElement)) return false;
-  showFieldError(field, fieldErrorText(form.querySelector(`label[for=${field.id}]`)?.textContent ?? name, message.slice(name.length + 1).trim()));
+  showFieldError(field, `${form.querySelector(`label[for=${field.id}]`)?.textContent}${message.slice(name.length)}.`);
   field.focus();
   return true;
 }

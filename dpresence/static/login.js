@@ -14,9 +14,8 @@ form.addEventListener("submit", async (event) => {
     const { assertion } = await call("POST", "/__dev__/assertion", { email: email.value });
     await call("POST", "/login", { assertion });
     location.assign(form.dataset.next ?? "");
-  } catch (caught) {
-    const { error: text, message } = toServiceError(caught);
-    problem.textContent = text || message; // this form is a developer's
+  } catch (error) {
+    problem.textContent = toServiceError(error).message;
     email.setAttribute("aria-invalid", "true");
     email.focus();
   }
