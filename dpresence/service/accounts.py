@@ -284,8 +284,10 @@ class Accounts:
         self._metrics.event("account erased")
 
     def purge_erased(self, entries: Sequence[OutboxEntry]) -> None:
-        """Discard the undelivered notifications of erased users."""
+        """Discard the undelivered notifications and the inboxes of erased users; the inbox of a merged one is moved before."""
         for entry in entries:
+            if entry.detail:
+                self._mailbox.move_inbox(entry.user, entry.detail)
             self._mailbox.purge(entry.user)
 
     def sweep(self) -> None:

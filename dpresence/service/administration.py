@@ -66,7 +66,7 @@ class Administration:
         self._directory.unpin(self.account(email).email, same)
 
     def merge(self, email: str, into: str) -> None:
-        """Move the grants and applications of an account to another one, and delete the first."""
+        """Move the grants, the applications and the inbox of an account to another one, and delete the first."""
         first, second = canonical_email(email), canonical_email(into)
         if first == second:
             raise NotFound(f"{first}: an account cannot be merged into itself")

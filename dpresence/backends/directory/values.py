@@ -57,7 +57,8 @@ class OutboxEntry:
     :param owner: id of the account or application that was changed; the key of the provider's session for ``logout``.
     :param detail: the PUID for ``granted``, ``changed`` and ``revoked``; the name for ``device``; see ``ended_family`` for
         ``ticket``; what the operator did, such as ``blocked``, for ``account`` and ``application``, or nothing;
-        the text of a ``note``; the key of the provider's session for ``logout``.
+        the account that an ``erased`` one was merged into, or nothing; the text of a ``note``;
+        the key of the provider's session for ``logout``.
     :param revision: revision of the account after the change, 0 if the change did not raise it; ``ProviderLogout.at`` for ``logout``.
     """
 

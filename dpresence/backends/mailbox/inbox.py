@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import asdict, dataclass
+from itertools import count, islice
 from typing import Any, NamedTuple, TypedDict
 
 from ...model import Notification
@@ -118,10 +118,36 @@ class Inbox(ABC):
     def restore_inbox(self, records: Sequence[InboxRecord]) -> None:
         """Store records with their positions; none of them may be stored already."""
 
+    def move_inbox(self, user: str, into: str) -> int:
+        """Add the entries of a user that are not held to the inbox of another user; return how many. It may be repeated.
+
+        The caller purges the inbox of the first user afterwards.
+        """
+        there = {entry.notification.id: entry.position for entry in self._entries(into)}
+        taken, moved, position = set(there.values()), list[InboxRecord](), 2**63
+        for entry in self._entries(user):
+            if entry.notification.id not in there:
+                position = next(each for each in count(min(entry.position, position - 1), -1) if each not in taken)
+                moved.append(_record(into, entry, position))
+        self.load_inboxes(moved)
+        self.trim([(into, "")])
+        return len(moved)
+
+    def _entries(self, user: str) -> Iterator[InboxEntry]:
+        before: int | None = None
+        while page := self.inbox(user, before, _LOADED):
+            yield from page
+            before = page[-1].position
+
     def load_inboxes(self, records: Iterable[InboxRecord]) -> int:
         """Store any number of records; return how many."""
-        left, count = iter(records), 0
+        left, total = iter(records), 0
         while some := list(islice(left, _LOADED)):
             self.restore_inbox(some)
-            count += len(some)
-        return count
+            total += len(some)
+        return total
+
+
+def _record(user: str, entry: InboxEntry, position: int) -> InboxRecord:
+    content = asdict(entry.notification)
+    return InboxRecord(user=user, position=position, notification=content, domain=entry.domain, read=entry.read, held_until=None)

@@ -90,7 +90,7 @@ class AddressContract:
             ("account", king.id, "", "merged", ERASED),
             ("revoked", king.id, chess.id, twice.puid, 0),
             ("changed", ada.id, go.id, moved.puid, revision),
-            ("erased", king.id, "", "", 0),
+            ("erased", king.id, "", ada.id, 0),
         ]
 
     def test_a_merge_ends_what_the_old_account_is_signed_in_with(self, backend, ada):

@@ -53,6 +53,30 @@ class MailboxInboxContract:
         backend.purge_grants([grant()])
         assert kept(backend) == [] and unread(backend) == ["c", "b", "a"]
 
+    def test_entries_are_moved_to_another_inbox_with_their_places_and_states_once(self, backend):
+        push(backend, "a", one("b", "joe"), "c", held("d"))
+        backend.mark_read("jane", ["a"])
+        assert [backend.move_inbox("jane", "joe") for _ in range(2)] == [2, 0]
+        backend.purge("jane")
+        assert unread(backend, "joe") == ["c", "b"] and shown(backend) == []
+        assert shown(backend, "joe") == ["c", "b", "a"]
+
+    def test_entries_of_the_same_moment_are_moved_beside_each_other(self, backend):
+        push(backend, "a")
+        [record] = backend.inbox_records()
+        backend.restore_inbox([{**record, "user": "joe", "notification": {**record["notification"], "id": "b"}}])
+        assert backend.move_inbox("jane", "joe") == 1
+        assert sorted(shown(backend, "joe")) == ["a", "b"] and backend.unread("joe") == 2
+
+    def test_a_moved_inbox_remains_within_the_limits(self, backend):
+        most = backend.limits.entries
+        for user in ("jane", "joe"):
+            for start in range(0, most, 100):
+                push(backend, *(one(f"{user}{number}", user) for number in range(start, start + 100)))
+        backend.move_inbox("jane", "joe")
+        backend.purge("jane")
+        assert len(shown(backend, "joe")) == most == len(list(backend.inbox_records()))
+
     def test_what_is_read_changes_nothing_for_the_application_and_no_delivery(self, backend):
         push(backend, "a", "b")
         assert backend.mark_read("jane", ["a"]) == 1

@@ -16,7 +16,7 @@ from dpresence.commands.cli import parser
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 from . import warm
-from .clients import Channel, Person, activate
+from .clients import AppService, Channel, Person, activate
 from .service import Site
 from .warm import running
 
@@ -75,6 +75,12 @@ def test_an_unpin_lets_the_next_issuer_have_the_account(service):
 def test_a_merge_ends_one_account_and_gives_what_it_has_to_the_other(service):
     old, kept = Person(service.origin, "old@example.org"), Person(service.origin, "kept@example.org")
     made = old.call("POST", "/myapps", {"name": "Go", "domain": "go.example.org", "description": ""}, status=201)
+    with Site() as site:
+        application = activate(service.origin, site)
+        note = {"puid": old.grant(application), "message": "Your move"}
+        with AppService(application) as channel:
+            channel.authenticate()
+            assert channel.notify(note)[0]["result"] == "OK"
     device, bystander = old.device(), kept.device()
     assert operate(service, "accounts", "merge", "old@EXAMPLE.org", "kept@example.org") == (
         0,
@@ -82,6 +88,7 @@ def test_a_merge_ends_one_account_and_gives_what_it_has_to_the_other(service):
     )
     assert device.wait_closed() == (4009, "signed out")
     assert [one["appid"] for one in kept.call("GET", "/myapps")["applications"]] == [made["appid"]]
+    assert [entry["message"] for entry in eventually(lambda: kept.call("GET", "/notifications")["notifications"])] == ["Your move"]
     bystander.assert_silent()
     bystander.close()
     refused = "dpresence: there is no account of old@example.org, or none of kept@example.org\n"

@@ -67,7 +67,7 @@ def merge(connection: Connection, email: str, into: str) -> bool:
     connection.execute(grants.delete().where(twice))
     _move_grants(connection, old.id, target.id)
     connection.execute(update(applications).where(applications.c.owner == old.id).values(owner=target.id))
-    outbox.add(connection, old.id, "erased", old.id)
+    outbox.add(connection, old.id, "erased", old.id, detail=target.id)
     connection.execute(accounts.delete().where(accounts.c.id == old.id))
     connection.execute(update(accounts).where(accounts.c.id == target.id).values(blocked=target.blocked or old.blocked))
     if old.blocked or target.blocked:
