@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import groupby
+from itertools import chain, groupby
 
 from gevent.lock import BoundedSemaphore
 
@@ -42,17 +42,24 @@ class Outbox:
         self._after = 0
         self._logged: set[int] = set()  # ids of entries whose failure was logged
 
-    def apply_now(self, owner: str) -> None:
-        """Apply the entries of an account or application now. A sweep retries those that fail."""
+    def apply_now(self, *owners: str) -> None:
+        """Apply the entries of accounts or applications now, those of one in order. A sweep retries those that fail."""
+        after = dict.fromkeys(owners, 0)
         with suppress(BackendUnavailable):
-            after = 0
-            while entries := self._directory.outbox(owner, after, _PAGE):
-                if self._apply(entries, only_until_failure=True):
+            while after:
+                pages = {owner: self._directory.outbox(owner, last, _PAGE) for owner, last in after.items()}
+                if not self._apply_slices(sorted(chain(*pages.values()), key=lambda entry: entry.id)):
                     return
-                after = entries[-1].id
-                if len(entries) < _PAGE:
-                    return
+                after = {owner: page[-1].id for owner, page in pages.items() if len(page) == _PAGE}
+
+    def _apply_slices(self, entries: Sequence[OutboxEntry]) -> bool:
+        """Apply entries, and yield to the event loop between slices of them; return False at the first failure."""
+        for start in range(0, len(entries), _PAGE):
+            if start:
                 yield_to_loop()
+            if self._apply(entries[start : start + _PAGE], only_until_failure=True):
+                return False
+        return True
 
     def sweep(self) -> None:
         """Apply the entries that existed at the last sweep. The process that wrote newer entries applies them itself, unless it is the

@@ -5,13 +5,13 @@ from __future__ import annotations
 from ..backends.directory import Directory
 from ..backends.tracker import Tracker
 from .outbox import Outbox
-from .scheduling import map_concurrently
+from .scheduling import yield_to_loop
 
 SECONDS = 0.5
 """Seconds between two runs; a change is made within two of them."""
 _CLAIM_SECONDS = 0.4
-_PAGE = 100
-"""Accounts that are changed in one transaction."""
+_PAGE = 25
+"""Accounts that are changed in one transaction. It takes some 50 ms, in which other durable changes wait."""
 
 
 class Schedule:
@@ -31,6 +31,7 @@ class Schedule:
             return
         while users := self._directory.due(_PAGE):
             changed = self._directory.make_due_changes(users)
-            map_concurrently(self._outbox.apply_now, changed)
+            self._outbox.apply_now(*changed)
+            yield_to_loop()
             if len(changed) < len(users):  # another transaction is changing the others
                 return

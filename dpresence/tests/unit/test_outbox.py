@@ -19,7 +19,7 @@ class Entries:
         self.deleted: list[list[int]] = []
 
     def outbox(self, owner: str | None, after: int, limit: int) -> Sequence[OutboxEntry]:
-        return [entry for entry in self.stored if entry.id > after][:limit]
+        return [entry for entry in self.stored if entry.id > after and owner in (None, entry.owner)][:limit]
 
     def clear_outbox(self, ids: Sequence[int]) -> None:
         self.deleted.append(list(ids))
@@ -54,6 +54,16 @@ def test_applied_entries_are_deleted_together_at_the_end(applied: list[int]) -> 
     entries = Entries("account", "revoked", "revoked", "erased")
     outbox(entries, applied).apply_now("ann")
     assert applied == [1, 2, 3, 4] and entries.deleted == [[1, 2, 3, 4]]
+
+
+def test_the_entries_of_many_owners_are_applied_in_a_few_batches(applied: list[int]) -> None:
+    entries, batches = Entries(), list[int]()
+    entries.stored = [OutboxEntry(number, f"user{number % 90}", "revoked") for number in range(1, 541)]
+    made = outbox(entries, applied)
+    made.handlers["revoked"] = lambda some: batches.append(len(some))
+    made.apply_now(*(f"user{number}" for number in range(60)))
+    assert batches == [200, 160] == [len(ids) for ids in entries.deleted]
+    assert {entry.owner for entry in entries.stored} == {f"user{number}" for number in range(60, 90)}
 
 
 def test_what_the_operator_has_changed_is_applied_without_a_sweep(applied: list[int]) -> None:
