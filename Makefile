@@ -8,7 +8,7 @@ SOURCES = setup.py dpresence bench packaging clients examples
 # Where bytecode is not written, each of some hundred processes that the tests start compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help build wheel run test check check-js extension lint format settings api demo bench bench-client load growth clean conformance faults soak pages previous lock sbom audit newest
+.PHONY: help build wheel run test check check-js extension lint format settings texts api demo bench bench-client load growth clean conformance faults soak pages previous lock sbom audit newest
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,6 +43,7 @@ check: build check-js ## Check format, lint, types, the Lua scripts and the file
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/python packaging/settings/generate.py --check
+	$(BIN)/python packaging/texts/catalogues.py --check
 	$(BIN)/python packaging/api/documents.py --check
 	@if [ "$(CI)" = true ]; then $(MAKE) -s audit; fi
 	@if command -v luacheck >/dev/null || [ -n "$$CI" ]; then luacheck --quiet dpresence/backends; \
@@ -98,6 +99,9 @@ format: build ## Format the sources and apply lint fixes
 
 settings: build ## Write the ini files and docs/settings.md from the declared settings
 	$(BIN)/python packaging/settings/generate.py
+
+texts: build ## Write the entries of the catalogues of the pages, dpresence/languages/*.po, from the sources; new ones are empty
+	$(BIN)/python packaging/texts/catalogues.py
 
 api: build ## Write docs/api, the OpenAPI and AsyncAPI documents; RELEASE=1 also keeps them as those of the last release
 	$(BIN)/python packaging/api/documents.py $(if $(RELEASE),--release)

@@ -47,7 +47,7 @@ setup(
     license="MPL-2.0",
     packages=find_packages(include=["dpresence", "dpresence.*"], exclude=["dpresence.tests", "dpresence.tests.*"]),
     include_package_data=True,
-    package_data={"dpresence": ["templates/*", "static/*", "backends/sql/migrations/*.mako", "backends/*/lua/*.lua"]},
+    package_data={"dpresence": ["templates/*", "static/*", "backends/sql/migrations/*.mako", "backends/*/lua/*.lua", "languages/*.po"]},
     data_files=[("share/dpresence", ["presence.ini", "presence-cluster.ini", "packaging/dpresence.service", *MONITORING])],
     python_requires=">=3.11",
     install_requires=[
@@ -61,6 +61,7 @@ setup(
         "alembic>=1.13,<2",
         "msgspec>=0.19,<0.23",  # messages/parsing.py reads its error texts; tests/unit/test_messages.py pins them
         "pyramid_jinja2>=2.10,<3",
+        "Babel>=2.16,<3",
         "plaster_pastedeploy>=1.0,<2",
         "requests>=2.31,<3",
         "joserfc>=1.8,<2",

@@ -63,7 +63,7 @@ def make_app(ini: Mapping[str, str], here: str, clock: Clock | None = None, file
 
 def configure(ini: Mapping[str, str], registry: ServerRegistry) -> Any:
     """Return the WSGI application that serves these objects: Pyramid with all routes and views."""
-    settings = {**ini, "handle_exceptions": False, "jinja2.undefined": "strict"}  # no error responses by Cornice
+    settings = {**ini, "handle_exceptions": False, "jinja2.undefined": "strict", "jinja2.newstyle": "true"}  # no error responses by Cornice
     config = Configurator(settings=settings, request_factory=Request)
     config.registry[KEY] = registry
     config.include("cornice")

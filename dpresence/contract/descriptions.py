@@ -43,6 +43,8 @@ HEADERS: dict[str, tuple[str, Schema]] = {
 """Description and schema of each header of an answer."""
 NOTES = {
     "getHome": "On a development service, the link with `token` stores the token in a cookie (section 8).",
+    "postLanguage": "The tag of a language, such as `de`; empty for the one that the browser asks for. The browser keeps it in a cookie "
+    "and is sent back to the page.",
     "getPairing": "Browsers get the page that asks for the code, and then whether to connect the device.",
     "redeemPairing": "The device polls until the user has answered. `details` of errno 143 is an error code of RFC 8628: "
     "`authorization_pending`, `slow_down`, `access_denied` or `expired_token`.",

@@ -164,6 +164,15 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
         Operation("GET /__api__", "getOpenapi", "This document, OpenAPI", "anybody", {200: dict, 304: None}),
         Operation("GET /__api__/asyncapi", "getAsyncapi", "The frames of the channels, AsyncAPI", "anybody", {200: dict, 304: None}),
         Operation("GET /__api__/docs", "getDocs", "Both documents as a page", "anybody", {200: str}, errnos=(111,), page=True),
+        Operation(
+            "POST /language",
+            "postLanguage",
+            "Choose the language of the pages",
+            "anybody",
+            {303: None},
+            errnos=(108, 121),
+            form=("language",),
+        ),
         Operation("GET /static/{file}", "getFile", "A file of the pages, and `presence.js`", "anybody", {200: bytes, 304: None}),
     ),
     "Operators": (

@@ -2,6 +2,7 @@
 
 import { byId, download } from "./dom.js";
 import { attempt, call, confirmAction, leaveSignedOut } from "./page.js";
+import { _ } from "./texts.js";
 
 /**
  * Make a button send a call that signs the user out, after they have confirmed it.
@@ -25,10 +26,11 @@ exportButton.addEventListener("click", () =>
   attempt(exportButton, async () => download("dpresence.json", JSON.stringify(await call("GET", "/account"), null, 2))),
 );
 
-const EVERYWHERE = "All your browsers and devices have to sign in again. Until then, every application sees you as offline.";
-onConfirmed("everywhere", ["Sign out everywhere?", EVERYWHERE, "Sign out"], "You are signed out everywhere.", "POST", "/logout", { everywhere: true });
+const EVERYWHERE = _("All your browsers and devices have to sign in again. Until then, every application sees you as offline.");
+const SIGNED_OUT = _("You are signed out everywhere.");
+onConfirmed("everywhere", [_("Sign out everywhere?"), EVERYWHERE, _("Sign out")], SIGNED_OUT, "POST", "/logout", { everywhere: true });
 
 const ERASE =
-  "Applications can no longer see you. Undelivered notifications and the applications that you registered are deleted. You cannot undo this.";
-const ERASED = "All your data is deleted. No application can see you any more.";
-onConfirmed("erase", ["Delete all your data?", ERASE, "Delete"], ERASED, "DELETE", "/account");
+  _("Applications can no longer see you. Undelivered notifications and the applications that you registered are deleted. You cannot undo this.");
+const ERASED = _("All your data is deleted. No application can see you any more.");
+onConfirmed("erase", [_("Delete all your data?"), ERASE, _("Delete")], ERASED, "DELETE", "/account");

@@ -2,6 +2,7 @@
 
 import { byId, element, setText } from "./dom.js";
 import { call, toServiceError } from "./page.js";
+import { _, locale, ngettext } from "./texts.js";
 import { timeElement } from "./times.js";
 
 /** @typedef {Record<string, number> & {at: number}} Minute counts of a minute; `at` is in milliseconds */
@@ -18,16 +19,16 @@ const REFRESH_MS = 2000;
 const MINUTE_MS = 60000;
 /** @type {[name: string, title: string, caption: (last: string, peak: string) => string][]} */
 const PLOTS = [
-  ["devices", "Connected devices", (last, peak) => `${last} now, peak ${peak}`],
-  ["updates", "Updates per minute", (last, peak) => `${last} this minute, peak ${peak}`],
-  ["errors", "Errors per minute", (last, peak) => `${last} this minute, peak ${peak}`],
+  ["devices", _("Connected devices"), (last, peak) => _("%(last)s now, peak %(peak)s", { last, peak })],
+  ["updates", _("Updates per minute"), (last, peak) => _("%(last)s this minute, peak %(peak)s", { last, peak })],
+  ["errors", _("Errors per minute"), (last, peak) => _("%(last)s this minute, peak %(peak)s", { last, peak })],
 ];
 const COLUMNS = ["devices", "users", "applications", "updates", "errors", "slow_readers"];
 const WIDTH = 60;
 const HEIGHT = 24;
 
-const number = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
-const clock = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", hour12: false });
+const number = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", hour12: false });
 /** @type {number | undefined} */
 let timer;
 
@@ -82,7 +83,7 @@ for (const [name, title] of PLOTS) {
   const bars = svg("path", { fill: "currentColor", d: "" });
   const plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", class: "plot", ...label }, bars);
   const caption = element("figcaption", { id: `plot-${name}` }, element("strong", {}, title), " ", element("span", { class: "small" }));
-  const ends = element("p", { class: "row small", "aria-hidden": "true" }, element("span", { class: "fill" }, "an hour ago"), element("span", {}, "now"));
+  const ends = element("p", { class: "row small", "aria-hidden": "true" }, element("span", { class: "fill" }, _("an hour ago")), element("span", {}, _("now")));
   byId("plots").append(element("figure", { class: "card", id: `figure-${name}` }, caption, plot, ends));
 }
 
@@ -113,11 +114,11 @@ function drawPlot(name, minutes, caption) {
 function showHealth(health) {
   const failing = health.filter(({ reached, asked }) => reached < asked).map(({ backend }) => backend);
   byId("state").dataset.status = failing.length ? "bad" : "good";
-  const summary = health.length ? "All backends answer" : "Checking the backends …";
-  setText(byId("state"), failing.length ? `Not answering: ${failing.join(", ")}` : summary);
+  const summary = health.length ? _("All backends answer") : _("Checking the backends …");
+  setText(byId("state"), failing.length ? _("Not answering: %(backends)s", { backends: failing.join(", ") }) : summary);
   showItems(byId("health"), health, ({ backend, reached, asked }) => {
     const healthy = reached === asked;
-    const words = healthy ? "answers" : reached ? `answers only ${reached} of ${asked} processes` : "does not answer";
+    const words = healthy ? _("answers") : reached ? _("answers only %(reached)s of %(asked)s processes", { reached, asked }) : _("does not answer");
     const sign = element("span", { class: "status", "data-status": healthy ? "good" : reached ? "warn" : "bad" }, words);
     return element("li", { class: "row" }, element("span", { class: "fill" }, backend), sign);
   });
@@ -137,7 +138,7 @@ function showCounts(name, items, key) {
 /** @param {Event} event */
 function eventItem({ at, what, who, times }) {
   /** @type {(string | Node)[]} */
-  const words = [what, times > 1 ? ` (${times} times)` : ""];
+  const words = [what, times > 1 ? " (" + ngettext("%(num)s time", "%(num)s times", times) + ")" : ""];
   if (who) words.push(" ", element("span", { class: "name muted" }, who));
   return element("li", {}, element("span", { class: "small" }, timeElement(at)), element("br"), ...words);
 }
@@ -149,7 +150,7 @@ function minuteRow(minute) {
 
 /** @param {Process} process */
 function processRow({ pid, started_at: at, sockets, memory_bytes: bytes }) {
-  return row([String(pid), timeElement(at), number.format(sockets), bytes ? `${number.format(bytes / 1048576)} MB` : "unknown"], [2, 3]);
+  return row([String(pid), timeElement(at), number.format(sockets), bytes ? `${number.format(bytes / 1048576)} MB` : _("unknown")], [2, 3]);
 }
 
 /** @param {Figures} figures */
@@ -173,7 +174,7 @@ async function refresh() {
     const error = toServiceError(caught);
     if (error.status === 401 || error.status === 403) return location.reload(); // leads to the sign-in, or shows the refusal
     byId("state").dataset.status = "warn";
-    setText(byId("state"), `${error.message} These figures are out of date. Trying again …`);
+    setText(byId("state"), error.message + " " + _("These figures are out of date. Trying again …"));
   }
   clearTimeout(timer); // the page may have become visible again during the call
   timer = setTimeout(refresh, REFRESH_MS);

@@ -3,6 +3,7 @@
 import { byId, download, element, isolate } from "./dom.js";
 import { onSubmit } from "./form.js";
 import { announce, attempt, call, confirmAction, root, toServiceError } from "./page.js";
+import { _, parts } from "./texts.js";
 import { dayInWords, timeElement } from "./times.js";
 
 /** @typedef {{id: string, created_at: number, last_used: string | null, expires_at: number | null}} Key times in milliseconds */
@@ -13,13 +14,13 @@ const REFRESH_MS = 2000;
 const MINUTE_MS = 60000;
 /** @type {Record<string, string>} */
 const REASONS = {
-  dns: "The domain has no address, or an address that is not public. Check the spelling. A new domain can take a while to work everywhere.",
-  refused: "No server answers there. Check that it runs, and on which port.",
-  tls: "The server answers over https, but its certificate is not valid. It may be expired, self-signed, or for another name.",
-  timeout: "The server did not answer in time. A firewall may block the request, or the server is too slow.",
-  status: "The server did not answer with HTTP status 200. The file may be missing, redirected or forbidden.",
-  size: "The answer is too long. It must be only the text, not a web page around it.",
-  mismatch: "The server answers with another text. It may be an old file, or a page of the web server itself.",
+  dns: _("The domain has no address, or an address that is not public. Check the spelling. A new domain can take a while to work everywhere."),
+  refused: _("No server answers there. Check that it runs, and on which port."),
+  tls: _("The server answers over https, but its certificate is not valid. It may be expired, self-signed, or for another name."),
+  timeout: _("The server did not answer in time. A firewall may block the request, or the server is too slow."),
+  status: _("The server did not answer with HTTP status 200. The file may be missing, redirected or forbidden."),
+  size: _("The answer is too long. It must be only the text, not a web page around it."),
+  mismatch: _("The server answers with another text. It may be an old file, or a page of the web server itself."),
 };
 
 const page = byId("application");
@@ -69,7 +70,7 @@ async function refresh() {
 
 /** @param {Key} key */
 function keyRow(key) {
-  const validity = key.expires_at === null ? "current key" : element("span", {}, "stops ", timeElement(key.expires_at));
+  const validity = key.expires_at === null ? _("current key") : element("span", {}, ...parts("stops %(time)s", { time: timeElement(key.expires_at) }));
   const cells = [element("code", {}, `dpk_${key.id}_…`), timeElement(key.created_at), dayInWords(key.last_used), validity];
   return element("tr", {}, ...cells.map((cell) => element("td", {}, cell)));
 }
@@ -83,13 +84,13 @@ onClick("check", async () => {
   } catch (caught) {
     const error = toServiceError(caught);
     if (error.errno !== 141) throw error;
-    byId("proof-problem").textContent = `The check failed. ${REASONS[String(error.details)] ?? error.message}`;
+    byId("proof-problem").textContent = _("The check failed. %(reason)s", { reason: REASONS[String(error.details)] ?? error.message });
     proof.open = true;
     return;
   }
   document.getElementById("failing")?.remove();
   proof.open = false;
-  announce("The file was found. Your domain is proven.");
+  announce(_("The file was found. Your domain is proven."));
 });
 
 onClick("download", () => download("__presence", byId("domain-key").textContent ?? ""));
@@ -103,7 +104,7 @@ onClick("download", () => download("__presence", byId("domain-key").textContent 
  */
 function showKey(key, expiresAt) {
   byId("key").textContent = key;
-  const overlap = expiresAt ? ["The previous key keeps working for a while: it stops ", timeElement(expiresAt), "."] : [];
+  const overlap = expiresAt ? parts("The previous key keeps working for a while: it stops %(time)s.", { time: timeElement(expiresAt) }) : [];
   byId("overlap").hidden = !expiresAt;
   byId("overlap").replaceChildren(...overlap);
   byId("new-key").hidden = false;
@@ -134,10 +135,10 @@ onClick("rotate", async () => {
 });
 
 onClick("deactivate", async () => {
-  if (!(await confirmAction("Deactivate the application?", "Its channels close and its keys stop working.", "Deactivate"))) return;
+  if (!(await confirmAction(_("Deactivate the application?"), _("Its channels close and its keys stop working."), _("Deactivate")))) return;
   show(await call("POST", `${path}/deactivate`));
   hideKey();
-  announce("The application is no longer active.");
+  announce(_("The application is no longer active."));
   byId("activate").focus();
 });
 
@@ -145,16 +146,17 @@ onClick("deactivate", async () => {
 
 onSubmit(byId("edit", HTMLFormElement), async (fields) => {
   const moves = fields.domain.toLowerCase() !== fieldText("domain");
-  const detail = "The application is deactivated, and everyone's permission ends. You have to serve a new file, activate the application, and ask people again.";
-  if (moves && !(await confirmAction("Change the domain?", detail, "Change the domain"))) return;
+  const detail =
+    _("The application is deactivated, and everyone's permission ends. You have to serve a new file, activate the application, and ask people again.");
+  if (moves && !(await confirmAction(_("Change the domain?"), detail, _("Change the domain")))) return;
   show(await call("PATCH", path, fields));
   if (moves) location.reload();
-  else announce("Saved.");
+  else announce(_("Saved."));
 });
 
 onClick("delete", async () => {
-  const title = `Delete ${fieldText("domain")}, ${isolate(fieldText("name"))}?`;
-  if (!(await confirmAction(title, "All permissions end and its channels close. You cannot undo this.", "Delete"))) return;
+  const title = _("Delete %(domain)s, %(name)s?", { domain: fieldText("domain"), name: isolate(fieldText("name")) });
+  if (!(await confirmAction(title, _("All permissions end and its channels close. You cannot undo this."), _("Delete")))) return;
   await call("DELETE", path);
   location.assign(`${root}/myapps`);
 });
@@ -190,8 +192,8 @@ async function refreshCounts() {
     const error = toServiceError(caught);
     // the application was changed elsewhere, or another user has signed in
     if (error.errno === 142 || error.errno === 110 || error.outdated) return location.reload();
-    const stale = `These figures are out of date: ${error.message}`;
-    byId("live-note").textContent = error.signedOut ? "You are signed out. Reload the page to sign in again." : stale;
+    const stale = _("These figures are out of date: %(reason)s", { reason: error.message });
+    byId("live-note").textContent = error.signedOut ? _("You are signed out. Reload the page to sign in again.") : stale;
     wait = error.signedOut ? null : Math.max(REFRESH_MS, (error.retryAfter ?? 0) * 1000);
   }
   clearTimeout(timer);

@@ -2,6 +2,7 @@
 
 import { webAddress } from "./dom.js";
 import { announce } from "./page.js";
+import { _ } from "./texts.js";
 
 const SETTING = "desktop notifications";
 
@@ -39,15 +40,15 @@ export class DesktopNotifications {
 
   #showButton() {
     this.#button.hidden = !("Notification" in window) || Notification.permission === "denied";
-    if (!this.#button.hidden) this.#button.textContent = this.#areOn() ? "Turn off desktop notifications" : "Turn on desktop notifications";
+    if (!this.#button.hidden) this.#button.textContent = this.#areOn() ? _("Turn off desktop notifications") : _("Turn on desktop notifications");
   }
 
   async #toggle() {
     const on = !this.#areOn() && (await Notification.requestPermission()) === "granted";
     this.#storage.set(SETTING, on ? "yes" : "no");
-    if (on) this.#tryToShow("Notifications will look like this", { tag: "dpresence" }, null);
-    if (this.#areOn()) announce("Desktop notifications are on.");
-    else if (!on) announce("Desktop notifications are off.");
+    if (on) this.#tryToShow(_("Notifications will look like this"), { tag: "dpresence" }, null);
+    if (this.#areOn()) announce(_("Desktop notifications are on."));
+    else if (!on) announce(_("Desktop notifications are off."));
     this.#showButton();
   }
 
@@ -63,7 +64,7 @@ export class DesktopNotifications {
     } catch {
       this.#storage.set(SETTING, "no");
       this.#showButton();
-      announce("This browser cannot show desktop notifications.", "alert");
+      announce(_("This browser cannot show desktop notifications."), "alert");
     }
   }
 }

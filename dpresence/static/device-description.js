@@ -1,7 +1,7 @@
 // What this browser says of itself to its user: "Chrome on Windows", and whether it is a phone.
 
-const BROWSERS = { Edg: "Edge", OPR: "Opera", Firefox: "Firefox", Chrome: "Chrome", Safari: "Safari" };
-const SYSTEMS = { "iPhone|iPad": "iOS", Android: "Android", Windows: "Windows", CrOS: "ChromeOS", Mac: "macOS", Linux: "Linux" };
+export const BROWSERS = { Edg: "Edge", OPR: "Opera", Firefox: "Firefox", Chrome: "Chrome", Safari: "Safari" };
+export const SYSTEMS = { "iPhone|iPad": "iOS", Android: "Android", Windows: "Windows", CrOS: "ChromeOS", Mac: "macOS", Linux: "Linux" };
 
 /**
  * Return the value of the first pattern that a text matches, "" if none does.

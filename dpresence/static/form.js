@@ -1,5 +1,6 @@
 // Forms whose fields the service checks: its error for a field is shown at that field.
 
+import { fieldErrorText } from "./error-texts.js";
 import { ServiceError, attempt } from "./page.js";
 
 /**
@@ -15,7 +16,7 @@ export function onSubmit(form, send) {
       try {
         await send(Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)])));
       } catch (error) {
-        if (!(error instanceof ServiceError && showAtField(form, error.message))) throw error;
+        if (!(error instanceof ServiceError && showAtField(form, error.error))) throw error;
       }
     });
   });
@@ -31,7 +32,7 @@ function showAtField(form, message) {
   const [name] = message.split(":", 1);
   const field = form.elements.namedItem(name);
   if (!(field instanceof HTMLElement)) return false;
-  showFieldError(field, `${form.querySelector(`label[for=${field.id}]`)?.textContent}${message.slice(name.length)}.`);
+  showFieldError(field, fieldErrorText(form.querySelector(`label[for=${field.id}]`)?.textContent ?? name, message.slice(name.length + 1).trim()));
   field.focus();
   return true;
 }

@@ -14,8 +14,9 @@ form.addEventListener("submit", async (event) => {
     const { assertion } = await call("POST", "/__dev__/assertion", { email: email.value });
     await call("POST", "/login", { assertion });
     location.assign(form.dataset.next ?? "");
-  } catch (error) {
-    problem.textContent = toServiceError(error).message;
+  } catch (caught) {
+    const { error: text, message } = toServiceError(caught);
+    problem.textContent = text || message; // this form is a developer's
     email.setAttribute("aria-invalid", "true");
     email.focus();
   }

@@ -2,6 +2,7 @@
 
 import { byId } from "./dom.js";
 import { announce, attempt, call } from "./page.js";
+import { _ } from "./texts.js";
 import { momentInWords } from "./times.js";
 
 /** @typedef {{status: string, merged: string, override: string | null, until: number | null}} PersonStatus */
@@ -15,7 +16,7 @@ export function showOverride({ override, until }) {
   if (document.activeElement !== status) status.value = override ?? "";
   duration.hidden = status.value === "";
   if (override === null) duration.value = "";
-  byId("override-until").textContent = until === null ? "" : `until ${momentInWords(until)}`;
+  byId("override-until").textContent = until === null ? "" : _("until %(time)s", { time: momentInWords(until) });
 }
 
 /** Send each choice to the service. @param {() => void} changed is called after a change */
@@ -26,7 +27,7 @@ export function offerOverride(changed) {
       const hours = Number(duration.value);
       const body = { status: status.value, until: hours ? Date.now() + hours * HOUR_MS : null };
       const done = await attempt(choice, () => (status.value ? call("PUT", "/status", body) : call("DELETE", "/status")));
-      if (done) announce(status.value ? "Your status is set for all your devices." : "Each of your devices has its own status again.");
+      if (done) announce(status.value ? _("Your status is set for all your devices.") : _("Each of your devices has its own status again."));
       changed();
     });
   }

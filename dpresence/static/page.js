@@ -3,8 +3,9 @@
 import { AccountStorage, deleteAll } from "./account-storage.js";
 import { disableButtons } from "./click-guard.js";
 import { byId } from "./dom.js";
+import { errorText } from "./error-texts.js";
+import { _ } from "./texts.js";
 
-const OUTDATED = "Nothing was changed: someone has signed in again since you opened this page. Reload the page.";
 const OUTCOME = "dpresence outcome";
 /** Path prefix of this service: empty, or `identity.path` of the ini. */
 export const root = new URL("..", import.meta.url).pathname.slice(0, -1);
@@ -35,7 +36,9 @@ export class ServiceError extends Error {
    * @param {{errno?: number, error?: string, details?: unknown, retry_after?: number}} body the error object
    */
   constructor(status, body) {
-    super(body.error ?? "The service did not answer as expected.");
+    super(errorText(body));
+    /** The service's text, in English. */
+    this.error = body.error ?? "";
     this.status = status;
     this.errno = body.errno ?? 0;
     this.details = body.details;
@@ -83,7 +86,7 @@ export async function call(method, path, body) {
     const text = await answer.text();
     result = text ? JSON.parse(text) : null;
   } catch {
-    throw new ServiceError(answer?.status ?? 0, { error: answer ? undefined : "The service cannot be reached." });
+    throw new ServiceError(answer?.status ?? 0, { error: answer ? undefined : _("The service cannot be reached.") });
   }
   if (!answer.ok) throw new ServiceError(answer.status, result ?? {});
   return result;
@@ -138,7 +141,7 @@ export async function attempt(button, action) {
   } catch (caught) {
     const error = toServiceError(caught);
     if (error.signedOut) location.assign(`${root}/login?next=${encodeURIComponent(location.pathname + location.search)}`);
-    else announce(error.outdated ? OUTDATED : error.message, "alert");
+    else announce(error.message, "alert");
     return false;
   } finally {
     if (button) button.ariaBusy = null;
@@ -195,9 +198,9 @@ document.addEventListener("click", async ({ target }) => {
   if (!(button instanceof HTMLElement)) return;
   try {
     await navigator.clipboard.writeText(byId(button.dataset.copy ?? "").textContent ?? "");
-    announce("Copied.");
+    announce(_("Copied."));
   } catch {
-    announce("Your browser does not let this page copy. Select the text instead.", "alert");
+    announce(_("Your browser does not let this page copy. Select the text instead."), "alert");
   }
 });
 
@@ -205,6 +208,6 @@ const signOutButton = document.getElementById("signout");
 signOutButton?.addEventListener("click", () =>
   attempt(signOutButton, async () => {
     await call("POST", "/logout");
-    leaveSignedOut("You are signed out.");
+    leaveSignedOut(_("You are signed out."));
   }),
 );

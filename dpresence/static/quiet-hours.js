@@ -2,6 +2,7 @@
 
 import { byId } from "./dom.js";
 import { announce, attempt, call } from "./page.js";
+import { _ } from "./texts.js";
 
 /** @typedef {{days: string[], from: string, to: string}} Interval */
 
@@ -27,7 +28,7 @@ export function offerQuietHours(changed) {
       const { timeZone: zone } = Intl.DateTimeFormat().resolvedOptions();
       const hours = { zone, weekly: [{ days: DAYS, from: from.value, to: to.value }] };
       const done = await attempt(input, () => (on.checked ? call("PUT", "/hours", hours) : call("DELETE", "/hours")));
-      if (done) announce(on.checked ? `Applications see you as offline from ${from.value} to ${to.value}.` : "You have no quiet hours.");
+      if (done) announce(on.checked ? _("Applications see you as offline from %(start)s to %(end)s.", { start: from.value, end: to.value }) : _("You have no quiet hours."));
       changed();
     });
   }

@@ -3,6 +3,7 @@
 import { byId, setText } from "./dom.js";
 import { attempt, call, confirmAction } from "./page.js";
 import { notificationItem } from "./sidebar-items.js";
+import { _, ngettext } from "./texts.js";
 import { showUnread } from "./unread-badge.js";
 
 /** @typedef {import("./presence-types.js").Notification & {read: boolean}} Entry */
@@ -54,13 +55,6 @@ export class InboxList {
     this.#replace([{ ...one, read: false }, ...this.#entries].slice(0, MOST), this.#unread + 1, this.#next);
   }
 
-  /** Show a notification that was opened outside of the page, and mark it as read. @param {string} id */
-  async open(id) {
-    await attempt(null, () => this.#call("POST", "/notifications/read", { notifications: [id] }));
-    await this.refresh();
-    document.getElementById(id)?.focus();
-  }
-
   /** Show another number of unread entries, without reading the list. @param {number} count */
   setUnread(count) {
     if (this.#isKept) this.#replace(this.#entries, count, this.#next);
@@ -78,7 +72,7 @@ export class InboxList {
       notificationItem(one, this.#senderOf(one), (button) => this.#read(button, one), (button) => this.#remove(button, one));
     this.#showList(this.#entries.map(item));
     byId("unread").hidden = this.#unread === 0;
-    setText(byId("unread"), `${this.#unread} new`);
+    setText(byId("unread"), ngettext("%(num)s new", "%(num)s new", this.#unread));
     byId("read-all").hidden = this.#unread === 0;
     byId("inbox-actions").hidden = this.#entries.length === 0;
     byId("more").hidden = this.#next === undefined;
@@ -124,8 +118,8 @@ export class InboxList {
   }
 
   async #clear() {
-    const detail = "They are deleted on all your devices. What has not reached a device yet still arrives there.";
-    if (this.#isKept && !(await confirmAction("Delete all notifications?", detail, "Delete all"))) return;
+    const detail = _("They are deleted on all your devices. What has not reached a device yet still arrives there.");
+    if (this.#isKept && !(await confirmAction(_("Delete all notifications?"), detail, _("Delete all")))) return;
     if (!(await attempt(byId("clear"), () => this.#call("DELETE", "/notifications")))) return;
     this.#replace([], 0, undefined);
     byId("notifications-title").focus();

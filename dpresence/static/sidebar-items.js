@@ -1,6 +1,9 @@
 // The items of the lists of the sidebar: devices, applications with a grant, notifications.
 
+import { labelInWords } from "./device-words.js";
 import { element, isolate, webAddress } from "./dom.js";
+import { statusWord, wasStatus } from "./status-words.js";
+import { _, parts } from "./texts.js";
 import { dayInWords, momentInWords, timeElement } from "./times.js";
 
 const HUES = 12; // docs/design.md
@@ -8,21 +11,12 @@ const HUES = 12; // docs/design.md
 /** @typedef {{device: string, status: string, connected: boolean, since: number}} Device `since` is in milliseconds */
 /** @typedef {{device: string, client: string, last_used: number | null}} PairedDevice `last_used` is in milliseconds */
 /**
- * @typedef {{appid: string, name: string, domain: string, paused: boolean, quiet: boolean, shows: string, until: number | null, granted_at: number, last_looked: string | null, push: boolean}} Grant
+ * @typedef {{appid: string, name: string, domain: string, paused: boolean, quiet: boolean, shows: string, until: number | null, granted_at: number, last_looked: string | null}} Grant
  *   `granted_at` is in milliseconds, `last_looked` is a day
  */
 /** @typedef {"browser" | "phone" | "program" | "terminal" | "other"} Kind */
 /** @typedef {{device: string, label: string | null, kind: Kind | null, last_seen: string | null}} Known `last_seen` is a day */
 /** @typedef {{rename: (button: HTMLElement) => void, signOut: (button: HTMLElement) => void}} DeviceActions */
-/**
- * @typedef {{
- *   pause: (button: HTMLElement) => void,
- *   show: (choice: HTMLElement, shows: string) => void,
- *   keep: (button: HTMLElement) => void,
- *   push: ((box: HTMLElement, on: boolean) => void) | null,
- *   revoke: (button: HTMLElement) => void,
- * }} GrantActions `pause` also ends a pause, `show` changes what the grant shows, `keep` removes its end; `push` is null without Web Push
- */
 /** @typedef {import("./presence-types.js").Notification} Notification */
 
 /** @type {Record<Kind, string>} signs of kinds of devices */
@@ -37,7 +31,7 @@ const KINDS = { browser: "🖥", phone: "📱", program: "⚙", terminal: "⌨",
  * @param {(button: HTMLElement) => void} action
  */
 function itemButton(label, subject, key, style, action) {
-  const attributes = { "data-key": key, "aria-label": `${label} ${subject}` };
+  const attributes = { "data-key": key, "aria-label": _("%(action)s %(subject)s", { action: label, subject }) };
   const button = element("button", { type: "button", class: `${style} compact guarded`, ...attributes }, label);
   button.addEventListener("click", () => action(button));
   return button;
@@ -51,7 +45,7 @@ function itemButton(label, subject, key, style, action) {
 function deviceTitle(device, known) {
   const sign = element("span", { "aria-hidden": "true" }, KINDS[known?.kind ?? "other"]);
   if (!known?.label) return [sign, " ", element("span", { class: "name" }, device)];
-  return [sign, " ", element("bdi", { class: "name" }, known.label), " ", element("span", { class: "small" }, device)];
+  return [sign, " ", element("bdi", { class: "name" }, labelInWords(known.label)), " ", element("span", { class: "small" }, device)];
 }
 
 /**
@@ -61,8 +55,8 @@ function deviceTitle(device, known) {
  */
 function deviceButtons(device, { rename, signOut }) {
   return [
-    itemButton("Rename", device, `name ${device}`, "quiet", rename),
-    itemButton("Sign out", device, `out ${device}`, "quiet", signOut),
+    itemButton(_("Rename"), device, `name ${device}`, "quiet", rename),
+    itemButton(_("Sign out"), device, `out ${device}`, "quiet", signOut),
   ];
 }
 
@@ -72,7 +66,7 @@ function deviceButtons(device, { rename, signOut }) {
  * @param {DeviceActions} actions
  */
 function knownDeviceItem(known, actions) {
-  const seen = known.last_seen ? `not connected; last connected: ${dayInWords(known.last_seen)}` : "not connected";
+  const seen = known.last_seen ? _("not connected; last connected: %(day)s", { day: dayInWords(known.last_seen) }) : _("not connected");
   return element("li", { class: "row" },
     element("div", { class: "fill" }, element("div", {}, ...deviceTitle(known.device, known)), element("p", { class: "small" }, seen)),
     ...deviceButtons(known.device, actions));
@@ -87,10 +81,11 @@ function knownDeviceItem(known, actions) {
  * @param {DeviceActions} actions
  */
 function deviceItem({ device, status, connected, since }, known, own, outdated, actions) {
-  const badge = own ? [" ", element("span", { class: "badge" }, "this browser")] : [];
+  const badge = own ? [" ", element("span", { class: "badge" }, _("this browser"))] : [];
   const name = element("span", {}, ...deviceTitle(device, known), ...badge);
-  const about = element("span", { class: "small" }, connected ? "connected " : "connection lost; it was made ", timeElement(since));
-  const sign = element("span", { class: "status small", "data-status": outdated ? "" : status }, outdated ? `was ${status}` : status);
+  const time = timeElement(since);
+  const about = element("span", { class: "small" }, ...(connected ? parts("connected %(time)s", { time }) : parts("connection lost; it was made %(time)s", { time })));
+  const sign = element("span", { class: "status small", "data-status": outdated ? "" : status }, outdated ? wasStatus(status) : statusWord(status));
   return element("li", { class: "row" },
     element("div", { class: "fill" }, element("div", {}, name), sign, " ", about),
     ...deviceButtons(device, actions));
@@ -103,7 +98,7 @@ function deviceItem({ device, status, connected, since }, known, own, outdated, 
  * @param {DeviceActions} actions
  */
 function pairedDeviceItem({ device, client, last_used: lastUsed }, known, actions) {
-  const used = lastUsed === null ? ["never connected"] : ["not connected; last connected about ", timeElement(lastUsed)];
+  const used = lastUsed === null ? [_("never connected")] : parts("not connected; last connected about %(time)s", { time: timeElement(lastUsed) });
   const about = [element("bdi", { class: "name" }, client), "; ", ...used];
   return element("li", { class: "row" },
     element("div", { class: "fill" }, element("div", {}, ...deviceTitle(device, known)), element("p", { class: "small" }, ...about)),
@@ -143,23 +138,25 @@ function applicationSign(appid, domain) {
 /**
  * Return the item of an application with a grant.
  * @param {Grant} grant
- * @param {GrantActions} actions
+ * @param {(button: HTMLElement) => void} pause pauses or resumes the grant
+ * @param {(choice: HTMLElement, shows: string) => void} show changes what the grant shows
+ * @param {(button: HTMLElement) => void} keep removes the end of the grant
+ * @param {(button: HTMLElement) => void} revoke
  */
-export function grantItem(grant, { pause, show, keep, push, revoke }) {
+export function grantItem(grant, pause, show, keep, revoke) {
   const { appid, name, domain, paused, quiet, shows, until, granted_at: grantedAt, last_looked: lastLooked } = grant;
   const buttons = [
-    itemButton(paused ? "Resume" : "Pause", domain, `pause ${appid}`, "quiet", pause),
-    itemButton("Revoke", domain, `revoke ${appid}`, "danger quiet", revoke),
+    itemButton(paused ? _("Resume") : _("Pause"), domain, `pause ${appid}`, "quiet", pause),
+    itemButton(_("Revoke"), domain, `revoke ${appid}`, "danger quiet", revoke),
   ];
-  const hidden = paused ? "Paused" : quiet ? "Quiet hours" : "";
-  const title = [element("h3", {}, domain), ...(hidden ? [element("span", { class: "badge warn" }, `${hidden}: sees you as offline`)] : [])];
-  const end = until === null ? [] : [element("p", { class: "row small" }, `Ends on ${momentInWords(until)}`, itemButton("Keep", domain, `keep ${appid}`, "quiet", keep))];
+  const hidden = paused ? _("Paused: sees you as offline") : quiet ? _("Quiet hours: sees you as offline") : "";
+  const title = [element("h3", {}, domain), ...(hidden ? [element("span", { class: "badge warn" }, hidden)] : [])];
+  const end = until === null ? [] : [element("p", { class: "row small" }, _("Ends on %(time)s", { time: momentInWords(until) }), itemButton(_("Keep"), domain, `keep ${appid}`, "quiet", keep))];
   const about = [
     element("div", {}, element("div", { class: "row" }, ...title), element("p", { class: "name", dir: "auto" }, name)),
-    element("p", { class: "small" }, "Allowed ", timeElement(grantedAt), `; last active: ${dayInWords(lastLooked)}`),
+    element("p", { class: "small" }, ...parts("Allowed %(time)s; last active: %(day)s", { time: timeElement(grantedAt), day: dayInWords(lastLooked) })),
     ...end,
     showsChoice(appid, domain, shows, show),
-    ...(push ? [pushChoice(grant, push)] : []),
     element("p", { class: "row" }, ...buttons),
   ];
   return element("li", { class: "signed" }, applicationSign(appid, domain), element("div", { class: "stack" }, ...about));
@@ -171,22 +168,11 @@ export function grantItem(grant, { pause, show, keep, push, revoke }) {
  * @param {(choice: HTMLElement, shows: string) => void} show
  */
 function showsChoice(appid, domain, shows, show) {
-  const options = Object.entries({ status: "online, unavailable or offline", reachable: "only whether you are online" });
-  const attributes = { class: "compact fill", "data-key": `shows ${appid}`, "aria-label": `What ${domain} sees` };
+  const options = Object.entries({ status: _("online, unavailable or offline"), reachable: _("only whether you are online") });
+  const attributes = { class: "compact fill", "data-key": `shows ${appid}`, "aria-label": _("What %(domain)s sees", { domain }) };
   const choice = element("select", attributes, ...options.map(([value, text]) => element("option", { value, selected: value === shows }, text)));
   choice.addEventListener("change", () => show(choice, /** @type {HTMLSelectElement} */ (choice).value));
-  return element("p", { class: "row small" }, "Sees", choice);
-}
-
-/**
- * Return the choice of whether an application's notifications are pushed.
- * @param {Grant} grant
- * @param {(box: HTMLElement, on: boolean) => void} push
- */
-function pushChoice({ appid, domain, push: on }, push) {
-  const box = element("input", { type: "checkbox", checked: on, "data-key": `push ${appid}`, "aria-label": `${domain} may notify me while this page is closed` });
-  box.addEventListener("change", () => push(box, /** @type {HTMLInputElement} */ (box).checked));
-  return element("label", { class: "small" }, box, " May notify me while this page is closed");
+  return element("p", { class: "row small" }, _("Sees"), choice);
 }
 
 /**
@@ -196,7 +182,7 @@ function pushChoice({ appid, domain, push: on }, push) {
 function actionLink({ action }) {
   const url = webAddress(action);
   if (!url) return action ? [element("span", { class: "badge", dir: "auto" }, action)] : [];
-  return [element("a", { href: url.href, target: "_blank", rel: "noopener noreferrer" }, `Open ${url.host}`)];
+  return [element("a", { href: url.href, target: "_blank", rel: "noopener noreferrer" }, _("Open %(host)s", { host: url.host }))];
 }
 
 /**
@@ -208,15 +194,15 @@ function actionLink({ action }) {
  */
 export function notificationItem(one, sender, read, remove) {
   const name = element("strong", { class: "name" }, sender);
-  const sign = one.read ? [] : [element("span", { class: "badge good" }, "New")];
+  const sign = one.read ? [] : [element("span", { class: "badge good" }, _("New"))];
   const links = actionLink(one);
   for (const link of links) if (link.tagName === "A") link.addEventListener("click", () => read(null));
-  const subject = `the notification of ${sender}`;
+  const subject = _("the notification of %(sender)s", { sender });
   const buttons = [
-    ...(one.read ? [] : [itemButton("Mark as read", subject, `read ${one.id}`, "quiet", read)]),
-    itemButton("Delete", subject, `delete ${one.id}`, "quiet", remove),
+    ...(one.read ? [] : [itemButton(_("Mark as read"), subject, `read ${one.id}`, "quiet", read)]),
+    itemButton(_("Delete"), subject, `delete ${one.id}`, "quiet", remove),
   ];
-  return element("li", { id: one.id, tabindex: "-1" },
+  return element("li", {},
     element("p", { class: "row small" }, name, element("bdi", { class: "name" }, one.source), timeElement(one.sent), ...sign),
     element("p", { class: "name lines", dir: "auto" }, one.message),
     element("p", { class: "row small" }, ...links, ...buttons));
@@ -228,7 +214,7 @@ export function notificationItem(one, sender, read, remove) {
  * @param {Grant[] | null} grants
  */
 export function senderOf({ domain, appid }, grants) {
-  return domain || grants?.find((grant) => grant.appid === appid)?.domain || "An application";
+  return domain || grants?.find((grant) => grant.appid === appid)?.domain || _("An application");
 }
 
 /**

@@ -1,18 +1,17 @@
 // The sidebar: the user's status, who may see them, their devices, notifications. The page itself is one of the devices.
 
 import { AccountStorage, isPersistent } from "./account-storage.js";
+import { NO_UPGRADE, connectionInWords, whyStopped } from "./connection-words.js";
 import { DesktopNotifications } from "./desktop-notifications.js";
 import { byId, isolate, setText } from "./dom.js";
 import { offerOverride, showOverride } from "./override.js";
 import { account, announce, attempt, call, callForAll, confirmAction, toServiceError } from "./page.js";
 import { offerQuietHours, showQuietHours } from "./quiet-hours.js";
-import { openedByPush, Push } from "./push.js";
 import { SharedDevice } from "./shared-device.js";
-import { grantActions } from "./sidebar-grants.js";
 import { InboxList } from "./sidebar-inbox.js";
 import { desktopTitle, deviceItems, grantItem, senderOf } from "./sidebar-items.js";
+import { _ } from "./texts.js";
 import { ageInWords, describeVisibility, headline } from "./visibility.js";
-import { lookForUpdate } from "./web-app.js";
 
 /** @typedef {import("./sidebar-items.js").Device} Device */
 /** @typedef {import("./sidebar-items.js").PairedDevice} PairedDevice */
@@ -22,8 +21,6 @@ import { lookForUpdate } from "./web-app.js";
 const REFRESH_SECONDS = 20; // of the lists, while the page is visible
 const CURRENT_SECONDS = 30; // age up to which the lists count as current while the page is connected
 const EARLY_REFRESH_MS = 3000; // while a change is expected
-const SIGNED_OUT = 4009, REPLACED = 4010;
-const NO_UPGRADE = 108;
 
 /** @type {Grant[] | null} the service's last answer; null before the first one */
 let grants = null;
@@ -60,9 +57,7 @@ async function signIn() {
 }
 
 const me = new SharedDevice(account, signIn);
-const storage = new AccountStorage(account);
-const desktop = new DesktopNotifications(byId("desktop-notifications"), storage);
-const push = new Push(storage, () => grants && showGrants());
+const desktop = new DesktopNotifications(byId("desktop-notifications"), new AccountStorage(account));
 const inbox = new InboxList((one) => senderOf(one, grants), (items) => showList("notifications", items));
 const statusButtons = /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll(".choice button"));
 
@@ -84,29 +79,8 @@ function showList(id, items) {
   }
 }
 
-/**
- * Describe the connection.
- * @returns {[sign: string, text: string, spoken?: string]} `spoken` is the text for screen readers
- */
-function connectionInWords() {
-  const now = me.state;
-  if (now.state === "connected") return ["good", "Connected"];
-  if (now.state === "connecting") return ["warn", "Connecting"];
-  if (now.state === "waiting" && now.errno === NO_UPGRADE) return ["bad", "Connection blocked"];
-  if (now.state === "waiting") return ["warn", `Reconnecting in ${now.seconds} s`, "Reconnecting"];
-  return ["bad", signedOut ? "Signed out" : "Disconnected"];
-}
-
-/** @param {{code: number, reason: string}} stopped */
-function whyStopped({ code, reason }) {
-  if (signedOut) return "You are signed out here. No notifications arrive, and this browser is no longer one of your devices.";
-  if (code === SIGNED_OUT) return `This device was disconnected: ${reason}.`;
-  if (code === REPLACED) return "Another program has connected with the name of this device.";
-  return `The connection ended: ${reason}.`;
-}
-
 function showConnection() {
-  const [sign, text, spoken = text] = connectionInWords();
+  const [sign, text, spoken = text] = connectionInWords(me.state, signedOut);
   byId("connection").dataset.status = sign;
   byId("connection").textContent = text;
   setText(byId("connection-spoken"), spoken);
@@ -117,7 +91,7 @@ function showConnection() {
   // another person may use the browser
   for (const section of document.querySelectorAll("main > section:not(#me)")) section.toggleAttribute("hidden", signedOut);
   if (signedOut) inbox.forget();
-  if (now.state === "stopped") byId("stopped-why").textContent = whyStopped(now);
+  if (now.state === "stopped") byId("stopped-why").textContent = whyStopped(now, signedOut);
   byId("connect-again").hidden = signedOut;
   byId("sign-in-again").hidden = !signedOut;
   for (const button of statusButtons) button.ariaPressed = String(button.dataset.status === me.status);
@@ -133,15 +107,15 @@ function isCurrent() {
 function showVisibility() {
   const current = isCurrent();
   const known = devices !== null && grants !== null && !signedOut;
-  const [sign, word] = signedOut ? ["", "Signed out"] : headline(known ? devices : null, override, current);
+  const [sign, word] = signedOut ? ["", _("Signed out")] : headline(known ? devices : null, override, current);
   byId("state").dataset.status = sign;
   setText(byId("state"), word);
   setText(byId("seen"), known ? describeVisibility(devices ?? [], grants ?? [], override, me.name, current ? null : answeredAt) : "");
-  const disconnected = known ? "This page is not connected to the service." : "";
+  const disconnected = known ? _("This page is not connected to the service.") : "";
   const outage = signedOut || current ? "" : problem || disconnected;
   setText(byId("stale"), outage);
   byId("outage").classList.toggle("shown", outage !== "");
-  setText(byId("stale-age"), known && !current ? `The lists below were read ${ageInWords(answeredAt)}.` : "");
+  setText(byId("stale-age"), known && !current ? _("The lists below were read %(age)s.", { age: ageInWords(answeredAt) }) : "");
   if (!known || shownAsOutdated === !current) return;
   shownAsOutdated = !current;
   showDevices();
@@ -154,7 +128,9 @@ function showDevices() {
 }
 
 function showGrants() {
-  const item = (/** @type {Grant} */ one) => grantItem(one, grantActions(one, refresh, push.offered));
+  const item = (/** @type {Grant} */ one) =>
+    grantItem(one, (button) => pauseGrant(button, one), (choice, shows) => showGrant(choice, one, shows),
+      (button) => keepGrant(button, one), (button) => revokeGrant(button, one));
   showList("grants", (grants ?? []).map(item));
 }
 
@@ -178,20 +154,49 @@ byId("try-now").addEventListener("click", () => {
 /** @param {HTMLElement} button @param {string} device */
 async function signOutDevice(button, device) {
   const own = device === me.name;
-  const detail = own ? "This page is that device. It can connect again afterwards." : "The device has to sign in again before it connects.";
-  if (!(await confirmAction(`Sign out ${device}?`, detail, "Sign out"))) return;
-  if (await attempt(button, () => call("DELETE", `/devices/${encodeURIComponent(device)}`))) announce(`${device} is signed out.`);
+  const detail = own ? _("This page is that device. It can connect again afterwards.") : _("The device has to sign in again before it connects.");
+  if (!(await confirmAction(_("Sign out %(device)s?", { device }), detail, _("Sign out")))) return;
+  if (await attempt(button, () => call("DELETE", `/devices/${encodeURIComponent(device)}`))) announce(_("%(device)s is signed out.", { device }));
   refresh();
 }
 
 /** @param {HTMLElement} button @param {string} device */
 async function renameDevice(button, device) {
   const before = knownDevices.find((one) => one.device === device)?.label ?? "";
-  const label = prompt(`Name of ${device}. Leave it empty for the name that the device gives itself.`, before)?.trim();
+  const label = prompt(_("Name of %(device)s. Leave it empty for the name that the device gives itself.", { device }), before)?.trim();
   if (label === undefined || label === before) return;
   const done = await attempt(button, () => call("PATCH", `/devices/${encodeURIComponent(device)}`, { label: label || null }));
   await refresh();
-  if (done) announce(`${device} has another name.`);
+  if (done) announce(_("%(device)s has another name.", { device }));
+}
+
+/** @param {HTMLElement} button @param {Grant} grant */
+async function pauseGrant(button, { appid, domain, paused }) {
+  const done = await attempt(button, () => call("PATCH", `/grant/${appid}`, { paused: !paused }));
+  await refresh();
+  if (done) announce(paused ? _("%(domain)s sees your status again.", { domain }) : _("%(domain)s sees you as offline now.", { domain }));
+}
+
+/** @param {HTMLElement} choice @param {Grant} grant @param {string} shows */
+async function showGrant(choice, { appid, domain }, shows) {
+  const done = await attempt(choice, () => call("PATCH", `/grant/${appid}`, { shows }));
+  await refresh();
+  if (done) announce(shows === "reachable" ? _("%(domain)s sees only whether you are online.", { domain }) : _("%(domain)s sees your status.", { domain }));
+}
+
+/** @param {HTMLElement} button @param {Grant} grant */
+async function keepGrant(button, { appid, domain }) {
+  const done = await attempt(button, () => call("PATCH", `/grant/${appid}`, { until: null }));
+  await refresh();
+  if (done) announce(_("%(domain)s sees you until you stop it.", { domain }));
+}
+
+/** @param {HTMLElement} button @param {Grant} grant */
+async function revokeGrant(button, { appid, domain }) {
+  const detail = _("The application can no longer see you. Undelivered notifications are deleted. It can ask you again.");
+  if (!(await confirmAction(_("Revoke access for %(domain)s?", { domain }), detail, _("Revoke")))) return;
+  if (await attempt(button, () => call("DELETE", `/grant/${appid}`))) announce(_("%(domain)s can no longer see you.", { domain }));
+  refresh();
 }
 
 /** Read the lists and show the changes. */
@@ -254,7 +259,6 @@ me.addEventListener("change", () => {
   const { state } = me.state;
   if (previousState === "connected" && state !== previousState) lostAt = Date.now();
   if (state !== previousState && (state === "connected" || state === "stopped")) refresh();
-  if (state !== previousState && state === "connected" && lostAt) lookForUpdate();
   previousState = state;
   showConnection();
 });
@@ -272,5 +276,4 @@ me.addEventListener("notification", (event) => {
 
 showConnection();
 refresh();
-push.start();
-if (!openedByPush((id) => inbox.open(id))) inbox.refresh();
+inbox.refresh();

@@ -1,11 +1,13 @@
 // Times in words. Those that `timeElement` creates update themselves.
 
 import { element } from "./dom.js";
+import { _, locale } from "./texts.js";
 
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} units and their seconds */
 const UNITS = [["year", 31557600], ["month", 2629800], ["week", 604800], ["day", 86400], ["hour", 3600], ["minute", 60]];
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
-const exact = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
+const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
+const day = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: "UTC" });
+const exact = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 
 /**
  * Return how long ago a time was, such as "3 minutes ago".
@@ -16,7 +18,7 @@ const exact = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "s
 export function relativeTime(at, now = Date.now()) {
   const seconds = Math.round((at - now) / 1000);
   const unit = UNITS.find(([, size]) => Math.abs(seconds) >= size);
-  return unit ? relative.format(Math.trunc(seconds / unit[1]), unit[0]) : "just now";
+  return unit ? relative.format(Math.trunc(seconds / unit[1]), unit[0]) : _("just now");
 }
 
 /**
@@ -26,7 +28,7 @@ export function relativeTime(at, now = Date.now()) {
  */
 export function timeElement(at) {
   const date = new Date(at);
-  if (Number.isNaN(date.getTime())) return element("span", {}, "at an unknown time");
+  if (Number.isNaN(date.getTime())) return element("span", {}, _("at an unknown time"));
   return element("time", { datetime: date.toISOString(), title: exact.format(date) }, relativeTime(at));
 }
 
@@ -46,9 +48,9 @@ export function momentInWords(at) {
  * @returns {string}
  */
 export function dayInWords(date, now = Date.now()) {
-  if (!date) return "never";
+  if (!date) return _("never");
   const days = [0, 1].map((back) => new Date(now - back * 86400000).toISOString().slice(0, 10));
-  return ["today", "yesterday"][days.indexOf(date)] ?? date;
+  return [_("today"), _("yesterday")][days.indexOf(date)] ?? day.format(new Date(date));
 }
 
 setInterval(() => {

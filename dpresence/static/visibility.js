@@ -1,5 +1,7 @@
 // Texts about how applications see the user, by the service's last answer and, if it is not current, its age.
 
+import { statusTitle, statusWord, wasStatusTitle } from "./status-words.js";
+import { _ } from "./texts.js";
 import { relativeTime } from "./times.js";
 
 const RANK = ["offline", "unavailable", "online"];
@@ -11,7 +13,7 @@ const RANK = ["offline", "unavailable", "online"];
  * @returns {string}
  */
 export function ageInWords(at, now = Date.now()) {
-  return now - at < 60000 ? "less than a minute ago" : relativeTime(at, now);
+  return now - at < 60000 ? _("less than a minute ago") : relativeTime(at, now);
 }
 
 /**
@@ -43,8 +45,7 @@ function statusOf(devices, override) {
 export function headline(devices, override, current) {
   if (!devices) return ["", "…"];
   const status = statusOf(devices, override);
-  const word = status[0].toUpperCase() + status.slice(1);
-  return current ? [status, word] : ["", `Was ${status}`];
+  return current ? [status, statusTitle(status)] : ["", wasStatusTitle(status)];
 }
 
 /**
@@ -58,16 +59,22 @@ export function headline(devices, override, current) {
  */
 export function describeVisibility(devices, grants, override, own, at) {
   const open = grants.filter(({ paused, quiet }) => !paused && !quiet);
-  const status = statusOf(devices, override);
-  if (at !== null) return open.length ? `Applications saw you as ${status} ${ageInWords(at)}.` : "";
-  if (!grants.length) return "No application sees you: you have not allowed any.";
-  if (!open.length && grants.some(({ quiet }) => quiet)) return "Applications see you as offline: these are your quiet hours.";
-  if (!open.length) return "Applications see you as offline: you have paused all of them.";
+  const merged = statusOf(devices, override);
+  const status = statusWord(merged);
+  if (at !== null) return open.length ? _("Applications saw you as %(status)s %(age)s.", { status, age: ageInWords(at) }) : "";
+  if (!grants.length) return _("No application sees you: you have not allowed any.");
+  if (!open.length && grants.some(({ quiet }) => quiet)) return _("Applications see you as offline: these are your quiet hours.");
+  if (!open.length) return _("Applications see you as offline: you have paused all of them.");
   const mine = devices.find((one) => one.device === own);
-  const why = override ? ", as you have set it for all devices" : ", because of another device";
-  const elsewhere = mine && mine.status !== status ? why : "";
-  const which = open.length < grants.length ? "Applications that you have not paused" : "Applications";
-  const narrow = status === "unavailable" && open.some(({ shows }) => shows === "reachable");
-  const others = narrow ? " Those that see only whether you are online see you as offline." : "";
-  return `${which} see you as ${status}${elsewhere}.${others}`;
+  const values = { status, why: mine && mine.status !== merged ? why(override) : "" };
+  const seen = open.length < grants.length
+    ? _("Applications that you have not paused see you as %(status)s%(why)s.", values)
+    : _("Applications see you as %(status)s%(why)s.", values);
+  const narrow = merged === "unavailable" && open.some(({ shows }) => shows === "reachable");
+  return narrow ? seen + " " + _("Those that see only whether you are online see you as offline.") : seen;
+}
+
+/** @param {string | null} override see `statusOf` */
+function why(override) {
+  return override ? _(", as you have set it for all devices") : _(", because of another device");
 }

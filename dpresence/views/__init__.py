@@ -33,7 +33,6 @@ def includeme(config: Configurator) -> None:
     config.add_renderer("presence-json", _Json)
     for module in (
         "home",
-        "web_app",
         "session",
         "provider",
         "signin",
@@ -55,6 +54,7 @@ def includeme(config: Configurator) -> None:
     config.include(f"{__name__}.contract")
     config.include(f"{__name__}.errors")
     config.include(f"{__name__}.headers")
+    config.include(f"{__name__}.language")
     config.include(f"{__name__}.static")
     if config.registry[KEY].development_issuer:
         config.scan(f"{__name__}.development")

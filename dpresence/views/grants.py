@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Literal
 
 from msgspec import UNSET, UnsetType
@@ -44,7 +43,6 @@ def get_grant(request: Request) -> Response | GrantQuestion:
         hue=templates.hue_of(application.id),
         redirect=redirect or "",
         granted=granted,
-        on=_day(granted.granted_at) if granted else None,
         form_token=form_token_of(request),
         status=_status(request),
     )
@@ -61,15 +59,6 @@ def _status(request: Request) -> Status | None:
     account = request.validated["account"]
     connected = [device.status for device in request.services.devices.list(account.id) if device.connected]
     return account.override or merge(connected) if connected else None
-
-
-def _day(milliseconds: int) -> str:
-    """Return the date of a time in words, in UTC: a page without scripts does not know the user's time zone."""
-    try:
-        day = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (OverflowError, ValueError, OSError):
-        return "an unknown day"
-    return f"{day.day} {day:%B %Y}"
 
 
 @grant_resource.post(validators=(user, grantable_application, unless_form(wish)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -15,6 +16,7 @@ from ..errors import Refused, UnknownPath
 from ..request import Request
 from ..service.accounts import csrf_token
 from ..settings import PagesSettings
+from .catalogues import Catalogue, catalogues
 from .headers import page_policy
 from .templates import Template
 from .validators import cookie_name, is_operator
@@ -35,6 +37,8 @@ class Visitor:
     :param csrf: CSRF token of the session, None without one.
     :param here: path of the page, without ``root``.
     :param pages: the operator's name and links.
+    :param catalogue: the texts in the language of the page.
+    :param catalogues: those of all languages.
     :param admin: the user is an operator.
     """
 
@@ -42,6 +46,8 @@ class Visitor:
     here: str
     pages: PagesSettings
     development: bool
+    catalogue: Catalogue
+    catalogues: Collection[Catalogue]
     email: str | None = None
     csrf: str | None = None
     admin: bool = False
@@ -52,9 +58,13 @@ def page(request: Request, template: Template, *, status: int = 200, form_target
 
     :param form_target: another origin that the page's form may redirect to.
     """
-    values = {**_variables(_visitor(request, look=status < 500)), **_variables(template)}
+    visitor = _visitor(request, look=status < 500)
+    texts = visitor.catalogue
+    functions = {"_": texts.gettext, "gettext": texts.gettext, "ngettext": texts.ngettext}
+    values = {**_variables(visitor), **_variables(template), **functions}
     response = render_to_response(f"dpresence:templates/{template.name}.jinja2", values, request=request)
     response.status_int = status
+    response.headers.update({"Content-Language": texts.language, "Vary": "Accept, Accept-Language, Cookie"})
     response.headers["Content-Security-Policy"] = page_policy(request.shared.settings.identity.audience, form_target)
     return response
 
@@ -70,7 +80,9 @@ def _visitor(request: Request, look: bool) -> Visitor:
     """
     settings = request.shared.settings
     here = request.environ["PATH_INFO"]  # ``request.path`` fails where it is no text
-    visitor = Visitor(request.script_name, here, settings.pages, settings.identity.development)
+    texts = catalogues()
+    language = texts[request.locale_name]
+    visitor = Visitor(request.script_name, here, settings.pages, settings.identity.development, language, texts.values())
     cookie = request.cookies.get(cookie_name(request), "")
     known = getattr(request, "validated", {})  # missing if a tween refused the request
     account = known.get("account") if "session" in known else None

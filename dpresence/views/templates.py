@@ -41,13 +41,6 @@ class Home(Template):
 
 
 @dataclass(frozen=True, slots=True)
-class Offline(Template):
-    """The page for outages, which browsers store."""
-
-    name = "offline"
-
-
-@dataclass(frozen=True, slots=True)
 class Login(Template):
     """The sign-in page.
 
@@ -109,7 +102,6 @@ class Question(Template):
 
     :param hue: see ``hue_of``.
     :param granted: the existing grant, if there is one.
-    :param on: date of that grant, in words.
     :param status: merged status of the user's connected devices, None without any.
     """
 
@@ -118,7 +110,6 @@ class Question(Template):
     hue: int
     redirect: str
     granted: Grant | None
-    on: str | None
     form_token: str
     status: Status | None
 

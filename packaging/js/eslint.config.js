@@ -1,6 +1,8 @@
 // ESLint for the JavaScript of the project. tsc checks names and types; the rules here find mistakes that types do not show.
 import js from "@eslint/js";
 
+import { rule } from "./literals.js";
+
 export default [
   { ignores: ["**/types/", "clients/js/src/device/", "clients/extension/src/lib/", "**/*.ts", "**/.venv/"] },
   js.configs.recommended,
@@ -24,6 +26,12 @@ export default [
       "max-lines": ["error", 300],
       "max-lines-per-function": ["error", 40],
     },
+  },
+  {
+    files: ["dpresence/static/*.js"],
+    ignores: ["dpresence/static/presence*.js"], // the client library: its texts are for developers
+    plugins: { texts: { rules: { catalogue: rule } } },
+    rules: { "texts/catalogue": "error" },
   },
   { files: ["examples/express/*.js"], rules: { "no-restricted-properties": "off" } }, // it runs in Node, where a stream has `write`
 ];

@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from dpresence.views.grants import _day
+from dpresence.views.catalogues import catalogues
 
 from .sidebar import Stage
 
 
-@pytest.mark.parametrize(("time", "day"), [(2**53, "an unknown day"), (-(2**63), "an unknown day"), (0, "1 January 1970")])
+@pytest.mark.parametrize(("time", "day"), [(2**53, "an unknown day"), (-(2**63), "an unknown day"), (0, "January 1, 1970")])
 def test_the_question_names_no_day_for_a_time_out_of_range(time: int, day: str) -> None:
-    assert _day(time) == day
+    assert catalogues()["en"].day(time) == day
 
 
 TIMES = [2**53, -(2**53), 8.64e15 + 1, None, "soon", {}, -1, 0]

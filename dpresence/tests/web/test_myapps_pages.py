@@ -171,7 +171,7 @@ def test_the_page_is_the_same_for_what_is_not_there_and_what_is_somebody_elses(s
 def test_the_page_has_words_for_every_way_a_proof_can_fail() -> None:
     script = (Path(views.__file__).parents[1] / "static" / "application.js").read_text(encoding="utf-8")
     reasons = re.search(r"const REASONS = {(.*?)};", script, re.DOTALL)
-    assert reasons and set(re.findall(r'^  "?([a-z ]+)"?: "', reasons[1], re.MULTILINE)) == {*get_args(Failure), "mismatch"}
+    assert reasons and set(re.findall(r'^  "?([a-z ]+)"?: _\("', reasons[1], re.MULTILINE)) == {*get_args(Failure), "mismatch"}
 
 
 def test_markup_of_a_developer_is_escaped(world: World) -> None:
@@ -196,7 +196,7 @@ def test_the_page_that_asks_says_what_was_allowed_already(world: World, app: App
     assert 'name="allow"' in asked and 'name="deny"' in asked and "already" not in asked
     ann("POST", f"/grant/{app.id}")
     granted = html(ann, path)
-    assert "You have already allowed this, on 22 November 2026." in granted and 'name="deny"' not in granted and "paused" not in granted
+    assert "You have already allowed this, on November 22, 2026." in granted and 'name="deny"' not in granted and "paused" not in granted
     ann("PATCH", f"/grant/{app.id}", {"paused": True})
     assert "You have paused it" in html(ann, path)
     ann("DELETE", f"/grant/{app.id}")
