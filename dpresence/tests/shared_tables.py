@@ -54,7 +54,7 @@ def _create_engine(url: URL, **options: Any) -> Engine:
 
 
 @functools.cache
-def _script() -> tuple[str, list[str]]:
+def script() -> tuple[str, list[str]]:
     """Return the revision of this version and the statements that create its tables."""
     database = Database("sqlite://")
     database.run(_upgrade, migrate.UPGRADE_SECONDS)  # not ``migrate.migrate``, which logs that a database was created
@@ -72,7 +72,7 @@ def _upgrade_by_script(connection: Connection) -> bool:
     """Do as ``migrate._upgrade`` does, quickly where a database is empty or up to date."""
     if connection.dialect.name != "sqlite":
         return _upgrade(connection)
-    newest, statements = _script()
+    newest, statements = script()
     if MigrationContext.configure(connection).get_current_revision() == newest:
         return False
     if connection.exec_driver_sql("SELECT 1 FROM sqlite_master").first():

@@ -13,8 +13,9 @@ from dpresence.tests.support import WITH_TOKEN
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from .proxies import installed, nginx
-from .service import Process, Service, running
+from .service import Process, Service
 from .support import KEY
+from .warm import running
 
 pytestmark = pytest.mark.faults
 

@@ -12,8 +12,8 @@ import pytest
 from dpresence.channels.first_request import PEEK_BYTES
 
 from .conftest import serve
-from .service import running
 from .support import ACCEPT, KEY, EchoServer, frame
+from .warm import running
 
 AUDIENCE = "http://127.0.0.1:8282"
 PROXY, CLIENT = "127.0.0.2", "127.0.0.1"

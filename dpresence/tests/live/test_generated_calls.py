@@ -25,7 +25,8 @@ from schemathesis.specs.openapi.checks import (
 
 from dpresence.tests.contract_check import check_body
 from dpresence.tests.live.clients import Application, Person, activate
-from dpresence.tests.live.service import Service, Site, running
+from dpresence.tests.live.service import Service, Site
+from dpresence.tests.live.warm import running
 from dpresence.tests.support import WITH_TOKEN
 
 CHECKS = [
@@ -35,8 +36,6 @@ CHECKS = [
     response_schema_conformance,
     status_code_conformance,
 ]
-EXAMPLES = 3
-"""Calls of one operation by one caller with valid fields, and as many with fields of which one is wrong."""
 LAST = ("newKey", "deactivateApplication", "activateApplication", "changeApplication", "deleteApplication", "deleteAccount")
 """Operations that end what the others need."""
 CREDENTIALS = ("authorization", "cookie", "x-csrf-token", "x-development-token")
@@ -94,14 +93,17 @@ def operations(origin: str) -> list[Any]:
     return sorted(found, key=lambda each: LAST.index(ids[each]) if ids[each] in LAST else -1)
 
 
-def make_calls(operation: Any, mode: GenerationMode, caller: Caller, appid: str, session: requests.Session) -> Counter[int]:
-    """Make the calls of one operation by one caller; return the HTTP statuses."""
+def make_calls(operation: Any, mode: GenerationMode, caller: Caller, appid: str, session: requests.Session, examples: int) -> Counter[int]:
+    """Make the calls of one operation by one caller; return the HTTP statuses.
+
+    :param examples: number of calls with credentials; there is one without.
+    """
     statuses: Counter[int] = Counter()
     known = {"appid": appid} if "{appid}" in operation.path and mode is GenerationMode.POSITIVE else None
 
     @seed(15)
     @settings(
-        max_examples=EXAMPLES if caller.scheme else 1,
+        max_examples=examples if caller.scheme else 1,
         deadline=None,
         database=None,
         phases=[Phase.generate],
@@ -134,11 +136,12 @@ def can_be_wrong(operation: Any) -> bool:
     return "requestBody" in operation.definition.raw or any(each["schema"] != {"type": "string"} for each in parameters)
 
 
-def test_every_generated_call_is_answered_as_the_document_says(service: Service, application: Application) -> None:
+@pytest.mark.parametrize("examples", [1, pytest.param(10, marks=pytest.mark.faults)])
+def test_every_generated_call_is_answered_as_the_document_says(service: Service, application: Application, examples: int) -> None:
     session, answered = requests.Session(), Counter[int]()
     for operation in operations(service.origin):
         modes = [GenerationMode.POSITIVE, *([GenerationMode.NEGATIVE] if can_be_wrong(operation) else [])]
         for caller in (each for each in callers(application) if may_call(operation, each)):
             for mode in modes:
-                answered.update(make_calls(operation, mode, caller, application.appid, session))
+                answered.update(make_calls(operation, mode, caller, application.appid, session, examples))
     assert set(answered) >= {200, 201, 204, 400, 401, 403, 404, 405}

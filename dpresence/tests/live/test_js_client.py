@@ -17,7 +17,8 @@ import pytest
 from dpresence.tests.contract_check import check_client_frame, check_frame
 
 from .clients import ANSWER_SECONDS, Application, Person
-from .service import Service, running
+from .service import Service
+from .warm import running
 
 CLIENT = Path(__file__).parents[3] / "clients" / "js"
 SECONDS = 60.0

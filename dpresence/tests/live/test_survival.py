@@ -7,7 +7,8 @@ import time
 import pytest
 
 from .clients import Person, activate
-from .service import Site, running
+from .service import Site
+from .warm import running
 
 pytestmark = pytest.mark.faults
 

@@ -1,7 +1,8 @@
 """Programs of the service in a fork of a process that has imported it (``warm_process``): a start takes no second of imports.
 
-Everything else is as in a process of its own: the arguments, standard output and error, signals, the exit status. Starts from the
-command line are tested by ``test_start``, ``test_serving``, ``test_workers`` and the tests in ``faults``.
+Everything else is as in a process of its own: the arguments, standard output and error, signals, the exit status. Only the keys of the
+development issuer and the script that creates tables are shared, and at its end no object is cleared away. Starts from the command line
+are tested by ``test_start``, ``test_serving``, ``test_workers`` and the tests in ``faults``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from dpresence.tests import shared_tables
 from dpresence.tests.live.service import Process, Service, kept_running
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
@@ -100,7 +102,9 @@ def run(arguments: list[str], log: Path, seconds: float, module: str = PSERVE) -
 @functools.cache
 def _process() -> Any:
     """The process that forks; it ends with this one, which closes its standard input."""
-    return subprocess.Popen([sys.executable, "-m", f"{__name__}_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process: Any = subprocess.Popen([sys.executable, "-m", f"{__name__}_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process.stdin.write(json.dumps(shared_tables.script()) + "\n")
+    return process
 
 
 def _ask(order: dict[str, Any]) -> Any:

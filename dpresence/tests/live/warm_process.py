@@ -1,10 +1,14 @@
-"""The process of ``warm`` that imports the service and forks; it ends when its standard input does."""
+"""The process of ``warm`` that imports the service and forks; it ends when its standard input does.
+
+Its children share the keys of the development issuer and the script that creates SQLite's tables: the first line of standard input.
+"""
 
 from __future__ import annotations
 
 import dpresence.server  # first: it patches the standard library
 
 # isort: split
+import atexit
 import gc
 import importlib
 import inspect
@@ -12,15 +16,19 @@ import json
 import os
 import pkgutil
 import sys
-from typing import Any
+from contextlib import ExitStack
+from typing import Any, NoReturn
 
 import plaster.loaders
 import plaster_pastedeploy  # noqa: F401
+import pyramid.scripts.pserve  # noqa: F401
 import pyramid_jinja2  # noqa: F401
 from gevent.monkey import get_original
 
 import dpresence.tests.live.echo_server
 from dpresence import lookalikes
+from dpresence.tests import shared_tables
+from dpresence.tests.shared_start import shared_keys, without_certificates
 
 
 def _serve() -> dict[str, Any]:
@@ -65,8 +73,28 @@ def _prepare() -> None:
     gc.freeze()  # or each child copies the memory when it looks through it
 
 
+def _run(module: str) -> NoReturn:
+    """Call the ``main()`` of a module, and end without clearing away each object, which takes as long as to serve some requests."""
+    try:
+        status: Any = importlib.import_module(module).main()
+    except SystemExit as end:
+        status = end.code
+    if isinstance(status, str):
+        print(status, file=sys.stderr)
+        status = 1
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status or 0)
+
+
 if __name__ == "__main__":
     _prepare()
-    _order = _serve()
-    _become(_order)
-    sys.exit(importlib.import_module(_order["module"]).main())
+    _script = json.loads(sys.stdin.readline())
+    shared_tables.script = lambda: _script
+    with ExitStack() as _stack:
+        for _shared in (shared_tables.shared_tables(), shared_keys(), without_certificates()):
+            _stack.enter_context(_shared)
+        _order = _serve()
+        _become(_order)
+        _run(_order["module"])
