@@ -162,7 +162,26 @@ class Channel:
 def play(origin: str, token: str, domain: str, pages: dict[str, str]) -> None:
     """Play every role; an unexpected answer raises."""
     developer, user = Person(origin, "dev@example.org", token), Person(origin, "ada@example.org", token)
+    appid, key = _activate(developer, domain, pages)
+    puid = user.call("POST", f"/grant/{appid}")["puid"]
+    say("user", f"{user.email} grants access; the application gets the pseudonym {puid}, never the e-mail address")
 
+    app_service = Channel(origin, f"/myapps/{appid}")
+    answer = app_service.ask(action="auth", key=key)
+    snapshot = app_service.receive()
+    say("app service", f"signs in on its websocket and receives a {answer['recovery']}: {_shown(snapshot['snapshot'])}")
+
+    _meet(app_service, user, puid, f"http://{domain}/game/7")
+    _meet_later(app_service, user, puid)
+
+    user.call("DELETE", f"/grant/{appid}")
+    say("user", "revokes the grant")
+    say("app service", f"receives the last update: {_shown(app_service.receive()['updates'])}")
+    app_service.close()
+
+
+def _activate(developer: Person, domain: str, pages: dict[str, str]) -> tuple[str, str]:
+    """Register an application, and return its id and its key."""
     app = developer.call("POST", "/myapps", {"name": "Chess club", "domain": domain, "description": "Who is up for a game?"})
     path = f"/myapps/{app['appid']}"
     say("developer", f"registers the application “{app['name']}” with the domain {domain}")
@@ -171,21 +190,17 @@ def play(origin: str, token: str, domain: str, pages: dict[str, str]) -> None:
     say("developer", f"serves the domain key at http://{domain}/__presence, and the service validates the domain")
     key = developer.call("POST", f"{path}/activate")["api_key"]
     say("developer", f"activates the application and gets an API key: {key[:10]}…, shown only once")
+    return app["appid"], key
 
-    puid = user.call("POST", f"/grant/{app['appid']}")["puid"]
-    say("user", f"{user.email} grants access; the application gets the pseudonym {puid}, never the e-mail address")
 
-    app_service = Channel(origin, path)
-    answer = app_service.ask(action="auth", key=key)
-    snapshot = app_service.receive()
-    say("app service", f"signs in on its websocket and receives a {answer['recovery']}: {_shown(snapshot['snapshot'])}")
-
-    device = Channel(origin, "/presence")
+def _meet(app_service: Channel, user: Person, puid: str, action: str) -> None:
+    """Notify a user who is online and then sets their status to offline."""
+    device = Channel(user.origin, "/presence")
     _expect(device.ask(email=user.email, assertion=user.assertion(), status="online"), result="OK")
     say("device", "signs in on its websocket and sets its status to online")
     say("app service", f"receives an update: {_shown(app_service.receive()['updates'])}")
 
-    note = {"puid": puid, "message": "Your move", "action": f"http://{domain}/game/7"}
+    note = {"puid": puid, "message": "Your move", "action": action}
     sent = app_service.ask(action="notify", id=1, notifications=[note])["notifications"][0]
     say("app service", f"sends a notification: {sent['result']}, delivered: {sent['delivered']}")
     got = device.receive()["notifications"][0]
@@ -195,18 +210,18 @@ def play(origin: str, token: str, domain: str, pages: dict[str, str]) -> None:
     say("device", "sets its status to offline")
     say("app service", f"receives an update: {_shown(app_service.receive()['updates'])}")
     device.close()
+
+
+def _meet_later(app_service: Channel, user: Person, puid: str) -> None:
+    """Notify a user who is offline, and signs in with another device."""
     note = {"puid": puid, "message": "Still there?"}
     sent = app_service.ask(action="notify", notifications=[note])["notifications"][0]
     say("app service", f"sends a notification while the user is offline: {sent['result']}, {sent['queue_size']} waiting")
-    phone = Channel(origin, "/presence")
+    phone = Channel(user.origin, "/presence")
     _expect(phone.ask(email=user.email, assertion=user.assertion(), status="unavailable", device="phone"), result="OK")
     say("phone", f"signs in with the status unavailable and receives it: {phone.receive()['notifications'][0]['message']}")
     say("app service", f"receives an update: {_shown(app_service.receive()['updates'])}")
-    user.call("DELETE", f"/grant/{app['appid']}")
-    say("user", "revokes the grant")
-    say("app service", f"receives the last update: {_shown(app_service.receive()['updates'])}")
     phone.close()
-    app_service.close()
 
 
 def _shown(entries: list[dict[str, Any]]) -> str:

@@ -110,12 +110,7 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
     registry.gate.limit_to_files(free_files(registry.settings.channels.sockets + SPARE))
     server, stopping, manager = Server(settings, application, registry.gate, listener), Event(), ServiceManager()
     renewal = Renewal(stopping.set)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        gevent.signal_handler(number, renewal.cancel)
-    gevent.signal_handler(CHANGES_SIGNAL, registry.services.apply_changes)
-    if not worker:
-        gevent.signal_handler(signal.SIGHUP, renewal.request)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
+    _handle_signals(renewal, registry.services.apply_changes, alone=not worker)
     log.info("Version %s, Python %s", __version__, sys.version.split()[0])
     gc.collect()
     gc.freeze()  # collecting these long-lived objects would block the event loop for 0.1 s each time
@@ -140,6 +135,16 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
         registry.close()
     if renewal.wanted and listener is not None:
         restart(renewal, listener)
+
+
+def _handle_signals(renewal: Renewal, apply_changes: Callable[[], None], alone: bool) -> None:
+    """Stop at SIGTERM and SIGINT, apply the operator's changes at ``CHANGES_SIGNAL``, and restart at SIGHUP if this process is alone."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, renewal.cancel)
+    gevent.signal_handler(CHANGES_SIGNAL, apply_changes)
+    if alone:
+        gevent.signal_handler(signal.SIGHUP, renewal.request)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
 
 
 def _tell_service_manager(manager: ServiceManager, renewal: Renewal, stopping: Event) -> None:

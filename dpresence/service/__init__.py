@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ..backends import Backends
+from ..backends.directory import OutboxKind
 from ..backends.tracker import Topic
 from ..clock import Clock
 from ..errors import BackendUnavailable
@@ -38,7 +39,7 @@ from .figures import Figures
 from .grants import Grants
 from .inboxes import Inboxes
 from .notifications import Notifications
-from .outbox import Outbox
+from .outbox import EntryHandler, Outbox
 from .overrides import Overrides
 from .overview import Overview
 from .pairing import Pairings
@@ -76,24 +77,59 @@ class Services:
         settings: Settings,
         clock: Clock,
     ) -> None:
-        directory, tracker, mailbox = backends.directory, backends.tracker, backends.mailbox
         failures = Failures(settings.channels.failures_per_minute, clock)
         self.hub, self.metrics = hub, metrics
         self.figures = Figures(metrics, backends, clock)
-        self.outbox, self.retries = Outbox(directory), RetryQueue()
-        self.grants = Grants(directory, tracker, mailbox, self.outbox, clock)
+        self.outbox, self.retries = Outbox(backends.directory), RetryQueue()
+        self._assemble_presence(backends, settings, clock)
+        self._assemble_applications(backends, proofs, failures, settings, clock)
+        self._assemble_accounts(backends, verifiers, failures, settings, clock)
+        self.outbox.handlers = self._outbox_handlers()
+        self._assemble_notifications(backends, push_services, settings, clock)
+        self._assemble_channels(backends, requests, settings, clock)
+        self._assemble_repairs(backends, clock)
+        self._tracker = backends.tracker
+        self._changes_of_operator = Coalescer("the application of the operator's changes", self._apply_once)
+        self._handlers: dict[Topic, Callable[[str], object]] = {
+            "mail": self.delivery.schedule,
+            "inbox": self.inboxes.schedule,
+            "grants": self.grants.invalidate,
+            "damaged": self.rebuilding.start,
+            "changes": self.apply_changes,
+        }
+        self._tracker.subscribe(self._on_signal, self.hub.has_application)
+
+    def _assemble_presence(self, backends: Backends, settings: Settings, clock: Clock) -> None:
+        directory, tracker = backends.directory, backends.tracker
+        self.grants = Grants(directory, tracker, backends.mailbox, self.outbox, clock)
         self.overrides = Overrides(directory, tracker, self.grants, clock)
         self.quiet_hours = QuietHours(directory, self.grants, clock)
         self.schedule = Schedule(directory, tracker, self.outbox)
         self.feeds = Feeds(directory, tracker, settings.presence, clock)
-        self.devices = Devices(directory, tracker, self.grants, self.feeds, self.outbox, self.retries, metrics, settings.presence, clock)
-        self.applications = Applications(directory, tracker, self.outbox, metrics, settings, clock)
-        self.domain_checks = DomainChecks(directory, proofs, self.outbox, metrics, settings.outbound, clock)
-        self.api_keys = ApiKeys(directory, self.grants, failures, metrics, settings.presence, clock)
-        self.accounts = Accounts(directory, mailbox, verifiers, self.outbox, failures, metrics, settings.identity, clock)
-        self.provider_logouts = ProviderLogouts(directory, self.accounts, self.outbox, metrics)
-        self.pairings = Pairings(directory, self.accounts, self.outbox, metrics, settings.identity, clock)
-        self.outbox.handlers = {
+        self.devices = Devices(
+            directory, tracker, self.grants, self.feeds, self.outbox, self.retries, self.metrics, settings.presence, clock
+        )
+        self.device_names = DeviceNames(directory, tracker, clock)
+
+    def _assemble_applications(
+        self, backends: Backends, proofs: DomainProofs, failures: Failures, settings: Settings, clock: Clock
+    ) -> None:
+        directory, tracker = backends.directory, backends.tracker
+        self.applications = Applications(directory, tracker, self.outbox, self.metrics, settings, clock)
+        self.domain_checks = DomainChecks(directory, proofs, self.outbox, self.metrics, settings.outbound, clock)
+        self.api_keys = ApiKeys(directory, self.grants, failures, self.metrics, settings.presence, clock)
+        self.overview = Overview(directory, tracker, self.feeds, self.hub, clock)
+
+    def _assemble_accounts(self, backends: Backends, verifiers: Verifiers, failures: Failures, settings: Settings, clock: Clock) -> None:
+        directory, identity = backends.directory, settings.identity
+        self.accounts = Accounts(directory, backends.mailbox, verifiers, self.outbox, failures, self.metrics, identity, clock)
+        self.provider_logouts = ProviderLogouts(directory, self.accounts, self.outbox, self.metrics)
+        self.pairings = Pairings(directory, self.accounts, self.outbox, self.metrics, identity, clock)
+        self.personal = PersonalData(directory, backends.tracker, backends.mailbox, clock)
+
+    def _outbox_handlers(self) -> dict[OutboxKind, EntryHandler]:
+        """Return what applies the effects of stored changes, by kind (docs/architecture.md, Effects of other changes)."""
+        return {
             "account": self.devices.sign_out_accounts,
             "device": self.devices.sign_out_devices,
             "ticket": self.devices.sign_out_families,
@@ -107,38 +143,42 @@ class Services:
             "note": log_notes,
             "logout": self.devices.sign_out_provider_sessions,
         }
-        self.fan_out = FanOut(self.feeds, hub, metrics, clock)
-        self.overview = Overview(directory, tracker, self.feeds, hub, clock)
-        self.device_names = DeviceNames(directory, tracker, clock)
-        self.inboxes = Inboxes(mailbox, tracker, hub)
-        self.delivery = Delivery(directory, tracker, mailbox, self.grants, self.inboxes, hub, metrics, clock)
-        self.device_sessions = DeviceSessions(
-            self.accounts, self.pairings, self.devices, self.delivery, self.inboxes, hub, settings.identity, clock
-        )
-        self.app_sessions = AppSessions(self.api_keys, self.feeds, hub, metrics, settings.presence)
+
+    def _assemble_notifications(self, backends: Backends, push_services: PushServices, settings: Settings, clock: Clock) -> None:
+        directory, tracker, mailbox = backends.directory, backends.tracker, backends.mailbox
+        self.inboxes = Inboxes(mailbox, tracker, self.hub)
+        self.delivery = Delivery(directory, tracker, mailbox, self.grants, self.inboxes, self.hub, self.metrics, clock)
         self.push_subscriptions = PushSubscriptions(directory, push_services, settings, clock)
-        self.pushes = Pushes(directory, tracker, mailbox, push_services, metrics, settings.push, clock)
+        self.pushes = Pushes(directory, tracker, mailbox, push_services, self.metrics, settings.push, clock)
         self.notifications = Notifications(
-            directory, tracker, mailbox, self.delivery, self.pushes, self.retries, hub, metrics, settings.presence, clock
+            directory, tracker, mailbox, self.delivery, self.pushes, self.retries, self.hub, self.metrics, settings.presence, clock
         )
+
+    def _assemble_channels(self, backends: Backends, requests: WebhookRequests, settings: Settings, clock: Clock) -> None:
+        directory, tracker = backends.directory, backends.tracker
+        self.fan_out = FanOut(self.feeds, self.hub, self.metrics, clock)
+        self.device_sessions = DeviceSessions(
+            self.accounts, self.pairings, self.devices, self.delivery, self.inboxes, self.hub, settings.identity, clock
+        )
+        self.app_sessions = AppSessions(self.api_keys, self.feeds, self.hub, self.metrics, settings.presence)
         self.webhooks = Webhooks(directory, tracker, clock)
-        self.webhook_sender = WebhookSender(directory, tracker, self.feeds, hub, requests, metrics, clock)
+        self.webhook_sender = WebhookSender(directory, tracker, self.feeds, self.hub, requests, self.metrics, clock)
+
+    def _assemble_repairs(self, backends: Backends, clock: Clock) -> None:
+        directory, tracker = backends.directory, backends.tracker
         self.reconciliation = Reconciliation(directory, tracker, self.grants)
         self.recovery = Recovery(
-            hub, self.devices, self.grants, self.accounts, self.outbox, self.retries, self.reconciliation, self.fan_out, self.delivery
+            self.hub,
+            self.devices,
+            self.grants,
+            self.accounts,
+            self.outbox,
+            self.retries,
+            self.reconciliation,
+            self.fan_out,
+            self.delivery,
         )
         self.rebuilding = Rebuilding(directory, tracker, self.grants)
-        self.personal = PersonalData(directory, tracker, mailbox, clock)
-        self._tracker = tracker
-        self._changes_of_operator = Coalescer("the application of the operator's changes", self._apply_once)
-        self._handlers: dict[Topic, Callable[[str], object]] = {
-            "mail": self.delivery.schedule,
-            "inbox": self.inboxes.schedule,
-            "grants": self.grants.invalidate,
-            "damaged": self.rebuilding.start,
-            "changes": self.apply_changes,
-        }
-        tracker.subscribe(self._on_signal, self.hub.has_application)
 
     def renew_lease(self) -> None:
         """Renew the lease of this process, by which others know that it is alive."""
