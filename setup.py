@@ -68,7 +68,7 @@ setup(
         "idna>=3.7",
         "regex>=2025.9.1",  # Unicode 17
         "publicsuffixlist>=1.0.2.20251001",
-        "confusable_homoglyphs>=3.3.1,<4",  # lookalikes.py reads its data file
+        "confusable_homoglyphs>=3.3.1,<4",  # confusables.py reads its data file
         "segno>=1.6,<2",
         "http-ece>=1.2.1,<2",
         "websockets>=13",  # frames.py unmasks by its C function

@@ -6,7 +6,7 @@ import unicodedata
 
 import regex
 
-from .lookalikes import passes_for_latin
+from .confusables import passes_for_latin
 
 MAX_LINES = 10
 MAX_MARKS = 4

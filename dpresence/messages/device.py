@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ..lookalikes import site
+from ..confusables import site
 from ..model import Notification, Status
 from .base import Frame
 from .fields import Assertion, DeviceName, Email, Flag

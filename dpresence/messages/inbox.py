@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ..lookalikes import site
+from ..confusables import site
 from ..model import Notification
 from .base import Frame
 

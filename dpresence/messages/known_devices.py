@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self, cast
 from msgspec import Meta, Struct
 
 from .. import texts
+from ..confusables import addresses
 from ..errors import WrongValue
-from ..lookalikes import addresses
 from ..model import KnownDevice
 from .fields import Name
 

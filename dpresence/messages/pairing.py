@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from msgspec import Meta, Struct
 
 from .. import texts
-from ..lookalikes import addresses
+from ..confusables import addresses
 from ..model import DeviceCredential, Pairing
 from .fields import DeviceName, Flag, Name, checked
 

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ..lookalikes import site
+from ..confusables import site
 from ..model import Notification, PushSubscription
 from .known_devices import Label
 

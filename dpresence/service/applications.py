@@ -11,10 +11,10 @@ from msgspec import UNSET
 from ..backends.directory import Directory, OutboxEntry, Requester
 from ..backends.tracker import Tracker
 from ..clock import Clock
+from ..confusables import names_another_domain
 from ..domains import check_domain, without_scheme
 from ..errors import Conflict, NotFound, WrongValue
 from ..limits import RateLimit
-from ..lookalikes import names_another_domain
 from ..messages import ApplicationChange, NewApplication
 from ..metrics import Metrics
 from ..model import Application

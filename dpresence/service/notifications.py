@@ -17,12 +17,12 @@ from ..backends.directory import Directory
 from ..backends.mailbox import SHOWN_NOW, Mailbox, Push, Queue
 from ..backends.tracker import Tracker
 from ..clock import Clock
+from ..confusables import names_another_domain
 from ..domains import check_action
 from ..errors import BackendUnavailable, BadAction, NotFound, SlowDown, WrongValue
 from ..hub import Hub
 from ..limits import Buckets
 from ..logs import spawn
-from ..lookalikes import names_another_domain
 from ..messages import NewNotification, NotificationResult
 from ..metrics import Metrics
 from ..model import ERASED, Application, FeedEntry, Grant, Notification

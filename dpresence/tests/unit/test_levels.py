@@ -31,7 +31,7 @@ ANYWHERE = {"gevent", "msgspec"}
 
 SIDEWAYS = {  # within a level: importer and imported module
     ("model", "errors"),
-    ("texts", "lookalikes"),
+    ("texts", "confusables"),
     ("ini", "settings"),
     ("ini_file", "ini"),
     ("messages", "settings"),

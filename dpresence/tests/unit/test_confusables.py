@@ -8,7 +8,7 @@ from pathlib import Path
 import publicsuffixlist
 import pytest
 
-from dpresence.lookalikes import ABBREVIATIONS, addresses, load, names_another_domain, site, skeleton
+from dpresence.confusables import ABBREVIATIONS, addresses, load, names_another_domain, site, skeleton
 
 READ_AS = {
     "bank.example": "bank.example",
