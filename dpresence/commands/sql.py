@@ -14,9 +14,10 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..backends.sql import copying, sqlite
-from ..backends.sql.engine import Database, parse_url
+from ..backends.sql.engine import Database
 from ..backends.sql.migrate import check
 from ..backends.sql.tables import metadata
+from ..backends.sql.urls import parse_url
 from ..clock import Clock
 from ..private import create
 from ..settings import Settings

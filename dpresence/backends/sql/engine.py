@@ -13,17 +13,18 @@ from gevent import Timeout, monkey
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
-from sqlalchemy import URL, Connection, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from ...clock import JUMP_SECONDS, Clock
-from ...errors import BackendUnavailable, SettingError
+from ...errors import BackendUnavailable
 from ...measures import StoreMeasures
 from ...private import driver_message, without_lone_host
 from . import online, postgresql, sqlite
 from .calls import Call, EngineCall
 from .fair import FairQueue
 from .file import DatabaseFile
+from .urls import parse_url
 from .write_check import WriteCheck
 from .write_group import Locked, WriteGroup
 
@@ -34,7 +35,6 @@ DEADLINE_SECONDS = 5.0
 """Deadline in seconds of one call to SQLite."""
 _PAUSES = (0.001, 0.005, 0.02, 0.1)
 """Pauses in seconds between attempts at a quick call while the database is locked; then the slower SQL thread executes it."""
-_URLS = "a sqlite or postgresql+psycopg URL; in its password, : / ? # @ % are written as %3A %2F %3F %23 %40 %25"
 
 
 class Database:
@@ -285,17 +285,3 @@ class Database:
                 self._thread.kill()
         if self._file is not None:
             self._file.close()
-
-
-def parse_url(text: str) -> URL:
-    """Parse ``directory.url``.
-
-    :raises SettingError: it is not a URL of a database that this version can use.
-    """
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        raise SettingError(f"directory.url: must be {_URLS}") from None
-    if not (sqlite.understands(url) or postgresql.understands(url)) or "@" in (url.host or ""):
-        raise SettingError(f"directory.url: must be {_URLS}")
-    return url

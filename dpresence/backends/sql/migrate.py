@@ -19,8 +19,9 @@ from sqlalchemy import Connection
 from ...clock import Clock
 from ...errors import SettingError
 from . import postgresql, sqlite
-from .engine import Database, parse_url
+from .engine import Database
 from .locks import lock_names
+from .urls import parse_url
 
 log = logging.getLogger(__name__)
 
