@@ -107,7 +107,7 @@ def make_registry(settings: Settings, clock: Clock, token_file: Path) -> ServerR
     fetching = DomainProofs(outbound), PushServices(settings, clock), WebhookRequests(outbound)
     services = Services(backends, verifiers, *fetching, hub, metrics, settings, clock)
     observation = Observation(services, gate, backends, clients)
-    services.figures.gauges, services.figures.counts = observation.gauges, observation.counts
+    services.operator_metrics.gauges, services.operator_metrics.counts = observation.gauges, observation.counts
     gate.on_wait = services.feeds.expect_reconnect
     background = Background(services, clients.providers, observation.runtime, settings)
     return ServerRegistry(settings, clock, backends, services, clients, issuer, token, gate, background)

@@ -1,4 +1,4 @@
-"""Periodic background jobs: sweeps, the lease, figures. Each job runs in a greenlet of its own, which restarts after an error."""
+"""Periodic background jobs: sweeps, the lease, metrics. Each job runs in a greenlet of its own, which restarts after an error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .tasks import Task, stop
 log = logging.getLogger(__name__)
 
 HOUSEKEEPING_SECONDS = 60
-FIGURES_SECONDS = 2
+METRICS_SECONDS = 2
 POSTPONED_SECONDS = 1
 DEVELOPMENT = "the development issuer is enabled: anyone who has its token can sign in as any user"
 _JITTER = 0.1
@@ -40,8 +40,8 @@ class Background:
             ("pushes", PUSH_SECONDS, services.pushes.run),
             ("checks of domains", HOUSEKEEPING_SECONDS, services.domain_checks.check_due),
             ("renewal of the lease", settings.presence.refresh_seconds, services.renew_lease),
-            ("publishing of figures", FIGURES_SECONDS, services.figures.sample),
-            ("ping of backends", settings.presence.sweep_seconds, services.figures.ping_backends),
+            ("publishing of metrics", METRICS_SECONDS, services.operator_metrics.sample),
+            ("ping of backends", settings.presence.sweep_seconds, services.operator_metrics.ping_backends),
             ("sweep of notifications", HOUSEKEEPING_SECONDS, services.notifications.sweep),
             ("sweep of feeds", HOUSEKEEPING_SECONDS, services.feeds.sweep),
             ("sweep of the outbox", settings.presence.sweep_seconds, services.outbox.sweep),

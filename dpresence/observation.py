@@ -1,4 +1,4 @@
-"""Collects what the parts of a process measure, for ``service.figures``."""
+"""Collects what the parts of a process measure, for ``service.operator_metrics``."""
 
 from __future__ import annotations
 

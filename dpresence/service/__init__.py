@@ -35,10 +35,10 @@ from .domain_checks import DomainChecks
 from .failures import Failures
 from .fan_out import FanOut
 from .feeds import Feeds
-from .figures import Figures
 from .grants import Grants
 from .inboxes import Inboxes
 from .notifications import Notifications
+from .operator_metrics import OperatorMetrics
 from .outbox import EntryHandler, Outbox
 from .overrides import Overrides
 from .overview import Overview
@@ -79,7 +79,7 @@ class Services:
     ) -> None:
         failures = Failures(settings.channels.failures_per_minute, clock)
         self.hub, self.metrics = hub, metrics
-        self.figures = Figures(metrics, backends, clock)
+        self.operator_metrics = OperatorMetrics(metrics, backends, clock)
         self.outbox, self.retries = Outbox(backends.directory), RetryQueue()
         self._assemble_presence(backends, settings, clock)
         self._assemble_applications(backends, proofs, failures, settings, clock)
@@ -239,4 +239,4 @@ class Services:
             if left:
                 log.warning("at least %d changes are pending; another process or the next start applies them", left)
         with suppress(BackendUnavailable):
-            self.figures.publish()  # the counts since the last sample
+            self.operator_metrics.publish()  # the counts since the last sample

@@ -19,13 +19,13 @@ def get_admin(request: Request) -> Response | Figures:
     """Return the page, which loads the figures itself, or the figures if the client is a program."""
     if not wants_page(request):
         return get_figures(request)
-    request.services.figures.log_access(request.validated["account"].email, opened=True)
+    request.services.operator_metrics.log_access(request.validated["account"].email, opened=True)
     return page(request, templates.Admin())
 
 
 @admin_figures.get(validators=(operator,))
 def get_figures(request: Request) -> Figures:
     """Return the figures of the whole service."""
-    figures = request.services.figures
+    figures = request.services.operator_metrics
     figures.log_access(request.validated["account"].email, opened=False)
     return figures.read()

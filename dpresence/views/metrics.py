@@ -50,7 +50,7 @@ def _came_through_a_proxy(request: Request) -> bool:
 @metrics.get(validators=(monitor,))
 def get_metrics(request: Request) -> Response:
     """Return the metrics of all processes."""
-    body, content_type = request.services.figures.expose(__version__, request.headers.get("Accept", ""))
+    body, content_type = request.services.operator_metrics.expose(__version__, request.headers.get("Accept", ""))
     response = Response(body)
     response.headers["Content-Type"] = content_type
     return response

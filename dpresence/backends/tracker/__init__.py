@@ -256,7 +256,7 @@ class Tracker(ABC):
     # -- between processes
 
     @abstractmethod
-    def publish(self, figures: str, counts: Mapping[str, float]) -> None:
+    def publish(self, report: str, counts: Mapping[str, float]) -> None:
         """Publish a text and counts of this process to all processes, replacing its previous ones.
 
         The text is deleted with this process or its lease. The counts are then added to those of other processes that have ended.

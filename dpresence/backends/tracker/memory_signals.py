@@ -25,8 +25,8 @@ class MemorySignals(Tracker):
         for listener in self._listeners:
             listener(topic, key)
 
-    def publish(self, figures: str, counts: Mapping[str, float]) -> None:
-        self._published = Published([figures], dict(counts))
+    def publish(self, report: str, counts: Mapping[str, float]) -> None:
+        self._published = Published([report], dict(counts))
 
     def published(self) -> Published:
         return self._published

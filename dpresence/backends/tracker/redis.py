@@ -223,8 +223,8 @@ class RedisTracker(RedisFeeds):
 
     # -- between processes
 
-    def publish(self, figures: str, counts: Mapping[str, float]) -> None:
-        self._client.call("publish", figures, msgspec.json.encode(counts).decode())
+    def publish(self, report: str, counts: Mapping[str, float]) -> None:
+        self._client.call("publish", report, msgspec.json.encode(counts).decode())
 
     def published(self) -> Published:
         return read_published(self._client.call("published"))

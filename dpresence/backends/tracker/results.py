@@ -39,9 +39,9 @@ class Lost(NamedTuple):
 class Published(NamedTuple):
     """Texts that all processes have published.
 
-    :param figures: the texts of the processes that are alive, in any order.
+    :param reports: the texts of the processes that are alive, in any order.
     :param counts: the sums of the counts of all processes, also of those that have ended.
     """
 
-    figures: Sequence[str]
+    reports: Sequence[str]
     counts: Mapping[str, float]

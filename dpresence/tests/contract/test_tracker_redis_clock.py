@@ -122,5 +122,5 @@ def test_what_a_dead_process_published_ends_with_its_lease_although_the_clock_wa
     one.publish("of one", {})
     lose(one)
     redis.set(-HOUR)
-    eventually(lambda: two.due() or not two.published().figures)
+    eventually(lambda: two.due() or not two.published().reports)
     assert redis.client.keys("*figures*") == []

@@ -78,7 +78,7 @@ class TestTwoProcesses:
         two.publish("of two", {"refusals 34": 2, "refusals 107": 1})
         for tracker in (one, two):
             published = tracker.published()
-            assert sorted(published.figures) == ["of one", "of two"]
+            assert sorted(published.reports) == ["of one", "of two"]
             assert published.counts == {"refusals 34": 3, "refusals 107": 1, "cpu_seconds": 0.25}
 
     def test_the_text_that_a_process_published_ends_with_it_and_its_counts_stay(self, one, two):

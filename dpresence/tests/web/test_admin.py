@@ -29,8 +29,8 @@ def admin(world) -> Browser:
 
 def figures(world: World, admin: Browser):
     """Return the figures right after a sample."""
-    world.services.figures.ping_backends()
-    world.services.figures.sample()
+    world.services.operator_metrics.ping_backends()
+    world.services.operator_metrics.sample()
     answer = admin("GET", "/admin/figures")
     assert answer.status_int == 200, answer.json
     return answer.json
@@ -86,7 +86,7 @@ def test_the_page_is_in_the_menu_of_those_who_may_open_it(world, admin):
 
 
 def test_a_program_gets_the_figures_at_both_paths(world, admin):
-    world.services.figures.sample()
+    world.services.operator_metrics.sample()
     assert admin("GET", "/admin").json.keys() == admin("GET", "/admin/figures").json.keys()
 
 
@@ -179,9 +179,9 @@ def test_while_the_tracker_is_away_a_process_shows_its_own(world, admin, monkeyp
 
 
 def test_what_another_version_published_is_left_out(world, admin, monkeypatch):
-    world.services.figures.sample()
+    world.services.operator_metrics.sample()
     own = world.registry.backends.tracker.published()
-    others = Published(["{}", "nonsense", *own.figures], own.counts)
+    others = Published(["{}", "nonsense", *own.reports], own.counts)
     monkeypatch.setattr(world.registry.backends.tracker, "published", lambda: others)
     assert len(admin("GET", "/admin/figures").json["processes"]) == 1
 
@@ -191,7 +191,7 @@ def test_each_process_shows_what_all_of_them_count(make_world, tmp_path, redis_s
     one, two = (make_world(admin__emails=ADMIN, **shared) for _ in range(2))
     for world, email in ((one, ANN), (two, "bob@example.org")):
         world.device(email).receive({"email": email, "status": "unavailable"})
-        world.services.figures.sample()
+        world.services.operator_metrics.sample()
     for world in (one, two):
         shown = figures(world, world.person(ADMIN))
         assert [shown[name] for name in ("devices", "users", "updates")] == [2, 2, 2]

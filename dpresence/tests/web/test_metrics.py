@@ -36,7 +36,7 @@ def text(world: World) -> str:
 
 def samples(world: World) -> dict[str, float]:
     """Return every sample as Prometheus reads it, by its name and the values of its labels in the order of the declaration."""
-    world.services.figures.sample()
+    world.services.operator_metrics.sample()
     order = ["le", *(label for family in FAMILIES for label in family.labels)]
     return {
         " ".join(
@@ -103,8 +103,8 @@ def test_every_metric_is_there_and_well_formed(world: World) -> None:
     world.grant(ANN, app)
     world.service(app)
     world.device(ANN)
-    world.services.figures.ping_backends()
-    world.services.figures.sample()
+    world.services.operator_metrics.ping_backends()
+    world.services.operator_metrics.sample()
     found = {family.name for family in text_string_to_metric_families(text(world))}
     assert found == {family.exposed.removesuffix("_total").removesuffix("_info") for family in FAMILIES}
 
@@ -125,7 +125,7 @@ def test_no_label_names_a_person_or_a_device(world: World) -> None:
     world.service(app)
     phone = world.device(ANN, device="annsphone")
     say(phone, "unavailable")
-    world.services.figures.sample()
+    world.services.operator_metrics.sample()
     shown = text(world)
     user = phone.channel.session.user
     for secret in ("ann@", "example.org", "annsphone", puid, app.id, app.key, user, world.proof.domain):
@@ -194,7 +194,7 @@ def test_an_unavailable_backend_is_named(world: World, monkeypatch: pytest.Monke
         raise BackendUnavailable
 
     monkeypatch.setattr(world.registry.backends.mailbox, "ping", away)
-    world.services.figures.ping_backends()
+    world.services.operator_metrics.ping_backends()
     found = samples(world)
     assert [found[f"backend_up {role}"] for role in ("directory", "tracker", "mailbox")] == [1, 1, 0]
 
@@ -209,7 +209,7 @@ def test_one_answer_has_all_processes_and_no_counter_falls_when_one_ends(
     one, two = (make_world(**shared) for _ in range(2))
     for world, email in ((one, ANN), (two, BOB)):
         world.device(email).receive({"email": email, "status": "unavailable"})
-        world.services.figures.sample()
+        world.services.operator_metrics.sample()
     before = samples(one)
     assert [before[key] for key in ("processes", "devices", "status_changes_total unavailable", "process_starts_total")] == [2, 2, 2, 2]
     assert before["backend_seconds_count redis tracker"] > 0
@@ -226,7 +226,7 @@ def test_while_the_tracker_is_away_no_counter_is_shown_rather_than_one_that_fell
     def away(*_: object) -> None:
         raise BackendUnavailable
 
-    world.services.figures.ping_backends()
+    world.services.operator_metrics.ping_backends()
     monkeypatch.setattr(world.registry.backends.tracker, "publish", away)
     found = samples(world)
     assert {key for key in found if not key.startswith("build_info")} == {
@@ -244,7 +244,7 @@ def test_a_scrape_of_a_process_with_20000_devices_takes_less_than_20_ms_of_cpu(w
     for number in range(20_000):
         world.registry.backends.tracker.connect(f"user-{number}", "phone", f"c{number}", "online", GrantSet(1, ()), 20, 1)
         world.services.hub.join_device(f"user-{number}", "phone", channel)
-    world.services.figures.sample()
+    world.services.operator_metrics.sample()
     browser = world.browser()
     spent = [_cpu(browser) for _ in range(5)]
     assert samples(world)["devices"] == 20_001

@@ -278,11 +278,11 @@ def account(recorder: Recorder, ann: Browser, dev: Browser, monkeypatch: pytest.
     ann("POST", "/ticket")
     recorder.call("AccountDocument", ann, "GET", "/account")
     recorder.call("AccountDocument", dev, "GET", "/account")
-    world.services.figures.ping_backends()
+    world.services.operator_metrics.ping_backends()
     world.services.metrics.closed(4013)
     world.services.metrics.closed(4999)
     world.advance(60)
-    world.services.figures.sample()
+    world.services.operator_metrics.sample()
     recorder.call("Figures", dev, "GET", "/admin/figures")
     mailbox = world.registry.backends.mailbox
     monkeypatch.setattr(mailbox, "pending", unavailable)

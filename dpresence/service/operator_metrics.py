@@ -22,7 +22,7 @@ _LOG_SECONDS = 600
 """Seconds between two log lines about the same operator who reads the metrics."""
 
 
-class Figures:
+class OperatorMetrics:
     """The metrics of all processes. Each process publishes its own through the tracker.
 
     :ivar gauges: function that returns the current gauges of this process.
@@ -58,7 +58,7 @@ class Figures:
     def read(self) -> messages.Figures:
         """Return the metrics of the service. While none are published or the tracker is unavailable, return those of this process."""
         try:
-            published = self._backends.tracker.published().figures
+            published = self._backends.tracker.published().reports
         except BackendUnavailable:
             published = []
         return merge_reports(_reports(published) or [self._metrics.report()], self._clock.now())
@@ -79,7 +79,7 @@ class Figures:
             known = {**merge_gauges([self._metrics.report()]), **self.gauges()}
             health = {key: value for key, value in known.items() if key.startswith(("backend_up ", "redis_state "))}
             return expose({**health, "backend_up tracker": 0.0}, None, version, accept)
-        return expose(merge_gauges(_reports(published.figures)), published.counts, version, accept)
+        return expose(merge_gauges(_reports(published.reports)), published.counts, version, accept)
 
     def log_access(self, email: str, opened: bool) -> None:
         """Log access by an operator: each time they open the page, and at most every ten minutes while it reads the metrics.
