@@ -72,7 +72,7 @@ def _upgrade(connection: Connection) -> bool:
 def usable(present: str) -> bool:
     """Return whether a revision is unknown because it is of a newer version, but names this one among those that can use it."""
     since = _SINCE.fullmatch(present)
-    return bool(since and since[1] <= _newest()) and present not in _known()
+    return bool(since and since[1] <= newest_revision()) and present not in _known()
 
 
 def check(database: Database) -> tuple[str | None, str]:
@@ -80,7 +80,7 @@ def check(database: Database) -> tuple[str | None, str]:
 
     :raises SettingError: this version cannot use a newer database, or its server does not store commits durably.
     """
-    present, newest = revision(database), _newest()
+    present, newest = revision(database), newest_revision()
     if database.run(lambda connection: connection.dialect.name) == "postgresql":
         database.run(postgresql.check_durable)
     if present and present not in _known() and not usable(present):
@@ -99,7 +99,8 @@ def open_existing(url: str, clock: Clock) -> Database:
     return Database(url, clock=clock)
 
 
-def _newest() -> str:
+def newest_revision() -> str:
+    """Return the revision of this version."""
     return str(_scripts().get_current_head())
 
 
