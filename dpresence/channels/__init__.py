@@ -13,14 +13,15 @@ from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPMethodNotAllowed
 from pyramid.response import Response
 
-from ..errors import WrongField, WrongValue
-from ..messages import MAX_CURSOR, MAX_WAIT_SECONDS
+from ..errors import Forbidden, WrongField, WrongValue
+from ..messages import MAX_CURSOR, MAX_WAIT_SECONDS, DeviceHeartbeat, DeviceHeartbeatReply, parse
 from ..registry import KEY, Registry
 from ..request import Request
 from .appservice import AppServiceChannel
 from .channel import Channel
 from .device import DeviceChannel
 from .event_stream import EventStream
+from .heartbeat import Heartbeats
 from .long_poll import CONTENT_TYPE, LongPoll
 from .stream_connection import StreamConnection, StreamOpener
 
@@ -71,7 +72,7 @@ def _report_refusal(request: Request) -> None:
 def device_channel(request: Request) -> Response:
     """Open the Device Presence Channel."""
     if request.method != "GET":
-        raise HTTPMethodNotAllowed(headers=[("Allow", "GET")])
+        raise HTTPMethodNotAllowed(headers=[("Allow", "GET, POST")])
     if request.environ.get("wsgi.websocket") is None:
         _report_refusal(request)
     return _open(request, _new_device_channel(request.shared))
@@ -89,6 +90,18 @@ def appservice_channel(request: Request) -> Response:
     registry, appid = request.shared, request.matchdict["appid"]
     registry.services.api_keys.require_active(appid)
     return _open(request, AppServiceChannel(appid, registry.services, registry.settings, registry.clock))
+
+
+def heartbeat(request: Request) -> DeviceHeartbeatReply:
+    """Take a heartbeat of a device that holds no socket.
+
+    :raises Refused: see ``Heartbeats.handle``; also if the request comes from a page of another origin.
+    """
+    if request.headers.get("Origin") not in (None, request.shared.settings.identity.audience):
+        raise Forbidden("Origin: not a page of this service")
+    registry = request.shared
+    heartbeats = Heartbeats(request.registry[KEY].gate, registry.services, registry.settings, registry.clock)
+    return heartbeats.handle(parse(DeviceHeartbeat, request.body), request.remote_addr)
 
 
 def feed(request: Request) -> Response:
@@ -168,6 +181,8 @@ def includeme(config: Configurator) -> None:
     registry = config.registry[KEY]
     registry.gate.direct_channels["/presence"] = partial(_new_device_channel, registry)
     config.add_route_predicate("websocket", _Websocket)
+    config.add_route("device_heartbeat", "/presence", request_method="POST")
+    config.add_view(heartbeat, route_name="device_heartbeat", renderer="presence-json")
     config.add_route("device_channel", "/presence")
     config.add_view(device_channel, route_name="device_channel")
     config.add_route("appservice_channel", "/myapps/{appid}", request_method="GET", websocket=True)

@@ -69,6 +69,7 @@ NOTES = {
     "keeps its place; one of another user changes hands.",
     "openDeviceChannel": "The AsyncAPI document has its frames. Without an upgrade, the answer is the refusal that a handshake would get, "
     "or errno 108 where it would be accepted. Other websocket versions than 13 get 426.",
+    "sendHeartbeat": "Programs and pages of this service. A status that changes too quickly (117) is applied later.",
     "getHeartbeat": "503 if a backend does not answer.",
     "getMetrics": "OpenMetrics, or Prometheus' text format, by `Accept`.",
     "mint": "Only on a development service; elsewhere this path does not exist.",

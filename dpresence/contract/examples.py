@@ -108,6 +108,15 @@ EXAMPLES: dict[str, list[Any]] = {
             ]
         }
     ],
+    "DeviceHeartbeat": [{"email": _ADA, "assertion": _TICKET, "status": "online", "device": "laptop", "lease": 60, "ticket": True}],
+    "DeviceHeartbeatReply": [
+        {
+            **{"result": "OK", "ticket": _TICKET, "lease": 60},
+            "notifications": [
+                {**_PLAIN, "id": _NOTIFICATION, "appid": _APPID, "domain": "chess.example.org", "site": "example.org", "sent": _AT}
+            ],
+        }
+    ],
     "MarkRead": [{"action": "read", "notifications": [_NOTIFICATION], "id": 9}],
     "Unread": [{"unread": 2}],
     # frames of app services

@@ -7,6 +7,8 @@ from typing import Any
 from ..messages import (
     AccountDocument,
     DeviceChange,
+    DeviceHeartbeat,
+    DeviceHeartbeatReply,
     DeviceList,
     Empty,
     GrantBody,
@@ -101,5 +103,14 @@ DEVICES_AND_ACCOUNT = (
         {101: None},
         errnos=(108, 121),
         query=("origin",),
+    ),
+    Operation(
+        "POST /presence",
+        "sendHeartbeat",
+        "Keep a device without a socket connected, for a lease",
+        "anybody",
+        {200: DeviceHeartbeatReply},
+        body=DeviceHeartbeat,
+        errnos=(34, 114, 121, 122, 130, 133),
     ),
 )

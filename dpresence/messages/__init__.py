@@ -41,7 +41,17 @@ from .appservice import (
 )
 from .base import Empty, Frame
 from .development import DevelopmentAssertion, MintedAssertion
-from .device import Acknowledge, Notifications, OkReply, PlainNotifications, StatusUpdate, notifications_frame
+from .device import (
+    Acknowledge,
+    DeviceHeartbeat,
+    DeviceHeartbeatReply,
+    Notifications,
+    OkReply,
+    PlainNotifications,
+    StatusUpdate,
+    acknowledged_notifications,
+    notifications_frame,
+)
 from .encoding import encode
 from .fields import MAX_CURSOR, MAX_ENTRIES, MAX_NOTIFICATIONS, MAX_WAIT_SECONDS, or_unset
 from .grants import GrantBody, GrantChange, GrantPage, GrantQuestion, GrantRequest, ListedGrant, NewGrant
@@ -82,14 +92,14 @@ INCOMING: tuple[Any, ...] = (
     *(Authenticate, Notify, Ping),  # frames of app services
     *(Login, Logout, NewApplication, ApplicationChange, NewNotifications, GrantChange, DevelopmentAssertion, Empty),  # bodies
     *(BeginPairing, RedeemPairing, PairingAnswer, StatusChange, Hours, GrantRequest, ReadNotifications, DeviceChange, NewPushSubscription),
-    *(WebhookChange, WebhookReplay),
+    *(DeviceHeartbeat, WebhookChange, WebhookReplay),
 )
 """Every frame and body that the service receives."""
 
 OUTGOING: tuple[Any, ...] = (
     *(OkReply, KoReply, PlainNotifications, Notifications, Unread),  # frames to devices
     *(AuthReply, NotifyReply, Snapshot, Updates, StreamEnd),  # frames to app services, besides OkReply and KoReply
-    *(Refusal, LoggedIn, LoggedOut, NewTicket, MintedAssertion, JwkSet),  # bodies
+    *(DeviceHeartbeatReply, Refusal, LoggedIn, LoggedOut, NewTicket, MintedAssertion, JwkSet),  # bodies
     *(ApplicationBody, ActivatedApplication, ApplicationDetails, ApplicationPage, NewKey, CurrentUsers),
     *(NotifyAnswer, PresencePage, GrantQuestion, NewGrant, GrantBody, GrantPage, DeviceList, AccountDocument),
     *(StartedPairing, NewCredential, PairingQuestion, PairingAnswered, StatusBody, HoursBody, InboxPage, KnownDeviceBody),
@@ -126,6 +136,8 @@ __all__ = [
     "DevelopmentAssertion",
     "DeviceBody",
     "DeviceChange",
+    "DeviceHeartbeat",
+    "DeviceHeartbeatReply",
     "DeviceList",
     "Empty",
     "ErrorCount",
@@ -206,6 +218,7 @@ __all__ = [
     "WebhookReplay",
     "WebhookTestMessage",
     "WebhookWithSecret",
+    "acknowledged_notifications",
     "action_of",
     "checked_label",
     "encode",

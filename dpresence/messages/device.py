@@ -48,6 +48,30 @@ class Acknowledge(Frame, kw_only=True):
     notifications: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=10_000, description="a list of notification ids")]
 
 
+class DeviceHeartbeat(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A heartbeat of a device that holds no socket (section 3).
+
+    :param email: the address that the assertion proves.
+    :param assertion: a ticket, a device credential, or an assertion.
+    :param device: name of the device.
+    :param lease: seconds for which the device is connected without another heartbeat.
+    :param ack: ids of notifications of earlier answers; those that no longer wait are no error.
+    :param label: the name that the device gives itself, for its user. Has effect in the first heartbeat.
+    :param kind: what kind of device it is. Has effect in the first heartbeat.
+    :param ticket: asks for the next ticket.
+    """
+
+    email: Email
+    status: Annotated[Status, Meta(description="one of online, unavailable, offline")]
+    assertion: Assertion
+    device: DeviceName
+    lease: Annotated[int, Meta(ge=1, le=86_400, description="whole seconds")] = 60
+    ack: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=10_000, description="a list of notification ids")] = []
+    label: Label = None
+    kind: Kind = None
+    ticket: Flag = False
+
+
 class OkReply(Struct, kw_only=True):
     """The answer to a frame that was accepted (section 3).
 
@@ -99,6 +123,20 @@ class Notifications(Struct):
     notifications: list[AcknowledgedNotification]
 
 
+class DeviceHeartbeatReply(Struct, kw_only=True):
+    """The answer to a heartbeat (section 3).
+
+    :param ticket: the next ticket. Only if the heartbeat asked for it, and brought a ticket or an assertion.
+    :param lease: seconds for which the device is connected without another heartbeat.
+    :param notifications: those that wait, oldest first, up to 100. They come again until they are acknowledged.
+    """
+
+    result: Literal["OK"] = "OK"
+    ticket: str | UnsetType = UNSET
+    lease: int
+    notifications: list[AcknowledgedNotification]
+
+
 def notifications_frame(
     items: Iterable[Notification], acknowledged: bool, domains: Mapping[str, str]
 ) -> PlainNotifications | Notifications:
@@ -108,8 +146,13 @@ def notifications_frame(
     :param domains: domains of the applications, by PUID.
     """
     if acknowledged:
-        return Notifications([_acknowledged(item, domains.get(item.puid, "")) for item in items])
+        return Notifications(acknowledged_notifications(items, domains))
     return PlainNotifications([PlainNotification(item.source, item.message, item.action) for item in items])
+
+
+def acknowledged_notifications(items: Iterable[Notification], domains: Mapping[str, str]) -> list[AcknowledgedNotification]:
+    """Return notifications as devices with ``ack`` are sent them; for ``domains`` see ``notifications_frame``."""
+    return [_acknowledged(item, domains.get(item.puid, "")) for item in items]
 
 
 def _acknowledged(item: Notification, domain: str) -> AcknowledgedNotification:

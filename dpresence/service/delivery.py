@@ -20,7 +20,7 @@ from ..hub import DevicePort, Hub
 from ..logs import spawn
 from ..messages import MAX_NOTIFICATIONS
 from ..metrics import Metrics
-from ..model import Grant
+from ..model import Grant, Notification
 from .coalescer import Coalescer
 from .grants import Grants
 from .inboxes import Inboxes
@@ -153,6 +153,22 @@ class Delivery:
 
     def _has_skipped(self, user: str, grant: Grant) -> bool:
         return any(grant.puid in channel.session.progress.skipped for channel in self._hub.devices_of(user).values())
+
+    def waiting(self, user: str) -> tuple[list[Notification], dict[str, str]]:
+        """Return the oldest undelivered notifications that a device may be sent, up to a page, and the domains of their applications."""
+        found: list[Notification] = []
+        domains: dict[str, str] = {}
+        after = 0
+        while len(found) < MAX_NOTIFICATIONS:
+            page = self._mailbox.pending(user, after, MAX_NOTIFICATIONS)
+            if page:
+                domains |= self._visible_domains(user, {waiting.notification.puid for waiting in page})
+            found += [item for _, item in page if item.puid in domains]
+            if len(page) < MAX_NOTIFICATIONS:
+                break
+            after = page[-1].position
+            yield_to_loop()
+        return found[:MAX_NOTIFICATIONS], domains
 
     def _visible_domains(self, user: str, puids: Collection[str]) -> dict[str, str]:
         """Return the domains, by PUID, of the grants among ``puids`` that are not paused and whose application is active."""

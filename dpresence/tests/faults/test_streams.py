@@ -1,13 +1,15 @@
-"""Event streams across ``kill -9`` of the process: what was missed comes after the last id, nothing is missing, nothing comes twice."""
+"""Event streams and heartbeats across ``kill -9`` of the process: nothing is missing or comes twice, and nobody stays online."""
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 
 import pytest
 import requests
 
 from dpresence.tests.contract.redis import running as running_redis
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from ..live.clients import Person, activate
 from ..live.events import Events
@@ -68,3 +70,31 @@ def statuses(events):
 
 def wrong(told, expected):
     return abs(len(told) - len(expected)) + sum(one != two for one, two in zip(told, expected, strict=False))
+
+
+def test_t21_nobody_is_online_after_the_lease_of_a_heartbeat_nor_after_that_of_its_process(tmp_path, figures):
+    """``kill -9`` of the process that took the last heartbeat; its lease was about to last for minutes."""
+    settings = {"presence__lease_seconds": 20, "presence__refresh_seconds": 5, "presence__grace_seconds": 2, "presence__sweep_seconds": 1}
+    with running_redis() as redis, Site() as site, running(tmp_path, tracker="redis", redis__url=redis.url, **settings) as service:
+        application = activate(service.origin, site)
+        people = [Person(service.origin, f"t21-{number}@example.org") for number in range(2)]
+        short, long = (person.grant(application) for person in people)
+        with Events(application) as events:
+            beat(people[0], lease=5)
+            began = time.monotonic()
+            beat(people[1], lease=300)
+            events.follow({short: "online", long: "online"})
+            events.follow({short: "offline"})
+            figures.time("T21", "offline after a lease of 5 s and a grace of 2 s", time.monotonic() - began, 5 + 2 + 1 + 2)
+            assert events.statuses[long] == "online"
+            cursor = events.cursor
+            service.crash()
+        began = time.monotonic()
+        with Events(application, cursor) as events:
+            events.follow({long: "offline"})
+        figures.time("T21", "offline after kill -9 with a lease of the process of 20 s", time.monotonic() - began, 20 + 2 + 1 + 2)
+
+
+def beat(person, lease):
+    body = {"email": person.email, "assertion": person.assertion(), "status": "online", "device": "desk", "lease": lease}
+    requests.post(f"{person.origin}/presence", json=body, timeout=PATIENCE_SECONDS).raise_for_status()

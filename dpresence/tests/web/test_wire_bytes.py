@@ -31,7 +31,7 @@ from dpresence.settings import ProviderSettings
 from dpresence.tests.push_service import key_file
 from dpresence.tests.support import WITH_TOKEN, FakeConnection, text_of
 from dpresence.tests.web.support import AUDIENCE, App, Browser, World
-from dpresence.tests.web.wire_feeds import feed, webhooks
+from dpresence.tests.web.wire_feeds import feed, heartbeat, webhooks
 
 RECORDED = Path(__file__).with_name("wire_bytes.txt")
 ANN, BOB, DEV = "ann@example.org", "bob@example.org", "dev@example.org"
@@ -121,6 +121,7 @@ def test_the_bytes_of_every_body_and_frame_are_those_recorded(recorder: Recorder
     ann, puids = grants(recorder, app, dev)
     devices(recorder, ann, app, puids)
     app_service(recorder, app, puids, monkeypatch)
+    heartbeat(recorder, app)
     account(recorder, ann, dev, monkeypatch)
     pairing(recorder, ann)
     feed(recorder, app)

@@ -10,6 +10,7 @@ from dpresence.tests.waiting import eventually
 from dpresence.tests.web.streams import stream
 from dpresence.tests.web.support import App, World
 
+CARL = "carl@example.org"
 KINDS = {"presence.updates": "UpdatesMessage", "presence.snapshot": "SnapshotMessage", "webhook.test": "WebhookTestMessage"}
 
 
@@ -22,6 +23,15 @@ def feed(recorder: Any, app: App) -> None:
     opened.close(4200, "the server is stopping; retry_after=2")
     for name, data in zip(("AuthReply", "OkReply", "StreamEnd"), re.findall(rb"data: (.*)\n", opened.written), strict=True):
         recorder.add(name, data)
+
+
+def heartbeat(recorder: Any, app: App) -> None:
+    """Record the answers to heartbeats."""
+    world, body = recorder.world, {"email": CARL, "status": "online", "device": "desk"}
+    world.notify(app, {"puid": world.grant(CARL, app), "message": "Your move"})
+    first = {**body, "assertion": world.assertion(CARL), "ticket": True}
+    ticket = recorder.call("DeviceHeartbeatReply", world.browser(), "POST", "/presence", first)["ticket"]
+    recorder.call("DeviceHeartbeatReply", world.browser(), "POST", "/presence", {**body, "assertion": ticket, "lease": 30})
 
 
 def webhooks(recorder: Any, app: App) -> None:
