@@ -103,7 +103,7 @@ UNREADABLE = """
 def test_a_notification_names_the_domain_though_the_list_of_grants_cannot_be_read(stage: Stage) -> None:
     script = stage.browser.cdp("Page.addScriptToEvaluateOnNewDocument", source=UNREADABLE)["identifier"]
     stage.browser.open(f"{stage.origin}/sidebar")
-    stage.browser.wait(lambda it: stage.connection == "Connected" and "away" in it.text())
+    stage.browser.wait(lambda it: stage.connection == "Connected" and "The service is unavailable for a moment." in it.text())
     stage.browser.cdp("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
     stage.browser.run(SPY)
     stage.browser.click("Turn on desktop notifications")
