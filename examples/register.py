@@ -21,9 +21,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def call(url: str, body: Any, headers: dict[str, str]) -> Any:
+def call(url: str, body: Any, headers: dict[str, str], method: str = "POST") -> Any:
     """Make a REST call; return its answer."""
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json", **headers})
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json", **headers}, method=method)
     try:
         with urllib.request.urlopen(request, timeout=15) as answer:
             return json.load(answer)
@@ -53,12 +53,15 @@ def serve_once(port: int, text: str) -> HTTPServer:
     return server
 
 
-def register(service: str, token: str, name: str, domain: str) -> dict[str, str]:
-    """Register, validate and activate an application; return what its service needs."""
+def register(service: str, token: str, name: str, domain: str, webhook: str = "") -> dict[str, str]:
+    """Register, validate and activate an application; return what its service needs.
 
-    def developer(path: str, body: Any = None) -> Any:
+    :param webhook: path of a webhook on the domain; "" for none.
+    """
+
+    def developer(path: str, body: Any = None, method: str = "POST") -> Any:
         proof = call(f"{service}/__dev__/assertion", {"email": "dev@example.org"}, {"X-Development-Token": token})
-        return call(service + path, body or {}, {"Authorization": f"BrowserID {proof['assertion']}"})
+        return call(service + path, body or {}, {"Authorization": f"BrowserID {proof['assertion']}"}, method)
 
     made = developer("/myapps", {"name": name, "domain": domain, "description": "An example"})
     site = serve_once(int(domain.rpartition(":")[2]), made["domain_key"])
@@ -67,7 +70,11 @@ def register(service: str, token: str, name: str, domain: str) -> dict[str, str]
     site.server_close()
     key = developer(f"/myapps/{made['appid']}/activate")["api_key"]
     made |= {"service": service, "key": key, "session_secret": secrets.token_urlsafe(32)}
-    return {name: made[name] for name in ("service", "appid", "key", "domain", "domain_key", "session_secret")}
+    if webhook:
+        hook = developer(f"/myapps/{made['appid']}/webhook", {"url": f"http://{domain}{webhook}"}, "PUT")
+        made["webhook_secret"] = hook["secret"]
+    names = ("service", "appid", "key", "domain", "domain_key", "session_secret", "webhook_secret")
+    return {name: made[name] for name in names if name in made}
 
 
 def main() -> None:
@@ -78,10 +85,11 @@ def main() -> None:
     parser.add_argument("--name", default="Chess club", help="default: %(default)s")
     parser.add_argument("--service", default="http://127.0.0.1:8282", help="default: %(default)s")
     parser.add_argument("--token-file", type=Path, default=ROOT / "development.token", help="default: that of `make run`")
+    parser.add_argument("--webhook", default="", metavar="PATH", help="make a webhook at this path of the domain")
     options = parser.parse_args()
     if not options.token_file.exists():
         raise SystemExit(f"{options.token_file} does not exist: is `make run` running?")
-    found = register(options.service, options.token_file.read_text(), options.name, options.domain)
+    found = register(options.service, options.token_file.read_text(), options.name, options.domain, options.webhook)
     file = options.folder / "presence.json"
     file.unlink(missing_ok=True)
     with open(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as output:

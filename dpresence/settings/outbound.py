@@ -20,11 +20,11 @@ class OutboundSettings:
     http_proof: bool = setting(True, "Try plain http if port 443 refuses the connection.")
     allow_networks: tuple[str, ...] = setting(
         (),
-        "Networks that are not public but from which proofs may be fetched, such as a company's own.",
+        "Networks that are not public but from which proofs may be fetched and to which webhooks may be sent, such as a company's own.",
         check=allowed.networks,
         allowed="networks",
     )
     ca_file: str = setting(
-        "", "File with certificate authorities, PEM, that are trusted for a proof besides the system's.", allowed="a file"
+        "", "File with certificate authorities, PEM, that are trusted for a proof or a webhook besides the system's.", allowed="a file"
     )
     allow_loopback: bool = setting(False, "Let `localhost:<port>` and `127.0.0.1:<port>` be domains, fetched by http: development only.")

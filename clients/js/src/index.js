@@ -4,6 +4,7 @@ export { AppService, MAX_NOTIFICATIONS } from "./app-service.js";
 export { PresenceChannel, PresenceChannel as Device } from "./device/presence.js";
 export { ClientStopped, Closed, OutcomeUnknown, PresenceError, ProtocolError, Refused, StoreError } from "./errors.js";
 export { Table } from "./table.js";
+export { verifyWebhook, WebhookRefused } from "./webhooks.js";
 
 /** @typedef {import("./app-service.js").AppServiceOptions} AppServiceOptions */
 /** @typedef {import("./app-service.js").AppState} AppState */

@@ -38,6 +38,7 @@ from .stores import FileStore, FileTickets, MemoryStore, MemoryTickets, Store, T
 from .sync import AppService, Device
 from .table import Table
 from .values import Change, Delivery, Entry, Notification, Outgoing
+from .webhooks import WebhookRefused, verify_webhook
 
 __all__ = [
     "AppService",
@@ -82,6 +83,8 @@ __all__ = [
     "Tickets",
     "TooMany",
     "Unavailable",
+    "WebhookRefused",
     "begin_pairing",
     "finish_pairing",
+    "verify_webhook",
 ]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +23,8 @@ from .desktop import Computer
 from .rest_document import Shell, calls, steps
 from .service import Service
 from .warm import running
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +54,30 @@ def test_the_calls_of_the_page_of_rest_are_answered_as_it_shows(service: Service
             shell.run(step)
             if "http.server" in step.commands:
                 eventually(lambda: requests.get(f"http://localhost:{site}/", timeout=5).ok)
+
+
+def test_the_endpoint_of_a_webhook_prints_who_is_reachable(service: Service, person: Person, tmp_path: Path) -> None:
+    (tmp_path / "development.token").write_text(DEVELOPMENT_TOKEN)
+    options = ["--service", service.origin, "--token-file", str(tmp_path / "development.token"), "--webhook", "/presence"]
+    subprocess.run([sys.executable, EXAMPLES / "register.py", f"localhost:{free_port()}", tmp_path, *options], check=True)
+    file = tmp_path / "presence.json"
+    registered = json.loads(file.read_text())
+    environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent / "clients" / "python")}
+    command = [sys.executable, EXAMPLES / "webhook" / "receiver.py", file]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as receiver:
+        try:
+            domain = f"http://{registered['domain']}"
+            eventually(lambda: requests.get(f"{domain}/__presence", timeout=5).text == registered["domain_key"])
+            assert requests.post(f"{domain}/presence", data=b"{}", timeout=5).status_code == 400
+            owner = Person(service.origin, "dev@example.org")
+            owner.call("POST", f"/myapps/{registered['appid']}/webhook/replay", {"since": None})
+            puid = str(person.call("POST", f"/grant/{registered['appid']}")["puid"])
+            with person.device("online"):
+                last = f'presence.updates {{"{puid}": "online"}}\n'
+                printed = list(iter(lambda: receiver.stdout.readline() if receiver.stdout else last, last))
+            assert printed[0].startswith("presence.snapshot ")
+        finally:
+            receiver.kill()
 
 
 def confirm(person: Person, link: str) -> None:
