@@ -45,7 +45,7 @@ check: build check-js ## Check format, lint, types, the Lua scripts and the file
 	$(BIN)/python packaging/settings/generate.py --check
 	$(BIN)/python packaging/texts/catalogues.py --check
 	$(BIN)/python packaging/api/documents.py --check
-	@if [ "$(CI)" = true ]; then $(MAKE) -s audit; fi
+	@if [ "$(CI)" = true ]; then $(MAKE) -s audit sbom; fi
 	@if command -v luacheck >/dev/null || [ -n "$$CI" ]; then luacheck --quiet dpresence/backends; \
 	else echo "luacheck is not installed (Debian: lua-check): the Lua scripts are not checked"; fi
 

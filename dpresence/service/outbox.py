@@ -48,18 +48,13 @@ class Outbox:
         with suppress(BackendUnavailable):
             while after:
                 pages = {owner: self._directory.outbox(owner, last, _PAGE) for owner, last in after.items()}
-                if not self._apply_slices(sorted(chain(*pages.values()), key=lambda entry: entry.id)):
-                    return
+                entries = sorted(chain(*pages.values()), key=lambda entry: entry.id)
+                for start in range(0, len(entries), _PAGE):
+                    if self._apply(entries[start : start + _PAGE], only_until_failure=True):
+                        return
+                    if len(entries) >= _PAGE:
+                        yield_to_loop()
                 after = {owner: page[-1].id for owner, page in pages.items() if len(page) == _PAGE}
-
-    def _apply_slices(self, entries: Sequence[OutboxEntry]) -> bool:
-        """Apply entries, and yield to the event loop between slices of them; return False at the first failure."""
-        for start in range(0, len(entries), _PAGE):
-            if start:
-                yield_to_loop()
-            if self._apply(entries[start : start + _PAGE], only_until_failure=True):
-                return False
-        return True
 
     def sweep(self) -> None:
         """Apply the entries that existed at the last sweep. The process that wrote newer entries applies them itself, unless it is the
