@@ -199,7 +199,7 @@ def test_a_handshake_in_pieces_is_answered_by_the_handler(pair, pieces):
         size = -(-len(data) // pieces)
         for start in range(0, len(data), size):
             sock.sendall(data[start : start + size])
-            time.sleep(0.01)
+            pair[0].stats()  # the event loop of the server has turned
         assert sock.recv(65536).startswith(b"HTTP/1.1 101")
     assert pair[0].stats()["viewed"] == viewed + 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -20,13 +21,20 @@ from .clients import AppService, Channel, Person, activate
 from .service import Site
 from .warm import running
 
-ANN = "ann@example.org"
+RUNS = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
     with running(tmp_path_factory.mktemp("operator"), presence__sweep_seconds=60) as service:
         yield service
+
+
+@pytest.fixture
+def address():
+    """Make addresses of this run of the test, which finds nothing of others at the service that they share."""
+    run = next(RUNS)
+    return lambda name: f"{name}-{run}@example.org"
 
 
 def operate(service, *arguments):
@@ -40,40 +48,45 @@ def update(person):
     return {"email": person.email, "assertion": person.assertion(), "status": "online"}
 
 
-def test_a_block_reaches_a_running_service_and_an_unblock_undoes_it(service):
-    ann, bob = Person(service.origin, ANN), Person(service.origin, "bob@example.org")
+def test_a_block_reaches_a_running_service_and_an_unblock_undoes_it(service, address):
+    email = address("ann")
+    ann, bob = Person(service.origin, email), Person(service.origin, address("bob"))
     device, bystander = ann.device(), bob.device()
     with requests.Session() as browser:
         browser.post(f"{service.origin}/login", json={"assertion": ann.assertion()}, timeout=PATIENCE_SECONDS).raise_for_status()
-        assert operate(service, "accounts", "block", "ann@EXAMPLE.org") == (0, f"{ANN}: blocked\n")
+        assert operate(service, "accounts", "block", email.replace("example", "EXAMPLE")) == (0, f"{email}: blocked\n")
         assert device.wait_closed() == (4009, "signed out")
         assert browser.get(f"{service.origin}/devices", timeout=PATIENCE_SECONDS).json()["errno"] == 130
     with Channel(service.origin, "/presence") as channel:
         assert channel.ask(**update(ann))["errno"] == 34
         bystander.assert_silent()
-        assert operate(service, "accounts", "unblock", ANN) == (0, f"{ANN}: unblocked\n")
+        assert operate(service, "accounts", "unblock", email) == (0, f"{email}: unblocked\n")
         assert channel.ask(**update(ann)) == {"result": "OK"}
     bystander.close()
 
 
-def test_an_unpin_lets_the_next_issuer_have_the_account(service):
-    ann = Person(service.origin, ANN)
+def test_an_unpin_lets_the_next_issuer_have_the_account(service, address):
+    email = address("ann")
+    ann = Person(service.origin, email)
     ann.call("GET", "/devices")
     engine = create_engine(service.settings["directory.url"].replace("%(here)s", str(service.ini.parent)))
     with engine.begin() as connection:  # as if the user had signed in by a provider that no longer exists
-        connection.execute(text("UPDATE accounts SET issuer = 'https://old.example.org', subject = '1'"))
+        connection.execute(
+            text("UPDATE accounts SET issuer = 'https://old.example.org', subject = '1' WHERE email = :email"), {"email": email}
+        )
     engine.dispose()
     assert ann.call("GET", "/devices", status=409)["errno"] == 122
-    assert operate(service, "accounts", "unpin", ANN) == (0, f"{ANN}: unpinned\n")
+    assert operate(service, "accounts", "unpin", email) == (0, f"{email}: unpinned\n")
     assert ann.call("GET", "/account")["account"]["issuer"] == "dev.invalid"
-    operate(service, "accounts", "unpin", ANN)
+    operate(service, "accounts", "unpin", email)
     assert ann.call("GET", "/devices", status=409)["errno"] == 122, "that is who was unpinned"
-    assert operate(service, "accounts", "unpin", "--same", ANN) == (0, f"{ANN}: unpinned\n")
+    assert operate(service, "accounts", "unpin", "--same", email) == (0, f"{email}: unpinned\n")
     assert ann.call("GET", "/account")["account"]["issuer"] == "dev.invalid"
 
 
-def test_a_merge_ends_one_account_and_gives_what_it_has_to_the_other(service):
-    old, kept = Person(service.origin, "old@example.org"), Person(service.origin, "kept@example.org")
+def test_a_merge_ends_one_account_and_gives_what_it_has_to_the_other(service, address):
+    old_email, new_email = address("old"), address("kept")
+    old, kept = Person(service.origin, old_email), Person(service.origin, new_email)
     made = old.call("POST", "/myapps", {"name": "Go", "domain": "go.example.org", "description": ""}, status=201)
     with Site() as site:
         application = activate(service.origin, site)
@@ -82,19 +95,19 @@ def test_a_merge_ends_one_account_and_gives_what_it_has_to_the_other(service):
             channel.authenticate()
             assert channel.notify(note)[0]["result"] == "OK"
     device, bystander = old.device(), kept.device()
-    assert operate(service, "accounts", "merge", "old@EXAMPLE.org", "kept@example.org") == (
+    assert operate(service, "accounts", "merge", old_email.replace("example", "EXAMPLE"), new_email) == (
         0,
-        "old@example.org: merged into kept@example.org\n",
+        f"{old_email}: merged into {new_email}\n",
     )
     assert device.wait_closed() == (4009, "signed out")
     assert [one["appid"] for one in kept.call("GET", "/myapps")["applications"]] == [made["appid"]]
     assert [entry["message"] for entry in eventually(lambda: kept.call("GET", "/notifications")["notifications"])] == ["Your move"]
     bystander.assert_silent()
     bystander.close()
-    refused = "dpresence: there is no account of old@example.org, or none of kept@example.org\n"
-    assert operate(service, "accounts", "merge", "old@example.org", "kept@example.org") == (1, refused)
-    same = "dpresence: kept@example.org: an account cannot be merged into itself\n"
-    assert operate(service, "accounts", "merge", "kept@EXAMPLE.org", "kept@example.org") == (1, same)
+    refused = f"dpresence: there is no account of {old_email}, or none of {new_email}\n"
+    assert operate(service, "accounts", "merge", old_email, new_email) == (1, refused)
+    same = f"dpresence: {new_email}: an account cannot be merged into itself\n"
+    assert operate(service, "accounts", "merge", new_email.replace("example", "EXAMPLE"), new_email) == (1, same)
 
 
 @pytest.mark.parametrize("command", ["show", "block", "unblock", "unpin", "sign-out", "export", "erase"])
@@ -102,51 +115,54 @@ def test_an_account_that_is_not_there_is_said_to_be_missing(service, command):
     assert operate(service, "accounts", command, "nobody@example.org") == (1, "dpresence: there is no account of nobody@example.org\n")
 
 
-def test_a_sign_out_and_an_erasure_take_effect_at_once_and_are_logged(service):
-    person = Person(service.origin, "bea@example.org")
+def test_a_sign_out_and_an_erasure_take_effect_at_once_and_are_logged(service, address):
+    email = address("bea")
+    person = Person(service.origin, email)
     device = person.device()
-    assert operate(service, "accounts", "sign-out", "bea@example.org") == (0, "bea@example.org: signed out\n")
+    assert operate(service, "accounts", "sign-out", email) == (0, f"{email}: signed out\n")
     assert device.wait_closed() == (4009, "signed out")
-    device, exported = person.device(), json.loads(operate(service, "accounts", "export", "bea@example.org")[1])
-    assert exported["account"]["email"] == "bea@example.org" and "devices" not in exported
-    shown = json.loads(operate(service, "accounts", "show", "bea@example.org", "--json")[1])
-    assert operate(service, "accounts", "erase", "bea@example.org") == (0, "bea@example.org: erased\n")
+    device, exported = person.device(), json.loads(operate(service, "accounts", "export", email)[1])
+    assert exported["account"]["email"] == email and "devices" not in exported
+    shown = json.loads(operate(service, "accounts", "show", email, "--json")[1])
+    assert operate(service, "accounts", "erase", email) == (0, f"{email}: erased\n")
     assert device.wait_closed() == (4009, "signed out")
     eventually(lambda: all(f"the operator has {what} account {shown['id']}" in service.log() for what in ("signed out", "erased")))
 
 
-def test_a_grant_that_is_revoked_and_an_application_that_is_deleted_are_gone_at_once(service):
+def test_a_grant_that_is_revoked_and_an_application_that_is_deleted_are_gone_at_once(service, address):
+    email = address("cy")
     with Site() as site:
-        application = activate(service.origin, site, "ona@example.org")
-        cy = Person(service.origin, "cy@example.org")
+        application = activate(service.origin, site, address("ona"))
+        cy = Person(service.origin, email)
         puid = cy.grant(application)
         with application.service() as channel:
-            listed = json.loads(operate(service, "grants", "list", "--email", "cy@example.org", "--json")[1])
+            listed = json.loads(operate(service, "grants", "list", "--email", email, "--json")[1])
             assert (listed["appid"], listed["puid"]) == (application.appid, puid)
             assert json.loads(operate(service, "--json", "grants", "list", "--app", application.appid)[1])["puid"] == puid
-            assert operate(service, "grants", "revoke", "cy@example.org", application.appid)[0] == 0
+            assert operate(service, "grants", "revoke", email, application.appid)[0] == 0
             assert channel.receive()["updates"][0]["reason"] == "revoked"
-            assert operate(service, "notifications", "purge", "cy@example.org") == (0, "cy@example.org: 0 notifications discarded\n")
+            assert operate(service, "notifications", "purge", email) == (0, f"{email}: 0 notifications discarded\n")
             assert operate(service, "apps", "delete", application.appid) == (0, f"{application.domain}: deleted\n")
             assert channel.wait_closed()[0] in (4001, 4003)
     assert operate(service, "apps", "show", application.appid) == (1, f"dpresence: there is no application {application.appid}\n")
 
 
-def test_lists_and_details_are_text_or_json(service):
-    dev = Person(service.origin, "zoe@example.org")
+def test_lists_and_details_are_text_or_json(service, address):
+    email = address("zoe")
+    dev = Person(service.origin, email)
     made = dev.call("POST", "/myapps", {"name": "Zoo", "domain": "zoo.example.org", "description": ""}, status=201)
     status, text = operate(service, "apps", "list")
     assert status == 0 and f"{made['appid']}  inactive  zoo.example.org  Zoo\n" in text
     shown = json.loads(operate(service, "apps", "show", made["appid"], "--json")[1])
-    assert (shown["owner"], shown["state"], shown["users"]) == ("zoe@example.org", "inactive", 0)
+    assert (shown["owner"], shown["state"], shown["users"]) == (email, "inactive", 0)
     emails = [json.loads(line)["email"] for line in operate(service, "--json", "accounts", "list")[1].splitlines()]
-    assert emails == sorted(emails) and "zoe@example.org" in emails
-    assert "applications:   " + made["appid"] in operate(service, "accounts", "show", "zoe@example.org")[1]
+    assert emails == sorted(emails) and email in emails
+    assert "applications:   " + made["appid"] in operate(service, "accounts", "show", email)[1]
 
 
-def test_an_application_that_is_stopped_or_started_is_named(service):
+def test_an_application_that_is_stopped_or_started_is_named(service, address):
     assert operate(service, "apps", "stop", "nothing") == (1, "dpresence: there is no application nothing\n")
-    dev = Person(service.origin, "dev@example.org")
+    dev = Person(service.origin, address("dev"))
     made = dev.call("POST", "/myapps", {"name": "Chess", "domain": "chess.example.org", "description": ""}, status=201)
     assert operate(service, "apps", "stop", made["appid"]) == (0, "chess.example.org: stopped\n")
     assert dev.call("POST", f"/myapps/{made['appid']}/activate", status=409)["error"] == "the operator has stopped this application"
@@ -154,15 +170,16 @@ def test_an_application_that_is_stopped_or_started_is_named(service):
     assert dev.call("POST", f"/myapps/{made['appid']}/activate", status=403)["errno"] == 140
 
 
-def test_a_command_works_while_the_ini_names_a_redis_that_is_away(service, tmp_path):
-    Person(service.origin, "zoe@example.org").call("GET", "/devices")
+def test_a_command_works_while_the_ini_names_a_redis_that_is_away(service, tmp_path, address):
+    email = address("zoe")
+    Person(service.origin, email).call("GET", "/devices")
     redis = "tracker = redis\nmailbox = redis\nredis.url = redis://127.0.0.1:1/0\n"
     kept = [line for line in service.ini.read_text().splitlines() if not line.startswith(("tracker", "mailbox", "redis."))]
     ini = tmp_path / "cluster.ini"
     ini.write_text("\n".join(kept).replace("%(here)s", str(service.ini.parent)).replace("[app:main]\n", f"[app:main]\n{redis}", 1))
-    command = [sys.executable, "-W", "error", "-m", "dpresence.commands", "--ini", str(ini), "accounts", "unblock", "zoe@example.org"]
+    command = [sys.executable, "-W", "error", "-m", "dpresence.commands", "--ini", str(ini), "accounts", "unblock", email]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout.partition(";")[0]) == (0, "zoe@example.org: unblocked"), done.stderr
+    assert (done.returncode, done.stdout.partition(";")[0]) == (0, f"{email}: unblocked"), done.stderr
     assert "no service could be asked" in done.stdout and "redis: ConnectionError" in done.stderr
 
 
