@@ -18,6 +18,7 @@ export class InboxList {
   /** @type {string | undefined} */
   #next;
   #calls = 0; // an answer that a later call has overtaken is ignored
+  #opened = ""; // id of a notification that is to have the focus
   #isKept = byId("inbox").dataset.days !== "0";
   #senderOf;
   #showList;
@@ -55,6 +56,22 @@ export class InboxList {
     this.#replace([{ ...one, read: false }, ...this.#entries].slice(0, MOST), this.#unread + 1, this.#next);
   }
 
+  /** Show a notification that was opened outside of the page, and mark it as read. @param {string} id */
+  async open(id) {
+    await attempt(null, () => this.#call("POST", "/notifications/read", { notifications: [id] }));
+    this.#opened = id;
+    await this.refresh();
+    this.#focusOpened();
+  }
+
+  /** Move the focus to the notification that was opened outside of the page, once it is in the list. */
+  #focusOpened() {
+    const item = document.getElementById(this.#opened);
+    if (!item) return;
+    item.focus();
+    this.#opened = "";
+  }
+
   /** Show another number of unread entries, without reading the list. @param {number} count */
   setUnread(count) {
     if (this.#isKept) this.#replace(this.#entries, count, this.#next);
@@ -77,6 +94,7 @@ export class InboxList {
     byId("inbox-actions").hidden = this.#entries.length === 0;
     byId("more").hidden = this.#next === undefined;
     showUnread(this.#unread);
+    this.#focusOpened();
   }
 
   /** @param {Entry[]} entries @param {number} unread @param {string | undefined} next */

@@ -11,12 +11,21 @@ const HUES = 12; // docs/design.md
 /** @typedef {{device: string, status: string, connected: boolean, since: number}} Device `since` is in milliseconds */
 /** @typedef {{device: string, client: string, last_used: number | null}} PairedDevice `last_used` is in milliseconds */
 /**
- * @typedef {{appid: string, name: string, domain: string, paused: boolean, quiet: boolean, shows: string, until: number | null, granted_at: number, last_looked: string | null}} Grant
+ * @typedef {{appid: string, name: string, domain: string, paused: boolean, quiet: boolean, shows: string, until: number | null, granted_at: number, last_looked: string | null, push: boolean}} Grant
  *   `granted_at` is in milliseconds, `last_looked` is a day
  */
 /** @typedef {"browser" | "phone" | "program" | "terminal" | "other"} Kind */
 /** @typedef {{device: string, label: string | null, kind: Kind | null, last_seen: string | null}} Known `last_seen` is a day */
 /** @typedef {{rename: (button: HTMLElement) => void, signOut: (button: HTMLElement) => void}} DeviceActions */
+/**
+ * @typedef {{
+ *   pause: (button: HTMLElement) => void,
+ *   show: (choice: HTMLElement, shows: string) => void,
+ *   keep: (button: HTMLElement) => void,
+ *   push: ((box: HTMLElement, on: boolean) => void) | null,
+ *   revoke: (button: HTMLElement) => void,
+ * }} GrantActions `pause` also ends a pause, `show` changes what the grant shows, `keep` removes its end; `push` is null without Web Push
+ */
 /** @typedef {import("./presence-types.js").Notification} Notification */
 
 /** @type {Record<Kind, string>} signs of kinds of devices */
@@ -138,12 +147,9 @@ function applicationSign(appid, domain) {
 /**
  * Return the item of an application with a grant.
  * @param {Grant} grant
- * @param {(button: HTMLElement) => void} pause pauses or resumes the grant
- * @param {(choice: HTMLElement, shows: string) => void} show changes what the grant shows
- * @param {(button: HTMLElement) => void} keep removes the end of the grant
- * @param {(button: HTMLElement) => void} revoke
+ * @param {GrantActions} actions
  */
-export function grantItem(grant, pause, show, keep, revoke) {
+export function grantItem(grant, { pause, show, keep, push, revoke }) {
   const { appid, name, domain, paused, quiet, shows, until, granted_at: grantedAt, last_looked: lastLooked } = grant;
   const buttons = [
     itemButton(paused ? _("Resume") : _("Pause"), domain, `pause ${appid}`, "quiet", pause),
@@ -157,6 +163,7 @@ export function grantItem(grant, pause, show, keep, revoke) {
     element("p", { class: "small" }, ...parts("Allowed %(time)s; last active: %(day)s", { time: timeElement(grantedAt), day: dayInWords(lastLooked) })),
     ...end,
     showsChoice(appid, domain, shows, show),
+    ...(push ? [pushChoice(grant, push)] : []),
     element("p", { class: "row" }, ...buttons),
   ];
   return element("li", { class: "signed" }, applicationSign(appid, domain), element("div", { class: "stack" }, ...about));
@@ -173,6 +180,17 @@ function showsChoice(appid, domain, shows, show) {
   const choice = element("select", attributes, ...options.map(([value, text]) => element("option", { value, selected: value === shows }, text)));
   choice.addEventListener("change", () => show(choice, /** @type {HTMLSelectElement} */ (choice).value));
   return element("p", { class: "row small" }, _("Sees"), choice);
+}
+
+/**
+ * Return the choice of whether an application's notifications are pushed.
+ * @param {Grant} grant
+ * @param {(box: HTMLElement, on: boolean) => void} push
+ */
+function pushChoice({ appid, domain, push: on }, push) {
+  const box = element("input", { type: "checkbox", checked: on, "data-key": `push ${appid}`, "aria-label": _("%(domain)s may notify me while this page is closed", { domain }) });
+  box.addEventListener("change", () => push(box, /** @type {HTMLInputElement} */ (box).checked));
+  return element("label", { class: "small" }, box, " ", _("May notify me while this page is closed"));
 }
 
 /**
@@ -202,7 +220,7 @@ export function notificationItem(one, sender, read, remove) {
     ...(one.read ? [] : [itemButton(_("Mark as read"), subject, `read ${one.id}`, "quiet", read)]),
     itemButton(_("Delete"), subject, `delete ${one.id}`, "quiet", remove),
   ];
-  return element("li", {},
+  return element("li", { id: one.id, tabindex: "-1", "data-key": one.id },
     element("p", { class: "row small" }, name, element("bdi", { class: "name" }, one.source), timeElement(one.sent), ...sign),
     element("p", { class: "name lines", dir: "auto" }, one.message),
     element("p", { class: "row small" }, ...links, ...buttons));

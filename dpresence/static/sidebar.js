@@ -7,11 +7,14 @@ import { byId, isolate, setText } from "./dom.js";
 import { offerOverride, showOverride } from "./override.js";
 import { account, announce, attempt, call, callForAll, confirmAction, toServiceError } from "./page.js";
 import { offerQuietHours, showQuietHours } from "./quiet-hours.js";
+import { openedByPush, Push } from "./push.js";
 import { SharedDevice } from "./shared-device.js";
+import { grantActions } from "./sidebar-grants.js";
 import { InboxList } from "./sidebar-inbox.js";
 import { desktopTitle, deviceItems, grantItem, senderOf } from "./sidebar-items.js";
 import { _ } from "./texts.js";
 import { ageInWords, describeVisibility, headline } from "./visibility.js";
+import { lookForUpdate } from "./web-app.js";
 
 /** @typedef {import("./sidebar-items.js").Device} Device */
 /** @typedef {import("./sidebar-items.js").PairedDevice} PairedDevice */
@@ -57,7 +60,9 @@ async function signIn() {
 }
 
 const me = new SharedDevice(account, signIn);
-const desktop = new DesktopNotifications(byId("desktop-notifications"), new AccountStorage(account));
+const storage = new AccountStorage(account);
+const desktop = new DesktopNotifications(byId("desktop-notifications"), storage);
+const push = new Push(storage, () => grants && showGrants());
 const inbox = new InboxList((one) => senderOf(one, grants), (items) => showList("notifications", items));
 const statusButtons = /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll(".choice button"));
 
@@ -128,9 +133,7 @@ function showDevices() {
 }
 
 function showGrants() {
-  const item = (/** @type {Grant} */ one) =>
-    grantItem(one, (button) => pauseGrant(button, one), (choice, shows) => showGrant(choice, one, shows),
-      (button) => keepGrant(button, one), (button) => revokeGrant(button, one));
+  const item = (/** @type {Grant} */ one) => grantItem(one, grantActions(one, refresh, push.offered));
   showList("grants", (grants ?? []).map(item));
 }
 
@@ -168,35 +171,6 @@ async function renameDevice(button, device) {
   const done = await attempt(button, () => call("PATCH", `/devices/${encodeURIComponent(device)}`, { label: label || null }));
   await refresh();
   if (done) announce(_("%(device)s has another name.", { device }));
-}
-
-/** @param {HTMLElement} button @param {Grant} grant */
-async function pauseGrant(button, { appid, domain, paused }) {
-  const done = await attempt(button, () => call("PATCH", `/grant/${appid}`, { paused: !paused }));
-  await refresh();
-  if (done) announce(paused ? _("%(domain)s sees your status again.", { domain }) : _("%(domain)s sees you as offline now.", { domain }));
-}
-
-/** @param {HTMLElement} choice @param {Grant} grant @param {string} shows */
-async function showGrant(choice, { appid, domain }, shows) {
-  const done = await attempt(choice, () => call("PATCH", `/grant/${appid}`, { shows }));
-  await refresh();
-  if (done) announce(shows === "reachable" ? _("%(domain)s sees only whether you are online.", { domain }) : _("%(domain)s sees your status.", { domain }));
-}
-
-/** @param {HTMLElement} button @param {Grant} grant */
-async function keepGrant(button, { appid, domain }) {
-  const done = await attempt(button, () => call("PATCH", `/grant/${appid}`, { until: null }));
-  await refresh();
-  if (done) announce(_("%(domain)s sees you until you stop it.", { domain }));
-}
-
-/** @param {HTMLElement} button @param {Grant} grant */
-async function revokeGrant(button, { appid, domain }) {
-  const detail = _("The application can no longer see you. Undelivered notifications are deleted. It can ask you again.");
-  if (!(await confirmAction(_("Revoke access for %(domain)s?", { domain }), detail, _("Revoke")))) return;
-  if (await attempt(button, () => call("DELETE", `/grant/${appid}`))) announce(_("%(domain)s can no longer see you.", { domain }));
-  refresh();
 }
 
 /** Read the lists and show the changes. */
@@ -259,6 +233,7 @@ me.addEventListener("change", () => {
   const { state } = me.state;
   if (previousState === "connected" && state !== previousState) lostAt = Date.now();
   if (state !== previousState && (state === "connected" || state === "stopped")) refresh();
+  if (state !== previousState && state === "connected" && lostAt) lookForUpdate();
   previousState = state;
   showConnection();
 });
@@ -276,4 +251,5 @@ me.addEventListener("notification", (event) => {
 
 showConnection();
 refresh();
-inbox.refresh();
+push.start();
+if (!openedByPush((id) => inbox.open(id))) inbox.refresh();

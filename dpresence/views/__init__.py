@@ -33,6 +33,7 @@ def includeme(config: Configurator) -> None:
     config.add_renderer("presence-json", _Json)
     for module in (
         "home",
+        "web_app",
         "session",
         "provider",
         "signin",

@@ -31,9 +31,9 @@ def page_policy(audience: str, form_target: str = "") -> str:
     """
     socket = f"{'wss' if audience.startswith('https') else 'ws'}://{urlsplit(audience).netloc}"
     return (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; manifest-src 'self'; "
         f"connect-src 'self' {socket}; form-action 'self'{' ' + form_target if form_target else ''}; "
-        "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+        "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types service-worker"
     )
 
 

@@ -41,6 +41,13 @@ class Home(Template):
 
 
 @dataclass(frozen=True, slots=True)
+class Offline(Template):
+    """The page for outages, which browsers store."""
+
+    name = "offline"
+
+
+@dataclass(frozen=True, slots=True)
 class Login(Template):
     """The sign-in page.
 

@@ -37,6 +37,8 @@ FLAGS = """
 """
 # What a page's policy refused goes to the console under this word, whether the browser says it there or not.
 REPORT = "policy report:"
+INSTALLABLE = "Banner not shown: beforeinstallpromptevent.preventDefault() called."
+"""What Chromium says when a page offers its installation itself."""
 COLLECTOR = f"""
     addEventListener("securitypolicyviolation", ({{effectiveDirective, blockedURI}}) =>
       console.error("{REPORT}", effectiveDirective, blockedURI));
@@ -103,9 +105,10 @@ class Browser:
                 self._driver.switch_to.window(tab)
                 self._driver.close()
         self._driver.switch_to.window(self._first)
-        if self.url.startswith("http"):
-            self.cdp("Storage.clearDataForOrigin", origin="/".join(self.url.split("/")[:3]), storageTypes="all")
+        if (url := self.url).startswith("http"):
             self.run("sessionStorage.clear()")
+            self._driver.get("about:blank")  # a service worker with an open page would live on
+            self.cdp("Storage.clearDataForOrigin", origin="/".join(url.split("/")[:3]), storageTypes="all")
         self.cdp("Network.clearBrowserCookies")
         self.cdp("Browser.resetPermissions")
         self._prepare(COLLECTOR + HASTE)
@@ -191,7 +194,8 @@ class Browser:
 
     def console(self) -> list[str]:
         """Return what the console said since the last time: refusals of the content security policy among it."""
-        return [str(entry["message"]) for entry in self._driver.get_log("browser")]
+        lines = [str(entry["message"]) for entry in self._driver.get_log("browser")]
+        return [line for line in lines if INSTALLABLE not in line]
 
     def tab(self, number: int | None = None) -> None:
         """Go to a tab, counted from 0; to a new one without a number."""

@@ -292,7 +292,8 @@ def test_everything_can_be_done_with_the_keyboard(stage: Stage) -> None:
         stage.browser.press(Keys.TAB)
         words = stage.browser.run("const it = document.activeElement; return it.options ? it.dataset.key ?? it.id : it.textContent")
         assert stage.browser.run("return getComputedStyle(document.activeElement).outlineStyle") != "none", words
-        reached.append(words)
+        if words != "Install as an app":  # Chromium offers that at a time of its own
+            reached.append(words)
         if words in ("Unavailable", "Revoke"):
             stage.browser.press(Keys.ENTER)
         if words == "Revoke":

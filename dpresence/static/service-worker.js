@@ -1,0 +1,128 @@
+// The service worker of the pages: shows pushed notifications, and a page of its own while the service cannot be reached.
+//
+// It answers navigations from the network and never from a cache, so that no page is outdated. The service puts its version into VERSION:
+// a new one replaces this worker at once.
+
+const VERSION = "development";
+
+const worker = /** @type {any} */ (self);
+const root = new URL(".", worker.location.href).pathname;
+const CACHE = `offline ${VERSION}`;
+const OFFLINE = `${root}offline`;
+const FILES = [OFFLINE, `${root}static/style.css`, `${root}static/icon.svg`];
+
+/** @typedef {{id: string, domain?: string, site?: string, source?: string, message?: string, action?: string, sent?: number}} Pushed */
+
+/** Store the page for outages, as it is without a session. */
+async function store() {
+  const cache = await caches.open(CACHE);
+  await Promise.all(FILES.map(async (path) => {
+    const found = await fetch(path, { credentials: "omit", cache: "reload", headers: { Accept: "text/html, */*" } });
+    if (!found.ok) throw new Error(`${path}: ${found.status}`);
+    await cache.put(path, found);
+  }));
+}
+
+/** Delete what earlier versions have stored. */
+async function deleteOthers() {
+  for (const name of await caches.keys()) if (name !== CACHE) await caches.delete(name);
+}
+
+worker.addEventListener("install", (/** @type {any} */ event) => event.waitUntil(store().then(() => worker.skipWaiting())));
+worker.addEventListener("activate", (/** @type {any} */ event) => event.waitUntil(deleteOthers().then(() => worker.clients.claim())));
+
+/**
+ * Return the answer of the network; without one, what is stored.
+ * @param {Request} request
+ * @param {string} path
+ */
+async function answer(request, path) {
+  try {
+    return await fetch(request);
+  } catch (error) {
+    const stored = await caches.match(path);
+    if (stored) return stored;
+    throw error;
+  }
+}
+
+worker.addEventListener("fetch", (/** @type {any} */ event) => {
+  const { request } = event;
+  const { origin, pathname } = new URL(request.url);
+  if (request.method !== "GET" || origin !== worker.location.origin) return;
+  if (request.mode === "navigate") event.respondWith(answer(request, OFFLINE));
+  else if (FILES.includes(pathname)) event.respondWith(answer(request, pathname));
+});
+
+// Pushes
+
+/**
+ * Return users' text for a place without markup, as `isolate` in dom.js.
+ * @param {string} text
+ */
+function isolated(text) {
+  return `\u2068${text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "")}\u2069`;
+}
+
+/** @param {string} path @returns {Promise<any>} null without an answer, as after the end of the session */
+async function read(path) {
+  try {
+    const found = await fetch(`${root}${path}`, { headers: { Accept: "application/json" }, cache: "no-store" });
+    return found.ok ? await found.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Return a notification whose content was too large for a push.
+ * @param {Pushed} pushed
+ * @param {Pushed[]} entries of the inbox, newest first
+ * @returns {Pushed}
+ */
+function complete(pushed, entries) {
+  return pushed.source === undefined ? entries.find(({ id }) => id === pushed.id) ?? pushed : pushed;
+}
+
+/** Return the title of a notification whose content is not known: the text is on the page for outages, in the language of the browser. */
+async function unseen() {
+  const stored = await caches.match(OFFLINE);
+  return /data-unseen="([^"&]+)"/.exec((await stored?.text()) ?? "")?.[1] ?? worker.location.host;
+}
+
+/** Show a push, and the number of unread notifications on the app's icon. @param {Pushed} pushed */
+async function show(pushed) {
+  const inbox = await read("notifications?limit=100");
+  const { id, site, domain, source, message, sent } = complete(pushed, inbox?.notifications ?? []);
+  const title = source === undefined ? await unseen() : `${site}: ${isolated(source)}`;
+  const body = domain && domain !== site ? `${domain}\n${message}` : message ?? "";
+  await worker.registration.showNotification(title, { body, tag: id, data: { id }, icon: `${root}static/icon-192.png`, timestamp: sent });
+  if (inbox && worker.navigator.setAppBadge) await worker.navigator.setAppBadge(inbox.unread).catch(() => {});
+}
+
+/** @param {any} data @returns {Pushed} */
+function parse(data) {
+  try {
+    const found = data.json();
+    if (typeof found.id === "string") return found;
+  } catch {
+    // not a push of this service
+  }
+  return { id: "dpresence" };
+}
+
+worker.addEventListener("push", (/** @type {any} */ event) => event.waitUntil(show(parse(event.data))));
+
+/** Open My presence at a notification: in a window that shows it already, or a new one. @param {string} id */
+async function openAt(id) {
+  const windows = await worker.clients.matchAll({ type: "window", includeUncontrolled: true });
+  const present = windows.find((/** @type {any} */ one) => new URL(one.url).pathname === `${root}sidebar`);
+  if (!present) return worker.clients.openWindow(`${root}sidebar#${id}`);
+  present.postMessage({ opened: id });
+  return present.focus();
+}
+
+worker.addEventListener("notificationclick", (/** @type {any} */ event) => {
+  event.notification.close();
+  event.waitUntil(openAt(event.notification.data?.id ?? ""));
+});

@@ -1,0 +1,43 @@
+// The actions of the user for an application that can see them, on the sidebar.
+
+import { announce, attempt, call, confirmAction } from "./page.js";
+import { _ } from "./texts.js";
+
+/** @typedef {import("./sidebar-items.js").Grant} Grant */
+
+/**
+ * Return the actions of the item of a grant.
+ * @param {Grant} grant
+ * @param {() => Promise<void>} refresh reads the lists again
+ * @param {boolean} pushes whether the service has Web Push
+ * @returns {import("./sidebar-items.js").GrantActions}
+ */
+export function grantActions({ appid, domain, paused }, refresh, pushes) {
+  /** @param {HTMLElement} control @param {object} body @param {string} done */
+  const change = async (control, body, done) => {
+    const changed = await attempt(control, () => call("PATCH", `/grant/${appid}`, body));
+    await refresh();
+    if (changed) announce(done);
+  };
+  const resumed = _("%(domain)s sees your status again.", { domain });
+  const hidden = _("%(domain)s sees you as offline now.", { domain });
+  return {
+    pause: (button) => change(button, { paused: !paused }, paused ? resumed : hidden),
+    show: (choice, shows) =>
+      change(choice, { shows }, shows === "reachable" ? _("%(domain)s sees only whether you are online.", { domain }) : _("%(domain)s sees your status.", { domain })),
+    keep: (button) => change(button, { until: null }, _("%(domain)s sees you until you stop it.", { domain })),
+    push: pushes ? (box, push) => change(box, { push }, pushChanged(domain, push)) : null,
+    revoke: async (button) => {
+      const detail = _("The application can no longer see you. Undelivered notifications are deleted. It can ask you again.");
+      if (!(await confirmAction(_("Revoke access for %(domain)s?", { domain }), detail, _("Revoke")))) return;
+      if (await attempt(button, () => call("DELETE", `/grant/${appid}`))) announce(_("%(domain)s can no longer see you.", { domain }));
+      refresh();
+    },
+  };
+}
+
+/** @param {string} domain @param {boolean} on */
+function pushChanged(domain, on) {
+  if (on) return _("%(domain)s may notify you while this page is closed.", { domain });
+  return _("%(domain)s does not notify you while this page is closed.", { domain });
+}
