@@ -54,7 +54,9 @@ function itemButton(label, subject, key, style, action) {
 function deviceTitle(device, known) {
   const sign = element("span", { "aria-hidden": "true" }, KINDS[known?.kind ?? "other"]);
   if (!known?.label) return [sign, " ", element("span", { class: "name" }, device)];
-  return [sign, " ", element("bdi", { class: "name" }, labelInWords(known.label)), " ", element("span", { class: "small" }, device)];
+  const words = labelInWords(known.label);
+  const label = element(words === known.label ? "bdi" : "span", { class: "name" }, words); // a translated one has the page's direction
+  return [sign, " ", label, " ", element("span", { class: "small" }, device)];
 }
 
 /**
