@@ -230,9 +230,9 @@ class Services:
     def finish(self) -> None:
         """Apply pending retries and outbox entries at the end of this process. Other processes apply the entries that remain."""
         try:
-            self.webhook_sender.release()
             self.retries.flush()
             left = self.outbox.flush()
+            self.webhook_sender.release()
         except BackendUnavailable as error:
             log.warning("changes may be pending: %s; another process or the next start applies them", error.error)
         else:
