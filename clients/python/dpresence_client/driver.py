@@ -14,6 +14,7 @@ from .core import Core, Phase, log
 from .credentials import Credentials
 from .device_core import DeviceCore
 from .errors import CredentialsError, PresenceError, StoreError
+from .feed import Feed
 from .outputs import AskCredentials, Connect, Connected, Disconnect, Output, SaveTicket, Send
 from .stores import Tickets
 from .websocket import Websocket
@@ -29,6 +30,7 @@ class Driver:
     :param context: TLS settings; None for the default ones.
     :param handlers: handlers of the other outputs, by type.
     :param may_read: returns at once, or when the program has room for another message.
+    :param fallback: connects without a websocket once a proxy did not pass one on.
     :ivar stopped: set when the client has stopped for good.
     :ivar threads: runs what may block; its threads end with ``close``.
     """
@@ -40,11 +42,13 @@ class Driver:
         context: ssl.SSLContext | None,
         handlers: Dict[type, Callable[[Any], None]],
         may_read: Callable[[], Awaitable[None]],
+        fallback: type[Feed] | None = None,
     ) -> None:
         self.core = core
         self.threads = ThreadPoolExecutor(2, thread_name_prefix="dpresence-client")
         self._url, self._context, self._may_read = url, context, may_read
-        self._websocket: Websocket | None = None
+        self._fallback = fallback
+        self._websocket: Websocket | Feed | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: Set[asyncio.Future[Any]] = set()
         self._cancelled_at_close: Set[asyncio.Future[Any]] = set()
@@ -140,7 +144,8 @@ class Driver:
         self.event("tick")  # a timer may fire a little early: then ``pump`` sets it again
 
     def _connect(self, _: Connect) -> None:
-        self._websocket = Websocket(self._url, self._context, self.event, self._may_read)
+        kind = self._fallback if self.core.blocked and self._fallback is not None else Websocket
+        self._websocket = kind(self._url, self._context, self.event, self._may_read)
         self.spawn(self._websocket.task)
 
     def _disconnect(self, output: Disconnect) -> None:

@@ -10,6 +10,7 @@ from typing import Any, AsyncIterator, Callable, Dict, List, Sequence, Union
 from ..app_core import AppServiceCore
 from ..driver import RANDOM, Driver
 from ..errors import NotConnected, OutcomeUnknown, PresenceError, Refused
+from ..feed import Feed
 from ..inbox import Inbox
 from ..outputs import Answered, Deliver, Stopped
 from ..requests import pages
@@ -72,7 +73,7 @@ class AppService(Client):
         self.core = AppServiceCore(self._key, self.table.cursor, RANDOM)
         self.inbox = Inbox(lambda: self.core.has_requests)
         handlers: Dict[type, Callable[[Any], None]] = {Deliver: self._deliver, Answered: self._answered, Stopped: self._stopped}
-        self.driver = Driver(self.core, self._url, self._context, handlers, self.inbox.may_read)
+        self.driver = Driver(self.core, self._url, self._context, handlers, self.inbox.may_read, fallback=Feed)
 
     def _deliver(self, output: Deliver) -> None:
         self.inbox.put(output.batch)

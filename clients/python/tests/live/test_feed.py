@@ -1,0 +1,69 @@
+"""An application's service behind a proxy that passes no websocket on: it follows the feed over HTTP."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from dpresence.tests.faults.proxy import Proxy
+
+from dpresence_client import AppService, Deactivated, InvalidKey, NotFound
+
+from .support import Follower, device_of, service_of, wait_until
+
+
+class WithoutUpgrade(Proxy):
+    """Removes ``Upgrade`` from the requests, as some proxies do."""
+
+    def _carry(self, near, far):
+        class Near:
+            def __init__(self, sock):
+                self._sock = sock
+
+            def fileno(self):
+                return self._sock.fileno()
+
+            def recv(self, count):
+                return self._sock.recv(count).replace(b"Upgrade: websocket\r\n", b"")
+
+            def __getattr__(self, name):
+                return getattr(self._sock, name)
+
+        super()._carry(Near(near), far)
+
+
+@pytest.fixture
+def origin(service):
+    with WithoutUpgrade(lambda: socket.create_connection(("127.0.0.1", service.port))) as proxy:
+        yield f"http://127.0.0.1:{proxy.port}"
+
+
+def test_a_service_follows_and_notifies_without_a_websocket(application, person, origin):
+    puid = person.grant(application)
+    with service_of(application, origin=origin) as app, device_of(person, status="unavailable") as device:
+        follower = Follower(app)
+        wait_until(lambda: app.current)
+        wait_until(lambda: app.table[puid].status == "unavailable")
+        device.status = "online"
+        wait_until(lambda: app.table[puid].status == "online")
+        received = []
+        device.on_notification(received.append)
+        assert app.notify(puid, "Your move").delivered
+        wait_until(lambda: [notification.message for notification in received] == ["Your move"])
+        with pytest.raises(NotFound):
+            app.notify("nobody", "Your move")
+    follower.join()
+
+
+def test_a_wrong_key_is_refused_without_a_websocket_too(application, origin):
+    with pytest.raises(InvalidKey), AppService(origin, application.appid, "dpk_wrong"):
+        pass
+
+
+def test_a_service_that_is_deactivated_ends_without_a_websocket_too(application, origin):
+    with service_of(application, origin=origin) as app:
+        follower = Follower(app)
+        wait_until(lambda: app.current)
+        application.owner.call("POST", f"/myapps/{application.appid}/deactivate")
+        follower.join()
+        assert isinstance(follower.error, Deactivated)
