@@ -13,6 +13,7 @@ from .errors import BackendUnavailable
 from .identity.oidc_client import OidcClient
 from .runtime import RuntimeMeasures
 from .service import Services
+from .service.looks import SECONDS as LOOK_SECONDS
 from .service.pushes import SECONDS as PUSH_SECONDS
 from .service.schedule import SECONDS as SCHEDULE_SECONDS
 from .service.webhook_sender import DUE_CHECK_SECONDS, LEASE_CHECK_SECONDS
@@ -50,6 +51,7 @@ class Background:
             ("lease of webhooks", LEASE_CHECK_SECONDS, services.webhook_sender.lease),
             ("webhooks that are due", DUE_CHECK_SECONDS, services.webhook_sender.run_due),
             ("sweep of accounts", HOUSEKEEPING_SECONDS, services.accounts.sweep),
+            ("storing of looks", LOOK_SECONDS, services.looks.store),
         ]
         if settings.identity.development:
             self._jobs.append(("warning", HOUSEKEEPING_SECONDS, warn_of_development))

@@ -50,7 +50,7 @@ class LongPoll(FeedChannel):
 
         :raises Refused: see ``AppSessions.open``.
         """
-        self._session = self._services.app_sessions.open(self, self._appid, key, since, address)
+        self._session = self._services.app_sessions.open(self, self._appid, key, since, address, via="rest")
 
     def next_updates(self) -> bytes | None:
         """Return the updates after the cursor; None without any. ``needs_snapshot`` tells that they were deleted.

@@ -31,9 +31,10 @@ def _list(options: argparse.Namespace, context: Context) -> None:
         for grant in context.administration.grants_to(options.app):
             context.output.write(f"{grant.puid}{_remarks(grant)}", puid=grant.puid, **_values(grant))
         return
-    for grant, application, last_looked in context.administration.grants_of(options.email):
+    for item in context.administration.grants_of(options.email):
+        grant, application = item.grant, item.application
         context.output.write(f"{application.id}  {application.domain}{_remarks(grant)}", appid=application.id, domain=application.domain,
-                             puid=grant.puid, **_values(grant), last_looked=last_looked)  # fmt: skip
+                             puid=grant.puid, **_values(grant), last_looked=item.last_looked)  # fmt: skip
 
 
 def _values(grant: Grant) -> dict[str, Any]:

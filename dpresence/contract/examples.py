@@ -39,6 +39,8 @@ _PAIRED: dict[str, Any] = {
     "expires_at": _AT + 7_776_000_000,
 }
 _STATE: dict[str, Any] = {"paused": False, "quiet": False, "shows": "status", "until": None, "hours": None, "push": False}
+_LOOKED: dict[str, Any] = {"last_looked": "2026-11-22", "looks": [{"day": "2026-11-22", "channel": 1, "rest": 3, "webhook": 0}]}
+_WHY = [{"link": "devices", "status": "unavailable"}, {"link": "override", "status": "online"}]
 _EVENING = {"days": ["sun", "mon", "tue", "wed", "thu"], "from": "22:00", "to": "07:00"}
 _HOURS: dict[str, Any] = {"zone": "Europe/Berlin", "weekly": [_EVENING]}
 _GRANT: dict[str, Any] = {"appid": _APPID, "puid": _PUID, "granted_at": _AT, **_STATE}
@@ -63,7 +65,7 @@ _ACCOUNT: dict[str, Any] = {
     "known_devices": [_KNOWN],
     "push_subscriptions": [_SUBSCRIPTION],
     "status": "online",
-    "grants": [{"appid": _APPID, "puid": _PUID, "granted_at": _AT, "since": _AT, "last_looked": "2026-11-22", **_STATE}],
+    "grants": [{"appid": _APPID, "puid": _PUID, "granted_at": _AT, "since": _AT, **_LOOKED, **_STATE}],
     "applications": [],
     "notifications": [{"appid": _APPID, **_PLAIN, "sent": _AT}],
     "inbox": [_ENTRY],
@@ -185,7 +187,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "GrantQuestion": [{"appid": _APPID, **_CHESS}],
     "NewGrant": [{"appid": _APPID, "puid": _PUID}],
     "GrantBody": [{**_GRANT, "paused": True}],
-    "GrantPage": [{"grants": [{**_GRANT, "name": "Chess club", "domain": "chess.example.org", "last_looked": None}]}],
+    "GrantPage": [{"grants": [{**_GRANT, "name": "Chess club", "domain": "chess.example.org", **_LOOKED, "sees": "online", "why": _WHY}]}],
     "DeviceChange": [{"label": "Kitchen lamp"}],
     "KnownDeviceBody": [_KNOWN],
     "NewPushSubscription": [

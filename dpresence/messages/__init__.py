@@ -54,7 +54,7 @@ from .device import (
 )
 from .encoding import encode
 from .fields import MAX_CURSOR, MAX_ENTRIES, MAX_NOTIFICATIONS, MAX_WAIT_SECONDS, or_unset
-from .grants import GrantBody, GrantChange, GrantPage, GrantQuestion, GrantRequest, ListedGrant, NewGrant
+from .grants import GrantBody, GrantChange, GrantPage, GrantQuestion, GrantRequest, LinkBody, ListedGrant, LooksBody, NewGrant
 from .hours import HoursBody
 from .inbox import InboxNotification, InboxPage, MarkRead, ReadNotifications, Unread
 from .known_devices import DeviceChange, KnownDeviceBody, checked_label
@@ -158,11 +158,13 @@ __all__ = [
     "KeyBody",
     "KnownDeviceBody",
     "KoReply",
+    "LinkBody",
     "ListedGrant",
     "LoggedIn",
     "LoggedOut",
     "Login",
     "Logout",
+    "LooksBody",
     "MarkRead",
     "MintedAssertion",
     "Minute",

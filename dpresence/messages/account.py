@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 from msgspec import UNSET, Struct, UnsetType
 
 from ..model import Account, Device, Grant, Notification, Shows, Status
+from ..model.looks import Looks
 from .applications import ApplicationBody
+from .grants import LooksBody
 from .hours import ShownHours, shown_hours
 from .inbox import InboxNotification
 from .known_devices import KnownDeviceBody
@@ -94,7 +97,7 @@ class StoredGrant(Struct):
     :param granted_at: milliseconds since the epoch.
     :param since: when the grant was given or its last pause ended, milliseconds since the epoch.
     :param quiet: see ``GrantBody``, as for ``shows``, ``until``, ``hours`` and ``push``.
-    :param last_looked: see ``ListedGrant``.
+    :param last_looked: see ``ListedGrant``, as for ``looks``.
     """
 
     appid: str
@@ -108,13 +111,16 @@ class StoredGrant(Struct):
     hours: ShownHours | None
     push: bool
     last_looked: str | None
+    looks: list[LooksBody]
 
     @classmethod
-    def of(cls, item: Grant, last_looked: str | None) -> Self:
+    def of(cls, item: Grant, last_looked: str | None, looks: Sequence[Looks]) -> Self:
         """Return a grant."""
         hours = shown_hours(item.hours)
         pause = item.own_pause, item.quiet
-        return cls(item.appid, item.puid, item.granted_at, item.since, *pause, item.shows, item.until, hours, item.push, last_looked)
+        shown = [LooksBody.of(look) for look in looks]
+        looked = last_looked, shown
+        return cls(item.appid, item.puid, item.granted_at, item.since, *pause, item.shows, item.until, hours, item.push, *looked)
 
 
 class StoredNotification(Struct):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ..model import Application, Grant, Hours, Shows, encode_hours
+from ..model import Application, Grant, Hours, Shows, Status, encode_hours
+from ..model.explanation import LinkName
+from ..model.looks import Looks
 from .fields import Flag, Until
 from .hours import ShownHours, shown_hours
 
@@ -85,7 +87,7 @@ class GrantBody(Struct):
     push: bool
 
     @classmethod
-    def of(cls, item: Grant, **more: str | None) -> Self:
+    def of(cls, item: Grant, **more: Any) -> Self:
         """Return a grant.
 
         :param more: fields of the subclass.
@@ -94,17 +96,55 @@ class GrantBody(Struct):
         return cls(item.appid, item.puid, item.granted_at, item.own_pause, item.quiet, item.shows, item.until, hours, item.push, **more)
 
 
+class LooksBody(Struct):
+    """Number of times that an application looked at the user's status on one day (section 6).
+
+    :param day: UTC, ``YYYY-MM-DD``.
+    :param channel: sign-ins of its service on its channel; at least 1 if a channel stayed open.
+    :param rest: calls that read the status.
+    :param webhook: deliveries to its webhook.
+    """
+
+    day: str
+    channel: int
+    rest: int
+    webhook: int
+
+    @classmethod
+    def of(cls, item: Looks) -> Self:
+        """Return the looks of a day."""
+        return cls(item.day, item.channel, item.rest, item.webhook)
+
+
+class LinkBody(Struct):
+    """One link of the chain from the user's devices to what an application sees (section 6).
+
+    :param link: what determines the status from here on: the devices, the override, a pause by the user, quiet hours, the grant's
+        ``shows``; or ``sent``: what the application was sent last, while a change is on its way to it.
+    :param status: the status after this link.
+    """
+
+    link: Annotated[LinkName, Meta(description=f"one of {', '.join(get_args(LinkName))}")]
+    status: Status
+
+
 class ListedGrant(GrantBody):
     """A grant in ``GET /grants`` (section 6).
 
     :param name: name of the application.
     :param domain: domain of the application.
-    :param last_looked: day (UTC, ``YYYY-MM-DD``) on which the application's service last used a key; null if it never did.
+    :param last_looked: day (UTC, ``YYYY-MM-DD``) on which the application's service last used a key or looked; null if it never did.
+    :param looks: the days of the last 30, since the grant, on which the application looked, newest first.
+    :param sees: the status that the application sees now; null if a backend is unavailable.
+    :param why: the chain that ends in ``sees``; empty if a backend is unavailable.
     """
 
     name: str
     domain: str
     last_looked: str | None
+    looks: list[LooksBody]
+    sees: Status | None
+    why: list[LinkBody]
 
 
 class GrantPage(Struct):

@@ -32,11 +32,13 @@ from .device_names import DeviceNames
 from .device_sessions import DeviceSessions
 from .devices import Devices
 from .domain_checks import DomainChecks
+from .explanations import Explanations
 from .failures import Failures
 from .fan_out import FanOut
 from .feeds import Feeds
 from .grants import Grants
 from .inboxes import Inboxes
+from .looks import Looks
 from .notifications import Notifications
 from .operator_metrics import OperatorMetrics
 from .outbox import EntryHandler, Outbox
@@ -105,6 +107,7 @@ class Services:
         self.overrides = Overrides(directory, tracker, self.grants, clock)
         self.quiet_hours = QuietHours(directory, self.grants, clock)
         self.schedule = Schedule(directory, tracker, self.outbox)
+        self.looks, self.explanations = Looks(directory, clock), Explanations(tracker)
         self.feeds = Feeds(directory, tracker, settings.presence, clock)
         self.devices = Devices(
             directory, tracker, self.grants, self.feeds, self.outbox, self.retries, self.metrics, settings.presence, clock
@@ -118,7 +121,7 @@ class Services:
         self.applications = Applications(directory, tracker, self.outbox, self.metrics, settings, clock)
         self.domain_checks = DomainChecks(directory, proofs, self.outbox, self.metrics, settings.outbound, clock)
         self.api_keys = ApiKeys(directory, self.grants, failures, self.metrics, settings.presence, clock)
-        self.overview = Overview(directory, tracker, self.feeds, self.hub, clock)
+        self.overview = Overview(directory, tracker, self.feeds, self.looks, self.hub, clock)
 
     def _assemble_accounts(self, backends: Backends, verifiers: Verifiers, failures: Failures, settings: Settings, clock: Clock) -> None:
         directory, identity = backends.directory, settings.identity
@@ -160,9 +163,9 @@ class Services:
         self.device_sessions = DeviceSessions(
             self.accounts, self.pairings, self.devices, self.delivery, self.inboxes, self.hub, settings.identity, clock
         )
-        self.app_sessions = AppSessions(self.api_keys, self.feeds, self.hub, self.metrics, settings.presence)
+        self.app_sessions = AppSessions(self.api_keys, self.feeds, self.looks, self.hub, self.metrics, settings.presence)
         self.webhooks = Webhooks(directory, tracker, clock)
-        self.webhook_sender = WebhookSender(directory, tracker, self.feeds, self.hub, requests, self.metrics, clock)
+        self.webhook_sender = WebhookSender(directory, tracker, self.feeds, self.looks, self.hub, requests, self.metrics, clock)
 
     def _assemble_repairs(self, backends: Backends, clock: Clock) -> None:
         directory, tracker = backends.directory, backends.tracker
@@ -231,6 +234,7 @@ class Services:
         """Apply pending retries and outbox entries at the end of this process. Other processes apply the entries that remain."""
         try:
             self.retries.flush()
+            self.looks.store()
             left = self.outbox.flush()
             self.webhook_sender.release()
         except BackendUnavailable as error:

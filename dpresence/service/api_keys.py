@@ -6,7 +6,6 @@ import hmac
 import re
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from ..backends.directory import Directory, Requester
 from ..clock import Clock
@@ -14,6 +13,7 @@ from ..errors import InvalidKey, NotActive
 from ..limits import RateLimit
 from ..metrics import Metrics
 from ..model import ApiKey, Application, digest_of
+from ..model.looks import day_of
 from ..settings import PresenceSettings
 from .failures import Failures
 from .grants import Grants
@@ -102,7 +102,7 @@ class ApiKeys:
         return self.require_active(appid)
 
     def _record_use(self, key: ApiKey, now: int) -> None:
-        day = datetime.fromtimestamp(now / 1000, UTC).date().isoformat()
+        day = day_of(now)
         if key.used_on != day:
             self._directory.touch_key(key.id, day)
 

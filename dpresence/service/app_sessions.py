@@ -8,9 +8,11 @@ from ..errors import Conflict
 from ..hub import AppServicePort, Hub
 from ..metrics import Metrics
 from ..model import Application
+from ..model.looks import Via
 from ..settings import PresenceSettings
 from .api_keys import ApiKeys, key_id
 from .feeds import Feeds
+from .looks import Looks
 
 
 class ChannelsFull(Conflict):
@@ -28,22 +30,25 @@ class AppSession:
     application: Application
     key_id: str
     offset: int | None
+    via: Via
 
 
 class AppSessions:
     """Signs app services in."""
 
-    def __init__(self, api_keys: ApiKeys, feeds: Feeds, hub: Hub, metrics: Metrics, settings: PresenceSettings) -> None:
+    def __init__(self, api_keys: ApiKeys, feeds: Feeds, looks: Looks, hub: Hub, metrics: Metrics, settings: PresenceSettings) -> None:
         self._api_keys = api_keys
         self._feeds = feeds
+        self._looks = looks
         self._hub = hub
         self._metrics = metrics
         self._max_channels = settings.sockets_per_application
 
-    def open(self, channel: AppServicePort, appid: str, key: str, since: str | None, address: str) -> AppSession:
+    def open(self, channel: AppServicePort, appid: str, key: str, since: str | None, address: str, via: Via = "channel") -> AppSession:
         """Sign an app service in and register its channel.
 
         :param since: the cursor of the last updates that it received, None for a snapshot.
+        :param via: as which the look at the feed counts; a long poll is a call of REST.
         :raises ChannelsFull: the application has too many channels at this process.
         :raises Refused: see ``ApiKeys.authenticate``.
         """
@@ -52,11 +57,14 @@ class AppSessions:
         if len(self._hub.channels_of(appid)) >= self._max_channels:
             raise ChannelsFull(f"{self._max_channels} channels of this application are open already")
         self._hub.join_application(appid, channel)
-        return AppSession(application, key_id(key), offset)
+        self._looks.record(appid, via)
+        return AppSession(application, key_id(key), offset, via)
 
     def check(self, session: AppSession) -> None:
-        """Check that an app service may stay signed in.
+        """Check that an app service may stay signed in, and count its open channel.
 
         :raises Refused: see ``ApiKeys.check``.
         """
         self._api_keys.check(session.application.id, session.key_id)
+        if session.via == "channel":
+            self._looks.record_open(session.application.id)

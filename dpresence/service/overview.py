@@ -13,6 +13,7 @@ from ..limits import RateLimit
 from ..messages import CurrentUsers
 from ..model import Application
 from .feeds import Feeds
+from .looks import Looks
 
 _PER_MINUTE = 120
 """Maximum number of requests per application and minute. Its page polls every few seconds, and each request reads a whole snapshot."""
@@ -21,10 +22,11 @@ _PER_MINUTE = 120
 class Overview:
     """Counts of what an application's service would currently receive in a snapshot."""
 
-    def __init__(self, directory: Directory, tracker: Tracker, feeds: Feeds, hub: Hub, clock: Clock) -> None:
+    def __init__(self, directory: Directory, tracker: Tracker, feeds: Feeds, looks: Looks, hub: Hub, clock: Clock) -> None:
         self._directory = directory
         self._tracker = tracker
         self._feeds = feeds
+        self._looks = looks
         self._hub = hub
         self._requests = RateLimit("too many requests about this application", _PER_MINUTE, 60, clock)
 
@@ -42,6 +44,7 @@ class Overview:
         self._requests.charge(application.id)
         self._feeds.raise_while_held(application)
         view, offset = self._tracker.snapshot(application.id)
+        self._looks.record(application.id, "rest")
         seen = Counter(update.status for update in view.values())
         reachable = seen["online"] + seen["unavailable"]
         return CurrentUsers(

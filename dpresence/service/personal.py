@@ -75,7 +75,7 @@ class PersonalData:
                 _pages(
                     self._grants_of(account.id),
                     lambda item: item.grant.appid,
-                    lambda item: StoredGrant.of(item.grant, item.last_looked),
+                    lambda item: StoredGrant.of(item.grant, item.last_looked, item.looks),
                     "",
                 ),
             )

@@ -25,6 +25,7 @@ from ..targets import Target
 from ..webhook_requests import SECONDS, Result, SignedMessage, WebhookRequests
 from .coalescer import Coalescer
 from .feeds import Feeds
+from .looks import Looks
 from .scheduling import yield_to_loop
 from .webhook_messages import ENTRIES, Changed, Message, Progress, WebhookMessages
 
@@ -59,8 +60,17 @@ class WebhookSender:
     """
 
     def __init__(
-        self, directory: Directory, tracker: Tracker, feeds: Feeds, hub: Hub, requests: WebhookRequests, metrics: Metrics, clock: Clock
+        self,
+        directory: Directory,
+        tracker: Tracker,
+        feeds: Feeds,
+        looks: Looks,
+        hub: Hub,
+        requests: WebhookRequests,
+        metrics: Metrics,
+        clock: Clock,
     ) -> None:
+        self._looks = looks
         self._directory = directory
         self._tracker = tracker
         self._hub = hub
@@ -192,6 +202,8 @@ class WebhookSender:
         at = self._clock.now()
         result = self._attempt(webhook, make, webhook.appid)
         progress.sent_at = self._clock.monotonic()
+        if made:
+            self._looks.record(webhook.appid, "webhook")
         message = made[0] if made else Message("presence.updates" if webhook.cursor else "presence.snapshot", SignedMessage(b"", {}))
         succeeded = result.outcome == "delivered"
         after = self._confirmed(webhook, message) if succeeded else self._failed(webhook, result)

@@ -2,6 +2,7 @@
 
 import { labelInWords } from "./device-words.js";
 import { element, isolate, webAddress } from "./dom.js";
+import { explanation } from "./sidebar-explanation.js";
 import { statusWord, wasStatus } from "./status-words.js";
 import { _, parts } from "./texts.js";
 import { dayInWords, momentInWords, timeElement } from "./times.js";
@@ -11,7 +12,7 @@ const HUES = 12; // docs/design.md
 /** @typedef {{device: string, status: string, connected: boolean, since: number}} Device `since` is in milliseconds */
 /** @typedef {{device: string, client: string, last_used: number | null}} PairedDevice `last_used` is in milliseconds */
 /**
- * @typedef {{appid: string, name: string, domain: string, paused: boolean, quiet: boolean, shows: string, until: number | null, granted_at: number, last_looked: string | null, push: boolean}} Grant
+ * @typedef {{appid: string, name: string, domain: string, paused: boolean, quiet: boolean, shows: string, until: number | null, granted_at: number, last_looked: string | null, push: boolean, looks: Looks[], sees: string | null, why: Link[]}} Grant
  *   `granted_at` is in milliseconds, `last_looked` is a day
  */
 /** @typedef {"browser" | "phone" | "program" | "terminal" | "other"} Kind */
@@ -27,6 +28,8 @@ const HUES = 12; // docs/design.md
  * }} GrantActions `pause` also ends a pause, `show` changes what the grant shows, `keep` removes its end; `push` is null without Web Push
  */
 /** @typedef {import("./presence-types.js").Notification} Notification */
+/** @typedef {import("./sidebar-explanation.js").Looks} Looks */
+/** @typedef {import("./sidebar-explanation.js").Link} Link */
 
 /** @type {Record<Kind, string>} signs of kinds of devices */
 const KINDS = { browser: "🖥", phone: "📱", program: "⚙", terminal: "⌨", other: "•" };
@@ -166,6 +169,7 @@ export function grantItem(grant, { pause, show, keep, push, revoke }) {
     ...end,
     showsChoice(appid, domain, shows, show),
     ...(push ? [pushChoice(grant, push)] : []),
+    explanation(grant),
     element("p", { class: "row" }, ...buttons),
   ];
   return element("li", { class: "signed" }, applicationSign(appid, domain), element("div", { class: "stack" }, ...about));

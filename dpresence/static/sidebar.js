@@ -12,6 +12,7 @@ import { SharedDevice } from "./shared-device.js";
 import { grantActions } from "./sidebar-grants.js";
 import { InboxList } from "./sidebar-inbox.js";
 import { desktopTitle, deviceItems, grantItem, senderOf } from "./sidebar-items.js";
+import { showList } from "./sidebar-list.js";
 import { _ } from "./texts.js";
 import { ageInWords, describeVisibility, headline } from "./visibility.js";
 import { lookForUpdate } from "./web-app.js";
@@ -67,22 +68,6 @@ const inbox = new InboxList((one) => senderOf(one, grants), (items) => showList(
 const statusButtons = /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll(".choice button"));
 
 // Display
-
-/**
- * Show a list, or the text for an empty one. The focus stays on the same button of the same item.
- * @param {"devices" | "grants" | "notifications"} id
- * @param {HTMLElement[]} items
- */
-function showList(id, items) {
-  const focused = document.activeElement?.getAttribute("data-key");
-  byId(id).replaceChildren(...items);
-  byId(id).hidden = items.length === 0;
-  byId(`no-${id}`).hidden = items.length > 0;
-  if (focused && document.activeElement === document.body) {
-    const again = document.querySelector(`[data-key="${CSS.escape(focused)}"]`);
-    (again instanceof HTMLElement ? again : byId(`${id}-title`)).focus();
-  }
-}
 
 function showConnection() {
   const [sign, text, spoken = text] = connectionInWords(me.state, signedOut);

@@ -10,9 +10,10 @@ from pyramid.response import Response
 
 from ..domains import redirect_url
 from ..errors import WrongValue
-from ..messages import GrantBody, GrantChange, GrantPage, GrantQuestion, GrantRequest, ListedGrant, NewGrant
-from ..model import Application, Grant, Status, merge
+from ..messages import GrantBody, GrantChange, GrantPage, GrantQuestion, GrantRequest, LinkBody, ListedGrant, LooksBody, NewGrant
+from ..model import Application, Status, merge
 from ..request import Request
+from ..service.explanations import ExplainedGrant
 from . import cornice_service, templates
 from .consent_form import check_age, form_token_of, is_allowed
 from .pages import page, redirect_to_audience, wants_page
@@ -121,10 +122,20 @@ def delete_grant(request: Request) -> Response:
 def list_grants(request: Request) -> GrantPage:
     """List the caller's grants."""
     after, limit = request.validated["after"], request.validated["limit"]
-    found = request.services.grants.list(request.validated["account"].id, after, limit)
-    shown = [_listed(item.grant, item.application, item.last_looked) for item in found]
+    account, services = request.validated["account"], request.services
+    found = services.grants.list(account.id, after, limit)
+    shown = [_listed(item) for item in services.explanations.of(account, found)]
     return GrantPage(shown, shown[-1].appid if len(shown) == limit else UNSET)
 
 
-def _listed(grant: Grant, application: Application, last_looked: str | None) -> ListedGrant:
-    return ListedGrant.of(grant, name=application.name, domain=application.domain, last_looked=last_looked)
+def _listed(explained: ExplainedGrant) -> ListedGrant:
+    item, chain = explained
+    return ListedGrant.of(
+        item.grant,
+        name=item.application.name,
+        domain=item.application.domain,
+        last_looked=item.last_looked,
+        looks=[LooksBody.of(looks) for looks in item.looks],
+        sees=chain[-1].status if chain else None,
+        why=[LinkBody(*link) for link in chain],
+    )

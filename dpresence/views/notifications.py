@@ -29,9 +29,12 @@ def _puids(request: Request, **_: Any) -> None:
 def get_presence(request: Request) -> PresencePage:
     """Return the presence of some PUIDs, or of all of them in pages."""
     feeds, validated = request.services.feeds, request.validated
-    if validated["puids"]:
-        return PresencePage(feeds.presence(validated["application"], validated["puids"]))
-    entries, following = feeds.presence_page(validated["application"], validated["after"], validated["limit"])
+    application, puids = validated["application"], validated["puids"]
+    if puids:
+        entries, following = feeds.presence(application, puids), None
+    else:
+        entries, following = feeds.presence_page(application, validated["after"], validated["limit"])
+    request.services.looks.record(application.id, "rest", puids)
     return PresencePage(entries, following or UNSET)
 
 

@@ -16,16 +16,27 @@ from .accounts import AccountStore
 from .applications import ApplicationStore
 from .grants import GrantStore
 from .known_devices import KnownDeviceStore
+from .looks import LookStore
 from .pairings import PairedDevice, PairingStore
 from .provider_logouts import ProviderLogoutStore
 from .pushes import PushStore
 from .schedule import ScheduleStore
 from .sessions import SessionStore
 from .tickets import TicketStore
-from .values import GrantWithApplication, OutboxEntry, OutboxKind, Redeemed, Requester, SignedIn
+from .values import GrantWithApplication, LookCount, OutboxEntry, OutboxKind, Redeemed, Requester, SignedIn
 from .webhooks import WebhookStore
 
-__all__ = ["Directory", "GrantWithApplication", "OutboxEntry", "OutboxKind", "PairedDevice", "Redeemed", "Requester", "SignedIn"]
+__all__ = [
+    "Directory",
+    "GrantWithApplication",
+    "LookCount",
+    "OutboxEntry",
+    "OutboxKind",
+    "PairedDevice",
+    "Redeemed",
+    "Requester",
+    "SignedIn",
+]
 
 
 class Directory(
@@ -38,6 +49,7 @@ class Directory(
     ApplicationStore,
     GrantStore,
     PushStore,
+    LookStore,
     ScheduleStore,
     WebhookStore,
 ):

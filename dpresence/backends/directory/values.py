@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from ...model import Account, Application, Grant, Session, Ticket
+from ...model.looks import Looks, Via
 
 
 class GrantWithApplication(NamedTuple):
     """A user's grant with its application.
 
-    :param last_looked: the day (``YYYY-MM-DD``) on which the application last used one of its current keys; None if it never did.
+    :param used_on: the day (``YYYY-MM-DD``) on which the application last used one of its current keys; None if it never did.
+    :param looks: the days on which the application looked at the user's status since the grant, newest first.
     """
 
     grant: Grant
     application: Application
-    last_looked: str | None
+    used_on: str | None
+    looks: Sequence[Looks]
+
+    @property
+    def last_looked(self) -> str | None:
+        """The last day on which the application used a key or looked at the user's status; None if it never did."""
+        return max((day for day in (self.used_on, *(looks.day for looks in self.looks[:1])) if day), default=None)
+
+
+class LookCount(NamedTuple):
+    """Number of times that an application looked at statuses on one day in one way.
+
+    :param puid: the user; "" for all users of the application.
+    :param day: ``YYYY-MM-DD``.
+    """
+
+    appid: str
+    puid: str
+    day: str
+    via: Via
+    times: int
 
 
 class SignedIn(NamedTuple):

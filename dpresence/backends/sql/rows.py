@@ -98,11 +98,23 @@ class Rows(Generic[T]):
         return None if row is None else self._kind(*row)
 
 
+_INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+
+
+def add_counts(connection: Connection, table: Table, key: dict[str, Any], counts: dict[str, int]) -> None:
+    """Add to the counts of a row, which is inserted if there is none with this key.
+
+    :param counts: a number for each column of the table that is not part of the key.
+    """
+    new = _INSERTS[connection.dialect.name](table).values(key | counts)
+    sums = {name: table.c[name] + new.excluded[name] for name in counts}
+    connection.execute(new.on_conflict_do_update(index_elements=list(key), set_=sums))
+
+
 def insert_new(connection: Connection, table: Table, **values: Any) -> bool:
     """Insert a row unless one with its key exists or is being inserted; return whether it was inserted.
 
     Catching the error of an insert would suffice for SQLite, but PostgreSQL aborts a transaction after any error.
     """
-    kinds: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
-    query: Insert = kinds[connection.dialect.name](table).values(values).on_conflict_do_nothing()
+    query: Insert = _INSERTS[connection.dialect.name](table).values(values).on_conflict_do_nothing()
     return connection.execute(query, execution_options={"preserve_rowcount": True}).rowcount > 0

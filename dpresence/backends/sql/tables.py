@@ -12,9 +12,9 @@ from .columns import Text, metadata, part_of, partial_index
 from .webhook_tables import webhook_attempts, webhooks
 
 __all__ = [
-    "Text", "accounts", "api_keys", "applications", "device_credentials", "grants", "inbox", "known_devices", "metadata", "notifications",
-    "outbox", "pairings", "provider_logouts", "push_subscriptions", "pushes", "received_unseen", "service", "sessions", "tickets",
-    "used_assertions", "webhook_attempts", "webhooks",
+    "Text", "accounts", "api_keys", "application_looks", "applications", "device_credentials", "grant_looks", "grants", "inbox",
+    "known_devices", "metadata", "notifications", "outbox", "pairings", "provider_logouts", "push_subscriptions", "pushes",
+    "received_unseen", "service", "sessions", "tickets", "used_assertions", "webhook_attempts", "webhooks",
 ]  # fmt: skip
 
 service = Table(
@@ -211,6 +211,15 @@ pushes = Table(
     Column("pushed_at", BigInteger),
     partial_index("pushes", "due_at", "due_at IS NOT NULL"),
 )
+
+
+def _looks_table(name: str, seen: Column[str]) -> Table:
+    counts = (Column(via, Integer, nullable=False) for via in ("channel", "rest", "webhook"))
+    return Table(name, metadata, seen, Column("day", Text, primary_key=True, index=True), *counts)
+
+
+application_looks = _looks_table("application_looks", Column("appid", Text, part_of("applications"), primary_key=True))  # at all its users
+grant_looks = _looks_table("grant_looks", Column("puid", Text, part_of("grants", "puid"), primary_key=True))
 
 # No foreign keys: an entry outlives the rows that it refers to.
 outbox = Table(

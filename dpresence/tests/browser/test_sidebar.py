@@ -36,6 +36,23 @@ def test_the_page_is_a_device_and_its_buttons_are_its_status(stage: Stage) -> No
     stage.browser.assert_quiet()
 
 
+def test_each_application_says_what_it_sees_and_why_and_when_it_looked(stage: Stage, axe: Axe) -> None:
+    stage.wait_for("grants", lambda text: "It sees you as online" in text)
+    stage.browser.run("document.querySelector('#grants summary').click()")
+    stage.wait_for("grants", lambda text: "Your devices together are online" in text and "today: connected 1 time" in text)
+    stage.browser.click("Pause")
+    stage.wait_for(
+        "grants", lambda text: "It sees you as offline" in text and "You have paused this application, so you look offline" in text
+    )
+    assert stage.updates() == [("offline", "explicit")]
+    axe.check(stage.browser, "sidebar-explained")
+    stage.browser.click("Resume")
+    stage.wait_for("grants", lambda text: "It sees you as online" in text and "Your devices together are online" in text)
+    assert stage.updates() == [("online", "explicit")]
+    stage.browser.run("document.querySelector('#grants summary').click()")
+    stage.browser.assert_quiet()
+
+
 def test_a_status_for_all_devices_counts_above_each_until_it_is_ended(stage: Stage) -> None:
     def choose(control: str, value: str) -> None:
         it = f"document.getElementById('{control}')"
@@ -299,7 +316,14 @@ def test_everything_can_be_done_with_the_keyboard(stage: Stage) -> None:
         if words == "Revoke":
             break
     status = ["Online", "Unavailable", "Offline", "override"]
-    assert reached == [*status, "Turn on desktop notifications", f"shows {stage.application.appid}", "Pause", "Revoke"]
+    assert reached == [
+        *status,
+        "Turn on desktop notifications",
+        f"shows {stage.application.appid}",
+        "It sees you as online",
+        "Pause",
+        "Revoke",
+    ]
     assert stage.updates() == [("unavailable", "explicit")]
     assert stage.browser.run("return document.activeElement.textContent") == "Cancel", "yes is never what Enter does at once"
     stage.browser.press(Keys.TAB, Keys.SPACE)

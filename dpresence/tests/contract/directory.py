@@ -13,6 +13,7 @@ from .directory_authority import AuthorityContract
 from .directory_grants import GrantContract
 from .directory_known_devices import KnownDevicesContract
 from .directory_logouts import LogoutContract
+from .directory_looks import LooksContract
 from .directory_operator import OperatorContract
 from .directory_outbox import OutboxContract
 from .directory_pairings import PairingContract
@@ -37,6 +38,7 @@ class DirectoryContract(
     PushContract,
     ApplicationContract,
     GrantContract,
+    LooksContract,
     OutboxContract,
     ScheduleContract,
     OperatorContract,

@@ -35,9 +35,9 @@ class GrantContract:
                 backend.add_key(ApiKey(f"{appid}-{number}", appid, b"", NOW), LATER)
                 day and backend.touch_key(f"{appid}-{number}", day)
         first = grant(backend, app, jane)
-        assert backend.grants_with_applications(jane.id, "", 10) == [(first, app, None)]
+        assert backend.grants_with_applications(jane.id, "", 10) == [(first, app, None, [])]
         second = grant(backend, replace(made, id="app-2"), jane, "puid-2")
-        both = [(first, app, None), (second, backend.application("app-2"), "2026-11-22")]
+        both = [(first, app, None, []), (second, backend.application("app-2"), "2026-11-22", [])]
         assert backend.grants_with_applications(jane.id, "", 10) == both
         assert (backend.grants_with_applications(jane.id, "", 1), backend.grants_with_applications(jane.id, app.id, 1)) == (
             both[:1],

@@ -9,7 +9,7 @@ from typing import Any
 
 import gevent
 
-from dpresence.backends.directory import Directory
+from dpresence.backends.directory import Directory, LookCount
 from dpresence.errors import Refused
 from dpresence.logouts import ProviderLogout
 from dpresence.model import (
@@ -115,6 +115,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "grants_by_puid": lambda it: it.grants_by_puid("app-1", ["puid-1"]),
     "grants_of_user": lambda it: it.grants_of_user("jane"),
     "grants_with_applications": lambda it: it.grants_with_applications("jane", "", 10),
+    "add_looks": lambda it: it.add_looks([LookCount("app-1", "puid-1", "2026-11-22", "rest", 1)]),
     "existing_puids": lambda it: it.existing_puids(["puid-1"]),
     "grants_of_application": lambda it: it.grants_of_application("app-1", "", 10),
     "grant_times": lambda it: it.grant_times("app-1", "", 10),

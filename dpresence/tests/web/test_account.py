@@ -30,7 +30,9 @@ def test_the_document_shows_everything_held_about_me(world: World, app: App) -> 
     assert document["devices"] == [{"device": "phone", "status": "unavailable", "connected": True, "since": now}]
     assert document["status"] == "unavailable"
     state = {"paused": False, "quiet": False, "shows": "status", "until": None, "hours": None, "push": False}
-    assert document["grants"] == [{"appid": app.id, "puid": puid, "granted_at": now, "since": now, **state, "last_looked": DAY}]
+    assert document["grants"] == [
+        {"appid": app.id, "puid": puid, "granted_at": now, "since": now, **state, "last_looked": DAY, "looks": []}
+    ]
     assert document["notifications"] == [{"appid": app.id, "source": "Chess", "message": "hi", "action": "open", "sent": now}]
     assert [item["appid"] for item in document["applications"]] == [mine["appid"]]
 

@@ -153,7 +153,17 @@ def test_a_form_in_parts_is_not_one_of_ours(shared_app: App, shared_ann: Browser
 def test_the_list_shows_each_grant_with_its_application(world: World, app: App) -> None:
     puid, granted_at = world.grant(ANN, app), world.clock.now()
     world.grant(BOB, app)
-    state = {"paused": False, "quiet": False, "shows": "status", "until": None, "hours": None, "push": False, "last_looked": None}
+    state = {
+        "paused": False,
+        "quiet": False,
+        "shows": "status",
+        "until": None,
+        "hours": None,
+        "push": False,
+        "last_looked": None,
+        "looks": [],
+    }
+    state |= {"sees": "offline", "why": [{"link": "devices", "status": "offline"}]}
     shown = {"appid": app.id, "puid": puid, "granted_at": granted_at, "name": "Chess", "domain": world.proof.domain, **state}
     assert world.person(ANN)("GET", "/grants").json == {"grants": [shown]}
 

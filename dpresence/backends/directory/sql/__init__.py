@@ -19,6 +19,7 @@ from .accounts import SqlAccounts
 from .applications import SqlApplications
 from .grants import SqlGrants
 from .known_devices import SqlKnownDevices
+from .looks import SqlLooks, sweep_looks
 from .pairings import SqlPairings
 from .provider_logouts import SqlProviderLogouts
 from .pushes import SqlPushes
@@ -41,6 +42,7 @@ class SqlDirectory(
     SqlApplications,
     SqlGrants,
     SqlPushes,
+    SqlLooks,
     SqlSchedule,
     SqlWebhooks,
     Directory,
@@ -100,7 +102,7 @@ class SqlDirectory(
         deleted += ATTEMPTS.delete(connection, tables.webhook_attempts.c.at <= now - ATTEMPTS_MS)
         for table in (tables.used_assertions, tables.provider_logouts, tables.push_subscriptions, tables.pushes):
             deleted += connection.execute(delete(table).where(table.c.expires_at <= now)).rowcount
-        return deleted
+        return deleted + sweep_looks(connection, now)
 
     def close(self) -> None:
         self.database.close()

@@ -19,6 +19,7 @@ from ...sql.transactions import reading, transaction
 from .. import GrantWithApplication, Requester
 from ..grants import GrantStore
 from . import outbox, schedule
+from .looks import looks_at
 from .requester_checks import lock_account
 from .rows import APPLICATIONS, GRANTS
 
@@ -34,9 +35,9 @@ _GRANT_TIMES = Statement(
     .order_by(grants.c.puid)
     .limit(bindparam("most"))
 )
-_LAST_LOOKED = select(func.max(api_keys.c.used_on)).where(api_keys.c.appid == applications.c.id).scalar_subquery()
+_USED_ON = select(func.max(api_keys.c.used_on)).where(api_keys.c.appid == applications.c.id).scalar_subquery()
 _GRANT_FIELDS = len(GRANTS.query.selected_columns)
-_GRANTED = GRANTS.query.add_columns(*APPLICATIONS.query.selected_columns, _LAST_LOOKED).join_from(
+_GRANTED = GRANTS.query.add_columns(*APPLICATIONS.query.selected_columns, _USED_ON).join_from(
     grants, applications, applications.c.id == grants.c.appid
 )
 
@@ -84,8 +85,9 @@ class SqlGrants(GrantStore):
     @reading()
     def grants_with_applications(self, connection: Connection, user: str, after: str, limit: int) -> Sequence[GrantWithApplication]:
         page = _GRANTED.where(grants.c.user == user, grants.c.appid > after).order_by(grants.c.appid).limit(limit)
-        rows = connection.execute(page).all()
-        return [GrantWithApplication(Grant(*row[:_GRANT_FIELDS]), Application(*row[_GRANT_FIELDS:-1]), row[-1]) for row in rows]
+        rows = [(Grant(*row[:_GRANT_FIELDS]), Application(*row[_GRANT_FIELDS:-1]), row[-1]) for row in connection.execute(page)]
+        looks = looks_at(connection, [grant for grant, *_ in rows])
+        return [GrantWithApplication(*row, looks[row[0].puid]) for row in rows]
 
     @reading()
     def existing_puids(self, connection: Connection, puids: Collection[str]) -> set[str]:
