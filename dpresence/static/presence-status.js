@@ -7,8 +7,10 @@ const UNAVAILABLE = [201, 999];
 
 /** The status of a device. At most one frame with a status is under way, so that only the latest of several follows it. */
 export class DeviceStatus {
-  /** @type {Status} */
-  wanted;
+  /** @type {Status} the status that the program has set */
+  chosen;
+  /** True while the user is away: then `online` is sent as `unavailable`. */
+  away = false;
   /** @type {Status | null} the status that the service has, or will apply by itself */
   #known = null;
   /** @type {Status | null} the status of a frame without an answer */
@@ -17,7 +19,12 @@ export class DeviceStatus {
 
   /** @param {Status} status */
   constructor(status) {
-    this.wanted = status;
+    this.chosen = status;
+  }
+
+  /** The status that the service should have. @returns {Status} */
+  get wanted() {
+    return this.away && this.chosen === "online" ? "unavailable" : this.chosen;
   }
 
   /** True if a frame with a status has no answer yet. */

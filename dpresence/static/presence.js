@@ -11,6 +11,8 @@ import { LEAST_SECONDS, RetrySchedule, afterClose, retryAfter } from "./presence
 import { DeviceStatus } from "./presence-status.js";
 import { Timer } from "./presence-timer.js";
 
+export { requestPermission, watchActivity } from "./presence-activity.js";
+export { AwayDetector } from "./presence-away.js";
 export { afterClose, backoff, retryAfter } from "./presence-retry.js";
 
 /** @import { Frame, Notification, Options, State, Status } from "./presence-types.js" */
@@ -57,13 +59,16 @@ export class PresenceChannel extends ChannelEventTarget {
   get state() { return this.#state; }
 
   /** The status that this device has set. @returns {Status} */
-  get status() { return this.#status.wanted; }
+  get status() { return this.#status.chosen; }
 
   /** Set the status: at once, when the service permits it, or with the next connection. @param {Status} status */
   setStatus(status) {
-    this.#status.wanted = status;
+    this.#status.chosen = status;
     this.#proceed();
   }
+
+  /** Have `online` look `unavailable` while the user is away (`watchActivity`). @param {boolean} away */
+  setAway(away) { this.#status.away = away; this.#proceed(); }
 
   /** Set a status of the whole person, above all devices; null ends it. @param {Status | null} status @param {number} [until] milliseconds */
   setOverride(status, until) {
