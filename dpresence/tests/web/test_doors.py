@@ -18,6 +18,7 @@ EVIL = "https://evil.example.org"
 NOT_BY_COOKIE = {
     *(("POST", path) for path in ("/login", "/myapps/{appid}/notifications", "/pair", "/pair/token")),
     ("POST", "/login/{provider}/backchannel-logout"),  # by the logout token
+    ("POST", "/language"),  # of the browser, not of an account; only from a page of this origin
 }
 
 
