@@ -15,6 +15,7 @@ from .support import WAIT_SECONDS, Browser
 if TYPE_CHECKING:
     from .conftest import Scene
 
+MARKUP = "<img src=x onerror=pwn()>{{7*7}}"
 SAID = "{}: \u2068{}\u2069: \u2068{}\u2069"
 LOST = ("WebSocket connection to", "net::ERR_CONNECTION_REFUSED")
 BACKOFF_SECONDS = 60

@@ -7,12 +7,10 @@ from selenium.webdriver.common.keys import Keys
 
 from .accessibility import Axe
 from .conftest import Scene
-from .sidebar import BACKOFF_SECONDS, LOST, SAID, SPY, Stage
+from .sidebar import BACKOFF_SECONDS, LOST, MARKUP, Stage
 from .support import Browser
 
 pytestmark = pytest.mark.browser
-
-MARKUP = "<img src=x onerror=pwn()>{{7*7}}"
 
 
 def test_it_is_usable_by_everybody(stage: Stage, axe: Axe) -> None:
@@ -119,82 +117,6 @@ def test_revoke_asks_first_and_then_the_application_is_gone(stage: Stage) -> Non
     stage.wait_for("no-grants", lambda text: "No application can see you" in text)
     assert stage.updates() == [("offline", "revoked")] and stage.scene.granted(stage.sue.email) == []
     assert stage.browser.run("return document.activeElement.id") == "grants-title"
-    stage.browser.assert_quiet()
-
-
-def test_a_notification_arrives_once_with_its_link_and_is_acknowledged(stage: Stage) -> None:
-    action = f"http://{stage.application.domain}/game/7"
-    stage.service.notify({"puid": stage.puid, "message": MARKUP, "action": action, "source": MARKUP})
-    stage.wait_for("notifications", lambda text: text.count(MARKUP) == 2 and stage.application.domain in text)
-    link = stage.browser.find("#notifications a")
-    assert (link.get_attribute("href"), link.get_attribute("rel")) == (action, "noopener noreferrer")
-    stage.browser.wait(lambda it: it.find("#status").text == SAID.format(stage.application.domain, MARKUP, MARKUP))  # it is read out
-    stage.browser.wait(lambda it: stage.sue.call("GET", "/account")["notifications"] == [])
-    stage.browser.open(f"{stage.origin}/sidebar")
-    stage.wait_connected()
-    stage.wait_for("notifications", lambda text: text.count(MARKUP) == 2 and stage.application.domain in text)
-    stage.browser.assert_quiet()
-
-
-def test_what_is_unread_is_counted_outside_the_page_and_the_same_on_all_devices(stage: Stage) -> None:
-    badge = "navigator.setAppBadge = async (count) => badges.push(count); navigator.clearAppBadge = async () => badges.push(0)"
-    stage.browser.run(f"window.badges = []; {badge}")
-    stage.service.notify(*({"puid": stage.puid, "message": message} for message in ("one", "two", "three")))
-    stage.browser.wait(lambda it: it.title == "(3) My presence" and it.find("#unread").text == "3 new")
-    assert stage.browser.run("return document.querySelector('link[rel=icon]').href").endswith("/static/icon-unread.svg")
-    stage.browser.run("document.querySelector('[data-key^=read]').click()")
-    stage.browser.wait(lambda it: it.title == "(2) My presence")
-    assert [one["read"] for one in stage.sue.call("GET", "/notifications")["notifications"]] == [True, False, False]
-    stage.sue.call("DELETE", f"/notifications/{stage.sue.call('GET', '/notifications')['notifications'][1]['id']}")
-    stage.browser.wait(lambda it: it.title == "(1) My presence" and it.count("#notifications li") == 2)
-    stage.browser.click("Mark all as read")
-    stage.browser.wait(lambda it: it.title == "My presence" and not it.find("#unread").is_displayed())
-    assert stage.sue.call("GET", "/notifications")["unread"] == 0
-    assert stage.browser.run("return document.querySelector('link[rel=icon]').href").endswith("/static/icon.svg")
-    assert stage.browser.run("return badges.at(-1)") == 0
-    stage.browser.assert_quiet()
-
-
-def test_an_action_that_is_a_word_is_no_link_and_clear_takes_all_away(stage: Stage) -> None:
-    stage.service.notify({"puid": stage.puid, "message": "Ring", "action": "call"}, {"puid": stage.puid, "message": "Ring again"})
-    stage.wait_for("notifications", lambda text: "Ring again" in text and "call" in text)
-    assert stage.browser.count("#notifications a") == 0 and stage.browser.count("#notifications li") == 2
-    stage.browser.click("Delete all")
-    stage.browser.confirm()
-    stage.browser.wait(lambda it: it.count("#notifications li") == 0)
-    assert stage.sue.call("GET", "/notifications")["notifications"] == []
-    assert stage.browser.run("return document.activeElement.id") == "notifications-title"
-
-
-def test_what_waited_while_a_user_was_away_is_shown_when_they_connect(browser: Browser, scene: Scene, stage: Stage) -> None:
-    browser.open("about:blank")
-    stage.service.notify({"puid": stage.puid, "message": "Miss you"})
-    browser.open(f"{stage.origin}/sidebar")
-    stage.wait_for("notifications", lambda text: "Miss you" in text)
-
-
-def test_notifications_go_outside_the_page_only_when_the_user_wants(stage: Stage) -> None:
-    stage.browser.run(SPY)
-    stage.service.notify({"puid": stage.puid, "message": "one"})
-    stage.wait_for("notifications", lambda text: "one" in text)
-    stage.browser.click("Turn on desktop notifications")
-    stage.browser.wait(lambda it: it.find("#desktop-notifications").text == "Turn off desktop notifications")
-    stage.service.notify({"puid": stage.puid, "message": "two"})
-    stage.wait_for("notifications", lambda text: "two" in text)
-    stage.browser.wait(lambda it: it.run("return shown.at(-1)") == [f"{stage.application.domain}: \u2068Chess club\u2069", "two"])
-    assert [title for title, _ in stage.browser.run("return shown")][:-1] == ["Notifications will look like this"]
-    stage.browser.click("Turn off desktop notifications")
-    stage.browser.wait(lambda it: it.find("#desktop-notifications").text == "Turn on desktop notifications")
-
-
-def test_the_browsers_own_notifications_are_used(stage: Stage) -> None:
-    stage.browser.allow("notifications")
-    stage.browser.open(f"{stage.origin}/sidebar")
-    stage.wait_connected()
-    stage.browser.click("Turn on desktop notifications")
-    stage.browser.wait(lambda it: it.find("#desktop-notifications").text == "Turn off desktop notifications")
-    stage.service.notify({"puid": stage.puid, "message": "ping"})
-    stage.wait_for("notifications", lambda text: "ping" in text)
     stage.browser.assert_quiet()
 
 

@@ -18,7 +18,7 @@ from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 from .clients import Person, activate
 from .cluster import Cluster, stores
 from .service import PSERVE, Service, Site, kept_running
-from .test_workers import Caller
+from .worker_clients import Caller
 
 GRACE = 8
 PAUSE = 0.1

@@ -274,3 +274,8 @@ def refusal(response: TestResponse) -> tuple[int, dict[str, Any]]:
 
 
 NOT_FOUND = (404, ko(110, "not found"))
+
+
+def snapshot(world: World, app: App) -> list[dict[str, object]]:
+    """Return the statuses that an application sees."""
+    return list(world.browser()("GET", f"/myapps/{app.id}/presence", Authorization=f"Bearer {app.key}").json["presence"])

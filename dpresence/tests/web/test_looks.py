@@ -11,7 +11,7 @@ from dpresence.errors import BackendUnavailable
 from dpresence.model.looks import day_of
 from dpresence.service import looks as looks_module
 from dpresence.tests.web.support import App, Browser, World, say, seen
-from dpresence.tests.web.test_webhooks import Endpoint
+from dpresence.tests.web.webhook_endpoint import Endpoint
 
 ANN, BOB = "ann@example.org", "bob@example.org"
 DAY_SECONDS = 86_400

@@ -62,7 +62,7 @@ def test_the_load_balancer_and_the_version_need_nobody_signed_in(shared: World) 
         ("DELETE", "/logout", {"POST"}),
         ("POST", "/devices", {"GET", "HEAD"}),
         ("OPTIONS", "/account", {"GET", "HEAD", "DELETE"}),
-        ("POST", "/presence", {"GET"}),
+        ("PUT", "/presence", {"GET", "POST"}),
         ("POST", "/__version__", {"GET", "HEAD"}),
     ],
 )

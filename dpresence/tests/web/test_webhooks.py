@@ -11,46 +11,13 @@ from standardwebhooks import Webhook
 from standardwebhooks import webhooks as library
 
 from dpresence.service import webhook_sender
-from dpresence.tests.support import FakeClock, FakeConnection
+from dpresence.tests.support import FakeClock
 from dpresence.tests.waiting import eventually
 from dpresence.tests.web.support import App, World, refusal
+from dpresence.tests.web.webhook_endpoint import Endpoint, entries, report
 
 ANN, BOB = "ann@example.org", "bob@example.org"
 DAY = 86_400
-
-
-class Endpoint:
-    """The webhook of an application, its endpoint, and its owner."""
-
-    def __init__(self, world: World, app: App) -> None:
-        self.world, self.app, self.proof = world, app, world.proof
-        self.proof.posted.clear()
-        self.proof.answer = (204, "")
-        self.path = f"/myapps/{app.id}/webhook"
-        self.url = f"http://{world.proof.domain}/hook"
-        made = app.owner("PUT", self.path, {"url": self.url})
-        assert made.status_int == 201
-        self.secret = made.json["secret"]
-
-    def call(self, method: str, path: str = "", body: Any = None) -> Any:
-        """Make a call as the owner, whose session in the browser may have ended."""
-        return self.world.browser()(method, self.path + path, body, **self.world.authorization("dev@example.org"))
-
-    def take(self, seconds: float = 2) -> list[Any]:
-        """Let time pass, and return the messages that were sent."""
-        self.world.advance(seconds)
-        sender = self.world.services.webhook_sender
-        sender.lease()
-        sender.run_due()
-        eventually(lambda: not sender._work.running(self.app.id))
-        taken = [json.loads(body) for _, body in self.proof.posted]
-        self.ids = [headers["webhook-id"] for headers, _ in self.proof.posted]
-        self.proof.posted.clear()
-        return taken
-
-    @property
-    def state(self) -> dict[str, Any]:
-        return dict(self.call("GET").json)
 
 
 @pytest.fixture(autouse=True)
@@ -70,16 +37,6 @@ def quiet(endpoint: Endpoint) -> Endpoint:
     """An endpoint that has had its first snapshot."""
     assert [message["type"] for message in endpoint.take()] == ["presence.snapshot"]
     return endpoint
-
-
-def entries(messages: list[Any]) -> list[tuple[str, str]]:
-    """Return status and reason of each update."""
-    return [(entry["status"], entry["reason"]) for message in messages for entry in message["data"]["updates"]]
-
-
-def report(world: World, device: FakeConnection, *statuses: str) -> None:
-    for status in statuses:
-        device.receive({"email": ANN, "status": status})
 
 
 # -- what the owner may do
