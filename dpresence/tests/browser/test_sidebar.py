@@ -232,7 +232,7 @@ def test_everything_can_be_done_with_the_keyboard(stage: Stage) -> None:
         words = stage.browser.run("const it = document.activeElement; return it.options ? it.dataset.key ?? it.id : it.textContent")
         assert stage.browser.run("return getComputedStyle(document.activeElement).outlineStyle") != "none", words
         if words != "Install as an app":  # Chromium offers that at a time of its own
-            reached.append(words)
+            reached.append(words.removesuffix(" unavailable").removesuffix(" online"))  # either: the list is loaded again after Enter
         if words in ("Unavailable", "Revoke"):
             stage.browser.press(Keys.ENTER)
         if words == "Revoke":
@@ -242,7 +242,7 @@ def test_everything_can_be_done_with_the_keyboard(stage: Stage) -> None:
         *status,
         "Turn on desktop notifications",
         f"shows {stage.application.appid}",
-        "It sees you as online",
+        "It sees you as",
         "Pause",
         "Revoke",
     ]
