@@ -69,8 +69,8 @@ class Run {
       outputs.push({ ask_credentials: true });
       this.asked = { resolve, reject };
     });
-    const { email, device = undefined, status, inbox } = given;
-    this.channel = new PresenceChannel({ url: "wss://x/presence", email, device: device ?? undefined, status, inbox, tickets, signIn });
+    const { email, device, status, label, kind, inbox } = given;
+    this.channel = new PresenceChannel({ url: "wss://x/presence", email, device: device ?? undefined, status, label, kind, inbox, tickets, signIn });
     this.channel.addEventListener("state", ({ detail }) => this.onState(detail));
     this.channel.addEventListener("notification", (event) => (event.preventDefault(), this.shown.push(event.detail.id)));
     this.channel.addEventListener("unread", ({ detail }) => outputs.push({ unread: detail }));

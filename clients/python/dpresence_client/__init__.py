@@ -1,11 +1,26 @@
-"""Client of dpresence: an application's service that knows who is reachable, and devices that set a status.
+"""Client of dpresence: an application's service that knows who is reachable, devices that set a status, and a user's account.
 
-``AppService`` and ``Device`` are for ordinary programs, ``dpresence_client.aio`` has the same for asyncio. README.md has examples;
-docs/protocol.md of dpresence is the contract. Everything is logged under the name ``dpresence_client``.
+``AppService``, ``Device`` and ``Account`` are for ordinary programs, ``dpresence_client.aio`` has the same for asyncio. README.md has
+examples; docs/protocol.md of dpresence is the contract. Everything is logged under the name ``dpresence_client``.
 """
 
 from __future__ import annotations
 
+from .account import Account
+from .account_values import (
+    UNCHANGED,
+    Grant,
+    Hours,
+    InboxNotification,
+    Interval,
+    Link,
+    ListedGrant,
+    Looks,
+    QuietHours,
+    Unchanged,
+    UserInbox,
+    UserStatus,
+)
 from .credentials import Credentials, DevelopmentIssuer
 from .errors import (
     ClientClosed,
@@ -41,6 +56,8 @@ from .values import Change, Delivery, Entry, Notification, Outgoing
 from .webhooks import WebhookRefused, verify_webhook
 
 __all__ = [
+    "UNCHANGED",
+    "Account",
     "AppService",
     "Change",
     "ClientClosed",
@@ -56,9 +73,16 @@ __all__ = [
     "FileStore",
     "FileTickets",
     "Forbidden",
+    "Grant",
+    "Hours",
+    "InboxNotification",
+    "Interval",
     "InvalidCredentials",
     "InvalidField",
     "InvalidKey",
+    "Link",
+    "ListedGrant",
+    "Looks",
     "MemoryStore",
     "MemoryTickets",
     "NotActive",
@@ -72,6 +96,7 @@ __all__ = [
     "PairingFailed",
     "PresenceError",
     "ProtocolError",
+    "QuietHours",
     "Refused",
     "Replaced",
     "Rest",
@@ -83,6 +108,9 @@ __all__ = [
     "Tickets",
     "TooMany",
     "Unavailable",
+    "Unchanged",
+    "UserInbox",
+    "UserStatus",
     "WebhookRefused",
     "begin_pairing",
     "finish_pairing",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Awaitable, Callable, Union
+import inspect
+from typing import Any, Awaitable, Callable, Union
 
-from .errors import CredentialsError, NotConnected, Refused
+from .errors import CredentialsError, InvalidCredentials, NotConnected, Refused
 from .rest import Rest
 
+_MISSING = 104
 Credentials = Callable[[], Union[str, Awaitable[Union[str, None]], None]]
 """Returns an assertion, or a ticket, each time one is needed; None if the user is signed out, which stops the client.
 
@@ -41,3 +43,29 @@ class DevelopmentIssuer:
             raise CredentialsError(f"the development issuer refused: {refused.error}") from None
         except (NotConnected, ValueError, KeyError, TypeError) as error:
             raise CredentialsError(f"the development issuer does not answer: {error}") from None
+
+
+async def obtain(credentials: Credentials, in_thread: Callable[[Callable[[], Any]], Awaitable[Any]]) -> str | None:
+    """Call credentials, and return what they return.
+
+    :param in_thread: runs a function that may block in a thread.
+    :raises TypeError: they return something else than text or None.
+    """
+    if inspect.iscoroutinefunction(credentials) or inspect.iscoroutinefunction(type(credentials).__call__):
+        found: Any = credentials()
+    else:
+        found = await in_thread(credentials)
+    result = await found if inspect.isawaitable(found) else found
+    if result is not None and not isinstance(result, str):
+        raise TypeError("credentials return text or None")
+    return result
+
+
+def proof(assertion: str | None) -> str:
+    """Return an assertion for a REST call.
+
+    :raises InvalidCredentials: the user is signed out.
+    """
+    if assertion is None:
+        raise InvalidCredentials(_MISSING, "the credentials say that nobody is signed in")
+    return assertion

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Callable, Dict, Iterable, List
+from typing import Any, Callable, Dict, Iterable, List, Mapping
 
 from .acknowledgements import Acknowledgements, parsed
 from .core import ANSWER_SECONDS, TRANSIENT, Core, Phase, log
@@ -24,20 +24,18 @@ class DeviceCore(Core):
     """One device of a user, over all its connections. At most one status and one acknowledgement wait for an answer at any time.
 
     :param email: e-mail address of the user.
-    :param device: name of the device; None for a nameless one.
     :param status: first status.
     :param ticket: stored ticket; None without one.
     :param random: returns a number from 0 to 1, for the backoff.
-    :param inbox: ask for the number of unread notifications.
+    :param first: optional fields of the first frame: ``device``, ``inbox``, ``label``, ``kind``; None and False are left out.
     :ivar status: the status that this device has or will have.
     """
 
-    def __init__(
-        self, email: str, device: str | None, status: str, ticket: str | None, random: Callable[[], float], inbox: bool = False
-    ) -> None:
+    def __init__(self, email: str, status: str, ticket: str | None, random: Callable[[], float], first: Mapping[str, Any]) -> None:
         super().__init__(random)
         self.status = status
-        self._email, self._device, self._ticket, self._inbox = email, device, ticket, inbox
+        self._email, self._ticket = email, ticket
+        self._first = {name: value for name, value in first.items() if value not in (None, False)}
         self._assertion: str | None = None
         self._asking = self._renewing = False
         self._refused = 0
@@ -144,12 +142,8 @@ class DeviceCore(Core):
             self._put(AskCredentials())
 
     def _sign_in(self) -> None:
-        frame: Dict[str, Any] = {"email": self._email, "assertion": self._ticket or self._assertion, "status": self.status}
-        if self._device is not None:
-            frame["device"] = self._device
-        if self._inbox:
-            frame["inbox"] = True
         self._in_flight = self.status
+        frame = {"email": self._email, "assertion": self._ticket or self._assertion, "status": self.status, **self._first}
         self._put(Send({**frame, "ack": True, "ticket": True, "id": _SIGN_IN}))
 
     def _frame(self, frame: Dict[str, Any], now: float) -> None:

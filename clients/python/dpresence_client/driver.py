@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import random
 import ssl
@@ -11,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Awaitable, Callable, Dict, Set
 
 from .core import Core, Phase, log
-from .credentials import Credentials
+from .credentials import Credentials, obtain
 from .device_core import DeviceCore
 from .errors import CredentialsError, PresenceError, StoreError
 from .feed import Feed
@@ -183,15 +182,8 @@ class DeviceDriver(Driver):
             self.event("credentials", assertion)
 
     async def _call(self) -> str | None:
-        call = self._credentials
-        if inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__):
-            found = call()
-        else:
-            found = await asyncio.shield(self.spawn(asyncio.get_running_loop().run_in_executor(self.threads, call)))
-        result = await found if inspect.isawaitable(found) else found
-        if result is not None and not isinstance(result, str):
-            raise TypeError("credentials return text or None")
-        return result
+        loop = asyncio.get_running_loop()
+        return await obtain(self._credentials, lambda call: asyncio.shield(self.spawn(loop.run_in_executor(self.threads, call))))
 
     def _stop(self, error: PresenceError) -> None:
         self.core.stop(error)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import urllib.error
 import urllib.request
-from typing import Any, Dict, Mapping
-from urllib.parse import urlsplit
+from copy import copy
+from typing import Any, Dict, Iterator, Mapping
+from urllib.parse import quote, urlsplit
 
 from .errors import NotConnected, refusal
 from .websocket import LOOPBACK, channel_url
@@ -28,17 +30,38 @@ class Rest:
 
     :param url: URL of the service, as for ``AppService``.
     :param credentials: headers that authenticate the calls; None for calls that need none.
+    :param context: TLS settings; None for the default ones.
     """
 
-    def __init__(self, url: str, credentials: Mapping[str, str] | None = None) -> None:
+    def __init__(self, url: str, credentials: Mapping[str, str] | None = None, context: ssl.SSLContext | None = None) -> None:
         channel_url(url, "/")  # checks it
         self.url = url.rstrip("/")
         self._credentials = dict(credentials or {})
         proxies = [urllib.request.ProxyHandler({})] if urlsplit(url).hostname in LOOPBACK else []  # no proxy reaches this machine
-        self._opener = urllib.request.build_opener(_NoRedirect, *proxies)
+        self._opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=context), *proxies)
 
     def __repr__(self) -> str:
         return f"Rest({self.url!r})"
+
+    def signed_in(self, assertion: str) -> Rest:
+        """Return the calls of a user.
+
+        :param assertion: proves who they are; see section 2.
+        """
+        rest = copy(self)
+        rest._credentials = {"Authorization": f"{'BrowserID' if '~' in assertion else 'Bearer'} {assertion}"}
+        return rest
+
+    def pages(self, path: str, limit: int = 500) -> Iterator[Any]:
+        """Return the pages of a list, by one call each; the errors are those of ``call``.
+
+        :param limit: entries of a page, 1 to 500.
+        """
+        page = self.call("GET", f"{path}?limit={limit}")
+        yield page
+        while "next" in page:
+            page = self.call("GET", f"{path}?limit={limit}&after={quote(page['next'], safe='')}")
+            yield page
 
     def call(self, method: str, path: str, body: Any = None, accept: str = "application/json") -> Any:
         """Make a call; return the body of its answer, None without one.

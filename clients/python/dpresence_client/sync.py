@@ -2,57 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import queue
 import ssl
 import threading
 from functools import partial
 from types import TracebackType
-from typing import Any, Callable, Coroutine, Dict, Generic, Iterator, List, Sequence, Type, TypeVar, Union
+from typing import Any, Callable, Dict, Generic, Iterator, List, Sequence, Type, TypeVar, Union
 
 from . import aio
+from .account_values import AnyNotification
 from .core import log
 from .credentials import Credentials
 from .errors import ClientClosed, Refused
+from .loop_thread import LoopThread
 from .stores import Store, Tickets
 from .table import Table
 from .values import Change, Delivery, Notification, Outgoing
 
 A = TypeVar("A", bound=aio.Client)
 C = TypeVar("C", bound="Client[Any]")
-T = TypeVar("T")
 
 
 async def _in_loop(work: Callable[[], None]) -> None:
     work()
-
-
-class LoopThread:
-    """An event loop in a thread of its own."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="dpresence-client", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
-
-    def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the loop and return its result; an exception, such as KeyboardInterrupt, cancels it."""
-        future = asyncio.run_coroutine_threadsafe(work, self.loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def close(self) -> None:
-        """End the loop and its thread."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
-        self.loop.close()
 
 
 class Client(Generic[A]):
@@ -197,11 +169,13 @@ class Device(Client[aio.Device]):
         device: str | None = None,
         status: str = "online",
         tickets: Tickets | None = None,
+        label: str | None = None,
+        kind: str | None = None,
         inbox: bool = False,
         context: ssl.SSLContext | None = None,
         open_seconds: float = aio.OPEN_SECONDS,
     ) -> None:
-        options: Dict[str, Any] = {"device": device, "status": status, "tickets": tickets, "inbox": inbox}
+        options: Dict[str, Any] = {"device": device, "status": status, "tickets": tickets, "label": label, "kind": kind, "inbox": inbox}
         client = aio.Device(url, email, credentials, **options, context=context, open_seconds=open_seconds)
         super().__init__(client)
         self._callbacks: List[threading.Thread] = []
@@ -231,7 +205,7 @@ class Device(Client[aio.Device]):
         """See ``aio.Device.unread``."""
         return self._client.unread
 
-    def mark_read(self, *notifications: Notification) -> None:
+    def mark_read(self, *notifications: AnyNotification) -> None:
         """See ``aio.Device.mark_read``."""
         self._running().loop.call_soon_threadsafe(self._client.mark_read, *notifications)
 

@@ -49,9 +49,8 @@ class Run:
     def _core(self, client: str, given: Dict[str, Any], random: float) -> Core:
         if client == "appservice":
             return AppServiceCore(given["key"], self.table.cursor, lambda: random)
-        return DeviceCore(
-            given["email"], given["device"], given.get("status", "online"), given.get("ticket"), lambda: random, given.get("inbox", False)
-        )
+        first = {name: given[name] for name in ("device", "inbox", "label", "kind") if name in given}
+        return DeviceCore(given["email"], given.get("status", "online"), given.get("ticket"), lambda: random, first)
 
     def play(self) -> None:
         """Run all steps.

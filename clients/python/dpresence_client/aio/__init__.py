@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from .account import Account
 from .appservice import AppService
 from .client import OPEN_SECONDS, Client
 from .device import Device
 
-__all__ = ["OPEN_SECONDS", "AppService", "Client", "Device"]
+__all__ = ["OPEN_SECONDS", "Account", "AppService", "Client", "Device"]

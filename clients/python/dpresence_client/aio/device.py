@@ -6,6 +6,7 @@ import inspect
 import ssl
 from typing import Any, AsyncIterator, Callable, Dict
 
+from ..account_values import AnyNotification
 from ..core import log
 from ..credentials import Credentials
 from ..device_core import DeviceCore
@@ -27,6 +28,8 @@ class Device(Client):
     :param device: name of this device: 1 to 64 of ``A-Z a-z 0-9 . _ : -``. Two programs with one name replace each other.
     :param status: first status: ``online``, ``unavailable`` or ``offline``.
     :param tickets: keeps the ticket of the next connection, for example ``FileTickets("ticket")``; None: in memory only.
+    :param label: what the user sees of this device, such as ``Kitchen lamp``, unless they rename it: 1 to 64 characters.
+    :param kind: ``browser``, ``phone``, ``program``, ``terminal`` or ``other``.
     :param inbox: keep the number of unread notifications in ``unread``.
     :param context: TLS settings; None for the default ones.
     :param open_seconds: longest wait of ``start`` for the first sign-in.
@@ -43,23 +46,26 @@ class Device(Client):
         device: str | None = None,
         status: str = "online",
         tickets: Tickets | None = None,
+        label: str | None = None,
+        kind: str | None = None,
         inbox: bool = False,
         context: ssl.SSLContext | None = None,
         open_seconds: float = OPEN_SECONDS,
     ) -> None:
         super().__init__(open_seconds)
         self._url = channel_url(url, "/presence")
-        self._email, self._credentials, self._name, self._context = email, credentials, device, context
+        self._email, self._credentials, self._context = email, credentials, context
+        self._first = {"device": device, "label": label, "kind": kind, "inbox": inbox}
         self._status = _checked(status)
         self._tickets = tickets or MemoryTickets()
         self._ticket = self._tickets.load()
-        self._inbox, self._unread = inbox, 0
+        self._unread = 0
 
     def __repr__(self) -> str:
-        return f"<Device {self._name or 'without a name'}>"
+        return f"<Device {self._first['device'] or 'without a name'}>"
 
     def _make(self) -> None:
-        self.core = DeviceCore(self._email, self._name, self._status, self._ticket, RANDOM, self._inbox)
+        self.core = DeviceCore(self._email, self._status, self._ticket, RANDOM, self._first)
         self.inbox = Inbox(lambda: True)  # the service sends at most 500 notifications before they are acknowledged
         handlers: Dict[type, Callable[[Any], None]] = {Notified: self._notified, Unread: self._count, Stopped: self._stopped}
         self.driver = DeviceDriver(
@@ -116,7 +122,7 @@ class Device(Client):
         """The number of unread notifications in the inbox of the user, as the service has sent it last; 0 without ``inbox``."""
         return self._unread
 
-    def mark_read(self, *notifications: Notification) -> None:
+    def mark_read(self, *notifications: AnyNotification) -> None:
         """Mark notifications as read on all devices of the user: now, or once signed in.
 
         :raises PresenceError: the client has stopped.

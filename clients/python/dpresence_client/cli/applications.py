@@ -53,18 +53,13 @@ def _rest(options: argparse.Namespace) -> Rest:
         assertion = DevelopmentIssuer(options.service, options.email, options.token_file.read_text(encoding="utf-8"))()
     if not assertion:
         raise InvalidCredentials(104, _NO_ASSERTION)
-    return Rest(options.service, {"Authorization": f"{'BrowserID' if '~' in assertion else 'Bearer'} {assertion}"})
+    return Rest(options.service).signed_in(assertion)
 
 
 def _list(options: argparse.Namespace, output: Output) -> None:
-    rest, after = _rest(options), ""
-    while True:
-        page = rest.call("GET", f"/myapps?after={quote(after)}")
+    for page in _rest(options).pages("/myapps"):
         for application in page["applications"]:
             output.result(application, _in_words(application))
-        if "next" not in page:
-            return
-        after = page["next"]
 
 
 def _register(options: argparse.Namespace, output: Output) -> None:

@@ -96,9 +96,10 @@ def _logout(options: argparse.Namespace, output: Output) -> None:
 
 def _status(options: argparse.Namespace, output: Output) -> None:
     paired = load_credential(options.service)
-    with Device(options.service, paired.email, lambda: paired.credential, device=paired.device, status=options.status) as device:
-        state = {"status": options.status, "email": paired.email, "device": paired.device, "connected": device.connected}
-        now = f"{paired.email} is {options.status} on {paired.device}; Ctrl-C ends this."
+    url, status = options.service, options.status
+    with Device(url, paired.email, lambda: paired.credential, device=paired.device, status=status, kind="terminal") as device:
+        state = {"status": status, "email": paired.email, "device": paired.device, "connected": device.connected}
+        now = f"{paired.email} is {status} on {paired.device}; Ctrl-C ends this."
         output.result(state, now if device.connected else "The service does not answer; this computer goes on trying.")
         for notification in device:
             output.result({"notification": notification._asdict()}, _in_words(notification))

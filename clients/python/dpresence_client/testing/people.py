@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from ..account import Account
 from ..credentials import DevelopmentIssuer
 from ..rest import Rest
 from ..sync import AppService, Device
@@ -45,7 +46,11 @@ class Person:
 
     def rest(self) -> Rest:
         """Return the REST calls of this user; they work for two minutes."""
-        return Rest(self.url, {"Authorization": f"BrowserID {self.credentials()}"})
+        return Rest(self.url).signed_in(self.credentials())
+
+    def account(self) -> Account:
+        """Return what this user sees and controls of their account."""
+        return Account(self.url, self.credentials)
 
     def device(self, name: str = "desk", status: str = "online", **options: Any) -> Device:
         """Return a device of this user, which connects as a context; see ``Device`` for the options."""

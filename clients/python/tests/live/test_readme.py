@@ -25,7 +25,7 @@ def readme(words: str) -> str:
     return code
 
 
-APP_SERVICE, DEVICE, ASYNCIO = readme("FileStore"), readme("DevelopmentIssuer"), readme("import asyncio")
+APP_SERVICE, DEVICE, ASYNCIO = readme("FileStore"), readme("me.set_override"), readme("import asyncio")
 
 
 @contextmanager
@@ -78,3 +78,15 @@ def test_the_program_without_a_browser(service, application, person, tmp_path):
     with program(readme("begin_pairing"), service, application, tmp_path) as printed:
         answer(person, next(printed).split()[-1])
         wait_until(lambda: [device["device"] for device in person.call("GET", "/devices")["devices"]] == ["lamp"])
+
+
+def test_the_program_of_a_user_s_account(service, application, person, tmp_path, monkeypatch, capsys):
+    puid = person.grant(application)
+    with application.service() as app:
+        app.notify({"puid": puid, "message": "Your move"})
+    (tmp_path / "development.token").write_text(DEVELOPMENT_TOKEN)
+    monkeypatch.chdir(tmp_path)
+    exec(readme("import Account").replace("http://127.0.0.1:8282", service.origin).replace("ada@example.org", person.email), {})
+    assert "Chess club sees offline because of [Link(link='devices', status='offline')]" in capsys.readouterr().out
+    [grant] = person.call("GET", "/grants")["grants"]
+    assert (grant["shows"], grant["hours"]["zone"], person.call("GET", "/notifications")["unread"]) == ("reachable", "Europe/Berlin", 0)

@@ -13,6 +13,7 @@ TEST = """
 def test_the_club_sees_a_member(dpresence_service):
     club, ann = dpresence_service.application("Chess club"), dpresence_service.person("ann@example.org")
     puid = ann.grant(club)
+    assert [(grant.puid, grant.sees) for grant in ann.account().grants()] == [(puid, "offline")]
     with club.service() as app, ann.device(status="unavailable"):
         changes = iter(app)
         assert next(change.status for change in changes if change.status != "offline") == "unavailable"

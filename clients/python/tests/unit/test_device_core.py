@@ -16,7 +16,7 @@ def notification(id_: str) -> Notification:
 
 
 def connected() -> DeviceCore:
-    core = DeviceCore("ada@example.org", "desk", "online", "ticket:t1", lambda: 0.5)
+    core = DeviceCore("ada@example.org", "online", "ticket:t1", lambda: 0.5, {"device": "desk"})
     core.start(0)
     core.opened(0)
     core.received('{"result": "OK", "id": "sign-in"}', 0)

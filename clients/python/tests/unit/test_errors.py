@@ -50,7 +50,7 @@ def test_no_secret_is_logged_or_shown(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     secrets = ("dpk_1_secret", "ticket:secret", "c~secret")
     app = AppServiceCore("dpk_1_secret", None, lambda: 0.5)
-    device = DeviceCore("ada@example.org", "desk", "online", None, lambda: 0.5)
+    device = DeviceCore("ada@example.org", "online", None, lambda: 0.5, {"device": "desk"})
     shown = []
     for core, ko in ((app, "auth"), (device, "sign-in")):
         core.start(0)
