@@ -43,6 +43,9 @@ export class Closed extends PresenceError {
 /** The connection ended before the answer: the service may have accepted the notifications or not. */
 export class OutcomeUnknown extends PresenceError {}
 
+/** The service does not answer a call. */
+export class NotConnected extends PresenceError {}
+
 /** The client was stopped by its own program. */
 export class ClientStopped extends PresenceError {
   constructor() {

@@ -1,5 +1,8 @@
 // The reason why a websocket of an application does not open. The WebSocket interface hides it, so the service is asked by HTTP.
 
+import { Refused } from "./errors.js";
+import { call } from "./rest.js";
+
 /** @typedef {import("./app-core.js").HandshakeAnswer} HandshakeAnswer */
 
 const ASK_SECONDS = 5;
@@ -11,14 +14,12 @@ const ASK_SECONDS = 5;
  * @returns {Promise<HandshakeAnswer | null>}
  */
 export async function askService(application, key) {
-  const options = { headers: { Authorization: `Bearer ${key}` }, redirect: /** @type {const} */ ("manual") };
   try {
-    const answer = await fetch(`${application.href}/presence?limit=1`, { ...options, signal: AbortSignal.timeout(ASK_SECONDS * 1000) });
-    const { status } = answer;
-    if (answer.ok || status === 0) return null;
-    const { errno, error, retry_after: least } = await answer.json();
-    return typeof errno === "number" ? { status, errno, error, retry_after: least } : null;
-  } catch {
+    await call(application.href, "GET", "/presence?limit=1", `Bearer ${key}`, undefined, ASK_SECONDS);
     return null;
+  } catch (refused) {
+    if (!(refused instanceof Refused) || !refused.errno || !refused.status) return null;
+    const { status, errno, error, retryAfter } = refused;
+    return { status, errno, error, retry_after: retryAfter };
   }
 }

@@ -1,11 +1,24 @@
-// Client of a dpresence service: `PresenceChannel` is one device of a user, `AppService` the backend of an application.
+// Client of a dpresence service: `PresenceChannel` is one device of a user, `AppService` the backend of an application, `Account` what a
+// user sees and controls.
 
+export { Account } from "./account.js";
 export { AppService, MAX_NOTIFICATIONS } from "./app-service.js";
 export { PresenceChannel, PresenceChannel as Device } from "./device/presence.js";
-export { ClientStopped, Closed, OutcomeUnknown, PresenceError, ProtocolError, Refused, StoreError } from "./errors.js";
+export { ClientStopped, Closed, NotConnected, OutcomeUnknown, PresenceError, ProtocolError, Refused, StoreError } from "./errors.js";
 export { Table } from "./table.js";
 export { verifyWebhook, WebhookRefused } from "./webhooks.js";
 
+/** @typedef {import("./account-types.js").AccountOptions} AccountOptions */
+/** @typedef {import("./account-types.js").Grant} Grant */
+/** @typedef {import("./account-types.js").GrantChange} GrantChange */
+/** @typedef {import("./account-types.js").Hours} Hours */
+/** @typedef {import("./account-types.js").InboxNotification} InboxNotification */
+/** @typedef {import("./account-types.js").Link} Link */
+/** @typedef {import("./account-types.js").ListedGrant} ListedGrant */
+/** @typedef {import("./account-types.js").Looks} Looks */
+/** @typedef {import("./account-types.js").QuietHours} QuietHours */
+/** @typedef {import("./account-types.js").UserInbox} UserInbox */
+/** @typedef {import("./account-types.js").UserStatus} UserStatus */
 /** @typedef {import("./app-service.js").AppServiceOptions} AppServiceOptions */
 /** @typedef {import("./app-service.js").AppState} AppState */
 /** @typedef {import("./app-service.js").OutgoingNotification} OutgoingNotification */

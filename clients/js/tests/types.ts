@@ -1,6 +1,6 @@
 // Compiled in strict mode, never run: the types that programs in TypeScript get.
 
-import { AppService, Device, Refused, type Change, type DeviceState, type Notification } from "dpresence-client";
+import { Account, AppService, Device, Refused, type Change, type DeviceState, type Grant, type Hours, type Notification } from "dpresence-client";
 import { FileStore } from "dpresence-client/file-store";
 
 const app = new AppService({ url: "https://presence.example.org", appid: "a", key: "k", store: new FileStore("table.json") });
@@ -38,3 +38,16 @@ me.addEventListener("state", ({ detail }) => {
 me.setStatus("unavailable");
 // @ts-expect-error no such status
 me.setStatus("busy");
+
+export async function show(account: Account): Promise<void> {
+  const night: Hours = { zone: "Europe/Berlin", weekly: [{ days: ["sat", "sun"], from: "22:00", to: "07:00" }] };
+  for (const { appid, name, sees, why, looks } of await account.grants()) {
+    console.log(name, sees ?? "unknown", why.map(({ link, status }) => `${link}: ${status}`), looks.map(({ channel }) => channel.toFixed()));
+    const changed: Grant = await account.changeGrant(appid, { shows: "reachable", hours: night, until: null });
+    console.log(changed.grantedAt.toFixed(), changed.hours?.weekly[0]?.from);
+  }
+  const { notifications, unread } = await account.notifications();
+  console.log(unread.toFixed(), await account.markRead(...notifications.filter(({ read }) => !read).map(({ id }) => id)));
+  // @ts-expect-error no such value
+  await account.changeGrant("a", { shows: "nothing" });
+}

@@ -15,6 +15,7 @@ from typing import Any, Self
 import pytest
 
 from dpresence.tests.contract_check import check_client_frame, check_frame
+from dpresence.tests.support import DEVELOPMENT_TOKEN
 
 from .clients import ANSWER_SECONDS, Application, Person
 from .service import Service
@@ -157,3 +158,30 @@ def test_a_device_sets_its_status_and_receives_notifications_across_a_crash(node
         service.crash()
         device.until(lambda line: line.get("state") == "connected")
         assert [(one["device"], one["status"]) for one in dan.call("GET", "/devices")["devices"]] == [("desk", "unavailable")]
+
+
+def test_a_user_s_account_is_shown_and_changed(node: str, service: Service, application: Application) -> None:
+    eve = Person(service.origin, "eve-js@example.org")
+    puid = eve.grant(application)
+    with application.service() as app:
+        app.notify(*({"puid": puid, "message": message} for message in ("one", "two")))
+    command = [node, "--no-warnings", "account.mjs", service.origin, DEVELOPMENT_TOKEN, eve.email, application.appid]
+    ran = subprocess.run(command, cwd=CLIENT / "tests", capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert ran.returncode == 0, ran.stderr
+    answers = dict(json.loads(line) for line in ran.stdout.splitlines())
+    hours = {"zone": "Europe/Berlin", "weekly": [{"days": ["sat"], "from": "03:00", "to": "03:01"}]}
+    override = {"status": "offline", "merged": "offline", "override": "unavailable", "until": 4102444800000}
+    assert (answers["setOverride"], answers["endOverride"]) == (override, None)
+    assert answers["status"] == {**override, "override": None, "until": None}
+    assert (answers["setHours"]["hours"], answers["removeHours"]) == (hours, None)
+    assert answers["hours"] == {"hours": None, "quiet": False}
+    changed, [listed] = answers["changeGrant"], answers["grants"]
+    assert (changed["puid"], changed["shows"], changed["hours"], changed["paused"]) == (puid, "reachable", hours, False)
+    assert {name: listed[name] for name in changed} == changed and changed["grantedAt"] > 0 and "granted_at" not in listed
+    assert (listed["sees"], listed["why"][0]) == ("offline", {"link": "devices", "status": "offline"})
+    assert [answers[name] for name in ("markRead", "markReadUntil", "deleteNotification", "clearNotifications")] == [1, 0, None, None]
+    [one] = answers["notifications"]["notifications"]
+    assert (one["message"], one["read"], answers["notifications"]["unread"]) == ("one", True, 0)
+    assert answers["refused"] == {"error": "Refused", "errno": 107, "field": "until"}
+    assert answers["signedOut"] == {"error": "Refused", "errno": 104, "field": ""}
+    assert answers["unreachable"] == {"error": "NotConnected"}
