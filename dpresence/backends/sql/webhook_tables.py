@@ -25,7 +25,8 @@ webhooks = Table(
     Column("off_reason", Text),
     # the process that sends its messages, until leased_until by the clock of the store
     Column("sender", Text, nullable=False, server_default=""),
-    Column("leased_until", BigInteger, nullable=False, server_default="0"),
+    Column("leased_until", BigInteger, nullable=False, server_default="0", index=True),
+    Index(None, "sender", "leased_until"),
 )
 
 webhook_attempts = Table(

@@ -16,8 +16,13 @@ FOLDER = Path(dpresence.__file__).parent / "templates"
 KINDS = {kind.name: kind for kind in Template.__subclasses__()}
 
 
+OF_I18N = {"gettext", "ngettext", "_trans"}
+"""Names that the extension for translations adds to a parsed template."""
+
+
 def variables(name: str) -> set[str]:
-    return meta.find_undeclared_variables(Environment(autoescape=True).parse((FOLDER / f"{name}.jinja2").read_text()))
+    parsed = Environment(autoescape=True, extensions=["jinja2.ext.i18n"]).parse((FOLDER / f"{name}.jinja2").read_text())
+    return meta.find_undeclared_variables(parsed) - OF_I18N
 
 
 def names(kind: type) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Connection, and_, case, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, insert, or_, select, update
 
 from ....errors import DomainNotValidated
 from ....model.webhooks import Webhook, WebhookAttempt
@@ -26,7 +26,7 @@ ATTEMPTS_MS = 7 * 86_400_000
 _MINUTE_MS = 60_000
 _TURNED_ON: dict[str, object] = {"off_at": None, "off_reason": None, "failures": 0, "failing_since": None, "next_at": None}
 """Fields of a webhook that was just turned on."""
-_SENDABLE = table.c.appid.in_(select(applications.c.id).where(applications.c.active, applications.c.validated_scheme.is_not(None)))
+_SENDABLE = exists().where(applications.c.id == table.c.appid, applications.c.active, applications.c.validated_scheme.is_not(None))
 
 
 class SqlWebhooks(WebhookStore):

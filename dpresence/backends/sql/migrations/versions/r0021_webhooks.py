@@ -30,6 +30,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("appid", name="pk_webhooks"),
         sa.ForeignKeyConstraint(["appid"], ["applications.id"], name="fk_webhooks_appid", ondelete="CASCADE"),
     )
+    op.create_index("ix_webhooks_leased_until", "webhooks", ["leased_until"])
+    op.create_index("ix_webhooks_sender_leased_until", "webhooks", ["sender", "leased_until"])
     op.create_table(
         "webhook_attempts",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=False),
