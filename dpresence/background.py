@@ -22,7 +22,7 @@ from .tasks import Task, stop
 
 log = logging.getLogger(__name__)
 
-HOUSEKEEPING_SECONDS = 60
+SLOW_JOB_SECONDS = 60
 METRICS_SECONDS = 2
 POSTPONED_SECONDS = 1
 DEVELOPMENT = "the development issuer is enabled: anyone who has its token can sign in as any user"
@@ -39,23 +39,23 @@ class Background:
             ("publishing of postponed status changes", POSTPONED_SECONDS, services.devices.publish_postponed),
             ("changes that are due", SCHEDULE_SECONDS, services.schedule.run),
             ("pushes", PUSH_SECONDS, services.pushes.run),
-            ("checks of domains", HOUSEKEEPING_SECONDS, services.domain_checks.check_due),
+            ("checks of domains", SLOW_JOB_SECONDS, services.domain_checks.check_due),
             ("renewal of the lease", settings.presence.refresh_seconds, services.renew_lease),
             ("publishing of metrics", METRICS_SECONDS, services.operator_metrics.sample),
             ("ping of backends", settings.presence.sweep_seconds, services.operator_metrics.ping_backends),
-            ("sweep of notifications", HOUSEKEEPING_SECONDS, services.notifications.sweep),
-            ("sweep of feeds", HOUSEKEEPING_SECONDS, services.feeds.sweep),
+            ("sweep of notifications", SLOW_JOB_SECONDS, services.notifications.sweep),
+            ("sweep of feeds", SLOW_JOB_SECONDS, services.feeds.sweep),
             ("sweep of the outbox", settings.presence.sweep_seconds, services.outbox.sweep),
             ("reconciliation with the directory", settings.presence.sweep_seconds, services.reconciliation.sweep),
             ("retry of failed operations", settings.presence.sweep_seconds, services.retries.flush),
             ("lease of webhooks", LEASE_CHECK_SECONDS, services.webhook_sender.lease),
             ("webhooks that are due", DUE_CHECK_SECONDS, services.webhook_sender.run_due),
-            ("sweep of accounts", HOUSEKEEPING_SECONDS, services.accounts.sweep),
+            ("sweep of accounts", SLOW_JOB_SECONDS, services.accounts.sweep),
             ("storing of looks", LOOK_SECONDS, services.looks.store),
         ]
         if settings.identity.development:
-            self._jobs.append(("warning", HOUSEKEEPING_SECONDS, warn_of_development))
-        self._providers = [(f"keys of oidc.{name}", HOUSEKEEPING_SECONDS, client.renew) for name, client in clients.items()]
+            self._jobs.append(("warning", SLOW_JOB_SECONDS, warn_of_development))
+        self._providers = [(f"keys of oidc.{name}", SLOW_JOB_SECONDS, client.renew) for name, client in clients.items()]
         self._tasks: list[Task] = []
 
     def start(self) -> None:

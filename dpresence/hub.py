@@ -15,13 +15,13 @@ from .model import Notification, Status
 REPLACED = "replaced by a newer connection of this device"
 
 
-class Progress:
+class DeliveryProgress:
     """Delivery state of one channel: which of the user's notifications were sent. See ``DeviceSession.progress``.
 
     :ivar position: position of the last notification that was sent or skipped.
     :ivar sent: ids of notifications in flight: not acknowledged, or, for a plain device, not accepted by the kernel yet.
     :ivar skipped: position of the first skipped notification, by the PUID of a paused grant.
-    :ivar stalled: the next page waits until the outbox is empty.
+    :ivar stalled: the next page waits until the send buffer is empty.
     """
 
     __slots__ = ("position", "sent", "skipped", "stalled")
@@ -38,7 +38,7 @@ class Progress:
             self.position = min(self.position, self.skipped.pop(puid) - 1)
 
 
-_NOTHING_SENT = Progress()
+_NOTHING_SENT = DeliveryProgress()
 
 
 class DeviceSession:
@@ -73,20 +73,20 @@ class DeviceSession:
         self.revision = 0
         self.digest = b""
         self.ends_at = 0.0
-        self._progress: Progress | None = None
+        self._progress: DeliveryProgress | None = None
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> DeliveryProgress:
         """The delivery state, to be read; ``begin_progress`` returns it to be changed.
 
         Nearly all devices have no notifications and share one object, because its own one, with its containers, takes 350 bytes.
         """
         return self._progress or _NOTHING_SENT
 
-    def begin_progress(self) -> Progress:
+    def begin_progress(self) -> DeliveryProgress:
         """Return the delivery state of this device alone."""
         if self._progress is None:
-            self._progress = Progress()
+            self._progress = DeliveryProgress()
         return self._progress
 
 
@@ -100,7 +100,7 @@ class DevicePort(Protocol):
         """True if the kernel has accepted all sent frames."""
 
     def room_for(self, notifications: Sequence[Notification]) -> int:
-        """Return how many of ``notifications``, at least one, fit into the outbox of an idle channel beside an answer."""
+        """Return how many of ``notifications``, at least one, fit into the send buffer of an idle channel beside an answer."""
 
     @property
     def connection_id(self) -> str:

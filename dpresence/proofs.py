@@ -15,7 +15,7 @@ from .networks import is_public, look_up
 from .outbound import FetchFailed, Resolve, Scheme, Target
 from .public_fetcher import public_fetcher
 from .settings import OutboundSettings
-from .slots import Slots, run_until_wanted
+from .slots import Slots, run_until_slot_is_needed
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class DomainProofs:
 
     def _fetch_in_slot(self, domain: str, wanted: Event) -> tuple[str, Scheme] | FetchFailed:
         """Fetch within the deadline, or within ``MIN_FETCH_SECONDS`` while another fetch waits for the slot."""
-        outcome = run_until_wanted(lambda: self._try(domain), wanted, MIN_FETCH_SECONDS)
+        outcome = run_until_slot_is_needed(lambda: self._try(domain), wanted, MIN_FETCH_SECONDS)
         return outcome or FetchFailed("timeout", "no answer within 1 s, and another fetch waited", f"https://{domain}{PATH}")
 
     def _try(self, domain: str) -> tuple[str, Scheme] | FetchFailed:

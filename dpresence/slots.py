@@ -16,7 +16,7 @@ from .logs import spawn
 T = TypeVar("T")
 
 
-def run_until_wanted(work: Callable[[], T], wanted: Event, least_seconds: float) -> T | None:
+def run_until_slot_is_needed(work: Callable[[], T], wanted: Event, least_seconds: float) -> T | None:
     """Run work that holds a slot and return its result; cut it short, and return None, when another caller waits for the slot.
 
     :param wanted: the event that ``Slots.slot`` yields.

@@ -44,7 +44,7 @@ class Connection(ConnectionBase):
         self.schedule(self._run_pending)
 
     def resume(self, function: Callable[..., None], *arguments: Any) -> None:
-        """See ``ChannelConnection``. An internal error ends the connection: nobody else would continue the parked run."""
+        """See ``ChannelConnection``. An internal error ends the connection: nobody else would continue the suspended run."""
         self._suspended = False
         try:
             self._continue(function, *arguments)
@@ -53,9 +53,9 @@ class Connection(ConnectionBase):
             self.fail()
 
     def _continue(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Call ``function``, and continue the parked run. A greenlet is needed only if there is more to do."""
+        """Call ``function``, and continue the suspended run. A greenlet is needed only if there is more to do."""
         self.call_guarded(function, *arguments)
-        if self.parked:
+        if self.run_suspended:
             if self._unread or self.closed or self._deferred or not self.nothing_received:
                 self.start_run(self._run_resumed)
             else:
@@ -157,7 +157,7 @@ class Connection(ConnectionBase):
             self.close(CloseCode.INTERNAL_ERROR, "internal error")
         if self._suspended:
             self._unread = False
-            self.park_run()  # there is no run; ``resume`` ends the suspension as if there were one
+            self.suspend_run()  # there is no run; ``resume`` ends the suspension as if there were one
         return True
 
     def _run_first(self) -> None:
@@ -191,7 +191,7 @@ class Connection(ConnectionBase):
     def finish_run(self) -> None:
         """End a run: finish a closed connection, or wait for bytes again. A suspended run ends later."""
         if self._suspended:
-            self.park_run()
+            self.suspend_run()
             return
         self.run_deferred()
         if self.state is State.CLOSED:

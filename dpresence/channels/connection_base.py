@@ -75,7 +75,7 @@ class ConnectionBase(Wire):
     def tick(self, now: float) -> float:
         """Check the deadlines, and return when the next one is."""
 
-    def hasten_tick(self) -> None:
+    def tick_soon(self) -> None:
         """Have ``tick`` called in the next round."""
         self._gate.connections.hasten(self)
 

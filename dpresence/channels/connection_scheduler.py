@@ -11,7 +11,7 @@ from ..logs import enter_session
 from .frame_receiver import FrameReceiver
 from .workers import Workers
 
-IDLE, _SCHEDULED, _OVERDUE, _RUNNING, _PARKED = range(5)
+IDLE, _SCHEDULED, _OVERDUE, _RUNNING, _SUSPENDED = range(5)
 """States: no run; scheduled; scheduled but not started before the last tick, or failed twice; running; to be continued by ``start_run``."""
 
 
@@ -45,7 +45,7 @@ class ConnectionScheduler(FrameReceiver, ABC):
         """Do the last step of a run, which calls ``end_run`` unless the connection has ended: then nothing is scheduled any more."""
 
     @abstractmethod
-    def hasten_tick(self) -> None:
+    def tick_soon(self) -> None:
         """Have ``tick`` called in the next round: ``check_run`` detects a run that fails to start, or to end."""
 
     @abstractmethod
@@ -61,7 +61,7 @@ class ConnectionScheduler(FrameReceiver, ABC):
     def schedule(self, body: Callable[[], None]) -> None:
         """Run ``body`` in the next iteration of the event loop, unless a run is scheduled or running."""
         if self.run_state == IDLE:
-            self.hasten_tick()
+            self.tick_soon()
             self.run_state = _SCHEDULED
             self._workers.spawn(self._run, body)
 
@@ -71,8 +71,8 @@ class ConnectionScheduler(FrameReceiver, ABC):
             self.schedule(self.finish_run)
 
     def start_run(self, body: Callable[[], None]) -> None:
-        """Run ``body`` at once. Must be called in the event loop, while no run is scheduled or running; it may be parked."""
-        self.hasten_tick()
+        """Run ``body`` at once. Must be called in the event loop, while no run is scheduled or running; it may be suspended."""
+        self.tick_soon()
         self.run_state = _SCHEDULED
         self._workers.run(self._run, body)
 
@@ -89,13 +89,13 @@ class ConnectionScheduler(FrameReceiver, ABC):
         self._deferred = None
 
     @property
-    def parked(self) -> bool:
+    def run_suspended(self) -> bool:
         """True if a run is to be continued by ``start_run``, or ended."""
-        return self.run_state == _PARKED
+        return self.run_state == _SUSPENDED
 
-    def park_run(self) -> None:
+    def suspend_run(self) -> None:
         """Interrupt a run without blocking its greenlet. Nothing else can be scheduled."""
-        self.run_state = _PARKED
+        self.run_state = _SUSPENDED
 
     def end_run(self) -> None:
         """End a run; the next one may be scheduled."""

@@ -71,12 +71,12 @@ class LongPoll(FeedChannel):
     def snapshot(self) -> SnapshotBody:
         """Return the body of a snapshot.
 
-        :raises BackendUnavailable: snapshots are held back, or a backend is unavailable.
+        :raises BackendUnavailable: snapshots are delayed, or a backend is unavailable.
         """
         assert self._session is not None
         self.following = False
         feeds = self._services.feeds
-        feeds.raise_while_held(self._session.application)
+        feeds.raise_while_delayed(self._session.application)
         self._metrics.counted["feed_starts snapshot"] += 1
         offset, pages = feeds.snapshot(self._session.application)
         return SnapshotBody(self, pages, feeds.cursor(offset))

@@ -26,7 +26,7 @@ class SendBuffer:
     :param sent: number of bytes of ``frame`` that were sent.
     :param emptied: called in the event loop when all frames are sent; the send buffer must not be used afterwards.
     :param broken: called in the event loop when sending fails.
-    :param guarded: calls a function in the hub and handles all its exceptions.
+    :param guarded: calls a function in the event loop and handles all its exceptions.
     :ivar size: number of bytes of the frames, including the sent part of the first.
     :ivar progress_at: ``Clock.monotonic()`` of the last bytes that the socket accepted.
     """

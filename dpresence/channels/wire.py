@@ -169,10 +169,10 @@ class Wire(ConnectionScheduler):
 
     def _queue_rest(self, frame: bytes, sent: int) -> None:
         """Create the send buffer for a frame that the socket did not accept completely."""
-        self.hasten_tick()
+        self.tick_soon()
         try:
             limits, clock = self._gate.settings.channels, self._gate.clock
-            self._send_buffer = SendBuffer(self._sock, frame, sent, limits, clock, self._emptied, self.end, self._call_from_hub)
+            self._send_buffer = SendBuffer(self._sock, frame, sent, limits, clock, self._emptied, self.end, self._call_from_loop)
         except BaseException:
             self.drop(CloseCode.INTERNAL_ERROR)  # no frame can follow a partly sent one
             raise
@@ -268,7 +268,7 @@ class Wire(ConnectionScheduler):
         self.close(CloseCode.SLOW_READER, "too slow")
 
     def _start_closing(self, code: int, frame: bytes) -> None:
-        self.hasten_tick()
+        self.tick_soon()
         self.state, self.code = State.CLOSING, code
         if self._send_buffer is None:
             self._write(frame)
@@ -292,8 +292,8 @@ class Wire(ConnectionScheduler):
             with suppress(OSError):
                 self._sock.shutdown(socket.SHUT_WR)
 
-    def _call_from_hub(self, function: Callable[[], None]) -> None:
-        """Call ``function`` in the hub and handle all its exceptions, which gevent's hub would only print."""
+    def _call_from_loop(self, function: Callable[[], None]) -> None:
+        """Call ``function`` in the event loop and handle all its exceptions, which gevent's hub would only print."""
         try:
             function()
         except BaseException:

@@ -1,7 +1,7 @@
 """Delivery of notifications to the devices connected to this process: in order, page by page, at most once per connection.
 
 A channel gets the next page after the previous one was written to the socket, and only while the number of unacknowledged
-notifications is low enough. A backlog of any size therefore fills neither an output queue nor memory.
+notifications is low enough. A backlog of any size therefore fills neither a send buffer nor memory.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Delivery:
     def begin(self, user: str) -> None:
         """Send the notifications that waited for a device that has signed in; while a backend is unavailable, this is retried.
 
-        Usually none do, which one look at the mailbox finds, without the lock of a delivery. A later one is delivered by its signal, as
+        Usually none do, which one read of the mailbox finds, without the lock of a delivery. A later one is delivered by its signal, as
         the device is in the hub.
         """
         try:
@@ -107,7 +107,7 @@ class Delivery:
 
     def _deliver_pages(self, user: str) -> None:
         self._inboxes.schedule(user)
-        self._settle_written(user)
+        self._discard_written(user)
         channels = list(self._hub.devices_of(user).values())
         self._rewind(user, channels)
         for _ in range(_PAGES):
@@ -120,7 +120,7 @@ class Delivery:
         if channels:
             self.schedule(user)
         with suppress(BackendUnavailable):
-            self._settle_written(user)
+            self._discard_written(user)
 
     def _rewind(self, user: str, channels: Collection[DevicePort]) -> None:
         """Return to notifications that were skipped while their grant was paused or their application was not active."""
@@ -212,17 +212,17 @@ class Delivery:
         """Send a channel those notifications of a page that fit and were not sent yet; return whether it accepted them."""
         if not page:
             return True
-        progress, unsettled = channel.session.begin_progress(), self._written.get(user, ())
-        taken = page[: channel.room_for([waiting.notification for waiting in page])]
-        for position, item in taken:
+        progress, not_discarded = channel.session.begin_progress(), self._written.get(user, ())
+        page_part = page[: channel.room_for([waiting.notification for waiting in page])]
+        for position, item in page_part:
             if item.puid not in shown:
                 progress.skipped.setdefault(item.puid, position)
-        got = progress.sent.union(unsettled)
-        new = [item for _, item in taken if item.puid in shown and item.id not in got]
+        got = progress.sent.union(not_discarded)
+        new = [item for _, item in page_part if item.puid in shown and item.id not in got]
         if new and not channel.deliver(new, shown):
             return False
-        if taken:
-            progress.position = taken[-1].position
+        if page_part:
+            progress.position = page_part[-1].position
         ids = {item.id for item in new}
         progress.sent |= ids
         if ids and not channel.session.acknowledges:  # discarded after they are written to the socket
@@ -235,25 +235,25 @@ class Delivery:
         """Record what was written to the socket of a device without acknowledgements; never blocks."""
         channel.session.begin_progress().sent -= ids
         self._written.setdefault(user, set()).update(ids)
-        if not self._deliveries.running(user):  # a running delivery settles it itself
-            spawn(self._try_settle_written, user)
+        if not self._deliveries.running(user):  # a running delivery discards it itself
+            spawn(self._try_discard_written, user)
 
-    def _try_settle_written(self, user: str) -> None:
+    def _try_discard_written(self, user: str) -> None:
         with suppress(BackendUnavailable):
-            self._settle_written(user)
+            self._discard_written(user)
 
-    def _settle_written(self, user: str) -> None:
+    def _discard_written(self, user: str) -> None:
         """Discard notifications written to devices without acknowledgements; retried while the mailbox is unavailable."""
-        while unsettled := self._written.get(user):
-            ids = sorted(unsettled)
-            self._settle(user, ids)
-            unsettled.difference_update(ids)
-            if not unsettled and self._written.get(user) is unsettled:  # another greenlet may have removed it
+        while not_discarded := self._written.get(user):
+            ids = sorted(not_discarded)
+            self._discard_received(user, ids)
+            not_discarded.difference_update(ids)
+            if not not_discarded and self._written.get(user) is not_discarded:  # another greenlet may have removed it
                 del self._written[user]
 
     def acknowledge(self, user: str, ids: Sequence[str]) -> None:
         """Discard notifications that a device has acknowledged; unknown ids are ignored."""
-        self._settle(user, ids)
+        self._discard_received(user, ids)
         for channel in self._hub.devices_of(user).values():
             was_full = _full(channel)
             if channel.session.progress.sent:
@@ -261,7 +261,7 @@ class Delivery:
             if was_full:
                 self.schedule(user)
 
-    def _settle(self, user: str, ids: Sequence[str]) -> None:
+    def _discard_received(self, user: str, ids: Sequence[str]) -> None:
         count = self._mailbox.discard_received(user, ids, self._unseen(user), self._clock.steady.now())
         self._metrics.counted["notifications delivered"] += count
 
@@ -278,9 +278,9 @@ class Delivery:
             return None
 
     def sweep(self) -> None:
-        """Retry pending settlements, and resume channels whose notifications may have been acknowledged by other processes."""
+        """Discard what could not be discarded before, and resume channels whose notifications other processes may have discarded."""
         for user in list(self._written):
-            self._settle_written(user)
+            self._discard_written(user)
         for user, _, channel in self._hub.devices():
             if _full(channel):
                 self.schedule(user)

@@ -35,7 +35,7 @@ class FanOut:
         self._hub = hub
         self._metrics = metrics
         self._clock = clock
-        self._late: dict[str, float] = {}  # applications with updates that could not be read at once, by the time of the first
+        self._waiting_since: dict[str, float] = {}  # applications with updates that could not be read at once, by the time of the first
         self._coalescer = Coalescer("the fan-out of a feed", self._send_all)
         self.scheduled: set[str] = set()
         self._loop = gevent.get_hub().loop
@@ -46,7 +46,7 @@ class FanOut:
         One greenlet at a time sends updates of an application, so that no update overtakes another.
         """
         if self._hub.has_application(appid):
-            self._late.setdefault(appid, self._clock.monotonic())
+            self._waiting_since.setdefault(appid, self._clock.monotonic())
             self._coalescer.request(appid)
 
     def request_signalled(self, appid: str) -> None:
@@ -86,12 +86,12 @@ class FanOut:
         for channels in self._by_offset(appid):
             while self.send_next(appid, channels):
                 yield_to_loop()
-        self._late.pop(appid, None)
+        self._waiting_since.pop(appid, None)
 
     @property
     def lag_seconds(self) -> float:
         """Seconds for which the oldest updates have waited that could not be read at once."""
-        return max(0.0, self._clock.monotonic() - min(self._late.values())) if self._late else 0.0
+        return max(0.0, self._clock.monotonic() - min(self._waiting_since.values())) if self._waiting_since else 0.0
 
     def _by_offset(self, appid: str) -> Iterable[Sequence[AppServicePort]]:
         """Return the channels that this fan-out serves, grouped by their offset."""

@@ -69,9 +69,9 @@ class Feeds:
             yield_to_loop()
 
     def hold_seconds(self, application: Application) -> float:
-        """Return for how many seconds snapshots must be held back, so that users whose devices are reconnecting do not appear offline.
+        """Return for how many seconds snapshots must be delayed, so that users whose devices are reconnecting do not appear offline.
 
-        Snapshots are held back until the grace has passed since the start of the tracker's data, since many devices reconnected, and
+        Snapshots are delayed until the grace has passed since the start of the tracker's data, since many devices reconnected, and
         since the last device that was asked to wait should have reconnected, but not longer than a lease. An application that was
         created later is not affected, because the tracker has lost no data about its users.
         """
@@ -147,9 +147,9 @@ class Feeds:
         """Return the current status of some PUIDs, in the given order.
 
         :raises NotFound: a PUID is unknown; ``details`` lists all unknown ones.
-        :raises BackendUnavailable: snapshots are held back, see ``hold_seconds``.
+        :raises BackendUnavailable: snapshots are delayed, see ``hold_seconds``.
         """
-        self.raise_while_held(application)
+        self.raise_while_delayed(application)
         grants = self._directory.grants_by_puid(application.id, puids)
         unknown = [puid for puid in puids if puid not in grants]
         if unknown:
@@ -160,15 +160,15 @@ class Feeds:
     def presence_page(self, application: Application, after: str, limit: int) -> tuple[list[PresenceEntry], str | None]:
         """Return a page of the current status of all users who granted an application, and the ``after`` of the next page or None.
 
-        :raises BackendUnavailable: snapshots are held back, see ``hold_seconds``.
+        :raises BackendUnavailable: snapshots are delayed, see ``hold_seconds``.
         """
-        self.raise_while_held(application)
+        self.raise_while_delayed(application)
         grants = self._directory.grant_times(application.id, after, limit)
         view = self._tracker.latest(application.id, [puid for puid, _ in grants])
         return self._entries(grants, view), grants[-1][0] if len(grants) == limit else None
 
-    def raise_while_held(self, application: Application) -> None:
-        """Raise while snapshots are held back.
+    def raise_while_delayed(self, application: Application) -> None:
+        """Raise while snapshots are delayed.
 
         :raises BackendUnavailable: see ``hold_seconds``.
         """

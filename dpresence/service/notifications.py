@@ -95,7 +95,7 @@ class Notifications:
         self._settings = settings
         self._clock = clock
         self._swept = _START
-        self._pushed: set[tuple[str, str]] = set()  # user and PUID of what was stored since inboxes were trimmed last
+        self._queues_added_to: set[tuple[str, str]] = set()  # user and PUID of what was stored since inboxes were trimmed last
         self._delayed = Coalescer("a delayed delivery", self._deliver_delayed, delivery.random_delay)
         self._rates = Buckets(settings.notification_rate, settings.notification_burst)
 
@@ -154,25 +154,25 @@ class Notifications:
 
     def _store(self, application: Application, accepted: Sequence[_Accepted]) -> None:
         queued = [each for each in accepted if each.ttl_ms]
-        pushes = [
+        new = [
             Push(each.grant.user, each.notification, each.ttl_ms, each.shown_until, application.domain, each.grant.paused)
             for each in queued
         ]
-        results = self._mailbox.push(pushes, self._settings.waiting_notifications, application.owner)
+        results = self._mailbox.push(new, self._settings.waiting_notifications, application.owner)
         self._metrics.counted["notifications accepted"] += len(queued)
-        self._pushed.update((each.grant.user, each.grant.puid) for each in queued)
+        self._queues_added_to.update((each.grant.user, each.grant.puid) for each in queued)
         for each, stored in zip(queued, results, strict=True):
             each.position, each.queue_size = stored
-        wanted = [(push, each.position) for push, each in zip(pushes, queued, strict=True) if each.grant.push]
+        wanted = [(item, each.position) for item, each in zip(new, queued, strict=True) if each.grant.push]
         if wanted:
             self._retries.run(("push", wanted[0][0].notification.id), partial(self._pushes.add, application.id, wanted))
         for each in accepted:
             if not each.ttl_ms:
                 each.queue_size = self._mailbox.waiting(each.grant.user, each.grant.puid, each.shown_until)
         if queued:
-            self._retries.run(queued[0].notification.id, partial(self._look_again, application.id, queued))
+            self._retries.run(queued[0].notification.id, partial(self._check_grants, application.id, queued))
 
-    def _look_again(self, appid: str, accepted: Sequence[_Accepted]) -> None:
+    def _check_grants(self, appid: str, accepted: Sequence[_Accepted]) -> None:
         """Delete notifications whose grant was revoked before they were stored, because the revoke has already purged the mailbox.
 
         Likewise, show in the inbox those whose grant was paused until then.
@@ -244,17 +244,17 @@ class Notifications:
                         self._tracker.signal("mail", user)
 
     def sweep(self) -> None:
-        """Delete what has expired, trim inboxes and settle deliveries. One process at a time also deletes queues without a grant."""
+        """Delete what has expired or was delivered, and trim inboxes. One process at a time also deletes queues without a grant."""
         self._mailbox.sweep()
-        pushed = list(self._pushed)
-        self._mailbox.trim(pushed)
-        self._pushed.difference_update(pushed)
+        trimmed = list(self._queues_added_to)
+        self._mailbox.trim(trimmed)
+        self._queues_added_to.difference_update(trimmed)
         self._delivery.sweep()
         if self._tracker.claim("sweep of queues", _SWEEP_SECONDS):
             self._purge_revoked()
 
     def _purge_revoked(self) -> None:
-        """Delete queues whose grant was revoked. They remain when a process ends between a push and its check of the grant."""
+        """Delete queues whose grant was revoked. They remain when a process ends between storing and its check of the grant."""
         for _ in range(_SWEPT_PAGES):
             queues = self._mailbox.queues(self._swept, _PAGE)
             # read last, because a grant is created before its queue

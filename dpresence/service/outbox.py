@@ -100,14 +100,14 @@ class Outbox:
         return len(self._directory.outbox(None, 0, _PAGE))
 
     def _apply(self, entries: Sequence[OutboxEntry], only_until_failure: bool = False) -> int:
-        """Apply entries in order, by runs of one kind; return how many runs failed because a backend is unavailable.
+        """Apply entries in order, by groups of one kind; return how many groups failed because a backend is unavailable.
 
         Applied entries are deleted at the end: while they are, other greenlets run, and would see a half of the effects.
         """
         applied: list[int] = []
         failures = 0
-        for kind, run in groupby(entries, lambda entry: entry.kind):
-            some = list(run)
+        for kind, group in groupby(entries, lambda entry: entry.kind):
+            some = list(group)
             if kind not in self.handlers:  # of a newer version, whose processes apply them
                 continue
             try:

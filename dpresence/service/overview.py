@@ -36,13 +36,13 @@ class Overview:
         :returns: ``sockets`` counts the channels in this process. ``updates`` is the offset of the feed, which grows until the tracker
             loses its data.
         :raises NotActive: the application is not active.
-        :raises BackendUnavailable: snapshots are held back, see ``Feeds.hold_seconds``.
+        :raises BackendUnavailable: snapshots are delayed, see ``Feeds.hold_seconds``.
         :raises SlowDown: too many requests for this application.
         """
         if not application.active:
             raise NotActive()
         self._requests.charge(application.id)
-        self._feeds.raise_while_held(application)
+        self._feeds.raise_while_delayed(application)
         view, offset = self._tracker.snapshot(application.id)
         self._looks.record(application.id, "rest")
         seen = Counter(update.status for update in view.values())

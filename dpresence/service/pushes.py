@@ -29,13 +29,13 @@ from .scheduling import map_concurrently
 log = logging.getLogger(__name__)
 
 SECONDS = 1.0
-"""Seconds between two looks for pushes that are due."""
+"""Seconds between two checks for pushes that are due."""
 MAX_BYTES = 3072
 """Maximum size of the content of a push; a larger one only says that there is a notification."""
 _DELAY_MS = 2000
 """Milliseconds in which a connected device receives and acknowledges a notification, so that nothing is to be pushed."""
 _LIVE_MS = 20_000
-"""Milliseconds between two looks at a user with a live device that has not acknowledged a notification."""
+"""Milliseconds between two checks of a user with a live device that has not acknowledged a notification."""
 _LEAST_MS = 5000
 """Notifications that expire within these milliseconds are not pushed."""
 _LEASE_MS = 60_000
@@ -98,13 +98,13 @@ class Pushes:
     def _push(self, due: DuePush) -> None:
         push, user = due.push, due.user
         if self._tracker.devices(user):
-            self._directory.settle_push(replace(push, attempts=push.attempts - 1), _LIVE_MS, pushed=False)
+            self._directory.record_push_outcome(replace(push, attempts=push.attempts - 1), _LIVE_MS, pushed=False)
             return
         waiting = self._mailbox.pending(user, push.position - 1, 1)
         domain = self._directory.active([due.appid]).get(due.appid)
         subscriptions = [one for one in self._directory.push_subscriptions(user) if one.id not in push.done.split()]
         if not (waiting and waiting[0].notification.id == push.id and domain and subscriptions):  # received, or nowhere to send it
-            self._directory.settle_push(push, None, pushed=False)
+            self._directory.record_push_outcome(push, None, pushed=False)
             return
         self._send(push, payload(waiting[0].notification, domain), subscriptions)
 
@@ -118,19 +118,19 @@ class Pushes:
                 self._directory.remove_push_subscription(one.user, one.id)
             return one, sent
 
-        self._settle(push, map_concurrently(send, subscriptions))
+        self._record_outcome(push, map_concurrently(send, subscriptions))
 
-    def _settle(self, push: PendingPush, results: Sequence[tuple[PushSubscription, Sent]]) -> None:
+    def _record_outcome(self, push: PendingPush, results: Sequence[tuple[PushSubscription, Sent]]) -> None:
         """Store the outcome of an attempt. Here it is known whether a notification was pushed, and whether it may still be."""
         again = [sent for _, sent in results if sent.outcome in ("later", "busy")]
         done = "".join(f"{one.id} " for one, sent in results if sent.outcome in ("accepted", "refused"))
         busy_only = bool(again) and all(sent.outcome == "busy" for sent in again)
-        settled = replace(push, done=push.done + done, attempts=push.attempts - busy_only)
+        recorded = replace(push, done=push.done + done, attempts=push.attempts - busy_only)
         delay_ms = None
         if again and push.attempts < _MAX_ATTEMPTS:
             wait_seconds = max(sent.wait_seconds for sent in again)
             delay_ms = int(1000 * max(wait_seconds, 0 if busy_only else _backoff_seconds(push.attempts)))
-        self._directory.settle_push(settled, delay_ms, pushed=any(sent.outcome == "accepted" for _, sent in results))
+        self._directory.record_push_outcome(recorded, delay_ms, pushed=any(sent.outcome == "accepted" for _, sent in results))
 
 
 def payload(item: Notification, domain: str) -> bytes:

@@ -24,13 +24,13 @@ class Changed(Exception):
     """The message cannot be sent: there is none any more, or what it was made from has changed."""
 
 
-class Progress:
+class SenderState:
     """The part of a webhook's position that only its sender has.
 
     :ivar snapshot: series and feed offset of the snapshot in progress, None without one.
     :ivar after: the last PUID of it that was confirmed.
     :ivar batch_end: offset of the last update of the message that failed; None without one.
-    :ivar due_at: time (ms) at which to look at the webhook again; None without one.
+    :ivar due_at: time (ms) at which to check the webhook again; None without one.
     :ivar sent_at: monotonic time of the last message, seconds.
     :ivar failing: the last attempt failed.
     """
@@ -82,7 +82,7 @@ class WebhookMessages:
         return 1 if updates is None else len(updates)
 
     def hold_seconds(self, webhook: Webhook) -> float:
-        """Return for how many seconds a snapshot is held back; see ``Feeds.hold_seconds``.
+        """Return for how many seconds a snapshot is delayed; see ``Feeds.hold_seconds``.
 
         :raises Changed: the application does not exist any more.
         """
@@ -91,13 +91,13 @@ class WebhookMessages:
             raise Changed
         return self._feeds.hold_seconds(application)
 
-    def updates(self, webhook: Webhook, progress: Progress, offset: int) -> Message:
+    def updates(self, webhook: Webhook, state: SenderState, offset: int) -> Message:
         """Return the message with the updates after an offset; after a failure with the same ones, as far as they are still there.
 
         :raises Changed: there are none.
         """
         updates: Sequence[FeedEntry] = self._feeds.read(webhook.appid, offset, ENTRIES) or ()
-        end = progress.batch_end
+        end = state.batch_end
         if end is not None:
             updates = [update for update in updates if update.offset <= end] or updates
         if not updates:
@@ -108,7 +108,7 @@ class WebhookMessages:
         signed = self._sign(webhook, encode(data), encode(made))
         return Message("presence.updates", signed, len(updates), data.cursor, last)
 
-    def page(self, webhook: Webhook, progress: Progress) -> Message:
+    def page(self, webhook: Webhook, state: SenderState) -> Message:
         """Return the message with the next page of a snapshot.
 
         The statuses are the present ones. The updates since the snapshot began follow it.
@@ -118,13 +118,13 @@ class WebhookMessages:
         application = self._directory.application(webhook.appid)
         if application is None:
             raise Changed
-        if progress.snapshot is None or progress.snapshot[0] != webhook.series:
-            progress.snapshot, progress.after = (webhook.series, self._feeds.snapshot(application)[0]), ""
-        cursor = self._feeds.cursor(progress.snapshot[1])
-        entries, after = self._feeds.presence_page(application, progress.after, ENTRIES)
+        if state.snapshot is None or state.snapshot[0] != webhook.series:
+            state.snapshot, state.after = (webhook.series, self._feeds.snapshot(application)[0]), ""
+        cursor = self._feeds.cursor(state.snapshot[1])
+        entries, after = self._feeds.presence_page(application, state.after, ENTRIES)
         data = Snapshot(entries, last=after is None, cursor=or_unset(cursor if after is None else None))
         made = SnapshotMessage(timestamp=_text(self._clock.now()), data=data)
-        signed = self._sign(webhook, f"{cursor} {progress.after} ".encode() + encode(data), encode(made))
+        signed = self._sign(webhook, f"{cursor} {state.after} ".encode() + encode(data), encode(made))
         return Message("presence.snapshot", signed, len(entries), cursor if after is None else "", after=after)
 
     def test(self, webhook: Webhook) -> Message:

@@ -20,14 +20,14 @@ from ..measures import Histogram
 from ..metrics import Metrics
 from ..model import Application
 from ..model.webhooks import OffReason, Webhook, WebhookAttempt
-from ..slots import Slots, run_until_wanted
+from ..slots import Slots, run_until_slot_is_needed
 from ..targets import Target
 from ..webhook_requests import SECONDS, Result, SignedMessage, WebhookRequests
 from .coalescer import Coalescer
 from .feeds import Feeds
 from .looks import Looks
 from .scheduling import yield_to_loop
-from .webhook_messages import ENTRIES, Changed, Message, Progress, WebhookMessages
+from .webhook_messages import ENTRIES, Changed, Message, SenderState, WebhookMessages
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class WebhookSender:
         self._clock = clock
         self._messages = WebhookMessages(directory, feeds, clock)
         self._id = secrets.token_urlsafe(12)
-        self._leased: dict[str, Progress] = {}
+        self._leased: dict[str, SenderState] = {}
         self._may_send_until = float("-inf")  # monotonic
         self._work = Coalescer("the delivery to a webhook", self._send_all)
         self._leasing = Coalescer("the lease of webhooks", lambda _: self.lease())
@@ -102,22 +102,22 @@ class WebhookSender:
             self._forget(appid)
         for appid in leased:
             if appid not in self._leased:
-                self._leased[appid] = Progress()
+                self._leased[appid] = SenderState()
                 self._hub.follow(appid, partial(self._work.request, appid))
                 self._work.request(appid)
 
     def check(self, appid: str) -> None:
-        """Look at a webhook that may have been changed, and lease it if no process has. Does not block."""
+        """Check a webhook that may have been changed, and lease it if no process has. Does not block."""
         if appid in self._leased:
             self._work.request(appid)
         self._leasing.request()
 
     def run_due(self) -> None:
-        """Look at the webhooks whose time has come."""
+        """Check the webhooks whose time has come."""
         now = self._clock.steady.now()
-        for appid, progress in list(self._leased.items()):
-            if progress.due_at is not None and progress.due_at <= now:
-                progress.due_at = None
+        for appid, state in list(self._leased.items()):
+            if state.due_at is not None and state.due_at <= now:
+                state.due_at = None
                 self._work.request(appid)
 
     def release(self) -> None:
@@ -135,7 +135,7 @@ class WebhookSender:
 
     def gauges(self) -> dict[str, float]:
         """Return the present numbers of webhooks of this process, by state."""
-        failing = sum(progress.failing for progress in self._leased.values())
+        failing = sum(state.failing for state in self._leased.values())
         waiting = max(0, sum(map(self._work.running, self._leased)) - self._sending)
         return {
             "webhooks leased": len(self._leased),
@@ -147,44 +147,44 @@ class WebhookSender:
     # -- sending
 
     def _send_all(self, appid: str) -> None:
-        while (progress := self._leased.get(appid)) and self._try_next(appid, progress):
+        while (state := self._leased.get(appid)) and self._try_next(appid, state):
             yield_to_loop()
 
-    def _try_next(self, appid: str, progress: Progress) -> bool:
-        """Send the next message if there is one and it is time; return whether to look again at once."""
+    def _try_next(self, appid: str, state: SenderState) -> bool:
+        """Send the next message if there is one and it is time; return whether to check again at once."""
         webhook = self._directory.leased_webhook(appid, self._id)
         if webhook is None:
             self._forget(appid)
             return False
-        progress.failing = webhook.failures > 0
+        state.failing = webhook.failures > 0
         try:
-            wait = self._seconds_until_next(webhook, progress)
+            wait = self._seconds_until_next(webhook, state)
             if wait is None:
                 return False
             if wait <= 0:
-                return self._send(webhook, progress)
+                return self._send(webhook, state)
         except (Changed, SlowDown):
             wait = 1.0
-        progress.due_at = self._clock.steady.now() + int(wait * 1000)
+        state.due_at = self._clock.steady.now() + int(wait * 1000)
         return False
 
-    def _seconds_until_next(self, webhook: Webhook, progress: Progress) -> float | None:
+    def _seconds_until_next(self, webhook: Webhook, state: SenderState) -> float | None:
         """Return the seconds until the next message may be sent; None if there is none."""
         offset = self._messages.offset(webhook)
         if offset is None:
             wait = self._messages.hold_seconds(webhook)
         else:
-            progress.snapshot = None
+            state.snapshot = None
             waiting = self._messages.waiting(webhook, offset)
             if not waiting:
                 return None
-            wait = 0.0 if waiting >= ENTRIES else progress.sent_at + BATCH_SECONDS - self._clock.monotonic()
+            wait = 0.0 if waiting >= ENTRIES else state.sent_at + BATCH_SECONDS - self._clock.monotonic()
         if webhook.next_at is not None:
             wait = max(wait, (webhook.next_at - self._clock.steady.now()) / 1000)
         return wait if self._clock.monotonic() + SECONDS <= self._may_send_until else max(wait, 1.0)
 
-    def _send(self, webhook: Webhook, progress: Progress) -> bool:
-        """Send the next message, and store the result; return whether to look again at once.
+    def _send(self, webhook: Webhook, state: SenderState) -> bool:
+        """Send the next message, and store the result; return whether to check again at once.
 
         :raises Changed: nothing was sent.
         :raises SlowDown: no slot became free in time.
@@ -196,12 +196,12 @@ class WebhookSender:
                 raise Changed
             offset = self._messages.offset(webhook)
             page = offset is None
-            made[:] = [self._messages.page(webhook, progress) if page else self._messages.updates(webhook, progress, offset or 0)]
+            made[:] = [self._messages.page(webhook, state) if page else self._messages.updates(webhook, state, offset or 0)]
             return made[0].signed
 
         at = self._clock.now()
         result = self._attempt(webhook, make, webhook.appid)
-        progress.sent_at = self._clock.monotonic()
+        state.sent_at = self._clock.monotonic()
         if made:
             self._looks.record(webhook.appid, "webhook")
         message = made[0] if made else Message("presence.updates" if webhook.cursor else "presence.snapshot", SignedMessage(b"", {}))
@@ -209,9 +209,9 @@ class WebhookSender:
         after = self._confirmed(webhook, message) if succeeded else self._failed(webhook, result)
         stored = self._directory.record_attempt(_attempt(webhook, message, result, at), webhook, after, self._id)
         if stored and succeeded:
-            progress.after, progress.batch_end = message.after or "", None
+            state.after, state.batch_end = message.after or "", None
         elif not succeeded:
-            progress.batch_end = message.offset or progress.batch_end
+            state.batch_end = message.offset or state.batch_end
         more = message.entries >= ENTRIES or webhook.failures > 0 or message.type == "presence.snapshot"
         return more or not (stored and succeeded)
 
@@ -224,7 +224,7 @@ class WebhookSender:
             self._sending += 1
             began = perf_counter()
             try:
-                result = run_until_wanted(lambda: self._requests.post(webhook.url, make), wanted, MIN_SECONDS)
+                result = run_until_slot_is_needed(lambda: self._requests.post(webhook.url, make), wanted, MIN_SECONDS)
             finally:
                 self._sending -= 1
                 self.seconds.observe(perf_counter() - began)

@@ -23,7 +23,7 @@ grants = cornice_service("grants", "/grants")
 grant_resource = cornice_service("grant", "/grant/{appid}")
 
 change = Body(GrantChange)
-wish = Body(GrantRequest, optional=True)
+grant_body = Body(GrantRequest, optional=True)
 
 _HOUR_MS = 3_600_000
 
@@ -62,12 +62,12 @@ def _status(request: Request) -> Status | None:
     return account.override or merge(connected) if connected else None
 
 
-@grant_resource.post(validators=(user, grantable_application, unless_form(wish)))
+@grant_resource.post(validators=(user, grantable_application, unless_form(grant_body)))
 def post_grant(request: Request) -> Response | NewGrant:
     """Grant an application access to the caller's presence: returns JSON to a program, and redirects a form to the application."""
     if is_form(request):
         return _answer_form(request)
-    user, requester, until = request.validated["account"].id, request.validated["requester"], wish.of(request).until
+    user, requester, until = request.validated["account"].id, request.validated["requester"], grant_body.of(request).until
     grant = request.services.grants.grant(user, request.validated["application"], requester, until)
     return NewGrant(grant.appid, grant.puid)
 

@@ -57,7 +57,7 @@ class PushStore(ABC):
         """
 
     @abstractmethod
-    def settle_push(self, push: PendingPush, delay_ms: int | None, pushed: bool) -> None:
+    def record_push_outcome(self, push: PendingPush, delay_ms: int | None, pushed: bool) -> None:
         """Store ``attempts`` and ``done`` of a push after an attempt.
 
         :param pushed: a push service accepted it in this attempt.

@@ -1,9 +1,9 @@
 """The mailbox stores undelivered notifications, first in first out per user and application.
 
 A notification that ``push`` has acknowledged survives a crash until its user has received it, it expires, or it is purged or dropped in
-favour of a newer one. Expiry uses the clock of the store: a time to live starts at the push, so that a process with a wrong clock neither
-deletes notifications of others too early nor stores them too long. The cost of a call depends on its arguments, never on the amount of
-other stored data. A call holds a shared store for a few milliseconds at most; a larger call takes several steps.
+favour of a newer one. Expiry uses the clock of the store: a time to live starts when it is stored, so that a process with a wrong clock
+neither deletes notifications of others too early nor stores them too long. The cost of a call depends on its arguments, never on the
+amount of other stored data. A call holds a shared store for a few milliseconds at most; a larger call takes several steps.
 
 A queue belongs to one grant and is identified by its PUID. It has two views: the notifications still to be delivered, and the count that
 the application sees. They differ while the application is shown the user as offline: notifications that the user receives then
@@ -51,7 +51,7 @@ class Push:
 
 
 class Stored(NamedTuple):
-    """The result of a push: its position in the order of all pushes to the user, and the size of its queue right after it."""
+    """The result of storing a notification: its position among all of the user, and the size of its queue right after it."""
 
     position: int
     size: int
@@ -163,7 +163,7 @@ class Mailbox(Inbox):
 
     @abstractmethod
     def restore(self, records: Sequence[Record]) -> None:
-        """Store records with their positions in an empty mailbox; later pushes get higher positions."""
+        """Store records with their positions in an empty mailbox; later notifications get higher positions."""
 
     def empty(self) -> None:
         """Discard everything that is stored."""

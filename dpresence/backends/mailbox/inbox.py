@@ -1,8 +1,8 @@
 """The inbox: the notifications that a person has received or would have received, for some days, with their read state.
 
 It is separate from the queues of undelivered notifications: an acknowledgement, an expiry or a revoked grant changes a queue, and only the
-person, its age and its limit change the inbox. A push stores a notification in both, in one step. The step does the same work whatever
-the inbox contains, so that its duration reveals nothing about the person; excess entries are deleted later, by ``trim``.
+person, its age and its limit change the inbox. ``Mailbox.push`` stores a notification in both, in one step. The step does the same work
+whatever the inbox contains, so that its duration reveals nothing about the person; excess entries are deleted later, by ``trim``.
 
 An entry whose delivery waits, because its grant is paused, is *held*: it is not shown and not counted until ``release``.
 """
@@ -45,7 +45,7 @@ class InboxEntry(NamedTuple):
     """An entry of an inbox.
 
     :param position: microseconds since the epoch at which it was stored or released; strictly increasing for each user.
-    :param domain: the application's validated domain at the push.
+    :param domain: the application's validated domain when the notification was stored.
     """
 
     position: int
@@ -107,7 +107,7 @@ class Inbox(ABC):
     def trim(self, queues: Sequence[tuple[str, str]]) -> None:
         """Delete entries that exceed the limits.
 
-        :param queues: user and PUID of what was pushed.
+        :param queues: user and PUID of what was stored.
         """
 
     @abstractmethod

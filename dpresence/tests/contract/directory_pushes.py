@@ -117,18 +117,18 @@ class PushContract:
     def test_no_more_than_the_limit_are_attempted_in_an_hour(self, backend, granted):
         backend.add_pushes("app-1", pushes("n-1", "n-2", "n-3"), 0, 10)
         [first, second] = backend.claim_pushes(10, 0, 2)
-        backend.settle_push(first.push, None, pushed=True)
+        backend.record_push_outcome(first.push, None, pushed=True)
         assert claimed(backend, per_hour=2) == ["n-2"]  # its second attempt does not count again
-        backend.settle_push(second.push, None, pushed=False)
+        backend.record_push_outcome(second.push, None, pushed=False)
         backend.add_pushes("app-1", [replace(PUSH, id="n-4"), replace(PUSH, id="n-5", position=9)], 0, 10)
         assert len(claimed(backend, per_hour=2)) == 1
 
     def test_an_attempt_that_fails_for_some_browsers_is_repeated_for_these(self, backend, granted):
         backend.add_pushes("app-1", [PUSH], 0, 10)
         [due] = backend.claim_pushes(10, LEASE_MS, 20)
-        backend.settle_push(replace(due.push, done="b1 "), 0, pushed=True)
+        backend.record_push_outcome(replace(due.push, done="b1 "), 0, pushed=True)
         [due] = backend.claim_pushes(10, LEASE_MS, 20)
         assert due.push.done == "b1 " and due.push.attempts == 2 and due.push.pushed_at
-        backend.settle_push(due.push, None, pushed=False)
+        backend.record_push_outcome(due.push, None, pushed=False)
         backend.release_pushes(["puid-1"])
         assert claimed(backend) == []

@@ -83,7 +83,7 @@ class BusySocket(Socket, ConnectionScheduler):
     def call_guarded(self, function: Any, *arguments: Any) -> Any:
         raise NotImplementedError
 
-    def hasten_tick(self) -> None:
+    def tick_soon(self) -> None:
         self.gate.connections.hasten(self)  # type: ignore[arg-type]
 
     def tick(self, now: float) -> float:

@@ -89,8 +89,8 @@ def test_a_database_of_the_other_mode_stops_the_start(make_world: Callable[..., 
 def test_the_log_says_so_every_minute(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert background.HOUSEKEEPING_SECONDS == 60
-    monkeypatch.setattr(background, "HOUSEKEEPING_SECONDS", 0.02)
+    assert background.SLOW_JOB_SECONDS == 60
+    monkeypatch.setattr(background, "SLOW_JOB_SECONDS", 0.02)
 
     def said() -> int:
         return sum(record.levelno == logging.WARNING and record.message == background.DEVELOPMENT for record in caplog.records)

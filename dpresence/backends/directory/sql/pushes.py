@@ -103,7 +103,7 @@ class SqlPushes(PushStore):
         return claimed
 
     @nondurable()
-    def settle_push(self, connection: Connection, push: PendingPush, delay_ms: int | None, pushed: bool) -> None:
+    def record_push_outcome(self, connection: Connection, push: PendingPush, delay_ms: int | None, pushed: bool) -> None:
         now = self.database.now(connection)
         pushed_at = push.pushed_at or (now if pushed else None)
         settled = replace(push, pushed_at=pushed_at)

@@ -26,9 +26,9 @@
 --
 -- An operation consists of its name, the users it concerns and its arguments. While one of these users has a key of the earlier
 -- version, the operation changes nothing and its result is false: the caller migrates the key ("migrate") and retries.
--- No operation handles more than MANY notifications of all its queues together; results say whether more remain, and the
--- caller repeats the operation. The result UNTIDY means that the operation only discarded FEW notifications: the caller has to tidy the
--- queues ("tidy") and retry.
+-- No operation handles more than MAX_PER_OPERATION notifications of all its queues together; results say whether more remain, and the
+-- caller repeats the operation. The result TIDY_FIRST means that the operation only discarded MAX_DISCARDED_FIRST
+-- notifications: the caller has to tidy the queues ("tidy") and retry.
 -- Keys and fields keep these names: processes of several versions use them at the same time during an upgrade.
 -- Keys are computed here and not declared: Redis Cluster is not supported.
 local delivery, migration, queues = require('delivery'), require('migration'), require('queues')
@@ -36,9 +36,9 @@ local delivery, migration, queues = require('delivery'), require('migration'), r
 local function execute(operation)
   local name = operation[1]
   if migration.has_earlier(operation[2]) then return false end
-  local run = delivery[name] or require('inbox').operations[name] or require('purging')[name] or migration.operations[name]
+  local handle = delivery[name] or require('inbox').operations[name] or require('purging')[name] or migration.operations[name]
     or require('records')[name]
-  return run(unpack(operation, 3))
+  return handle(unpack(operation, 3))
 end
 
 local results, failed = {}, {}

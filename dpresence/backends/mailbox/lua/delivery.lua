@@ -1,13 +1,13 @@
 -- Operations that store and deliver notifications.
 local queues = require('queues')
 local call, key, number, now = redis.call, queues.key, queues.number, queues.now
-local FEW = 10 -- maximum number of notifications that a push or a count discards first
-local UNTIDY = 'untidy' -- result of an operation that only discarded FEW notifications, because there are more to discard
-local run = {}
+local MAX_DISCARDED_FIRST = 10 -- maximum number of notifications that storing or counting discards first
+local TIDY_FIRST = 'untidy' -- result of an operation that only discarded MAX_DISCARDED_FIRST notifications, because there are more
+local operations = {}
 
 -- Return how many of the queues have been tidied. Each queue: user, PUID, shown_until (ms).
-function run.tidy(some, limit)
-  local left = queues.MANY
+function operations.tidy(some, limit)
+  local left = queues.MAX_PER_OPERATION
   for index, queue in ipairs(some) do
     left = queues.tidy(queue[1], queue[2], queue[3], limit, left)
     if not left then return index - 1 end
@@ -41,11 +41,11 @@ end
 
 -- items: each with user, PUID, id, time to live (ms), shown_until (ms), text, domain, and whether its entry of the inbox is held.
 -- keep: store entries of inboxes.
-function run.push(items, limit, keep)
-  local results, left, some = {}, FEW, by_queue(items)
+function operations.push(items, limit, keep)
+  local results, left, some = {}, MAX_DISCARDED_FIRST, by_queue(items)
   for _, queue in ipairs(some) do
     left, queue.size = queues.tidy(queue.user, queue.puid, queue.shown_until, limit, left)
-    if not left then return UNTIDY end
+    if not left then return TIDY_FIRST end
     for index, place in ipairs(queue.places) do
       results[place] = { queue.items[index][2], math.min(queue.size + index, limit) }
     end
@@ -63,7 +63,7 @@ function run.push(items, limit, keep)
 end
 
 -- Return the position to continue after (0 at the end), and position and text of each notification.
-function run.pending(user, after, limit)
+function operations.pending(user, after, limit)
   local found = call('ZRANGEBYSCORE', key('order', user), '(' .. number(after), '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
   if #found == 0 then return { 0, {} } end
   local ids, page = {}, {}
@@ -76,7 +76,7 @@ function run.pending(user, after, limit)
   return { #ids == limit and tonumber(found[#found]) or 0, page }
 end
 
-function run.undelivered_ids(user, ids)
+function operations.undelivered_ids(user, ids)
   local found = {}
   for index, score in ipairs(call('ZMSCORE', key('order', user), unpack(ids))) do
     if score then found[#found + 1] = ids[index] end
@@ -85,12 +85,13 @@ function run.undelivered_ids(user, ids)
 end
 
 -- Return the size of a queue as its application sees it.
-function run.waiting(user, puid, shown_until)
-  local left, size = queues.tidy(user, puid, 0, math.huge, FEW) -- otherwise expired received entries would be subtracted twice
-  return left and size - call('ZCOUNT', key(queues.RECEIVED, puid), '-inf', '(' .. number(shown_until)) or UNTIDY
+function operations.waiting(user, puid, shown_until)
+  -- Otherwise expired received entries would be subtracted twice.
+  local left, size = queues.tidy(user, puid, 0, math.huge, MAX_DISCARDED_FIRST)
+  return left and size - call('ZCOUNT', key(queues.RECEIVED, puid), '-inf', '(' .. number(shown_until)) or TIDY_FIRST
 end
 
-function run.puids(user, ids)
+function operations.puids(user, ids)
   local found = {}
   for _, facts in ipairs(call('HMGET', key('facts', user), unpack(ids))) do
     if facts then found[#found + 1] = string.match(facts, ' (.*)$') end
@@ -99,7 +100,7 @@ function run.puids(user, ids)
 end
 
 -- unseen: "all", or a list of PUIDs.
-function run.discard_received(user, ids, unseen, at)
+function operations.discard_received(user, ids, unseen, at)
   local named, count = {}, 0
   for index, facts in ipairs(call('HMGET', key('facts', user), unpack(ids))) do
     local puid = facts and string.match(facts, ' (.*)$')
@@ -119,4 +120,4 @@ function run.discard_received(user, ids, unseen, at)
   return count
 end
 
-return run
+return operations

@@ -1,9 +1,10 @@
--- The inboxes: their keys are described in batch.lua. A push executes the same commands for an entry that is held as for one that is shown.
+-- The inboxes: their keys are described in batch.lua.
+-- Storing a notification executes the same commands for an entry that is held as for one that is shown.
 local queues = require('queues')
-local call, key, number, now, MANY = redis.call, queues.key, queues.number, queues.now, queues.MANY
+local call, key, number, now, MAX_PER_OPERATION = redis.call, queues.key, queues.number, queues.now, queues.MAX_PER_OPERATION
 local inboxes, held = queues.prefix .. 'inboxes', queues.prefix .. 'held'
 local M = { operations = {} }
-local run = M.operations
+local operations = M.operations
 
 local function show(user, id, position)
   call('ZADD', key('inbox', user), number(position), id)
@@ -23,7 +24,7 @@ local function keep(user, puid, id, position, text, domain, held_until)
   if held_until > 0 then hold(user, puid, id, position, held_until) else show(user, id, position) end
 end
 
--- Store the notifications of a push; each item: id, position, end (ms), text, domain, whether it is held.
+-- Store entries of new notifications; each item: id, position, end (ms), text, domain, whether it is held.
 function M.keep(some)
   for _, queue in ipairs(some) do
     for _, item in ipairs(queue.items) do
@@ -42,7 +43,7 @@ local function remove(user, ids)
   return count
 end
 
-local function let_go(user, puid, ids) -- of held entries, without their content
+local function remove_from_held(user, puid, ids) -- of held entries, without their content
   if #ids == 0 then return end
   call('ZREM', key('held', puid), unpack(ids))
   call('ZREM', key('holds', user), unpack(ids))
@@ -52,7 +53,7 @@ end
 
 local function drop_held(user, puid, ids)
   if #ids > 0 then call('HDEL', key('kept', user), unpack(ids)) end
-  let_go(user, puid, ids)
+  remove_from_held(user, puid, ids)
 end
 
 -- Delete up to ``most`` held entries of a grant; return how many.
@@ -75,8 +76,8 @@ local function floor(user, age, most)
   return number(math.max(queues.microseconds - age * 1000 + 1, tonumber(oldest or 0)))
 end
 
--- Return position, domain, text and whether it is unread, of up to MANY entries. before: 0 for the newest.
-function run.inbox(user, before, limit, age, most)
+-- Return position, domain, text and whether it is unread, of up to MAX_PER_OPERATION entries. before: 0 for the newest.
+function operations.inbox(user, before, limit, age, most)
   local highest = before > 0 and '(' .. number(before) or '+inf'
   local found = call('ZREVRANGEBYSCORE', key('inbox', user), highest, floor(user, age, most), 'WITHSCORES', 'LIMIT', 0, limit)
   local page = {}
@@ -91,37 +92,38 @@ function run.inbox(user, before, limit, age, most)
   return page
 end
 
-function run.unread(user, age, most)
+function operations.unread(user, age, most)
   return call('ZCOUNT', key('unread', user), floor(user, age, most), '+inf')
 end
 
-function run.mark_read(user, ids)
+function operations.mark_read(user, ids)
   return call('ZREM', key('unread', user), unpack(ids))
 end
 
-function run.mark_read_until(user, id)
+function operations.mark_read_until(user, id)
   local position = call('ZSCORE', key('inbox', user), id)
   return position and call('ZREMRANGEBYSCORE', key('unread', user), '-inf', position) or 0
 end
 
-function run.remove_entry(user, id)
+function operations.remove_entry(user, id)
   return call('ZSCORE', key('inbox', user), id) and remove(user, { id }) or 0
 end
 
 -- Return how many were deleted, and whether more may remain.
-function run.clear_inbox(user)
-  local ids = call('ZRANGE', key('inbox', user), 0, MANY - 1)
-  return { remove(user, ids), #ids == MANY }
+function operations.clear_inbox(user)
+  local ids = call('ZRANGE', key('inbox', user), 0, MAX_PER_OPERATION - 1)
+  return { remove(user, ids), #ids == MAX_PER_OPERATION }
 end
 
 -- Show or delete held entries of a grant, oldest first; return 0 and whether more remain.
-function run.release(user, puid, most)
+function operations.release(user, puid, most)
   local size = call('ZCARD', key('held', puid))
   if size > most then
-    M.purge_held(user, puid, math.min(size - most, MANY))
+    M.purge_held(user, puid, math.min(size - most, MAX_PER_OPERATION))
     return { 0, true }
   end
-  local ids, last = call('ZRANGE', key('held', puid), 0, MANY - 1), call('ZREVRANGE', key('inbox', user), 0, 0, 'WITHSCORES')[2]
+  local ids = call('ZRANGE', key('held', puid), 0, MAX_PER_OPERATION - 1)
+  local last = call('ZREVRANGE', key('inbox', user), 0, 0, 'WITHSCORES')[2]
   local position = math.max(queues.microseconds, tonumber(last or 0) + 1)
   for index, id in ipairs(ids) do
     local value = call('HGET', key('kept', user), id)
@@ -132,13 +134,13 @@ function run.release(user, puid, most)
       call('HDEL', key('kept', user), id)
     end
   end
-  let_go(user, puid, ids)
+  remove_from_held(user, puid, ids)
   return { 0, call('EXISTS', key('held', puid)) == 1 }
 end
 
 -- Delete entries beyond the limits. Each queue: user, PUID. Return how many queues are finished.
-function run.trim(some, most, most_held)
-  local left = MANY
+function operations.trim(some, most, most_held)
+  local left = MAX_PER_OPERATION
   for index, queue in ipairs(some) do
     local user, puid = unpack(queue)
     local excess = math.min(call('ZCARD', key('inbox', user)) - most, left)
@@ -151,17 +153,17 @@ function run.trim(some, most, most_held)
 end
 
 -- Delete entries that are too old and held ones that have expired; return how many, and whether more may remain. age: in ms.
-function run.sweep_inboxes(age)
+function operations.sweep_inboxes(age)
   local oldest, count = number(queues.microseconds - age * 1000), 0
-  local expired = call('ZRANGEBYSCORE', held, '-inf', now, 'LIMIT', 0, queues.SOME)
+  local expired = call('ZRANGEBYSCORE', held, '-inf', now, 'LIMIT', 0, queues.MAX_PER_SWEEP)
   for _, name in ipairs(expired) do
     local user, puid, id = string.match(name, '^(.*) (%S+) (%S+)$')
     drop_held(user, puid, { id })
   end
-  local due = call('ZRANGEBYSCORE', inboxes, '-inf', oldest, 'LIMIT', 0, queues.SOME)
+  local due = call('ZRANGEBYSCORE', inboxes, '-inf', oldest, 'LIMIT', 0, queues.MAX_PER_SWEEP)
   for _, user in ipairs(due) do
-    if count >= MANY then break end
-    local ids = call('ZRANGEBYSCORE', key('inbox', user), '-inf', oldest, 'LIMIT', 0, MANY)
+    if count >= MAX_PER_OPERATION then break end
+    local ids = call('ZRANGEBYSCORE', key('inbox', user), '-inf', oldest, 'LIMIT', 0, MAX_PER_OPERATION)
     count = count + remove(user, ids)
     local next = call('ZRANGE', key('inbox', user), 0, 0, 'WITHSCORES')[2]
     if next then call('ZADD', inboxes, next, user) end
@@ -170,14 +172,15 @@ function run.sweep_inboxes(age)
 end
 
 -- Delete everything of a user; return 0 and whether more may remain.
-function run.purge_inbox(user)
-  local shown, ids = call('ZRANGE', key('inbox', user), 0, MANY - 1), call('ZRANGE', key('holds', user), 0, MANY - 1)
+function operations.purge_inbox(user)
+  local shown = call('ZRANGE', key('inbox', user), 0, MAX_PER_OPERATION - 1)
+  local ids = call('ZRANGE', key('holds', user), 0, MAX_PER_OPERATION - 1)
   remove(user, shown)
   for _, id in ipairs(ids) do
     local _, puid = parts(call('HGET', key('kept', user), id))
     drop_held(user, puid, { id })
   end
-  return { 0, #shown == MANY or #ids == MANY }
+  return { 0, #shown == MAX_PER_OPERATION or #ids == MAX_PER_OPERATION }
 end
 
 local function record(user, id, position)
@@ -187,22 +190,22 @@ local function record(user, id, position)
   return { user, tonumber(position), text, domain, ends == 0 and not call('ZSCORE', key('unread', user), id), ends }
 end
 
--- Return the users of MANY inboxes from the rank ``start`` on.
-function run.inbox_users(start)
-  return call('ZRANGE', inboxes, start, start + MANY - 1)
+-- Return the users of MAX_PER_OPERATION inboxes from the rank ``start`` on.
+function operations.inbox_users(start)
+  return call('ZRANGE', inboxes, start, start + MAX_PER_OPERATION - 1)
 end
 
--- Return user, position, text, domain, whether it is read, and the end (ms) or 0, of MANY entries of a user from a rank on.
-function run.inbox_records(user, start)
-  local found, places = {}, call('ZRANGE', key('inbox', user), start, start + MANY - 1, 'WITHSCORES')
+-- Return user, position, text, domain, whether it is read, and the end (ms) or 0, of MAX_PER_OPERATION entries of a user from a rank on.
+function operations.inbox_records(user, start)
+  local found, places = {}, call('ZRANGE', key('inbox', user), start, start + MAX_PER_OPERATION - 1, 'WITHSCORES')
   for index = 1, #places, 2 do found[#found + 1] = record(user, places[index], places[index + 1]) end
   return found
 end
 
--- Return the same of MANY held entries of all users from a rank on.
-function run.held_records(start)
+-- Return the same of MAX_PER_OPERATION held entries of all users from a rank on.
+function operations.held_records(start)
   local found = {}
-  for _, name in ipairs(call('ZRANGE', held, start, start + MANY - 1)) do
+  for _, name in ipairs(call('ZRANGE', held, start, start + MAX_PER_OPERATION - 1)) do
     local user, puid, id = string.match(name, '^(.*) (%S+) (%S+)$')
     found[#found + 1] = record(user, id, call('ZSCORE', key('held', puid), id))
   end
@@ -210,7 +213,7 @@ function run.held_records(start)
 end
 
 -- items: each with user, PUID, id, position, text, domain, whether it is read, held_until (ms) or 0.
-function run.restore_inbox(items)
+function operations.restore_inbox(items)
   for _, item in ipairs(items) do
     local user, puid, id, position, text, domain, is_read, held_until = unpack(item)
     keep(user, puid, id, position, text, domain, held_until)

@@ -15,15 +15,15 @@ end
 
 -- Return whether more data of this user remains to be migrated.
 function M.operations.migrate(user)
-  for _, id in ipairs(call('HRANDFIELD', queues.key('for', user), queues.SOME)) do migrate(user, id) end
+  for _, id in ipairs(call('HRANDFIELD', queues.key('for', user), queues.MAX_PER_SWEEP)) do migrate(user, id) end
   return call('EXISTS', queues.key('for', user)) == 1
 end
 
 -- Migrate some data of any users; return whether more may remain.
 function M.operations.migrate_some()
-  local some = call('ZRANGE', queues.prefix .. 'ends', 0, queues.SOME - 1)
+  local some = call('ZRANGE', queues.prefix .. 'ends', 0, queues.MAX_PER_SWEEP - 1)
   for _, one in ipairs(some) do migrate(string.match(one, '^(.*) (%S+)$')) end
-  return #some == queues.SOME
+  return #some == queues.MAX_PER_SWEEP
 end
 
 -- Return whether any of these users has data of the earlier version.

@@ -1,7 +1,7 @@
 -- Operations that delete notifications, and that list the queues.
 local queues = require('queues')
 local call = redis.call
-local run = {}
+local operations = {}
 
 -- Delete up to ``most`` notifications of a queue; return how many were undelivered, how many there were, and whether it is empty.
 local function purge_some(user, puid, most)
@@ -13,15 +13,15 @@ local function purge_some(user, puid, most)
 end
 
 -- Return how many were undelivered, and whether more may remain.
-function run.purge(user)
+function operations.purge(user)
   local queue = call('ZRANGEBYLEX', queues.queues, '[' .. user .. ' ', '(' .. user .. '!', 'LIMIT', 0, 1)[1]
   if not queue then return { 0, false } end
-  return { (purge_some(user, string.sub(queue, #user + 2), queues.MANY)), true }
+  return { (purge_some(user, string.sub(queue, #user + 2), queues.MAX_PER_OPERATION)), true }
 end
 
 -- wanted: user and PUID of each queue. Return how many notifications were undelivered, and how many queues are finished.
-function run.purge_queues(wanted)
-  local count, left = 0, queues.MANY
+function operations.purge_queues(wanted)
+  local count, left = 0, queues.MAX_PER_OPERATION
   for index, queue in ipairs(wanted) do
     left = left - require('inbox').purge_held(queue[1], queue[2], left)
     if left == 0 then return { count, index - 1 } end
@@ -33,17 +33,17 @@ function run.purge_queues(wanted)
   return { count, #wanted }
 end
 
-function run.queues(after, limit)
+function operations.queues(after, limit)
   return call('ZRANGEBYLEX', queues.queues, after == ' ' and '-' or '(' .. after, '+', 'LIMIT', 0, limit)
 end
 
 -- Return how many have expired, and whether more may remain.
-function run.sweep()
-  local overdue, count = call('ZRANGEBYSCORE', queues.due, '-inf', queues.now, 'LIMIT', 0, queues.SOME), 0
+function operations.sweep()
+  local overdue, count = call('ZRANGEBYSCORE', queues.due, '-inf', queues.now, 'LIMIT', 0, queues.MAX_PER_SWEEP), 0
   for _, queue in ipairs(overdue) do
-    if count >= queues.MANY then return { count, true } end
+    if count >= queues.MAX_PER_OPERATION then return { count, true } end
     local user, puid = string.match(queue, '^(.*) (%S+)$')
-    local ids = call('ZRANGEBYSCORE', queues.key('ends', puid), '-inf', queues.now, 'LIMIT', 0, queues.MANY)
+    local ids = call('ZRANGEBYSCORE', queues.key('ends', puid), '-inf', queues.now, 'LIMIT', 0, queues.MAX_PER_OPERATION)
     queues.discarded.expired = queues.discarded.expired + queues.discard(user, puid, ids)
     count = count + #ids
     local next = call('ZRANGE', queues.key('ends', puid), 0, 0, 'WITHSCORES')[2]
@@ -53,10 +53,10 @@ function run.sweep()
 end
 
 -- A server that is full, read-only or lacks replicas answers reads but refuses writes.
-function run.ping()
+function operations.ping()
   call('SET', queues.prefix .. 'ping', '')
   call('DEL', queues.prefix .. 'ping')
   return true
 end
 
-return run
+return operations

@@ -5,8 +5,8 @@ local prefix, operations = unpack(cmsgpack.unpack(ARGV[1]))
 local queues, due = prefix .. 'queues', prefix .. 'due'
 local microseconds = time[1] * 1000000 + time[2]
 local now = time[1] * 1000 + math.floor(time[2] / 1000) -- ms
-local MANY = 100 -- notifications that one operation handles
-local SOME = 20 -- queues that one sweep handles
+local MAX_PER_OPERATION = 100 -- maximum number of notifications that one operation handles
+local MAX_PER_SWEEP = 20 -- maximum number of queues, or of entries that have expired, that one sweep handles
 
 local RECEIVED = 'taken' -- name of the key with the notifications that are only counted
 
@@ -110,6 +110,6 @@ end
 
 return {
   prefix = prefix, operations = operations, queues = queues, due = due, microseconds = microseconds, now = now,
-  MANY = MANY, SOME = SOME, RECEIVED = RECEIVED, key = key, number = number, forget = forget,
+  MAX_PER_OPERATION = MAX_PER_OPERATION, MAX_PER_SWEEP = MAX_PER_SWEEP, RECEIVED = RECEIVED, key = key, number = number, forget = forget,
   discard = discard, mark_received = mark_received, add = add, tidy = tidy, discarded = discarded,
 }

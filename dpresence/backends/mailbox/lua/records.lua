@@ -1,10 +1,10 @@
 -- Operations of a backup.
 local queues = require('queues')
 local call, key, number = redis.call, queues.key, queues.number
-local run = {}
+local operations = {}
 
 -- Return id, position, end (ms), text and the time (ms) at which the user received it, each false without one, of all in a queue.
-function run.records(user, puid)
+function operations.records(user, puid)
   local found, places = {}, call('ZRANGE', key('queue', puid), 0, -1, 'WITHSCORES')
   for index = 1, #places, 2 do
     local id = places[index]
@@ -19,7 +19,7 @@ function run.records(user, puid)
 end
 
 -- items: each with user, PUID, id, position, end (ms), text, and the time (ms) at which the user received it or false.
-function run.restore(items)
+function operations.restore(items)
   local last = tonumber(call('GET', queues.prefix .. 'count') or 0)
   for _, item in ipairs(items) do
     local user, puid, id, position, ends, text, received_at = unpack(item)
@@ -31,4 +31,4 @@ function run.restore(items)
   return #items
 end
 
-return run
+return operations

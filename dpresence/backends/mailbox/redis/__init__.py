@@ -4,7 +4,7 @@ The server's configuration determines whether an acknowledged write is on disk: 
 default of Redis, a crash may lose the last one or two seconds; the log contains a warning at startup.
 
 The work of one script is bounded over all its queues, and so is the total weight of one batch (``_weight``). A larger call runs several
-scripts. A push remains atomic: earlier scripts discard entries of its queues that are due.
+scripts. ``push`` remains atomic: earlier scripts discard entries of its queues that are due.
 
 ``inbox`` has the inboxes. Data of an earlier version is migrated when it is needed, and the rest by sweeps. Processes of that
 version may run beside processes of this version: the data that they store is migrated in the same way, but they do not see the data of
@@ -30,7 +30,7 @@ from ...redis.connections import ConnectionFactory
 from ...redis.scripts import Script, script
 from ...redis.state import REPLICA, state_of
 from .. import InboxLimits, Mailbox, Push, Queue, QueueKey, Record, Stored, Waiting
-from .inbox import MANY, RedisInbox, notification_of, slices
+from .inbox import MAX_PER_OPERATION, RedisInbox, notification_of, slices
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +38,8 @@ _SCRIPT = script(__package__.rpartition(".")[0], "batch")
 _encode_json = msgspec.json.Encoder().encode
 _PUSH_WEIGHT = 12
 _TIDY_WEIGHT = 5
-"""Weight of the entries that a push or a count discards itself."""
-_UNTIDY = "untidy"
+"""Weight of the entries that storing or counting discards itself."""
+_TIDY_FIRST = "untidy"
 """Result of an operation whose queues hold more discardable entries than it discards itself; see ``lua/delivery.lua``."""
 _NO_LIMIT = 2**52
 _MAY_LOSE = "acknowledged notifications may be lost at a crash: %s"
@@ -115,7 +115,7 @@ class RedisMailbox(RedisInbox, Mailbox):
 
         :param queues: user and PUID of each queue, with ``shown_until`` as in ``Push``.
         """
-        while (result := self._call(name, {user for user, _ in queues}, *arguments)) == _UNTIDY:
+        while (result := self._call(name, {user for user, _ in queues}, *arguments)) == _TIDY_FIRST:
             left = [(*queue, shown_until) for queue, shown_until in queues.items()]
             while left:
                 left = left[self._call("tidy", {user for user, _, _ in left}, left, limit) :]
@@ -124,7 +124,7 @@ class RedisMailbox(RedisInbox, Mailbox):
     def pending(self, user: str, after: int, limit: int) -> Sequence[Waiting]:
         found: list[Waiting] = []
         while len(found) < limit:
-            after, page = self._call("pending", (user,), user, after, min(limit - len(found), MANY))
+            after, page = self._call("pending", (user,), user, after, min(limit - len(found), MAX_PER_OPERATION))
             found += [Waiting(position, notification_of(text)) for position, text in page]
             if not after:
                 break
@@ -144,7 +144,7 @@ class RedisMailbox(RedisInbox, Mailbox):
         """Return the PUIDs whose notifications remain counted, in the form the script takes; a large set is reduced to those of ``ids``."""
         if unseen is None:
             return "all"
-        return list(unseen if len(unseen) <= MANY else unseen.intersection(self._call("puids", (user,), user, ids)))
+        return list(unseen if len(unseen) <= MAX_PER_OPERATION else unseen.intersection(self._call("puids", (user,), user, ids)))
 
     def purge(self, user: str) -> int:
         self._repeat("purge_inbox", (), user)
@@ -153,7 +153,7 @@ class RedisMailbox(RedisInbox, Mailbox):
     def purge_grants(self, grants: Sequence[QueueKey]) -> int:
         queues, total = [(grant.user, grant.puid) for grant in grants], 0
         while queues:
-            some = queues[:MANY]
+            some = queues[:MAX_PER_OPERATION]
             count, done = self._call("purge_queues", {user for user, _ in some}, some)
             total, queues = total + count, queues[done:]
         return total
@@ -166,7 +166,7 @@ class RedisMailbox(RedisInbox, Mailbox):
         while self._client.call("migrate_some", ()):
             pass
         after = Queue("", "")
-        while page := self.queues(after, MANY):
+        while page := self.queues(after, MAX_PER_OPERATION):
             for user, puid in page:
                 for name, position, ends, text, taken_at in self._call("records", (user,), user, puid):
                     content = asdict(notification_of(text)) if text else None
@@ -209,8 +209,8 @@ def _weight(operation: Operation) -> int:
     if name == "pending":
         return 2 * cast("int", arguments[2])
     if name in ("tidy", "purge_queues"):
-        return MANY + len(arguments[0])
-    return {"ping": 1, "waiting": _TIDY_WEIGHT, "unread": _TIDY_WEIGHT}.get(name, MANY)
+        return MAX_PER_OPERATION + len(arguments[0])
+    return {"ping": 1, "waiting": _TIDY_WEIGHT, "unread": _TIDY_WEIGHT}.get(name, MAX_PER_OPERATION)
 
 
 def _text(record: Record) -> str:

@@ -14,7 +14,7 @@ from ..inbox import Inbox, InboxEntry, InboxLimits, InboxRecord
 
 T = TypeVar("T")
 
-MANY = 100
+MAX_PER_OPERATION = 100
 """Notifications handled in one step."""
 
 
@@ -32,7 +32,7 @@ class RedisInbox(Inbox):
     def inbox(self, user: str, before: int | None, limit: int) -> Sequence[InboxEntry]:
         found: list[InboxEntry] = []
         while len(found) < limit:
-            wanted = min(limit - len(found), MANY)
+            wanted = min(limit - len(found), MAX_PER_OPERATION)
             page = self._call("inbox", (), user, before or 0, wanted, self.limits.age_ms, self.limits.entries)
             found += [InboxEntry(position, notification_of(text), domain, not unread) for position, domain, text, unread in page]
             if len(page) < wanted:
@@ -63,7 +63,7 @@ class RedisInbox(Inbox):
     def trim(self, queues: Sequence[tuple[str, str]]) -> None:
         left = list(queues)
         while left:
-            left = left[self._call("trim", (), left[:MANY], self.limits.entries, self.limits.held) :]
+            left = left[self._call("trim", (), left[:MAX_PER_OPERATION], self.limits.entries, self.limits.held) :]
 
     def inbox_records(self) -> Iterator[InboxRecord]:
         start = 0
@@ -81,7 +81,7 @@ class RedisInbox(Inbox):
                 yield InboxRecord(
                     user=user, position=position, notification=content, domain=domain, read=bool(read), held_until=held_until or None
                 )
-            start += MANY
+            start += MAX_PER_OPERATION
 
     def restore_inbox(self, records: Sequence[InboxRecord]) -> None:
         for some in slices(records):
@@ -94,8 +94,8 @@ def _item(one: InboxRecord) -> tuple[Any, ...]:
 
 
 def slices(items: Sequence[T]) -> list[Sequence[T]]:
-    """Return the items in groups of ``MANY``."""
-    return [items[start : start + MANY] for start in range(0, len(items), MANY)]
+    """Return the items in groups of ``MAX_PER_OPERATION``."""
+    return [items[start : start + MAX_PER_OPERATION] for start in range(0, len(items), MAX_PER_OPERATION)]
 
 
 def notification_of(text: str) -> Notification:

@@ -52,7 +52,7 @@ class SqlInbox(Inbox):
     limits: InboxLimits
 
     def _add_entries(self, connection: Connection, items: Sequence[Push], now: int) -> None:
-        """Add the notifications of a push. The caller holds the locks of the users."""
+        """Add entries of new notifications. The caller holds the locks of the users."""
         if self.limits.days:
             connection.execute(_ADD, [_row(item, now) for item in items])
 

@@ -1,7 +1,7 @@
 -- The request of a batch, the signals that the batch sends, and the names of shared keys.
 local M = { STALE = 'stale' } -- STALE: result of an operation whose grants are older than those seen before; it changed nothing
 
--- M.run: number of the run of the server, see feeds.lua
+-- M.run: number of the server start, see feeds.lua
 -- M.process, M.generation: the process that sent the batch, and its registration; M.now: ms; M.ticks: monotonic ms of that process
 local settings
 M.prefix, M.process, M.generation, M.now, M.ticks, settings, M.operations = unpack(cmsgpack.unpack(ARGV[1]), 1, 7)

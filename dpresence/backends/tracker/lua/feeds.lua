@@ -2,7 +2,8 @@
 --   feeds      sorted set of the applications that have a feed, in order of their ids
 --   feed:APP   hash    head: newest offset; floor: entries up to it may be missing; size: number of entries of the view;
 --                      damaged: the feed was reset and does not contain every PUID yet
---                      run: the run of the server (see open.lua) in which an entry was added last; turns: see save_turn
+--                      run: number of the server start (see open.lua) after which an entry was added last
+--                      turns: the restarts of the server, as pairs: number of the start, newest offset before it; see save_restart
 --   view:APP   hash    PUID -> newest entry, for every PUID that is not revoked
 --   log:APP    stream  the id of an entry is its offset; beyond feed_entries only the newest entry of each PUID is stored
 --   gone:APP   set     revoked PUIDs whose last entry is still in the log; no entry may follow for them
@@ -13,8 +14,8 @@ local damage, context = require('damage'), require('batch_context')
 local call = redis.call
 local prefix, meta, now, feed_entries = context.prefix, context.meta, context.now, context.feed_entries
 
-local TURNS = 20 -- maximum number of recorded turns of a feed
-local SOME = 500 -- maximum number of entries that one call reads or deletes, which takes one or two milliseconds
+local MAX_RESTARTS = 20 -- maximum number of recorded restarts of a feed
+local MAX_ENTRIES_PER_CALL = 500 -- maximum number of entries that one call reads or deletes, which takes one or two milliseconds
 local REBUILDING = 'a feed is being rebuilt'
 
 local function number(offset) -- without an exponent for large values
@@ -41,14 +42,14 @@ local function feed(app)
   local found = feeds[app]
   if not found then
     local stored = call('HMGET', prefix .. 'feed:' .. app, 'head', 'floor', 'size', 'damaged', 'run', 'turns')
-    local head, floor, size, damaged, run, turns = unpack(stored)
+    local head, floor, size, damaged, run, restarts = unpack(stored)
     if not head and call('EXISTS', prefix .. 'view:' .. app, prefix .. 'log:' .. app) > 0 then damage.raise('its head is lost') end
     local base = not head and call('HGET', meta, 'base')
     found = { head = tonumber(head or base), floor = tonumber(floor or base), size = tonumber(size or base and 0), damaged = damaged }
     if not (found.head and found.floor and found.size) then damage.raise('its head is no number') end
     found.compacted, found.new = found.head - feed_entries, not head
-    found.run, found.turns = tonumber(run or head and 1 or context.run), turns or ''
-    if found.new and context.run > 1 then found.turns = context.run .. ' ' .. number(found.head) end -- entries may be lost
+    found.run, found.restarts = tonumber(run or head and 1 or context.run), restarts or ''
+    if found.new and context.run > 1 then found.restarts = context.run .. ' ' .. number(found.head) end -- entries may be lost
     found.dropped = not head and call('EXISTS', prefix .. 'dropped:' .. app) == 1
     feeds[app] = found
   end
@@ -66,9 +67,9 @@ end
 -- Delete entries beyond feed_entries except the newest of each PUID; at most as many as this batch has added.
 local function compact(app)
   local found, log = feed(app), prefix .. 'log:' .. app
-  local falling = found.head - feed_entries
-  if falling <= found.compacted then return end
-  local page, puids = call('XRANGE', log, '(' .. id(math.max(found.compacted, 0)), id(math.max(falling, 0))), {}
+  local limit_offset = found.head - feed_entries
+  if limit_offset <= found.compacted then return end
+  local page, puids = call('XRANGE', log, '(' .. id(math.max(found.compacted, 0)), id(math.max(limit_offset, 0))), {}
   for index, one in ipairs(page) do puids[index] = decode(one[2][2]).puid end
   local latest, ids = #page > 0 and call('HMGET', prefix .. 'view:' .. app, unpack(puids)), {}
   for index, one in ipairs(page) do
@@ -76,7 +77,7 @@ local function compact(app)
     if latest[index] ~= text and decode(text).reason ~= 'revoked' then ids[#ids + 1] = one[1] end
   end
   if #ids > 0 then call('XDEL', log, unpack(ids)) end
-  found.compacted = falling
+  found.compacted = limit_offset
 end
 
 -- Verify that the keys of a feed are consistent; return the length of its log and the size of its view.
@@ -88,26 +89,26 @@ local function check(app)
   return length, size
 end
 
--- Record the newest offset before the first entry of a new run. The server may have lost entries with higher offsets, and the processes
--- that knew of them may have ended; a cursor of an earlier run beyond that offset is not covered.
-local function save_turn(found)
-  local turns = {}
-  for run, head in string.gmatch(found.turns .. ' ' .. context.run .. ' ' .. number(found.head), '(%d+) (%-?%d+)') do
-    turns[#turns + 1] = { run = run, head = head }
+-- Record the newest offset before the first entry after a server start, in the stored field "turns". The server may have lost entries
+-- with higher offsets, and the processes that knew of them may have ended; a cursor of an earlier start beyond that offset is not covered.
+local function save_restart(found)
+  local restarts = {}
+  for run, head in string.gmatch(found.restarts .. ' ' .. context.run .. ' ' .. number(found.head), '(%d+) (%-?%d+)') do
+    restarts[#restarts + 1] = { run = run, head = head }
   end
-  if #turns > TURNS then
-    table.remove(turns, 1)
-    turns[1].head = '-1' -- no cursor of an earlier run is covered
+  if #restarts > MAX_RESTARTS then
+    table.remove(restarts, 1)
+    restarts[1].head = '-1' -- no cursor of an earlier start is covered
   end
-  for index, turn in ipairs(turns) do turns[index] = turn.run .. ' ' .. turn.head end
-  found.run, found.turns = context.run, table.concat(turns, ' ')
+  for index, restart in ipairs(restarts) do restarts[index] = restart.run .. ' ' .. restart.head end
+  found.run, found.restarts = context.run, table.concat(restarts, ' ')
 end
 
--- Return whether the entries up to an offset, as they were in a run, are those of this feed.
+-- Return whether the entries up to an offset, as they were after a server start (its number: run), are those of this feed.
 local function has_same_entries(app, run, offset)
   if run > context.run then return false end
-  for turn, head in string.gmatch(feed(app).turns, '(%d+) (%-?%d+)') do
-    if run < tonumber(turn) and offset > tonumber(head) then return false end
+  for later_run, head in string.gmatch(feed(app).restarts, '(%d+) (%-?%d+)') do
+    if run < tonumber(later_run) and offset > tonumber(head) then return false end
   end
   return true
 end
@@ -124,7 +125,7 @@ local function save(app, found)
   if found.changed and found.new then call('ZADD', prefix .. 'feeds', 0, app) end
   if not found.changed then return end
   call('HSET', prefix .. 'feed:' .. app, 'head', found.head, 'floor', found.floor, 'size', found.size, 'run', found.run)
-  if found.turns ~= '' then call('HSET', prefix .. 'feed:' .. app, 'turns', found.turns) end
+  if found.restarts ~= '' then call('HSET', prefix .. 'feed:' .. app, 'turns', found.restarts) end
 end
 
 -- Reset a feed. It accepts entries but cannot be read until it is rebuilt: PUIDs without an entry would be shown as offline.
@@ -132,8 +133,8 @@ local function reset(app)
   local base = math.max(now, feeds[app] and feeds[app].head or 0) -- above any earlier offset, which invalidates earlier cursors
   feeds[app] = nil
   call('UNLINK', prefix .. 'feed:' .. app, prefix .. 'view:' .. app, prefix .. 'log:' .. app, context.revoked .. app)
-  local turns = context.run > 1 and context.run .. ' ' .. number(base) or ''
-  call('HSET', prefix .. 'feed:' .. app, 'head', base, 'floor', base, 'size', 0, 'damaged', 1, 'run', context.run, 'turns', turns)
+  local restarts = context.run > 1 and context.run .. ' ' .. number(base) or ''
+  call('HSET', prefix .. 'feed:' .. app, 'head', base, 'floor', base, 'size', 0, 'damaged', 1, 'run', context.run, 'turns', restarts)
   call('ZADD', prefix .. 'feeds', 0, app)
 end
 
@@ -188,7 +189,7 @@ local function append(grant, last, status, reason)
   elseif not found.appended then
     found.added = {}
   end
-  if found.run < context.run then save_turn(found) end
+  if found.run < context.run then save_restart(found) end
   found.head, found.appended, found.changed = found.head + 1, true, true
   if reason == 'revoked' then
     found.size = found.size - (last and 1 or 0) -- grants.lua deletes it from the view
@@ -227,7 +228,8 @@ local function guarded_reading(app, act, ...)
 end
 
 return {
-  SOME = SOME, decode = decode, feed = feed, newest = newest, id = id, check = check, is_too_old = is_too_old,
+  MAX_ENTRIES_PER_CALL = MAX_ENTRIES_PER_CALL,
+  decode = decode, feed = feed, newest = newest, id = id, check = check, is_too_old = is_too_old,
   has_same_entries = has_same_entries,
   reset = reset, finish_rebuilding = finish_rebuilding, drop = drop, guarded = guarded, save_all = save_all,
   append = append, show = show, guarded_reading = guarded_reading,

@@ -49,12 +49,12 @@ end
 
 -- Return the next cursor ("0" at the end) and some users who have a device at a process.
 function operations.users(process, cursor)
-  return call('SSCAN', prefix .. 'users:' .. process, cursor, 'COUNT', feeds.SOME)
+  return call('SSCAN', prefix .. 'users:' .. process, cursor, 'COUNT', feeds.MAX_ENTRIES_PER_CALL)
 end
 
--- Return up to feeds.SOME users of this process who have a device whose grace period has ended, fewer at the end.
+-- Return up to feeds.MAX_ENTRIES_PER_CALL users of this process who have a device whose grace period has ended, fewer at the end.
 function operations.ended_grace(first)
-  return call('ZRANGEBYSCORE', prefix .. 'grace:' .. me, '-inf', context.ticks, 'LIMIT', first, feeds.SOME)
+  return call('ZRANGEBYSCORE', prefix .. 'grace:' .. me, '-inf', context.ticks, 'LIMIT', first, feeds.MAX_ENTRIES_PER_CALL)
 end
 
 -- Return true to the first process that claims a task, and false to all for some time afterwards.

@@ -1,6 +1,6 @@
 -- Operations that read and maintain feeds.
 local feeds, context = require('feeds'), require('batch_context')
-local call, prefix, SOME = redis.call, context.prefix, feeds.SOME
+local call, prefix, MAX_ENTRIES_PER_CALL = redis.call, context.prefix, feeds.MAX_ENTRIES_PER_CALL
 local operations = {}
 
 -- Delete entries that are too old or exceed even the limit of newest entries; return whether more may remain.
@@ -10,7 +10,7 @@ local function trim(app)
   local first = call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
   if not first or too_many <= 0 and not feeds.is_too_old(feeds.decode(first[2][2])) then return false end
   local ids, revoked = {}, {}
-  for _, one in ipairs(call('XRANGE', log, '-', '+', 'COUNT', SOME)) do
+  for _, one in ipairs(call('XRANGE', log, '-', '+', 'COUNT', MAX_ENTRIES_PER_CALL)) do
     local item = feeds.decode(one[2][2])
     if #ids >= too_many and not feeds.is_too_old(item) then break end
     ids[#ids + 1] = one[1]
@@ -19,7 +19,7 @@ local function trim(app)
   end
   call('XDEL', log, unpack(ids))
   if #revoked > 0 then call('SREM', context.revoked .. app, unpack(revoked)) end
-  return #ids == SOME
+  return #ids == MAX_ENTRIES_PER_CALL
 end
 
 -- Return whether no entry after an offset is missing or too old.
@@ -34,7 +34,7 @@ end
 -- Return the epoch, the newest offset, part of the view and the next cursor ("0" at the end). The view may change between two calls.
 function operations.snapshot(app, epoch, cursor)
   feeds.check(app)
-  local after, page = unpack(call('HSCAN', prefix .. 'view:' .. app, cursor, 'COUNT', SOME))
+  local after, page = unpack(call('HSCAN', prefix .. 'view:' .. app, cursor, 'COUNT', MAX_ENTRIES_PER_CALL))
   local found = {}
   for index = 2, #page, 2 do found[#found + 1] = page[index] end
   return { epoch, feeds.feed(app).head, table.concat(found, '\n'), after }
@@ -63,7 +63,7 @@ local function find_revoked(app, page)
   return found
 end
 
-local unread = SOME -- number of entries that this batch may still read
+local unread = MAX_ENTRIES_PER_CALL -- number of entries that this batch may still read
 
 -- Return entries and the offset to continue after, false at the end of the log.
 function operations.read(app, _, offset, limit)
