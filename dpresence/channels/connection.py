@@ -95,7 +95,7 @@ class Connection(ConnectionBase):
         (self._gate.sending.discard if self.idle else self._gate.sending.add)(self)
         channel = self.channel
         if channel is None or self.state is not OPEN or self.run_state != IDLE:
-            return now  # look again in the next round
+            return now  # check again in the next round
         self._check_peer(now)
         at: float | None = self.call_guarded(channel.tick)
         return now if at is None else min(at, self.receive_deadline(self._gate.settings), self.write_deadline)

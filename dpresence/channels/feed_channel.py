@@ -47,7 +47,7 @@ class FeedChannel(JsonChannel):
         self._services = services
         self._session: AppSession | None = None
         self._check_at = 0.0
-        self._snapshot_due = False  # a snapshot must be sent, though it may be held back
+        self._snapshot_due = False  # a snapshot must be sent, though it may be delayed
         self.following = False  # all updates up to ``offset`` were sent, and the fan-out sends the next ones
         self.offset = 0
 
@@ -66,7 +66,7 @@ class FeedChannel(JsonChannel):
             self._send_due_snapshot()
 
     def tick(self) -> float:
-        """Check the key every ``CHECK_SECONDS``, and send a snapshot that was held back."""
+        """Check the key every ``CHECK_SECONDS``, and send a snapshot that was delayed."""
         if self._session is None:
             return super().tick()
         now = self._clock.monotonic()

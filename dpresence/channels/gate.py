@@ -65,7 +65,7 @@ class Gate:
     """Admits new channels and closes the open ones. Each process has one instance.
 
     :ivar connections: channels that were admitted and have not ended, by the time at which their ``tick`` is due.
-    :ivar sending: those of them that had a send buffer at their last tick, so that the figures need not look at every connection.
+    :ivar sending: those of them that had a send buffer at their last tick, so that the figures need not read every connection.
     :ivar readiness: watches their sockets.
     :ivar on_wait: called with the seconds of each ``retry_after`` that a refused channel receives.
     :ivar draining: the process is stopping and admits no channels.

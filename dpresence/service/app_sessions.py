@@ -48,7 +48,7 @@ class AppSessions:
         """Sign an app service in and register its channel.
 
         :param since: the cursor of the last updates that it received, None for a snapshot.
-        :param via: as which the look at the feed counts; a long poll is a call of REST.
+        :param via: as which reading the feed counts as a look; a long poll is a call of REST.
         :raises ChannelsFull: the application has too many channels at this process.
         :raises Refused: see ``ApiKeys.authenticate``.
         """
