@@ -24,8 +24,13 @@ KEPT_SECONDS = 31_536_000
 
 def negotiate(request: Any) -> str:
     """Return the language of a page: the one that was chosen, else the best match for ``Accept-Language`` (RFC 4647), else English."""
-    known, chosen = catalogues(), request.cookies.get(_cookie(request), "")
-    return chosen if chosen in known else str(request.accept_language.lookup(list(known), default_tag=ENGLISH))
+    return chosen_language(request) or str(request.accept_language.lookup(list(catalogues()), default_tag=ENGLISH))
+
+
+def chosen_language(request: Any) -> str:
+    """Return the language that the person has chosen; empty if they have chosen none that the pages are in."""
+    chosen = str(request.cookies.get(_cookie(request), ""))
+    return chosen if chosen in catalogues() else ""
 
 
 @language.post(validators=(same_origin,))

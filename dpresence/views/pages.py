@@ -18,6 +18,7 @@ from ..service.accounts import csrf_token
 from ..settings import PagesSettings
 from .catalogues import Catalogue, catalogues
 from .headers import page_policy
+from .language import chosen_language
 from .templates import Template
 from .validators import cookie_name, is_operator
 
@@ -39,6 +40,7 @@ class Visitor:
     :param pages: the operator's name and links.
     :param catalogue: the texts in the language of the page.
     :param catalogues: those of all languages.
+    :param chosen: the language that the person has chosen; empty if the browser's wish decides.
     :param admin: the user is an operator.
     """
 
@@ -48,6 +50,7 @@ class Visitor:
     development: bool
     catalogue: Catalogue
     catalogues: Collection[Catalogue]
+    chosen: str
     email: str | None = None
     csrf: str | None = None
     admin: bool = False
@@ -81,8 +84,8 @@ def _visitor(request: Request, look: bool) -> Visitor:
     settings = request.shared.settings
     here = request.environ["PATH_INFO"]  # ``request.path`` fails where it is no text
     texts = catalogues()
-    language = texts[request.locale_name]
-    visitor = Visitor(request.script_name, here, settings.pages, settings.identity.development, language, texts.values())
+    languages = texts[request.locale_name], texts.values(), chosen_language(request)
+    visitor = Visitor(request.script_name, here, settings.pages, settings.identity.development, *languages)
     cookie = request.cookies.get(cookie_name(request), "")
     known = getattr(request, "validated", {})  # missing if a tween refused the request
     account = known.get("account") if "session" in known else None

@@ -56,6 +56,18 @@ def test_the_choice_is_kept_over_what_the_browser_asks_for_until_it_is_taken_bac
     assert language_of(browser, "de") == "de"
 
 
+def test_the_menu_shows_the_choice_and_not_what_the_browser_asks_for(world: World) -> None:
+    def selected(browser: Browser) -> list[str]:
+        return re.findall(r'<option value="(\w*)"[^>]* selected', browser("GET", "/", **HTML, **{"Accept-Language": "de"}).text)
+
+    browser = world.browser()
+    assert selected(browser) == [], "the first entry is the one that leaves it to the browser"
+    choose(browser, "de")
+    assert selected(browser) == ["de"]
+    choose(browser, "")
+    assert selected(browser) == []
+
+
 def test_the_choice_leads_back_to_the_page_and_nowhere_else(world: World) -> None:
     browser = world.browser()
     assert choose(browser, "de", Referer=f"{AUDIENCE}/grant/abc?redirect=https%3A%2F%2Fx.example%2F") == (
