@@ -3,33 +3,69 @@
 import { byId } from "./dom.js";
 import { announce, attempt, call } from "./page.js";
 import { _ } from "./texts.js";
+import { clockTime } from "./times.js";
 
 /** @typedef {{days: string[], from: string, to: string}} Interval */
+/** @typedef {{from: string, to: string}} Times */
 
 const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const on = byId("quiet", HTMLInputElement);
+const times = byId("quiet-times");
 const [from, to] = ["quiet-from", "quiet-to"].map((id) => byId(id, HTMLInputElement));
+/** @type {Times | null} those that the service has; empty texts for hours that a program has set; null without any */
+let saved = null;
+let saving = Promise.resolve(); // one change after the other
 
 /** Show the hours in the service's last answer. @param {{hours: {zone: string, weekly: Interval[]} | null}} answer */
 export function showQuietHours({ hours }) {
+  if (on.ariaBusy === "true") return;
+  const simple = hours === null || (hours.weekly.length === 1 && hours.weekly[0].days.length === DAYS.length);
+  saved = hours && { from: "", to: "" };
+  if (hours && simple) saved = { from: hours.weekly[0].from, to: hours.weekly[0].to.replace("24:00", "00:00") };
   if ([on, from, to].some((input) => input === document.activeElement)) return;
   on.checked = hours !== null;
-  const simple = hours === null || (hours.weekly.length === 1 && hours.weekly[0].days.length === DAYS.length);
-  byId("quiet-times").hidden = !simple;
+  times.hidden = !simple;
   byId("quiet-other").hidden = simple;
-  if (hours && simple) [from.value, to.value] = [hours.weekly[0].from, hours.weekly[0].to.replace("24:00", "00:00")];
+  if (saved && simple) [from.value, to.value] = [saved.from, saved.to];
 }
 
-/** Send each choice to the service. @param {() => void} changed is called after a change */
+/** Return whether times can be sent; if not, say so, and leave quiet hours off if they were off. @param {Times} wanted */
+function areValid(wanted) {
+  if (wanted.from && wanted.to && wanted.from !== wanted.to) return true;
+  on.checked = saved !== null;
+  announce(_("Choose two different times."), "alert");
+  return false;
+}
+
+/** @param {Times | null} wanted */
+async function send(wanted) {
+  const { timeZone: zone } = Intl.DateTimeFormat().resolvedOptions();
+  if (wanted) await call("PUT", "/hours", { zone, weekly: [{ days: DAYS, ...wanted }] });
+  else await call("DELETE", "/hours");
+  saved = wanted;
+}
+
+/** @param {Times} sent */
+function inWords(sent) {
+  return _("Applications see you as offline from %(start)s to %(end)s.", { start: clockTime(sent.from), end: clockTime(sent.to) });
+}
+
+/** Send what the person has chosen, if the service has something else. @param {() => void} changed is called after a change */
+async function save(changed) {
+  const wanted = on.checked ? { from: from.value, to: to.value } : null;
+  if (JSON.stringify(wanted) === JSON.stringify(saved) || (wanted && !areValid(wanted))) return;
+  if (await attempt(on, () => send(wanted))) announce(wanted ? inWords(wanted) : _("You have no quiet hours."));
+  else on.checked = saved !== null;
+  changed();
+}
+
+/**
+ * Send each choice to the service; times, once the person leaves both fields or presses Enter: browsers report every complete stage of typing.
+ * @param {() => void} changed is called after a change
+ */
 export function offerQuietHours(changed) {
-  for (const input of [on, from, to]) {
-    input.addEventListener("change", async () => {
-      if (input !== on && !on.checked) return;
-      const { timeZone: zone } = Intl.DateTimeFormat().resolvedOptions();
-      const hours = { zone, weekly: [{ days: DAYS, from: from.value, to: to.value }] };
-      const done = await attempt(input, () => (on.checked ? call("PUT", "/hours", hours) : call("DELETE", "/hours")));
-      if (done) announce(on.checked ? _("Applications see you as offline from %(start)s to %(end)s.", { start: from.value, end: to.value }) : _("You have no quiet hours."));
-      changed();
-    });
-  }
+  const submit = () => (saving = saving.then(() => save(changed)));
+  on.addEventListener("change", submit);
+  times.addEventListener("focusout", ({ relatedTarget }) => times.contains(/** @type {Node | null} */ (relatedTarget)) || submit());
+  times.addEventListener("keydown", ({ key }) => key === "Enter" && submit());
 }

@@ -181,7 +181,7 @@ export function grantItem(grant, { pause, show, keep, push, revoke }) {
  * @param {(choice: HTMLElement, shows: string) => void} show
  */
 function showsChoice(appid, domain, shows, show) {
-  const options = Object.entries({ status: _("online, unavailable or offline"), reachable: _("only whether you are online") });
+  const options = Object.entries({ status: _("your exact status"), reachable: _("only if you are online") });
   const attributes = { class: "compact fill", "data-key": `shows ${appid}`, "aria-label": _("What %(domain)s sees", { domain }) };
   const choice = element("select", attributes, ...options.map(([value, text]) => element("option", { value, selected: value === shows }, text)));
   choice.addEventListener("change", () => show(choice, /** @type {HTMLSelectElement} */ (choice).value));

@@ -7,6 +7,7 @@ import { _, locale } from "./texts.js";
 const UNITS = [["year", 31557600], ["month", 2629800], ["week", 604800], ["day", 86400], ["hour", 3600], ["minute", 60]];
 const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
 const day = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: "UTC" });
+const clock = new Intl.DateTimeFormat(locale, { timeStyle: "short", timeZone: "UTC" });
 const exact = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 
 /**
@@ -30,6 +31,15 @@ export function timeElement(at) {
   const date = new Date(at);
   if (Number.isNaN(date.getTime())) return element("span", {}, _("at an unknown time"));
   return element("time", { datetime: date.toISOString(), title: exact.format(date) }, relativeTime(at));
+}
+
+/**
+ * Return a time of day, as its language writes it.
+ * @param {string} time of 24 hours, such as "22:00"
+ * @returns {string}
+ */
+export function clockTime(time) {
+  return clock.format(new Date(`1970-01-01T${time}Z`));
 }
 
 /**

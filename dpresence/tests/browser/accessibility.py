@@ -17,6 +17,18 @@ PICTURED: tuple[Look, ...] = ((320, True), (1440, False))
 """Each width and each scheme once; the pictures show these."""
 OTHERS: tuple[Look, ...] = ((320, False), (1440, True))
 TOO_WIDE = "const {scrollWidth, clientWidth} = document.documentElement; return scrollWidth - clientWidth"
+CUT = """
+    document.getElementById("override-for").hidden = false;
+    return [...document.querySelectorAll("select")].flatMap((each) => {
+      const whole = each.cloneNode(true);
+      whole.style = "position: absolute; flex: none; width: max-content; max-width: none";
+      each.after(whole);
+      const wanted = whole.offsetWidth;
+      whole.remove();
+      return wanted > each.offsetWidth ? [`${each.textContent}: ${wanted} of ${each.offsetWidth} px`] : [];
+    });
+"""
+"""Menus that are narrower than their longest choice."""
 AXE = """
     const [done] = [...arguments].slice(-1);
     const frame = () => new Promise(requestAnimationFrame);

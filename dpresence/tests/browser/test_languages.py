@@ -11,7 +11,7 @@ from selenium.webdriver.support.ui import Select
 
 from dpresence.views.catalogues import ENGLISH, catalogues
 
-from .accessibility import AXE, TOO_WIDE
+from .accessibility import AXE, CUT, TOO_WIDE
 from .conftest import Scene
 from .sidebar import Stage
 from .support import Browser
@@ -79,6 +79,8 @@ def test_my_presence_has_no_english_text_and_fits(chosen: Stage, language: str) 
     browser.run("for (const each of document.querySelectorAll('details')) each.open = true; window.changed = true")
     assert left_in_english(browser, language) == set()
     assert 10 * KIB < weight(browser) < PAGE_BYTES
+    browser.look(360)
+    assert browser.run(CUT) == []
     browser.look(320)
     assert browser.run(TOO_WIDE) <= 0
     assert browser.run(LARGE) == [], "text at 200 %"

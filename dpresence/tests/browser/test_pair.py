@@ -12,6 +12,12 @@ from .support import Browser
 
 pytestmark = pytest.mark.browser
 
+NARROW_FACTS = """
+    document.querySelector(".facts dt").textContent = "Programm, wie es sich selbst nennt";
+    const enough = document.querySelector(".facts").clientWidth / 2;
+    return [...document.querySelectorAll(".facts dd")].filter(({clientWidth}) => clientWidth < enough).map((each) => each.textContent);
+"""
+
 
 def test_a_device_that_shows_a_code_is_connected_and_listed_and_signed_out(browser: Browser, scene: Scene, axe: Axe) -> None:
     anybody = Person(scene.service.origin, "lampowner@example.org")
@@ -26,6 +32,9 @@ def test_a_device_that_shows_a_code_is_connected_and_listed_and_signed_out(brows
     browser.click("Continue")
     browser.wait(lambda it: "Example lamp" in it.text() and codes["user_code"] in it.text())
     axe.check(browser, "pair-question")
+    browser.look(360)
+    assert browser.run(NARROW_FACTS) == [], "a value has at least half of the width"
+    browser.look()
     browser.click("Connect")
     browser.wait(lambda it: "The device is connected" in it.text())
     credential = anybody.call("POST", "/pair/token", {"device_code": codes["device_code"]})["credential"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from .accessibility import Axe
+from .accessibility import CUT, Axe
 from .conftest import Scene
 from .sidebar import BACKOFF_SECONDS, LOST, MARKUP, Stage
 from .support import Browser
@@ -60,6 +60,9 @@ def test_a_status_for_all_devices_counts_above_each_until_it_is_ended(stage: Sta
         choose("override", "unavailable")
         assert stage.updates() == [("unavailable", "explicit")]
         stage.browser.wait(lambda it: "see you as unavailable, as you have set it for all devices." in it.text())
+        stage.browser.look(360)
+        assert stage.browser.run(CUT) == []
+        stage.browser.look()
         choose("override-for", "1")
         stage.browser.wait(lambda it: it.find("#override-until").text.startswith("until "))
         choose("override", "")
@@ -144,6 +147,13 @@ def test_signing_out_elsewhere_is_said_clearly_and_leads_back_in(stage: Stage) -
     stage.wait_connected()
     assert stage.browser.url == f"{stage.origin}/sidebar"
     stage.browser.assert_quiet("401")
+
+
+def test_signing_out_makes_no_call_that_is_refused(stage: Stage) -> None:
+    stage.browser.click("Sign out")
+    stage.browser.wait(lambda it: it.url == f"{stage.origin}/" and it.count("meta[name=csrf]") == 0)
+    assert stage.browser.find("#outcome").text == "You are signed out."
+    stage.browser.assert_quiet()
 
 
 def test_this_device_signed_out_by_hand_can_connect_again(stage: Stage) -> None:
