@@ -1,7 +1,7 @@
 // Download of the user's data, sign-out everywhere, erasure (docs/protocol.md, section 6, Devices and the account).
 
 import { byId, download } from "./dom.js";
-import { attempt, call, confirmAction, leaveSignedOut } from "./page.js";
+import { attempt, call, confirmAction, signOut } from "./page.js";
 import { _ } from "./texts.js";
 
 /**
@@ -16,8 +16,7 @@ import { _ } from "./texts.js";
 function onConfirmed(id, question, done, method, path, body) {
   const button = byId(id);
   button.addEventListener("click", async () => {
-    if (!(await confirmAction(...question))) return;
-    if (await attempt(button, () => call(method, path, body))) leaveSignedOut(done);
+    if (await confirmAction(...question)) await signOut(button, () => call(method, path, body), done);
   });
 }
 

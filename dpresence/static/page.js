@@ -168,14 +168,23 @@ export function confirmAction(title, detail, verb) {
   return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
 }
 
+/** True while a call signs the user out, and then until the start page opens: calls of the page would be refused. */
+export let signingOut = false;
+
 /**
- * Delete the stored values of all accounts and open the start page, which says what was done.
+ * Sign the user out, delete the stored values of all accounts and open the start page, which says what was done.
+ * @param {HTMLElement} button
+ * @param {() => Promise<unknown>} action makes the call
  * @param {string} done
  */
-export function leaveSignedOut(done) {
-  deleteAll();
-  keepOutcome(done);
-  location.assign(`${root}/`);
+export async function signOut(button, action, done) {
+  signingOut = true;
+  signingOut = await attempt(button, async () => {
+    await action();
+    deleteAll();
+    keepOutcome(done);
+    location.assign(`${root}/`);
+  });
 }
 
 /** @param {string} [done] to keep for the next page of this tab; without it, the kept one is removed and returned */
@@ -205,9 +214,4 @@ document.addEventListener("click", async ({ target }) => {
 });
 
 const signOutButton = document.getElementById("signout");
-signOutButton?.addEventListener("click", () =>
-  attempt(signOutButton, async () => {
-    await call("POST", "/logout");
-    leaveSignedOut(_("You are signed out."));
-  }),
-);
+signOutButton?.addEventListener("click", () => signOut(signOutButton, () => call("POST", "/logout"), _("You are signed out.")));

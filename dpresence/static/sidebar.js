@@ -5,7 +5,7 @@ import { NO_UPGRADE, connectionInWords, whyStopped } from "./connection-words.js
 import { DesktopNotifications } from "./desktop-notifications.js";
 import { byId, isolate, setText } from "./dom.js";
 import { offerOverride, showOverride } from "./override.js";
-import { account, announce, attempt, call, callForAll, confirmAction, toServiceError } from "./page.js";
+import { account, announce, attempt, call, callForAll, confirmAction, signingOut, toServiceError } from "./page.js";
 import { offerQuietHours, showQuietHours } from "./quiet-hours.js";
 import { openedByPush, Push } from "./push.js";
 import { SharedDevice } from "./shared-device.js";
@@ -160,7 +160,7 @@ async function renameDevice(button, device) {
 
 /** Read the lists and show the changes. */
 async function refresh() {
-  if (signedOut) return;
+  if (signedOut || signingOut) return;
   const [number, began] = [++calls, Date.now()];
   try {
     const [found, given, person, quiet] = await Promise.all([
