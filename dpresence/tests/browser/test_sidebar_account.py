@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def stage(stage: Stage) -> Stage:
-    stage.browser.find("details summary").click()
+    stage.browser.find("[aria-labelledby=account-title] summary").click()
     return stage
 
 
