@@ -45,6 +45,7 @@ def address_of(browser: Browser, page: str) -> str:
 
 
 def test_the_logic_of_the_extension_passes_its_tests(node: str) -> None:
+    subprocess.run([node, EXTENSION / "scripts" / "vendor.mjs"], check=True, timeout=PATIENCE_SECONDS)
     tests = sorted(str(path) for path in (EXTENSION / "tests").glob("*.test.mjs"))
     ran = subprocess.run([node, "--test", *tests], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert ran.returncode == 0, ran.stdout[-4000:]
