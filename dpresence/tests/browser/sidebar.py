@@ -32,7 +32,7 @@ AS_OPENED = """
     const shown = (selector) => [...document.querySelectorAll(selector)].filter((it) => it.checkVisibility()).map((it) => it.innerText);
     return window.changed ? null : [
       document.getElementById("me")?.dataset.email, shown("#connection, #seen, [aria-pressed=true], #stale, #desktop-notifications"),
-      shown("#notifications li, dialog, details div, .note").length, shown("#devices li").length, shown("#grants h3").length,
+      shown("#notifications li, dialog, details[open], .note").length, shown("#devices li").length, shown("#grants h3").length,
       shown("#grants").join().includes("Paused"),
     ];
 """

@@ -65,7 +65,7 @@ def sue(service: Service, application: Application, browser: Browser, request: p
     browser.allow("notifications")
     browser.open(f"{service.origin}/sidebar")
     assert browser.run_async(ACTIVE)
-    browser.wait(lambda it: it.find("#connection").text == "Connected" and it.count("#grants li") == 1)
+    browser.wait(lambda it: it.find("#connection").text == "Connected" and it.count("#grants > li") == 1)
     return person
 
 
