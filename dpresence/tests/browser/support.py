@@ -37,8 +37,11 @@ FLAGS = """
 """
 # What a page's policy refused goes to the console under this word, whether the browser says it there or not.
 REPORT = "policy report:"
-INSTALLABLE = "Banner not shown: beforeinstallpromptevent.preventDefault() called."
-"""What Chromium says when a page offers its installation itself."""
+INSTALLING = (
+    "Banner not shown: beforeinstallpromptevent.preventDefault() called.",
+    "Error while trying to use the following icon from the Manifest:",
+)
+"""What Chromium says when a page offers its installation itself, and when it is left while Chromium loads the icons of the manifest."""
 COLLECTOR = f"""
     addEventListener("securitypolicyviolation", ({{effectiveDirective, blockedURI}}) =>
       console.error("{REPORT}", effectiveDirective, blockedURI));
@@ -195,7 +198,7 @@ class Browser:
     def console(self) -> list[str]:
         """Return what the console said since the last time: refusals of the content security policy among it."""
         lines = [str(entry["message"]) for entry in self._driver.get_log("browser")]
-        return [line for line in lines if INSTALLABLE not in line]
+        return [line for line in lines if not any(words in line for words in INSTALLING)]
 
     def tab(self, number: int | None = None) -> None:
         """Go to a tab, counted from 0; to a new one without a number."""
@@ -242,8 +245,8 @@ class Browser:
 
         :param expected: lines that hold one of these are no news; a report of the policy always is.
         """
-        lines = self.console()
-        assert [line for line in lines if REPORT in line or not any(word in line for word in expected)] == []
+        news = [line for line in self.console() if REPORT in line or not any(word in line for word in expected)]
+        assert not news, news
 
     def enter(self, origin: str, email: str, path: str = "/") -> None:
         """Sign in without the page, and open a path of the service."""
