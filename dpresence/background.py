@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 SLOW_JOB_SECONDS = 60
 METRICS_SECONDS = 2
 POSTPONED_SECONDS = 1
+REMINDER_SECONDS = 4000
+"""Interval of the reminder that the development issuer is enabled: with ``_JITTER``, an hour or more."""
 DEVELOPMENT = "the development issuer is enabled: anyone who has its token can sign in as any user"
 _JITTER = 0.1
 
@@ -54,7 +56,7 @@ class Background:
             ("storing of looks", LOOK_SECONDS, services.looks.store),
         ]
         if settings.identity.development:
-            self._jobs.append(("warning", SLOW_JOB_SECONDS, warn_of_development))
+            self._jobs.append(("warning", REMINDER_SECONDS, warn_of_development))
         self._providers = [(f"keys of oidc.{name}", SLOW_JOB_SECONDS, client.renew) for name, client in clients.items()]
         self._tasks: list[Task] = []
 

@@ -86,16 +86,17 @@ def test_a_database_of_the_other_mode_stops_the_start(make_world: Callable[..., 
     assert str(refused.value) == expected
 
 
-def test_the_log_says_so_every_minute(
+def test_the_log_says_so_at_the_start_and_at_most_once_an_hour(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert background.SLOW_JOB_SECONDS == 60
-    monkeypatch.setattr(background, "SLOW_JOB_SECONDS", 0.02)
+    assert 3600 <= background.REMINDER_SECONDS * (1 - background._JITTER) <= background.REMINDER_SECONDS < 7200
+    monkeypatch.setattr(background, "REMINDER_SECONDS", 0.02)
 
     def said() -> int:
         return sum(record.levelno == logging.WARNING and record.message == background.DEVELOPMENT for record in caplog.records)
 
     world = make_world()
+    assert said() == 1
     caplog.clear()
     world.registry.background.start()
     eventually(lambda: said() >= 3)
