@@ -1,7 +1,7 @@
 """Metrics of one process, and the merged metrics of all processes (docs/protocol.md, section 6, For operators).
 
 Counting is one addition; all other work happens when a sample is taken. The stored data is bounded and does not show which users
-are online: an event contains a masked e-mail address at most, and no event is about a device.
+are online: an event contains a masked e-mail address at most, and none says that a device connects or disconnects.
 """
 
 from __future__ import annotations
