@@ -10,6 +10,8 @@ from .errors import SettingError
 
 log = logging.getLogger("dpresence.server")
 
+OPEN_FILES = 36
+"""Files that a process may have open before it serves. More count as well, if it has inherited them."""
 OTHER_FILES = 64
 """Files reserved for the database, Redis, fetches and the heartbeat. With a low limit, a quarter of the limit is reserved instead."""
 SPARE = 100
@@ -24,22 +26,30 @@ def limit_of(pid: int | None) -> int:
     return 2**31 if hard == resource.RLIM_INFINITY else hard
 
 
+def files_needed(sockets: int, used: int = 0) -> int:
+    """Return the limit of open files that suffices for ``channels.sockets``.
+
+    :param used: number of files that are open before the process serves, if it is known.
+    """
+    return sockets + SPARE + OTHER_FILES + max(OPEN_FILES, used)
+
+
 def free_files(sockets: int) -> int:
     """Raise this process's limit of open files as far as needed and allowed, and return how many sockets may be open.
 
-    :param sockets: number of sockets wanted. A smaller result is logged.
+    :param sockets: ``channels.sockets``. A result below that and ``SPARE`` is logged.
     :raises SettingError: the limit allows fewer than ``MIN_SOCKETS``.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     used = len(os.listdir("/proc/self/fd"))
-    wanted = sockets + OTHER_FILES + used
+    wanted = files_needed(sockets, used)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     soft = wanted if soft == resource.RLIM_INFINITY else soft
-    free = soft - used - min(OTHER_FILES, soft // 4)
+    free = soft - used - min(OTHER_FILES + max(OPEN_FILES - used, 0), soft // 4)
     if free < MIN_SOCKETS:
         raise SettingError(f"the limit of open files is {soft}: must be at least {used + 2 * MIN_SOCKETS + soft // 4} (ulimit -n)")
-    if free < sockets:
+    if free < sockets + SPARE:
         log.warning("the limit of open files is %d: it allows %d connections; channels.sockets needs %d", soft, free, wanted)
     return free

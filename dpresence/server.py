@@ -27,7 +27,7 @@ from gevent.socket import wait_read  # noqa: E402
 
 from . import __version__, sentry  # noqa: E402
 from .errors import SettingError  # noqa: E402
-from .files import SPARE, free_files  # noqa: E402
+from .files import free_files  # noqa: E402
 from .ini import load_server  # noqa: E402
 from .listener import Server, tls_context  # noqa: E402
 from .pserve import report_failed_start  # noqa: E402
@@ -107,7 +107,7 @@ def serve(application: Any, settings: ServerSettings, worker: Worker | None = No
     sentry.start(registry.settings.sentry, __version__)
     check_exposure(registry.settings, settings)
     check_workers(registry.settings, settings)
-    registry.gate.limit_to_files(free_files(registry.settings.channels.sockets + SPARE))
+    registry.gate.limit_to_files(free_files(registry.settings.channels.sockets))
     server, stopping, manager = Server(settings, application, registry.gate, listener), Event(), ServiceManager()
     renewal = Renewal(stopping.set)
     _handle_signals(renewal, registry.services.apply_changes, alone=not worker)

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from dpresence.files import files_needed
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from .service import PSERVE, Service
@@ -83,6 +84,8 @@ def test_the_service_itself_answers_its_heartbeat_with_64_files(tmp_path):
                 client.read_head()
                 assert client.status == 200
         assert service.stop() == 0
+        needed = files_needed(20000)
+        assert service.log().count(f"channels.sockets needs {needed}") == 1, "the number of dpresence doctor"
     finally:
         service.kill()
     service.assert_clean()
