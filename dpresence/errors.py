@@ -232,6 +232,10 @@ class SettingError(ValueError):
     """An invalid setting that prevents the start; names the key, its value and what is allowed."""
 
 
+class NoDatabaseYet(SettingError):
+    """There is no database, or it has no tables, because the service has not been started yet."""
+
+
 class CloseCode(enum.IntEnum):
     """Websocket close codes; the range determines what the client does next (docs/protocol.md, section 7)."""
 

@@ -105,7 +105,8 @@ def load_directory(settings: Settings, clock: Clock, alone: bool | None = None) 
 def opened_database(settings: Settings, clock: Clock) -> Iterator[Database]:
     """Open the database without migrating it; an SQLite file must exist.
 
-    :raises SettingError: the URL is invalid, or there is no file.
+    :raises SettingError: the URL is invalid.
+    :raises NoDatabaseYet: there is no file.
     """
     from .sql.migrate import open_existing
 
@@ -121,6 +122,7 @@ def check_database(settings: Settings, clock: Clock) -> tuple[str | None, str, s
     """Return the revision of the database, that of this version, and the mode of the service that made it, without a change.
 
     :raises SettingError: this version cannot use the database.
+    :raises NoDatabaseYet: there is no file of an SQLite database.
     :raises BackendUnavailable: the database does not answer.
     """
     from .directory.sql import SqlDirectory

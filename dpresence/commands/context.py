@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from ..backends import load_directory, load_mailbox, send_signal
+from ..backends import check_database, load_directory, load_mailbox, send_signal
 from ..clock import Clock
-from ..errors import BackendUnavailable, SettingError
+from ..errors import BackendUnavailable, NoDatabaseYet, SettingError
 from ..ini import load, load_server
 from ..ini_file import read_section
 from ..service.administration import Administration
@@ -30,6 +30,10 @@ Subparsers = Any
 
 class Refused(Exception):
     """The command does not do it; the text says why."""
+
+
+class NotStartedYet(Refused):
+    """The command needs a database, and no start of the service has created one."""
 
 
 class Context:
@@ -74,10 +78,21 @@ class Context:
 
     @cached_property
     def directory(self) -> SqlDirectory:
-        """The directory, migrated to this version."""
+        """The directory, migrated to this version.
+
+        :raises NotStartedYet: there is no database; a command does not create it.
+        """
+        self._check_database()
         directory = load_directory(self.settings, self.clock)
         self._opened.callback(directory.close)
         return directory
+
+    def _check_database(self) -> None:
+        try:
+            if check_database(self.settings, self.clock)[0] is None:
+                raise NoDatabaseYet("directory.url: the database is empty; the first start creates its tables")
+        except NoDatabaseYet as error:
+            raise NotStartedYet(f"the service has not been started yet: {error}") from None
 
     @cached_property
     def mailbox(self) -> Mailbox:
@@ -91,6 +106,11 @@ class Context:
         """The operations on accounts and applications."""
         return Administration(self.directory)
 
+    def note(self, what: str) -> None:
+        """Log what was done; do nothing before the first start, which has nothing to apply."""
+        with suppress(NotStartedYet):
+            self.administration.note(what)
+
     def changed(self, text: str, **values: Any) -> None:
         """Have a running service apply a change at once, and write the result."""
         applied = self.apply()
@@ -102,15 +122,15 @@ class Context:
         if self.settings.storage.tracker == "redis":
             try:
                 send_signal(self.settings, "changes", str(self.directory.version().revision))
-            except BackendUnavailable:
+            except (NotStartedYet, BackendUnavailable):
                 return False
             return True
-        pid = self.directory.database.service_pid()
-        if pid is None:
-            return False
         try:
+            pid = self.directory.database.service_pid()
+            if pid is None:
+                return False
             os.kill(pid, CHANGES_SIGNAL)
-        except OSError:  # it has ended, or belongs to another user
+        except (NotStartedYet, OSError):  # OSError: it has ended, or belongs to another user
             return False
         return True
 

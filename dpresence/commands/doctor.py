@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 from ..backends import check_database, opened_database
 from ..clock import Clock
-from ..errors import BackendUnavailable, SettingError
-from ..files import OTHER_FILES, SPARE, limit_of
+from ..errors import BackendUnavailable, NoDatabaseYet, SettingError
+from ..files import files_needed, limit_of
 from ..identity.oidc import load_providers
 from ..private import readers, writers
 from ..push.vapid import load_keys, subject
@@ -65,12 +65,17 @@ def _start(context: Context) -> Iterator[Finding]:
 
 
 def _database(context: Context) -> Iterator[Finding]:
-    present, newest, mode = check_database(context.settings, context.clock)
+    try:
+        present, newest, mode = check_database(context.settings, context.clock)
+    except NoDatabaseYet as error:
+        yield "ok", str(error), ""
+        return
     version, clock = version_and_clock(context.settings, context.clock)
-    yield "ok", f"{version}, made by a {mode} service", ""
-    if present != newest:
+    made = f"made by a {mode} service" if mode else "and no service has been started with it yet"
+    yield "ok", f"{version}, {made}" if present else f"{version}, empty: the first start creates its tables", ""
+    if present and present != newest:
         advice = "the next start of the service upgrades it; dpresence migrate does it now"
-        if present and present > newest:
+        if present > newest:
             advice = "it is of a newer version, which this one can share it with: install that version here as well"
         yield "warning", f"it has revision {present}, and this version needs {newest}", advice
     if clock is not None:
@@ -141,9 +146,12 @@ def _disk(context: Context) -> Iterator[Finding]:
 
 
 def _open_files(context: Context) -> Iterator[Finding]:
-    with opened_database(context.settings, context.clock) as database:
-        pid = database.service_pid()
-    allowed, needed = limit_of(pid), context.settings.channels.sockets + SPARE + OTHER_FILES
+    try:
+        with opened_database(context.settings, context.clock) as database:
+            pid = database.service_pid()
+    except NoDatabaseYet:
+        pid = None
+    allowed, needed = limit_of(pid), files_needed(context.settings.channels.sockets)
     whose = f"process {pid}" if pid else "this user"
     text = f"{whose} may open {allowed} files; channels.sockets = {context.settings.channels.sockets} needs {needed}"
     low = allowed < needed

@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from ..backends import check_database, check_redis
+from ..backends import check_database, check_redis, load_directory
 from ..clock import Clock
 from ..errors import BackendUnavailable, SettingError
 from ..private import create
@@ -105,12 +105,14 @@ def _migrate(options: argparse.Namespace, context: Context) -> int:
         )
         context.output.write(text, present=present, newest=newest)
         return int(present != newest)
-    revision = context.directory and check_database(context.settings, context.clock)[0]
+    load_directory(context.settings, context.clock).close()
+    revision, *_ = check_database(context.settings, context.clock)
     context.output.write("the database is up to date", present=revision, newest=revision)
     return 0
 
 
 def _status(options: argparse.Namespace, context: Context) -> None:
+    stored = {**context.directory.counts(), "pending_changes": len(context.directory.outbox(None, 0, 1000))}
     url = service_url(context)
     version, health = _answer(context, f"{url}/__version__"), _answer(context, f"{url}/__heartbeat__")
     storage = context.settings.storage
@@ -124,8 +126,7 @@ def _status(options: argparse.Namespace, context: Context) -> None:
         tracker=storage.tracker,
         mailbox=storage.mailbox,
         workers=context.server.workers,
-        **context.directory.counts(),
-        pending_changes=len(context.directory.outbox(None, 0, 1000)),
+        **stored,
     )
 
 
@@ -150,7 +151,7 @@ def _answer(context: Context, url: str) -> dict[str, Any] | None:
 def _rotate(options: argparse.Namespace, context: Context) -> None:
     file = Path(context.settings.identity.secret_file)
     _replace(file, secrets.token_urlsafe(48))
-    context.administration.note("replaced the secret of identity.secret_file")
+    context.note("replaced the secret of identity.secret_file")
     text = f"{file}: replaced. Copy it to every machine and reload the service; sign-ins in progress must begin again"
     context.changed(text, file=str(file), done="rotated")
 
@@ -159,7 +160,7 @@ def _rotate_vapid(options: argparse.Namespace, context: Context) -> None:
     file = Path(context.settings.push.key_file)
     before = file.read_text(encoding="ascii", errors="replace") if file.exists() else ""
     _replace(file, renewed(before))
-    context.administration.note("replaced the keys of push.key_file" if before else "made the keys of push.key_file")
+    context.note("replaced the keys of push.key_file" if before else "made the keys of push.key_file")
     stays = "; the key before it stays valid for the browsers that have subscribed with it" if before else ""
     text = f"{file}: {'replaced' if before else 'made'}. Copy it to every machine and reload the service{stays}"
     context.changed(text, file=str(file), done="rotated")

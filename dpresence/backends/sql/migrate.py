@@ -17,7 +17,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from ...clock import Clock
-from ...errors import SettingError
+from ...errors import NoDatabaseYet, SettingError
 from . import postgresql, sqlite
 from .engine import Database
 from .locks import lock_names
@@ -91,11 +91,12 @@ def check(database: Database) -> tuple[str | None, str]:
 def open_existing(url: str, clock: Clock) -> Database:
     """Open a database without migrating it.
 
-    :raises SettingError: the URL is invalid, or there is no file of an SQLite database.
+    :raises SettingError: the URL is invalid.
+    :raises NoDatabaseYet: there is no file of an SQLite database.
     """
     path = sqlite.path_of(parse_url(url))
     if path and not Path(path).is_file():
-        raise SettingError(f"directory.url: there is no database yet at {path}; the first start creates it")
+        raise NoDatabaseYet(f"directory.url: there is no database yet at {path}; the first start creates it")
     return Database(url, clock=clock)
 
 

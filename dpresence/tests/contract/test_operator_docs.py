@@ -6,6 +6,8 @@ import json
 import re
 import shlex
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.migrate import migrate
 from dpresence.commands.cli import main, parser
+from dpresence.files import files_needed
 from dpresence.model import Identity
 
 from .directory_values import END, NOW, application, grant
@@ -101,6 +104,59 @@ def test_the_commands_of_the_shell_run_as_they_stand_there(folder: Path, capsys:
         assert prefix == ["runuser -u dpresence -- "] and program
         arguments = re.sub("/(etc|var/lib)/dpresence", str(folder), rest)
         assert main(shlex.split(arguments)) == 0, (line, capsys.readouterr())
+
+
+@pytest.mark.parametrize("empty", [False, True], ids=["no file", "an empty file"])
+def test_before_the_first_start_a_command_creates_no_tables_and_says_that_the_service_was_not_started(
+    empty: bool, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder / "presence.db"
+    for command in LISTED:
+        if not command.startswith(("status", "accounts", "apps", "grants", "notifications", "rotate")):
+            continue
+        file.unlink()
+        if empty:
+            file.touch()
+        status, written = main(["--ini", f"{folder}/presence.ini", *filled_in(command, folder)]), capsys.readouterr()
+        rotates = command.startswith("rotate")
+        assert (status, written.out == "") == ((0, False) if rotates else (1, True)), command
+        assert rotates or written.err.startswith("dpresence: the service has not been started yet: directory.url: "), command
+        assert file.exists() == empty
+        if not empty:
+            file.touch()
+    assert not tables(file)
+    assert (folder / "presence.secret").exists() and (folder / "presence-vapid.pem").exists()
+
+
+def tables(file: Path) -> list[object]:
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute("SELECT name FROM sqlite_master").fetchall()
+
+
+def examined(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[str, str]]:
+    """Return level and text of the last finding of each check of the doctor."""
+    main(["--ini", f"{folder}/presence.ini", "--json", "doctor"])
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len([each for each in found if each["check"] in ("database", "open files")]) == 2, found
+    return {each["check"]: (each["level"], each["text"]) for each in found}
+
+
+def test_the_doctor_notes_that_the_first_start_is_still_to_come(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = folder / "presence.db"
+    file.unlink()
+    found = examined(folder, capsys)
+    assert found["start"] == ("ok", "a start would succeed")
+    assert found["database"] == ("ok", f"directory.url: there is no database yet at {file}; the first start creates it")
+    needed = f"channels.sockets = 20000 needs {files_needed(20000)}"
+    assert found["open files"][0] != "error" and found["open files"][1].endswith(needed)
+    assert not file.exists()
+    file.touch()
+    empty = examined(folder, capsys)["database"]
+    assert empty == ("ok", f"SQLite {sqlite3.sqlite_version}, empty: the first start creates its tables") and not tables(file)
+    assert main(["--ini", f"{folder}/presence.ini", "migrate"]) == 0
+    capsys.readouterr()
+    unused = examined(folder, capsys)["database"]
+    assert unused == ("ok", f"SQLite {sqlite3.sqlite_version}, and no service has been started with it yet")
 
 
 def test_no_command_prints_a_secret(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
