@@ -43,7 +43,7 @@ def run(name, python, overrides):
     with EchoServer(overrides) as server, open(OUT / f"{name}.log", "w") as log:
         target = {"agent": "dpresence", "url": f"ws://127.0.0.1:{server.port}/echo"}
         spec.write_text(json.dumps({"outdir": str(OUT), "servers": [target], "exclude-agent-cases": {}, **CASES}))
-        subprocess.run([python, SUITE, spec, results], stdout=log, stderr=log, timeout=300, check=True)
+        subprocess.run([python, SUITE, spec, results], stdout=log, stderr=log, timeout=900, check=True)
     if "Traceback" in server.log:
         raise SystemExit(f"the server logged a traceback:\n{server.log}")
     return json.loads(results.read_text())
