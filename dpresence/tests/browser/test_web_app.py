@@ -38,7 +38,7 @@ SUBSCRIBING = """
       unsubscribe: async () => true,
     });
 """
-REGISTRATIONS = 20
+REGISTRATIONS = 200
 """Ids of registrations of service workers that are tried: the DevTools protocol names them in events only, which WebDriver lacks."""
 
 
