@@ -6,18 +6,18 @@ service at a time are limited, so that one that never answers costs the others n
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Literal, NamedTuple
 
 from ..clock import Clock
-from ..errors import SettingError, WrongValue
+from ..errors import WrongValue
 from ..model import PushSubscription
-from ..networks import is_public
-from ..outbound import Fetcher, FetchFailed, Response, Target
+from ..outbound import FetchFailed, Response, Target
+from ..public_fetcher import public_fetcher
 from ..settings import LOOPBACK_HOSTS, Settings
 from .encryption import check_keys, encrypt
 from .vapid import VapidKeys, load_keys
@@ -30,6 +30,7 @@ IN_FLIGHT = 20
 MAX_WAIT_SECONDS = 86_400
 _BODY_BYTES = 65_536
 _BUSY_SECONDS = 5
+_LOOPBACK_NETWORKS = ("127.0.0.0/8", "::1/128")
 _GONE, _OVERLOADED = (404, 410), (408, 425, 429)
 
 
@@ -56,19 +57,12 @@ class PushServices:
         self.keys: VapidKeys | None = load_keys(settings)
         self._domains = settings.push.services
         self._loopback = settings.outbound.allow_loopback
-        self._networks = tuple(ipaddress.ip_network(network) for network in settings.outbound.allow_networks)
         self._in_flight: Counter[str] = Counter()
         self._clock = clock
-        try:
-            self._fetcher = Fetcher(
-                self._may_connect,
-                "is not public and not in outbound.allow_networks",
-                seconds=DEADLINE_SECONDS,
-                body_bytes=_BODY_BYTES,
-                ca_file=settings.outbound.ca_file,
-            )
-        except OSError as error:
-            raise SettingError(f"outbound.ca_file: must be a file with certificates, PEM ({error.strerror})") from None
+        outbound = settings.outbound
+        if self._loopback:
+            outbound = replace(outbound, allow_networks=(*outbound.allow_networks, *_LOOPBACK_NETWORKS))
+        self._fetcher = public_fetcher(outbound, seconds=DEADLINE_SECONDS, body_bytes=_BODY_BYTES)
 
     def check(self, endpoint: str, p256dh: str, auth: str, key: str) -> None:
         """Check a subscription that a browser gives.
@@ -134,11 +128,6 @@ class PushServices:
             if target.host == domain or target.host.endswith(f".{domain}"):
                 return target, domain
         raise WrongValue("endpoint: an https URL of a push service that this service knows")
-
-    def _may_connect(self, address: str) -> bool:
-        ip = ipaddress.ip_address(address)
-        ip = getattr(ip, "ipv4_mapped", None) or ip
-        return is_public(address) or (self._loopback and ip.is_loopback) or any(ip in network for network in self._networks)
 
 
 def _outcome(target: Target, response: Response, now: float) -> Sent:

@@ -10,7 +10,7 @@ from .declaration import setting
 
 @dataclass(frozen=True, slots=True)
 class OutboundSettings:
-    """Fetching the domain proof, the only URL of a user's choice that is fetched (docs/protocol.md, section 6)."""
+    """Requests to URLs that users choose: domain proofs, webhooks and the push services of browsers (docs/protocol.md, section 6)."""
 
     timeout_seconds: float = setting(5.0, "Maximum duration of a fetch of a domain proof.", low=1, high=30)
     body_bytes: int = setting(1024, "Largest response to a fetch of a domain proof.", low=64, high=65536)
