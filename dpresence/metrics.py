@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -101,20 +101,19 @@ class Metrics:
 
         :param verifier: the verifier of an assertion, or the kind of another credential.
         """
-        began, outcome = perf_counter(), "failed"
+        began = perf_counter()
         try:
-            yield
-            outcome = "ok"
-        except Refused as refused:
-            outcome = _outcome(refused)
-            raise
+            with self._outcome_counted(f"sign_ins {verifier}"):
+                yield
         finally:
-            self.counted[f"sign_ins {verifier} {outcome}"] += 1
             self._verifications.setdefault(verifier, Histogram()).observe(perf_counter() - began)
 
-    @contextmanager
-    def provider_logout(self) -> Iterator[None]:
+    def provider_logout(self) -> AbstractContextManager[None]:
         """Count a logout that an identity provider sends, with its outcome."""
+        return self._outcome_counted("provider_logouts")
+
+    @contextmanager
+    def _outcome_counted(self, name: str) -> Iterator[None]:
         outcome = "failed"
         try:
             yield
@@ -123,7 +122,7 @@ class Metrics:
             outcome = _outcome(refused)
             raise
         finally:
-            self.counted[f"provider_logouts {outcome}"] += 1
+            self.counted[f"{name} {outcome}"] += 1
 
     def refused(self, errno: int) -> None:
         """Count a KO reply on a channel or by HTTP."""
