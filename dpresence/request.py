@@ -7,7 +7,7 @@ from typing import TypedDict, cast
 from pyramid import request as pyramid_request
 
 from .backends.directory import Requester, SignedIn
-from .errors import NoCredentials
+from .errors import Forbidden, NoCredentials
 from .identity.oidc_client import Attempt, OidcClient
 from .model import Account, Application, Grant, Session
 from .registry import KEY, Registry
@@ -63,3 +63,11 @@ class Request(pyramid_request.Request):
     def services(self) -> Services:
         """The service."""
         return self.shared.services
+
+    def check_origin(self) -> None:
+        """Refuse a request from a page of another origin.
+
+        :raises Forbidden: the request has an ``Origin`` that is not the audience.
+        """
+        if self.headers.get("Origin") not in (None, self.shared.settings.identity.audience):
+            raise Forbidden("Origin: not a page of this service")

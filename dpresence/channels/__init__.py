@@ -13,7 +13,7 @@ from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPMethodNotAllowed
 from pyramid.response import Response
 
-from ..errors import Forbidden, WrongField, WrongValue
+from ..errors import WrongField, WrongValue
 from ..messages import MAX_CURSOR, MAX_WAIT_SECONDS, DeviceHeartbeat, DeviceHeartbeatReply, parse
 from ..registry import KEY, Registry
 from ..request import Request
@@ -97,8 +97,7 @@ def heartbeat(request: Request) -> DeviceHeartbeatReply:
 
     :raises Refused: see ``Heartbeats.handle``; also if the request comes from a page of another origin.
     """
-    if request.headers.get("Origin") not in (None, request.shared.settings.identity.audience):
-        raise Forbidden("Origin: not a page of this service")
+    request.check_origin()
     registry = request.shared
     heartbeats = Heartbeats(request.registry[KEY].gate, registry.services, registry.settings, registry.clock)
     return heartbeats.handle(parse(DeviceHeartbeat, request.body), request.remote_addr)
@@ -141,7 +140,7 @@ def _stream(request: Request) -> StreamConnection:
     """Return the connection by which the request is answered later.
 
     :raises WrongField: the request asks for a websocket.
-    :raises Refused: see ``Gate.check_stream``.
+    :raises Refused: see ``stream_connection.new_stream``.
     """
     open_stream: StreamOpener | None = request.environ.get("wsgi.stream")
     if open_stream is None:

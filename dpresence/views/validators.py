@@ -97,9 +97,7 @@ def same_origin(request: Request, **_: Any) -> None:
 
     :raises Forbidden: the request has an ``Origin`` that is not the audience.
     """
-    origin = request.headers.get("Origin")
-    if origin is not None and origin != request.shared.settings.identity.audience:
-        raise Forbidden("Origin: not a page of this service")
+    request.check_origin()
 
 
 def is_operator(request: Request, account: Account) -> bool:
