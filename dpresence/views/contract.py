@@ -16,6 +16,7 @@ from ..contract import Contract, Document
 from ..registry import KEY
 from ..request import Request
 from . import cornice_service, templates
+from .headers import REVALIDATED
 from .pages import for_browsers, page, redirect_to_audience
 
 openapi = cornice_service("openapi", "/__api__")
@@ -65,7 +66,7 @@ def get_docs(request: Request) -> Response:
 
 def _answer(document: Document) -> Response:
     response = Response(document.body, content_type="application/json", charset=None, conditional_response=True)
-    response.etag, response.cache_control = document.etag, "public, no-cache"
+    response.etag, response.cache_control = document.etag, REVALIDATED
     return response
 
 

@@ -22,6 +22,8 @@ _ALWAYS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 _YEAR = 31_536_000
+REVALIDATED = "public, no-cache"
+"""``Cache-Control`` of files that caches store and check for a new version at each use."""
 
 
 def page_policy(audience: str, form_target: str = "") -> str:

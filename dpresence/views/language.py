@@ -14,6 +14,7 @@ from ..errors import UnknownPath, WrongField, WrongValue
 from ..request import Request
 from . import cornice_service
 from .catalogues import ENGLISH, catalogues
+from .headers import REVALIDATED
 from .validators import cookie_name, form, same_origin
 
 language = cornice_service("language", "/language")
@@ -63,7 +64,7 @@ def get_texts(request: Request) -> Response:
     if catalogue is None or catalogue.language == ENGLISH:
         raise UnknownPath()
     response = Response(catalogue.script, content_type="text/javascript", charset="utf-8", conditional_response=True)
-    response.etag, response.cache_control = catalogue.etag, "public, no-cache"
+    response.etag, response.cache_control = catalogue.etag, REVALIDATED
     return response
 
 

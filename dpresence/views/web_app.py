@@ -11,6 +11,7 @@ from pyramid.response import Response
 
 from ..request import Request
 from . import cornice_service, templates
+from .headers import REVALIDATED
 from .pages import for_browsers, page
 
 manifest = cornice_service("manifest", "/manifest.webmanifest")
@@ -18,7 +19,6 @@ service_worker = cornice_service("service worker", "/service-worker.js")
 offline = cornice_service("offline", "/offline")
 
 WORKER_POLICY = "default-src 'none'; connect-src 'self'; frame-ancestors 'none'"
-_REVALIDATED = "public, no-cache"
 _VERSION = 'const VERSION = "development";'
 _ICONS = (
     ("icon.svg", "any", "any"),
@@ -70,7 +70,7 @@ def get_offline(request: Request) -> Response:
 
 def _file(body: bytes, content_type: str) -> Response:
     response = Response(body, content_type=content_type, charset="utf-8")
-    response.headers["Cache-Control"] = _REVALIDATED
+    response.headers["Cache-Control"] = REVALIDATED
     return response
 
 
@@ -79,7 +79,7 @@ def _worker() -> bytes:
     """Return the text of the service worker. Its version is a digest of all files of the pages: a change of any makes a new worker."""
     package = files("dpresence")
     digest = sha256()
-    for folder in ("static", "templates"):
+    for folder in ("static", "templates", "languages"):
         for file in sorted(package.joinpath(folder).iterdir(), key=lambda file: file.name):
             digest.update(file.read_bytes())
     text = package.joinpath("static", "service-worker.js").read_text(encoding="utf-8")
