@@ -93,7 +93,7 @@ class StreamConnection(Connection):
         super().send_frame(frame)
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        """Queue the end of the answer after what waits; the socket is closed when it is sent."""
+        """Queue the end of the answer behind the frames that wait; the socket is closed once it is sent."""
         if self.state is OPEN:
             try:
                 last = self._stream.last_bytes(code, reason)

@@ -1,4 +1,4 @@
-"""What an application sees of a user, as a chain of links from the user's devices to that status (docs/protocol.md, section 6)."""
+"""The chain from a user's devices to the status that an application sees (docs/protocol.md, section 6)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Link(NamedTuple):
 
 
 def explain(devices: Sequence[Device], override: Status | None, grant: Grant, seen: Status) -> list[Link]:
-    """Return the chain of what an application sees. It has the devices, and each other link that is in force.
+    """Return the chain of a grant. It has the link ``devices``, and each other link that is in force.
 
     ``merge`` and ``Grant.shown`` compute it, as they compute what trackers append to feeds.
 

@@ -1,4 +1,4 @@
-"""What each application sees of a user at present, and why (docs/protocol.md, section 6)."""
+"""Explains to a user the status that each application sees at present (docs/protocol.md, section 6)."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Looks:
     def store(self) -> None:
         """Store what was counted.
 
-        :raises BackendUnavailable: the directory is unavailable; what was not stored is counted on.
+        :raises BackendUnavailable: the directory is unavailable; the counts that were not stored wait for the next call.
         """
         counts, self._counts, self._of_users = self._counts, Counter(), 0
         try:

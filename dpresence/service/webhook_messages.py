@@ -1,4 +1,4 @@
-"""The messages of a webhook: what comes next in its application's feed, as updates or as a snapshot (docs/protocol.md, section 6)."""
+"""Makes the next message of a webhook from its application's feed: updates, or a page of a snapshot (docs/protocol.md, section 6)."""
 
 from __future__ import annotations
 

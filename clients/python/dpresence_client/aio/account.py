@@ -1,4 +1,4 @@
-"""What a user sees and controls of their own account, for asyncio."""
+"""A user's own account: status, quiet hours, grants and inbox, for asyncio."""
 
 from __future__ import annotations
 
