@@ -15,13 +15,14 @@ from . import redis
 from .tracker_values import SETTINGS
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cooperative_redis():
+    """Ends with the package: other tests talk to Redis from threads."""
     with redis.cooperative():
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def redis_process(cooperative_redis):
     with redis.running() as server:
         yield server
@@ -34,7 +35,7 @@ def redis_server(redis_process):
     return redis_process
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def breakable_redis(cooperative_redis):
     with redis.running(fsync="always") as server:
         yield server
