@@ -25,6 +25,7 @@ from .identity.oidc_client import load_clients
 from .ini import load as load_settings
 from .metrics import Metrics
 from .observation import Observation
+from .pictures import Picture, load_picture
 from .private import warn_of_readers, warn_of_secrets, warn_of_writers
 from .proofs import DomainProofs
 from .push import PushServices
@@ -37,6 +38,8 @@ from .webhook_requests import WebhookRequests
 if TYPE_CHECKING:
     from .identity.development import DevelopmentIssuer
     from .identity.development_token import DevelopmentToken
+
+LOGO_BYTES = 65_536
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +86,7 @@ def check_app(ini: Mapping[str, str], here: str) -> Settings:
     if not settings.identity.development:
         _verifiers(settings, None, providers, clock)
     load_clients(settings, providers, clock)
+    _logo(settings)
     PushServices(settings, clock)
     sentry.check(settings.sentry)
     return settings
@@ -110,7 +114,15 @@ def make_registry(settings: Settings, clock: Clock, token_file: Path) -> ServerR
     services.operator_metrics.gauges, services.operator_metrics.counts = observation.gauges, observation.counts
     gate.on_wait = services.feeds.expect_reconnect
     background = Background(services, clients.providers, observation.runtime, settings)
-    return ServerRegistry(settings, clock, backends, services, clients, issuer, token, gate, background)
+    return ServerRegistry(settings, clock, backends, services, clients, _logo(settings), issuer, token, gate, background)
+
+
+def _logo(settings: Settings) -> Picture | None:
+    """Return the operator's logo.
+
+    :raises SettingError: it is unreadable, too large, or neither PNG nor SVG.
+    """
+    return load_picture(settings.pages.logo, "pages.logo", LOGO_BYTES) if settings.pages.logo else None
 
 
 def _warn_of_former_names(settings: Settings) -> None:

@@ -9,6 +9,7 @@ from .backends import Backends
 from .clock import Clock
 from .identity import Minter
 from .identity.oidc_client import Clients
+from .pictures import Picture
 from .service import Services
 from .settings import Settings
 
@@ -24,6 +25,7 @@ class Registry:
     """The long-lived objects of one application that views and channels use.
 
     :ivar clients: sign-in at OpenID Connect providers.
+    :ivar logo: the operator's logo, None without one.
     :ivar development_issuer: None in production, as is ``development_token``.
     """
 
@@ -32,6 +34,7 @@ class Registry:
     backends: Backends
     services: Services
     clients: Clients
+    logo: Picture | None
     development_issuer: Minter | None
     development_token: DevelopmentToken | None
 

@@ -25,6 +25,7 @@ SIGNING_IN = (
     Operation("GET /manifest.webmanifest", "getManifest", "The manifest of the pages as an app", "anybody", {200: bytes}),
     Operation("GET /service-worker.js", "getServiceWorker", "The service worker of the pages", "anybody", {200: bytes}),
     Operation("GET /offline", "getOffline", "The page for outages", "anybody", {200: str}, errnos=(111,), page=True),
+    Operation("GET /logo", "getLogo", "The operator's logo", "anybody", {200: bytes, 304: None}, errnos=(110,)),
     Operation("GET /login", "getLogin", "The page to sign in", "anybody", {200: str}, errnos=(115,), query=("next",), page=True),
     Operation(
         "POST /login",

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from ..errors import SettingError
+from ..pictures import load_picture
 from ..settings import ProviderSettings
 
 ICON_BYTES = 32_768
-_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +50,7 @@ def load_button(settings: ProviderSettings) -> Button:
 
     :raises SettingError: the icon is unreadable, too large, or neither PNG nor SVG.
     """
-    icon = _read(settings) if settings.icon else b""
-    return (
-        Button(icon, "image/png" if icon.startswith(_PNG) else "image/svg+xml", settings.color.lower()) if icon or settings.color else PLAIN
-    )
-
-
-def _read(settings: ProviderSettings) -> bytes:
-    key = f"oidc.{settings.name}.icon: must be a PNG or SVG file of up to {ICON_BYTES} bytes"
-    try:
-        with Path(settings.icon).open("rb") as opened:
-            icon = opened.read(ICON_BYTES + 1)
-    except OSError as error:
-        raise SettingError(f"{key} ({error.strerror})") from None
-    if len(icon) > ICON_BYTES:
-        raise SettingError(f"{key} (it is larger)")
-    if not icon.startswith(_PNG) and not (icon.lstrip(b"\xef\xbb\xbf\r\n\t ").startswith((b"<svg", b"<?xml", b"<!--")) and b"<svg" in icon):
-        raise SettingError(f"{key} (it is neither)")
-    return icon
+    if not settings.icon:
+        return Button(color=settings.color.lower()) if settings.color else PLAIN
+    icon = load_picture(settings.icon, f"oidc.{settings.name}.icon", ICON_BYTES)
+    return Button(icon.data, icon.content_type, settings.color.lower())

@@ -1,4 +1,4 @@
-"""The operator's name and links on the pages."""
+"""The operator's name, logo and links on the pages."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from .declaration import setting
 
 @dataclass(frozen=True, slots=True)
 class PagesSettings:
-    """The operator's name and links, which every page shows (docs/pages.md)."""
+    """The operator's name, logo and links, which every page shows (docs/pages.md)."""
 
     operator: str = setting(
         "",
         "Name of the person or organization that runs the service, in the header and the footer of the pages; empty: dpresence.",
         check=allowed.title,
         allowed="up to 64 visible characters",
+    )
+    logo: str = setting(
+        "",
+        "File with the operator's logo, PNG or SVG, of up to 64 KiB, shown 24 pixels high in the header; empty: that of dpresence.",
+        allowed="a file",
     )
     privacy_url: str = setting(
         "",

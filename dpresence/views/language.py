@@ -14,6 +14,7 @@ from ..errors import UnknownPath, WrongField, WrongValue
 from ..request import Request
 from . import cornice_service
 from .catalogues import ENGLISH, catalogues
+from .compression import compress
 from .headers import REVALIDATED
 from .validators import cookie_name, form, same_origin
 
@@ -65,7 +66,7 @@ def get_texts(request: Request) -> Response:
         raise UnknownPath()
     response = Response(catalogue.script, content_type="text/javascript", charset="utf-8", conditional_response=True)
     response.etag, response.cache_control = catalogue.etag, REVALIDATED
-    return response
+    return compress(request, response)
 
 
 def _cookie(request: Request) -> str:

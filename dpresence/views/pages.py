@@ -13,6 +13,7 @@ from pyramid.renderers import render_to_response
 from pyramid.response import Response
 
 from ..errors import Refused, UnknownPath
+from ..pictures import Picture
 from ..request import Request
 from ..service.accounts import csrf_token
 from ..settings import PagesSettings
@@ -38,6 +39,7 @@ class Visitor:
     :param csrf: CSRF token of the session, None without one.
     :param here: path of the page, without ``root``.
     :param pages: the operator's name and links.
+    :param logo: the operator's logo, None without one.
     :param catalogue: the texts in the language of the page.
     :param catalogues: those of all languages.
     :param chosen: the language that the person has chosen; empty if the browser's wish decides.
@@ -47,6 +49,7 @@ class Visitor:
     root: str
     here: str
     pages: PagesSettings
+    logo: Picture | None
     development: bool
     catalogue: Catalogue
     catalogues: Collection[Catalogue]
@@ -85,7 +88,7 @@ def _visitor(request: Request, look: bool) -> Visitor:
     here = request.environ["PATH_INFO"]  # ``request.path`` fails where it is no text
     texts = catalogues()
     languages = texts[request.locale_name], texts.values(), chosen_language(request)
-    visitor = Visitor(request.script_name, here, settings.pages, settings.identity.development, *languages)
+    visitor = Visitor(request.script_name, here, settings.pages, request.shared.logo, settings.identity.development, *languages)
     cookie = request.cookies.get(cookie_name(request), "")
     known = getattr(request, "validated", {})  # missing if a tween refused the request
     account = known.get("account") if "session" in known else None

@@ -9,6 +9,7 @@ from pyramid.response import Response
 from pyramid.static import static_view
 
 from ..request import Request
+from .compression import compress
 from .headers import REVALIDATED
 
 FOR_ANYBODY = re.compile(r"presence(-[a-z]+)?\.js")
@@ -19,7 +20,7 @@ _files = static_view("dpresence:static", cache_max_age=None, use_subpath=True)
 
 def get_file(context: object, request: Request) -> Response:
     """Return a file, or 304 if the client's copy is current."""
-    response = _files(context, request)
+    response = compress(request, _files(context, request))
     response.headers["Cache-Control"] = REVALIDATED
     if FOR_ANYBODY.fullmatch("/".join(request.subpath)):
         response.headers.update({"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"})

@@ -11,6 +11,7 @@ from pyramid.response import Response
 
 from ..request import Request
 from . import cornice_service, templates
+from .compression import compress
 from .headers import REVALIDATED
 from .pages import for_browsers, page
 
@@ -51,13 +52,13 @@ def get_manifest(request: Request) -> Response:
             for file, sizes, use in _ICONS
         ],
     }
-    return _file(msgspec.json.encode(document), "application/manifest+json")
+    return _file(request, msgspec.json.encode(document), "application/manifest+json")
 
 
 @service_worker.get()
 def get_service_worker(request: Request) -> Response:
     """Return the service worker, with the version of the pages in it."""
-    response = _file(_worker(), "text/javascript")
+    response = _file(request, _worker(), "text/javascript")
     response.headers["Content-Security-Policy"] = WORKER_POLICY
     return response
 
@@ -68,10 +69,10 @@ def get_offline(request: Request) -> Response:
     return page(request, templates.Offline())
 
 
-def _file(body: bytes, content_type: str) -> Response:
+def _file(request: Request, body: bytes, content_type: str) -> Response:
     response = Response(body, content_type=content_type, charset="utf-8")
     response.headers["Cache-Control"] = REVALIDATED
-    return response
+    return compress(request, response)
 
 
 @cache

@@ -87,6 +87,7 @@ def test_no_key_tells_its_value_where_that_may_be_a_secret(key: str) -> None:
         "outbound.ca_file",
         "push.key_file",
         "pages.operator",
+        "pages.logo",
         "browserid.a.example.keys",
     )
     assert any(key in text and "\n" not in text for text in found) or key in free or key in SERVER or key == "browserid.issuers"

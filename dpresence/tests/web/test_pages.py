@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from webob import Request
+from webob import Request, Response
 
 from dpresence import views
-from dpresence.errors import BackendUnavailable
+from dpresence.errors import BackendUnavailable, SettingError
 from dpresence.tests.web.support import Browser, World, ko, refusal
 
 HTML = {"Accept": "text/html"}
@@ -59,6 +60,34 @@ def test_every_page_names_the_operator_with_their_links(make_world: Callable[...
         )
 
 
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 80 20"><path d="M0 0h1v1z"/></svg>'
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (32).to_bytes(4, "big") + (64).to_bytes(4, "big")
+
+
+@pytest.mark.parametrize(("logo", "kind", "width"), [(SVG, "image/svg+xml", 96), (PNG, "image/png", 12)])
+def test_the_operators_logo_is_on_every_page_and_has_its_place_before_it_is_loaded(
+    make_world: Callable[..., World], tmp_path: Path, logo: bytes, kind: str, width: int
+) -> None:
+    (tmp_path / "logo").write_bytes(logo)
+    world = make_world(pages__logo=str(tmp_path / "logo"))
+    assert f'<img src="/logo" alt="" height="24" width="{width}">' in world.browser()("GET", "/nowhere", **HTML).text
+    answer = world.browser()("GET", "/logo")
+    assert (answer.body, answer.content_type, answer.headers["X-Content-Type-Options"]) == (logo, kind, "nosniff")
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert world.browser()("GET", "/logo", If_None_Match=answer.headers["ETag"]).status_int == 304
+
+
+def test_without_a_logo_there_is_none(world: World) -> None:
+    assert refusal(world.browser()("GET", "/logo")) == (404, ko(110, "not found"))
+    assert 'src="/static/icon.svg"' in world.browser()("GET", "/", **HTML).text
+
+
+def test_a_logo_that_is_no_picture_stops_the_start(make_world: Callable[..., World], tmp_path: Path) -> None:
+    (tmp_path / "logo").write_bytes(b"GIF89a")
+    with pytest.raises(SettingError, match=r"^pages\.logo: must be a PNG or SVG file of up to 65536 bytes \(it is neither\)$"):
+        make_world(pages__logo=str(tmp_path / "logo"))
+
+
 def test_a_session_that_is_over_is_nobodys(world: World) -> None:
     ann = world.person(ANN)
     world.clock.advance(43_201)
@@ -86,6 +115,44 @@ def test_files_are_looked_at_again_each_time(world: World) -> None:
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         again = browser("GET", f"/static/{name}", If_Modified_Since=answer.headers["Last-Modified"])
         assert (again.status_int, again.body) == (304, b"")
+
+
+def raw(world: World, path: str, **headers: str) -> Response:
+    """Return an answer as it is sent: WebTest would unpack it."""
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    answer = Request.blank(path, headers=given).get_response(world.browser().web.app)
+    answer.body  # noqa: B018  reads and closes the file
+    return answer
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/style.css", "/static/page.js", "/static/texts-de.js", "/service-worker.js", "/manifest.webmanifest"]
+)
+def test_files_are_compressed_for_clients_that_accept_it(world: World, path: str) -> None:
+    plain, packed = raw(world, path), raw(world, path, Accept_Encoding="gzip, br")
+    assert (plain.content_encoding, plain.headers["Vary"]) == (None, "Accept-Encoding")
+    assert (packed.content_encoding, packed.headers["Vary"]) == ("gzip", "Accept-Encoding")
+    assert packed.content_length < plain.content_length and gzip.decompress(packed.body) == plain.body
+    for refused in ("", "br", "gzip;q=0", "identity"):
+        assert raw(world, path, Accept_Encoding=refused).content_encoding is None, refused
+
+
+def test_a_compressed_copy_is_revalidated_and_a_part_of_a_file_is_not_compressed(world: World) -> None:
+    for path, name, condition in (
+        ("/static/style.css", "Last-Modified", "If_Modified_Since"),
+        ("/static/texts-de.js", "ETag", "If_None_Match"),
+    ):
+        known = {condition: raw(world, path, Accept_Encoding="gzip").headers[name]}
+        assert raw(world, path, Accept_Encoding="gzip", **known).status_int == 304
+    part = raw(world, "/static/style.css", Accept_Encoding="gzip", Range="bytes=0-9")
+    assert (part.status_int, len(part.body), part.content_encoding) == (206, 10, None)
+    tags = {raw(world, "/static/texts-de.js", Accept_Encoding=encoding).etag for encoding in ("gzip", "")}
+    assert len(tags) == 2, "a cache never mixes the two"
+
+
+def test_no_page_and_no_data_is_compressed(world: World) -> None:
+    for path in ("/", "/login", "/nowhere", "/__version__"):
+        assert raw(world, path, **HTML, Accept_Encoding="gzip").content_encoding is None, path
 
 
 def test_only_the_client_is_for_pages_of_other_origins(world: World) -> None:
