@@ -35,10 +35,14 @@ class Webhooks:
 
         :raises NotFound: it has none.
         """
-        found = self._directory.webhook(application.id)
+        found = self.find_or_none(application)
         if found is None:
             raise NotFound()
         return found
+
+    def find_or_none(self, application: Application) -> Webhook | None:
+        """Return the webhook of an application, None without one."""
+        return self._directory.webhook(application.id)
 
     def log(self, application: Application) -> Sequence[WebhookAttempt]:
         """Return the newest attempts, newest first."""

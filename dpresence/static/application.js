@@ -2,7 +2,7 @@
 
 import { byId, download, element, isolate } from "./dom.js";
 import { onSubmit } from "./form.js";
-import { announce, attempt, call, confirmAction, root, toServiceError } from "./page.js";
+import { announce, attempt, call, confirmAction, onClick, root, toServiceError } from "./page.js";
 import { _, parts } from "./texts.js";
 import { dayInWords, timeElement } from "./times.js";
 
@@ -29,19 +29,6 @@ const proof = byId("proof", HTMLDetailsElement);
 
 /** @param {string} field */
 const fieldText = (field) => page.querySelector(`[data-field=${field}]`)?.textContent ?? "";
-
-/**
- * Run an action when a button is clicked. The button keeps the focus, unless the action has moved it.
- * @param {string} id
- * @param {() => unknown} action
- */
-function onClick(id, action) {
-  const button = byId(id);
-  button.addEventListener("click", async () => {
-    await attempt(button, action);
-    if (document.activeElement === document.body) button.focus();
-  });
-}
 
 /**
  * Show an application. Its state determines which sections are visible.

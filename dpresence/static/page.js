@@ -149,6 +149,19 @@ export async function attempt(button, action) {
 }
 
 /**
+ * Run an action when a button is clicked. The button keeps the focus, unless the action has moved it.
+ * @param {string} id
+ * @param {() => unknown} action
+ */
+export function onClick(id, action) {
+  const button = byId(id);
+  button.addEventListener("click", async () => {
+    await attempt(button, action);
+    if (document.activeElement === document.body) button.focus();
+  });
+}
+
+/**
  * Ask for confirmation of an action that cannot be undone.
  * @param {string} title the question
  * @param {string} detail consequences of the action

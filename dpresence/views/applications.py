@@ -72,7 +72,8 @@ def get_application(request: Request) -> Response | ApplicationDetails:
         keys = [KeyBody.of(item) for item in request.services.api_keys.list(application)]
         return ApplicationDetails.of(application, keys=keys)
     audience = request.shared.settings.identity.audience
-    return page(request, templates.OneApplication(application, _state(application), audience.replace("http", "ws", 1)))
+    webhook = request.services.webhooks.find_or_none(application)
+    return page(request, templates.OneApplication(application, _state(application), webhook, audience.replace("http", "ws", 1)))
 
 
 @now.get(validators=(user, owned_application))

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from ..identity.oidc_client import OidcClient
 from ..model import Application, Grant, Pairing, Status
+from ..model.webhooks import Webhook
 from .explanations import Explanation
 
 State = Literal["registered", "validated", "active"]
@@ -94,12 +95,14 @@ class MyApps(Template):
 class OneApplication(Template):
     """The page of one application.
 
+    :param webhook: its webhook, None without one.
     :param socket: base URL of this service's websockets.
     """
 
     name = "application"
     application: Application
     state: State
+    webhook: Webhook | None
     socket: str
 
 

@@ -250,6 +250,8 @@ def kept_running(service: S) -> Iterator[S]:
 class Site:
     """An application's web site on loopback; ``pages`` is what it serves, by path, ``seen`` what it was asked for.
 
+    It accepts a POST to the paths of ``pages``.
+
     :param host: the name of this machine that it goes by.
     """
 
@@ -266,6 +268,12 @@ class Site:
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(204 if self.path in pages else 404)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
