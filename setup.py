@@ -70,6 +70,7 @@ setup(
         "publicsuffixlist>=1.0.2.20251001",
         "confusable_homoglyphs>=3.3.1,<4",  # confusables.py reads its data file
         "segno>=1.6,<2",
+        "pillow>=11.1,<14",
         "http-ece>=1.2.1,<2",
         "websockets>=13",  # frames.py unmasks by its C function
         "prometheus-client>=0.22,<1",  # choose_encoder and metrics_core

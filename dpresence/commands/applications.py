@@ -38,7 +38,12 @@ def _list(options: argparse.Namespace, context: Context) -> None:
 def _show(options: argparse.Namespace, context: Context) -> None:
     application = context.administration.application(options.appid)
     keys = [f"{key.id}, last used {key.used_on or 'never'}" for key in context.directory.keys(application.id, context.clock.now())]
-    values = {**_values(context, application), "description": application.description, "failed_checks": application.failed_checks}
+    values = {
+        **_values(context, application),
+        "description": application.description,
+        "failed_checks": application.failed_checks,
+        "icon": application.icon_path,
+    }
     context.output.show(**values, users=context.administration.users(application), api_keys=keys)
 
 
@@ -48,6 +53,10 @@ def _stop(options: argparse.Namespace, context: Context) -> None:
 
 def _start(options: argparse.Namespace, context: Context) -> None:
     _done(context, context.administration.stop(options.appid, False), "started")
+
+
+def _remove_icon(options: argparse.Namespace, context: Context) -> None:
+    _done(context, context.administration.remove_icon(options.appid), "its icon is removed")
 
 
 def _delete(options: argparse.Namespace, context: Context) -> None:
@@ -62,5 +71,6 @@ _ON_ONE = (
     ("show", "show an application", _show),
     ("stop", "deactivate an application; its developer cannot activate it", _stop),
     ("start", "let the developer of a stopped application activate it again", _start),
+    ("remove-icon", "remove the icon of an application", _remove_icon),
     ("delete", "delete an application with the grants to it", _delete),
 )

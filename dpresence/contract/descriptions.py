@@ -8,6 +8,7 @@ from .schemas import Schema
 TEXT: Schema = {"type": "string"}
 PARAMETERS: dict[str, tuple[str, Schema]] = {
     "appid": ("The application.", TEXT),
+    "version": ("The version of the icon.", TEXT),
     "notification": ("The id of the notification.", TEXT),
     "device": ("The name of the device.", TEXT),
     "subscription": ("The id of the subscription.", TEXT),
@@ -53,6 +54,7 @@ NOTES = {
     "reason in one word.",
     "postLogin": "The answer sets the session cookie. The session that the browser had before ends. An assertion is accepted once.",
     "getApplication": "A websocket handshake at this path opens the channel of an app service: see the AsyncAPI document.",
+    "putIcon": "A picture that is not square is centred on a transparent square. It is stored as WebP, 128 pixels wide, without metadata.",
     "changeApplication": "A new domain starts over: the application is neither validated nor active, and every grant is revoked.",
     "activateApplication": "Only this answer has the new API key.",
     "newKey": "The previous key works for `presence.key_overlap_seconds` more. Only this answer has the new key.",

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import errno_table
 from ..messages import Refusal
+from ..pictures import ICON_BYTES
 from ..settings import Settings
 from . import limits, webhook_operations
 from .descriptions import FORMS, HEADERS, NOTES, OPTIONAL_FIELDS, PARAMETERS, TEXT
@@ -19,6 +20,7 @@ from .tables import ERRNOS
 
 JSON, HTML, FORM = "application/json", "text/html", "application/x-www-form-urlencoded"
 EVENTS = "text/event-stream"
+PICTURES = ("image/png", "image/jpeg", "image/webp")
 EVENT: Schema = {
     "type": "object",
     "properties": {"event": {"enum": ["message", "auth", "current", "close"]}, "id": TEXT, "data": TEXT},
@@ -131,7 +133,7 @@ def _operation(operation: Operation, tag: str) -> dict[str, Any]:
         made["description"] = NOTES[operation.id]
     if operation.query:
         made["parameters"] = [_parameter(name, "query") for name in operation.query]
-    if operation.body is not None or operation.form:
+    if operation.body is not None or operation.form or operation.picture:
         made["requestBody"] = _body(operation)
     made["responses"] = _responses(operation)
     made["security"] = _security(operation)
@@ -151,6 +153,8 @@ def _body(operation: Operation) -> dict[str, Any]:
         content[FORM] = _form((*optional, *FORMS[operation.id]), FORMS[operation.id])
     elif operation.form:
         content[FORM] = _form(operation.form, operation.form)
+    if operation.picture:
+        content |= {kind: {"schema": {"type": "string", "format": "binary", "maxLength": ICON_BYTES}} for kind in PICTURES}
     return {"required": not operation.optional, "content": content}
 
 

@@ -31,6 +31,7 @@ class Operation:
         ``dict`` for a document, a tuple of the bodies of which it is one.
     :param body: the struct of the body, ``Empty`` for a call without fields; None where a body is not read.
     :param form: the fields of the HTML form that is its body; none of them may be omitted.
+    :param picture: its body is a picture.
     :param optional: the body may be omitted.
     :param errnos: the errnos of this call, besides those of its caller, its body, its path and every call.
     :param query: its query parameters (``descriptions.PARAMETERS``).
@@ -45,6 +46,7 @@ class Operation:
     answers: Mapping[int, Any]
     body: Any = None
     form: tuple[str, ...] = ()
+    picture: bool = False
     optional: bool = False
     errnos: tuple[int, ...] = ()
     query: tuple[str, ...] = ()

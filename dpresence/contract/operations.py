@@ -78,6 +78,17 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
             body=ApplicationChange,
             errnos=(110,),
         ),
+        Operation(
+            "PUT /myapps/{appid}/icon",
+            "putIcon",
+            "Replace the icon",
+            "user",
+            {200: ApplicationBody},
+            errnos=(110,),
+            picture=True,
+        ),
+        Operation("DELETE /myapps/{appid}/icon", "deleteIcon", "Remove the icon", "user", {204: None}, errnos=(110,), **_NONE),
+        Operation("GET /icons/{appid}/{version}", "getApplicationIcon", "The icon, WebP", "anybody", {200: bytes}, errnos=(110,)),
         Operation("DELETE /myapps/{appid}", "deleteApplication", "Delete an application", "user", {204: None}, errnos=(110,), **_NONE),
         Operation(
             "GET /myapps/{appid}/now",

@@ -39,6 +39,7 @@ class ApplicationBody(Struct, kw_only=True):
     :param domain_key: the text that proves the domain when ``/__presence`` answers it.
     :param proof: scheme by which the domain was validated; null while it is not validated.
     :param created_at: milliseconds since the epoch.
+    :param icon: path of the icon, below the address of this service. Omitted without one.
     """
 
     appid: str
@@ -50,6 +51,7 @@ class ApplicationBody(Struct, kw_only=True):
     proof: Literal["https", "http"] | None
     active: bool
     created_at: int
+    icon: str | UnsetType = UNSET
 
     @classmethod
     def of(cls, item: Application, **more: Any) -> Self:
@@ -67,6 +69,7 @@ class ApplicationBody(Struct, kw_only=True):
             "proof": item.validated_scheme,
             "active": item.active,
             "created_at": item.created_at,
+            "icon": item.icon_path or UNSET,
         }
         return cls(**{**fields, **more})
 

@@ -47,17 +47,21 @@ class GrantRequest(Struct, forbid_unknown_fields=True):
 
 
 class GrantQuestion(Struct):
-    """The answer to ``GET /grant/<appid>``: the application that asks for the grant (section 6)."""
+    """The answer to ``GET /grant/<appid>``: the application that asks for the grant (section 6).
+
+    :param icon: path of its icon, below the address of this service. Omitted without one.
+    """
 
     appid: str
     name: str
     domain: str
     description: str
+    icon: str | UnsetType = UNSET
 
     @classmethod
     def of(cls, item: Application) -> Self:
         """Return what a user is shown of an application before they grant it access."""
-        return cls(item.id, item.name, item.domain, item.description)
+        return cls(item.id, item.name, item.domain, item.description, item.icon_path or UNSET)
 
 
 class NewGrant(Struct):
@@ -137,6 +141,7 @@ class ListedGrant(GrantBody):
     :param looks: the days of the last 30, since the grant, on which the application looked, newest first.
     :param sees: the status that the application sees now; null if a backend is unavailable.
     :param why: the chain that ends in ``sees``; empty if a backend is unavailable.
+    :param icon: path of the application's icon, below the address of this service. Omitted without one.
     """
 
     name: str
@@ -145,6 +150,7 @@ class ListedGrant(GrantBody):
     looks: list[LooksBody]
     sees: Status | None
     why: list[LinkBody]
+    icon: str | UnsetType = UNSET
 
 
 class GrantPage(Struct):

@@ -135,6 +135,7 @@ class Application:
     :param check_at: when the validated domain is checked again, milliseconds; None while it is not validated.
     :param failed_checks: number of consecutive checks that have failed.
     :param stopped: the operator has stopped the application; it cannot be activated.
+    :param icon: version of its icon; None without one.
     """
 
     id: str
@@ -149,11 +150,17 @@ class Application:
     check_at: int | None = None
     failed_checks: int = 0
     stopped: bool = False
+    icon: str | None = None
 
     @property
     def valid_domain(self) -> bool:
         """True if the domain key was found on the domain."""
         return self.validated_scheme is not None
+
+    @property
+    def icon_path(self) -> str | None:
+        """Path of the icon below the address of this service; None without one."""
+        return self.icon and f"/icons/{self.id}/{self.icon}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from .failures import Failures
 from .fan_out import FanOut
 from .feeds import Feeds
 from .grants import Grants
+from .icons import Icons
 from .inboxes import Inboxes
 from .looks import Looks
 from .notifications import Notifications
@@ -119,6 +120,7 @@ class Services:
     ) -> None:
         directory, tracker = backends.directory, backends.tracker
         self.applications = Applications(directory, tracker, self.outbox, self.metrics, settings, clock)
+        self.icons = Icons(directory, clock)
         self.domain_checks = DomainChecks(directory, proofs, self.outbox, self.metrics, settings.outbound, clock)
         self.api_keys = ApiKeys(directory, self.grants, failures, self.metrics, settings.presence, clock)
         self.overview = Overview(directory, tracker, self.feeds, self.looks, self.hub, clock)

@@ -116,6 +116,12 @@ class Administration:
             self.note(f"started application {appid}", appid)
         return application
 
+    def remove_icon(self, appid: str) -> Application:
+        """Remove the icon of an application. Its developer may set another one."""
+        application = _found(self._directory.set_icon(appid, None), appid)
+        self.note(f"removed the icon of application {appid}", appid)
+        return application
+
     def delete(self, appid: str) -> Application:
         """Delete an application; its users' grants end and its channels are closed."""
         application = self.application(appid)

@@ -1,5 +1,6 @@
 // The page of one application for its developer: proof, activation, keys, changes (docs/protocol.md, section 6).
 
+import { manageIcon } from "./application-icon.js";
 import { byId, download, element, isolate } from "./dom.js";
 import { onSubmit } from "./form.js";
 import { announce, attempt, call, confirmAction, onClick, root, toServiceError } from "./page.js";
@@ -140,6 +141,8 @@ onSubmit(byId("edit", HTMLFormElement), async (fields) => {
   if (moves) location.reload();
   else announce(_("Saved."));
 });
+
+manageIcon(path);
 
 onClick("delete", async () => {
   const title = _("Delete %(domain)s, %(name)s?", { domain: fieldText("domain"), name: isolate(fieldText("name")) });

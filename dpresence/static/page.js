@@ -71,7 +71,7 @@ export function toServiceError(error) {
  * Make a REST call with the session's cookie and CSRF token.
  * @param {string} method
  * @param {string} path
- * @param {unknown} [body] sent as JSON
+ * @param {unknown} [body] a file, or what is sent as JSON
  * @returns {Promise<any>} the answer's JSON; null if it is empty
  * @throws {ServiceError}
  */
@@ -79,10 +79,12 @@ export async function call(method, path, body) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json" };
   if (csrf) headers["X-CSRF-Token"] = csrf;
-  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const isFile = body instanceof Blob;
+  if (body !== undefined) headers["Content-Type"] = isFile ? body.type : "application/json";
+  const sent = isFile || body === undefined ? body : JSON.stringify(body);
   let answer, result;
   try {
-    answer = await fetch(root + path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store" });
+    answer = await fetch(root + path, { method, headers, body: sent, cache: "no-store" });
     const text = await answer.text();
     result = text ? JSON.parse(text) : null;
   } catch {

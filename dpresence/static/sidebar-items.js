@@ -1,5 +1,6 @@
 // The items of the lists of the sidebar: devices, applications with a grant, notifications.
 
+import { applicationSign } from "./application-sign.js";
 import { labelInWords } from "./device-words.js";
 import { element, isolate, webAddress } from "./dom.js";
 import { explanation } from "./sidebar-explanation.js";
@@ -7,12 +8,10 @@ import { statusWord, wasStatus } from "./status-words.js";
 import { _, parts } from "./texts.js";
 import { dayInWords, momentInWords, timeElement } from "./times.js";
 
-const HUES = 12; // docs/design.md
-
 /** @typedef {{device: string, status: string, connected: boolean, since: number}} Device `since` is in milliseconds */
 /** @typedef {{device: string, client: string, last_used: number | null}} PairedDevice `last_used` is in milliseconds */
 /**
- * @typedef {{appid: string, name: string, domain: string, paused: boolean, quiet: boolean, shows: string, until: number | null, granted_at: number, last_looked: string | null, push: boolean, looks: Looks[], sees: string | null, why: Link[]}} Grant
+ * @typedef {{appid: string, name: string, domain: string, paused: boolean, quiet: boolean, shows: string, until: number | null, granted_at: number, last_looked: string | null, push: boolean, looks: Looks[], sees: string | null, why: Link[], icon?: string}} Grant
  *   `granted_at` is in milliseconds, `last_looked` is a day
  */
 /** @typedef {"browser" | "phone" | "program" | "terminal" | "other"} Kind */
@@ -140,16 +139,6 @@ export function deviceItems({ devices, paired, known }, own, outdated, actions) 
 }
 
 /**
- * Return the sign of an application: the first letter of its domain, in a hue that its id chooses, as `hue_of` in `views/templates.py`.
- * @param {string} appid
- * @param {string} domain
- */
-function applicationSign(appid, domain) {
-  const hue = [...appid].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % HUES;
-  return element("span", { class: "sign", "data-hue": String(hue), "aria-hidden": "true" }, domain[0].toUpperCase());
-}
-
-/**
  * Return the item of an application with a grant.
  * @param {Grant} grant
  * @param {GrantActions} actions
@@ -172,7 +161,7 @@ export function grantItem(grant, { pause, show, keep, push, revoke }) {
     explanation(grant),
     element("p", { class: "row" }, ...buttons),
   ];
-  return element("li", { class: "signed" }, applicationSign(appid, domain), element("div", { class: "stack" }, ...about));
+  return element("li", { class: "signed" }, applicationSign(grant), element("div", { class: "stack" }, ...about));
 }
 
 /**

@@ -38,6 +38,7 @@ def includeme(config: Configurator) -> None:
         "provider",
         "signin",
         "applications",
+        "icons",
         "webhooks",
         "grants",
         "notifications",

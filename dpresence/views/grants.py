@@ -41,7 +41,6 @@ def get_grant(request: Request) -> Response | GrantQuestion:
     granted = next(matching, None)
     template = templates.Question(
         application=application,
-        hue=templates.hue_of(application.id),
         redirect=redirect or "",
         granted=granted,
         form_token=form_token_of(request),
@@ -138,4 +137,5 @@ def _listed(explained: ExplainedGrant) -> ListedGrant:
         looks=[LooksBody.of(looks) for looks in item.looks],
         sees=chain[-1].status if chain else None,
         why=[LinkBody(*link) for link in chain],
+        icon=item.application.icon_path or UNSET,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -20,7 +21,7 @@ from ..settings import PagesSettings
 from .catalogues import Catalogue, catalogues
 from .headers import page_policy
 from .language import chosen_language
-from .templates import Template
+from .templates import Template, sign
 from .validators import cookie_name, is_operator
 
 
@@ -66,7 +67,7 @@ def page(request: Request, template: Template, *, status: int = 200, form_target
     """
     visitor = _visitor(request, look=status < 500)
     texts = visitor.catalogue
-    functions = {"_": texts.gettext, "gettext": texts.gettext, "ngettext": texts.ngettext}
+    functions = {"_": texts.gettext, "gettext": texts.gettext, "ngettext": texts.ngettext, "sign": partial(sign, visitor.root)}
     values = {**_variables(visitor), **_variables(template), **functions}
     response = render_to_response(f"dpresence:templates/{template.name}.jinja2", values, request=request)
     response.status_int = status

@@ -21,9 +21,15 @@ HUES = 12
 """Number of hues of the signs of applications (docs/design.md)."""
 
 
-def hue_of(appid: str) -> int:
-    """Return the number of the hue of an application's sign; ``static/sidebar-items.js`` computes the same."""
-    return sum(appid.encode()) % HUES
+def sign(root: str, application: Application) -> Markup:
+    """Return the sign of an application: its icon, else the first letter of its domain; ``static/application-sign.js`` makes the same.
+
+    :param root: path of this service, without a final slash.
+    """
+    if application.icon:
+        return Markup('<img class="sign" src="{}{}" alt="" width="40" height="40">').format(root, application.icon_path)
+    hue = sum(application.id.encode()) % HUES
+    return Markup('<span class="sign" data-hue="{}" aria-hidden="true">{}</span>').format(hue, application.domain[0].upper())
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +116,12 @@ class OneApplication(Template):
 class Question(Template):
     """The question whether to grant an application access.
 
-    :param hue: see ``hue_of``.
     :param granted: the existing grant, if there is one.
     :param status: merged status of the user's connected devices, None without any.
     """
 
     name = "grant"
     application: Application
-    hue: int
     redirect: str
     granted: Grant | None
     form_token: str

@@ -74,6 +74,14 @@ class ApplicationStore(ABC):
         """Delete an application with its keys and grants; return the grants that ended, None if the application does not exist."""
 
     @abstractmethod
+    def set_icon(self, appid: str, icon: bytes | None, requester: Requester | None = None) -> Application | None:
+        """Store the icon of an application, or remove it, and return the application; None if it does not exist."""
+
+    @abstractmethod
+    def icon(self, appid: str, version: str) -> bytes | None:
+        """Return the icon of an application; None if it has none of this version."""
+
+    @abstractmethod
     def activate(self, appid: str, key: ApiKey, requester: Requester | None = None) -> bool:
         """Activate an application with ``key`` as its only key, in one transaction; return False if it is already active.
 

@@ -12,9 +12,9 @@ from .columns import Text, metadata, part_of, partial_index
 from .webhook_tables import webhook_attempts, webhooks
 
 __all__ = [
-    "Text", "accounts", "api_keys", "application_looks", "applications", "device_credentials", "grant_looks", "grants", "inbox",
-    "known_devices", "metadata", "notifications", "outbox", "pairings", "provider_logouts", "push_subscriptions", "pushes",
-    "received_unseen", "service", "sessions", "tickets", "used_assertions", "webhook_attempts", "webhooks",
+    "Text", "accounts", "api_keys", "application_icons", "application_looks", "applications", "device_credentials", "grant_looks",
+    "grants", "inbox", "known_devices", "metadata", "notifications", "outbox", "pairings", "provider_logouts", "push_subscriptions",
+    "pushes", "received_unseen", "service", "sessions", "tickets", "used_assertions", "webhook_attempts", "webhooks",
 ]  # fmt: skip
 
 service = Table(
@@ -165,7 +165,15 @@ applications = Table(
     Column("check_at", BigInteger, index=True),
     Column("failed_checks", Integer, nullable=False),
     Column("stopped", Boolean, nullable=False, server_default=false()),
+    Column("icon", Text),  # version of the icon
     Index(None, "owner", "id"),
+)
+
+application_icons = Table(
+    "application_icons",
+    metadata,
+    Column("appid", Text, part_of("applications"), primary_key=True),
+    Column("data", LargeBinary, nullable=False),
 )
 
 api_keys = Table(

@@ -10,7 +10,7 @@ from selenium.webdriver.common.keys import Keys
 from dpresence.tests.live.clients import Person
 
 from .accessibility import Axe
-from .conftest import Scene
+from .conftest import STATIC, Scene
 from .support import Browser
 
 pytestmark = pytest.mark.browser
@@ -186,8 +186,24 @@ def test_the_file_can_be_copied_and_downloaded(browser: Browser, scene: Scene, h
 # -- changes
 
 
-def test_a_new_name_is_saved_and_a_new_domain_starts_over(browser: Browser, scene: Scene, home: str) -> None:
+def choose_icon(browser: Browser, home: str, appid: str) -> None:
+    """Choose a file that is no picture, then a picture; remove the icon, and choose it again."""
+    browser.settled()
+    browser.find("#icon").send_keys(str(STATIC / "style.css"))
+    browser.wait(lambda it: shown(it, "#icon-error").startswith("This file is no picture"))
+    browser.find("#icon").send_keys(str(STATIC / "icon-512.png"))
+    browser.wait(lambda it: it.run("return document.querySelector('#sign img')?.naturalWidth") == 128)
+    assert shown(browser, "#icon-error") == ""
+    browser.click("Remove the icon")
+    browser.wait(lambda it: shown(it, "#sign") == "L" and browser.run("return document.activeElement.id") == "icon")
+    browser.find("#icon").send_keys(str(STATIC / "icon-512.png"))
+    browser.wait(lambda it: it.count("#sign img") == 1 and "The icon is saved." in it.text())
+    assert browser.find("#sign img").get_attribute("src").startswith(f"{home}/icons/{appid}/")
+
+
+def test_an_icon_and_a_new_name_are_saved_and_a_new_domain_starts_over(browser: Browser, scene: Scene, home: str) -> None:
     appid, _ = start(browser, scene, email="tim@example.org")
+    choose_icon(browser, home, appid)
     owner = Person(home, "tim@example.org")
     Person(home, "una@example.org").call("POST", f"/grant/{appid}")
     browser.find("#edit [name=name]").send_keys(" of Hamburg", Keys.ENTER)

@@ -25,6 +25,23 @@ class ApplicationContract:
         assert backend.application("app-1") == app
         assert backend.application("app-2") is None
 
+    def test_an_icon_is_stored_replaced_and_removed(self, backend, app):
+        first = backend.set_icon("app-1", b"first")
+        assert backend.application("app-1") == first and backend.icon("app-1", first.icon) == b"first"
+        second = backend.set_icon("app-1", b"second")
+        assert (backend.icon("app-1", first.icon), backend.icon("app-1", second.icon)) == (None, b"second")
+        assert backend.icon("app-2", second.icon) is None
+        assert backend.set_icon("app-1", None) == app
+        assert (backend.icon("app-1", second.icon), backend.icon("app-1", "None")) == (None, None)
+        assert backend.set_icon("app-9", b"first") is None
+
+    def test_an_icon_ends_with_its_application_and_stays_with_another_domain(self, backend, app):
+        version = backend.set_icon("app-1", b"icon").icon
+        moved, _ = backend.move_application("app-1", {"domain": "go.example.org"})
+        assert moved.icon == version and backend.icon("app-1", version) == b"icon"
+        backend.delete_application("app-1")
+        assert backend.icon("app-1", version) is None
+
     def test_a_developer_has_a_limit_of_applications(self, backend, jane, app):
         backend.add_application(replace(app, id="app-2"), 2)
         with pytest.raises(TooMany):

@@ -36,6 +36,7 @@ CHANGES = {
     "answer_pairing": lambda it, jane, who: it.answer_pairing(PAIRING.code, NOW, jane.id, True, who),
     "add_application": lambda it, jane, who: it.add_application(replace(APPLICATION, id="app-2", owner=jane.id), 100, who),
     "change_application": lambda it, jane, who: it.change_application("app-1", {"name": "Go"}, None, who),
+    "set_icon": lambda it, jane, who: it.set_icon("app-1", b"icon", who),
     "move_application": lambda it, jane, who: it.move_application("app-1", {"domain": "go.example.org"}, who),
     "delete_application": lambda it, jane, who: it.delete_application("app-1", who),
     "activate": lambda it, jane, who: it.activate("app-1", KEY, who),

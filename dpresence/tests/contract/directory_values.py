@@ -105,6 +105,8 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "move_application": lambda it: it.move_application(APPLICATION.id, {"domain": "x.example.org"}),
     "claim_checks": lambda it: it.claim_checks(NOW, LATER, 10),
     "delete_application": lambda it: it.delete_application("app-1"),
+    "set_icon": lambda it: it.set_icon("app-1", b"icon"),
+    "icon": lambda it: it.icon("app-1", "1"),
     "activate": lambda it: it.activate("app-1", KEY),
     "add_key": lambda it: it.add_key(KEY, NOW),
     "key": lambda it: it.key("key-1", NOW),

@@ -28,6 +28,7 @@ def fill(database: Database) -> SqlDirectory:
     ann, bob = person(directory, "ann"), person(directory, "Zoë")
     made = application(directory, ann)
     directory.change_application(made.id, {"validated_scheme": "https", "active": True})
+    directory.set_icon(made.id, b"\x00\xffRIFF")
     grant(directory, made, bob)
     directory.add_session(Session(b"\x00\xff", bob.id, NOW, 2 * NOW))
     directory.end_sessions(ann.id)

@@ -16,14 +16,14 @@ FOLDER = Path(dpresence.__file__).parent / "templates"
 KINDS = {kind.name: kind for kind in Template.__subclasses__()}
 
 
-OF_I18N = {"gettext", "ngettext", "_trans"}
-"""Names that the extension for translations adds to a parsed template."""
+FUNCTIONS = {"gettext", "ngettext", "_trans", "sign"}
+"""Functions of all pages, and the name that the extension for translations adds to a parsed template."""
 
 
 def variables(name: str) -> set[str]:
     parsed = Environment(autoescape=True, extensions=["jinja2.ext.i18n"]).parse((FOLDER / f"{name}.jinja2").read_text())
     included = {path.rpartition("/")[2].removesuffix(".jinja2") for path in meta.find_referenced_templates(parsed) if path} - {"base"}
-    return set.union(meta.find_undeclared_variables(parsed) - OF_I18N, *map(variables, included))
+    return set.union(meta.find_undeclared_variables(parsed) - FUNCTIONS, *map(variables, included))
 
 
 def names(kind: type) -> set[str]:

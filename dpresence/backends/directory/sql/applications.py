@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, true, update
 
 from ....errors import Conflict, DomainNotValidated, NotFound, TooMany
 from ....model import ApiKey, Application, Grant
 from ...sql.engine import Database
-from ...sql.tables import api_keys, applications, grants
+from ...sql.tables import api_keys, application_icons, applications, grants
 from ...sql.transactions import nondurable, reading, transaction
 from .. import Requester
 from ..applications import ApplicationStore
@@ -19,6 +20,9 @@ from . import outbox
 from .requester_checks import check_owner, lock_account, lock_own_application
 from .rows import APPLICATIONS, GRANTS, KEYS
 from .webhooks import delete_webhook
+
+_VERSION_LENGTH = 32
+"""Length of the version of an icon, in hexadecimal digits."""
 
 
 class SqlApplications(ApplicationStore):
@@ -100,6 +104,21 @@ class SqlApplications(ApplicationStore):
         outbox.add(connection, appid, "dropped", appid=appid)
         APPLICATIONS.delete(connection, applications.c.id == appid)
         return ended
+
+    @transaction()
+    def set_icon(self, connection: Connection, appid: str, icon: bytes | None, requester: Requester | None = None) -> Application | None:
+        check_owner(connection, appid, requester)
+        version = None if icon is None else sha256(icon).hexdigest()[:_VERSION_LENGTH]
+        changed = _change(connection, {"icon": version}, applications.c.id == appid)
+        connection.execute(delete(application_icons).where(application_icons.c.appid == appid))
+        if changed is not None and icon is not None:
+            connection.execute(insert(application_icons).values(appid=appid, data=icon))
+        return changed
+
+    @reading()
+    def icon(self, connection: Connection, appid: str, version: str) -> bytes | None:
+        query = select(application_icons.c.data).join(applications, applications.c.id == application_icons.c.appid)
+        return connection.scalar(query.where(application_icons.c.appid == appid, applications.c.icon == version))
 
     @transaction()
     def activate(self, connection: Connection, appid: str, key: ApiKey, requester: Requester | None = None) -> bool:
