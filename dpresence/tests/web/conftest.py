@@ -18,10 +18,17 @@ from dpresence.tests.web.support import App, Browser, ProofServer, World
 
 
 @pytest.fixture(scope="session")
-def proof() -> Iterator[ProofServer]:
+def proof_server() -> Iterator[ProofServer]:
     server = ProofServer()
     yield server
     server.close()
+
+
+@pytest.fixture
+def proof(proof_server: ProofServer) -> ProofServer:
+    """The proof server, as it was at its start."""
+    proof_server.forget()
+    return proof_server
 
 
 @pytest.fixture(autouse=True)
@@ -94,10 +101,10 @@ def user(world: World, app: App) -> str:
 
 
 @pytest.fixture(scope="session")
-def shared(proof: ProofServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def shared(proof_server: ProofServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A service for tests that are only refused: nothing in it changes, and no address is limited."""
     many = {"channels__failures_per_minute": "100000", "channels__registrations_per_hour": "100000"}
-    world = World(proof, str(tmp_path_factory.mktemp("shared")), **many)
+    world = World(proof_server, str(tmp_path_factory.mktemp("shared")), **many)
     yield world
     world.close()
 

@@ -34,9 +34,7 @@ class ProofServer:
     """The web server of an application's developer, on 127.0.0.1."""
 
     def __init__(self) -> None:
-        self.answer: tuple[int, str] = (200, "")
-        self.paths: list[str] = []
-        self.posted: list[tuple[dict[str, str], bytes]] = []
+        self.forget()
         proof = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -62,6 +60,12 @@ class ProofServer:
         self.domain = f"127.0.0.1:{self._server.server_port}"
         self.other_domain = f"localhost:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    def forget(self) -> None:
+        """Forget all requests, and what to answer."""
+        self.answer: tuple[int, str] = (200, "")
+        self.paths: list[str] = []
+        self.posted: list[tuple[dict[str, str], bytes]] = []
 
     def close(self) -> None:
         self._server.shutdown()
