@@ -15,7 +15,7 @@ from gevent.pool import Pool
 from gevent.socket import socket as GeventSocket
 from geventwebsocket.server import WebSocketServer
 
-from .channels.first_request import FirstRequest
+from .channels.first_request import FirstRequest, FirstRequests
 from .channels.handshake import Gate, Ticker, WebsocketHandler
 from .errors import SettingError
 from .private import warn_of_readers
@@ -52,7 +52,7 @@ class Server(WebSocketServer):
         super().__init__(where, application, spawn=pool, log=None, error_log=log, **tls)
         self.gate = gate
         self.ticker = Ticker(gate)
-        self._first_requests: set[FirstRequest] = set()
+        self._first_requests = FirstRequests(gate, self._hand_over)
         self._next_full_warning_at = 0.0
 
     def init_socket(self) -> None:
@@ -104,7 +104,7 @@ class Server(WebSocketServer):
         if self.ssl_enabled:
             super().do_handle(sock, address)
         elif self.gate.enter(sock, address[0]):
-            self._first_requests.add(FirstRequest(self.gate, sock, address, self._hand_over, self._first_requests.discard))
+            self._first_requests.add(sock, address)
         else:
             self._warn_full("a connection was refused: too many connections")
             with suppress(OSError):
@@ -114,7 +114,6 @@ class Server(WebSocketServer):
 
     def _hand_over(self, first: FirstRequest) -> None:
         """Have the handler read a request that is not an ordinary handshake, in a greenlet."""
-        self._first_requests.discard(first)
         sock = GeventSocket(first.sock.family, first.sock.type, first.sock.proto, first.sock.detach())
         self.gate.plain.replace(first.sock, sock)
         try:  # without ``do_handle``: a server that is draining has none any more, and the hub must not wait for the pool
@@ -181,8 +180,7 @@ class Server(WebSocketServer):
         for connection in list(self.gate.connections):
             connection.abort()
         self.ticker.stop()
-        for first in list(self._first_requests):
-            first.close()
+        self._first_requests.close()
         self.stop(timeout=1)
         if self.gate.connections:
             log.warning("%d channels did not end in time", len(self.gate.connections))

@@ -80,6 +80,23 @@ class Connection(ConnectionBase):
         except BaseException:
             self.fail()
 
+    def start_watched(self, sock: Any) -> None:
+        """Take over the plain socket of an upgraded request that ``Readiness`` watches already. Must be called in the event loop.
+
+        The channel's ``opened`` is called at once, and not in a run, which would be a tenth of what a sign-in costs.
+        """
+        channel = self.channel
+        assert channel is not None
+        self.state = State.OPEN
+        try:
+            self.attach(sock)
+            self.start_receiving(channel.limits, self._gate.settings.presence.ping_seconds, self._now())
+            self._gate.readiness.pass_on(sock.fileno(), self)
+            self._reading_paused, self._opened = False, True
+            self.call_guarded(channel.opened, self)
+        except BaseException:
+            self.fail()
+
     def tick(self, now: float) -> float:
         """Check the deadlines, and return when the next one is.
 
@@ -132,30 +149,30 @@ class Connection(ConnectionBase):
             self.fail()
 
     def _handle_small(self, data: bytes) -> bool:
-        """Handle ``data`` in the event loop if it is one small message or pong; return False, without any effect, if not.
+        """Handle ``data`` if it is one message or pong in a read of its own; return False, without any effect, if not.
 
-        Nearly every read is an update or a pong that takes this path. It saves the switch to a greenlet and back, and the parser. Whatever
-        is not ordinary, also what is to be refused, is handled by a run (docs/decisions/0023-small-updates-in-the-hub.md).
+        Nearly every read is an update or a pong, which is handled in the event loop. It saves the switch to a greenlet and back, and the
+        parser. Whatever is not ordinary, also what is to be refused, is handled by a run (docs/decisions/0023-small-updates-in-the-hub.md).
         """
         channel = self.channel
         if channel is None or self.state is not OPEN or self.discards:
             return False
-        now, full_at = self._gate.clock.monotonic(), self.frames_full_at
+        now = self._gate.clock.monotonic()
         payload = self.small_text(data, now)
         if payload is None:
             return self.take_pong(data, now)
         try:
             answer = channel.try_message(payload, now)
-            if answer is None:
-                self.frames_full_at = full_at
-                return False
-            self.frame_count += 1
             if answer:
                 self.send_frame(answer)
         except BaseException:  # as ``call_guarded``
             self.log_failure()
             self.close(CloseCode.INTERNAL_ERROR, "internal error")
-        if self._suspended:
+            answer = b""
+        self.frame_count += 1
+        if answer is None:
+            self.start_run(partial(self._run_message, payload))
+        elif self._suspended:
             self._unread = False
             self.suspend_run()  # there is no run; ``resume`` ends the suspension as if there were one
         return True
@@ -178,6 +195,13 @@ class Connection(ConnectionBase):
         while self._handle_data(data or self.receive()) and not self._suspended:
             gevent.sleep(DISCARD_SECONDS if self.discards else 0)
             data = b""
+        self.finish_run()
+
+    def _run_message(self, payload: bytes) -> None:
+        """Handle a message that was a read of its own, without the parser: a sign-in has one."""
+        self._unread = False
+        if self.channel is not None:
+            self.call_guarded(self.channel.message, payload.decode())
         self.finish_run()
 
     def _run_resumed(self) -> None:

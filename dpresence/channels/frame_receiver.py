@@ -45,12 +45,11 @@ class FrameReceiver:
         self._parser.feed(data)
 
     def small_text(self, data: bytes, now: float) -> bytes | None:
-        """Return the payload of ``data`` if it is exactly one small text frame that neither ``Parser`` nor the rate refuses; else None.
+        """Return the payload of ``data`` if it is exactly one ASCII text frame that neither ``Parser`` nor the rate refuses; else None.
 
-        This takes a token. If the channel does not handle the frame, the caller restores ``frames_full_at`` and calls ``feed`` with
-        the same data.
+        This takes a token.
         """
-        payload = small_text(data) if self._parser is None else None
+        payload = small_text(data, self._limits.message_bytes) if self._parser is None else None
         if payload is None:
             return None
         if self.frames_full_at <= now:  # as ``_take_frame``, without the calls

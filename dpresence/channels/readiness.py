@@ -44,6 +44,10 @@ class Readiness:
         self._connections[file] = connection
         self._epoll.register(file, _READ)
 
+    def pass_on(self, file: int, connection: Readable) -> None:
+        """Have a watched socket belong to another connection, without a call of the kernel."""
+        self._connections[file] = connection
+
     def unwatch(self, file: int) -> None:
         """Stop watching a socket. Idempotent."""
         if 0 <= file < len(self._connections) and self._connections[file] is not None:

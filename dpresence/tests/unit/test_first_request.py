@@ -11,14 +11,17 @@ import gevent
 import pytest
 from gevent import socket
 
-from dpresence.channels.first_request import MAX_HEADS, FirstRequest, ordinary_handshake
+from dpresence.channels.channel import Channel, ChannelConnection
+from dpresence.channels.first_request import FirstRequest, FirstRequests
+from dpresence.channels.frame_limits import frame_limits
 from dpresence.channels.gate import Gate
 from dpresence.channels.http import MAX_UNREAD_BYTES
+from dpresence.channels.ordinary_handshake import MAX_HEADS, ordinary_handshake
 from dpresence.errors import BackendUnavailable, SlowDown
 from dpresence.metrics import Metrics
 from dpresence.settings import ChannelSettings, IdentitySettings, Settings
 from dpresence.tests.support import FakeClock
-from dpresence.tests.waiting import PATIENCE_SECONDS
+from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 PEER = "198.51.100.1"
 LIMITS = ChannelSettings(accept_rate=1.0, accept_burst=4, unsigned_per_address=2, request_rate=1.0, request_burst=3)
@@ -28,15 +31,33 @@ REQUEST = (
 )
 
 
-class Channel:
-    """Attributes of a channel that a connection stores."""
+class Opened(Channel):
+    """A channel that does nothing.
+
+    :ivar connection: as ``opened`` got it.
+    """
+
+    limits = frame_limits(1000, 10.0, 10, 10)
+    connection: ChannelConnection
+
+    def opened(self, connection: ChannelConnection) -> None:
+        self.connection = connection
+
+    def message(self, text: str) -> None:
+        raise NotImplementedError
+
+    def closed(self, code: int, clean: bool) -> None:
+        pass
+
+    def tick(self) -> float:
+        return 0.0
 
 
 def make(limits: ChannelSettings = LIMITS, path: str = "") -> Gate:
     clock = FakeClock()
     identity = IdentitySettings(audience="https://presence.example", path=path)
     gate = Gate(dataclasses.replace(Settings(), channels=limits, identity=identity), clock, Metrics(clock))
-    gate.direct_channels["/presence"] = Channel  # type: ignore[assignment]
+    gate.direct_channels["/presence"] = Opened
     return gate
 
 
@@ -51,7 +72,7 @@ def open_one(gate: Gate, path: bytes = b"/presence") -> bool:
 def test_an_ordinary_handshake_has_its_channel_and_its_answer() -> None:
     found = ordinary_handshake(make(), PEER, REQUEST % b"/presence" + b"behind it")
     assert found is not None
-    assert isinstance(found.connection.channel, Channel)
+    assert isinstance(found.connection.channel, Opened)
     assert found.connection.address == PEER
     assert (found.line, found.size) == ("GET /presence HTTP/1.1", len(REQUEST % b"/presence"))
     assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n" in found.answer
@@ -144,21 +165,66 @@ def test_a_channel_that_cannot_be_made_is_left_to_the_handler() -> None:
     def fail() -> Channel:
         raise RuntimeError("a bug in a channel")
 
-    gate.direct_channels["/presence"] = fail  # type: ignore[assignment]
+    gate.direct_channels["/presence"] = fail
     assert not open_one(gate)
 
 
-def test_an_internal_error_at_the_switch_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = make()
-    ended: list[Any] = []
+def plain_connection(gate: Gate) -> tuple[list[FirstRequest], _socket.socket, socket.socket]:
+    """Return a list, and both ends of a connection that the gate has registered."""
     ours, peer = socket.socketpair()
     sock = _socket.socket(fileno=ours.detach())
     sock.setblocking(False)
     gate.plain.enter(sock, PEER)
+    return [], sock, peer
+
+
+def test_an_internal_error_at_the_switch_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = make()
+    ended, sock, peer = plain_connection(gate)
     monkeypatch.setattr(gate, "add", lambda connection: 1 / 0)
-    FirstRequest(gate, sock, (PEER, 1), ended.append, ended.append)
+    FirstRequests(gate, ended.append).add(sock, (PEER, 1))
     with peer, gevent.Timeout(PATIENCE_SECONDS):
         peer.sendall(REQUEST % b"/presence")
         with pytest.raises(ConnectionResetError):  # the request was not read
             peer.recv(100)
-    assert len(ended) == 1 and len(gate.plain) == 0 and not gate.connections
+    assert not ended and len(gate.plain) == 0 and not gate.connections
+
+
+def test_a_handshake_opens_the_channel_at_once_and_is_registered_in_the_kernel_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = make()
+    handed_over, sock, peer = plain_connection(gate)
+    watched: list[int] = []
+    watch = gate.readiness.watch
+
+    def counted(file: int, connection: Any) -> None:
+        watched.append(file)
+        watch(file, connection)
+
+    monkeypatch.setattr(gate.readiness, "watch", counted)
+    FirstRequests(gate, handed_over.append).add(sock, (PEER, 1))
+    with peer, gevent.Timeout(PATIENCE_SECONDS):
+        peer.sendall(REQUEST % b"/presence")
+        assert peer.recv(1000).startswith(b"HTTP/1.1 101")
+        (connection,) = gate.connections
+        assert connection.channel.connection is connection  # type: ignore[attr-defined]
+        assert watched == [sock.fileno()] and not handed_over
+        connection.abort()
+        eventually(lambda: not gate.connections)
+    assert watched == watched[:1]
+
+
+def test_connections_that_send_nothing_are_handed_over_in_their_order() -> None:
+    gate = make(dataclasses.replace(LIMITS, handshake_seconds=0.05))  # type: ignore[arg-type]
+    handed_over, *first = plain_connection(gate)
+    _, *second = plain_connection(gate)
+    requests = FirstRequests(gate, handed_over.append)
+    requests.add(first[0], (PEER, 1))
+    gate.clock.advance(0.04)  # type: ignore[attr-defined]
+    requests.add(second[0], (PEER, 2))
+    gate.clock.advance(0.02)  # type: ignore[attr-defined]
+    eventually(lambda: len(handed_over) == 1)
+    gate.clock.advance(0.04)  # type: ignore[attr-defined]
+    eventually(lambda: len(handed_over) == 2)
+    assert [request.address[1] for request in handed_over] == [1, 2]
+    for sock in (*first, *second):
+        sock.close()

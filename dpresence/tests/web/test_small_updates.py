@@ -15,6 +15,7 @@ from gevent import socket
 from dpresence.channels.connection import Connection
 from dpresence.channels.connection_scheduler import IDLE, ConnectionScheduler
 from dpresence.channels.device import DeviceChannel
+from dpresence.channels.frame_receiver import FrameReceiver
 from dpresence.tests.live.support import frame
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 from dpresence.tests.web.support import App, World, updates
@@ -56,6 +57,10 @@ SCRIPTS: dict[str, list[Any]] = {
     "control frames": [frame(9, b"x"), frame(10, b"x"), AWAY],
     "a length in the wrong form": [b"\x81\xfe\x00\x02abcd{}", ONLINE],
     "125 and 126 bytes": [frame(1, AWAY_TEXT.ljust(125)), ONLINE, frame(1, AWAY_TEXT.ljust(126)), ONLINE],
+    "more than 125 bytes": [update(id="x" * 60), update("unavailable", id="x" * 40 + "\u00e9"), update(id="x" * 99, email="e"), AWAY],
+    "the longest message": [frame(1, AWAY_TEXT.ljust(16384)), frame(1, AWAY_TEXT.ljust(16385)), ONLINE],
+    "more than the length": [frame(1, AWAY_TEXT.ljust(126)) + b"\x81", ONLINE[1:], AWAY],
+    "a long length that is short": [b"\x81\xfe\x00\x7dabcd" + bytes(125), ONLINE],
     "a message that is too long": [frame(1, AWAY_TEXT.ljust(20_000)), ONLINE],
     "invalid UTF-8": [AWAY, frame(1, AWAY_TEXT[:-2] + b'\xff"}'), ONLINE],
     "invalid UTF-8 in a name": [frame(1, b'{"\xff": 1}'), ONLINE],
@@ -151,14 +156,15 @@ def transcript(world: World, app: App, script: list[Any]) -> tuple[list[bytes], 
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_both_paths_answer_the_same_bytes_and_append_the_same_updates(world, app, monkeypatch, name):
+def test_all_ways_answer_the_same_bytes_and_append_the_same_updates(world, app, monkeypatch, name):
     script = SCRIPTS[name]
     world.grant(ANN, app)
     transcript(world, app, [])  # the first sign-in takes a token of the user's rate more than the next ones
     at_once = transcript(world, app, script)
-    with monkeypatch.context() as patch:
-        patch.setattr(DeviceChannel, "try_message", lambda self, payload, now: None)
-        assert transcript(world, app, script) == at_once
+    for owner, part in ((DeviceChannel, "try_message"), (FrameReceiver, "small_text")):  # then in a run; then in a run by the parser
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, part, lambda self, payload, now: None)
+            assert transcript(world, app, script) == at_once
     assert any(at_once[0]), "the script is answered"
 
 
@@ -188,6 +194,12 @@ def test_ordinary_updates_start_no_greenlet(device, runs):
     for step in (AWAY, ONLINE, update(id="a"), update("offline"), ONLINE, update("unavailable", device="phone")):
         assert b'"OK"' in device.play(step)
     assert not runs
+
+
+def test_a_message_in_a_read_of_its_own_needs_no_parser(device, monkeypatch):
+    monkeypatch.setattr(FrameReceiver, "feed", lambda self, data, now: 1 / 0)
+    for step in (update(id="x" * 99), frame(1, b'{"action": "ack", "notifications": []}'), update(assertion="x" * 200), AWAY):
+        assert b'{"result"' in device.play(step)
 
 
 @pytest.mark.parametrize(("applications", "most"), [(1, 30), (5, 46)])
