@@ -20,6 +20,7 @@ from ..clock import Clock
 from ..errors import BackendUnavailable, DomainNotValidated, NotActive, NotFound, SlowDown, WrongValue
 from ..model import Application, Grant, GrantSet
 from .outbox import Outbox
+from .scheduling import call_together
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -54,6 +55,18 @@ class _Cache:
                 return grants
             if user in self._grants:  # a concurrent load has stored them
                 return self._grants[user]
+
+    def load_all(self, users: Collection[str]) -> None:
+        """Load the grants of some users in one call."""
+        tokens = {user: self._loading.setdefault(user, object()) for user in users}
+        try:
+            found = self._directory.grants_of_users(users)
+        finally:
+            valid = [user for user, token in tokens.items() if self._loading.get(user) is token]
+            for user in valid:
+                del self._loading[user]
+        for user in valid:
+            self._store(user, found[user])
 
     def _store(self, user: str, grants: GrantSet) -> None:
         """Store grants. A full cache discards its oldest tenth at once: finding the first key of a dict again and again is slow."""
@@ -152,7 +165,7 @@ class Grants:
         :raises NotFound: neither is the case.
         """
         if self._directory.grant(appid, user) is None:
-            pending = self._directory.outbox(user, 0, _ENTRIES)
+            pending = self._directory.outbox([user], 0, _ENTRIES)
             if not any(entry.kind == "revoked" and entry.appid == appid for entry in pending):
                 raise NotFound()
 
@@ -242,20 +255,25 @@ class Grants:
 
     def publish_changed(self, entries: Sequence[OutboxEntry]) -> None:
         """Publish changed grants to the applications. What waited for the end of a pause is shown in the inbox, then delivered."""
-        for user, grants in self._publish(entries, self._tracker.append_current_status).items():
-            for grant in grants:
-                if not grant.paused:
-                    self._mailbox.release(user, grant.puid)
-                    if grant.push:
-                        self._directory.release_pushes([grant.puid])
-            self._tracker.signal("mail", user)
+        published = self._publish(entries, self._tracker.append_current_status)
+        resumed = [grant for grants in published.values() for grant in grants if not grant.paused]
+        if resumed:
+            self._mailbox.release([(grant.user, grant.puid) for grant in resumed])
+        pushed = [grant.puid for grant in resumed if grant.push]
+        if pushed:
+            self._directory.release_pushes(pushed)
+        call_together(partial(self._tracker.signal, "mail"), published)
 
     def publish_override(self, entries: Sequence[OutboxEntry]) -> None:
         """Publish the status of users whose override has changed."""
-        for user in dict.fromkeys(entry.user for entry in entries):
-            self._cache.invalidate(user)
+
+        def publish(user: str) -> None:
             self.apply(user, partial(self._tracker.apply_override, user))
             self._tracker.signal("grants", user)
+
+        users = dict.fromkeys(entry.user for entry in entries)
+        self._reload(users)
+        call_together(publish, users)
 
     def _publish(self, entries: Sequence[OutboxEntry], publish: Callable[[Grant, int], None]) -> Mapping[str, Sequence[Grant]]:
         """Publish the current state of grants to their applications; return them by user. The grants of a user are loaded once.
@@ -265,20 +283,30 @@ class Grants:
         puids: dict[str, set[str]] = {}
         for entry in entries:
             puids.setdefault(entry.user, set()).add(entry.detail)
-        published = {}
-        for user, changed in puids.items():
-            self._cache.invalidate(user)
-            published[user] = self.apply(user, partial(_publish_some, changed, publish))
+
+        def publish_of(user: str) -> tuple[str, Sequence[Grant]]:
+            published = self.apply(user, partial(_publish_some, puids[user], publish))
             self._tracker.signal("grants", user)
-        return published
+            return user, published
+
+        self._reload(puids)
+        return dict(call_together(publish_of, puids))
+
+    def _reload(self, users: Collection[str]) -> None:
+        for user in users:
+            self._cache.invalidate(user)
+        self._cache.load_all(users)
 
     def publish_revoked(self, entries: Sequence[OutboxEntry]) -> None:
         """Publish the end of grants to their applications, and delete the notifications that waited."""
         ended = [Grant(entry.appid, entry.detail, entry.user, granted_at=0, since=0) for entry in entries]
-        for entry, grant in zip(entries, ended, strict=True):
-            self._cache.invalidate(entry.user)
-            self._tracker.signal("grants", entry.user)
-            self._tracker.revoked(grant, entry.revision)
+        users = dict.fromkeys(entry.user for entry in entries)
+        for user in users:
+            self._cache.invalidate(user)
+        call_together(partial(self._tracker.signal, "grants"), users)
+        call_together(
+            lambda change: self._tracker.revoked(*change), [(grant, entry.revision) for entry, grant in zip(entries, ended, strict=True)]
+        )
         self._mailbox.purge_grants(ended)
 
 

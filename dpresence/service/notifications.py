@@ -186,7 +186,7 @@ class Notifications:
             each.revoked = True
         for each in accepted:
             if each.grant.paused and not each.revoked and not existing[each.grant.puid].paused:
-                self._mailbox.release(each.grant.user, each.grant.puid)
+                self._mailbox.release([(each.grant.user, each.grant.puid)])
 
     def _send(self, accepted: Sequence[_Accepted]) -> None:
         """Send stored notifications: at once if the application may know whether they were delivered, else after the answer."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import chain, groupby
+from itertools import groupby
 
 from gevent.lock import BoundedSemaphore
 
@@ -44,17 +44,13 @@ class Outbox:
 
     def apply_now(self, *owners: str) -> None:
         """Apply the entries of accounts or applications now, those of one in order. A sweep retries those that fail."""
-        after = dict.fromkeys(owners, 0)
+        after = 0
         with suppress(BackendUnavailable):
-            while after:
-                pages = {owner: self._directory.outbox(owner, last, _PAGE) for owner, last in after.items()}
-                entries = sorted(chain(*pages.values()), key=lambda entry: entry.id)
-                for start in range(0, len(entries), _PAGE):
-                    if self._apply(entries[start : start + _PAGE], only_until_failure=True):
-                        return
-                    if len(entries) >= _PAGE:
-                        yield_to_loop()
-                after = {owner: page[-1].id for owner, page in pages.items() if len(page) == _PAGE}
+            while entries := self._directory.outbox(owners, after, _PAGE):
+                if self._apply(entries, only_until_failure=True) or len(entries) < _PAGE:
+                    return
+                after = entries[-1].id
+                yield_to_loop()
 
     def sweep(self) -> None:
         """Apply the entries that existed at the last sweep. The process that wrote newer entries applies them itself, unless it is the

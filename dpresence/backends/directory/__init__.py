@@ -8,7 +8,7 @@ The interface is divided by subject, and so is each folder that implements it fo
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ...measures import StoreMeasures
 from ...model import DirectoryVersion
@@ -97,10 +97,10 @@ class Directory(
         """Release all resources. No method may be called afterwards."""
 
     @abstractmethod
-    def outbox(self, owner: str | None, after: int, limit: int) -> Sequence[OutboxEntry]:
+    def outbox(self, owners: Collection[str] | None, after: int, limit: int) -> Sequence[OutboxEntry]:
         """Return up to ``limit`` entries with an id greater than ``after``, oldest first.
 
-        :param owner: return only the entries of this account or application; None for all.
+        :param owners: return only the entries of these accounts or applications; None for all.
         """
 
     @abstractmethod

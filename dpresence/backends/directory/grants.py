@@ -36,6 +36,10 @@ class GrantStore(ABC):
         """Return every grant of a user, oldest first, with the revision of their account."""
 
     @abstractmethod
+    def grants_of_users(self, users: Collection[str]) -> dict[str, GrantSet]:
+        """Return what ``grants_of_user`` returns, by user."""
+
+    @abstractmethod
     def grants_with_applications(self, user: str, after: str, limit: int) -> Sequence[GrantWithApplication]:
         """Return up to ``limit`` grants of a user, with their applications, in order of application id, starting after ``after``."""
 

@@ -100,8 +100,11 @@ class Inbox(ABC):
         """Delete all entries that are not held; return how many."""
 
     @abstractmethod
-    def release(self, user: str, puid: str) -> None:
-        """Show the held entries of a grant, as the newest ones; delete those that have expired or exceed ``held``."""
+    def release(self, queues: Sequence[tuple[str, str]]) -> None:
+        """Show the held entries of grants, as the newest ones; delete those that have expired or exceed ``held``.
+
+        :param queues: user and PUID of each grant.
+        """
 
     @abstractmethod
     def trim(self, queues: Sequence[tuple[str, str]]) -> None:

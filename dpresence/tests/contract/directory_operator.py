@@ -32,6 +32,6 @@ class OperatorContract:
 
     def test_a_note_is_an_entry_of_the_outbox(self, backend):
         number = backend.note("started application chess", "chess")
-        (entry,) = backend.outbox("chess", 0, 10)
+        (entry,) = backend.outbox(["chess"], 0, 10)
         assert (entry.id, entry.kind, entry.detail) == (number, "note", "started application chess")
         assert backend.version().revision == number

@@ -15,7 +15,7 @@ from .directory_values import LATER, NOW, SESSION, TICKET, application, grant, p
 
 def pending(backend: Directory, owner: str | None = None) -> list[tuple[str, str, str, str, int]]:
     """Return the entries without their ids and owners."""
-    return [(one.kind, one.user, one.appid, one.detail, one.revision) for one in backend.outbox(owner, 0, 100)]
+    return [(one.kind, one.user, one.appid, one.detail, one.revision) for one in backend.outbox(None if owner is None else [owner], 0, 100)]
 
 
 def clear(backend: Directory) -> None:
@@ -169,7 +169,7 @@ class OutboxContract:
         assert (first.owner, second.owner) == (jane.id, joe.id)
         assert list(backend.outbox(None, 0, 1)) == [first]
         assert list(backend.outbox(None, first.id, 10)) == [second]
-        assert list(backend.outbox(joe.id, 0, 10)) == [second]
+        assert list(backend.outbox([joe.id], 0, 10)) == [second]
 
     def test_entries_that_were_carried_out_are_gone_and_may_be_cleared_again(self, backend, chess, jane, joe):
         grant(backend, chess, jane)

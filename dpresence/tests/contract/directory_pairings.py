@@ -111,7 +111,7 @@ class PairingContract:
         assert backend.credential(b"c1", NOW) is None
         assert [one.hash for one in backend.credentials(user, NOW)] == [b"c2"]
         assert not backend.family_exists(TICKET.family)
-        (entry,) = backend.outbox(user, 0, 10)
+        (entry,) = backend.outbox([user], 0, 10)
         assert (entry.kind, entry.detail, entry.revision) == ("device", PAIRING.device, got.account.revision)
 
     def test_devices_of_other_names_and_users_keep_theirs(self, backend):

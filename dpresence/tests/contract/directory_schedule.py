@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import event, update
 
+from dpresence.backends.sql.tables import grants
 from dpresence.errors import SessionEnded
 from dpresence.messages import Hours, parse
 from dpresence.model import Grant, GrantSet, encode_hours
@@ -26,6 +30,27 @@ def later() -> str | None:
     """Return hours that begin in some hours."""
     hour = time.gmtime(NOW / 1000).tm_hour
     return hours(f"{(hour + 4) % 24:02}:00", f"{(hour + 5) % 24:02}:00")
+
+
+def quieten(backend, user: str, stored: str | None) -> None:
+    """Give a user's grants quiet hours that nobody has followed yet."""
+    backend.database.run(lambda connection: connection.execute(update(grants).where(grants.c.user == user).values(hours=stored)))
+
+
+@contextmanager
+def statements(backend) -> Iterator[list[str]]:
+    """Give a list that each statement of the database is added to."""
+    found: list[str] = []
+
+    def add(connection, cursor, statement, *rest) -> None:
+        found.append(statement.split(" IN ")[0])  # without the number of values
+
+    engine = backend.database._engine
+    event.listen(engine, "before_cursor_execute", add)
+    try:
+        yield found
+    finally:
+        event.remove(engine, "before_cursor_execute", add)
 
 
 class ScheduleContract:
@@ -78,6 +103,33 @@ class ScheduleContract:
         backend.set_override(jane.id, "unavailable", PAST)
         backend.set_override(jane.id, "unavailable", None)
         assert list(backend.due(10)) == []
+
+    def test_the_changes_of_many_accounts_take_as_many_statements_as_those_of_one(self, backend, jane):
+        chess, go = application(backend, jane), application(backend, jane, "app-2")
+        people = [person(backend, f"p{number}") for number in range(21)]
+        for number, one in enumerate(people):
+            for game in (chess, go):
+                grant(backend, game, one, f"{game.id}-{number}")
+            backend.change_grant(chess.id, one.id, {"until": PAST}, NOW)
+            backend.change_grant(go.id, one.id, {"hours": later()}, NOW)
+            backend.set_override(one.id, "unavailable", PAST)
+        for one in people[:20]:  # as if the hours had begun since
+            quieten(backend, one.id, hours())
+        clear(backend)
+        with statements(backend) as for_one:
+            backend.make_due_changes([people[0].id])
+        others = list(backend.due(100))
+        with statements(backend) as for_many:
+            assert sorted(backend.make_due_changes(others)) == sorted(one.id for one in people[1:])
+        assert for_one == for_many and len(for_many) < 15, for_many
+        assert [(entry[0], entry[3]) for entry in pending(backend, people[1].id)] == [
+            ("override", ""),
+            ("revoked", "app-1-1"),
+            ("changed", "app-2-1"),
+        ]
+        assert {revision for *_, revision in pending(backend, people[1].id)} == {backend.account(people[1].id).revision}
+        assert {grant.quiet for one in people[:20] for grant in backend.grants_of_user(one.id).grants} == {True}
+        assert not backend.grant(go.id, people[20].id).paused and list(backend.due(10)) == []
 
     # -- grants that end
 

@@ -115,6 +115,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "add_grant": lambda it: it.add_grant(GRANT),
     "grant": lambda it: it.grant("app-1", "jane"),
     "grants_by_puid": lambda it: it.grants_by_puid("app-1", ["puid-1"]),
+    "grants_of_users": lambda it: it.grants_of_users(["jane"]),
     "grants_of_user": lambda it: it.grants_of_user("jane"),
     "grants_with_applications": lambda it: it.grants_with_applications("jane", "", 10),
     "add_looks": lambda it: it.add_looks([LookCount("app-1", "puid-1", "2026-11-22", "rest", 1)]),
@@ -136,7 +137,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "leased_webhook": lambda it: it.leased_webhook("app-1", "a"),
     "record_attempt": lambda it: it.record_attempt(WebhookAttempt("app-1", NOW, "webhook.test", "delivered", 200, "", 1)),
     "webhook_attempts": lambda it: it.webhook_attempts("app-1", 10),
-    "outbox": lambda it: it.outbox("jane", 0, 10),
+    "outbox": lambda it: it.outbox(["jane"], 0, 10),
     "clear_outbox": lambda it: it.clear_outbox([1]),
     "revoke": lambda it: it.revoke("app-1", "jane"),
 }

@@ -82,7 +82,7 @@ CALLS: dict[str, Callable[[Mailbox], Any]] = {
     "mark_read_until": lambda it: it.mark_read_until("jane", "a"),
     "remove_entry": lambda it: it.remove_entry("jane", "a"),
     "clear_inbox": lambda it: it.clear_inbox("jane"),
-    "release": lambda it: it.release("jane", "puid-of-app-1"),
+    "release": lambda it: it.release([("jane", "puid-of-app-1")]),
     "trim": lambda it: it.trim([("jane", "puid-of-app-1")]),
     "inbox_records": lambda it: list(it.inbox_records()),
     "restore_inbox": lambda it: it.restore_inbox([KEPT]),

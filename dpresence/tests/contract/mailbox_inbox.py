@@ -120,22 +120,22 @@ class MailboxInboxContract:
         assert shown(backend) == ["b"] and unread(backend) == [] and kept(backend) == ["a", "b", "c", "d"]
         assert backend.clear_inbox("jane") == 1
         push(backend, "e")
-        backend.release("jane", PUID)
+        backend.release([("jane", PUID)])
         assert unread(backend) == ["c", "a", "e"]
-        backend.release("jane", PUID)
+        backend.release([("jane", PUID)])
         assert shown(backend) == ["c", "a", "e"]
 
     def test_what_would_not_have_been_delivered_is_never_shown(self, backend, pass_by):
         push(backend, held("a", ttl_ms=SHORT), *[held(f"{n}") for n in range(130)], limit=100)
         pass_by(SHORT)
         assert kept(backend) == [f"{n}" for n in range(30, 130)]
-        backend.release("jane", PUID)
+        backend.release([("jane", PUID)])
         assert shown(backend) == [f"{n}" for n in reversed(range(30, 130))]
 
     def test_what_was_received_before_its_release_is_shown_after_it(self, backend):
         push(backend, held("a"))
         settle(backend, "jane", ["a"])
-        backend.release("jane", PUID)
+        backend.release([("jane", PUID)])
         assert unread(backend) == ["a"]
 
     def test_held_entries_are_trimmed_without_those_that_are_shown(self, backend):
@@ -152,9 +152,9 @@ class MailboxInboxContract:
     def test_the_end_of_a_grant_deletes_what_is_held(self, backend):
         push(backend, "a", held("b"), held("c", appid="app-2"))
         backend.purge_grants([grant()])
-        backend.release("jane", PUID)
+        backend.release([("jane", PUID)])
         assert shown(backend) == ["a"]
-        backend.release("jane", "puid-of-app-2")
+        backend.release([("jane", "puid-of-app-2")])
         assert shown(backend) == ["c", "a"]
 
     def test_a_purge_deletes_the_whole_inbox(self, backend):
@@ -189,7 +189,7 @@ class MailboxInboxContract:
         backend.restore_inbox(before)
         assert sorted(map(str, backend.inbox_records())) == sorted(map(str, before)) and len(before) == 4
         assert shown(backend) == ["b", "a"] and unread(backend) == ["b"]
-        backend.release("jane", PUID)
+        backend.release([("jane", PUID)])
         assert unread(backend) == ["c", "b"]
 
     @pytest.mark.parametrize("hours", [-1, 1])

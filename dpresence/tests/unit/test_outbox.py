@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import gevent
 import pytest
@@ -18,8 +18,8 @@ class Entries:
         self.stored = [OutboxEntry(number, "ann", kind, "ann", "", "", 0) for number, kind in enumerate(kinds, 1)]
         self.deleted: list[list[int]] = []
 
-    def outbox(self, owner: str | None, after: int, limit: int) -> Sequence[OutboxEntry]:
-        return [entry for entry in self.stored if entry.id > after and owner in (None, entry.owner)][:limit]
+    def outbox(self, owners: Collection[str] | None, after: int, limit: int) -> Sequence[OutboxEntry]:
+        return [entry for entry in self.stored if entry.id > after and (owners is None or entry.owner in owners)][:limit]
 
     def clear_outbox(self, ids: Sequence[int]) -> None:
         self.deleted.append(list(ids))

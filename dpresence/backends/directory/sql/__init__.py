@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, delete, func, select, update
 
@@ -108,8 +108,8 @@ class SqlDirectory(
         self.database.close()
 
     @reading(urgent=True)
-    def outbox(self, connection: Connection, owner: str | None, after: int, limit: int) -> Sequence[OutboxEntry]:
-        return outbox.read(connection, owner, after, limit)
+    def outbox(self, connection: Connection, owners: Collection[str] | None, after: int, limit: int) -> Sequence[OutboxEntry]:
+        return outbox.read(connection, owners, after, limit)
 
     @transaction()
     def note(self, connection: Connection, text: str, owner: str) -> int:

@@ -23,12 +23,12 @@ from .looks import looks_at
 from .requester_checks import lock_account
 from .rows import APPLICATIONS, GRANTS
 
-_GRANTS_OF_USER = Statement(  # a single statement, so that the revision matches the grants
+_SETS = (  # a single statement, so that the revision matches the grants
     select(accounts.c.revision, accounts.c.override, *GRANTS.query.selected_columns)
     .join_from(accounts, grants, grants.c.user == accounts.c.id, isouter=True)
-    .where(accounts.c.id == bindparam("user"))
     .order_by(grants.c.granted_at, grants.c.puid)
 )
+_GRANTS_OF_USER = Statement(_SETS.where(accounts.c.id == bindparam("user")))
 _GRANT_TIMES = Statement(
     select(grants.c.puid, grants.c.granted_at)
     .where(grants.c.appid == bindparam("application"), grants.c.puid > bindparam("after"))
@@ -77,10 +77,14 @@ class SqlGrants(GrantStore):
 
     @reading(urgent=True, single=True)
     def grants_of_user(self, connection: Connection, user: str) -> GrantSet:
-        rows = _GRANTS_OF_USER.rows(connection, user=user)
-        if not rows:
-            return GrantSet(ERASED, ())
-        return GrantSet(rows[0][0], tuple(_cached(user, *row[2:]) for row in rows if row[2] is not None), rows[0][1])
+        return _grant_set(user, _GRANTS_OF_USER.rows(connection, user=user))
+
+    @reading(urgent=True)
+    def grants_of_users(self, connection: Connection, users: Collection[str]) -> dict[str, GrantSet]:
+        found: dict[str, list[Sequence[Any]]] = {user: [] for user in users}
+        for *row, user in connection.execute(_SETS.add_columns(accounts.c.id).where(accounts.c.id.in_(users))):
+            found[user].append(row)
+        return {user: _grant_set(user, rows) for user, rows in found.items()}
 
     @reading()
     def grants_with_applications(self, connection: Connection, user: str, after: str, limit: int) -> Sequence[GrantWithApplication]:
@@ -128,6 +132,12 @@ class SqlGrants(GrantStore):
         if grant is not None:
             schedule.delete_grant(connection, grant)
         return grant
+
+
+def _grant_set(user: str, rows: Sequence[Sequence[Any]]) -> GrantSet:
+    if not rows:
+        return GrantSet(ERASED, ())
+    return GrantSet(rows[0][0], tuple(_cached(user, *row[2:]) for row in rows if row[2] is not None), rows[0][1])
 
 
 def _cached(user: str, appid: str, puid: str, _user: str, granted_at: int, since: int, paused: bool, shows: Shows, *rest: Any) -> Grant:

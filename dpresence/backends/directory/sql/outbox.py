@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, literal, select, text, update
 
@@ -48,9 +48,9 @@ def add_ended_family(connection: Connection, user: str, family: str, device: str
     add(connection, user, "ticket", user, detail=f"{family} {device}" if device else family, revision=revision)
 
 
-def read(connection: Connection, owner: str | None, after: int, limit: int) -> Sequence[OutboxEntry]:
+def read(connection: Connection, owners: Collection[str] | None, after: int, limit: int) -> Sequence[OutboxEntry]:
     """Return up to ``limit`` entries with an id greater than ``after``, oldest first."""
-    mine = (outbox.c.owner == owner,) if owner is not None else ()
+    mine = (outbox.c.owner.in_(owners),) if owners is not None else ()
     return ENTRIES.all(connection, outbox.c.id > after, *mine, order_by=outbox.c.id, limit=limit)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, bindparam, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from ....model import Account, Grant, next_change
 from ...sql.engine import Database
@@ -15,7 +15,7 @@ from ...sql.tables import accounts, grants
 from ...sql.transactions import reading, transaction
 from .. import Requester
 from ..schedule import ScheduleStore
-from . import outbox
+from . import due_changes, outbox
 from .requester_checks import lock_account
 from .rows import ACCOUNTS, GRANTS
 
@@ -33,9 +33,7 @@ class SqlSchedule(ScheduleStore):
         if account is None or account.hours == hours:
             return account
         connection.execute(update(accounts).where(accounts.c.id == user).values(hours=hours))
-        changed, now = replace(account, hours=hours), self.database.now(connection)
-        _follow_hours(connection, changed, now)
-        store_due_time(connection, changed, now)
+        due_changes.make(connection, [replace(account, hours=hours)], self.database.now(connection))
         return ACCOUNTS.find(connection, accounts.c.id == user)
 
     @reading(urgent=True)
@@ -47,32 +45,9 @@ class SqlSchedule(ScheduleStore):
         now = self.database.now(connection)
         found = ACCOUNTS.query.where(accounts.c.id.in_(users), accounts.c.due_at <= now).order_by(accounts.c.id)
         locked = [Account(*row) for row in connection.execute(found.with_for_update(skip_locked=True))]
-        for account in locked:
-            _make_due_changes(connection, account, now)
+        if locked:
+            due_changes.make(connection, locked, now)
         return [account.id for account in locked]
-
-
-def _make_due_changes(connection: Connection, account: Account, now: int) -> None:
-    """Make the changes that are due for an account, whose row the caller has locked."""
-    if account.override_until is not None and account.override_until <= now:
-        change_override(connection, account.id, None, None)
-        account = replace(account, override=None, override_until=None)
-    ended = (grants.c.user == account.id, grants.c.until <= now)
-    for grant in GRANTS.all(connection, *ended, order_by=grants.c.puid, for_update=True):
-        delete_grant(connection, grant)
-    _follow_hours(connection, account, now)
-    store_due_time(connection, account, now)
-
-
-def _follow_hours(connection: Connection, account: Account, now: int) -> None:
-    """Pause or resume the grants of an account, whose row the caller has locked, as the quiet hours have it now."""
-    affected = [grants.c.user == account.id]
-    if account.hours is None:  # else all of them
-        affected.append(or_(grants.c.hours.is_not(None), grants.c.quiet))
-    for grant in GRANTS.all(connection, *affected, order_by=grants.c.puid, for_update=True):
-        changed = grant.at(now, account.hours)
-        if changed != grant:
-            store_grant(connection, changed)
 
 
 def store_grant(connection: Connection, changed: Grant) -> None:

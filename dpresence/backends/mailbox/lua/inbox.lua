@@ -115,6 +115,15 @@ function operations.clear_inbox(user)
   return { remove(user, ids), #ids == MAX_PER_OPERATION }
 end
 
+-- Return the indexes, from 0, of the PUIDs that have held entries.
+function operations.holding(puids)
+  local found = {}
+  for index, puid in ipairs(puids) do
+    if call('EXISTS', key('held', puid)) == 1 then found[#found + 1] = index - 1 end
+  end
+  return found
+end
+
 -- Show or delete held entries of a grant, oldest first; return 0 and whether more remain.
 function operations.release(user, puid, most)
   local size = call('ZCARD', key('held', puid))

@@ -57,8 +57,10 @@ class RedisInbox(Inbox):
     def clear_inbox(self, user: str) -> int:
         return self._repeat("clear_inbox", (), user)
 
-    def release(self, user: str, puid: str) -> None:
-        self._repeat("release", (), user, puid, self.limits.held)
+    def release(self, queues: Sequence[tuple[str, str]]) -> None:
+        for some in slices(list(queues)):
+            for index in self._call("holding", (), [puid for _, puid in some]):
+                self._repeat("release", (), *some[index], self.limits.held)
 
     def trim(self, queues: Sequence[tuple[str, str]]) -> None:
         left = list(queues)

@@ -101,8 +101,14 @@ class SqlInbox(Inbox):
         return _ENTRIES.delete(connection, table.c.user == user, _SHOWN)
 
     @transaction()
-    def release(self, connection: Connection, user: str, puid: str) -> None:
-        lock_names(connection, "mailbox", [user])
+    def release(self, connection: Connection, queues: Sequence[tuple[str, str]]) -> None:
+        users, puids = {user for user, _ in queues}, {puid for _, puid in queues}
+        lock_names(connection, "mailbox", users)
+        holding = select(table.c.user, table.c.puid).distinct().where(table.c.user.in_(users), table.c.puid.in_(puids), ~_SHOWN)
+        for user, puid in connection.execute(holding).all():
+            self._release(connection, user, puid)
+
+    def _release(self, connection: Connection, user: str, puid: str) -> None:
         now = self.database.now(connection)
         held = (table.c.user == user, table.c.puid == puid, ~_SHOWN)
         newest = select(table.c.position).where(*held, table.c.held_until > now).order_by(table.c.position.desc()).limit(self.limits.held)
