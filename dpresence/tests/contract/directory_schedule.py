@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ def statements(backend) -> Iterator[list[str]]:
     found: list[str] = []
 
     def add(connection, cursor, statement, *rest) -> None:
-        found.append(statement.split(" IN ")[0])  # without the number of values
+        found.append(re.split(" IN | VALUES ", statement)[0])  # without the number of values
 
     engine = backend.database._engine
     event.listen(engine, "before_cursor_execute", add)
