@@ -17,6 +17,7 @@ from dpresence.demo import free_port
 from dpresence.tests.contract import redis
 from dpresence.tests.live.service import START_SECONDS, Process, Service, cpu_seconds
 
+from .crowd import DEVICE
 from .mqtt import TOPIC, WATCHER
 from .seed import register, seed
 
@@ -81,7 +82,7 @@ def ours(folder: Path, devices: int, workers: int = 1, applications: int = 1, **
     try:
         database = folder / "live.db"
         keys = [list(register(database, number)) for number in range(applications)]
-        idle, updating = (seed(database, [appid for appid, _ in keys], *group) for group in ((devices, "idle"), (UPDATING, "busy")))
+        idle, updating = (seed(database, [appid for appid, _ in keys], *group, DEVICE) for group in ((devices, "idle"), (UPDATING, "busy")))
         yield Contender(service, *keys[0], idle, updating, metrics=True, others=keys[1:])
         service.stop()
     finally:

@@ -17,6 +17,8 @@ from .loop import Loop
 from .sockets import Socket, text
 
 MOST_BACKOFF_SECONDS = 10.0
+DEVICE = "d"
+"""Name of everybody's device."""
 _STATUSES = ("online", "unavailable")
 
 
@@ -68,7 +70,7 @@ class Device(Socket):
             self.connect(self._fleet.port, "/presence", self.source)
 
     def opened(self) -> None:
-        first = {"email": self.email, "assertion": self.proof, "status": "online", "device": "d", "ticket": self._fleet.tickets}
+        first = {"email": self.email, "assertion": self.proof, "status": "online", "device": DEVICE, "ticket": self._fleet.tickets}
         if not self._fleet.tickets:
             del first["ticket"]
         self._turn = 0

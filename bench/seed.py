@@ -47,16 +47,17 @@ def register(database: Path | str, number: int = 0) -> tuple[str, str]:
     return made.id, f"{KEY_PREFIX}{key_id}_{secret}"
 
 
-def seed(database: Path | str, appids: list[str], count: int, prefix: str = "user") -> list[list[str]]:
+def seed(database: Path | str, appids: list[str], count: int, prefix: str = "user", device: str | None = None) -> list[list[str]]:
     """Make people who granted some applications, each with a ticket; return [e-mail, ticket] of each.
 
     :param database: file or URL of the database of a service that has started once; it may be running, as it knows nobody of them yet.
+    :param device: the device that got the ticket at its last sign-in; None for one that any device may use.
     """
     now = Clock().now()
     people = [_account(f"{prefix}{number}@example.org", now) for number in range(count)]
     proofs = [f"ticket:{secrets.token_urlsafe(32)}" for _ in people]
     granted = [Grant(appid, secrets.token_urlsafe(16), person.id, now, now) for person in people for appid in appids]
-    tickets = [_ticket(proof, person, now + DAY_MS) for proof, person in zip(proofs, people, strict=True)]
+    tickets = [_ticket(proof, person, now + DAY_MS, device) for proof, person in zip(proofs, people, strict=True)]
     _write(database, (ACCOUNTS, people), (GRANTS, granted), (TICKETS, tickets))
     return [[person.email, proof] for proof, person in zip(proofs, people, strict=True)]
 
@@ -65,8 +66,8 @@ def _account(email: str, now: int) -> Account:
     return Account(secrets.token_urlsafe(16), email, NAME, email, now)
 
 
-def _ticket(proof: str, person: Account, ends: int) -> Ticket:
-    return Ticket(digest_of(proof), secrets.token_urlsafe(12), person.id, ends, ends)
+def _ticket(proof: str, person: Account, ends: int, device: str | None) -> Ticket:
+    return Ticket(digest_of(proof), secrets.token_urlsafe(12), person.id, ends, ends, device=device)
 
 
 def _write(database: Path | str, *what: tuple[Rows[Any], Sequence[Any]]) -> None:

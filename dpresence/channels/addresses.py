@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+from contextlib import suppress
 from functools import lru_cache
+from socket import AF_INET, inet_ntop, inet_pton
 
 
 @lru_cache(1024)  # each limit looks it up
@@ -17,6 +19,8 @@ def network(address: str) -> str:
 @lru_cache(1024)  # a connection looks its peer up several times, and parsing takes 4 us
 def plain_address(text: str) -> str | None:
     """Return an IP address in canonical form, or None if ``text`` is none. An IPv4-mapped IPv6 address becomes IPv4."""
+    with suppress(OSError, ValueError):  # nearly all are IPv4, which C functions recognize in a tenth of the time
+        return inet_ntop(AF_INET, inet_pton(AF_INET, text))
     try:
         address = ipaddress.ip_address(text.strip().partition("%")[0])
     except ValueError:

@@ -6,8 +6,9 @@ import logging
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec import Struct
 
 from ..backends.directory import Directory, OutboxEntry, Requester, SignedIn
 from ..backends.mailbox import Mailbox
@@ -29,8 +30,7 @@ TICKET_PREFIX = "ticket:"
 ERASURES_PER_HOUR = 5
 
 
-@dataclass(frozen=True, slots=True)
-class SignIn:
+class SignIn(Struct, frozen=True):
     """A successful sign-in.
 
     :param ends_at: time (milliseconds) at which the channel's identity expires.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, OtherEmail, WrongField
@@ -17,8 +17,7 @@ from .inboxes import Inboxes
 from .pairing import CREDENTIAL_PREFIX, Pairings
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedSignIn:
+class VerifiedSignIn(Struct, frozen=True):
     """A verified assertion, ticket or device credential.
 
     :param digest: its digest; a device may repeat it in later frames. Empty if a repetition is verified again.

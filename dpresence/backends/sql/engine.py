@@ -30,6 +30,8 @@ from .write_group import Locked, WriteGroup
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+Key = str | Callable[[], str]
+"""The key of a call, or a function that returns it."""
 
 DEADLINE_SECONDS = 5.0
 """Deadline in seconds of one call to SQLite."""
@@ -103,7 +105,7 @@ class Database:
         """Return the process of a service that uses this SQLite database alone; None if there is none."""
         return self._file.service_pid() if self._file else None
 
-    def run(self, work: Callable[[Connection], T], deadline_seconds: float | None = None, *, key: str = "", urgent: bool = False) -> T:
+    def run(self, work: Callable[[Connection], T], deadline_seconds: float | None = None, *, key: Key = "", urgent: bool = False) -> T:
         """Run ``work`` in one transaction and return its result; an exception rolls the transaction back.
 
         A call that misses its deadline changes nothing, unless its commit was already in progress.
@@ -126,7 +128,7 @@ class Database:
         if self._engine.dialect.name == "postgresql":
             self._through_queue(EngineCall(self._engine, partial(online.replace_indexes, seconds=seconds)), seconds, "", urgent=False)
 
-    def read(self, work: Callable[[Connection], T], *, key: str = "", urgent: bool = False, single: bool = False) -> T:
+    def read(self, work: Callable[[Connection], T], *, key: Key = "", urgent: bool = False, single: bool = False) -> T:
         """Run read-only ``work`` in one transaction and return its result.
 
         SQLite: runs in the calling thread, on a connection of its own. A WAL reader waits for no lock, and while this thread is busy,
@@ -146,7 +148,7 @@ class Database:
                 raise self._refusal(error) from error.__cause__
         return self.run(work, key=key, urgent=urgent)
 
-    def write_nondurable(self, work: Callable[[Connection], T], *, key: str = "", urgent: bool = False) -> T:
+    def write_nondurable(self, work: Callable[[Connection], T], *, key: Key = "", urgent: bool = False) -> T:
         """Run ``work``, a small write, in one transaction without an fsync, and return its result.
 
         SQLite: runs in the calling thread, together with the other writes of this iteration of the event loop, or in the SQL thread if
@@ -234,15 +236,15 @@ class Database:
         if self._file is not None:
             self._file.check()
 
-    def _through_queue(self, call: Call[T], seconds: float | None, key: str, urgent: bool) -> T:
+    def _through_queue(self, call: Call[T], seconds: float | None, key: Key, urgent: bool) -> T:
         self._check_usable()
         try:
             return self._wait(call, seconds, key, urgent)
         finally:
             call.abandoned = True
 
-    def _wait(self, call: Call[T], seconds: float | None, key: str, urgent: bool) -> T:
-        with Timeout(seconds, False), self._queue.slot(key, urgent):
+    def _wait(self, call: Call[T], seconds: float | None, key: Key, urgent: bool) -> T:
+        with Timeout(seconds, False), self._queue.slot(key() if callable(key) else key, urgent):
             self._execute(call.execute)
             if call.error is not None:
                 raise self._refusal(call.error)

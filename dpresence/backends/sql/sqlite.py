@@ -50,6 +50,7 @@ class HubConnection:
         event.listen(self._engine, "connect", lambda connection, _: [connection.execute(f"PRAGMA {pragma}") for pragma in pragmas])
         self._begin = begin
         self._connection: Connection | None = None
+        self._driver: Any = None  # its connection of the driver
 
     def run(self, work: Callable[[Connection], T], begins: bool = True) -> T:
         """Run ``work`` in one transaction and return its result; an exception rolls the transaction back.
@@ -58,9 +59,10 @@ class HubConnection:
         """
         if self._connection is None:
             self._connection = self._engine.connect()
-        driver: Any = self._connection.connection.dbapi_connection
+            self._driver = self._connection.connection.dbapi_connection
         if not begins:
             return work(self._connection)
+        driver = self._driver
         driver.execute(self._begin)
         try:
             result = work(self._connection)
@@ -74,7 +76,7 @@ class HubConnection:
         """Close the connection. Idempotent."""
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+            self._connection = self._driver = None
         self._engine.dispose()
 
 

@@ -78,12 +78,18 @@ def _in_transaction(
     method: Method[B, P, T], execute: Callable[..., Any], urgent: bool = False, key: Callable[P, str] | None = None
 ) -> Caller[B, P, T]:
     kind = "read" if getattr(execute, "func", execute) is Database.read else "write"
+    owner = key or (lambda *args, **kwargs: owner_of([*args, *kwargs.values()]))
 
     @functools.wraps(method)
     def run(self: B, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        owner, began = key(*args, **kwargs) if key else owner_of([*args, *kwargs.values()]), perf_counter()
+        began = perf_counter()
         try:
-            result: T = execute(self.database, lambda connection: method(self, connection, *args, **kwargs), key=owner, urgent=urgent)
+            result: T = execute(
+                self.database,
+                lambda connection: method(self, connection, *args, **kwargs),
+                key=lambda: owner(*args, **kwargs),  # calls that do not wait in the queue need none
+                urgent=urgent,
+            )
         finally:
             self.database.measures.seconds[kind].observe(perf_counter() - began)
         return result

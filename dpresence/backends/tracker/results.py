@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 
 class StaleGrants(Exception):
     """The passed grants are older than a revision that the tracker has seen; nothing was changed. Load them and call again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
+class Connected(Struct, frozen=True):
     """The result of connecting a device.
 
     :param device: the device's name; a nameless device gets a generated one that starts with ``~``.
