@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from .errors import CloseCode
-from .model import Notification, Status
+from .model import Notification, Offset, Status
 
 REPLACED = "replaced by a newer connection of this device"
 
@@ -130,9 +130,9 @@ class AppServicePort(Protocol):
     """
 
     following: bool
-    offset: int
+    offset: Offset
 
-    def send_updates(self, payload: bytes, offset: int) -> None:
+    def send_updates(self, payload: bytes, offset: Offset) -> None:
         """Send or queue a frame of updates up to ``offset``. Does not block."""
 
     def close(self, code: CloseCode, reason: str) -> None:

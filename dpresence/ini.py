@@ -238,7 +238,9 @@ def _insert_passwords(values: Mapping[str, dict[str, Any]]) -> None:
     """Put the passwords that are settings of their own into the URLs."""
     storage, redis = values["storage"], values["redis"]
     storage["directory_url"] = with_password(storage["directory_url"], storage.pop("directory_password", ""), "directory")
-    redis["url"] = with_password(redis.get("url", RedisSettings().url), redis.pop("password", ""), "redis")
+    password = redis.pop("password", "")
+    redis["url"] = with_password(redis.get("url", RedisSettings().url), password, "redis")
+    redis["urls"] = tuple(with_password(url, password, "redis") for url in redis.get("urls", ()))
 
 
 def _check_identity(settings: Settings) -> None:

@@ -22,7 +22,7 @@ class Observation:
         self._services = services
         self._gate = gate
         self._mailbox = backends.mailbox
-        stores = (backends.directory.measures, backends.tracker.measures, backends.mailbox.measures)
+        stores = (backends.directory.measures, *backends.tracker.measures, backends.mailbox.measures)
         self._stores = [measures for measures in stores if measures is not None]
         self._clients = clients
 

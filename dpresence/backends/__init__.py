@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, SettingError
 from ..settings import Settings
+from . import partitions
 from .directory import Directory
 from .mailbox import InboxLimits, Mailbox
 from .tracker import Topic, Tracker
@@ -34,8 +35,9 @@ class Backends:
 
     def redis_state(self) -> str:
         """Return the state of Redis as the latest calls have shown it, "" if it is not used."""
-        measures = (self.tracker.measures, self.mailbox.measures)
-        return next((each.state for each in measures if each is not None and each.state), "")
+        measures = (*self.tracker.measures, self.mailbox.measures)
+        states = [each.state for each in measures if each is not None and each.state]
+        return next((state for state in states if state != "ok"), states[0] if states else "")
 
     def close(self) -> None:
         """Release the resources of all backends. No method may be called afterwards."""
@@ -68,7 +70,8 @@ def load(settings: Settings, clock: Clock, serving: bool = False) -> Backends:
         server = _shared_redis(settings)
         mailbox = load_mailbox(settings, lambda: directory, server)
         opened.callback(mailbox.close)
-        tracker = _redis_tracker(settings, clock, server) if storage.tracker == "redis" else MemoryTracker(settings.presence, clock)
+        on_redis = storage.tracker == "redis"
+        tracker = _redis_tracker(settings, clock, directory, server) if on_redis else MemoryTracker(settings.presence, clock)
         opened.pop_all()
     return Backends(directory, tracker, mailbox)
 
@@ -144,12 +147,13 @@ def check_redis(settings: Settings) -> None:
         with _opening_redis(settings):
             from .redis.checks import check_server, refuse_eviction
 
-            server = open_redis(settings)
-            check_server(server)
-            if storage.tracker == "redis":
-                refuse_eviction(server)
+            for each in settings.redis.servers():
+                server = open_redis(replace(settings, redis=each))
+                check_server(server)
+                if storage.tracker == "redis":
+                    refuse_eviction(server)
             if storage.mailbox == "redis":
-                _redis_mailbox(settings, server).close()
+                _redis_mailbox(settings, None).close()
 
 
 def load_mailbox(settings: Settings, directory: Callable[[], SqlDirectory], server: ConnectionFactory | None = None) -> Mailbox:
@@ -173,15 +177,14 @@ def _inbox_limits(settings: Settings) -> InboxLimits:
     return InboxLimits(presence.inbox_days, presence.inbox_entries, presence.waiting_notifications)
 
 
-def send_signal(settings: Settings, topic: Topic, key: str) -> None:
+def send_signal(settings: Settings, directory: Directory, topic: Topic, key: str) -> None:
     """Send a signal to the services that share the tracker in Redis, from a process that is not a service.
 
+    :raises SettingError: the partitions of the tracker are not those of the database.
     :raises BackendUnavailable: the Redis server does not answer.
     """
     with _opening_redis(settings):
-        from .tracker.redis import signal
-
-        signal(open_redis(settings), topic, key)
+        partitions.send_signal(settings.redis, directory, topic, key)
 
 
 def open_redis(settings: Settings) -> ConnectionFactory:
@@ -194,11 +197,9 @@ def open_redis(settings: Settings) -> ConnectionFactory:
     return ConnectionFactory(settings.redis)
 
 
-def _redis_tracker(settings: Settings, clock: Clock, server: ConnectionFactory | None) -> Tracker:
+def _redis_tracker(settings: Settings, clock: Clock, directory: Directory, server: ConnectionFactory | None) -> Tracker:
     with _opening_redis(settings):
-        from .tracker.redis import RedisTracker
-
-        return RedisTracker(server or open_redis(settings), settings.presence, clock)
+        return partitions.load_tracker(settings, clock, directory, server)
 
 
 def _redis_mailbox(settings: Settings, server: ConnectionFactory | None) -> Mailbox:

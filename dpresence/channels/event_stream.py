@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from ..messages import AuthReply, OkReply, StreamEnd, encode
+from ..model import Offset
 from .channel import ChannelConnection
 from .feed_channel import FeedChannel
 from .stream_connection import StreamConnection, answer_head, retry_after
@@ -47,7 +48,7 @@ class EventStream(FeedChannel):
         event = b"auth" if isinstance(message, AuthReply) else b""
         self.connection.send_frame(_event(encode(message), cursor if isinstance(cursor, str) else "", event))
 
-    def send_updates(self, payload: bytes, offset: int) -> None:
+    def send_updates(self, payload: bytes, offset: Offset) -> None:
         """Send or queue an event with updates up to ``offset``."""
         self.offset = offset
         self.connection.send_frame(_event(payload, self._services.feeds.cursor(offset)))

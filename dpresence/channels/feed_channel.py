@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, InvalidKey, NotFound, Refused
 from ..messages import AuthReply, Snapshot
+from ..model import Offset
 from ..service import Services
 from ..service.app_sessions import AppSession
 from ..service.scheduling import yield_to_loop
@@ -49,7 +50,7 @@ class FeedChannel(JsonChannel):
         self._check_at = 0.0
         self._snapshot_due = False  # a snapshot must be sent, though it may be delayed
         self.following = False  # all updates up to ``offset`` were sent, and the fan-out sends the next ones
-        self.offset = 0
+        self.offset: Offset = None
 
     def begin(self, session: AppSession, reply: AuthReply) -> None:
         """Send ``reply``, then the missed updates or a snapshot, then new updates. Blocks."""
@@ -132,7 +133,7 @@ class FeedChannel(JsonChannel):
     def caught_up(self) -> None:
         """Report that the snapshot or the missed updates were sent. The default does nothing."""
 
-    def send_updates(self, payload: bytes, offset: int) -> None:
+    def send_updates(self, payload: bytes, offset: Offset) -> None:
         """Send or queue a frame of updates up to ``offset``."""
         self.offset = offset
         self.connection.send(payload)

@@ -9,6 +9,7 @@ from math import inf
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, InternalError, InvalidKey, NotActive, Refused
 from ..messages import PresenceEntry, Refusal, Updates, encode
+from ..model import Offset
 from ..service import Services
 from ..settings import Settings
 from .channel import ChannelConnection
@@ -110,7 +111,7 @@ class LongPoll(FeedChannel):
             return inf
         return min(self._until, super().tick())
 
-    def send_updates(self, payload: bytes, offset: int) -> None:
+    def send_updates(self, payload: bytes, offset: Offset) -> None:
         """Answer with the first updates; later ones are for the next call."""
         if self._payload is None:
             self.offset = offset

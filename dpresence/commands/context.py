@@ -121,7 +121,7 @@ class Context:
         """Ask the running service to apply the entries of the outbox; return False if none could be asked."""
         if self.settings.storage.tracker == "redis":
             try:
-                send_signal(self.settings, "changes", str(self.directory.version().revision))
+                send_signal(self.settings, self.directory, "changes", str(self.directory.version().revision))
             except (NotStartedYet, BackendUnavailable):
                 return False
             return True

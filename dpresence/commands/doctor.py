@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 
 from ..backends import check_database, opened_database
 from ..clock import Clock
@@ -13,6 +14,7 @@ from ..files import files_needed, limit_of
 from ..identity.oidc import load_providers
 from ..private import readers, writers
 from ..push.vapid import load_keys, subject
+from ..settings.allowed import redis_name
 from .channel import check_channel
 from .context import Context, Subparsers, add
 from .output import Finding
@@ -94,8 +96,21 @@ def _redis(context: Context) -> Iterator[Finding]:
     if "redis" in (storage.tracker, storage.mailbox):
         from .redis import check_redis_server  # imported only here, with the driver, which is an extra
 
-        now = yield from check_redis_server(context.settings)
-        yield _clock("its clock", now, context.clock)
+        servers = context.settings.redis.servers()
+        for server in servers:
+            of = f"{redis_name(server.url)}: " if len(servers) > 1 else ""
+            now = yield from _named(of, check_redis_server(replace(context.settings, redis=server)))
+            yield _clock(f"{of}its clock", now, context.clock)
+
+
+def _named(server: str, findings: Generator[Finding, None, int]) -> Generator[Finding, None, int]:
+    """Yield findings with the name of their server, and return the result."""
+    while True:
+        try:
+            level, text, advice = next(findings)
+        except StopIteration as end:
+            return int(end.value)
+        yield level, f"{server}{text}", advice
 
 
 def _providers(context: Context) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ MAX_NOTIFICATIONS = 100
 """Maximum number of notifications in one frame, in either direction."""
 MAX_WAIT_SECONDS = 50
 """Maximum time for which a long poll waits, because proxies end a silent answer after 60 s."""
-MAX_CURSOR = 128
+MAX_CURSOR = 4096
 """Maximum number of characters of a cursor."""
 MAX_ENTRIES = 500
 """Maximum number of updates or snapshot entries in one frame, and of items in one page of a list."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -265,6 +265,10 @@ class Device:
     status: Status
     connected: bool
     since: int
+
+
+Offset = Any
+"""The place of a reader in a feed. It can be stored, compared for equality and passed on; only the tracker knows what it consists of."""
 
 
 class FeedEntry(Struct, frozen=True, gc=False):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..errors import Conflict
 from ..hub import AppServicePort, Hub
 from ..metrics import Metrics
-from ..model import Application
+from ..model import Application, Offset
 from ..model.looks import Via
 from ..settings import PresenceSettings
 from .api_keys import ApiKeys, key_id
@@ -29,7 +29,7 @@ class AppSession:
 
     application: Application
     key_id: str
-    offset: int | None
+    offset: Offset | None
     via: Via
 
 

@@ -165,9 +165,9 @@ class Devices:
         """
         self._connect(user, device, connection, status, sign_in_revision)
 
-    def signed_out(self, connection: str) -> bool:
-        """Return whether a connection lost its device because the device was signed out."""
-        return self._tracker.signed_out(connection)
+    def signed_out(self, user: str, connection: str) -> bool:
+        """Return whether a connection of a user lost its device because the device was signed out."""
+        return self._tracker.signed_out(user, connection)
 
     def signal_replaced(self, user: str, device: str, connection: str) -> None:
         """Signal the process of a replaced connection to close it. If this fails, the connection still cannot update the device."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
 import gevent
@@ -14,7 +14,7 @@ from ..errors import CloseCode
 from ..hub import AppServicePort, Hub
 from ..messages import MAX_ENTRIES, Updates, encode
 from ..metrics import Metrics
-from ..model import FeedEntry
+from ..model import FeedEntry, Offset
 from .coalescer import Coalescer
 from .feeds import Feeds
 from .scheduling import yield_to_loop
@@ -98,7 +98,7 @@ class FanOut:
         channels = self._hub.channels_of(appid)
         if len(channels) == 1:  # nearly always
             return (channels,) if channels[0].following else ()
-        by_offset: defaultdict[int, list[AppServicePort]] = defaultdict(list)
+        by_offset: defaultdict[Offset, list[AppServicePort]] = defaultdict(list)
         for channel in channels:
             if channel.following:
                 by_offset[channel.offset].append(channel)
@@ -119,8 +119,8 @@ class FanOut:
             self._send(updates, channels)
         return len(updates) == MAX_ENTRIES
 
-    def _send(self, updates: Sequence[FeedEntry], channels: Collection[AppServicePort]) -> None:
-        last = updates[-1].offset
+    def _send(self, updates: Sequence[FeedEntry], channels: Sequence[AppServicePort]) -> None:
+        last = self._feeds.advance(channels[0].offset, updates)
         payload = encode(Updates.of(updates, self._feeds.cursor(last)))
         for kind, count in Counter(map(_kind, updates)).items():
             self._metrics.sent[kind] += count * len(channels)

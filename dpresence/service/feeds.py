@@ -11,7 +11,7 @@ from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable, NotFound
 from ..messages import MAX_ENTRIES, PresenceEntry
-from ..model import Application, FeedEntry, Grant
+from ..model import Application, FeedEntry, Grant, Offset
 from ..settings import PresenceSettings
 from .scheduling import yield_to_loop
 
@@ -31,12 +31,13 @@ class Feeds:
     """Operations on feeds.
 
     :ivar cursor: returns the cursor of an offset; see ``Tracker.cursor``.
+    :ivar advance: returns the offset after some entries; see ``Tracker.advance``. ``reached``: see ``Tracker.reached``.
     """
 
     def __init__(self, directory: Directory, tracker: Tracker, settings: PresenceSettings, clock: Clock) -> None:
         self._directory = directory
         self._tracker = tracker
-        self.cursor = tracker.cursor
+        self.cursor, self.advance, self.reached = tracker.cursor, tracker.advance, tracker.reached
         self._settings = settings
         self._connected = self._recent = 0  # connected devices: in total, and since ``_recent_since``
         self._recent_since = -inf
@@ -104,19 +105,19 @@ class Feeds:
         if self._recent >= max(_MIN_RECONNECTS, int(self._connected * _MIN_RECONNECT_SHARE)):
             self.expect_reconnect(0)
 
-    def offset(self, appid: str, cursor: str) -> int | None:
+    def offset(self, appid: str, cursor: str) -> Offset | None:
         """Return the offset of a cursor; see ``Tracker.offset``."""
         return self._tracker.offset(appid, cursor)
 
-    def read(self, appid: str, offset: int, limit: int = MAX_ENTRIES) -> Sequence[FeedEntry] | None:
+    def read(self, appid: str, offset: Offset, limit: int = MAX_ENTRIES) -> Sequence[FeedEntry] | None:
         """Return the next updates after an offset; None if some of them have been deleted."""
         return self._tracker.read(appid, offset, limit)
 
-    def read_now(self, appid: str, offset: int) -> Sequence[FeedEntry] | None:
+    def read_now(self, appid: str, offset: Offset) -> Sequence[FeedEntry] | None:
         """Return the updates of a signal after an offset, without waiting; None if they must be read with ``read``."""
         return self._tracker.read_now(appid, offset, MAX_ENTRIES)
 
-    def snapshot(self, application: Application) -> tuple[int, Iterator[list[PresenceEntry]]]:
+    def snapshot(self, application: Application) -> tuple[Offset, Iterator[list[PresenceEntry]]]:
         """Return the offset of a snapshot and its pages, at least one.
 
         The tracker is read before the directory: a grant that was added or revoked in between has an update after the offset.

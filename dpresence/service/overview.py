@@ -33,8 +33,8 @@ class Overview:
     def now(self, application: Application) -> CurrentUsers:
         """Return the numbers of users who appear online, unavailable and offline, of open channels, and of updates.
 
-        :returns: ``sockets`` counts the channels in this process. ``updates`` is the offset of the feed, which grows until the tracker
-            loses its data.
+        :returns: ``sockets`` counts the channels in this process. ``updates`` counts those of the feed since it was created; it grows
+            until the tracker loses its data.
         :raises NotActive: the application is not active.
         :raises BackendUnavailable: snapshots are delayed, see ``Feeds.hold_seconds``.
         :raises SlowDown: too many requests for this application.
@@ -52,5 +52,5 @@ class Overview:
             unavailable=seen["unavailable"],
             offline=max(0, self._directory.count_grants(application.id) - reachable),
             sockets=len(self._hub.channels_of(application.id)),
-            updates=offset,
+            updates=self._tracker.length(offset),
         )

@@ -11,7 +11,7 @@ from hashlib import sha256
 from ..backends.directory import Directory
 from ..clock import Clock
 from ..messages import NoData, Snapshot, SnapshotMessage, Updates, UpdatesMessage, WebhookTestMessage, encode, or_unset
-from ..model import FeedEntry
+from ..model import FeedEntry, Offset
 from ..model.webhooks import MessageType, Webhook
 from ..webhook_requests import SignedMessage, sign
 from .feeds import Feeds
@@ -29,7 +29,7 @@ class SenderState:
 
     :ivar snapshot: series and feed offset of the snapshot in progress, None without one.
     :ivar after: the last PUID of it that was confirmed.
-    :ivar batch_end: offset of the last update of the message that failed; None without one.
+    :ivar batch_end: offset after the last update of the message that failed; None without one.
     :ivar due_at: time (ms) at which to check the webhook again; None without one.
     :ivar sent_at: monotonic time of the last message, seconds.
     :ivar failing: the last attempt failed.
@@ -38,9 +38,9 @@ class SenderState:
     __slots__ = ("after", "batch_end", "due_at", "failing", "sent_at", "snapshot")
 
     def __init__(self) -> None:
-        self.snapshot: tuple[int, int] | None = None
+        self.snapshot: tuple[int, Offset] | None = None
         self.after = ""
-        self.batch_end: int | None = None
+        self.batch_end: Offset | None = None
         self.due_at: int | None = None
         self.sent_at = float("-inf")
         self.failing = False
@@ -52,7 +52,7 @@ class Message:
 
     :param entries: number of its updates or users.
     :param cursor: the cursor of the webhook once this message is confirmed.
-    :param offset: offset of its last update, 0 for a snapshot.
+    :param offset: offset after its last update, None for a snapshot.
     :param after: for a snapshot, the PUID after which the next page begins, None on the last page.
     """
 
@@ -60,7 +60,7 @@ class Message:
     signed: SignedMessage
     entries: int = 0
     cursor: str = ""
-    offset: int = 0
+    offset: Offset | None = None
     after: str | None = None
 
 
@@ -72,11 +72,11 @@ class WebhookMessages:
         self._feeds = feeds
         self._clock = clock
 
-    def offset(self, webhook: Webhook) -> int | None:
+    def offset(self, webhook: Webhook) -> Offset | None:
         """Return the offset after which updates follow; None if a snapshot is due."""
         return self._feeds.offset(webhook.appid, webhook.cursor) if webhook.cursor else None
 
-    def waiting(self, webhook: Webhook, offset: int) -> int:
+    def waiting(self, webhook: Webhook, offset: Offset) -> int:
         """Return how many updates wait, counted up to those of one message; one if only a read of them tells that they were deleted."""
         updates = self._feeds.read(webhook.appid, offset, ENTRIES)
         return 1 if updates is None else len(updates)
@@ -91,7 +91,7 @@ class WebhookMessages:
             raise Changed
         return self._feeds.hold_seconds(application)
 
-    def updates(self, webhook: Webhook, state: SenderState, offset: int) -> Message:
+    def updates(self, webhook: Webhook, state: SenderState, offset: Offset) -> Message:
         """Return the message with the updates after an offset; after a failure with the same ones, as far as they are still there.
 
         :raises Changed: there are none.
@@ -99,10 +99,10 @@ class WebhookMessages:
         updates: Sequence[FeedEntry] = self._feeds.read(webhook.appid, offset, ENTRIES) or ()
         end = state.batch_end
         if end is not None:
-            updates = [update for update in updates if update.offset <= end] or updates
+            updates = [update for update in updates if self._feeds.reached(end, update)] or updates
         if not updates:
             raise Changed
-        last = updates[-1].offset
+        last = self._feeds.advance(offset, updates)
         data = Updates.of(updates, self._feeds.cursor(last))
         made = UpdatesMessage(timestamp=_text(max(update.at for update in updates)), data=data)
         signed = self._sign(webhook, encode(data), encode(made))

@@ -196,7 +196,7 @@ class WebhookSender:
                 raise Changed
             offset = self._messages.offset(webhook)
             page = offset is None
-            made[:] = [self._messages.page(webhook, state) if page else self._messages.updates(webhook, state, offset or 0)]
+            made[:] = [self._messages.page(webhook, state) if page else self._messages.updates(webhook, state, offset)]
             return made[0].signed
 
         at = self._clock.now()
@@ -211,7 +211,7 @@ class WebhookSender:
         if stored and succeeded:
             state.after, state.batch_end = message.after or "", None
         elif not succeeded:
-            state.batch_end = message.offset or state.batch_end
+            state.batch_end = message.offset if message.offset is not None else state.batch_end
         more = message.entries >= ENTRIES or webhook.failures > 0 or message.type == "presence.snapshot"
         return more or not (stored and succeeded)
 

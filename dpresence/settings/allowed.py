@@ -54,6 +54,21 @@ def redis_url(value: str) -> str | None:
     return None if valid else REDIS_URL
 
 
+def redis_urls(values: tuple[str, ...]) -> str | None:
+    """Check several URLs of Redis, each of another server."""
+    wrong = next((found for found in map(redis_url, values) if found), None)
+    return wrong or (None if len(set(map(redis_name, values))) == len(values) else "URLs of different servers")
+
+
+def redis_name(url: str) -> str:
+    """Return a URL of Redis without its user and password: the host, the port and the database, or the path of a socket."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return parts.path
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{host}:{parts.port or 6379}/{parts.path.strip('/') or 0}"
+
+
 def sentinels(values: tuple[str, ...]) -> str | None:
     """Check addresses of Sentinels."""
     try:

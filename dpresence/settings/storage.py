@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import allowed
 from .declaration import refuse, setting
@@ -33,6 +33,19 @@ class RedisSettings:
 
     url: str = setting("redis://127.0.0.1:6379/0", "URL of Redis.", check=allowed.redis_url, allowed="a URL", secret=True)
     password: str = setting("", "Password of Redis, if `redis.url` does not contain it.", allowed="text", secret=True)
+    urls: tuple[str, ...] = setting(
+        (),
+        "URLs of the Redis servers over which the partitions of the tracker are spread; `redis.url` has all of them otherwise.",
+        check=allowed.redis_urls,
+        allowed="URLs",
+        secret=True,
+    )
+    partitions: int = setting(
+        1,
+        "Partitions of the tracker's users, each on one server. The number is fixed at the first start with the database.",
+        low=1,
+        high=256,
+    )
     sentinels: tuple[str, ...] = setting(
         (),
         "Redis Sentinels, which name the primary and follow a failover; host and port of `redis.url` are then not used.",
@@ -55,6 +68,11 @@ class RedisSettings:
         allowed="A-Z a-z 0-9 _ . : -",
     )
 
+    def servers(self) -> tuple[RedisSettings, ...]:
+        """Return the settings of each server, of which the first is that of ``url``."""
+        one = replace(self, urls=(), partitions=1)
+        return one, *(replace(one, url=url) for url in self.urls if allowed.redis_name(url) != allowed.redis_name(self.url))
+
     def check(self) -> None:
         """Check combinations of keys.
 
@@ -62,9 +80,12 @@ class RedisSettings:
         """
         named = " ".join(self.sentinels)
         refuse(bool(named) and self.url.startswith("unix:"), "redis.sentinels", named, "empty if redis.url is a unix:// URL")
+        refuse(bool(named) and bool(self.urls), "redis.sentinels", named, "empty if redis.urls is set")
+        refuse(len(self.urls) > self.partitions, "redis.partitions", self.partitions, "at least the number of URLs in redis.urls")
+        tls = any(url.startswith("rediss:") for url in (self.url, *self.urls))
         for name in ("ca_file", "cert_file", "key_file"):
             file = getattr(self, name)
-            refuse(bool(file) and not self.url.startswith("rediss:"), f"redis.{name}", file, "empty unless redis.url is a rediss:// URL")
+            refuse(bool(file) and not tls, f"redis.{name}", file, "empty unless redis.url is a rediss:// URL")
         refuse(bool(self.key_file) and not self.cert_file, "redis.key_file", self.key_file, "empty unless redis.cert_file is set")
 
 

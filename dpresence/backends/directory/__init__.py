@@ -81,6 +81,10 @@ class Directory(
         """Write ``mode`` (``production`` or ``development``) to a store that has no mode yet; return the stored mode."""
 
     @abstractmethod
+    def claim_partitions(self, servers: Sequence[str]) -> Sequence[str]:
+        """Write the server of each partition of the tracker to a store that has none yet; return the stored servers, by partition."""
+
+    @abstractmethod
     def version(self) -> DirectoryVersion:
         """Return the version of this directory. It only ever grows, unless the store is restored from a backup."""
 

@@ -26,6 +26,13 @@ service = Table(
     CheckConstraint("id = 1", name="one_row"),
 )
 
+partitions = Table(
+    "partitions",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("server", Text, nullable=False),  # the server of this partition of the tracker; empty if it is the only partition
+)
+
 accounts = Table(
     "accounts",
     metadata,

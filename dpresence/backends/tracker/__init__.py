@@ -11,12 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from ...errors import BackendUnavailable
 from ...measures import StoreMeasures
-from ...model import ERASED, Device, DirectoryVersion, FeedEntry, Grant, GrantSet, Status
-from .results import Connected, Lost, Published, StaleGrants
+from ...model import ERASED, Device, DirectoryVersion, FeedEntry, Grant, GrantSet, Offset, Status
+from .results import Connected, Lost, Published, StaleGrants, Updated
 
-__all__ = ["DROPPED_SECONDS", "Connected", "Listener", "Lost", "Published", "StaleGrants", "Topic", "Tracker", "Updated", "offset_of"]
+__all__ = ["DROPPED_SECONDS", "Connected", "Listener", "Lost", "Published", "StaleGrants", "Topic", "Tracker", "Updated"]
 
 Topic = Literal[
     "feed", "mail", "inbox", "grants", "account", "ticket", "device", "replaced",
@@ -35,19 +34,6 @@ DROPPED_SECONDS = 600
 """Seconds for which a dropped feed cannot be created again; within this time every process learns that the grants were deleted."""
 
 
-def offset_of(cursor: str, epoch: str) -> int | None:
-    """Return the offset in a cursor ``epoch:offset``; None if it has another epoch or the text is not a cursor."""
-    given, _, digits = cursor.partition(":")
-    return int(digits) if given == epoch and digits.isascii() and digits.isdigit() and len(digits) <= 18 else None
-
-
-Updated = Callable[["bool | BackendUnavailable | StaleGrants"], None]
-"""Receives the result or the error of an update: once, in the event loop, after ``begin_update`` has returned.
-
-It must neither block nor raise.
-"""
-
-
 class Tracker(ABC):
     """Users' presence. Every method may raise ``BackendUnavailable`` and then changes nothing.
 
@@ -63,8 +49,11 @@ class Tracker(ABC):
     waits: bool = False
     """True if methods may wait for a store. If so, code that must not block, such as a callback of the event loop, must not call them."""
 
-    measures: StoreMeasures | None = None
-    """Counts of the calls to the store; None if there is none."""
+    measures: Sequence[StoreMeasures] = ()
+    """Counts of the calls to each store."""
+
+    epoch: str
+    """Identifies this tracker's data, which is deleted as a whole."""
 
     remembers_since: int
     """Start (milliseconds) of this tracker's data; anything earlier is lost."""
@@ -134,8 +123,8 @@ class Tracker(ABC):
         """Sign out at once every device of a user that signed in before the account had the revision ``before_revision``."""
 
     @abstractmethod
-    def signed_out(self, connection: str) -> bool:
-        """Return whether a connection that owns no device lost it by a sign-out, and not by a loss of data in the store."""
+    def signed_out(self, user: str, connection: str) -> bool:
+        """Return whether a connection of a user that owns no device lost it by a sign-out, and not by a loss of data in the store."""
 
     @abstractmethod
     def due(self) -> Sequence[str]:
@@ -190,6 +179,7 @@ class Tracker(ABC):
     def revoked(self, grant: Grant, revision: int = 0) -> None:
         """Append the revocation of a PUID to an application's feed; its earlier entries are deleted and none can follow.
 
+        :param grant: its ``user`` may be "" if nobody knows whose grant it was; then only a feed that shows the PUID is changed.
         :param revision: revision of the account since the grant was deleted, 0 if unknown; never refused as stale.
         """
 
@@ -207,7 +197,7 @@ class Tracker(ABC):
         """Forget the newest revision seen of an account and accept older ones: the directory was restored from a backup."""
 
     @abstractmethod
-    def snapshot(self, appid: str) -> tuple[dict[str, FeedEntry], int]:
+    def snapshot(self, appid: str) -> tuple[dict[str, FeedEntry], Offset]:
         """Return the newest entry of each PUID and the current offset of the feed, both of the same moment.
 
         A PUID without an entry has been ``offline`` since ``remembers_since``.
@@ -218,24 +208,43 @@ class Tracker(ABC):
         """Return the newest entries of some PUIDs."""
 
     @abstractmethod
-    def read(self, appid: str, offset: int, limit: int) -> Sequence[FeedEntry] | None:
-        """Return up to ``limit`` entries after ``offset``, oldest first; None if the log no longer covers that offset."""
+    def read(self, appid: str, offset: Offset, limit: int) -> Sequence[FeedEntry] | None:
+        """Return up to ``limit`` entries after ``offset``, those of a PUID oldest first; None if the log no longer covers that offset.
+
+        Fewer than ``limit`` entries are all that there are.
+        """
 
     @abstractmethod
-    def read_now(self, appid: str, offset: int, limit: int) -> Sequence[FeedEntry] | None:
+    def read_now(self, appid: str, offset: Offset, limit: int) -> Sequence[FeedEntry] | None:
         """Return entries as ``read`` does, without waiting; None if only ``read`` knows the answer.
 
         Listeners of the signal ``feed`` call this, at the latest in a callback that they add to the event loop. Anybody else may miss
         entries whose signal is on its way.
         """
 
-    @abstractmethod
-    def cursor(self, offset: int) -> str:
-        """Return the wire form of an offset: ``epoch:offset``."""
+    def advance(self, offset: Offset, entries: Sequence[FeedEntry]) -> Offset:
+        """Return the offset of a reader who was at ``offset`` and has read these entries, one or more."""
+        return entries[-1].offset
+
+    def reached(self, offset: Offset, entry: FeedEntry) -> bool:
+        """Return whether a reader at this offset has read an entry."""
+        return bool(entry.offset <= offset)
+
+    def length(self, offset: Offset) -> int:
+        """Return how many entries precede an offset, since the feed was created."""
+        return int(offset)
 
     @abstractmethod
-    def offset(self, appid: str, cursor: str) -> int | None:
+    def cursor(self, offset: Offset) -> str:
+        """Return the wire form of an offset, which is opaque to applications."""
+
+    @abstractmethod
+    def offset(self, appid: str, cursor: str) -> Offset | None:
         """Return the offset of a cursor if the log still covers it; otherwise, or if the text is not a cursor, None."""
+
+    @abstractmethod
+    def assumed_offset(self, cursor: str) -> Offset | None:
+        """Return the offset of a cursor without asking the store whether the log covers it; None if the text is not a cursor."""
 
     @abstractmethod
     def applications(self, after: str, limit: int) -> Sequence[str]:

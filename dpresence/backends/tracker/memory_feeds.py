@@ -11,7 +11,8 @@ from heapq import nsmallest
 from ...clock import Clock
 from ...model import DirectoryVersion, FeedEntry, Grant, Reason, Status
 from ...settings import PresenceSettings
-from . import DROPPED_SECONDS, offset_of
+from . import DROPPED_SECONDS
+from .cursors import offset_of
 from .feed import Feed
 from .memory_signals import MemorySignals
 
@@ -22,7 +23,7 @@ class MemoryFeeds(MemorySignals):
     def __init__(self, settings: PresenceSettings, clock: Clock) -> None:
         super().__init__(clock)
         self._settings = settings
-        self._epoch = secrets.token_hex(8)
+        self.epoch = secrets.token_hex(8)
         self._feeds: dict[str, Feed] = {}
         self._dropped: OrderedDict[str, float] = OrderedDict()  # application -> time until which its feed stays deleted, ascending
 
@@ -42,11 +43,14 @@ class MemoryFeeds(MemorySignals):
         return self.read(appid, offset, limit)
 
     def cursor(self, offset: int) -> str:
-        return f"{self._epoch}:{offset}"
+        return f"{self.epoch}:{offset}"
 
     def offset(self, appid: str, cursor: str) -> int | None:
-        offset = offset_of(cursor, self._epoch)
+        offset = self.assumed_offset(cursor)
         return offset if offset is not None and self._feed(appid).covers(offset, self._clock.steady.now()) else None
+
+    def assumed_offset(self, cursor: str) -> int | None:
+        return offset_of(cursor, self.epoch)
 
     def applications(self, after: str, limit: int) -> Sequence[str]:
         return nsmallest(limit, (appid for appid in self._feeds if appid > after))

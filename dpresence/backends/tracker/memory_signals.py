@@ -44,5 +44,5 @@ class MemorySignals(Tracker):
     def renew(self) -> None:
         """Do nothing: there is no lease."""
 
-    def signed_out(self, connection: str) -> bool:
+    def signed_out(self, user: str, connection: str) -> bool:
         return True  # this tracker never loses data

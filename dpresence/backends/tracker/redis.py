@@ -52,29 +52,31 @@ _PAGES = 4
 class RedisTracker(RedisFeeds):
     """See ``Tracker``; a device belongs to the process whose tracker connected it.
 
+    :param partition: number of the partition, None if there is only this tracker.
     :raises SettingError: the server is not supported.
     :raises BackendUnavailable: the server does not answer.
     """
 
     waits = True
 
-    def __init__(self, server: ConnectionFactory, settings: PresenceSettings, clock: Clock) -> None:
+    def __init__(self, server: ConnectionFactory, settings: PresenceSettings, clock: Clock, partition: int | None = None) -> None:
         check_server(server)
         refuse_eviction(server)
         server.on_switch(warn_of_eviction)
         self._signals = Signals()
-        self._batches = Batches(server, self._signals, settings, clock)
+        prefix = key_prefix(server, partition)
+        self._batches = Batches(server, partition or 0, prefix, self._signals, settings, clock)
         self._epochs, self._process = self._batches.epochs, self._batches.process
         self._lost_cursor = "0"  # cursor of the search for users whose record is lost
         self._unanswered: dict[tuple[str, str], object] = {}  # (user, connection) that may own a device after an unanswered call
-        channel, on_gap = f"{server.prefix}t:{_SIGNALS_CHANNEL}", partial(self._signals.schedule, ["missed "])
+        channel, on_gap = f"{prefix}{_SIGNALS_CHANNEL}", partial(self._signals.schedule, ["missed "])
         with ExitStack() as started:  # closes what has started when a later step fails
             self._client = BatchingClient(server, self._batches.begin, "tracker", weigh=weight)
             started.callback(self._client.close)
             self._pubsub = PubSub(server, channel, f"{channel}:{self._process}", self._on_message, on_gap)
             started.callback(self._pubsub.close)
             self.ping()
-            self.measures = self._client.measures
+            self.measures = [self._client.measures]
             started.pop_all()
 
     @property
@@ -142,7 +144,7 @@ class RedisTracker(RedisFeeds):
     def remove_all(self, user: str, grants: GrantSet, before_revision: int = ERASED) -> None:
         self._change("remove_all", user, *self._encode_grants(grants), before_revision)
 
-    def signed_out(self, connection: str) -> bool:
+    def signed_out(self, user: str, connection: str) -> bool:
         return bool(self._client.call("signed_out", connection))
 
     def due(self) -> Sequence[str]:
@@ -252,9 +254,15 @@ class RedisTracker(RedisFeeds):
         self._signals.unsubscribe_all()
 
 
-def signal(server: ConnectionFactory, topic: Topic, key: str) -> None:
+def key_prefix(server: ConnectionFactory, partition: int | None) -> str:
+    """Return the prefix of the keys of a partition. The part in braces puts them into one slot of a Redis Cluster."""
+    return f"{server.prefix}t:" if partition is None else f"{server.prefix}{{{partition}}}t:"
+
+
+def signal(server: ConnectionFactory, partition: int | None, topic: Topic, key: str) -> None:
     """Send a signal from a process that is not a service.
 
+    :param partition: any partition of the server, None if there is only one.
     :raises BackendUnavailable: the server does not answer.
     """
-    server.command("PUBLISH", f"{server.prefix}t:{_SIGNALS_CHANNEL}", f"\n{topic} {key}")
+    server.command("PUBLISH", f"{key_prefix(server, partition)}{_SIGNALS_CHANNEL}", f"\n{topic} {key}")

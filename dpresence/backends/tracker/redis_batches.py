@@ -31,19 +31,23 @@ class _Unknown(Exception):
 class Batches:
     """The registration and the batches of one process.
 
+    :param partition: number of the partition.
+    :param prefix: prefix of its keys.
     :param signals: calls the listeners, with the signals of each answer.
     :ivar remembers_since: see ``Tracker``.
     """
 
-    def __init__(self, server: ConnectionFactory, signals: Signals, settings: PresenceSettings, clock: Clock) -> None:
+    def __init__(
+        self, server: ConnectionFactory, partition: int, prefix: str, signals: Signals, settings: PresenceSettings, clock: Clock
+    ) -> None:
         self.process = secrets.token_hex(8)
-        self.epochs = Epochs()
+        self.epochs = Epochs(partition)
         self.remembers_since = clock.now()
         self._known = Known()
         self._generation = 0
         self._run = 1  # number of the run of the server
         self._server = server
-        self._prefix = f"{server.prefix}t:"
+        self._prefix = prefix
         self._signals = signals
         self._settings = settings
         self._clock = clock

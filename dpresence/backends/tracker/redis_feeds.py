@@ -88,10 +88,21 @@ class RedisFeeds(Tracker):
     def cursor(self, offset: int) -> str:
         return self._epochs.cursor(offset)
 
+    def length(self, offset: int) -> int:
+        return self._epochs.split(offset)[1]
+
     def offset(self, appid: str, cursor: str) -> int | None:
         epoch, start = self._epochs.current, self._epochs.start
         number, run = self._epochs.parse(cursor)
         return start + number if number is not None and self._client.call("covers", appid, epoch, number, run) else None
+
+    def assumed_offset(self, cursor: str) -> int | None:
+        number, _ = self._epochs.parse(cursor)
+        return None if number is None else self._epochs.start + number
+
+    @property
+    def epoch(self) -> str:  # type: ignore[override]
+        return self._epochs.current
 
     def applications(self, after: str, limit: int) -> Sequence[str]:
         return cast("list[str]", self._client.call("applications", after, limit))

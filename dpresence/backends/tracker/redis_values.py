@@ -12,7 +12,8 @@ import msgspec
 
 from ...model import FeedEntry, Reason, Status
 from ..redis.client import Operation
-from . import Published, offset_of
+from . import Published
+from .cursors import offset_of
 
 _DECODED_AT_ONCE = 2000
 """Entries decoded without yielding to the event loop, which takes a few milliseconds; a snapshot may have very many."""
@@ -25,16 +26,19 @@ class Epochs:
     """The epochs of the server's data, in the order in which this process saw them, and the offsets of feeds.
 
     The server's offsets are unique within an epoch only. So each offset that leaves ``tracker/redis*.py`` has the position of its epoch
-    in its upper bits: an offset of an earlier epoch, in an open channel for example, is never taken for one of the present feeds.
+    in its upper bits: an offset of an earlier epoch, in an open channel for example, is never taken for one of the present feeds. The
+    bits above are the number of the partition.
 
+    :param partition: number of the partition.
     :ivar start: what is added to the server's offsets in the present epoch.
     """
 
     _BITS = 60  # the server's offsets are smaller, also those of forged cursors, see ``offset_of``
+    _ALL_BITS = _BITS + 20
 
-    def __init__(self) -> None:
+    def __init__(self, partition: int = 0) -> None:
         self._epochs = [""]
-        self.start = 0
+        self._first = self.start = partition << self._ALL_BITS
         self._run = 1
 
     @property
@@ -49,11 +53,16 @@ class Epochs:
             self._epochs = [epoch]
         elif epoch != self.current:
             self._epochs.append(epoch)
-        self.start = len(self._epochs) - 1 << self._BITS
+        self.start = self._first + (len(self._epochs) - 1 << self._BITS)
 
     def start_of(self, epoch: str) -> int:
         """Return what is added to the server's offsets in an epoch."""
-        return max(position for position, known in enumerate(self._epochs) if known == epoch) << self._BITS
+        return self._first + (max(position for position, known in enumerate(self._epochs) if known == epoch) << self._BITS)
+
+    @classmethod
+    def partition_of(cls, offset: int) -> int:
+        """Return the number of the partition of an offset."""
+        return offset >> cls._ALL_BITS
 
     def cursor(self, offset: int) -> str:
         """Return the cursor of an offset. It has the number of the run in which it was made, except in the first."""
@@ -70,7 +79,7 @@ class Epochs:
 
     def split(self, offset: int) -> tuple[str, int]:
         """Return the epoch of an offset, and the server's offset."""
-        return self._epochs[offset >> self._BITS], offset & (1 << self._BITS) - 1
+        return self._epochs[offset - self._first >> self._BITS], offset & (1 << self._BITS) - 1
 
 
 @dataclass

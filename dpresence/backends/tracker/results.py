@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
+
+from ...errors import BackendUnavailable
 
 
 class StaleGrants(Exception):
@@ -45,3 +47,10 @@ class Published(NamedTuple):
 
     reports: Sequence[str]
     counts: Mapping[str, float]
+
+
+Updated = Callable[[bool | BackendUnavailable | StaleGrants], None]
+"""Receives the result or the error of an update: once, in the event loop, after ``begin_update`` has returned.
+
+It must neither block nor raise.
+"""

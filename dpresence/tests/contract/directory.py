@@ -48,6 +48,10 @@ class DirectoryContract(
         assert backend.claim_mode("development") == "development"
         assert backend.claim_mode("production") == "development"
 
+    def test_the_partitions_that_were_written_first_stand(self, backend):
+        assert backend.claim_partitions(["a", "b", "a"]) == ["a", "b", "a"]
+        assert backend.claim_partitions(["b"]) == ["a", "b", "a"]
+
     def test_a_reachable_store_answers_a_ping(self, backend):
         assert backend.ping() is None
 

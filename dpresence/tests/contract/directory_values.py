@@ -48,6 +48,7 @@ PAIRING = Pairing(b"device-code", "BCDFGHJK", "lamp", "Example lamp", "192.0.2.1
 CALLS: dict[str, Callable[[Directory], Any]] = {
     "ping": lambda it: it.ping(),
     "claim_mode": lambda it: it.claim_mode("production"),
+    "claim_partitions": lambda it: it.claim_partitions([""]),
     "sweep": lambda it: it.sweep(),
     "sign_in": lambda it: it.sign_in(IDENTITY, NOW),
     "account_of": lambda lost: lost.account_of("a@example.org"),

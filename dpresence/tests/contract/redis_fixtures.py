@@ -50,23 +50,23 @@ def lost_redis(breakable_redis):
 
 
 _LET_FILL = """
-local milliseconds = tonumber(ARGV[1])
-for _, key in ipairs(redis.call('KEYS', 'dpresence:t:user:*')) do
+local milliseconds, prefix = tonumber(ARGV[1]), ARGV[2]
+for _, key in ipairs(redis.call('KEYS', prefix .. 'user:*')) do
   local record = cmsgpack.unpack(redis.call('GET', key))
   if record.full then
     record.full = record.full - milliseconds
     redis.call('SET', key, cmsgpack.pack(record), 'KEEPTTL')
   end
 end
-for _, user in ipairs(redis.call('ZRANGE', 'dpresence:t:postponed', 0, -1)) do
-  redis.call('ZINCRBY', 'dpresence:t:postponed', -milliseconds, user)
+for _, user in ipairs(redis.call('ZRANGE', prefix .. 'postponed', 0, -1)) do
+  redis.call('ZINCRBY', prefix .. 'postponed', -milliseconds, user)
 end
 """
 
 
-def let_buckets_fill(client: Any, seconds: float) -> None:
+def let_buckets_fill(client: Any, seconds: float, prefix: str = "dpresence:t:") -> None:
     """Let the buckets of status changes be as after so many seconds; they run by the clock of the server."""
-    client.eval(_LET_FILL, 0, seconds * 1000)
+    client.eval(_LET_FILL, 0, seconds * 1000, prefix)
 
 
 @pytest.fixture

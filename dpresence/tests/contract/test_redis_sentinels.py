@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import gevent
 import pytest
 
-from dpresence.backends import send_signal
+from dpresence.backends import load_directory, send_signal
 from dpresence.backends.mailbox.redis import RedisMailbox
 from dpresence.backends.redis.connections import ConnectionFactory
 from dpresence.backends.redis.sentinels import Address
@@ -79,7 +80,9 @@ def test_a_planned_failover_is_followed_by_calls_signals_and_commands(settled, m
     assert kept(mailbox) == ["a", "b"]
     server = settled.servers[settled.primary]
     assert settled.primary != before and server.client.hexists("dpresence:t:processes", one._process)
-    send_signal(Settings(storage=StorageSettings("sqlite://", tracker="redis"), redis=settled.settings), "mail", "joe")
+    settings = Settings(storage=StorageSettings("sqlite://", tracker="redis"), redis=settled.settings)
+    with closing(load_directory(settings, Clock())) as directory:
+        send_signal(settings, directory, "mail", "joe")
     eventually(lambda: ("mail", "joe") in listener.received())
 
 

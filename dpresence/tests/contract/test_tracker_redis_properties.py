@@ -9,13 +9,25 @@ from hypothesis.stateful import run_state_machine_as_test
 from dpresence.backends.tracker.redis import RedisTracker
 from dpresence.tests.unit.test_tracker_properties import SETTINGS, TrackerMachine
 
+from .partitioned import make_tracker
+
+
+def one_tracker(server, clock):
+    return RedisTracker(server.server(), SETTINGS, clock)
+
+
+def partitions(server, clock):
+    """The users of the events are in two of them."""
+    return make_tracker([server], 5, SETTINGS, clock)
+
 
 @pytest.mark.parametrize("examples", [8, pytest.param(50, marks=pytest.mark.faults)])
-def test_any_order_of_events_is_seen_as_the_merge_rule_says(redis_server, examples):
+@pytest.mark.parametrize("make", [one_tracker, partitions])
+def test_any_order_of_events_is_seen_as_the_merge_rule_says(redis_server, make, examples):
     class OnRedis(TrackerMachine):
         def make_tracker(self):
             redis_server.client.flushall()
-            return RedisTracker(redis_server.server(), SETTINGS, self.clock)
+            return make(redis_server, self.clock)
 
         def teardown(self):
             self.tracker.close()

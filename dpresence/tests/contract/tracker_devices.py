@@ -231,4 +231,4 @@ class DeviceContract:
             backend.remove_all("jane", GrantSet(0, (JANE,)))
         else:
             backend.remove("jane", "phone", GrantSet(0, (JANE,)))
-        assert backend.signed_out("c1") is True
+        assert backend.signed_out("jane", "c1") is True

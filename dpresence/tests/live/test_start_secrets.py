@@ -136,7 +136,7 @@ def test_a_percent_sign_is_a_character_like_any_other(tmp_path: Path) -> None:
 
 
 STARTING = (
-    *("identity.secret_file", "redis.url", "redis.password", "browserid.issuers"),
+    *("identity.secret_file", "redis.url", "redis.urls", "redis.password", "browserid.issuers"),
     *("redis.sentinel_user", "redis.sentinel_password", "pages.operator", "push.key_file"),
 )
 """Keys that accept the value or have no effect by themselves, so that the service starts; or that are tried above."""

@@ -36,7 +36,7 @@ class Devices:
         self.again, self.left, self.out = [], [], False
         self.known, self.listed = [], []
 
-    def signed_out(self, connection):
+    def signed_out(self, user, connection):
         return self.out
 
     def update_status(self, user, device, connection, status):

@@ -90,7 +90,7 @@ def test_variables_of_kubernetes_and_of_clients_are_none_of_the_service() -> Non
     assert load_server({"port": "9000"}, "/", environment).port == 9000
 
 
-VALUES = {"directory.url": "sqlite://", "redis.url": "redis://h/1", "sentry.dsn": "https://key@example.org/1"}
+VALUES = {"directory.url": "sqlite://", "redis.url": "redis://h/1", "redis.urls": "redis://h/1", "sentry.dsn": "https://key@example.org/1"}
 """Secrets that are not just any text."""
 
 

@@ -109,6 +109,13 @@ ONE_ORIGIN = "one origin, such as https://presence.example.org: no wildcard, no 
         ({"redis.sentinels": "a", "redis.url": "unix:///run/redis.sock"}, "redis.sentinels: must be empty if redis.url is a unix:// URL"),
         ({"redis.ca_file": "/x.pem"}, "redis.ca_file: must be empty unless redis.url is a rediss:// URL"),
         ({"redis.url": "rediss://h", "redis.key_file": "/x.key"}, "redis.key_file: must be empty unless redis.cert_file is set"),
+        ({"redis.urls": "redis://a http://b", "redis.partitions": "2"}, f"redis.urls: must be {REDIS_URL}"),
+        ({"redis.urls": "redis://u:p@a redis://a:6379/0", "redis.partitions": "2"}, "redis.urls: must be URLs of different servers"),
+        (
+            {"redis.urls": "redis://a redis://b", "redis.partitions": "1"},
+            "redis.partitions = 1: must be at least the number of URLs in redis.urls",
+        ),
+        ({"redis.urls": "redis://a", "redis.sentinels": "b"}, "redis.sentinels: must be empty if redis.urls is set"),
         ({"redis.prefix": "a*"}, "redis.prefix: must be one or more of A-Z a-z 0-9 _ . : -"),
         ({"mailbox.redis.allow_volatile": "1"}, "mailbox.redis.allow_volatile = 1: must be true or false"),
         ({"mailbox.redis.url": "x"}, "mailbox.redis.url: no such setting; docs/settings.md lists them"),

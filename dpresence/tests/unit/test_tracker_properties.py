@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from dpresence.backends.tracker import Tracker
 from dpresence.backends.tracker.memory import MemoryTracker
 from dpresence.errors import TooMany
-from dpresence.model import FeedEntry, Grant, GrantSet, Status
+from dpresence.model import FeedEntry, Grant, GrantSet, Offset, Status
 from dpresence.settings import PresenceSettings
 from dpresence.tests.support import FakeClock
 
@@ -53,15 +53,15 @@ class Connection:
 class Reader:
     """An app service: what it holds, from a snapshot and the updates that followed."""
 
-    offset: int = 0
+    offset: Offset
     view: dict[str, Status] = field(default_factory=dict)
     dead: set[str] = field(default_factory=set)
     last: dict[str, FeedEntry] = field(default_factory=dict)
 
-    def fold(self, update: FeedEntry) -> None:
-        assert update.offset > self.offset
+    def fold(self, update: FeedEntry, tracker: Tracker) -> None:
+        assert not tracker.reached(self.offset, update)
         assert update.puid not in self.dead
-        self.offset = update.offset
+        self.offset = tracker.advance(self.offset, [update])
         if update.reason == "revoked":
             self.view.pop(update.puid, None)
             self.dead.add(update.puid)
@@ -90,8 +90,8 @@ class TrackerMachine(RuleBasedStateMachine):
         self.named = 0
         self.set_forward = 0
         self.due: list[str] = []
-        self.eager = {app: Reader() for app in ("chess", "go", "maps")}
-        self.lazy = {app: Reader() for app in ("chess", "go", "maps")}
+        self.eager = {app: Reader(self.tracker.snapshot(app)[1]) for app in ("chess", "go", "maps")}
+        self.lazy = {app: Reader(reader.offset) for app, reader in self.eager.items()}
 
     def make_tracker(self) -> Tracker:
         return MemoryTracker(SETTINGS, self.clock)
@@ -234,7 +234,7 @@ class TrackerMachine(RuleBasedStateMachine):
 
     # -- readers
 
-    def unread(self, app: str, offset: int, limit: int) -> Iterator[FeedEntry]:
+    def unread(self, app: str, offset: Offset, limit: int) -> Iterator[FeedEntry]:
         """Return the entries after an offset that the log covers, read page by page."""
         while True:
             page = self.tracker.read(app, offset, limit)
@@ -243,8 +243,8 @@ class TrackerMachine(RuleBasedStateMachine):
             if not page:
                 return
             yield from page
-            assert page[-1].offset > offset
-            offset = page[-1].offset
+            assert not any(self.tracker.reached(offset, one) for one in page)
+            offset = self.tracker.advance(offset, page)
 
     @rule(app=apps, limit=st.integers(1, 4))
     def come_back(self, app: str, limit: int) -> None:
@@ -255,14 +255,14 @@ class TrackerMachine(RuleBasedStateMachine):
             reader.view = {puid: one.status for puid, one in view.items()}
         else:
             for one in self.unread(app, reader.offset, limit):
-                reader.fold(one)
+                reader.fold(one, self.tracker)
         assert reader.view == self.eager[app].view
 
     @invariant()
     def each_application_sees_the_merge_rule_once_for_each_change(self) -> None:
         for app, reader in self.eager.items():
             for one in self.unread(app, reader.offset, 2):
-                reader.fold(one)
+                reader.fold(one, self.tracker)
                 reader.check(one)
                 self.at_is_not_before_the_grant(one)
             expected = {grant.puid: self.visible(grant) for grant in self.grants.values() if grant.appid == app}

@@ -58,11 +58,18 @@ def make_world(proof: ProofServer, tmp_path: Path) -> Iterator[Callable[..., Wor
         world.close()
 
 
-@pytest.fixture
-def pair(make_world: Callable[..., World], tmp_path: Path, redis_server: Any, migrated: Path) -> tuple[World, World]:  # noqa: F811
+@pytest.fixture(params=[1, pytest.param(5, marks=pytest.mark.faults)], ids=["", "5 partitions"])
+def pair(
+    request: pytest.FixtureRequest,
+    make_world: Callable[..., World],
+    tmp_path: Path,
+    redis_server: Any,  # noqa: F811
+    migrated: Path,
+) -> tuple[World, World]:
     """Two services that share everything."""
     shutil.copy(migrated, tmp_path / "shared.db")
-    shared = {"directory__url": f"sqlite:///{tmp_path}/shared.db", "tracker": "redis", "mailbox": "redis", "redis__url": redis_server.url}
+    shared = {"directory__url": f"sqlite:///{tmp_path}/shared.db", "tracker": "redis", "mailbox": "redis"}
+    shared |= {"redis__url": redis_server.url, "redis__partitions": str(request.param)}
     return make_world(**shared), make_world(**shared)
 
 

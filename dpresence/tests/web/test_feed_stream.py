@@ -107,7 +107,7 @@ def test_streams_count_as_channels_of_the_application(make_world: Callable[..., 
         ("?wait=51", "wait: whole seconds from 0 to 50"),
         ("?wait=-1", "wait: whole seconds from 0 to 50"),
         ("?wait=", "wait: whole seconds from 0 to 50"),
-        (f"?since={'x' * 129}", "since: a cursor of up to 128 characters"),
+        (f"?since={'x' * 4097}", "since: a cursor of up to 4096 characters"),
     ],
 )
 def test_a_wrong_parameter_is_refused(shared: World, shared_app: App, query: str, error: str) -> None:

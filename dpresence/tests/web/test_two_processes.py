@@ -28,7 +28,9 @@ def puid(one, app) -> str:
 
 def deaf(world: World) -> None:
     """Have a process receive no signals of others until it ``recovers``."""
-    world.registry.backends.tracker._pubsub._on_message = lambda message: None
+    tracker = world.registry.backends.tracker
+    for part in getattr(tracker, "_parts", [tracker]):
+        part._pubsub._on_message = lambda message: None
 
 
 def recovers(world: World, forgotten: bool = False) -> None:

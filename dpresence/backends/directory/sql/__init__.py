@@ -76,6 +76,16 @@ class SqlDirectory(
         stored: str = connection.scalars(select(tables.service.c.mode)).one()
         return stored
 
+    @transaction()
+    def claim_partitions(self, connection: Connection, servers: Sequence[str]) -> Sequence[str]:
+        table = tables.partitions
+        stored = select(table.c.server).order_by(table.c.number)
+        if connection.scalar(select(table.c.number).limit(1)) is None:
+            for number, server in enumerate(servers):  # if another process does the same, the one that inserts 0 first inserts all
+                if not insert_new(connection, table, number=number, server=server):
+                    break
+        return list(connection.scalars(stored))
+
     @reading()
     def mode(self, connection: Connection) -> str | None:
         """Return the stored mode, None if no service has started on this directory."""

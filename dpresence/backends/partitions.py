@@ -1,0 +1,89 @@
+"""The partitions of the tracker in Redis, and the servers that they are on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ..clock import Clock
+from ..errors import BackendUnavailable, SettingError
+from ..settings import RedisSettings, Settings
+from ..settings.allowed import redis_name
+from .directory import Directory
+from .tracker import Topic, Tracker
+
+if TYPE_CHECKING:
+    from .redis.connections import ConnectionFactory
+
+
+def load_tracker(settings: Settings, clock: Clock, directory: Directory, server: ConnectionFactory | None) -> Tracker:
+    """Open the tracker in Redis.
+
+    :param server: connections to the server of ``redis.url``, None if nothing else has opened any.
+    :raises SettingError: the partitions are not those of the database, or a server is not supported.
+    :raises BackendUnavailable: the database or a server does not answer.
+    """
+    from .tracker.partitions import PartitionedTracker
+    from .tracker.redis import RedisTracker
+    from .tracker.redis_values import Epochs
+
+    names, servers = _names(settings.redis, directory), _servers(settings.redis, server)
+    if len(names) == 1:
+        return RedisTracker(servers[redis_name(settings.redis.url)], settings.presence, clock)
+    parts: list[Tracker] = []
+    try:
+        for number, name in enumerate(names):
+            parts.append(RedisTracker(servers[name], settings.presence, clock, number))
+    except BaseException:
+        for part in parts:
+            part.close()
+        raise
+    return PartitionedTracker(parts, Epochs.partition_of)
+
+
+def send_signal(settings: RedisSettings, directory: Directory, topic: Topic, key: str) -> None:
+    """Send a signal to the services that share the tracker, from a process that is not a service.
+
+    :raises SettingError: the partitions are not those of the database.
+    :raises BackendUnavailable: the server does not answer.
+    """
+    from .tracker.redis import signal
+
+    names, servers = _names(settings, directory), _servers(settings, None)
+    if len(names) == 1:
+        signal(servers[redis_name(settings.url)], None, topic, key)
+        return
+    for number, name in enumerate(names):  # any server that answers does
+        try:
+            signal(servers[name], number, topic, key)
+            return
+        except BackendUnavailable:
+            if number == len(names) - 1:
+                raise
+
+
+def _names(redis: RedisSettings, directory: Directory) -> Sequence[str]:
+    """Return the names of the servers of the partitions; "" if there is only one.
+
+    :raises SettingError: the settings do not fit the stored partitions.
+    """
+    urls = redis.urls or (redis.url,)
+    names = [redis_name(urls[number % len(urls)]) for number in range(redis.partitions)] if redis.partitions > 1 else [""]
+    stored = directory.claim_partitions(names)
+    if len(stored) != redis.partitions:
+        raise SettingError(f"redis.partitions = {redis.partitions}: must be {len(stored)}, as at the first start with this database")
+    missing = set(stored) - {*map(redis_name, urls), ""}
+    if missing:
+        raise SettingError(f"redis.urls: must have the server {min(missing)}, on which the tracker has partitions")
+    return stored
+
+
+def _servers(redis: RedisSettings, server: ConnectionFactory | None) -> Mapping[str, ConnectionFactory]:
+    """Return connections to each configured server, by its name; none is open yet.
+
+    :raises SettingError: a URL or a certificate is invalid.
+    """
+    from .redis.connections import ConnectionFactory
+
+    found = {redis_name(each.url): ConnectionFactory(each) for each in redis.servers()}
+    return found if server is None else {**found, redis_name(redis.url): server}

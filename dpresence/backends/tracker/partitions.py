@@ -1,0 +1,295 @@
+"""A tracker in partitions. Each partition is a tracker of its own, for a part of the users, and may be at a server of its own.
+
+A user's devices, merge and feed entries are in the partition that the digest of the user's id names, so every change remains one step of
+one partition. The feed of an application has a part in each partition: entries of one PUID are in order, those of several PUIDs need not
+be. An offset is the tuple of the offsets of the parts. A partition whose server is away refuses the calls for its users; the others go on.
+"""
+# ruff: noqa: D102 - the abstract base documents each method
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from heapq import merge
+from itertools import islice
+from typing import TypeVar, cast
+from zlib import crc32
+
+from ...errors import BackendUnavailable
+from ...model import ERASED, Device, DirectoryVersion, FeedEntry, Grant, GrantSet, Status
+from . import Connected, Listener, Lost, Published, Topic, Tracker, Updated
+from .cursors import encode_part, join, split
+from .partition_reader import Offsets, PartitionReader, try_each
+
+T = TypeVar("T")
+
+
+def _covered(appid: str, item: tuple[Tracker, str]) -> int | None:
+    part, cursor = item
+    return cast("int | None", part.offset(appid, cursor))
+
+
+def _assumed(part: Tracker, cursor: str) -> int | None:
+    return cast("int | None", part.assumed_offset(cursor))
+
+
+def _all_or_none(offsets: Iterable[int | None]) -> Offsets | None:
+    found = list(offsets)
+    known = tuple(offset for offset in found if offset is not None)
+    return known if len(known) == len(found) else None
+
+
+def _revoke_where_shown(grant: Grant, part: Tracker) -> None:
+    if part.latest(grant.appid, [grant.puid]):
+        part.revoked(grant)
+
+
+class PartitionedTracker(Tracker):
+    """See ``Tracker``.
+
+    :param parts: a tracker for each partition, each ``numbered`` by its partition; their number must not change while there is data.
+    :param part_of: returns the partition of an offset of an entry.
+    """
+
+    waits = True
+
+    def __init__(self, parts: Sequence[Tracker], part_of: Callable[[int], int]) -> None:
+        self._parts = parts
+        self._home = parts[0]  # has what belongs to no user
+        self._part_of = part_of
+        self._listeners: list[Listener] = []
+        self._reader = PartitionReader(parts, partial(self._notify, "feed"))
+        self._encoded: list[tuple[int, str, str]] = [(-1, "", "")] * len(parts)  # the last offset of each part, its epoch and its text
+        self.measures = [measures for part in parts for measures in part.measures]
+        self._readers: list[Callable[[str], bool]] = []
+        for number, part in enumerate(parts):
+            part.subscribe(partial(self._on_signal, number), self._reads)
+
+    def _part(self, key: str) -> Tracker:
+        """Return the partition of a user, or of anything else that has a key."""
+        return self._parts[crc32(key.encode()) % len(self._parts)]
+
+    def _all(self, call: Callable[[Tracker], T]) -> list[T]:
+        """Call every partition and return the results in order.
+
+        :raises BackendUnavailable: the server of a partition is away; the others were called.
+        """
+        found: list[T] = []
+        for result in try_each(call, self._parts):
+            if isinstance(result, BackendUnavailable):
+                raise result
+            found.append(result)
+        return found
+
+    def _present(self, call: Callable[[Tracker], T]) -> list[T]:
+        """Call every partition and return the results of those whose servers answer.
+
+        :raises BackendUnavailable: none does.
+        """
+        results = try_each(call, self._parts)
+        found = [result for result in results if not isinstance(result, BackendUnavailable)]
+        if not found and isinstance(results[0], BackendUnavailable):
+            raise results[0]
+        return found
+
+    @property
+    def remembers_since(self) -> int:  # type: ignore[override]
+        return max(part.remembers_since for part in self._parts)
+
+    @property
+    def epoch(self) -> str:  # type: ignore[override]
+        return join(self._epochs, ())
+
+    @property
+    def _epochs(self) -> tuple[str, ...]:
+        return tuple(part.epoch for part in self._parts)
+
+    # -- signals
+
+    def subscribe(self, listener: Listener, reads: Callable[[str], bool] = lambda appid: False) -> None:
+        self._readers.append(reads)
+        self._listeners.append(listener)
+
+    def _reads(self, appid: str) -> bool:
+        return any(reads(appid) for reads in self._readers)
+
+    def _notify(self, topic: Topic, key: str) -> None:
+        for listener in self._listeners:
+            listener(topic, key)
+
+    def _on_signal(self, number: int, topic: Topic, key: str) -> None:
+        if topic == "feed":
+            self._reader.note_signal(number, key)
+        elif topic in ("missed", "forgotten"):
+            self._reader.note_gap(number)
+        self._notify(topic, key)
+
+    def signal(self, topic: Topic, key: str) -> None:
+        self._part(key.partition(" ")[0]).signal(topic, key)
+
+    # -- devices
+
+    def connect(
+        self, user: str, device: str | None, connection: str, status: Status, grants: GrantSet, limit: int, sign_in_revision: int
+    ) -> Connected:
+        return self._part(user).connect(user, device, connection, status, grants, limit, sign_in_revision)
+
+    def update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, sign_in_revision: int = 0) -> bool:
+        return self._part(user).update(user, device, connection, status, grants, sign_in_revision)
+
+    def begin_update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, done: Updated) -> None:
+        self._part(user).begin_update(user, device, connection, status, grants, done)
+
+    def apply_override(self, user: str, grants: GrantSet) -> None:
+        self._part(user).apply_override(user, grants)
+
+    def leave(self, user: str, device: str, connection: str) -> None:
+        self._part(user).leave(user, device, connection)
+
+    def remove(self, user: str, device: str, grants: GrantSet, before_revision: int = ERASED) -> bool:
+        return self._part(user).remove(user, device, grants, before_revision)
+
+    def remove_all(self, user: str, grants: GrantSet, before_revision: int = ERASED) -> None:
+        self._part(user).remove_all(user, grants, before_revision)
+
+    def signed_out(self, user: str, connection: str) -> bool:
+        return self._part(user).signed_out(user, connection)
+
+    def due(self) -> Sequence[str]:
+        return [user for users in self._present(lambda part: part.due()) for user in users]
+
+    def expire(self, user: str, grants: GrantSet) -> Lost:
+        return self._part(user).expire(user, grants)
+
+    def renew(self) -> None:
+        self._present(lambda part: part.renew())
+
+    def devices(self, user: str) -> Sequence[Device]:
+        return self._part(user).devices(user)
+
+    def status(self, user: str) -> Status:
+        return self._part(user).status(user)
+
+    def sent_status(self, user: str) -> Status:
+        return self._part(user).sent_status(user)
+
+    # -- the rate of a user's changes
+
+    def charge(self, user: str) -> float:
+        return self._part(user).charge(user)
+
+    def postponed(self) -> Sequence[str]:
+        return [user for users in self._present(lambda part: part.postponed()) for user in users]
+
+    def append_postponed(self, user: str, grants: GrantSet) -> None:
+        self._part(user).append_postponed(user, grants)
+
+    # -- feeds
+
+    def granted(self, grant: Grant, revision: int) -> None:
+        self._part(grant.user).granted(grant, revision)
+
+    def revoked(self, grant: Grant, revision: int = 0) -> None:
+        if grant.user:
+            self._part(grant.user).revoked(grant, revision)
+        else:
+            self._all(partial(_revoke_where_shown, grant))
+
+    def append_current_status(self, grant: Grant, revision: int) -> None:
+        self._part(grant.user).append_current_status(grant, revision)
+
+    def forget_revision(self, user: str) -> None:
+        self._part(user).forget_revision(user)
+
+    def snapshot(self, appid: str) -> tuple[dict[str, FeedEntry], Offsets]:
+        parts = self._all(lambda part: part.snapshot(appid))
+        view: dict[str, FeedEntry] = {}
+        for entries, _ in parts:
+            view |= entries
+        return view, tuple(offset for _, offset in parts)
+
+    def latest(self, appid: str, puids: Sequence[str]) -> dict[str, FeedEntry]:
+        found: dict[str, FeedEntry] = {}
+        for entries in self._all(lambda part: part.latest(appid, puids)):
+            found |= entries
+        return found
+
+    def read(self, appid: str, offset: Offsets, limit: int) -> Sequence[FeedEntry] | None:
+        return self._reader.read(appid, offset, limit)
+
+    def read_now(self, appid: str, offset: Offsets, limit: int) -> Sequence[FeedEntry] | None:
+        return self._reader.read_now(appid, offset, limit)
+
+    def advance(self, offset: Offsets, entries: Sequence[FeedEntry]) -> Offsets:
+        reached = list(offset)
+        for entry in entries:  # the last one of each part remains
+            reached[self._part_of(entry.offset)] = entry.offset
+        return tuple(reached)
+
+    def reached(self, offset: Offsets, entry: FeedEntry) -> bool:
+        return entry.offset <= offset[self._part_of(entry.offset)]
+
+    def length(self, offset: Offsets) -> int:
+        return sum(part.length(one) for part, one in zip(self._parts, offset, strict=True))
+
+    def cursor(self, offset: Offsets) -> str:
+        encoded = self._encoded
+        for number, one in enumerate(offset):  # most parts are where they were in the frame before
+            if encoded[number][0] != one:
+                encoded[number] = (one, *encode_part(self._parts[number].cursor(one)))
+        return join(tuple(epoch for _, epoch, _ in encoded), [text for _, _, text in encoded])
+
+    def offset(self, appid: str, cursor: str) -> Offsets | None:
+        """Return the offset of a cursor; a part whose server is away is taken as covered until it is read."""
+        cursors = split(cursor, self._epochs)
+        if cursors is None:
+            return None
+        items = list(zip(self._parts, cursors, strict=True))
+        offsets = try_each(partial(_covered, appid), items)
+        return _all_or_none(
+            part.assumed_offset(one) if isinstance(offset, BackendUnavailable) else offset
+            for (part, one), offset in zip(items, offsets, strict=True)
+        )
+
+    def assumed_offset(self, cursor: str) -> Offsets | None:
+        cursors = split(cursor, self._epochs)
+        return _all_or_none(map(_assumed, self._parts, cursors)) if cursors else None
+
+    def applications(self, after: str, limit: int) -> Sequence[str]:
+        lists = self._all(lambda part: part.applications(after, limit))
+        return list(islice(dict.fromkeys(merge(*lists)), limit))
+
+    def rebuilt(self, appid: str) -> None:
+        self._all(lambda part: part.rebuilt(appid))
+
+    def trim(self, appid: str) -> bool:
+        return any(self._all(lambda part: part.trim(appid)))
+
+    def drop(self, appid: str) -> None:
+        self._all(lambda part: part.drop(appid))
+
+    # -- between processes
+
+    def publish(self, report: str, counts: Mapping[str, float]) -> None:
+        self._home.publish(report, counts)
+
+    def published(self) -> Published:
+        return self._home.published()
+
+    def claim(self, task: str, seconds: float) -> bool:
+        return self._part(task).claim(task, seconds)
+
+    # -- the tracker as a whole
+
+    def follows(self, version: DirectoryVersion) -> bool:
+        return all(self._all(lambda part: part.follows(version)))
+
+    def reset(self) -> None:
+        self._all(lambda part: part.reset())
+
+    def ping(self) -> None:
+        self._all(lambda part: part.ping())
+
+    def close(self) -> None:
+        for part in self._parts:
+            part.close()

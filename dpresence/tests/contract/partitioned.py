@@ -1,0 +1,60 @@
+"""Trackers in partitions, and a reader of their feeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from zlib import crc32
+
+from dpresence.backends.tracker.partitions import PartitionedTracker
+from dpresence.backends.tracker.redis import RedisTracker
+from dpresence.backends.tracker.redis_values import Epochs
+from dpresence.model import FeedEntry
+from dpresence.settings import PresenceSettings
+from dpresence.tests.support import FakeClock
+
+from .tracker_values import SETTINGS
+
+
+def make_tracker(
+    servers: Sequence[Any],
+    partitions: int,
+    settings: PresenceSettings = SETTINGS,
+    clock: FakeClock | None = None,
+    kind: type[PartitionedTracker] = PartitionedTracker,
+) -> PartitionedTracker:
+    """Return a tracker of a process, whose partitions are spread over the servers."""
+    clock, factories = clock or FakeClock(), [server.server() for server in servers]
+    parts = [RedisTracker(factories[number % len(factories)], settings, clock, number) for number in range(partitions)]
+    return kind(parts, Epochs.partition_of)
+
+
+def users_of(count: int, partitions: int) -> list[list[str]]:
+    """Return so many users of each partition."""
+    found: list[list[str]] = [[] for _ in range(partitions)]
+    number = 0
+    while min(map(len, found)) < count:
+        user = f"user-{number}"
+        found[crc32(user.encode()) % partitions].append(user)
+        number += 1
+    return [users[:count] for users in found]
+
+
+class Reader:
+    """An app service that reads a feed page by page, and knows the last status of each user."""
+
+    def __init__(self, tracker: PartitionedTracker, appid: str = "chess") -> None:
+        self.tracker, self.appid = tracker, appid
+        view, self.offset = tracker.snapshot(appid)
+        self.statuses = {puid: entry.status for puid, entry in view.items()}
+        self.entries: list[FeedEntry] = []
+
+    def read(self, limit: int = 500) -> int:
+        """Read a page; return the number of its entries."""
+        entries = self.tracker.read(self.appid, self.offset, limit)
+        assert entries is not None
+        if entries:
+            self.offset = self.tracker.advance(self.offset, entries)
+        self.entries += entries
+        self.statuses |= {entry.puid: entry.status for entry in entries}
+        return len(entries)

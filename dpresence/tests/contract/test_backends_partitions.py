@@ -1,0 +1,108 @@
+"""The settings name the servers of the partitions, and the directory remembers them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from dpresence.backends import load, load_directory, send_signal
+from dpresence.backends.tracker.partitions import PartitionedTracker
+from dpresence.commands.cli import main
+from dpresence.errors import SettingError
+from dpresence.model import GrantSet
+from dpresence.settings import RedisSettings, Settings, StorageSettings
+from dpresence.settings.allowed import redis_name
+from dpresence.tests.support import FakeClock
+
+from .partitioned import users_of
+from .redis import running
+from .tracker_values import SignalListener
+
+
+@pytest.fixture(scope="module")
+def second(cooperative_redis):
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def settings(tmp_path, redis_server, second):
+    """Four partitions on two servers."""
+    second.client.flushall()
+    redis = RedisSettings(redis_server.url, urls=(redis_server.url, second.url), partitions=4)
+    return Settings(storage=StorageSettings(f"sqlite:///{tmp_path}/presence.db", tracker="redis", mailbox="redis"), redis=redis)
+
+
+def test_partitions_are_spread_over_the_servers_in_turn(settings, redis_server, second):
+    backends = load(settings, FakeClock())
+    assert isinstance(backends.tracker, PartitionedTracker)
+    assert backends.ping() == {"directory": True, "tracker": True, "mailbox": True}
+    assert backends.redis_state() == "ok"
+    for some in users_of(1, 4):
+        backends.tracker.connect(some[0], "phone", "c1", "online", GrantSet(0, ()), 20, 0)
+    found = [[key.decode() for key in sorted(server.client.keys("dpresence:*")) if b":user:" in key] for server in (redis_server, second)]
+    assert [[key[: len("dpresence:{0}t:")] for key in keys] for keys in found] == [
+        ["dpresence:{0}t:", "dpresence:{2}t:"],
+        ["dpresence:{1}t:", "dpresence:{3}t:"],
+    ]
+    backends.close()
+
+
+def test_another_number_of_partitions_and_a_missing_server_stop_a_start(settings, redis_server, second):
+    load(settings, FakeClock()).close()
+    wrong = {
+        "redis.partitions = 8: must be 4, as at the first start with this database": {"partitions": 8},
+        "redis.partitions = 1: must be 4, as at the first start with this database": {"urls": (), "partitions": 1},
+        f"redis.urls: must have the server {redis_name(second.url)}, on which the tracker has partitions": {"urls": ()},
+    }
+    for text, changes in wrong.items():
+        with pytest.raises(SettingError) as caught:
+            load(replace(settings, redis=replace(settings.redis, **changes)), FakeClock())
+        assert str(caught.value) == text
+    load(replace(settings, redis=replace(settings.redis, urls=(second.url, redis_server.url))), FakeClock()).close()
+
+
+def test_a_service_with_one_partition_may_change_its_server_and_gets_no_other_number(settings, second):
+    one = replace(settings, redis=RedisSettings(settings.redis.url))
+    load(one, FakeClock()).close()
+    load(replace(one, redis=RedisSettings(second.url)), FakeClock()).close()
+    with pytest.raises(SettingError, match=r"^redis\.partitions = 4: must be 1"):
+        load(settings, FakeClock())
+
+
+def test_a_command_signals_to_every_service(settings):
+    backends = load(settings, FakeClock())
+    listener = SignalListener(backends.tracker)
+    directory = load_directory(settings, FakeClock())
+    send_signal(settings, directory, "changes", "7")
+    directory.close()
+    assert ("changes", "7") in listener.received()
+    backends.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("redis://a", "a:6379/0"),
+        ("rediss://user:secret@A.example.org:7000/3", "a.example.org:7000/3"),
+        ("redis://[2001:db8::1]:7000", "[2001:db8::1]:7000/0"),
+        ("unix://:secret@/run/redis.sock?db=1", "/run/redis.sock"),
+    ],
+)
+def test_the_name_of_a_server_has_no_secret(url, name):
+    assert redis_name(url) == name
+
+
+def test_the_doctor_examines_every_server(settings, tmp_path, redis_server, second, capsys):
+    ini = tmp_path / "presence.ini"
+    urls = f"redis.url = {redis_server.url}\nredis.urls = {redis_server.url} {second.url}\nredis.partitions = 4\n"
+    ini.write_text(
+        f"[app:main]\nuse = egg:dpresence\ndirectory.url = {settings.storage.directory_url}\ntracker = redis\nmailbox = redis\n{urls}"
+    )
+    main(["--ini", str(ini), "--json", "doctor"])
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    texts = [finding["text"] for finding in found if finding["check"] == "redis"]
+    for server in (redis_server, second):
+        assert [text for text in texts if text.startswith(f"{redis_name(server.url)}: version")]

@@ -1,0 +1,136 @@
+"""The tracker in partitions keeps the contract, whichever partitions its users are in, and goes on without those whose server is away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from dpresence.backends.tracker import Tracker
+from dpresence.backends.tracker.partitions import PartitionedTracker
+from dpresence.backends.tracker.redis_values import Epochs
+from dpresence.model import FeedEntry, Offset
+from dpresence.tests.support import FakeClock
+
+from .partitioned import Reader, make_tracker, users_of
+from .redis_fixtures import let_buckets_fill
+from .tracker import TrackerContract
+from .tracker_rates import RateContract
+from .tracker_values import RATED, connect, grant, seen
+
+
+class OneBusyPartition(PartitionedTracker):
+    """All users are in one of the partitions, whose offsets are those of the feed, so that tests can name them."""
+
+    BUSY = 1
+
+    def _part(self, key: str) -> Tracker:
+        return self._parts[self.BUSY]
+
+    def subscribe(self, listener, reads=lambda appid: False):
+        for appid in ("chess", "go"):
+            self.read(appid, 0, 1000)  # as a channel does before it waits for signals
+        super().subscribe(listener, reads)
+
+    def _offset(self, number: int) -> Offset:
+        return tuple(Epochs(part).start + (number if part == self.BUSY else 0) for part in range(len(self._parts)))
+
+    def _named(self, entries: Sequence[FeedEntry] | None) -> list[FeedEntry] | None:
+        return None if entries is None else [self._entry(entry) for entry in entries]
+
+    def _entry(self, entry: FeedEntry) -> FeedEntry:
+        return FeedEntry(self._parts[self.BUSY].length(entry.offset), entry.puid, entry.status, entry.at, entry.reason)
+
+    def read(self, appid: str, offset: int, limit: int) -> list[FeedEntry] | None:
+        return self._named(super().read(appid, self._offset(offset), limit))
+
+    def read_now(self, appid: str, offset: int, limit: int) -> list[FeedEntry] | None:
+        return self._named(super().read_now(appid, self._offset(offset), limit))
+
+    def snapshot(self, appid: str) -> tuple[dict[str, FeedEntry], int]:
+        view, offset = super().snapshot(appid)
+        return {puid: self._entry(entry) for puid, entry in view.items()}, self.length(offset)
+
+    def latest(self, appid: str, puids: Sequence[str]) -> dict[str, FeedEntry]:
+        return {puid: self._entry(entry) for puid, entry in super().latest(appid, puids).items()}
+
+    def cursor(self, offset: int) -> str:
+        return super().cursor(self._offset(offset))
+
+    def offset(self, appid: str, cursor: str) -> int | None:
+        found = super().offset(appid, cursor)
+        return None if found is None else self.length(found)
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def partitioned():
+    """Make trackers in partitions, spread over servers; each stands for a process."""
+    made = []
+
+    def make(*arguments, **options):
+        made.append(make_tracker(*arguments, **options))
+        return made[-1]
+
+    yield make
+    for tracker in made:
+        tracker.close()
+
+
+class TestInOneOfThreePartitions(TrackerContract):
+    @pytest.fixture
+    def backend(self, redis_server, partitioned, clock):
+        return partitioned([redis_server], 3, clock=clock, kind=OneBusyPartition)
+
+
+class TestRatesInPartitions(RateContract):
+    @pytest.fixture
+    def backend(self, redis_server, partitioned, clock):
+        return partitioned([redis_server], 3, RATED, clock, OneBusyPartition)
+
+    @pytest.fixture
+    def pass_time(self, redis_server, clock):
+        def advance(seconds):
+            clock.advance(seconds)
+            for number in range(3):
+                let_buckets_fill(redis_server.client, seconds, f"dpresence:{{{number}}}t:")
+
+        return advance
+
+
+@pytest.fixture
+def eight(redis_server, partitioned, clock):
+    return partitioned([redis_server], 8, clock=clock)
+
+
+def test_users_of_all_partitions_are_in_one_feed(eight):
+    reader = Reader(eight)
+    users = [user for some in users_of(3, 8) for user in some]
+    for user in users:
+        connect(eight, user=user, grants=(grant(user),))
+    assert reader.read() == 24
+    assert reader.statuses == seen(eight) == {f"{user}-in-chess": "online" for user in users}
+    assert reader.offset == eight.snapshot("chess")[1]
+    assert (reader.read(), eight.length(reader.offset)) == (0, 24)
+    assert eight.latest("chess", [f"{users[0]}-in-chess", "unknown"])[f"{users[0]}-in-chess"].status == "online"
+    assert list(eight.applications("", 10)) == ["chess"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 7, 8, 9, 100])
+def test_pages_of_any_size_miss_no_entry_repeat_none_and_keep_the_order_of_each_user(eight, limit):
+    reader = Reader(eight)
+    users = [user for some in users_of(2, 8) for user in some]
+    for turn, status in enumerate(("online", "unavailable", "online", "unavailable")):
+        for user in users[turn:]:  # the first users change least often
+            connect(eight, user=user, grants=(grant(user),), status=status, connection=f"c{turn}")
+    while reader.read(limit) == limit:
+        pass
+    for position, user in enumerate(users):
+        statuses = [entry.status for entry in reader.entries if entry.puid == f"{user}-in-chess"]
+        assert statuses == ["online", "unavailable", "online", "unavailable"][: min(position, 3) + 1]
+    assert len({entry.offset for entry in reader.entries}) == len(reader.entries) == eight.length(reader.offset)
+    assert reader.statuses == seen(eight)

@@ -1,0 +1,230 @@
+"""Partitions at several servers: what is lost with a server, what is not, and how it comes back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dpresence.errors import BackendUnavailable
+from dpresence.model import GrantSet
+from dpresence.tests.support import FakeClock
+from dpresence.tests.waiting import eventually
+
+from .partitioned import Reader, make_tracker, users_of
+from .redis import running
+from .tracker_values import SignalListener, connect, grant, seen
+
+PARTITIONS = 6
+AWAY = 1
+"""The server that a test loses, with the partitions 1 and 4."""
+
+
+@pytest.fixture(scope="module")
+def three(cooperative_redis):
+    with running(fsync="always") as one, running(fsync="always") as two, running(fsync="always") as last:
+        yield [one, two, last]
+
+
+@pytest.fixture
+def servers(three):
+    for server in three:
+        if server.process is None:
+            server.start()
+        server.client.flushall()
+    return three
+
+
+@pytest.fixture
+def processes(servers):
+    """Two processes with the same partitions."""
+    clock = FakeClock()
+    made = [make_tracker(servers, PARTITIONS, clock=clock) for _ in range(2)]
+    yield made
+    for tracker in made:
+        tracker.close()
+
+
+@pytest.fixture
+def users():
+    """One user of each partition."""
+    return [some[0] for some in users_of(1, PARTITIONS)]
+
+
+@pytest.fixture
+def here(users):
+    """Users whose server stays."""
+    return [user for number, user in enumerate(users) if number % 3 != AWAY]
+
+
+def puid(user: str) -> str:
+    return f"{user}-in-chess"
+
+
+def set_status(tracker, user, status, connection="c1"):
+    return tracker.update(user, "phone", connection, status, GrantSet(0, (grant(user),)))
+
+
+def bring(tracker, users):
+    for user in users:
+        connect(tracker, user=user, grants=(grant(user),))
+
+
+def test_what_a_process_changes_another_one_reads_and_only_the_parts_with_something_new(processes, users, monkeypatch):
+    one, two = processes
+    bring(one, users)
+    reader, asked = Reader(two), []
+    assert reader.read() == 0
+    for number, part in enumerate(two._parts):
+        monkeypatch.setattr(part, "read", lambda *of, number=number, read=part.read: asked.append(number) or read(*of))
+    listener = SignalListener(two)
+    for number in (4, 2, 4):
+        set_status(one, users[number], "unavailable" if number == 2 or not asked else "online")
+    eventually(lambda: len([1 for topic, _ in listener._signals if topic == "feed"]) >= 2)
+    eventually(lambda: reader.read() == 0 and reader.statuses == seen(one))
+    assert set(asked) == {2, 4}
+    asked.clear()
+    assert (reader.read(), asked) == (0, [])
+
+
+def test_a_reader_that_is_behind_another_one_of_its_process_misses_nothing(processes, users):
+    one, _ = processes
+    early = Reader(one)
+    bring(one, users)
+    late = Reader(one)
+    for user in users:
+        set_status(one, user, "unavailable")
+    assert late.read() == 6
+    assert late.read() == 0
+    assert early.read() == 12
+    assert early.offset == late.offset
+    assert early.statuses == late.statuses
+
+
+def test_a_cursor_leads_any_process_to_its_place_and_is_short(processes, users):
+    one, two = processes
+    bring(one, users[:3])
+    cursor, offset = one.cursor(Reader(one).offset), Reader(one).offset
+    set_status(one, users[0], "unavailable")
+    assert two.offset("chess", cursor) == offset == one.offset("chess", cursor)
+    assert two.cursor(offset) == cursor
+    assert len(cursor) < 17 + 3 * PARTITIONS
+    assert [entry.status for entry in two.read("chess", offset, 10)] == ["unavailable"]
+
+
+@pytest.mark.parametrize("change", ["", "{}.", "{}.1", "x{}", "{}-0", "{}-1x", "{}-", "0.{}", "{}" + "0" * 20])
+def test_what_is_no_cursor_is_not_covered(processes, users, change):
+    one, _ = processes
+    bring(one, users)
+    cursor = one.cursor(Reader(one).offset)
+    assert one.offset("chess", change.replace("{}", cursor)) is None
+    assert one.assumed_offset(change.replace("{}", cursor)) is None
+
+
+@pytest.mark.parametrize("part", range(PARTITIONS))
+def test_a_cursor_ahead_of_one_part_is_not_covered(processes, users, part):
+    one, _ = processes
+    bring(one, users)
+    offset = Reader(one).offset
+    ahead = tuple(each + (number == part) for number, each in enumerate(offset))
+    assert one.offset("chess", one.cursor(ahead)) is None
+    assert one.read("chess", ahead, 10) is None
+
+
+class TestAServerIsAway:
+    """The users of its partitions get an error, everybody else goes on."""
+
+    @pytest.fixture
+    def reader(self, processes, users):
+        bring(processes[0], users)
+        reader = Reader(processes[1])
+        assert reader.read() == 0
+        return reader
+
+    @pytest.fixture(autouse=True)
+    def away(self, servers, reader):
+        servers[AWAY].kill()
+
+    def test_only_its_users_are_refused(self, processes, users, here):
+        for user in users:
+            for tracker in processes:
+                if user in here:
+                    assert tracker.status(user) == "online"
+                else:
+                    with pytest.raises(BackendUnavailable):
+                        tracker.status(user)
+        for user in here:
+            assert set_status(processes[0], user, "unavailable")
+
+    def test_feeds_are_read_without_its_part_and_a_signal_follows(self, processes, here, reader):
+        for user in here:
+            set_status(processes[0], user, "unavailable")
+        eventually(lambda: reader.read() == 0 and [reader.statuses[puid(user)] for user in here] == ["unavailable"] * 4)
+        listener = SignalListener(processes[1])
+        processes[1]._reader.note_gap(AWAY)
+        assert reader.read() == 0
+        eventually(lambda: ("feed", "chess") in listener._signals)
+
+    def test_nothing_is_missed_when_it_is_back(self, servers, processes, users, here, reader):
+        for user in here:
+            set_status(processes[0], user, "unavailable")
+        reader.read()
+        servers[AWAY].start()
+        for user in users:
+            eventually(lambda user=user: set_status(processes[0], user, "offline"))
+        eventually(lambda: reader.read() == 0 and set(reader.statuses.values()) == {"offline"})
+        assert len([entry for entry in reader.entries if entry.status == "offline"]) == len(users)
+        assert reader.statuses == seen(processes[1])
+
+    def test_an_app_service_that_connects_again_continues_from_its_cursor(self, servers, processes, users, here, reader):
+        cursor = processes[1].cursor(reader.offset)
+        set_status(processes[0], here[0], "unavailable")
+        assert processes[1].offset("chess", cursor) == reader.offset
+        assert [entry.puid for entry in processes[1].read("chess", reader.offset, 10)] == [puid(here[0])]
+
+    def test_a_snapshot_and_a_ping_need_all(self, processes):
+        for call in (lambda: processes[0].snapshot("chess"), processes[0].ping):
+            with pytest.raises(BackendUnavailable):
+                call()
+
+    def test_the_rest_goes_on_with_leases_and_sweeps(self, processes, users, here):
+        one = processes[0]
+        for user in here:
+            one.leave(user, "phone", "c1")
+        one._parts[0]._batches._clock.advance(15)
+        assert sorted(one.due()) == sorted(here)
+        one.renew()
+        assert one.postponed() == []
+
+    def test_all_servers_away_is_an_error(self, servers, processes, reader):
+        for server in servers:
+            server.kill()
+        for number in range(PARTITIONS):
+            processes[1]._reader.note_gap(number)
+        for call in (reader.read, processes[0].due, processes[0].renew, processes[0].postponed):
+            with pytest.raises(BackendUnavailable):
+                call()
+
+
+def test_a_server_that_comes_back_empty_voids_every_cursor_and_its_devices_are_connected_again(servers, processes, users):
+    one, two = processes
+    bring(one, users)
+    cursor, listener = one.cursor(Reader(one).offset), SignalListener(one)
+    servers[AWAY].kill()
+    servers[AWAY].forget()
+    servers[AWAY].start()
+    eventually(lambda: one.ping() is None and two.ping() is None)
+    eventually(lambda: ("forgotten", "") in listener._signals)
+    assert two.offset("chess", cursor) is None
+    assert {user: two.status(user) for number, user in enumerate(users)} == {
+        user: "offline" if number % 3 == AWAY else "online" for number, user in enumerate(users)
+    }
+
+
+def test_the_revocation_of_a_puid_whose_user_is_unknown_is_appended_once(processes, users):
+    one, _ = processes
+    bring(one, users)
+    reader = Reader(one)
+    one.revoked(replace(grant(""), puid=puid(users[3])))
+    assert reader.read() == 1
+    assert (reader.entries[0].puid, reader.entries[0].reason) == (puid(users[3]), "revoked")
