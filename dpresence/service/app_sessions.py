@@ -67,4 +67,4 @@ class AppSessions:
         """
         self._api_keys.check(session.application.id, session.key_id)
         if session.via == "channel":
-            self._looks.record_open(session.application.id)
+            self._looks.record_daily(session.application.id, "channel")

@@ -30,7 +30,7 @@ class Looks:
         self._counts: Counter[_Key] = Counter()
         self._of_users = 0  # counts of single users in ``_counts``
         self._day = ""
-        self._open: set[str] = set()  # applications with a channel that was counted on ``_day``
+        self._daily: set[tuple[str, Via]] = set()  # what counts once a day and was counted on ``_day``
 
     def record(self, appid: str, via: Via, puids: Sequence[str] = ()) -> None:
         """Count that an application was told statuses, or has read them. Does not block.
@@ -39,7 +39,7 @@ class Looks:
         """
         day = self._today()
         if via == "channel":
-            self._open.add(appid)
+            self._daily.add((appid, via))
         if len(puids) > _MAX_USERS - self._of_users:
             puids = ()
         before = len(self._counts)
@@ -47,16 +47,17 @@ class Looks:
         if puids:
             self._of_users += len(self._counts) - before
 
-    def record_open(self, appid: str) -> None:
-        """Count an open channel, once for each day on which it is open. Does not block."""
+    def record_daily(self, appid: str, via: Via) -> None:
+        """Count what goes on, once a day: an open channel, and the open page of the developer. Does not block."""
         self._today()
-        if appid not in self._open:
-            self.record(appid, "channel")
+        if (appid, via) not in self._daily:
+            self._daily.add((appid, via))
+            self.record(appid, via)
 
     def _today(self) -> str:
         day = day_of(self._clock.steady.now())
         if day != self._day:
-            self._day, self._open = day, set()
+            self._day, self._daily = day, set()
         return day
 
     def store(self) -> None:

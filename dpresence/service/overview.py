@@ -44,7 +44,7 @@ class Overview:
         self._requests.charge(application.id)
         self._feeds.raise_while_delayed(application)
         view, offset = self._tracker.snapshot(application.id)
-        self._looks.record(application.id, "rest")
+        self._looks.record_daily(application.id, "rest")
         seen = Counter(update.status for update in view.values())
         reachable = seen["online"] + seen["unavailable"]
         return CurrentUsers(

@@ -20,7 +20,7 @@ const MINUTE_MS = 60000;
 /** @type {[name: string, title: string, caption: (last: string, peak: string) => string][]} */
 const PLOTS = [
   ["devices", _("Connected devices"), (last, peak) => _("%(last)s now, peak %(peak)s", { last, peak })],
-  ["updates", _("Updates per minute"), (last, peak) => _("%(last)s this minute, peak %(peak)s", { last, peak })],
+  ["updates", _("Updates sent per minute"), (last, peak) => _("%(last)s this minute, peak %(peak)s", { last, peak })],
   ["errors", _("Errors per minute"), (last, peak) => _("%(last)s this minute, peak %(peak)s", { last, peak })],
 ];
 const COLUMNS = ["devices", "users", "applications", "updates", "errors", "slow_readers"];
@@ -132,13 +132,16 @@ function showHealth(health) {
 function showCounts(name, items, key) {
   byId(name).hidden = !items.length;
   byId(`no-${name}`).hidden = items.length > 0;
-  showItems(tableBody(name), items, (item) => row([String(item[key]), item.meaning, number.format(item.count)], [2]));
+  showItems(tableBody(name), items, (item) => row([String(item[key]), english(item.meaning), number.format(item.count)], [2]));
 }
+
+/** Return a text of the service: those of the log and of the protocol are in English. @param {string} text */
+const english = (text) => element("bdi", { lang: "en" }, text);
 
 /** @param {Event} event */
 function eventItem({ at, what, who, times }) {
   /** @type {(string | Node)[]} */
-  const words = [what, times > 1 ? " (" + ngettext("%(num)s time", "%(num)s times", times) + ")" : ""];
+  const words = [english(what), times > 1 ? " (" + ngettext("%(num)s time", "%(num)s times", times) + ")" : ""];
   if (who) words.push(" ", element("span", { class: "name muted" }, who));
   return element("li", {}, element("span", { class: "small" }, timeElement(at)), element("br"), ...words);
 }

@@ -1,7 +1,7 @@
 // The page of one application for its developer: proof, activation, keys, changes (docs/protocol.md, section 6).
 
 import { manageIcon } from "./application-icon.js";
-import { byId, download, element, isolate } from "./dom.js";
+import { byId, download, element, isolate, setText } from "./dom.js";
 import { onSubmit } from "./form.js";
 import { announce, attempt, call, confirmAction, onClick, root, toServiceError } from "./page.js";
 import { _, parts } from "./texts.js";
@@ -157,6 +157,7 @@ onClick("delete", async () => {
 let timer;
 /** @type {{at: number, updates: number}[]} totals of updates in the last minute, oldest first */
 let samples = [];
+const openedAt = Date.now();
 
 /** @param {Counts} counts */
 function showCounts(counts) {
@@ -165,6 +166,7 @@ function showCounts(counts) {
   samples.push({ at: Date.now(), updates: counts.updates });
   while (samples.length > 1 && samples[1].at <= Date.now() - MINUTE_MS) samples.shift();
   for (const name of /** @type {const} */ (["online", "unavailable", "offline", "sockets"])) byId(name).textContent = String(counts[name]);
+  if (Date.now() - openedAt >= MINUTE_MS) setText(byId("updates-label"), _("Updates in the last minute"));
   byId("updates").textContent = String(counts.updates - samples[0].updates);
 }
 

@@ -32,11 +32,30 @@ function retryText(seconds) {
   return ngettext("You can try again in %(num)s second.", "You can try again in %(num)s seconds.", seconds);
 }
 
+/** @type {Record<string, [rule: RegExp, text: (value: string) => string][]>} texts for the rules of a field; the first that fits */
+const FIELD_TEXTS = {
+  name: [
+    [/^no web address other than (.*)/, (domain) => _("This name contains another web address. Only %(domain)s may be in it.", { domain })],
+    [/()/, () => _("Enter a name of up to 64 letters, without invisible or unusual ones.")],
+  ],
+  domain: [
+    [/^give an (internationalised)/, () => _("Write other letters than a to z in the form that begins with xn--.")],
+    [/^each (label)/, () => _("Check the spelling of the part that begins with xn--.")],
+    [/()/, () => _("Enter only the name of the site, such as app.example.org, with nothing after it.")],
+  ],
+  description: [[/()/, () => _("Enter up to 500 letters in up to 10 lines, without invisible or unusual ones.")]],
+};
+
 /**
  * Return the text of an error of a field.
- * @param {string} field its label
+ * @param {string} name
+ * @param {string} label
  * @param {string} rule what the service accepts, in English
  */
-export function fieldErrorText(field, rule) {
-  return language === "en" ? `${field}: ${rule}.` : _("%(field)s: this is not accepted. The service asks for: %(rule)s", { field, rule });
+export function fieldErrorText(name, label, rule) {
+  for (const [pattern, text] of FIELD_TEXTS[name] ?? []) {
+    const found = pattern.exec(rule);
+    if (found) return text(found[1]);
+  }
+  return language === "en" ? `${label}: ${rule}.` : _("%(field)s: this is not accepted. The service asks for: %(rule)s", { field: label, rule });
 }

@@ -32,7 +32,7 @@ function showAtField(form, message) {
   const [name] = message.split(":", 1);
   const field = form.elements.namedItem(name);
   if (!(field instanceof HTMLElement)) return false;
-  showFieldError(field, fieldErrorText(form.querySelector(`label[for=${field.id}]`)?.textContent ?? name, message.slice(name.length + 1).trim()));
+  showFieldError(field, fieldErrorText(name, form.querySelector(`label[for=${field.id}]`)?.textContent ?? name, message.slice(name.length + 1).trim()));
   field.focus();
   return true;
 }

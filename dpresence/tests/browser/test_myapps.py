@@ -127,7 +127,7 @@ def test_what_the_service_says_of_a_field_stands_at_that_field(browser: Browser,
     browser.write("domain", "https://chess.example.org/game")
     browser.press(Keys.ENTER)
     browser.wait(lambda it: shown(it, "#domain-error") != "")
-    assert shown(browser, "#domain-error") == "Domain: a host name such as app.example.org, without scheme, port or path."
+    assert shown(browser, "#domain-error") == "Enter only the name of the site, such as app.example.org, with nothing after it."
     assert browser.run("return document.activeElement.name") == "domain"
     assert browser.count("[aria-invalid=true]") == 1 and "/myapps" in browser.url
     axe.check(browser, "myapps-refused")
@@ -136,7 +136,7 @@ def test_what_the_service_says_of_a_field_stands_at_that_field(browser: Browser,
     browser.find("[name=domain]").clear()
     browser.write("domain", "chess.example.org")
     browser.press(Keys.ENTER)
-    browser.wait(lambda it: shown(it, "#name-error") == "Name: no web address other than chess.example.org.")
+    browser.wait(lambda it: shown(it, "#name-error") == "This name contains another web address. Only chess.example.org may be in it.")
     assert browser.run("return document.activeElement.name") == "name"
     assert shown(browser, "#domain-error") == "" and browser.count("[aria-invalid=true]") == 1
     browser.assert_quiet(REFUSED)
@@ -222,7 +222,7 @@ def test_an_icon_and_a_new_name_are_saved_and_a_new_domain_starts_over(browser: 
     browser.settled()
     browser.find("#edit [name=domain]").send_keys("/x", Keys.ENTER)
     browser.click("Change the domain")
-    browser.wait(lambda it: shown(it, "#domain-error").startswith("Domain: a host name"))
+    browser.wait(lambda it: shown(it, "#domain-error").startswith("Enter only the name of the site"))
     browser.assert_quiet(REFUSED)
 
 
