@@ -41,6 +41,8 @@ class PendingPush:
     :param attempts: number of attempts to push it.
     :param done: ids of the subscriptions that need no further attempt, each with a space after it.
     :param pushed_at: when the first push service accepted it, None if none has.
+    :param urgency: ``Urgency`` of RFC 8030.
+    :param topic: ``Topic`` of RFC 8030; "" for the id.
     """
 
     id: str
@@ -51,6 +53,8 @@ class PendingPush:
     attempts: int = 0
     done: str = ""
     pushed_at: int | None = None
+    urgency: str = "normal"
+    topic: str = ""
 
 
 class DuePush(NamedTuple):

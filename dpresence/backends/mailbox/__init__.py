@@ -22,9 +22,13 @@ from typing import Any, NamedTuple, Protocol, TypedDict
 
 from ...measures import StoreMeasures
 from ...model import Notification
+from .control import Control, ControlledMailbox
 from .inbox import Inbox, InboxEntry, InboxLimits, InboxRecord
 
-__all__ = ["SHOWN_NOW", "InboxEntry", "InboxLimits", "InboxRecord", "Mailbox", "Push", "Queue", "QueueKey", "Record", "Stored", "Waiting"]
+__all__ = [
+    "SHOWN_NOW", "Control", "InboxEntry", "InboxLimits", "InboxRecord", "Mailbox", "Push", "Queue", "QueueKey", "Record", "Stored",
+    "Waiting",
+]  # fmt: skip
 
 _PAGE = 100
 SHOWN_NOW = 2**52
@@ -40,6 +44,7 @@ class Push:
         the user received before it are no longer counted. ``SHOWN_NOW`` if the user is shown as reachable, 0 if they never were.
     :param domain: the application's validated domain, for the inbox.
     :param held: its delivery waits; see ``inbox``.
+    :param control: its topic and idempotency key, if it has one.
     """
 
     user: str
@@ -48,13 +53,22 @@ class Push:
     shown_until: int = SHOWN_NOW
     domain: str = ""
     held: bool = False
+    control: Control | None = None
 
 
 class Stored(NamedTuple):
-    """The result of storing a notification: its position among all of the user, and the size of its queue right after it."""
+    """The result of storing a notification.
+
+    :ivar position: its position among all of the user.
+    :ivar size: the size of its queue right after it.
+    :ivar repeated: id of the notification that was stored earlier with the same idempotency key: this one was not stored.
+    :ivar replaced: id of the notification of the same topic that it has replaced.
+    """
 
     position: int
     size: int
+    repeated: str = ""
+    replaced: str = ""
 
 
 class Record(TypedDict):
@@ -100,7 +114,7 @@ class QueueKey(Protocol):
         """Pseudonymous id of the user in one application."""
 
 
-class Mailbox(Inbox):
+class Mailbox(Inbox, ControlledMailbox):
     """Undelivered notifications, and the inboxes. Every method may raise ``BackendUnavailable``; if it is a single step, it then changes
     nothing.
 
@@ -123,6 +137,7 @@ class Mailbox(Inbox):
         :param items: in the order in which they were sent. The positions of one user are strictly increasing.
         :param limit: maximum number of stored notifications per user and application.
         :param sender: the account that owns the application; stores that schedule calls fairly count all its applications as one caller.
+        :raises Conflict: an idempotency key was used for another content; nothing was stored.
         """
 
     @abstractmethod

@@ -13,8 +13,9 @@ from .webhook_tables import webhook_attempts, webhooks
 
 __all__ = [
     "Text", "accounts", "api_keys", "application_icons", "application_looks", "applications", "device_credentials", "grant_looks",
-    "grants", "inbox", "known_devices", "metadata", "notifications", "outbox", "pairings", "provider_logouts", "push_subscriptions",
-    "pushes", "received_unseen", "service", "sessions", "tickets", "used_assertions", "webhook_attempts", "webhooks",
+    "grants", "inbox", "known_devices", "metadata", "notification_names", "notifications", "outbox", "pairings", "provider_logouts",
+    "push_subscriptions", "pushes", "received_unseen", "service", "sessions", "tickets", "used_assertions", "webhook_attempts",
+    "webhooks",
 ]  # fmt: skip
 
 service = Table(
@@ -224,6 +225,8 @@ pushes = Table(
     Column("attempts", Integer, nullable=False),
     Column("done", Text, nullable=False),
     Column("pushed_at", BigInteger),
+    Column("urgency", Text, nullable=False, server_default="normal"),
+    Column("topic", Text, nullable=False, server_default=""),
     partial_index("pushes", "due_at", "due_at IS NOT NULL"),
 )
 
@@ -280,7 +283,22 @@ received_unseen = Table(
     Column("puid", Text, nullable=False),
     Column("taken_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("id", Text),  # None if an earlier version has stored it
     Index(None, "user", "puid", "expires_at"),
+)
+
+# Topics and idempotency keys: the last notification of each.
+notification_names = Table(
+    "notification_names",
+    metadata,
+    Column("user", Text, primary_key=True),
+    Column("puid", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),  # topic or key
+    Column("name", Text, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
 )
 
 # The inboxes: what a person has received, or would have received. Independent of the queue and of the directory.

@@ -69,6 +69,7 @@ CALLS: dict[str, Callable[[Mailbox], Any]] = {
     "undelivered_ids": lambda it: it.undelivered_ids("jane", ["a"]),
     "waiting": lambda it: it.waiting("jane", "puid-of-app-1", SHOWN_NOW),
     "discard_received": lambda it: it.discard_received("jane", ["a"], (), NOW),
+    "cancel": lambda it: it.cancel("jane", "puid-of-app-1", "a"),
     "purge": lambda it: it.purge("jane"),
     "purge_grants": lambda it: it.purge_grants([grant()]),
     "queues": lambda it: it.queues(Queue("", ""), 10),

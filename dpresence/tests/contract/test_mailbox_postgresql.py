@@ -7,12 +7,13 @@ import pytest
 from dpresence.backends.mailbox.sql import SqlMailbox
 
 from .mailbox import MailboxContract
+from .mailbox_control import MailboxControlContract
 from .mailbox_ends import MailboxEndsContract
 from .mailbox_inbox import MailboxInboxContract
 from .sql import nowhere
 
 
-class TestOnPostgreSQL(MailboxContract, MailboxEndsContract, MailboxInboxContract):
+class TestOnPostgreSQL(MailboxContract, MailboxControlContract, MailboxEndsContract, MailboxInboxContract):
     @pytest.fixture
     def backend(self, database):
         return SqlMailbox(database)

@@ -10,12 +10,13 @@ from dpresence.errors import BackendUnavailable, SettingError
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 from .mailbox import CALLS, SHORT, MailboxContract, kept, one, push, settle
+from .mailbox_control import MailboxControlContract
 from .mailbox_ends import MailboxEndsContract
 from .mailbox_inbox import MailboxInboxContract
 from .redis import running
 
 
-class TestOnRedis(MailboxContract, MailboxEndsContract, MailboxInboxContract):
+class TestOnRedis(MailboxContract, MailboxControlContract, MailboxEndsContract, MailboxInboxContract):
     @pytest.fixture
     def backend(self, redis_server):
         mailbox = RedisMailbox(redis_server.server(), allow_volatile=False)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
+from dpresence.backends.mailbox.control import KEY_MS
 from dpresence.backends.mailbox.sql import SqlMailbox
+from dpresence.backends.sql.tables import notification_names
 from dpresence.tests.support import FakeClock
 
 from .mailbox import DAY, MailboxContract, kept, one
+from .mailbox_control import MailboxControlContract, keyed, send
 from .mailbox_ends import MailboxEndsContract
 from .mailbox_inbox import MailboxInboxContract
 from .sql import drop_tables, killed_after_ok, opened, spoil
@@ -18,7 +22,7 @@ def clock():
     return FakeClock()
 
 
-class TestInMemory(MailboxContract, MailboxEndsContract, MailboxInboxContract):
+class TestInMemory(MailboxContract, MailboxControlContract, MailboxEndsContract, MailboxInboxContract):
     @pytest.fixture
     def backend(self, clock):
         with opened("sqlite://", clock) as database:
@@ -34,7 +38,7 @@ class TestInMemory(MailboxContract, MailboxEndsContract, MailboxInboxContract):
         return backend
 
 
-class TestInAFile(MailboxContract, MailboxEndsContract, MailboxInboxContract):
+class TestInAFile(MailboxContract, MailboxControlContract, MailboxEndsContract, MailboxInboxContract):
     @pytest.fixture
     def backend(self, tmp_path, clock):
         with opened(f"sqlite:///{tmp_path}/presence.db", clock) as database:
@@ -67,6 +71,19 @@ class TestInAFile(MailboxContract, MailboxEndsContract, MailboxInboxContract):
         )
         with opened(url) as database:
             assert kept(SqlMailbox(database)) == ["b", "c"]
+
+
+def test_a_key_is_remembered_for_a_day(clock):
+    with opened("sqlite://", clock) as database:
+        mailbox = SqlMailbox(database)
+        send(mailbox, keyed("k", "a"))
+        clock.advance(KEY_MS / 1000 - 1)
+        assert send(mailbox, keyed("k", "b"))[0].repeated == "a"
+        clock.advance(1)
+        assert send(mailbox, keyed("k", "c", "other"))[0].repeated == ""
+        clock.advance(KEY_MS / 1000)
+        mailbox.sweep()
+        assert database.run(lambda connection: connection.execute(select(notification_names)).all()) == []
 
 
 class WallClock(FakeClock):

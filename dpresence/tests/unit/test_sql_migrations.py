@@ -127,7 +127,7 @@ def test_notifications_that_waited_before_positions_were_unique_wait_on_and_come
     assert list(mailbox.pending("jane", 0, 10)) == [(41, Notification("a", "app", "puid", "Chess", "hi", "move", 5))]
     mailbox.purge("jane")
     [stored] = mailbox.push([Push("jane", Notification("b", "app", "puid", "", "", "", 6), 1000)], 10)
-    assert stored == (42, 1)
+    assert (stored.position, stored.size) == (42, 1)
 
 
 def test_tickets_of_the_previous_revision_are_as_usable_as_before(database):

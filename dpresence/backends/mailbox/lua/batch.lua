@@ -20,6 +20,9 @@
 --   held           sorted set: "USER PUID ID" of all entries that are held, by time of expiry (ms)
 --   inboxes        sorted set: users by the position of their oldest entry, or an earlier one
 --
+--   topic:PUID     hash: topic -> "end position id", of the last notification of each topic
+--   key:PUID       hash: idempotency key -> "end position id digest"
+--
 -- An earlier version used other keys. They are migrated when their data is needed, and by sweeps:
 --   for:USER       hash: id -> cmsgpack of position, application, end (ms) and a JSON list whose third element is the PUID
 --   ends           sorted set: "USER ID" by time of expiry
@@ -36,8 +39,8 @@ local delivery, migration, queues = require('delivery'), require('migration'), r
 local function execute(operation)
   local name = operation[1]
   if migration.has_earlier(operation[2]) then return false end
-  local handle = delivery[name] or require('inbox').operations[name] or require('purging')[name] or migration.operations[name]
-    or require('records')[name]
+  local handle = delivery[name] or require('inbox').operations[name] or require('purging')[name] or require('control').operations[name]
+    or migration.operations[name] or require('records')[name]
   return handle(unpack(operation, 3))
 end
 

@@ -22,35 +22,46 @@ local function next_position()
 end
 
 -- Group items by queue in the form that "add" takes, with the position of each item in the results.
-local function by_queue(items)
+local function by_queue(items, repeated)
   local found, order = {}, {}
   for index, item in ipairs(items) do
-    local user, puid, id, ttl, shown_until, text, domain, held = unpack(item)
+    local user, puid, id, ttl, shown_until, text, domain, held = unpack(item, 1, 8)
     local queue = found[puid]
     if not queue then
       queue = { user = user, puid = puid, shown_until = shown_until, items = {}, places = {} }
       found[puid] = queue
       order[#order + 1] = queue
     end
-    queue.items[#queue.items + 1] = { id, next_position(), now + ttl, text, domain, held }
-    queue.places[#queue.places + 1] = index
+    if not (repeated and repeated[index]) then
+      queue.items[#queue.items + 1] = { id, next_position(), now + ttl, text, domain, held }
+      queue.places[#queue.places + 1] = index
+    end
   end
-  call('SET', queues.prefix .. 'count', number(position))
+  if position then call('SET', queues.prefix .. 'count', number(position)) end
   return order
 end
 
 -- items: each with user, PUID, id, time to live (ms), shown_until (ms), text, domain, and whether its entry of the inbox is held.
--- keep: store entries of inboxes.
-function operations.push(items, limit, keep)
-  local results, left, some = {}, MAX_DISCARDED_FIRST, by_queue(items)
+-- keep: store entries of inboxes. controlled: some items also have a topic, an idempotency key, and a digest of the content; "" without.
+-- Results: position and size; also the id of a repeated notification, and of a replaced one, if controlled.
+function operations.push(items, limit, keep, controlled)
+  local control, repeated, reused = controlled and require('control'), nil, nil
+  if control then repeated, reused = control.repeated(items) end
+  if reused then return { reused } end
+  local results, left, some = {}, MAX_DISCARDED_FIRST, by_queue(items, repeated)
   for _, queue in ipairs(some) do
     left, queue.size = queues.tidy(queue.user, queue.puid, queue.shown_until, limit, left)
     if not left then return TIDY_FIRST end
+  end
+  local replaced = control and control.replace(items, some)
+  for _, queue in ipairs(some) do
     for index, place in ipairs(queue.places) do
       results[place] = { queue.items[index][2], math.min(queue.size + index, limit) }
     end
+    if repeated then control.complete(items, results, repeated, replaced, queue) end
   end
-  queues.add(some)
+  if control then some = control.to_store(some) end
+  if #some > 0 then queues.add(some) end
   if keep then require('inbox').keep(some) end
   for _, queue in ipairs(some) do
     local excess = queue.size + #queue.items - limit

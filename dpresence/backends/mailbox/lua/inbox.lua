@@ -109,6 +109,19 @@ function operations.remove_entry(user, id)
   return call('ZSCORE', key('inbox', user), id) and remove(user, { id }) or 0
 end
 
+-- Delete an entry that is unread or held, of one PUID; return whether there was one.
+function M.withdraw(user, puid, id)
+  local value = call('HGET', key('kept', user), id)
+  if not value then return false end
+  local ends, owner = parts(value)
+  if owner ~= puid then return false end
+  if ends > 0 then
+    drop_held(user, puid, { id })
+    return true
+  end
+  return call('ZSCORE', key('unread', user), id) and remove(user, { id }) == 1
+end
+
 -- Return how many were deleted, and whether more may remain.
 function operations.clear_inbox(user)
   local ids = call('ZRANGE', key('inbox', user), 0, MAX_PER_OPERATION - 1)

@@ -16,6 +16,7 @@ end
 function operations.purge(user)
   local queue = call('ZRANGEBYLEX', queues.queues, '[' .. user .. ' ', '(' .. user .. '!', 'LIMIT', 0, 1)[1]
   if not queue then return { 0, false } end
+  require('control').purge(string.sub(queue, #user + 2))
   return { (purge_some(user, string.sub(queue, #user + 2), queues.MAX_PER_OPERATION)), true }
 end
 
@@ -23,6 +24,7 @@ end
 function operations.purge_queues(wanted)
   local count, left = 0, queues.MAX_PER_OPERATION
   for index, queue in ipairs(wanted) do
+    require('control').purge(queue[2])
     left = left - require('inbox').purge_held(queue[1], queue[2], left)
     if left == 0 then return { count, index - 1 } end
     local found, size, empty = purge_some(queue[1], queue[2], left)

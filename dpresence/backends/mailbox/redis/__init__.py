@@ -22,7 +22,7 @@ from typing import Any, cast
 import msgspec
 from redis.exceptions import ReadOnlyError, ResponseError
 
-from ....errors import SettingError
+from ....errors import Conflict, SettingError
 from ...redis.checks import check_server
 from ...redis.client import BatchingClient, ExecuteBatch, Operation
 from ...redis.connection import RedisConnection
@@ -30,6 +30,7 @@ from ...redis.connections import ConnectionFactory
 from ...redis.scripts import Script, script
 from ...redis.state import REPLICA, state_of
 from .. import InboxLimits, Mailbox, Push, Queue, QueueKey, Record, Stored, Waiting
+from ..control import REUSED
 from .inbox import MAX_PER_OPERATION, RedisInbox, notification_of, slices
 
 log = logging.getLogger(__name__)
@@ -108,7 +109,11 @@ class RedisMailbox(RedisInbox, Mailbox):
             return []
         brief = [_brief(one) for one in items]
         queues = {(one.user, one.notification.puid): one.shown_until for one in items}
-        return [Stored(*stored) for stored in self._tidied("push", queues, limit, brief, limit, bool(self.limits.days))]
+        controlled = any(one.control for one in items)
+        stored = self._tidied("push", queues, limit, brief, limit, bool(self.limits.days), *[True] * controlled)
+        if len(stored) == 1 and isinstance(stored[0], str):
+            raise Conflict(REUSED.format(stored[0]))
+        return [Stored(*each) for each in stored]
 
     def _tidied(self, name: str, queues: Mapping[tuple[str, str], int], limit: int, *arguments: Any) -> Any:
         """Run an operation on some queues, after entries that have expired, are no longer counted or exceed the limit are discarded.
@@ -145,6 +150,9 @@ class RedisMailbox(RedisInbox, Mailbox):
         if unseen is None:
             return "all"
         return list(unseen if len(unseen) <= MAX_PER_OPERATION else unseen.intersection(self._call("puids", (user,), user, ids)))
+
+    def cancel(self, user: str, puid: str, id_: str) -> bool:
+        return bool(self._call("cancel", (user,), user, puid, id_))
 
     def purge(self, user: str) -> int:
         self._repeat("purge_inbox", (), user)
@@ -198,19 +206,20 @@ class RedisMailbox(RedisInbox, Mailbox):
 
 def _brief(one: Push) -> tuple[Any, ...]:
     item, text = one.notification, _encode_json(one.notification).decode()
-    return one.user, item.puid, item.id, one.ttl_ms, one.shown_until, text, one.domain, one.held
+    brief = (one.user, item.puid, item.id, one.ttl_ms, one.shown_until, text, one.domain, one.held)
+    return (*brief, one.control.topic, one.control.key, one.control.digest) if one.control else brief
 
 
 def _weight(operation: Operation) -> int:
     """Return the approximate weight of an operation in a batch: the notifications it reads or discards; adding one weighs more."""
     name, _, *arguments = operation
     if name == "push":
-        return _TIDY_WEIGHT + _PUSH_WEIGHT * len(arguments[0])
+        return _TIDY_WEIGHT + _PUSH_WEIGHT * len(arguments[0]) * (2 if len(arguments) > 3 else 1)
     if name == "pending":
         return 2 * cast("int", arguments[2])
     if name in ("tidy", "purge_queues"):
         return MAX_PER_OPERATION + len(arguments[0])
-    return {"ping": 1, "waiting": _TIDY_WEIGHT, "unread": _TIDY_WEIGHT}.get(name, MAX_PER_OPERATION)
+    return {"ping": 1, "waiting": _TIDY_WEIGHT, "unread": _TIDY_WEIGHT, "cancel": _PUSH_WEIGHT}.get(name, MAX_PER_OPERATION)
 
 
 def _text(record: Record) -> str:

@@ -23,6 +23,7 @@ from ...sql.tables import notifications as table
 from ...sql.tables import received_unseen
 from ...sql.transactions import reading, transaction, transaction_of
 from .. import InboxLimits, Mailbox, Push, Queue, QueueKey, Record, Stored, Waiting
+from .control import SqlControl
 from .inbox import SqlInbox
 
 NOTIFICATIONS = Rows(table, Notification)
@@ -54,7 +55,7 @@ _SWEPT = 500
 _DEFAULT_LIMITS = InboxLimits()
 
 
-class SqlMailbox(SqlInbox, Mailbox):
+class SqlMailbox(SqlInbox, SqlControl, Mailbox):
     """Undelivered notifications in a ``Database`` that is shared with the directory. Closing either backend closes the database."""
 
     def __init__(self, database: Database, limits: InboxLimits = _DEFAULT_LIMITS) -> None:
@@ -77,15 +78,20 @@ class SqlMailbox(SqlInbox, Mailbox):
         now, trusted = self.database.now(connection), self.database.trusted_now(connection)
         queues = {Queue(item.user, item.notification.puid): item.shown_until for item in items}
         expired = _tidy(connection, queues, trusted)
+        controlled = any(item.control for item in items) and self._begin_control(connection, items, now)
+        new = controlled.new(items) if controlled else items
         sizes = _sizes(connection, queues, now)
-        connection.execute(_ADD, [_row(item, now) for item in items])
-        self._add_entries(connection, items, now)
-        positions = _positions(connection, users, [item.notification.id for item in items])
+        if new:
+            connection.execute(_ADD, [_row(item, now) for item in new])
+            self._add_entries(connection, new, now)
+        positions = _positions(connection, users, [item.notification.id for item in new])
         answers = []
         for item in items:
             queue = Queue(item.user, item.notification.puid)
-            sizes[queue] += 1
-            answers.append(Stored(positions[item.notification.id], min(sizes[queue], limit)))
+            sizes[queue] += item.notification.id in positions
+            answers.append(Stored(positions.get(item.notification.id, 0), min(sizes[queue], limit)))
+        if controlled:
+            answers = controlled.finish(connection, items, answers, now)
         # while the clock may be wrong, expired rows are neither deleted nor counted, so that any queue may hold more than ``limit`` rows
         full = [queue for queue, size in sizes.items() if size > limit or not trusted]
         dropped = _keep_newest(connection, full, limit, now) if full else 0
@@ -117,7 +123,8 @@ class SqlMailbox(SqlInbox, Mailbox):
         hidden = named if unseen is None else (*named, table.c.puid.in_(unseen))
         count = 0
         if unseen is None or unseen:
-            moved = delete(table).where(*hidden).returning(table.c.position, table.c.user, table.c.puid, table.c.expires_at)
+            kept = (table.c.position, table.c.id, table.c.user, table.c.puid, table.c.expires_at)
+            moved = delete(table).where(*hidden).returning(*kept)
             rows = [{**row, "taken_at": at} for row in connection.execute(moved).mappings()]
             count = len(rows)
             if rows:
@@ -128,6 +135,7 @@ class SqlMailbox(SqlInbox, Mailbox):
     def purge(self, connection: Connection, user: str) -> int:
         connection.execute(delete(received_unseen).where(received_unseen.c.user == user))
         self._purge_inbox(connection, user)
+        self._purge_names(connection, {user})
         return NOTIFICATIONS.delete(connection, table.c.user == user)
 
     @transaction()
@@ -135,6 +143,7 @@ class SqlMailbox(SqlInbox, Mailbox):
         users, puids = {grant.user for grant in grants}, {grant.puid for grant in grants}
         connection.execute(delete(received_unseen).where(received_unseen.c.user.in_(users), received_unseen.c.puid.in_(puids)))
         self._purge_held(connection, users, puids)
+        self._purge_names(connection, users, puids)
         return NOTIFICATIONS.delete(connection, table.c.user.in_(users), table.c.puid.in_(puids))
 
     @reading()
@@ -161,7 +170,7 @@ class SqlMailbox(SqlInbox, Mailbox):
     @transaction()
     def restore(self, connection: Connection, records: Sequence[Record]) -> None:
         waiting = [{**one["notification"], **_places(one)} for one in records if one["notification"]]
-        received = [{**_places(one), "taken_at": one["taken_at"]} for one in records if not one["notification"]]
+        received = [{**_places(one), "id": one["id"], "taken_at": one["taken_at"]} for one in records if not one["notification"]]
         for each, rows in zip(_BOTH, (waiting, received), strict=True):
             if rows:
                 connection.execute(insert(each), rows)
@@ -177,6 +186,7 @@ class SqlMailbox(SqlInbox, Mailbox):
             if each is table:
                 self.discarded["expired"] += total
         self._sweep_inboxes()
+        self._sweep_names()
         return total
 
     @transaction(erasing=True)
@@ -197,9 +207,9 @@ class SqlMailbox(SqlInbox, Mailbox):
 
 
 def _record(row: Mapping[str, Any]) -> Record:
-    content = {name: row[name] for name in NOTIFICATIONS.names} if "id" in row else None
+    content = {name: row[name] for name in NOTIFICATIONS.names} if "message" in row else None
     places = {name: row[name] for name in ("user", "puid", "position", "expires_at")}
-    name = row["id"] if content else f"received-{row['position']}"  # an id of its own, which Redis needs
+    name = row["id"] or f"received-{row['position']}"  # an id of its own, which Redis needs
     return cast("Record", {**places, "id": name, "notification": content, "taken_at": row.get("taken_at")})
 
 
