@@ -27,6 +27,7 @@ class Validated(TypedDict, total=False):
     after: str
     limit: int
     puids: list[str]
+    puid: str
     client: OidcClient
     attempt: Attempt
     answer: dict[str, str]

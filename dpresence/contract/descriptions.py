@@ -20,6 +20,7 @@ PARAMETERS: dict[str, tuple[str, Schema]] = {
     "token": ("The token of a development service.", TEXT),
     "code": ("The code that the device shows.", TEXT),
     "puid": ("A PUID; it may be repeated.", {"type": "array", "items": TEXT, "maxItems": MAX_ENTRIES}),
+    "puid:one": ("The PUID of the notification.", TEXT),
     "since": ("A cursor; the header `Last-Event-ID` takes precedence. Without one the answer begins with a snapshot.", TEXT),
     "wait": (
         "Long poll: seconds to wait for the next updates. Without it the answer is an event stream.",
@@ -28,7 +29,7 @@ PARAMETERS: dict[str, tuple[str, Schema]] = {
     "redirect": ("An https URL on the application's domain, to which the page leads back.", TEXT),
     "origin": ("The origin of the page that asks, if it is not that of the header `Origin`.", TEXT),
 }
-"""Description and schema of each parameter, of a path or of a query."""
+"""Description and schema of each parameter, of a path or of a query. What follows a colon distinguishes parameters of one name."""
 FORMS = {"postGrant": ("redirect", "csrf"), "postAnswer": ("code", "csrf")}
 """The fields of the forms of pages, besides one of ``allow`` and ``deny``, by operation."""
 OPTIONAL_FIELDS = {"postGrant": ("until",)}

@@ -150,7 +150,10 @@ EXAMPLES: dict[str, list[Any]] = {
     "PairingAnswer": [{"code": "WDJB-MJHT", "allow": True}],
     "ReadNotifications": [{"notifications": [_NOTIFICATION]}, {"until": _NOTIFICATION}],
     "DevelopmentAssertion": [{"email": _ADA}],
-    "NewNotification": [{"puid": _PUID, "message": "Your move", "action": _PLAIN["action"], "ttl": 3600}],
+    "NewNotification": [
+        {"puid": _PUID, "message": "Your move", "action": _PLAIN["action"], "ttl": 3600},
+        {"puid": _PUID, "message": "3:2", "topic": "score-7", "idempotency": "8f1c", "urgency": "high"},
+    ],
     # bodies of answers
     "Refusal": [{"result": "KO", "errno": 117, "error": "too many failures from this address", "retry_after": 6}],
     "LoggedIn": [{"email": _ADA, "csrf": "Zl9hK3nVqk5b0yq0bF0a1w"}],

@@ -124,7 +124,7 @@ def _parameters_of_path(path: str) -> dict[str, Any]:
 
 def _parameter(name: str, place: str) -> dict[str, Any]:
     about, schema = PARAMETERS[name]
-    return {"name": name, "in": place, "required": place == "path", "description": about, "schema": schema}
+    return {"name": name.partition(":")[0], "in": place, "required": place == "path", "description": about, "schema": schema}
 
 
 def _operation(operation: Operation, tag: str) -> dict[str, Any]:

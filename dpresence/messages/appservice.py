@@ -11,7 +11,7 @@ from .. import texts
 from ..errors import NotFound, Refused
 from ..model import FeedEntry, Reason, Status
 from .base import Frame
-from .fields import MAX_NOTIFICATIONS, Cursor, Source, checked
+from .fields import MAX_NOTIFICATIONS, Cursor, IdempotencyKey, Source, Topic, Urgency, checked
 
 
 class Authenticate(Frame, kw_only=True):
@@ -33,6 +33,9 @@ class NewNotification(Struct, forbid_unknown_fields=True):
     :param action: empty, a word of ``A-Z a-z 0-9 . _ -``, or an http(s) URL on the application's domain; up to 512 characters.
     :param source: name of the sender, up to 254 characters; the application's own name when empty or omitted.
     :param ttl: seconds for which the notification may wait.
+    :param topic: the notification replaces the one of this topic that waits for the user.
+    :param idempotency: a key; another notification to this PUID with it within a day is the same one.
+    :param urgency: that of RFC 8030; ``low`` and ``very-low`` are not pushed.
     """
 
     puid: Annotated[str, Meta(max_length=254, description="a PUID, as text")]
@@ -40,8 +43,13 @@ class NewNotification(Struct, forbid_unknown_fields=True):
     action: Annotated[str, Meta(max_length=512, description="text of up to 512 characters")] = ""
     source: Source | None = None
     ttl: Annotated[int, Meta(ge=0, le=2_592_000, description="whole seconds from 0 to 2592000")] = 86_400
+    topic: Topic | None = None
+    idempotency: IdempotencyKey | None = None
+    urgency: Annotated[Urgency, Meta(description="one of very-low, low, normal, high")] = "normal"
 
     def __post_init__(self) -> None:
+        if (self.topic or self.idempotency) and not self.ttl:
+            raise ValueError("topic, idempotency: not with a ttl of 0")
         if "\0" in self.puid:
             raise ValueError("puid: text without NUL characters")
         checked(self, "message", texts.check_prose)

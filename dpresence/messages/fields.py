@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -32,6 +32,10 @@ Name = Annotated[str, Meta(min_length=1, max_length=64, description="1 to 64 pri
 Domain = Annotated[str, Meta(max_length=253, description="a host name of up to 253 characters")]
 Description = Annotated[str, Meta(max_length=500, description="up to 500 printable characters")]
 Source = Annotated[str, Meta(max_length=254, description="text of up to 254 characters")]
+
+Topic = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,32}\Z", description="1 to 32 of A-Z a-z 0-9 _ -")]
+IdempotencyKey = Annotated[str, Meta(pattern=r"\A[!-~]{1,64}\Z", description="1 to 64 printable ASCII characters, without spaces")]
+Urgency = Literal["very-low", "low", "normal", "high"]
 
 
 @cache

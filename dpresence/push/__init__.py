@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -74,10 +75,11 @@ class PushServices:
         if self.keys is None or not self.keys.knows(key):
             raise WrongValue("key: the `key` of GET /push")
 
-    def send(self, subscription: PushSubscription, payload: bytes, topic: str, ttl_seconds: int) -> Sent:
+    def send(self, subscription: PushSubscription, payload: bytes, topic: str, ttl_seconds: int, urgency: str) -> Sent:
         """Send a message; it is encrypted, and the service stores it for ``ttl_seconds`` until the browser is there.
 
         :param topic: a later message with the same topic replaces this one while it waits.
+        :param urgency: that of RFC 8030, section 5.3.
         """
         if self.keys is None or not self.keys.knows(subscription.key):  # keys that were rotated away
             return Sent("gone")
@@ -89,22 +91,20 @@ class PushServices:
             return Sent("busy", _BUSY_SECONDS)
         self._in_flight[service] += 1
         try:
-            return self._request(target, subscription, payload, topic, ttl_seconds)
+            content = encrypt(payload, subscription.p256dh, subscription.auth)
+            return self._request(target, subscription, content, {"TTL": str(ttl_seconds), "Topic": topic, "Urgency": urgency})
         finally:
             self._in_flight[service] -= 1
 
-    def _request(self, target: Target, subscription: PushSubscription, payload: bytes, topic: str, ttl_seconds: int) -> Sent:
+    def _request(self, target: Target, subscription: PushSubscription, body: bytes, more: Mapping[str, str]) -> Sent:
         assert self.keys
         origin = f"{target.scheme}://{target.authority}"
         headers = {
             "Authorization": self.keys.authorization(subscription.key, origin, self._clock.now() // 1000),
             "Content-Encoding": "aes128gcm",
             "Content-Type": "application/octet-stream",
-            "TTL": str(ttl_seconds),
-            "Topic": topic,
-            "Urgency": "normal",
+            **more,
         }
-        body = encrypt(payload, subscription.p256dh, subscription.auth)
         try:
             with self._fetcher.deadline():
                 response = self._fetcher.request("POST", target, headers=headers, body=body, statuses=range(200, 600))

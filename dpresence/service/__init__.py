@@ -156,7 +156,17 @@ class Services:
         self.push_subscriptions = PushSubscriptions(directory, push_services, settings, clock)
         self.pushes = Pushes(directory, tracker, mailbox, push_services, self.metrics, settings.push, clock)
         self.notifications = Notifications(
-            directory, tracker, mailbox, self.delivery, self.pushes, self.retries, self.hub, self.metrics, settings.presence, clock
+            directory,
+            tracker,
+            mailbox,
+            self.delivery,
+            self.inboxes,
+            self.pushes,
+            self.retries,
+            self.hub,
+            self.metrics,
+            settings.presence,
+            clock,
         )
 
     def _assemble_channels(self, backends: Backends, requests: WebhookRequests, settings: Settings, clock: Clock) -> None:

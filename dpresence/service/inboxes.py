@@ -46,12 +46,12 @@ class Inboxes:
     def mark_read(self, user: str, ids: Sequence[str]) -> None:
         """Mark entries as read; unknown ids are ignored."""
         if ids and self._mailbox.mark_read(user, ids):
-            self._signal(user)
+            self.changed(user)
 
     def mark_read_until(self, user: str, id_: str) -> None:
         """Mark an entry and all older ones as read; without such an entry, none are."""
         if self._mailbox.mark_read_until(user, id_):
-            self._signal(user)
+            self.changed(user)
 
     def remove(self, user: str, id_: str) -> None:
         """Delete an entry.
@@ -60,14 +60,15 @@ class Inboxes:
         """
         if not self._mailbox.remove_entry(user, id_):
             raise NotFound()
-        self._signal(user)
+        self.changed(user)
 
     def clear(self, user: str) -> None:
         """Delete all entries."""
         if self._mailbox.clear_inbox(user):
-            self._signal(user)
+            self.changed(user)
 
-    def _signal(self, user: str) -> None:
+    def changed(self, user: str) -> None:
+        """Have the devices that asked for it sent what has changed in an inbox."""
         with suppress(BackendUnavailable):  # the change is stored; devices read the number again with the next change
             self._tracker.signal("inbox", user)
 

@@ -6,15 +6,13 @@ user as offline, every answer is the same as for a user without devices, and tak
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from math import ceil
 
 from ..backends.directory import Directory
-from ..backends.mailbox import SHOWN_NOW, Mailbox, Push, Queue
+from ..backends.mailbox import Mailbox, Push, Queue
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..confusables import names_another_domain
@@ -25,11 +23,14 @@ from ..limits import Buckets
 from ..logs import spawn
 from ..messages import NewNotification, NotificationResult
 from ..metrics import Metrics
-from ..model import ERASED, Application, FeedEntry, Grant, Notification
+from ..model import ERASED, Application, FeedEntry, Grant
 from ..settings import PresenceSettings
+from .accepted_notification import Accepted, answer, notification_of
 from .coalescer import Coalescer
 from .delivery import Delivery
 from .feeds import shown_until
+from .inboxes import Inboxes
+from .notification_control import check_distinct, control_of
 from .pushes import Pushes
 from .retry import RetryQueue
 from .scheduling import yield_to_loop
@@ -44,30 +45,6 @@ _PAGE, _SWEPT_PAGES = 500, 100
 _START = Queue("", "")
 
 
-@dataclass(slots=True)
-class _Accepted:
-    """An accepted notification with its grant and the values of its answer.
-
-    :ivar shown_until: until when the feed last showed the user as reachable; see ``backends.mailbox.Push``.
-    :ivar ttl_ms: how long it is stored, milliseconds; 0 if it is not stored.
-    :ivar position: position in the user's mailbox.
-    """
-
-    grant: Grant
-    notification: Notification
-    shown_until: int
-    ttl_ms: int
-    position: int = 0
-    queue_size: int = 0
-    delivered: bool = False
-    revoked: bool = False
-
-    @property
-    def shown_now(self) -> bool:
-        """True if the application's feed shows the user as reachable."""
-        return self.shown_until == SHOWN_NOW
-
-
 class Notifications:
     """Operations on notifications. Notifications are stored first, then sent."""
 
@@ -77,6 +54,7 @@ class Notifications:
         tracker: Tracker,
         mailbox: Mailbox,
         delivery: Delivery,
+        inboxes: Inboxes,
         pushes: Pushes,
         retries: RetryQueue,
         hub: Hub,
@@ -88,6 +66,7 @@ class Notifications:
         self._tracker = tracker
         self._mailbox = mailbox
         self._delivery = delivery
+        self._inboxes = inboxes
         self._pushes = pushes
         self._retries = retries
         self._hub = hub
@@ -105,16 +84,18 @@ class Notifications:
         :raises BadAction: an ``action`` is not allowed; nothing was stored.
         :raises WrongValue: a ``source`` looks like another domain; nothing was stored.
         :raises SlowDown: the application sends too many notifications; nothing was stored.
+        :raises Conflict: an idempotency key was used for another content; nothing was stored.
         """
         self._check_texts(application, items)
+        check_distinct(items)
         grants = self._directory.grants_by_puid(application.id, [item.puid for item in items])
         self._charge(application.id, len(items))
         known = [item for item in items if item.puid in grants]
         accepted = self._accept(application, [(grants[item.puid], item) for item in known])
         self._store(application, accepted)
         self._send(accepted)
-        answers = iter(accepted)
-        return [_answer(item, next(answers) if item.puid in grants else None) for item in items]
+        results = iter(accepted)
+        return [answer(item, next(results) if item.puid in grants else None) for item in items]
 
     def _check_texts(self, application: Application, items: Sequence[NewNotification]) -> None:
         for index, item in enumerate(items):
@@ -125,15 +106,35 @@ class Notifications:
             if item.source and names_another_domain(item.source, application.domain):
                 raise WrongValue(f"notifications[{index}].source: no web address other than {application.domain}")
 
+    def cancel(self, application: Application, puid: str, id_: str) -> None:
+        """Cancel a notification. Nothing shows whether it waited, was delivered, or was never sent.
+
+        :raises NotFound: no such PUID.
+        :raises SlowDown: see ``notify``.
+        """
+        grant = self._directory.grants_by_puid(application.id, [puid]).get(puid)
+        self._charge(application.id, 1)
+        if grant is None:
+            raise NotFound()
+        if self._mailbox.cancel(grant.user, puid, id_):
+            self._inboxes.changed(grant.user)
+
     def _charge(self, appid: str, count: int) -> None:
         wait = self._rates.take(appid, count, now=self._clock.monotonic())
         if wait:
             raise SlowDown("notifications: too many of this application", retry_after=ceil(wait))
 
-    def _accept(self, application: Application, items: Sequence[tuple[Grant, NewNotification]]) -> list[_Accepted]:
+    def _accept(self, application: Application, items: Sequence[tuple[Grant, NewNotification]]) -> list[Accepted]:
         now, view = self._clock.steady.now(), self._view(application.id, [grant.puid for grant, _ in items])
         accepted = [
-            _Accepted(grant, _notification(application, grant, item, now), shown_until(grant, view.get(grant.puid), now), item.ttl * 1000)
+            Accepted(
+                grant,
+                notification_of(application, grant, item, now),
+                shown_until(grant, view.get(grant.puid), now),
+                item.ttl * 1000,
+                control_of(item),
+                item.urgency,
+            )
             for grant, item in items
         ]
         transient = [each for each in accepted if each.shown_now and not each.ttl_ms]
@@ -152,18 +153,18 @@ class Notifications:
     def _connected(self, user: str) -> bool:
         return any(device.connected for device in self._tracker.devices(user))
 
-    def _store(self, application: Application, accepted: Sequence[_Accepted]) -> None:
+    def _store(self, application: Application, accepted: Sequence[Accepted]) -> None:
         queued = [each for each in accepted if each.ttl_ms]
         new = [
-            Push(each.grant.user, each.notification, each.ttl_ms, each.shown_until, application.domain, each.grant.paused)
+            Push(each.grant.user, each.notification, each.ttl_ms, each.shown_until, application.domain, each.grant.paused, each.control)
             for each in queued
         ]
         results = self._mailbox.push(new, self._settings.waiting_notifications, application.owner)
-        self._metrics.counted["notifications accepted"] += len(queued)
         self._queues_added_to.update((each.grant.user, each.grant.puid) for each in queued)
         for each, stored in zip(queued, results, strict=True):
-            each.position, each.queue_size = stored
-        wanted = [(item, each.position) for item, each in zip(new, queued, strict=True) if each.grant.push]
+            each.position, each.queue_size, each.repeated, _ = stored
+        self._metrics.counted["notifications accepted"] += sum(not each.repeated for each in queued)
+        wanted = [(item, each.position, each.urgency) for item, each in zip(new, queued, strict=True) if each.is_pushed]
         if wanted:
             self._retries.run(("push", wanted[0][0].notification.id), partial(self._pushes.add, application.id, wanted))
         for each in accepted:
@@ -172,7 +173,7 @@ class Notifications:
         if queued:
             self._retries.run(queued[0].notification.id, partial(self._check_grants, application.id, queued))
 
-    def _check_grants(self, appid: str, accepted: Sequence[_Accepted]) -> None:
+    def _check_grants(self, appid: str, accepted: Sequence[Accepted]) -> None:
         """Delete notifications whose grant was revoked before they were stored, because the revoke has already purged the mailbox.
 
         Likewise, show in the inbox those whose grant was paused until then.
@@ -188,7 +189,7 @@ class Notifications:
             if each.grant.paused and not each.revoked and not existing[each.grant.puid].paused:
                 self._mailbox.release([(each.grant.user, each.grant.puid)])
 
-    def _send(self, accepted: Sequence[_Accepted]) -> None:
+    def _send(self, accepted: Sequence[Accepted]) -> None:
         """Send stored notifications: at once if the application may know whether they were delivered, else after the answer."""
         queued = [each for each in accepted if each.ttl_ms]
         visible = dict.fromkeys(each.grant.user for each in queued if each.shown_now)
@@ -274,21 +275,3 @@ class Notifications:
         for user in users:
             if self._directory.grants_of_user(user).revision == ERASED:
                 self._mailbox.purge(user)
-
-
-def _answer(item: NewNotification, each: _Accepted | None) -> NotificationResult:
-    if each is None or each.revoked:
-        return NotificationResult.refused(item.puid, NotFound())
-    return NotificationResult(puid=item.puid, id=each.notification.id, result="OK", queue_size=each.queue_size, delivered=each.delivered)
-
-
-def _notification(application: Application, grant: Grant, item: NewNotification, now: int) -> Notification:
-    return Notification(
-        id="n_" + secrets.token_urlsafe(12),
-        appid=application.id,
-        puid=grant.puid,
-        source=item.source or application.name,
-        message=item.message,
-        action=item.action,
-        sent_at=now,
-    )

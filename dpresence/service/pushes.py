@@ -24,6 +24,7 @@ from ..metrics import Metrics
 from ..model import DuePush, Notification, PendingPush, PushSubscription
 from ..push import PushServices, Sent
 from ..settings import PushSettings
+from .notification_control import push_topic
 from .scheduling import map_concurrently
 
 log = logging.getLogger(__name__)
@@ -68,16 +69,15 @@ class Pushes:
         self._clock = clock
         self._pool = Pool(_CONCURRENT)
 
-    def add(self, appid: str, stored: Sequence[tuple[Push, int]]) -> None:
+    def add(self, appid: str, stored: Sequence[tuple[Push, int, str]]) -> None:
         """Store pushes of an application's notifications, whether or not their users have devices or a pause.
 
         A call may be repeated. A notification that expires very soon is not pushed.
 
-        :param stored: notifications with their positions in the mailbox.
+        :param stored: notifications with their positions in the mailbox and their urgencies.
         """
         now = self._clock.steady.now()
-        lasting = [(item, position) for item, position in stored if item.ttl_ms > _LEAST_MS]
-        new = [PendingPush(item.notification.id, item.notification.puid, position, now + item.ttl_ms) for item, position in lasting]
+        new = [_pending(item, position, now, urgency) for item, position, urgency in stored if item.ttl_ms > _LEAST_MS]
         if new and self._services.keys:
             self._directory.add_pushes(appid, new, _DELAY_MS, self._per_hour)
 
@@ -112,7 +112,7 @@ class Pushes:
         ttl_seconds = max(0, push.expires_at - self._clock.steady.now()) // 1000
 
         def send(one: PushSubscription) -> tuple[PushSubscription, Sent]:
-            sent = self._services.send(one, content, push.id, ttl_seconds)
+            sent = self._services.send(one, content, push.topic or push.id, ttl_seconds, push.urgency)
             self._metrics.counted[f"pushes {sent.outcome}"] += 1
             if sent.outcome == "gone":
                 self._directory.remove_push_subscription(one.user, one.id)
@@ -131,6 +131,13 @@ class Pushes:
             wait_seconds = max(sent.wait_seconds for sent in again)
             delay_ms = int(1000 * max(wait_seconds, 0 if busy_only else _backoff_seconds(push.attempts)))
         self._directory.record_push_outcome(recorded, delay_ms, pushed=any(sent.outcome == "accepted" for _, sent in results))
+
+
+def _pending(item: Push, position: int, now: int, urgency: str) -> PendingPush:
+    puid, topic = item.notification.puid, item.control.topic if item.control else ""
+    return PendingPush(
+        item.notification.id, puid, position, now + item.ttl_ms, urgency=urgency, topic=push_topic(puid, topic) if topic else ""
+    )
 
 
 def payload(item: Notification, domain: str) -> bytes:

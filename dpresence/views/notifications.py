@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import UNSET
+from pyramid.response import Response
 
 from ..errors import WrongValue
 from ..messages import MAX_ENTRIES, NewNotifications, NotifyAnswer, PresencePage
 from ..request import Request
 from . import cornice_service
-from .validators import Body, appservice, paging
+from .validators import Body, appservice, no_body, paging
 
 present = cornice_service("present", "/myapps/{appid}/presence")
 notifications = cornice_service("notifications", "/myapps/{appid}/notifications")
+
+sent_notification = cornice_service("sent notification", "/myapps/{appid}/notifications/{notification}")
 
 outgoing = Body(NewNotifications)
 
@@ -23,6 +26,13 @@ def _puids(request: Request, **_: Any) -> None:
     if len(puids) > MAX_ENTRIES:
         raise WrongValue(f"puid: up to {MAX_ENTRIES} of them")
     request.validated["puids"] = list(dict.fromkeys(puids))
+
+
+def _puid(request: Request, **_: Any) -> None:
+    puids = request.GET.getall("puid")
+    if len(puids) != 1 or "\0" in puids[0]:
+        raise WrongValue("puid: one, that of the notification")
+    request.validated["puid"] = puids[0]
 
 
 @present.get(validators=(appservice, _puids, paging))
@@ -43,3 +53,11 @@ def post_notifications(request: Request) -> NotifyAnswer:
     """Send live notifications."""
     results = request.services.notifications.notify(request.validated["application"], outgoing.of(request))
     return NotifyAnswer(notifications=results)
+
+
+@sent_notification.delete(validators=(appservice, _puid, no_body))
+def cancel_notification(request: Request) -> Response:
+    """Cancel a notification."""
+    validated = request.validated
+    request.services.notifications.cancel(validated["application"], validated["puid"], request.matchdict["notification"])
+    return Response(status=204)

@@ -64,7 +64,7 @@ class MailboxControlContract:
     def test_a_cancelled_notification_is_gone_from_the_queue_and_from_the_inbox(self, backend):
         push(backend, "a", "b", held("c"))
         assert [backend.cancel("jane", PUID, name) for name in ("a", "c", "a")] == [True, True, False]
-        backend.release("jane", PUID)
+        backend.release([("jane", PUID)])
         assert kept(backend) == ["b"] and unread(backend) == ["b"] and waiting(backend) == 1
 
     def test_a_cancel_names_the_grant(self, backend):

@@ -17,6 +17,7 @@ HTML = {"Accept": "text/html"}
 EVIL = "https://evil.example.org"
 NOT_BY_COOKIE = {
     *(("POST", path) for path in ("/login", "/myapps/{appid}/notifications", "/pair", "/pair/token")),
+    ("DELETE", "/myapps/{appid}/notifications/{notification}"),  # by the API key, as the call that sends them
     ("POST", "/login/{provider}/backchannel-logout"),  # by the logout token
     ("POST", "/language"),  # of the browser, not of an account; only from a page of this origin
 }

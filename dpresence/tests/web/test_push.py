@@ -90,6 +90,28 @@ def test_a_notification_is_pushed_encrypted_to_each_browser(
     assert other.messages == ["Your move"]
 
 
+def test_urgency_and_topic_are_those_of_the_push_service(world: World, app: App, puid: str, browser: PushBrowser) -> None:
+    for urgency in ("very-low", "low", "high"):
+        notify(world, app, puid, urgency, urgency=urgency)
+        run(world)
+    for text in ("3:1", "3:2"):
+        notify(world, app, puid, text, topic="score")
+        run(world)
+    assert browser.messages == ["high", "3:1", "3:2"]
+    headers = [one["headers"] for one in browser.received]
+    assert [one["Urgency"] for one in headers] == ["high", "normal", "normal"]
+    assert headers[1]["Topic"] == headers[2]["Topic"] and len(headers[1]["Topic"]) == 32 and "score" not in headers[1]["Topic"]
+
+
+def test_a_cancelled_or_replaced_one_is_not_pushed(world: World, app: App, puid: str, browser: PushBrowser) -> None:
+    [sent] = notify(world, app, puid, "wrong")
+    for text in ("3:1", "3:2"):
+        notify(world, app, puid, text, topic="score")
+    world.browser()("DELETE", f"/myapps/{app.id}/notifications/{sent}?puid={puid}", Authorization=f"Bearer {app.key}")
+    run(world)
+    assert browser.messages == ["3:2"]
+
+
 def test_a_large_one_says_only_that_there_is_a_notification(world: World, app: App, puid: str, browser: PushBrowser) -> None:
     [sent] = notify(world, app, puid, "\N{GRINNING FACE}" * 512, source="\N{GRINNING FACE}" * 254)
     run(world)

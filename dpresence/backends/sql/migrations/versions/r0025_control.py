@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0024_since_0014"
-down_revision = "0023_since_0014"
+revision = "0025_since_0014"
+down_revision = "0024_since_0014"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,47 @@
+"""What an application gives with a notification to control it: topic, idempotency key and urgency (docs/decisions/0050-control.md)."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from hashlib import sha256
+
+from ..backends.mailbox import Control
+from ..errors import WrongValue
+from ..messages import NewNotification
+
+PUSHED = ("normal", "high")
+"""Urgencies with which a notification is pushed."""
+_TOPIC_CHARACTERS = 32
+"""Length of a ``Topic`` (RFC 8030, section 5.4)."""
+
+
+def control_of(item: NewNotification) -> Control | None:
+    """Return the topic and the idempotency key of a notification, None if it has neither."""
+    if item.topic is None and item.idempotency is None:
+        return None
+    return Control(item.topic or "", item.idempotency or "", _digest(item) if item.idempotency else "")
+
+
+def _digest(item: NewNotification) -> str:
+    content = (item.message, item.action, item.source or "", item.ttl, item.topic or "", item.urgency)
+    return sha256(repr(content).encode()).hexdigest()
+
+
+def check_distinct(items: Sequence[NewNotification]) -> None:
+    """Check that no topic and no idempotency key is there twice for one PUID.
+
+    :raises WrongValue: one is.
+    """
+    seen: set[tuple[str, str, str]] = set()
+    for index, item in enumerate(items):
+        for name, value in (("topic", item.topic), ("idempotency", item.idempotency)):
+            if value is not None:
+                if (item.puid, name, value) in seen:
+                    raise WrongValue(f"notifications[{index}].{name}: twice for one PUID in one request")
+                seen.add((item.puid, name, value))
+
+
+def push_topic(puid: str, topic: str) -> str:
+    """Return the ``Topic`` of a push, from which the push service learns neither the topic nor the PUID."""
+    return urlsafe_b64encode(sha256(f"{puid} {topic}".encode()).digest())[:_TOPIC_CHARACTERS].decode()

@@ -1,0 +1,142 @@
+"""Control of notifications by their application: topic, cancel, idempotency and urgency (docs/protocol.md, section 5, Control)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dpresence.service import inboxes
+from dpresence.tests.web.support import App, World
+from dpresence.tests.web.test_inbox import ANN, BOB, connected, listed, notify, unread
+
+
+@pytest.fixture
+def app(world: World) -> App:
+    return world.application()
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inboxes, "_DELAY_SECONDS", 0)
+
+
+def post(world: World, app: App, *items: dict[str, Any], key: str = "") -> Any:
+    return world.browser()("POST", f"/myapps/{app.id}/notifications", list(items), Authorization=f"Bearer {key or app.key}")
+
+
+def cancel(world: World, app: App, id_: str, query: str) -> Any:
+    return world.browser()("DELETE", f"/myapps/{app.id}/notifications/{id_}{query}", Authorization=f"Bearer {app.key}")
+
+
+def messages(channel: Any) -> list[str]:
+    return [item["message"] for frame in channel.sent for item in frame.get("notifications", ())]
+
+
+def test_a_notification_replaces_the_waiting_one_of_its_topic(world: World, app: App) -> None:
+    puid = world.grant(ANN, app)
+    for text in ("3:1", "3:2"):
+        notify(world, app, puid, text, topic="score")
+    notify(world, app, puid, "Half-time")
+    assert unread(world.person(ANN)) == ["Half-time", "3:2"]
+    assert messages(connected(world)) == ["3:2", "Half-time"]
+
+
+def test_a_cancelled_notification_disappears_unless_it_was_read(world: World, app: App) -> None:
+    puid = world.grant(ANN, app)
+    ids = notify(world, app, puid, "one", "two")
+    ann = world.person(ANN)
+    ann("POST", "/notifications/read", {"notifications": ids[1:]})
+    assert [cancel(world, app, each, f"?puid={puid}").status_int for each in (*ids, ids[0], "n_never")] == [204] * 4
+    assert listed(ann) == ["two"] and messages(connected(world)) == []
+    [again] = world.notify(app, {"puid": puid})
+    assert again["queue_size"] == 1
+
+
+def test_a_cancel_tells_devices_the_number_of_unread_notifications(world: World, app: App) -> None:
+    puid = world.grant(ANN, app)
+    device = connected(world, inbox=True)
+    [sent] = notify(world, app, puid, "one")
+    world.settle()
+    cancel(world, app, sent, f"?puid={puid}")
+    world.settle()
+    assert device.sent[-1] == {"unread": 0}
+
+
+def test_a_cancel_names_one_puid_of_the_application(world: World, app: App) -> None:
+    other = world.application()
+    puid, theirs = world.grant(ANN, app), world.grant(ANN, other)
+    [sent] = notify(world, other, theirs, "hi")
+    for query in ("", f"?puid={puid}&puid={puid}"):
+        answer = cancel(world, app, sent, query)
+        assert answer.json == {"result": "KO", "errno": 107, "error": "puid: one, that of the notification"}
+    assert cancel(world, app, sent, f"?puid={theirs}").json == {"result": "KO", "errno": 110, "error": "not found"}
+    assert cancel(world, app, sent, f"?puid={puid}").status_int == 204 and unread(world.person(ANN)) == ["hi"]
+
+
+def test_a_repeated_send_is_the_same_on_the_channel_and_by_rest(world: World, app: App) -> None:
+    item = {"puid": world.grant(ANN, app), "message": "Your move", "idempotency": "move-7"}
+    first = post(world, app, item).json["notifications"]
+    service = world.followed(app)
+    second = service.receive({"action": "notify", "notifications": [item]})["notifications"]
+    device = connected(world)
+    third = post(world, app, item).json["notifications"]
+    assert [each["id"] for [each] in (first, second, third)] == [first[0]["id"]] * 3
+    assert first == second and messages(device) == ["Your move"] and listed(world.person(ANN)) == ["Your move"]
+
+
+def test_a_key_belongs_to_one_puid_and_to_one_content(world: World, app: App) -> None:
+    ann, bob = world.grant(ANN, app), world.grant(BOB, app)
+    items = [{"puid": puid, "message": "hi", "idempotency": "k"} for puid in (ann, bob)]
+    assert len({each["id"] for each in post(world, app, *items).json["notifications"]}) == 2
+    refused = post(world, app, {"puid": ann, "message": "new"}, {**items[0], "message": "ho"})
+    error = "idempotency: k was used for another notification of this PUID within a day"
+    assert (refused.status_int, refused.json) == (409, {"result": "KO", "errno": 122, "error": error})
+    assert listed(world.person(ANN)) == ["hi"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"topic": "a b"}, "notifications[0].topic: 1 to 32 of A-Z a-z 0-9 _ -"),
+        ({"topic": "x" * 33}, "notifications[0].topic: 1 to 32 of A-Z a-z 0-9 _ -"),
+        ({"idempotency": ""}, "notifications[0].idempotency: 1 to 64 printable ASCII characters, without spaces"),
+        ({"urgency": "urgent"}, "notifications[0].urgency: one of very-low, low, normal, high"),
+        ({"topic": "x", "ttl": 0}, "notifications[0].topic, idempotency: not with a ttl of 0"),
+    ],
+)
+def test_a_wrong_field_is_refused(world: World, app: App, fields: dict[str, Any], error: str) -> None:
+    answer = post(world, app, {"puid": world.grant(ANN, app), **fields})
+    assert (answer.status_int, answer.json) == (400, {"result": "KO", "errno": 107, "error": error})
+
+
+@pytest.mark.parametrize("name", ["topic", "idempotency"])
+def test_a_name_is_not_there_twice_for_one_puid(world: World, app: App, name: str) -> None:
+    item = {"puid": world.grant(ANN, app), name: "x"}
+    assert post(world, app, item, item).json == {
+        "result": "KO",
+        "errno": 107,
+        "error": f"notifications[1].{name}: twice for one PUID in one request",
+    }
+
+
+@pytest.mark.parametrize("presence", ["absent", "invisible"])
+def test_what_an_application_is_told_does_not_depend_on_what_an_invisible_person_received(world: World, app: App, presence: str) -> None:
+    puid = world.grant(ANN, app)
+    device = connected(world) if presence == "invisible" else None
+    if device:
+        world.person(ANN)("PUT", "/status", {"status": "offline"})
+    answers = []
+    for fields in ({"topic": "score"}, {"idempotency": "k"}, {}, {"topic": "score"}, {"idempotency": "k"}):
+        [answer] = world.notify(app, {"puid": puid, "message": "hi", **fields})
+        answers.append(answer)
+        for _ in range(3):
+            world.advance(2)
+        if device:
+            ids = [item["id"] for frame in device.sent for item in frame.get("notifications", ())]
+            device.receive({"action": "ack", "notifications": ids})
+    assert [(each["queue_size"], each["delivered"]) for each in answers] == [(n, False) for n in (1, 2, 3, 3, 3)]
+    assert cancel(world, app, answers[2]["id"], f"?puid={puid}").status_int == 204
+    assert world.notify(app, {"puid": puid})[0]["queue_size"] == 3
+    if device:
+        assert len(messages(device)) >= 4, "they have received all of them"
