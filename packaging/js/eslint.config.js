@@ -28,7 +28,7 @@ export default [
     },
   },
   {
-    files: ["dpresence/static/*.js"],
+    files: ["dpresence/static/*.js", "clients/extension/src/*.js"],
     ignores: ["dpresence/static/presence*.js"], // the client library: its texts are for developers
     plugins: { texts: { rules: { catalogue: rule } } },
     rules: { "texts/catalogue": "error" },

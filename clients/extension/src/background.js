@@ -7,6 +7,7 @@ import { webAddress } from "./lib/dom.js";
 import { PairingFailed, askForCredential, beginPairing } from "./pairing.js";
 import { overrideEnd, toolbar } from "./status.js";
 import { show, shown, store, stored } from "./storage.js";
+import { text } from "./texts.js";
 
 const AWAKE_MS = 20000; // a browser ends a background without calls to its API after 30 s
 const device = new Device();
@@ -55,7 +56,7 @@ async function pair(service) {
 
 /** @param {unknown} error */
 async function pairingFailed(error) {
-  await show({ pairing: null, problem: error instanceof PairingFailed ? error.message : `It did not work: ${error}` });
+  await show({ pairing: null, problem: error instanceof PairingFailed ? error.message : text("failed", String(error)) });
 }
 
 /** @param {import("./pairing.js").Pairing & {service: string}} pairing @param {number} number */
@@ -88,8 +89,8 @@ async function followIdle() {
 
 async function showToolbar() {
   const [{ account }, { state, status, unread }] = await Promise.all([stored(), shown()]);
-  const { text, title } = toolbar(account && { state, status, unread });
-  await Promise.all([chrome.action.setBadgeText({ text }), chrome.action.setTitle({ title })]);
+  const { badge, title } = toolbar(account && { state, status, unread });
+  await Promise.all([chrome.action.setBadgeText({ text: badge }), chrome.action.setTitle({ title })]);
 }
 
 /** @param {string} id of a notification */

@@ -6,6 +6,7 @@ import { PresenceChannel } from "./lib/presence.js";
 import { channelOf } from "./service.js";
 import { deviceStatus } from "./status.js";
 import { show, store, stored } from "./storage.js";
+import { text } from "./texts.js";
 
 /** @typedef {import("./storage.js").Account} Account */
 /** @typedef {import("./lib/presence-types.js").Notification} Notification */
@@ -14,7 +15,6 @@ import { show, store, stored } from "./storage.js";
 
 const SIGNED_OUT = 4009;
 const INVALID = 34;
-const ENDED = "This browser was signed out of your account, or was not used for 90 days. Connect it again.";
 
 /** One channel at most. Changes of the inbox are made one after the other. */
 export class Device {
@@ -129,7 +129,7 @@ export class Device {
     if (state.state === "connected") this.#retried = false;
     if (state.state === "stopped" && state.errno === INVALID) {
       await store({ account: null });
-      return show({ state, problem: ENDED });
+      return show({ state, problem: text("signedOut") });
     }
     await show({ state, status: this.status });
     if (state.state !== "stopped" || state.code !== SIGNED_OUT || state.errno || this.#retried) return;

@@ -4,8 +4,9 @@ import { byId, setText } from "./lib/dom.js";
 import { follow, order } from "./page.js";
 import { hostPattern, serviceAddress } from "./service.js";
 import { shown, stored } from "./storage.js";
+import { fillPage, text } from "./texts.js";
 
-const NO_ADDRESS = "Enter the address of a service: https://…, or http://localhost for one on this computer.";
+fillPage();
 const service = byId("service", HTMLInputElement);
 const notify = byId("notify", HTMLInputElement);
 const away = byId("away", HTMLSelectElement);
@@ -42,9 +43,9 @@ async function render() {
 
 async function connect() {
   const address = serviceAddress(service.value);
-  if (address === null) return setText(byId("problem"), NO_ADDRESS);
+  if (address === null) return setText(byId("problem"), text("enterAddress"));
   const granted = await chrome.permissions.request({ origins: [hostPattern(address)] });
-  if (!granted) return setText(byId("problem"), "Without this permission the extension cannot connect.");
+  if (!granted) return setText(byId("problem"), text("needsPermission"));
   await order("pair", { service: address });
 }
 

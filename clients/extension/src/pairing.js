@@ -1,6 +1,7 @@
 // Pairing with the account of a user (docs/protocol.md, section 6).
 
 import { isPageOf } from "./service.js";
+import { text } from "./texts.js";
 
 /** @typedef {{device_code: string, user_code: string, page: string, interval: number, expires: number}} Pairing */
 /** @typedef {{credential: string, email: string, device: string}} Paired */
@@ -8,8 +9,8 @@ import { isPageOf } from "./service.js";
 const ANSWER_MS = 15000;
 const NOT_YET = ["authorization_pending", "slow_down"];
 const REFUSED = /** @type {Record<string, string>} */ ({
-  access_denied: "You did not connect this browser.",
-  expired_token: "The code has expired.",
+  access_denied: "denied",
+  expired_token: "expired",
 });
 
 /** The pairing has ended without a credential; the message is for the person. */
@@ -37,11 +38,11 @@ async function post(url, body) {
  */
 export async function beginPairing(service, device, client) {
   const { status, answer } = await post(`${service}/pair`, { device, client }).catch(() => {
-    throw new PairingFailed("There is no dpresence service at this address, or it cannot be reached.");
+    throw new PairingFailed(text("noService"));
   });
   const { device_code, user_code, verification_uri_complete: page, interval, expires_in } = answer;
-  if (status !== 201) throw new PairingFailed(answer.error ?? `The service answered ${status}.`);
-  if (!isPageOf(page, service)) throw new PairingFailed(`The service has another address: ${new URL(page).origin}`);
+  if (status !== 201) throw new PairingFailed(answer.error ?? text("serviceAnswered", status));
+  if (!isPageOf(page, service)) throw new PairingFailed(text("otherAddress", new URL(page).origin));
   return { device_code, user_code, page, interval, expires: Date.now() + expires_in * 1000 };
 }
 
@@ -53,9 +54,11 @@ export async function beginPairing(service, device, client) {
  * @throws {PairingFailed}
  */
 export async function askForCredential(service, { device_code, interval, expires }) {
-  if (Date.now() >= expires) throw new PairingFailed(REFUSED.expired_token);
+  if (Date.now() >= expires) throw new PairingFailed(text(REFUSED.expired_token));
   const { status, answer } = await post(`${service}/pair/token`, { device_code }).catch(() => ({ status: 0, answer: {} }));
   if (status === 200) return { credential: answer.credential, email: answer.email, device: answer.device };
-  if (answer.errno === 143 && !NOT_YET.includes(answer.details)) throw new PairingFailed(REFUSED[answer.details] ?? answer.error);
+  if (answer.errno === 143 && !NOT_YET.includes(answer.details)) {
+    throw new PairingFailed(Object.hasOwn(REFUSED, answer.details) ? text(REFUSED[answer.details]) : answer.error);
+  }
   return Math.max(interval, answer.retry_after ?? 0);
 }

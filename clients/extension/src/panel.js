@@ -3,12 +3,14 @@
 import { unreadIds } from "./inbox.js";
 import { byId, element, setText, webAddress } from "./lib/dom.js";
 import { follow, order } from "./page.js";
-import { WORDS, connectionInWords } from "./status.js";
+import { connectionInWords } from "./status.js";
 import { shown, stored } from "./storage.js";
+import { fillPage, text } from "./texts.js";
 
 /** @typedef {import("./inbox.js").Entry} Entry */
 
-const time = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+fillPage();
+const time = new Intl.DateTimeFormat(text("language"), { dateStyle: "medium", timeStyle: "short" });
 const choices = [.../** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll(".choice button"))];
 let listed = "";
 
@@ -23,8 +25,8 @@ function item(entry) {
   const link = webAddress(entry.action);
   const head = [element("strong", {}, entry.domain), " ", element("bdi", {}, entry.source), " ", element("time", {}, time.format(entry.sent))];
   const actions = element("p");
-  if (link) actions.append(reading(element("a", { href: link.href, target: "_blank", rel: "noopener noreferrer" }, "Open"), entry), " ");
-  if (!entry.read) actions.append(reading(element("button", { type: "button", class: "quiet" }, "Mark as read"), entry));
+  if (link) actions.append(reading(element("a", { href: link.href, target: "_blank", rel: "noopener noreferrer" }, text("open")), entry), " ");
+  if (!entry.read) actions.append(reading(element("button", { type: "button", class: "quiet" }, text("markRead")), entry));
   return element("li", { class: entry.read ? "" : "unread" }, element("p", { class: "small" }, ...head),
     element("p", { class: "message", dir: "auto" }, entry.message), actions);
 }
@@ -37,9 +39,9 @@ function showInbox(inbox, unread) {
   byId("empty").hidden = inbox.length > 0;
   byId("inbox-actions").hidden = here === 0;
   byId("unread").hidden = unread === 0;
-  setText(byId("unread"), `${unread} unread`);
+  setText(byId("unread"), text("unread", unread));
   byId("elsewhere").hidden = unread <= here;
-  setText(byId("elsewhere"), `${unread - here} more on “My presence”.`);
+  setText(byId("elsewhere"), text("moreElsewhere", unread - here));
 }
 
 async function render() {
@@ -50,8 +52,8 @@ async function render() {
   if (account === null) return;
   const connected = state.state === "connected";
   byId("state").dataset.status = connected ? status : "unknown";
-  setText(byId("state"), connected ? WORDS[status] : "Not connected");
-  setText(byId("connection"), connected && status !== chosen ? "You are away from the computer." : connectionInWords(state));
+  setText(byId("state"), text(connected ? status : "notConnected"));
+  setText(byId("connection"), connected && status !== chosen ? text("awayFromComputer") : connectionInWords(state));
   byId("stopped").hidden = connected || state.state === "connecting";
   for (const button of choices) button.setAttribute("aria-pressed", String(button.dataset.status === chosen));
   showInbox(inbox, unread);
@@ -62,8 +64,8 @@ async function render() {
 async function setEverything() {
   const { value: status } = byId("override", HTMLSelectElement);
   await order("override", { status: status || null, duration: status ? byId("duration", HTMLSelectElement).value : "" });
-  if ((await shown()).state.state !== "connected") setText(byId("said"), "This browser says so as soon as it is connected.");
-  else setText(byId("said"), status ? "Sent. “My presence” shows what others see." : "Each of your devices has its own status again.");
+  if ((await shown()).state.state !== "connected") setText(byId("said"), text("sentWhenConnected"));
+  else setText(byId("said"), text(status ? "sent" : "ownStatusAgain"));
 }
 
 for (const button of choices) button.addEventListener("click", () => order("status", { status: button.dataset.status }));

@@ -1,5 +1,7 @@
 // What the device says, and what the toolbar shows.
 
+import { text } from "./texts.js";
+
 /** @typedef {import("./lib/presence-types.js").Status} Status */
 /** @typedef {import("./lib/presence-types.js").State} State */
 
@@ -13,32 +15,29 @@ export function deviceStatus(chosen, away) {
   return chosen === "online" && away ? "unavailable" : chosen;
 }
 
-/** @type {Record<Status, string>} */
-export const WORDS = { online: "Online", unavailable: "Unavailable", offline: "Offline" };
-
 /**
  * Return what the connection is, in words.
  * @param {State} state
  */
 export function connectionInWords(state) {
-  if (state.state === "connected") return "Connected";
-  if (state.state === "connecting") return "Connecting";
-  if (state.state === "waiting") return "Not connected. Trying again soon.";
-  return state.errno || state.code !== 1000 ? `Not connected: ${state.reason}` : "Not connected";
+  if (state.state === "connected") return text("connected");
+  if (state.state === "connecting") return text("connecting");
+  if (state.state === "waiting") return text("tryingAgain");
+  return state.errno || state.code !== 1000 ? text("notConnectedBecause", state.reason) : text("notConnected");
 }
 
 /**
  * Return badge and title of the toolbar's icon.
  * @param {{state: State, status: Status, unread: number} | null} seen null without an account
- * @returns {{text: string, title: string}}
+ * @returns {{badge: string, title: string}}
  */
 export function toolbar(seen) {
-  if (seen === null) return { text: "", title: "dpresence: not connected to your account" };
+  if (seen === null) return { badge: "", title: text("titleNobody") };
   const { state, status, unread } = seen;
-  if (state.state === "stopped") return { text: "!", title: `dpresence: ${connectionInWords(state)}` };
-  const words = state.state === "connected" ? WORDS[status].toLowerCase() : "not connected";
-  const news = unread ? `, ${unread} unread` : "";
-  return { text: unread > 99 ? "99+" : unread ? String(unread) : "", title: `dpresence: ${words}${news}` };
+  if (state.state === "stopped") return { badge: "!", title: text("title", connectionInWords(state)) };
+  const words = state.state === "connected" ? text(status) : text("notConnected");
+  const title = unread ? text("titleUnread", words, text("unread", unread)) : text("title", words);
+  return { badge: unread > 99 ? "99+" : unread ? String(unread) : "", title };
 }
 
 const ENDS = /** @type {Record<string, (now: Date) => number>} */ ({

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, beforeEach, test } from "node:test";
 
+import "./texts.mjs";
 import { PairingFailed, askForCredential, beginPairing } from "../src/pairing.js";
 
 let answers = [], asked = [], service = "";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import "./texts.mjs";
 import { connectionInWords, deviceStatus, overrideEnd, toolbar } from "../src/status.js";
 
 const CONNECTED = { state: "connected" };
@@ -13,17 +14,17 @@ test("being away makes only the online unavailable", () => {
 
 test("the toolbar shows the number of unread notifications", () => {
   const seen = { state: CONNECTED, status: "online", unread: 0 };
-  assert.deepEqual(toolbar(seen), { text: "", title: "dpresence: online" });
-  assert.deepEqual(toolbar({ ...seen, unread: 3 }), { text: "3", title: "dpresence: online, 3 unread" });
-  assert.equal(toolbar({ ...seen, unread: 100 }).text, "99+");
+  assert.deepEqual(toolbar(seen), { badge: "", title: "dpresence: Online" });
+  assert.deepEqual(toolbar({ ...seen, unread: 3 }), { badge: "3", title: "dpresence: Online, 3 unread" });
+  assert.equal(toolbar({ ...seen, unread: 100 }).badge, "99+");
 });
 
 test("the toolbar says no status that may be outdated", () => {
   const waiting = { state: "waiting", seconds: 5, reason: "the connection was lost" };
-  assert.deepEqual(toolbar({ state: waiting, status: "online", unread: 1 }), { text: "1", title: "dpresence: not connected, 1 unread" });
+  assert.deepEqual(toolbar({ state: waiting, status: "online", unread: 1 }), { badge: "1", title: "dpresence: Not connected, 1 unread" });
   const stopped = { state: "stopped", code: 4010, reason: "replaced" };
-  assert.deepEqual(toolbar({ state: stopped, status: "online", unread: 1 }), { text: "!", title: "dpresence: Not connected: replaced" });
-  assert.deepEqual(toolbar(null), { text: "", title: "dpresence: not connected to your account" });
+  assert.deepEqual(toolbar({ state: stopped, status: "online", unread: 1 }), { badge: "!", title: "dpresence: Not connected: replaced" });
+  assert.deepEqual(toolbar(null), { badge: "", title: "dpresence: not connected to your account" });
 });
 
 test("a connection that was stopped on purpose has no reason", () => {
