@@ -10,6 +10,7 @@ import { onResume } from "./presence-resume.js";
 import { LEAST_SECONDS, RetrySchedule, afterClose, retryAfter } from "./presence-retry.js";
 import { DeviceStatus } from "./presence-status.js";
 import { Timer } from "./presence-timer.js";
+import { Transport } from "./presence-transport.js";
 
 export { requestPermission, watchActivity } from "./presence-activity.js";
 export { AwayDetector } from "./presence-away.js";
@@ -42,6 +43,7 @@ export class PresenceChannel extends ChannelEventTarget {
   #credentials;
   #retries = new RetrySchedule();
   #failedAttempts = new FailedAttempts();
+  #transport = new Transport();
   #renewing = false;
   #answerBy = Infinity; // time at which a connection without the answers that it owes is treated as dead
   #reports = new Reports();
@@ -62,19 +64,13 @@ export class PresenceChannel extends ChannelEventTarget {
   get status() { return this.#status.chosen; }
 
   /** Set the status: at once, when the service permits it, or with the next connection. @param {Status} status */
-  setStatus(status) {
-    this.#status.chosen = status;
-    this.#proceed();
-  }
+  setStatus(status) { this.#status.chosen = status; this.#proceed(); }
 
   /** Have `online` look `unavailable` while the user is away (`watchActivity`). @param {boolean} away */
   setAway(away) { this.#status.away = away; this.#proceed(); }
 
   /** Set a status of the whole person, above all devices; null ends it. @param {Status | null} status @param {number} [until] milliseconds */
-  setOverride(status, until) {
-    this.#reports.override.set(status, until);
-    this.#proceed();
-  }
+  setOverride(status, until) { this.#reports.override.set(status, until); this.#proceed(); }
 
   /** Connect, and reconnect when the connection is lost. */
   start() {
@@ -115,7 +111,8 @@ export class PresenceChannel extends ChannelEventTarget {
     const assertion = await this.#getAssertion(attempt);
     if (!assertion || attempt !== this.#attempt) return;
     this.#expectAnswer(ANSWER_SECONDS);
-    const socket = new WebSocket(this.#options.url);
+    const socket = await this.#transport.open(this.#options.url);
+    if (attempt !== this.#attempt) return socket.close();
     this.#socket = socket;
     socket.onopen = () => attempt === this.#attempt && this.#opened(socket, attempt, assertion);
     socket.onmessage = ({ data }) => attempt === this.#attempt && this.#received(data);
@@ -128,6 +125,7 @@ export class PresenceChannel extends ChannelEventTarget {
   /** @param {WebSocket} socket @param {number} attempt @param {string} assertion */
   #opened(socket, attempt, assertion) {
     this.#failedAttempts.reset();
+    this.#transport.opened();
     this.#expectAnswer(ANSWER_SECONDS);
     socket.onclose = ({ code, reason }) => attempt === this.#attempt && this.#closed(code, reason);
     const { device, inbox, label, kind } = this.#options;
@@ -140,6 +138,7 @@ export class PresenceChannel extends ChannelEventTarget {
     const { what, least, reason, errno } = await this.#failedAttempts.add(this.#options.url);
     if (attempt !== this.#attempt) return;
     if (what === "stop") this.#stop(1006, reason, errno);
+    else if (this.#transport.fallsBack(errno)) this.#connect();
     else this.#wait(what, least, reason, errno);
   }
 

@@ -4,6 +4,7 @@
 import { RetrySchedule, afterClose, retryAfter } from "./device/presence-retry.js";
 import { ClientStopped, Closed, OutcomeUnknown, ProtocolError, Refused } from "./errors.js";
 import { results, toBatch } from "./app-frames.js";
+import { NO_UPGRADE } from "./handshake.js";
 
 /** @typedef {import("./errors.js").PresenceError} PresenceError */
 /** @typedef {import("./table.js").Batch} Batch */
@@ -23,8 +24,6 @@ export const ANSWER_SECONDS = 15; // limit for opening the websocket, the sign-i
 const SILENT_SECONDS = 60; // then a ping finds out whether the connection still exists
 const TRANSIENT = new Set([117, 201, 999, 122]); // of a sign-in; 122: too many channels of this application, of which another may end
 const TRANSIENT_HTTP = new Set([408, 425, 429]);
-const NO_UPGRADE = 108;
-const BLOCKED = "a proxy on the way does not pass the websocket's Upgrade and Connection headers on";
 const LOST = "the connection ended before the answer: the notifications may have been accepted or not";
 
 /** One channel of an application over all its connections. */
@@ -126,7 +125,7 @@ export class AppCore {
     const { status, errno, retry_after: least = 0 } = answer;
     this.phase = "idle";
     const error = new Refused(errno ? answer : { error: `the handshake was answered with HTTP ${status}` }, status);
-    if (errno === NO_UPGRADE) this.#wait("later", least, BLOCKED, now);
+    if (errno === NO_UPGRADE) this.#connect(now); // without a websocket
     else if (status >= 500 || TRANSIENT_HTTP.has(status)) this.#wait(errno && least ? "slot" : "later", least, error.message, now);
     else this.stop(error);
   }

@@ -2,7 +2,9 @@
 
 import { AppCore } from "./app-core.js";
 import { PresenceError, Refused } from "./errors.js";
-import { askService } from "./handshake.js";
+import { Fallback, openWebSocket } from "./device/presence-transport.js";
+import { Feed } from "./feed.js";
+import { NO_UPGRADE, askService } from "./handshake.js";
 import { Table } from "./table.js";
 
 /** @typedef {import("./table.js").Change} Change */
@@ -61,6 +63,9 @@ export class AppService extends TypedEvents {
   #state = { state: "stopped", error: null };
   /** @type {WebSocket | null} */
   #socket = null;
+  #fallback = new Fallback();
+  #unopened = 0; // websockets in a row that did not open, though the service answers
+  #streams = { polls: false };
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #timerAt = Infinity;
@@ -229,16 +234,41 @@ export class AppService extends TypedEvents {
 
   #connect() {
     this.#setState({ state: "connecting" });
-    const url = this.#url.href.replace(/^http/, "ws");
-    const socket = (this.#socket = new this.#webSocket(url));
+    const wait = this.#fallback.milliseconds;
+    const socket = (this.#socket = wait ? this.#makeFeed(wait) : openWebSocket(this.#url.href.replace(/^http/, "ws"), this.#webSocket));
     let open = false;
     const own = (/** @type {(at: number, core: AppCore) => void} */ event) => socket === this.#socket && this.#event(event);
-    socket.onopen = () => own((now, core) => ((open = true), core.opened(now)));
+    socket.onopen = () => own((now, core) => {
+      open = true;
+      if (!wait) this.#websocketOpened();
+      core.opened(now);
+    });
     socket.onmessage = ({ data }) => own((now, core) => core.received(data, now));
     socket.onclose = async ({ code, reason }) => {
-      const answer = open ? null : await askService(this.#url, this.#options.key); // a WebSocket hides the answer to its handshake
+      const answer = open ? null : await this.#diagnose();
       own((now, core) => (answer ? core.refused(answer, now) : core.closed(code, reason, now)));
     };
+  }
+
+  /** @param {number} wait milliseconds @returns {WebSocket} what behaves like one */
+  #makeFeed(wait) {
+    return /** @type {any} */ (new Feed(this.#url.href, this.#streams, wait));
+  }
+
+  #websocketOpened() {
+    this.#unopened = 0;
+    this.#fallback.reset();
+    this.#streams.polls = false;
+  }
+
+  /** Return the refusal of a websocket, which hides it; null if it is not known. The first failure may be chance. */
+  async #diagnose() {
+    const answer = await askService(this.#url, this.#options.key);
+    if (answer?.errno !== NO_UPGRADE) return answer;
+    this.#unopened += 1;
+    if (this.#unopened < 2) return null;
+    this.#fallback.begin();
+    return answer;
   }
 
   /** @param {number} code */

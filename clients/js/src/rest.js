@@ -12,15 +12,17 @@ const ANSWER_SECONDS = 15;
  * @param {string} authorization the header
  * @param {unknown} [body]
  * @param {number} [seconds] how long to wait for the answer
+ * @param {AbortSignal[]} [ends] end the call
  * @returns {Promise<any>}
  * @throws {Refused | NotConnected | ProtocolError}
  */
-export async function call(url, method, path, authorization, body, seconds = ANSWER_SECONDS) {
+export async function call(url, method, path, authorization, body, seconds = ANSWER_SECONDS, ends = []) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json", Authorization: authorization };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const { status, ok, text } = await send(url, path, {
-    method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal: AbortSignal.timeout(seconds * 1000),
+    method, headers, body: body === undefined ? undefined : JSON.stringify(body),
+    signal: AbortSignal.any([AbortSignal.timeout(seconds * 1000), ...ends]),
   });
   if (!ok) throw new Refused(refusal(text) ?? { error: `HTTP ${status}, not from dpresence` }, status);
   if (!text) return null;

@@ -46,7 +46,7 @@ class Core(ABC):
     :param random: returns a number from 0 to 1, for the backoff.
     :ivar phase: where the client is.
     :ivar error: the last problem, or None while connected.
-    :ivar blocked: a proxy did not pass a websocket on; the shell connects without one, if it can.
+    :ivar blocked: a proxy did not pass a websocket on; the shell connects without one.
     """
 
     def __init__(self, random: Callable[[], float]) -> None:
@@ -133,8 +133,9 @@ class Core(ABC):
         error = _handshake_error(status, body)
         self.phase, self.error = Phase.IDLE, error
         if error.errno == _NO_UPGRADE:
-            self.blocked = True
-            self._wait(Retry.LATER, retry_after, _BLOCKED, now)
+            self.blocked, self.reason = True, _BLOCKED
+            log.warning("connecting without a websocket: %s", _BLOCKED)
+            self._connect(now)
         elif status >= 500 or status in _TRANSIENT_HTTP:
             self._wait(Retry.SLOT if error.retry_after else Retry.LATER, error.retry_after or retry_after, str(error), now)
         else:

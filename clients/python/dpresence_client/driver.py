@@ -7,19 +7,37 @@ import json
 import random
 import ssl
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Awaitable, Callable, Dict, Set
+from typing import Any, Awaitable, Callable, Dict, Protocol, Set
 
 from .core import Core, Phase, log
 from .credentials import Credentials, obtain
 from .device_core import DeviceCore
 from .errors import CredentialsError, PresenceError, StoreError
-from .feed import Feed
 from .outputs import AskCredentials, Connect, Connected, Disconnect, Output, SaveTicket, Send
 from .stores import Tickets
+from .upgrades import Upgrades
 from .websocket import Websocket
 
 RANDOM = random.SystemRandom().random
 _FLUSH_SECONDS = 2.0
+_NORMAL = 1000
+
+
+class Connection(Protocol):
+    """A websocket, or what behaves like one."""
+
+    @property
+    def task(self) -> asyncio.Future[None]:
+        """Runs until the connection has ended."""
+
+    def send(self, text: str) -> None:
+        """Send a text frame, in order."""
+
+    def disconnect(self, code: int) -> None:
+        """Close, and report nothing more."""
+
+
+Fallback = Callable[[str, "ssl.SSLContext | None", Any, Callable[[], Awaitable[None]]], Connection]
 
 
 class Driver:
@@ -29,7 +47,7 @@ class Driver:
     :param context: TLS settings; None for the default ones.
     :param handlers: handlers of the other outputs, by type.
     :param may_read: returns at once, or when the program has room for another message.
-    :param fallback: connects without a websocket once a proxy did not pass one on.
+    :param fallback: connects without a websocket, once a proxy did not pass one on; it is called as ``Websocket`` is.
     :ivar stopped: set when the client has stopped for good.
     :ivar threads: runs what may block; its threads end with ``close``.
     """
@@ -41,13 +59,13 @@ class Driver:
         context: ssl.SSLContext | None,
         handlers: Dict[type, Callable[[Any], None]],
         may_read: Callable[[], Awaitable[None]],
-        fallback: type[Feed] | None = None,
+        fallback: Fallback,
     ) -> None:
         self.core = core
         self.threads = ThreadPoolExecutor(2, thread_name_prefix="dpresence-client")
         self._url, self._context, self._may_read = url, context, may_read
-        self._fallback = fallback
-        self._websocket: Websocket | Feed | None = None
+        self._fallback, self._upgrades = fallback, Upgrades()
+        self._websocket: Connection | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: Set[asyncio.Future[Any]] = set()
         self._cancelled_at_close: Set[asyncio.Future[Any]] = set()
@@ -58,7 +76,7 @@ class Driver:
             Connect: self._connect,
             Disconnect: self._disconnect,
             Send: self._send,
-            Connected: lambda _: self._first.set(),
+            Connected: self._connected,
             **handlers,
         }
 
@@ -143,9 +161,27 @@ class Driver:
         self.event("tick")  # a timer may fire a little early: then ``pump`` sets it again
 
     def _connect(self, _: Connect) -> None:
-        kind = self._fallback if self.core.blocked and self._fallback is not None else Websocket
-        self._websocket = kind(self._url, self._context, self.event, self._may_read)
-        self.spawn(self._websocket.task)
+        wait = self._upgrades.seconds(self.now) if self.core.blocked else 0.0
+        self.core.blocked = wait > 0
+        kinds: Dict[bool, Fallback] = {True: self._fallback, False: Websocket}
+        self._websocket = connection = kinds[wait > 0](self._url, self._context, self.event, self._may_read)
+        self.spawn(connection.task)
+        if wait:
+            upgrade = asyncio.get_running_loop().call_later(wait, self._try_websocket, connection)
+            connection.task.add_done_callback(lambda _: upgrade.cancel())
+
+    def _try_websocket(self, connection: Connection) -> None:
+        """End a connection without a websocket, to try one again; wait while an answer is owed."""
+        if not self.core.settled:
+            asyncio.get_running_loop().call_later(1, self._try_websocket, connection)
+        elif connection is self._websocket and not connection.task.done():
+            connection.disconnect(_NORMAL)
+            self.event("closed", _NORMAL, "a websocket is tried again")
+
+    def _connected(self, _: Connected) -> None:
+        self._first.set()
+        if not self.core.blocked:
+            self._upgrades.opened()
 
     def _disconnect(self, output: Disconnect) -> None:
         if self._websocket is not None:

@@ -6,25 +6,16 @@ It takes and reports the frames of the websocket, so that the core knows no diff
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import http.client
 import json
-import socket
 import ssl
-import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Awaitable, Callable, Dict, Set, Tuple
-from urllib.parse import quote, urlsplit
-from weakref import WeakSet
+from urllib.parse import quote
 
-from .core import ANSWER_SECONDS, log
+from .core import log
+from .http_calls import FAILURES, LOST, MAX_BYTES, HttpCalls, error_object
 
-READ_SECONDS = 60.0
-"""Limit for the next line of the stream: the service sends a comment after 25 s without an event."""
-_MAX_BYTES = 4 * 2**20
-_LOST = 1006
 _TRANSIENT_HTTP = (408, 425, 429)
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Feed:
@@ -36,14 +27,10 @@ class Feed:
     """
 
     def __init__(self, url: str, context: ssl.SSLContext | None, events: Any, may_read: Callable[[], Awaitable[None]]) -> None:
-        self._url, self._context = urlsplit(url), context
+        self._calls = HttpCalls(url, context)
         self._events, self._may_read = events, may_read
         self._active = True
-        self._closables = contextlib.ExitStack()
-        self._headers: Dict[str, str] = {}
-        self._sockets: WeakSet[socket.socket] = WeakSet()
         self._posts: Set[asyncio.Future[None]] = set()
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="dpresence-client")
         self._signed_in: asyncio.Future[Dict[str, Any]] = asyncio.get_running_loop().create_future()
         self.task = asyncio.ensure_future(self._run())
 
@@ -69,35 +56,29 @@ class Feed:
         except asyncio.CancelledError:
             if self._active:  # not by ``disconnect``: the event loop ends
                 raise
-        except (OSError, http.client.HTTPException) as error:
-            self._report("closed", _LOST, f"{error or type(error).__name__}")
+        except FAILURES as error:
+            self._report("closed", LOST, f"{error or type(error).__name__}")
         except Exception:
             log.exception("an error in the client ended the connection")
-            self._report("closed", _LOST, "an error in the client")
+            self._report("closed", LOST, "an error in the client")
         finally:
             self._active = False
-            for sock in list(self._sockets):
-                with contextlib.suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)  # ends the calls of the threads
+            self._calls.interrupt()
             if self._posts:
                 await asyncio.wait(self._posts)
-            self._threads.shutdown()
-            self._closables.close()
-
-    async def _in_thread(self, function: Callable[..., Any], *values: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *values)
+            self._calls.close()
 
     async def _follow(self, auth: Dict[str, Any]) -> None:
         """Report the events of the stream as frames, until it ends."""
-        self._headers = {"Authorization": f"Bearer {auth['key']}", "User-Agent": "dpresence-client"}
+        self._calls.headers["Authorization"] = f"Bearer {auth['key']}"
         since = f"?since={quote(auth['since'])}" if "since" in auth else ""
-        answer = await self._in_thread(self._get, f"/feed{since}")
+        answer = await self._calls.run(self._calls.get, f"/feed{since}")
         if answer.status != http.client.OK:
-            self._refused(answer.status, await self._in_thread(answer.read, _MAX_BYTES), auth["id"])
+            self._refused(answer.status, await self._calls.run(answer.read, MAX_BYTES), auth["id"])
             return
         while self._active:
             await self._may_read()
-            name, data = await self._in_thread(_next_event, answer)
+            name, data = await self._calls.run(_next_event, answer)
             if name == "auth":
                 self._report("received", json.dumps({**json.loads(data), "id": auth["id"]}))
             elif name == "current":
@@ -108,22 +89,22 @@ class Feed:
             elif data:
                 self._report("received", data)
             else:
-                self._report("closed", _LOST, "the stream ended")
+                self._report("closed", LOST, "the stream ended")
 
     def _refused(self, status: int, body: bytes, frame_id: Any) -> None:
         """Report the refusal of a call as the answer to its frame, or the end of the connection if a proxy did not reach the service."""
-        error = _error_object(body)
+        error = error_object(body)
         if error is None and (status >= 500 or status in _TRANSIENT_HTTP):
-            self._report("closed", _LOST, f"HTTP {status}")
+            self._report("closed", LOST, f"HTTP {status}")
         else:
             error = error or {"result": "KO", "errno": 0, "error": f"HTTP {status}, not from dpresence"}
             self._report("received", json.dumps({**error, "id": frame_id}))
 
     async def _notify(self, frame: Dict[str, Any]) -> None:
         try:
-            status, body = await self._in_thread(self._post, json.dumps(frame["notifications"]).encode())
-        except (OSError, http.client.HTTPException) as error:
-            self._report("closed", _LOST, f"{error or type(error).__name__}")
+            status, body = await self._calls.run(self._calls.post, "/notifications", json.dumps(frame["notifications"]).encode())
+        except FAILURES as error:
+            self._report("closed", LOST, f"{error or type(error).__name__}")
             return
         if status == http.client.OK:
             self._report("received", json.dumps({**json.loads(body), "id": frame["id"]}))
@@ -137,48 +118,11 @@ class Feed:
             if event == "closed":
                 self.task.cancel()
 
-    # -- in a thread
-
-    def _get(self, path: str) -> http.client.HTTPResponse:
-        connection = self._connection(READ_SECONDS)
-        self._closables.callback(connection.close)
-        answer = self._call(connection, "GET", path, None)
-        self._closables.callback(answer.close)
-        return answer
-
-    def _post(self, body: bytes) -> Tuple[int, bytes]:
-        with contextlib.closing(self._connection(ANSWER_SECONDS)) as connection:
-            answer = self._call(connection, "POST", "/notifications", body)
-            with answer:
-                return answer.status, answer.read(_MAX_BYTES)
-
-    def _call(self, connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None) -> http.client.HTTPResponse:
-        """Make a call; no redirect is followed."""
-        connection.connect()
-        self._sockets.add(connection.sock)
-        headers = {**self._headers, "Connection": "close", **({"Content-Type": "application/json"} if body else {})}
-        connection.request(method, self._url.path + path, body, headers)
-        return connection.getresponse()
-
-    def _connection(self, seconds: float) -> http.client.HTTPConnection:
-        """Return a connection, through the proxy of the environment for a service that is not on this machine."""
-        host, port = self._url.hostname or "", self._url.port
-        if self._url.scheme == "ws":
-            return http.client.HTTPConnection(host, port, timeout=seconds)
-        context = self._context or ssl.create_default_context()
-        proxy = "" if host in _LOOPBACK or urllib.request.proxy_bypass(host) else urllib.request.getproxies().get("https", "")
-        if not proxy:
-            return http.client.HTTPSConnection(host, port, timeout=seconds, context=context)
-        through = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-        connection = http.client.HTTPSConnection(through.hostname or "", through.port, timeout=seconds, context=context)
-        connection.set_tunnel(host, port)
-        return connection
-
 
 def _next_event(answer: http.client.HTTPResponse) -> Tuple[str, str]:
     """Read the next event of a stream; return its name and data, both empty at the end."""
     name = data = ""
-    while line := answer.readline(_MAX_BYTES):
+    while line := answer.readline(MAX_BYTES):
         field, _, value = line.decode().rstrip("\r\n").partition(": ")
         if field == "event":
             name = value
@@ -187,11 +131,3 @@ def _next_event(answer: http.client.HTTPResponse) -> Tuple[str, str]:
         elif not field and (name or data):
             return name, data
     return "", ""
-
-
-def _error_object(body: bytes) -> Dict[str, Any] | None:
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return answer if isinstance(answer, dict) and isinstance(answer.get("errno"), int) else None

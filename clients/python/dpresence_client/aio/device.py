@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import secrets
 import ssl
+from functools import partial
 from typing import Any, AsyncIterator, Callable, Dict
 
 from ..account_values import AnyNotification
@@ -11,6 +13,7 @@ from ..core import log
 from ..credentials import Credentials
 from ..device_core import DeviceCore
 from ..driver import RANDOM, DeviceDriver
+from ..heartbeats import Heartbeats
 from ..inbox import Inbox
 from ..outputs import Notified, Stopped, Unread
 from ..stores import MemoryTickets, Tickets
@@ -76,6 +79,7 @@ class Device(Client):
             context=self._context,
             handlers=handlers,
             may_read=self.inbox.may_read,
+            fallback=partial(Heartbeats, str(self._first["device"] or f"heartbeat-{secrets.token_hex(6)}")),
         )
 
     def _notified(self, output: Notified) -> None:

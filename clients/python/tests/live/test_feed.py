@@ -7,7 +7,7 @@ import socket
 import pytest
 from dpresence.tests.faults.proxy import Proxy
 
-from dpresence_client import AppService, Deactivated, InvalidKey, NotFound
+from dpresence_client import AppService, Deactivated, InvalidKey, NotFound, upgrades
 
 from .support import Follower, device_of, service_of, wait_until
 
@@ -15,7 +15,11 @@ from .support import Follower, device_of, service_of, wait_until
 class WithoutUpgrade(Proxy):
     """Removes ``Upgrade`` from the requests, as some proxies do."""
 
+    removes = True
+
     def _carry(self, near, far):
+        proxy = self
+
         class Near:
             def __init__(self, sock):
                 self._sock = sock
@@ -24,7 +28,8 @@ class WithoutUpgrade(Proxy):
                 return self._sock.fileno()
 
             def recv(self, count):
-                return self._sock.recv(count).replace(b"Upgrade: websocket\r\n", b"")
+                received = self._sock.recv(count)
+                return received.replace(b"Upgrade: websocket\r\n", b"") if proxy.removes else received
 
             def __getattr__(self, name):
                 return getattr(self._sock, name)
@@ -67,3 +72,13 @@ def test_a_service_that_is_deactivated_ends_without_a_websocket_too(application,
         application.owner.call("POST", f"/myapps/{application.appid}/deactivate")
         follower.join()
         assert isinstance(follower.error, Deactivated)
+
+
+def test_a_service_returns_to_a_websocket_when_one_opens_again(application, origin, monkeypatch):
+    monkeypatch.setattr(upgrades, "FIRST_SECONDS", 1.0)
+    with service_of(application, origin=origin) as app:
+        follower = Follower(app)
+        wait_until(lambda: app.current and app._client.driver.core.blocked)
+        monkeypatch.setattr(WithoutUpgrade, "removes", False)
+        wait_until(lambda: app.current and not app._client.driver.core.blocked)
+    follower.join()

@@ -1,0 +1,112 @@
+"""The connection of a device without a websocket, where a proxy does not pass the upgrade on: heartbeats over HTTP.
+
+It takes and reports the frames of the websocket, so that the core knows no difference (docs/protocol.md, section 3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import ssl
+from typing import Any, Awaitable, Callable, Dict, List
+
+from .core import log
+from .http_calls import FAILURES, LOST, HttpCalls, error_object
+
+BEAT_SECONDS = 25.0
+"""Seconds until a heartbeat without a frame; less than half of the lease of 60 s."""
+_FIELDS = ("email", "status", "assertion", "label", "kind")
+_NEEDS_WEBSOCKET = {"result": "KO", "errno": 108, "error": "this needs a websocket: the device is connected by heartbeats"}
+
+
+class Heartbeats:
+    """One device. It has the interface of ``Websocket``.
+
+    :param device: name of the device.
+    :param url: URL of the channel, ``wss`` or ``ws``.
+    :param events: the events of the core; each is called in the event loop.
+    :param may_read: returns at once, or when the program has room for another message.
+    """
+
+    def __init__(self, device: str, url: str, context: ssl.SSLContext | None, events: Any, may_read: Callable[[], Awaitable[None]]) -> None:
+        self._calls = HttpCalls(url, context)
+        self._events, self._may_read = events, may_read
+        self._active = True
+        self._fields: Dict[str, Any] = {"device": device, "ticket": True}
+        self._frames: asyncio.Queue[Dict[str, Any]] = asyncio.Queue()
+        self.task = asyncio.ensure_future(self._run())
+
+    def send(self, text: str) -> None:
+        """Send a frame with the next heartbeat, which follows at once."""
+        self._frames.put_nowait(json.loads(text))
+
+    def disconnect(self, code: int) -> None:
+        """Close, and report nothing more."""
+        self._active = False
+        self.task.cancel()
+
+    async def _run(self) -> None:
+        try:
+            self._report("opened")
+            frames = [await self._frames.get()]
+            while self._active:
+                await self._beat(frames)
+                await self._may_read()
+                frames = await self._next_frames()
+        except asyncio.CancelledError:
+            if self._active:  # not by ``disconnect``: the event loop ends
+                raise
+        except FAILURES as error:
+            self._report("closed", LOST, f"{error or type(error).__name__}")
+        except Exception:
+            log.exception("an error in the client ended the connection")
+            self._report("closed", LOST, "an error in the client")
+        finally:
+            self._active = False
+            self._calls.interrupt()
+            self._calls.close()
+
+    async def _next_frames(self) -> List[Dict[str, Any]]:
+        """Return the frames to send, at the latest when a heartbeat is due."""
+        try:
+            frames = [await asyncio.wait_for(self._frames.get(), BEAT_SECONDS)]
+        except asyncio.TimeoutError:
+            return []
+        while not self._frames.empty():
+            frames.append(self._frames.get_nowait())
+        return frames
+
+    async def _beat(self, frames: List[Dict[str, Any]]) -> None:
+        """Send one heartbeat for some frames, or for none."""
+        others = [frame for frame in frames if frame.get("action") != "ack" and ("action" in frame or "status" not in frame)]
+        for frame in others:
+            self._received({**_NEEDS_WEBSOCKET, "id": frame["id"]})
+        sent = [frame for frame in frames if frame not in others]
+        for frame in sent:
+            self._fields.update({name: frame[name] for name in _FIELDS if name in frame})
+        ack = [number for frame in sent if frame.get("action") == "ack" for number in frame["notifications"]]
+        status, body = await self._calls.run(self._calls.post, "", json.dumps({**self._fields, "ack": ack}).encode())
+        answer = json.loads(body) if status == http.client.OK else error_object(body)
+        if answer is None or (status != http.client.OK and not sent):  # the next sign-in gets the refusal
+            self._report("closed", LOST, f"HTTP {status}" if answer is None else answer.get("error", ""))
+            return
+        self._answered(answer, [frame["id"] for frame in sent])
+
+    def _answered(self, answer: Dict[str, Any], ids: List[Any]) -> None:
+        """Report the answer to a heartbeat as those to its frames."""
+        if "ticket" in answer:
+            self._fields["assertion"] = answer["ticket"]
+        notifications = answer.pop("notifications", [])
+        for number in ids or [None]:
+            self._received({**answer, "id": number})
+        if notifications:
+            self._received({"notifications": notifications})
+
+    def _received(self, frame: Dict[str, Any]) -> None:
+        self._report("received", json.dumps(frame))
+
+    def _report(self, event: str, *values: Any) -> None:
+        if self._active:
+            self._active = event != "closed"
+            self._events(event, *values)

@@ -1,0 +1,106 @@
+"""HTTP calls of a connection without a websocket: they run in threads, and end when the connection does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import socket
+import ssl
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Dict, Tuple
+from urllib.parse import urlsplit
+from weakref import WeakSet
+
+from .core import ANSWER_SECONDS
+
+READ_SECONDS = 60.0
+"""Limit for the next line of a stream: the service sends a comment after 25 s without an event."""
+MAX_BYTES = 4 * 2**20
+LOST = 1006
+FAILURES = (OSError, http.client.HTTPException)
+"""Errors of a call."""
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class HttpCalls:
+    """Makes calls.
+
+    :param url: URL of the channel, ``wss`` or ``ws``.
+    :param context: TLS settings; None for the default ones.
+    """
+
+    def __init__(self, url: str, context: ssl.SSLContext | None) -> None:
+        self._url, self._context = urlsplit(url), context
+        self._closables = contextlib.ExitStack()
+        self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="dpresence-client")
+        self.headers: Dict[str, str] = {"User-Agent": "dpresence-client"}
+
+    async def run(self, function: Callable[..., Any], *values: Any) -> Any:
+        """Run a function in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *values)
+
+    def interrupt(self) -> None:
+        """End the calls of the threads."""
+        for sock in list(self._sockets):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Return when no thread is left."""
+        self._threads.shutdown()
+        self._closables.close()
+
+    # -- in a thread
+
+    def get(self, path: str) -> http.client.HTTPResponse:
+        """Make a call and return its answer, which is read later.
+
+        :param path: what follows the path of the channel.
+        """
+        connection = self._connection(READ_SECONDS)
+        self._closables.callback(connection.close)
+        answer = self._call(connection, "GET", path, None)
+        self._closables.callback(answer.close)
+        return answer
+
+    def post(self, path: str, body: bytes) -> Tuple[int, bytes]:
+        """Make a call with a JSON body; return the status and the body of its answer."""
+        with contextlib.closing(self._connection(ANSWER_SECONDS)) as connection:
+            answer = self._call(connection, "POST", path, body)
+            with answer:
+                return answer.status, answer.read(MAX_BYTES)
+
+    def _call(self, connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None) -> http.client.HTTPResponse:
+        """Make a call; no redirect is followed."""
+        connection.connect()
+        self._sockets.add(connection.sock)
+        headers = {**self.headers, "Connection": "close", **({"Content-Type": "application/json"} if body else {})}
+        connection.request(method, self._url.path + path, body, headers)
+        return connection.getresponse()
+
+    def _connection(self, seconds: float) -> http.client.HTTPConnection:
+        """Return a connection, through the proxy of the environment for a service that is not on this machine."""
+        host, port = self._url.hostname or "", self._url.port
+        if self._url.scheme == "ws":
+            return http.client.HTTPConnection(host, port, timeout=seconds)
+        context = self._context or ssl.create_default_context()
+        proxy = "" if host in _LOOPBACK or urllib.request.proxy_bypass(host) else urllib.request.getproxies().get("https", "")
+        if not proxy:
+            return http.client.HTTPSConnection(host, port, timeout=seconds, context=context)
+        through = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+        connection = http.client.HTTPSConnection(through.hostname or "", through.port, timeout=seconds, context=context)
+        connection.set_tunnel(host, port)
+        return connection
+
+
+def error_object(body: bytes) -> Dict[str, Any] | None:
+    """Return the error object of the service in the body of a refusal; None if it comes from something else."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) and isinstance(answer.get("errno"), int) else None
