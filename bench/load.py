@@ -144,7 +144,8 @@ class Commands:
         if watchers:
             self.loop.run(lambda: delivered() >= answered, 10)
         fleet.next = lambda: None
-        return {"answered": answered, "delivered": delivered(), "seconds": busy, **percentiles(fleet.answers)}
+        counts = {"answered": answered, "delivered": delivered(), "watched": [watcher.counts for watcher in watchers]}
+        return {**counts, "seconds": busy, **percentiles(fleet.answers)}
 
     def wait(self, seconds: float) -> dict[str, Any]:
         """Let time pass."""

@@ -45,6 +45,7 @@ class Deadlines(Generic[T]):
     def __init__(self, interval: float) -> None:
         self._interval = interval
         self._round = 0  # the last one that ``due`` returned
+        self._latest = interval + self.LONGEST_SECONDS
         self._count = 0
         self._buckets: dict[int, Bucket] = {}
 
@@ -70,9 +71,10 @@ class Deadlines(Generic[T]):
 
         :param at: ``Clock.monotonic()``.
         """
-        if connection.bucket is not None and connection.bucket.round <= self._round:
-            at = min(at, (self._round + 1) * self._interval + self.LONGEST_SECONDS)
-            self._move(connection, max(ceil(at / self._interval), self._round + 1))
+        bucket = connection.bucket
+        if bucket is not None and bucket.round <= self._round:
+            round = ceil(min(at, self._latest) / self._interval)
+            self._move(connection, round if round > self._round else self._round + 1)
 
     def _move(self, connection: T, round: int) -> None:
         bucket = self._buckets.get(round)
@@ -98,6 +100,7 @@ class Deadlines(Generic[T]):
         :param now: ``Clock.monotonic()``.
         """
         self._round = max(self._round, int(now / self._interval))
+        self._latest = (self._round + 1) * self._interval + self.LONGEST_SECONDS
         for round in [round for round, bucket in self._buckets.items() if not bucket and round <= self._round]:
             del self._buckets[round]
         return list(chain.from_iterable(bucket for round, bucket in self._buckets.items() if round <= self._round))  # type: ignore[misc]

@@ -61,7 +61,11 @@ class FrameReceiver:
 
     def take_pong(self, data: bytes, now: float) -> bool:
         """Handle ``data`` and return True if it is exactly one pong that neither ``Parser`` nor the rate refuses; else return False."""
-        if self._parser is not None or not is_pong(data) or not self._take_frame(now):
+        if self._parser is not None or not is_pong(data):
+            return False
+        if self.frames_full_at <= now:  # as ``_take_frame``, without the calls
+            self.frames_full_at = now + self._limits.rule.interval
+        elif not self._take_frame(now):
             return False
         self._received_at = now
         return True

@@ -104,6 +104,15 @@ def test_an_idle_connection_is_ticked_for_each_ping_and_each_pong_only(site: Sit
     assert site.channel.code is None
 
 
+def test_a_connection_that_is_admitted_but_not_started_is_ticked_in_every_round(site: Site) -> None:
+    waiting = Connection(site.gate, "198.51.100.2")
+    waiting.open(Timed())
+    site.gate.admit(waiting)
+    now = site.clock.monotonic()
+    assert waiting.tick(now) == now
+    site.gate.leave(waiting)
+
+
 def test_a_peer_that_does_not_answer_is_closed_in_the_promised_time(site: Site) -> None:
     silent = next(seconds for seconds in range(1, 30) if site.pass_seconds(1) and site.received() == PING)
     assert 18 <= silent <= 26, "the first ping comes up to a fifth sooner"
