@@ -26,6 +26,7 @@ from dpresence.tests.shared_tables import shared_tables
 _configure = app.configure
 _configured: dict[bool, Router] = {}
 _load_certificates = ssl.SSLContext.load_default_certs
+_AUTHORITIES_OF_THE_RUN = os.environ.get("SSL_CERT_FILE")
 
 
 @contextmanager
@@ -37,10 +38,10 @@ def shared_start() -> Iterator[None]:
 
 @contextmanager
 def without_certificates() -> Iterator[None]:
-    """Leave out the certificates of the system in this context: a context of TLS connects to the loopback only."""
+    """Leave out the authorities of the system or of the run in this context: a context of TLS connects to the loopback only."""
 
     def load(context: ssl.SSLContext, *purpose: Any) -> None:
-        if "SSL_CERT_FILE" in os.environ:  # set by tests of an authority of their own
+        if os.environ.get("SSL_CERT_FILE") != _AUTHORITIES_OF_THE_RUN:  # set by a test of an authority of its own
             _load_certificates(context, *purpose)
 
     with patch.object(ssl.SSLContext, "load_default_certs", load):
