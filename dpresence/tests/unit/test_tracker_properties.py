@@ -282,7 +282,7 @@ class TrackerMachine(RuleBasedStateMachine):
             assert found == {name: (device.status, device.lost_at is None) for name, device in self.live(user).items()}
 
 
-@pytest.mark.parametrize("examples", [60, pytest.param(500, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("examples", [25, pytest.param(500, marks=pytest.mark.faults)])
 def test_any_order_of_events_is_seen_as_the_merge_rule_says(examples):
     run_state_machine_as_test(
         TrackerMachine, settings=settings(max_examples=examples, stateful_step_count=40, derandomize=True, deadline=None, database=None)
