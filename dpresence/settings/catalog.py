@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from .channels import ChannelSettings
@@ -47,7 +50,8 @@ def keys(cls: type, prefix: str) -> dict[str, Field]:
     return {name.replace("_", ".", 1) if cls is StorageSettings else name: field for name, field in fields.items()}
 
 
-def documented() -> dict[str, Field]:
+@cache
+def documented() -> Mapping[str, Field]:
     """Return every key of ``[app:main]`` with its field, in the order of the ini. A secret is followed by the key of its file."""
     found = {}
     for prefix, cls in CONCERNS.values():
@@ -55,7 +59,7 @@ def documented() -> dict[str, Field]:
             found[key] = field
             if field.metadata["secret"]:
                 found[file_key(key)] = _file_of(key)
-    return found
+    return MappingProxyType(found)
 
 
 def secrets() -> tuple[str, ...]:

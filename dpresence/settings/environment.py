@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 from ..errors import SettingError
@@ -21,6 +22,7 @@ MAX_BYTES = 65536
 """Maximum size of a file with a secret."""
 
 
+@cache
 def variable(key: str) -> str:
     """Return the environment variable of a key: ``DPRESENCE_PRESENCE_GRACE_SECONDS`` of ``presence.grace_seconds``."""
     return PREFIX + re.sub("[.-]", "_", key).upper()
