@@ -50,6 +50,7 @@ class DeviceSession:
     :ivar status: the status that the tracker has confirmed last.
     :ivar acknowledges: the device acknowledges notifications.
     :ivar inbox: the device is sent the number of unread notifications.
+    :ivar shown: ids of the latest notifications that the device was sent and that are unread, if it asked for those that are cleared.
     :ivar family: the ticket family that the sign-in belongs to, or None.
     :ivar provider_session: key of the identity provider's session that an assertion belongs to, or None. Only the hub changes it.
     :ivar began_at: when that sign-in began, in milliseconds since the epoch.
@@ -60,7 +61,7 @@ class DeviceSession:
 
     __slots__ = (
         "_progress", "acknowledges", "began_at", "device", "digest", "email", "ends_at", "family", "inbox", "provider_session",
-        "revision", "status", "user",
+        "revision", "shown", "status", "user",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -73,6 +74,7 @@ class DeviceSession:
         self.revision = 0
         self.digest = b""
         self.ends_at = 0.0
+        self.shown: list[str] | None = None
         self._progress: DeliveryProgress | None = None
 
     @property
@@ -114,6 +116,9 @@ class DevicePort(Protocol):
 
     def send_unread(self, count: int) -> None:
         """Send or queue the number of unread notifications. Does not block."""
+
+    def send_cleared(self, ids: Sequence[str]) -> None:
+        """Send or queue the ids of notifications that are no longer unread. Does not block."""
 
     def when_sent(self, function: Callable[[], None]) -> None:
         """Call ``function``, which neither blocks nor raises, once the kernel has accepted all sent frames; not if they are lost."""

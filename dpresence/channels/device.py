@@ -11,6 +11,7 @@ from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, NoCredentials, Refused, SessionEnded, WrongField
 from ..messages import (
     Acknowledge,
+    Cleared,
     MarkRead,
     OverrideUpdate,
     StatusUpdate,
@@ -229,6 +230,11 @@ class DeviceChannel(UpdatingChannel):
         """Send or queue the number of unread notifications."""
         if not self.connection.closed:
             self.send(Unread(count))
+
+    def send_cleared(self, ids: Sequence[str]) -> None:
+        """Send or queue the ids of notifications that are no longer unread."""
+        if not self.connection.closed:
+            self.send(Cleared(list(ids)))
 
     def deliver(self, notifications: Sequence[Notification], domains: Mapping[str, str]) -> bool:
         """Send or queue up to 100 notifications in one frame; return False if the channel is closing.

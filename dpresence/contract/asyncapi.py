@@ -11,6 +11,7 @@ from ..messages import (
     Acknowledge,
     Authenticate,
     AuthReply,
+    Cleared,
     KoReply,
     MarkRead,
     Notifications,
@@ -105,6 +106,7 @@ DEVICE = Channel(
             "notifications", "Notifications of applications; the longer form is for devices with `ack`", (PlainNotifications, Notifications)
         ),
         Exchange("unread", "The number of unread notifications, for devices with `inbox`", (Unread,)),
+        Exchange("cleared", "Notifications that are no longer unread, for devices with `clears`", (Cleared,)),
     ),
     errnos=(34, 104, 110, 114, 133, *_EVERY_FRAME),
     handshake=_EVERY_HANDSHAKE,

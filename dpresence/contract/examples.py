@@ -121,6 +121,7 @@ EXAMPLES: dict[str, list[Any]] = {
     ],
     "MarkRead": [{"action": "read", "notifications": [_NOTIFICATION], "id": 9}],
     "Unread": [{"unread": 2}],
+    "Cleared": [{"cleared": [_NOTIFICATION]}],
     # frames of app services
     "Authenticate": [{"action": "auth", "key": _KEY}, {"action": "auth", "key": _KEY, "since": "a09382be157d087b:4"}],
     "AuthReply": [{"result": "OK", "action": "auth", "recovery": "replayed"}],

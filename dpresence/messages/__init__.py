@@ -56,7 +56,7 @@ from .encoding import encode
 from .fields import MAX_CURSOR, MAX_ENTRIES, MAX_NOTIFICATIONS, MAX_WAIT_SECONDS, or_unset
 from .grants import GrantBody, GrantChange, GrantPage, GrantQuestion, GrantRequest, LinkBody, ListedGrant, LooksBody, NewGrant
 from .hours import HoursBody
-from .inbox import InboxNotification, InboxPage, MarkRead, ReadNotifications, Unread
+from .inbox import Cleared, InboxNotification, InboxPage, MarkRead, ReadNotifications, Unread
 from .known_devices import DeviceChange, KnownDeviceBody, checked_label
 from .ops import Alive, Heartbeat, Version
 from .pairing import (
@@ -97,7 +97,7 @@ INCOMING: tuple[Any, ...] = (
 """Every frame and body that the service receives."""
 
 OUTGOING: tuple[Any, ...] = (
-    *(OkReply, KoReply, PlainNotifications, Notifications, Unread),  # frames to devices
+    *(OkReply, KoReply, PlainNotifications, Notifications, Unread, Cleared),  # frames to devices
     *(AuthReply, NotifyReply, Snapshot, Updates, StreamEnd),  # frames to app services, besides OkReply and KoReply
     *(DeviceHeartbeatReply, Refusal, LoggedIn, LoggedOut, NewTicket, MintedAssertion, JwkSet),  # bodies
     *(ApplicationBody, ActivatedApplication, ApplicationDetails, ApplicationPage, NewKey, CurrentUsers),
@@ -131,6 +131,7 @@ __all__ = [
     "Authenticate",
     "BackendHealth",
     "BeginPairing",
+    "Cleared",
     "CloseCount",
     "CurrentUsers",
     "DevelopmentAssertion",

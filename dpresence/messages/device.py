@@ -22,6 +22,7 @@ class StatusUpdate(Frame, kw_only=True):
     :param device: name of the device, which the first frame fixes. Without it the device is nameless.
     :param ack: this device acknowledges notifications. Has effect in the first frame.
     :param inbox: asks for the number of unread notifications, now and after each change. Has effect in the first frame.
+    :param clears: asks for the ids of notifications that are no longer unread; for devices with ``ack``. Has effect in the first frame.
     :param label: the name that the device gives itself, for its user. Has effect in the first frame.
     :param kind: what kind of device it is. Has effect in the first frame.
     :param ticket: asks for a ticket in the reply. Has effect in the first frame, and later together with a new assertion.
@@ -33,6 +34,7 @@ class StatusUpdate(Frame, kw_only=True):
     device: DeviceName | None = None
     ack: Flag = False
     inbox: Flag = False
+    clears: Flag = False
     label: Label = None
     kind: Kind = None
     ticket: Flag = False

@@ -30,6 +30,15 @@ class Unread(Struct):
     unread: int
 
 
+class Cleared(Struct):
+    """A frame for devices with ``clears`` (section 3).
+
+    :param cleared: ids of notifications that this connection was sent, and that were read, deleted, cancelled or replaced since.
+    """
+
+    cleared: list[str]
+
+
 class ReadNotifications(Struct, forbid_unknown_fields=True):
     """``POST /notifications/read``: one of the two fields (section 6).
 

@@ -81,6 +81,7 @@ class DeviceSessions:
         connected = self._devices.connect(sign_in.account, sign_in.device, channel.connection_id, frame.status, sign_in.family)
         session.user, session.device = sign_in.account.id, connected.device
         session.status, session.acknowledges, session.inbox = frame.status, frame.ack, frame.inbox
+        session.shown = [] if frame.clears and frame.ack else None
         self._store(channel, verified)
         previous = self._hub.join_device(session.user, session.device, channel)
         if previous:

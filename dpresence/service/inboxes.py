@@ -17,16 +17,18 @@ from .coalescer import Coalescer
 _DELAY_SECONDS = 0.1
 """Seconds in which changes are collected before devices are sent the number of unread notifications."""
 _MAX_DIGITS = 16
+_MAX_SHOWN = 100
+"""Maximum number of notifications of a connection whose clearing its device is told."""
 
 
 class Inboxes:
-    """Reads and changes inboxes, and sends the number of unread notifications to the devices that asked for it."""
+    """Reads and changes inboxes. Sends the number of unread notifications, and what is cleared, to the devices that asked for it."""
 
     def __init__(self, mailbox: Mailbox, tracker: Tracker, hub: Hub) -> None:
         self._mailbox = mailbox
         self._tracker = tracker
         self._hub = hub
-        self._counts = Coalescer("the number of unread notifications", self._send_unread, lambda: _DELAY_SECONDS)
+        self._counts = Coalescer("the number of unread notifications", self._send_changes, lambda: _DELAY_SECONDS)
 
     def entries(self, user: str, after: str, limit: int) -> tuple[Sequence[InboxEntry], str]:
         """Return up to ``limit`` entries, newest first, and what to pass as ``after`` for the next ones; "" at the end.
@@ -78,10 +80,29 @@ class Inboxes:
             self._counts.request(user)
 
     def _interested(self, user: str) -> list[DevicePort]:
-        return [channel for channel in self._hub.devices_of(user).values() if channel.session.inbox]
+        sessions = ((channel, channel.session) for channel in self._hub.devices_of(user).values())
+        return [channel for channel, session in sessions if session.inbox or session.shown]
 
-    def _send_unread(self, user: str) -> None:
-        if self._interested(user):
+    def _send_changes(self, user: str) -> None:
+        channels = self._interested(user)
+        if any(channel.session.inbox for channel in channels):
             count = self._mailbox.unread(user)
             for channel in self._interested(user):
-                channel.send_unread(count)
+                if channel.session.inbox:
+                    channel.send_unread(count)
+        for channel in channels:
+            if channel.session.shown and self._mailbox.limits.days:
+                self._send_cleared(user, channel, channel.session.shown)
+
+    def _send_cleared(self, user: str, channel: DevicePort, shown: list[str]) -> None:
+        ids = list(shown)  # more may be added during the call
+        unread = self._mailbox.unread_ids(user, ids)
+        cleared = [id_ for id_ in ids if id_ not in unread]
+        if cleared:
+            shown[:] = [id_ for id_ in shown if id_ not in cleared]
+            channel.send_cleared(cleared)
+
+    @staticmethod
+    def note_shown(shown: list[str], ids: Sequence[str]) -> None:
+        """Add notifications that a device was sent to those whose clearing it is told; the latest 100 are."""
+        shown[:] = [*shown, *ids][-_MAX_SHOWN:]

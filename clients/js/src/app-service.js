@@ -31,6 +31,9 @@ import { Table } from "./table.js";
  * @property {string} [action] "", a word, or a URL on the application's domain
  * @property {string} [source] a name; the application's own when omitted
  * @property {number} [ttl] seconds that it may wait, 0 to 2592000; a day when omitted
+ * @property {string} [topic] it replaces the one of this topic that waits for the user: 1 to 32 of `A-Z a-z 0-9 _ -`
+ * @property {string} [idempotency] a key: sent again to the user with it within a day, it is the same notification
+ * @property {"very-low" | "low" | "normal" | "high"} [urgency] `very-low` and `low` are not pushed
  */
 /** @typedef {{puid: string, message?: string} & NotificationOptions} OutgoingNotification */
 /**

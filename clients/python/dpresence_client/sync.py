@@ -140,14 +140,26 @@ class AppService(Client[aio.AppService]):
             raise ClientClosed("this client is not started")
         return self._client.inbox
 
-    def notify(self, puid: str, message: str = "", *, action: str = "", source: str | None = None, ttl: int | None = None) -> Delivery:
+    def notify(
+        self,
+        puid: str,
+        message: str = "",
+        *,
+        action: str = "",
+        source: str | None = None,
+        ttl: int | None = None,
+        topic: str | None = None,
+        idempotency: str | None = None,
+        urgency: str | None = None,
+    ) -> Delivery:
         """Send a notification to one user; see ``Outgoing`` for the values.
 
         :raises Refused: the service refused it, for example ``NotFound`` after the grant was revoked, ``InvalidField``, ``SlowDown``.
         :raises NotConnected: there was no connection within ``answer_seconds``. Nothing was sent.
         :raises OutcomeUnknown: the connection ended before the answer. It is not sent again, because it might then come twice.
         """
-        return self._running().call(self._client.notify(puid, message, action=action, source=source, ttl=ttl))
+        outgoing = Outgoing(puid, message, action, source, ttl, topic, idempotency, urgency)
+        return self._running().call(self._client.notify(**outgoing._asdict()))
 
     def notify_many(self, notifications: Sequence[Outgoing]) -> List[Union[Delivery, Refused]]:
         """Send notifications to several users; return a ``Delivery`` or ``NotFound`` for each, in the same order.

@@ -89,6 +89,9 @@ class Outgoing(NamedTuple):
     :ivar action: "", a word, or a URL on the application's domain.
     :ivar source: a name; None for the application's own.
     :ivar ttl: seconds that it may wait, 0 to 2592000; None for the default of the service (a day).
+    :ivar topic: it replaces the one of this topic that waits for the user: 1 to 32 of ``A-Z a-z 0-9 _ -``.
+    :ivar idempotency: a key of up to 64 characters: sent again to the user with it within a day, it is the same notification.
+    :ivar urgency: ``very-low``, ``low`` (neither is pushed), ``normal`` or ``high``; None for ``normal``.
     """
 
     puid: str
@@ -96,6 +99,9 @@ class Outgoing(NamedTuple):
     action: str = ""
     source: str | None = None
     ttl: int | None = None
+    topic: str | None = None
+    idempotency: str | None = None
+    urgency: str | None = None
 
     def frame(self) -> Dict[str, Any]:
         """Return it as the protocol has it, without what is left out."""

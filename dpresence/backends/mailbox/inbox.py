@@ -84,6 +84,10 @@ class Inbox(ABC):
         """Return the number of unread entries."""
 
     @abstractmethod
+    def unread_ids(self, user: str, ids: Sequence[str]) -> set[str]:
+        """Return the subset of ``ids``, up to 100, that are unread; entries that are held are."""
+
+    @abstractmethod
     def mark_read(self, user: str, ids: Sequence[str]) -> int:
         """Mark entries as read; return how many were unread."""
 

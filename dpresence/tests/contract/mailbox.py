@@ -79,6 +79,7 @@ CALLS: dict[str, Callable[[Mailbox], Any]] = {
     "ping": lambda it: it.ping(),
     "inbox": lambda it: it.inbox("jane", None, 10),
     "unread": lambda it: it.unread("jane"),
+    "unread_ids": lambda it: it.unread_ids("jane", ["a"]),
     "mark_read": lambda it: it.mark_read("jane", ["a"]),
     "mark_read_until": lambda it: it.mark_read_until("jane", "a"),
     "remove_entry": lambda it: it.remove_entry("jane", "a"),

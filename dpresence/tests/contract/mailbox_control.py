@@ -55,6 +55,12 @@ class MailboxControlContract:
         assert backend.cancel("jane", PUID, "b")
         assert kept(backend) == ["c"] and shown(backend) == ["c", "b", "a"]
 
+    def test_what_is_read_or_deleted_is_no_longer_unread(self, backend):
+        push(backend, "a", "b", "c", held("d"), one("e", "joe"))
+        backend.mark_read("jane", ["a"])
+        backend.remove_entry("jane", "b")
+        assert backend.unread_ids("jane", ["a", "b", "c", "d", "e", "none"]) == {"c", "d"}
+
     def test_a_topic_ends_with_the_time_to_live(self, backend, pass_by):
         send(backend, on("score", "a", ttl_ms=SHORT))
         pass_by(SHORT + 1)

@@ -140,3 +140,43 @@ def test_what_an_application_is_told_does_not_depend_on_what_an_invisible_person
     assert world.notify(app, {"puid": puid})[0]["queue_size"] == 3
     if device:
         assert len(messages(device)) >= 4, "they have received all of them"
+
+
+def cleared(channel: Any) -> list[list[str]]:
+    return [frame["cleared"] for frame in channel.sent if "cleared" in frame]
+
+
+def test_what_was_read_on_one_device_is_cleared_on_those_that_asked_for_it(world: World, app: App) -> None:
+    puid = world.grant(ANN, app)
+    phone, desk, plain = (connected(world, device=name, clears=name != "plain") for name in ("phone", "desk", "plain"))
+    ids = notify(world, app, puid, "one", "two", "three")
+    world.settle()
+    phone.receive({"action": "ack", "notifications": ids})
+    world.settle()
+    assert cleared(desk) == [], "it is not read"
+    desk.receive({"action": "read", "notifications": ids[:2]})
+    world.settle()
+    assert [cleared(phone), cleared(desk), cleared(plain)] == [[ids[:2]], [ids[:2]], []]
+    cancel(world, app, ids[2], f"?puid={puid}")
+    world.settle()
+    assert cleared(phone)[1:] == [ids[2:]]
+
+
+def test_what_is_replaced_is_cleared(world: World, app: App) -> None:
+    puid = world.grant(ANN, app)
+    phone = connected(world, clears=True)
+    [first] = notify(world, app, puid, "3:1", topic="score")
+    notify(world, app, puid, "3:2", topic="score")
+    world.settle()
+    assert cleared(phone) == [[first]] and messages(phone) == ["3:1", "3:2"]
+
+
+def test_a_device_that_does_not_acknowledge_and_a_service_without_inboxes_clear_nothing(make_world: Any) -> None:
+    world = make_world(presence__inbox_days="0")
+    app = world.application()
+    puid = world.grant(ANN, app)
+    phone, plain = connected(world, clears=True, device="phone"), connected(world, clears=True, ack=False, device="plain")
+    [sent] = notify(world, app, puid, "one")
+    cancel(world, app, sent, f"?puid={puid}")
+    world.settle()
+    assert cleared(phone) == cleared(plain) == []

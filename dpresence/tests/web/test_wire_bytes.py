@@ -26,7 +26,7 @@ from dpresence.identity.oidc import Provider
 from dpresence.identity.oidc_client import OidcClient
 from dpresence.identity.provider_client import ProviderClient
 from dpresence.messages import encode
-from dpresence.service import feeds
+from dpresence.service import feeds, inboxes
 from dpresence.settings import ProviderSettings
 from dpresence.tests.push_service import key_file
 from dpresence.tests.support import WITH_TOKEN, FakeConnection, text_of
@@ -210,7 +210,8 @@ def grants(recorder: Recorder, app: App, dev: Browser) -> tuple[Browser, list[st
 def devices(recorder: Recorder, ann: Browser, app: App, puids: list[str]) -> None:
     world = recorder.world
     channel: Any = world.channel()
-    first = {"email": ANN, "assertion": world.assertion(ANN), "status": "online", "ticket": True, "ack": True, "device": "phone"}
+    asked = {"ticket": True, "ack": True, "clears": True}
+    first = {"email": ANN, "assertion": world.assertion(ANN), "status": "online", **asked, "device": "phone"}
     channel.receive({**first, "email": BOB, "id": "a"})
     channel.receive({**first, "id": 7})
     channel.receive({"email": ANN, "status": "unavailable"})
@@ -233,7 +234,11 @@ def devices(recorder: Recorder, ann: Browser, app: App, puids: list[str]) -> Non
     recorder.call("StatusBody", ann, "GET", "/status")
     recorder.call("KnownDeviceBody", ann, "PATCH", "/devices/phone", {"label": "Mine"})
     entries = recorder.call("InboxPage", ann, "GET", "/notifications?limit=1")
-    recorder.call("Unread", ann, "POST", "/notifications/read", {"until": entries["notifications"][0]["id"]})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inboxes, "_DELAY_SECONDS", 0)
+        recorder.call("Unread", ann, "POST", "/notifications/read", {"until": entries["notifications"][0]["id"]})
+        world.settle()
+    recorder.frames(channel)
     recorder.call("HoursBody", ann, "GET", "/hours")
     key = ann("GET", "/push").json["key"]
     subscription = {"endpoint": "https://updates.push.services.mozilla.com/wpush/v2/x", "keys": {"p256dh": key, "auth": "A" * 22}}

@@ -127,15 +127,25 @@ class AppService(Client):
             await asyncio.get_running_loop().run_in_executor(self.driver.threads, self.saver.save_if_due)
 
     async def notify(
-        self, puid: str, message: str = "", *, action: str = "", source: str | None = None, ttl: int | None = None
+        self,
+        puid: str,
+        message: str = "",
+        *,
+        action: str = "",
+        source: str | None = None,
+        ttl: int | None = None,
+        topic: str | None = None,
+        idempotency: str | None = None,
+        urgency: str | None = None,
     ) -> Delivery:
         """Send a notification to one user; see ``Outgoing`` for the values.
 
         :raises Refused: the service refused it, for example ``NotFound`` after the grant was revoked, ``InvalidField``, ``SlowDown``.
         :raises NotConnected: there was no connection within ``answer_seconds``. Nothing was sent.
         :raises OutcomeUnknown: the connection ended before the answer. It is not sent again, because it might then come twice.
+            With a key in ``idempotency`` the program can send it again.
         """
-        [result] = await self.notify_many([Outgoing(puid, message, action, source, ttl)])
+        [result] = await self.notify_many([Outgoing(puid, message, action, source, ttl, topic, idempotency, urgency)])
         if isinstance(result, PresenceError):
             raise result
         return result

@@ -96,6 +96,15 @@ function operations.unread(user, age, most)
   return call('ZCOUNT', key('unread', user), floor(user, age, most), '+inf')
 end
 
+function operations.unread_ids(user, ids)
+  local found = {}
+  local unread, holds = call('ZMSCORE', key('unread', user), unpack(ids)), call('ZMSCORE', key('holds', user), unpack(ids))
+  for index, id in ipairs(ids) do
+    if unread[index] or holds[index] then found[#found + 1] = id end
+  end
+  return found
+end
+
 function operations.mark_read(user, ids)
   return call('ZREM', key('unread', user), unpack(ids))
 end

@@ -44,6 +44,9 @@ class RedisInbox(Inbox):
         count: int = self._call("unread", (), user, self.limits.age_ms, self.limits.entries)
         return count
 
+    def unread_ids(self, user: str, ids: Sequence[str]) -> set[str]:
+        return set(self._call("unread_ids", (), user, list(ids)))
+
     def mark_read(self, user: str, ids: Sequence[str]) -> int:
         return sum(self._call("mark_read", (), user, some) for some in slices(ids))
 

@@ -68,6 +68,10 @@ class SqlInbox(Inbox):
     def unread(self, connection: Connection, user: str) -> int:
         return connection.scalar(select(func.count()).where(*self._shown(connection, user), table.c.read.is_(False))) or 0
 
+    @reading()
+    def unread_ids(self, connection: Connection, user: str, ids: Sequence[str]) -> set[str]:
+        return set(connection.scalars(select(table.c.id).where(table.c.user == user, table.c.id.in_(ids), table.c.read.is_(False))))
+
     def _shown(self, connection: Connection, user: str) -> tuple[Any, ...]:
         """Return the conditions for the entries of a user that are not held and within the limits."""
         oldest = (self.database.now(connection) - self.limits.age_ms) * 1000
