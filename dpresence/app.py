@@ -105,6 +105,8 @@ def make_registry(settings: Settings, clock: Clock, token_file: Path) -> ServerR
     verifiers, clients = Verifiers(_verifiers(settings, issuer, providers, clock)), load_clients(settings, providers, clock)
     backends = load_backends(settings, clock, serving=True)
     _check_mode(settings, backends)
+    if settings.storage.tracker == "memory":  # one process: a former one that was killed has left its leases
+        backends.directory.release_webhooks(None)
     metrics, hub = Metrics(clock), Hub()
     gate = Gate(settings, clock, metrics)
     outbound = settings.outbound

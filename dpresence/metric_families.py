@@ -121,6 +121,12 @@ FAMILIES = (
         initial=(("accepted",), ("delivered",), ("expired",), ("dropped",)),
     ),
     Family(
+        "notifications_waiting",
+        "gauge",
+        "Undelivered notifications of all users, as counted every minute, or less often if there are millions.",
+        merge="max",
+    ),
+    Family(
         "pushes",
         "counter",
         "Requests to push services: accepted, gone (the subscription has ended), refused, later (to be repeated), "
@@ -138,6 +144,12 @@ FAMILIES = (
     ),
     Family("webhook", "histogram", "Duration of requests to webhooks."),
     Family("retry_operations", "gauge", "Operations that wait until a backend is available again."),
+    Family(
+        "outbox_entries",
+        "gauge",
+        "Stored changes whose effects have not been applied to the tracker and the mailbox, up to 10,000, as counted every minute.",
+        merge="max",
+    ),
     Family("backend_up", "gauge", "1 if the backend answered the last ping of every process, else 0.", ("backend",), "min"),
     Family("backend_errors", "counter", "Errors of a store's driver, and calls without an answer in time.", ("store",)),
     Family(

@@ -31,7 +31,7 @@ class Observation:
         services, found = self._services, _sum(measures.gauges() for measures in self._stores)
         found |= {f"provider_up {name}": float(client.reached) for name, client in self._clients.providers.items()}
         found |= {"retry_operations": len(services.retries), "feed_lag_seconds": services.fan_out.lag_seconds}
-        found |= services.webhook_sender.gauges()
+        found |= services.webhook_sender.gauges() | services.operator_metrics.waiting
         return found | self._connections()
 
     def counts(self) -> dict[str, float]:

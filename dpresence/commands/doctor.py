@@ -17,6 +17,7 @@ from ..push.vapid import load_keys, subject
 from ..settings.allowed import redis_name
 from .channel import check_channel
 from .context import Context, Subparsers, add
+from .event_stream import check_event_stream
 from .output import Finding
 from .public import check_public_url
 from .sql import sqlite_file, version_and_clock
@@ -32,13 +33,14 @@ def add_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add the command of this module."""
     doctor = add(commands, common, "doctor", "examine the service and everything that it needs, and say what to do", _doctor, 180)
     doctor.add_argument("--account", metavar="EMAIL",
-                        help="also hold a channel of this account through the public URL, offline, for longer than a ping")  # fmt: skip
+                        help="also hold a channel of this account, offline, and an event stream through the public URL")  # fmt: skip
 
 
 def _doctor(options: argparse.Namespace, context: Context) -> int:
     worst, checks = 0, dict(CHECKS)
     if options.account:
         checks["channel"] = lambda context: check_channel(context, options.account)
+        checks["event stream"] = lambda context: check_event_stream(context, options.account)
     for name, check in checks.items():
         for level, text, advice in _results(check, context):
             line = f"{level:8} {name}: {text}" + (f"\n         {advice}" if advice else "")

@@ -10,14 +10,21 @@ import msgspec
 
 from .. import messages
 from ..backends import Backends
+from ..backends.mailbox import Queue
 from ..clock import Clock
 from ..errors import BackendUnavailable
 from ..exposition import expose, merge_gauges
 from ..limits import Buckets
 from ..metrics import Metrics, Report, merge_reports
+from .scheduling import yield_to_loop
 
 log = logging.getLogger("dpresence.admin")
 
+_COUNT_SECONDS = 50
+"""Seconds after a count in which no other process counts; the job runs less often."""
+_MOST_ENTRIES = 10_000
+_PART = 2000
+"""Rows or queues that are counted before other work continues; in Redis fewer."""
 _LOG_SECONDS = 600
 """Seconds between two log lines about the same operator who reads the metrics."""
 
@@ -26,6 +33,7 @@ class OperatorMetrics:
     """The metrics of all processes. Each process publishes its own through the tracker.
 
     :ivar gauges: function that returns the current gauges of this process.
+    :ivar waiting: what waited in the stores when this process counted it as the last one; see ``count_waiting``.
     :ivar counts: function that returns its counts, besides those of ``metrics``, by key; see ``measures``.
     """
 
@@ -35,6 +43,7 @@ class OperatorMetrics:
         self._metrics = metrics
         self._backends = backends
         self._clock = clock
+        self.waiting: dict[str, float] = {}
         self._accesses = Buckets(1 / _LOG_SECONDS, 1)
 
     def sample(self) -> None:
@@ -54,6 +63,22 @@ class OperatorMetrics:
     def ping_backends(self) -> None:
         """Ping every backend and record the results. Blocks until all have answered or timed out."""
         self._metrics.record_health(self._backends.ping())
+
+    def count_waiting(self) -> None:
+        """Count what waits in the stores: one process a minute, part by part, so that it delays nobody however much there is.
+
+        Another process has counted more recently if this one may not; its own numbers are then not shown any more.
+        """
+        self.waiting = {}
+        if not self._backends.tracker.claim("counting", _COUNT_SECONDS):
+            return
+        entries, total = self._backends.directory.count_outbox(_MOST_ENTRIES), 0
+        place: Queue | None = Queue("", "")
+        while place is not None:
+            count, place = self._backends.mailbox.count_undelivered(place, _PART)
+            total += count
+            yield_to_loop()
+        self.waiting = {"outbox_entries": entries, "notifications_waiting": total}
 
     def read(self) -> messages.Figures:
         """Return the metrics of the service. While none are published or the tracker is unavailable, return those of this process."""

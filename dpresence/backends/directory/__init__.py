@@ -108,6 +108,10 @@ class Directory(
         """
 
     @abstractmethod
+    def count_outbox(self, limit: int) -> int:
+        """Return the number of entries of the outbox, at most ``limit``."""
+
+    @abstractmethod
     def note(self, text: str, owner: str) -> int:
         """Add an entry to the outbox that a running service writes to its log; return the id of the entry.
 

@@ -48,8 +48,8 @@ class WebhookStore(ABC):
         """
 
     @abstractmethod
-    def release_webhooks(self, sender: str) -> None:
-        """End all leases of a process."""
+    def release_webhooks(self, sender: str | None) -> None:
+        """End all leases of a process; None for those of all processes, of which the caller is the only one."""
 
     @abstractmethod
     def leased_webhook(self, appid: str, sender: str) -> Webhook | None:

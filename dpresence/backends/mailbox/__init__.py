@@ -153,6 +153,15 @@ class Mailbox(Inbox, ControlledMailbox):
         """Return the size of a queue as its application sees it; for ``shown_until`` see ``Push``."""
 
     @abstractmethod
+    def count_undelivered(self, after: Queue, limit: int) -> tuple[int, Queue | None]:
+        """Return the number of undelivered notifications in a part of the store, and the place after which the next part begins.
+
+        :param after: the place before this part; ``Queue("", "")`` for the first one.
+        :param limit: bound on the size of the part, in what the store looks at.
+        :returns: the place is None after the last part.
+        """
+
+    @abstractmethod
     def discard_received(self, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
         """Discard notifications that a user has received; return how many of them were undelivered.
 

@@ -23,6 +23,13 @@ def clear(backend: Directory) -> None:
 
 
 class OutboxContract:
+    def test_entries_are_counted_up_to_a_limit(self, backend):
+        jane = person(backend, "jane")
+        assert backend.count_outbox(2) == 0
+        for number in range(3):
+            grant(backend, application(backend, jane, f"app-{number}"), jane, f"puid-{number}")
+            assert backend.count_outbox(2) == min(number + 1, 2)
+
     @pytest.fixture
     def jane(self, backend):
         return person(backend, "jane")

@@ -54,6 +54,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "account_of": lambda lost: lost.account_of("a@example.org"),
     "accounts": lambda lost: lost.accounts("", 10),
     "all_applications": lambda lost: lost.all_applications("", 10),
+    "count_outbox": lambda lost: lost.count_outbox(10),
     "note": lambda lost: lost.note("x", "u"),
     "counts": lambda lost: lost.counts(),
     "account": lambda it: it.account("jane"),

@@ -78,6 +78,12 @@ class WebhooksContract:
         assert backend.leased_webhook("app-1", holder) is None
         assert list(backend.lease_webhooks("c", 60, 20, 10)) == ["app-1"]
 
+    def test_the_only_process_ends_the_leases_of_all_former_ones(self, backend, hooked):
+        assert list(backend.lease_webhooks("killed", 60, 20, 10)) == ["app-1"]
+        assert list(backend.lease_webhooks("new", 60, 20, 10)) == []
+        backend.release_webhooks(None)
+        assert list(backend.lease_webhooks("new", 60, 20, 10)) == ["app-1"]
+
     def test_a_lease_that_is_not_renewed_ends(self, backend, hooked):
         assert list(backend.lease_webhooks("a", 0, 0, 10)) == []
         assert list(backend.lease_webhooks("b", 15, 20, 10)) == ["app-1"]

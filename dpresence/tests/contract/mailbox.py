@@ -11,6 +11,7 @@ import gevent
 import pytest
 
 from dpresence.backends.mailbox import SHOWN_NOW, InboxRecord, Mailbox, Push, Queue, Record, Waiting
+from dpresence.backends.mailbox.sql import SqlMailbox
 from dpresence.errors import BackendUnavailable
 from dpresence.model import Grant, Notification
 from dpresence.tests.support import body_of
@@ -72,6 +73,7 @@ CALLS: dict[str, Callable[[Mailbox], Any]] = {
     "cancel": lambda it: it.cancel("jane", "puid-of-app-1", "a"),
     "purge": lambda it: it.purge("jane"),
     "purge_grants": lambda it: it.purge_grants([grant()]),
+    "count_undelivered": lambda it: it.count_undelivered(Queue("", ""), 10),
     "queues": lambda it: it.queues(Queue("", ""), 10),
     "records": lambda it: list(it.records()),
     "restore": lambda it: it.restore([RECORD]),
@@ -105,6 +107,16 @@ class MailboxContract:
         assert kept(backend) == ["a", "c"] and waiting(backend, shown_until=0) == 3 and waiting(backend) == 2
         assert [each.position for each in backend.pending("jane", 0, 10)] == positions
         assert backend.push([one("e")], 100)[0].position > max(record["position"] for record in before)
+
+    def test_what_is_undelivered_is_counted_in_parts(self, backend):
+        assert backend.count_undelivered(Queue("", ""), 10) == (0, None)
+        push(backend, *(one(name, shown_until=0) for name in "abc"), one("d", user="joe"), one("e", appid="app-2"))
+        settle(backend, "jane", ["b"], None, NOW)  # is only counted for its application
+        total, place, parts = 0, Queue("", ""), 0
+        while place is not None:
+            count, place = backend.count_undelivered(place, 2)
+            total, parts = total + count, parts + 1
+        assert (total, parts) == (4, 3 if isinstance(backend, SqlMailbox) else 2)
 
     @pytest.fixture
     def pass_by(self):

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.faults
 
 PROXY = "127.0.0.3"
 """Address from which nginx connects to the service, so that this machine has another one."""
-NAMES = ("public URL", "channel")
+NAMES = ("public URL", "channel", "event stream")
 Examine = Callable[..., list[tuple[str, str, str]]]
 
 
@@ -81,13 +81,29 @@ def examine(service: tuple[Service, int], tmp_path: Path, capsys: pytest.Capture
 def test_the_doctor_finds_nothing_to_change_behind_the_proxy_of_the_documents(examine: Examine) -> None:
     loopback, *found = examine({}, "--account", "ann@example.org")
     assert loopback[1].endswith("only this machine reaches it")
-    assert [level for level, _, _ in found] == ["ok"] * 5, found
+    assert [level for level, _, _ in found] == ["ok"] * 6, found
     assert found[2][1] == "the service sees this machine as 127.0.0.1, by https, also if a client sends forwarding headers of its own"
     assert re.fullmatch(r"a channel stayed open for \d+ s; the ping of the service came after [4-7]\.\d s of silence", found[4][1])
+    assert re.fullmatch(r"the events of a feed came after \d\.\d s, the comment of the service after [4-7]\.\d s", found[5][1])
+
+
+def test_a_proxy_that_buffers_event_streams_is_found(examine: Examine) -> None:
+    buffers = "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;"
+    *_, (level, text, advice) = examine({"proxy_buffering off;": buffers}, "--account", "ann@example.org")
+    assert level == "error" and re.fullmatch(r"the feed of an application gave no event within \d+ s \(\w+\)", text), text
+    assert advice.startswith("turn off buffering and compression of text/event-stream in each proxy") and "above 7 s" in advice
+
+
+def test_nginx_passes_events_on_as_the_service_tells_it_to(examine: Examine) -> None:
+    *_, (level, text, _) = examine({"proxy_buffering off;": "proxy_buffering on; gzip on; gzip_types *;"}, "--account", "ann@example.org")
+    assert level == "ok", text
 
 
 def test_a_proxy_that_closes_silent_channels_is_found(examine: Examine) -> None:
-    *_, (level, text, advice) = examine({"proxy_read_timeout 120s": "proxy_read_timeout 1s"}, "--account", "ann@example.org")
+    *_, (level, text, advice), (stream, _, _) = examine(
+        {"proxy_read_timeout 120s": "proxy_read_timeout 1s"}, "--account", "ann@example.org"
+    )
+    assert stream == "error"
     assert level == "error" and re.fullmatch(r"the channel was closed with 1006 after \d s of silence; no ping had come", text), text
     assert advice == "raise the timeouts of each proxy in between, for reading and sending, above 7 s"
 
@@ -143,3 +159,5 @@ def test_an_account_that_does_not_exist_is_named(
 def test_the_doctor_leaves_no_device_behind(service: tuple[Service, int], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--ini", str(service[0].ini), "--json", "accounts", "export", "ann@example.org"]) == 0
     assert "dpresence-doctor" not in capsys.readouterr().out
+    assert main(["--ini", str(service[0].ini), "--json", "apps", "list"]) == 0
+    assert "dpresence doctor" not in capsys.readouterr().out

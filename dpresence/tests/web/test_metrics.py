@@ -104,6 +104,7 @@ def test_every_metric_is_there_and_well_formed(world: World) -> None:
     world.service(app)
     world.device(ANN)
     world.services.operator_metrics.ping_backends()
+    world.services.operator_metrics.count_waiting()
     world.services.operator_metrics.sample()
     found = {family.name for family in text_string_to_metric_families(text(world))}
     assert found == {family.exposed.removesuffix("_total").removesuffix("_info") for family in FAMILIES}
@@ -175,6 +176,27 @@ def test_notifications_are_counted_by_what_became_of_them(make_world: Callable[.
     found = samples(world)
     counted = {what: found[f"notifications_total {what}"] for what in ("accepted", "delivered", "expired", "dropped")}
     assert counted == {"accepted": 3, "delivered": 2, "expired": 0, "dropped": 1}
+
+
+def test_what_waits_in_the_stores_is_counted_by_one_process_a_minute(pair: tuple[World, World], monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = pair
+    app = one.application()
+    puid = one.grant(ANN, app)
+    world_of_waiting = ("notifications_waiting", "outbox_entries")
+    for number in range(3):
+        one.notify(app, {"puid": puid, "message": f"hello {number}"})
+
+    def away(*_: object) -> None:
+        raise BackendUnavailable
+
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr(one.registry.backends.tracker, "revoked", away)
+        one.browser()("DELETE", f"/grant/{app.id}", **one.authorization(ANN))
+    for world in pair:
+        world.services.operator_metrics.count_waiting()
+        world.services.operator_metrics.sample()
+    assert (dict(two.services.operator_metrics.waiting), one.services.operator_metrics.waiting.keys()) == ({}, set(world_of_waiting))
+    assert [samples(two)[name] for name in world_of_waiting] == [3, 1]
 
 
 def test_refusals_closes_and_failed_sign_ins_are_counted(world: World) -> None:

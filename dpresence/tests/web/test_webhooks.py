@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -276,6 +278,22 @@ def test_the_log_has_the_attempts_without_users(world: World, app: App, quiet: E
         ("presence.snapshot", "delivered", 0),
     ]
     assert log[0]["since"] and log[1]["since"] is None and puid not in json.dumps(quiet.state)
+
+
+def test_a_service_that_was_killed_sends_again_right_after_its_start(make_world: Callable[..., World], tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path}/single.db"
+    killed = make_world(directory__url=database)
+    app = killed.application()
+    endpoint = Endpoint(killed, app)
+    eventually(lambda: endpoint.proof.posted)
+    killed.registry.backends.close()  # it releases nothing
+    started = make_world(directory__url=database)
+    endpoint.proof.posted.clear()
+    started.services.webhook_sender.lease()
+    assert app.id in started.services.webhook_sender._leased
+    endpoint.world = started
+    [message] = endpoint.take(20)  # devices have come back by then
+    assert message["type"] == "presence.snapshot"
 
 
 def test_one_service_at_a_time_sends_and_another_takes_over(pair: tuple[World, World]) -> None:

@@ -121,6 +121,10 @@ class SqlDirectory(
     def outbox(self, connection: Connection, owners: Collection[str] | None, after: int, limit: int) -> Sequence[OutboxEntry]:
         return outbox.read(connection, owners, after, limit)
 
+    @reading()
+    def count_outbox(self, connection: Connection, limit: int) -> int:
+        return outbox.count(connection, limit)
+
     @transaction()
     def note(self, connection: Connection, text: str, owner: str) -> int:
         outbox.add(connection, owner, "note", detail=text)

@@ -54,6 +54,11 @@ def read(connection: Connection, owners: Collection[str] | None, after: int, lim
     return ENTRIES.all(connection, outbox.c.id > after, *mine, order_by=outbox.c.id, limit=limit)
 
 
+def count(connection: Connection, limit: int) -> int:
+    """Return the number of entries, at most ``limit``."""
+    return len(connection.scalars(select(outbox.c.id).where(outbox.c.id > 0).order_by(outbox.c.id).limit(limit)).all())
+
+
 def last(connection: Connection) -> int:
     """Return the id of the latest entry ever added, 0 before the first one. Backups contain it."""
     return connection.scalar(_LAST[connection.dialect.name]) or 0

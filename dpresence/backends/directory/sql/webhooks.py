@@ -89,8 +89,9 @@ class SqlWebhooks(WebhookStore):
         return connection.scalars(select(table.c.appid).where(*_leased_by(sender, now))).all()
 
     @nondurable()
-    def release_webhooks(self, connection: Connection, sender: str) -> None:
-        connection.execute(update(table).where(table.c.sender == sender).values(leased_until=0))
+    def release_webhooks(self, connection: Connection, sender: str | None) -> None:
+        mine = table.c.sender == sender if sender is not None else table.c.leased_until > 0
+        connection.execute(update(table).where(mine).values(leased_until=0))
 
     @reading()
     def leased_webhook(self, connection: Connection, appid: str, sender: str) -> Webhook | None:

@@ -39,6 +39,16 @@ function operations.queues(after, limit)
   return call('ZRANGEBYLEX', queues.queues, after == ' ' and '-' or '(' .. after, '+', 'LIMIT', 0, limit)
 end
 
+-- Return how many notifications of some queues are undelivered, and the last of these queues, false at the end.
+function operations.count_undelivered(after, limit)
+  local some, count = operations.queues(after, limit), 0
+  for _, queue in ipairs(some) do
+    local puid = string.match(queue, '(%S+)$')
+    count = count + call('ZCARD', queues.key('queue', puid)) - call('ZCARD', queues.key(queues.RECEIVED, puid))
+  end
+  return { count, #some == limit and some[limit] }
+end
+
 -- Return how many have expired, and whether more may remain.
 function operations.sweep()
   local overdue, count = call('ZRANGEBYSCORE', queues.due, '-inf', queues.now, 'LIMIT', 0, queues.MAX_PER_SWEEP), 0

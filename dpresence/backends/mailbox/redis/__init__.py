@@ -141,6 +141,10 @@ class RedisMailbox(RedisInbox, Mailbox):
     def waiting(self, user: str, puid: str, shown_until: int) -> int:
         return cast("int", self._tidied("waiting", {(user, puid): 0}, _NO_LIMIT, user, puid, shown_until))
 
+    def count_undelivered(self, after: Queue, limit: int) -> tuple[int, Queue | None]:
+        count, last = self._call("count_undelivered", (), f"{after.user} {after.puid}", min(limit, MAX_PER_OPERATION))
+        return count, Queue(*last.split(" ")) if last else None
+
     def discard_received(self, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
         hidden = None if unseen is None else set(unseen)
         return sum(self._call("discard_received", (user,), user, some, self._hidden(user, some, hidden), at) for some in slices(ids))

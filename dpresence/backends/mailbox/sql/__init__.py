@@ -117,6 +117,13 @@ class SqlMailbox(SqlInbox, SqlControl, Mailbox):
         counts = [select(func.count()).where(*mine[0]), select(func.count()).where(*mine[1], received_unseen.c.taken_at >= shown_until)]
         return sum(connection.scalars(count).one() for count in counts)
 
+    @reading()
+    def count_undelivered(self, connection: Connection, after: Queue, limit: int) -> tuple[int, Queue | None]:
+        place = (table.c.user, table.c.position)  # an index, which is smaller than the rows
+        part = select(*place).where(tuple_(*place) > tuple_(after.user, int(after.puid or 0))).order_by(*place).limit(limit)
+        found = connection.execute(part).all()
+        return len(found), Queue(found[-1][0], str(found[-1][1])) if len(found) == limit else None
+
     @transaction()
     def discard_received(self, connection: Connection, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
         named = (table.c.user == user, table.c.id.in_(ids))
