@@ -75,7 +75,8 @@ RUN: dict[str, dict[str, tuple[str, ...]]] = {
             "contract/test_redis_doors.py::test_the_rights_that_the_documents_name_are_enough_and_no_more",
         ),
         "redis.url = rediss": (SETTINGS,),
-        "redis.url = redis:": (SETTINGS,),
+        "redis.url = redis://dpresence@sentinel": (SETTINGS,),
+        "redis.url = redis://dpresence@10": (SETTINGS,),
         "  ACL SETUSER dpresence on >password resetchannels &": (
             "contract/test_redis_sentinels.py::test_the_rights_at_the_sentinels_that_the_documents_name_are_enough",
         ),
