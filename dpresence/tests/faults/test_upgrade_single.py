@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from signal import SIGHUP
 from typing import Any
@@ -80,7 +81,7 @@ def site() -> Iterator[Site]:
 
 
 def revision(service: Service) -> str:
-    with sqlite3.connect(service.ini.parent / "live.db", timeout=PATIENCE_SECONDS) as database:
+    with closing(sqlite3.connect(service.ini.parent / "live.db", timeout=PATIENCE_SECONDS)) as database:
         return str(database.execute("SELECT version_num FROM alembic_version").fetchone()[0])
 
 
