@@ -18,6 +18,8 @@ pytestmark = pytest.mark.browser
 
 KIB = 1024
 PAGE_BYTES = 100 * KIB
+MAX_SHIFT = 0.1
+"""Layout shift that people do not notice (web.dev, Cumulative Layout Shift)."""
 TEXTS = """
     const texts = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     const english = (node) => node.parentElement.closest("[lang=en], code, pre, script, option[lang]");
@@ -30,6 +32,12 @@ WEIGHT = """
     const files = performance.getEntriesByType("resource").filter(({name}) => new URL(name).pathname.startsWith("/static/"));
     const [page] = performance.getEntriesByType("navigation");
     return [page, ...files].reduce((sum, {encodedBodySize}) => sum + encodedBodySize, 0);
+"""
+SHIFTS = """
+    const [done] = arguments;
+    new PerformanceObserver((list) => done(list.getEntries().map(({value, sources}) => [value, sources.map(({node}) => node?.id)])))
+      .observe({type: "layout-shift", buffered: true});
+    setTimeout(() => done([]), 300);
 """
 LARGE = """
     document.documentElement.style.fontSize = "200%";
@@ -69,6 +77,8 @@ def test_my_presence_has_no_english_text_and_fits(chosen: Stage, language: str) 
     connected = str(catalogues()[language].gettext("Connected"))
     browser.wait(lambda it: it.find("#connection").text == connected and it.count("#devices li") > 0 and it.count("#grants li") > 0)
     browser.wait(lambda it: it.count("#notifications li") > 0)
+    shifts = browser.run_async(SHIFTS)
+    assert sum(value for value, _ in shifts) < MAX_SHIFT, shifts
     browser.run("for (const each of document.querySelectorAll('details')) each.open = true; window.changed = true")
     assert left_in_english(browser, language) == set()
     assert 10 * KIB < browser.run(WEIGHT) < PAGE_BYTES
