@@ -13,7 +13,9 @@ import ssl
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC
 from email.message import Message
+from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, RemoteDisconnected
 from typing import Any, Literal
 
@@ -26,7 +28,7 @@ Failure = Literal["dns", "refused", "tls", "timeout", "status", "size"]
 Resolve = Callable[..., Sequence[tuple[Any, ...]]]
 Prepare = Callable[[], tuple[bytes, Mapping[str, str]]]
 
-__all__ = ["FetchFailed", "Fetcher", "Resolve", "Response", "Scheme", "Target"]
+__all__ = ["FetchFailed", "Fetcher", "Resolve", "Response", "Scheme", "Target", "wait_seconds"]
 
 MAX_ADDRESSES = 4
 """Maximum number of addresses of a host name that are tried."""
@@ -35,6 +37,9 @@ MAX_CONNECT_SECONDS = 1.0
 LOGGED_CHARACTERS = 100
 """Maximum length of response data in the log."""
 HEADER_BYTES = 32768
+
+MAX_WAIT_SECONDS = 86_400
+"""Longest wait that a server may ask for."""
 
 _HEADER = re.compile(r"[ -~]*")
 
@@ -280,3 +285,14 @@ class _Bounded(io.RawIOBase):
         got = self._connection.recv_into(memoryview(buffer)[: self._left])
         self._left -= got
         return got
+
+
+def wait_seconds(text: str, now: float) -> float:
+    """Return the seconds that ``Retry-After`` asks for, a number or a date, up to ``MAX_WAIT_SECONDS``; 0 if it is missing or malformed."""
+    if text.isascii() and text.isdigit():
+        return float(min(int(text[:6]), MAX_WAIT_SECONDS))
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return 0
+    return min(max(at.replace(tzinfo=at.tzinfo or UTC).timestamp() - now, 0), MAX_WAIT_SECONDS)

@@ -8,11 +8,11 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from time import perf_counter
+from time import perf_counter, time
 
 from .model.webhooks import Outcome
 from .networks import is_public, look_up
-from .outbound import FetchFailed, Resolve, Target
+from .outbound import FetchFailed, Resolve, Response, Target, wait_seconds
 from .public_fetcher import public_fetcher
 from .settings import OutboundSettings
 
@@ -34,12 +34,16 @@ class SignedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The result of an attempt; see ``WebhookAttempt``."""
+    """The result of an attempt; see ``WebhookAttempt``.
+
+    :param retry_after: seconds until the next attempt that the endpoint asks for; 0 without such a wish.
+    """
 
     outcome: Outcome
     status: int | None
     error: str
     milliseconds: int
+    retry_after: float = 0
 
 
 def new_secret() -> str:
@@ -84,21 +88,23 @@ class WebhookRequests:
         began = perf_counter()
         try:
             with self._fetcher.deadline():
-                status = self._post(Target.parse(url), make)
+                answer = self._post(Target.parse(url), make)
         except FetchFailed as failed:
             outcome: Outcome = "status" if failed.failure == "size" else failed.failure
             return Result(outcome, None, failed.cause[:_ERROR_CHARACTERS], _milliseconds_since(began))
-        succeeded = status in _SUCCESS
-        return Result("delivered" if succeeded else "status", status, "" if succeeded else f"status {status}", _milliseconds_since(began))
+        taken, status = _milliseconds_since(began), answer.status
+        if status in _SUCCESS:
+            return Result("delivered", status, "", taken)
+        return Result("status", status, f"status {status}", taken, wait_seconds(answer.headers.get("Retry-After", ""), time()))
 
-    def _post(self, target: Target, make: Callable[[], SignedMessage]) -> int:
+    def _post(self, target: Target, make: Callable[[], SignedMessage]) -> Response:
         addresses = ["127.0.0.1"] if self._loopback and target.host in ("localhost", "127.0.0.1") else self._fetcher.addresses(target)
 
         def prepare() -> tuple[bytes, Mapping[str, str]]:
             message = make()
             return message.body, message.headers
 
-        return self._fetcher.request("POST", target, addresses=addresses, prepare=prepare, statuses=_ANY_STATUS, reads=False).status
+        return self._fetcher.request("POST", target, addresses=addresses, prepare=prepare, statuses=_ANY_STATUS, reads=False)
 
 
 def _milliseconds_since(began: float) -> int:

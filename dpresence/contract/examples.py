@@ -67,6 +67,7 @@ _ACCOUNT: dict[str, Any] = {
     "status": "online",
     "grants": [{"appid": _APPID, "puid": _PUID, "granted_at": _AT, "since": _AT, **_LOOKED, **_STATE}],
     "applications": [],
+    "webhooks": [],
     "notifications": [{"appid": _APPID, **_PLAIN, "sent": _AT}],
     "inbox": [_ENTRY],
     "complete": True,

@@ -77,6 +77,7 @@ from .status import OverrideUpdate, StatusBody, StatusChange
 from .webhooks import (
     AttemptBody,
     NoData,
+    OwnedWebhook,
     SnapshotMessage,
     UpdatesMessage,
     WebhookBody,
@@ -185,6 +186,7 @@ __all__ = [
     "NotifyReply",
     "OkReply",
     "OverrideUpdate",
+    "OwnedWebhook",
     "PairedDeviceBody",
     "PairingAnswer",
     "PairingAnswered",

@@ -16,6 +16,7 @@ from .inbox import InboxNotification
 from .known_devices import KnownDeviceBody
 from .pairing import PairedDeviceBody
 from .push import PushSubscriptionBody
+from .webhooks import OwnedWebhook
 
 
 class DeviceBody(Struct):
@@ -146,6 +147,7 @@ class AccountDocument(Struct, kw_only=True):
 
     :param status: the user's status; see ``StatusBody``.
     :param applications: the user's own applications. Omitted if a backend failed before, as are ``notifications`` and ``inbox``.
+    :param webhooks: those of the user's applications.
     :param notifications: the notifications that wait for the user.
     :param inbox: the notifications of the last days.
     :param complete: false if a backend failed during the answer, which then lacks the rest.
@@ -161,6 +163,7 @@ class AccountDocument(Struct, kw_only=True):
     status: Status
     grants: list[StoredGrant]
     applications: list[ApplicationBody] | UnsetType = UNSET
+    webhooks: list[OwnedWebhook] | UnsetType = UNSET
     notifications: list[StoredNotification] | UnsetType = UNSET
     inbox: list[InboxNotification] | UnsetType = UNSET
     complete: bool

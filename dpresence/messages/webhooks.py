@@ -73,6 +73,15 @@ class WebhookBody(Struct, kw_only=True):
         return cls(**fields, **more)
 
 
+class OwnedWebhook(WebhookBody, kw_only=True):
+    """A webhook among the data of its owner (section 6).
+
+    :param appid: its application.
+    """
+
+    appid: str
+
+
 class WebhookWithSecret(WebhookBody, kw_only=True):
     """The answer that has a new secret (section 6).
 

@@ -10,14 +10,12 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Literal, NamedTuple
 
 from ..clock import Clock
 from ..errors import WrongValue
 from ..model import PushSubscription
-from ..outbound import FetchFailed, Response, Target
+from ..outbound import FetchFailed, Response, Target, wait_seconds
 from ..public_fetcher import public_fetcher
 from ..settings import LOOPBACK_HOSTS, Settings
 from .encryption import check_keys, encrypt
@@ -28,7 +26,6 @@ log = logging.getLogger(__name__)
 DEADLINE_SECONDS = 10.0
 IN_FLIGHT = 20
 """Maximum number of requests to one service at a time."""
-MAX_WAIT_SECONDS = 86_400
 _BODY_BYTES = 65_536
 _BUSY_SECONDS = 5
 _LOOPBACK_NETWORKS = ("127.0.0.0/8", "::1/128")
@@ -138,21 +135,10 @@ def _outcome(target: Target, response: Response, now: float) -> Sent:
         return Sent("gone")
     log.info("a push failed: %s", _without_path(target, f"status {status}"))
     if status in _OVERLOADED or status >= 500:
-        return Sent("later", _wait_seconds(response.headers.get("Retry-After", ""), now))
+        return Sent("later", wait_seconds(response.headers.get("Retry-After", ""), now))
     return Sent("refused")
 
 
 def _without_path(target: Target, cause: str) -> str:
     """Return a text for the log without the path of an endpoint, which is a secret."""
     return f"{target.scheme}://{target.authority}: {cause}"
-
-
-def _wait_seconds(text: str, now: float) -> float:
-    """Return the seconds that ``Retry-After`` asks for, a number or a date; 0 if it is missing or malformed."""
-    if text.isascii() and text.isdigit():
-        return float(min(int(text[:6]), MAX_WAIT_SECONDS))
-    try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
-        return 0
-    return min(max(at.replace(tzinfo=at.tzinfo or UTC).timestamp() - now, 0), MAX_WAIT_SECONDS)

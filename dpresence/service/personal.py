@@ -16,6 +16,7 @@ from ..messages import (
     DeviceBody,
     InboxNotification,
     KnownDeviceBody,
+    OwnedWebhook,
     PairedDeviceBody,
     PushSubscriptionBody,
     SessionBody,
@@ -30,8 +31,9 @@ _PAGE = 100
 _RETRY_SECONDS = 2
 K = TypeVar("K", str, int)
 T = TypeVar("T")
+S = TypeVar("S")
 
-Item = StoredGrant | ApplicationBody | StoredNotification | InboxNotification
+Item = StoredGrant | ApplicationBody | OwnedWebhook | StoredNotification | InboxNotification
 Pages = Iterator[Sequence[Item]]
 """The pages of a long list."""
 Value = (
@@ -80,6 +82,7 @@ class PersonalData:
                 ),
             )
             yield "applications", _pages(self._applications_of(account.id), lambda item: item.id, ApplicationBody.of, "")
+            yield "webhooks", self._webhooks_of(account.id)
             yield (
                 "notifications",
                 _pages(self._waiting_for(account.id), lambda item: item.position, _notification, 0),
@@ -108,6 +111,12 @@ class PersonalData:
     def _applications_of(self, user: str) -> Callable[[str], Sequence[Application]]:
         return lambda after: self._directory.applications(user, after, _PAGE)
 
+    def _webhooks_of(self, user: str) -> Pages:
+        """Yield the webhooks of each page of the user's applications."""
+        for page in _pages(self._applications_of(user), lambda item: item.id, lambda item: item, ""):
+            found = [self._directory.webhook(item.id) for item in page]
+            yield [OwnedWebhook.of(item, appid=item.appid) for item in found if item is not None]
+
     def _waiting_for(self, user: str) -> Callable[[int], Sequence[Waiting]]:
         return lambda after: self._mailbox.pending(user, after, _PAGE)
 
@@ -115,7 +124,7 @@ class PersonalData:
         return lambda before: self._mailbox.inbox(user, before or None, _PAGE)
 
 
-def _pages(read: Callable[[K], Sequence[T]], key: Callable[[T], K], show: Callable[[T], Item], after: K) -> Pages:
+def _pages(read: Callable[[K], Sequence[T]], key: Callable[[T], K], show: Callable[[T], S], after: K) -> Iterator[list[S]]:
     """Yield pages until one is not full, and yield to the event loop after each."""
     while True:
         page = read(after)

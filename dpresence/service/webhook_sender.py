@@ -245,6 +245,7 @@ class WebhookSender:
         if now - since >= _FAILING_MS:
             return self._turned_off(webhook, "failing", now)
         wait = RETRY_SECONDS[min(webhook.failures, len(RETRY_SECONDS) - 1)] * random.uniform(1, 1 + _JITTER)  # noqa: S311 a jitter
+        wait = max(wait, result.retry_after)
         return replace(webhook, failures=webhook.failures + 1, failing_since=since, next_at=now + int(wait * 1000))
 
     def _turned_off(self, webhook: Webhook, reason: OffReason, now: int) -> Webhook:

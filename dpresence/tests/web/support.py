@@ -51,6 +51,8 @@ class ProofServer:
                 proof.posted.append(({name.lower(): value for name, value in self.headers.items()}, body))
                 self.send_response(proof.answer[0])
                 self.send_header("Location", "http://127.0.0.1:1/")
+                if proof.retry_after:
+                    self.send_header("Retry-After", proof.retry_after)
                 self.end_headers()
 
             def log_message(self, *_: Any) -> None:
@@ -64,6 +66,7 @@ class ProofServer:
     def forget(self) -> None:
         """Forget all requests, and what to answer."""
         self.answer: tuple[int, str] = (200, "")
+        self.retry_after = ""
         self.paths: list[str] = []
         self.posted: list[tuple[dict[str, str], bytes]] = []
 

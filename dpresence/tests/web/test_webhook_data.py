@@ -1,0 +1,40 @@
+"""What the endpoint of a webhook asks for, and what its owner learns of it elsewhere (docs/protocol.md, section 6)."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+
+import pytest
+
+from dpresence.outbound import MAX_WAIT_SECONDS, wait_seconds
+
+from .support import App, World
+from .test_webhooks import ANN, endpoint, long_leases, quiet
+from .webhook_endpoint import Endpoint
+
+__all__ = ["endpoint", "long_leases", "quiet"]
+
+
+def test_the_next_attempt_comes_when_the_endpoint_asks_for_it(world: World, app: App, quiet: Endpoint) -> None:
+    world.grant(ANN, app)
+    quiet.proof.answer, quiet.proof.retry_after = (503, ""), "1000"
+    first = quiet.take()
+    assert 998 <= (quiet.state["next_attempt_at"] - world.clock.now()) / 1000 <= 1000
+    assert quiet.take(990) == []
+    quiet.proof.forget()
+    assert quiet.take(12) == first
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("120", 120), ("", 0), ("soon", 0), ("-1", 0), ("99999999999", MAX_WAIT_SECONDS), (formatdate(1_000_060, usegmt=True), 60)],
+)
+def test_a_wait_is_a_number_or_a_date_of_up_to_a_day(text: str, seconds: float) -> None:
+    assert wait_seconds(text, 1_000_000) == seconds
+
+
+def test_the_data_of_the_owner_has_the_webhook_without_its_secret(app: App, quiet: Endpoint) -> None:
+    document = app.owner("GET", "/account")
+    webhook = {key: value for key, value in quiet.state.items() if key != "log"}
+    assert document.json["webhooks"] == [{"appid": app.id, **webhook}]
+    assert quiet.secret not in document.text
