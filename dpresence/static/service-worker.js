@@ -113,6 +113,28 @@ function parse(data) {
 
 worker.addEventListener("push", (/** @type {any} */ event) => event.waitUntil(show(parse(event.data))));
 
+/**
+ * Store this browser's new subscription in place of one that the browser has ended, if that one is of the user who is signed in.
+ * A change needs the CSRF token of the session, which a page has.
+ * @param {string} ended endpoint of the old subscription
+ */
+async function renew(ended) {
+  const known = await read("push");
+  const before = known?.subscriptions.find((/** @type {{endpoint: string}} */ one) => one.endpoint === ended);
+  if (!before || !known.key) return; // My presence stores the subscription when it opens
+  const made = await worker.registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: known.key });
+  const { endpoint, keys } = made.toJSON();
+  const page = await (await fetch(`${root}sidebar`, { cache: "no-store" })).text();
+  const headers = { "Content-Type": "application/json", "X-CSRF-Token": /name="csrf" content="([^"]+)"/.exec(page)?.[1] ?? "" };
+  const body = { endpoint, keys: { p256dh: keys.p256dh, auth: keys.auth }, key: known.key, label: before.label };
+  const stored = await fetch(`${root}push`, { method: "PUT", headers, body: JSON.stringify(body) });
+  if (stored.ok) await fetch(`${root}push/${before.id}`, { method: "DELETE", headers });
+}
+
+worker.addEventListener("pushsubscriptionchange", (/** @type {any} */ event) => {
+  if (event.oldSubscription) event.waitUntil(renew(event.oldSubscription.endpoint));
+});
+
 /** Open My presence at a notification: in a window that shows it already, or a new one. @param {string} id */
 async function openAt(id) {
   const windows = await worker.clients.matchAll({ type: "window", includeUncontrolled: true });
