@@ -8,6 +8,7 @@ import { momentInWords } from "./times.js";
 /** @typedef {{status: string, merged: string, override: string | null, until: number | null}} PersonStatus */
 
 const HOUR_MS = 3_600_000;
+const MORNING_HOUR = 8; // at which "until tomorrow" ends
 const status = /** @type {HTMLSelectElement} */ (byId("override"));
 const duration = /** @type {HTMLSelectElement} */ (byId("override-for"));
 
@@ -15,8 +16,25 @@ const duration = /** @type {HTMLSelectElement} */ (byId("override-for"));
 export function showOverride({ override, until }) {
   if (document.activeElement !== status) status.value = override ?? "";
   duration.hidden = status.value === "";
+  byId("unavailable-for").hidden = override !== null;
+  byId("end-override").hidden = override === null;
   if (override === null) duration.value = "";
   byId("override-until").textContent = until === null ? "" : _("until %(time)s", { time: momentInWords(until) });
+}
+
+/** @param {Date} now */
+function tomorrowMorning(now) {
+  return new Date(now.getFullYear(), now.getMonth(), now.getDate() + 1, MORNING_HOUR).getTime();
+}
+
+/**
+ * Set a status for all devices, or end the one that is set.
+ * @param {HTMLElement} control @param {string} wanted "" to end it @param {number | null} until
+ */
+async function send(control, wanted, until) {
+  const done = await attempt(control, () => (wanted ? call("PUT", "/status", { status: wanted, until }) : call("DELETE", "/status")));
+  if (done) announce(wanted ? _("Your status is set for all your devices.") : _("Each of your devices has its own status again."));
+  return done;
 }
 
 /** Send each choice to the service. @param {() => void} changed is called after a change */
@@ -25,9 +43,20 @@ export function offerOverride(changed) {
     choice.addEventListener("change", async () => {
       if (status.value === "") duration.value = "";
       const hours = Number(duration.value);
-      const body = { status: status.value, until: hours ? Date.now() + hours * HOUR_MS : null };
-      const done = await attempt(choice, () => (status.value ? call("PUT", "/status", body) : call("DELETE", "/status")));
-      if (done) announce(status.value ? _("Your status is set for all your devices.") : _("Each of your devices has its own status again."));
+      await send(choice, status.value, hours ? Date.now() + hours * HOUR_MS : null);
+      changed();
+    });
+  }
+  /** @type {[string, string, () => number | null][]} */
+  const buttons = [
+    ["unavailable-hour", "unavailable", () => Date.now() + HOUR_MS],
+    ["unavailable-tomorrow", "unavailable", () => tomorrowMorning(new Date())],
+    ["end-override", "", () => null],
+  ];
+  for (const [id, wanted, until] of buttons) {
+    const button = byId(id);
+    button.addEventListener("click", async () => {
+      if (await send(button, wanted, until())) status.focus(); // the button is hidden now
       changed();
     });
   }

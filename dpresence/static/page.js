@@ -5,6 +5,7 @@ import { disableButtons } from "./click-guard.js";
 import { byId } from "./dom.js";
 import { errorText } from "./error-texts.js";
 import { _ } from "./texts.js";
+import { sendHeld } from "./undo.js";
 
 const OUTCOME = "dpresence outcome";
 /** Path prefix of this service: empty, or `identity.path` of the ini. */
@@ -84,7 +85,7 @@ export async function call(method, path, body) {
   const sent = isFile || body === undefined ? body : JSON.stringify(body);
   let answer, result;
   try {
-    answer = await fetch(root + path, { method, headers, body: sent, cache: "no-store" });
+    answer = await fetch(root + path, { method, headers, body: sent, cache: "no-store", keepalive: method === "DELETE" });
     const text = await answer.text();
     result = text ? JSON.parse(text) : null;
   } catch {
@@ -193,6 +194,7 @@ export let signingOut = false;
  * @param {string} done
  */
 export async function signOut(button, action, done) {
+  sendHeld(); // it needs the session
   signingOut = true;
   signingOut = await attempt(button, async () => {
     await action();

@@ -14,19 +14,33 @@ const times = byId("quiet-times");
 const [from, to] = ["quiet-from", "quiet-to"].map((id) => byId(id, HTMLInputElement));
 /** @type {Times | null} those that the service has; empty texts for hours that a program has set; null without any */
 let saved = null;
+let zone = ""; // of the hours that the service has
 let saving = Promise.resolve(); // one change after the other
 
 /** Show the hours in the service's last answer. @param {{hours: {zone: string, weekly: Interval[]} | null}} answer */
 export function showQuietHours({ hours }) {
   if (on.ariaBusy === "true") return;
   const simple = hours === null || (hours.weekly.length === 1 && hours.weekly[0].days.length === DAYS.length);
-  saved = hours && { from: "", to: "" };
+  [saved, zone] = [hours && { from: "", to: "" }, hours?.zone ?? ""];
   if (hours && simple) saved = { from: hours.weekly[0].from, to: hours.weekly[0].to.replace("24:00", "00:00") };
   if ([on, from, to].some((input) => input === document.activeElement)) return;
   on.checked = hours !== null;
   times.hidden = !simple;
   byId("quiet-other").hidden = simple;
   if (saved && simple) [from.value, to.value] = [saved.from, saved.to];
+}
+
+/** Return the time of day at which the quiet hours of now end, as its language writes it; "" if it is not known. */
+export function quietEnd() {
+  if (!saved?.from || saved.from === saved.to || zone !== browserZone()) return "";
+  const now = new Date().toTimeString().slice(0, 5);
+  const [start, end] = [saved.from, saved.to];
+  const within = start < end ? start <= now && now < end : start <= now || now < end;
+  return within ? clockTime(end) : "";
+}
+
+function browserZone() {
+  return Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
 /** Return whether times can be sent; if not, say so, and leave quiet hours off if they were off. @param {Times} wanted */
@@ -39,7 +53,7 @@ function areValid(wanted) {
 
 /** @param {Times | null} wanted */
 async function send(wanted) {
-  const { timeZone: zone } = Intl.DateTimeFormat().resolvedOptions();
+  zone = browserZone();
   if (wanted) await call("PUT", "/hours", { zone, weekly: [{ days: DAYS, ...wanted }] });
   else await call("DELETE", "/hours");
   saved = wanted;

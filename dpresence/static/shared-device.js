@@ -4,15 +4,16 @@
 
 import { AccountStorage } from "./account-storage.js";
 import { describeBrowser } from "./device-description.js";
-import { PresenceChannel } from "./presence.js";
+import { PresenceChannel, watchActivity } from "./presence.js";
 
 /** @typedef {import("./presence-types.js").Status} Status */
 /** @typedef {import("./presence-types.js").State} State */
 /** @typedef {import("./presence-types.js").Notification} Notification */
-/** @typedef {"hello" | "welcome" | "state" | "status" | "notification" | "unread"} Message between tabs */
+/** @typedef {"hello" | "welcome" | "state" | "status" | "notification" | "unread" | "input" | "away" | "minutes"} Message between tabs */
 
 const MAX_KNOWN = 500; // ids of notifications: as many as a channel has unacknowledged
 const ANSWER_SECONDS = 3;
+const MAX_AWAY_MINUTES = 1440;
 
 /**
  * Return the name of this browser's device: the kind of browser and a random suffix. It stays the same until the user signs out.
@@ -37,9 +38,18 @@ function storedStatus(storage) {
 }
 
 /**
+ * Return the minutes without input after which the user is away; 0 if they have not chosen any.
+ * @param {AccountStorage} storage
+ */
+function storedMinutes(storage) {
+  const minutes = Number(storage.get("away"));
+  return minutes >= 1 && minutes <= MAX_AWAY_MINUTES ? minutes : 0;
+}
+
+/**
  * This browser's device, in every tab.
  *
- * Events: `change`, when `state` or `status` has changed; `notification` (detail: the new one), which is dispatched once; and `unread`
+ * Events: `change`, when `state`, `status`, `effective` or `awayMinutes` has changed; `notification` (detail: the new one), which is dispatched once; and `unread`
  * (detail: the number of unread notifications), when the inbox may have changed.
  */
 export class SharedDevice extends EventTarget {
@@ -49,6 +59,11 @@ export class SharedDevice extends EventTarget {
   name;
   /** @type {Status} */
   status;
+  /** Minutes without input in any tab after which `online` is sent as `unavailable`; 0 for never. */
+  awayMinutes = 0;
+  #away = false; // what the tab with the channel says
+  #absent = false; // what this tab has seen
+  #endWatch = () => {};
   /** @type {string[]} ids of notifications that have arrived, newest first */
   #known = [];
   /** @type {PresenceChannel | null} null in tabs without the lock */
@@ -79,6 +94,40 @@ export class SharedDevice extends EventTarget {
     this.#requestLock();
     this.#findChannel();
     document.addEventListener("visibilitychange", () => document.hidden || this.#findChannel());
+    this.#watch(storedMinutes(storage));
+    if (this.awayMinutes && !document.hidden) this.#send("input");
+  }
+
+  /** The status that the service is told: `unavailable` for `online` while the user is away. @returns {Status} */
+  get effective() {
+    return this.#away && this.status === "online" ? "unavailable" : this.status;
+  }
+
+  /** Choose after how many minutes without input the user is away. @param {number} minutes 0 for never */
+  setAwayMinutes(minutes) {
+    this.#storage.set("away", minutes ? String(minutes) : null);
+    this.#sendAndHandle("minutes", minutes);
+  }
+
+  /** Watch for input in this tab. Each tab does, and tells the others, so that the next tab with the channel knows it. @param {number} minutes */
+  #watch(minutes) {
+    this.#endWatch();
+    this.awayMinutes = minutes;
+    this.#absentChanged(false);
+    if (!minutes) return void (this.#endWatch = () => {});
+    /** @type {{onInput: (() => void) | null, report: () => void}} */
+    const tabs = { onInput: null, report: () => this.#send("input") };
+    const end = watchActivity(minutes * 60, (away) => this.#absentChanged(away), tabs);
+    this.#onInput = () => tabs.onInput?.();
+    this.#endWatch = end;
+  }
+
+  #onInput = () => {};
+
+  /** @param {boolean} absent */
+  #absentChanged(absent) {
+    this.#absent = absent;
+    if (this.#channel && this.#away !== absent) this.#sendAndHandle("away", absent);
   }
 
   /** True if this tab has the channel. */
@@ -122,6 +171,8 @@ export class SharedDevice extends EventTarget {
     const [previous, channel] = [this.#channel, new PresenceChannel({ ...this.#options, ...describeBrowser(), inbox: true, status: this.status })];
     this.#channel = channel;
     previous?.stop();
+    channel.setAway(this.#absent);
+    if (this.#away !== this.#absent) this.#sendAndHandle("away", this.#absent);
     channel.addEventListener("state", (event) => {
       if (this.#channel === channel) this.#sendAndHandle("state", /** @type {CustomEvent<State>} */ (event).detail);
     });
@@ -183,12 +234,12 @@ export class SharedDevice extends EventTarget {
   #handlers = {
     hello: () => {
       if (!this.#channel) return;
-      this.#send("welcome", [this.state, this.status, this.#known]);
+      this.#send("welcome", [this.state, this.status, this.#known, this.#away]);
       this.#channel.check(); // the other tab is visible; this one may have been asleep
     },
-    /** @param {[State, Status, string[]]} value */
-    welcome: ([state, status, known]) => {
-      [this.status, this.#known] = [status, known];
+    /** @param {[State, Status, string[], boolean]} value */
+    welcome: ([state, status, known, away]) => {
+      [this.status, this.#known, this.#away] = [status, known, away];
       const outdated = !this.#answered && state.state === "stopped"; // this tab was opened later: the user may have signed in again
       this.#handlers.state(state);
       if (outdated) this.start();
@@ -211,6 +262,18 @@ export class SharedDevice extends EventTarget {
       if (this.#known.includes(one.id)) return; // the previous tab had no time to acknowledge it
       this.#known = [one.id, ...this.#known].slice(0, MAX_KNOWN);
       this.dispatchEvent(new CustomEvent("notification", { detail: one }));
+    },
+    input: () => this.#onInput(),
+    /** @param {boolean} away */
+    away: (away) => {
+      this.#away = away;
+      this.#channel?.setAway(this.#absent);
+      this.dispatchEvent(new Event("change"));
+    },
+    /** @param {number} minutes */
+    minutes: (minutes) => {
+      this.#watch(minutes);
+      this.dispatchEvent(new Event("change"));
     },
     /** @param {number} count */
     unread: (count) => {

@@ -4,6 +4,7 @@ import { byId, setText } from "./dom.js";
 import { attempt, call, confirmAction } from "./page.js";
 import { notificationItem } from "./sidebar-items.js";
 import { _, ngettext } from "./texts.js";
+import { offerUndo, sendHeld } from "./undo.js";
 import { showUnread } from "./unread-badge.js";
 
 /** @typedef {import("./presence-types.js").Notification & {read: boolean}} Entry */
@@ -15,6 +16,7 @@ export class InboxList {
   /** @type {Entry[]} */
   #entries = [];
   #unread = 0;
+  #deleted = ""; // id of a notification whose deletion can still be undone
   /** @type {string | undefined} */
   #next;
   #calls = 0; // an answer that a later call has overtaken is ignored
@@ -86,14 +88,16 @@ export class InboxList {
   /** Show the list again. */
   show() {
     const item = (/** @type {Entry} */ one) =>
-      notificationItem(one, this.#senderOf(one), (button) => this.#read(button, one), (button) => this.#remove(button, one));
-    this.#showList(this.#entries.map(item));
-    byId("unread").hidden = this.#unread === 0;
-    setText(byId("unread"), ngettext("%(num)s new", "%(num)s new", this.#unread));
-    byId("read-all").hidden = this.#unread === 0;
-    byId("inbox-actions").hidden = this.#entries.length === 0;
+      notificationItem(one, this.#senderOf(one), (button) => this.#read(button, one), () => this.#remove(one));
+    const entries = this.#entries.filter(({ id }) => id !== this.#deleted);
+    const unread = this.#unread - Number(this.#entries.some(({ id, read }) => id === this.#deleted && !read));
+    this.#showList(entries.map(item));
+    byId("unread").hidden = unread === 0;
+    setText(byId("unread"), ngettext("%(num)s new", "%(num)s new", unread));
+    byId("read-all").hidden = unread === 0;
+    byId("inbox-actions").hidden = entries.length === 0;
     byId("more").hidden = this.#next === undefined;
-    showUnread(this.#unread);
+    showUnread(unread);
     this.#focusOpened();
   }
 
@@ -128,15 +132,32 @@ export class InboxList {
     byId("notifications-title").focus();
   }
 
-  /** @param {HTMLElement} button @param {Entry} one */
-  async #remove(button, one) {
-    if (!(await attempt(button, () => this.#call("DELETE", `/notifications/${encodeURIComponent(one.id)}`)))) return;
+  /** Hide an entry, and delete it when the user does not undo that. @param {Entry} one */
+  #remove(one) {
+    sendHeld();
+    this.#deleted = one.id;
+    this.show();
+    const restore = () => {
+      this.#deleted = "";
+      this.show();
+    };
+    offerUndo(_("The notification is deleted."), () => this.#delete(one).finally(restore), () => {
+      restore();
+      document.getElementById(one.id)?.focus();
+    });
+  }
+
+  /** @param {Entry} one */
+  async #delete(one) {
+    if (!(await attempt(null, () => this.#call("DELETE", `/notifications/${encodeURIComponent(one.id)}`)))) return;
     const left = this.#entries.filter(({ id }) => id !== one.id);
-    this.#replace(left, one.read ? this.#unread : Math.max(0, this.#unread - 1), this.#next);
+    if (left.length === this.#entries.length) return; // everything was deleted meanwhile
+    [this.#entries, this.#unread] = [left, one.read ? this.#unread : Math.max(0, this.#unread - 1)];
   }
 
   async #clear() {
     const detail = _("They are deleted on all your devices. What has not reached a device yet still arrives there.");
+    sendHeld();
     if (this.#isKept && !(await confirmAction(_("Delete all notifications?"), detail, _("Delete all")))) return;
     if (!(await attempt(byId("clear"), () => this.#call("DELETE", "/notifications")))) return;
     this.#replace([], 0, undefined);

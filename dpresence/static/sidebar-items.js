@@ -1,22 +1,15 @@
-// The items of the lists of the sidebar: devices, applications with a grant, notifications.
+// The items of the lists of the sidebar: applications with a grant, notifications.
 
 import { applicationSign } from "./application-sign.js";
-import { labelInWords } from "./device-words.js";
 import { element, isolate, webAddress } from "./dom.js";
 import { explanation } from "./sidebar-explanation.js";
-import { statusWord, wasStatus } from "./status-words.js";
 import { _, parts } from "./texts.js";
 import { dayInWords, momentInWords, timeElement } from "./times.js";
 
-/** @typedef {{device: string, status: string, connected: boolean, since: number}} Device `since` is in milliseconds */
-/** @typedef {{device: string, client: string, last_used: number | null}} PairedDevice `last_used` is in milliseconds */
 /**
  * @typedef {{appid: string, name: string, domain: string, paused: boolean, quiet: boolean, shows: string, until: number | null, granted_at: number, last_looked: string | null, push: boolean, looks: Looks[], sees: string | null, why: Link[], icon?: string}} Grant
  *   `granted_at` is in milliseconds, `last_looked` is a day
  */
-/** @typedef {"browser" | "phone" | "program" | "terminal" | "other"} Kind */
-/** @typedef {{device: string, label: string | null, kind: Kind | null, last_seen: string | null}} Known `last_seen` is a day */
-/** @typedef {{rename: (button: HTMLElement) => void, signOut: (button: HTMLElement) => void}} DeviceActions */
 /**
  * @typedef {{
  *   pause: (button: HTMLElement) => void,
@@ -30,9 +23,6 @@ import { dayInWords, momentInWords, timeElement } from "./times.js";
 /** @typedef {import("./sidebar-explanation.js").Looks} Looks */
 /** @typedef {import("./sidebar-explanation.js").Link} Link */
 
-/** @type {Record<Kind, string>} signs of kinds of devices */
-const KINDS = { browser: "🖥", phone: "📱", program: "⚙", terminal: "⌨", other: "•" };
-
 /**
  * Return a small button of an item.
  * @param {string} label
@@ -41,101 +31,11 @@ const KINDS = { browser: "🖥", phone: "📱", program: "⚙", terminal: "⌨",
  * @param {string} style classes
  * @param {(button: HTMLElement) => void} action
  */
-function itemButton(label, subject, key, style, action) {
+export function itemButton(label, subject, key, style, action) {
   const attributes = { "data-key": key, "aria-label": _("%(action)s %(subject)s", { action: label, subject }) };
   const button = element("button", { type: "button", class: `${style} compact guarded`, ...attributes }, label);
   button.addEventListener("click", () => action(button));
   return button;
-}
-
-/**
- * Return the name of a device: its sign, its label, and the name by which the service knows it.
- * @param {string} device
- * @param {Known | undefined} known
- */
-function deviceTitle(device, known) {
-  const sign = element("span", { "aria-hidden": "true" }, KINDS[known?.kind ?? "other"]);
-  if (!known?.label) return [sign, " ", element("span", { class: "name" }, device)];
-  const words = labelInWords(known.label);
-  const label = element(words === known.label ? "bdi" : "span", { class: "name" }, words); // a translated one has the page's direction
-  return [sign, " ", label, " ", element("span", { class: "small" }, device)];
-}
-
-/**
- * Return the buttons of a device.
- * @param {string} device
- * @param {DeviceActions} actions
- */
-function deviceButtons(device, { rename, signOut }) {
-  return [
-    itemButton(_("Rename"), device, `name ${device}`, "quiet", rename),
-    itemButton(_("Sign out"), device, `out ${device}`, "quiet", signOut),
-  ];
-}
-
-/**
- * Return the item of a device that is neither connected nor paired.
- * @param {Known} known
- * @param {DeviceActions} actions
- */
-function knownDeviceItem(known, actions) {
-  const seen = known.last_seen ? _("not connected; last connected: %(day)s", { day: dayInWords(known.last_seen) }) : _("not connected");
-  return element("li", { class: "row" },
-    element("div", { class: "fill" }, element("div", {}, ...deviceTitle(known.device, known)), element("p", { class: "small" }, seen)),
-    ...deviceButtons(known.device, actions));
-}
-
-/**
- * Return the item of a device.
- * @param {Device} device
- * @param {Known | undefined} known
- * @param {boolean} own whether it is this browser
- * @param {boolean} outdated whether the status may have changed
- * @param {DeviceActions} actions
- */
-function deviceItem({ device, status, connected, since }, known, own, outdated, actions) {
-  const badge = own ? [" ", element("span", { class: "badge" }, _("this browser"))] : [];
-  const name = element("span", {}, ...deviceTitle(device, known), ...badge);
-  const time = timeElement(since);
-  const about = element("span", { class: "small" }, ...(connected ? parts("connected %(time)s", { time }) : parts("connection lost; it was made %(time)s", { time })));
-  const sign = element("span", { class: "status small", "data-status": outdated ? "" : status }, outdated ? wasStatus(status) : statusWord(status));
-  return element("li", { class: "row" },
-    element("div", { class: "fill" }, element("div", {}, name), sign, " ", about),
-    ...deviceButtons(device, actions));
-}
-
-/**
- * Return the item of a paired device that is not connected.
- * @param {PairedDevice} paired
- * @param {Known | undefined} known
- * @param {DeviceActions} actions
- */
-function pairedDeviceItem({ device, client, last_used: lastUsed }, known, actions) {
-  const used = lastUsed === null ? [_("never connected")] : parts("not connected; last connected about %(time)s", { time: timeElement(lastUsed) });
-  const about = [element("bdi", { class: "name" }, client), "; ", ...used];
-  return element("li", { class: "row" },
-    element("div", { class: "fill" }, element("div", {}, ...deviceTitle(device, known)), element("p", { class: "small" }, ...about)),
-    ...deviceButtons(device, actions));
-}
-
-/**
- * Return the items of all devices: those that are connected, the other ones that are paired, and the rest.
- * @param {{devices: Device[], paired: PairedDevice[], known: Known[]}} found
- * @param {string} own name of this browser's device
- * @param {boolean} outdated whether statuses may have changed
- * @param {(device: string) => DeviceActions} actions
- */
-export function deviceItems({ devices, paired, known }, own, outdated, actions) {
-  const about = new Map(known.map((one) => [one.device, one]));
-  const listed = new Set(devices.map(({ device }) => device));
-  const others = paired.filter(({ device }) => !listed.has(device));
-  for (const { device } of others) listed.add(device);
-  const rest = known.filter(({ device }) => !listed.has(device));
-  return [
-    ...devices.map((one) => deviceItem(one, about.get(one.device), one.device === own, outdated, actions(one.device))),
-    ...others.map((one) => pairedDeviceItem(one, about.get(one.device), actions(one.device))),
-    ...rest.map((one) => knownDeviceItem(one, actions(one.device))),
-  ];
 }
 
 /**

@@ -1,25 +1,28 @@
 // The sidebar: the user's status, who may see them, their devices, notifications. The page itself is one of the devices.
 
 import { AccountStorage, isPersistent } from "./account-storage.js";
+import { offerAway, showAway } from "./away.js";
 import { NO_UPGRADE, connectionInWords, whyStopped } from "./connection-words.js";
 import { DesktopNotifications } from "./desktop-notifications.js";
 import { byId, isolate, setText } from "./dom.js";
 import { offerOverride, showOverride } from "./override.js";
 import { account, announce, attempt, call, callForAll, confirmAction, signingOut, toServiceError } from "./page.js";
-import { offerQuietHours, showQuietHours } from "./quiet-hours.js";
+import { offerQuietHours, quietEnd, showQuietHours } from "./quiet-hours.js";
 import { openedByPush, Push } from "./push.js";
+import { askForName } from "./rename.js";
 import { SharedDevice } from "./shared-device.js";
+import { deviceItems } from "./sidebar-devices.js";
 import { grantActions } from "./sidebar-grants.js";
 import { InboxList } from "./sidebar-inbox.js";
-import { desktopTitle, deviceItems, grantItem, senderOf } from "./sidebar-items.js";
+import { desktopTitle, grantItem, senderOf } from "./sidebar-items.js";
 import { showList } from "./sidebar-list.js";
 import { _ } from "./texts.js";
-import { ageInWords, describeVisibility, headline } from "./visibility.js";
+import { ageInWords, describeVisibility, headline, isOverruled } from "./visibility.js";
 import { lookForUpdate } from "./web-app.js";
 
-/** @typedef {import("./sidebar-items.js").Device} Device */
-/** @typedef {import("./sidebar-items.js").PairedDevice} PairedDevice */
-/** @typedef {import("./sidebar-items.js").Known} Known */
+/** @typedef {import("./sidebar-devices.js").Device} Device */
+/** @typedef {import("./sidebar-devices.js").PairedDevice} PairedDevice */
+/** @typedef {import("./sidebar-devices.js").Known} Known */
 /** @typedef {import("./sidebar-items.js").Grant} Grant */
 
 const REFRESH_SECONDS = 20; // of the lists, while the page is visible
@@ -85,6 +88,7 @@ function showConnection() {
   byId("connect-again").hidden = signedOut;
   byId("sign-in-again").hidden = !signedOut;
   for (const button of statusButtons) button.ariaPressed = String(button.dataset.status === me.status);
+  showAway(me);
   showVisibility();
 }
 
@@ -97,10 +101,11 @@ function isCurrent() {
 function showVisibility() {
   const current = isCurrent();
   const known = devices !== null && grants !== null && !signedOut;
-  const [sign, word] = signedOut ? ["", _("Signed out")] : headline(known ? devices : null, override, current);
+  const [sign, word] = signedOut ? ["", _("Signed out")] : headline(known ? devices : null, override, grants ?? [], current);
   byId("state").dataset.status = sign;
+  byId("own-status").classList.toggle("overruled", isOverruled(grants ?? [], override));
   setText(byId("state"), word);
-  setText(byId("seen"), known ? describeVisibility(devices ?? [], grants ?? [], override, me.name, current ? null : answeredAt) : "");
+  setText(byId("seen"), known ? describeVisibility(devices ?? [], grants ?? [], override, me.name, current ? null : answeredAt, quietEnd()) : "");
   const disconnected = known ? _("This page is not connected to the service.") : "";
   const outage = signedOut || current ? "" : problem || disconnected;
   setText(byId("stale"), outage);
@@ -112,7 +117,7 @@ function showVisibility() {
 }
 
 function showDevices() {
-  /** @param {string} device @returns {import("./sidebar-items.js").DeviceActions} */
+  /** @param {string} device @returns {import("./sidebar-devices.js").DeviceActions} */
   const actions = (device) => ({ rename: (button) => renameDevice(button, device), signOut: (button) => signOutDevice(button, device) });
   showList("devices", deviceItems({ devices: devices ?? [], paired, known: knownDevices }, me.name, shownAsOutdated, actions));
 }
@@ -132,6 +137,7 @@ for (const button of statusButtons) {
 }
 offerOverride(refresh);
 offerQuietHours(refresh);
+offerAway(me);
 byId("no-storage").hidden = isPersistent;
 byId("connect-again").addEventListener("click", () => me.start());
 byId("try-now").addEventListener("click", () => {
@@ -151,8 +157,8 @@ async function signOutDevice(button, device) {
 /** @param {HTMLElement} button @param {string} device */
 async function renameDevice(button, device) {
   const before = knownDevices.find((one) => one.device === device)?.label ?? "";
-  const label = prompt(_("Name of %(device)s. Leave it empty for the name that the device gives itself.", { device }), before)?.trim();
-  if (label === undefined || label === before) return;
+  const label = await askForName(device, before);
+  if (label === null || label === before) return;
   const done = await attempt(button, () => call("PATCH", `/devices/${encodeURIComponent(device)}`, { label: label || null }));
   await refresh();
   if (done) announce(_("%(device)s has another name.", { device }));
@@ -201,7 +207,7 @@ function update(found, newGrants) {
 /** Return whether the answer will change soon: a grace ends, or a status that was set too quickly is applied later. */
 function expectsChange() {
   const pending = (/** @type {Device} */ { device, status }) =>
-    device === me.name && status !== me.status && me.state.state === "connected";
+    device === me.name && status !== me.effective && me.state.state === "connected";
   return isCurrent() && (devices ?? []).some((one) => !one.connected || pending(one));
 }
 

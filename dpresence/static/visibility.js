@@ -4,6 +4,8 @@ import { statusTitle, statusWord, wasStatusTitle } from "./status-words.js";
 import { _ } from "./texts.js";
 import { relativeTime } from "./times.js";
 
+/** @typedef {{paused: boolean, quiet: boolean, shows: string}} Seen a grant */
+
 const RANK = ["offline", "unavailable", "online"];
 
 /**
@@ -36,33 +38,53 @@ function statusOf(devices, override) {
 }
 
 /**
+ * Return whether pauses and quiet hours hide the user from all applications.
+ * @param {Seen[]} grants
+ */
+function isHidden(grants) {
+  return grants.length > 0 && grants.every(({ paused, quiet }) => paused || quiet);
+}
+
+/**
+ * Return whether applications see something else than the status of a device, whatever it is.
+ * @param {Seen[]} grants
+ * @param {string | null} override see `statusOf`
+ */
+export function isOverruled(grants, override) {
+  return override !== null || isHidden(grants);
+}
+
+/**
  * Return the status as the largest word of the page, and the sign that goes with it.
  * @param {{device: string, status: string}[] | null} devices the connected devices in the service's last answer
  * @param {string | null} override see `statusOf`
+ * @param {Seen[]} grants
  * @param {boolean} current whether that answer still holds
  * @returns {[sign: string, word: string]} without a sign if the status is not known
  */
-export function headline(devices, override, current) {
+export function headline(devices, override, grants, current) {
   if (!devices) return ["", "…"];
-  const status = statusOf(devices, override);
+  const status = isHidden(grants) ? "offline" : statusOf(devices, override);
   return current ? [status, statusTitle(status)] : ["", wasStatusTitle(status)];
 }
 
 /**
  * Describe how applications see the user.
  * @param {{device: string, status: string}[]} devices the connected devices in the service's last answer
- * @param {{paused: boolean, quiet: boolean, shows: string}[]} grants
+ * @param {Seen[]} grants
  * @param {string | null} override see `statusOf`
  * @param {string} own name of this browser's device
  * @param {number | null} at time of the answer in milliseconds since the epoch; null if it is current
+ * @param {string} quietEnd time of day at which the quiet hours of now end; "" if it is not known
  * @returns {string}
  */
-export function describeVisibility(devices, grants, override, own, at) {
+export function describeVisibility(devices, grants, override, own, at, quietEnd) {
   const open = grants.filter(({ paused, quiet }) => !paused && !quiet);
   const merged = statusOf(devices, override);
   const status = statusWord(merged);
   if (at !== null) return open.length ? _("Applications saw you as %(status)s %(age)s.", { status, age: ageInWords(at) }) : "";
   if (!grants.length) return _("No application sees you: you have not allowed any.");
+  if (!open.length && grants.some(({ quiet }) => quiet) && quietEnd) return _("Applications see you as offline until %(time)s: these are your quiet hours.", { time: quietEnd });
   if (!open.length && grants.some(({ quiet }) => quiet)) return _("Applications see you as offline: these are your quiet hours.");
   if (!open.length) return _("Applications see you as offline: you have paused all of them.");
   const mine = devices.find((one) => one.device === own);

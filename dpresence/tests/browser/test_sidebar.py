@@ -51,6 +51,23 @@ def test_each_application_says_what_it_sees_and_why_and_when_it_looked(stage: St
     stage.browser.assert_quiet()
 
 
+# Lets time pass for the watch of activity alone: its timers are the only ones of five minutes.
+PASSING = """
+    const [now, wait] = [performance.now.bind(performance), window.setTimeout];
+    const timers = new Set();
+    let passed = 0;
+    performance.now = () => now() + passed;
+    window.setTimeout = (run, milliseconds, ...rest) => {
+      if (milliseconds < 250000) return wait(run, milliseconds, ...rest);
+      timers.add([run, performance.now() + milliseconds]);
+    };
+    window.pass = (seconds) => {
+      passed += seconds * 1000;
+      for (const timer of timers) if (timer[1] <= performance.now()) { timers.delete(timer); timer[0](); }
+    };
+"""
+
+
 def test_a_status_for_all_devices_counts_above_each_until_it_is_ended(stage: Stage) -> None:
     def choose(control: str, value: str) -> None:
         it = f"document.getElementById('{control}')"
@@ -65,9 +82,34 @@ def test_a_status_for_all_devices_counts_above_each_until_it_is_ended(stage: Sta
         stage.browser.look()
         choose("override-for", "1")
         stage.browser.wait(lambda it: it.find("#override-until").text.startswith("until "))
-        choose("override", "")
+        stage.browser.click("End it now")
         assert stage.updates() == [("online", "explicit")]
         stage.browser.wait(lambda it: "see you as online." in it.text() and not it.find("#override-until").text)
+        stage.browser.click("until tomorrow")
+        assert stage.updates() == [("unavailable", "explicit")]
+        stage.browser.wait(lambda it: it.find("#state").text == "Unavailable" and it.count("#own-status.overruled") == 1)
+        assert stage.browser.run("return document.activeElement.id") == "override"
+        stage.sue.call("DELETE", "/status")
+    stage.browser.assert_quiet()
+
+
+def test_who_wants_it_is_unavailable_without_input_until_any_tab_has_some(stage: Stage) -> None:
+    choose = "const it = document.getElementById('away'); it.value = '5'; it.dispatchEvent(new Event('change')); it.blur()"
+    stage.browser.run("globalThis.IdleDetector = undefined;" + PASSING + choose)
+    stage.browser.wait(lambda it: it.find("#away-how").is_displayed())
+    stage.browser.run("pass(299)")
+    assert not stage.browser.find("#away-now").is_displayed()
+    stage.browser.run("pass(2)")
+    assert stage.updates() == [("unavailable", "explicit")]
+    stage.browser.wait(lambda it: it.find("#away-now").is_displayed() and it.find("#state").text == "Unavailable")
+    assert stage.pressed() == "Online"
+    stage.browser.run(f"new BroadcastChannel('dpresence {stage.sue.email}').postMessage(['input'])")
+    assert stage.updates() == [("online", "explicit")]
+    stage.browser.wait(lambda it: not it.find("#away-now").is_displayed())
+    stage.browser.open(stage.browser.url)
+    stage.wait_connected()
+    assert stage.browser.run("return document.getElementById('away').value") == "5"
+    stage.browser.run(choose.replace("'5'", "''"))
     stage.browser.assert_quiet()
 
 
@@ -237,7 +279,7 @@ def test_a_device_that_was_signed_out_stays_so_in_all_tabs(stage: Stage) -> None
 def test_everything_can_be_done_with_the_keyboard(stage: Stage) -> None:
     stage.browser.run("document.getElementById('main').focus()")
     reached = []
-    for _ in range(20):
+    for _ in range(24):
         stage.browser.press(Keys.TAB)
         words = stage.browser.run("const it = document.activeElement; return it.options ? it.dataset.key ?? it.id : it.textContent")
         assert stage.browser.run("return getComputedStyle(document.activeElement).outlineStyle") != "none", words
@@ -247,7 +289,7 @@ def test_everything_can_be_done_with_the_keyboard(stage: Stage) -> None:
             stage.browser.press(Keys.ENTER)
         if words == "Revoke":
             break
-    status = ["Online", "Unavailable", "Offline", "override"]
+    status = ["Online", "Unavailable", "Offline", "for 1 hour", "until tomorrow", "override", "away"]
     assert reached == [
         *status,
         "Turn on desktop notifications",
@@ -272,7 +314,12 @@ def test_a_name_full_of_markup_is_text(browser: Browser, scene: Scene) -> None:
 
 def test_a_device_says_what_it_is_and_is_renamed(stage: Stage) -> None:
     stage.wait_for("devices", lambda text: "Chrome on Linux" in text)
-    stage.browser.run("window.prompt = () => 'Kitchen'; document.querySelector('[data-key^=\"name \"]').click()")
+    assert stage.browser.count("#devices svg path") == 1
+    stage.browser.click("Rename")
+    stage.browser.press(Keys.ESCAPE)
+    stage.browser.click("Rename")
+    assert stage.browser.run("return document.activeElement.value") == "Chrome on Linux"
+    stage.browser.press("Kitchen", Keys.ENTER)
     stage.wait_for("devices", lambda text: "Kitchen" in text and "Chrome on Linux" not in text)
     [known] = stage.sue.call("GET", "/devices")["known"]
     assert (known["label"], known["kind"]) == ("Kitchen", "browser")

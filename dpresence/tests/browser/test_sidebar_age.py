@@ -30,6 +30,7 @@ def test_who_has_paused_everything_is_said_to_look_offline(stage: Stage) -> None
     stage.browser.wait(lambda it: seen(it) == "Applications see you as online.")
     stage.browser.click("Pause")
     stage.browser.wait(lambda it: seen(it) == "Applications see you as offline: you have paused all of them.")
+    assert stage.browser.find("#state").text == "Offline" and stage.browser.count("#own-status.overruled") == 1
     other = stage.scene.application("Go club")
     stage.sue.grant(other)
     stage.browser.run("document.dispatchEvent(new Event('visibilitychange'))")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from selenium.webdriver.common.keys import Keys
 
 from .conftest import Scene
 from .sidebar import MARKUP, SAID, SPY, Stage
@@ -48,6 +49,15 @@ def test_an_action_that_is_a_word_is_no_link_and_clear_takes_all_away(stage: Sta
     stage.service.notify({"puid": stage.puid, "message": "Ring", "action": "call"}, {"puid": stage.puid, "message": "Ring again"})
     stage.wait_for("notifications", lambda text: "Ring again" in text and "call" in text)
     assert stage.browser.count("#notifications a") == 0 and stage.browser.count("#notifications li") == 2
+    delete = "document.querySelector('[data-key^=\"delete \"]').click()"
+    stage.browser.run(delete)
+    assert stage.browser.count("#notifications li") == 1
+    assert len(stage.sue.call("GET", "/notifications")["notifications"]) == 2
+    stage.browser.press(Keys.ENTER)  # the focus is on the button
+    stage.browser.wait(lambda it: it.count("#notifications li") == 2 and it.count("#undo button") == 0)
+    stage.browser.run(delete)
+    stage.browser.run("dispatchEvent(new Event('pagehide'))")
+    stage.browser.wait(lambda it: len(stage.sue.call("GET", "/notifications")["notifications"]) == 1)
     stage.browser.click("Delete all")
     stage.browser.confirm()
     stage.browser.wait(lambda it: it.count("#notifications li") == 0)
