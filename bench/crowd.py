@@ -105,6 +105,7 @@ class Device(Socket):
 
     def _refused(self, errno: int) -> None:
         self._fleet.refused[errno] += 1
+        self._fleet.refused_people.add(self.email)
         if self.signed_in:
             return
         if errno == 34 and self._fleet.tickets:  # the ticket was used and its successor lost on the way
@@ -144,6 +145,7 @@ class Fleet:
         self.sign_ins: list[float] = []
         self.answers: list[float] = []
         self.refused: Counter[int] = Counter()
+        self.refused_people: set[str] = set()
         self.ends: Counter[int] = Counter()
         self.all_in_at = 0.0
         self.next: Callable[[], None] = lambda: None

@@ -40,13 +40,21 @@ class Auditor(Watcher):
             self._compare(before, self.cursor, self.delivered - earlier)
 
     def _compare(self, before: str, after: str, updates: int) -> None:
-        (epoch, start), (later, end) = before.split(":"), after.split(":")
-        step = int(end) - int(start)
-        self.holes += epoch.partition(".")[0] != later.partition(".")[0] or step != updates  # a restart of Redis changes the run
+        (epoch, start), (later, end) = _split(before), _split(after)
+        self.holes += epoch != later or end - start != updates
 
     def offlines(self) -> int:
         """Return the number of updates that showed a user as offline."""
         return sum(count for what, count in self.counts.items() if what.startswith("offline"))
+
+
+def _split(cursor: str) -> tuple[str, int]:
+    """Return the epoch of a cursor, and the number of entries before it; a restart of Redis changes the run, which is in neither."""
+    epoch, colon, number = cursor.partition(":")
+    if colon:
+        return epoch.partition(".")[0], int(number)
+    digest, *parts = cursor.split(".")
+    return digest, sum(int(part.partition("-")[0] or "0", 16) for part in parts)
 
 
 class Nobody:
