@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dpresence.tests.contract import postgresql, redis
+from dpresence.tests.live.service import cpu_seconds
 
 from .contenders import SETTINGS, Workers
 from .files import allow_open_files, open_files
@@ -98,6 +99,29 @@ def by_workers(numbers: Sequence[int], seconds: float) -> None:
     for workers in numbers:
         with redis.running() as server, scene(1000, 1, workers, tracker="redis", **{"redis.url": server.url}) as made:
             row(workers, f"{cost_of_updates(made, 1, seconds):.1f}")
+
+
+def by_partitions(numbers: Sequence[int], seconds: float) -> None:
+    """Print the cost of an update by how many partitions of the tracker share one Redis: the service's CPU, and that of Redis."""
+    table("partitions on one Redis", "updates", "us per update", "us of Redis", "requests to Redis")
+    for partitions in numbers:
+        settings = {"tracker": "redis", "redis.partitions": partitions}
+        with redis.running() as server, scene(1000, 1, **settings, **{"redis.url": server.url}) as made, Load() as load:
+            load.do("devices", port=made.server.port, people=made.people)
+            load.do("watch", port=made.server.port, appid=made.keys[0][0], key=made.keys[0][1])
+            for name, command, options in (("busy", "update", {}), ("1,000/s", "rate", {"per_second": 1000})):
+                load.do("update", seconds=1)
+                before = made.server.cpu_seconds(), *used_by(server)
+                seen = load.do(command, seconds=seconds, **options)
+                after = made.server.cpu_seconds(), *used_by(server)
+                cpu, of_redis, requests = ((late - early) / seen["answered"] for late, early in zip(after, before, strict=True))
+                row(partitions, name, f"{cpu * 1e6:.1f}", f"{of_redis * 1e6:.1f}", f"{requests:.2f}")
+
+
+def used_by(server: redis.RedisServer) -> tuple[float, int]:
+    """Return the CPU time of a Redis, and the number of requests that it has read."""
+    assert server.process is not None
+    return cpu_seconds(server.process.pid), server.client.info("stats")["total_reads_processed"]
 
 
 @dataclass
@@ -221,6 +245,7 @@ def main() -> None:
 
     parser.add_argument("--applications", type=numbers, default=[1, 5, 20, 100])
     parser.add_argument("--workers", type=numbers, default=[1, 2, 4])
+    parser.add_argument("--partitions", type=numbers, default=[1, 2, 4, 8, 32])
     parser.add_argument("--grants", type=numbers, default=[1_000, 50_000, 500_000])
     parser.add_argument("--accounts", type=numbers, default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--devices", type=numbers, default=[1_000, 5_000, 20_000])
@@ -230,6 +255,7 @@ def main() -> None:
     print(f"{time.strftime('%Y-%m-%d')}")
     by_applications(given.applications, given.seconds)
     by_workers(given.workers, given.seconds)
+    by_partitions(given.partitions, given.seconds)
     by_grants(given.grants)
     by_accounts(given.accounts, given.seconds)
     by_devices(given.devices)
