@@ -14,6 +14,7 @@ from .identity.oidc_client import OidcClient
 from .runtime import RuntimeMeasures
 from .service import Services
 from .service.looks import SECONDS as LOOK_SECONDS
+from .service.outcomes import SECONDS as OUTCOME_SECONDS
 from .service.pushes import SECONDS as PUSH_SECONDS
 from .service.schedule import SECONDS as SCHEDULE_SECONDS
 from .service.webhook_sender import DUE_CHECK_SECONDS, LEASE_CHECK_SECONDS
@@ -41,6 +42,8 @@ class Background:
             ("publishing of postponed status changes", POSTPONED_SECONDS, services.devices.publish_postponed),
             ("changes that are due", SCHEDULE_SECONDS, services.schedule.run),
             ("pushes", PUSH_SECONDS, services.pushes.run),
+            ("outcomes that are due", OUTCOME_SECONDS, services.outcomes.run),
+            ("sweep of outcomes", SLOW_JOB_SECONDS, services.outcomes.sweep),
             ("checks of domains", SLOW_JOB_SECONDS, services.domain_checks.check_due),
             ("renewal of the lease", settings.presence.refresh_seconds, services.renew_lease),
             ("publishing of metrics", METRICS_SECONDS, services.operator_metrics.sample),

@@ -143,6 +143,9 @@ class AppServicePort(Protocol):
     def close(self, code: CloseCode, reason: str) -> None:
         """Close the channel. Does not block."""
 
+    def outcomes_changed(self) -> None:
+        """Send new outcomes of notifications, if the channel asked for them. Does not block."""
+
     def check(self) -> None:
         """Check whether the channel may stay open, and close it if not. Does not block."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..clock import Clock
 from ..errors import CloseCode, Conflict, InvalidKey, NoCredentials, Refused, WrongField
-from ..messages import Authenticate, AuthReply, Notify, NotifyReply, Ping, or_unset, parse
+from ..messages import Authenticate, AuthReply, Notify, NotifyReply, Ping, or_unset, parse, position_of
 from ..service import Services
 from ..service.app_sessions import ChannelsFull
 from ..settings import Settings
@@ -62,7 +62,8 @@ class AppServiceChannel(FeedChannel):
         if self._session is not None:
             raise Conflict("action: this channel is signed in already")
         session = self._services.app_sessions.open(self, self._appid, frame.key, frame.since, self.connection.address)
-        self.begin(session, AuthReply(recovery="snapshot" if session.offset is None else "replayed", id=or_unset(frame.id)))
+        reply = AuthReply(recovery="snapshot" if session.offset is None else "replayed", id=or_unset(frame.id))
+        self.begin(session, reply, position_of(frame.outcomes))
 
     def _notify(self, frame: Notify) -> None:
         assert self._session is not None

@@ -14,6 +14,7 @@ from ..messages import (
     Cleared,
     MarkRead,
     OverrideUpdate,
+    ReportOutcome,
     StatusUpdate,
     Unread,
     checked_label,
@@ -57,7 +58,7 @@ class DeviceChannel(UpdatingChannel):
             self.refuse(refused, text)
 
     def handle(self, action: str | None, text: str) -> None:
-        """Handle an update of the status or of the override, which have no action, an ``ack`` or a ``read``."""
+        """Handle an update of the status or of the override, which have no action, and frames about notifications."""
         if action is None and has_field(text, "override"):
             self._take_override(parse(OverrideUpdate, text), text)
         elif action is None:
@@ -66,8 +67,10 @@ class DeviceChannel(UpdatingChannel):
             self._take_acknowledgement(parse(Acknowledge, text), text)
         elif action == "read":
             self._take_read(parse(MarkRead, text), text)
+        elif action in ("shown", "opened"):
+            self._take_report(parse(ReportOutcome, text), text)
         else:
-            raise WrongField("action: is not known here; ack, read, or none for an update")
+            raise WrongField("action: is not known here; ack, read, shown, opened, or none for an update")
 
     def _take_update(self, frame: StatusUpdate, text: str) -> None:
         session = self.session
@@ -105,7 +108,10 @@ class DeviceChannel(UpdatingChannel):
     def _take_read(self, frame: MarkRead, text: str) -> None:
         self._take_ids(self._services.inboxes.mark_read, frame, text)
 
-    def _take_ids(self, process: Callable[[str, Sequence[str]], None], frame: Acknowledge | MarkRead, text: str) -> None:
+    def _take_report(self, frame: ReportOutcome, text: str) -> None:
+        self._take_ids(lambda user, ids: self._services.delivery.report(user, ids, frame.action), frame, text)
+
+    def _take_ids(self, process: Callable[[str, Sequence[str]], None], frame: Acknowledge | MarkRead | ReportOutcome, text: str) -> None:
         user = self.session.user
         if not user:
             raise NoCredentials()

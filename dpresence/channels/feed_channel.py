@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, InvalidKey, NotFound, Refused
-from ..messages import AuthReply, Snapshot
+from ..messages import AuthReply, OutcomeFrame, Snapshot
 from ..model import Offset
 from ..service import Services
 from ..service.app_sessions import AppSession
@@ -34,7 +34,7 @@ class FeedChannel(JsonChannel):
     """
 
     __slots__ = (
-        *("_appid", "_check_at", "_services", "_session", "_snapshot_due"),
+        *("_appid", "_check_at", "_outcomes_requested", "_services", "_session", "_snapshot_due", "_told"),
         *("following", "offset"),
     )
 
@@ -48,12 +48,18 @@ class FeedChannel(JsonChannel):
         self._services = services
         self._session: AppSession | None = None
         self._check_at = 0.0
+        self._told: int | None = None  # position up to which outcomes were sent, None if the channel did not ask for them
+        self._outcomes_requested = False
         self._snapshot_due = False  # a snapshot must be sent, though it may be delayed
         self.following = False  # all updates up to ``offset`` were sent, and the fan-out sends the next ones
         self.offset: Offset = None
 
-    def begin(self, session: AppSession, reply: AuthReply) -> None:
-        """Send ``reply``, then the missed updates or a snapshot, then new updates. Blocks."""
+    def begin(self, session: AppSession, reply: AuthReply, told: int | None = None) -> None:
+        """Send ``reply``, then the missed updates or a snapshot, then new updates. Blocks.
+
+        :param told: position after which outcomes are sent; None to send none.
+        """
+        self._told = told
         self._session = session
         self._check_at = self._clock.monotonic()  # check at the next tick: a deactivation may have overtaken the sign-in
         self._metrics.counted[f"feed_starts {reply.recovery}"] += 1
@@ -65,6 +71,7 @@ class FeedChannel(JsonChannel):
         else:
             self._snapshot_due = True
             self._send_due_snapshot()
+        self.outcomes_changed()
 
     def tick(self) -> float:
         """Check the key every ``CHECK_SECONDS``, and send a snapshot that was delayed."""
@@ -74,6 +81,7 @@ class FeedChannel(JsonChannel):
         if now >= self._check_at:
             self._check_at = now + CHECK_SECONDS
             self.connection.defer(self._check_now)
+            self.outcomes_changed()  # a signal may have been lost
         if self._snapshot_due:
             self.connection.defer(self._send_due_snapshot)
             return now
@@ -129,6 +137,26 @@ class FeedChannel(JsonChannel):
         self.caught_up()
         self.following = True
         self._services.fan_out.request(self._appid)
+
+    def outcomes_changed(self) -> None:
+        """Send new outcomes of notifications, if the channel asked for them."""
+        if self._told is not None and not self._outcomes_requested:
+            self._outcomes_requested = True
+            self.connection.defer(self._send_new_outcomes)
+
+    def _send_new_outcomes(self) -> None:
+        self._outcomes_requested = False
+        self._catch_up(self._send_outcomes)
+
+    def _send_outcomes(self) -> None:
+        while self._told is not None and not self.connection.closed:
+            told = self._services.outcomes.read(self._appid, self._told)
+            if not told:
+                return
+            self.send(OutcomeFrame.of(told))
+            self._told = told[-1].position
+            self.connection.drain()
+            yield_to_loop()
 
     def caught_up(self) -> None:
         """Report that the snapshot or the missed updates were sent. The default does nothing."""

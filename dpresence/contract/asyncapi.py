@@ -18,9 +18,11 @@ from ..messages import (
     Notify,
     NotifyReply,
     OkReply,
+    OutcomeFrame,
     OverrideUpdate,
     Ping,
     PlainNotifications,
+    ReportOutcome,
     Snapshot,
     StatusUpdate,
     Unread,
@@ -99,6 +101,7 @@ DEVICE = Channel(
         Exchange("update", "A device signs in, sets its status, or renews its identity", (StatusUpdate,), (OkReply, KoReply)),
         Exchange("override", "A device sets a status above those of all devices of the user", (OverrideUpdate,), (OkReply, KoReply)),
         Exchange("acknowledge", "A device has shown notifications", (Acknowledge,), (OkReply, KoReply)),
+        Exchange("report", "A device has shown notifications, or its user has opened them", (ReportOutcome,), (OkReply, KoReply)),
         Exchange("read", "The user of a device has read notifications", (MarkRead,), (OkReply, KoReply)),
     ),
     sent=(
@@ -126,6 +129,7 @@ APP_SERVICE = Channel(
     sent=(
         Exchange("snapshot", "The present status of everybody, in up to 500 entries a frame", (Snapshot,)),
         Exchange("updates", "Changes of status", (Updates,)),
+        Exchange("outcomes", "What became of notifications, for channels that asked for it", (OutcomeFrame,)),
     ),
     errnos=(104, 105, 110, 140, 142, 151, 153, 156, *_EVERY_FRAME),
     handshake=(110, 140, 142, *_EVERY_HANDSHAKE),

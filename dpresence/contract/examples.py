@@ -6,6 +6,7 @@ from typing import Any
 
 _APPID, _PUID, _AT = "3fVZhsi7n1yBSfwv", "1ik2ExyySaaQ6Dpi501BWQ", 1795364497000
 _ADA, _ASSERTION, _TICKET = "ada@example.org", "eyJhbGci..~eyJhbGci..", "ticket:b9r9rXxg.."
+_FOLLOWED = "o_vq3nJm0cZp7RkYwB"
 _KEY, _NOTIFICATION, _CURSOR = "dpk_3S_tPpx-3m8G_jH1u..", "n_PKnnB7ZKJhP7hZNp", "a09382be157d087b:5"
 _CHESS: dict[str, Any] = {"name": "Chess club", "domain": "chess.example.org", "description": "Who is up for a game?"}
 _APPLICATION: dict[str, Any] = {
@@ -81,6 +82,8 @@ _ATTEMPT: dict[str, Any] = {
     **{"attempts": 3, "entries": 7, "since": _CURSOR},
 }
 _UPDATES = {"updates": [{"puid": _PUID, "status": "offline", "at": _AT + 15_000, "reason": "lost"}], "cursor": "a09382be157d087b:6"}
+_OUTCOME: dict[str, Any] = {"id": _FOLLOWED, "puid": _PUID, "outcome": "delivered", "at": _AT + 2000}
+_OUTCOMES: dict[str, Any] = {"outcomes": [_OUTCOME], "cursor": "18"}
 _SNAPSHOT = {"snapshot": [_PRESENT], "last": True, "cursor": _CURSOR}
 _FIGURES: dict[str, Any] = {
     **{"at": _AT, "devices": 2, "users": 1, "applications": 1, "sockets": 4, "unsigned": 0, "behind": 0},
@@ -121,10 +124,11 @@ EXAMPLES: dict[str, list[Any]] = {
         }
     ],
     "MarkRead": [{"action": "read", "notifications": [_NOTIFICATION], "id": 9}],
+    "ReportOutcome": [{"action": "opened", "notifications": [_FOLLOWED], "id": 10}],
     "Unread": [{"unread": 2}],
     "Cleared": [{"cleared": [_NOTIFICATION]}],
     # frames of app services
-    "Authenticate": [{"action": "auth", "key": _KEY}, {"action": "auth", "key": _KEY, "since": "a09382be157d087b:4"}],
+    "Authenticate": [{"action": "auth", "key": _KEY}, {"action": "auth", "key": _KEY, "since": "a09382be157d087b:4", "outcomes": "17"}],
     "AuthReply": [{"result": "OK", "action": "auth", "recovery": "replayed"}],
     "Notify": [{"action": "notify", "id": 1, "notifications": [{"puid": _PUID, "message": "Your move", "action": _PLAIN["action"]}]}],
     "Ping": [{"action": "ping", "id": "ping"}],
@@ -132,6 +136,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "Snapshot": [_SNAPSHOT],
     "StreamEnd": [{"code": 4200, "reason": "the server is stopping; retry_after=2"}],
     "Updates": [_UPDATES],
+    "OutcomeFrame": [_OUTCOMES],
     # messages to webhooks
     "UpdatesMessage": [{"type": "presence.updates", "timestamp": "2026-11-22T16:21:52Z", "data": _UPDATES}],
     "SnapshotMessage": [{"type": "presence.snapshot", "timestamp": "2026-11-22T16:21:37Z", "data": _SNAPSHOT}],
@@ -153,7 +158,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "ReadNotifications": [{"notifications": [_NOTIFICATION]}, {"until": _NOTIFICATION}],
     "DevelopmentAssertion": [{"email": _ADA}],
     "NewNotification": [
-        {"puid": _PUID, "message": "Your move", "action": _PLAIN["action"], "ttl": 3600},
+        {"puid": _PUID, "message": "Your move", "action": _PLAIN["action"], "ttl": 3600, "outcome": True},
         {"puid": _PUID, "message": "3:2", "topic": "score-7", "idempotency": "8f1c", "urgency": "high"},
     ],
     # bodies of answers
@@ -188,6 +193,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "AttemptBody": [_ATTEMPT],
     "CurrentUsers": [{"online": 12, "unavailable": 3, "offline": 85, "sockets": 1, "updates": 4051}],
     "NotifyAnswer": [{"result": "OK", **_NOTIFIED}],
+    "FollowedNotification": [{"id": _FOLLOWED, "puid": _PUID, "state": "delivered", "sent": _AT, "outcomes": [_OUTCOME]}],
     "PresencePage": [{"presence": [_PRESENT]}],
     "GrantQuestion": [{"appid": _APPID, **_CHESS}],
     "NewGrant": [{"appid": _APPID, "puid": _PUID}],

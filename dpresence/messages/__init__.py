@@ -59,6 +59,7 @@ from .hours import HoursBody
 from .inbox import Cleared, InboxNotification, InboxPage, MarkRead, ReadNotifications, Unread
 from .known_devices import DeviceChange, KnownDeviceBody, checked_label
 from .ops import Alive, Heartbeat, Version
+from .outcomes import FollowedNotification, OutcomeEntry, OutcomeFrame, ReportOutcome, position_of
 from .pairing import (
     BeginPairing,
     NewCredential,
@@ -89,7 +90,7 @@ from .webhooks import (
 )
 
 INCOMING: tuple[Any, ...] = (
-    *(StatusUpdate, OverrideUpdate, Acknowledge, MarkRead),  # frames of devices
+    *(StatusUpdate, OverrideUpdate, Acknowledge, MarkRead, ReportOutcome),  # frames of devices
     *(Authenticate, Notify, Ping),  # frames of app services
     *(Login, Logout, NewApplication, ApplicationChange, NewNotifications, GrantChange, DevelopmentAssertion, Empty),  # bodies
     *(BeginPairing, RedeemPairing, PairingAnswer, StatusChange, Hours, GrantRequest, ReadNotifications, DeviceChange, NewPushSubscription),
@@ -99,10 +100,10 @@ INCOMING: tuple[Any, ...] = (
 
 OUTGOING: tuple[Any, ...] = (
     *(OkReply, KoReply, PlainNotifications, Notifications, Unread, Cleared),  # frames to devices
-    *(AuthReply, NotifyReply, Snapshot, Updates, StreamEnd),  # frames to app services, besides OkReply and KoReply
+    *(AuthReply, NotifyReply, Snapshot, Updates, OutcomeFrame, StreamEnd),  # frames to app services, besides OkReply and KoReply
     *(DeviceHeartbeatReply, Refusal, LoggedIn, LoggedOut, NewTicket, MintedAssertion, JwkSet),  # bodies
     *(ApplicationBody, ActivatedApplication, ApplicationDetails, ApplicationPage, NewKey, CurrentUsers),
-    *(NotifyAnswer, PresencePage, GrantQuestion, NewGrant, GrantBody, GrantPage, DeviceList, AccountDocument),
+    *(NotifyAnswer, FollowedNotification, PresencePage, GrantQuestion, NewGrant, GrantBody, GrantPage, DeviceList, AccountDocument),
     *(StartedPairing, NewCredential, PairingQuestion, PairingAnswered, StatusBody, HoursBody, InboxPage, KnownDeviceBody),
     *(PushState, PushSubscriptionBody),
     *(WebhookBody, WebhookWithSecret, WebhookDetails, AttemptBody),
@@ -145,6 +146,7 @@ __all__ = [
     "ErrorCount",
     "Event",
     "Figures",
+    "FollowedNotification",
     "Frame",
     "GrantBody",
     "GrantChange",
@@ -185,6 +187,8 @@ __all__ = [
     "NotifyAnswer",
     "NotifyReply",
     "OkReply",
+    "OutcomeEntry",
+    "OutcomeFrame",
     "OverrideUpdate",
     "OwnedWebhook",
     "PairedDeviceBody",
@@ -201,6 +205,7 @@ __all__ = [
     "ReadNotifications",
     "RedeemPairing",
     "Refusal",
+    "ReportOutcome",
     "SessionBody",
     "Snapshot",
     "SnapshotMessage",
@@ -232,5 +237,6 @@ __all__ = [
     "notifications_frame",
     "or_unset",
     "parse",
+    "position_of",
     "try_parser",
 ]

@@ -11,18 +11,20 @@ from .. import texts
 from ..errors import NotFound, Refused
 from ..model import FeedEntry, Reason, Status
 from .base import Frame
-from .fields import MAX_NOTIFICATIONS, Cursor, IdempotencyKey, Source, Topic, Urgency, checked
+from .fields import MAX_NOTIFICATIONS, Cursor, Flag, IdempotencyKey, Source, Topic, Urgency, checked
 
 
 class Authenticate(Frame, kw_only=True):
     """A sign-in of an app service (section 5).
 
     :param since: the ``cursor`` of an earlier frame; without it, or with one that the log no longer covers, a snapshot follows.
+    :param outcomes: asks for outcomes of notifications, after the ``cursor`` of an earlier frame of them; "" for all that are stored.
     """
 
     action: Literal["auth"]
     key: Annotated[str, Meta(max_length=256, description="an API key, as text")]
     since: Cursor | None = None
+    outcomes: Cursor | None = None
 
 
 class NewNotification(Struct, forbid_unknown_fields=True):
@@ -36,6 +38,7 @@ class NewNotification(Struct, forbid_unknown_fields=True):
     :param topic: the notification replaces the one of this topic that waits for the user.
     :param idempotency: a key; another notification to this PUID with it within a day is the same one.
     :param urgency: that of RFC 8030; ``low`` and ``very-low`` are not pushed.
+    :param outcome: record what becomes of it.
     """
 
     puid: Annotated[str, Meta(max_length=254, description="a PUID, as text")]
@@ -46,6 +49,7 @@ class NewNotification(Struct, forbid_unknown_fields=True):
     topic: Topic | None = None
     idempotency: IdempotencyKey | None = None
     urgency: Annotated[Urgency, Meta(description="one of very-low, low, normal, high")] = "normal"
+    outcome: Flag = False
 
     def __post_init__(self) -> None:
         if (self.topic or self.idempotency) and not self.ttl:

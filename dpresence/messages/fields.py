@@ -31,6 +31,8 @@ Until = Annotated[int, Meta(ge=0, le=253_402_300_799_999, description="a time in
 Name = Annotated[str, Meta(min_length=1, max_length=64, description="1 to 64 printable characters")]
 Domain = Annotated[str, Meta(max_length=253, description="a host name of up to 253 characters")]
 Description = Annotated[str, Meta(max_length=500, description="up to 500 printable characters")]
+NotificationId = Annotated[str, Meta(max_length=64, description="the id of a notification")]
+NotificationIds = Annotated[list[NotificationId], Meta(max_length=10_000, description="a list of notification ids")]
 Source = Annotated[str, Meta(max_length=254, description="text of up to 254 characters")]
 
 Topic = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,32}\Z", description="1 to 32 of A-Z a-z 0-9 _ -")]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from ..confusables import site
 from ..model import Notification
 from .base import Frame
-
-_Id = Annotated[str, Meta(max_length=64, description="the id of a notification")]
-_Ids = Annotated[list[_Id], Meta(max_length=10_000, description="a list of notification ids")]
+from .fields import NotificationId, NotificationIds
 
 
 class MarkRead(Frame, kw_only=True):
@@ -21,7 +19,7 @@ class MarkRead(Frame, kw_only=True):
     """
 
     action: Literal["read"]
-    notifications: _Ids
+    notifications: NotificationIds
 
 
 class Unread(Struct):
@@ -46,8 +44,8 @@ class ReadNotifications(Struct, forbid_unknown_fields=True):
     :param until: id of a notification: it and all older ones are read.
     """
 
-    notifications: _Ids | UnsetType = UNSET
-    until: _Id | UnsetType = UNSET
+    notifications: NotificationIds | UnsetType = UNSET
+    until: NotificationId | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if (self.notifications is UNSET) == (self.until is UNSET):

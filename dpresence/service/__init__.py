@@ -6,11 +6,11 @@ It depends on the abstract bases of the backends and of identity, not on their i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from ..backends import Backends
-from ..backends.directory import OutboxKind
+from ..backends.directory import OutboxEntry, OutboxKind
 from ..backends.tracker import Topic
 from ..clock import Clock
 from ..errors import BackendUnavailable
@@ -43,6 +43,7 @@ from .looks import Looks
 from .notifications import Notifications
 from .operator_metrics import OperatorMetrics
 from .outbox import EntryHandler, Outbox
+from .outcomes import Outcomes
 from .overrides import Overrides
 from .overview import Overview
 from .pairing import Pairings
@@ -142,19 +143,24 @@ class Services:
             "dropped": self.applications.drop_feeds,
             "granted": self.grants.publish_granted,
             "changed": self.grants.publish_changed,
-            "revoked": self.grants.publish_revoked,
+            "revoked": self._publish_revoked,
             "override": self.grants.publish_override,
             "erased": self.accounts.purge_erased,
             "note": log_notes,
             "logout": self.devices.sign_out_provider_sessions,
         }
 
+    def _publish_revoked(self, entries: Sequence[OutboxEntry]) -> None:
+        self.outcomes.revoke(entries)
+        self.grants.publish_revoked(entries)
+
     def _assemble_notifications(self, backends: Backends, push_services: PushServices, settings: Settings, clock: Clock) -> None:
         directory, tracker, mailbox = backends.directory, backends.tracker, backends.mailbox
         self.inboxes = Inboxes(mailbox, tracker, self.hub)
-        self.delivery = Delivery(directory, tracker, mailbox, self.grants, self.inboxes, self.hub, self.metrics, clock)
+        self.outcomes = Outcomes(directory, tracker, mailbox, self.grants, settings.presence, clock, Delivery.random_delay)
+        self.delivery = Delivery(directory, tracker, mailbox, self.grants, self.inboxes, self.outcomes, self.hub, self.metrics, clock)
         self.push_subscriptions = PushSubscriptions(directory, push_services, settings, clock)
-        self.pushes = Pushes(directory, tracker, mailbox, push_services, self.metrics, settings.push, clock)
+        self.pushes = Pushes(directory, tracker, mailbox, push_services, self.outcomes, self.metrics, settings.push, clock)
         self.notifications = Notifications(
             directory,
             tracker,
@@ -162,6 +168,7 @@ class Services:
             self.delivery,
             self.inboxes,
             self.pushes,
+            self.outcomes,
             self.retries,
             self.hub,
             self.metrics,
@@ -223,6 +230,8 @@ class Services:
         owner, device, before = signal.owner, signal.device, signal.revision
         if handler := self._handlers.get(topic):
             handler(owner)
+        elif topic == "outcomes":
+            self._on_outcomes(owner)
         elif topic == "account":
             self.hub.close_devices(owner, "signed out", lambda name, channel: channel.session.revision < before)
         elif topic == "ticket":
@@ -241,6 +250,11 @@ class Services:
             self.hub.check_application(owner)
             self.delivery.resume(owner)
             self.webhook_sender.check(owner)
+
+    def _on_outcomes(self, appid: str) -> None:
+        for channel in self.hub.channels_of(appid):
+            channel.outcomes_changed()
+        self.hub.notify_follower(appid)
 
     def finish(self) -> None:
         """Apply pending retries and outbox entries at the end of this process. Other processes apply the entries that remain."""

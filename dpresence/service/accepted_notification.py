@@ -9,6 +9,7 @@ from ..backends.mailbox import SHOWN_NOW, Control
 from ..errors import NotFound
 from ..messages import NewNotification, NotificationResult
 from ..model import Application, Grant, Notification
+from ..model.outcomes import FOLLOWED_PREFIX
 from .notification_control import PUSHED
 
 
@@ -20,6 +21,7 @@ class Accepted:
     :ivar ttl_ms: how long it is stored, milliseconds; 0 if it is not stored.
     :ivar position: position in the user's mailbox.
     :ivar repeated: id of the notification that it repeats; "" for a new one.
+    :ivar replaced: id of the notification that it has replaced; "" for none.
     """
 
     grant: Grant
@@ -33,6 +35,7 @@ class Accepted:
     delivered: bool = False
     revoked: bool = False
     repeated: str = ""
+    replaced: str = ""
 
     @property
     def shown_now(self) -> bool:
@@ -56,7 +59,7 @@ def answer(item: NewNotification, each: Accepted | None) -> NotificationResult:
 def notification_of(application: Application, grant: Grant, item: NewNotification, now: int) -> Notification:
     """Return a new notification with an id."""
     return Notification(
-        id="n_" + secrets.token_urlsafe(12),
+        id=(FOLLOWED_PREFIX if item.outcome else "n_") + secrets.token_urlsafe(12),
         appid=application.id,
         puid=grant.puid,
         source=item.source or application.name,

@@ -21,9 +21,11 @@ from ..logs import spawn
 from ..messages import MAX_NOTIFICATIONS
 from ..metrics import Metrics
 from ..model import Grant, Notification
+from ..model.outcomes import NotificationOutcome
 from .coalescer import Coalescer
 from .grants import Grants
 from .inboxes import Inboxes
+from .outcomes import Outcomes
 from .scheduling import yield_to_loop
 from .single_flight import SingleFlight
 
@@ -50,6 +52,7 @@ class Delivery:
         mailbox: Mailbox,
         grants: Grants,
         inboxes: Inboxes,
+        outcomes: Outcomes,
         hub: Hub,
         metrics: Metrics,
         clock: Clock,
@@ -59,6 +62,7 @@ class Delivery:
         self._mailbox = mailbox
         self._grants = grants
         self._inboxes = inboxes
+        self._outcomes = outcomes
         self._hub = hub
         self._metrics = metrics
         self._clock = clock
@@ -138,9 +142,10 @@ class Delivery:
         """
         self._resumptions.request(appid)
 
-    def random_delay(self) -> float:
+    @classmethod
+    def random_delay(cls) -> float:
         """Return seconds after which to begin a delivery that the application must not detect."""
-        return _RANDOM.uniform(*self.delay_seconds)
+        return _RANDOM.uniform(*cls.delay_seconds)
 
     def _resume(self, appid: str) -> None:
         for user in dict.fromkeys(user for user, _, channel in self._hub.devices() if channel.session.progress.skipped):
@@ -264,20 +269,15 @@ class Delivery:
                 self.schedule(user)
 
     def _discard_received(self, user: str, ids: Sequence[str]) -> None:
-        count = self._mailbox.discard_received(user, ids, self._unseen(user), self._clock.steady.now())
+        received = self._outcomes.received(user, ids)
+        self._outcomes.record(user, received, "delivered")
+        count = self._mailbox.discard_received(user, ids, received.unseen, received.at)
         self._metrics.counted["notifications delivered"] += count
 
-    def _unseen(self, user: str) -> Collection[str] | None:
-        """Return the PUIDs whose applications see a user as offline; None for all, also if the status cannot be determined."""
-        try:
-            sent, grants = self._tracker.sent_status(user), self._grants.of(user).grants
-            if sent == "offline":
-                return None
-            # a change that is postponed for other applications may have made the user look offline to this one
-            status = self._tracker.status(user) if any(grant.shows == "reachable" for grant in grants) else sent
-            return [grant.puid for grant in grants if "offline" in (grant.shown(sent), grant.shown(status))]
-        except BackendUnavailable:
-            return None
+    def report(self, user: str, ids: Sequence[str], outcome: NotificationOutcome) -> None:
+        """Record that a device has shown or opened notifications, which it has received."""
+        self.acknowledge(user, ids)
+        self._outcomes.record(user, self._outcomes.received(user, ids), outcome)
 
     def sweep(self) -> None:
         """Discard what could not be discarded before, and resume channels whose notifications other processes may have discarded."""

@@ -31,6 +31,7 @@ from .delivery import Delivery
 from .feeds import shown_until
 from .inboxes import Inboxes
 from .notification_control import check_distinct, control_of
+from .outcomes import Outcomes
 from .pushes import Pushes
 from .retry import RetryQueue
 from .scheduling import yield_to_loop
@@ -56,6 +57,7 @@ class Notifications:
         delivery: Delivery,
         inboxes: Inboxes,
         pushes: Pushes,
+        outcomes: Outcomes,
         retries: RetryQueue,
         hub: Hub,
         metrics: Metrics,
@@ -68,6 +70,7 @@ class Notifications:
         self._delivery = delivery
         self._inboxes = inboxes
         self._pushes = pushes
+        self._outcomes = outcomes
         self._retries = retries
         self._hub = hub
         self._metrics = metrics
@@ -92,7 +95,13 @@ class Notifications:
         self._charge(application.id, len(items))
         known = [item for item in items if item.puid in grants]
         accepted = self._accept(application, [(grants[item.puid], item) for item in known])
+        followed = [each for each, item in zip(accepted, known, strict=True) if item.outcome]
+        if followed:
+            self._outcomes.follow(application.id, followed, _TRANSIENT_MS)
         self._store(application, accepted)
+        if followed:
+            self._outcomes.place(application.id, followed)
+        self._outcomes.end(application.id, [each.replaced for each in accepted if each.replaced], "replaced")
         self._send(accepted)
         results = iter(accepted)
         return [answer(item, next(results) if item.puid in grants else None) for item in items]
@@ -118,6 +127,7 @@ class Notifications:
             raise NotFound()
         if self._mailbox.cancel(grant.user, puid, id_):
             self._inboxes.changed(grant.user)
+        self._outcomes.cancel(application.id, puid, id_)
 
     def _charge(self, appid: str, count: int) -> None:
         wait = self._rates.take(appid, count, now=self._clock.monotonic())
@@ -162,7 +172,9 @@ class Notifications:
         results = self._mailbox.push(new, self._settings.waiting_notifications, application.owner)
         self._queues_added_to.update((each.grant.user, each.grant.puid) for each in queued)
         for each, stored in zip(queued, results, strict=True):
-            each.position, each.queue_size, each.repeated, _ = stored
+            each.position, each.queue_size, each.repeated, each.replaced = stored
+            if each.queue_size >= self._settings.waiting_notifications:
+                self._outcomes.check_full(each.grant)
         self._metrics.counted["notifications accepted"] += sum(not each.repeated for each in queued)
         wanted = [(item, each.position, each.urgency) for item, each in zip(new, queued, strict=True) if each.is_pushed]
         if wanted:
@@ -185,6 +197,7 @@ class Notifications:
         for each in revoked:
             self._mailbox.remove_entry(each.grant.user, each.notification.id)
             each.revoked = True
+        self._outcomes.end(appid, [each.notification.id for each in revoked], "revoked")
         for each in accepted:
             if each.grant.paused and not each.revoked and not existing[each.grant.puid].paused:
                 self._mailbox.release([(each.grant.user, each.grant.puid)])

@@ -25,6 +25,7 @@ from ..model import DuePush, Notification, PendingPush, PushSubscription
 from ..push import PushServices, Sent
 from ..settings import PushSettings
 from .notification_control import push_topic
+from .outcomes import Outcomes, Received
 from .scheduling import map_concurrently
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Pushes:
         tracker: Tracker,
         mailbox: Mailbox,
         services: PushServices,
+        outcomes: Outcomes,
         metrics: Metrics,
         settings: PushSettings,
         clock: Clock,
@@ -64,6 +66,7 @@ class Pushes:
         self._tracker = tracker
         self._mailbox = mailbox
         self._services = services
+        self._outcomes = outcomes
         self._metrics = metrics
         self._per_hour = settings.pushes_per_hour
         self._clock = clock
@@ -106,9 +109,10 @@ class Pushes:
         if not (waiting and waiting[0].notification.id == push.id and domain and subscriptions):  # received, or nowhere to send it
             self._directory.record_push_outcome(push, None, pushed=False)
             return
-        self._send(push, payload(waiting[0].notification, domain), subscriptions)
+        self._send(due, payload(waiting[0].notification, domain), subscriptions)
 
-    def _send(self, push: PendingPush, content: bytes, subscriptions: Sequence[PushSubscription]) -> None:
+    def _send(self, due: DuePush, content: bytes, subscriptions: Sequence[PushSubscription]) -> None:
+        push = due.push
         ttl_seconds = max(0, push.expires_at - self._clock.steady.now()) // 1000
 
         def send(one: PushSubscription) -> tuple[PushSubscription, Sent]:
@@ -118,7 +122,10 @@ class Pushes:
                 self._directory.remove_push_subscription(one.user, one.id)
             return one, sent
 
-        self._record_outcome(push, map_concurrently(send, subscriptions))
+        results = map_concurrently(send, subscriptions)
+        if any(sent.outcome == "accepted" for _, sent in results):
+            self._outcomes.record(due.user, Received([push.id], None, self._clock.steady.now()), "pushed")
+        self._record_outcome(push, results)
 
     def _record_outcome(self, push: PendingPush, results: Sequence[tuple[PushSubscription, Sent]]) -> None:
         """Store the outcome of an attempt. Here it is known whether a notification was pushed, and whether it may still be."""

@@ -8,7 +8,7 @@ from msgspec import UNSET
 from pyramid.response import Response
 
 from ..errors import WrongValue
-from ..messages import MAX_ENTRIES, NewNotifications, NotifyAnswer, PresencePage
+from ..messages import MAX_ENTRIES, FollowedNotification, NewNotifications, NotifyAnswer, PresencePage
 from ..request import Request
 from . import cornice_service
 from .validators import Body, appservice, no_body, paging
@@ -61,3 +61,9 @@ def cancel_notification(request: Request) -> Response:
     validated = request.validated
     request.services.notifications.cancel(validated["application"], validated["puid"], request.matchdict["notification"])
     return Response(status=204)
+
+
+@sent_notification.get(validators=(appservice,))
+def get_notification(request: Request) -> FollowedNotification:
+    """Return what became of a notification."""
+    return FollowedNotification.of(*request.services.outcomes.find(request.validated["application"], request.matchdict["notification"]))

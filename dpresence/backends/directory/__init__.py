@@ -17,6 +17,7 @@ from .applications import ApplicationStore
 from .grants import GrantStore
 from .known_devices import KnownDeviceStore
 from .looks import LookStore
+from .outcomes import OutcomeStore
 from .pairings import PairedDevice, PairingStore
 from .provider_logouts import ProviderLogoutStore
 from .pushes import PushStore
@@ -50,6 +51,7 @@ class Directory(
     GrantStore,
     PushStore,
     LookStore,
+    OutcomeStore,
     ScheduleStore,
     WebhookStore,
 ):
@@ -91,7 +93,7 @@ class Directory(
     @abstractmethod
     def sweep(self) -> int:
         """Delete all rows that have expired: sessions, tickets, pairings, device credentials, used assertions, logouts
-        of providers, retired keys and old attempts of webhooks.
+        of providers, retired keys, outcomes and old attempts of webhooks.
 
         :returns: the number of deleted rows.
         """

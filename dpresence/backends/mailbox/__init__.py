@@ -162,6 +162,13 @@ class Mailbox(Inbox, ControlledMailbox):
         """
 
     @abstractmethod
+    def first_position(self, user: str, puid: str) -> int | None:
+        """Return the position of the oldest notification that is still counted in a queue; None if there is none.
+
+        What was stored with a lower one and has not expired has been dropped, unless the user has received it while shown as reachable.
+        """
+
+    @abstractmethod
     def discard_received(self, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
         """Discard notifications that a user has received; return how many of them were undelivered.
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, LargeBinary, Table, UniqueConstraint, false
 
 from .columns import Text, metadata, part_of, partial_index
+from .outcome_tables import followed, outcomes
 from .webhook_tables import webhook_attempts, webhooks
 
 __all__ = [
-    "Text", "accounts", "api_keys", "application_icons", "application_looks", "applications", "device_credentials", "grant_looks",
-    "grants", "inbox", "known_devices", "metadata", "notification_names", "notifications", "outbox", "pairings", "provider_logouts",
-    "push_subscriptions", "pushes", "received_unseen", "service", "sessions", "tickets", "used_assertions", "webhook_attempts",
-    "webhooks",
+    "Text", "accounts", "api_keys", "application_icons", "application_looks", "applications", "device_credentials", "followed",
+    "grant_looks", "grants", "inbox", "known_devices", "metadata", "notification_names", "notifications", "outbox", "outcomes", "pairings",
+    "provider_logouts", "push_subscriptions", "pushes", "received_unseen", "service", "sessions", "tickets", "used_assertions",
+    "webhook_attempts", "webhooks",
 ]  # fmt: skip
 
 service = Table(

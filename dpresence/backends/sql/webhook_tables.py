@@ -26,6 +26,7 @@ webhooks = Table(
     # the process that sends its messages, until leased_until by the clock of the store
     Column("sender", Text, nullable=False, server_default=""),
     Column("leased_until", BigInteger, nullable=False, server_default="0", index=True),
+    Column("told", BigInteger, nullable=False, server_default="0"),
     Index(None, "sender", "leased_until"),
 )
 

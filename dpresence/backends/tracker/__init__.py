@@ -19,7 +19,7 @@ __all__ = ["DROPPED_SECONDS", "Connected", "Listener", "Lost", "Published", "Sta
 
 Topic = Literal[
     "feed", "mail", "inbox", "grants", "account", "ticket", "device", "replaced",
-    "logout", "application", "changes", "missed", "forgotten", "damaged",
+    "logout", "outcomes", "application", "changes", "missed", "forgotten", "damaged",
 ]  # fmt: skip
 """Topic of a signal; docs/architecture.md describes all of them. The tracker itself sends these:
 

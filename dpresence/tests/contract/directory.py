@@ -16,6 +16,7 @@ from .directory_logouts import LogoutContract
 from .directory_looks import LooksContract
 from .directory_operator import OperatorContract
 from .directory_outbox import OutboxContract
+from .directory_outcomes import OutcomesContract
 from .directory_pairings import PairingContract
 from .directory_people import AccountContract, SessionContract
 from .directory_pushes import PushContract
@@ -39,6 +40,7 @@ class DirectoryContract(
     ApplicationContract,
     GrantContract,
     LooksContract,
+    OutcomesContract,
     OutboxContract,
     ScheduleContract,
     OperatorContract,

@@ -25,6 +25,7 @@ from dpresence.model import (
     Session,
     Ticket,
 )
+from dpresence.model.outcomes import NewFollowed
 from dpresence.model.webhooks import Webhook, WebhookAttempt
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
@@ -130,6 +131,20 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "set_hours": lambda it: it.set_hours("jane", None),
     "due": lambda it: it.due(10),
     "make_due_changes": lambda it: it.make_due_changes(["jane"]),
+    "follow": lambda it: it.follow("app-1", [NewFollowed("o-1", "puid-1", 60_000, True)], 1000),
+    "unfollow": lambda it: it.unfollow("app-1", ["o-1"]),
+    "place_followed": lambda it: it.place_followed("app-1", {"o-1": 1}),
+    "hold_outcome": lambda it: it.hold_outcome("jane", ["puid-1"], ["o-1"], "delivered", NOW, 1000),
+    "held_outcomes": lambda it: it.held_outcomes("app-1", "", 10),
+    "tell_outcomes": lambda it: it.tell_outcomes("app-1", {"o-1": ["delivered"]}),
+    "revoke_outcomes": lambda it: it.revoke_outcomes("app-1", ["puid-1"]),
+    "outcomes": lambda it: it.outcomes("app-1", 0, 10),
+    "followed": lambda it: it.followed("app-1", "o-1"),
+    "followed_waiting": lambda it: it.followed_waiting("puid-1", 10),
+    "outcomes_due": lambda it: it.outcomes_due(),
+    "claim_outcomes": lambda it: it.claim_outcomes(10, 1000),
+    "postpone_outcomes": lambda it: it.postpone_outcomes({"o-1": 1000}),
+    "trim_outcomes": lambda it: it.trim_outcomes("app-1", 10),
     "webhook": lambda it: it.webhook("app-1"),
     "put_webhook": lambda it: it.put_webhook(Webhook("app-1", "", "", "", NOW), "", None),
     "change_webhook": lambda it: it.change_webhook("app-1", {"cursor": ""}),

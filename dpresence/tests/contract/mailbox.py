@@ -69,6 +69,7 @@ CALLS: dict[str, Callable[[Mailbox], Any]] = {
     "pending": lambda it: it.pending("jane", 0, 10),
     "undelivered_ids": lambda it: it.undelivered_ids("jane", ["a"]),
     "waiting": lambda it: it.waiting("jane", "puid-of-app-1", SHOWN_NOW),
+    "first_position": lambda it: it.first_position("jane", "puid-of-app-1"),
     "discard_received": lambda it: it.discard_received("jane", ["a"], (), NOW),
     "cancel": lambda it: it.cancel("jane", "puid-of-app-1", "a"),
     "purge": lambda it: it.purge("jane"),
@@ -214,6 +215,16 @@ class MailboxContract:
         assert push(backend, "d", limit=3) == [3]
         assert kept(backend) == ["a", "c", "d"]
         assert backend.discarded == {"expired": 1, "dropped": 0}
+
+    def test_the_first_position_is_that_of_the_oldest_that_the_application_sees_as_waiting(self, backend):
+        assert backend.first_position("jane", "puid-of-app-1") is None
+        places = [each.position for each in backend.push([one(name) for name in "abc"], 100)]
+        assert backend.first_position("jane", "puid-of-app-1") == places[0]
+        settle(backend, "jane", ["a"], unseen=None)
+        assert backend.first_position("jane", "puid-of-app-1") == places[0], "received while the user is shown as offline"
+        settle(backend, "jane", ["b"])
+        push(backend, "d", limit=2)
+        assert backend.first_position("jane", "puid-of-app-1") == places[2], "a was dropped"
 
     def test_a_hundred_are_pushed_in_one_go(self, backend):
         assert push(backend, *[one(f"n{n}", f"user-{n % 10}") for n in range(100)]) == [1 + n // 10 for n in range(100)]

@@ -68,7 +68,7 @@ def test_a_reply_has_no_id_when_none_was_sent(world: World) -> None:
         ({"email": ANN, "status": "online", "ack": 1}, 107, "ack: true or false"),
         ({"email": ANN, "status": "online", "id": 1.5}, 107, "id: a string of up to 64 characters, or an integer"),
         ({"email": ANN, "status": "online", "id": "x" * 65}, 107, "id: a string of up to 64 characters, or an integer"),
-        ({"action": "dance"}, 108, "action: is not known here; ack, read, or none for an update"),
+        ({"action": "dance"}, 108, "action: is not known here; ack, read, shown, opened, or none for an update"),
         ({"action": 5}, 107, "action: one of the actions of this channel, as text"),
         ({"action": "ack"}, 108, "notifications: is missing"),
         ({"action": "ack", "notifications": "n"}, 107, "notifications: a list of notification ids"),

@@ -162,6 +162,23 @@ def sizes_later(scene: Scene) -> Iterator[list[int]]:
     yield [answer["queue_size"] for answer in scene.notify(1)]
 
 
+def outcomes(scene: Scene) -> list[Any]:
+    """See what becomes of notifications while the device acknowledges whatever it gets, times to live end, and the queue runs full."""
+    services, seen = scene.world.services, list[Any]()
+    ids = [answer["id"] for ttl in (600, 86_400) for answer in scene.notify(2, ttl=ttl, outcome=True)]
+    for seconds, more in ((3, 0), (700, 0), (60, 120)):
+        scene.acknowledge()
+        scene.world.clock.advance(seconds)
+        if more:
+            scene.notify(60), scene.notify(60)
+        scene.world.settle()
+        services.outcomes.run()
+        scene.world.settle()
+        told = services.outcomes.read(scene.app.id, 0)
+        seen.append(sorted((ids.index(each.id), each.outcome, scene.get(f"notifications/{each.id}")["state"]) for each in told))
+    return seen
+
+
 def work(scene: Scene) -> list[str]:
     """Return which methods of the backends are called until a notification is answered."""
     calls: list[str] = []
@@ -198,6 +215,7 @@ SURFACES: dict[str, Callable[[Scene], Any]] = {
     "`delivered`": lambda scene: [answer["delivered"] for answer in scene.notify(3)],
     "`queue_size`": lambda scene: [list(sizes(scene)), list(sizes_later(scene))],
     "`ttl` 0": lambda scene: scene.notify(2, ttl=0),
+    "[outcomes](#outcomes)": outcomes,
     "work before the answer": work,
 }
 SEEN_IN_GRACE = ("updates", "`GET .../presence`: status and `at`", "snapshot: entries and order", "`GET .../now`", "work before the answer")

@@ -31,7 +31,7 @@ from dpresence.settings import ProviderSettings
 from dpresence.tests.push_service import key_file
 from dpresence.tests.support import WITH_TOKEN, FakeConnection, text_of
 from dpresence.tests.web.support import AUDIENCE, App, Browser, World
-from dpresence.tests.web.wire_feeds import feed, heartbeat, webhooks
+from dpresence.tests.web.wire_feeds import feed, heartbeat, outcomes, webhooks
 
 RECORDED = Path(__file__).with_name("wire_bytes.txt")
 ANN, BOB, DEV = "ann@example.org", "bob@example.org", "dev@example.org"
@@ -126,6 +126,7 @@ def test_the_bytes_of_every_body_and_frame_are_those_recorded(recorder: Recorder
     pairing(recorder, ann)
     feed(recorder, app)
     webhooks(recorder, app)
+    outcomes(recorder, app)
     (tmp_path / RECORDED.name).write_text("\n".join([*recorder.lines, ""]), encoding="utf-8")  # replaces the file if the change is meant
     assert recorder.lines == recorded()
 

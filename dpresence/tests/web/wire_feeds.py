@@ -51,3 +51,18 @@ def webhooks(recorder: Any, app: App) -> None:
     app.owner("DELETE", path)
     for _, body in world.proof.posted:
         recorder.add(KINDS[json.loads(body)["type"]], body)
+
+
+def outcomes(recorder: Any, app: App) -> None:
+    """Record the frame of outcomes, and the answer about one notification."""
+    world: World = recorder.world
+    channel: Any = world.service_channel(app)
+    channel.receive({"action": "auth", "key": app.key, "outcomes": ""})
+    world.settle()
+    [sent] = world.notify(app, {"puid": world.grant(CARL, app), "message": "Your move", "outcome": True})
+    world.services.outcomes.end(app.id, [sent["id"]], "expired")
+    world.settle()
+    recorder.add("OutcomeFrame", channel.raw[-1])
+    recorder.call(
+        "FollowedNotification", world.browser(), "GET", f"/myapps/{app.id}/notifications/{sent['id']}", Authorization=f"Bearer {app.key}"
+    )

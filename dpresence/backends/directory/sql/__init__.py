@@ -20,6 +20,7 @@ from .applications import SqlApplications
 from .grants import SqlGrants
 from .known_devices import SqlKnownDevices
 from .looks import SqlLooks, sweep_looks
+from .outcomes import SqlOutcomes, sweep_outcomes
 from .pairings import SqlPairings
 from .provider_logouts import SqlProviderLogouts
 from .pushes import SqlPushes
@@ -43,6 +44,7 @@ class SqlDirectory(
     SqlGrants,
     SqlPushes,
     SqlLooks,
+    SqlOutcomes,
     SqlSchedule,
     SqlWebhooks,
     Directory,
@@ -112,7 +114,7 @@ class SqlDirectory(
         deleted += ATTEMPTS.delete(connection, tables.webhook_attempts.c.at <= now - ATTEMPTS_MS)
         for table in (tables.used_assertions, tables.provider_logouts, tables.push_subscriptions, tables.pushes):
             deleted += connection.execute(delete(table).where(table.c.expires_at <= now)).rowcount
-        return deleted + sweep_looks(connection, now)
+        return deleted + sweep_looks(connection, now) + sweep_outcomes(connection, now)
 
     def close(self) -> None:
         self.database.close()

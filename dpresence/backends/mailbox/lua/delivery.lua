@@ -102,6 +102,12 @@ function operations.waiting(user, puid, shown_until)
   return left and size - call('ZCOUNT', key(queues.RECEIVED, puid), '-inf', '(' .. number(shown_until)) or TIDY_FIRST
 end
 
+-- Return the position of the oldest notification that a queue counts.
+function operations.first_position(puid)
+  local first = call('ZRANGE', key('queue', puid), 0, 0, 'WITHSCORES')
+  return first[2] and tonumber(first[2]) or 0
+end
+
 function operations.puids(user, ids)
   local found = {}
   for _, facts in ipairs(call('HMGET', key('facts', user), unpack(ids))) do

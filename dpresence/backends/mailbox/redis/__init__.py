@@ -145,6 +145,9 @@ class RedisMailbox(RedisInbox, Mailbox):
         count, last = self._call("count_undelivered", (), f"{after.user} {after.puid}", min(limit, MAX_PER_OPERATION))
         return count, Queue(*last.split(" ")) if last else None
 
+    def first_position(self, user: str, puid: str) -> int | None:
+        return self._call("first_position", (user,), puid) or None
+
     def discard_received(self, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
         hidden = None if unseen is None else set(unseen)
         return sum(self._call("discard_received", (user,), user, some, self._hidden(user, some, hidden), at) for some in slices(ids))
@@ -223,7 +226,8 @@ def _weight(operation: Operation) -> int:
         return 2 * cast("int", arguments[2])
     if name in ("tidy", "purge_queues"):
         return MAX_PER_OPERATION + len(arguments[0])
-    return {"ping": 1, "waiting": _TIDY_WEIGHT, "unread": _TIDY_WEIGHT, "cancel": _PUSH_WEIGHT}.get(name, MAX_PER_OPERATION)
+    light = {"ping": 1, "first_position": 1, "waiting": _TIDY_WEIGHT, "unread": _TIDY_WEIGHT, "cancel": _PUSH_WEIGHT}
+    return light.get(name, MAX_PER_OPERATION)
 
 
 def _text(record: Record) -> str:

@@ -124,6 +124,14 @@ class SqlMailbox(SqlInbox, SqlControl, Mailbox):
         found = connection.execute(part).all()
         return len(found), Queue(found[-1][0], str(found[-1][1])) if len(found) == limit else None
 
+    @reading()
+    def first_position(self, connection: Connection, user: str, puid: str) -> int | None:
+        now = self.database.now(connection)
+        lowest = (
+            select(func.min(each.c.position)).where(each.c.user == user, each.c.puid == puid, each.c.expires_at > now) for each in _BOTH
+        )
+        return min((position for query in lowest if (position := connection.scalar(query)) is not None), default=None)
+
     @transaction()
     def discard_received(self, connection: Connection, user: str, ids: Sequence[str], unseen: Collection[str] | None, at: int) -> int:
         named = (table.c.user == user, table.c.id.in_(ids))

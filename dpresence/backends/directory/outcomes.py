@@ -1,0 +1,86 @@
+"""The part of the directory that stores outcomes of notifications."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+
+from ...model.outcomes import Followed, NewFollowed, NotificationOutcome, Told
+
+DAY_MS = 86_400_000
+"""Milliseconds for which outcomes are stored, and a notification after its end."""
+
+
+class OutcomeStore(ABC):
+    """Outcomes; a part of ``Directory``. An outcome is *held* until its application may be told it, then it is *told*: added to a log of
+    the application, whose positions grow in the order in which its entries become readable.
+    """
+
+    @abstractmethod
+    def follow(self, appid: str, new: Sequence[NewFollowed], check_ms: int) -> None:
+        """Store notifications whose outcomes are recorded; they are due after ``check_ms``, or when they expire."""
+
+    @abstractmethod
+    def unfollow(self, appid: str, ids: Sequence[str]) -> None:
+        """Delete notifications that are not to be stored."""
+
+    @abstractmethod
+    def place_followed(self, appid: str, positions: Mapping[str, int]) -> None:
+        """Store the positions in the mailbox, by id."""
+
+    @abstractmethod
+    def hold_outcome(
+        self, user: str, puids: Collection[str], ids: Sequence[str], outcome: NotificationOutcome, at: int, check_ms: int
+    ) -> Sequence[Followed]:
+        """Hold an outcome of those notifications of some PUIDs that have not ended, or that were delivered if it may follow that.
+
+        :param user: the user who has the PUIDs.
+        :param at: when it happened, by the clock of the feed.
+        :returns: those notifications, which are due after ``check_ms``.
+        """
+
+    @abstractmethod
+    def held_outcomes(self, appid: str, after: str, limit: int) -> Sequence[Followed]:
+        """Return up to ``limit`` notifications with held outcomes, in order of their ids, after an id."""
+
+    @abstractmethod
+    def tell_outcomes(self, appid: str, told: Mapping[str, Sequence[NotificationOutcome]]) -> int:
+        """Add outcomes to the log, by the id of the notification, without those that may not follow earlier ones; return how many.
+
+        What is told is held no more, and neither is what may not follow it.
+        """
+
+    @abstractmethod
+    def revoke_outcomes(self, appid: str, puids: Collection[str]) -> int:
+        """Delete everything that was told of some PUIDs, and tell ``revoked`` of their notifications that have not ended."""
+
+    @abstractmethod
+    def outcomes(self, appid: str, after: int, limit: int) -> Sequence[Told]:
+        """Return up to ``limit`` outcomes after a position; all that are stored if the position is after the last one."""
+
+    @abstractmethod
+    def followed(self, appid: str, id_: str) -> tuple[Followed, Sequence[Told]] | None:
+        """Return a notification and the outcomes that were told of it."""
+
+    @abstractmethod
+    def followed_waiting(self, puid: str, limit: int) -> Sequence[Followed]:
+        """Return up to ``limit`` notifications of a PUID that have not ended, those sent first first."""
+
+    @abstractmethod
+    def outcomes_due(self) -> bool:
+        """Return whether a notification is due."""
+
+    @abstractmethod
+    def claim_outcomes(self, limit: int, lease_ms: int) -> tuple[Sequence[Followed], int]:
+        """Return up to ``limit`` notifications that are due, and the time. They are due again after ``lease_ms``.
+
+        Those that ended a day ago are deleted.
+        """
+
+    @abstractmethod
+    def postpone_outcomes(self, delays_ms: Mapping[str, int]) -> None:
+        """Make notifications due after some milliseconds, by id, or when they expire if that is earlier."""
+
+    @abstractmethod
+    def trim_outcomes(self, appid: str, most: int) -> None:
+        """Delete the oldest notifications and outcomes of an application, so that ``most`` of each remain."""

@@ -1,0 +1,196 @@
+"""Outcomes of notifications in an SQL database."""
+# ruff: noqa: D102 - the abstract base documents each method
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, case, delete, func, insert, select, tuple_, update
+
+from ....model.outcomes import ENDS, Followed, NewFollowed, NotificationOutcome, Told, may_follow
+from ...sql.engine import Database
+from ...sql.locks import lock_names
+from ...sql.outcome_tables import followed as table
+from ...sql.outcome_tables import outcomes as log
+from ...sql.rows import Rows
+from ...sql.statements import Statement
+from ...sql.transactions import nondurable, reading, transaction
+from ..outcomes import DAY_MS, OutcomeStore
+
+FOLLOWED = Rows(table, Followed)
+TOLD = Rows(log, Told)
+_DUE = Statement(select(table.c.id).where(table.c.due_at <= bindparam("now")).limit(1))
+_CHANGED = ("held", "held_at", "ended_at", "due_at")
+_STORE = update(table).where(table.c.id == bindparam("name")).values({name: bindparam(f"new_{name}") for name in _CHANGED})
+_PLACE = update(table).where(table.c.id == bindparam("name")).values(position=bindparam("place"))
+
+
+def _postpone() -> Any:
+    due = bindparam("due", type_=BigInteger)
+    last = case((table.c.ended_at.is_(None), table.c.expires_at), else_=table.c.ended_at + DAY_MS)
+    return update(table).where(table.c.id == bindparam("name")).values(due_at=case((last < due, last), else_=due))
+
+
+_POSTPONE = _postpone()
+
+
+class SqlOutcomes(OutcomeStore):
+    """See ``OutcomeStore``. A lock for each application makes positions grow in the order of the commits."""
+
+    database: Database
+
+    @transaction()
+    def follow(self, connection: Connection, appid: str, new: Sequence[NewFollowed], check_ms: int) -> None:
+        now = self.database.now(connection)
+        rows = [Followed(one.id, appid, one.puid, one.shown, now, now + one.ttl_ms, due_at=now + min(one.ttl_ms, check_ms)) for one in new]
+        connection.execute(insert(table), [asdict(row) for row in rows])
+
+    @nondurable()
+    def unfollow(self, connection: Connection, appid: str, ids: Sequence[str]) -> None:
+        FOLLOWED.delete(connection, table.c.id.in_(ids), table.c.appid == appid)
+
+    @nondurable()
+    def place_followed(self, connection: Connection, appid: str, positions: Mapping[str, int]) -> None:
+        connection.execute(_PLACE, [{"name": id_, "place": position} for id_, position in sorted(positions.items())])
+
+    @transaction()
+    def hold_outcome(
+        self,
+        connection: Connection,
+        user: str,
+        puids: Collection[str],
+        ids: Sequence[str],
+        outcome: NotificationOutcome,
+        at: int,
+        check_ms: int,
+    ) -> Sequence[Followed]:
+        named = (table.c.id.in_(sorted(ids)), table.c.puid.in_(sorted(puids)))
+        found = FOLLOWED.all(connection, *named, order_by=table.c.id, for_update=True)
+        told = _told(connection, [row.id for row in found if row.ended_at is not None])
+        rows = [row for row in found if row.ended_at is None or may_follow(told[row.id], outcome)]
+        due_at = self.database.now(connection) + check_ms
+        values = [
+            {"held": f"{row.held} {outcome}".strip(), "held_at": at, "ended_at": row.ended_at, "due_at": due_at}
+            for row in rows
+            if outcome not in row.held.split()
+        ]
+        _change(connection, [row.id for row in rows if outcome not in row.held.split()], values)
+        return FOLLOWED.all(connection, table.c.id.in_([row.id for row in rows]), order_by=table.c.id)
+
+    @reading()
+    def held_outcomes(self, connection: Connection, appid: str, after: str, limit: int) -> Sequence[Followed]:
+        held = (table.c.appid == appid, table.c.held_at.is_not(None), table.c.id > after)
+        return FOLLOWED.all(connection, *held, order_by=table.c.id, limit=limit)
+
+    @transaction()
+    def tell_outcomes(self, connection: Connection, appid: str, told: Mapping[str, Sequence[NotificationOutcome]]) -> int:
+        lock_names(connection, "outcomes", [appid])
+        rows = FOLLOWED.all(connection, table.c.id.in_(sorted(told)), table.c.appid == appid, order_by=table.c.id, for_update=True)
+        earlier = _told(connection, [row.id for row in rows])
+        by_id = {row.id: row for row in rows}
+        pairs = [(by_id[id_], outcome) for id_, outcomes in told.items() if id_ in by_id for outcome in outcomes]
+        return self._tell(connection, rows, pairs, earlier)
+
+    def _tell(
+        self,
+        connection: Connection,
+        rows: Sequence[Followed],
+        pairs: Iterable[tuple[Followed, NotificationOutcome]],
+        earlier: dict[str, list[str]],
+    ) -> int:
+        """Add outcomes of locked rows to the log in their order.
+
+        :param earlier: what was told of each of them; this adds to it.
+        """
+        now, new = self.database.now(connection), []
+        for row, outcome in pairs:
+            if may_follow(earlier[row.id], outcome):
+                earlier[row.id].append(outcome)
+                new.append({"appid": row.appid, "id": row.id, "puid": row.puid, "outcome": outcome, "at": now // 1000 * 1000})
+        if new:
+            connection.execute(insert(log), new)
+        _change(connection, [row.id for row in rows], [_after(row, earlier[row.id], now) for row in rows])
+        return len(new)
+
+    @transaction(erasing=True)
+    def revoke_outcomes(self, connection: Connection, appid: str, puids: Collection[str]) -> int:
+        lock_names(connection, "outcomes", [appid])
+        mine = (table.c.puid.in_(sorted(puids)), table.c.appid == appid)
+        TOLD.delete(connection, log.c.puid.in_(sorted(puids)), log.c.appid == appid, log.c.outcome != "revoked")
+        rows = FOLLOWED.all(connection, *mine, table.c.ended_at.is_(None), order_by=table.c.id, for_update=True)
+        return self._tell(connection, rows, [(row, "revoked") for row in rows], {row.id: [] for row in rows})
+
+    @reading()
+    def outcomes(self, connection: Connection, appid: str, after: int, limit: int) -> Sequence[Told]:
+        last = connection.scalar(select(func.max(log.c.position)).where(log.c.appid == appid)) or 0
+        if last == after:
+            return []
+        start = after if after < last else 0
+        return TOLD.all(connection, log.c.appid == appid, log.c.position > start, order_by=log.c.position, limit=limit)
+
+    @reading()
+    def followed(self, connection: Connection, appid: str, id_: str) -> tuple[Followed, Sequence[Told]] | None:
+        row = FOLLOWED.find(connection, table.c.id == id_, table.c.appid == appid)
+        return None if row is None else (row, TOLD.all(connection, log.c.id == id_, order_by=log.c.position))
+
+    @reading()
+    def followed_waiting(self, connection: Connection, puid: str, limit: int) -> Sequence[Followed]:
+        waiting = (table.c.puid == puid, table.c.ended_at.is_(None))
+        return FOLLOWED.all(connection, *waiting, order_by=(table.c.sent_at, table.c.id), limit=limit)
+
+    @reading(single=True)
+    def outcomes_due(self, connection: Connection) -> bool:
+        return bool(_DUE.rows(connection, now=self.database.now(connection)))
+
+    @nondurable()
+    def claim_outcomes(self, connection: Connection, limit: int, lease_ms: int) -> tuple[Sequence[Followed], int]:
+        now = self.database.now(connection)
+        query = FOLLOWED.query.where(table.c.due_at <= now).order_by(table.c.due_at, table.c.id).limit(limit)
+        due = [Followed(*row) for row in connection.execute(query.with_for_update(skip_locked=True))]
+        over = {row.id for row in due if row.ended_at is not None and row.ended_at + DAY_MS <= now}
+        FOLLOWED.delete(connection, table.c.id.in_(over))
+        waiting = [row for row in due if row.id not in over]
+        connection.execute(update(table).where(table.c.id.in_([row.id for row in waiting])).values(due_at=now + lease_ms))
+        return waiting, now
+
+    @nondurable()
+    def postpone_outcomes(self, connection: Connection, delays_ms: Mapping[str, int]) -> None:
+        now = self.database.now(connection)
+        connection.execute(_POSTPONE, [{"name": id_, "due": now + delay_ms} for id_, delay_ms in sorted(delays_ms.items())])
+
+    @transaction()
+    def trim_outcomes(self, connection: Connection, appid: str, most: int) -> None:
+        lock_names(connection, "outcomes", [appid])
+        for each, key in ((table, (table.c.sent_at, table.c.id)), (log, (log.c.position,))):
+            newest = select(*key).where(each.c.appid == appid).order_by(*(column.desc() for column in key)).offset(most).limit(1)
+            if first := connection.execute(newest).first():
+                connection.execute(delete(each).where(each.c.appid == appid, tuple_(*key) <= tuple_(*first)))
+
+
+def sweep_outcomes(connection: Connection, now: int) -> int:
+    """Delete outcomes that were told a day ago; return how many."""
+    return TOLD.delete(connection, log.c.at <= now - DAY_MS)
+
+
+def _told(connection: Connection, ids: Sequence[str]) -> dict[str, list[str]]:
+    told: dict[str, list[str]] = {id_: [] for id_ in ids}
+    where: ColumnElement[bool] = log.c.id.in_(ids)
+    for id_, outcome in connection.execute(select(log.c.id, log.c.outcome).where(where).order_by(log.c.position)):
+        told[id_].append(outcome)
+    return told
+
+
+def _after(row: Followed, told: Collection[str], now: int) -> dict[str, Any]:
+    """Return the changed values of a row after some outcomes were told."""
+    ended_at = row.ended_at or (None if ENDS.isdisjoint(told) else now)
+    held = " ".join(outcome for outcome in row.held.split() if may_follow(told, outcome))  # type: ignore[arg-type]
+    due_at = ended_at + DAY_MS if ended_at else row.due_at
+    return {"held": held, "held_at": row.held_at if held else None, "ended_at": ended_at, "due_at": due_at}
+
+
+def _change(connection: Connection, ids: Sequence[str], values: Sequence[dict[str, Any]]) -> None:
+    if ids:
+        rows = zip(ids, values, strict=True)
+        connection.execute(_STORE, [{"name": id_, **{f"new_{name}": value for name, value in each.items()}} for id_, each in rows])

@@ -1,0 +1,76 @@
+"""Outcomes of notifications: frames of both channels, and an answer of REST (docs/protocol.md, sections 3, 5 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Self
+
+from msgspec import Struct
+
+from ..model.outcomes import Followed, NotificationOutcome, NotificationState, Told
+from .base import Frame
+from .fields import NotificationIds
+
+
+class ReportOutcome(Frame, kw_only=True):
+    """A device has shown notifications to its user, or the user has opened them (section 3).
+
+    :param notifications: ids of notifications, which are acknowledged as well.
+    """
+
+    action: Literal["shown", "opened"]
+    notifications: NotificationIds
+
+
+class OutcomeEntry(Struct, gc=False):
+    """What became of a notification (section 5).
+
+    :param at: when the application could first know it: milliseconds since the epoch, whole seconds.
+    """
+
+    id: str
+    puid: str
+    outcome: NotificationOutcome
+    at: int
+
+
+class OutcomeFrame(Struct, gc=False):
+    """A frame of outcomes, 1 to 500 (section 5).
+
+    :param cursor: position after this frame, the ``outcomes`` of a later ``auth``.
+    """
+
+    outcomes: list[OutcomeEntry]
+    cursor: str
+
+    @classmethod
+    def of(cls, told: Sequence[Told]) -> Self:
+        """Return a frame of outcomes, which are one at least."""
+        return cls([OutcomeEntry(each.id, each.puid, each.outcome, each.at) for each in told], str(told[-1].position))
+
+
+class FollowedNotification(Struct):
+    """The answer to ``GET /myapps/<appid>/notifications/<id>`` (section 6).
+
+    :param state: the last outcome; ``waiting`` without one.
+    :param sent: when it was sent, milliseconds since the epoch.
+    """
+
+    id: str
+    puid: str
+    state: NotificationState
+    sent: int
+    outcomes: list[OutcomeEntry]
+
+    @classmethod
+    def of(cls, item: Followed, told: Sequence[Told]) -> Self:
+        """Return a notification with what was told of it."""
+        entries = [OutcomeEntry(each.id, each.puid, each.outcome, each.at) for each in told]
+        return cls(item.id, item.puid, entries[-1].outcome if entries else "waiting", item.sent_at, entries)
+
+
+def position_of(cursor: str | None) -> int | None:
+    """Return the position in a cursor of outcomes: 0 if it is none, None without one."""
+    if cursor is None:
+        return None
+    return int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 19 else 0

@@ -1,0 +1,264 @@
+"""Outcomes of notifications whose sender asked for them (docs/protocol.md, section 5; docs/decisions/0049-outcomes.md).
+
+An outcome that shows that somebody has a device is held until the application may know it: until its feed has shown the user as
+reachable since. Other outcomes are the same whether there is a device or not, and are told at once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ..backends.directory import Directory, OutboxEntry
+from ..backends.mailbox import Mailbox
+from ..backends.tracker import Tracker
+from ..clock import Clock
+from ..errors import BackendUnavailable, NotFound
+from ..model import Application, Grant
+from ..model.outcomes import FOLLOWED_PREFIX, Followed, NewFollowed, NotificationOutcome, Told
+from ..settings import PresenceSettings
+from .accepted_notification import Accepted
+from .coalescer import Coalescer
+from .feeds import shown_until
+from .grants import Grants
+from .scheduling import yield_to_loop
+
+SECONDS = 2.0
+"""Seconds between two checks for notifications that are due."""
+PAGE = 500
+"""Outcomes that are read in one step, and notifications that are checked in one."""
+_LEASE_MS = 30_000
+_FIRST_CHECK_MS, _LAST_CHECK_MS = 60_000, 3_600_000
+"""Milliseconds until a notification is first looked up in the mailbox, and between two later look-ups at most."""
+_HELD_CHECK_MS, _LAST_HELD_CHECK_MS = 2000, 60_000
+"""The same for the question whether what is held may be told."""
+
+
+class Received(NamedTuple):
+    """What devices of a user have received.
+
+    :param unseen: PUIDs whose applications see the user as offline; None for all.
+    :param at: when, by the clock of the feed.
+    """
+
+    ids: Sequence[str]
+    unseen: Collection[str] | None
+    at: int
+
+
+class Outcomes:
+    """Records outcomes, tells them when that is permitted, and finds what became of notifications that left the mailbox silently.
+
+    :param delay: returns the seconds after which to tell what shows that a user came back or was there all the time.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        tracker: Tracker,
+        mailbox: Mailbox,
+        grants: Grants,
+        settings: PresenceSettings,
+        clock: Clock,
+        delay: Callable[[], float],
+    ) -> None:
+        self._directory = directory
+        self._tracker = tracker
+        self._mailbox = mailbox
+        self._grants = grants
+        self._most = settings.feed_entries
+        self._clock = clock
+        self._releases = Coalescer("telling outcomes", self._release, delay)
+        self._queue_checks = Coalescer("a check of a full queue", self._check_queue, delay)
+        self._changed: set[str] = set()  # applications whose outcomes are trimmed by the next sweep
+
+    # -- sending
+
+    def follow(self, appid: str, accepted: Iterable[Accepted], least_ms: int) -> None:
+        """Record the outcomes of notifications, which are stored in the mailbox after this call.
+
+        :param least_ms: time after which one that is not stored expires, milliseconds.
+        """
+        new = [NewFollowed(each.notification.id, each.grant.puid, max(each.ttl_ms, least_ms), each.shown_now) for each in accepted]
+        self._directory.follow(appid, new, _FIRST_CHECK_MS)
+        self._changed.add(appid)
+
+    def place(self, appid: str, accepted: Iterable[Accepted]) -> None:
+        """Record the positions in the mailbox of notifications that are followed, and follow those no more that repeat others."""
+        stored = list(accepted)
+        if positions := {each.notification.id: each.position for each in stored if each.position and not each.repeated}:
+            self._directory.place_followed(appid, positions)
+        if repeating := [each.notification.id for each in stored if each.repeated]:
+            self._directory.unfollow(appid, repeating)
+
+    def check_full(self, grant: Grant) -> None:
+        """Tell which notifications a full queue has dropped, after a delay. Does not block."""
+        self._queue_checks.request(f"{grant.user} {grant.puid}")
+
+    # -- recording
+
+    def received(self, user: str, ids: Sequence[str]) -> Received:
+        """Return what a user has received just now."""
+        return Received(ids, self._unseen(user), self._clock.steady.now())
+
+    def _unseen(self, user: str) -> Collection[str] | None:
+        """Return the PUIDs whose applications see a user as offline; None for all, also if the status cannot be determined."""
+        try:
+            sent, grants = self._tracker.sent_status(user), self._grants.of(user).grants
+            if sent == "offline":
+                return None
+            # a change that is postponed for other applications may have made the user look offline to this one
+            status = self._tracker.status(user) if any(grant.shows == "reachable" for grant in grants) else sent
+            return [grant.puid for grant in grants if "offline" in (grant.shown(sent), grant.shown(status))]
+        except BackendUnavailable:
+            return None
+
+    def record(self, user: str, received: Received, outcome: NotificationOutcome) -> None:
+        """Record an outcome that a device of a user reports: it is told, or held. Call it before the notification leaves the mailbox."""
+        ids = [id_ for id_ in received.ids if id_.startswith(FOLLOWED_PREFIX)]
+        if not ids:
+            return
+        puids = [grant.puid for grant in self._grants.of(user).grants]
+        for start in range(0, len(ids), PAGE):
+            some = ids[start : start + PAGE]
+            place = {id_: index for index, id_ in enumerate(some)}
+            held = self._directory.hold_outcome(user, puids, some, outcome, received.at, _HELD_CHECK_MS)
+            self._tell_seen(sorted(held, key=lambda each: place[each.id]), received.unseen)
+
+    def _tell_seen(self, held: Iterable[Followed], unseen: Collection[str] | None) -> None:
+        """Tell at once what was sent to a user who was and is shown as reachable, and the rest after a delay if it may be told then."""
+        at_once: defaultdict[str, dict[str, list[NotificationOutcome]]] = defaultdict(dict)
+        for each in held:
+            if unseen is None or each.puid in unseen or not each.shown:
+                self._releases.request(each.appid)
+            elif each.held:
+                at_once[each.appid][each.id] = _held(each)
+        for appid, told in at_once.items():
+            self._tell(appid, told)
+
+    def end(self, appid: str, ids: Iterable[str], outcome: NotificationOutcome) -> None:
+        """Record how notifications of an application ended that do not wait any more. Ids that are not followed are ignored.
+
+        What is held is not told any more: a device may have received what looks as if it had waited until now.
+        """
+        told = {id_: [outcome] for id_ in ids if id_.startswith(FOLLOWED_PREFIX)}
+        if told:
+            self._tell(appid, told)
+
+    def _tell(self, appid: str, told: Mapping[str, Sequence[NotificationOutcome]]) -> None:
+        if self._directory.tell_outcomes(appid, told):
+            self._signal(appid)
+
+    def _signal(self, appid: str) -> None:
+        self._changed.add(appid)
+        self._tracker.signal("outcomes", appid)
+
+    def cancel(self, appid: str, puid: str, id_: str) -> None:
+        """Record that a sender has cancelled a notification to a PUID."""
+        if id_.startswith(FOLLOWED_PREFIX) and (found := self._directory.followed(appid, id_)) and found[0].puid == puid:
+            self.end(appid, [id_], "cancelled")
+
+    def revoke(self, entries: Sequence[OutboxEntry]) -> None:
+        """Tell applications which notifications ended with their grants, and delete what they were told of them before."""
+        for entry in entries:
+            if self._directory.revoke_outcomes(entry.appid, [entry.detail]):
+                self._signal(entry.appid)
+
+    # -- telling what was held
+
+    def _release(self, appid: str) -> None:
+        after = ""
+        while held := self._directory.held_outcomes(appid, after, PAGE):
+            self._release_some(appid, held)
+            after = held[-1].id
+            yield_to_loop()
+
+    def _release_some(self, appid: str, held: Sequence[Followed]) -> set[str]:
+        """Tell what may be told by now; return the ids of these notifications."""
+        puids = list({each.puid for each in held})
+        grants, view = self._directory.grants_by_puid(appid, puids), self._tracker.latest(appid, puids)
+        now = self._clock.steady.now()
+        told = {
+            each.id: _held(each)
+            for each in held
+            if each.puid in grants and (each.held_at or 0) < shown_until(grants[each.puid], view.get(each.puid), now)
+        }
+        if told:
+            self._tell(appid, told)
+        return set(told)
+
+    # -- what left the mailbox silently
+
+    def run(self) -> None:
+        """Check the notifications that are due."""
+        while self._directory.outcomes_due():
+            due, now = self._directory.claim_outcomes(PAGE, _LEASE_MS)
+            by_application: defaultdict[str, list[Followed]] = defaultdict(list)
+            for each in due:
+                by_application[each.appid].append(each)
+            for appid, some in by_application.items():
+                self._check(appid, some, now)
+            if len(due) < PAGE:
+                return
+            yield_to_loop()
+
+    def _check(self, appid: str, due: Sequence[Followed], now: int) -> None:
+        told = self._release_some(appid, [each for each in due if each.held])
+        left = [each for each in due if each.id not in told]
+        expired = [each for each in left if each.ended_at is None and each.expires_at <= now]
+        waiting = [each for each in left if each.ended_at is None and each.expires_at > now]
+        self.end(appid, [each.id for each in expired], "expired")
+        grants = self._directory.grants_by_puid(appid, list({each.puid for each in waiting}))
+        for puid in {each.puid for each in waiting} & grants.keys():
+            self._end_dropped(grants[puid], [each for each in waiting if each.puid == puid])
+        ended = [each for each in left if each.ended_at is not None]  # with something held that follows a delivery
+        self._directory.postpone_outcomes({each.id: _until_next_check(each, now) for each in waiting + ended})
+
+    def _check_queue(self, queue: str) -> None:
+        user, _, puid = queue.partition(" ")
+        followed = self._directory.followed_waiting(puid, PAGE)
+        if followed:
+            appid = followed[0].appid
+            told = self._release_some(appid, [each for each in followed if each.held])
+            left = [each for each in followed if each.id not in told]
+            self._end_dropped(Grant(appid, puid, user, granted_at=0, since=0), left)
+
+    def _end_dropped(self, grant: Grant, followed: Sequence[Followed]) -> None:
+        """Tell which notifications of a queue were dropped: those before the oldest that it counts."""
+        first = self._mailbox.first_position(grant.user, grant.puid)
+        dropped = [each.id for each in followed if each.position is not None and (first is None or each.position < first)]
+        self.end(grant.appid, dropped, "dropped")
+
+    # -- reading
+
+    def read(self, appid: str, after: int, limit: int = PAGE) -> Sequence[Told]:
+        """Return the outcomes of an application after a position."""
+        return self._directory.outcomes(appid, after, limit)
+
+    def find(self, application: Application, id_: str) -> tuple[Followed, Sequence[Told]]:
+        """Return a notification of an application and what was told of it.
+
+        :raises NotFound: it is unknown, nobody asked for its outcomes, or it ended a day ago.
+        """
+        found = self._directory.followed(application.id, id_)
+        if found is None:
+            raise NotFound()
+        return found
+
+    def sweep(self) -> None:
+        """Delete what exceeds the limit of each application."""
+        for appid in list(self._changed):
+            self._directory.trim_outcomes(appid, self._most)
+            self._changed.discard(appid)
+
+
+def _held(each: Followed) -> list[NotificationOutcome]:
+    return each.held.split()  # type: ignore[return-value]
+
+
+def _until_next_check(each: Followed, now: int) -> int:
+    """Return the milliseconds until the next check: the longer, the longer the notification has waited."""
+    if each.held_at is not None:
+        return max(_HELD_CHECK_MS, min(now - each.held_at, _LAST_HELD_CHECK_MS))
+    return max(_FIRST_CHECK_MS, min(now - each.sent_at, _LAST_CHECK_MS))

@@ -1,0 +1,120 @@
+"""Contract of every directory for outcomes of notifications. A part of the contract of its own; see ``directory``."""
+
+from __future__ import annotations
+
+import pytest
+
+from dpresence.model.outcomes import NewFollowed
+
+from .directory_values import NOW, application, at_once
+
+HOUR_MS = 3_600_000
+
+
+def claimed(backend):
+    return [each.id for each in backend.claim_outcomes(10, 60_000)[0]]
+
+
+class OutcomesContract:
+    @pytest.fixture
+    def appid(self, backend, jane):
+        """Return an application that follows two notifications, ``a`` and ``b``, of one PUID."""
+        appid = application(backend, jane).id
+        backend.follow(appid, [NewFollowed(id_, "p1", HOUR_MS, shown=id_ == "a") for id_ in "ab"], 60_000)
+        return appid
+
+    def told(self, backend, appid, after=0):
+        return [(each.id, each.outcome) for each in backend.outcomes(appid, after, 100)]
+
+    def test_what_is_told_is_read_in_order_after_a_position(self, backend, appid):
+        assert backend.tell_outcomes(appid, {"b": ["pushed"]}) == 1
+        first = backend.outcomes(appid, 0, 1)[0]
+        assert backend.tell_outcomes(appid, {"a": ["delivered", "opened"], "b": ["delivered"]}) == 3
+        assert self.told(backend, appid, first.position) == [("a", "delivered"), ("a", "opened"), ("b", "delivered")]
+        assert first.puid == "p1" and first.at % 1000 == 0
+        last = backend.outcomes(appid, 0, 100)[-1].position
+        assert backend.outcomes(appid, last, 100) == []
+        assert len(backend.outcomes(appid, last + 1, 100)) == 4, "a position of a later state of the database is none"
+
+    def test_an_outcome_is_told_once_and_none_follows_an_end_except_of_a_delivery(self, backend, appid):
+        assert backend.tell_outcomes(appid, {"a": ["opened", "delivered"], "b": ["expired"]}) == 2
+        assert backend.tell_outcomes(appid, {"a": ["delivered", "expired", "pushed"], "b": ["delivered", "shown", "expired"]}) == 0
+        assert backend.tell_outcomes(appid, {"a": ["shown", "opened"]}) == 2
+        assert self.told(backend, appid) == [("a", "delivered"), ("b", "expired"), ("a", "shown"), ("a", "opened")]
+
+    def test_a_notification_that_is_not_followed_or_of_another_application_has_no_outcomes(self, backend, appid, jane):
+        assert backend.tell_outcomes("other", {"a": ["delivered"]}) == 0 and backend.tell_outcomes(appid, {"z": ["delivered"]}) == 0
+        assert backend.followed("other", "a") is None and backend.followed(appid, "z") is None
+
+    def test_what_is_held_is_told_in_its_order(self, backend, appid):
+        assert [each.id for each in backend.hold_outcome("jane", ["p1"], ["a", "b", "z"], "delivered", NOW, 1000)] == ["a", "b"]
+        backend.hold_outcome("jane", ["p1"], ["b"], "opened", NOW + 5, 1000)
+        backend.hold_outcome("jane", ["p1"], ["b"], "delivered", NOW + 9, 1000)
+        assert self.told(backend, appid) == []
+        assert [(each.id, each.held, each.held_at) for each in backend.held_outcomes(appid, "", 10)] == [
+            ("a", "delivered", NOW),
+            ("b", "delivered opened", NOW + 5),
+        ]
+        assert [each.id for each in backend.held_outcomes(appid, "a", 10)] == ["b"]
+        backend.tell_outcomes(appid, {"b": ["delivered", "opened"]})
+        assert [each.id for each in backend.held_outcomes(appid, "", 10)] == ["a"]
+
+    def test_another_user_holds_nothing(self, backend, appid):
+        assert list(backend.hold_outcome("joe", ["p2"], ["a"], "delivered", NOW, 1000)) == []
+        assert list(backend.held_outcomes(appid, "", 10)) == []
+
+    def test_what_is_held_is_dropped_when_the_notification_has_another_end(self, backend, appid):
+        backend.hold_outcome("jane", ["p1"], ["a"], "delivered", NOW, 1000)
+        backend.tell_outcomes(appid, {"a": ["expired"]})
+        assert list(backend.held_outcomes(appid, "", 10)) == []
+        assert list(backend.hold_outcome("jane", ["p1"], ["a"], "delivered", NOW, 1000)) == []
+
+    def test_a_revoke_deletes_what_was_told_and_ends_the_rest(self, backend, appid):
+        backend.tell_outcomes(appid, {"a": ["delivered"], "b": ["pushed"]})
+        assert backend.revoke_outcomes(appid, ["p1"]) == 1
+        assert backend.revoke_outcomes(appid, ["p1"]) == 0
+        assert self.told(backend, appid) == [("b", "revoked")]
+
+    def test_a_notification_can_be_looked_up_with_what_was_told(self, backend, appid):
+        backend.place_followed(appid, {"a": 7})
+        backend.tell_outcomes(appid, {"a": ["delivered"]})
+        found, told = backend.followed(appid, "a")
+        assert (found.puid, found.position, found.shown, [each.outcome for each in told]) == ("p1", 7, True, ["delivered"])
+        assert [each.id for each in backend.followed_waiting("p1", 10)] == ["b"]
+
+    def test_a_notification_is_claimed_when_it_is_due_and_by_one_process(self, backend, appid):
+        assert not backend.outcomes_due() and claimed(backend) == []
+        backend.postpone_outcomes({"a": 0, "b": 0})
+        assert backend.outcomes_due()
+        assert sorted(id_ for some in at_once(*[lambda: claimed(backend)] * 3) for id_ in some) == ["a", "b"]
+        assert claimed(backend) == []
+
+    def test_a_notification_is_due_when_it_expires(self, backend, appid):
+        backend.follow(appid, [NewFollowed("c", "p1", 0, shown=False)], 60_000)
+        assert claimed(backend) == ["c"]
+        backend.postpone_outcomes({"c": 60_000})
+        assert claimed(backend) == ["c"]
+
+    def test_the_newest_remain(self, backend, appid):
+        for number in range(4):
+            backend.follow(appid, [NewFollowed(f"c{number}", "p2", HOUR_MS, shown=True)], 60_000)
+            backend.tell_outcomes(appid, {f"c{number}": ["delivered"]})
+        backend.trim_outcomes(appid, 2)
+        assert self.told(backend, appid) == [("c2", "delivered"), ("c3", "delivered")]
+        assert [backend.followed(appid, id_) is not None for id_ in ("a", "c1", "c2", "c3")] == [False, False, True, True]
+
+    def test_parallel_outcomes_are_read_without_a_gap(self, backend, appid):
+        ids = [f"d{number}" for number in range(8)]
+        backend.follow(appid, [NewFollowed(id_, "p3", HOUR_MS, shown=True) for id_ in ids], 60_000)
+        seen, position = set(), 0
+
+        def read():
+            nonlocal position
+            for each in backend.outcomes(appid, position, 100):
+                seen.add(each.id)
+                position = max(position, each.position)
+
+        tells = [lambda id_=id_: backend.tell_outcomes(appid, {id_: ["delivered"]}) for id_ in ids]
+        at_once(*[step for tell in tells for step in (tell, read)])
+        read()
+        assert sorted(seen) == ids
