@@ -278,10 +278,8 @@ def _long_length(buffer: bytearray, start: int) -> int:
 
 
 def _control(opcode: int, payload: bytes) -> Event:
-    if opcode == PING:
-        return Ping(payload)
-    if opcode == PONG:
-        return Pong(payload)
+    if opcode in (PING, PONG):
+        return Ping(payload) if opcode == PING else Pong(payload)
     if not payload:
         return Close(NO_CODE, "")
     code = int.from_bytes(payload[:2], "big")

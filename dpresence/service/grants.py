@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import islice
 from math import ceil
 from typing import Any, TypeVar
 
@@ -19,69 +18,17 @@ from ..backends.tracker import StaleGrants, Tracker
 from ..clock import Clock
 from ..errors import BackendUnavailable, DomainNotValidated, NotActive, NotFound, SlowDown, WrongValue
 from ..model import Application, Grant, GrantSet
+from .grant_cache import GrantCache
 from .outbox import Outbox
 from .scheduling import call_together
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_MAX_USERS = 100_000
 _ENTRIES = 200
 """Number of entries of an account's outbox that are searched."""
 _LOADS = 3
 """Attempts of a tracker call, each with newly loaded grants, before the tracker's revision is considered wrong."""
-
-
-class _Cache:
-    """Cache of grants by user. A load during which the user is invalidated is not stored."""
-
-    def __init__(self, directory: Directory) -> None:
-        self._directory = directory
-        self._grants: dict[str, GrantSet] = {}  # oldest first; an ordered dict takes 90 bytes more for each user
-        self._loading: dict[str, object] = {}
-        self.get = self._grants.get  # not a method that calls it: each update needs it twice
-
-    def load(self, user: str) -> GrantSet:
-        while True:
-            token = self._loading.setdefault(user, object())  # shared by concurrent loads; an invalidation removes it
-            try:
-                grants = self._directory.grants_of_user(user)
-            finally:
-                valid = self._loading.get(user) is token
-                if valid:
-                    del self._loading[user]
-            if valid:
-                self._store(user, grants)
-                return grants
-            if user in self._grants:  # a concurrent load has stored them
-                return self._grants[user]
-
-    def load_all(self, users: Collection[str]) -> None:
-        """Load the grants of some users in one call."""
-        tokens = {user: self._loading.setdefault(user, object()) for user in users}
-        try:
-            found = self._directory.grants_of_users(users)
-        finally:
-            valid = [user for user, token in tokens.items() if self._loading.get(user) is token]
-            for user in valid:
-                del self._loading[user]
-        for user in valid:
-            self._store(user, found[user])
-
-    def _store(self, user: str, grants: GrantSet) -> None:
-        """Store grants. A full cache discards its oldest tenth at once: finding the first key of a dict again and again is slow."""
-        if user not in self._grants and len(self._grants) >= _MAX_USERS:
-            for oldest in list(islice(self._grants, _MAX_USERS // 10)):
-                del self._grants[oldest]
-        self._grants[user] = grants
-
-    def invalidate(self, user: str) -> None:
-        self._grants.pop(user, None)
-        self._loading.pop(user, None)
-
-    def clear(self) -> None:
-        self._grants.clear()
-        self._loading.clear()
 
 
 class Grants:
@@ -96,7 +43,7 @@ class Grants:
         self._mailbox = mailbox
         self._outbox = outbox
         self._clock = clock
-        self._cache = _Cache(directory)
+        self._cache = GrantCache(directory)
         self.cached = self._cache.get
 
     def invalidate(self, user: str) -> None:

@@ -8,7 +8,7 @@ import gevent
 import pytest
 
 from dpresence.model import Grant, GrantSet
-from dpresence.service.grants import _Cache
+from dpresence.service.grant_cache import GrantCache
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
 
@@ -34,7 +34,7 @@ def directory() -> SlowDirectory:
 
 @pytest.fixture
 def cache(directory: SlowDirectory) -> Any:
-    return _Cache(directory)  # type: ignore[arg-type]
+    return GrantCache(directory)  # type: ignore[arg-type]
 
 
 def load(cache: Any, count: int) -> list[Any]:
@@ -77,7 +77,7 @@ def test_a_newer_load_stands(cache: Any, directory: SlowDirectory) -> None:
 
 
 def test_a_full_cache_discards_the_oldest_tenth(cache: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dpresence.service.grants._MAX_USERS", 20)
+    monkeypatch.setattr("dpresence.service.grant_cache._MAX_USERS", 20)
     users = [f"user-{n}" for n in range(21)]
     for user in users:
         cache.load(user)
