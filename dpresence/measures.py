@@ -58,6 +58,11 @@ class StoreMeasures:
         """Word for the state of the store, "" if it is not known."""
         return ""
 
+    @property
+    def server(self) -> str:
+        """Name of its server, "" if there is only one of the store."""
+        return ""
+
     def counts(self) -> dict[str, float]:
         """Return the counts."""
         found: dict[str, float] = {f"backend_errors {self.store}": self.errors}

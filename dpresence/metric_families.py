@@ -162,10 +162,17 @@ FAMILIES = (
     Family(
         "redis_state",
         "gauge",
-        "1 for the present state of Redis, as some process sees it: ok, unreachable, no_primary (the Sentinels name none), replica, full, "
-        "refuses_writes (disk, or too few replicas), loading, denied, failing.",
+        "Number of servers of Redis in this state, as some process sees it: ok, unreachable, no_primary (the Sentinels name none), "
+        "replica, full, refuses_writes (disk, or too few replicas), loading, denied, failing.",
         ("state",),
         "max",
+    ),
+    Family(
+        "redis_server_up",
+        "gauge",
+        "1 if the server of redis.urls is in the state ok for every process, else 0; by host, port and database.",
+        ("server",),
+        "min",
     ),
     Family("redis_switches", "counter", "Connections to another Redis, after a restart or a failover; each process counts.", initial=((),)),
     Family("redis_resets", "counter", "Processes that found that Redis had lost acknowledged writes or all data.", initial=((),)),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..clock import Clock
 from ..errors import BackendUnavailable, SettingError
 from ..settings import Settings
+from ..settings.allowed import redis_name
 from . import partitions
 from .directory import Directory
 from .mailbox import InboxLimits, Mailbox
@@ -38,6 +39,10 @@ class Backends:
         measures = (*self.tracker.measures, self.mailbox.measures)
         states = [each.state for each in measures if each is not None and each.state]
         return next((state for state in states if state != "ok"), states[0] if states else "")
+
+    def redis_servers(self) -> dict[str, str]:
+        """Return the state of each Redis server of the tracker by its name; empty if there is only one."""
+        return {measures.server: measures.state for measures in self.tracker.measures if measures.server}
 
     def close(self) -> None:
         """Release the resources of all backends. No method may be called afterwards."""
@@ -194,7 +199,7 @@ def open_redis(settings: Settings) -> ConnectionFactory:
     """
     from .redis.connections import ConnectionFactory
 
-    return ConnectionFactory(settings.redis)
+    return ConnectionFactory(settings.redis, redis_name(settings.redis.url) if settings.redis.urls else "")
 
 
 def _redis_tracker(settings: Settings, clock: Clock, directory: Directory, server: ConnectionFactory | None) -> Tracker:

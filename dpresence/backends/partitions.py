@@ -85,5 +85,6 @@ def _servers(redis: RedisSettings, server: ConnectionFactory | None) -> Mapping[
     """
     from .redis.connections import ConnectionFactory
 
-    found = {redis_name(each.url): ConnectionFactory(each) for each in redis.servers()}
+    names = [redis_name(each.url) for each in redis.servers()]
+    found = {name: ConnectionFactory(each, name if redis.urls else "") for name, each in zip(names, redis.servers(), strict=True)}
     return found if server is None else {**found, redis_name(redis.url): server}

@@ -22,7 +22,10 @@ def get_heartbeat(request: Request) -> Heartbeat:
     reachable = registry.backends.ping()
     request.response.status_int = 200 if all(reachable.values()) else 503
     providers = {name: client.reached for name, client in registry.clients.providers.items()}
-    return Heartbeat(**reachable, redis=registry.backends.redis_state() or UNSET, providers=providers or UNSET)
+    servers = registry.backends.redis_servers()
+    return Heartbeat(
+        **reachable, redis=registry.backends.redis_state() or UNSET, redis_servers=servers or UNSET, providers=providers or UNSET
+    )
 
 
 @lbheartbeat.get()

@@ -33,16 +33,17 @@ _FILES = {"ca_file": "ssl_ca_certs", "cert_file": "ssl_certfile", "key_file": "s
 class ConnectionFactory:
     """Creates connections to the primary. They are cooperative if ``socket`` is patched or is gevent's.
 
+    :param name: name of the server in the log and the metrics, "" if it is the only one.
     :ivar generation: raised when every connection should be replaced, because another server has become the primary.
     :ivar sentinels: None without ``redis.sentinels``.
     :ivar is_watched: whether a client follows the Sentinels.
     :raises SettingError: the URL or a certificate is invalid; names the setting.
     """
 
-    def __init__(self, settings: RedisSettings) -> None:
+    def __init__(self, settings: RedisSettings, name: str = "") -> None:
         self.seconds = settings.timeout_seconds
         self.prefix = settings.prefix
-        self.state = ServerState()
+        self.state = ServerState(name=name)
         self.generation = 0
         self.is_watched = False
         self._url = settings.url

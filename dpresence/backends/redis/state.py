@@ -68,13 +68,15 @@ def state_of(error: Exception) -> str:
 class ServerState:
     """The state of the server, with its changes in the log.
 
+    :param name: name of the server in the log and the metrics, "" if it is the only one.
     :ivar current: one of ``STATES``.
     :ivar switches: number of times that another server was connected to, after a restart or a failover.
     :ivar resets: number of times that the server had lost data that this process knew of.
     :ivar errors: number of errors of the driver.
     """
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic, name: str = "") -> None:
+        self.name = name
         self.current = OK
         self.switches = self.resets = self.errors = 0
         self._monotonic = monotonic
@@ -94,7 +96,7 @@ class ServerState:
             self._since, self._announced = now, False
         if now - self._logged.get(state, -LOG_SECONDS) >= (LOG_AGAIN_SECONDS if was_ok else LOG_SECONDS):
             self._logged[state], self._announced = now, True
-            log.warning("redis: %s: %s; this Redis %s", type(error).__name__, text, STATES[state])
+            log.warning("redis%s: %s: %s; this Redis %s", self._suffix, type(error).__name__, text, STATES[state])
 
     def answered(self, wrote: bool) -> None:
         """Record that calls have succeeded.
@@ -104,7 +106,11 @@ class ServerState:
         if self.current != OK and (wrote or self.current not in REFUSING):
             self.current = OK
             if self._announced:
-                log.info("redis: available again after %.1f s", self._monotonic() - self._since)
+                log.info("redis%s: available again after %.1f s", self._suffix, self._monotonic() - self._since)
+
+    @property
+    def _suffix(self) -> str:
+        return f" {self.name}" if self.name else ""
 
 
 class RedisMeasures(StoreMeasures):
@@ -123,6 +129,11 @@ class RedisMeasures(StoreMeasures):
         """The state of the server."""
         return self._server.current
 
+    @property
+    def server(self) -> str:
+        """The name of the server."""
+        return self._server.name
+
     def counts(self) -> dict[str, float]:
         """Return the counts."""
         found = super().counts()
@@ -133,5 +144,7 @@ class RedisMeasures(StoreMeasures):
 
     def gauges(self) -> dict[str, float]:
         """Return the present values."""
-        states = {} if self._shared else {f"redis_state {state}": float(state == self.state) for state in STATES}
-        return super().gauges() | states
+        if self._shared:
+            return super().gauges()
+        up = {f"redis_server_up {self.server}": float(self.state == OK)} if self.server else {}
+        return super().gauges() | up | {f"redis_state {state}": float(state == self.state) for state in STATES}

@@ -40,6 +40,7 @@ def test_partitions_are_spread_over_the_servers_in_turn(settings, redis_server, 
     assert isinstance(backends.tracker, PartitionedTracker)
     assert backends.ping() == {"directory": True, "tracker": True, "mailbox": True}
     assert backends.redis_state() == "ok"
+    assert backends.redis_servers() == {redis_name(server.url): "ok" for server in (redis_server, second)}
     for some in users_of(1, 4):
         backends.tracker.connect(some[0], "phone", "c1", "online", GrantSet(0, ()), 20, 0)
     found = [[key.decode() for key in sorted(server.client.keys("dpresence:*")) if b":user:" in key] for server in (redis_server, second)]
@@ -48,6 +49,25 @@ def test_partitions_are_spread_over_the_servers_in_turn(settings, redis_server, 
         ["dpresence:{1}t:", "dpresence:{3}t:"],
     ]
     backends.close()
+
+
+def test_the_server_that_is_away_is_named(settings, second, caplog):
+    backends = load(settings, FakeClock())
+    second.kill()
+    try:
+        assert backends.ping() == {"directory": True, "tracker": False, "mailbox": True}
+        assert backends.redis_servers()[redis_name(second.url)] == backends.redis_state() == "unreachable"
+        gauges = {
+            key: value for measures in (*backends.tracker.measures, backends.mailbox.measures) for key, value in measures.gauges().items()
+        }
+        assert {key: value for key, value in gauges.items() if "redis_server_up" in key} == {
+            f"redis_server_up {redis_name(settings.redis.url)}": 1.0,
+            f"redis_server_up {redis_name(second.url)}": 0.0,
+        }
+        assert any(line.startswith(f"redis {redis_name(second.url)}: ConnectionError") for line in caplog.messages)
+    finally:
+        backends.close()
+        second.start()
 
 
 def test_another_number_of_partitions_and_a_missing_server_stop_a_start(settings, redis_server, second):
