@@ -3,7 +3,7 @@
 
 import { RetrySchedule, afterClose, retryAfter } from "./device/presence-retry.js";
 import { ClientStopped, Closed, OutcomeUnknown, ProtocolError, Refused } from "./errors.js";
-import { results, toBatch } from "./app-frames.js";
+import { results, toBatch, toObject, toOutcomes } from "./app-frames.js";
 import { NO_UPGRADE } from "./handshake.js";
 
 /** @typedef {import("./errors.js").PresenceError} PresenceError */
@@ -16,6 +16,7 @@ import { NO_UPGRADE } from "./handshake.js";
 /**
  * @typedef {{type: "connect"} | {type: "connected"} | {type: "waiting"} | {type: "disconnect", code: number}
  *   | {type: "send", frame: object} | {type: "deliver", batch: Batch}
+ *   | {type: "outcomes", batch: import("./app-frames.js").OutcomeBatch}
  *   | {type: "answer", number: number, results: Result[] | PresenceError}
  *   | {type: "stopped", error: PresenceError | null}} Output `stopped` without an error: by the program
  */
@@ -37,6 +38,8 @@ export class AppCore {
   #key;
   /** @type {string | null} */
   #cursor = null;
+  /** @type {string | null} */
+  #outcomes = null;
   #retries = new RetrySchedule();
   /** @type {Output[]} */
   #outputs = [];
@@ -60,6 +63,11 @@ export class AppCore {
   /** Continue after a stored cursor. @param {string} cursor */
   restore(cursor) {
     this.#cursor = cursor;
+  }
+
+  /** Ask for the outcomes of notifications. @param {string} cursor of the last ones; "" for all that are stored */
+  follow(cursor) {
+    this.#outcomes = cursor;
   }
 
   /** Return the new outputs, in order. */
@@ -93,7 +101,7 @@ export class AppCore {
     if (this.phase !== "connecting") return;
     this.phase = "signing in";
     this.deadline = now + ANSWER_SECONDS * 1000;
-    const since = this.#cursor === null ? {} : { since: this.#cursor };
+    const since = { ...(this.#cursor !== null && { since: this.#cursor }), ...(this.#outcomes !== null && { outcomes: this.#outcomes }) };
     this.#put({ type: "send", frame: { action: "auth", key: this.#key, id: "auth", ...since } });
   }
 
@@ -174,6 +182,7 @@ export class AppCore {
   #frame(frame, now) {
     if ("updates" in frame) this.#deliver(toBatch(frame.updates, frame.cursor, this.#replaying ? "replay" : "update"));
     else if ("snapshot" in frame) this.#snapshot(frame);
+    else if ("outcomes" in frame) this.#deliverOutcomes(toOutcomes(frame));
     else if (frame.id === "auth") this.#authenticated(frame, now);
     else if (frame.id === "ping") this.#ponged();
     else if (this.#requests.has(frame.id)) this.#answered(frame);
@@ -192,6 +201,12 @@ export class AppCore {
   #deliver(batch) {
     this.#cursor = batch.cursor;
     this.#put({ type: "deliver", batch });
+  }
+
+  /** @param {import("./app-frames.js").OutcomeBatch} batch */
+  #deliverOutcomes(batch) {
+    this.#outcomes = batch.cursor;
+    this.#put({ type: "outcomes", batch });
   }
 
   /** @param {Record<string, any>} frame @param {number} now */
@@ -270,17 +285,4 @@ export class AppCore {
   #put(output) {
     this.#outputs.push(output);
   }
-}
-
-/** @param {unknown} data @returns {Record<string, any>} */
-function toObject(data) {
-  if (typeof data !== "string") throw new ProtocolError("a binary message");
-  let frame;
-  try {
-    frame = JSON.parse(data);
-  } catch {
-    throw new ProtocolError("not JSON");
-  }
-  if (typeof frame !== "object" || frame === null || Array.isArray(frame)) throw new ProtocolError("not a JSON object");
-  return frame;
 }

@@ -12,6 +12,15 @@ import { ProtocolError, Refused } from "./errors.js";
  * @property {boolean} delivered true: the user is shown as reachable, and it was sent to a device. False allows no conclusion
  */
 /** @typedef {Delivery | Refused} Result */
+/**
+ * What became of a notification that was sent with `outcome`.
+ * @typedef {object} Outcome
+ * @property {string} id id of the notification, as in its Delivery
+ * @property {string} puid
+ * @property {string} outcome `pushed`, `delivered`, `shown`, `opened`, `expired`, `dropped`, `replaced`, `cancelled` or `revoked`
+ * @property {number} at when the application could first know it, in milliseconds since the epoch
+ */
+/** @typedef {{outcomes: Outcome[], cursor: string}} OutcomeBatch */
 
 /**
  * Return the updates of a frame, or the entries of a part of a snapshot.
@@ -36,6 +45,21 @@ function toUpdate(entry, fixed) {
   return { puid, status, reason, at };
 }
 
+/** Return the outcomes of a frame. @param {Record<string, any>} frame @returns {OutcomeBatch} */
+export function toOutcomes({ outcomes, cursor }) {
+  if (typeof cursor !== "string" || !Array.isArray(outcomes)) throw new ProtocolError("a frame of outcomes is wrong");
+  return { outcomes: outcomes.map(toOutcome), cursor };
+}
+
+/** @param {any} entry @returns {Outcome} */
+function toOutcome(entry) {
+  const { id, puid, outcome, at } = entry ?? {};
+  if ([id, puid, outcome].some((text) => typeof text !== "string") || !Number.isInteger(at)) {
+    throw new ProtocolError("an entry of outcomes is incomplete or wrong");
+  }
+  return { id, puid, outcome, at };
+}
+
 /**
  * Return the results of an answer to notifications.
  * @param {any} entries
@@ -51,4 +75,17 @@ export function results(entries, count) {
     const { puid, id, queue_size: queueSize, delivered } = entry;
     return { puid, id, queueSize, delivered };
   });
+}
+
+/** Return the object in a message. @param {unknown} data @returns {Record<string, any>} */
+export function toObject(data) {
+  if (typeof data !== "string") throw new ProtocolError("a binary message");
+  let frame;
+  try {
+    frame = JSON.parse(data);
+  } catch {
+    throw new ProtocolError("not JSON");
+  }
+  if (typeof frame !== "object" || frame === null || Array.isArray(frame)) throw new ProtocolError("not a JSON object");
+  return frame;
 }

@@ -5,43 +5,18 @@ import { PresenceError, Refused } from "./errors.js";
 import { Fallback, openWebSocket } from "./device/presence-transport.js";
 import { Feed } from "./feed.js";
 import { NO_UPGRADE, askService } from "./handshake.js";
+import { call } from "./rest.js";
 import { Table } from "./table.js";
 
 /** @typedef {import("./table.js").Change} Change */
-/** @typedef {import("./table.js").Stored} Stored */
 /** @typedef {import("./app-core.js").Output} Output */
 /** @typedef {import("./app-frames.js").Delivery} Delivery */
 /** @typedef {import("./app-frames.js").Result} Result */
-/**
- * Keeps the table and its cursor together, from one run of the program to the next.
- * @typedef {object} Store
- * @property {() => Promise<Stored | null>} load
- * @property {(stored: Stored) => Promise<void>} save
- */
-/**
- * @typedef {object} AppServiceOptions
- * @property {string} url base URL of the service, such as `https://presence.example.org`
- * @property {string} appid
- * @property {string} key API key
- * @property {Store} [store] without one, each run begins with a snapshot
- * @property {typeof WebSocket} [WebSocket] for Node 20, which has none unless it runs with `--experimental-websocket`
- */
-/**
- * @typedef {object} NotificationOptions
- * @property {string} [action] "", a word, or a URL on the application's domain
- * @property {string} [source] a name; the application's own when omitted
- * @property {number} [ttl] seconds that it may wait, 0 to 2592000; a day when omitted
- * @property {string} [topic] it replaces the one of this topic that waits for the user: 1 to 32 of `A-Z a-z 0-9 _ -`
- * @property {string} [idempotency] a key: sent again to the user with it within a day, it is the same notification
- * @property {"very-low" | "low" | "normal" | "high"} [urgency] `very-low` and `low` are not pushed
- */
-/** @typedef {{puid: string, message?: string} & NotificationOptions} OutgoingNotification */
-/**
- * `waiting`: the client tries again at `retryAt` (milliseconds since the epoch). `stopped` without an error: by the program.
- * @typedef {{state: "connecting"} | {state: "connected"} | {state: "waiting", reason: string, retryAt: number}
- *   | {state: "stopped", error: PresenceError | null}} AppState
- */
-/** @typedef {{change: CustomEvent<Change>, current: Event, state: CustomEvent<AppState>}} AppServiceEvents */
+/** @typedef {import("./app-types.js").AppServiceEvents} AppServiceEvents */
+/** @typedef {import("./app-types.js").AppServiceOptions} AppServiceOptions */
+/** @typedef {import("./app-types.js").AppState} AppState */
+/** @typedef {import("./app-types.js").NotificationOptions} NotificationOptions */
+/** @typedef {import("./app-types.js").OutgoingNotification} OutgoingNotification */
 
 const SAVE_MS = 1000; // the table is stored at most this often
 const TypedEvents = /** @type {{new(): import("./device/presence-events.js").TypedEventTarget<AppServiceEvents>}} */ (
@@ -52,8 +27,8 @@ export const MAX_NOTIFICATIONS = 100; // in one frame
 /**
  * One channel of an application. It reconnects until it is stopped, or until the service refuses it for good.
  *
- * Events: `change` (detail: Change) for each change of the table, `current` when the table has become current, and `state` (detail:
- * AppState).
+ * Events: `change` (detail: Change) for each change of the table, `current` when the table has become current, `state` (detail:
+ * AppState), and with the option `outcomes` also `outcome` (detail: Outcome).
  */
 export class AppService extends TypedEvents {
   /** The present status of every user who granted the application access. */
@@ -110,6 +85,7 @@ export class AppService extends TypedEvents {
       this.table = new Table(stored);
       core.restore(stored.cursor);
     }
+    if (this.#options.outcomes) core.follow(this.table.outcomes);
     core.start(performance.now());
     this.#carryOut();
   }
@@ -149,6 +125,17 @@ export class AppService extends TypedEvents {
     });
     this.#carryOut();
     return answered;
+  }
+
+  /**
+   * Cancel a notification, so that it is not delivered any more. It makes no difference whether it was delivered before.
+   * @param {{puid: string, id: string}} delivery the answer to `notify`
+   * @throws {Refused} 110 after the grant was revoked
+   * @throws {NotConnected} the service does not answer
+   */
+  async cancel({ puid, id }) {
+    const path = `/notifications/${encodeURIComponent(id)}?puid=${encodeURIComponent(puid)}`;
+    await call(this.#url.href, "DELETE", path, `Bearer ${this.#options.key}`);
   }
 
   /** Yield each change of the table from now on, until the client stops; throw the error that stopped it. */
@@ -205,6 +192,7 @@ export class AppService extends TypedEvents {
   #do(output, core) {
     if (output.type === "send") this.#socket?.send(JSON.stringify(output.frame));
     else if (output.type === "deliver") this.#deliver(output.batch);
+    else if (output.type === "outcomes") this.#deliverOutcomes(output.batch);
     else if (output.type === "answer") this.#answer(output.number, output.results);
     else if (output.type === "connect") this.#connect();
     else if (output.type === "disconnect") this.#disconnect(output.code);
@@ -220,6 +208,17 @@ export class AppService extends TypedEvents {
       this.#current = true;
       this.dispatchEvent(new Event("current"));
     }
+    this.#saveSoon();
+  }
+
+  /** Dispatch first, then move the cursor: what a listener did not get before a crash comes again. @param {import("./app-frames.js").OutcomeBatch} batch */
+  #deliverOutcomes({ outcomes, cursor }) {
+    for (const detail of outcomes) this.dispatchEvent(new CustomEvent("outcome", { detail }));
+    this.table.outcomes = cursor;
+    this.#saveSoon();
+  }
+
+  #saveSoon() {
     if (this.#options.store) this.#saving ??= new Promise((resolve) => setTimeout(resolve, SAVE_MS)).then(() => this.#save());
   }
 

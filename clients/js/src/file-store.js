@@ -7,7 +7,7 @@ import { StoreError } from "./errors.js";
 
 const MODE = 0o600; // the PUIDs are private data of their users
 
-/** Keeps the table and its cursor together in one JSON file, which is replaced as a whole. */
+/** Keeps the table and its cursors together in one JSON file, which is replaced as a whole. */
 export class FileStore {
   #path;
 
@@ -25,7 +25,7 @@ export class FileStore {
       if (/** @type {{code?: string}} */ (error).code === "ENOENT") return null;
       throw new StoreError(`${this.#path} cannot be read as a stored table: ${/** @type {Error} */ (error).name}; delete it to begin with a snapshot`);
     }
-    const isTable = typeof stored?.cursor === "string" && Array.isArray(stored.table) && stored.table.every(isEntry);
+    const isTable = typeof stored?.cursor === "string" && ["string", "undefined"].includes(typeof stored.outcomes) && Array.isArray(stored.table) && stored.table.every(isEntry);
     if (!isTable) throw new StoreError(`${this.#path} is not a stored table; delete it to begin with a snapshot`);
     return stored;
   }

@@ -19,11 +19,12 @@ export { verifyWebhook, WebhookRefused } from "./webhooks.js";
 /** @typedef {import("./account-types.js").QuietHours} QuietHours */
 /** @typedef {import("./account-types.js").UserInbox} UserInbox */
 /** @typedef {import("./account-types.js").UserStatus} UserStatus */
-/** @typedef {import("./app-service.js").AppServiceOptions} AppServiceOptions */
-/** @typedef {import("./app-service.js").AppState} AppState */
-/** @typedef {import("./app-service.js").OutgoingNotification} OutgoingNotification */
-/** @typedef {import("./app-service.js").Store} Store */
+/** @typedef {import("./app-types.js").AppServiceOptions} AppServiceOptions */
+/** @typedef {import("./app-types.js").AppState} AppState */
+/** @typedef {import("./app-types.js").OutgoingNotification} OutgoingNotification */
+/** @typedef {import("./app-types.js").Store} Store */
 /** @typedef {import("./app-frames.js").Delivery} Delivery */
+/** @typedef {import("./app-frames.js").Outcome} Outcome */
 /** @typedef {import("./table.js").Change} Change */
 /** @typedef {import("./table.js").Entry} Entry */
 /** @typedef {import("./table.js").Stored} Stored */

@@ -22,7 +22,10 @@
  * @typedef {{updates: Update[], cursor: string, origin: Origin, current?: boolean}} Batch `current`: nothing is missing after these, as
  *   after a snapshot and at the end of a replay
  */
-/** @typedef {{cursor: string, table: [puid: string, status: string, at: number][]}} Stored a table and its cursor, as JSON */
+/**
+ * A table and its cursor, as JSON, with the cursor of the outcomes of notifications.
+ * @typedef {{cursor: string, table: [puid: string, status: string, at: number][], outcomes?: string}} Stored
+ */
 
 const MAX_REVOKED = 10000; // remembered, to recognise a repeated `revoked`
 
@@ -34,11 +37,14 @@ export class Table {
   #revoked = new Set();
   /** @type {string | null} */
   #cursor = null;
+  /** Position up to which outcomes of notifications were reported; "" before the first one. */
+  outcomes = "";
 
   /** @param {Stored | null} [stored] */
   constructor(stored) {
     if (!stored) return;
     this.#cursor = stored.cursor;
+    this.outcomes = stored.outcomes ?? "";
     for (const [puid, status, at] of stored.table) this.#entries.set(puid, { status, at });
   }
 
@@ -67,12 +73,13 @@ export class Table {
   }
 
   /**
-   * Return the table and its cursor in the form in which a store keeps them; null before the first snapshot.
+   * Return the table and its cursors in the form in which a store keeps them; null before the first snapshot.
    * @returns {Stored | null}
    */
   toJSON() {
     if (this.#cursor === null) return null;
-    return { cursor: this.#cursor, table: Array.from(this.#entries, ([puid, { status, at }]) => [puid, status, at]) };
+    const table = Array.from(this.#entries, ([puid, { status, at }]) => /** @type {Stored["table"][number]} */ ([puid, status, at]));
+    return { cursor: this.#cursor, table, ...(this.outcomes && { outcomes: this.outcomes }) };
   }
 
   /**

@@ -26,6 +26,7 @@ class Run {
     this.table = new Table(given.cursor ? { cursor: given.cursor, table: entries } : null);
     this.core = new AppCore(given.key);
     if (given.cursor) this.core.restore(given.cursor);
+    if (given.outcomes !== undefined) this.core.follow(given.outcomes);
   }
 
   play(steps) {
@@ -72,6 +73,7 @@ class Run {
       const current = output.batch.current ? { current: true } : {};
       return { changes: changes.map(({ puid, status, reason, at, origin }) => [puid, status, reason, at, origin]), ...current };
     }
+    if (output.type === "outcomes") return { outcomes: output.batch.outcomes.map(({ id, puid, outcome, at }) => [id, puid, outcome, at]) };
     if (output.type === "answer") return { answer: output.number, ...shownResults(output.results) };
     if (output.type === "stopped") return { stopped: output.error ? shownError(output.error) : {} };
     if (output.type === "disconnect") return { disconnect: output.code };

@@ -11,6 +11,7 @@ app.addEventListener("change", ({ detail }) => {
 });
 app.addEventListener("current", () => console.log(app.current ? app.table.size.toFixed() : ""));
 app.addEventListener("state", ({ detail }) => detail.state === "waiting" && console.log(detail.reason, detail.retryAt.toFixed()));
+app.addEventListener("outcome", ({ detail }) => console.log(detail.id, detail.outcome, detail.at.toFixed()));
 // @ts-expect-error there is no such event
 app.addEventListener("changed", () => undefined);
 // @ts-expect-error a key is required
@@ -21,6 +22,7 @@ export async function follow(): Promise<void> {
   for await (const { puid, status } of app) console.log(puid, status, app.table.get(puid)?.at.toFixed());
   const { id, queueSize, delivered } = await app.notify("puid", "Your move", { action: "https://chess.example.org/g/7", ttl: 60 });
   console.log(id, queueSize.toFixed(), delivered === true);
+  await app.cancel(await app.notify("puid", "Your move", { outcome: true }));
   for (const result of await app.notifyMany([{ puid: "p1" }])) console.log(result instanceof Refused ? result.errno.toFixed() : result.id);
 }
 

@@ -52,7 +52,7 @@ from .rest import Rest
 from .stores import FileStore, FileTickets, MemoryStore, MemoryTickets, Store, Tickets
 from .sync import AppService, Device
 from .table import Table
-from .values import Change, Delivery, Entry, Notification, Outgoing
+from .values import Change, Delivery, Entry, Notification, Outcome, Outgoing
 from .webhooks import WebhookRefused, verify_webhook
 
 __all__ = [
@@ -89,6 +89,7 @@ __all__ = [
     "NotConnected",
     "NotFound",
     "Notification",
+    "Outcome",
     "OutcomeUnknown",
     "Outgoing",
     "PairedDevice",

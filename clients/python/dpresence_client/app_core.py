@@ -6,8 +6,8 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Union
 
 from .core import TRANSIENT, Core, Phase
 from .errors import ClientClosed, OutcomeUnknown, PresenceError, ProtocolError, refusal
-from .outputs import Answered, Deliver, Send
-from .values import Batch, Delivery, Update
+from .outputs import Answered, Deliver, DeliverOutcomes, Send
+from .values import Batch, Delivery, Outcome, OutcomeBatch, Update
 
 _AUTH, _PING = "auth", "ping"
 _FULL = 122
@@ -21,13 +21,14 @@ class AppServiceCore(Core):
     :param key: API key of the application.
     :param cursor: position of a stored table; None begins with a snapshot.
     :param random: returns a number from 0 to 1, for the backoff.
+    :param outcomes: cursor of the outcomes of notifications, "" for all that are stored; None to receive none.
     :ivar connections: number of sign-ins so far.
     """
 
-    def __init__(self, key: str, cursor: str | None, random: Callable[[], float]) -> None:
+    def __init__(self, key: str, cursor: str | None, random: Callable[[], float], outcomes: str | None = None) -> None:
         super().__init__(random)
         self._key = key
-        self._cursor = cursor
+        self._cursor, self._outcomes = cursor, outcomes
         self.connections = 0
         self._pages: List[Update] = []  # of an incomplete snapshot
         self._replaying = False
@@ -65,18 +66,24 @@ class AppServiceCore(Core):
         frame = {"action": "auth", "key": self._key, "id": _AUTH}
         if self._cursor is not None:
             frame["since"] = self._cursor
+        if self._outcomes is not None:
+            frame["outcomes"] = self._outcomes
         self._put(Send(frame))
 
     def _frame(self, frame: Dict[str, Any], now: float) -> None:
         if "updates" in frame:
-            self._deliver(_updates(frame["updates"]), frame.get("cursor"), "replay" if self._replaying else "update")
+            self._deliver(_updates(frame["updates"]), _cursor(frame), "replay" if self._replaying else "update")
         elif "snapshot" in frame:
             self._snapshot(frame)
+        elif "outcomes" in frame:
+            batch = OutcomeBatch(_outcomes(frame["outcomes"]), _cursor(frame))
+            self._outcomes = batch.cursor
+            self._put(DeliverOutcomes(batch))
         elif frame.get("id") == _AUTH:
             self._authenticated(frame, now)
         elif frame.get("id") == _PING and self._replaying:  # refused (108) by an older service, which also handles frames in order
             self._replaying = False
-            self._deliver([], self._cursor, "replay", self.connections)
+            self._deliver([], self._cursor or "", "replay", self.connections)
         elif type(frame.get("id")) is int and frame["id"] in self._requests:
             self._answer(frame)
 
@@ -97,11 +104,9 @@ class AppServiceCore(Core):
         self._pages += _updates(frame["snapshot"], "snapshot")
         if frame.get("last"):
             pages, self._pages = self._pages, []
-            self._deliver(pages, frame.get("cursor"), "snapshot", self.connections)
+            self._deliver(pages, _cursor(frame), "snapshot", self.connections)
 
-    def _deliver(self, updates: List[Update], cursor: object, origin: str, completes: int = 0) -> None:
-        if not isinstance(cursor, str):
-            raise ProtocolError("cursor: text is expected")
+    def _deliver(self, updates: List[Update], cursor: str, origin: str, completes: int = 0) -> None:
         self._cursor = cursor
         self._put(Deliver(Batch(updates, cursor, origin, completes)))
 
@@ -127,6 +132,23 @@ class AppServiceCore(Core):
         for number in self._requests:
             self._put(Answered(number, self.error or ClientClosed()))
         self._requests = {}
+
+
+def _cursor(frame: Mapping[str, Any]) -> str:
+    cursor = frame.get("cursor")
+    if not isinstance(cursor, str):
+        raise ProtocolError("cursor: text is expected")
+    return cursor
+
+
+def _outcomes(entries: Any) -> List[Outcome]:
+    try:
+        outcomes = [Outcome(entry["id"], entry["puid"], entry["outcome"], entry["at"]) for entry in entries]
+    except (KeyError, TypeError, IndexError):
+        raise ProtocolError("an entry of outcomes is incomplete") from None
+    if not all(type(one.id) is type(one.puid) is type(one.outcome) is str and type(one.at) is int for one in outcomes):
+        raise ProtocolError("an entry of outcomes has a wrong value")
+    return outcomes
 
 
 def _updates(entries: Any, reason: str = "") -> List[Update]:

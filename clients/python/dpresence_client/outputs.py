@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, NamedTuple, Sequence, Union
 
 from .errors import PresenceError
-from .values import Batch, Delivery, Notification
+from .values import Batch, Delivery, Notification, OutcomeBatch
 
 
 class Connect(NamedTuple):
@@ -52,6 +52,12 @@ class Deliver(NamedTuple):
     batch: Batch
 
 
+class DeliverOutcomes(NamedTuple):
+    """Outcomes of notifications, for the program."""
+
+    batch: OutcomeBatch
+
+
 class Notified(NamedTuple):
     """New notifications; call ``acknowledge`` after they were processed."""
 
@@ -80,4 +86,6 @@ class Stopped(NamedTuple):
     error: PresenceError | None
 
 
-Output = Union[Connect, Disconnect, Send, AskCredentials, SaveTicket, Connected, Deliver, Notified, Unread, Answered, Stopped]
+Output = Union[
+    Connect, Disconnect, Send, AskCredentials, SaveTicket, Connected, Deliver, DeliverOutcomes, Notified, Unread, Answered, Stopped
+]

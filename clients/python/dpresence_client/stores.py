@@ -17,7 +17,7 @@ _VERSION = 1
 
 
 class Store(Protocol):
-    """Keeps a table together with its cursor. Write your own to keep them in a database: both in one transaction."""
+    """Keeps a table together with its cursors. Write your own to keep them in a database: all in one transaction."""
 
     def load(self, appid: str) -> Table | None:
         """Return the stored table of an application; None if there is none.
@@ -26,7 +26,7 @@ class Store(Protocol):
         """
 
     def save(self, appid: str, table: Table) -> None:
-        """Store the entries and the cursor of a table, both or neither."""
+        """Store the entries, ``cursor`` and ``outcomes`` of a table, all or none of them."""
 
 
 class Tickets(Protocol):
@@ -62,7 +62,8 @@ class FileStore:
         try:
             stored = json.loads(text)
             owner = stored["appid"]
-            table = Table({puid: _entry(entry) for puid, entry in stored["table"].items()}, _text(stored["cursor"]))
+            entries = {puid: _entry(entry) for puid, entry in stored["table"].items()}
+            table = Table(entries, _text(stored["cursor"]), _text(stored.get("outcomes", "")))
         except (ValueError, TypeError, KeyError, AttributeError):
             raise StoreError(f"{self._path}: not a table of dpresence-client; remove the file to begin with a snapshot") from None
         if owner != appid:
@@ -74,7 +75,13 @@ class FileStore:
 
         :raises StoreError: the file cannot be written; it is unchanged.
         """
-        stored: Dict[str, Any] = {"version": _VERSION, "appid": appid, "cursor": table.cursor, "table": table.copy()}
+        stored: Dict[str, Any] = {
+            "version": _VERSION,
+            "appid": appid,
+            "cursor": table.cursor,
+            "outcomes": table.outcomes,
+            "table": table.copy(),
+        }
         _replace(self._path, json.dumps(stored, separators=(",", ":")))
 
 

@@ -17,7 +17,7 @@ from .errors import ClientClosed, Refused
 from .loop_thread import LoopThread
 from .stores import Store, Tickets
 from .table import Table
-from .values import Change, Delivery, Notification, Outgoing
+from .values import Change, Delivery, Notification, Outcome, Outgoing
 
 A = TypeVar("A", bound=aio.Client)
 C = TypeVar("C", bound="Client[Any]")
@@ -95,13 +95,14 @@ class AppService(Client[aio.AppService]):
         key: str,
         *,
         store: Store | None = None,
+        on_outcome: Callable[[Outcome], Any] | None = None,
         context: ssl.SSLContext | None = None,
         open_seconds: float = aio.OPEN_SECONDS,
         answer_seconds: float = 30.0,
         save_seconds: float = 1.0,
     ) -> None:
         times = {"open_seconds": open_seconds, "answer_seconds": answer_seconds, "save_seconds": save_seconds}
-        super().__init__(aio.AppService(url, appid, key, store=store, context=context, **times))
+        super().__init__(aio.AppService(url, appid, key, store=store, on_outcome=on_outcome, context=context, **times))
 
     @property
     def table(self) -> Table:
@@ -124,6 +125,9 @@ class AppService(Client[aio.AppService]):
         saver, inbox = self._client.saver, self._inbox()
         while True:
             yield from saver.changes
+            while saver.outcomes:
+                self._client.process(saver.outcomes[0])
+                saver.outcomes.popleft()
             saver.processed()
             saver.save_if_due()
             try:
@@ -151,6 +155,7 @@ class AppService(Client[aio.AppService]):
         topic: str | None = None,
         idempotency: str | None = None,
         urgency: str | None = None,
+        outcome: bool = False,
     ) -> Delivery:
         """Send a notification to one user; see ``Outgoing`` for the values.
 
@@ -158,7 +163,7 @@ class AppService(Client[aio.AppService]):
         :raises NotConnected: there was no connection within ``answer_seconds``. Nothing was sent.
         :raises OutcomeUnknown: the connection ended before the answer. It is not sent again, because it might then come twice.
         """
-        outgoing = Outgoing(puid, message, action, source, ttl, topic, idempotency, urgency)
+        outgoing = Outgoing(puid, message, action, source, ttl, topic, idempotency, urgency, outcome)
         return self._running().call(self._client.notify(**outgoing._asdict()))
 
     def notify_many(self, notifications: Sequence[Outgoing]) -> List[Union[Delivery, Refused]]:
@@ -167,6 +172,10 @@ class AppService(Client[aio.AppService]):
         :raises PresenceError: as in ``notify``. More than 100 are sent in several frames; those before the refused one were accepted.
         """
         return self._running().call(self._client.notify_many(notifications))
+
+    def cancel(self, notification: Delivery) -> None:
+        """Cancel a notification; see ``dpresence_client.aio.AppService.cancel``."""
+        self._running().call(self._client.cancel(notification))
 
 
 class Device(Client[aio.Device]):

@@ -13,14 +13,16 @@ MAX_REVOKED = 10_000
 class Table(Mapping[str, Entry]):
     """Every user who granted the application access, by PUID. It is read like a dictionary; only ``apply`` changes it.
 
-    :param entries: a table that was stored together with its cursor.
+    :param entries: a table that was stored together with its cursors.
     :ivar cursor: position up to which the table is complete; None before the first snapshot.
+    :ivar outcomes: position up to which the program has processed the outcomes of notifications; "" before the first one.
     """
 
-    def __init__(self, entries: Mapping[str, Entry] | None = None, cursor: str | None = None) -> None:
+    def __init__(self, entries: Mapping[str, Entry] | None = None, cursor: str | None = None, outcomes: str = "") -> None:
         self._entries: Dict[str, Entry] = dict(entries or {})
         self._revoked: Dict[str, None] = {}
         self.cursor = cursor
+        self.outcomes = outcomes
 
     def __getitem__(self, puid: str) -> Entry:
         return self._entries[puid]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Callable, Iterator
+from collections import deque
+from typing import Callable, Deque, Iterator, Union
 
 from .core import log
 from .errors import StoreError
 from .stores import Store
 from .table import Table
-from .values import Batch, Change
+from .values import Batch, Change, Outcome, OutcomeBatch
 
 _MOST_SHARE = 0.05
 """Saving takes at most this share of the time: the next one waits 20 times as long as the last one took."""
@@ -22,6 +23,7 @@ class TableSaver:
     :param seconds: least time between two saves, as each writes the whole table. Changes that were not saved come again after a crash.
     :param clock: a monotonic clock, seconds.
     :ivar changes: the rest of the batch that is being processed. It stays when the program leaves its loop, for the next one.
+    :ivar outcomes: the same for outcomes of notifications: each is removed once the program has processed it.
     :ivar completed: number of the newest connection on which the table was current; 0 if there is none.
     """
 
@@ -29,15 +31,20 @@ class TableSaver:
         self.table = store.load(appid) or Table()
         self._store, self._appid, self._seconds, self._clock = store, appid, seconds, clock
         self.changes: Iterator[Change] = iter(())
+        self.outcomes: Deque[Outcome] = deque()
         self._changed = self._busy = False
         self.completed = 0
         self._not_before = clock()
         self._lock = threading.Lock()
 
-    def apply(self, batch: Batch) -> None:
-        """Bring the table to the state after a batch; ``changes`` are then those that the program has yet to process."""
+    def apply(self, batch: Union[Batch, OutcomeBatch]) -> None:
+        """Bring the table to the state after a batch; ``changes`` and ``outcomes`` are then those that the program has yet to process."""
         with self._lock:
             self._busy = True
+            if isinstance(batch, OutcomeBatch):
+                self.table.outcomes = batch.cursor
+                self.outcomes.extend(batch.outcomes)
+                return
             self.changes = iter(self.table.apply(batch))
             self.completed = batch.completes or self.completed
 
@@ -71,7 +78,7 @@ class TableSaver:
         start = self._clock()
         try:
             with self._lock:
-                if not self._busy:
+                if not self._busy and self.table.cursor is not None:  # outcomes may come before the first snapshot
                     self._store.save(self._appid, self.table)
                     self._changed = False
         finally:

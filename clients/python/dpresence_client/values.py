@@ -92,6 +92,7 @@ class Outgoing(NamedTuple):
     :ivar topic: it replaces the one of this topic that waits for the user: 1 to 32 of ``A-Z a-z 0-9 _ -``.
     :ivar idempotency: a key of up to 64 characters: sent again to the user with it within a day, it is the same notification.
     :ivar urgency: ``very-low``, ``low`` (neither is pushed), ``normal`` or ``high``; None for ``normal``.
+    :ivar outcome: True: the service records what becomes of it, see ``Outcome``.
     """
 
     puid: str
@@ -102,10 +103,11 @@ class Outgoing(NamedTuple):
     topic: str | None = None
     idempotency: str | None = None
     urgency: str | None = None
+    outcome: bool = False
 
     def frame(self) -> Dict[str, Any]:
         """Return it as the protocol has it, without what is left out."""
-        return {name: value for name, value in self._asdict().items() if value not in ("", None)}
+        return {name: value for name, value in self._asdict().items() if value is not False and value not in ("", None)}
 
 
 class Delivery(NamedTuple):
@@ -120,3 +122,27 @@ class Delivery(NamedTuple):
     id: str
     queue_size: int
     delivered: bool
+
+
+class Outcome(NamedTuple):
+    """What became of a notification that was sent with ``outcome`` (section 5).
+
+    :ivar id: id of the notification, as in its ``Delivery``.
+    :ivar outcome: ``pushed``, ``delivered``, ``shown``, ``opened``, ``expired``, ``dropped``, ``replaced``, ``cancelled`` or ``revoked``.
+    :ivar at: when the application could first know it: milliseconds since the epoch, whole seconds.
+    """
+
+    id: str
+    puid: str
+    outcome: str
+    at: int
+
+
+class OutcomeBatch(NamedTuple):
+    """The outcomes of one frame.
+
+    :ivar cursor: position after these, the ``outcomes`` of a later sign-in.
+    """
+
+    outcomes: Sequence[Outcome]
+    cursor: str

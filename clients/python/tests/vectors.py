@@ -16,6 +16,7 @@ from dpresence_client.outputs import (
     Connect,
     Connected,
     Deliver,
+    DeliverOutcomes,
     Disconnect,
     Notified,
     Output,
@@ -48,7 +49,7 @@ class Run:
 
     def _core(self, client: str, given: Dict[str, Any], random: float) -> Core:
         if client == "appservice":
-            return AppServiceCore(given["key"], self.table.cursor, lambda: random)
+            return AppServiceCore(given["key"], self.table.cursor, lambda: random, given.get("outcomes"))
         first = {name: given[name] for name in ("device", "inbox", "label", "kind") if name in given}
         return DeviceCore(given["email"], given.get("status", "online"), given.get("ticket"), lambda: random, first)
 
@@ -177,5 +178,6 @@ _PLAIN: Any = {
     SaveTicket: lambda output: {"save_ticket": output.ticket},
     Unread: lambda output: {"unread": output.number},
     Notified: lambda output: {"notifications": [one.id for one in output.notifications]},
+    DeliverOutcomes: lambda output: {"outcomes": [list(one) for one in output.batch.outcomes]},
     Stopped: lambda output: {"stopped": _error(output.error)},
 }

@@ -126,12 +126,27 @@ def test_an_app_service_follows_a_person_and_reaches_them_across_a_crash(
             assert [item["id"] for item in device.notifications(1)] == [answered["answer"]["id"]]
             app.say({"notify": {"puid": "nobody", "message": "Your move"}})
             assert app.until(lambda line: "failed" in line)[-1] == {"failed": "Refused", "errno": 110}
+            app.say({"notify": {"puid": puid, "message": "Your move", "outcome": True}})
+            (*_, followed) = app.until(lambda line: "answer" in line)
+            assert [item["id"] for item in device.notifications(1)] == [followed["answer"]["id"]]
+            device.send(action="ack", notifications=[followed["answer"]["id"]])
+            app.until(lambda line: line.get("outcome", {}).get("outcome") == "delivered")
             service.crash()
         app.until(lambda line: line.get("state") == "connected")
         app.until(lambda line: line.get("change", {}).get("status") == "offline")
+        app.say({"notify": {"puid": puid, "message": "Your move", "outcome": True}})
+        (*_, waiting) = app.until(lambda line: "answer" in line)
+        app.say({"cancel": waiting["answer"]})
+        (*_, cancelled) = app.until(lambda line: "outcome" in line)
+        assert (cancelled["outcome"]["id"], cancelled["outcome"]["outcome"]) == (waiting["answer"]["id"], "cancelled"), (
+            "delivered comes once"
+        )
+        app.say({"cancel": {**waiting["answer"], "puid": "nobody"}})
+        assert app.until(lambda line: "failed" in line)[-1] == {"failed": "Refused", "errno": 110}
         app.say({"table": True})
         assert app.until(lambda line: "table" in line)[-1] == {"table": {puid: "offline"}}
     stored = json.loads(table.read_text())
+    assert stored["outcomes"].isdigit()
     assert [entry[:2] for entry in stored["table"]] == [[puid, "offline"]]
     assert table.stat().st_mode & 0o777 == 0o600
     with Script(node, *arguments) as app, ann.device():

@@ -14,7 +14,10 @@ from dpresence.errors import CloseCode, errno_table
 
 FOLDER = Path(__file__).parents[3] / "clients" / "vectors"
 SENT_TO_DEVICES = (messages.Notifications, messages.Unread, messages.OkReply, messages.KoReply)
-SENT_TO_SERVICES = (messages.Updates, messages.Snapshot, messages.AuthReply, messages.NotifyReply, messages.OkReply, messages.KoReply)
+SENT_TO_SERVICES = (
+    *(messages.Updates, messages.Snapshot, messages.OutcomeFrame),
+    *(messages.AuthReply, messages.NotifyReply, messages.OkReply, messages.KoReply),
+)
 BY_CLIENT = (1000, 1005, 1006)
 """Codes that no close frame of the service has: the client's own, or the lack of one."""
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import queue
 import ssl
+from functools import partial
 from typing import Any, AsyncIterator, Callable, Dict, List, Sequence, Union
+from urllib.parse import quote
 
 from ..app_core import AppServiceCore
 from ..driver import RANDOM, Driver
 from ..errors import NotConnected, OutcomeUnknown, PresenceError, Refused
 from ..feed import Feed
 from ..inbox import Inbox
-from ..outputs import Answered, Deliver, Stopped
+from ..outputs import Answered, Deliver, DeliverOutcomes, Stopped
 from ..requests import pages
+from ..rest import Rest
 from ..stores import MemoryStore, Store
 from ..table import Table
 from ..table_saver import TableSaver
-from ..values import Change, Delivery, Outgoing
+from ..values import Change, Delivery, Outcome, Outgoing
 from ..websocket import channel_url
 from .client import OPEN_SECONDS, Client
 
@@ -29,6 +33,9 @@ class AppService(Client):
     :param appid: id of the application.
     :param key: its API key.
     :param store: keeps the table together with its cursor, for example ``FileStore("table.json")``; None: in memory only.
+    :param on_outcome: is called by the iteration, between changes, for each outcome of a notification that was sent with ``outcome``;
+        it may be a coroutine function. ``store`` keeps the cursor of the outcomes as well. An error leaves the iteration, and the
+        outcome comes again.
     :param context: TLS settings; None for the default ones.
     :param open_seconds: longest wait of ``start`` for the first sign-in.
     :param answer_seconds: longest wait of ``notify``.
@@ -44,6 +51,7 @@ class AppService(Client):
         key: str,
         *,
         store: Store | None = None,
+        on_outcome: Callable[[Outcome], Any] | None = None,
         context: ssl.SSLContext | None = None,
         open_seconds: float = OPEN_SECONDS,
         answer_seconds: float = 30.0,
@@ -52,6 +60,8 @@ class AppService(Client):
         super().__init__(open_seconds)
         self._url = channel_url(url, f"/myapps/{appid}")
         self._appid, self._key, self._context = appid, key, context
+        self._rest = Rest(url, {"Authorization": f"Bearer {key}"}, context)
+        self._on_outcome = on_outcome
         self._answer_seconds = answer_seconds
         self._answers: Dict[int, asyncio.Future[Any]] = {}
         self.saver = TableSaver(store or MemoryStore(), appid, save_seconds)
@@ -70,12 +80,14 @@ class AppService(Client):
         return self.connected and self.saver.completed == self.core.connections
 
     def _make(self) -> None:
-        self.core = AppServiceCore(self._key, self.table.cursor, RANDOM)
+        outcomes = None if self._on_outcome is None else self.table.outcomes
+        self.core = AppServiceCore(self._key, self.table.cursor, RANDOM, outcomes)
         self.inbox = Inbox(lambda: self.core.has_requests)
-        handlers: Dict[type, Callable[[Any], None]] = {Deliver: self._deliver, Answered: self._answered, Stopped: self._stopped}
+        handlers: Dict[type, Callable[[Any], None]] = {Deliver: self._deliver, DeliverOutcomes: self._deliver}
+        handlers |= {Answered: self._answered, Stopped: self._stopped}
         self.driver = Driver(self.core, self._url, self._context, handlers, self.inbox.may_read, fallback=Feed)
 
-    def _deliver(self, output: Deliver) -> None:
+    def _deliver(self, output: Union[Deliver, DeliverOutcomes]) -> None:
         self.inbox.put(output.batch)
 
     def _stopped(self, output: Stopped) -> None:
@@ -107,6 +119,11 @@ class AppService(Client):
         while True:
             for change in saver.changes:
                 yield change
+            while saver.outcomes:
+                processed = self.process(saver.outcomes[0])
+                if inspect.isawaitable(processed):
+                    await processed
+                saver.outcomes.popleft()
             saver.processed()
             if saver.seconds_left == 0:
                 await self._save()
@@ -118,6 +135,10 @@ class AppService(Client):
                 self.end_of_iteration()
                 return
             saver.apply(batch)
+
+    def process(self, outcome: Outcome) -> Any:
+        """Call the function for outcomes; return its result."""
+        return None if self._on_outcome is None else self._on_outcome(outcome)
 
     async def _save(self) -> None:
         """Save the table if it is time, in a thread, as the file may be large."""
@@ -137,6 +158,7 @@ class AppService(Client):
         topic: str | None = None,
         idempotency: str | None = None,
         urgency: str | None = None,
+        outcome: bool = False,
     ) -> Delivery:
         """Send a notification to one user; see ``Outgoing`` for the values.
 
@@ -145,7 +167,7 @@ class AppService(Client):
         :raises OutcomeUnknown: the connection ended before the answer. It is not sent again, because it might then come twice.
             With a key in ``idempotency`` the program can send it again.
         """
-        [result] = await self.notify_many([Outgoing(puid, message, action, source, ttl, topic, idempotency, urgency)])
+        [result] = await self.notify_many([Outgoing(puid, message, action, source, ttl, topic, idempotency, urgency, outcome)])
         if isinstance(result, PresenceError):
             raise result
         return result
@@ -161,6 +183,17 @@ class AppService(Client):
         for page in pages(notifications):
             results += await self._request(page)
         return results
+
+    async def cancel(self, notification: Delivery) -> None:
+        """Cancel a notification, so that it is not delivered any more. It makes no difference whether it was delivered before.
+
+        :raises Refused: ``NotFound`` after the grant was revoked.
+        :raises NotConnected: the service does not answer.
+        """
+        self.check_running()
+        path = f"/myapps/{quote(self._appid)}/notifications/{quote(notification.id)}?puid={quote(notification.puid)}"
+        call = partial(self._rest.call, "DELETE", path)
+        await self.driver.spawn(asyncio.get_running_loop().run_in_executor(self.driver.threads, call))
 
     async def _request(self, page: List[Dict[str, Any]]) -> Any:
         self.check_running()

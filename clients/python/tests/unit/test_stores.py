@@ -12,7 +12,7 @@ from dpresence_client.errors import StoreError
 from dpresence_client.stores import FileStore, FileTickets
 from dpresence_client.table import Table
 from dpresence_client.table_saver import TableSaver
-from dpresence_client.values import Batch, Entry, Update
+from dpresence_client.values import Batch, Entry, Outcome, OutcomeBatch, Update
 
 
 def batch(number: int) -> Batch:
@@ -43,10 +43,10 @@ class Recorder:
 
 def test_a_table_is_loaded_as_it_was_saved_and_only_its_owner_can_read_it(tmp_path) -> None:
     path = tmp_path / "table.json"
-    table = Table({"p1": Entry("online", 1000), "p2": Entry("offline", 2000)}, "e:7")
+    table = Table({"p1": Entry("online", 1000), "p2": Entry("offline", 2000)}, "e:7", "18")
     FileStore(path).save("app", table)
     loaded = FileStore(str(path)).load("app")
-    assert dict(loaded) == dict(table) and loaded.cursor == "e:7"
+    assert dict(loaded) == dict(table) and (loaded.cursor, loaded.outcomes) == ("e:7", "18")
     assert path.stat().st_mode & 0o777 == 0o600
     assert os.listdir(tmp_path) == ["table.json"]
 
@@ -165,3 +165,26 @@ def test_a_store_that_fails_is_tried_again_and_reported_at_the_end(caplog) -> No
     store.now += 1
     saver.save_if_due()
     assert [cursor for cursor, _ in store.saved] == ["e:1"]
+
+
+def test_the_cursor_of_outcomes_is_saved_once_all_are_processed_and_a_table_exists() -> None:
+    store = Recorder()
+    saver = TableSaver(store, "app", 0, store.clock)
+    saver.apply(OutcomeBatch([Outcome("o_1", "p1", "delivered", 1000)], "18"))
+    saver.save_if_due()
+    assert [one.id for one in saver.outcomes] == ["o_1"] and store.saved == []
+    saver.outcomes.popleft()
+    saver.processed()
+    saver.save_if_due()
+    assert store.saved == [], "there is no snapshot yet: a table without a cursor could not be loaded"
+    saver.apply(batch(1))
+    saver.processed()
+    saver.close()
+    assert store.saved == [("e:1", {"p1": Entry("online", 1)})] and saver.table.outcomes == "18"
+
+
+def test_a_file_of_an_earlier_version_has_no_cursor_of_outcomes(tmp_path) -> None:
+    path = tmp_path / "table.json"
+    path.write_text('{"version": 1, "appid": "app", "cursor": "e:1", "table": {}}')
+    loaded = FileStore(path).load("app")
+    assert loaded is not None and loaded.outcomes == ""
