@@ -1,26 +1,29 @@
-// A part of presence.js: what a device tells the service beside its own status, in frames of their own: which notifications it has, which are
-// read, and the status of the whole person.
+// A part of presence.js: what a device tells the service beside its own status, in frames of their own: which notifications it has, which were
+// shown, opened and read, and the status of the whole person.
 
 import { Acknowledgements } from "./presence-acknowledgements.js";
 import { Override } from "./presence-override.js";
 
 const TRANSIENT = [117, 130, 201, 999]; // errnos after which a refused frame is sent again
 const ENDED = 130;
+const RECEIPTS = /** @type {const} */ (["ack", "read", "shown", "opened"]);
 
-/** The frames with the ids `ack`, `read` and `override`. One of each waits for an answer at a time. */
+/** The frames with the ids `ack`, `read`, `shown`, `opened` and `override`. One of each waits for an answer at a time. */
 export class Reports {
   ack = new Acknowledgements();
   read = new Acknowledgements();
+  shown = new Acknowledgements();
+  opened = new Acknowledgements();
   override = new Override();
 
   /** True if a frame has no answer yet. */
   get isSent() {
-    return this.ack.isSent || this.read.isSent || this.override.isSent;
+    return this.override.isSent || RECEIPTS.some((action) => this[action].isSent);
   }
 
   /** Time (milliseconds) from which there is something to send; Infinity without anything. */
   get dueAt() {
-    return Math.min(this.ack.dueAt, this.read.dueAt, this.override.dueAt);
+    return Math.min(this.override.dueAt, ...RECEIPTS.map((action) => this[action].dueAt));
   }
 
   /**
@@ -31,9 +34,8 @@ export class Reports {
    */
   frames(now, email, renewing) {
     const override = renewing ? null : this.override.next(now);
-    const named = (/** @type {"ack" | "read"} */ action) => ({ action, notifications: this[action].next(now), id: action });
-    const receipts = [named("ack"), named("read")].filter(({ notifications }) => notifications.length);
-    return [...(override ? [{ email, ...override, id: "override" }] : []), ...receipts];
+    const receipts = RECEIPTS.map((action) => ({ action, notifications: this[action].next(now), id: action }));
+    return [...(override ? [{ email, ...override, id: "override" }] : []), ...receipts.filter(({ notifications }) => notifications.length)];
   }
 
   /**
@@ -43,16 +45,16 @@ export class Reports {
    * @param {number} retryAt time (milliseconds) from which a refused frame may be sent again
    */
   answered(id, errno, retryAt) {
-    if (id === "override") this.override.answered(errno, errno === ENDED ? 0 : retryAt);
-    else if (id === "ack" || id === "read") this[id].answered(!TRANSIENT.includes(errno), errno && retryAt);
+    const receipt = RECEIPTS.find((action) => action === id);
+    if (receipt) this[receipt].answered(!TRANSIENT.includes(errno), errno && retryAt);
+    else if (id === "override") this.override.answered(errno, errno === ENDED ? 0 : retryAt);
     else return false;
     return true;
   }
 
   /** Note that the connection has ended: what has no answer is sent again. */
   lost() {
-    this.ack.answered(false);
-    this.read.answered(false);
+    for (const action of RECEIPTS) this[action].answered(false);
     this.override.ended();
   }
 }

@@ -1,5 +1,6 @@
 // A part of presence.js: its types, for editors and TypeScript. No script loads this file.
 
+/** @typedef {"ack" | "read" | "shown" | "opened"} Receipt what a device reports of notifications */
 /** @typedef {"online" | "unavailable" | "offline"} Status */
 
 /**

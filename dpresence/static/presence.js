@@ -91,14 +91,14 @@ export class PresenceChannel extends ChannelEventTarget {
   }
 
   /** Acknowledge notifications whose listener called `preventDefault`. @param {...string} ids */
-  acknowledge(...ids) {
-    this.#reports.ack.permit(ids);
-    this.#proceed();
-  }
+  acknowledge(...ids) { this.report("ack", ...ids); }
 
   /** Mark notifications as read on all devices of the user. @param {...string} ids */
-  markRead(...ids) {
-    this.#reports.read.permit(ids);
+  markRead(...ids) { this.report("read", ...ids); }
+
+  /** Say that notifications were `shown`, or `opened` by the user, for senders that follow them. @param {import("./presence-types.js").Receipt} action @param {...string} ids */
+  report(action, ...ids) {
+    this.#reports[action].permit(ids);
     this.#proceed();
   }
 

@@ -126,6 +126,7 @@ class Run {
     else if (name === "set_override") channel.setOverride(value.status, value.until);
     else if (name === "processed") channel.acknowledge(...value);
     else if (name === "mark_read") channel.markRead(...value);
+    else if (name === "report") channel.report(value.action, ...value.notifications);
     else if (name === "failed") channel.failed(...value);
     else throw new Error(`no such input: ${name}`);
   }

@@ -33,6 +33,9 @@ me.addEventListener("notification", ({ detail }) => {
 });
 me.addEventListener("unread", ({ detail }) => console.log(detail.toFixed()));
 me.markRead("n_1", "n_2");
+me.report("opened", "o_1");
+// @ts-expect-error no such outcome
+me.report("expired", "o_1");
 me.addEventListener("state", ({ detail }) => {
   const state: DeviceState = detail;
   if (state.state === "stopped") console.log(state.code.toFixed(), state.reason);

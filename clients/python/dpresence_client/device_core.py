@@ -39,7 +39,7 @@ class DeviceCore(Core):
         self._assertion: str | None = None
         self._asking = self._renewing = False
         self._refused = 0
-        self._acks, self._reads = Acknowledgements(), Acknowledgements()
+        self._receipts = {action: Acknowledgements() for action in (_ACK, _READ, "shown", "opened")}
         self._confirmed: str | None = None  # the status that the service has, or applies by itself
         self._in_flight: str | None = None
         self._status_not_before = 0.0
@@ -63,17 +63,20 @@ class DeviceCore(Core):
 
     def acknowledge(self, ids: Iterable[str], now: float) -> None:
         """Acknowledge notifications that the program has processed."""
-        self._acks.processed(ids)
-        self._flush(now)
+        self.report(_ACK, ids, now)
 
     def mark_read(self, ids: Iterable[str], now: float) -> None:
         """Mark notifications as read."""
-        self._reads.processed(ids)
+        self.report(_READ, ids, now)
+
+    def report(self, action: str, ids: Iterable[str], now: float) -> None:
+        """Send ``ack``, ``read``, ``shown`` or ``opened`` for notifications."""
+        self._receipts[action].processed(ids)
         self._flush(now)
 
     def failed(self, ids: Iterable[str]) -> None:
         """Note that the program could not process notifications; the next connection shows them again."""
-        self._acks.failed(ids)
+        self._receipts[_ACK].failed(ids)
 
     def credentials(self, assertion: str | None, now: float) -> None:
         """Handle an assertion or ticket from ``AskCredentials``; None means that nobody is signed in."""
@@ -112,7 +115,7 @@ class DeviceCore(Core):
     @property
     def settled(self) -> bool:
         """True if a client that closes now has nothing left to send and no answer to wait for."""
-        done = self._acks.settled and self._reads.settled and self._override is None
+        done = self._override is None and all(ids.settled for ids in self._receipts.values())
         return self.phase is not Phase.CONNECTED or (self._confirmed == self.status and done)
 
     def tick(self, now: float) -> None:
@@ -150,7 +153,7 @@ class DeviceCore(Core):
         if isinstance(frame.get("ticket"), str):
             self._save_ticket(frame["ticket"])
         if "notifications" in frame:
-            new = self._acks.add(parsed(frame["notifications"]))
+            new = self._receipts[_ACK].add(parsed(frame["notifications"]))
             self._flush(now)
             if new:
                 self._put(Notified(new))
@@ -164,7 +167,7 @@ class DeviceCore(Core):
             self._sign_in_answered(error, now)
         elif isinstance(id_, str) and self._answer_by.pop(id_, None) is not None:
             answered = {_STATUS: self._status_answered, _RENEWAL: self._renewal_answered}
-            answered |= {_ACK: partial(self._ids_answered, self._acks), _READ: partial(self._ids_answered, self._reads)}
+            answered |= {action: partial(self._ids_answered, ids) for action, ids in self._receipts.items()}
             answered[_OVERRIDE] = self._override_answered
             answered[id_](error, now)
 
@@ -255,7 +258,7 @@ class DeviceCore(Core):
         if self._override is not None and self._override_waits and now >= self._override_not_before:
             self._override_sent = self._override
             self._send(_OVERRIDE, now, {"email": self._email, **self._override})
-        for action, queue in ((_ACK, self._acks), (_READ, self._reads)):
+        for action, queue in self._receipts.items():
             ids = queue.next() if action not in self._answer_by else ()
             if ids:
                 self._send(action, now, {"action": action, "notifications": list(ids)})
@@ -277,7 +280,7 @@ class DeviceCore(Core):
         super().closed(code, reason, now)
 
     def _connection_ended(self) -> None:
-        for ids in (self._acks, self._reads):
+        for ids in self._receipts.values():
             ids.answered(discard=False)
         self._answer_by = {}
         self._confirmed = self._in_flight = self._repeat_at = self._override_sent = None

@@ -230,6 +230,10 @@ class Device(Client[aio.Device]):
         """See ``aio.Device.mark_read``."""
         self._running().loop.call_soon_threadsafe(self._client.mark_read, *notifications)
 
+    def report(self, outcome: str, *notifications: AnyNotification) -> None:
+        """See ``aio.Device.report``."""
+        self._running().call(_in_loop(partial(self._client.report, outcome, *notifications)))
+
     def wait_closed(self) -> None:
         """Wait until the client is closed.
 

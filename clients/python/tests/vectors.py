@@ -123,6 +123,9 @@ class Run:
     def _mark_read(self, ids: List[str], now: float) -> None:
         self.device.mark_read(ids, now)
 
+    def _report(self, report: Dict[str, Any], now: float) -> None:
+        self.device.report(report["action"], report["notifications"], now)
+
     def _failed(self, ids: List[str], now: float) -> None:
         self.device.failed(ids)
 

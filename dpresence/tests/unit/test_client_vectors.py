@@ -61,10 +61,12 @@ def test_the_service_accepts_what_the_client_sends(name):
             "ping": messages.Ping,
             "ack": messages.Acknowledge,
             "read": messages.MarkRead,
+            "shown": messages.ReportOutcome,
+            "opened": messages.ReportOutcome,
         }.get(frame.get("action"))
         update = messages.OverrideUpdate if "override" in frame else messages.StatusUpdate
         messages.parse(kind or update, json.dumps(frame))
-        assert device == (kind in (None, messages.Acknowledge, messages.MarkRead))
+        assert device == (kind in (None, messages.Acknowledge, messages.MarkRead, messages.ReportOutcome))
 
 
 @pytest.mark.parametrize("name", OWN)

@@ -134,6 +134,17 @@ class Device(Client):
         self.check_running()
         self.driver.event("mark_read", [one.id for one in notifications])
 
+    def report(self, outcome: str, *notifications: AnyNotification) -> None:
+        """Say that notifications were ``shown``, or that the user has ``opened`` them, for senders that follow them (section 5).
+
+        :raises ValueError: the outcome is another one.
+        :raises PresenceError: the client has stopped.
+        """
+        if outcome not in ("shown", "opened"):
+            raise ValueError(f"outcome: shown or opened; not {outcome!r}")
+        self.check_running()
+        self.driver.event("report", outcome, [one.id for one in notifications])
+
     async def wait_closed(self) -> None:
         """Wait until the client is closed.
 

@@ -8,7 +8,7 @@ import pytest
 
 from dpresence_client import FileStore, NotFound, aio
 
-from .support import Follower, service_of, wait_until
+from .support import Follower, device_of, service_of, wait_until
 
 
 def told(outcomes):
@@ -19,12 +19,18 @@ def test_it_is_told_what_becomes_of_notifications_and_continues_after_a_restart(
     puid, store, outcomes = person.grant(application), FileStore(tmp_path / "table.json"), []
     with service_of(application, store=store, on_outcome=outcomes.append) as app:
         follower = Follower(app)
-        with person.device("online", ack=True) as device:
+        with device_of(person) as device:
             wait_until(lambda: puid in app.table and app.table[puid].status == "online")
             first, plain = app.notify(puid, "one", outcome=True), app.notify(puid, "two")
             assert first.id.startswith("o_") and not plain.id.startswith("o_")
-            device.send(action="opened", notifications=[first.id, plain.id])
-            wait_until(lambda: told(outcomes) == [(first.id, "delivered"), (first.id, "opened")])
+            notifications = iter(device)
+            received = [next(notifications), next(notifications)]
+            device.report("shown", *received)
+            wait_until(lambda: told(outcomes) == [(first.id, "delivered"), (first.id, "shown")])
+            device.report("opened", *received)
+            wait_until(lambda: told(outcomes)[2:] == [(first.id, "opened")])
+            with pytest.raises(ValueError, match="shown or opened"):
+                device.report("expired", *received)
     follower.join()
     assert outcomes[0].puid == puid and outcomes[0].at % 1000 == 0 and store.load(application.appid).outcomes
     with service_of(application) as app:
@@ -32,7 +38,7 @@ def test_it_is_told_what_becomes_of_notifications_and_continues_after_a_restart(
         app.cancel(second)
     with service_of(application, store=store, on_outcome=outcomes.append) as app:
         follower = Follower(app)
-        wait_until(lambda: told(outcomes)[2:] == [(second.id, "cancelled")])
+        wait_until(lambda: told(outcomes)[3:] == [(second.id, "cancelled")])
     follower.join()
 
 
