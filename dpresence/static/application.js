@@ -117,6 +117,8 @@ onClick("activate", async () => {
 });
 
 onClick("rotate", async () => {
+  const detail = _("The present key stops after a while. The service of the application has to use the new one by then.");
+  if (!(await confirmAction(_("Create a new key?"), detail, _("Create")))) return;
   const { api_key } = await call("POST", `${path}/key`);
   const keys = await refresh().catch(() => /** @type {Key[]} */ ([])); // the new key must be shown even if this fails
   showKey(api_key, keys.find((key) => key.expires_at !== null)?.expires_at);

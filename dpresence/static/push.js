@@ -2,7 +2,7 @@
 
 import { describeBrowser } from "./device-description.js";
 import { byId, element } from "./dom.js";
-import { announce, attempt, call } from "./page.js";
+import { announce, attempt, call, confirmAction } from "./page.js";
 import { _, parts } from "./texts.js";
 import { timeElement } from "./times.js";
 import { registration } from "./web-app.js";
@@ -139,7 +139,11 @@ export class Push {
   #item(one) {
     const label = one.label ?? _("A browser");
     const button = element("button", { type: "button", class: "quiet compact guarded", "aria-label": _("Stop notifying %(browser)s", { browser: label }) }, _("Stop"));
-    button.addEventListener("click", () => attempt(button, () => (one.endpoint === this.#own?.endpoint ? this.#turnOff() : this.#end(one))));
+    button.addEventListener("click", async () => {
+      const detail = _("It no longer notifies you while the page is closed. You can turn this on again only in that browser.");
+      if (!(await confirmAction(_("Stop notifying %(browser)s?", { browser: label }), detail, _("Stop")))) return;
+      await attempt(button, () => (one.endpoint === this.#own?.endpoint ? this.#turnOff() : this.#end(one)));
+    });
     return element("li", { class: "row" },
       element("div", { class: "fill" }, element("bdi", { class: "name" }, label), " ", element("span", { class: "small" }, ...parts("since %(time)s", { time: timeElement(one.created_at) }))),
       button);

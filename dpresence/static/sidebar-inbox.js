@@ -156,9 +156,10 @@ export class InboxList {
   }
 
   async #clear() {
-    const detail = _("They are deleted on all your devices. What has not reached a device yet still arrives there.");
+    const everywhere = _("They are deleted on all your devices. What has not reached a device yet still arrives there.");
+    const detail = this.#isKept ? everywhere : _("They are stored nowhere else, so you cannot get them back.");
     sendHeld();
-    if (this.#isKept && !(await confirmAction(_("Delete all notifications?"), detail, _("Delete all")))) return;
+    if (!(await confirmAction(_("Delete all notifications?"), detail, _("Delete all")))) return;
     if (!(await attempt(byId("clear"), () => this.#call("DELETE", "/notifications")))) return;
     this.#replace([], 0, undefined);
     byId("notifications-title").focus();

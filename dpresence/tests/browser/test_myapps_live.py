@@ -82,6 +82,10 @@ def test_the_line_that_the_page_offers_sends_a_notification_from_its_program(bro
 def test_a_new_key_is_shown_once_and_says_how_long_the_old_one_works(browser: Browser, scene: Scene, home: str, axe: Axe) -> None:
     _, old = start(browser, scene, email="rob@example.org")
     browser.click("Create a new key")
+    browser.click("Cancel")
+    assert not browser.find("#new-key").is_displayed()
+    browser.click("Create a new key")
+    browser.confirm()
     browser.wait(lambda it: it.find("#new-key").is_displayed())
     new = shown(browser, "#key")
     assert new.startswith("dpk_") and new != old
@@ -140,6 +144,7 @@ def test_who_was_signed_out_meanwhile_is_informed_and_comes_back_to_the_page(bro
     browser.run("return fetch('/logout', {method: 'POST', headers: {'X-CSRF-Token': document.querySelector('[name=csrf]').content}})")
     browser.wait(lambda it: "You are signed out" in it.text())
     browser.click("Create a new key")
+    browser.confirm()
     browser.sign_in("sam@example.org")
     browser.wait(lambda it: it.url.endswith(f"/myapps/{appid}") and it.count("#keys tr") == 1)
     browser.assert_quiet(REFUSED)

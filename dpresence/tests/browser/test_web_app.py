@@ -162,4 +162,8 @@ def test_a_subscription_of_another_browser_is_ended_from_here(sue: Person, servi
     browser.open(f"{service.origin}/sidebar")
     browser.wait(lambda it: it.count("#push-browsers li") == 1)
     browser.click("Stop notifying Firefox on Linux")
+    browser.click("Cancel")
+    assert len(sue.call("GET", "/push")["subscriptions"]) == 1
+    browser.click("Stop notifying Firefox on Linux")
+    browser.confirm()
     browser.wait(lambda it: it.count("#push-browsers li") == 0 and sue.call("GET", "/push")["subscriptions"] == [])
