@@ -221,8 +221,8 @@ class Devices:
             user, revision = entry.user, entry.revision
             if entry.detail:
                 log.info("the operator has %s account %s; its devices are signed out", entry.detail, user)
+            self._grants.invalidate(user)  # before the channels close, which publishes the status to all grants that are cached
             self._signal(Signal("account", user, revision=revision))
-            self._grants.invalidate(user)
             self._grants.apply(user, partial(self._tracker.remove_all, user, before_revision=revision))
 
     def sign_out_devices(self, entries: Sequence[OutboxEntry]) -> None:
