@@ -23,15 +23,20 @@ export class DesktopNotifications {
   }
 
   /**
-   * Show a notification if they are on. The tag prevents that several tabs show it twice.
+   * Show a notification if they are on; return whether it is shown. The tag prevents that several tabs show it twice.
    * @param {string} title
    * @param {import("./presence-types.js").Notification} notification
+   * @param {() => void} onOpened is called when the user opens it
    */
-  show(title, { message, action, id, domain, site }) {
-    if (!("Notification" in window) || !this.#areOn()) return;
+  show(title, { message, action, id, domain, site }, onOpened) {
+    if (!("Notification" in window) || !this.#areOn()) return false;
     const url = webAddress(action);
-    const open = () => (url ? window.open(url.href, "_blank", "noopener,noreferrer") : focus());
-    this.#tryToShow(title, { body: domain && domain !== site ? `${domain}\n${message}` : message, tag: id }, open);
+    const open = () => {
+      onOpened();
+      if (url) window.open(url.href, "_blank", "noopener,noreferrer");
+      else focus();
+    };
+    return this.#tryToShow(title, { body: domain && domain !== site ? `${domain}\n${message}` : message, tag: id }, open);
   }
 
   #areOn() {
@@ -53,7 +58,7 @@ export class DesktopNotifications {
   }
 
   /**
-   * Show a notification, or turn them off and say so if the browser throws: on Android only service workers may show notifications.
+   * Show a notification and return true, or turn them off and say so if the browser throws: on Android only service workers may show notifications.
    * @param {string} title
    * @param {NotificationOptions} options
    * @param {(() => unknown) | null} onclick
@@ -61,10 +66,12 @@ export class DesktopNotifications {
   #tryToShow(title, options, onclick) {
     try {
       new Notification(title, options).onclick = onclick;
+      return true;
     } catch {
       this.#storage.set(SETTING, "no");
       this.#showButton();
       announce(_("This browser cannot show desktop notifications."), "alert");
+      return false;
     }
   }
 }

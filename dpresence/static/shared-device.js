@@ -9,7 +9,7 @@ import { PresenceChannel, watchActivity } from "./presence.js";
 /** @typedef {import("./presence-types.js").Status} Status */
 /** @typedef {import("./presence-types.js").State} State */
 /** @typedef {import("./presence-types.js").Notification} Notification */
-/** @typedef {"hello" | "welcome" | "state" | "status" | "notification" | "unread" | "input" | "away" | "minutes"} Message between tabs */
+/** @typedef {"hello" | "welcome" | "state" | "status" | "notification" | "unread" | "input" | "away" | "minutes" | "report"} Message between tabs */
 
 const MAX_KNOWN = 500; // ids of notifications: as many as a channel has unacknowledged
 const ANSWER_SECONDS = 3;
@@ -139,6 +139,11 @@ export class SharedDevice extends EventTarget {
   setStatus(status) {
     this.#storage.set("status", status);
     this.#sendAndHandle("status", status);
+  }
+
+  /** Tell a sender that follows a notification what became of it. @param {"shown" | "opened"} outcome @param {string} id of the notification */
+  report(outcome, id) {
+    if (id.startsWith("o_")) this.#sendAndHandle("report", [outcome, id]); // others are not followed
   }
 
   /** Connect in this tab, after the channel of any tab was stopped. */
@@ -275,6 +280,8 @@ export class SharedDevice extends EventTarget {
       this.#watch(minutes);
       this.dispatchEvent(new Event("change"));
     },
+    /** @param {["shown" | "opened", string]} value */
+    report: (value) => this.#channel?.report(...value),
     /** @param {number} count */
     unread: (count) => {
       this.dispatchEvent(new CustomEvent("unread", { detail: count }));

@@ -24,14 +24,17 @@ export class InboxList {
   #isKept = byId("inbox").dataset.days !== "0";
   #senderOf;
   #showList;
+  #onOpened;
 
   /**
    * @param {(entry: Entry) => string} senderOf
    * @param {(items: HTMLElement[]) => void} showList
+   * @param {(id: string) => void} onOpened is called when the user has opened a notification
    */
-  constructor(senderOf, showList) {
+  constructor(senderOf, showList, onOpened) {
     this.#senderOf = senderOf;
     this.#showList = showList;
+    this.#onOpened = onOpened;
     byId("read-all").addEventListener("click", () => this.#readAll());
     byId("clear").addEventListener("click", () => this.#clear());
     byId("older").addEventListener("click", () => this.#older());
@@ -60,6 +63,7 @@ export class InboxList {
 
   /** Show a notification that was opened outside of the page, and mark it as read. @param {string} id */
   async open(id) {
+    this.#onOpened(id);
     await attempt(null, () => this.#call("POST", "/notifications/read", { notifications: [id] }));
     this.#opened = id;
     await this.refresh();
@@ -119,8 +123,9 @@ export class InboxList {
     this.#calls += 1; // the answer to an earlier call is outdated
   }
 
-  /** @param {HTMLElement | null} button @param {Entry} one */
+  /** @param {HTMLElement | null} button null if the user has followed the link @param {Entry} one */
   async #read(button, one) {
+    if (!button) this.#onOpened(one.id);
     if (one.read || !(await attempt(button, () => this.#call("POST", "/notifications/read", { notifications: [one.id] })))) return;
     this.#replace(this.#entries.map((each) => (each.id === one.id ? { ...each, read: true } : each)), Math.max(0, this.#unread - 1), this.#next);
   }

@@ -67,7 +67,7 @@ const me = new SharedDevice(account, signIn);
 const storage = new AccountStorage(account);
 const desktop = new DesktopNotifications(byId("desktop-notifications"), storage);
 const push = new Push(storage, () => grants && showGrants());
-const inbox = new InboxList((one) => senderOf(one, grants), (items) => showList("notifications", items));
+const inbox = new InboxList((one) => senderOf(one, grants), (items) => showList("notifications", items), (id) => me.report("opened", id));
 const statusButtons = /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll(".choice button"));
 
 // Display
@@ -237,7 +237,8 @@ me.addEventListener("notification", (event) => {
   const { detail } = /** @type {CustomEvent<import("./presence-types.js").Notification>} */ (event);
   inbox.add(detail);
   announce(`${senderOf(detail, grants)}: ${isolate(detail.source)}: ${isolate(detail.message)}`);
-  if (me.hasChannel) desktop.show(desktopTitle(detail, grants), detail);
+  const onDesktop = me.hasChannel && desktop.show(desktopTitle(detail, grants), detail, () => me.report("opened", detail.id));
+  if (onDesktop || !document.hidden) me.report("shown", detail.id);
 });
 
 showConnection();

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import requests
 from selenium.webdriver.common.keys import Keys
 
 from .conftest import Scene
 from .sidebar import MARKUP, SAID, SPY, Stage
-from .support import Browser
+from .support import WAIT_SECONDS, Browser
 
 pytestmark = pytest.mark.browser
 
@@ -23,6 +24,22 @@ def test_a_notification_arrives_once_with_its_link_and_is_acknowledged(stage: St
     stage.browser.open(f"{stage.origin}/sidebar")
     stage.wait_connected()
     stage.wait_for("notifications", lambda text: text.count(MARKUP) == 2 and stage.application.domain in text)
+    stage.browser.assert_quiet()
+
+
+def test_a_sender_that_follows_a_notification_learns_that_it_was_shown_and_opened(stage: Stage) -> None:
+    action = f"http://{stage.application.domain}/game/7"
+    [sent] = stage.service.notify({"puid": stage.puid, "message": "Your move", "action": action, "outcome": True})
+    url = f"{stage.origin}/myapps/{stage.application.appid}/notifications/{sent['id']}"
+    headers = {"Authorization": f"Bearer {stage.application.key}"}
+
+    def outcomes() -> list[str]:
+        return [each["outcome"] for each in requests.get(url, headers=headers, timeout=WAIT_SECONDS).json()["outcomes"]]
+
+    stage.browser.wait(lambda it: outcomes() == ["delivered", "shown"])
+    stage.browser.run("document.querySelector('#notifications a').addEventListener('click', (event) => event.preventDefault())")
+    stage.browser.run("document.querySelector('#notifications a').click()")
+    stage.browser.wait(lambda it: outcomes() == ["delivered", "shown", "opened"])
     stage.browser.assert_quiet()
 
 
