@@ -31,6 +31,7 @@ const COMMANDS = {
   },
   override: async ({ status, duration }) => device.override(status, overrideEnd(duration, new Date())),
   read: async ({ ids }) => device.read(ids ?? unreadIds((await stored()).inbox)),
+  opened: async ({ id }) => opened(id),
   retry: async () => device.restart(),
   settings: async ({ settings }) => {
     await store({ settings });
@@ -99,8 +100,14 @@ async function openNotification(id) {
   const entry = inbox.find((one) => one.id === id);
   const url = (entry && webAddress(entry.action)?.href) ?? (account && `${account.service}/sidebar`);
   if (url) await chrome.tabs.create({ url });
-  if (entry) await device.read([id]);
+  if (entry) await opened(id);
   await chrome.notifications.clear(id);
+}
+
+/** @param {string} id of a notification that the user has opened */
+function opened(id) {
+  device.report("opened", id);
+  return device.read([id]);
 }
 
 /** Continue after a start: of the browser, or of the background alone. */

@@ -94,6 +94,11 @@ export class Device {
     this.#channel?.setOverride(status, until);
   }
 
+  /** Tell a sender that follows a notification what became of it. @param {"shown" | "opened"} outcome @param {string} id */
+  report(outcome, id) {
+    if (id.startsWith("o_")) this.#channel?.report(outcome, id); // others are not followed
+  }
+
   /** Mark notifications as read, here and on all devices. @param {string[]} ids */
   read(ids) {
     if (ids.length) this.#channel?.markRead(...ids);
@@ -115,7 +120,8 @@ export class Device {
     channel.acknowledge(notification.id);
     if (next === inbox || !settings.notify) return;
     const options = { type: /** @type {const} */ ("basic"), iconUrl: chrome.runtime.getURL("icons/128.png"), ...inWords(notification) };
-    await chrome.notifications.create(notification.id, options).catch(() => {}); // the system shows none; the inbox has it
+    const created = chrome.notifications.create(notification.id, options);
+    await created.then((id) => this.report("shown", id)).catch(() => {}); // the system shows none; the inbox has it
   }
 
   /** @param {number} unread number in the whole inbox */

@@ -14,9 +14,9 @@ const time = new Intl.DateTimeFormat(text("language"), { dateStyle: "medium", ti
 const choices = [.../** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll(".choice button"))];
 let listed = "";
 
-/** Return a link or button that marks a notification as read. @param {HTMLElement} control @param {Entry} entry */
-function reading(control, entry) {
-  control.addEventListener("click", () => order("read", { ids: [entry.id] }));
+/** Return a link or button with an order that a click gives. @param {HTMLElement} control @param {string} name @param {object} values */
+function ordering(control, name, values) {
+  control.addEventListener("click", () => order(name, values));
   return control;
 }
 
@@ -25,8 +25,9 @@ function item(entry) {
   const link = webAddress(entry.action);
   const head = [element("strong", {}, entry.domain), " ", element("bdi", {}, entry.source), " ", element("time", {}, time.format(entry.sent))];
   const actions = element("p");
-  if (link) actions.append(reading(element("a", { href: link.href, target: "_blank", rel: "noopener noreferrer" }, text("open")), entry), " ");
-  if (!entry.read) actions.append(reading(element("button", { type: "button", class: "quiet" }, text("markRead")), entry));
+  const { id } = entry;
+  if (link) actions.append(ordering(element("a", { href: link.href, target: "_blank", rel: "noopener noreferrer" }, text("open")), "opened", { id }), " ");
+  if (!entry.read) actions.append(ordering(element("button", { type: "button", class: "quiet" }, text("markRead")), "read", { ids: [id] }));
   return element("li", { class: entry.read ? "" : "unread" }, element("p", { class: "small" }, ...head),
     element("p", { class: "message", dir: "auto" }, entry.message), actions);
 }

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
-from dpresence.tests.live.clients import Person
+from dpresence.tests.live.clients import Application, Person
 from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from .accessibility import Axe
 from .conftest import EXTENSION, Scene, give_up
-from .support import Browser
+from .support import WAIT_SECONDS, Browser
 
 pytestmark = pytest.mark.browser
 
@@ -71,15 +72,19 @@ def test_the_extension_is_a_device_with_a_status_an_inbox_and_a_badge(extended: 
         assert service.next_updates(1) == [(puid, "online", "explicit")]
         assert sue.call("GET", "/status") == {"status": "online", "merged": "unavailable", "override": "online", "until": None}
 
-        service.notify({"puid": puid, "message": "Your move"})
+        action = f"http://{application.domain}/game/7"
+        [sent] = service.notify({"puid": puid, "message": "Your move", "action": action, "outcome": True})
         browser.wait(lambda it: "Your move" in it.find("#inbox").text)
         shown = "chrome.notifications.getAll().then((all) => arguments[0](Object.keys(all).length))"
         browser.wait(lambda it: it.run_async(shown) == 1)
         axe.check(browser, "extension-panel")
         browser.wait(lambda it: badge(it) == "1")
         assert browser.find("#inbox strong").text == application.domain
-        browser.click("Mark as read")
+        browser.wait(lambda it: outcomes(application, sent["id"]) == ["delivered", "shown"])
+        browser.run("document.querySelector('#inbox a').addEventListener('click', (event) => event.preventDefault())")
+        browser.click("Open")
         browser.wait(lambda it: badge(it) == "")
+        browser.wait(lambda it: outcomes(application, sent["id"]) == ["delivered", "shown", "opened"])
         assert sue.call("GET", "/notifications")["unread"] == 0
 
         (device,) = sue.call("GET", "/devices")["known"]
@@ -87,6 +92,13 @@ def test_the_extension_is_a_device_with_a_status_an_inbox_and_a_badge(extended: 
         sue.call("DELETE", f"/devices/{device['device']}")
         browser.wait(lambda it: "was signed out of your account" in it.find("#nobody").text)
         browser.assert_quiet()
+
+
+def outcomes(application: Application, id_: str) -> list[str]:
+    """Return what the sender of a notification is told of it."""
+    url = f"{application.origin}/myapps/{application.appid}/notifications/{id_}"
+    answer = requests.get(url, headers={"Authorization": f"Bearer {application.key}"}, timeout=WAIT_SECONDS)
+    return [each["outcome"] for each in answer.json()["outcomes"]]
 
 
 def badge(browser: Browser) -> str:
