@@ -87,7 +87,9 @@ def test_users_of_the_other_partitions_notice_nothing_of_a_server_that_dies(post
                 all_.rate(2 + AWAY_SECONDS + 4, RATE)
             assert all_.all_in(60), all_.report()
             all_.loop.run(lambda: backends(one)[0] == backends(two)[0] == 200, 30)
-            figures.count(name, "refused updates of users whose server stayed", len(all_.fleet.refused_people - away), 0)
+            others = len(all_.fleet.refused_people - away)
+            assert not others, [line for process in (one, two) for line in process.log().splitlines() if "redis" in line]
+            figures.count(name, "people refused whose server stayed", others, 0)
             assert all_.fleet.refused_people & away, "the load reached the server that was away"
             assert set(all_.fleet.refused) <= {201}, all_.fleet.refused
             all_.say_again()
