@@ -80,6 +80,10 @@ class StreamConnection(Connection):
         except BaseException:
             self.fail()
 
+    def tick(self, now: float) -> float:
+        """See ``Connection.tick``; a stream has no pings."""
+        return self._tick_busy(now)
+
     def _check_peer(self, now: float) -> None:
         """Send a keep-alive after ``presence.ping_seconds``."""
         if self.ping_due(now, self._gate.settings):

@@ -161,9 +161,8 @@ class Outcomes:
 
     def revoke(self, entries: Sequence[OutboxEntry]) -> None:
         """Tell applications which notifications ended with their grants, and delete what they were told of them before."""
-        for entry in entries:
-            if self._directory.revoke_outcomes(entry.appid, [entry.detail]):
-                self._signal(entry.appid)
+        for appid in self._directory.revoke_outcomes({entry.detail: entry.appid for entry in entries}):
+            self._signal(appid)
 
     # -- telling what was held
 

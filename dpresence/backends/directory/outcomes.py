@@ -51,8 +51,12 @@ class OutcomeStore(ABC):
         """
 
     @abstractmethod
-    def revoke_outcomes(self, appid: str, puids: Collection[str]) -> int:
-        """Delete everything that was told of some PUIDs, and tell ``revoked`` of their notifications that have not ended."""
+    def revoke_outcomes(self, puids: Mapping[str, str]) -> Collection[str]:
+        """Delete everything that was told of some PUIDs, and tell ``revoked`` of their notifications that have not ended.
+
+        :param puids: the application of each PUID.
+        :returns: the applications to which something was told.
+        """
 
     @abstractmethod
     def outcomes(self, appid: str, after: int, limit: int) -> Sequence[Told]:

@@ -47,7 +47,7 @@ DISPLAYED = "return [...document.querySelectorAll('[role=status], [role=alert]')
 def test_the_sign_in_page_is_usable_by_everybody(browser: Browser, scene: Scene, axe: Axe) -> None:
     browser.open(f"{scene.service.origin}/login")
     displayed = browser.run(DISPLAYED)  # screen readers announce changes of regions that were displayed before
-    assert len(displayed) == 3 and "none" not in displayed, "a region that will speak is there before it does"
+    assert len(displayed) == 4 and "none" not in displayed, "a region that will speak is there before it does"
     axe.check(browser, "login")
     browser.assert_quiet()
     browser.hold_token()

@@ -71,8 +71,8 @@ class OutcomesContract:
 
     def test_a_revoke_deletes_what_was_told_and_ends_the_rest(self, backend, appid):
         backend.tell_outcomes(appid, {"a": ["delivered"], "b": ["pushed"]})
-        assert backend.revoke_outcomes(appid, ["p1"]) == 1
-        assert backend.revoke_outcomes(appid, ["p1"]) == 0
+        assert list(backend.revoke_outcomes({"p1": appid, "unknown": "app-unknown"})) == [appid]
+        assert list(backend.revoke_outcomes({"p1": appid})) == []
         assert self.told(backend, appid) == [("b", "revoked")]
 
     def test_a_notification_can_be_looked_up_with_what_was_told(self, backend, appid):

@@ -137,7 +137,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "hold_outcome": lambda it: it.hold_outcome("jane", ["puid-1"], ["o-1"], "delivered", NOW, 1000),
     "held_outcomes": lambda it: it.held_outcomes("app-1", "", 10),
     "tell_outcomes": lambda it: it.tell_outcomes("app-1", {"o-1": ["delivered"]}),
-    "revoke_outcomes": lambda it: it.revoke_outcomes("app-1", ["puid-1"]),
+    "revoke_outcomes": lambda it: it.revoke_outcomes({"puid-1": "app-1"}),
     "outcomes": lambda it: it.outcomes("app-1", 0, 10),
     "followed": lambda it: it.followed("app-1", "o-1"),
     "followed_waiting": lambda it: it.followed_waiting("puid-1", 10),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -164,7 +165,7 @@ class Client:
         while len(self.buffer) < int(self.headers["content-length"]):
             self.buffer += self.sock.recv(65536)
         body, self.buffer = self.buffer, b""
-        return body.decode()
+        return (gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body).decode()
 
     def send(self, data):
         self.sock.sendall(data)

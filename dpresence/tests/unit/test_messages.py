@@ -84,7 +84,7 @@ def refused(kind: Any, data: str | bytes | dict[str, Any] | list[Any]) -> tuple[
         (Acknowledge, {"action": "ack", "notifications": ["x" * 65]}, 107, "notifications[0]: a list of notification ids"),
         (Acknowledge, {"action": "ack", "notifications": ["x"] * 10001}, 107, "notifications: a list of notification ids"),
         (Authenticate, {"action": "auth", "key": "x" * 257}, 107, "key: an API key, as text"),
-        (Authenticate, {"action": "auth", "key": "x", "since": "x" * 129}, 107, "since: a cursor, as text"),
+        (Authenticate, {"action": "auth", "key": "x", "since": "x" * 4097}, 107, "since: a cursor, as text"),
         (Notify, {"action": "notify", "notifications": 5}, 107, "notifications: a list of 1 to 100 notifications"),
         (Notify, {"action": "notify", "notifications": [{"puid": "p"}] * 101}, 107, "notifications: a list of 1 to 100 notifications"),
         (Notify, {"action": "notify", "notifications": ["p"]}, 107, "notifications[0]: an object"),

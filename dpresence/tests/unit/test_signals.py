@@ -15,7 +15,10 @@ SIGNALS = [
     (Signal("device", "jane", device="~a", revision=7), "jane ~a 7"),
     (Signal("replaced", "jane", device="phone", connection="c1"), "jane phone c1"),
     (Signal("logout", "key", revision=1795917491460), "key 1795917491460"),
-    *((Signal(topic, "chess"), "chess") for topic in ("feed", "mail", "inbox", "grants", "application", "changes", "damaged", "forgotten")),
+    *(
+        (Signal(topic, "chess"), "chess")
+        for topic in ("feed", "mail", "inbox", "grants", "application", "changes", "damaged", "forgotten", "outcomes")
+    ),
     (Signal("missed", ""), ""),
 ]
 

@@ -44,7 +44,7 @@ def ann(world: World, app: App, others: int) -> Browser:
     ("method", "body", "calls"),
     [
         ("PATCH", {"paused": True}, {"grant": 1, "change_grant": 1, "grants_of_users": 1}),
-        ("DELETE", None, {"grant": 1, "revoke": 1}),
+        ("DELETE", None, {"grant": 1, "revoke": 1, "revoke_outcomes": 1}),
     ],
 )
 def test_a_change_of_a_grant(

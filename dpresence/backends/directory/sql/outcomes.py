@@ -115,12 +115,13 @@ class SqlOutcomes(OutcomeStore):
         return len(new)
 
     @transaction(erasing=True)
-    def revoke_outcomes(self, connection: Connection, appid: str, puids: Collection[str]) -> int:
-        lock_names(connection, "outcomes", [appid])
-        mine = (table.c.puid.in_(sorted(puids)), table.c.appid == appid)
-        TOLD.delete(connection, log.c.puid.in_(sorted(puids)), log.c.appid == appid, log.c.outcome != "revoked")
-        rows = FOLLOWED.all(connection, *mine, table.c.ended_at.is_(None), order_by=table.c.id, for_update=True)
-        return self._tell(connection, rows, [(row, "revoked") for row in rows], {row.id: [] for row in rows})
+    def revoke_outcomes(self, connection: Connection, puids: Mapping[str, str]) -> Collection[str]:
+        lock_names(connection, "outcomes", sorted(set(puids.values())))
+        TOLD.delete(connection, log.c.puid.in_(sorted(puids)), log.c.outcome != "revoked")
+        mine = (table.c.puid.in_(sorted(puids)), table.c.ended_at.is_(None))
+        rows = FOLLOWED.all(connection, *mine, order_by=table.c.id, for_update=True)
+        self._tell(connection, rows, [(row, "revoked") for row in rows], {row.id: [] for row in rows})
+        return {row.appid for row in rows}
 
     @reading()
     def outcomes(self, connection: Connection, appid: str, after: int, limit: int) -> Sequence[Told]:
