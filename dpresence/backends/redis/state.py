@@ -96,7 +96,7 @@ class ServerState:
             self._since, self._announced = now, False
         if now - self._logged.get(state, -LOG_SECONDS) >= (LOG_AGAIN_SECONDS if was_ok else LOG_SECONDS):
             self._logged[state], self._announced = now, True
-            log.warning("redis%s: %s: %s; this Redis %s", self._suffix, type(error).__name__, text, STATES[state])
+            log.warning("%s: %s: %s; this Redis %s", self._label, type(error).__name__, text, STATES[state])
 
     def answered(self, wrote: bool) -> None:
         """Record that calls have succeeded.
@@ -106,11 +106,11 @@ class ServerState:
         if self.current != OK and (wrote or self.current not in REFUSING):
             self.current = OK
             if self._announced:
-                log.info("redis%s: available again after %.1f s", self._suffix, self._monotonic() - self._since)
+                log.info("%s: available again after %.1f s", self._label, self._monotonic() - self._since)
 
     @property
-    def _suffix(self) -> str:
-        return f" {self.name}" if self.name else ""
+    def _label(self) -> str:
+        return f"redis {self.name}" if self.name else "redis"
 
 
 class RedisMeasures(StoreMeasures):
