@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import secrets
-import shutil
 import subprocess
 from base64 import urlsafe_b64encode
 from contextlib import nullcontext
@@ -35,11 +35,19 @@ def give_up(why: str) -> None:
 
 
 def install() -> None:
-    """Bring the provider into ``build/``; does nothing more when it is there."""
+    """Bring the provider into ``build/``, one process at a time; does nothing more when it is there."""
     BUILD.mkdir(parents=True, exist_ok=True)
-    lock, known = (SOURCE / "package-lock.json").read_bytes(), BUILD / "node_modules" / "installed.json"
+    with (BUILD / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _install()
+
+
+def _install() -> None:
     for name in ("op.mjs", "package.json", "package-lock.json"):
-        shutil.copyfile(SOURCE / name, BUILD / name)
+        wanted, here = (SOURCE / name).read_bytes(), BUILD / name
+        if not here.exists() or here.read_bytes() != wanted:
+            here.write_bytes(wanted)
+    lock, known = (SOURCE / "package-lock.json").read_bytes(), BUILD / "node_modules" / "installed.json"
     if known.exists() and known.read_bytes() == lock:
         return
     command = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]
@@ -58,6 +66,8 @@ class RealProvider:
         )
         assert self._process.stdout is not None
         line = next((line for line in self._process.stdout if line.strip().isdigit()), None)
+        if not line:
+            self.close()
         assert line, "the provider did not start"
         self.issuer = f"http://127.0.0.1:{int(line)}"
 
