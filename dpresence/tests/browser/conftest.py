@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from dpresence.demo import free_port
+from dpresence.tests.installing import one_at_a_time
 from dpresence.tests.live.clients import Application, Person, activate
 from dpresence.tests.live.service import Service
 from dpresence.tests.live.warm import running
@@ -77,14 +78,14 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def axe_source() -> str:
     """The source of axe-core."""
     source = BUILD / "axe" / "node_modules" / "axe-core" / "axe.min.js"
-    if not source.exists():
-        (BUILD / "axe").mkdir(parents=True, exist_ok=True)
-        command = ["npm", "install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--loglevel=error", AXE_CORE]
-        try:
-            subprocess.run(command, cwd=BUILD / "axe", capture_output=True, timeout=120, check=True)
-        except (OSError, subprocess.SubprocessError):
-            give_up(NO_AXE)
-    return source.read_text(encoding="utf-8")
+    with one_at_a_time(BUILD / "axe"):
+        if not source.exists():
+            command = ["npm", "install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--loglevel=error", AXE_CORE]
+            try:
+                subprocess.run(command, cwd=BUILD / "axe", capture_output=True, timeout=120, check=True)
+            except (OSError, subprocess.SubprocessError):
+                give_up(NO_AXE)
+        return source.read_text(encoding="utf-8")
 
 
 @pytest.fixture(params=[PICTURED, pytest.param(OTHERS, marks=pytest.mark.faults)], ids=["pictured", "others"])

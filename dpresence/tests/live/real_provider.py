@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import secrets
@@ -16,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 import pytest
 import requests
 
+from dpresence.tests.installing import one_at_a_time
 from dpresence.tests.waiting import PATIENCE_SECONDS
 from dpresence.tests.web.support import AUDIENCE
 
@@ -36,9 +36,7 @@ def give_up(why: str) -> None:
 
 def install() -> None:
     """Bring the provider into ``build/``, one process at a time; does nothing more when it is there."""
-    BUILD.mkdir(parents=True, exist_ok=True)
-    with (BUILD / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with one_at_a_time(BUILD):
         _install()
 
 
