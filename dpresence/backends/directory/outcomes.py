@@ -18,7 +18,10 @@ class OutcomeStore(ABC):
 
     @abstractmethod
     def follow(self, appid: str, new: Sequence[NewFollowed], check_ms: int) -> None:
-        """Store notifications whose outcomes are recorded; they are due after ``check_ms``, or when they expire."""
+        """Store notifications whose outcomes are recorded; they are due after ``check_ms``, or when they expire.
+
+        :raises NotFound: the application was deleted.
+        """
 
     @abstractmethod
     def unfollow(self, appid: str, ids: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dpresence.errors import NotFound
 from dpresence.model.outcomes import NewFollowed
 
 from .directory_values import NOW, application, at_once
@@ -22,6 +23,10 @@ class OutcomesContract:
         appid = application(backend, jane).id
         backend.follow(appid, [NewFollowed(id_, "p1", HOUR_MS, shown=id_ == "a") for id_ in "ab"], 60_000)
         return appid
+
+    def test_nothing_is_followed_of_an_application_that_was_deleted(self, backend):
+        with pytest.raises(NotFound):
+            backend.follow("deleted", [NewFollowed("c", "p1", HOUR_MS, shown=True)], 60_000)
 
     def told(self, backend, appid, after=0):
         return [(each.id, each.outcome) for each in backend.outcomes(appid, after, 100)]

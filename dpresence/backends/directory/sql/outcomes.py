@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, case, delete, func, insert, select, tuple_, update
 
+from ....errors import NotFound
 from ....model.outcomes import ENDS, Followed, NewFollowed, NotificationOutcome, Told, may_follow
 from ...sql.engine import Database
 from ...sql.locks import lock_names
@@ -16,8 +17,10 @@ from ...sql.outcome_tables import followed as table
 from ...sql.outcome_tables import outcomes as log
 from ...sql.rows import Rows
 from ...sql.statements import Statement
+from ...sql.tables import applications
 from ...sql.transactions import nondurable, reading, transaction
 from ..outcomes import DAY_MS, OutcomeStore
+from .rows import APPLICATIONS
 
 FOLLOWED = Rows(table, Followed)
 TOLD = Rows(log, Told)
@@ -43,6 +46,8 @@ class SqlOutcomes(OutcomeStore):
 
     @transaction()
     def follow(self, connection: Connection, appid: str, new: Sequence[NewFollowed], check_ms: int) -> None:
+        if APPLICATIONS.lock_key_share(connection, applications.c.id == appid) is None:
+            raise NotFound
         now = self.database.now(connection)
         rows = [Followed(one.id, appid, one.puid, one.shown, now, now + one.ttl_ms, due_at=now + min(one.ttl_ms, check_ms)) for one in new]
         connection.execute(insert(table), [asdict(row) for row in rows])
