@@ -48,9 +48,11 @@ class FirstRequests:
         :param sock: a non-blocking socket of the C module, registered in ``gate.plain``.
         :param address: of the peer, as the socket module returns it.
         """
-        self._waiting[FirstRequest(self, sock, address)] = None
+        first = FirstRequest(self, sock, address)
+        self._waiting[first] = None
         if self._timer is None:
             self._start_timer(self._seconds)
+        first.guarded(first.watch)
 
     def discard(self, first: FirstRequest) -> None:
         """Forget a connection that has ended, or became a channel. Idempotent."""
@@ -99,7 +101,10 @@ class FirstRequest:
         self._all = all_
         self._gate = all_.gate
         self._began_at = all_.gate.clock.monotonic()
-        self._gate.readiness.watch(sock.fileno(), self)
+
+    def watch(self) -> None:
+        """Wait for the first bytes."""
+        self._gate.readiness.watch(self.sock.fileno(), self)
 
     @property
     def waited(self) -> float:

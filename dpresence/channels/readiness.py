@@ -41,8 +41,8 @@ class Readiness:
         :param file: the number of its file.
         """
         self._connections.extend([None] * (file + 1 - len(self._connections)))
-        self._connections[file] = connection
         self._epoll.register(file, _READ)
+        self._connections[file] = connection  # last: what could not be registered is not unregistered
 
     def pass_on(self, file: int, connection: Readable) -> None:
         """Have a watched socket belong to another connection, without a call of the kernel."""
