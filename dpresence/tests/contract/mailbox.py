@@ -257,30 +257,6 @@ class MailboxContract:
         push(backend, "a", "b", one("c", appid="app-2"))
         assert [waiting(backend, f"puid-of-{appid}") for appid in ("app-1", "app-2", "app-3")] == [2, 1, 0]
 
-    def test_settling_discards_what_is_named_and_counts_it(self, backend):
-        push(backend, "a", "b", "c")
-        assert settle(backend, "jane", ["a", "c", "unknown"]) == 2
-        assert kept(backend) == ["b"]
-        assert settle(backend, "jane", ["a"]) == 0
-        assert settle(backend, "jane", []) == 0
-
-    def test_thousands_are_settled_with_one_call(self, backend):
-        ids = [f"{n}" for n in range(300)]
-        push(backend, *ids, limit=1000)
-        assert settle(backend, "jane", [*ids, *(f"unknown-{n}" for n in range(9_000))]) == 300
-        assert kept(backend) == []
-
-    def test_of_two_who_settle_at_once_one_counts_it(self, backend):
-        push(backend, "a")
-        settled = [gevent.spawn(settle, backend, "jane", ["a"]) for _ in range(2)]
-        gevent.joinall(settled, timeout=PATIENCE_SECONDS, raise_error=True)
-        assert sorted(each.value for each in settled) == [0, 1]
-
-    def test_nobody_settles_for_another(self, backend):
-        push(backend, "a")
-        assert settle(backend, "joe", ["a"]) == 0
-        assert kept(backend) == ["a"]
-
     def test_one_can_ask_what_of_some_still_waits(self, backend):
         push(backend, "a", "b", one("c", "joe"))
         settle(backend, "jane", ["a"])

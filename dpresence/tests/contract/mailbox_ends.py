@@ -5,7 +5,10 @@ A part of the contract of its own; see ``mailbox``.
 
 from __future__ import annotations
 
+import gevent
+
 from dpresence.backends.mailbox import SHOWN_NOW, Queue
+from dpresence.tests.waiting import PATIENCE_SECONDS
 
 from .mailbox import NOW, SHORT, grant, kept, one, push, settle, waiting
 
@@ -13,6 +16,30 @@ PUID = "puid-of-app-1"
 
 
 class MailboxEndsContract:
+    def test_settling_discards_what_is_named_and_counts_it(self, backend):
+        push(backend, "a", "b", "c")
+        assert settle(backend, "jane", ["a", "c", "unknown"]) == 2
+        assert kept(backend) == ["b"]
+        assert settle(backend, "jane", ["a"]) == 0
+        assert settle(backend, "jane", []) == 0
+
+    def test_thousands_are_settled_with_one_call(self, backend):
+        ids = [f"{n}" for n in range(300)]
+        push(backend, *ids, limit=1000)
+        assert settle(backend, "jane", [*ids, *(f"unknown-{n}" for n in range(9_000))]) == 300
+        assert kept(backend) == []
+
+    def test_of_two_who_settle_at_once_one_counts_it(self, backend):
+        push(backend, "a")
+        settled = [gevent.spawn(settle, backend, "jane", ["a"]) for _ in range(2)]
+        gevent.joinall(settled, timeout=PATIENCE_SECONDS, raise_error=True)
+        assert sorted(each.value for each in settled) == [0, 1]
+
+    def test_nobody_settles_for_another(self, backend):
+        push(backend, "a")
+        assert settle(backend, "joe", ["a"]) == 0
+        assert kept(backend) == ["a"]
+
     def test_purging_a_grant_leaves_the_others(self, backend):
         push(backend, "a", "b", one("c", appid="app-2"), one("d", "joe"))
         assert backend.purge_grants([grant()]) == 2

@@ -1,74 +1,13 @@
 """Web Push: who is pushed what, and when not (docs/protocol.md, section 6)."""
+# ruff: noqa: F811 - fixtures are parameters
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
-
 import pytest
 
-from dpresence.tests.push_service import PushBrowser, PushService, key_file
+from dpresence.tests.push_service import PushBrowser, PushService
+from dpresence.tests.web.pushes import ANN, BOB, HOUR, ann, app, browser, notify, puid, push_service, run, subscribe, subscriptions, world  # noqa: F401
 from dpresence.tests.web.support import App, Browser, World, seen
-
-ANN, BOB = "ann@example.org", "bob@example.org"
-HOUR = 3600
-
-
-@pytest.fixture(scope="module")
-def push_service() -> Iterator[PushService]:
-    service = PushService()
-    yield service
-    service.close()
-
-
-@pytest.fixture
-def world(make_world: Callable[..., World], tmp_path: Any) -> World:
-    return make_world(push__key_file=key_file(tmp_path), push__pushes_per_hour="3")
-
-
-@pytest.fixture
-def app(world: World) -> App:
-    return world.application()
-
-
-@pytest.fixture
-def puid(world: World, app: App) -> str:
-    """The PUID of a grant that allows pushes."""
-    puid = world.grant(ANN, app)
-    world.person(ANN)("PATCH", f"/grant/{app.id}", {"push": True})
-    return puid
-
-
-@pytest.fixture
-def ann(world: World) -> Browser:
-    return world.person(ANN)
-
-
-@pytest.fixture
-def browser(ann: Browser, push_service: PushService) -> PushBrowser:
-    return subscribe(ann, push_service.browser())
-
-
-def subscribe(person: Browser, browser: PushBrowser) -> PushBrowser:
-    answer = person("PUT", "/push", browser.body(person("GET", "/push").json["key"]))
-    assert answer.status_int == 200, answer.json
-    return browser
-
-
-def notify(world: World, app: App, puid: str, *messages: str, **more: Any) -> list[str]:
-    return [one["id"] for one in world.notify(app, *[{"puid": puid, "message": message, **more} for message in messages])]
-
-
-def run(world: World, seconds: float = 3) -> None:
-    """Let time pass and send what is due."""
-    world.advance(seconds)
-    world.services.pushes.run()
-    world.services.pushes._pool.join()
-
-
-def subscriptions(person: Browser) -> list[str | None]:
-    return [one["label"] for one in person("GET", "/push").json["subscriptions"]]
-
 
 # -- what is pushed
 
@@ -257,54 +196,3 @@ def test_a_push_of_a_process_that_died_is_sent_by_another_with_the_same_topic(
     assert browser.messages == ["Your move"] * 2 and len({one["headers"]["Topic"] for one in browser.received}) == 1
     run(world, 120)
     assert len(browser.messages) == 2
-
-
-# -- subscriptions
-
-
-@pytest.mark.parametrize(
-    ("change", "error"),
-    [
-        ({"endpoint": "https://evil.example.org/1"}, "endpoint: an https URL of a push service that this service knows"),
-        ({"endpoint": "http://fcm.googleapis.com/1"}, "endpoint: an https URL of a push service that this service knows"),
-        ({"endpoint": "https://fcm.googleapis.com:8443/1"}, "endpoint: an https URL of a push service that this service knows"),
-        ({"endpoint": "https://notfcm.googleapis.com/1"}, "endpoint: an https URL of a push service that this service knows"),
-        ({"endpoint": "https://a@fcm.googleapis.com/"}, "endpoint: not an http(s) URL in ASCII without a user name"),
-        ({"key": "AAAA"}, "key: the `key` of GET /push"),
-        ({"keys": {"p256dh": "AAAA", "auth": "A" * 22}}, "keys.p256dh: a point of P-256, uncompressed, in base64url"),
-        ({"keys": {"p256dh": "B" + "A" * 86, "auth": "A" * 22}}, "keys.p256dh: a point of P-256, uncompressed, in base64url"),
-        ({"label": "bank.com"}, "label: may not contain a web address"),
-    ],
-)
-def test_a_subscription_that_cannot_be_used_is_refused(ann: Browser, push_service: PushService, change: dict[str, Any], error: str) -> None:
-    body = push_service.browser().body(ann("GET", "/push").json["key"])
-    answer = ann("PUT", "/push", {**body, **change})
-    assert (answer.status_int, answer.json) == (400, {"result": "KO", "errno": 107, "error": error})
-    assert ann("PUT", "/push", {**body, "endpoint": "https://updates.push.services.mozilla.com/wpush/v2/x"}).status_int == 200
-
-
-def test_its_user_sees_it_and_ends_it(world: World, ann: Browser, browser: PushBrowser) -> None:
-    [mine] = ann("GET", "/push").json["subscriptions"]
-    assert mine["endpoint"] == browser.endpoint and mine["created_at"] == world.clock.now()
-    assert ann("GET", "/account").json["push_subscriptions"] == [mine]
-    assert world.person(BOB)("DELETE", f"/push/{mine['id']}").json["errno"] == 110
-    assert ann("DELETE", f"/push/{mine['id']}").status_int == 204 and subscriptions(ann) == []
-    assert ann("DELETE", f"/push/{mine['id']}").json["errno"] == 110
-
-
-def test_it_ends_with_the_sign_out_of_its_browser_and_not_with_that_of_another(world: World, ann: Browser, browser: PushBrowser) -> None:
-    elsewhere = world.person(ANN)
-    elsewhere("POST", "/logout")
-    assert subscriptions(ann) == ["Chrome"]
-    ann("POST", "/logout")
-    assert subscriptions(world.person(ANN)) == []
-
-
-def test_a_service_without_keys_pushes_nothing_and_says_so(make_world: Callable[..., World], push_service: PushService) -> None:
-    world = make_world()
-    ann = world.person(ANN)
-    assert ann("GET", "/push").json == {"key": None, "subscriptions": []}
-    assert ann("PUT", "/push", push_service.browser().body("AAAA")).json["errno"] == 122
-    app = world.application()
-    notify(world, app, world.grant(ANN, app), "Your move")
-    run(world)

@@ -31,7 +31,7 @@ from dpresence.settings import ProviderSettings
 from dpresence.tests.push_service import key_file
 from dpresence.tests.support import WITH_TOKEN, FakeConnection, text_of
 from dpresence.tests.web.support import AUDIENCE, App, Browser, World
-from dpresence.tests.web.wire_feeds import feed, heartbeat, outcomes, webhooks
+from dpresence.tests.web.wire_feeds import feed, heartbeat, outcomes, pairing, webhooks
 
 RECORDED = Path(__file__).with_name("wire_bytes.txt")
 ANN, BOB, DEV = "ann@example.org", "bob@example.org", "dev@example.org"
@@ -247,17 +247,6 @@ def devices(recorder: Recorder, ann: Browser, app: App, puids: list[str]) -> Non
     recorder.call("PushState", ann, "GET", "/push")
     plain.leave()
     world.notify(app, item)
-    recorder.call("DeviceList", ann, "GET", "/devices")
-
-
-def pairing(recorder: Recorder, ann: Browser) -> None:
-    anybody = recorder.world.browser()
-    codes = recorder.call("StartedPairing", anybody, "POST", "/pair", {"device": "lamp", "client": "Example lamp"})
-    recorder.call("Refusal", anybody, "POST", "/pair/token", {"device_code": codes["device_code"]})
-    recorder.call("PairingQuestion", ann, "GET", f"/pair?code={codes['user_code']}")
-    recorder.call("PairingAnswered", ann, "POST", "/pair/answer", {"code": codes["user_code"], "allow": True})
-    recorder.world.advance(10)
-    recorder.call("NewCredential", anybody, "POST", "/pair/token", {"device_code": codes["device_code"]})
     recorder.call("DeviceList", ann, "GET", "/devices")
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
+from dpresence.service import webhook_sender
 from dpresence.tests.support import FakeConnection
 from dpresence.tests.waiting import eventually
 from dpresence.tests.web.support import App, World
 
 ANN = "ann@example.org"
+DAY = 86_400
 
 
 class Endpoint:
@@ -54,3 +58,10 @@ def entries(messages: list[Any]) -> list[tuple[str, str]]:
 def report(world: World, device: FakeConnection, *statuses: str) -> None:
     for status in statuses:
         device.receive({"email": ANN, "status": status})
+
+
+@pytest.fixture(autouse=True)
+def long_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have leases last although nothing renews them while the clock advances."""
+    monkeypatch.setattr(webhook_sender, "LEASE_SECONDS", 60 * DAY)
+    monkeypatch.setattr(webhook_sender, "RENEW_SECONDS", 30 * DAY)

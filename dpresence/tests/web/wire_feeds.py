@@ -8,7 +8,7 @@ from typing import Any
 
 from dpresence.tests.waiting import eventually
 from dpresence.tests.web.streams import stream
-from dpresence.tests.web.support import App, World
+from dpresence.tests.web.support import App, Browser, World
 
 CARL = "carl@example.org"
 KINDS = {"presence.updates": "UpdatesMessage", "presence.snapshot": "SnapshotMessage", "webhook.test": "WebhookTestMessage"}
@@ -66,3 +66,14 @@ def outcomes(recorder: Any, app: App) -> None:
     recorder.call(
         "FollowedNotification", world.browser(), "GET", f"/myapps/{app.id}/notifications/{sent['id']}", Authorization=f"Bearer {app.key}"
     )
+
+
+def pairing(recorder: Any, ann: Browser) -> None:
+    anybody = recorder.world.browser()
+    codes = recorder.call("StartedPairing", anybody, "POST", "/pair", {"device": "lamp", "client": "Example lamp"})
+    recorder.call("Refusal", anybody, "POST", "/pair/token", {"device_code": codes["device_code"]})
+    recorder.call("PairingQuestion", ann, "GET", f"/pair?code={codes['user_code']}")
+    recorder.call("PairingAnswered", ann, "POST", "/pair/answer", {"code": codes["user_code"], "allow": True})
+    recorder.world.advance(10)
+    recorder.call("NewCredential", anybody, "POST", "/pair/token", {"device_code": codes["device_code"]})
+    recorder.call("DeviceList", ann, "GET", "/devices")

@@ -1,0 +1,46 @@
+"""Webhooks of several processes, and of one that was killed (docs/protocol.md, section 6)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from dpresence.tests.waiting import eventually
+from dpresence.tests.web.support import World
+from dpresence.tests.web.webhook_endpoint import Endpoint, entries, long_leases  # noqa: F401 - a fixture
+
+ANN, BOB = "ann@example.org", "bob@example.org"
+
+
+def test_a_service_that_was_killed_sends_again_right_after_its_start(make_world: Callable[..., World], tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path}/single.db"
+    killed = make_world(directory__url=database)
+    app = killed.application()
+    endpoint = Endpoint(killed, app)
+    eventually(lambda: endpoint.proof.posted)
+    killed.registry.backends.close()  # it releases nothing
+    started = make_world(directory__url=database)
+    endpoint.proof.posted.clear()
+    started.services.webhook_sender.lease()
+    assert app.id in started.services.webhook_sender._leased
+    endpoint.world = started
+    [message] = endpoint.take(20)  # devices have come back by then
+    assert message["type"] == "presence.snapshot"
+
+
+def test_one_service_at_a_time_sends_and_another_takes_over(pair: tuple[World, World]) -> None:
+    first, second = pair
+    app = first.application()
+    endpoint = Endpoint(first, app)
+    eventually(lambda: endpoint.proof.posted)
+    holders = [world for world in pair if app.id in world.services.webhook_sender._leased]
+    assert len(holders) == 1
+    endpoint.proof.posted.clear()
+    other = second if holders[0] is first else first
+    holders[0].services.webhook_sender.release()
+    other.services.webhook_sender.lease()
+    assert app.id in other.services.webhook_sender._leased
+    other.grant(ANN, app)
+    eventually(lambda: endpoint.proof.posted)
+    assert entries([json.loads(body) for _, body in endpoint.proof.posted]) == [("offline", "granted")]
