@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, SettingError
 from ..settings import Settings
-from ..settings.allowed import redis_name
 from . import partitions
 from .directory import Directory
 from .mailbox import InboxLimits, Mailbox
@@ -147,18 +146,16 @@ def check_redis(settings: Settings) -> None:
     :raises SettingError: it cannot, or the server may lose acknowledged notifications.
     :raises BackendUnavailable: the server does not answer, or refuses writes.
     """
-    storage = settings.storage
-    if "redis" in (storage.tracker, storage.mailbox):
-        with _opening_redis(settings):
+    for each in settings.by_redis_server().values():
+        with _opening_redis(each):
             from .redis.checks import check_server, refuse_eviction
 
-            for each in settings.redis.servers():
-                server = open_redis(replace(settings, redis=each))
-                check_server(server)
-                if storage.tracker == "redis":
-                    refuse_eviction(server)
-            if storage.mailbox == "redis":
-                _redis_mailbox(settings, None).close()
+            server = open_redis(each)
+            check_server(server)
+            if each.storage.tracker == "redis":
+                refuse_eviction(server)
+            if each.storage.mailbox == "redis":
+                _redis_mailbox(each, server).close()
 
 
 def load_mailbox(settings: Settings, directory: Callable[[], SqlDirectory], server: ConnectionFactory | None = None) -> Mailbox:
@@ -193,13 +190,11 @@ def send_signal(settings: Settings, directory: Directory, topic: Topic, key: str
 
 
 def open_redis(settings: Settings) -> ConnectionFactory:
-    """Return connections to the Redis server; none is open yet.
+    """Return connections to the server of ``redis.url``; none is open yet.
 
     :raises SettingError: the URL or a certificate is invalid.
     """
-    from .redis.connections import ConnectionFactory
-
-    return ConnectionFactory(settings.redis, redis_name(settings.redis.url) if settings.redis.urls else "")
+    return partitions.open_server(settings.redis, settings.redis.url)
 
 
 def _redis_tracker(settings: Settings, clock: Clock, directory: Directory, server: ConnectionFactory | None) -> Tracker:

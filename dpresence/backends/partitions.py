@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..clock import Clock
@@ -29,7 +29,8 @@ def load_tracker(settings: Settings, clock: Clock, directory: Directory, server:
 
     names, servers = _names(settings.redis, directory), _servers(settings.redis, server)
     if len(names) == 1:
-        return RedisTracker(servers[redis_name(settings.redis.url)], settings.presence, clock)
+        (only,) = servers.values()
+        return RedisTracker(only, settings.presence, clock)
     parts: list[Tracker] = []
     try:
         for number, name in enumerate(names):
@@ -51,7 +52,8 @@ def send_signal(settings: RedisSettings, directory: Directory, topic: Topic, key
 
     names, servers = _names(settings, directory), _servers(settings, None)
     if len(names) == 1:
-        signal(servers[redis_name(settings.url)], None, topic, key)
+        (only,) = servers.values()
+        signal(only, None, topic, key)
         return
     for number, name in enumerate(names):  # any server that answers does
         try:
@@ -67,24 +69,32 @@ def _names(redis: RedisSettings, directory: Directory) -> Sequence[str]:
 
     :raises SettingError: the settings do not fit the stored partitions.
     """
-    urls = redis.urls or (redis.url,)
-    names = [redis_name(urls[number % len(urls)]) for number in range(redis.partitions)] if redis.partitions > 1 else [""]
+    urls = [redis_name(url) for url in redis.tracker_urls]
+    names = [urls[number % len(urls)] for number in range(redis.partitions)] if redis.partitions > 1 else [""]
     stored = directory.claim_partitions(names)
     if len(stored) != redis.partitions:
         raise SettingError(f"redis.partitions = {redis.partitions}: must be {len(stored)}, as at the first start with this database")
-    missing = set(stored) - {*map(redis_name, urls), ""}
+    missing = set(stored) - {*urls, ""}
     if missing:
         raise SettingError(f"redis.urls: must have the server {min(missing)}, on which the tracker has partitions")
     return stored
 
 
-def _servers(redis: RedisSettings, server: ConnectionFactory | None) -> Mapping[str, ConnectionFactory]:
-    """Return connections to each configured server, by its name; none is open yet.
+def _servers(redis: RedisSettings, server: ConnectionFactory | None) -> dict[str, ConnectionFactory]:
+    """Return connections to each server of the tracker, by its name; none is open yet.
 
     :raises SettingError: a URL or a certificate is invalid.
     """
+    found = {redis_name(url): open_server(redis, url) for url in redis.tracker_urls}
+    shared = redis_name(redis.url)
+    return {**found, shared: server} if server and shared in found else found
+
+
+def open_server(redis: RedisSettings, url: str) -> ConnectionFactory:
+    """Return connections to one server, which has a name in the log and the metrics if there are several; none is open yet.
+
+    :raises SettingError: the URL or a certificate is invalid.
+    """
     from .redis.connections import ConnectionFactory
 
-    names = [redis_name(each.url) for each in redis.servers()]
-    found = {name: ConnectionFactory(each, name if redis.urls else "") for name, each in zip(names, redis.servers(), strict=True)}
-    return found if server is None else {**found, redis_name(redis.url): server}
+    return ConnectionFactory(redis.at(url), redis_name(url) if len(redis.urls) > 1 else "")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import shutil
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import replace
 
 from ..backends import check_database, opened_database
 from ..clock import Clock
@@ -14,7 +13,6 @@ from ..files import files_needed, limit_of
 from ..identity.oidc import load_providers
 from ..private import readers, writers
 from ..push.vapid import load_keys, subject
-from ..settings.allowed import redis_name
 from .channel import check_channel
 from .context import Context, Subparsers, add
 from .event_stream import check_event_stream
@@ -94,15 +92,13 @@ def _clock(name: str, milliseconds: int, clock: Clock) -> Finding:
 
 
 def _redis(context: Context) -> Iterator[Finding]:
-    storage = context.settings.storage
-    if "redis" in (storage.tracker, storage.mailbox):
+    servers = context.settings.by_redis_server()
+    for name, settings in servers.items():
         from .redis import check_redis_server  # imported only here, with the driver, which is an extra
 
-        servers = context.settings.redis.servers()
-        for server in servers:
-            of = f"{redis_name(server.url)}: " if len(servers) > 1 else ""
-            now = yield from _named(of, check_redis_server(replace(context.settings, redis=server)))
-            yield _clock(f"{of}its clock", now, context.clock)
+        of = f"{name}: " if len(servers) > 1 else ""
+        now = yield from _named(of, check_redis_server(settings))
+        yield _clock(f"{of}its clock", now, context.clock)
 
 
 def _named(server: str, findings: Generator[Finding, None, int]) -> Generator[Finding, None, int]:

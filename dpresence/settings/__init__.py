@@ -7,9 +7,9 @@ allowed values. ``make settings`` writes the ini files and ``docs/settings.md`` 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from .allowed import REDIS_URL
+from .allowed import REDIS_URL, redis_name
 from .channels import ChannelSettings
 from .declaration import refuse, wrong_setting
 from .identity import (
@@ -62,3 +62,20 @@ class Settings:
     sentry: SentrySettings = field(default_factory=SentrySettings)
     secret_files: Mapping[str, str] = field(default_factory=dict, compare=False)
     deprecated: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def by_redis_server(self) -> dict[str, Settings]:
+        """Return the settings for each Redis server that is used, by its name: as if it were the only one, with the roles that it has."""
+        on_tracker = {redis_name(url): url for url in self.redis.tracker_urls if self.storage.tracker == "redis"}
+        on_mailbox = {redis_name(self.redis.url): self.redis.url} if self.storage.mailbox == "redis" else {}
+        return {
+            name: replace(
+                self,
+                storage=replace(
+                    self.storage,
+                    tracker="redis" if name in on_tracker else "memory",
+                    mailbox="redis" if name in on_mailbox else "sql",
+                ),
+                redis=self.redis.at(url),
+            )
+            for name, url in {**on_tracker, **on_mailbox}.items()
+        }

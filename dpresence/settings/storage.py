@@ -68,10 +68,14 @@ class RedisSettings:
         allowed="A-Z a-z 0-9 _ . : -",
     )
 
-    def servers(self) -> tuple[RedisSettings, ...]:
-        """Return the settings of each server, of which the first is that of ``url``."""
-        one = replace(self, urls=(), partitions=1)
-        return one, *(replace(one, url=url) for url in self.urls if allowed.redis_name(url) != allowed.redis_name(self.url))
+    @property
+    def tracker_urls(self) -> tuple[str, ...]:
+        """The URLs of the servers of the tracker."""
+        return self.urls or (self.url,)
+
+    def at(self, url: str) -> RedisSettings:
+        """Return these settings for one server."""
+        return replace(self, url=url, urls=(), partitions=1)
 
     def check(self) -> None:
         """Check combinations of keys.

@@ -47,7 +47,7 @@ def _revoke_where_shown(grant: Grant, part: Tracker) -> None:
 class PartitionedTracker(Tracker):
     """See ``Tracker``.
 
-    :param parts: a tracker for each partition, each ``numbered`` by its partition; their number must not change while there is data.
+    :param parts: the tracker of each partition, in the order of their numbers; how many there are must not change while there is data.
     :param part_of: returns the partition of an offset of an entry.
     """
 

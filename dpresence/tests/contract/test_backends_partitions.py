@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dpresence.backends import load, load_directory, send_signal
+from dpresence.backends import check_redis, load, load_directory, send_signal
 from dpresence.backends.tracker.partitions import PartitionedTracker
 from dpresence.commands.cli import main
 from dpresence.errors import SettingError
@@ -126,3 +126,25 @@ def test_the_doctor_examines_every_server(settings, tmp_path, redis_server, seco
     texts = [finding["text"] for finding in found if finding["check"] == "redis"]
     for server in (redis_server, second):
         assert [text for text in texts if text.startswith(f"{redis_name(server.url)}: version")]
+
+
+@pytest.fixture
+def elsewhere(settings):
+    """The tracker is on the servers of ``redis.urls``, and nothing uses ``redis.url``, where no server is."""
+    redis = replace(settings.redis, url="redis://127.0.0.1:1/0", timeout_seconds=0.5)
+    return replace(settings, storage=replace(settings.storage, mailbox="sql"), redis=redis)
+
+
+def test_a_server_that_nothing_uses_is_neither_needed_nor_checked(elsewhere):
+    check_redis(elsewhere)
+    backends = load(elsewhere, FakeClock())
+    assert backends.ping() == {"directory": True, "tracker": True, "mailbox": True}
+    backends.close()
+
+
+def test_a_single_partition_is_on_the_server_of_the_urls(elsewhere, second):
+    one = replace(elsewhere, redis=replace(elsewhere.redis, urls=(second.url,), partitions=1))
+    backends = load(one, FakeClock())
+    assert second.client.exists("dpresence:t:meta")
+    assert backends.redis_servers() == {}
+    backends.close()
