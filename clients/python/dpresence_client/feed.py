@@ -12,27 +12,18 @@ import ssl
 from typing import Any, Awaitable, Callable, Dict, Set, Tuple
 from urllib.parse import quote
 
-from .core import log
-from .http_calls import FAILURES, LOST, MAX_BYTES, HttpCalls, error_object
+from .http_calls import FAILURES, LOST, MAX_BYTES, HttpConnection, error_object
 
 _TRANSIENT_HTTP = (408, 425, 429)
 
 
-class Feed:
-    """One event stream. It has the interface of ``Websocket``.
-
-    :param url: URL of the channel, ``wss`` or ``ws``.
-    :param events: the events of the core; each is called in the event loop.
-    :param may_read: returns at once, or when the program has room for another message.
-    """
+class Feed(HttpConnection):
+    """One event stream."""
 
     def __init__(self, url: str, context: ssl.SSLContext | None, events: Any, may_read: Callable[[], Awaitable[None]]) -> None:
-        self._calls = HttpCalls(url, context)
-        self._events, self._may_read = events, may_read
-        self._active = True
+        super().__init__(url, context, events, may_read)
         self._posts: Set[asyncio.Future[None]] = set()
         self._signed_in: asyncio.Future[Dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self.task = asyncio.ensure_future(self._run())
 
     def send(self, text: str) -> None:
         """Carry out a frame: sign in, or send notifications. A ``ping`` is answered by the stream itself."""
@@ -44,29 +35,12 @@ class Feed:
             self._posts.add(post)
             post.add_done_callback(self._posts.discard)
 
-    def disconnect(self, code: int) -> None:
-        """Close, and report nothing more."""
-        self._active = False
-        self.task.cancel()
+    async def _serve(self) -> None:
+        await self._follow(await self._signed_in)
 
-    async def _run(self) -> None:
-        try:
-            self._report("opened")
-            await self._follow(await self._signed_in)
-        except asyncio.CancelledError:
-            if self._active:  # not by ``disconnect``: the event loop ends
-                raise
-        except FAILURES as error:
-            self._report("closed", LOST, f"{error or type(error).__name__}")
-        except Exception:
-            log.exception("an error in the client ended the connection")
-            self._report("closed", LOST, "an error in the client")
-        finally:
-            self._active = False
-            self._calls.interrupt()
-            if self._posts:
-                await asyncio.wait(self._posts)
-            self._calls.close()
+    async def _finish(self) -> None:
+        if self._posts:
+            await asyncio.wait(self._posts)
 
     async def _follow(self, auth: Dict[str, Any]) -> None:
         """Report the events of the stream as frames, until it ends."""
@@ -80,9 +54,9 @@ class Feed:
             await self._may_read()
             name, data = await self._calls.run(_next_event, answer)
             if name == "auth":
-                self._report("received", json.dumps({**json.loads(data), "id": auth["id"]}))
+                self._received({**json.loads(data), "id": auth["id"]})
             elif name == "current":
-                self._report("received", json.dumps({**json.loads(data), "id": "ping"}))
+                self._received({**json.loads(data), "id": "ping"})
             elif name == "close":
                 end = json.loads(data)
                 self._report("closed", end["code"], end["reason"])
@@ -98,25 +72,24 @@ class Feed:
             self._report("closed", LOST, f"HTTP {status}")
         else:
             error = error or {"result": "KO", "errno": 0, "error": f"HTTP {status}, not from dpresence"}
-            self._report("received", json.dumps({**error, "id": frame_id}))
+            self._received({**error, "id": frame_id})
 
     async def _notify(self, frame: Dict[str, Any]) -> None:
         try:
             status, body = await self._calls.run(self._calls.post, "/notifications", json.dumps(frame["notifications"]).encode())
         except FAILURES as error:
-            self._report("closed", LOST, f"{error or type(error).__name__}")
+            self._failed(error)
             return
         if status == http.client.OK:
-            self._report("received", json.dumps({**json.loads(body), "id": frame["id"]}))
+            self._received({**json.loads(body), "id": frame["id"]})
         else:
             self._refused(status, body, frame["id"])
 
     def _report(self, event: str, *values: Any) -> None:
-        if self._active:
-            self._active = event != "closed"
-            self._events(event, *values)
-            if event == "closed":
-                self.task.cancel()
+        was_active = self._active
+        super()._report(event, *values)
+        if was_active and event == "closed":
+            self.task.cancel()
 
 
 def _next_event(answer: http.client.HTTPResponse) -> Tuple[str, str]:

@@ -11,8 +11,7 @@ import json
 import ssl
 from typing import Any, Awaitable, Callable, Dict, List
 
-from .core import log
-from .http_calls import FAILURES, LOST, HttpCalls, error_object
+from .http_calls import LOST, HttpConnection, error_object
 
 BEAT_SECONDS = 25.0
 """Seconds until a heartbeat without a frame; less than half of the lease of 60 s."""
@@ -20,52 +19,27 @@ _FIELDS = ("email", "status", "assertion", "label", "kind")
 _NEEDS_WEBSOCKET = {"result": "KO", "errno": 108, "error": "this needs a websocket: the device is connected by heartbeats"}
 
 
-class Heartbeats:
-    """One device. It has the interface of ``Websocket``.
+class Heartbeats(HttpConnection):
+    """One device.
 
     :param device: name of the device.
-    :param url: URL of the channel, ``wss`` or ``ws``.
-    :param events: the events of the core; each is called in the event loop.
-    :param may_read: returns at once, or when the program has room for another message.
     """
 
     def __init__(self, device: str, url: str, context: ssl.SSLContext | None, events: Any, may_read: Callable[[], Awaitable[None]]) -> None:
-        self._calls = HttpCalls(url, context)
-        self._events, self._may_read = events, may_read
-        self._active = True
+        super().__init__(url, context, events, may_read)
         self._fields: Dict[str, Any] = {"device": device, "ticket": True}
         self._frames: asyncio.Queue[Dict[str, Any]] = asyncio.Queue()
-        self.task = asyncio.ensure_future(self._run())
 
     def send(self, text: str) -> None:
         """Send a frame with the next heartbeat, which follows at once."""
         self._frames.put_nowait(json.loads(text))
 
-    def disconnect(self, code: int) -> None:
-        """Close, and report nothing more."""
-        self._active = False
-        self.task.cancel()
-
-    async def _run(self) -> None:
-        try:
-            self._report("opened")
-            frames = [await self._frames.get()]
-            while self._active:
-                await self._beat(frames)
-                await self._may_read()
-                frames = await self._next_frames()
-        except asyncio.CancelledError:
-            if self._active:  # not by ``disconnect``: the event loop ends
-                raise
-        except FAILURES as error:
-            self._report("closed", LOST, f"{error or type(error).__name__}")
-        except Exception:
-            log.exception("an error in the client ended the connection")
-            self._report("closed", LOST, "an error in the client")
-        finally:
-            self._active = False
-            self._calls.interrupt()
-            self._calls.close()
+    async def _serve(self) -> None:
+        frames = [await self._frames.get()]
+        while self._active:
+            await self._beat(frames)
+            await self._may_read()
+            frames = await self._next_frames()
 
     async def _next_frames(self) -> List[Dict[str, Any]]:
         """Return the frames to send, at the latest when a heartbeat is due."""
@@ -102,11 +76,3 @@ class Heartbeats:
             self._received({**answer, "id": number})
         if notifications:
             self._received({"notifications": notifications})
-
-    def _received(self, frame: Dict[str, Any]) -> None:
-        self._report("received", json.dumps(frame))
-
-    def _report(self, event: str, *values: Any) -> None:
-        if self._active:
-            self._active = event != "closed"
-            self._events(event, *values)

@@ -1,4 +1,4 @@
-"""HTTP calls of a connection without a websocket: they run in threads, and end when the connection does."""
+"""A connection without a websocket, and its HTTP calls, which run in threads and end when the connection does."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import socket
 import ssl
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Awaitable, Callable, Dict, Tuple
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
-from .core import ANSWER_SECONDS
+from .core import ANSWER_SECONDS, log
 
 READ_SECONDS = 60.0
 """Limit for the next line of a stream: the service sends a comment after 25 s without an event."""
@@ -95,6 +95,62 @@ class HttpCalls:
         connection = http.client.HTTPSConnection(through.hostname or "", through.port, timeout=seconds, context=context)
         connection.set_tunnel(host, port)
         return connection
+
+
+class HttpConnection:
+    """Takes and reports the frames of a websocket, and has the interface of ``Websocket``. Subclasses carry the frames.
+
+    :param url: URL of the channel, ``wss`` or ``ws``.
+    :param events: the events of the core; each is called in the event loop.
+    :param may_read: returns at once, or when the program has room for another message.
+    """
+
+    def __init__(self, url: str, context: ssl.SSLContext | None, events: Any, may_read: Callable[[], Awaitable[None]]) -> None:
+        self._calls = HttpCalls(url, context)
+        self._events, self._may_read = events, may_read
+        self._active = True
+        self.task = asyncio.ensure_future(self._run())
+
+    def disconnect(self, code: int) -> None:
+        """Close, and report nothing more."""
+        self._active = False
+        self.task.cancel()
+
+    async def _serve(self) -> None:
+        """Carry frames until the connection ends."""
+        raise NotImplementedError
+
+    async def _finish(self) -> None:
+        """Wait for what is under way, after its calls were interrupted."""
+
+    async def _run(self) -> None:
+        try:
+            self._report("opened")
+            await self._serve()
+        except asyncio.CancelledError:
+            if self._active:  # not by ``disconnect``: the event loop ends
+                raise
+        except FAILURES as error:
+            self._failed(error)
+        except Exception:
+            log.exception("an error in the client ended the connection")
+            self._report("closed", LOST, "an error in the client")
+        finally:
+            self._active = False
+            self._calls.interrupt()
+            await self._finish()
+            self._calls.close()
+
+    def _failed(self, error: Exception) -> None:
+        self._report("closed", LOST, f"{error or type(error).__name__}")
+
+    def _received(self, frame: Dict[str, Any]) -> None:
+        self._report("received", json.dumps(frame))
+
+    def _report(self, event: str, *values: Any) -> None:
+        if self._active:
+            self._active = event != "closed"
+            self._events(event, *values)
 
 
 def error_object(body: bytes) -> Dict[str, Any] | None:
