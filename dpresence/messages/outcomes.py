@@ -23,7 +23,7 @@ class ReportOutcome(Frame, kw_only=True):
 
 
 class OutcomeEntry(Struct, gc=False):
-    """What became of a notification (section 5).
+    """An outcome of a notification (section 5).
 
     :param at: when the application could first know it: milliseconds since the epoch, whole seconds.
     """
@@ -32,6 +32,11 @@ class OutcomeEntry(Struct, gc=False):
     puid: str
     outcome: NotificationOutcome
     at: int
+
+    @classmethod
+    def of(cls, told: Told) -> Self:
+        """Return the entry of an outcome that was told."""
+        return cls(told.id, told.puid, told.outcome, told.at)
 
 
 class OutcomeFrame(Struct, gc=False):
@@ -46,7 +51,7 @@ class OutcomeFrame(Struct, gc=False):
     @classmethod
     def of(cls, told: Sequence[Told]) -> Self:
         """Return a frame of outcomes, which are one at least."""
-        return cls([OutcomeEntry(each.id, each.puid, each.outcome, each.at) for each in told], str(told[-1].position))
+        return cls([OutcomeEntry.of(each) for each in told], str(told[-1].position))
 
 
 class FollowedNotification(Struct):
@@ -65,7 +70,7 @@ class FollowedNotification(Struct):
     @classmethod
     def of(cls, item: Followed, told: Sequence[Told]) -> Self:
         """Return a notification with what was told of it."""
-        entries = [OutcomeEntry(each.id, each.puid, each.outcome, each.at) for each in told]
+        entries = [OutcomeEntry.of(each) for each in told]
         return cls(item.id, item.puid, entries[-1].outcome if entries else "waiting", item.sent_at, entries)
 
 

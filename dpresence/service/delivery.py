@@ -25,7 +25,7 @@ from ..model.outcomes import NotificationOutcome
 from .coalescer import Coalescer
 from .grants import Grants
 from .inboxes import Inboxes
-from .outcomes import Outcomes
+from .outcomes import Outcomes, Received
 from .scheduling import yield_to_loop
 from .single_flight import SingleFlight
 
@@ -260,24 +260,28 @@ class Delivery:
 
     def acknowledge(self, user: str, ids: Sequence[str]) -> None:
         """Discard notifications that a device has acknowledged; unknown ids are ignored."""
-        self._discard_received(user, ids)
+        self._acknowledge(user, ids)
+
+    def report(self, user: str, ids: Sequence[str], outcome: NotificationOutcome) -> None:
+        """Record that a device has shown or opened notifications, which it has received."""
+        self._outcomes.record(user, self._acknowledge(user, ids), outcome)
+
+    def _acknowledge(self, user: str, ids: Sequence[str]) -> Received:
+        received = self._discard_received(user, ids)
         for channel in self._hub.devices_of(user).values():
             was_full = _full(channel)
             if channel.session.progress.sent:
                 channel.session.begin_progress().sent -= frozenset(ids)
             if was_full:
                 self.schedule(user)
+        return received
 
-    def _discard_received(self, user: str, ids: Sequence[str]) -> None:
+    def _discard_received(self, user: str, ids: Sequence[str]) -> Received:
         received = self._outcomes.received(user, ids)
         self._outcomes.record(user, received, "delivered")
         count = self._mailbox.discard_received(user, ids, received.unseen, received.at)
         self._metrics.counted["notifications delivered"] += count
-
-    def report(self, user: str, ids: Sequence[str], outcome: NotificationOutcome) -> None:
-        """Record that a device has shown or opened notifications, which it has received."""
-        self.acknowledge(user, ids)
-        self._outcomes.record(user, self._outcomes.received(user, ids), outcome)
+        return received
 
     def sweep(self) -> None:
         """Discard what could not be discarded before, and resume channels whose notifications other processes may have discarded."""

@@ -10,7 +10,7 @@ from ..backends.tracker import Tracker
 from ..errors import BackendUnavailable
 from ..model import Account, Grant, Status
 from ..model.explanation import Link, explain
-from .scheduling import map_concurrently
+from .scheduling import call_together
 
 
 class ExplainedGrant(NamedTuple):
@@ -36,7 +36,7 @@ class Explanations:
         """
         try:
             devices = self._tracker.devices(account.id)
-            seen = dict(map_concurrently(self._seen, [item.grant for item in granted]))
+            seen = dict(call_together(self._seen, [item.grant for item in granted]))
         except BackendUnavailable:
             return [ExplainedGrant(item, ()) for item in granted]
         return [ExplainedGrant(item, explain(devices, account.override, item.grant, seen[item.grant.puid])) for item in granted]

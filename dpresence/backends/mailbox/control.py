@@ -18,7 +18,7 @@ MAX_NAMES = 500
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What an application has given with a notification. One step stores a topic, and a key, of a grant once at most.
+    """The topic and the idempotency key of a notification. No two notifications of one push to a grant have the same topic or key.
 
     :param topic: the notification replaces the one of this topic that waits; "" for none.
     :param key: the idempotency key: a later notification with it is the same one; "" for none.

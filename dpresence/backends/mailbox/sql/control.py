@@ -15,7 +15,7 @@ from ...sql.tables import inbox, notifications, received_unseen
 from ...sql.tables import notification_names as table
 from ...sql.transactions import transaction
 from .. import Push, Stored
-from ..control import KEY_MS, MAX_NAMES, REUSED, ControlledMailbox
+from ..control import KEY_MS, MAX_NAMES, REUSED, Control, ControlledMailbox
 
 _SWEPT = 500
 """Maximum number of rows that one transaction of the sweep deletes."""
@@ -32,7 +32,7 @@ class _Name(NamedTuple):
 
 
 class _Controlled(NamedTuple):
-    """What a push finds: by id of the notification, the one that it repeats, and the one that it has replaced."""
+    """The earlier notifications that a push repeats or replaces, by the id of the new one."""
 
     repeated: dict[str, Stored]
     replaced: dict[str, str]
@@ -69,15 +69,14 @@ class SqlControl(ControlledMailbox):
         found = connection.execute(select(table).where(tuple_(*_PLACE).in_(wanted), table.c.expires_at > now)).mappings()
         known = {_Name(*(row[key] for key in _Name._fields)): row for row in found}
         controlled = _Controlled({}, {})
-        for item in items:
-            for name in _names(item):
-                row = known.get(name)
-                if row and name.kind == "key" and item.control:
-                    if row["digest"] != item.control.digest:
-                        raise Conflict(REUSED.format(name.name))
-                    controlled.repeated[item.notification.id] = Stored(row["position"], 0, row["id"])
-        for item in controlled.new(items):
-            row = known.get(_Name(item.user, item.notification.puid, "topic", item.control.topic if item.control else ""))
+        for item, control in _controlled(items):
+            row = known.get(_Name(item.user, item.notification.puid, "key", control.key))
+            if row and row["digest"] != control.digest:
+                raise Conflict(REUSED.format(control.key))
+            if row:
+                controlled.repeated[item.notification.id] = Stored(row["position"], 0, row["id"])
+        for item, control in _controlled(controlled.new(items)):
+            row = known.get(_Name(item.user, item.notification.puid, "topic", control.topic))
             if row and _withdraw(connection, item.user, item.notification.puid, row["id"]):
                 controlled.replaced[item.notification.id] = row["id"]
         return controlled
@@ -105,6 +104,10 @@ class SqlControl(ControlledMailbox):
         return len(places)
 
 
+def _controlled(items: Sequence[Push]) -> Iterator[tuple[Push, Control]]:
+    return ((item, item.control) for item in items if item.control)
+
+
 def _names(item: Push) -> Iterator[_Name]:
     if item.control:
         for kind, name in (("topic", item.control.topic), ("key", item.control.key)):
@@ -113,9 +116,8 @@ def _names(item: Push) -> Iterator[_Name]:
 
 
 def _row(item: Push, name: _Name, position: int, now: int) -> dict[str, Any]:
-    is_key = name.kind == "key" and item.control
-    digest, expires_at = (item.control.digest, now + KEY_MS) if is_key and item.control else ("", now + item.ttl_ms)
-    return {**name._asdict(), "id": item.notification.id, "position": position, "digest": digest, "expires_at": expires_at}
+    digest, lasts_ms = (item.control.digest, KEY_MS) if item.control and name.kind == "key" else ("", item.ttl_ms)
+    return {**name._asdict(), "id": item.notification.id, "position": position, "digest": digest, "expires_at": now + lasts_ms}
 
 
 def _withdraw(connection: Connection, user: str, puid: str, id_: str) -> bool:
