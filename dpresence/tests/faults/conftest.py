@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ..contract.postgresql import Server as PostgreSQL
 from .support import Figures
 
 FIGURES = pytest.StashKey[Figures]()
@@ -17,6 +18,13 @@ def figures(request):
     figures = request.config.stash.setdefault(FIGURES, Figures())
     figures.begin()
     return figures
+
+
+@pytest.fixture(scope="module")
+def postgresql():
+    server = PostgreSQL()
+    yield server
+    server.remove()
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -12,7 +12,6 @@ from sqlalchemy import select
 from dpresence.backends.sql.engine import Database
 from dpresence.backends.sql.tables import accounts
 
-from ..contract.postgresql import Server as PostgreSQL
 from ..contract.redis import RedisServer
 from ..contract.redis import running as running_redis
 from ..live.clients import activate
@@ -25,13 +24,6 @@ pytestmark = pytest.mark.faults
 
 PARTITIONS, DEVICES, RATE = 8, 200, 100
 AWAY_SECONDS = 4.0
-
-
-@pytest.fixture(scope="module")
-def postgresql():
-    server = PostgreSQL()
-    yield server
-    server.remove()
 
 
 @pytest.fixture

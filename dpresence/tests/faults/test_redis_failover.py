@@ -8,7 +8,6 @@ from contextlib import suppress
 import pytest
 import requests
 
-from ..contract.postgresql import Server as PostgreSQL
 from ..contract.sentinels import Group, guarded
 from ..live.clients import activate
 from ..live.service import Service, Site
@@ -22,13 +21,6 @@ BACK_SECONDS = 5.0
 DEVICES, RATE, LOST = 200, 100, 20
 NOWHERE = 9
 """A port on which nothing listens."""
-
-
-@pytest.fixture(scope="module")
-def postgresql():
-    server = PostgreSQL()
-    yield server
-    server.remove()
 
 
 class Failover:
