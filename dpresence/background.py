@@ -48,7 +48,7 @@ class Background:
             ("renewal of the lease", settings.presence.refresh_seconds, services.renew_lease),
             ("publishing of metrics", METRICS_SECONDS, services.operator_metrics.sample),
             ("ping of backends", settings.presence.sweep_seconds, services.operator_metrics.ping_backends),
-            ("count of what waits", SLOW_JOB_SECONDS, services.operator_metrics.count_waiting),
+            ("count of waiting notifications and changes", SLOW_JOB_SECONDS, services.operator_metrics.count_waiting),
             ("sweep of notifications", SLOW_JOB_SECONDS, services.notifications.sweep),
             ("sweep of feeds", SLOW_JOB_SECONDS, services.feeds.sweep),
             ("sweep of the outbox", settings.presence.sweep_seconds, services.outbox.sweep),

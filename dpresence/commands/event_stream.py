@@ -49,9 +49,9 @@ def check_event_stream(context: Context, email: str) -> Iterator[Finding]:
 
 
 def _followed(answer: requests.Response, began: float, silence: float, advice: str) -> Finding:
-    """Return what comes of a stream whose head has come.
+    """Return the finding about a stream whose head was received.
 
-    :raises requests.RequestException: nothing comes for longer than the service is silent, or the proxy ends the stream.
+    :raises requests.RequestException: nothing is received for longer than the service is silent, or the proxy ends the stream.
     """
     first, text = None, b""
     for chunk in answer.iter_content(chunk_size=None):

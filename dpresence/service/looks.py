@@ -30,7 +30,7 @@ class Looks:
         self._counts: Counter[_Key] = Counter()
         self._of_users = 0  # counts of single users in ``_counts``
         self._day = ""
-        self._daily: set[tuple[str, Via]] = set()  # what counts once a day and was counted on ``_day``
+        self._daily: set[tuple[str, Via]] = set()  # applications that were counted on ``_day`` for a kind of look that counts once a day
 
     def record(self, appid: str, via: Via, puids: Sequence[str] = ()) -> None:
         """Count that an application was told statuses, or has read them. Does not block.
@@ -48,7 +48,7 @@ class Looks:
             self._of_users += len(self._counts) - before
 
     def record_daily(self, appid: str, via: Via) -> None:
-        """Count what goes on, once a day: an open channel, and the open page of the developer. Does not block."""
+        """Count an open channel, or the open page of the developer, once a day. Does not block."""
         self._today()
         if (appid, via) not in self._daily:
             self._daily.add((appid, via))

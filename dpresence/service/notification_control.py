@@ -1,4 +1,4 @@
-"""What an application gives with a notification to control it: topic, idempotency key and urgency (docs/decisions/0050-control.md)."""
+"""Topic, idempotency key and urgency, by which an application controls a notification (docs/decisions/0050-control.md)."""
 
 from __future__ import annotations
 

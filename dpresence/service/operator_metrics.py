@@ -33,7 +33,7 @@ class OperatorMetrics:
     """The metrics of all processes. Each process publishes its own through the tracker.
 
     :ivar gauges: function that returns the current gauges of this process.
-    :ivar waiting: what waited in the stores when this process counted it as the last one; see ``count_waiting``.
+    :ivar waiting: the numbers of waiting notifications and changes, if this process counted them last; see ``count_waiting``.
     :ivar counts: function that returns its counts, besides those of ``metrics``, by key; see ``measures``.
     """
 
@@ -65,7 +65,7 @@ class OperatorMetrics:
         self._metrics.record_health(self._backends.ping())
 
     def count_waiting(self) -> None:
-        """Count what waits in the stores: one process a minute, part by part, so that it delays nobody however much there is.
+        """Count waiting notifications and changes: one process a minute, part by part, so that it delays nobody however many there are.
 
         Another process has counted more recently if this one may not; its own numbers are then not shown any more.
         """

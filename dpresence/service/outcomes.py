@@ -36,8 +36,9 @@ _HELD_CHECK_MS, _LAST_HELD_CHECK_MS = 2000, 60_000
 
 
 class Received(NamedTuple):
-    """What devices of a user have received.
+    """Notifications that devices of a user have received.
 
+    :param ids: of the notifications.
     :param unseen: PUIDs whose applications see the user as offline; None for all.
     :param at: when, by the clock of the feed.
     """
@@ -140,7 +141,7 @@ class Outcomes:
     def end(self, appid: str, ids: Iterable[str], outcome: NotificationOutcome) -> None:
         """Record how notifications of an application ended that do not wait any more. Ids that are not followed are ignored.
 
-        What is held is not told any more: a device may have received what looks as if it had waited until now.
+        Held outcomes are discarded: the application was told that the notification waited until now, whatever a device has received.
         """
         told = {id_: [outcome] for id_ in ids if id_.startswith(FOLLOWED_PREFIX)}
         if told:

@@ -65,5 +65,5 @@ def cancel_notification(request: Request) -> Response:
 
 @sent_notification.get(validators=(appservice,))
 def get_notification(request: Request) -> FollowedNotification:
-    """Return what became of a notification."""
+    """Return a notification with its outcomes."""
     return FollowedNotification.of(*request.services.outcomes.find(request.validated["application"], request.matchdict["notification"]))

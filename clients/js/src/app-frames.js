@@ -13,7 +13,7 @@ import { ProtocolError, Refused } from "./errors.js";
  */
 /** @typedef {Delivery | Refused} Result */
 /**
- * What became of a notification that was sent with `outcome`.
+ * An outcome of a notification that was sent with `outcome`.
  * @typedef {object} Outcome
  * @property {string} id id of the notification, as in its Delivery
  * @property {string} puid

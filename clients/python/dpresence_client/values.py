@@ -125,7 +125,7 @@ class Delivery(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a notification that was sent with ``outcome`` (section 5).
+    """An outcome of a notification that was sent with ``outcome`` (section 5).
 
     :ivar id: id of the notification, as in its ``Delivery``.
     :ivar outcome: ``pushed``, ``delivered``, ``shown``, ``opened``, ``expired``, ``dropped``, ``replaced``, ``cancelled`` or ``revoked``.

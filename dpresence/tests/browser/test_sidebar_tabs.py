@@ -35,7 +35,7 @@ def test_two_tabs_are_one_device_and_the_second_goes_on_after_the_first(stage: S
     assert stage.connection == "Connected" and stage.browser.count("#notifications li") == 1
     stage.browser.run(AGAIN % stage.sue.email)
     stage.wait_for("notifications", lambda text: "other" in text)
-    assert stage.browser.count("#notifications li") == 2, "what comes again is not shown again"
+    assert stage.browser.count("#notifications li") == 2, "a notification that is delivered again is not shown twice"
     stage.service.assert_no_updates()
     stage.browser.assert_quiet()
 
