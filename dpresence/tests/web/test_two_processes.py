@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from dpresence.backends.tracker.redis import RedisTracker
 from dpresence.errors import CloseCode
 from dpresence.model import ERASED, GrantSet
 from dpresence.tests.waiting import eventually
@@ -26,15 +27,22 @@ def puid(one, app) -> str:
     return one.grant(ANN, app)
 
 
+def parts(world: World) -> list[RedisTracker]:
+    """Return the trackers of the partitions, or the only one."""
+    tracker = world.registry.backends.tracker
+    return getattr(tracker, "_parts", [tracker])
+
+
 def deaf(world: World) -> None:
     """Have a process receive no signals of others until it ``recovers``."""
-    tracker = world.registry.backends.tracker
-    for part in getattr(tracker, "_parts", [tracker]):
+    for part in parts(world):
         part._pubsub._on_message = lambda message: None
 
 
 def recovers(world: World, forgotten: bool = False) -> None:
-    world.services._on_signal("forgotten" if forgotten else "missed", "")
+    """Have a process notice that it may have missed signals of each partition, as after a reconnection."""
+    for part in parts(world):
+        part._signals.dispatch(["forgotten " if forgotten else "missed "])
     eventually(lambda: not world.services.recovery.running())
 
 
@@ -178,7 +186,7 @@ def test_a_grant_that_was_missed_is_caught_up_with(one, two, app):
     one.grant(ANN, app)
     recovers(two)
     say(device, "unavailable")
-    assert two.services.feeds.snapshot(two.registry.backends.directory.application(app.id))[0] == 2
+    assert history(two, app) == [("online", "granted"), ("unavailable", "explicit")]
 
 
 def latest(world: World, app: App, puid: str) -> str:
@@ -204,7 +212,10 @@ def test_a_device_that_is_lost_at_a_deaf_process_is_lost_to_everybody_who_may_se
 
 
 def history(world: World, app: App) -> list[tuple[str, str]]:
-    return [(entry.status, entry.reason) for entry in world.registry.backends.tracker.read(app.id, 0, 100)]
+    """Return the status and reason of each entry of an application's feed, from its beginning."""
+    beginning = [part.snapshot("no application")[1] for part in parts(world)]
+    tracker = world.registry.backends.tracker
+    return [(entry.status, entry.reason) for entry in tracker.read(app.id, beginning[0] if len(beginning) == 1 else tuple(beginning), 100)]
 
 
 def test_a_signed_out_user_is_offline_to_an_application_unknown_to_their_process(one, two, app):
