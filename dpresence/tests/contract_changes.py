@@ -8,12 +8,11 @@ from typing import Any
 Document = dict[str, Any]
 Schema = dict[str, Any]
 _UPPER, _LOWER = ("maxLength", "maximum", "maxItems"), ("minLength", "minimum", "minItems")
-_METHODS = ("get", "post", "patch", "delete")
 
 
 def changes(old: Document, new: Document) -> list[str]:
     """Return the incompatible changes between two documents of the same kind."""
-    return [*_tables(old, new), *(_frames(old, new) if "asyncapi" in old else _calls(old, new))]
+    return [*_tables(old, new), *(_frames(old, new) if "asyncapi" in old else [*_calls(old, new), *_webhooks(old, new)])]
 
 
 def _tables(old: Document, new: Document) -> Iterator[str]:
@@ -31,10 +30,19 @@ def _tables(old: Document, new: Document) -> Iterator[str]:
 
 def _calls(old: Document, new: Document) -> Iterator[str]:
     for path, item in old["paths"].items():
-        for method in _METHODS:
-            if method in item:
-                call, now = f"{method.upper()} {path}", new["paths"].get(path, {}).get(method)
-                yield from (_call(call, item[method], now, old, new) if now else [f"{call} was removed"])
+        for method in item.keys() - {"parameters"}:
+            call, now = f"{method.upper()} {path}", new["paths"].get(path, {}).get(method)
+            yield from (_call(call, item[method], now, old, new) if now else [f"{call} was removed"])
+
+
+def _webhooks(old: Document, new: Document) -> Iterator[str]:
+    for name, item in old.get("webhooks", {}).items():
+        now = new.get("webhooks", {}).get(name)
+        if now is None:
+            yield f"webhook {name} was removed"
+        else:
+            bodies = (each["post"]["requestBody"] for each in (item, now))
+            yield from _contents(f"webhook {name}", *bodies, Comparison(old, new, sent=True))
 
 
 def _call(call: str, was: Any, now: Any, old: Document, new: Document) -> Iterator[str]:
@@ -117,16 +125,29 @@ class Comparison:
         if (after - before if self._sent else before - after) and before:
             yield f"{where}: another type"
             return
+        alternatives, others = self._alternatives(self._old, was), self._alternatives(self._new, now)
+        for name in others.keys() - alternatives.keys() if self._sent else alternatives.keys() - others.keys():
+            if name.startswith("#"):
+                yield f"{where}: {name.rpartition('/')[2]} was {'added' if self._sent else 'removed'}"
+        for name in alternatives.keys() & others.keys():
+            yield from self._alternative(where, alternatives[name], others[name])
+
+    @staticmethod
+    def _alternatives(document: Document, schema: Schema) -> dict[str, Schema]:
+        """Return the alternatives of a schema, itself where it has none; objects by their names where there are several."""
+        found = [*schema.get("anyOf", []), *schema.get("oneOf", [])] or [schema]
+        several = sum("$ref" in each for each in found) > 1
+        names = [each["$ref"] if several and "$ref" in each else " ".join(sorted(_types(each))) for each in found]
+        return {name: _resolved(document, each) for name, each in zip(names, found, strict=True)}
+
+    def _alternative(self, where: str, was: Schema, now: Schema) -> Iterator[str]:
         yield from self._values(where, was, now)
         yield from self._fields(where, was, now)
         if not self._sent:
             yield from _limits(where, was, now)
-        if "items" in was and "items" in now:
-            yield from self.schema(f"{where}[]", was["items"], now["items"])
-        others = {_name(each): each for each in now.get("anyOf", [])}
-        for each in was.get("anyOf", []):
-            if _name(each) in others:
-                yield from self.schema(where, each, others[_name(each)])
+        for key, part in (("items", "[]"), ("additionalProperties", ".*")):
+            if isinstance(was.get(key), dict) and isinstance(now.get(key), dict):
+                yield from self.schema(f"{where}{part}", was[key], now[key])
 
     def _values(self, where: str, was: Schema, now: Schema) -> Iterator[str]:
         before, after = set(was.get("enum", [])), set(now.get("enum", []))
@@ -170,14 +191,9 @@ def _resolved(document: Document, schema: Schema) -> Schema:
     return dict(found)
 
 
-def _name(schema: Schema) -> str:
-    """Return what an alternative of a schema is known by in another version."""
-    return schema["$ref"] if "$ref" in schema else " ".join(sorted(_types(schema)))
-
-
 def _types(schema: Schema) -> set[str]:
-    if "anyOf" in schema:
-        return {kind for each in schema["anyOf"] for kind in _types(each)}
+    if "anyOf" in schema or "oneOf" in schema:
+        return {kind for each in [*schema.get("anyOf", []), *schema.get("oneOf", [])] for kind in _types(each)}
     if "$ref" in schema:
         return {"object"}
     kind = schema.get("type", "string" if "enum" in schema else ())

@@ -33,8 +33,36 @@ def call(document: dict[str, Any], path: str, method: str) -> Any:
     return document["paths"][path][method]
 
 
+def feed(document: dict[str, Any]) -> Any:
+    return call(document, "/myapps/{appid}/feed", "get")["responses"]["200"]["content"]["application/json"]["schema"]["oneOf"]
+
+
+def details(document: dict[str, Any]) -> Any:
+    return schemas(document, "Refusal")["details"]["anyOf"][1]["additionalProperties"]
+
+
+def rename_hours(document: dict[str, Any]) -> None:
+    """Give quiet hours another name and no zone."""
+    known = document["components"]["schemas"]
+    known["Weekly"] = known.pop("Hours")
+    del known["Weekly"]["properties"]["zone"]
+    schemas(document, "GrantChange")["hours"]["anyOf"][0] = {"$ref": "#/components/schemas/Weekly"}
+    call(document, "/hours", "put")["requestBody"]["content"]["application/json"]["schema"] = {"$ref": "#/components/schemas/Weekly"}
+
+
 INCOMPATIBLE: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any]], Any]]] = {
     "GET /grants was removed": (OPENAPI, lambda new: new["paths"].pop("/grants")),
+    "PUT /status was removed": (OPENAPI, lambda new: new["paths"]["/status"].pop("put")),
+    "webhook presence.updates was removed": (OPENAPI, lambda new: new["webhooks"].pop("presence.updates")),
+    "webhook presence.updates.data.cursor was removed": (OPENAPI, lambda new: schemas(new, "Updates")[""]["properties"].pop("cursor")),
+    "GET /myapps/{appid}/feed 200.cursor: may be omitted": (OPENAPI, lambda new: schemas(new, "Updates")[""]["required"].remove("cursor")),
+    "GET /myapps/{appid}/feed 200: GrantPage was added": (
+        OPENAPI,
+        lambda new: feed(new).append({"$ref": "#/components/schemas/GrantPage"}),
+    ),
+    "PATCH /grant/{appid} body.hours.zone: another type": (OPENAPI, lambda new: schemas(new, "Hours")["zone"].update(type="integer")),
+    "PATCH /grant/{appid} body.hours.zone was removed": (OPENAPI, rename_hours),
+    "GET /grants 401.details.*[]: another type": (OPENAPI, lambda new: details(new)["items"].update(type="integer")),
     "errno 133 was removed": (OPENAPI, lambda new: new["x-errnos"].remove(next(row for row in new["x-errnos"] if row["errno"] == 133))),
     "errno 34: another status": (OPENAPI, lambda new: new["x-errnos"][0].update(status=403)),
     "code 4010 was removed": (
@@ -81,6 +109,20 @@ def test_an_incompatible_change_is_found(change: str) -> None:
 
 
 COMPATIBLE: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any]], Any]]] = {
+    "another name of a schema": (
+        OPENAPI,
+        lambda new: (
+            new["components"]["schemas"].update(Weekly=schemas(new, "Hours")[""]),
+            schemas(new, "GrantChange")["hours"]["anyOf"].__setitem__(0, {"$ref": "#/components/schemas/Weekly"}),
+        ),
+    ),
+    "null in a field of a request": (
+        OPENAPI,
+        lambda new: schemas(new, "NewApplication")[""]["properties"].update(
+            name={"anyOf": [copy.deepcopy(schemas(new, "NewApplication")["name"]), {"type": "null"}]}
+        ),
+    ),
+    "a new webhook": (OPENAPI, lambda new: new["webhooks"].update(new={})),
     "a new call": (OPENAPI, lambda new: new["paths"].update({"/new": new["paths"]["/grants"]})),
     "a new field of an answer": (OPENAPI, lambda new: schemas(new, "DeviceBody")[""]["properties"].update(new={"type": "string"})),
     "a new optional field of a request": (OPENAPI, lambda new: schemas(new, "Login")[""]["properties"].update(new={"type": "string"})),
