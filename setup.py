@@ -86,6 +86,7 @@ setup(
         "test": [
             *("pytest>=8", "pytest-xdist>=3.5", "WebTest>=3,<4", "hypothesis>=6.100", "selenium>=4.20", "shtab>=1.7"),
             *("py-vapid>=1.9.4", "openapi-spec-validator>=0.9", "jsonschema-rs>=0.60", "schemathesis>=4.32"),
+            "websocket-client>=1.8",  # to service workers, in the DevTools protocol
             "standardwebhooks>=1.1,<2",  # verifies what webhooks are sent
             *("flask>=3.1", "dbus-fast>=2.24"),  # of examples/
             *("psycopg[binary]>=3.2,<4", "redis>=5,<9", "sentry-sdk>=2.20,<3"),

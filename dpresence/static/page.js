@@ -4,6 +4,7 @@ import { AccountStorage, deleteAll } from "./account-storage.js";
 import { disableButtons } from "./click-guard.js";
 import { byId } from "./dom.js";
 import { errorText } from "./error-texts.js";
+import { endPush } from "./push-owner.js";
 import { _ } from "./texts.js";
 import { sendHeld } from "./undo.js";
 
@@ -13,7 +14,16 @@ export const root = new URL("..", import.meta.url).pathname.slice(0, -1);
 const csrf = metaContent("csrf");
 /** E-mail address of the user who is signed in; empty if nobody is. */
 export const account = metaContent("account");
-if (account) new AccountStorage(account).deleteOthers();
+
+/** End what other people have left in this browser. */
+async function endOthers() {
+  const storage = new AccountStorage(account);
+  storage.deleteOthers();
+  if (storage.get("push") !== "yes") await endPush(call, root);
+}
+
+/** Settled when no other person's push subscription is left. */
+export const othersEnded = account ? endOthers() : Promise.resolve();
 
 /** @param {string} name */
 function metaContent(name) {
@@ -197,6 +207,7 @@ export async function signOut(button, action, done) {
   sendHeld(); // it needs the session
   signingOut = true;
   signingOut = await attempt(button, async () => {
+    await endPush(call, root); // it needs the session, too
     await action();
     deleteAll();
     keepOutcome(done);

@@ -2,7 +2,7 @@
 
 import { describeBrowser } from "./device-description.js";
 import { byId, element } from "./dom.js";
-import { announce, attempt, call, confirmAction } from "./page.js";
+import { announce, attempt, call, confirmAction, othersEnded } from "./page.js";
 import { _, parts } from "./texts.js";
 import { timeElement } from "./times.js";
 import { registration } from "./web-app.js";
@@ -68,6 +68,7 @@ export class Push {
 
   /** Read the list; make this browser's subscription what the user has chosen here. */
   async start() {
+    await othersEnded;
     try {
       await this.#read();
       this.#own = (await (await this.#manager())?.getSubscription()) ?? null;
@@ -88,7 +89,7 @@ export class Push {
     return "PushManager" in window && "Notification" in window ? (await registration)?.pushManager ?? null : null;
   }
 
-  /** Store the subscription again; end one of another person, and replace one that was made with another key. */
+  /** Store the subscription again; end one that is not wanted, and replace one that was made with another key. */
   async #settle() {
     const wanted = this.#storage.get(SETTING) === "yes" && this.offered && Notification.permission === "granted";
     if (this.#own && (!wanted || base64url(this.#own.options.applicationServerKey) !== this.#answer.key)) await this.#unsubscribe();
@@ -110,8 +111,11 @@ export class Push {
 
   async #turnOn() {
     if ((await Notification.requestPermission()) !== "granted") return announce(_("Your browser does not allow notifications of this site."), "alert");
-    await this.#subscribe();
-    this.#storage.set(SETTING, "yes");
+    this.#storage.set(SETTING, "yes"); // before: another page of this browser ends a subscription that is not wanted
+    await this.#subscribe().catch((error) => {
+      this.#storage.set(SETTING, null);
+      throw error;
+    });
     announce(_("This browser notifies you while the page is closed. Choose below for which applications."));
     this.#show();
   }

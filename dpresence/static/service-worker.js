@@ -90,9 +90,20 @@ async function unseen() {
   return /data-unseen="([^"&]+)"/.exec((await stored?.text()) ?? "")?.[1] ?? worker.location.host;
 }
 
+/**
+ * Return whether the subscription that was pushed to is not one of the person who is signed in. Without an answer nobody else is.
+ * @param {PushSubscription | null} own
+ * @param {{subscriptions: {endpoint: string}[]} | null} known
+ */
+function isOfAnother(own, known) {
+  return Boolean(own && known) && !known?.subscriptions.some(({ endpoint }) => endpoint === own?.endpoint);
+}
+
 /** Show a push, and the number of unread notifications on the app's icon. @param {Pushed} pushed */
 async function show(pushed) {
-  const inbox = await read("notifications?limit=100");
+  const own = await worker.registration.pushManager.getSubscription();
+  const [known, inbox] = await Promise.all([read("push"), read("notifications?limit=100")]);
+  if (isOfAnother(own, known)) return own.unsubscribe();
   const { id, site, domain, source, message, sent } = complete(pushed, inbox?.notifications ?? []);
   const title = source === undefined ? await unseen() : `${site}: ${isolated(source)}`;
   const body = domain && domain !== site ? `${domain}\n${message}` : message ?? "";

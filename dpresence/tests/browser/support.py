@@ -94,6 +94,15 @@ class Browser:
         """Let the buttons of the pages that this tab opens be dead for their second."""
         self._prepare(COLLECTOR)
 
+    def begin_pages_with(self, script: str) -> None:
+        """Run a script before those of every page that this tab opens from now on."""
+        self._prepare(COLLECTOR + HASTE + script)
+
+    @property
+    def devtools(self) -> str:
+        """Host and port at which this browser is debugged."""
+        return str(self._driver.capabilities["goog:chromeOptions"]["debuggerAddress"])
+
     def _size(self, width: int, height: int) -> None:
         self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
 
 import pytest
+import requests
+import websocket
 
 from dpresence.tests.live.clients import Application, Person, activate
 from dpresence.tests.live.service import Service, Site, running
@@ -31,12 +35,21 @@ SHOWN = """
 # Chromium subscribes at a server of Google, which cannot be reached here; the endpoint is one that the service accepts, and is never used.
 SUBSCRIBING = """
     const decoded = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (it) => it.charCodeAt(0)).buffer;
-    PushManager.prototype.subscribe = async ({ applicationServerKey: key }) => ({
-      endpoint: "https://fcm.googleapis.com/fcm/send/1",
+    const endpoint = "https://fcm.googleapis.com/fcm/send/1";
+    const subscription = (key) => key && ({
+      endpoint,
       options: { applicationServerKey: decoded(key) },
-      toJSON: () => ({ endpoint: "https://fcm.googleapis.com/fcm/send/1", keys: { p256dh: key, auth: "A".repeat(22) } }),
-      unsubscribe: async () => true,
+      toJSON: () => ({ endpoint, keys: { p256dh: key, auth: "A".repeat(22) } }),
+      unsubscribe: async () => localStorage.removeItem("subscribed") ?? true,
     });
+    PushManager.prototype.getSubscription = async () => subscription(localStorage.getItem("subscribed"));
+    PushManager.prototype.subscribe = async ({ applicationServerKey: key }) => localStorage.setItem("subscribed", key) ?? subscription(key);
+"""
+# The service worker has no page in which a script could run before it.
+WORKER_SUBSCRIBED = """
+    PushManager.prototype.getSubscription = async () => ({
+      endpoint: "https://fcm.googleapis.com/fcm/send/1", unsubscribe: async () => (globalThis.unsubscribed = true),
+    })
 """
 REGISTRATIONS = 200
 """Ids of registrations of service workers that are tried: the DevTools protocol names them in events only, which WebDriver lacks."""
@@ -61,6 +74,7 @@ def sue(service: Service, application: Application, browser: Browser, request: p
     """Somebody who has My presence open, with an active service worker, and whose browser allows notifications."""
     person = Person(service.origin, f"{request.node.name[5:40].replace('[', '-')}@example.org")
     person.grant(application)
+    browser.begin_pages_with(SUBSCRIBING)
     browser.enter(service.origin, person.email, "/sidebar")
     browser.allow("notifications")
     browser.open(f"{service.origin}/sidebar")
@@ -75,11 +89,16 @@ def notify(application: Application, person: Person) -> str:
         return str(service.notify({"puid": person.grant(application), "message": "Your move"})[0]["id"])
 
 
-def deliver(browser: Browser, origin: str, content: dict[str, str]) -> list[str]:
-    """Deliver a push to the service worker, as a browser does that has decrypted it; return title and text that are shown."""
+def push(browser: Browser, origin: str, content: dict[str, str]) -> None:
+    """Hand a push to the service worker, as a browser does that has decrypted it."""
     browser.cdp("ServiceWorker.enable")
     for number in range(REGISTRATIONS):
         browser.cdp("ServiceWorker.deliverPushMessage", origin=origin, registrationId=str(number), data=json.dumps(content))
+
+
+def deliver(browser: Browser, origin: str, content: dict[str, str]) -> list[str]:
+    """Hand a push to the service worker; return title and text that are shown."""
+    push(browser, origin, content)
     browser.wait(lambda it: content["id"] in it.run_async(SHOWN))
     found: list[str] = browser.run_async(SHOWN)[content["id"]]
     return found
@@ -141,7 +160,6 @@ def test_a_push_without_its_content_is_completed_from_the_inbox(
 def test_push_is_turned_on_and_off_for_this_browser_and_for_an_application(
     sue: Person, service: Service, application: Application, browser: Browser, axe: Axe
 ) -> None:
-    browser.run(SUBSCRIBING)
     browser.click("Notify this browser while the page is closed")
     browser.wait(lambda it: it.count("#push-browsers li") == 1)
     [mine] = sue.call("GET", "/push")["subscriptions"]
@@ -167,3 +185,72 @@ def test_a_subscription_of_another_browser_is_ended_from_here(sue: Person, servi
     browser.click("Stop notifying Firefox on Linux")
     browser.confirm()
     browser.wait(lambda it: it.count("#push-browsers li") == 0 and sue.call("GET", "/push")["subscriptions"] == [])
+
+
+def turn_on(sue: Person, browser: Browser) -> None:
+    """Turn Web Push on in this browser."""
+    browser.click("Notify this browser while the page is closed")
+    browser.wait(lambda it: it.count("#push-browsers li") == 1)
+
+
+def subscriptions(person: Person) -> list[str]:
+    return [one["endpoint"] for one in person.call("GET", "/push")["subscriptions"]]
+
+
+@pytest.mark.parametrize("page", ["/", "/sidebar"])
+def test_nobody_else_who_signs_in_is_shown_what_is_pushed_to_the_person_before(
+    page: str, sue: Person, service: Service, application: Application, browser: Browser
+) -> None:
+    turn_on(sue, browser)
+    deliver(browser, service.origin, {"id": notify(application, sue)})
+    browser.cdp("Network.clearBrowserCookies")  # the end of the session by time
+    browser.enter(service.origin, "next@example.org", page)
+    browser.wait(lambda it: it.run("return localStorage.getItem('subscribed')") is None and it.run_async(SHOWN) == {})
+    browser.wait(lambda _: subscriptions(sue) == [])
+    assert subscriptions(Person(service.origin, "next@example.org")) == []
+
+
+def test_the_same_person_who_signs_in_again_stays_notified(sue: Person, service: Service, browser: Browser) -> None:
+    turn_on(sue, browser)
+    browser.cdp("Network.clearBrowserCookies")
+    browser.enter(service.origin, sue.email, "/sidebar")
+    browser.wait(lambda it: it.count("#push-browsers li") == 1 and it.find("#push").text.startswith("Stop"))
+    assert len(subscriptions(sue)) == 1
+
+
+def test_a_sign_out_ends_also_a_subscription_that_an_earlier_session_has_stored(
+    sue: Person, service: Service, application: Application, browser: Browser
+) -> None:
+    turn_on(sue, browser)
+    browser.cdp("Network.clearBrowserCookies")
+    browser.enter(service.origin, sue.email, "/")
+    deliver(browser, service.origin, {"id": notify(application, sue)})
+    browser.click("Sign out")
+    browser.wait(lambda it: it.text().count("You are signed out.") == 1)
+    assert subscriptions(sue) == []
+    assert browser.run("return localStorage.getItem('subscribed')") is None and browser.run_async(SHOWN) == {}
+
+
+def test_a_push_for_another_person_than_the_one_who_is_signed_in_is_not_shown(
+    sue: Person, service: Service, application: Application, browser: Browser
+) -> None:
+    with closing(worker_of(browser)) as worker:
+        evaluate(worker, WORKER_SUBSCRIBED)
+        push(browser, service.origin, {"id": "n_ofanother", "source": "Chess club", "message": "Your move"})
+        browser.wait(lambda _: evaluate(worker, "globalThis.unsubscribed === true"))
+    assert browser.run_async(SHOWN) == {}
+
+
+def worker_of(browser: Browser) -> websocket.WebSocket:
+    """Return a connection to the service worker in the DevTools protocol."""
+    targets = requests.get(f"http://{browser.devtools}/json/list", timeout=60).json()
+    [url] = [one["webSocketDebuggerUrl"] for one in targets if one["type"] == "service_worker"]
+    return websocket.create_connection(url, suppress_origin=True, timeout=60)
+
+
+def evaluate(worker: websocket.WebSocket, script: str) -> Any:
+    """Return the value of a script in the service worker."""
+    worker.send(json.dumps({"id": 1, "method": "Runtime.evaluate", "params": {"expression": script, "returnByValue": True}}))
+    while (answer := json.loads(worker.recv())).get("id") != 1:
+        pass
+    return answer["result"]["result"].get("value")
