@@ -48,6 +48,7 @@ class Driver:
     :param handlers: handlers of the other outputs, by type.
     :param may_read: returns at once, or when the program has room for another message.
     :param fallback: connects without a websocket, once a proxy did not pass one on; it is called as ``Websocket`` is.
+    :param lost: is called when a connection that had signed in has ended.
     :ivar stopped: set when the client has stopped for good.
     :ivar threads: runs what may block; its threads end with ``close``.
     """
@@ -60,6 +61,7 @@ class Driver:
         handlers: Dict[type, Callable[[Any], None]],
         may_read: Callable[[], Awaitable[None]],
         fallback: Fallback,
+        lost: Callable[[], None] = lambda: None,
     ) -> None:
         self.core = core
         self.threads = ThreadPoolExecutor(2, thread_name_prefix="dpresence-client")
@@ -69,7 +71,8 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: Set[asyncio.Future[Any]] = set()
         self._cancelled_at_close: Set[asyncio.Future[Any]] = set()
-        self._pumping = False
+        self._pumping = self._connected_before = False
+        self._lost = lost
         self._first = asyncio.Event()
         self.stopped = asyncio.Event()
         self._handlers: Dict[type, Callable[[Any], None]] = {
@@ -141,6 +144,10 @@ class Driver:
                     self._carry_out(output)
         finally:
             self._pumping = False
+        connected = self.core.phase is Phase.CONNECTED
+        if self._connected_before and not connected:
+            self._lost()
+        self._connected_before = connected
         self._set_timer()
 
     def _carry_out(self, output: Output) -> None:

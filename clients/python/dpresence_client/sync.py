@@ -6,83 +6,21 @@ import queue
 import ssl
 import threading
 from functools import partial
-from types import TracebackType
-from typing import Any, Callable, Dict, Generic, Iterator, List, Sequence, Type, TypeVar, Union
+from typing import Any, Callable, Dict, Iterator, List, Sequence, Union
 
 from . import aio
 from .account_values import AnyNotification
 from .core import log
 from .credentials import Credentials
 from .errors import ClientClosed, Refused
-from .loop_thread import LoopThread
 from .stores import Store, Tickets
+from .sync_client import Client
 from .table import Table
 from .values import Change, Delivery, Notification, Outcome, Outgoing
-
-A = TypeVar("A", bound=aio.Client)
-C = TypeVar("C", bound="Client[Any]")
 
 
 async def _in_loop(work: Callable[[], None]) -> None:
     work()
-
-
-class Client(Generic[A]):
-    """The common part of both clients.
-
-    :param client: the asyncio client.
-    """
-
-    def __init__(self, client: A) -> None:
-        self._client = client
-        self._thread: LoopThread | None = None
-        self._lock = threading.Lock()
-
-    def __repr__(self) -> str:
-        return repr(self._client)
-
-    def start(self) -> None:
-        """Connect; return when the client has signed in, or after ``open_seconds``, when it keeps trying by itself.
-
-        :raises PresenceError: the service refused the client for good, for example ``InvalidKey``.
-        """
-        if self._thread is not None:
-            raise ClientClosed("a client can be started once")
-        self._thread = LoopThread()
-        try:
-            self._thread.call(self._client.start())
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Disconnect; return when no thread of the client is left. It can be called again, and from any thread."""
-        with self._lock:
-            thread = self._thread
-            if thread is None or thread.loop.is_closed():
-                return
-            try:
-                thread.call(self._client.close())
-            finally:
-                thread.close()
-
-    def __enter__(self: C) -> C:
-        self.start()
-        return self
-
-    def __exit__(self, kind: Type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
-
-    @property
-    def connected(self) -> bool:
-        """True if the client is signed in at this moment."""
-        return self._client.connected
-
-    def _running(self) -> LoopThread:
-        self._client.check_running()
-        if self._thread is None or self._thread.loop.is_closed():
-            raise ClientClosed()
-        return self._thread
 
 
 class AppService(Client[aio.AppService]):
@@ -96,13 +34,16 @@ class AppService(Client[aio.AppService]):
         *,
         store: Store | None = None,
         on_outcome: Callable[[Outcome], Any] | None = None,
+        on_current: Callable[[bool], Any] | None = None,
         context: ssl.SSLContext | None = None,
         open_seconds: float = aio.OPEN_SECONDS,
         answer_seconds: float = 30.0,
         save_seconds: float = 1.0,
     ) -> None:
-        times = {"open_seconds": open_seconds, "answer_seconds": answer_seconds, "save_seconds": save_seconds}
-        super().__init__(aio.AppService(url, appid, key, store=store, on_outcome=on_outcome, context=context, **times))
+        times: Dict[str, Any] = {"open_seconds": open_seconds, "answer_seconds": answer_seconds, "save_seconds": save_seconds}
+        super().__init__(
+            aio.AppService(url, appid, key, store=store, on_outcome=on_outcome, on_current=on_current, context=context, **times)
+        )
 
     @property
     def table(self) -> Table:
@@ -128,6 +69,9 @@ class AppService(Client[aio.AppService]):
             while saver.outcomes:
                 self._client.process(saver.outcomes[0])
                 saver.outcomes.popleft()
+            while saver.notices:
+                self._client.process_notice(saver.notices[0])
+                saver.notices.popleft()
             saver.processed()
             saver.save_if_due()
             try:
@@ -164,18 +108,18 @@ class AppService(Client[aio.AppService]):
         :raises OutcomeUnknown: the connection ended before the answer. It is not sent again, because it might then come twice.
         """
         outgoing = Outgoing(puid, message, action, source, ttl, topic, idempotency, urgency, outcome)
-        return self._running().call(self._client.notify(**outgoing._asdict()))
+        return self.running_thread().call(self._client.notify(**outgoing._asdict()))
 
     def notify_many(self, notifications: Sequence[Outgoing]) -> List[Union[Delivery, Refused]]:
         """Send notifications to several users; return a ``Delivery`` or ``NotFound`` for each, in the same order.
 
         :raises PresenceError: as in ``notify``. More than 100 are sent in several frames; those before the refused one were accepted.
         """
-        return self._running().call(self._client.notify_many(notifications))
+        return self.running_thread().call(self._client.notify_many(notifications))
 
     def cancel(self, notification: Delivery) -> None:
         """Cancel a notification; see ``dpresence_client.aio.AppService.cancel``."""
-        self._running().call(self._client.cancel(notification))
+        self.running_thread().call(self._client.cancel(notification))
 
 
 class Device(Client[aio.Device]):
@@ -215,11 +159,11 @@ class Device(Client[aio.Device]):
         if self._thread is None:
             self._client.status = status
         else:
-            self._running().call(_in_loop(partial(setattr, self._client, "status", status)))
+            self.running_thread().call(_in_loop(partial(setattr, self._client, "status", status)))
 
     def set_override(self, status: str | None, until: int | None = None) -> None:
         """Set or end a status of the whole person; see ``dpresence_client.aio.Device.set_override``."""
-        self._running().call(_in_loop(partial(self._client.set_override, status, until)))
+        self.running_thread().call(_in_loop(partial(self._client.set_override, status, until)))
 
     @property
     def unread(self) -> int:
@@ -228,18 +172,18 @@ class Device(Client[aio.Device]):
 
     def mark_read(self, *notifications: AnyNotification) -> None:
         """See ``aio.Device.mark_read``."""
-        self._running().loop.call_soon_threadsafe(self._client.mark_read, *notifications)
+        self.running_thread().loop.call_soon_threadsafe(self._client.mark_read, *notifications)
 
     def report(self, outcome: str, *notifications: AnyNotification) -> None:
         """See ``aio.Device.report``."""
-        self._running().call(_in_loop(partial(self._client.report, outcome, *notifications)))
+        self.running_thread().call(_in_loop(partial(self._client.report, outcome, *notifications)))
 
     def wait_closed(self) -> None:
         """Wait until the client is closed.
 
         :raises PresenceError: the service refused the client for good, for example ``SignedOut`` or ``Replaced``.
         """
-        self._running().call(self._client.wait_closed())
+        self.running_thread().call(self._client.wait_closed())
 
     def __iter__(self) -> Iterator[Notification]:
         """Return the notifications as they come, each once; the iteration ends when the client is closed.
@@ -264,7 +208,7 @@ class Device(Client[aio.Device]):
         If the function raises, the error is logged, and the notification comes again with the next connection. Use this or the
         iteration, not both.
         """
-        self._running()
+        self.running_thread()
         thread = threading.Thread(target=self._call, args=(callback,), name="dpresence-notifications", daemon=True)
         self._callbacks.append(thread)
         thread.start()

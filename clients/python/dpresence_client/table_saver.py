@@ -11,7 +11,7 @@ from .core import log
 from .errors import StoreError
 from .stores import Store
 from .table import Table
-from .values import Batch, Change, Outcome, OutcomeBatch
+from .values import Batch, Change, Lost, Outcome, OutcomeBatch
 
 _MOST_SHARE = 0.05
 """Saving takes at most this share of the time: the next one waits 20 times as long as the last one took."""
@@ -24,6 +24,7 @@ class TableSaver:
     :param clock: a monotonic clock, seconds.
     :ivar changes: the rest of the batch that is being processed. It stays when the program leaves its loop, for the next one.
     :ivar outcomes: the same for outcomes of notifications: each is removed once the program has processed it.
+    :ivar notices: True: the table has become current; False: the connection was lost. The program has yet to be told of them.
     :ivar completed: number of the newest connection on which the table was current; 0 if there is none.
     """
 
@@ -32,13 +33,17 @@ class TableSaver:
         self._store, self._appid, self._seconds, self._clock = store, appid, seconds, clock
         self.changes: Iterator[Change] = iter(())
         self.outcomes: Deque[Outcome] = deque()
-        self._changed = self._busy = False
+        self.notices: Deque[bool] = deque()
+        self._noticed = self._changed = self._busy = False
         self.completed = 0
         self._not_before = clock()
         self._lock = threading.Lock()
 
-    def apply(self, batch: Union[Batch, OutcomeBatch]) -> None:
+    def apply(self, batch: Union[Batch, OutcomeBatch, Lost]) -> None:
         """Bring the table to the state after a batch; ``changes`` and ``outcomes`` are then those that the program has yet to process."""
+        if isinstance(batch, Lost):
+            self._notice(False)
+            return
         with self._lock:
             self._busy = True
             if isinstance(batch, OutcomeBatch):
@@ -47,6 +52,13 @@ class TableSaver:
                 return
             self.changes = iter(self.table.apply(batch))
             self.completed = batch.completes or self.completed
+        if batch.completes:
+            self._notice(True)
+
+    def _notice(self, current: bool) -> None:
+        if current is not self._noticed:
+            self._noticed = current
+            self.notices.append(current)
 
     def processed(self) -> None:
         """Record that the program has processed all changes of the batch."""

@@ -146,3 +146,7 @@ class OutcomeBatch(NamedTuple):
 
     outcomes: Sequence[Outcome]
     cursor: str
+
+
+class Lost(NamedTuple):
+    """The end of the connection, among what was received on it: the table is not current after this."""

@@ -21,7 +21,7 @@ from ..rest import Rest
 from ..stores import MemoryStore, Store
 from ..table import Table
 from ..table_saver import TableSaver
-from ..values import Change, Delivery, Outcome, Outgoing
+from ..values import Change, Delivery, Lost, Outcome, Outgoing
 from ..websocket import channel_url
 from .client import OPEN_SECONDS, Client
 
@@ -36,6 +36,9 @@ class AppService(Client):
     :param on_outcome: is called by the iteration, between changes, for each outcome of a notification that was sent with ``outcome``;
         it may be a coroutine function. ``store`` keeps the cursor of the outcomes as well. An error leaves the iteration, and the
         outcome comes again.
+    :param on_current: is called by the iteration, between changes, with True when the table has become current (see ``current``), after
+        the changes that made it so, and with False when the connection was lost; it may be a coroutine function. A program that shows
+        statuses elsewhere shows after False that it does not know them.
     :param context: TLS settings; None for the default ones.
     :param open_seconds: longest wait of ``start`` for the first sign-in.
     :param answer_seconds: longest wait of ``notify``.
@@ -52,6 +55,7 @@ class AppService(Client):
         *,
         store: Store | None = None,
         on_outcome: Callable[[Outcome], Any] | None = None,
+        on_current: Callable[[bool], Any] | None = None,
         context: ssl.SSLContext | None = None,
         open_seconds: float = OPEN_SECONDS,
         answer_seconds: float = 30.0,
@@ -61,7 +65,7 @@ class AppService(Client):
         self._url = channel_url(url, f"/myapps/{appid}")
         self._appid, self._key, self._context = appid, key, context
         self._rest = Rest(url, {"Authorization": f"Bearer {key}"}, context)
-        self._on_outcome = on_outcome
+        self._on_outcome, self._on_current = on_outcome, on_current
         self._answer_seconds = answer_seconds
         self._answers: Dict[int, asyncio.Future[Any]] = {}
         self.saver = TableSaver(store or MemoryStore(), appid, save_seconds)
@@ -85,10 +89,13 @@ class AppService(Client):
         self.inbox = Inbox(lambda: self.core.has_requests)
         handlers: Dict[type, Callable[[Any], None]] = {Deliver: self._deliver, DeliverOutcomes: self._deliver}
         handlers |= {Answered: self._answered, Stopped: self._stopped}
-        self.driver = Driver(self.core, self._url, self._context, handlers, self.inbox.may_read, fallback=Feed)
+        self.driver = Driver(self.core, self._url, self._context, handlers, self.inbox.may_read, Feed, self._lost)
 
     def _deliver(self, output: Union[Deliver, DeliverOutcomes]) -> None:
         self.inbox.put(output.batch)
+
+    def _lost(self) -> None:
+        self.inbox.put(Lost())
 
     def _stopped(self, output: Stopped) -> None:
         self.inbox.end()
@@ -124,6 +131,11 @@ class AppService(Client):
                 if inspect.isawaitable(processed):
                     await processed
                 saver.outcomes.popleft()
+            while saver.notices:
+                processed = self.process_notice(saver.notices[0])
+                if inspect.isawaitable(processed):
+                    await processed
+                saver.notices.popleft()
             saver.processed()
             if saver.seconds_left == 0:
                 await self._save()
@@ -139,6 +151,10 @@ class AppService(Client):
     def process(self, outcome: Outcome) -> Any:
         """Call the function for outcomes; return its result."""
         return None if self._on_outcome is None else self._on_outcome(outcome)
+
+    def process_notice(self, current: bool) -> Any:
+        """Call the function that is told whether the table is current; return its result."""
+        return None if self._on_current is None else self._on_current(current)
 
     async def _save(self) -> None:
         """Save the table if it is time, in a thread, as the file may be large."""

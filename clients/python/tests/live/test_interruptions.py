@@ -29,7 +29,9 @@ class World:
         self.people = [Person(service.origin, f"{number}@example.org") for number in range(PEOPLE)]
         self.puids = [person.grant(application) for person in self.people]
         self.devices = [device_of(person, origin=origin) for person in self.people]
-        self.app = service_of(application, origin=origin, store=FileStore(folder / "table.json"), answer_seconds=60)
+        self.notices = []
+        options = {"store": FileStore(folder / "table.json"), "answer_seconds": 60, "on_current": self.notices.append}
+        self.app = service_of(application, origin=origin, **options)
         self.received = Counter()
         self.accepted, self.uncertain = set(), 0
         self._random = random.Random(3)
@@ -103,6 +105,7 @@ def test_a_restart_and_a_kill(service, world):
     world.act()
     world.check()
     assert len(world.accepted) >= 2 * PEOPLE
+    wait_until(lambda: world.notices == [True, False, True, False, True])
 
 
 def test_a_notification_without_a_connection_waits_and_is_given_up(service, world):

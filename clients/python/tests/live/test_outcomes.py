@@ -65,7 +65,9 @@ def test_the_same_for_asyncio(application, person):
 
     async def follow():
         outcomes: asyncio.Queue = asyncio.Queue()
-        async with aio.AppService(application.origin, application.appid, application.key, on_outcome=outcomes.put) as app:
+        current: asyncio.Queue = asyncio.Queue()
+        told = {"on_outcome": outcomes.put, "on_current": current.put}
+        async with aio.AppService(application.origin, application.appid, application.key, **told) as app:
 
             async def iterate():
                 async for _ in app:
@@ -75,6 +77,7 @@ def test_the_same_for_asyncio(application, person):
             sent = await app.notify(puid, "Your move", outcome=True)
             await app.cancel(sent)
             outcome = await asyncio.wait_for(outcomes.get(), 60)
+            assert await asyncio.wait_for(current.get(), 60) is True
             with pytest.raises(NotFound):
                 await app.cancel(sent._replace(puid="nobody"))
         await task
