@@ -75,7 +75,7 @@ _ACCOUNT: dict[str, Any] = {
 }
 _HOOK: dict[str, Any] = {
     **{"url": "https://chess.example.org/hooks/presence", "events": ["presence"], "state": "on", "reason": None, "created_at": _AT},
-    **{"cursor": _CURSOR, "failures": 0, "failing_since": None, "next_attempt_at": None},
+    **{"cursor": _CURSOR, "outcomes": "", "failures": 0, "failing_since": None, "next_attempt_at": None},
 }
 _ATTEMPT: dict[str, Any] = {
     **{"at": _AT + 15_000, "type": "presence.updates", "outcome": "delivered", "status": 204, "error": "", "milliseconds": 48},
@@ -140,6 +140,7 @@ EXAMPLES: dict[str, list[Any]] = {
     # messages to webhooks
     "UpdatesMessage": [{"type": "presence.updates", "timestamp": "2026-11-22T16:21:52Z", "data": _UPDATES}],
     "SnapshotMessage": [{"type": "presence.snapshot", "timestamp": "2026-11-22T16:21:37Z", "data": _SNAPSHOT}],
+    "OutcomesMessage": [{"type": "notification.outcomes", "timestamp": "2026-11-22T16:21:39Z", "data": _OUTCOMES}],
     "WebhookTestMessage": [{"type": "webhook.test", "timestamp": "2026-11-22T16:21:37Z", "data": {}}],
     # bodies of requests
     "Login": [{"assertion": _ASSERTION}],
@@ -152,8 +153,11 @@ EXAMPLES: dict[str, list[Any]] = {
     "BeginPairing": [{"device": "lamp", "client": "Example lamp"}],
     "RedeemPairing": [{"device_code": "gJ3c0x.."}],
     "StatusChange": [{"status": "unavailable", "until": _AT + 3_600_000}],
-    "WebhookChange": [{"url": "https://chess.example.org/hooks/presence"}],
-    "WebhookReplay": [{"since": _CURSOR}, {"since": None}],
+    "WebhookChange": [
+        {"url": "https://chess.example.org/hooks/presence"},
+        {"url": "https://chess.example.org/hooks/presence", "events": ["presence", "outcome"]},
+    ],
+    "WebhookReplay": [{"since": _CURSOR}, {"since": None}, {"outcomes": ""}],
     "PairingAnswer": [{"code": "WDJB-MJHT", "allow": True}],
     "ReadNotifications": [{"notifications": [_NOTIFICATION]}, {"until": _NOTIFICATION}],
     "DevelopmentAssertion": [{"email": _ADA}],

@@ -7,6 +7,7 @@ from typing import Any
 from ..messages import (
     AttemptBody,
     Empty,
+    OutcomesMessage,
     SnapshotMessage,
     UpdatesMessage,
     WebhookBody,
@@ -55,7 +56,7 @@ WEBHOOKS = (
     Operation(
         "POST /myapps/{appid}/webhook/replay",
         "replayWebhook",
-        "Send everything after a cursor again, or a snapshot",
+        "Send updates after a cursor again, or a snapshot, or outcomes after a cursor",
         "user",
         {200: WebhookBody},
         body=WebhookReplay,
@@ -66,6 +67,7 @@ WEBHOOKS = (
 MESSAGES: tuple[tuple[type, str, str], ...] = (
     (UpdatesMessage, "presenceUpdates", "Updates of users' presence"),
     (SnapshotMessage, "presenceSnapshot", "A page of a snapshot"),
+    (OutcomesMessage, "notificationOutcomes", "Outcomes of notifications"),
     (WebhookTestMessage, "webhookTest", "A test that the owner has requested"),
 )
 """The messages that are sent to webhooks: struct, name of the operation, summary."""

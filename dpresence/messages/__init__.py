@@ -78,6 +78,7 @@ from .status import OverrideUpdate, StatusBody, StatusChange
 from .webhooks import (
     AttemptBody,
     NoData,
+    OutcomesMessage,
     OwnedWebhook,
     SnapshotMessage,
     UpdatesMessage,
@@ -107,7 +108,7 @@ OUTGOING: tuple[Any, ...] = (
     *(StartedPairing, NewCredential, PairingQuestion, PairingAnswered, StatusBody, HoursBody, InboxPage, KnownDeviceBody),
     *(PushState, PushSubscriptionBody),
     *(WebhookBody, WebhookWithSecret, WebhookDetails, AttemptBody),
-    *(UpdatesMessage, SnapshotMessage, WebhookTestMessage),  # messages to webhooks
+    *(UpdatesMessage, SnapshotMessage, OutcomesMessage, WebhookTestMessage),  # messages to webhooks
     *(Heartbeat, Alive, Version, Figures),
 )
 """Every frame and body that the service sends."""
@@ -189,6 +190,7 @@ __all__ = [
     "OkReply",
     "OutcomeEntry",
     "OutcomeFrame",
+    "OutcomesMessage",
     "OverrideUpdate",
     "OwnedWebhook",
     "PairedDeviceBody",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from ..model.webhooks import EVENTS, OffReason, Outcome, Webhook, WebhookAttempt, WebhookEvent
 from ..model.webhooks import MessageType as Type
-from ..model.webhooks import OffReason, Outcome, Webhook, WebhookAttempt, WebhookEvent
 from .appservice import Snapshot, Updates
 from .fields import Cursor
+from .outcomes import OutcomeFrame
 
-_Events = Annotated[list[WebhookEvent], Meta(min_length=1, max_length=1, description='["presence"]')]
+_Events = Annotated[list[WebhookEvent], Meta(min_length=1, max_length=len(EVENTS), description='one or both of "presence" and "outcome"')]
 
 
 class WebhookChange(Struct, forbid_unknown_fields=True):
@@ -25,19 +26,26 @@ class WebhookChange(Struct, forbid_unknown_fields=True):
 
 
 class WebhookReplay(Struct, forbid_unknown_fields=True):
-    """``POST /myapps/<appid>/webhook/replay``.
+    """``POST /myapps/<appid>/webhook/replay``. Both fields may be given, one must be.
 
     :param since: the cursor after which updates are sent again. Null: a snapshot.
+    :param outcomes: the cursor after which outcomes are sent again. "": all that are stored.
     """
 
-    since: Cursor | None
+    since: Cursor | UnsetType | None = UNSET
+    outcomes: Cursor | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if self.since is UNSET and self.outcomes is UNSET:
+            raise ValueError("since, outcomes: one of the two at least")
 
 
 class WebhookBody(Struct, kw_only=True):
     """A webhook as its owner sees it (section 6). Times are milliseconds since the epoch.
 
     :param reason: why this service has turned it off; null while it is on.
-    :param cursor: position up to which the endpoint has confirmed everything; null while a snapshot is due.
+    :param cursor: position up to which the endpoint has confirmed the updates; null while a snapshot is due.
+    :param outcomes: position up to which the endpoint has confirmed the outcomes.
     :param failures: number of consecutive failed attempts.
     :param failing_since: time of the first of them; null without one.
     :param next_attempt_at: null unless the last attempt failed.
@@ -49,6 +57,7 @@ class WebhookBody(Struct, kw_only=True):
     reason: OffReason | None
     created_at: int
     cursor: str | None
+    outcomes: str
     failures: int
     failing_since: int | None
     next_attempt_at: int | None
@@ -61,11 +70,12 @@ class WebhookBody(Struct, kw_only=True):
         """
         fields: dict[str, Any] = {
             "url": item.url,
-            "events": item.events.split(),
+            "events": list(item.event_list),
             "state": "on" if item.off_at is None else "off",
             "reason": item.off_reason,
             "created_at": item.created_at,
             "cursor": item.cursor or None,
+            "outcomes": str(item.told) if item.told else "",
             "failures": item.failures,
             "failing_since": item.failing_since,
             "next_attempt_at": item.next_at,
@@ -98,7 +108,7 @@ class AttemptBody(Struct, kw_only=True):
     :param status: HTTP status of the answer; null without one.
     :param error: what went wrong; empty after a success.
     :param milliseconds: longest duration.
-    :param entries: number of updates, or of users in a snapshot, of all attempts.
+    :param entries: number of updates, of users in a snapshot, or of outcomes, of all attempts.
     :param since: cursor before the first of the entries; null for a snapshot and a test.
     """
 
@@ -157,6 +167,17 @@ class SnapshotMessage(Struct, kw_only=True):
     type: Literal["presence.snapshot"] = "presence.snapshot"
     timestamp: str
     data: Snapshot
+
+
+class OutcomesMessage(Struct, kw_only=True):
+    """A message with outcomes of notifications (section 6).
+
+    :param timestamp: when the last of them could first be known, RFC 3339.
+    """
+
+    type: Literal["notification.outcomes"] = "notification.outcomes"
+    timestamp: str
+    data: OutcomeFrame
 
 
 class NoData(Struct):

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-WebhookEvent = Literal["presence"]
+WebhookEvent = Literal["presence", "outcome"]
+EVENTS: tuple[WebhookEvent, ...] = get_args(WebhookEvent)
 OffReason = Literal["gone", "failing"]
-MessageType = Literal["presence.updates", "presence.snapshot", "webhook.test"]
+MessageType = Literal["presence.updates", "presence.snapshot", "notification.outcomes", "webhook.test"]
 Outcome = Literal["delivered", "status", "timeout", "dns", "refused", "tls"]
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """An application's webhook: a URL that is sent the application's updates. Times are milliseconds since the epoch.
+    """An application's webhook: a URL that is sent the application's updates, outcomes, or both. Times are milliseconds since the epoch.
 
-    :param events: the events that it is sent, separated by spaces.
+    :param events: the events that it is sent, in the order of ``EVENTS``, separated by spaces.
     :param secret: text of the key that signs messages.
     :param previous_secret: the key before it, which signs as well until ``previous_until``; None without one.
-    :param cursor: position in the feed up to which the endpoint has confirmed everything; "" while a snapshot is due.
+    :param cursor: position in the feed up to which the endpoint has confirmed the updates; "" while a snapshot is due.
     :param series: raised when messages are sent again at the owner's request, so that they have other ids.
     :param failures: number of consecutive failed attempts.
     :param failing_since: time of the first of them; None without one.
@@ -43,6 +45,11 @@ class Webhook:
     off_reason: OffReason | None = None
     told: int = 0
 
+    @property
+    def event_list(self) -> Sequence[WebhookEvent]:
+        """The events that it is sent."""
+        return [event for event in EVENTS if event in self.events.split()]
+
 
 @dataclass(frozen=True, slots=True)
 class WebhookAttempt:
@@ -53,8 +60,8 @@ class WebhookAttempt:
     :param error: what went wrong; empty after a success.
     :param milliseconds: longest duration.
     :param attempts: number of attempts.
-    :param entries: number of updates, or of users in a snapshot, of all of them.
-    :param cursor: position in the feed before the first of the entries; "" for a snapshot or a test.
+    :param entries: number of updates, of users in a snapshot, or of outcomes, of all of them.
+    :param cursor: position in the feed, or in the outcomes, before the first of the entries; "" for a snapshot or a test.
     """
 
     appid: str

@@ -254,7 +254,7 @@ class Services:
     def _on_outcomes(self, appid: str) -> None:
         for channel in self.hub.channels_of(appid):
             channel.outcomes_changed()
-        self.hub.notify_follower(appid)
+        self.webhook_sender.outcomes_changed(appid)
 
     def finish(self) -> None:
         """Apply pending retries and outbox entries at the end of this process. Other processes apply the entries that remain."""

@@ -1,4 +1,4 @@
-"""Makes the next message of a webhook from its application's feed: updates, or a page of a snapshot (docs/protocol.md, section 6)."""
+"""Makes the next message of a webhook: updates, a page of a snapshot, or outcomes of notifications (docs/protocol.md, section 6)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,26 @@ from hashlib import sha256
 
 from ..backends.directory import Directory
 from ..clock import Clock
-from ..messages import NoData, Snapshot, SnapshotMessage, Updates, UpdatesMessage, WebhookTestMessage, encode, or_unset
+from ..messages import (
+    NoData,
+    OutcomeFrame,
+    OutcomesMessage,
+    Snapshot,
+    SnapshotMessage,
+    Updates,
+    UpdatesMessage,
+    WebhookTestMessage,
+    encode,
+    or_unset,
+)
 from ..model import FeedEntry, Offset
-from ..model.webhooks import MessageType, Webhook
+from ..model.outcomes import Told
+from ..model.webhooks import MessageType, Webhook, WebhookEvent
 from ..webhook_requests import SignedMessage, sign
 from .feeds import Feeds
 
 ENTRIES = 100
-"""Maximum number of updates, or of users in a snapshot, in one message."""
+"""Maximum number of updates, of users in a snapshot, or of outcomes, in one message."""
 
 
 class Changed(Exception):
@@ -30,28 +42,48 @@ class SenderState:
     :ivar snapshot: series and feed offset of the snapshot in progress, None without one.
     :ivar after: the last PUID of it that was confirmed.
     :ivar batch_end: offset after the last update of the message that failed; None without one.
+    :ivar told_end: the last position of the outcomes of the message that failed; None without one.
     :ivar due_at: time (ms) at which to check the webhook again; None without one.
-    :ivar sent_at: monotonic time of the last message, seconds.
+    :ivar sent: event of the last message; None before the first.
+    :ivar sent_at: monotonic time of the last message of each event, seconds.
     :ivar failing: the last attempt failed.
+    :ivar outcomes: the webhook is sent outcomes.
     """
 
-    __slots__ = ("after", "batch_end", "due_at", "failing", "sent_at", "snapshot")
+    __slots__ = ("after", "batch_end", "due_at", "failing", "outcomes", "sent", "sent_at", "snapshot", "told_end")
 
     def __init__(self) -> None:
         self.snapshot: tuple[int, Offset] | None = None
         self.after = ""
         self.batch_end: Offset | None = None
+        self.told_end: int | None = None
         self.due_at: int | None = None
-        self.sent_at = float("-inf")
-        self.failing = False
+        self.sent: WebhookEvent | None = None
+        self.sent_at: dict[WebhookEvent, float] = {}
+        self.failing = self.outcomes = False
+
+    def confirmed(self, message: Message) -> None:
+        """Record that the endpoint has confirmed a message."""
+        if message.event == "outcome":
+            self.told_end = None
+        else:
+            self.after, self.batch_end = message.after or "", None
+
+    def failed(self, message: Message) -> None:
+        """Record that an attempt to send a message failed."""
+        if message.event == "outcome":
+            self.told_end = message.told or self.told_end
+        elif message.offset is not None:
+            self.batch_end = message.offset
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """A message that is ready to be sent.
 
-    :param entries: number of its updates or users.
-    :param cursor: the cursor of the webhook once this message is confirmed.
+    :param entries: number of its updates, users or outcomes.
+    :param cursor: the cursor of the webhook once this message is confirmed; None if it stays.
+    :param told: the position in the outcomes of the webhook once this message is confirmed; None if it stays.
     :param offset: offset after its last update, None for a snapshot.
     :param after: for a snapshot, the PUID after which the next page begins, None on the last page.
     """
@@ -59,9 +91,15 @@ class Message:
     type: MessageType
     signed: SignedMessage
     entries: int = 0
-    cursor: str = ""
+    cursor: str | None = None
+    told: int | None = None
     offset: Offset | None = None
     after: str | None = None
+
+    @property
+    def event(self) -> WebhookEvent:
+        """The event that it is about."""
+        return "outcome" if self.type == "notification.outcomes" else "presence"
 
 
 class WebhookMessages:
@@ -75,6 +113,13 @@ class WebhookMessages:
     def offset(self, webhook: Webhook) -> Offset | None:
         """Return the offset after which updates follow; None if a snapshot is due."""
         return self._feeds.offset(webhook.appid, webhook.cursor) if webhook.cursor else None
+
+    def outcomes_waiting(self, webhook: Webhook) -> int:
+        """Return how many outcomes wait, counted up to those of one message."""
+        return len(self._told(webhook))
+
+    def _told(self, webhook: Webhook) -> Sequence[Told]:
+        return self._directory.outcomes(webhook.appid, webhook.told, ENTRIES, restart=False)
 
     def waiting(self, webhook: Webhook, offset: Offset) -> int:
         """Return how many updates wait, counted up to those of one message; one if only a read of them tells that they were deleted."""
@@ -91,6 +136,36 @@ class WebhookMessages:
             raise Changed
         return self._feeds.hold_seconds(application)
 
+    def unmade(self, webhook: Webhook, event: WebhookEvent) -> Message:
+        """Return the message that would have been sent, without content."""
+        presence: MessageType = "presence.updates" if webhook.cursor else "presence.snapshot"
+        return Message("notification.outcomes" if event == "outcome" else presence, SignedMessage(b"", {}))
+
+    def next(self, webhook: Webhook, state: SenderState, event: WebhookEvent) -> Message:
+        """Return the next message of an event.
+
+        :raises Changed: there is none.
+        """
+        if event == "outcome":
+            return self.outcomes(webhook, state)
+        offset = self.offset(webhook)
+        return self.page(webhook, state) if offset is None else self.updates(webhook, state, offset)
+
+    def outcomes(self, webhook: Webhook, state: SenderState) -> Message:
+        """Return the message with the next outcomes; after a failure with the same ones, as far as they are still there.
+
+        :raises Changed: there are none.
+        """
+        told = self._told(webhook)
+        if state.told_end is not None:
+            told = [each for each in told if each.position <= state.told_end] or told
+        if not told:
+            raise Changed
+        data = OutcomeFrame.of(told)
+        made = OutcomesMessage(timestamp=_text(max(each.at for each in told)), data=data)
+        signed = self._sign(webhook, encode(data), encode(made))
+        return Message("notification.outcomes", signed, len(told), told=told[-1].position)
+
     def updates(self, webhook: Webhook, state: SenderState, offset: Offset) -> Message:
         """Return the message with the updates after an offset; after a failure with the same ones, as far as they are still there.
 
@@ -106,7 +181,7 @@ class WebhookMessages:
         data = Updates.of(updates, self._feeds.cursor(last))
         made = UpdatesMessage(timestamp=_text(max(update.at for update in updates)), data=data)
         signed = self._sign(webhook, encode(data), encode(made))
-        return Message("presence.updates", signed, len(updates), data.cursor, last)
+        return Message("presence.updates", signed, len(updates), data.cursor, offset=last)
 
     def page(self, webhook: Webhook, state: SenderState) -> Message:
         """Return the message with the next page of a snapshot.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +18,7 @@ from ..limits import RateLimit
 from ..measures import Histogram
 from ..metrics import Metrics
 from ..model import Application
-from ..model.webhooks import OffReason, Webhook, WebhookAttempt
+from ..model.webhooks import OffReason, Webhook, WebhookAttempt, WebhookEvent
 from ..slots import Slots, run_until_slot_is_needed
 from ..targets import Target
 from ..webhook_requests import SECONDS, Result, SignedMessage, WebhookRequests
@@ -28,6 +27,7 @@ from .feeds import Feeds
 from .looks import Looks
 from .scheduling import yield_to_loop
 from .webhook_messages import ENTRIES, Changed, Message, SenderState, WebhookMessages
+from .webhook_schedule import WebhookSchedule
 
 log = logging.getLogger(__name__)
 
@@ -36,15 +36,10 @@ RENEW_SECONDS = 25.0
 """Leases that end within this time are renewed; an attempt ends before."""
 LEASE_CHECK_SECONDS = 5
 DUE_CHECK_SECONDS = 0.25
-BATCH_SECONDS = 1.0
-"""Minimum seconds between two messages to a webhook, unless a full one waits."""
 IN_FLIGHT, FAILING_IN_FLIGHT = 100, 20
 """Maximum number of attempts at the same time: after a success or as the first one, and after a failure."""
 MIN_SECONDS = 1.0
 """Seconds after which an attempt ends if another one waits for its slot."""
-RETRY_SECONDS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
-"""Seconds after each consecutive failure, the schedule of Standard Webhooks; the last one is repeated."""
-_JITTER = 0.1
 _PATIENCE_SECONDS = 30
 _NEW_LEASES = 100
 _FAILING_MS = 5 * 86_400_000
@@ -78,6 +73,7 @@ class WebhookSender:
         self._metrics = metrics
         self._clock = clock
         self._messages = WebhookMessages(directory, feeds, clock)
+        self._schedule = WebhookSchedule(self._messages, clock)
         self._id = secrets.token_urlsafe(12)
         self._leased: dict[str, SenderState] = {}
         self._may_send_until = float("-inf")  # monotonic
@@ -103,7 +99,6 @@ class WebhookSender:
         for appid in leased:
             if appid not in self._leased:
                 self._leased[appid] = SenderState()
-                self._hub.follow(appid, partial(self._work.request, appid))
                 self._work.request(appid)
 
     def check(self, appid: str) -> None:
@@ -111,6 +106,11 @@ class WebhookSender:
         if appid in self._leased:
             self._work.request(appid)
         self._leasing.request()
+
+    def outcomes_changed(self, appid: str) -> None:
+        """Send new outcomes of notifications, if this process sends a webhook that is sent them. Does not block."""
+        if (state := self._leased.get(appid)) and state.outcomes:
+            self._work.request(appid)
 
     def run_due(self) -> None:
         """Check the webhooks whose time has come."""
@@ -156,35 +156,34 @@ class WebhookSender:
         if webhook is None:
             self._forget(appid)
             return False
-        state.failing = webhook.failures > 0
+        self._follow(webhook, state)
         try:
-            wait = self._seconds_until_next(webhook, state)
-            if wait is None:
+            found = self._schedule.next(webhook, state)
+            if found is None:
                 return False
-            if wait <= 0:
-                return self._send(webhook, state)
+            event, wait = found
+            if self._clock.monotonic() + SECONDS > self._may_send_until:
+                wait = max(wait, 1.0)
+            if event and wait <= 0:
+                return self._send(webhook, state, event)
         except (Changed, SlowDown):
             wait = 1.0
         state.due_at = self._clock.steady.now() + int(wait * 1000)
         return False
 
-    def _seconds_until_next(self, webhook: Webhook, state: SenderState) -> float | None:
-        """Return the seconds until the next message may be sent; None if there is none."""
-        offset = self._messages.offset(webhook)
-        if offset is None:
-            wait = self._messages.hold_seconds(webhook)
+    def _follow(self, webhook: Webhook, state: SenderState) -> None:
+        """Have signals of the feed or of outcomes lead to a check, before what they are about is read."""
+        state.failing = webhook.failures > 0
+        state.outcomes = "outcome" in webhook.event_list
+        if "presence" in webhook.event_list:
+            self._hub.follow(webhook.appid, partial(self._work.request, webhook.appid))
         else:
+            self._hub.unfollow(webhook.appid)
+        if self._messages.offset(webhook) is not None:
             state.snapshot = None
-            waiting = self._messages.waiting(webhook, offset)
-            if not waiting:
-                return None
-            wait = 0.0 if waiting >= ENTRIES else state.sent_at + BATCH_SECONDS - self._clock.monotonic()
-        if webhook.next_at is not None:
-            wait = max(wait, (webhook.next_at - self._clock.steady.now()) / 1000)
-        return wait if self._clock.monotonic() + SECONDS <= self._may_send_until else max(wait, 1.0)
 
-    def _send(self, webhook: Webhook, state: SenderState) -> bool:
-        """Send the next message, and store the result; return whether to check again at once.
+    def _send(self, webhook: Webhook, state: SenderState, event: WebhookEvent) -> bool:
+        """Send the next message of an event, and store the result; return whether to check again at once.
 
         :raises Changed: nothing was sent.
         :raises SlowDown: no slot became free in time.
@@ -194,25 +193,23 @@ class WebhookSender:
         def make() -> SignedMessage:
             if self._directory.leased_webhook(webhook.appid, self._id) != webhook:
                 raise Changed
-            offset = self._messages.offset(webhook)
-            page = offset is None
-            made[:] = [self._messages.page(webhook, state) if page else self._messages.updates(webhook, state, offset)]
+            made[:] = [self._messages.next(webhook, state, event)]
             return made[0].signed
 
         at = self._clock.now()
         result = self._attempt(webhook, make, webhook.appid)
-        state.sent_at = self._clock.monotonic()
-        if made:
+        state.sent, state.sent_at[event] = event, self._clock.monotonic()
+        if made and event == "presence":
             self._looks.record(webhook.appid, "webhook")
-        message = made[0] if made else Message("presence.updates" if webhook.cursor else "presence.snapshot", SignedMessage(b"", {}))
+        message = made[0] if made else self._messages.unmade(webhook, event)
         succeeded = result.outcome == "delivered"
         after = self._confirmed(webhook, message) if succeeded else self._failed(webhook, result)
         stored = self._directory.record_attempt(_attempt(webhook, message, result, at), webhook, after, self._id)
         if stored and succeeded:
-            state.after, state.batch_end = message.after or "", None
+            state.confirmed(message)
         elif not succeeded:
-            state.batch_end = message.offset if message.offset is not None else state.batch_end
-        more = message.entries >= ENTRIES or webhook.failures > 0 or message.type == "presence.snapshot"
+            state.failed(message)
+        more = message.entries >= ENTRIES or webhook.failures > 0 or message.type == "presence.snapshot" or state.outcomes
         return more or not (stored and succeeded)
 
     def _attempt(self, webhook: Webhook, make: Callable[[], SignedMessage], owner: str) -> Result:
@@ -234,7 +231,9 @@ class WebhookSender:
         return result
 
     def _confirmed(self, webhook: Webhook, message: Message) -> Webhook:
-        return replace(webhook, cursor=message.cursor, failures=0, failing_since=None, next_at=None)
+        cursor = webhook.cursor if message.cursor is None else message.cursor
+        told = webhook.told if message.told is None else message.told
+        return replace(webhook, cursor=cursor, told=told, failures=0, failing_since=None, next_at=None)
 
     def _failed(self, webhook: Webhook, result: Result) -> Webhook:
         """Return a webhook after a failure: with the time of the next attempt, or turned off."""
@@ -244,9 +243,7 @@ class WebhookSender:
             return self._turned_off(webhook, "gone", now)
         if now - since >= _FAILING_MS:
             return self._turned_off(webhook, "failing", now)
-        wait = RETRY_SECONDS[min(webhook.failures, len(RETRY_SECONDS) - 1)] * random.uniform(1, 1 + _JITTER)  # noqa: S311 a jitter
-        wait = max(wait, result.retry_after)
-        return replace(webhook, failures=webhook.failures + 1, failing_since=since, next_at=now + int(wait * 1000))
+        return self._schedule.postponed(webhook, result.retry_after)
 
     def _turned_off(self, webhook: Webhook, reason: OffReason, now: int) -> Webhook:
         host = Target.parse(webhook.url).host
@@ -280,9 +277,9 @@ class WebhookSender:
 
 
 def _attempt(webhook: Webhook, message: Message, result: Result, at: int) -> WebhookAttempt:
-    since = webhook.cursor if message.type == "presence.updates" else ""
+    positions = {"presence.updates": webhook.cursor, "notification.outcomes": str(webhook.told)}
     return WebhookAttempt(
         *(webhook.appid, at, message.type, result.outcome, result.status, result.error, result.milliseconds),
         entries=message.entries,
-        cursor=since,
+        cursor=positions.get(message.type, ""),
     )

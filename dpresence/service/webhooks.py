@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import UNSET
+
 from ..backends.directory import Directory, Requester
 from ..backends.tracker import Tracker
 from ..clock import Clock
 from ..domains import check_webhook_url
 from ..errors import DomainNotValidated, NotFound
 from ..limits import RateLimit
-from ..messages import WebhookChange
+from ..messages import WebhookChange, WebhookReplay, position_of
 from ..model import Application
-from ..model.webhooks import Webhook, WebhookAttempt
+from ..model.webhooks import EVENTS, Webhook, WebhookAttempt
 from ..webhook_requests import new_secret
 
 LOG_ENTRIES = 500
@@ -58,7 +60,8 @@ class Webhooks:
         if not application.valid_domain:
             raise DomainNotValidated
         check_webhook_url(wanted.url, application.domain)
-        made = Webhook(application.id, wanted.url, " ".join(wanted.events), new_secret(), self._clock.now())
+        events = " ".join(event for event in EVENTS if event in wanted.events)
+        made = Webhook(application.id, wanted.url, events, new_secret(), self._clock.now())
         new = self._directory.put_webhook(made, application.domain, requester)
         self._tracker.signal("application", application.id)
         return self.find(application), new
@@ -74,14 +77,18 @@ class Webhooks:
         until = self._clock.steady.now() + _OVERLAP_MS
         return self._change(application, requester, secret=new_secret(), previous_secret=present.secret, previous_until=until)
 
-    def replay(self, application: Application, since: str | None, requester: Requester) -> Webhook:
-        """Send everything after a cursor again, or a snapshot; turn the webhook on.
+    def replay(self, application: Application, wanted: WebhookReplay, requester: Requester) -> Webhook:
+        """Send updates after a cursor again, or a snapshot, and outcomes after another cursor; turn the webhook on.
 
         :raises NotFound: the application has no webhook.
         """
-        series = self.find(application).series + 1
-        on = {"off_at": None, "off_reason": None, "failures": 0, "failing_since": None, "next_at": None}
-        return self._change(application, requester, cursor=since or "", series=series, **on)
+        present = self.find(application)
+        changes: dict[str, object] = {"off_at": None, "off_reason": None, "failures": 0, "failing_since": None, "next_at": None}
+        if wanted.since is not UNSET:
+            changes["cursor"] = wanted.since or ""
+        if wanted.outcomes is not UNSET:
+            changes["told"] = min(position_of(wanted.outcomes) or 0, present.told)
+        return self._change(application, requester, series=present.series + 1, **changes)
 
     def delete(self, application: Application, requester: Requester) -> None:
         """Delete a webhook and its log.

@@ -43,6 +43,7 @@ const FIELD_TEXTS = {
     [/^each (label)/, () => _("Check the spelling of the part that begins with xn--.")],
     [/()/, () => _("Enter only the name of the site, such as app.example.org, with nothing after it.")],
   ],
+  events: [[/()/, () => _("Choose at least one.")]],
   description: [[/()/, () => _("Enter up to 500 letters in up to 10 lines, without invisible or unusual ones.")]],
 };
 

@@ -8,7 +8,7 @@ import { momentInWords, timeElement } from "./times.js";
 
 /** @typedef {{at: number, type: string, outcome: string, status: number | null, error: string, milliseconds: number, attempts: number, entries: number, since: string | null}} Attempt */
 /**
- * @typedef {{url: string, state: "on" | "off", reason: string | null, failing_since: number | null, next_attempt_at: number | null,
+ * @typedef {{url: string, events: string[], state: "on" | "off", reason: string | null, failing_since: number | null, next_attempt_at: number | null,
  *   log: Attempt[]}} Webhook times in milliseconds
  */
 
@@ -22,6 +22,7 @@ let shownLog = "";
 const TYPES = {
   "presence.updates": _("Updates"),
   "presence.snapshot": _("Everyone's status"),
+  "notification.outcomes": _("What became of notifications"),
   "webhook.test": _("Test"),
 };
 /** @type {Record<string, string>} */
@@ -56,19 +57,19 @@ function row(item) {
     element("span", { class: "status", "data-status": failed ? "bad" : "good", title: item.error || undefined }, result(item) + number),
     String(item.entries),
     duration(item),
-    item.since === null ? "" : replayButton(item.since, item.at),
+    item.since === null ? "" : replayButton(item.type === "notification.outcomes" ? { outcomes: item.since } : { since: item.since }, item.at),
   ];
   return element("tr", {}, ...cells.map((cell) => element("td", {}, cell)));
 }
 
 /**
- * @param {string} since
+ * @param {{since: string} | {outcomes: string}} after
  * @param {number} at milliseconds since the epoch
  */
-function replayButton(since, at) {
+function replayButton(after, at) {
   const label = _("Send again from here on: %(time)s", { time: momentInWords(at) });
   const button = element("button", { type: "button", class: "quiet compact", "aria-label": label }, _("Send again from here on"));
-  button.addEventListener("click", () => attempt(button, () => replay(since)));
+  button.addEventListener("click", () => attempt(button, () => replay(after)));
   return button;
 }
 
@@ -79,6 +80,7 @@ function show(webhook) {
   const badge = byId("webhook-badge");
   badge.className = `badge ${webhook.state === "off" ? "bad" : failing ? "warn" : "good"}`;
   badge.textContent = webhook.state === "off" ? _("Off") : failing ? _("Failing") : _("On");
+  byId("webhook-snapshot").hidden = !webhook.events.includes("presence");
   byId("webhook-note").replaceChildren(...note(webhook, failing));
   byId("webhook-log-empty").hidden = webhook.log.length > 0;
   byId("webhook-log").hidden = webhook.log.length === 0;
@@ -138,8 +140,8 @@ function hideSecret() {
   byId("new-secret").hidden = true;
 }
 
-onSubmit(byId("webhook-form", HTMLFormElement), async ({ url }) => {
-  const stored = await call("PUT", path, { url });
+onSubmit(byId("webhook-form", HTMLFormElement), async ({ url, ...checked }) => {
+  const stored = await call("PUT", path, { url, events: ["presence", "outcome"].filter((event) => event in checked) });
   section.dataset.webhook = stored.state;
   if (stored.secret) showSecret(stored.secret, false);
   else announce(_("Saved."));
@@ -167,16 +169,16 @@ onClick("webhook-secret", async () => {
   showSecret(secret, true);
 });
 
-/** @param {string | null} since */
-async function replay(since) {
+/** @param {{since: string | null} | {outcomes: string}} after */
+async function replay(after) {
   const detail = _("Your endpoint gets these messages again. That is harmless for one that stores the newest status of each person.");
   if (!(await confirmAction(_("Send again?"), detail, _("Send again")))) return;
-  await call("POST", `${path}/replay`, { since });
+  await call("POST", `${path}/replay`, after);
   announce(_("The messages are being sent again."));
   await refresh();
 }
 
-onClick("webhook-snapshot", () => replay(null));
+onClick("webhook-snapshot", () => replay({ since: null }));
 
 onClick("webhook-delete", async () => {
   const detail = _("Nothing more is sent. The secret and the list of deliveries are deleted.");

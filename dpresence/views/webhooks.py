@@ -57,6 +57,6 @@ def send_test(request: Request) -> AttemptBody:
 
 @replay.post(validators=(user, owned_application, position))
 def replay_webhook(request: Request) -> WebhookBody:
-    """Send everything after a cursor again, or a snapshot."""
-    application, since = request.validated["application"], position.of(request).since
-    return WebhookBody.of(request.services.webhooks.replay(application, since, request.validated["requester"]))
+    """Send updates after a cursor again, or a snapshot, or outcomes after a cursor."""
+    application, wanted = request.validated["application"], position.of(request)
+    return WebhookBody.of(request.services.webhooks.replay(application, wanted, request.validated["requester"]))

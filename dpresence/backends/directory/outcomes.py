@@ -62,8 +62,11 @@ class OutcomeStore(ABC):
         """
 
     @abstractmethod
-    def outcomes(self, appid: str, after: int, limit: int) -> Sequence[Told]:
-        """Return up to ``limit`` outcomes after a position; all that are stored if the position is after the last one."""
+    def outcomes(self, appid: str, after: int, limit: int, *, restart: bool = True) -> Sequence[Told]:
+        """Return up to ``limit`` outcomes after a position.
+
+        :param restart: return all that are stored if the position is after the last one, as it may be one of another database.
+        """
 
     @abstractmethod
     def followed(self, appid: str, id_: str) -> tuple[Followed, Sequence[Told]] | None:

@@ -52,12 +52,21 @@ def test_a_webhook_from_its_first_message_to_its_end(browser: Browser, scene: Sc
 
     browser.find("[name=url]").clear()
     browser.write("url", hook)
+    browser.find("[name=presence]").click()
+    browser.click("Create the webhook")
+    browser.wait(lambda it: shown(it, "#webhook-events-error") == "Choose at least one.")
+    browser.assert_quiet(REFUSED)
+    browser.find("[name=presence]").click()
+    browser.find("[name=outcome]").click()
     browser.click("Create the webhook")
     browser.wait(lambda it: shown(it, "#secret").startswith("whsec_"))
     secret = shown(browser, "#secret")
     assert browser.run("return document.activeElement.id") == "new-secret"
     browser.find("#secret-stored").click()
     assert secret not in browser.run("return document.documentElement.outerHTML")
+    browser.find("[name=presence]").click()
+    browser.click("Save")
+    browser.wait(lambda it: not it.find("#webhook-snapshot").is_displayed())
 
     browser.click("Send a test")
     browser.wait(lambda it: "The test was delivered after" in shown(it, "#webhook-result"))

@@ -40,6 +40,7 @@ class OutcomesContract:
         last = backend.outcomes(appid, 0, 100)[-1].position
         assert backend.outcomes(appid, last, 100) == []
         assert len(backend.outcomes(appid, last + 1, 100)) == 4, "a position of a later state of the database is none"
+        assert backend.outcomes(appid, last + 1, 100, restart=False) == []
 
     def test_an_outcome_is_told_once_and_none_follows_an_end_except_of_a_delivery(self, backend, appid):
         assert backend.tell_outcomes(appid, {"a": ["opened", "delivered"], "b": ["expired"]}) == 2

@@ -61,7 +61,10 @@ def test_without_a_validated_domain_there_is_no_webhook(world: World) -> None:
 
 
 def test_an_event_that_is_not_known_is_refused(app: App, endpoint: Endpoint) -> None:
-    assert endpoint.call("PUT", "", {"url": endpoint.url, "events": ["outcome"]}).json["errno"] == 107
+    for events in (["status"], [], ["presence", "outcome", "presence"]):
+        answer = endpoint.call("PUT", "", {"url": endpoint.url, "events": events})
+        text = f'{"events[0]" if "status" in events else "events"}: one or both of "presence" and "outcome"'
+        assert refusal(answer) == (400, {"result": "KO", "errno": 107, "error": text})
 
 
 # -- messages

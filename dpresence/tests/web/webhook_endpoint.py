@@ -19,13 +19,13 @@ DAY = 86_400
 class Endpoint:
     """The webhook of an application, its endpoint, and its owner."""
 
-    def __init__(self, world: World, app: App) -> None:
+    def __init__(self, world: World, app: App, *events: str) -> None:
         self.world, self.app, self.proof = world, app, world.proof
         self.proof.posted.clear()
         self.proof.answer = (204, "")
         self.path = f"/myapps/{app.id}/webhook"
         self.url = f"http://{world.proof.domain}/hook"
-        made = app.owner("PUT", self.path, {"url": self.url})
+        made = app.owner("PUT", self.path, {"url": self.url, "events": [*events] or ["presence"]})
         assert made.status_int == 201
         self.secret = made.json["secret"]
 

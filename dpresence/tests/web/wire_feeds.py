@@ -11,7 +11,12 @@ from dpresence.tests.web.streams import stream
 from dpresence.tests.web.support import App, Browser, World
 
 CARL = "carl@example.org"
-KINDS = {"presence.updates": "UpdatesMessage", "presence.snapshot": "SnapshotMessage", "webhook.test": "WebhookTestMessage"}
+KINDS = {
+    "presence.updates": "UpdatesMessage",
+    "presence.snapshot": "SnapshotMessage",
+    "notification.outcomes": "OutcomesMessage",
+    "webhook.test": "WebhookTestMessage",
+}
 
 
 def feed(recorder: Any, app: App) -> None:
@@ -54,7 +59,7 @@ def webhooks(recorder: Any, app: App) -> None:
 
 
 def outcomes(recorder: Any, app: App) -> None:
-    """Record the frame of outcomes, and the answer about one notification."""
+    """Record the frame and the message of outcomes, and the answer about one notification."""
     world: World = recorder.world
     channel: Any = world.service_channel(app)
     channel.receive({"action": "auth", "key": app.key, "outcomes": ""})
@@ -63,6 +68,12 @@ def outcomes(recorder: Any, app: App) -> None:
     world.services.outcomes.end(app.id, [sent["id"]], "expired")
     world.settle()
     recorder.add("OutcomeFrame", channel.raw[-1])
+    path = f"/myapps/{app.id}/webhook"
+    world.proof.posted.clear()
+    app.owner("PUT", path, {"url": f"http://{world.proof.domain}/hook", "events": ["outcome"]})
+    eventually(lambda: not world.services.webhook_sender._work.running(app.id) and world.proof.posted)
+    app.owner("DELETE", path)
+    recorder.add("OutcomesMessage", world.proof.posted[0][1])
     recorder.call(
         "FollowedNotification", world.browser(), "GET", f"/myapps/{app.id}/notifications/{sent['id']}", Authorization=f"Bearer {app.key}"
     )

@@ -129,11 +129,11 @@ class SqlOutcomes(OutcomeStore):
         return {row.appid for row in rows}
 
     @reading()
-    def outcomes(self, connection: Connection, appid: str, after: int, limit: int) -> Sequence[Told]:
+    def outcomes(self, connection: Connection, appid: str, after: int, limit: int, *, restart: bool = True) -> Sequence[Told]:
         last = connection.scalar(select(func.max(log.c.position)).where(log.c.appid == appid)) or 0
         if last == after:
             return []
-        start = after if after < last else 0
+        start = 0 if restart and after > last else after
         return TOLD.all(connection, log.c.appid == appid, log.c.position > start, order_by=log.c.position, limit=limit)
 
     @reading()
