@@ -14,7 +14,7 @@ from pyramid.httpexceptions import HTTPMethodNotAllowed
 from pyramid.response import Response
 
 from ..errors import WrongField, WrongValue
-from ..messages import MAX_CURSOR, MAX_WAIT_SECONDS, DeviceHeartbeat, DeviceHeartbeatReply, parse
+from ..messages import MAX_CURSOR, MAX_ENTRIES, MAX_WAIT_SECONDS, DeviceHeartbeat, DeviceHeartbeatReply, parse
 from ..registry import KEY, Registry
 from ..request import Request
 from .appservice import AppServiceChannel
@@ -111,7 +111,8 @@ def feed(request: Request) -> Response:
     if request.method != "GET":
         raise HTTPMethodNotAllowed(headers=[("Allow", "GET")])
     registry, appid = request.shared, request.matchdict["appid"]
-    since, wait = _since(request), _wait(request)
+    since, wait = _since(request), _number(request, "wait", 0, MAX_WAIT_SECONDS, "whole seconds")
+    page = _number(request, "page", 1, MAX_ENTRIES, "entries")
     request.response.headers["X-Accel-Buffering"] = "no"  # nginx sends each event at once
     if wait is None:
         EventStream(appid, registry.services, registry.settings, registry.clock).sign_in(_stream(request), request.api_key, since)
@@ -119,16 +120,16 @@ def feed(request: Request) -> Response:
     poll = LongPoll(appid, registry.services, registry.settings, registry.clock)
     poll.sign_in(request.api_key, since, request.remote_addr)
     try:
-        return _poll(request, poll, wait)
+        return _poll(request, poll, wait, page)
     except BaseException:
         poll.leave()
         raise
 
 
-def _poll(request: Request, poll: LongPoll, wait: int) -> Response:
+def _poll(request: Request, poll: LongPoll, wait: int, page: int | None) -> Response:
     payload = poll.next_updates()
     if poll.needs_snapshot:
-        return Response(app_iter=poll.snapshot(), content_type=CONTENT_TYPE, charset=None)
+        return Response(app_iter=poll.snapshot(page), content_type=CONTENT_TYPE, charset=None)
     if payload is None and wait:
         poll.wait(_stream(request), wait)
         return request.response
@@ -159,16 +160,16 @@ def _since(request: Request) -> str | None:
     return since
 
 
-def _wait(request: Request) -> int | None:
-    """Return the number of seconds for which a long poll waits at most; None for an event stream.
+def _number(request: Request, name: str, least: int, most: int, unit: str) -> int | None:
+    """Return a number of the query; None without one.
 
-    :raises WrongValue: it is not a number from 0 to ``MAX_WAIT_SECONDS``.
+    :raises WrongValue: it is not a number from ``least`` to ``most``.
     """
-    text = request.GET.get("wait")
+    text = request.GET.get(name)
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 2 and int(text) <= MAX_WAIT_SECONDS):
-        raise WrongValue(f"wait: whole seconds from 0 to {MAX_WAIT_SECONDS}")
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most):
+        raise WrongValue(f"{name}: {unit} from {least} to {most}")
     return int(text)
 
 

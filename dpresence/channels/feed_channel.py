@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, InvalidKey, NotFound, Refused
-from ..messages import AuthReply, OutcomeFrame, Snapshot
+from ..messages import AuthReply, OutcomeFrame
 from ..model import Offset
 from ..service import Services
 from ..service.app_sessions import AppSession
@@ -114,17 +114,15 @@ class FeedChannel(JsonChannel):
 
     def _send_snapshot(self) -> None:
         assert self._session is not None
-        offset, pages = self._services.feeds.snapshot(self._session.application)
-        page = next(pages)
-        for following in pages:
-            self.send(Snapshot(page, last=False))
-            self.connection.drain()
+        snapshots, application = self._services.snapshots, self._session.application
+        position = self._session.unfinished or snapshots.begin(application)
+        for frame in snapshots.frames(application, position):
+            self.send(frame)
+            self.connection.drain()  # one page is in memory at a time
             yield_to_loop()  # ``drain`` does not block if the socket accepts everything
             if self.connection.closed:
                 return
-            page = following
-        self.send(Snapshot(page, last=True, cursor=self._services.feeds.cursor(offset)))
-        self.offset = offset
+        self.offset = position.offset
         self._send_updates()
 
     def _send_updates(self) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http.client import responses
 from math import inf
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, InternalError, InvalidKey, NotActive, Refused
-from ..messages import PresenceEntry, Refusal, Updates, encode
+from ..messages import Refusal, Snapshot, Updates, encode
 from ..model import Offset
 from ..service import Services
 from ..settings import Settings
@@ -69,18 +69,23 @@ class LongPoll(FeedChannel):
         """True if the cursor cannot be continued."""
         return self._session is not None and (self._session.offset is None or self._outdated) and self._payload is None
 
-    def snapshot(self) -> SnapshotBody:
-        """Return the body of a snapshot.
+    def snapshot(self, page: int | None) -> Iterable[bytes]:
+        """Return the body of a snapshot, or of what is left of an unfinished one.
 
+        :param page: maximum number of entries; None for all, in one frame.
         :raises BackendUnavailable: snapshots are delayed, or a backend is unavailable.
         """
         assert self._session is not None
         self.following = False
-        feeds = self._services.feeds
-        feeds.raise_while_delayed(self._session.application)
-        self._metrics.counted["feed_starts snapshot"] += 1
-        offset, pages = feeds.snapshot(self._session.application)
-        return SnapshotBody(self, pages, feeds.cursor(offset))
+        snapshots, application, unfinished = self._services.snapshots, self._session.application, self._session.unfinished
+        self._services.feeds.raise_while_delayed(application)
+        if unfinished is None:
+            self._metrics.counted["feed_starts snapshot"] += 1
+        frames = snapshots.frames(application, unfinished or snapshots.begin(application), page)
+        if page is None:
+            return SnapshotBody(self, frames)
+        self.leave()
+        return [encode(next(frames))]
 
     @property
     def nothing(self) -> bytes:
@@ -148,18 +153,19 @@ class LongPoll(FeedChannel):
 class SnapshotBody:
     """The body of a snapshot, one ``Snapshot`` with all entries, which is written while its pages are read. The server always closes it."""
 
-    def __init__(self, poll: LongPoll, pages: Iterator[list[PresenceEntry]], cursor: str) -> None:
+    def __init__(self, poll: LongPoll, frames: Iterator[Snapshot]) -> None:
         self._poll = poll
-        self._pages = pages
-        self._first = next(pages)
-        self._cursor = cursor
+        self._frames = frames
+        self._first = next(frames)
 
     def __iter__(self) -> Iterator[bytes]:
-        yield b'{"snapshot":[' + encode(self._first)[1:-1]
-        for page in self._pages:
-            if page:
-                yield b"," + encode(page)[1:-1]
-        yield b'],"last":true,"cursor":' + encode(self._cursor) + b"}"
+        frame = self._first
+        yield b'{"snapshot":[' + encode(frame.snapshot)[1:-1]
+        for frame in self._frames:
+            if frame.snapshot:
+                yield b"," + encode(frame.snapshot)[1:-1]
+        continued = b',"continued":true' if self._first.continued is True else b""
+        yield b'],"last":true,"cursor":' + encode(frame.cursor) + continued + b"}"
 
     def close(self) -> None:
         """End the call."""

@@ -26,6 +26,10 @@ PARAMETERS: dict[str, tuple[str, Schema]] = {
         "Long poll: seconds to wait for the next updates. Without it the answer is an event stream.",
         {"type": "integer", "minimum": 0, "maximum": MAX_WAIT_SECONDS},
     ),
+    "page": (
+        "Maximum number of entries of a snapshot; the next call continues with its `resume`. Without it the answer has all of them.",
+        {"type": "integer", "minimum": 1, "maximum": MAX_ENTRIES},
+    ),
     "redirect": ("An https URL on the application's domain, to which the page leads back.", TEXT),
     "origin": ("The origin of the page that asks, if it is not that of the header `Origin`.", TEXT),
 }

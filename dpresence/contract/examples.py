@@ -133,7 +133,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "Notify": [{"action": "notify", "id": 1, "notifications": [{"puid": _PUID, "message": "Your move", "action": _PLAIN["action"]}]}],
     "Ping": [{"action": "ping", "id": "ping"}],
     "NotifyReply": [{"result": "OK", **_NOTIFIED, "id": 1}],
-    "Snapshot": [_SNAPSHOT],
+    "Snapshot": [_SNAPSHOT, {"snapshot": [_PRESENT], "last": False, "resume": f"{_CURSOR}~{_PUID}"}, {**_SNAPSHOT, "continued": True}],
     "StreamEnd": [{"code": 4200, "reason": "the server is stopping; retry_after=2"}],
     "Updates": [_UPDATES],
     "OutcomeFrame": [_OUTCOMES],

@@ -146,7 +146,7 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
             "service",
             {200: (Updates, Snapshot)},
             errnos=(108, 122),
-            query=("since", "wait"),
+            query=("since", "wait", "page"),
             stream=True,
         ),
         Operation(

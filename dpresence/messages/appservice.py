@@ -154,11 +154,15 @@ class Snapshot(Struct):
     """A frame of a snapshot, up to 500 entries (section 5).
 
     :param cursor: see ``Updates``. Only in the last frame of a snapshot.
+    :param resume: the ``since`` with which another connection continues this snapshot. In all frames but the last.
+    :param continued: the first frame of a snapshot that continues has ``true``. Omitted in all others.
     """
 
     snapshot: list[PresenceEntry]
     last: bool
     cursor: str | UnsetType = UNSET
+    resume: str | UnsetType = UNSET
+    continued: bool | UnsetType = UNSET
 
 
 class Updates(Struct, gc=False):

@@ -58,6 +58,7 @@ from .recovery import Recovery
 from .retry import RetryQueue
 from .schedule import Schedule
 from .signals import Signal
+from .snapshots import Snapshots
 from .webhook_sender import WebhookSender
 from .webhooks import Webhooks
 
@@ -111,6 +112,7 @@ class Services:
         self.schedule = Schedule(directory, tracker, self.outbox)
         self.looks, self.explanations = Looks(directory, clock), Explanations(tracker)
         self.feeds = Feeds(directory, tracker, settings.presence, clock)
+        self.snapshots = Snapshots(self.feeds)
         self.devices = Devices(
             directory, tracker, self.grants, self.feeds, self.outbox, self.retries, self.metrics, settings.presence, clock
         )
@@ -182,7 +184,7 @@ class Services:
         self.device_sessions = DeviceSessions(
             self.accounts, self.pairings, self.devices, self.delivery, self.inboxes, self.hub, settings.identity, clock
         )
-        self.app_sessions = AppSessions(self.api_keys, self.feeds, self.looks, self.hub, self.metrics, settings.presence)
+        self.app_sessions = AppSessions(self.api_keys, self.snapshots, self.looks, self.hub, self.metrics, settings.presence)
         self.webhooks = Webhooks(directory, tracker, clock)
         self.webhook_sender = WebhookSender(directory, tracker, self.feeds, self.looks, self.hub, requests, self.metrics, clock)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil, inf
 
 from ..backends.directory import Directory
@@ -117,24 +117,20 @@ class Feeds:
         """Return the updates of a signal after an offset, without waiting; None if they must be read with ``read``."""
         return self._tracker.read_now(appid, offset, MAX_ENTRIES)
 
-    def snapshot(self, application: Application) -> tuple[Offset, Iterator[list[PresenceEntry]]]:
-        """Return the offset of a snapshot and its pages, at least one.
+    def head(self, appid: str) -> Offset:
+        """Return the offset after the newest update."""
+        return self._tracker.head(appid)
 
-        The tracker is read before the directory: a grant that was added or revoked in between has an update after the offset.
+    def page(self, appid: str, after: str, limit: int) -> tuple[list[PresenceEntry], str | None]:
+        """Return the current status of the next users who granted an application, and the ``after`` of the next page or None.
+
+        A grant that was added or revoked since ``head`` has an update after that offset.
         """
-        view, offset = self._tracker.snapshot(application.id)
-        return offset, self._pages(application.id, view)
+        grants = self._directory.grant_times(appid, after, limit)
+        view = self._tracker.latest(appid, [puid for puid, _ in grants])
+        return self._entries(grants, view), grants[-1][0] if len(grants) == limit else None
 
-    def _pages(self, appid: str, view: dict[str, FeedEntry]) -> Iterator[list[PresenceEntry]]:
-        after = ""
-        while True:
-            grants = self._directory.grant_times(appid, after, MAX_ENTRIES)
-            yield self._entries(grants, view)
-            if len(grants) < MAX_ENTRIES:
-                return
-            after = grants[-1][0]
-
-    def _entries(self, grants: Iterable[tuple[str, int]], view: dict[str, FeedEntry]) -> list[PresenceEntry]:
+    def _entries(self, grants: Iterable[tuple[str, int]], view: Mapping[str, FeedEntry]) -> list[PresenceEntry]:
         """Return an entry for each (PUID, ``granted_at``). The time of a grant does not reveal the end of a pause, as ``since`` would."""
         since = self._tracker.remembers_since
         return [
@@ -164,9 +160,7 @@ class Feeds:
         :raises BackendUnavailable: snapshots are delayed, see ``hold_seconds``.
         """
         self.raise_while_delayed(application)
-        grants = self._directory.grant_times(application.id, after, limit)
-        view = self._tracker.latest(application.id, [puid for puid, _ in grants])
-        return self._entries(grants, view), grants[-1][0] if len(grants) == limit else None
+        return self.page(application.id, after, limit)
 
     def raise_while_delayed(self, application: Application) -> None:
         """Raise while snapshots are delayed.

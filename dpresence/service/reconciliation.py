@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from ..backends.directory import Directory
 from ..backends.tracker import Tracker
-from ..messages import MAX_ENTRIES
 from ..model import FeedEntry, Grant
 from .grants import Grants
 from .scheduling import yield_to_loop
@@ -78,12 +77,9 @@ class Reconciliation:
 
         The tracker is read before the directory: a grant that is added or revoked in between has an outbox entry of its own.
         """
-        view, _ = self._tracker.snapshot(appid)
-        puids = list(view)
-        for start in range(0, len(puids), MAX_ENTRIES):
-            some = puids[start : start + MAX_ENTRIES]
-            grants = self._directory.grants_by_puid(appid, some)
-            self._revoke(appid, [puid for puid in some if puid not in grants])
+        for view in self._tracker.view(appid):
+            grants = self._directory.grants_by_puid(appid, list(view))
+            self._revoke(appid, [puid for puid in view if puid not in grants])
             self._publish([grant for puid, grant in grants.items() if _may_be_wrong(view[puid])])
             yield_to_loop()
 

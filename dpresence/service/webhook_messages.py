@@ -194,7 +194,7 @@ class WebhookMessages:
         if application is None:
             raise Changed
         if state.snapshot is None or state.snapshot[0] != webhook.series:
-            state.snapshot, state.after = (webhook.series, self._feeds.snapshot(application)[0]), ""
+            state.snapshot, state.after = (webhook.series, self._feeds.head(application.id)), ""
         cursor = self._feeds.cursor(state.snapshot[1])
         entries, after = self._feeds.presence_page(application, state.after, ENTRIES)
         data = Snapshot(entries, last=after is None, cursor=or_unset(cursor if after is None else None))

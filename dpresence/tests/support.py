@@ -10,9 +10,11 @@ from typing import Any
 import gevent
 from gevent.event import AsyncResult
 
+from dpresence.backends.tracker import Tracker
 from dpresence.clock import Clock
 from dpresence.errors import Refused
 from dpresence.messages import Refusal, encode
+from dpresence.model import FeedEntry
 from dpresence.tests.contract_check import check_accepted, check_frame
 
 EPOCH = 1_795_364_497_250
@@ -188,3 +190,11 @@ def text_of(frame: bytes) -> bytes:
 def body_of(refused: Refused) -> Any:
     """Return the error object of a refusal as a client decodes it."""
     return json.loads(encode(Refusal.of(refused)))
+
+
+def view_and_head(tracker: Tracker, appid: str) -> tuple[dict[str, FeedEntry], Any]:
+    """Return all newest entries of a feed that nobody changes at this time, by PUID, and its offset."""
+    view: dict[str, FeedEntry] = {}
+    for page in tracker.view(appid):
+        view |= page
+    return view, tracker.head(appid)

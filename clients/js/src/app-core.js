@@ -43,7 +43,11 @@ export class AppCore {
   #retries = new RetrySchedule();
   /** @type {Output[]} */
   #outputs = [];
-  /** @type {Update[]} of an incomplete snapshot */
+  /** @type {string | null} where an incomplete snapshot continues */
+  #resume = null;
+  /** The next frame of a snapshot is the first one of this connection. */
+  #begins = false;
+  /** @type {Update[]} of an incomplete snapshot, which another connection may continue */
   #pages = [];
   #number = 0;
   /** @type {Map<number, object[]>} notifications of the requests without an answer */
@@ -101,7 +105,8 @@ export class AppCore {
     if (this.phase !== "connecting") return;
     this.phase = "signing in";
     this.deadline = now + ANSWER_SECONDS * 1000;
-    const since = { ...(this.#cursor !== null && { since: this.#cursor }), ...(this.#outcomes !== null && { outcomes: this.#outcomes }) };
+    const continued = this.#resume ?? this.#cursor;
+    const since = { ...(continued !== null && { since: continued }), ...(this.#outcomes !== null && { outcomes: this.#outcomes }) };
     this.#put({ type: "send", frame: { action: "auth", key: this.#key, id: "auth", ...since } });
   }
 
@@ -189,9 +194,12 @@ export class AppCore {
   }
 
   /** @param {Record<string, any>} frame */
-  #snapshot({ snapshot, last, cursor }) {
+  #snapshot({ snapshot, last, cursor, resume, continued }) {
+    if (this.#begins && continued !== true) this.#pages = [];
+    this.#begins = false;
     const batch = toBatch(snapshot, last ? cursor : "", "snapshot");
     this.#pages.push(...batch.updates);
+    this.#resume = !last && typeof resume === "string" ? resume : null; // an older service has none
     if (!last) return;
     this.#deliver({ ...batch, updates: this.#pages, current: true });
     this.#pages = [];
@@ -218,6 +226,7 @@ export class AppCore {
       return;
     }
     this.phase = "connected";
+    this.#begins = true;
     this.reason = "";
     this.#retries.connected(now);
     this.#put({ type: "connected" });
@@ -276,7 +285,6 @@ export class AppCore {
   }
 
   #connectionEnded() {
-    this.#pages = [];
     this.#replaying = this.#pinged = false;
     for (const number of this.#sent) this.#answer(number, new OutcomeUnknown(LOST));
   }

@@ -137,8 +137,9 @@ export class Feed {
 
   /** @param {string | undefined} since @param {any} id */
   async #poll(since, id) {
+    let continues = false;
     for (let first = true; !this.#abort.signal.aborted; first = false) {
-      const query = new URLSearchParams({ wait: this.#live ? String(POLL_SECONDS) : "0", ...(since && { since }) });
+      const query = new URLSearchParams({ wait: this.#live ? String(POLL_SECONDS) : "0", page: "500", ...(since && { since }) });
       const ends = [this.#abort.signal];
       const asked = call(this.#url, "GET", `/feed?${query}`, `Bearer ${this.#key}`, undefined, POLL_ANSWER_SECONDS, ends);
       const frame = await asked.catch((error) => {
@@ -146,10 +147,12 @@ export class Feed {
         return this.#lose(LOST, error.message); // the next sign-in gets the refusal
       });
       if (!frame) return;
+      if (continues && frame.continued !== true) return this.#lose(LOST, "the snapshot begins anew");
+      continues = frame.resume !== undefined;
       if (first) this.#receive({ result: "OK", action: "auth", recovery: "updates" in frame ? "replayed" : "snapshot", id });
       if (!frame.updates || frame.updates.length) this.#receive(frame);
-      if (!this.#live && !frame.updates?.length) this.#current();
-      since = frame.cursor;
+      if (!this.#live && !frame.updates?.length && !frame.resume) this.#current();
+      since = frame.resume ?? frame.cursor;
     }
   }
 

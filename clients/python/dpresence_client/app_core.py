@@ -30,7 +30,9 @@ class AppServiceCore(Core):
         self._key = key
         self._cursor, self._outcomes = cursor, outcomes
         self.connections = 0
-        self._pages: List[Update] = []  # of an incomplete snapshot
+        self._pages: List[Update] = []  # of an incomplete snapshot, which another connection may continue
+        self._resume: str | None = None  # where it continues
+        self._begins = False  # the next frame of a snapshot is the first one of this connection
         self._replaying = False
         self._number = 0
         self._requests: Dict[int, Dict[str, Any]] = {}  # without an answer
@@ -64,8 +66,9 @@ class AppServiceCore(Core):
 
     def _sign_in(self) -> None:
         frame = {"action": "auth", "key": self._key, "id": _AUTH}
-        if self._cursor is not None:
-            frame["since"] = self._cursor
+        since = self._cursor if self._resume is None else self._resume
+        if since is not None:
+            frame["since"] = since
         if self._outcomes is not None:
             frame["outcomes"] = self._outcomes
         self._put(Send(frame))
@@ -90,6 +93,7 @@ class AppServiceCore(Core):
     def _authenticated(self, frame: Dict[str, Any], now: float) -> None:
         if frame.get("result") == "OK":
             self.connections += 1
+            self._begins = True
             self._signed_in(now)
             if frame.get("recovery") == "replayed":
                 self._replaying = True
@@ -101,7 +105,11 @@ class AppServiceCore(Core):
             self._sign_in_refused(error, error.errno in (*TRANSIENT, _FULL), now)
 
     def _snapshot(self, frame: Dict[str, Any]) -> None:
+        if self._begins and frame.get("continued") is not True:
+            self._pages = []
+        self._begins = False
         self._pages += _updates(frame["snapshot"], "snapshot")
+        self._resume = _resume(frame)
         if frame.get("last"):
             pages, self._pages = self._pages, []
             self._deliver(pages, _cursor(frame), "snapshot", self.connections)
@@ -122,7 +130,7 @@ class AppServiceCore(Core):
         self._put(Answered(number, results))
 
     def _connection_ended(self) -> None:
-        self._pages, self._replaying = [], False
+        self._replaying = False
         for number in self._sent:
             del self._requests[number]
             self._put(Answered(number, OutcomeUnknown(_LOST)))
@@ -139,6 +147,12 @@ def _cursor(frame: Mapping[str, Any]) -> str:
     if not isinstance(cursor, str):
         raise ProtocolError("cursor: text is expected")
     return cursor
+
+
+def _resume(frame: Mapping[str, Any]) -> str | None:
+    """Return where a snapshot continues after a frame; None after the last one, and if the service is an older one."""
+    resume = frame.get("resume")
+    return resume if isinstance(resume, str) and not frame.get("last") else None
 
 
 def _outcomes(entries: Any) -> List[Outcome]:

@@ -8,7 +8,7 @@ Each storage technology is one file of this package; ``tests/contract/tracker.py
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from ...measures import StoreMeasures
@@ -197,15 +197,22 @@ class Tracker(ABC):
         """Forget the newest revision seen of an account and accept older ones: the directory was restored from a backup."""
 
     @abstractmethod
-    def snapshot(self, appid: str) -> tuple[dict[str, FeedEntry], Offset]:
-        """Return the newest entry of each PUID and the current offset of the feed, both of the same moment.
-
-        A PUID without an entry has been ``offline`` since ``remembers_since``.
-        """
+    def head(self, appid: str) -> Offset:
+        """Return the offset after the newest entry of a feed."""
 
     @abstractmethod
     def latest(self, appid: str, puids: Sequence[str]) -> dict[str, FeedEntry]:
-        """Return the newest entries of some PUIDs."""
+        """Return the newest entries of some PUIDs. A PUID without an entry has been ``offline`` since ``remembers_since``.
+
+        What was read after ``head`` is brought to one moment by the entries that follow that offset.
+        """
+
+    @abstractmethod
+    def view(self, appid: str) -> Iterator[Mapping[str, FeedEntry]]:
+        """Return the newest entry of each PUID, in pages that are read one after the other, in no order.
+
+        A PUID that is there all the time is in one page at least; the entries of two pages may be of different moments.
+        """
 
     @abstractmethod
     def read(self, appid: str, offset: Offset, limit: int) -> Sequence[FeedEntry] | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import nsmallest
+from itertools import islice
 
 from ...clock import Clock
 from ...model import DirectoryVersion, FeedEntry, Grant, Reason, Status
@@ -15,6 +16,9 @@ from . import DROPPED_SECONDS
 from .cursors import offset_of
 from .feed import Feed
 from .memory_signals import MemorySignals
+
+_VIEW_ENTRIES = 500
+"""Entries in a page of ``view``."""
 
 
 class MemoryFeeds(MemorySignals):
@@ -27,9 +31,14 @@ class MemoryFeeds(MemorySignals):
         self._feeds: dict[str, Feed] = {}
         self._dropped: OrderedDict[str, float] = OrderedDict()  # application -> time until which its feed stays deleted, ascending
 
-    def snapshot(self, appid: str) -> tuple[dict[str, FeedEntry], int]:
-        feed = self._feed(appid)
-        return dict(feed.view), feed.head
+    def head(self, appid: str) -> int:
+        return self._feed(appid).head
+
+    def view(self, appid: str) -> Iterator[Mapping[str, FeedEntry]]:
+        view = self._feed(appid).view
+        puids = iter(list(view))  # the view changes between two pages
+        while page := list(islice(puids, _VIEW_ENTRIES)):
+            yield {puid: view[puid] for puid in page if puid in view}
 
     def latest(self, appid: str, puids: Sequence[str]) -> dict[str, FeedEntry]:
         view = self._feed(appid).view

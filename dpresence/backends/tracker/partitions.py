@@ -8,10 +8,10 @@ be. An offset is the tuple of the offsets of the parts. A partition whose server
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from heapq import merge
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar, cast
 from zlib import crc32
 
@@ -201,12 +201,11 @@ class PartitionedTracker(Tracker):
     def forget_revision(self, user: str) -> None:
         self._part(user).forget_revision(user)
 
-    def snapshot(self, appid: str) -> tuple[dict[str, FeedEntry], Offsets]:
-        parts = self._all(lambda part: part.snapshot(appid))
-        view: dict[str, FeedEntry] = {}
-        for entries, _ in parts:
-            view |= entries
-        return view, tuple(offset for _, offset in parts)
+    def head(self, appid: str) -> Offsets:
+        return tuple(self._all(lambda part: part.head(appid)))
+
+    def view(self, appid: str) -> Iterator[Mapping[str, FeedEntry]]:
+        return chain.from_iterable(part.view(appid) for part in self._parts)
 
     def latest(self, appid: str, puids: Sequence[str]) -> dict[str, FeedEntry]:
         found: dict[str, FeedEntry] = {}

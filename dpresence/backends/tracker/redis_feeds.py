@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, cast
 
 from ...errors import BackendUnavailable
@@ -12,11 +12,6 @@ from ..redis.client import BatchingClient
 from . import DROPPED_SECONDS, Tracker
 from .redis_values import Epochs, decode_entries
 
-_ATTEMPTS = 3
-"""Maximum number of snapshots started before the caller must retry; each reads a few seconds of the log at most."""
-_READ_ENTRIES = 500
-"""Entries read by one call."""
-
 
 class RedisFeeds(Tracker):
     """Operations on feeds, implemented in ``lua/feeds.lua`` and ``lua/reading.lua``; ``RedisTracker`` creates the client."""
@@ -24,37 +19,23 @@ class RedisFeeds(Tracker):
     _client: BatchingClient
     _epochs: Epochs
 
-    def snapshot(self, appid: str) -> tuple[dict[str, FeedEntry], int]:
-        for _ in range(_ATTEMPTS):
-            view, offset = self._view(appid)
-            if offset is not None:
-                return view, offset
-        raise BackendUnavailable
+    def head(self, appid: str) -> int:
+        epoch, number = self._client.call("head", appid, "")
+        return self._epochs.start_of(epoch) + int(number)
 
-    def _view(self, appid: str) -> tuple[dict[str, FeedEntry], int | None]:
-        """Read the view in pages and then the changes since; the offset is None if the log no longer covers those."""
-        epoch, head, text, cursor = self._client.call("snapshot", appid, "", "0")
-        start = self._epochs.start_of(epoch)
-        view, offset = {update.puid: update for update in self._read(appid, text, start)}, start + head
-        if cursor == "0":
-            return view, offset
+    def view(self, appid: str) -> Iterator[Mapping[str, FeedEntry]]:
+        """See ``Tracker``.
+
+        :raises BackendUnavailable: also if Redis has lost its data since the first page.
+        """
+        epoch, _ = self._client.call("head", appid, "")
+        cursor = ""
         while cursor != "0":
-            page = self._client.call("snapshot", appid, epoch, cursor)
+            page = self._client.call("view", appid, epoch, cursor or "0")
             if page is False:
-                return view, None
-            *_, text, cursor = page
-            view |= {update.puid: update for update in self._read(appid, text, start)}
-        return view, self._catch_up(appid, view, offset)
-
-    def _catch_up(self, appid: str, view: dict[str, FeedEntry], offset: int) -> int | None:
-        """Apply to a view the entries after an offset, and return the offset that the view then has; None if the log lacks entries."""
-        while updates := self.read(appid, offset, _READ_ENTRIES):
-            for update in updates:
-                view[update.puid] = update
-                if update.reason == "revoked":
-                    del view[update.puid]
-            offset = updates[-1].offset
-        return None if updates is None else offset
+                raise BackendUnavailable
+            text, cursor = page
+            yield {update.puid: update for update in self._read(appid, text, self._epochs.start_of(epoch))}
 
     def latest(self, appid: str, puids: Sequence[str]) -> dict[str, FeedEntry]:
         return {update.puid: update for update in self._read(appid, self._client.call("latest", appid, puids), self._epochs.start)}

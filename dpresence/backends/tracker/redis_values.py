@@ -16,10 +16,10 @@ from . import Published
 from .cursors import offset_of
 
 _DECODED_AT_ONCE = 2000
-"""Entries decoded without yielding to the event loop, which takes a few milliseconds; a snapshot may have very many."""
+"""Entries decoded without yielding to the event loop, which takes a few milliseconds; a feed may have very many."""
 _MIN_WEIGHT = 8
 """Weight of an operation on a user who has the maximum number of devices."""
-_WEIGHTS = {"read": 10, "snapshot": 100, "trim": 200, "find_lost": 50, "postponed": 50, "ended_grace": 25, "users": 25}
+_WEIGHTS = {"read": 10, "view": 100, "trim": 200, "find_lost": 50, "postponed": 50, "ended_grace": 25, "users": 25}
 
 
 class Epochs:

@@ -11,7 +11,7 @@ from dpresence.backends.tracker.redis import RedisTracker
 from dpresence.backends.tracker.redis_values import Epochs
 from dpresence.model import FeedEntry
 from dpresence.settings import PresenceSettings
-from dpresence.tests.support import FakeClock
+from dpresence.tests.support import FakeClock, view_and_head
 
 from .tracker_values import SETTINGS
 
@@ -45,7 +45,7 @@ class Reader:
 
     def __init__(self, tracker: PartitionedTracker, appid: str = "chess") -> None:
         self.tracker, self.appid = tracker, appid
-        view, self.offset = tracker.snapshot(appid)
+        view, self.offset = view_and_head(tracker, appid)
         self.statuses = {puid: entry.status for puid, entry in view.items()}
         self.entries: list[FeedEntry] = []
 

@@ -7,7 +7,7 @@ import pytest
 from dpresence.backends.tracker import DROPPED_SECONDS
 from dpresence.backends.tracker.memory import MemoryTracker
 from dpresence.model import GrantSet
-from dpresence.tests.support import EPOCH, FakeClock
+from dpresence.tests.support import EPOCH, FakeClock, view_and_head
 
 from .tracker import TrackerContract
 from .tracker_rates import RateContract
@@ -63,7 +63,7 @@ class TestInMemory(TrackerContract):
         assert not backend._grace
 
     def test_asking_about_a_feed_makes_none(self, backend):
-        backend.snapshot("chess")
+        view_and_head(backend, "chess")
         backend.latest("chess", ["p"])
         backend.read("chess", 0, 10)
         backend.offset("chess", backend.cursor(0))

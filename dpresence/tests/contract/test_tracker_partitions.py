@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
@@ -10,7 +10,7 @@ from dpresence.backends.tracker import Tracker
 from dpresence.backends.tracker.partitions import PartitionedTracker
 from dpresence.backends.tracker.redis_values import Epochs
 from dpresence.model import FeedEntry, Offset
-from dpresence.tests.support import FakeClock
+from dpresence.tests.support import FakeClock, view_and_head
 
 from .partitioned import Reader, make_tracker, users_of
 from .redis_fixtures import let_buckets_fill
@@ -47,9 +47,12 @@ class OneBusyPartition(PartitionedTracker):
     def read_now(self, appid: str, offset: int, limit: int) -> list[FeedEntry] | None:
         return self._named(super().read_now(appid, self._offset(offset), limit))
 
-    def snapshot(self, appid: str) -> tuple[dict[str, FeedEntry], int]:
-        view, offset = super().snapshot(appid)
-        return {puid: self._entry(entry) for puid, entry in view.items()}, self.length(offset)
+    def head(self, appid: str) -> int:
+        return self.length(super().head(appid))
+
+    def view(self, appid: str) -> Iterator[Mapping[str, FeedEntry]]:
+        for page in super().view(appid):
+            yield {puid: self._entry(entry) for puid, entry in page.items()}
 
     def latest(self, appid: str, puids: Sequence[str]) -> dict[str, FeedEntry]:
         return {puid: self._entry(entry) for puid, entry in super().latest(appid, puids).items()}
@@ -114,7 +117,7 @@ def test_users_of_all_partitions_are_in_one_feed(eight):
         connect(eight, user=user, grants=(grant(user),))
     assert reader.read() == 24
     assert reader.statuses == seen(eight) == {f"{user}-in-chess": "online" for user in users}
-    assert reader.offset == eight.snapshot("chess")[1]
+    assert reader.offset == view_and_head(eight, "chess")[1]
     assert (reader.read(), eight.length(reader.offset)) == (0, 24)
     assert eight.latest("chess", [f"{users[0]}-in-chess", "unknown"])[f"{users[0]}-in-chess"].status == "online"
     assert list(eight.applications("", 10)) == ["chess"]

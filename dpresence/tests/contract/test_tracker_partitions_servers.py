@@ -8,7 +8,7 @@ import pytest
 
 from dpresence.errors import BackendUnavailable
 from dpresence.model import GrantSet
-from dpresence.tests.support import FakeClock
+from dpresence.tests.support import FakeClock, view_and_head
 from dpresence.tests.waiting import eventually
 
 from .partitioned import Reader, make_tracker, users_of
@@ -183,7 +183,7 @@ class TestAServerIsAway:
         assert [entry.puid for entry in processes[1].read("chess", reader.offset, 10)] == [puid(here[0])]
 
     def test_a_snapshot_and_a_ping_need_all(self, processes):
-        for call in (lambda: processes[0].snapshot("chess"), processes[0].ping):
+        for call in (lambda: view_and_head(processes[0], "chess"), processes[0].ping):
             with pytest.raises(BackendUnavailable):
                 call()
 

@@ -11,7 +11,7 @@ from dpresence.backends.redis.connections import ConnectionFactory
 from dpresence.errors import SettingError
 from dpresence.model import GrantSet
 from dpresence.settings import RedisSettings
-from dpresence.tests.support import FakeClock
+from dpresence.tests.support import FakeClock, view_and_head
 
 from .redis_fixtures import let_buckets_fill
 from .tracker import TrackerContract
@@ -55,7 +55,7 @@ def test_a_feed_of_very_many_lets_others_have_a_turn(redis_server, trackers):
         gevent.joinall([gevent.spawn(tracker.granted, grant(f"user-{n}"), 0) for n in range(first, first + 500)], raise_error=True)
     turns = []
     ticker = gevent.spawn(lambda: [turns.append(gevent.sleep(0)) for _ in iter(int, 1)])
-    view, offset = tracker.snapshot("chess")
+    view, offset = view_and_head(tracker, "chess")
     ticker.kill()
     assert (len(view), offset) == (5000, 5000)
     assert len(turns) >= 2

@@ -15,7 +15,7 @@ from .tracker_values import GO, JANE, SignalListener, changes, connect, flap, gr
 
 T = "dpresence:t:"
 JOE = grant("joe", "go")
-UNSEEN = {("log", "snapshot"), ("log", "latest")}
+UNSEEN = {("log", "head"), ("log", "view"), ("log", "latest")}
 """These do not look at the log."""
 HARMLESS = {("gone", "lost")}
 """It goes by itself with the last revocation in the log."""
@@ -47,6 +47,10 @@ def damage(client, key, how):
     DAMAGE[how](client, key)
 
 
+def read_view(tracker):
+    return list(tracker.view("chess"))
+
+
 def refused(call, *args):
     with pytest.raises(BackendUnavailable):
         call(*args)
@@ -65,7 +69,7 @@ def test_a_damaged_feed_concerns_its_application_alone_and_is_whole_again_when_r
     assert connect(tracker, user="joe", grants=(JOE,)).device == "phone"
     assert seen(tracker, "go") == {GO.puid: "online", JOE.puid: "online"}
     assert ("damaged", "chess") in listener.received()
-    refused(tracker.snapshot, "chess")
+    refused(read_view, tracker)
     refused(tracker.latest, "chess", [JANE.puid])
     refused(tracker.read, "chess", 0, 10)
     refused(tracker.offset, "chess", old[0])
@@ -81,15 +85,15 @@ def test_a_damaged_feed_concerns_its_application_alone_and_is_whole_again_when_r
 
 @pytest.mark.parametrize(
     ("key", "call"),
-    [(key, call) for key in ("feed", "view", "log") for call in ("snapshot", "latest", "read", "offset") if (key, call) not in UNSEEN],
+    [(key, call) for key in ("feed", "view", "log") for call in ("head", "view", "latest", "read", "offset") if (key, call) not in UNSEEN],
 )
 def test_who_reads_a_damaged_feed_is_refused_and_has_it_rebuilt(tracker, client, key, call):
     connect(tracker)
     flap(tracker, 3)
-    args = {"snapshot": (), "latest": ([JANE.puid],), "read": (2, 10), "offset": (tracker.cursor(2),)}[call]
+    args = {"head": (), "view": (), "latest": ([JANE.puid],), "read": (2, 10), "offset": (tracker.cursor(2),)}[call]
     listener = SignalListener(tracker)
     client.set(f"{T}{key}:chess", "garbage")
-    refused(getattr(tracker, call), "chess", *args)
+    refused(lambda: list(getattr(tracker, call)("chess", *args)))
     assert ("damaged", "chess") in listener.received()
 
 
@@ -98,7 +102,7 @@ def test_an_entry_that_cannot_be_read_has_the_feed_rebuilt(tracker, client, text
     connect(tracker)
     listener = SignalListener(tracker)
     client.hset(f"{T}view:chess", JANE.puid, text)
-    refused(tracker.snapshot, "chess")
+    refused(read_view, tracker)
     assert ("damaged", "chess") in listener.received()
     tracker.append_current_status(JANE, 0)
     tracker.rebuilt("chess")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from dpresence.errors import BackendUnavailable
 from dpresence.model import GrantSet
-from dpresence.tests.support import FakeClock
+from dpresence.tests.support import FakeClock, view_and_head
 from dpresence.tests.waiting import eventually
 
 from .tracker_values import JANE, SECOND, connect, flap, grant, head, read, seen, update
@@ -96,12 +97,12 @@ def fill(client, people):
         client.xadd("dpresence:t:log:chess", {"e": entry}, id=f"{number}-0")
 
 
-def test_a_snapshot_whose_pages_are_of_two_epochs_starts_again(one, empty, redis_server, monkeypatch):
+def test_a_view_whose_pages_would_be_of_two_epochs_is_refused(one, empty, redis_server, monkeypatch):
     fill(redis_server.client, {"old": 1200})
     real, pages = one._client.call, []
 
     def call(*operation):
-        if operation[0] == "snapshot":
+        if operation[0] == "view":
             pages.append(operation)
             if len(pages) == 2:
                 empty()
@@ -109,6 +110,8 @@ def test_a_snapshot_whose_pages_are_of_two_epochs_starts_again(one, empty, redis
         return real(*operation)
 
     monkeypatch.setattr(one._client, "call", call)
-    view, offset = one.snapshot("chess")
+    with pytest.raises(BackendUnavailable):
+        view_and_head(one, "chess")
+    view, offset = view_and_head(one, "chess")
     assert len(view) == 1500
     assert one.read("chess", offset, 10) == []

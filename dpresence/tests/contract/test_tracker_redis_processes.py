@@ -17,7 +17,7 @@ from dpresence.backends.tracker import Connected, Tracker
 from dpresence.clock import Clock
 from dpresence.model import GrantSet
 from dpresence.settings import RedisSettings
-from dpresence.tests.support import FakeClock
+from dpresence.tests.support import FakeClock, view_and_head
 from dpresence.tests.waiting import eventually
 
 from .leases import QUICK, SLOW, leased, lose
@@ -115,7 +115,7 @@ class TestTwoProcesses:
         connect(two, user="joe", grants=(grant("joe"),))
         flap(one, 3)
         assert read(one) == read(two) and len(read(one)) == 5
-        assert one.snapshot("chess") == two.snapshot("chess")
+        assert view_and_head(one, "chess") == view_and_head(two, "chess")
         assert one.offset("chess", two.cursor(3)) == two.offset("chess", one.cursor(3)) == 3
         assert one.remembers_since == two.remembers_since
 

@@ -9,7 +9,7 @@ import gevent
 import pytest
 
 from dpresence.model import FeedEntry
-from dpresence.tests.support import EPOCH
+from dpresence.tests.support import EPOCH, view_and_head
 from dpresence.tests.waiting import eventually
 
 from .tracker_values import GO, JANE, RUBBISH, SECOND, SignalListener, changes, connect, flap, grant, head, read, seen, update
@@ -29,7 +29,7 @@ class FeedContract:
             assert backend.offset("chess", backend.cursor(offset)) == offset
 
     def test_a_feed_nobody_wrote_to_stands_at_its_beginning(self, backend):
-        assert backend.snapshot("chess") == ({}, 0)
+        assert view_and_head(backend, "chess") == ({}, 0)
         assert backend.offset("chess", backend.cursor(0)) == 0
         assert read(backend) == []
 
@@ -145,7 +145,7 @@ class FeedContract:
         connect(backend)
         connect(backend, user="joe", grants=(joe,))
         flap(backend, 2)
-        view, offset = backend.snapshot("chess")
+        view, offset = view_and_head(backend, "chess")
         assert view == {
             JANE.puid: FeedEntry(4, JANE.puid, "online", SECOND, "explicit"),
             joe.puid: FeedEntry(2, joe.puid, "online", SECOND, "explicit"),
@@ -163,7 +163,7 @@ class FeedContract:
         assert backend.latest("chess", [JANE.puid, "unknown"]) == {JANE.puid: FeedEntry(3, JANE.puid, "unavailable", SECOND, "explicit")}
         assert backend.latest("chess", []) == {}
         assert backend.latest("go", [JANE.puid]) == {}
-        assert backend.latest("chess", [joe.puid, JANE.puid]) == backend.snapshot("chess")[0]
+        assert backend.latest("chess", [joe.puid, JANE.puid]) == view_and_head(backend, "chess")[0]
 
     def test_what_is_too_old_leaves_the_log_of_an_idle_application(self, backend, clock):
         connect(backend)
@@ -202,18 +202,18 @@ class FeedContract:
         backend.drop("chess")
         backend.drop("chess")
         backend.drop("unknown")
-        assert backend.snapshot("chess")[0] == {}
+        assert view_and_head(backend, "chess")[0] == {}
         assert backend.latest("chess", [JANE.puid]) == {}
         assert seen(backend, "go") == {GO.puid: "online"}
         assert backend.status("jane") == "online"
 
     def test_reading_writes_nothing(self, backend):
         connect(backend)
-        before = backend.snapshot("chess")
+        before = view_and_head(backend, "chess")
         read(backend)
         backend.offset("chess", backend.cursor(0))
         backend.latest("chess", [JANE.puid])
-        assert backend.snapshot("chess") == before
+        assert view_and_head(backend, "chess") == before
 
     def test_applications_are_independent(self, backend):
         connect(backend, grants=(JANE, GO))
@@ -227,7 +227,7 @@ class FeedContract:
     def test_what_is_handed_out_is_nobody_elses(self, backend):
         connect(backend, grants=(JANE, GO))
         expected = [FeedEntry(1, JANE.puid, "online", SECOND, "explicit")]
-        view, _ = backend.snapshot("chess")
+        view, _ = view_and_head(backend, "chess")
         found = [view, backend.latest("chess", [JANE.puid]), backend.read("chess", 0, 10), backend.devices("jane")]
         for one in found:
             if isinstance(one, dict | list):
@@ -254,7 +254,7 @@ class FeedContract:
         assert [list(backend.applications(after, 2)) for after in ("", "_", "a-", "aa", "z")] == [apps[:2], apps[2:4], apps[4:], ["z"], []]
 
     def test_an_application_without_a_feed_is_not_listed(self, backend):
-        backend.snapshot("chess")
+        view_and_head(backend, "chess")
         backend.offset("chess", backend.cursor(0))
         backend.append_current_status(grant(appid="maps"), 0)
         backend.granted(GO, 0)

@@ -9,7 +9,7 @@ from gevent.event import AsyncResult
 from dpresence.backends.tracker import Connected, Tracker
 from dpresence.model import FeedEntry, Grant, GrantSet, Status
 from dpresence.settings import PresenceSettings
-from dpresence.tests.support import EPOCH
+from dpresence.tests.support import EPOCH, view_and_head
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
 SETTINGS = PresenceSettings(grace_seconds=15, feed_seconds=60, feed_entries=100, status_burst=10000)
@@ -73,11 +73,11 @@ def changes(backend: Tracker, appid: str = "chess", offset: int = 0) -> list[tup
 
 
 def head(backend: Tracker, appid: str = "chess") -> int:
-    return backend.snapshot(appid)[1]
+    return view_and_head(backend, appid)[1]
 
 
 def seen(backend: Tracker, appid: str = "chess") -> dict[str, Status]:
-    return {puid: one.status for puid, one in backend.snapshot(appid)[0].items()}
+    return {puid: one.status for puid, one in view_and_head(backend, appid)[0].items()}
 
 
 def flap(backend: Tracker, times: int, *grants: Grant) -> None:

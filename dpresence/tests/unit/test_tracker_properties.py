@@ -19,7 +19,7 @@ from dpresence.backends.tracker.memory import MemoryTracker
 from dpresence.errors import TooMany
 from dpresence.model import FeedEntry, Grant, GrantSet, Offset, Status
 from dpresence.settings import PresenceSettings
-from dpresence.tests.support import FakeClock
+from dpresence.tests.support import FakeClock, view_and_head
 
 SETTINGS = PresenceSettings(grace_seconds=15, feed_seconds=60, feed_entries=6, status_burst=10000)
 LIMIT = 3
@@ -90,7 +90,7 @@ class TrackerMachine(RuleBasedStateMachine):
         self.named = 0
         self.set_forward = 0
         self.due: list[str] = []
-        self.eager = {app: Reader(self.tracker.snapshot(app)[1]) for app in ("chess", "go", "maps")}
+        self.eager = {app: Reader(view_and_head(self.tracker, app)[1]) for app in ("chess", "go", "maps")}
         self.lazy = {app: Reader(reader.offset) for app, reader in self.eager.items()}
 
     def make_tracker(self) -> Tracker:
@@ -251,7 +251,7 @@ class TrackerMachine(RuleBasedStateMachine):
         """The lazy reader resumes from its cursor, or takes a snapshot when the log does not reach back to it."""
         reader = self.lazy[app]
         if self.tracker.offset(app, self.tracker.cursor(reader.offset)) is None:
-            view, reader.offset = self.tracker.snapshot(app)
+            view, reader.offset = view_and_head(self.tracker, app)
             reader.view = {puid: one.status for puid, one in view.items()}
         else:
             for one in self.unread(app, reader.offset, limit):
@@ -267,7 +267,7 @@ class TrackerMachine(RuleBasedStateMachine):
                 self.at_is_not_before_the_grant(one)
             expected = {grant.puid: self.visible(grant) for grant in self.grants.values() if grant.appid == app}
             assert reader.view == expected
-            view, offset = self.tracker.snapshot(app)
+            view, offset = view_and_head(self.tracker, app)
             assert ({puid: one.status for puid, one in view.items()}, offset) == (expected, reader.offset)
 
     def at_is_not_before_the_grant(self, update: FeedEntry) -> None:

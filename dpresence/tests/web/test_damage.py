@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dpresence.errors import CloseCode
+from dpresence.tests.support import view_and_head
 from dpresence.tests.waiting import eventually
 from dpresence.tests.web.support import App, World, say, seen
 
@@ -70,7 +71,7 @@ def test_a_damaged_feed_is_rebuilt_and_its_application_gets_a_snapshot(world: Wo
     world.grant(ANN, other)
     device = world.device(ANN)
     service, neighbour = world.followed(app), world.followed(other)
-    cursor = world.registry.backends.tracker.cursor(world.registry.backends.tracker.snapshot(app.id)[1])
+    cursor = world.registry.backends.tracker.cursor(view_and_head(world.registry.backends.tracker, app.id)[1])
     client.set(f"{T}{key}:{app.id}", "garbage")
     assert say(device, "unavailable") == {"result": "OK"}
     eventually(lambda: service.code == CloseCode.SLOW_READER)  # it is to come back with its cursor

@@ -9,6 +9,7 @@ import pytest
 
 from dpresence.backends.directory.sql import outbox
 from dpresence.errors import DomainNotValidated, NotActive, NotFound
+from dpresence.tests.support import view_and_head
 from dpresence.tests.web.races import Held, shown
 from dpresence.tests.web.support import App, World, updates
 
@@ -74,7 +75,7 @@ def test_a_grant_that_was_overtaken_by_a_change_of_its_application_does_not_surv
 
     held.overtake(grant, lambda: change(world, app))
     assert world.registry.backends.directory.grants_of_user(user).grants == ()
-    assert world.registry.backends.tracker.snapshot(app.id)[0] == {}
+    assert view_and_head(world.registry.backends.tracker, app.id)[0] == {}
 
 
 def move_and_prove(world: World, app: App) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dpresence.errors import BackendUnavailable, CloseCode
+from dpresence.tests.support import view_and_head
 from dpresence.tests.web.races import Away, shown
 from dpresence.tests.web.support import App, World, updates
 
@@ -102,7 +103,7 @@ def test_an_application_that_is_deleted_while_the_tracker_is_away_is_gone_all_th
     away.back = True
     world.carry_out()
     assert len(mailbox.pending(bob, 0, 10)) == 0
-    assert tracker.snapshot(app.id) == ({}, 0)
+    assert view_and_head(tracker, app.id) == ({}, 0)
 
 
 def test_a_deactivation_while_the_tracker_is_away_closes_the_channel_within_a_minute(
@@ -153,7 +154,7 @@ def test_an_erasure_while_the_tracker_is_away_is_published_later(
     world.settle()
     assert updates(seen)[-1] == (puid, "offline", "revoked")
     assert (owned.code, device.code) == (CloseCode.UNKNOWN_APPLICATION, CloseCode.NOT_SIGNED_IN)
-    assert shown(world, own, theirs) is None and world.registry.backends.tracker.snapshot(own.id) == ({}, 0)
+    assert shown(world, own, theirs) is None and view_and_head(world.registry.backends.tracker, own.id) == ({}, 0)
     assert list(world.registry.backends.mailbox.pending(user, 0, 10)) == []
 
 

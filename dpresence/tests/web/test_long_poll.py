@@ -18,10 +18,8 @@ def entries(frame: dict[str, list[dict[str, str]]], kind: str = "updates") -> li
     return [(entry["puid"], entry["status"]) for entry in frame[kind]]
 
 
-def test_a_poll_without_a_cursor_is_answered_with_the_whole_snapshot(
-    world: World, app: App, puid: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feeds, "MAX_ENTRIES", 1)
+def test_a_poll_without_a_cursor_is_answered_with_the_whole_snapshot(world: World, app: App, puid: str) -> None:
+    world.services.snapshots.entries = 1
     bob = world.grant(BOB, app)
     snapshot = poll(world, app, "?wait=9")
     assert sorted(entries(snapshot, "snapshot")) == sorted([(puid, "offline"), (bob, "offline")])

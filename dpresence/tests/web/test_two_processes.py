@@ -9,6 +9,7 @@ import pytest
 from dpresence.backends.tracker.redis import RedisTracker
 from dpresence.errors import CloseCode
 from dpresence.model import ERASED, GrantSet
+from dpresence.tests.support import view_and_head
 from dpresence.tests.waiting import eventually
 from dpresence.tests.web.races import Held
 from dpresence.tests.web.support import App, World, say, updates
@@ -213,7 +214,7 @@ def test_a_device_that_is_lost_at_a_deaf_process_is_lost_to_everybody_who_may_se
 
 def history(world: World, app: App) -> list[tuple[str, str]]:
     """Return the status and reason of each entry of an application's feed, from its beginning."""
-    beginning = [part.snapshot("no application")[1] for part in parts(world)]
+    beginning = [view_and_head(part, "no application")[1] for part in parts(world)]
     tracker = world.registry.backends.tracker
     return [(entry.status, entry.reason) for entry in tracker.read(app.id, beginning[0] if len(beginning) == 1 else tuple(beginning), 100)]
 

@@ -26,7 +26,7 @@ from dpresence.identity.oidc import Provider
 from dpresence.identity.oidc_client import OidcClient
 from dpresence.identity.provider_client import ProviderClient
 from dpresence.messages import encode
-from dpresence.service import feeds, inboxes
+from dpresence.service import inboxes
 from dpresence.settings import ProviderSettings
 from dpresence.tests.push_service import key_file
 from dpresence.tests.support import WITH_TOKEN, FakeConnection, text_of
@@ -252,7 +252,7 @@ def devices(recorder: Recorder, ann: Browser, app: App, puids: list[str]) -> Non
 
 def app_service(recorder: Recorder, app: App, puids: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     world = recorder.world
-    monkeypatch.setattr(feeds, "MAX_ENTRIES", 1)
+    world.services.snapshots.entries = 1
     channel: Any = world.service_channel(app)
     channel.receive({"action": "notify", "notifications": [{"puid": "x"}]})
     channel.receive({"action": "auth", "key": app.key, "id": 1})

@@ -31,13 +31,19 @@ local function covers(app, offset)
   return not (first and feeds.is_too_old(feeds.decode(first[2][2])))
 end
 
--- Return the epoch, the newest offset, part of the view and the next cursor ("0" at the end). The view may change between two calls.
-function operations.snapshot(app, epoch, cursor)
+-- Return the epoch and the newest offset.
+function operations.head(app, epoch)
+  feeds.check(app)
+  return { epoch, feeds.feed(app).head }
+end
+
+-- Return part of the view and the next cursor ("0" at the end). The view may change between two calls.
+function operations.view(app, _, cursor)
   feeds.check(app)
   local after, page = unpack(call('HSCAN', prefix .. 'view:' .. app, cursor, 'COUNT', MAX_ENTRIES_PER_CALL))
   local found = {}
   for index = 2, #page, 2 do found[#found + 1] = page[index] end
-  return { epoch, feeds.feed(app).head, table.concat(found, '\n'), after }
+  return { table.concat(found, '\n'), after }
 end
 
 function operations.latest(app, puids)
@@ -103,13 +109,13 @@ function operations.drop(app, seconds)
   feeds.drop(app, seconds)
 end
 
-for _, name in ipairs({ 'snapshot', 'latest', 'covers', 'read' }) do
+for _, name in ipairs({ 'head', 'view', 'latest', 'covers', 'read' }) do
   local read = operations[name]
   operations[name] = function(app, ...) return feeds.guarded_reading(app, read, ...) end
 end
 
 -- These take the epoch of the offset or the cursor that follows, '' at the start, and return false if the present one is another.
-for _, name in ipairs({ 'snapshot', 'covers', 'read' }) do
+for _, name in ipairs({ 'head', 'view', 'covers', 'read' }) do
   local read = operations[name]
   operations[name] = function(app, epoch, ...)
     local present = call('HGET', context.meta, 'epoch')
