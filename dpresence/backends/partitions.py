@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..clock import Clock
@@ -25,16 +26,19 @@ def load_tracker(settings: Settings, clock: Clock, directory: Directory, server:
     """
     from .tracker.partitions import PartitionedTracker
     from .tracker.redis import RedisTracker
+    from .tracker.redis_server import TrackerServer
     from .tracker.redis_values import Epochs
 
     names, servers = _names(settings.redis, directory), _servers(settings.redis, server)
     if len(names) == 1:
         (only,) = servers.values()
-        return RedisTracker(only, settings.presence, clock)
+        return RedisTracker(TrackerServer(only, settings.presence, clock), settings.presence, clock)
     parts: list[Tracker] = []
+    shared: dict[str, TrackerServer] = {}
     try:
         for number, name in enumerate(names):
-            parts.append(RedisTracker(servers[name], settings.presence, clock, number))
+            at = shared[name] = shared.get(name) or TrackerServer(servers[name], settings.presence, clock)
+            parts.append(RedisTracker(at, settings.presence, clock, number))
     except BaseException:
         for part in parts:
             part.close()
@@ -48,20 +52,15 @@ def send_signal(settings: RedisSettings, directory: Directory, topic: Topic, key
     :raises SettingError: the partitions are not those of the database.
     :raises BackendUnavailable: the server does not answer.
     """
-    from .tracker.redis import signal
+    from .tracker.redis_server import signal
 
-    names, servers = _names(settings, directory), _servers(settings, None)
-    if len(names) == 1:
-        (only,) = servers.values()
-        signal(only, None, topic, key)
-        return
-    for number, name in enumerate(names):  # any server that answers does
-        try:
-            signal(servers[name], number, topic, key)
+    _names(settings, directory)
+    *others, last = _servers(settings, None).values()  # any server that answers does
+    for server in others:
+        with suppress(BackendUnavailable):
+            signal(server, topic, key)
             return
-        except BackendUnavailable:
-            if number == len(names) - 1:
-                raise
+    signal(last, topic, key)
 
 
 def _names(redis: RedisSettings, directory: Directory) -> Sequence[str]:

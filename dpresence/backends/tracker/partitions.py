@@ -60,7 +60,7 @@ class PartitionedTracker(Tracker):
         self._listeners: list[Listener] = []
         self._reader = PartitionReader(parts, partial(self._notify, "feed"))
         self._encoded: list[tuple[int, str, str]] = [(-1, "", "")] * len(parts)  # the last offset of each part, its epoch and its text
-        self.measures = [measures for part in parts for measures in part.measures]
+        self.measures = list(dict.fromkeys(measures for part in parts for measures in part.measures))  # one for each server
         self._readers: list[Callable[[str], bool]] = []
         for number, part in enumerate(parts):
             part.subscribe(partial(self._on_signal, number), self._reads)

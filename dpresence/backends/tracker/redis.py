@@ -20,7 +20,6 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -29,20 +28,17 @@ from ...clock import Clock
 from ...errors import BackendUnavailable, TooMany
 from ...model import ERASED, Device, DirectoryVersion, FeedEntry, Grant, GrantSet, Status
 from ...settings import PresenceSettings
-from ..redis.checks import check_server, refuse_eviction, warn_of_eviction
-from ..redis.client import BatchingClient, Unanswered
+from ..redis.client import Unanswered
 from ..redis.connections import ConnectionFactory
-from ..redis.pubsub import PubSub
 from . import Connected, Listener, Lost, Published, StaleGrants, Topic, Updated
-from .redis_batches import Batches
+from .redis_batches import Registration
 from .redis_feeds import RedisFeeds
+from .redis_server import TrackerServer
 from .redis_signals import Signals
-from .redis_values import EncodedGrant, read_published, weight
+from .redis_values import EncodedGrant, read_published
 
 log = logging.getLogger(__name__)
 
-_SIGNALS_CHANNEL = "wakes"
-"""Suffix of the pub/sub channel; ``lua/batch.lua`` publishes on it. Processes of all versions use this name."""
 _STALE = "stale"
 """Result of an operation whose grants are older than those the server has seen; see ``lua/batch_context.lua``."""
 _PAGES = 4
@@ -52,36 +48,36 @@ _PAGES = 4
 class RedisTracker(RedisFeeds):
     """See ``Tracker``; a device belongs to the process whose tracker connected it.
 
+    :param shared: the connections to the server, which other partitions may use too.
     :param partition: number of the partition, None if there is only this tracker.
-    :raises SettingError: the server is not supported.
     :raises BackendUnavailable: the server does not answer.
     """
 
     waits = True
 
-    def __init__(self, server: ConnectionFactory, settings: PresenceSettings, clock: Clock, partition: int | None = None) -> None:
-        check_server(server)
-        refuse_eviction(server)
-        server.on_switch(warn_of_eviction)
+    def __init__(self, shared: TrackerServer, settings: PresenceSettings, clock: Clock, partition: int | None = None) -> None:
         self._signals = Signals()
-        prefix = key_prefix(server, partition)
-        self._batches = Batches(server, partition or 0, prefix, self._signals, settings, clock)
-        self._epochs, self._process = self._batches.epochs, self._batches.process
+        self._partition = partition or 0
+        self._shared = shared
+        prefix = key_prefix(shared.server, partition)
+        self._registration = Registration(shared.process, partition, prefix, self._signals, settings, clock)
+        self._epochs = self._registration.epochs
         self._lost_cursor = "0"  # cursor of the search for users whose record is lost
         self._unanswered: dict[tuple[str, str], object] = {}  # (user, connection) that may own a device after an unanswered call
-        channel, on_gap = f"{prefix}{_SIGNALS_CHANNEL}", partial(self._signals.schedule, ["missed "])
-        with ExitStack() as started:  # closes what has started when a later step fails
-            self._client = BatchingClient(server, self._batches.begin, "tracker", weigh=weight)
-            started.callback(self._client.close)
-            self._pubsub = PubSub(server, channel, f"{channel}:{self._process}", self._on_message, on_gap)
-            started.callback(self._pubsub.close)
+        self._client, self._pubsub = shared.client, shared.pubsub
+        self.measures = [shared.client.measures]
+        shared.join(self._registration)
+        with ExitStack() as joined:  # leaves when the server does not answer
+            joined.callback(shared.leave, self._registration)
             self.ping()
-            self.measures = [self._client.measures]
-            started.pop_all()
+            joined.pop_all()
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        return self._client.call(name, self._partition, *arguments)
 
     @property
     def remembers_since(self) -> int:  # type: ignore[override]
-        return self._batches.remembers_since
+        return self._registration.remembers_since
 
     # -- signals
 
@@ -89,12 +85,7 @@ class RedisTracker(RedisFeeds):
         self._signals.subscribe(listener, reads)
 
     def signal(self, topic: Topic, key: str) -> None:
-        self._client.call("signal", f"{topic} {key}")
-
-    def _on_message(self, message: bytes) -> None:
-        process, *signals = message.decode().split("\n")
-        if process != self._process:  # the listeners of this process were called when the reply arrived
-            self._signals.dispatch(signals)
+        self._call("signal", f"{topic} {key}")
 
     def read_now(self, appid: str, offset: int, limit: int) -> Sequence[FeedEntry] | None:
         return self._signals.entries.after(appid, offset, limit)
@@ -129,14 +120,14 @@ class RedisTracker(RedisFeeds):
         return bool(self._change("update", user, device, connection, status, *self._encode_grants(grants), sign_in_revision))
 
     def begin_update(self, user: str, device: str, connection: str, status: Status, grants: GrantSet, done: Updated) -> None:
-        operation = ("update", user, device, connection, status, *self._encode_grants(grants), 0)
+        operation = ("update", self._partition, user, device, connection, status, *self._encode_grants(grants), 0)
         self._client.submit(operation, lambda answer: done(StaleGrants() if answer == _STALE else answer))
 
     def apply_override(self, user: str, grants: GrantSet) -> None:
         self._change("apply_override", user, *self._encode_grants(grants))
 
     def leave(self, user: str, device: str, connection: str) -> None:
-        self._client.call("leave", user, device, connection)
+        self._call("leave", user, device, connection)
 
     def remove(self, user: str, device: str, grants: GrantSet, before_revision: int = ERASED) -> bool:
         return bool(self._change("remove", user, device, *self._encode_grants(grants), before_revision))
@@ -145,22 +136,22 @@ class RedisTracker(RedisFeeds):
         self._change("remove_all", user, *self._encode_grants(grants), before_revision)
 
     def signed_out(self, user: str, connection: str) -> bool:
-        return bool(self._client.call("signed_out", connection))
+        return bool(self._call("signed_out", connection))
 
     def due(self) -> Sequence[str]:
         for call, marker in list(self._unanswered.items()):
             if self._unanswered.get(call) is marker:
-                self._client.call("abandon", *call)
+                self._call("abandon", *call)
             if self._unanswered.get(call) is marker:
                 del self._unanswered[call]
-        dead = self._client.call("due")
+        dead = self._call("due")
         return list(dict.fromkeys(user for users in (self._in_grace(), *map(self._left_by, dead)) for user in users))
 
     def _in_grace(self) -> Iterator[str]:
         """Yield the users of this process who have a device whose grace period has ended."""
         first, page = 0, [""]
         while page:
-            page = self._client.call("ended_grace", first)
+            page = self._call("ended_grace", first)
             first += len(page)
             yield from page
 
@@ -168,7 +159,7 @@ class RedisTracker(RedisFeeds):
         """Yield the users who have a device at a process whose lease has expired."""
         cursor = ""
         while cursor != "0":
-            cursor, users = self._client.call("users", process, cursor or "0")
+            cursor, users = self._call("users", process, cursor or "0")
             yield from users
 
     def expire(self, user: str, grants: GrantSet) -> Lost:
@@ -179,32 +170,32 @@ class RedisTracker(RedisFeeds):
 
         :raises StaleGrants: the grants are older than those the server has seen.
         """
-        answer = self._client.call(*operation)
+        answer = self._call(*operation)
         if answer == _STALE:
             raise StaleGrants
         return answer
 
     def renew(self) -> None:
-        self._client.call("renew")
+        self._call("renew")
         for _ in range(_PAGES):
-            self._lost_cursor = self._client.call("find_lost", self._lost_cursor)
+            self._lost_cursor = self._call("find_lost", self._lost_cursor)
 
     def devices(self, user: str) -> Sequence[Device]:
-        return sorted((Device(*values) for values in self._client.call("devices", user)), key=lambda item: item.name)
+        return sorted((Device(*values) for values in self._call("devices", user)), key=lambda item: item.name)
 
     def status(self, user: str) -> Status:
-        return cast("Status", self._client.call("status", user))
+        return cast("Status", self._call("status", user))
 
     def sent_status(self, user: str) -> Status:
-        return cast("Status", self._client.call("sent_status", user))
+        return cast("Status", self._call("sent_status", user))
 
     # -- the rate of a user's changes
 
     def charge(self, user: str) -> float:
-        return cast("float", self._client.call("charge", user)) / 1000
+        return cast("float", self._call("charge", user)) / 1000
 
     def postponed(self) -> Sequence[str]:
-        return cast("list[str]", self._client.call("postponed"))
+        return cast("list[str]", self._call("postponed"))
 
     def append_postponed(self, user: str, grants: GrantSet) -> None:
         self._change("append_postponed", user, *self._encode_grants(grants))
@@ -215,54 +206,44 @@ class RedisTracker(RedisFeeds):
         self._change("granted", grant.user, self._encode_grant(grant), revision)
 
     def revoked(self, grant: Grant, revision: int = 0) -> None:
-        self._client.call("revoked", grant.user, self._encode_grant(grant), revision)
+        self._call("revoked", grant.user, self._encode_grant(grant), revision)
 
     def append_current_status(self, grant: Grant, revision: int) -> None:
         self._change("append_current_status", grant.user, self._encode_grant(grant), revision)
 
     def forget_revision(self, user: str) -> None:
-        self._client.call("forget_revision", user)
+        self._call("forget_revision", user)
 
     # -- between processes
 
     def publish(self, report: str, counts: Mapping[str, float]) -> None:
-        self._client.call("publish", report, msgspec.json.encode(counts).decode())
+        self._call("publish", report, msgspec.json.encode(counts).decode())
 
     def published(self) -> Published:
-        return read_published(self._client.call("published"))
+        return read_published(self._call("published"))
 
     def claim(self, task: str, seconds: float) -> bool:
-        return bool(self._client.call("claim", task, seconds * 1000))
+        return bool(self._call("claim", task, seconds * 1000))
 
     # -- the tracker as a whole
 
     def follows(self, version: DirectoryVersion) -> bool:
-        return bool(self._client.call("follows", *version))
+        return bool(self._call("follows", *version))
 
     def reset(self) -> None:
-        self._client.call("reset")
+        self._call("reset")
 
     def ping(self) -> None:
-        self._client.call("ping")
+        self._call("ping")
 
     def close(self) -> None:
         """Unregister this process, so that its remaining devices expire without waiting for the end of the lease."""
         with suppress(BackendUnavailable):
-            self._client.call("retire")
-        self._pubsub.close()
-        self._client.close()
+            self._call("retire")
+        self._shared.leave(self._registration)
         self._signals.unsubscribe_all()
 
 
 def key_prefix(server: ConnectionFactory, partition: int | None) -> str:
     """Return the prefix of the keys of a partition. The part in braces puts them into one slot of a Redis Cluster."""
     return f"{server.prefix}t:" if partition is None else f"{server.prefix}{{{partition}}}t:"
-
-
-def signal(server: ConnectionFactory, partition: int | None, topic: Topic, key: str) -> None:
-    """Send a signal from a process that is not a service.
-
-    :param partition: any partition of the server, None if there is only one.
-    :raises BackendUnavailable: the server does not answer.
-    """
-    server.command("PUBLISH", f"{key_prefix(server, partition)}{_SIGNALS_CHANNEL}", f"\n{topic} {key}")

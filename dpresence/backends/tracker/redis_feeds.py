@@ -3,24 +3,27 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from ...errors import BackendUnavailable
 from ...model import FeedEntry
-from ..redis.client import BatchingClient
 from . import DROPPED_SECONDS, Tracker
 from .redis_values import Epochs, decode_entries
 
 
 class RedisFeeds(Tracker):
-    """Operations on feeds, implemented in ``lua/feeds.lua`` and ``lua/reading.lua``; ``RedisTracker`` creates the client."""
+    """Operations on feeds, implemented in ``lua/feeds.lua`` and ``lua/reading.lua``; ``RedisTracker`` executes them."""
 
-    _client: BatchingClient
     _epochs: Epochs
 
+    @abstractmethod
+    def _call(self, name: str, *arguments: Any) -> Any:
+        """Execute an operation and return its result."""
+
     def head(self, appid: str) -> int:
-        epoch, number = self._client.call("head", appid, "")
+        epoch, number = self._call("head", appid, "")
         return self._epochs.start_of(epoch) + int(number)
 
     def view(self, appid: str) -> Iterator[Mapping[str, FeedEntry]]:
@@ -28,24 +31,24 @@ class RedisFeeds(Tracker):
 
         :raises BackendUnavailable: also if Redis has lost its data since the first page.
         """
-        epoch, _ = self._client.call("head", appid, "")
+        epoch, _ = self._call("head", appid, "")
         cursor = ""
         while cursor != "0":
-            page = self._client.call("view", appid, epoch, cursor or "0")
+            page = self._call("view", appid, epoch, cursor or "0")
             if page is False:
                 raise BackendUnavailable
             text, cursor = page
             yield {update.puid: update for update in self._read(appid, text, self._epochs.start_of(epoch))}
 
     def latest(self, appid: str, puids: Sequence[str]) -> dict[str, FeedEntry]:
-        return {update.puid: update for update in self._read(appid, self._client.call("latest", appid, puids), self._epochs.start)}
+        return {update.puid: update for update in self._read(appid, self._call("latest", appid, puids), self._epochs.start)}
 
     def read(self, appid: str, offset: int, limit: int) -> Sequence[FeedEntry] | None:
         found: list[FeedEntry] = []
         epoch, number = self._epochs.split(offset)
         after: int | Literal[False] = number
         while after is not False and len(found) < limit:
-            answer = self._client.call("read", appid, epoch, after, limit - len(found))
+            answer = self._call("read", appid, epoch, after, limit - len(found))
             if answer is False:
                 return None
             text, after = answer
@@ -60,11 +63,11 @@ class RedisFeeds(Tracker):
         try:
             return decode_entries(text, start)
         except ValueError:
-            self._client.call("damaged", appid)
+            self._call("damaged", appid)
             raise BackendUnavailable from None
 
     def rebuilt(self, appid: str) -> None:
-        self._client.call("rebuilt", appid)
+        self._call("rebuilt", appid)
 
     def cursor(self, offset: int) -> str:
         return self._epochs.cursor(offset)
@@ -75,7 +78,7 @@ class RedisFeeds(Tracker):
     def offset(self, appid: str, cursor: str) -> int | None:
         epoch, start = self._epochs.current, self._epochs.start
         number, run = self._epochs.parse(cursor)
-        return start + number if number is not None and self._client.call("covers", appid, epoch, number, run) else None
+        return start + number if number is not None and self._call("covers", appid, epoch, number, run) else None
 
     def assumed_offset(self, cursor: str) -> int | None:
         number, _ = self._epochs.parse(cursor)
@@ -86,10 +89,10 @@ class RedisFeeds(Tracker):
         return self._epochs.current
 
     def applications(self, after: str, limit: int) -> Sequence[str]:
-        return cast("list[str]", self._client.call("applications", after, limit))
+        return cast("list[str]", self._call("applications", after, limit))
 
     def trim(self, appid: str) -> bool:
-        return bool(self._client.call("trim", appid))
+        return bool(self._call("trim", appid))
 
     def drop(self, appid: str) -> None:
-        self._client.call("drop", appid, DROPPED_SECONDS)
+        self._call("drop", appid, DROPPED_SECONDS)

@@ -3,4 +3,13 @@
 from __future__ import annotations
 
 from .postgresql_fixtures import database, migrated, postgresql  # noqa: F401 - fixtures of the tests on PostgreSQL
-from .redis_fixtures import breakable_redis, cooperative_redis, lost_redis, redis_process, redis_server, trackers  # noqa: F401 - and on Redis
+from .redis_fixtures import (  # noqa: F401 - and on Redis
+    _redis_processes,
+    breakable_redis,
+    cooperative_redis,
+    lost_redis,
+    redis_process,
+    redis_server,
+    redis_servers,
+    trackers,
+)

@@ -6,14 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 from zlib import crc32
 
+import pytest
+
 from dpresence.backends.tracker.partitions import PartitionedTracker
 from dpresence.backends.tracker.redis import RedisTracker
+from dpresence.backends.tracker.redis_server import TrackerServer
 from dpresence.backends.tracker.redis_values import Epochs
 from dpresence.model import FeedEntry
 from dpresence.settings import PresenceSettings
 from dpresence.tests.support import FakeClock, view_and_head
 
 from .tracker_values import SETTINGS
+
+SHAPES = [
+    (3, 1),
+    *(pytest.param(shape, marks=pytest.mark.faults) for shape in ((1, 1), (8, 1), (3, 3), (8, 3))),
+]
+"""Numbers of partitions and of their servers that the suites run over; the first one is the shape in the ordinary tests."""
 
 
 def make_tracker(
@@ -24,8 +33,9 @@ def make_tracker(
     kind: type[PartitionedTracker] = PartitionedTracker,
 ) -> PartitionedTracker:
     """Return a tracker of a process, whose partitions are spread over the servers."""
-    clock, factories = clock or FakeClock(), [server.server() for server in servers]
-    parts = [RedisTracker(factories[number % len(factories)], settings, clock, number) for number in range(partitions)]
+    clock = clock or FakeClock()
+    shared = [TrackerServer(server.server(), settings, clock) for server in servers]
+    parts = [RedisTracker(shared[number % len(shared)], settings, clock, number) for number in range(partitions)]
     return kind(parts, Epochs.partition_of)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from dpresence.backends.tracker.redis import RedisTracker
+from dpresence.backends.tracker.redis_server import TrackerServer
 from dpresence.clock import Clock
 from dpresence.settings import PresenceSettings
 from dpresence.tests.support import FakeClock
@@ -33,6 +35,28 @@ def redis_server(redis_process):
     """An empty Redis that is there."""
     redis_process.client.flushall()
     return redis_process
+
+
+@pytest.fixture(scope="package")
+def _redis_processes(redis_process):
+    """All servers that partitions are spread over; those after the first start when a test asks for them."""
+    with ExitStack() as started:
+        yield [redis_process], started
+
+
+@pytest.fixture
+def redis_servers(_redis_processes):
+    """Return a function that returns so many empty servers that are there."""
+    known, started = _redis_processes
+
+    def servers(count: int) -> list[Any]:
+        while len(known) < count:
+            known.append(started.enter_context(redis.running()))
+        for server in known[:count]:
+            server.client.flushall()
+        return known[:count]
+
+    return servers
 
 
 @pytest.fixture(scope="package")
@@ -69,13 +93,18 @@ def let_buckets_fill(client: Any, seconds: float, prefix: str = "dpresence:t:") 
     client.eval(_LET_FILL, 0, seconds * 1000, prefix)
 
 
+def make_redis_tracker(server: Any, settings: PresenceSettings, clock: Clock) -> RedisTracker:
+    """Return a tracker with the only partition of a server."""
+    return RedisTracker(TrackerServer(server, settings, clock), settings, clock)
+
+
 @pytest.fixture
 def trackers():
     """Make trackers; each stands for a process."""
     made = []
 
     def make(server: Any, settings: PresenceSettings = SETTINGS, clock: Clock | None = None) -> RedisTracker:
-        made.append(RedisTracker(server, settings, clock or FakeClock()))
+        made.append(make_redis_tracker(server, settings, clock or FakeClock()))
         return made[-1]
 
     yield make

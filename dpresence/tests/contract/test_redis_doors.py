@@ -35,6 +35,7 @@ import json, sys, gevent
 from dpresence.backends.mailbox.redis import RedisMailbox
 from dpresence.backends.redis.connections import ConnectionFactory
 from dpresence.backends.tracker.redis import RedisTracker
+from dpresence.backends.tracker.redis_server import TrackerServer
 from dpresence.clock import Clock
 from dpresence.errors import BackendUnavailable
 from dpresence.settings import PresenceSettings, RedisSettings
@@ -43,8 +44,9 @@ from dpresence.tests.contract.mailbox import kept, push
 def server():
     return ConnectionFactory(RedisSettings(**json.loads(sys.argv[1]), timeout_seconds=10.0))
 
+settings = PresenceSettings()
 try:
-    one, two = (RedisTracker(server(), PresenceSettings(), Clock()) for _ in range(2))
+    one, two = (RedisTracker(TrackerServer(server(), settings, Clock()), settings, Clock()) for _ in range(2))
 except BackendUnavailable:
     sys.exit("unavailable")
 received = []

@@ -79,7 +79,7 @@ def test_a_planned_failover_is_followed_by_calls_signals_and_commands(settled, m
     eventually(lambda: push(mailbox, "b"), seconds=10)
     assert kept(mailbox) == ["a", "b"]
     server = settled.servers[settled.primary]
-    assert settled.primary != before and server.client.hexists("dpresence:t:processes", one._process)
+    assert settled.primary != before and server.client.hexists("dpresence:t:processes", one._registration.process)
     settings = Settings(storage=StorageSettings("sqlite://", tracker="redis"), redis=settled.settings)
     with closing(load_directory(settings, Clock())) as directory:
         send_signal(settings, directory, "mail", "joe")

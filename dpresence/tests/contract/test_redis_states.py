@@ -62,14 +62,14 @@ def test_the_command_that_the_documents_name_makes_room(mailbox, full, redis_ser
 
 def test_a_call_that_a_full_redis_refuses_costs_no_other_its_connection(tracker, full, redis_server):
     connect(tracker)
-    generation = tracker._batches._generation
+    generation = tracker._registration._generation
     full()
     for _ in range(3):
         with pytest.raises(BackendUnavailable):
             update(tracker, "unavailable")
     redis_server.client.config_set("maxmemory", "0")
     assert update(tracker, "unavailable") is True
-    assert tracker._batches._generation == generation, "nothing was registered again"
+    assert tracker._registration._generation == generation, "nothing was registered again"
     assert seen(tracker) == {"jane-in-chess": "unavailable"}
 
 

@@ -12,7 +12,7 @@ from dpresence.backends.tracker.redis_values import Epochs
 from dpresence.model import FeedEntry, Offset
 from dpresence.tests.support import FakeClock, view_and_head
 
-from .partitioned import Reader, make_tracker, users_of
+from .partitioned import SHAPES, Reader, make_tracker, users_of
 from .redis_fixtures import let_buckets_fill
 from .tracker import TrackerContract
 from .tracker_rates import RateContract
@@ -22,10 +22,12 @@ from .tracker_values import RATED, connect, grant, seen
 class OneBusyPartition(PartitionedTracker):
     """All users are in one of the partitions, whose offsets are those of the feed, so that tests can name them."""
 
-    BUSY = 1
+    @property
+    def _busy(self) -> int:
+        return min(1, len(self._parts) - 1)
 
     def _part(self, key: str) -> Tracker:
-        return self._parts[self.BUSY]
+        return self._parts[self._busy]
 
     def subscribe(self, listener, reads=lambda appid: False):
         for appid in ("chess", "go"):
@@ -33,13 +35,13 @@ class OneBusyPartition(PartitionedTracker):
         super().subscribe(listener, reads)
 
     def _offset(self, number: int) -> Offset:
-        return tuple(Epochs(part).start + (number if part == self.BUSY else 0) for part in range(len(self._parts)))
+        return tuple(Epochs(part).start + (number if part == self._busy else 0) for part in range(len(self._parts)))
 
     def _named(self, entries: Sequence[FeedEntry] | None) -> list[FeedEntry] | None:
         return None if entries is None else [self._entry(entry) for entry in entries]
 
     def _entry(self, entry: FeedEntry) -> FeedEntry:
-        return FeedEntry(self._parts[self.BUSY].length(entry.offset), entry.puid, entry.status, entry.at, entry.reason)
+        return FeedEntry(self._parts[self._busy].length(entry.offset), entry.puid, entry.status, entry.at, entry.reason)
 
     def read(self, appid: str, offset: int, limit: int) -> list[FeedEntry] | None:
         return self._named(super().read(appid, self._offset(offset), limit))
@@ -84,23 +86,34 @@ def partitioned():
         tracker.close()
 
 
-class TestInOneOfThreePartitions(TrackerContract):
+@pytest.fixture(params=SHAPES, ids="{0[0]} on {0[1]}".format)
+def shape(request, redis_servers):
+    """A number of partitions, and the servers that they are on."""
+    partitions, servers = request.param
+    return partitions, redis_servers(servers)
+
+
+class TestInOneOfThePartitions(TrackerContract):
     @pytest.fixture
-    def backend(self, redis_server, partitioned, clock):
-        return partitioned([redis_server], 3, clock=clock, kind=OneBusyPartition)
+    def backend(self, shape, partitioned, clock):
+        partitions, servers = shape
+        return partitioned(servers, partitions, clock=clock, kind=OneBusyPartition)
 
 
 class TestRatesInPartitions(RateContract):
     @pytest.fixture
-    def backend(self, redis_server, partitioned, clock):
-        return partitioned([redis_server], 3, RATED, clock, OneBusyPartition)
+    def backend(self, shape, partitioned, clock):
+        partitions, servers = shape
+        return partitioned(servers, partitions, RATED, clock, OneBusyPartition)
 
     @pytest.fixture
-    def pass_time(self, redis_server, clock):
+    def pass_time(self, shape, clock):
+        partitions, servers = shape
+
         def advance(seconds):
             clock.advance(seconds)
-            for number in range(3):
-                let_buckets_fill(redis_server.client, seconds, f"dpresence:{{{number}}}t:")
+            for number in range(partitions):
+                let_buckets_fill(servers[number % len(servers)].client, seconds, f"dpresence:{{{number}}}t:")
 
         return advance
 

@@ -191,7 +191,7 @@ class TestAServerIsAway:
         one = processes[0]
         for user in here:
             one.leave(user, "phone", "c1")
-        one._parts[0]._batches._clock.advance(15)
+        one._parts[0]._registration._clock.advance(15)
         assert sorted(one.due()) == sorted(here)
         one.renew()
         assert one.postponed() == []

@@ -132,7 +132,7 @@ def test_thousands_whose_grace_or_process_is_over(redis_server, trackers, clock,
     run_concurrently((connect, other, "phone", "c1", "online", (), user) for user in people)
     if dead:
         other.close()
-        redis_server.client.hset("dpresence:t:processes", other._process, "1 0")  # its lease is over
+        redis_server.client.hset("dpresence:t:processes", other._registration.process, "1 0")  # its lease is over
     else:
         run_concurrently((tracker.leave, user, "phone", "c1") for user in people)
         clock.advance(LARGE.grace_seconds)

@@ -124,7 +124,7 @@ def test_a_rebuilt_feed_wakes_its_application(tracker, client):
 
 
 def test_of_the_operations_of_a_batch_one_that_fails_fails_alone(tracker, client):
-    client.set(f"{T}users:{tracker._process}", "garbage")
+    client.set(f"{T}users:{tracker._registration.process}", "garbage")
     calls = [gevent.spawn(refused, connect, tracker)] + [gevent.spawn(tracker.granted, grant(f"user-{n}"), 0) for n in range(5)]
     gevent.joinall(calls, raise_error=True)
     assert len(seen(tracker)) == 5

@@ -17,6 +17,7 @@ from dpresence.model import DirectoryVersion, GrantSet
 from dpresence.tests.support import FakeClock, body_of
 from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 
+from .redis_fixtures import make_redis_tracker
 from .tracker_values import JANE, SETTINGS, SignalListener, begin_update, changes, connect, seen, sweep, update
 
 
@@ -238,5 +239,5 @@ def test_a_tracker_that_cannot_start_leaves_no_connection_behind(redis_server, m
         with monkeypatch.context() as patch:
             patch.setattr(owner, step, lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):
-                RedisTracker(redis_server.server(), SETTINGS, FakeClock())
+                make_redis_tracker(redis_server.server(), SETTINGS, FakeClock())
         eventually(lambda: connections() == before)

@@ -267,10 +267,10 @@ class TestTwoProcesses:
         script = f"""
             import sys
             from dpresence.tests.contract.redis import cooperative
-            from dpresence.backends.tracker.redis import RedisTracker
+            from dpresence.tests.contract.redis_fixtures import make_redis_tracker
             from dpresence.tests.contract.test_tracker_redis_processes import *
             with cooperative():
-                one = RedisTracker({ConnectionFactory.__name__}({RedisSettings.__name__}({redis_server.url!r})), QUICK, Clock())
+                one = make_redis_tracker({ConnectionFactory.__name__}({RedisSettings.__name__}({redis_server.url!r})), QUICK, Clock())
                 connect(one)
                 print("OK", flush=True)
                 sys.stdin.read()

@@ -6,28 +6,41 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from dpresence.backends.tracker.redis import RedisTracker
 from dpresence.tests.unit.test_tracker_properties import SETTINGS, TrackerMachine
 
 from .partitioned import make_tracker
+from .redis_fixtures import make_redis_tracker
 
 
-def one_tracker(server, clock):
-    return RedisTracker(server.server(), SETTINGS, clock)
+def one_tracker(servers, clock):
+    return make_redis_tracker(servers(1)[0].server(), SETTINGS, clock)
 
 
-def partitions(server, clock):
-    """The users of the events are in two of them."""
-    return make_tracker([server], 5, SETTINGS, clock)
+def in_partitions(partitions, count):
+    """Return a function that makes a tracker in partitions on so many servers."""
+    return lambda servers, clock: make_tracker(servers(count), partitions, SETTINGS, clock)
 
 
-@pytest.mark.parametrize("examples", [8, pytest.param(50, marks=pytest.mark.faults)])
-@pytest.mark.parametrize("make", [one_tracker, partitions])
-def test_any_order_of_events_is_seen_as_the_merge_rule_says(redis_server, make, examples):
+def of(name, make, examples, *marks):
+    return pytest.param(make, examples, id=f"{name}-{examples}", marks=marks)
+
+
+@pytest.mark.parametrize(
+    ("make", "examples"),
+    [
+        of("one tracker", one_tracker, 8),
+        of("one tracker", one_tracker, 50, pytest.mark.faults),
+        of("5 on 1", in_partitions(5, 1), 8),  # the users of the events are in two of them
+        *(
+            of(f"{partitions} on {servers}", in_partitions(partitions, servers), 50, pytest.mark.faults)
+            for partitions, servers in ((1, 1), (3, 1), (8, 1), (3, 3), (8, 3))
+        ),
+    ],
+)
+def test_any_order_of_events_is_seen_as_the_merge_rule_says(redis_servers, make, examples):
     class OnRedis(TrackerMachine):
         def make_tracker(self):
-            redis_server.client.flushall()
-            return make(redis_server, self.clock)
+            return make(redis_servers, self.clock)
 
         def teardown(self):
             self.tracker.close()

@@ -212,8 +212,8 @@ def test_a_cursor_is_refused_when_more_restarts_have_passed_than_are_remembered(
     connect(backend)
     cursor, meta = backend.cursor(head(backend)), "dpresence:t:meta"
     for number in range(25):
-        backend._batches._run = redis.client.hincrby(meta, "run", 1)
-        backend._epochs.add(backend._epochs.current, backend._batches._run)
+        backend._registration._run = redis.client.hincrby(meta, "run", 1)
+        backend._epochs.add(backend._epochs.current, backend._registration._run)
         update(backend, ("unavailable", "online")[number % 2])
     assert backend.offset("chess", cursor) is None
     assert len(redis.client.hget("dpresence:t:feed:chess", "turns").split()) == 40

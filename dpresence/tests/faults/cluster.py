@@ -100,6 +100,11 @@ class Cluster:
         return seed_people(self.url, appid, [f"user{number}@example.org" for number in range(count)])
 
 
+def in_partitions(partitions: int) -> str:
+    """Return what the name of a figure says of the number of partitions."""
+    return f", {partitions} partitions" if partitions > 1 else ""
+
+
 def replace_each(processes: Iterable[Service], ports: list[int]) -> None:
     """Stop and start the processes one after the other, as a rolling restart does; ``ports`` are those that serve."""
     for process in processes:

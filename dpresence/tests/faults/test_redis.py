@@ -10,7 +10,7 @@ import pytest
 from ..live.clients import Person, activate
 from ..live.service import Site
 from .beside import Meanwhile, Probe, backends
-from .cluster import GONE_SECONDS, Cluster, stores
+from .cluster import GONE_SECONDS, Cluster, in_partitions, stores
 from .crowd import crowd
 
 pytestmark = pytest.mark.faults
@@ -23,7 +23,11 @@ LOST = 40
 BACK_SECONDS = 5.0
 
 
-CASES = [("always", "killed"), ("always", "emptied"), ("always", "restarted"), ("everysec", "killed")]
+CASES = [
+    *(("always", "killed", 1), ("always", "emptied", 1), ("always", "restarted", 1), ("everysec", "killed", 1)),
+    *(("always", "killed", 3), ("always", "emptied", 8), ("everysec", "killed", 8)),
+]
+"""Value of ``appendfsync``, what happens to Redis, and the number of partitions of the tracker that it has."""
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +43,14 @@ def servers(fsync):
 
 
 @pytest.fixture
-def cluster(servers):
-    with Cluster(servers) as cluster:
+def partitions():
+    """Number of partitions of the tracker."""
+    return 1
+
+
+@pytest.fixture
+def cluster(servers, partitions):
+    with Cluster(servers, {"redis.partitions": partitions}) as cluster:
         cluster.start()
         yield cluster
 
@@ -56,9 +66,9 @@ def application(process):
         yield activate(process.origin, site)
 
 
-@pytest.mark.parametrize(("fsync", "how"), CASES, indirect=["fsync"])
-def test_t3_the_service_outlives_redis(cluster, process, application, figures, how, fsync):
-    name = f"T3 {how}, fsync {fsync}"
+@pytest.mark.parametrize(("fsync", "how", "partitions"), CASES, indirect=["fsync"])
+def test_t3_the_service_outlives_redis(cluster, process, application, figures, how, fsync, partitions):
+    name = f"T3 {how}, fsync {fsync}{in_partitions(partitions)}"
     people = cluster.seed(application.appid, DEVICES)
     outage = Outage(process, cluster.stores.redis, how)
     with crowd(people) as all_, Probe(process) as probe, Person(process.origin, "one@example.org").device() as device:

@@ -1,9 +1,11 @@
--- Executes one batch of operations of one process, in order and atomically. Their documentation: backends/tracker/__init__.py.
--- ARGV[1], cmsgpack: prefix, process, generation, now (ms), ticks (monotonic ms of that process), settings, operations.
--- Returns cmsgpack: number of batches so far, signals, results, signals for this process only, failures (position, reason),
--- new entries of feeds that this process reads (see docs/decisions/0021-entries-in-the-answer.md);
--- returns false if the process is unknown or has a newer connection.
--- The other processes, if there are any, get the signals in a pub/sub message: the process, then one signal per line.
+-- Executes one batch of operations of one process, atomically. It has a section for each partition of the tracker that it concerns; the
+-- operations of a section are executed in order. Their documentation: backends/tracker/__init__.py.
+-- ARGV[1], cmsgpack: process, now (ms), ticks (monotonic ms of that process), settings, pub/sub channel, sections, each with the prefix of
+-- its keys, the registration and the number of the run (see open.lua), what precedes its signals in a message, operations.
+-- Returns cmsgpack for each section: number of batches of the partition so far, signals, results, signals for this process only, failures
+-- (position, reason), new entries of feeds that this process reads (see docs/decisions/0021-entries-in-the-answer.md);
+-- false if the process is unknown or has a newer connection.
+-- The other processes, if there are any, get the signals of all sections in one message: the process, then one signal per line.
 --
 --   user:USER        cmsgpack: status; newest revision of the account that was seen; devices by name, each with status, connection,
 --                    process, since, revision at the sign-in (signed) and, in grace, the end of it (over); full, the time at which the
@@ -22,16 +24,9 @@
 --   postponed        see rates.lua; the keys of feeds: see feeds.lua
 -- Keys and fields keep these names: processes of several versions use them at the same time during an upgrade.
 -- Keys are computed here and not declared: Redis Cluster is not supported.
-local context = require('batch_context')
+local context, damage, feeds = require('batch_context'), require('damage'), require('feeds')
 local call = redis.call
 
-local registered = call('HGET', context.processes, context.process)
-if not registered or tonumber(string.match(registered, '^%d+')) ~= context.generation then return false end
-
--- The first write of a script. A server that is full or refuses writes fails it before anything has changed, and refuses none after it.
-local batches = call('HINCRBY', context.meta, 'batches', 1)
-
-local damage, feeds = require('damage'), require('feeds')
 local PARTS = { 'devices', 'reading', 'grants', 'statuses', 'leases', 'figures' } -- modules that return operations by name
 
 -- Return the function of an operation. A module is loaded when an operation is looked up that no earlier one has.
@@ -42,28 +37,46 @@ local function find(name)
   end
 end
 
-local signals_channel = context.prefix .. 'wakes'
-
 -- Return whether another process may receive signals. Each one subscribes to a channel of its own too, so that it is not counted itself.
 local function may_have_other_subscribers()
-  local known, counts = pcall(call, 'PUBSUB', 'NUMSUB', signals_channel, signals_channel .. ':' .. context.process)
+  local known, counts = pcall(call, 'PUBSUB', 'NUMSUB', context.channel, context.channel .. ':' .. context.process)
   return not known or counts[4] == 0 or counts[2] > counts[4]
 end
 
-local results, failed = {}, {}
-for position, operation in ipairs(context.operations) do
-  local done, result = pcall(find(operation[1]), unpack(operation, 2))
-  if not done then
-    failed[#failed + 1] = { position, damage.reason_of(result) }
-    result = false
+local function is_registered()
+  local registered = call('HGET', context.processes, context.process)
+  return registered and tonumber(string.match(registered, '^%d+')) == context.generation
+end
+
+local function execute()
+  if not is_registered() then return false end
+
+  -- The first write of a section. A server that is full or refuses writes fails that of the first one before anything has changed, and
+  -- refuses none after it.
+  local batches = call('HINCRBY', context.meta, 'batches', 1)
+
+  local results, failed = {}, {}
+  for position, operation in ipairs(context.operations) do
+    local done, result = pcall(find(operation[1]), unpack(operation, 3)) -- the second one is the partition
+    if not done then
+      failed[#failed + 1] = { position, damage.reason_of(result) }
+      result = false
+    end
+    if result == nil then result = true end
+    results[position] = result
   end
-  if result == nil then result = true end
-  results[position] = result
+  local entries = feeds.save_all()
+  if context.reset then call('UNLINK', context.meta, context.processes) end -- the next registration deletes all data, see open.lua
+  return { batches, table.concat(context.signals, '\n'), results, table.concat(context.local_signals, '\n'), failed, entries }
 end
-local entries = feeds.save_all()
-local text = table.concat(context.signals, '\n')
-if #context.signals > 0 and may_have_other_subscribers() then
-  call('PUBLISH', signals_channel, context.process .. '\n' .. text) -- see tracker/redis.py
+
+local answers, message = {}, { context.process }
+for position, section in ipairs(context.sections) do
+  context.begin(section)
+  answers[position] = execute()
+  if #context.signals > 0 then message[#message + 1] = context.label .. table.concat(context.signals, '\n') end
 end
-if context.reset then call('UNLINK', context.meta, context.processes) end -- the next registration deletes all data, see open.lua
-return cmsgpack.pack({ batches, text, results, table.concat(context.local_signals, '\n'), failed, entries })
+if #message > 1 and may_have_other_subscribers() then
+  call('PUBLISH', context.channel, table.concat(message, '\n')) -- see tracker/redis_server.py
+end
+return cmsgpack.pack(answers)

@@ -1,6 +1,6 @@
 -- Operations on devices, and on their grace periods.
 local rates, records, context = require('rates'), require('records'), require('batch_context')
-local call, prefix, me, ticks, STALE = redis.call, context.prefix, context.process, context.ticks, context.STALE
+local call, me, ticks, STALE = redis.call, context.process, context.ticks, context.STALE
 local GRACE_END, SIGN_IN_REVISION = records.GRACE_END, records.SIGN_IN_REVISION
 local operations = {}
 
@@ -25,11 +25,11 @@ local function index(user, record, process)
       if device[GRACE_END] and (not soonest or device[GRACE_END] < soonest) then soonest = device[GRACE_END] end
     end
   end
-  call(any and 'SADD' or 'SREM', prefix .. 'users:' .. process, user)
+  call(any and 'SADD' or 'SREM', context.prefix .. 'users:' .. process, user)
   if soonest then
-    call('ZADD', prefix .. 'grace:' .. process, soonest, user)
+    call('ZADD', context.prefix .. 'grace:' .. process, soonest, user)
   else
-    call('ZREM', prefix .. 'grace:' .. process, user)
+    call('ZREM', context.prefix .. 'grace:' .. process, user)
   end
 end
 
@@ -55,7 +55,7 @@ local function delete_devices(user, grants, revision, override, reason, which)
     if which(name, device) then
       at[device.process] = true
       if reason == 'explicit' and not device[GRACE_END] then
-        call('SET', prefix .. 'out:' .. device.connection, '', 'EX', context.feed_seconds)
+        call('SET', context.prefix .. 'out:' .. device.connection, '', 'EX', context.feed_seconds)
       end
       record.devices[name] = nil
     end
@@ -70,7 +70,7 @@ end
 local function repair(user, grants)
   local record = records.load(user)
   index(user, record, me)
-  for _, process in ipairs(call('SMEMBERS', prefix .. 'dead')) do index(user, record, process) end
+  for _, process in ipairs(call('SMEMBERS', context.prefix .. 'dead')) do index(user, record, process) end
   if not next(record.devices) then rates.append_status_at_once(grants, 'offline', 'lost') end
 end
 
@@ -84,12 +84,12 @@ end
 
 -- Return whether the index lists a device of a user at this process while the user's record has none at all.
 local function has_lost_record(user, record)
-  return not next(record.devices) and call('SISMEMBER', prefix .. 'users:' .. me, user) == 1
+  return not next(record.devices) and call('SISMEMBER', context.prefix .. 'users:' .. me, user) == 1
 end
 
 -- Check some users who have a device at this process and signal those whose record is lost. Return the cursor for the next call.
 function operations.find_lost(cursor)
-  local after, users = unpack(call('SSCAN', prefix .. 'users:' .. me, cursor, 'COUNT', 50))
+  local after, users = unpack(call('SSCAN', context.prefix .. 'users:' .. me, cursor, 'COUNT', 50))
   for _, user in ipairs(users) do
     if has_lost_record(user, records.load(user)) then context.signal('forgotten ' .. user) end
   end
@@ -138,7 +138,7 @@ function operations.leave(user, name, connection)
   local record = records.load(user)
   local device = find_owned(record, name, connection)
   if not device then
-    if has_lost_record(user, record) then call('ZADD', prefix .. 'grace:' .. me, ticks + context.grace, user) end
+    if has_lost_record(user, record) then call('ZADD', context.prefix .. 'grace:' .. me, ticks + context.grace, user) end
     return
   end
   local is_last = next(record.devices, next(record.devices)) == nil
@@ -175,7 +175,7 @@ function operations.remove_all(user, grants, revision, override, before_revision
 end
 
 function operations.signed_out(connection)
-  return call('EXISTS', prefix .. 'out:' .. connection) == 1
+  return call('EXISTS', context.prefix .. 'out:' .. connection) == 1
 end
 
 function operations.devices(user)

@@ -12,7 +12,7 @@
 
 local damage, context = require('damage'), require('batch_context')
 local call = redis.call
-local prefix, meta, now, feed_entries = context.prefix, context.meta, context.now, context.feed_entries
+local now, feed_entries = context.now, context.feed_entries
 
 local MAX_RESTARTS = 20 -- maximum number of recorded restarts of a feed
 local MAX_ENTRIES_PER_CALL = 500 -- maximum number of entries that one call reads or deletes, which takes one or two milliseconds
@@ -33,31 +33,32 @@ local function decode(text)
   return { offset = tonumber(offset), puid = puid, status = status, at = tonumber(at), reason = reason }
 end
 
--- Feeds used by this batch; "save_all" saves them.
+-- Feeds used by the present section; "save_all" saves and forgets them.
 --   compacted: up to this offset, entries beyond feed_entries have been reduced to the newest of each PUID.
---   added: the texts of all entries that this batch has added, if the process reads the feed and could have read all of them.
+--   added: the texts of all entries that this section has added, if the process reads the feed and could have read all of them.
 local feeds = {}
 
 local function feed(app)
   local found = feeds[app]
   if not found then
-    local stored = call('HMGET', prefix .. 'feed:' .. app, 'head', 'floor', 'size', 'damaged', 'run', 'turns')
+    local stored = call('HMGET', context.prefix .. 'feed:' .. app, 'head', 'floor', 'size', 'damaged', 'run', 'turns')
     local head, floor, size, damaged, run, restarts = unpack(stored)
-    if not head and call('EXISTS', prefix .. 'view:' .. app, prefix .. 'log:' .. app) > 0 then damage.raise('its head is lost') end
-    local base = not head and call('HGET', meta, 'base')
+    local has_entries = not head and call('EXISTS', context.prefix .. 'view:' .. app, context.prefix .. 'log:' .. app) > 0
+    if has_entries then damage.raise('its head is lost') end
+    local base = not head and call('HGET', context.meta, 'base')
     found = { head = tonumber(head or base), floor = tonumber(floor or base), size = tonumber(size or base and 0), damaged = damaged }
     if not (found.head and found.floor and found.size) then damage.raise('its head is no number') end
     found.compacted, found.new = found.head - feed_entries, not head
     found.run, found.restarts = tonumber(run or head and 1 or context.run), restarts or ''
     if found.new and context.run > 1 then found.restarts = context.run .. ' ' .. number(found.head) end -- entries may be lost
-    found.dropped = not head and call('EXISTS', prefix .. 'dropped:' .. app) == 1
+    found.dropped = not head and call('EXISTS', context.prefix .. 'dropped:' .. app) == 1
     feeds[app] = found
   end
   return found
 end
 
 local function newest(app, puid)
-  return decode(call('HGET', prefix .. 'view:' .. app, puid))
+  return decode(call('HGET', context.prefix .. 'view:' .. app, puid))
 end
 
 local function id(offset)
@@ -66,12 +67,12 @@ end
 
 -- Delete entries beyond feed_entries except the newest of each PUID; at most as many as this batch has added.
 local function compact(app)
-  local found, log = feed(app), prefix .. 'log:' .. app
+  local found, log = feed(app), context.prefix .. 'log:' .. app
   local limit_offset = found.head - feed_entries
   if limit_offset <= found.compacted then return end
   local page, puids = call('XRANGE', log, '(' .. id(math.max(found.compacted, 0)), id(math.max(limit_offset, 0))), {}
   for index, one in ipairs(page) do puids[index] = decode(one[2][2]).puid end
-  local latest, ids = #page > 0 and call('HMGET', prefix .. 'view:' .. app, unpack(puids)), {}
+  local latest, ids = #page > 0 and call('HMGET', context.prefix .. 'view:' .. app, unpack(puids)), {}
   for index, one in ipairs(page) do
     local text = one[2][2]
     if latest[index] ~= text and decode(text).reason ~= 'revoked' then ids[#ids + 1] = one[1] end
@@ -82,7 +83,7 @@ end
 
 -- Verify that the keys of a feed are consistent; return the length of its log and the size of its view.
 local function check(app)
-  local found, length, size = feed(app), call('XLEN', prefix .. 'log:' .. app), call('HLEN', prefix .. 'view:' .. app)
+  local found, length, size = feed(app), call('XLEN', context.prefix .. 'log:' .. app), call('HLEN', context.prefix .. 'view:' .. app)
   if size ~= found.size then damage.raise('its view is lost') end
   -- The newest entries are never deleted; 100 is the minimum of the setting feed_entries.
   if length < math.min(found.head - found.floor, feed_entries, 100) then damage.raise('its log is lost') end
@@ -122,34 +123,40 @@ local function save(app, found)
     compact(app)
     check(app)
   end
-  if found.changed and found.new then call('ZADD', prefix .. 'feeds', 0, app) end
+  if found.changed and found.new then call('ZADD', context.prefix .. 'feeds', 0, app) end
   if not found.changed then return end
-  call('HSET', prefix .. 'feed:' .. app, 'head', found.head, 'floor', found.floor, 'size', found.size, 'run', found.run)
-  if found.restarts ~= '' then call('HSET', prefix .. 'feed:' .. app, 'turns', found.restarts) end
+  call('HSET', context.prefix .. 'feed:' .. app, 'head', found.head, 'floor', found.floor, 'size', found.size, 'run', found.run)
+  if found.restarts ~= '' then call('HSET', context.prefix .. 'feed:' .. app, 'turns', found.restarts) end
+end
+
+local function unlink(app)
+  local prefix = context.prefix
+  call('UNLINK', prefix .. 'feed:' .. app, prefix .. 'view:' .. app, prefix .. 'log:' .. app, context.revoked .. app)
 end
 
 -- Reset a feed. It accepts entries but cannot be read until it is rebuilt: PUIDs without an entry would be shown as offline.
 local function reset(app)
   local base = math.max(now, feeds[app] and feeds[app].head or 0) -- above any earlier offset, which invalidates earlier cursors
   feeds[app] = nil
-  call('UNLINK', prefix .. 'feed:' .. app, prefix .. 'view:' .. app, prefix .. 'log:' .. app, context.revoked .. app)
+  unlink(app)
   local restarts = context.run > 1 and context.run .. ' ' .. number(base) or ''
-  call('HSET', prefix .. 'feed:' .. app, 'head', base, 'floor', base, 'size', 0, 'damaged', 1, 'run', context.run, 'turns', restarts)
-  call('ZADD', prefix .. 'feeds', 0, app)
+  local fields = { 'head', base, 'floor', base, 'size', 0, 'damaged', 1, 'run', context.run, 'turns', restarts }
+  call('HSET', context.prefix .. 'feed:' .. app, unpack(fields))
+  call('ZADD', context.prefix .. 'feeds', 0, app)
 end
 
 -- Make a feed readable again after it was reset and rebuilt.
 local function finish_rebuilding(app)
-  if call('HDEL', prefix .. 'feed:' .. app, 'damaged') == 1 then context.signal('feed ' .. app) end
+  if call('HDEL', context.prefix .. 'feed:' .. app, 'damaged') == 1 then context.signal('feed ' .. app) end
   if feeds[app] then feeds[app].damaged = nil end
 end
 
 -- Delete a feed and prevent its creation for some seconds.
 local function drop(app, seconds)
   feeds[app] = nil
-  call('ZREM', prefix .. 'feeds', app)
-  call('SET', prefix .. 'dropped:' .. app, '', 'EX', seconds)
-  call('UNLINK', prefix .. 'feed:' .. app, prefix .. 'view:' .. app, prefix .. 'log:' .. app, context.revoked .. app)
+  call('ZREM', context.prefix .. 'feeds', app)
+  call('SET', context.prefix .. 'dropped:' .. app, '', 'EX', seconds)
+  unlink(app)
 end
 
 -- Call a function on the feed of an application; if the feed turns out to be damaged, reset it and call the function again.
@@ -167,7 +174,7 @@ local function guarded(app, act, ...)
   return result
 end
 
--- Save the feeds that the batch has used; return the entries that it has added: lists of an application and its new entries.
+-- Save the feeds that the section has used; return the entries that it has added: lists of an application and its new entries.
 local function save_all()
   local all, added = {}, {}
   for app in pairs(feeds) do all[#all + 1] = app end
@@ -175,6 +182,7 @@ local function save_all()
     guarded(app, function() save(app, feed(app)) end)
     if feeds[app].added then added[#added + 1] = { app, unpack(feeds[app].added) } end
   end
+  feeds = {}
   return added
 end
 
@@ -198,10 +206,10 @@ local function append(grant, last, status, reason)
   end
   local at = second(math.max(now, since, last and last.at or 0))
   local text = table.concat({ found.head, puid, status, at, reason }, ' ')
-  call('HSET', prefix .. 'view:' .. app, puid, text)
-  call('XADD', prefix .. 'log:' .. app, id(found.head), 'e', text)
+  call('HSET', context.prefix .. 'view:' .. app, puid, text)
+  call('XADD', context.prefix .. 'log:' .. app, id(found.head), 'e', text)
   if found.added then found.added[#found.added + 1] = text end
-  if last and last.offset <= found.compacted then call('XDEL', prefix .. 'log:' .. app, id(last.offset)) end
+  if last and last.offset <= found.compacted then call('XDEL', context.prefix .. 'log:' .. app, id(last.offset)) end
   context.signal('feed ' .. app)
   return true
 end

@@ -1,6 +1,6 @@
 -- Operations on grants.
 local feeds, rates, records, context = require('feeds'), require('rates'), require('records'), require('batch_context')
-local call, prefix = redis.call, context.prefix
+local call = redis.call
 local operations = {}
 
 local function granted(user, grant, revision)
@@ -12,7 +12,7 @@ end
 local function revoked(user, grant, revision)
   if revision > 0 then records.raise_revision(user, revision) end
   if feeds.append(grant, feeds.newest(grant[1], grant[2]), 'offline', 'revoked') then
-    call('HDEL', prefix .. 'view:' .. grant[1], grant[2])
+    call('HDEL', context.prefix .. 'view:' .. grant[1], grant[2])
     call('SADD', context.revoked .. grant[1], grant[2])
   end
 end

@@ -1,11 +1,11 @@
 -- Operations that read and maintain feeds.
 local feeds, context = require('feeds'), require('batch_context')
-local call, prefix, MAX_ENTRIES_PER_CALL = redis.call, context.prefix, feeds.MAX_ENTRIES_PER_CALL
+local call, MAX_ENTRIES_PER_CALL = redis.call, feeds.MAX_ENTRIES_PER_CALL
 local operations = {}
 
 -- Delete entries that are too old or exceed even the limit of newest entries; return whether more may remain.
 local function trim(app)
-  local found, log, length, size = feeds.feed(app), prefix .. 'log:' .. app, feeds.check(app)
+  local found, log, length, size = feeds.feed(app), context.prefix .. 'log:' .. app, feeds.check(app)
   local too_many = length - 2 * context.feed_entries - size
   local first = call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
   if not first or too_many <= 0 and not feeds.is_too_old(feeds.decode(first[2][2])) then return false end
@@ -27,7 +27,7 @@ local function covers(app, offset)
   feeds.check(app)
   local found = feeds.feed(app)
   if offset < found.floor or offset > found.head then return false end
-  local first = call('XRANGE', prefix .. 'log:' .. app, '(' .. feeds.id(offset), '+', 'COUNT', 1)[1]
+  local first = call('XRANGE', context.prefix .. 'log:' .. app, '(' .. feeds.id(offset), '+', 'COUNT', 1)[1]
   return not (first and feeds.is_too_old(feeds.decode(first[2][2])))
 end
 
@@ -40,7 +40,7 @@ end
 -- Return part of the view and the next cursor ("0" at the end). The view may change between two calls.
 function operations.view(app, _, cursor)
   feeds.check(app)
-  local after, page = unpack(call('HSCAN', prefix .. 'view:' .. app, cursor, 'COUNT', MAX_ENTRIES_PER_CALL))
+  local after, page = unpack(call('HSCAN', context.prefix .. 'view:' .. app, cursor, 'COUNT', MAX_ENTRIES_PER_CALL))
   local found = {}
   for index = 2, #page, 2 do found[#found + 1] = page[index] end
   return { table.concat(found, '\n'), after }
@@ -49,7 +49,7 @@ end
 function operations.latest(app, puids)
   local found = {}
   for first = 1, #puids, 1000 do
-    for _, text in ipairs(call('HMGET', prefix .. 'view:' .. app, unpack(puids, first, math.min(first + 999, #puids)))) do
+    for _, text in ipairs(call('HMGET', context.prefix .. 'view:' .. app, unpack(puids, first, math.min(first + 999, #puids)))) do
       if text then found[#found + 1] = text end
     end
   end
@@ -76,7 +76,7 @@ function operations.read(app, _, offset, limit)
   if not covers(app, offset) then return false end
   local most = math.min(limit, unread)
   if most == 0 then return { '', offset } end
-  local page, found = call('XRANGE', prefix .. 'log:' .. app, '(' .. feeds.id(offset), '+', 'COUNT', most), {}
+  local page, found = call('XRANGE', context.prefix .. 'log:' .. app, '(' .. feeds.id(offset), '+', 'COUNT', most), {}
   unread = unread - #page
   local is_revoked = find_revoked(app, page)
   for index, one in ipairs(page) do
@@ -88,7 +88,7 @@ function operations.read(app, _, offset, limit)
 end
 
 function operations.applications(after, limit)
-  return call('ZRANGEBYLEX', prefix .. 'feeds', '(' .. after, '+', 'LIMIT', 0, limit)
+  return call('ZRANGEBYLEX', context.prefix .. 'feeds', '(' .. after, '+', 'LIMIT', 0, limit)
 end
 
 -- Reset a feed whose entries cannot be decoded.

@@ -1,6 +1,6 @@
 -- The record of a user; see batch.lua.
 local damage, context = require('damage'), require('batch_context')
-local call, prefix = redis.call, context.prefix
+local call = redis.call
 
 -- Fields of a stored record whose names are older than the terms of this code.
 local SENT_STATUS = 'told' -- while a change is postponed: the status last sent to applications
@@ -19,7 +19,7 @@ end
 
 -- Return a user's record. One that cannot be decoded is deleted, and the user's devices connect again.
 local function load(user)
-  local key = prefix .. 'user:' .. user
+  local key = context.prefix .. 'user:' .. user
   local got, text = pcall(call, 'GET', key)
   if not got and not damage.is_damage(text) then error(text, 0) end
   if got and not text then return { status = 'offline', devices = {}, revision = 0 } end
@@ -36,7 +36,7 @@ end
 -- Store a record. One without devices is stored for a while: calls with grants older than its revision may still arrive,
 -- and the user's bucket must not be full when they return.
 local function store(user, record)
-  local key, seconds = prefix .. 'user:' .. user, 0
+  local key, seconds = context.prefix .. 'user:' .. user, 0
   if record.revision > 0 then seconds = context.feed_seconds end
   if record.full then seconds = math.max(seconds, math.ceil(context.status_window / 1000)) end
   if next(record.devices) then

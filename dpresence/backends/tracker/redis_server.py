@@ -1,0 +1,84 @@
+"""What the partitions of the tracker at one Redis server share: a connection for batches, and a subscription."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import ExitStack
+
+from ...clock import Clock
+from ...settings import PresenceSettings
+from ..redis.checks import check_server, refuse_eviction, warn_of_eviction
+from ..redis.client import BatchingClient
+from ..redis.connections import ConnectionFactory
+from ..redis.pubsub import PubSub
+from . import Topic
+from .redis_batches import Batches, Registration
+from .redis_values import weight
+
+_SIGNALS_CHANNEL = "t:wakes"
+"""Suffix of the pub/sub channel; ``lua/batch.lua`` publishes on it. Processes of all versions use this name."""
+_PARTITION = "partition"
+"""Topic of the line that precedes the signals of a partition."""
+
+
+class TrackerServer:
+    """The connections of one process to a server. They are closed when the last partition has left.
+
+    :ivar server: creates the connections.
+    :ivar process: id of the process at this server.
+    :raises SettingError: the server is not supported.
+    :raises BackendUnavailable: the server does not answer.
+    """
+
+    def __init__(self, server: ConnectionFactory, settings: PresenceSettings, clock: Clock) -> None:
+        check_server(server)
+        refuse_eviction(server)
+        server.on_switch(warn_of_eviction)
+        self.server = server
+        self.process = secrets.token_hex(8)
+        channel = _channel(server)
+        self._batches = Batches(server, self.process, channel, settings, clock)
+        with ExitStack() as started:  # closes what has started when a later step fails
+            self.client = BatchingClient(server, self._batches.begin, "tracker", weigh=weight)
+            started.callback(self.client.close)
+            self.pubsub = PubSub(server, channel, f"{channel}:{self.process}", self._on_message, self._on_gap)
+            started.pop_all()
+
+    def join(self, member: Registration) -> None:
+        """Add a partition."""
+        self._batches.add(member)
+
+    def leave(self, member: Registration) -> None:
+        """Remove a partition."""
+        self._batches.remove(member)
+        if not self._batches.members:
+            self.pubsub.close()
+            self.client.close()
+
+    def _on_message(self, message: bytes) -> None:
+        process, *signals = message.decode().split("\n")
+        if process == self.process:  # the listeners of this process were called when the reply arrived
+            return
+        member = next(iter(self._batches.members), None)
+        for signal in signals:
+            topic, _, key = signal.partition(" ")
+            if topic == _PARTITION:
+                member = self._batches.member(int(key))
+            elif member is not None:
+                member.signals.dispatch([signal])
+
+    def _on_gap(self) -> None:
+        for member in self._batches.members:
+            member.signals.schedule(["missed "])
+
+
+def _channel(server: ConnectionFactory) -> str:
+    return f"{server.prefix}{_SIGNALS_CHANNEL}"
+
+
+def signal(server: ConnectionFactory, topic: Topic, key: str) -> None:
+    """Send a signal that concerns no partition in particular, from a process that is not a service.
+
+    :raises BackendUnavailable: the server does not answer.
+    """
+    server.command("PUBLISH", _channel(server), f"\n{topic} {key}")
