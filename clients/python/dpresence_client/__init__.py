@@ -55,6 +55,8 @@ from .table import Table
 from .values import Change, Delivery, Entry, Notification, Outcome, Outgoing
 from .webhooks import WebhookRefused, verify_webhook
 
+__version__ = "0.1.0"
+
 __all__ = [
     "UNCHANGED",
     "Account",

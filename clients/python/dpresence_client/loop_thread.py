@@ -7,6 +7,7 @@ import threading
 from typing import Any, Coroutine, TypeVar
 
 T = TypeVar("T")
+_CANCEL_SECONDS = 5.0
 
 
 class LoopThread:
@@ -20,6 +21,10 @@ class LoopThread:
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
+        if tasks := asyncio.all_tasks(self.loop):  # the call that would have ended them was interrupted
+            for task in tasks:
+                task.cancel()
+            self.loop.run_until_complete(asyncio.wait(tasks, timeout=_CANCEL_SECONDS))
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the loop and return its result; an exception, such as KeyboardInterrupt, cancels it."""

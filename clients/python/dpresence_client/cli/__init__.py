@@ -1,4 +1,4 @@
-"""The command ``dpresence-client``: connect this computer as a device, watch an application's users, notify them, manage applications."""
+"""The command ``dpresence-client``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import importlib
 import logging
 import os
 import re
+import signal
 import sys
 from typing import Any, Sequence
 
+from .. import __version__
 from ..core import STOPPED, log
 from ..errors import PresenceError
 from . import applications, devices, services, simulate
 from .output import Output, printable
 
+ABOUT = "Connect this computer as a device, watch an application's users, notify them, manage applications."
 DEFAULT_URL = "http://127.0.0.1:8282"
 EXIT_CODES = """
 exit codes:
@@ -37,8 +40,9 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    found = _Parser(prog="dpresence-client", description=__doc__, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found = _Parser(prog="dpresence-client", description=ABOUT, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter)
     url = os.environ.get("DPRESENCE_URL", DEFAULT_URL)
+    found.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     found.add_argument("--service", metavar="URL", default=url, help="default: $DPRESENCE_URL, or %(default)s")
     found.add_argument("--json", action="store_true", help="write one JSON object per line")
     commands = found.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -62,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     output = Output(sys.stdout, options.json)
     log.addFilter(_is_no_stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         options.run(options, output)
     except (PresenceError, ValueError, OSError) as error:
@@ -72,6 +78,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         log.removeFilter(_is_no_stop)
     return 0
+
+
+def _interrupt(*_: object) -> None:
+    """End the command; a further Ctrl-C does not disturb it while it closes its connection."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _is_no_stop(record: logging.LogRecord) -> bool:

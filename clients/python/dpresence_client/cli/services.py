@@ -13,6 +13,8 @@ from ..sync import AppService
 from ..table import Table
 from .output import Output
 
+URGENCIES = ("very-low", "low", "normal", "high")
+
 
 def add_commands(commands: Any) -> None:
     """Add the commands to the parser."""
@@ -26,6 +28,9 @@ def add_commands(commands: Any) -> None:
     notify.add_argument("--action", default="", help="a word, or a URL on the application's domain")
     notify.add_argument("--source", help="name of the sender; default: the application's")
     notify.add_argument("--ttl", type=int, help="seconds that it may wait; default: a day")
+    notify.add_argument("--topic", help="replaces the notification of the same topic that waits")
+    notify.add_argument("--idempotency", metavar="KEY", help="the same key again is the same notification, for a day")
+    notify.add_argument("--urgency", choices=URGENCIES, help="low ones are not pushed; default: normal")
     notify.set_defaults(run=_notify)
 
 
@@ -62,7 +67,8 @@ def _time(milliseconds: int) -> str:
 
 
 def _notify(options: argparse.Namespace, output: Output) -> None:
+    given = {name: getattr(options, name) for name in ("action", "source", "ttl", "topic", "idempotency", "urgency")}
     with _service(options) as app:
-        answer = app.notify(options.puid, options.message, action=options.action, source=options.source, ttl=options.ttl)
+        answer = app.notify(options.puid, options.message, **given)
     delivered = "It was sent to a device." if answer.delivered else "It waits until a device gets it."
     output.result(answer._asdict(), f"{answer.id}: {delivered}")

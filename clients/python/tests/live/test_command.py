@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,8 @@ class Running:
         if self.ends_by_interrupt or kind:
             self.process.send_signal(signal.SIGINT)
         code = self.process.wait(60)
-        errors = self.process.stderr.read()
-        assert kind or code == (130 if self.ends_by_interrupt else 0), errors
+        self.errors = self.process.stderr.read()
+        assert kind or code == (130 if self.ends_by_interrupt else 0), self.errors
         self._thread.join()
         self.process.stdout.close()
         self.process.stderr.close()
@@ -105,6 +106,17 @@ def test_watch_shows_each_change(application, person, monkeypatch):
             watch.line(f"{puid}  online  explicit")
 
 
+def test_a_command_that_is_interrupted_again_and_again_ends_without_a_warning(application, person, monkeypatch):
+    person.grant(application)
+    monkeypatch.setenv("DPRESENCE_KEY", application.key)
+    with Running("watch", application.appid) as watch:
+        watch.line("offline")
+        while watch.process.poll() is None:
+            watch.process.send_signal(signal.SIGINT)
+            time.sleep(0.002)
+    assert watch.errors == ""
+
+
 def test_notify_answers_the_id_and_refuses_by_name(application, person, capsys, caplog, home):
     puid = person.grant(application)
     key = home / "key"
@@ -112,6 +124,10 @@ def test_notify_answers_the_id_and_refuses_by_name(application, person, capsys, 
     assert main(["--json", "notify", application.appid, puid, "Your move", "--key-file", str(key)]) == 0
     (answer,) = written(capsys)
     assert answer["puid"] == puid and answer["id"].startswith("n_")
+    once = ["--json", "notify", application.appid, puid, "Your move", "--key-file", str(key), "--idempotency", "move-7", "--urgency", "low"]
+    assert [main(once), main(once)] == [0, 0]
+    first, again = written(capsys)
+    assert first["id"] == again["id"] != answer["id"]
     assert main(["notify", application.appid, "nobody", "Your move", "--key-file", str(key)]) == 1
     assert capsys.readouterr().err == "dpresence-client: errno 110: not found\n"
     assert main(["notify", application.appid, puid, "Your move"]) == 1

@@ -1,0 +1,27 @@
+"""The event loop of the clients without asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+
+from dpresence_client.loop_thread import LoopThread
+
+
+def test_what_still_runs_in_a_loop_is_cancelled_when_it_is_closed():
+    ended = []
+
+    async def sleep():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("sleep")
+
+    async def begin():
+        ended.append(asyncio.ensure_future(sleep()))
+        await asyncio.sleep(0)
+
+    thread = LoopThread()
+    thread.call(begin())
+    thread.close()
+    task, *others = ended
+    assert others == ["sleep"] and task.cancelled()
