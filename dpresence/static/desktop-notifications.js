@@ -10,6 +10,8 @@ const SETTING = "desktop notifications";
 export class DesktopNotifications {
   #button;
   #storage;
+  /** @type {Map<string, globalThis.Notification>} those that this page has shown, by tag */
+  #shown = new Map();
 
   /**
    * @param {HTMLElement} button
@@ -39,6 +41,19 @@ export class DesktopNotifications {
     return this.#tryToShow(title, { body: domain && domain !== site ? `${domain}\n${message}` : message, tag: id }, open);
   }
 
+  /** Close notifications that need not be shown any more. @param {string[]} ids */
+  close(ids) {
+    for (const id of ids) {
+      this.#shown.get(id)?.close();
+      this.#shown.delete(id);
+    }
+  }
+
+  /** Close all of them, as another person may use the browser next. */
+  closeAll() {
+    this.close([...this.#shown.keys()]);
+  }
+
   #areOn() {
     return this.#storage.get(SETTING) === "yes" && Notification.permission === "granted";
   }
@@ -60,12 +75,14 @@ export class DesktopNotifications {
   /**
    * Show a notification and return true, or turn them off and say so if the browser throws: on Android only service workers may show notifications.
    * @param {string} title
-   * @param {NotificationOptions} options
+   * @param {NotificationOptions & {tag: string}} options
    * @param {(() => unknown) | null} onclick
    */
   #tryToShow(title, options, onclick) {
     try {
-      new Notification(title, options).onclick = onclick;
+      const shown = new Notification(title, options);
+      [shown.onclick, shown.onclose] = [onclick, () => this.#shown.get(options.tag) === shown && this.#shown.delete(options.tag)];
+      this.#shown.set(options.tag, shown);
       return true;
     } catch {
       this.#storage.set(SETTING, "no");

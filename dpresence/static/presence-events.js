@@ -1,7 +1,7 @@
 // A part of presence.js: the type of its events, for editors and TypeScript.
 
 /** @import { Notification, State } from "./presence-types.js" */
-/** @typedef {{state: CustomEvent<State>, notification: CustomEvent<Notification>, unread: CustomEvent<number>}} ChannelEvents */
+/** @typedef {{state: CustomEvent<State>, notification: CustomEvent<Notification>, unread: CustomEvent<number>, cleared: CustomEvent<string[]>}} ChannelEvents */
 /**
  * An `EventTarget` whose events have types.
  * @template {Record<string, Event>} Events

@@ -11,8 +11,9 @@ export function toFrame(data) {
   try {
     const frame = JSON.parse(String(data));
     const isObject = typeof frame === "object" && frame !== null && !Array.isArray(frame);
-    const { notifications = [] } = isObject ? frame : {};
+    const { notifications = [], cleared = [] } = isObject ? frame : {};
     if (isObject && !["undefined", "number"].includes(typeof frame.unread)) return null;
+    if (!cleared.every((/** @type {unknown} */ id) => typeof id === "string")) return null;
     return isObject && notifications.every((/** @type {any} */ one) => typeof one.id === "string") ? frame : null;
   } catch {
     return null;

@@ -37,6 +37,7 @@
  * @property {string} [label] what the user sees of this device, such as "Kitchen lamp"
  * @property {"browser" | "phone" | "program" | "terminal" | "other"} [kind] what kind of device it is
  * @property {boolean} [inbox] have the channel dispatch `unread` events
+ * @property {boolean} [clears] have the channel dispatch `cleared` events
  * @property {Tickets} [tickets] store for the ticket of the next connection; by default in this object
  * @property {string} [url] URL of the channel; by default that of the service that served this file
  */
@@ -52,6 +53,7 @@
  * @property {string} [ticket] for the next connection
  * @property {Notification[]} [notifications]
  * @property {number} [unread] number of unread notifications
+ * @property {string[]} [cleared] ids of notifications that need not be shown any more
  */
 
 export {};

@@ -21,14 +21,14 @@ const ANSWER_SECONDS = 15; // limit for a sign-in and for an answer; then the co
 const SILENCE_SECONDS = 60; // after this silence the status is repeated, which changes nothing but is answered
 const RESUMED_SECONDS = 5; // limit for an answer after the page was asleep, when the connection is likely to be dead
 const SIGNED_OUT = 4009, BAD_FRAME = 4000; // close codes; the second is this client's, as programs in a browser cannot send 1002
-const TRANSIENT = [117, 201, 999];
-const REPEATED = [...TRANSIENT, 130]; // errnos after which a refused status or acknowledgement is sent again
+const TRANSIENT = [117, 201, 999], REPEATED = [...TRANSIENT, 130]; // errnos; after REPEATED, what was refused is sent again
 
 /**
  * The channel of one device. It reconnects until it is stopped, or until the service refuses it permanently.
  *
  * Events: `state` (detail: State); `notification` (detail: Notification), which is acknowledged after its listeners have run, unless one
- * calls `preventDefault` and later `acknowledge`; with the option `inbox` also `unread` (detail: number of unread notifications).
+ * calls `preventDefault` and later `acknowledge`; with the option `inbox` also `unread` (detail: number of unread notifications); with
+ * `clears` also `cleared` (detail: ids of notifications that were read, deleted, cancelled or replaced and need not be shown any more).
  */
 export class PresenceChannel extends ChannelEventTarget {
   /** @type {Options & {url: string}} */
@@ -128,8 +128,8 @@ export class PresenceChannel extends ChannelEventTarget {
     this.#transport.opened();
     this.#expectAnswer(ANSWER_SECONDS);
     socket.onclose = ({ code, reason }) => attempt === this.#attempt && this.#closed(code, reason);
-    const { device, inbox, label, kind } = this.#options;
-    this.#update("sign-in", { assertion, device, ack: true, inbox, label, kind, ticket: true });
+    const { device, inbox, clears, label, kind } = this.#options;
+    this.#update("sign-in", { assertion, device, ack: true, inbox, clears, label, kind, ticket: true });
   }
 
   /** @param {number} attempt */
@@ -246,6 +246,7 @@ export class PresenceChannel extends ChannelEventTarget {
     if (frame.id === "sign-in" && this.#state.state === "connecting") this.#signInAnswered(frame);
     else if (frame.notifications) this.#notify(frame.notifications);
     else if (frame.unread !== undefined) this.dispatchEvent(new CustomEvent("unread", { detail: frame.unread }));
+    else if (frame.cleared) this.dispatchEvent(new CustomEvent("cleared", { detail: frame.cleared }));
     else if (frame.result) this.#answered(frame);
     this.#proceed();
   }

@@ -37,6 +37,11 @@ export function openedByPush(open) {
   return true;
 }
 
+/** Close notifications that the service worker has shown and that need not be shown any more. @param {string[]} ids */
+export async function closePushed(ids) {
+  for (const shown of (await (await registration)?.getNotifications()) ?? []) if (ids.includes(shown.tag)) shown.close();
+}
+
 /** Web Push in this browser, and the user's other browsers. */
 export class Push {
   /** @type {Answer} */

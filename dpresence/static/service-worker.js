@@ -99,6 +99,12 @@ function isOfAnother(own, known) {
   return Boolean(own && known) && !known?.subscriptions.some(({ endpoint }) => endpoint === own?.endpoint);
 }
 
+/** Close notifications that were read on another device meanwhile. @param {{id: string, read: boolean}[]} entries of the inbox */
+async function closeRead(entries) {
+  const known = new Set(entries.filter((one) => one.read).map(({ id }) => id));
+  for (const shown of await worker.registration.getNotifications()) if (known.has(shown.tag)) shown.close();
+}
+
 /** Show a push, and the number of unread notifications on the app's icon. @param {Pushed} pushed */
 async function show(pushed) {
   const own = await worker.registration.pushManager.getSubscription();
@@ -108,6 +114,7 @@ async function show(pushed) {
   const title = source === undefined ? await unseen() : `${site}: ${isolated(source)}`;
   const body = domain && domain !== site ? `${domain}\n${message}` : message ?? "";
   await worker.registration.showNotification(title, { body, tag: id, data: { id }, icon: `${root}static/icon-192.png`, timestamp: sent });
+  await closeRead(inbox?.notifications ?? []);
   if (inbox && worker.navigator.setAppBadge) await worker.navigator.setAppBadge(inbox.unread).catch(() => {});
 }
 

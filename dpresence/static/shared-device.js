@@ -9,7 +9,7 @@ import { PresenceChannel, watchActivity } from "./presence.js";
 /** @typedef {import("./presence-types.js").Status} Status */
 /** @typedef {import("./presence-types.js").State} State */
 /** @typedef {import("./presence-types.js").Notification} Notification */
-/** @typedef {"hello" | "welcome" | "state" | "status" | "notification" | "unread" | "input" | "away" | "minutes" | "report"} Message between tabs */
+/** @typedef {"hello" | "welcome" | "state" | "status" | "notification" | "unread" | "cleared" | "input" | "away" | "minutes" | "report"} Message between tabs */
 
 const MAX_KNOWN = 500; // ids of notifications: as many as a channel has unacknowledged
 const ANSWER_SECONDS = 3;
@@ -49,8 +49,8 @@ function storedMinutes(storage) {
 /**
  * This browser's device, in every tab.
  *
- * Events: `change`, when `state`, `status`, `effective` or `awayMinutes` has changed; `notification` (detail: the new one), which is dispatched once; and `unread`
- * (detail: the number of unread notifications), when the inbox may have changed.
+ * Events: `change`, when `state`, `status`, `effective` or `awayMinutes` has changed; `notification` (detail: the new one), which is dispatched once; `unread`
+ * (detail: the number of unread notifications), when the inbox may have changed; and `cleared` (detail: ids of notifications that need not be shown any more).
  */
 export class SharedDevice extends EventTarget {
   /** @type {State} */
@@ -173,7 +173,7 @@ export class SharedDevice extends EventTarget {
 
   /** Open a channel and keep the lock until the tab is closed or another tab takes the lock. A stopped channel stays stopped. */
   #openChannel() {
-    const [previous, channel] = [this.#channel, new PresenceChannel({ ...this.#options, ...describeBrowser(), inbox: true, status: this.status })];
+    const [previous, channel] = [this.#channel, new PresenceChannel({ ...this.#options, ...describeBrowser(), inbox: true, clears: true, status: this.status })];
     this.#channel = channel;
     previous?.stop();
     channel.setAway(this.#absent);
@@ -185,6 +185,7 @@ export class SharedDevice extends EventTarget {
       this.#sendAndHandle("notification", /** @type {CustomEvent<Notification>} */ (event).detail);
     });
     channel.addEventListener("unread", ({ detail }) => this.#sendAndHandle("unread", detail));
+    channel.addEventListener("cleared", ({ detail }) => this.#sendAndHandle("cleared", detail));
     if (this.state.state !== "stopped") channel.start();
     return new Promise(() => {});
   }
@@ -285,6 +286,10 @@ export class SharedDevice extends EventTarget {
     /** @param {number} count */
     unread: (count) => {
       this.dispatchEvent(new CustomEvent("unread", { detail: count }));
+    },
+    /** @param {string[]} ids */
+    cleared: (ids) => {
+      this.dispatchEvent(new CustomEvent("cleared", { detail: ids }));
     },
   };
 }

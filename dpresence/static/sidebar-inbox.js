@@ -25,16 +25,19 @@ export class InboxList {
   #senderOf;
   #showList;
   #onOpened;
+  #onRead;
 
   /**
    * @param {(entry: Entry) => string} senderOf
    * @param {(items: HTMLElement[]) => void} showList
    * @param {(id: string) => void} onOpened is called when the user has opened a notification
+   * @param {(ids: string[]) => void} onRead is called with the notifications that are read, here or on another device
    */
-  constructor(senderOf, showList, onOpened) {
+  constructor(senderOf, showList, onOpened, onRead) {
     this.#senderOf = senderOf;
     this.#showList = showList;
     this.#onOpened = onOpened;
+    this.#onRead = onRead;
     byId("read-all").addEventListener("click", () => this.#readAll());
     byId("clear").addEventListener("click", () => this.#clear());
     byId("older").addEventListener("click", () => this.#older());
@@ -109,7 +112,9 @@ export class InboxList {
   #replace(entries, unread, next) {
     const before = this.#shown();
     [this.#entries, this.#unread, this.#next] = [entries, unread, next];
-    if (this.#shown() !== before) this.show();
+    if (this.#shown() === before) return;
+    this.show();
+    this.#onRead(entries.filter(({ read }) => read).map(({ id }) => id));
   }
 
   /** Return a text that is another one when the list looks different. */

@@ -8,7 +8,7 @@ import { byId, isolate, setText } from "./dom.js";
 import { offerOverride, showOverride } from "./override.js";
 import { account, announce, attempt, call, callForAll, confirmAction, signingOut, toServiceError } from "./page.js";
 import { offerQuietHours, quietEnd, showQuietHours } from "./quiet-hours.js";
-import { openedByPush, Push } from "./push.js";
+import { closePushed, openedByPush, Push } from "./push.js";
 import { askForName } from "./rename.js";
 import { SharedDevice } from "./shared-device.js";
 import { deviceItems } from "./sidebar-devices.js";
@@ -67,8 +67,16 @@ const me = new SharedDevice(account, signIn);
 const storage = new AccountStorage(account);
 const desktop = new DesktopNotifications(byId("desktop-notifications"), storage);
 const push = new Push(storage, () => grants && showGrants());
-const inbox = new InboxList((one) => senderOf(one, grants), (items) => showList("notifications", items), (id) => me.report("opened", id));
+const inbox = new InboxList(
+  (one) => senderOf(one, grants), (items) => showList("notifications", items), (id) => me.report("opened", id), closeOutside,
+);
 const statusButtons = /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll(".choice button"));
+
+/** Close notifications outside of the page that need not be shown any more. @param {string[]} ids */
+function closeOutside(ids) {
+  desktop.close(ids);
+  closePushed(ids);
+}
 
 // Display
 
@@ -83,7 +91,10 @@ function showConnection() {
   byId("blocked").hidden = !("errno" in now) || now.errno !== NO_UPGRADE;
   // another person may use the browser
   for (const section of document.querySelectorAll("main > section:not(#me)")) section.toggleAttribute("hidden", signedOut);
-  if (signedOut) inbox.forget();
+  if (signedOut) {
+    inbox.forget();
+    desktop.closeAll();
+  }
   if (now.state === "stopped") byId("stopped-why").textContent = whyStopped(now, signedOut);
   byId("connect-again").hidden = signedOut;
   byId("sign-in-again").hidden = !signedOut;
@@ -233,6 +244,7 @@ me.addEventListener("unread", (event) => {
   if (document.hidden) inbox.setUnread(/** @type {CustomEvent<number>} */ (event).detail);
   else inbox.refresh();
 });
+me.addEventListener("cleared", (event) => closeOutside(/** @type {CustomEvent<string[]>} */ (event).detail));
 me.addEventListener("notification", (event) => {
   const { detail } = /** @type {CustomEvent<import("./presence-types.js").Notification>} */ (event);
   inbox.add(detail);

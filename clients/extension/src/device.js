@@ -37,10 +37,11 @@ export class Device {
     this.#chosen = chosen;
     this.#retried = false;
     const signIn = async () => credential;
-    const options = { url: channelOf(service), email, device, signIn, inbox: true, status: this.status, ...describeBrowser() };
+    const options = { url: channelOf(service), email, device, signIn, inbox: true, clears: true, status: this.status, ...describeBrowser() };
     const channel = (this.#channel = new PresenceChannel(options));
     channel.addEventListener("state", ({ detail }) => this.#channel === channel && this.#stateChanged(detail));
     channel.addEventListener("unread", ({ detail }) => this.#channel === channel && this.#unreadChanged(detail));
+    channel.addEventListener("cleared", ({ detail }) => this.#channel === channel && this.#cleared(detail));
     channel.addEventListener("notification", (event) => {
       event.preventDefault();
       this.#change(() => this.#received(channel, event.detail)).catch(() => channel.failed(event.detail.id));
@@ -122,6 +123,12 @@ export class Device {
     const options = { type: /** @type {const} */ ("basic"), iconUrl: chrome.runtime.getURL("icons/128.png"), ...inWords(notification) };
     const created = chrome.notifications.create(notification.id, options);
     await created.then((id) => this.report("shown", id)).catch(() => {}); // the system shows none; the inbox has it
+  }
+
+  /** Close notifications that were read on another device, deleted or cancelled, and list them as read. @param {string[]} ids */
+  async #cleared(ids) {
+    await this.#change(async () => store({ inbox: withRead((await stored()).inbox, ids) }));
+    for (const id of ids) chrome.notifications.clear(id);
   }
 
   /** @param {number} unread number in the whole inbox */

@@ -69,11 +69,12 @@ class Run {
       outputs.push({ ask_credentials: true });
       this.asked = { resolve, reject };
     });
-    const { email, device, status, label, kind, inbox } = given;
-    this.channel = new PresenceChannel({ url: "wss://x/presence", email, device: device ?? undefined, status, label, kind, inbox, tickets, signIn });
+    const { email, device, status, label, kind, inbox, clears } = given;
+    this.channel = new PresenceChannel({ url: "wss://x/presence", email, device: device ?? undefined, status, label, kind, inbox, clears, tickets, signIn });
     this.channel.addEventListener("state", ({ detail }) => this.onState(detail));
     this.channel.addEventListener("notification", (event) => (event.preventDefault(), this.shown.push(event.detail.id)));
     this.channel.addEventListener("unread", ({ detail }) => outputs.push({ unread: detail }));
+    this.channel.addEventListener("cleared", ({ detail }) => outputs.push({ cleared: detail }));
     this.shown = [];
     this.state = "";
   }

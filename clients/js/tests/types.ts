@@ -32,6 +32,7 @@ me.addEventListener("notification", ({ detail }) => {
   console.log(notification.message, notification.sent.toFixed());
 });
 me.addEventListener("unread", ({ detail }) => console.log(detail.toFixed()));
+me.addEventListener("cleared", ({ detail }) => console.log(detail.map((id) => id.toUpperCase())));
 me.markRead("n_1", "n_2");
 me.report("opened", "o_1");
 // @ts-expect-error no such outcome

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Sequence
+from typing import Any, Dict, Iterable, List, Mapping, Sequence, Union
 
 from .errors import ProtocolError
+from .outputs import Cleared, Unread
 from .values import Notification
 
 MAX_KNOWN = 2000
@@ -89,3 +90,18 @@ def parsed(entries: Any) -> List[Notification]:
     if not all(isinstance(one.id, str) for one in notifications):
         raise ProtocolError("an entry of notifications has a wrong value")
     return notifications
+
+
+def told(frame: Mapping[str, Any]) -> Union[Unread, Cleared, None]:
+    """Return what a frame says about the inbox of the user; None if it is another frame.
+
+    :raises ProtocolError: it is not as documented.
+    """
+    if isinstance(frame.get("unread"), int):
+        return Unread(frame["unread"])
+    ids = frame.get("cleared")
+    if ids is None:
+        return None
+    if not isinstance(ids, list) or not all(isinstance(id_, str) for id_ in ids):
+        raise ProtocolError("the ids of cleared notifications have a wrong value")
+    return Cleared(ids)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Callable, Dict, Iterable, List, Mapping
 
-from .acknowledgements import Acknowledgements, parsed
+from .acknowledgements import Acknowledgements, parsed, told
 from .core import ANSWER_SECONDS, TRANSIENT, Core, Phase, log
 from .errors import Refused, SignedOut, refusal
-from .outputs import AskCredentials, Notified, SaveTicket, Send, Unread
+from .outputs import AskCredentials, Notified, SaveTicket, Send
 from .retry import Retry
 
 MAX_REFUSED = 3
@@ -27,7 +27,7 @@ class DeviceCore(Core):
     :param status: first status.
     :param ticket: stored ticket; None without one.
     :param random: returns a number from 0 to 1, for the backoff.
-    :param first: optional fields of the first frame: ``device``, ``inbox``, ``label``, ``kind``; None and False are left out.
+    :param first: optional fields of the first frame: ``device``, ``inbox``, ``clears``, ``label``, ``kind``; None and False are left out.
     :ivar status: the status that this device has or will have.
     """
 
@@ -158,8 +158,8 @@ class DeviceCore(Core):
             if new:
                 self._put(Notified(new))
             return
-        if isinstance(frame.get("unread"), int):
-            self._put(Unread(frame["unread"]))
+        if about_inbox := told(frame):
+            self._put(about_inbox)
             return
         id_ = frame.get("id")
         error = None if frame.get("result") == "OK" else refusal(frame)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, NamedTuple, Sequence, Union
+from typing import Any, Dict, List, NamedTuple, Sequence, Union
 
 from .errors import PresenceError
 from .values import Batch, Delivery, Notification, OutcomeBatch
@@ -70,6 +70,12 @@ class Unread(NamedTuple):
     number: int
 
 
+class Cleared(NamedTuple):
+    """Notifications that need not be shown any more, for the program."""
+
+    ids: List[str]
+
+
 class Answered(NamedTuple):
     """The answer to request ``number``: one result for each notification, or an error for all of them."""
 
@@ -87,5 +93,5 @@ class Stopped(NamedTuple):
 
 
 Output = Union[
-    Connect, Disconnect, Send, AskCredentials, SaveTicket, Connected, Deliver, DeliverOutcomes, Notified, Unread, Answered, Stopped
+    Connect, Disconnect, Send, AskCredentials, SaveTicket, Connected, Deliver, DeliverOutcomes, Notified, Unread, Cleared, Answered, Stopped
 ]

@@ -123,7 +123,7 @@ class AppService(Client[aio.AppService]):
 
 
 class Device(Client[aio.Device]):
-    """A device of a user. Its parameters and errors are those of ``dpresence_client.aio.Device``."""
+    """A device of a user. Its parameters and errors are those of ``aio.Device``; ``on_cleared`` is called in the client's thread."""
 
     def __init__(
         self,
@@ -137,12 +137,12 @@ class Device(Client[aio.Device]):
         label: str | None = None,
         kind: str | None = None,
         inbox: bool = False,
+        on_cleared: Callable[[List[str]], Any] | None = None,
         context: ssl.SSLContext | None = None,
         open_seconds: float = aio.OPEN_SECONDS,
     ) -> None:
         options: Dict[str, Any] = {"device": device, "status": status, "tickets": tickets, "label": label, "kind": kind, "inbox": inbox}
-        client = aio.Device(url, email, credentials, **options, context=context, open_seconds=open_seconds)
-        super().__init__(client)
+        super().__init__(aio.Device(url, email, credentials, **options, on_cleared=on_cleared, context=context, open_seconds=open_seconds))
         self._callbacks: List[threading.Thread] = []
 
     @property

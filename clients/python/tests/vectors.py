@@ -13,6 +13,7 @@ from dpresence_client.errors import ClientClosed, Closed, OutcomeUnknown, Presen
 from dpresence_client.outputs import (
     Answered,
     AskCredentials,
+    Cleared,
     Connect,
     Connected,
     Deliver,
@@ -50,7 +51,7 @@ class Run:
     def _core(self, client: str, given: Dict[str, Any], random: float) -> Core:
         if client == "appservice":
             return AppServiceCore(given["key"], self.table.cursor, lambda: random, given.get("outcomes"))
-        first = {name: given[name] for name in ("device", "inbox", "label", "kind") if name in given}
+        first = {name: given[name] for name in ("device", "inbox", "clears", "label", "kind") if name in given}
         return DeviceCore(given["email"], given.get("status", "online"), given.get("ticket"), lambda: random, first)
 
     def play(self) -> None:
@@ -180,6 +181,7 @@ _PLAIN: Any = {
     Send: lambda output: {"send": output.frame},
     SaveTicket: lambda output: {"save_ticket": output.ticket},
     Unread: lambda output: {"unread": output.number},
+    Cleared: lambda output: {"cleared": output.ids},
     Notified: lambda output: {"notifications": [one.id for one in output.notifications]},
     DeliverOutcomes: lambda output: {"outcomes": [list(one) for one in output.batch.outcomes]},
     Stopped: lambda output: {"stopped": _error(output.error)},

@@ -22,8 +22,9 @@ BACKOFF_SECONDS = 60
 names = (f"sue{number}@example.org" for number in itertools.count())
 SPY = """
     window.changed = true;
-    window.shown = [];
-    window.Notification = Object.assign(function (title, options) { shown.push([title, options.body]); },
+    [window.shown, window.put_away] = [[], []];
+    const spy = function (title, { body, tag }) { shown.push([title, body]); this.close = () => put_away.push(tag); };
+    window.Notification = Object.assign(spy,
       {permission: Notification.permission, requestPermission: async () => (window.Notification.permission = "granted")});
 """
 

@@ -86,6 +86,12 @@ def test_the_extension_is_a_device_with_a_status_an_inbox_and_a_badge(extended: 
         browser.wait(lambda it: badge(it) == "")
         browser.wait(lambda it: outcomes(application, sent["id"]) == ["delivered", "shown", "opened"])
         assert sue.call("GET", "/notifications")["unread"] == 0
+        browser.wait(lambda it: it.run_async(shown) == 0)
+
+        [elsewhere] = service.notify({"puid": puid, "message": "Mate in two"})
+        browser.wait(lambda it: badge(it) == "1" and it.run_async(shown) == 1)
+        sue.call("POST", "/notifications/read", {"notifications": [elsewhere["id"]]})
+        browser.wait(lambda it: badge(it) == "" and it.run_async(shown) == 0 and it.count("#inbox .unread") == 0)
 
         (device,) = sue.call("GET", "/devices")["known"]
         assert (device["label"].partition(" on ")[0], device["kind"]) == ("Chrome", "browser")

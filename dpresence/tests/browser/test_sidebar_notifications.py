@@ -103,6 +103,19 @@ def test_notifications_go_outside_the_page_only_when_the_user_wants(stage: Stage
     stage.browser.wait(lambda it: it.find("#desktop-notifications").text == "Turn on desktop notifications")
 
 
+def test_what_is_read_or_deleted_elsewhere_is_closed_outside_the_page(stage: Stage) -> None:
+    stage.browser.run(SPY)
+    stage.browser.click("Turn on desktop notifications")
+    stage.browser.wait(lambda it: it.run("return shown.length") == 1)  # the example
+    one, two = (sent["id"] for sent in stage.service.notify(*({"puid": stage.puid, "message": message} for message in ("one", "two"))))
+    stage.browser.wait(lambda it: it.run("return shown.length") == 3)
+    stage.sue.call("POST", "/notifications/read", {"notifications": [one]})
+    stage.browser.wait(lambda it: it.run("return put_away") == [one] and it.title == "(1) My presence")
+    stage.sue.call("DELETE", f"/notifications/{two}")
+    stage.browser.wait(lambda it: it.run("return put_away") == [one, two] and it.title == "My presence")
+    stage.browser.assert_quiet()
+
+
 def test_the_browsers_own_notifications_are_used(stage: Stage) -> None:
     stage.browser.allow("notifications")
     stage.browser.open(f"{stage.origin}/sidebar")

@@ -150,6 +150,24 @@ def test_a_push_is_shown_and_opens_its_notification_as_read(
     assert sue.call("GET", "/notifications")["unread"] == 0 and browser.url == f"{service.origin}/sidebar"
 
 
+def test_what_was_read_on_another_device_is_closed_by_the_next_push_and_by_the_page(
+    sue: Person, service: Service, application: Application, browser: Browser
+) -> None:
+    turn_on(sue, browser)
+    browser.open(f"{service.origin}/")
+    one, two, three = (notify(application, sue) for _ in range(3))
+    deliver(browser, service.origin, {"id": one})
+    deliver(browser, service.origin, {"id": two})
+    sue.call("POST", "/notifications/read", {"notifications": [one]})
+    deliver(browser, service.origin, {"id": three})
+    assert set(browser.run_async(SHOWN)) == {two, three}
+    sue.call("POST", "/notifications/read", {"notifications": [two]})
+    browser.open(f"{service.origin}/sidebar")
+    browser.wait(lambda it: set(it.run_async(SHOWN)) == {three} and it.count("#notifications li") == 3)
+    sue.call("POST", "/notifications/read", {"notifications": [three]})
+    browser.wait(lambda it: it.run_async(SHOWN) == {})
+
+
 def test_a_push_without_its_content_is_completed_from_the_inbox(
     sue: Person, service: Service, application: Application, browser: Browser
 ) -> None:

@@ -13,7 +13,7 @@ from dpresence import messages
 from dpresence.errors import CloseCode, errno_table
 
 FOLDER = Path(__file__).parents[3] / "clients" / "vectors"
-SENT_TO_DEVICES = (messages.Notifications, messages.Unread, messages.OkReply, messages.KoReply)
+SENT_TO_DEVICES = (messages.Notifications, messages.Unread, messages.Cleared, messages.OkReply, messages.KoReply)
 SENT_TO_SERVICES = (
     *(messages.Updates, messages.Snapshot, messages.OutcomeFrame),
     *(messages.AuthReply, messages.NotifyReply, messages.OkReply, messages.KoReply),

@@ -6,7 +6,7 @@ import inspect
 import secrets
 import ssl
 from functools import partial
-from typing import Any, AsyncIterator, Callable, Dict
+from typing import Any, AsyncIterator, Callable, Dict, List
 
 from ..account_values import AnyNotification
 from ..core import log
@@ -15,7 +15,7 @@ from ..device_core import DeviceCore
 from ..driver import RANDOM, DeviceDriver
 from ..heartbeats import Heartbeats
 from ..inbox import Inbox
-from ..outputs import Notified, Stopped, Unread
+from ..outputs import Cleared, Notified, Stopped, Unread
 from ..stores import MemoryTickets, Tickets
 from ..values import STATUSES, Notification
 from ..websocket import channel_url
@@ -34,6 +34,8 @@ class Device(Client):
     :param label: what the user sees of this device, such as ``Kitchen lamp``, unless they rename it: 1 to 64 characters.
     :param kind: ``browser``, ``phone``, ``program``, ``terminal`` or ``other``.
     :param inbox: keep the number of unread notifications in ``unread``.
+    :param on_cleared: is called with the ids of notifications that need not be shown any more, as they were read on another device,
+        deleted, cancelled or replaced; it may be a coroutine function. One of them may not have been iterated yet.
     :param context: TLS settings; None for the default ones.
     :param open_seconds: longest wait of ``start`` for the first sign-in.
     :raises ValueError: the URL is not one of a service, or the status is none.
@@ -52,13 +54,15 @@ class Device(Client):
         label: str | None = None,
         kind: str | None = None,
         inbox: bool = False,
+        on_cleared: Callable[[List[str]], Any] | None = None,
         context: ssl.SSLContext | None = None,
         open_seconds: float = OPEN_SECONDS,
     ) -> None:
         super().__init__(open_seconds)
         self._url = channel_url(url, "/presence")
         self._email, self._credentials, self._context = email, credentials, context
-        self._first = {"device": device, "label": label, "kind": kind, "inbox": inbox}
+        self._first = {"device": device, "label": label, "kind": kind, "inbox": inbox, "clears": on_cleared is not None}
+        self._on_cleared = on_cleared
         self._status = _checked(status)
         self._tickets = tickets or MemoryTickets()
         self._ticket = self._tickets.load()
@@ -71,6 +75,7 @@ class Device(Client):
         self.core = DeviceCore(self._email, self._status, self._ticket, RANDOM, self._first)
         self.inbox = Inbox(lambda: True)  # the service sends at most 500 notifications before they are acknowledged
         handlers: Dict[type, Callable[[Any], None]] = {Notified: self._notified, Unread: self._count, Stopped: self._stopped}
+        handlers[Cleared] = self._cleared
         self.driver = DeviceDriver(
             self.core,
             self._credentials,
@@ -88,6 +93,17 @@ class Device(Client):
 
     def _count(self, output: Unread) -> None:
         self._unread = output.number
+
+    def _cleared(self, output: Cleared) -> None:
+        self.driver.spawn(self._call_with(output.ids))
+
+    async def _call_with(self, ids: List[str]) -> None:
+        try:
+            result = self._on_cleared(ids) if self._on_cleared else None
+            if inspect.isawaitable(result):
+                await result
+        except Exception:  # of the program's own code
+            log.exception("cleared notifications could not be processed")
 
     def _stopped(self, output: Stopped) -> None:
         self.inbox.end()

@@ -88,7 +88,8 @@ def test_a_change_of_a_grant_leaves_the_rest_of_it(application, person, account)
 
 def test_the_inbox_is_listed_read_and_cleared(application, person, account):
     puid = person.grant(application)
-    with application.service() as app, device_of(person, inbox=True) as device:
+    cleared: list[str] = []
+    with application.service() as app, device_of(person, inbox=True, on_cleared=cleared.extend) as device:
         app.notify(*({"puid": puid, "message": message} for message in ("one", "two", "three")))
         wait_until(lambda: device.unread == 3)
         inbox = account.notifications()
@@ -97,6 +98,7 @@ def test_the_inbox_is_listed_read_and_cleared(application, person, account):
         site = application.domain
         assert one == InboxNotification(one.id, application.appid, site, one.site, "Chess club", "one", "", one.sent, False)
         assert account.mark_read(three) == 2
+        wait_until(lambda: cleared == [three.id])
         wait_until(lambda: device.unread == 2)
         assert account.mark_read(until=two) == 0
         device.mark_read(one)
