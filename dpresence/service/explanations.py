@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..backends.directory import GrantWithApplication
 from ..backends.tracker import Tracker
 from ..errors import BackendUnavailable
-from ..model import Account, Grant, Status
+from ..model import Account, FeedEntry, Grant, Status
 from ..model.explanation import Link, explain
-from .scheduling import call_together
 
 
 class ExplainedGrant(NamedTuple):
@@ -36,11 +35,11 @@ class Explanations:
         """
         try:
             devices = self._tracker.devices(account.id)
-            seen = dict(call_together(self._seen, [item.grant for item in granted]))
+            seen = self._tracker.latest_of(account.id, [(item.grant.appid, item.grant.puid) for item in granted])
         except BackendUnavailable:
             return [ExplainedGrant(item, ()) for item in granted]
-        return [ExplainedGrant(item, explain(devices, account.override, item.grant, seen[item.grant.puid])) for item in granted]
+        return [ExplainedGrant(item, explain(devices, account.override, item.grant, _status(seen, item.grant))) for item in granted]
 
-    def _seen(self, grant: Grant) -> tuple[str, Status]:
-        entry = self._tracker.latest(grant.appid, [grant.puid]).get(grant.puid)
-        return grant.puid, entry.status if entry else "offline"
+
+def _status(seen: Mapping[str, FeedEntry], grant: Grant) -> Status:
+    return seen[grant.puid].status if grant.puid in seen else "offline"

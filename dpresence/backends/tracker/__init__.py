@@ -208,6 +208,13 @@ class Tracker(ABC):
         """
 
     @abstractmethod
+    def latest_of(self, user: str, grants: Sequence[tuple[str, str]]) -> dict[str, FeedEntry]:
+        """Return the newest entries of a user, by PUID. Only what holds the user is asked.
+
+        :param grants: application and PUID of each grant.
+        """
+
+    @abstractmethod
     def view(self, appid: str) -> Iterator[Mapping[str, FeedEntry]]:
         """Return the newest entry of each PUID, in pages that are read one after the other, in no order.
 

@@ -44,6 +44,9 @@ class MemoryFeeds(MemorySignals):
         view = self._feed(appid).view
         return {puid: view[puid] for puid in puids if puid in view}
 
+    def latest_of(self, user: str, grants: Sequence[tuple[str, str]]) -> dict[str, FeedEntry]:
+        return {puid: entry for appid, puid in grants for entry in self.latest(appid, [puid]).values()}
+
     def read(self, appid: str, offset: int, limit: int) -> Sequence[FeedEntry] | None:
         feed = self._feeds.get(appid) or self._feed(appid)
         return feed.after(offset, limit) if feed.covers(offset, self._clock.steady.second(self._clock.monotonic())) else None

@@ -213,6 +213,9 @@ class PartitionedTracker(Tracker):
             found |= entries
         return found
 
+    def latest_of(self, user: str, grants: Sequence[tuple[str, str]]) -> dict[str, FeedEntry]:
+        return self._part(user).latest_of(user, grants)
+
     def read(self, appid: str, offset: Offsets, limit: int) -> Sequence[FeedEntry] | None:
         return self._reader.read(appid, offset, limit)
 

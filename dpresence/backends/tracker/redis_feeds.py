@@ -43,6 +43,13 @@ class RedisFeeds(Tracker):
     def latest(self, appid: str, puids: Sequence[str]) -> dict[str, FeedEntry]:
         return {update.puid: update for update in self._read(appid, self._call("latest", appid, puids), self._epochs.start)}
 
+    def latest_of(self, user: str, grants: Sequence[tuple[str, str]]) -> dict[str, FeedEntry]:
+        if not grants:
+            return {}
+        texts = self._call("latest_of", *map(list, zip(*grants, strict=True)))
+        found = [self._read(appid, text, self._epochs.start) for (appid, _), text in zip(grants, texts, strict=True)]
+        return {entry.puid: entry for entries in found for entry in entries}
+
     def read(self, appid: str, offset: int, limit: int) -> Sequence[FeedEntry] | None:
         found: list[FeedEntry] = []
         epoch, number = self._epochs.split(offset)

@@ -59,6 +59,9 @@ class OneBusyPartition(PartitionedTracker):
     def latest(self, appid: str, puids: Sequence[str]) -> dict[str, FeedEntry]:
         return {puid: self._entry(entry) for puid, entry in super().latest(appid, puids).items()}
 
+    def latest_of(self, user: str, grants: Sequence[tuple[str, str]]) -> dict[str, FeedEntry]:
+        return {puid: self._entry(entry) for puid, entry in super().latest_of(user, grants).items()}
+
     def cursor(self, offset: int) -> str:
         return super().cursor(self._offset(offset))
 

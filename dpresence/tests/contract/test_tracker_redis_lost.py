@@ -54,6 +54,7 @@ CALLS: dict[str, Callable[[Tracker], Any]] = {
     "head": lambda it: it.head("chess"),
     "view": lambda it: list(it.view("chess")),
     "latest": lambda it: it.latest("chess", [JANE.puid]),
+    "latest_of": lambda it: it.latest_of("jane", [("chess", JANE.puid)]),
     "read": lambda it: it.read("chess", 0, 10),
     "offset": lambda it: it.offset("chess", it.cursor(0)),
     "applications": lambda it: it.applications("", 10),

@@ -165,6 +165,15 @@ class FeedContract:
         assert backend.latest("go", [JANE.puid]) == {}
         assert backend.latest("chess", [joe.puid, JANE.puid]) == view_and_head(backend, "chess")[0]
 
+    def test_the_latest_of_a_user_is_what_each_application_sees(self, backend):
+        connect(backend, grants=(JANE, GO))
+        connect(backend, user="joe", grants=(grant("joe"),))
+        flap(backend, 1)
+        found = backend.latest_of("jane", [("chess", JANE.puid), ("go", GO.puid), ("go", JANE.puid), ("unknown", "p")])
+        assert found == {JANE.puid: backend.latest("chess", [JANE.puid])[JANE.puid], GO.puid: backend.latest("go", [GO.puid])[GO.puid]}
+        assert {puid: entry.status for puid, entry in found.items()} == {JANE.puid: "unavailable", GO.puid: "online"}
+        assert backend.latest_of("jane", []) == {}
+
     def test_what_is_too_old_leaves_the_log_of_an_idle_application(self, backend, clock):
         connect(backend)
         clock.advance(30)

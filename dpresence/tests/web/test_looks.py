@@ -148,6 +148,6 @@ def test_without_the_tracker_the_list_is_there_and_says_nothing_of_it(
     def unavailable(*_: object) -> None:
         raise BackendUnavailable
 
-    monkeypatch.setattr(world.registry.backends.tracker, "latest", unavailable)
+    monkeypatch.setattr(world.registry.backends.tracker, "latest_of", unavailable)
     grant = granted(ann)
     assert (grant["appid"], grant["sees"], grant["why"]) == (app.id, None, [])

@@ -114,6 +114,13 @@ for _, name in ipairs({ 'head', 'view', 'latest', 'covers', 'read' }) do
   operations[name] = function(app, ...) return feeds.guarded_reading(app, read, ...) end
 end
 
+-- Return the newest entry of each PUID in the feed of the application at the same place in the other list, '' without one.
+function operations.latest_of(apps, puids)
+  local found = {}
+  for index, app in ipairs(apps) do found[index] = operations.latest(app, { puids[index] }) end
+  return found
+end
+
 -- These take the epoch of the offset or the cursor that follows, '' at the start, and return false if the present one is another.
 for _, name in ipairs({ 'head', 'view', 'covers', 'read' }) do
   local read = operations[name]
