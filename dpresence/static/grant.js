@@ -15,6 +15,7 @@ const choice = document.getElementById("open");
 if (choice instanceof HTMLInputElement) {
   byId("open-choice").hidden = false;
   byId("answer").addEventListener("submit", ({ submitter }) => {
-    if (submitter?.getAttribute("name") === "allow" && choice.checked) open(`${root}/sidebar`, "_blank", WINDOW);
+    const appid = location.pathname.split("/").at(-1);
+    if (submitter?.getAttribute("name") === "allow" && choice.checked) open(`${root}/sidebar#allowed-${appid}`, "_blank", WINDOW);
   });
 }

@@ -1,6 +1,7 @@
 // The sidebar: the user's status, who may see them, their devices, notifications. The page itself is one of the devices.
 
 import { AccountStorage, isPersistent } from "./account-storage.js";
+import { showAllowed } from "./allowed.js";
 import { offerAway, showAway } from "./away.js";
 import { NO_UPGRADE, connectionInWords, whyStopped } from "./connection-words.js";
 import { DesktopNotifications } from "./desktop-notifications.js";
@@ -136,6 +137,7 @@ function showDevices() {
 function showGrants() {
   const item = (/** @type {Grant} */ one) => grantItem(one, grantActions(one, refresh, push.offered));
   showList("grants", (grants ?? []).map(item));
+  showAllowed(grants ?? []);
 }
 
 // Actions

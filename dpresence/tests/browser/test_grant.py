@@ -55,6 +55,9 @@ def test_allowing_opens_what_keeps_the_person_reachable(browser: Browser, scene:
         browser.tab(1)
         browser.wait(lambda it: it.url == f"{scene.service.origin}/sidebar" and "Applications see you as online." in it.text())
         assert browser.run("return window.opener") is None, "the application's page cannot reach it"
+        browser.wait(lambda it: f"You have allowed {application.domain} to see you." in it.find("#allowed").text)
+        browser.click("Pause or revoke access")
+        assert browser.run("return document.activeElement.textContent") == "Pause" and not browser.find("#allowed").is_displayed()
         service.assert_no_updates()
 
 
