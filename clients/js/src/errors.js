@@ -46,6 +46,9 @@ export class OutcomeUnknown extends PresenceError {}
 /** The service does not answer a call. */
 export class NotConnected extends PresenceError {}
 
+/** The pairing ended without a credential: the user has refused it, or the codes have expired. */
+export class PairingFailed extends PresenceError {}
+
 /** The client was stopped by its own program. */
 export class ClientStopped extends PresenceError {
   constructor() {

@@ -1,10 +1,13 @@
 // Client of a dpresence service: `PresenceChannel` is one device of a user, `AppService` the backend of an application, `Account` what a
-// user sees and controls.
+// user sees and controls. `beginPairing` and `finishPairing` connect a device without a browser.
 
 export { Account } from "./account.js";
 export { AppService, MAX_NOTIFICATIONS } from "./app-service.js";
 export { PresenceChannel, PresenceChannel as Device } from "./device/presence.js";
-export { ClientStopped, Closed, NotConnected, OutcomeUnknown, PresenceError, ProtocolError, Refused, StoreError } from "./errors.js";
+export {
+  ClientStopped, Closed, NotConnected, OutcomeUnknown, PairingFailed, PresenceError, ProtocolError, Refused, StoreError,
+} from "./errors.js";
+export { beginPairing, finishPairing } from "./pairing.js";
 export { Table } from "./table.js";
 export { verifyWebhook, WebhookRefused } from "./webhooks.js";
 
@@ -25,6 +28,8 @@ export { verifyWebhook, WebhookRefused } from "./webhooks.js";
 /** @typedef {import("./app-types.js").Store} Store */
 /** @typedef {import("./app-frames.js").Delivery} Delivery */
 /** @typedef {import("./app-frames.js").Outcome} Outcome */
+/** @typedef {import("./pairing.js").PairedDevice} PairedDevice */
+/** @typedef {import("./pairing.js").PairingCodes} PairingCodes */
 /** @typedef {import("./table.js").Change} Change */
 /** @typedef {import("./table.js").Entry} Entry */
 /** @typedef {import("./table.js").Stored} Stored */

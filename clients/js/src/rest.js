@@ -9,7 +9,7 @@ const ANSWER_SECONDS = 15;
  * @param {string} url of the service, without a slash at the end
  * @param {string} method
  * @param {string} path quoted
- * @param {string} authorization the header
+ * @param {string} authorization the header, "" without one
  * @param {unknown} [body]
  * @param {number} [seconds] how long to wait for the answer
  * @param {AbortSignal[]} [ends] end the call
@@ -18,7 +18,8 @@ const ANSWER_SECONDS = 15;
  */
 export async function call(url, method, path, authorization, body, seconds = ANSWER_SECONDS, ends = []) {
   /** @type {Record<string, string>} */
-  const headers = { Accept: "application/json", Authorization: authorization };
+  const headers = { Accept: "application/json" };
+  if (authorization) headers.Authorization = authorization;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const { status, ok, text } = await send(url, path, {
     method, headers, body: body === undefined ? undefined : JSON.stringify(body),

@@ -1,6 +1,7 @@
 // Compiled in strict mode, never run: the types that programs in TypeScript get.
 
-import { Account, AppService, Device, Refused, type Change, type DeviceState, type Grant, type Hours, type Notification } from "dpresence-client";
+import { Account, AppService, Device, Refused, beginPairing, finishPairing } from "dpresence-client";
+import type { Change, DeviceState, Grant, Hours, Notification, PairedDevice } from "dpresence-client";
 import { FileStore } from "dpresence-client/file-store";
 
 const app = new AppService({ url: "https://presence.example.org", appid: "a", key: "k", store: new FileStore("table.json") });
@@ -56,4 +57,10 @@ export async function show(account: Account): Promise<void> {
   console.log(unread.toFixed(), await account.markRead(...notifications.filter(({ read }) => !read).map(({ id }) => id)));
   // @ts-expect-error no such value
   await account.changeGrant("a", { shows: "nothing" });
+}
+
+export async function pair(url: string): Promise<PairedDevice> {
+  const codes = await beginPairing(url, "lamp", "Example lamp");
+  console.log(codes.verificationUriComplete, codes.userCode, codes.expiresIn.toFixed());
+  return await finishPairing(url, codes, { signal: AbortSignal.timeout(600_000) });
 }

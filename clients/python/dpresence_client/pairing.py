@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from typing import Callable, NamedTuple
 
-from .errors import NotConnected, PairingFailed, Refused, Unavailable
+from .errors import NotConnected, PairingFailed, PresenceError, Refused, SlowDown
 from .rest import Rest
 
 _INCOMPLETE = 143
+_SERVER_ERROR = 500
+_SLOW_DOWN_SECONDS = 5  # RFC 8628, section 3.5
 
 
 class PairingCodes(NamedTuple):
@@ -67,25 +69,31 @@ def finish_pairing(url: str, codes: PairingCodes, sleep: Callable[[float], objec
 
     :param sleep: waits for some seconds.
     :raises PairingFailed: the user has refused, or the codes have expired.
+    :raises NotConnected: the service has not answered until the codes have expired.
     """
     rest, interval = Rest(url), float(codes.interval)
+    until = time.monotonic() + codes.expires_in
     while True:
         sleep(interval)
         try:
             answer = rest.call("POST", "/pair/token", {"device_code": codes.device_code})
-        except (NotConnected, Unavailable):
-            continue
-        except Refused as refused:
-            interval = _next_interval(refused, interval)
-        else:
             return PairedDevice(answer["credential"], answer["email"], answer["device"])
+        except (NotConnected, Refused) as error:
+            if time.monotonic() >= until:
+                raise
+            if _is_slower(error):
+                interval += _SLOW_DOWN_SECONDS
 
 
-def _next_interval(refused: Refused, interval: float) -> float:
-    if refused.errno != _INCOMPLETE:
-        raise refused
-    if refused.details == "authorization_pending":
-        return interval
-    if refused.details == "slow_down":
-        return interval + 5  # RFC 8628, section 3.5
-    raise PairingFailed(refused.error)
+def _is_slower(error: PresenceError) -> bool:
+    """Return whether to ask more rarely from now on.
+
+    :raises PresenceError: the error ends the pairing.
+    """
+    if isinstance(error, Refused) and error.errno == _INCOMPLETE:
+        if error.details not in ("authorization_pending", "slow_down"):
+            raise PairingFailed(error.error)
+        return bool(error.details == "slow_down")
+    if isinstance(error, Refused) and not isinstance(error, SlowDown) and (error.status or 0) < _SERVER_ERROR:
+        raise error
+    return isinstance(error, SlowDown)

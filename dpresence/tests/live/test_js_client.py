@@ -13,6 +13,7 @@ from queue import Queue
 from typing import Any, Self
 
 import pytest
+import requests
 
 from dpresence.tests.contract_check import check_client_frame, check_frame
 from dpresence.tests.support import DEVELOPMENT_TOKEN
@@ -177,6 +178,21 @@ def test_a_device_sets_its_status_and_receives_notifications_across_a_crash(node
         service.crash()
         device.until(lambda line: line.get("state") == "connected")
         assert [(one["device"], one["status"]) for one in dan.call("GET", "/devices")["devices"]] == [("desk", "unavailable")]
+
+
+def test_a_device_without_a_browser_pairs_and_connects(node: str, service: Service) -> None:
+    with Script(node, "pairing.mjs", service.origin, "lamp") as device:
+        [begun] = device.until(lambda line: "codes" in line)
+        user = Person(service.origin, "fay-js@example.org")
+        browser = requests.Session()
+        csrf = browser.post(f"{user.origin}/login", json={"assertion": user.assertion()}, timeout=SECONDS).json()["csrf"]
+        assert begun["codes"]["verificationUriComplete"] == f"{service.origin}/pair?code={begun['codes']['userCode']}"
+        allowed = {"code": begun["codes"]["userCode"], "allow": True}
+        assert browser.post(f"{user.origin}/pair/answer", json=allowed, headers={"X-CSRF-Token": csrf}, timeout=SECONDS).ok
+        device.say("answered")
+        (*_, connected) = device.until(lambda line: line.get("state") == "connected")
+        assert (connected["email"], connected["device"]) == (user.email, "lamp")
+        assert [one["client"] for one in user.call("GET", "/devices")["paired"]] == ["Example lamp"]
 
 
 def test_a_user_s_account_is_shown_and_changed(node: str, service: Service, application: Application) -> None:
