@@ -2,12 +2,13 @@
 
 import { applicationSign } from "./application-sign.js";
 import { element, isolate, webAddress } from "./dom.js";
+import { hoursInWords } from "./hours-words.js";
 import { explanation } from "./sidebar-explanation.js";
 import { _, parts } from "./texts.js";
 import { dayInWords, momentInWords, timeElement } from "./times.js";
 
 /**
- * @typedef {{appid: string, name: string, domain: string, paused: boolean, quiet: boolean, shows: string, until: number | null, granted_at: number, last_looked: string | null, push: boolean, looks: Looks[], sees: string | null, why: Link[], icon?: string}} Grant
+ * @typedef {{appid: string, name: string, domain: string, paused: boolean, quiet: boolean, shows: string, until: number | null, hours: import("./hours-words.js").Hours | null, granted_at: number, last_looked: string | null, push: boolean, looks: Looks[], sees: string | null, why: Link[], icon?: string}} Grant
  *   `granted_at` is in milliseconds, `last_looked` is a day
  */
 /**
@@ -44,7 +45,7 @@ export function itemButton(label, subject, key, style, action) {
  * @param {GrantActions} actions
  */
 export function grantItem(grant, { pause, show, keep, push, revoke }) {
-  const { appid, name, domain, paused, quiet, shows, until, granted_at: grantedAt, last_looked: lastLooked } = grant;
+  const { appid, name, domain, paused, quiet, shows, until, hours, granted_at: grantedAt, last_looked: lastLooked } = grant;
   const buttons = [
     itemButton(paused ? _("Resume") : _("Pause"), domain, `pause ${appid}`, "quiet", pause),
     itemButton(_("Revoke"), domain, `revoke ${appid}`, "danger quiet", revoke),
@@ -52,10 +53,12 @@ export function grantItem(grant, { pause, show, keep, push, revoke }) {
   const hidden = paused ? _("Paused: sees you as offline") : quiet ? _("Quiet hours: sees you as offline") : "";
   const title = [element("h3", {}, domain), ...(hidden ? [element("span", { class: "badge warn" }, hidden)] : [])];
   const end = until === null ? [] : [element("p", { class: "row small" }, _("Ends on %(time)s", { time: momentInWords(until) }), itemButton(_("Keep"), domain, `keep ${appid}`, "quiet", keep))];
+  const quietHours = hours ? [element("p", { class: "small" }, _("Sees you as offline %(hours)s", { hours: hoursInWords(hours) }))] : [];
   const about = [
     element("div", {}, element("div", { class: "row" }, ...title), element("p", { class: "name", dir: "auto" }, name)),
     element("p", { class: "small" }, ...parts("Allowed %(time)s; last active: %(day)s", { time: timeElement(grantedAt), day: dayInWords(lastLooked) })),
     ...end,
+    ...quietHours,
     showsChoice(appid, domain, shows, show),
     ...(push ? [pushChoice(grant, push)] : []),
     explanation(grant),

@@ -79,3 +79,16 @@ def test_two_equal_times_and_a_missing_one_are_not_sent(browser: Browser) -> Non
     told(browser, "#alert", DIFFERENT)
     assert sent(browser) == []
     browser.assert_quiet()
+
+
+def test_the_quiet_hours_of_one_application_are_shown_with_it(stage: Stage, browser: Browser) -> None:
+    weekly = [{"days": ["sat", "sun"], "from": "22:00", "to": "07:00"}]
+    path = f"/grant/{stage.application.appid}"
+    stage.sue.call("PATCH", path, {"hours": {"zone": "Asia/Kathmandu", "weekly": weekly}})
+    browser.open(f"{stage.origin}/sidebar")
+    hours = "Sees you as offline Sat, Sun from 10:00 PM to 7:00 AM (Asia/Kathmandu)"
+    stage.wait_for("grants", lambda text: hours in text.replace("\u202f", " "))
+    browser.look(width=360)
+    assert browser.run("return document.querySelector('.me').offsetHeight") < 400, "on a phone, the notifications are in the first view"
+    browser.look()
+    stage.sue.call("PATCH", path, {"hours": None})
