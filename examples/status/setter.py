@@ -92,7 +92,11 @@ class Setter:
 async def run(config: configparser.ConfigParser, folder: Path) -> None:
     """Run until SIGTERM or Ctrl-C."""
     async with httpx.AsyncClient(timeout=CALL_SECONDS) as client:
-        running = asyncio.ensure_future(Setter(config, folder, client).run())
+        try:
+            made = Setter(config, folder, client)
+        except (OSError, ValueError, KeyError, configparser.Error) as error:
+            raise SystemExit(f"the configuration cannot be used: {error}") from None
+        running = asyncio.ensure_future(made.run())
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, running.cancel)
         await asyncio.wait([running])

@@ -54,7 +54,7 @@ class Bridge:
             on_outcome=self._outcome,
             answer_seconds=ANSWER_SECONDS,
         )
-        self.component = Component(xmpp["jid"], xmpp["secret"], xmpp["host"], xmpp.getint("port"), self)
+        self.component = Component(xmpp["jid"], xmpp["secret"], xmpp["host"], int(xmpp["port"]), self)
         self.current, self._text = False, UNKNOWN
         self._watchers = {name.strip().lower() for name in xmpp["watchers"].split(",")}
         self._shows = {"online": "available", "unavailable": xmpp.get("unavailable", "away"), "offline": None}
@@ -223,7 +223,11 @@ def explain(error: PresenceError) -> tuple[str, str, str]:
 
 async def bridge(config: configparser.ConfigParser, folder: Path) -> None:
     """Run a bridge until SIGTERM or Ctrl-C."""
-    running = asyncio.ensure_future(Bridge(config, folder).run())
+    try:
+        made = Bridge(config, folder)
+    except (OSError, ValueError, KeyError, configparser.Error) as error:
+        raise SystemExit(f"the configuration cannot be used: {error}") from None
+    running = asyncio.ensure_future(made.run())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, running.cancel)
     await asyncio.wait([running])

@@ -143,12 +143,12 @@ class User(Program):
 class Bridge(Program):
     """The example, between an application and a server; a context that ends it."""
 
-    def __init__(self, folder: Path, application: Application, prosody: Prosody, secret: str = SECRET) -> None:
+    def __init__(self, folder: Path, application: Application, prosody: Prosody, secret: str = SECRET, port: str = "") -> None:
         registered = {"service": application.origin, "appid": application.appid, "key": application.key}
         (folder / "presence.json").write_text(json.dumps(registered))
-        self.file = folder / "bridge.ini"
-        self.file.write_text(_BRIDGE.format(component=COMPONENT, secret=secret, port=prosody.component_port))
-        super().__init__([sys.executable, str(BRIDGE), str(self.file)], {"PYTHONPATH": str(ROOT / "clients" / "python")})
+        file = folder / "bridge.ini"
+        file.write_text(_BRIDGE.format(component=COMPONENT, secret=secret, port=port or prosody.component_port))
+        super().__init__([sys.executable, str(BRIDGE), str(file)], {"PYTHONPATH": str(ROOT / "clients" / "python")})
 
     def kill(self) -> None:
         """End it without a warning."""

@@ -128,6 +128,10 @@ def test_a_message_becomes_a_notification_and_is_answered_with_its_outcome(appli
     assert (error["id"], error["condition"]) in {("m3", "recipient-unavailable"), ("m3", "item-not-found")}
 
 
-def test_a_component_that_the_server_refuses_ends(tmp_path: Path, application: Application, prosody: Prosody) -> None:
+def test_a_bridge_that_the_server_refuses_or_that_is_not_configured_ends(
+    tmp_path: Path, application: Application, prosody: Prosody
+) -> None:
     with Bridge(tmp_path, application, prosody, "another secret") as bridge:
         assert bridge.process.wait(60) == 2
+    with Bridge(tmp_path, application, prosody, port="none") as bridge:
+        assert bridge.line() == "the configuration cannot be used: invalid literal for int() with base 10: 'none'"
