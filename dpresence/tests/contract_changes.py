@@ -126,9 +126,9 @@ class Comparison:
             yield f"{where}: another type"
             return
         alternatives, others = self._alternatives(self._old, was), self._alternatives(self._new, now)
-        for name in others.keys() - alternatives.keys() if self._sent else alternatives.keys() - others.keys():
-            if name.startswith("#"):
-                yield f"{where}: {name.rpartition('/')[2]} was {'added' if self._sent else 'removed'}"
+        for name in alternatives.keys() - others.keys():
+            if name.startswith("#") and not self._sent:  # another one that is sent is a new frame of the feed
+                yield f"{where}: {name.rpartition('/')[2]} was removed"
         for name in alternatives.keys() & others.keys():
             yield from self._alternative(where, alternatives[name], others[name])
 

@@ -50,16 +50,16 @@ def rename_hours(document: dict[str, Any]) -> None:
     call(document, "/hours", "put")["requestBody"]["content"]["application/json"]["schema"] = {"$ref": "#/components/schemas/Weekly"}
 
 
+TWO = copy.deepcopy(OPENAPI)
+schemas(TWO, "GrantChange")["hours"]["anyOf"].append({"$ref": "#/components/schemas/Interval"})
+
 INCOMPATIBLE: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any]], Any]]] = {
     "GET /grants was removed": (OPENAPI, lambda new: new["paths"].pop("/grants")),
     "PUT /status was removed": (OPENAPI, lambda new: new["paths"]["/status"].pop("put")),
     "webhook presence.updates was removed": (OPENAPI, lambda new: new["webhooks"].pop("presence.updates")),
     "webhook presence.updates.data.cursor was removed": (OPENAPI, lambda new: schemas(new, "Updates")[""]["properties"].pop("cursor")),
     "GET /myapps/{appid}/feed 200.cursor: may be omitted": (OPENAPI, lambda new: schemas(new, "Updates")[""]["required"].remove("cursor")),
-    "GET /myapps/{appid}/feed 200: GrantPage was added": (
-        OPENAPI,
-        lambda new: feed(new).append({"$ref": "#/components/schemas/GrantPage"}),
-    ),
+    "PATCH /grant/{appid} body.hours: Interval was removed": (TWO, lambda new: schemas(new, "GrantChange")["hours"]["anyOf"].pop()),
     "PATCH /grant/{appid} body.hours.zone: another type": (OPENAPI, lambda new: schemas(new, "Hours")["zone"].update(type="integer")),
     "PATCH /grant/{appid} body.hours.zone was removed": (OPENAPI, rename_hours),
     "GET /grants 401.details.*[]: another type": (OPENAPI, lambda new: details(new)["items"].update(type="integer")),
@@ -122,6 +122,7 @@ COMPATIBLE: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any]], Any]]] = 
             name={"anyOf": [copy.deepcopy(schemas(new, "NewApplication")["name"]), {"type": "null"}]}
         ),
     ),
+    "a new frame of the feed": (OPENAPI, lambda new: feed(new).append({"$ref": "#/components/schemas/GrantPage"})),
     "a new webhook": (OPENAPI, lambda new: new["webhooks"].update(new={})),
     "a new call": (OPENAPI, lambda new: new["paths"].update({"/new": new["paths"]["/grants"]})),
     "a new field of an answer": (OPENAPI, lambda new: schemas(new, "DeviceBody")[""]["properties"].update(new={"type": "string"})),
