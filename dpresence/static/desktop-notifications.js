@@ -1,7 +1,7 @@
 // Desktop notifications: the system shows them if the user has turned them on and the browser supports them.
 
 import { webAddress } from "./dom.js";
-import { announce } from "./page.js";
+import { announce, root } from "./page.js";
 import { _ } from "./texts.js";
 
 const SETTING = "desktop notifications";
@@ -28,9 +28,10 @@ export class DesktopNotifications {
    * Show a notification if they are on; return whether it is shown. The tag prevents that several tabs show it twice.
    * @param {string} title
    * @param {import("./presence-types.js").Notification} notification
+   * @param {string | undefined} icon path of the application's icon
    * @param {() => void} onOpened is called when the user opens it
    */
-  show(title, { message, action, id, domain, site }, onOpened) {
+  show(title, { message, action, id, domain, site }, icon, onOpened) {
     if (!("Notification" in window) || !this.#areOn()) return false;
     const url = webAddress(action);
     const open = () => {
@@ -38,7 +39,8 @@ export class DesktopNotifications {
       if (url) window.open(url.href, "_blank", "noopener,noreferrer");
       else focus();
     };
-    return this.#tryToShow(title, { body: domain && domain !== site ? `${domain}\n${message}` : message, tag: id }, open);
+    const body = domain && domain !== site ? `${domain}\n${message}` : message;
+    return this.#tryToShow(title, { body, tag: id, icon: icon && root + icon }, open);
   }
 
   /** Close notifications that need not be shown any more. @param {string[]} ids */

@@ -28,7 +28,7 @@ export class InboxList {
   #onRead;
 
   /**
-   * @param {(entry: Entry) => string} senderOf
+   * @param {(entry: Entry) => {domain: string, icon?: string}} senderOf
    * @param {(items: HTMLElement[]) => void} showList
    * @param {(id: string) => void} onOpened is called when the user has opened a notification
    * @param {(ids: string[]) => void} onRead is called with the notifications that are read, here or on another device

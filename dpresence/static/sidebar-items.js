@@ -104,24 +104,27 @@ function actionLink({ action }) {
 /**
  * Return the item of a notification.
  * @param {Notification & {read: boolean}} one
- * @param {string} sender
+ * @param {{domain: string, icon?: string}} sender
  * @param {(button: HTMLElement | null) => void} read marks it as read; following its link does so as well
  * @param {(button: HTMLElement) => void} remove
  */
 export function notificationItem(one, sender, read, remove) {
-  const name = element("strong", { class: "name" }, sender);
+  const name = element("strong", { class: "name" }, sender.domain);
   const sign = one.read ? [] : [element("span", { class: "badge good" }, _("New"))];
   const links = actionLink(one);
   for (const link of links) if (link.tagName === "A") link.addEventListener("click", () => read(null));
-  const subject = _("the notification of %(sender)s", { sender });
+  const subject = _("the notification of %(sender)s", { sender: sender.domain });
   const buttons = [
     ...(one.read ? [] : [itemButton(_("Mark as read"), subject, `read ${one.id}`, "quiet", read)]),
     itemButton(_("Delete"), subject, `delete ${one.id}`, "quiet", remove),
   ];
-  return element("li", { id: one.id, tabindex: "-1", "data-key": one.id },
+  const content = [
     element("p", { class: "row small" }, name, element("bdi", { class: "name" }, one.source), timeElement(one.sent), ...sign),
     element("p", { class: "name lines", dir: "auto" }, one.message),
-    element("p", { class: "row small" }, ...links, ...buttons));
+    element("p", { class: "row small" }, ...links, ...buttons),
+  ];
+  const attributes = { class: "signed", id: one.id, tabindex: "-1", "data-key": one.id };
+  return element("li", attributes, applicationSign({ appid: one.appid, ...sender }), element("div", {}, ...content));
 }
 
 /**
@@ -131,6 +134,15 @@ export function notificationItem(one, sender, read, remove) {
  */
 export function senderOf({ domain, appid }, grants) {
   return domain || grants?.find((grant) => grant.appid === appid)?.domain || _("An application");
+}
+
+/**
+ * Return the path of the icon of an application that the user has allowed; undefined without one.
+ * @param {Notification} one
+ * @param {Grant[] | null} grants
+ */
+export function iconOf({ appid }, grants) {
+  return grants?.find((grant) => grant.appid === appid)?.icon;
 }
 
 /**

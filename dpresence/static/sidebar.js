@@ -15,7 +15,7 @@ import { SharedDevice } from "./shared-device.js";
 import { deviceItems } from "./sidebar-devices.js";
 import { grantActions } from "./sidebar-grants.js";
 import { InboxList } from "./sidebar-inbox.js";
-import { desktopTitle, grantItem, senderOf } from "./sidebar-items.js";
+import { desktopTitle, grantItem, iconOf, senderOf } from "./sidebar-items.js";
 import { showList } from "./sidebar-list.js";
 import { _ } from "./texts.js";
 import { ageInWords, describeVisibility, headline, isOverruled } from "./visibility.js";
@@ -69,7 +69,8 @@ const storage = new AccountStorage(account);
 const desktop = new DesktopNotifications(byId("desktop-notifications"), storage);
 const push = new Push(storage, () => grants && showGrants());
 const inbox = new InboxList(
-  (one) => senderOf(one, grants), (items) => showList("notifications", items), (id) => me.report("opened", id), closeOutside,
+  (one) => ({ domain: senderOf(one, grants), icon: iconOf(one, grants) }),
+  (items) => showList("notifications", items), (id) => me.report("opened", id), closeOutside,
 );
 const statusButtons = /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll(".choice button"));
 
@@ -251,7 +252,7 @@ me.addEventListener("notification", (event) => {
   const { detail } = /** @type {CustomEvent<import("./presence-types.js").Notification>} */ (event);
   inbox.add(detail);
   announce(`${senderOf(detail, grants)}: ${isolate(detail.source)}: ${isolate(detail.message)}`);
-  const onDesktop = me.hasChannel && desktop.show(desktopTitle(detail, grants), detail, () => me.report("opened", detail.id));
+  const onDesktop = me.hasChannel && desktop.show(desktopTitle(detail, grants), detail, iconOf(detail, grants), () => me.report("opened", detail.id));
   if (onDesktop || !document.hidden) me.report("shown", detail.id);
 });
 

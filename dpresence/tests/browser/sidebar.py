@@ -22,8 +22,12 @@ BACKOFF_SECONDS = 60
 names = (f"sue{number}@example.org" for number in itertools.count())
 SPY = """
     window.changed = true;
-    [window.shown, window.put_away] = [[], []];
-    const spy = function (title, { body, tag }) { shown.push([title, body]); this.close = () => put_away.push(tag); };
+    [window.shown, window.put_away, window.icons] = [[], [], []];
+    const spy = function (title, { body, tag, icon }) {
+      shown.push([title, body]);
+      icons.push(icon);
+      this.close = () => put_away.push(tag);
+    };
     window.Notification = Object.assign(spy,
       {permission: Notification.permission, requestPermission: async () => (window.Notification.permission = "granted")});
 """

@@ -6,7 +6,7 @@ import pytest
 import requests
 from selenium.webdriver.common.keys import Keys
 
-from .conftest import Scene
+from .conftest import STATIC, Scene
 from .sidebar import MARKUP, SAID, SPY, Stage
 from .support import WAIT_SECONDS, Browser
 
@@ -113,6 +113,22 @@ def test_what_is_read_or_deleted_elsewhere_is_closed_outside_the_page(stage: Sta
     stage.browser.wait(lambda it: it.run("return put_away") == [one] and it.title == "(1) My presence")
     stage.sue.call("DELETE", f"/notifications/{two}")
     stage.browser.wait(lambda it: it.run("return put_away") == [one, two] and it.title == "My presence")
+    stage.browser.assert_quiet()
+
+
+def test_a_notification_has_the_icon_of_its_application_on_the_page_and_outside(stage: Stage) -> None:
+    owner, path = stage.application.owner, f"/myapps/{stage.application.appid}/icon"
+    headers = {"Authorization": f"BrowserID {owner.assertion()}", "Content-Type": "image/png"}
+    requests.put(stage.origin + path, (STATIC / "icon-192.png").read_bytes(), headers=headers, timeout=WAIT_SECONDS).raise_for_status()
+    stage.browser.open(f"{stage.origin}/sidebar")
+    stage.browser.run(SPY)
+    stage.browser.wait(lambda it: it.count("#grants img.sign") == 1)
+    stage.browser.click("Turn on desktop notifications")
+    stage.browser.wait(lambda it: it.run("return shown.length") == 1)  # the example
+    stage.service.notify({"puid": stage.puid, "message": "Your move"})
+    stage.browser.wait(lambda it: it.run("return document.querySelector('#notifications img.sign')?.naturalWidth") == 128)
+    assert stage.origin + stage.browser.run("return icons.at(-1)") == stage.browser.find("#notifications img").get_attribute("src")
+    owner.call("DELETE", path)
     stage.browser.assert_quiet()
 
 
