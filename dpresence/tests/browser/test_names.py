@@ -129,7 +129,8 @@ def test_a_description_of_two_lines_can_be_written_and_changed(browser: Browser,
     browser.wait(lambda it: it.count("#edit") == 1)
     assert browser.find("#description").get_property("value") == "one\ntwo"
     browser.write("description", "\nthree")
-    browser.click("Save")
+    browser.settled()
+    browser.find("#edit button").click()  # the form of the webhook has a button of the same name
     browser.wait(lambda it: it.find("#status").text == "Saved.")
     browser.open(browser.url)
     assert browser.find("#description").get_property("value") == "one\ntwo\nthree"
