@@ -6,22 +6,20 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from standardwebhooks import Webhook
 
 from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.sql.engine import Database
 from dpresence.model import Application, Identity
 from dpresence.model.webhooks import Webhook as StoredWebhook
 
-from ..live.clients import Person, activate
+from ..live.clients import Person
 from ..live.service import Service
 from ..waiting import eventually
 from .cluster import Cluster, stores
+from .webhook_receiver import Receiver
 
 pytestmark = pytest.mark.faults
 
@@ -32,49 +30,6 @@ DEAF = 1000
 LEASE_SECONDS = 60
 DEAF_SECONDS = 20.0
 """A round of 1000 first attempts, 100 at a time, each of which may be ended after a second, takes 10 s."""
-
-
-class Receiver:
-    """The web site of an application with the endpoint of its webhook, which keeps every message in a ledger."""
-
-    def __init__(self) -> None:
-        receiver, self.pages, self.ledger, self.secret = self, dict[str, str](), [], ""
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = receiver.pages.get(self.path, "").encode()
-                self.send_response(200 if body else 404)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.ledger.append((Webhook(receiver.secret).verify(body, dict(self.headers)), time.monotonic()))
-                self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.domain = f"127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def hook(self, service: Service) -> str:
-        """Make an application with a webhook here; return its id."""
-        app = activate(service.origin, self)
-        made = app.owner.call("PUT", f"/myapps/{app.appid}/webhook", {"url": f"http://{self.domain}/hook"}, 201)
-        self.secret, self.app = made["secret"], app
-        return app.appid
-
-    def updates(self) -> list[tuple[int, list[tuple[str, str]]]]:
-        """Return the offset and the entries of each message with updates."""
-        data = [message["data"] for message, _ in list(self.ledger) if message["type"] == "presence.updates"]
-        return [(int(each["cursor"].partition(":")[2]), [(one["puid"], one["status"]) for one in each["updates"]]) for each in data]
 
 
 @pytest.fixture
