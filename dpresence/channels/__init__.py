@@ -14,13 +14,13 @@ from pyramid.httpexceptions import HTTPMethodNotAllowed
 from pyramid.response import Response
 
 from ..errors import WrongField, WrongValue
-from ..messages import MAX_CURSOR, MAX_ENTRIES, MAX_WAIT_SECONDS, DeviceHeartbeat, DeviceHeartbeatReply, parse
+from ..messages import MAX_CURSOR, MAX_ENTRIES, MAX_WAIT_SECONDS, DeviceHeartbeat, DeviceHeartbeatReply, parse, position_of
 from ..registry import KEY, Registry
 from ..request import Request
 from .appservice import AppServiceChannel
 from .channel import Channel
 from .device import DeviceChannel
-from .event_stream import EventStream
+from .event_stream import ID_SEPARATOR, EventStream
 from .heartbeat import Heartbeats
 from .long_poll import CONTENT_TYPE, LongPoll
 from .stream_connection import StreamConnection, StreamOpener
@@ -111,14 +111,14 @@ def feed(request: Request) -> Response:
     if request.method != "GET":
         raise HTTPMethodNotAllowed(headers=[("Allow", "GET")])
     registry, appid = request.shared, request.matchdict["appid"]
-    since, wait = _since(request), _number(request, "wait", 0, MAX_WAIT_SECONDS, "whole seconds")
+    (since, told), wait = _positions(request), _number(request, "wait", 0, MAX_WAIT_SECONDS, "whole seconds")
     page = _number(request, "page", 1, MAX_ENTRIES, "entries")
     request.response.headers["X-Accel-Buffering"] = "no"  # nginx sends each event at once
     if wait is None:
-        EventStream(appid, registry.services, registry.settings, registry.clock).sign_in(_stream(request), request.api_key, since)
+        EventStream(appid, registry.services, registry.settings, registry.clock).sign_in(_stream(request), request.api_key, since, told)
         return request.response
     poll = LongPoll(appid, registry.services, registry.settings, registry.clock)
-    poll.sign_in(request.api_key, since, request.remote_addr)
+    poll.sign_in(request.api_key, since, told, request.remote_addr)
     try:
         return _poll(request, poll, wait, page)
     except BaseException:
@@ -127,7 +127,7 @@ def feed(request: Request) -> Response:
 
 
 def _poll(request: Request, poll: LongPoll, wait: int, page: int | None) -> Response:
-    payload = poll.next_updates()
+    payload = poll.next_outcomes() or poll.next_updates()
     if poll.needs_snapshot:
         return Response(app_iter=poll.snapshot(page), content_type=CONTENT_TYPE, charset=None)
     if payload is None and wait:
@@ -149,15 +149,19 @@ def _stream(request: Request) -> StreamConnection:
     return open_stream()
 
 
-def _since(request: Request) -> str | None:
-    """Return the cursor of the last event, or of the query.
+def _positions(request: Request) -> tuple[str | None, int | None]:
+    """Return the cursor, and the position in the outcomes, None to be sent none: of the last event, or else of the query.
 
-    :raises WrongValue: it is too long for a cursor.
+    :raises WrongValue: one is too long for a cursor.
     """
-    since: str | None = request.headers.get("Last-Event-ID") or request.GET.get("since")
-    if since is not None and len(since) > MAX_CURSOR:
-        raise WrongValue(f"since: a cursor of up to {MAX_CURSOR} characters")
-    return since
+    given: dict[str, str | None] = {name: request.GET.get(name) for name in ("since", "outcomes")}
+    if last := request.headers.get("Last-Event-ID"):
+        since, separator, outcomes = last.partition(ID_SEPARATOR)
+        given = {"since": since, "outcomes": outcomes if separator else given["outcomes"]}
+    for name, cursor in given.items():
+        if cursor is not None and len(cursor) > MAX_CURSOR:
+            raise WrongValue(f"{name}: a cursor of up to {MAX_CURSOR} characters")
+    return given["since"], position_of(given["outcomes"])
 
 
 def _number(request: Request, name: str, least: int, most: int, unit: str) -> int | None:

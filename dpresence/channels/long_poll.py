@@ -8,7 +8,7 @@ from math import inf
 
 from ..clock import Clock
 from ..errors import BackendUnavailable, CloseCode, InternalError, InvalidKey, NotActive, Refused
-from ..messages import Refusal, Snapshot, Updates, encode
+from ..messages import OutcomeFrame, Refusal, Snapshot, Updates, encode
 from ..model import Offset
 from ..service import Services
 from ..settings import Settings
@@ -46,12 +46,21 @@ class LongPoll(FeedChannel):
 
     # -- before the answer waits
 
-    def sign_in(self, key: str, since: str | None, address: str) -> None:
+    def sign_in(self, key: str, since: str | None, told: int | None, address: str) -> None:
         """Sign in.
 
+        :param told: see ``begin``.
         :raises Refused: see ``AppSessions.open``.
         """
+        self._told = told
         self._session = self._services.app_sessions.open(self, self._appid, key, since, address, via="rest")
+
+    def next_outcomes(self) -> bytes | None:
+        """Return the outcomes after the position; None without any, or if none are asked for."""
+        told = [] if self._told is None else self._services.outcomes.read(self._appid, self._told)
+        if told:
+            self._payload = encode(OutcomeFrame.of(told))
+        return self._payload
 
     def next_updates(self) -> bytes | None:
         """Return the updates after the cursor; None without any. ``needs_snapshot`` tells that they were deleted.
@@ -105,9 +114,20 @@ class LongPoll(FeedChannel):
     # -- events
 
     def opened(self, connection: ChannelConnection) -> None:
-        """Answer if there were updates meanwhile."""
+        """Answer if there were updates or outcomes meanwhile."""
         if self._payload is not None:
             self.close(CloseCode.NORMAL, "")
+        else:
+            self.outcomes_changed()
+
+    def outcomes_changed(self) -> None:
+        """Answer with new outcomes, if the call waits and asked for them."""
+        if self._until < inf and self._payload is None:
+            super().outcomes_changed()
+
+    def _send_outcomes(self) -> None:
+        if self._payload is None and (payload := self.next_outcomes()):
+            self._answer(payload)
 
     def tick(self) -> float:
         """Answer without updates when the time is over."""

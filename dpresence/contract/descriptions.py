@@ -22,8 +22,9 @@ PARAMETERS: dict[str, tuple[str, Schema]] = {
     "puid": ("A PUID; it may be repeated.", {"type": "array", "items": TEXT, "maxItems": MAX_ENTRIES}),
     "puid:one": ("The PUID of the notification.", TEXT),
     "since": ("A cursor; the header `Last-Event-ID` takes precedence. Without one the answer begins with a snapshot.", TEXT),
+    "outcomes": ("A cursor of outcomes; empty for all that are stored. Without it none are sent.", TEXT),
     "wait": (
-        "Long poll: seconds to wait for the next updates. Without it the answer is an event stream.",
+        "Long poll: seconds to wait for the next updates or outcomes. Without it the answer is an event stream.",
         {"type": "integer", "minimum": 0, "maximum": MAX_WAIT_SECONDS},
     ),
     "page": (

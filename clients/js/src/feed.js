@@ -66,11 +66,12 @@ export class Feed {
   }
 
   /** @param {Frame} auth */
-  async #follow({ key, since, id }) {
+  async #follow({ key, since, outcomes, id }) {
     this.#key = key;
+    const positions = { ...(since && { since }), ...(outcomes !== undefined && { outcomes }) };
     try {
-      if (!this.#memory.polls) await this.#stream(since, id);
-      if (this.#memory.polls) await this.#poll(since, id);
+      if (!this.#memory.polls) await this.#stream(positions, id);
+      if (this.#memory.polls) await this.#poll(positions, id);
     } catch (error) {
       this.#failed(error, id);
     }
@@ -86,15 +87,15 @@ export class Feed {
 
   // Server-sent events
 
-  /** Follow the stream until it ends, or until it is clear that it is held back. @param {string | undefined} since @param {any} id */
-  async #stream(since, id) {
+  /** Follow the stream until it ends, or until it is clear that it is held back. @param {Record<string, string>} positions @param {any} id */
+  async #stream(positions, id) {
     const signal = AbortSignal.any([this.#abort.signal, this.#heldBack()]);
-    const query = since === undefined ? "" : `?since=${encodeURIComponent(since)}`;
+    const query = new URLSearchParams(positions);
     const headers = { Authorization: `Bearer ${this.#key}`, Accept: "text/event-stream" };
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     let silence;
     try {
-      const answer = await fetch(`${this.#url}/feed${query}`, { headers, signal, redirect: "manual" });
+      const answer = await fetch(`${this.#url}/feed?${query}`, { headers, signal, redirect: "manual" });
       if (!answer.ok || !answer.body) throw await refusal(answer);
       const silent = () => this.#lose(LOST, "the stream is silent");
       silence = setTimeout(silent, SILENCE_SECONDS * 1000);
@@ -135,11 +136,13 @@ export class Feed {
 
   // Long polls
 
-  /** @param {string | undefined} since @param {any} id */
-  async #poll(since, id) {
+  /** The first poll is answered with updates or a snapshot, which tell how it recovered. @param {Record<string, string>} positions @param {any} id */
+  async #poll({ outcomes, ...since }, id) {
+    const told = /** @type {Record<string, string>} */ (outcomes === undefined ? {} : { outcomes });
     let continues = false;
     for (let first = true; !this.#abort.signal.aborted; first = false) {
-      const query = new URLSearchParams({ wait: this.#live ? String(POLL_SECONDS) : "0", page: "500", ...(since && { since }) });
+      const asks = first || continues ? {} : told;
+      const query = new URLSearchParams({ wait: this.#live ? String(POLL_SECONDS) : "0", page: "500", ...since, ...asks });
       const ends = [this.#abort.signal];
       const asked = call(this.#url, "GET", `/feed?${query}`, `Bearer ${this.#key}`, undefined, POLL_ANSWER_SECONDS, ends);
       const frame = await asked.catch((error) => {
@@ -151,8 +154,9 @@ export class Feed {
       continues = frame.resume !== undefined;
       if (first) this.#receive({ result: "OK", action: "auth", recovery: "updates" in frame ? "replayed" : "snapshot", id });
       if (!frame.updates || frame.updates.length) this.#receive(frame);
-      if (!this.#live && !frame.updates?.length && !frame.resume) this.#current();
-      since = frame.resume ?? frame.cursor;
+      if (!this.#live && !frame.updates?.length && !frame.outcomes && !frame.resume) this.#current();
+      if (frame.outcomes) told.outcomes = frame.cursor;
+      else since = { since: frame.resume ?? frame.cursor };
     }
   }
 

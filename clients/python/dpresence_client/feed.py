@@ -10,7 +10,7 @@ import http.client
 import json
 import ssl
 from typing import Any, Awaitable, Callable, Dict, Set, Tuple
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from .http_calls import FAILURES, LOST, MAX_BYTES, HttpConnection, error_object
 
@@ -45,8 +45,8 @@ class Feed(HttpConnection):
     async def _follow(self, auth: Dict[str, Any]) -> None:
         """Report the events of the stream as frames, until it ends."""
         self._calls.headers["Authorization"] = f"Bearer {auth['key']}"
-        since = f"?since={quote(auth['since'])}" if "since" in auth else ""
-        answer = await self._calls.run(self._calls.get, f"/feed{since}")
+        query = urlencode([(name, auth[name]) for name in ("since", "outcomes") if name in auth])
+        answer = await self._calls.run(self._calls.get, f"/feed?{query}")
         if answer.status != http.client.OK:
             self._refused(answer.status, await self._calls.run(answer.read, MAX_BYTES), auth["id"])
             return

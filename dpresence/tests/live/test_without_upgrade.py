@@ -88,6 +88,11 @@ def test_an_app_service_in_javascript_follows_and_notifies(
             (*_, answer) = app.until(lambda line: "answer" in line)
             assert answer["answer"]["delivered"]
             assert [one["message"] for one in device.notifications(1)] == ["Your move"]
+            app.say({"notify": {"puid": puid, "message": "Your move", "outcome": True}})
+            [followed] = device.notifications(1)
+            assert device.ask(action="ack", notifications=[followed["id"]]) == {"result": "OK"}
+            (*_, told) = app.until(lambda line: "outcome" in line)
+            assert (told["outcome"]["id"], told["outcome"]["outcome"]) == (followed["id"], "delivered")
             app.say({"notify": {"puid": "nobody", "message": "Your move"}})
             (*_, failed) = app.until(lambda line: "failed" in line)
             assert failed["errno"] == 142 or failed["failed"] == "Refused"

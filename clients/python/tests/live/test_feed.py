@@ -44,8 +44,9 @@ def origin(service):
 
 
 def test_a_service_follows_and_notifies_without_a_websocket(application, person, origin):
-    puid = person.grant(application)
-    with service_of(application, origin=origin) as app, device_of(person, status="unavailable") as device:
+    puid, outcomes = person.grant(application), []
+    told = {"on_outcome": lambda outcome: outcomes.append((outcome.id, outcome.outcome))}
+    with service_of(application, origin=origin, **told) as app, device_of(person, status="unavailable") as device:
         follower = Follower(app)
         wait_until(lambda: app.current)
         wait_until(lambda: app.table[puid].status == "unavailable")
@@ -53,8 +54,10 @@ def test_a_service_follows_and_notifies_without_a_websocket(application, person,
         wait_until(lambda: app.table[puid].status == "online")
         received = []
         device.on_notification(received.append)
-        assert app.notify(puid, "Your move").delivered
+        sent = app.notify(puid, "Your move", outcome=True)
+        assert sent.delivered
         wait_until(lambda: [notification.message for notification in received] == ["Your move"])
+        wait_until(lambda: outcomes == [(sent.id, "delivered")])
         with pytest.raises(NotFound):
             app.notify("nobody", "Your move")
     follower.join()
