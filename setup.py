@@ -88,6 +88,7 @@ setup(
             *("py-vapid>=1.9.4", "openapi-spec-validator>=0.9", "jsonschema-rs>=0.60", "schemathesis>=4.32"),
             "websocket-client>=1.8",  # to service workers, in the DevTools protocol
             "standardwebhooks>=1.1,<2",  # verifies what webhooks are sent
+            "aiosmtpd>=1.4.6,<2",  # the mail server of the tests
             *("flask>=3.1", "dbus-fast>=2.24", "slixmpp>=1.10", "httpx>=0.27"),  # of examples/
             "matrix-synapse>=1.150",  # the server to which examples/status writes
             *("psycopg[binary]>=3.2,<4", "redis>=5,<9", "sentry-sdk>=2.20,<3"),

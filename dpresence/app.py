@@ -23,6 +23,7 @@ from .identity.browserid_keys import Issuer, load_issuers
 from .identity.oidc import OidcVerifier, Provider, load_providers
 from .identity.oidc_client import load_clients
 from .ini import load as load_settings
+from .mail import MailServer
 from .metrics import Metrics
 from .observation import Observation
 from .pictures import Picture, load_picture
@@ -88,6 +89,7 @@ def check_app(ini: Mapping[str, str], here: str) -> Settings:
     load_clients(settings, providers, clock)
     _logo(settings)
     PushServices(settings, clock)
+    MailServer(settings.mail, clock)
     sentry.check(settings.sentry)
     return settings
 

@@ -15,6 +15,7 @@ from .runtime import RuntimeMeasures
 from .service import Services
 from .service.looks import SECONDS as LOOK_SECONDS
 from .service.outcomes import SECONDS as OUTCOME_SECONDS
+from .service.owner_mails import SECONDS as MAIL_SECONDS
 from .service.pushes import SECONDS as PUSH_SECONDS
 from .service.schedule import SECONDS as SCHEDULE_SECONDS
 from .service.webhook_sender import DUE_CHECK_SECONDS, LEASE_CHECK_SECONDS
@@ -56,6 +57,7 @@ class Background:
             ("retry of failed operations", settings.presence.sweep_seconds, services.retries.flush),
             ("lease of webhooks", LEASE_CHECK_SECONDS, services.webhook_sender.lease),
             ("webhooks that are due", DUE_CHECK_SECONDS, services.webhook_sender.run_due),
+            ("mails to owners", MAIL_SECONDS, services.owner_mails.run),
             ("sweep of accounts", SLOW_JOB_SECONDS, services.accounts.sweep),
             ("storing of looks", LOOK_SECONDS, services.looks.store),
         ]

@@ -11,6 +11,7 @@ from ..clock import Clock
 from ..errors import BackendUnavailable, NoDatabaseYet, SettingError
 from ..files import files_needed, limit_of
 from ..identity.oidc import load_providers
+from ..mail import MailServer
 from ..private import readers, writers
 from ..push.vapid import load_keys, subject
 from .channel import check_channel
@@ -171,12 +172,22 @@ def _open_files(context: Context) -> Iterator[Finding]:
     yield "warning" if low else "ok", text, "raise LimitNOFILE of the unit, or lower channels.sockets" if low else ""
 
 
+def _mail(context: Context) -> Iterator[Finding]:
+    settings = context.settings.mail
+    if server := MailServer(settings, context.clock):
+        server.check()
+        yield "ok", f"{settings.host}:{settings.port} takes mail from {settings.sender}", ""
+    else:
+        yield "ok", "mail.host is empty: developers are told on their pages only", ""
+
+
 CHECKS: dict[str, Callable[[Context], Iterator[Finding]]] = {
     "start": _start,
     "database": _database,
     "redis": _redis,
     "sign-in": _providers,
     "push": _push,
+    "mail": _mail,
     "public URL": check_public_url,
     "file modes": _files,
     "disk": _disk,

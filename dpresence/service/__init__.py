@@ -16,6 +16,7 @@ from ..clock import Clock
 from ..errors import BackendUnavailable
 from ..hub import Hub
 from ..identity import Verifiers
+from ..mail import MailServer
 from ..metrics import Metrics
 from ..proofs import DomainProofs
 from ..push import PushServices
@@ -46,6 +47,7 @@ from .outbox import EntryHandler, Outbox
 from .outcomes import Outcomes
 from .overrides import Overrides
 from .overview import Overview
+from .owner_mails import OwnerMails
 from .pairing import Pairings
 from .personal import PersonalData
 from .provider_logouts import ProviderLogouts
@@ -186,7 +188,10 @@ class Services:
         )
         self.app_sessions = AppSessions(self.api_keys, self.snapshots, self.looks, self.hub, self.metrics, settings.presence)
         self.webhooks = Webhooks(directory, tracker, clock)
-        self.webhook_sender = WebhookSender(directory, tracker, self.feeds, self.looks, self.hub, requests, self.metrics, clock)
+        self.owner_mails = OwnerMails(directory, MailServer(settings.mail, clock), settings.identity.audience, clock)
+        self.webhook_sender = WebhookSender(
+            directory, tracker, self.feeds, self.looks, self.owner_mails, self.hub, requests, self.metrics, clock
+        )
 
     def _assemble_repairs(self, backends: Backends, clock: Clock) -> None:
         directory, tracker = backends.directory, backends.tracker

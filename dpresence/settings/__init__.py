@@ -22,6 +22,7 @@ from .identity import (
     OidcSettings,
     ProviderSettings,
 )
+from .mail import MailSettings
 from .monitoring import MetricsSettings, SentrySettings
 from .outbound import OutboundSettings
 from .pages import PagesSettings
@@ -32,9 +33,9 @@ from .storage import RedisMailboxSettings, RedisSettings, StorageSettings
 
 __all__ = [
     "LOOPBACK_HOSTS", "REDIS_URL", "RESERVED", "AdminSettings", "BrowserIDSettings", "ChannelSettings", "IdentitySettings",
-    "IssuerSettings", "MetricsSettings", "OidcSettings", "OutboundSettings", "PagesSettings", "PresenceSettings", "ProviderSettings",
-    "PushSettings", "RedisMailboxSettings", "RedisSettings", "SentrySettings", "ServerSettings", "Settings", "StorageSettings",
-    "refuse", "wrong_setting",
+    "IssuerSettings", "MailSettings", "MetricsSettings", "OidcSettings", "OutboundSettings", "PagesSettings", "PresenceSettings",
+    "ProviderSettings", "PushSettings", "RedisMailboxSettings", "RedisSettings", "SentrySettings", "ServerSettings", "Settings",
+    "StorageSettings", "refuse", "wrong_setting",
 ]  # fmt: skip
 
 
@@ -56,6 +57,7 @@ class Settings:
     channels: ChannelSettings = field(default_factory=ChannelSettings)
     outbound: OutboundSettings = field(default_factory=OutboundSettings)
     push: PushSettings = field(default_factory=PushSettings)
+    mail: MailSettings = field(default_factory=MailSettings)
     admin: AdminSettings = field(default_factory=AdminSettings)
     pages: PagesSettings = field(default_factory=PagesSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)

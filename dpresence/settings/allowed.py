@@ -138,6 +138,16 @@ def emails(values: tuple[str, ...]) -> str | None:
     return None if whole else "e-mails with spaces between them"
 
 
+def sender(value: str) -> str | None:
+    """Check the address that mail comes from."""
+    return emails((value,)) and "an e-mail address" if value else None
+
+
+def mail_host(value: str) -> str | None:
+    """Check the name or address of a mail server."""
+    return None if re.fullmatch(r"[A-Za-z0-9.:-]*", value) else "a host name without a port, or an IP address"
+
+
 def title(value: str) -> str | None:
     """Check a short text for people."""
     return None if len(value) <= 64 and value.isprintable() else "up to 64 visible characters"

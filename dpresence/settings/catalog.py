@@ -11,6 +11,7 @@ from typing import Any
 from .channels import ChannelSettings
 from .declaration import setting
 from .identity import AdminSettings, BrowserIDSettings, IdentitySettings, OidcSettings
+from .mail import MailSettings
 from .monitoring import MetricsSettings, SentrySettings
 from .outbound import OutboundSettings
 from .pages import PagesSettings
@@ -31,6 +32,7 @@ CONCERNS: dict[str, tuple[str, type]] = {
     "channels": ("channels", ChannelSettings),
     "outbound": ("outbound", OutboundSettings),
     "push": ("push", PushSettings),
+    "mail": ("mail", MailSettings),
     "admin": ("admin", AdminSettings),
     "pages": ("pages", PagesSettings),
     "metrics": ("metrics", MetricsSettings),

@@ -167,7 +167,17 @@ def test_only_the_modules_that_create_the_objects_import_an_implementation() -> 
 
 
 def test_the_service_knows_abstract_bases_only() -> None:
-    allowed = {"backends", "backends.directory", "backends.tracker", "backends.mailbox", "identity", "proofs", "push", "webhook_requests"}
+    allowed = {
+        "backends",
+        "backends.directory",
+        "backends.tracker",
+        "backends.mailbox",
+        "identity",
+        "mail",
+        "proofs",
+        "push",
+        "webhook_requests",
+    }
     for name, imported in ours():
         if top(name) == "service" and LEVEL[top(imported)] == 2:
             assert imported in allowed, f"{name} imports {imported}"

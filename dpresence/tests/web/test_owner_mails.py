@@ -1,0 +1,128 @@
+"""Mails to owners of applications, through a real mail server (docs/protocol.md, section 6, Webhooks)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from dpresence.clock import Clock
+from dpresence.errors import BackendUnavailable, SettingError
+from dpresence.mail import MailRefused, MailServer
+from dpresence.settings import MailSettings
+from dpresence.tests import mail_server as real
+from dpresence.tests.web.support import World
+from dpresence.tests.web.webhook_endpoint import ANN, Endpoint, long_leases
+
+__all__ = ["long_leases"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[real.MailServer]:
+    server = real.MailServer(tmp_path_factory.mktemp("mail"))
+    server.start()
+    yield server
+    server.stop()
+
+
+def mail(server: real.MailServer, **changes: object) -> MailServer:
+    return MailServer(replace(MailSettings(**server.settings), **changes), Clock())  # type: ignore[arg-type]
+
+
+def gone(world: World) -> Endpoint:
+    """Have an endpoint answer that it is gone."""
+    app = world.application()
+    endpoint = Endpoint(world, app)
+    endpoint.take()
+    endpoint.proof.answer = (410, "")
+    world.grant(ANN, app)
+    endpoint.take()
+    assert endpoint.state["reason"] == "gone"
+    return endpoint
+
+
+def make(make_world: Callable[..., World], server: real.MailServer) -> World:
+    return make_world(**{f"mail__{name}": str(value) for name, value in server.settings.items()})
+
+
+def test_the_owner_is_told_once_that_a_webhook_is_turned_off(make_world: Callable[..., World], server: real.MailServer) -> None:
+    world, before = make(make_world, server), len(server.mails)
+    endpoint = gone(world)
+    world.services.owner_mails.run()
+    endpoint.take(86_400)
+    world.services.owner_mails.run()
+    [sent] = server.mails[before:]
+    assert (sent["recipients"], sent["from"], sent["encrypted"]) == (["dev@example.org"], "presence@example.org", True)
+    assert sent["subject"] == "The webhook of Chess is turned off" and sent["auto-submitted"] == "auto-generated"
+    for part in (endpoint.url, "status 410", f"/myapps/{endpoint.app.id}"):
+        assert part in sent["text"]
+    assert endpoint.secret not in str(sent) and endpoint.app.key not in str(sent)
+    endpoint.call("PUT", "", {"url": endpoint.url})
+    endpoint.take()
+    world.services.owner_mails.run()
+    assert len(server.mails[before:]) == 2, "turned off again"
+
+
+def test_a_mail_waits_until_the_mail_server_answers(
+    make_world: Callable[..., World], server: real.MailServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    world, before = make(make_world, server), len(server.mails)
+    gone(world)
+    server.stop()
+    world.services.owner_mails.run()
+    server.start()
+    world.services.owner_mails.run()
+    assert len(server.mails) == before, "less than 5 s later"
+    world.advance(6)
+    world.services.owner_mails.run()
+    assert len(server.mails) == before + 1
+    gone(world)
+    server.stop()
+    world.services.owner_mails.run()
+    world.advance(86_401)
+    with caplog.at_level(logging.WARNING):
+        world.services.owner_mails.run()
+    assert "is discarded: the mail server: Connection refused" in caplog.text
+    server.start()
+    world.advance(1000)
+    world.services.owner_mails.run()
+    assert len(server.mails) == before + 1
+
+
+def test_without_a_mail_server_nothing_waits(world: World) -> None:
+    gone(world)
+    assert not world.services.owner_mails._waiting
+
+
+def test_a_mailbox_that_is_refused_is_not_tried_again(server: real.MailServer) -> None:
+    for recipient, text in (("refused@example.org", "status 550"), ("ä@example.org", "the address is not ASCII")):
+        with pytest.raises(MailRefused, match=text):
+            mail(server).send(recipient, "Subject", "Text")
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"password": "wrong"}, "the mail server refuses mail.user and mail.password"),
+        ({"ca_file": ""}, "the mail server: TLS: CERTIFICATE_VERIFY_FAILED"),
+        ({"host": "127.0.0.1"}, "the mail server: TLS: CERTIFICATE_VERIFY_FAILED"),
+        ({"host": "nowhere.invalid"}, "the mail server: "),
+        ({"port": 1}, "the mail server: Connection refused"),
+    ],
+)
+def test_what_is_wrong_with_the_settings_is_named(server: real.MailServer, changes: dict[str, object], text: str) -> None:
+    mail(server).check()
+    with pytest.raises(BackendUnavailable) as raised:
+        mail(server, **changes).check()
+    assert str(raised.value).startswith(text) and real.PASSWORD not in str(raised.value)
+
+
+def test_settings_that_do_not_fit_stop_the_start(server: real.MailServer) -> None:
+    for changes, text in (
+        ({"sender": ""}, "mail.sender: must be an e-mail address"),
+        ({"ca_file": "/nowhere"}, "mail.ca_file: must be a file"),
+    ):
+        with pytest.raises(SettingError, match=text):
+            mail(server, **changes)
