@@ -20,6 +20,7 @@ from dpresence.tests.waiting import PATIENCE_SECONDS, eventually
 _SYNAPSE: dict[str, Any] = {
     **{"server_name": "localhost", "report_stats": False, "trusted_key_servers": [], "presence": {"enabled": True}},
     **{"enable_registration": True, "enable_registration_without_verification": True, "macaroon_secret_key": "secret"},
+    "rc_presence": {"per_user": {"per_second": 0.5, "burst_count": 1}},  # five times its default
 }
 _LOG = {"version": 1, "disable_existing_loggers": False, "root": {"level": "WARNING"}}
 

@@ -59,6 +59,7 @@ def test_slack_and_matrix_show_a_person_and_nobody_online_who_is_not_known_to_be
         def shows(presence: str) -> Callable[[], bool]:
             return lambda: synapse.presence("@ada:localhost", token) == presence
 
+        assert shows("offline")()  # Synapse loads the presence of a user once, and a load during the first change would undo it
         accounts = f"[{puid}]\nslack = {TOKEN}\nmatrix = @ada:localhost {token}"
         with setter(tmp_path, application, slack, synapse.url, accounts) as program:
             with person.device("online") as device:
