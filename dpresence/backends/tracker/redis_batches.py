@@ -154,14 +154,14 @@ class _Run:
 
     def execute(self, operations: Sequence[Operation]) -> Sequence[Any]:
         """Execute a batch."""
-        results: list[Any] = [BackendUnavailable() for _ in operations]
+        results: list[Any] = [None] * len(operations)
         positions = defaultdict[int, list[int]](list)
         for position, operation in enumerate(operations):
             positions[operation[1]].append(position)
         waiting = {member: each for partition, each in positions.items() if (member := self._batches.member(partition))}
         for _ in range(_ATTEMPTS):
             waiting = self._execute(operations, waiting, results) if waiting else {}
-        return results
+        return [BackendUnavailable() if result is None else result for result in results]  # None: it was not executed
 
     def _execute(
         self, operations: Sequence[Operation], waiting: dict[Registration, list[int]], results: list[Any]

@@ -121,8 +121,10 @@ def decode_entries(text: str, start: int) -> list[FeedEntry]:
 
 def weight(operation: Operation) -> int:
     """Return the approximate weight of an operation in a batch, in units of 20 microseconds; each grant of its user adds two."""
-    name, *arguments = operation
-    longest = max((len(part) for part in arguments if isinstance(part, list)), default=0)
+    name, longest = operation[0], 0
+    for part in operation:
+        if type(part) is list and len(part) > longest:
+            longest = len(part)
     if name == "latest":
         return _MIN_WEIGHT + longest // 5
     return _WEIGHTS.get(name, _MIN_WEIGHT + 2 * longest)
