@@ -11,7 +11,7 @@ import pytest
 from ..live.clients import AppService, Device, Person, activate
 from ..live.service import Site
 from .beside import Meanwhile, Probe, backends
-from .cluster import GONE_SECONDS, LEASE, SWEEP, Cluster, in_partitions, replace_each, stores
+from .cluster import GONE_SECONDS, LEASE, SWEEP, Cluster, replace_each, stores
 from .crowd import crowd
 from .proxy import Proxy, to_unix
 
@@ -91,11 +91,10 @@ def test_a_process_killed_while_500_devices_update_leaves_no_ghost_and_no_hole(c
 # -- T22: cut off from Redis
 
 
-@pytest.mark.parametrize("partitions", [1, 8])
 @pytest.mark.parametrize("seconds", CUT_SECONDS)
-def test_t22_a_process_cut_off_from_redis_recovers_without_a_trace(servers, site, figures, seconds, partitions):
-    name = f"T22, {seconds:g} s{in_partitions(partitions)}"
-    with Cluster(servers, {"redis.partitions": partitions}) as cluster, Proxy(to_unix(cluster.stores.redis.socket)) as proxy:
+def test_t22_a_process_cut_off_from_redis_recovers_without_a_trace(cluster, site, figures, seconds):
+    name = f"T22, {seconds:g} s"
+    with Proxy(to_unix(cluster.stores.redis.socket)) as proxy:
         cut, whole = cluster.start(f"redis://127.0.0.1:{proxy.port}"), cluster.start()
         application = activate(whole.origin, site)
         with crowd(cluster.seed(application.appid, 200)) as all_, Witnesses(application, cut, whole) as witnesses, Probe(cut) as probe:
