@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import requests
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import WebSocketException
 
 from dpresence.backends.directory.sql import SqlDirectory
 from dpresence.backends.sql.engine import Database
@@ -36,7 +36,7 @@ LEASE_SECONDS = 60
 SHORT_SECONDS = 20
 KILLS = 12
 SETTINGS = {"presence.feed_entries": 1_000_000, "presence.notification_rate": 100_000, "presence.sockets_per_application": 100}
-_FAILURES = (AssertionError, ConnectionClosed, OSError, TimeoutError)
+_FAILURES = (AssertionError, WebSocketException, OSError, TimeoutError)
 
 
 class Life:
