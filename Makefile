@@ -122,6 +122,7 @@ load: build ## Load the development service of `make run`; SERVICE=url TOKEN=fil
 
 growth: build ## Print how cost grows with applications, grants, accounts, devices and workers; takes half an hour
 	$(BIN)/python -m bench.growth
+	$(BIN)/python -m bench.snapshots
 
 AUTOBAHN = autobahntestsuite==25.10.1 autobahn==0.10.9 txaio==2.1.0 Twisted==23.10.0 pyOpenSSL service-identity jinja2
 

@@ -23,9 +23,10 @@ from dpresence.tests.live.service import Process, cpu_seconds
 from . import goals
 from .contenders import Contender, mosquitto, on_redis, ours, stock
 from .files import allow_open_files
-from .growth import PROBES, snapshot_cost
+from .growth import PROBES
 from .load import Load
 from .report import Busy, Idle, show_busy, show_idle
+from .snapshots import snapshot_cost
 
 KIB = 1024
 WARM = 100

@@ -124,48 +124,6 @@ def used_by(server: redis.RedisServer) -> tuple[float, int]:
     return cpu_seconds(server.process.pid), server.client.info("stats")["total_reads_processed"]
 
 
-@dataclass
-class SnapshotCost:
-    """Cost of a snapshot.
-
-    :param cpu: seconds of CPU.
-    :param more: bytes by which the service has grown.
-    :param longest_ms: the longest time that another device waited for an answer meanwhile.
-    """
-
-    cpu: float
-    more: int
-    longest_ms: float
-
-
-def snapshot_cost(grants: int) -> SnapshotCost:
-    """Measure a snapshot of an application that so many people granted."""
-    with scene(grants) as made:
-        memory, before = made.server.pss_bytes(), made.server.cpu_seconds()
-        read_snapshot(made, grants)
-        cost, more = made.server.cpu_seconds() - before, made.server.pss_bytes() - memory
-        with Load() as probe:
-            probe.do("devices", port=made.server.port, people=made.people[:1])
-            probe.start("rate", seconds=max(2.0, grants / 20_000), per_second=PROBES)
-            read_snapshot(made, grants)
-            return SnapshotCost(cost, more, probe.result()["max_ms"])
-
-
-def by_grants(numbers: Sequence[int]) -> None:
-    """Print the cost of a snapshot by how many people granted the application, and for how long nobody else was answered."""
-    table("grants", "ms of CPU per snapshot", "us per grant", "longest answer meanwhile, ms", "MiB more after it")
-    for grants in numbers:
-        cost = snapshot_cost(grants)
-        row(grants, f"{cost.cpu * 1e3:.0f}", f"{cost.cpu / grants * 1e6:.1f}", cost.longest_ms, f"{cost.more / MIB:.0f}")
-
-
-def read_snapshot(made: Scene, grants: int) -> None:
-    """Have an app service receive its snapshot."""
-    with Load() as load:
-        seen = load.do("watch", port=made.server.port, appid=made.keys[0][0], key=made.keys[0][1], seconds=300)
-        assert sum(seen["snapshot"].values()) == grants, seen
-
-
 def by_accounts(numbers: Sequence[int], seconds: float) -> None:
     """Print what a start, a sign-in and an update cost by how many accounts there are, in either database."""
     table("accounts", "database", "s of CPU to start", "us per sign-in", "us per update", "MiB of the process")
@@ -246,7 +204,6 @@ def main() -> None:
     parser.add_argument("--applications", type=numbers, default=[1, 5, 20, 100])
     parser.add_argument("--workers", type=numbers, default=[1, 2, 4])
     parser.add_argument("--partitions", type=numbers, default=[1, 2, 4, 8, 32])
-    parser.add_argument("--grants", type=numbers, default=[1_000, 50_000, 500_000])
     parser.add_argument("--accounts", type=numbers, default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--devices", type=numbers, default=[1_000, 5_000, 20_000])
     parser.add_argument("--seconds", type=float, default=4.0, help="how long each measurement of updates lasts (4)")
@@ -256,7 +213,6 @@ def main() -> None:
     by_applications(given.applications, given.seconds)
     by_workers(given.workers, given.seconds)
     by_partitions(given.partitions, given.seconds)
-    by_grants(given.grants)
     by_accounts(given.accounts, given.seconds)
     by_devices(given.devices)
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from dpresence.backends.directory.sql import ACCOUNTS, APPLICATIONS, GRANTS, KEYS, TICKETS
 from dpresence.backends.sql.engine import Database
@@ -62,6 +62,13 @@ def seed(database: Path | str, appids: list[str], count: int, prefix: str = "use
     return [[person.email, proof] for proof, person in zip(proofs, people, strict=True)]
 
 
+def puids_of(database: Path | str, appid: str) -> list[str]:
+    """Return the PUIDs of an application."""
+    with closing(_open(database)) as opened:
+        asked = select(GRANTS.table.c.puid).where(GRANTS.table.c.appid == appid)
+        return opened.read(lambda connection: list(connection.scalars(asked)))
+
+
 def _account(email: str, now: int) -> Account:
     return Account(secrets.token_urlsafe(16), email, NAME, email, now)
 
@@ -71,11 +78,14 @@ def _ticket(proof: str, person: Account, ends: int, device: str | None) -> Ticke
 
 
 def _write(database: Path | str, *what: tuple[Rows[Any], Sequence[Any]]) -> None:
-    url = database if isinstance(database, str) else f"sqlite:///{database}"
-    with closing(Database(url, deadline_seconds=SECONDS)) as opened:
+    with closing(_open(database)) as opened:
         for rows, items in what:
             for start in range(0, len(items), CHUNK):
                 opened.run(partial(_insert, rows, items[start : start + CHUNK]))
+
+
+def _open(database: Path | str) -> Database:
+    return Database(database if isinstance(database, str) else f"sqlite:///{database}", deadline_seconds=SECONDS)
 
 
 def _insert(rows: Rows[Any], items: Sequence[Any], connection: Connection) -> None:
