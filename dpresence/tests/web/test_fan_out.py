@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dpresence.backends.sql.engine import Database
 from dpresence.service import fan_out
 from dpresence.tests.web.support import App, World, say, updates
 
@@ -52,3 +53,26 @@ def test_an_application_without_a_channel_costs_no_read(world: World, app: App, 
     world.device(ANN)
     world.settle()
     assert reads == []
+
+
+def test_updates_of_a_device_whose_grants_are_cached_ask_the_database_nothing(
+    world: World, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.grant(ANN, app)
+    service, device = world.followed(app), world.device(ANN)
+    world.settle()
+    service.take()
+    calls: list[str] = []
+    real = {name: getattr(Database, name) for name in ("run", "read", "write_nondurable")}
+
+    def noting(name: str) -> Any:
+        return lambda *arguments, **options: calls.append(name) or real[name](*arguments, **options)
+
+    for name in real:
+        monkeypatch.setattr(Database, name, noting(name))
+    for status in ("unavailable", "online") * 3:
+        say(device, status)
+    world.settle()
+    assert (len(updates(service)), calls) == (6, [])
+    world.grant("bob@example.org", app)
+    assert calls, "a grant does"
