@@ -8,7 +8,7 @@ SOURCES = setup.py dpresence bench packaging clients examples
 # Where bytecode is not written, each of some hundred processes that the tests start compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help build wheel run test check check-js extension lint format settings texts api demo bench bench-client load growth clean conformance faults soak pages previous lock sbom audit newest
+.PHONY: scale help build wheel run test check check-js extension lint format settings texts api demo bench bench-client load growth clean conformance faults soak pages previous lock sbom audit newest
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -123,6 +123,9 @@ load: build ## Load the development service of `make run`; SERVICE=url TOKEN=fil
 growth: build ## Print how cost grows with applications, grants, accounts, devices and workers; takes half an hour
 	$(BIN)/python -m bench.growth
 	$(BIN)/python -m bench.snapshots
+
+scale: ## Print what 1, 10 and 100 million devices need, computed from bench/scale_parameters.json
+	@$(PYTHON) -m bench.scale
 
 AUTOBAHN = autobahntestsuite==25.10.1 autobahn==0.10.9 txaio==2.1.0 Twisted==23.10.0 pyOpenSSL service-identity jinja2
 
