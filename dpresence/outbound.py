@@ -293,6 +293,6 @@ def wait_seconds(text: str, now: float) -> float:
         return float(min(int(text[:6]), MAX_WAIT_SECONDS))
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0
     return min(max(at.replace(tzinfo=at.tzinfo or UTC).timestamp() - now, 0), MAX_WAIT_SECONDS)

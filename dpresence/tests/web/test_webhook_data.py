@@ -25,6 +25,14 @@ def test_the_next_attempt_comes_when_the_endpoint_asks_for_it(world: World, app:
     assert quiet.take(12) == first
 
 
+@pytest.mark.parametrize("text", ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 2026 00:00:00 +99999999999999"])
+def test_an_endpoint_that_asks_for_an_impossible_time_has_failed_as_any_other(world: World, app: App, quiet: Endpoint, text: str) -> None:
+    world.grant(ANN, app)
+    quiet.proof.answer, quiet.proof.retry_after = (503, ""), text
+    quiet.take()
+    assert (quiet.state["failures"], quiet.state["log"][0]["status"]) == (1, 503)
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("120", 120), ("", 0), ("soon", 0), ("-1", 0), ("99999999999", MAX_WAIT_SECONDS), (formatdate(1_000_060, usegmt=True), 60)],
