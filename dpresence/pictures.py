@@ -94,6 +94,7 @@ def make_icon(data: bytes) -> bytes:
 def _convert(data: bytes) -> bytes:
     from PIL import Image, ImageOps  # 10 MB of memory, in processes that need it
 
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # a file can have thousands of tags, each with a warning of its own
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     with Image.open(BytesIO(data), formats=_FORMATS) as opened:
         if not all(_MIN_PIXELS <= length <= MAX_PIXELS for length in opened.size):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from io import BytesIO
 from typing import Any
@@ -107,6 +108,15 @@ def test_a_damaged_picture_is_an_icon_or_refused_and_nothing_else(app: App) -> N
                 assert make_icon(damaged).startswith(b"RIFF")
             except Exception as error:
                 assert type(error).__name__ == "WrongValue", (at, error)
+
+
+def test_a_picture_with_thousands_of_strange_tags_leaves_nothing_in_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    tags = b"".join(struct.pack("<HHII", tag, 5, 8000, 8) for tag in range(1000, 1500))
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 501) + struct.pack("<HHII", 0x0112, 3, 1, 6) + tags + bytes(4)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert make_icon(picture("JPEG", exif=exif)).startswith(b"RIFF")
+    assert ([str(each.message) for each in warned], capfd.readouterr()) == ([], ("", ""))
 
 
 def test_a_large_file_is_refused_before_it_is_read(app: App) -> None:
