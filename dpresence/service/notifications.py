@@ -68,7 +68,6 @@ class Notifications:
         self._tracker = tracker
         self._mailbox = mailbox
         self._delivery = delivery
-        self._inboxes = inboxes
         self._pushes = pushes
         self._outcomes = outcomes
         self._retries = retries
@@ -79,6 +78,7 @@ class Notifications:
         self._swept = _START
         self._queues_added_to: set[tuple[str, str]] = set()  # user and PUID of what was stored since inboxes were trimmed last
         self._delayed = Coalescer("a delayed delivery", self._deliver_delayed, delivery.random_delay)
+        self._withdrawn = Coalescer("the change of an inbox by a sender", inboxes.changed, delivery.random_delay)
         self._rates = Buckets(settings.notification_rate, settings.notification_burst)
 
     def notify(self, application: Application, items: Sequence[NewNotification]) -> list[NotificationResult]:
@@ -126,7 +126,7 @@ class Notifications:
         if grant is None:
             raise NotFound()
         if self._mailbox.cancel(grant.user, puid, id_):
-            self._inboxes.changed(grant.user)
+            self._withdrawn.request(grant.user)  # not at once: the time of the sender's next calls must not show who has a device
         self._outcomes.cancel(application.id, puid, id_)
 
     def _charge(self, appid: str, count: int) -> None:

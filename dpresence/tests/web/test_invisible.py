@@ -228,6 +228,22 @@ def test_nothing_is_sent_to_who_is_shown_as_offline_while_the_application_measur
     assert [item["message"] for frame in scene.device.take() for item in frame["notifications"]] == list("01234")
 
 
+def test_a_cancel_changes_nothing_at_a_device_while_the_application_measures_its_next_calls(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, signalled = Scene(make_world(), True), []
+    scene.say("offline")
+    [sent] = scene.notify(message="never mind")
+    scene.world.settle()
+    monkeypatch.setattr(Delivery, "delay_seconds", (2.0, 2.1))
+    monkeypatch.setattr(scene.world.services.inboxes._tracker, "signal", lambda *signal: signalled.append(signal))
+    path = f"/myapps/{scene.app.id}/notifications/{sent['id']}?puid={sent['puid']}"
+    assert scene.world.browser()("DELETE", path, Authorization=f"Bearer {scene.app.key}").status_int == 204
+    scene.world.settle()
+    assert signalled == []
+    eventually(lambda: "inbox" in [topic for topic, _ in signalled])
+
+
 def test_who_is_shown_as_reachable_again_has_the_real_count(make_world: Callable[..., World]) -> None:
     scene = Scene(make_world(), True)
     scene.say("offline")
