@@ -48,4 +48,4 @@ class TicketStore(ABC):
 
     @abstractmethod
     def sign_out_device(self, user: str, device: str, requester: Requester | None = None) -> None:
-        """Delete the ticket families that ``device`` of ``user`` was the last to use, and its credential."""
+        """Delete the ticket families that ``device`` of ``user`` was the last to use, its credential and its pairings."""

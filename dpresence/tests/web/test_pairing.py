@@ -100,6 +100,29 @@ def test_a_credential_whose_answer_was_lost_is_replaced_until_it_is_used(world: 
     assert poll(world, codes["device_code"]) == incomplete("expired_token")
 
 
+@pytest.mark.parametrize("used", [False, True])
+def test_a_device_that_was_signed_out_does_not_come_back_by_the_same_pairing(world: World, used: bool) -> None:
+    codes, ann = begin(world), world.person(ANN)
+    ann("POST", "/pair/answer", {"code": codes["user_code"], "allow": True})
+    credential = poll(world, codes["device_code"])[1]["credential"]
+    if used:
+        assert enter(world, credential)[1] == {"result": "OK"}
+    assert ann("DELETE", f"/devices/{LAMP['device']}").status_int == 204
+    world.clock.advance(10)
+    assert poll(world, codes["device_code"]) == incomplete("expired_token")
+
+
+def test_a_device_does_not_take_its_name_back_from_one_that_was_paired_later(world: World) -> None:
+    earlier, later = begin(world), begin(world)
+    for codes in (earlier, later):
+        world.person(ANN)("POST", "/pair/answer", {"code": codes["user_code"], "allow": True})
+        assert poll(world, codes["device_code"])[0] == 200
+    world.clock.advance(10)
+    assert poll(world, earlier["device_code"]) == incomplete("expired_token")
+    status, body = poll(world, later["device_code"])
+    assert (status, enter(world, body["credential"])[1]) == (200, {"result": "OK"})
+
+
 def test_an_address_can_begin_sixty_pairings_an_hour(make_world: Callable[..., World]) -> None:
     world = make_world(identity__pairings_per_hour="2")
     for _ in range(2):

@@ -123,10 +123,16 @@ def _add_ended_families(connection: Connection, user: str, families: Iterable[tu
         outbox.add_ended_family(connection, user, family, device, revision)
 
 
-def sign_out_device(connection: Connection, user: str, device: str) -> None:
-    """Delete the tickets and the credential of a device of an account that the caller has locked, and add this to the outbox."""
+def sign_out_device(connection: Connection, user: str, device: str, kept: bytes = b"") -> None:
+    """Delete the tickets, the credential and the pairings of a device of an account that the caller has locked.
+
+    Add this to the outbox.
+
+    :param kept: hash of a pairing that continues.
+    """
     for table in (tickets, device_credentials, known_devices):
         connection.execute(table.delete().where(table.c.user == user, table.c.device == device))
+    connection.execute(pairings.delete().where(pairings.c.user == user, pairings.c.device == device, pairings.c.hash != kept))
     revision = outbox.raise_revision(connection, user)
     if revision:
         outbox.add(connection, user, "device", user, detail=device, revision=revision)

@@ -67,7 +67,7 @@ class SqlPairings(PairingStore):
                 return None
             CREDENTIALS.delete(connection, device_credentials.c.hash == previous.hash)
         elif previous is not None:
-            sign_out_device(connection, account.id, found.device)
+            sign_out_device(connection, account.id, found.device, kept=pairing)
             account = ACCOUNTS.find(connection, accounts.c.id == account.id) or account
         CREDENTIALS.add(connection, credential)
         return PairedDevice(credential, account)
