@@ -213,10 +213,11 @@ class BackendUnavailable(Refused):
     """A backend is unavailable. Backends translate all errors of their drivers into this exception.
 
     :ivar reason: for the operator: what the backend does, and what to do about it; "" if it does not answer. Clients never receive it.
+    :ivar backend: for the operator: the setting and the server, "" if there is only one of its kind.
     """
 
     errno, status, text = 201, 503, "the service is unavailable for a moment"
-    reason = ""
+    reason = backend = ""
 
     def __init__(self, error: str = "", *, details: Details | None = None, retry_after: int = 5) -> None:
         super().__init__(error, details=details, retry_after=retry_after)

@@ -193,6 +193,7 @@ def _load(rest: dict[str, str], here: str, deprecated: Mapping[str, str]) -> Set
     settings = Settings(**concerns, secret_files=files, deprecated=deprecated)
     settings.presence.check()
     settings.redis.check()
+    settings.mail.check()
     _check_identity(settings)
     _check_oidc(settings)
     return settings

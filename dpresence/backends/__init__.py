@@ -140,22 +140,45 @@ def check_database(settings: Settings, clock: Clock) -> tuple[str | None, str, s
         return present, newest, SqlDirectory(database).mode() if present else None
 
 
-def check_redis(settings: Settings) -> None:
-    """Check that this version can use the Redis server, if it is used, and that the server accepts writes.
+def check_partitions(settings: Settings, clock: Clock) -> None:
+    """Check that the settings of the partitions fit those that are stored, if there are any, without a change.
 
+    :raises SettingError: they do not; see ``check_database`` for more.
+    :raises BackendUnavailable: the database does not answer.
+    """
+    from .directory.sql import SqlDirectory
+    from .sql import migrate
+
+    with opened_database(settings, clock) as database:
+        present, newest = migrate.check(database)
+        stored = SqlDirectory(database).partitions() if present == newest else ()
+        if stored and settings.storage.tracker == "redis":
+            partitions.refuse_other_partitions(settings.redis, stored)
+
+
+def check_redis(settings: Settings) -> None:
+    """Check each Redis server that is used; see ``check_redis_server``."""
+    for name in settings.by_redis_server():
+        check_redis_server(settings, name)
+
+
+def check_redis_server(settings: Settings, name: str) -> None:
+    """Check that this version can use a Redis server, and that the server accepts writes.
+
+    :param name: see ``Settings.by_redis_server``.
     :raises SettingError: it cannot, or the server may lose acknowledged notifications.
     :raises BackendUnavailable: the server does not answer, or refuses writes.
     """
-    for each in settings.by_redis_server().values():
-        with _opening_redis(each):
-            from .redis.checks import check_server, refuse_eviction
+    each = settings.by_redis_server()[name]
+    with _opening_redis(each):
+        from .redis.checks import check_server, refuse_eviction
 
-            server = open_redis(each)
-            check_server(server)
-            if each.storage.tracker == "redis":
-                refuse_eviction(server)
-            if each.storage.mailbox == "redis":
-                _redis_mailbox(each, server).close()
+        server = partitions.open_server(settings.redis, each.redis.url)
+        check_server(server)
+        if each.storage.tracker == "redis":
+            refuse_eviction(server)
+        if each.storage.mailbox == "redis":
+            _redis_mailbox(each, server).close()
 
 
 def load_mailbox(settings: Settings, directory: Callable[[], SqlDirectory], server: ConnectionFactory | None = None) -> Mailbox:
@@ -244,4 +267,4 @@ def _named(backend: str) -> Iterator[None]:
     try:
         yield
     except BackendUnavailable as error:
-        raise BackendUnavailable(f"{backend} {error.reason or 'does not answer'}") from error
+        raise BackendUnavailable(f"{error.backend or backend} {error.reason or 'does not answer'}") from error

@@ -71,12 +71,20 @@ def _names(redis: RedisSettings, directory: Directory) -> Sequence[str]:
     urls = [redis_name(url) for url in redis.tracker_urls]
     names = [urls[number % len(urls)] for number in range(redis.partitions)] if redis.partitions > 1 else [""]
     stored = directory.claim_partitions(names)
+    refuse_other_partitions(redis, stored)
+    return stored
+
+
+def refuse_other_partitions(redis: RedisSettings, stored: Sequence[str]) -> None:
+    """Check that the settings fit the stored partitions.
+
+    :raises SettingError: they do not.
+    """
     if len(stored) != redis.partitions:
         raise SettingError(f"redis.partitions = {redis.partitions}: must be {len(stored)}, as at the first start with this database")
-    missing = set(stored) - {*urls, ""}
+    missing = set(stored) - {*map(redis_name, redis.tracker_urls), ""}
     if missing:
         raise SettingError(f"redis.urls: must have the server {min(missing)}, on which the tracker has partitions")
-    return stored
 
 
 def _servers(redis: RedisSettings, server: ConnectionFactory | None) -> dict[str, ConnectionFactory]:
@@ -96,4 +104,5 @@ def open_server(redis: RedisSettings, url: str) -> ConnectionFactory:
     """
     from .redis.connections import ConnectionFactory
 
-    return ConnectionFactory(redis.at(url), redis_name(url) if len(redis.urls) > 1 else "")
+    setting = "redis.urls" if url in redis.urls and url != redis.url else "redis.url"
+    return ConnectionFactory(redis.at(url), redis_name(url) if len(redis.urls) > 1 else "", setting)

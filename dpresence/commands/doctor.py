@@ -98,8 +98,13 @@ def _redis(context: Context) -> Iterator[Finding]:
         from .redis import check_redis_server  # imported only here, with the driver, which is an extra
 
         of = f"{name}: " if len(servers) > 1 else ""
-        now = yield from _named(of, check_redis_server(settings))
-        yield _clock(f"{of}its clock", now, context.clock)
+        try:
+            now = yield from _named(of, check_redis_server(settings))
+        except BackendUnavailable as error:
+            said = f"this Redis {error.reason}" if error.reason else str(error)
+            yield "error", f"{of}{said}", "start it, and check the address, the password and the network"
+        else:
+            yield _clock(f"{of}its clock", now, context.clock)
 
 
 def _named(server: str, findings: Generator[Finding, None, int]) -> Generator[Finding, None, int]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from ..backends import check_database, check_redis, load_directory
+from ..backends import check_database, check_partitions, check_redis_server, load_directory
 from ..clock import Clock
 from ..errors import BackendUnavailable, SettingError
 from ..private import create
@@ -75,7 +75,8 @@ def _backend_errors(context: Context) -> list[str]:
     except SettingError:
         return []  # ``_start_error`` names it
     found = []
-    for check in (partial(_check_database, settings, context.clock), partial(check_redis, settings)):
+    servers = (partial(check_redis_server, settings, name) for name in settings.by_redis_server())
+    for check in (partial(_check_database, settings, context.clock), *servers):
         try:
             check()
         except SettingError as error:
@@ -95,6 +96,7 @@ def _check_database(settings: Settings, clock: Clock) -> None:
     wanted = "development" if settings.identity.development else "production"
     if mode and mode != wanted:
         raise SettingError(f"directory.url: must be a {wanted} database; this one was made by a {mode} service")
+    check_partitions(settings, clock)
 
 
 def _migrate(options: argparse.Namespace, context: Context) -> int:

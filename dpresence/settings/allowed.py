@@ -145,7 +145,8 @@ def sender(value: str) -> str | None:
 
 def mail_host(value: str) -> str | None:
     """Check the name or address of a mail server."""
-    return None if re.fullmatch(r"[A-Za-z0-9.:-]*", value) else "a host name without a port, or an IP address"
+    valid = re.fullmatch(r"[A-Za-z0-9.:-]*", value)
+    return None if valid and (":" not in value or networks((value,)) is None) else "a host name without a port, or an IP address"
 
 
 def title(value: str) -> str | None:

@@ -23,7 +23,7 @@ def check_server(server: ConnectionFactory) -> None:
     version = tuple(int(part) for part in found["redis_version"].split(".")[:2])
     if version < _OLDEST or found.get("redis_mode") == "cluster":
         what = f"{found['redis_version']}, {found.get('redis_mode', 'standalone')}"
-        raise SettingError(f"redis.url: must be one Redis 6.2 or later, no cluster; this one is {what}")
+        raise SettingError(f"{_label(server)}: must be one Redis 6.2 or later, no cluster; this one is {what}")
     server.command("SET", f"{server.prefix}check", "", "PX", 1)
 
 
@@ -37,9 +37,14 @@ def refuse_eviction(server: ConnectionFactory) -> None:
     policy = facts.get("maxmemory_policy", "")
     if policy.startswith("allkeys"):
         what = f"with {policy} devices and feeds vanish when its memory is full"
-        raise SettingError(f"redis.url: must be a Redis with maxmemory-policy noeviction; {what}")
+        raise SettingError(f"{_label(server)}: must be a Redis with maxmemory-policy noeviction; {what}")
     if facts.get("maxmemory", "0") != "0":
         warn_of_eviction(facts)
+
+
+def _label(server: ConnectionFactory) -> str:
+    """Return the setting that leads to a server, and the server's name if there are several."""
+    return f"{server.setting} ({server.state.name})" if server.state.name else server.setting
 
 
 def warn_of_eviction(facts: Mapping[str, str]) -> None:

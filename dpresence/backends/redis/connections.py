@@ -34,13 +34,15 @@ class ConnectionFactory:
     """Creates connections to the primary. They are cooperative if ``socket`` is patched or is gevent's.
 
     :param name: name of the server in the log and the metrics, "" if it is the only one.
+    :ivar setting: the key that has the URL, for errors.
     :ivar generation: raised when every connection should be replaced, because another server has become the primary.
     :ivar sentinels: None without ``redis.sentinels``.
     :ivar is_watched: whether a client follows the Sentinels.
     :raises SettingError: the URL or a certificate is invalid; names the setting.
     """
 
-    def __init__(self, settings: RedisSettings, name: str = "") -> None:
+    def __init__(self, settings: RedisSettings, name: str = "", setting: str = "redis.url") -> None:
+        self.setting = setting
         self.seconds = settings.timeout_seconds
         self.prefix = settings.prefix
         self.state = ServerState(name=name)
@@ -60,9 +62,9 @@ class ConnectionFactory:
             pool = ConnectionPool.from_url(settings.url, **self._limits, **self._tls)
             pool.make_connection()  # does not connect, but validates the options of the URL
         except ValueError:
-            raise SettingError(f"redis.url: must be {REDIS_URL}") from None
+            raise SettingError(f"{setting}: must be {REDIS_URL}") from None
         except TypeError:
-            raise SettingError("redis.url: must have no options but those of redis-py's connections") from None
+            raise SettingError(f"{setting}: must have no options but those of redis-py's connections") from None
         # connections are not taken from the pool, which counts all connections it ever made and stops at a hundred
         self._class, self._options = pool.connection_class, cast("Mapping[str, Any]", pool.connection_kwargs)
         self.sentinels = self._sentinels(settings) if settings.sentinels else None
@@ -191,6 +193,7 @@ class ConnectionFactory:
         self.state.failed(error, self.message_of(error))
         found = BackendUnavailable()
         found.reason = STATES[state_of(error)]
+        found.backend = f"{self.setting}: the Redis {self.state.name}" if self.state.name else ""
         return found
 
     def refused(self, operation: str, reason: str) -> BackendUnavailable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -126,6 +127,53 @@ def test_the_doctor_examines_every_server(settings, tmp_path, redis_server, seco
     texts = [finding["text"] for finding in found if finding["check"] == "redis"]
     for server in (redis_server, second):
         assert [text for text in texts if text.startswith(f"{redis_name(server.url)}: version")]
+
+
+def ini_of(settings: Settings, folder: Path) -> str:
+    redis = settings.redis
+    lines = [
+        *("[app:main]", "use = egg:dpresence", f"directory.url = {settings.storage.directory_url}", "tracker = redis"),
+        *("mailbox = redis", f"redis.url = {redis.url}", f"redis.urls = {' '.join(redis.urls)}", f"redis.partitions = {redis.partitions}"),
+        *("redis.timeout_seconds = 0.5", "[server:main]", "use = egg:dpresence", "port = 0"),
+    ]
+    ini = folder / "presence.ini"
+    ini.write_text("\n".join(lines))
+    return str(ini)
+
+
+def test_a_check_finds_partitions_that_do_not_fit_those_of_the_database(settings, tmp_path, capsys):
+    load(settings, FakeClock()).close()
+    assert main(["--ini", ini_of(settings, tmp_path), "check"]) == 0, capsys.readouterr()
+    other = replace(settings, redis=replace(settings.redis, partitions=8))
+    assert main(["--ini", ini_of(other, tmp_path), "check"]) == 1
+    assert "redis.partitions = 8: must be 4, as at the first start with this database" in capsys.readouterr().out.splitlines()
+    load(settings, FakeClock()).close()
+
+
+def test_a_check_before_the_first_start_stores_no_partitions(settings, tmp_path):
+    load_directory(settings, FakeClock()).close()
+    assert main(["--ini", ini_of(replace(settings, redis=replace(settings.redis, partitions=8)), tmp_path), "check"]) == 0
+    load(settings, FakeClock()).close()
+
+
+def test_every_server_that_does_not_answer_is_named_with_its_setting(settings, tmp_path, second, capsys):
+    urls = (*settings.redis.urls, "redis://127.0.0.1:1/0", "redis://:Canary7x@127.0.0.1:2/0")
+    ini = ini_of(replace(settings, redis=replace(settings.redis, urls=urls)), tmp_path)
+    assert main(["--ini", ini, "check"]) == 1
+    lines = [f"redis.urls: the Redis 127.0.0.1:{port}/0 does not answer" for port in (1, 2)]
+    assert capsys.readouterr().out.splitlines() == lines
+    assert main(["--ini", ini, "--json", "doctor"]) == 1
+    written = capsys.readouterr().out
+    found = [json.loads(line) for line in written.splitlines()]
+    errors = [each["text"] for each in found if (each["check"], each["level"]) == ("redis", "error")]
+    assert errors == [f"127.0.0.1:{port}/0: this Redis does not answer" for port in (1, 2)] and "Canary7x" not in written
+    assert any(each["text"].startswith(f"{redis_name(second.url)}: version") for each in found)
+
+
+def test_an_unknown_option_is_named_with_its_setting(settings):
+    wrong = replace(settings, redis=replace(settings.redis, urls=(settings.redis.url, "redis://127.0.0.1:2/0?foo=1")))
+    with pytest.raises(SettingError, match=r"^redis\.urls: must have no options"):
+        check_redis(wrong)
 
 
 @pytest.fixture

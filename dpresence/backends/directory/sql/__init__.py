@@ -89,6 +89,11 @@ class SqlDirectory(
         return list(connection.scalars(stored))
 
     @reading()
+    def partitions(self, connection: Connection) -> Sequence[str]:
+        """Return the stored server of each partition of the tracker, empty if no service with a tracker in Redis has started."""
+        return list(connection.scalars(select(tables.partitions.c.server).order_by(tables.partitions.c.number)))
+
+    @reading()
     def mode(self, connection: Connection) -> str | None:
         """Return the stored mode, None if no service has started on this directory."""
         return connection.scalar(select(tables.service.c.mode))
