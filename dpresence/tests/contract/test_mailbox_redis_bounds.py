@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gevent
 import pytest
 
-from dpresence.backends.mailbox import SHOWN_NOW, Push, Queue
+from dpresence.backends.mailbox import SHOWN_NOW, Control, Push, Queue
+from dpresence.backends.mailbox.control import MAX_NAMES
 from dpresence.backends.mailbox.redis import RedisMailbox
 from dpresence.model import Notification
 
@@ -79,6 +82,14 @@ def test_the_largest_pushes_at_once(backend):
     senders = [gevent.spawn(backend.push, [large(f"l{n}-{m}", n) for m in range(100)], 100) for n in range(10)]
     gevent.joinall(senders, timeout=60, raise_error=True)
     assert {stored.size for sender in senders for stored in sender.value} == {100}
+
+
+def test_names_of_one_grant_beside_those_of_another_that_is_trimmed_first(backend, client):
+    for n in range(20):
+        names = [(n, user, m) for user in ("first", "second") for m in range(50)]
+        backend.push([replace(one(f"n{name}", name[1]), control=Control(f"t{name}", f"k{name}", "d")) for name in names], 100)
+    assert max(map(client.hlen, client.keys("dpresence:m:topic:*") + client.keys("dpresence:m:key:*"))) < MAX_NAMES + 300
+    assert [backend.purge(user) for user in ("first", "second")] == [100, 100]
 
 
 def test_a_limit_that_was_lowered(backend):

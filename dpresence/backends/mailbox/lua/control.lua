@@ -24,15 +24,19 @@ local function trim(hash)
   for index = 1, #found - MAX_NAMES do call('HDEL', hash, found[index][2]) end
 end
 
-local may_trim = true -- one hash in a batch, because it takes longest: each trim makes room for 100 names
+-- The largest hash that is over the limit, and its size. One hash in a batch is trimmed, because that takes longest; were it another one
+-- than the largest, an application could let a hash grow by always trimming another one.
+local largest, largest_size = nil, MAX_NAMES + SLACK - 1
 local function remember(kind, puid, name, lasts, value)
   local hash = key(kind, puid)
   call('HSET', hash, name, number(now + lasts) .. ' ' .. value)
   call('PEXPIRE', hash, math.max(lasts, call('PTTL', hash)))
-  if may_trim and call('HLEN', hash) >= MAX_NAMES + SLACK then
-    may_trim = false
-    trim(hash)
-  end
+  local size = call('HLEN', hash)
+  if size > largest_size then largest, largest_size = hash, size end
+end
+
+function M.trim_largest()
+  if largest then trim(largest) end
 end
 
 -- Delete a notification of a PUID from its queue, and from the inbox unless it was read.

@@ -60,7 +60,10 @@ function operations.push(items, limit, keep, controlled)
     end
     if repeated then control.complete(items, results, repeated, replaced, queue) end
   end
-  if control then some = control.to_store(some) end
+  if control then
+    control.trim_largest()
+    some = control.to_store(some)
+  end
   if #some > 0 then queues.add(some) end
   if keep then require('inbox').keep(some) end
   for _, queue in ipairs(some) do
