@@ -111,7 +111,7 @@ class DeviceChannel(UpdatingChannel):
     def _take_report(self, frame: ReportOutcome, text: str) -> None:
         self._take_ids(lambda user, ids: self._services.delivery.report(user, ids, frame.action), frame, text)
 
-    def _take_ids(self, process: Callable[[str, Sequence[str]], None], frame: Acknowledge | MarkRead | ReportOutcome, text: str) -> None:
+    def _take_ids(self, process: Callable[[str, Sequence[str]], object], frame: Acknowledge | MarkRead | ReportOutcome, text: str) -> None:
         user = self.session.user
         if not user:
             raise NoCredentials()

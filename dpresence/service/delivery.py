@@ -258,15 +258,12 @@ class Delivery:
             if not not_discarded and self._written.get(user) is not_discarded:  # another greenlet may have removed it
                 del self._written[user]
 
-    def acknowledge(self, user: str, ids: Sequence[str]) -> None:
-        """Discard notifications that a device has acknowledged; unknown ids are ignored."""
-        self._acknowledge(user, ids)
-
     def report(self, user: str, ids: Sequence[str], outcome: NotificationOutcome) -> None:
         """Record that a device has shown or opened notifications, which it has received."""
-        self._outcomes.record(user, self._acknowledge(user, ids), outcome)
+        self._outcomes.record(user, self.acknowledge(user, ids), outcome)
 
-    def _acknowledge(self, user: str, ids: Sequence[str]) -> Received:
+    def acknowledge(self, user: str, ids: Sequence[str]) -> Received:
+        """Discard notifications that a device has acknowledged; unknown ids are ignored."""
         received = self._discard_received(user, ids)
         for channel in self._hub.devices_of(user).values():
             was_full = _full(channel)
