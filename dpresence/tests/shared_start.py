@@ -23,6 +23,8 @@ from dpresence.identity import development
 from dpresence.registry import KEY
 from dpresence.tests.shared_tables import shared_tables
 
+CACHED_FILES = "TESTS_CACHED_FILES"
+"""Environment variable with which a service that is forked lets browsers use their copies of static files without a request."""
 _configure = app.configure
 _configured: dict[bool, Router] = {}
 _load_certificates = ssl.SSLContext.load_default_certs

@@ -18,6 +18,7 @@ from dpresence.tests.installing import one_at_a_time
 from dpresence.tests.live.clients import Application, Person, activate
 from dpresence.tests.live.service import Service
 from dpresence.tests.live.warm import running
+from dpresence.tests.shared_start import CACHED_FILES
 
 from .accessibility import OTHERS, PICTURED, Axe
 from .sidebar import Stage
@@ -72,6 +73,14 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     browser = Browser(*map(str, paths), tmp_path_factory.mktemp("profile"))
     yield browser
     browser.close()
+
+
+@pytest.fixture(scope="package", autouse=True)
+def cached_files() -> Iterator[None]:
+    """Let the browser use its copies of the static files: to ask for all sixty at each page costs as much as the page."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHED_FILES, "1")
+        yield
 
 
 @pytest.fixture(scope="session")
