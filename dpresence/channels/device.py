@@ -137,7 +137,7 @@ class DeviceChannel(UpdatingChannel):
         self.signed_in()
         self.accept(frame.id)
         sessions.confirm(self, verified)
-        self._services.device_names.note(self.session.user, self.session.device, frame)
+        self._services.device_names.record(self.session.user, self.session.device, frame)
 
     def _renew(self, frame: StatusUpdate) -> None:
         """Renew the session with a new assertion of the same person. If it is refused, the connection stays open."""

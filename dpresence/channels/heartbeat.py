@@ -147,7 +147,7 @@ class HeartbeatChannel(DeviceChannel):
         sessions = self._services.device_sessions
         sessions.open(self, verified, frame)
         sessions.confirm(self, verified)
-        self._services.device_names.note(self.session.user, self.session.device, frame)
+        self._services.device_names.record(self.session.user, self.session.device, frame)
 
     def go_on(self, verified: VerifiedSignIn, frame: StatusUpdate) -> None:
         """Renew the session, and set the status.

@@ -229,7 +229,7 @@ class Delivery:
         if page_part:
             progress.position = page_part[-1].position
         if channel.session.shown is not None:
-            self._inboxes.note_shown(channel.session.shown, [item.id for item in new])
+            self._inboxes.record_shown(channel.session.shown, [item.id for item in new])
         ids = {item.id for item in new}
         progress.sent |= ids
         if ids and not channel.session.acknowledges:  # discarded after they are written to the socket

@@ -29,7 +29,7 @@ class DeviceNames:
         """Return the known devices of a user."""
         return self._directory.known_devices(user)
 
-    def note(self, user: str, device: str, frame: StatusUpdate) -> None:
+    def record(self, user: str, device: str, frame: StatusUpdate) -> None:
         """Store what a device has said of itself in its first frame; nothing if it has said nothing, or has no name of its own."""
         if (frame.label is None and frame.kind is None) or device.startswith(_GENERATED):
             return
@@ -38,7 +38,7 @@ class DeviceNames:
         with suppress(BackendUnavailable):  # the next sign-in stores it
             stored = next((item for item in self._directory.known_devices(user) if item.device == device), None)
             if stored is None or replace(stored, label="") != now:
-                self._directory.note_device(now)
+                self._directory.record_device(now)
 
     def rename(self, user: str, device: str, label: str, requester: Requester | None = None) -> KnownDevice:
         """Give a device another label, or its own one again.

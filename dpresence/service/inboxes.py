@@ -103,6 +103,6 @@ class Inboxes:
             channel.send_cleared(cleared)
 
     @staticmethod
-    def note_shown(shown: list[str], ids: Sequence[str]) -> None:
+    def record_shown(shown: list[str], ids: Sequence[str]) -> None:
         """Add notifications that a device was sent to those whose clearing it is told; the latest 100 are."""
         shown[:] = [*shown, *ids][-_MAX_SHOWN:]

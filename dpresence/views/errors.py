@@ -16,7 +16,7 @@ from ..logs import current_request
 from ..messages import Refusal, encode
 from ..request import Request
 from . import templates
-from .explanations import explain
+from .error_texts import explain
 from .pages import page, sign_in_first, wants_page
 from .validators import form, is_form
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from ..identity.oidc_client import OidcClient
 from ..model import Application, Grant, Pairing, Status
 from ..model.webhooks import Webhook
-from .explanations import Explanation
+from .error_texts import Explanation
 
 State = Literal["registered", "validated", "active"]
 """The step that an application has reached."""

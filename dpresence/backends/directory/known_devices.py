@@ -17,7 +17,7 @@ class KnownDeviceStore(ABC):
         """Return the known devices of a user, in order of their names."""
 
     @abstractmethod
-    def note_device(self, device: KnownDevice) -> None:
+    def record_device(self, device: KnownDevice) -> None:
         """Store what a device has said of itself, and the day. Its ``label`` stays. Without the account, nothing is stored."""
 
     @abstractmethod

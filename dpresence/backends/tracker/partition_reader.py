@@ -83,16 +83,16 @@ class PartitionReader:
         self._retried: set[str] = set()  # feeds of which a part could not be read, and whose signal is due
         self._feeds: OrderedDict[str, _Feed] = OrderedDict()
 
-    def note_signal(self, part: int, appid: str) -> None:
+    def record_signal(self, part: int, appid: str) -> None:
         """Record that a part of a feed has a new entry."""
         if (feed := self._feeds.get(appid)) is not None:
             feed.signals[part] += 1
             feed.unread.add(part)
 
-    def note_gap(self, part: int) -> None:
+    def record_gap(self, part: int) -> None:
         """Record that signals of a partition may have been lost."""
         for appid in self._feeds:
-            self.note_signal(part, appid)
+            self.record_signal(part, appid)
 
     def _feed(self, appid: str) -> _Feed:
         if (feed := self._feeds.get(appid)) is None:

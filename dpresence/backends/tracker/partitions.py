@@ -119,9 +119,9 @@ class PartitionedTracker(Tracker):
 
     def _on_signal(self, number: int, topic: Topic, key: str) -> None:
         if topic == "feed":
-            self._reader.note_signal(number, key)
+            self._reader.record_signal(number, key)
         elif topic in ("missed", "forgotten"):
-            self._reader.note_gap(number)
+            self._reader.record_gap(number)
         self._notify(topic, key)
 
     def signal(self, topic: Topic, key: str) -> None:

@@ -14,9 +14,9 @@ def phone(user: str, name: str = "phone", **more: str) -> KnownDevice:
 class KnownDevicesContract:
     def test_what_a_device_says_is_stored_and_its_label_stays(self, backend):
         user = backend.sign_in(IDENTITY, NOW).id
-        backend.note_device(phone(user))
+        backend.record_device(phone(user))
         assert backend.rename_device(user, "phone", "Mine").label == "Mine"
-        backend.note_device(KnownDevice(user, "phone", given="Tablet", kind="other", seen_on="2026-11-23"))
+        backend.record_device(KnownDevice(user, "phone", given="Tablet", kind="other", seen_on="2026-11-23"))
         assert list(backend.known_devices(user)) == [KnownDevice(user, "phone", "Tablet", "Mine", "other", "2026-11-23")]
 
     def test_a_device_may_be_named_before_it_says_anything(self, backend):
@@ -24,14 +24,14 @@ class KnownDevicesContract:
         assert backend.rename_device(user, "lamp", "Kitchen") == KnownDevice(user, "lamp", label="Kitchen")
 
     def test_without_the_account_nothing_is_stored(self, backend):
-        backend.note_device(phone("nobody"))
+        backend.record_device(phone("nobody"))
         assert backend.rename_device("nobody", "phone", "Mine") is None
         assert list(backend.known_devices("nobody")) == []
 
     def test_the_ones_that_were_not_seen_for_longest_make_room(self, backend):
         user = backend.sign_in(IDENTITY, NOW).id
         for n in range(55):
-            backend.note_device(phone(user, f"d{n:02}", seen_on=f"2026-{1 + n // 28:02}-{1 + n % 28:02}"))
+            backend.record_device(phone(user, f"d{n:02}", seen_on=f"2026-{1 + n // 28:02}-{1 + n % 28:02}"))
         backend.rename_device(user, "never-seen", "Mine")
         names = [item.device for item in backend.known_devices(user)]
         assert len(names) == 50 and names[-1] == "never-seen" and "d05" not in names and "d54" in names
@@ -39,7 +39,7 @@ class KnownDevicesContract:
     def test_a_sign_out_of_the_device_and_an_erasure_delete_it(self, backend):
         user = backend.sign_in(IDENTITY, NOW).id
         for name in ("phone", "tablet"):
-            backend.note_device(phone(user, name))
+            backend.record_device(phone(user, name))
         backend.sign_out_device(user, "phone")
         assert [item.device for item in backend.known_devices(user)] == ["tablet"]
         backend.erase(user)

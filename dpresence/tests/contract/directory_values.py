@@ -86,7 +86,7 @@ CALLS: dict[str, Callable[[Directory], Any]] = {
     "credential": lambda it: it.credential(b"c1", NOW),
     "renew_credential": lambda it: it.renew_credential(b"c1", NOW, END),
     "known_devices": lambda it: it.known_devices("jane"),
-    "note_device": lambda it: it.note_device(KnownDevice("jane", "phone", given="Phone", kind="phone", seen_on="2026-11-22")),
+    "record_device": lambda it: it.record_device(KnownDevice("jane", "phone", given="Phone", kind="phone", seen_on="2026-11-22")),
     "push_subscriptions": lambda it: it.push_subscriptions("jane"),
     "put_push_subscription": lambda it: it.put_push_subscription(SUBSCRIPTION, 10),
     "remove_push_subscription": lambda it: it.remove_push_subscription("jane", "browser-1"),

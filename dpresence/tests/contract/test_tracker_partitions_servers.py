@@ -161,7 +161,7 @@ class TestAServerIsAway:
             set_status(processes[0], user, "unavailable")
         eventually(lambda: reader.read() == 0 and [reader.statuses[puid(user)] for user in here] == ["unavailable"] * 4)
         listener = SignalListener(processes[1])
-        processes[1]._reader.note_gap(AWAY)
+        processes[1]._reader.record_gap(AWAY)
         assert reader.read() == 0
         eventually(lambda: ("feed", "chess") in listener._signals)
 
@@ -200,7 +200,7 @@ class TestAServerIsAway:
         for server in servers:
             server.kill()
         for number in range(PARTITIONS):
-            processes[1]._reader.note_gap(number)
+            processes[1]._reader.record_gap(number)
         for call in (reader.read, processes[0].due, processes[0].renew, processes[0].postponed):
             with pytest.raises(BackendUnavailable):
                 call()

@@ -156,7 +156,7 @@ def test_a_revocation_hides_earlier_entries_wherever_they_are_stored(feed):
     assert feed.view.keys() == {"c"}
 
 
-def test_a_page_is_full_though_buried_entries_lie_in_between(feed):
+def test_a_page_is_full_though_hidden_entries_lie_in_between(feed):
     add(feed, *"abbc")
     feed.revoke(grant("b"), NOW)
     assert [offsets(feed, 0, 2), offsets(feed, 4, 2), offsets(feed, 2, 2)] == [[1, 4], [5], [4, 5]]

@@ -22,26 +22,26 @@ class Crowd:
         self.slots = slots
         self.begun: list[str] = []
 
-    def come(self, owner: str, gives_way: bool = True, patience: float = 5) -> gevent.Greenlet:
-        greenlet = gevent.spawn(self._work, owner, gives_way, patience)
+    def come(self, owner: str, leaves: bool = True, patience: float = 5) -> gevent.Greenlet:
+        greenlet = gevent.spawn(self._work, owner, leaves, patience)
         settle()
         return greenlet
 
-    def _work(self, owner: str, gives_way: bool, patience: float) -> str:
+    def _work(self, owner: str, leaves: bool, patience: float) -> str:
         try:
             with self.slots.slot(owner, "works", patience) as wanted:
                 self.begun.append(owner)
-                (wanted if gives_way else gevent.event.Event()).wait()
-                return "gave way"
+                (wanted if leaves else gevent.event.Event()).wait()
+                return "left"
         except SlowDown as refused:
             return refused.error
 
 
 def test_an_owner_has_so_many_slots_those_they_wait_for_included():
     crowd = Crowd(Slots(3, 2))
-    crowd.come("a", gives_way=False), crowd.come("a", gives_way=False), crowd.come("b", gives_way=False)
+    crowd.come("a", leaves=False), crowd.come("a", leaves=False), crowd.come("b", leaves=False)
     assert crowd.come("a").value == "too many of your works"
-    crowd.come("b", gives_way=False)
+    crowd.come("b", leaves=False)
     assert crowd.come("b").value == "too many of your works"
     assert crowd.begun == ["a", "a", "b"]
 
@@ -51,12 +51,12 @@ def test_a_newcomer_has_the_slot_of_who_has_held_one_for_the_longest():
     first, second, third = (crowd.come(owner) for owner in "abc")
     crowd.come("d"), crowd.come("e")
     assert crowd.begun == ["a", "b", "c", "d", "e"]
-    assert [each.value for each in (first, second, third)] == ["gave way", "gave way", None]
+    assert [each.value for each in (first, second, third)] == ["left", "left", None]
 
 
-def test_who_comes_while_others_wait_is_asked_to_give_way_at_once():
+def test_a_caller_that_comes_while_others_wait_is_asked_to_leave_its_slot_at_once():
     crowd = Crowd(Slots(1, 1))
-    slow = crowd.come("slow", gives_way=False)
+    slow = crowd.come("slow", leaves=False)
     for owner in "abc":
         crowd.come(owner)
     slow.kill()
@@ -65,9 +65,9 @@ def test_who_comes_while_others_wait_is_asked_to_give_way_at_once():
     assert not crowd.slots._waiters
 
 
-def test_where_nobody_gives_way_in_time_the_newcomer_is_refused_and_leaves_nothing():
+def test_where_nobody_leaves_a_slot_in_time_the_newcomer_is_refused_and_leaves_nothing():
     crowd = Crowd(Slots(1, 1))
-    slow = crowd.come("slow", gives_way=False)
+    slow = crowd.come("slow", leaves=False)
     late = crowd.come("late", patience=0.01)
     assert late.get() == "too many works"
     killed = crowd.come("killed")
@@ -79,16 +79,16 @@ def test_where_nobody_gives_way_in_time_the_newcomer_is_refused_and_leaves_nothi
 
 def test_who_comes_back_at_once_waits_behind_those_who_were_there():
     crowd = Crowd(Slots(1, 1))
-    first = crowd.come("a", gives_way=False)
-    crowd.come("b", gives_way=False)
+    first = crowd.come("a", leaves=False)
+    crowd.come("b", leaves=False)
     first.kill(block=False)
-    crowd.come("a", gives_way=False)
+    crowd.come("a", leaves=False)
     assert crowd.begun == ["a", "b"]
 
 
 def test_who_is_killed_with_a_slot_just_handed_to_them_hands_it_on():
     crowd = Crowd(Slots(1, 1))
-    first = crowd.come("a", gives_way=False)
+    first = crowd.come("a", leaves=False)
     second = crowd.come("b")
     crowd.come("c")
     first.kill(block=False), second.kill(block=False)  # in one turn of the loop: it has the slot, and does not know

@@ -65,11 +65,11 @@ def test_updates_of_a_device_whose_grants_are_cached_ask_the_database_nothing(
     calls: list[str] = []
     real = {name: getattr(Database, name) for name in ("run", "read", "write_nondurable")}
 
-    def noting(name: str) -> Any:
+    def counting(name: str) -> Any:
         return lambda *arguments, **options: calls.append(name) or real[name](*arguments, **options)
 
     for name in real:
-        monkeypatch.setattr(Database, name, noting(name))
+        monkeypatch.setattr(Database, name, counting(name))
     for status in ("unavailable", "online") * 3:
         say(device, status)
     world.settle()

@@ -67,10 +67,10 @@ def test_it_is_written_once_a_day(world: World, monkeypatch: pytest.MonkeyPatch)
     calls = count_calls(world, monkeypatch, "directory")
     for _ in range(3):
         connected(world, device="laptop", label="Chrome on Windows", kind="browser")
-    assert calls["note_device"] == 1
+    assert calls["record_device"] == 1
     world.advance(86_400)
     connected(world, device="laptop", label="Chrome on Windows", kind="browser")
-    assert calls["note_device"] == 2 and known(world.person(ANN)) == [{**LAPTOP, "last_seen": "2026-11-23"}]
+    assert calls["record_device"] == 2 and known(world.person(ANN)) == [{**LAPTOP, "last_seen": "2026-11-23"}]
 
 
 def test_a_sign_out_forgets_the_device_also_when_it_is_away(world: World) -> None:

@@ -10,7 +10,7 @@ from babel import Locale
 
 from dpresence.tests.web.support import AUDIENCE, FORM, Browser, World, ko, refusal
 from dpresence.views.catalogues import ENGLISH, catalogues
-from dpresence.views.explanations import ADMIN, ANYWHERE, GRANT, HOME, NOT_ADMITTED, OTHERS, SIGN_IN
+from dpresence.views.error_texts import ADMIN, ANYWHERE, GRANT, HOME, NOT_ADMITTED, OTHERS, SIGN_IN
 
 HTML = {"Accept": "text/html"}
 ANN = "ann@example.org"

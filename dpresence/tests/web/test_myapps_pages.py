@@ -16,7 +16,7 @@ from dpresence.errors import BackendUnavailable, errno_table
 from dpresence.outbound import Failure
 from dpresence.tests.web.support import NOT_FOUND, App, Browser, World, ko, refusal
 from dpresence.views import errors
-from dpresence.views.explanations import ADMIN, ANYWHERE, GRANT, OTHERS, SIGN_IN, explain
+from dpresence.views.error_texts import ADMIN, ANYWHERE, GRANT, OTHERS, SIGN_IN, explain
 
 ANN, BOB, DEV = "ann@example.org", "bob@example.org", "dev@example.org"
 HTML = {"Accept": "text/html,application/xhtml+xml"}

@@ -32,7 +32,7 @@ class SqlKnownDevices(KnownDeviceStore):
         return KNOWN.all(connection, table.c.user == user, order_by=table.c.device)
 
     @nondurable()
-    def note_device(self, connection: Connection, device: KnownDevice) -> None:
+    def record_device(self, connection: Connection, device: KnownDevice) -> None:
         account = select(accounts.c.id).where(accounts.c.id == device.user).with_for_update(read=True, key_share=True)
         if connection.scalar(account) is not None:
             _store(connection, device, given=device.given, kind=device.kind, seen_on=device.seen_on)
