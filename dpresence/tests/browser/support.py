@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import ElementNotInteractableException, NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import ActionChains, ChromeOptions
 from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
@@ -25,6 +25,8 @@ WAIT_SECONDS = 60
 POLL_SECONDS = 0.1
 GONE = (NoSuchElementException, StaleElementReferenceException)
 """Errors of a look at a page while the browser replaces it by another one."""
+NOT_CLICKABLE = (*GONE, ElementNotInteractableException)
+"""Errors of a click on what is not there yet, or still hidden."""
 PICTURE_WIDTH = 1024
 BUILD = Path(__file__).parents[3] / "build"
 # The last four lines halve the CPU time of a page that is opened: few processes and threads, and no new ones for each page.
@@ -158,14 +160,14 @@ class Browser:
         self.settled()
         self._click(By.XPATH, f"//*[self::button or self::a][normalize-space()='{words}' or @aria-label='{words}']")
 
+    def click_on(self, selector: str) -> None:
+        """Click the first element of a selector, once there is one that can be clicked."""
+        self._click(By.CSS_SELECTOR, selector)
+
     def _click(self, by: str, selector: str) -> None:
-        """Click an element. A list that is shown again may replace it by an equal one between the look and the click."""
-        for _ in range(10):
-            try:
-                return self._driver.find_element(by, selector).click()
-            except StaleElementReferenceException:
-                continue
-        raise AssertionError(f"{selector} is replaced all the time")
+        """Click an element once it can be clicked. It may still be hidden, or be replaced by an equal one after it was found."""
+        wait = WebDriverWait(self._driver, WAIT_SECONDS, POLL_SECONDS, NOT_CLICKABLE)
+        wait.until(lambda driver: driver.find_element(by, selector).click() or True, f"{selector} cannot be clicked")
 
     def confirm(self) -> None:
         """Answer the dialog with yes, once its button is alive."""

@@ -101,10 +101,10 @@ def test_without_scripts_the_service_refuses_an_answer_within_a_second(browser: 
     browser.find("[name=allow]").send_keys("\ue007")  # Enter: the style sheet stops the pointer only
     browser.wait(lambda it: it.find("h1").text == "That was too quick")
     assert "The application got no access." in browser.text() and application.appid not in scene.granted("dot@example.org")
-    browser.find("main a.button").click()
+    browser.click_on("main a.button")
     browser.wait(lambda it: it.count("[name=allow]") == 1)
     browser.wait(lambda it: it.find("[name=allow]").value_of_css_property("pointer-events") == "auto")
-    browser.find("[name=allow]").click()
+    browser.click_on("[name=allow]")
     browser.wait(lambda it: it.title == "Chess")
     assert application.appid in scene.granted("dot@example.org")
 
@@ -168,6 +168,6 @@ def test_buttons_of_other_pages_that_end_something_wait_as_well(
         return browser.wait(lambda it: it.count("#signout") == 0)
     browser.run("document.getElementById('question-yes').click()")
     assert browser.count("dialog[open]") == 1, "nor is the second click of a double click an answer to the dialog"
-    browser.find("dialog button[value=no]").click()
+    browser.click_on("dialog button[value=no]")
     browser.wait(lambda it: it.count("dialog[open]") == 0)
     return None

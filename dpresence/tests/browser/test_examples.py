@@ -93,7 +93,7 @@ def join(browser: Browser, club: Club, ada: Person) -> None:
     browser.click("Enter")
     browser.click("Let the club see when I am reachable")
     browser.sign_in(ada.email)
-    browser.find("#open").click()
+    browser.click_on("#open")
     browser.click("Allow")
     browser.wait(lambda it: it.url == f"{club.url}/" and "The club sees when you are reachable." in it.text())
 

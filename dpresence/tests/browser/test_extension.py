@@ -67,7 +67,7 @@ def test_the_extension_is_a_device_with_a_status_an_inbox_and_a_badge(extended: 
         browser.click("Unavailable")
         assert service.next_updates(1) == [(puid, "unavailable", "explicit")]
         browser.wait(lambda it: it.find("#state").text == "Unavailable")
-        browser.find("#override [value=online]").click()
+        browser.click_on("#override [value=online]")
         browser.click("Set")
         assert service.next_updates(1) == [(puid, "online", "explicit")]
         assert sue.call("GET", "/status") == {"status": "online", "merged": "unavailable", "override": "online", "until": None}

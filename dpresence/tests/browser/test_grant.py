@@ -74,7 +74,7 @@ def test_denying_tells_the_application_no_more_than_that(browser: Browser, scene
 
 def test_who_chooses_so_allows_without_opening_anything(browser: Browser, scene: Scene) -> None:
     ask(browser, scene, scene.application(), "ron@example.org")
-    browser.find("#open").click()
+    browser.click_on("#open")
     browser.click("Allow")
     browser.wait(lambda it: it.title == "Chess" and "Presence-UID" in it.url)
     assert browser.tabs == 1
@@ -150,7 +150,7 @@ def test_who_was_signed_out_meanwhile_is_asked_again_and_gets_where_they_were_go
     browser.wait(lambda it: "You were signed out while the page was open" in it.text())
     assert "The application got no access." in browser.text() and application.appid not in scene.granted("hal@example.org")
     axe.check(browser, "error-signed-out")
-    browser.find("main a.button").click()
+    browser.click_on("main a.button")
     browser.sign_in("hal@example.org")
     browser.click("Allow")
     browser.wait(lambda it: it.title == "Chess")
@@ -167,7 +167,7 @@ def test_who_signed_in_anew_meanwhile_is_asked_again(browser: Browser, scene: Sc
     browser.click("Allow")
     browser.wait(lambda it: "This request is out of date" in it.text())
     assert scene.granted("ida@example.org") == scene.granted("jon@example.org") == []
-    browser.find("main a.button").click()
+    browser.click_on("main a.button")
     browser.wait(lambda it: it.count("[name=allow]") == 1)
     assert "You are signed in as jon@example.org." in browser.text()
     browser.assert_quiet("403")

@@ -177,7 +177,7 @@ def test_the_file_can_be_copied_and_downloaded(browser: Browser, scene: Scene, h
     (file,) = tmp_path.iterdir()
     assert file.read_text() == shown(browser, "#domain-key")
     browser.cdp("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"], origin=home)
-    browser.find("[data-copy=domain-key]").click()
+    browser.click_on("[data-copy=domain-key]")
     browser.wait(lambda it: "Copied." in it.text())
     assert browser.run("return navigator.clipboard.readText()") == file.read_text()
     browser.assert_quiet()

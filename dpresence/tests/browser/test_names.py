@@ -130,7 +130,7 @@ def test_a_description_of_two_lines_can_be_written_and_changed(browser: Browser,
     assert browser.find("#description").get_property("value") == "one\ntwo"
     browser.write("description", "\nthree")
     browser.settled()
-    browser.find("#edit button").click()  # the form of the webhook has a button of the same name
+    browser.click_on("#edit button")  # the form of the webhook has a button of the same name
     browser.wait(lambda it: it.find("#status").text == "Saved.")
     browser.open(browser.url)
     assert browser.find("#description").get_property("value") == "one\ntwo\nthree"

@@ -43,7 +43,7 @@ def told(browser: Browser, place: str, text: str) -> None:
 
 
 def test_times_are_sent_once_when_the_person_leaves_them_and_the_page_says_what_was_sent(stage: Stage, browser: Browser) -> None:
-    browser.find("#quiet").click()
+    browser.click_on("#quiet")
     told(browser, "#status", "Applications see you as offline from 10:00 PM to 7:00 AM.")
     assert sent(browser) == [["PUT", "22:00", "07:00"]]
     browser.find("#quiet-from").send_keys("0915PM")
@@ -60,9 +60,9 @@ def test_times_are_sent_once_when_the_person_leaves_them_and_the_page_says_what_
     browser.find("#quiet-from").send_keys("0830PM", Keys.ENTER)
     told(browser, "#status", "Applications see you as offline from 8:30 PM to 6:45 AM.")
     browser.run("document.activeElement.blur()")
-    browser.find("#quiet").click()
+    browser.click_on("#quiet")
     told(browser, "#status", "You have no quiet hours.")
-    browser.find("#quiet").click()
+    browser.click_on("#quiet")
     told(browser, "#status", "Applications see you as offline from 8:30 PM to 6:45 AM.")
     assert sent(browser) == [["PUT", "20:30", "06:45"], ["DELETE", "", ""], ["PUT", "20:30", "06:45"]]
     browser.assert_quiet()
@@ -71,11 +71,11 @@ def test_times_are_sent_once_when_the_person_leaves_them_and_the_page_says_what_
 def test_two_equal_times_and_a_missing_one_are_not_sent(browser: Browser) -> None:
     browser.find("#quiet-from").send_keys("0700AM", Keys.ENTER)
     browser.find("#quiet-to").send_keys("0700AM", Keys.ENTER)
-    browser.find("#quiet").click()
+    browser.click_on("#quiet")
     told(browser, "#alert", DIFFERENT)
     assert not browser.find("#quiet").is_selected()
     browser.find("#quiet-from").send_keys(Keys.BACKSPACE)
-    browser.find("#quiet").click()
+    browser.click_on("#quiet")
     told(browser, "#alert", DIFFERENT)
     assert sent(browser) == []
     browser.assert_quiet()

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def stage(stage: Stage) -> Stage:
-    stage.browser.find("[aria-labelledby=account-title] summary").click()
+    stage.browser.click_on("[aria-labelledby=account-title] summary")
     return stage
 
 

@@ -183,7 +183,7 @@ def test_push_is_turned_on_and_off_for_this_browser_and_for_an_application(
     [mine] = sue.call("GET", "/push")["subscriptions"]
     assert mine["label"].startswith("Chrome") and mine["label"] in browser.find("#push-browsers").text
     assert sue.call("GET", "/grants")["grants"][0]["push"] is False
-    browser.find("#grants input[type=checkbox]").click()
+    browser.click_on("#grants input[type=checkbox]")
     browser.wait(lambda _: sue.call("GET", "/grants")["grants"][0]["push"])
     axe.check(browser, "sidebar-push")
     browser.click("Stop notifying this browser while the page is closed")
